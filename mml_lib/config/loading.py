@@ -1,0 +1,120 @@
+"""Read a study: resolve its presets, check it against the schema, and say in one line what is wrong."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from mml_lib.config.presets import read_yaml, resolve_presets
+from mml_lib.config.schema import TASK_NAME, StudyConfig
+from mml_lib.errors import MMLError, nearest
+
+VARIABLES = {"data": "MML_DATA_PATH", "results": "MML_RESULTS_PATH"}
+
+
+def load_study(config: Mapping[str, Any], files: Sequence[Path] = ()) -> StudyConfig:
+    """Return the checked study of a merged config.
+
+    Args:
+        config: what Snakemake merged out of all config files and `--config`.
+        files: the config files, last laid over first; only to name one in an error.
+
+    Raises:
+        MMLError: the first thing that is wrong, with its file, key and remedy.
+    """
+    source = _Source(files)
+    try:
+        resolved = resolve_presets(config, preset_folders(config))
+    except MMLError as error:
+        group = str(error).split(":", 1)[0]
+        raise MMLError(f"{source.of((group,))}: {error}") from error
+    resolved["paths"] = _paths(resolved.get("paths"))
+    try:
+        return StudyConfig.model_validate(resolved)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise MMLError(f"{source.of(problem['loc'])}: {_sentence(problem)}") from error
+
+
+def preset_folders(config: Mapping[str, Any]) -> list[Path]:
+    """Return where the presets of a config are looked for, first come first served."""
+    paths = config.get("paths")
+    folders = paths.get("presets") if isinstance(paths, Mapping) else None
+    return [Path(folder) for folder in folders or []]
+
+
+def _paths(paths: Any) -> Any:
+    """Fill unset roots from the environment."""
+    if paths is not None and not isinstance(paths, Mapping):
+        return paths
+    filled = {key: value for key, value in (paths or {}).items() if value is not None}
+    for key, variable in VARIABLES.items():
+        if key not in filled and os.environ.get(variable):
+            filled[key] = os.environ[variable]
+    return filled
+
+
+class _Source:
+    """Knows which of the config files a key comes from."""
+
+    def __init__(self, files: Sequence[Path]):
+        self.files = files
+
+    def of(self, location: Sequence[str | int]) -> str:
+        """Return the file that sets the key (or most of its path), the last one first."""
+        found = [(self._depth(file, location), position, file) for position, file in enumerate(self.files)]
+        depth, _, file = max(found, default=(0, 0, None))
+        if depth:
+            return str(file)
+        return "--config" if self.files else "config"
+
+    @staticmethod
+    def _depth(file: Path, location: Sequence[str | int]) -> int:
+        value = read_yaml(Path(file))
+        for depth, key in enumerate(location):
+            if not isinstance(value, Mapping) or key not in value:
+                return depth
+            value = value[key]
+        return len(location)
+
+
+def _sentence(problem: Mapping[str, Any]) -> str:
+    location = [str(part) for part in problem["loc"] if part != "[key]"]
+    key = ".".join(location)
+    kind = problem["type"]
+    if kind == "extra_forbidden":
+        return f"unknown key '{key}'{nearest(location[-1], _known_keys(location[:-1]))}"
+    if kind == "missing":
+        return f"the key '{key}' is missing; see config/schema.json for what it takes"
+    if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] == TASK_NAME:
+        return (
+            f"'{problem['input']}' ({key}) is no valid name: use letters, digits, '_', '-' and '.', "
+            "no space, no slash, and begin with a letter or digit"
+        )
+    if kind == "value_error":
+        return f"{key}: {problem['ctx']['error']}"
+    given = repr(problem["input"])
+    given = given if len(given) < 60 else given[:57] + "..."
+    return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, not {given}"
+
+
+def _known_keys(location: Sequence[str]) -> list[str]:
+    """Return the keys that the schema knows at `location`."""
+    model: Any = StudyConfig
+    for part in location:
+        field = model.model_fields.get(part) if _is_model(model) else None
+        if field is None:
+            return []
+        model = next((kind for kind in _kinds(field.annotation) if _is_model(kind)), None)
+    return [field.alias or name for name, field in model.model_fields.items()] if _is_model(model) else []
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """Return an annotation and the parts of its union."""
+    return [annotation, *getattr(annotation, "__args__", ())]
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

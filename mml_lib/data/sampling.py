@@ -1,0 +1,54 @@
+"""Sampling: which samples make up which batch of which epoch, as a function of the seed and the epoch alone."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from mml_lib.config.schema import Sampling
+
+
+class BatchSampler(Sampler[np.ndarray]):
+    """Yields the positions of each batch of an epoch, shuffled.
+
+    An interrupted training continues with the same batches, for nothing but `epoch` has to be known. A last batch of
+    a single sample is left out: batch normalisation cannot train on it.
+
+    Args:
+        labels: class index of each position, N.
+        sampling: batch size, samples an epoch, balance.
+        seed: seed of the training.
+    """
+
+    def __init__(self, labels: np.ndarray, sampling: Sampling, seed: int):
+        self.labels = labels
+        self.sampling = sampling
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch; Lightning calls this."""
+        self.epoch = epoch
+
+    @property
+    def num_samples(self) -> int:
+        return self.sampling.sample_num or len(self.labels)
+
+    def __len__(self) -> int:
+        full, rest = divmod(self.num_samples, self.sampling.batch_size)
+        keep_rest = rest > 1 and not self.sampling.drop_last
+        return max(1, full + keep_rest)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        order = self._order(np.random.default_rng([self.seed, self.epoch]))
+        size = self.sampling.batch_size
+        yield from (order[number * size : (number + 1) * size] for number in range(len(self)))
+
+    def _order(self, rng: np.random.Generator) -> np.ndarray:
+        if self.sampling.balanced:
+            occurrences = np.bincount(self.labels)
+            weights = 1 / occurrences[self.labels]
+            return rng.choice(len(self.labels), self.num_samples, p=weights / weights.sum())
+        # Each sample once before any comes a second time.
+        rounds = -(-self.num_samples // len(self.labels))
+        return np.concatenate([rng.permutation(len(self.labels)) for _ in range(rounds)])[: self.num_samples]

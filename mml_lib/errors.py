@@ -1,0 +1,20 @@
+"""The one exception for mistakes that a user can mend, and the hint that most of them need."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class MMLError(Exception):
+    """A mistake in a config, a data set or the environment: one line that says what, where and the remedy."""
+
+    def __init__(self, message: str):
+        super().__init__(" ".join(message.split()))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return ``", did you mean 'x'?"`` for the spelling nearest to `word`, or the list of what is known."""
+    known = sorted(map(str, known))
+    match = get_close_matches(str(word), known, n=1)
+    if match:
+        return f", did you mean '{match[0]}'?"
+    return f"; known: {', '.join(known)}" if known else "; none is known"

@@ -1,0 +1,111 @@
+"""Kernel-held locks: they die with their process, so nothing is ever left to unlock by hand."""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from mml_lib.errors import MMLError
+
+SUPERVISOR = "MML_SUPERVISOR"
+"""Environment variable by which a Snakemake tells its steps who it is."""
+
+ORPHANS_TIMEOUT = 600
+"""Seconds to wait for the steps of a killed Snakemake; they end at their next batch or sooner."""
+
+
+def lock_project(project: Path, lock: Path, steps_lock: Path) -> IO[Any]:
+    """Take a project for this Snakemake, once the steps of a killed one are gone; hold it by keeping the result.
+
+    Raises:
+        MMLError: another Snakemake holds it, or the folder cannot be written.
+    """
+    try:
+        project.mkdir(parents=True, exist_ok=True)
+        held = open(lock, "a+", encoding="utf-8")
+        steps = open(steps_lock, "a+", encoding="utf-8")
+    except OSError as error:
+        raise MMLError(
+            f"the results path {project} cannot be written ({error.strerror}); set paths.results or MML_RESULTS_PATH"
+        ) from error
+    if not _try(held, fcntl.LOCK_EX):
+        held.seek(0)
+        raise MMLError(f"project {project} is in use: {_holder(held.read())}; wait for it or stop it")
+    held.truncate(0)
+    held.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T")}))
+    held.flush()
+    _wait_for_orphans(steps)
+    return held
+
+
+def _holder(text: str) -> str:
+    try:
+        holder = json.loads(text)
+        return f"Snakemake process {holder['pid']} on {holder['host']} runs there since {holder['since']}"
+    except (ValueError, KeyError):
+        return "another Snakemake runs there"
+
+
+def _wait_for_orphans(steps: IO[Any]) -> None:
+    deadline = time.monotonic() + ORPHANS_TIMEOUT
+    told = False
+    while not _try(steps, fcntl.LOCK_EX):
+        if time.monotonic() > deadline:
+            raise MMLError("steps of a killed Snakemake are still running; stop them, then try again")
+        if not told:
+            print("waiting for the steps of a killed Snakemake to end", flush=True)
+            told = True
+        time.sleep(0.1)
+    steps.close()
+
+
+def _try(file: IO[Any], kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def name_supervisor() -> None:
+    """Tell the steps that this process starts that it is their Snakemake."""
+    import psutil
+
+    os.environ[SUPERVISOR] = f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time()}"
+
+
+def follow_supervisor(steps_lock: Path) -> IO[Any] | None:
+    """Make this step end with its Snakemake: by SIGTERM, as soon as that is gone.
+
+    The result is a shared lock that tells the next Snakemake that this step still runs; keep it. A step that no
+    Snakemake of this machine has started (by hand, from a notebook) is left alone.
+    """
+    host, pid, started = (os.environ.get(SUPERVISOR) or "- 0 0").split()
+    if host != socket.gethostname():
+        return None
+    steps_lock.parent.mkdir(parents=True, exist_ok=True)
+    held = open(steps_lock, "a+", encoding="utf-8")
+    fcntl.flock(held, fcntl.LOCK_SH)
+    threading.Thread(target=_watch, args=(int(pid), float(started)), daemon=True).start()
+    return held
+
+
+def _watch(pid: int, started: float) -> None:
+    while _alive(pid, started):
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _alive(pid: int, started: float) -> bool:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - started) < 1 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,205 @@
+"""The file manager: the only place where a path is ever built."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from mml_lib.errors import MMLError, nearest
+from mml_lib.files.templates import TOKENS, AssignmentTemplate
+
+BUILT_IN = (
+    # what studies share
+    AssignmentTemplate("dataset", "DATA_PATH/RAW/DATASET/dataset.json", removable=False),
+    AssignmentTemplate("description", "DATA_PATH/TASKS/TASK_NAME/TASK_ID.json", removable=False),
+    AssignmentTemplate("images", "DATA_PATH/PREPROCESSED/DATASET/PACK_ID.npy"),
+    AssignmentTemplate("moments", "DATA_PATH/PREPROCESSED/DATASET/PACK_ID-moments.npy"),
+    # what a project keeps
+    AssignmentTemplate("pipeline", "PROJ_PATH/PIPELINES/TASK_NAME/RUN.yaml", reusable=True, removable=False),
+    AssignmentTemplate("parameters", "PROJ_PATH/PARAMETERS/TASK_NAME/RUN-foldFOLD.safetensors", reusable=True),
+    AssignmentTemplate("models", "PROJ_PATH/MODELS/TASK_NAME/RUN-foldFOLD.json", reusable=True, removable=False),
+    AssignmentTemplate("history", "PROJ_PATH/HISTORY/TASK_NAME/RUN-foldFOLD.csv"),
+    AssignmentTemplate("checkpoint", "PROJ_PATH/CHECKPOINTS/TASK_NAME/RUN-foldFOLD", removable=False),
+    AssignmentTemplate("predictions", "PROJ_PATH/PREDICTIONS/TASK_NAME/RUN-foldFOLD/EVAL.npz", reusable=True),
+    AssignmentTemplate("metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL.json"),
+    AssignmentTemplate("summary", "PROJ_PATH/RESULTS/MODE.csv", removable=False),
+    AssignmentTemplate("fold_metrics", "PROJ_PATH/RESULTS/MODE-folds.csv", removable=False),
+    AssignmentTemplate("return_value", "PROJ_PATH/RESULTS/MODE.json", removable=False),
+)
+
+
+class MMLFileManager:
+    """Knows the roots of a study and fills assignment templates; one for each process.
+
+    Args:
+        data_path: root of data sets, tasks and packed images.
+        results_path: root of all projects.
+        project: folder of the study below `results_path`.
+        remove: keys whose artefacts Snakemake drops once their consumers are done.
+    """
+
+    _instance: ClassVar["MMLFileManager | None"] = None
+    _templates: ClassVar[dict[str, AssignmentTemplate]] = {template.key: template for template in BUILT_IN}
+
+    def __init__(
+        self, data_path: Path, results_path: Path, project: str = "default", remove: Mapping[str, bool] | None = None
+    ):
+        if MMLFileManager._instance is not None:
+            raise MMLError("there is a file manager already; use MMLFileManager.instance() or clear_instance() first")
+        self.data_path = Path(data_path)
+        self.results_path = Path(results_path)
+        self.project = project
+        self.remove = dict(remove or {})
+        for key in self.remove:
+            if not self.template(key).removable:
+                removable = [template.key for template in self._templates.values() if template.removable]
+                raise MMLError(f"remove.{key}: '{key}' is always kept; removable: {', '.join(removable)}")
+        MMLFileManager._instance = self
+
+    @classmethod
+    def instance(cls) -> "MMLFileManager":
+        """Return the file manager of this process.
+
+        Raises:
+            MMLError: none has been built.
+        """
+        if MMLFileManager._instance is None:
+            raise MMLError("there is no file manager yet; build a study or MMLFileManager(...) first")
+        return MMLFileManager._instance
+
+    @classmethod
+    def exists(cls) -> bool:
+        """Whether this process has a file manager."""
+        return MMLFileManager._instance is not None
+
+    @classmethod
+    def clear_instance(cls) -> None:
+        """Forget the file manager of this process (for tests and notebooks)."""
+        MMLFileManager._instance = None
+
+    @classmethod
+    def add_assignment_path(
+        cls,
+        key: str,
+        path: str | Path,
+        obj_cls: type | None = None,
+        reusable: bool = False,
+        removable: bool = True,
+    ) -> None:
+        """Register a template, before the file manager is built; the same one again is fine.
+
+        Args:
+            key: name of the kind of artefact.
+            path: template such as ``PROJ_PATH/HEATMAPS/TASK_NAME/RUN-foldFOLD.npz``.
+            obj_cls: type of what is stored, checked by `construct_saving_path`.
+            reusable: whether other projects may read these artefacts.
+            removable: whether `remove.<key>` may drop them.
+
+        Raises:
+            MMLError: the template is malformed, its key is taken, or the file manager is built already.
+        """
+        template = AssignmentTemplate(key, str(path), obj_cls, reusable, removable)
+        if cls._templates.get(key) == template:
+            return
+        if key in cls._templates:
+            raise MMLError(f"assignment path '{key}' is taken by {cls._templates[key].path}; choose another key")
+        if cls.exists():
+            raise MMLError(f"assignment path '{key}' comes too late; register it in a module of the study's plugins")
+        cls._templates[key] = template
+
+    @classmethod
+    def template(cls, key: str) -> AssignmentTemplate:
+        """Return the template of `key`.
+
+        Raises:
+            MMLError: no such key.
+        """
+        if key not in cls._templates:
+            raise MMLError(f"there is no assignment path '{key}'{nearest(key, cls._templates)}")
+        return cls._templates[key]
+
+    @classmethod
+    def kept_keys(cls) -> list[str]:
+        """The keys whose artefacts are always kept."""
+        return [template.key for template in cls._templates.values() if not template.removable]
+
+    @property
+    def proj_path(self) -> Path:
+        return self.results_path / self.project
+
+    @property
+    def temp_path(self) -> Path:
+        return self.proj_path / "TEMP"
+
+    @property
+    def constraints(self) -> dict[str, str]:
+        """What each wildcard may stand for, as regular expressions."""
+        return dict(TOKENS.values())
+
+    def _root(self, template: AssignmentTemplate) -> Path:
+        return {"DATA_PATH": self.data_path, "PROJ_PATH": self.proj_path, "TEMP_PATH": self.temp_path}[template.root]
+
+    def construct_saving_path(self, obj: Any, key: str, **tokens: Any) -> Path:
+        """Return where `obj` is stored (it is not touched; None stands for an object that is yet to be made).
+
+        Args:
+            obj: what is to be stored; its type is checked where the template has one.
+            key: assignment key.
+            tokens: `task_name`, `run`, `fold`, `file_name` …, as the template needs them.
+
+        Raises:
+            MMLError: wrong type, or a token that is missing or malformed.
+        """
+        template = self.template(key)
+        if obj is not None and template.obj_cls is not None and not isinstance(obj, template.obj_cls):
+            raise MMLError(
+                f"assignment path '{key}' stores {template.obj_cls.__name__} objects, not {type(obj).__name__}"
+            )
+        return self._root(template) / template.fill(**tokens)
+
+    def path(self, key: str, **tokens: Any) -> str:
+        """Return the path of an artefact as a string, for targets and inputs of rules."""
+        return str(self.construct_saving_path(None, key, **tokens))
+
+    def pattern(self, key: str) -> str:
+        """Return the path pattern of `key` with Snakemake wildcards."""
+        template = self.template(key)
+        return str(self._root(template) / template.below)
+
+    def output(self, key: str) -> Any:
+        """Return the pattern of `key` for the output of a rule: `temp()` where the config removes it."""
+        from snakemake.io import temp
+
+        pattern = self.pattern(key)
+        return temp(pattern) if self.remove.get(key) or self.template(key).temporary else pattern
+
+    def log(self, rule: str, key: str) -> str:
+        """Return the pattern of the log files of `rule`, which makes artefacts of `key`."""
+        return self._beside("LOGS", rule, key, ".log")
+
+    def benchmark(self, rule: str, key: str) -> str:
+        """Return the pattern of the benchmark files (time, memory) of `rule`, which makes artefacts of `key`."""
+        return self._beside("BENCHMARKS", rule, key, ".tsv")
+
+    def _beside(self, folder: str, rule: str, key: str, suffix: str) -> str:
+        template = self.template(key)
+        name = "-".join(f"fold{{{w}}}" if w == "fold" else f"{{{w}}}" for w in (TOKENS[t][0] for t in template.tokens))
+        root = self.data_path if template.root == "DATA_PATH" else self.proj_path
+        return str(root / folder / rule / (name + suffix))
+
+    @property
+    def lock_path(self) -> Path:
+        """The file that a running Snakemake holds a lock on."""
+        return self.proj_path / ".lock"
+
+    @property
+    def steps_lock_path(self) -> Path:
+        """The file that every running step holds a shared lock on."""
+        return self.proj_path / ".lock-steps"
+
+    @property
+    def task_index(self) -> dict[str, list[Path]]:
+        """The task descriptions on the disk by task name, the latest last."""
+        index: dict[str, list[Path]] = {}
+        for path in sorted((self.data_path / "TASKS").glob("*/*.json"), key=lambda path: path.stat().st_mtime):
+            index.setdefault(path.parent.name, []).append(path)
+        return index

@@ -1,0 +1,55 @@
+"""Model storage: what a model was trained on, with what, how long, and how well."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from mml_lib.files.atomic import write_text
+from mml_lib.tasks.dataset import read_json
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ModelStorage:
+    """The JSON beside a trained model.
+
+    Args:
+        task: what it was trained on.
+        run: its pipeline.
+        fold: what it was validated on.
+        performance: validation loss of the stored weights.
+        metrics: all values of the last epoch, as in the history.
+        epochs: epochs trained.
+        training_time: seconds spent in epochs, interruptions left out.
+        num_parameters: trainable numbers of the network.
+        device: what it was trained on.
+        versions: of the libraries that matter.
+        created: when, local time.
+    """
+
+    task: str
+    run: str
+    fold: int
+    performance: float
+    metrics: Mapping[str, float]
+    epochs: int
+    training_time: float
+    num_parameters: int
+    device: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
+
+    def write(self, path: str | Path) -> None:
+        write_text(path, json.dumps({"format": FORMAT, **asdict(self)}, indent=2) + "\n")
+
+    @classmethod
+    def read(cls, path: str | Path) -> "ModelStorage":
+        """Read a storage.
+
+        Raises:
+            MMLError: it is missing, damaged, or of a newer format.
+        """
+        content = read_json(Path(path), FORMAT)
+        return cls(**{key: content[key] for key in cls.__dataclass_fields__})

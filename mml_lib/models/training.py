@@ -1,0 +1,87 @@
+"""Training: the Lightning trainer of a pipeline, and what is kept of a finished one."""
+
+import csv
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before lightning)
+import timm
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from mml_lib import __version__
+from mml_lib.config.schema import StudyConfig
+from mml_lib.config.targets import instantiate
+from mml_lib.errors import MMLError
+from mml_lib.models.checkpoints import WholeCheckpointIO, checkpoint_every_epoch
+from mml_lib.models.module import MMLModule
+from mml_lib.models.storage import ModelStorage
+
+
+for _name in ("lightning.pytorch", "lightning.fabric"):  # it repeats what our log has, and adds advertisements
+    logging.getLogger(_name).handlers.clear()
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+def build_trainer(cfg: StudyConfig, checkpoints: Path, arguments: Mapping[str, Any]) -> Trainer:
+    """Return the trainer of a pipeline.
+
+    Args:
+        cfg: config of the step.
+        checkpoints: folder of the training's checkpoints.
+        arguments: what wins over the config.
+
+    Raises:
+        MMLError: the accelerator is not there.
+    """
+    settings = {key: value for key, value in cfg.trainer.model_dump().items() if value is not None}
+    if settings.pop("deterministic"):
+        settings["deterministic"] = "warn"  # an operation without a deterministic form is no reason to fail
+    callbacks = [
+        checkpoint_every_epoch(checkpoints),
+        *(instantiate(callback.spec()) for callback in cfg.callbacks.values()),
+    ]
+    settings |= {
+        "callbacks": callbacks,
+        "plugins": [WholeCheckpointIO(), LightningEnvironment()],
+        "devices": 1,
+        "logger": False,  # the history is the module's
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "default_root_dir": checkpoints,
+    }
+    try:
+        return Trainer(**settings | dict(arguments))
+    except MisconfigurationException as error:
+        raise MMLError(f"trainer.accelerator '{cfg.trainer.accelerator}' cannot be had: {error}") from error
+
+
+def history_csv(history: Sequence[Mapping[str, float]]) -> str:
+    """Return the epochs of a training as CSV, one row each."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    return text.getvalue()
+
+
+def storage_of(model: MMLModule, trainer: Trainer, tokens: Mapping[str, Any], created: str) -> ModelStorage:
+    """Return the model storage of a finished training."""
+    last = {key: value for key, value in model.history[-1].items() if key not in ("epoch", "lr")}
+    return ModelStorage(
+        **tokens,
+        performance=last["val/loss"],
+        metrics=last,
+        epochs=len(model.history),
+        training_time=round(model.seconds, 3),
+        num_parameters=sum(p.numel() for p in model.network.parameters() if p.requires_grad),
+        device=str(trainer.strategy.root_device),
+        versions={"mml": __version__, "torch": torch.__version__, "timm": timm.__version__},
+        created=created,
+    )

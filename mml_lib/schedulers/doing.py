@@ -1,0 +1,190 @@
+"""The doing half of a scheduler: what a step builds and stores. What needs torch is imported where it is used."""
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mml_lib.errors import MMLError
+from mml_lib.files.atomic import write_text
+from mml_lib.schedulers.study import Study
+from mml_lib.tasks.struct import TaskStruct
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+
+    from mml_lib.data.datamodule import MMLDataModule
+    from mml_lib.models.module import MMLModule
+
+logger = logging.getLogger(__name__)
+
+IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+FORMAT = 1
+
+
+class Doing:
+    """What scripts call. In a step, `cfg` is the config of its pipeline, `task`, `run` and `fold` are its wildcards.
+
+    Args:
+        study: config, file manager, tasks and runs.
+    """
+
+    def __init__(self, study: Study):
+        self.study = study
+        self.cfg = study.cfg
+        self.fm = study.fm
+        self.mode: str = study.cfg.mode.id
+        self.return_value: Any = None
+        self.task: str | None = None
+        self.run: str | None = None
+        self.fold: int | None = None
+        self.threads = 1
+
+    # --- hooks, for schedulers to override ----------------------------------------------------------------------
+
+    def after_preparation_hook(self) -> None:
+        """Called in every step, once it is open."""
+
+    def before_training_hook(self, data: "MMLDataModule", model: "MMLModule", trainer: "Trainer") -> None:
+        """Called before a network is trained."""
+
+    def after_training_hook(self, data: "MMLDataModule", model: "MMLModule", trainer: "Trainer") -> None:
+        """Called after a network is trained, before it is stored."""
+
+    def before_finishing_hook(self) -> None:
+        """Called in the last step of a plan; may set `return_value`."""
+
+    # --- building blocks ----------------------------------------------------------------------------------------
+
+    def get_struct(self, task: str | None = None) -> TaskStruct:
+        """Return the struct of a task: of this step's own by default."""
+        task = task or self.task
+        if task is None:
+            raise MMLError("this step is about no task; name one: get_struct('digits')")
+        if self.run is not None and task == self.task:
+            told = self.study.run(task, self.run).pipeline.task
+        else:
+            told = self.study.task_content(self.study.tasks[task], self.cfg.preprocessing)
+        packed = {"dataset": told["dataset"], "pack": told["pack"]}
+        paths = {key: Path(self.fm.path(key, **packed)) for key in ("images", "moments")}
+        paths["description"] = Path(self.fm.path("description", task=task, task_id=told["id"]))
+        return TaskStruct(task, paths, self._models(task))
+
+    def _models(self, task: str) -> list[Any]:
+        from mml_lib.models.storage import ModelStorage
+
+        folder = Path(self.fm.path("models", task=task, run="0" * 8, fold=0)).parent
+        files = sorted(folder.glob("[0-9a-f]*-fold*.json"), key=lambda path: path.stat().st_mtime)
+        return [ModelStorage.read(path) for path in files]
+
+    def create_datamodule(self, struct: TaskStruct, fold: int) -> "MMLDataModule":
+        """Return what feeds a task, validated on a fold."""
+        from mml_lib.data.datamodule import MMLDataModule
+        from mml_lib.models.prediction import best_device
+
+        pin_memory = best_device(self.cfg.trainer.accelerator).type == "cuda"
+        return MMLDataModule(struct, fold, self.cfg.sampling, self.cfg.seed, self.cfg.num_workers, pin_memory)
+
+    def create_model(self, structs: Sequence[TaskStruct], load_parameters: str | Path | None = None) -> "MMLModule":
+        """Return a network with a head for each task, ready to learn the first one.
+
+        Args:
+            structs: the tasks.
+            load_parameters: weights of a stored network to start from; None draws new ones from the seed.
+        """
+        import numpy as np
+        import torch
+
+        from mml_lib.config.targets import instantiate
+        from mml_lib.data.augmentation import Augmentation
+        from mml_lib.models.metrics import build_metrics
+        from mml_lib.models.module import MMLModule
+        from mml_lib.models.network import Network, load_network
+
+        torch.set_num_threads(self.threads)
+        struct, cfg = structs[0], self.cfg
+        seed = np.random.SeedSequence([cfg.seed, self.fold or 0]).generate_state(1)[0]
+        torch.manual_seed(int(seed))
+        if load_parameters is None:
+            network = Network(cfg.arch.spec(), {each.name: each.num_classes for each in structs})
+        else:
+            network, _ = load_network(load_parameters)
+        mean, std = self._normalization(struct)
+        return MMLModule(
+            network=network,
+            task=struct.name,
+            mean=mean,
+            std=std,
+            loss=instantiate(cfg.loss.spec()),
+            optimizer=cfg.optimizer.spec(),
+            lr_scheduler=cfg.lr_scheduler,
+            augmentation=Augmentation(cfg.augmentations),
+            metrics=build_metrics(cfg.metrics, struct.num_classes),
+            seed=cfg.seed,
+        )
+
+    def _normalization(self, struct: TaskStruct) -> tuple[list[float], list[float]]:
+        if self.cfg.normalization == "task":
+            return struct.means, [max(std, 1e-3) for std in struct.stds]
+        return IMAGENET if self.cfg.normalization == "imagenet" else ([0.0] * 3, [1.0] * 3)
+
+    def create_trainer(self, **arguments: Any) -> "Trainer":
+        """Return the Lightning trainer of the pipeline, with its callbacks and a checkpoint each epoch.
+
+        Args:
+            arguments: of `lightning.pytorch.Trainer`; they win over the config.
+
+        Raises:
+            MMLError: the accelerator is not there.
+        """
+        from mml_lib.models.training import build_trainer
+
+        return build_trainer(self.cfg, self.checkpoints, arguments)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of this training's checkpoints."""
+        return self.fm.construct_saving_path(None, "checkpoint", task_name=self.task, run=self.run, fold=self.fold)
+
+    def last_checkpoint(self) -> Path | None:
+        """Return where an interrupted training goes on, None if it begins."""
+        from mml_lib.models.checkpoints import last_checkpoint
+
+        found = last_checkpoint(self.checkpoints)
+        if found:
+            logger.info("resuming from %s", found.name)
+        return found
+
+    def predict(self, model: "MMLModule", loader: Any) -> tuple[Any, Any]:
+        """Return logits (float32, N×outputs) and targets (int64, N) of all that a loader yields, in its order."""
+        from mml_lib.models.prediction import best_device, predict
+
+        return predict(model, loader, best_device(self.cfg.trainer.accelerator))
+
+    # --- results ------------------------------------------------------------------------------------------------
+
+    def store_model(self, model: "MMLModule", trainer: "Trainer") -> None:
+        """Write weights, history and model storage of this step, then drop its checkpoints."""
+        from mml_lib.models.checkpoints import remove_checkpoints
+        from mml_lib.models.network import save_network
+        from mml_lib.models.training import history_csv, storage_of
+
+        about = {
+            "task": self.task,
+            "run": self.run,
+            "fold": self.fold,
+            "mean": model.mean.flatten().tolist(),
+            "std": model.std.flatten().tolist(),
+        }
+        tokens = {"task": self.task, "run": self.run, "fold": self.fold}
+        save_network(model.network, self.fm.path("parameters", **tokens), about)
+        write_text(self.fm.path("history", **tokens), history_csv(model.history))
+        storage = storage_of(model, trainer, tokens, created=time.strftime("%F %T"))
+        storage.write(self.fm.construct_saving_path(storage, "models", **tokens))
+        remove_checkpoints(self.checkpoints)
+
+    def finish(self, path: str | Path) -> None:
+        """Write the return value of the plan."""
+        write_text(path, json.dumps({"format": FORMAT, "mode": self.mode, "return_value": self.return_value}))

@@ -1,0 +1,65 @@
+"""Opening a study: what the Snakefile does before its rules are read."""
+
+import sys
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from mml_lib.errors import MMLError
+from mml_lib.files.locks import lock_project, name_supervisor
+from mml_lib.schedulers.study import Study
+
+
+def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
+    """Return the checked study of a Snakefile's config; leave with one line where it has a mistake.
+
+    Args:
+        workflow: Snakemake's workflow object.
+        config: the merged config; presets are added to it, tasks that an overlay leaves out are taken away.
+    """
+    overlay = workflow.config_settings.overwrite_config
+    files = [*map(Path, workflow.configfiles), *workflow.config_settings.configfiles]
+    try:
+        add_presets(config, Path(workflow.basedir) / "config")
+        limit_tasks(config, overlay)
+        study = Study(config, list(dict.fromkeys(map(shorten, files))))
+        if workflow.is_main_process:
+            study.check()
+            print(study.overview(), file=sys.stderr)
+    except MMLError as error:
+        sys.exit(f"error: {error}")
+    name_supervisor()
+    return study
+
+
+def shorten(path: Path) -> Path:
+    """Return a path relative to the working directory where it lies below that."""
+    path = path.absolute()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def add_presets(config: MutableMapping[str, Any], folder: Path) -> None:
+    """Append the pipeline's own folder of presets to those that the study names."""
+    paths = config.get("paths")
+    if paths is None or isinstance(paths, Mapping):
+        own = list((paths or {}).get("presets") or [])
+        config["paths"] = {**(paths or {}), "presets": [*own, *([] if str(folder) in own else [str(folder)])]}
+
+
+def limit_tasks(config: MutableMapping[str, Any], overlay: Mapping[str, Any]) -> None:
+    """Keep those tasks only that the overlays name, if they name any.
+
+    Snakemake merges mappings, but a study file laid over the demo study is not about the demo's task as well.
+    """
+    named = overlay.get("tasks")
+    if isinstance(named, Mapping) and isinstance(config.get("tasks"), Mapping):
+        config["tasks"] = {name: task for name, task in config["tasks"].items() if name in named}
+
+
+def lock(study: Study) -> Any:
+    """Take the study's project for this Snakemake; the result holds it. Called when something is to run.
+
+    Raises:
+        MMLError: another Snakemake holds it, or it cannot be written.
+    """
+    return lock_project(study.fm.proj_path, study.fm.lock_path, study.fm.steps_lock_path)

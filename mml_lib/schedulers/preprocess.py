@@ -1,0 +1,15 @@
+"""Mode `pp`: the packed images of a study's tasks."""
+
+from mml_lib.schedulers.base import AbstractBaseScheduler
+from mml_lib.schedulers.study import pack_id
+
+
+class PreprocessScheduler(AbstractBaseScheduler):
+    """Creates every task and packs its images, once for all tasks on the same data set."""
+
+    def create_routine(self) -> None:
+        pack = pack_id(self.cfg.preprocessing)
+        for task in self.study.tasks.values():
+            self.add("create_task", task=task.name, task_id=task.id)
+        for dataset in dict.fromkeys(task.dataset for task in self.study.tasks.values()):
+            self.add("preprocess_task", dataset=dataset, pack=pack)

@@ -1,0 +1,308 @@
+"""The study behind a Snakefile: its config, its file manager, its tasks and runs, and the functions that rules ask."""
+
+import functools
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mml_lib.config.identity import digest
+from mml_lib.config.loading import load_study
+from mml_lib.config.pipeline import PIPELINE_KEYS, Pipeline, expand
+from mml_lib.config.presets import preset_names, resolve_presets
+from mml_lib.config.schema import Preprocessing, StudyConfig
+from mml_lib.config.targets import import_target
+from mml_lib.errors import MMLError, nearest
+from mml_lib.files.manager import MMLFileManager
+from mml_lib.tasks.identity import TaskIdentity
+
+if TYPE_CHECKING:
+    from mml_lib.schedulers.base import AbstractBaseScheduler
+
+PACK_VERSION = 1
+"""Raised when the same images and preprocessing begin to give other pixels."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pipeline on one task, and what the study calls it."""
+
+    pipeline: Pipeline
+    labels: list[str] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        return self.pipeline.run
+
+    @property
+    def label(self) -> str:
+        return " = ".join(label for label in self.labels if label)
+
+
+class Study:
+    """All that a plan and its steps have in common. Tasks and runs are worked out when first asked for.
+
+    Args:
+        config: what Snakemake merged.
+        files: the config files, to name them in errors.
+
+    Raises:
+        MMLError: the first mistake in the config.
+    """
+
+    def __init__(self, config: Mapping[str, Any], files: Sequence[Path] = ()):
+        self.config = dict(config)
+        self.files = [Path(file) for file in files]
+        self.cfg: StudyConfig = load_study(config, files)
+        self.folders = self.cfg.paths.presets
+        for plugin in self.cfg.plugins:
+            import_plugin(plugin)
+        if MMLFileManager.exists():
+            MMLFileManager.clear_instance()
+        paths = self.cfg.paths
+        self.fm = MMLFileManager(paths.data, paths.results, self.cfg.project, self.cfg.remove)
+        self._old: dict[tuple[str, str], Run] = {}
+
+    # --- tasks and runs -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def tasks(self) -> dict[str, TaskIdentity]:
+        """The tasks of the study by name."""
+        return {name: TaskIdentity.of(name, task) for name, task in self.cfg.tasks.items()}
+
+    @property
+    def task_names(self) -> list[str]:
+        """What the study is about: the pivot, or else all its tasks."""
+        pivot = self.cfg.pivot.name
+        if pivot is None:
+            return list(self.cfg.tasks)
+        if pivot not in self.cfg.tasks:
+            raise MMLError(f"pivot.name: there is no task '{pivot}' in the study{nearest(pivot, self.cfg.tasks)}")
+        return [pivot]
+
+    @cached_property
+    def runs(self) -> dict[tuple[str, str], Run]:
+        """The runs of the study by task and run id."""
+        runs: dict[tuple[str, str], Run] = {}
+        variants = expand(self.config, self.files)
+        for task in self.task_names:
+            for variant in variants:
+                pipeline = Pipeline.of(variant.study, self.task_content(self.tasks[task], variant.study.preprocessing))
+                runs.setdefault((task, pipeline.run), Run(pipeline)).labels.append(variant.label)
+        return runs
+
+    def runs_of(self, task: str) -> list[Run]:
+        return [run for (name, _), run in self.runs.items() if name == task]
+
+    @staticmethod
+    def task_content(task: TaskIdentity, preprocessing: Preprocessing) -> dict[str, Any]:
+        """Return what a pipeline says of its task."""
+        return task.definition() | {"pack": pack_id(preprocessing)}
+
+    def run(self, task: str, run: str) -> Run:
+        """Return a run of this study, or one whose pipeline file is on the disk.
+
+        Raises:
+            MMLError: neither is the case.
+        """
+        key = (task, run)
+        if key in self.runs:
+            return self.runs[key]
+        if key not in self._old:
+            path = self.fm.construct_saving_path(None, "pipeline", task_name=task, run=run)
+            if not path.exists():
+                raise MMLError(f"run {run} of task {task} is not part of the study, and there is no {path}")
+            self._old[key] = Run(Pipeline.read(path))
+        return self._old[key]
+
+    # --- what rules ask, by their wildcards ---------------------------------------------------------------------
+
+    def content(self, wildcards: Any) -> dict[str, Any]:
+        """The content of a pipeline file."""
+        return dict(self.run(wildcards.task, wildcards.run).pipeline.content)
+
+    def label(self, wildcards: Any) -> str:
+        """What the study calls a run, for messages."""
+        run = self.run(wildcards.task, wildcards.run)
+        return f"run {run.id} ({run.label})" if run.label else f"run {run.id}"
+
+    def description(self, wildcards: Any) -> str:
+        """The task description that a run was made for."""
+        task = self.run(wildcards.task, wildcards.run).pipeline.task
+        return self.fm.path("description", task=task["name"], task_id=task["id"])
+
+    def images(self, wildcards: Any) -> str:
+        """The packed images of a run."""
+        return self._packed("images", wildcards)
+
+    def moments(self, wildcards: Any) -> str:
+        """The moments of the packed images of a run."""
+        return self._packed("moments", wildcards)
+
+    def _packed(self, key: str, wildcards: Any) -> str:
+        task = self.run(wildcards.task, wildcards.run).pipeline.task
+        return self.fm.path(key, dataset=task["dataset"], pack=task["pack"])
+
+    def definition(self, wildcards: Any) -> dict[str, Any]:
+        """What a task is made of, by name and id."""
+        for definition in self._definitions():
+            if (definition["name"], definition["id"]) == (wildcards.task, wildcards.task_id):
+                return {key: value for key, value in definition.items() if key != "pack"}
+        raise MMLError(f"the task {wildcards.task} with the id {wildcards.task_id} is part of no run of the study")
+
+    def dataset(self, wildcards: Any) -> str:
+        """The manifest of a task's data set."""
+        return self.fm.path("dataset", dataset=self.definition(wildcards)["dataset"])
+
+    def source(self, wildcards: Any) -> dict[str, Any]:
+        """The creator of a data set, and its arguments."""
+        for name, task in self.tasks.items():
+            if task.dataset == wildcards.dataset:
+                return {"creator": self.cfg.tasks[name].creator, "arguments": self.cfg.tasks[name].arguments}
+        for definition in self._definitions():
+            if definition["dataset"] == wildcards.dataset and "arguments" in definition["source"]:
+                return {key: definition["source"][key] for key in ("creator", "arguments")}
+        raise MMLError(f"no task of the study says where the data set {wildcards.dataset} comes from; add one to tasks")
+
+    def preprocessing(self, wildcards: Any) -> dict[str, Any]:
+        """The options behind the id of packed images."""
+        sections = [self.cfg.preprocessing.model_dump(mode="json")]
+        sections += [run.pipeline.content["preprocessing"] for run in [*self.runs.values(), *self._old.values()]]
+        for section in sections:
+            if pack_id(Preprocessing(**section)) == wildcards.pack:
+                return dict(section)
+        raise MMLError(f"the preprocessing {wildcards.pack} is part of no run of the study")
+
+    def _definitions(self) -> list[Mapping[str, Any]]:
+        known = [task.definition() for task in self.tasks.values()]
+        return known + [run.pipeline.task for run in self._old.values()]
+
+    def resource(self, rule: str, name: str, default: int) -> int:
+        """What a step of `rule` asks for: `resources.<rule>.<name>`, or the default."""
+        asked = self.cfg.resources.get(rule)
+        return (getattr(asked, name) if asked else None) or default
+
+    # --- modes and their plans ----------------------------------------------------------------------------------
+
+    @property
+    def modes(self) -> list[str]:
+        """The modes that can be asked for: all presets, and the study's own."""
+        return sorted({*preset_names("mode", self.folders), self.cfg.mode.id})
+
+    @functools.cache  # noqa: B019  (a study lives as long as its process)
+    def scheduler(self, mode: str) -> "AbstractBaseScheduler":
+        """Return the scheduler of a mode; the configured mode keeps its options.
+
+        Raises:
+            MMLError: no such scheduler class, or options that it does not have.
+        """
+        from mml_lib.schedulers.base import AbstractBaseScheduler
+
+        config = self.cfg.mode
+        if mode != config.id:
+            config = type(config)(**resolve_presets({"mode": mode}, self.folders)["mode"])
+        scheduler_class = import_target(config.scheduler.target)
+        if not (isinstance(scheduler_class, type) and issubclass(scheduler_class, AbstractBaseScheduler)):
+            raise MMLError(
+                f"mode.scheduler: {config.scheduler.target} is no scheduler; derive it from "
+                "mml_lib.schedulers.base.AbstractBaseScheduler"
+            )
+        return scheduler_class(self, config)
+
+    def pipeline_config(self, pipeline: Pipeline) -> StudyConfig:
+        """Return the config of a step: the pipeline's sections, and the study's own for all else."""
+        config = {key: value for key, value in self.config.items() if key not in ("sweep", "variants")}
+        config |= {key: pipeline.content[key] for key in PIPELINE_KEYS}
+        config["trainer"] = {**pipeline.content["trainer"], "accelerator": self.cfg.trainer.accelerator}
+        return load_study(config, self.files)
+
+    def targets(self, mode: str, rules: Any) -> list[str]:
+        """Return the outputs of a mode's planned steps that are kept.
+
+        Args:
+            mode: the mode.
+            rules: Snakemake's `rules` object.
+
+        Raises:
+            MMLError: the plan names a step that no rule makes.
+        """
+        scheduler = self.scheduler(mode)
+        targets = []
+        for command, wildcards in zip(scheduler.commands, scheduler.params, strict=True):
+            if not hasattr(rules, command):
+                known = [name for name in vars(rules) if not name.startswith("_")]
+                raise MMLError(
+                    f"mode {mode} plans the step '{command}', but no rule has this name{nearest(command, known)}"
+                )
+            targets += [pattern.format(**wildcards) for pattern in self._wanted(getattr(rules, command))]
+        return targets
+
+    def _wanted(self, rule: Any) -> list[str]:
+        """Return those outputs of a rule that a plan asks for: what is always kept, or else what is kept here.
+
+        Weights that somebody has removed are thus made again when a step needs them, not because they are gone.
+        """
+        always = {self.fm.pattern(key) for key in self.fm.kept_keys()}
+        outputs = [str(output) for output in rule.output]
+        kept = [str(output) for output in rule.output if not getattr(output, "flags", {}).get("temp")]
+        return [output for output in outputs if output in always] or kept
+
+    def metrics_of(self, mode: str, fm_key: str = "metrics") -> list[str]:
+        """Return the metrics files that a mode's plan makes."""
+        scheduler = self.scheduler(mode)
+        return [
+            self.fm.path(fm_key, **wildcards)
+            for command, wildcards in zip(scheduler.commands, scheduler.params, strict=True)
+            if command == "test_fold"
+        ]
+
+    def labels(self) -> dict[str, str]:
+        """What the study calls each run, by run id."""
+        return {run.id: run.label for run in self.runs.values()}
+
+    def check(self) -> None:
+        """Plan the configured mode, so that every mistake in the study shows before anything runs."""
+        scheduler = self.scheduler(self.cfg.mode.id)
+        _ = scheduler.commands
+
+    def overview(self) -> str:
+        """Return what the study is about, in a few lines."""
+        lines = [f"study {self.cfg.project}, mode {self.cfg.mode.id}"]
+        for task in self.task_names:
+            lines.append(f"  task {task} ({self.tasks[task].id}): {self.tasks[task].num_folds} folds")
+            runs = self.runs_of(task)
+            lines += [f"    run {run.id}  {run.label}".rstrip() for run in runs[:20]]
+            if len(runs) > 20:
+                lines.append(f"    … and {len(runs) - 20} more runs")
+        return "\n".join(lines)
+
+
+def pack_id(preprocessing: Preprocessing) -> str:
+    """Return the id of packed images: 8 digits of the digest of how they are made."""
+    return digest({"version": PACK_VERSION, **preprocessing.model_dump(mode="json")})
+
+
+def import_plugin(plugin: str) -> None:
+    """Import a module by dotted path, or a Python file by its path, for what it registers.
+
+    Raises:
+        MMLError: it cannot be imported.
+    """
+    if not plugin.endswith(".py"):
+        try:
+            importlib.import_module(plugin)
+        except ImportError as error:
+            raise MMLError(f"plugins: '{plugin}' cannot be imported: {error}") from error
+        return
+    path = Path(plugin).absolute()
+    if path.stem in sys.modules and getattr(sys.modules[path.stem], "__file__", None) == str(path):
+        return
+    if not path.is_file():
+        raise MMLError(f"plugins: the file {path} does not exist")
+    # Its folder joins the path, so that `_target_: <stem>.Name` finds what it defines.
+    sys.path.insert(0, str(path.parent))
+    importlib.import_module(path.stem)

@@ -1,0 +1,11 @@
+"""Creators make data sets. Register your own in a plugin:
+
+@register_creator("shapes")
+def shapes(folder: Path, num_samples: int = 100) -> Delivery:
+    ...write images below `folder`, return a Delivery...
+"""
+
+from mml_lib.tasks.creators import digits, fake, own_data  # noqa: F401  (they register themselves)
+from mml_lib.tasks.creators.registry import CREATORS, register_creator
+
+__all__ = ["CREATORS", "register_creator"]

@@ -1,0 +1,60 @@
+"""Evaluation: what networks say, and how well they say it."""
+
+
+rule predict_fold:
+    """Predict one split of a task with one network."""
+    input:
+        pipeline=ancient(fm.pattern("pipeline")),
+        parameters=fm.pattern("parameters"),
+        task=ancient(study.description),
+        images=ancient(study.images),
+        moments=ancient(study.moments),
+    output:
+        predictions=fm.output("predictions"),
+    log:
+        fm.log("predict_fold", "predictions"),
+    benchmark:
+        fm.benchmark("predict_fold", "predictions")
+    params:
+        label=lambda wildcards, output: study.label(wildcards),
+    threads: study.resource("predict_fold", "threads", 4)
+    resources:
+        mem_mb=study.resource("predict_fold", "mem_mb", 8000),
+        runtime=study.resource("predict_fold", "runtime", 60),
+    message:
+        "predict {wildcards.eval} of {wildcards.task} with fold {wildcards.fold}: {params.label}"
+    script:
+        "../scripts/predict_fold.py"
+
+
+rule test_fold:
+    """Compute the metrics of one network's predictions."""
+    input:
+        predictions=fm.pattern("predictions"),
+    output:
+        metrics=fm.output("metrics"),
+    log:
+        fm.log("test_fold", "metrics"),
+    params:
+        metrics=study.cfg.model_dump(by_alias=True)["metrics"],
+    message:
+        "test {wildcards.task} fold {wildcards.fold} on {wildcards.eval}: run {wildcards.run}"
+    script:
+        "../scripts/test_fold.py"
+
+
+rule summarize:
+    """Sum up the metrics of a mode over folds, with bootstrap intervals."""
+    input:
+        metrics=lambda wildcards: study.metrics_of(wildcards.mode),
+    output:
+        summary=fm.output("summary"),
+        folds=fm.output("fold_metrics"),
+    log:
+        fm.log("summarize", "summary"),
+    params:
+        labels=study.labels(),
+    message:
+        "sum up mode {wildcards.mode}"
+    script:
+        "../scripts/summarize.py"

@@ -1,0 +1,26 @@
+"""The end of every plan; and each mode as a target."""
+
+
+rule finish_exp:
+    """Finish the plan of a mode: run its last hook and write its return value."""
+    input:
+        steps=lambda wildcards: study.targets(wildcards.mode, rules),
+    output:
+        return_value=fm.output("return_value"),
+    log:
+        fm.log("finish_exp", "return_value"),
+    message:
+        "finish mode {wildcards.mode}"
+    script:
+        "../scripts/finish_exp.py"
+
+
+for mode in study.modes:
+
+    rule:
+        """Do what this mode says, whatever the study's own mode is."""
+        name:
+            mode
+        input:
+            fm.path("return_value", mode=mode),
+        localrule: True

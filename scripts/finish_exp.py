@@ -1,0 +1,7 @@
+"""Finish the plan of a mode: run its last hook and write its return value."""
+
+from mml_lib.schedulers.step import open_step
+
+step = open_step(snakemake)
+step.before_finishing_hook()
+step.finish(snakemake.output.return_value)

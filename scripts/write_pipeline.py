@@ -1,0 +1,9 @@
+"""Write what decides the result of a run."""
+
+from mml_lib.config.pipeline import Pipeline
+from mml_lib.files.atomic import write_text
+from mml_lib.schedulers.step import open_step
+
+open_step(snakemake)
+
+write_text(snakemake.output.pipeline, Pipeline(snakemake.params.content).to_yaml())
