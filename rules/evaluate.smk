@@ -15,12 +15,14 @@ rule predict_fold:
         fm.log("predict_fold", "predictions"),
     benchmark:
         fm.benchmark("predict_fold", "predictions")
-    params:
-        label=lambda wildcards, output: study.label(wildcards),
+    conda:
+        "mml"
     threads: study.resource("predict_fold", "threads", 4)
     resources:
         mem_mb=study.resource("predict_fold", "mem_mb", 8000),
         runtime=study.resource("predict_fold", "runtime", 60),
+    params:
+        label=lambda wildcards, output: study.label(wildcards),
     message:
         "predict {wildcards.eval} of {wildcards.task} with fold {wildcards.fold}: {params.label}"
     script:
@@ -35,6 +37,8 @@ rule test_fold:
         metrics=fm.output("metrics"),
     log:
         fm.log("test_fold", "metrics"),
+    conda:
+        "mml"
     params:
         metrics=study.cfg.model_dump(by_alias=True)["metrics"],
     message:
@@ -52,6 +56,8 @@ rule summarize:
         folds=fm.output("fold_metrics"),
     log:
         fm.log("summarize", "summary"),
+    conda:
+        "mml"
     params:
         labels=study.labels(),
     message:

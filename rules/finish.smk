@@ -9,6 +9,8 @@ rule finish_exp:
         return_value=fm.output("return_value"),
     log:
         fm.log("finish_exp", "return_value"),
+    conda:
+        "mml"
     message:
         "finish mode {wildcards.mode}"
     script:

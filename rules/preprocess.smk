@@ -12,13 +12,15 @@ rule preprocess_task:
         fm.log("preprocess_task", "images"),
     benchmark:
         fm.benchmark("preprocess_task", "images")
-    params:
-        preprocessing=study.preprocessing,
+    priority: 100
+    conda:
+        "mml"
     threads: study.resource("preprocess_task", "threads", 16)
     resources:
         mem_mb=study.resource("preprocess_task", "mem_mb", 4000),
         runtime=study.resource("preprocess_task", "runtime", 240),
-    priority: 100
+    params:
+        preprocessing=study.preprocessing,
     message:
         "pack the images of {wildcards.dataset} ({wildcards.pack})"
     script:

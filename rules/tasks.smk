@@ -9,9 +9,11 @@ rule create_dataset:
         fm.log("create_dataset", "dataset"),
     benchmark:
         fm.benchmark("create_dataset", "dataset")
+    priority: 100
+    conda:
+        "mml"
     params:
         source=study.source,
-    priority: 100
     message:
         "create the data set {wildcards.dataset}"
     script:
@@ -28,9 +30,11 @@ rule create_task:
         fm.log("create_task", "description"),
     benchmark:
         fm.benchmark("create_task", "description")
+    priority: 100
+    conda:
+        "mml"
     params:
         definition=study.definition,
-    priority: 100
     message:
         "create the task {wildcards.task} ({wildcards.task_id})"
     script:

@@ -7,6 +7,8 @@ rule write_pipeline:
         pipeline=fm.output("pipeline"),
     log:
         fm.log("write_pipeline", "pipeline"),
+    conda:
+        "mml"
     params:
         content=study.content,
     message:
@@ -30,13 +32,15 @@ rule train_fold:
         fm.log("train_fold", "models"),
     benchmark:
         fm.benchmark("train_fold", "models")
-    params:
-        # A function of the output: a new label is no reason to train again.
-        label=lambda wildcards, output: study.label(wildcards),
+    conda:
+        "mml"
     threads: study.resource("train_fold", "threads", 4)
     resources:
         mem_mb=study.resource("train_fold", "mem_mb", 8000),
         runtime=study.resource("train_fold", "runtime", 240),
+    params:
+        # A function of the output: a new label is no reason to train again.
+        label=lambda wildcards, output: study.label(wildcards),
     message:
         "train {wildcards.task} fold {wildcards.fold}: {params.label}"
     script:

@@ -22,7 +22,6 @@ from mml_lib.models.checkpoints import WholeCheckpointIO, checkpoint_every_epoch
 from mml_lib.models.module import MMLModule
 from mml_lib.models.storage import ModelStorage
 
-
 for _name in ("lightning.pytorch", "lightning.fabric"):  # it repeats what our log has, and adds advertisements
     logging.getLogger(_name).handlers.clear()
     logging.getLogger(_name).setLevel(logging.WARNING)
