@@ -4,7 +4,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from mml_lib.errors import MMLError
-from mml_lib.schedulers.opening import lock, open_study
+from mml_lib.schedulers.opening import open_study
 
 min_version("9.27")
 
@@ -42,6 +42,6 @@ for path in study.cfg.rules:
 
 onstart:
     try:
-        held = lock(study)
+        study.lock()
     except MMLError as error:
         raise WorkflowError(str(error))

@@ -16,7 +16,7 @@ rule predict_fold:
     benchmark:
         fm.benchmark("predict_fold", "predictions")
     conda:
-        "mml"
+        "../config/environment.yaml"
     threads: study.resource("predict_fold", "threads", 4)
     resources:
         mem_mb=study.resource("predict_fold", "mem_mb", 8000),
@@ -38,7 +38,7 @@ rule test_fold:
     log:
         fm.log("test_fold", "metrics"),
     conda:
-        "mml"
+        "../config/environment.yaml"
     params:
         metrics=study.cfg.model_dump(by_alias=True)["metrics"],
     message:
@@ -57,7 +57,7 @@ rule summarize:
     log:
         fm.log("summarize", "summary"),
     conda:
-        "mml"
+        "../config/environment.yaml"
     params:
         labels=study.labels(),
     message:

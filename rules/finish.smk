@@ -10,7 +10,7 @@ rule finish_exp:
     log:
         fm.log("finish_exp", "return_value"),
     conda:
-        "mml"
+        "../config/environment.yaml"
     message:
         "finish mode {wildcards.mode}"
     script:

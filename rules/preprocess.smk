@@ -14,7 +14,7 @@ rule preprocess_task:
         fm.benchmark("preprocess_task", "images")
     priority: 100
     conda:
-        "mml"
+        "../config/environment.yaml"
     threads: study.resource("preprocess_task", "threads", 16)
     resources:
         mem_mb=study.resource("preprocess_task", "mem_mb", 4000),

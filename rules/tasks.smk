@@ -11,7 +11,7 @@ rule create_dataset:
         fm.benchmark("create_dataset", "dataset")
     priority: 100
     conda:
-        "mml"
+        "../config/environment.yaml"
     params:
         source=study.source,
     message:
@@ -32,7 +32,7 @@ rule create_task:
         fm.benchmark("create_task", "description")
     priority: 100
     conda:
-        "mml"
+        "../config/environment.yaml"
     params:
         definition=study.definition,
     message:

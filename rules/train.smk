@@ -8,7 +8,7 @@ rule write_pipeline:
     log:
         fm.log("write_pipeline", "pipeline"),
     conda:
-        "mml"
+        "../config/environment.yaml"
     params:
         content=study.content,
     message:
@@ -33,7 +33,7 @@ rule train_fold:
     benchmark:
         fm.benchmark("train_fold", "models")
     conda:
-        "mml"
+        "../config/environment.yaml"
     threads: study.resource("train_fold", "threads", 4)
     resources:
         mem_mb=study.resource("train_fold", "mem_mb", 8000),

@@ -16,7 +16,7 @@ from mml_lib.config.targets import instantiate
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_whole
 
-FORMAT = "1"
+FORMAT = 1
 
 
 def timm_backbone(name: str, pretrained: bool = False, **arguments: Any) -> nn.Module:
@@ -77,7 +77,8 @@ def save_network(network: Network, path: str | Path, extra: Mapping[str, Any]) -
     header = {"format": FORMAT, "arch": network.arch, "heads": network.heads, **extra}
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in network.state_dict().items()}
     with write_whole(path) as beside:
-        save_file(state, beside, metadata={key: json.dumps(value, sort_keys=True) for key, value in header.items()})
+        # One entry: safetensors writes several in an order that changes from process to process.
+        save_file(state, beside, metadata={"mml": json.dumps(header, sort_keys=True)})
 
 
 def load_network(path: str | Path) -> tuple[Network, dict[str, Any]]:
@@ -88,7 +89,7 @@ def load_network(path: str | Path) -> tuple[Network, dict[str, Any]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            header = {key: json.loads(value) for key, value in file.metadata().items()}
+            header = json.loads(file.metadata()["mml"])
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
         network = Network(
             header["arch"] | {"pretrained": False} if "pretrained" in header["arch"] else header["arch"],

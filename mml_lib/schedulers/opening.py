@@ -1,13 +1,17 @@
 """Opening a study: what the Snakefile does before its rules are read."""
 
+import os
 import sys
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
+import mml_lib
 from mml_lib.errors import MMLError
-from mml_lib.files.locks import lock_project, name_supervisor
+from mml_lib.files.locks import name_supervisor
 from mml_lib.schedulers.study import Study
+
+LIBRARY = Path(mml_lib.__file__).parents[1]
 
 
 def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
@@ -29,6 +33,8 @@ def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
     except MMLError as error:
         sys.exit(f"error: {error}")
     name_supervisor()
+    # Steps use this very library, also in an environment that Snakemake deploys for them.
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(LIBRARY), *filter(None, [os.environ.get("PYTHONPATH")])])
     return study
 
 
@@ -54,12 +60,3 @@ def limit_tasks(config: MutableMapping[str, Any], overlay: Mapping[str, Any]) ->
     named = overlay.get("tasks")
     if isinstance(named, Mapping) and isinstance(config.get("tasks"), Mapping):
         config["tasks"] = {name: task for name, task in config["tasks"].items() if name in named}
-
-
-def lock(study: Study) -> Any:
-    """Take the study's project for this Snakemake; the result holds it. Called when something is to run.
-
-    Raises:
-        MMLError: another Snakemake holds it, or it cannot be written.
-    """
-    return lock_project(study.fm.proj_path, study.fm.lock_path, study.fm.steps_lock_path)

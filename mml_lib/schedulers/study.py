@@ -17,6 +17,7 @@ from mml_lib.config.presets import preset_names, resolve_presets
 from mml_lib.config.schema import Preprocessing, StudyConfig
 from mml_lib.config.targets import import_target
 from mml_lib.errors import MMLError, nearest
+from mml_lib.files.locks import lock_project
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.tasks.identity import TaskIdentity
 
@@ -268,6 +269,14 @@ class Study:
         """Plan the configured mode, so that every mistake in the study shows before anything runs."""
         scheduler = self.scheduler(self.cfg.mode.id)
         _ = scheduler.commands
+
+    def lock(self) -> None:
+        """Take the project for this process, until it ends.
+
+        Raises:
+            MMLError: another Snakemake holds it, or it cannot be written.
+        """
+        self._held = lock_project(self.fm.proj_path, self.fm.lock_path, self.fm.steps_lock_path)
 
     def overview(self) -> str:
         """Return what the study is about, in a few lines."""

@@ -1,0 +1,102 @@
+"""What is killed goes on where it was, and ends as if nothing had happened."""
+
+import json
+import random
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+from safetensors.numpy import load_file
+
+from tests.workflow.conftest import TINY, Workplace, kill, steps_of, wait_for
+
+LONG = TINY | {
+    "mode": {"preset": "train", "cv": False, "subroutines": ["train"]},
+    "tasks": {"stripes": {"creator": "fake", "num_samples": 480, "num_classes": 2, "size": 24, "folds": 3}},
+    "arch": {"preset": "test_resnet", "drop_rate": 0.3},
+    "augmentations": "baseline",
+    "trainer": {"max_epochs": 8, "accelerator": "cpu"},
+}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    place = Workplace(tmp_path_factory.mktemp("undisturbed"))
+    place.write(LONG)
+    place.run()
+    return place
+
+
+def epochs_logged(place: Workplace) -> int:
+    return sum(log.read_text().count(" of 8: ") for log in place.files("results/tiny/LOGS/train_fold/*.log"))
+
+
+def training(process: subprocess.Popen) -> psutil.Process:
+    return wait_for(lambda: steps_of(process, "train_fold.py"))[-1]
+
+
+def comparable(place: Workplace) -> dict[str, object]:
+    """Return what must not depend on interruptions: weights, history, and what the model storage says but times."""
+    (weights,) = place.files("results/tiny/PARAMETERS/*/*.safetensors")
+    (history,) = place.files("results/tiny/HISTORY/*/*.csv")
+    (model,) = place.files("results/tiny/MODELS/*/*.json")
+    storage = json.loads(model.read_text())
+    return {
+        "weights": weights.read_bytes(),
+        "history": history.read_text(),
+        "storage": {key: value for key, value in storage.items() if key not in ("training_time", "created")},
+    }
+
+
+def leftovers(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if ".part" in path.name or "CHECKPOINTS" in path.parts]
+
+
+def test_killed_training_ends_bit_identical(undisturbed: Workplace, workplace: Workplace):
+    seed = random.randrange(1000)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    workplace.write(LONG)
+    for _ in range(2):
+        before = epochs_logged(workplace)
+        running = workplace.start()
+        step = training(running)
+        target = before + rng.randint(1, 2)
+        wait_for(lambda: epochs_logged(workplace) >= target)  # noqa: B023
+        kill(step)
+        running.communicate()
+        assert running.returncode != 0
+    workplace.run()
+    assert epochs_logged(workplace) <= 8 + 2, "each kill costs one epoch at most"
+    assert comparable(workplace) == comparable(undisturbed)
+    assert leftovers(workplace.folder) == []
+
+
+def test_killed_snakemake_needs_no_help_and_leaves_no_orphan(undisturbed: Workplace, workplace: Workplace):
+    workplace.write(LONG)
+    running = workplace.start()
+    step = training(running)
+    wait_for(lambda: epochs_logged(workplace) >= 1)
+    kill(running)
+    again = workplace.start()  # at once, while the orphan still trains
+    wait_for(lambda: not step.is_running() or step.status() == psutil.STATUS_ZOMBIE, 30)
+    said, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, said
+    assert comparable(workplace) == comparable(undisturbed)
+    assert leftovers(workplace.folder) == []
+
+
+def test_second_snakemake_on_a_project_is_refused_with_the_holder(workplace: Workplace):
+    workplace.write(LONG)
+    running = workplace.start()
+    training(running)
+    said = workplace.run(fails=True)
+    assert f"project results/tiny is in use: Snakemake process {running.pid}" in said
+    assert "train" in workplace.run("-n"), "a dry run is allowed"
+    kill(running)
+
+
+def test_finished_training_weights_are_those_of_ten_epochs_not_noise(undisturbed: Workplace):
+    weights = load_file(undisturbed.files("results/tiny/PARAMETERS/*/*.safetensors")[0])
+    assert any(abs(value).max() > 0 for value in weights.values())
