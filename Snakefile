@@ -24,6 +24,7 @@ rule all:
     """Do what the study's mode says."""
     default_target: True
     input:
+        lambda wildcards: study.targets(study.cfg.mode.id, rules),
         fm.path("return_value", mode=study.cfg.mode.id),
     localrule: True
 

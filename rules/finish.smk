@@ -24,5 +24,7 @@ for mode in study.modes:
         name:
             mode
         input:
+            # The steps too: Snakemake does not miss what a finished plan has grown by where it has lost its records.
+            lambda wildcards, mode=mode: study.targets(mode, rules),
             fm.path("return_value", mode=mode),
         localrule: True

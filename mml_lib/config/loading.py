@@ -11,7 +11,8 @@ from mml_lib.config.presets import read_yaml, resolve_presets
 from mml_lib.config.schema import TASK_NAME, StudyConfig
 from mml_lib.errors import MMLError, nearest
 
-VARIABLES = {"data": "MML_DATA_PATH", "results": "MML_RESULTS_PATH"}
+ROOTS = {"data": "MML_DATA_PATH", "results": "MML_RESULTS_PATH"}
+"""The variable that stands in for each root; without it, the root is a folder of the same name where one works."""
 
 
 def load_study(config: Mapping[str, Any], files: Sequence[Path] = ()) -> StudyConfig:
@@ -46,14 +47,11 @@ def preset_folders(config: Mapping[str, Any]) -> list[Path]:
 
 
 def _paths(paths: Any) -> Any:
-    """Fill unset roots from the environment."""
+    """Fill unset roots."""
     if paths is not None and not isinstance(paths, Mapping):
         return paths
     filled = {key: value for key, value in (paths or {}).items() if value is not None}
-    for key, variable in VARIABLES.items():
-        if key not in filled and os.environ.get(variable):
-            filled[key] = os.environ[variable]
-    return filled
+    return {key: os.environ.get(variable) or key for key, variable in ROOTS.items()} | filled
 
 
 class _Source:

@@ -42,12 +42,12 @@ class Target(BaseModel):
 
 
 class Paths(Section):
-    data: Path = Field(
-        Path("data"),
+    data: Path | None = Field(
+        None,
         description="Root of data sets, tasks and packed images. Unset: the variable MML_DATA_PATH, or ./data.",
     )
-    results: Path = Field(
-        Path("results"),
+    results: Path | None = Field(
+        None,
         description="Root of all projects. Unset: the variable MML_RESULTS_PATH, or ./results.",
     )
     presets: list[Path] = Field(

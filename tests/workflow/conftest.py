@@ -46,8 +46,8 @@ class Workplace:
 
     def command(self, *arguments: str) -> list[str]:
         return [
-            *(sys.executable, "-m", "snakemake", "--snakefile", str(self.snakefile), "--cores", "2"),
-            *("--configfile", "study.yaml", *arguments),
+            *(sys.executable, "-m", "snakemake", *arguments),
+            *("--snakefile", str(self.snakefile), "--cores", "2", "--configfile", "study.yaml"),
         ]
 
     def start(self, *arguments: str) -> subprocess.Popen:

@@ -1,0 +1,45 @@
+"""The JSON schema of study files, for editors: `python -m mml_lib.config.schema_json > config/schema.json`."""
+
+import json
+from typing import Any
+
+from mml_lib.config.presets import GROUPS
+from mml_lib.config.schema import StudyConfig
+
+
+def schema_text() -> str:
+    """Return the content of `config/schema.json`.
+
+    A study file may leave out anything that another file of its layers sets, name a preset for any group, and have
+    keys of its own only where the model says so.
+    """
+    schema = StudyConfig.model_json_schema(by_alias=True)
+    schema["title"] = "MML study"
+    _relax(schema)
+    for group in GROUPS:
+        schema["properties"][group] = _or_preset(schema["properties"][group], schema["$defs"])
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _relax(node: Any) -> None:
+    """Drop `required`: a layer of a study is not the whole of it."""
+    if isinstance(node, dict):
+        node.pop("required", None)
+        for value in node.values():
+            _relax(value)
+    elif isinstance(node, list):
+        for value in node:
+            _relax(value)
+
+
+def _or_preset(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a group: a preset's name, a preset with changes, or all in full."""
+    described = {key: field.pop(key) for key in ("description", "default") if key in field}
+    model = next((kind["$ref"] for kind in [field, *field.get("anyOf", [])] if "$ref" in kind), "").split("/")[-1]
+    full = definitions.get(model, {"type": "object"})
+    changed = full | {"properties": {"preset": {"type": "string"}, **full.get("properties", {})}, "required": ["preset"]}
+    return described | {"anyOf": [{"type": "string", "description": "Name of a preset."}, changed, field]}
+
+
+if __name__ == "__main__":
+    print(schema_text(), end="")
