@@ -37,7 +37,10 @@ def _or_preset(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
     described = {key: field.pop(key) for key in ("description", "default") if key in field}
     model = next((kind["$ref"] for kind in [field, *field.get("anyOf", [])] if "$ref" in kind), "").split("/")[-1]
     full = definitions.get(model, {"type": "object"})
-    changed = full | {"properties": {"preset": {"type": "string"}, **full.get("properties", {})}, "required": ["preset"]}
+    changed = full | {
+        "properties": {"preset": {"type": "string"}, **full.get("properties", {})},
+        "required": ["preset"],
+    }
     return described | {"anyOf": [{"type": "string", "description": "Name of a preset."}, changed, field]}
 
 

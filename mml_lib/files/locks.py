@@ -19,6 +19,22 @@ ORPHANS_TIMEOUT = 600
 """Seconds to wait for the steps of a killed Snakemake; they end at their next batch or sooner."""
 
 
+def check_writable(root: Path, key: str) -> None:
+    """Refuse a root (`data` or `results`) that cannot be made or written to; nothing is made yet.
+
+    Raises:
+        MMLError: it is a file, below a file, or its file system or permissions forbid it.
+    """
+    existing = next(path for path in (root.absolute(), *root.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        reason = "it is or lies below a file"
+    elif not os.access(existing, os.W_OK | os.X_OK):
+        reason = f"no permission in {existing}"
+    else:
+        return
+    raise MMLError(f"the {key} path {root} cannot be written ({reason}); set paths.{key} or MML_{key.upper()}_PATH")
+
+
 def lock_project(project: Path, lock: Path, steps_lock: Path) -> IO[Any]:
     """Take a project for this Snakemake, once the steps of a killed one are gone; hold it by keeping the result.
 

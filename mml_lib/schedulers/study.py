@@ -17,7 +17,7 @@ from mml_lib.config.presets import preset_names, resolve_presets
 from mml_lib.config.schema import Preprocessing, StudyConfig
 from mml_lib.config.targets import import_target
 from mml_lib.errors import MMLError, nearest
-from mml_lib.files.locks import lock_project
+from mml_lib.files.locks import check_writable, lock_project
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.tasks.identity import TaskIdentity
 
@@ -269,6 +269,8 @@ class Study:
         """Plan the configured mode, so that every mistake in the study shows before anything runs."""
         scheduler = self.scheduler(self.cfg.mode.id)
         _ = scheduler.commands
+        for key, root in (("data", self.fm.data_path), ("results", self.fm.results_path)):
+            check_writable(root, key)
 
     def lock(self) -> None:
         """Take the project for this process, until it ends.

@@ -1,6 +1,7 @@
 """Own data without code: folders of images, and tables of them. The images stay where they are."""
 
 import csv
+import filecmp
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -79,8 +80,23 @@ def image_folder(folder: Path, path: str) -> Delivery:
                     f"({', '.join(sorted(SUFFIXES))}); fill or remove it"
                 )
             classes.add(label)
-            samples += [Sample(str(file.relative_to(part)), str(file), label, split) for file in files]
+            samples += [Sample(str(file.relative_to(root)), str(file), label, split) for file in files]
+    _refuse_copies(samples)
     return Delivery(samples, sorted(classes, key=natural_key))
+
+
+def _refuse_copies(samples: Sequence[Sample]) -> None:
+    """Refuse an image that lies under the same name, with the same content, in two splits.
+
+    Raises:
+        MMLError: the first one.
+    """
+    seen: dict[tuple[str, str], Path] = {}
+    for sample in samples:
+        file = Path(sample.image)
+        other = seen.setdefault((sample.label, file.name), file)
+        if other is not file and filecmp.cmp(other, file, shallow=False) and sample.split:
+            raise MMLError(f"creator image_folder: the sample {other} is in {file} too; keep it in one split")
 
 
 def _survey_table(path: str) -> Survey:

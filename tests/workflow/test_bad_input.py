@@ -1,0 +1,252 @@
+"""What is wrong ends in one line that says what, where and the remedy, before anything is trained."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.workflow.conftest import TINY, Workplace
+
+
+def with_task(task: dict[str, Any], name: str = "mine") -> dict[str, Any]:
+    return TINY | {"tasks": {name: task}}
+
+
+def image(path: Path, value: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((8, 8, 3), value, np.uint8)).save(path)
+    return path
+
+
+def folders(place: Workplace, per_class: int = 6) -> Path:
+    for number, label in enumerate("ab"):
+        for index in range(per_class):
+            image(place.folder / f"images/{label}/{index}.png", 20 * index + number)
+    return place.folder / "images"
+
+
+FAKE = TINY["tasks"]["stripes"]
+
+PLANNING = {
+    "missing path": (
+        with_task({"creator": "image_folder", "path": "nowhere"}),
+        "tasks.mine: creator image_folder: the path {folder}/nowhere does not exist",
+    ),
+    "unknown pivot": (
+        TINY | {"pivot": {"name": "stripe"}},
+        "pivot.name: there is no task 'stripe' in the study, did you mean 'stripes'?",
+    ),
+    "unknown preset": (
+        TINY | {"optimizer": "adamww"},
+        "study.yaml: optimizer: there is no preset 'adamww', did you mean 'adamw'?",
+    ),
+    "unknown key": (TINY | {"optimiser": "adam"}, "study.yaml: unknown key 'optimiser', did you mean 'optimizer'?"),
+    "unknown nested key": (
+        TINY | {"trainer": {"max_epoch": 3}},
+        "study.yaml: unknown key 'trainer.max_epoch', did you mean 'max_epochs'?",
+    ),
+    "unknown option of the mode": (
+        TINY | {"mode": {"preset": "train", "cvv": True}},
+        "mode (train): unknown option 'cvv', did you mean 'cv'?",
+    ),
+    "unknown creator": (
+        with_task({"creator": "image_folders", "path": "x"}),
+        "tasks.mine.creator: there is no creator 'image_folders', did you mean 'image_folder'?",
+    ),
+    "unknown argument of a creator": (
+        with_task({"creator": "fake", "num_sample": 3}),
+        "tasks.mine: the creator 'fake' takes no 'num_sample', did you mean 'num_samples'?",
+    ),
+    "creator without its path": (
+        with_task({"creator": "csv"}),
+        "tasks.mine: the creator 'csv' needs the key 'path'",
+    ),
+    "unknown scheduler class": (
+        TINY | {"mode": {"id": "own", "scheduler": {"_target_": "mml_lib.schedulers.train.TrainSchedular"}}},
+        "has no 'TrainSchedular', did you mean 'TrainScheduler'?",
+    ),
+    "unknown metric": (
+        TINY | {"metrics": ["acuracy"]},
+        "there is no metric 'acuracy', did you mean 'accuracy'?",
+    ),
+    "wrong type": (
+        TINY | {"trainer": {"max_epochs": "many"}},
+        "study.yaml: trainer.max_epochs: input should be a valid integer",
+    ),
+    "out of range": (
+        TINY | {"sampling": {"batch_size": 0}},
+        "study.yaml: sampling.batch_size: input should be greater",
+    ),
+    "task name with a space": (with_task(FAKE, "my task"), "study.yaml: 'my task' (tasks.my task) is no valid name"),
+    "task name with a slash": (with_task(FAKE, "a/b"), "study.yaml: 'a/b' (tasks.a/b) is no valid name"),
+    "project that leaves its folder": (TINY | {"project": "../other"}, "'../other' (project) is no valid name"),
+    "fold that a task does not have": (
+        TINY | {"mode": {"preset": "train", "folds": [5]}},
+        "mode.folds: task stripes has no fold 5 here; it has 0 to 1",
+    ),
+    "swept key that is not part of a pipeline": (
+        TINY | {"sweep": {"project": ["a", "b"]}},
+        "'project' cannot be varied",
+    ),
+    "swept value of a wrong type": (
+        TINY | {"sweep": {"trainer.max_epochs": [1, "x"]}},
+        "trainer.max_epochs: input should be a valid integer",
+    ),
+    "removal of what is always kept": (TINY | {"remove": {"models": True}}, "remove.models: 'models' is always kept"),
+    "plugin that does not exist": (
+        TINY | {"plugins": ["none.py"]},
+        "plugins: the file {folder}/none.py does not exist",
+    ),
+    "test split that is not there": (
+        with_task({"creator": "fake", "test_fraction": 0}) | {"mode": {"preset": "train", "eval": ["test"]}},
+        "mode.eval: task mine has no test split",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PLANNING)
+def test_mistake_in_a_study_shows_when_it_is_planned(workplace: Workplace, case: str):
+    study, line = PLANNING[case]
+    workplace.write(study)
+    said = workplace.run("-n", fails=True)
+    errors = [words for words in said.splitlines() if words.startswith("error: ")]
+    assert len(errors) == 1, said
+    assert line.format(folder=workplace.folder) in errors[0]
+    assert "Traceback" not in said
+    assert not (workplace.folder / "data").exists()
+
+
+def one_image_class(place: Workplace) -> dict[str, Any]:
+    folders(place)
+    image(place.folder / "images/rare/0.png", 9)
+    return {"creator": "image_folder", "path": "images", "folds": 2}
+
+
+def truncated(place: Workplace) -> dict[str, Any]:
+    folders(place)
+    large = place.folder / "images/a/broken.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(large)
+    large.write_bytes(large.read_bytes()[:4000])
+    return {"creator": "image_folder", "path": "images", "folds": 2}
+
+
+def unreadable(place: Workplace) -> dict[str, Any]:
+    folders(place)
+    (place.folder / "images/b/text.png").write_text("no image")
+    return {"creator": "image_folder", "path": "images", "folds": 2}
+
+
+def copied_between_splits(place: Workplace) -> dict[str, Any]:
+    for split in ("train", "test"):
+        for label in "ab":
+            for index in range(6):
+                image(place.folder / f"images/{split}/{label}/{index}.png", index if label == "a" else index + 50)
+    return {"creator": "image_folder", "path": "images", "folds": 2}
+
+
+def table(place: Workplace, *rows: str, head: str = "image,label,split") -> dict[str, Any]:
+    for label in "ab":
+        for index in range(6):
+            image(place.folder / f"images/{label}/{index}.png", index)
+    lines = [f"images/{label}/{index}.png,{label},train" for label in "ab" for index in range(4)]
+    lines += [f"images/{label}/5.png,{label},test" for label in "ab"]
+    (place.folder / "table.csv").write_text("\n".join([head, *lines, *rows]))
+    return {"creator": "csv", "path": "table.csv", "folds": 2}
+
+
+def label_without_class(place: Workplace) -> dict[str, Any]:
+    (place.folder / "wrong.py").write_text(
+        "from mml_lib.tasks.creators import register_creator\n"
+        "from mml_lib.tasks.dataset import Delivery, Sample\n"
+        "@register_creator('wrong')\n"
+        "def wrong(folder):\n"
+        "    return Delivery([Sample('7', 'x.png', 'zebra')], ['cat', 'dog'])\n"
+    )
+    return {"creator": "wrong"}
+
+
+STEPS: dict[str, tuple[Callable[[Workplace], dict[str, Any]], str]] = {
+    "class folder with one image": (
+        one_image_class,
+        "the class 'rare' has 1 image, folds and test split need at least 3",
+    ),
+    "truncated image": (truncated, "images/a/broken.png is truncated or damaged"),
+    "unreadable image": (unreadable, "images/b/text.png is in no format that can be read"),
+    "image in two splits": (copied_between_splits, "is in {folder}/images/test/a/0.png too; keep it in one split"),
+    "duplicate sample": (
+        lambda place: table(place, "images/a/0.png,a,train"),
+        "sample 'images/a/0.png' is listed twice",
+    ),
+    "sample in two splits": (
+        lambda place: table(place, "images/a/0.png,a,test"),
+        "sample 'images/a/0.png' is in train and in test",
+    ),
+    "unknown split": (lambda place: table(place, "images/a/4.png,a,trian"), "is in split 'trian'; splits: train, val"),
+    "label that is not a class": (label_without_class, "sample '7' has the label 'zebra', which is not a class"),
+}
+
+
+@pytest.mark.parametrize("case", STEPS)
+def test_mistake_in_data_stops_before_any_training(workplace: Workplace, case: str):
+    build, line = STEPS[case]
+    study = with_task(build(workplace))
+    workplace.write(study | {"plugins": ["wrong.py"]} if study["tasks"]["mine"]["creator"] == "wrong" else study)
+    said = workplace.run(fails=True)
+    errors = [words for words in said.splitlines() if words.startswith("error in ")]
+    assert len(errors) == 1, said
+    assert line.format(folder=workplace.folder) in errors[0]
+    assert "Traceback" not in said
+    assert workplace.files("results/tiny/LOGS/train_fold/*") == []
+    assert list(workplace.folder.rglob("*.part*")) == []
+    assert len(workplace.files("data/PREPROCESSED/*/*")) in (0, 2), "images and moments, or neither"
+
+
+@pytest.mark.parametrize(
+    ("row", "head", "line"),
+    [
+        (
+            "images/a/9.png,a,train",
+            "image,label,split",
+            "table.csv, line 12: the image {folder}/images/a/9.png does not",
+        ),
+        (",a,train", "image,label,split", "table.csv, line 12: the column 'image' is empty"),
+        ("images/a/4.png,a,train", "image,labels,split", "there is no column 'label', did you mean 'labels'?"),
+    ],
+)
+def test_mistake_in_a_table_shows_when_it_is_planned(workplace: Workplace, row: str, head: str, line: str):
+    workplace.write(with_task(table(workplace, row, head=head)))
+    said = workplace.run("-n", fails=True)
+    assert line.format(folder=workplace.folder) in said
+    assert said.count("error: ") == 1
+
+
+def test_results_path_that_cannot_be_written_is_named(workplace: Workplace):
+    (workplace.folder / "file").write_text("in the way")
+    workplace.write(TINY | {"paths": {"results": "file"}})
+    said = workplace.run(fails=True)
+    assert (
+        "error: the results path file cannot be written (it is or lies below a file); set paths.results or MML_RESULTS_PATH"
+        in said
+    )
+    assert not (workplace.folder / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"arch": {"preset": "timm", "name": "resnet3"}}, "arch.name: timm has no network 'resnet3', did you mean"),
+        ({"optimizer": {"preset": "adamw", "lrr": 1}}, "torch.optim.AdamW takes no argument 'lrr', did you mean 'lr'?"),
+        ({"loss": {"_target_": "torch.nn.CrossEntropy"}}, "module torch.nn has no 'CrossEntropy', did you mean"),
+        ({"trainer": {"accelerator": "cuda"}}, "trainer.accelerator 'cuda' cannot be had"),
+    ],
+)
+def test_mistake_that_only_torch_can_see_ends_in_one_line(copy: Workplace, change: dict[str, Any], line: str):
+    copy.write(TINY | {"seed": 5, "mode": {"preset": "train", "cv": False}} | change)
+    said = copy.run(fails=True)
+    assert line in said
+    assert said.count("error in train_fold: ") == 1
+    assert "Traceback" not in said
+    assert len(copy.files("results/tiny/MODELS/stripes/*")) == 2

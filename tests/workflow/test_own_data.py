@@ -1,0 +1,86 @@
+"""Own images without code."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tests.workflow.conftest import TINY, Workplace
+
+
+def write_images(folder: Path, count: int, seed: int) -> list[Path]:
+    """Write images of one grey level and noise, in turn in every format that is understood."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    files = []
+    for number in range(count):
+        suffix = ("png", "jpg", "bmp", "tif", "webp")[number % 5]
+        image = Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8))
+        files.append(folder / f"{number}.{suffix}")
+        image.save(files[-1])
+    return files
+
+
+def only(task: dict) -> dict:
+    return TINY | {"tasks": {"mine": task}}
+
+
+def description(place: Workplace) -> dict:
+    return json.loads(place.files("data/TASKS/mine/*.json")[-1].read_text())
+
+
+def test_image_folder_is_all_that_a_training_takes(workplace: Workplace):
+    for label, seed in (("benign", 1), ("malignant", 2)):
+        write_images(workplace.folder / "images" / label, 10, seed)
+    workplace.write(
+        only({"creator": "image_folder", "path": "images", "folds": 2}) | {"mode": {"preset": "train", "cv": False}}
+    )
+    workplace.run()
+    with open(workplace.folder / "results/tiny/RESULTS/train.csv") as file:
+        assert [row["task"] for row in csv.DictReader(file)] == ["mine"]
+    assert description(workplace)["header"]["idx_to_class"] == {"0": "benign", "1": "malignant"}
+
+
+def test_split_folders_are_kept_and_val_is_the_only_fold(workplace: Workplace):
+    for split, count in (("train", 6), ("val", 3), ("test", 2)):
+        for seed, label in enumerate(("a", "b")):
+            write_images(workplace.folder / "images" / split / label, count, seed + 10 * count)
+    workplace.write(only({"creator": "image_folder", "path": "images"}))
+    assert workplace.planned()["train_fold"] == 1
+    workplace.run("create")
+    header = description(workplace)["header"]
+    assert header["num_samples"] == {"all": 22, "test": 4, "train": 18}
+    samples = description(workplace)["samples"]
+    assert [fold for fold, split in zip(samples["fold"], samples["split"], strict=True) if split == "train"].count(
+        0
+    ) == 6
+
+
+def test_csv_keeps_splits_groups_and_folds(workplace: Workplace):
+    files = write_images(workplace.folder / "pictures", 24, 3)
+    rows = ["image,label,group,fold"]
+    rows += [f"pictures/{file.name},{'xy'[n % 2]},patient{n // 4},{n // 8}" for n, file in enumerate(files)]
+    (workplace.folder / "table.csv").write_text("\n".join(rows))
+    workplace.write(only({"creator": "csv", "path": "table.csv"}))
+    plan = workplace.planned()
+    assert plan["train_fold"] == 3
+    assert plan["predict_fold"] == 3
+    workplace.run("create")
+    assert description(workplace)["samples"]["fold"] == [n // 8 for n in range(24)]
+
+
+def test_changed_data_makes_a_new_task_and_moved_data_does_not(workplace: Workplace):
+    for seed, label in enumerate(("a", "b")):
+        write_images(workplace.folder / "images" / label, 6, seed)
+    study = only({"creator": "image_folder", "path": "images", "folds": 2})
+    workplace.write(study)
+    workplace.run("pp")
+    assert workplace.planned("pp") == {}
+    (workplace.folder / "images").rename(workplace.folder / "moved")
+    study["tasks"]["mine"]["path"] = "moved"
+    workplace.write(study)
+    assert "preprocess_task" not in workplace.planned("pp")
+    write_images(workplace.folder / "more", 1, 9)[0].rename(workplace.folder / "moved/a/new.png")
+    assert workplace.planned("pp")["preprocess_task"] == 1
