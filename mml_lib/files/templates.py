@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -69,7 +70,7 @@ class AssignmentTemplate:
         """The root's token."""
         return PurePosixPath(self.path).parts[0]
 
-    @property
+    @cached_property
     def tokens(self) -> list[str]:
         """The tokens below the root, in order."""
         return [match["token"] for part in self.path.split("/")[1:] for match in _TOKEN.finditer(part)]
@@ -79,7 +80,7 @@ class AssignmentTemplate:
         """Whether Snakemake always removes the artefact once its consumers are done."""
         return self.root == "TEMP_PATH"
 
-    @property
+    @cached_property
     def below(self) -> str:
         """The pattern below the root, with Snakemake wildcards."""
         parts = self.path.split("/")[1:]

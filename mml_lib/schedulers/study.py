@@ -67,6 +67,7 @@ class Study:
         paths = self.cfg.paths
         self.fm = MMLFileManager(paths.data, paths.results, self.cfg.project, self.cfg.remove)
         self._old: dict[tuple[str, str], Run] = {}
+        self._targets: dict[str, list[str]] = {}
 
     # --- tasks and runs -----------------------------------------------------------------------------------------
 
@@ -133,20 +134,22 @@ class Study:
 
     def description(self, wildcards: Any) -> str:
         """The task description that a run was made for."""
-        task = self.run(wildcards.task, wildcards.run).pipeline.task
-        return self.fm.path("description", task=task["name"], task_id=task["id"])
+        return self._inputs(wildcards.task, wildcards.run)["description"]
 
     def images(self, wildcards: Any) -> str:
         """The packed images of a run."""
-        return self._packed("images", wildcards)
+        return self._inputs(wildcards.task, wildcards.run)["images"]
 
     def moments(self, wildcards: Any) -> str:
         """The moments of the packed images of a run."""
-        return self._packed("moments", wildcards)
+        return self._inputs(wildcards.task, wildcards.run)["moments"]
 
-    def _packed(self, key: str, wildcards: Any) -> str:
-        task = self.run(wildcards.task, wildcards.run).pipeline.task
-        return self.fm.path(key, dataset=task["dataset"], pack=task["pack"])
+    @functools.cache  # noqa: B019  (a study lives as long as its process; a plan asks for each run many times)
+    def _inputs(self, task: str, run: str) -> dict[str, str]:
+        told = self.run(task, run).pipeline.task
+        packed = {"dataset": told["dataset"], "pack": told["pack"]}
+        paths = {key: self.fm.path(key, **packed) for key in ("images", "moments")}
+        return paths | {"description": self.fm.path("description", task=told["name"], task_id=told["id"])}
 
     def definition(self, wildcards: Any) -> dict[str, Any]:
         """What a task is made of, by name and id."""
@@ -231,26 +234,29 @@ class Study:
         Raises:
             MMLError: the plan names a step that no rule makes.
         """
-        scheduler = self.scheduler(mode)
-        targets = []
-        for command, wildcards in zip(scheduler.commands, scheduler.params, strict=True):
-            if not hasattr(rules, command):
-                known = [name for name in vars(rules) if not name.startswith("_")]
-                raise MMLError(
-                    f"mode {mode} plans the step '{command}', but no rule has this name{nearest(command, known)}"
-                )
-            targets += [pattern.format(**wildcards) for pattern in self._wanted(getattr(rules, command))]
-        return targets
+        if mode not in self._targets:
+            scheduler = self.scheduler(mode)
+            patterns = {command: self._wanted(command, mode, rules) for command in dict.fromkeys(scheduler.commands)}
+            steps = zip(scheduler.commands, scheduler.params, strict=True)
+            self._targets[mode] = [
+                pattern.format(**wildcards) for command, wildcards in steps for pattern in patterns[command]
+            ]
+        return self._targets[mode]
 
-    def _wanted(self, rule: Any) -> list[str]:
-        """Return those outputs of a rule that a plan asks for: what is always kept, or else what is kept here.
+    def _wanted(self, command: str, mode: str, rules: Any) -> list[str]:
+        """Return those outputs of a step's rule that a plan asks for: what is always kept, or else what is kept here.
 
         Weights that somebody has removed are thus made again when a step needs them, not because they are gone.
         """
-        always = {self.fm.pattern(key) for key in self.fm.kept_keys()}
-        outputs = [str(output) for output in rule.output]
-        kept = [str(output) for output in rule.output if not getattr(output, "flags", {}).get("temp")]
-        return [output for output in outputs if output in always] or kept
+        if not hasattr(rules, command):
+            known = [name for name in vars(rules) if not name.startswith("_")]
+            raise MMLError(
+                f"mode {mode} plans the step '{command}', but no rule has this name{nearest(command, known)}"
+            )
+        outputs = getattr(rules, command).output
+        always = {self.fm.pattern(key) for key in self.fm.kept_keys()} & set(map(str, outputs))
+        kept = [str(output) for output in outputs if not getattr(output, "flags", {}).get("temp")]
+        return [output for output in kept if output in always] or kept
 
     def metrics_of(self, mode: str, fm_key: str = "metrics") -> list[str]:
         """Return the metrics files that a mode's plan makes."""

@@ -1,0 +1,160 @@
+"""Planning: what this library adds to Snakemake's own time and memory."""
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.workflow.conftest import REPOSITORY
+
+RUNS, FOLDS = 667, 5  # 3 steps each: 10,005
+
+STUDY = {
+    "project": "large",
+    "mode": "train",
+    "tasks": {"stripes": {"creator": "fake", "folds": FOLDS}},
+    "preprocessing": "size32",
+    "arch": "test_resnet",
+    "loss": "cross_entropy",
+    "optimizer": "adamw",
+    "lr_scheduler": "one_cycle",
+    "sweep": {"seed": list(range(RUNS))},
+}
+
+PLAIN = f"""
+RUNS = ["%08x" % number for number in range({RUNS})]
+FOLDS = range({FOLDS})
+METRICS = expand("r/METRICS/stripes/{{run}}-fold{{fold}}/test.json", run=RUNS, fold=FOLDS)
+PREDICTIONS = expand("r/PREDICTIONS/stripes/{{run}}-fold{{fold}}/test.npz", run=RUNS, fold=FOLDS)
+MODELS = expand("r/MODELS/stripes/{{run}}-fold{{fold}}.json", run=RUNS, fold=FOLDS)
+wildcard_constraints:
+    task=r"[A-Za-z0-9][A-Za-z0-9_.+~-]*", run=r"[0-9a-f]{{8}}", fold=r"\\d+", eval="val|test|unlabelled",
+rule all:
+    input: METRICS, PREDICTIONS, MODELS, "r/RESULTS/train.json"
+rule create_dataset:
+    output: dataset="d/RAW/fake/dataset.json"
+    log: "d/LOGS/create_dataset.log"
+    benchmark: "d/BENCHMARKS/create_dataset.tsv"
+    message: "create the data set"
+    DO
+rule create_task:
+    input: dataset="d/RAW/fake/dataset.json"
+    output: description="d/TASKS/stripes/1.json"
+    log: "d/LOGS/create_task.log"
+    benchmark: "d/BENCHMARKS/create_task.tsv"
+    message: "create the task"
+    DO
+rule preprocess_task:
+    input: dataset=ancient("d/RAW/fake/dataset.json")
+    output: images="d/PREPROCESSED/1.npy", moments="d/PREPROCESSED/1-moments.npy"
+    log: "d/LOGS/preprocess_task.log"
+    benchmark: "d/BENCHMARKS/preprocess_task.tsv"
+    message: "pack"
+    DO
+rule write_pipeline:
+    output: pipeline="r/PIPELINES/{{task}}/{{run}}.yaml"
+    log: "r/LOGS/write_pipeline/{{task}}-{{run}}.log"
+    message: "write {{wildcards.run}}"
+    DO
+rule train_fold:
+    input:
+        pipeline=ancient("r/PIPELINES/{{task}}/{{run}}.yaml"),
+        task=ancient("d/TASKS/stripes/1.json"),
+        images=ancient("d/PREPROCESSED/1.npy"),
+        moments=ancient("d/PREPROCESSED/1-moments.npy"),
+    output:
+        parameters="r/PARAMETERS/{{task}}/{{run}}-fold{{fold}}.safetensors",
+        model="r/MODELS/{{task}}/{{run}}-fold{{fold}}.json",
+        history="r/HISTORY/{{task}}/{{run}}-fold{{fold}}.csv",
+    log: "r/LOGS/train_fold/{{task}}-{{run}}-fold{{fold}}.log"
+    benchmark: "r/BENCHMARKS/train_fold/{{task}}-{{run}}-fold{{fold}}.tsv"
+    params: label=lambda wildcards, output: wildcards.run
+    threads: 4
+    resources: mem_mb=8000, runtime=240
+    message: "train {{wildcards.task}} fold {{wildcards.fold}}: {{params.label}}"
+    DO
+rule predict_fold:
+    input:
+        pipeline=ancient("r/PIPELINES/{{task}}/{{run}}.yaml"),
+        parameters="r/PARAMETERS/{{task}}/{{run}}-fold{{fold}}.safetensors",
+        task=ancient("d/TASKS/stripes/1.json"),
+        images=ancient("d/PREPROCESSED/1.npy"),
+        moments=ancient("d/PREPROCESSED/1-moments.npy"),
+    output: predictions="r/PREDICTIONS/{{task}}/{{run}}-fold{{fold}}/{{eval}}.npz"
+    log: "r/LOGS/predict_fold/{{task}}-{{run}}-fold{{fold}}-{{eval}}.log"
+    benchmark: "r/BENCHMARKS/predict_fold/{{task}}-{{run}}-fold{{fold}}-{{eval}}.tsv"
+    params: label=lambda wildcards, output: wildcards.run
+    threads: 4
+    resources: mem_mb=8000, runtime=60
+    message: "predict {{wildcards.eval}} of {{wildcards.task}} with fold {{wildcards.fold}}: {{params.label}}"
+    DO
+rule test_fold:
+    input: predictions="r/PREDICTIONS/{{task}}/{{run}}-fold{{fold}}/{{eval}}.npz"
+    output: metrics="r/METRICS/{{task}}/{{run}}-fold{{fold}}/{{eval}}.json"
+    log: "r/LOGS/test_fold/{{task}}-{{run}}-fold{{fold}}-{{eval}}.log"
+    message: "test {{wildcards.task}} fold {{wildcards.fold}}: {{wildcards.run}}"
+    DO
+rule summarize:
+    input: metrics=METRICS
+    output: summary="r/RESULTS/train.csv", folds="r/RESULTS/train-folds.csv"
+    log: "r/LOGS/summarize.log"
+    message: "sum up"
+    DO
+rule finish_exp:
+    input: METRICS, PREDICTIONS, MODELS, "r/RESULTS/train.csv", "r/RESULTS/train-folds.csv"
+    output: return_value="r/RESULTS/train.json"
+    log: "r/LOGS/finish_exp.log"
+    message: "finish"
+    DO
+"""
+
+
+def plan(folder: Path, snakefile: Path, *arguments: str) -> tuple[float, float, str]:
+    """Return seconds, peak memory in MB and words of a dry run."""
+    command = [sys.executable, "-m", "snakemake", "-n", "--snakefile", str(snakefile), *arguments]
+    with open(folder / "said", "w+") as said:
+        started = time.perf_counter()
+        process = subprocess.Popen(command, cwd=folder, stdout=said, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        said.seek(0)
+        words = said.read()
+    assert status == 0, words[-2000:]
+    return seconds, usage.ru_maxrss / 1024, words
+
+
+@pytest.mark.benchmark
+def test_planning_ten_thousand_steps_costs_at_most_1_3_times_plain_snakemake(tmp_path: Path, capsys):
+    ours, plain = tmp_path / "ours", tmp_path / "plain"
+    for folder in (ours, plain):
+        folder.mkdir()
+    (ours / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    (plain / "Snakefile").write_text(PLAIN.replace("DO", 'script: "step.py"'))
+    (plain / "step.py").touch()
+    (plain / "shell.smk").write_text(PLAIN.replace("DO", 'shell: "true"'))
+    profile = ("--profile", str(REPOSITORY / "profiles/default"))
+    seconds: dict[str, list[float]] = {"ours": [], "plain": []}
+    memory: dict[str, float] = {}
+    for _ in range(3):
+        took, memory["ours"], said = plan(ours, REPOSITORY / "Snakefile", *profile, "--configfile", "study.yaml")
+        seconds["ours"].append(took)
+        steps = int(re.search(r"\ntotal +(\d+)", said)[1])
+        took, memory["plain"], said = plan(plain, plain / "Snakefile", *profile)
+        seconds["plain"].append(took)
+        assert int(re.search(r"\ntotal +(\d+)", said)[1]) == steps
+    with_shell, _, _ = plan(plain, plain / "shell.smk", *profile)
+    ratios = [a / b for a, b in zip(seconds["ours"], seconds["plain"], strict=True)]
+    with capsys.disabled():
+        print(
+            f"\nplanning {steps} steps: {statistics.median(seconds['ours']):.1f} s and {memory['ours']:.0f} MB, plain "
+            f"Snakemake {statistics.median(seconds['plain']):.1f} s and {memory['plain']:.0f} MB; "
+            f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}); "
+            f"plain Snakemake with shell instead of script rules: {with_shell:.1f} s"
+        )
+    assert statistics.median(ratios) <= 1.3
