@@ -25,7 +25,8 @@ class PackedImages(Dataset[Batch]):
     """
 
     def __init__(self, struct: TaskStruct, positions: np.ndarray):
-        self.images = np.load(struct.paths["images"], mmap_mode="r")
+        # A plain view: indexing the memmap class itself costs more.
+        self.images = np.asarray(np.load(struct.paths["images"], mmap_mode="r"))
         self.rows = struct.samples["row"][positions]
         self.labels = struct.samples["label"][positions]
         self.ids = struct.samples["id"][positions]

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
@@ -57,7 +58,9 @@ class AssignmentTemplate:
         literal = _TOKEN.sub("", part)
         for match in _SHOUTED.finditer(literal):
             word = match["word"]
-            if word in ROOTS or last or re.search(r"_(NAME|PATH|ID)$", word):
+            # A folder may be named in capitals, but not nearly like a token.
+            misspelt = "_" in word and get_close_matches(word, TOKENS, n=1, cutoff=0.8)
+            if word in ROOTS or last or misspelt:
                 raise self._error(f"unknown token '{word}'{nearest(word, TOKENS)}")
         if sorted(set(self.tokens)) != sorted(self.tokens):
             raise self._error("a token stands in a template once")

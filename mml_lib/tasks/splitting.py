@@ -38,6 +38,8 @@ def assign(samples: Sequence[Sample], name: str, folds: int, test_fraction: floa
         # A test split beside given folds: the samples without a fold.
         test = fold < 0 if given_folds else _held_out(labels, groups, name, test_fraction, folds, seed)
         split = np.where(test, "test", "train").astype(object)
+    if not (split == "train").any():
+        raise MMLError(f"{name}: there is no training sample; put some in the split 'train'")
     fold[split == "val"] = 0
     fold[split == "test"] = -1
     if not given_folds and not (split == "val").any():
@@ -80,7 +82,7 @@ def _folds(labels: np.ndarray, groups: np.ndarray, name: str, folds: int, seed: 
         raise MMLError(f"{name}: {len(set(groups))} groups cannot fill {folds} folds; lower tasks.{name}.folds")
     splitter = (StratifiedGroupKFold if grouped else StratifiedKFold)(folds, shuffle=True, random_state=seed)
     fold = np.empty(len(labels), dtype=int)
-    for number, (_, rows) in enumerate(splitter.split(labels, labels, groups)):
+    for number, (_, rows) in enumerate(splitter.split(labels, labels, groups if grouped else None)):
         fold[rows] = number
     return fold
 
@@ -98,8 +100,6 @@ def _check_classes(labels: np.ndarray, name: str, needed: int) -> None:
 def _check(samples: Sequence[Sample], split: np.ndarray, fold: np.ndarray, name: str) -> None:
     """Refuse folds that are empty, and groups that cross folds or splits."""
     train = split == "train"
-    if not train.any():
-        raise MMLError(f"{name}: there is no training sample; put some in the split 'train'")
     numbers = sorted(set(fold[train & (fold >= 0)].tolist()))
     if numbers != list(range(len(numbers))) or not numbers:
         raise MMLError(f"{name}: the folds are {numbers}; they must be 0, 1, 2 … without a gap")

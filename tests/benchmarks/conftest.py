@@ -1,0 +1,31 @@
+"""Packed tasks of any size, without going through image files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mml_lib.tasks.dataset import Dataset, Delivery, Sample
+from mml_lib.tasks.description import TaskDescription
+from mml_lib.tasks.splitting import Assignment
+from mml_lib.tasks.struct import TaskStruct
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Callable[[int, int], TaskStruct]:
+    """Return a function that packs random images of two classes, a fifth of them in fold 1."""
+
+    def build(count: int, size: int) -> TaskStruct:
+        rng = np.random.default_rng(0)
+        np.save(tmp_path / "images.npy", rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8))
+        np.save(tmp_path / "moments.npy", np.full((count, 2, 3), 0.3))
+        samples = [Sample(str(number), "none", "ab"[number % 2]) for number in range(count)]
+        dataset = Dataset("DSET_random", Delivery(samples, ["a", "b"]), [(size, size)] * count, tmp_path)
+        folds = [int(number % 5 == 0) for number in range(count)]
+        description = TaskDescription.of({"name": "random"}, dataset, Assignment(["train"] * count, folds, 2))
+        description.write(tmp_path / "random.json")
+        paths = {"images": "images.npy", "moments": "moments.npy", "description": "random.json"}
+        return TaskStruct("random", {key: tmp_path / name for key, name in paths.items()})
+
+    return build

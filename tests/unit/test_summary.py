@@ -1,0 +1,31 @@
+"""Summaries over folds."""
+
+import numpy as np
+import pytest
+
+from mml_lib.postprocessing.summary import as_text, bootstrap_interval, fold_table, summarize
+
+
+def results(values: list[float]) -> list[dict]:
+    about = {"task": "t", "run": "0a1b2c3d", "split": "test"}
+    return [about | {"fold": fold, "metrics": {"accuracy": value}} for fold, value in enumerate(values)]
+
+
+def test_summary_has_mean_deviation_and_interval():
+    (row,) = summarize(fold_table(results([0.8, 0.9, 1.0]), {"0a1b2c3d": "lr=1"})).to_dict("records")
+    assert (row["folds"], row["label"], row["metric"]) == (3, "lr=1", "accuracy")
+    assert row["mean"] == pytest.approx(0.9)
+    assert row["std"] == pytest.approx(0.1)
+    assert 0.8 <= row["ci_low"] < 0.9 < row["ci_high"] <= 1.0
+
+
+def test_single_fold_has_neither_deviation_nor_interval():
+    summary = summarize(fold_table(results([0.8]), {}))
+    assert summary[["std", "ci_low", "ci_high"]].isna().all(axis=None)
+    assert "…" not in as_text(summary)
+
+
+def test_interval_covers_the_mean_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    intervals = [bootstrap_interval(rng.normal(size=40), seed) for seed in range(100)]
+    assert 85 <= sum(low <= 0 <= high for low, high in intervals) <= 100
