@@ -13,5 +13,5 @@ pack(
     snakemake.params.preprocessing,
     snakemake.output.images,
     snakemake.output.moments,
-    processes=snakemake.threads,
+    threads=snakemake.threads,
 )

@@ -8,6 +8,8 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 
 @contextlib.contextmanager
 def write_whole(path: str | Path) -> Iterator[Path]:
@@ -36,8 +38,6 @@ def write_text(path: str | Path, text: str) -> None:
 
 def remove_leftovers(path: str | Path) -> None:
     """Remove what killed processes of this machine left half-written beside `path`."""
-    import psutil
-
     path = Path(path)
     for part in path.parent.glob(f".{glob.escape(path.stem)}.{_host()}-*.part{path.suffix}"):
         pid = re.search(r"-(\d+)\.part", part.name)

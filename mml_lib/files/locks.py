@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+import psutil
+
 from mml_lib.errors import MMLError
 
 SUPERVISOR = "MML_SUPERVISOR"
@@ -90,8 +92,6 @@ def _try(file: IO[Any], kind: int) -> bool:
 
 def name_supervisor() -> None:
     """Tell the steps that this process starts that it is their Snakemake."""
-    import psutil
-
     os.environ[SUPERVISOR] = f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time()}"
 
 
@@ -118,8 +118,6 @@ def _watch(pid: int, started: float) -> None:
 
 
 def _alive(pid: int, started: float) -> bool:
-    import psutil
-
     try:
         process = psutil.Process(pid)
         return abs(process.create_time() - started) < 1 and process.status() != psutil.STATUS_ZOMBIE

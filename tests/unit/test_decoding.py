@@ -100,22 +100,22 @@ def test_damaged_and_missing_files_are_named(tmp_path: Path):
         read_size(tmp_path / "text.png")
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_packing_keeps_the_order_and_computes_moments(tmp_path: Path, processes: int):
+@pytest.mark.parametrize("threads", [1, 2])
+def test_packing_keeps_the_order_and_computes_moments(tmp_path: Path, threads: int):
     pixels = np.random.default_rng(1).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
     files = [save(Image.fromarray(image), tmp_path / f"{n}.png") for n, image in enumerate(pixels)]
     options = {"size": (8, 8), "fit": "squash", "interpolation": "bilinear"}
-    pack(files, options, str(tmp_path / "images.npy"), str(tmp_path / "moments.npy"), processes)
+    pack(files, options, str(tmp_path / "images.npy"), str(tmp_path / "moments.npy"), threads)
     assert (np.load(tmp_path / "images.npy") == pixels).all()
     mean, square = np.load(tmp_path / "moments.npy").transpose(1, 0, 2)
     assert np.allclose(mean, (pixels / 255).mean((1, 2)))
     assert np.allclose(square, ((pixels / 255) ** 2).mean((1, 2)))
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_damaged_image_leaves_nothing_packed(tmp_path: Path, processes: int):
+@pytest.mark.parametrize("threads", [1, 2])
+def test_damaged_image_leaves_nothing_packed(tmp_path: Path, threads: int):
     files = [save(Image.fromarray(RGB), tmp_path / f"{n}.png") for n in range(30)] + [broken(tmp_path)]
     options = {"size": (8, 8), "fit": "squash", "interpolation": "bilinear"}
     with pytest.raises(MMLError, match=r"broken\.png is truncated"):
-        pack(files, options, str(tmp_path / "out/images.npy"), str(tmp_path / "out/moments.npy"), processes)
+        pack(files, options, str(tmp_path / "out/images.npy"), str(tmp_path / "out/moments.npy"), threads)
     assert list((tmp_path / "out").iterdir()) == []
