@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
+from mml_lib.files.checkpoints import last_checkpoint, remove_checkpoints
 from mml_lib.schedulers.study import Study
 from mml_lib.tasks.struct import TaskStruct
 
@@ -150,8 +151,6 @@ class Doing:
 
     def last_checkpoint(self) -> Path | None:
         """Return where an interrupted training goes on, None if it begins."""
-        from mml_lib.models.checkpoints import last_checkpoint
-
         found = last_checkpoint(self.checkpoints)
         if found:
             logger.info("resuming from %s", found.name)
@@ -166,8 +165,10 @@ class Doing:
     # --- results ------------------------------------------------------------------------------------------------
 
     def store_model(self, model: "MMLModule", trainer: "Trainer") -> None:
-        """Write weights, history and model storage of this step, then drop its checkpoints."""
-        from mml_lib.models.checkpoints import remove_checkpoints
+        """Write weights, history and model storage of this step.
+
+        Its checkpoints stay until Snakemake has it down as done, or a kill at this very moment would cost all epochs.
+        """
         from mml_lib.models.network import save_network
         from mml_lib.models.training import history_csv, storage_of
 
@@ -183,7 +184,11 @@ class Doing:
         write_text(self.fm.path("history", **tokens), history_csv(model.history))
         storage = storage_of(model, trainer, tokens, created=time.strftime("%F %T"))
         storage.write(self.fm.construct_saving_path(storage, "models", **tokens))
-        remove_checkpoints(self.checkpoints)
+
+    def drop_checkpoints(self, **training: Any) -> None:
+        """Remove the checkpoints of a finished training, `task`, `run` and `fold`: of this step's own by default."""
+        tokens = training or {"task": self.task, "run": self.run, "fold": self.fold}
+        remove_checkpoints(self.fm.construct_saving_path(None, "checkpoint", **tokens))
 
     def finish(self, path: str | Path) -> None:
         """Write the return value of the plan."""

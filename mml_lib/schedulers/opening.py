@@ -32,10 +32,23 @@ def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
             print(study.overview(), file=sys.stderr)
     except MMLError as error:
         sys.exit(f"error: {error}")
+    keep_pandas_out()
     name_supervisor()
     # Steps use this very library, also in an environment that Snakemake deploys for them.
     os.environ["PYTHONPATH"] = os.pathsep.join([str(LIBRARY), *filter(None, [os.environ.get("PYTHONPATH")])])
     return study
+
+
+def keep_pandas_out() -> None:
+    """Keep Snakemake from importing pandas for every plan, a quarter of a second that each cluster job pays again.
+
+    It does so wherever pandas is installed and a rule has params, in case one is a data frame; none is here. This can
+    go when Snakemake looks at `sys.modules` instead.
+    """
+    from snakemake.persistence import PersistenceBase
+
+    if hasattr(PersistenceBase, "_serialize_param_builtin"):
+        PersistenceBase._serialize_param = property(lambda self: self._serialize_param_builtin)
 
 
 def shorten(path: Path) -> Path:

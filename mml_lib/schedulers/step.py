@@ -50,7 +50,7 @@ def _open_log(rule: str, path: str | None) -> None:
     """Send what this process says to its log, and errors in one line to the terminal too."""
     terminal = sys.stderr
     if path is not None:
-        log = open(path, "a", encoding="utf-8", buffering=1)  # a resumed step goes on in the same log
+        log = open(path, "w", encoding="utf-8", buffering=1)
         _HELD.append(log)
         sys.stdout = sys.stderr = log
     logging.basicConfig(

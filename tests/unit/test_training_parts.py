@@ -15,7 +15,8 @@ from mml_lib.data.augmentation import Augmentation
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.data.sampling import BatchSampler
 from mml_lib.errors import MMLError
-from mml_lib.models.checkpoints import WholeCheckpointIO, last_checkpoint, remove_checkpoints
+from mml_lib.files.checkpoints import last_checkpoint, remove_checkpoints
+from mml_lib.models.checkpoints import WholeCheckpointIO
 from mml_lib.models.metrics import build_metrics
 from mml_lib.models.network import Network, load_network, save_network, timm_backbone
 from mml_lib.postprocessing.predictions import Predictions

@@ -3,6 +3,8 @@
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +49,14 @@ def test_pipeline_file_names_what_made_the_run(finished: Workplace):
 
 def test_no_step_leaves_temporary_files_or_checkpoints(finished: Workplace):
     assert [p for p in finished.folder.rglob("*") if ".part" in p.name or p.name == "CHECKPOINTS"] == []
+
+
+def test_planning_imports_neither_torch_nor_pandas_nor_lightning(finished: Workplace):
+    command = [sys.executable, "-X", "importtime", *finished.command("-n")[1:]]
+    said = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True, check=True).stderr
+    imported = {line.split("|")[-1].strip() for line in said.splitlines() if line.startswith("import time:")}
+    assert "mml_lib.schedulers.study" in imported
+    assert not {"torch", "pandas", "lightning", "sklearn"} & imported
 
 
 def test_running_again_does_nothing(finished: Workplace):
