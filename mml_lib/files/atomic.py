@@ -4,6 +4,7 @@ import contextlib
 import glob
 import os
 import re
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,32 @@ def write_whole(path: str | Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def write_whole_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a folder beside `path` to fill, which becomes `path` at the end.
+
+    If the block fails, nothing is left behind.
+
+    Raises:
+        OSError: there is something at `path` already, and it is no empty folder.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        path.rmdir()
+    beside = path.with_name(f".{path.name}.{_host()}-{os.getpid()}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    try:
+        yield beside
+        for file in filter(Path.is_file, beside.rglob("*")):
+            with open(file, "rb") as written:
+                os.fsync(written.fileno())
+        os.replace(beside, path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file whole or not at all."""
     with write_whole(path) as beside:
@@ -39,10 +66,15 @@ def write_text(path: str | Path, text: str) -> None:
 def remove_leftovers(path: str | Path) -> None:
     """Remove what killed processes of this machine left half-written beside `path`."""
     path = Path(path)
-    for part in path.parent.glob(f".{glob.escape(path.stem)}.{_host()}-*.part{path.suffix}"):
-        pid = re.search(r"-(\d+)\.part", part.name)
-        if pid and not psutil.pid_exists(int(pid[1])):
-            part.unlink(missing_ok=True)
+    for name, suffix in {(path.stem, path.suffix), (path.name, "")}:  # of a file, of a folder
+        _remove_parts(path.parent, f".{name}.{_host()}-", f".part{suffix}")
+
+
+def _remove_parts(folder: Path, before: str, after: str) -> None:
+    for part in folder.glob(f"{glob.escape(before)}*{glob.escape(after)}"):
+        pid = re.fullmatch(r"\d+", part.name[len(before) : -len(after)])
+        if pid and not psutil.pid_exists(int(pid[0])):
+            shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(missing_ok=True)
 
 
 def _host() -> str:

@@ -9,10 +9,11 @@ from mml_lib.files.templates import TOKENS, AssignmentTemplate
 
 BUILT_IN = (
     # what studies share
+    AssignmentTemplate("download", "DATA_PATH/DOWNLOADS/DIGEST/FILE_NAME", removable=False),
     AssignmentTemplate("dataset", "DATA_PATH/RAW/DATASET/dataset.json", removable=False),
     AssignmentTemplate("description", "DATA_PATH/TASKS/TASK_NAME/TASK_ID.json", removable=False),
-    AssignmentTemplate("images", "DATA_PATH/PREPROCESSED/DATASET/PACK_ID.npy"),
-    AssignmentTemplate("moments", "DATA_PATH/PREPROCESSED/DATASET/PACK_ID-moments.npy"),
+    AssignmentTemplate("shard", "DATA_PATH/PREPROCESSED/DATASET/PACK_ID-SHARD", directory=True, temp=True),
+    AssignmentTemplate("packed", "DATA_PATH/PREPROCESSED/DATASET/PACK_ID", directory=True),
     # what a project keeps
     AssignmentTemplate("pipeline", "PROJ_PATH/PIPELINES/TASK_NAME/RUN.yaml", reusable=True, removable=False),
     AssignmentTemplate("parameters", "PROJ_PATH/PARAMETERS/TASK_NAME/RUN-foldFOLD.safetensors", reusable=True),
@@ -23,8 +24,16 @@ BUILT_IN = (
     AssignmentTemplate("metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL.json"),
     AssignmentTemplate("summary", "PROJ_PATH/RESULTS/MODE.csv", removable=False),
     AssignmentTemplate("fold_metrics", "PROJ_PATH/RESULTS/MODE-folds.csv", removable=False),
+    AssignmentTemplate("task_table", "PROJ_PATH/INFO/tasks.csv", removable=False),
+    AssignmentTemplate("all_samples", "PROJ_PATH/INFO/samples.png", removable=False),
+    AssignmentTemplate("task_samples", "PROJ_PATH/INFO/TASK_NAME/samples.png", removable=False),
+    AssignmentTemplate("task_classes", "PROJ_PATH/INFO/TASK_NAME/classes.png", removable=False),
     AssignmentTemplate("return_value", "PROJ_PATH/RESULTS/MODE.json", removable=False),
 )
+
+
+SHARDS = "shards.txt"
+"""File in a folder of packed images: how many shards it was laid together from."""
 
 
 class MMLFileManager:
@@ -167,10 +176,11 @@ class MMLFileManager:
 
     def output(self, key: str) -> Any:
         """Return the pattern of `key` for the output of a rule: `temp()` where the config removes it."""
-        from snakemake.io import temp
+        from snakemake.io import directory, temp
 
-        pattern = self.pattern(key)
-        return temp(pattern) if self.remove.get(key) or self.template(key).temporary else pattern
+        template = self.template(key)
+        pattern = directory(self.pattern(key)) if template.directory else self.pattern(key)
+        return temp(pattern) if self.remove.get(key) or template.temporary else pattern
 
     def log(self, rule: str, key: str) -> str:
         """Return the pattern of the log files of `rule`, which makes artefacts of `key`."""

@@ -15,7 +15,9 @@ TOKENS = {
     "TASK_NAME": ("task", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
     "TASK_ID": ("task_id", r"[0-9a-f]{8}"),
     "DATASET": ("dataset", r"DSET_[A-Za-z0-9_.-]+"),
-    "PACK_ID": ("pack", r"[0-9a-f]{8}"),
+    "PACK_ID": ("pack", r"[a-z0-9_]+-[0-9a-f]{8}"),
+    "SHARD": ("shard", r"\d+of\d+"),
+    "DIGEST": ("sha256", r"[0-9a-f]{64}"),
     "RUN": ("run", r"[0-9a-f]{8}"),
     "FOLD": ("fold", r"\d+"),
     "EVAL": ("eval", r"val|test|unlabelled"),
@@ -33,13 +35,25 @@ _SHOUTED = re.compile(r"(?<![A-Za-z_])[a-z]*(?P<word>[A-Z][A-Z_]*[A-Z])(?![A-Za-
 
 @dataclass(frozen=True)
 class AssignmentTemplate:
-    """Where the artefacts of one key lie, for instance `PROJ_PATH/MODELS/TASK_NAME/RUN-foldFOLD.json`."""
+    """Where the artefacts of one key lie, for instance `PROJ_PATH/MODELS/TASK_NAME/RUN-foldFOLD.json`.
+
+    Args:
+        key: name of the kind of artefact.
+        path: root, folders and file name, with tokens.
+        obj_cls: type of what is stored.
+        reusable: whether other projects may read it.
+        removable: whether `remove.<key>` may drop it.
+        directory: whether the artefact is a folder.
+        temp: whether it goes once its consumers are done; all below TEMP_PATH does.
+    """
 
     key: str
     path: str
     obj_cls: type | None = None
     reusable: bool = False
     removable: bool = True
+    directory: bool = False
+    temp: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.key):
@@ -81,7 +95,7 @@ class AssignmentTemplate:
     @property
     def temporary(self) -> bool:
         """Whether Snakemake always removes the artefact once its consumers are done."""
-        return self.root == "TEMP_PATH"
+        return self.temp or self.root == "TEMP_PATH"
 
     @cached_property
     def below(self) -> str:

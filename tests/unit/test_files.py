@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.files.atomic import remove_leftovers, write_text, write_whole
+from mml_lib.files import atomic
+from mml_lib.files.atomic import remove_leftovers, write_text, write_whole, write_whole_folder
 from mml_lib.files.locks import lock_project
 from mml_lib.files.manager import MMLFileManager
 
@@ -111,17 +112,48 @@ def test_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path: Path):
     assert (tmp_path / "file.txt").read_text() == "old"
 
 
-def test_leftovers_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path: Path):
+def test_folder_appears_whole(tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    with write_whole_folder(tmp_path / "out") as beside:
+        (beside / "inner").mkdir()
+        (beside / "inner/a.txt").write_text("a")
+        assert not any((tmp_path / "out").glob("*"))
+    assert (tmp_path / "out/inner/a.txt").read_text() == "a"
+    assert list(tmp_path.iterdir()) == [tmp_path / "out"]
+
+
+def test_failed_folder_leaves_nothing(tmp_path: Path):
+    with pytest.raises(ZeroDivisionError), write_whole_folder(tmp_path / "new/out") as beside:
+        (beside / "a.txt").write_text("half") / 0
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_folder_that_holds_something_is_kept_before_any_work_is_done(tmp_path: Path):
+    write_text(tmp_path / "out/a.txt", "old")
+    with pytest.raises(OSError, match="not empty"), write_whole_folder(tmp_path / "out"):
+        pytest.fail("the work was begun")
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "writer"),
+    [("a.npy", "write_whole"), ("a", "write_whole"), ("0of4", "write_whole_folder"), ("a.d", "write_whole_folder")],
+)
+def test_leftovers_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path: Path, name: str, writer: str):
     code = (
-        "import os, sys; from mml_lib.files.atomic import write_whole\n"
-        "with write_whole(sys.argv[1]) as beside: beside.write_text('half'); os.kill(os.getpid(), 9)"
+        f"import os, sys; from mml_lib.files.atomic import {writer}\n"
+        f"with {writer}(sys.argv[1]) as beside:\n"
+        "    (beside / 'x' if beside.is_dir() else beside).write_text('half'); os.kill(os.getpid(), 9)"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.npy")], check=False)
-    assert len(list(tmp_path.iterdir())) == 1
-    with write_whole(tmp_path / "a.npy") as beside:
-        beside.write_text("whole")
-        remove_leftovers(tmp_path / "a.npy")
-        assert [path.name for path in tmp_path.iterdir()] == [beside.name]
+    for victim in (name, f"other{name}"):
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / victim)], check=False)
+    (dead,) = tmp_path.glob(f".{name.split('.')[0]}.*")
+    with getattr(atomic, writer)(tmp_path / name) as beside:
+        (beside / "x" if beside.is_dir() else beside).write_text("whole")
+        remove_leftovers(tmp_path / name)
+        assert not dead.exists()
+        assert beside.exists()
+    assert len(list(tmp_path.iterdir())) == 2, "what was written, and the leftover of something else"
 
 
 def test_project_lock_names_its_holder_and_dies_with_it(tmp_path: Path):

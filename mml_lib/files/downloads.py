@@ -1,0 +1,274 @@
+"""Downloads: a file appears whole and with the right checksum or not at all, and goes on where it broke off."""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import requests
+import urllib3
+from tqdm import tqdm
+
+from mml_lib.errors import MMLError
+from mml_lib.files.atomic import write_text
+from mml_lib.files.progress import progress
+
+CHUNK = 2**16
+"""Bytes read at once: as much is lost where a connection is reset."""
+
+TIMEOUT = (10, 60)
+"""Seconds to connect, and to wait for the next bytes."""
+
+PAUSES = (1, 2, 4, 8, 16)
+"""Seconds before each further attempt in a row that brings nothing; then the download is given up."""
+
+PASSING = (408, 425, 429, 500, 502, 503, 504)
+"""Statuses by which a server says that a later attempt may do."""
+
+
+def download(url: str, path: str | Path, sha256: str) -> None:
+    """Fetch a http, https or file URL to `path`; nothing appears there before its SHA-256 is right.
+
+    What arrives is kept as `<path>.part` until it is whole, so a download that was stopped goes on when called again.
+
+    Raises:
+        MMLError: the URL or the checksum is malformed, the file cannot be had or written, or has another checksum.
+    """
+    path = Path(path)
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
+        raise MMLError(f"'{sha256}' cannot be the SHA-256 of {url}: that has 64 hexadecimal digits")
+    source = _local_source(url)
+    try:
+        with closing(_Part(url, path)) as part:
+            if source:
+                _copy(source, part)
+            else:
+                _fetch(part)
+            part.settle(sha256.lower())
+    except OSError as error:
+        raise MMLError(f"{path} cannot be written ({error.strerror or error})") from error
+
+
+class _Interrupted(Exception):
+    """A transfer ended early, for the reason given, and may go on."""
+
+
+class _Part:
+    """What has arrived of a file, held open and locked beside its place, with what it takes to ask for the rest."""
+
+    def __init__(self, url: str, path: Path):
+        if path.is_dir():
+            raise MMLError(f"{path} is a folder; {url} cannot take its place")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.url = url
+        self.target = path
+        self.path = path.with_name(f"{path.name}.part")
+        self.notes_path = path.with_name(f"{path.name}.part.json")
+        self.file = open(self.path, "ab")
+        self._lock()
+        self.notes = self._read_notes()
+        self.bar = tqdm(desc=path.name, unit="B", unit_scale=True, **progress())
+        if not self.notes:
+            self.restart()
+        self._show()
+
+    def _lock(self) -> None:
+        # Two writers would spoil each other's part, and one could go on writing to what the other has put in place.
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = os.path.samestat(os.fstat(self.file.fileno()), os.stat(self.path))
+        except (BlockingIOError, FileNotFoundError):
+            mine = False
+        if not mine:
+            self.file.close()
+            raise MMLError(f"another process is downloading {self.target}; wait for it or stop it")
+
+    def _read_notes(self) -> dict[str, Any]:
+        try:
+            notes = json.loads(self.notes_path.read_text(encoding="utf-8"))
+            return notes if notes["url"] == self.url and {"validator", "total"} <= notes.keys() else {}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return {}
+
+    @property
+    def size(self) -> int:
+        """Bytes that have arrived."""
+        return self.file.tell()
+
+    @property
+    def total(self) -> int | None:
+        """Bytes of the whole file, as far as the server says."""
+        return self.notes.get("total")
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything that was announced has arrived."""
+        return self.total is not None and self.size >= self.total
+
+    def restart(self, validator: str | None = None, total: int | None = None) -> None:
+        """Drop what has arrived, and note what is coming instead."""
+        self.file.truncate(0)
+        self.file.seek(0)
+        self.notes = {"url": self.url, "validator": validator, "total": total}
+        write_text(self.notes_path, json.dumps(self.notes))
+        self._show()
+
+    def write(self, chunk: bytes) -> None:
+        """Append a chunk."""
+        self.file.write(chunk)
+        self.bar.update(len(chunk))
+
+    def _show(self) -> None:
+        self.bar.total = self.total
+        self.bar.n = self.bar.initial = self.size
+
+    def settle(self, sha256: str) -> None:
+        """Put the file in its place if it has this checksum, else remove it."""
+        self.file.flush()
+        with open(self.path, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != sha256:
+            self.path.unlink()
+            self.notes_path.unlink(missing_ok=True)
+            raise MMLError(f"{self.url} has the SHA-256 {found}, expected is {sha256}; what was fetched is removed")
+        os.fsync(self.file.fileno())
+        os.replace(self.path, self.target)
+        self.notes_path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let go of the part; what has arrived stays."""
+        self.bar.close()
+        self.file.close()
+
+
+def _local_source(url: str) -> Path | None:
+    """Return the path of a file URL, None for http and https; refuse all others."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port  # a ValueError where the port is none
+    except ValueError as error:
+        raise MMLError(f"'{url}' is not a URL ({error})") from error
+    if parts.scheme in ("http", "https"):
+        if not host:
+            raise MMLError(f"'{url}' names no server")
+        return None
+    if parts.scheme != "file":
+        raise MMLError(f"'{url}' cannot be fetched: a URL begins with https://, http:// or file://")
+    path = unquote(parts.path)
+    if parts.netloc or not path.startswith("/") or "\0" in path:
+        raise MMLError(f"'{url}' does not name a file of this machine, as file:///folder/name does")
+    return Path(path)
+
+
+def _copy(source: Path, part: _Part) -> None:
+    try:
+        file = open(source, "rb") if source.is_file() else None
+    except OSError as error:
+        raise MMLError(f"{part.url} cannot be read ({error.strerror})") from error
+    if file is None:
+        raise MMLError(f"{part.url} is not a file of this machine")
+    with file:
+        part.restart(total=os.fstat(file.fileno()).st_size)
+        while chunk := file.read(2**20):
+            part.write(chunk)
+
+
+def _fetch(part: _Part) -> None:
+    """Receive all of the file, in as many goes as bring it further."""
+    furthest, fruitless = part.size, 0
+    while not part.whole:
+        try:
+            _receive(part)
+            return
+        except _Interrupted as error:
+            fruitless = 0 if part.size > furthest else fruitless + 1
+            furthest = max(furthest, part.size)
+            if fruitless > len(PAUSES):
+                arrived = f"{part.size} of {'an unknown number of' if part.total is None else part.total} bytes"
+                raise MMLError(f"{part.url}: {arrived} arrived ({error}); running again resumes") from error
+        time.sleep(PAUSES[max(fruitless - 1, 0)])
+
+
+def _receive(part: _Part) -> None:
+    # Compressed on its way, a file could not be resumed, and its bytes would not be those of the checksum.
+    headers = {"Accept-Encoding": "identity", **_range(part)}
+    try:
+        with requests.get(part.url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            if _begin(part, response):
+                for chunk in response.raw.stream(CHUNK, decode_content=False):
+                    part.write(chunk)
+    except requests.exceptions.SSLError as error:
+        raise MMLError(f"{part.url} is refused: {error}") from error
+    except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
+        raise _Interrupted(f"the connection failed: {_cause(error)}") from error
+    except (requests.RequestException, UnicodeError) as error:
+        raise MMLError(f"{part.url} cannot be fetched: {error}") from error
+    if part.total is not None and part.size < part.total:
+        raise _Interrupted("the server ended the connection early")
+
+
+def _range(part: _Part) -> dict[str, str]:
+    if not part.size:
+        return {}
+    validator = part.notes["validator"]
+    return {"Range": f"bytes={part.size}-"} | ({"If-Range": validator} if validator else {})
+
+
+def _begin(part: _Part, response: requests.Response) -> bool:
+    """Make the part ready for the body of a response; return whether there is something to read."""
+    status, headers = response.status_code, response.headers
+    if status in PASSING:
+        raise _Interrupted(f"the server answers {status} {response.reason}")
+    if status == 200:
+        part.restart(_validator(headers), _integer(headers.get("Content-Length")))
+    elif status == 206:
+        _continue(part, headers)
+    elif status == 416 and part.size:
+        if _content_range(headers) != (None, part.size):
+            part.restart()
+            raise _Interrupted("the server has another file than the one begun")
+        part.notes["total"] = part.size
+    else:
+        raise MMLError(f"{part.url} cannot be fetched: the server answers {status} {response.reason}")
+    return status != 416
+
+
+def _continue(part: _Part, headers: Mapping[str, str]) -> None:
+    """Check that a partial body continues the part; without If-Range a changed file could be mixed with the old."""
+    start, total = _content_range(headers)
+    same_file = _validator(headers) in (None, part.notes["validator"]) and part.total in (None, total or part.total)
+    if start != part.size or not same_file:
+        part.restart()
+        raise _Interrupted("the server has another file than the one begun")
+    if part.total is None:
+        part.notes["total"] = total
+
+
+def _validator(headers: Mapping[str, str]) -> str | None:
+    """Return what identifies this state of the file to its server; a weak ETag does not vouch for its bytes."""
+    tag = headers.get("ETag", "")
+    return tag if tag.startswith('"') else headers.get("Last-Modified")
+
+
+def _content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None]:
+    """Return the first byte and the total of ``bytes 5-9/10`` or ``bytes */10``, None for what is not given."""
+    match = re.fullmatch(r"bytes\s+(?:(\d+)-\d+|\*)/(\d+|\*)", headers.get("Content-Range", ""))
+    return (_integer(match[1]), _integer(match[2])) if match else (None, None)
+
+
+def _integer(text: str | None) -> int | None:
+    return int(text) if text and re.fullmatch(r"[0-9]+", text) else None
+
+
+def _cause(error: BaseException) -> str:
+    """Return the innermost reason: the outer ones repeat the URL and the names of Python objects."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__
+    return str(error) or type(error).__name__
