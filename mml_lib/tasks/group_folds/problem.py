@@ -1,0 +1,49 @@
+"""The problem: groups with counts of classes are to be divided by shares; how good a division is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Key = tuple[float, float]
+
+EXACT = 1e-9
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be divided: samples per group and class (G, C), their shares per fold and class (K, C)."""
+
+    counts: np.ndarray
+    targets: np.ndarray
+    shares: np.ndarray
+
+    @property
+    def folds(self) -> int:
+        """How many folds there are, K."""
+        return len(self.shares)
+
+    def table(self, fold: np.ndarray) -> np.ndarray:
+        """Return the samples per fold and class (K, C) when group g is in `fold[g]`."""
+        table = np.zeros(self.targets.shape, dtype=np.int64)
+        np.add.at(table, fold, self.counts)
+        return table
+
+    def key(self, fold: np.ndarray) -> Key:
+        """Return the deviations when group g is in `fold[g]`."""
+        return key_of(self.table(fold), self.targets)
+
+
+def key_of(table: np.ndarray, targets: np.ndarray) -> Key:
+    """Return the largest relative and the total deviation of samples per fold and class (K, C) from their shares."""
+    off = np.abs(table - targets)
+    return round(float((off / targets).max()), 12), round(float(off.sum()), 9)
+
+
+def better(a: Key, b: Key) -> bool:
+    """Tell whether `a` is smaller than `b`, first in the largest deviation, then in the total."""
+    return a[0] < b[0] - EXACT or (a[0] <= b[0] + EXACT and a[1] < b[1] - 1e-7)
+
+
+def proved(key: Key, bounds: Key) -> bool:
+    """Tell whether lower bounds show that a division is optimal."""
+    return key[0] <= bounds[0] + EXACT and key[1] <= bounds[1] + 1e-7
