@@ -33,6 +33,7 @@ include: "rules/tasks.smk"
 include: "rules/preprocess.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
+include: "rules/info.smk"
 include: "rules/finish.smk"
 
 

@@ -7,8 +7,7 @@ rule predict_fold:
         pipeline=ancient(fm.pattern("pipeline")),
         parameters=fm.pattern("parameters"),
         task=ancient(study.description),
-        images=ancient(study.images),
-        moments=ancient(study.moments),
+        images=ancient(study.packed),
     output:
         predictions=fm.output("predictions"),
     log:
@@ -40,7 +39,7 @@ rule test_fold:
     conda:
         "../config/environment.yaml"
     params:
-        metrics=study.cfg.model_dump(by_alias=True)["metrics"],
+        metrics=study.metrics,
     message:
         "test {wildcards.task} fold {wildcards.fold} on {wildcards.eval}: run {wildcards.run}"
     script:

@@ -1,27 +1,46 @@
 """Preprocessing: every image is decoded once."""
 
 
-rule preprocess_task:
-    """Pack the images of a task's data set into one array; tasks on the same data set share it."""
+rule preprocess_shard:
+    """Pack a part of the images of a data set into arrays."""
     input:
         dataset=ancient(fm.pattern("dataset")),
     output:
-        images=fm.output("images"),
-        moments=fm.output("moments"),
+        packed=fm.output("shard"),
     log:
-        fm.log("preprocess_task", "images"),
+        fm.log("preprocess_shard", "shard"),
     benchmark:
-        fm.benchmark("preprocess_task", "images")
+        fm.benchmark("preprocess_shard", "shard")
     priority: 100
     conda:
         "../config/environment.yaml"
-    threads: study.resource("preprocess_task", "threads", 16)
+    threads: study.resource("preprocess_shard", "threads", 16)
+    resources:
+        mem_mb=study.resource("preprocess_shard", "mem_mb", 4000),
+        runtime=study.resource("preprocess_shard", "runtime", 240),
+    params:
+        transforms=study.transforms,
+    message:
+        "pack the images of {wildcards.dataset} ({wildcards.pack}, part {wildcards.shard})"
+    script:
+        "../scripts/preprocess_shard.py"
+
+
+rule preprocess_task:
+    """Lay the parts of a packed data set together; tasks on the same data set share it."""
+    input:
+        shards=ancient(study.shards),
+    output:
+        packed=fm.output("packed"),
+    log:
+        fm.log("preprocess_task", "packed"),
+    priority: 100
+    conda:
+        "../config/environment.yaml"
     resources:
         mem_mb=study.resource("preprocess_task", "mem_mb", 4000),
-        runtime=study.resource("preprocess_task", "runtime", 240),
-    params:
-        preprocessing=study.preprocessing,
+        runtime=study.resource("preprocess_task", "runtime", 60),
     message:
-        "pack the images of {wildcards.dataset} ({wildcards.pack})"
+        "lay together the images of {wildcards.dataset} ({wildcards.pack})"
     script:
         "../scripts/preprocess_task.py"

@@ -1,8 +1,27 @@
 """Tasks: from images as they were delivered to learning problems."""
 
 
+rule download_file:
+    """Fetch a file, or the rest of it, and check its SHA-256; data sets that need the same file share it."""
+    output:
+        file=fm.output("download"),
+    log:
+        fm.log("download_file", "download"),
+    priority: 100
+    conda:
+        "../config/environment.yaml"
+    params:
+        url=lambda wildcards, output: study.url(wildcards),
+    message:
+        "download {wildcards.file_name}"
+    script:
+        "../scripts/download_file.py"
+
+
 rule create_dataset:
-    """Fetch, write or find the images of a data set, and list them with what is known of each."""
+    """Unpack, write or find the images of a data set, and list them with what is known of each."""
+    input:
+        downloads=ancient(study.downloads),
     output:
         dataset=fm.output("dataset"),
     log:
@@ -12,6 +31,7 @@ rule create_dataset:
     priority: 100
     conda:
         "../config/environment.yaml"
+    threads: study.resource("create_dataset", "threads", 16)
     params:
         source=study.source,
     message:
@@ -30,12 +50,37 @@ rule create_task:
         fm.log("create_task", "description"),
     benchmark:
         fm.benchmark("create_task", "description")
+    wildcard_constraints:
+        task=study.untagged,
+    priority: 100
+    conda:
+        "../config/environment.yaml"
+    params:
+        definition=study.definition,
+        about=study.about,
+        planned=study.planned,
+    message:
+        "create the task {wildcards.task} ({wildcards.task_id})"
+    script:
+        "../scripts/create_task.py"
+
+
+rule tag_task:
+    """Derive a task from its base by a tag; it uses the packed images of the base."""
+    input:
+        base=study.base,
+    output:
+        description=fm.output("description"),
+    log:
+        fm.log("tag_task", "description"),
+    wildcard_constraints:
+        task=study.tagged,
     priority: 100
     conda:
         "../config/environment.yaml"
     params:
         definition=study.definition,
     message:
-        "create the task {wildcards.task} ({wildcards.task_id})"
+        "derive the task {wildcards.task} ({wildcards.task_id})"
     script:
-        "../scripts/create_task.py"
+        "../scripts/tag_task.py"

@@ -22,8 +22,7 @@ rule train_fold:
     input:
         pipeline=ancient(fm.pattern("pipeline")),
         task=ancient(study.description),
-        images=ancient(study.images),
-        moments=ancient(study.moments),
+        images=ancient(study.packed),
     output:
         parameters=fm.output("parameters"),
         model=fm.output("models"),

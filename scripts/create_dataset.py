@@ -1,19 +1,20 @@
-"""Make or find the images of a data set and write its manifest, image sizes included."""
+"""Make or find the images of a data set and write its manifest: image sizes, and what masks show, included."""
 
 from pathlib import Path
 
-from mml_lib.data.decoding import read_size
+from mml_lib.data.surveying import survey_images
+from mml_lib.files.unpacking import unpack
 from mml_lib.schedulers.step import open_step
 from mml_lib.tasks.creators.registry import create
-from mml_lib.tasks.dataset import Dataset, check_delivery
+from mml_lib.tasks.dataset import check_delivery
 
 open_step(snakemake)
 name = snakemake.wildcards.dataset
 source = snakemake.params.source
 folder = Path(snakemake.output.dataset).parent
 
-delivery = create(source["creator"], source["arguments"], folder)
+files = unpack(snakemake.input.downloads, folder / "files") if snakemake.input.downloads else None
+delivery = create(source["creator"], source["arguments"], folder, files)
 check_delivery(delivery, name)
-sizes = [read_size(folder / sample.image) for sample in delivery.samples]
 
-Dataset(name, delivery, sizes, folder).write(snakemake.output.dataset)
+survey_images(delivery, name, folder, snakemake.threads).write(snakemake.output.dataset)

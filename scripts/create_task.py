@@ -2,14 +2,17 @@
 
 from mml_lib.schedulers.step import open_step
 from mml_lib.tasks.dataset import Dataset
-from mml_lib.tasks.description import TaskDescription
-from mml_lib.tasks.splitting import assign
+from mml_lib.tasks.description import TaskDescription, check_planned
+from mml_lib.tasks.splitting import Splitting, assign
+from mml_lib.tasks.targets import Targets
 
 open_step(snakemake)
 definition = snakemake.params.definition
 dataset = Dataset.read(snakemake.input.dataset)
 
-splitting = {key: definition[key] for key in ("folds", "test_fraction", "seed")}
-assignment = assign(dataset.delivery.samples, definition["name"], **splitting)
+targets = Targets.of(dataset, definition["idx_to_class"], definition["name"])
+assignment = assign(dataset.delivery.samples, targets, definition["name"], Splitting.of(definition))
+task = TaskDescription.of(definition, dataset, targets, assignment, snakemake.params.about)
+check_planned(task, snakemake.params.planned)
 
-TaskDescription.of(definition, dataset, assignment).write(snakemake.output.description)
+task.write(snakemake.output.description)

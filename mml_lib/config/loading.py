@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mml_lib.config.presets import read_yaml, resolve_presets
-from mml_lib.config.schema import TASK_NAME, StudyConfig
+from mml_lib.config.schema import TAGGED_NAME, TAGS, TASK_NAME, URL, StudyConfig
 from mml_lib.errors import MMLError, nearest
 
 ROOTS = {"data": "MML_DATA_PATH", "results": "MML_RESULTS_PATH"}
@@ -79,20 +79,25 @@ class _Source:
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:
-    location = [str(part) for part in problem["loc"] if part != "[key]"]
+    # What pydantic puts there to tell the members of a union apart is no key.
+    location = [str(part) for part in problem["loc"] if part not in ("[key]", "by_type", "one", "Named", "Metric")]
     key = ".".join(location)
     kind = problem["type"]
     if kind == "extra_forbidden":
         return f"unknown key '{key}'{nearest(location[-1], _known_keys(location[:-1]))}"
     if kind == "missing":
         return f"the key '{key}' is missing; see config/schema.json for what it takes"
-    if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] == TASK_NAME:
+    if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] == TAGS:
+        return f"{key}: '{problem['input']}' is no chain of tags; write it as +tag~argument, e.g. +subset~0.1+nested~0"
+    if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] == URL:
+        return f"{key}: '{problem['input']}' cannot be fetched: a URL begins with https://, http:// or file://"
+    if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] in (TASK_NAME, TAGGED_NAME):
         return (
             f"'{problem['input']}' ({key}) is no valid name: use letters, digits, '_', '-' and '.', "
             "no space, no slash, and begin with a letter or digit"
         )
     if kind == "value_error":
-        return f"{key}: {problem['ctx']['error']}"
+        return f"{key}: {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
     given = repr(problem["input"])
     given = given if len(given) < 60 else given[:57] + "..."
     return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, not {given}"

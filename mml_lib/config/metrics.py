@@ -1,11 +1,23 @@
-"""The named metrics: what each is called in a study, and the torchmetrics class behind it."""
+"""The named metrics: what each is called in a study, by task type; `mml_lib.postprocessing.scores` computes them."""
 
-NAMED = {
-    "accuracy": {"_target_": "torchmetrics.classification.MulticlassAccuracy", "average": "micro"},
-    "balanced_accuracy": {"_target_": "torchmetrics.classification.MulticlassAccuracy", "average": "macro"},
-    "f1": {"_target_": "torchmetrics.classification.MulticlassF1Score", "average": "macro"},
-    "auroc": {"_target_": "torchmetrics.classification.MulticlassAUROC", "average": "macro"},
-    "kappa": {"_target_": "torchmetrics.classification.MulticlassCohenKappa"},
-    "calibration_error": {"_target_": "torchmetrics.classification.MulticlassCalibrationError", "n_bins": 15},
+from collections.abc import Mapping
+
+NAMED: Mapping[str, tuple[str, ...]] = {
+    "classification": ("accuracy", "balanced_accuracy", "f1", "auroc", "kappa", "calibration_error"),
+    "multilabel_classification": ("accuracy", "exact_match", "f1", "auroc", "average_precision"),
+    "semantic_segmentation": ("dice", "iou", "pixel_accuracy"),
+    "regression": ("mae", "rmse", "r2", "pearson", "spearman"),
+    "no_task": (),
 }
-"""Metrics of classification; `mml_lib.postprocessing.scores` has the same ones on arrays."""
+"""Metrics by task type."""
+
+DEFAULT: Mapping[str, list[str]] = {
+    "classification": ["accuracy", "balanced_accuracy", "f1", "auroc"],
+    "multilabel_classification": ["auroc", "average_precision", "f1", "exact_match"],
+    "semantic_segmentation": ["dice", "iou", "pixel_accuracy"],
+    "regression": ["mae", "rmse", "r2", "spearman"],
+    "no_task": [],
+}
+"""What is usual for each type; also the preset `default`."""
+
+LOWER_IS_BETTER = ("mae", "rmse", "calibration_error")

@@ -23,6 +23,7 @@ PIPELINE_KEYS = (
     "preprocessing",
     "normalization",
     "arch",
+    "decoder",
     "augmentations",
     "loss",
     "optimizer",
@@ -45,8 +46,15 @@ class Pipeline:
 
     @classmethod
     def of(cls, study: StudyConfig, task: Mapping[str, Any]) -> "Pipeline":
-        """Return the pipeline of a study (without sweep and variants) for a task's identity."""
+        """Return the pipeline of a study (without sweep and variants) for a task's identity.
+
+        What the study says of other task types is left out: it changes nothing here.
+        """
         content = study.model_dump(mode="json", by_alias=True, include=set(PIPELINE_KEYS))
+        loss = study.loss_of(task["task_type"])
+        content["loss"] = loss.spec() if loss else None
+        if task["task_type"] != "semantic_segmentation":
+            del content["decoder"]
         for key in DEVICE_KEYS:
             del content["trainer"][key]
         return cls({"version": STEP_VERSION, "task": dict(task), **content})
@@ -68,8 +76,11 @@ class Pipeline:
 
     @cached_property
     def run(self) -> str:
-        """The run id."""
-        return digest(self.content)
+        """The run id; the names of presets and the patience with a solver do not count."""
+        preprocessing = {key: value for key, value in self.content["preprocessing"].items() if key != "id"}
+        task = {key: value for key, value in self.task.items() if key != "fold_time_limit"}
+        task["pack"] = task["pack"].split("-")[-1]
+        return digest({**self.content, "preprocessing": preprocessing, "task": task})
 
     @property
     def task(self) -> Mapping[str, Any]:

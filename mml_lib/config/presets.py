@@ -14,6 +14,7 @@ GROUPS = (
     "arch",
     "augmentations",
     "callbacks",
+    "decoder",
     "loss",
     "lr_scheduler",
     "metrics",
@@ -80,7 +81,7 @@ def _resolve(group: str, value: Mapping[str, Any], folders: Sequence[Path]) -> A
     if name not in known:
         raise MMLError(f"{group}: there is no preset '{name}'{nearest(name, known)}")
     preset = _read_preset(known[name])
-    if group == "mode":
+    if group in ("mode", "preprocessing"):
         preset = {"id": name} | preset
     if own and not isinstance(preset, Mapping):
         raise MMLError(f"{group}: the preset '{name}' is no mapping, so nothing can be laid over it")

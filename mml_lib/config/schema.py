@@ -3,14 +3,36 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
 
-from mml_lib.config.metrics import NAMED
+from mml_lib.config.metrics import DEFAULT, NAMED
+from mml_lib.config.task_types import TaskType
 from mml_lib.errors import nearest
 
+SEPARATOR, ARGUMENT = "+", "~"
+"""What begins a tag in the name of a task, and each argument of a tag."""
+
 TASK_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+TAGGED_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(\+[a-z_]+(~[A-Za-z0-9_.-]+)*)*$"
+URL = r"^(https?|file)://"
+TAGS = r"^(\+[a-z_]+(~[A-Za-z0-9_.-]+)*)*$"
 
 TaskName = Annotated[str, StringConstraints(pattern=TASK_NAME)]
+TaggedName = Annotated[str, StringConstraints(pattern=TAGGED_NAME)]
+Tags = Annotated[str, StringConstraints(pattern=TAGS)]
+Split = Literal["train", "val", "test", "unlabelled"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -19,9 +41,15 @@ def _as_pair(size: Any) -> tuple[int, int]:
 
 
 def _known_metric(name: str) -> str:
-    if name not in NAMED:
-        raise ValueError(f"there is no metric '{name}'{nearest(name, NAMED)}")
+    known = {metric for metrics in NAMED.values() for metric in metrics}
+    if name not in known:
+        raise ValueError(f"there is no metric '{name}'{nearest(name, known)}")
     return name
+
+
+def _texts(values: Any) -> Any:
+    """Leave names of classes as texts: YAML reads a class `1` or `no` as something else."""
+    return {key: value if isinstance(value, str) else str(value) for key, value in values.items()} if values else values
 
 
 class Section(BaseModel):
@@ -56,38 +84,118 @@ class Paths(Section):
     )
 
 
+class Download(Section):
+    """One file of the net: archives are unpacked, other files are taken as they are."""
+
+    url: Annotated[str, StringConstraints(pattern=URL)] = Field(description="Where it is: http(s) or file.")
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")] = Field(
+        description="SHA-256 of its content, 64 hexadecimal digits (`sha256sum file`)."
+    )
+
+
 class Task(BaseModel):
     """One learning problem. Keys that are not listed here are arguments of the creator."""
 
     model_config = ConfigDict(extra="allow")
-    creator: str = Field(description="What makes the data set: digits, fake, image_folder, csv, or one of a plugin.")
+    creator: str = Field(
+        description="What makes the data set: image_folder, csv, medmnist, idx, digits, fake, or one of a plugin."
+    )
+    task_type: TaskType | None = Field(
+        None, description="What is learned; unset: what the data say (or classification, for downloads)."
+    )
+    downloads: list[Download] = Field(
+        default_factory=list,
+        description="Files to fetch first; paths of the creator (`path`, `masks`) are then relative to them.",
+    )
+    splits: list[Split] | None = Field(
+        None, description="The splits that downloads bring, which planning cannot look up; unset: none."
+    )
+    idx_to_class: Annotated[dict[int, str] | None, BeforeValidator(_texts)] = Field(
+        None,
+        description="Class of each mask value (or of each class index as delivered); equal names are one class.",
+    )
     folds: int = Field(5, ge=2, description="Cross-validation folds, unless the data set brings its own.")
+    fold_0_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="Share of fold 0 among the training samples; the other folds share the rest. Unset: even."
+    )
     test_fraction: Fraction = Field(
         0.2, description="Share held out as test split, unless the data set brings its own."
     )
     seed: int = Field(0, ge=0, description="Seed of the split into folds and test split.")
+    fold_time_limit: PositiveFloat = Field(
+        60, description="Seconds that balancing the classes over groups may take for each split."
+    )
+    modalities: dict[str, str] | None = Field(None, description="What the images are, e.g. {image: dermatoscopy}.")
+    keywords: list[str] | None = Field(None, description="What the task is about, e.g. [dermatology, lesion].")
+    license: str | None = Field(None, description="Licence of the data.")
+    reference: str | None = Field(None, description="What to cite.")
+    url: str | None = Field(None, description="Home page of the data.")
+    release: str | None = Field(None, description="Version or date of the data.")
 
     @property
     def arguments(self) -> dict[str, Any]:
         """The creator's arguments: all keys that are not fields of a task."""
         return dict(self.model_extra or {})
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the study says of the task beyond what its data set does."""
+        keys = ("modalities", "keywords", "license", "reference", "url", "release")
+        return {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
+
+
+class Tagging(Section):
+    """Tags for the tasks of a study, the pivot excepted."""
+
+    all: Tags = Field("", description="Tags for every task, e.g. +subset~0.1.")
+    variants: list[Tags] = Field(
+        default_factory=list,
+        description="Every task once with each of these tags; +identity is the task without further tags.",
+    )
+
 
 class Pivot(Section):
-    name: str | None = Field(None, description="The task that the study is about; unset: all tasks alike.")
+    name: TaskName | None = Field(None, description="The task that the study is about; unset: all tasks alike.")
+    tags: Tags = Field("", description="Tags for the pivot, e.g. +nested~0.")
+
+
+class Transform(BaseModel):
+    """One step of a preprocessing: a named one or any function, with its arguments."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+    name: str | None = Field(None, description="A named transform: resize, resize_smallest, center_crop …")
+    target: str | None = Field(None, alias="_target_", description="Dotted path of a function of your own.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "Transform":
+        if (self.name is None) == (self.target is None):
+            raise ValueError("a transform has either a 'name' or a '_target_'")
+        return self
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+def _as_transform(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
 
 
 class Preprocessing(Section):
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")] = Field(
+        "own", description="Name in the folder of the packed images; a preset brings its own."
+    )
     size: Annotated[PositiveInt | tuple[PositiveInt, PositiveInt], AfterValidator(_as_pair)] = Field(
-        (224, 224), description="Height and width of the packed images in pixels; one number for both."
+        (224, 224), description="Height and width in pixels, one number for both, for transforms that state no own."
     )
-    fit: Literal["squash", "crop", "pad"] = Field(
-        "squash",
-        description="How another aspect ratio is met: squash (distort), crop (centre crop), pad (black borders).",
+    transforms: list[Annotated[Transform, BeforeValidator(_as_transform)]] = Field(
+        default_factory=lambda: [Transform(name="resize")],
+        description="What is done to images and masks in order; [] packs nothing: training decodes images as they are.",
     )
-    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] = Field(
-        "bilinear", description="Resampling filter; all but nearest are anti-aliased."
-    )
+
+
+def _as_preprocessing(value: Any) -> Any:
+    return {"transforms": value} if isinstance(value, list) else value
 
 
 class Augmentations(Section):
@@ -95,6 +203,15 @@ class Augmentations(Section):
         default_factory=list,
         description="kornia augmentations, or modules on N×3×H×W floats in 0..1, in their order.",
     )
+
+
+class Losses(Section):
+    """The loss of each task type: called with outputs and targets."""
+
+    classification: Target | None = Field(None, description="Logits N×classes, classes N.")
+    multilabel_classification: Target | None = Field(None, description="Logits N×classes, probabilities N×classes.")
+    semantic_segmentation: Target | None = Field(None, description="Logits N×classes×H×W, classes N×H×W, 255 ignored.")
+    regression: Target | None = Field(None, description="Standardised values N, standardised values N.")
 
 
 class LRScheduler(Target):
@@ -134,6 +251,23 @@ class Metric(Target):
         return {key: value for key, value in super().spec().items() if key != "name"}
 
 
+def _one_or_by_type(value: Any) -> str:
+    by_type = isinstance(value, Losses | Metrics) or (isinstance(value, dict) and "_target_" not in value)
+    return "by_type" if by_type else "one"
+
+
+Named = Annotated[str, AfterValidator(_known_metric)]
+
+
+class Metrics(Section):
+    """The metrics of each task type: names, or `_target_`s with a name."""
+
+    classification: list[Named | Metric] = DEFAULT["classification"]
+    multilabel_classification: list[Named | Metric] = DEFAULT["multilabel_classification"]
+    semantic_segmentation: list[Named | Metric] = DEFAULT["semantic_segmentation"]
+    regression: list[Named | Metric] = DEFAULT["regression"]
+
+
 class Mode(BaseModel):
     """What a study is to deliver. Keys that are not listed here are options of the scheduler."""
 
@@ -159,11 +293,21 @@ class StudyConfig(Section):
     """A study: the content of `config/config.yaml` and its overlays, presets resolved."""
 
     project: TaskName = Field("default", description="Folder of the study below the results root.")
-    mode: Mode = Field(description="What to deliver: a preset (create, pp, train) or an own scheduler.")
+    mode: Mode = Field(description="What to deliver: a preset (create, pp, info, train) or an own scheduler.")
     pivot: Pivot = Field(default_factory=Pivot, description="The task that the study is about.")
-    tasks: dict[TaskName, Task] = Field(description="The tasks of the study by name.", min_length=1)
+    tasks: dict[TaggedName, Task | None] = Field(
+        description="The tasks of the study by name; a name with tags and nothing else is derived from its base.",
+        min_length=1,
+    )
+    tagging: Tagging = Field(default_factory=Tagging, description="Tags for all tasks.")
     seed: int = Field(42, ge=0, lt=2**32, description="Seed of weights, sampling and augmentation.")
-    preprocessing: Preprocessing = Field(default_factory=Preprocessing, description="How images are packed.")
+    preprocessing: Annotated[Preprocessing, BeforeValidator(_as_preprocessing)] = Field(
+        default_factory=Preprocessing,
+        description="How images are packed: a preset, its changes, or a list of transforms.",
+    )
+    preprocess_shards: PositiveInt = Field(
+        1, description="Steps that pack one data set, side by side or on several machines of a cluster."
+    )
     normalization: Literal["imagenet", "task", "none"] = Field(
         "imagenet", description="Means and deviations that images are normalised by: ImageNet's or the task's own."
     )
@@ -171,7 +315,12 @@ class StudyConfig(Section):
     augmentations: Augmentations = Field(
         default_factory=Augmentations, description="Random changes of training images."
     )
-    loss: Target = Field(description="The loss: called with logits and targets.")
+    decoder: Target | None = Field(
+        None, description="Segmentation only: the decoder between the backbone's feature maps and the classes."
+    )
+    loss: Annotated[
+        Annotated[Losses, Tag("by_type")] | Annotated[Target, Tag("one")], Discriminator(_one_or_by_type)
+    ] = Field(description="The loss: one by task type, or one for all.")
     optimizer: Target = Field(description="The optimizer: called with the parameters.")
     lr_scheduler: LRScheduler | None = Field(
         None,
@@ -181,9 +330,10 @@ class StudyConfig(Section):
     sampling: Sampling = Field(default_factory=Sampling, description="How training batches are drawn.")
     trainer: Trainer = Field(default_factory=Trainer, description="How long and in what precision to train.")
     callbacks: dict[str, Target] = Field(default_factory=dict, description="Further Lightning callbacks by name.")
-    metrics: list[Annotated[str, AfterValidator(_known_metric)] | Metric] = Field(
-        default=["accuracy"], description="Metrics of validation and test: names, or `_target_`s with a name."
-    )
+    metrics: Annotated[
+        Annotated[Metrics, Tag("by_type")] | Annotated[list[Named | Metric], Tag("one")],
+        Discriminator(_one_or_by_type),
+    ] = Field(default_factory=Metrics, description="Metrics of validation and test: by task type, or one list for all.")
     sweep: dict[str, list[Any]] = Field(
         default_factory=dict, description="Dotted keys with lists of values; all combinations become runs."
     )
@@ -200,3 +350,23 @@ class StudyConfig(Section):
         default_factory=list, description="Python modules or files to import first: they register what is yours."
     )
     rules: list[Path] = Field(default_factory=list, description="Further rule files.")
+
+    @model_validator(mode="after")
+    def _tagged_tasks_have_a_base(self) -> "StudyConfig":
+        for name, task in self.tasks.items():
+            base, *tags = name.split("+")
+            if tags and task is not None:
+                raise ValueError(f"tasks.{name}: a task with tags is derived from its base; leave its value empty")
+            if tags and self.tasks.get(base) is None:
+                raise ValueError(f"tasks.{name}: its base '{base}' is not among the tasks{nearest(base, self.tasks)}")
+            if not tags and task is None:
+                raise ValueError(f"tasks.{name}: what makes it is missing; set its creator")
+        return self
+
+    def loss_of(self, task_type: str) -> Target | None:
+        """Return the loss for a task type, None where the study has none."""
+        return self.loss if isinstance(self.loss, Target) else getattr(self.loss, task_type, None)
+
+    def metrics_of(self, task_type: str) -> list[str | Metric]:
+        """Return the metrics for a task type."""
+        return list(self.metrics if isinstance(self.metrics, list) else getattr(self.metrics, task_type, []))

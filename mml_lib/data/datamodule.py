@@ -1,6 +1,12 @@
-"""The data module: batches of packed images for training, validation and prediction."""
+"""The data module: batches of images for training, validation and prediction."""
 
-from collections.abc import Iterable
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from typing import Any
 
 import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before lightning)
 import numpy as np
@@ -9,15 +15,18 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from mml_lib.config.schema import Sampling
+from mml_lib.data.decoding import decode, unused_value
+from mml_lib.data.packing import IMAGES, MASKS, SIZES
 from mml_lib.data.sampling import BatchSampler
 from mml_lib.errors import MMLError
+from mml_lib.tasks.dataset import Dataset as Manifest
 from mml_lib.tasks.struct import TaskStruct
 
 Batch = dict[str, torch.Tensor]
 
 
-class PackedImages(Dataset[Batch]):
-    """Some samples of a task out of its packed images, read a batch at a time.
+class TaskImages(Dataset[Batch], ABC):
+    """Some samples of a task, read a batch at a time. Arrays are opened where they are read, in each process anew.
 
     Args:
         struct: the task.
@@ -25,19 +34,137 @@ class PackedImages(Dataset[Batch]):
     """
 
     def __init__(self, struct: TaskStruct, positions: np.ndarray):
-        # A plain view: indexing the memmap class itself costs more.
-        self.images = np.asarray(np.load(struct.paths["images"], mmap_mode="r"))
+        self.folder = struct.paths["packed"]
+        self.segmentation = struct.task_type == "semantic_segmentation"
         self.rows = struct.samples["row"][positions]
-        self.labels = struct.samples["label"][positions]
         self.ids = struct.samples["id"][positions]
+        self.targets = None if self.segmentation else struct.targets[positions]
+        self.lookup = struct.lookup if self.segmentation else None
 
     def __len__(self) -> int:
         return len(self.rows)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is cached: another process opens its own."""
+        cached = {name for kind in type(self).__mro__ for name, value in vars(kind).items() if _is_cached(value)}
+        return {key: value for key, value in self.__dict__.items() if key not in cached}
+
     def __getitem__(self, batch: np.ndarray) -> Batch:
-        """Return `image` (uint8, B×3×H×W in channels-last memory) and `target` (int64, B) of some positions."""
-        images = torch.from_numpy(np.take(self.images, self.rows[batch], axis=0))
-        return {"image": images.permute(0, 3, 1, 2), "target": torch.from_numpy(self.labels[batch])}
+        """Return `image` (uint8, B×3×H×W in channels-last memory) and `target` of some positions.
+
+        Targets: class indices (int64, B), probabilities (float32, B×classes), values (float32, B), or classes of
+        pixels (int64, B×H×W, 255 ignored).
+        """
+        images, masks = self.read(self.rows[batch])
+        target = self.lookup[masks] if self.segmentation else self.targets[batch]
+        return {"image": torch.from_numpy(images).permute(0, 3, 1, 2), "target": torch.from_numpy(target)}
+
+    @abstractmethod
+    def read(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return images (uint8, B×H×W×3) and, for segmentation, mask values (uint8, B×H×W)."""
+
+    @property
+    @abstractmethod
+    def sizes(self) -> np.ndarray:
+        """Height and width of each image, N×2."""
+
+
+def _is_cached(value: Any) -> bool:
+    return isinstance(value, cached_property)
+
+
+class PackedImages(TaskImages):
+    """Images out of the packed arrays."""
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        # A plain view: indexing the memmap class itself costs more.
+        return np.asarray(np.load(self.folder / IMAGES, mmap_mode="r"))
+
+    @cached_property
+    def masks(self) -> np.ndarray:
+        return np.asarray(np.load(self.folder / MASKS, mmap_mode="r"))
+
+    def read(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        return np.take(self.images, rows, axis=0), np.take(self.masks, rows, axis=0) if self.segmentation else None
+
+    @property
+    def sizes(self) -> np.ndarray:
+        return np.broadcast_to(self.images.shape[1:3], (len(self), 2))
+
+
+class DecodedImages(TaskImages):
+    """Images of any size, decoded whenever they are asked for; in a batch they are padded to the largest, in black.
+
+    Args:
+        struct: the task.
+        positions: samples of it, N.
+        transforms: of the preprocessing.
+        threads: how many to decode with.
+    """
+
+    def __init__(self, struct: TaskStruct, positions: np.ndarray, transforms: Sequence[dict[str, Any]], threads: int):
+        super().__init__(struct, positions)
+        self.manifest = struct.paths["dataset"]
+        self.transforms = transforms
+        self.threads = threads
+
+    @cached_property
+    def dataset(self) -> Manifest:
+        return Manifest.read(self.manifest)
+
+    @cached_property
+    def pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.threads)
+
+    @cached_property
+    def padding(self) -> int:
+        """Mask value of pixels that are in no mask."""
+        return unused_value(self.dataset.values or ())
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        return np.load(self.folder / SIZES)[self.rows]
+
+    def _decode(self, row: int) -> tuple[np.ndarray, np.ndarray | None]:
+        mask = self.dataset.mask_path(row) if self.segmentation else None
+        return decode(self.dataset.image_path(row), self.transforms, mask, self.padding)
+
+    def read(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        decoded = list(self.pool.map(self._decode, rows.tolist()))
+        height, width = np.max([image.shape[:2] for image, _ in decoded], axis=0)
+        images = np.zeros((len(rows), height, width, 3), np.uint8)
+        masks = np.full((len(rows), height, width), self.padding, np.uint8) if self.segmentation else None
+        for place, (image, mask) in enumerate(decoded):
+            images[place, : image.shape[0], : image.shape[1]] = image
+            if mask is not None:
+                masks[place, : mask.shape[0], : mask.shape[1]] = mask
+        return images, masks
+
+
+class _Worker(ForkServerProcess):
+    """A process that reads batches; it does not run the script of the step again, as Python would have it."""
+
+    def start(self) -> None:
+        main = vars(sys.modules["__main__"])
+        script = main.pop("__file__", None)
+        try:
+            super().start()
+        finally:
+            if script is not None:
+                main["__file__"] = script
+
+
+class _Workers(ForkServerContext):
+    """Starts workers out of a process that has imported what they need. Forked off this one, beside the thread that
+    watches over a step, they could hang.
+    """
+
+    Process = _Worker
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_forkserver_preload([__name__])
 
 
 class MMLDataModule(LightningDataModule):
@@ -48,6 +175,8 @@ class MMLDataModule(LightningDataModule):
         fold: what is validated on; the other folds are trained on.
         sampling: how training batches are drawn.
         seed: seed of the training.
+        transforms: of the preprocessing, where images are not packed.
+        threads: how many to decode with, where images are not packed.
         num_workers: processes that read ahead; 0 reads in the training process.
         pin_memory: hand batches over in memory that a GPU copies from faster.
     """
@@ -58,6 +187,8 @@ class MMLDataModule(LightningDataModule):
         fold: int,
         sampling: Sampling,
         seed: int,
+        transforms: Sequence[dict[str, Any]] = (),
+        threads: int = 1,
         num_workers: int = 0,
         pin_memory: bool = False,
     ):
@@ -68,30 +199,44 @@ class MMLDataModule(LightningDataModule):
         self.fold = fold
         self.sampling = sampling
         self.seed = seed
+        self.transforms = transforms
+        self.threads = threads
         self.loading = {
             "batch_size": None,  # the sampler yields whole batches, the dataset reads them in one go
             "num_workers": num_workers,
             "pin_memory": pin_memory,
             "persistent_workers": num_workers > 0,
+            "multiprocessing_context": _Workers() if num_workers else None,
         }
 
-    def part(self, part: str) -> PackedImages:
-        """Return the samples of `train`, `val` or `test`."""
-        return PackedImages(self.struct, self.struct.select(part, self.fold))
+    def part(self, part: str) -> TaskImages:
+        """Return the samples of `train`, `val`, `test` or `unlabelled`."""
+        positions = self.struct.select(part, self.fold)
+        if (self.struct.paths["packed"] / IMAGES).exists():
+            return PackedImages(self.struct, positions)
+        return DecodedImages(self.struct, positions, self.transforms, self.threads)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         images = self.part("train")
-        return DataLoader(images, sampler=BatchSampler(images.labels, self.sampling, self.seed), **self.loading)
+        classes = images.targets if self.struct.task_type == "classification" else np.zeros(len(images), np.int64)
+        return DataLoader(images, sampler=BatchSampler(classes, self.sampling, self.seed), **self.loading)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         return self.ordered("val")
 
     def ordered(self, part: str) -> DataLoader[Batch]:
-        """Return a loader of a part in its own order, without repetition."""
+        """Return a loader of a part without repetition, batches of one image size each; `positions_of` tells which."""
         images = self.part(part)
-        return DataLoader(images, sampler=in_order(len(images), self.sampling.batch_size), **self.loading)
+        return DataLoader(images, sampler=by_size(images.sizes, self.sampling.batch_size), **self.loading)
 
 
-def in_order(count: int, batch_size: int) -> Iterable[np.ndarray]:
-    """Return the positions 0 to `count` in batches."""
-    return [np.arange(start, min(start + batch_size, count)) for start in range(0, count, batch_size)]
+def positions_of(loader: DataLoader[Batch]) -> np.ndarray:
+    """Return the positions in its part of all that an ordered loader yields, N."""
+    return np.concatenate(list(loader.sampler))
+
+
+def by_size(sizes: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Return all positions in batches, in their order as far as a batch has one size: nothing has to be padded."""
+    _, kind, counts = np.unique(sizes, axis=0, return_inverse=True, return_counts=True)
+    groups = np.split(np.argsort(kind.ravel(), kind="stable"), np.cumsum(counts)[:-1])
+    return [group[start : start + batch_size] for group in groups for start in range(0, len(group), batch_size)]

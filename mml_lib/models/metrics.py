@@ -1,30 +1,117 @@
-"""Metrics of a training: torchmetrics, by name or by `_target_`."""
+"""Metrics of a training: the named ones as evaluation computes them too, and torchmetrics by `_target_`."""
 
 import inspect
+import logging
 from collections.abc import Sequence
-from typing import Any
 
 import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before torchmetrics)
-from mml_lib.config.metrics import NAMED
-from mml_lib.config.schema import Metric
+import torch
+from torchmetrics import Metric
+
+from mml_lib.config import schema
 from mml_lib.config.targets import import_target, instantiate
+from mml_lib.config.task_types import IGNORE
+from mml_lib.errors import MMLError
+from mml_lib.postprocessing.scores import SCORES, score_arguments
+
+logger = logging.getLogger(__name__)
 
 
-def build_metrics(metrics: Sequence[str | Metric], num_classes: int) -> dict[str, Any]:
+class Score(Metric):
+    """A named metric: its score of all batches together, NaN where it is undefined.
+
+    Args:
+        name: of the score.
+        task_type: what is learned.
+        outputs: classes or labels.
+    """
+
+    full_state_update = False
+
+    def __init__(self, name: str, task_type: str, outputs: int):
+        super().__init__()
+        self.score = SCORES[task_type][name]
+        self.task_type = task_type
+        if task_type == "semantic_segmentation":
+            self.add_state("matrix", torch.zeros(outputs, outputs, dtype=torch.int64), "sum")
+        else:
+            self.add_state("outputs", [], "cat")
+            self.add_state("targets", [], "cat")
+
+    def update(self, outputs: torch.Tensor, targets: torch.Tensor) -> None:
+        """Take a batch of outputs and targets as the network and the data give them."""
+        if self.task_type == "semantic_segmentation":
+            classes, counted = len(self.matrix), targets != IGNORE
+            pairs = targets[counted] * classes + outputs.argmax(dim=1)[counted]
+            self.matrix += torch.bincount(pairs, minlength=classes**2).view(classes, classes)
+        else:
+            self.outputs.append(outputs)
+            self.targets.append(targets.float() if targets.is_floating_point() else targets)
+
+    def compute(self) -> torch.Tensor:
+        if self.task_type == "semantic_segmentation":
+            return torch.tensor(self.score(self.matrix.cpu().numpy()))
+        outputs, targets = torch.cat(self.outputs), torch.cat(self.targets)
+        if not outputs.isfinite().all():
+            return torch.tensor(torch.nan)
+        return torch.tensor(self.score(*score_arguments(self.task_type, outputs.cpu().numpy(), targets.cpu().numpy())))
+
+
+def build_metrics(metrics: Sequence[str | schema.Metric], task_type: str, outputs: int) -> dict[str, Metric]:
     """Return torchmetrics by name.
+
+    Args:
+        metrics: names of the task type, or targets.
+        task_type: what is learned.
+        outputs: classes or labels.
 
     Raises:
         MMLError: a `_target_` that cannot be imported or refuses its arguments.
     """
-    return dict(_build(metric, num_classes) for metric in metrics)
+    return dict(_build(metric, task_type, outputs) for metric in metrics)
 
 
-def _build(metric: str | Metric, num_classes: int) -> tuple[str, Any]:
+def _build(metric: str | schema.Metric, task_type: str, outputs: int) -> tuple[str, Metric]:
     if isinstance(metric, str):
-        name, spec = metric, NAMED[metric]
-    else:
-        name, spec = metric.name, metric.spec()
-    target = import_target(spec["_target_"])
-    if "num_classes" in inspect.signature(target).parameters:
-        spec = {"num_classes": num_classes, **spec}
-    return name, instantiate(spec)
+        return metric, Score(metric, task_type, outputs)
+    spec = metric.spec()
+    parameters = inspect.signature(import_target(spec["_target_"])).parameters
+    counted = {key: outputs for key in ("num_classes", "num_labels") if key in parameters}
+    return metric.name, instantiate({**counted, **spec})
+
+
+def update(metric: Metric, task_type: str, outputs: torch.Tensor, targets: torch.Tensor) -> None:
+    """Give a metric a batch: logits or values, N×outputs or N×classes×H×W, and targets."""
+    taken = (outputs, targets) if isinstance(metric, Score) else measured(task_type, outputs, targets)
+    metric.update(*taken)
+
+
+def measured(task_type: str, outputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return predictions and targets as torchmetrics take them.
+
+    Probabilities, for logits that happen to lie in 0..1 would be taken for some; soft labels as 0 and 1; classes of
+    pixels; plain values.
+    """
+    if task_type == "multilabel_classification":
+        return outputs.sigmoid(), (targets >= 0.5).long()
+    if task_type == "regression":
+        return outputs.squeeze(1), targets
+    if task_type == "semantic_segmentation":
+        return outputs.argmax(dim=1), targets
+    return outputs.softmax(dim=1), targets
+
+
+def value_of(name: str, metric: Metric) -> torch.Tensor:
+    """Return the value of a metric, NaN where its samples do not do.
+
+    Raises:
+        MMLError: it gives more than one number.
+    """
+    try:
+        value = metric.compute()
+    except ValueError as error:  # as torchmetrics has it for too few samples
+        logger.warning("the metric %s is undefined here: %s", name, error)
+        return torch.tensor(torch.nan)
+    if not isinstance(value, torch.Tensor) or value.numel() != 1:
+        raise MMLError(f"the metric {name} gives more than one number; set its argument average, or take another")
+    return value.float().squeeze()

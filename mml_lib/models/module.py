@@ -16,6 +16,8 @@ from mml_lib.config.schema import LRScheduler
 from mml_lib.config.targets import instantiate
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.errors import MMLError
+from mml_lib.models.heads import ValueHead
+from mml_lib.models.metrics import update, value_of
 from mml_lib.models.network import Network
 
 logger = logging.getLogger(__name__)
@@ -30,7 +32,7 @@ class MMLModule(LightningModule):
         network: what is trained.
         task: whose head is used.
         mean, std: per channel, 3 values each, for images in 0..1.
-        loss: called with logits and targets.
+        loss: called with outputs and targets.
         optimizer: spec of the optimizer.
         lr_scheduler: its learning-rate scheduler, if any.
         augmentation: applied to training images.
@@ -65,19 +67,48 @@ class MMLModule(LightningModule):
         self.history: list[dict[str, float]] = []
         self.seconds = 0.0
         self._losses: list[tuple[int, torch.Tensor]] = []
-        self._outputs: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._val_losses: list[tuple[int, torch.Tensor]] = []
         self._epoch_started = 0.0
 
-    def prepare(self, images: torch.Tensor, augment: bool = False) -> torch.Tensor:
-        """Return normalised floats N×3×H×W for uint8 images of the same shape."""
-        images = images.to(self.mean.dtype).div_(255)
-        if augment:
-            images = self.augmentation(images)
+    @property
+    def task_type(self) -> str:
+        return self.network.heads[self.task]["task_type"]
+
+    def scale(self, images: torch.Tensor) -> torch.Tensor:
+        """Return floats in 0..1 for uint8 images of the same shape."""
+        return images.to(self.mean.dtype).div_(255)
+
+    def normalise(self, images: torch.Tensor) -> torch.Tensor:
+        """Return what the network sees for floats N×3×H×W in 0..1."""
         return (images - self.mean) / self.std
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return logits for uint8 images N×3×H×W."""
-        return self.network(self.prepare(images), self.task)
+        """Return outputs for uint8 images N×3×H×W: N×outputs, or N×classes×H×W."""
+        return self.network(self.normalise(self.scale(images)), self.task)
+
+    def loss_of(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the loss of a batch; of values it is that of the standardised ones.
+
+        Raises:
+            MMLError: the loss or the precision is not one for this type of task.
+        """
+        head = self.network.head_of(self.task)
+        if isinstance(head, ValueHead):
+            if targets.dtype == torch.bfloat16:
+                raise MMLError(
+                    "trainer.precision: bf16-true would round the values of a regression to 3 digits; set bf16-mixed"
+                )
+            outputs, targets = head.standardise(outputs).squeeze(1), head.standardise(targets)
+        try:
+            return self.loss(outputs, targets)
+        except torch.OutOfMemoryError:
+            raise
+        except (IndexError, RuntimeError, TypeError, ValueError) as error:
+            shapes = " with targets ".join("×".join(map(str, each.shape)) for each in (outputs, targets))
+            raise MMLError(
+                f"loss: {type(self.loss).__name__} does not take outputs {shapes} ({error}); set loss: default, or one "
+                f"for {self.task_type}"
+            ) from error
 
     def on_train_epoch_start(self) -> None:
         self._epoch_started = time.monotonic()
@@ -90,29 +121,33 @@ class MMLModule(LightningModule):
         random.seed(seed)
 
     def training_step(self, batch: Mapping[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
-        images = self.prepare(batch["image"], augment=True)
-        loss = self.loss(self.network(images, self.task), batch["target"])
+        images, targets = self.scale(batch["image"]), batch["target"]
+        if self.task_type == "semantic_segmentation":
+            images, targets = self.augmentation.with_masks(images, targets)
+        else:
+            images = self.augmentation(images)
+        loss = self.loss_of(self.network(self.normalise(images), self.task), targets)
         self._losses.append((len(images), loss.detach()))
         return loss
 
     def validation_step(self, batch: Mapping[str, torch.Tensor], batch_idx: int) -> None:
-        self._outputs.append((self(batch["image"]).float(), batch["target"]))
+        outputs, targets = self(batch["image"]).float(), batch["target"]
+        self._val_losses.append((len(targets), self.loss_of(outputs, targets)))
+        for metric in self.metrics.values():
+            update(metric, self.task_type, outputs, targets)
 
     def on_validation_epoch_end(self) -> None:
-        """Compute loss and metrics once, on all gathered outputs."""
-        logits, targets = (torch.cat(parts) for parts in zip(*self._outputs, strict=True))
-        self._outputs.clear()
-        self.log("val/loss", self.loss(logits, targets))
+        """Log loss and metrics of the whole split; a metric that its samples leave undefined is NaN."""
+        self.log("val/loss", _mean(self._val_losses))
+        self._val_losses.clear()
         for name, metric in self.metrics.items():
-            self.log(f"val/{name}", metric(logits, targets).float())
+            self.log(f"val/{name}", value_of(name, metric))
             metric.reset()
 
     def on_train_epoch_end(self) -> None:
         """Log the mean loss of the epoch, and write the epoch down."""
-        counts, losses = zip(*self._losses, strict=True)
+        mean_loss = _mean(self._losses)
         self._losses.clear()
-        weights = torch.tensor(counts, dtype=torch.float32, device=self.device)
-        mean_loss = torch.stack(losses).float() @ weights / weights.sum()
         if not torch.isfinite(mean_loss):
             raise MMLError(
                 f"the loss of {self.task} became {mean_loss.item()} in epoch {self.current_epoch}; "
@@ -156,3 +191,10 @@ class MMLModule(LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": self.lr_scheduler.interval, "monitor": "val/loss"},
         }
+
+
+def _mean(losses: list[tuple[int, torch.Tensor]]) -> torch.Tensor:
+    """Return the mean loss of batches, weighted by their samples."""
+    counts, values = zip(*losses, strict=True)
+    weights = torch.tensor(counts, dtype=torch.float32, device=values[0].device)
+    return torch.stack(values).float() @ weights / weights.sum()

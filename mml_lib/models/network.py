@@ -1,7 +1,8 @@
 """Networks: one backbone, one head for each task; stored as safetensors whose header says how to rebuild them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from torch import nn
 from mml_lib.config.targets import instantiate
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_whole
+from mml_lib.models.heads import LEVELS, LinearHead, MaskHead, ValueHead, feature_maps
+from mml_lib.tasks.struct import TaskStruct
 
-FORMAT = 1
+FORMAT = 2
 
 
 def timm_backbone(name: str, pretrained: bool = False, **arguments: Any) -> nn.Module:
@@ -47,28 +50,89 @@ def timm_backbone(name: str, pretrained: bool = False, **arguments: Any) -> nn.M
 
 
 class Network(nn.Module):
-    """A backbone with a linear head for each task.
+    """A backbone with a head for each task.
 
     Args:
         arch: target of the backbone with its arguments.
-        heads: number of outputs by task name.
+        heads: what `head_spec` says of each task, by task name.
     """
 
-    def __init__(self, arch: Mapping[str, Any], heads: Mapping[str, int]):
+    def __init__(self, arch: Mapping[str, Any], heads: Mapping[str, Mapping[str, Any]]):
         super().__init__()
         self.arch = dict(arch)
-        self.heads = dict(heads)
+        self.heads = {task: dict(spec) for task, spec in heads.items()}
         self.backbone = instantiate(arch)
-        features = getattr(self.backbone, "head_hidden_size", None) or self.backbone.num_features
-        # Module names take no dots, task names do.
-        self.head = nn.ModuleDict({_module_name(task): nn.Linear(features, size) for task, size in heads.items()})
+        self.head = nn.ModuleDict({_module_name(task): self._build(spec) for task, spec in heads.items()})
+
+    def _build(self, spec: Mapping[str, Any]) -> nn.Module:
+        if spec["task_type"] == "semantic_segmentation":
+            return MaskHead(self.backbone, spec["outputs"], spec["decoder"])
+        features = getattr(self.backbone, "head_hidden_size", None) or getattr(self.backbone, "num_features", None)
+        if features is None:
+            raise MMLError(f"arch: {self._arch} does not say how many features it gives, by an attribute num_features")
+        if spec["task_type"] == "regression":
+            return ValueHead(features, spec["mean"], spec["std"])
+        return LinearHead(features, spec["outputs"])
+
+    @property
+    def _arch(self) -> str:
+        return self.arch.get("name", self.arch["_target_"])
+
+    def head_of(self, task: str) -> nn.Module:
+        """Return the head of a task."""
+        return self.head[_module_name(task)]
 
     def forward(self, images: torch.Tensor, task: str) -> torch.Tensor:
-        """Return the logits of a task, N×outputs, for normalised images N×3×H×W."""
-        return self.head[_module_name(task)](self.backbone(images))
+        """Return the outputs of a task for normalised images N×3×H×W: N×outputs, or N×outputs×H×W.
+
+        Raises:
+            MMLError: the backbone takes images of one size only, and these have another.
+        """
+        head = self.head_of(task)
+        if not head.maps:
+            return head(self._seen(self.backbone, images))
+        height, width = images.shape[-2:]
+        padded = nn.functional.pad(images, (0, -width % LEVELS[-1], 0, -height % LEVELS[-1]))
+        maps = self._seen(partial(feature_maps, self.backbone), padded)
+        return head(maps)[..., :height, :width]
+
+    def _seen(self, see: Callable[[torch.Tensor], Any], images: torch.Tensor) -> Any:
+        """Return what the backbone sees in images, N×3×H×W."""
+        try:
+            return see(images)
+        except (AssertionError, RuntimeError) as error:
+            settings = getattr(self.backbone, "pretrained_cfg", None) or {}
+            wanted = self.arch.get("img_size") or settings.get("input_size", ())[-2:]
+            wanted = (wanted, wanted) if isinstance(wanted, int) else tuple(wanted)
+            fits = not settings.get("fixed_input_size") or wanted == images.shape[-2:]
+            if fits or isinstance(error, torch.OutOfMemoryError):
+                raise
+            raise MMLError(
+                f"arch: {self._arch} takes images of {wanted[0]}×{wanted[1]} and gets {images.shape[-2]}×"
+                f"{images.shape[-1]} ({error}); set preprocessing.size, or arch.img_size where the network takes it"
+            ) from error
+
+
+def head_spec(struct: TaskStruct, decoder: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what tells the head of a task: type and number of outputs, decoder or target statistics.
+
+    Raises:
+        MMLError: a segmentation without a decoder.
+    """
+    spec: dict[str, Any] = {"task_type": struct.task_type, "outputs": struct.num_outputs}
+    if struct.task_type == "regression":
+        target = struct.header["target"]
+        # Of equal values the deviation may be a rounding error.
+        spec |= {"mean": target["mean"], "std": target["std"] if target["max"] > target["min"] else 1.0}
+    elif struct.task_type == "semantic_segmentation":
+        if decoder is None:
+            raise MMLError(f"decoder is missing, which the segmentation {struct.name} needs; set decoder: unet")
+        spec["decoder"] = dict(decoder)
+    return spec
 
 
 def _module_name(task: str) -> str:
+    """Return a task's name as modules can have it, without dots."""
     return task.replace(".", "·")
 
 
@@ -85,17 +149,19 @@ def load_network(path: str | Path) -> tuple[Network, dict[str, Any]]:
     """Rebuild a stored network; return it with its header.
 
     Raises:
-        MMLError: the file is missing or damaged.
+        MMLError: the file is missing, damaged, or of a newer format.
     """
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads(file.metadata()["mml"])
+            if header["format"] > FORMAT:
+                raise MMLError(f"the weights {path} are newer than this version of MML reads; update MML")
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
         network = Network(
             header["arch"] | {"pretrained": False} if "pretrained" in header["arch"] else header["arch"],
             header["heads"],
         )
         network.load_state_dict(state)
-    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise MMLError(f"the weights {path} cannot be loaded ({error}); remove the file to train them again") from error
     return network, header

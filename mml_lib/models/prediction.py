@@ -1,10 +1,12 @@
-"""Prediction: the logits of a network on some samples of a task."""
+"""Prediction: what a network says of some samples of a task."""
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from mml_lib.data.datamodule import positions_of
 from mml_lib.models.module import MMLModule
+from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
 
 
 def best_device(accelerator: str) -> torch.device:
@@ -17,11 +19,27 @@ def best_device(accelerator: str) -> torch.device:
 
 
 @torch.inference_mode()
-def predict(model: MMLModule, loader: DataLoader, device: torch.device) -> tuple[np.ndarray, np.ndarray]:
-    """Return logits (float32, N×outputs) and targets (int64, N), in the order of the loader."""
+def predict(model: MMLModule, loader: DataLoader, ids: np.ndarray, device: torch.device) -> Predictions:
+    """Return what a network says of all samples of an ordered loader.
+
+    Args:
+        model: the network and its task.
+        loader: as `MMLDataModule.ordered` gives it.
+        ids: of the samples in the order of their part, N.
+        device: where to compute.
+    """
     model = model.to(device).eval()
-    logits, targets = [], []
+    segmentation = model.task_type == "semantic_segmentation"
+    outputs, targets = [], []
     for batch in loader:
-        logits.append(model(batch["image"].to(device, non_blocking=True)).float().cpu())
-        targets.append(batch["target"])
-    return torch.cat(logits).numpy(), torch.cat(targets).numpy()
+        output = model(batch["image"].to(device, non_blocking=True)).float()
+        # Of pixels the class only: their logits would be larger than the images.
+        outputs += list((output.argmax(1).to(torch.uint8) if segmentation else output).cpu().numpy())
+        targets += list(batch["target"].numpy())
+    order = np.argsort(positions_of(loader))
+    outputs, targets = ([each[place] for place in order] for each in (outputs, targets))
+    if segmentation:
+        return MaskPredictions.of(
+            outputs, [target.astype(np.uint8) for target in targets], ids, model.network.heads[model.task]["outputs"]
+        )
+    return Predictions(np.stack(outputs), np.stack(targets), ids, model.task_type)

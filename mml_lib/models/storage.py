@@ -20,7 +20,7 @@ class ModelStorage:
         run: its pipeline.
         fold: what it was validated on.
         performance: validation loss of the stored weights.
-        metrics: all values of the last epoch, as in the history.
+        metrics: all values of the last epoch, as in the history; None where undefined.
         epochs: epochs trained.
         training_time: seconds spent in epochs, interruptions left out.
         num_parameters: trainable numbers of the network.
@@ -33,7 +33,7 @@ class ModelStorage:
     run: str
     fold: int
     performance: float
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, float | None]
     epochs: int
     training_time: float
     num_parameters: int

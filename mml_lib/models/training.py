@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,8 @@ def build_trainer(cfg: StudyConfig, checkpoints: Path, arguments: Mapping[str, A
 def history_csv(history: Sequence[Mapping[str, float]]) -> str:
     """Return the epochs of a training as CSV, one row each."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
+    columns = dict.fromkeys(column for row in history for column in row)  # not every epoch need be validated
+    writer = csv.DictWriter(text, fieldnames=list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(history)
     return text.getvalue()
@@ -76,7 +78,7 @@ def storage_of(model: MMLModule, trainer: Trainer, tokens: Mapping[str, Any], cr
     return ModelStorage(
         **tokens,
         performance=last["val/loss"],
-        metrics=last,
+        metrics={key: value if math.isfinite(value) else None for key, value in last.items()},
         epochs=len(model.history),
         training_time=round(model.seconds, 3),
         num_parameters=sum(p.numel() for p in model.network.parameters() if p.requires_grad),

@@ -1,44 +1,104 @@
-"""Predictions: the logits of one network on one split, as plain arrays."""
+"""Predictions: what one network says of one split, as plain arrays."""
 
 import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_whole
 
+FORMAT = 2
+
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a network says of some samples.
+    """Outputs for whole images.
 
     Args:
-        logits: float32, N×classes.
-        targets: int64 class indices, N.
+        logits: float32, N×classes; for a regression values, N×1.
+        targets: class indices (int64, N; -1 unlabelled), probabilities (float32, N×classes) or values (float32, N;
+            NaN unlabelled).
         ids: sample ids, N.
+        task_type: what was learned.
     """
 
     logits: np.ndarray
     targets: np.ndarray
     ids: np.ndarray
+    task_type: str = "classification"
 
     def write(self, path: str | Path) -> None:
-        with write_whole(path) as beside:
-            np.savez(beside, logits=self.logits, targets=self.targets, ids=self.ids.astype(np.str_))
+        _save(path, self.task_type, self.ids, logits=self.logits, targets=self.targets)
+
+
+@dataclass(frozen=True)
+class MaskPredictions:
+    """The most probable class of each pixel; images may differ in size.
+
+    Args:
+        masks: predicted classes of all images, one pixel after the other (uint8, P).
+        targets: classes, 255 ignored (uint8, P).
+        sizes: height and width of each image in pixels, N×2.
+        ids: sample ids, N.
+        classes: number of classes.
+    """
+
+    masks: np.ndarray
+    targets: np.ndarray
+    sizes: np.ndarray
+    ids: np.ndarray
+    classes: int
+    task_type = "semantic_segmentation"
 
     @classmethod
-    def read(cls, path: str | Path) -> "Predictions":
-        """Read predictions; pickled arrays are refused.
+    def of(
+        cls, masks: Sequence[np.ndarray], targets: Sequence[np.ndarray], ids: np.ndarray, classes: int
+    ) -> "MaskPredictions":
+        """Collect masks and targets, H×W each."""
+        sizes = np.array([mask.shape for mask in masks], dtype=np.int64)
+        flat = [np.concatenate([each.ravel() for each in some]) for some in (masks, targets)]
+        return cls(*flat, sizes, ids, classes)
 
-        Raises:
-            MMLError: the file is missing or damaged.
-        """
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return cls(arrays["logits"], arrays["targets"], arrays["ids"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise MMLError(
-                f"the predictions {path} cannot be read ({error}); remove the file to make them again"
-            ) from error
+    def images(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield predicted and true mask of each image, H×W."""
+        start = 0
+        for height, width in self.sizes.tolist():
+            end = start + height * width
+            yield self.masks[start:end].reshape(height, width), self.targets[start:end].reshape(height, width)
+            start = end
+
+    def write(self, path: str | Path) -> None:
+        arrays = {"masks": self.masks, "targets": self.targets, "sizes": self.sizes, "classes": np.int64(self.classes)}
+        _save(path, self.task_type, self.ids, compress=True, **arrays)
+
+
+def _save(path: str | Path, task_type: str, ids: np.ndarray, compress: bool = False, **arrays: Any) -> None:
+    save = np.savez_compressed if compress else np.savez
+    with write_whole(path) as beside:
+        save(beside, format=np.int64(FORMAT), task_type=np.str_(task_type), ids=ids.astype(np.str_), **arrays)
+
+
+def read_predictions(path: str | Path) -> Predictions | MaskPredictions:
+    """Read predictions; pickled arrays are refused.
+
+    Raises:
+        MMLError: the file is missing, damaged, or of another format.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = dict(arrays)
+        if int(found.pop("format")) > FORMAT:
+            raise MMLError(f"the predictions {path} are newer than this version of MML reads; update MML")
+        kind = str(found.pop("task_type"))
+        if kind == MaskPredictions.task_type:
+            return MaskPredictions(**found | {"classes": int(found["classes"])})
+        return Predictions(**found, task_type=kind)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise MMLError(
+            f"the predictions {path} cannot be read ({error}); remove the file to make them again"
+        ) from error

@@ -29,7 +29,8 @@ def fold_table(results: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) 
 def summarize(folds: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """Return mean, standard deviation and 95 % interval over folds, one row for each run, split and metric.
 
-    The interval is the percentile bootstrap of the mean (Efron 1979). A single fold has neither deviation nor interval.
+    The interval is the percentile bootstrap of the mean (Efron 1979). A single fold has neither deviation nor interval;
+    `folds` are those whose samples define the metric.
 
     Args:
         folds: as `fold_table` gives it.
@@ -39,8 +40,9 @@ def summarize(folds: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     rows = []
     for key, group in folds.groupby(KEYS, sort=False):
         for metric in metrics:
-            values = group[metric].to_numpy(dtype=float)
-            rows.append(dict(zip(KEYS, key, strict=True)) | {"metric": metric} | _statistics(values, seed))
+            values = group[metric].dropna().to_numpy(dtype=float)
+            if len(values):  # not so for a metric of tasks of another type
+                rows.append(dict(zip(KEYS, key, strict=True)) | {"metric": metric} | _statistics(values, seed))
     return pd.DataFrame(rows)
 
 

@@ -61,8 +61,8 @@ class AbstractBaseScheduler(Doing, ABC):
 
     @property
     def pivot(self) -> str | None:
-        """Name of the task that the study is about."""
-        return self.cfg.pivot.name
+        """Name of the task that the study is about, tags included."""
+        return self.study.pivot
 
     @abstractmethod
     def create_routine(self) -> None:
@@ -76,6 +76,11 @@ class AbstractBaseScheduler(Doing, ABC):
             wildcards: what the wildcards in the rule's outputs are.
         """
         self._plan.append((command, wildcards))
+
+    def add_tasks(self) -> None:
+        """Plan that every task of the study is made: created, or derived from its base by a tag."""
+        for task in self.study.tasks.values():
+            self.add("tag_task" if task.bases else "create_task", task=task.name, task_id=task.id)
 
     @cached_property
     def _routine(self) -> list[tuple[str, dict[str, Any]]]:

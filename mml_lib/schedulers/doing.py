@@ -68,9 +68,11 @@ class Doing:
             told = self.study.run(task, self.run).pipeline.task
         else:
             told = self.study.task_content(self.study.tasks[task], self.cfg.preprocessing)
-        packed = {"dataset": told["dataset"], "pack": told["pack"]}
-        paths = {key: Path(self.fm.path(key, **packed)) for key in ("images", "moments")}
-        paths["description"] = Path(self.fm.path("description", task=task, task_id=told["id"]))
+        paths = {
+            "description": Path(self.fm.path("description", task=task, task_id=told["id"])),
+            "dataset": Path(self.fm.path("dataset", dataset=told["dataset"])),
+            "packed": Path(self.fm.path("packed", dataset=told["dataset"], pack=told["pack"])),
+        }
         return TaskStruct(task, paths, self._models(task))
 
     def _models(self, task: str) -> list[Any]:
@@ -83,10 +85,19 @@ class Doing:
     def create_datamodule(self, struct: TaskStruct, fold: int) -> "MMLDataModule":
         """Return what feeds a task, validated on a fold."""
         from mml_lib.data.datamodule import MMLDataModule
+        from mml_lib.data.transforms import resolve
         from mml_lib.models.prediction import best_device
 
-        pin_memory = best_device(self.cfg.trainer.accelerator).type == "cuda"
-        return MMLDataModule(struct, fold, self.cfg.sampling, self.cfg.seed, self.cfg.num_workers, pin_memory)
+        return MMLDataModule(
+            struct,
+            fold,
+            self.cfg.sampling,
+            self.cfg.seed,
+            transforms=resolve(self.cfg.preprocessing),
+            threads=self.threads,
+            num_workers=self.cfg.num_workers,
+            pin_memory=best_device(self.cfg.trainer.accelerator).type == "cuda",
+        )
 
     def create_model(self, structs: Sequence[TaskStruct], load_parameters: str | Path | None = None) -> "MMLModule":
         """Return a network with a head for each task, ready to learn the first one.
@@ -102,14 +113,15 @@ class Doing:
         from mml_lib.data.augmentation import Augmentation
         from mml_lib.models.metrics import build_metrics
         from mml_lib.models.module import MMLModule
-        from mml_lib.models.network import Network, load_network
+        from mml_lib.models.network import Network, head_spec, load_network
 
         torch.set_num_threads(self.threads)
         struct, cfg = structs[0], self.cfg
         seed = np.random.SeedSequence([cfg.seed, self.fold or 0]).generate_state(1)[0]
         torch.manual_seed(int(seed))
         if load_parameters is None:
-            network = Network(cfg.arch.spec(), {each.name: each.num_classes for each in structs})
+            decoder = cfg.decoder.spec() if cfg.decoder else None
+            network = Network(cfg.arch.spec(), {each.name: head_spec(each, decoder) for each in structs})
         else:
             network, _ = load_network(load_parameters)
         mean, std = self._normalization(struct)
@@ -118,11 +130,11 @@ class Doing:
             task=struct.name,
             mean=mean,
             std=std,
-            loss=instantiate(cfg.loss.spec()),
+            loss=instantiate(cfg.loss_of(struct.task_type).spec()),
             optimizer=cfg.optimizer.spec(),
             lr_scheduler=cfg.lr_scheduler,
             augmentation=Augmentation(cfg.augmentations),
-            metrics=build_metrics(cfg.metrics, struct.num_classes),
+            metrics=build_metrics(cfg.metrics_of(struct.task_type), struct.task_type, struct.num_outputs),
             seed=cfg.seed,
         )
 
@@ -156,11 +168,12 @@ class Doing:
             logger.info("resuming from %s", found.name)
         return found
 
-    def predict(self, model: "MMLModule", loader: Any) -> tuple[Any, Any]:
-        """Return logits (float32, N×outputs) and targets (int64, N) of all that a loader yields, in its order."""
+    def predict(self, model: "MMLModule", data: "MMLDataModule", part: str) -> Any:
+        """Return the predictions of a part of a task: `val`, `test` or `unlabelled`."""
         from mml_lib.models.prediction import best_device, predict
 
-        return predict(model, loader, best_device(self.cfg.trainer.accelerator))
+        ids = data.struct.samples["id"][data.struct.select(part, data.fold)]
+        return predict(model, data.ordered(part), ids, best_device(self.cfg.trainer.accelerator))
 
     # --- results ------------------------------------------------------------------------------------------------
 

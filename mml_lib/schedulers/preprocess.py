@@ -9,7 +9,6 @@ class PreprocessScheduler(AbstractBaseScheduler):
 
     def create_routine(self) -> None:
         pack = pack_id(self.cfg.preprocessing)
-        for task in self.study.tasks.values():
-            self.add("create_task", task=task.name, task_id=task.id)
+        self.add_tasks()
         for dataset in dict.fromkeys(task.dataset for task in self.study.tasks.values()):
             self.add("preprocess_task", dataset=dataset, pack=pack)

@@ -16,15 +16,18 @@ from mml_lib.config.pipeline import PIPELINE_KEYS, Pipeline, expand
 from mml_lib.config.presets import preset_names, resolve_presets
 from mml_lib.config.schema import Preprocessing, StudyConfig
 from mml_lib.config.targets import import_target
+from mml_lib.data.transforms import resolve
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.locks import check_writable, lock_project
-from mml_lib.files.manager import MMLFileManager
+from mml_lib.files.manager import SHARDS, MMLFileManager
+from mml_lib.schedulers.checks import check_trainable
+from mml_lib.schedulers.study_tasks import StudyTasks
 from mml_lib.tasks.identity import TaskIdentity
 
 if TYPE_CHECKING:
     from mml_lib.schedulers.base import AbstractBaseScheduler
 
-PACK_VERSION = 1
+PACK_VERSION = 2
 """Raised when the same images and preprocessing begin to give other pixels."""
 
 
@@ -44,7 +47,7 @@ class Run:
         return " = ".join(label for label in self.labels if label)
 
 
-class Study:
+class Study(StudyTasks):
     """All that a plan and its steps have in common. Tasks and runs are worked out when first asked for.
 
     Args:
@@ -58,33 +61,17 @@ class Study:
     def __init__(self, config: Mapping[str, Any], files: Sequence[Path] = ()):
         self.config = dict(config)
         self.files = [Path(file) for file in files]
-        self.cfg: StudyConfig = load_study(config, files)
-        self.folders = self.cfg.paths.presets
-        for plugin in self.cfg.plugins:
+        cfg = load_study(config, files)
+        self.folders = cfg.paths.presets
+        for plugin in cfg.plugins:
             import_plugin(plugin)
         if MMLFileManager.exists():
             MMLFileManager.clear_instance()
-        paths = self.cfg.paths
-        self.fm = MMLFileManager(paths.data, paths.results, self.cfg.project, self.cfg.remove)
+        super().__init__(cfg, MMLFileManager(cfg.paths.data, cfg.paths.results, cfg.project, cfg.remove))
         self._old: dict[tuple[str, str], Run] = {}
         self._targets: dict[str, list[str]] = {}
 
     # --- tasks and runs -----------------------------------------------------------------------------------------
-
-    @cached_property
-    def tasks(self) -> dict[str, TaskIdentity]:
-        """The tasks of the study by name."""
-        return {name: TaskIdentity.of(name, task) for name, task in self.cfg.tasks.items()}
-
-    @property
-    def task_names(self) -> list[str]:
-        """What the study is about: the pivot, or else all its tasks."""
-        pivot = self.cfg.pivot.name
-        if pivot is None:
-            return list(self.cfg.tasks)
-        if pivot not in self.cfg.tasks:
-            raise MMLError(f"pivot.name: there is no task '{pivot}' in the study{nearest(pivot, self.cfg.tasks)}")
-        return [pivot]
 
     @cached_property
     def runs(self) -> dict[tuple[str, str], Run]:
@@ -92,7 +79,10 @@ class Study:
         runs: dict[tuple[str, str], Run] = {}
         variants = expand(self.config, self.files)
         for task in self.task_names:
+            if self.tasks[task].task_type == "no_task":
+                continue
             for variant in variants:
+                check_trainable(self.tasks[task], variant.study)
                 pipeline = Pipeline.of(variant.study, self.task_content(self.tasks[task], variant.study.preprocessing))
                 runs.setdefault((task, pipeline.run), Run(pipeline)).labels.append(variant.label)
         return runs
@@ -121,6 +111,10 @@ class Study:
             self._old[key] = Run(Pipeline.read(path))
         return self._old[key]
 
+    def old_definitions(self) -> list[Mapping[str, Any]]:
+        told = [run.pipeline.task for run in self._old.values()]
+        return [{key: value for key, value in task.items() if key != "pack"} for task in told]
+
     # --- what rules ask, by their wildcards ---------------------------------------------------------------------
 
     def content(self, wildcards: Any) -> dict[str, Any]:
@@ -132,58 +126,46 @@ class Study:
         run = self.run(wildcards.task, wildcards.run)
         return f"run {run.id} ({run.label})" if run.label else f"run {run.id}"
 
+    def metrics(self, wildcards: Any) -> list[Any]:
+        """The metrics of a run's task."""
+        metrics = self.cfg.metrics_of(self.run(wildcards.task, wildcards.run).pipeline.task["task_type"])
+        return [metric if isinstance(metric, str) else metric.model_dump(by_alias=True) for metric in metrics]
+
     def description(self, wildcards: Any) -> str:
-        """The task description that a run was made for."""
+        """The task description that a run was made for; without a run, that of the study's task."""
+        if not hasattr(wildcards, "run"):
+            task = self.tasks[wildcards.task]
+            return self.fm.path("description", task=task.name, task_id=task.id)
         return self._inputs(wildcards.task, wildcards.run)["description"]
 
-    def images(self, wildcards: Any) -> str:
+    def packed(self, wildcards: Any) -> str:
         """The packed images of a run."""
-        return self._inputs(wildcards.task, wildcards.run)["images"]
-
-    def moments(self, wildcards: Any) -> str:
-        """The moments of the packed images of a run."""
-        return self._inputs(wildcards.task, wildcards.run)["moments"]
+        return self._inputs(wildcards.task, wildcards.run)["packed"]
 
     @functools.cache  # noqa: B019  (a study lives as long as its process; a plan asks for each run many times)
     def _inputs(self, task: str, run: str) -> dict[str, str]:
         told = self.run(task, run).pipeline.task
-        packed = {"dataset": told["dataset"], "pack": told["pack"]}
-        paths = {key: self.fm.path(key, **packed) for key in ("images", "moments")}
-        return paths | {"description": self.fm.path("description", task=told["name"], task_id=told["id"])}
+        return {
+            "packed": self.fm.path("packed", dataset=told["dataset"], pack=told["pack"]),
+            "description": self.fm.path("description", task=told["name"], task_id=told["id"]),
+        }
 
-    def definition(self, wildcards: Any) -> dict[str, Any]:
-        """What a task is made of, by name and id."""
-        for definition in self._definitions():
-            if (definition["name"], definition["id"]) == (wildcards.task, wildcards.task_id):
-                return {key: value for key, value in definition.items() if key != "pack"}
-        raise MMLError(f"the task {wildcards.task} with the id {wildcards.task_id} is part of no run of the study")
-
-    def dataset(self, wildcards: Any) -> str:
-        """The manifest of a task's data set."""
-        return self.fm.path("dataset", dataset=self.definition(wildcards)["dataset"])
-
-    def source(self, wildcards: Any) -> dict[str, Any]:
-        """The creator of a data set, and its arguments."""
-        for name, task in self.tasks.items():
-            if task.dataset == wildcards.dataset:
-                return {"creator": self.cfg.tasks[name].creator, "arguments": self.cfg.tasks[name].arguments}
-        for definition in self._definitions():
-            if definition["dataset"] == wildcards.dataset and "arguments" in definition["source"]:
-                return {key: definition["source"][key] for key in ("creator", "arguments")}
-        raise MMLError(f"no task of the study says where the data set {wildcards.dataset} comes from; add one to tasks")
-
-    def preprocessing(self, wildcards: Any) -> dict[str, Any]:
-        """The options behind the id of packed images."""
-        sections = [self.cfg.preprocessing.model_dump(mode="json")]
-        sections += [run.pipeline.content["preprocessing"] for run in [*self.runs.values(), *self._old.values()]]
+    def transforms(self, wildcards: Any) -> list[dict[str, Any]]:
+        """The transforms behind the id of packed images."""
+        sections = [self.cfg.preprocessing]
+        told = [run.pipeline.content["preprocessing"] for run in [*self.runs.values(), *self._old.values()]]
+        sections += [Preprocessing(**section) for section in told]
         for section in sections:
-            if pack_id(Preprocessing(**section)) == wildcards.pack:
-                return dict(section)
+            if pack_id(section) == wildcards.pack:
+                return resolve(section)
         raise MMLError(f"the preprocessing {wildcards.pack} is part of no run of the study")
 
-    def _definitions(self) -> list[Mapping[str, Any]]:
-        known = [task.definition() for task in self.tasks.values()]
-        return known + [run.pipeline.task for run in self._old.values()]
+    def shards(self, wildcards: Any) -> list[str]:
+        """The shards that a data set is packed in: as many as it was packed in, once it was."""
+        told = {"dataset": wildcards.dataset, "pack": wildcards.pack}
+        packed_in = Path(self.fm.path("packed", **told)) / SHARDS
+        of = int(packed_in.read_text()) if packed_in.exists() else self.cfg.preprocess_shards
+        return [self.fm.path("shard", **told, shard=f"{number}of{of}") for number in range(of)]
 
     def resource(self, rule: str, name: str, default: int) -> int:
         """What a step of `rule` asks for: `resources.<rule>.<name>`, or the default."""
@@ -220,7 +202,7 @@ class Study:
     def pipeline_config(self, pipeline: Pipeline) -> StudyConfig:
         """Return the config of a step: the pipeline's sections, and the study's own for all else."""
         config = {key: value for key, value in self.config.items() if key not in ("sweep", "variants")}
-        config |= {key: pipeline.content[key] for key in PIPELINE_KEYS}
+        config |= {key: pipeline.content.get(key) for key in PIPELINE_KEYS}
         config["trainer"] = {**pipeline.content["trainer"], "accelerator": self.cfg.trainer.accelerator}
         return load_study(config, self.files)
 
@@ -290,7 +272,8 @@ class Study:
         """Return what the study is about, in a few lines."""
         lines = [f"study {self.cfg.project}, mode {self.cfg.mode.id}"]
         for task in self.task_names:
-            lines.append(f"  task {task} ({self.tasks[task].id}): {self.tasks[task].num_folds} folds")
+            told = self.tasks[task]
+            lines.append(f"  task {task} ({told.id}): {told.task_type.replace('_', ' ')}, {told.num_folds} folds")
             runs = self.runs_of(task)
             lines += [f"    run {run.id}  {run.label}".rstrip() for run in runs[:20]]
             if len(runs) > 20:
@@ -299,8 +282,8 @@ class Study:
 
 
 def pack_id(preprocessing: Preprocessing) -> str:
-    """Return the id of packed images: 8 digits of the digest of how they are made."""
-    return digest({"version": PACK_VERSION, **preprocessing.model_dump(mode="json")})
+    """Return the folder name of packed images: the preset, and 8 digits of the digest of what it does."""
+    return f"{preprocessing.id}-{digest({'version': PACK_VERSION, 'transforms': resolve(preprocessing)})}"
 
 
 def import_plugin(plugin: str) -> None:

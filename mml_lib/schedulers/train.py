@@ -1,9 +1,10 @@
 """Mode `train`: networks for the tasks of a study, their predictions and their test metrics."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
+from mml_lib.config.metrics import LOWER_IS_BETTER
 from mml_lib.errors import MMLError
 from mml_lib.postprocessing.evaluation import read_metrics
 from mml_lib.schedulers.base import AbstractBaseScheduler, Options
@@ -17,8 +18,10 @@ class TrainOptions(Options):
     )
     cv: bool = Field(True, description="Train on every fold; false: on the first one only.")
     folds: list[int] | None = Field(None, description="Folds to train on, of those that cv allows; unset: all.")
-    eval: list[Literal["val", "test"]] | None = Field(
-        None, description="Splits to predict and test on; unset: the test split, or val where there is none."
+    eval: list[Literal["val", "test", "unlabelled"]] | None = Field(
+        None,
+        description="Splits to predict and test on; unset: the test split, or val where there is none, and "
+        "predictions of unlabelled samples where there are some.",
     )
 
 
@@ -30,6 +33,8 @@ class TrainScheduler(AbstractBaseScheduler):
 
     def create_routine(self) -> None:
         for task in self.study.task_names:
+            if self.study.tasks[task].task_type == "no_task":
+                raise MMLError(f"mode {self.mode}: {task} has no labels to learn from; set pivot.name to another task")
             for run in self.study.runs_of(task):
                 for fold in self.folds(task):
                     self._add_fold(task, run.id, fold)
@@ -42,7 +47,7 @@ class TrainScheduler(AbstractBaseScheduler):
         for split in self.splits(task):
             if "predict" in self.subroutines:
                 self.add("predict_fold", task=task, run=run, fold=fold, eval=split)
-            if "test" in self.subroutines:
+            if "test" in self.subroutines and split != "unlabelled":
                 self.add("test_fold", task=task, run=run, fold=fold, eval=split)
 
     def folds(self, task: str) -> list[int]:
@@ -59,20 +64,24 @@ class TrainScheduler(AbstractBaseScheduler):
 
     def splits(self, task: str) -> list[str]:
         """Return the splits of a task to predict and test on."""
-        has_test = self.study.tasks[task].has_test
-        if self.options.eval and "test" in self.options.eval and not has_test:
+        known = self.study.tasks[task]
+        asked = self.options.eval or []
+        if "test" in asked and not known.has_test:
             raise MMLError(f"mode.eval: task {task} has no test split; set tasks.{task}.test_fraction, or eval: [val]")
-        return list(self.options.eval or (["test"] if has_test else ["val"]))
+        if "unlabelled" in asked and not known.has_unlabelled:
+            raise MMLError(f"mode.eval: task {task} has no unlabelled samples; leave 'unlabelled' out")
+        by_default = ["test" if known.has_test else "val", *(["unlabelled"] if known.has_unlabelled else [])]
+        return list(asked or by_default)
 
     def before_finishing_hook(self) -> None:
-        """Return the best run: highest mean of the first metric over folds."""
+        """Return the best run of each task: best mean of its first metric over folds."""
         results = [read_metrics(path) for path in self.study.metrics_of(self.mode)]
-        if not results:
-            return
-        metric = next(iter(results[0]["metrics"]))
-        means = {}
-        for key in {(result["task"], result["run"]) for result in results}:
-            values = [r["metrics"][metric] for r in results if (r["task"], r["run"]) == key]
-            means[key] = sum(values) / len(values)
-        (task, run), best = max(sorted(means.items()), key=lambda item: item[1])
-        self.return_value = {"task": task, "run": run, "metric": metric, "mean": best}
+        best: dict[str, dict[str, Any]] = {}
+        for task, run in sorted({(result["task"], result["run"]) for result in results}):
+            of_run = [result["metrics"] for result in results if (result["task"], result["run"]) == (task, run)]
+            metric = next(iter(of_run[0]))
+            found = {"task": task, "run": run, "metric": metric, "mean": sum(r[metric] for r in of_run) / len(of_run)}
+            sign = -1 if metric in LOWER_IS_BETTER else 1
+            if task not in best or sign * found["mean"] > sign * best[task]["mean"]:
+                best[task] = found
+        self.return_value = list(best.values())

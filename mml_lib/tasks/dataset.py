@@ -1,75 +1,117 @@
 """Data sets: what was delivered, as a list of samples in a fixed order."""
 
 import json
+import math
+import os
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mml_lib.errors import MMLError
+from mml_lib.config.task_types import IGNORE
+from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_text
 
-FORMAT = 1
-SPLITS = ("train", "val", "test")
+FORMAT = 2
+SPLITS = ("train", "val", "test", "unlabelled")
+
+EMPTY_MASK_TOKEN = "EMPTY_MASK_TOKEN"
+"""Stands in place of a mask file where a mask would be zero everywhere."""
+
+Label = str | Mapping[str, float] | float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One image and what is known of it.
 
     Args:
         id: unique name within the data set.
-        image: the file, absolute or relative to the data set's folder.
-        label: name of its class.
-        split: train, val or test, where the data set brings its own splits.
+        image: the file, absolute or relative to the data set's folder; `<file>.npy#<row>` is a row of an array.
+        label: name of its class; for multi-label tasks the probability of each label that is not 0; for regression
+            a number; None where it has none.
+        split: train, val, test or unlabelled, where the data set brings its own splits.
         group: what must not be split up (a patient, a video).
         fold: cross-validation fold, where the data set brings its own.
+        mask: for segmentation the file of class numbers, or `EMPTY_MASK_TOKEN`.
     """
 
     id: str
     image: str
-    label: str
+    label: Label = None
     split: str | None = None
     group: str | None = None
     fold: int | None = None
+    mask: str | None = None
+
+
+@dataclass(frozen=True)
+class About:
+    """What is said of a data set: what the images are, what they are about, under which terms, where from."""
+
+    modalities: dict[str, str] = field(default_factory=lambda: {"image": "unknown"})
+    keywords: list[str] = field(default_factory=list)
+    license: str = "unknown"
+    reference: str = ""
+    url: str = ""
+    release: str = ""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What a creator delivers: samples, the classes in the order of their indices, and what is said of them."""
+    """What a creator delivers: samples, the classes in the order of their indices, and what is said of them.
+
+    Segmentation: `classes` names the mask values 0, 1, 2 …; empty where the study says it by `idx_to_class`.
+    """
 
     samples: list[Sample]
     classes: list[str]
     task_type: str = "classification"
-    modalities: dict[str, str] = field(default_factory=lambda: {"image": "unknown"})
-    keywords: list[str] = field(default_factory=list)
+    about: About = field(default_factory=About)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set on disk: its manifest `dataset.json`, image sizes included."""
+    """A data set on disk: its manifest `dataset.json`.
+
+    Args:
+        name: name of its folder.
+        delivery: its samples.
+        sizes: height and width of each image, in pixels.
+        folder: where its manifest lies.
+        values: for segmentation, pixels of each value in each mask; None where a sample has no mask.
+    """
 
     name: str
     delivery: Delivery
     sizes: list[tuple[int, int]]
     folder: Path
+    values: list[dict[int, int] | None] | None = None
 
     def image_path(self, row: int) -> Path:
         """Return the image file of a sample."""
         return self.folder / self.delivery.samples[row].image
 
+    def mask_path(self, row: int) -> Path | str | None:
+        """Return the mask file of a sample, `EMPTY_MASK_TOKEN`, or None where it has none."""
+        mask = self.delivery.samples[row].mask
+        return mask if mask in (None, EMPTY_MASK_TOKEN) else self.folder / mask
+
     def write(self, path: Path) -> None:
         """Write the manifest: samples as columns, sizes as [height, width] in pixels."""
-        fields = list(Sample.__dataclass_fields__)
         content = {
             "format": FORMAT,
             "name": self.name,
             "task_type": self.delivery.task_type,
             "classes": self.delivery.classes,
-            "modalities": self.delivery.modalities,
-            "keywords": self.delivery.keywords,
-            "samples": {name: [getattr(sample, name) for sample in self.delivery.samples] for name in fields},
+            "about": asdict(self.delivery.about),
+            "samples": {
+                name: [getattr(sample, name) for sample in self.delivery.samples]
+                for name in Sample.__dataclass_fields__
+            },
             "sizes": self.sizes,
+            "values": self.values,
         }
         write_text(path, json.dumps(content))
 
@@ -81,20 +123,24 @@ class Dataset:
             MMLError: the file is not a manifest of this format.
         """
         path = Path(path)
-        content = read_json(path, FORMAT)
-        columns = content["samples"]
-        samples = [Sample(*row) for row in zip(*(columns[name] for name in Sample.__dataclass_fields__), strict=True)]
-        delivery = Delivery(
-            samples, content["classes"], content["task_type"], content["modalities"], content["keywords"]
-        )
-        return cls(content["name"], delivery, [tuple(size) for size in content["sizes"]], path.parent)
+        content = read_json(path, FORMAT, oldest=2)
+        try:
+            columns = [content["samples"][name] for name in Sample.__dataclass_fields__]
+            samples = [Sample(*row) for row in zip(*columns, strict=True)]
+            delivery = Delivery(samples, content["classes"], content["task_type"], About(**content["about"]))
+            values = content["values"] and [
+                counts and {int(value): count for value, count in counts.items()} for counts in content["values"]
+            ]
+            return cls(content["name"], delivery, [tuple(size) for size in content["sizes"]], path.parent, values)
+        except (KeyError, TypeError, ValueError) as error:
+            raise MMLError(f"{path} is damaged ({error!r}); remove it, and the next run makes it again") from error
 
 
-def read_json(path: Path, format_version: int) -> Any:
+def read_json(path: Path, format_version: int, oldest: int = 0) -> Any:
     """Read a JSON file of ours.
 
     Raises:
-        MMLError: it is missing, broken, or of a newer format.
+        MMLError: it is missing, broken, or of a format that this version does not read.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -102,8 +148,11 @@ def read_json(path: Path, format_version: int) -> Any:
         raise MMLError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise MMLError(f"{path} is damaged ({error}); remove it, and the next run makes it again") from error
-    if content.get("format", 0) > format_version:
-        raise MMLError(f"{path} has format {content['format']}, newer than this version of MML reads; update MML")
+    found = content.get("format", 0) if isinstance(content, dict) else 0
+    if found > format_version:
+        raise MMLError(f"{path} has format {found}, newer than this version of MML reads; update MML")
+    if found < oldest:
+        raise MMLError(f"{path} has format {found}, older than this version reads; remove it, and it is made again")
     return content
 
 
@@ -111,42 +160,131 @@ def check_delivery(delivery: Delivery, name: str) -> None:
     """Refuse what no task can be made of.
 
     Raises:
-        MMLError: no samples, a duplicate id, an image in two splits, an unknown label or split.
+        MMLError: no samples, a duplicate id, an image listed twice but within a group, an unknown label or split, a
+            label of the wrong kind or a lack of one.
     """
     if not delivery.samples:
         raise MMLError(f"{name}: there are no images; see config/README.md for the layouts that are understood")
-    classes, ids, images = set(delivery.classes), {}, {}
+    ids: dict[str, Sample] = {}
+    images: dict[str, Sample] = {}
     for sample in delivery.samples:
-        if sample.id in ids:
-            other = ids[sample.id]
-            where = "is listed twice" if other.split == sample.split else f"is in {other.split} and in {sample.split}"
+        other = ids.setdefault(sample.id, sample)
+        if other is not sample:
+            splits = [each.split or "no split" for each in (other, sample)]
+            where = "is listed twice" if splits[0] == splits[1] else f"is in {splits[0]} and in {splits[1]}"
             raise MMLError(f"{name}: sample '{sample.id}' {where} ({other.image}, {sample.image}); keep it once")
-        if sample.image in images and images[sample.image].split != sample.split:
-            splits = f"{images[sample.image].split} and {sample.split}"
-            raise MMLError(f"{name}: image {sample.image} is in two splits, {splits}; keep it in one")
-        if sample.label not in classes:
+        first = images.setdefault(os.path.normpath(sample.image), sample)
+        if first is not sample and (first.split != sample.split or first.group is None or first.group != sample.group):
             raise MMLError(
-                f"{name}: sample '{sample.id}' has the label '{sample.label}', which is not a class; "
-                f"classes: {', '.join(delivery.classes)}"
+                f"{name}: the image {sample.image} is listed twice, as '{first.id}' and as '{sample.id}', so that it "
+                "could be in two splits or folds; keep it once, or put both into one group"
             )
         if sample.split is not None and sample.split not in SPLITS:
             raise MMLError(f"{name}: sample '{sample.id}' is in split '{sample.split}'; splits: {', '.join(SPLITS)}")
-        ids[sample.id] = images[sample.image] = sample
-    if len(delivery.classes) < 2:
-        raise MMLError(f"{name}: there is only the class '{delivery.classes[0]}'; a classification needs two or more")
+    _check_labels(delivery, name)
     _check_groups(delivery, name)
+
+
+def _check_labels(delivery: Delivery, name: str) -> None:
+    checks = {
+        "classification": _check_class,
+        "multilabel_classification": _check_probabilities,
+        "regression": _check_number,
+        "semantic_segmentation": _check_mask,
+        "no_task": lambda sample, classes: None,
+    }
+    if (check := checks.get(delivery.task_type)) is None:
+        raise MMLError(f"{name}: there is no task type '{delivery.task_type}'{nearest(delivery.task_type, checks)}")
+    if delivery.task_type != "no_task" and all(sample.split == "unlabelled" for sample in delivery.samples):
+        raise MMLError(f"{name}: all images are unlabelled; set task_type: no_task, or add some with labels")
+    known = dict.fromkeys(delivery.classes)
+    for sample in delivery.samples:
+        if sample.split != "unlabelled" and (problem := check(sample, known)):
+            raise MMLError(f"{name}: sample '{sample.id}' {problem}")
+    if delivery.task_type == "classification" and len(delivery.classes) < 2:
+        classes = f"only the class '{delivery.classes[0]}'" if delivery.classes else "no class"
+        raise MMLError(f"{name}: there is {classes}; a classification needs two or more")
+    if delivery.task_type == "multilabel_classification" and not delivery.classes:
+        raise MMLError(f"{name}: there is no label; a multi-label classification needs one or more")
+
+
+def _check_class(sample: Sample, classes: Mapping[str, None]) -> str | None:
+    if sample.label is None:
+        return "has no label; give it one, or put it into the split 'unlabelled'"
+    return None if sample.label in classes else _unknown(sample.label, classes)
+
+
+def _check_probabilities(sample: Sample, classes: Mapping[str, None]) -> str | None:
+    if not isinstance(sample.label, Mapping):
+        return "has no labels; give it some (or none: an empty cell), or put it into the split 'unlabelled'"
+    for label, probability in sample.label.items():
+        if label not in classes:
+            return _unknown(label, classes)
+        if not 0 <= probability <= 1:
+            return f"has the label '{label}' with probability {probability}; it must lie in 0..1"
+    return None
+
+
+def _check_number(sample: Sample, classes: Mapping[str, None]) -> str | None:
+    if not isinstance(sample.label, int | float) or not math.isfinite(sample.label):
+        return f"has the value {sample.label!r}, which is no finite number"
+    return None
+
+
+def _check_mask(sample: Sample, classes: Mapping[str, None]) -> str | None:
+    if sample.mask is None:
+        return f"has no mask; name one ({EMPTY_MASK_TOKEN} for none of the classes), or put it into 'unlabelled'"
+    return None
+
+
+def _unknown(label: Any, classes: Mapping[str, None]) -> str:
+    return f"has the label '{label}', which is not a class{nearest(str(label), classes)}"
 
 
 def _check_groups(delivery: Delivery, name: str) -> None:
     splits: dict[str, str | None] = {}
     for sample in delivery.samples:
-        if sample.group is not None and splits.setdefault(sample.group, sample.split) != sample.split:
+        # A video may be labelled in part: what is unlabelled is predicted, and measures nothing.
+        if sample.group is None or sample.split == "unlabelled":
+            continue
+        if splits.setdefault(sample.group, sample.split) != sample.split:
+            first, second = (split or "none" for split in (splits[sample.group], sample.split))
             raise MMLError(
-                f"{name}: group '{sample.group}' is in the splits {splits[sample.group]} and {sample.split}; "
-                "a group must not cross splits"
+                f"{name}: group '{sample.group}' is in the splits {first} and {second}; a group must not cross splits"
             )
+
+
+def check_sizes(dataset: Dataset, mask_sizes: Sequence[tuple[int, int] | None]) -> None:
+    """Refuse masks of another size than their image.
+
+    Raises:
+        MMLError: the first one.
+    """
+    for row, (size, mask_size) in enumerate(zip(dataset.sizes, mask_sizes, strict=True)):
+        if mask_size is not None and tuple(mask_size) != tuple(size):
+            raise MMLError(
+                f"the mask {dataset.mask_path(row)} has {mask_size[0]}×{mask_size[1]} pixels, "
+                f"its image {dataset.image_path(row)} {size[0]}×{size[1]}; give both the same height and width"
+            )
+
+
+def check_values(dataset: Dataset, known: Mapping[int, str]) -> None:
+    """Refuse mask values that are no class; 255 is ignored unless it is one.
+
+    Raises:
+        MMLError: the first one, with its mask.
+    """
+    for row, counts in enumerate(dataset.values or []):
+        for value in counts or ():
+            if value not in known and value != IGNORE:
+                classes = ", ".join(f"{index}: {label}" for index, label in known.items()) or "none"
+                raise MMLError(
+                    f"the mask {dataset.mask_path(row)} has the value {value}, which is no class ({classes}); "
+                    "add it to idx_to_class, or mark such pixels with 255"
+                )
 
 
 def natural_key(text: str) -> list[tuple[int, int, str]]:
     """Return a sort key that puts 'img2' before 'img10'."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
+    parts = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
+    return [*parts, (-1, 0, text)]  # '1' and '01' have an order too

@@ -2,67 +2,164 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
-from mml_lib.tasks.dataset import FORMAT, Dataset, read_json
+from mml_lib.tasks.dataset import Dataset, read_json
 from mml_lib.tasks.splitting import Assignment
+from mml_lib.tasks.targets import Targets, class_mapping
+
+FORMAT = 2
 
 
 @dataclass(frozen=True)
 class TaskDescription:
-    """A task: a header, and columns of samples (`id`, `row` in the packed images, `label`, `split`, `fold`)."""
+    """A task: a header, and columns of samples.
+
+    Columns: `id`, `row` in the packed images, `split`, `fold`, `group`, and `label` (class index, probabilities, value;
+    null where unlabelled) or, for segmentation, `pixels` of each class.
+    """
 
     header: Mapping[str, Any]
     samples: Mapping[str, list[Any]]
 
     @classmethod
-    def of(cls, identity: Mapping[str, Any], dataset: Dataset, assignment: Assignment) -> "TaskDescription":
+    def of(
+        cls,
+        identity: Mapping[str, Any],
+        dataset: Dataset,
+        targets: Targets,
+        assignment: Assignment,
+        about: Mapping[str, Any] | None = None,
+    ) -> "TaskDescription":
         """Describe a task on a data set.
 
         Args:
             identity: name, id and definition of the task.
             dataset: where its samples come from.
+            targets: what is known of them.
             assignment: their splits and folds.
+            about: what the study says beyond what the data set does.
         """
         delivery = dataset.delivery
-        index = {label: number for number, label in enumerate(delivery.classes)}
-        labels = [index[sample.label] for sample in delivery.samples]
+        mapping = class_mapping(dataset, identity.get("idx_to_class"), identity["name"])
+        raw = delivery.task_type == "semantic_segmentation"
         heights, widths = zip(*dataset.sizes, strict=True)
         header = {
             **identity,
             "task_type": delivery.task_type,
-            "num_samples": {
-                "all": len(labels),
-                **{split: assignment.split.count(split) for split in sorted(set(assignment.split))},
-            },
-            "num_folds": assignment.num_folds,
-            "num_classes": len(delivery.classes),
-            "idx_to_class": {str(number): label for number, label in enumerate(delivery.classes)},
-            "class_occ": {
-                label: sum(a == number and b == "train" for a, b in zip(labels, assignment.split, strict=True))
-                for number, label in enumerate(delivery.classes)
-            },
+            "classes": targets.classes,
+            # Mask values may share a class; class indices do not, once they are merged.
+            "idx_to_class": {str(k): v for k, v in (mapping if raw else dict(enumerate(targets.classes))).items()},
             "sizes": {
                 "min_height": min(heights),
                 "max_height": max(heights),
                 "min_width": min(widths),
                 "max_width": max(widths),
             },
-            "modalities": delivery.modalities,
-            "keywords": delivery.keywords,
+            **asdict(delivery.about),
+            **(about or {}),
+            "folding": assignment.report,
+            "protocol": [f"created from {dataset.name}"],
         }
         samples = {
             "id": [sample.id for sample in delivery.samples],
-            "row": list(range(len(labels))),
-            "label": labels,
+            "row": list(range(len(delivery.samples))),
             "split": assignment.split,
             "fold": assignment.fold,
+            "group": [sample.group for sample in delivery.samples],
+            **targets.columns(),
         }
-        return cls(header, samples)
+        return cls(header, samples)._counted(assignment.num_folds)
+
+    def _counted(self, num_folds: int) -> "TaskDescription":
+        """Return the description with everything that follows from its samples."""
+        split = np.array(self.samples["split"])
+        train = self.targets.take(np.flatnonzero(split == "train"))
+        occurrences = [count for count in train.class_occ.values() if count]
+        counts = {
+            "num_samples": {"all": len(split), **{str(s): int((split == s).sum()) for s in np.unique(split)}},
+            "num_folds": num_folds,
+            "num_classes": len(train.classes),
+            "class_occ": train.class_occ,
+            "imbalance_ratio": round(max(occurrences) / min(occurrences), 3) if occurrences else None,
+        }
+        if train.task_type == "semantic_segmentation":
+            counts["pixel_occ"] = dict(zip(train.classes, train.values.sum(axis=0).tolist(), strict=True))
+        if train.task_type == "regression" and len(train):
+            values = train.values
+            counts["target"] = {
+                "mean": float(values.mean()),
+                "std": float(values.std()),
+                "min": float(values.min()),
+                "max": float(values.max()),
+            }
+        return TaskDescription({**self.header, **counts}, self.samples)
+
+    @cached_property
+    def targets(self) -> Targets:
+        """What is known of each sample."""
+        return Targets.from_columns(self.header["task_type"], self.header["classes"], self.samples)
+
+    @cached_property
+    def column(self) -> dict[str, np.ndarray]:
+        """Splits (str) and folds (int) of the samples, N each."""
+        return {key: np.array(self.samples[key]) for key in ("split", "fold")}
+
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """A group for each sample; a sample without one is a group of its own."""
+        pairs = zip(self.samples["group"], self.samples["id"], strict=True)
+        return np.array([f"g:{group}" if group is not None else f"s:{id_}" for group, id_ in pairs])
+
+    def changed(
+        self,
+        protocol: str,
+        split: np.ndarray | None = None,
+        fold: np.ndarray | None = None,
+        targets: Targets | None = None,
+        keep: np.ndarray | None = None,
+        num_folds: int | None = None,
+        report: Mapping[str, Any] | None = None,
+    ) -> "TaskDescription":
+        """Return a task derived from this one; what follows from its samples is worked out anew.
+
+        Args:
+            protocol: what was done, in words.
+            split, fold: new ones, N.
+            targets: new ones, of N samples.
+            keep: mask of the samples that stay, N.
+            num_folds: new number of folds.
+            report: how well groups were balanced.
+        """
+        samples = dict(self.samples)
+        samples |= {} if split is None else {"split": split.tolist()}
+        samples |= {} if fold is None else {"fold": fold.tolist()}
+        samples |= {} if targets is None else targets.columns()
+        if keep is not None:
+            samples = {
+                key: [v for v, kept in zip(column, keep, strict=True) if kept] for key, column in samples.items()
+            }
+        header = {**self.header, "protocol": [*self.header["protocol"], protocol]}
+        if report is not None:
+            header["folding"] = report
+        if targets is not None:
+            header["classes"] = targets.classes
+            if targets.task_type != "semantic_segmentation":
+                header["idx_to_class"] = {str(index): label for index, label in enumerate(targets.classes)}
+        folds = self.header["num_folds"] if num_folds is None else num_folds
+        return TaskDescription(header, samples)._counted(folds)
+
+    def renamed(self, identity: Mapping[str, Any]) -> "TaskDescription":
+        """Return the description under the identity of a tagged task, whose classes may be other than its base's."""
+        mapping = {"idx_to_class": self.header["idx_to_class"]}
+        return TaskDescription({**self.header, **identity, **mapping}, self.samples)
 
     def write(self, path: str | Path) -> None:
         """Write the description: valid JSON whose first line can be read alone."""
@@ -77,7 +174,7 @@ class TaskDescription:
         Raises:
             MMLError: the file is damaged or of a newer format.
         """
-        content = read_json(Path(path), FORMAT)
+        content = read_json(Path(path), FORMAT, oldest=2)
         return cls(content["header"], content["samples"])
 
 
@@ -87,9 +184,34 @@ def read_header(path: str | Path) -> dict[str, Any]:
     Raises:
         MMLError: the file is damaged.
     """
-    with open(path, encoding="utf-8") as file:
-        first = file.readline()
     try:
+        with open(path, encoding="utf-8") as file:
+            first = file.readline()
         return json.loads(first.rstrip().rstrip(",") + "}")["header"]
+    except OSError as error:
+        raise MMLError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError) as error:
         raise MMLError(f"{path} is damaged ({error}); remove it, and the next run makes it again") from error
+
+
+def check_planned(task: TaskDescription, planned: Mapping[str, Any] | None) -> None:
+    """Refuse a task that turned out other than it was planned with, which only downloads can.
+
+    Raises:
+        MMLError: another type, other folds or splits; the line says which key to set.
+    """
+    if planned is None:
+        return
+    header, name = task.header, task.header["name"]
+    splits = set(header["num_samples"]) - {"all"}
+    if header["task_type"] != planned["task_type"]:
+        raise MMLError(f"tasks.{name}: the data are a {header['task_type']}; set task_type: {header['task_type']}")
+    found = {"has_test": "test" in splits, "has_unlabelled": "unlabelled" in splits, "num_folds": header["num_folds"]}
+    if any(found[key] != planned[key] for key in found):
+        brought = [split for split in ("train", "test", "unlabelled") if split in splits]
+        brought += ["val"] if found["num_folds"] == 1 else []
+        raise MMLError(
+            f"tasks.{name}: the data bring the splits {', '.join(brought)} and {found['num_folds']} folds, which was "
+            f"not planned with; set splits: [{', '.join(brought)}]"
+            + (f" and folds: {found['num_folds']}" if found["num_folds"] > 1 else "")
+        )

@@ -1,16 +1,20 @@
 """The identity of a task: what its samples, folds and splits depend on."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mml_lib.config.identity import digest
-from mml_lib.config.schema import Task
+from mml_lib.config.schema import SEPARATOR, Task
 from mml_lib.errors import MMLError
 from mml_lib.tasks.creators.registry import Survey, get_creator
+from mml_lib.tasks.tags import Shape, parse_tag, plan_tag
 
-TASK_VERSION = 1
+TASK_VERSION = 2
 """Raised when the same definition begins to give another task."""
+
+PLANNED = ("num_folds", "has_test", "has_unlabelled", "about")
+"""What is known of a task beside what defines it."""
 
 
 @dataclass(frozen=True)
@@ -18,59 +22,121 @@ class TaskIdentity:
     """A task as it is named on disk.
 
     Args:
-        name: its name in the study.
+        name: its name in the study, tags included.
         id: 8 digits of the digest of what it depends on.
+        bases: ids of the tasks that its tags were put on, one after the other; empty for a task without tags.
         dataset: folder name of its data set.
         source: what tells the data set from others.
-        folds, test_fraction, seed: how it is split, as far as the data leaves that open.
+        task_type: what is learned.
+        idx_to_class: which classes are merged, or what mask values mean.
+        folds, fold_0_fraction, test_fraction, seed, fold_time_limit: how it is split, as far as its data do not say.
         num_folds: how many folds it will have.
         has_test: whether it will have a test split.
+        has_unlabelled: whether it will have unlabelled samples.
+        about: what the study says of it beyond its data set.
     """
 
     name: str
     id: str
+    bases: tuple[str, ...]
     dataset: str
     source: Mapping[str, Any]
+    task_type: str
+    idx_to_class: Mapping[int, str] | None
     folds: int
+    fold_0_fraction: float | None
     test_fraction: float
     seed: int
+    fold_time_limit: float
     num_folds: int
     has_test: bool
+    has_unlabelled: bool
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, name: str, task: Task) -> "TaskIdentity":
-        """Identify a task of a study; own data is looked at.
+        """Identify a task of a study; own data are looked at.
 
         Raises:
-            MMLError: unknown creator, wrong arguments, data that does not exist.
+            MMLError: unknown creator, wrong arguments, data that do not exist.
         """
         creator = get_creator(name, task.creator)
-        creator.check(name, task.arguments)
+        creator.check(name, task)
         try:
-            survey = creator.survey(**task.arguments) if creator.survey else None
+            survey = creator.look(task)
         except MMLError as error:
             raise MMLError(f"tasks.{name}: {error}") from error
-        source = creator.identity(task.arguments, survey)
-        content = {
-            "version": TASK_VERSION,
-            "source": source,
-            "folds": task.folds,
-            "test_fraction": task.test_fraction,
-            "seed": task.seed,
-        }
-        brought = survey or Survey("")
+        if task.task_type not in (None, survey.task_type):
+            raise MMLError(
+                f"tasks.{name}.task_type: the creator '{creator.name}' makes {survey.task_type}, not {task.task_type}"
+            )
+        source = creator.identity(task, survey)
+        split = {key: getattr(task, key) for key in ("folds", "fold_0_fraction", "test_fraction", "seed")}
+        merged = task.idx_to_class and {str(key): label for key, label in sorted(task.idx_to_class.items())}
+        content = {"version": TASK_VERSION, "source": source, **split, "idx_to_class": merged}
         return cls(
             name=name,
             id=digest(content),
+            bases=(),
             dataset=creator.dataset_name(source),
             source=source,
-            folds=task.folds,
-            test_fraction=task.test_fraction,
-            seed=task.seed,
-            num_folds=brought.folds or task.folds,
-            has_test=task.test_fraction > 0 if brought.has_test is None else brought.has_test,
+            task_type=survey.task_type,
+            idx_to_class=task.idx_to_class,
+            **split,
+            fold_time_limit=task.fold_time_limit,
+            **_planned(task, survey),
+            about=task.about,
+        )
+
+    def tagged(self, tag: str) -> "TaskIdentity":
+        """Return the task with a further tag, `subset~0.1`.
+
+        Raises:
+            MMLError: the tag does not exist, or cannot be put on such a task.
+        """
+        try:
+            shape = plan_tag(Shape(self.task_type, self.num_folds, self.has_test, self.has_unlabelled), tag)
+        except MMLError as error:
+            raise MMLError(f"task {self.name}{SEPARATOR}{tag}: {error}") from error
+        content = {"base": self.id, "tag": tag, "version": parse_tag(tag)[0].version}
+        return replace(
+            self,
+            name=f"{self.name}{SEPARATOR}{tag}",
+            id=digest(content),
+            bases=(*self.bases, self.id),
+            num_folds=shape.num_folds,
+            has_test=shape.has_test,
+            has_unlabelled=shape.has_unlabelled,
         )
 
     def definition(self) -> dict[str, Any]:
         """Return what a pipeline file keeps of the task: enough to make it again."""
-        return {key: value for key, value in asdict(self).items() if key not in ("num_folds", "has_test")}
+        told = {key: value for key, value in asdict(self).items() if key not in PLANNED}
+        told["bases"] = list(self.bases)
+        told["idx_to_class"] = self.idx_to_class and {str(key): label for key, label in self.idx_to_class.items()}
+        return told
+
+
+def lineage(definition: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the definitions of a task and of all that its tags were put on, the task itself last."""
+    parts = definition["name"].split(SEPARATOR)
+    ids = [*definition["bases"], definition["id"]]
+    return [
+        {
+            **definition,
+            "name": SEPARATOR.join(parts[: len(parts) - len(ids) + number + 1]),
+            "id": id_,
+            "bases": ids[:number],
+        }
+        for number, id_ in enumerate(ids)
+    ]
+
+
+def _planned(task: Task, survey: Survey) -> dict[str, Any]:
+    """Return folds and splits that a task will have."""
+    learnable = survey.task_type != "no_task"
+    return {
+        "num_folds": (survey.folds or task.folds) if learnable else 0,
+        "has_test": learnable and (task.test_fraction > 0 if survey.has_test is None else survey.has_test),
+        "has_unlabelled": survey.has_unlabelled or not learnable,
+    }

@@ -1,100 +1,198 @@
 """Splits and folds: which samples are trained on, validated on, and held out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from mml_lib.config.schema import SEPARATOR
 from mml_lib.errors import MMLError
 from mml_lib.tasks.dataset import Sample
+from mml_lib.tasks.group_folds import group_folds
+from mml_lib.tasks.targets import Targets
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """How samples are split, as far as the data leave that open.
+
+    Args:
+        folds: number of folds.
+        test_fraction: share of the test split.
+        seed: seed of all choices.
+        fold_0_fraction: share of fold 0 among the training samples; the others share the rest. None: even.
+        time_limit: seconds that balancing classes over groups may take.
+    """
+
+    folds: int
+    test_fraction: float = 0.0
+    seed: int = 0
+    fold_0_fraction: float | None = None
+    time_limit: float = 60.0
+
+    @classmethod
+    def of(cls, definition: Mapping[str, Any]) -> "Splitting":
+        """Return what the definition of a task says."""
+        keys = ("folds", "test_fraction", "seed", "fold_0_fraction")
+        return cls(**{key: definition[key] for key in keys}, time_limit=definition["fold_time_limit"])
+
+    @property
+    def shares(self) -> list[float]:
+        """The share of each fold among the training samples."""
+        if self.fold_0_fraction is None:
+            return [1 / self.folds] * self.folds
+        rest = (1 - self.fold_0_fraction) / (self.folds - 1)
+        return [self.fold_0_fraction] + [rest] * (self.folds - 1)
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """Split (train or test) and fold of each sample; fold -1 is always trained on, or is no training sample."""
+    """Split (train, test or unlabelled) and fold of each sample; fold -1 is in no fold.
+
+    `report` says how well groups could be balanced, for `test` and `folds` as far as groups were divided.
+    """
 
     split: list[str]
     fold: list[int]
     num_folds: int
+    report: dict[str, Any] = field(default_factory=dict)
 
 
-def assign(samples: Sequence[Sample], name: str, folds: int, test_fraction: float, seed: int) -> Assignment:
+def assign(samples: Sequence[Sample], targets: Targets, name: str, splitting: Splitting) -> Assignment:
     """Assign samples to a test split and folds, stratified over classes, groups kept together.
 
-    What the data set brings wins: its `split` and `fold` values. A `val` split becomes fold 0, the only fold.
+    What the data set brings wins: its `split` and `fold` values. A `val` split becomes fold 0, without folds the only
+    one. A task of the type `no_task` is unlabelled as a whole.
 
     Raises:
         MMLError: a class or the groups are too few, or the given folds do not fit.
     """
-    labels = np.array([sample.label for sample in samples])
-    groups = _groups(samples)
+    if targets.task_type == "no_task":
+        return Assignment(["unlabelled"] * len(samples), [-1] * len(samples), 0)
+    divider = Divider(targets, groups_of(samples), name, splitting)
     split = np.array([sample.split or "" for sample in samples], dtype=object)
-    if (split == "").any() and (split != "").any():
-        row = int(np.flatnonzero(split == "")[0])
-        raise MMLError(f"{name}: sample '{samples[row].id}' has no split though others have one; fill the column")
-    given_folds = any(sample.fold is not None for sample in samples)
     fold = np.array([-1 if sample.fold is None else sample.fold for sample in samples])
-    if (split == "").all():
+    labelled = split != "unlabelled"
+    open_, given_folds = split == "", bool((fold[labelled & (split != "test")] >= 0).any())
+    if open_.any() and (split[labelled] != "").any():
+        row = int(np.flatnonzero(open_)[0])
+        raise MMLError(f"{name}: sample '{samples[row].id}' has no split though others have one; fill the column")
+    if open_.any():
         # A test split beside given folds: the samples without a fold.
-        test = fold < 0 if given_folds else _held_out(labels, groups, name, test_fraction, folds, seed)
-        split = np.where(test, "test", "train").astype(object)
+        test = open_ & (fold < 0) if given_folds else divider.held_out(np.flatnonzero(open_))
+        split[open_] = np.where(test[open_], "test", "train")
     if not (split == "train").any():
-        raise MMLError(f"{name}: there is no training sample; put some in the split 'train'")
+        raise MMLError(f"{name}: there is no training sample; put some in the split 'train', or set task_type: no_task")
     fold[split == "val"] = 0
-    fold[split == "test"] = -1
+    fold[(split == "test") | ~labelled] = -1
     if not given_folds and not (split == "val").any():
-        train = np.flatnonzero(split == "train")
-        fold[train] = _folds(labels[train], groups[train], name, folds, seed)
+        divider.into_folds(np.flatnonzero(split == "train"), fold)
     split[split == "val"] = "train"
     _check(samples, split, fold, name)
-    return Assignment(split.tolist(), fold.tolist(), int(fold.max()) + 1)
+    return Assignment(split.tolist(), fold.tolist(), int(fold.max()) + 1, divider.report)
 
 
-def _groups(samples: Sequence[Sample]) -> np.ndarray:
+def groups_of(samples: Sequence[Sample]) -> np.ndarray:
     """Return a group for each sample, samples without one being a group of their own."""
     return np.array([f"g:{s.group}" if s.group is not None else f"s:{s.id}" for s in samples])
 
 
-def _held_out(labels: np.ndarray, groups: np.ndarray, name: str, fraction: float, folds: int, seed: int) -> np.ndarray:
-    """Return a mask of the test split, `fraction` of the samples."""
-    test = np.zeros(len(labels), dtype=bool)
-    if not fraction:
+class Divider:
+    """Divides samples, and remembers how well it could be done.
+
+    Args:
+        targets: of all samples, N.
+        groups: of all samples, N.
+        name: the task, for errors.
+        splitting: how.
+    """
+
+    def __init__(self, targets: Targets, groups: np.ndarray, name: str, splitting: Splitting):
+        self.targets = targets
+        self.groups = groups
+        self.name = name
+        self.splitting = splitting
+        self.report: dict[str, Any] = {}
+
+    def held_out(self, rows: np.ndarray) -> np.ndarray:
+        """Return a mask (N) of the test split, `test_fraction` of the samples `rows`."""
+        test = np.zeros(len(self.groups), dtype=bool)
+        fraction = self.splitting.test_fraction
+        if fraction:
+            self._check_classes(rows, self.splitting.folds + 1, "folds and test split")
+            test[rows] = self._divide(rows, [fraction, 1 - fraction], "test", self.splitting.folds + 1) == 0
         return test
-    _check_classes(labels, name, folds + 1)
-    if len(set(groups)) == len(groups):
-        from sklearn.model_selection import StratifiedShuffleSplit
 
-        count = max(len(set(labels)), round(fraction * len(labels)))
-        splitter = StratifiedShuffleSplit(n_splits=1, test_size=count, random_state=seed)
-        test[next(splitter.split(labels, labels))[1]] = True
-    else:
-        test[_folds(labels, groups, name, max(2, round(1 / fraction)), seed) == 0] = True
-    return test
+    def into_folds(self, rows: np.ndarray, fold: np.ndarray) -> None:
+        """Set the fold of the samples `rows`."""
+        parts = "folds beside the test split" if self.splitting.test_fraction else "folds"
+        self._check_classes(rows, self.splitting.folds, parts)
+        fold[rows] = self._divide(rows, self.splitting.shares, "folds", self.splitting.folds)
+
+    def _divide(self, rows: np.ndarray, shares: Sequence[float], what: str, needed: int) -> np.ndarray:
+        """Return the part of each sample in `rows`."""
+        groups, seed = self.groups[rows], self.splitting.seed
+        strata = self.targets.take(rows).strata(groups, needed)
+        if len(set(groups)) == len(groups):
+            part = _stratified(strata, shares, seed)
+        elif len(set(groups)) < needed:
+            found = _count(set(groups), "group")
+            raise MMLError(f"{self.name}: {found} cannot fill {needed} folds and splits; {self._remedy('group')}")
+        else:
+            folds = group_folds(strata, groups, shares, seed, self.splitting.time_limit)
+            part, self.report[what] = folds.fold, folds.report
+        for number, share in enumerate(shares):
+            if not (part == number).any():
+                raise MMLError(
+                    f"{self.name}: a share of {share:g} of {len(rows)} images is less than one image; take a larger one"
+                )
+        return part
+
+    def _check_classes(self, rows: np.ndarray, needed: int, parts: str) -> None:
+        """Refuse classes that cannot be in each part."""
+        presence, groups = self.targets.presence[rows], self.groups[rows]
+        thing = "group" if len(set(groups)) < len(groups) else "image"
+        for label, shown in zip(self.targets.classes, presence.T, strict=True):
+            found = set(groups[shown])
+            if 0 < len(found) < needed:
+                raise MMLError(
+                    f"{self.name}: the class '{label}' has {_count(found, thing)}, {parts} need at least {needed}; "
+                    f"{self._remedy(thing)}"
+                )
+        if len(rows) < needed:
+            raise MMLError(f"{self.name}: {_count(rows, 'image')} cannot fill {needed} folds and splits; add images")
+
+    def _remedy(self, thing: str) -> str:
+        # Tags are put on a task that the study defines.
+        return f"add {thing}s, or lower tasks.{self.name.split(SEPARATOR)[0]}.folds"
 
 
-def _folds(labels: np.ndarray, groups: np.ndarray, name: str, folds: int, seed: int) -> np.ndarray:
-    """Return the fold of each sample."""
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
-    _check_classes(labels, name, folds)
-    grouped = len(set(groups)) < len(groups)
-    if grouped and len(set(groups)) < folds:
-        raise MMLError(f"{name}: {len(set(groups))} groups cannot fill {folds} folds; lower tasks.{name}.folds")
-    splitter = (StratifiedGroupKFold if grouped else StratifiedKFold)(folds, shuffle=True, random_state=seed)
-    fold = np.empty(len(labels), dtype=int)
-    for number, (_, rows) in enumerate(splitter.split(labels, labels, groups if grouped else None)):
-        fold[rows] = number
-    return fold
+def _count(things: Collection[Any] | np.ndarray, word: str) -> str:
+    return f"{len(things)} {word}" + ("" if len(things) == 1 else "s")
 
 
-def _check_classes(labels: np.ndarray, name: str, needed: int) -> None:
-    for label, count in zip(*np.unique(labels, return_counts=True), strict=True):
-        if count < needed:
-            images = "1 image" if count == 1 else f"{count} images"
-            raise MMLError(
-                f"{name}: the class '{label}' has {images}, folds and test split need at least {needed}; "
-                f"add images, or lower tasks.{name}.folds"
-            )
+def _stratified(strata: np.ndarray, shares: Sequence[float], seed: int) -> np.ndarray:
+    """Return the part of each sample; in every stratum a part differs from its share by less than one sample.
+
+    What whole numbers leave over goes to the part that is furthest behind over all strata so far, so that many small
+    strata do not add up to one deviation.
+    """
+    rng = np.random.default_rng(seed)
+    part = np.empty(len(strata), dtype=int)
+    shares = np.asarray(shares)
+    total = np.zeros(len(shares))
+    names, stratum = np.unique(strata, return_inverse=True)
+    for number in range(len(names)):
+        rows = rng.permutation(np.flatnonzero(stratum == number))
+        counts = np.floor(shares * len(rows) + 1e-9)
+        for _ in range(len(rows) - int(counts.sum())):
+            below = counts < shares * len(rows) - 1e-9
+            lag = np.round(shares * (total.sum() + len(rows)) - total - counts, 9)
+            counts[np.argmax(np.where(below, lag, -np.inf))] += 1
+        total += counts
+        part[rows] = np.repeat(np.arange(len(shares)), counts.astype(int))
+    return part
 
 
 def _check(samples: Sequence[Sample], split: np.ndarray, fold: np.ndarray, name: str) -> None:
@@ -107,5 +205,7 @@ def _check(samples: Sequence[Sample], split: np.ndarray, fold: np.ndarray, name:
         raise MMLError(f"{name}: every training sample is in fold 0, nothing is left to train on; use more folds")
     homes: dict[str, tuple[str, int]] = {}
     for sample, *home in zip(samples, split.tolist(), fold.tolist(), strict=True):
-        if sample.group is not None and homes.setdefault(sample.group, tuple(home)) != tuple(home):
+        if sample.group is None or home[0] == "unlabelled":
+            continue
+        if homes.setdefault(sample.group, tuple(home)) != tuple(home):
             raise MMLError(f"{name}: group '{sample.group}' crosses folds or splits; give it one fold and one split")

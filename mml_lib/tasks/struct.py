@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
 from mml_lib.tasks.description import TaskDescription, read_header
 
@@ -17,7 +18,8 @@ class TaskStruct:
 
     Args:
         name: name of the task.
-        paths: where its `description`, `images` and `moments` lie, as far as they exist.
+        paths: where its `description`, its data set's manifest `dataset` and the folder `packed` lie, as far as they
+            exist.
         models: storages of the models trained on it, latest last.
     """
 
@@ -34,13 +36,35 @@ class TaskStruct:
         return read_header(self.paths["description"])
 
     @cached_property
+    def _description(self) -> TaskDescription:
+        return TaskDescription.read(self.paths["description"])
+
+    @cached_property
     def samples(self) -> Mapping[str, "np.ndarray"]:
-        """Columns `id`, `row`, `label`, `split`, `fold` of all samples."""
+        """Columns `id`, `row`, `split`, `fold` of all samples."""
         import numpy as np
 
-        return {
-            key: np.array(column) for key, column in TaskDescription.read(self.paths["description"]).samples.items()
-        }
+        return {key: np.array(self._description.samples[key]) for key in ("id", "row", "split", "fold")}
+
+    @cached_property
+    def targets(self) -> "np.ndarray":
+        """What is to be predicted of each sample: class indices (int64, N; -1 unlabelled), probabilities (float32,
+        N×classes) or values (float32, N; NaN unlabelled). Of segmentation the pixels of each class (int64, N×classes).
+        """
+        import numpy as np
+
+        values = self._description.targets.values
+        return values if values.dtype.kind == "i" else values.astype(np.float32)
+
+    @cached_property
+    def lookup(self) -> "np.ndarray":
+        """The class index of each mask value (int64, 256); 255 for what is ignored."""
+        import numpy as np
+
+        table = np.full(256, IGNORE, dtype=np.int64)
+        for value, label in self.idx_to_class.items():
+            table[value] = self.classes.index(label)
+        return table
 
     @property
     def task_type(self) -> str:
@@ -60,12 +84,23 @@ class TaskStruct:
         return self.header["num_samples"]
 
     @property
+    def num_outputs(self) -> int:
+        """Numbers that a network gives for an image, or for a pixel."""
+        return 1 if self.task_type == "regression" else self.num_classes
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes by index."""
+        return self.header["classes"]
+
+    @property
     def idx_to_class(self) -> dict[int, str]:
+        """The class of each index; for segmentation of each mask value, several of which may be one class."""
         return {int(index): name for index, name in self.header["idx_to_class"].items()}
 
     @property
     def class_occ(self) -> dict[str, int]:
-        """Training samples of each class, over all folds."""
+        """Training samples that show each class, over all folds."""
         return self.header["class_occ"]
 
     @property
@@ -86,7 +121,7 @@ class TaskStruct:
         import numpy as np
 
         rows = self.samples["row"][self.samples["split"] == "train"]
-        mean, square = np.load(self.paths["moments"], mmap_mode="r")[rows].mean(axis=0)
+        mean, square = np.load(self.paths["packed"] / "moments.npy", mmap_mode="r")[rows].mean(axis=0)
         return mean.tolist(), np.sqrt(np.maximum(square - mean**2, 0)).tolist()
 
     @property
@@ -103,7 +138,7 @@ class TaskStruct:
         """Return the positions of the samples of a part, in their order.
 
         Args:
-            part: `train` (all folds but `fold`), `val` (the fold itself) or `test`.
+            part: `train` (all folds but `fold`), `val` (the fold itself), `test` or `unlabelled`.
             fold: the fold of `train` and `val`.
 
         Raises:

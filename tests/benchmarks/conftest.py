@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mml_lib.data.packing import IMAGES, MOMENTS
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.splitting import Assignment
 from mml_lib.tasks.struct import TaskStruct
+from mml_lib.tasks.targets import Targets
 
 
 @pytest.fixture
@@ -18,14 +20,17 @@ def packed(tmp_path: Path) -> Callable[[int, int], TaskStruct]:
 
     def build(count: int, size: int) -> TaskStruct:
         rng = np.random.default_rng(0)
-        np.save(tmp_path / "images.npy", rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8))
-        np.save(tmp_path / "moments.npy", np.full((count, 2, 3), 0.3))
+        paths = {"description": "random.json", "dataset": "dataset.json", "packed": "packed"}
+        paths = {key: tmp_path / name for key, name in paths.items()}
+        paths["packed"].mkdir()
+        np.save(paths["packed"] / IMAGES, rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8))
+        np.save(paths["packed"] / MOMENTS, np.full((count, 2, 3), 0.3))
         samples = [Sample(str(number), "none", "ab"[number % 2]) for number in range(count)]
         dataset = Dataset("DSET_random", Delivery(samples, ["a", "b"]), [(size, size)] * count, tmp_path)
-        folds = [int(number % 5 == 0) for number in range(count)]
-        description = TaskDescription.of({"name": "random"}, dataset, Assignment(["train"] * count, folds, 2))
-        description.write(tmp_path / "random.json")
-        paths = {"images": "images.npy", "moments": "moments.npy", "description": "random.json"}
-        return TaskStruct("random", {key: tmp_path / name for key, name in paths.items()})
+        dataset.write(paths["dataset"])
+        targets = Targets.of(dataset, None, "random")
+        assignment = Assignment(["train"] * count, [int(number % 5 == 0) for number in range(count)], 2)
+        TaskDescription.of({"name": "random"}, dataset, targets, assignment).write(paths["description"])
+        return TaskStruct("random", paths)
 
     return build

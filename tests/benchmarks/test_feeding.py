@@ -9,6 +9,7 @@ import pytest
 
 from mml_lib.config.schema import Sampling
 from mml_lib.data.datamodule import MMLDataModule
+from mml_lib.data.packing import IMAGES
 from mml_lib.tasks.struct import TaskStruct
 
 COUNT, SIZE, BATCH = 2500, 224, 64
@@ -23,7 +24,7 @@ def rate(feed: Callable[[], int]) -> float:
 def test_data_module_yields_at_least_half_of_what_numpy_slices(packed: Callable[[int, int], TaskStruct], capsys):
     struct = packed(COUNT, SIZE)
     loader = MMLDataModule(struct, 1, Sampling(batch_size=BATCH), seed=0).train_dataloader()
-    array = np.load(struct.paths["images"], mmap_mode="r")
+    array = np.load(struct.paths["packed"] / IMAGES, mmap_mode="r")
     order = np.random.default_rng(0).permutation(COUNT)
 
     def ours() -> int:

@@ -16,9 +16,10 @@ from mml_lib.config.loading import load_study
 from mml_lib.config.schema import Augmentations, Sampling, StudyConfig
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.data.datamodule import MMLDataModule
+from mml_lib.data.packing import IMAGES
 from mml_lib.models.metrics import build_metrics
 from mml_lib.models.module import MMLModule
-from mml_lib.models.network import Network
+from mml_lib.models.network import Network, head_spec
 from mml_lib.models.training import build_trainer
 from mml_lib.tasks.struct import TaskStruct
 from tests.workflow.conftest import REPOSITORY, TINY
@@ -52,7 +53,7 @@ def through_the_stack(struct: TaskStruct, sampling: Sampling, folder: Path) -> l
     """Return the seconds of each epoch."""
     cfg = config()
     model = MMLModule(
-        network=Network(ARCH, {struct.name: 2}),
+        network=Network(ARCH, {struct.name: head_spec(struct, None)}),
         task=struct.name,
         mean=struct.means,
         std=struct.stds,
@@ -60,7 +61,7 @@ def through_the_stack(struct: TaskStruct, sampling: Sampling, folder: Path) -> l
         optimizer=cfg.optimizer.spec(),
         lr_scheduler=None,
         augmentation=Augmentation(Augmentations()),
-        metrics=build_metrics(cfg.metrics, 2),
+        metrics=build_metrics(cfg.metrics_of(struct.task_type), struct.task_type, struct.num_outputs),
         seed=0,
     )
     clock = Clock()
@@ -72,11 +73,11 @@ def through_the_stack(struct: TaskStruct, sampling: Sampling, folder: Path) -> l
 
 def bare_loop(struct: TaskStruct, sampling: Sampling) -> list[float]:
     """Return the seconds of each epoch of the same work, validation loss included."""
-    images = np.load(struct.paths["images"], mmap_mode="r")
-    labels = struct.samples["label"]
+    images = np.load(struct.paths["packed"] / IMAGES, mmap_mode="r")
+    labels = struct.targets
     train, val = struct.select("train", 1), struct.select("val", 1)
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (struct.means, struct.stds))
-    network, loss = Network(ARCH, {struct.name: 2}), torch.nn.CrossEntropyLoss()
+    network, loss = Network(ARCH, {struct.name: head_spec(struct, None)}), torch.nn.CrossEntropyLoss()
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.003, weight_decay=0.01)
     size, epochs = sampling.batch_size, []
 

@@ -19,7 +19,7 @@ from mml_lib.schedulers.opening import add_presets, limit_tasks
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIG = REPOSITORY / "config"
-TASK = {"name": "digits", "id": "0" * 8}
+TASK = {"name": "digits", "id": "0" * 8, "task_type": "classification", "pack": "size32-01234567"}
 
 
 def study(**changes: Any) -> dict[str, Any]:
@@ -124,6 +124,19 @@ def test_run_id_depends_on_what_changes_the_result(change: dict[str, Any]):
     assert run_id(study(**change)) != run_id(study())
 
 
+SEGMENTATION = TASK | {"task_type": "semantic_segmentation"}
+OTHER_TYPES = {"decoder": "unet", "loss": {"preset": "default", "regression": {"_target_": "torch.nn.L1Loss"}}}
+
+
+@pytest.mark.parametrize("key", OTHER_TYPES)
+def test_run_id_ignores_what_only_other_task_types_use(key: str):
+    plain = study(loss="default", decoder="unet_small")
+    changed = plain | {key: OTHER_TYPES[key]}
+    assert run_id(changed) == run_id(plain)
+    segmentation = [Pipeline.of(load_study(config), SEGMENTATION).run for config in (plain, changed)]
+    assert len(set(segmentation)) == (2 if key == "decoder" else 1)
+
+
 def test_run_id_depends_on_the_task():
     cfg = load_study(study())
     assert Pipeline.of(cfg, TASK).run != Pipeline.of(cfg, TASK | {"id": "1" * 8}).run
@@ -161,7 +174,7 @@ def test_overlay_that_names_tasks_has_these_only():
 
 
 def test_planning_imports_neither_torch_nor_pandas_nor_lightning():
-    modules = ["opening", "study", "step", "create", "preprocess", "train"]
+    modules = ["opening", "study", "step", "create", "preprocess", "train", "info"]
     code = (
         f"import sys; {'; '.join(f'import mml_lib.schedulers.{module}' for module in modules)}; import json;"
         "print(json.dumps([name for name in ('torch', 'pandas', 'lightning', 'sklearn') if name in sys.modules]))"

@@ -1,17 +1,30 @@
-"""Decoding and packing: what comes out of each kind of file."""
+"""Decoding: what comes out of each kind of file."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mml_lib.data.decoding import decode, read_size
-from mml_lib.data.packing import pack
+from mml_lib.data.decoding import count_values, decode, decode_mask, read_size, unused_value
 from mml_lib.errors import MMLError
+from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)
 GREY = RGB[..., 0]
+UPRIGHT = {
+    1: RGB,
+    2: RGB[:, ::-1],
+    3: RGB[::-1, ::-1],
+    4: RGB[::-1],
+    5: RGB.transpose(1, 0, 2),
+    6: np.rot90(RGB, -1),
+    7: RGB[::-1, ::-1].transpose(1, 0, 2),
+    8: np.rot90(RGB),
+    9: RGB,
+}
+"""How the image is seen upright, by EXIF orientation; 9 is none."""
 
 
 def save(image: Image.Image, path: Path, **options: object) -> Path:
@@ -19,103 +32,176 @@ def save(image: Image.Image, path: Path, **options: object) -> Path:
     return path
 
 
+def pixels(file: Path | str) -> np.ndarray:
+    image, mask = decode(file)
+    assert mask is None
+    assert image.dtype == np.uint8
+    return image
+
+
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "tiff"])
 def test_lossless_formats_keep_every_pixel(tmp_path: Path, suffix: str):
     file = save(Image.fromarray(RGB), tmp_path / f"x.{suffix}")
-    assert (decode(file, (6, 4)) == RGB).all()
+    assert (pixels(file) == RGB).all()
     assert read_size(file) == (6, 4)
 
 
 @pytest.mark.parametrize(("suffix", "options"), [("jpg", {"quality": 95}), ("webp", {"lossless": True})])
 def test_photo_formats_are_read(tmp_path: Path, suffix: str, options: dict):
     flat = np.full((6, 4, 3), (200, 100, 50), np.uint8)
-    found = decode(save(Image.fromarray(flat), tmp_path / f"x.{suffix}", **options), (6, 4))
+    found = pixels(save(Image.fromarray(flat), tmp_path / f"x.{suffix}", **options))
     assert np.abs(found.astype(int) - flat).max() <= 3
 
 
+def test_of_several_frames_the_first_is_read(tmp_path: Path):
+    frames = [Image.fromarray(RGB), Image.fromarray(255 - RGB)]
+    file = save(frames[0], tmp_path / "x.tif", save_all=True, append_images=frames[1:])
+    assert (pixels(file) == RGB).all()
+
+
+@pytest.mark.parametrize("array", [GREY, RGB])
+def test_row_of_an_array_is_an_image(tmp_path: Path, array: np.ndarray):
+    np.save(tmp_path / "all.npy", np.stack([255 - array, array]))
+    assert read_size(tmp_path / "all.npy#1") == (6, 4)
+    assert (pixels(tmp_path / "all.npy#1") == (array if array.ndim == 3 else array[..., None])).all()
+    with pytest.raises(MMLError, match=r"all\.npy#2 is truncated or damaged .*out of bounds"):
+        decode(tmp_path / "all.npy#2")
+
+
 def test_grey_is_repeated_and_palettes_are_looked_up(tmp_path: Path):
-    assert (decode(save(Image.fromarray(GREY), tmp_path / "g.png"), (6, 4)) == GREY[..., None]).all()
+    assert (pixels(save(Image.fromarray(GREY), tmp_path / "g.png")) == GREY[..., None]).all()
     palette = Image.fromarray(RGB).quantize(32)
-    expected = np.asarray(palette.convert("RGB"))
-    assert (decode(save(palette, tmp_path / "p.png"), (6, 4)) == expected).all()
+    assert (pixels(save(palette, tmp_path / "p.png")) == np.asarray(palette.convert("RGB"))).all()
     bits = Image.fromarray(GREY > 128)
-    assert (decode(save(bits, tmp_path / "b.png"), (6, 4)) == 255 * (GREY > 128)[..., None]).all()
+    assert (pixels(save(bits, tmp_path / "b.png")) == 255 * (GREY > 128)[..., None]).all()
 
 
 def test_transparency_is_laid_on_white_and_opaque_pixels_stay(tmp_path: Path):
     alpha = np.where(np.arange(24).reshape(6, 4) % 2, 255, 0).astype(np.uint8)
-    found = decode(save(Image.fromarray(np.dstack([RGB, alpha])), tmp_path / "a.png"), (6, 4))
+    found = pixels(save(Image.fromarray(np.dstack([RGB, alpha])), tmp_path / "a.png"))
     assert (found == np.where(alpha[..., None] == 255, RGB, 255)).all()
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_sixteen_bits_lose_their_lower_half(tmp_path: Path, suffix: str):
     deep = GREY.astype(np.uint16) * 256 + 17
-    assert (decode(save(Image.fromarray(deep), tmp_path / f"d.{suffix}"), (6, 4)) == GREY[..., None]).all()
+    assert (pixels(save(Image.fromarray(deep), tmp_path / f"d.{suffix}")) == GREY[..., None]).all()
 
 
 def test_cmyk_becomes_rgb(tmp_path: Path):
     file = save(Image.new("CMYK", (4, 6), (0, 255, 255, 0)), tmp_path / "c.jpg", quality=95)
-    assert np.abs(decode(file, (6, 4)).astype(int) - (255, 0, 0)).max() <= 4
+    assert np.abs(pixels(file).astype(int) - (255, 0, 0)).max() <= 4
 
 
-def test_exif_orientation_is_honoured(tmp_path: Path):
+@pytest.mark.parametrize(("suffix", "options"), [("jpg", {}), ("png", {}), ("tif", {}), ("webp", {"lossless": True})])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_exif_orientation_is_honoured(tmp_path: Path, suffix: str, options: dict, orientation: int):
     exif = Image.Exif()
-    exif[0x0112] = 6  # turn a quarter clockwise to see it upright
-    file = save(Image.fromarray(RGB), tmp_path / "e.png", exif=exif)
-    assert read_size(file) == (4, 6)
-    assert (decode(file, (4, 6)) == np.rot90(RGB, -1)).all()
+    exif[0x0112] = orientation
+    file = save(Image.fromarray(RGB), tmp_path / f"e.{suffix}", exif=exif, **options)
+    expected = UPRIGHT[orientation]
+    found = pixels(file)
+    assert read_size(file) == found.shape[:2] == expected.shape[:2]
+    assert suffix == "jpg" or (found == expected).all()
 
 
-def test_fit_squashes_crops_or_pads(tmp_path: Path):
-    wide = np.zeros((10, 30, 3), np.uint8)
-    wide[:, 10:20] = 255
-    file = save(Image.fromarray(wide), tmp_path / "w.png")
-    shares = {fit: (decode(file, (10, 10), fit, "nearest") > 0).mean() for fit in ("squash", "crop", "pad")}
-    assert shares["crop"] == 1
-    assert 0.3 <= shares["squash"] <= 0.4
-    assert 0.05 <= shares["pad"] <= 0.15
-
-
-def test_float_values_are_refused(tmp_path: Path):
-    file = save(Image.fromarray(GREY.astype(np.float32)), tmp_path / "f.tif")
-    with pytest.raises(MMLError, match=r"f\.tif has floating-point values"):
-        decode(file, (6, 4))
-
-
-def broken(folder: Path) -> Path:
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    file = save(Image.fromarray(noise), folder / "broken.png")
-    file.write_bytes(file.read_bytes()[:3000])
-    return file
+@pytest.mark.parametrize(
+    ("values", "why"), [(GREY / 2, "has floating-point values"), (GREY - 1e5, "has values outside 0..65535")]
+)
+def test_values_of_unknown_range_are_refused(tmp_path: Path, values: np.ndarray, why: str):
+    kind = np.float32 if "float" in why else np.int32
+    with pytest.raises(MMLError, match=rf"f\.tif {why}"):
+        decode(save(Image.fromarray(values.astype(kind)), tmp_path / "f.tif"))
 
 
 def test_damaged_and_missing_files_are_named(tmp_path: Path):
-    with pytest.raises(MMLError, match=r"broken\.png is truncated or damaged"):
-        decode(broken(tmp_path), (6, 4))
-    with pytest.raises(MMLError, match=r"none\.png does not exist"):
-        read_size(tmp_path / "none.png")
+    file = save(Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)), tmp_path / "x.png")
+    file.write_bytes(file.read_bytes()[:3000])
     (tmp_path / "text.png").write_text("text")
-    with pytest.raises(MMLError, match=r"text\.png is in no format"):
-        read_size(tmp_path / "text.png")
+    for read in (decode, decode_mask):
+        with pytest.raises(MMLError, match=r"x\.png is truncated or damaged"):
+            read(file)
+    for read in (decode, decode_mask, read_size):
+        with pytest.raises(MMLError, match=r"none\.png does not exist"):
+            read(tmp_path / "none.png")
+        with pytest.raises(MMLError, match=r"text\.png is in no format"):
+            read(tmp_path / "text.png")
+        with pytest.raises(MMLError, match=r"cannot be read: Is a directory"):
+            read(tmp_path)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_packing_keeps_the_order_and_computes_moments(tmp_path: Path, threads: int):
-    pixels = np.random.default_rng(1).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
-    files = [save(Image.fromarray(image), tmp_path / f"{n}.png") for n, image in enumerate(pixels)]
-    options = {"size": (8, 8), "fit": "squash", "interpolation": "bilinear"}
-    pack(files, options, str(tmp_path / "images.npy"), str(tmp_path / "moments.npy"), threads)
-    assert (np.load(tmp_path / "images.npy") == pixels).all()
-    mean, square = np.load(tmp_path / "moments.npy").transpose(1, 0, 2)
-    assert np.allclose(mean, (pixels / 255).mean((1, 2)))
-    assert np.allclose(square, ((pixels / 255) ** 2).mean((1, 2)))
+@pytest.mark.filterwarnings("ignore")  # of Pillow
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "bmp", "webp"])
+def test_any_damage_ends_in_an_error_of_ours_or_in_an_image(tmp_path: Path, suffix: str):
+    rng = np.random.default_rng(0)
+    whole = io.BytesIO()
+    Image.fromarray(RGB.repeat(4, axis=0)).save(whole, {"jpg": "jpeg", "tif": "tiff"}.get(suffix, suffix))
+    file, refused = tmp_path / f"x.{suffix}", 0
+    for _ in range(60):
+        content = bytearray(whole.getvalue()[: rng.integers(10, 2 * whole.tell())])
+        for place in rng.integers(0, len(content), 3):
+            content[place] = rng.integers(256)
+        file.write_bytes(content)
+        for read in (decode, read_size):
+            try:
+                read(file)
+            except MMLError:
+                refused += 1
+    assert refused
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_damaged_image_leaves_nothing_packed(tmp_path: Path, threads: int):
-    files = [save(Image.fromarray(RGB), tmp_path / f"{n}.png") for n in range(30)] + [broken(tmp_path)]
-    options = {"size": (8, 8), "fit": "squash", "interpolation": "bilinear"}
-    with pytest.raises(MMLError, match=r"broken\.png is truncated"):
-        pack(files, options, str(tmp_path / "out/images.npy"), str(tmp_path / "out/moments.npy"), threads)
-    assert list((tmp_path / "out").iterdir()) == []
+MASK = np.array([[0, 1, 2], [2, 255, 7]], np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["L", "P", "I;16", "bits", "row"])
+def test_mask_is_read_as_class_numbers(tmp_path: Path, kind: str):
+    expected, file = MASK, tmp_path / "m.png"
+    if kind == "row":
+        np.save(tmp_path / "m.npy", MASK[None])
+        file = tmp_path / "m.npy#0"
+    elif kind == "P":
+        image = Image.fromarray(MASK)
+        image.putpalette(RGB.tobytes())
+        image.save(file)
+    elif kind == "bits":
+        expected = (MASK > 1).astype(np.uint8)
+        Image.fromarray(MASK > 1).save(file)
+    else:
+        Image.fromarray(MASK.astype(np.uint16) if kind == "I;16" else MASK).save(file)
+    found = decode_mask(file, (2, 3))
+    assert found.dtype == np.uint8
+    assert (found == expected).all()
+
+
+def test_empty_mask_is_zero_everywhere():
+    assert decode_mask(EMPTY_MASK_TOKEN, (2, 3)).tolist() == [[0, 0, 0]] * 2
+    assert count_values(EMPTY_MASK_TOKEN, (2, 3)) == ((2, 3), {0: 6})
+
+
+@pytest.mark.parametrize(
+    ("mask", "why"),
+    [
+        (RGB[:2, :3], r"m\.png has colours \(RGB\); store class numbers in one channel"),
+        (MASK.astype(np.uint16) * 2, r"m\.png has values outside 0\.\.255"),
+        (MASK.T.copy(), r"m\.png has 3×2 pixels, its image 2×3"),
+    ],
+)
+def test_mask_that_is_none_is_refused(tmp_path: Path, mask: np.ndarray, why: str):
+    image = save(Image.fromarray(RGB[:2, :3]), tmp_path / "x.png")
+    with pytest.raises(MMLError, match=why):
+        decode(image, mask=save(Image.fromarray(mask), tmp_path / "m.png"))
+
+
+def test_pixels_of_each_value_are_counted(tmp_path: Path):
+    file = save(Image.fromarray(MASK), tmp_path / "m.png")
+    assert count_values(file, (9, 9)) == ((2, 3), {0: 1, 1: 1, 2: 2, 7: 1, 255: 1})
+
+
+def test_padding_is_told_from_a_class_255(tmp_path: Path):
+    image = save(Image.fromarray(RGB[:2, :3]), tmp_path / "x.png")
+    mask = save(Image.fromarray(MASK), tmp_path / "m.png")
+    padding = unused_value([None, {0: 1, 255: 5}, {253: 1}])
+    assert padding == 254
+    assert unused_value([{0: 1}]) == unused_value([]) == unused_value([dict.fromkeys(range(256), 1)]) == 255
+    _, found = decode(image, [{"name": "pad_to_square"}], mask, padding)
+    assert found.tolist() == [*MASK.tolist(), [254] * 3]

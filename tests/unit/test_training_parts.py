@@ -1,38 +1,66 @@
-"""What a training is made of: batches, networks, checkpoints, metrics."""
+"""What a training is made of: batches, losses and metrics of an epoch, checkpoints, what is kept."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before lightning)
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Trainer
 
+from mml_lib.config.loading import load_study
 from mml_lib.config.metrics import NAMED
-from mml_lib.config.schema import Augmentations, Sampling
-from mml_lib.data.augmentation import Augmentation
+from mml_lib.config.schema import LRScheduler, Metric, Sampling
+from mml_lib.config.task_types import LEARNABLE
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.data.sampling import BatchSampler
 from mml_lib.errors import MMLError
 from mml_lib.files.checkpoints import last_checkpoint, remove_checkpoints
 from mml_lib.models.checkpoints import WholeCheckpointIO
 from mml_lib.models.metrics import build_metrics
-from mml_lib.models.network import Network, load_network, save_network, timm_backbone
-from mml_lib.postprocessing.predictions import Predictions
-from mml_lib.postprocessing.scores import SCORES, softmax
-from mml_lib.tasks.dataset import Dataset, Delivery, Sample
-from mml_lib.tasks.description import TaskDescription
-from mml_lib.tasks.splitting import Assignment
+from mml_lib.models.module import MMLModule
+from mml_lib.models.storage import ModelStorage
+from mml_lib.models.training import build_trainer, history_csv, storage_of
+from mml_lib.postprocessing.evaluation import evaluate
 from mml_lib.tasks.struct import TaskStruct
+from tests.unit.small_tasks import PRESETS, fake_task, small_model
+from tests.unit.test_predictions import predicted
+from tests.workflow.conftest import TINY
 
-ARCH = {"_target_": "mml_lib.models.network.timm_backbone", "name": "test_resnet", "pretrained": False}
+pytestmark = pytest.mark.filterwarnings("ignore:::lightning")
+
 LABELS = np.array([0] * 90 + [1] * 10)
 
 
 def batches(sampler: BatchSampler, epoch: int = 0) -> list[list[int]]:
     sampler.set_epoch(epoch)
     return [batch.tolist() for batch in sampler]
+
+
+class CountedLoss(torch.nn.Module):
+    """The number of samples of a batch."""
+
+    def forward(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return outputs.sum() * 0 + len(targets)
+
+
+def fit(
+    model: MMLModule,
+    struct: TaskStruct,
+    folder: Path,
+    epochs: int = 1,
+    precision: str = "32-true",
+    resume: Path | None = None,
+) -> Trainer:
+    """Train a module on fold 0, and return its trainer."""
+    trainer = {"max_epochs": epochs, "accelerator": "cpu", "precision": precision}
+    study = TINY | {"trainer": trainer, "lr_scheduler": None, "paths": {"presets": [str(PRESETS)]}}
+    built = build_trainer(load_study(study), folder / "checkpoints", {})
+    built.fit(model, MMLDataModule(struct, 0, Sampling(batch_size=5), seed=0), ckpt_path=resume, weights_only=True)
+    return built
+
+
+# --- batches ------------------------------------------------------------------------------------------------------
 
 
 def test_batches_follow_from_seed_and_epoch_alone():
@@ -63,65 +91,92 @@ def test_last_batch_is_dropped_where_asked_and_where_it_is_a_single_sample():
     assert len(batches(BatchSampler(LABELS[:1], Sampling(batch_size=8), 0))) == 1
 
 
-@pytest.mark.parametrize("num_workers", [0, 2])
-def test_data_module_yields_the_images_of_its_part(tmp_path: Path, num_workers: int):
-    pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 6, 3), dtype=np.uint8)
-    np.save(tmp_path / "images.npy", pixels)
-    samples = [Sample(str(n), "none", "ab"[n % 2]) for n in range(20)]
-    dataset = Dataset("DSET_x", Delivery(samples, ["a", "b"]), [(8, 6)] * 20, tmp_path)
-    folds = [n // 10 for n in range(20)]
-    TaskDescription.of({}, dataset, Assignment(["train"] * 20, folds, 2)).write(tmp_path / "t.json")
-    struct = TaskStruct("t", {"images": tmp_path / "images.npy", "description": tmp_path / "t.json"})
-    data = MMLDataModule(struct, 1, Sampling(batch_size=4), seed=0, num_workers=num_workers)
-    found = list(data.val_dataloader())
-    images = torch.cat([batch["image"] for batch in found])
-    assert images.dtype == torch.uint8
-    assert (images.permute(0, 2, 3, 1).numpy() == pixels[10:]).all()
-    assert torch.cat([batch["target"] for batch in found]).tolist() == [n % 2 for n in range(10, 20)]
-    assert sum(len(batch["target"]) for batch in data.train_dataloader()) == 10
-    with pytest.raises(MMLError, match="there is no fold 2"):
-        MMLDataModule(struct, 2, Sampling(), seed=0)
+# --- epochs -------------------------------------------------------------------------------------------------------
 
 
-def test_network_is_rebuilt_from_its_header(tmp_path: Path):
-    network = Network(ARCH, {"a+subset~0.1": 3, "b": 2}).eval()
-    save_network(network, tmp_path / "n.safetensors", {"run": "0a1b2c3d"})
-    rebuilt, header = load_network(tmp_path / "n.safetensors")
-    images = torch.rand(2, 3, 32, 32)
-    assert header["run"] == "0a1b2c3d"
-    assert torch.equal(network(images, "a+subset~0.1"), rebuilt.eval()(images, "a+subset~0.1"))
-    assert rebuilt(images, "b").shape == (2, 2)
+@pytest.mark.parametrize("task_type", LEARNABLE)
+def test_every_task_type_is_learned(tmp_path: Path, task_type: str):
+    struct = fake_task(tmp_path, task_type, num_samples=40, soft=True)
+    model = small_model(struct)
+    fit(model, struct, tmp_path, epochs=5)
+    losses = [epoch["train/loss"] for epoch in model.history]
+    assert losses[-1] < 0.9 * losses[0]
 
 
-def test_weights_are_the_same_bytes_from_every_process(tmp_path: Path):
-    code = (
-        "import sys, torch; from mml_lib.models.network import Network, save_network; torch.manual_seed(0)\n"
-        f"save_network(Network({ARCH!r}, {{'a': 2}}), sys.argv[1], {{'x': 1, 'y': [2], 'z': 'w'}})"
-    )
-    for name in "ab":
-        subprocess.run([sys.executable, "-c", code, str(tmp_path / f"{name}.safetensors")], check=True)
-    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+@pytest.mark.parametrize("task_type", LEARNABLE)
+def test_history_has_what_an_evaluation_of_the_predictions_finds(tmp_path: Path, task_type: str):
+    struct = fake_task(tmp_path, task_type, num_samples=40)
+    model = small_model(struct)
+    fit(model, struct, tmp_path)
+    found = evaluate(predicted(struct, model, "val"), list(NAMED[task_type]))
+    assert {name: model.history[-1][f"val/{name}"] for name in found} == pytest.approx(found, abs=1e-5, nan_ok=True)
 
 
-def test_truncated_weights_are_named(tmp_path: Path):
-    save_network(Network(ARCH, {"a": 2}), tmp_path / "n.safetensors", {})
-    content = (tmp_path / "n.safetensors").read_bytes()
-    (tmp_path / "n.safetensors").write_bytes(content[: len(content) // 2])
-    with pytest.raises(MMLError, match=r"n\.safetensors cannot be loaded"):
-        load_network(tmp_path / "n.safetensors")
+@pytest.mark.parametrize("task_type", LEARNABLE)
+def test_validation_loss_is_the_mean_over_samples_not_batches(tmp_path: Path, task_type: str):
+    struct = fake_task(tmp_path, task_type, num_samples=28)  # a fold of 7: batches of 5 and 2
+    model = small_model(struct, metrics={}, loss=CountedLoss())
+    fit(model, struct, tmp_path)
+    assert len(struct.select("val", 0)) == 7
+    assert model.history[-1]["val/loss"] == pytest.approx((5 * 5 + 2 * 2) / 7)
 
 
-def test_unknown_network_gets_the_nearest_name():
-    with pytest.raises(MMLError, match="no network 'resnet1x', did you mean 'resnet"):
-        timm_backbone("resnet1x")
+@pytest.mark.parametrize("task_type", LEARNABLE)
+def test_fold_that_leaves_metrics_undefined_does_not_stop_a_training(tmp_path: Path, task_type: str):
+    struct = fake_task(tmp_path, task_type)
+    _, *others = struct.select("val", 0)
+    struct.samples["fold"][others] = 1  # one sample is left to be validated on
+    too_few = Metric(name="own", _target_="torchmetrics.R2Score")
+    metrics = [*NAMED[task_type], *([too_few] if task_type == "regression" else [])]
+    model = small_model(struct, metrics=build_metrics(metrics, task_type, struct.num_outputs))
+    trainer = fit(model, struct, tmp_path)
+    last = model.history[-1]
+    undefined = {"classification": "auroc", "regression": "own"}.get(task_type)
+    assert undefined is None or np.isnan(last[f"val/{undefined}"])
+    assert np.isfinite(last["val/loss"])
+    storage = storage_of(model, trainer, {"task": "t", "run": "0a1b2c3d", "fold": 0}, created="now")
+    storage.write(tmp_path / "s.json")
+    assert "NaN" not in (tmp_path / "s.json").read_text()
+    assert ModelStorage.read(tmp_path / "s.json") == storage
 
 
-def test_weights_out_of_reach_name_the_way_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(MMLError, match=r"cannot be loaded from the hub .* or set arch\.pretrained: false"):
-        timm_backbone("resnet18", pretrained=True)
+@pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
+@pytest.mark.parametrize("task_type", LEARNABLE)
+def test_other_precisions_train_every_task_type(tmp_path: Path, task_type: str, precision: str):
+    struct = fake_task(tmp_path, task_type)
+    model = small_model(struct)
+    if (task_type, precision) == ("regression", "bf16-true"):
+        with pytest.raises(MMLError, match="set bf16-mixed"):
+            fit(model, struct, tmp_path, precision=precision)
+    else:
+        fit(model, struct, tmp_path, precision=precision)
+        assert np.isfinite(model.history[-1]["val/loss"])
+
+
+def test_diverged_training_ends_in_one_line(tmp_path: Path):
+    struct = fake_task(tmp_path, "classification")
+    model = small_model(struct, optimizer={"_target_": "torch.optim.SGD", "lr": 1e30})
+    with pytest.raises(MMLError, match=r"the loss of t became .* in epoch \d; lower optimizer\.lr"):
+        fit(model, struct, tmp_path, epochs=3)
+
+
+def test_scheduler_is_told_the_numbers_of_the_training(tmp_path: Path):
+    struct = fake_task(tmp_path, "classification")
+    one_cycle = {"max_lr": "${lr}", "total_steps": "${total_steps}", "interval": "step"}
+    scheduler = LRScheduler(_target_="torch.optim.lr_scheduler.OneCycleLR", **one_cycle)
+    model = small_model(struct, lr_scheduler=scheduler)
+    fit(model, struct, tmp_path, epochs=3)
+    rates = [epoch["lr"] for epoch in model.history]
+    assert rates[-1] < 0.1 * max(rates)
+    assert max(rates) <= 0.01
+
+
+# --- what is kept -------------------------------------------------------------------------------------------------
+
+
+def test_history_has_a_column_for_everything_logged_in_any_epoch():
+    text = history_csv([{"epoch": 0, "lr": 0.1}, {"epoch": 1, "lr": 0.1, "val/loss": 0.5}])
+    assert text == "epoch,lr,val/loss\n0,0.1,\n1,0.1,0.5\n"
 
 
 def test_last_checkpoint_is_the_latest_whole_one(tmp_path: Path):
@@ -135,30 +190,13 @@ def test_last_checkpoint_is_the_latest_whole_one(tmp_path: Path):
     assert not tmp_path.exists()
 
 
-@pytest.mark.parametrize("name", NAMED)
-def test_named_metric_is_the_same_on_arrays_and_on_tensors(name: str):
-    rng = np.random.default_rng(0)
-    logits, targets = rng.normal(size=(300, 4)).astype(np.float32), rng.integers(0, 4, 300)
-    logits[np.arange(300), targets] += 1
-    metric = build_metrics([name], 4)[name]
-    expected = float(metric(torch.from_numpy(logits).softmax(1), torch.from_numpy(targets)))
-    assert SCORES[name](softmax(logits), targets) == pytest.approx(expected, abs=1e-5)
-
-
-def test_predictions_survive_their_file_and_pickles_are_refused(tmp_path: Path):
-    predictions = Predictions(np.ones((2, 3), np.float32), np.array([0, 1]), np.array(["x", "yy"]))
-    predictions.write(tmp_path / "p.npz")
-    read = Predictions.read(tmp_path / "p.npz")
-    assert (read.logits == 1).all()
-    assert read.ids.tolist() == ["x", "yy"]
-    np.savez(tmp_path / "evil.npz", logits=np.array([{"a": 1}], dtype=object), targets=[0], ids=["x"])
-    with pytest.raises(MMLError, match="allow_pickle=False"):
-        Predictions.read(tmp_path / "evil.npz")
-
-
-def test_samples_of_a_batch_are_augmented_each_in_its_own_way():
-    flips = Augmentations(transforms=[{"_target_": "kornia.augmentation.RandomHorizontalFlip", "p": 0.5}])
-    image = torch.arange(12.0).view(1, 1, 3, 4).expand(16, 3, 3, 4) / 12
-    torch.manual_seed(0)
-    flipped = (Augmentation(flips)(image) != image).flatten(1).any(1)
-    assert 0 < flipped.sum() < 16
+@pytest.mark.parametrize("task_type", LEARNABLE)
+def test_resumed_training_is_the_uninterrupted_one(tmp_path: Path, task_type: str):
+    struct = fake_task(tmp_path, task_type)
+    whole, begun, resumed = (small_model(struct) for _ in range(3))
+    fit(whole, struct, tmp_path / "whole", epochs=2)
+    fit(begun, struct, tmp_path / "begun", epochs=1)
+    fit(resumed, struct, tmp_path / "begun", epochs=2, resume=last_checkpoint(tmp_path / "begun/checkpoints"))
+    assert history_csv(resumed.history) == history_csv(whole.history)
+    weights = (model.network.state_dict() for model in (resumed, whole))
+    assert all(torch.equal(*pair) for pair in zip(*(state.values() for state in weights), strict=True))

@@ -3,16 +3,17 @@
 from pathlib import Path
 
 from mml_lib.tasks.creators.registry import register_creator
-from mml_lib.tasks.dataset import Delivery, Sample
+from mml_lib.tasks.dataset import About, Delivery, Sample
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+REFERENCE = "E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits. UCI Machine Learning Repository, 1998"
 
 
 @register_creator("digits")
 def digits(folder: Path) -> Delivery:
     """Write the 1,797 digits (8×8 pixels, 17 grey levels) as PNG files.
 
-    Source: E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits. UCI, 1998, through scikit-learn.
+    Source: E. Alpaydin, C. Kaynak, UCI 1998, through scikit-learn.
     """
     import numpy as np
     from PIL import Image
@@ -26,4 +27,5 @@ def digits(folder: Path) -> Delivery:
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.round(image * (255 / 16)).astype(np.uint8)).save(file)
         samples.append(Sample(id=f"{number:04d}", image=f"{label}/{file.name}", label=label))
-    return Delivery(samples, NAMES, modalities={"image": "handwriting"}, keywords=["digits", "grey"])
+    about = About({"image": "handwriting"}, ["digits", "grey"], "CC BY 4.0", REFERENCE, release="1998")
+    return Delivery(samples, NAMES, about=about)

@@ -1,22 +1,45 @@
-"""A small learnable data set of any size, for trials."""
+"""Small learnable data sets of any size and every task type, for trials."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mml_lib.errors import MMLError
-from mml_lib.tasks.creators.registry import register_creator
-from mml_lib.tasks.dataset import Delivery, Sample
+from mml_lib.tasks.creators.registry import Survey, register_creator
+from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, About, Delivery, Label, Sample
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Drawing = tuple[np.ndarray, Label, "np.ndarray | None"]
 
 
-@register_creator("fake")
-def fake(folder: Path, num_samples: int = 120, num_classes: int = 3, size: int = 32, seed: int = 0) -> Delivery:
-    """Write noisy images whose class is the angle of their stripes.
+def _survey(task_type: str = "classification", unlabelled: int = 0, **_: Any) -> Survey:
+    return Survey(task_type=task_type, has_unlabelled=unlabelled > 0 or task_type == "no_task")
+
+
+@register_creator("fake", survey=_survey)
+def fake(
+    folder: Path,
+    num_samples: int = 120,
+    num_classes: int = 3,
+    size: int = 32,
+    seed: int = 0,
+    task_type: str = "classification",
+    unlabelled: int = 0,
+    soft: bool = False,
+) -> Delivery:
+    """Write noisy images: stripes whose angles are the classes or the value, or discs to be segmented.
 
     Args:
         folder: where the images go.
-        num_samples: images in all, classes in turn.
-        num_classes: angles, evenly spread over half a turn.
+        num_samples: labelled images.
+        num_classes: angles, evenly spread over half a turn; kinds of discs, background included.
         size: height and width in pixels.
-        seed: seed of noise, phase and colour.
+        seed: seed of all that is drawn.
+        task_type: what is to be learned.
+        unlabelled: further images without labels.
+        soft: multi-label only: labels are the strengths of the stripes, not 0 and 1.
     """
     import numpy as np
     from PIL import Image
@@ -24,15 +47,72 @@ def fake(folder: Path, num_samples: int = 120, num_classes: int = 3, size: int =
     if num_classes < 2 or num_samples < num_classes or size < 4:
         raise MMLError("creator fake: it takes num_classes >= 2, num_samples >= num_classes and size >= 4")
     rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[:size, :size] / size
-    classes = [f"angle{180 * k // num_classes:03d}" for k in range(num_classes)]
+    draw = _drawer(rng, task_type, num_classes, size, soft)
     samples = []
     folder.mkdir(parents=True, exist_ok=True)
-    for number in range(num_samples):
-        angle = np.pi * (number % num_classes) / num_classes
-        wave = np.sin(2 * np.pi * (3 * (columns * np.cos(angle) + rows * np.sin(angle)) + rng.random()))
-        image = 128 + 60 * wave[..., None] * rng.uniform(0.5, 1, 3) + rng.normal(0, 25, (size, size, 3))
+    for number in range(num_samples + unlabelled):
+        pattern, label, mask = draw(number)
+        image = 128 + 60 * pattern[..., None] * rng.uniform(0.5, 1, 3) + rng.normal(0, 25, (size, size, 3))
         file = folder / f"{number:06d}.png"
         Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(file)
-        samples.append(Sample(id=f"{number:06d}", image=file.name, label=classes[number % num_classes]))
-    return Delivery(samples, classes, modalities={"image": "generated"}, keywords=["fake"])
+        if number >= num_samples or task_type == "no_task":
+            samples.append(Sample(file.stem, file.name, None, "unlabelled"))
+            continue
+        named = None
+        if mask is not None:
+            named = f"{number:06d}-mask.png" if mask.any() else EMPTY_MASK_TOKEN
+            if mask.any():
+                Image.fromarray(mask).save(folder / named)
+        samples.append(Sample(file.stem, file.name, label, mask=named))
+    about = About({"image": "generated"}, ["fake"], "MIT")
+    return Delivery(samples, _classes(task_type, num_classes), task_type, about)
+
+
+def _classes(task_type: str, number: int) -> list[str]:
+    if task_type == "semantic_segmentation":
+        return ["background", *(f"disc{k}" for k in range(1, number))]
+    if task_type in ("classification", "multilabel_classification"):
+        return [f"angle{180 * k // number:03d}" for k in range(number)]
+    return []
+
+
+def _drawer(
+    rng: "np.random.Generator", task_type: str, num_classes: int, size: int, soft: bool
+) -> Callable[[int], "Drawing"]:
+    """Return what draws pattern (H×W, about -1..1), label and mask of an image."""
+    import numpy as np
+
+    rows, columns = np.mgrid[:size, :size] / size
+    classes = _classes(task_type, num_classes)
+
+    def stripes(angle: float) -> np.ndarray:
+        return np.sin(2 * np.pi * (3 * (columns * np.cos(angle) + rows * np.sin(angle)) + rng.random()))
+
+    def one_angle(number: int) -> "Drawing":
+        index = number % num_classes
+        return stripes(np.pi * index / num_classes), classes[index] if classes else None, None
+
+    def several_angles(number: int) -> "Drawing":
+        strengths = rng.uniform(0.3, 1, num_classes) * (rng.random(num_classes) < 0.5)
+        pattern = sum(s * stripes(np.pi * k / num_classes) for k, s in enumerate(strengths))
+        strengths = strengths if soft else np.ceil(strengths)
+        return (
+            pattern * np.ones_like(rows),
+            {classes[k]: round(float(strengths[k]), 3) for k in strengths.nonzero()[0]},
+            None,
+        )
+
+    def any_angle(number: int) -> "Drawing":
+        angle = rng.uniform(0, 90)
+        return stripes(np.radians(angle)), round(float(angle), 2), None
+
+    def disc(number: int) -> "Drawing":
+        kind = number % num_classes
+        centre, radius = rng.uniform(0.3, 0.7, 2), rng.uniform(0.15, 0.3)
+        distance = np.hypot(rows - centre[0], columns - centre[1])
+        mask = (kind * (distance < radius)).astype(np.uint8)
+        mask[(np.abs(distance - radius) < 0.5 / size) & (kind > 0)] = 255  # nobody knows about the rim
+        return stripes(0) * 0.3 + (distance < radius) * kind * 1.5, None, mask
+
+    drawers = {"multilabel_classification": several_angles, "regression": any_angle, "semantic_segmentation": disc}
+    return drawers.get(task_type, one_angle)

@@ -6,24 +6,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
+
 from mml_lib.config.identity import digest
+from mml_lib.config.schema import Task
 from mml_lib.errors import MMLError, nearest
 from mml_lib.tasks.dataset import Delivery
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What a look at own data tells while a study is planned.
+    """What is known of a data set while a study is planned.
 
     Args:
-        fingerprint: tells this state of the data from others, wherever it lies.
+        fingerprint: tells this state of own data from others, wherever it lies; None: the arguments tell it.
+        task_type: what can be learned from it.
         folds: number of folds that the data brings, None if it brings none.
         has_test: whether it brings a test split, None if that is left to the task.
+        has_unlabelled: whether it has unlabelled samples.
     """
 
-    fingerprint: str
+    fingerprint: str | None = None
+    task_type: str = "classification"
     folds: int | None = None
     has_test: bool | None = None
+    has_unlabelled: bool = False
+
+    @classmethod
+    def of_splits(cls, splits: set[str] | frozenset[str] = frozenset(), **about: Any) -> "Survey":
+        """Return what follows from the splits that a data set brings."""
+        labelled = splits - {"unlabelled"}
+        return cls(
+            folds=1 if "val" in splits else None,
+            has_test="test" in splits if labelled else None,
+            has_unlabelled="unlabelled" in splits,
+            **about,
+        )
 
 
 @dataclass(frozen=True)
@@ -33,7 +51,7 @@ class Creator:
     Args:
         name: what `tasks.<task>.creator` says.
         function: called with the data set's folder and the task's arguments.
-        survey: for data that exists already: called with the arguments when a study is planned.
+        survey: called with the arguments when a study is planned.
         version: raised when the function begins to deliver something else.
     """
 
@@ -42,30 +60,67 @@ class Creator:
     survey: Callable[..., Survey] | None = None
     version: int = 1
 
-    def check(self, task: str, arguments: Mapping[str, Any]) -> None:
-        """Refuse arguments that the function does not take, and the lack of one that it needs."""
-        parameters = list(inspect.signature(self.function).parameters.values())[1:]
-        known = [parameter.name for parameter in parameters]
-        for key in arguments:
-            if key not in known:
-                hint = nearest(key, [*known, "folds", "test_fraction", "seed"])
-                raise MMLError(f"tasks.{task}: the creator '{self.name}' takes no '{key}'{hint}")
-        for parameter in parameters:
-            if parameter.default is parameter.empty and parameter.name not in arguments:
-                raise MMLError(f"tasks.{task}: the creator '{self.name}' needs the key '{parameter.name}'")
+    @property
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """What a task may say to the function."""
+        return dict(list(inspect.signature(self.function).parameters.items())[1:])
 
-    def identity(self, arguments: Mapping[str, Any], survey: Survey | None) -> dict[str, Any]:
-        """Return all that tells this data set from others: its arguments, or the fingerprint of own data."""
-        told = {"fingerprint": survey.fingerprint} if survey else {"arguments": dict(arguments)}
-        return {"creator": self.name, "version": self.version, **told}
+    def arguments(self, task: Task) -> dict[str, Any]:
+        """Return the arguments of a task; its type is one where the function takes it."""
+        typed = {"task_type": task.task_type} if "task_type" in self.parameters and task.task_type else {}
+        return task.arguments | typed
+
+    def check(self, name: str, task: Task) -> None:
+        """Refuse arguments that the function does not take, of a wrong type, and the lack of one that it needs.
+
+        Raises:
+            MMLError: the first of them.
+        """
+        for key in task.arguments:
+            if key not in self.parameters:
+                hint = nearest(key, [*self.parameters, *Task.model_fields])
+                raise MMLError(f"tasks.{name}: the creator '{self.name}' takes no '{key}'{hint}")
+            _check_type(f"tasks.{name}.{key}", task.arguments[key], self.parameters[key].annotation)
+        for key, parameter in self.parameters.items():
+            # Downloads have a folder of their own, which is the path where none is named.
+            missing = parameter.default is parameter.empty and key not in task.arguments
+            if missing and not (task.downloads and key == "path"):
+                raise MMLError(f"tasks.{name}: the creator '{self.name}' needs the key '{key}'")
+        if task.downloads and "path" not in self.parameters:
+            raise MMLError(f"tasks.{name}: the creator '{self.name}' reads no files, so it takes no downloads")
+        if task.splits is not None and not task.downloads:
+            raise MMLError(f"tasks.{name}.splits: only for downloads; own data are looked at")
+
+    def look(self, task: Task) -> Survey:
+        """Return what is known of a task's data while planning."""
+        if not task.downloads:
+            return self.survey(**self.arguments(task)) if self.survey else Survey()
+        if self.survey and "downloaded" in inspect.signature(self.survey).parameters:
+            known = self.survey(**self.arguments(task), downloaded=True)
+        else:
+            known = Survey(task_type=task.task_type or "classification")
+        return known if task.splits is None else Survey.of_splits(set(task.splits), task_type=known.task_type)
+
+    def identity(self, task: Task, survey: Survey) -> dict[str, Any]:
+        """Return all that tells this data set from others: its arguments and downloads, or the state of own data."""
+        told: dict[str, Any] = {"creator": self.name, "version": self.version}
+        if survey.fingerprint is not None:
+            return told | {"fingerprint": survey.fingerprint}
+        told["arguments"] = self.arguments(task)
+        if task.downloads:
+            told["downloads"] = [file.sha256.lower() for file in task.downloads]
+        return told
 
     def dataset_name(self, identity: Mapping[str, Any]) -> str:
         """Return the folder name `DSET_<creator>` of a data set, with digits of a digest where there are several."""
-        plain = self.version == 1 and identity.get("arguments") == {}
+        plain = self.version == 1 and identity.get("arguments") == {} and "downloads" not in identity
         return f"DSET_{self.name}" if plain else f"DSET_{self.name}-{digest(identity)}"
 
 
 CREATORS: dict[str, Creator] = {}
+
+PATHS = ("path", "masks")
+"""Arguments that are paths; with downloads they are relative to these."""
 
 
 def register_creator(
@@ -75,8 +130,9 @@ def register_creator(
 
     Args:
         name: what a task's `creator` says.
-        survey: for data that the function only finds, or that brings its own folds: called with the same arguments
-            whenever a study is planned.
+        survey: for data that the function only finds, that bring their own splits or folds, or that are not for a
+            classification: called with the same arguments whenever a study is planned. With a parameter
+            `downloaded` it is also asked (`downloaded=True`) while the files are still to be fetched.
         version: raise it when the function begins to deliver something else.
     """
 
@@ -101,6 +157,38 @@ def get_creator(task: str, name: str) -> Creator:
     return CREATORS[name]
 
 
-def create(name: str, arguments: Mapping[str, Any], folder: Path) -> Delivery:
-    """Make a data set in `folder`."""
+def create(name: str, arguments: Mapping[str, Any], folder: Path, downloads: Path | None = None) -> Delivery:
+    """Make a data set in `folder`.
+
+    Args:
+        name: the creator.
+        arguments: what the task says.
+        folder: where files of the data set go.
+        downloads: folder of the unpacked downloads, which `path` and `masks` are relative to.
+
+    Raises:
+        MMLError: the data are not what the creator understands.
+    """
+    if downloads is not None:
+        paths = {"path": "."} | {key: arguments[key] for key in PATHS if arguments.get(key)}
+        arguments = {**arguments, **{key: str(_inside(downloads, str(path))) for key, path in paths.items()}}
     return CREATORS[name].function(folder, **arguments)
+
+
+def _check_type(where: str, value: Any, annotation: Any) -> None:
+    try:
+        TypeAdapter(annotation).validate_python(value, strict=True)
+    except ValidationError as error:
+        raise MMLError(f"{where}: {value!r} does not fit: {error.errors()[0]['msg']}") from error
+    except (PydanticUserError, NameError):  # a type that only the function knows
+        return
+
+
+def _inside(folder: Path, path: str) -> Path:
+    found = folder.absolute() / path
+    if not found.resolve().is_relative_to(folder.resolve()):
+        raise MMLError(f"the path '{path}' leads out of the downloaded files; write it relative to them")
+    if not found.exists():
+        names = [entry.name for entry in folder.iterdir()]
+        raise MMLError(f"the downloads hold no '{path}'{nearest(path, names)}")
+    return found

@@ -1,0 +1,46 @@
+"""Surveying: what the headers of images, and the pixels of masks, say of a data set."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from mml_lib.data.decoding import count_values, read_size
+from mml_lib.tasks.dataset import Dataset, Delivery, check_sizes
+
+
+def survey_images(delivery: Delivery, name: str, folder: Path, threads: int) -> Dataset:
+    """Return a data set with the size of each image and the values in each mask.
+
+    Of images only headers are read; masks are decoded, for folds are balanced over what they show. Files below the data
+    set's own folder are named relative to it, so that it can be moved.
+
+    Args:
+        delivery: what a creator delivered.
+        name: of the data set.
+        folder: of the data set.
+        threads: how many to read with.
+
+    Raises:
+        MMLError: a file is missing or damaged, or a mask has another size than its image.
+    """
+    root = f"{folder.absolute()}{os.sep}"
+    samples = [
+        replace(sample, image=sample.image.removeprefix(root), mask=sample.mask and sample.mask.removeprefix(root))
+        for sample in delivery.samples
+    ]
+    dataset = Dataset(name, replace(delivery, samples=samples), [], folder)
+    rows = range(len(samples))
+    with ThreadPoolExecutor(threads) as pool:
+        sizes = list(pool.map(lambda row: read_size(dataset.image_path(row)), rows))
+        dataset = replace(dataset, sizes=sizes)
+        if delivery.task_type != "semantic_segmentation":
+            return dataset
+        counted = list(pool.map(lambda row: _count(dataset, row), rows))
+    check_sizes(dataset, [found and found[0] for found in counted])
+    return replace(dataset, values=[found and found[1] for found in counted])
+
+
+def _count(dataset: Dataset, row: int) -> tuple[tuple[int, int], dict[int, int]] | None:
+    mask = dataset.mask_path(row)
+    return None if mask is None else count_values(mask, dataset.sizes[row])

@@ -1,0 +1,42 @@
+"""Tables of tasks: one row each."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+
+def task_table(headers: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return what the headers of task descriptions say: samples, classes, imbalance, sizes, keywords, data set."""
+    return pd.DataFrame([_row(header) for header in headers])
+
+
+def _row(header: Mapping[str, Any]) -> dict[str, Any]:
+    samples, sizes = header["num_samples"], header["sizes"]
+    return {
+        "task": header["name"],
+        "id": header["id"],
+        "type": header["task_type"],
+        "samples": samples["all"],
+        **{split: samples.get(split, 0) for split in ("train", "test", "unlabelled")},
+        "folds": header["num_folds"],
+        "classes": header["num_classes"],
+        "imbalance_ratio": header["imbalance_ratio"],
+        "height": _range(sizes["min_height"], sizes["max_height"]),
+        "width": _range(sizes["min_width"], sizes["max_width"]),
+        "modality": header["modalities"].get("image", ""),
+        "keywords": " ".join(header["keywords"]),
+        "license": header["license"],
+        "dataset": header["dataset"],
+        "protocol": "; ".join(header["protocol"]),
+    }
+
+
+def _range(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low}-{high}"
+
+
+def as_text(table: pd.DataFrame) -> str:
+    """Return the table as shown in a terminal, without its longest columns."""
+    shown = table.drop(columns=["protocol", "license", "modality"])
+    return shown.to_string(index=False, na_rep="")

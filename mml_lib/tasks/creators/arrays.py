@@ -1,0 +1,287 @@
+"""Data sets that come as arrays: MedMNIST's `.npz` files and files in the format of MNIST.
+
+The arrays are kept as plain `.npy` files; a sample's image is a row of one.
+"""
+
+import gzip
+import hashlib
+import math
+import re
+import shutil
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from mml_lib.config.identity import digest
+from mml_lib.errors import MMLError, nearest
+from mml_lib.files.atomic import write_whole
+from mml_lib.tasks.creators.medmnist import MEDMNIST, REFERENCE, URL, MedSet
+from mml_lib.tasks.creators.own_data import existing, only_file, sampled_digests
+from mml_lib.tasks.creators.registry import Survey, register_creator
+from mml_lib.tasks.dataset import About, Delivery, Label, Sample
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+IDX = r"^[^.].*idx[13]-ubyte(\.gz)?$"  # no hidden files, which macOS adds
+IDX_SPLITS = {"train": ("train",), "test": ("t10k", "test")}
+
+
+@contextmanager
+def _damage_named(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError, ValueError, RuntimeError, zlib.error, struct.error, zipfile.BadZipFile) as error:
+        raise MMLError(f"the file {file} is damaged or of another format ({error}); fetch it again") from error
+
+
+# --- MedMNIST ---------------------------------------------------------------------------------------------------
+
+
+def _survey_medmnist(
+    path: str = ".", name: str | None = None, task_type: str | None = None, downloaded: bool = False
+) -> Survey:
+    file = Path(path) if downloaded else only_file(path, ".npz", "medmnist")
+    found = _medmnist_name(file, name)
+    kind = _medmnist_kind(found, task_type)
+    fingerprint = None if downloaded else digest([kind, found, file.stat().st_size, _ends(file)])
+    return Survey.of_splits({"train", "val", "test"}, fingerprint=fingerprint, task_type=kind)
+
+
+def _ends(file: Path) -> str:
+    """Return a digest of the first and the last 64 KB of a file; the directory of a zip file is at its end."""
+    with open(file, "rb") as stream:
+        head = stream.read(65536)
+        stream.seek(max(0, file.stat().st_size - 65536))
+        return hashlib.sha256(head + stream.read()).hexdigest()
+
+
+def _medmnist_name(file: Path, name: str | None) -> str:
+    found = (name or file.stem.split("_")[0]).lower()
+    if found not in MEDMNIST:
+        hint = nearest(found, MEDMNIST)
+        raise MMLError(f"creator medmnist: '{found}' is none of the 2D sets{hint}; say by name which one it is")
+    return found
+
+
+def _medmnist_kind(name: str, task_type: str | None) -> str:
+    known = MEDMNIST[name]
+    if task_type in (None, known.task_type) or (task_type == "regression" and known.ordinal):
+        return task_type or known.task_type
+    raise MMLError(f"creator medmnist: {name} is a {known.task_type}, not a {task_type}")
+
+
+@register_creator("medmnist", survey=_survey_medmnist)
+def medmnist(folder: Path, path: str = ".", name: str | None = None, task_type: str | None = None) -> Delivery:
+    """Read a 2D set of MedMNIST v2 (Yang et al. 2023) of any size, its official splits kept.
+
+    Args:
+        folder: where the arrays go.
+        path: the `.npz` file, or a folder with a single one.
+        name: the set, where the file name does not tell (`bloodmnist.npz`, `bloodmnist_128.npz`).
+        task_type: `regression` turns the grades of retinamnist into numbers.
+    """
+    file = only_file(path, ".npz", "medmnist")
+    found = _medmnist_name(file, name)
+    known, kind = MEDMNIST[found], _medmnist_kind(found, task_type)
+    samples = []
+    with _damage_named(file), zipfile.ZipFile(file) as archive:
+        for split in ("train", "val", "test"):
+            labels = _npz_labels(archive, f"{split}_labels", file)
+            count = _npz_images(archive, f"{split}_images", folder / f"{split}.npy", file)
+            if count != len(labels):
+                raise MMLError(f"{file}: {split} has {count} images and {len(labels)} labels; fetch it again")
+            samples += [
+                Sample(f"{split}/{row}", f"{split}.npy#{row}", _label(known, kind, values, file), split)
+                for row, values in enumerate(labels.tolist())
+            ]
+    about = About({"image": known.modality}, ["medical", *known.keywords], known.license, REFERENCE, URL, "v2")
+    return Delivery(samples, list(known.classes) if kind != "regression" else [], kind, about)
+
+
+def _label(known: MedSet, kind: str, values: Sequence[int], file: Path) -> Label:
+    classes = known.classes
+    if kind == "multilabel_classification":
+        if len(values) != len(classes):
+            raise MMLError(f"{file}: there are {len(values)} labels a sample, not {len(classes)}")
+        if not set(values) <= {0, 1}:
+            raise MMLError(f"{file}: the labels of a sample are {values}, not 0 and 1 only")
+        return {label: 1.0 for label, value in zip(classes, values, strict=True) if value}
+    if len(values) != 1 or not 0 <= values[0] < len(classes):
+        raise MMLError(f"{file}: a label is {values}, not a number from 0 to {len(classes) - 1}")
+    return float(values[0]) if kind == "regression" else classes[values[0]]
+
+
+def _npz_member(archive: zipfile.ZipFile, name: str, file: Path) -> IO[bytes]:
+    if f"{name}.npy" not in archive.namelist():
+        arrays = ", ".join(member.removesuffix(".npy") for member in archive.namelist()) or "none"
+        raise MMLError(f"{file}: there is no array '{name}', so it is no file of MedMNIST; arrays: {arrays}")
+    return archive.open(f"{name}.npy")
+
+
+def _npy_header(stream: IO[bytes], name: str, file: Path) -> tuple[int, ...]:
+    """Read the header of an array of bytes; return its shape."""
+    from numpy.lib import format as npy
+
+    version = npy.read_magic(stream)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    if dtype.str != "|u1":
+        raise MMLError(f"{file}: the array '{name}' has values of type {dtype}, not bytes (uint8)")
+    return shape
+
+
+def _npz_labels(archive: zipfile.ZipFile, name: str, file: Path) -> "np.ndarray":
+    """Return labels, N×labels."""
+    import numpy as np
+
+    with _npz_member(archive, name, file) as stream:
+        labels = np.lib.format.read_array(stream, allow_pickle=False)
+    if labels.ndim not in (1, 2) or labels.dtype.kind not in "iu":
+        raise MMLError(f"{file}: the array '{name}' is {labels.dtype} {labels.shape}, not whole numbers N×labels")
+    return labels.reshape(len(labels), -1)
+
+
+def _npz_images(archive: zipfile.ZipFile, name: str, target: Path, file: Path) -> int:
+    """Unpack an array of images N×H×W or N×H×W×3 as it is; return N."""
+    with _npz_member(archive, name, file) as stream:
+        shape = _npy_header(stream, name, file)
+    if len(shape) not in (3, 4) or shape[3:] not in ((), (3,)):
+        raise MMLError(f"{file}: the array '{name}' has the shape {shape}, not N×H×W or N×H×W×3")
+    with write_whole(target) as beside, _npz_member(archive, name, file) as stream, open(beside, "wb") as out:
+        shutil.copyfileobj(stream, out, 1 << 20)
+    return shape[0]
+
+
+# --- MNIST's own format -----------------------------------------------------------------------------------------
+
+
+def _idx_files(path: str, subset: str | None) -> dict[str, tuple[Path, Path]]:
+    """Return images and labels of each split.
+
+    Raises:
+        MMLError: none, or several sets of which `subset` chooses none.
+    """
+    root = existing(path, "folder", "idx")
+    names = sorted(file.name for file in root.iterdir() if re.search(IDX, file.name) and file.is_file())
+    prefixes = sorted({match[1] for name in names if (match := re.match(r"(.*?)-?(?:train|t10k|test)-", name))})
+    chosen = [prefix for prefix in prefixes if subset is None or subset in (prefix, prefix.split("-")[-1])]
+    if len(chosen) != 1:
+        sets = ", ".join(repr(prefix) for prefix in prefixes) or "none"
+        what = f"the sets {sets}; say by subset which one" if prefixes else "none"
+        raise MMLError(f"creator idx: {root} should hold files like train-images-idx3-ubyte.gz; there are {what}")
+    found = {}
+    for split, words in IDX_SPLITS.items():
+        pair = [_idx_file(root, names, chosen[0], words, kind) for kind in ("images", "labels")]
+        if all(pair):
+            found[split] = tuple(pair)
+        elif any(pair):
+            raise MMLError(
+                f"creator idx: {root} has {[f.name for f in pair if f]} but not images and labels of {split}"
+            )
+    if "train" not in found:
+        raise MMLError(f"creator idx: {root} has no train-images-idx3-ubyte and train-labels-idx1-ubyte (or .gz)")
+    return found
+
+
+def _idx_file(root: Path, names: Sequence[str], prefix: str, words: Sequence[str], kind: str) -> Path | None:
+    lead = f"{prefix}-" if prefix else ""
+    pattern = rf"{re.escape(lead)}({'|'.join(words)})-{kind}[-.]idx[13]-ubyte(\.gz)?"
+    return next((root / name for name in names if re.fullmatch(pattern, name)), None)
+
+
+def _survey_idx(path: str = ".", subset: str | None = None, classes: Any = None, downloaded: bool = False) -> Survey:
+    if downloaded:
+        return Survey.of_splits({"train", "test"})
+    files = _idx_files(path, subset)
+    flat = [file for pair in files.values() for file in pair]
+    flat += [mapping] if classes is None and (mapping := _mapping_file(files["train"][0])) else []
+    fingerprint = digest([[f.name for f in flat], [f.stat().st_size for f in flat], sampled_digests(flat), classes])
+    return Survey.of_splits(set(files) if "test" in files else set(), fingerprint=fingerprint)
+
+
+@register_creator("idx", survey=_survey_idx)
+def idx(
+    folder: Path, path: str = ".", subset: str | None = None, classes: list[str | int] | str | None = None
+) -> Delivery:
+    """Read MNIST, Fashion-MNIST, EMNIST and whatever comes in their format, compressed or not.
+
+    Args:
+        folder: where the arrays go.
+        path: the folder of the files.
+        subset: which set, where the folder has several (`letters` for emnist-letters-train-images-idx3-ubyte.gz).
+        classes: names by label; `fashion` stands for those of Fashion-MNIST; unset: the numbers, or what
+            EMNIST's mapping file says.
+
+    Source: LeCun et al. 1998; Xiao et al. 2017; Cohen et al. 2017 (whose images lie on their side; they are turned).
+    """
+    import numpy as np
+
+    files = _idx_files(path, subset)
+    samples, arrays = [], {}
+    for split, (images_file, labels_file) in files.items():
+        images, labels = _read_idx(images_file, 3), _read_idx(labels_file, 1)
+        if len(images) != len(labels):
+            raise MMLError(
+                f"{images_file} has {len(images)} images, {labels_file} {len(labels)} labels; fetch them again"
+            )
+        images = images.transpose(0, 2, 1) if "emnist" in images_file.name else images
+        with write_whole(folder / f"{split}.npy") as beside, open(beside, "wb") as out:
+            np.save(out, np.ascontiguousarray(images))
+        arrays[split] = labels
+    names = _idx_names(_mapping_file(files["train"][0]), classes, arrays)
+    for split, labels in arrays.items():
+        of_split = split if "test" in files else None
+        samples += [
+            Sample(f"{split}/{row}", f"{split}.npy#{row}", names[label], of_split)
+            for row, label in enumerate(labels.tolist())
+        ]
+    return Delivery(samples, list(names.values()), about=About({"image": "handwriting"}, ["grey"]))
+
+
+def _read_idx(file: Path, dimensions: int) -> "np.ndarray":
+    """Return the array of an idx file of bytes."""
+    import numpy as np
+
+    with _damage_named(file), (gzip.open if file.suffix == ".gz" else open)(file, "rb") as stream:
+        zero, kind, found = struct.unpack(">HBB", stream.read(4))
+        if (zero, kind, found) != (0, 8, dimensions):
+            raise ValueError(f"its first bytes are not those of bytes in {dimensions} dimensions")
+        shape = struct.unpack(f">{dimensions}I", stream.read(4 * dimensions))
+        values = stream.read()
+        if len(values) != math.prod(shape):
+            raise ValueError(f"it has {len(values)} values, not {'×'.join(map(str, shape))}")
+    return np.frombuffer(values, np.uint8).reshape(shape)
+
+
+def _mapping_file(images: Path) -> Path | None:
+    """Return EMNIST's file of labels and their characters, None where there is none."""
+    mapping = images.with_name(re.sub(r"-train-.*", "-mapping.txt", images.name))
+    return mapping if mapping != images and mapping.is_file() else None
+
+
+def _idx_names(
+    mapping: Path | None, classes: list[str | int] | str | None, labels: dict[str, "np.ndarray"]
+) -> dict[int, str]:
+    """Return the class of each label."""
+    found = sorted({label for values in labels.values() for label in values.tolist()})
+    highest = max(found, default=-1)
+    if classes is not None:
+        listed = FASHION if classes == "fashion" else classes
+        if isinstance(listed, str) or len(listed) <= highest:
+            raise MMLError(f"creator idx: classes must be 'fashion' or a list of at least {highest + 1} names")
+        return dict(enumerate(map(str, listed)))
+    if mapping is None:
+        return {label: str(label) for label in found}
+    with _damage_named(mapping):
+        # A line has a label and the codes of its characters: for letters the capital, then the small one.
+        lines = [line.split() for line in mapping.read_text().splitlines() if line.strip()]
+        names = {int(label): chr(int(code)) for label, code, *_ in lines}
+    if missing := [label for label in found if label not in names]:
+        raise MMLError(f"{mapping} says nothing of the label {missing[0]}, which {mapping.parent} has; fetch it again")
+    return names

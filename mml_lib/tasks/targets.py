@@ -1,0 +1,226 @@
+"""Targets: what is known of each sample of a task, whatever the task type."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mml_lib.config.task_types import IGNORE
+from mml_lib.errors import MMLError, nearest
+from mml_lib.tasks.dataset import Dataset, check_values
+
+QUANTILES = 10
+"""Strata of a regression, where there are samples enough."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The targets of N samples.
+
+    Args:
+        task_type: what is learned.
+        classes: names, by class index; none for a regression.
+        values: classification: class indices, -1 where unlabelled (int, N); multi-label: probabilities (float, N×C),
+            NaN where unlabelled; regression: values (float, N), NaN where unlabelled; segmentation: pixels of each
+            class (int, N×C); no task: nothing (N×0). What is said of a sample in the split `unlabelled` is left out.
+    """
+
+    task_type: str
+    classes: list[str]
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, dataset: Dataset, idx_to_class: Mapping[int, str] | None, name: str) -> "Targets":
+        """Return the targets of a data set, classes merged as `idx_to_class` says.
+
+        Raises:
+            MMLError: it names classes that the data do not have, or leaves some out.
+        """
+        kind = dataset.delivery.task_type
+        mapping = class_mapping(dataset, idx_to_class, name)
+        classes = list(dict.fromkeys(mapping.values()))
+        index = {raw: classes.index(label) for raw, label in mapping.items()}
+        samples = dataset.delivery.samples
+        if kind == "semantic_segmentation":
+            return cls(kind, classes, _pixels(dataset, index, len(classes)))
+        number = {label: index[raw] for raw, label in enumerate(dataset.delivery.classes)}
+        labels = [None if sample.split == "unlabelled" else sample.label for sample in samples]
+        if kind == "classification":
+            return cls(kind, classes, np.array([-1 if label is None else number[label] for label in labels]))
+        if kind == "multilabel_classification":
+            values = np.zeros((len(samples), len(classes)))
+            for row, known in enumerate(labels):
+                if known is None:
+                    values[row] = np.nan
+                for label, probability in (known or {}).items():
+                    values[row, number[label]] = max(values[row, number[label]], probability)
+            return cls(kind, classes, values)
+        if kind == "regression":
+            return cls(kind, [], np.array([np.nan if label is None else label for label in labels], dtype=float))
+        return cls(kind, [], np.zeros((len(samples), 0)))
+
+    @classmethod
+    def from_columns(cls, task_type: str, classes: Sequence[str], columns: Mapping[str, Sequence[Any]]) -> "Targets":
+        """Return the targets that the columns of a task description tell."""
+        if task_type == "semantic_segmentation":
+            values = np.array(columns["pixels"], dtype=np.int64).reshape(-1, len(classes))
+        elif task_type == "classification":
+            values = np.array([-1 if label is None else label for label in columns["label"]], dtype=np.int64)
+        elif task_type == "no_task":
+            values = np.zeros((len(columns["id"]), 0))
+        elif task_type == "regression":
+            values = np.array([np.nan if label is None else label for label in columns["label"]], dtype=float)
+        else:
+            unknown = [np.nan] * len(classes)
+            values = np.array([unknown if label is None else label for label in columns["label"]], dtype=float)
+            values = values.reshape(-1, len(classes))
+        return cls(task_type, list(classes), values)
+
+    def columns(self) -> dict[str, list[Any]]:
+        """Return the columns of a task description that tell these targets: `label`, for segmentation `pixels`."""
+        if self.task_type == "semantic_segmentation":
+            return {"pixels": self.values.tolist()}
+        if self.task_type == "no_task":
+            return {}
+        known = self.labelled.tolist()
+        values = [[int(p) if p in (0, 1) else p for p in row] for row in self.values.tolist()] if self._soft else None
+        return {"label": [v if k else None for v, k in zip(values or self.values.tolist(), known, strict=True)]}
+
+    @property
+    def _soft(self) -> bool:
+        return self.task_type == "multilabel_classification"
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Mask of the samples that have a target, N; of segmentation only the split tells."""
+        if self.task_type == "classification":
+            return self.values >= 0
+        if self.task_type == "no_task":
+            return np.zeros(len(self.values), dtype=bool)
+        return ~np.isnan(self.values).any(axis=tuple(range(1, self.values.ndim)))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: np.ndarray) -> "Targets":
+        """Return the targets of some samples."""
+        return replace(self, values=self.values[rows])
+
+    @property
+    def presence(self) -> np.ndarray:
+        """Which sample shows which class (bool, N×C); labels of a probability from 0.5 on count."""
+        if self.task_type == "classification":
+            return self.values[:, None] == np.arange(len(self.classes))
+        if self.task_type == "multilabel_classification":
+            return np.nan_to_num(self.values) >= 0.5
+        if self.task_type == "semantic_segmentation":
+            return self.values > 0
+        return np.zeros((len(self.values), 0), dtype=bool)
+
+    @property
+    def class_occ(self) -> dict[str, int]:
+        """Samples that show each class."""
+        return dict(zip(self.classes, self.presence.sum(axis=0).tolist(), strict=True))
+
+    def strata(self, groups: np.ndarray, needed: int) -> np.ndarray:
+        """Return the stratum of each sample (str, N): its class, its set of labels, or its quantile.
+
+        Strata other than classes are in `needed` groups or more, as far as there are so many: sets of labels in fewer
+        join those that share their rarest label, and what is still rare joins the next rare; quantiles are made wider.
+        """
+        if self.task_type == "classification":
+            return np.array(self.classes)[self.values]
+        if self.task_type == "regression":
+            for bins in range(max(1, min(QUANTILES, len(set(groups)) // (2 * needed))), 0, -1):
+                edges = np.quantile(self.values, np.linspace(0, 1, bins + 1)[1:-1])
+                strata = np.searchsorted(edges, self.values, side="right").astype(str)
+                if min(_spread(strata, groups).values()) >= needed:
+                    break
+            return strata
+        presence = self.presence
+        order = np.argsort(presence.sum(axis=0), kind="stable")
+        strata = np.array(["+".join(np.array(self.classes)[row]) for row in presence])
+        rarest = np.array([next((self.classes[c] for c in order if row[c]), "") for row in presence])
+        spread = _spread(strata, groups)
+        small = np.array([spread[stratum] < needed for stratum in strata.tolist()])
+        strata = np.where(small, np.char.add("~", rarest), strata)
+        while len(spread := _spread(strata, groups)) > 1 and min(spread.values()) < needed:
+            least, next_ = sorted(spread, key=lambda stratum: (spread[stratum], stratum))[:2]
+            strata[strata == least] = next_
+        return strata
+
+
+def _spread(strata: np.ndarray, groups: np.ndarray) -> dict[str, int]:
+    """Return the number of groups that each stratum is in."""
+    names, stratum = np.unique(strata, return_inverse=True)
+    _, group = np.unique(groups, return_inverse=True)
+    pairs = np.unique(stratum * len(groups) + group)
+    return dict(zip(names.tolist(), np.bincount(pairs // len(groups)).tolist(), strict=True))
+
+
+def class_mapping(dataset: Dataset, idx_to_class: Mapping[int, str] | None, name: str) -> dict[int, str]:
+    """Return the class of each mask value, or of each class index as delivered.
+
+    Args:
+        dataset: what was delivered.
+        idx_to_class: what the study says; keys may be texts, as JSON and YAML files of ours keep them.
+        name: the task, for errors.
+
+    Raises:
+        MMLError: the mapping does not fit the data.
+    """
+    delivered, kind = dict(enumerate(dataset.delivery.classes)), dataset.delivery.task_type
+    where = f"tasks.{name}.idx_to_class"
+    told = dict(sorted((int(index), label) for index, label in (idx_to_class or {}).items()))
+    if kind == "semantic_segmentation":
+        mapping = told or delivered
+        if not mapping:
+            found = sorted({value for counts in dataset.values or [] for value in counts or ()} - {IGNORE})
+            raise MMLError(f"{where} is missing: say what the mask values {found} mean, as {{0: background, 1: …}}")
+        check_values(dataset, mapping)
+        if not all(0 <= value <= 255 for value in mapping):
+            raise MMLError(f"{where}: mask values are 0 to 255")
+    elif not told:
+        return delivered
+    elif not delivered:
+        raise MMLError(f"{where}: a {kind} has no classes; leave it out")
+    elif set(told) != set(delivered):
+        listed = ", ".join(f"{index}: {label}" for index, label in delivered.items())
+        raise MMLError(f"{where} must name a class for each of {listed}, and no other")
+    else:
+        mapping = told
+    if len(set(mapping.values())) < 2 and kind != "multilabel_classification":
+        raise MMLError(f"{where}: everything is '{next(iter(mapping.values()))}'; two classes or more are needed")
+    return mapping
+
+
+def _pixels(dataset: Dataset, index: Mapping[int, int], classes: int) -> np.ndarray:
+    pixels = np.zeros((len(dataset.sizes), classes), dtype=np.int64)
+    for row, counts in enumerate(dataset.values or []):
+        for value, count in (counts or {}).items():
+            if value in index:
+                pixels[row, index[value]] += count
+    return pixels
+
+
+def nearest_class(label: str, classes: Sequence[str]) -> str:
+    """Return the class that a tag names: spelled with `_` for what a path cannot have, or by its index.
+
+    Raises:
+        MMLError: no such class, or several that are spelled alike.
+    """
+    meant = [name for name in classes if name == label] or [name for name in classes if spell(name) == label]
+    if len(meant) > 1:
+        indices = " or ".join(str(classes.index(name)) for name in meant)
+        raise MMLError(f"'{label}' may be any of the classes {', '.join(meant)}; write its index, {indices}")
+    if meant:
+        return meant[0]
+    if label.isdigit() and int(label) < len(classes):
+        return classes[int(label)]
+    raise MMLError(f"there is no class '{label}'{nearest(label, map(spell, classes))}")
+
+
+def spell(name: str) -> str:
+    """Return a class name as a tag can say it."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "_" for c in name)

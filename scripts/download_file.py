@@ -1,0 +1,8 @@
+"""Fetch a file, or the rest of it, and check its SHA-256."""
+
+from mml_lib.files.downloads import download
+from mml_lib.schedulers.step import open_step
+
+open_step(snakemake)
+
+download(snakemake.params.url, snakemake.output.file, snakemake.wildcards.sha256)

@@ -1,0 +1,33 @@
+"""Plans: does a task turn out as its creator's survey said?"""
+
+from pathlib import Path
+
+from mml_lib.config.schema import Task
+from mml_lib.data.surveying import survey_images
+from mml_lib.tasks.creators.registry import CREATORS, create
+from mml_lib.tasks.dataset import Delivery, check_delivery
+from mml_lib.tasks.description import TaskDescription, check_planned
+from mml_lib.tasks.identity import TaskIdentity
+from mml_lib.tasks.splitting import Splitting, assign
+from mml_lib.tasks.targets import Targets
+
+
+def deliver(creator: str, path: Path, folder: Path = Path("unused"), **arguments: object) -> Delivery:
+    """Read and check a data set; own data leave its folder unused."""
+    delivery = create(creator, {"path": str(path), **arguments}, folder)
+    check_delivery(delivery, "t")
+    return delivery
+
+
+def check_plan(task: Task, folder: Path) -> None:
+    """Make a task as its rules do; fail if its type, folds or splits are not those that it was planned with."""
+    identity = TaskIdentity.of("t", task)
+    delivery = create(task.creator, CREATORS[task.creator].arguments(task), folder)
+    check_delivery(delivery, "t")
+    dataset = survey_images(delivery, "d", folder, 1)
+    definition = identity.definition()
+    targets = Targets.of(dataset, task.idx_to_class, "t")
+    assignment = assign(delivery.samples, targets, "t", Splitting.of(definition))
+    description = TaskDescription.of(definition, dataset, targets, assignment)
+    planned = ("task_type", "num_folds", "has_test", "has_unlabelled")
+    check_planned(description, {key: getattr(identity, key) for key in planned})

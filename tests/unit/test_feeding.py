@@ -1,0 +1,302 @@
+"""Feeding: the batches of a task, packed or decoded on the fly, and what augmentation makes of them."""
+
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before lightning)
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from mml_lib.config.schema import Augmentations, Sampling
+from mml_lib.data.augmentation import Augmentation
+from mml_lib.data.datamodule import DecodedImages, MMLDataModule, PackedImages, by_size, positions_of
+from mml_lib.data.packing import pack
+from mml_lib.data.surveying import survey_images
+from mml_lib.errors import MMLError
+from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, Delivery, Label, Sample
+from mml_lib.tasks.description import TaskDescription
+from mml_lib.tasks.splitting import Assignment
+from mml_lib.tasks.struct import TaskStruct
+from mml_lib.tasks.targets import Targets
+
+COUNT, VAL = 24, list(range(12, 18))
+RESIZE = ({"name": "resize", "size": [8, 6]},)
+SPLITS = ["train"] * 18 + ["test"] * 3 + ["unlabelled"] * 3
+FOLDS = [0] * 12 + [1] * 6 + [-1] * 6
+SIZES = [(8, 6), (5, 9), (8, 6), (4, 4)]
+MERGED = {0: "rest", 1: "lesion", 2: "rest", 255: "lesion"}
+
+LABELS: dict[str, list[Label]] = {
+    "classification": [f"c{n % 3}" for n in range(COUNT)],
+    "multilabel_classification": [{f"c{n % 3}": 1.0} | ({"c0": 0.25} if n % 2 else {}) for n in range(COUNT)],
+    "regression": [n / 4 for n in range(COUNT)],
+    "semantic_segmentation": [None] * COUNT,
+    "no_task": [None] * COUNT,
+}
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from mml_lib.config.schema import Sampling
+from mml_lib.data.datamodule import MMLDataModule, torch
+from mml_lib.tasks.struct import TaskStruct
+
+print("begun", flush=True)
+folder = Path(sys.argv[1])
+struct = TaskStruct("t", {name: folder / name for name in ("description", "dataset", "packed")})
+data = MMLDataModule(struct, 1, Sampling(batch_size=4), seed=0, num_workers=2)
+torch.save(list(data.train_dataloader()), folder / "batches")
+"""
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Callable[..., tuple[TaskStruct, Dataset]]:
+    """Return a function that makes a task of a type, packed or not; image n has the size `SIZES[n % 4]`."""
+
+    def build(kind: str, transforms: tuple = RESIZE, **identity: Any) -> tuple[TaskStruct, Dataset]:
+        rng = np.random.default_rng(0)
+        samples = []
+        for number, label in enumerate(LABELS[kind]):
+            size = SIZES[number % 4]
+            Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)).save(tmp_path / f"{number}.png")
+            mask = None
+            if kind == "semantic_segmentation" and number < 21:
+                mask = EMPTY_MASK_TOKEN if number == 13 else str(tmp_path / f"mask{number}.png")
+                classes = rng.choice(np.array([0, 1, 2, 255], np.uint8), size)
+                Image.fromarray(classes).save(tmp_path / f"mask{number}.png")
+            known = label if number < 21 else None
+            samples.append(Sample(f"s{number}", str(tmp_path / f"{number}.png"), known, SPLITS[number], mask=mask))
+        names = ["c0", "c1", "c2"] if kind.endswith("classification") else []
+        dataset = survey_images(Delivery(samples, names, kind), "d", tmp_path, 1)
+        targets = Targets.of(dataset, identity.get("idx_to_class"), "t")
+        split, fold = (["unlabelled"] * COUNT, [-1] * COUNT) if kind == "no_task" else (SPLITS, FOLDS)
+        assignment = Assignment(split, fold, max(fold) + 1)
+        paths = {key: tmp_path / key for key in ("description", "dataset", "packed")}
+        dataset.write(paths["dataset"])
+        TaskDescription.of({"name": "t", **identity}, dataset, targets, assignment).write(paths["description"])
+        pack(dataset, range(COUNT), transforms, str(paths["packed"]), 1)
+        return TaskStruct("t", paths), dataset
+
+    return build
+
+
+def module(struct: TaskStruct, fold: int = 1, batch_size: int = 4, **arguments: Any) -> MMLDataModule:
+    return MMLDataModule(struct, fold, Sampling(batch_size=batch_size), seed=0, **arguments)
+
+
+def raw(dataset: Dataset, row: int) -> np.ndarray:
+    return np.asarray(Image.open(dataset.image_path(row)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "expected"),
+    [
+        ("classification", torch.int64, [n % 3 for n in VAL]),
+        ("multilabel_classification", torch.float32, None),
+        ("regression", torch.float32, [n / 4 for n in VAL]),
+    ],
+)
+def test_packed_batch_has_images_and_targets_of_its_part(build: Callable, kind: str, dtype: torch.dtype, expected):
+    struct, dataset = build(kind)
+    data = module(struct)
+    batches = list(data.val_dataloader())
+    images, targets = (torch.cat([batch[key] for batch in batches]) for key in ("image", "target"))
+    assert isinstance(data.part("val"), PackedImages)
+    assert [len(batch["image"]) for batch in batches] == [4, 2]
+    assert images.dtype == torch.uint8
+    assert batches[0]["image"].is_contiguous(memory_format=torch.channels_last)
+    resized = [Image.fromarray(raw(dataset, row)).resize((6, 8), Image.Resampling.BILINEAR) for row in VAL]
+    assert (images.permute(0, 2, 3, 1).numpy() == np.stack(resized)).all()
+    assert targets.dtype == dtype
+    if expected is None:
+        expected = [[LABELS[kind][n].get(name, 0) for name in ("c0", "c1", "c2")] for n in VAL]
+    assert targets.tolist() == expected
+
+
+def test_epoch_shows_every_training_sample_once(build: Callable):
+    struct, _ = build("regression")
+    data = module(struct, fold=0)
+    shown = torch.cat([batch["target"] for batch in data.train_dataloader()])
+    assert sorted((4 * shown).int().tolist()) == VAL
+    assert [len(module(struct).part(part)) for part in ("train", "val", "test", "unlabelled")] == [12, 6, 3, 3]
+    with pytest.raises(MMLError, match="task t has 2 folds, so there is no fold 2"):
+        module(struct, fold=2)
+
+
+@pytest.mark.parametrize("kind", LABELS)
+def test_unlabelled_images_come_with_targets_that_say_nothing(build: Callable, kind: str):
+    extra = {"idx_to_class": MERGED} if kind == "semantic_segmentation" else {}
+    struct, _ = build(kind, **extra)
+    data = module(struct, fold=-1 if kind == "no_task" else 1)
+    target = torch.cat([batch["target"] for batch in data.ordered("unlabelled")])
+    assert len(target) == (COUNT if kind == "no_task" else 3)
+    empty = {"classification": target == -1, "semantic_segmentation": target == 255}
+    assert empty.get(kind, target.isnan()).all()
+
+
+@pytest.mark.parametrize("transforms", [RESIZE, ()], ids=["packed", "decoded"])
+def test_masks_are_looked_up_in_merged_classes(build: Callable, transforms: tuple):
+    struct, dataset = build("semantic_segmentation", transforms, idx_to_class=MERGED)
+    data = module(struct, transforms=transforms)
+    loader = data.ordered("val")
+    order = iter(positions_of(loader))
+    for batch in loader:
+        assert batch["target"].dtype == torch.int64
+        for target in batch["target"].numpy():
+            row = VAL[next(order)]
+            mask = np.zeros(dataset.sizes[row], np.uint8)
+            if row != 13:
+                mask = np.asarray(Image.open(dataset.mask_path(row)))
+            if transforms:
+                mask = np.asarray(Image.fromarray(mask).resize((6, 8), Image.Resampling.NEAREST))
+            assert (target == np.isin(mask, [1, 255])).all()
+
+
+def test_mask_value_without_a_class_is_ignored(build: Callable):
+    struct, dataset = build("semantic_segmentation", idx_to_class={0: "a", 1: "b", 2: "c"})
+    target = next(iter(module(struct, batch_size=1).val_dataloader()))["target"]
+    mask = Image.open(dataset.mask_path(12)).resize((6, 8), Image.Resampling.NEAREST)
+    assert target[0].tolist() == np.asarray(mask).tolist()
+
+
+@pytest.mark.parametrize("kind", ["classification", "semantic_segmentation"])
+def test_images_of_many_sizes_are_padded_for_training_alone(build: Callable, kind: str):
+    extra = {"idx_to_class": MERGED} if kind == "semantic_segmentation" else {}
+    struct, dataset = build(kind, (), **extra)
+    data = module(struct, fold=0, batch_size=6, threads=2)
+    assert isinstance(data.part("train"), DecodedImages)
+    (batch,) = data.train_dataloader()
+    assert batch["image"].shape == (6, 3, 8, 9)
+    found = {image.numpy().tobytes(): place for place, image in enumerate(batch["image"])}
+    for row in VAL:
+        height, width = dataset.sizes[row]
+        padded = np.zeros((8, 9, 3), np.uint8)
+        padded[:height, :width] = raw(dataset, row)
+        place = found[padded.transpose(2, 0, 1).tobytes()]
+        if kind == "classification":
+            assert batch["target"][place] == row % 3
+        else:
+            assert (batch["target"][place, height:] == 255).all()
+            assert (batch["target"][place, :, width:] == 255).all()
+            assert (batch["target"][place, :height, :width] < 2).all()
+    loader = data.ordered("val")
+    assert [tuple(b["image"].shape[2:]) for b in loader] == [(4, 4), (5, 9), (8, 6)]
+    rows = np.array(range(12))[positions_of(loader)]
+    images = [image.permute(1, 2, 0).numpy() for batch in loader for image in batch["image"]]
+    assert all((image == raw(dataset, row)).all() for image, row in zip(images, rows, strict=True))
+
+
+def test_batches_by_size_keep_all_positions_in_their_order():
+    sizes = np.random.default_rng(0).integers(1, 3, (50, 2))
+    batches = by_size(sizes, 4)
+    assert sorted(np.concatenate(batches)) == list(range(50))
+    for batch in batches:
+        assert len(batch) <= 4
+        assert len(np.unique(sizes[batch], axis=0)) == 1
+        assert (np.diff(batch) > 0).all()
+    assert len(batches) == sum(-(-count // 4) for count in np.unique(sizes, axis=0, return_counts=True)[1])
+
+
+@pytest.mark.parametrize("transforms", [RESIZE, ()], ids=["packed", "decoded"])
+def test_what_is_open_stays_in_its_process(build: Callable, transforms: tuple):
+    struct, _ = build("semantic_segmentation", transforms, idx_to_class=MERGED)
+    images = module(struct, transforms=transforms, threads=2).part("val")
+    sent = pickle.dumps(images)
+    batch = images[np.arange(2)]
+    assert pickle.dumps(images) == sent
+    again = pickle.loads(sent)[np.arange(2)]
+    assert all(torch.equal(batch[key], again[key]) for key in ("image", "target"))
+
+
+def test_workers_read_what_a_training_reads_itself_and_do_not_run_its_script_again(build: Callable, tmp_path: Path):
+    struct, _ = build("semantic_segmentation", (), idx_to_class=MERGED)
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = subprocess.run([sys.executable, tmp_path / "script.py", tmp_path], capture_output=True, text=True)
+    assert done.stdout == "begun\n", done.stderr
+    for own, read in zip(module(struct).train_dataloader(), torch.load(tmp_path / "batches"), strict=True):
+        assert torch.equal(own["image"], read["image"])
+        assert torch.equal(own["target"], read["target"])
+
+
+class Inverted(nn.Module):
+    """An augmentation of one's own."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return 1 - images
+
+
+def augmentation(*names: str, **arguments: Any) -> Augmentation:
+    return Augmentation(Augmentations(transforms=[{"_target_": name, **arguments} for name in names]))
+
+
+CLASSES = torch.tensor([0, 3, 100, 254, 255])
+MASKS = CLASSES[torch.randint(5, (8, 6, 6), generator=torch.manual_seed(0))].repeat_interleave(8, 1)
+MASKS = MASKS.repeat_interleave(8, 2)
+IMAGES = (MASKS / 255).unsqueeze(1).repeat(1, 3, 1, 1)
+"""Images whose levels are the classes, in blocks of 8×8 pixels."""
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "interpolated"),
+    [
+        ("RandomHorizontalFlip", {"p": 0.5}, False),
+        ("RandomRotation90", {"times": [1, 3], "p": 1.0}, False),
+        ("RandomCrop", {"size": [24, 32]}, False),
+        ("RandomErasing", {"p": 1.0}, False),
+        ("RandomAffine", {"degrees": 30, "translate": [0.2, 0.2], "scale": [0.7, 1.3], "p": 1.0}, True),
+        ("RandomPerspective", {"p": 1.0}, True),
+        ("RandomResizedCrop", {"size": [40, 40]}, True),
+        ("RandomElasticTransform", {"alpha": [9.0, 9.0], "p": 1.0}, True),
+    ],
+)
+def test_geometry_moves_masks_and_images_alike(name: str, arguments: dict, interpolated: bool):
+    torch.manual_seed(0)
+    images, masks = augmentation(f"kornia.augmentation.{name}", **arguments).with_masks(IMAGES, MASKS)
+    assert masks.dtype == torch.int64
+    assert images.shape[2:] == masks.shape[1:]
+    assert masks.unique().tolist() == CLASSES.tolist()
+    assert masks.shape != MASKS.shape or (masks != MASKS).any()
+    kept = masks != 255
+    same = ((255 * images[:, 0] - masks).abs() < 1)[kept].float().mean()
+    assert same > 0.5 if interpolated else same == 1
+    ignored = images[:, 0][~kept]
+    assert interpolated or ((ignored < 0.01) | (ignored > 0.99)).all(), "what is new, or was ignored"
+
+
+@pytest.mark.parametrize("name", ["ColorJitter", "RandomGaussianNoise", "RandomInvert", "own"])
+def test_colour_leaves_masks_alone(name: str):
+    arguments = {"brightness": 0.5} if name == "ColorJitter" else {}
+    target, p = (f"{__name__}.Inverted", {}) if name == "own" else (f"kornia.augmentation.{name}", {"p": 1.0})
+    torch.manual_seed(0)
+    images, masks = augmentation(target, **arguments, **p).with_masks(IMAGES, MASKS)
+    assert torch.equal(masks, MASKS)
+    assert not torch.equal(images, IMAGES)
+    assert 0 <= images.min() <= images.max() <= 1
+
+
+def test_augmentation_follows_from_the_seed_and_differs_between_samples():
+    flip = augmentation("kornia.augmentation.RandomHorizontalFlip", p=0.5)
+    image = IMAGES[:1].expand(16, -1, -1, -1)
+    results = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        results.append(flip(image))
+    assert torch.equal(results[0], results[1])
+    assert not torch.equal(results[0], results[2])
+    assert 0 < (results[0] != image).flatten(1).any(1).sum() < 16
+    assert Augmentation(Augmentations())(image) is image
+    images, masks = Augmentation(Augmentations()).with_masks(IMAGES, MASKS)
+    assert images is IMAGES
+    assert masks is MASKS
+
+
+def test_augmentation_that_cannot_move_masks_is_named():
+    with pytest.raises(MMLError, match="one of RandomThinPlateSpline cannot move masks; leave it out"):
+        augmentation("kornia.augmentation.RandomThinPlateSpline", p=1.0).with_masks(IMAGES, MASKS)

@@ -1,0 +1,288 @@
+"""Targets, and their division into splits and folds."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mml_lib.config.task_types import LEARNABLE
+from mml_lib.errors import MMLError
+from mml_lib.tasks.dataset import Dataset, Delivery, Sample, check_delivery
+from mml_lib.tasks.description import TaskDescription
+from mml_lib.tasks.splitting import Assignment, Splitting, assign
+from mml_lib.tasks.targets import Targets
+
+
+def samples(count: int, classes: Sequence[str] = "ab", **columns: Sequence[Any]) -> list[Sample]:
+    rows = [{key: values[n] for key, values in columns.items()} for n in range(count)]
+    return [Sample(str(n), f"{n}.png", classes[n % len(classes)], **row) for n, row in enumerate(rows)]
+
+
+def delivered(rows: list[Sample], classes: Sequence[str] | None = None, kind: str = "classification") -> Dataset:
+    """Return a data set of some samples; the pixels of a segmentation are their labels."""
+    found = {sample.label for sample in rows if sample.label is not None} if classes is None else classes
+    values = None
+    if kind == "semantic_segmentation":
+        values = [sample.label for sample in rows]
+        rows = [replace(sample, label=None, mask=sample.label and "mask.png") for sample in rows]
+    return Dataset("DSET_x", Delivery(rows, sorted(found), kind), [(8, 9)] * len(rows), Path(), values)
+
+
+def generated(kind: str, count: int = 90, per_group: int = 0, unlabelled: int = 0, **columns: Sequence[Any]) -> Dataset:
+    """Return a data set of any task type: of three classes, `unlabelled` samples last."""
+    rng = np.random.default_rng(7)
+    sets = [["a"], ["b"], ["a", "c"]]
+    label = {
+        "classification": lambda n: "abc"[n % 3],
+        "multilabel_classification": lambda n: dict.fromkeys(sets[n % 3], 1.0),
+        "regression": lambda n: round(rng.normal(), 3),
+        "semantic_segmentation": lambda n: {0: 50, n % 2 + 1: 20, 255: 2},
+        "no_task": lambda n: None,
+    }[kind]
+    groups = [f"p{n // per_group}" if per_group else None for n in range(count)]
+    rows = samples(count, [label(n) for n in range(count)], group=groups, **columns)
+    rows += [Sample(str(n), f"{n}.png", None, "unlabelled") for n in range(count, count + unlabelled)]
+    return delivered(rows, "" if kind in ("regression", "no_task") else "abc", kind)
+
+
+def split(data: Dataset | list[Sample], folds: int = 5, test: float = 0.2, seed: int = 0, **how: Any) -> Assignment:
+    data = data if isinstance(data, Dataset) else delivered(data)
+    targets = Targets.of(data, None, "t")
+    return assign(data.delivery.samples, targets, "t", Splitting(folds, test, seed, **how))
+
+
+def described(data: Dataset, folds: int = 3, test: float = 0.2, **identity: Any) -> TaskDescription:
+    targets = Targets.of(data, identity.get("idx_to_class"), "t")
+    identity = {"name": "t", "id": "0" * 8, "seed": 0, "fold_time_limit": 60.0} | identity
+    assignment = assign(data.delivery.samples, targets, "t", Splitting(folds, test))
+    return TaskDescription.of(identity, data, targets, assignment)
+
+
+def counted(values: Sequence[Any], assignment: Assignment, fold: int) -> Counter:
+    """Return how often values occur in a fold."""
+    return Counter(value for value, number in zip(values, assignment.fold, strict=True) if number == fold)
+
+
+def test_folds_and_test_split_are_stratified_and_deterministic():
+    rows = samples(200, "aaab")
+    first = split(rows, seed=1)
+    assert first == split(rows, seed=1)
+    assert first != split(rows, seed=2)
+    assert first.split.count("test") == 40
+    for fold in range(5):
+        assert counted([row.label for row in rows], first, fold) == {"a": 24, "b": 8}
+
+
+def test_many_small_classes_get_their_share_of_the_test_split():
+    rows = samples(600, [f"c{n}" for n in range(100)])
+    assert split(rows, test=0.05).split.count("test") == 30
+
+
+def test_label_sets_are_stratified():
+    data = generated("multilabel_classification", 90)
+    sets = ["+".join(sample.label) for sample in data.delivery.samples]
+    assignment = split(data, folds=3, test=0)
+    assert [counted(sets, assignment, fold) for fold in range(3)] == [{"a": 10, "b": 10, "a+c": 10}] * 3
+
+
+def test_regression_is_stratified_over_quantiles():
+    values = np.random.default_rng(0).exponential(size=200)
+    assignment = split(delivered(samples(200, values.tolist()), "", "regression"))
+    tenth = np.searchsorted(np.quantile(values, np.linspace(0, 1, 11)[1:-1]), values).tolist()
+    for fold in range(5):
+        assert set(counted(tenth, assignment, fold).values()) <= {3, 4}
+
+
+def test_segmentation_is_stratified_over_the_classes_that_masks_show():
+    pixels = [{0: 9, 1: 1}] * 50 + [{0: 9, 2: 1}] * 25 + [{0: 10}] * 25
+    assignment = split(delivered(samples(100, pixels), "abc", "semantic_segmentation"), test=0)
+    shown = [tuple(counts) for counts in pixels]
+    assert [counted(shown, assignment, k) for k in range(5)] == [{(0, 1): 10, (0, 2): 5, (0,): 5}] * 5
+
+
+@pytest.mark.parametrize("kind", LEARNABLE)
+def test_groups_never_cross_folds_or_splits(kind: str):
+    data = generated(kind, 120, per_group=4)
+    assignment = split(data, folds=4)
+    homes: dict[str, tuple[str, int]] = {}
+    for sample, *home in zip(data.delivery.samples, assignment.split, assignment.fold, strict=True):
+        assert homes.setdefault(sample.group, tuple(home)) == tuple(home)
+    assert 20 <= assignment.split.count("test") <= 28
+    assert set(assignment.fold) == {-1, 0, 1, 2, 3}
+
+
+def test_description_tells_how_well_groups_were_balanced():
+    report = described(generated("classification", per_group=3)).header["folding"]
+    assert set(report) == {"test", "folds"}
+    for part in report.values():
+        assert part["optimal"]
+        assert part["gap"] == 0
+    assert described(generated("classification")).header["folding"] == {}
+    assert set(described(generated("classification", per_group=3), test=0).header["folding"]) == {"folds"}
+
+
+@pytest.mark.parametrize("groups", [None, [f"p{n // 2}" for n in range(100)]], ids=["samples", "groups"])
+def test_fold_0_fraction_is_honoured(groups: list[str] | None):
+    rows = samples(100, "aabb", **({"group": groups} if groups else {}))
+    sizes = Counter(split(rows, folds=4, test=0.2, fold_0_fraction=0.4).fold)
+    assert (sizes[-1], sizes[0]) == (20, 32)
+    assert all(15 <= sizes[fold] <= 17 for fold in (1, 2, 3))
+
+
+def test_given_folds_are_kept():
+    folds = [n % 3 for n in range(12)]
+    assignment = split(samples(12, fold=folds))
+    assert (assignment.fold, assignment.num_folds, set(assignment.split)) == (folds, 3, {"train"})
+
+
+def test_folds_of_test_samples_do_not_count():
+    rows = samples(12, split=["train"] * 8 + ["test"] * 4, fold=[0, 1] * 4 + [7] * 4)
+    assert split(rows).fold == [0, 1] * 4 + [-1] * 4
+    rows = [replace(row, fold=None) if row.split == "train" else row for row in rows]
+    assert split(rows, folds=3).num_folds == 3
+
+
+def test_samples_without_a_fold_are_the_test_split_of_given_folds():
+    assignment = split(samples(12, fold=[0, 1, 2, None] * 3))
+    assert assignment.split == ["train", "train", "train", "test"] * 3
+
+
+def test_val_split_is_the_only_fold():
+    assignment = split(samples(12, split=["train"] * 6 + ["val"] * 4 + ["test"] * 2))
+    assert assignment.fold == [-1] * 6 + [0] * 4 + [-1] * 2
+    assert (assignment.num_folds, assignment.split) == (1, ["train"] * 10 + ["test"] * 2)
+
+
+def test_given_test_split_is_kept_and_the_rest_is_folded():
+    assignment = split(samples(40, split=["train"] * 30 + ["test"] * 10))
+    assert assignment.split == ["train"] * 30 + ["test"] * 10
+    assert Counter(assignment.fold) == {-1: 10, **dict.fromkeys(range(5), 6)}
+
+
+@pytest.mark.parametrize("kind", LEARNABLE)
+def test_unlabelled_samples_are_in_no_fold_and_have_no_target(kind: str):
+    data = generated(kind, 90, unlabelled=7)
+    assignment = split(data)
+    assert assignment.split[90:] == ["unlabelled"] * 7
+    assert assignment.fold[90:] == [-1] * 7
+    assert "unlabelled" not in assignment.split[:90]
+    if kind != "semantic_segmentation":
+        assert Targets.of(data, None, "t").labelled.tolist() == [True] * 90 + [False] * 7
+
+
+def test_what_is_said_of_unlabelled_samples_is_left_out():
+    data = delivered([*samples(9), Sample("z", "z.png", "a", "unlabelled"), Sample("y", "y.png", "new", "unlabelled")])
+    data = replace(data, delivery=replace(data.delivery, classes=["a", "b"]))
+    assert Targets.of(data, None, "t").values[9:].tolist() == [-1, -1]
+
+
+def test_task_without_labels_is_unlabelled_as_a_whole():
+    assignment = split(generated("no_task", 6, split=["train", "test", None] * 2))
+    assert assignment == Assignment(["unlabelled"] * 6, [-1] * 6, 0)
+
+
+def test_rare_label_sets_share_a_stratum_instead_of_being_refused():
+    labels = [{"a": 1.0}, {"b": 1.0}] * 20 + [{"a": 1.0, "b": 1.0}] * 2
+    rows = samples(42, labels, group=[f"p{n // 2}" for n in range(42)])
+    assert split(delivered(rows, "ab", "multilabel_classification"), folds=3).num_folds == 3
+
+
+def test_values_of_one_large_group_share_a_stratum_instead_of_being_refused():
+    rows = samples(80, [1.0] * 60 + [9.0] * 20, group=[f"p{n}" for n in range(60)] + ["giant"] * 20)
+    assert split(delivered(rows, "", "regression"), folds=3, test=0).num_folds == 3
+
+
+REFUSED = {
+    "class too rare": (
+        [*samples(11), Sample("z", "z.png", "c")],
+        "class 'c' has 1 image, folds and test split need at",
+    ),
+    "split lacking": (samples(4, split=["train", "train", None, "test"]), "sample '2' has no split though others"),
+    "gap in folds": (samples(12, fold=[n % 2 * 2 for n in range(12)]), r"the folds are \[0, 2\]; they must be 0, 1, 2"),
+    "only fold 0": (samples(12, fold=[0] * 12), "every training sample is in fold 0"),
+    "only test": (samples(4, split=["test"] * 4), "no training sample; put some in the split 'train'"),
+    "only unlabelled": (samples(4, split=["unlabelled"] * 4), "no training sample; .* or set task_type: no_task"),
+    "group in folds": (samples(12, fold=[n % 3 for n in range(12)], group=["p"] * 12), "group 'p' crosses folds"),
+    "class in few groups": (samples(12, group=[f"g{n % 6}" for n in range(12)]), "'a' has 3 groups, folds and test"),
+    "few groups": (
+        delivered(samples(12, [0.5], group=[f"g{n % 2}" for n in range(12)]), "", "regression"),
+        "2 groups cannot fill 4 folds and splits; add groups, or lower tasks.t.folds",
+    ),
+    "few images": (delivered(samples(2, [0.5]), "", "regression"), "2 images cannot fill 4 folds and splits"),
+    "too large a test split": (samples(12), "'a' has 2 images, folds beside the test split need at least 3"),
+    "rare label": (
+        delivered(samples(30, [{"a": 1.0}] * 29 + [{"b": 1.0}]), "ab", "multilabel_classification"),
+        "the class 'b' has 1 image",
+    ),
+    "rare mask class": (
+        delivered(samples(30, [{0: 9}] * 29 + [{0: 9, 1: 1}]), "ab", "semantic_segmentation"),
+        "the class 'b' has 1 image",
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "why"), REFUSED.values(), ids=REFUSED)
+def test_splits_that_cannot_be_are_refused(data: Dataset | list[Sample], why: str):
+    with pytest.raises(MMLError, match=why):
+        split(data, folds=3, test=0.6 if "beside" in why else 0.2)
+
+
+@pytest.mark.parametrize("how", [{"test": 0.01}, {"test": 0, "fold_0_fraction": 0.01}, {"fold_0_fraction": 0.99}])
+def test_shares_of_less_than_one_image_are_refused(how: dict[str, float]):
+    with pytest.raises(MMLError, match=r"a share of 0\.0\d+ of \d+ images is less than one image"):
+        split(samples(20), folds=3, **how)
+
+
+MERGED = {0: "x", 1: "y", 2: "x"}
+
+
+@pytest.mark.parametrize("mapping", [MERGED, {str(key): label for key, label in MERGED.items()}], ids=["int", "str"])
+@pytest.mark.parametrize(
+    ("kind", "labels", "values"),
+    [
+        ("classification", ["a", "b", "c"], [0, 1, 0]),
+        ("multilabel_classification", [{"a": 0.2, "c": 0.7}, {"b": 1}, {}], [[0.7, 0], [0, 1], [0, 0]]),
+        ("semantic_segmentation", [{0: 3, 1: 4, 2: 5}, {255: 12}, {1: 12}], [[8, 4], [0, 0], [0, 12]]),
+    ],
+)
+def test_classes_of_one_name_are_one_class(kind: str, labels: list, values: list, mapping: Mapping):
+    targets = Targets.of(delivered(samples(3, labels), "abc", kind), mapping, "t")
+    assert targets.classes == ["x", "y"]
+    assert targets.values.tolist() == values
+
+
+@pytest.mark.parametrize(
+    ("kind", "mapping", "why"),
+    [
+        ("classification", {0: "x", 1: "y"}, "tasks.t.idx_to_class must name a class for each of 0: a, 1: b, 2: c"),
+        ("classification", dict.fromkeys(range(3), "x"), "everything is 'x'; two classes or more"),
+        ("semantic_segmentation", {0: "x", 1: "y"}, r"mask.png has the value 2, which is no class \(0: x, 1: y\)"),
+        ("semantic_segmentation", {**MERGED, 300: "z"}, "mask values are 0 to 255"),
+        ("regression", {0: "x"}, "a regression has no classes; leave it out"),
+    ],
+)
+def test_mappings_that_do_not_fit_are_refused(kind: str, mapping: dict[int, str], why: str):
+    with pytest.raises(MMLError, match=why):
+        Targets.of(generated(kind), mapping, "t")
+
+
+def test_mask_values_without_names_ask_for_them():
+    data = delivered(samples(2, [{0: 3, 7: 1, 255: 2}]), "", "semantic_segmentation")
+    with pytest.raises(MMLError, match=r"tasks.t.idx_to_class is missing: say what the mask values \[0, 7\] mean"):
+        Targets.of(data, None, "t")
+
+
+def test_single_label_of_a_multi_label_task_can_be_renamed():
+    data = delivered(samples(4, [{"a": 1.0}, {}]), "a", "multilabel_classification")
+    assert Targets.of(data, {0: "x"}, "t").classes == ["x"]
+
+
+def test_group_may_be_labelled_in_part():
+    rows = samples(48, "aaaabbbb", group=[f"video{n // 4}" for n in range(48)])
+    rows += [Sample(f"u{n}", f"u{n}.png", None, "unlabelled", group=f"video{n}") for n in range(12)]
+    check_delivery(Delivery(rows, ["a", "b"]), "DSET_videos")
+    assert split(rows, folds=3).split[48:] == ["unlabelled"] * 12
