@@ -1,5 +1,6 @@
 """Real Snakemake runs in a folder of their own."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -108,13 +109,26 @@ def workplace(tmp_path: Path) -> Workplace:
     return place
 
 
-@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory, name: str, study: dict[str, Any]) -> Workplace:
+    """Return a finished study, run by the first of the test processes that asks for it."""
+    parallel = "PYTEST_XDIST_WORKER" in os.environ
+    shared = tmp_path_factory.getbasetemp().parent if parallel else tmp_path_factory.getbasetemp()
+    place = Workplace(shared / name)
+    with open(shared / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / f"{name}.done").exists():
+            shutil.rmtree(place.folder, ignore_errors=True)
+            place.folder.mkdir()
+            place.write(study)
+            place.run()
+            (shared / f"{name}.done").touch()
+    return place
+
+
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """A finished tiny study; tests look at it and leave it as it is."""
-    place = Workplace(tmp_path_factory.mktemp("finished"))
-    place.write(TINY)
-    place.run()
-    return place
+    return once(tmp_path_factory, "finished", TINY)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """What is wrong ends in one line that says what, where and the remedy, before anything is trained."""
 
+import hashlib
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,16 @@ def folders(place: Workplace, per_class: int = 6) -> Path:
 
 
 FAKE = TINY["tasks"]["stripes"]
+SHA256 = hashlib.sha256(b"something else").hexdigest()
+
+
+def tagged(*names: str, **task: Any) -> dict[str, Any]:
+    return TINY | {"loss": "default", "tasks": {"stripes": FAKE | task, **dict.fromkeys(names)}}
+
+
+def of_type(task_type: str, **changes: Any) -> dict[str, Any]:
+    return with_task(FAKE | {"task_type": task_type}) | {"loss": "default", "metrics": "default"} | changes
+
 
 PLANNING = {
     "missing path": (
@@ -100,6 +112,61 @@ PLANNING = {
         TINY | {"plugins": ["none.py"]},
         "plugins: the file {folder}/none.py does not exist",
     ),
+    "unknown tag": (
+        tagged("stripes+subet~0.1"),
+        "task stripes+subet~0.1: there is no tag 'subet', did you mean 'subset'?",
+    ),
+    "tag without its argument": (tagged("stripes+nested"), "is written nested~FOLD[~FOLDS], it was given 0 arguments"),
+    "tag with a bad argument": (tagged("stripes+subset~2"), "the tag 'subset' takes a number between 0 and 1, not 2"),
+    "tag with a fold that is not there": (
+        tagged("stripes+nested~2"),
+        "the tag 'nested' takes a fold from 0 to 1, not 2",
+    ),
+    "tag of another task type": (
+        tagged("stripes+shrink_equal~3", task_type="regression"),
+        "the tag 'shrink_equal' is for classification, not for regression",
+    ),
+    "tag without its plus": (
+        TINY | {"tagging": {"all": "subset~0.1"}},
+        "study.yaml: tagging.all: 'subset~0.1' is no chain of tags; write it as +tag~argument",
+    ),
+    "tagged task without its base": (
+        TINY | {"tasks": {"stripes": FAKE, "stripe+subset~0.1": None}},
+        "tasks.stripe+subset~0.1: its base 'stripe' is not among the tasks, did you mean 'stripes'?",
+    ),
+    "pivot tags without a pivot": (
+        TINY | {"pivot": {"tags": "+nested~0"}},
+        "pivot.tags: '+nested~0' has no task to be put on; set pivot.name",
+    ),
+    "unknown transform": (
+        TINY | {"preprocessing": ["resise"]},
+        "preprocessing.transforms.0: there is no transform 'resise', did you mean 'resize'?",
+    ),
+    "loss of another task type": (
+        of_type("regression", loss="cross_entropy"),
+        "loss: torch.nn.CrossEntropyLoss is not for regression (mine); set loss: default, or loss.regression",
+    ),
+    "loss that counts ignored pixels": (
+        of_type("semantic_segmentation", loss="cross_entropy", decoder="unet_small"),
+        "set ignore_index: 255",
+    ),
+    "segmentation without a decoder": (
+        of_type("semantic_segmentation", decoder=None),
+        "decoder: the segmentation mine needs one; set decoder: unet",
+    ),
+    "metric of another task type": (
+        of_type("regression", metrics=["accuracy"]),
+        "metrics: 'accuracy' is not for regression (mine); known: mae",
+    ),
+    "training without labels": (of_type("no_task"), "mode train: mine has no labels to learn from"),
+    "URL of another kind": (
+        with_task({"creator": "csv", "downloads": [{"url": "ftp://x/t.zip", "sha256": SHA256}]}),
+        "tasks.mine.downloads.0.url: 'ftp://x/t.zip' cannot be fetched",
+    ),
+    "checksum that is none": (
+        with_task({"creator": "csv", "downloads": [{"url": "https://x/t.zip", "sha256": "abc"}]}),
+        "tasks.mine.downloads.0.sha256: string should match pattern",
+    ),
     "test split that is not there": (
         with_task({"creator": "fake", "test_fraction": 0}) | {"mode": {"preset": "train", "eval": ["test"]}},
         "mode.eval: task mine has no test split",
@@ -168,6 +235,57 @@ def label_without_class(place: Workplace) -> dict[str, Any]:
     return {"creator": "wrong"}
 
 
+def masked(place: Workplace, values: np.ndarray, **more: Any) -> dict[str, Any]:
+    for index in range(8):
+        image(place.folder / f"images/{index}.png", index)
+        file = place.folder / f"masks/{index}.png"
+        file.parent.mkdir(exist_ok=True)
+        Image.fromarray(values).save(file)
+    return {"creator": "image_folder", "path": "images", "masks": "masks", "folds": 2, **more}
+
+
+def mask(size: int = 8, *others: int) -> np.ndarray:
+    values = np.zeros((size, size), np.uint8)
+    values[0, : 1 + len(others)] = [1, *others]
+    return values
+
+
+def values_table(place: Workplace, *values: str, head: str = "image,value") -> dict[str, Any]:
+    for index in range(len(values)):
+        image(place.folder / f"images/{index}.png", index)
+    rows = [f"images/{index}.png,{value}" for index, value in enumerate(values)]
+    (place.folder / "table.csv").write_text("\n".join([head, *rows]))
+    return {"creator": "csv", "path": "table.csv", "folds": 2}
+
+
+def medmnist(place: Workplace, name: str, labels: int, **arrays: np.ndarray) -> dict[str, Any]:
+    for split in ("train", "val", "test"):
+        arrays.setdefault(f"{split}_images", np.zeros((8, 28, 28), np.uint8))
+        arrays[f"{split}_labels"] = np.zeros((labels, 14 if name == "chestmnist" else 1), np.uint8)
+    np.savez(place.folder / f"{name}.npz", **arrays)
+    return {"creator": "medmnist", "path": f"{name}.npz"}
+
+
+def no_medmnist(place: Workplace) -> dict[str, Any]:
+    np.savez(place.folder / "breastmnist.npz", images=np.zeros((8, 28, 28), np.uint8))
+    return {"creator": "medmnist", "path": "breastmnist.npz"}
+
+
+def download(place: Workplace, sha256: str = SHA256, name: str = "images.zip") -> dict[str, Any]:
+    file = place.folder / name
+    file.write_bytes(b"no archive")
+    return {"creator": "image_folder", "downloads": [{"url": file.as_uri(), "sha256": sha256}]}
+
+
+def escaping_archive(place: Workplace) -> dict[str, Any]:
+    file = place.folder / "images.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a/0.png", b"x")
+        archive.writestr("../../evil.png", b"x")
+    task = {"url": file.as_uri(), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    return {"creator": "image_folder", "downloads": [task]}
+
+
 STEPS: dict[str, tuple[Callable[[Workplace], dict[str, Any]], str]] = {
     "class folder with one image": (
         one_image_class,
@@ -185,6 +303,30 @@ STEPS: dict[str, tuple[Callable[[Workplace], dict[str, Any]], str]] = {
         "sample 'images/a/0.png' is in train and in test",
     ),
     "unknown split": (lambda place: table(place, "images/a/4.png,a,trian"), "is in split 'trian'; splits: train, val"),
+    "mask of another size": (
+        lambda place: masked(place, mask(9), idx_to_class={0: "none", 1: "lesion"}),
+        "the mask {folder}/masks/0.png has 9×9 pixels, its image {folder}/images/0.png 8×8",
+    ),
+    "mask value without a class": (
+        lambda place: masked(place, mask(8, 7), idx_to_class={0: "none", 1: "lesion"}),
+        "the mask {folder}/masks/0.png has the value 7, which is no class (0: none, 1: lesion)",
+    ),
+    "mask values without names": (lambda place: masked(place, mask()), "say what the mask values [0, 1] mean"),
+    "soft label above one": (
+        lambda place: values_table(place, "a|b", "a:1.5", "b", "a", "b", "a", head="image,labels"),
+        "sample 'images/1.png' has the label 'a' with probability 1.5; it must lie in 0..1",
+    ),
+    "label counts that disagree": (
+        lambda place: medmnist(place, "breastmnist", labels=7),
+        "breastmnist.npz: train has 8 images and 7 labels",
+    ),
+    "npz without the expected arrays": (no_medmnist, "breastmnist.npz: there is no array 'train_labels'"),
+    "checksum that does not match": (download, "has the SHA-256 "),
+    "archive that is none": (
+        lambda place: download(place, hashlib.sha256(b"no archive").hexdigest()),
+        "images.zip is damaged or cut off",
+    ),
+    "archive that leads outside": (escaping_archive, "its member '../../evil.png' would lie outside"),
     "label that is not a class": (label_without_class, "sample '7' has the label 'zebra', which is not a class"),
 }
 
@@ -192,7 +334,7 @@ STEPS: dict[str, tuple[Callable[[Workplace], dict[str, Any]], str]] = {
 @pytest.mark.parametrize("case", STEPS)
 def test_mistake_in_data_stops_before_any_training(workplace: Workplace, case: str):
     build, line = STEPS[case]
-    study = with_task(build(workplace))
+    study = with_task(build(workplace)) | {"loss": "default", "metrics": "default", "decoder": "unet_small"}
     workplace.write(study | {"plugins": ["wrong.py"]} if study["tasks"]["mine"]["creator"] == "wrong" else study)
     said = workplace.run(fails=True)
     errors = [words for words in said.splitlines() if words.startswith("error in ")]
@@ -201,7 +343,15 @@ def test_mistake_in_data_stops_before_any_training(workplace: Workplace, case: s
     assert "Traceback" not in said
     assert workplace.files("results/tiny/LOGS/train_fold/*") == []
     assert list(workplace.folder.rglob("*.part*")) == []
-    assert len(workplace.files("data/PREPROCESSED/*/*")) in (0, 2), "images and moments, or neither"
+    for packed in workplace.files("data/PREPROCESSED/*/*"):
+        assert {"images.npy", "moments.npy"} <= {file.name for file in packed.iterdir()}, "whole or not at all"
+
+
+def test_value_that_is_no_number_shows_when_it_is_planned(workplace: Workplace):
+    workplace.write(of_type("regression") | with_task(values_table(workplace, "1", "2.5", "about 3", "4", "5", "6")))
+    said = workplace.run("-n", fails=True)
+    assert "table.csv, line 4: 'about 3' is not a number, which a regression needs" in said
+    assert said.count("error: ") == 1
 
 
 @pytest.mark.parametrize(
@@ -213,7 +363,7 @@ def test_mistake_in_data_stops_before_any_training(workplace: Workplace, case: s
             "table.csv, line 12: the image {folder}/images/a/9.png does not",
         ),
         (",a,train", "image,label,split", "table.csv, line 12: the column 'image' is empty"),
-        ("images/a/4.png,a,train", "image,labels,split", "there is no column 'label', did you mean 'labels'?"),
+        ("images/a/4.png,a,train", "image,lable,split", "there is no column 'label', did you mean 'lable'?"),
     ],
 )
 def test_mistake_in_a_table_shows_when_it_is_planned(workplace: Workplace, row: str, head: str, line: str):

@@ -1,36 +1,42 @@
 """Every example study runs, shortened by single values on the command line."""
 
-import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.workflow.conftest import REPOSITORY, Workplace
 from tests.workflow.test_own_data import write_images
 
+EPOCH = "trainer={max_epochs: 1}"
 SHORTER = {
-    "own_images": [
-        "trainer={max_epochs: 1}",
-        "preprocessing={size: 32}",
-        "arch={name: test_resnet}",
-        "mode={cv: false}",
-    ],
-    "sweep": ["trainer={max_epochs: 1}", "sweep={optimizer.lr: [0.003]}"],
+    "own_images": ["preprocessing={size: 32}", "arch={name: test_resnet}", "mode={cv: false, subroutines: [train]}"],
+    "sweep": ["sweep={optimizer.lr: [0.003]}", "mode={subroutines: [train]}"],
+    "tags": ["tagging={variants: [+subset~0.25]}", "mode={subroutines: [train]}"],
 }
-RUNS = {"own_images": 1, "sweep": 2}
+RUNS = {"sweep": 2}
+
+
+def prepare(folder: Path) -> None:
+    """Write what the examples expect beside them."""
+    for seed, label in enumerate(("benign", "malignant")):
+        write_images(folder / "images" / label, 10, seed)
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, count in (("train", 24), ("val", 8), ("test", 8)):
+        arrays[f"{split}_images"] = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        arrays[f"{split}_labels"] = np.arange(count, dtype=np.uint8)[:, None] % 2
+    np.savez_compressed(folder / "breastmnist.npz", **arrays)
 
 
 @pytest.mark.parametrize("study", [file.stem for file in (REPOSITORY / "config/studies").glob("*.yaml")])
 def test_example_study_runs(workplace: Workplace, study: str):
-    for seed, label in enumerate(("benign", "malignant")):
-        write_images(workplace.folder / "images" / label, 10, seed)
+    prepare(workplace.folder)
     content = (REPOSITORY / f"config/studies/{study}.yaml").read_text().replace("mode: train", "mode: {preset: train}")
     (workplace.folder / "study.yaml").write_text(content)
-    workplace.run("--config", *SHORTER[study])
-    (summary,) = workplace.files(f"results/{study}/RESULTS/train.csv")
-    with open(summary) as file:
-        runs = {row["run"] for row in csv.DictReader(file)}
-    assert len(runs) == RUNS[study]
+    workplace.run("--config", "trainer={max_epochs: 1}", *SHORTER.get(study, []))
+    assert len(workplace.files(f"results/{study}/MODELS/*/*.json")) == RUNS.get(study, 1)
+    assert workplace.files(f"results/{study}/RESULTS/train.json")
 
 
 def test_demo_study_is_the_default(tmp_path: Path):

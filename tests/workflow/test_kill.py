@@ -10,7 +10,7 @@ import psutil
 import pytest
 from safetensors.numpy import load_file
 
-from tests.workflow.conftest import TINY, Workplace, kill, steps_of, wait_for
+from tests.workflow.conftest import TINY, Workplace, kill, once, steps_of, wait_for
 
 LONG = TINY | {
     "mode": {"preset": "train", "cv": False, "subroutines": ["train"]},
@@ -21,12 +21,9 @@ LONG = TINY | {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    place = Workplace(tmp_path_factory.mktemp("undisturbed"))
-    place.write(LONG)
-    place.run()
-    return place
+    return once(tmp_path_factory, "undisturbed", LONG)
 
 
 def epochs_logged(place: Workplace) -> int:

@@ -1,6 +1,5 @@
 """Own images without code."""
 
-import csv
 import json
 from pathlib import Path
 
@@ -29,18 +28,6 @@ def only(task: dict) -> dict:
 
 def description(place: Workplace) -> dict:
     return json.loads(place.files("data/TASKS/mine/*.json")[-1].read_text())
-
-
-def test_image_folder_is_all_that_a_training_takes(workplace: Workplace):
-    for label, seed in (("benign", 1), ("malignant", 2)):
-        write_images(workplace.folder / "images" / label, 10, seed)
-    workplace.write(
-        only({"creator": "image_folder", "path": "images", "folds": 2}) | {"mode": {"preset": "train", "cv": False}}
-    )
-    workplace.run()
-    with open(workplace.folder / "results/tiny/RESULTS/train.csv") as file:
-        assert [row["task"] for row in csv.DictReader(file)] == ["mine"]
-    assert description(workplace)["header"]["idx_to_class"] == {"0": "benign", "1": "malignant"}
 
 
 def test_split_folders_are_kept_and_val_is_the_only_fold(workplace: Workplace):

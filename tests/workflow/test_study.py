@@ -30,12 +30,12 @@ def test_study_delivers_models_predictions_metrics_and_summary(finished: Workpla
             assert predictions["targets"].shape == predictions["ids"].shape == (10,)
         network, header = load_network(base / f"PARAMETERS/stripes/{run}-fold{fold}.safetensors")
         assert header["run"] == run
-        assert network.heads == {"stripes": 2}
+        assert network.heads == {"stripes": {"task_type": "classification", "outputs": 2}}
     with open(base / "RESULTS/train.csv") as file:
         (row,) = csv.DictReader(file)
     assert (row["metric"], row["folds"]) == ("accuracy", "2")
     assert float(row["ci_low"]) <= float(row["mean"]) <= float(row["ci_high"])
-    returned = json.loads((base / "RESULTS/train.json").read_text())["return_value"]
+    (returned,) = json.loads((base / "RESULTS/train.json").read_text())["return_value"]
     assert returned["run"] == run
     assert returned["mean"] == float(row["mean"])
 
@@ -107,14 +107,13 @@ def test_old_run_is_rebuilt_by_asking_for_its_path(copy: Workplace):
 
 
 def test_more_folds_train_only_these(workplace: Workplace):
-    one = TINY | {"mode": {"preset": "train", "folds": [0]}}
-    workplace.write(one)
+    workplace.write(TINY | {"mode": {"preset": "train", "folds": [0], "subroutines": ["train"]}})
     workplace.run()
     workplace.write(TINY)
     assert workplace.planned() == {
         "train_fold": 1,
-        "predict_fold": 1,
-        "test_fold": 1,
+        "predict_fold": 2,
+        "test_fold": 2,
         "summarize": 1,
         "finish_exp": 1,
     }
@@ -158,12 +157,13 @@ def test_comment_in_a_script_is_no_reason_to_train(copy: Workplace, tmp_path: Pa
 
 
 def test_removed_weights_are_not_missed(copy: Workplace):
-    copy.write(TINY | {"remove": {"parameters": True}, "seed": 1})
+    study = TINY | {"remove": {"parameters": True}, "seed": 1, "mode": {"preset": "train", "folds": [0]}}
+    copy.write(study)
     copy.run()
     assert len(copy.files("results/tiny/PARAMETERS/stripes/*")) == 2, "those of the first run"
     assert copy.planned() == {}
-    copy.write(TINY | {"remove": {"parameters": True}, "seed": 1, "metrics": ["accuracy", "f1"]})
-    assert copy.planned() == {"test_fold": 2, "summarize": 1, "finish_exp": 1}
+    copy.write(study | {"metrics": ["accuracy", "f1"]})
+    assert copy.planned() == {"test_fold": 1, "summarize": 1, "finish_exp": 1}
 
 
 def test_moved_folders_go_on(copy: Workplace, tmp_path: Path):

@@ -3,8 +3,7 @@ rule measure_shades:
     input:
         pipeline=ancient(fm.pattern("pipeline")),
         task=study.description,
-        images=study.images,
-        moments=study.moments,
+        images=study.packed,
         model=fm.pattern("models"),
     output:
         shades=fm.output("shades"),
