@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mml_lib.data.surveying import survey_images
+from mml_lib.files.atomic import emptied_on_failure
 from mml_lib.files.unpacking import unpack
 from mml_lib.schedulers.step import open_step
 from mml_lib.tasks.creators.registry import create
@@ -13,8 +14,10 @@ name = snakemake.wildcards.dataset
 source = snakemake.params.source
 folder = Path(snakemake.output.dataset).parent
 
-files = unpack(snakemake.input.downloads, folder / "files") if snakemake.input.downloads else None
-delivery = create(source["creator"], source["arguments"], folder, files)
-check_delivery(delivery, name)
+with emptied_on_failure(folder):
+    files = unpack(snakemake.input.downloads, folder / "files") if snakemake.input.downloads else None
+    delivery = create(source["creator"], source["arguments"], folder, files)
+    check_delivery(delivery, name)
+    dataset = survey_images(delivery, name, folder, snakemake.threads)
 
-survey_images(delivery, name, folder, snakemake.threads).write(snakemake.output.dataset)
+dataset.write(snakemake.output.dataset)

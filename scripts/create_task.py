@@ -13,6 +13,6 @@ dataset = Dataset.read(snakemake.input.dataset)
 targets = Targets.of(dataset, definition["idx_to_class"], definition["name"])
 assignment = assign(dataset.delivery.samples, targets, definition["name"], Splitting.of(definition))
 task = TaskDescription.of(definition, dataset, targets, assignment, snakemake.params.about)
-check_planned(task, snakemake.params.planned)
+check_planned(task, snakemake.params.planned, dataset.delivery.splits)
 
 task.write(snakemake.output.description)

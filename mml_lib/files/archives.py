@@ -41,6 +41,7 @@ HEADER = 2**24
 
 _ZIP = (".zip",)
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_OTHERS = (".zst", ".7z", ".rar", ".lz", ".lz4", ".lzma", ".z")
 _OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 _DAMAGE = (
     EOFError,
@@ -61,16 +62,22 @@ _Parts = tuple[str, ...]
 
 
 def has_archive_name(path: Path) -> bool:
-    """Tell whether a file is named like a zip or tar archive."""
+    """Tell whether a file is named like a zip or tar archive.
+
+    Raises:
+        MMLError: it is named like an archive of another kind.
+    """
+    if path.name.lower().endswith(_OTHERS):
+        raise MMLError(f"{path.name} is no archive that can be unpacked; those are {', '.join(_ZIP + _TAR)}")
     return path.name.lower().endswith((*_ZIP, *_TAR))
 
 
 def is_archive(path: Path) -> bool:
     """Tell whether a file is a zip or tar archive, by its name and its content; ``.npz`` and single ``.gz`` are not."""
     try:
-        if path.name.lower().endswith(_ZIP):
-            return zipfile.is_zipfile(path)
-        return path.name.lower().endswith(_TAR) and tarfile.is_tarfile(path)
+        if (path.name.lower().endswith(_ZIP) or not path.suffix) and zipfile.is_zipfile(path):
+            return True
+        return (path.name.lower().endswith(_TAR) or not path.suffix) and tarfile.is_tarfile(path)
     except (*_DAMAGE, OSError):
         return False
 
@@ -107,6 +114,10 @@ def _unpacker(archive: Path) -> Callable[[Path, "_Tree"], None]:
     if archive.name.lower().endswith(_ZIP):
         return _unpack_zip
     if archive.name.lower().endswith(_TAR):
+        return _unpack_tar
+    if not archive.suffix and zipfile.is_zipfile(archive):
+        return _unpack_zip
+    if not archive.suffix and tarfile.is_tarfile(archive):
         return _unpack_tar
     raise MMLError(f"{archive} is no archive that can be unpacked; those are {', '.join(_ZIP + _TAR)}")
 

@@ -57,6 +57,16 @@ def write_whole_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def emptied_on_failure(folder: Path) -> Iterator[None]:
+    """Remove what lies in a folder if the block fails: a data set is there whole or not at all."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file whole or not at all."""
     with write_whole(path) as beside:

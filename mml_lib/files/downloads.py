@@ -145,6 +145,9 @@ class _Part:
     def close(self) -> None:
         """Let go of the part; what has arrived stays."""
         self.bar.close()
+        if not self.size and self.path.exists():
+            self.path.unlink()
+            self.notes_path.unlink(missing_ok=True)
         self.file.close()
 
 

@@ -70,6 +70,11 @@ class Delivery:
     task_type: str = "classification"
     about: About = field(default_factory=About)
 
+    @property
+    def splits(self) -> set[str]:
+        """The splits that the data bring."""
+        return {sample.split for sample in self.samples if sample.split is not None}
+
 
 @dataclass(frozen=True)
 class Dataset:

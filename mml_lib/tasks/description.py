@@ -1,7 +1,7 @@
 """Task descriptions: one learning problem in one JSON file, its header in the first line."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
-from mml_lib.tasks.dataset import Dataset, read_json
+from mml_lib.tasks.dataset import SPLITS, Dataset, read_json
 from mml_lib.tasks.splitting import Assignment
 from mml_lib.tasks.targets import Targets, class_mapping
 
@@ -194,8 +194,13 @@ def read_header(path: str | Path) -> dict[str, Any]:
         raise MMLError(f"{path} is damaged ({error}); remove it, and the next run makes it again") from error
 
 
-def check_planned(task: TaskDescription, planned: Mapping[str, Any] | None) -> None:
+def check_planned(task: TaskDescription, planned: Mapping[str, Any] | None, brought: Collection[str] = ()) -> None:
     """Refuse a task that turned out other than it was planned with, which only downloads can.
+
+    Args:
+        task: as it turned out.
+        planned: with what was planned; None if it was not.
+        brought: the splits that the data have of their own.
 
     Raises:
         MMLError: another type, other folds or splits; the line says which key to set.
@@ -208,10 +213,10 @@ def check_planned(task: TaskDescription, planned: Mapping[str, Any] | None) -> N
         raise MMLError(f"tasks.{name}: the data are a {header['task_type']}; set task_type: {header['task_type']}")
     found = {"has_test": "test" in splits, "has_unlabelled": "unlabelled" in splits, "num_folds": header["num_folds"]}
     if any(found[key] != planned[key] for key in found):
-        brought = [split for split in ("train", "test", "unlabelled") if split in splits]
-        brought += ["val"] if found["num_folds"] == 1 else []
+        listed = ", ".join(split for split in SPLITS if split in brought)
         raise MMLError(
-            f"tasks.{name}: the data bring the splits {', '.join(brought)} and {found['num_folds']} folds, which was "
-            f"not planned with; set splits: [{', '.join(brought)}]"
-            + (f" and folds: {found['num_folds']}" if found["num_folds"] > 1 else "")
+            f"tasks.{name}: the data bring {f'the splits {listed}' if listed else 'no splits'} and make "
+            f"{found['num_folds']} folds, which was not planned with; "
+            + (f"set splits: [{listed}]" if listed else "leave out splits")
+            + (f" and set folds: {found['num_folds']}" if found["num_folds"] not in (1, planned["num_folds"]) else "")
         )

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mml_lib.config.identity import digest
-from mml_lib.config.schema import SEPARATOR, Task
+from mml_lib.config.schema import ARGUMENT, SEPARATOR, Task
 from mml_lib.errors import MMLError
 from mml_lib.tasks.creators.registry import Survey, get_creator
 from mml_lib.tasks.tags import Shape, parse_tag, plan_tag
@@ -88,12 +88,22 @@ class TaskIdentity:
             about=task.about,
         )
 
+    @property
+    def base_name(self) -> str:
+        """Its name without tags."""
+        return self.name.split(SEPARATOR)[0]
+
     def tagged(self, tag: str) -> "TaskIdentity":
         """Return the task with a further tag, `subset~0.1`.
 
         Raises:
             MMLError: the tag does not exist, or cannot be put on such a task.
         """
+        if tag.startswith(f"nested{ARGUMENT}") and f"{SEPARATOR}nested{ARGUMENT}" in self.name:
+            raise MMLError(
+                f"task {self.name}{SEPARATOR}{tag}: it is nested already, and its held-out fold would be lost; "
+                "leave one of the tags, or mode.nested, out"
+            )
         try:
             shape = plan_tag(Shape(self.task_type, self.num_folds, self.has_test, self.has_unlabelled), tag)
         except MMLError as error:

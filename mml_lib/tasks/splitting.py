@@ -90,6 +90,7 @@ def assign(samples: Sequence[Sample], targets: Targets, name: str, splitting: Sp
         divider.into_folds(np.flatnonzero(split == "train"), fold)
     split[split == "val"] = "train"
     _check(samples, split, fold, name)
+    _check_trained(targets, split, name)
     return Assignment(split.tolist(), fold.tolist(), int(fold.max()) + 1, divider.report)
 
 
@@ -193,6 +194,14 @@ def _stratified(strata: np.ndarray, shares: Sequence[float], seed: int) -> np.nd
         total += counts
         part[rows] = np.repeat(np.arange(len(shares)), counts.astype(int))
     return part
+
+
+def _check_trained(targets: Targets, split: np.ndarray, name: str) -> None:
+    """Refuse a class that is tested on, but never trained on."""
+    tested, trained = (targets.presence[split == which].any(axis=0) for which in ("test", "train"))
+    for label, lost in zip(targets.classes, tested & ~trained, strict=True):
+        if lost:
+            raise MMLError(f"{name}: the class '{label}' is in the test split only; put some of it into 'train'")
 
 
 def _check(samples: Sequence[Sample], split: np.ndarray, fold: np.ndarray, name: str) -> None:

@@ -57,7 +57,9 @@ class Targets:
                     values[row, number[label]] = max(values[row, number[label]], probability)
             return cls(kind, classes, values)
         if kind == "regression":
-            return cls(kind, [], np.array([np.nan if label is None else label for label in labels], dtype=float))
+            values = np.array([np.nan if label is None else label for label in labels], dtype=float)
+            _check_resolution(values, name)
+            return cls(kind, [], values)
         return cls(kind, [], np.zeros((len(samples), 0)))
 
     @classmethod
@@ -181,6 +183,7 @@ def class_mapping(dataset: Dataset, idx_to_class: Mapping[int, str] | None, name
         check_values(dataset, mapping)
         if not all(0 <= value <= 255 for value in mapping):
             raise MMLError(f"{where}: mask values are 0 to 255")
+        _check_ignored(dataset, mapping, where)
     elif not told:
         return delivered
     elif not delivered:
@@ -193,6 +196,30 @@ def class_mapping(dataset: Dataset, idx_to_class: Mapping[int, str] | None, name
     if len(set(mapping.values())) < 2 and kind != "multilabel_classification":
         raise MMLError(f"{where}: everything is '{next(iter(mapping.values()))}'; two classes or more are needed")
     return mapping
+
+
+def _check_ignored(dataset: Dataset, mapping: Mapping[int, str], where: str) -> None:
+    """Refuse masks of 0 and 255 whose 255 is taken for ignored while a class has no pixel."""
+    found = {value for counts in dataset.values or [] for value in counts or ()}
+    lacking = [value for value in mapping if value not in found]
+    if lacking and IGNORE in found and IGNORE not in mapping:
+        raise MMLError(
+            f"{where}: no mask has a pixel of '{mapping[lacking[0]]}' ({lacking[0]}), but there are some of 255, which "
+            f"are ignored; if these are meant, write 255: {mapping[lacking[0]]}"
+        )
+
+
+def _check_resolution(values: np.ndarray, name: str) -> None:
+    """Refuse values whose differences are lost in single precision, in which networks compute."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return
+    largest, spread = np.abs(known).max(), np.ptp(known)
+    if largest > np.finfo(np.float32).max or 0 < spread < 1000 * np.spacing(np.float32(largest)):
+        raise MMLError(
+            f"{name}: the values lie between {known.min():g} and {known.max():g}, which single precision cannot tell "
+            "apart well; subtract an offset, or use another unit"
+        )
 
 
 def _pixels(dataset: Dataset, index: Mapping[int, int], classes: int) -> np.ndarray:

@@ -333,5 +333,7 @@ def test_files_that_moved_are_the_same_and_files_that_changed_are_not(tmp_path: 
     ],
 )
 def test_downloads_are_planned_with_before_they_are_there(arguments: dict[str, Any], planned: tuple):
-    identity = TaskIdentity.of("t", Task(downloads=[{"url": "https://x.org/a", "sha256": "0" * 64}], **arguments))
+    identity = TaskIdentity.of(
+        "t", Task(downloads=[{"url": "https://x.org/a", "sha256": "0a1b" * 15 + "cdef"}], **arguments)
+    )
     assert (identity.task_type, identity.num_folds, identity.has_test, identity.has_unlabelled) == planned

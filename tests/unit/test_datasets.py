@@ -1,6 +1,7 @@
 """Data sets: their checks, their manifest, and what downloads are unpacked to."""
 
 import json
+import shutil
 import tarfile
 import zipfile
 from collections.abc import Mapping
@@ -283,3 +284,21 @@ def test_a_creator_is_registered_once():
     with pytest.raises(MMLError, match=r"'csv' is registered by mml_lib.tasks.creators.table already"):
         register_creator("csv")(test_a_creator_is_registered_once)
     assert CREATORS["csv"].function.__name__ == "table"
+
+
+@pytest.mark.parametrize("kind", ["zip", "gztar"])
+def test_archive_without_an_ending_is_known_by_its_content(tmp_path: Path, kind: str):
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed/a.txt").write_text("a")
+    archive = shutil.make_archive(str(tmp_path / "x"), kind, tmp_path / "packed")
+    shutil.move(archive, tmp_path / "content")
+    assert [file.name for file in unpack([tmp_path / "content"], tmp_path / "files").iterdir()] == ["a.txt"]
+    (tmp_path / "labels").write_text("image,label")
+    assert [file.name for file in unpack([tmp_path / "labels"], tmp_path / "plain").iterdir()] == ["labels"]
+
+
+def test_archive_of_another_kind_is_named(tmp_path: Path):
+    (tmp_path / "x.tar.zst").write_bytes(b"x")
+    with pytest.raises(MMLError, match=r"x\.tar\.zst is no archive that can be unpacked; those are \.zip, \.tar"):
+        unpack([tmp_path / "x.tar.zst"], tmp_path / "files")
+    assert not (tmp_path / "files").exists()

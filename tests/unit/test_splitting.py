@@ -262,6 +262,11 @@ def test_classes_of_one_name_are_one_class(kind: str, labels: list, values: list
         ("classification", dict.fromkeys(range(3), "x"), "everything is 'x'; two classes or more"),
         ("semantic_segmentation", {0: "x", 1: "y"}, r"mask.png has the value 2, which is no class \(0: x, 1: y\)"),
         ("semantic_segmentation", {**MERGED, 300: "z"}, "mask values are 0 to 255"),
+        (
+            "semantic_segmentation",
+            {**MERGED, 7: "z"},
+            r"no mask has a pixel of 'z' \(7\), but there are some of 255, which are ignored; .* write 255: z",
+        ),
         ("regression", {0: "x"}, "a regression has no classes; leave it out"),
     ],
 )
@@ -286,3 +291,17 @@ def test_group_may_be_labelled_in_part():
     rows += [Sample(f"u{n}", f"u{n}.png", None, "unlabelled", group=f"video{n}") for n in range(12)]
     check_delivery(Delivery(rows, ["a", "b"]), "DSET_videos")
     assert split(rows, folds=3).split[48:] == ["unlabelled"] * 12
+
+
+def test_class_that_is_tested_but_never_trained_is_refused():
+    rows = [*samples(12, split=["train", "val", "test"] * 4), Sample("z", "z.png", "z", "test")]
+    with pytest.raises(MMLError, match="the class 'z' is in the test split only; put some of it into 'train'"):
+        split(rows)
+
+
+@pytest.mark.parametrize("values", [[1.7e9 + n for n in range(40)], [1e39, 2e39, 3e39], [1e300, -1e300]])
+def test_values_that_single_precision_cannot_tell_apart_are_refused(values: list[float]):
+    data = delivered(samples(len(values), values), "", "regression")
+    with pytest.raises(MMLError, match=r"t: the values lie between .* single precision cannot tell apart well"):
+        Targets.of(data, None, "t")
+    Targets.of(delivered(samples(3, [1999.0, 2000.5, 2001.0]), "", "regression"), None, "t")

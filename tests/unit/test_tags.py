@@ -321,6 +321,7 @@ def test_own_tag_that_changes_folds_has_to_plan_them():
 
 
 BAD_ARGUMENTS = {
+    "subset~0.5~-1": "a seed is a whole number from 0 on, not -1",
     "subst~0.1": "there is no tag 'subst', did you mean 'subset'?",
     "subset": r"the tag 'subset' is written subset~FRACTION\[~SEED\], it was given 0 arguments",
     "identity~1": "the tag 'identity' is written identity, it was given 1 argument$",

@@ -1,6 +1,5 @@
 """Tasks: descriptions, structs, identities, and the data sets below them."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -215,21 +214,22 @@ GIVEN = [("train", "train", "val", "test")[n % 4] for n in range(90)]
 
 
 @pytest.mark.parametrize(
-    ("task", "why"),
+    ("data", "folds", "why"),
     [
+        (generated("regression"), 5, "^tasks.t: the data are a regression; set task_type: regression"),
         (
-            lambda: described(generated("regression"), 5),
-            "^tasks.t: the data are a regression; set task_type: regression",
+            generated("classification", split=GIVEN),
+            5,
+            r"splits train, val, test and make 1 folds, .* set splits: \[train, val, test\]$",
         ),
-        (lambda: described(generated("classification", split=GIVEN)), r"1 folds, .* set splits: \[train, test, val\]$"),
-        (lambda: described(generated("classification"), 3), r"set splits: \[train, test\] and folds: 3"),
-        (lambda: described(generated("classification", unlabelled=1), 5), r"splits: \[train, test, unlabelled\]"),
+        (generated("classification"), 3, "bring no splits and make 3 folds, .*; leave out splits and set folds: 3"),
+        (generated("classification", unlabelled=1), 5, r"set splits: \[unlabelled\]$"),
     ],
 )
-def test_downloads_that_are_other_than_planned_are_refused(task: Callable[[], TaskDescription], why: str):
+def test_downloads_that_are_other_than_planned_are_refused(data: Dataset, folds: int, why: str):
     with pytest.raises(MMLError, match=why):
-        check_planned(task(), PLANNED)
-    check_planned(task(), None)
+        check_planned(described(data, folds), PLANNED, data.delivery.splits)
+    check_planned(described(data, folds), None)
 
 
 def test_lineage_leads_from_the_base_to_the_tagged_task():

@@ -241,7 +241,16 @@ def idx(
             Sample(f"{split}/{row}", f"{split}.npy#{row}", names[label], of_split)
             for row, label in enumerate(labels.tolist())
         ]
-    return Delivery(samples, list(names.values()), about=About({"image": "handwriting"}, ["grey"]))
+    return Delivery(samples, list(names.values()), about=_idx_about(files["train"][0], classes))
+
+
+def _idx_about(images: Path, classes: Sequence[str] | str | None) -> About:
+    """Return what is known of the well-known sets; others only share their format."""
+    if classes == "fashion":
+        return About({"image": "photography"}, ["clothes", "grey"], "MIT", "H. Xiao et al.: Fashion-MNIST. 2017")
+    if "emnist" in images.name:
+        return About({"image": "handwriting"}, ["characters", "grey"], reference="G. Cohen et al.: EMNIST. 2017")
+    return About(keywords=["grey"])
 
 
 def _read_idx(file: Path, dimensions: int) -> "np.ndarray":

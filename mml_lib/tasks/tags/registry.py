@@ -79,13 +79,16 @@ class Tag:
             raise MMLError(f"the tag '{self.name}' is written {self.usage}, it was given {given}")
         parsed = []
         for position, word in enumerate(words):
-            kind = _kind(parameters[min(position, len(parameters) - 1)])
+            parameter = parameters[min(position, len(parameters) - 1)]
+            kind = _kind(parameter)
             try:
                 # `0_25` is the older spelling of 0.25.
                 parsed.append(kind(word.replace("_", ".") if kind is float else word))
             except ValueError as error:
                 name = {int: "whole number", float: "number"}[kind]
                 raise MMLError(f"the tag {self.usage}: '{word}' is no {name}") from error
+            if parameter.name == "seed" and parsed[-1] < 0:
+                raise MMLError(f"the tag {self.usage}: a seed is a whole number from 0 on, not {word}")
         return parsed
 
 
