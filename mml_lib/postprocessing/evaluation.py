@@ -1,8 +1,8 @@
-"""Evaluation: the metrics of stored predictions."""
+"""Evaluation: the metrics of stored predictions, and between what bounds they lie."""
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +12,69 @@ from mml_lib.config.schema import Metric
 from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
+from mml_lib.postprocessing.bootstrap import bootstrap_intervals
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
-from mml_lib.postprocessing.scores import SCORES, score_arguments
+from mml_lib.postprocessing.scores import SCORES, counts, score_arguments
 from mml_lib.tasks.dataset import read_json
 
-FORMAT = 1
+FORMAT = 2
+
+Interval = tuple[float, float]
 
 
 def evaluate(predictions: Predictions | MaskPredictions, metrics: Sequence[str | Metric]) -> dict[str, float]:
     """Return the value of each metric; only metrics given by `_target_` import torch.
 
+    Outputs that are not finite, of a network that exploded, have no named metric: NaN.
+
     Raises:
         MMLError: every pixel is ignored.
     """
-    scores = SCORES[predictions.task_type]
-    arguments = _arguments(predictions)
-    values = {name: scores[name](*arguments) for name in metrics if isinstance(name, str)}
+    return evaluate_with_intervals(predictions, metrics, resamples=0)[0]
+
+
+def evaluate_with_intervals(
+    predictions: Predictions | MaskPredictions, metrics: Sequence[str | Metric], resamples: int
+) -> tuple[dict[str, float], dict[str, Interval]]:
+    """Return the value of each metric, and the bootstrap interval of each named one, none where `resamples` is 0.
+
+    Raises:
+        MMLError: every pixel is ignored.
+    """
+    named = [metric for metric in metrics if isinstance(metric, str)]
+    values, intervals = _named(predictions, named, resamples)
     own = [metric for metric in metrics if not isinstance(metric, str)]
-    return values | (_torch_values(predictions, own) if own else {})
+    return values | (_torch_values(predictions, own) if own else {}), intervals
 
 
-def _arguments(predictions: Predictions | MaskPredictions) -> tuple[np.ndarray, ...]:
-    """Return what the scores of a task type take."""
-    if not isinstance(predictions, MaskPredictions):
-        return score_arguments(predictions.task_type, predictions.logits, predictions.targets)
-    classes = predictions.classes
-    matrix = np.zeros((classes, classes), dtype=np.int64)
+def _named(
+    predictions: Predictions | MaskPredictions, names: Sequence[str], resamples: int
+) -> tuple[dict[str, float], dict[str, Interval]]:
+    kind = predictions.task_type
+    if isinstance(predictions, MaskPredictions):
+        matrix, resampled = _confusions(predictions)
+        arguments = (matrix,)
+    elif not np.isfinite(predictions.logits).all():
+        return dict.fromkeys(names, math.nan), dict.fromkeys(names if resamples else (), (math.nan, math.nan))
+    else:
+        arguments = resampled = score_arguments(kind, predictions.logits, predictions.targets)
+    values = {name: SCORES[kind][name](*arguments) for name in names}
+    return values, bootstrap_intervals(kind, names, resampled, resamples)
+
+
+def _confusions(predictions: MaskPredictions) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    """Return counts of pixels, classes×classes, and each image's hits, targets and predictions, images×classes each."""
+    classes, of_images = predictions.classes, []
+    total = np.zeros((classes, classes), dtype=np.int64)
     for mask, target in predictions.images():
         counted = target != IGNORE
         pairs = target[counted].astype(np.int64) * classes + mask[counted]
-        matrix += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
-    if not matrix.any():
+        matrix = np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+        total += matrix
+        of_images.append(counts(matrix))
+    if not total.any():
         raise MMLError("every pixel of these masks is ignored (255), so there is nothing to measure")
-    return (matrix,)
+    return total, tuple(np.stack(each) for each in zip(*of_images, strict=True))
 
 
 def _torch_values(predictions: Predictions | MaskPredictions, metrics: Sequence[Metric]) -> dict[str, float]:
@@ -65,18 +95,30 @@ def _torch_values(predictions: Predictions | MaskPredictions, metrics: Sequence[
     return {name: float(value_of(name, metric)) for name, metric in built.items()}
 
 
-def write_metrics(path: str | Path, values: dict[str, float], **about: Any) -> None:
+def write_metrics(
+    path: str | Path, values: Mapping[str, float], intervals: Mapping[str, Interval] | None = None, **about: Any
+) -> None:
     """Write the metrics of one run, fold and split; null stands for NaN, which JSON does not have."""
-    known = {name: value if math.isfinite(value) else None for name, value in values.items()}
-    write_text(path, json.dumps({"format": FORMAT, **about, "metrics": known}, indent=2) + "\n")
+    known = {name: _known(value) for name, value in values.items()}
+    ends = {name: [_known(end) for end in interval] for name, interval in (intervals or {}).items()}
+    write_text(path, json.dumps({"format": FORMAT, **about, "metrics": known, "intervals": ends}, indent=2) + "\n")
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def read_metrics(path: str | Path) -> dict[str, Any]:
-    """Read what `write_metrics` wrote.
+    """Read what `write_metrics` wrote; format 1 had no intervals.
 
     Raises:
         MMLError: the file is missing, damaged, or of a newer format.
     """
     content = read_json(Path(path), FORMAT)
-    metrics = {name: math.nan if value is None else value for name, value in content["metrics"].items()}
-    return content | {"metrics": metrics}
+    metrics = {name: _number(value) for name, value in content["metrics"].items()}
+    intervals = {name: (_number(low), _number(high)) for name, (low, high) in content.get("intervals", {}).items()}
+    return content | {"metrics": metrics, "intervals": intervals}
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

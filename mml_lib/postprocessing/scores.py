@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+BINS = 15
+
 
 def score_arguments(task_type: str, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return what the scores of a task type take, of logits or values N×outputs; soft labels count from 0.5 on."""
@@ -26,6 +28,61 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return shifted / shifted.sum(axis=1, keepdims=True)
 
 
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Return the rank of each value from 1 on, N; equal ones share the mean of theirs."""
+    _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(sizes) - (sizes - 1) / 2)[group]
+
+
+# --- of counts: hits, targets and predictions of each class, …×classes; what stands before is one axis of many -------
+
+
+def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return part by whole, NaN where there is no whole."""
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
+
+
+def mean_of_known(values: np.ndarray) -> np.ndarray:
+    """Return the mean over the last axis, without what is NaN."""
+    known = ~np.isnan(values)
+    return share(np.where(known, values, 0).sum(axis=-1), known.sum(axis=-1))
+
+
+def share_of_hits(hits: np.ndarray, targets: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return accuracy."""
+    return share(hits.sum(axis=-1), targets.sum(axis=-1))
+
+
+def mean_recall(hits: np.ndarray, targets: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return recall, the mean over classes that occur among targets."""
+    return mean_of_known(share(hits, targets))
+
+
+def mean_dice(hits: np.ndarray, targets: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return the F1 score, which is Dice's coefficient, the mean over classes that occur among either."""
+    return mean_of_known(share(2 * hits, targets + predicted))
+
+
+def mean_iou(hits: np.ndarray, targets: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return intersection over union, the mean over classes that occur among either."""
+    return mean_of_known(share(hits, targets + predicted - hits))
+
+
+def agreement(hits: np.ndarray, targets: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return Cohen's kappa, NaN where all is one class."""
+    number = targets.sum(axis=-1)
+    by_chance = (targets * predicted).sum(axis=-1)
+    return share(hits.sum(axis=-1) * number - by_chance, number**2 - by_chance)
+
+
+def counts(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return hits, targets and predictions of each class, of a confusion matrix."""
+    return matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
+
+
+# --- classification -----------------------------------------------------------------------------------------------
+
+
 def confusion(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Return counts, classes×classes: rows are targets, columns are predictions."""
     classes = probabilities.shape[1]
@@ -40,35 +97,36 @@ def accuracy(probabilities: np.ndarray, targets: np.ndarray) -> float:
 
 def balanced_accuracy(probabilities: np.ndarray, targets: np.ndarray) -> float:
     """Mean recall over the classes that occur among targets."""
-    matrix = confusion(probabilities, targets)
-    return _mean_of_shares(matrix.diagonal(), matrix.sum(axis=1))
+    return float(mean_recall(*counts(confusion(probabilities, targets))))
 
 
 def f1(probabilities: np.ndarray, targets: np.ndarray) -> float:
     """Mean F1 score over the classes that occur among targets or predictions."""
-    matrix = confusion(probabilities, targets)
-    return _mean_of_shares(2 * matrix.diagonal(), matrix.sum(axis=0) + matrix.sum(axis=1))
+    return float(mean_dice(*counts(confusion(probabilities, targets))))
 
 
 def auroc(probabilities: np.ndarray, targets: np.ndarray) -> float:
     """Mean area under the ROC curve, each class against the rest, over those that have samples and a rest."""
-    return _mean_of_known([_area(scores, targets == index) for index, scores in enumerate(probabilities.T)])
+    areas = [_area(scores, targets == index) for index, scores in enumerate(probabilities.T)]
+    return float(mean_of_known(np.array(areas)))
 
 
 def kappa(probabilities: np.ndarray, targets: np.ndarray) -> float:
     """Cohen's kappa (1960): agreement beyond chance."""
-    matrix = confusion(probabilities, targets) / len(targets)
-    chance = matrix.sum(axis=0) @ matrix.sum(axis=1)
-    return float((matrix.trace() - chance) / (1 - chance)) if chance < 1 else float("nan")
+    return float(agreement(*counts(confusion(probabilities, targets))))
 
 
-def calibration_error(probabilities: np.ndarray, targets: np.ndarray, bins: int = 15) -> float:
+def calibration_error(probabilities: np.ndarray, targets: np.ndarray, bins: int = BINS) -> float:
     """Expected calibration error of Naeini et al. (2015) over bins of equal width."""
+    gaps, number = calibration_gaps(probabilities, targets, bins)
+    return float(np.abs(np.bincount(number, gaps, bins)).sum() / len(targets))
+
+
+def calibration_gaps(probabilities: np.ndarray, targets: np.ndarray, bins: int = BINS) -> tuple[np.ndarray, np.ndarray]:
+    """Return by how much each sample's being right (0 or 1) exceeds its confidence, and the bin of that, N each."""
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == targets
-    number = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = np.bincount(number, correct, bins) - np.bincount(number, confidence, bins)
-    return float(np.abs(gaps).sum() / len(targets))
+    return correct - confidence, np.minimum((confidence * bins).astype(int), bins - 1)
 
 
 # --- multi-label --------------------------------------------------------------------------------------------------
@@ -76,9 +134,8 @@ def calibration_error(probabilities: np.ndarray, targets: np.ndarray, bins: int 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
     """Return probabilities for logits of any shape."""
-    from scipy.special import expit
-
-    return expit(logits.astype(np.float64))
+    small = np.exp(-np.abs(logits, dtype=np.float64))  # never overflows
+    return np.where(logits >= 0, 1, small) / (1 + small)
 
 
 def label_accuracy(probabilities: np.ndarray, targets: np.ndarray) -> float:
@@ -101,32 +158,21 @@ def label_f1(probabilities: np.ndarray, targets: np.ndarray) -> float:
 def label_auroc(probabilities: np.ndarray, targets: np.ndarray) -> float:
     """Mean area under the ROC curve over the labels that some samples have and others have not."""
     areas = [_area(scores, positive) for scores, positive in zip(probabilities.T, targets.T, strict=True)]
-    return _mean_of_known(areas)
+    return float(mean_of_known(np.array(areas)))
 
 
 def average_precision(probabilities: np.ndarray, targets: np.ndarray) -> float:
     """Mean area under the precision-recall curve, by steps, over the labels that some samples have."""
     areas = [_precision(scores, positive) for scores, positive in zip(probabilities.T, targets.T, strict=True)]
-    return _mean_of_known(areas)
-
-
-def _mean_of_shares(parts: np.ndarray, wholes: np.ndarray) -> float:
-    return _mean_of_known((parts[wholes > 0] / wholes[wholes > 0]).tolist())
-
-
-def _mean_of_known(values: list[float]) -> float:
-    known = [value for value in values if not np.isnan(value)]
-    return float(np.mean(known)) if known else float("nan")
+    return float(mean_of_known(np.array(areas)))
 
 
 def _area(scores: np.ndarray, positive: np.ndarray) -> float:
     """Area under the ROC curve by the rank sum of Mann and Whitney (1947), ties counted half."""
-    from scipy.stats import rankdata
-
     count, rest = int(positive.sum()), int((~positive).sum())
     if not count or not rest:
         return float("nan")
-    return float((rankdata(scores)[positive].sum() - count * (count + 1) / 2) / (count * rest))
+    return float((ranks(scores)[positive].sum() - count * (count + 1) / 2) / (count * rest))
 
 
 def _precision(scores: np.ndarray, positive: np.ndarray) -> float:
@@ -168,9 +214,7 @@ def pearson(values: np.ndarray, targets: np.ndarray) -> float:
 
 def spearman(values: np.ndarray, targets: np.ndarray) -> float:
     """Correlation of ranks; NaN where either is constant."""
-    from scipy.stats import rankdata
-
-    return pearson(rankdata(values), rankdata(targets))
+    return pearson(ranks(values), ranks(targets))
 
 
 # --- segmentation -------------------------------------------------------------------------------------------------
@@ -178,17 +222,17 @@ def spearman(values: np.ndarray, targets: np.ndarray) -> float:
 
 def dice(matrix: np.ndarray) -> float:
     """Mean Dice coefficient over the classes that occur among targets or predictions, pixels of all images together."""
-    return _mean_of_shares(2 * matrix.diagonal(), matrix.sum(axis=0) + matrix.sum(axis=1))
+    return float(mean_dice(*counts(matrix)))
 
 
 def iou(matrix: np.ndarray) -> float:
     """Mean intersection over union over the classes that occur, pixels of all images together."""
-    return _mean_of_shares(matrix.diagonal(), matrix.sum(axis=0) + matrix.sum(axis=1) - matrix.diagonal())
+    return float(mean_iou(*counts(matrix)))
 
 
 def pixel_accuracy(matrix: np.ndarray) -> float:
     """Share of pixels whose class is right."""
-    return _mean_of_shares(matrix.trace()[None], matrix.sum()[None])
+    return float(share_of_hits(*counts(matrix)))
 
 
 def _by_name(*functions: Callable[..., float]) -> dict[str, Callable[..., float]]:

@@ -8,22 +8,34 @@ import pandas as pd
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
-KEYS = ["task", "run", "label", "split"]
+KEYS = ["task", "run", "label", "on", "split"]
+"""What a row is about; `on` is another task than the one that was trained on."""
+
+LOW, HIGH = "_low", "_high"
+"""End of the names of the columns beside a metric that hold the ends of its interval over samples."""
 
 
-def fold_table(results: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> pd.DataFrame:
-    """Return one row for each run, fold and split, one column for each metric.
+def fold_table(results: Sequence[Mapping[str, Any]], shown: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Return one row for each run, fold and split, one column for each metric, two more where it has an interval.
 
     Args:
         results: contents of metrics files.
-        labels: what the study calls each run.
+        shown: what the study calls each run: `task`, `run`, `label`, and `fold` where it is not the network's.
     """
-    rows = [
-        {"task": r["task"], "run": r["run"], "label": labels.get(r["run"], ""), "split": r["split"], "fold": r["fold"]}
-        | dict(r["metrics"])
-        for r in results
-    ]
-    return pd.DataFrame(rows).sort_values(["task", "run", "split", "fold"], ignore_index=True)
+    rows = [_row(result, shown.get(result["run"], {})) for result in results]
+    return pd.DataFrame(rows).sort_values([*KEYS, "fold"], ignore_index=True)
+
+
+def _row(result: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
+    told = {"task": result["task"], "run": result["run"], "label": "", "fold": result["fold"]} | dict(shown)
+    on = result.get("on", result["task"])
+    keys = {"on": "" if on == result["task"] else on, "split": result["split"]}
+    row = {key: (told | keys)[key] for key in [*KEYS, "fold"]}
+    for metric, value in result["metrics"].items():
+        row[metric] = value
+        if metric in result.get("intervals", {}):
+            row[metric + LOW], row[metric + HIGH] = result["intervals"][metric]
+    return row
 
 
 def summarize(folds: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
@@ -36,7 +48,8 @@ def summarize(folds: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         folds: as `fold_table` gives it.
         seed: seed of the resampling.
     """
-    metrics = [column for column in folds.columns if column not in [*KEYS, "fold"]]
+    ends = {column + end for column in folds.columns for end in (LOW, HIGH) if column + HIGH in folds.columns}
+    metrics = [column for column in folds.columns if column not in {*KEYS, "fold", *ends}]
     rows = []
     for key, group in folds.groupby(KEYS, sort=False):
         for metric in metrics:
@@ -71,6 +84,5 @@ def as_text(summary: pd.DataFrame) -> str:
     shown = summary.drop(columns=["ci_low", "ci_high"])
     low, high = (summary[end].map("{:.4f}".format) for end in ("ci_low", "ci_high"))
     shown["95 % interval"] = np.where(summary["ci_low"].notna(), low + " … " + high, "")
-    if not shown["label"].any():
-        shown = shown.drop(columns="label")
+    shown = shown.drop(columns=[column for column in ("label", "on") if not shown[column].any()])
     return shown.to_string(index=False, float_format="{:.4f}".format, na_rep="")

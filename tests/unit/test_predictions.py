@@ -15,7 +15,7 @@ from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.errors import MMLError
 from mml_lib.models.module import MMLModule
 from mml_lib.models.prediction import predict
-from mml_lib.postprocessing.evaluation import evaluate, read_metrics, write_metrics
+from mml_lib.postprocessing.evaluation import evaluate, evaluate_with_intervals, read_metrics, write_metrics
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions, read_predictions
 from mml_lib.postprocessing.summary import fold_table, summarize
 from mml_lib.tasks.struct import TaskStruct
@@ -186,12 +186,37 @@ def test_masks_without_a_counted_pixel_are_refused():
         evaluate(nothing, ["dice"])
 
 
+@pytest.mark.parametrize("task_type", KINDS)
+def test_named_metrics_have_intervals_and_others_have_none(task_type: str):
+    target = "regression.MeanSquaredError" if task_type == "regression" else "aggregation.MeanMetric"
+    own = Metric(name="own", _target_=f"torchmetrics.{target}")
+    values, intervals = evaluate_with_intervals(KINDS[task_type], [*NAMED[task_type], own], 100)
+    assert (list(intervals), list(values)) == (list(NAMED[task_type]), [*NAMED[task_type], "own"])
+    assert all(low <= high for low, high in intervals.values() if not np.isnan(low))
+    assert sum(not np.isnan(low) for low, _ in intervals.values()) >= 3
+    assert evaluate_with_intervals(KINDS[task_type], NAMED[task_type], 0)[1] == {}
+
+
+def test_exploded_network_has_neither_metric_nor_interval():
+    logits = np.eye(3, dtype="f")
+    logits[1, 1] = np.nan
+    values, intervals = evaluate_with_intervals(Predictions(logits, np.arange(3), IDS), ["accuracy", "auroc"], 100)
+    assert np.isnan([values["accuracy"], values["auroc"], *intervals["accuracy"], *intervals["auroc"]]).all()
+
+
 def test_undefined_metrics_are_null_in_their_file(tmp_path: Path):
-    write_metrics(tmp_path / "m.json", {"auroc": float("nan"), "f1": 0.5}, task="t", fold=0)
+    intervals = {"auroc": (np.nan, np.nan), "f1": (0.4, 0.6)}
+    write_metrics(tmp_path / "m.json", {"auroc": float("nan"), "f1": 0.5}, intervals, task="t", fold=0)
     assert '"auroc": null' in (tmp_path / "m.json").read_text()
     read = read_metrics(tmp_path / "m.json")
-    assert (read["task"], read["metrics"]["f1"]) == ("t", 0.5)
-    assert np.isnan(read["metrics"]["auroc"])
+    assert (read["task"], read["metrics"]["f1"], read["intervals"]["f1"]) == ("t", 0.5, (0.4, 0.6))
+    assert np.isnan([read["metrics"]["auroc"], *read["intervals"]["auroc"]]).all()
+
+
+def test_metrics_without_intervals_of_an_older_version_are_read(tmp_path: Path):
+    (tmp_path / "m.json").write_text('{"format": 1, "task": "t", "metrics": {"f1": 0.5, "auroc": null}}')
+    read = read_metrics(tmp_path / "m.json")
+    assert (read["metrics"]["f1"], read["intervals"]) == (0.5, {})
 
 
 def test_fold_without_a_metric_is_left_out_of_its_mean():

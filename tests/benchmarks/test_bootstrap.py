@@ -1,0 +1,78 @@
+"""Bootstrap: 1,000 resamples of 10,000 predictions, next to a loop that scores each resample."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from mml_lib.postprocessing.bootstrap import draw, resampled
+from mml_lib.postprocessing.scores import SCORES, counts, score_arguments
+
+NUMBER, RESAMPLES, CLASSES, LOOPED = 10_000, 1000, 10, 50
+PROMISED = ["accuracy", "f1", "auroc", "calibration_error"]
+Arguments = tuple[np.ndarray, ...]
+
+
+def predictions(kind: str) -> Arguments:
+    """Return what is resampled: 10 classes or labels, better than chance."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(NUMBER, CLASSES)).astype("f")
+    if kind == "classification":
+        targets = rng.integers(0, CLASSES, NUMBER)
+        return score_arguments(kind, 2 * np.eye(CLASSES, dtype="f")[targets] + noise, targets)
+    if kind == "multilabel_classification":
+        labels = (rng.random((NUMBER, CLASSES)) < 0.2).astype("f")
+        return score_arguments(kind, 2 * labels - 1 + noise, labels)
+    if kind == "regression":
+        return score_arguments(kind, noise[:, :1], noise[:, 0] + noise[:, 1])
+    matrices = rng.integers(0, 500, (NUMBER, CLASSES, CLASSES))
+    return tuple(np.stack(each) for each in zip(*map(counts, matrices), strict=True))
+
+
+def best(work: Callable[[], object]) -> float:
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+@pytest.mark.benchmark
+def test_four_metrics_of_a_classification_take_less_than_a_second(capsys):
+    given, scores = predictions("classification"), SCORES["classification"]
+    weights = next(draw(NUMBER, RESAMPLES, seed=0))[:, :LOOPED]
+    values: dict[str, list[float]] = {name: [] for name in PROMISED}
+
+    def loop() -> None:
+        for column in weights.T:
+            rows = np.repeat(np.arange(NUMBER), column)
+            drawn = [each[rows] for each in given]
+            for name in PROMISED:
+                values[name].append(scores[name](*drawn))
+
+    looped = best(loop) / LOOPED * RESAMPLES
+    seconds = best(lambda: resampled("classification", PROMISED, given, RESAMPLES))
+    found = resampled("classification", PROMISED, given, RESAMPLES)
+    for name in PROMISED:
+        assert found[name][:LOOPED] == pytest.approx(values[name][:LOOPED], rel=1e-12)
+    with capsys.disabled():
+        print(
+            f"\nbootstrap of {', '.join(PROMISED)}, {RESAMPLES:,} × {NUMBER:,}, {CLASSES} classes: {seconds:.2f} s; "
+            f"a loop over the resamples {looped:.1f} s, {looped / seconds:.0f} times as long"
+        )
+    assert seconds < 1
+    assert looped > 10 * seconds
+
+
+@pytest.mark.benchmark
+def test_all_named_metrics_of_all_task_types_take_less_than_5_seconds(capsys):
+    seconds = {}
+    for kind, scores in SCORES.items():
+        given = predictions(kind)
+        seconds[kind] = best(lambda: resampled(kind, list(scores), given, RESAMPLES))  # noqa: B023  (called at once)
+    with capsys.disabled():
+        told = ", ".join(f"{kind} ({len(SCORES[kind])}) {found:.2f} s" for kind, found in seconds.items())
+        print(f"\nbootstrap of all named metrics, {RESAMPLES:,} × {NUMBER:,}: {told}")
+    assert sum(seconds.values()) < 5

@@ -1,0 +1,233 @@
+"""Bootstrap intervals: each resample has the metric of its drawn samples, and the intervals hold what they promise."""
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mml_lib.config.loading import load_study
+from mml_lib.config.metrics import NAMED
+from mml_lib.config.pipeline import Pipeline
+from mml_lib.errors import MMLError
+from mml_lib.postprocessing import bootstrap
+from mml_lib.postprocessing.bootstrap import WEIGHTED, bootstrap_intervals, draw, resampled
+from mml_lib.postprocessing.scores import SCORES, counts, score_arguments
+
+NAMES = [(kind, name) for kind, names in NAMED.items() for name in names]
+RESAMPLES = 120
+Arguments = tuple[np.ndarray, ...]
+
+
+def outputs(kind: str, number: int, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """Return outputs, rounded so that there are ties, and targets; the last class is rare."""
+    rng = np.random.default_rng(number)
+    if kind == "regression":
+        values = rng.normal(30, 5, number).round()
+        return (values + rng.normal(0, 4, number)).round().astype("f")[:, None], values
+    rarity = 0.5 ** np.arange(classes) * (np.arange(classes) < classes - 1)
+    if kind == "classification":
+        targets = rng.choice(classes, number, p=rarity / rarity.sum())
+        targets[0] = classes - 1
+        return (np.eye(classes)[targets] + rng.normal(size=(number, classes))).round(1).astype("f"), targets
+    labels = (rng.random((number, classes)) < 0.6 * rarity).astype("f")
+    labels[0, -1] = 1
+    return (labels - 0.5 + rng.normal(size=labels.shape)).round(1).astype("f"), labels
+
+
+def arguments(kind: str, number: int = 40) -> Arguments:
+    """Return what scores take; of a segmentation a confusion matrix for each image, some without any pixel."""
+    if kind != "semantic_segmentation":
+        return score_arguments(kind, *outputs(kind, number))
+    rng = np.random.default_rng(number)
+    matrices = rng.integers(0, 50, (number, 4, 4)) * (rng.random((number, 4, 4)) < 0.3)
+    matrices[::3] = 0
+    return (matrices,)
+
+
+def values_of(kind: str, name: str, given: Arguments) -> np.ndarray:
+    if kind == "semantic_segmentation":
+        given = tuple(np.stack(each) for each in zip(*map(counts, given[0]), strict=True))
+    return resampled(kind, [name], given, RESAMPLES)[name]
+
+
+def plain(kind: str, name: str, drawn: Arguments) -> float:
+    """Return a score of the rows that were drawn."""
+    return SCORES[kind][name](*drawn) if kind != "semantic_segmentation" else SCORES[kind][name](drawn[0].sum(axis=0))
+
+
+def rows_of(number: int, resamples: int = RESAMPLES, seed: int = 0) -> list[np.ndarray]:
+    """Return the samples that each resample draws."""
+    weights = np.concatenate(list(draw(number, resamples, seed)), axis=1)
+    assert (weights.sum(axis=0) == number).all()
+    return [np.repeat(np.arange(number), column) for column in weights.T]
+
+
+def expected(kind: str, name: str, given: Arguments, resamples: int = RESAMPLES) -> list[float]:
+    return [plain(kind, name, tuple(each[rows] for each in given)) for rows in rows_of(len(given[0]), resamples)]
+
+
+# --- what a resample is worth -------------------------------------------------------------------------------------
+
+
+def test_every_named_metric_is_resampled():
+    provided = {kind: {name for names in metrics for name in names} for kind, metrics in WEIGHTED.items()}
+    assert provided == {kind: set(scores) for kind, scores in SCORES.items()}
+
+
+@pytest.mark.parametrize("number", [2, 3, 40, 300])
+@pytest.mark.parametrize(("kind", "name"), NAMES)
+@pytest.mark.filterwarnings("error")
+def test_resample_has_the_metric_of_its_drawn_samples(kind: str, name: str, number: int, monkeypatch):
+    monkeypatch.setattr(bootstrap, "LEAST", 7)
+    monkeypatch.setattr(bootstrap, "CHUNK", 7 * number)
+    given = arguments(kind, number)
+    found = values_of(kind, name, given)
+    assert found == pytest.approx(expected(kind, name, given), rel=1e-12, abs=1e-14, nan_ok=True)
+    assert len(found) == RESAMPLES
+
+
+@pytest.mark.parametrize("name", ["auroc", "average_precision"])
+def test_some_resamples_have_no_sample_of_a_rare_label(name: str):
+    probabilities, labels = arguments("multilabel_classification")
+    found = resampled("multilabel_classification", [name], (probabilities[:, 3:], labels[:, 3:]), RESAMPLES)[name]
+    assert 0.2 < np.isnan(found).mean() < 0.5  # (1 - 1/40)^40 = 0.36
+
+
+@pytest.mark.parametrize(("kind", "name"), [pair for pair in NAMES if pair[0] != "semantic_segmentation"])
+@pytest.mark.filterwarnings("error")
+def test_constant_outputs_are_resampled_as_they_are_scored(kind: str, name: str):
+    logits, targets = outputs(kind, 40)
+    given = score_arguments(kind, np.full_like(logits, 0.1), targets)
+    found = values_of(kind, name, given)
+    assert found == pytest.approx(expected(kind, name, given), rel=1e-12, abs=1e-14, nan_ok=True)
+
+
+@pytest.mark.parametrize("huge", [(1e9, 0), (0, 1e9), (1e9, 2e9)])
+@pytest.mark.parametrize("name", NAMED["regression"])
+def test_one_huge_value_does_not_spoil_resamples_without_it(name: str, huge: tuple[float, float]):
+    given = tuple(np.append(each, one) for each, one in zip(arguments("regression"), huge, strict=True))
+    found = resampled("regression", [name], given, RESAMPLES)[name]
+    assert found == pytest.approx(expected("regression", name, given), rel=1e-9)
+
+
+def test_chunks_change_nothing(monkeypatch):
+    given = arguments("classification")
+    whole = resampled("classification", ["auroc"], given, RESAMPLES)["auroc"]
+    monkeypatch.setattr(bootstrap, "CHUNK", 1)
+    monkeypatch.setattr(bootstrap, "LEAST", 1)
+    assert np.array_equal(resampled("classification", ["auroc"], given, RESAMPLES)["auroc"], whole, equal_nan=True)
+
+
+# --- intervals ----------------------------------------------------------------------------------------------------
+
+
+def test_interval_is_the_same_every_time_and_whatever_else_is_asked_for():
+    given = arguments("classification")
+    alone, beside = (bootstrap_intervals("classification", names, given, 200) for names in (["f1"], ["kappa", "f1"]))
+    assert alone["f1"] == beside["f1"]
+    assert list(beside) == ["kappa", "f1"]
+    assert alone["f1"] != bootstrap_intervals("classification", ["f1"], given, 200, seed=1)["f1"]
+
+
+def test_interval_lies_between_percentiles():
+    given = tuple(np.random.default_rng(0).normal(size=(2, 40)))
+    values = expected("regression", "mae", given, 1000)
+    low, high = bootstrap_intervals("regression", ["mae"], given, 1000)["mae"]
+    assert [sum(value < low for value in values), sum(value > high for value in values)] == [25, 25]
+
+
+def covered(kind: str, name: str, truth: float, make) -> int:
+    """Return how many of 200 data sets have an interval that holds the truth."""
+    rng = np.random.default_rng(1)
+    intervals = [bootstrap_intervals(kind, [name], make(rng), 300)[name] for _ in range(200)]
+    return sum(low <= truth <= high for low, high in intervals)
+
+
+def test_accuracy_is_covered_as_often_as_promised():
+    def make(rng: np.random.Generator) -> Arguments:
+        return np.tile([0.9, 0.1], (150, 1)), (rng.random(150) < 0.3).astype(int)
+
+    assert 182 <= covered("classification", "accuracy", 0.7, make) <= 197
+
+
+def test_auroc_is_covered_as_often_as_promised():
+    def make(rng: np.random.Generator) -> Arguments:
+        targets = rng.integers(0, 2, 150)
+        return score_arguments("classification", np.stack([0 * targets, targets + rng.normal(size=150)], 1), targets)
+
+    # Of two normal distributions a deviation apart: Φ(1/√2).
+    assert 182 <= covered("classification", "auroc", (1 + math.erf(0.5)) / 2, make) <= 197
+
+
+def test_correlation_is_covered_as_often_as_promised():
+    def make(rng: np.random.Generator) -> Arguments:
+        targets = rng.normal(size=150)
+        return targets + rng.normal(size=150), targets
+
+    assert 180 <= covered("regression", "pearson", 0.5**0.5, make) <= 197
+
+
+def test_perfect_predictions_leave_no_doubt():
+    given = np.eye(3)[[0, 1, 2] * 5], np.array([0, 1, 2] * 5)
+    assert bootstrap_intervals("classification", ["f1", "calibration_error"], given, 100) == {
+        "f1": (1, 1),
+        "calibration_error": (0, 0),
+    }
+
+
+def test_whole_images_are_drawn():
+    right, wrong = np.diag([9, 1]), np.array([[0, 9], [1, 0]])
+    given = tuple(np.stack(each) for each in zip(counts(right), counts(wrong), strict=True))
+    assert bootstrap_intervals("semantic_segmentation", ["pixel_accuracy"], given, 200)["pixel_accuracy"] == (0, 1)
+
+
+@pytest.mark.filterwarnings("error")
+def test_resamples_that_leave_a_metric_undefined_do_not_count():
+    probabilities, labels = arguments("multilabel_classification")
+    given = probabilities[:, 3:], labels[:, 3:]
+    known = [value for value in expected("multilabel_classification", "auroc", given) if not np.isnan(value)]
+    interval = bootstrap_intervals("multilabel_classification", ["auroc"], given, RESAMPLES)["auroc"]
+    assert interval == pytest.approx(np.quantile(known, [0.025, 0.975]))
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_nothing_defines_has_no_interval():
+    never = np.full((20, 2), 0.5), np.zeros(20, int)
+    assert np.isnan(bootstrap_intervals("classification", ["auroc"], never, 100)["auroc"]).all()
+    single = tuple(each[:1] for each in arguments("regression"))
+    assert np.isnan(bootstrap_intervals("regression", ["mae"], single, 100)["mae"]).all()
+    assert bootstrap_intervals("regression", ["mae"], arguments("regression"), 0) == {}
+
+
+def test_evaluation_imports_no_more_than_it_needs():
+    """A light step: neither torch nor scipy (a second to import), whatever named metric is asked for."""
+    code = (
+        "import sys, numpy as np\n"
+        "from mml_lib.postprocessing.evaluation import evaluate_with_intervals\n"
+        "from mml_lib.postprocessing.predictions import Predictions\n"
+        "from mml_lib.config.metrics import NAMED\n"
+        "targets = {'classification': np.arange(9) % 2, 'regression': np.arange(9.0),\n"
+        "           'multilabel_classification': np.eye(9)[:, :2]}\n"
+        "for kind, target in targets.items():\n"
+        "    predictions = Predictions(np.random.rand(9, 2).astype('f'), target, np.arange(9), kind)\n"
+        "    values, intervals = evaluate_with_intervals(predictions, NAMED[kind], 100)\n"
+        "    assert list(values) == list(intervals) == list(NAMED[kind])\n"
+        "print(sorted({'torch', 'scipy', 'pandas', 'sklearn'} & set(sys.modules)))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_number_of_resamples_is_no_part_of_a_pipeline_and_not_too_small():
+    tasks = {"digits": {"creator": "digits"}}
+    config = {"tasks": tasks, "mode": "train", "arch": "test_resnet", "loss": "default", "optimizer": "adamw"}
+    config["paths"] = {"presets": [str(Path(__file__).parents[2] / "config")]}
+    task = {"name": "digits", "id": "0" * 8, "task_type": "classification", "pack": "size32-01234567"}
+    studies = [load_study(config | {"bootstrap": resamples}) for resamples in (0, 100, 1000)]
+    assert len({Pipeline.of(study, task).run for study in studies}) == 1
+    assert load_study(config).bootstrap == 1000
+    for wrong in (True, 99):
+        with pytest.raises(MMLError, match="too few for a 95 % interval; take 100 or more, or 0 for none"):
+            load_study(config | {"bootstrap": wrong})
