@@ -1,10 +1,21 @@
-"""Losses that torch does not have."""
+"""Losses: those that torch does not have, and the weights of classes in all of them."""
 
+import inspect
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import segmentation_models_pytorch.losses as smp
 import torch
-from segmentation_models_pytorch.losses import DiceLoss
 from torch import nn
 
+from mml_lib.config.targets import import_target, instantiate
 from mml_lib.config.task_types import IGNORE
+from mml_lib.errors import MMLError, nearest
+from mml_lib.tasks.struct import TaskStruct
+
+WEIGHTS = ("pos_weight", "weight", "class_weights")
+"""Arguments by which losses take the weights of classes, the first that a loss has."""
 
 
 class CrossEntropyDice(nn.Module):
@@ -16,11 +27,13 @@ class CrossEntropyDice(nn.Module):
         dice: weight of the Dice loss.
     """
 
-    def __init__(self, weight: list[float] | None = None, label_smoothing: float = 0.0, dice: float = 1.0):
+    def __init__(
+        self, weight: list[float] | torch.Tensor | None = None, label_smoothing: float = 0.0, dice: float = 1.0
+    ):
         super().__init__()
-        weights = None if weight is None else torch.tensor(weight)
+        weights = None if weight is None else torch.as_tensor(weight)
         self.cross_entropy = nn.CrossEntropyLoss(weights, ignore_index=IGNORE, label_smoothing=label_smoothing)
-        self.dice_loss = DiceLoss("multiclass", ignore_index=IGNORE)
+        self.dice_loss = smp.DiceLoss("multiclass", ignore_index=IGNORE)
         self.dice = dice
 
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -29,3 +42,81 @@ class CrossEntropyDice(nn.Module):
         if (targets == IGNORE).all():
             return logits.sum() * 0
         return self.cross_entropy(logits, targets) + self.dice * self.dice_loss(logits, targets)
+
+
+class FocalLoss(smp.FocalLoss):
+    """Focal loss (Lin et al. 2017): each class against the others, the less the surer the network is.
+
+    Args:
+        mode: multiclass for classes (of images or pixels), multilabel for labels.
+        gamma: how much less; 0 is the binary cross-entropy.
+        class_weights: of each class.
+    """
+
+    def __init__(
+        self,
+        mode: Literal["multiclass", "multilabel"],
+        gamma: float = 2.0,
+        class_weights: list[float] | torch.Tensor | None = None,
+    ):
+        ignored = IGNORE if mode == "multiclass" else None
+        super().__init__(mode, gamma=gamma, ignore_index=ignored, class_weights=class_weights)
+
+    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the loss of logits N×C(×H×W) for classes N(×H×W) or labels N×C; 0 where everything is ignored."""
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        if self.mode == "multiclass" and (targets == IGNORE).all():
+            return logits.sum() * 0
+        return super().forward(logits, targets)
+
+
+def build_loss(
+    spec: Mapping[str, Any], struct: TaskStruct, fold: int, class_weights: Mapping[str, float] | str | None
+) -> nn.Module:
+    """Build the loss of a task.
+
+    Args:
+        spec: of the loss; weights in it are lists, in the order of the classes.
+        struct: the task.
+        fold: what is validated on; the other folds are counted for balanced weights.
+        class_weights: `balanced`, or weights by class; None: what the loss says itself.
+
+    Raises:
+        MMLError: the loss takes no weights, or they name a class that there is not.
+    """
+    given = {key: torch.tensor(value) for key, value in spec.items() if key in WEIGHTS and isinstance(value, list)}
+    if class_weights is not None:
+        known = inspect.signature(import_target(spec["_target_"])).parameters
+        name = next((key for key in WEIGHTS if key in known), None)
+        if name is None:
+            raise MMLError(f"class_weights: {spec['_target_']} takes none (no argument {', '.join(WEIGHTS)})")
+        if class_weights == "balanced":
+            weights = balanced_weights(struct, fold, positive=name == "pos_weight")
+        else:
+            weights = _by_name(struct, class_weights)
+        given[name] = torch.tensor(weights, dtype=torch.float32)
+    return instantiate(dict(spec) | given)
+
+
+def balanced_weights(struct: TaskStruct, fold: int, positive: bool) -> list[float]:
+    """Return a weight for each class, by which the training samples of all classes (for segmentation their pixels)
+    count alike: n / (classes · n_class); with `positive` by which with and without a label count alike:
+    (n - n_label) / n_label.
+    """
+    targets = struct.targets[struct.select("train", fold)]
+    if struct.task_type == "classification":
+        counts = np.bincount(targets, minlength=struct.num_classes)
+    else:
+        counts = targets.sum(axis=0)  # of pixels, or of probabilities
+    whole = len(targets) if struct.task_type == "multilabel_classification" else counts.sum()
+    counts = np.maximum(counts, 1)  # a class that this fold leaves no sample of
+    weights = (whole - counts) / counts if positive else whole / (len(counts) * counts)
+    return np.maximum(weights, 0).tolist()
+
+
+def _by_name(struct: TaskStruct, weights: Mapping[str, float]) -> list[float]:
+    """Return the weights in the order of the classes; 1 for a class without one."""
+    for name in weights:
+        if name not in struct.classes:
+            raise MMLError(f"class_weights: {struct.name} has no class '{name}'{nearest(name, struct.classes)}")
+    return [weights.get(name, 1.0) for name in struct.classes]

@@ -1,0 +1,131 @@
+"""The sections of a study that say how a network is trained."""
+
+import re
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+from mml_lib.config.sections import Section, Target
+from mml_lib.errors import nearest
+
+
+class Augmentations(Section):
+    transforms: list[Target] = Field(
+        default_factory=list,
+        description="kornia augmentations, or modules on N×3×H×W floats in 0..1, in their order.",
+    )
+
+
+class Mixing(Section):
+    """Images of a batch mixed with each other, and their targets alike."""
+
+    mixup: PositiveFloat | None = Field(
+        None, description="MixUp: its alpha, the parameter of the Beta distribution of shares (usual: 0.2)."
+    )
+    cutmix: PositiveFloat | None = Field(
+        None, description="CutMix: its alpha (usual: 1.0). With both, each batch has one of them, in half of the cases."
+    )
+    p: float = Field(1.0, gt=0, le=1, description="Probability that a batch is mixed at all.")
+
+    @model_validator(mode="after")
+    def _at_least_one(self) -> "Mixing":
+        if self.mixup is None and self.cutmix is None:
+            raise ValueError("nothing would be mixed; set mixup (usual: 0.2), cutmix (usual: 1.0), or both")
+        return self
+
+
+class Losses(Section):
+    """The loss of each task type: called with outputs and targets."""
+
+    classification: Target | None = Field(None, description="Logits N×classes, classes N.")
+    multilabel_classification: Target | None = Field(None, description="Logits N×classes, probabilities N×classes.")
+    semantic_segmentation: Target | None = Field(None, description="Logits N×classes×H×W, classes N×H×W, 255 ignored.")
+    regression: Target | None = Field(None, description="Standardised values N, standardised values N.")
+
+
+class LRScheduler(Target):
+    interval: Literal["epoch", "step"] = Field("epoch", description="When the scheduler steps.")
+    monitor: str = Field(
+        "val/loss", description="What a plateau scheduler looks at: train/loss, val/loss, val/<metric>."
+    )
+
+    def spec(self) -> dict[str, Any]:
+        return {key: value for key, value in super().spec().items() if key not in ("interval", "monitor")}
+
+
+class Sampling(Section):
+    batch_size: PositiveInt = Field(64, description="Images a batch.")
+    sample_num: PositiveInt | None = Field(None, description="Samples an epoch; unset: each training sample once.")
+    balanced: bool = Field(False, description="Draw every class equally often (with replacement).")
+    drop_last: bool = Field(False, description="Leave out the last batch of an epoch when it is not full.")
+
+
+FURTHER = {
+    "min_epochs": "Epochs to train at least, whatever a callback says.",
+    "max_steps": "Optimizer steps to train at most.",
+    "min_steps": "Optimizer steps to train at least, whatever a callback says.",
+    "max_time": "Time to train at most: '00:04:00:00' (days, hours, minutes, seconds), or {hours: 4}.",
+    "check_val_every_n_epoch": "Validate after every so many epochs.",
+    "val_check_interval": "Validate after so many batches, or this share of an epoch.",
+    "inference_mode": "Whether validation runs in PyTorch's inference mode.",
+    "benchmark": "Whether cuDNN tries its algorithms and takes the fastest; not with deterministic.",
+    "detect_anomaly": "Whether to look for the operation that made a NaN; slow.",
+    "profiler": "Lightning's profiler: simple or advanced.",
+    "sync_batchnorm": "Whether batch normalisation looks at the batches of all devices.",
+}
+"""Further arguments of Lightning's trainer, which are handed on."""
+
+SET_HERE = (
+    *("callbacks", "plugins", "logger", "default_root_dir", "enable_checkpointing", "model_registry"),
+    *("enable_progress_bar", "enable_model_summary", "enable_autolog_hparams", "num_sanity_val_steps"),
+    *("log_every_n_steps", "fast_dev_run", "barebones", "overfit_batches", "reload_dataloaders_every_n_epochs"),
+    *("limit_test_batches", "limit_predict_batches", "devices", "strategy", "num_nodes", "use_distributed_sampler"),
+)
+"""Arguments of Lightning's trainer that the pipeline sets itself, or that have no meaning here."""
+
+
+class Trainer(Section):
+    """Arguments of `lightning.pytorch.Trainer`."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra=lambda schema: schema.update(
+            additionalProperties=False,
+            properties=schema["properties"] | {key: {"description": text} for key, text in FURTHER.items()},
+        ),
+    )
+    max_epochs: PositiveInt = Field(10, description="Epochs to train.")
+    precision: Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"] = Field(
+        "32-true", description="Numbers to compute with; 16-mixed is for GPUs only."
+    )
+    gradient_clip_val: float | None = Field(None, ge=0, description="Clip gradients at this value; unset: never.")
+    gradient_clip_algorithm: Literal["norm", "value"] = Field("norm", description="What gradients are clipped by.")
+    accumulate_grad_batches: PositiveInt = Field(1, description="Batches an optimizer step.")
+    limit_train_batches: PositiveInt | None = Field(None, description="Training batches an epoch at most (for trials).")
+    limit_val_batches: PositiveInt | None = Field(None, description="Validation batches an epoch at most (for trials).")
+    deterministic: bool = Field(True, description="Use deterministic algorithms where the device has a choice.")
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = Field("auto", description="Device to train on.")
+
+    @model_validator(mode="after")
+    def _further_arguments(self) -> "Trainer":
+        for key, value in (self.model_extra or {}).items():
+            if key in SET_HERE:
+                raise ValueError(f"'{key}' is not for a study to set: leave it out")
+            if key not in FURTHER:
+                raise ValueError(f"unknown key '{key}'{nearest(key, [*type(self).model_fields, *FURTHER])}")
+            if key == "max_time" and not isinstance(value, dict) and not re.fullmatch(r"\d+(:\d\d){3}", str(value)):
+                raise ValueError(f"max_time is {value}; write '00:04:00:00' in quotes (4 hours), or {{hours: 4}}")
+        return self
+
+
+class Compile(Section):
+    """Arguments of `torch.compile`."""
+
+    backend: str = Field("inductor", description="What compiles the network.")
+    mode: Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"] = Field(
+        "default", description="How long to look for a fast form."
+    )
+    dynamic: bool | None = Field(
+        None, description="Compile for batches of any size; unset: where they turn out to vary."
+    )
+    fullgraph: bool = Field(False, description="Fail where the network cannot be compiled as a whole.")

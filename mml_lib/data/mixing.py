@@ -1,0 +1,54 @@
+"""Mixing: images of a batch mixed with each other on the training device, and their targets alike."""
+
+import torch
+from torch.distributions import Beta
+
+from mml_lib.config.schema import Mixing
+
+
+class BatchMixing:
+    """MixUp (Zhang et al. 2018) or CutMix (Yun et al. 2019) of each batch with itself, moved on by one.
+
+    All samples of a batch share one draw. Targets are soft in every batch, mixed or not, so that class weights count
+    alike in all.
+
+    Args:
+        config: which, and how strong.
+        classes: number of classes.
+    """
+
+    def __init__(self, config: Mixing, classes: int):
+        self.config = config
+        self.classes = classes
+
+    @torch.no_grad()
+    def __call__(self, images: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return mixed images, N×3×H×W, and probabilities, N×classes, for class indices N or probabilities."""
+        if not targets.is_floating_point():
+            targets = torch.nn.functional.one_hot(targets, self.classes).to(images.dtype)
+        # Drawn on the CPU: what is drawn steers the code, and must not wait for a GPU.
+        if torch.rand(()).item() >= self.config.p:
+            return images, targets
+        if self.config.cutmix is None or (self.config.mixup is not None and torch.rand(()).item() < 0.5):
+            share = _share(self.config.mixup)
+            images = images * share + images.roll(1, 0) * (1 - share)
+        else:
+            images, share = _paste(images, _share(self.config.cutmix))
+        return images, targets * share + targets.roll(1, 0) * (1 - share)
+
+
+def _share(alpha: float) -> float:
+    return Beta(alpha, alpha).sample().item()
+
+
+def _paste(images: torch.Tensor, share: float) -> tuple[torch.Tensor, float]:
+    """Paste a box of the next image into each; return them with the share of pixels that are their own."""
+    height, width = images.shape[-2:]
+    side = (1 - share) ** 0.5
+    y, x = (torch.rand(2) * torch.tensor([height, width])).int().tolist()
+    half_height, half_width = int(height * side) // 2, int(width * side) // 2
+    top, bottom = max(y - half_height, 0), min(y + half_height, height)
+    left, right = max(x - half_width, 0), min(x + half_width, width)
+    pasted = images.clone()
+    pasted[..., top:bottom, left:right] = images.roll(1, 0)[..., top:bottom, left:right]
+    return pasted, 1 - (bottom - top) * (right - left) / (height * width)
