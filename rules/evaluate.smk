@@ -21,6 +21,7 @@ rule predict_fold:
         mem_mb=study.resource("predict_fold", "mem_mb", 8000),
         runtime=study.resource("predict_fold", "runtime", 60),
     params:
+        **study.prediction_params(),
         label=lambda wildcards, output: study.label(wildcards),
     message:
         "predict {wildcards.eval} of {wildcards.task} with fold {wildcards.fold}: {params.label}"
@@ -29,7 +30,7 @@ rule predict_fold:
 
 
 rule test_fold:
-    """Compute the metrics of one network's predictions."""
+    """Compute the metrics of one network's predictions, and their bootstrap intervals."""
     input:
         predictions=fm.pattern("predictions"),
     output:
@@ -40,10 +41,39 @@ rule test_fold:
         "../config/environment.yaml"
     params:
         metrics=study.metrics,
+        bootstrap=study.cfg.bootstrap,
     message:
         "test {wildcards.task} fold {wildcards.fold} on {wildcards.eval}: run {wildcards.run}"
     script:
         "../scripts/test_fold.py"
+
+
+use rule predict_fold as predict_other with:
+    input:
+        pipeline=ancient(fm.pattern("pipeline")),
+        parameters=fm.pattern("parameters"),
+        task=ancient(study.description),
+        eval_task=ancient(study.other_description),
+        images=ancient(study.other_packed),
+    output:
+        predictions=fm.output("other_predictions"),
+    log:
+        fm.log("predict_other", "other_predictions"),
+    benchmark:
+        fm.benchmark("predict_other", "other_predictions")
+    message:
+        "predict {wildcards.eval} of {wildcards.eval_task} with {wildcards.task} fold {wildcards.fold}: {params.label}"
+
+
+use rule test_fold as test_other with:
+    input:
+        predictions=fm.pattern("other_predictions"),
+    output:
+        metrics=fm.output("other_metrics"),
+    log:
+        fm.log("test_other", "other_metrics"),
+    message:
+        "test {wildcards.task} fold {wildcards.fold} on {wildcards.eval} of {wildcards.eval_task}: run {wildcards.run}"
 
 
 rule summarize:
@@ -58,7 +88,7 @@ rule summarize:
     conda:
         "../config/environment.yaml"
     params:
-        labels=study.labels(),
+        shown=lambda wildcards: study.shown(wildcards.mode),
     message:
         "sum up mode {wildcards.mode}"
     script:

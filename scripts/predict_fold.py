@@ -1,11 +1,12 @@
-"""Predict one split of a task with one trained network."""
+"""Predict one split with one trained network: of the task it was trained on, or of another."""
 
 from mml_lib.schedulers.step import open_step
 
 step = open_step(snakemake)
 step.drop_checkpoints()
 struct = step.get_struct()
-data = step.create_datamodule(struct, fold=step.fold)
+seen = step.get_eval_struct(struct)
+data = step.create_datamodule(seen, fold=step.fold if seen is struct else None)
 model = step.create_model([struct], load_parameters=snakemake.input.parameters)
 
 predictions = step.predict(model, data, snakemake.wildcards.eval)

@@ -6,7 +6,7 @@ from mml_lib.postprocessing.summary import as_text, fold_table, summarize
 from mml_lib.schedulers.step import open_step, say
 
 open_step(snakemake)
-folds = fold_table([read_metrics(path) for path in snakemake.input.metrics], snakemake.params.labels)
+folds = fold_table([read_metrics(path) for path in snakemake.input.metrics], snakemake.params.shown)
 
 summary = summarize(folds)
 

@@ -86,7 +86,10 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         return f"unknown key '{key}'{nearest(location[-1], _known_keys(location[:-1]))}"
     if kind == "missing":
-        return f"the key '{key}' is missing; see config/schema.json for what it takes"
+        return (
+            f"the key '{key}' is missing; a study is laid over config/config.yaml, which has to lie in the working "
+            "folder or to be the first --configfile; config/schema.json says what it takes"
+        )
     if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] == TAGS:
         return f"{key}: '{problem['input']}' is no chain of tags; write it as +tag~argument, e.g. +subset~0.1+nested~0"
     if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] == URL:

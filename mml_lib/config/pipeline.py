@@ -12,7 +12,7 @@ import yaml
 from mml_lib.config.identity import digest
 from mml_lib.config.loading import load_study, preset_folders
 from mml_lib.config.presets import merge, read_yaml, resolve_presets
-from mml_lib.config.schema import StudyConfig
+from mml_lib.config.schema import LRScheduler, StudyConfig
 from mml_lib.errors import MMLError
 
 STEP_VERSION = 1
@@ -31,8 +31,15 @@ PIPELINE_KEYS = (
     "sampling",
     "trainer",
     "callbacks",
+    "store_best",
+    "class_weights",
+    "mixing",
+    "compile",
 )
 """The sections of a study that change what a training gives."""
+
+LATER_KEYS = ("store_best", "class_weights", "mixing", "compile")
+"""Sections that came later: left at their default they are left out, so that older runs keep their ids."""
 
 DEVICE_KEYS = ("accelerator",)
 """Keys of the trainer that say where a training runs, not what it gives."""
@@ -57,6 +64,11 @@ class Pipeline:
             del content["decoder"]
         for key in DEVICE_KEYS:
             del content["trainer"][key]
+        if study.lr_scheduler and study.lr_scheduler.monitor == LRScheduler.model_fields["monitor"].default:
+            del content["lr_scheduler"]["monitor"]  # came later too
+        for key in LATER_KEYS:
+            if getattr(study, key) == StudyConfig.model_fields[key].get_default(call_default_factory=True):
+                del content[key]
         return cls({"version": STEP_VERSION, "task": dict(task), **content})
 
     @classmethod
@@ -81,6 +93,11 @@ class Pipeline:
         task = {key: value for key, value in self.task.items() if key != "fold_time_limit"}
         task["pack"] = task["pack"].split("-")[-1]
         return digest({**self.content, "preprocessing": preprocessing, "task": task})
+
+    @property
+    def recipe(self) -> str:
+        """What the pipeline does, whatever the task: 8 digits of a digest."""
+        return Pipeline({**self.content, "task": {"pack": ""}}).run
 
     @property
     def task(self) -> Mapping[str, Any]:

@@ -23,6 +23,7 @@ GROUPS = (
     "preprocessing",
     "sampling",
     "trainer",
+    "tta",
 )
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 

@@ -10,6 +10,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     StringConstraints,
@@ -17,8 +18,11 @@ from pydantic import (
     model_validator,
 )
 
-from mml_lib.config.metrics import DEFAULT, NAMED
+from mml_lib.config.metrics import DEFAULT, LOWER_IS_BETTER, NAMED
+from mml_lib.config.prediction import TTA
+from mml_lib.config.sections import Section, Target
 from mml_lib.config.task_types import TaskType
+from mml_lib.config.training import Augmentations, Compile, Losses, LRScheduler, Mixing, Sampling, Trainer
 from mml_lib.errors import nearest
 
 SEPARATOR, ARGUMENT = "+", "~"
@@ -40,6 +44,12 @@ def _as_pair(size: Any) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else tuple(size)
 
 
+def _no_placeholder(digest: str) -> str:
+    if digest in (digest * 2)[1:-1]:
+        raise ValueError(f"{digest[:8]}… is no checksum but a placeholder; `sha256sum` tells that of a file you trust")
+    return digest
+
+
 def _known_metric(name: str) -> str:
     known = {metric for metrics in NAMED.values() for metric in metrics}
     if name not in known:
@@ -47,26 +57,19 @@ def _known_metric(name: str) -> str:
     return name
 
 
+def _enough_for_percentiles(resamples: int) -> int:
+    if 0 < resamples < 100:
+        raise ValueError(f"{resamples} resamples are too few for a 95 % interval; take 100 or more, or 0 for none")
+    return resamples
+
+
 def _texts(values: Any) -> Any:
     """Leave names of classes as texts: YAML reads a class `1` or `no` as something else."""
     return {key: value if isinstance(value, str) else str(value) for key, value in values.items()} if values else values
 
 
-class Section(BaseModel):
-    """A part of a study: unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, protected_namespaces=())
-
-
-class Target(BaseModel):
-    """Any importable class or function, with the keyword arguments it is called with beside `_target_`."""
-
-    model_config = ConfigDict(extra="allow", populate_by_name=True)
-    target: str = Field(alias="_target_", description="Dotted path of an importable class or function.")
-
-    def spec(self) -> dict[str, Any]:
-        """Return the mapping as it stands in the config, `_target_` included."""
-        return self.model_dump(by_alias=True)
+def _text_keys(value: Any) -> Any:
+    return {str(key): item for key, item in value.items()} if isinstance(value, dict) else value
 
 
 class Paths(Section):
@@ -88,7 +91,7 @@ class Download(Section):
     """One file of the net: archives are unpacked, other files are taken as they are."""
 
     url: Annotated[str, StringConstraints(pattern=URL)] = Field(description="Where it is: http(s) or file.")
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")] = Field(
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(_no_placeholder)] = Field(
         description="SHA-256 of its content, 64 hexadecimal digits (`sha256sum file`)."
     )
 
@@ -198,50 +201,38 @@ def _as_preprocessing(value: Any) -> Any:
     return {"transforms": value} if isinstance(value, list) else value
 
 
-class Augmentations(Section):
-    transforms: list[Target] = Field(
-        default_factory=list,
-        description="kornia augmentations, or modules on N×3×H×W floats in 0..1, in their order.",
+class StoreBest(Section):
+    """Which epoch's weights a training keeps."""
+
+    metric: str = Field("loss", description="What tells the best epoch on the validation split: loss, or a metric.")
+    mode: Literal["min", "max"] | None = Field(
+        None, description="Whether small or large values are good; unset: what is known of the metric."
     )
 
+    @model_validator(mode="after")
+    def _spelled_out(self) -> "StoreBest":
+        self.mode = self.mode or ("min" if self.metric in ("loss", *LOWER_IS_BETTER) else "max")
+        return self
 
-class Losses(Section):
-    """The loss of each task type: called with outputs and targets."""
+    @property
+    def key(self) -> str:
+        """The column of the history."""
+        return f"val/{self.metric}"
 
-    classification: Target | None = Field(None, description="Logits N×classes, classes N.")
-    multilabel_classification: Target | None = Field(None, description="Logits N×classes, probabilities N×classes.")
-    semantic_segmentation: Target | None = Field(None, description="Logits N×classes×H×W, classes N×H×W, 255 ignored.")
-    regression: Target | None = Field(None, description="Standardised values N, standardised values N.")
-
-
-class LRScheduler(Target):
-    interval: Literal["epoch", "step"] = Field("epoch", description="When the scheduler steps.")
-
-    def spec(self) -> dict[str, Any]:
-        return {key: value for key, value in super().spec().items() if key != "interval"}
-
-
-class Sampling(Section):
-    batch_size: PositiveInt = Field(64, description="Images a batch.")
-    sample_num: PositiveInt | None = Field(None, description="Samples an epoch; unset: each training sample once.")
-    balanced: bool = Field(False, description="Draw every class equally often (with replacement).")
-    drop_last: bool = Field(False, description="Leave out the last batch of an epoch when it is not full.")
+    @property
+    def sign(self) -> int:
+        """1 where large values are good, -1 where small ones are."""
+        return 1 if self.mode == "max" else -1
 
 
-class Trainer(Section):
-    """Arguments of `lightning.pytorch.Trainer`."""
+def _as_store_best(value: Any) -> Any:
+    if isinstance(value, bool):
+        return {} if value else None
+    return {"metric": value} if isinstance(value, str) else value
 
-    max_epochs: PositiveInt = Field(10, description="Epochs to train.")
-    precision: Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"] = Field(
-        "32-true", description="Numbers to compute with; 16-mixed is for GPUs only."
-    )
-    gradient_clip_val: float | None = Field(None, ge=0, description="Clip gradients at this value; unset: never.")
-    gradient_clip_algorithm: Literal["norm", "value"] = Field("norm", description="What gradients are clipped by.")
-    accumulate_grad_batches: PositiveInt = Field(1, description="Batches an optimizer step.")
-    limit_train_batches: PositiveInt | None = Field(None, description="Training batches an epoch at most (for trials).")
-    limit_val_batches: PositiveInt | None = Field(None, description="Validation batches an epoch at most (for trials).")
-    deterministic: bool = Field(True, description="Use deterministic algorithms where the device has a choice.")
-    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = Field("auto", description="Device to train on.")
+
+def _as_compile(value: Any) -> Any:
+    return ({} if value else None) if isinstance(value, bool) else value
 
 
 class Metric(Target):
@@ -321,19 +312,45 @@ class StudyConfig(Section):
     loss: Annotated[
         Annotated[Losses, Tag("by_type")] | Annotated[Target, Tag("one")], Discriminator(_one_or_by_type)
     ] = Field(description="The loss: one by task type, or one for all.")
+    class_weights: Annotated[Literal["balanced"] | dict[str, NonNegativeFloat] | None, BeforeValidator(_text_keys)] = (
+        Field(
+            None,
+            description="Weights of the classes in the loss: by name (others: 1), or balanced: by the counts of the "
+            "training samples of the fold; unset: what the loss says itself.",
+        )
+    )
     optimizer: Target = Field(description="The optimizer: called with the parameters.")
     lr_scheduler: LRScheduler | None = Field(
         None,
         description="The learning-rate scheduler: called with the optimizer; the words ${max_epochs}, ${total_steps} "
         "and ${lr} in its arguments stand for these numbers of the training.",
     )
+    mixing: Mixing | None = Field(
+        None, description="Mix the images of each training batch, and their targets, by MixUp or CutMix; unset: never."
+    )
     sampling: Sampling = Field(default_factory=Sampling, description="How training batches are drawn.")
     trainer: Trainer = Field(default_factory=Trainer, description="How long and in what precision to train.")
+    compile: Annotated[Compile | None, BeforeValidator(_as_compile)] = Field(
+        None, description="Train by torch.compile: true, or its arguments; worth it for long trainings on a GPU."
+    )
     callbacks: dict[str, Target] = Field(default_factory=dict, description="Further Lightning callbacks by name.")
+    store_best: Annotated[StoreBest | None, BeforeValidator(_as_store_best)] = Field(
+        None,
+        description="Keep the weights of the epoch that is best on the validation split: true (least loss), a metric's "
+        "name, or {metric, mode}; unset: those of the last epoch.",
+    )
     metrics: Annotated[
         Annotated[Metrics, Tag("by_type")] | Annotated[list[Named | Metric], Tag("one")],
         Discriminator(_one_or_by_type),
     ] = Field(default_factory=Metrics, description="Metrics of validation and test: by task type, or one list for all.")
+    tta: TTA = Field(
+        default_factory=TTA, description="Test-time augmentation: changes predictions and their metrics, no training."
+    )
+    bootstrap: Annotated[int, AfterValidator(_enough_for_percentiles)] = Field(
+        1000,
+        ge=0,
+        description="Resamples behind the 95 % bootstrap intervals of named test metrics, 100 or more; 0: none.",
+    )
     sweep: dict[str, list[Any]] = Field(
         default_factory=dict, description="Dotted keys with lists of values; all combinations become runs."
     )
@@ -358,7 +375,8 @@ class StudyConfig(Section):
             if tags and task is not None:
                 raise ValueError(f"tasks.{name}: a task with tags is derived from its base; leave its value empty")
             if tags and self.tasks.get(base) is None:
-                raise ValueError(f"tasks.{name}: its base '{base}' is not among the tasks{nearest(base, self.tasks)}")
+                others = [other for other in self.tasks if other != name]
+                raise ValueError(f"tasks.{name}: its base '{base}' is not among the tasks{nearest(base, others)}")
             if not tags and task is None:
                 raise ValueError(f"tasks.{name}: what makes it is missing; set its creator")
         return self
@@ -366,6 +384,14 @@ class StudyConfig(Section):
     def loss_of(self, task_type: str) -> Target | None:
         """Return the loss for a task type, None where the study has none."""
         return self.loss if isinstance(self.loss, Target) else getattr(self.loss, task_type, None)
+
+    @property
+    def monitored(self) -> dict[str, str]:
+        """Columns of the history that callbacks and a plateau scheduler look at, by key of the config."""
+        found = {f"callbacks.{name}": each.spec().get("monitor") for name, each in self.callbacks.items()}
+        if self.lr_scheduler is not None and "Plateau" in self.lr_scheduler.target:
+            found["lr_scheduler"] = self.lr_scheduler.monitor
+        return {key: column for key, column in found.items() if column is not None}
 
     def metrics_of(self, task_type: str) -> list[str | Metric]:
         """Return the metrics for a task type."""

@@ -172,7 +172,7 @@ class MMLDataModule(LightningDataModule):
 
     Args:
         struct: the task.
-        fold: what is validated on; the other folds are trained on.
+        fold: what is validated on; the other folds are trained on. None: neither is asked for.
         sampling: how training batches are drawn.
         seed: seed of the training.
         transforms: of the preprocessing, where images are not packed.
@@ -184,7 +184,7 @@ class MMLDataModule(LightningDataModule):
     def __init__(
         self,
         struct: TaskStruct,
-        fold: int,
+        fold: int | None,
         sampling: Sampling,
         seed: int,
         transforms: Sequence[dict[str, Any]] = (),
@@ -193,7 +193,7 @@ class MMLDataModule(LightningDataModule):
         pin_memory: bool = False,
     ):
         super().__init__()
-        if fold >= struct.num_folds:
+        if fold is not None and fold >= struct.num_folds:
             raise MMLError(f"task {struct.name} has {struct.num_folds} folds, so there is no fold {fold}")
         self.struct = struct
         self.fold = fold

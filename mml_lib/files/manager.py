@@ -22,6 +22,10 @@ BUILT_IN = (
     AssignmentTemplate("checkpoint", "PROJ_PATH/CHECKPOINTS/TASK_NAME/RUN-foldFOLD", removable=False),
     AssignmentTemplate("predictions", "PROJ_PATH/PREDICTIONS/TASK_NAME/RUN-foldFOLD/EVAL.npz", reusable=True),
     AssignmentTemplate("metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL.json"),
+    AssignmentTemplate(
+        "other_predictions", "PROJ_PATH/PREDICTIONS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.npz", reusable=True
+    ),
+    AssignmentTemplate("other_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.json"),
     AssignmentTemplate("summary", "PROJ_PATH/RESULTS/MODE.csv", removable=False),
     AssignmentTemplate("fold_metrics", "PROJ_PATH/RESULTS/MODE-folds.csv", removable=False),
     AssignmentTemplate("task_table", "PROJ_PATH/INFO/tasks.csv", removable=False),
@@ -194,7 +198,7 @@ class MMLFileManager:
         template = self.template(key)
         name = "-".join(f"fold{{{w}}}" if w == "fold" else f"{{{w}}}" for w in (TOKENS[t][0] for t in template.tokens))
         root = self.data_path if template.root == "DATA_PATH" else self.proj_path
-        return str(root / folder / rule / (name + suffix))
+        return str(root / folder / rule / ((name or rule) + suffix))
 
     @property
     def lock_path(self) -> Path:

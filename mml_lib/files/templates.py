@@ -20,6 +20,7 @@ TOKENS = {
     "DIGEST": ("sha256", r"[0-9a-f]{64}"),
     "RUN": ("run", r"[0-9a-f]{8}"),
     "FOLD": ("fold", r"\d+"),
+    "EVAL_TASK": ("eval_task", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
     "EVAL": ("eval", r"val|test|unlabelled"),
     "MODE": ("mode", r"[a-z][a-z0-9_]+"),
     "FILE_NAME": ("file_name", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),

@@ -11,11 +11,14 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from mml_lib.config.schema import LRScheduler
+from mml_lib.config.schema import LRScheduler, StoreBest
 from mml_lib.config.targets import instantiate
 from mml_lib.data.augmentation import Augmentation
+from mml_lib.data.mixing import BatchMixing
 from mml_lib.errors import MMLError
+from mml_lib.models.best import BestEpoch
 from mml_lib.models.heads import ValueHead
 from mml_lib.models.metrics import update, value_of
 from mml_lib.models.network import Network
@@ -38,6 +41,9 @@ class MMLModule(LightningModule):
         augmentation: applied to training images.
         metrics: torchmetrics by name, for validation.
         seed: seed of the training.
+        store_best: what tells the epoch whose weights are kept; None: the last.
+        mixing: mixes augmented training images of a batch.
+        compile_with: arguments of `torch.compile`, by which the network is trained; None: as it is.
     """
 
     def __init__(
@@ -52,12 +58,18 @@ class MMLModule(LightningModule):
         augmentation: Augmentation,
         metrics: Mapping[str, Any],
         seed: int,
+        store_best: StoreBest | None = None,
+        mixing: BatchMixing | None = None,
+        compile_with: Mapping[str, Any] | None = None,
     ):
         super().__init__()
         self.network = network
+        self.best = BestEpoch(store_best) if store_best else None
         self.task = task
         self.loss = loss
         self.augmentation = augmentation
+        self.mixing = mixing
+        self.compile_with = compile_with
         self.metrics = nn.ModuleDict(metrics)
         self.optimizer_spec = optimizer
         self.lr_scheduler = lr_scheduler
@@ -68,6 +80,8 @@ class MMLModule(LightningModule):
         self.seconds = 0.0
         self._losses: list[tuple[int, torch.Tensor]] = []
         self._val_losses: list[tuple[int, torch.Tensor]] = []
+        self._validated = False
+        self._rate = 0.0
         self._epoch_started = 0.0
 
     @property
@@ -110,11 +124,22 @@ class MMLModule(LightningModule):
                 f"for {self.task_type}"
             ) from error
 
+    def on_fit_start(self) -> None:
+        if self.compile_with is not None:
+            self.network.compile(**self.compile_with)  # in place: its weights keep their names
+
+    def on_train_start(self) -> None:
+        """Tell a plateau scheduler of the last epoch: Lightning tells it after the checkpoint, so not when resuming."""
+        for config in self.trainer.lr_scheduler_configs if self.history else ():
+            if config.reduce_on_plateau and len(self.history) % config.frequency == 0:
+                config.scheduler.step(self.history[-1][config.monitor])
+
     def on_train_epoch_start(self) -> None:
         self._epoch_started = time.monotonic()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Seed everything for this batch."""
+        """Seed everything for this batch, and note its learning rate."""
+        self._rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         seed = int(np.random.SeedSequence([self.seed, self.current_epoch, batch_idx]).generate_state(1)[0])
         torch.manual_seed(seed)
         np.random.seed(seed)
@@ -126,6 +151,8 @@ class MMLModule(LightningModule):
             images, targets = self.augmentation.with_masks(images, targets)
         else:
             images = self.augmentation(images)
+        if self.mixing:
+            images, targets = self.mixing(images, targets)
         loss = self.loss_of(self.network(self.normalise(images), self.task), targets)
         self._losses.append((len(images), loss.detach()))
         return loss
@@ -138,6 +165,7 @@ class MMLModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log loss and metrics of the whole split; a metric that its samples leave undefined is NaN."""
+        self._validated = True
         self.log("val/loss", _mean(self._val_losses))
         self._val_losses.clear()
         for name, metric in self.metrics.items():
@@ -156,21 +184,34 @@ class MMLModule(LightningModule):
         self.log("train/loss", mean_loss)
         self.seconds += time.monotonic() - self._epoch_started
         # Callbacks that monitor a metric, the checkpoint among them, run after this hook.
-        row = {"epoch": self.current_epoch, "lr": self._lr(), "train/loss": mean_loss.item()}
-        row |= {key: value.item() for key, value in self.trainer.callback_metrics.items() if key.startswith("val/")}
+        row = {"epoch": self.current_epoch, "lr": self._rate, "train/loss": mean_loss.item()}
+        if self._validated:
+            row |= {key: value.item() for key, value in self.trainer.callback_metrics.items() if key.startswith("val/")}
+            self._validated = False
         self.history.append(row)
+        if self.best and self.best.config.key in row:
+            self.best.see(self.network, row)
         words = "  ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "epoch")
         logger.info("epoch %d of %d: %s", self.current_epoch + 1, self.trainer.max_epochs, words)
 
-    def _lr(self) -> float:
-        return float(self.trainer.optimizers[0].param_groups[0]["lr"])
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["mml"] = {"history": self.history, "seconds": self.seconds}
+        checkpoint["mml"] = {"history": self.history, "seconds": self.seconds, "stopped": self.trainer.should_stop}
+        if self.best:
+            checkpoint["mml"]["best"] = self.best.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.history = list(checkpoint["mml"]["history"])
         self.seconds = checkpoint["mml"]["seconds"]
+        self.trainer.should_stop = checkpoint["mml"].get("stopped", False)  # Lightning forgets it
+        if self.best:
+            self.best.load(checkpoint["mml"]["best"])
+
+    def keep_best(self) -> dict[str, float]:
+        """Give the network the weights to keep, and return their epoch's row of the history."""
+        if self.best is None:
+            return self.history[-1]
+        epoch = self.best.restore(self.network)
+        return next(row for row in self.history if row["epoch"] == epoch)
 
     def configure_optimizers(self) -> Any:
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
@@ -187,10 +228,10 @@ class MMLModule(LightningModule):
             for key, value in self.lr_scheduler.spec().items()
         }
         scheduler = instantiate(spec, optimizer)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": self.lr_scheduler.interval, "monitor": "val/loss"},
-        }
+        config = {"scheduler": scheduler, "interval": self.lr_scheduler.interval, "monitor": self.lr_scheduler.monitor}
+        if isinstance(scheduler, ReduceLROnPlateau):
+            config["frequency"] = self.trainer.check_val_every_n_epoch
+        return {"optimizer": optimizer, "lr_scheduler": config}
 
 
 def _mean(losses: list[tuple[int, torch.Tensor]]) -> torch.Tensor:

@@ -1,11 +1,15 @@
 """Prediction: what a network says of some samples of a task."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from mml_lib.config.task_types import IGNORE
 from mml_lib.data.datamodule import positions_of
 from mml_lib.models.module import MMLModule
+from mml_lib.models.tta import MergedViews
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
 
 
@@ -19,7 +23,9 @@ def best_device(accelerator: str) -> torch.device:
 
 
 @torch.inference_mode()
-def predict(model: MMLModule, loader: DataLoader, ids: np.ndarray, device: torch.device) -> Predictions:
+def predict(
+    model: MMLModule, loader: DataLoader, ids: np.ndarray, device: torch.device, tta: MergedViews | None = None
+) -> Predictions | MaskPredictions:
     """Return what a network says of all samples of an ordered loader.
 
     Args:
@@ -27,19 +33,32 @@ def predict(model: MMLModule, loader: DataLoader, ids: np.ndarray, device: torch
         loader: as `MMLDataModule.ordered` gives it.
         ids: of the samples in the order of their part, N.
         device: where to compute.
+        tta: looks at images in several views; None: as they are.
     """
     model = model.to(device).eval()
     segmentation = model.task_type == "semantic_segmentation"
+    see = partial(tta, model) if tta else model
     outputs, targets = [], []
     for batch in loader:
-        output = model(batch["image"].to(device, non_blocking=True)).float()
+        output = see(batch["image"].to(device, non_blocking=True)).float()
         # Of pixels the class only: their logits would be larger than the images.
         outputs += list((output.argmax(1).to(torch.uint8) if segmentation else output).cpu().numpy())
         targets += list(batch["target"].numpy())
     order = np.argsort(positions_of(loader))
     outputs, targets = ([each[place] for place in order] for each in (outputs, targets))
+    if not targets[0].size and targets[0].ndim:  # of a task without labels
+        targets = [_unknown(model.task_type, output) for output in outputs]
     if segmentation:
         return MaskPredictions.of(
             outputs, [target.astype(np.uint8) for target in targets], ids, model.network.heads[model.task]["outputs"]
         )
     return Predictions(np.stack(outputs), np.stack(targets), ids, model.task_type)
+
+
+def _unknown(task_type: str, output: np.ndarray) -> np.ndarray:
+    """Return the target of an unlabelled image, for an output of a network."""
+    if task_type == "semantic_segmentation":
+        return np.full_like(output, IGNORE)
+    if task_type == "multilabel_classification":
+        return np.full_like(output, np.nan)
+    return np.float32(np.nan) if task_type == "regression" else np.int64(-1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from mml_lib.files.atomic import write_text
 from mml_lib.tasks.dataset import read_json
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,9 @@ class ModelStorage:
         run: its pipeline.
         fold: what it was validated on.
         performance: validation loss of the stored weights.
-        metrics: all values of the last epoch, as in the history; None where undefined.
+        metrics: all values of the stored epoch, as in the history; None where undefined.
         epochs: epochs trained.
+        stored_epoch: whose weights are stored, from 0 on.
         training_time: seconds spent in epochs, interruptions left out.
         num_parameters: trainable numbers of the network.
         device: what it was trained on.
@@ -35,6 +36,7 @@ class ModelStorage:
     performance: float
     metrics: Mapping[str, float | None]
     epochs: int
+    stored_epoch: int
     training_time: float
     num_parameters: int
     device: str
@@ -52,4 +54,5 @@ class ModelStorage:
             MMLError: it is missing, damaged, or of a newer format.
         """
         content = read_json(Path(path), FORMAT)
+        content.setdefault("stored_epoch", content["epochs"] - 1)  # before format 2 always the last
         return cls(**{key: content[key] for key in cls.__dataclass_fields__})

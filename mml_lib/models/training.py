@@ -4,6 +4,7 @@ import csv
 import io
 import logging
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before lightning)
 import timm
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -37,14 +38,14 @@ def build_trainer(cfg: StudyConfig, checkpoints: Path, arguments: Mapping[str, A
         arguments: what wins over the config.
 
     Raises:
-        MMLError: the accelerator is not there.
+        MMLError: the accelerator is not there, or the trainer or a callback refuses its arguments.
     """
     settings = {key: value for key, value in cfg.trainer.model_dump().items() if value is not None}
     if settings.pop("deterministic"):
         settings["deterministic"] = "warn"  # an operation without a deterministic form is no reason to fail
     callbacks = [
         checkpoint_every_epoch(checkpoints),
-        *(instantiate(callback.spec()) for callback in cfg.callbacks.values()),
+        *(_callback(name, callback.spec()) for name, callback in cfg.callbacks.items()),
     ]
     settings |= {
         "callbacks": callbacks,
@@ -58,8 +59,21 @@ def build_trainer(cfg: StudyConfig, checkpoints: Path, arguments: Mapping[str, A
     }
     try:
         return Trainer(**settings | dict(arguments))
-    except MisconfigurationException as error:
-        raise MMLError(f"trainer.accelerator '{cfg.trainer.accelerator}' cannot be had: {error}") from error
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        if re.search("accelerator|backend", str(error)):
+            raise MMLError(f"trainer.accelerator '{cfg.trainer.accelerator}' cannot be had: {error}") from error
+        raise MMLError(f"trainer: {error}") from error
+
+
+def _callback(name: str, spec: Mapping[str, Any]) -> Callback:
+    """Build a callback of the config."""
+    try:
+        built = instantiate(spec)
+    except (MMLError, MisconfigurationException) as error:
+        raise MMLError(f"callbacks.{name}: {error}") from error
+    if not isinstance(built, Callback):
+        raise MMLError(f"callbacks.{name}: {spec['_target_']} is no callback of Lightning")
+    return built
 
 
 def history_csv(history: Sequence[Mapping[str, float]]) -> str:
@@ -72,14 +86,17 @@ def history_csv(history: Sequence[Mapping[str, float]]) -> str:
     return text.getvalue()
 
 
-def storage_of(model: MMLModule, trainer: Trainer, tokens: Mapping[str, Any], created: str) -> ModelStorage:
-    """Return the model storage of a finished training."""
-    last = {key: value for key, value in model.history[-1].items() if key not in ("epoch", "lr")}
+def storage_of(
+    model: MMLModule, trainer: Trainer, kept: Mapping[str, float], tokens: Mapping[str, Any], created: str
+) -> ModelStorage:
+    """Return the model storage of a finished training; `kept` is the row of the history that its weights are of."""
+    metrics = {key: value for key, value in kept.items() if key not in ("epoch", "lr")}
     return ModelStorage(
         **tokens,
-        performance=last["val/loss"],
-        metrics={key: value if math.isfinite(value) else None for key, value in last.items()},
+        performance=metrics["val/loss"],
+        metrics={key: value if math.isfinite(value) else None for key, value in metrics.items()},
         epochs=len(model.history),
+        stored_epoch=int(kept["epoch"]),
         training_time=round(model.seconds, 3),
         num_parameters=sum(p.numel() for p in model.network.parameters() if p.requires_grad),
         device=str(trainer.strategy.root_device),

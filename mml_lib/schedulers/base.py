@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mml_lib.config.schema import Mode
 from mml_lib.errors import MMLError, nearest
 from mml_lib.schedulers.doing import Doing
-from mml_lib.schedulers.study import Study
+from mml_lib.schedulers.study import Run, Study
 
 
 class Options(BaseModel):
@@ -63,6 +63,15 @@ class AbstractBaseScheduler(Doing, ABC):
     def pivot(self) -> str | None:
         """Name of the task that the study is about, tags included."""
         return self.study.pivot
+
+    @property
+    def trained_tasks(self) -> list[str]:
+        """The tasks that networks are trained on: those that the study is about."""
+        return self.study.task_names
+
+    def shown(self, task: str, run: Run) -> dict[str, Any]:
+        """Return what tables call a run: `task`, `run`, `label`, and `fold` where that is not the network's."""
+        return {"task": task, "run": run.id, "label": run.label}
 
     @abstractmethod
     def create_routine(self) -> None:

@@ -1,20 +1,26 @@
 """Checks: what is known to be wrong with a pipeline before anything is trained."""
 
+import sys
 from collections.abc import Mapping
 
-from mml_lib.config.metrics import NAMED
+from mml_lib.config.metrics import LOWER_IS_BETTER, NAMED
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.task_types import IGNORE
+from mml_lib.data.tta import build_view
 from mml_lib.errors import MMLError, nearest
 from mml_lib.tasks.identity import TaskIdentity
 
 CROSS_ENTROPY = "torch.nn.CrossEntropyLoss"
+FOCAL = "mml_lib.models.losses.FocalLoss"
+WEIGHTS = ("weight", "pos_weight", "class_weights")
+AVERAGING = ("StochasticWeightAveraging", "EMAWeightAveraging", "WeightAveraging")
 
 LOSSES: Mapping[str, tuple[str, ...]] = {
     CROSS_ENTROPY: ("classification", "semantic_segmentation"),
     "torch.nn.BCEWithLogitsLoss": ("multilabel_classification",),
     "torch.nn.MultiLabelSoftMarginLoss": ("multilabel_classification",),
     "mml_lib.models.losses.CrossEntropyDice": ("semantic_segmentation",),
+    FOCAL: ("classification", "multilabel_classification", "semantic_segmentation"),
     "torch.nn.MSELoss": ("regression",),
     "torch.nn.L1Loss": ("regression",),
     "torch.nn.SmoothL1Loss": ("regression",),
@@ -27,10 +33,19 @@ def check_trainable(task: TaskIdentity, cfg: StudyConfig) -> None:
     """Refuse a pipeline that cannot train a task.
 
     Raises:
-        MMLError: no loss or one of another task type, no decoder, metrics of another type, balance without classes.
+        MMLError: no loss or one of another task type, no decoder, metrics of another type, balance without classes,
+            mixing or class weights that do not suit it, callbacks that get in each other's way, views
+            (`tta`) that cannot be built.
     """
     kind = task.task_type
     _check_loss(task, cfg)
+    _check_class_weights(task, cfg)
+    _check_mixing(task, cfg)
+    _check_store_best(task, cfg)
+    _check_monitored(task, cfg)
+    _check_averaging(cfg)
+    _check_validated(cfg)
+    _check_tta(task, cfg)
     if kind == "semantic_segmentation" and cfg.decoder is None:
         raise MMLError(f"decoder: the segmentation {task.name} needs one; set decoder: unet")
     if cfg.sampling.balanced and kind != "classification":
@@ -49,4 +64,110 @@ def _check_loss(task: TaskIdentity, cfg: StudyConfig) -> None:
     if kind == "semantic_segmentation" and loss.target == CROSS_ENTROPY and loss.spec().get("ignore_index") != IGNORE:
         raise MMLError(
             f"loss: {loss.target} has to leave out ignored pixels of {task.name}; set ignore_index: {IGNORE}"
+        )
+
+
+def _check_class_weights(task: TaskIdentity, cfg: StudyConfig) -> None:
+    if cfg.class_weights is None:
+        return
+    if task.task_type == "regression":
+        raise MMLError(f"class_weights: {task.name} is a regression, which has no classes; leave it out")
+    if cfg.class_weights == "balanced" and cfg.sampling.balanced:
+        raise MMLError("class_weights: with sampling.balanced the classes are balanced already; set one of them only")
+    if given := [key for key in WEIGHTS if key in cfg.loss_of(task.task_type).spec()]:
+        raise MMLError(f"class_weights: the loss has weights of its own, loss.{given[0]}; set one of them only")
+
+
+def _check_mixing(task: TaskIdentity, cfg: StudyConfig) -> None:
+    if cfg.mixing is None:
+        return
+    if task.task_type not in ("classification", "multilabel_classification"):
+        raise MMLError(f"mixing: the targets of a {task.task_type} ({task.name}) cannot be mixed; set mixing: null")
+    if task.task_type == "classification" and cfg.loss_of(task.task_type).target == FOCAL:
+        raise MMLError("mixing: the focal loss takes no mixed classes; set loss: default, or mixing: null")
+
+
+def _check_monitored(task: TaskIdentity, cfg: StudyConfig) -> None:
+    known = ["train/loss", "val/loss", *(f"val/{metric}" for metric in NAMED[task.task_type])]
+    if "lr_scheduler" in cfg.monitored and cfg.lr_scheduler.interval != "epoch":
+        raise MMLError("lr_scheduler.interval: a plateau is looked for epoch by epoch; set it to epoch")
+    for key, column in cfg.monitored.items():
+        if column not in known:
+            raise MMLError(f"{key}.monitor: {task.name} has no '{column}'{nearest(column, known)}")
+        section = cfg.lr_scheduler if key == "lr_scheduler" else cfg.callbacks[key.removeprefix("callbacks.")]
+        metric = column.split("/")[1]
+        mode = "min" if metric in ("loss", *LOWER_IS_BETTER) else "max"
+        if (
+            section.target.endswith((".EarlyStopping", ".ReduceLROnPlateau"))
+            and section.spec().get("mode", "min") != mode
+        ):
+            raise MMLError(f"{key}.mode: the best {metric} is the {mode}imum; set mode: {mode}")
+
+
+def _check_validated(cfg: StudyConfig) -> None:
+    further = cfg.trainer.model_extra or {}
+    every = further.get("check_val_every_n_epoch", 1)
+    if not isinstance(every, int) or every < 1 or cfg.trainer.max_epochs % every:
+        raise MMLError(
+            f"trainer.check_val_every_n_epoch is {every}, but the last epoch has to be validated; set a divisor of "
+            f"trainer.max_epochs ({cfg.trainer.max_epochs})"
+        )
+    others = [f"trainer.{key}" for key in ("max_time", "max_steps") if key in further]
+    others += [f"callbacks.{name}" for name, each in cfg.callbacks.items() if each.target.endswith(AVERAGING)]
+    if every > 1 and others:
+        raise MMLError(
+            f"trainer.check_val_every_n_epoch: with {others[0]} the last epoch has to be validated; leave it out"
+        )
+
+
+def _check_averaging(cfg: StudyConfig) -> None:
+    for name, callback in cfg.callbacks.items():
+        if callback.target.startswith("lightning.") and callback.target.endswith(AVERAGING):
+            raise MMLError(
+                f"callbacks.{name}: {callback.target} loses the average when it is interrupted after the last epoch; "
+                "set callbacks: swa, or ema"
+            )
+        if not callback.target.endswith("StochasticWeightAveraging"):
+            continue
+        limits = [f"trainer.{key}" for key in ("max_time", "max_steps") if key in (cfg.trainer.model_extra or {})]
+        limits += [f"callbacks.{other}" for other, each in cfg.callbacks.items() if "EarlyStopping" in each.target]
+        if limits:
+            raise MMLError(f"{limits[0]} could end a training before callbacks.{name} averages; leave one of them out")
+
+
+def _check_store_best(task: TaskIdentity, cfg: StudyConfig) -> None:
+    if cfg.store_best is None:
+        return
+    known = ["loss", *NAMED[task.task_type]]
+    if cfg.store_best.metric not in known:
+        raise MMLError(
+            f"store_best: '{cfg.store_best.metric}' tells nothing of {task.task_type} ({task.name})"
+            f"{nearest(cfg.store_best.metric, known)}"
+        )
+    if any(callback.target.endswith(AVERAGING) for callback in cfg.callbacks.values()):
+        raise MMLError("store_best: averaged weights are no epoch's; leave out store_best, or the averaging callback")
+
+
+def _check_tta(task: TaskIdentity, cfg: StudyConfig) -> None:
+    if cfg.tta.transforms and cfg.tta.merge == "max" and task.task_type == "regression":
+        raise MMLError(f"tta.merge: max means nothing for a regression's values ({task.name}); set tta.merge: mean")
+    for transform in cfg.tta.transforms:
+        # Others are built when they predict: importing them might import torch.
+        if transform.target.rpartition(".")[0] in sys.modules:
+            build_view(transform.spec())
+
+
+def check_leakage(task: TaskIdentity, cfg: StudyConfig) -> None:
+    """Refuse to report a validation split that something has been chosen by.
+
+    Raises:
+        MMLError: the pipeline looks at the validation split.
+    """
+    lookers = {"store_best": cfg.store_best is not None}
+    lookers["lr_scheduler"] = cfg.lr_scheduler is not None and "ReduceLROnPlateau" in cfg.lr_scheduler.target
+    lookers["callbacks"] = any("EarlyStopping" in callback.target for callback in cfg.callbacks.values())
+    if found := [key for key, looks in lookers.items() if looks]:
+        raise MMLError(
+            f"{found[0]} chooses by the validation split of {task.name}, which is reported too; set mode.nested: true, "
+            f"give the task a test split (tasks.{task.base_name}.test_fraction), or leave {found[0]} out"
         )

@@ -26,7 +26,8 @@ FORMAT = 1
 
 
 class Doing:
-    """What scripts call. In a step, `cfg` is the config of its pipeline, `task`, `run` and `fold` are its wildcards.
+    """What scripts call. In a step, `cfg` is the config of its pipeline, `task`, `run` and `fold` are its wildcards;
+    `eval_task` is what it predicts or tests on.
 
     Args:
         study: config, file manager, tasks and runs.
@@ -39,6 +40,7 @@ class Doing:
         self.mode: str = study.cfg.mode.id
         self.return_value: Any = None
         self.task: str | None = None
+        self.eval_task: str | None = None
         self.run: str | None = None
         self.fold: int | None = None
         self.threads = 1
@@ -67,13 +69,29 @@ class Doing:
         if self.run is not None and task == self.task:
             told = self.study.run(task, self.run).pipeline.task
         else:
-            told = self.study.task_content(self.study.tasks[task], self.cfg.preprocessing)
+            told = self.study.task_content(self.study.task(task), self.cfg.preprocessing)
         paths = {
             "description": Path(self.fm.path("description", task=task, task_id=told["id"])),
             "dataset": Path(self.fm.path("dataset", dataset=told["dataset"])),
             "packed": Path(self.fm.path("packed", dataset=told["dataset"], pack=told["pack"])),
         }
         return TaskStruct(task, paths, self._models(task))
+
+    def get_eval_struct(self, struct: TaskStruct) -> TaskStruct:
+        """Return the struct of the task that this step predicts: `struct`, which it was trained on, or another.
+
+        Raises:
+            MMLError: the other has other classes.
+        """
+        if self.eval_task == struct.name:
+            return struct
+        other = self.get_struct(self.eval_task)
+        if other.task_type != "no_task" and other.classes != struct.classes:
+            raise MMLError(
+                f"mode.eval_on: {other.name} has the classes {', '.join(other.classes)}, not those of {struct.name} "
+                f"({', '.join(struct.classes)}); give both the same by idx_to_class"
+            )
+        return other
 
     def _models(self, task: str) -> list[Any]:
         from mml_lib.models.storage import ModelStorage
@@ -82,8 +100,8 @@ class Doing:
         files = sorted(folder.glob("[0-9a-f]*-fold*.json"), key=lambda path: path.stat().st_mtime)
         return [ModelStorage.read(path) for path in files]
 
-    def create_datamodule(self, struct: TaskStruct, fold: int) -> "MMLDataModule":
-        """Return what feeds a task, validated on a fold."""
+    def create_datamodule(self, struct: TaskStruct, fold: int | None) -> "MMLDataModule":
+        """Return what feeds a task, validated on a fold; None where only other splits are asked for."""
         from mml_lib.data.datamodule import MMLDataModule
         from mml_lib.data.transforms import resolve
         from mml_lib.models.prediction import best_device
@@ -109,8 +127,9 @@ class Doing:
         import numpy as np
         import torch
 
-        from mml_lib.config.targets import instantiate
         from mml_lib.data.augmentation import Augmentation
+        from mml_lib.data.mixing import BatchMixing
+        from mml_lib.models.losses import build_loss
         from mml_lib.models.metrics import build_metrics
         from mml_lib.models.module import MMLModule
         from mml_lib.models.network import Network, head_spec, load_network
@@ -130,13 +149,27 @@ class Doing:
             task=struct.name,
             mean=mean,
             std=std,
-            loss=instantiate(cfg.loss_of(struct.task_type).spec()),
+            loss=build_loss(cfg.loss_of(struct.task_type).spec(), struct, self.fold or 0, cfg.class_weights),
             optimizer=cfg.optimizer.spec(),
             lr_scheduler=cfg.lr_scheduler,
             augmentation=Augmentation(cfg.augmentations),
-            metrics=build_metrics(cfg.metrics_of(struct.task_type), struct.task_type, struct.num_outputs),
+            metrics=build_metrics(self._metrics(struct), struct.task_type, struct.num_outputs),
             seed=cfg.seed,
+            store_best=cfg.store_best,
+            mixing=BatchMixing(cfg.mixing, struct.num_classes) if cfg.mixing else None,
+            compile_with=cfg.compile.model_dump() if cfg.compile else None,
         )
+
+    def _metrics(self, struct: TaskStruct) -> list[Any]:
+        """Return the metrics of a training: the study's, and those that steer it."""
+        metrics = self.cfg.metrics_of(struct.task_type)
+        steering = {column.removeprefix("val/") for column in self.cfg.monitored.values()}
+        if self.cfg.store_best:
+            steering.add(self.cfg.store_best.metric)
+        return [
+            *metrics,
+            *sorted(steering - {"loss", "train/loss", *(each for each in metrics if isinstance(each, str))}),
+        ]
 
     def _normalization(self, struct: TaskStruct) -> tuple[list[float], list[float]]:
         if self.cfg.normalization == "task":
@@ -171,9 +204,11 @@ class Doing:
     def predict(self, model: "MMLModule", data: "MMLDataModule", part: str) -> Any:
         """Return the predictions of a part of a task: `val`, `test` or `unlabelled`."""
         from mml_lib.models.prediction import best_device, predict
+        from mml_lib.models.tta import MergedViews
 
+        tta = MergedViews(self.cfg.tta, model.task_type) if self.cfg.tta.transforms else None
         ids = data.struct.samples["id"][data.struct.select(part, data.fold)]
-        return predict(model, data.ordered(part), ids, best_device(self.cfg.trainer.accelerator))
+        return predict(model, data.ordered(part), ids, best_device(self.cfg.trainer.accelerator), tta)
 
     # --- results ------------------------------------------------------------------------------------------------
 
@@ -193,9 +228,10 @@ class Doing:
             "std": model.std.flatten().tolist(),
         }
         tokens = {"task": self.task, "run": self.run, "fold": self.fold}
+        kept = model.keep_best()
         save_network(model.network, self.fm.path("parameters", **tokens), about)
         write_text(self.fm.path("history", **tokens), history_csv(model.history))
-        storage = storage_of(model, trainer, tokens, created=time.strftime("%F %T"))
+        storage = storage_of(model, trainer, kept, tokens, created=time.strftime("%F %T"))
         storage.write(self.fm.construct_saving_path(storage, "models", **tokens))
 
     def drop_checkpoints(self, **training: Any) -> None:

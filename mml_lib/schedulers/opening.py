@@ -2,11 +2,12 @@
 
 import os
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
 import mml_lib
+from mml_lib.config.presets import read_yaml
 from mml_lib.errors import MMLError
 from mml_lib.files.locks import name_supervisor
 from mml_lib.schedulers.study import Study
@@ -21,15 +22,16 @@ def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
         workflow: Snakemake's workflow object.
         config: the merged config; presets are added to it, tasks that an overlay leaves out are taken away.
     """
-    overlay = workflow.config_settings.overwrite_config
+    base = Path(workflow.basedir) / "config/config.yaml"
     files = [*map(Path, workflow.configfiles), *workflow.config_settings.configfiles]
     try:
-        add_presets(config, Path(workflow.basedir) / "config")
-        limit_tasks(config, overlay)
+        add_presets(config, base.parent)
+        limit_tasks(config, named_tasks(workflow.config_settings, base))
         study = Study(config, list(dict.fromkeys(map(shorten, files))))
         if workflow.is_main_process:
-            study.check()
-            print(study.overview(), file=sys.stderr)
+            modes = asked_modes(sys.argv[1:], study)
+            study.check(modes)
+            print(study.overview(modes), file=sys.stderr)
     except MMLError as error:
         sys.exit(f"error: {error}")
     keep_pandas_out()
@@ -65,11 +67,35 @@ def add_presets(config: MutableMapping[str, Any], folder: Path) -> None:
         config["paths"] = {**(paths or {}), "presets": [*own, *([] if str(folder) in own else [str(folder)])]}
 
 
-def limit_tasks(config: MutableMapping[str, Any], overlay: Mapping[str, Any]) -> None:
+def asked_modes(arguments: Iterable[str], study: Study) -> list[str]:
+    """Return the modes that the arguments of a Snakemake call name as targets, the study's own where they name none.
+
+    Snakemake tells its targets only after the Snakefile is read.
+    """
+    return [argument for argument in arguments if argument in study.modes] or [study.cfg.mode.id]
+
+
+def named_tasks(settings: Any, base: Path) -> set[str]:
+    """Return the tasks that overlays of the demo study name; the demo study itself may be one of the files named.
+
+    Args:
+        settings: Snakemake's, with the merged content and the names of the overlays.
+        base: the file of the demo study.
+    """
+    overlaid = settings.overwrite_config.get("tasks")
+    named = set(overlaid) if isinstance(overlaid, Mapping) else set()
+    others = [Path(file) for file in settings.configfiles if Path(file).resolve() != base.resolve()]
+    if len(others) == len(settings.configfiles):
+        return named
+    tasks = [content.get("tasks") for content in map(read_yaml, others) if isinstance(content, Mapping)]
+    named_by_others = {name for found in tasks if isinstance(found, Mapping) for name in found}
+    return named - (set(read_yaml(base)["tasks"]) - named_by_others)
+
+
+def limit_tasks(config: MutableMapping[str, Any], named: Collection[str]) -> None:
     """Keep those tasks only that the overlays name, if they name any.
 
     Snakemake merges mappings, but a study file laid over the demo study is not about the demo's task as well.
     """
-    named = overlay.get("tasks")
-    if isinstance(named, Mapping) and isinstance(config.get("tasks"), Mapping):
+    if named and isinstance(config.get("tasks"), Mapping):
         config["tasks"] = {name: task for name, task in config["tasks"].items() if name in named}

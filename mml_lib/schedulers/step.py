@@ -23,8 +23,8 @@ _HELD: list[IO[Any]] = []  # locks and streams that live as long as the step
 def open_step(snakemake: Any) -> AbstractBaseScheduler:
     """Open the step of a script: its log, its scheduler, its ties to the Snakemake that started it.
 
-    The scheduler has the step's wildcards as `task`, `run` and `fold`, its `threads`, and, where an input `pipeline`
-    is declared, the config of that pipeline as `cfg`.
+    The scheduler has the step's wildcards as `task`, `eval_task`, `run` and `fold`, its `threads`, and, where an input
+    `pipeline` is declared, the config of that pipeline as `cfg`.
     """
     _open_log(snakemake.rule, snakemake.log[0] if snakemake.log else None)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -38,6 +38,7 @@ def open_step(snakemake: Any) -> AbstractBaseScheduler:
     if pipeline := snakemake.input.get("pipeline"):
         scheduler.cfg = study.pipeline_config(Pipeline.read(Path(pipeline)))
     scheduler.task = snakemake.wildcards.get("task")
+    scheduler.eval_task = snakemake.wildcards.get("eval_task", scheduler.task)
     scheduler.run = snakemake.wildcards.get("run")
     fold = snakemake.wildcards.get("fold")
     scheduler.fold = None if fold is None else int(fold)

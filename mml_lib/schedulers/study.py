@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.identity import digest
 from mml_lib.config.loading import load_study
-from mml_lib.config.pipeline import PIPELINE_KEYS, Pipeline, expand
+from mml_lib.config.pipeline import PIPELINE_KEYS, Pipeline, Variant, expand
 from mml_lib.config.presets import preset_names, resolve_presets
 from mml_lib.config.schema import Preprocessing, StudyConfig
 from mml_lib.config.targets import import_target
@@ -74,21 +74,25 @@ class Study(StudyTasks):
     # --- tasks and runs -----------------------------------------------------------------------------------------
 
     @cached_property
-    def runs(self) -> dict[tuple[str, str], Run]:
-        """The runs of the study by task and run id."""
-        runs: dict[tuple[str, str], Run] = {}
-        variants = expand(self.config, self.files)
-        for task in self.task_names:
-            if self.tasks[task].task_type == "no_task":
-                continue
-            for variant in variants:
-                check_trainable(self.tasks[task], variant.study)
-                pipeline = Pipeline.of(variant.study, self.task_content(self.tasks[task], variant.study.preprocessing))
-                runs.setdefault((task, pipeline.run), Run(pipeline)).labels.append(variant.label)
-        return runs
+    def variants(self) -> list[Variant]:
+        """What the sweep and the variants stand for."""
+        return expand(self.config, self.files)
 
     def runs_of(self, task: str) -> list[Run]:
-        return [run for (name, _), run in self.runs.items() if name == task]
+        """Return the runs of a task of the study, or of one that tags derive from it."""
+        return list(self._runs(task).values())
+
+    @functools.cache  # noqa: B019  (a study lives as long as its process)
+    def _runs(self, task: str) -> dict[str, Run]:
+        """The runs of a task by run id."""
+        identity, runs = self.task(task), {}
+        if identity.task_type == "no_task":
+            return runs
+        for variant in self.variants:
+            check_trainable(identity, variant.study)
+            pipeline = Pipeline.of(variant.study, self.task_content(identity, variant.study.preprocessing))
+            runs.setdefault(pipeline.run, Run(pipeline)).labels.append(variant.label)
+        return runs
 
     @staticmethod
     def task_content(task: TaskIdentity, preprocessing: Preprocessing) -> dict[str, Any]:
@@ -101,9 +105,9 @@ class Study(StudyTasks):
         Raises:
             MMLError: neither is the case.
         """
+        if self.is_known(task) and run in self._runs(task):
+            return self._runs(task)[run]
         key = (task, run)
-        if key in self.runs:
-            return self.runs[key]
         if key not in self._old:
             path = self.fm.construct_saving_path(None, "pipeline", task_name=task, run=run)
             if not path.exists():
@@ -131,6 +135,10 @@ class Study(StudyTasks):
         metrics = self.cfg.metrics_of(self.run(wildcards.task, wildcards.run).pipeline.task["task_type"])
         return [metric if isinstance(metric, str) else metric.model_dump(by_alias=True) for metric in metrics]
 
+    def prediction_params(self) -> dict[str, Any]:
+        """What makes predictions anew where it changes; nothing where images are predicted as they are."""
+        return {"tta": self.cfg.tta.model_dump(by_alias=True)} if self.cfg.tta.transforms else {}
+
     def description(self, wildcards: Any) -> str:
         """The task description that a run was made for; without a run, that of the study's task."""
         if not hasattr(wildcards, "run"):
@@ -142,6 +150,16 @@ class Study(StudyTasks):
         """The packed images of a run."""
         return self._inputs(wildcards.task, wildcards.run)["packed"]
 
+    def other_description(self, wildcards: Any) -> str:
+        """The description of another task that a network predicts."""
+        task = self.task(wildcards.eval_task)
+        return self.fm.path("description", task=task.name, task_id=task.id)
+
+    def other_packed(self, wildcards: Any) -> str:
+        """The images of another task that a network predicts, packed as those that it was trained on."""
+        pack = self.run(wildcards.task, wildcards.run).pipeline.task["pack"]
+        return self.fm.path("packed", dataset=self.task(wildcards.eval_task).dataset, pack=pack)
+
     @functools.cache  # noqa: B019  (a study lives as long as its process; a plan asks for each run many times)
     def _inputs(self, task: str, run: str) -> dict[str, str]:
         told = self.run(task, run).pipeline.task
@@ -152,9 +170,8 @@ class Study(StudyTasks):
 
     def transforms(self, wildcards: Any) -> list[dict[str, Any]]:
         """The transforms behind the id of packed images."""
-        sections = [self.cfg.preprocessing]
-        told = [run.pipeline.content["preprocessing"] for run in [*self.runs.values(), *self._old.values()]]
-        sections += [Preprocessing(**section) for section in told]
+        sections = [variant.study.preprocessing for variant in self.variants]
+        sections += [Preprocessing(**run.pipeline.content["preprocessing"]) for run in self._old.values()]
         for section in sections:
             if pack_id(section) == wildcards.pack:
                 return resolve(section)
@@ -240,23 +257,21 @@ class Study(StudyTasks):
         kept = [str(output) for output in outputs if not getattr(output, "flags", {}).get("temp")]
         return [output for output in kept if output in always] or kept
 
-    def metrics_of(self, mode: str, fm_key: str = "metrics") -> list[str]:
+    def metrics_of(self, mode: str) -> list[str]:
         """Return the metrics files that a mode's plan makes."""
+        scheduler, keys = self.scheduler(mode), {"test_fold": "metrics", "test_other": "other_metrics"}
+        steps = zip(scheduler.commands, scheduler.params, strict=True)
+        return [self.fm.path(keys[command], **wildcards) for command, wildcards in steps if command in keys]
+
+    def shown(self, mode: str) -> dict[str, dict[str, Any]]:
+        """What tables of a mode call each run, by run id."""
         scheduler = self.scheduler(mode)
-        return [
-            self.fm.path(fm_key, **wildcards)
-            for command, wildcards in zip(scheduler.commands, scheduler.params, strict=True)
-            if command == "test_fold"
-        ]
+        return {run.id: scheduler.shown(task, run) for task in scheduler.trained_tasks for run in self.runs_of(task)}
 
-    def labels(self) -> dict[str, str]:
-        """What the study calls each run, by run id."""
-        return {run.id: run.label for run in self.runs.values()}
-
-    def check(self) -> None:
-        """Plan the configured mode, so that every mistake in the study shows before anything runs."""
-        scheduler = self.scheduler(self.cfg.mode.id)
-        _ = scheduler.commands
+    def check(self, modes: Sequence[str] = ()) -> None:
+        """Plan these modes, the configured one by default, so that every mistake shows before anything runs."""
+        for mode in modes or [self.cfg.mode.id]:
+            _ = self.scheduler(mode).commands
         for key, root in (("data", self.fm.data_path), ("results", self.fm.results_path)):
             check_writable(root, key)
 
@@ -268,13 +283,14 @@ class Study(StudyTasks):
         """
         self._held = lock_project(self.fm.proj_path, self.fm.lock_path, self.fm.steps_lock_path)
 
-    def overview(self) -> str:
-        """Return what the study is about, in a few lines."""
-        lines = [f"study {self.cfg.project}, mode {self.cfg.mode.id}"]
-        for task in self.task_names:
-            told = self.tasks[task]
-            lines.append(f"  task {task} ({told.id}): {told.task_type.replace('_', ' ')}, {told.num_folds} folds")
-            runs = self.runs_of(task)
+    def overview(self, modes: Sequence[str] = ()) -> str:
+        """Return what the study is about in these modes, the configured one by default, in a few lines."""
+        modes = modes or [self.cfg.mode.id]
+        lines = [f"study {self.cfg.project}, mode {', '.join(modes)}"]
+        for name in dict.fromkeys(task for mode in modes for task in self.scheduler(mode).trained_tasks):
+            task = self.task(name)
+            lines.append(f"  task {name} ({task.id}): {task.task_type.replace('_', ' ')}, {task.num_folds} folds")
+            runs = self.runs_of(name)
             lines += [f"    run {run.id}  {run.label}".rstrip() for run in runs[:20]]
             if len(runs) > 20:
                 lines.append(f"    … and {len(runs) - 20} more runs")

@@ -62,6 +62,23 @@ class StudyTasks:
         base, *tags = name.split(SEPARATOR)
         return functools.reduce(TaskIdentity.tagged, tags, self._bases[base])
 
+    def is_known(self, name: str) -> bool:
+        """Whether a name is that of a task of the study, with any tags."""
+        return name.split(SEPARATOR)[0] in self._bases
+
+    @functools.cache  # noqa: B019  (a study lives as long as its process)
+    def task(self, name: str) -> TaskIdentity:
+        """Return a task of the study, or one that tags derive from it.
+
+        Raises:
+            MMLError: it is neither.
+        """
+        if name in self.tasks:
+            return self.tasks[name]
+        if not self.is_known(name):
+            raise MMLError(f"there is no task '{name}' in the study{nearest(name, self.tasks)}")
+        return self._tagged(name)
+
     @property
     def pivot(self) -> str | None:
         """The task that the study is about, tags included; None if it is about all alike."""
@@ -85,10 +102,12 @@ class StudyTasks:
 
     def definition(self, wildcards: Any) -> dict[str, Any]:
         """What a task is made of, by name and id."""
-        key = (wildcards.task, wildcards.task_id)
-        if key not in self._definitions:
-            raise MMLError(f"the task {key[0]} with the id {key[1]} is part of no run of the study")
-        return self._definitions[key]
+        name, id_ = wildcards.task, wildcards.task_id
+        if (name, id_) in self._definitions:
+            return self._definitions[name, id_]
+        if self.is_known(name) and self.task(name).id == id_:
+            return self.task(name).definition()
+        raise MMLError(f"the task {name} with the id {id_} is part of no run of the study")
 
     def planned(self, wildcards: Any) -> dict[str, Any] | None:
         """What was planned with for a task: folds and splits; None for a task of an old run."""

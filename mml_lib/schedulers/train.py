@@ -1,13 +1,20 @@
 """Mode `train`: networks for the tasks of a study, their predictions and their test metrics."""
 
+import math
 from typing import Any, Literal
 
 from pydantic import Field
 
 from mml_lib.config.metrics import LOWER_IS_BETTER
-from mml_lib.errors import MMLError
+from mml_lib.config.schema import ARGUMENT, SEPARATOR
+from mml_lib.errors import MMLError, nearest
 from mml_lib.postprocessing.evaluation import read_metrics
 from mml_lib.schedulers.base import AbstractBaseScheduler, Options
+from mml_lib.schedulers.checks import check_leakage
+from mml_lib.schedulers.study import Run
+from mml_lib.tasks.identity import TaskIdentity
+
+NESTED = f"{SEPARATOR}nested{ARGUMENT}"
 
 
 class TrainOptions(Options):
@@ -18,10 +25,19 @@ class TrainOptions(Options):
     )
     cv: bool = Field(True, description="Train on every fold; false: on the first one only.")
     folds: list[int] | None = Field(None, description="Folds to train on, of those that cv allows; unset: all.")
+    nested: bool = Field(
+        False,
+        description="Hold each of these folds out in turn: train on its nested task, test on the fold itself and "
+        "on the own test split.",
+    )
     eval: list[Literal["val", "test", "unlabelled"]] | None = Field(
         None,
         description="Splits to predict and test on; unset: the test split, or val where there is none, and "
         "predictions of unlabelled samples where there are some.",
+    )
+    eval_on: list[str] = Field(
+        default_factory=list,
+        description="Other tasks of the study to predict and test on: of the same type and classes, or without labels.",
     )
 
 
@@ -33,22 +49,69 @@ class TrainScheduler(AbstractBaseScheduler):
 
     def create_routine(self) -> None:
         for task in self.study.task_names:
-            if self.study.tasks[task].task_type == "no_task":
-                raise MMLError(f"mode {self.mode}: {task} has no labels to learn from; set pivot.name to another task")
+            self._check(task)
+        for task in self.trained_tasks:
             for run in self.study.runs_of(task):
-                for fold in self.folds(task):
+                for fold in [0] if self.options.nested else self.folds(task):
                     self._add_fold(task, run.id, fold)
-        if "test" in self.subroutines:
+        if any(command.startswith("test_") for command, _ in self._plan):
             self.add("summarize", mode=self.mode)
+
+    @property
+    def trained_tasks(self) -> list[str]:
+        """The tasks that networks are trained on: with `nested` the nested tasks, one for each fold."""
+        tasks = self.study.task_names
+        return (
+            [f"{task}{NESTED}{fold}" for task in tasks for fold in self.folds(task)] if self.options.nested else tasks
+        )
+
+    def _check(self, task: str) -> None:
+        """Refuse what cannot be trained, or not be told without deceiving oneself.
+
+        Raises:
+            MMLError: the first thing.
+        """
+        known = self.study.tasks[task]
+        if known.task_type == "no_task":
+            raise MMLError(f"mode {self.mode}: {task} has no labels to learn from; set pivot.name to another task")
+        if self.options.nested and known.num_folds < 2:
+            raise MMLError(f"mode.nested: {task} brings its validation split, so there is no fold to hold out")
+        for other in self.options.eval_on:
+            self._check_other(known, other)
+        if not self.options.nested and "val" in self.splits(task):
+            for variant in self.study.variants:
+                check_leakage(known, variant.study)
+
+    def _check_other(self, task: TaskIdentity, name: str) -> None:
+        if name not in self.study.tasks:
+            raise MMLError(f"mode.eval_on: there is no task '{name}' in the study{nearest(name, self.study.tasks)}")
+        other = self.study.tasks[name]
+        if other.task_type not in (task.task_type, "no_task"):
+            raise MMLError(f"mode.eval_on: {name} is a {other.task_type}, {task.name} a {task.task_type}")
+        if not (other.has_test or other.has_unlabelled):
+            raise MMLError(f"mode.eval_on: {name} has no test split; set tasks.{other.base_name}.test_fraction")
 
     def _add_fold(self, task: str, run: str, fold: int) -> None:
         if "train" in self.subroutines:
             self.add("train_fold", task=task, run=run, fold=fold)
         for split in self.splits(task):
-            if "predict" in self.subroutines:
-                self.add("predict_fold", task=task, run=run, fold=fold, eval=split)
-            if "test" in self.subroutines and split != "unlabelled":
-                self.add("test_fold", task=task, run=run, fold=fold, eval=split)
+            self._add_evaluation("fold", split, task=task, run=run, fold=fold)
+        for other, split in self._others(task):
+            self._add_evaluation("other", split, task=task, run=run, fold=fold, eval_task=other)
+
+    def _add_evaluation(self, what: str, split: str, **wildcards: Any) -> None:
+        if "predict" in self.subroutines:
+            self.add(f"predict_{what}", **wildcards, eval=split)
+        if "test" in self.subroutines and split != "unlabelled":
+            self.add(f"test_{what}", **wildcards, eval=split)
+
+    def _others(self, task: str) -> list[tuple[str, str]]:
+        """Return other tasks and their splits that a network of this task is evaluated on."""
+        base = task.rpartition(NESTED)[0]
+        own = [(base, "test")] if self.options.nested and self.study.tasks[base].has_test else []
+        named = [(other, self.study.tasks[other]) for other in self.options.eval_on if other not in (task, base)]
+        tests = [(name, "test") for name, other in named if other.has_test]
+        return own + tests + [(name, "unlabelled") for name, other in named if other.has_unlabelled]
 
     def folds(self, task: str) -> list[int]:
         """Return the folds of a task that are asked for.
@@ -64,7 +127,7 @@ class TrainScheduler(AbstractBaseScheduler):
 
     def splits(self, task: str) -> list[str]:
         """Return the splits of a task to predict and test on."""
-        known = self.study.tasks[task]
+        known = self.study.task(task)
         asked = self.options.eval or []
         if "test" in asked and not known.has_test:
             raise MMLError(f"mode.eval: task {task} has no test split; set tasks.{task}.test_fraction, or eval: [val]")
@@ -73,14 +136,28 @@ class TrainScheduler(AbstractBaseScheduler):
         by_default = ["test" if known.has_test else "val", *(["unlabelled"] if known.has_unlabelled else [])]
         return list(asked or by_default)
 
+    def shown(self, task: str, run: Run) -> dict[str, Any]:
+        """Return what tables call a run: the folds of nested validation are those of one."""
+        base, _, fold = task.rpartition(NESTED)
+        if not self.options.nested:
+            return {"task": task, "run": run.id, "label": run.label}
+        return {"task": base + NESTED[:-1], "run": run.pipeline.recipe, "label": run.label, "fold": int(fold)}
+
     def before_finishing_hook(self) -> None:
         """Return the best run of each task: best mean of its first metric over folds."""
-        results = [read_metrics(path) for path in self.study.metrics_of(self.mode)]
+        shown = self.study.shown(self.mode)
+        values: dict[tuple[str, str], dict[str, list[float]]] = {}
+        for result in map(read_metrics, self.study.metrics_of(self.mode)):
+            if result.get("on", result["task"]) != result["task"]:
+                continue
+            told = shown[result["run"]]
+            of_run = values.setdefault((told["task"], told["run"]), {})
+            for metric, value in result["metrics"].items():
+                of_run.setdefault(metric, []).append(math.nan if value is None else value)
         best: dict[str, dict[str, Any]] = {}
-        for task, run in sorted({(result["task"], result["run"]) for result in results}):
-            of_run = [result["metrics"] for result in results if (result["task"], result["run"]) == (task, run)]
-            metric = next(iter(of_run[0]))
-            found = {"task": task, "run": run, "metric": metric, "mean": sum(r[metric] for r in of_run) / len(of_run)}
+        for (task, run), metrics in sorted(values.items()):
+            metric, of_folds = next(iter(metrics.items()))
+            found = {"task": task, "run": run, "metric": metric, "mean": sum(of_folds) / len(of_folds)}
             sign = -1 if metric in LOWER_IS_BETTER else 1
             if task not in best or sign * found["mean"] > sign * best[task]["mean"]:
                 best[task] = found

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from mml_lib.config.pipeline import Pipeline, expand
 from mml_lib.config.presets import GROUPS
 from mml_lib.config.schema_json import schema_text
 from mml_lib.errors import MMLError
-from mml_lib.schedulers.opening import add_presets, limit_tasks
+from mml_lib.schedulers.opening import add_presets, asked_modes, limit_tasks, named_tasks
+from mml_lib.schedulers.study import Study
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIG = REPOSITORY / "config"
@@ -167,10 +169,36 @@ def test_sweep_and_variants_expand_to_all_combinations():
 
 def test_overlay_that_names_tasks_has_these_only():
     config = {"tasks": {"digits": {"creator": "digits", "folds": 3}, "mine": {"creator": "fake"}}}
-    limit_tasks(config, {"tasks": {"digits": {"folds": 3}}})
+    limit_tasks(config, {"digits"})
     assert config == {"tasks": {"digits": {"creator": "digits", "folds": 3}}}
-    limit_tasks(config, {"seed": 1})
+    limit_tasks(config, set())
     assert list(config["tasks"]) == ["digits"]
+
+
+def test_demo_study_named_as_a_file_of_its_own_brings_no_task(tmp_path: Path):
+    own = tmp_path / "study.yaml"
+    own.write_text("tasks: {mine: {creator: fake}}")
+    base = CONFIG / "config.yaml"
+    merged = {"tasks": {"digits": {}, "mine": {}}}
+    for files, named in (([own], {"digits", "mine"}), ([base, own], {"mine"}), ([base], set())):
+        settings = SimpleNamespace(
+            configfiles=files, overwrite_config=merged if own in files else {"tasks": {"digits": {}}}
+        )
+        assert named_tasks(settings, base) == named
+
+
+@pytest.mark.parametrize(
+    ("arguments", "modes"), [([], ["train"]), (["-n", "info", "pp"], ["info", "pp"]), (["results/x.json"], ["train"])]
+)
+def test_only_the_modes_that_are_asked_for_are_checked(arguments: list[str], modes: list[str]):
+    assert asked_modes(arguments, Study(study())) == modes
+
+
+@pytest.mark.parametrize("digest", ["0" * 64, "01" * 32, "deadbeef" * 8])
+def test_placeholder_is_no_checksum(digest: str):
+    task = {"creator": "csv", "downloads": [{"url": "https://x/t.zip", "sha256": digest}]}
+    with pytest.raises(MMLError, match=r"tasks\.t\.downloads\.0\.sha256: .* is no checksum but a placeholder"):
+        load_study(study(tasks={"t": task}))
 
 
 def test_planning_imports_neither_torch_nor_pandas_nor_lightning():

@@ -134,7 +134,7 @@ def test_fold_that_leaves_metrics_undefined_does_not_stop_a_training(tmp_path: P
     undefined = {"classification": "auroc", "regression": "own"}.get(task_type)
     assert undefined is None or np.isnan(last[f"val/{undefined}"])
     assert np.isfinite(last["val/loss"])
-    storage = storage_of(model, trainer, {"task": "t", "run": "0a1b2c3d", "fold": 0}, created="now")
+    storage = storage_of(model, trainer, last, {"task": "t", "run": "0a1b2c3d", "fold": 0}, created="now")
     storage.write(tmp_path / "s.json")
     assert "NaN" not in (tmp_path / "s.json").read_text()
     assert ModelStorage.read(tmp_path / "s.json") == storage

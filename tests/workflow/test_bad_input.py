@@ -58,7 +58,7 @@ PLANNING = {
     "unknown key": (TINY | {"optimiser": "adam"}, "study.yaml: unknown key 'optimiser', did you mean 'optimizer'?"),
     "unknown nested key": (
         TINY | {"trainer": {"max_epoch": 3}},
-        "study.yaml: unknown key 'trainer.max_epoch', did you mean 'max_epochs'?",
+        "study.yaml: trainer: unknown key 'max_epoch', did you mean 'max_epochs'?",
     ),
     "unknown option of the mode": (
         TINY | {"mode": {"preset": "train", "cvv": True}},
@@ -343,6 +343,7 @@ def test_mistake_in_data_stops_before_any_training(workplace: Workplace, case: s
     assert "Traceback" not in said
     assert workplace.files("results/tiny/LOGS/train_fold/*") == []
     assert list(workplace.folder.rglob("*.part*")) == []
+    assert workplace.files("data/RAW/*/*.npy") == []
     for packed in workplace.files("data/PREPROCESSED/*/*"):
         assert {"images.npy", "moments.npy"} <= {file.name for file in packed.iterdir()}, "whole or not at all"
 

@@ -128,6 +128,17 @@ def test_new_metric_trains_and_predicts_nothing(copy: Workplace):
         assert {"accuracy", "f1", "hamming"} <= set(next(csv.DictReader(file)))
 
 
+def test_other_tta_predicts_anew_and_trains_nothing(copy: Workplace):
+    again = {"predict_fold": 2, "test_fold": 2, "summarize": 1, "finish_exp": 1}
+    copy.write(TINY | {"tta": "flips"})
+    assert copy.planned() == again
+
+
+def test_without_views_tta_is_no_reason_to_do_anything(copy: Workplace):
+    copy.write(TINY | {"tta": {"preset": "none", "merge": "max"}})
+    assert copy.planned() == {}
+
+
 def test_other_image_size_packs_anew_and_trains_new_runs(copy: Workplace):
     copy.write(TINY | {"preprocessing": {"size": 40}})
     plan = copy.planned()

@@ -1,0 +1,53 @@
+"""The best epoch: its weights are kept within the checkpoints, so an interrupted training keeps them too."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from mml_lib.config.schema import StoreBest
+from mml_lib.errors import MMLError
+
+
+class BestEpoch:
+    """Keeps a copy of the weights of the best epoch so far; of equal ones the first.
+
+    Args:
+        config: what tells the best.
+    """
+
+    def __init__(self, config: StoreBest):
+        self.config = config
+        self.epoch: int | None = None
+        self.score = -math.inf
+        self.weights: dict[str, torch.Tensor] = {}
+
+    def see(self, network: nn.Module, row: Mapping[str, float]) -> None:
+        """Look at an epoch that has just been validated: the network, and its row of the history."""
+        score = self.config.sign * row[self.config.key]
+        if score > self.score:
+            self.epoch, self.score = int(row["epoch"]), score
+            self.weights = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+
+    def restore(self, network: nn.Module) -> int:
+        """Give a network the weights of the best epoch; return which one it is.
+
+        Raises:
+            MMLError: what tells the best was undefined in all epochs.
+        """
+        if self.epoch is None:
+            raise MMLError(
+                f"store_best: the metric {self.config.metric} was undefined in every epoch; choose another, or loss"
+            )
+        network.load_state_dict(self.weights)
+        return self.epoch
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {"epoch": self.epoch, "score": self.score, "weights": self.weights}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from what a checkpoint kept."""
+        self.epoch, self.score, self.weights = state["epoch"], state["score"], dict(state["weights"])

@@ -1,0 +1,140 @@
+"""Mode train: what it plans, and what it refuses to."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from mml_lib.errors import MMLError
+from mml_lib.schedulers.base import AbstractBaseScheduler
+from mml_lib.schedulers.study import Study
+from tests.unit.test_config import CONFIG
+
+FAKE = {"creator": "fake", "num_samples": 24, "folds": 3}
+
+
+def study(mode: dict[str, Any] | None = None, **changes: Any) -> Study:
+    base = {
+        "mode": {"preset": "train", **(mode or {})},
+        "pivot": {"name": "mine"},
+        "tasks": {"mine": FAKE, "other": FAKE | {"seed": 1}, "archive": FAKE | {"task_type": "no_task"}},
+        "arch": "test_resnet",
+        "loss": "default",
+        "optimizer": "adamw",
+        "paths": {"presets": [str(CONFIG)]},
+    }
+    return Study(base | changes)
+
+
+def planned(mode: dict[str, Any] | None = None, **changes: Any) -> AbstractBaseScheduler:
+    return study(mode, **changes).scheduler("train")
+
+
+def steps(scheduler: AbstractBaseScheduler) -> list[tuple[str, ...]]:
+    """Return what is planned, runs left out."""
+    keys = ("task", "fold", "eval_task", "eval")
+    rows = zip(scheduler.commands, scheduler.params, strict=True)
+    return [(command, *(str(told[key]) for key in keys if key in told)) for command, told in rows]
+
+
+def test_nested_holds_each_fold_out_and_tests_on_the_own_test_split_too():
+    found = steps(planned({"nested": True}))
+    for fold in "012":
+        assert ("train_fold", f"mine+nested~{fold}", "0") in found
+        assert ("test_fold", f"mine+nested~{fold}", "0", "test") in found
+        assert ("test_other", f"mine+nested~{fold}", "0", "mine", "test") in found
+    assert Counter(step[0] for step in found) == {
+        **dict.fromkeys(("train_fold", "predict_fold", "predict_other", "test_fold", "test_other"), 3),
+        "summarize": 1,
+    }
+    assert steps(planned({"nested": True, "cv": False})) == [
+        s for s in found if not {"mine+nested~1", "mine+nested~2"} & set(s)
+    ]
+
+
+def test_folds_of_nested_validation_are_those_of_one_run_in_tables():
+    scheduler = planned({"nested": True}, sweep={"seed": [1, 2]})
+    shown = scheduler.study.shown("train")
+    assert len(shown) == 6
+    by_run = Counter((told["task"], told["run"], told["label"]) for told in shown.values())
+    assert sorted(by_run.values()) == [3, 3]
+    assert {label for _, _, label in by_run} == {"seed=1", "seed=2"}
+    assert {told["fold"] for told in shown.values()} == {0, 1, 2}
+
+
+def test_networks_are_evaluated_on_other_tasks_and_predict_those_without_labels():
+    found = steps(planned({"eval_on": ["other", "archive"], "cv": False}))
+    assert [step for step in found if "other" in step[0]] == [
+        ("predict_other", "mine", "0", "other", "test"),
+        ("test_other", "mine", "0", "other", "test"),
+        ("predict_other", "mine", "0", "archive", "unlabelled"),
+    ]
+
+
+def test_nothing_is_summed_up_where_nothing_is_tested():
+    tasks = {"mine": FAKE | {"unlabelled": 3}}
+    assert steps(planned({"eval": ["unlabelled"], "cv": False}, tasks=tasks)) == [
+        ("train_fold", "mine", "0"),
+        ("predict_fold", "mine", "0", "unlabelled"),
+    ]
+
+
+def test_images_of_another_task_are_packed_as_those_of_the_training():
+    plan = study({"eval_on": ["other"]}, variants={"a": {}, "b": {"preprocessing": {"size": 64}}})
+    for run in plan.runs_of("mine"):
+        wildcards = type("Wildcards", (), {"task": "mine", "run": run.id, "eval_task": "other"})
+        assert plan.other_packed(wildcards).rsplit("/", 1)[1] == run.pipeline.task["pack"]
+
+
+REGRESSION = {"mine": FAKE, "other": FAKE | {"task_type": "regression"}}
+UNTESTED = {"mine": FAKE | {"test_fraction": 0}}
+
+
+@pytest.mark.parametrize(
+    ("mode", "changes", "why"),
+    [
+        ({"eval_on": ["othr"]}, {}, "mode.eval_on: there is no task 'othr' in the study, did you mean 'other'"),
+        ({"eval_on": ["other"]}, {"tasks": REGRESSION}, "mode.eval_on: other is a regression, mine a classification"),
+        (
+            {"eval_on": ["other"]},
+            {"tasks": {"mine": FAKE, "other": FAKE | {"test_fraction": 0}}},
+            r"mode.eval_on: other has no test split; set tasks\.other\.test_fraction",
+        ),
+        ({"nested": True}, {"pivot": {"name": "mine", "tags": "+nested~0"}}, "it is nested already"),
+        ({}, {"pivot": {"name": "mine", "tags": "+nested~0+subset~0.5+nested~1"}}, "it is nested already"),
+        ({}, {"store_best": "dice"}, r"store_best: 'dice' tells nothing of classification \(mine\); known: accuracy"),
+        (
+            {},
+            {
+                "store_best": True,
+                "callbacks": {"swa": {"_target_": "lightning.pytorch.callbacks.StochasticWeightAveraging"}},
+            },
+            "store_best: averaged weights are no epoch's",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_or_evaluated_is_refused(mode: dict, changes: dict, why: str):
+    with pytest.raises(MMLError, match=why):
+        study(mode, **changes).check()
+
+
+LOOKERS = {
+    "store_best": {"store_best": True},
+    "lr_scheduler": {"lr_scheduler": {"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau"}},
+    "callbacks": {
+        "callbacks": {"stop": {"_target_": "lightning.pytorch.callbacks.EarlyStopping", "monitor": "val/loss"}}
+    },
+}
+
+
+@pytest.mark.parametrize("key", LOOKERS)
+def test_validation_split_that_was_chosen_by_is_not_reported(key: str, tmp_path):
+    paths = {"presets": [str(CONFIG)], "data": str(tmp_path), "results": str(tmp_path)}
+    for mode, tasks in (({"eval": ["val"]}, {"mine": FAKE}), ({}, UNTESTED)):
+        with pytest.raises(
+            MMLError, match=f"{key} chooses by the validation split of mine, which is reported too; set mode"
+        ):
+            study(mode, tasks=tasks, paths=paths, **LOOKERS[key]).check()
+    study({}, paths=paths, **LOOKERS[key]).check()
+    study({"nested": True}, tasks=UNTESTED, paths=paths, **LOOKERS[key]).check()
+    study({"eval": ["val"]}, paths=paths).check()
