@@ -12,6 +12,7 @@ EPOCH = "trainer={max_epochs: 1}"
 SHORTER = {
     "own_images": ["preprocessing={size: 32}", "arch={name: test_resnet}", "mode={cv: false, subroutines: [train]}"],
     "sweep": ["sweep={optimizer.lr: [0.003]}", "mode={subroutines: [train]}"],
+    "medmnist": ["mode={subroutines: [train]}"],
     "unlabelled": ["mode={eval: [unlabelled]}"],
     "tags": ["tagging={variants: [+subset~0.25]}", "mode={subroutines: [train]}"],
 }
