@@ -50,12 +50,18 @@ rule create_task:
     benchmark: "d/BENCHMARKS/create_task.tsv"
     message: "create the task"
     DO
-rule preprocess_task:
+rule preprocess_shard:
     input: dataset=ancient("d/RAW/fake/dataset.json")
-    output: images="d/PREPROCESSED/1.npy", moments="d/PREPROCESSED/1-moments.npy"
-    log: "d/LOGS/preprocess_task.log"
-    benchmark: "d/BENCHMARKS/preprocess_task.tsv"
+    output: packed=temp(directory("d/PREPROCESSED/1-0of1"))
+    log: "d/LOGS/preprocess_shard.log"
+    benchmark: "d/BENCHMARKS/preprocess_shard.tsv"
     message: "pack"
+    DO
+rule preprocess_task:
+    input: shards=ancient("d/PREPROCESSED/1-0of1")
+    output: packed=directory("d/PREPROCESSED/1")
+    log: "d/LOGS/preprocess_task.log"
+    message: "lay together"
     DO
 rule write_pipeline:
     output: pipeline="r/PIPELINES/{{task}}/{{run}}.yaml"
@@ -66,8 +72,7 @@ rule train_fold:
     input:
         pipeline=ancient("r/PIPELINES/{{task}}/{{run}}.yaml"),
         task=ancient("d/TASKS/stripes/1.json"),
-        images=ancient("d/PREPROCESSED/1.npy"),
-        moments=ancient("d/PREPROCESSED/1-moments.npy"),
+        images=ancient("d/PREPROCESSED/1"),
     output:
         parameters="r/PARAMETERS/{{task}}/{{run}}-fold{{fold}}.safetensors",
         model="r/MODELS/{{task}}/{{run}}-fold{{fold}}.json",
@@ -84,8 +89,7 @@ rule predict_fold:
         pipeline=ancient("r/PIPELINES/{{task}}/{{run}}.yaml"),
         parameters="r/PARAMETERS/{{task}}/{{run}}-fold{{fold}}.safetensors",
         task=ancient("d/TASKS/stripes/1.json"),
-        images=ancient("d/PREPROCESSED/1.npy"),
-        moments=ancient("d/PREPROCESSED/1-moments.npy"),
+        images=ancient("d/PREPROCESSED/1"),
     output: predictions="r/PREDICTIONS/{{task}}/{{run}}-fold{{fold}}/{{eval}}.npz"
     log: "r/LOGS/predict_fold/{{task}}-{{run}}-fold{{fold}}-{{eval}}.log"
     benchmark: "r/BENCHMARKS/predict_fold/{{task}}-{{run}}-fold{{fold}}-{{eval}}.tsv"
