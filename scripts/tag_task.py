@@ -1,6 +1,6 @@
 """Derive a task from its base by its last tag."""
 
-from mml_lib.config.schema import SEPARATOR
+from mml_lib.config.tasks import SEPARATOR
 from mml_lib.schedulers.step import open_step
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.tags import apply_tag

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mml_lib.config.presets import read_yaml, resolve_presets
-from mml_lib.config.schema import TAGGED_NAME, TAGS, TASK_NAME, URL, StudyConfig
+from mml_lib.config.schema import StudyConfig
+from mml_lib.config.tasks import TAGGED_NAME, TAGS, TASK_NAME, URL
 from mml_lib.errors import MMLError, nearest
 
 ROOTS = {"data": "MML_DATA_PATH", "results": "MML_RESULTS_PATH"}

@@ -12,7 +12,8 @@ import yaml
 from mml_lib.config.identity import digest
 from mml_lib.config.loading import load_study, preset_folders
 from mml_lib.config.presets import merge, read_yaml, resolve_presets
-from mml_lib.config.schema import LRScheduler, StudyConfig
+from mml_lib.config.schema import StudyConfig
+from mml_lib.config.training import LRScheduler
 from mml_lib.errors import MMLError
 
 STEP_VERSION = 1

@@ -6,9 +6,9 @@ from kornia.augmentation import AugmentationSequential
 from kornia.constants import DataKey, Resample
 from torch import nn
 
-from mml_lib.config.schema import Augmentations
 from mml_lib.config.targets import instantiate
 from mml_lib.config.task_types import IGNORE
+from mml_lib.config.training import Augmentations
 from mml_lib.errors import MMLError
 
 

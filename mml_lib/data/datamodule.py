@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-from mml_lib.config.schema import Sampling
+from mml_lib.config.training import Sampling
 from mml_lib.data.decoding import decode, unused_value
 from mml_lib.data.packing import IMAGES, MASKS, SIZES
 from mml_lib.data.sampling import BatchSampler

@@ -3,7 +3,7 @@
 import torch
 from torch.distributions import Beta
 
-from mml_lib.config.schema import Mixing
+from mml_lib.config.training import Mixing
 
 
 class BatchMixing:

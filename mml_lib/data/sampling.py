@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
-from mml_lib.config.schema import Sampling
+from mml_lib.config.training import Sampling
 
 
 class BatchSampler(Sampler[np.ndarray]):

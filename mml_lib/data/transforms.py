@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mml_lib.config.schema import Preprocessing
 from mml_lib.config.targets import TARGET, check_arguments, import_target
 from mml_lib.config.task_types import IGNORE
+from mml_lib.config.tasks import Preprocessing
 from mml_lib.errors import MMLError, nearest
 
 if TYPE_CHECKING:

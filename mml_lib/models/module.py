@@ -13,8 +13,9 @@ from lightning.pytorch import LightningModule
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from mml_lib.config.schema import LRScheduler, StoreBest
+from mml_lib.config.schema import StoreBest
 from mml_lib.config.targets import instantiate
+from mml_lib.config.training import LRScheduler
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.data.mixing import BatchMixing
 from mml_lib.errors import MMLError

@@ -14,8 +14,9 @@ from mml_lib.config.identity import digest
 from mml_lib.config.loading import load_study
 from mml_lib.config.pipeline import PIPELINE_KEYS, Pipeline, Variant, expand
 from mml_lib.config.presets import preset_names, resolve_presets
-from mml_lib.config.schema import Preprocessing, StudyConfig
+from mml_lib.config.schema import StudyConfig
 from mml_lib.config.targets import import_target
+from mml_lib.config.tasks import Preprocessing
 from mml_lib.data.transforms import resolve
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.locks import check_writable, lock_project

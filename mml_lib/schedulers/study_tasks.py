@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from mml_lib.config.schema import SEPARATOR, Download, StudyConfig
+from mml_lib.config.schema import StudyConfig
+from mml_lib.config.tasks import SEPARATOR, Download
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.tasks.creators.registry import get_creator

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from mml_lib.config.metrics import LOWER_IS_BETTER
-from mml_lib.config.schema import ARGUMENT, SEPARATOR
+from mml_lib.config.tasks import ARGUMENT, SEPARATOR
 from mml_lib.errors import MMLError, nearest
 from mml_lib.postprocessing.evaluation import read_metrics
 from mml_lib.schedulers.base import AbstractBaseScheduler, Options

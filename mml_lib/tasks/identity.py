@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mml_lib.config.identity import digest
-from mml_lib.config.schema import ARGUMENT, SEPARATOR, Task
+from mml_lib.config.tasks import ARGUMENT, SEPARATOR, Task
 from mml_lib.errors import MMLError
 from mml_lib.tasks.creators.registry import Survey, get_creator
 from mml_lib.tasks.tags import Shape, parse_tag, plan_tag

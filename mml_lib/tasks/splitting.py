@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mml_lib.config.schema import SEPARATOR
+from mml_lib.config.tasks import SEPARATOR
 from mml_lib.errors import MMLError
 from mml_lib.tasks.dataset import Sample
 from mml_lib.tasks.group_folds import group_folds

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mml_lib.config.schema import Sampling
+from mml_lib.config.training import Sampling
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.data.packing import IMAGES
 from mml_lib.tasks.struct import TaskStruct

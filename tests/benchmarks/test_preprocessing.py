@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mml_lib.config.schema import Preprocessing
+from mml_lib.config.tasks import Preprocessing
 from mml_lib.data.packing import pack
 from mml_lib.data.transforms import resolve
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample

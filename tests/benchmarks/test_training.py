@@ -13,7 +13,8 @@ import torch
 from lightning.pytorch import Callback
 
 from mml_lib.config.loading import load_study
-from mml_lib.config.schema import Augmentations, Sampling, StudyConfig
+from mml_lib.config.schema import StudyConfig
+from mml_lib.config.training import Augmentations, Sampling
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.data.packing import IMAGES

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mml_lib.config.schema import Task
+from mml_lib.config.tasks import Task
 from mml_lib.data.surveying import survey_images
 from mml_lib.tasks.creators.registry import CREATORS, create
 from mml_lib.tasks.dataset import Delivery, check_delivery

@@ -10,8 +10,8 @@ import yaml
 from PIL import Image
 
 from mml_lib.config.metrics import NAMED
-from mml_lib.config.schema import Augmentations
 from mml_lib.config.targets import instantiate
+from mml_lib.config.training import Augmentations
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.data.packing import pack
 from mml_lib.data.surveying import survey_images

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mml_lib.config.schema import Task
+from mml_lib.config.tasks import Task
 from mml_lib.data.decoding import decode
 from mml_lib.data.surveying import survey_images
 from mml_lib.errors import MMLError

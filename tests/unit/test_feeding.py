@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from mml_lib.config.schema import Augmentations, Sampling
+from mml_lib.config.training import Augmentations, Sampling
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.data.datamodule import DecodedImages, MMLDataModule, PackedImages, by_size, positions_of
 from mml_lib.data.packing import pack
@@ -44,7 +44,7 @@ LABELS: dict[str, list[Label]] = {
 SCRIPT = """
 import sys
 from pathlib import Path
-from mml_lib.config.schema import Sampling
+from mml_lib.config.training import Sampling
 from mml_lib.data.datamodule import MMLDataModule, torch
 from mml_lib.tasks.struct import TaskStruct
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mml_lib.config.schema import Task
+from mml_lib.config.tasks import Task
 from mml_lib.data.surveying import survey_images
 from mml_lib.errors import MMLError
 from mml_lib.tasks.creators.registry import CREATORS

@@ -13,10 +13,10 @@ from lightning.pytorch import Trainer
 
 from mml_lib.config.loading import load_study
 from mml_lib.config.pipeline import Pipeline
-from mml_lib.config.schema import Mixing, Sampling, StudyConfig
-from mml_lib.config.schema import Trainer as TrainerSection
+from mml_lib.config.schema import StudyConfig
 from mml_lib.config.task_types import LEARNABLE
-from mml_lib.config.training import FURTHER, SET_HERE
+from mml_lib.config.training import FURTHER, SET_HERE, Mixing, Sampling
+from mml_lib.config.training import Trainer as TrainerSection
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.data.mixing import BatchMixing

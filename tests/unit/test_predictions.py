@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from mml_lib.config.metrics import NAMED
-from mml_lib.config.schema import Metric, Sampling
+from mml_lib.config.schema import Metric
 from mml_lib.config.task_types import IGNORE, LEARNABLE
+from mml_lib.config.training import Sampling
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.errors import MMLError
 from mml_lib.models.module import MMLModule

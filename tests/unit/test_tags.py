@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mml_lib.config.schema import Task
 from mml_lib.config.task_types import LEARNABLE, TASK_TYPES
+from mml_lib.config.tasks import Task
 from mml_lib.errors import MMLError
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.identity import TaskIdentity

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mml_lib.config.schema import Task
 from mml_lib.config.task_types import LEARNABLE, TASK_TYPES
+from mml_lib.config.tasks import Task
 from mml_lib.errors import MMLError
 from mml_lib.tasks.creators import CREATORS
 from mml_lib.tasks.dataset import Dataset, Delivery

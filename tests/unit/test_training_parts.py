@@ -10,8 +10,9 @@ from lightning.pytorch import Trainer
 
 from mml_lib.config.loading import load_study
 from mml_lib.config.metrics import NAMED
-from mml_lib.config.schema import LRScheduler, Metric, Sampling
+from mml_lib.config.schema import Metric
 from mml_lib.config.task_types import LEARNABLE
+from mml_lib.config.training import LRScheduler, Sampling
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.data.sampling import BatchSampler
 from mml_lib.errors import MMLError

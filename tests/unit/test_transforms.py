@@ -9,7 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from mml_lib.config.schema import Preprocessing
+from mml_lib.config.tasks import Preprocessing
 from mml_lib.data.decoding import decode
 from mml_lib.data.transforms import apply, draft_size, packed_size, resolve
 from mml_lib.errors import MMLError

@@ -11,8 +11,8 @@ import torch
 
 from mml_lib.config.loading import load_study
 from mml_lib.config.prediction import TTA
-from mml_lib.config.schema import Sampling
 from mml_lib.config.task_types import LEARNABLE
+from mml_lib.config.training import Sampling
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.data.tta import Flip, Scale, Turn, build_view
 from mml_lib.errors import MMLError

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from mml_lib.config.identity import digest
-from mml_lib.config.schema import Task
+from mml_lib.config.tasks import Task
 from mml_lib.errors import MMLError, nearest
 from mml_lib.tasks.dataset import Delivery
 

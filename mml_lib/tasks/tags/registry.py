@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mml_lib.config.schema import ARGUMENT
+from mml_lib.config.tasks import ARGUMENT
 from mml_lib.errors import MMLError, nearest
 
 if TYPE_CHECKING:

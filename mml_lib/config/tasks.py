@@ -1,0 +1,157 @@
+"""The sections of a study that say which tasks there are, and how their images are packed."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    StringConstraints,
+    model_validator,
+)
+
+from mml_lib.config.sections import Section
+from mml_lib.config.task_types import TaskType
+
+SEPARATOR, ARGUMENT = "+", "~"
+"""What begins a tag in the name of a task, and each argument of a tag."""
+
+TASK_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+TAGGED_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(\+[a-z_]+(~[A-Za-z0-9_.-]+)*)*$"
+URL = r"^(https?|file)://"
+TAGS = r"^(\+[a-z_]+(~[A-Za-z0-9_.-]+)*)*$"
+
+TaskName = Annotated[str, StringConstraints(pattern=TASK_NAME)]
+TaggedName = Annotated[str, StringConstraints(pattern=TAGGED_NAME)]
+Tags = Annotated[str, StringConstraints(pattern=TAGS)]
+Split = Literal["train", "val", "test", "unlabelled"]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _as_pair(size: Any) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
+def _no_placeholder(digest: str) -> str:
+    if digest in (digest * 2)[1:-1]:
+        raise ValueError(f"{digest[:8]}… is no checksum but a placeholder; `sha256sum` tells that of a file you trust")
+    return digest
+
+
+def _texts(values: Any) -> Any:
+    """Leave names of classes as texts: YAML reads a class `1` or `no` as something else."""
+    return {key: value if isinstance(value, str) else str(value) for key, value in values.items()} if values else values
+
+
+class Download(Section):
+    """One file of the net: archives are unpacked, other files are taken as they are."""
+
+    url: Annotated[str, StringConstraints(pattern=URL)] = Field(description="Where it is: http(s) or file.")
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(_no_placeholder)] = Field(
+        description="SHA-256 of its content, 64 hexadecimal digits (`sha256sum file`)."
+    )
+
+
+class Task(BaseModel):
+    """One learning problem. Keys that are not listed here are arguments of the creator."""
+
+    model_config = ConfigDict(extra="allow")
+    creator: str = Field(
+        description="What makes the data set: image_folder, csv, medmnist, idx, digits, fake, or one of a plugin."
+    )
+    task_type: TaskType | None = Field(
+        None, description="What is learned; unset: what the data say (or classification, for downloads)."
+    )
+    downloads: list[Download] = Field(
+        default_factory=list,
+        description="Files to fetch first; paths of the creator (`path`, `masks`) are then relative to them.",
+    )
+    splits: list[Split] | None = Field(
+        None, description="The splits that downloads bring, which planning cannot look up; unset: none."
+    )
+    idx_to_class: Annotated[dict[int, str] | None, BeforeValidator(_texts)] = Field(
+        None,
+        description="Class of each mask value (or of each class index as delivered); equal names are one class.",
+    )
+    folds: int = Field(5, ge=2, description="Cross-validation folds, unless the data set brings its own.")
+    fold_0_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="Share of fold 0 among the training samples; the other folds share the rest. Unset: even."
+    )
+    test_fraction: Fraction = Field(
+        0.2, description="Share held out as test split, unless the data set brings its own."
+    )
+    seed: int = Field(0, ge=0, description="Seed of the split into folds and test split.")
+    fold_time_limit: PositiveFloat = Field(
+        60, description="Seconds that balancing the classes over groups may take for each split."
+    )
+    modalities: dict[str, str] | None = Field(None, description="What the images are, e.g. {image: dermatoscopy}.")
+    keywords: list[str] | None = Field(None, description="What the task is about, e.g. [dermatology, lesion].")
+    license: str | None = Field(None, description="Licence of the data.")
+    reference: str | None = Field(None, description="What to cite.")
+    url: str | None = Field(None, description="Home page of the data.")
+    release: str | None = Field(None, description="Version or date of the data.")
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The creator's arguments: all keys that are not fields of a task."""
+        return dict(self.model_extra or {})
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the study says of the task beyond what its data set does."""
+        keys = ("modalities", "keywords", "license", "reference", "url", "release")
+        return {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
+
+
+class Tagging(Section):
+    """Tags for the tasks of a study, the pivot excepted."""
+
+    all: Tags = Field("", description="Tags for every task, e.g. +subset~0.1.")
+    variants: list[Tags] = Field(
+        default_factory=list,
+        description="Every task once with each of these tags; +identity is the task without further tags.",
+    )
+
+
+class Pivot(Section):
+    name: TaskName | None = Field(None, description="The task that the study is about; unset: all tasks alike.")
+    tags: Tags = Field("", description="Tags for the pivot, e.g. +nested~0.")
+
+
+class Transform(BaseModel):
+    """One step of a preprocessing: a named one or any function, with its arguments."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+    name: str | None = Field(None, description="A named transform: resize, resize_smallest, center_crop …")
+    target: str | None = Field(None, alias="_target_", description="Dotted path of a function of your own.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "Transform":
+        if (self.name is None) == (self.target is None):
+            raise ValueError("a transform has either a 'name' or a '_target_'")
+        return self
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+def _as_transform(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class Preprocessing(Section):
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")] = Field(
+        "own", description="Name in the folder of the packed images; a preset brings its own."
+    )
+    size: Annotated[PositiveInt | tuple[PositiveInt, PositiveInt], AfterValidator(_as_pair)] = Field(
+        (224, 224), description="Height and width in pixels, one number for both, for transforms that state no own."
+    )
+    transforms: list[Annotated[Transform, BeforeValidator(_as_transform)]] = Field(
+        default_factory=lambda: [Transform(name="resize")],
+        description="What is done to images and masks in order; [] packs nothing: training decodes images as they are.",
+    )
