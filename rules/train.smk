@@ -17,12 +17,58 @@ rule write_pipeline:
         "../scripts/write_pipeline.py"
 
 
-rule train_fold:
-    """Train one network on one fold of one task."""
+rule select_model:
+    """Choose the model that a run starts from, among all that it may start from, and say why."""
     input:
         pipeline=ancient(fm.pattern("pipeline")),
-        task=ancient(study.description),
-        images=ancient(study.packed),
+        models=ancient(study.candidates),
+    output:
+        selection=fm.output("selection"),
+    log:
+        fm.log("select_model", "selection"),
+    conda:
+        "../config/environment.yaml"
+    message:
+        "choose the model that run {wildcards.run} on {wildcards.task} starts from"
+    script:
+        "../scripts/select_model.py"
+
+
+rule tune_fold:
+    """Try out learning rate or batch size before a training."""
+    input:
+        pipeline=ancient(fm.pattern("pipeline")),
+        tasks=ancient(study.learned_descriptions),
+        images=ancient(study.learned_images),
+        selection=ancient(study.selection),
+        pretrained=ancient(study.candidate_parameters),
+    output:
+        tuning=fm.output("tuning"),
+    log:
+        fm.log("tune_fold", "tuning"),
+    benchmark:
+        fm.benchmark("tune_fold", "tuning")
+    conda:
+        "../config/environment.yaml"
+    threads: study.resource("tune_fold", "threads", 4)
+    resources:
+        mem_mb=study.resource("tune_fold", "mem_mb", 8000),
+        runtime=study.resource("tune_fold", "runtime", 120),
+    message:
+        "tune {wildcards.task} fold {wildcards.fold}: run {wildcards.run}"
+    script:
+        "../scripts/tune_fold.py"
+
+
+rule train_fold:
+    """Train one network on one fold of one task, beside its co-tasks if it has some."""
+    input:
+        pipeline=ancient(fm.pattern("pipeline")),
+        tasks=ancient(study.learned_descriptions),
+        images=ancient(study.learned_images),
+        selection=ancient(study.selection),
+        pretrained=ancient(study.candidate_parameters),
+        tuning=ancient(study.tuning),
     output:
         parameters=fm.output("parameters"),
         model=fm.output("models"),
@@ -44,3 +90,22 @@ rule train_fold:
         "train {wildcards.task} fold {wildcards.fold}: {params.label}"
     script:
         "../scripts/train_fold.py"
+
+
+rule store_blueprint:
+    """Keep the pipeline of a task's best run as a blueprint for studies of other tasks."""
+    input:
+        pipelines=study.pipelines_of,
+        models=study.models_of,
+    output:
+        blueprint=fm.output("blueprint"),
+    log:
+        fm.log("store_blueprint", "blueprint"),
+    conda:
+        "../config/environment.yaml"
+    params:
+        by=study.first_metric,
+    message:
+        "keep the best pipeline of {wildcards.task} as a blueprint"
+    script:
+        "../scripts/store_blueprint.py"

@@ -2,12 +2,13 @@
 
 from mml_lib.schedulers.step import open_step
 
-step = open_step(snakemake)
+step = open_step(snakemake, warm=True)
 step.drop_checkpoints()
 struct = step.get_struct()
 seen = step.get_eval_struct(struct)
 data = step.create_datamodule(seen, fold=step.fold if seen is struct else None)
-model = step.create_model([struct], load_parameters=snakemake.input.parameters)
+model = step.load_model(struct, snakemake.input.parameters)
+model.redirect(seen.name)
 
 predictions = step.predict(model, data, snakemake.wildcards.eval)
 

@@ -2,10 +2,11 @@
 
 from mml_lib.schedulers.step import open_step
 
-step = open_step(snakemake)
-struct = step.get_struct()
-data = step.create_datamodule(struct, fold=step.fold)
-model = step.create_model([struct])
+step = open_step(snakemake, warm=True)
+step.apply_tuning(snakemake.input.tuning)
+struct, *co_structs = step.get_structs()
+data = step.create_datamodule(struct, step.fold, co_structs)
+model = step.create_model([struct, *co_structs], load_parameters=step.pretrained(snakemake.input.selection))
 trainer = step.create_trainer()
 
 step.before_training_hook(data, model, trainer)

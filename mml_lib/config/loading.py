@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from mml_lib.config.presets import read_yaml, resolve_presets
 from mml_lib.config.schema import StudyConfig
+from mml_lib.config.sections import PROJECT_REFERENCE
 from mml_lib.config.tasks import TAGGED_NAME, TAGS, TASK_NAME, URL
 from mml_lib.errors import MMLError, nearest
 
@@ -95,6 +96,8 @@ def _sentence(problem: Mapping[str, Any]) -> str:
         return f"{key}: '{problem['input']}' is no chain of tags; write it as +tag~argument, e.g. +subset~0.1+nested~0"
     if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] == URL:
         return f"{key}: '{problem['input']}' cannot be fetched: a URL begins with https://, http:// or file://"
+    if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] == PROJECT_REFERENCE:
+        return f"{key}: '{problem['input']}' names no project; write it as project, or project#run for one run of it"
     if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] in (TASK_NAME, TAGGED_NAME):
         return (
             f"'{problem['input']}' ({key}) is no valid name: use letters, digits, '_', '-' and '.', "

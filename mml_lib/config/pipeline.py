@@ -13,7 +13,7 @@ from mml_lib.config.identity import digest
 from mml_lib.config.loading import load_study, preset_folders
 from mml_lib.config.presets import merge, read_yaml, resolve_presets
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.training import LRScheduler
+from mml_lib.config.training import LRScheduler, Trainer
 from mml_lib.errors import MMLError
 
 STEP_VERSION = 1
@@ -36,11 +36,19 @@ PIPELINE_KEYS = (
     "class_weights",
     "mixing",
     "compile",
+    "adapters",
+    "tune",
 )
 """The sections of a study that change what a training gives."""
 
-LATER_KEYS = ("store_best", "class_weights", "mixing", "compile")
+LATER_KEYS = ("store_best", "class_weights", "mixing", "compile", "adapters", "tune")
 """Sections that came later: left at their default they are left out, so that older runs keep their ids."""
+
+MODE_KEYS = ("multitask", "pretraining")
+"""What a mode may add to a pipeline: the tasks learned beside, the model started from."""
+
+LATER_TRAINER_KEYS = ("devices", "strategy")
+"""The same of the trainer's keys."""
 
 DEVICE_KEYS = ("accelerator",)
 """Keys of the trainer that say where a training runs, not what it gives."""
@@ -53,24 +61,36 @@ class Pipeline:
     content: Mapping[str, Any]
 
     @classmethod
-    def of(cls, study: StudyConfig, task: Mapping[str, Any]) -> "Pipeline":
+    def of(
+        cls, study: StudyConfig, task: Mapping[str, Any], further: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> "Pipeline":
         """Return the pipeline of a study (without sweep and variants) for a task's identity.
 
         What the study says of other task types is left out: it changes nothing here.
+
+        Args:
+            study: its config.
+            task: name, id, data set, images and definition of the task.
+            further: what a mode adds, by one of `MODE_KEYS`.
         """
+        further = dict(further or {})
         content = study.model_dump(mode="json", by_alias=True, include=set(PIPELINE_KEYS))
-        loss = study.loss_of(task["task_type"])
-        content["loss"] = loss.spec() if loss else None
-        if task["task_type"] != "semantic_segmentation":
+        kinds = sorted({each["task_type"] for each in (task, *further.get("multitask", {}).get("co_tasks", ()))})
+        losses = {kind: loss.spec() if (loss := study.loss_of(kind)) else None for kind in kinds}
+        content["loss"] = losses if further.get("multitask") else losses[task["task_type"]]
+        if "semantic_segmentation" not in kinds:
             del content["decoder"]
         for key in DEVICE_KEYS:
             del content["trainer"][key]
+        for key in LATER_TRAINER_KEYS:
+            if content["trainer"][key] == Trainer.model_fields[key].default:
+                del content["trainer"][key]
         if study.lr_scheduler and study.lr_scheduler.monitor == LRScheduler.model_fields["monitor"].default:
             del content["lr_scheduler"]["monitor"]  # came later too
         for key in LATER_KEYS:
             if getattr(study, key) == StudyConfig.model_fields[key].get_default(call_default_factory=True):
                 del content[key]
-        return cls({"version": STEP_VERSION, "task": dict(task), **content})
+        return cls({"version": STEP_VERSION, "task": dict(task), **content, **further})
 
     @classmethod
     def read(cls, path: Path) -> "Pipeline":
@@ -91,9 +111,13 @@ class Pipeline:
     def run(self) -> str:
         """The run id; the names of presets and the patience with a solver do not count."""
         preprocessing = {key: value for key, value in self.content["preprocessing"].items() if key != "id"}
-        task = {key: value for key, value in self.task.items() if key != "fold_time_limit"}
-        task["pack"] = task["pack"].split("-")[-1]
-        return digest({**self.content, "preprocessing": preprocessing, "task": task})
+        counted = {**self.content, "preprocessing": preprocessing, "task": _counted(self.task)}
+        if multitask := self.content.get("multitask"):
+            counted["multitask"] = {**multitask, "co_tasks": [_counted(each) for each in multitask["co_tasks"]]}
+        if pretraining := self.content.get("pretraining"):
+            models = [{key: told[key] for key in ("task", "run", "fold")} for told in pretraining["models"]]
+            counted["pretraining"] = {**pretraining, "models": models}
+        return digest(counted)
 
     @property
     def recipe(self) -> str:
@@ -105,8 +129,41 @@ class Pipeline:
         """Name, id, data set, images and definition of the task."""
         return self.content["task"]
 
+    @property
+    def tasks(self) -> list[Mapping[str, Any]]:
+        """What is known of all tasks that are learned: the pipeline's own, and its co-tasks."""
+        return [self.task, *self.content.get("multitask", {}).get("co_tasks", ())]
+
+    @property
+    def task_weights(self) -> list[float]:
+        """The weight of each task in the sum of losses."""
+        return list(self.content.get("multitask", {}).get("task_weights", [1.0]))
+
+    @property
+    def pretraining(self) -> Mapping[str, Any]:
+        """Where the backbone's weights come from: `task`, candidate `models`, `model_selection` …; empty if not so."""
+        return self.content.get("pretraining", {})
+
+    @property
+    def story(self) -> str:
+        """What a mode added to the pipeline, in words."""
+        words = []
+        if len(self.tasks) > 1:
+            words.append(f"together with {', '.join(told['name'] for told in self.tasks[1:])}")
+        if self.pretraining:
+            told, models = self.pretraining, self.pretraining["models"]
+            which = f"run {models[0]['run']}" if len(models) == 1 else f"one of {len(models)} models"
+            words.append(f"from {which} of {told['task']}{', backbone frozen' if told['freeze'] else ''}")
+        return "; ".join(words)
+
     def to_yaml(self) -> str:
         return yaml.safe_dump(dict(self.content), sort_keys=False)
+
+
+def _counted(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a task counts for a run id."""
+    counted = {key: value for key, value in task.items() if key != "fold_time_limit"}
+    return counted | {"pack": task["pack"].split("-")[-1]}
 
 
 @dataclass(frozen=True)
@@ -150,7 +207,9 @@ def _lay(base: Mapping[str, Any], overlay: Mapping[str, Any], point: Mapping[str
             nested = {part: nested}
         group = next(iter(nested))
         if isinstance(nested[group], Mapping) and "preset" not in nested[group]:
-            config[group] = merge(resolve_presets({group: config.get(group) or {}}, folders)[group], nested[group])
+            below = config.get(group)
+            below = {} if below is None or isinstance(below, bool) else below  # true: a section's defaults
+            config[group] = merge(resolve_presets({group: below}, folders)[group], nested[group])
         else:
             config[group] = nested[group]
     return config

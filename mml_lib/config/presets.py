@@ -24,6 +24,7 @@ GROUPS = (
     "sampling",
     "trainer",
     "tta",
+    "tune",
 )
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 

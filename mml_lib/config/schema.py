@@ -19,9 +19,20 @@ from pydantic import (
 
 from mml_lib.config.metrics import DEFAULT, LOWER_IS_BETTER, NAMED
 from mml_lib.config.prediction import TTA
-from mml_lib.config.sections import Section, Target
+from mml_lib.config.sections import Reuse, Section, Target
 from mml_lib.config.tasks import Pivot, Preprocessing, TaggedName, Tagging, Task, TaskName
-from mml_lib.config.training import Augmentations, Compile, Losses, LRScheduler, Mixing, Sampling, Trainer
+from mml_lib.config.training import (
+    Adapters,
+    Augmentations,
+    Compile,
+    Losses,
+    LRScheduler,
+    Mixing,
+    Sampling,
+    Trainer,
+    Tune,
+)
+from mml_lib.config.watching import TensorBoard
 from mml_lib.errors import nearest
 
 
@@ -91,7 +102,7 @@ def _as_store_best(value: Any) -> Any:
     return {"metric": value} if isinstance(value, str) else value
 
 
-def _as_compile(value: Any) -> Any:
+def _switched(value: Any) -> Any:
     return ({} if value else None) if isinstance(value, bool) else value
 
 
@@ -163,6 +174,10 @@ class StudyConfig(Section):
         "imagenet", description="Means and deviations that images are normalised by: ImageNet's or the task's own."
     )
     arch: Target = Field(description="The backbone: a function or class that gives features, N×num_features.")
+    adapters: Annotated[Adapters | None, BeforeValidator(_switched)] = Field(
+        None,
+        description="Freeze the backbone and train low-rank adapters in it: true, or their arguments; needs mml[peft].",
+    )
     augmentations: Augmentations = Field(
         default_factory=Augmentations, description="Random changes of training images."
     )
@@ -190,7 +205,7 @@ class StudyConfig(Section):
     )
     sampling: Sampling = Field(default_factory=Sampling, description="How training batches are drawn.")
     trainer: Trainer = Field(default_factory=Trainer, description="How long and in what precision to train.")
-    compile: Annotated[Compile | None, BeforeValidator(_as_compile)] = Field(
+    compile: Annotated[Compile | None, BeforeValidator(_switched)] = Field(
         None, description="Train by torch.compile: true, or its arguments; worth it for long trainings on a GPU."
     )
     callbacks: dict[str, Target] = Field(default_factory=dict, description="Further Lightning callbacks by name.")
@@ -198,6 +213,9 @@ class StudyConfig(Section):
         None,
         description="Keep the weights of the epoch that is best on the validation split: true (least loss), a metric's "
         "name, or {metric, mode}; unset: those of the last epoch.",
+    )
+    tune: Tune | None = Field(
+        None, description="Try out learning rate or batch size before each training, in a step of its own; unset: no."
     )
     metrics: Annotated[
         Annotated[Metrics, Tag("by_type")] | Annotated[list[Named | Metric], Tag("one")],
@@ -217,7 +235,18 @@ class StudyConfig(Section):
     variants: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Named overlays of the study; each becomes a run (times the sweep)."
     )
+    reuse: Reuse = Field(default_factory=Reuse, description="What is taken from other projects, by key.")
+    tensorboard: Annotated[
+        TensorBoard | None, BeforeValidator(_switched, json_schema_input_type=bool | TensorBoard | None)
+    ] = Field(
+        None,
+        description="Show trainings in TensorBoard: true (curves), or what else to show; no part of a run; needs "
+        "mml[tensorboard].",
+    )
     num_workers: int = Field(0, ge=0, description="Processes that feed a training; 0: the training feeds itself.")
+    warm_start: bool = Field(
+        True, description="Fork steps that need torch off a process that has it imported; on a workstation only."
+    )
     resources: dict[str, Resources] = Field(default_factory=dict, description="What the steps of a rule ask for.")
     remove: dict[str, bool] = Field(
         default_factory=dict, description="Artefacts to drop once every step that needs them is done, by key."

@@ -10,5 +10,8 @@ TASK_TYPES: tuple[str, ...] = get_args(TaskType)
 LEARNABLE = TASK_TYPES[:-1]
 """The types that a network can be trained on."""
 
+MIXABLE = ("classification", "multilabel_classification")
+"""The types whose targets MixUp and CutMix can mix."""
+
 IGNORE = 255
 """Value of mask pixels that no loss and no metric looks at."""

@@ -3,7 +3,7 @@
 import re
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from mml_lib.config.sections import Section, Target
 from mml_lib.errors import nearest
@@ -79,7 +79,7 @@ SET_HERE = (
     *("callbacks", "plugins", "logger", "default_root_dir", "enable_checkpointing", "model_registry"),
     *("enable_progress_bar", "enable_model_summary", "enable_autolog_hparams", "num_sanity_val_steps"),
     *("log_every_n_steps", "fast_dev_run", "barebones", "overfit_batches", "reload_dataloaders_every_n_epochs"),
-    *("limit_test_batches", "limit_predict_batches", "devices", "strategy", "num_nodes", "use_distributed_sampler"),
+    *("limit_test_batches", "limit_predict_batches", "num_nodes", "use_distributed_sampler"),
 )
 """Arguments of Lightning's trainer that the pipeline sets itself, or that have no meaning here."""
 
@@ -105,6 +105,10 @@ class Trainer(Section):
     limit_val_batches: PositiveInt | None = Field(None, description="Validation batches an epoch at most (for trials).")
     deterministic: bool = Field(True, description="Use deterministic algorithms where the device has a choice.")
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = Field("auto", description="Device to train on.")
+    devices: PositiveInt = Field(1, description="Devices of this kind; they divide each batch among themselves.")
+    strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true"] = Field(
+        "auto", description="How several devices train together; auto: ddp, one process for each."
+    )
 
     @model_validator(mode="after")
     def _further_arguments(self) -> "Trainer":
@@ -118,6 +122,33 @@ class Trainer(Section):
         return self
 
 
+class Adapters(Section):
+    """Low-rank adapters (LoRA) in a frozen backbone, in the words of the package peft."""
+
+    r: PositiveInt = Field(8, description="Rank of the matrices beside a layer's weight.")
+    lora_alpha: PositiveInt = Field(16, description="The adapters' outputs are scaled by lora_alpha / r.")
+    lora_dropout: float = Field(0.0, ge=0, lt=1, description="Share of the adapters' inputs that is left out.")
+    target_modules: Literal["auto"] | list[str] = Field(
+        "auto",
+        description="Layers of the backbone, linear or convolutions without groups: their names, ends of these from a "
+        "dot on, or regular expressions for either; auto: all linear layers, or where there are none all convolutions.",
+    )
+    use_rslora: bool = Field(False, description="Scale by lora_alpha / √r instead (rank-stabilised LoRA).")
+    use_dora: bool = Field(False, description="Train lengths of the weights too (weight-decomposed LoRA); slower.")
+
+    @field_validator("target_modules", mode="before")
+    @classmethod
+    def _auto_or_regular_expressions(cls, value: Any) -> Any:
+        if value != "auto" and (not value or not isinstance(value, list)):
+            raise ValueError(f"this is {value}; set auto, or name layers in a list: [qkv, proj]")
+        for pattern in map(str, value if isinstance(value, list) else ()):
+            try:
+                re.compile(f"(?:{pattern})")
+            except re.error as error:
+                raise ValueError(f"'{pattern}' is no regular expression: {error}") from error
+        return value
+
+
 class Compile(Section):
     """Arguments of `torch.compile`."""
 
@@ -129,3 +160,22 @@ class Compile(Section):
         None, description="Compile for batches of any size; unset: where they turn out to vary."
     )
     fullgraph: bool = Field(False, description="Fail where the network cannot be compiled as a whole.")
+
+
+class Tune(Section):
+    """What is tried out before a training, by Lightning's tuner."""
+
+    lr: bool = Field(False, description="Look for the learning rate by a range test (Smith 2017).")
+    bs: bool = Field(False, description="Look for the largest batch size that the device has memory for.")
+    min_lr: PositiveFloat = Field(1e-6, description="The least learning rate of the range test.")
+    max_lr: PositiveFloat = Field(1.0, description="The largest learning rate of the range test.")
+    num_training: int = Field(100, ge=20, description="Optimizer steps of the range test.")
+    max_bs: PositiveInt = Field(512, description="The largest batch size to try; it begins with sampling.batch_size.")
+
+    @model_validator(mode="after")
+    def _something_to_look_for(self) -> "Tune":
+        if not (self.lr or self.bs):
+            raise ValueError("nothing would be looked for; set lr: true, bs: true, or both")
+        if self.min_lr >= self.max_lr:
+            raise ValueError(f"min_lr ({self.min_lr}) has to be less than max_lr ({self.max_lr})")
+        return self

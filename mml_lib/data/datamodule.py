@@ -168,7 +168,7 @@ class _Workers(ForkServerContext):
 
 
 class MMLDataModule(LightningDataModule):
-    """Feeds one task.
+    """Feeds one task, or several at once: their batches side by side, shorter tasks cycled.
 
     Args:
         struct: the task.
@@ -179,6 +179,7 @@ class MMLDataModule(LightningDataModule):
         threads: how many to decode with, where images are not packed.
         num_workers: processes that read ahead; 0 reads in the training process.
         pin_memory: hand batches over in memory that a GPU copies from faster.
+        co_structs: further tasks to train on.
     """
 
     def __init__(
@@ -191,11 +192,13 @@ class MMLDataModule(LightningDataModule):
         threads: int = 1,
         num_workers: int = 0,
         pin_memory: bool = False,
+        co_structs: Sequence[TaskStruct] = (),
     ):
         super().__init__()
         if fold is not None and fold >= struct.num_folds:
             raise MMLError(f"task {struct.name} has {struct.num_folds} folds, so there is no fold {fold}")
         self.struct = struct
+        self.co_structs = list(co_structs)
         self.fold = fold
         self.sampling = sampling
         self.seed = seed
@@ -209,17 +212,57 @@ class MMLDataModule(LightningDataModule):
             "multiprocessing_context": _Workers() if num_workers else None,
         }
 
+    @property
+    def batch_size(self) -> int:
+        """Images a batch, which Lightning's tuner sets."""
+        return self.sampling.batch_size
+
+    @batch_size.setter
+    def batch_size(self, batch_size: int) -> None:
+        self.sampling = self.sampling.model_copy(update={"batch_size": batch_size})
+
     def part(self, part: str) -> TaskImages:
         """Return the samples of `train`, `val`, `test` or `unlabelled`."""
-        positions = self.struct.select(part, self.fold)
-        if (self.struct.paths["packed"] / IMAGES).exists():
-            return PackedImages(self.struct, positions)
-        return DecodedImages(self.struct, positions, self.transforms, self.threads)
+        return self._images(self.struct, self.struct.select(part, self.fold))
 
-    def train_dataloader(self) -> DataLoader[Batch]:
-        images = self.part("train")
-        classes = images.targets if self.struct.task_type == "classification" else np.zeros(len(images), np.int64)
-        return DataLoader(images, sampler=BatchSampler(classes, self.sampling, self.seed), **self.loading)
+    def _images(self, struct: TaskStruct, positions: np.ndarray) -> TaskImages:
+        if (struct.paths["packed"] / IMAGES).exists():
+            return PackedImages(struct, positions)
+        return DecodedImages(struct, positions, self.transforms, self.threads)
+
+    def train_dataloader(self) -> DataLoader[Batch] | dict[str, DataLoader[Batch]]:
+        """Return the loader of the task, or, where there are several, a loader of each by name."""
+        own = self._shuffled(self.struct, self.part("train"))
+        if not self.co_structs:
+            return own
+        others = {each.name: self._shuffled(each, self._images(each, self._learnt(each))) for each in self.co_structs}
+        return {self.struct.name: own, **others}
+
+    def _shuffled(self, struct: TaskStruct, images: TaskImages) -> DataLoader[Batch]:
+        kind = struct.task_type
+        sampling = self.sampling if kind == "classification" else self.sampling.model_copy(update={"balanced": False})
+        classes = images.targets if kind == "classification" else np.zeros(len(images), np.int64)
+        share = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return DataLoader(images, sampler=BatchSampler(classes, sampling, self.seed, *share), **self.loading)
+
+    def _learnt(self, struct: TaskStruct) -> np.ndarray:
+        """Return the positions of another task's samples that are trained on, N.
+
+        Its own fold of the same number is left out, and so are images that the task itself holds out.
+
+        Raises:
+            MMLError: nothing is left.
+        """
+        positions = struct.select("train", self.fold % struct.num_folds)
+        if struct.paths["dataset"] == self.struct.paths["dataset"]:
+            samples = self.struct.samples
+            held_out = (samples["split"] == "test") | ((samples["split"] == "train") & (samples["fold"] == self.fold))
+            positions = positions[~np.isin(struct.samples["row"][positions], samples["row"][held_out])]
+        if not len(positions):
+            raise MMLError(
+                f"mode.co_tasks: all training images of {struct.name} are held out by {self.struct.name}; leave it out"
+            )
+        return positions
 
     def val_dataloader(self) -> DataLoader[Batch]:
         return self.ordered("val")

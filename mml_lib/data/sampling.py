@@ -11,24 +11,31 @@ from mml_lib.config.training import Sampling
 class BatchSampler(Sampler[np.ndarray]):
     """Yields the positions of each batch of an epoch, shuffled.
 
-    An interrupted training continues with the same batches, for nothing but `epoch` has to be known. A last batch of
-    a single sample is left out: batch normalisation cannot train on it.
+    An interrupted training continues with the same batches, for nothing but `epoch` has to be known; a task that is
+    gone through several times in an epoch is shuffled anew each time. A last batch of a single sample (a process) is
+    left out: batch normalisation cannot train on it.
 
     Args:
         labels: class index of each position, N.
         sampling: batch size, samples an epoch, balance.
         seed: seed of the training.
+        rank: of this process among those that train together.
+        world_size: how many train together; each gets its share of each batch.
     """
 
-    def __init__(self, labels: np.ndarray, sampling: Sampling, seed: int):
+    def __init__(self, labels: np.ndarray, sampling: Sampling, seed: int, rank: int = 0, world_size: int = 1):
         self.labels = labels
         self.sampling = sampling
         self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
         self.epoch = 0
+        self.rounds = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; Lightning calls this."""
         self.epoch = epoch
+        self.rounds = 0
 
     @property
     def num_samples(self) -> int:
@@ -36,13 +43,16 @@ class BatchSampler(Sampler[np.ndarray]):
 
     def __len__(self) -> int:
         full, rest = divmod(self.num_samples, self.sampling.batch_size)
-        keep_rest = rest > 1 and not self.sampling.drop_last
+        keep_rest = rest >= 2 * self.world_size and not self.sampling.drop_last
         return max(1, full + keep_rest)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        order = self._order(np.random.default_rng([self.seed, self.epoch]))
+        again = [self.rounds] if self.rounds else []
+        self.rounds += 1
+        order = self._order(np.random.default_rng([self.seed, self.epoch, *again]))
         size = self.sampling.batch_size
-        yield from (order[number * size : (number + 1) * size] for number in range(len(self)))
+        for number in range(len(self)):
+            yield order[number * size : (number + 1) * size][self.rank :: self.world_size]
 
     def _order(self, rng: np.random.Generator) -> np.ndarray:
         if self.sampling.balanced:

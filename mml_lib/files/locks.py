@@ -95,6 +95,12 @@ def name_supervisor() -> None:
     os.environ[SUPERVISOR] = f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time()}"
 
 
+def supervisor_lives() -> bool:
+    """Return whether the Snakemake that started this process is still there."""
+    host, pid, started = (os.environ.get(SUPERVISOR) or "- 0 0").split()
+    return host == socket.gethostname() and _alive(int(pid), float(started))
+
+
 def follow_supervisor(steps_lock: Path) -> IO[Any] | None:
     """Make this step end with its Snakemake: by SIGTERM, as soon as that is gone.
 
@@ -109,6 +115,17 @@ def follow_supervisor(steps_lock: Path) -> IO[Any] | None:
     fcntl.flock(held, fcntl.LOCK_SH)
     threading.Thread(target=_watch, args=(int(pid), float(started)), daemon=True).start()
     return held
+
+
+def process_rank() -> int:
+    """Return which of the processes that train together this is: 0 where it is the only one, or starts the others."""
+    return int(os.environ.get("LOCAL_RANK", 0))
+
+
+def follow_parent() -> None:
+    """Make this process end with the one that started it, as `follow_supervisor` does."""
+    parent = psutil.Process().parent()
+    threading.Thread(target=_watch, args=(parent.pid, parent.create_time()), daemon=True).start()
 
 
 def _watch(pid: int, started: float) -> None:

@@ -1,5 +1,6 @@
 """The file manager: the only place where a path is ever built."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,8 +19,12 @@ BUILT_IN = (
     AssignmentTemplate("pipeline", "PROJ_PATH/PIPELINES/TASK_NAME/RUN.yaml", reusable=True, removable=False),
     AssignmentTemplate("parameters", "PROJ_PATH/PARAMETERS/TASK_NAME/RUN-foldFOLD.safetensors", reusable=True),
     AssignmentTemplate("models", "PROJ_PATH/MODELS/TASK_NAME/RUN-foldFOLD.json", reusable=True, removable=False),
+    AssignmentTemplate("tuning", "PROJ_PATH/TUNING/TASK_NAME/RUN-foldFOLD.json", removable=False),
+    AssignmentTemplate("selection", "PROJ_PATH/SELECTIONS/TASK_NAME/RUN.json", removable=False),
+    AssignmentTemplate("blueprint", "PROJ_PATH/BLUEPRINTS/TASK_NAME/MODE.yaml", reusable=True, removable=False),
     AssignmentTemplate("history", "PROJ_PATH/HISTORY/TASK_NAME/RUN-foldFOLD.csv"),
     AssignmentTemplate("checkpoint", "PROJ_PATH/CHECKPOINTS/TASK_NAME/RUN-foldFOLD", removable=False),
+    AssignmentTemplate("tensorboard", "PROJ_PATH/TENSORBOARD/TASK_NAME/RUN-foldFOLD", removable=False),
     AssignmentTemplate("predictions", "PROJ_PATH/PREDICTIONS/TASK_NAME/RUN-foldFOLD/EVAL.npz", reusable=True),
     AssignmentTemplate("metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL.json"),
     AssignmentTemplate(
@@ -148,15 +153,20 @@ class MMLFileManager:
         """What each wildcard may stand for, as regular expressions."""
         return dict(TOKENS.values())
 
-    def _root(self, template: AssignmentTemplate) -> Path:
+    def _root(self, template: AssignmentTemplate, project: str | None = None) -> Path:
+        if project is not None:
+            if not template.reusable:
+                raise MMLError(f"'{template.key}' of another project ({project}) cannot be reused")
+            return self.results_path / project
         return {"DATA_PATH": self.data_path, "PROJ_PATH": self.proj_path, "TEMP_PATH": self.temp_path}[template.root]
 
-    def construct_saving_path(self, obj: Any, key: str, **tokens: Any) -> Path:
+    def construct_saving_path(self, obj: Any, key: str, project: str | None = None, **tokens: Any) -> Path:
         """Return where `obj` is stored (it is not touched; None stands for an object that is yet to be made).
 
         Args:
             obj: what is to be stored; its type is checked where the template has one.
             key: assignment key.
+            project: another project, whose artefacts are only read; None: this one.
             tokens: `task_name`, `run`, `fold`, `file_name` …, as the template needs them.
 
         Raises:
@@ -167,11 +177,28 @@ class MMLFileManager:
             raise MMLError(
                 f"assignment path '{key}' stores {template.obj_cls.__name__} objects, not {type(obj).__name__}"
             )
-        return self._root(template) / template.fill(**tokens)
+        return self._root(template, project) / template.fill(**tokens)
 
     def path(self, key: str, **tokens: Any) -> str:
         """Return the path of an artefact as a string, for targets and inputs of rules."""
         return str(self.construct_saving_path(None, key, **tokens))
+
+    def existing(self, key: str, project: str | None = None, **tokens: Any) -> list[dict[str, str]]:
+        """Return what of a key is on the disk, as wildcards that tell it from others, the latest last.
+
+        Args:
+            key: assignment key.
+            project: another project; None: this one.
+            tokens: wildcards that have to have these values.
+        """
+        template = self.template(key)
+        root = self._root(template, project)
+        found = []
+        for path in root.glob(re.sub(r"\{\w+\}", "*", template.below)):
+            told = template.read(str(path.relative_to(root)))
+            if told and all(told[key] == str(value) for key, value in tokens.items()):
+                found.append((path.stat().st_mtime, told))
+        return [told for _, told in sorted(found, key=lambda each: each[0])]
 
     def pattern(self, key: str) -> str:
         """Return the path pattern of `key` with Snakemake wildcards."""

@@ -29,6 +29,8 @@ TOKENS = {
 
 ARGUMENTS = {wildcard: token for token, (wildcard, _) in TOKENS.items()} | {"task_name": "TASK_NAME"}
 
+_ALLOWED = dict(TOKENS.values())
+
 # `RUN`, `foldFOLD`: a token, led by lower-case letters or not, bounded by `-`, `.` or the ends of its part.
 _TOKEN = re.compile(rf"(?<![^-.])(?P<lead>[a-z]*)(?P<token>{'|'.join(TOKENS)})(?![^-.])")
 _SHOUTED = re.compile(r"(?<![A-Za-z_])[a-z]*(?P<word>[A-Z][A-Z_]*[A-Z])(?![A-Za-z_])")
@@ -103,6 +105,12 @@ class AssignmentTemplate:
         """The pattern below the root, with Snakemake wildcards."""
         parts = self.path.split("/")[1:]
         return "/".join(_TOKEN.sub(lambda m: f"{m['lead']}{{{TOKENS[m['token']][0]}}}", part) for part in parts)
+
+    def read(self, path: str) -> dict[str, str] | None:
+        """Return the wildcards that a path below the root is filled with; None where it is not of this template."""
+        pattern = re.sub(r"\\\{(\w+)\\\}", lambda m: f"(?P<{m[1]}>{_ALLOWED[m[1]]})", re.escape(self.below))
+        match = re.fullmatch(pattern, path)
+        return match.groupdict() if match else None
 
     def fill(self, **values: Any) -> str:
         """Return the path below the root, with `values` (wildcard or token arguments) for the tokens.

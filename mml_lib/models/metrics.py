@@ -29,7 +29,7 @@ class Score(Metric):
     full_state_update = False
 
     def __init__(self, name: str, task_type: str, outputs: int):
-        super().__init__()
+        super().__init__(sync_on_compute=False)  # each of several processes validates all
         self.score = SCORES[task_type][name]
         self.task_type = task_type
         if task_type == "semantic_segmentation":
@@ -41,9 +41,10 @@ class Score(Metric):
     def update(self, outputs: torch.Tensor, targets: torch.Tensor) -> None:
         """Take a batch of outputs and targets as the network and the data give them."""
         if self.task_type == "semantic_segmentation":
-            classes, counted = len(self.matrix), targets != IGNORE
-            pairs = targets[counted] * classes + outputs.argmax(dim=1)[counted]
-            self.matrix += torch.bincount(pairs, minlength=classes**2).view(classes, classes)
+            classes, found = len(self.matrix), outputs.max(dim=1).indices  # argmax over this axis is slow on a CPU
+            pairs = torch.where(targets == IGNORE, classes**2, targets * classes + found)
+            counted = torch.bincount(pairs.flatten(), minlength=classes**2 + 1)[:-1]  # the last: what is ignored
+            self.matrix += counted.view(classes, classes)
         else:
             self.outputs.append(outputs)
             self.targets.append(targets.float() if targets.is_floating_point() else targets)
@@ -77,7 +78,9 @@ def _build(metric: str | schema.Metric, task_type: str, outputs: int) -> tuple[s
     spec = metric.spec()
     parameters = inspect.signature(import_target(spec["_target_"])).parameters
     counted = {key: outputs for key in ("num_classes", "num_labels") if key in parameters}
-    return metric.name, instantiate({**counted, **spec})
+    built = instantiate({**counted, **spec})
+    built.sync_on_compute = False
+    return metric.name, built
 
 
 def update(metric: Metric, task_type: str, outputs: torch.Tensor, targets: torch.Tensor) -> None:
@@ -97,7 +100,7 @@ def measured(task_type: str, outputs: torch.Tensor, targets: torch.Tensor) -> tu
     if task_type == "regression":
         return outputs.squeeze(1), targets
     if task_type == "semantic_segmentation":
-        return outputs.argmax(dim=1), targets
+        return outputs.max(dim=1).indices, targets
     return outputs.softmax(dim=1), targets
 
 

@@ -3,8 +3,8 @@
 import logging
 import random
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before lightning)
 import numpy as np
@@ -17,59 +17,62 @@ from mml_lib.config.schema import StoreBest
 from mml_lib.config.targets import instantiate
 from mml_lib.config.training import LRScheduler
 from mml_lib.data.augmentation import Augmentation
-from mml_lib.data.mixing import BatchMixing
-from mml_lib.errors import MMLError
 from mml_lib.models.best import BestEpoch
-from mml_lib.models.heads import ValueHead
 from mml_lib.models.metrics import update, value_of
 from mml_lib.models.network import Network
+from mml_lib.models.objectives import Objective
 
 logger = logging.getLogger(__name__)
 
 
+class Observer(Protocol):
+    """Is shown what the network sees and answers, and changes nothing."""
+
+    def see_batch(self, task: str, images: torch.Tensor, targets: torch.Tensor) -> None:
+        """Look at a training batch of a task: floats N×3×H×W in 0..1, augmented and mixed, and its targets."""
+
+    def see_answers(self, task: str, images: torch.Tensor, targets: torch.Tensor, outputs: torch.Tensor) -> None:
+        """Look at a validation batch of a task: uint8 N×3×H×W, its targets and the network's outputs."""
+
+
 class MMLModule(LightningModule):
-    """Trains the head of one task, and the backbone with it.
+    """Trains the heads of one task or of several, and the backbone with them; the first task is validated.
 
     All randomness of a batch follows from seed, epoch and batch, so a resumed training is the uninterrupted one.
 
     Args:
         network: what is trained.
-        task: whose head is used.
+        objectives: what is to be learned, the first for its own sake; with several, a batch has one of each, by task.
         mean, std: per channel, 3 values each, for images in 0..1.
-        loss: called with outputs and targets.
         optimizer: spec of the optimizer.
         lr_scheduler: its learning-rate scheduler, if any.
         augmentation: applied to training images.
         metrics: torchmetrics by name, for validation.
         seed: seed of the training.
         store_best: what tells the epoch whose weights are kept; None: the last.
-        mixing: mixes augmented training images of a batch.
         compile_with: arguments of `torch.compile`, by which the network is trained; None: as it is.
     """
 
     def __init__(
         self,
         network: Network,
-        task: str,
+        objectives: Sequence[Objective],
         mean: list[float],
         std: list[float],
-        loss: nn.Module,
         optimizer: Mapping[str, Any],
         lr_scheduler: LRScheduler | None,
         augmentation: Augmentation,
         metrics: Mapping[str, Any],
         seed: int,
         store_best: StoreBest | None = None,
-        mixing: BatchMixing | None = None,
         compile_with: Mapping[str, Any] | None = None,
     ):
         super().__init__()
         self.network = network
         self.best = BestEpoch(store_best) if store_best else None
-        self.task = task
-        self.loss = loss
+        self.objectives = nn.ModuleList(objectives)
+        self.task = objectives[0].task
         self.augmentation = augmentation
-        self.mixing = mixing
         self.compile_with = compile_with
         self.metrics = nn.ModuleDict(metrics)
         self.optimizer_spec = optimizer
@@ -78,8 +81,10 @@ class MMLModule(LightningModule):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.history: list[dict[str, float]] = []
+        self.observer: Observer | None = None
         self.seconds = 0.0
         self._losses: list[tuple[int, torch.Tensor]] = []
+        self._task_losses: dict[str, list[tuple[int, torch.Tensor]]] = {each.task: [] for each in objectives}
         self._val_losses: list[tuple[int, torch.Tensor]] = []
         self._validated = False
         self._rate = 0.0
@@ -101,29 +106,15 @@ class MMLModule(LightningModule):
         """Return outputs for uint8 images N×3×H×W: N×outputs, or N×classes×H×W."""
         return self.network(self.normalise(self.scale(images)), self.task)
 
-    def loss_of(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Return the loss of a batch; of values it is that of the standardised ones.
+    def redirect(self, task: str) -> None:
+        """Answer for another task from now on: by its own head where the network has one, else by that of the first."""
+        if task in self.network.heads:
+            self.task = task
 
-        Raises:
-            MMLError: the loss or the precision is not one for this type of task.
-        """
-        head = self.network.head_of(self.task)
-        if isinstance(head, ValueHead):
-            if targets.dtype == torch.bfloat16:
-                raise MMLError(
-                    "trainer.precision: bf16-true would round the values of a regression to 3 digits; set bf16-mixed"
-                )
-            outputs, targets = head.standardise(outputs).squeeze(1), head.standardise(targets)
-        try:
-            return self.loss(outputs, targets)
-        except torch.OutOfMemoryError:
-            raise
-        except (IndexError, RuntimeError, TypeError, ValueError) as error:
-            shapes = " with targets ".join("×".join(map(str, each.shape)) for each in (outputs, targets))
-            raise MMLError(
-                f"loss: {type(self.loss).__name__} does not take outputs {shapes} ({error}); set loss: default, or one "
-                f"for {self.task_type}"
-            ) from error
+    def loss_of(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the loss of a batch of the first task."""
+        objective = self.objectives[0]
+        return objective(self.network.head_of(objective.task), outputs, targets)
 
     def on_fit_start(self) -> None:
         if self.compile_with is not None:
@@ -141,51 +132,66 @@ class MMLModule(LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed everything for this batch, and note its learning rate."""
         self._rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
-        seed = int(np.random.SeedSequence([self.seed, self.current_epoch, batch_idx]).generate_state(1)[0])
+        rank = [self.global_rank] if self.global_rank else []  # each of several processes augments in its own way
+        seed = int(np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, *rank]).generate_state(1)[0])
         torch.manual_seed(seed)
         np.random.seed(seed)
         random.seed(seed)
 
-    def training_step(self, batch: Mapping[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
+    def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> torch.Tensor:
+        if len(self.objectives) == 1:
+            batch = {self.task: batch}
+        losses = [self._learn(each, batch[each.task]) for each in self.objectives]
+        weighted = [each.weight * loss for each, loss in zip(self.objectives, losses, strict=True)]
+        total = losses[0] if len(losses) == 1 else sum(weighted)
+        for each, loss in zip(self.objectives, losses, strict=True):
+            self._task_losses[each.task].append((len(batch[each.task]["image"]), loss.detach()))
+        self._losses.append((len(batch[self.task]["image"]), total.detach()))
+        return total
+
+    def _learn(self, objective: Objective, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return the loss of a batch of one task."""
         images, targets = self.scale(batch["image"]), batch["target"]
-        if self.task_type == "semantic_segmentation":
+        if objective.task_type == "semantic_segmentation":
             images, targets = self.augmentation.with_masks(images, targets)
         else:
             images = self.augmentation(images)
-        if self.mixing:
-            images, targets = self.mixing(images, targets)
-        loss = self.loss_of(self.network(self.normalise(images), self.task), targets)
-        self._losses.append((len(images), loss.detach()))
-        return loss
+        if objective.mixing:
+            images, targets = objective.mixing(images, targets)
+        if self.observer is not None:
+            self.observer.see_batch(objective.task, images, targets)
+        outputs = self.network(self.normalise(images), objective.task)
+        return objective(self.network.head_of(objective.task), outputs, targets)
 
     def validation_step(self, batch: Mapping[str, torch.Tensor], batch_idx: int) -> None:
         outputs, targets = self(batch["image"]).float(), batch["target"]
         self._val_losses.append((len(targets), self.loss_of(outputs, targets)))
+        if self.observer is not None:
+            self.observer.see_answers(self.task, batch["image"], targets, outputs)
         for metric in self.metrics.values():
             update(metric, self.task_type, outputs, targets)
 
     def on_validation_epoch_end(self) -> None:
         """Log loss and metrics of the whole split; a metric that its samples leave undefined is NaN."""
         self._validated = True
-        self.log("val/loss", _mean(self._val_losses))
+        self.log("val/loss", _mean(self._val_losses), sync_dist=True)
         self._val_losses.clear()
         for name, metric in self.metrics.items():
-            self.log(f"val/{name}", value_of(name, metric))
+            self.log(f"val/{name}", value_of(name, metric), sync_dist=True)
             metric.reset()
 
     def on_train_epoch_end(self) -> None:
         """Log the mean loss of the epoch, and write the epoch down."""
-        mean_loss = _mean(self._losses)
+        mean_loss = self._mean_of_all(self._losses)
         self._losses.clear()
-        if not torch.isfinite(mean_loss):
-            raise MMLError(
-                f"the loss of {self.task} became {mean_loss.item()} in epoch {self.current_epoch}; "
-                "lower optimizer.lr or set trainer.gradient_clip_val"
-            )
-        self.log("train/loss", mean_loss)
+        self.log("train/loss", mean_loss, sync_dist=True)
         self.seconds += time.monotonic() - self._epoch_started
         # Callbacks that monitor a metric, the checkpoint among them, run after this hook.
         row = {"epoch": self.current_epoch, "lr": self._rate, "train/loss": mean_loss.item()}
+        for task, losses in self._task_losses.items():
+            if len(self.objectives) > 1:
+                row[f"train/loss/{task}"] = self._mean_of_all(losses).item()
+            losses.clear()
         if self._validated:
             row |= {key: value.item() for key, value in self.trainer.callback_metrics.items() if key.startswith("val/")}
             self._validated = False
@@ -195,8 +201,17 @@ class MMLModule(LightningModule):
         words = "  ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "epoch")
         logger.info("epoch %d of %d: %s", self.current_epoch + 1, self.trainer.max_epochs, words)
 
+    def _mean_of_all(self, losses: list[tuple[int, torch.Tensor]]) -> torch.Tensor:
+        """Return the mean loss of batches over all processes that train together."""
+        return self.trainer.strategy.reduce(_mean(losses), reduce_op="mean")
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["mml"] = {"history": self.history, "seconds": self.seconds, "stopped": self.trainer.should_stop}
+        checkpoint["mml"] = {
+            "history": self.history,
+            "seconds": self.seconds,
+            "stopped": self.trainer.should_stop,
+            "torch": str(torch.__version__),
+        }
         if self.best:
             checkpoint["mml"]["best"] = self.best.state()
 

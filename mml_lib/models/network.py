@@ -60,6 +60,7 @@ class Network(nn.Module):
     def __init__(self, arch: Mapping[str, Any], heads: Mapping[str, Mapping[str, Any]]):
         super().__init__()
         self.arch = dict(arch)
+        self.frozen = False
         self.heads = {task: dict(spec) for task, spec in heads.items()}
         self.backbone = instantiate(arch)
         self.head = nn.ModuleDict({_module_name(task): self._build(spec) for task, spec in heads.items()})
@@ -69,14 +70,29 @@ class Network(nn.Module):
             return MaskHead(self.backbone, spec["outputs"], spec["decoder"])
         features = getattr(self.backbone, "head_hidden_size", None) or getattr(self.backbone, "num_features", None)
         if features is None:
-            raise MMLError(f"arch: {self._arch} does not say how many features it gives, by an attribute num_features")
+            raise MMLError(
+                f"arch: {self.arch_name} does not say how many features it gives, by an attribute num_features"
+            )
         if spec["task_type"] == "regression":
             return ValueHead(features, spec["mean"], spec["std"])
         return LinearHead(features, spec["outputs"])
 
     @property
-    def _arch(self) -> str:
+    def arch_name(self) -> str:
+        """What the backbone is called."""
         return self.arch.get("name", self.arch["_target_"])
+
+    def freeze(self) -> None:
+        """Keep the backbone as it is from now on, its batch statistics included: only heads are trained."""
+        self.frozen = True
+        self.backbone.requires_grad_(False)
+        self.backbone.eval()
+
+    def train(self, mode: bool = True) -> "Network":
+        super().train(mode)
+        if self.frozen:
+            self.backbone.eval()
+        return self
 
     def head_of(self, task: str) -> nn.Module:
         """Return the head of a task."""
@@ -108,7 +124,7 @@ class Network(nn.Module):
             if fits or isinstance(error, torch.OutOfMemoryError):
                 raise
             raise MMLError(
-                f"arch: {self._arch} takes images of {wanted[0]}×{wanted[1]} and gets {images.shape[-2]}×"
+                f"arch: {self.arch_name} takes images of {wanted[0]}×{wanted[1]} and gets {images.shape[-2]}×"
                 f"{images.shape[-1]} ({error}); set preprocessing.size, or arch.img_size where the network takes it"
             ) from error
 
@@ -132,8 +148,9 @@ def head_spec(struct: TaskStruct, decoder: Mapping[str, Any] | None) -> dict[str
 
 
 def _module_name(task: str) -> str:
-    """Return a task's name as modules can have it, without dots."""
-    return task.replace(".", "·")
+    """Return a task's name as modules can have it: without dots, and no attribute of theirs, such as `values`."""
+    name = task.replace(".", "·")
+    return f"{name}·" if hasattr(nn.ModuleDict, name) or name == "training" else name
 
 
 def save_network(network: Network, path: str | Path, extra: Mapping[str, Any]) -> None:
@@ -151,17 +168,64 @@ def load_network(path: str | Path) -> tuple[Network, dict[str, Any]]:
     Raises:
         MMLError: the file is missing, damaged, or of a newer format.
     """
+    state, header = _read(path)
+    try:
+        network = Network(untrained(header["arch"]), header["heads"])
+        network.load_state_dict(state)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise MMLError(f"the weights {path} cannot be loaded ({error}); remove the file to train them again") from error
+    return network, header
+
+
+def start_from(path: str | Path, network: Network, classes: Mapping[str, list[str]]) -> dict[str, str]:
+    """Give a network the backbone of a stored one, and those of its heads that answer the same question.
+
+    Args:
+        path: of the stored weights.
+        network: what is to be trained.
+        classes: of each of its tasks.
+
+    Returns:
+        The task that each head was taken over from, by task; the other heads stay new.
+
+    Raises:
+        MMLError: the weights are missing, damaged, or of another backbone.
+    """
+    state, header = _read(path)
+
+    def part(prefix: str) -> dict[str, torch.Tensor]:
+        return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+
+    try:
+        network.backbone.load_state_dict(part("backbone."))
+    except RuntimeError as error:
+        stored = header["arch"].get("name", header["arch"]["_target_"])
+        raise MMLError(
+            f"the weights {path} are of the backbone {stored}, which this one ({network.arch_name}) cannot start from "
+            f"({str(error).splitlines()[-1].strip()}); set the same arch for both"
+        ) from error
+    taken = {}
+    for task, spec in network.heads.items():
+        told = header.get("classes", {})
+        alike = [old for old, known in header["heads"].items() if known == spec and told.get(old) == classes[task]]
+        if alike:
+            taken[task] = alike[0]
+            network.head_of(task).load_state_dict(part(f"head.{_module_name(alike[0])}."))
+    return taken
+
+
+def untrained(arch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the spec of a backbone that gets its weights from elsewhere: nothing is to be fetched from a hub."""
+    return dict(arch) | ({"pretrained": False} if "pretrained" in arch else {})
+
+
+def _read(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Return stored weights and their header."""
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads(file.metadata()["mml"])
             if header["format"] > FORMAT:
                 raise MMLError(f"the weights {path} are newer than this version of MML reads; update MML")
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
-        network = Network(
-            header["arch"] | {"pretrained": False} if "pretrained" in header["arch"] else header["arch"],
-            header["heads"],
-        )
-        network.load_state_dict(state)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118  (no mapping)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise MMLError(f"the weights {path} cannot be loaded ({error}); remove the file to train them again") from error
-    return network, header

@@ -1,6 +1,8 @@
 """Prediction: what a network says of some samples of a task."""
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,6 +10,8 @@ from torch.utils.data import DataLoader
 
 from mml_lib.config.task_types import IGNORE
 from mml_lib.data.datamodule import positions_of
+from mml_lib.errors import MMLError
+from mml_lib.models.guards import is_out_of_memory, words_of
 from mml_lib.models.module import MMLModule
 from mml_lib.models.tta import MergedViews
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
@@ -34,16 +38,24 @@ def predict(
         ids: of the samples in the order of their part, N.
         device: where to compute.
         tta: looks at images in several views; None: as they are.
+
+    Raises:
+        MMLError: a batch, or the network, does not fit into memory.
     """
-    model = model.to(device).eval()
     segmentation = model.task_type == "semantic_segmentation"
     see = partial(tta, model) if tta else model
-    outputs, targets = [], []
-    for batch in loader:
-        output = see(batch["image"].to(device, non_blocking=True)).float()
-        # Of pixels the class only: their logits would be larger than the images.
-        outputs += list((output.argmax(1).to(torch.uint8) if segmentation else output).cpu().numpy())
-        targets += list(batch["target"].numpy())
+    outputs, targets, batch = [], [], None
+    try:
+        model.to(device).eval()
+        for batch in loader:
+            output = see(batch["image"].to(device, non_blocking=True)).float()
+            # Of pixels the class only: their logits would be larger than the images.
+            outputs += list((output.argmax(1).to(torch.uint8) if segmentation else output).cpu().numpy())
+            targets += list(batch["target"].numpy())
+    except (MemoryError, MMLError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise _does_not_fit(model.task, batch, device) from error
     order = np.argsort(positions_of(loader))
     outputs, targets = ([each[place] for place in order] for each in (outputs, targets))
     if not targets[0].size and targets[0].ndim:  # of a task without labels
@@ -53,6 +65,15 @@ def predict(
             outputs, [target.astype(np.uint8) for target in targets], ids, model.network.heads[model.task]["outputs"]
         )
     return Predictions(np.stack(outputs), np.stack(targets), ids, model.task_type)
+
+
+def _does_not_fit(task: str, batch: Mapping[str, Any] | None, device: torch.device) -> MMLError:
+    images = words_of(batch) if batch else "no batch yet"
+    elsewhere = "" if device.type == "cpu" else " set trainer.accelerator: cpu, which trains nothing anew,"
+    return MMLError(
+        f"out of memory on {device} in predicting by the network of {task} with {images}; free memory that others use,"
+        f"{elsewhere} or lower sampling.batch_size, which makes a new run"
+    )
 
 
 def _unknown(task_type: str, output: np.ndarray) -> np.ndarray:

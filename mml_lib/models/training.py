@@ -13,6 +13,7 @@ import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before lightning
 import timm
 import torch
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers.logger import DummyLogger, Logger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -20,22 +21,27 @@ from mml_lib import __version__
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.targets import instantiate
 from mml_lib.errors import MMLError
-from mml_lib.models.checkpoints import WholeCheckpointIO, checkpoint_every_epoch
+from mml_lib.models.checkpoints import LatestCheckpoints, WholeCheckpointIO
+from mml_lib.models.guards import FiniteGuard, MemoryGuard
 from mml_lib.models.module import MMLModule
 from mml_lib.models.storage import ModelStorage
+from mml_lib.models.watching import Board
 
 for _name in ("lightning.pytorch", "lightning.fabric"):  # it repeats what our log has, and adds advertisements
     logging.getLogger(_name).handlers.clear()
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
-def build_trainer(cfg: StudyConfig, checkpoints: Path, arguments: Mapping[str, Any]) -> Trainer:
+def build_trainer(
+    cfg: StudyConfig, checkpoints: Path, arguments: Mapping[str, Any], watching: Sequence[Callback] = ()
+) -> Trainer:
     """Return the trainer of a pipeline.
 
     Args:
         cfg: config of the step.
         checkpoints: folder of the training's checkpoints.
         arguments: what wins over the config.
+        watching: callbacks that look on.
 
     Raises:
         MMLError: the accelerator is not there, or the trainer or a callback refuses its arguments.
@@ -44,14 +50,18 @@ def build_trainer(cfg: StudyConfig, checkpoints: Path, arguments: Mapping[str, A
     if settings.pop("deterministic"):
         settings["deterministic"] = "warn"  # an operation without a deterministic form is no reason to fail
     callbacks = [
-        checkpoint_every_epoch(checkpoints),
+        FiniteGuard(),
+        *watching,
         *(_callback(name, callback.spec()) for name, callback in cfg.callbacks.items()),
+        MemoryGuard(),
+        LatestCheckpoints(checkpoints),
     ]
     settings |= {
         "callbacks": callbacks,
         "plugins": [WholeCheckpointIO(), LightningEnvironment()],
-        "devices": 1,
-        "logger": False,  # the history is the module's
+        "use_distributed_sampler": False,  # ours divides batches itself
+        "logger": _logger(cfg, watching),
+        "log_every_n_steps": 1,
         "enable_progress_bar": False,
         "enable_model_summary": False,
         "num_sanity_val_steps": 0,
@@ -63,6 +73,14 @@ def build_trainer(cfg: StudyConfig, checkpoints: Path, arguments: Mapping[str, A
         if re.search("accelerator|backend", str(error)):
             raise MMLError(f"trainer.accelerator '{cfg.trainer.accelerator}' cannot be had: {error}") from error
         raise MMLError(f"trainer: {error}") from error
+
+
+def _logger(cfg: StudyConfig, watching: Sequence[Callback]) -> Logger | bool:
+    """Return where callbacks of the config log to: a learning-rate monitor insists on a logger."""
+    if not cfg.callbacks:
+        return False  # the history is the module's
+    boards = [each.logger for each in watching if isinstance(each, Board)]
+    return boards[0] if boards else DummyLogger()
 
 
 def _callback(name: str, spec: Mapping[str, Any]) -> Callback:
@@ -90,11 +108,13 @@ def storage_of(
     model: MMLModule, trainer: Trainer, kept: Mapping[str, float], tokens: Mapping[str, Any], created: str
 ) -> ModelStorage:
     """Return the model storage of a finished training; `kept` is the row of the history that its weights are of."""
-    metrics = {key: value for key, value in kept.items() if key not in ("epoch", "lr")}
+    metrics = {
+        key: value if math.isfinite(value) else None for key, value in kept.items() if key not in ("epoch", "lr")
+    }
     return ModelStorage(
         **tokens,
         performance=metrics["val/loss"],
-        metrics={key: value if math.isfinite(value) else None for key, value in metrics.items()},
+        metrics=metrics,
         epochs=len(model.history),
         stored_epoch=int(kept["epoch"]),
         training_time=round(model.seconds, 3),

@@ -1,15 +1,21 @@
 """Schedulers: one class behind each mode. It plans atomic steps, and it is what a step's script works with."""
 
+import functools
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mml_lib.config.schema import Mode
+from mml_lib.config.pipeline import Pipeline, Variant, expand
+from mml_lib.config.schema import Mode, StudyConfig
 from mml_lib.errors import MMLError, nearest
+from mml_lib.schedulers.checks import check_trainable
 from mml_lib.schedulers.doing import Doing
-from mml_lib.schedulers.study import Run, Study
+from mml_lib.schedulers.runs import Run, task_content
+from mml_lib.schedulers.study import Study
+from mml_lib.tasks.identity import TaskIdentity
 
 
 class Options(BaseModel):
@@ -50,6 +56,10 @@ class AbstractBaseScheduler(Doing, ABC):
     def _sentence(self, error: ValidationError) -> str:
         problem = error.errors()[0]
         key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "value_error":
+            return f"{key}: {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
+        if problem["type"] == "missing":
+            return f"the option '{key}' is missing: {self.Options.model_fields[key].description}"
         if problem["type"] == "extra_forbidden":
             return f"unknown option '{key}'{nearest(key, self.Options.model_fields)}"
         return f"{key}: {problem['msg']}, not {problem['input']!r}"
@@ -65,9 +75,59 @@ class AbstractBaseScheduler(Doing, ABC):
         return self.study.pivot
 
     @property
-    def trained_tasks(self) -> list[str]:
-        """The tasks that networks are trained on: those that the study is about."""
+    def task_names(self) -> list[str]:
+        """The tasks that the mode is about: the pivot, or all."""
         return self.study.task_names
+
+    @property
+    def trained_tasks(self) -> list[str]:
+        """The tasks that networks are trained on."""
+        return self.task_names
+
+    # --- runs ---------------------------------------------------------------------------------------------------
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The config whose sweep and variants become runs: the study's."""
+        return self.study.config
+
+    @cached_property
+    def variants(self) -> list[Variant]:
+        """What the sweep and the variants stand for."""
+        return expand(self.config, self.study.files)
+
+    def additions(self, task: TaskIdentity, cfg: StudyConfig) -> dict[str, Any]:
+        """Return what this mode adds to the pipeline of a task, by one of `MODE_KEYS`."""
+        return {}
+
+    @functools.cache  # noqa: B019  (a scheduler lives as long as its process)
+    def runs_of(self, task: str) -> list[Run]:
+        """Return the runs of a task of the study, or of one that tags derive from it."""
+        return self.plan_runs(task, self.variants, self.additions)
+
+    def plan_runs(
+        self,
+        task: str,
+        variants: Sequence[Variant],
+        additions: Callable[[TaskIdentity, StudyConfig], Mapping[str, Any]] | None = None,
+    ) -> list[Run]:
+        """Return a run of a task for each variant that gives one of its own.
+
+        Raises:
+            MMLError: a variant cannot train the task.
+        """
+        identity, runs = self.study.task(task), {}
+        if identity.task_type == "no_task":
+            return []
+        for variant in variants:
+            check_trainable(identity, variant.study)
+            told = task_content(identity, variant.study.preprocessing)
+            pipeline = Pipeline.of(variant.study, told, additions and additions(identity, variant.study))
+            runs.setdefault(pipeline.run, Run(pipeline)).labels.append(variant.label)
+        self.study.runs.plan(task, list(runs.values()))
+        return list(runs.values())
+
+    # --- the plan -----------------------------------------------------------------------------------------------
 
     def shown(self, task: str, run: Run) -> dict[str, Any]:
         """Return what tables call a run: `task`, `run`, `label`, and `fold` where that is not the network's."""

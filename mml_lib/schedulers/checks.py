@@ -1,11 +1,15 @@
 """Checks: what is known to be wrong with a pipeline before anything is trained."""
 
+import re
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
 
 from mml_lib.config.metrics import LOWER_IS_BETTER, NAMED
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.task_types import IGNORE
+from mml_lib.config.task_types import IGNORE, MIXABLE
+from mml_lib.config.tasks import ARGUMENT, SEPARATOR
 from mml_lib.data.tta import build_view
 from mml_lib.errors import MMLError, nearest
 from mml_lib.tasks.identity import TaskIdentity
@@ -44,15 +48,69 @@ def check_trainable(task: TaskIdentity, cfg: StudyConfig) -> None:
     _check_store_best(task, cfg)
     _check_monitored(task, cfg)
     _check_averaging(cfg)
+    _check_tune(cfg)
+    _check_devices(cfg)
     _check_validated(cfg)
     _check_tta(task, cfg)
-    if kind == "semantic_segmentation" and cfg.decoder is None:
-        raise MMLError(f"decoder: the segmentation {task.name} needs one; set decoder: unet")
+    _check_adapters(cfg)
+    _check_decoder(task, cfg)
     if cfg.sampling.balanced and kind != "classification":
         raise MMLError(f"sampling.balanced: {task.name} is a {kind}, which has no classes to balance; set it to false")
     for metric in cfg.metrics_of(kind):
         if isinstance(metric, str) and metric not in NAMED[kind]:
             raise MMLError(f"metrics: '{metric}' is not for {kind} ({task.name}){nearest(metric, NAMED[kind])}")
+
+
+def check_co_task(task: TaskIdentity, cfg: StudyConfig) -> None:
+    """Refuse a pipeline that cannot train a task beside another.
+
+    Raises:
+        MMLError: no loss or one of another task type, no decoder.
+    """
+    _check_loss(task, cfg)
+    _check_decoder(task, cfg)
+
+
+def check_pretraining(
+    task: TaskIdentity, cfg: StudyConfig, pretrained_on: Mapping[str, Any], reported: bool, freeze: bool
+) -> None:
+    """Refuse to start from a model that cannot be trained on, or that has seen what a task is tested on.
+
+    Args:
+        task: what is to be learned.
+        cfg: a variant of the study.
+        pretrained_on: what the model's pipeline says of its task.
+        reported: whether the task's validation split is reported.
+        freeze: whether the backbone is kept as it is.
+
+    Raises:
+        MMLError: leakage, or callbacks and adapters that change what is frozen.
+    """
+    if freeze and cfg.adapters:
+        raise MMLError("mode.freeze: adapters change the backbone, which is to be kept; leave one of them out")
+    swa = [name for name, each in cfg.callbacks.items() if each.target.endswith("StochasticWeightAveraging")]
+    if freeze and swa:
+        raise MMLError(
+            f"mode.freeze: callbacks.{swa[0]} gathers the backbone's batch statistics anew; leave one of them out"
+        )
+    if pretrained_on["dataset"] != task.dataset:
+        return
+    nested = re.match(rf".*?\{SEPARATOR}nested{ARGUMENT}[^{SEPARATOR}]*", task.name)
+    if nested and not f"{pretrained_on['name']}{SEPARATOR}".startswith(f"{nested[0]}{SEPARATOR}"):
+        raise MMLError(
+            f"mode.pretrain_task: {pretrained_on['name']} has images that {task.name} holds out for its test; choose a "
+            f"task of other images, or a tag on {nested[0]}"
+        )
+    if not nested and reported:
+        raise MMLError(
+            f"mode.pretrain_task: {pretrained_on['name']} has the images that {task.name} is validated on, which is "
+            f"reported; give it a test split (tasks.{task.base_name}.test_fraction), or choose a task of other images"
+        )
+
+
+def _check_decoder(task: TaskIdentity, cfg: StudyConfig) -> None:
+    if task.task_type == "semantic_segmentation" and cfg.decoder is None:
+        raise MMLError(f"decoder: the segmentation {task.name} needs one; set decoder: unet")
 
 
 def _check_loss(task: TaskIdentity, cfg: StudyConfig) -> None:
@@ -81,7 +139,7 @@ def _check_class_weights(task: TaskIdentity, cfg: StudyConfig) -> None:
 def _check_mixing(task: TaskIdentity, cfg: StudyConfig) -> None:
     if cfg.mixing is None:
         return
-    if task.task_type not in ("classification", "multilabel_classification"):
+    if task.task_type not in MIXABLE:
         raise MMLError(f"mixing: the targets of a {task.task_type} ({task.name}) cannot be mixed; set mixing: null")
     if task.task_type == "classification" and cfg.loss_of(task.task_type).target == FOCAL:
         raise MMLError("mixing: the focal loss takes no mixed classes; set loss: default, or mixing: null")
@@ -120,6 +178,25 @@ def _check_validated(cfg: StudyConfig) -> None:
         )
 
 
+def _check_tune(cfg: StudyConfig) -> None:
+    schedule = cfg.lr_scheduler.spec() if cfg.lr_scheduler else {}
+    if cfg.tune and cfg.tune.lr and isinstance(schedule.get("max_lr"), int | float):
+        raise MMLError("tune.lr: lr_scheduler.max_lr would win over the rate that is found; set it to ${lr}")
+
+
+def _check_devices(cfg: StudyConfig) -> None:
+    devices = cfg.trainer.devices
+    if devices > 1 and cfg.sampling.batch_size < 2 * devices:
+        raise MMLError(
+            f"trainer.devices: {devices} devices cannot divide batches of {cfg.sampling.batch_size} images; set "
+            f"sampling.batch_size to {2 * devices} or more"
+        )
+    if devices > 1 and cfg.tune:
+        raise MMLError("tune: what is tried out on one device does not hold for trainer.devices; set tune: none")
+    if cfg.trainer.strategy != "auto" and devices == 1:
+        raise MMLError(f"trainer.strategy: {cfg.trainer.strategy} is for several; set trainer.devices, or leave it out")
+
+
 def _check_averaging(cfg: StudyConfig) -> None:
     for name, callback in cfg.callbacks.items():
         if callback.target.startswith("lightning.") and callback.target.endswith(AVERAGING):
@@ -155,6 +232,11 @@ def _check_tta(task: TaskIdentity, cfg: StudyConfig) -> None:
         # Others are built when they predict: importing them might import torch.
         if transform.target.rpartition(".")[0] in sys.modules:
             build_view(transform.spec())
+
+
+def _check_adapters(cfg: StudyConfig) -> None:
+    if cfg.adapters and find_spec("peft") is None:
+        raise MMLError('adapters: the package peft, which they need, is missing; run pip install "mml[peft]"')
 
 
 def check_leakage(task: TaskIdentity, cfg: StudyConfig) -> None:

@@ -2,14 +2,22 @@
 
 import json
 import logging
+import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from mml_lib.config.pipeline import Pipeline
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
 from mml_lib.files.checkpoints import last_checkpoint, remove_checkpoints
+from mml_lib.files.locks import process_rank
+from mml_lib.models.selection import Selection
+from mml_lib.models.storage import ModelStorage
+from mml_lib.models.tuning import Tuning, tune
+from mml_lib.schedulers.runs import task_content
 from mml_lib.schedulers.study import Study
 from mml_lib.tasks.struct import TaskStruct
 
@@ -18,6 +26,7 @@ if TYPE_CHECKING:
 
     from mml_lib.data.datamodule import MMLDataModule
     from mml_lib.models.module import MMLModule
+    from mml_lib.models.network import Network
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +35,7 @@ FORMAT = 1
 
 
 class Doing:
-    """What scripts call. In a step, `cfg` is the config of its pipeline, `task`, `run` and `fold` are its wildcards;
+    """What scripts call. In a step, `cfg` is the config of its `pipeline`, `task`, `run` and `fold` are its wildcards;
     `eval_task` is what it predicts or tests on.
 
     Args:
@@ -44,6 +53,9 @@ class Doing:
         self.run: str | None = None
         self.fold: int | None = None
         self.threads = 1
+        self.terminal: IO[str] | None = None
+        self.pipeline: Pipeline | None = None
+        self.started_from: Selection | None = None
 
     # --- hooks, for schedulers to override ----------------------------------------------------------------------
 
@@ -66,16 +78,18 @@ class Doing:
         task = task or self.task
         if task is None:
             raise MMLError("this step is about no task; name one: get_struct('digits')")
-        if self.run is not None and task == self.task:
-            told = self.study.run(task, self.run).pipeline.task
-        else:
-            told = self.study.task_content(self.study.task(task), self.cfg.preprocessing)
+        of_run = {told["name"]: told for told in self.pipeline.tasks} if self.pipeline else {}
+        told = of_run.get(task) or task_content(self.study.task(task), self.cfg.preprocessing)
         paths = {
             "description": Path(self.fm.path("description", task=task, task_id=told["id"])),
             "dataset": Path(self.fm.path("dataset", dataset=told["dataset"])),
             "packed": Path(self.fm.path("packed", dataset=told["dataset"], pack=told["pack"])),
         }
         return TaskStruct(task, paths, self._models(task))
+
+    def get_structs(self) -> list[TaskStruct]:
+        """Return the structs of all tasks that this step's network learns, the main one first."""
+        return [self.get_struct(told["name"]) for told in self.pipeline.tasks]
 
     def get_eval_struct(self, struct: TaskStruct) -> TaskStruct:
         """Return the struct of the task that this step predicts: `struct`, which it was trained on, or another.
@@ -86,7 +100,8 @@ class Doing:
         if self.eval_task == struct.name:
             return struct
         other = self.get_struct(self.eval_task)
-        if other.task_type != "no_task" and other.classes != struct.classes:
+        own_head = self.eval_task in [told["name"] for told in self.pipeline.tasks]
+        if not own_head and other.task_type != "no_task" and other.classes != struct.classes:
             raise MMLError(
                 f"mode.eval_on: {other.name} has the classes {', '.join(other.classes)}, not those of {struct.name} "
                 f"({', '.join(struct.classes)}); give both the same by idx_to_class"
@@ -94,14 +109,16 @@ class Doing:
         return other
 
     def _models(self, task: str) -> list[Any]:
-        from mml_lib.models.storage import ModelStorage
-
         folder = Path(self.fm.path("models", task=task, run="0" * 8, fold=0)).parent
         files = sorted(folder.glob("[0-9a-f]*-fold*.json"), key=lambda path: path.stat().st_mtime)
         return [ModelStorage.read(path) for path in files]
 
-    def create_datamodule(self, struct: TaskStruct, fold: int | None) -> "MMLDataModule":
-        """Return what feeds a task, validated on a fold; None where only other splits are asked for."""
+    def create_datamodule(
+        self, struct: TaskStruct, fold: int | None, co_structs: Sequence[TaskStruct] = ()
+    ) -> "MMLDataModule":
+        """Return what feeds a task, and others beside it, validated on a fold; None where only other splits are asked
+        for.
+        """
         from mml_lib.data.datamodule import MMLDataModule
         from mml_lib.data.transforms import resolve
         from mml_lib.models.prediction import best_device
@@ -115,48 +132,78 @@ class Doing:
             threads=self.threads,
             num_workers=self.cfg.num_workers,
             pin_memory=best_device(self.cfg.trainer.accelerator).type == "cuda",
+            co_structs=co_structs,
         )
 
     def create_model(self, structs: Sequence[TaskStruct], load_parameters: str | Path | None = None) -> "MMLModule":
-        """Return a network with a head for each task, ready to learn the first one.
+        """Return a network with a head for each task, ready to learn them; the first is validated.
 
         Args:
             structs: the tasks.
-            load_parameters: weights of a stored network to start from; None draws new ones from the seed.
+            load_parameters: weights of a stored network whose backbone to start from; None: as `arch` says.
         """
         import numpy as np
         import torch
 
-        from mml_lib.data.augmentation import Augmentation
-        from mml_lib.data.mixing import BatchMixing
-        from mml_lib.models.losses import build_loss
-        from mml_lib.models.metrics import build_metrics
-        from mml_lib.models.module import MMLModule
-        from mml_lib.models.network import Network, head_spec, load_network
+        from mml_lib.models.network import Network, head_spec, start_from, untrained
 
-        torch.set_num_threads(self.threads)
-        struct, cfg = structs[0], self.cfg
+        cfg = self.cfg
         seed = np.random.SeedSequence([cfg.seed, self.fold or 0]).generate_state(1)[0]
         torch.manual_seed(int(seed))
-        if load_parameters is None:
-            decoder = cfg.decoder.spec() if cfg.decoder else None
-            network = Network(cfg.arch.spec(), {each.name: head_spec(each, decoder) for each in structs})
-        else:
-            network, _ = load_network(load_parameters)
+        decoder = cfg.decoder.spec() if cfg.decoder else None
+        arch = cfg.arch.spec() if load_parameters is None else untrained(cfg.arch.spec())
+        network = Network(arch, {each.name: head_spec(each, decoder) for each in structs})
+        if load_parameters is not None:
+            taken = start_from(load_parameters, network, {each.name: each.classes for each in structs})
+            for task, old in taken.items():
+                logger.info("the head of %s starts as that of %s", task, old)
+        if self.pipeline and self.pipeline.pretraining.get("freeze"):
+            network.freeze()
+        if cfg.adapters:
+            from mml_lib.models.adapters import add_adapters
+
+            add_adapters(network, cfg.adapters)
+        return self._module(network, structs)
+
+    def pretrained(self, selection: str | Path) -> Path | None:
+        """Return the weights that a selection has chosen to start from, None where there is no selection."""
+        if not selection:
+            return None
+        self.started_from = Selection.read(selection)
+        logger.info("starting from %s: %s", dict(self.started_from.chosen), self.started_from.why)
+        return self.fm.construct_saving_path(None, "parameters", **self.started_from.chosen)
+
+    def load_model(self, struct: TaskStruct, path: str | Path) -> "MMLModule":
+        """Return a stored network, which answers for a task."""
+        from mml_lib.models.network import load_network
+
+        network, _ = load_network(path)
+        return self._module(network, [struct])
+
+    def _module(self, network: "Network", structs: Sequence[TaskStruct]) -> "MMLModule":
+        """Return a network with all that its training needs."""
+        import torch
+
+        from mml_lib.data.augmentation import Augmentation
+        from mml_lib.models.metrics import build_metrics
+        from mml_lib.models.module import MMLModule
+        from mml_lib.models.objectives import build_objectives
+
+        torch.set_num_threads(max(1, self.threads // self.cfg.trainer.devices))
+        cfg, struct = self.cfg, structs[0]
         mean, std = self._normalization(struct)
+        weights = self.pipeline.task_weights if self.pipeline else [1.0] * len(structs)
         return MMLModule(
             network=network,
-            task=struct.name,
+            objectives=build_objectives(cfg, structs, self.fold or 0, weights[: len(structs)]),
             mean=mean,
             std=std,
-            loss=build_loss(cfg.loss_of(struct.task_type).spec(), struct, self.fold or 0, cfg.class_weights),
             optimizer=cfg.optimizer.spec(),
             lr_scheduler=cfg.lr_scheduler,
             augmentation=Augmentation(cfg.augmentations),
             metrics=build_metrics(self._metrics(struct), struct.task_type, struct.num_outputs),
             seed=cfg.seed,
             store_best=cfg.store_best,
-            mixing=BatchMixing(cfg.mixing, struct.num_classes) if cfg.mixing else None,
             compile_with=cfg.compile.model_dump() if cfg.compile else None,
         )
 
@@ -186,8 +233,37 @@ class Doing:
             MMLError: the accelerator is not there.
         """
         from mml_lib.models.training import build_trainer
+        from mml_lib.models.watching import Board, ProgressBar
 
-        return build_trainer(self.cfg, self.checkpoints, arguments)
+        if process_rank():
+            return build_trainer(self.cfg, self.checkpoints, arguments)
+        watching: list[Any] = []
+        if self.terminal is not None and self.terminal.isatty():
+            watching.append(ProgressBar(self.terminal, f"{self.task} fold {self.fold}"))
+        if self.cfg.tensorboard is not None:
+            folder = self.fm.construct_saving_path(None, "tensorboard", task=self.task, run=self.run, fold=self.fold)
+            watching.append(Board(folder, self.cfg.tensorboard))
+        return build_trainer(self.cfg, self.checkpoints, arguments, watching)
+
+    def lightning_tune(self, data: "MMLDataModule", model: "MMLModule") -> Tuning:
+        """Return what `tune` asks to be found out before a training."""
+        with tempfile.TemporaryDirectory(dir=self.fm.proj_path, prefix=".tuning-") as folder:
+            trainer = self.create_trainer(
+                callbacks=[],
+                enable_checkpointing=False,
+                default_root_dir=folder,
+                # Steps are counted, however many epochs they take, and nothing is validated.
+                max_epochs=self.cfg.tune.num_training * self.cfg.trainer.accumulate_grad_batches,
+                check_val_every_n_epoch=sys.maxsize,
+            )
+            found = tune(trainer, model, data, self.cfg.tune)
+        logger.info("learning rate %s, batch size %s", found.lr or "as it was", found.batch_size or "as it was")
+        return found
+
+    def apply_tuning(self, path: str | Path) -> None:
+        """Train with what was found out before, if there is something."""
+        if path:
+            self.cfg = Tuning.read(path).lay_over(self.cfg)
 
     @property
     def checkpoints(self) -> Path:
@@ -195,8 +271,10 @@ class Doing:
         return self.fm.construct_saving_path(None, "checkpoint", task_name=self.task, run=self.run, fold=self.fold)
 
     def last_checkpoint(self) -> Path | None:
-        """Return where an interrupted training goes on, None if it begins."""
-        found = last_checkpoint(self.checkpoints)
+        """Return where an interrupted training goes on, None if it begins; say so if a checkpoint is not usable."""
+        from mml_lib.models.checkpoints import problem_of
+
+        found = last_checkpoint(self.checkpoints, problem_of)
         if found:
             logger.info("resuming from %s", found.name)
         return found
@@ -216,22 +294,35 @@ class Doing:
         """Write weights, history and model storage of this step.
 
         Its checkpoints stay until Snakemake has it down as done, or a kill at this very moment would cost all epochs.
+        Where several processes train together, the first one writes.
         """
+        if process_rank():
+            return
         from mml_lib.models.network import save_network
         from mml_lib.models.training import history_csv, storage_of
 
+        structs = self.get_structs()
         about = {
             "task": self.task,
             "run": self.run,
             "fold": self.fold,
             "mean": model.mean.flatten().tolist(),
             "std": model.std.flatten().tolist(),
+            "classes": {struct.name: struct.classes for struct in structs},
         }
         tokens = {"task": self.task, "run": self.run, "fold": self.fold}
         kept = model.keep_best()
+        further = {
+            "co_tasks": [struct.name for struct in structs[1:]],
+            "pretrained": self.started_from and self.started_from.chosen,
+        }
+        storage = storage_of(model, trainer, kept, tokens | further, created=time.strftime("%F %T"))
+        if self.cfg.adapters:
+            from mml_lib.models.adapters import merge_adapters
+
+            merge_adapters(model.network)
         save_network(model.network, self.fm.path("parameters", **tokens), about)
         write_text(self.fm.path("history", **tokens), history_csv(model.history))
-        storage = storage_of(model, trainer, kept, tokens, created=time.strftime("%F %T"))
         storage.write(self.fm.construct_saving_path(storage, "models", **tokens))
 
     def drop_checkpoints(self, **training: Any) -> None:

@@ -11,6 +11,7 @@ from mml_lib.config.presets import read_yaml
 from mml_lib.errors import MMLError
 from mml_lib.files.locks import name_supervisor
 from mml_lib.schedulers.study import Study
+from mml_lib.schedulers.warm_start import offer_warm_start
 
 LIBRARY = Path(mml_lib.__file__).parents[1]
 
@@ -36,6 +37,8 @@ def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
         sys.exit(f"error: {error}")
     keep_pandas_out()
     name_supervisor()
+    if study.cfg.warm_start and workflow.is_main_process:
+        offer_warm_start()
     # Steps use this very library, also in an environment that Snakemake deploys for them.
     os.environ["PYTHONPATH"] = os.pathsep.join([str(LIBRARY), *filter(None, [os.environ.get("PYTHONPATH")])])
     return study

@@ -11,32 +11,42 @@ from typing import IO, Any
 from mml_lib.config.pipeline import Pipeline
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import remove_leftovers
-from mml_lib.files.locks import follow_supervisor
+from mml_lib.files.locks import follow_parent, follow_supervisor, process_rank
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from mml_lib.schedulers.study import Study
+from mml_lib.schedulers.warm_start import start_warm
 
 logger = logging.getLogger(__name__)
 
 _HELD: list[IO[Any]] = []  # locks and streams that live as long as the step
 
 
-def open_step(snakemake: Any) -> AbstractBaseScheduler:
+def open_step(snakemake: Any, warm: bool = False) -> AbstractBaseScheduler:
     """Open the step of a script: its log, its scheduler, its ties to the Snakemake that started it.
 
+    With `warm`, for scripts that need torch, all that follows happens in a fork of a process that has it imported.
+
     The scheduler has the step's wildcards as `task`, `eval_task`, `run` and `fold`, its `threads`, and, where an input
-    `pipeline` is declared, the config of that pipeline as `cfg`.
+    `pipeline` is declared, the config of that pipeline as `cfg`. Where several processes train together, each of them
+    runs the script.
     """
-    _open_log(snakemake.rule, snakemake.log[0] if snakemake.log else None)
+    if warm:
+        start_warm()
+    if process_rank():
+        follow_parent()
+    terminal = _open_log(snakemake.rule, snakemake.log[0] if snakemake.log else None)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     study = Study(snakemake.config)
     if held := follow_supervisor(study.fm.steps_lock_path):
         _HELD.append(held)
-    for output in snakemake.output:
+    for output in snakemake.output if not process_rank() else ():
         remove_leftovers(output)
 
     scheduler = study.scheduler(snakemake.wildcards.get("mode", study.cfg.mode.id))
     if pipeline := snakemake.input.get("pipeline"):
-        scheduler.cfg = study.pipeline_config(Pipeline.read(Path(pipeline)))
+        scheduler.pipeline = Pipeline.read(Path(pipeline))
+        scheduler.cfg = study.pipeline_config(scheduler.pipeline)
+    scheduler.terminal = terminal
     scheduler.task = snakemake.wildcards.get("task")
     scheduler.eval_task = snakemake.wildcards.get("eval_task", scheduler.task)
     scheduler.run = snakemake.wildcards.get("run")
@@ -47,15 +57,19 @@ def open_step(snakemake: Any) -> AbstractBaseScheduler:
     return scheduler
 
 
-def _open_log(rule: str, path: str | None) -> None:
-    """Send what this process says to its log, and errors in one line to the terminal too."""
+def _open_log(rule: str, path: str | None) -> IO[str]:
+    """Send what this process says to its log, and errors in one line to the terminal too, which is returned."""
     terminal = sys.stderr
     if path is not None:
-        log = open(path, "w", encoding="utf-8", buffering=1)
+        log = open(path, "a" if process_rank() else "w", encoding="utf-8", buffering=1)
         _HELD.append(log)
         sys.stdout = sys.stderr = log
     logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%F %T", force=True
+        level=logging.WARNING if process_rank() else logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(message)s",
+        datefmt="%F %T",
+        force=True,
     )
     logging.captureWarnings(True)
     logger.info("--- %s", rule)
@@ -69,10 +83,4 @@ def _open_log(rule: str, path: str | None) -> None:
             print(f"error in {rule}: {line}{hint}", file=terminal, flush=True)
 
     sys.excepthook = report
-
-
-def say(text: str) -> None:
-    """Show a text to who sits at the terminal, and keep it in the log."""
-    print(text, file=sys.__stdout__, flush=True)
-    if sys.stdout is not sys.__stdout__:
-        print(text)
+    return terminal

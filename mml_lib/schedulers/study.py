@@ -5,14 +5,11 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mml_lib.config.identity import digest
 from mml_lib.config.loading import load_study
-from mml_lib.config.pipeline import PIPELINE_KEYS, Pipeline, Variant, expand
+from mml_lib.config.pipeline import PIPELINE_KEYS, Pipeline
 from mml_lib.config.presets import preset_names, resolve_presets
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.targets import import_target
@@ -21,31 +18,11 @@ from mml_lib.data.transforms import resolve
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.locks import check_writable, lock_project
 from mml_lib.files.manager import SHARDS, MMLFileManager
-from mml_lib.schedulers.checks import check_trainable
+from mml_lib.schedulers.runs import Run, Runs, pack_id
 from mml_lib.schedulers.study_tasks import StudyTasks
-from mml_lib.tasks.identity import TaskIdentity
 
 if TYPE_CHECKING:
     from mml_lib.schedulers.base import AbstractBaseScheduler
-
-PACK_VERSION = 2
-"""Raised when the same images and preprocessing begin to give other pixels."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One pipeline on one task, and what the study calls it."""
-
-    pipeline: Pipeline
-    labels: list[str] = field(default_factory=list)
-
-    @property
-    def id(self) -> str:
-        return self.pipeline.run
-
-    @property
-    def label(self) -> str:
-        return " = ".join(label for label in self.labels if label)
 
 
 class Study(StudyTasks):
@@ -69,56 +46,36 @@ class Study(StudyTasks):
         if MMLFileManager.exists():
             MMLFileManager.clear_instance()
         super().__init__(cfg, MMLFileManager(cfg.paths.data, cfg.paths.results, cfg.project, cfg.remove))
-        self._old: dict[tuple[str, str], Run] = {}
+        self.runs = Runs(self.fm)
         self._targets: dict[str, list[str]] = {}
 
-    # --- tasks and runs -----------------------------------------------------------------------------------------
-
-    @cached_property
-    def variants(self) -> list[Variant]:
-        """What the sweep and the variants stand for."""
-        return expand(self.config, self.files)
-
-    def runs_of(self, task: str) -> list[Run]:
-        """Return the runs of a task of the study, or of one that tags derive from it."""
-        return list(self._runs(task).values())
-
-    @functools.cache  # noqa: B019  (a study lives as long as its process)
-    def _runs(self, task: str) -> dict[str, Run]:
-        """The runs of a task by run id."""
-        identity, runs = self.task(task), {}
-        if identity.task_type == "no_task":
-            return runs
-        for variant in self.variants:
-            check_trainable(identity, variant.study)
-            pipeline = Pipeline.of(variant.study, self.task_content(identity, variant.study.preprocessing))
-            runs.setdefault(pipeline.run, Run(pipeline)).labels.append(variant.label)
-        return runs
-
-    @staticmethod
-    def task_content(task: TaskIdentity, preprocessing: Preprocessing) -> dict[str, Any]:
-        """Return what a pipeline says of its task."""
-        return task.definition() | {"pack": pack_id(preprocessing)}
+    # --- runs ---------------------------------------------------------------------------------------------------
 
     def run(self, task: str, run: str) -> Run:
-        """Return a run of this study, or one whose pipeline file is on the disk.
+        """Return a run that this study plans, or one whose pipeline file is on the disk.
 
         Raises:
             MMLError: neither is the case.
         """
-        if self.is_known(task) and run in self._runs(task):
-            return self._runs(task)[run]
         key = (task, run)
-        if key not in self._old:
-            path = self.fm.construct_saving_path(None, "pipeline", task_name=task, run=run)
-            if not path.exists():
-                raise MMLError(f"run {run} of task {task} is not part of the study, and there is no {path}")
-            self._old[key] = Run(Pipeline.read(path))
-        return self._old[key]
+        if key not in self.runs.planned and self.is_known(task):
+            self.scheduler(self.cfg.mode.id).runs_of(task)
+        return self.runs.planned.get(key) or self.runs.read(task, run)
 
     def old_definitions(self) -> list[Mapping[str, Any]]:
-        told = [run.pipeline.task for run in self._old.values()]
-        return [{key: value for key, value in task.items() if key != "pack"} for task in told]
+        return [{key: value for key, value in task.items() if key != "pack"} for task in self.runs.old_tasks]
+
+    def project_of(self, reference: str) -> tuple[str, str | None]:
+        """Return the project that a reference of `reuse` names, and its run if it names one.
+
+        Raises:
+            MMLError: there is no such project.
+        """
+        project, _, run = reference.partition("#")
+        if not (self.fm.results_path / project).is_dir():
+            known = [path.name for path in self.fm.results_path.glob("*") if path.is_dir()]
+            raise MMLError(f"reuse: there is no project '{project}' in {self.fm.results_path}{nearest(project, known)}")
+        return project, run or None
 
     # --- what rules ask, by their wildcards ---------------------------------------------------------------------
 
@@ -136,6 +93,14 @@ class Study(StudyTasks):
         metrics = self.cfg.metrics_of(self.run(wildcards.task, wildcards.run).pipeline.task["task_type"])
         return [metric if isinstance(metric, str) else metric.model_dump(by_alias=True) for metric in metrics]
 
+    def first_metric(self, wildcards: Any) -> str:
+        """The metric that tells the best run of a task."""
+        return self.main_metric(self.task(wildcards.task).task_type)
+
+    def main_metric(self, task_type: str) -> str:
+        """Return the first named metric of a task type, which tells the best of several models."""
+        return next((each for each in self.cfg.metrics_of(task_type) if isinstance(each, str)), "loss")
+
     def prediction_params(self) -> dict[str, Any]:
         """What makes predictions anew where it changes; nothing where images are predicted as they are."""
         return {"tta": self.cfg.tta.model_dump(by_alias=True)} if self.cfg.tta.transforms else {}
@@ -145,11 +110,11 @@ class Study(StudyTasks):
         if not hasattr(wildcards, "run"):
             task = self.tasks[wildcards.task]
             return self.fm.path("description", task=task.name, task_id=task.id)
-        return self._inputs(wildcards.task, wildcards.run)["description"]
+        return self._inputs(wildcards.task, wildcards.run)["descriptions"][0]
 
     def packed(self, wildcards: Any) -> str:
         """The packed images of a run."""
-        return self._inputs(wildcards.task, wildcards.run)["packed"]
+        return self._inputs(wildcards.task, wildcards.run)["packed"][0]
 
     def other_description(self, wildcards: Any) -> str:
         """The description of another task that a network predicts."""
@@ -161,19 +126,51 @@ class Study(StudyTasks):
         pack = self.run(wildcards.task, wildcards.run).pipeline.task["pack"]
         return self.fm.path("packed", dataset=self.task(wildcards.eval_task).dataset, pack=pack)
 
+    def learned_descriptions(self, wildcards: Any) -> list[str]:
+        """The descriptions of all tasks that a network learns, the run's own first."""
+        return self._inputs(wildcards.task, wildcards.run)["descriptions"]
+
+    def learned_images(self, wildcards: Any) -> list[str]:
+        """The packed images of all tasks that a network learns."""
+        return self._inputs(wildcards.task, wildcards.run)["packed"]
+
     @functools.cache  # noqa: B019  (a study lives as long as its process; a plan asks for each run many times)
-    def _inputs(self, task: str, run: str) -> dict[str, str]:
-        told = self.run(task, run).pipeline.task
+    def _inputs(self, task: str, run: str) -> dict[str, list[str]]:
+        tasks = self.run(task, run).pipeline.tasks
+        packed = [self.fm.path("packed", dataset=told["dataset"], pack=told["pack"]) for told in tasks]
         return {
-            "packed": self.fm.path("packed", dataset=told["dataset"], pack=told["pack"]),
-            "description": self.fm.path("description", task=told["name"], task_id=told["id"]),
+            "packed": list(dict.fromkeys(packed)),
+            "descriptions": [self.fm.path("description", task=told["name"], task_id=told["id"]) for told in tasks],
         }
+
+    def tuning(self, wildcards: Any) -> str | list[str]:
+        """What was found out before a training, where the run asks for that."""
+        asked = self.run(wildcards.task, wildcards.run).pipeline.content.get("tune")
+        tokens = {key: getattr(wildcards, key) for key in ("task", "run", "fold")}
+        return self.fm.path("tuning", **tokens) if asked else []
+
+    def pretraining(self, wildcards: Any) -> dict[str, Any]:
+        """What a run says of the model that it starts from."""
+        return dict(self.run(wildcards.task, wildcards.run).pipeline.pretraining)
+
+    def selection(self, wildcards: Any) -> str | list[str]:
+        """The choice of the model that a run starts from, where it starts from one."""
+        told = self.pretraining(wildcards)
+        return self.fm.path("selection", task=wildcards.task, run=wildcards.run) if told else []
+
+    def candidates(self, wildcards: Any) -> list[str]:
+        """The storages of the models that a run may start from."""
+        return [self.fm.path("models", **told) for told in self.pretraining(wildcards).get("models", ())]
+
+    def candidate_parameters(self, wildcards: Any) -> list[str]:
+        """The weights of the models that a run may start from."""
+        return [self.fm.path("parameters", **told) for told in self.pretraining(wildcards).get("models", ())]
 
     def transforms(self, wildcards: Any) -> list[dict[str, Any]]:
         """The transforms behind the id of packed images."""
-        sections = [variant.study.preprocessing for variant in self.variants]
-        sections += [Preprocessing(**run.pipeline.content["preprocessing"]) for run in self._old.values()]
-        for section in sections:
+        runs = [*self.runs.planned.values(), *self.runs.old.values()]
+        sections = [Preprocessing(**run.pipeline.content["preprocessing"]) for run in runs]
+        for section in [self.cfg.preprocessing, *sections]:
             if pack_id(section) == wildcards.pack:
                 return resolve(section)
         raise MMLError(f"the preprocessing {wildcards.pack} is part of no run of the study")
@@ -189,6 +186,19 @@ class Study(StudyTasks):
         """What a step of `rule` asks for: `resources.<rule>.<name>`, or the default."""
         asked = self.cfg.resources.get(rule)
         return (getattr(asked, name) if asked else None) or default
+
+    def networks(self, wildcards: Any) -> list[dict[str, Any]]:
+        """Task, run and fold of all networks that a mode trains for a task."""
+        return self.scheduler(wildcards.mode).networks(wildcards.task)
+
+    def models_of(self, wildcards: Any) -> list[str]:
+        """The model storages of a task in a mode."""
+        return [self.fm.path("models", **network) for network in self.networks(wildcards)]
+
+    def pipelines_of(self, wildcards: Any) -> list[str]:
+        """The pipelines of a task in a mode."""
+        told = [{key: network[key] for key in ("task", "run")} for network in self.networks(wildcards)]
+        return list(dict.fromkeys(self.fm.path("pipeline", **each) for each in told))
 
     # --- modes and their plans ----------------------------------------------------------------------------------
 
@@ -267,7 +277,9 @@ class Study(StudyTasks):
     def shown(self, mode: str) -> dict[str, dict[str, Any]]:
         """What tables of a mode call each run, by run id."""
         scheduler = self.scheduler(mode)
-        return {run.id: scheduler.shown(task, run) for task in scheduler.trained_tasks for run in self.runs_of(task)}
+        return {
+            run.id: scheduler.shown(task, run) for task in scheduler.trained_tasks for run in scheduler.runs_of(task)
+        }
 
     def check(self, modes: Sequence[str] = ()) -> None:
         """Plan these modes, the configured one by default, so that every mistake shows before anything runs."""
@@ -288,19 +300,16 @@ class Study(StudyTasks):
         """Return what the study is about in these modes, the configured one by default, in a few lines."""
         modes = modes or [self.cfg.mode.id]
         lines = [f"study {self.cfg.project}, mode {', '.join(modes)}"]
-        for name in dict.fromkeys(task for mode in modes for task in self.scheduler(mode).trained_tasks):
+        plans = {task: self.scheduler(mode) for mode in modes for task in self.scheduler(mode).trained_tasks}
+        for name, scheduler in plans.items():
             task = self.task(name)
             lines.append(f"  task {name} ({task.id}): {task.task_type.replace('_', ' ')}, {task.num_folds} folds")
-            runs = self.runs_of(name)
-            lines += [f"    run {run.id}  {run.label}".rstrip() for run in runs[:20]]
+            runs = scheduler.runs_of(name)
+            told = ["; ".join(filter(None, (run.label, run.pipeline.story))) for run in runs[:20]]
+            lines += [f"    run {run.id}  {words}".rstrip() for run, words in zip(runs, told, strict=False)]
             if len(runs) > 20:
                 lines.append(f"    … and {len(runs) - 20} more runs")
         return "\n".join(lines)
-
-
-def pack_id(preprocessing: Preprocessing) -> str:
-    """Return the folder name of packed images: the preset, and 8 digits of the digest of what it does."""
-    return f"{preprocessing.id}-{digest({'version': PACK_VERSION, 'transforms': resolve(preprocessing)})}"
 
 
 def import_plugin(plugin: str) -> None:

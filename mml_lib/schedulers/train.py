@@ -1,17 +1,21 @@
 """Mode `train`: networks for the tasks of a study, their predictions and their test metrics."""
 
 import math
-from typing import Any, Literal
+from functools import cached_property
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat, model_validator
 
 from mml_lib.config.metrics import LOWER_IS_BETTER
+from mml_lib.config.schema import StudyConfig
 from mml_lib.config.tasks import ARGUMENT, SEPARATOR
 from mml_lib.errors import MMLError, nearest
 from mml_lib.postprocessing.evaluation import read_metrics
 from mml_lib.schedulers.base import AbstractBaseScheduler, Options
+from mml_lib.schedulers.blueprints import lay_blueprint
 from mml_lib.schedulers.checks import check_leakage
-from mml_lib.schedulers.study import Run
+from mml_lib.schedulers.multitask import multitask
+from mml_lib.schedulers.runs import Run
 from mml_lib.tasks.identity import TaskIdentity
 
 NESTED = f"{SEPARATOR}nested{ARGUMENT}"
@@ -37,8 +41,36 @@ class TrainOptions(Options):
     )
     eval_on: list[str] = Field(
         default_factory=list,
-        description="Other tasks of the study to predict and test on: of the same type and classes, or without labels.",
+        description="Other tasks of the study to predict and test on: of the same type and classes, without labels, or "
+        "learned as co-tasks.",
     )
+    multitask: bool = Field(
+        False, strict=True, description="Learn other tasks beside the pivot: one backbone, a head for each task."
+    )
+    co_tasks: list[str] | Annotated[int, Field(strict=True)] | None = Field(
+        None, description="With multitask: their names, or how many to draw with the seed; unset: all with labels."
+    )
+    task_weights: list[PositiveFloat] | None = Field(
+        None, description="With multitask: weights of the losses, the pivot's first, then the co-tasks'; unset: 1 each."
+    )
+    store_blueprint: bool = Field(
+        False, description="Keep the pipeline of each task's best run, by validation, as a blueprint for other studies."
+    )
+    use_blueprint: str | None = Field(
+        None, description="Train by the blueprint that was made on this task, in a project of reuse.blueprint."
+    )
+    pipeline_keys: list[str] | None = Field(
+        None, description="Sections to take from the blueprint; unset: all but the seed."
+    )
+
+    @model_validator(mode="after")
+    def _what_needs_what(self) -> "TrainOptions":
+        for key in ("co_tasks", "task_weights"):
+            if getattr(self, key) is not None and not self.multitask:
+                raise ValueError(f"{key} mean nothing without multitask: true")
+        if self.pipeline_keys is not None and self.use_blueprint is None:
+            raise ValueError("pipeline_keys mean nothing without use_blueprint")
+        return self
 
 
 class TrainScheduler(AbstractBaseScheduler):
@@ -48,22 +80,42 @@ class TrainScheduler(AbstractBaseScheduler):
     available_subroutines = ("train", "predict", "test")
 
     def create_routine(self) -> None:
-        for task in self.study.task_names:
+        for task in self.task_names:
             self._check(task)
-        for task in self.trained_tasks:
-            for run in self.study.runs_of(task):
-                for fold in [0] if self.options.nested else self.folds(task):
-                    self._add_fold(task, run.id, fold)
+            for network in self.networks(task):
+                self._add_fold(**network)
+            if self.options.store_blueprint:
+                self.add("store_blueprint", task=task, mode=self.mode)
         if any(command.startswith("test_") for command, _ in self._plan):
             self.add("summarize", mode=self.mode)
 
     @property
     def trained_tasks(self) -> list[str]:
         """The tasks that networks are trained on: with `nested` the nested tasks, one for each fold."""
-        tasks = self.study.task_names
-        return (
-            [f"{task}{NESTED}{fold}" for task in tasks for fold in self.folds(task)] if self.options.nested else tasks
-        )
+        return [trained for task in self.task_names for trained in self._trained_for(task)]
+
+    def _trained_for(self, task: str) -> list[str]:
+        return [f"{task}{NESTED}{fold}" for fold in self.folds(task)] if self.options.nested else [task]
+
+    def networks(self, task: str) -> list[dict[str, Any]]:
+        """Return `task`, `run` and `fold` of all networks that are trained for a task."""
+        return [
+            {"task": trained, "run": run.id, "fold": fold}
+            for trained in self._trained_for(task)
+            for run in self.runs_of(trained)
+            for fold in ([0] if self.options.nested else self.folds(task))
+        ]
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        if self.options.use_blueprint is None:
+            return self.study.config
+        return lay_blueprint(self.study, self.options.use_blueprint, self.options.pipeline_keys)
+
+    def additions(self, task: TaskIdentity, cfg: StudyConfig) -> dict[str, Any]:
+        if not self.options.multitask:
+            return {}
+        return {"multitask": multitask(self.study, cfg, self.options.co_tasks, self.options.task_weights)}
 
     def _check(self, task: str) -> None:
         """Refuse what cannot be trained, or not be told without deceiving oneself.
@@ -79,17 +131,22 @@ class TrainScheduler(AbstractBaseScheduler):
         for other in self.options.eval_on:
             self._check_other(known, other)
         if not self.options.nested and "val" in self.splits(task):
-            for variant in self.study.variants:
+            for variant in self.variants:
                 check_leakage(known, variant.study)
 
     def _check_other(self, task: TaskIdentity, name: str) -> None:
         if name not in self.study.tasks:
             raise MMLError(f"mode.eval_on: there is no task '{name}' in the study{nearest(name, self.study.tasks)}")
         other = self.study.tasks[name]
-        if other.task_type not in (task.task_type, "no_task"):
+        if other.task_type not in (task.task_type, "no_task") and not self._has_head(task.name, name):
             raise MMLError(f"mode.eval_on: {name} is a {other.task_type}, {task.name} a {task.task_type}")
         if not (other.has_test or other.has_unlabelled):
             raise MMLError(f"mode.eval_on: {name} has no test split; set tasks.{other.base_name}.test_fraction")
+
+    def _has_head(self, task: str, other: str) -> bool:
+        """Whether all networks of a task have learned another task too."""
+        runs = self.runs_of(self._trained_for(task)[0]) if self.options.multitask else []
+        return bool(runs) and all(other in [told["name"] for told in run.pipeline.tasks] for run in runs)
 
     def _add_fold(self, task: str, run: str, fold: int) -> None:
         if "train" in self.subroutines:

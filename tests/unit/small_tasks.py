@@ -18,6 +18,7 @@ from mml_lib.data.surveying import survey_images
 from mml_lib.models.metrics import build_metrics
 from mml_lib.models.module import MMLModule
 from mml_lib.models.network import Network, head_spec
+from mml_lib.models.objectives import Objective
 from mml_lib.tasks.creators.registry import CREATORS
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN
 from mml_lib.tasks.description import TaskDescription
@@ -63,12 +64,12 @@ def small_model(struct: TaskStruct, **changes: Any) -> MMLModule:
     """Return a module that learns a task with all metrics of its type."""
     torch.manual_seed(0)
     kind = struct.task_type
+    loss, mixing = changes.pop("loss", None) or instantiate(LOSSES[kind]), changes.pop("mixing", None)
     arguments = {
         "network": Network(ARCH, {struct.name: head_spec(struct, DECODER)}),
-        "task": struct.name,
+        "objectives": [Objective(struct.name, kind, loss, mixing)],
         "mean": struct.means,
         "std": struct.stds,
-        "loss": instantiate(LOSSES[kind]),
         "optimizer": {"_target_": "torch.optim.AdamW", "lr": 0.01},
         "lr_scheduler": None,
         "augmentation": Augmentation(Augmentations()),

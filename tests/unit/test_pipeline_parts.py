@@ -359,6 +359,6 @@ def test_mixing_names_at_least_one_way():
 
 def test_new_sections_left_alone_leave_runs_alone():
     content = Pipeline.of(study(lr_scheduler="plateau"), {"task_type": "classification", "pack": "a-b"}).content
-    assert not {"class_weights", "mixing", "compile"} & content.keys()
+    assert not {"class_weights", "mixing", "compile", "adapters", "tune"} & content.keys()
     assert "monitor" not in content["lr_scheduler"]
-    assert content["trainer"].keys() == TrainerSection.model_fields.keys() - {"accelerator"}
+    assert content["trainer"].keys() == TrainerSection.model_fields.keys() - {"accelerator", "devices", "strategy"}

@@ -6,7 +6,8 @@ import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before torchmetr
 import numpy as np
 import pytest
 import torch
-from torchmetrics import classification, regression
+from torch.nn import functional
+from torchmetrics import MultioutputWrapper, classification, regression
 
 from mml_lib.config.metrics import DEFAULT, NAMED
 from mml_lib.config.schema import Metric
@@ -18,7 +19,7 @@ from mml_lib.postprocessing.scores import SCORES, score_arguments
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torchmetrics")
 
 NAMES = [(kind, name) for kind, names in NAMED.items() for name in names]
-REFERENCE = {
+REFERENCE = {  # of torchmetrics, or where it has none by torch's functions
     "classification": {
         "accuracy": lambda n: classification.MulticlassAccuracy(n, average="micro"),
         "balanced_accuracy": lambda n: classification.MulticlassAccuracy(n, average="macro"),
@@ -26,6 +27,8 @@ REFERENCE = {
         "auroc": lambda n: classification.MulticlassAUROC(n, average="macro"),
         "kappa": lambda n: classification.MulticlassCohenKappa(n),
         "calibration_error": lambda n: classification.MulticlassCalibrationError(n, n_bins=15),
+        "brier": lambda n: lambda p, t: (p - functional.one_hot(t, n)).square().sum(1).mean(),
+        "log_loss": lambda n: lambda p, t: functional.nll_loss(p.log(), t),
     },
     "multilabel_classification": {
         "accuracy": lambda n: classification.MultilabelAccuracy(n, average="macro"),
@@ -33,6 +36,9 @@ REFERENCE = {
         "f1": lambda n: classification.MultilabelF1Score(n, average="macro"),
         "auroc": lambda n: classification.MultilabelAUROC(n, average="macro"),
         "average_precision": lambda n: classification.MultilabelAveragePrecision(n, average="macro"),
+        "calibration_error": lambda n: MultioutputWrapper(classification.BinaryCalibrationError(n_bins=15), n),
+        "brier": lambda n: lambda p, t: functional.mse_loss(p, t.float()),
+        "log_loss": lambda n: lambda p, t: functional.binary_cross_entropy(p, t.float()),
     },
     "semantic_segmentation": {
         "dice": lambda n: classification.MulticlassF1Score(n, average="macro", ignore_index=IGNORE),
@@ -76,7 +82,7 @@ def scored(task_type: str, name: str, outputs: np.ndarray, targets: np.ndarray, 
 
 def reference(task_type: str, name: str, outputs: np.ndarray, targets: np.ndarray) -> float:
     pair = measured(task_type, torch.from_numpy(outputs), torch.from_numpy(targets))
-    return REFERENCE[task_type][name](outputs.shape[1])(*pair).item()
+    return REFERENCE[task_type][name](outputs.shape[1])(*pair).mean().item()
 
 
 def test_every_named_metric_has_a_score():

@@ -81,7 +81,7 @@ def test_nothing_is_summed_up_where_nothing_is_tested():
 
 def test_images_of_another_task_are_packed_as_those_of_the_training():
     plan = study({"eval_on": ["other"]}, variants={"a": {}, "b": {"preprocessing": {"size": 64}}})
-    for run in plan.runs_of("mine"):
+    for run in plan.scheduler("train").runs_of("mine"):
         wildcards = type("Wildcards", (), {"task": "mine", "run": run.id, "eval_task": "other"})
         assert plan.other_packed(wildcards).rsplit("/", 1)[1] == run.pipeline.task["pack"]
 

@@ -15,8 +15,10 @@ SHORTER = {
     "medmnist": ["mode={subroutines: [train]}"],
     "unlabelled": ["mode={eval: [unlabelled]}"],
     "tags": ["tagging={variants: [+subset~0.25]}", "mode={subroutines: [train]}"],
+    "transfer": ["mode={pretrain_with: {trainer.max_epochs: 1}}"],
+    "multitask": ["mode={eval_on: [discs]}"],
 }
-RUNS = {"sweep": 2}
+MODELS = {"sweep": 2, "transfer": 2}
 
 
 def prepare(folder: Path) -> None:
@@ -37,8 +39,8 @@ def test_example_study_runs(workplace: Workplace, study: str):
     content = (REPOSITORY / f"config/studies/{study}.yaml").read_text().replace("mode: train", "mode: {preset: train}")
     (workplace.folder / "study.yaml").write_text(content)
     workplace.run("--config", "trainer={max_epochs: 1}", *SHORTER.get(study, []))
-    assert len(workplace.files(f"results/{study}/MODELS/*/*.json")) == RUNS.get(study, 1)
-    assert workplace.files(f"results/{study}/RESULTS/train.json")
+    assert len(workplace.files(f"results/{study}/MODELS/*/*.json")) == MODELS.get(study, 1)
+    assert workplace.files(f"results/{study}/RESULTS/*.json")
 
 
 def test_demo_study_is_the_default(tmp_path: Path):

@@ -1,6 +1,7 @@
 """What is killed goes on where it was, and ends as if nothing had happened."""
 
 import json
+import os
 import random
 import re
 import subprocess
@@ -14,11 +15,21 @@ from safetensors.numpy import load_file
 from tests.workflow.conftest import TINY, Workplace, kill, once, steps_of, wait_for
 
 LONG = TINY | {
-    "mode": {"preset": "train", "cv": False, "subroutines": ["train"]},
-    "tasks": {"stripes": {"creator": "fake", "num_samples": 480, "num_classes": 2, "size": 24, "folds": 3}},
+    # All at once that a training can lose track of: two tasks, tuning, one-cycle, MixUp, adapters, averaged weights.
+    "mode": {"preset": "train", "cv": False, "subroutines": ["train"], "multitask": True},
+    "pivot": {"name": "stripes"},
+    "tasks": {
+        "stripes": {"creator": "fake", "num_samples": 240, "num_classes": 2, "size": 24, "folds": 3},
+        "angle": {"creator": "fake", "task_type": "regression", "num_samples": 90, "size": 24, "folds": 3},
+    },
     "arch": {"preset": "test_resnet", "drop_rate": 0.3},
+    "loss": "default",
     "augmentations": "baseline",
-    "trainer": {"max_epochs": 8, "accelerator": "cpu"},
+    "mixing": {"mixup": 0.2, "cutmix": 1.0},
+    "adapters": {"r": 4, "lora_dropout": 0.1},
+    "callbacks": {"preset": "swa"},
+    "tune": {"lr": True, "num_training": 30},
+    "trainer": {"max_epochs": 7, "accelerator": "cpu"},
 }
 
 
@@ -30,6 +41,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 def epochs_logged(place: Workplace) -> int:
     """Return how many epochs the latest start of the training has done; each start begins a new log."""
     return sum(log.read_text().count(" of 8: ") for log in place.files("results/tiny/LOGS/train_fold/*.log"))
+
+
+def checkpoints(place: Workplace) -> list[Path]:
+    return place.files("results/tiny/CHECKPOINTS/*/*/epoch=*.ckpt")
 
 
 def training(process: subprocess.Popen) -> psutil.Process:
@@ -45,6 +60,7 @@ def comparable(place: Workplace) -> dict[str, object]:
     return {
         "weights": weights.read_bytes(),
         "history": history.read_text(),
+        "tuning": [file.read_text() for file in place.files("results/tiny/TUNING/*/*.json")],
         "storage": {key: value for key, value in storage.items() if key not in ("training_time", "created")},
     }
 
@@ -53,24 +69,35 @@ def leftovers(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if ".part" in path.name or "CHECKPOINTS" in path.parts]
 
 
-def test_killed_training_ends_bit_identical(undisturbed: Workplace, workplace: Workplace):
+def test_killed_training_ends_bit_identical_even_if_its_latest_checkpoint_is_damaged(
+    undisturbed: Workplace, workplace: Workplace
+):
     seed = random.randrange(1000)
     print(f"seed {seed}")
     rng = random.Random(seed)
     workplace.write(LONG)
+    running = workplace.start()
+    kill(wait_for(lambda: steps_of(running, "tune_fold.py"))[-1])
+    running.communicate()
+    assert running.returncode != 0
     done = 0
     for _ in range(2):
         running = workplace.start()
         step = training(running)
         target = rng.randint(1, 2)
-        wait_for(lambda: epochs_logged(workplace) >= target)  # noqa: B023
+        wait_for(lambda: epochs_logged(workplace) >= target and checkpoints(workplace))  # noqa: B023
         time.sleep(rng.random())
         kill(step)
         running.communicate()
         assert running.returncode != 0
         done += epochs_logged(workplace)
-    workplace.run()
-    assert done + epochs_logged(workplace) <= 8 + 2, "each kill costs one epoch at most"
+    latest = checkpoints(workplace)[-1]
+    os.truncate(latest, latest.stat().st_size // 2)
+    said = workplace.run()
+    (log,) = workplace.files("results/tiny/LOGS/train_fold/*.log")
+    for text in (said, log.read_text()):
+        assert f"{latest.name} is cut off or damaged: this training goes on" in text
+    assert done + epochs_logged(workplace) <= 8 + 2 + 1, "each kill costs one epoch at most, and so does the damage"
     assert comparable(workplace) == comparable(undisturbed)
     assert leftovers(workplace.folder) == []
 
@@ -90,7 +117,7 @@ def test_killed_snakemake_needs_no_help_and_leaves_no_orphan(undisturbed: Workpl
 
 
 def test_kill_between_storing_and_snakemakes_notice_costs_no_epoch(workplace: Workplace):
-    workplace.write(TINY | {"mode": LONG["mode"]})
+    workplace.write(TINY | {"mode": {"preset": "train", "cv": False, "subroutines": ["train"]}})
     target = re.search(r"results/tiny/MODELS/\S+?\.json", workplace.run("-n"))[0]
     workplace.run(target)
     stored = comparable(workplace)

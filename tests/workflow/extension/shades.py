@@ -12,7 +12,7 @@ class ShadesScheduler(TrainScheduler):
     def create_routine(self) -> None:
         super().create_routine()
         for task in self.study.task_names:
-            for run in self.study.runs_of(task):
+            for run in self.runs_of(task):
                 for fold in self.folds(task):
                     self.add("measure_shades", task=task, run=run.id, fold=fold)
 

@@ -1,0 +1,46 @@
+"""The section of a study that says what of a training is shown in TensorBoard."""
+
+import importlib.util
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
+
+from mml_lib.config.sections import Section
+
+SAMPLES = 8
+"""Samples of a picture, where none are counted."""
+
+
+def _counted(value: Any) -> Any:
+    return SAMPLES * value if isinstance(value, bool) else value
+
+
+Samples = Annotated[NonNegativeInt, BeforeValidator(_counted, json_schema_input_type=bool | NonNegativeInt)]
+
+
+class TensorBoard(Section):
+    """What of a training is shown in TensorBoard, beside the curves of its history."""
+
+    images: Samples = Field(
+        0, description=f"Training images as the network sees them, augmented and mixed; true: {SAMPLES}, 0: none."
+    )
+    predictions: Samples = Field(
+        0, description=f"Validation images with what is true and what is predicted; true: {SAMPLES}, 0: none."
+    )
+    confusion_matrix: bool = Field(
+        False,
+        description="The confusion matrix of the validation split: of its images or pixels; of each label "
+        "(multi-label); of a regression predicted over true values.",
+    )
+    every_n_epochs: PositiveInt = Field(1, description="Draw the pictures after every so many epochs.")
+
+    @property
+    def observes(self) -> bool:
+        """Whether there is anything to draw."""
+        return bool(self.images or self.predictions or self.confusion_matrix)
+
+    @model_validator(mode="after")
+    def _is_installed(self) -> "TensorBoard":
+        if importlib.util.find_spec("tensorboard") is None:
+            raise ValueError("the package tensorboard is missing; pip install 'mml[tensorboard]', or set it to null")
+        return self

@@ -1,0 +1,131 @@
+"""Low-rank adapters (LoRA, Hu et al. 2021): a frozen backbone learns by small matrices beside its layers' weights.
+
+While it is trained they are layers of `peft` within the backbone; merged, it has the layers and names that it was built
+with, so that what is stored needs no `peft`.
+"""
+
+import logging
+import re
+from collections.abc import Sequence
+
+import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before timm)
+import peft
+import torch
+from peft.tuners.lora import LoraLayer
+from timm.layers import Conv2dSame, Linear
+from torch import nn
+
+from mml_lib.config.training import Adapters
+from mml_lib.errors import MMLError, nearest
+from mml_lib.models.network import Network
+
+logger = logging.getLogger(__name__)
+
+LINEAR = (nn.Linear, Linear)
+CONVOLUTION = (nn.Conv2d, Conv2dSame)
+"""Layers whose output is linear in their weight: what is beside it can be merged into it. Some sub-classes are not."""
+
+
+def add_adapters(network: Network, config: Adapters) -> None:
+    """Put adapters into the backbone, in place, and freeze the rest of it; heads are trained in full.
+
+    Statistics of batch normalisation are still gathered. The adapters change nothing until they are trained.
+
+    Raises:
+        MMLError: the backbone is frozen, has no layers for them, or none that a pattern matches.
+    """
+    if network.frozen:
+        raise MMLError("adapters: they are trained within the backbone, which is to stay frozen; set freeze: false")
+    chosen = _chosen(network, config.target_modules)
+    arguments = config.model_dump(exclude={"target_modules"})
+    # One expression: in a list, peft takes `conv1` for any layer whose name ends so.
+    pattern = "|".join(map(re.escape, chosen))
+    peft.inject_adapter_in_model(peft.LoraConfig(target_modules=pattern, **arguments), network.backbone)
+    trained, frozen = (
+        sum(each.numel() for each in network.parameters() if each.requires_grad == wanted) for wanted in (True, False)
+    )
+    share = 100 * trained / (trained + frozen)
+    logger.info("adapters in %d layers: %d parameters are trained, %.1f %% of all", len(chosen), trained, share)
+
+
+def merge_adapters(network: Network) -> None:
+    """Add the adapters to the weights beside them, and give the backbone its own layers back, in place."""
+    dtype = next(network.parameters()).dtype
+    network.to(torch.promote_types(dtype, torch.float32))  # half precision would round away what is added
+    for name, layer in list(network.backbone.named_modules()):
+        if isinstance(layer, LoraLayer):
+            layer.merge()
+            network.backbone.set_submodule(name, layer.get_base_layer())
+    del network.backbone.peft_config
+
+
+def _chosen(network: Network, patterns: Sequence[str]) -> list[str]:
+    """Return the names of the backbone's layers that adapters are put into."""
+    seen = _seen(network)
+    known = [name for name, layer in seen.items() if _adaptable(layer)]
+    if patterns == "auto":
+        return _automatic(network, seen)
+    for pattern in patterns:
+        if not any(_matches(pattern, name) for name in known):
+            match = nearest(pattern, {end for name in known for end in (name, name.split(".")[-1])})
+            raise MMLError(
+                f"adapters.target_modules: '{pattern}' is no layer that can be adapted"
+                f"{match if '?' in match else ''}; there are {len(known)}: {', '.join(known[:6])} …"
+            )
+    return [name for name in known if any(_matches(pattern, name) for pattern in patterns)]
+
+
+def _automatic(network: Network, seen: dict[str, nn.Module]) -> list[str]:
+    """Return the linear layers of a backbone, and where there are none its convolutions."""
+    settings = getattr(network.backbone, "pretrained_cfg", None) or {}
+    classifier = settings.get("classifier") or ()
+    heads = {name.split(".")[0] for name in ([classifier] if isinstance(classifier, str) else classifier)}
+    body = {name: layer for name, layer in seen.items() if name.split(".")[0] not in heads}
+    if linear := [name for name, layer in body.items() if type(layer) in LINEAR]:
+        return linear
+    convolutions = [name for name, layer in body.items() if isinstance(layer, nn.Conv2d) and layer.groups == 1]
+    chosen = [name for name in convolutions if _adaptable(body[name])]
+    if 2 * len(chosen) <= len(convolutions):
+        raise MMLError(
+            f"adapters: {network.arch_name} has no linear layers, and of its {len(convolutions)} convolutions "
+            f"{len(chosen)} can be adapted (not those that standardise their weights or are dilated); name layers by "
+            "adapters.target_modules, choose another arch, or set adapters: null"
+        )
+    return chosen
+
+
+def _matches(pattern: str, name: str) -> bool:
+    """Return whether a pattern is a layer's whole name, or the end of it from a dot on."""
+    return re.fullmatch(rf"(.*\.)?(?:{pattern})", name) is not None
+
+
+def _adaptable(layer: nn.Module) -> bool:
+    """Return whether `peft` makes an adapter that can be merged into a layer."""
+    plain = type(layer) in CONVOLUTION and layer.groups == 1 and layer.padding_mode == "zeros"
+    return type(layer) in LINEAR or (plain and layer.dilation == (1, 1))
+
+
+def _seen(network: Network) -> dict[str, nn.Module]:
+    """Return the linear layers and convolutions of a backbone that see something, by name, in their order.
+
+    Some networks (BEiT, EVA, Swin v2) use the weight of a layer without calling it, and a segmentation leaves out the
+    last layers: adapters there would learn nothing. A network that does not say which images it takes is trusted.
+    """
+    layers = {
+        name: layer for name, layer in network.backbone.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)
+    }
+    settings = getattr(network.backbone, "pretrained_cfg", None) or {}
+    size = network.arch.get("img_size") or settings.get("input_size", ())[-2:]
+    if not size:
+        return layers
+    called: set[nn.Module] = set()
+    hooks = [layer.register_forward_pre_hook(lambda layer, _: called.add(layer)) for layer in layers.values()]
+    training = network.training
+    network.eval()
+    with torch.no_grad():
+        for task in network.heads:
+            network(torch.zeros(1, 3, *([size] * 2 if isinstance(size, int) else size)), task)
+    network.train(training)
+    for hook in hooks:
+        hook.remove()
+    return {name: layer for name, layer in layers.items() if layer in called}

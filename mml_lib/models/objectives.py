@@ -1,0 +1,86 @@
+"""Objectives: what a network has to learn of each of its tasks."""
+
+from collections.abc import Sequence
+
+import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before torch modules that need torchvision)
+import torch
+from torch import nn
+
+from mml_lib.config.schema import StudyConfig
+from mml_lib.config.task_types import MIXABLE
+from mml_lib.data.mixing import BatchMixing
+from mml_lib.errors import MMLError
+from mml_lib.models.heads import ValueHead
+from mml_lib.models.losses import FocalLoss, build_loss
+from mml_lib.tasks.struct import TaskStruct
+
+
+class Objective(nn.Module):
+    """The loss of one task.
+
+    Args:
+        task: whose head is trained.
+        task_type: what is learned.
+        loss: called with outputs and targets.
+        mixing: mixes augmented training images of a batch.
+        weight: of the task in the sum of losses.
+    """
+
+    def __init__(
+        self, task: str, task_type: str, loss: nn.Module, mixing: BatchMixing | None = None, weight: float = 1.0
+    ):
+        super().__init__()
+        self.task = task
+        self.task_type = task_type
+        self.loss = loss
+        self.mixing = mixing
+        self.weight = weight
+
+    def forward(self, head: nn.Module, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the loss of a batch that a head gave outputs for; of values it is that of the standardised ones.
+
+        Raises:
+            MMLError: the loss or the precision is not one for this type of task.
+        """
+        if isinstance(head, ValueHead):
+            if targets.dtype == torch.bfloat16:
+                raise MMLError(
+                    "trainer.precision: bf16-true would round the values of a regression to 3 digits; set bf16-mixed"
+                )
+            outputs, targets = head.standardise(outputs).squeeze(1), head.standardise(targets)
+        try:
+            return self.loss(outputs, targets)
+        except torch.OutOfMemoryError:
+            raise
+        except (IndexError, RuntimeError, TypeError, ValueError) as error:
+            shapes = " with targets ".join("×".join(map(str, each.shape)) for each in (outputs, targets))
+            raise MMLError(
+                f"loss: {type(self.loss).__name__} does not take outputs {shapes} ({error}); set loss: default, or one "
+                f"for {self.task_type}"
+            ) from error
+
+
+def build_objectives(
+    cfg: StudyConfig, structs: Sequence[TaskStruct], fold: int, weights: Sequence[float] = (1.0,)
+) -> list[Objective]:
+    """Return what is to be learned of each task, by the losses, class weights and mixing of a pipeline.
+
+    Of the tasks after the first, those that have no classes to weigh or to mix go without; weights by the names of
+    classes are for the first task alone.
+
+    Args:
+        cfg: config of the step.
+        structs: the tasks.
+        fold: what the first is validated on; of the others it is the one of this number, counted round.
+        weights: of each task in the sum of losses.
+    """
+    objectives = []
+    for number, (struct, weight) in enumerate(zip(structs, weights, strict=True)):
+        kind, class_weights = struct.task_type, cfg.class_weights
+        if number and (class_weights != "balanced" or kind == "regression"):
+            class_weights = None
+        loss = build_loss(cfg.loss_of(kind).spec(), struct, fold % struct.num_folds, class_weights)
+        mixed = kind in MIXABLE and not (kind == "classification" and isinstance(loss, FocalLoss))
+        mixing = BatchMixing(cfg.mixing, struct.num_classes) if cfg.mixing and mixed else None
+        objectives.append(Objective(struct.name, kind, loss, mixing, weight))
+    return objectives

@@ -1,0 +1,103 @@
+"""Selection: which of several trained models to go on with, and why; by what their storages say."""
+
+import json
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mml_lib.config.metrics import LOWER_IS_BETTER
+from mml_lib.errors import MMLError
+from mml_lib.files.atomic import write_text
+from mml_lib.models.storage import ModelStorage
+from mml_lib.tasks.dataset import read_json
+
+FORMAT = 1
+
+WAYS = ("performance", "created", "random")
+"""The best on its validation split; the latest; one drawn with the seed. A run id means the best of its folds."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The choice of a model.
+
+    Args:
+        chosen: its `project` (None: the project of the choice), `task`, `run` and `fold`.
+        why: in words.
+        candidates: all that there was to choose from, with what the choice looked at.
+    """
+
+    chosen: Mapping[str, Any]
+    why: str
+    candidates: Sequence[Mapping[str, Any]]
+
+    def write(self, path: str | Path) -> None:
+        write_text(path, json.dumps({"format": FORMAT, **asdict(self)}, indent=2) + "\n")
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Selection":
+        """Read a selection.
+
+        Raises:
+            MMLError: it is missing, damaged, or of a newer format.
+        """
+        content = read_json(Path(path), FORMAT)
+        return cls(**{key: content[key] for key in cls.__dataclass_fields__})
+
+
+def select_model(
+    models: Sequence[Mapping[str, Any]], storages: Sequence[ModelStorage], way: str, by: str, seed: int
+) -> Selection:
+    """Choose one of some models.
+
+    Args:
+        models: `project`, `task`, `run` and `fold` of each.
+        storages: what is known of each, in the same order.
+        way: one of `WAYS`, or a run id.
+        by: metric that performance is told by; the validation loss where a model does not have it.
+        seed: of a random choice.
+    """
+    metric = metric_of_all(storages, by)
+    values = [performance(storage, metric) for storage in storages]
+    candidates = [
+        {**told, f"val/{metric}": value if math.isfinite(value) else None, "created": storage.created}
+        for told, value, storage in zip(models, values, storages, strict=True)
+    ]
+    if way == "created":
+        number = max(range(len(models)), key=lambda each: (storages[each].created, each))
+        why = f"the latest of {len(models)} models, made {storages[number].created}"
+    elif way == "random":
+        number = random.Random(seed).randrange(len(models))
+        why = f"drawn from {len(models)} models with the seed {seed}"
+    else:
+        number = best(values, metric)
+        of = f"{len(models)} models" if way == "performance" else f"the {len(models)} models of the run asked for"
+        why = f"the best validation {metric} ({values[number]}) of {of}"
+    return Selection(dict(models[number]), why, candidates)
+
+
+def metric_of_all(storages: Sequence[ModelStorage], by: str) -> str:
+    """Return the metric that all models can be told apart by: `by`, or `loss` where one of them lacks it."""
+    return by if all(storage.metrics.get(f"val/{by}") is not None for storage in storages) else "loss"
+
+
+def performance(storage: ModelStorage, metric: str) -> float:
+    """Return a model's value on its validation split, NaN where it is undefined."""
+    value = storage.performance if metric == "loss" else storage.metrics[f"val/{metric}"]
+    return math.nan if value is None else value
+
+
+def best(values: Sequence[float], metric: str) -> int:
+    """Return the position of the best value of a metric, of equal ones the first.
+
+    Raises:
+        MMLError: all are undefined.
+    """
+    sign = -1 if metric in ("loss", *LOWER_IS_BETTER) else 1
+    known = [number for number, value in enumerate(values) if not math.isnan(value)]
+    if not known:
+        raise MMLError(f"mode.model_selection: the validation {metric} of every model is undefined; set it to created")
+    return max(known, key=lambda number: sign * values[number])

@@ -1,0 +1,102 @@
+"""Blueprints: pipelines that turned out best on one task, handed to studies of other tasks."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from mml_lib.config.pipeline import PIPELINE_KEYS, Pipeline
+from mml_lib.config.presets import read_yaml, resolve_presets
+from mml_lib.errors import MMLError, nearest
+from mml_lib.models.selection import best, metric_of_all, performance
+from mml_lib.models.storage import ModelStorage
+
+if TYPE_CHECKING:
+    from mml_lib.schedulers.study import Study
+
+FORMAT = 1
+
+HANDED_ON = tuple(key for key in PIPELINE_KEYS if key != "seed")
+"""The sections that a blueprint brings where a study names none."""
+
+
+def blueprint(pipelines: Sequence[Pipeline], storages: Sequence[ModelStorage], by: str) -> str:
+    """Return the pipeline of the best run as YAML, with the reason: best mean of a validation metric over folds.
+
+    Args:
+        pipelines: of all runs; those that differ in their nested task only are one run.
+        storages: of all models of these runs.
+        by: the metric; the validation loss where a model does not have it.
+    """
+    metric = metric_of_all(storages, by)
+    recipes = {pipeline.run: pipeline.recipe for pipeline in pipelines}
+    values: dict[str, list[float]] = {}
+    for storage in storages:
+        values.setdefault(recipes[storage.run], []).append(performance(storage, metric))
+    means = {recipe: fmean(of_folds) for recipe, of_folds in values.items()}
+    chosen = list(means)[best(list(means.values()), metric)]
+    pipeline = next(each for each in pipelines if each.recipe == chosen)
+    told = {
+        "run": pipeline.run,
+        "task": pipeline.task["name"],
+        "why": f"the best mean validation {metric} ({means[chosen]:.6g}) of {len(means)} runs",
+    }
+    return yaml.safe_dump({"format": FORMAT, "chosen": told, "pipeline": dict(pipeline.content)}, sort_keys=False)
+
+
+def lay_blueprint(study: "Study", task: str, keys: Sequence[str] | None) -> dict[str, Any]:
+    """Return the study's config with sections of a blueprint in the place of its own.
+
+    Args:
+        study: the study, whose `reuse.blueprint` says where to look.
+        task: the task that the blueprint was made on.
+        keys: sections to take; None: all but the seed.
+
+    Raises:
+        MMLError: there is no such blueprint, or no such section.
+    """
+    for key in keys or ():
+        if key not in PIPELINE_KEYS:
+            raise MMLError(f"mode.pipeline_keys: there is no section '{key}'{nearest(key, PIPELINE_KEYS)}")
+    content = _find(study, task)
+    config = dict(study.config)
+    for key in keys or HANDED_ON:
+        if key == "loss":
+            config[key] = _losses(study, content)
+        elif key != "decoder" or key in content:  # that of a segmentation only
+            config[key] = content.get(key)
+    if "trainer" in (keys or HANDED_ON):
+        config["trainer"] = {**content["trainer"], "accelerator": study.cfg.trainer.accelerator}
+    return config
+
+
+def _find(study: "Study", task: str) -> Mapping[str, Any]:
+    """Return the content of the pipeline that a blueprint holds, the latest of all projects named."""
+    if not study.cfg.reuse.blueprint:
+        raise MMLError("mode.use_blueprint: where is it to be found? Name the project, reuse: {blueprint: project}")
+    found: list[Path] = []
+    for project, run in map(study.project_of, study.cfg.reuse.blueprint):
+        if run is None:
+            told = study.fm.existing("blueprint", project=project, task=task)
+            found += [study.fm.construct_saving_path(None, "blueprint", project=project, **each) for each in told]
+        elif told := study.fm.existing("pipeline", project=project, task=task, run=run):
+            found.append(study.fm.construct_saving_path(None, "pipeline", project=project, **told[0]))
+    if not found:
+        where = ", ".join(study.cfg.reuse.blueprint)
+        raise MMLError(
+            f"mode.use_blueprint: there is no blueprint of the task {task} in {where}; "
+            "a study with mode.store_blueprint: true makes one"
+        )
+    content = read_yaml(found[-1])
+    return content["pipeline"] if "pipeline" in content else Pipeline.read(found[-1]).content
+
+
+def _losses(study: "Study", content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the study's losses by task type, with that of the blueprint's task type in its place."""
+    kind, loss = content["task"]["task_type"], content["loss"]
+    own = resolve_presets({"loss": study.config["loss"]}, study.folders)["loss"]
+    if "_target_" in own:
+        return loss
+    return {**own, **(loss if "_target_" not in loss else {kind: loss})}

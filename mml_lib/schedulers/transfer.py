@@ -1,0 +1,169 @@
+"""Mode `tl`: networks that start from the backbone of a model of another task."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from mml_lib.config.pipeline import expand
+from mml_lib.config.schema import StudyConfig
+from mml_lib.config.tasks import TAGGED_NAME
+from mml_lib.errors import MMLError, nearest
+from mml_lib.models.selection import WAYS
+from mml_lib.schedulers.checks import check_pretraining
+from mml_lib.schedulers.runs import Run
+from mml_lib.schedulers.train import TrainOptions, TrainScheduler
+from mml_lib.tasks.identity import TaskIdentity
+
+
+def _way_or_run(value: Any) -> str:
+    """Check a way to select a model; a run id of digits, which YAML reads as a number, is spelled out."""
+    text = f"{value:08d}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    if text not in WAYS and not re.fullmatch(r"[0-9a-f]{8}", text):
+        raise ValueError(f"'{text}' is no run (8 hexadecimal digits){nearest(text, WAYS)}")
+    return text
+
+
+class TransferOptions(TrainOptions):
+    """Options of the mode `tl`, beside those of `train`."""
+
+    pretrain_task: Annotated[str, StringConstraints(pattern=TAGGED_NAME)] = Field(
+        description="Task whose model to start from: trained first where it is part of the study, else looked for in "
+        "the projects of reuse.models, or in this one."
+    )
+    model_selection: Annotated[str, BeforeValidator(_way_or_run)] = Field(
+        "performance",
+        description="Which of its models: that of the best validation performance, the latest created, a random one, "
+        "or the best of a run.",
+    )
+    freeze: bool = Field(False, description="Keep the backbone as it is: only heads are trained (linear probing).")
+    pretrain_cv: bool = Field(
+        False, description="Train the pretrain_task on every fold, to choose among all; false: on the first one only."
+    )
+    pretrain_with: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What the pretraining does otherwise than the plain study: dotted keys, {trainer.max_epochs: 50}.",
+    )
+
+
+class TransferScheduler(TrainScheduler):
+    """Trains as the mode `train`, from the backbone of a model of the `pretrain_task`."""
+
+    Options = TransferOptions
+
+    @property
+    def task_names(self) -> list[str]:
+        return [name for name in super().task_names if name != self.options.pretrain_task]
+
+    def additions(self, task: TaskIdentity, cfg: StudyConfig) -> dict[str, Any]:
+        models = self._candidates(cfg)
+        reported = "val" in self.splits(task.name) and not self.options.nested
+        for told in models:
+            check_pretraining(task, cfg, self._trained_on(told), reported, self.options.freeze)
+        return {
+            **super().additions(task, cfg),
+            "pretraining": {
+                "task": self.options.pretrain_task,
+                "model_selection": self.options.model_selection,
+                "by": self.study.main_metric(self._trained_on(models[0])["task_type"]),
+                "freeze": self.options.freeze,
+                "models": models,
+            },
+        }
+
+    def runs_of(self, task: str) -> list[Run]:
+        if task != self.options.pretrain_task:
+            return super().runs_of(task)
+        return list({run.id: run for variant in self.variants for run in self._pretraining(variant.study)}.values())
+
+    # --- candidates ---------------------------------------------------------------------------------------------
+
+    def _candidates(self, cfg: StudyConfig) -> list[dict[str, Any]]:
+        """Return `project`, `task`, `run` and `fold` of the models that a variant may start from.
+
+        Raises:
+            MMLError: there is none.
+        """
+        task, asked = self.options.pretrain_task, self.options.model_selection
+        if self.study.cfg.reuse.models:
+            found = self._found(cfg, [self.study.project_of(each) for each in self.study.cfg.reuse.models])
+        elif self.study.is_known(task):
+            return self._own(cfg)
+        else:
+            found = self._found(cfg, [(None, None)])
+        if asked in WAYS:
+            return found
+        if not (of_run := [told for told in found if told["run"] == asked]):
+            known = {told["run"] for told in found}
+            raise MMLError(f"mode.model_selection: {task} has no model of a run '{asked}'{nearest(asked, known)}")
+        return of_run
+
+    def _own(self, cfg: StudyConfig) -> list[dict[str, Any]]:
+        """Return the models of this study: those of the pretraining, or of the run asked for."""
+        task, asked = self.options.pretrain_task, self.options.model_selection
+        if asked in WAYS:
+            runs = self._pretraining(cfg)
+        else:
+            plain = self.plan_runs(task, expand(self.study.config, self.study.files))
+            runs = [run for run in plain if run.id == asked] or [self.study.runs.read(task, asked)]
+        self._check_arch(cfg, runs[0].pipeline.content)
+        folds = range(self.study.task(task).num_folds if self.options.pretrain_cv else 1)
+        return [{"project": None, "task": task, "run": run.id, "fold": fold} for run in runs for fold in folds]
+
+    def _pretraining(self, cfg: StudyConfig) -> list[Run]:
+        """Return the run of the pretraining: the plain study without sweep and variants, with a variant's backbone."""
+        task = self.options.pretrain_task
+        if self.study.task(task).task_type == "no_task":
+            raise MMLError(f"mode.pretrain_task: {task} has no labels to learn from; choose another")
+        plain = {key: value for key, value in self.config.items() if key not in ("sweep", "variants")}
+        plain |= {"arch": cfg.arch.spec(), "variants": {"": self.options.pretrain_with}}
+        return self.plan_runs(task, expand(plain, self.study.files))
+
+    def _found(self, cfg: StudyConfig, projects: list[tuple[str | None, str | None]]) -> list[dict[str, Any]]:
+        """Return the models on the disk whose weights are still there, of the same backbone, the latest last.
+
+        Args:
+            cfg: a variant.
+            projects: projects (None: this one), each with a run, or None for all of its runs.
+        """
+        task, fm = self.options.pretrain_task, self.study.fm
+        found, others = [], []
+        for project, run in projects:
+            wanted = {"task": task} | ({"run": run} if run else {})
+            for told in fm.existing("models", project=project, **wanted):
+                model = {"project": project, "task": task, "run": told["run"], "fold": int(told["fold"])}
+                if fm.construct_saving_path(None, "parameters", **model).exists():
+                    found.append(model)
+            others += [told["task"] for told in fm.existing("models", project=project)]
+        where = ", ".join(project or self.study.cfg.project for project, _ in projects)
+        if not found:
+            raise MMLError(
+                f"mode.pretrain_task: {where} has no model of '{task}' with its weights{nearest(task, set(others))} "
+                "(a task of this study is trained first: name it among the tasks, and no reuse.models)"
+            )
+        fitting = [model for model in found if _same_arch(cfg, self._content(model))]
+        if not fitting:
+            self._check_arch(cfg, self._content(found[-1]))
+        return fitting
+
+    def _content(self, told: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the content of the pipeline of a model."""
+        return self.study.runs.of_model(told).pipeline.content
+
+    def _trained_on(self, told: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what the pipeline of a model says of its task."""
+        return self._content(told)["task"]
+
+    def _check_arch(self, cfg: StudyConfig, content: Mapping[str, Any]) -> None:
+        if not _same_arch(cfg, content):
+            stored = content["arch"].get("name", content["arch"]["_target_"])
+            raise MMLError(
+                f"arch: the models of {self.options.pretrain_task} have the backbone {stored}; set arch to it, or "
+                "choose another mode.pretrain_task"
+            )
+
+
+def _same_arch(cfg: StudyConfig, content: Mapping[str, Any]) -> bool:
+    """Whether the backbone of a variant is that of a pipeline; its arguments show when its weights are loaded."""
+    return all(cfg.arch.spec().get(key) == content["arch"].get(key) for key in ("_target_", "name"))

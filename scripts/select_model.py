@@ -1,0 +1,13 @@
+"""Choose the model that a run starts from."""
+
+from mml_lib.models.selection import select_model
+from mml_lib.models.storage import ModelStorage
+from mml_lib.schedulers.step import open_step
+
+step = open_step(snakemake)
+told = step.pipeline.pretraining
+storages = [ModelStorage.read(path) for path in snakemake.input.models]
+
+selection = select_model(told["models"], storages, told["model_selection"], told["by"], step.cfg.seed)
+
+selection.write(snakemake.output.selection)

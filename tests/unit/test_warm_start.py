@@ -1,0 +1,160 @@
+"""Warm start: a step in a fork is the step that it would be without."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mml_lib.files.locks import SUPERVISOR, name_supervisor
+from mml_lib.schedulers.opening import LIBRARY
+from mml_lib.schedulers.warm_start import FOLDER, offer_warm_start
+
+STEP = """
+import os, sys
+from mml_lib.schedulers.warm_start import start_warm
+start_warm()
+print("warm" if "torch" in sys.modules else "plain", *sys.argv[1:], os.getcwd(), os.environ.get("OWN"), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def environment() -> Iterator[dict[str, str]]:
+    """The environment of steps that share a warm process, which this process is the Snakemake of."""
+    before = dict(os.environ)
+    name_supervisor()
+    offer_warm_start()
+    told = {**os.environ, "PYTHONPATH": str(LIBRARY)}
+    for key in (SUPERVISOR, FOLDER):
+        os.environ.pop(key)
+    os.environ.update(before)
+    yield told
+    for process in processes(told):
+        process.kill()
+
+
+def processes(environment: dict[str, str]) -> list[psutil.Process]:
+    """Return the warm process and its forks."""
+    return [each for each in psutil.process_iter() if environment[FOLDER] in _line(each)]
+
+
+def _line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def start(environment: dict[str, str], folder: Path, rest: str = "", *arguments: str) -> subprocess.Popen:
+    script = folder / "step.py"
+    script.write_text(STEP + rest)
+    return subprocess.Popen(
+        [sys.executable, str(script), *arguments],
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def test_fork_has_arguments_folder_environment_and_streams_of_its_step(environment: dict[str, str], tmp_path: Path):
+    step = start({**environment, "OWN": "value"}, tmp_path, "print('woe', file=sys.stderr)", "a", "b c")
+    said, complained = step.communicate()
+    assert said == f"warm a b c {tmp_path} value\n"
+    assert complained == "woe\n"
+    assert step.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "complaint"),
+    [
+        ("sys.exit(3)", 3, ""),
+        ("sys.exit('no')", 1, "no\n"),
+        ("raise ValueError('bad')", 1, "ValueError: bad\n"),
+        ("os.kill(os.getpid(), 9)", -9, ""),
+        ("os.kill(os.getpid(), 15)", -15, ""),
+        ("import atexit; atexit.register(print, 'bye', file=sys.stderr)", 0, "bye\n"),
+    ],
+)
+def test_step_ends_as_its_fork_does(end: str, status: int, complaint: str, environment: dict[str, str], tmp_path: Path):
+    step = start(environment, tmp_path, end)
+    said, complained = step.communicate()
+    assert said.startswith("warm")
+    assert step.returncode == status
+    assert complained.endswith(complaint)
+
+
+CATCH = """
+import signal, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+
+
+def fork_of(step: subprocess.Popen) -> psutil.Process:
+    assert step.stdout.readline().startswith("warm")
+    return psutil.Process(int(step.stdout.readline()))
+
+
+def test_signal_to_a_step_reaches_its_fork(environment: dict[str, str], tmp_path: Path):
+    step = start(environment, tmp_path, CATCH)
+    fork_of(step)
+    step.send_signal(signal.SIGTERM)
+    assert step.wait(10) == 143
+
+
+def test_killed_step_takes_its_fork_along(environment: dict[str, str], tmp_path: Path):
+    step = start(environment, tmp_path, CATCH)
+    fork = fork_of(step)
+    step.kill()
+    psutil.wait_procs([fork], timeout=10)
+    assert not fork.is_running() or fork.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize(
+    "change", [{"PYTORCH_OWN": "1"}, {"LOCAL_RANK": "1"}, {FOLDER: ""}, {FOLDER: "/proc/nowhere"}], ids=str
+)
+def test_step_starts_plainly_in_another_environment(
+    change: dict[str, str], environment: dict[str, str], tmp_path: Path
+):
+    step = start(environment | change, tmp_path, "sys.exit(4)")
+    said, _ = step.communicate()
+    assert said.startswith("plain")
+    assert step.returncode == 4
+
+
+def test_step_starts_plainly_where_the_library_has_changed(environment: dict[str, str], tmp_path: Path):
+    other = tmp_path / "library"
+    other.mkdir()
+    (other / "mml_lib").symlink_to(LIBRARY / "mml_lib")
+    step = start({**environment, "PYTHONPATH": str(other)}, tmp_path)
+    assert step.communicate()[0].startswith("plain")
+
+
+def test_warm_process_ends_with_its_snakemake(tmp_path: Path):
+    boss = tmp_path / "boss.py"
+    boss.write_text(
+        "import os, subprocess, sys\n"
+        "from mml_lib.files.locks import name_supervisor\n"
+        "from mml_lib.schedulers.warm_start import FOLDER, offer_warm_start\n"
+        "name_supervisor(); offer_warm_start(); print(os.environ[FOLDER])\n"
+        "sys.stdout.flush()\n"
+        f"subprocess.run([sys.executable, {str(tmp_path / 'step.py')!r}])"
+    )
+    (tmp_path / "step.py").write_text(STEP)
+    environment = {**os.environ, "PYTHONPATH": str(LIBRARY)}
+    folder, said, *_ = subprocess.run(
+        [sys.executable, str(boss)], env=environment, text=True, stdout=subprocess.PIPE, check=True
+    ).stdout.splitlines()
+    assert said.startswith("warm")
+    deadline = time.monotonic() + 20
+    while processes({FOLDER: folder}) or Path(folder).exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
