@@ -3,8 +3,26 @@
 from collections.abc import Mapping
 
 NAMED: Mapping[str, tuple[str, ...]] = {
-    "classification": ("accuracy", "balanced_accuracy", "f1", "auroc", "kappa", "calibration_error"),
-    "multilabel_classification": ("accuracy", "exact_match", "f1", "auroc", "average_precision"),
+    "classification": (
+        "accuracy",
+        "balanced_accuracy",
+        "f1",
+        "auroc",
+        "kappa",
+        "calibration_error",
+        "brier",
+        "log_loss",
+    ),
+    "multilabel_classification": (
+        "accuracy",
+        "exact_match",
+        "f1",
+        "auroc",
+        "average_precision",
+        "calibration_error",
+        "brier",
+        "log_loss",
+    ),
     "semantic_segmentation": ("dice", "iou", "pixel_accuracy"),
     "regression": ("mae", "rmse", "r2", "pearson", "spearman"),
     "no_task": (),
@@ -20,4 +38,4 @@ DEFAULT: Mapping[str, list[str]] = {
 }
 """What is usual for each type; also the preset `default`."""
 
-LOWER_IS_BETTER = ("mae", "rmse", "calibration_error")
+LOWER_IS_BETTER = ("mae", "rmse", "calibration_error", "brier", "log_loss")

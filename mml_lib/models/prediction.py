@@ -50,7 +50,7 @@ def predict(
         for batch in loader:
             output = see(batch["image"].to(device, non_blocking=True)).float()
             # Of pixels the class only: their logits would be larger than the images.
-            outputs += list((output.argmax(1).to(torch.uint8) if segmentation else output).cpu().numpy())
+            outputs += list((output.max(1).indices.to(torch.uint8) if segmentation else output).cpu().numpy())
             targets += list(batch["target"].numpy())
     except (MemoryError, MMLError, RuntimeError) as error:
         if not is_out_of_memory(error):

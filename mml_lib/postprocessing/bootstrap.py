@@ -17,7 +17,10 @@ from mml_lib.postprocessing.scores import (
     BINS,
     SCORES,
     agreement,
+    brier_losses,
     calibration_gaps,
+    label_calibration_gaps,
+    log_losses,
     mean_dice,
     mean_iou,
     mean_of_known,
@@ -238,6 +241,30 @@ def _calibration_error(probabilities: np.ndarray, targets: np.ndarray) -> Weight
     return values
 
 
+def _label_calibration_error(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
+    gaps, number = label_calibration_gaps(probabilities, targets)
+    samples = np.arange(len(gaps))
+
+    def values(weights: np.ndarray) -> Values:
+        drawn, sums = weights.T.astype(np.float64), np.zeros(weights.shape[1])
+        for label in range(gaps.shape[1]):
+            in_bins = np.zeros((len(gaps), BINS))  # of one label at a time: of all they would be large
+            in_bins[samples, number[:, label]] = gaps[:, label]
+            sums += np.abs(drawn @ in_bins).sum(axis=1)
+        return {"calibration_error": sums / gaps.size}
+
+    return values
+
+
+def _losses(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
+    features = np.column_stack([brier_losses(probabilities, targets), log_losses(probabilities, targets)])
+
+    def values(weights: np.ndarray) -> Values:
+        return dict(zip(("brier", "log_loss"), _products(features, weights).T / len(features), strict=True))
+
+    return values
+
+
 def _of_labels(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
     predicted = probabilities > 0.5
     right = predicted == targets
@@ -316,11 +343,14 @@ WEIGHTED: dict[str, dict[tuple[str, ...], Callable[..., Weighted]]] = {
         ("accuracy", "balanced_accuracy", "f1", "kappa"): _of_classes,
         ("auroc",): _auroc,
         ("calibration_error",): _calibration_error,
+        ("brier", "log_loss"): _losses,
     },
     "multilabel_classification": {
         ("accuracy", "exact_match", "f1"): _of_labels,
         ("auroc",): _label_auroc,
         ("average_precision",): _average_precision,
+        ("calibration_error",): _label_calibration_error,
+        ("brier", "log_loss"): _losses,
     },
     "regression": {("mae", "rmse", "r2", "pearson"): _of_moments, ("spearman",): _spearman},
     "semantic_segmentation": {("dice", "iou", "pixel_accuracy"): _of_images},

@@ -11,6 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 BINS = 15
+LEAST = np.finfo(np.float64).eps
+"""The least probability in a log loss, as in scikit-learn's."""
 
 
 def score_arguments(task_type: str, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -126,7 +128,39 @@ def calibration_gaps(probabilities: np.ndarray, targets: np.ndarray, bins: int =
     """Return by how much each sample's being right (0 or 1) exceeds its confidence, and the bin of that, N each."""
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == targets
-    return correct - confidence, np.minimum((confidence * bins).astype(int), bins - 1)
+    return correct - confidence, bin_of(confidence, bins)
+
+
+def bin_of(confidence: np.ndarray, bins: int = BINS) -> np.ndarray:
+    """Return the bin of each probability, of bins of equal width, any shape."""
+    return np.minimum((confidence * bins).astype(int), bins - 1)
+
+
+# --- proper scores, of classes and of labels ----------------------------------------------------------------------
+
+
+def brier(probabilities: np.ndarray, targets: np.ndarray) -> float:
+    """Squared error of probabilities (Brier 1950), the sum over classes (0 to 2), or the mean over labels (0 to 1)."""
+    return float(brier_losses(probabilities, targets).mean())
+
+
+def log_loss(probabilities: np.ndarray, targets: np.ndarray) -> float:
+    """Negative logarithm of the probability of what is true, in nats; of labels the mean over them."""
+    return float(log_losses(probabilities, targets).mean())
+
+
+def brier_losses(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the Brier score of each sample, N."""
+    if targets.ndim == 2:
+        return ((probabilities - targets) ** 2).mean(axis=1)
+    return ((probabilities - (targets[:, None] == np.arange(probabilities.shape[1]))) ** 2).sum(axis=1)
+
+
+def log_losses(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the log loss of each sample, N; no probability counts for less than 2e-16, the precision of the rest."""
+    if targets.ndim == 2:
+        return -np.log(np.maximum(np.where(targets, probabilities, 1 - probabilities), LEAST)).mean(axis=1)
+    return -np.log(np.maximum(np.take_along_axis(probabilities, targets[:, None], axis=1)[:, 0], LEAST))
 
 
 # --- multi-label --------------------------------------------------------------------------------------------------
@@ -165,6 +199,19 @@ def average_precision(probabilities: np.ndarray, targets: np.ndarray) -> float:
     """Mean area under the precision-recall curve, by steps, over the labels that some samples have."""
     areas = [_precision(scores, positive) for scores, positive in zip(probabilities.T, targets.T, strict=True)]
     return float(mean_of_known(np.array(areas)))
+
+
+def label_calibration_error(probabilities: np.ndarray, targets: np.ndarray, bins: int = BINS) -> float:
+    """Expected calibration error of each label's probability, the mean over labels."""
+    columns = zip(*(each.T for each in label_calibration_gaps(probabilities, targets, bins)), strict=True)
+    return float(sum(np.abs(np.bincount(number, gap, bins)).sum() for gap, number in columns) / targets.size)
+
+
+def label_calibration_gaps(
+    probabilities: np.ndarray, targets: np.ndarray, bins: int = BINS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return by how much having a label (0 or 1) exceeds its probability, and the bin of that, N×labels each."""
+    return targets - probabilities, bin_of(probabilities, bins)
 
 
 def _area(scores: np.ndarray, positive: np.ndarray) -> float:
@@ -240,12 +287,13 @@ def _by_name(*functions: Callable[..., float]) -> dict[str, Callable[..., float]
 
 
 SCORES: dict[str, dict[str, Callable[..., float]]] = {
-    "classification": _by_name(accuracy, balanced_accuracy, f1, auroc, kappa, calibration_error),
+    "classification": _by_name(accuracy, balanced_accuracy, f1, auroc, kappa, calibration_error, brier, log_loss),
     "multilabel_classification": {
         "accuracy": label_accuracy,
         "f1": label_f1,
         "auroc": label_auroc,
-        **_by_name(exact_match, average_precision),
+        "calibration_error": label_calibration_error,
+        **_by_name(exact_match, average_precision, brier, log_loss),
     },
     "regression": _by_name(mae, rmse, r2, pearson, spearman),
     "semantic_segmentation": _by_name(dice, iou, pixel_accuracy),

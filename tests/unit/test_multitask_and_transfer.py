@@ -269,3 +269,18 @@ def test_training_reads_what_was_found():
     assert cfg.optimizer.spec()["lr"] == 0.25
     assert cfg.sampling.batch_size == 7
     assert Tuning(lr=0.25).lay_over(config()).sampling == config().sampling
+
+
+# --- several devices --------------------------------------------------------------------------------------------
+
+
+def test_processes_share_each_batch_and_none_gets_a_single_sample():
+    alone = [batch.tolist() for batch in BatchSampler(np.zeros(21, int), Sampling(batch_size=6), 3)]
+    shares = [
+        [batch.tolist() for batch in BatchSampler(np.zeros(21, int), Sampling(batch_size=6), 3, rank, 2)]
+        for rank in (0, 1)
+    ]
+    assert [len(batch) for batch in alone] == [6, 6, 6, 3]
+    assert [[len(batch) for batch in share] for share in shares] == [[3, 3, 3]] * 2
+    for whole, *parts in zip(alone, *shares, strict=False):
+        assert sorted(whole) == sorted(parts[0] + parts[1])

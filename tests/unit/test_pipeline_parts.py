@@ -338,6 +338,14 @@ REFUSED = [
     ({"callbacks": SWA | EARLY}, "classification", r"before callbacks\.swa averages"),
     ({"callbacks": SWA, "store_best": True}, "classification", "averaged weights are no epoch's"),
     ({"trainer": {"check_val_every_n_epoch": 2}}, "classification", "set a divisor of"),
+    ({"trainer": {"devices": 2}, "sampling": {"batch_size": 3}}, "classification", "cannot divide batches of 3 images"),
+    ({"trainer": {"devices": 2}, "tune": {"lr": True}}, "classification", "what is tried out on one device"),
+    ({"trainer": {"strategy": "ddp"}}, "classification", "trainer.strategy: ddp is for several"),
+    (
+        {"tune": {"lr": True}, "lr_scheduler": {"preset": "one_cycle", "max_lr": 0.1}},
+        "classification",
+        "max_lr would win",
+    ),
 ]
 
 
@@ -355,6 +363,20 @@ PATHS = {"presets": [str(PRESETS)]}
 def test_mixing_names_at_least_one_way():
     with pytest.raises(MMLError, match="nothing would be mixed"):
         study(mixing={"p": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("section", "why"),
+    [
+        ({"trainer": {"devices": 0}}, "trainer.devices: input should be greater than 0"),
+        ({"trainer": {"strategy": "fsdp"}}, "trainer.strategy"),
+        ({"tune": {"bs": False}}, "nothing would be looked for"),
+        ({"tune": {"lr": True, "min_lr": 1, "max_lr": 0.1}}, r"min_lr \(1.0\) has to be less than max_lr"),
+    ],
+)
+def test_section_that_means_nothing_is_refused(section: dict[str, Any], why: str):
+    with pytest.raises(MMLError, match=why):
+        study(**section)
 
 
 def test_new_sections_left_alone_leave_runs_alone():

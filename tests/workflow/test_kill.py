@@ -19,16 +19,16 @@ LONG = TINY | {
     "mode": {"preset": "train", "cv": False, "subroutines": ["train"], "multitask": True},
     "pivot": {"name": "stripes"},
     "tasks": {
-        "stripes": {"creator": "fake", "num_samples": 240, "num_classes": 2, "size": 24, "folds": 3},
-        "angle": {"creator": "fake", "task_type": "regression", "num_samples": 90, "size": 24, "folds": 3},
+        "stripes": {"creator": "fake", "num_samples": 150, "num_classes": 2, "size": 24, "folds": 3},
+        "angle": {"creator": "fake", "task_type": "regression", "num_samples": 60, "size": 24, "folds": 3},
     },
     "arch": {"preset": "test_resnet", "drop_rate": 0.3},
     "loss": "default",
-    "augmentations": "baseline",
+    "augmentations": "flips",
     "mixing": {"mixup": 0.2, "cutmix": 1.0},
     "adapters": {"r": 4, "lora_dropout": 0.1},
     "callbacks": {"preset": "swa"},
-    "tune": {"lr": True, "num_training": 30},
+    "tune": {"lr": True, "num_training": 20},
     "trainer": {"max_epochs": 7, "accelerator": "cpu"},
 }
 

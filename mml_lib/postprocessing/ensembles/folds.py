@@ -1,0 +1,55 @@
+"""Folds: the networks of a run are one member of an ensemble, whichever fold each was validated on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
+from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
+
+AnyPredictions = Predictions | MaskPredictions
+
+
+def pool_folds(
+    networks: Sequence[Mapping[str, Any]], predictions: Sequence[AnyPredictions]
+) -> tuple[list[dict[str, Any]], list[AnyPredictions]]:
+    """Return each run with what its networks predict of the samples that each of them was not trained on, together.
+
+    Args:
+        networks: `task`, `run` and `fold` of each.
+        predictions: of their validation samples.
+
+    Returns:
+        `task` and `run` of each run; its out-of-fold predictions (Wolpert 1992).
+    """
+    runs: dict[tuple[str, str], list[AnyPredictions]] = {}
+    for network, of_fold in zip(networks, predictions, strict=True):
+        runs.setdefault((network["task"], network["run"]), []).append(of_fold)
+    members = [{"task": task, "run": run} for task, run in runs]
+    return members, [_joined(of_folds) for of_folds in runs.values()]
+
+
+def _joined(parts: Sequence[AnyPredictions]) -> AnyPredictions:
+    """Return predictions of different samples as one."""
+    names = (
+        ("masks", "targets", "sizes", "ids") if isinstance(parts[0], MaskPredictions) else ("logits", "targets", "ids")
+    )
+    return replace(parts[0], **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+
+def spread(ensemble: EnsembleStorage, networks: Sequence[Mapping[str, Any]]) -> tuple[EnsembleStorage, list[int]]:
+    """Return an ensemble of runs as one of their networks, each with its share of the weight, and where these stand.
+
+    Args:
+        ensemble: of runs.
+        networks: `task`, `run` and `fold` of all.
+    """
+    members, weights, places = [], [], []
+    for member, weight in zip(ensemble.members, ensemble.weights, strict=True):
+        own = [place for place, network in enumerate(networks) if network["run"] == member["run"]]
+        members += [dict(networks[place]) for place in own]
+        weights += [weight / len(own)] * len(own)
+        places += own
+    return replace(ensemble, members=members, weights=weights), places

@@ -1,0 +1,122 @@
+"""The objective of a selection: a metric of many mixed predictions at once, as a loss.
+
+Each ensemble mixes the same features of its members linearly: of a log loss the probabilities of what is true, of other
+metrics all probabilities or values. So candidates are one matrix product away.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from mml_lib.config.metrics import LOWER_IS_BETTER
+from mml_lib.postprocessing.ensembles.options import LOG_LOSS
+from mml_lib.postprocessing.ensembles.pool import Pool
+from mml_lib.postprocessing.scores import (
+    LEAST,
+    SCORES,
+    agreement,
+    mean_dice,
+    mean_of_known,
+    mean_recall,
+    share_of_hits,
+)
+
+CHUNK = 2**21  # features that are worked on at once
+
+OF_COUNTS = {"accuracy": share_of_hits, "balanced_accuracy": mean_recall, "f1": mean_dice, "kappa": agreement}
+
+
+def score(task_type: str, metric: str, outputs: np.ndarray, targets: np.ndarray) -> float:
+    """Return a named metric of probabilities (values), N×classes, and targets as `Predictions` has them."""
+    if task_type == "multilabel_classification":
+        targets = targets >= 0.5
+    if task_type == "regression":
+        outputs, targets = outputs[:, 0].astype(np.float64), targets.astype(np.float64)
+    return SCORES[task_type][metric](outputs, targets)
+
+
+def _of_truth(pool: Pool, temperature: float) -> np.ndarray:
+    """Return the probability of each target, K×N, or of each label's being as it is, K×N×labels."""
+    if pool.task_type == "classification":
+        return np.take_along_axis(pool.outputs(temperature), pool.targets[None, :, None], axis=2)[:, :, 0]
+    # Turning logits round keeps small probabilities, which 1 - p loses in single precision.
+    turned = np.where(pool.targets >= 0.5, pool.logits, -pool.logits)
+    return replace(pool, logits=turned).outputs(temperature)
+
+
+class Objective:
+    """A metric of mixtures of K members, as a loss: what is good is small, 0 is perfect, undefined is infinite.
+
+    Args:
+        pool: the samples to select by.
+        metric: what is optimised.
+        temperature: of the members' probabilities.
+    """
+
+    def __init__(self, pool: Pool, metric: str, temperature: float = 1.0):
+        self.task_type, self.metric = pool.task_type, metric
+        self.targets = pool.targets >= 0.5 if pool.task_type == "multilabel_classification" else pool.targets
+        if metric == LOG_LOSS:
+            features = _of_truth(pool, temperature)
+        else:  # K×classes×N: classes are compared at once
+            features = np.ascontiguousarray(pool.outputs(temperature).transpose(0, 2, 1))
+        self.shape = features.shape[1:]
+        self.features = features.reshape(len(features), -1)
+        self._values = self._choose()
+
+    def losses(self, mixed: np.ndarray) -> np.ndarray:
+        """Return the loss of each mixture of features, R×features, as R."""
+        size = max(1, CHUNK // mixed.shape[1])
+        values = [self._values(mixed[start : start + size]) for start in range(0, len(mixed), size)]
+        values = np.concatenate(values)
+        return np.nan_to_num(values if self.metric in LOWER_IS_BETTER else 1 - values, nan=np.inf)
+
+    def of_weights(self, weights: np.ndarray) -> np.ndarray:
+        """Return the loss of each candidate, R, for its weights, R×K."""
+        size = max(1, CHUNK // self.features.shape[1])
+        weights = weights.astype(self.features.dtype)
+        chunks = (weights[start : start + size] @ self.features for start in range(0, len(weights), size))
+        return np.concatenate([self.losses(mixed) for mixed in chunks])
+
+    def singles(self) -> np.ndarray:
+        """Return the loss of each member, K."""
+        return self.losses(self.features)
+
+    def _choose(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Return what gives the metric of mixtures, R×features, as R."""
+        if self.metric == LOG_LOSS:
+            return lambda mixed: -np.log(np.maximum(mixed, LEAST)).mean(axis=1, dtype=np.float64)
+        if self.task_type == "classification" and self.metric in OF_COUNTS:
+            rows = [np.flatnonzero(self.targets == index) for index in range(self.shape[0])]
+            return lambda mixed: OF_COUNTS[self.metric](*self._counts(mixed, rows))
+        if self.metric == "auroc":
+            true = self.targets if self.targets.ndim == 2 else self.targets[:, None] == np.arange(self.shape[0])
+            return lambda mixed: np.array([_auroc(each.reshape(self.shape), true.T) for each in mixed])
+        targets = self.targets
+        return lambda mixed: np.array(
+            [score(self.task_type, self.metric, each.reshape(self.shape).T, targets) for each in mixed]
+        )
+
+    def _counts(self, mixed: np.ndarray, rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return hits, targets and predictions of each class, R×classes."""
+        mixed = mixed.reshape(len(mixed), *self.shape)
+        most, predicted = mixed[:, 0].copy(), np.zeros((len(mixed), self.shape[1]), np.uint16)
+        for index in range(1, self.shape[0]):
+            predicted[mixed[:, index] > most] = index
+            np.maximum(most, mixed[:, index], out=most)
+        hits, found = np.empty((2, len(mixed), self.shape[0]), np.int64)
+        for index, those in enumerate(rows):
+            is_it = predicted == index
+            found[:, index], hits[:, index] = is_it.sum(axis=1), is_it[:, those].sum(axis=1)
+        return hits, np.broadcast_to([len(those) for those in rows], hits.shape), found
+
+
+def _auroc(scores: np.ndarray, positive: np.ndarray) -> float:
+    """Return the mean area under the ROC curve, of classes×N: how many pairs are in order, ties counted half."""
+    areas = []
+    for values, true in zip(scores, positive, strict=True):
+        rest, own = np.sort(values[~true]), np.sort(values[true])
+        pairs = sum(int(np.searchsorted(rest, own, side).sum()) for side in ("left", "right"))
+        areas.append(pairs / (2 * len(rest) * len(own)) if len(rest) and len(own) else np.nan)
+    return float(mean_of_known(np.array(areas)))

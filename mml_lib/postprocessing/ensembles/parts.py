@@ -1,0 +1,74 @@
+"""Parts: which samples an ensemble is selected by, and which are left to assess it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mml_lib.errors import MMLError
+from mml_lib.tasks.group_folds import group_folds
+
+STRATA = 5  # of values
+TIME_LIMIT = 5.0  # seconds
+
+
+def divide(
+    targets: np.ndarray, task_type: str, groups: Sequence[str] | np.ndarray | None, fraction: float, seed: int
+) -> np.ndarray:
+    """Return which samples to select by, N: a share of them, stratified, groups kept together.
+
+    Strata are classes, the rarest label of each sample (or group), or ranges of values.
+
+    Raises:
+        MMLError: there are too few samples or groups for two parts with every class.
+    """
+    names, group = np.unique(np.arange(len(targets)) if groups is None else groups, return_inverse=True)
+    if len(group) != len(targets):
+        raise MMLError(f"ensemble: there are groups of {len(group)} samples, but {len(targets)} samples; name one each")
+    what = "samples" if groups is None else "groups"
+    if len(names) < 2:
+        raise MMLError(f"ensemble: there is 1 of the {what}; 2 are needed, to select by one and assess by the other")
+    if task_type == "classification":
+        pairs = np.unique(np.stack([targets, group]), axis=1)
+        amounts = np.bincount(pairs[0])
+        if (amounts < 2).any():
+            scarce = int(amounts.argmin())
+            raise MMLError(
+                f"ensemble: class {scarce} has {amounts[scarce]} of the {what}; 2 are needed, to select by one and "
+                "assess by the other; predict more samples, or leave the class out of the task (+subclass)"
+            )
+        if len(names) < len(targets):
+            return group_folds(targets, np.asarray(groups), [fraction, 1 - fraction], seed, TIME_LIMIT).fold == 0
+        strata = np.empty(len(names), int)
+        strata[group] = targets
+    else:
+        strata = _strata(targets, task_type, group, len(names))
+    return _stratified(strata, fraction, seed)[group]
+
+
+def _strata(targets: np.ndarray, task_type: str, group: np.ndarray, number: int) -> np.ndarray:
+    """Return a stratum for each group."""
+    if task_type == "multilabel_classification":
+        has = np.zeros((number, targets.shape[1] + 1), bool)
+        np.logical_or.at(has, group, np.column_stack([targets >= 0.5, np.ones(len(targets), bool)]))
+        amounts = np.append(has[:, :-1].sum(axis=0), number + 1)  # the last: without a label
+        return np.where(has, amounts, number + 2).argmin(axis=1)
+    means = np.bincount(group, targets) / np.bincount(group)
+    ranks = np.empty(number, int)
+    ranks[np.argsort(means, kind="stable")] = np.arange(number)
+    return ranks * min(STRATA, max(1, number // 2)) // number
+
+
+def _stratified(strata: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Return which to take, a share of each stratum; of two or more one at least, and not all."""
+    rng = np.random.default_rng(seed)
+    taken = np.zeros(len(strata), bool)
+    carried = 0.0  # what rounding left undone, so that the total comes out
+    for rows in (np.flatnonzero(strata == each) for each in np.unique(strata)):
+        wanted = fraction * len(rows) + carried
+        spare = int(len(rows) > 1)
+        number = min(max(round(wanted), spare), len(rows) - spare)
+        carried = wanted - number
+        taken[rng.permutation(rows)[:number]] = True
+    if taken.all() or not taken.any():
+        taken[rng.integers(len(taken))] ^= True
+    return taken

@@ -1,0 +1,81 @@
+"""Ensembles: selection over 200 predictions of 10,000 samples; the vote of 50 members on 2,000 samples."""
+
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from mml_lib.postprocessing.ensembles.combining import combine
+from mml_lib.postprocessing.ensembles.options import EnsembleOptions
+from mml_lib.postprocessing.ensembles.selection import select_ensemble
+from mml_lib.postprocessing.predictions import Predictions
+
+CLASSES = 10
+
+
+def members(number: int, samples: int) -> list[Predictions]:
+    """Return predictions of networks of different skill, which share what is hard about the samples."""
+    rng = np.random.default_rng(0)
+    targets = rng.integers(0, CLASSES, samples)
+    ids = np.array([f"s{row}" for row in range(samples)])
+    shared = 1.5 * rng.normal(size=(samples, CLASSES)) + 3 * np.eye(CLASSES)[targets]
+    return [
+        Predictions(((1 + 0.2 * rng.normal()) * shared + rng.normal(size=shared.shape)).astype("f"), targets, ids)
+        for _ in range(number)
+    ]
+
+
+def names(number: int) -> list[dict]:
+    return [{"task": "digits", "run": f"{row:08x}", "fold": 0} for row in range(number)]
+
+
+@pytest.mark.benchmark
+@pytest.mark.parametrize(
+    ("strategy", "metric"),
+    [
+        *((strategy, None) for strategy in ("budget", "greedy", "mean", "best")),
+        *((strategy, "balanced_accuracy") for strategy in ("budget", "greedy")),
+        ("budget", "auroc"),
+    ],
+)
+def test_selection_of_200_members_takes_less_than_five_seconds(capsys, strategy: str, metric: str | None):
+    given, options = members(200, 10_000), EnsembleOptions(strategy=strategy, metric=metric, budget=1000)
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        found = select_ensemble("digits", names(200), given, options)
+        seconds.append(time.perf_counter() - started)
+    tracemalloc.start()
+    select_ensemble("digits", names(200), given, options)
+    peak = tracemalloc.get_traced_memory()[1] / 2**20
+    tracemalloc.stop()
+    started = time.perf_counter()
+    combine(found, [given[int(member["run"], 16)] for member in found.members])
+    with capsys.disabled():
+        print(
+            f"\n{strategy} by {found.metric}: {min(seconds):.2f} s, {peak:.0f} MiB beside the predictions; "
+            f"{found.candidates} candidates, {len(found.members)} members, {found.selection_value:.4f} selected, "
+            f"{found.assessed_value:.4f} assessed; combined in {time.perf_counter() - started:.2f} s"
+        )
+    if metric is None:
+        assert min(seconds) < 5
+
+
+@pytest.mark.benchmark
+@pytest.mark.parametrize("size", [3, 5])
+def test_vote_of_50_members_is_bounded_within_its_time(capsys, size: int):
+    given = members(50, 4000)
+    options = EnsembleOptions(strategy="program", max_ensemble_size=size, time_limit=10)
+    started = time.perf_counter()
+    found = select_ensemble("digits", names(50), given, options)
+    seconds = time.perf_counter() - started
+    alone = select_ensemble("digits", names(50), given, EnsembleOptions(strategy="best", metric="accuracy"))
+    with capsys.disabled():
+        print(
+            f"\nbest {size} of 50 on {len(found.selection_ids)} samples: {seconds:.1f} s, {found.proof}, "
+            f"{found.assessed_value:.4f} assessed (best member {alone.assessed_value:.4f})"
+        )
+    assert found.selection_value == pytest.approx(found.proof["value"])
+    assert found.selection_value > alone.selection_value
+    assert size == 5 or found.proof["optimal"]
