@@ -33,7 +33,9 @@ include: "rules/tasks.smk"
 include: "rules/preprocess.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
+include: "rules/post.smk"
 include: "rules/info.smk"
+include: "rules/report.smk"
 include: "rules/finish.smk"
 
 

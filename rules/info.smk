@@ -1,4 +1,4 @@
-"""Information: what a study's tasks look like."""
+"""Information: what a study's tasks look like, which models there are, and what makes a run."""
 
 
 rule draw_task:
@@ -7,8 +7,20 @@ rule draw_task:
         task=study.description,
         dataset=ancient(study.dataset),
     output:
-        samples=fm.output("task_samples"),
-        classes=fm.output("task_classes"),
+        samples=report(
+            fm.output("task_samples"),
+            category="Tasks",
+            subcategory="{task}",
+            labels={"shown": "samples", "mode": "info"},
+            caption="captions/task.rst",
+        ),
+        classes=report(
+            fm.output("task_classes"),
+            category="Tasks",
+            subcategory="{task}",
+            labels={"shown": "classes", "mode": "info"},
+            caption="captions/task.rst",
+        ),
     log:
         fm.log("draw_task", "task_samples"),
     conda:
@@ -25,8 +37,20 @@ rule list_tasks:
         tasks=study.descriptions,
         datasets=ancient(study.datasets),
     output:
-        table=fm.output("task_table"),
-        samples=fm.output("all_samples"),
+        table=report(
+            fm.output("task_table"),
+            category="Tasks",
+            subcategory="all tasks",
+            labels={"shown": "table (CSV)", "mode": "info"},
+            caption="captions/task.rst",
+        ),
+        samples=report(
+            fm.output("all_samples"),
+            category="Tasks",
+            subcategory="all tasks",
+            labels={"shown": "samples", "mode": "info"},
+            caption="captions/task.rst",
+        ),
     log:
         fm.log("list_tasks", "task_table"),
     conda:
@@ -35,3 +59,45 @@ rule list_tasks:
         "list the tasks of the study"
     script:
         "../scripts/list_tasks.py"
+
+
+rule list_models:
+    """Write a table of all models of the project, and what of each is still on the disk."""
+    input:
+        folders=study.project_models.folders,
+    output:
+        table=report(
+            fm.output("model_table"),
+            category="Study",
+            subcategory=study.cfg.project,
+            labels={"shown": "models (CSV)", "mode": "info"},
+            caption="captions/models.rst",
+        ),
+    log:
+        fm.log("list_models", "model_table"),
+    conda:
+        "../config/environment.yaml"
+    params:
+        labels=study.project_models.labels,
+        # Weights and predictions that come and go leave the time of the inputs as it is.
+        state=study.project_models.state,
+    message:
+        "list the models of the project"
+    script:
+        "../scripts/list_models.py"
+
+
+rule explain_run:
+    """Write what makes a run, and how it differs from the runs of the study."""
+    output:
+        explanation=fm.output("run_explanation"),
+    log:
+        fm.log("explain_run", "run_explanation"),
+    conda:
+        "../config/environment.yaml"
+    params:
+        told=study.project_models.explanation,
+    message:
+        "explain run {wildcards.run}"
+    script:
+        "../scripts/explain_run.py"

@@ -4,7 +4,6 @@ from mml_lib.schedulers.step import open_step
 
 step = open_step(snakemake)
 step.before_finishing_hook()
-for command, wildcards in zip(step.commands, step.params, strict=True):
-    if command == "train_fold":
-        step.drop_checkpoints(**wildcards)
+for training in step.trainings:
+    step.drop_checkpoints(**training)
 step.finish(snakemake.output.return_value)

@@ -1,5 +1,6 @@
 """The typed model of a study: the reference of every option. `config/schema.json` is generated from it."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -51,6 +52,13 @@ def _enough_for_percentiles(resamples: int) -> int:
 
 def _text_keys(value: Any) -> Any:
     return {str(key): item for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _run_or_number(value: Any) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not number and not re.fullmatch(r"[0-9a-f]{8}", str(value)):
+        raise ValueError(f"'{value}' is no run id, which has 8 hexadecimal digits; INFO/models.csv lists the runs")
+    return value
 
 
 class Paths(Section):
@@ -234,6 +242,9 @@ class StudyConfig(Section):
     )
     variants: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Named overlays of the study; each becomes a run (times the sweep)."
+    )
+    run: Annotated[str | int | float | None, BeforeValidator(_run_or_number)] = Field(
+        None, description="A run id for the mode info to explain: its pipeline, and how it differs from the study's."
     )
     reuse: Reuse = Field(default_factory=Reuse, description="What is taken from other projects, by key.")
     tensorboard: Annotated[

@@ -1,7 +1,8 @@
 """The file manager: the only place where a path is ever built."""
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -31,10 +32,27 @@ BUILT_IN = (
         "other_predictions", "PROJ_PATH/PREDICTIONS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.npz", reusable=True
     ),
     AssignmentTemplate("other_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.json"),
+    AssignmentTemplate("calibrated", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL.npz"),
+    AssignmentTemplate("calibration", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL.json"),
+    AssignmentTemplate("ensemble", "PROJ_PATH/ENSEMBLES/TASK_NAME/MODE.json", removable=False),
+    AssignmentTemplate("ensemble_predictions", "PROJ_PATH/ENSEMBLES/TASK_NAME/MODE/EVAL.npz"),
+    AssignmentTemplate("leaderboard", "PROJ_PATH/COMPARISONS/TASK_NAME/MODE/leaderboard.csv", removable=False),
+    AssignmentTemplate("run_differences", "PROJ_PATH/COMPARISONS/TASK_NAME/MODE/differences.csv", removable=False),
+    AssignmentTemplate("fold_tests", "PROJ_PATH/COMPARISONS/TASK_NAME/MODE/folds.csv", removable=False),
+    AssignmentTemplate("class_results", "PROJ_PATH/COMPARISONS/TASK_NAME/MODE/classes.csv", removable=False),
+    AssignmentTemplate("group_results", "PROJ_PATH/COMPARISONS/TASK_NAME/MODE/groups.csv", removable=False),
+    AssignmentTemplate("calibration_errors", "PROJ_PATH/COMPARISONS/TASK_NAME/MODE/calibration.csv", removable=False),
+    AssignmentTemplate("figures", "PROJ_PATH/FIGURES/TASK_NAME/MODE", removable=False, directory=True),
     AssignmentTemplate("summary", "PROJ_PATH/RESULTS/MODE.csv", removable=False),
     AssignmentTemplate("fold_metrics", "PROJ_PATH/RESULTS/MODE-folds.csv", removable=False),
+    AssignmentTemplate("study_config", "PROJ_PATH/RESULTS/MODE-study.yaml", removable=False),
+    AssignmentTemplate("run_table", "PROJ_PATH/RESULTS/MODE-runs.csv", removable=False),
+    AssignmentTemplate("run_times", "PROJ_PATH/RESULTS/MODE-times.csv", removable=False),
+    AssignmentTemplate("pages", "PROJ_PATH/PAGES/MODE", removable=False, directory=True),
     AssignmentTemplate("task_table", "PROJ_PATH/INFO/tasks.csv", removable=False),
     AssignmentTemplate("all_samples", "PROJ_PATH/INFO/samples.png", removable=False),
+    AssignmentTemplate("model_table", "PROJ_PATH/INFO/models.csv", removable=False),
+    AssignmentTemplate("run_explanation", "PROJ_PATH/INFO/run-RUN.yaml", removable=False),
     AssignmentTemplate("task_samples", "PROJ_PATH/INFO/TASK_NAME/samples.png", removable=False),
     AssignmentTemplate("task_classes", "PROJ_PATH/INFO/TASK_NAME/classes.png", removable=False),
     AssignmentTemplate("return_value", "PROJ_PATH/RESULTS/MODE.json", removable=False),
@@ -140,6 +158,22 @@ class MMLFileManager:
         """The keys whose artefacts are always kept."""
         return [template.key for template in cls._templates.values() if not template.removable]
 
+    @classmethod
+    def project_keys(cls, *tokens: str) -> list[str]:
+        """The keys of what lies in a project and is told apart by these tokens, and perhaps by others."""
+        templates = cls._templates.values()
+        return [each.key for each in templates if each.root == "PROJ_PATH" and set(tokens) <= set(each.tokens)]
+
+    @classmethod
+    @contextlib.contextmanager
+    def for_a_while(cls, data_path: Path, results_path: Path, project: str) -> Iterator["MMLFileManager"]:
+        """Yield a file manager to look around with; that of this process, if there is one, takes its place again."""
+        before, MMLFileManager._instance = MMLFileManager._instance, None
+        try:
+            yield cls(data_path, results_path, project)
+        finally:
+            MMLFileManager._instance = before
+
     @property
     def proj_path(self) -> Path:
         return self.results_path / self.project
@@ -200,6 +234,19 @@ class MMLFileManager:
                 found.append((path.stat().st_mtime, told))
         return [told for _, told in sorted(found, key=lambda each: each[0])]
 
+    def wildcards(self, key: str, path: str | Path) -> dict[str, str]:
+        """Return what the path of an artefact of this project is filled with.
+
+        Raises:
+            MMLError: it is none of `key`.
+        """
+        template = self.template(key)
+        root = self._root(template)
+        told = template.read(str(Path(path).relative_to(root))) if Path(path).is_relative_to(root) else None
+        if told is None:
+            raise MMLError(f"{path} is no path of '{key}' ({template.path})")
+        return told
+
     def pattern(self, key: str) -> str:
         """Return the path pattern of `key` with Snakemake wildcards."""
         template = self.template(key)
@@ -220,6 +267,11 @@ class MMLFileManager:
     def benchmark(self, rule: str, key: str) -> str:
         """Return the pattern of the benchmark files (time, memory) of `rule`, which makes artefacts of `key`."""
         return self._beside("BENCHMARKS", rule, key, ".tsv")
+
+    @property
+    def benchmark_folders(self) -> list[Path]:
+        """Where the benchmark files of rules lie: of this project, and of what projects share."""
+        return [root / "BENCHMARKS" for root in (self.proj_path, self.data_path)]
 
     def _beside(self, folder: str, rule: str, key: str, suffix: str) -> str:
         template = self.template(key)

@@ -99,5 +99,8 @@ def best(values: Sequence[float], metric: str) -> int:
     sign = -1 if metric in ("loss", *LOWER_IS_BETTER) else 1
     known = [number for number, value in enumerate(values) if not math.isnan(value)]
     if not known:
-        raise MMLError(f"mode.model_selection: the validation {metric} of every model is undefined; set it to created")
+        raise MMLError(
+            f"the validation {metric} of every model is undefined, so none is best; name another of metrics first "
+            "(what starts from one may set mode.model_selection: created)"
+        )
     return max(known, key=lambda number: sign * values[number])

@@ -166,3 +166,13 @@ class AbstractBaseScheduler(Doing, ABC):
     def params(self) -> list[dict[str, Any]]:
         """The wildcards of each planned step."""
         return [wildcards for _, wildcards in self._routine]
+
+    @property
+    def trainings(self) -> list[dict[str, Any]]:
+        """`task`, `run` and `fold` of all planned networks, and of those of this project that they start from."""
+        steps = zip(self.commands, self.params, strict=True)
+        planned = [wildcards for command, wildcards in steps if command == "train_fold"]
+        runs = dict.fromkeys((told["task"], told["run"]) for told in planned)
+        models = [model for run in runs for model in self.study.run(*run).pipeline.pretraining.get("models", ())]
+        own = [model for model in models if model["project"] is None]
+        return planned + [{key: model[key] for key in ("task", "run", "fold")} for model in own]

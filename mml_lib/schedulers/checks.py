@@ -12,11 +12,12 @@ from mml_lib.config.task_types import IGNORE, MIXABLE
 from mml_lib.config.tasks import ARGUMENT, SEPARATOR
 from mml_lib.data.tta import build_view
 from mml_lib.errors import MMLError, nearest
-from mml_lib.tasks.identity import TaskIdentity
+from mml_lib.tasks.identity import TaskIdentity, divided_by
 
 CROSS_ENTROPY = "torch.nn.CrossEntropyLoss"
 FOCAL = "mml_lib.models.losses.FocalLoss"
 WEIGHTS = ("weight", "pos_weight", "class_weights")
+REDIVIDING = ("redistribute",)
 AVERAGING = ("StochasticWeightAveraging", "EMAWeightAveraging", "WeightAveraging")
 
 LOSSES: Mapping[str, tuple[str, ...]] = {
@@ -95,8 +96,15 @@ def check_pretraining(
         )
     if pretrained_on["dataset"] != task.dataset:
         return
+    told = task.definition()
+    whole, other = (divided_by(each, task.brings_test, REDIVIDING) for each in (told, pretrained_on))
+    if whole != other:
+        raise MMLError(
+            f"mode.pretrain_task: {pretrained_on['name']} divides the images of {task.name} in another way, so its "
+            "models may have seen what is tested; give both the same folds, test_fraction, seed and idx_to_class"
+        )
     nested = re.match(rf".*?\{SEPARATOR}nested{ARGUMENT}[^{SEPARATOR}]*", task.name)
-    if nested and not f"{pretrained_on['name']}{SEPARATOR}".startswith(f"{nested[0]}{SEPARATOR}"):
+    if nested and divided_by(told, False, ["nested"]) not in (*pretrained_on["bases"], pretrained_on["id"]):
         raise MMLError(
             f"mode.pretrain_task: {pretrained_on['name']} has images that {task.name} holds out for its test; choose a "
             f"task of other images, or a tag on {nested[0]}"
@@ -237,6 +245,23 @@ def _check_tta(task: TaskIdentity, cfg: StudyConfig) -> None:
 def _check_adapters(cfg: StudyConfig) -> None:
     if cfg.adapters and find_spec("peft") is None:
         raise MMLError('adapters: the package peft, which they need, is missing; run pip install "mml[peft]"')
+
+
+def check_other(other: TaskIdentity, task: TaskIdentity) -> None:
+    """Refuse to test on another task what has learned its test samples.
+
+    Raises:
+        MMLError: leakage.
+    """
+    if not other.has_test or other.dataset != task.dataset:
+        return
+    brings, told = task.brings_test, task.definition()
+    learned = {divided_by(told, brings, tags) for tags in (REDIVIDING, (*REDIVIDING, "nested"))}
+    if divided_by(other.definition(), brings, (*REDIVIDING, "nested")) not in learned:
+        raise MMLError(
+            f"mode.eval_on: {task.name} may learn images that {other.name} is tested on, as they are divided in "
+            "another way; give both the same folds, test_fraction, seed and idx_to_class, or leave it out"
+        )
 
 
 def check_leakage(task: TaskIdentity, cfg: StudyConfig) -> None:

@@ -1,13 +1,21 @@
-"""Mode `info`: what the tasks of a study are."""
+"""Mode `info`: what the tasks of a study are, which models there are, and what makes a run."""
 
 from mml_lib.schedulers.base import AbstractBaseScheduler
 
 
 class InfoScheduler(AbstractBaseScheduler):
-    """Lists the tasks of a study, with samples and class histograms of each."""
+    """Lists the tasks of a study, with samples and class histograms of each, and all models of its project.
+
+    Where the study names a `run`, it explains this one and does nothing else.
+    """
 
     def create_routine(self) -> None:
+        if self.study.cfg.run is not None:
+            _, run = self.study.project_models.find(self.study.cfg.run)
+            self.add("explain_run", run=run)
+            return
         self.add_tasks()
         for task in self.study.tasks:
             self.add("draw_task", task=task)
         self.add("list_tasks")
+        self.add("list_models")

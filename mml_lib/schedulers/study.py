@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ from mml_lib.data.transforms import resolve
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.locks import check_writable, lock_project
 from mml_lib.files.manager import SHARDS, MMLFileManager
+from mml_lib.schedulers.answers import Answers
+from mml_lib.schedulers.project_models import ProjectModels
+from mml_lib.schedulers.results import Results
 from mml_lib.schedulers.runs import Run, Runs, pack_id
 from mml_lib.schedulers.study_tasks import StudyTasks
 
@@ -200,6 +204,21 @@ class Study(StudyTasks):
         told = [{key: network[key] for key in ("task", "run")} for network in self.networks(wildcards)]
         return list(dict.fromkeys(self.fm.path("pipeline", **each) for each in told))
 
+    @cached_property
+    def answers(self) -> Answers:
+        """What the rules of the mode `post` ask."""
+        return Answers(self)
+
+    @cached_property
+    def results(self) -> Results:
+        """What the rules of the report ask."""
+        return Results(self)
+
+    @cached_property
+    def project_models(self) -> ProjectModels:
+        """What the rules of the mode `info` ask of models and runs."""
+        return ProjectModels(self)
+
     # --- modes and their plans ----------------------------------------------------------------------------------
 
     @property
@@ -309,7 +328,7 @@ class Study(StudyTasks):
             lines += [f"    run {run.id}  {words}".rstrip() for run, words in zip(runs, told, strict=False)]
             if len(runs) > 20:
                 lines.append(f"    … and {len(runs) - 20} more runs")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.project_models.announcement(modes)])
 
 
 def import_plugin(plugin: str) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from functools import cached_property
+from statistics import fmean
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, model_validator
@@ -13,7 +14,7 @@ from mml_lib.errors import MMLError, nearest
 from mml_lib.postprocessing.evaluation import read_metrics
 from mml_lib.schedulers.base import AbstractBaseScheduler, Options
 from mml_lib.schedulers.blueprints import lay_blueprint
-from mml_lib.schedulers.checks import check_leakage
+from mml_lib.schedulers.checks import check_leakage, check_other
 from mml_lib.schedulers.multitask import multitask
 from mml_lib.schedulers.runs import Run
 from mml_lib.tasks.identity import TaskIdentity
@@ -24,7 +25,7 @@ NESTED = f"{SEPARATOR}nested{ARGUMENT}"
 class TrainOptions(Options):
     """Options of the mode `train`."""
 
-    subroutines: list[Literal["train", "predict", "test"]] | None = Field(
+    subroutines: list[Literal["train", "predict", "test", "draw"]] | None = Field(
         None, description="Parts of the mode; unset: all. Each brings what it needs."
     )
     cv: bool = Field(True, description="Train on every fold; false: on the first one only.")
@@ -50,7 +51,7 @@ class TrainOptions(Options):
     co_tasks: list[str] | Annotated[int, Field(strict=True)] | None = Field(
         None, description="With multitask: their names, or how many to draw with the seed; unset: all with labels."
     )
-    task_weights: list[PositiveFloat] | None = Field(
+    task_weights: list[Annotated[PositiveFloat, Field(allow_inf_nan=False)]] | None = Field(
         None, description="With multitask: weights of the losses, the pivot's first, then the co-tasks'; unset: 1 each."
     )
     store_blueprint: bool = Field(
@@ -70,6 +71,8 @@ class TrainOptions(Options):
                 raise ValueError(f"{key} mean nothing without multitask: true")
         if self.pipeline_keys is not None and self.use_blueprint is None:
             raise ValueError("pipeline_keys mean nothing without use_blueprint")
+        if self.pipeline_keys == []:
+            raise ValueError("pipeline_keys name no section; name some, or leave them out to take all but the seed")
         return self
 
 
@@ -77,7 +80,7 @@ class TrainScheduler(AbstractBaseScheduler):
     """Trains each run of each task on each fold, predicts, tests, and sums up over folds."""
 
     Options = TrainOptions
-    available_subroutines = ("train", "predict", "test")
+    available_subroutines = ("train", "predict", "test", "draw")
 
     def create_routine(self) -> None:
         for task in self.task_names:
@@ -88,6 +91,8 @@ class TrainScheduler(AbstractBaseScheduler):
                 self.add("store_blueprint", task=task, mode=self.mode)
         if any(command.startswith("test_") for command, _ in self._plan):
             self.add("summarize", mode=self.mode)
+            if "draw" in self.subroutines:
+                self._add_report()
 
     @property
     def trained_tasks(self) -> list[str]:
@@ -140,6 +145,7 @@ class TrainScheduler(AbstractBaseScheduler):
         other = self.study.tasks[name]
         if other.task_type not in (task.task_type, "no_task") and not self._has_head(task.name, name):
             raise MMLError(f"mode.eval_on: {name} is a {other.task_type}, {task.name} a {task.task_type}")
+        check_other(other, task)
         if not (other.has_test or other.has_unlabelled):
             raise MMLError(f"mode.eval_on: {name} has no test split; set tasks.{other.base_name}.test_fraction")
 
@@ -161,6 +167,14 @@ class TrainScheduler(AbstractBaseScheduler):
             self.add(f"predict_{what}", **wildcards, eval=split)
         if "test" in self.subroutines and split != "unlabelled":
             self.add(f"test_{what}", **wildcards, eval=split)
+
+    def _add_report(self) -> None:
+        """Plan what `snakemake --report` shows, of each task that something is tested of."""
+        tested = {wildcards["task"] for command, wildcards in self._plan if command == "test_fold"}
+        for task in self.task_names:
+            if tested & set(self._trained_for(task)):
+                self.add("draw_results", task=task, mode=self.mode)
+        self.add("describe_study", mode=self.mode)
 
     def _others(self, task: str) -> list[tuple[str, str]]:
         """Return other tasks and their splits that a network of this task is evaluated on."""
@@ -201,20 +215,19 @@ class TrainScheduler(AbstractBaseScheduler):
         return {"task": base + NESTED[:-1], "run": run.pipeline.recipe, "label": run.label, "fold": int(fold)}
 
     def before_finishing_hook(self) -> None:
-        """Return the best run of each task: best mean of its first metric over folds."""
+        """Return the best run of each task: best mean of its first metric over the folds that define it, tested."""
         shown = self.study.shown(self.mode)
-        values: dict[tuple[str, str], dict[str, list[float]]] = {}
-        for result in map(read_metrics, self.study.metrics_of(self.mode)):
-            if result.get("on", result["task"]) != result["task"]:
-                continue
-            told = shown[result["run"]]
-            of_run = values.setdefault((told["task"], told["run"]), {})
-            for metric, value in result["metrics"].items():
-                of_run.setdefault(metric, []).append(math.nan if value is None else value)
+        results = [read_metrics(path) for path in self.study.metrics_of(self.mode)]
+        results = [each for each in results if each.get("on", each["task"]) == each["task"]]
+        tested = {each["task"] for each in results if each["split"] == "test"}
+        values: dict[tuple[str, str, str], list[float]] = {}
+        for result in results:
+            told, (metric, value) = shown[result["run"]], next(iter(result["metrics"].items()))
+            if not math.isnan(value) and (result["split"] == "test" or result["task"] not in tested):
+                values.setdefault((told["task"], told["run"], metric), []).append(value)
         best: dict[str, dict[str, Any]] = {}
-        for (task, run), metrics in sorted(values.items()):
-            metric, of_folds = next(iter(metrics.items()))
-            found = {"task": task, "run": run, "metric": metric, "mean": sum(of_folds) / len(of_folds)}
+        for (task, run, metric), of_folds in sorted(values.items()):
+            found = {"task": task, "run": run, "metric": metric, "mean": fmean(of_folds)}
             sign = -1 if metric in LOWER_IS_BETTER else 1
             if task not in best or sign * found["mean"] > sign * best[task]["mean"]:
                 best[task] = found

@@ -56,11 +56,19 @@ class TransferScheduler(TrainScheduler):
     def task_names(self) -> list[str]:
         return [name for name in super().task_names if name != self.options.pretrain_task]
 
+    def create_routine(self) -> None:
+        if not self.task_names:
+            raise MMLError(
+                f"mode.pretrain_task: {self.options.pretrain_task} is all that the study is about, so nothing is left "
+                "to train from it; name another in pivot.name, or further tasks"
+            )
+        super().create_routine()
+
     def additions(self, task: TaskIdentity, cfg: StudyConfig) -> dict[str, Any]:
         models = self._candidates(cfg)
         reported = "val" in self.splits(task.name) and not self.options.nested
-        for told in models:
-            check_pretraining(task, cfg, self._trained_on(told), reported, self.options.freeze)
+        for learned in (each for told in models for each in self.study.runs.of_model(told).pipeline.tasks):
+            check_pretraining(task, cfg, learned, reported, self.options.freeze)
         return {
             **super().additions(task, cfg),
             "pretraining": {

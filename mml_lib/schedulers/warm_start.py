@@ -170,7 +170,7 @@ class WarmProcess:
                         return request
                 elif key.fileobj is self.ended:
                     self.ended.recv(4096)
-                elif not key.fileobj.recv(4096):  # the client was killed
+                elif is_gone(key.fileobj):  # the client was killed
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(self.clients[key.fileobj], signal.SIGKILL)
                     self.selector.unregister(key.fileobj)
@@ -221,6 +221,14 @@ class WarmProcess:
         self.selector.close()
         for each in (self.listener, self.ended, self.ending, *self.clients):
             each.close()
+
+
+def is_gone(connection: socket.socket) -> bool:
+    """Whether the other end is closed; killed with an answer unread, it leaves an error."""
+    try:
+        return not connection.recv(4096)
+    except OSError:
+        return True
 
 
 def _tell(connection: socket.socket, **answer: int) -> None:

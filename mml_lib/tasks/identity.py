@@ -1,6 +1,6 @@
 """The identity of a task: what its samples, folds and splits depend on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from mml_lib.tasks.tags import Shape, parse_tag, plan_tag
 TASK_VERSION = 2
 """Raised when the same definition begins to give another task."""
 
-PLANNED = ("num_folds", "has_test", "has_unlabelled", "about")
+PLANNED = ("num_folds", "has_test", "has_unlabelled", "brings_test", "about")
 """What is known of a task beside what defines it."""
 
 
@@ -33,6 +33,7 @@ class TaskIdentity:
         num_folds: how many folds it will have.
         has_test: whether it will have a test split.
         has_unlabelled: whether it will have unlabelled samples.
+        brings_test: whether its data say which samples are for the test.
         about: what the study says of it beyond its data set.
     """
 
@@ -51,6 +52,7 @@ class TaskIdentity:
     num_folds: int
     has_test: bool
     has_unlabelled: bool
+    brings_test: bool = False
     about: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -149,4 +151,18 @@ def _planned(task: Task, survey: Survey) -> dict[str, Any]:
         "num_folds": (survey.folds or task.folds) if learnable else 0,
         "has_test": learnable and (task.test_fraction > 0 if survey.has_test is None else survey.has_test),
         "has_unlabelled": survey.has_unlabelled or not learnable,
+        "brings_test": learnable and bool(survey.has_test),
     }
+
+
+def divided_by(definition: Mapping[str, Any], brings_test: bool, tags: Sequence[str]) -> str:
+    """Return what tells which samples of a data set a task holds out for its test.
+
+    Args:
+        definition: of the task.
+        brings_test: whether its data say so themselves.
+        tags: names of those that hold out others.
+    """
+    parts = definition["name"].split(SEPARATOR)
+    last = max((number for number, part in enumerate(parts[1:], 1) if part.split(ARGUMENT)[0] in tags), default=0)
+    return definition["dataset"] if brings_test and not last else [*definition["bases"], definition["id"]][last]

@@ -17,7 +17,7 @@ from tests.unit.test_config import CONFIG
 FAKE = {"creator": "fake", "num_samples": 24, "folds": 3}
 TASKS = {
     "mine": FAKE,
-    "b": FAKE | {"seed": 1},
+    "b": FAKE | {"num_samples": 27},
     "c": FAKE | {"seed": 2, "task_type": "regression"},
     "d": FAKE | {"seed": 3, "task_type": "semantic_segmentation"},
     "archive": FAKE | {"task_type": "no_task"},
@@ -82,7 +82,7 @@ def test_co_tasks_and_their_weights_are_part_of_the_run(tmp_path: Path):
     assert len(set(ids)) == len(modes)
     spelled_out = {"multitask": True, "co_tasks": ["b"], "task_weights": [1, 1]}
     assert planned(spelled_out, tmp_path).runs_of("mine")[0].id == ids[1]
-    other_folds = {**TASKS, "b": FAKE | {"seed": 1, "folds": 4}}
+    other_folds = {**TASKS, "b": TASKS["b"] | {"folds": 4}}
     assert planned(modes[1], tmp_path, tasks=other_folds).runs_of("mine")[0].id != ids[1]
 
 
@@ -108,6 +108,7 @@ def test_nested_networks_learn_the_co_tasks_too_and_are_tested_on_them(tmp_path:
         ({"co_tasks": 4}, {}, "mode.co_tasks: 4 cannot be drawn; the study has 3 other tasks with labels"),
         ({"co_tasks": ["b"], "task_weights": [1]}, {}, "mode.task_weights: 1 weights for 2 tasks; .* mine, b"),
         ({"co_tasks": ["b"], "task_weights": [1, -1]}, {}, "task_weights.1: Input should be greater than 0"),
+        ({"co_tasks": ["b"], "task_weights": [1, float("inf")]}, {}, "task_weights.1: Input should be a finite number"),
         ({"co_tasks": ["d"]}, {"decoder": None}, "decoder: the segmentation d needs one"),
         ({"co_tasks": ["c"]}, {"loss": "cross_entropy"}, r"CrossEntropyLoss is not for regression \(c\)"),
         ({}, {"pivot": {}}, "mode.multitask: no task is the main one; set pivot.name"),
@@ -156,6 +157,7 @@ def test_models_of_a_task_of_the_study_are_trained_first(tmp_path: Path):
     assert plan.study.candidate_parameters(of_run)[0].endswith(f"PARAMETERS/b/{pretrained.id}-fold0.safetensors")
     assert plan.study.selection(of_run).endswith(f"SELECTIONS/mine/{run.id}.json")
     assert plan.study.candidates(wildcards(task="b", run=pretrained.id)) == []
+    assert {"task": "b", "run": pretrained.id, "fold": 0} in plan.trainings
 
 
 def test_pretraining_is_that_of_the_plain_study_in_mode_train(tmp_path: Path):
@@ -182,7 +184,7 @@ def test_backbones_of_a_sweep_each_have_a_pretraining_of_their_own(tmp_path: Pat
 
 
 def test_what_a_network_starts_from_is_part_of_its_run(tmp_path: Path):
-    other_data = {**TASKS, "b": FAKE | {"seed": 9}}
+    other_data = {**TASKS, "b": TASKS["b"] | {"seed": 9}}
     plans = [
         planned({}, tmp_path),
         transfer(tmp_path),
@@ -237,6 +239,7 @@ def test_models_on_the_disk_serve_where_their_task_is_not_in_the_study(tmp_path:
         ({"freeze": True}, {"callbacks": "swa"}, "mode.freeze: callbacks.swa gathers the backbone's batch statistics"),
         ({"pretrain_task": "mine+subset~0.5", "nested": True}, {}, r"has images that mine\+nested~0 holds out"),
         ({"pretrain_task": "mine+subset~0.5", "eval": ["val"]}, {}, "has the images that mine is validated on"),
+        ({"pretrain_task": "mine"}, {}, "mode.pretrain_task: mine is all that the study is about"),
         ({"pretrain_with": {"trainr.max_epochs": 3}}, {}, "'trainr.max_epochs' cannot be varied"),
     ],
 )  # fmt: skip
@@ -352,6 +355,7 @@ def test_blueprint_of_one_run_is_picked_by_its_id_and_other_task_types_keep_thei
             {"reuse": {"blueprint": "old"}},
             "mode.pipeline_keys: there is no section 'optimiser', did you mean 'optimizer'",
         ),
+        ({"use_blueprint": "b", "pipeline_keys": []}, {}, "pipeline_keys name no section"),
         ({"pipeline_keys": ["seed"]}, {}, "pipeline_keys mean nothing without use_blueprint"),
     ],
 )

@@ -1,11 +1,14 @@
 """Mode train: what it plans, and what it refuses to."""
 
+import math
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mml_lib.errors import MMLError
+from mml_lib.postprocessing.evaluation import write_metrics
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from mml_lib.schedulers.study import Study
 from tests.unit.test_config import CONFIG
@@ -17,7 +20,7 @@ def study(mode: dict[str, Any] | None = None, **changes: Any) -> Study:
     base = {
         "mode": {"preset": "train", **(mode or {})},
         "pivot": {"name": "mine"},
-        "tasks": {"mine": FAKE, "other": FAKE | {"seed": 1}, "archive": FAKE | {"task_type": "no_task"}},
+        "tasks": {"mine": FAKE, "other": FAKE | {"num_samples": 27}, "archive": FAKE | {"task_type": "no_task"}},
         "arch": "test_resnet",
         "loss": "default",
         "optimizer": "adamw",
@@ -45,7 +48,7 @@ def test_nested_holds_each_fold_out_and_tests_on_the_own_test_split_too():
         assert ("test_other", f"mine+nested~{fold}", "0", "mine", "test") in found
     assert Counter(step[0] for step in found) == {
         **dict.fromkeys(("train_fold", "predict_fold", "predict_other", "test_fold", "test_other"), 3),
-        "summarize": 1,
+        **dict.fromkeys(("summarize", "draw_results", "describe_study"), 1),
     }
     assert steps(planned({"nested": True, "cv": False})) == [
         s for s in found if not {"mine+nested~1", "mine+nested~2"} & set(s)
@@ -138,3 +141,19 @@ def test_validation_split_that_was_chosen_by_is_not_reported(key: str, tmp_path)
     study({}, paths=paths, **LOOKERS[key]).check()
     study({"nested": True}, tasks=UNTESTED, paths=paths, **LOOKERS[key]).check()
     study({"eval": ["val"]}, paths=paths).check()
+
+
+def test_best_run_is_told_by_the_test_split_and_the_folds_that_define_its_metric(tmp_path: Path):
+    paths = {"presets": [str(CONFIG)], "results": str(tmp_path)}
+    plan = planned({"eval": ["val", "test"]}, paths=paths, sweep={"seed": [1, 2, 3]}, metrics=["auroc"])
+    undefined, best, worse = sorted(run.id for run in plan.runs_of("mine"))
+    nan = math.nan
+    tested = {undefined: [nan, nan, nan], best: [0.6, nan, 0.8], worse: [0.1, 0.9, 0.8]}
+    for run, values in tested.items():
+        for fold, value in enumerate(values):
+            for split, of_split in (("test", value), ("val", float(run == worse))):
+                path = plan.fm.path("metrics", task="mine", run=run, fold=fold, eval=split)
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                write_metrics(path, {"auroc": of_split}, task="mine", run=run, fold=fold, split=split)
+    plan.before_finishing_hook()
+    assert plan.return_value == [{"task": "mine", "run": best, "metric": "auroc", "mean": pytest.approx(0.7)}]

@@ -1,7 +1,9 @@
 """Warm start: a step in a fork is the step that it would be without."""
 
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +15,7 @@ import pytest
 
 from mml_lib.files.locks import SUPERVISOR, name_supervisor
 from mml_lib.schedulers.opening import LIBRARY
-from mml_lib.schedulers.warm_start import FOLDER, offer_warm_start
+from mml_lib.schedulers.warm_start import FOLDER, is_gone, offer_warm_start
 
 STEP = """
 import os, sys
@@ -36,6 +38,7 @@ def environment() -> Iterator[dict[str, str]]:
     yield told
     for process in processes(told):
         process.kill()
+    shutil.rmtree(told[FOLDER], ignore_errors=True)
 
 
 def processes(environment: dict[str, str]) -> list[psutil.Process]:
@@ -158,3 +161,12 @@ def test_warm_process_ends_with_its_snakemake(tmp_path: Path):
     while processes({FOLDER: folder}) or Path(folder).exists():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_step_killed_with_an_answer_unread_is_gone():
+    warm, step = socket.socketpair()
+    step.sendall(b".")
+    assert not is_gone(warm)
+    warm.sendall(b"answer")
+    step.close()
+    assert is_gone(warm)

@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 TINY: dict[str, Any] = {
     "project": "tiny",
-    "mode": {"preset": "train"},
+    "mode": {"preset": "train", "subroutines": ["train", "predict", "test"]},  # pictures take their time
     "tasks": {"stripes": {"creator": "fake", "num_samples": 48, "num_classes": 2, "size": 24, "folds": 2}},
     "preprocessing": {"size": 32},
     "normalization": "task",

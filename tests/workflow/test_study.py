@@ -170,7 +170,7 @@ def test_comment_in_a_script_is_no_reason_to_train(copy: Workplace, tmp_path: Pa
 
 
 def test_removed_weights_are_not_missed(copy: Workplace):
-    study = TINY | {"remove": {"parameters": True}, "seed": 1, "mode": {"preset": "train", "folds": [0]}}
+    study = TINY | {"remove": {"parameters": True}, "seed": 1, "mode": TINY["mode"] | {"folds": [0]}}
     copy.write(study)
     copy.run()
     assert len(copy.files("results/tiny/PARAMETERS/stripes/*")) == 2, "those of the first run"

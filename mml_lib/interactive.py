@@ -1,0 +1,302 @@
+"""Python access, for notebooks: a project's models, predictions, metrics and tasks as pandas data frames.
+
+A project is named as in studies, `"demo"`, or by its folder: a `Path`, or a text with a slash. Projects lie below
+`results`, data below `data`: each unset the variable MML_RESULTS_PATH or MML_DATA_PATH, or else ./results or ./data.
+
+`task`, `run`, `fold` and `split` choose rows: one value or a list of them, unset all. Something that is misspelt is an
+error; what is there but cannot be read is left out with a warning. Nothing is written, and torch is not imported.
+"""
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from mml_lib.config.differences import flatten, varying
+from mml_lib.config.identity import canonical_json
+from mml_lib.config.loading import ROOTS
+from mml_lib.config.pipeline import Pipeline
+from mml_lib.errors import MMLError, nearest
+from mml_lib.files.manager import MMLFileManager
+from mml_lib.postprocessing.evaluation import read_metrics
+from mml_lib.postprocessing.model_table import read_models
+from mml_lib.postprocessing.prediction_table import long_table, wide_table
+from mml_lib.postprocessing.predictions import read_predictions
+from mml_lib.postprocessing.summary import fold_table
+from mml_lib.postprocessing.task_table import task_table
+from mml_lib.tasks.description import read_header
+
+Choice = str | int | Iterable[str | int] | None
+"""What to choose rows by: a value, several, or None for all."""
+
+Root = str | Path | None
+"""A folder, or None: the variable of the environment, or else the folder in the working directory."""
+
+KEYS = ["task", "run", "fold", "on", "split"]
+"""What predictions and metrics are of; `on` is the task that they were made on where it is another."""
+
+
+def load_project_models(
+    project: str | Path, task: Choice = None, run: Choice = None, fold: Choice = None, results: Root = None
+) -> pd.DataFrame:
+    """Return one row for each trained model, with its pipeline where the runs of a task differ.
+
+    Args:
+        project: name or folder.
+        task, run, fold: which models.
+        results: root of all projects.
+
+    Returns:
+        `task run fold`; `performance` (validation loss) and `val/<metric>` of the stored epoch; `epochs`,
+        `stored_epoch` (from 0 on), `training_time` (s), `num_parameters`, `device`, `created`; what is on the disk:
+        `weights`, `history`, `checkpoint` (bool), `predictions` (splits, in one text), `size_mb`; and a column for each
+        dotted key of the pipelines that differs between runs of one task: `seed`, `optimizer.lr` (lists as JSON text,
+        NaN where a pipeline has no such key).
+
+    Raises:
+        MMLError: no such project, or no model of that task, run or fold.
+    """
+    with _project(project, results) as fm:
+        table, problems = read_models(fm)
+        table = _chosen(table, {"task": task, "run": run, "fold": fold}, f"models of {fm.proj_path}").reset_index(
+            drop=True
+        )
+        pipelines, further = _pipelines(fm, table)
+    _warn([*problems, *further])
+    columns = list(dict.fromkeys(key for of_task in pipelines.values() for key in varying(list(of_task.values()))))
+    flat = {(of, run): flatten(content) for of, runs in pipelines.items() for run, content in runs.items()}
+    for key in columns:
+        told = [flat.get(each, {}).get(key) for each in zip(table["task"], table["run"], strict=True)]
+        table[key] = [canonical_json(value) if isinstance(value, list) else value for value in told]
+    return table
+
+
+def load_predictions(
+    project: str | Path,
+    task: Choice = None,
+    run: Choice = None,
+    fold: Choice = None,
+    split: Choice = None,
+    form: Literal["wide", "long"] = "wide",
+    calibrated: bool = False,
+    results: Root = None,
+    data: Root = None,
+) -> pd.DataFrame:
+    """Return what networks predict of each sample.
+
+    Classes are called as in the task description below `data`, or by their number where that is gone.
+
+    Args:
+        project: name or folder.
+        task, run, fold: the networks, by what they were trained on.
+        split: `val`, `test`, `unlabelled`.
+        form: a row for each sample (N), or for each sample and class (N·classes).
+        calibrated: those that the mode `post` has calibrated, instead of those of the networks.
+        results, data: roots.
+
+    Returns:
+        `task run fold on split id` (`on`: the task predicted, empty where it is the network's own), and
+
+        - wide, classification: `target`, `prediction` (class names), `probability/<class>`, `logit/<class>`;
+        - wide, multi-label: `target/<label>` (0..1), `probability/<label>`, `logit/<label>`;
+        - wide, segmentation, in pixels: `target/<class>`, `prediction/<class>`, `hits/<class>`;
+        - long: `class`, and `target` (0..1), `probability`, `logit`, or of pixels `target`, `prediction`, `hits`;
+        - both, regression: `target`, `prediction` (values).
+
+        Targets of unlabelled samples are missing; ignored pixels are not counted. Columns that only other task types
+        have are NaN.
+
+    Raises:
+        MMLError: no such project or form, or no predictions of that task, run, fold or split.
+    """
+    if form not in ("wide", "long"):
+        raise MMLError(f"form: '{form}' is neither wide nor long")
+    make = wide_table if form == "wide" else long_table
+    with _project(project, results, data) as fm:
+        keys = ("calibrated",) if calibrated else ("predictions", "other_predictions")
+        found = _artefacts(fm, keys, {"task": task, "run": run, "fold": fold, "split": split})
+        classes = _Classes(fm)
+        tables, problems = _read(found, lambda path: make(read_predictions(path), classes.of(found[path])))
+    _warn(problems)
+    for path, table in tables.items():
+        for place, key in enumerate(KEYS):
+            table.insert(place, key, found[path][key])
+    return pd.concat(tables.values(), ignore_index=True) if tables else pd.DataFrame(columns=[*KEYS, "id"])
+
+
+def load_metrics(
+    project: str | Path,
+    task: Choice = None,
+    run: Choice = None,
+    fold: Choice = None,
+    split: Choice = None,
+    results: Root = None,
+) -> pd.DataFrame:
+    """Return one row for each network and split that it was tested on.
+
+    Args:
+        project: name or folder.
+        task, run, fold: the networks, by what they were trained on.
+        split: `val` or `test`.
+        results: root of all projects.
+
+    Returns:
+        `task run fold on split` (`on`: the task tested on, empty where it is the network's own), a column for each
+        metric, and `<metric>_low`, `<metric>_high`: its 95 % bootstrap interval, where it has one.
+
+    Raises:
+        MMLError: no such project, or no metrics of that task, run, fold or split.
+    """
+    with _project(project, results) as fm:
+        found = _artefacts(fm, ("metrics", "other_metrics"), {"task": task, "run": run, "fold": fold, "split": split})
+        told, problems = _read(found, read_metrics)
+    _warn(problems)
+    if not told:
+        return pd.DataFrame(columns=KEYS)
+    table = fold_table(list(told.values()), {})
+    return table[[*KEYS, *(column for column in table if column not in (*KEYS, "label"))]]
+
+
+def task_infos(
+    project: str | Path | None = None, task: Choice = None, results: Root = None, data: Root = None
+) -> pd.DataFrame:
+    """Return one row for each task description below `data`.
+
+    Args:
+        project: name or folder of a project, for the tasks that its pipelines are about; unset: all.
+        task: names.
+        results, data: roots.
+
+    Returns:
+        `task id type samples train test unlabelled folds classes imbalance_ratio height width modality keywords license
+        dataset protocol`, as `INFO/tasks.csv`. A task that was changed has a row for each of its ids.
+
+    Raises:
+        MMLError: no such project, or no task of that name.
+    """
+    with _project(project, results, data) as fm:
+        paths = {Path(fm.path("description", **told)) for told in fm.existing("description")}
+        problems = []
+        if project is not None:
+            pipelines = [Path(fm.path("pipeline", **told)) for told in fm.existing("pipeline")]
+            learned, problems = _read(pipelines, lambda path: Pipeline.read(path).tasks)
+            told = [each for tasks in learned.values() for each in tasks]
+            paths &= {Path(fm.path("description", task=each["name"], task_id=each["id"])) for each in told}
+    rows, further = _read(sorted(paths), lambda path: task_table([read_header(path)]))
+    _warn([*problems, *further])
+    table = pd.concat(rows.values(), ignore_index=True) if rows else pd.DataFrame(columns=["task", "id", "type"])
+    return _chosen(table, {"task": task}, f"tasks below {fm.data_path}").reset_index(drop=True)
+
+
+# --- projects ---------------------------------------------------------------------------------------------------
+
+
+def _project(
+    project: str | Path | None, results: Root = None, data: Root = None
+) -> AbstractContextManager[MMLFileManager]:
+    """Return a file manager of a project, for a while.
+
+    Raises:
+        MMLError: there is no such project.
+    """
+    roots = {
+        key: Path(given or os.environ.get(variable) or key)
+        for (key, variable), given in zip(ROOTS.items(), (data, results), strict=True)
+    }
+    if isinstance(project, Path) or (project is not None and "/" in project):
+        folder = Path(project).absolute()
+    else:
+        folder = roots["results"] / (project or ".")
+    if project is not None and not folder.is_dir():
+        known = [path.name for path in folder.parent.glob("*") if path.is_dir()]
+        raise MMLError(f"there is no project '{folder.name}' in {folder.parent}{nearest(folder.name, known)}")
+    return MMLFileManager.for_a_while(roots["data"], folder.parent, folder.name)
+
+
+def _artefacts(fm: MMLFileManager, keys: Sequence[str], choices: Mapping[str, Choice]) -> dict[Path, dict[str, Any]]:
+    """Return where predictions or metrics lie, and what they are of, by `KEYS`."""
+    found = []
+    for key in keys:
+        for told in fm.existing(key):
+            about = {"task": told["task"], "run": told["run"], "fold": int(told["fold"])}
+            about |= {"on": told.get("eval_task", ""), "split": told["eval"]}
+            found.append((Path(fm.path(key, **told)), about))
+    table = pd.DataFrame([about for _, about in found], columns=KEYS)
+    table = _chosen(table, choices, f"{keys[0]} of {fm.proj_path}").sort_values(KEYS)
+    return dict(found[number] for number in table.index)
+
+
+def _chosen(table: pd.DataFrame, choices: Mapping[str, Choice], of: str) -> pd.DataFrame:
+    """Return the rows of a table that were asked for, with their old index.
+
+    Raises:
+        MMLError: one value is that of no row.
+    """
+    for key, choice in choices.items():
+        if choice is None:
+            continue
+        values = [choice] if isinstance(choice, str | int) or not isinstance(choice, Iterable) else list(choice)
+        known = {str(value): value for value in table[key].unique()}
+        for value in values:
+            if str(value) not in known:
+                raise MMLError(f"{key}: there is no '{value}' among the {of}{nearest(str(value), known)}")
+        table = table[table[key].isin([known[str(value)] for value in values])]
+    return table
+
+
+def _read(paths: Iterable[Path], read: Callable[[Path], Any]) -> tuple[dict[Path, Any], list[str]]:
+    """Return what files hold, and a line for each that cannot be read."""
+    contents, problems = {}, []
+    for path in paths:
+        try:
+            contents[path] = read(path)
+        except MMLError as error:
+            problems.append(str(error))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            problems.append(f"{path} is damaged ({error!r}); remove it, and the next run makes it again")
+    return contents, problems
+
+
+def _warn(problems: Iterable[str]) -> None:
+    """Warn of what cannot be read, where the function of this module was called."""
+    for problem in problems:
+        warnings.warn(f"left out: {problem}", stacklevel=3)
+
+
+def _pipelines(fm: MMLFileManager, models: pd.DataFrame) -> tuple[dict[str, dict[str, Mapping[str, Any]]], list[str]]:
+    """Return the contents of the pipelines of models, by task and run, and a line for each that cannot be read."""
+    runs = models[["task", "run"]].drop_duplicates().to_dict("records")
+    paths = {Path(fm.path("pipeline", **told)): told for told in runs}
+    found, problems = _read(paths, Pipeline.read)
+    contents: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for path, pipeline in found.items():
+        contents.setdefault(paths[path]["task"], {})[paths[path]["run"]] = pipeline.content
+    return contents, problems
+
+
+class _Classes:
+    """The classes that networks tell apart, by the descriptions of their tasks."""
+
+    def __init__(self, fm: MMLFileManager):
+        self.fm = fm
+        self._known: dict[tuple[str, str, str], list[str] | None] = {}
+
+    def of(self, told: Mapping[str, Any]) -> list[str] | None:
+        """Return the names of the classes of predictions; None where the pipeline or the description is gone."""
+        key = told["task"], told["run"], told["on"]
+        if key not in self._known:
+            self._known[key] = self._read(*key)
+        return self._known[key]
+
+    def _read(self, task: str, run: str, on: str) -> list[str] | None:
+        try:
+            learned = Pipeline.read(Path(self.fm.path("pipeline", task=task, run=run))).tasks
+            told = next((each for each in learned if each["name"] == on), learned[0])
+            header = read_header(self.fm.path("description", task=told["name"], task_id=told["id"]))
+        except (MMLError, KeyError, TypeError, AttributeError):
+            return None
+        return header.get("classes")

@@ -1,0 +1,129 @@
+"""Mode `post`: from predictions to an answer: calibration, an ensemble, and which run is best."""
+
+from typing import Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+
+from mml_lib.config.schema import StudyConfig
+from mml_lib.errors import MMLError, nearest
+from mml_lib.postprocessing.calibration import KINDS
+from mml_lib.postprocessing.ensembles.options import EnsembleOptions
+from mml_lib.schedulers.train import TrainScheduler
+from mml_lib.schedulers.transfer import TransferOptions, TransferScheduler
+from mml_lib.tasks.identity import TaskIdentity
+
+
+class PostOptions(TransferOptions):
+    """Options of the mode `post`, beside those of `train`, and of `tl` where it names a `pretrain_task`."""
+
+    subroutines: list[Literal["train", "predict", "test", "calibrate", "ensemble", "compare", "draw"]] | None = Field(
+        None, description="Parts of the mode; unset: all. Each brings what it needs."
+    )
+    pretrain_task: str | None = Field(None, description="As in mode tl; unset: networks are trained as in mode train.")
+    calibration: Literal["affine", "temperature", "auto", "none"] = Field(
+        "auto", description="What probabilities are corrected by, fitted on validation predictions."
+    )
+    prior: Literal["val", "test", "quantify"] | list[float] = Field(
+        "val",
+        description="How often each class is assumed to be there: as in validation, as in the test split, as estimated "
+        "of unlabelled samples, or a frequency for each.",
+    )
+    ensemble: dict[str, Any] = Field(
+        default_factory=dict,
+        description="How an ensemble is selected: strategy (budget, greedy, program, mean, best), metric, "
+        "max_ensemble_size, budget, temperature, weights_budget, weights_temperature, member_temperatures, eval_frac, "
+        "time_limit, seed.",
+    )
+
+    @model_validator(mode="after")
+    def _what_transfer_needs(self) -> "PostOptions":
+        for key in ("model_selection", "freeze", "pretrain_cv", "pretrain_with"):
+            if self.pretrain_task is None and key in self.model_fields_set:
+                raise ValueError(f"{key} means nothing without pretrain_task")
+        return self
+
+
+class PostScheduler(TransferScheduler):
+    """Trains and tests as the modes `train` or `tl`, calibrates each network, selects an ensemble, compares all."""
+
+    Options = PostOptions
+    available_subroutines = ("train", "predict", "test", "calibrate", "ensemble", "compare", "draw")
+
+    def additions(self, task: TaskIdentity, cfg: StudyConfig) -> dict[str, Any]:
+        transfers = self.options.pretrain_task is not None
+        return super().additions(task, cfg) if transfers else TrainScheduler.additions(self, task, cfg)
+
+    def create_routine(self) -> None:
+        super().create_routine()
+        for task in self.task_names:
+            if self._check_answers(task):
+                self._add_answers(task)
+
+    def _check_answers(self, task: str) -> bool:
+        """Refuse what cannot be answered; return whether there is something to answer by.
+
+        Raises:
+            MMLError: no test split, or options that do not suit the task.
+        """
+        tested = self._trained_for(task)
+        if not tested:
+            return False
+        if "test" not in self.splits(tested[0]):
+            raise MMLError(
+                f"mode.{self.mode}: {task} has no test split, and calibrations and ensembles are chosen by its "
+                f"validation split; set mode.nested: true, or tasks.{self.study.tasks[task].base_name}.test_fraction"
+            )
+        if isinstance(self.options.prior, list):
+            self._check_prior(task, self.options.prior)
+        if self.options.prior == "quantify" and not self.study.tasks[task].has_unlabelled:
+            raise MMLError(f"mode.prior: {task} has no unlabelled samples to quantify; set it to val")
+        self.ensemble_options(tested[0])
+        return True
+
+    def _check_prior(self, task: str, prior: list[float]) -> None:
+        if len(prior) < 2:
+            raise MMLError("mode.prior: a list has a frequency for each class; give as many as there are")
+        if not all(0 <= each <= 1 for each in prior):
+            raise MMLError(f"mode.prior: {prior} has a number that is no frequency; give numbers from 0 to 1")
+        if self.study.tasks[task].task_type == "classification" and abs(sum(prior) - 1) > 1e-3:
+            raise MMLError(f"mode.prior: {prior} adds up to {sum(prior):.4g}; give frequencies that add up to 1")
+
+    def _add_answers(self, task: str) -> None:
+        for network in self.networks(task):
+            for split in self.splits(network["task"]):
+                if "calibrate" in self.subroutines and self.calibrates(task):
+                    self.add("calibrate_fold", **network, eval=split)
+        for trained in self._trained_for(task):
+            if "ensemble" in self.subroutines:
+                self.add("select_ensemble", task=trained, mode=self.mode)
+                for split in self.splits(trained):
+                    self.add("predict_ensemble", task=trained, mode=self.mode, eval=split)
+        if "compare" in self.subroutines:
+            self.add("compare_runs", task=task, mode=self.mode)
+
+    def calibrates(self, task: str) -> bool:
+        """Whether there are probabilities to calibrate: of values and masks there are none."""
+        return self.study.task(task).task_type in KINDS
+
+    def ensemble_options(self, task: str) -> EnsembleOptions:
+        """Return how an ensemble for a task is selected: by all members alike where there is nothing to choose from.
+
+        Raises:
+            MMLError: options that there are not, or that do not suit the task.
+        """
+        kind, members = self.study.task(task).task_type, len(self.runs_of(task))
+        given = dict(self.options.ensemble)
+        given.setdefault("strategy", "mean" if members == 1 or kind == "semantic_segmentation" else "greedy")
+        given.setdefault("max_ensemble_size", min(EnsembleOptions.max_ensemble_size, members))
+        given.setdefault("seed", self.study.cfg.seed)
+        known = EnsembleOptions.__dataclass_fields__
+        for key in given:
+            if key not in known:
+                raise MMLError(f"mode.ensemble: unknown key '{key}'{nearest(key, known)}")
+        try:
+            options = TypeAdapter(EnsembleOptions).validate_python(given)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            raise MMLError(f"mode.ensemble.{problem['loc'][0]}: {problem['msg']}, not {problem['input']!r}") from error
+        options.metric_of(kind)
+        return options

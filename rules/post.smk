@@ -1,0 +1,90 @@
+"""Answers: calibrated probabilities, ensembles, and which run is best."""
+
+
+rule calibrate_fold:
+    """Calibrate what one network predicts, by what it predicts of its validation samples."""
+    input:
+        predictions=fm.pattern("predictions"),
+        validation=study.answers.validation,
+        test=study.answers.test,
+        unlabelled=study.answers.unlabelled,
+    output:
+        calibrated=fm.output("calibrated"),
+        calibration=fm.output("calibration"),
+    log:
+        fm.log("calibrate_fold", "calibrated"),
+    conda:
+        "../config/environment.yaml"
+    params:
+        calibration=study.answers.calibration,
+    message:
+        "calibrate {wildcards.eval} of {wildcards.task} fold {wildcards.fold}: run {wildcards.run}"
+    script:
+        "../scripts/calibrate_fold.py"
+
+
+rule select_ensemble:
+    """Select an ensemble by what networks predict of samples that they were not trained on."""
+    input:
+        predictions=study.answers.member_predictions,
+        task=ancient(study.answers.description),
+    output:
+        ensemble=fm.output("ensemble"),
+    log:
+        fm.log("select_ensemble", "ensemble"),
+    conda:
+        "../config/environment.yaml"
+    params:
+        members=study.answers.members,
+        options=study.answers.ensemble_options,
+    message:
+        "select an ensemble for {wildcards.task} (mode {wildcards.mode})"
+    script:
+        "../scripts/select_ensemble.py"
+
+
+rule predict_ensemble:
+    """Predict one split by an ensemble."""
+    input:
+        ensemble=fm.pattern("ensemble"),
+        predictions=study.answers.member_predictions,
+    output:
+        predictions=fm.output("ensemble_predictions"),
+    log:
+        fm.log("predict_ensemble", "ensemble_predictions"),
+    conda:
+        "../config/environment.yaml"
+    params:
+        members=study.answers.members,
+    message:
+        "predict {wildcards.eval} of {wildcards.task} by the ensemble of mode {wildcards.mode}"
+    script:
+        "../scripts/predict_ensemble.py"
+
+
+rule compare_runs:
+    """Compare runs and ensembles on test samples: a leaderboard, and what each class and group gets."""
+    input:
+        predictions=study.answers.compared_predictions,
+        ensembles=study.answers.compared_ensembles,
+        calibrated=study.answers.compared_calibrated,
+        tasks=ancient(study.answers.compared_descriptions),
+    output:
+        leaderboard=fm.output("leaderboard"),
+        differences=fm.output("run_differences"),
+        folds=fm.output("fold_tests"),
+        classes=fm.output("class_results"),
+        groups=fm.output("group_results"),
+        calibration=fm.output("calibration_errors"),
+    log:
+        fm.log("compare_runs", "leaderboard"),
+    conda:
+        "../config/environment.yaml"
+    params:
+        networks=study.answers.compared_told,
+        metrics=study.answers.metrics,
+        bootstrap=study.cfg.bootstrap,
+    message:
+        "compare the runs on {wildcards.task} (mode {wildcards.mode})"
+    script:
+        "../scripts/compare_runs.py"

@@ -1,0 +1,37 @@
+"""Compare runs and ensembles on test samples: a leaderboard, and what each class and group gets."""
+
+from mml_lib.files.atomic import write_text
+from mml_lib.files.terminal import say
+from mml_lib.postprocessing.answer import Answer
+from mml_lib.postprocessing.leaderboard import as_text
+from mml_lib.postprocessing.predictions import read_predictions
+from mml_lib.schedulers.step import open_step
+from mml_lib.tasks.description import TaskDescription
+
+open_step(snakemake)
+tasks = {task.header["name"]: task for task in map(TaskDescription.read, snakemake.input.tasks)}
+networks = snakemake.params.networks
+answer = Answer(snakemake.params.metrics, snakemake.params.bootstrap)
+for network, path in zip(networks, snakemake.input.predictions, strict=True):
+    answer.add(network, read_predictions(path), tasks[network["task"]])
+folds = {network["task"]: network["shown"]["fold"] for network in reversed(networks)}
+ensembles = zip(dict.fromkeys(network["task"] for network in networks), snakemake.input.ensembles, strict=False)
+answer.add_ensembles({folds[task]: read_predictions(path) for task, path in ensembles})
+calibrated = {}
+for network, path in zip(networks, snakemake.input.calibrated, strict=False):
+    calibrated.setdefault(network["shown"]["run"], {})[network["shown"]["fold"]] = read_predictions(path)
+
+resamples = answer.resample()
+board = answer.leaderboard(resamples)
+tables = {
+    "leaderboard": board,
+    "differences": answer.differences(resamples),
+    "folds": answer.fold_tests(resamples),
+    "classes": answer.classes(),
+    "groups": answer.groups(),
+    "calibration": answer.calibration(calibrated),
+}
+
+for name, table in tables.items():
+    write_text(snakemake.output[name], table.to_csv(index=False))
+say(as_text(board, answer.metrics[0]))

@@ -1,0 +1,19 @@
+"""Select an ensemble of networks by their validation predictions."""
+
+from mml_lib.postprocessing.ensembles.folds import pool_folds
+from mml_lib.postprocessing.ensembles.options import EnsembleOptions
+from mml_lib.postprocessing.ensembles.selection import select_ensemble
+from mml_lib.postprocessing.predictions import read_predictions
+from mml_lib.schedulers.step import open_step
+from mml_lib.tasks.description import TaskDescription
+
+step = open_step(snakemake)
+predictions = [read_predictions(path) for path in snakemake.input.predictions]
+task = TaskDescription.read(snakemake.input.task)
+groups = dict(zip(task.samples["id"], task.groups, strict=True))
+
+runs, pooled = pool_folds(snakemake.params.members, predictions)
+options = EnsembleOptions(**snakemake.params.options)
+ensemble = select_ensemble(step.task, runs, pooled, options, [groups[id_] for id_ in pooled[0].ids.tolist()])
+
+ensemble.write(snakemake.output.ensemble)

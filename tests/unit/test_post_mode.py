@@ -1,0 +1,209 @@
+"""Mode post: what it plans, what belongs together, and what its tables say."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mml_lib.errors import MMLError
+from mml_lib.postprocessing.answer import Answer
+from mml_lib.postprocessing.ensembles.combining import combine
+from mml_lib.postprocessing.ensembles.folds import pool_folds, spread
+from mml_lib.postprocessing.ensembles.options import EnsembleOptions
+from mml_lib.postprocessing.ensembles.selection import select_ensemble
+from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
+from mml_lib.postprocessing.predictions import Predictions
+from mml_lib.schedulers.base import AbstractBaseScheduler
+from mml_lib.tasks.description import TaskDescription
+from tests.unit.test_multitask_and_transfer_plans import FAKE, TASKS, planned, wildcards
+
+MINE = {**TASKS, "mine": FAKE | {"unlabelled": 4}}
+
+
+def post(folder: Path, mode: dict[str, Any] | None = None, **changes: Any) -> AbstractBaseScheduler:
+    return planned({"preset": "post", **(mode or {})}, folder, **{"tasks": MINE} | changes)
+
+
+def steps(plan: AbstractBaseScheduler, command: str) -> list[dict[str, Any]]:
+    return [told for each, told in zip(plan.commands, plan.params, strict=True) if each == command]
+
+
+# --- plans ------------------------------------------------------------------------------------------------------
+
+
+def test_networks_are_calibrated_on_each_split_and_all_runs_are_one_ensemble(tmp_path: Path):
+    plan = post(tmp_path, sweep={"seed": [1, 2]})
+    assert len(steps(plan, "calibrate_fold")) == 2 * 3 * 2
+    assert steps(plan, "select_ensemble") == [{"task": "mine", "mode": "post"}]
+    assert [told["eval"] for told in steps(plan, "predict_ensemble")] == ["test", "unlabelled"]
+    assert steps(plan, "compare_runs") == [{"task": "mine", "mode": "post"}]
+    members = plan.study.answers.member_predictions(wildcards(task="mine", mode="post"))
+    assert len(members) == 6
+    assert all(path.endswith("/val.npz") for path in members)
+
+
+def test_nested_networks_are_calibrated_and_chosen_by_their_own_validation_part(tmp_path: Path):
+    plan = post(tmp_path, {"nested": True}, sweep={"seed": [1, 2]})
+    assert {told["task"] for told in steps(plan, "select_ensemble")} == {f"mine+nested~{fold}" for fold in range(3)}
+    members = plan.study.answers.members(wildcards(task="mine+nested~1", mode="post"))
+    assert [(told["task"], told["fold"]) for told in members] == [("mine+nested~1", 0)] * 2
+    told = plan.study.answers.compared_told(wildcards(task="mine", mode="post"))
+    assert sorted(each["shown"]["fold"] for each in told) == [0, 0, 1, 1, 2, 2]
+    assert len({each["shown"]["run"] for each in told}) == 2
+
+
+def test_values_and_masks_are_not_calibrated(tmp_path: Path):
+    for task in ("c", "d"):
+        plan = post(tmp_path, pivot={"name": task})
+        assert not steps(plan, "calibrate_fold")
+        assert steps(plan, "compare_runs")
+
+
+def test_prior_says_which_predictions_a_calibration_needs(tmp_path: Path):
+    of_network = wildcards(task="mine", run="0a1b2c3d", fold=0, eval="test")
+    for prior, needed in (("val", (False, False)), ("quantify", (False, True)), ("test", (True, False))):
+        answers = post(tmp_path, {"prior": prior}).study.answers
+        assert answers.calibration(of_network)["prior"] == prior
+        assert (bool(answers.test(of_network)), bool(answers.unlabelled(of_network))) == needed
+
+
+def test_transfer_is_answered_where_a_pretrain_task_is_named(tmp_path: Path):
+    plan = post(tmp_path, {"pretrain_task": "b"})
+    assert plan.runs_of("mine")[0].pipeline.pretraining["task"] == "b"
+    assert "pretraining" not in post(tmp_path).runs_of("mine")[0].pipeline.content
+
+
+def test_ensemble_takes_all_alike_where_there_is_nothing_to_choose_from(tmp_path: Path):
+    assert post(tmp_path).ensemble_options("mine").strategy == "mean"
+    several = post(tmp_path, sweep={"seed": [1, 2, 3]}).ensemble_options("mine")
+    assert (several.strategy, several.max_ensemble_size, several.seed) == ("greedy", 3, 42)
+
+
+@pytest.mark.parametrize(
+    ("mode", "changes", "why"),
+    [
+        ({}, {"tasks": {"mine": FAKE | {"test_fraction": 0}}}, "mode.post: mine has no test split"),
+        ({"prior": "quantify"}, {"tasks": TASKS}, "mode.prior: mine has no unlabelled samples"),
+        ({"prior": "tset"}, {}, "prior"),
+        ({"prior": [1.0]}, {}, "mode.prior: a list has a frequency for each class"),
+        ({"prior": [0.5, 0.6, 0.2]}, {}, r"mode.prior: .* adds up to 1.3; give frequencies"),
+        ({"prior": [-0.5, 1, 0.5]}, {}, "mode.prior: .* has a number that is no frequency"),
+        ({"freeze": True}, {}, "freeze means nothing without pretrain_task"),
+        ({"ensemble": {"budget": "many"}}, {}, r"mode.ensemble.budget: Input should be a valid integer.* not 'many'"),
+        ({"calibration": "plat"}, {}, "calibration"),
+        ({"ensemble": {"strategie": "mean"}}, {}, "mode.ensemble: unknown key 'strategie', did you mean 'strategy'"),
+        ({"ensemble": {"strategy": "greedi"}}, {}, "no ensemble strategy 'greedi', did you mean 'greedy'"),
+        ({"ensemble": {"strategy": "greedy"}}, {"pivot": {"name": "d"}}, "greedy is not for masks"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused(mode: dict, changes: dict, why: str, tmp_path: Path):
+    with pytest.raises(MMLError, match=why):
+        post(tmp_path, mode, **changes)
+
+
+# --- folds of a run ---------------------------------------------------------------------------------------------
+
+
+def predictions(ids: list[str], seed: int, shift: float = 2.0) -> Predictions:
+    """Return predictions of three classes that are mostly right."""
+    rng = np.random.default_rng(seed)
+    targets = np.array([int(id_[1:]) % 3 for id_ in ids])
+    logits = rng.normal(size=(len(ids), 3)) + shift * np.eye(3)[targets]
+    return Predictions(logits.astype(np.float32), targets, np.array(ids))
+
+
+NETWORKS = [{"task": "t", "run": run, "fold": fold} for run in ("aaaaaaaa", "bbbbbbbb") for fold in (0, 1)]
+IDS = [f"s{number}" for number in range(24)]
+
+
+def test_networks_of_a_run_are_one_member_which_predicts_every_sample_once():
+    parts = [predictions(IDS[network["fold"] :: 2], seed) for seed, network in enumerate(NETWORKS)]
+    members, pooled = pool_folds(NETWORKS, parts)
+    assert members == [{"task": "t", "run": "aaaaaaaa"}, {"task": "t", "run": "bbbbbbbb"}]
+    for each in pooled:
+        assert sorted(each.ids.tolist()) == sorted(IDS)
+    assert select_ensemble("t", members, pooled, EnsembleOptions("greedy", max_ensemble_size=2)).members
+
+
+def test_ensemble_of_runs_predicts_by_all_their_networks():
+    told = {"selection_value": 0, "selection_ids": [], "assessed_value": 0, "assessed_samples": 1}
+    ensemble = EnsembleStorage(
+        task="t",
+        task_type="classification",
+        strategy="mean",
+        members=[{"task": "t", "run": "bbbbbbbb"}],
+        weights=[1.0],
+        votes=False,
+        member_temperature=1.0,
+        metric="log_loss",
+        candidates=0,
+        seed=0,
+        **told,
+    )
+    of_networks, places = spread(ensemble, NETWORKS)
+    assert places == [2, 3]
+    assert of_networks.weights == [0.5, 0.5]
+    tested = [predictions(IDS, seed) for seed in range(4)]
+    together = combine(of_networks, [tested[place] for place in places])
+    softmax = [np.exp(each.logits) / np.exp(each.logits).sum(1, keepdims=True) for each in tested[2:]]
+    assert np.allclose(np.exp(together.logits), (softmax[0] + softmax[1]) / 2, atol=1e-6)
+
+
+# --- tables -----------------------------------------------------------------------------------------------------
+
+
+def described(groups: list[str | None]) -> TaskDescription:
+    columns = {"id": IDS, "split": ["test"] * 12 + ["train"] * 12, "fold": [-1] * 12 + [0, 1] * 6, "group": groups}
+    return TaskDescription({"name": "t", "classes": ["x", "y", "z"]}, columns)
+
+
+@pytest.fixture
+def answer() -> Answer:
+    found = Answer(["accuracy", "f1"], 200)
+    task = described(["a", "b"] * 6 + [None] * 12)
+    for seed, network in enumerate(NETWORKS):
+        shown = {"run": network["run"], "label": f"run {network['run'][0]}", "fold": network["fold"]}
+        found.add(
+            {**network, "shown": shown}, predictions(IDS[:12], seed, 0.0 if shown["run"][0] == "b" else 6.0), task
+        )
+    found.add_ensembles({0: predictions(IDS[:12], 9, 6.0)})
+    return found
+
+
+def test_leaderboard_has_runs_and_ensemble_the_best_first(answer: Answer):
+    board = answer.leaderboard(answer.resample())
+    assert board["run"].tolist()[-1] == "bbbbbbbb"
+    assert set(board["run"]) == {"aaaaaaaa", "bbbbbbbb", "ensemble"}
+    assert board.set_index("run").loc["aaaaaaaa", "label"] == "run a"
+
+
+def test_tests_over_folds_know_how_many_samples_networks_were_trained_on(answer: Answer):
+    assert answer.sizes == {0: (6, 12), 1: (6, 12)}
+    tests = answer.fold_tests(answer.resample())
+    row = tests[(tests["metric"] == "accuracy") & (tests["run"] == "aaaaaaaa") & (tests["other"] == "bbbbbbbb")].iloc[0]
+    assert row["folds"] == 2
+    assert row["difference"] > 0
+
+
+def test_classes_and_groups_are_told_for_each_network(answer: Answer):
+    classes, groups = answer.classes(), answer.groups()
+    assert set(classes["class"]) == {"x", "y", "z"}
+    assert len(classes) == 5 * 3
+    assert set(groups["group"]) == {"a", "b"}
+    assert (groups["samples"] == 6).all()
+
+
+def test_groups_as_many_as_patients_are_no_subgroups(answer: Answer):
+    ids = [f"s{number}" for number in range(120)]
+    columns = {"id": ids, "split": ["test"] * 120, "fold": [-1] * 120, "group": ids}
+    network = {"task": "t", "run": "aaaaaaaa", "fold": 0, "shown": {"run": "aaaaaaaa", "label": "", "fold": 0}}
+    many = Answer(["accuracy"], 100)
+    many.add(network, predictions(ids, 0), TaskDescription({"name": "t", "classes": ["x", "y", "z"]}, columns))
+    assert many.groups().empty
+
+
+def test_calibration_is_told_before_and_after(answer: Answer):
+    table = answer.calibration({"aaaaaaaa": {0: predictions(IDS[:12], 3)}})
+    assert table["metric"].tolist() == ["log_loss", "brier", "calibration_error"]
+    assert (table[["before", "after"]] >= 0).all(axis=None)

@@ -1,0 +1,48 @@
+"""Mode info: all models of a project are listed and none is trained; a run is explained."""
+
+import csv
+import re
+
+import yaml
+
+from tests.workflow.conftest import TINY, Workplace
+
+CHANGED = TINY | {"optimizer": {"preset": "adamw", "lr": 0.5}}
+LISTED = {"list_models": 1, "finish_exp": 1, "info": 1}
+
+
+def test_models_are_listed_again_when_something_comes_or_goes_and_are_never_trained(copy: Workplace):
+    (pipeline,) = copy.files("results/tiny/PIPELINES/stripes/*.yaml")
+    explained = f"results/tiny/INFO/run-{pipeline.stem}.yaml"
+    copy.write(CHANGED)
+    said = copy.run("info", explained)
+    with open(copy.folder / "results/tiny/INFO/models.csv") as file:
+        rows = list(csv.DictReader(file))
+    told = [(row["run"], row["fold"], row["label"], row["weights"], row["predictions"]) for row in rows]
+    assert told == [(pipeline.stem, fold, "of no study here", "True", "test") for fold in "01"]
+    assert float(rows[0]["val/accuracy"]) >= 0
+    assert re.search(rf"stripes +{pipeline.stem} +1 +of no study here +\d", said), "the table is shown"
+    told = yaml.safe_load((copy.folder / explained).read_text())
+    assert told["pipeline"] == yaml.safe_load(pipeline.read_text())
+    assert list(told["differences"][0]["keys"]) == ["optimizer.lr"]
+    assert "optimizer.lr  0.003 instead of 0.5" in said
+
+    assert copy.planned("info") == {}
+    copy.write(TINY)
+    assert copy.planned("info") == LISTED, "the study calls its runs otherwise"
+    copy.write(CHANGED)
+    (weights, _) = copy.files("results/tiny/PARAMETERS/stripes/*")
+    weights.unlink()
+    assert copy.planned("info") == LISTED
+    weights.touch()
+    pipeline.unlink()
+    (model, _) = copy.files("results/tiny/MODELS/stripes/*")
+    model.rename(model.with_stem(model.stem.replace("fold0", "fold7")))
+    assert copy.planned("info") == LISTED, "not even where the pipeline is gone"
+
+
+def test_run_is_explained_without_any_other_step_and_an_unknown_one_is_refused(copy: Workplace):
+    (pipeline,) = copy.files("results/tiny/PIPELINES/stripes/*.yaml")
+    copy.write(CHANGED)
+    assert copy.planned("info", "--config", f"run={pipeline.stem}") == {"explain_run": 1, "finish_exp": 1, "info": 1}
+    assert "run: there is no run '00000000'" in copy.run("-n", "info", "--config", "run=00000000", fails=True)
