@@ -1,0 +1,295 @@
+"""The gallery of a task: a folder of all pictures that a report shows of its networks, and pages of its tables.
+
+A picture lies in a folder of its topic, that of one run or fold in a folder below: `training/learning_curves.svg`,
+`predictions/3f9ac21b/confusion_matrix.svg`.
+"""
+
+import contextlib
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from mml_lib.config.task_types import IGNORE
+from mml_lib.data.decoding import decode
+from mml_lib.errors import MMLError
+from mml_lib.files.atomic import write_text
+from mml_lib.postprocessing.comparison import AnyPredictions, arguments_of, resample_runs
+from mml_lib.postprocessing.figures import (
+    draw_calibration_errors,
+    draw_ensemble,
+    draw_leaderboard,
+    draw_learning_curves,
+    draw_tuning_curve,
+    run_styles,
+)
+from mml_lib.postprocessing.leaderboard import standings
+from mml_lib.postprocessing.pages import table_page
+from mml_lib.postprocessing.prediction_figures import (
+    draw_confusion,
+    draw_curves,
+    draw_largest_losses,
+    draw_reliability,
+)
+from mml_lib.postprocessing.predictions import MaskPredictions
+from mml_lib.postprocessing.reliability import reliability
+from mml_lib.postprocessing.scores import confusion
+from mml_lib.postprocessing.subgroups import largest_losses, one_vs_rest
+from mml_lib.postprocessing.task_figures import draw_classes, draw_samples
+from mml_lib.tasks.dataset import Dataset
+from mml_lib.tasks.description import TaskDescription
+
+logger = logging.getLogger(__name__)
+
+ENSEMBLE = "ensemble"
+"""What tables call the ensemble of all runs."""
+RUNS = 12
+"""Runs that have pictures of their own: the best ones."""
+CURVES = 20
+"""Runs whose learning curves are drawn."""
+METRICS = 4
+"""Metrics of a leaderboard that are drawn, the main one first."""
+SAMPLES = 12
+"""Samples with the largest loss that are drawn of a run."""
+MAPPED = ("classification", "multilabel_classification")
+"""Types with a probability for each class."""
+
+Item = TypeVar("Item")
+Predictions = Mapping[str, Mapping[int, AnyPredictions]]
+
+
+def by_run(
+    items: Iterable[tuple[Mapping[str, str], Item]], shown: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[int, Item]]:
+    """Return what belongs to networks by the run and the fold that tables call them.
+
+    Args:
+        items: of networks, each with its `run` and `fold`.
+        shown: by run id, `run`, and `fold` where it is not the network's.
+    """
+    found: dict[str, dict[int, Item]] = {}
+    for told, item in items:
+        called = shown[told["run"]]
+        found.setdefault(called["run"], {})[int(called.get("fold", told["fold"]))] = item
+    return found
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Draws into a folder; what cannot be drawn is left out, and the log says why.
+
+    Args:
+        folder: where to.
+        task: what the networks learned.
+        shown: by run id, `run` and `label` of each.
+        metrics: named metrics of the task, the main one first.
+    """
+
+    folder: Path
+    task: TaskDescription
+    shown: Mapping[str, Mapping[str, Any]]
+    metrics: Sequence[str]
+
+    @property
+    def names(self) -> dict[str, str]:
+        return {told["run"]: told["label"] for told in self.shown.values() if told["label"]}
+
+    @property
+    def _styles(self) -> dict[str, Any]:
+        # The ensemble has its place in every mode: a run looks the same with and without it.
+        return run_styles([ENSEMBLE, *(told["run"] for told in self.shown.values())])
+
+    @contextlib.contextmanager
+    def _picture(self, *parts: str) -> Iterator[Path]:
+        """Yield where a picture goes; without its folder where there is nothing to draw."""
+        path = self.folder.joinpath(*parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield path
+        except MMLError as error:
+            logger.warning("no %s: %s", "/".join(parts), error)
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()
+
+    def draw_task(self, dataset: Dataset) -> None:
+        """Draw samples, and how often each class is there."""
+        with self._picture("tasks", "samples.png") as path:
+            draw_samples(self.task, dataset, path)
+        with self._picture("tasks", "classes.png") as path:
+            draw_classes(self.task, path)
+
+    def draw_training(self, histories: Mapping[str, Mapping[int, pd.DataFrame]], order: Sequence[str]) -> None:
+        """Draw learning curves of the first runs of an order."""
+        chosen = {run: list(histories[run].values()) for run in order[:CURVES] if run in histories}
+        columns = ["train/loss", "val/loss", *(f"val/{metric}" for metric in self.metrics[:1]), "lr"]
+        if chosen:
+            with self._picture("training", "learning_curves.svg") as path:
+                draw_learning_curves(chosen, self._styles, path, columns, self.names)
+
+    def draw_tuning(self, tunings: Mapping[str, Mapping[int, Any]], order: Sequence[str]) -> None:
+        """Draw the range test of learning rates of the first fold of some runs, where there was one."""
+        for run in [run for run in order if run in tunings][:RUNS]:
+            tuning = tunings[run][min(tunings[run])]
+            if tuning.curve:
+                with self._picture("training", run, "tuning_curve.svg") as path:
+                    draw_tuning_curve(tuning.curve, tuning.lr, path)
+
+    # --- predictions --------------------------------------------------------------------------------------------
+
+    def draw_predictions(self, runs: Predictions, order: Sequence[str], dataset: Dataset) -> None:
+        """Draw confusion matrix, curves and the largest losses of some runs, the predictions of all folds together."""
+        for run in [run for run in order if run in runs][:RUNS]:
+            pooled = pool(list(runs[run].values()))
+            if pooled.task_type in ("classification", "semantic_segmentation"):
+                with self._picture("predictions", run, "confusion_matrix.svg") as path:
+                    unit = "pixels" if pooled.task_type == "semantic_segmentation" else "predictions"
+                    draw_confusion(confusion_of(pooled), self.task.header["classes"], path, unit)
+            if pooled.task_type in MAPPED:
+                with self._picture("predictions", run, "roc_and_precision_recall.svg") as path:
+                    probabilities, targets = arguments_of(pooled, f"run {run}")
+                    classes = self.task.header["classes"]
+                    positive = one_vs_rest(pooled.task_type, targets, len(classes))
+                    draw_curves(probabilities, positive, classes, path)
+            with self._picture("predictions", run, "largest_losses.jpg") as path:
+                self._draw_worst(pooled, dataset, path)
+
+    def _draw_worst(self, pooled: AnyPredictions, dataset: Dataset, path: Path) -> None:
+        """Draw samples with the largest loss, each once, by the fold that is furthest off."""
+        worst = largest_losses(pooled, self.task.header["classes"], len(pooled.ids))
+        worst = worst.drop_duplicates("id").head(SAMPLES)
+        rows = dict(zip(self.task.samples["id"], self.task.samples["row"], strict=True))
+        images = [decode(dataset.image_path(rows[id_]))[0] for id_ in worst["id"]]
+        draw_largest_losses(worst, images, path)
+
+    def draw_calibration(self, runs: Predictions, calibrated: Predictions, order: Sequence[str]) -> None:
+        """Draw how reliable probabilities of some runs are, before and after calibration where there is one."""
+        for run in [run for run in order if run in runs][:RUNS]:
+            pooled = pool(list(runs[run].values()))
+            if pooled.task_type not in MAPPED:
+                continue
+            with self._picture("calibration", run, "reliability.svg") as path:
+                tables = {"before" if run in calibrated else "as predicted": reliability(pooled)}
+                if run in calibrated:
+                    tables["after"] = reliability(pool(list(calibrated[run].values())))
+                draw_reliability(tables, path)
+
+    # --- comparison ---------------------------------------------------------------------------------------------
+
+    def draw_comparison(self, standing: pd.DataFrame | None) -> None:
+        """Draw what each run is worth."""
+        if standing is not None:
+            with self._picture("comparison", "leaderboard.svg") as path:
+                metrics = list(dict.fromkeys(standing["metric"]))[:METRICS]
+                draw_leaderboard(standing, metrics, self._styles, path, self.names)
+
+    def draw_ensembles(self, ensembles: Mapping[str, Any], folds: Mapping[str, Iterable[int]]) -> None:
+        """Draw who belongs to an ensemble, and with which weight.
+
+        Args:
+            ensembles: by trained task.
+            folds: by run, of which folds its networks are.
+        """
+        for task, ensemble in ensembles.items():
+            called = [self.shown[member["run"]] for member in ensemble.members]
+            members = pd.DataFrame({"run": [told["run"] for told in called], "weight": list(ensemble.weights)})
+            own = [told.get("fold", _listed(folds.get(told["run"], ()))) for told in called]
+            members["fold"] = own
+            part = [f"fold{called[0]['fold']}"] if "fold" in called[0] else []
+            with self._picture("ensemble", *part, "members.svg") as path:
+                draw_ensemble(members, self._styles, path, self.names)
+            logger.info("drew the ensemble of %s", task)
+
+    def write_tables(self, tables: Mapping[str, pd.DataFrame]) -> None:
+        """Write the tables of a comparison as pages, and draw what calibration did to errors."""
+        for name, table in tables.items():
+            if table.empty:
+                continue
+            if name == "calibration":
+                means = table.groupby(["run", "metric"], sort=False)[["before", "after"]].mean().reset_index()
+                with self._picture("calibration", "errors.svg") as path:
+                    draw_calibration_errors(means, path, self.names)
+            topic = "calibration" if name == "calibration" else "comparison"
+            led = long_form(table) if name == "leaderboard" else table.copy()
+            if "rank" in led:
+                led["rank"] = led["rank"].astype("Int64")
+            if "label" not in led and "run" in led:
+                led.insert(led.columns.get_loc("run") + 1, "label", [self.names.get(run, "") for run in led["run"]])
+            title = f"{self.task.header['name']}: {name.replace('_', ' ')}"
+            write_text(self.folder / topic / f"{name}_table.html", table_page(title, led, f"{name}.csv"))
+
+
+def _listed(folds: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(folds))) or "all"
+
+
+# --- what is drawn ------------------------------------------------------------------------------------------------
+
+
+def usable(runs: Predictions) -> dict[str, dict[int, AnyPredictions]]:
+    """Return predictions without those that are not finite, of networks that exploded."""
+    found = {}
+    for run, folds in runs.items():
+        kept = {fold: each for fold, each in folds.items() if _is_finite(each)}
+        if len(kept) < len(folds):
+            logger.warning("run %s: outputs of %d networks are not finite, and not drawn", run, len(folds) - len(kept))
+        if kept:
+            found[run] = kept
+    return found
+
+
+def _is_finite(predictions: AnyPredictions) -> bool:
+    return isinstance(predictions, MaskPredictions) or bool(np.isfinite(predictions.logits).all())
+
+
+def standing_of(runs: Predictions, metrics: Sequence[str], resamples: int) -> pd.DataFrame | None:
+    """Return what runs are worth, with intervals; None where no intervals are asked for, or none can be told."""
+    if not (runs and metrics and resamples):
+        return None
+    try:
+        return standings(resample_runs(runs, metrics[:METRICS], resamples))
+    except MMLError as error:
+        logger.warning("no leaderboard: %s", error)
+        return None
+
+
+def long_form(board: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows for each metric and run that a leaderboard was made of, the best of each metric first."""
+    metrics = [column.removesuffix("_among_best") for column in board if column.endswith("_among_best")]
+    tables = []
+    for metric in metrics:
+        ends = {"rank": "_rank", "mean": "", "ci_low": "_low", "ci_high": "_high"}
+        ends |= {end[1:]: end for end in ("_difference", "_difference_low", "_difference_high", "_p_holm")}
+        ends |= {"among_best": "_among_best"}
+        table = board[["run", "folds"]].assign(**{name: board[f"{metric}{end}"] for name, end in ends.items()})
+        table.insert(0, "metric", metric)
+        tables.append(table.sort_values(["rank", "run"], na_position="last"))
+    return pd.concat(tables, ignore_index=True)
+
+
+def best_first(standing: pd.DataFrame | None, runs: Iterable[str]) -> list[str]:
+    """Return runs in the order of their main metric; as they are where nothing tells it."""
+    if standing is None:
+        return list(runs)
+    main = standing[standing["metric"] == standing["metric"].iloc[0]]
+    order = main.sort_values("rank", na_position="last", kind="stable")["run"].tolist()
+    return [*order, *(run for run in runs if run not in order)]
+
+
+def pool(predictions: Sequence[AnyPredictions]) -> AnyPredictions:
+    """Return the predictions of several networks one after the other."""
+    first = predictions[0]
+    names = ("masks", "targets", "sizes", "ids") if isinstance(first, MaskPredictions) else ("logits", "targets", "ids")
+    return replace(first, **{name: np.concatenate([getattr(each, name) for each in predictions]) for name in names})
+
+
+def confusion_of(predictions: AnyPredictions) -> np.ndarray:
+    """Return counts of true and predicted class, C×C: of samples, or of pixels that are not ignored."""
+    if not isinstance(predictions, MaskPredictions):
+        return confusion(*arguments_of(predictions, "a prediction"))
+    classes, counted = predictions.classes, predictions.targets != IGNORE
+    pairs = predictions.targets[counted].astype(np.int64) * classes + predictions.masks[counted]
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)

@@ -1,0 +1,31 @@
+"""Say what a study is: its config, its plan, its runs and what differs between them, its results, times and memory."""
+
+import pandas as pd
+import yaml
+
+from mml_lib.files.atomic import write_text, write_whole_folder
+from mml_lib.postprocessing.pages import table_page, text_page
+from mml_lib.postprocessing.run_times import run_times
+from mml_lib.postprocessing.task_table import task_table
+from mml_lib.schedulers.step import open_step
+from mml_lib.tasks.description import read_header
+
+step = open_step(snakemake)
+config = yaml.safe_dump(snakemake.params.config, sort_keys=False, allow_unicode=True)
+tables = {
+    "plan": pd.DataFrame(snakemake.params.plan.items(), columns=["rule", "steps"]),
+    "runs": pd.DataFrame(snakemake.params.runs),
+    "run_times_and_memory": run_times(step.fm.benchmark_folders, snakemake.params.measured),
+    "tasks": task_table([read_header(path) for path in snakemake.input.tasks]),
+    "summary_over_folds": pd.read_csv(snakemake.input.summary, dtype={"run": str}),
+    "folds": pd.read_csv(snakemake.input.folds, dtype={"run": str}),
+}
+
+with write_whole_folder(snakemake.output.pages) as folder:
+    write_text(folder / "config.html", text_page("config of the study", config))
+    for name, table in tables.items():
+        write_text(folder / f"{name}.html", table_page(name.replace("_", " "), table, f"{name}.csv"))
+
+write_text(snakemake.output.config, config)
+write_text(snakemake.output.runs, tables["runs"].to_csv(index=False))
+write_text(snakemake.output.times, tables["run_times_and_memory"].to_csv(index=False))

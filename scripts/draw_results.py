@@ -1,0 +1,51 @@
+"""Draw how the networks of a task learned, what they predict, and how they compare."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from mml_lib.files.atomic import write_whole_folder
+from mml_lib.models.tuning import Tuning
+from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
+from mml_lib.postprocessing.gallery import Gallery, best_first, by_run, long_form, standing_of, usable
+from mml_lib.postprocessing.predictions import read_predictions
+from mml_lib.schedulers.step import open_step
+from mml_lib.tasks.dataset import Dataset
+from mml_lib.tasks.description import TaskDescription
+
+READERS = {
+    "history": pd.read_csv,
+    "tuning": Tuning.read,
+    "predictions": read_predictions,
+    "calibrated": read_predictions,
+}
+
+RUNS = dict.fromkeys(("run", "other"), str)  # ids of digits are no numbers
+
+step = open_step(snakemake)
+shown, metrics = snakemake.params.shown, snakemake.params.metrics
+task, dataset = TaskDescription.read(snakemake.input.task), Dataset.read(snakemake.input.dataset)
+found = {
+    key: by_run(((step.fm.wildcards(key, path), read(path)) for path in snakemake.input[key]), shown)
+    for key, read in READERS.items()
+}
+ensembles = {ensemble.task: ensemble for ensemble in map(EnsembleStorage.read, snakemake.input.ensemble)}
+tables = {Path(path).stem: pd.read_csv(path, dtype=RUNS) for path in snakemake.input.tables}
+predictions = usable(found["predictions"])
+
+if "leaderboard" in tables:
+    standing = long_form(tables["leaderboard"])
+else:
+    standing = standing_of(predictions, metrics, snakemake.params.bootstrap)
+order = best_first(standing, dict.fromkeys(told["run"] for told in shown.values()))
+
+with write_whole_folder(snakemake.output.figures) as folder:
+    gallery = Gallery(folder, task, shown, metrics)
+    gallery.draw_task(dataset)
+    gallery.draw_training(found["history"], order)
+    gallery.draw_tuning(found["tuning"], order)
+    gallery.draw_predictions(predictions, order, dataset)
+    gallery.draw_calibration(predictions, found["calibrated"], order)
+    gallery.draw_comparison(standing)
+    gallery.draw_ensembles(ensembles, predictions)
+    gallery.write_tables(tables)

@@ -1,0 +1,144 @@
+"""The report of a finished study: one file with all pictures and tables, which a browser shows without an error."""
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workflow.conftest import TINY, Workplace, once
+
+DRAWN = TINY | {"mode": {"preset": "train"}, "variants": {"plain": {}, "other": {"seed": 2}}, "bootstrap": 100}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+# Opens every category and every result, one after the other, and says what did not appear.
+CLICK_THROUGH = """
+<script>
+async function look() {
+  const pause = () => new Promise(done => setTimeout(done, 30));
+  for (const category in categories) for (const subcategory in categories[category]) {
+    app.setView({navbarMode: "menu"});
+    await pause();
+    for (const resultPath of categories[category][subcategory]) {
+      const told = results[resultPath], content = told.mime_type == "text/html" ? "html" : "img";
+      app.setView({content, contentPath: told.data_uri, resultPath, navbarMode: "subcategory", category, subcategory});
+      await pause();
+      const shown = [...document.querySelectorAll("img, iframe")].find(each => each.src == told.data_uri);
+      if (!shown) console.error("not shown: " + resultPath);
+      while (shown?.complete === false) await pause();
+      if (shown?.naturalWidth === 0) console.error("no picture: " + resultPath);
+      if (!document.body.innerText.includes(told.labels.shown)) console.error("not listed: " + resultPath);
+    }
+  }
+  for (const loaded of performance.getEntriesByType("resource"))
+    if (loaded.name.startsWith("http")) console.error("loaded from elsewhere: " + loaded.name);
+  document.body.setAttribute("looked-at", Object.keys(results).length);
+}
+setTimeout(look, 300);
+</script></body>
+"""
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """A finished study of two runs, and its report."""
+    place = once(tmp_path_factory, "reported", DRAWN)
+    place.run("--report", "report.html")
+    return place
+
+
+def embedded(place: Workplace, name: str) -> Any:
+    """Return what the report's script has under a name."""
+    html = (place.folder / "report.html").read_text(encoding="utf-8")
+    return json.loads(re.search(rf"\n    var {name} = (.*);\n    </script>", html)[1])
+
+
+def text_of(result: dict[str, Any]) -> str:
+    return base64.b64decode(result["data_uri"].split("base64,")[1]).decode("utf-8")
+
+
+def test_report_has_pictures_of_each_run_and_tables(reported: Workplace):
+    results, categories = embedded(reported, "results"), embedded(reported, "categories")
+    runs = sorted(path.stem for path in reported.files("results/tiny/PIPELINES/stripes/*.yaml"))
+    assert len(runs) == 2
+    pictures = "training/learning_curves.svg", "comparison/leaderboard.svg", "tasks/samples.png", "tasks/classes.png"
+    of_runs = "confusion_matrix.svg", "largest_losses.jpg", "roc_and_precision_recall.svg"
+    wanted = {
+        *pictures,
+        *(f"predictions/{run}/{name}" for run in runs for name in of_runs),
+        *(f"calibration/{run}/reliability.svg" for run in runs),
+    }
+    folder = "results/tiny/FIGURES/stripes/train/"
+    assert {path.removeprefix(folder) for path in results if path.startswith(folder)} == wanted
+    pages = "config", "folds", "plan", "run_times_and_memory", "runs", "summary_over_folds", "tasks"
+    assert sorted(categories["Study"]["tiny"]) == [f"results/tiny/PAGES/train/{page}.html" for page in pages]
+    assert categories.keys() == {"Calibration", "Comparison", "Predictions", "Study", "Tasks", "Training"}
+    assert all("<p>" in result["caption"] for result in results.values())
+    labels = [
+        (category, subcategory, *results[path]["labels"].values())
+        for category, below in categories.items()
+        for subcategory, paths in below.items()
+        for path in paths
+    ]
+    assert len(set(labels)) == len(labels), "results with the same labels hide each other"
+
+
+def test_pages_say_what_the_study_is(reported: Workplace):
+    pages = {Path(path).stem: text_of(told) for path, told in embedded(reported, "results").items() if "PAGES" in path}
+    runs = [path.stem for path in reported.files("results/tiny/PIPELINES/stripes/*.yaml")]
+    assert "creator: fake" in pages["config"]
+    assert '<td>train_fold</td><td class="number">4</td>' in pages["plan"]
+    assert all(run in pages["runs"] for run in runs)
+    assert "<th>seed</th>" in pages["runs"]
+    assert {"train_fold", "predict_fold", "create_dataset"} <= set(re.findall(r"\w+", pages["run_times_and_memory"]))
+    assert "<td>accuracy</td>" in pages["summary_over_folds"]
+    assert "stripes" in pages["tasks"]
+
+
+def test_report_needs_nothing_else(reported: Workplace):
+    html = (reported.folder / "report.html").read_text(encoding="utf-8")
+    pages = [text_of(told) for told in embedded(reported, "results").values() if told["mime_type"] == "text/html"]
+    for text in [html, *pages]:
+        assert not re.findall(r"<(?:script|img|iframe|link|object|embed)\b[^>]*\s(?:src|href)=[\"']?https?:", text)
+    for told in embedded(reported, "results").values():
+        assert told["data_uri"].startswith(f"data:{told['mime_type']};")
+
+
+def test_browser_shows_all_of_it_without_an_error(reported: Workplace, tmp_path: Path):
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        pytest.skip("there is no browser; install chromium (apt-get install chromium)")
+    before, after = (reported.folder / "report.html").read_text(encoding="utf-8").rsplit("</body>", 1)
+    page = tmp_path / "report.html"
+    page.write_text(before + CLICK_THROUGH + after, encoding="utf-8")
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--enable-logging=stderr",
+        f"--user-data-dir={tmp_path}/user",
+    ]
+    options += ["--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=20000", "--dump-dom"]
+    done = subprocess.run([browser, *options, page.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+    said = [
+        line for line in done.stderr.splitlines() if ":CONSOLE" in line and "cdn.tailwindcss.com should not" not in line
+    ]
+    assert said == []
+    assert f'looked-at="{len(embedded(reported, "results"))}"' in done.stdout
+
+
+def test_drawing_is_done_again_for_what_it_shows_only(reported: Workplace, tmp_path: Path):
+    shutil.copytree(reported.folder, tmp_path / "copy", symlinks=True)
+    copy = Workplace(tmp_path / "copy")
+    assert copy.planned() == {}
+    copy.write(DRAWN | {"num_workers": 2, "trainer": {"max_epochs": 1}, "tta": {"preset": "none", "merge": "max"}})
+    assert copy.planned() == {}
+    again = {"summarize": 1, "draw_results": 1, "describe_study": 1, "finish_exp": 1}
+    copy.write(DRAWN | {"metrics": ["accuracy", "f1"]})
+    assert copy.planned() == again | {"test_fold": 4}
+    copy.write(DRAWN | {"variants": {"plain": {}, "renamed": {"seed": 2}}})
+    assert copy.planned() == again
