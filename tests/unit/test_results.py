@@ -51,9 +51,13 @@ def names(paths: list[str]) -> list[str]:
 
 
 def test_report_is_planned_for_tasks_that_something_is_tested_of():
-    planned = study(tasks={"mine": {"creator": "fake"}, "archive": {"creator": "fake", "task_type": "no_task"}})
+    tasks = {"mine": {"creator": "fake", "unlabelled": 3}, "other": {"creator": "fake", "num_samples": 40}}
+    planned = study(tasks=tasks)
     assert planned.scheduler("train").commands[-2:] == ["draw_results", "describe_study"]
     assert planned.scheduler("train").params[-2:] == [{"task": "mine", "mode": "train"}, {"mode": "train"}]
+    elsewhere = study({"eval": ["unlabelled"], "eval_on": ["other"]}, tasks=tasks).scheduler("train")
+    assert "test_other" in elsewhere.commands
+    assert elsewhere.commands[-2:] == ["summarize", "describe_study"]
     for left_out in (ALL[:3], ["train", "draw"]):
         assert not {"draw_results", "describe_study"} & set(
             study({"subroutines": left_out}).scheduler("train").commands

@@ -26,5 +26,5 @@ def test_finished_study_is_answered_without_training(copy: Workplace):
     assert copy.planned("post") == {}
     copy.write(TINY | {"mode": {"preset": "post", "calibration": "temperature"}})
     changed = copy.planned()
-    assert changed.keys() <= {"calibrate_fold", "compare_runs", "finish_exp", "draw_results"}
+    assert changed.keys() <= {"calibrate_fold", "compare_runs", "finish_exp", "draw_results", "describe_study"}
     assert changed["calibrate_fold"] == 2
