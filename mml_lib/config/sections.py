@@ -42,4 +42,7 @@ class Reuse(Section):
     models: References = Field(
         default_factory=list, description="Where mode tl finds models of the pretrain_task, and their weights."
     )
+    predictions: References = Field(
+        default_factory=list, description="Where mode post finds predictions of further runs for its ensemble."
+    )
     blueprint: References = Field(default_factory=list, description="Where mode.use_blueprint finds a blueprint.")

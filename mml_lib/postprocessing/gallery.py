@@ -194,13 +194,14 @@ class Gallery:
             folds: by run, of which folds its networks are.
         """
         for task, ensemble in ensembles.items():
-            called = [self.shown[member["run"]] for member in ensemble.members]
+            called = [self.shown.get(member["run"], {"run": _elsewhere(member)}) for member in ensemble.members]
             members = pd.DataFrame({"run": [told["run"] for told in called], "weight": list(ensemble.weights)})
             own = [told.get("fold", _listed(folds.get(told["run"], ()))) for told in called]
             members["fold"] = own
-            part = [f"fold{called[0]['fold']}"] if "fold" in called[0] else []
+            part = [f"fold{told['fold']}" for told in called if "fold" in told][:1]
+            others = dict.fromkeys(members["run"], self._styles[ENSEMBLE])
             with self._picture("ensemble", *part, "members.svg") as path:
-                draw_ensemble(members, self._styles, path, self.names)
+                draw_ensemble(members, others | self._styles, path, self.names)
             logger.info("drew the ensemble of %s", task)
 
     def write_tables(self, tables: Mapping[str, pd.DataFrame]) -> None:
@@ -220,6 +221,11 @@ class Gallery:
                 led.insert(led.columns.get_loc("run") + 1, "label", [self.names.get(run, "") for run in led["run"]])
             title = f"{self.task.header['name']}: {name.replace('_', ' ')}"
             write_text(self.folder / topic / f"{name}_table.html", table_page(title, led, f"{name}.csv"))
+
+
+def _elsewhere(member: Mapping[str, Any]) -> str:
+    """Return what pictures call a run of another project."""
+    return f"{member['run']} ({member.get('project', 'of no mode here')})"
 
 
 def _listed(folds: Iterable[int]) -> str:

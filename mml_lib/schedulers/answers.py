@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.metrics import DEFAULT
+from mml_lib.errors import MMLError
 
 if TYPE_CHECKING:
     from mml_lib.schedulers.post import PostScheduler
@@ -59,10 +60,42 @@ class Answers:
     # --- ensembles ----------------------------------------------------------------------------------------------
 
     def members(self, wildcards: Any) -> list[dict[str, Any]]:
-        """Task, run and fold of the networks of one trained task."""
-        scheduler = self._scheduler(wildcards.mode)
-        networks = [network for task in scheduler.task_names for network in scheduler.networks(task)]
-        return [network for network in networks if network["task"] == wildcards.task]
+        """Task, run and fold of the networks of one trained task, and of those of other projects by `reuse`."""
+        return self.networks(wildcards.task, self._scheduler(wildcards.mode))
+
+    def networks(self, trained: str, scheduler: "PostScheduler") -> list[dict[str, Any]]:
+        """Return the networks that an ensemble for a trained task may have, as a mode's scheduler plans them."""
+        planned = [network for task in scheduler.task_names for network in scheduler.networks(task)]
+        own = [network for network in planned if network["task"] == trained]
+        runs = {network["run"] for network in own}
+        return [*own, *(network for network in self._reused(trained) if network["run"] not in runs)]
+
+    def _reused(self, task: str) -> list[dict[str, Any]]:
+        """Return project, task, run and fold of networks of other projects whose predictions are there.
+
+        Raises:
+            MMLError: a project has none, or only those of another division of the samples.
+        """
+        networks: list[dict[str, Any]] = []
+        for project, run in map(self.study.project_of, self.study.cfg.reuse.predictions):
+            wanted = {"task": task} | ({"run": run} if run else {})
+            found = self.fm.existing("predictions", project=project, eval="val", **wanted)
+            alike = [told for told in found if self._is_same_task(project, told)]
+            if not alike:
+                why = f"those of {task} are divided otherwise, and their networks may have seen test samples"
+                raise MMLError(
+                    f"reuse.predictions: {project} has none for the validation samples of {task}"
+                    f"{f' ({why})' if found else ''}; a study in mode post makes them"
+                )
+            networks += [
+                {"project": project, "task": task, "run": told["run"], "fold": int(told["fold"])}
+                for told in sorted(alike, key=lambda told: (told["run"], int(told["fold"])))
+            ]
+        return networks
+
+    def _is_same_task(self, project: str, told: dict[str, str]) -> bool:
+        known = self.study.runs.read(told["task"], told["run"], project).pipeline.task
+        return known["id"] == self.study.task(told["task"]).id
 
     def member_predictions(self, wildcards: Any) -> list[str]:
         """What they predict: of a split where there is one among the wildcards, of their validation samples if not."""

@@ -111,7 +111,8 @@ class PostScheduler(TransferScheduler):
         Raises:
             MMLError: options that there are not, or that do not suit the task.
         """
-        kind, members = self.study.task(task).task_type, len(self.runs_of(task))
+        kind = self.study.task(task).task_type
+        members = len({(each.get("project"), each["run"]) for each in self.study.answers.networks(task, self)})
         given = dict(self.options.ensemble)
         given.setdefault("strategy", "mean" if members == 1 or kind == "semantic_segmentation" else "greedy")
         given.setdefault("max_ensemble_size", min(EnsembleOptions.max_ensemble_size, members))

@@ -102,6 +102,52 @@ def test_what_cannot_be_answered_is_refused(mode: dict, changes: dict, why: str,
         post(tmp_path, mode, **changes)
 
 
+# --- runs of other projects -------------------------------------------------------------------------------------
+
+
+def predict_elsewhere(folder: Path, project: str, **changes: Any) -> str:
+    """Put predictions of a run of `mine`, whose seed is 7, into another project; return the run."""
+    run = post(folder, seed=7, **changes).runs_of("mine")[0]
+    root = folder / "results" / project
+    for fold in range(3):
+        for split in ("val", "test"):
+            path = root / f"PREDICTIONS/mine/{run.id}-fold{fold}/{split}.npz"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    pipeline = root / f"PIPELINES/mine/{run.id}.yaml"
+    pipeline.parent.mkdir(parents=True, exist_ok=True)
+    pipeline.write_text(run.pipeline.to_yaml())
+    return run.id
+
+
+def test_runs_of_other_projects_may_join_the_ensemble(tmp_path: Path):
+    run = predict_elsewhere(tmp_path, "old")
+    plan = post(tmp_path, reuse={"predictions": "old"})
+    of_ensemble = wildcards(task="mine", mode="post")
+    assert plan.ensemble_options("mine").strategy == "greedy"
+    reused = [told for told in plan.study.answers.members(of_ensemble) if told.get("project") == "old"]
+    assert reused == [{"project": "old", "task": "mine", "run": run, "fold": fold} for fold in range(3)]
+    paths = plan.study.answers.member_predictions(wildcards(task="mine", mode="post", eval="test"))
+    assert f"{tmp_path}/results/old/PREDICTIONS/mine/{run}-fold2/test.npz" in paths
+    same_run = post(tmp_path, seed=7, reuse={"predictions": f"old#{run}"})
+    assert not any("project" in told for told in same_run.study.answers.members(of_ensemble))
+
+
+@pytest.mark.parametrize(
+    ("reuse", "why"),
+    [
+        ("old", "reuse.predictions: old has none .*those of mine are divided otherwise"),
+        ("empty", "reuse.predictions: empty has none for the validation samples of mine"),
+        ("nowhere", "reuse: there is no project 'nowhere'"),
+    ],
+)
+def test_runs_that_may_have_seen_test_samples_may_not(reuse: str, why: str, tmp_path: Path):
+    predict_elsewhere(tmp_path, "old", tasks={**MINE, "mine": MINE["mine"] | {"seed": 5}})
+    (tmp_path / "results/empty").mkdir(parents=True)
+    with pytest.raises(MMLError, match=why):
+        post(tmp_path, reuse={"predictions": reuse})
+
+
 # --- folds of a run ---------------------------------------------------------------------------------------------
 
 

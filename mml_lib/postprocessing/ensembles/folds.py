@@ -18,17 +18,21 @@ def pool_folds(
     """Return each run with what its networks predict of the samples that each of them was not trained on, together.
 
     Args:
-        networks: `task`, `run` and `fold` of each.
+        networks: `task`, `run` and `fold` of each, and `project` where that is another one.
         predictions: of their validation samples.
 
     Returns:
         `task` and `run` of each run; its out-of-fold predictions (Wolpert 1992).
     """
-    runs: dict[tuple[str, str], list[AnyPredictions]] = {}
+    runs: dict[tuple[tuple[str, Any], ...], list[AnyPredictions]] = {}
     for network, of_fold in zip(networks, predictions, strict=True):
-        runs.setdefault((network["task"], network["run"]), []).append(of_fold)
-    members = [{"task": task, "run": run} for task, run in runs]
-    return members, [_joined(of_folds) for of_folds in runs.values()]
+        runs.setdefault(tuple(_run_of(network).items()), []).append(of_fold)
+    return [dict(run) for run in runs], [_joined(of_folds) for of_folds in runs.values()]
+
+
+def _run_of(network: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a network is called without its fold: `project`, where that is another, `task` and `run`."""
+    return {key: value for key, value in network.items() if key != "fold"}
 
 
 def _joined(parts: Sequence[AnyPredictions]) -> AnyPredictions:
@@ -48,7 +52,7 @@ def spread(ensemble: EnsembleStorage, networks: Sequence[Mapping[str, Any]]) -> 
     """
     members, weights, places = [], [], []
     for member, weight in zip(ensemble.members, ensemble.weights, strict=True):
-        own = [place for place, network in enumerate(networks) if network["run"] == member["run"]]
+        own = [place for place, network in enumerate(networks) if _run_of(network) == dict(member)]
         members += [dict(networks[place]) for place in own]
         weights += [weight / len(own)] * len(own)
         places += own
