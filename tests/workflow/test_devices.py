@@ -3,7 +3,11 @@
 import csv
 import json
 
+import pytest
+
 from tests.workflow.conftest import TINY, Workplace
+
+pytestmark = pytest.mark.long
 
 
 def test_two_processes_train_one_network_and_the_first_one_keeps_it(workplace: Workplace):

@@ -8,16 +8,16 @@ import pytest
 from tests.workflow.conftest import REPOSITORY, Workplace
 from tests.workflow.test_own_data import write_images
 
-EPOCH = "trainer={max_epochs: 1}"
 SHORTER = {
     "own_images": ["preprocessing={size: 32}", "arch={name: test_resnet}", "mode={cv: false, subroutines: [train]}"],
     "sweep": ["sweep={optimizer.lr: [0.003]}", "mode={subroutines: [train]}"],
     "medmnist": ["mode={subroutines: [train]}"],
-    "unlabelled": ["mode={eval: [unlabelled]}"],
+    "unlabelled": ["mode={eval: [unlabelled], subroutines: [train, predict]}"],
     "tags": ["tagging={variants: [+subset~0.25]}", "mode={subroutines: [train]}"],
-    "transfer": ["mode={pretrain_with: {trainer.max_epochs: 1}}"],
-    "multitask": ["mode={eval_on: [discs]}"],
+    "transfer": ["mode={pretrain_with: {trainer.max_epochs: 1}, subroutines: [train]}"],
+    "multitask": ["mode={eval_on: [discs], subroutines: [train, predict, test]}"],
 }
+WITHOUT_PICTURES = "mode={subroutines: [train, predict, test]}"
 MODELS = {"sweep": 2, "transfer": 2}
 
 
@@ -33,12 +33,13 @@ def prepare(folder: Path) -> None:
     np.savez_compressed(folder / "breastmnist.npz", **arrays)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("study", [file.stem for file in (REPOSITORY / "config/studies").glob("*.yaml")])
 def test_example_study_runs(workplace: Workplace, study: str):
     prepare(workplace.folder)
     content = (REPOSITORY / f"config/studies/{study}.yaml").read_text().replace("mode: train", "mode: {preset: train}")
     (workplace.folder / "study.yaml").write_text(content)
-    workplace.run("--config", "trainer={max_epochs: 1}", *SHORTER.get(study, []))
+    workplace.run("--config", "trainer={max_epochs: 1}", *SHORTER.get(study, [WITHOUT_PICTURES]))
     assert len(workplace.files(f"results/{study}/MODELS/*/*.json")) == MODELS.get(study, 1)
     assert workplace.files(f"results/{study}/RESULTS/*.json")
 

@@ -69,6 +69,7 @@ def leftovers(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if ".part" in path.name or "CHECKPOINTS" in path.parts]
 
 
+@pytest.mark.long
 def test_killed_training_ends_bit_identical_even_if_its_latest_checkpoint_is_damaged(
     undisturbed: Workplace, workplace: Workplace
 ):
@@ -102,6 +103,7 @@ def test_killed_training_ends_bit_identical_even_if_its_latest_checkpoint_is_dam
     assert leftovers(workplace.folder) == []
 
 
+@pytest.mark.long
 def test_killed_snakemake_needs_no_help_and_leaves_no_orphan(undisturbed: Workplace, workplace: Workplace):
     workplace.write(LONG)
     running = workplace.start()
@@ -139,6 +141,7 @@ def test_second_snakemake_on_a_project_is_refused_with_the_holder(workplace: Wor
     kill(running)
 
 
+@pytest.mark.long
 def test_finished_training_weights_are_those_of_ten_epochs_not_noise(undisturbed: Workplace):
     weights = load_file(undisturbed.files("results/tiny/PARAMETERS/*/*.safetensors")[0])
     assert any(abs(value).max() > 0 for value in weights.values())

@@ -12,6 +12,8 @@ import pytest
 
 from tests.workflow.conftest import TINY, Workplace, once
 
+pytestmark = pytest.mark.long
+
 DRAWN = TINY | {"mode": {"preset": "train"}, "variants": {"plain": {}, "other": {"seed": 2}}, "bootstrap": 100}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
