@@ -1,6 +1,9 @@
-"""The terminal that a study was started from."""
+"""What steps say: to the terminal that a study was started from, and to their logs."""
 
 import sys
+
+PEAK = "peak memory %.0f MB"
+"""What a step logs in the end: its largest resident memory in 10⁶ bytes."""
 
 
 def say(text: str) -> None:

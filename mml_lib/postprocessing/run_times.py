@@ -1,10 +1,13 @@
 """Run times: how long steps took, and how much memory, from the benchmark files that Snakemake writes."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from mml_lib.files.terminal import PEAK
 
 COLUMNS = ("rule", "steps", "seconds_mean", "seconds_max", "hours", "mb_mean", "mb_max")
 
@@ -41,4 +44,11 @@ def _measured(file: Path) -> tuple[float, float]:
         return np.nan, np.nan
     told = dict(zip(lines[0].split("\t"), lines[-1].split("\t"), strict=False))
     seconds, mib = (pd.to_numeric(told.get(key), errors="coerce") for key in ("s", "max_rss"))
-    return float(seconds), float(mib) * 2**20 / 1e6
+    return float(seconds), float(np.fmax(float(mib) * 2**20 / 1e6, _logged(file)))
+
+
+def _logged(file: Path) -> float:
+    """Return the peak memory that a step told its log; Snakemake misses that of one forked off another process."""
+    log = file.parents[2] / "LOGS" / file.parent.name / f"{file.stem}.log"
+    found = re.findall(PEAK.replace("%.0f", r"(\d+)"), log.read_text(encoding="utf-8")) if log.exists() else []
+    return float(found[-1]) if found else np.nan

@@ -1,6 +1,8 @@
 """Steps: from Snakemake's object in a script to the scheduler that the script works with."""
 
+import atexit
 import logging
+import resource
 import signal
 import sys
 import traceback
@@ -12,6 +14,7 @@ from mml_lib.config.pipeline import Pipeline
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import remove_leftovers
 from mml_lib.files.locks import follow_parent, follow_supervisor, process_rank
+from mml_lib.files.terminal import PEAK
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from mml_lib.schedulers.study import Study
 from mml_lib.schedulers.warm_start import start_warm
@@ -73,6 +76,7 @@ def _open_log(rule: str, path: str | None) -> IO[str]:
     )
     logging.captureWarnings(True)
     logger.info("--- %s", rule)
+    atexit.register(_tell_memory)
 
     def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         traceback.print_exception(kind, error, trace, file=sys.stderr)
@@ -84,3 +88,9 @@ def _open_log(rule: str, path: str | None) -> IO[str]:
 
     sys.excepthook = report
     return terminal
+
+
+def _tell_memory() -> None:
+    """Log the largest resident memory of this process, in 10⁶ bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    logger.info(PEAK, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)

@@ -342,10 +342,11 @@ def test_page_of_a_text_keeps_it_as_it_is():
 
 
 def test_run_times_are_those_of_the_study(tmp_path: Path):
+    tmp_path = tmp_path / "BENCHMARKS"
     head = "s\th:m:s\tmax_rss\tmax_vms\n"
     for name, seconds, mb in (("a-0a-fold0", "10", "100"), ("a-0a-fold1", "30", "-"), ("a-0b-fold0", "99", "1")):
         file = tmp_path / f"train_fold/{name}.tsv"
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"{head}{seconds}\t0:00:10\t{mb}\t1\n")
     (tmp_path / "create_dataset").mkdir()
     (tmp_path / "create_dataset/DSET_a.tsv").write_text(f"{head}3600\t1:00:00\t1000\t1\n")
@@ -355,6 +356,10 @@ def test_run_times_are_those_of_the_study(tmp_path: Path):
     assert (second["rule"], second["steps"], second["seconds_mean"], second["seconds_max"]) == ("train_fold", 2, 20, 30)
     assert second["mb_max"] == pytest.approx(104.8576)
     assert run_times([tmp_path], ["nothing"]).empty
+    log = tmp_path.parent / "LOGS/train_fold/a-0a-fold1.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("2026-01-01 00:00:00 peak memory 900 MB\n2026-01-02 00:00:00 peak memory 1500 MB\n")
+    assert run_times([tmp_path], ["a-0a"])["mb_max"].tolist() == [1500], "of a step forked off another process"
 
 
 def test_results_belong_to_a_study():
