@@ -43,7 +43,7 @@ def fake_task(
 ) -> TaskStruct:
     """Make a task `t` with 3 folds and a test split; image n is cut to the size `cuts[n % len(cuts)]`."""
     create = CREATORS["fake"].function
-    delivery = create(folder, task_type=task_type, **({"num_samples": 24, "size": 32, "seed": 0} | arguments))
+    delivery = create(folder, task_type=task_type, **({"num_samples": 24, "size": 32, "image_seed": 0} | arguments))
     for number, sample in enumerate(delivery.samples if cuts else ()):
         for file in {sample.image, sample.mask} - {None, EMPTY_MASK_TOKEN}:
             height, width = cuts[number % len(cuts)]

@@ -62,7 +62,7 @@ def test_values_are_angles(tmp_path: Path):
 
 def test_images_depend_on_the_seed_alone(tmp_path: Path):
     first, again, other = (
-        decode(fake(tmp_path / name, seed=seed).image_path(3))[0] for name, seed in (("a", 1), ("b", 1), ("c", 2))
+        decode(fake(tmp_path / name, image_seed=seed).image_path(3))[0] for name, seed in (("a", 1), ("b", 1), ("c", 2))
     )
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -104,3 +104,11 @@ def test_digits_come_with_their_class_names(tmp_path: Path):
     image, _ = decode(survey_images(delivery, "digits", tmp_path, 1).image_path(0))
     assert (image.shape, image.max()) == ((8, 8, 3), 239)  # grey level 15 of 16
     assert (delivery.samples[0].label, delivery.about.license) == ("zero", "CC BY 4.0")
+
+
+def test_study_may_ask_for_other_images_and_for_another_division_of_the_same():
+    plain = TaskIdentity.of("t", Task(creator="fake"))
+    assert TaskIdentity.of("t", Task(creator="fake", image_seed=1)).dataset != plain.dataset
+    divided = TaskIdentity.of("t", Task(creator="fake", seed=1))
+    assert divided.dataset == plain.dataset
+    assert divided.id != plain.id

@@ -44,7 +44,7 @@ def structs(tmp_path_factory: pytest.TempPathFactory) -> list[TaskStruct]:
     made = []
     for number, (name, kind) in enumerate(KINDS.items()):
         folder = tmp_path_factory.mktemp(name)
-        struct = fake_task(folder, kind, num_samples=SAMPLES[name], seed=number)
+        struct = fake_task(folder, kind, num_samples=SAMPLES[name], image_seed=number)
         struct.name = name
         made.append(struct)
     return made

@@ -24,7 +24,7 @@ def fake(
     num_samples: int = 120,
     num_classes: int = 3,
     size: int = 32,
-    seed: int = 0,
+    image_seed: int = 0,
     task_type: str = "classification",
     unlabelled: int = 0,
     soft: bool = False,
@@ -36,7 +36,7 @@ def fake(
         num_samples: labelled images.
         num_classes: angles, evenly spread over half a turn; kinds of discs, background included.
         size: height and width in pixels.
-        seed: seed of all that is drawn.
+        image_seed: seed of all that is drawn; the task's own `seed` divides the samples.
         task_type: what is to be learned.
         unlabelled: further images without labels.
         soft: multi-label only: labels are the strengths of the stripes, not 0 and 1.
@@ -46,7 +46,7 @@ def fake(
 
     if num_classes < 2 or num_samples < num_classes or size < 4:
         raise MMLError("creator fake: it takes num_classes >= 2, num_samples >= num_classes and size >= 4")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(image_seed)
     draw = _drawer(rng, task_type, num_classes, size, soft)
     samples = []
     folder.mkdir(parents=True, exist_ok=True)
