@@ -1,27 +1,22 @@
 """Selection: which of several trained models to go on with, and why; by what their storages say."""
 
-import json
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from mml_lib.config.metrics import LOWER_IS_BETTER
 from mml_lib.errors import MMLError
-from mml_lib.files.atomic import write_text
+from mml_lib.files.stored import Stored
 from mml_lib.models.storage import ModelStorage
-from mml_lib.tasks.dataset import read_json
-
-FORMAT = 1
 
 WAYS = ("performance", "created", "random")
 """The best on its validation split; the latest; one drawn with the seed. A run id means the best of its folds."""
 
 
 @dataclass(frozen=True)
-class Selection:
+class Selection(Stored):
     """The choice of a model.
 
     Args:
@@ -33,19 +28,6 @@ class Selection:
     chosen: Mapping[str, Any]
     why: str
     candidates: Sequence[Mapping[str, Any]]
-
-    def write(self, path: str | Path) -> None:
-        write_text(path, json.dumps({"format": FORMAT, **asdict(self)}, indent=2) + "\n")
-
-    @classmethod
-    def read(cls, path: str | Path) -> "Selection":
-        """Read a selection.
-
-        Raises:
-            MMLError: it is missing, damaged, or of a newer format.
-        """
-        content = read_json(Path(path), FORMAT)
-        return cls(**{key: content[key] for key in cls.__dataclass_fields__})
 
 
 def select_model(

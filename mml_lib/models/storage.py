@@ -1,19 +1,14 @@
 """Model storage: what a model was trained on, with what, how long, and how well."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
-from mml_lib.files.atomic import write_text
-from mml_lib.tasks.dataset import read_json
-
-FORMAT = 2
+from mml_lib.files.stored import Stored
 
 
 @dataclass(frozen=True)
-class ModelStorage:
+class ModelStorage(Stored):
     """The JSON beside a trained model.
 
     Args:
@@ -48,17 +43,10 @@ class ModelStorage:
     co_tasks: Sequence[str] = field(default_factory=list)
     pretrained: Mapping[str, Any] | None = None
 
-    def write(self, path: str | Path) -> None:
-        write_text(path, json.dumps({"format": FORMAT, **asdict(self)}, indent=2) + "\n")
+    FORMAT = 2
+    LATER = ("co_tasks", "pretrained")
 
     @classmethod
-    def read(cls, path: str | Path) -> "ModelStorage":
-        """Read a storage.
-
-        Raises:
-            MMLError: it is missing, damaged, or of a newer format.
-        """
-        content = read_json(Path(path), FORMAT)
-        content.setdefault("stored_epoch", content["epochs"] - 1)  # before format 2 always the last
-        later = ("co_tasks", "pretrained")
-        return cls(**{key: content[key] for key in cls.__dataclass_fields__ if key in content or key not in later})
+    def migrated(cls, content: dict[str, Any]) -> dict[str, Any]:
+        """Return the content as format 2 has it: before, the last epoch was always stored."""
+        return {"stored_epoch": content["epochs"] - 1} | content

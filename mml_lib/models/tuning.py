@@ -2,18 +2,15 @@
 
 import contextlib
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.training import Tune
 from mml_lib.errors import MMLError
-from mml_lib.files.atomic import write_text
-from mml_lib.tasks.dataset import read_json
+from mml_lib.files.stored import Stored
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -22,11 +19,9 @@ if TYPE_CHECKING:
     from mml_lib.data.datamodule import MMLDataModule
     from mml_lib.models.module import MMLModule
 
-FORMAT = 1
-
 
 @dataclass(frozen=True)
-class Tuning:
+class Tuning(Stored):
     """What was found out.
 
     Args:
@@ -38,19 +33,6 @@ class Tuning:
     lr: float | None = None
     batch_size: int | None = None
     curve: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
-
-    def write(self, path: str | Path) -> None:
-        write_text(path, json.dumps({"format": FORMAT, **asdict(self)}) + "\n")
-
-    @classmethod
-    def read(cls, path: str | Path) -> "Tuning":
-        """Read a tuning.
-
-        Raises:
-            MMLError: it is missing, damaged, or of a newer format.
-        """
-        content = read_json(Path(path), FORMAT)
-        return cls(**{key: content[key] for key in cls.__dataclass_fields__})
 
     def lay_over(self, cfg: StudyConfig) -> StudyConfig:
         """Return the config of a pipeline with what was found out in it."""

@@ -12,10 +12,10 @@ from mml_lib.config.schema import Metric
 from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
+from mml_lib.files.stored import read_json
 from mml_lib.postprocessing.bootstrap import bootstrap_intervals
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
 from mml_lib.postprocessing.scores import SCORES, counts, score_arguments
-from mml_lib.tasks.dataset import read_json
 
 FORMAT = 2
 

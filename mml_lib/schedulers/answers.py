@@ -108,8 +108,7 @@ class Answers:
 
     def description(self, wildcards: Any) -> str:
         """The description that says which samples belong together."""
-        task = self.study.task(wildcards.task)
-        return self.fm.path("description", task=task.name, task_id=task.id)
+        return self.study.description_of(wildcards.task)
 
     # --- comparison ---------------------------------------------------------------------------------------------
 
@@ -142,8 +141,7 @@ class Answers:
     def compared_descriptions(self, wildcards: Any) -> list[str]:
         """The descriptions of the tasks of these networks."""
         tasks = dict.fromkeys(each["task"] for each in self.compared(wildcards)["networks"])
-        known = [self.study.task(task) for task in tasks]
-        return [self.fm.path("description", task=task.name, task_id=task.id) for task in known]
+        return [self.study.description_of(task) for task in tasks]
 
     def metrics(self, wildcards: Any) -> list[str]:
         """The named metrics of a task: the study's, or those that are usual where it has none."""

@@ -109,9 +109,7 @@ class Doing:
         return other
 
     def _models(self, task: str) -> list[Any]:
-        folder = Path(self.fm.path("models", task=task, run="0" * 8, fold=0)).parent
-        files = sorted(folder.glob("[0-9a-f]*-fold*.json"), key=lambda path: path.stat().st_mtime)
-        return [ModelStorage.read(path) for path in files]
+        return [ModelStorage.read(self.fm.path("models", **told)) for told in self.fm.existing("models", task=task)]
 
     def create_datamodule(
         self, struct: TaskStruct, fold: int | None, co_structs: Sequence[TaskStruct] = ()

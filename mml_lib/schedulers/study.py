@@ -112,8 +112,7 @@ class Study(StudyTasks):
     def description(self, wildcards: Any) -> str:
         """The task description that a run was made for; without a run, that of the study's task."""
         if not hasattr(wildcards, "run"):
-            task = self.tasks[wildcards.task]
-            return self.fm.path("description", task=task.name, task_id=task.id)
+            return self.description_of(wildcards.task)
         return self._inputs(wildcards.task, wildcards.run)["descriptions"][0]
 
     def packed(self, wildcards: Any) -> str:
@@ -122,8 +121,7 @@ class Study(StudyTasks):
 
     def other_description(self, wildcards: Any) -> str:
         """The description of another task that a network predicts."""
-        task = self.task(wildcards.eval_task)
-        return self.fm.path("description", task=task.name, task_id=task.id)
+        return self.description_of(wildcards.eval_task)
 
     def other_packed(self, wildcards: Any) -> str:
         """The images of another task that a network predicts, packed as those that it was trained on."""

@@ -93,9 +93,13 @@ class StudyTasks:
     untagged = r"[^+/]+"
     tagged = r"[^+/]+(\+[^+/]+)+"
 
+    def description_of(self, name: str) -> str:
+        """Return the description of a task of the study, or of one that tags derive from it."""
+        return self.fm.path("description", task=name, task_id=self.task(name).id)
+
     def descriptions(self, wildcards: Any) -> list[str]:
         """The descriptions of all tasks."""
-        return [self.fm.path("description", task=task.name, task_id=task.id) for task in self.tasks.values()]
+        return [self.description_of(name) for name in self.tasks]
 
     def datasets(self, wildcards: Any) -> list[str]:
         """The manifests of the data sets of all tasks."""

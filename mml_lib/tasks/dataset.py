@@ -12,6 +12,7 @@ from typing import Any
 from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_text
+from mml_lib.files.stored import read_json
 
 FORMAT = 2
 SPLITS = ("train", "val", "test", "unlabelled")
@@ -139,26 +140,6 @@ class Dataset:
             return cls(content["name"], delivery, [tuple(size) for size in content["sizes"]], path.parent, values)
         except (KeyError, TypeError, ValueError) as error:
             raise MMLError(f"{path} is damaged ({error!r}); remove it, and the next run makes it again") from error
-
-
-def read_json(path: Path, format_version: int, oldest: int = 0) -> Any:
-    """Read a JSON file of ours.
-
-    Raises:
-        MMLError: it is missing, broken, or of a format that this version does not read.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MMLError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise MMLError(f"{path} is damaged ({error}); remove it, and the next run makes it again") from error
-    found = content.get("format", 0) if isinstance(content, dict) else 0
-    if found > format_version:
-        raise MMLError(f"{path} has format {found}, newer than this version of MML reads; update MML")
-    if found < oldest:
-        raise MMLError(f"{path} has format {found}, older than this version reads; remove it, and it is made again")
-    return content
 
 
 def check_delivery(delivery: Delivery, name: str) -> None:

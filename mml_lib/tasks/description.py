@@ -11,7 +11,8 @@ import numpy as np
 
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
-from mml_lib.tasks.dataset import SPLITS, Dataset, read_json
+from mml_lib.files.stored import read_json
+from mml_lib.tasks.dataset import SPLITS, Dataset
 from mml_lib.tasks.splitting import Assignment
 from mml_lib.tasks.targets import Targets, class_mapping
 

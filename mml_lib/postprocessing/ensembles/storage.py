@@ -1,21 +1,16 @@
 """Ensemble storage: who belongs to an ensemble, with which weight, how it was selected, and how good it is."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from mml_lib.errors import MMLError
-from mml_lib.files.atomic import write_text
-from mml_lib.tasks.dataset import read_json
-
-FORMAT = 1
+from mml_lib.files.stored import Stored
 
 
 @dataclass(frozen=True)
-class EnsembleStorage:
+class EnsembleStorage(Stored):
     """The JSON of an ensemble.
 
     Args:
@@ -73,23 +68,6 @@ class EnsembleStorage:
                 raise MMLError(
                     f"ensemble: {label(member)} has the weight {weight:g}; it must be positive, or leave it out"
                 )
-
-    def write(self, path: str | Path) -> None:
-        """Write the storage; the same ensemble gives the same bytes."""
-        write_text(path, json.dumps({"format": FORMAT, **asdict(self)}, indent=2) + "\n")
-
-    @classmethod
-    def read(cls, path: str | Path) -> "EnsembleStorage":
-        """Read a storage.
-
-        Raises:
-            MMLError: it is missing, damaged, or of a newer format.
-        """
-        content = read_json(Path(path), FORMAT, oldest=1)
-        try:
-            return cls(**{key: content[key] for key in cls.__dataclass_fields__})
-        except (KeyError, TypeError) as error:
-            raise MMLError(f"{path} is damaged ({error!r}); remove it, and the next run makes it again") from error
 
 
 def label(member: Mapping[str, Any]) -> str:
