@@ -1,10 +1,13 @@
 """MML: deep-learning studies on many image tasks. README.md says how to use it, config/README.md what to write."""
 
+import sys
+
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from mml_lib.errors import MMLError
-from mml_lib.schedulers.opening import open_study
+from mml_lib.schedulers.jobs import Failures
+from mml_lib.schedulers.opening import begin, check_rules, look_back, open_study
 
 min_version("9.27")
 
@@ -14,10 +17,30 @@ configfile: "config/config.yaml"
 
 study = open_study(workflow, config)
 fm = study.fm
+failures = Failures()
 
 
 wildcard_constraints:
     **fm.constraints,
+
+
+# A second of work each: on a cluster no job is submitted for them.
+localrules:
+    download_file,
+    create_task,
+    tag_task,
+    write_pipeline,
+    select_model,
+    store_blueprint,
+    test_fold,
+    test_other,
+    calibrate_fold,
+    predict_ensemble,
+    summarize,
+    list_models,
+    explain_run,
+    describe_study,
+    finish_exp,
 
 
 rule all:
@@ -36,6 +59,8 @@ include: "rules/evaluate.smk"
 include: "rules/post.smk"
 include: "rules/info.smk"
 include: "rules/report.smk"
+include: "rules/clean.smk"
+include: "rules/upgrade.smk"
 include: "rules/finish.smk"
 
 
@@ -44,8 +69,20 @@ for path in study.cfg.rules:
     include: path.absolute()
 
 
+check_rules(study, workflow)
+
+
 onstart:
     try:
-        study.lock()
+        begin(study, workflow.dag)
     except MMLError as error:
         raise WorkflowError(str(error))
+
+
+onsuccess:
+    look_back(study, workflow.dag)
+
+
+onerror:
+    look_back(study, workflow.dag)
+    print(failures.summary(workflow.scheduler.failed), file=sys.stderr)

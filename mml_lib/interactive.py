@@ -21,6 +21,7 @@ from mml_lib.config.identity import canonical_json
 from mml_lib.config.loading import ROOTS
 from mml_lib.config.pipeline import Pipeline
 from mml_lib.errors import MMLError, nearest
+from mml_lib.files.checksums import damaged
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.postprocessing.evaluation import read_metrics
 from mml_lib.postprocessing.model_table import read_models
@@ -257,7 +258,7 @@ def _read(paths: Iterable[Path], read: Callable[[Path], Any]) -> tuple[dict[Path
         except MMLError as error:
             problems.append(str(error))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            problems.append(f"{path} is damaged ({error!r}); remove it, and the next run makes it again")
+            problems.append(str(damaged(path, repr(error))))
     return contents, problems
 
 

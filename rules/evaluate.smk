@@ -16,10 +16,12 @@ rule predict_fold:
         fm.benchmark("predict_fold", "predictions")
     conda:
         "../config/environment.yaml"
-    threads: study.resource("predict_fold", "threads", 4)
+    threads: study.gpus.threads("predict_fold", 4)
     resources:
-        mem_mb=study.resource("predict_fold", "mem_mb", 8000),
-        runtime=study.resource("predict_fold", "runtime", 60),
+        mem_mb=study.scaled("predict_fold", "mem_mb", 8000),
+        runtime=study.scaled("predict_fold", "runtime", 60),
+        gpu=study.gpus.number("predict_fold"),
+        gpu_mem_mb=study.gpus.memory("predict_fold"),
     params:
         **study.prediction_params(),
         label=lambda wildcards, output: study.label(wildcards),

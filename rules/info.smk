@@ -87,6 +87,29 @@ rule list_models:
         "../scripts/list_models.py"
 
 
+rule list_resources:
+    """Write what steps took next to what they ask for, and say what is left of the study and how long it will take."""
+    output:
+        table=report(
+            fm.output("resource_table"),
+            category="Study",
+            subcategory=study.cfg.project,
+            labels={"shown": "time and memory by rule (CSV)", "mode": "info"},
+            caption="captions/resources.rst",
+        ),
+    log:
+        fm.log("list_resources", "resource_table"),
+    conda:
+        "../config/environment.yaml"
+    params:
+        ahead=lambda wildcards: study.ahead(rules),
+        used=lambda wildcards: study.used(rules),
+    message:
+        "tell what steps took, and what is left"
+    script:
+        "../scripts/list_resources.py"
+
+
 rule explain_run:
     """Write what makes a run, and how it differs from the runs of the study."""
     output:

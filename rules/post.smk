@@ -62,6 +62,27 @@ rule predict_ensemble:
         "../scripts/predict_ensemble.py"
 
 
+rule collect_metadata:
+    """Collect what a data set says of its samples in the columns that results are told by."""
+    input:
+        dataset=study.dataset_of_base,
+    output:
+        metadata=fm.output("sample_metadata"),
+    log:
+        fm.log("collect_metadata", "sample_metadata"),
+    wildcard_constraints:
+        task=study.untagged,
+    priority: 100
+    conda:
+        "../config/environment.yaml"
+    params:
+        source=study.metadata_source,
+    message:
+        "collect metadata of {wildcards.task}"
+    script:
+        "../scripts/collect_metadata.py"
+
+
 rule compare_runs:
     """Compare runs and ensembles on test samples: a leaderboard, and what each class and group gets."""
     input:
@@ -69,6 +90,7 @@ rule compare_runs:
         ensembles=study.answers.compared_ensembles,
         calibrated=study.answers.compared_calibrated,
         tasks=ancient(study.answers.compared_descriptions),
+        metadata=study.answers.metadata,
     output:
         leaderboard=fm.output("leaderboard"),
         differences=fm.output("run_differences"),

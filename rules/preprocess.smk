@@ -16,8 +16,8 @@ rule preprocess_shard:
         "../config/environment.yaml"
     threads: study.resource("preprocess_shard", "threads", 16)
     resources:
-        mem_mb=study.resource("preprocess_shard", "mem_mb", 4000),
-        runtime=study.resource("preprocess_shard", "runtime", 240),
+        mem_mb=study.scaled("preprocess_shard", "mem_mb", 4000),
+        runtime=study.scaled("preprocess_shard", "runtime", 240),
     params:
         transforms=study.transforms,
     message:
@@ -38,8 +38,8 @@ rule preprocess_task:
     conda:
         "../config/environment.yaml"
     resources:
-        mem_mb=study.resource("preprocess_task", "mem_mb", 4000),
-        runtime=study.resource("preprocess_task", "runtime", 60),
+        mem_mb=study.scaled("preprocess_task", "mem_mb", 4000),
+        runtime=study.scaled("preprocess_task", "runtime", 60),
     message:
         "lay together the images of {wildcards.dataset} ({wildcards.pack})"
     script:

@@ -35,6 +35,7 @@ rule draw_results:
     params:
         shown=study.results.shown,
         metrics=study.results.metrics,
+        transforms=study.results.transforms,
         bootstrap=study.cfg.bootstrap,
     message:
         "draw the results on {wildcards.task} (mode {wildcards.mode})"

@@ -50,10 +50,12 @@ rule tune_fold:
         fm.benchmark("tune_fold", "tuning")
     conda:
         "../config/environment.yaml"
-    threads: study.resource("tune_fold", "threads", 4)
+    threads: study.gpus.threads("tune_fold", 4)
     resources:
-        mem_mb=study.resource("tune_fold", "mem_mb", 8000),
-        runtime=study.resource("tune_fold", "runtime", 120),
+        mem_mb=study.scaled("tune_fold", "mem_mb", 8000),
+        runtime=study.scaled("tune_fold", "runtime", 120),
+        gpu=study.gpus.number("tune_fold"),
+        gpu_mem_mb=study.gpus.memory("tune_fold"),
     message:
         "tune {wildcards.task} fold {wildcards.fold}: run {wildcards.run}"
     script:
@@ -79,13 +81,15 @@ rule train_fold:
         fm.benchmark("train_fold", "models")
     conda:
         "../config/environment.yaml"
-    threads: study.resource("train_fold", "threads", 4)
+    threads: study.gpus.threads("train_fold", 4)
     resources:
-        mem_mb=study.resource("train_fold", "mem_mb", 8000),
-        runtime=study.resource("train_fold", "runtime", 240),
+        mem_mb=study.scaled("train_fold", "mem_mb", 8000),
+        runtime=study.scaled("train_fold", "runtime", 240),
+        gpu=study.gpus.number("train_fold"),
+        gpu_mem_mb=study.gpus.memory("train_fold"),
     params:
         # A function of the output: a new label is no reason to train again.
-        label=lambda wildcards, output: study.label(wildcards),
+        label=lambda wildcards, output: study.training_label(wildcards, output),
     message:
         "train {wildcards.task} fold {wildcards.fold}: {params.label}"
     script:

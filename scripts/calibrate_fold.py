@@ -1,14 +1,15 @@
 """Calibrate what one network predicts."""
 
-import json
 from dataclasses import asdict
 
 from mml_lib.files.atomic import write_text
-from mml_lib.postprocessing.calibration import FORMAT, calibrate_predictions
+from mml_lib.files.stored import json_text
+from mml_lib.files.terminal import say
+from mml_lib.postprocessing.calibration import calibrate_predictions
 from mml_lib.postprocessing.predictions import read_predictions
 from mml_lib.schedulers.step import open_step
 
-open_step(snakemake)
+step = open_step(snakemake)
 split = snakemake.wildcards.eval
 validation = read_predictions(snakemake.input.validation)
 others = {key: read_predictions(path) for key in ("test", "unlabelled") if (path := snakemake.input.get(key))}
@@ -16,5 +17,9 @@ others[split] = read_predictions(snakemake.input.predictions)
 
 calibration, calibrated = calibrate_predictions(validation, others, **snakemake.params.calibration)
 
+if calibration.method != snakemake.params.calibration["method"]:
+    network = f"run {step.run}, fold {step.fold} of {step.task}"
+    say(f"warning: {network} predicts the same for all validation samples: {split} stays as it is; train it otherwise")
+
 calibrated[split].write(snakemake.output.calibrated)
-write_text(snakemake.output.calibration, json.dumps({"format": FORMAT, **asdict(calibration)}, indent=2) + "\n")
+write_text(snakemake.output.calibration, json_text("calibration", asdict(calibration)))

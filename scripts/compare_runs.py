@@ -7,15 +7,19 @@ from mml_lib.postprocessing.leaderboard import as_text
 from mml_lib.postprocessing.predictions import read_predictions
 from mml_lib.schedulers.step import open_step
 from mml_lib.tasks.description import TaskDescription
+from mml_lib.tasks.metadata import read_metadata_table
 
 open_step(snakemake)
 tasks = {task.header["name"]: task for task in map(TaskDescription.read, snakemake.input.tasks)}
 networks = snakemake.params.networks
+predicted = [network.get("eval_task", network["task"]) for network in networks]
 answer = Answer(snakemake.params.metrics, snakemake.params.bootstrap)
-for network, path in zip(networks, snakemake.input.predictions, strict=True):
-    answer.add(network, read_predictions(path), tasks[network["task"]])
-folds = {network["task"]: network["shown"]["fold"] for network in reversed(networks)}
-ensembles = zip(dict.fromkeys(network["task"] for network in networks), snakemake.input.ensembles, strict=False)
+for path in snakemake.input.metadata:
+    answer.metadata = read_metadata_table(path)
+for network, task, path in zip(networks, predicted, snakemake.input.predictions, strict=True):
+    answer.add(network, read_predictions(path), tasks[task])
+folds = {task: network["shown"]["fold"] for task, network in zip(predicted, networks, strict=True)}
+ensembles = zip(dict.fromkeys(predicted), snakemake.input.ensembles, strict=False)
 answer.add_ensembles({folds[task]: read_predictions(path) for task, path in ensembles})
 calibrated = {}
 for network, path in zip(networks, snakemake.input.calibrated, strict=False):

@@ -4,20 +4,24 @@ from pathlib import Path
 
 from mml_lib.data.surveying import survey_images
 from mml_lib.files.atomic import emptied_on_failure
-from mml_lib.files.unpacking import unpack
+from mml_lib.files.checksums import seal, verify
+from mml_lib.files.unpacking import UNPACKED, unpack
 from mml_lib.schedulers.step import open_step
 from mml_lib.tasks.creators.registry import create
 from mml_lib.tasks.dataset import check_delivery
 
-open_step(snakemake)
+step = open_step(snakemake)
 name = snakemake.wildcards.dataset
 source = snakemake.params.source
 folder = Path(snakemake.output.dataset).parent
 
+verify(*snakemake.input.downloads)
 with emptied_on_failure(folder):
-    files = unpack(snakemake.input.downloads, folder / "files") if snakemake.input.downloads else None
+    files = unpack(snakemake.input.downloads, folder / UNPACKED) if snakemake.input.downloads else None
     delivery = create(source["creator"], source["arguments"], folder, files)
     check_delivery(delivery, name)
-    dataset = survey_images(delivery, name, folder, snakemake.threads)
+    for array in folder.glob("*.npy"):
+        seal(array)
+    dataset = survey_images(delivery, name, folder, snakemake.threads, step.fm.data_path)
 
 dataset.write(snakemake.output.dataset)

@@ -4,6 +4,8 @@ import pandas as pd
 import yaml
 
 from mml_lib.files.atomic import write_text, write_whole_folder
+from mml_lib.files.checksums import verify
+from mml_lib.files.containers import commented
 from mml_lib.postprocessing.pages import table_page, text_page
 from mml_lib.postprocessing.run_times import run_times
 from mml_lib.postprocessing.task_table import task_table
@@ -12,6 +14,7 @@ from mml_lib.tasks.description import read_header
 
 step = open_step(snakemake)
 config = yaml.safe_dump(snakemake.params.config, sort_keys=False, allow_unicode=True)
+verify(*snakemake.input.tasks, snakemake.input.summary, snakemake.input.folds)
 tables = {
     "plan": pd.DataFrame(snakemake.params.plan.items(), columns=["rule", "steps"]),
     "runs": pd.DataFrame(snakemake.params.runs),
@@ -26,6 +29,6 @@ with write_whole_folder(snakemake.output.pages) as folder:
     for name, table in tables.items():
         write_text(folder / f"{name}.html", table_page(name.replace("_", " "), table, f"{name}.csv"))
 
-write_text(snakemake.output.config, config)
+write_text(snakemake.output.config, commented({"text": config}))
 write_text(snakemake.output.runs, tables["runs"].to_csv(index=False))
 write_text(snakemake.output.times, tables["run_times_and_memory"].to_csv(index=False))

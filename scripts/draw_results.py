@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from mml_lib.files.atomic import write_whole_folder
+from mml_lib.files.checksums import verify
 from mml_lib.models.tuning import Tuning
 from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
 from mml_lib.postprocessing.gallery import Gallery, best_first, by_run, long_form, standing_of, usable
@@ -25,6 +26,7 @@ RUNS = dict.fromkeys(("run", "other"), str)  # ids of digits are no numbers
 step = open_step(snakemake)
 shown, metrics = snakemake.params.shown, snakemake.params.metrics
 task, dataset = TaskDescription.read(snakemake.input.task), Dataset.read(snakemake.input.dataset)
+verify(*snakemake.input.history, *snakemake.input.tables)
 found = {
     key: by_run(((step.fm.wildcards(key, path), read(path)) for path in snakemake.input[key]), shown)
     for key, read in READERS.items()
@@ -40,7 +42,7 @@ else:
 order = best_first(standing, dict.fromkeys(told["run"] for told in shown.values()))
 
 with write_whole_folder(snakemake.output.figures) as folder:
-    gallery = Gallery(folder, task, shown, metrics)
+    gallery = Gallery(folder, task, shown, metrics, snakemake.params.transforms)
     gallery.draw_task(dataset)
     gallery.draw_training(found["history"], order)
     gallery.draw_tuning(found["tuning"], order)

@@ -1,7 +1,6 @@
 """Write what makes a run, and how it differs from the runs of the study."""
 
-import yaml
-
+from mml_lib.config.pipeline import yaml_text
 from mml_lib.files.atomic import write_text
 from mml_lib.files.terminal import say
 from mml_lib.schedulers.project_models import explained
@@ -10,5 +9,5 @@ from mml_lib.schedulers.step import open_step
 open_step(snakemake)
 told = snakemake.params.told
 
-write_text(snakemake.output.explanation, yaml.safe_dump(told, sort_keys=False))
+write_text(snakemake.output.explanation, yaml_text("run_explanation", told))
 say(explained(told))

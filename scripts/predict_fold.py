@@ -6,10 +6,11 @@ step = open_step(snakemake, warm=True)
 step.drop_checkpoints()
 struct = step.get_struct()
 seen = step.get_eval_struct(struct)
-data = step.create_datamodule(seen, fold=step.fold if seen is struct else None)
+part = snakemake.wildcards.eval
+data = step.create_datamodule(seen, fold=step.fold if part == "val" else None)
 model = step.load_model(struct, snakemake.input.parameters)
 model.redirect(seen.name)
 
-predictions = step.predict(model, data, snakemake.wildcards.eval)
+predictions = step.predict(model, data, part)
 
 predictions.write(snakemake.output.predictions)

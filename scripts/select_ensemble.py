@@ -1,8 +1,11 @@
 """Select an ensemble of networks by their validation predictions."""
 
+from mml_lib.files.terminal import say
 from mml_lib.postprocessing.ensembles.folds import pool_folds
 from mml_lib.postprocessing.ensembles.options import EnsembleOptions
+from mml_lib.postprocessing.ensembles.pool import is_constant
 from mml_lib.postprocessing.ensembles.selection import select_ensemble
+from mml_lib.postprocessing.ensembles.storage import label
 from mml_lib.postprocessing.predictions import read_predictions
 from mml_lib.schedulers.step import open_step
 from mml_lib.tasks.description import TaskDescription
@@ -15,5 +18,10 @@ groups = dict(zip(task.samples["id"], task.groups, strict=True))
 runs, pooled = pool_folds(snakemake.params.members, predictions)
 options = EnsembleOptions(**snakemake.params.options)
 ensemble = select_ensemble(step.task, runs, pooled, options, [groups[id_] for id_ in pooled[0].ids.tolist()])
+
+for run, predicted in zip(runs, pooled, strict=True):
+    if is_constant(predicted):
+        taken = "is in the ensemble" if run in ensemble.members else "is left out of the ensemble"
+        say(f"warning: {label(run)} predicts the same for all validation samples, it {taken}; train it otherwise")
 
 ensemble.write(snakemake.output.ensemble)

@@ -1,6 +1,8 @@
 """Read a study: resolve its presets, check it against the schema, and say in one line what is wrong."""
 
+import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,10 @@ from mml_lib.errors import MMLError, nearest
 
 ROOTS = {"data": "MML_DATA_PATH", "results": "MML_RESULTS_PATH"}
 """The variable that stands in for each root; without it, the root is a folder of the same name where one works."""
+
+
+MEMBER = re.compile(r"\[key\]|by_type|one|Named|Metric|constrained-\w+|(function-\w+|literal|tuple|list|dict)\[.*\]")
+"""What pydantic puts into the path of a key to tell the members of a union apart."""
 
 
 def load_study(config: Mapping[str, Any], files: Sequence[Path] = ()) -> StudyConfig:
@@ -34,6 +40,8 @@ def load_study(config: Mapping[str, Any], files: Sequence[Path] = ()) -> StudyCo
         group = str(error).split(":", 1)[0]
         raise MMLError(f"{source.of((group,))}: {error}") from error
     resolved["paths"] = _paths(resolved.get("paths"))
+    if keys := _not_a_number(resolved):
+        raise MMLError(f"{source.of(keys)}: {'.'.join(map(str, keys))} is not a number (nan); write one")
     try:
         return StudyConfig.model_validate(resolved)
     except ValidationError as error:
@@ -45,7 +53,7 @@ def preset_folders(config: Mapping[str, Any]) -> list[Path]:
     """Return where the presets of a config are looked for, first come first served."""
     paths = config.get("paths")
     folders = paths.get("presets") if isinstance(paths, Mapping) else None
-    return [Path(folder) for folder in folders or []]
+    return [Path(str(folder)) for folder in (folders if isinstance(folders, list) else [])]
 
 
 def _paths(paths: Any) -> Any:
@@ -54,6 +62,17 @@ def _paths(paths: Any) -> Any:
         return paths
     filled = {key: value for key, value in (paths or {}).items() if value is not None}
     return {key: os.environ.get(variable) or key for key, variable in ROOTS.items()} | filled
+
+
+def _not_a_number(value: Any) -> list[str | int]:
+    """Return the keys that lead to a NaN, none where there is none."""
+    if isinstance(value, float) and math.isnan(value):
+        return [""]
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        if found := _not_a_number(item):
+            return [key, *found] if found != [""] else [key]
+    return []
 
 
 class _Source:
@@ -81,8 +100,7 @@ class _Source:
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:
-    # What pydantic puts there to tell the members of a union apart is no key.
-    location = [str(part) for part in problem["loc"] if part not in ("[key]", "by_type", "one", "Named", "Metric")]
+    location = [str(part) for part in problem["loc"] if not MEMBER.fullmatch(str(part))]
     key = ".".join(location)
     kind = problem["type"]
     if kind == "extra_forbidden":

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from mml_lib.config.formats import FORMATS
 from mml_lib.config.identity import digest
 from mml_lib.config.loading import load_study, preset_folders
 from mml_lib.config.presets import merge, read_yaml, resolve_presets
@@ -97,9 +98,9 @@ class Pipeline:
         """Read a pipeline file.
 
         Raises:
-            MMLError: the file is unreadable, or its content is not what its name says.
+            MMLError: the file is unreadable, of a newer format, or its content is not what its name says.
         """
-        pipeline = cls(read_yaml(path))
+        pipeline = cls(read_stored_yaml(path, "pipeline"))
         if pipeline.run != path.stem:
             raise MMLError(
                 f"{path} is not the pipeline that its name says (content: {pipeline.run}); "
@@ -157,7 +158,25 @@ class Pipeline:
         return "; ".join(words)
 
     def to_yaml(self) -> str:
-        return yaml.safe_dump(dict(self.content), sort_keys=False)
+        return yaml_text("pipeline", self.content)
+
+
+def yaml_text(kind: str, content: Mapping[str, Any]) -> str:
+    """Return the text of a YAML file of a kind, which says its format first; a run id does not count it."""
+    return yaml.safe_dump({**FORMATS[kind].stamp, **content}, sort_keys=False)
+
+
+def read_stored_yaml(path: Path, kind: str) -> dict[str, Any]:
+    """Read a YAML file of ours as the present format has it.
+
+    Raises:
+        MMLError: it is missing, damaged, or of a newer format.
+    """
+    content = read_yaml(path)
+    try:
+        return FORMATS[kind].migrated(content, path)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MMLError(f"{path} is damaged ({error}); remove it, and it is made again") from error
 
 
 def _counted(task: Mapping[str, Any]) -> dict[str, Any]:

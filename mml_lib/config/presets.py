@@ -39,8 +39,39 @@ def read_yaml(path: Path) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise MMLError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise MMLError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}); save it as such") from error
     except yaml.YAMLError as error:
         raise MMLError(f"{path} is not valid YAML: {error}") from error
+
+
+def check_keys(path: Path) -> None:
+    """Refuse a YAML file in which a mapping has a key twice: of both values YAML would keep the last, without a word.
+
+    Raises:
+        MMLError: the first such key, with its lines.
+    """
+    with open(path, "rb") as file:
+        _check_node(yaml.compose(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)), path, set())
+
+
+def _check_node(node: yaml.Node | None, path: Path, seen: set[int]) -> None:
+    if id(node) in seen:  # an alias
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _check_node(item, path, seen)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        if isinstance(key, yaml.ScalarNode) and lines.setdefault(key.value, line) != line and key.value != "<<":
+            raise MMLError(
+                f"{path}: the key '{key.value}' is there twice, in lines {lines[key.value]} and {line}; keep one"
+            )
+        _check_node(value, path, seen)
 
 
 @functools.cache

@@ -20,7 +20,7 @@ from pydantic import (
 
 from mml_lib.config.metrics import DEFAULT, LOWER_IS_BETTER, NAMED
 from mml_lib.config.prediction import TTA
-from mml_lib.config.sections import Reuse, Section, Target
+from mml_lib.config.sections import Clean, Reuse, Section, Target
 from mml_lib.config.tasks import Pivot, Preprocessing, TaggedName, Tagging, Task, TaskName
 from mml_lib.config.training import (
     Adapters,
@@ -61,16 +61,39 @@ def _run_or_number(value: Any) -> Any:
     return value
 
 
+def _no_pattern(path: Any) -> Any:
+    if isinstance(path, str | Path) and not str(path).strip():
+        raise ValueError("it is empty; name a folder, or leave it out")
+    if isinstance(path, str | Path) and re.search(r"[{}\0]", str(path)):
+        raise ValueError(f"{str(path)!r} has braces or a zero byte, which no path here can have; name another folder")
+    return path
+
+
+def _existing_folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise ValueError(f"there is no folder {path}")
+    return path
+
+
+def _existing_file(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    return path
+
+
+Root = Annotated[Path, BeforeValidator(_no_pattern)]
+
+
 class Paths(Section):
-    data: Path | None = Field(
+    data: Root | None = Field(
         None,
         description="Root of data sets, tasks and packed images. Unset: the variable MML_DATA_PATH, or ./data.",
     )
-    results: Path | None = Field(
+    results: Root | None = Field(
         None,
         description="Root of all projects. Unset: the variable MML_RESULTS_PATH, or ./results.",
     )
-    presets: list[Path] = Field(
+    presets: list[Annotated[Path, AfterValidator(_existing_folder)]] = Field(
         default_factory=list,
         description="Folders with presets of your own, laid out like config/; they win over those of the pipeline.",
     )
@@ -157,6 +180,16 @@ class Resources(Section):
     threads: PositiveInt | None = Field(None, description="Processor cores.")
     mem_mb: PositiveInt | None = Field(None, description="Main memory in MB.")
     runtime: PositiveInt | None = Field(None, description="Time limit in minutes, where a cluster enforces one.")
+    gpu: int | None = Field(
+        None,
+        ge=0,
+        description="GPUs, of a training those that train together; 0: none. Unset: trainer.devices, or 1 for other "
+        "rules, where there are some.",
+    )
+    gpu_mem_mb: PositiveInt | None = Field(
+        None,
+        description="MB of a GPU's memory; others use the rest of it. Unset: a whole GPU, or what train_fold asks for.",
+    )
 
 
 class StudyConfig(Section):
@@ -175,8 +208,11 @@ class StudyConfig(Section):
         default_factory=Preprocessing,
         description="How images are packed: a preset, its changes, or a list of transforms.",
     )
-    preprocess_shards: PositiveInt = Field(
-        1, description="Steps that pack one data set, side by side or on several machines of a cluster."
+    preprocess_shards: int = Field(
+        1,
+        ge=1,
+        le=10_000,
+        description="Steps that pack one data set, side by side or on several machines of a cluster.",
     )
     normalization: Literal["imagenet", "task", "none"] = Field(
         "imagenet", description="Means and deviations that images are normalised by: ImageNet's or the task's own."
@@ -235,9 +271,10 @@ class StudyConfig(Section):
     bootstrap: Annotated[int, AfterValidator(_enough_for_percentiles)] = Field(
         1000,
         ge=0,
+        le=1_000_000,
         description="Resamples behind the 95 % bootstrap intervals of named test metrics, 100 or more; 0: none.",
     )
-    sweep: dict[str, list[Any]] = Field(
+    sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         default_factory=dict, description="Dotted keys with lists of values; all combinations become runs."
     )
     variants: dict[str, dict[str, Any]] = Field(
@@ -254,19 +291,31 @@ class StudyConfig(Section):
         description="Show trainings in TensorBoard: true (curves), or what else to show; no part of a run; needs "
         "mml[tensorboard].",
     )
-    num_workers: int = Field(0, ge=0, description="Processes that feed a training; 0: the training feeds itself.")
+    num_workers: int = Field(
+        0, ge=0, le=1024, description="Processes that feed a training; 0: the training feeds itself."
+    )
     warm_start: bool = Field(
         True, description="Fork steps that need torch off a process that has it imported; on a workstation only."
     )
     resources: dict[str, Resources] = Field(default_factory=dict, description="What the steps of a rule ask for.")
+    gpu_timeout: PositiveInt = Field(
+        60, description="Minutes that a step waits for a GPU which programs other than this pipeline fill."
+    )
     remove: dict[str, bool] = Field(
         default_factory=dict, description="Artefacts to drop once every step that needs them is done, by key."
     )
+    retrain: bool = Field(
+        False, description="Train networks again whose weights were removed, where a step needs them."
+    )
+    clean: Clean = Field(default_factory=Clean, description="What the mode clean looks at, and may remove.")
+    force: bool = Field(False, description="Let the mode clean remove what it shows.")
     paths: Paths = Field(default_factory=Paths, description="Where data and results lie.")
     plugins: list[str] = Field(
         default_factory=list, description="Python modules or files to import first: they register what is yours."
     )
-    rules: list[Path] = Field(default_factory=list, description="Further rule files.")
+    rules: list[Annotated[Path, AfterValidator(_existing_file)]] = Field(
+        default_factory=list, description="Further rule files."
+    )
 
     @model_validator(mode="after")
     def _tagged_tasks_have_a_base(self) -> "StudyConfig":
@@ -279,6 +328,13 @@ class StudyConfig(Section):
                 raise ValueError(f"tasks.{name}: its base '{base}' is not among the tasks{nearest(base, others)}")
             if not tags and task is None:
                 raise ValueError(f"tasks.{name}: what makes it is missing; set its creator")
+        return self
+
+    @model_validator(mode="after")
+    def _as_many_devices_as_gpus(self) -> "StudyConfig":
+        gpu = self.resources["train_fold"].gpu if "train_fold" in self.resources else None
+        if gpu and "devices" not in self.trainer.model_fields_set and self.trainer.accelerator != "cpu":
+            self.trainer.devices = gpu
         return self
 
     def loss_of(self, task_type: str) -> Target | None:

@@ -1,8 +1,12 @@
 """What the sections of a study are made of."""
 
-from typing import Annotated, Any
+import functools
+from pathlib import Path
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from mml_lib.config.targets import check_path
 
 
 class Section(BaseModel):
@@ -10,18 +14,46 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, protected_namespaces=())
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_switch_is_a_number(cls, values: Any) -> Any:
+        for key in _numbers(cls) if isinstance(values, dict) else ():
+            if isinstance(values.get(key), bool):
+                raise ValueError(f"{key} is {str(values[key]).lower()}; write a number")
+        return values
+
+
+@functools.cache
+def _numbers(section: type[BaseModel]) -> list[str]:
+    """Return the keys of a section that take numbers, and neither booleans nor texts."""
+    kinds = {
+        key: set(_kinds(field.annotation))
+        for key, field in section.model_fields.items()
+        if not any(isinstance(told, BeforeValidator) for told in field.metadata)  # which may make a number of a switch
+    }
+    return [key for key, found in kinds.items() if found & {int, float} and not found & {bool, str, Any}]
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """Return an annotation and all that it is made of."""
+    return [annotation, *(kind for part in get_args(annotation) for kind in _kinds(part))]
+
+
+TargetPath = Annotated[str, AfterValidator(check_path)]
+
 
 class Target(BaseModel):
     """Any importable class or function, with the keyword arguments it is called with beside `_target_`."""
 
     model_config = ConfigDict(extra="allow", populate_by_name=True)
-    target: str = Field(alias="_target_", description="Dotted path of an importable class or function.")
+    target: TargetPath = Field(alias="_target_", description="Dotted path of an importable class or function.")
 
     def spec(self) -> dict[str, Any]:
         """Return the mapping as it stands in the config, `_target_` included."""
         return self.model_dump(by_alias=True)
 
 
+PROJECT = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 PROJECT_REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(#[0-9a-f]{8})?$"
 
 
@@ -29,15 +61,40 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+Reference = Annotated[str, StringConstraints(pattern=PROJECT_REFERENCE)]
+
 References = Annotated[
-    list[Annotated[str, StringConstraints(pattern=PROJECT_REFERENCE)]],
-    BeforeValidator(_as_list),
+    list[Reference],
+    BeforeValidator(_as_list, json_schema_input_type=Reference | list[Reference]),
 ]
 """Projects, or one run of each: `project`, `[a, b]`, `project#3f9ac21b`."""
 
 
+class Clean(Section):
+    """What the mode clean looks at, and may remove."""
+
+    studies: list[Path] | None = Field(
+        None,
+        description="Study files whose results are in use, beside this study and those that are recorded in projects; "
+        "unset: config/config.yaml and config/studies/*.yaml.",
+    )
+    projects: list[Annotated[str, StringConstraints(pattern=PROJECT)]] = Field(
+        default_factory=list,
+        description="Projects to remove results from although it is not sure that no study needs them.",
+    )
+    pipelines: bool = Field(
+        False, description="Remove pipeline files and blueprints too, by which a removed run can be made again."
+    )
+
+
 class Reuse(Section):
-    """Other projects below the results root, whose artefacts are read: never written, never made anew."""
+    """Other projects below the results root, whose artefacts are read: never written, made anew or removed.
+
+    The keys are those of all reusable assignment paths, also of plugins, which are known once the plugins are imported.
+    """
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True, protected_namespaces=())
+    __pydantic_extra__: dict[str, References] = Field(init=False)
 
     models: References = Field(
         default_factory=list, description="Where mode tl finds models of the pretrain_task, and their weights."
@@ -46,3 +103,18 @@ class Reuse(Section):
         default_factory=list, description="Where mode post finds predictions of further runs for its ensemble."
     )
     blueprint: References = Field(default_factory=list, description="Where mode.use_blueprint finds a blueprint.")
+    pipeline: References = Field(
+        default_factory=list, description="Pipeline files for steps of your own: struct.reused['pipeline']."
+    )
+    parameters: References = Field(
+        default_factory=list, description="Weights for steps of your own: struct.reused['parameters']."
+    )
+    other_predictions: References = Field(
+        default_factory=list,
+        description="Predictions of other tasks for steps of your own: struct.reused['other_predictions'].",
+    )
+
+    @property
+    def references(self) -> dict[str, list[str]]:
+        """The projects, or runs of them, that are named, by key."""
+        return {key: projects for key, projects in self if projects}

@@ -1,13 +1,61 @@
-"""Import and build what a config names by `_target_`."""
+"""Import and build what a config names by `_target_`.
+
+A study can name any class, but only what is made for the purpose is called: a class of the right kind, a function that
+says by its return type that it makes one, or a function of the study's own plugins. What is not is imported at most.
+"""
 
 import importlib
 import inspect
+import sys
+import typing
 from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from mml_lib.errors import MMLError, nearest
 
 TARGET = "_target_"
+
+_plugins: set[str] = set()
+
+
+def check_path(path: str) -> str:
+    """Return a path that may be a `_target_`: dotted, and not of Python's own modules, which train nothing.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if "." not in path or not all(part.isidentifier() for part in path.split(".")):
+        raise ValueError(f"'{path}' is not a dotted path; write it as package.module.Name")
+    package = path.partition(".")[0]
+    if package in sys.stdlib_module_names:
+        raise ValueError(f"'{path}' is of Python's own module {package}, which has nothing that fits here")
+    return path
+
+
+def check_package(path: str) -> None:
+    """Refuse a path whose package is not installed; nothing is imported.
+
+    Raises:
+        MMLError: there is no such package.
+    """
+    package = path.partition(".")[0]
+    if package not in sys.modules and find_spec(package) is None:
+        raise MMLError(f"'{path}': there is no package '{package}'; install it, or name its file in plugins")
+
+
+def trust_plugin(module: str) -> None:
+    """Take functions of a module, and of those in its folder, as made for the purpose: it is run in any case."""
+    _plugins.add(module)
+
+
+def is_of_plugin(target: Any) -> bool:
+    """Whether an object is defined in a plugin, or in a module beside one."""
+    name = getattr(target, "__module__", None) or ""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    known = [getattr(sys.modules.get(plugin), "__file__", None) for plugin in _plugins]
+    return name in _plugins or (file is not None and Path(file).parent in [Path(each).parent for each in known if each])
 
 
 def import_target(path: str) -> Any:
@@ -16,9 +64,10 @@ def import_target(path: str) -> Any:
     Raises:
         MMLError: no such module, or no such name in it.
     """
-    module_name, _, name = path.rpartition(".")
-    if not module_name:
-        raise MMLError(f"{TARGET} '{path}' is not a dotted path; write it as package.module.Name")
+    try:
+        module_name, _, name = check_path(path).rpartition(".")
+    except ValueError as error:
+        raise MMLError(f"{TARGET} {error}") from error
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
@@ -30,19 +79,51 @@ def import_target(path: str) -> Any:
     return getattr(module, name)
 
 
-def instantiate(spec: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+def instantiate(spec: Mapping[str, Any], kind: type, *args: Any, **kwargs: Any) -> Any:
     """Call the target of `spec` with `args` and its remaining keys; `kwargs` win over the keys.
 
+    Args:
+        spec: `_target_`, and arguments.
+        kind: what the target has to be a class of, or to make.
+        args: positional arguments.
+        kwargs: further arguments.
+
     Raises:
-        MMLError: the target cannot be imported or does not take these arguments.
+        MMLError: the target cannot be imported, makes something else or does not take these arguments.
     """
     target = import_target(spec[TARGET])
+    _check_kind(target, spec[TARGET], kind)
     arguments = {key: value for key, value in spec.items() if key != TARGET} | kwargs
     check_arguments(target, spec[TARGET], args, arguments)
     try:
         return target(*args, **arguments)
     except (TypeError, ValueError) as error:
         raise MMLError(f"{spec[TARGET]} refuses its arguments {arguments}: {error}") from error
+
+
+def _check_kind(target: Any, path: str, kind: type) -> None:
+    """Refuse to call what is not made for the purpose.
+
+    Raises:
+        MMLError: it is no class of a kind, nor a function that makes one.
+    """
+    if isinstance(target, type):
+        if issubclass(target, kind):
+            return
+        raise MMLError(f"{path} is no {kind.__name__} ({kind.__module__}), which is needed here; name a class that is")
+    if not inspect.isfunction(target) or not (is_of_plugin(target) or _makes(target, kind)):
+        raise MMLError(
+            f"{path} is not called: it does not say that it makes a {kind.__name__} ({kind.__module__}); name such a "
+            "class, a function with that return type, or one of a file in plugins"
+        )
+
+
+def _makes(function: Any, kind: type) -> bool:
+    try:
+        returned = typing.get_type_hints(function).get("return")
+    except Exception:  # what annotations of others make of being looked at is anyone's guess
+        return False
+    return isinstance(returned, type) and issubclass(returned, kind)
 
 
 def check_arguments(target: Any, label: str, args: tuple, kwargs: Mapping[str, Any]) -> None:

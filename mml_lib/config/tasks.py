@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from mml_lib.config.sections import Section
+from mml_lib.config.sections import Section, TargetPath
 from mml_lib.config.task_types import TaskType
 
 SEPARATOR, ARGUMENT = "+", "~"
@@ -25,8 +25,11 @@ TAGGED_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(\+[a-z_]+(~[A-Za-z0-9_.-]+)*)*$"
 URL = r"^(https?|file)://"
 TAGS = r"^(\+[a-z_]+(~[A-Za-z0-9_.-]+)*)*$"
 
-TaskName = Annotated[str, StringConstraints(pattern=TASK_NAME)]
-TaggedName = Annotated[str, StringConstraints(pattern=TAGGED_NAME)]
+LONGEST_NAME = 100
+"""Characters: a file name may have 255, and a log file is named by two tasks and more."""
+
+TaskName = Annotated[str, StringConstraints(pattern=TASK_NAME, max_length=LONGEST_NAME)]
+TaggedName = Annotated[str, StringConstraints(pattern=TAGGED_NAME, max_length=LONGEST_NAME)]
 Tags = Annotated[str, StringConstraints(pattern=TAGS)]
 Split = Literal["train", "val", "test", "unlabelled"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -44,7 +47,9 @@ def _no_placeholder(digest: str) -> str:
 
 def _texts(values: Any) -> Any:
     """Leave names of classes as texts: YAML reads a class `1` or `no` as something else."""
-    return {key: value if isinstance(value, str) else str(value) for key, value in values.items()} if values else values
+    if not isinstance(values, dict):
+        return values
+    return {key: value if isinstance(value, str) else str(value) for key, value in values.items()}
 
 
 class Download(Section):
@@ -56,7 +61,7 @@ class Download(Section):
     )
 
 
-class Task(BaseModel):
+class Task(Section):
     """One learning problem. Keys that are not listed here are arguments of the creator."""
 
     model_config = ConfigDict(extra="allow")
@@ -77,7 +82,7 @@ class Task(BaseModel):
         None,
         description="Class of each mask value (or of each class index as delivered); equal names are one class.",
     )
-    folds: int = Field(5, ge=2, description="Cross-validation folds, unless the data set brings its own.")
+    folds: int = Field(5, ge=2, le=1000, description="Cross-validation folds, unless the data set brings its own.")
     fold_0_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="Share of fold 0 among the training samples; the other folds share the rest. Unset: even."
     )
@@ -87,6 +92,10 @@ class Task(BaseModel):
     seed: int = Field(0, ge=0, description="Seed of the split into folds and test split.")
     fold_time_limit: PositiveFloat = Field(
         60, description="Seconds that balancing the classes over groups may take for each split."
+    )
+    metadata: list[Annotated[str, StringConstraints(min_length=1)]] = Field(
+        default_factory=list,
+        description="Columns of the data set, [site, sex, age]: mode post tells results by them. No part of a run.",
     )
     modalities: dict[str, str] | None = Field(None, description="What the images are, e.g. {image: dermatoscopy}.")
     keywords: list[str] | None = Field(None, description="What the task is about, e.g. [dermatology, lesion].")
@@ -127,7 +136,7 @@ class Transform(BaseModel):
 
     model_config = ConfigDict(extra="allow", populate_by_name=True)
     name: str | None = Field(None, description="A named transform: resize, resize_smallest, center_crop …")
-    target: str | None = Field(None, alias="_target_", description="Dotted path of a function of your own.")
+    target: TargetPath | None = Field(None, alias="_target_", description="Dotted path of a function of your own.")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "Transform":

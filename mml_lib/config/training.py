@@ -75,6 +75,9 @@ FURTHER = {
 }
 """Further arguments of Lightning's trainer, which are handed on."""
 
+UNITS = {"weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds"}
+"""What `max_time` may be given in."""
+
 SET_HERE = (
     *("callbacks", "plugins", "logger", "default_root_dir", "enable_checkpointing", "model_registry"),
     *("enable_progress_bar", "enable_model_summary", "enable_autolog_hparams", "num_sanity_val_steps"),
@@ -117,7 +120,8 @@ class Trainer(Section):
                 raise ValueError(f"'{key}' is not for a study to set: leave it out")
             if key not in FURTHER:
                 raise ValueError(f"unknown key '{key}'{nearest(key, [*type(self).model_fields, *FURTHER])}")
-            if key == "max_time" and not isinstance(value, dict) and not re.fullmatch(r"\d+(:\d\d){3}", str(value)):
+            units = isinstance(value, dict) and set(value) <= UNITS
+            if key == "max_time" and not units and not re.fullmatch(r"\d+(:\d\d){3}", str(value)):
                 raise ValueError(f"max_time is {value}; write '00:04:00:00' in quotes (4 hours), or {{hours: 4}}")
         return self
 

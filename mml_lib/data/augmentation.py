@@ -21,7 +21,7 @@ class Augmentation(nn.Module):
 
     def __init__(self, config: Augmentations):
         super().__init__()
-        self.transforms = nn.ModuleList(instantiate(transform.spec()) for transform in config.transforms)
+        self.transforms = nn.ModuleList(instantiate(transform.spec(), nn.Module) for transform in config.transforms)
         nearest = {DataKey.MASK: {"resample": Resample.NEAREST, "align_corners": None}}
         # Not registered a second time: it holds the same modules.
         self.paired = [AugmentationSequential(*self.transforms, data_keys=["input", "mask"], extra_args=nearest)]

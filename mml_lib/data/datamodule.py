@@ -19,6 +19,8 @@ from mml_lib.data.decoding import decode, unused_value
 from mml_lib.data.packing import IMAGES, MASKS, SIZES
 from mml_lib.data.sampling import BatchSampler
 from mml_lib.errors import MMLError
+from mml_lib.files.checksums import verify
+from mml_lib.files.containers import check_packed
 from mml_lib.tasks.dataset import Dataset as Manifest
 from mml_lib.tasks.struct import TaskStruct
 
@@ -37,6 +39,8 @@ class TaskImages(Dataset[Batch], ABC):
         self.folder = struct.paths["packed"]
         self.segmentation = struct.task_type == "semantic_segmentation"
         self.rows = struct.samples["row"][positions]
+        verify(self.folder)
+        check_packed(self.folder)
         self.ids = struct.samples["id"][positions]
         self.targets = None if self.segmentation else struct.targets[positions]
         self.lookup = struct.lookup if self.segmentation else None

@@ -14,6 +14,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from mml_lib.config.task_types import IGNORE
 from mml_lib.data.transforms import apply, draft_size
 from mml_lib.errors import MMLError
+from mml_lib.files.checksums import verify
+from mml_lib.files.manager import MANIFEST
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN
 
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF tag, and its values that swap height and width
@@ -26,7 +28,10 @@ def _errors_named(file: Path | str, what: str = "image") -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise MMLError(f"the {what} {file} does not exist") from error
+        raise MMLError(
+            f"the {what} {file} does not exist; put it back, or set the path of its task to where images are "
+            f"now and list them anew: snakemake --force data/RAW/<data set>/{MANIFEST}"
+        ) from error
     except UnidentifiedImageError as error:
         raise MMLError(f"the {what} {file} is in no format that can be read; replace or remove it") from error
     except Image.DecompressionBombError as error:
@@ -39,6 +44,7 @@ def _errors_named(file: Path | str, what: str = "image") -> Iterator[None]:
 
 @functools.lru_cache(maxsize=16)
 def _open_array(file: str) -> np.ndarray:
+    verify(file, artefact=Path(file).parent / MANIFEST)
     return np.load(file, mmap_mode="r", allow_pickle=False)
 
 

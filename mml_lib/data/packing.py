@@ -4,7 +4,7 @@ A folder of packed images holds, for N images in the order of their data set:
 `images.npy` (uint8, N×H×W×3), `masks.npy` (uint8, N×H×W, where there are masks; pixels in none get a value that none
 has), and `moments.npy` (float64, N×2×3), mean and mean square of each channel in 0..1, from which the statistics of any
 subset follow. Where images keep sizes of their own there are no arrays of pixels but `sizes.npy` (int64, N×2): every
-image has been decoded and measured.
+image has been decoded and measured. `format.json` says the format of all this.
 """
 
 import math
@@ -24,8 +24,11 @@ from mml_lib.data.decoding import decode, unused_value
 from mml_lib.data.transforms import packed_size
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_whole_folder
+from mml_lib.files.checksums import verify
+from mml_lib.files.containers import PACKED_FORMAT
 from mml_lib.files.manager import SHARDS
 from mml_lib.files.progress import progress
+from mml_lib.files.stored import json_text
 from mml_lib.tasks.dataset import Dataset
 
 CHUNK = 16
@@ -60,6 +63,7 @@ def pack(dataset: Dataset, rows: range, transforms: Sequence[Mapping[str, Any]],
     """
     size = packed_size(transforms)
     with write_whole_folder(folder) as beside, ExitStack() as stack:
+        (beside / PACKED_FORMAT).write_text(json_text("packed", {}))
         packer = _Packer(dataset, transforms, beside, len(rows), size, stack)
         chunks = [(rows[start : start + CHUNK], start) for start in range(0, len(rows), CHUNK)]
         with tqdm(total=len(rows), desc="decode", unit="image", **progress()) as bar:
@@ -166,8 +170,11 @@ def join(shards: Sequence[str], folder: str) -> None:
 
     How many there were is kept, so that another number of shards packs nothing again.
     """
+    for shard in shards:
+        verify(shard)
     with write_whole_folder(folder) as beside:
         (beside / SHARDS).write_text(f"{len(shards)}\n")
+        (beside / PACKED_FORMAT).write_text(json_text("packed", {}))
         for name in (IMAGES, MASKS, MOMENTS, SIZES):
             parts = [path for shard in shards if (path := Path(shard) / name).exists()]
             if len(parts) == 1:

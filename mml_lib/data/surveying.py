@@ -1,6 +1,7 @@
 """Surveying: what the headers of images, and the pixels of masks, say of a data set."""
 
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -9,24 +10,25 @@ from mml_lib.data.decoding import count_values, read_size
 from mml_lib.tasks.dataset import Dataset, Delivery, check_sizes
 
 
-def survey_images(delivery: Delivery, name: str, folder: Path, threads: int) -> Dataset:
+def survey_images(delivery: Delivery, name: str, folder: Path, threads: int, data_path: Path | None = None) -> Dataset:
     """Return a data set with the size of each image and the values in each mask.
 
     Of images only headers are read; masks are decoded, for folds are balanced over what they show. Files below the data
-    set's own folder are named relative to it, so that it can be moved.
+    set's own folder, or elsewhere below the data root, are named relative to it, so that both can be moved.
 
     Args:
         delivery: what a creator delivered.
         name: of the data set.
         folder: of the data set.
         threads: how many to read with.
+        data_path: the data root.
 
     Raises:
         MMLError: a file is missing or damaged, or a mask has another size than its image.
     """
-    root = f"{folder.absolute()}{os.sep}"
+    roots = _roots(folder, data_path)
     samples = [
-        replace(sample, image=sample.image.removeprefix(root), mask=sample.mask and sample.mask.removeprefix(root))
+        replace(sample, image=_relative(sample.image, roots), mask=sample.mask and _relative(sample.mask, roots))
         for sample in delivery.samples
     ]
     dataset = Dataset(name, replace(delivery, samples=samples), [], folder)
@@ -39,6 +41,23 @@ def survey_images(delivery: Delivery, name: str, folder: Path, threads: int) -> 
         counted = list(pool.map(lambda row: _count(dataset, row), rows))
     check_sizes(dataset, [found and found[0] for found in counted])
     return replace(dataset, values=[found and found[1] for found in counted])
+
+
+def _roots(folder: Path, data_path: Path | None) -> dict[str, str]:
+    """Return what to write in place of the beginning of a path, the innermost folder first."""
+    roots = {f"{folder.absolute()}{os.sep}": ""}
+    if data_path is not None:
+        up = os.path.relpath(data_path.absolute(), folder.absolute())
+        if os.path.realpath(folder / up) == os.path.realpath(data_path):  # no link leads elsewhere on the way
+            roots[f"{data_path.absolute()}{os.sep}"] = f"{up}{os.sep}"
+    return roots
+
+
+def _relative(file: str, roots: Mapping[str, str]) -> str:
+    for root, instead in roots.items():
+        if file.startswith(root):
+            return instead + file.removeprefix(root)
+    return file
 
 
 def _count(dataset: Dataset, row: int) -> tuple[tuple[int, int], dict[int, int]] | None:

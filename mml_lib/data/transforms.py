@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mml_lib.config.targets import TARGET, check_arguments, import_target
+from mml_lib.config.targets import TARGET, check_arguments, import_target, is_of_plugin
 from mml_lib.config.task_types import IGNORE
 from mml_lib.config.tasks import Preprocessing
 from mml_lib.errors import MMLError, nearest
@@ -161,6 +161,8 @@ def _sides(size: Any) -> list[int]:
 def _check(function: Callable[..., "Pair"], spec: Mapping[str, Any]) -> None:
     """Refuse arguments that a transform does not take, the lack of one, and values that make no sense."""
     label, arguments = spec.get("name") or spec[TARGET], _arguments(spec)
+    if TARGET in spec and not (_takes_image_and_mask(function) or is_of_plugin(function)):
+        raise MMLError(f"{label} is not called: a transform is a function of an image and a mask, (image, mask, …)")
     check_arguments(function, label, (None, None), arguments)
     try:
         inspect.signature(function).bind(None, None, **arguments)
@@ -174,6 +176,10 @@ def _check(function: Callable[..., "Pair"], spec: Mapping[str, Any]) -> None:
         whole = key == "tiles"
         if key in POSITIVE and not (type(value) in ((int,) if whole else (int, float)) and 0 < value < float("inf")):
             raise MMLError(f"{key} is {value!r}; write a {'whole ' if whole else ''}number above 0")
+
+
+def _takes_image_and_mask(function: Any) -> bool:
+    return inspect.isfunction(function) and list(inspect.signature(function).parameters)[:2] == ["image", "mask"]
 
 
 def _function(spec: Mapping[str, Any]) -> Callable[..., "Pair"]:

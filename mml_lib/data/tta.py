@@ -9,9 +9,9 @@ Planning builds views to check their arguments, so torch is imported where it is
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from mml_lib.config.targets import TARGET, instantiate
+from mml_lib.config.targets import TARGET, import_target, instantiate
 from mml_lib.errors import MMLError
 
 if TYPE_CHECKING:
@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 Size = tuple[int, int]
 
 
-class View(Protocol):
+@runtime_checkable
+class Change(Protocol):
+    """What a view is at least."""
+
     def do(self, images: "Tensor") -> "Tensor": ...
 
+
+class View(Change, Protocol):
     def undo(self, maps: "Tensor", size: Size) -> "Tensor": ...
 
 
@@ -101,11 +106,9 @@ def build_view(spec: Mapping[str, Any]) -> View:
         MMLError: it cannot be built, or is no view.
     """
     try:
-        view = instantiate(spec)
+        target = import_target(spec[TARGET])
+        if isinstance(target, type) and not callable(getattr(target, "do", None)):
+            raise MMLError(f"{spec[TARGET]} has no method do(images); see mml_lib.data.tta for what a view is")
+        return instantiate(spec, Change)
     except MMLError as error:
         raise MMLError(f"tta.transforms: {error}") from error
-    if not callable(getattr(view, "do", None)):
-        raise MMLError(
-            f"tta.transforms: {spec[TARGET]} has no method do(images); see mml_lib.data.tta for what a view is"
-        )
-    return view

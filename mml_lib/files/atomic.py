@@ -11,6 +11,9 @@ from pathlib import Path
 
 import psutil
 
+PART = re.compile(r"\..+\.(?P<host>[A-Za-z0-9]+)-(?P<pid>\d+)\.part(\.\w+)?")
+"""Names of what is being written."""
+
 
 @contextlib.contextmanager
 def write_whole(path: str | Path) -> Iterator[Path]:
@@ -44,7 +47,7 @@ def write_whole_folder(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         path.rmdir()
-    beside = path.with_name(f".{path.name}.{_host()}-{os.getpid()}.part")
+    beside = part_of(path)
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     try:
@@ -55,6 +58,17 @@ def write_whole_folder(path: str | Path) -> Iterator[Path]:
         os.replace(beside, path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def passing_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder that is there for the block only; what a killed process left in it goes first."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -85,6 +99,17 @@ def _remove_parts(folder: Path, before: str, after: str) -> None:
         pid = re.fullmatch(r"\d+", part.name[len(before) : -len(after)])
         if pid and not psutil.pid_exists(int(pid[0])):
             shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(missing_ok=True)
+
+
+def part_of(folder: Path) -> Path:
+    """Return where this process keeps a folder that is not whole: its name tells who is at it."""
+    return folder.with_name(f".{folder.name}.{_host()}-{os.getpid()}.part")
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether a file or folder is one that a process of this machine left half-written and is gone."""
+    part = PART.fullmatch(path.name)
+    return bool(part) and part["host"] == _host() and not psutil.pid_exists(int(part["pid"]))
 
 
 def _host() -> str:

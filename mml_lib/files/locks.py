@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,8 +38,14 @@ def check_writable(root: Path, key: str) -> None:
     raise MMLError(f"the {key} path {root} cannot be written ({reason}); set paths.{key} or MML_{key.upper()}_PATH")
 
 
-def lock_project(project: Path, lock: Path, steps_lock: Path) -> IO[Any]:
+def lock_project(project: Path, lock: Path, steps_lock: Path, before: Callable[[], None] = lambda: None) -> IO[Any]:
     """Take a project for this Snakemake, once the steps of a killed one are gone; hold it by keeping the result.
+
+    Args:
+        project: its folder.
+        lock: held by its Snakemake.
+        steps_lock: held by the steps that run.
+        before: called with the project taken, before its steps are waited for.
 
     Raises:
         MMLError: another Snakemake holds it, or the folder cannot be written.
@@ -54,11 +61,54 @@ def lock_project(project: Path, lock: Path, steps_lock: Path) -> IO[Any]:
     if not _try(held, fcntl.LOCK_EX):
         held.seek(0)
         raise MMLError(f"project {project} is in use: {_holder(held.read())}; wait for it or stop it")
+    _sign(held)
+    before()
+    _wait_for_orphans(steps)
+    return held
+
+
+def hold_idle_project(lock: Path, steps_lock: Path) -> list[IO[Any]] | None:
+    """Take a project that nothing runs in, and hold it by keeping the result; None if something does."""
+    try:
+        held, steps = (open(path, "a+", encoding="utf-8") for path in (lock, steps_lock))
+    except OSError:
+        return None
+    if not (_try(held, fcntl.LOCK_EX) and _try(steps, fcntl.LOCK_EX)):
+        return None
+    _sign(held)
+    return [held, steps]
+
+
+def share_data(lock: Path) -> IO[Any]:
+    """Keep what cleans up from taking away data while the result is kept; wait while it is at it.
+
+    Raises:
+        MMLError: the folder cannot be written.
+    """
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        held = open(lock, "a+", encoding="utf-8")
+    except OSError as error:
+        raise MMLError(
+            f"the data path {lock.parent} cannot be written ({error.strerror}); set paths.data or MML_DATA_PATH"
+        ) from error
+    fcntl.flock(held, fcntl.LOCK_SH)
+    return held
+
+
+def hold_idle_data(lock: Path) -> IO[Any] | None:
+    """Take the data for oneself, by keeping the result; None if a Snakemake uses them."""
+    try:
+        held = open(lock, "a+", encoding="utf-8")
+    except OSError:
+        return None
+    return held if _try(held, fcntl.LOCK_EX) else None
+
+
+def _sign(held: IO[Any]) -> None:
     held.truncate(0)
     held.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T")}))
     held.flush()
-    _wait_for_orphans(steps)
-    return held
 
 
 def _holder(text: str) -> str:

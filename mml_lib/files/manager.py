@@ -1,18 +1,27 @@
 """The file manager: the only place where a path is ever built."""
 
 import contextlib
+import glob
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from mml_lib.errors import MMLError, nearest
+from mml_lib.files.reusables import Reusables
 from mml_lib.files.templates import TOKENS, AssignmentTemplate
+
+TRIAL = ".tuning-"
+"""What the name of a folder begins with that a tuning tries out in."""
+
+MANIFEST = "dataset.json"
+"""What lists the images of a data set, in its folder."""
 
 BUILT_IN = (
     # what studies share
     AssignmentTemplate("download", "DATA_PATH/DOWNLOADS/DIGEST/FILE_NAME", removable=False),
-    AssignmentTemplate("dataset", "DATA_PATH/RAW/DATASET/dataset.json", removable=False),
+    AssignmentTemplate("dataset", f"DATA_PATH/RAW/DATASET/{MANIFEST}", removable=False),
     AssignmentTemplate("description", "DATA_PATH/TASKS/TASK_NAME/TASK_ID.json", removable=False),
     AssignmentTemplate("shard", "DATA_PATH/PREPROCESSED/DATASET/PACK_ID-SHARD", directory=True, temp=True),
     AssignmentTemplate("packed", "DATA_PATH/PREPROCESSED/DATASET/PACK_ID", directory=True),
@@ -34,6 +43,7 @@ BUILT_IN = (
     AssignmentTemplate("other_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.json"),
     AssignmentTemplate("calibrated", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL.npz"),
     AssignmentTemplate("calibration", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL.json"),
+    AssignmentTemplate("sample_metadata", "PROJ_PATH/METADATA/TASK_NAME.csv", removable=False),
     AssignmentTemplate("ensemble", "PROJ_PATH/ENSEMBLES/TASK_NAME/MODE.json", removable=False),
     AssignmentTemplate("ensemble_predictions", "PROJ_PATH/ENSEMBLES/TASK_NAME/MODE/EVAL.npz"),
     AssignmentTemplate("leaderboard", "PROJ_PATH/COMPARISONS/TASK_NAME/MODE/leaderboard.csv", removable=False),
@@ -52,15 +62,25 @@ BUILT_IN = (
     AssignmentTemplate("task_table", "PROJ_PATH/INFO/tasks.csv", removable=False),
     AssignmentTemplate("all_samples", "PROJ_PATH/INFO/samples.png", removable=False),
     AssignmentTemplate("model_table", "PROJ_PATH/INFO/models.csv", removable=False),
+    AssignmentTemplate("resource_table", "PROJ_PATH/INFO/resources.csv", removable=False),
     AssignmentTemplate("run_explanation", "PROJ_PATH/INFO/run-RUN.yaml", removable=False),
+    AssignmentTemplate("unused", "PROJ_PATH/INFO/unused.csv", removable=False),
     AssignmentTemplate("task_samples", "PROJ_PATH/INFO/TASK_NAME/samples.png", removable=False),
     AssignmentTemplate("task_classes", "PROJ_PATH/INFO/TASK_NAME/classes.png", removable=False),
     AssignmentTemplate("return_value", "PROJ_PATH/RESULTS/MODE.json", removable=False),
+    AssignmentTemplate("backup", "PROJ_PATH/BACKUPS/BACKUP/files.json", removable=False),
+    AssignmentTemplate("upgrade", "PROJ_PATH/BACKUPS/BACKUP/upgrade.json", removable=False),
+    AssignmentTemplate("downgrade", "PROJ_PATH/BACKUPS/BACKUP/downgrade.json", removable=False),
 )
 
 
 SHARDS = "shards.txt"
 """File in a folder of packed images: how many shards it was laid together from."""
+
+
+def projects_below(results_path: Path) -> list[str]:
+    """Return the names of the projects below a results root."""
+    return sorted(path.name for path in results_path.glob("*") if path.is_dir() and not path.name.startswith("."))
 
 
 class MMLFileManager:
@@ -71,13 +91,22 @@ class MMLFileManager:
         results_path: root of all projects.
         project: folder of the study below `results_path`.
         remove: keys whose artefacts Snakemake drops once their consumers are done.
+        reuse: other projects, or `project#run`, whose artefacts are read, by key.
+
+    Raises:
+        MMLError: there is a file manager already, or a key that cannot be removed or reused.
     """
 
     _instance: ClassVar["MMLFileManager | None"] = None
     _templates: ClassVar[dict[str, AssignmentTemplate]] = {template.key: template for template in BUILT_IN}
 
     def __init__(
-        self, data_path: Path, results_path: Path, project: str = "default", remove: Mapping[str, bool] | None = None
+        self,
+        data_path: Path,
+        results_path: Path,
+        project: str = "default",
+        remove: Mapping[str, bool] | None = None,
+        reuse: Mapping[str, Sequence[str]] | None = None,
     ):
         if MMLFileManager._instance is not None:
             raise MMLError("there is a file manager already; use MMLFileManager.instance() or clear_instance() first")
@@ -89,6 +118,7 @@ class MMLFileManager:
             if not self.template(key).removable:
                 removable = [template.key for template in self._templates.values() if template.removable]
                 raise MMLError(f"remove.{key}: '{key}' is always kept; removable: {', '.join(removable)}")
+        self.reusables = Reusables(self, reuse or {})
         MMLFileManager._instance = self
 
     @classmethod
@@ -159,10 +189,25 @@ class MMLFileManager:
         return [template.key for template in cls._templates.values() if not template.removable]
 
     @classmethod
+    def reusable_keys(cls) -> list[str]:
+        """The keys whose artefacts other projects may read."""
+        return [template.key for template in cls._templates.values() if template.reusable]
+
+    @classmethod
+    def keys(cls) -> list[str]:
+        """All assignment keys."""
+        return list(cls._templates)
+
+    @classmethod
     def project_keys(cls, *tokens: str) -> list[str]:
         """The keys of what lies in a project and is told apart by these tokens, and perhaps by others."""
         templates = cls._templates.values()
         return [each.key for each in templates if each.root == "PROJ_PATH" and set(tokens) <= set(each.tokens)]
+
+    @classmethod
+    def data_keys(cls) -> list[str]:
+        """The keys of what projects share."""
+        return [template.key for template in cls._templates.values() if template.root == "DATA_PATH"]
 
     @classmethod
     @contextlib.contextmanager
@@ -177,6 +222,18 @@ class MMLFileManager:
     @property
     def proj_path(self) -> Path:
         return self.results_path / self.project
+
+    @property
+    def projects(self) -> list[str]:
+        """The projects on the disk."""
+        return projects_below(self.results_path)
+
+    def other_project(self, path: str | Path) -> str | None:
+        """Return the project that a path lies in, where that is not this one."""
+        path = Path(path)
+        if not path.is_relative_to(self.results_path) or path.is_relative_to(self.proj_path):
+            return None
+        return next(iter(path.relative_to(self.results_path).parts), None)
 
     @property
     def temp_path(self) -> Path:
@@ -215,7 +272,12 @@ class MMLFileManager:
 
     def path(self, key: str, **tokens: Any) -> str:
         """Return the path of an artefact as a string, for targets and inputs of rules."""
-        return str(self.construct_saving_path(None, key, **tokens))
+        path = self.construct_saving_path(None, key, **tokens)
+        if tokens.get("project") == self.project:
+            # Reused files of this very project are spelled otherwise than outputs are, or Snakemake would take them for
+            # such, and make them again or remove them.
+            return os.path.join(self.proj_path, ".", path.relative_to(self.proj_path))
+        return str(path)
 
     def existing(self, key: str, project: str | None = None, **tokens: Any) -> list[dict[str, str]]:
         """Return what of a key is on the disk, as wildcards that tell it from others, the latest last.
@@ -228,11 +290,12 @@ class MMLFileManager:
         template = self.template(key)
         root = self._root(template, project)
         found = []
-        for path in root.glob(re.sub(r"\{\w+\}", "*", template.below)):
+        wanted = {key: str(value) for key, value in tokens.items()}
+        for path in root.glob(re.sub(r"\{(\w+)\}", lambda m: glob.escape(wanted.get(m[1], "")) or "*", template.below)):
             told = template.read(str(path.relative_to(root)))
-            if told and all(told[key] == str(value) for key, value in tokens.items()):
-                found.append((path.stat().st_mtime, told))
-        return [told for _, told in sorted(found, key=lambda each: each[0])]
+            if told is not None and wanted.items() <= told.items():
+                found.append((path.stat().st_mtime, str(path), told))
+        return [told for *_, told in sorted(found, key=lambda each: each[:2])]
 
     def wildcards(self, key: str, path: str | Path) -> dict[str, str]:
         """Return what the path of an artefact of this project is filled with.
@@ -258,7 +321,12 @@ class MMLFileManager:
 
         template = self.template(key)
         pattern = directory(self.pattern(key)) if template.directory else self.pattern(key)
-        return temp(pattern) if self.remove.get(key) or template.temporary else pattern
+        return temp(pattern) if key in self.dropped_keys else pattern
+
+    @property
+    def dropped_keys(self) -> set[str]:
+        """The keys whose artefacts go once their consumers are done."""
+        return {key for key, template in self._templates.items() if self.remove.get(key) or template.temporary}
 
     def log(self, rule: str, key: str) -> str:
         """Return the pattern of the log files of `rule`, which makes artefacts of `key`."""
@@ -288,6 +356,25 @@ class MMLFileManager:
     def steps_lock_path(self) -> Path:
         """The file that every running step holds a shared lock on."""
         return self.proj_path / ".lock-steps"
+
+    @property
+    def data_lock_path(self) -> Path:
+        """The file that every Snakemake which uses the data holds a shared lock on."""
+        return self.data_path / ".lock"
+
+    @property
+    def record_path(self) -> Path:
+        """The file that tells which studies ran in the project."""
+        return self.proj_path / ".studies.json"
+
+    def trial_path(self, task: str, run: str, fold: int) -> Path:
+        """The folder in which a tuning tries out, while it runs."""
+        return self.proj_path / f"{TRIAL}{task}-{run}-fold{fold}"
+
+    @property
+    def claims_folder(self) -> Path:
+        """Where running Snakemakes claim what they make below the data root."""
+        return self.data_path / ".claims"
 
     @property
     def task_index(self) -> dict[str, list[Path]]:

@@ -23,6 +23,7 @@ TOKENS = {
     "EVAL_TASK": ("eval_task", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
     "EVAL": ("eval", r"val|test|unlabelled"),
     "MODE": ("mode", r"[a-z][a-z0-9_]+"),
+    "BACKUP": ("backup", r"\d+"),
     "FILE_NAME": ("file_name", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
 }
 """Each token with the wildcard that it is in a rule, and what may stand for it."""
@@ -66,6 +67,8 @@ class AssignmentTemplate:
             raise self._error(f"a template begins with one of {', '.join(ROOTS)}")
         if len(parts) < 2 or any(part in ("", ".", "..") for part in parts):
             raise self._error("a template is a file below its root, without '..' and empty parts")
+        if self.reusable and (self.root != "PROJ_PATH" or self.temporary):
+            raise self._error("what other projects may reuse lies below PROJ_PATH, and stays there")
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", "".join(parts)):
             raise self._error("a template has letters, digits, '_', '-' and '.' only")
         for part in parts[1:]:

@@ -9,6 +9,9 @@ from pathlib import Path
 from mml_lib.errors import MMLError
 from mml_lib.files.archives import extract, has_archive_name, is_archive
 
+UNPACKED = "files"
+"""Folder of a data set's unpacked downloads."""
+
 
 def unpack(downloads: Sequence[str | Path], folder: Path) -> Path:
     """Lay the content of archives, and files that are none, into one folder; return it.

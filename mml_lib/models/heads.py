@@ -72,7 +72,7 @@ class MaskHead(nn.Module):
                 f"decoder.decoder_channels is {widths}; this backbone has {self.levels} levels, name a width for each"
             )
         try:
-            self.decoder = instantiate(decoder, encoder_channels=channels, n_blocks=self.levels)
+            self.decoder = instantiate(decoder, nn.Module, encoder_channels=channels, n_blocks=self.levels)
         except MMLError as error:
             raise MMLError(f"decoder: {error}") from error
         self.classifier = nn.Conv2d(widths[-1], classes, kernel_size=3, padding=1)

@@ -95,7 +95,7 @@ def build_loss(
         else:
             weights = _by_name(struct, class_weights)
         given[name] = torch.tensor(weights, dtype=torch.float32)
-    return instantiate(dict(spec) | given)
+    return instantiate(dict(spec) | given, nn.Module)
 
 
 def balanced_weights(struct: TaskStruct, fold: int, positive: bool) -> list[float]:

@@ -78,7 +78,7 @@ def _build(metric: str | schema.Metric, task_type: str, outputs: int) -> tuple[s
     spec = metric.spec()
     parameters = inspect.signature(import_target(spec["_target_"])).parameters
     counted = {key: outputs for key in ("num_classes", "num_labels") if key in parameters}
-    built = instantiate({**counted, **spec})
+    built = instantiate({**counted, **spec}, Metric)
     built.sync_on_compute = False
     return metric.name, built
 

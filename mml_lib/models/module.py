@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from torch import nn
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim import Optimizer, lr_scheduler
 
 from mml_lib.config.schema import StoreBest
 from mml_lib.config.targets import instantiate
@@ -231,7 +231,7 @@ class MMLModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimizer = instantiate(self.optimizer_spec, parameters)
+        optimizer = instantiate(self.optimizer_spec, Optimizer, parameters)
         if self.lr_scheduler is None:
             return optimizer
         words = {
@@ -243,9 +243,9 @@ class MMLModule(LightningModule):
             key: words.get(value, value) if isinstance(value, str) else value
             for key, value in self.lr_scheduler.spec().items()
         }
-        scheduler = instantiate(spec, optimizer)
+        scheduler = instantiate(spec, lr_scheduler.LRScheduler, optimizer)
         config = {"scheduler": scheduler, "interval": self.lr_scheduler.interval, "monitor": self.lr_scheduler.monitor}
-        if isinstance(scheduler, ReduceLROnPlateau):
+        if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
             config["frequency"] = self.trainer.check_val_every_n_epoch
         return {"optimizer": optimizer, "lr_scheduler": config}
 

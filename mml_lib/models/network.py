@@ -1,6 +1,5 @@
 """Networks: one backbone, one head for each task; stored as safetensors whose header says how to rebuild them."""
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,13 +12,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from mml_lib.config.formats import FORMATS
 from mml_lib.config.targets import instantiate
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_whole
+from mml_lib.files.checksums import damaged, verify
+from mml_lib.files.containers import weights_header, weights_metadata
 from mml_lib.models.heads import LEVELS, LinearHead, MaskHead, ValueHead, feature_maps
 from mml_lib.tasks.struct import TaskStruct
-
-FORMAT = 2
 
 
 def timm_backbone(name: str, pretrained: bool = False, **arguments: Any) -> nn.Module:
@@ -62,7 +62,7 @@ class Network(nn.Module):
         self.arch = dict(arch)
         self.frozen = False
         self.heads = {task: dict(spec) for task, spec in heads.items()}
-        self.backbone = instantiate(arch)
+        self.backbone = instantiate(arch, nn.Module)
         self.head = nn.ModuleDict({_module_name(task): self._build(spec) for task, spec in heads.items()})
 
     def _build(self, spec: Mapping[str, Any]) -> nn.Module:
@@ -155,11 +155,10 @@ def _module_name(task: str) -> str:
 
 def save_network(network: Network, path: str | Path, extra: Mapping[str, Any]) -> None:
     """Store weights, and in the header how to rebuild the network and what `extra` says."""
-    header = {"format": FORMAT, "arch": network.arch, "heads": network.heads, **extra}
+    header = {"arch": network.arch, "heads": network.heads, **extra}
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in network.state_dict().items()}
     with write_whole(path) as beside:
-        # One entry: safetensors writes several in an order that changes from process to process.
-        save_file(state, beside, metadata={"mml": json.dumps(header, sort_keys=True)})
+        save_file(state, beside, metadata=weights_metadata(header))
 
 
 def load_network(path: str | Path) -> tuple[Network, dict[str, Any]]:
@@ -173,7 +172,7 @@ def load_network(path: str | Path) -> tuple[Network, dict[str, Any]]:
         network = Network(untrained(header["arch"]), header["heads"])
         network.load_state_dict(state)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise MMLError(f"the weights {path} cannot be loaded ({error}); remove the file to train them again") from error
+        raise damaged(path, str(error)) from error
     return network, header
 
 
@@ -221,11 +220,10 @@ def untrained(arch: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Return stored weights and their header."""
+    verify(path)
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads(file.metadata()["mml"])
-            if header["format"] > FORMAT:
-                raise MMLError(f"the weights {path} are newer than this version of MML reads; update MML")
+            header = FORMATS["parameters"].migrated(weights_header(file.metadata()), path)
             return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118  (no mapping)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise MMLError(f"the weights {path} cannot be loaded ({error}); remove the file to train them again") from error
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(path, str(error)) from error

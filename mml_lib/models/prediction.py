@@ -18,11 +18,17 @@ from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
 
 
 def best_device(accelerator: str) -> torch.device:
-    """Return the device that `trainer.accelerator` stands for."""
+    """Return the device that `trainer.accelerator` stands for.
+
+    Raises:
+        MMLError: it stands for one that is not there.
+    """
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return torch.device("cuda")
     if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
         return torch.device("mps")
+    if accelerator not in ("auto", "cpu"):
+        raise MMLError(f"trainer.accelerator '{accelerator}' cannot be had: torch finds no such device; set it to auto")
     return torch.device("cpu")
 
 

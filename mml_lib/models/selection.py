@@ -29,6 +29,8 @@ class Selection(Stored):
     why: str
     candidates: Sequence[Mapping[str, Any]]
 
+    KIND = "selection"
+
 
 def select_model(
     models: Sequence[Mapping[str, Any]], storages: Sequence[ModelStorage], way: str, by: str, seed: int

@@ -43,10 +43,4 @@ class ModelStorage(Stored):
     co_tasks: Sequence[str] = field(default_factory=list)
     pretrained: Mapping[str, Any] | None = None
 
-    FORMAT = 2
-    LATER = ("co_tasks", "pretrained")
-
-    @classmethod
-    def migrated(cls, content: dict[str, Any]) -> dict[str, Any]:
-        """Return the content as format 2 has it: before, the last epoch was always stored."""
-        return {"stored_epoch": content["epochs"] - 1} | content
+    KIND = "models"

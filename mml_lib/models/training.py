@@ -86,12 +86,9 @@ def _logger(cfg: StudyConfig, watching: Sequence[Callback]) -> Logger | bool:
 def _callback(name: str, spec: Mapping[str, Any]) -> Callback:
     """Build a callback of the config."""
     try:
-        built = instantiate(spec)
+        return instantiate(spec, Callback)
     except (MMLError, MisconfigurationException) as error:
         raise MMLError(f"callbacks.{name}: {error}") from error
-    if not isinstance(built, Callback):
-        raise MMLError(f"callbacks.{name}: {spec['_target_']} is no callback of Lightning")
-    return built
 
 
 def history_csv(history: Sequence[Mapping[str, float]]) -> str:

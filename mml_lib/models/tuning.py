@@ -34,6 +34,8 @@ class Tuning(Stored):
     batch_size: int | None = None
     curve: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
 
+    KIND = "tuning"
+
     def lay_over(self, cfg: StudyConfig) -> StudyConfig:
         """Return the config of a pipeline with what was found out in it."""
         found = {}

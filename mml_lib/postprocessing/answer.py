@@ -12,15 +12,13 @@ from mml_lib.postprocessing.leaderboard import leaderboard, standings
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
 from mml_lib.postprocessing.subgroups import class_table, group_table
 from mml_lib.tasks.description import TaskDescription
+from mml_lib.tasks.metadata import MOST_GROUPS, Column, sub_groups
 
 ENSEMBLE = "ensemble"
 """What tables call the ensemble of all runs."""
 
 CALIBRATED = ("log_loss", "brier", "calibration_error")
 """What calibration is to lower."""
-
-MOST_GROUPS = 50
-"""More groups are patients, not sub-groups: no table has a row for each."""
 
 AnyPredictions = Predictions | MaskPredictions
 
@@ -36,6 +34,7 @@ class Answer:
         labels: what the study calls each run.
         sizes: of each fold, on how many samples networks were trained and tested.
         tasks: the description behind each fold.
+        metadata: by column, what is said of each sample beside its group.
     """
 
     metrics: Sequence[str]
@@ -44,9 +43,12 @@ class Answer:
     labels: dict[str, str] = field(default_factory=dict)
     sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
     tasks: dict[int, TaskDescription] = field(default_factory=dict)
+    metadata: Mapping[str, Column] = field(default_factory=dict)
 
     def add(self, network: Mapping[str, Any], predictions: AnyPredictions, task: TaskDescription) -> None:
-        """Add a network: its `fold`, and as `shown` the run, label and fold that tables call it."""
+        """Add a network: its `fold`, as `shown` the run, label and fold that tables call it, and, where it has learned
+        another task than this one, the `eval_task`. Tests over folds go by the training samples of this one.
+        """
         shown = network["shown"]
         self.runs.setdefault(shown["run"], {})[shown["fold"]] = predictions
         self.labels[shown["run"]] = shown["label"]
@@ -92,17 +94,19 @@ class Answer:
         )
 
     def groups(self) -> pd.DataFrame:
-        """Return what each network is worth for each group of samples, where there are some and not too many."""
+        """Return what each network is worth for each group of samples, where there are some and not too many: for each
+        value of the column `group` and of metadata, of many different numbers for their quartiles in the data set.
+        """
+        told = {name: sub_groups(column) for name, column in self.metadata.items()}
         tables = []
         for run, folds in self.runs.items():
             for fold, predictions in folds.items():
-                columns = self._task(fold).samples
-                of_sample = dict(zip(columns["id"], columns.get("group", ()), strict=False))
-                tested = {of_sample.get(id_) for id_ in predictions.ids.tolist()} - {None, ""}
-                if 1 < len(tested) <= MOST_GROUPS:
-                    table = group_table(
-                        predictions, {"group": of_sample}, self.metrics, self.resamples, where=f"run {run}"
-                    )
+                samples, ids = self._task(fold).samples, predictions.ids.tolist()
+                columns = {"group": dict(zip(samples["id"], samples.get("group", ()), strict=False)), **told}
+                tested = {name: {column.get(id_) for id_ in ids} - {None, ""} for name, column in columns.items()}
+                usable = {name: columns[name] for name, found in tested.items() if 1 < len(found) <= MOST_GROUPS}
+                if usable:
+                    table = group_table(predictions, usable, self.metrics, self.resamples, where=f"run {run}")
                     tables.append((run, fold, table))
         return _stacked(tables)
 

@@ -32,6 +32,7 @@ from mml_lib.postprocessing.scores import (
 CONFIDENCE = 0.95
 CHUNK = 2**20  # weights that are worked on at once: they and their sums stay in a processor's cache
 LEAST = 16  # resamples at once, also where these are more weights: one by one they take more than twice as long
+ROUNDING = 1e-9  # by which equal values, or differences of them, may differ
 BLOCK = 16  # places of an order whose weights add up to less than 256
 
 Values = dict[str, np.ndarray]
@@ -45,7 +46,7 @@ def bootstrap_intervals(
     """Return the ends of the 95 % percentile interval of each metric; the same seed gives the same resamples.
 
     A resample that leaves a metric undefined (no sample of a class) does not count for it. NaN stands for ends that
-    nothing defines: no resample does, or there is a single sample.
+    nothing tells: no resample defines the metric, all give the same, or there is a single sample.
 
     Args:
         task_type: what was learned.
@@ -60,7 +61,7 @@ def bootstrap_intervals(
     if len(arguments[0]) < 2:
         return dict.fromkeys(names, (np.nan, np.nan))
     values = resampled(task_type, names, arguments, resamples, seed)
-    return {name: _percentiles(values[name]) for name in names}
+    return {name: percentiles(values[name]) for name in names}
 
 
 def resampled(
@@ -91,13 +92,19 @@ def draw(number: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
         yield np.ascontiguousarray(weights.T)
 
 
-def _percentiles(values: np.ndarray) -> tuple[float, float]:
+def percentiles(values: np.ndarray) -> tuple[float, float]:
+    """Return the ends of the 95 % percentile interval, NaN where the values that are known have no spread."""
     known = values[~np.isnan(values)]
-    if not len(known):
+    if not len(known) or not has_spread(known):
         return np.nan, np.nan
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(known, [tail, 1 - tail]).tolist()
     return low, high
+
+
+def has_spread(values: np.ndarray) -> bool:
+    """Return whether values differ by more than rounding."""
+    return bool(np.ptp(values) > ROUNDING * np.abs(values).max())
 
 
 # --- sums of weights ----------------------------------------------------------------------------------------------

@@ -21,10 +21,11 @@ from mml_lib.postprocessing.affine import Map, Scores, fit, fit_by_evidence
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
 from mml_lib.postprocessing.quantification import frequencies, is_labelled, quantify
 
-FORMAT = 1
 METHODS = ("affine", "temperature", "auto", "none")
 PRIORS = ("val", "test", "quantify")
 KINDS = ("classification", "multilabel_classification")
+SAME = 1e-5
+"""Scores that differ by less are the same."""
 LEAST = 1e-12
 """The prior of a class that is said to be impossible, so that its logarithm is finite."""
 
@@ -105,7 +106,8 @@ def fit_calibration(val: Predictions | MaskPredictions, method: str = "auto") ->
     """Return the calibration of a network, fitted on its validation predictions.
 
     Soft labels count from 0.5 on, as in all metrics; samples without a label are left out. A class that no validation
-    sample has becomes improbable but not impossible, see `mml_lib.postprocessing.affine.Objective`.
+    sample has becomes improbable but not impossible, see `mml_lib.postprocessing.affine.Objective`. A network that says
+    the same of all samples has learned nothing that could be mapped: its method is `none`.
 
     Raises:
         MMLError: predictions that cannot be calibrated, or an unknown method.
@@ -117,11 +119,8 @@ def fit_calibration(val: Predictions | MaskPredictions, method: str = "auto") ->
     if not labelled.any():
         raise MMLError("there are no validation predictions with a label to calibrate by; predict the split val first")
     scores, targets = scores_of(val.task_type, val.logits[labelled]), val.targets[labelled]
-    if method != "none" and len(scores) > 1 and np.ptp(scores, axis=0).max() < 1e-5:
-        raise MMLError(
-            f"all {len(scores)} validation predictions are the same, so calibration has nothing to go by; "
-            "the network has learned nothing, train it otherwise, or calibrate by the method none"
-        )
+    if len(scores) > 1 and np.ptp(scores, axis=0).max() < SAME:
+        method = "none"
     if val.task_type == "classification":
         scale, bias = _fitted(Scores(scores, targets), method)
     else:

@@ -15,8 +15,7 @@ import pandas as pd
 
 from mml_lib.config.metrics import NAMED
 from mml_lib.errors import MMLError, nearest
-from mml_lib.postprocessing.bootstrap import CONFIDENCE, WEIGHTED, resampled
-from mml_lib.postprocessing.bootstrap import _percentiles as percentiles
+from mml_lib.postprocessing.bootstrap import CONFIDENCE, WEIGHTED, has_spread, percentiles, resampled
 from mml_lib.postprocessing.evaluation import _confusions as image_counts
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
 from mml_lib.postprocessing.scores import mean_of_known, score_arguments
@@ -38,40 +37,45 @@ class Resamples:
         folds: the folds of each run, F.
         values: of each run, M×F.
         draws: the mean over the folds of each run, M×R, on each of R resamples; NaN where a resample defines none.
+        samples: that are resampled together; of one alone nothing can be told.
     """
 
     metrics: Sequence[str]
     folds: Mapping[str, Sequence[int]]
     values: Mapping[str, np.ndarray]
     draws: Mapping[str, np.ndarray]
+    samples: int
 
     def means(self, run: str) -> np.ndarray:
         """Return the mean of each metric over the folds whose samples define it, M."""
         return mean_of_known(self.values[run])
 
     def interval(self, run: str) -> np.ndarray:
-        """Return the ends of the 95 % percentile interval of each mean, M×2."""
+        """Return the ends of the 95 % percentile interval of each mean, M×2; NaN where resamples have no spread."""
         return np.array([percentiles(draws) for draws in self.draws[run]])
 
     def difference(self, run: str, other: str) -> np.ndarray:
         """Return by how much a run exceeds another: difference, ends of its 95 % interval, p; M×4.
 
         The value p is two-sided: twice the share of resamples in which the sign is turned or the difference is 0, the
-        sample itself counted as one (Davison and Hinkley 1997, 4.2.1), at most 1.
+        sample itself counted as one (Davison and Hinkley 1997, 4.2.1), at most 1. Where resamples show no spread,
+        interval and p are NaN, but for runs that are alike: the interval is 0, and p is 1.
         """
-        found = _less(self.means(run), self.means(other))
+        found = less(self.means(run), self.means(other))
         rows = []
-        for value, draws in zip(found, _less(self.draws[run], self.draws[other]), strict=True):
+        for value, draws in zip(found, less(self.draws[run], self.draws[other]), strict=True):
             known = draws[~np.isnan(draws)]
-            if np.isnan(value) or not len(known):
+            if np.isnan(value) or not len(known) or self.samples < 2:
                 rows.append([value, np.nan, np.nan, np.nan])
-                continue
-            beyond = min((known <= 0).sum(), (known >= 0).sum())
-            rows.append([value, *percentiles(known), min(1.0, 2 * (1 + beyond) / (1 + len(known)))])
+            elif has_spread(known):
+                beyond = min((known <= 0).sum(), (known >= 0).sum())
+                rows.append([value, *percentiles(known), min(1.0, 2 * (1 + beyond) / (1 + len(known)))])
+            else:
+                rows.append([value, *((np.nan,) * 3 if known.any() else (0.0, 0.0, 1.0))])
         return np.array(rows)
 
 
-def _less(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def less(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return first less second, 0 where they differ by rounding only: the same folds added up in another order."""
     gap = first - second
     return np.where(np.abs(gap) <= 1e-12 * (np.abs(first) + np.abs(second)), 0, gap)
@@ -111,7 +115,8 @@ def resample_runs(
         values[run] = np.array([[found[name] for found in each] for name in metrics])
         drawn = [resampled(kind, metrics, fold.arguments, resamples, seed + fold.sample_set) for fold in folds.values()]
         draws[run] = np.array([mean_of_known(np.stack([found[name] for found in drawn], axis=-1)) for name in metrics])
-    return Resamples(list(metrics), {run: list(folds) for run, folds in aligned.items()}, values, draws)
+    samples = max(len(fold.ids) for folds in aligned.values() for fold in folds.values())
+    return Resamples(list(metrics), {run: list(folds) for run, folds in aligned.items()}, values, draws, samples)
 
 
 def _needed(comparisons: int) -> int:
@@ -308,7 +313,7 @@ def compare_folds(resamples: Resamples, sizes: Mapping[int, tuple[int, int]], to
                 raise MMLError(f"a t-test over folds needs the sizes of fold {unknown[0]} of run '{run}'; state them")
             each = np.array([_of_folds(resamples, one, shared)[number] for one in (run, other)])
             known = ~np.isnan(each).any(axis=0)
-            differences = each[0, known] - each[1, known]
+            differences = less(each[0, known], each[1, known])
             chosen = np.array([sizes[fold] for fold in shared], dtype=float).reshape(-1, 2)[known]
             rows.append((metric, run, other, len(differences), *corrected_t_test(differences, *chosen.T)))
     return _corrected(pd.DataFrame(rows, columns=columns))
@@ -340,7 +345,7 @@ def corrected_t_test(
     if count < 2:
         return (float(differences[0]) if count else np.nan), np.nan, np.nan, np.nan
     mean, spread = float(np.mean(differences)), float(np.std(differences, ddof=1))
-    if np.ptp(differences) == 0:
+    if not has_spread(differences):
         return (0.0, 0.0, 0.0, 1.0) if mean == 0 else (mean, 0.0, np.nan, np.nan)
     ratio = float(np.mean(np.asarray(n_test, float) / np.asarray(n_train, float)))
     value = mean / (spread * np.sqrt(1 / count + ratio))

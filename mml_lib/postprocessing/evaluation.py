@@ -1,6 +1,5 @@
 """Evaluation: the metrics of stored predictions, and between what bounds they lie."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,12 +11,10 @@ from mml_lib.config.schema import Metric
 from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
-from mml_lib.files.stored import read_json
+from mml_lib.files.stored import json_text, read_json
 from mml_lib.postprocessing.bootstrap import bootstrap_intervals
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
 from mml_lib.postprocessing.scores import SCORES, counts, score_arguments
-
-FORMAT = 2
 
 Interval = tuple[float, float]
 
@@ -101,7 +98,7 @@ def write_metrics(
     """Write the metrics of one run, fold and split; null stands for NaN, which JSON does not have."""
     known = {name: _known(value) for name, value in values.items()}
     ends = {name: [_known(end) for end in interval] for name, interval in (intervals or {}).items()}
-    write_text(path, json.dumps({"format": FORMAT, **about, "metrics": known, "intervals": ends}, indent=2) + "\n")
+    write_text(path, json_text("metrics", {**about, "metrics": known, "intervals": ends}))
 
 
 def _known(value: float) -> float | None:
@@ -109,14 +106,14 @@ def _known(value: float) -> float | None:
 
 
 def read_metrics(path: str | Path) -> dict[str, Any]:
-    """Read what `write_metrics` wrote; format 1 had no intervals.
+    """Read what `write_metrics` wrote.
 
     Raises:
         MMLError: the file is missing, damaged, or of a newer format.
     """
-    content = read_json(Path(path), FORMAT)
+    content = read_json(path, "metrics")
     metrics = {name: _number(value) for name, value in content["metrics"].items()}
-    intervals = {name: (_number(low), _number(high)) for name, (low, high) in content.get("intervals", {}).items()}
+    intervals = {name: (_number(low), _number(high)) for name, (low, high) in content["intervals"].items()}
     return content | {"metrics": metrics, "intervals": intervals}
 
 

@@ -6,8 +6,9 @@ A picture lies in a folder of its topic, that of one run or fold in a folder bel
 
 import contextlib
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ import pandas as pd
 
 from mml_lib.config.task_types import IGNORE
 from mml_lib.data.decoding import decode
+from mml_lib.data.transforms import TRANSFORMS
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
 from mml_lib.postprocessing.comparison import AnyPredictions, arguments_of, resample_runs
@@ -27,7 +29,9 @@ from mml_lib.postprocessing.figures import (
     draw_tuning_curve,
     run_styles,
 )
+from mml_lib.postprocessing.group_figures import draw_groups
 from mml_lib.postprocessing.leaderboard import standings
+from mml_lib.postprocessing.mask_figures import draw_overlap, draw_worst_masks
 from mml_lib.postprocessing.pages import table_page
 from mml_lib.postprocessing.prediction_figures import (
     draw_confusion,
@@ -38,8 +42,9 @@ from mml_lib.postprocessing.prediction_figures import (
 from mml_lib.postprocessing.predictions import MaskPredictions
 from mml_lib.postprocessing.reliability import reliability
 from mml_lib.postprocessing.scores import confusion
-from mml_lib.postprocessing.subgroups import largest_losses, one_vs_rest
+from mml_lib.postprocessing.subgroups import class_table, largest_losses, one_vs_rest
 from mml_lib.postprocessing.task_figures import draw_classes, draw_samples
+from mml_lib.postprocessing.value_figures import draw_values
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription
 
@@ -87,12 +92,15 @@ class Gallery:
         task: what the networks learned.
         shown: by run id, `run` and `label` of each.
         metrics: named metrics of the task, the main one first.
+        transforms: of each run of masks, what made the images that it saw, as `mml_lib.data.transforms.resolve` gives
+            them.
     """
 
     folder: Path
     task: TaskDescription
     shown: Mapping[str, Mapping[str, Any]]
     metrics: Sequence[str]
+    transforms: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
     @property
     def names(self) -> dict[str, str]:
@@ -141,7 +149,7 @@ class Gallery:
     # --- predictions --------------------------------------------------------------------------------------------
 
     def draw_predictions(self, runs: Predictions, order: Sequence[str], dataset: Dataset) -> None:
-        """Draw confusion matrix, curves and the largest losses of some runs, the predictions of all folds together."""
+        """Draw what some runs predict, right and wrong, the predictions of all folds together."""
         for run in [run for run in order if run in runs][:RUNS]:
             pooled = pool(list(runs[run].values()))
             if pooled.task_type in ("classification", "semantic_segmentation"):
@@ -154,16 +162,31 @@ class Gallery:
                     classes = self.task.header["classes"]
                     positive = one_vs_rest(pooled.task_type, targets, len(classes))
                     draw_curves(probabilities, positive, classes, path)
+            if pooled.task_type == "regression":
+                with self._picture("predictions", run, "predicted_values.svg") as path:
+                    draw_values(*arguments_of(pooled, f"run {run}"), path)
+            if isinstance(pooled, MaskPredictions):
+                with self._picture("predictions", run, "overlap_by_class.svg") as path:
+                    draw_overlap(class_table(pooled, self.task.header["classes"], f"run {run}"), path)
             with self._picture("predictions", run, "largest_losses.jpg") as path:
-                self._draw_worst(pooled, dataset, path)
+                self._draw_worst(run, pooled, dataset, path)
 
-    def _draw_worst(self, pooled: AnyPredictions, dataset: Dataset, path: Path) -> None:
+    def _draw_worst(self, run: str, pooled: AnyPredictions, dataset: Dataset, path: Path) -> None:
         """Draw samples with the largest loss, each once, by the fold that is furthest off."""
-        worst = largest_losses(pooled, self.task.header["classes"], len(pooled.ids))
-        worst = worst.drop_duplicates("id").head(SAMPLES)
+        classes = self.task.header["classes"]
+        worst = largest_losses(pooled, classes, len(pooled.ids)).drop_duplicates("id").head(SAMPLES)
         rows = dict(zip(self.task.samples["id"], self.task.samples["row"], strict=True))
-        images = [decode(dataset.image_path(rows[id_]))[0] for id_ in worst["id"]]
-        draw_largest_losses(worst, images, path)
+        transforms = self.transforms.get(run, ())
+        images = [decode(dataset.image_path(rows[id_]), transforms)[0] for id_ in worst["id"]]
+        if isinstance(pooled, MaskPredictions):
+            found = list(pooled.images())
+            masks = [found[number] for number in worst.index]
+            images = [
+                TRANSFORMS["resize"](image, None, mask.shape)[0] for image, (mask, _) in zip(images, masks, strict=True)
+            ]
+            draw_worst_masks(worst, images, masks, classes, path)
+        else:
+            draw_largest_losses(worst, images, path)
 
     def draw_calibration(self, runs: Predictions, calibrated: Predictions, order: Sequence[str]) -> None:
         """Draw how reliable probabilities of some runs are, before and after calibration where there is one."""
@@ -204,6 +227,14 @@ class Gallery:
                 draw_ensemble(members, others | self._styles, path, self.names)
             logger.info("drew the ensemble of %s", task)
 
+    def _draw_groups(self, table: pd.DataFrame, order: Iterable[str]) -> None:
+        """Draw what runs are worth for each group of a column, each column in a folder of its own."""
+        for place, (column, of_column) in enumerate(table.groupby("column", sort=False)):
+            part = re.sub("[^a-z0-9]", "", str(column).lower()) or "column"
+            part += str(place) if (self.folder / "comparison" / part).exists() else ""
+            with self._picture("comparison", part, "groups.svg") as path:
+                draw_groups(of_column, self.metrics[0], list(dict.fromkeys(order)), self._styles, path, self.names)
+
     def write_tables(self, tables: Mapping[str, pd.DataFrame]) -> None:
         """Write the tables of a comparison as pages, and draw what calibration did to errors."""
         for name, table in tables.items():
@@ -213,6 +244,8 @@ class Gallery:
                 means = table.groupby(["run", "metric"], sort=False)[["before", "after"]].mean().reset_index()
                 with self._picture("calibration", "errors.svg") as path:
                     draw_calibration_errors(means, path, self.names)
+            if name == "groups":
+                self._draw_groups(table, tables["leaderboard"]["run"] if "leaderboard" in tables else table["run"])
             topic = "calibration" if name == "calibration" else "comparison"
             led = long_form(table) if name == "leaderboard" else table.copy()
             if "rank" in led:
@@ -225,7 +258,8 @@ class Gallery:
 
 def _elsewhere(member: Mapping[str, Any]) -> str:
     """Return what pictures call a run of another project."""
-    return f"{member['run']} ({member.get('project', 'of no mode here')})"
+    of_task = f"{member['task']}: " if "eval_task" in member else ""
+    return f"{of_task}{member['run']} ({member.get('project', 'of no mode here')})"
 
 
 def _listed(folds: Iterable[int]) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from mml_lib.config.metrics import LOWER_IS_BETTER
 from mml_lib.errors import MMLError, nearest
-from mml_lib.postprocessing.comparison import ALPHA, Resamples, compare
+from mml_lib.postprocessing.comparison import ALPHA, Resamples, compare, less
 from mml_lib.postprocessing.summary import HIGH, LOW
 
 MARK = "="
@@ -25,7 +25,7 @@ def standings(resamples: Resamples) -> pd.DataFrame:
         `metric run folds mean ci_low ci_high rank difference difference_low difference_high p p_holm among_best`:
         the mean over folds with its bootstrap interval; its rank (1 the best; NaN where it is undefined, equal ones
         share the first); by how much it exceeds the best (negative is worse, unless lower is better); whether it is the
-        best or p_holm > 0.05.
+        best, or p_holm > 0.05, or there is no p (a single sample, no spread).
     """
     tables = []
     for number, metric in enumerate(resamples.metrics):
@@ -35,11 +35,21 @@ def standings(resamples: Resamples) -> pd.DataFrame:
         ]
         table = pd.DataFrame(rows, columns=["metric", "run", "folds", "mean", "ci_low", "ci_high"])
         sign = 1 if metric in LOWER_IS_BETTER else -1
-        table["rank"] = (sign * table["mean"]).rank(method="min")
+        table["rank"] = _ranks(sign * table["mean"].to_numpy())
         tables.append(table.merge(_next_to_best(resamples, table, metric), how="left", on="run"))
     found = pd.concat(tables, ignore_index=True)
     found["among_best"] = found["among_best"].eq(True)
     return found
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Return ranks from 1, the least, on; what differs by rounding only shares the first, NaN has none."""
+    ranks = np.full(len(values), np.nan)
+    order = [row for row in np.argsort(values, kind="stable") if not np.isnan(values[row])]
+    for place, row in enumerate(order):
+        tied = place and less(values[row], values[order[place - 1]]) == 0
+        ranks[row] = ranks[order[place - 1]] if tied else place + 1
+    return ranks
 
 
 def _next_to_best(resamples: Resamples, table: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -50,7 +60,7 @@ def _next_to_best(resamples: Resamples, table: pd.DataFrame, metric: str) -> pd.
         return pd.DataFrame(columns=["run", *names.values(), "p", "p_holm", "among_best"])
     compared = compare(resamples, to=best.iloc[0])
     compared = compared[compared["metric"] == metric].rename(columns=names)[["run", *names.values(), "p", "p_holm"]]
-    compared["among_best"] = compared["p_holm"] > ALPHA
+    compared["among_best"] = compared["difference"].notna() & ~(compared["p_holm"] <= ALPHA)
     return pd.concat([compared, pd.DataFrame({"run": best.iloc[:1], "among_best": True})], ignore_index=True)
 
 

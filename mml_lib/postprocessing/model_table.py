@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from mml_lib.errors import MMLError
+from mml_lib.files.checksums import damaged
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.models.storage import ModelStorage
 from mml_lib.postprocessing.model_files import Files, Network, network_files
@@ -42,7 +43,7 @@ def read_models(fm: MMLFileManager) -> tuple[pd.DataFrame, list[str]]:
             except MMLError as error:
                 problems.append(str(error))
             except (KeyError, TypeError, AttributeError) as error:
-                problems.append(f"{path} is damaged ({error!r}); remove it to train the model again")
+                problems.append(str(damaged(path, repr(error))))
     metrics = list(dict.fromkeys(column for row in rows for column in row if column.startswith("val/")))
     return pd.DataFrame(rows, columns=[*KEYS, COLUMNS[0], *metrics, *COLUMNS[1:]]), problems
 

@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from mml_lib.config.formats import FORMATS
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_whole
+from mml_lib.files.checksums import damaged, verify
+from mml_lib.files.containers import npz_content
 
-FORMAT = 2
+FORMAT = FORMATS["predictions"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class MaskPredictions:
 def _save(path: str | Path, task_type: str, ids: np.ndarray, compress: bool = False, **arrays: Any) -> None:
     save = np.savez_compressed if compress else np.savez
     with write_whole(path) as beside:
-        save(beside, format=np.int64(FORMAT), task_type=np.str_(task_type), ids=ids.astype(np.str_), **arrays)
+        save(beside, **FORMAT.stamp, task_type=np.str_(task_type), ids=ids.astype(np.str_), **arrays)
 
 
 def read_predictions(path: str | Path) -> Predictions | MaskPredictions:
@@ -89,16 +92,14 @@ def read_predictions(path: str | Path) -> Predictions | MaskPredictions:
     Raises:
         MMLError: the file is missing, damaged, or of another format.
     """
+    verify(path)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found = dict(arrays)
-        if int(found.pop("format")) > FORMAT:
-            raise MMLError(f"the predictions {path} are newer than this version of MML reads; update MML")
+        found = FORMAT.migrated(npz_content(path), path)
         kind = str(found.pop("task_type"))
         if kind == MaskPredictions.task_type:
             return MaskPredictions(**found | {"classes": int(found["classes"])})
         return Predictions(**found, task_type=kind)
     except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise MMLError(
-            f"the predictions {path} cannot be read ({error}); remove the file to make them again"
-        ) from error
+        if reason := getattr(error, "strerror", None):
+            raise MMLError(f"the predictions {path} cannot be read: {reason}") from error
+        raise damaged(path, str(error)) from error

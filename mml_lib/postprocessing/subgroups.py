@@ -11,6 +11,7 @@ from mml_lib.postprocessing.bootstrap import bootstrap_intervals
 from mml_lib.postprocessing.comparison import RESAMPLES, AnyPredictions, arguments_of, values_of
 from mml_lib.postprocessing.predictions import MaskPredictions
 from mml_lib.postprocessing.scores import average_precision, confusion, counts, label_auroc, share, sigmoid, softmax
+from mml_lib.tasks.dataset import natural_key
 
 # --- classes ------------------------------------------------------------------------------------------------------
 
@@ -92,8 +93,8 @@ def group_table(
         where: what a message is to call the predictions.
 
     Returns:
-        `column group samples metric value ci_low ci_high`, groups in the order of their names; NaN where the samples of
-        a group do not define the metric, or (the interval) are fewer than two.
+        `column group samples metric value ci_low ci_high`, groups in the natural order of their names; NaN where the
+        samples of a group do not define the metric, or (the interval) are fewer than two.
 
     Raises:
         MMLError: a column lacks a sample; outputs that are not finite; samples without labels.
@@ -110,7 +111,7 @@ def group_table(
         for row, value in enumerate(values[id_] for id_ in ids):
             if not pd.isna(value) and str(value):
                 members.setdefault(str(value), []).append(row)
-        for group, chosen in sorted(members.items()):
+        for group, chosen in sorted(members.items(), key=lambda each: natural_key(each[0])):
             own = tuple(each[chosen] for each in arguments)
             found = values_of(kind, metrics, own)
             intervals = bootstrap_intervals(kind, metrics, own, resamples, seed)
@@ -160,8 +161,9 @@ def largest_losses(
         where: what a message is to call the predictions.
 
     Returns:
-        `id loss true predicted probability`: what is true and what is predicted in words (labels joined by `|`; of
-        masks their classes), and the probability of the predicted class, NaN of all other types.
+        `id loss true predicted probability`, indexed by where they are among the predictions: what is true and what is
+        predicted in words (labels joined by `|`; of masks their classes), and the probability of the predicted class,
+        NaN of all other types.
 
     Raises:
         MMLError: outputs that are not finite; samples without labels.
@@ -171,7 +173,7 @@ def largest_losses(
     order = order[~np.isnan(losses[order])]
     true, predicted, probability = _in_words(predictions, classes, order)
     columns = {"id": predictions.ids[order], "loss": losses[order], "true": true, "predicted": predicted}
-    return pd.DataFrame(columns | {"probability": probability})
+    return pd.DataFrame(columns | {"probability": probability}, index=order)
 
 
 def _in_words(

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mml_lib.postprocessing.bootstrap import has_spread
+
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
 KEYS = ["task", "run", "label", "on", "split"]
@@ -41,8 +43,8 @@ def _row(result: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
 def summarize(folds: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """Return mean, standard deviation and 95 % interval over folds, one row for each run, split and metric.
 
-    The interval is the percentile bootstrap of the mean (Efron 1979). A single fold has neither deviation nor interval;
-    `folds` are those whose samples define the metric.
+    The interval is the percentile bootstrap of the mean (Efron 1979). A single fold has neither deviation nor interval,
+    and folds that are all alike have no interval; `folds` are those whose samples define the metric.
 
     Args:
         folds: as `fold_table` gives it.
@@ -61,7 +63,7 @@ def summarize(folds: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 def _statistics(values: np.ndarray, seed: int) -> dict[str, float]:
     several = len(values) > 1
-    low, high = bootstrap_interval(values, seed) if several else (np.nan, np.nan)
+    low, high = bootstrap_interval(values, seed) if several and has_spread(values) else (np.nan, np.nan)
     return {
         "folds": len(values),
         "mean": values.mean(),

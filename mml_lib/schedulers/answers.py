@@ -1,10 +1,14 @@
 """What the rules of the mode `post` ask, by their wildcards: which predictions belong together, and how."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.metrics import DEFAULT
-from mml_lib.errors import MMLError
+from mml_lib.schedulers.checks import holds_out_alike
+from mml_lib.schedulers.reused import ReusedPredictions
+from mml_lib.schedulers.runs import Run
 
 if TYPE_CHECKING:
     from mml_lib.schedulers.post import PostScheduler
@@ -60,47 +64,58 @@ class Answers:
     # --- ensembles ----------------------------------------------------------------------------------------------
 
     def members(self, wildcards: Any) -> list[dict[str, Any]]:
-        """Task, run and fold of the networks of one trained task, and of those of other projects by `reuse`."""
+        """The networks that an ensemble for one trained task may have."""
         return self.networks(wildcards.task, self._scheduler(wildcards.mode))
 
     def networks(self, trained: str, scheduler: "PostScheduler") -> list[dict[str, Any]]:
-        """Return the networks that an ensemble for a trained task may have, as a mode's scheduler plans them."""
+        """Return the networks that an ensemble for a trained task may have, as a mode's scheduler plans them.
+
+        Returns:
+            `task`, `run` and `fold`; `eval_task` of those of other tasks, `project` of those of other projects.
+        """
         planned = [network for task in scheduler.task_names for network in scheduler.networks(task)]
         own = [network for network in planned if network["task"] == trained]
+        own += scheduler.source_networks(trained)
         runs = {network["run"] for network in own}
-        return [*own, *(network for network in self._reused(trained) if network["run"] not in runs)]
+        folds = list(dict.fromkeys(network["fold"] for network in own))
+        splits = ["val", *scheduler.splits(trained)]
+        return [*own, *(told for told in self.reused.networks(trained, folds, splits) if told["run"] not in runs)]
 
-    def _reused(self, task: str) -> list[dict[str, Any]]:
-        """Return project, task, run and fold of networks of other projects whose predictions are there.
+    @cached_property
+    def reused(self) -> ReusedPredictions:
+        """The predictions of other projects."""
+        return ReusedPredictions(self.study)
 
-        Raises:
-            MMLError: a project has none, or only those of another division of the samples.
+    def seen(self, task: str, run: Run, project: str | None = None) -> str | None:
+        """Return why networks of a run may have seen what a task holds out, fold by fold; None where they have not.
+
+        Args:
+            task: what they are to predict.
+            run: of another task.
+            project: where the run is from; None: this study.
         """
-        networks: list[dict[str, Any]] = []
-        for project, run in map(self.study.project_of, self.study.cfg.reuse.predictions):
-            wanted = {"task": task} | ({"run": run} if run else {})
-            found = self.fm.existing("predictions", project=project, eval="val", **wanted)
-            alike = [told for told in found if self._is_same_task(project, told)]
-            if not alike:
-                why = f"those of {task} are divided otherwise, and their networks may have seen test samples"
-                raise MMLError(
-                    f"reuse.predictions: {project} has none for the validation samples of {task}"
-                    f"{f' ({why})' if found else ''}; a study in mode post makes them"
+        identity = self.study.task(task)
+        for learned in run.pipeline.tasks:
+            if not holds_out_alike(identity, learned):
+                return (
+                    f"{learned['name']} divides the images of {task} in another way, so its networks may have seen "
+                    "what is held out; give both the same folds, test_fraction, seed and idx_to_class, or leave it out"
                 )
-            networks += [
-                {"project": project, "task": task, "run": told["run"], "fold": int(told["fold"])}
-                for told in sorted(alike, key=lambda told: (told["run"], int(told["fold"])))
-            ]
-        return networks
+        for model in run.pipeline.pretraining.get("models", ()):
+            started = self.study.runs.of_model({**model, "project": model["project"] or project})
+            # Whichever fold is chosen there, it need not be this one.
+            if known := [told["name"] for told in started.pipeline.tasks if told["dataset"] == identity.dataset]:
+                return f"networks of {run.pipeline.task['name']} start from {known[0]}, which has images of {task}"
+        return None
 
-    def _is_same_task(self, project: str, told: dict[str, str]) -> bool:
-        known = self.study.runs.read(told["task"], told["run"], project).pipeline.task
-        return known["id"] == self.study.task(told["task"]).id
+    def predicted(self, network: Mapping[str, Any], split: str) -> str:
+        """Return the predictions of a network: of its own task, or of the `eval_task`."""
+        return self.fm.path("other_predictions" if "eval_task" in network else "predictions", **network, eval=split)
 
     def member_predictions(self, wildcards: Any) -> list[str]:
         """What they predict: of a split where there is one among the wildcards, of their validation samples if not."""
         split = getattr(wildcards, "eval", "val")
-        return [self.fm.path("predictions", **each, eval=split) for each in self.members(wildcards)]
+        return [self.predicted(each, split) for each in self.members(wildcards)]
 
     def ensemble_options(self, wildcards: Any) -> dict[str, Any]:
         """How an ensemble is selected."""
@@ -113,18 +128,21 @@ class Answers:
     # --- comparison ---------------------------------------------------------------------------------------------
 
     def compared(self, wildcards: Any) -> dict[str, list[dict[str, Any]]]:
-        """What is compared on test samples, of a task with all that is nested in it: `networks` and `ensembles`."""
+        """What is compared on test samples, of a task with all that is nested in it: `networks`, those of other tasks
+        last, and `ensembles`.
+        """
         scheduler = self._scheduler(wildcards.mode)
-        trained = list(dict.fromkeys(each["task"] for each in scheduler.networks(wildcards.task)))
+        own = scheduler.networks(wildcards.task)
+        trained = list(dict.fromkeys(each["task"] for each in own))
         ensembles = [{"task": task, "mode": wildcards.mode} for task in trained]
         return {
-            "networks": scheduler.networks(wildcards.task),
+            "networks": [*own, *(each for task in trained for each in scheduler.source_networks(task))],
             "ensembles": ensembles if "ensemble" in scheduler.subroutines else [],
         }
 
     def compared_predictions(self, wildcards: Any) -> list[str]:
         """What networks predict of test samples."""
-        return [self.fm.path("predictions", **each, eval="test") for each in self.compared(wildcards)["networks"]]
+        return [self.predicted(each, "test") for each in self.compared(wildcards)["networks"]]
 
     def compared_ensembles(self, wildcards: Any) -> list[str]:
         """What ensembles predict of test samples."""
@@ -132,16 +150,20 @@ class Answers:
         return [self.fm.path("ensemble_predictions", **each, eval="test") for each in told]
 
     def compared_calibrated(self, wildcards: Any) -> list[str]:
-        """What calibrated networks predict of test samples, where there are probabilities."""
+        """What calibrated networks of the task itself predict of test samples, where there are probabilities."""
         scheduler = self._scheduler(wildcards.mode)
         if "calibrate" not in scheduler.subroutines or not scheduler.calibrates(wildcards.task):
             return []
-        return [self.fm.path("calibrated", **each, eval="test") for each in self.compared(wildcards)["networks"]]
+        return [self.fm.path("calibrated", **each, eval="test") for each in scheduler.networks(wildcards.task)]
 
     def compared_descriptions(self, wildcards: Any) -> list[str]:
-        """The descriptions of the tasks of these networks."""
-        tasks = dict.fromkeys(each["task"] for each in self.compared(wildcards)["networks"])
+        """The descriptions of the tasks that are predicted."""
+        tasks = dict.fromkeys(each["task"] for each in self._scheduler(wildcards.mode).networks(wildcards.task))
         return [self.study.description_of(task) for task in tasks]
+
+    def metadata(self, wildcards: Any) -> list[str]:
+        """What is said of the samples of a task beside their labels, where it names columns."""
+        return self.study.metadata_of(wildcards.task)
 
     def metrics(self, wildcards: Any) -> list[str]:
         """The named metrics of a task: the study's, or those that are usual where it has none."""
@@ -150,6 +172,14 @@ class Answers:
 
     def compared_told(self, wildcards: Any) -> list[dict[str, Any]]:
         """Task, run and fold of each compared network, and what tables call it: `shown`, its run, label and fold."""
-        shown = self.study.shown(wildcards.mode)
         networks = self.compared(wildcards)["networks"]
-        return [{**each, "shown": {"fold": each["fold"], **shown[each["run"]]}} for each in networks]
+        called = self.called(wildcards)
+        return [{**each, "shown": {"fold": each["fold"], **called[each["run"]]}} for each in networks]
+
+    def called(self, wildcards: Any) -> dict[str, dict[str, Any]]:
+        """What tables of a task call each run that is compared, by run id."""
+        scheduler, shown = self._scheduler(wildcards.mode), self.study.shown(wildcards.mode)
+        return {
+            each["run"]: scheduler.shown_source(each) if "eval_task" in each else shown[each["run"]]
+            for each in self.compared(wildcards)["networks"]
+        }

@@ -39,6 +39,8 @@ class AbstractBaseScheduler(Doing, ABC):
 
     Options: ClassVar[type[Options]] = Options
     available_subroutines: ClassVar[tuple[str, ...]] = ()
+    alone: ClassVar[bool] = False
+    """Whether no other mode may be asked for beside this one, which reads no data and records no study."""
 
     def __init__(self, study: Study, mode: Mode):
         super().__init__(study)
@@ -132,6 +134,11 @@ class AbstractBaseScheduler(Doing, ABC):
     def shown(self, task: str, run: Run) -> dict[str, Any]:
         """Return what tables call a run: `task`, `run`, `label`, and `fold` where that is not the network's."""
         return {"task": task, "run": run.id, "label": run.label}
+
+    @property
+    def announcement(self) -> list[str]:
+        """What is said of the plan before anything is done, in lines."""
+        return []
 
     @abstractmethod
     def create_routine(self) -> None:

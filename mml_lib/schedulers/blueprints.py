@@ -5,18 +5,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from mml_lib.config.pipeline import PIPELINE_KEYS, Pipeline
-from mml_lib.config.presets import read_yaml, resolve_presets
+from mml_lib.config.pipeline import PIPELINE_KEYS, Pipeline, read_stored_yaml, yaml_text
+from mml_lib.config.presets import resolve_presets
 from mml_lib.errors import MMLError, nearest
 from mml_lib.models.selection import best, metric_of_all, performance
 from mml_lib.models.storage import ModelStorage
 
 if TYPE_CHECKING:
     from mml_lib.schedulers.study import Study
-
-FORMAT = 1
 
 HANDED_ON = tuple(key for key in PIPELINE_KEYS if key != "seed")
 """The sections that a blueprint brings where a study names none."""
@@ -43,7 +39,7 @@ def blueprint(pipelines: Sequence[Pipeline], storages: Sequence[ModelStorage], b
         "task": pipeline.task["name"],
         "why": f"the best mean validation {metric} ({means[chosen]:.6g}) of {len(means)} runs",
     }
-    return yaml.safe_dump({"format": FORMAT, "chosen": told, "pipeline": dict(pipeline.content)}, sort_keys=False)
+    return yaml_text("blueprint", {"chosen": told, "pipeline": dict(pipeline.content)})
 
 
 def lay_blueprint(study: "Study", task: str, keys: Sequence[str] | None) -> dict[str, Any]:
@@ -68,7 +64,7 @@ def lay_blueprint(study: "Study", task: str, keys: Sequence[str] | None) -> dict
         elif key != "decoder" or key in content:  # that of a segmentation only
             config[key] = content.get(key)
     if "trainer" in (keys or HANDED_ON):
-        config["trainer"] = {**content["trainer"], "accelerator": study.cfg.trainer.accelerator}
+        config["trainer"] = {"devices": 1, **content["trainer"], "accelerator": study.cfg.trainer.accelerator}
     return config
 
 
@@ -76,21 +72,24 @@ def _find(study: "Study", task: str) -> Mapping[str, Any]:
     """Return the content of the pipeline that a blueprint holds, the latest of all projects named."""
     if not study.cfg.reuse.blueprint:
         raise MMLError("mode.use_blueprint: where is it to be found? Name the project, reuse: {blueprint: project}")
-    found: list[Path] = []
-    for project, run in map(study.project_of, study.cfg.reuse.blueprint):
+    found: list[tuple[str, Path]] = []
+    for project, run in (study.fm.reusables.project_of("blueprint", each) for each in study.cfg.reuse.blueprint):
         if run is None:
             told = study.fm.existing("blueprint", project=project, task=task)
-            found += [study.fm.construct_saving_path(None, "blueprint", project=project, **each) for each in told]
+            found += [
+                ("blueprint", study.fm.construct_saving_path(None, "blueprint", project=project, **each))
+                for each in told
+            ]
         elif told := study.fm.existing("pipeline", project=project, task=task, run=run):
-            found.append(study.fm.construct_saving_path(None, "pipeline", project=project, **told[0]))
+            found.append(("pipeline", study.fm.construct_saving_path(None, "pipeline", project=project, **told[0])))
     if not found:
         where = ", ".join(study.cfg.reuse.blueprint)
         raise MMLError(
             f"mode.use_blueprint: there is no blueprint of the task {task} in {where}; "
             "a study with mode.store_blueprint: true makes one"
         )
-    content = read_yaml(found[-1])
-    return content["pipeline"] if "pipeline" in content else Pipeline.read(found[-1]).content
+    kind, path = found[-1]
+    return Pipeline.read(path).content if kind == "pipeline" else read_stored_yaml(path, kind)["pipeline"]
 
 
 def _losses(study: "Study", content: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,12 @@ import re
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
+from numbers import Real
 from typing import Any
 
 from mml_lib.config.metrics import LOWER_IS_BETTER, NAMED
 from mml_lib.config.schema import StudyConfig
+from mml_lib.config.targets import check_package
 from mml_lib.config.task_types import IGNORE, MIXABLE
 from mml_lib.config.tasks import ARGUMENT, SEPARATOR
 from mml_lib.data.tta import build_view
@@ -18,6 +20,7 @@ CROSS_ENTROPY = "torch.nn.CrossEntropyLoss"
 FOCAL = "mml_lib.models.losses.FocalLoss"
 WEIGHTS = ("weight", "pos_weight", "class_weights")
 REDIVIDING = ("redistribute",)
+GPU_RULES = ("train_fold", "tune_fold", "predict_fold")
 AVERAGING = ("StochasticWeightAveraging", "EMAWeightAveraging", "WeightAveraging")
 
 LOSSES: Mapping[str, tuple[str, ...]] = {
@@ -44,6 +47,8 @@ def check_trainable(task: TaskIdentity, cfg: StudyConfig) -> None:
     """
     kind = task.task_type
     _check_loss(task, cfg)
+    _check_packages(task, cfg)
+    _check_rates(cfg)
     _check_class_weights(task, cfg)
     _check_mixing(task, cfg)
     _check_store_best(task, cfg)
@@ -51,6 +56,7 @@ def check_trainable(task: TaskIdentity, cfg: StudyConfig) -> None:
     _check_averaging(cfg)
     _check_tune(cfg)
     _check_devices(cfg)
+    _check_gpus(cfg)
     _check_validated(cfg)
     _check_tta(task, cfg)
     _check_adapters(cfg)
@@ -133,6 +139,28 @@ def _check_loss(task: TaskIdentity, cfg: StudyConfig) -> None:
         )
 
 
+def _check_packages(task: TaskIdentity, cfg: StudyConfig) -> None:
+    """Refuse targets of packages that are not there, without importing one."""
+    metrics = [each for each in cfg.metrics_of(task.task_type) if not isinstance(each, str)]
+    named = {"arch": cfg.arch, "decoder": cfg.decoder, "loss": cfg.loss_of(task.task_type), "optimizer": cfg.optimizer}
+    named |= {"lr_scheduler": cfg.lr_scheduler, **{f"callbacks.{name}": each for name, each in cfg.callbacks.items()}}
+    lists = {"augmentations": cfg.augmentations.transforms, "metrics": metrics, "tta.transforms": cfg.tta.transforms}
+    for key, target in [*named.items(), *((key, each) for key, found in lists.items() for each in found)]:
+        try:
+            check_package(target.target if target else __name__)
+        except MMLError as error:
+            raise MMLError(f"{key}: {error}") from error
+
+
+def _check_rates(cfg: StudyConfig) -> None:
+    told = cfg.optimizer.spec()
+    for key, least in (("lr", "above 0"), ("weight_decay", "of 0 or more")):
+        value = told.get(key, 1)
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        if not number or not (0 < value < float("inf") or (value == 0 and key != "lr")):
+            raise MMLError(f"optimizer.{key} is {value!r}; write a number {least}")
+
+
 def _check_class_weights(task: TaskIdentity, cfg: StudyConfig) -> None:
     if cfg.class_weights is None:
         return
@@ -205,6 +233,26 @@ def _check_devices(cfg: StudyConfig) -> None:
         raise MMLError(f"trainer.strategy: {cfg.trainer.strategy} is for several; set trainer.devices, or leave it out")
 
 
+def _check_gpus(cfg: StudyConfig) -> None:
+    accelerator, devices = cfg.trainer.accelerator, cfg.trainer.devices
+    for rule, asked in cfg.resources.items():
+        if asked.gpu is None and asked.gpu_mem_mb is None:
+            continue
+        key = f"resources.{rule}.{'gpu' if asked.gpu is not None else 'gpu_mem_mb'}"
+        if rule not in GPU_RULES and not cfg.rules:
+            raise MMLError(
+                f"{key}: these steps compute on no GPU, but those of {', '.join(GPU_RULES)} do; leave it out"
+            )
+        if accelerator == "cpu" and asked.gpu != 0:
+            raise MMLError(f"{key}: with trainer.accelerator: cpu no GPU is used; leave one of them out")
+        if accelerator in ("gpu", "cuda") and asked.gpu == 0:
+            raise MMLError(f"{key}: trainer.accelerator: {accelerator} needs a GPU; leave one of them out")
+        if asked.gpu and rule == "train_fold" and asked.gpu != devices:
+            raise MMLError(f"{key} is {asked.gpu}, but trainer.devices is {devices}; leave one of them out")
+        if (asked.gpu or 0) > 1 and rule in GPU_RULES[1:]:
+            raise MMLError(f"{key} is {asked.gpu}, but such a step uses one GPU; set it to 1, or leave it out")
+
+
 def _check_averaging(cfg: StudyConfig) -> None:
     for name, callback in cfg.callbacks.items():
         if callback.target.startswith("lightning.") and callback.target.endswith(AVERAGING):
@@ -262,6 +310,21 @@ def check_other(other: TaskIdentity, task: TaskIdentity) -> None:
             f"mode.eval_on: {task.name} may learn images that {other.name} is tested on, as they are divided in "
             "another way; give both the same folds, test_fraction, seed and idx_to_class, or leave it out"
         )
+
+
+def holds_out_alike(task: TaskIdentity, learned: Mapping[str, Any]) -> bool:
+    """Whether a network of a fold has seen nothing that a task holds out in the fold of this number, or for the test.
+
+    So it is with other images, and where folds and test split of both come from one division: tags that only leave out
+    samples, or change labels, keep it.
+
+    Args:
+        task: what is predicted.
+        learned: what a pipeline says of the task that the network has learned.
+    """
+    tags = (*REDIVIDING, "nested")
+    alike = divided_by(learned, False, tags) == divided_by(task.definition(), False, tags)
+    return learned["dataset"] != task.dataset or alike
 
 
 def check_leakage(task: TaskIdentity, cfg: StudyConfig) -> None:

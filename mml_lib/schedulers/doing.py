@@ -1,22 +1,24 @@
 """The doing half of a scheduler: what a step builds and stores. What needs torch is imported where it is used."""
 
-import json
 import logging
 import sys
-import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from mml_lib.config.pipeline import Pipeline
 from mml_lib.errors import MMLError
-from mml_lib.files.atomic import write_text
+from mml_lib.files.atomic import passing_folder, write_text
 from mml_lib.files.checkpoints import last_checkpoint, remove_checkpoints
 from mml_lib.files.locks import process_rank
+from mml_lib.files.slurm import own_job
+from mml_lib.files.stored import json_text
 from mml_lib.models.selection import Selection
 from mml_lib.models.storage import ModelStorage
 from mml_lib.models.tuning import Tuning, tune
+from mml_lib.schedulers.gpus import keep_to_share
 from mml_lib.schedulers.runs import task_content
 from mml_lib.schedulers.study import Study
 from mml_lib.tasks.struct import TaskStruct
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-FORMAT = 1
 
 
 class Doing:
@@ -85,7 +86,13 @@ class Doing:
             "dataset": Path(self.fm.path("dataset", dataset=told["dataset"])),
             "packed": Path(self.fm.path("packed", dataset=told["dataset"], pack=told["pack"])),
         }
-        return TaskStruct(task, paths, self._models(task))
+        return TaskStruct(task, paths, self._models(task), self.fm.reusables.of_task(task))
+
+    def reused(self, key: str) -> list[Path]:
+        """Return all files that `reuse.<key>` brings, of whatever task they are, or of none: of each project the latest
+        last. Those of one task are in `reused` of its struct.
+        """
+        return self.fm.reusables.paths(key)
 
     def get_structs(self) -> list[TaskStruct]:
         """Return the structs of all tasks that this step's network learns, the main one first."""
@@ -102,8 +109,9 @@ class Doing:
         other = self.get_struct(self.eval_task)
         own_head = self.eval_task in [told["name"] for told in self.pipeline.tasks]
         if not own_head and other.task_type != "no_task" and other.classes != struct.classes:
+            key = "source_tasks" if getattr(self.options, "source_tasks", ()) else "eval_on"
             raise MMLError(
-                f"mode.eval_on: {other.name} has the classes {', '.join(other.classes)}, not those of {struct.name} "
+                f"mode.{key}: {other.name} has the classes {', '.join(other.classes)}, not those of {struct.name} "
                 f"({', '.join(struct.classes)}); give both the same by idx_to_class"
             )
         return other
@@ -167,9 +175,18 @@ class Doing:
         """Return the weights that a selection has chosen to start from, None where there is no selection."""
         if not selection:
             return None
-        self.started_from = Selection.read(selection)
+        chosen = Selection.read(selection)
+        self.started_from = replace(chosen, chosen=self._located(chosen.chosen))
         logger.info("starting from %s: %s", dict(self.started_from.chosen), self.started_from.why)
         return self.fm.construct_saving_path(None, "parameters", **self.started_from.chosen)
+
+    def _located(self, model: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a model to start from with the project that it lies in now, which may have got another name."""
+        of_plan = self.study.run(self.task, self.run).pipeline.pretraining["models"]
+        return next(
+            (dict(told) for told in of_plan if all(told[key] == model[key] for key in ("task", "run", "fold"))),
+            dict(model),
+        )
 
     def load_model(self, struct: TaskStruct, path: str | Path) -> "MMLModule":
         """Return a stored network, which answers for a task."""
@@ -188,6 +205,7 @@ class Doing:
         from mml_lib.models.objectives import build_objectives
 
         torch.set_num_threads(max(1, self.threads // self.cfg.trainer.devices))
+        keep_to_share()
         cfg, struct = self.cfg, structs[0]
         mean, std = self._normalization(struct)
         weights = self.pipeline.task_weights if self.pipeline else [1.0] * len(structs)
@@ -241,11 +259,15 @@ class Doing:
         if self.cfg.tensorboard is not None:
             folder = self.fm.construct_saving_path(None, "tensorboard", task=self.task, run=self.run, fold=self.fold)
             watching.append(Board(folder, self.cfg.tensorboard))
+        if job := own_job():
+            from mml_lib.models.requeueing import Requeue
+
+            watching.append(Requeue(job, self.checkpoints))
         return build_trainer(self.cfg, self.checkpoints, arguments, watching)
 
     def lightning_tune(self, data: "MMLDataModule", model: "MMLModule") -> Tuning:
         """Return what `tune` asks to be found out before a training."""
-        with tempfile.TemporaryDirectory(dir=self.fm.proj_path, prefix=".tuning-") as folder:
+        with passing_folder(self.fm.trial_path(self.task, self.run, self.fold)) as folder:
             trainer = self.create_trainer(
                 callbacks=[],
                 enable_checkpointing=False,
@@ -330,4 +352,4 @@ class Doing:
 
     def finish(self, path: str | Path) -> None:
         """Write the return value of the plan."""
-        write_text(path, json.dumps({"format": FORMAT, "mode": self.mode, "return_value": self.return_value}))
+        write_text(path, json_text("return_value", {"mode": self.mode, "return_value": self.return_value}, indent=None))

@@ -4,7 +4,8 @@ from mml_lib.schedulers.base import AbstractBaseScheduler
 
 
 class InfoScheduler(AbstractBaseScheduler):
-    """Lists the tasks of a study, with samples and class histograms of each, and all models of its project.
+    """Lists the tasks of a study, with samples and class histograms of each, all models of its project, and what its
+    steps take.
 
     Where the study names a `run`, it explains this one and does nothing else.
     """
@@ -19,3 +20,4 @@ class InfoScheduler(AbstractBaseScheduler):
             self.add("draw_task", task=task)
         self.add("list_tasks")
         self.add("list_models")
+        self.add("list_resources")

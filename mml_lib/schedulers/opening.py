@@ -1,19 +1,33 @@
 """Opening a study: what the Snakefile does before its rules are read."""
 
+import atexit
 import os
+import shutil
 import sys
+import time
 from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
 import mml_lib
-from mml_lib.config.presets import read_yaml
-from mml_lib.errors import MMLError
+from mml_lib.config.presets import check_keys, read_yaml
+from mml_lib.errors import MMLError, nearest
+from mml_lib.files.checksums import checksum_path, name_command
 from mml_lib.files.locks import name_supervisor
+from mml_lib.files.terminal import say
+from mml_lib.schedulers.forecast import Forecast, Usage, steps_of
+from mml_lib.schedulers.jobs import cut_off, settle_in_job, start_again, wait_for_left_jobs
+from mml_lib.schedulers.retraining import refuse_retraining
 from mml_lib.schedulers.study import Study
 from mml_lib.schedulers.warm_start import offer_warm_start
 
 LIBRARY = Path(mml_lib.__file__).parents[1]
+
+UNTELLING = (
+    *("clean", "force", "retrain", "run", "remove", "gpu_timeout"),
+    *("preprocess_shards", "num_workers", "warm_start", "tensorboard"),
+)
+"""Keys that change nothing of what a study refers to."""
 
 
 def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
@@ -26,22 +40,101 @@ def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
     base = Path(workflow.basedir) / "config/config.yaml"
     files = [*map(Path, workflow.configfiles), *workflow.config_settings.configfiles]
     try:
+        for file in files if workflow.is_main_process else ():
+            check_keys(file)
         add_presets(config, base.parent)
         limit_tasks(config, named_tasks(workflow.config_settings, base))
         study = Study(config, list(dict.fromkeys(map(shorten, files))))
         if workflow.is_main_process:
             modes = asked_modes(sys.argv[1:], study)
             study.check(modes)
+            study.gpus.prepare(workflow, modes)
+            if not any(study.scheduler(mode).alone for mode in modes):
+                study.recorded = told_by(workflow.config_settings, files)
             print(study.overview(modes), file=sys.stderr)
+            look_ahead(study, workflow)
     except MMLError as error:
         sys.exit(f"error: {error}")
     keep_pandas_out()
     name_supervisor()
+    if workflow.remote_exec:
+        settle_in_job()
+    if workflow.is_main_process:
+        name_command(sys.argv[1:])
     if study.cfg.warm_start and workflow.is_main_process:
         offer_warm_start()
     # Steps use this very library, also in an environment that Snakemake deploys for them.
     os.environ["PYTHONPATH"] = os.pathsep.join([str(LIBRARY), *filter(None, [os.environ.get("PYTHONPATH")])])
     return study
+
+
+def check_rules(study: Study, workflow: Any) -> None:
+    """Leave with one line where the study asks for resources of a rule that there is not.
+
+    Args:
+        study: the study.
+        workflow: Snakemake's workflow object, once all rule files are read.
+    """
+    known = {rule.name for rule in workflow.rules}
+    for name in study.cfg.resources:
+        if name not in known:
+            sys.exit(f"error: resources.{name}: no rule has this name{nearest(name, known)}")
+
+
+def begin(study: Study, dag: Any) -> None:
+    """Take the project, and claim what the plan makes for all studies; plan anew where others have made some of it,
+    or cluster jobs that a killed Snakemake has left.
+
+    Args:
+        study: the study.
+        dag: Snakemake's plan.
+
+    Raises:
+        MMLError: another Snakemake holds the project, a root cannot be written, or networks would be trained again.
+    """
+    from snakemake.io import is_flagged
+
+    left: list[bool] = []
+    study.lock(before=lambda: left.append(wait_for_left_jobs(dag)))
+    if any(left):
+        start_again(dag)
+    root = os.path.join(study.fm.data_path, "")
+    if paths := cut_off(dag):
+        if study.claims.are_others({os.path.relpath(path, root) for path in paths}):
+            time.sleep(1)  # it is about to be down as done by a Snakemake that shares its notes with this one
+            start_again(dag)
+        for path in paths:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        say(f"planning again without what a kill has cut off: {', '.join(map(str, paths))}")
+        start_again(dag)
+    refuse_retraining(study, dag)
+    made = [output for job in dag.needrun_jobs() for output in job.output if not is_flagged(output, "temp")]
+    missing = {os.path.relpath(path, root) for path in made if path.startswith(root) and not os.path.exists(path)}
+    if not study.claims.take(missing):
+        say("planning again with what another study has made")
+        start_again(dag)
+
+
+def look_ahead(study: Study, workflow: Any) -> None:
+    """Let a dry run end with a line that tells what the plan is going to take; there is no hook for its end."""
+
+    def tell() -> None:
+        if workflow.dryrun and workflow.scheduler is not None:
+            steps = steps_of(study.fm, workflow.dag.needrun_jobs(exclude_finished=False))
+            if cut_off(workflow.dag):
+                print("more is planned once what a kill has cut off is removed, which the run does", file=sys.stderr)
+            print(Forecast(study.fm).line(steps), file=sys.stderr)
+
+    atexit.register(tell)
+
+
+def look_back(study: Study, dag: Any) -> None:
+    """Tell what the steps of a run took next to what they asked for; drop checksums of what Snakemake has removed."""
+    done = [job for job in dag.needrun_jobs(exclude_finished=False) if dag.finished(job)]
+    for output in (output for job in dag.jobs for output in job.output if not os.path.exists(output)):
+        checksum_path(output).unlink(missing_ok=True)
+    for line in Usage(steps_of(study.fm, done)).lines():
+        print(f"used by {line}", file=sys.stderr)
 
 
 def keep_pandas_out() -> None:
@@ -66,8 +159,24 @@ def add_presets(config: MutableMapping[str, Any], folder: Path) -> None:
     """Append the pipeline's own folder of presets to those that the study names."""
     paths = config.get("paths")
     if paths is None or isinstance(paths, Mapping):
-        own = list((paths or {}).get("presets") or [])
+        own = (paths or {}).get("presets") or []
+        own = list(own) if isinstance(own, list) else [own]
         config["paths"] = {**(paths or {}), "presets": [*own, *([] if str(folder) in own else [str(folder)])]}
+
+
+def told_by(settings: Any, files: Iterable[Path]) -> dict[str, Any]:
+    """Return what a study can be put together from again: `files`, last laid over first, and `values` of `--config`.
+
+    Args:
+        settings: Snakemake's.
+        files: all config files, among them those that are read without being asked for.
+    """
+    asked = [shorten(Path(file)) for file in settings.configfiles]
+    unasked = [file for file in map(shorten, files) if file not in asked]
+    values = {key: value for key, value in settings.config.items() if key not in UNTELLING}
+    if isinstance(paths := values.pop("paths", None), Mapping) and paths.get("presets"):
+        values["paths"] = {"presets": paths["presets"]}
+    return {"files": [str(file) for file in dict.fromkeys([*unasked, *asked])], "values": values}
 
 
 def asked_modes(arguments: Iterable[str], study: Study) -> list[str]:

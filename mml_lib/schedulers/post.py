@@ -1,14 +1,18 @@
 """Mode `post`: from predictions to an answer: calibration, an ensemble, and which run is best."""
 
+import functools
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from mml_lib.config.identity import digest
 from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError, nearest
 from mml_lib.postprocessing.calibration import KINDS
 from mml_lib.postprocessing.ensembles.options import EnsembleOptions
-from mml_lib.schedulers.train import TrainScheduler
+from mml_lib.schedulers.runs import Run
+from mml_lib.schedulers.train import NESTED, TrainScheduler
 from mml_lib.schedulers.transfer import TransferOptions, TransferScheduler
 from mml_lib.tasks.identity import TaskIdentity
 
@@ -35,6 +39,12 @@ class PostOptions(TransferOptions):
         "time_limit, seed.",
     )
 
+    source_tasks: list[str] = Field(
+        default_factory=list,
+        description="Other tasks of the study, of the same type and classes, whose networks join: they are trained "
+        "too, predict what is asked of the pivot, and may be members of its ensemble.",
+    )
+
     @model_validator(mode="after")
     def _what_transfer_needs(self) -> "PostOptions":
         for key in ("model_selection", "freeze", "pretrain_cv", "pretrain_with"):
@@ -53,10 +63,16 @@ class PostScheduler(TransferScheduler):
         transfers = self.options.pretrain_task is not None
         return super().additions(task, cfg) if transfers else TrainScheduler.additions(self, task, cfg)
 
+    @property
+    def trained_tasks(self) -> list[str]:
+        further = [task for task in self.options.source_tasks if task not in self.task_names]
+        return [*super().trained_tasks, *(trained for task in further for trained in self._trained_for(task))]
+
     def create_routine(self) -> None:
         super().create_routine()
         for task in self.task_names:
             if self._check_answers(task):
+                self._add_sources(task)
                 self._add_answers(task)
 
     def _check_answers(self, task: str) -> bool:
@@ -72,6 +88,11 @@ class PostScheduler(TransferScheduler):
             raise MMLError(
                 f"mode.{self.mode}: {task} has no test split, and calibrations and ensembles are chosen by its "
                 f"validation split; set mode.nested: true, or tasks.{self.study.tasks[task].base_name}.test_fraction"
+            )
+        if task == self.pivot and task in self.options.eval_on and not self.options.source_tasks:
+            raise MMLError(
+                f"mode.eval_on: {task} is the pivot, and no other task is trained; name in mode.source_tasks whose "
+                "networks are to predict it"
             )
         if isinstance(self.options.prior, list):
             self._check_prior(task, self.options.prior)
@@ -101,6 +122,86 @@ class PostScheduler(TransferScheduler):
         if "compare" in self.subroutines:
             self.add("compare_runs", task=task, mode=self.mode)
 
+    # --- networks of other tasks --------------------------------------------------------------------------------
+
+    def sources(self, task: str) -> list[str]:
+        """Return other tasks whose networks predict a task, and are answers to it as its own are.
+
+        They are those of `source_tasks`, and, where `eval_on` names the task, all that are trained and may be.
+
+        Raises:
+            MMLError: one of `source_tasks` may not be.
+        """
+        for source in self.options.source_tasks:
+            if source != task and (problem := self._problem(task, source)):
+                raise MMLError(f"mode.source_tasks: {problem}")
+        asked = task in self.options.eval_on and not self.options.multitask
+        named = [each for each in self.task_names if asked and each != task and not self._problem(task, each)]
+        return list(dict.fromkeys([*(each for each in self.options.source_tasks if each != task), *named]))
+
+    @functools.cache  # noqa: B019  (a scheduler lives as long as its process)
+    def _problem(self, task: str, source: str) -> str | None:
+        """Return why networks of another task are no answers to a task."""
+        known, other = self.study.tasks[task], self.study.tasks.get(source)
+        if other is None:
+            return f"there is no task '{source}' in the study{nearest(source, self.study.tasks)}"
+        if self.options.multitask:
+            return f"networks of {source} would learn no co-tasks; leave it out, or mode.multitask"
+        if source == self.options.pretrain_task:
+            return f"{source} is what networks start from (mode.pretrain_task); leave it out"
+        if other.task_type != known.task_type:
+            return f"{source} is a {other.task_type}, {task} a {known.task_type}; leave it out"
+        if self.folds(source) != self.folds(task):
+            return (
+                f"{source} has the folds {_listed(self.folds(source))}, {task} has {_listed(self.folds(task))}, and "
+                "the network of each fold predicts what that fold holds out; give both the same folds, or set "
+                "mode.cv: false"
+            )
+        for on, trained in zip(self._trained_for(task), self._trained_for(source), strict=True):
+            for run in self.runs_of(trained):
+                if problem := self.study.answers.seen(on, run):
+                    return problem
+        return None
+
+    def source_networks(self, trained: str) -> list[dict[str, Any]]:
+        """Return `task`, `run` and `fold` of networks of other tasks that predict a trained one, the `eval_task`.
+
+        The network of a fold predicts what this very fold of `trained` holds out; it has seen none of that.
+        """
+        base, _, fold = trained.rpartition(NESTED) if self.options.nested else (trained, "", "")
+        found = [network for source in self.sources(base) for network in self.networks(source)]
+        if self.options.nested:
+            found = [network for network in found if network["task"].endswith(f"{NESTED}{fold}")]
+        return [{**network, "eval_task": trained} for network in found]
+
+    def shown_source(self, network: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what tables call a network of another task: its label names the task."""
+        trained = network["task"]
+        told = super().shown(trained, self.study.run(trained, network["run"]))
+        task = trained.rpartition(NESTED)[0] if self.options.nested else trained
+        # Nested runs are called by what they do, whatever the task.
+        run = digest([told["run"], task]) if self.options.nested else told["run"]
+        return {**told, "run": run, "label": f"{task}: {told['label']}" if told["label"] else task}
+
+    def shown(self, task: str, run: Run) -> dict[str, Any]:
+        if task in super().trained_tasks:
+            return super().shown(task, run)
+        return {**super().shown(task, run), "run": self.shown_source({"task": task, "run": run.id})["run"]}
+
+    def _add_sources(self, task: str) -> None:
+        """Plan what networks of other tasks are for: predictions of this one, and their metrics."""
+        for trained in self._trained_for(task):
+            for network in self.source_networks(trained):
+                of_network = {key: network[key] for key in ("task", "run", "fold")}
+                if "train" in self.subroutines and network["task"] not in super().trained_tasks:
+                    self.add("train_fold", **of_network)
+                planned = self._others(network["task"]) if network["task"] in super().trained_tasks else []
+                for split in self.splits(trained):
+                    if (trained, split) not in planned:
+                        self._add_evaluation("other", split, **network)
+
+    # --- how ----------------------------------------------------------------------------------------------------
+
     def calibrates(self, task: str) -> bool:
         """Whether there are probabilities to calibrate: of values and masks there are none."""
         return self.study.task(task).task_type in KINDS
@@ -128,3 +229,7 @@ class PostScheduler(TransferScheduler):
             raise MMLError(f"mode.ensemble.{problem['loc'][0]}: {problem['msg']}, not {problem['input']!r}") from error
         options.metric_of(kind)
         return options
+
+
+def _listed(folds: list[int]) -> str:
+    return ", ".join(map(str, folds))

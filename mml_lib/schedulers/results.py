@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.pipeline import DEVICE_KEYS, PIPELINE_KEYS
+from mml_lib.config.tasks import Preprocessing
+from mml_lib.data.transforms import resolve
 
 if TYPE_CHECKING:
     from mml_lib.schedulers.runs import Run
@@ -24,7 +26,7 @@ TABLES = (
 
 SILENT = (
     *("paths", "plugins", "rules", "reuse", "remove", "resources", "preprocess_shards", "num_workers", "warm_start"),
-    *("tensorboard", "tta", "run"),
+    *("tensorboard", "tta", "run", "clean", "force", "retrain"),
 )
 """Sections that change no result; test-time augmentation does where there is some, and is added."""
 
@@ -104,9 +106,23 @@ class Results:
         return [self.fm.path(key, **told) for told in compared for key in TABLES]
 
     def shown(self, wildcards: Any) -> dict[str, dict[str, Any]]:
-        """What pictures of a task call each of its runs, by run id."""
+        """What pictures of a task call each of its runs, by run id; those of other tasks too that it is answered by."""
+        if self._of(wildcards, "select_ensemble") or self._of(wildcards, "compare_runs"):
+            return self.study.answers.called(wildcards)
         shown, runs = self.study.shown(wildcards.mode), {network["run"] for network in self.study.networks(wildcards)}
         return {run: told for run, told in shown.items() if run in runs}
+
+    def transforms(self, wildcards: Any) -> dict[str, list[dict[str, Any]]]:
+        """What made the images that runs saw, by what pictures call a run: masks are drawn beside these."""
+        if self.study.task(wildcards.task).task_type != "semantic_segmentation":
+            return {}
+        shown = self.shown(wildcards)
+        runs = {told["run"]: self.study.run(told["task"], told["run"]) for told in self._networks(wildcards)}
+        return {
+            shown[run]["run"]: resolve(Preprocessing(**each.pipeline.content["preprocessing"]))
+            for run, each in runs.items()
+            if run in shown
+        }
 
     def metrics(self, wildcards: Any) -> list[str]:
         """The named metrics of a task."""
@@ -137,16 +153,20 @@ class Results:
     # --- what is said of a study --------------------------------------------------------------------------------
 
     def done(self, wildcards: Any) -> list[str]:
-        """What is there once all that takes time is done: metrics and predictions."""
+        """What is there once all that takes time is done: metrics and predictions, but what `remove` drops."""
         steps = self._steps(wildcards.mode)
-        rules = {"predict_fold": "predictions", "predict_other": "other_predictions"}
-        kept = [
+        rules = {
+            "test_fold": "metrics",
+            "test_other": "other_metrics",
+            "predict_fold": "predictions",
+            "predict_other": "other_predictions",
+        }
+        return [
             self.fm.path(key, **told)
             for rule, key in rules.items()
             for told in steps.get(rule, ())
-            if told["eval"] == "unlabelled" and not self.fm.remove.get(key)
+            if (rule.startswith("test") or told["eval"] == "unlabelled") and not self.fm.remove.get(key)
         ]
-        return [*self.study.metrics_of(wildcards.mode), *kept]
 
     def config(self, wildcards: Any) -> dict[str, Any]:
         """What was asked for: the merged config without what changes no result."""

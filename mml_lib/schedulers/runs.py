@@ -9,6 +9,7 @@ from mml_lib.config.pipeline import Pipeline
 from mml_lib.config.tasks import Preprocessing
 from mml_lib.data.transforms import resolve
 from mml_lib.errors import MMLError
+from mml_lib.files.checksums import verify
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.tasks.identity import TaskIdentity
 
@@ -59,6 +60,7 @@ class Runs:
             path = self.fm.construct_saving_path(None, "pipeline", project, task_name=task, run=run)
             if not path.exists():
                 raise MMLError(f"run {run} of task {task} is not part of the study, and there is no {path}")
+            verify(path)
             self.old[key] = Run(Pipeline.read(path))
         return self.old[key]
 

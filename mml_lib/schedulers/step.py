@@ -1,7 +1,9 @@
 """Steps: from Snakemake's object in a script to the scheduler that the script works with."""
 
 import atexit
+import contextlib
 import logging
+import os
 import resource
 import signal
 import sys
@@ -13,9 +15,12 @@ from typing import IO, Any
 from mml_lib.config.pipeline import Pipeline
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import remove_leftovers
+from mml_lib.files.checksums import seal_outputs, verify
+from mml_lib.files.disk import REMEDY, is_full_disk
 from mml_lib.files.locks import follow_parent, follow_supervisor, process_rank
 from mml_lib.files.terminal import PEAK
 from mml_lib.schedulers.base import AbstractBaseScheduler
+from mml_lib.schedulers.gpus import take_gpus
 from mml_lib.schedulers.study import Study
 from mml_lib.schedulers.warm_start import start_warm
 
@@ -27,7 +32,8 @@ _HELD: list[IO[Any]] = []  # locks and streams that live as long as the step
 def open_step(snakemake: Any, warm: bool = False) -> AbstractBaseScheduler:
     """Open the step of a script: its log, its scheduler, its ties to the Snakemake that started it.
 
-    With `warm`, for scripts that need torch, all that follows happens in a fork of a process that has it imported.
+    With `warm`, for scripts that need torch, all that follows happens in a fork of a process that has it imported, and
+    the step has GPUs of its own, where there are some.
 
     The scheduler has the step's wildcards as `task`, `eval_task`, `run` and `fold`, its `threads`, and, where an input
     `pipeline` is declared, the config of that pipeline as `cfg`. Where several processes train together, each of them
@@ -42,11 +48,14 @@ def open_step(snakemake: Any, warm: bool = False) -> AbstractBaseScheduler:
     study = Study(snakemake.config)
     if held := follow_supervisor(study.fm.steps_lock_path):
         _HELD.append(held)
-    for output in snakemake.output if not process_rank() else ():
-        remove_leftovers(output)
+    if not process_rank():
+        for output in snakemake.output:
+            remove_leftovers(output)
+        atexit.register(_seal, list(snakemake.output), terminal)
 
     scheduler = study.scheduler(snakemake.wildcards.get("mode", study.cfg.mode.id))
     if pipeline := snakemake.input.get("pipeline"):
+        verify(pipeline)
         scheduler.pipeline = Pipeline.read(Path(pipeline))
         scheduler.cfg = study.pipeline_config(scheduler.pipeline)
     scheduler.terminal = terminal
@@ -56,6 +65,8 @@ def open_step(snakemake: Any, warm: bool = False) -> AbstractBaseScheduler:
     fold = snakemake.wildcards.get("fold")
     scheduler.fold = None if fold is None else int(fold)
     scheduler.threads = snakemake.threads
+    if warm:
+        take_gpus(scheduler, snakemake.rule, terminal)
     scheduler.after_preparation_hook()
     return scheduler
 
@@ -79,15 +90,26 @@ def _open_log(rule: str, path: str | None) -> IO[str]:
     atexit.register(_tell_memory)
 
     def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        traceback.print_exception(kind, error, trace, file=sys.stderr)
         line = str(error) if isinstance(error, MMLError) else f"{kind.__name__}: {' '.join(str(error).split())}"
-        print(f"error in {rule}: {line}", file=sys.stderr)
+        if is_full_disk(error):
+            line = f"{REMEDY} ({line})"
         if terminal is not sys.stderr:
             hint = "" if isinstance(error, MMLError) else f" (traceback in {path})"
             print(f"error in {rule}: {line}{hint}", file=terminal, flush=True)
+        with contextlib.suppress(OSError):  # the log, too, may lie on a disk that is full
+            traceback.print_exception(kind, error, trace, file=sys.stderr)
+            print(f"error in {rule}: {line}", file=sys.stderr)
 
     sys.excepthook = report
     return terminal
+
+
+def _seal(outputs: list[str], terminal: IO[str]) -> None:
+    try:
+        seal_outputs(outputs)
+    except OSError as error:
+        print(f"error: the checksums of {', '.join(outputs)} cannot be written: {error}", file=terminal, flush=True)
+        os._exit(1)  # an exception would be shown, and the step would count as done
 
 
 def _tell_memory() -> None:

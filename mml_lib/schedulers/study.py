@@ -1,25 +1,27 @@
 """The study behind a Snakefile: its config, its file manager, its tasks and runs, and the functions that rules ask."""
 
 import functools
-import importlib
-import importlib.util
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.loading import load_study
 from mml_lib.config.pipeline import PIPELINE_KEYS, Pipeline
+from mml_lib.config.plugins import import_plugin
 from mml_lib.config.presets import preset_names, resolve_presets
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.targets import import_target
 from mml_lib.config.tasks import Preprocessing
 from mml_lib.data.transforms import resolve
 from mml_lib.errors import MMLError, nearest
-from mml_lib.files.locks import check_writable, lock_project
+from mml_lib.files.claims import Claims
+from mml_lib.files.locks import check_writable, lock_project, share_data
 from mml_lib.files.manager import SHARDS, MMLFileManager
+from mml_lib.files.records import record_study
 from mml_lib.schedulers.answers import Answers
+from mml_lib.schedulers.forecast import Forecast, Usage, planned_steps
+from mml_lib.schedulers.gpus import Gpus
 from mml_lib.schedulers.project_models import ProjectModels
 from mml_lib.schedulers.results import Results
 from mml_lib.schedulers.runs import Run, Runs, pack_id
@@ -49,8 +51,12 @@ class Study(StudyTasks):
             import_plugin(plugin)
         if MMLFileManager.exists():
             MMLFileManager.clear_instance()
-        super().__init__(cfg, MMLFileManager(cfg.paths.data, cfg.paths.results, cfg.project, cfg.remove))
+        super().__init__(
+            cfg, MMLFileManager(cfg.paths.data, cfg.paths.results, cfg.project, cfg.remove, cfg.reuse.references)
+        )
         self.runs = Runs(self.fm)
+        self.claims = Claims(self.fm.claims_folder, cfg.project)
+        self.recorded: Mapping[str, Any] | None = None  # what it is put together from, where that is to be remembered
         self._targets: dict[str, list[str]] = {}
 
     # --- runs ---------------------------------------------------------------------------------------------------
@@ -69,18 +75,6 @@ class Study(StudyTasks):
     def old_definitions(self) -> list[Mapping[str, Any]]:
         return [{key: value for key, value in task.items() if key != "pack"} for task in self.runs.old_tasks]
 
-    def project_of(self, reference: str) -> tuple[str, str | None]:
-        """Return the project that a reference of `reuse` names, and its run if it names one.
-
-        Raises:
-            MMLError: there is no such project.
-        """
-        project, _, run = reference.partition("#")
-        if not (self.fm.results_path / project).is_dir():
-            known = [path.name for path in self.fm.results_path.glob("*") if path.is_dir()]
-            raise MMLError(f"reuse: there is no project '{project}' in {self.fm.results_path}{nearest(project, known)}")
-        return project, run or None
-
     # --- what rules ask, by their wildcards ---------------------------------------------------------------------
 
     def content(self, wildcards: Any) -> dict[str, Any]:
@@ -91,6 +85,11 @@ class Study(StudyTasks):
         """What the study calls a run, for messages."""
         run = self.run(wildcards.task, wildcards.run)
         return f"run {run.id} ({run.label})" if run.label else f"run {run.id}"
+
+    def training_label(self, wildcards: Any, output: Any) -> str:
+        """What the study calls a run, and whether its weights are made a second time."""
+        again = Path(output.model).exists() and not Path(output.parameters).exists()
+        return f"{self.label(wildcards)}{', again, as its weights were removed' if again else ''}"
 
     def metrics(self, wildcards: Any) -> list[Any]:
         """The metrics of a run's task."""
@@ -164,6 +163,11 @@ class Study(StudyTasks):
         """The storages of the models that a run may start from."""
         return [self.fm.path("models", **told) for told in self.pretraining(wildcards).get("models", ())]
 
+    def reused(self, key: str) -> Callable[[Any], list[str]]:
+        """Return the input function of what `reuse.<key>` brings: of the step's task, if the key is of tasks."""
+        local = "TASK_NAME" in self.fm.template(key).tokens
+        return lambda wildcards: self.fm.reusables.inputs(key, **({"task": wildcards.task} if local else {}))
+
     def candidate_parameters(self, wildcards: Any) -> list[str]:
         """The weights of the models that a run may start from."""
         return [self.fm.path("parameters", **told) for told in self.pretraining(wildcards).get("models", ())]
@@ -189,6 +193,11 @@ class Study(StudyTasks):
         asked = self.cfg.resources.get(rule)
         return (getattr(asked, name) if asked else None) or default
 
+    def scaled(self, rule: str, name: str, default: int) -> Callable[[Any, int], int]:
+        """What a step of `rule` asks for, once more of it with each attempt."""
+        asked = self.resource(rule, name, default)
+        return lambda wildcards, attempt: asked * attempt
+
     def networks(self, wildcards: Any) -> list[dict[str, Any]]:
         """Task, run and fold of all networks that a mode trains for a task."""
         return self.scheduler(wildcards.mode).networks(wildcards.task)
@@ -201,6 +210,11 @@ class Study(StudyTasks):
         """The pipelines of a task in a mode."""
         told = [{key: network[key] for key in ("task", "run")} for network in self.networks(wildcards)]
         return list(dict.fromkeys(self.fm.path("pipeline", **each) for each in told))
+
+    @cached_property
+    def gpus(self) -> Gpus:
+        """What rules ask of GPUs."""
+        return Gpus(self)
 
     @cached_property
     def answers(self) -> Answers:
@@ -248,7 +262,7 @@ class Study(StudyTasks):
         """Return the config of a step: the pipeline's sections, and the study's own for all else."""
         config = {key: value for key, value in self.config.items() if key not in ("sweep", "variants")}
         config |= {key: pipeline.content.get(key) for key in PIPELINE_KEYS}
-        config["trainer"] = {**pipeline.content["trainer"], "accelerator": self.cfg.trainer.accelerator}
+        config["trainer"] = {"devices": 1, **pipeline.content["trainer"], "accelerator": self.cfg.trainer.accelerator}
         return load_study(config, self.files)
 
     def targets(self, mode: str, rules: Any) -> list[str]:
@@ -282,7 +296,9 @@ class Study(StudyTasks):
             )
         outputs = getattr(rules, command).output
         always = {self.fm.pattern(key) for key in self.fm.kept_keys()} & set(map(str, outputs))
-        kept = [str(output) for output in outputs if not getattr(output, "flags", {}).get("temp")]
+        # Snakemake's `rules` do not tell which outputs are temporary.
+        dropped = {self.fm.pattern(key) for key in self.fm.dropped_keys}
+        kept = [str(output) for output in outputs if str(output) not in dropped]
         return [output for output in kept if output in always] or kept
 
     def metrics_of(self, mode: str) -> list[str]:
@@ -298,20 +314,49 @@ class Study(StudyTasks):
             run.id: scheduler.shown(task, run) for task in scheduler.trained_tasks for run in scheduler.runs_of(task)
         }
 
+    @property
+    def delivered(self) -> str:
+        """The mode that tells what is left of the study: its own, or `train` where that only looks."""
+        return "train" if self.scheduler(self.cfg.mode.id).alone or self.cfg.mode.id == "info" else self.cfg.mode.id
+
+    def ahead(self, rules: Any) -> str:
+        """What is left of the study, and what that will take, in one line."""
+        forecast = Forecast(self.fm)
+        return forecast.line(forecast.missing(planned_steps(self, self.delivered, rules)))
+
+    def used(self, rules: Any) -> list[dict[str, Any]]:
+        """What the steps of the study took next to what they ask for, a row for each rule."""
+        return Usage.of_plan(planned_steps(self, self.delivered, rules)).rows
+
     def check(self, modes: Sequence[str] = ()) -> None:
         """Plan these modes, the configured one by default, so that every mistake shows before anything runs."""
-        for mode in modes or [self.cfg.mode.id]:
+        modes = modes or [self.cfg.mode.id]
+        self.fm.reusables.check()
+        for mode in modes:
             _ = self.scheduler(mode).commands
+            if self.scheduler(mode).alone and len(modes) > 1:
+                others = ", ".join(other for other in modes if other != mode)
+                raise MMLError(f"mode {mode} goes with no other; ask for {others} before or after it")
         for key, root in (("data", self.fm.data_path), ("results", self.fm.results_path)):
             check_writable(root, key)
 
-    def lock(self) -> None:
+    def lock(self, before: Callable[[], None] = lambda: None) -> None:
         """Take the project for this process, until it ends.
+
+        Args:
+            before: called with the project taken, before steps that a killed Snakemake left are waited for.
 
         Raises:
             MMLError: another Snakemake holds it, or it cannot be written.
         """
-        self._held = lock_project(self.fm.proj_path, self.fm.lock_path, self.fm.steps_lock_path)
+        self._held = lock_project(self.fm.proj_path, self.fm.lock_path, self.fm.steps_lock_path, before)
+        if self.recorded is None:
+            return
+        self._data_held = share_data(self.fm.data_lock_path)
+        try:
+            record_study(self.fm.record_path, **self.recorded)
+        except OSError as error:
+            raise MMLError(f"{self.fm.record_path} cannot be written ({error.strerror})") from error
 
     def overview(self, modes: Sequence[str] = ()) -> str:
         """Return what the study is about in these modes, the configured one by default, in a few lines."""
@@ -326,26 +371,5 @@ class Study(StudyTasks):
             lines += [f"    run {run.id}  {words}".rstrip() for run, words in zip(runs, told, strict=False)]
             if len(runs) > 20:
                 lines.append(f"    … and {len(runs) - 20} more runs")
+        lines += [line for mode in modes for line in self.scheduler(mode).announcement]
         return "\n".join([*lines, *self.project_models.announcement(modes)])
-
-
-def import_plugin(plugin: str) -> None:
-    """Import a module by dotted path, or a Python file by its path, for what it registers.
-
-    Raises:
-        MMLError: it cannot be imported.
-    """
-    if not plugin.endswith(".py"):
-        try:
-            importlib.import_module(plugin)
-        except ImportError as error:
-            raise MMLError(f"plugins: '{plugin}' cannot be imported: {error}") from error
-        return
-    path = Path(plugin).absolute()
-    if path.stem in sys.modules and getattr(sys.modules[path.stem], "__file__", None) == str(path):
-        return
-    if not path.is_file():
-        raise MMLError(f"plugins: the file {path} does not exist")
-    # Its folder joins the path, so that `_target_: <stem>.Name` finds what it defines.
-    sys.path.insert(0, str(path.parent))
-    importlib.import_module(path.stem)

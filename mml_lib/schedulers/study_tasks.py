@@ -148,6 +148,22 @@ class StudyTasks:
                 return {key: source[key] for key in ("creator", "arguments")}
         raise MMLError(f"no task of the study says where the data set {wildcards.dataset} comes from; add one to tasks")
 
+    def metadata_source(self, wildcards: Any) -> dict[str, Any]:
+        """Where the metadata of a task come from: `creator`, `arguments`, `columns`, whether they are `downloaded`."""
+        task = self.cfg.tasks[wildcards.task]
+        creator = get_creator(wildcards.task, task.creator)
+        told = {"creator": creator.name, "arguments": creator.arguments(task)}
+        return told | {"columns": list(task.metadata), "downloaded": bool(task.downloads)}
+
+    def dataset_of_base(self, wildcards: Any) -> str:
+        """The manifest of the data set of a task without tags."""
+        return self.fm.path("dataset", dataset=self._bases[wildcards.task].dataset)
+
+    def metadata_of(self, name: str) -> list[str]:
+        """Return the metadata of a task of the study, where it names some; tags share those of their base."""
+        base = self.task(name).base_name
+        return [self.fm.path("sample_metadata", task=base)] if self.cfg.tasks[base].metadata else []
+
     def downloads(self, wildcards: Any) -> list[str]:
         """The downloaded files of a data set."""
         task = self._task_on(wildcards.dataset)

@@ -1,6 +1,6 @@
 """Mode `train`: networks for the tasks of a study, their predictions and their test metrics."""
 
-import math
+import csv
 from functools import cached_property
 from statistics import fmean
 from typing import Annotated, Any, Literal
@@ -11,7 +11,6 @@ from mml_lib.config.metrics import LOWER_IS_BETTER
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.tasks import ARGUMENT, SEPARATOR
 from mml_lib.errors import MMLError, nearest
-from mml_lib.postprocessing.evaluation import read_metrics
 from mml_lib.schedulers.base import AbstractBaseScheduler, Options
 from mml_lib.schedulers.blueprints import lay_blueprint
 from mml_lib.schedulers.checks import check_leakage, check_other
@@ -29,7 +28,9 @@ class TrainOptions(Options):
         None, description="Parts of the mode; unset: all. Each brings what it needs."
     )
     cv: bool = Field(True, description="Train on every fold; false: on the first one only.")
-    folds: list[int] | None = Field(None, description="Folds to train on, of those that cv allows; unset: all.")
+    folds: list[int] | None = Field(
+        None, min_length=1, description="Folds to train on, of those that cv allows; unset: all."
+    )
     nested: bool = Field(
         False,
         description="Hold each of these folds out in turn: train on its nested task, test on the fold itself and "
@@ -216,15 +217,13 @@ class TrainScheduler(AbstractBaseScheduler):
 
     def before_finishing_hook(self) -> None:
         """Return the best run of each task: best mean of its first metric over the folds that define it, tested."""
-        shown = self.study.shown(self.mode)
-        results = [read_metrics(path) for path in self.study.metrics_of(self.mode)]
-        results = [each for each in results if each.get("on", each["task"]) == each["task"]]
-        tested = {each["task"] for each in results if each["split"] == "test"}
+        metrics, rows = self._first_metrics(), self._folds_tested()
+        tested = {row["task"] for row in rows if row["split"] == "test"}
         values: dict[tuple[str, str, str], list[float]] = {}
-        for result in results:
-            told, (metric, value) = shown[result["run"]], next(iter(result["metrics"].items()))
-            if not math.isnan(value) and (result["split"] == "test" or result["task"] not in tested):
-                values.setdefault((told["task"], told["run"], metric), []).append(value)
+        for row in rows:
+            metric = metrics[row["task"]]
+            if row[metric] and (row["split"] == "test" or row["task"] not in tested):
+                values.setdefault((row["task"], row["run"], metric), []).append(float(row[metric]))
         best: dict[str, dict[str, Any]] = {}
         for (task, run, metric), of_folds in sorted(values.items()):
             found = {"task": task, "run": run, "metric": metric, "mean": fmean(of_folds)}
@@ -232,3 +231,19 @@ class TrainScheduler(AbstractBaseScheduler):
             if task not in best or sign * found["mean"] > sign * best[task]["mean"]:
                 best[task] = found
         self.return_value = list(best.values())
+
+    def _folds_tested(self) -> list[dict[str, str]]:
+        """Return the rows of the table of folds that are about the tasks that networks were trained on."""
+        if "summarize" not in self.commands:
+            return []
+        with open(self.fm.path("fold_metrics", mode=self.mode), newline="", encoding="utf-8") as file:
+            return [row for row in csv.DictReader(file) if not row["on"]]
+
+    def _first_metrics(self) -> dict[str, str]:
+        """Return the first metric of each task, by what tables call it."""
+        first = {}
+        for task in self.trained_tasks:
+            metric = self.study.cfg.metrics_of(self.study.task(task).task_type)[0]
+            names = {self.shown(task, run)["task"] for run in self.runs_of(task)}
+            first |= dict.fromkeys(names, metric if isinstance(metric, str) else metric.name)
+        return first

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from mml_lib.config.pipeline import expand
+from mml_lib.config.pipeline import Pipeline, expand
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.tasks import TAGGED_NAME
 from mml_lib.errors import MMLError, nearest
 from mml_lib.models.selection import WAYS
 from mml_lib.schedulers.checks import check_pretraining
-from mml_lib.schedulers.runs import Run
+from mml_lib.schedulers.runs import Run, task_content
 from mml_lib.schedulers.train import TrainOptions, TrainScheduler
 from mml_lib.tasks.identity import TaskIdentity
 
@@ -69,16 +69,22 @@ class TransferScheduler(TrainScheduler):
         reported = "val" in self.splits(task.name) and not self.options.nested
         for learned in (each for told in models for each in self.study.runs.of_model(told).pipeline.tasks):
             check_pretraining(task, cfg, learned, reported, self.options.freeze)
-        return {
-            **super().additions(task, cfg),
-            "pretraining": {
-                "task": self.options.pretrain_task,
-                "model_selection": self.options.model_selection,
-                "by": self.study.main_metric(self._trained_on(models[0])["task_type"]),
-                "freeze": self.options.freeze,
-                "models": models,
-            },
+        told = {
+            "task": self.options.pretrain_task,
+            "model_selection": self.options.model_selection,
+            "by": self.study.main_metric(self._trained_on(models[0])["task_type"]),
+            "freeze": self.options.freeze,
         }
+        # A copied project has its files in another order of time, which makes no other run.
+        ordered = sorted(models, key=lambda model: (model["task"], model["run"], model["fold"], model["project"] or ""))
+        added = super().additions(task, cfg)
+        by_time, by_name = ({**added, "pretraining": told | {"models": each}} for each in (models, ordered))
+        return by_time if models != ordered and self._is_stored(task, cfg, by_time) else by_name
+
+    def _is_stored(self, task: TaskIdentity, cfg: StudyConfig, additions: Mapping[str, Any]) -> bool:
+        """Whether the pipeline of a run is on the disk: those from before had their models by time."""
+        run = Pipeline.of(cfg, task_content(task, cfg.preprocessing), additions).run
+        return self.study.fm.construct_saving_path(None, "pipeline", task=task.name, run=run).exists()
 
     def runs_of(self, task: str) -> list[Run]:
         if task != self.options.pretrain_task:
@@ -95,7 +101,9 @@ class TransferScheduler(TrainScheduler):
         """
         task, asked = self.options.pretrain_task, self.options.model_selection
         if self.study.cfg.reuse.models:
-            found = self._found(cfg, [self.study.project_of(each) for each in self.study.cfg.reuse.models])
+            found = self._found(
+                cfg, [self.study.fm.reusables.project_of("models", each) for each in self.study.cfg.reuse.models]
+            )
         elif self.study.is_known(task):
             return self._own(cfg)
         else:

@@ -57,6 +57,11 @@ def offer_warm_start() -> None:
         os.environ[FOLDER] = str(Path(tempfile.gettempdir()) / f"mml-{secrets.token_hex(8)}")
 
 
+def withdraw_warm_start() -> None:
+    """Let the steps that this process starts import what they need: on a cluster each runs somewhere else."""
+    os.environ.pop(FOLDER, None)
+
+
 def start_warm() -> None:
     """Go on in a fork of the warm process, where there is one: this process then ends as the fork does."""
     folder = os.environ.get(FOLDER)

@@ -1,6 +1,5 @@
 """Data sets: what was delivered, as a list of samples in a fixed order."""
 
-import json
 import math
 import os
 import re
@@ -12,9 +11,9 @@ from typing import Any
 from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_text
-from mml_lib.files.stored import read_json
+from mml_lib.files.checksums import damaged
+from mml_lib.files.stored import json_text, read_json
 
-FORMAT = 2
 SPLITS = ("train", "val", "test", "unlabelled")
 
 EMPTY_MASK_TOKEN = "EMPTY_MASK_TOKEN"
@@ -107,7 +106,6 @@ class Dataset:
     def write(self, path: Path) -> None:
         """Write the manifest: samples as columns, sizes as [height, width] in pixels."""
         content = {
-            "format": FORMAT,
             "name": self.name,
             "task_type": self.delivery.task_type,
             "classes": self.delivery.classes,
@@ -119,7 +117,7 @@ class Dataset:
             "sizes": self.sizes,
             "values": self.values,
         }
-        write_text(path, json.dumps(content))
+        write_text(path, json_text("dataset", content, indent=None))
 
     @classmethod
     def read(cls, path: str | Path) -> "Dataset":
@@ -129,7 +127,7 @@ class Dataset:
             MMLError: the file is not a manifest of this format.
         """
         path = Path(path)
-        content = read_json(path, FORMAT, oldest=2)
+        content = read_json(path, "dataset")
         try:
             columns = [content["samples"][name] for name in Sample.__dataclass_fields__]
             samples = [Sample(*row) for row in zip(*columns, strict=True)]
@@ -139,7 +137,7 @@ class Dataset:
             ]
             return cls(content["name"], delivery, [tuple(size) for size in content["sizes"]], path.parent, values)
         except (KeyError, TypeError, ValueError) as error:
-            raise MMLError(f"{path} is damaged ({error!r}); remove it, and the next run makes it again") from error
+            raise damaged(path, repr(error)) from error
 
 
 def check_delivery(delivery: Delivery, name: str) -> None:

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from mml_lib.config.formats import FORMATS
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
+from mml_lib.files.checksums import damaged
+from mml_lib.files.containers import header_first
 from mml_lib.files.stored import read_json
 from mml_lib.tasks.dataset import SPLITS, Dataset
 from mml_lib.tasks.splitting import Assignment
 from mml_lib.tasks.targets import Targets, class_mapping
-
-FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -164,9 +165,7 @@ class TaskDescription:
 
     def write(self, path: str | Path) -> None:
         """Write the description: valid JSON whose first line can be read alone."""
-        header = json.dumps({"format": FORMAT, "header": dict(self.header)})
-        columns = ",\n".join(f"{json.dumps(key)}: {json.dumps(column)}" for key, column in self.samples.items())
-        write_text(path, f'{header[:-1]},\n"samples": {{\n{columns}\n}}}}\n')
+        write_text(path, header_first({"header": self.header, "samples": self.samples}))
 
     @classmethod
     def read(cls, path: str | Path) -> "TaskDescription":
@@ -175,7 +174,7 @@ class TaskDescription:
         Raises:
             MMLError: the file is damaged or of a newer format.
         """
-        content = read_json(Path(path), FORMAT, oldest=2)
+        content = read_json(path, "description")
         return cls(content["header"], content["samples"])
 
 
@@ -183,16 +182,17 @@ def read_header(path: str | Path) -> dict[str, Any]:
     """Read the header of a task description without its samples.
 
     Raises:
-        MMLError: the file is damaged.
+        MMLError: the file is damaged or of a newer format.
     """
     try:
         with open(path, encoding="utf-8") as file:
             first = file.readline()
-        return json.loads(first.rstrip().rstrip(",") + "}")["header"]
+        content = json.loads(first.rstrip().rstrip(",") + "}")
+        return FORMATS["description"].migrated(content, path)["header"]
     except OSError as error:
         raise MMLError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError) as error:
-        raise MMLError(f"{path} is damaged ({error}); remove it, and the next run makes it again") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged(path, str(error)) from error
 
 
 def check_planned(task: TaskDescription, planned: Mapping[str, Any] | None, brought: Collection[str] = ()) -> None:

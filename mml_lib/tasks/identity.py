@@ -7,7 +7,8 @@ from typing import Any
 from mml_lib.config.identity import digest
 from mml_lib.config.tasks import ARGUMENT, SEPARATOR, Task
 from mml_lib.errors import MMLError
-from mml_lib.tasks.creators.registry import Survey, get_creator
+from mml_lib.tasks.creators.registry import Survey, get_creator, read_metadata
+from mml_lib.tasks.metadata import check_sub_groups
 from mml_lib.tasks.tags import Shape, parse_tag, plan_tag
 
 TASK_VERSION = 2
@@ -66,12 +67,14 @@ class TaskIdentity:
         creator.check(name, task)
         try:
             survey = creator.look(task)
+            told = read_metadata(creator.name, creator.arguments(task), task.metadata) if _has_columns(task) else {}
         except MMLError as error:
             raise MMLError(f"tasks.{name}: {error}") from error
         if task.task_type not in (None, survey.task_type):
             raise MMLError(
                 f"tasks.{name}.task_type: the creator '{creator.name}' makes {survey.task_type}, not {task.task_type}"
             )
+        check_sub_groups(name, told)
         source = creator.identity(task, survey)
         split = {key: getattr(task, key) for key in ("folds", "fold_0_fraction", "test_fraction", "seed")}
         merged = task.idx_to_class and {str(key): label for key, label in sorted(task.idx_to_class.items())}
@@ -142,6 +145,11 @@ def lineage(definition: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for number, id_ in enumerate(ids)
     ]
+
+
+def _has_columns(task: Task) -> bool:
+    """Whether a task names columns that are there to be looked at."""
+    return bool(task.metadata) and not task.downloads
 
 
 def _planned(task: Task, survey: Survey) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """Task structs: a light view of a task for a step."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
+from mml_lib.files.checksums import verify
+from mml_lib.files.containers import check_packed
 from mml_lib.tasks.description import TaskDescription, read_header
 
 if TYPE_CHECKING:
@@ -21,12 +23,20 @@ class TaskStruct:
         paths: where its `description`, its data set's manifest `dataset` and the folder `packed` lie, as far as they
             exist.
         models: storages of the models trained on it, latest last.
+        reused: the files of other projects that `reuse` brings of it, by key; of each project the latest last.
     """
 
-    def __init__(self, name: str, paths: Mapping[str, Path], models: list[Any] | None = None):
+    def __init__(
+        self,
+        name: str,
+        paths: Mapping[str, Path],
+        models: list[Any] | None = None,
+        reused: Mapping[str, Sequence[Path]] | None = None,
+    ):
         self.name = name
         self.paths = dict(paths)
         self.models = list(models or [])
+        self.reused = reused if reused is not None else {}
 
     def __repr__(self) -> str:
         return f"TaskStruct({self.name!r}, {self.task_type}, {self.num_classes} classes, {len(self.models)} models)"
@@ -120,6 +130,8 @@ class TaskStruct:
     def _mean_and_std(self) -> tuple[list[float], list[float]]:
         import numpy as np
 
+        verify(self.paths["packed"])
+        check_packed(self.paths["packed"])
         rows = self.samples["row"][self.samples["split"] == "train"]
         mean, square = np.load(self.paths["packed"] / "moments.npy", mmap_mode="r")[rows].mean(axis=0)
         return mean.tolist(), np.sqrt(np.maximum(square - mean**2, 0)).tolist()

@@ -64,7 +64,7 @@ def small_model(struct: TaskStruct, **changes: Any) -> MMLModule:
     """Return a module that learns a task with all metrics of its type."""
     torch.manual_seed(0)
     kind = struct.task_type
-    loss, mixing = changes.pop("loss", None) or instantiate(LOSSES[kind]), changes.pop("mixing", None)
+    loss, mixing = changes.pop("loss", None) or instantiate(LOSSES[kind], torch.nn.Module), changes.pop("mixing", None)
     arguments = {
         "network": Network(ARCH, {struct.name: head_spec(struct, DECODER)}),
         "objectives": [Objective(struct.name, kind, loss, mixing)],

@@ -170,12 +170,14 @@ def test_correlation_is_covered_as_often_as_promised():
     assert 180 <= covered("regression", "pearson", 0.5**0.5, make) <= 197
 
 
-def test_perfect_predictions_leave_no_doubt():
-    given = np.eye(3)[[0, 1, 2] * 5], np.array([0, 1, 2] * 5)
-    assert bootstrap_intervals("classification", ["f1", "calibration_error"], given, 100) == {
-        "f1": (1, 1),
-        "calibration_error": (0, 0),
-    }
+def test_what_has_no_spread_has_no_interval():
+    targets = np.array([0, 1, 2] * 5)
+    perfect, constant = np.eye(3)[targets], np.tile([0.2, 0.3, 0.5], (15, 1))
+    for given, names in ((perfect, ["f1", "calibration_error"]), (constant, ["auroc"])):
+        found = bootstrap_intervals("classification", names, (given, targets), 100)
+        assert np.isnan(list(found.values())).all()
+    spread = bootstrap_intervals("classification", ["log_loss"], (constant, targets), 100)["log_loss"]
+    assert spread[0] < spread[1]
 
 
 def test_whole_images_are_drawn():
@@ -228,6 +230,6 @@ def test_number_of_resamples_is_no_part_of_a_pipeline_and_not_too_small():
     studies = [load_study(config | {"bootstrap": resamples}) for resamples in (0, 100, 1000)]
     assert len({Pipeline.of(study, task).run for study in studies}) == 1
     assert load_study(config).bootstrap == 1000
-    for wrong in (True, 99):
-        with pytest.raises(MMLError, match="too few for a 95 % interval; take 100 or more, or 0 for none"):
+    for wrong, told in ((True, "bootstrap is true; write a number"), (99, "take 100 or more, or 0 for none")):
+        with pytest.raises(MMLError, match=told):
             load_study(config | {"bootstrap": wrong})

@@ -147,6 +147,21 @@ def test_a_data_set_survives_its_manifest(tmp_path: Path, delivered: Delivery):
     assert Dataset.read(tmp_path / "dataset.json") == data
 
 
+def test_own_images_below_the_data_root_are_moved_with_it(tmp_path: Path):
+    (tmp_path / "data/mine").mkdir(parents=True)
+    for file in ("data/mine/image.png", "own.png"):
+        Image.new("L", (5, 4)).save(tmp_path / file)
+    samples = [Sample("1", str(tmp_path / "data/mine/image.png"), "a"), Sample("2", str(tmp_path / "own.png"), "b")]
+    folder = tmp_path / "data/RAW/DSET_mine"
+    folder.mkdir(parents=True)
+    dataset = survey_images(Delivery(samples, ["a", "b"]), "DSET_mine", folder, 1, tmp_path / "data")
+    dataset.write(folder / "dataset.json")
+    (tmp_path / "data").rename(tmp_path / "moved")
+    moved = Dataset.read(tmp_path / "moved/RAW/DSET_mine/dataset.json")
+    assert moved.image_path(0).resolve() == tmp_path / "moved/mine/image.png"
+    assert moved.image_path(1) == tmp_path / "own.png"
+
+
 def test_a_data_set_can_be_moved(tmp_path: Path):
     Image.new("L", (5, 4)).save(tmp_path / "own.png")
     segmented(tmp_path / "a", EMPTY_MASK_TOKEN)
@@ -170,10 +185,10 @@ def test_a_data_set_can_be_moved(tmp_path: Path):
         (None, "cannot be read"),
         ("", "is damaged"),
         ('{"format": 2, "samples"', "is damaged"),
-        ('{"format": 2}', "is damaged .*'samples'.*the next run makes it again"),
-        ("[]", "has format 0, older"),
-        ('{"format": 1}', "has format 1, older"),
-        ('{"format": 99}', "has format 99, newer than this version"),
+        ('{"format": 2}', "is damaged .*'samples'.*make it again by: snakemake"),
+        ("[]", "is damaged"),
+        ('{"format": 1}', "is damaged .*'modalities'"),
+        ('{"format": 99}', "has format 99, .* reads dataset up to 2; install a newer MML"),
     ],
 )
 def test_a_manifest_that_cannot_be_read_is_told(tmp_path: Path, content: str | None, why: str):
@@ -239,6 +254,21 @@ def test_two_downloads_of_one_name_are_refused(tmp_path: Path):
         (tmp_path / name / "1.npz").write_text(name)
     with pytest.raises(MMLError, match=r"1.npz holds 1.npz, which another download holds too"):
         unpack([tmp_path / "a/1.npz", tmp_path / "b/1.npz"], tmp_path / "files")
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "{folder}/secret.png", "x/../../secret.png"])
+@pytest.mark.parametrize("column", ["image", "mask"])
+def test_a_downloaded_table_names_downloaded_files_only(tmp_path: Path, column: str, name: str):
+    files = tmp_path / "files"
+    (files / "x").mkdir(parents=True)
+    for path in (tmp_path / "secret.png", files / "own.png"):
+        path.touch()
+    named = {"image": "own.png", "mask": "own.png", column: name.format(folder=tmp_path)}
+    (files / "t.csv").write_text(f"image,mask\n{named['image']},{named['mask']}\n")
+    with pytest.raises(MMLError, match=rf"the file {tmp_path}/secret\.png is none of the downloads"):
+        create("csv", {"path": "t.csv"}, tmp_path / "raw", files)
+    (files / "t.csv").write_text("image,mask\nx/../own.png,own.png\n")
+    assert len(create("csv", {"path": "t.csv"}, tmp_path / "raw", files).samples) == 1
 
 
 def test_a_bad_archive_leaves_nothing(tmp_path: Path):

@@ -323,7 +323,6 @@ WRONG = {
     "run 00000001, fold 0 other targets": changed(targets=(SECOND.targets + 1) % 4),
     "fold 0 is a classification, .* fold 0 a regression": changed(task_type="regression"),
     "run 00000001, fold 0 has logits that are not finite": changed(logits=np.where(SECOND.logits > 4, np.inf, 0)),
-    "run 00000001, fold 0 predicts the same for all 120 samples": changed(logits=np.ones((NUMBER, 4), "f")),
     "the sample 's0' twice": [replace(THREE[0], ids=np.append("s0", THREE[0].ids[:-1])), *THREE[1:]],
     "predictions of 2 networks, fewer than max_ensemble_size": THREE[:2],
     "there are 0 predictions": [],
@@ -342,13 +341,18 @@ def test_predictions_that_do_not_fit_are_refused(message: str):
         select(WRONG[message], strategy="budget")
 
 
+@pytest.mark.parametrize("targets", [ABSENT, SCARCE])
+def test_rare_classes_matter_only_where_members_are_chosen(targets: np.ndarray):
+    given = all_with(THREE, lambda each: {"ids": THREE[0].ids, "targets": targets})
+    for groups in (None, np.arange(NUMBER) // 2):
+        assert len(select(given, groups, strategy="mean").members) == 3
+
+
 def test_masks_that_do_not_fit_are_refused():
     given = masks(2)
-    blank = replace(given[1], masks=np.zeros_like(given[1].masks))
     fewer = MaskPredictions.of(*zip(*list(given[1].images())[1:], strict=True), given[1].ids[1:], 3)
     other = replace(given[1], targets=np.zeros_like(given[1].targets))
     for second, message in (
-        (blank, "run 00000001, fold 0 predicts class 0 for every pixel"),
         (fewer, "6 samples, .* 5 samples; only one has"),
         (replace(given[1], classes=4), "predicts 3 classes, .* predicts 4"),
         (other, "other targets for the same images"),
@@ -357,7 +361,8 @@ def test_masks_that_do_not_fit_are_refused():
         with pytest.raises(MMLError, match=message):
             select([given[0], second], strategy="mean")
     with pytest.raises(MMLError, match="class 3 is absent among the masks"):
-        select([replace(each, classes=4) for each in given], strategy="mean")
+        select([replace(each, classes=4) for each in given], strategy="best")
+    assert select([replace(each, classes=4) for each in given], strategy="mean").members
 
 
 @pytest.mark.parametrize("weights", [[0.5, -0.5], [1, 0], [1, np.nan], [1]])

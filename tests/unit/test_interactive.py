@@ -48,7 +48,7 @@ def test_models_have_a_row_each_with_the_keys_in_which_their_runs_differ(project
 
 
 def test_lists_and_keys_that_some_pipelines_lack_are_columns_too(tmp_path: Path):
-    callbacks = {"mean": {"_target_": "x.Y", "betas": [0.1, 0.2]}}
+    callbacks = {"mean": {"_target_": "lightning.pytorch.callbacks.Timer", "betas": [0.1, 0.2]}}
     made = small_project(
         tmp_path,
         sweep={},

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from mml_lib.config.differences import NOT_SET, differences, flatten, varying
+from mml_lib.config.pipeline import Pipeline
 from mml_lib.errors import MMLError
 from mml_lib.postprocessing.model_table import add_labels, as_text, read_models
 from mml_lib.schedulers.project_models import FOREIGN, OWN, explained
@@ -128,7 +129,7 @@ def test_folders_are_those_that_models_lie_in(project: Project):
 
 def test_mode_info_lists_models_and_trains_none(project: Project):
     plan = project.study.scheduler("info")
-    assert plan.commands == ["create_task", "draw_task", "list_tasks", "list_models"]
+    assert plan.commands == ["create_task", "draw_task", "list_tasks", "list_models", "list_resources"]
 
 
 # --- differences --------------------------------------------------------------------------------------------------
@@ -219,7 +220,7 @@ def test_run_is_told_apart_from_each_run_of_the_study_the_nearest_first(project:
     run = project.runs[0.1]
     told = explanation(study, run)
     assert (told["run"], told["task"], told["label"]) == (run, "shapes", FOREIGN)
-    assert told["pipeline"] == yaml.safe_load(project.path("pipeline").read_text())
+    assert told["pipeline"] == Pipeline.read(project.path("pipeline")).content
     assert [each["label"] for each in told["differences"]] == ["near", "same", "far"]
     near = told["differences"][0]
     assert near["keys"] == {"optimizer.lr": {run: 0.1, near["from"]: 0.3}}

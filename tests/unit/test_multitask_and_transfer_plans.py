@@ -233,7 +233,7 @@ def test_models_on_the_disk_serve_where_their_task_is_not_in_the_study(tmp_path:
         ({"model_selection": "best"}, {}, "model_selection: 'best' is no run"),
         ({"model_selection": "performence"}, {}, "did you mean 'performance'"),
         ({"model_selection": "0a1b2c3d"}, {}, "run 0a1b2c3d of task b is not part of the study"),
-        ({}, {"reuse": {"models": "nowhere"}}, "reuse: there is no project 'nowhere' in"),
+        ({}, {"reuse": {"models": "nowhere"}}, "reuse.models: there is no project 'nowhere' in"),
         ({}, {"reuse": {"models": "a b"}}, "reuse.models.0: 'a b' names no project; write it as"),
         ({"freeze": True}, {"adapters": True}, "mode.freeze: adapters change the backbone"),
         ({"freeze": True}, {"callbacks": "swa"}, "mode.freeze: callbacks.swa gathers the backbone's batch statistics"),

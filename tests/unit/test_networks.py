@@ -209,7 +209,7 @@ def test_weights_are_the_same_bytes_from_every_process(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("damage", "why"), [("cut", "cannot be loaded"), ("foreign", "cannot be loaded"), ("newer", "newer than this")]
+    ("damage", "why"), [("cut", "is damaged"), ("foreign", "is damaged"), ("newer", "install MML")]
 )
 def test_weights_that_cannot_be_read_are_named(tmp_path: Path, damage: str, why: str):
     path = tmp_path / "n.safetensors"

@@ -312,7 +312,7 @@ def test_wrong_arguments_of_the_trainer_are_refused_in_planning(trainer: dict[st
         ({"trainer": {"accelerator": "cuda"}}, "accelerator 'cuda' cannot be had"),
         ({"trainer": {"val_check_interval": 1.5}}, "trainer: .*val_check_interval"),
         ({"callbacks": {"e": {"_target_": "lightning.pytorch.callbacks.EarlyStopping"}}}, r"callbacks\.e: .*monitor"),
-        ({"callbacks": {"e": {"_target_": "torch.nn.Identity"}}}, r"callbacks\.e: torch\.nn\.Identity is no callback"),
+        ({"callbacks": {"e": {"_target_": "torch.nn.Identity"}}}, r"callbacks\.e: torch\.nn\.Identity is no Callback"),
         ({"callbacks": {"preset": "swa", "swa": {"swa_lrs": -1.0}}}, r"callbacks\.swa: .*positive"),
     ],
 )

@@ -110,7 +110,7 @@ def predict_elsewhere(folder: Path, project: str, **changes: Any) -> str:
     run = post(folder, seed=7, **changes).runs_of("mine")[0]
     root = folder / "results" / project
     for fold in range(3):
-        for split in ("val", "test"):
+        for split in ("val", "test", "unlabelled"):
             path = root / f"PREDICTIONS/mine/{run.id}-fold{fold}/{split}.npz"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
@@ -137,8 +137,8 @@ def test_runs_of_other_projects_may_join_the_ensemble(tmp_path: Path):
     ("reuse", "why"),
     [
         ("old", "reuse.predictions: old has none .*those of mine are divided otherwise"),
-        ("empty", "reuse.predictions: empty has none for the validation samples of mine"),
-        ("nowhere", "reuse: there is no project 'nowhere'"),
+        ("empty", "reuse.predictions: the project empty has no predictions; .* predictions are in old"),
+        ("nowhere", "reuse.predictions: there is no project 'nowhere' in .*; known: empty, old"),
     ],
 )
 def test_runs_that_may_have_seen_test_samples_may_not(reuse: str, why: str, tmp_path: Path):
@@ -146,6 +146,20 @@ def test_runs_that_may_have_seen_test_samples_may_not(reuse: str, why: str, tmp_
     (tmp_path / "results/empty").mkdir(parents=True)
     with pytest.raises(MMLError, match=why):
         post(tmp_path, reuse={"predictions": reuse})
+
+
+def test_reused_runs_have_to_predict_all_that_an_ensemble_predicts(tmp_path: Path):
+    run = predict_elsewhere(tmp_path, "old")
+    (tmp_path / f"results/old/PREDICTIONS/mine/{run}-fold1/test.npz").unlink()
+    lacking = (
+        rf"run {run} of mine in old has no test predictions of mine by fold 1 "
+        r"\(it has test: folds 0, 2; unlabelled: folds 0, 1, 2; val: folds 0, 1, 2\)"
+    )
+    with pytest.raises(MMLError, match=lacking):
+        post(tmp_path, reuse={"predictions": "old"})
+    plan = post(tmp_path, {"folds": [0, 2]}, reuse={"predictions": "old"})
+    members = plan.study.answers.members(wildcards(task="mine", mode="post"))
+    assert [told["fold"] for told in members if "project" in told] == [0, 2]
 
 
 # --- folds of a run ---------------------------------------------------------------------------------------------

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.postprocessing.calibration import Calibration, calibrate_predictions, fit_calibration
+from mml_lib.postprocessing.calibration import METHODS, Calibration, calibrate_predictions, fit_calibration
 from mml_lib.postprocessing.evaluation import evaluate
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
 from mml_lib.postprocessing.quantification import frequencies, quantify
 from mml_lib.postprocessing.reliability import reliability
-from mml_lib.postprocessing.scores import score_arguments
+from mml_lib.postprocessing.scores import score_arguments, softmax
 
 KINDS = ("classification", "multilabel_classification")
 VAL, ELSEWHERE = np.array([0.6, 0.3, 0.1]), np.array([0.1, 0.2, 0.7])
@@ -243,11 +243,15 @@ def test_validation_without_labelled_samples_is_refused(kind: str):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_constant_predictions_are_refused(kind: str):
+def test_constant_predictions_stay_as_they_are_but_for_the_prior(kind: str):
     val = splits(kind)[0]
     constant = replace(val, logits=np.tile(val.logits[:1], (len(val.logits), 1)))
-    assert refused(constant).startswith("all 4000 validation predictions are the same")
-    assert fit_calibration(constant, "none").scale == (1, 1, 1)
+    for method in METHODS:
+        calibration, found = calibrate_predictions(constant, {"test": constant}, method)
+        assert (calibration.method, calibration.scale, calibration.bias) == ("none", (1, 1, 1), (0, 0, 0))
+        assert np.allclose(*(softmax(each.logits) for each in (found["test"], constant)), atol=1e-6)
+    calibration, found = calibrate_predictions(constant, {"test": constant}, prior=[0.2, 0.3, 0.5])
+    assert not np.allclose(found["test"].logits, calibration.with_prior(None).apply(constant.logits))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

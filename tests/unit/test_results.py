@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mml_lib.data.decoding import decode
 from mml_lib.postprocessing.answer import ENSEMBLE as ANSWERED
 from mml_lib.postprocessing.comparison import resample_runs
 from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
@@ -167,8 +168,8 @@ SHOWN = {"0a0a0a0a": {"run": "0a0a0a0a", "label": "lr=1"}, "0b0b0b0b": {"run": "
 PICTURES = {
     "classification": ["confusion_matrix.svg", "largest_losses.jpg", "roc_and_precision_recall.svg"],
     "multilabel_classification": ["largest_losses.jpg", "roc_and_precision_recall.svg"],
-    "semantic_segmentation": ["confusion_matrix.svg", "largest_losses.jpg"],
-    "regression": ["largest_losses.jpg"],
+    "semantic_segmentation": ["confusion_matrix.svg", "largest_losses.jpg", "overlap_by_class.svg"],
+    "regression": ["largest_losses.jpg", "predicted_values.svg"],
 }
 
 
@@ -206,6 +207,26 @@ def test_sample_is_drawn_once_by_the_fold_that_is_furthest_off(tmp_path: Path, m
     assert len(worst) == min(SAMPLES, tested)
     assert worst["id"].is_unique
     assert worst["loss"].is_monotonic_decreasing
+
+
+def test_masks_are_drawn_beside_the_image_that_the_network_saw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    task, dataset = task_of(tmp_path, "semantic_segmentation", 60, classes=CLASSES[:3])
+    folds = {fold: predict(task, fold) for fold in range(2)}
+    told: list[tuple] = []
+    monkeypatch.setattr("mml_lib.postprocessing.gallery.draw_worst_masks", lambda *given: told.append(given))
+    transforms = {"0a0a0a0a": [{"name": "center_crop", "size": (8, 9)}]}
+    cropped: list[object] = []
+    monkeypatch.setattr(
+        "mml_lib.postprocessing.gallery.decode", lambda file, how: cropped.append(how) or decode(file, how)
+    )
+    Gallery(tmp_path, task, SHOWN, [], transforms).draw_predictions({"0a0a0a0a": folds}, ["0a0a0a0a"], dataset)
+    ((worst, images, masks, _, _),) = told
+    assert cropped == [transforms["0a0a0a0a"]] * len(worst)
+    assert {image.shape for image in images} == {(8, 9, 3)}
+    of_id = {
+        (id_, mask.tobytes()) for each in folds.values() for id_, (mask, _) in zip(each.ids, each.images(), strict=True)
+    }
+    assert {(id_, mask.tobytes()) for id_, (mask, _) in zip(worst["id"], masks, strict=True)} <= of_id
 
 
 def test_networks_that_exploded_are_left_out_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture):

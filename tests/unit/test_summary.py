@@ -25,6 +25,12 @@ def test_single_fold_has_neither_deviation_nor_interval():
     assert "…" not in as_text(summary)
 
 
+def test_folds_that_are_alike_have_no_interval():
+    summary = summarize(fold_table(results([0.1 + 0.2, 0.3, 0.3]), {}))
+    assert summary[["ci_low", "ci_high"]].isna().all(axis=None)
+    assert summary["std"].item() == pytest.approx(0)
+
+
 def test_interval_covers_the_mean_as_often_as_it_says():
     rng = np.random.default_rng(0)
     intervals = [bootstrap_interval(rng.normal(size=40), seed) for seed in range(100)]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.postprocessing.evaluation import write_metrics
+from mml_lib.postprocessing.summary import fold_table
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from mml_lib.schedulers.study import Study
 from tests.unit.test_config import CONFIG
@@ -149,11 +149,14 @@ def test_best_run_is_told_by_the_test_split_and_the_folds_that_define_its_metric
     undefined, best, worse = sorted(run.id for run in plan.runs_of("mine"))
     nan = math.nan
     tested = {undefined: [nan, nan, nan], best: [0.6, nan, 0.8], worse: [0.1, 0.9, 0.8]}
-    for run, values in tested.items():
-        for fold, value in enumerate(values):
-            for split, of_split in (("test", value), ("val", float(run == worse))):
-                path = plan.fm.path("metrics", task="mine", run=run, fold=fold, eval=split)
-                Path(path).parent.mkdir(parents=True, exist_ok=True)
-                write_metrics(path, {"auroc": of_split}, task="mine", run=run, fold=fold, split=split)
+    results = [
+        {"task": "mine", "run": run, "fold": fold, "split": split, "metrics": {"auroc": value}}
+        for run, values in tested.items()
+        for fold, of_test in enumerate(values)
+        for split, value in (("test", of_test), ("val", float(run == worse)))
+    ]
+    path = Path(plan.fm.path("fold_metrics", mode="train"))
+    path.parent.mkdir(parents=True)
+    fold_table(results, {}).to_csv(path, index=False)
     plan.before_finishing_hook()
     assert plan.return_value == [{"task": "mine", "run": best, "metric": "auroc", "mean": pytest.approx(0.7)}]

@@ -72,7 +72,8 @@ class Workplace:
         return {rule: int(count) for rule, count in (line.split() for line in table) if rule not in ("all", "train")}
 
     def files(self, pattern: str) -> list[Path]:
-        return sorted(self.folder.glob(pattern))
+        """Return what lies in the folder, checksums aside."""
+        return sorted(path for path in self.folder.glob(pattern) if path.suffix != ".sha256")
 
 
 def steps_of(process: subprocess.Popen, script: str) -> list[psutil.Process]:

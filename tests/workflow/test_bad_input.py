@@ -228,7 +228,7 @@ def test_results_path_that_cannot_be_written_is_named(workplace: Workplace):
     [
         ({"arch": {"preset": "timm", "name": "resnet3"}}, "arch.name: timm has no network 'resnet3', did you mean"),
         ({"optimizer": {"preset": "adamw", "lrr": 1}}, "torch.optim.AdamW takes no argument 'lrr', did you mean 'lr'?"),
-        ({"trainer": {"accelerator": "cuda"}}, "trainer.accelerator 'cuda' cannot be had"),
+        ({"trainer": {"accelerator": "mps"}}, "trainer.accelerator 'mps' cannot be had"),
     ],
 )
 def test_mistake_that_only_torch_can_see_ends_in_one_line(copy: Workplace, change: dict[str, Any], line: str):

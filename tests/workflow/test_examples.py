@@ -15,10 +15,12 @@ SHORTER = {
     "unlabelled": ["mode={eval: [unlabelled], subroutines: [train, predict]}"],
     "tags": ["tagging={variants: [+subset~0.25]}", "mode={subroutines: [train]}"],
     "transfer": ["mode={pretrain_with: {trainer.max_epochs: 1}, subroutines: [train]}"],
+    "post": ["mode={subroutines: [test, calibrate, ensemble, compare]}"],
+    "tuned": ["mode={pretrain_with: {trainer.max_epochs: 1}, subroutines: [train]}"],
     "multitask": ["mode={eval_on: [discs], subroutines: [train, predict, test]}"],
 }
 WITHOUT_PICTURES = "mode={subroutines: [train, predict, test]}"
-MODELS = {"sweep": 2, "transfer": 2}
+MODELS = {"sweep": 2, "transfer": 2, "tuned": 2, "post": 4}
 
 
 def prepare(folder: Path) -> None:

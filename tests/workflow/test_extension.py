@@ -4,36 +4,52 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
+from mml_lib.files.checksums import checksum_path
 from tests.workflow.conftest import TINY, Workplace
 
 EXTENSION = Path(__file__).parent / "extension"
 
 
-def test_own_scheduler_with_a_new_atomic_step(workplace: Workplace):
+SHADES = TINY | {
+    "plugins": ["mine/shades.py"],
+    "rules": ["mine/shades.smk"],
+    "mode": {
+        "id": "shades",
+        "scheduler": {"_target_": "shades.ShadesScheduler"},
+        "cv": False,
+        "subroutines": ["train"],
+    },
+}
+
+
+@pytest.mark.long
+def test_own_scheduler_with_new_atomic_steps_whose_artefacts_are_reused(workplace: Workplace):
     shutil.copytree(EXTENSION, workplace.folder / "mine")
-    workplace.write(
-        TINY
-        | {
-            "plugins": ["mine/shades.py"],
-            "rules": ["mine/shades.smk"],
-            "mode": {
-                "id": "shades",
-                "scheduler": {"_target_": "shades.ShadesScheduler"},
-                "cv": False,
-                "subroutines": ["train"],
-            },
-        }
-    )
+    workplace.write(SHADES)
     workplace.run()
     (shades,) = workplace.files("results/tiny/SHADES/stripes/*-fold0.txt")
-    fold, brightness, models = shades.read_text().split()
-    assert (fold, models) == ("0", "1")
+    fold, brightness, models, earlier = shades.read_text().split()
+    assert (fold, models, earlier) == ("0", "1", "0")
     assert 0.3 < float(brightness) < 0.7
     returned = json.loads((workplace.folder / "results/tiny/RESULTS/shades.json").read_text())
     assert returned["return_value"] == {"measured": 1}
     (log,) = workplace.files("results/tiny/LOGS/train_fold/*.log")
     assert "own hook: training stripes fold 0" in log.read_text()
     assert workplace.planned("shades") == {}
+
+    range_ = workplace.folder / "results/tiny/SHADES/range.txt"
+    range_.write_text("0.1 0.9\n")
+    checksum_path(range_).unlink()
+    here = {"project": "later", "reuse": {"shades": "tiny", "shade_range": ["tiny"]}}
+    workplace.write(SHADES | here | {"remove": {"shades": True}})
+    workplace.run()
+    assert (workplace.folder / "results/later/SHADES/range.txt").read_text() == "0.1 0.9\n"
+    assert shades.exists()  # what is removed in this project is kept in the other
+    assert workplace.files("results/later/SHADES/stripes/*.txt") == []
+    workplace.write(SHADES | here | {"reuse": {"shade": "tiny"}})
+    assert "error: reuse.shade: there is no key 'shade', did you mean 'shades'?" in workplace.run("-n", fails=True)
 
 
 def test_own_data_set_registers_with_a_decorator(workplace: Workplace):

@@ -5,10 +5,18 @@ import re
 
 import yaml
 
+from mml_lib.config.pipeline import Pipeline
 from tests.workflow.conftest import TINY, Workplace
 
 CHANGED = TINY | {"optimizer": {"preset": "adamw", "lr": 0.5}}
 LISTED = {"list_models": 1, "finish_exp": 1, "info": 1}
+
+
+def planned(place: Workplace) -> dict[str, int]:
+    """Return the steps of `info` that are planned, but what tells of time and memory."""
+    steps = place.planned("info")
+    steps.pop("list_resources", None)
+    return steps
 
 
 def test_models_are_listed_again_when_something_comes_or_goes_and_are_never_trained(copy: Workplace):
@@ -23,22 +31,35 @@ def test_models_are_listed_again_when_something_comes_or_goes_and_are_never_trai
     assert float(rows[0]["val/accuracy"]) >= 0
     assert re.search(rf"stripes +{pipeline.stem} +1 +of no study here +\d", said), "the table is shown"
     told = yaml.safe_load((copy.folder / explained).read_text())
-    assert told["pipeline"] == yaml.safe_load(pipeline.read_text())
+    assert told["pipeline"] == Pipeline.read(pipeline).content
     assert list(told["differences"][0]["keys"]) == ["optimizer.lr"]
     assert "optimizer.lr  0.003 instead of 0.5" in said
 
-    assert copy.planned("info") == {}
+    assert planned(copy) == {}
     copy.write(TINY)
-    assert copy.planned("info") == LISTED, "the study calls its runs otherwise"
+    assert planned(copy) == LISTED, "the study calls its runs otherwise"
     copy.write(CHANGED)
-    (weights, _) = copy.files("results/tiny/PARAMETERS/stripes/*")
+    (weights, _) = copy.files("results/tiny/PARAMETERS/stripes/*.safetensors")
     weights.unlink()
-    assert copy.planned("info") == LISTED
+    assert planned(copy) == LISTED
     weights.touch()
     pipeline.unlink()
-    (model, _) = copy.files("results/tiny/MODELS/stripes/*")
+    (model, _) = copy.files("results/tiny/MODELS/stripes/*.json")
     model.rename(model.with_stem(model.stem.replace("fold0", "fold7")))
-    assert copy.planned("info") == LISTED, "not even where the pipeline is gone"
+    assert planned(copy) == LISTED, "not even where the pipeline is gone"
+
+
+def test_what_steps_took_and_what_is_left_is_told(copy: Workplace):
+    copy.files("results/tiny/METRICS/stripes/*-fold0/test.json")[0].unlink()
+    dry = copy.run("-n").splitlines()[-1]
+    said = copy.run("results/tiny/INFO/resources.csv")
+    for text in (dry, said):
+        assert re.search(r"ahead: \d steps? \(1 test_fold\b|ahead: 1 steps? \(1 test_fold\)", text)
+    assert "train_fold: 2 steps, at most" in said
+    with open(copy.folder / "results/tiny/INFO/resources.csv") as file:
+        rows = {row["rule"]: row for row in csv.DictReader(file)}
+    assert rows["train_fold"]["mem_mb"] == "8000"
+    assert 100 < float(rows["train_fold"]["mb"]) < float(rows["train_fold"]["next_mem_mb"])
 
 
 def test_run_is_explained_without_any_other_step_and_an_unknown_one_is_refused(copy: Workplace):

@@ -1,5 +1,6 @@
 """What is killed goes on where it was, and ends as if nothing had happened."""
 
+import base64
 import json
 import os
 import random
@@ -118,6 +119,7 @@ def test_killed_snakemake_needs_no_help_and_leaves_no_orphan(undisturbed: Workpl
     assert leftovers(workplace.folder) == []
 
 
+@pytest.mark.long
 def test_kill_between_storing_and_snakemakes_notice_costs_no_epoch(workplace: Workplace):
     workplace.write(TINY | {"mode": {"preset": "train", "cv": False, "subroutines": ["train"]}})
     target = re.search(r"results/tiny/MODELS/\S+?\.json", workplace.run("-n"))[0]
@@ -131,6 +133,7 @@ def test_kill_between_storing_and_snakemakes_notice_costs_no_epoch(workplace: Wo
     assert leftovers(workplace.folder) == []
 
 
+@pytest.mark.long
 def test_second_snakemake_on_a_project_is_refused_with_the_holder(workplace: Workplace):
     workplace.write(LONG)
     running = workplace.start()
@@ -145,3 +148,17 @@ def test_second_snakemake_on_a_project_is_refused_with_the_holder(workplace: Wor
 def test_finished_training_weights_are_those_of_ten_epochs_not_noise(undisturbed: Workplace):
     weights = load_file(undisturbed.files("results/tiny/PARAMETERS/*/*.safetensors")[0])
     assert any(abs(value).max() > 0 for value in weights.values())
+
+
+def test_a_step_that_was_done_but_not_down_as_done_hides_nothing_of_the_plan(workplace: Workplace):
+    running = workplace.start()
+    wait_for(lambda: workplace.files("data/RAW/*/dataset.json"))
+    (dataset,) = workplace.files("data/RAW/*/dataset.json")
+    kill(running)
+    marks = workplace.folder / ".snakemake/incomplete"
+    name = base64.urlsafe_b64encode(str(dataset.relative_to(workplace.folder)).encode()).decode()
+    (marks / name).write_text("{}")
+    assert "more is planned once what a kill has cut off is removed" in workplace.run("-n")
+    said = workplace.run()
+    assert f"planning again without what a kill has cut off: {dataset.relative_to(workplace.folder)}" in said
+    assert workplace.files("results/tiny/RESULTS/train.json")

@@ -4,12 +4,14 @@ import csv
 import json
 
 import numpy as np
+import pytest
 
 from tests.workflow.conftest import TINY, Workplace
 
 FAKE = TINY["tasks"]["stripes"]
 
 
+@pytest.mark.long
 def test_nested_network_predicts_its_fold_the_test_split_and_a_task_without_labels(workplace: Workplace):
     workplace.write(
         TINY
@@ -38,6 +40,7 @@ def test_nested_network_predicts_its_fold_the_test_split_and_a_task_without_labe
     assert workplace.planned() == {}
 
 
+@pytest.mark.long
 def test_tasks_of_other_classes_are_refused_before_they_are_predicted(copy: Workplace):
     study = TINY | {
         "tasks": {"stripes": FAKE, "other": FAKE | {"num_classes": 3}},

@@ -4,8 +4,10 @@ import csv
 import json
 
 import numpy as np
+import pytest
 
 from tests.workflow.conftest import TINY, Workplace
+from tests.workflow.test_own_data import write_images
 
 
 def test_finished_study_is_answered_without_training(copy: Workplace):
@@ -28,3 +30,42 @@ def test_finished_study_is_answered_without_training(copy: Workplace):
     changed = copy.planned()
     assert changed.keys() <= {"calibrate_fold", "compare_runs", "finish_exp", "draw_results", "describe_study"}
     assert changed["calibrate_fold"] == 2
+
+
+def write_table(place: Workplace, name: str, seed: int) -> dict:
+    """Write 24 images of two classes and what is said of each; return the task."""
+    files = write_images(place.folder / name, 24, seed)
+    rows = [f"{file.name},{'xy'[n % 2]},{'north' if n % 3 else 'south'},{40 + n}" for n, file in enumerate(files)]
+    (place.folder / name / "table.csv").write_text("\n".join(["image,label,site,age", *rows]))
+    return {"creator": "csv", "path": f"{name}/table.csv", "folds": 2, "test_fraction": 0.3}
+
+
+def rows_of(place: Workplace, table: str) -> list[dict[str, str]]:
+    with open(place.folder / f"results/tiny/COMPARISONS/mine/post/{table}.csv") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.long
+def test_networks_of_another_task_are_answers_and_results_are_told_by_metadata(workplace: Workplace):
+    mine, other = write_table(workplace, "mine", 0), write_table(workplace, "other", 100)
+    mode = {"preset": "post", "source_tasks": ["other"], "ensemble": {"strategy": "mean"}}
+    mode["subroutines"] = ["train", "predict", "test", "ensemble", "compare"]
+    study = TINY | {"mode": mode, "pivot": {"name": "mine"}}
+    workplace.write(study | {"tasks": {"mine": mine | {"metadata": ["site"]}, "other": other}})
+    workplace.run()
+    ensemble = json.loads((workplace.folder / "results/tiny/ENSEMBLES/mine/post.json").read_text())
+    assert [member["task"] for member in ensemble["members"]] == ["mine", "other"]
+    held_out = {}
+    for task in ("mine/{run}-fold{fold}", "other/{run}-fold{fold}/mine"):
+        for fold in (0, 1):
+            (path,) = workplace.files(f"results/tiny/PREDICTIONS/{task.format(run='*', fold=fold)}/val.npz")
+            with np.load(path) as arrays:
+                held_out.setdefault(fold, []).append(sorted(arrays["ids"].tolist()))
+    assert held_out[0][0] == held_out[0][1] != held_out[1][0] == held_out[1][1]
+    assert "other" in {row["label"] for row in rows_of(workplace, "leaderboard")}
+    assert {(row["column"], row["group"]) for row in rows_of(workplace, "groups")} == {
+        ("site", "north"),
+        ("site", "south"),
+    }
+    workplace.write(study | {"tasks": {"mine": mine | {"metadata": ["site", "age"]}, "other": other}})
+    assert workplace.planned() == {"collect_metadata": 1, "compare_runs": 1, "finish_exp": 1}

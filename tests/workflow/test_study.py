@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,8 @@ def test_study_delivers_models_predictions_metrics_and_summary(finished: Workpla
     with open(base / "RESULTS/train.csv") as file:
         (row,) = csv.DictReader(file)
     assert (row["metric"], row["folds"]) == ("accuracy", "2")
-    assert float(row["ci_low"]) <= float(row["mean"]) <= float(row["ci_high"])
+    assert 0 <= float(row["mean"]) <= 1
+    assert (row["ci_low"] == "") == (float(row["std"]) == 0), "nothing tells an interval of folds that are alike"
     (returned,) = json.loads((base / "RESULTS/train.json").read_text())["return_value"]
     assert returned["run"] == run
     assert returned["mean"] == float(row["mean"])
@@ -56,7 +58,8 @@ def test_planning_imports_neither_torch_nor_pandas_nor_lightning(finished: Workp
     said = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True, check=True).stderr
     imported = {line.split("|")[-1].strip() for line in said.splitlines() if line.startswith("import time:")}
     assert "mml_lib.schedulers.study" in imported
-    assert not {"torch", "pandas", "lightning", "sklearn"} & imported
+    with_slurm = find_spec("snakemake_executor_plugin_slurm")  # Snakemake imports every plugin, and this one pandas
+    assert not {"torch", "lightning", "sklearn", *(() if with_slurm else ("pandas",))} & imported
 
 
 def test_running_again_does_nothing(finished: Workplace):
@@ -173,7 +176,7 @@ def test_removed_weights_are_not_missed(copy: Workplace):
     study = TINY | {"remove": {"parameters": True}, "seed": 1, "mode": TINY["mode"] | {"folds": [0]}}
     copy.write(study)
     copy.run()
-    assert len(copy.files("results/tiny/PARAMETERS/stripes/*")) == 2, "those of the first run"
+    assert len(copy.files("results/tiny/PARAMETERS/stripes/*.safetensors")) == 2, "those of the first run"
     assert copy.planned() == {}
     copy.write(study | {"metrics": ["accuracy", "f1"]})
     assert copy.planned() == {"test_fold": 1, "summarize": 1, "finish_exp": 1}

@@ -100,6 +100,7 @@ def test_shards_give_the_bytes_of_one_pack_and_finished_ones_are_kept(workplace:
     assert workplace.planned("pp") == {}, "another number of shards packs nothing again"
 
 
+@pytest.mark.long
 def test_images_of_different_sizes_are_trained_without_packing(workplace: Workplace):
     rng = np.random.default_rng(0)
     for number in range(24):

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from mml_lib.config.metrics import LOWER_IS_BETTER
+from mml_lib.postprocessing.ensembles.areas import Areas
 from mml_lib.postprocessing.ensembles.options import LOG_LOSS
 from mml_lib.postprocessing.ensembles.pool import Pool
 from mml_lib.postprocessing.scores import (
@@ -17,7 +18,6 @@ from mml_lib.postprocessing.scores import (
     SCORES,
     agreement,
     mean_dice,
-    mean_of_known,
     mean_recall,
     share_of_hits,
 )
@@ -57,27 +57,47 @@ class Objective:
     def __init__(self, pool: Pool, metric: str, temperature: float = 1.0):
         self.task_type, self.metric = pool.task_type, metric
         self.targets = pool.targets >= 0.5 if pool.task_type == "multilabel_classification" else pool.targets
+        self.classes = pool.logits.shape[2]
         if metric == LOG_LOSS:
             features = _of_truth(pool, temperature)
         else:  # K×classes×N: classes are compared at once
             features = np.ascontiguousarray(pool.outputs(temperature).transpose(0, 2, 1))
+        self.areas = Areas(self._is_of_class().T) if metric == "auroc" else None
+        if self.areas:
+            features = self.areas.sorted(features)
         self.shape = features.shape[1:]
         self.features = features.reshape(len(features), -1)
         self._values = self._choose()
 
-    def losses(self, mixed: np.ndarray) -> np.ndarray:
-        """Return the loss of each mixture of features, R×features, as R."""
-        size = max(1, CHUNK // mixed.shape[1])
-        values = [self._values(mixed[start : start + size]) for start in range(0, len(mixed), size)]
-        values = np.concatenate(values)
-        return np.nan_to_num(values if self.metric in LOWER_IS_BETTER else 1 - values, nan=np.inf)
+    def losses(self, mixed: np.ndarray, least: float | None = None) -> np.ndarray:
+        """Return the loss of each mixture of features, R×features, as R.
 
-    def of_weights(self, weights: np.ndarray) -> np.ndarray:
-        """Return the loss of each candidate, R, for its weights, R×K."""
+        Args:
+            mixed: features.
+            least: where only the least loss is wanted, and only if it is below this: others may be infinite.
+        """
+        size = max(1, CHUNK // mixed.shape[1])
+        found: list[np.ndarray] = []
+        for start in range(0, len(mixed), size):
+            chunk = mixed[start : start + size]
+            if self.areas and least is not None:
+                losses = 1 - self.areas.best(chunk.reshape(-1, *self.shape), 1 - least)
+                least = min(least, losses.min())
+            else:
+                values = self._values(chunk)
+                losses = values if self.metric in LOWER_IS_BETTER else 1 - values
+            found.append(np.nan_to_num(losses, nan=np.inf, posinf=np.inf))
+        return np.concatenate(found)
+
+    def of_weights(self, weights: np.ndarray, least: float | None = None) -> np.ndarray:
+        """Return the loss of each candidate, R, for its weights, R×K; `least` as for `losses`."""
         size = max(1, CHUNK // self.features.shape[1])
         weights = weights.astype(self.features.dtype)
-        chunks = (weights[start : start + size] @ self.features for start in range(0, len(weights), size))
-        return np.concatenate([self.losses(mixed) for mixed in chunks])
+        found: list[np.ndarray] = []
+        for start in range(0, len(weights), size):
+            found.append(self.losses(weights[start : start + size] @ self.features, least))
+            least = None if least is None else min(least, found[-1].min())
+        return np.concatenate(found)
 
     def singles(self) -> np.ndarray:
         """Return the loss of each member, K."""
@@ -90,13 +110,16 @@ class Objective:
         if self.task_type == "classification" and self.metric in OF_COUNTS:
             rows = [np.flatnonzero(self.targets == index) for index in range(self.shape[0])]
             return lambda mixed: OF_COUNTS[self.metric](*self._counts(mixed, rows))
-        if self.metric == "auroc":
-            true = self.targets if self.targets.ndim == 2 else self.targets[:, None] == np.arange(self.shape[0])
-            return lambda mixed: np.array([_auroc(each.reshape(self.shape), true.T) for each in mixed])
+        if self.areas:
+            return lambda mixed: self.areas.exact(mixed.reshape(-1, *self.shape))
         targets = self.targets
         return lambda mixed: np.array(
             [score(self.task_type, self.metric, each.reshape(self.shape).T, targets) for each in mixed]
         )
+
+    def _is_of_class(self) -> np.ndarray:
+        """Return which samples are of a class, or have a label, N×classes (bool)."""
+        return self.targets if self.targets.ndim == 2 else self.targets[:, None] == np.arange(self.classes)
 
     def _counts(self, mixed: np.ndarray, rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return hits, targets and predictions of each class, R×classes."""
@@ -110,13 +133,3 @@ class Objective:
             is_it = predicted == index
             found[:, index], hits[:, index] = is_it.sum(axis=1), is_it[:, those].sum(axis=1)
         return hits, np.broadcast_to([len(those) for those in rows], hits.shape), found
-
-
-def _auroc(scores: np.ndarray, positive: np.ndarray) -> float:
-    """Return the mean area under the ROC curve, of classes×N: how many pairs are in order, ties counted half."""
-    areas = []
-    for values, true in zip(scores, positive, strict=True):
-        rest, own = np.sort(values[~true]), np.sort(values[true])
-        pairs = sum(int(np.searchsorted(rest, own, side).sum()) for side in ("left", "right"))
-        areas.append(pairs / (2 * len(rest) * len(own)) if len(rest) and len(own) else np.nan)
-    return float(mean_of_known(np.array(areas)))

@@ -12,14 +12,19 @@ TIME_LIMIT = 5.0  # seconds
 
 
 def divide(
-    targets: np.ndarray, task_type: str, groups: Sequence[str] | np.ndarray | None, fraction: float, seed: int
+    targets: np.ndarray,
+    task_type: str,
+    groups: Sequence[str] | np.ndarray | None,
+    fraction: float,
+    seed: int,
+    by_classes: bool = True,
 ) -> np.ndarray:
     """Return which samples to select by, N: a share of them, stratified, groups kept together.
 
     Strata are classes, the rarest label of each sample (or group), or ranges of values.
 
     Raises:
-        MMLError: there are too few samples or groups for two parts with every class.
+        MMLError: there are too few samples or groups for two parts, or (`by_classes`) for two parts with every class.
     """
     names, group = np.unique(np.arange(len(targets)) if groups is None else groups, return_inverse=True)
     if len(group) != len(targets):
@@ -30,13 +35,15 @@ def divide(
     if task_type == "classification":
         pairs = np.unique(np.stack([targets, group]), axis=1)
         amounts = np.bincount(pairs[0])
-        if (amounts < 2).any():
+        enough = (amounts >= 2).all()
+        if by_classes and not enough:
             scarce = int(amounts.argmin())
             raise MMLError(
                 f"ensemble: class {scarce} has {amounts[scarce]} of the {what}; 2 are needed, to select by one and "
-                "assess by the other; predict more samples, or leave the class out of the task (+subclass)"
+                "assess by the other; take all members alike (strategy mean), predict more samples, or leave the class "
+                "out of the task (+subclass)"
             )
-        if len(names) < len(targets):
+        if enough and len(names) < len(targets):
             return group_folds(targets, np.asarray(groups), [fraction, 1 - fraction], seed, TIME_LIMIT).fold == 0
         strata = np.empty(len(names), int)
         strata[group] = targets

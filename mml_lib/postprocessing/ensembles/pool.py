@@ -121,11 +121,11 @@ def _differs(first: Mapping[str, Any], other: Mapping[str, Any], says: str, but:
     )
 
 
-def check_selectable(pool: Pool) -> None:
+def check_selectable(pool: Pool, by_classes: bool = True) -> None:
     """Refuse what nothing can be selected by.
 
     Raises:
-        MMLError: a sample without a target, a class without a sample, or a member that says the same of all samples.
+        MMLError: a sample without a target, or (`by_classes`) a class without a sample.
     """
     if unknown := np.flatnonzero(~(pool.targets.reshape(len(pool.ids), -1) > -np.inf).all(axis=1)).size:
         raise MMLError(f"ensemble: {unknown} of {len(pool.ids)} samples have no target; select by a labelled split")
@@ -137,23 +137,30 @@ def check_selectable(pool: Pool) -> None:
         amounts = (pool.targets >= 0.5).sum(axis=0)
     else:
         amounts = np.ones(1)
-    if not amounts.all():
+    if by_classes and not amounts.all():
         raise MMLError(
-            f"ensemble: class {int(np.flatnonzero(amounts == 0)[0])} is absent among the {len(pool.ids)} samples; "
-            "select by more samples, or leave the class out of the task (+subclass, idx_to_class)"
+            f"ensemble: class {int(np.flatnonzero(amounts == 0)[0])} is absent among the {len(pool.ids)} samples; take "
+            "all members alike (strategy mean), select by more samples, or leave the class out of the task (+subclass, "
+            "idx_to_class)"
         )
-    for member, logits in zip(pool.members, pool.logits, strict=True):
-        if len(logits) > 1 and (logits == logits[0]).all():
-            raise MMLError(f"ensemble: {label(member)} predicts the same for all {len(logits)} samples; leave it out")
+
+
+def is_constant(predictions: Predictions | MaskPredictions) -> bool:
+    """Return whether the same is said of several samples, of masks of every pixel: nothing has been learned then.
+
+    Such a member is no error: what it is worth decides whether it is taken.
+    """
+    outputs = predictions.masks if isinstance(predictions, MaskPredictions) else predictions.logits
+    return len(predictions.ids) > 1 and bool((outputs == outputs[0]).all())
 
 
 def same_masks(
-    members: Sequence[Mapping[str, Any]], predictions: Sequence[MaskPredictions], selectable: bool = False
+    members: Sequence[Mapping[str, Any]], predictions: Sequence[MaskPredictions], by_classes: bool = False
 ) -> list[MaskPredictions]:
-    """Return masks in the order of the images of the first; `selectable`: with targets, and not one class throughout.
+    """Return masks in the order of the images of the first.
 
     Raises:
-        MMLError: they are not of the same images, classes and targets, or one of them is not `selectable`.
+        MMLError: they are not of the same images, classes and targets, or (`by_classes`) a class is in none of these.
     """
     orders = same_samples(members, predictions)
     first, ordered = predictions[0], []
@@ -165,12 +172,10 @@ def same_masks(
         ordered.append(taken(each, order))
         if not np.array_equal(ordered[-1].targets, first.targets):
             raise _differs(members[0], member, "has some targets", "other targets for the same images")
-        if selectable and len(each.ids) > 1 and (each.masks == each.masks[0]).all():
-            raise MMLError(f"ensemble: {label(member)} predicts class {each.masks[0]} for every pixel; leave it out")
-    if selectable and len(absent := np.setdiff1d(np.arange(first.classes), first.targets)):
+    if by_classes and len(absent := np.setdiff1d(np.arange(first.classes), first.targets)):
         raise MMLError(
-            f"ensemble: class {absent[0]} is absent among the masks of the {len(first.ids)} images; "
-            "select by more images, or leave the class out of the task (idx_to_class)"
+            f"ensemble: class {absent[0]} is absent among the masks of the {len(first.ids)} images; take all members "
+            "alike (strategy mean), select by more images, or leave the class out of the task (idx_to_class)"
         )
     return ordered
 

@@ -58,10 +58,10 @@ def forward_selection(objective: Objective, size: int) -> Found:
 
 
 def _grown(objective: Objective, total: np.ndarray, members: np.ndarray, number: int) -> np.ndarray:
-    """Return the loss of an ensemble of `number` with each of the members added, their number."""
+    """Return the loss of an ensemble of `number` with each of the members added, their number; the least is exact."""
     size = max(1, 2**22 // len(total))
     chunks = (members[start : start + size] for start in range(0, len(members), size))
-    return np.concatenate([objective.losses((total + objective.features[those]) / number) for those in chunks])
+    return np.concatenate([objective.losses((total + objective.features[those]) / number, np.inf) for those in chunks])
 
 
 def budget_search(objective: Objective, options: EnsembleOptions) -> Found:
@@ -79,7 +79,7 @@ def budget_search(objective: Objective, options: EnsembleOptions) -> Found:
     candidates = itertools.islice(_weighted(sets, singles, options, rng), options.budget)
     while batch := list(itertools.islice(candidates, BATCH)):
         weights = np.stack(batch)
-        losses = objective.of_weights(weights)
+        losses = objective.of_weights(weights, least)
         tried += len(batch)
         if losses.min() < least:
             best, least = weights[losses.argmin()], losses.min()

@@ -44,9 +44,10 @@ def select_ensemble(
         return _select_by_masks(task, members, predictions, options, groups)
     pool = Pool.of(members, predictions)
     metric = options.metric_of(pool.task_type)
-    check_selectable(pool)
+    chooses = options.strategy != "mean"
+    check_selectable(pool, chooses)
     _check_size(len(members), options)
-    selects = divide(pool.targets, pool.task_type, groups, options.eval_frac, options.seed)
+    selects = divide(pool.targets, pool.task_type, groups, options.eval_frac, options.seed, chooses)
     selection = pool.part(np.flatnonzero(selects))
     weights, temperature, candidates, proof = _chosen(selection, metric, options)
     taken = np.flatnonzero(weights)
@@ -123,7 +124,7 @@ def _select_by_masks(
     groups: Sequence[str] | np.ndarray | None,
 ) -> EnsembleStorage:
     metric = options.metric_of("semantic_segmentation")
-    predictions = same_masks(members, predictions, selectable=True)
+    predictions = same_masks(members, predictions, by_classes=options.strategy != "mean")
     selects = divide(
         np.zeros(len(predictions[0].ids)), "semantic_segmentation", groups, options.eval_frac, options.seed
     )

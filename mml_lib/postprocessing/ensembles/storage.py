@@ -50,6 +50,8 @@ class EnsembleStorage(Stored):
     proof: Mapping[str, Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    KIND = "ensemble"
+
     def __post_init__(self) -> None:
         """Refuse what cannot be combined.
 

@@ -14,7 +14,19 @@ if TYPE_CHECKING:
     Drawing = tuple[np.ndarray, Label, "np.ndarray | None"]
 
 
-def _survey(task_type: str = "classification", unlabelled: int = 0, **_: Any) -> Survey:
+def _survey(
+    task_type: str = "classification",
+    unlabelled: int = 0,
+    num_samples: int = 120,
+    num_classes: int = 3,
+    size: int = 32,
+    **_: Any,
+) -> Survey:
+    if num_classes < 2 or not num_classes <= num_samples <= 10**7 or not 4 <= size <= 2**14 or unlabelled < 0:
+        raise MMLError(
+            "creator fake: it takes num_classes >= 2, num_samples >= num_classes and size >= 4, up to 10⁷ samples of "
+            "16384 pixels, and unlabelled >= 0"
+        )
     return Survey(task_type=task_type, has_unlabelled=unlabelled > 0 or task_type == "no_task")
 
 
@@ -44,8 +56,7 @@ def fake(
     import numpy as np
     from PIL import Image
 
-    if num_classes < 2 or num_samples < num_classes or size < 4:
-        raise MMLError("creator fake: it takes num_classes >= 2, num_samples >= num_classes and size >= 4")
+    _survey(task_type, unlabelled, num_samples, num_classes, size)
     rng = np.random.default_rng(image_seed)
     draw = _drawer(rng, task_type, num_classes, size, soft)
     samples = []

@@ -1,7 +1,8 @@
 """The registry of creators."""
 
 import inspect
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,12 +54,14 @@ class Creator:
         function: called with the data set's folder and the task's arguments.
         survey: called with the arguments when a study is planned.
         version: raised when the function begins to deliver something else.
+        metadata: called with names of columns and the task's arguments; gives by column what it says of each sample.
     """
 
     name: str
     function: Callable[..., Delivery]
     survey: Callable[..., Survey] | None = None
     version: int = 1
+    metadata: Callable[..., Mapping[str, Mapping[str, str]]] | None = None
 
     @property
     def parameters(self) -> dict[str, inspect.Parameter]:
@@ -90,6 +93,8 @@ class Creator:
             raise MMLError(f"tasks.{name}: the creator '{self.name}' reads no files, so it takes no downloads")
         if task.splits is not None and not task.downloads:
             raise MMLError(f"tasks.{name}.splits: only for downloads; own data are looked at")
+        if task.metadata and self.metadata is None:
+            raise MMLError(f"tasks.{name}.metadata: the creator '{self.name}' has no columns; use csv, or leave it out")
 
     def look(self, task: Task) -> Survey:
         """Return what is known of a task's data while planning."""
@@ -124,7 +129,10 @@ PATHS = ("path", "masks")
 
 
 def register_creator(
-    name: str, survey: Callable[..., Survey] | None = None, version: int = 1
+    name: str,
+    survey: Callable[..., Survey] | None = None,
+    version: int = 1,
+    metadata: Callable[..., Mapping[str, Mapping[str, str]]] | None = None,
 ) -> Callable[[Callable[..., Delivery]], Callable[..., Delivery]]:
     """Register the decorated function `(folder: Path, **arguments) -> Delivery` as the creator `name`.
 
@@ -134,13 +142,15 @@ def register_creator(
             classification: called with the same arguments whenever a study is planned. With a parameter
             `downloaded` it is also asked (`downloaded=True`) while the files are still to be fetched.
         version: raise it when the function begins to deliver something else.
+        metadata: for data with columns that results may be told by: called as `metadata(columns, **arguments)`, it
+            gives by column a text for each sample, by its id, and refuses columns that there are not.
     """
 
     def register(function: Callable[..., Delivery]) -> Callable[..., Delivery]:
         known = CREATORS.get(name)
         if known and known.function.__module__ != function.__module__:
             raise MMLError(f"the creator '{name}' is registered by {known.function.__module__} already")
-        CREATORS[name] = Creator(name, function, survey, version)
+        CREATORS[name] = Creator(name, function, survey, version, metadata)
         return function
 
     return register
@@ -169,10 +179,57 @@ def create(name: str, arguments: Mapping[str, Any], folder: Path, downloads: Pat
     Raises:
         MMLError: the data are not what the creator understands.
     """
+    delivery = CREATORS[name].function(folder, **_located(arguments, downloads))
     if downloads is not None:
-        paths = {"path": "."} | {key: arguments[key] for key in PATHS if arguments.get(key)}
-        arguments = {**arguments, **{key: str(_inside(downloads, str(path))) for key, path in paths.items()}}
-    return CREATORS[name].function(folder, **arguments)
+        check_inside(delivery, folder, downloads)
+    return delivery
+
+
+def read_metadata(
+    name: str, arguments: Mapping[str, Any], columns: Sequence[str], downloads: Path | None = None
+) -> dict[str, dict[str, str]]:
+    """Return by column what a data set says of each sample, by its id; of a creator that has columns.
+
+    Args:
+        name: the creator.
+        arguments: what the task says.
+        columns: names.
+        downloads: folder of the unpacked downloads, as in `create`.
+
+    Raises:
+        MMLError: the data have no such column.
+    """
+    found = CREATORS[name].metadata(list(columns), **_located(arguments, downloads))
+    return {column: dict(found[column]) for column in columns}
+
+
+def _located(arguments: Mapping[str, Any], downloads: Path | None) -> dict[str, Any]:
+    """Return arguments whose paths are those of unpacked downloads, where there are some."""
+    if downloads is None:
+        return dict(arguments)
+    paths = {"path": "."} | {key: arguments[key] for key in PATHS if arguments.get(key)}
+    return {**arguments, **{key: str(_inside(downloads, str(path))) for key, path in paths.items()}}
+
+
+def check_inside(delivery: Delivery, folder: Path, downloads: Path) -> None:
+    """Refuse images and masks that are none of the downloaded files: a table that came with them could name any.
+
+    Args:
+        delivery: what a creator made of downloads.
+        folder: of the data set, where it may have written files of its own.
+        downloads: folder of the unpacked downloads.
+
+    Raises:
+        MMLError: the first one.
+    """
+    roots = [os.path.join(os.path.abspath(each), "") for each in (folder, downloads)]
+    for sample in delivery.samples:
+        for name in filter(None, (sample.image, sample.mask)):
+            path = os.path.normpath(os.path.join(roots[0], name))
+            if not path.startswith(tuple(roots)):
+                raise MMLError(
+                    f"sample '{sample.id}': the file {path} is none of the downloads, which may name no other"
+                )
 
 
 def _check_type(where: str, value: Any, annotation: Any) -> None:

@@ -119,7 +119,25 @@ def _cell(cells: Sequence[str], place: int | None) -> str:
     return cells[place].strip() if place is not None and place < len(cells) else ""
 
 
-@register_creator("csv", survey=_survey_table)
+def read_columns(columns: Sequence[str], path: str, task_type: str | None = None) -> dict[str, dict[str, str]]:
+    """Return by column what a table says of each image.
+
+    Raises:
+        MMLError: it has no such column, or has it twice.
+    """
+    file = only_file(path, ".csv", "csv")
+    rows = _rows(file)
+    header = [name.strip() for name in next(rows, (1, []))[1]]
+    for name in ("image", *columns):
+        if header.count(name) != 1:
+            state = "is there twice; keep one" if name in header else f"is not there{nearest(name, header)}"
+            raise MMLError(f"{file}: the column '{name}' {state}")
+    places = {name: header.index(name) for name in ("image", *columns)}
+    cells = [{name: _cell(row, place) for name, place in places.items()} for _, row in rows]
+    return {name: {each["image"]: each[name] for each in cells} for name in columns}
+
+
+@register_creator("csv", survey=_survey_table, metadata=read_columns)
 def table(folder: Path, path: str, task_type: str | None = None) -> Delivery:
     """Read the column `image` (a file, relative to the table) and one that says what is learned.
 

@@ -1,0 +1,41 @@
+"""Plugins: modules of a study's own that are imported first, for what they register."""
+
+import importlib
+import sys
+import traceback
+from pathlib import Path
+
+from mml_lib.config.targets import trust_plugin
+from mml_lib.errors import MMLError
+
+
+def import_plugin(plugin: str) -> None:
+    """Import a module by dotted path, or a Python file by its path.
+
+    Raises:
+        MMLError: it cannot be imported; the line says where it fails.
+    """
+    path = Path(plugin).absolute() if plugin.endswith(".py") else None
+    name = path.stem if path else plugin
+    if path and _file_of(name) != str(path):
+        if not path.is_file():
+            raise MMLError(f"plugins: the file {path} does not exist")
+        if name in sys.modules:
+            raise MMLError(f"plugins: {path} has the name of a module that is in use, {name}; rename it")
+        # Its folder joins the path, so that `_target_: <stem>.Name` finds what it defines.
+        sys.path.insert(0, str(path.parent))
+    try:
+        importlib.import_module(name)
+    except MMLError:
+        raise
+    except SyntaxError as error:
+        raise MMLError(f"plugins: {error.filename}, line {error.lineno}: {error.msg}") from error
+    except Exception as error:  # code of others may fail in any way
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f" ({frame.filename}, line {frame.lineno})" if path else ""
+        raise MMLError(f"plugins: '{plugin}' cannot be imported: {type(error).__name__}: {error}{where}") from error
+    trust_plugin(name)
+
+
+def _file_of(module: str) -> str | None:
+    return getattr(sys.modules.get(module), "__file__", None)

@@ -1,0 +1,124 @@
+"""Checksums: a step seals what it made, and whoever reads it later sees whether it is still the same.
+
+The SHA-256 of `x.json` stands in `.x.json.sha256` beside it, of all files of a folder in one such file, as `sha256sum`
+writes and checks it: `find . -name '.*.sha256' -execdir sha256sum --quiet -c {} +`.
+"""
+
+import hashlib
+import os
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from mml_lib.errors import MMLError
+from mml_lib.files.atomic import write_text
+from mml_lib.files.manager import MMLFileManager
+
+COMMAND = "MML_COMMAND"
+"""Environment variable by which a Snakemake tells its steps what it was called with."""
+
+IGNORED = ".snakemake_timestamp"
+"""What Snakemake lays into folders."""
+
+_verified: dict[Path, tuple[int, int]] = {}
+
+
+def checksum_path(path: str | Path) -> Path:
+    """Return where the checksum of a file or folder stands."""
+    path = Path(path)
+    return path.with_name(f".{path.name}.sha256")
+
+
+def seal(path: str | Path) -> None:
+    """Write the checksum of a file, or of a folder's files."""
+    path = Path(path)
+    lines = (f"{digest}  {name}\n" for name, digest in _digests(path).items())
+    write_text(checksum_path(path), "".join(lines))
+
+
+def verify(*paths: str | Path, artefact: str | Path | None = None) -> None:
+    """Refuse what has changed since it was made; what has no checksum is let through.
+
+    Within a process, what has the same size and time as before is not read again.
+
+    Args:
+        paths: files and folders.
+        artefact: what a step makes, where these are by-products of it.
+
+    Raises:
+        MMLError: a file is damaged, or is missing in a folder or there without being part of it.
+    """
+    for path in map(Path, paths):
+        sealed = checksum_path(path)
+        if not sealed.exists() or not path.exists():  # whoever reads it says that it is missing
+            continue
+        state = _state(path)
+        if _verified.get(path) != state:
+            if changed := _changed(path, sealed):
+                why = f"its SHA-256 is not the one in {sealed}"
+                raise damaged(path.parent / changed[0], why, artefact=artefact or path)
+            _verified[path] = state
+
+
+def _changed(path: Path, sealed: Path) -> list[str]:
+    """Return the files whose checksum is not the one that was written, those that are there first."""
+    found = _digests(path)
+    lines = sealed.read_bytes().decode(errors="replace").splitlines()
+    told = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    changed = [name for name in told.keys() | found.keys() if told.get(name) != found.get(name)]
+    return sorted(changed, key=lambda name: (name not in found, name))
+
+
+def damaged(path: str | Path, why: str, artefact: str | Path | None = None) -> MMLError:
+    """Return the error for a file that cannot be used, with the command that makes it again.
+
+    Args:
+        path: the file.
+        why: what is wrong with it.
+        artefact: what a step makes, where the file is a part of it.
+    """
+    if MMLFileManager.exists() and (other := MMLFileManager.instance().other_project(artefact or path)):
+        again = f"in the project {other}, by a study of it"
+    else:
+        again = f"by: {remake_command(artefact or path)}"
+    return MMLError(f"{path} is damaged ({' '.join(why.split())}); make it again {again}")
+
+
+def remake_command(path: str | Path) -> str:
+    """Return the command by which the study that runs now makes an artefact again."""
+    return f"snakemake {shlex.quote(str(path))} --force {os.environ.get(COMMAND, '--cores all')}".rstrip()
+
+
+def name_command(arguments: Sequence[str]) -> None:
+    """Tell the steps that this process starts what their Snakemake was called with."""
+    os.environ[COMMAND] = shlex.join(arguments)
+
+
+def _digests(path: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file, by its path relative to the folder that `path` lies in."""
+    return {str(file.relative_to(path.parent)): _digest(file) for file in _files(path)}
+
+
+def _digest(file: Path) -> str:
+    with open(file, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.is_file() and file.name != IGNORED)
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Return what changes with the content: sizes and the latest time."""
+    states = [file.stat() for file in _files(path)]
+    return sum(each.st_size for each in states), max((each.st_mtime_ns for each in states), default=0)
+
+
+def seal_outputs(outputs: Iterable[str]) -> None:
+    """Seal what a step has made, once all of it is there: a step that failed has made nothing."""
+    paths = [Path(output) for output in outputs]
+    if all(path.exists() for path in paths):
+        for path in paths:
+            seal(path)

@@ -1,0 +1,228 @@
+"""Containers: what holds the content of a kind of file, where its version stands in it, and how it is rewritten."""
+
+import json
+import re
+import shutil
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import yaml
+
+from mml_lib.config.formats import FORMATS, STAMP, Format
+from mml_lib.config.pipeline import yaml_text
+from mml_lib.files.checksums import damaged, verify
+from mml_lib.files.stored import json_text
+
+PACKED_FORMAT = "format.json"
+"""File in a folder of packed images that says its format."""
+
+LARGEST_HEADER = 10**8
+"""Bytes: what safetensors allows."""
+
+_JSON_STAMP = re.compile(r'\s*\{\s*"format":\s*(\d+),\s*"needs_mml":\s*"([^"]*)"')
+_COMMENT = re.compile(r"# format (\d+), needs MML (\S+)\n")
+
+
+class Container(ABC):
+    """Files of one kind."""
+
+    def target(self, path: Path) -> Path:
+        """Return the file of an artefact that says its version, and is rewritten."""
+        return path
+
+    def anchor(self, path: Path) -> Path:
+        """Return the file whose time tells when an artefact was made."""
+        return path
+
+    @abstractmethod
+    def stamp(self, path: Path) -> Mapping[str, Any]:
+        """Return what an artefact says of its version; of most, all else is left unread.
+
+        Raises:
+            OSError, ValueError, KeyError, TypeError: it is missing or damaged.
+        """
+
+    @abstractmethod
+    def rewrite(self, path: Path, beside: Path, form: Format) -> None:
+        """Write to `beside` what takes the place of the target, in the present format.
+
+        Raises:
+            OSError, ValueError, KeyError, TypeError: it is missing or damaged.
+            MMLError: it is damaged, or of a newer format.
+        """
+
+
+class Text(Container):
+    """Files of text.
+
+    Args:
+        load: returns the content of a text, with its stamp.
+        dump: returns the text of a content, with the present stamp.
+    """
+
+    def __init__(self, load: Callable[[str], Any], dump: Callable[[Mapping[str, Any]], str]):
+        self.load = load
+        self.dump = dump
+
+    def stamp(self, path: Path) -> Mapping[str, Any]:
+        with open(path, encoding="utf-8") as file:
+            beginning = file.read(200)
+            if found := _JSON_STAMP.match(beginning):
+                return {"format": int(found[1]), "needs_mml": found[2]}
+            content = self.load(beginning + file.read())
+        if not isinstance(content, Mapping):
+            raise ValueError("it has no keys")
+        return {key: content[key] for key in STAMP if key in content}
+
+    def rewrite(self, path: Path, beside: Path, form: Format) -> None:
+        verify(path)
+        content = form.migrated(self.load(path.read_text(encoding="utf-8")), path)
+        beside.write_text(self.dump(content), encoding="utf-8")
+
+
+def header_first(content: Mapping[str, Any]) -> str:
+    """Return the text of a task description: JSON whose first line, with the header, can be read alone."""
+    header = json.dumps({**FORMATS["description"].stamp, "header": dict(content["header"])})
+    columns = ",\n".join(f"{json.dumps(key)}: {json.dumps(column)}" for key, column in content["samples"].items())
+    return f'{header[:-1]},\n"samples": {{\n{columns}\n}}}}\n'
+
+
+def commented(content: Mapping[str, Any]) -> str:
+    """Return the text of a study's config: it says its format in a comment, so that it can be run as a study file."""
+    stamp = FORMATS["study_config"].stamp
+    return f"# format {stamp['format']}, needs MML {stamp['needs_mml']}\n{content['text']}"
+
+
+def _uncommented(text: str) -> dict[str, Any]:
+    found = _COMMENT.match(text)
+    stamp = {"format": int(found[1]), "needs_mml": found[2]} if found else {}
+    return {**stamp, "text": text[found.end() :] if found else text}
+
+
+class Npz(Container):
+    """Arrays by name; pickled ones are refused."""
+
+    def stamp(self, path: Path) -> Mapping[str, Any]:
+        import numpy as np
+
+        with np.load(path, allow_pickle=False) as arrays:
+            return {key: arrays[key].item() for key in STAMP if key in arrays}
+
+    def rewrite(self, path: Path, beside: Path, form: Format) -> None:
+        import numpy as np
+
+        verify(path)
+        with zipfile.ZipFile(path) as archive:
+            compressed = any(member.compress_type == zipfile.ZIP_DEFLATED for member in archive.infolist())
+        content = form.migrated(npz_content(path), path)
+        (np.savez_compressed if compressed else np.savez)(beside, **form.stamp, **content)
+
+
+def npz_content(path: str | Path) -> dict[str, Any]:
+    """Return the arrays of a file, and its stamp as plain values.
+
+    Raises:
+        OSError, ValueError, zipfile.BadZipFile, zlib.error: it is missing or damaged.
+    """
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as arrays:
+        return {key: array.item() if key in STAMP else array for key, array in arrays.items()}
+
+
+class Safetensors(Container):
+    """Weights, with a header that says how to rebuild their network. Only the header is rewritten."""
+
+    def stamp(self, path: Path) -> Mapping[str, Any]:
+        with open(path, "rb") as file:
+            content = weights_header(_header(file)["__metadata__"])
+        return {key: content[key] for key in STAMP if key in content}
+
+    def rewrite(self, path: Path, beside: Path, form: Format) -> None:
+        verify(path)
+        with open(path, "rb") as file, open(beside, "wb") as rewritten:
+            header = _header(file)
+            content = form.migrated(weights_header(header["__metadata__"]), path)
+            header["__metadata__"] = weights_metadata(content)
+            text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+            text += b" " * (-len(text) % 8)  # tensors begin at a multiple of eight
+            rewritten.write(len(text).to_bytes(8, "little") + text)
+            shutil.copyfileobj(file, rewritten, 2**22)
+
+
+def _header(file: BinaryIO) -> dict[str, Any]:
+    size = int.from_bytes(file.read(8), "little")
+    if not 0 < size < LARGEST_HEADER:
+        raise ValueError("it has no header")
+    return json.loads(file.read(size))
+
+
+def weights_header(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the metadata of stored weights say; the first ones had an entry for each key.
+
+    Raises:
+        ValueError, TypeError: they are none of ours.
+    """
+    told = json.loads(metadata["mml"]) if "mml" in metadata else {key: json.loads(v) for key, v in metadata.items()}
+    return {**told, "format": int(told["format"])}
+
+
+def weights_metadata(content: Mapping[str, Any]) -> dict[str, str]:
+    """Return the metadata of weights of the present format."""
+    # One entry: safetensors writes several in an order that changes from process to process.
+    return {"mml": json.dumps({**FORMATS["parameters"].stamp, **content}, sort_keys=True)}
+
+
+class PackedFolder(Container):
+    """Packed images: a small file in their folder says the version."""
+
+    def target(self, path: Path) -> Path:
+        return path / PACKED_FORMAT
+
+    def anchor(self, path: Path) -> Path:
+        return path / "moments.npy"
+
+    def stamp(self, path: Path) -> Mapping[str, Any]:
+        if not self.target(path).exists():
+            return {}
+        content = json.loads(self.target(path).read_text(encoding="utf-8"))
+        return {key: content[key] for key in STAMP if key in content}
+
+    def rewrite(self, path: Path, beside: Path, form: Format) -> None:
+        beside.write_text(json_text(form.kind, form.migrated(self.stamp(path), path)), encoding="utf-8")
+
+
+def check_packed(folder: Path) -> None:
+    """Refuse packed images of a newer format.
+
+    Raises:
+        MMLError: the line names the MML that is needed.
+    """
+    try:
+        FORMATS["packed"].found(CONTAINERS["packed"].stamp(folder), folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(folder / PACKED_FORMAT, str(error), artefact=folder) from error
+
+
+def _json(kind: str, indent: int | None = 2) -> Text:
+    return Text(json.loads, lambda content: json_text(kind, content, indent))
+
+
+def _yaml(kind: str) -> Text:
+    return Text(yaml.safe_load, lambda content: yaml_text(kind, content))
+
+
+CONTAINERS: Mapping[str, Container] = {
+    **{kind: _json(kind) for kind in FORMATS},
+    **{kind: _yaml(kind) for kind in ("pipeline", "blueprint", "run_explanation")},
+    "dataset": _json("dataset", indent=None),
+    "description": Text(json.loads, header_first),
+    "study_config": Text(_uncommented, commented),
+    "predictions": Npz(),
+    "parameters": Safetensors(),
+    "packed": PackedFolder(),
+}
+"""The container of each kind of file."""

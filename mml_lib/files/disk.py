@@ -1,0 +1,26 @@
+"""Full disks: the many ways in which libraries say that there is no space left, and what a user can do then."""
+
+import errno
+from collections.abc import Iterator
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+WORDS = ("no space left", "os error 28", "disk quota exceeded", "os error 122", "pytorchstreamwriter", "unexpected pos")
+"""How numpy, safetensors and torch say it, which raise errors of their own."""
+
+REMEDY = "the disk is full; make space, then run the same command again: it goes on from here"
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether an error comes from a disk, or a quota, without space."""
+    return any(
+        (isinstance(each, OSError) and each.errno in FULL) or any(word in str(each).lower() for word in WORDS)
+        for each in _chain(error)
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,76 @@
+"""Leftovers: what killed processes of this machine could not take away any more."""
+
+import fcntl
+import os
+import re
+import socket
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from mml_lib.files.atomic import is_abandoned
+from mml_lib.files.manager import TRIAL
+from mml_lib.files.templates import AssignmentTemplate
+
+WARM = re.compile(r"mml-[0-9a-f]{16}")
+"""Names of the folders that warm processes listen in, below the system's folder of temporary files."""
+
+STARTING = 600
+"""Seconds that a warm process may take before it listens."""
+
+
+def leftovers_below(root: Path, templates: Iterable[AssignmentTemplate]) -> dict[str, list[Path]]:
+    """Return what killed processes have left where artefacts lie below a root, by what it is.
+
+    Folders of data sets are looked into no deeper than their own manifests: they hold a user's files.
+    """
+    folders = dict.fromkeys(template.below.split("/")[0] for template in templates)
+    left = [path for folder in folders for path in _abandoned(root / folder, 2 if folder == "RAW" else None)]
+    found = {
+        "half-written": [path for path in left if is_abandoned(path)],
+        "checksums of nothing": [path for path in left if not is_abandoned(path)],
+        "tuning": [path for path in _entries(root) if path.name.startswith(TRIAL)],
+    }
+    return {what: paths for what, paths in found.items() if paths}
+
+
+def _abandoned(folder: Path, depth: int | None) -> list[Path]:
+    found: list[Path] = []
+    for path in _entries(folder):
+        if is_abandoned(path) or _is_orphaned_checksum(path):
+            found.append(path)
+        elif depth != 1 and path.is_dir() and not path.is_symlink():
+            found += _abandoned(path, depth and depth - 1)
+    return found
+
+
+def _is_orphaned_checksum(path: Path) -> bool:
+    name = re.fullmatch(r"\.(.+)\.sha256", path.name)
+    return bool(name) and not os.path.lexists(path.with_name(name[1])) and path.is_file()
+
+
+def dead_warm_folders() -> list[Path]:
+    """Return the folders of this user's warm processes that have ended without taking them away."""
+    return [path for path in _entries(Path(tempfile.gettempdir())) if WARM.fullmatch(path.name) and _is_dead(path)]
+
+
+def _is_dead(folder: Path) -> bool:
+    try:
+        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+            return False
+        with open(folder / "lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not (folder / "socket").exists():
+                return time.time() - folder.stat().st_mtime > STARTING
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(str(folder / "socket"))
+            return False
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []

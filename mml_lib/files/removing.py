@@ -1,0 +1,41 @@
+"""Removing: an artefact is there or gone, also where the process that removes it is killed."""
+
+import contextlib
+import os
+import shutil
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from mml_lib.files.atomic import part_of
+from mml_lib.files.checksums import checksum_path
+
+
+def remove(path: Path, root: Path) -> None:
+    """Remove a file or folder, its checksum, and the folders below `root` that are empty then."""
+    if path.is_dir() and not path.is_symlink():
+        beside = part_of(path)
+        os.replace(path, beside)
+        shutil.rmtree(beside, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+    checksum_path(path).unlink(missing_ok=True)
+    for parent in path.parents:
+        if parent == root or not parent.is_relative_to(root):
+            break
+        try:
+            parent.rmdir()
+        except OSError:
+            break
+
+
+def size_of(paths: Iterable[Path]) -> int:
+    """Return the bytes of files, and of all files below folders; what vanishes meanwhile has none."""
+    return sum(map(_size, paths))
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(OSError):
+        found = path.lstat()
+        return sum(map(_size, path.iterdir())) if stat.S_ISDIR(found.st_mode) else found.st_size
+    return 0

@@ -1,0 +1,140 @@
+"""Reusables: what other projects bring to a study: files that are read, and that none of its rules makes or removes."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mml_lib.errors import MMLError, nearest
+from mml_lib.files.templates import TOKENS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mml_lib.files.manager import MMLFileManager
+
+SHOWN = 12
+"""How many names an error lists."""
+
+ALSO = {"predictions": ("other_predictions",)}
+"""Keys whose artefacts are found by another one as well."""
+
+OF_A_RUN = {"blueprint": "pipeline"}
+"""Keys that have another one's artefact where a reference names a run: its pipeline is a blueprint too."""
+
+
+class Reusables:
+    """What `reuse` brings.
+
+    Args:
+        fm: the file manager of the study.
+        references: projects, or `project#run`, by assignment key.
+
+    Raises:
+        MMLError: a key of which nothing can be reused.
+    """
+
+    def __init__(self, fm: "MMLFileManager", references: Mapping[str, Sequence[str]]):
+        self.fm = fm
+        self.references = dict(references)
+        for key in self.references:
+            self._check_key(key)
+
+    def paths(self, key: str, **tokens: Any) -> list["Path"]:
+        """Return the files of a key that the named projects have: project by project in their order, of each the latest
+        last; none where the study does not reuse this key.
+
+        Args:
+            key: assignment key.
+            tokens: wildcards that have to have these values, for instance `task`.
+
+        Raises:
+            MMLError: nothing of this key can be reused, or a project does not exist.
+        """
+        return [self.fm.construct_saving_path(None, of, **told) for of, told in self._found(key, tokens)]
+
+    def inputs(self, key: str, **tokens: Any) -> list[str]:
+        """Return the same as inputs of a rule."""
+        return [self.fm.path(of, **told) for of, told in self._found(key, tokens)]
+
+    def of_task(self, task: str) -> "OfTask":
+        """Return what there is of a task, by key; nothing of it by the keys that are not reused."""
+        local = [key for key in self.fm.reusable_keys() if "TASK_NAME" in self.fm.template(key).tokens]
+        return OfTask({key: self.paths(key, task=task) for key in local})
+
+    def project_of(self, key: str, reference: str) -> tuple[str, str | None]:
+        """Return the project that a reference names, and its run if it names one.
+
+        Raises:
+            MMLError: there is no such project, or the key has nothing to do with runs.
+        """
+        project, _, run = reference.partition("#")
+        known = self.fm.projects
+        if project not in known:
+            where = self.fm.results_path
+            raise MMLError(f"reuse.{key}: there is no project '{project}' in {where}{_near(project, known)}")
+        if run and "RUN" not in self.fm.template(OF_A_RUN.get(key, key)).tokens:
+            raise MMLError(f"reuse.{key}: {key} is of no run; name the project only, {project}")
+        return project, run or None
+
+    def check(self) -> None:
+        """Look for what is named.
+
+        Raises:
+            MMLError: a project is missing, has nothing of the key, or not of the run.
+        """
+        for key, references in self.references.items():
+            for reference in references:
+                self._check(key, *self.project_of(key, reference))
+
+    # --- parts --------------------------------------------------------------------------------------------------
+
+    def _found(self, key: str, tokens: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+        """Return assignment key and tokens of each file, its project among them."""
+        self._check_key(key)
+        told_by = [TOKENS[token][0] for token in self.fm.template(key).tokens]
+        if unknown := [token for token in tokens if token not in told_by]:
+            raise MMLError(f"{key} have no '{unknown[0]}'{nearest(unknown[0], told_by)}")
+        found: list[tuple[str, dict[str, Any]]] = []
+        for project, run in (self.project_of(key, each) for each in self.references.get(key, ())):
+            of = OF_A_RUN.get(key, key) if run else key
+            wanted = {**tokens, **({"run": run} if run else {})}
+            found += [(of, {"project": project, **told}) for told in self.fm.existing(of, project, **wanted)]
+        return found
+
+    def _check_key(self, key: str) -> None:
+        known = self.fm.reusable_keys()
+        if key not in known:
+            registered = self.fm.keys()
+            why = f"'{key}' is of this project alone" if key in registered else f"there is no key '{key}'"
+            raise MMLError(f"reuse.{key}: {why}{_near(key, known)}")
+
+    def _check(self, key: str, project: str, run: str | None) -> None:
+        of = (OF_A_RUN.get(key, key) if run else key, *ALSO.get(key, ()))
+        there = [told for each in of for told in self.fm.existing(each, project)]
+        if not there:
+            others = [each for each in self.fm.reusable_keys() if self.fm.existing(each, project)]
+            has = ", ".join(others) or "nothing that can be reused"
+            where = [name for name in self.fm.projects if name != project and self.fm.existing(of[0], name)]
+            elsewhere = f"; {of[0]} are in {_listed(where)}" if where else ""
+            raise MMLError(f"reuse.{key}: the project {project} has no {of[0]}; it has {has}{elsewhere}")
+        runs = dict.fromkeys(told.get("run") for told in there)
+        if run and run not in runs:
+            raise MMLError(f"reuse.{key}: the project {project} has no {of[0]} of a run '{run}'{_near(run, runs)}")
+
+
+class OfTask(dict[str, list["Path"]]):
+    """The files of a task by key; a key of which nothing can be reused is named in the error."""
+
+    def __missing__(self, key: str) -> list["Path"]:
+        raise MMLError(f"there is no reusable '{key}' of tasks{nearest(key, self)}")
+
+
+def _near(word: str, known: Any) -> str:
+    """Return the nearest spelling, if one is near, and the list of what there is."""
+    hint = nearest(word, known)
+    return f"{hint} (known: {_listed(known)})" if "did you mean" in hint else f"; known: {_listed(known) or 'none'}"
+
+
+def _listed(known: Any) -> str:
+    names = list(map(str, known))
+    more = len(names) - SHOWN
+    return ", ".join(names[-SHOWN:]) + (f" and {more} more" if more > 0 else "")

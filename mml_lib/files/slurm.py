@@ -1,0 +1,87 @@
+"""SLURM: what a step says to the cluster that runs it, and what a Snakemake asks of jobs that another has left."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Collection, Mapping
+
+from mml_lib.errors import MMLError
+
+JOB = "MML_SLURM_JOB"
+"""Environment variable with the number of the SLURM job that is this one step, and no other."""
+
+
+def name_job() -> None:
+    """Tell the step that this process starts which job it is, where SLURM runs it."""
+    os.environ[JOB] = os.environ.get("SLURM_JOB_ID", "")
+
+
+def own_job() -> str | None:
+    """Return the number of the job that this step is, None where it is none."""
+    return os.environ.get(JOB) or None
+
+
+def may_stay(job: str) -> bool:
+    """Return whether a job may stay: false once SLURM has begun to end it, for whatever reason."""
+    return _asked("squeue", "--noheader", "--format=%T", f"--jobs={job}") == "RUNNING"
+
+
+def seconds_left(job: str) -> float:
+    """Return for how long a job may stay, infinity where there is no limit or it cannot be known."""
+    try:
+        days, _, clock = _asked("squeue", "--noheader", "--format=%L", f"--jobs={job}").rpartition("-")
+        seconds = 0
+        for part in clock.split(":"):
+            seconds = 60 * seconds + int(part)
+        return 86400 * int(days or 0) + seconds
+    except ValueError:  # UNLIMITED
+        return float("inf")
+
+
+def requeue(job: str) -> bool:
+    """Put a job back into the queue, which ends what runs of it; return whether SLURM agreed."""
+    return subprocess.run(["scontrol", "requeue", job], capture_output=True).returncode == 0
+
+
+def unfinished(jobs: Collection[str]) -> dict[str, str]:
+    """Return the states of those jobs that wait or run.
+
+    Raises:
+        MMLError: SLURM does not say.
+    """
+    if not jobs or shutil.which("squeue") is None:
+        return {}
+    # All of them: one that SLURM has forgotten would be an error.
+    asked = subprocess.run(
+        ["squeue", "--noheader", "--me", "--array", "--format=%i|%T"], capture_output=True, text=True
+    )
+    if asked.returncode != 0:
+        raise MMLError(f"squeue does not say which jobs still run ({asked.stderr.strip()}); try again later")
+    states = dict(line.split("|") for line in asked.stdout.splitlines())
+    return {job: states[job] for job in sorted(jobs) if job in states}
+
+
+def wait_for(jobs: Collection[str], tell: Callable[[Mapping[str, str]], None], every: float = 5) -> bool:
+    """Wait until jobs have ended; return whether there was one to wait for.
+
+    Args:
+        jobs: their numbers.
+        tell: called with the states, once.
+        every: seconds between two looks.
+    """
+    left = unfinished(jobs)
+    if not left:
+        return False
+    tell(left)
+    while unfinished(left):
+        time.sleep(every)
+    return True
+
+
+def _asked(*command: str) -> str:
+    """Return what a command of SLURM says; nothing where it is not there or fails."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return ""

@@ -1,0 +1,101 @@
+"""Requeueing: a training that its cluster tells to go returns to the queue, and goes on from its latest epoch there."""
+
+import logging
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before lightning)
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from mml_lib.errors import MMLError
+from mml_lib.files import slurm
+from mml_lib.files.checkpoints import checkpoints_of
+from mml_lib.files.terminal import say
+
+logger = logging.getLogger(__name__)
+
+ANNOUNCING = (signal.SIGURG, signal.SIGUSR1)
+"""What may announce a time limit. The first ends nothing that does not listen, such as a shell around the step."""
+
+MARGIN = 30
+"""Seconds before the time limit at which a training goes, whether or not its epoch is done."""
+
+
+class Requeue(Callback):
+    """Sends a training back to the queue before the time limit of its SLURM job, and where it is pre-empted.
+
+    SIGURG (or SIGUSR1) announces the limit: the training ends with its epoch, or shortly before the limit if that comes
+    first. SIGTERM means now, and the current epoch is lost. The job that returns is the same one, so Snakemake sees
+    neither an end nor a failure. Without a further epoch since its start the step fails: it would come back for ever.
+
+    A job that SLURM is ending already (`scancel`, a limit that was not announced) is let go.
+
+    Args:
+        job: number of the SLURM job.
+        folder: of the training's checkpoints.
+    """
+
+    def __init__(self, job: str, folder: Path):
+        self.job = job
+        self.folder = folder
+        self._leaves_at: float | None = None
+        self._before: dict[int, Any] = {}
+        self._started_from: list[Path] = []
+
+    @property
+    def _latest(self) -> list[Path]:
+        return checkpoints_of(self.folder)[:1]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._started_from = self._latest
+        for number, handler in (*((each, self._announce) for each in ANNOUNCING), (signal.SIGTERM, self._leave_now)):
+            self._before[number] = signal.signal(number, handler)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave between two epochs: here the checkpoint of the one before is written."""
+        if self._leaves_at is not None and self._latest != self._started_from:
+            self._leave()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._leaves_at is not None and time.monotonic() >= self._leaves_at:
+            self._leave()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """A trained network is stored, not sent back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _announce(self, number: int, frame: FrameType | None) -> None:
+        left = slurm.seconds_left(self.job)
+        self._leaves_at = time.monotonic() + left - MARGIN
+        logger.info("the time limit is %.0f s away: this training leaves with the end of its epoch, or earlier", left)
+
+    def _leave_now(self, number: int, frame: FrameType | None) -> NoReturn:
+        if not slurm.may_stay(self.job):
+            sys.exit(128 + number)
+        self._leave()
+
+    def _leave(self) -> NoReturn:
+        """Go back to the queue.
+
+        Raises:
+            MMLError: nothing is gained since the start, or SLURM does not take the job back.
+        """
+        if self._latest == self._started_from:
+            raise MMLError(
+                f"SLURM job {self.job} was told to go before one epoch was done; set a longer "
+                "resources.train_fold.runtime, or less work an epoch"
+            )
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # requeueing sends it
+        if not slurm.requeue(self.job):
+            raise MMLError(
+                f"SLURM job {self.job} was told to go, and SLURM does not take it back; submit with slurm-requeue: true"
+            )
+        say(f"told to go: back to the queue after {self._latest[0].stem} (SLURM job {self.job})")
+        sys.exit(128 + signal.SIGTERM)

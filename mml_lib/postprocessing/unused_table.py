@@ -1,0 +1,103 @@
+"""What no study uses, as a table for a terminal and for a file."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mml_lib.files.removing import size_of
+
+SHOWN = 100
+"""Rows that a terminal is given."""
+
+COLUMNS = ("what", "project", "key", "task", "run", "files", "size_mb", "state", "why_kept", "made_again_by")
+
+
+@dataclass
+class Unused:
+    """Artefacts of one key that belong together and that no study uses.
+
+    Args:
+        what: why they are listed.
+        key: their assignment key, or what else they are.
+        paths: files and folders.
+        root: the folder that stays when all below it is gone.
+        project: theirs; empty for what projects share.
+        task: theirs; run: its id.
+        kept: why they are not to be removed; None: they may be.
+        again: how they are made again.
+        removed: whether they are gone.
+    """
+
+    what: str
+    key: str
+    paths: Sequence[Path]
+    root: Path
+    project: str = ""
+    task: str = ""
+    run: str = ""
+    kept: str | None = None
+    again: str = ""
+    removed: bool = False
+    size: int = field(init=False)
+    """Their bytes."""
+
+    def __post_init__(self) -> None:
+        self.size = size_of(self.paths)
+
+    @property
+    def state(self) -> str:
+        """What has become of them."""
+        if self.removed:
+            return "removed"
+        return "removable" if self.kept is None else "kept"
+
+    @property
+    def row(self) -> list[str]:
+        about = [self.what, self.project, self.key, self.task, self.run]
+        return [*about, str(len(self.paths)), _megabytes(self.size), self.state, self.kept or "", self.again]
+
+
+def as_csv(found: Sequence[Unused]) -> str:
+    """Return all that was found as a table, with a row of the total for each state."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([COLUMNS, *(each.row for each in found)])
+    for state, files, size in _totals(found):
+        writer.writerow(["total", "", "", "", "", files, _megabytes(size), state, "", ""])
+    return text.getvalue()
+
+
+def as_text(found: Sequence[Unused]) -> str:
+    """Return what was found for a terminal: by project, key and run, each reason to keep something once."""
+    if not found:
+        return "nothing lies there that no study uses"
+    rows = [["", *COLUMNS[1:5], "files", "MB", ""], *([*each.row[:7], each.state] for each in found[:SHOWN])]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if number in (5, 6) else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    if len(found) > SHOWN:
+        lines.append(f"… and {len(found) - SHOWN} more rows, in the file")
+    lines += [f"total {state}: {files} files, {_megabytes(size)} MB" for state, files, size in _totals(found)]
+    lines += [f"kept: {why}" for why in dict.fromkeys(each.kept for each in found if each.kept)]
+    return "\n".join(lines)
+
+
+def _totals(found: Sequence[Unused]) -> list[tuple[str, int, int]]:
+    """Return files and bytes of each state that there is."""
+    totals = []
+    for state in ("removed", "removable", "kept"):
+        those = [each for each in found if each.state == state]
+        if those:
+            totals.append((state, sum(len(each.paths) for each in those), sum(each.size for each in those)))
+    return totals
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.3f}"

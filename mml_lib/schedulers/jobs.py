@@ -1,0 +1,140 @@
+"""Jobs: what a Snakemake has to know of the cluster jobs that it starts, that another left, and that failed."""
+
+import logging
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from snakemake.logging import logger as snakemake_logger
+
+from mml_lib.errors import MMLError
+from mml_lib.files import slurm
+from mml_lib.schedulers.warm_start import withdraw_warm_start
+
+
+def settle_in_job() -> None:
+    """Prepare for being the Snakemake that runs one step (or group) inside of a cluster job.
+
+    SLURM signals all processes of a job. An announcement of the time limit by SIGUSR1 is for a training only, and would
+    end all others; this holds for the processes that they start, up to the training that listens.
+    """
+    withdraw_warm_start()
+    slurm.name_job()
+    keep_job_number()
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+
+def keep_job_number() -> None:
+    """Have Snakemake keep the number of this job among the marks of what is being made.
+
+    The Snakemake that submits a job writes it there; the one inside of the job overwrites it with none. This can go
+    when it does not any more.
+    """
+    from snakemake.persistence import PersistenceBase
+
+    started = PersistenceBase.started
+    PersistenceBase.started = lambda self, job, number=None: started(self, job, number or slurm.own_job())
+
+
+def wait_for_left_jobs(dag: Any) -> bool:
+    """Wait for cluster jobs that a killed Snakemake has left and that do what is planned here; say so.
+
+    Returns:
+        Whether there were some: what they have finished is to be planned no more then.
+
+    Raises:
+        MMLError: SLURM does not say whether they run.
+    """
+    ids = dag.workflow.persistence.external_jobids
+    left = {number for job in dag.needrun_jobs() for number in ids(job)}
+
+    def tell(states: Mapping[str, str]) -> None:
+        words = ", ".join(f"{number} ({state.lower()})" for number, state in states.items())
+        print(
+            f"waiting for SLURM jobs that a killed Snakemake has left: {words}; what `scancel {' '.join(states)}` "
+            "ends is submitted again, trainings go on from their last epoch",
+            flush=True,
+        )
+
+    return slurm.wait_for(left, tell)
+
+
+def cut_off(dag: Any) -> list[Path]:
+    """Return outputs of planned steps that are there although a kill came before Snakemake had the steps down as done.
+
+    Snakemake does such a step again, but overlooks what needs it by `ancient()` alone, however much of that is missing:
+    the plan ends there, with success. This can go when it does not any more.
+    """
+    settings = dag.workflow.dag_settings
+    if settings.forceall or settings.forcetargets or settings.forcerun:
+        return []  # these files are forced for another reason
+    forced = {path for job in dag.needrun_jobs(exclude_finished=False) for path in job.output} & dag.forcefiles
+    return sorted(Path(path) for path in forced if os.path.exists(path))
+
+
+def start_again(dag: Any) -> NoReturn:
+    """Begin this Snakemake anew, in its own place, so that it plans by what is on the disk now.
+
+    Raises:
+        MMLError: its arguments are relative to a folder that it has left.
+    """
+    if dag.workflow.overwrite_workdir:
+        raise MMLError("what others have done meanwhile changes the plan; run the same command again")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+class Failures(logging.Handler):
+    """Remembers what Snakemake says of each step that fails, to sum it up in the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[int, logging.LogRecord] = {}
+        snakemake_logger.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "event", None) == "job_error":
+            self._told[record.jobid] = record
+
+    def summary(self, failed: Iterable[Any]) -> str:
+        """Return a line for each step that failed for good: which, why, where its log is.
+
+        Args:
+            failed: jobs of Snakemake, and groups of them.
+        """
+        steps = [step for job in failed for step in (job.jobs if job.is_group() else [job])]
+        lines = [self._line(step) for step in sorted(steps, key=lambda step: (step.rule.name, str(step.wildcards)))]
+        if not lines:
+            return ""
+        count = f"{len(lines)} steps" if len(lines) > 1 else "1 step"
+        return "\n".join([f"failed: {count}; all that does not need them is done", *lines])
+
+    def _line(self, step: Any) -> str:
+        record = self._told.get(step.jobid)
+        logs = [str(path) for path in step.log]
+        further = [path for path in getattr(record, "log", ()) if path not in logs and Path(path).exists()]
+        name = " ".join([step.rule.name, *(f"{key}={value}" for key, value in step.wildcards.items())])
+        reasons = filter(None, [told_by_step(logs), _told_by_cluster(record)])
+        return f"  {name}: {'; '.join(reasons) or 'it ended without a word'} (log: {', '.join([*logs, *further])})"
+
+
+def told_by_step(logs: Iterable[str]) -> str | None:
+    """Return the error that the log of a step ends with."""
+    for path in map(Path, logs):
+        found = re.findall(r"^error in \w+: (.*)$", path.read_text(errors="replace") if path.exists() else "", re.M)
+        if found:
+            return found[-1]
+    return None
+
+
+def _told_by_cluster(record: logging.LogRecord | None) -> str | None:
+    number = getattr(record, "aux", {}).get("external_jobid")
+    if number is None:
+        return None
+    state = re.search(r"SLURM status is: '(\w+)'", record.rule_msg or "")
+    return f"SLURM job {number} {state[1].lower().replace('_', ' ') if state else 'failed'}"

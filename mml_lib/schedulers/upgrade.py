@@ -1,0 +1,82 @@
+"""Modes `upgrade` and `downgrade`: the files of a project and of the data in the present formats, and back."""
+
+from functools import cached_property
+from itertools import groupby
+from typing import ClassVar
+
+from pydantic import Field
+
+from mml_lib.config.formats import FORMATS
+from mml_lib.errors import MMLError
+from mml_lib.files.backups import Backup, Entry, find_outdated
+from mml_lib.schedulers.base import AbstractBaseScheduler, Options
+
+
+class _Rewriting(AbstractBaseScheduler):
+    """What both modes have in common: they train nothing, and nobody uses what they rewrite."""
+
+    alone = True
+    trained_tasks: ClassVar[list[str]] = []
+
+
+class UpgradeScheduler(_Rewriting):
+    """Rewrites what has an older format, with a copy of each file in a backup; an interrupted one is gone on with."""
+
+    @cached_property
+    def _found(self) -> tuple[list[Entry], list[str]]:
+        return find_outdated(self.fm)
+
+    def create_routine(self) -> None:
+        backups, (outdated, _) = Backup.all(self.fm), self._found
+        latest = backups[-1] if backups and not backups[-1].is_undone else None
+        if latest and (not latest.is_finished or not outdated):
+            self.add("upgrade_formats", backup=latest.number)
+        elif outdated:
+            self.add("upgrade_formats", backup=Backup.new(self.fm).number)
+
+    @property
+    def announcement(self) -> list[str]:
+        entries, problems = self._found
+        lines = [f"  left as it is: {problem}" for problem in problems]
+        for (kind, version), of_kind in groupby(entries, key=lambda entry: (entry.kind, entry.version)):
+            lines.append(f"  {kind}, format {version}, is rewritten in format {FORMATS[kind].version}:")
+            lines += [f"    {entry.path}" for entry in of_kind]
+        return lines or ["  all files have the present formats"]
+
+    def before_finishing_hook(self) -> None:
+        finished = [backup for backup in Backup.all(self.fm) if backup.is_finished]
+        self.return_value = {"backup": finished[-1].number if finished else None}
+
+
+class DowngradeScheduler(_Rewriting):
+    """Lays back what an upgrade has rewritten; what was made anew since stays as it is."""
+
+    class Options(Options):
+        """The options of mode `downgrade`."""
+
+        backup: int | None = Field(None, ge=1, description="Which upgrade to undo, by its number below BACKUPS.")
+
+    @cached_property
+    def _backup(self) -> Backup:
+        known = {int(backup.number): backup for backup in Backup.all(self.fm)}
+        asked = self.options.backup or max(known, default=0)
+        if asked not in known:
+            there = f"; there are {', '.join(map(str, known))}" if known else "; a snakemake upgrade makes one"
+            which = f"no {self.options.backup}" if self.options.backup else "none"
+            raise MMLError(f"mode downgrade: of the backups in {self.fm.proj_path / 'BACKUPS'} there is {which}{there}")
+        return known[asked]
+
+    def create_routine(self) -> None:
+        self.add("downgrade_formats", backup=self._backup.number)
+
+    @property
+    def announcement(self) -> list[str]:
+        if self._backup.is_undone:
+            return [f"  the upgrade {self._backup.number} is undone already"]
+        return [
+            f"  the upgrade {self._backup.number} is undone:",
+            *(f"    {entry.path} gets format {entry.version}" for entry in self._backup.entries),
+        ]
+
+    def before_finishing_hook(self) -> None:
+        self.return_value = {"backup": self._backup.number}

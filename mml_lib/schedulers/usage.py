@@ -1,0 +1,173 @@
+"""Usage: what studies refer to. Each study is planned in a process of its own, so that none changes another."""
+
+import contextlib
+import multiprocessing
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from mml_lib.config.loading import ROOTS
+from mml_lib.config.presets import merge, read_yaml
+from mml_lib.errors import MMLError
+from mml_lib.schedulers.opening import add_presets, limit_tasks, named_tasks
+from mml_lib.schedulers.runs import pack_id
+from mml_lib.schedulers.study import Study
+from mml_lib.tasks.identity import lineage
+
+
+@dataclass(frozen=True)
+class StudySource:
+    """What a study is put together from.
+
+    Args:
+        files: config files, last laid over first, as they are named in `folder`.
+        values: what is laid over them.
+        folder: the working folder.
+        config: the merged config, where it is known already.
+        recorded: whether a project tells of it, and not the user.
+    """
+
+    files: Sequence[str]
+    values: Mapping[str, Any] = field(default_factory=dict)
+    folder: str = "."
+    config: Mapping[str, Any] | None = None
+    recorded: bool = False
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        if self.config is not None:
+            return "this study"
+        name = os.path.normpath(os.path.join(self.folder, self.files[-1])) if self.files else "a study without files"
+        path = Path(name)
+        path = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        return f"{path} with --config {' '.join(self.values)}" if self.values else str(path)
+
+
+@dataclass
+class Usage:
+    """What one study refers to.
+
+    Args:
+        source: what it was read from.
+        project: its project; None where it cannot be read.
+        problem: why it cannot be planned.
+        results: its results root; data: its data root.
+        runs: project, task and id of its runs; of a `None` task: of all tasks.
+        reused: projects that it takes anything from.
+        descriptions: names and ids of its tasks, and of what they are derived from.
+        datasets: its data sets, packs: these with the ids of preprocessing.
+        downloads: the data sets that are made of each, by SHA-256.
+    """
+
+    source: StudySource
+    project: str | None = None
+    problem: str | None = None
+    results: Path | None = None
+    data: Path | None = None
+    runs: set[tuple[str, str | None, str]] = field(default_factory=set)
+    reused: set[str] = field(default_factory=set)
+    descriptions: set[tuple[str, str]] = field(default_factory=set)
+    datasets: set[str] = field(default_factory=set)
+    packs: set[tuple[str, str]] = field(default_factory=set)
+    downloads: dict[str, set[str]] = field(default_factory=dict)
+
+    def add_tasks(self, told: Iterable[Mapping[str, Any]]) -> None:
+        """Add what pipelines say of their tasks."""
+        for task in told:
+            self.descriptions |= {(each["name"], each["id"]) for each in lineage(task)}
+            self.datasets.add(task["dataset"])
+            self.packs.add((task["dataset"], task["pack"]))
+
+
+def usages(sources: Sequence[StudySource], roots: Mapping[str, str], presets: Path) -> list[Usage]:
+    """Return what each study refers to.
+
+    Args:
+        sources: the studies.
+        roots: where `data` and `results` lie for studies that do not say it themselves.
+        presets: the pipeline's own folder of presets.
+    """
+    # A fork has all imported already, and takes file manager, plugins and working folder away with it.
+    with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
+        return pool.starmap(_usage, [(source, roots, presets) for source in sources], chunksize=1)
+
+
+def _usage(source: StudySource, roots: Mapping[str, str], presets: Path) -> Usage:
+    found = Usage(source)
+    try:
+        os.chdir(source.folder)
+        study = Study(_config(source, roots, presets), [Path(file) for file in source.files])
+    except (MMLError, OSError) as error:
+        found.problem = str(error)
+        return found
+    except Exception as error:  # a plugin may raise anything
+        found.problem = f"{type(error).__name__}: {error}"
+        return found
+    found.project = study.cfg.project
+    found.results, found.data = study.fm.results_path.resolve(), study.fm.data_path.resolve()
+    try:
+        _plan(study, found)
+    except Exception as error:
+        found.problem = str(error) if isinstance(error, MMLError) else f"{type(error).__name__}: {error}"
+    return found
+
+
+def _config(source: StudySource, roots: Mapping[str, str], presets: Path) -> dict[str, Any]:
+    """Return the config that Snakemake would merge."""
+    if source.config is not None:
+        return dict(source.config)
+    contents = [read_yaml(Path(file)) for file in source.files]
+    for file, content in zip(source.files, contents, strict=True):
+        if not isinstance(content, Mapping):
+            raise MMLError(f"{file} is no study: it has no keys")
+    # The base is read without being asked for; what is laid over it says which tasks there are.
+    first = 1 if source.files and Path(source.files[0]).parts[-2:] == ("config", "config.yaml") else 0
+    overlaid = _merged([*contents[first:], source.values])
+    config = _merged([*contents[:first], overlaid])
+    settings = SimpleNamespace(overwrite_config=overlaid, configfiles=[Path(file) for file in source.files[first:]])
+    add_presets(config, presets)
+    limit_tasks(config, named_tasks(settings, presets / "config.yaml"))
+    paths = {key: value for key, value in config["paths"].items() if value is not None}
+    unset = {key: roots[key] for key in ROOTS if source.recorded or key not in paths}
+    return config | {"paths": paths | unset}
+
+
+def _merged(contents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    config: dict[str, Any] = {}
+    for content in contents:
+        config = merge(config, content)
+    return config
+
+
+def _plan(study: Study, found: Usage) -> None:
+    """Plan a study in its own mode, which has to work, and in all others, as far as they can be asked of it."""
+    own, project = study.cfg.mode.id, study.cfg.project
+    _ = study.scheduler(own).commands
+    for mode in study.modes:
+        with contextlib.suppress(MMLError):
+            _ = study.scheduler(mode).commands
+    # A task that is trained in no mode is still one of the study.
+    for task in (*map(study.task, study.cfg.tasks), *study.tasks.values()):
+        found.add_tasks([task.definition() | {"pack": pack_id(study.cfg.preprocessing)}])
+    for (task, run), planned in study.runs.planned.items():
+        found.runs.add((project, task, run))
+        found.add_tasks(planned.pipeline.tasks)
+        for model in planned.pipeline.pretraining.get("models", ()):
+            found.runs.add((model["project"] or project, model["task"], model["run"]))
+    found.packs |= {(dataset, pack) for dataset in found.datasets for _, pack in set(found.packs)}
+    for reference in _references(study):
+        name, _, run = reference.partition("#")
+        found.runs |= {(name, None, run)} if run else set()
+        found.reused |= set() if run else {name}
+    for name, task in study.cfg.tasks.items():
+        for file in task.downloads if task else ():
+            found.downloads.setdefault(file.sha256.lower(), set()).add(study.task(name).dataset)
+
+
+def _references(study: Study) -> Iterator[str]:
+    for references in study.cfg.reuse.model_dump().values():
+        yield from references

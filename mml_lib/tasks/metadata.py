@@ -1,0 +1,93 @@
+"""Metadata: what a data set says of its samples beside their labels, and the sub-groups that follow from it."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from math import isfinite
+from pathlib import Path
+from statistics import quantiles
+
+from mml_lib.errors import MMLError
+from mml_lib.files.atomic import write_text
+
+MOST_GROUPS = 50
+"""More groups are patients, not sub-groups: no table has a row for each."""
+
+MOST_NUMBERS = 10
+"""Numbers of more different values (an age) are divided by their quartiles; of fewer (a grade) each is a group."""
+
+NONE = ("", "na", "n/a", "nan", "null")
+"""What is no value, in small letters."""
+
+Column = Mapping[str, str]
+"""What is said of each sample, by its id."""
+
+
+def check_sub_groups(task: str, columns: Mapping[str, Column]) -> None:
+    """Refuse columns that divide the samples of a task into no sub-groups.
+
+    Raises:
+        MMLError: the first one, with what is in it.
+    """
+    for name, column in columns.items():
+        found = dict.fromkeys(value for value in column.values() if not _is_none(value))
+        if len(found) > MOST_GROUPS and not _are_numbers(found):
+            texts = [value for value in found if not _are_numbers([value])]
+            raise MMLError(
+                f"tasks.{task}.metadata: '{name}' has {len(found)} values, {len(texts)} of them no number, as "
+                f"'{texts[0]}'; up to {MOST_GROUPS} are sub-groups, and numbers are divided by quartiles: leave the "
+                "cell empty where nothing is known, or leave the column out"
+            )
+
+
+def sub_groups(column: Column) -> dict[str, str | None]:
+    """Return the sub-group of each sample: its value; of many different numbers the quartile of the column; None where
+    there is no value.
+    """
+    known = {id_: value for id_, value in column.items() if not _is_none(value)}
+    values = set(known.values())
+    groups: Mapping[str, str] = known
+    if len(values) > MOST_NUMBERS and _are_numbers(values):
+        numbers = {id_: float(value) for id_, value in known.items()}
+        groups = _quartiles(numbers)
+    return {id_: groups.get(id_) for id_ in column}
+
+
+def _quartiles(numbers: Mapping[str, float]) -> dict[str, str]:
+    """Return the name of each number's quartile, with its limits; the upper one belongs to it."""
+    limits = [*quantiles(numbers.values(), n=4, method="inclusive"), max(numbers.values())]
+    lower = [f"{min(numbers.values()):.10g}", *(f"above {limit:.10g}" for limit in limits[:-1])]
+    names = [f"Q{place}: {low} to {high:.10g}" for place, (low, high) in enumerate(zip(lower, limits, strict=True), 1)]
+    return {
+        id_: next(name for name, limit in zip(names, limits, strict=True) if number <= limit)
+        for id_, number in numbers.items()
+    }
+
+
+def _is_none(value: str) -> bool:
+    return value.strip().lower() in NONE
+
+
+def _are_numbers(values: Iterable[str]) -> bool:
+    try:
+        return all(isfinite(float(value)) for value in values)
+    except ValueError:
+        return False
+
+
+def write_metadata(path: str | Path, columns: Mapping[str, Column]) -> None:
+    """Write a table: `id`, and each column."""
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["id", *columns])
+    for id_ in next(iter(columns.values())):
+        writer.writerow([id_, *(column.get(id_, "") for column in columns.values())])
+    write_text(path, table.getvalue())
+
+
+def read_metadata_table(path: str | Path) -> dict[str, dict[str, str]]:
+    """Return the columns of a table that `write_metadata` has written."""
+    with open(path, newline="", encoding="utf-8") as stream:
+        _, *names = next(rows := csv.reader(stream))
+        cells = list(rows)
+    return {name: {row[0]: row[place] for row in cells} for place, name in enumerate(names, 1)}

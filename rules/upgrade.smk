@@ -1,0 +1,31 @@
+"""Formats: a project and the data in the present formats of their files, and back."""
+
+
+rule upgrade_formats:
+    """Rewrite what has an older format, with a copy of each file in a backup."""
+    output:
+        report=fm.output("upgrade"),
+    log:
+        fm.log("upgrade_formats", "upgrade"),
+    localrule: True
+    conda:
+        "../config/environment.yaml"
+    message:
+        "rewrite files of older formats (backup {wildcards.backup})"
+    script:
+        "../scripts/upgrade_formats.py"
+
+
+rule downgrade_formats:
+    """Lay back what an upgrade has rewritten."""
+    output:
+        report=fm.output("downgrade"),
+    log:
+        fm.log("downgrade_formats", "downgrade"),
+    localrule: True
+    conda:
+        "../config/environment.yaml"
+    message:
+        "lay back the files of backup {wildcards.backup}"
+    script:
+        "../scripts/downgrade_formats.py"

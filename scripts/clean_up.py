@@ -1,0 +1,21 @@
+"""List what no study refers to, and what killed runs have left; remove it where the study says `force`."""
+
+from mml_lib.errors import MMLError
+from mml_lib.files.atomic import write_text
+from mml_lib.files.terminal import say
+from mml_lib.postprocessing.unused_table import as_csv, as_text
+from mml_lib.schedulers.cleaning import Cleaning
+from mml_lib.schedulers.step import open_step
+
+step = open_step(snakemake)
+cleaning = Cleaning(step.study)
+with cleaning.hold_idle() as held:
+    found, problems = cleaning.find(held)
+    if step.cfg.force and not problems:
+        cleaning.remove(found)
+
+write_text(snakemake.output.table, as_csv(found))
+say(as_text(found))
+say("\n".join([*problems, *cleaning.advice(found, problems)]))
+if step.cfg.force and problems:
+    raise MMLError(f"nothing is removed, as what a study needs might be among it: {problems[0]}; mend or remove it")

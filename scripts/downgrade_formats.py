@@ -1,0 +1,16 @@
+"""Lay back what an upgrade has rewritten."""
+
+from mml_lib.files.atomic import write_text
+from mml_lib.files.backups import Backup
+from mml_lib.files.stored import json_text
+from mml_lib.files.terminal import say
+from mml_lib.schedulers.step import open_step
+
+step = open_step(snakemake)
+backup = Backup(step.fm, snakemake.wildcards.backup)
+held = backup.hold_data()
+
+laid_back, kept = backup.downgrade()
+
+write_text(snakemake.output.report, json_text("backup_report", {"laid_back": laid_back, "kept": kept}))
+say("\n".join([f"laid back {laid_back} files", *(f"made anew since, so it stays: {path}" for path in kept)]))

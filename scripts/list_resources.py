@@ -1,0 +1,15 @@
+"""Write what steps took next to what they ask for, and say what is left of the study and how long it will take."""
+
+import pandas as pd
+
+from mml_lib.files.atomic import write_text
+from mml_lib.files.terminal import say
+from mml_lib.schedulers.forecast import as_lines, as_rows
+from mml_lib.schedulers.step import open_step
+
+open_step(snakemake)
+used = snakemake.params.used
+table = pd.DataFrame(as_rows(used))
+
+write_text(snakemake.output.table, table.to_csv(index=False))
+say("\n".join([*as_lines(used), snakemake.params.ahead]))

@@ -1,0 +1,65 @@
+"""What cannot be told: single samples, no spread, differences by rounding; and networks that have learned nothing."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mml_lib.postprocessing.comparison import Resamples, compare, compare_folds, resample_runs
+from mml_lib.postprocessing.ensembles.options import STRATEGIES
+from mml_lib.postprocessing.ensembles.pool import is_constant
+from mml_lib.postprocessing.leaderboard import as_text, leaderboard, standings
+from tests.unit.test_comparison import TARGETS, predictions
+from tests.unit.test_ensembles import masks, names, select
+
+
+def test_single_sample_and_differences_without_spread_tell_nothing():
+    one, many = predictions(targets=TARGETS[:1]), replace(predictions(), logits=9 * np.eye(3)[TARGETS].astype("f"))
+    wrong = [replace(each, logits=-each.logits) for each in (one, many)]
+    for right, other in zip((one, many), wrong, strict=True):
+        resamples = resample_runs({"a": {0: right}, "b": {0: other}}, ["accuracy"], 50)
+        (row,) = compare(resamples).to_dict("records")
+        assert abs(row["difference"]) == 1
+        assert np.isnan([row[key] for key in ("ci_low", "ci_high", "p", "p_holm")]).all()
+        table = standings(resamples)
+        assert table["among_best"].all(), "nothing tells them apart"
+        assert table[["ci_low", "ci_high"]].isna().all(axis=None)
+        assert "nan" not in as_text(leaderboard(table, "accuracy"), "accuracy")
+    (row,) = compare(resample_runs({"a": {0: one}, "b": {0: one}}, ["accuracy"], 50)).to_dict("records")
+    assert np.isnan(row["p"])
+
+
+def test_differences_by_rounding_are_ties():
+    values = np.array([[0.1, 0.2, 0.3]])
+    draws = np.array([[0.1, 0.3]])
+    runs = {"a": 0.0, "b": 1e-16, "c": -1e-16, "d": -0.05}
+    resamples = Resamples(
+        ["accuracy"],
+        dict.fromkeys(runs, (0, 1, 2)),
+        {run: values + off for run, off in runs.items()},
+        {run: np.tile(draws, 100) + off for run, off in runs.items()},
+        9,
+    )
+    assert standings(resamples)["rank"].tolist() == [1, 1, 1, 4]
+    tests = compare_folds(resamples, dict.fromkeys(range(3), (20, 9)), to="a").set_index("run")
+    assert tests["difference"].tolist() == pytest.approx([0, 0, -0.05])
+    assert tests["p"].tolist()[:2] == [1, 1]
+    assert np.isnan(tests.loc["d", "p"]), "equal differences tell no variance"
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_member_that_has_learned_nothing_ends_no_selection(strategy: str):
+    good = [predictions(3, seed) for seed in range(2)]
+    constant = replace(good[0], logits=np.ones_like(good[0].logits))
+    assert [is_constant(each) for each in (*good, constant)] == [False, False, True]
+    found = select([constant, *good], strategy=strategy)
+    assert found.assessed_value is not None
+    if strategy in ("mean", "best"):
+        assert (names(1)[0] in found.members) == (strategy == "mean")
+
+
+def test_masks_of_one_class_are_known_to_have_learned_nothing():
+    (good,) = masks(1)
+    blank = replace(good, masks=np.zeros_like(good.masks))
+    assert [is_constant(each) for each in (good, blank)] == [False, True]
+    assert len(select([good, blank], strategy="mean").members) == 2

@@ -1,0 +1,64 @@
+"""Projects and data that were moved to another place go on there."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workflow.conftest import TINY, Workplace
+
+DOTS = {"creator": "fake", "num_samples": 32, "num_classes": 2, "size": 24, "folds": 2, "image_seed": 5}
+TRANSFER: dict[str, Any] = {
+    "project": "transfer",
+    "tasks": {"dots": DOTS},
+    "mode": {"preset": "tl", "pretrain_task": "stripes", "cv": False, "subroutines": ["train"]},
+    "reuse": {"models": "tiny"},
+}
+
+
+def at(root: str) -> dict[str, Any]:
+    return {"paths": {"data": f"{root}/images", "results": f"{root}/projects"}}
+
+
+def write_times(place: Workplace, pattern: str) -> dict[Path, int]:
+    return {path.relative_to(place.folder): path.stat().st_mtime_ns for path in place.files(pattern)}
+
+
+def test_no_file_of_a_project_or_of_data_names_its_place(finished: Workplace):
+    files = [path for root in ("data", "results") for path in finished.files(f"{root}/**/*") if path.is_file()]
+    told = {path.relative_to(finished.folder) for path in files if bytes(finished.folder) in path.read_bytes()}
+    assert len(files) > 50
+    assert {path.parts[2] for path in told} <= {"LOGS"}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("records", ["stay behind", "come along"])
+def test_a_moved_study_goes_on(copy: Workplace, records: str):
+    copy.write(TINY | TRANSFER)
+    copy.run()
+    moved = Workplace(copy.folder.parent / "moved")
+    moved.folder.mkdir()
+    for name, place in (("data", "far/images"), ("results", "far/projects"), (".snakemake", ".snakemake")):
+        if name != ".snakemake" or records == "come along":
+            (moved.folder / place).parent.mkdir(exist_ok=True)
+            shutil.move(copy.folder / name, moved.folder / place)
+    shutil.rmtree(copy.folder)
+    trained = write_times(moved, "far/projects/*/PARAMETERS/*/*.safetensors")
+    assert len(trained) == 3
+
+    for study in (TINY, TINY | TRANSFER):
+        moved.write(study | at("far"))
+        assert moved.planned() == {}
+        moved.run()
+    moved.write(TINY | at("far") | {"seed": 7, "preprocessing": {"size": 24}})
+    moved.run()
+    moved.write(TINY | TRANSFER | at("far") | {"seed": 7})
+    moved.run()
+    (moved.folder / "far/projects/tiny").rename(moved.folder / "far/projects/renamed")
+    moved.write(TINY | TRANSFER | at("far") | {"reuse": {"models": "renamed"}, "seed": 8})
+    moved.run()
+    now = write_times(moved, "far/projects/*/PARAMETERS/*/*.safetensors")
+    kept = {Path(str(path).replace("/tiny/", "/renamed/")): time for path, time in trained.items()}
+    assert now.items() >= kept.items()
+    assert len(now) == 3 + 2 + 1 + 1

@@ -1,0 +1,55 @@
+"""Two Snakemakes at once: what their studies share is made by one of them, the other waits and uses it."""
+
+import json
+import re
+import signal
+from pathlib import Path
+
+from tests.workflow.conftest import TINY, Workplace, kill, wait_for
+
+STUDY = TINY | {"mode": "pp"}
+MAKING = r"(create the data set|create the task|pack the images|lay together)"
+
+
+def test_shared_steps_are_done_once(workplace: Workplace):
+    workplace.write(STUDY)
+    both = [workplace.start("--config", f"project={project}") for project in ("first", "second")]
+    said = [running.communicate(timeout=300)[0] for running in both]
+    made = re.findall(rf"Job \d+: {MAKING}", "".join(said))
+    assert sorted(made) == sorted(set(made)), said
+    assert len(made) == 4
+    assert len(workplace.files("results/*/RESULTS/pp.json")) == 2
+    assert not workplace.files("data/.claims/*.json")
+
+
+def test_a_claim_of_a_killed_snakemake_is_void(workplace: Workplace):
+    running = workplace.start()
+    (claim,) = wait_for(lambda: workplace.files("data/.claims/*.json"))
+    told = wait_for(lambda: claim.read_text() and json.loads(claim.read_text()))
+    assert told["project"] == "tiny"
+    assert any(path.startswith("RAW/DSET_fake") for path in told["paths"])
+    kill(running)
+    workplace.write(STUDY | {"project": "other"})
+    said = workplace.run()
+    assert "waiting" not in said
+    assert workplace.files("results/other/RESULTS/pp.json")
+    assert not workplace.files("data/.claims/*.json")
+
+
+def test_who_waits_says_for_whom_and_plans_anew(workplace: Workplace):
+    running = workplace.start()
+    wait_for(lambda: workplace.files("data/.claims/*.json"))
+    running.send_signal(signal.SIGSTOP)
+    workplace.write(STUDY | {"project": "other"})
+    waiting = workplace.start()
+    lines = iter(waiting.stdout.readline, "")
+    line = next(line for line in lines if "waiting for" in line)
+    assert re.search(rf"waiting for data/\S+, which the project tiny \(process {running.pid} on \S+\) makes", line)
+    running.send_signal(signal.SIGCONT)
+    finished, _ = running.communicate(timeout=300)
+    assert running.returncode == 0, finished
+    said = "".join(lines)
+    assert waiting.wait(300) == 0
+    assert "planning again with what another study has made" in said
+    assert not re.search(rf"Job \d+: {MAKING}", said)
+    assert Path(workplace.folder, "results/other/RESULTS/pp.json").exists()
