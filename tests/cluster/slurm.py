@@ -1,0 +1,141 @@
+"""A SLURM cluster of this one machine: a controller and two nodes with two stand-in GPUs each."""
+
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+ETC = Path("/etc/slurm")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue")
+CONFIG = """\
+ClusterName=test
+SlurmctldHost={host}
+SlurmctldPort=17000
+SlurmUser=root
+SlurmdUser=root
+AuthInfo=socket={folder}/munge.socket
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool-%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd-%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+SlurmdParameters=config_overrides
+SchedulerParameters=sched_interval=2,bf_interval=2
+GresTypes=gpu
+KillWait=10
+MpiDefault=none
+ReturnToService=2
+SlurmdTimeout=15
+NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[17001-17002] CPUs=32 RealMemory=64000 Gres=gpu:fake:2
+PartitionName=main Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP
+PartitionName=gpu Nodes=n[1-2] MaxTime=INFINITE State=UP
+"""
+
+
+def missing() -> str:
+    """Return what keeps this machine from being a cluster; nothing if it can."""
+    absent = [program for program in PROGRAMS if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin") is None]
+    if absent:
+        return f"{', '.join(absent)} not found: apt-get install slurm-wlm munge"
+    if os.geteuid() != 0:
+        return "starting the daemons of SLURM needs root"
+    return ""
+
+
+class Cluster:
+    """Starts in a folder of its own, with its config in /etc/slurm, which is put back in the end."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._kept = folder / "etc-slurm"
+        self._ended = threading.Event()
+
+    def start(self) -> None:
+        for name in ("state", "spool-n1", "spool-n2"):
+            (self.folder / name).mkdir()
+        for number in range(2):
+            os.mknod(self.folder / f"gpu{number}", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        if ETC.exists():
+            shutil.copytree(ETC, self._kept, symlinks=True)
+        ETC.mkdir(exist_ok=True)
+        (ETC / "slurm.conf").write_text(CONFIG.format(host=socket.gethostname().split(".")[0], folder=self.folder))
+        (ETC / "gres.conf").write_text(f"Name=gpu Type=fake File={self.folder}/gpu[0-1]\n")
+        key = self.folder / "munge.key"
+        key.write_bytes(os.urandom(128))
+        key.chmod(0o400)
+        told = {
+            "socket": "munge.socket",
+            "pid-file": "munged.pid",
+            "log-file": "munged.log",
+            "seed-file": "munged.seed",
+        }
+        options = [f"--{option}={self.folder / name}" for option, name in told.items()]
+        self.folder.chmod(0o755)
+        subprocess.run(["/usr/sbin/munged", "--force", f"--key-file={key}", *options], check=True)
+        subprocess.run(["/usr/sbin/slurmctld", "-c"], check=True)
+        for node in ("n1", "n2"):
+            subprocess.run(["/usr/sbin/slurmd", "-N", node], check=True)
+        deadline = time.monotonic() + 30
+        while set(asked("sinfo", "--noheader", "--Node", "--format=%T").split()) != {"idle"}:
+            assert time.monotonic() < deadline, asked("sinfo")
+            time.sleep(0.2)
+        threading.Thread(target=self._hurry, daemon=True).start()
+
+    def _hurry(self) -> None:
+        """Start requeued jobs at once: SLURM keeps each for two minutes."""
+        while not self._ended.wait(0.5):
+            for line in asked("squeue", "--noheader", "--states=PENDING", "--format=%i %r").splitlines():
+                job, reason = line.split(maxsplit=1)
+                if reason == "BeginTime":
+                    asked("scontrol", "update", f"JobId={job}", "StartTime=now")
+
+    def stop(self) -> None:
+        self._ended.set()
+        asked("scancel", "--user=root")
+        deadline = time.monotonic() + 20
+        while asked("squeue", "--noheader") and time.monotonic() < deadline:
+            time.sleep(0.2)
+        for name in ("slurmd-n1", "slurmd-n2", "slurmctld", "munged"):
+            self._end(self.folder / f"{name}.pid")
+        shutil.rmtree(ETC)
+        if self._kept.exists():
+            shutil.copytree(self._kept, ETC, symlinks=True)
+
+    @staticmethod
+    def _end(file: Path) -> None:
+        if not file.exists():
+            return
+        pid = int(file.read_text())
+        os.kill(pid, 15)
+        deadline = time.monotonic() + 10
+        while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+def asked(*command: str) -> str:
+    """Return what a command of SLURM says."""
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+
+def jobs_of(folder: Path, rule: str = "", states: str = "all") -> dict[str, str]:
+    """Return the states of the jobs that were submitted from a folder, for a rule."""
+    lines = asked("squeue", "--noheader", f"--states={states}", "--format=%i|%T|%Z|%k").splitlines()
+    rows = [line.split("|") for line in lines]
+    return {row[0]: row[1] for row in rows if row[2] == str(folder) and row[3].startswith(f"rule_{rule}")}
+
+
+def described(job: str) -> dict[str, str]:
+    """Return what `scontrol` says of a job."""
+    return dict(word.split("=", 1) for word in asked("scontrol", "show", "job", job).split() if "=" in word)

@@ -1,0 +1,144 @@
+"""Studies on a real SLURM: what is submitted, what goes on after signals, kills and failures."""
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.cluster.conftest import TESTED, OnCluster
+from tests.cluster.slurm import asked, described, jobs_of
+from tests.workflow.conftest import Workplace, kill, wait_for
+from tests.workflow.test_kill import checkpoints, comparable, leftovers
+
+pytestmark = pytest.mark.cluster
+
+ONE = TESTED | {
+    "mode": {"preset": "train", "cv": False, "subroutines": ["train"]},
+    "tasks": {"stripes": {"creator": "fake", "num_samples": 300, "num_classes": 2, "size": 24, "folds": 3}},
+    "trainer": {"max_epochs": 25, "accelerator": "cpu"},
+}
+"""One training, of half a minute or less."""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """The one training, on this machine, without a cluster."""
+    place = Workplace(tmp_path_factory.mktemp("undisturbed"))
+    place.write(ONE)
+    place.run()
+    return place
+
+
+@pytest.fixture
+def one(workplace: OnCluster, undisturbed: Workplace) -> dict[str, Any]:
+    """The study of one training, whose images are packed already."""
+    study = ONE | {"paths": {"data": str(undisturbed.folder / "data")}}
+    workplace.write(study)
+    return study
+
+
+def running(place: OnCluster, rule: str) -> list[str]:
+    return list(jobs_of(place.folder, rule, "RUNNING"))
+
+
+def training(place: OnCluster) -> str:
+    """Return the job of a training that has done an epoch."""
+    wait_for(lambda: checkpoints(place), 240)
+    return running(place, "train_fold")[0]
+
+
+def epochs(place: OnCluster) -> int:
+    (log,) = place.files("results/tiny/LOGS/train_fold/*.log")
+    return log.read_text().count(" of 25: ")
+
+
+def test_study_submits_heavy_steps_only_with_what_they_ask_for(workplace: OnCluster):
+    workplace.write(TESTED | {"trainer": {"max_epochs": 1, "accelerator": "auto"}})
+    said = workplace.run("--set-resources", "train_fold:slurm_partition=gpu")
+    assert workplace.files("results/tiny/RESULTS/train.csv")
+    submitted = {rule: len(jobs_of(workplace.folder, rule)) for rule in ("train_fold", "predict_fold", "")}
+    assert submitted == {"train_fold": 2, "predict_fold": 2, "": 7}, said
+    job = described(next(iter(jobs_of(workplace.folder, "train_fold"))))
+    assert (job["Partition"], job["TimeLimit"], job["MinMemoryNode"]) == ("gpu", "00:20:00", "2000M")
+    assert job["TresPerJob"] == "gres:gpu:1"
+    (log,) = workplace.files("results/tiny/LOGS/train_fold/*fold0.log")
+    assert "epoch 1 of 1" in log.read_text()
+    assert len(workplace.files(".snakemake/slurm_logs/rule_train_fold/*/*.log")) == 2
+
+
+@pytest.mark.parametrize("signal", ["URG", "TERM"], ids=["announced limit", "pre-emption"])
+def test_training_that_is_told_to_go_returns_to_the_queue_and_ends_bit_identical(
+    workplace: OnCluster, undisturbed: Workplace, one: dict[str, Any], signal: str
+):
+    process = workplace.start()
+    job = training(workplace)
+    asked("scancel", f"--signal={signal}", job)
+    wait_for(lambda: described(job).get("Restarts") == "1", 60)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert "Trying to restart" not in said, "Snakemake saw one long job"
+    assert jobs_of(workplace.folder, "train_fold") == {job: "COMPLETED"}
+    assert epochs(workplace) < 25, "the second start went on from the first"
+    assert comparable(workplace) == comparable(undisturbed)
+    assert leftovers(workplace.folder) == []
+
+
+def test_jobs_of_a_killed_snakemake_run_on_and_are_not_run_twice(
+    workplace: OnCluster, undisturbed: Workplace, one: dict[str, Any]
+):
+    process = workplace.start()
+    job = training(workplace)
+    kill(process)
+    again = workplace.start()
+    said, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, said
+    assert f"waiting for SLURM jobs that a killed Snakemake has left: {job} (running)" in said
+    assert jobs_of(workplace.folder, "train_fold") == {job: "COMPLETED"}
+    assert epochs(workplace) == 25
+    assert comparable(workplace) == comparable(undisturbed)
+
+
+def test_lack_of_memory_is_mended_by_a_retry_that_asks_for_more(workplace: OnCluster, one: dict[str, Any]):
+    short = {"trainer": {"max_epochs": 1, "accelerator": "cpu"}}
+    workplace.write(one | short | {"resources": TESTED["resources"] | {"train_fold": {"threads": 1, "mem_mb": 450}}})
+    said = workplace.run()
+    first, second = jobs_of(workplace.folder, "train_fold")
+    assert "Trying to restart" in said
+    assert [described(job)["MinMemoryNode"] for job in sorted((first, second), key=int)] == ["450M", "900M"]
+    assert [described(job)["TimeLimit"] for job in sorted((first, second), key=int)] == ["04:00:00", "08:00:00"]
+
+
+def test_study_goes_on_without_a_cancelled_job_and_says_in_the_end_what_failed(
+    workplace: OnCluster, one: dict[str, Any]
+):
+    workplace.write(one | {"mode": {"preset": "train", "subroutines": ["train"], "folds": [0, 1]}})
+    process = workplace.start("--retries", "0")
+    wait_for(lambda: len(running(workplace, "train_fold")) == 2 and checkpoints(workplace), 240)
+    lost, kept = running(workplace, "train_fold")
+    asked("scancel", lost)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode != 0
+    assert jobs_of(workplace.folder, "train_fold") == {lost: "CANCELLED", kept: "COMPLETED"}
+    summary = said[said.index("failed: 1 step") :]
+    line = re.search(r"  train_fold task=stripes .*", summary)[0]
+    assert f"SLURM job {lost} cancelled" in line
+    log = re.search(r"log: (\S+?),", line)[1]
+    assert (workplace.folder / log).exists()
+
+
+def test_step_that_fails_is_named_with_its_error_in_the_end(workplace: OnCluster, one: dict[str, Any]):
+    workplace.write(one | {"optimizer": {"preset": "adamw", "lr": 1e30}, "lr_scheduler": "none"})
+    said = workplace.run("--retries", "0", fails=True)
+    summary = said[said.index("failed: 1 step") :]
+    assert re.search(r"  train_fold task=stripes \S+ fold=0: .* became (nan|inf).* SLURM job \d+ failed", summary)
+
+
+def test_step_that_is_done_after_its_limit_was_announced_has_not_failed(workplace: OnCluster, one: dict[str, Any]):
+    workplace.write(one | {"trainer": {"max_epochs": 1, "accelerator": "cpu"}})
+    process = workplace.start("--retries", "0")
+    job = wait_for(lambda: running(workplace, "train_fold"), 240)[0]
+    wait_for(lambda: workplace.files("results/tiny/LOGS/train_fold/*.log"), 240)
+    asked("scancel", "--signal=URG", job)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert jobs_of(workplace.folder, "train_fold") == {job: "COMPLETED"}

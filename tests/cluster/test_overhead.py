@@ -1,0 +1,45 @@
+"""What a cluster costs: seconds beside the work of a submitted step, and what a study of light steps submits."""
+
+import time
+
+import pytest
+
+from tests.cluster.conftest import TESTED, OnCluster
+from tests.cluster.slurm import jobs_of
+from tests.workflow.conftest import Workplace
+
+pytestmark = pytest.mark.benchmark
+
+TAGGED = TESTED | {
+    "mode": "create",
+    "tasks": TESTED["tasks"] | {f"stripes+subset~0.5~{seed}": None for seed in range(197)},
+}
+"""A data set, a task, 197 tasks that tags derive, and the end: 200 steps."""
+
+
+def test_submitted_step_costs_few_seconds(workplace: OnCluster):
+    """Packing in eight parts, one after another, takes longer than on this machine by what submitting costs."""
+    study = TESTED | {"mode": "pp", "preprocess_shards": 8}
+    seconds = {}
+    for name, place in (("cluster", workplace), ("here", Workplace(workplace.folder / "here"))):
+        place.folder.mkdir(exist_ok=True)
+        place.write(study)
+        began = time.monotonic()
+        place.run(*(["--jobs", "1"] if name == "cluster" else ["--cores", "1"]))
+        seconds[name] = time.monotonic() - began
+    jobs = len(jobs_of(workplace.folder))
+    each = (seconds["cluster"] - seconds["here"]) / jobs
+    print(f"\n{jobs} jobs: {seconds['cluster']:.0f} s, here {seconds['here']:.0f} s: {each:.1f} s each")
+    assert jobs == 10
+    assert each < 30
+
+
+def test_study_of_200_light_steps_submits_one_job(workplace: OnCluster):
+    workplace.write(TAGGED)
+    steps = workplace.planned()
+    began = time.monotonic()
+    workplace.run()
+    jobs = len(jobs_of(workplace.folder))
+    print(f"\n{sum(steps.values())} steps, {jobs} jobs submitted, {time.monotonic() - began:.0f} s")
+    assert sum(steps.values()) == 200
+    assert jobs == 1
