@@ -86,7 +86,7 @@ class BareLoop:
         self.mean, self.std = (torch.tensor(values).view(1, 3, 1, 1) for values in (struct.means, struct.stds))
         self.network = Network(ARCH, {struct.name: head_spec(struct, None)})
         self.loss, self.task, self.batch, self.transforms = torch.nn.CrossEntropyLoss(), struct.name, batch, transforms
-        self.optimizer = instantiate(OPTIMIZER, self.network.parameters())
+        self.optimizer = instantiate(OPTIMIZER, torch.optim.Optimizer, self.network.parameters())
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, OPTIMIZER["lr"], steps)
         self.epochs: list[float] = []
 
@@ -131,7 +131,9 @@ def test_epoch_through_the_stack_costs_at_most_1_15_times_a_bare_loop(
     config = Augmentations(**yaml.safe_load((PRESETS / f"augmentations/{augmentations}.yaml").read_text()))
     data = MMLDataModule(struct, 1, Sampling(batch_size=batch), seed=0)
     steps = (epochs + 1) * len(data.train_dataloader())
-    bare = BareLoop(struct, batch, steps, [instantiate(transform.spec()) for transform in config.transforms])
+    bare = BareLoop(
+        struct, batch, steps, [instantiate(transform.spec(), torch.nn.Module) for transform in config.transforms]
+    )
     model = small_model(
         struct,
         loss=torch.nn.CrossEntropyLoss(),
