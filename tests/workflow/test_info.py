@@ -3,6 +3,7 @@
 import csv
 import re
 
+import pytest
 import yaml
 
 from mml_lib.config.pipeline import Pipeline
@@ -19,6 +20,7 @@ def planned(place: Workplace) -> dict[str, int]:
     return steps
 
 
+@pytest.mark.long
 def test_models_are_listed_again_when_something_comes_or_goes_and_are_never_trained(copy: Workplace):
     (pipeline,) = copy.files("results/tiny/PIPELINES/stripes/*.yaml")
     explained = f"results/tiny/INFO/run-{pipeline.stem}.yaml"

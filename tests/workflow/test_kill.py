@@ -150,6 +150,7 @@ def test_finished_training_weights_are_those_of_ten_epochs_not_noise(undisturbed
     assert any(abs(value).max() > 0 for value in weights.values())
 
 
+@pytest.mark.long
 def test_a_step_that_was_done_but_not_down_as_done_hides_nothing_of_the_plan(workplace: Workplace):
     running = workplace.start()
     wait_for(lambda: workplace.files("data/RAW/*/dataset.json"))

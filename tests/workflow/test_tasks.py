@@ -42,6 +42,7 @@ def test_tagged_tasks_use_the_packed_images_of_their_base(workplace: Workplace):
     assert workplace.planned("pp") == {"tag_task": 1, "finish_exp": 1, "pp": 1}
 
 
+@pytest.mark.long
 def test_pivot_has_tags_of_its_own_and_the_other_tasks_have_theirs(workplace: Workplace):
     study = TINY | {
         "tasks": {"stripes": FAKE, "others": FAKE | {"seed": 1}},
