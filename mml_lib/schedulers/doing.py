@@ -192,11 +192,24 @@ class Doing:
         """Return a stored network, which answers for a task."""
         from mml_lib.models.network import load_network
 
-        network, _ = load_network(path)
-        return self._module(network, [struct])
+        network, header = load_network(path)
+        # As it was trained: what it predicts now may be all that is left of its images.
+        told = (header["mean"], header["std"]) if "mean" in header else None
+        return self._module(network, [struct], told)
 
-    def _module(self, network: "Network", structs: Sequence[TaskStruct]) -> "MMLModule":
-        """Return a network with all that its training needs."""
+    def _module(
+        self,
+        network: "Network",
+        structs: Sequence[TaskStruct],
+        normalization: tuple[list[float], list[float]] | None = None,
+    ) -> "MMLModule":
+        """Return a network with all that its training needs.
+
+        Args:
+            network: the network.
+            structs: the tasks that it learns.
+            normalization: mean and standard deviation of each channel in 0..1; None: as the config says.
+        """
         import torch
 
         from mml_lib.data.augmentation import Augmentation
@@ -207,7 +220,7 @@ class Doing:
         torch.set_num_threads(max(1, self.threads // self.cfg.trainer.devices))
         keep_to_share()
         cfg, struct = self.cfg, structs[0]
-        mean, std = self._normalization(struct)
+        mean, std = normalization or self._normalization(struct)
         weights = self.pipeline.task_weights if self.pipeline else [1.0] * len(structs)
         return MMLModule(
             network=network,

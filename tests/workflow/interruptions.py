@@ -184,6 +184,7 @@ def run(folder: Path, kills: int, seed: int, longest: float = 12.0) -> list[str]
         interruptions = Interruptions(place, random.Random(f"{seed} {number}"), longest)
         interruptions.until_done(kills - len(done))
         done += interruptions.kills
+        print(f"{len(done)} interruptions", flush=True)
         told = f"in {place.folder}, after {', '.join(interruptions.kills)}"
         different = differences(tree(place.folder), expected)
         assert different == [], f"{different} {told}"

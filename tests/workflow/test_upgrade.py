@@ -20,7 +20,7 @@ def make_former(place: Workplace) -> dict[Path, bytes]:
         stat = path.parent.stat()
         path.unlink()
         os.utime(path.parent, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    for path in [*place.files("results/**/.*.yaml.sha256"), *place.files("data/PREPROCESSED/*/.*.sha256")]:
+    for path in [*place.folder.glob("results/**/.*.yaml.sha256"), *place.folder.glob("data/PREPROCESSED/*/.*.sha256")]:
         path.unlink()
     return former
 
