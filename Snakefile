@@ -6,8 +6,9 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from mml_lib.errors import MMLError
+from mml_lib.schedulers.hooks import begin, look_back
 from mml_lib.schedulers.jobs import Failures
-from mml_lib.schedulers.opening import begin, check_rules, look_back, open_study
+from mml_lib.schedulers.opening import check_rules, open_study
 
 min_version("9.27")
 

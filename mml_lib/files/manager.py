@@ -5,6 +5,7 @@ import glob
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -314,6 +315,14 @@ class MMLFileManager:
         """Return the path pattern of `key` with Snakemake wildcards."""
         template = self.template(key)
         return str(self._root(template) / template.below)
+
+    def key_of(self, pattern: str) -> str | None:
+        """Return the key of a path pattern, None where it is of none."""
+        return self._patterns.get(pattern)
+
+    @cached_property
+    def _patterns(self) -> dict[str, str]:
+        return {self.pattern(key): key for key in self.keys()}
 
     def output(self, key: str) -> Any:
         """Return the pattern of `key` for the output of a rule: `temp()` where the config removes it."""

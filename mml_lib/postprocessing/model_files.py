@@ -1,13 +1,12 @@
 """What of each network is on the disk, for plans too: no pandas here."""
 
-import contextlib
-import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mml_lib.config.identity import digest
 from mml_lib.files.manager import MMLFileManager
+from mml_lib.files.removing import size_of
 
 Network = tuple[str, str, int]
 """Task, run and fold."""
@@ -23,7 +22,7 @@ def network_files(fm: MMLFileManager) -> dict[Network, dict[str, list[dict[str, 
         for told in fm.existing(key):
             network = told["task"], told["run"], int(told["fold"])
             of_key = found.setdefault(network, {}).setdefault(key, [])
-            of_key.append({**told, "bytes": _size(Path(fm.path(key, **told)))})
+            of_key.append({**told, "bytes": size_of([Path(fm.path(key, **told))])})
     return found
 
 
@@ -33,11 +32,3 @@ def state_of(files: Mapping[Network, Files]) -> str:
         [*network, key, sorted(each.items())] for network, keys in files.items() for key in keys for each in keys[key]
     ]
     return digest(sorted(told, key=str))
-
-
-def _size(path: Path) -> int:
-    """Return the bytes of a file, or of all files below a folder; what vanishes meanwhile has none."""
-    with contextlib.suppress(OSError):
-        found = path.stat()
-        return sum(map(_size, path.iterdir())) if stat.S_ISDIR(found.st_mode) else found.st_size
-    return 0

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.files.manager import MMLFileManager
+from mml_lib.files.removing import size_of
 from mml_lib.postprocessing.measured import Measured, benchmark_files
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Forecast:
         told = ", ".join(f"{number} {rule}" for rule, number in counts.most_common())
         guesses = f" (guessed: {', '.join(guessed)})" if guessed else ""
         times = [f"{_hours(gpu_hours)} of GPUs"] * (gpu_hours > 0) + [f"{_hours(other_hours)} without a GPU"]
-        return f"ahead: {len(steps)} steps ({told}); about {', '.join(times)}, {_bytes(mb)} on the disk{guesses}"
+        return f"ahead: {_count(len(steps))} ({told}); about {', '.join(times)}, {_bytes(mb)} on the disk{guesses}"
 
     def _seconds(self, step: Step) -> tuple[float, str]:
         """Return the seconds of a step, and what is guessed of them."""
@@ -112,7 +113,7 @@ class Forecast:
         """Return the size of an artefact that is to be, in 10⁶ bytes, and what is guessed of it."""
         if key not in self._sizes:
             there = [Path(self.fm.path(key, **told)) for told in self.fm.existing(key)[-LOOKED_AT:]]
-            sizes = [_size_of(each) / 1e6 for each in there]
+            sizes = [size_of([each]) / 1e6 for each in there]
             self._sizes[key] = sum(sizes) / len(sizes) if sizes else None
         known = self._sizes[key]
         if known is not None:
@@ -120,7 +121,7 @@ class Forecast:
         return GUESSED_MB.get(key, 0.1), f"size of {key}" if key in GUESSED_MB else ""
 
 
-class Usage:
+class Consumption:
     """What the steps of a run took next to what they asked for.
 
     Args:
@@ -131,8 +132,8 @@ class Usage:
         self.steps = [step for step in steps if step.rule in REPORTED]
 
     @classmethod
-    def of_plan(cls, steps: Iterable[Step]) -> "Usage":
-        """Return the usage of those steps of a plan that are measured."""
+    def of_plan(cls, steps: Iterable[Step]) -> "Consumption":
+        """Return what the measured steps of a plan took."""
         return cls(step for step in steps if step.benchmark and step.benchmark.exists())
 
     @cached_property
@@ -164,9 +165,9 @@ class Usage:
 
 
 def as_lines(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return a line for each rule of which something was measured, from the rows of `Usage`."""
+    """Return a line for each rule of which something was measured, from the rows of `Consumption`."""
     return [
-        f"{row['rule']}: {row['steps']} steps, at most {_of(row['minutes'], row['runtime'])} min, "
+        f"{row['rule']}: {_count(row['steps'])}, at most {_of(row['minutes'], row['runtime'])} min, "
         f"{_of(row['mb'], row['mem_mb'])} MB; next time resources.{row['rule']}: {_flow(row['advice'])}"
         for row in rows
         if row["advice"]
@@ -174,7 +175,7 @@ def as_lines(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def as_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of `Usage` for a table, the advice as the columns `next_runtime` and `next_mem_mb`."""
+    """Return the rows of `Consumption` for a table, the advice as the columns `next_runtime` and `next_mem_mb`."""
     flat = [{key: value for key, value in row.items() if key != "advice"} for row in rows]
     return [
         row | {f"next_{key}": told["advice"].get(key) for key in ("runtime", "mem_mb")}
@@ -194,9 +195,6 @@ def advice(seconds: float | None, mb: float | None) -> dict[str, int]:
 
 def steps_of(fm: MMLFileManager, jobs: Iterable[Any]) -> list[Step]:
     """Return the steps of Snakemake's jobs, without those that only ask for others."""
-    from snakemake.io import is_flagged
-
-    keys = {fm.pattern(key): key for key in fm.keys()}  # noqa: SIM118  (no mapping)
     return [
         Step(
             rule=job.rule.name,
@@ -204,11 +202,7 @@ def steps_of(fm: MMLFileManager, jobs: Iterable[Any]) -> list[Step]:
             gpus=_whole(job.resources.get("gpu")) or 0,
             minutes=_whole(job.resources.get("runtime")),
             mem_mb=_whole(job.resources.get("mem_mb")),
-            outputs=tuple(
-                (keys[str(pattern)], str(path))
-                for pattern, path in zip(job.rule.output, job.output, strict=True)
-                if str(pattern) in keys and not is_flagged(path, "temp")
-            ),
+            outputs=_kept(fm, job.rule.output, map(str, job.output)),
         )
         for job in jobs
         if not job.is_norun
@@ -217,10 +211,7 @@ def steps_of(fm: MMLFileManager, jobs: Iterable[Any]) -> list[Step]:
 
 def planned_steps(study: "Study", mode: str, rules: Any) -> list[Step]:
     """Return the steps of a mode's plan, by what Snakemake's `rules` say of each."""
-    from snakemake.io import is_flagged
-
-    scheduler, keys = study.scheduler(mode), {study.fm.pattern(key): key for key in study.fm.keys()}  # noqa: SIM118
-    steps = []
+    scheduler, steps = study.scheduler(mode), []
     for command, wildcards in zip(scheduler.commands, scheduler.params, strict=True):
         rule = getattr(rules, command)
         asked = {name: _asked(rule.rule.resources.get(name), wildcards) for name in ("gpu", "runtime", "mem_mb")}
@@ -231,14 +222,22 @@ def planned_steps(study: "Study", mode: str, rules: Any) -> list[Step]:
                 gpus=asked["gpu"] or 0,
                 minutes=asked["runtime"],
                 mem_mb=asked["mem_mb"],
-                outputs=tuple(
-                    (keys[str(pattern)], str(pattern).format(**wildcards))
-                    for pattern, declared in zip(rule.output, rule.rule.output, strict=True)
-                    if str(pattern) in keys and not is_flagged(declared, "temp")
-                ),
+                outputs=_kept(study.fm, rule.rule.output, [str(each).format(**wildcards) for each in rule.output]),
             )
         )
     return steps
+
+
+def _kept(fm: MMLFileManager, declared: Iterable[Any], paths: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return assignment key and path of those outputs of a rule that are kept."""
+    from snakemake.io import is_flagged, strip_wildcard_constraints
+
+    kept = [
+        (fm.key_of(strip_wildcard_constraints(str(pattern))), path)
+        for pattern, path in zip(declared, paths, strict=True)
+        if not is_flagged(pattern, "temp")
+    ]
+    return tuple((key, path) for key, path in kept if key is not None)
 
 
 def _asked(resource: Any, wildcards: Mapping[str, Any]) -> int | None:
@@ -257,9 +256,8 @@ def _whole(value: Any) -> int | None:
     return int(value) if isinstance(value, int | float) else None
 
 
-def _size_of(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
+def _count(steps: int) -> str:
+    return f"{steps} step{'s' * (steps != 1)}"
 
 
 def _hours(hours: float) -> str:

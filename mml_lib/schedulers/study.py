@@ -20,7 +20,7 @@ from mml_lib.files.locks import check_writable, lock_project, share_data
 from mml_lib.files.manager import SHARDS, MMLFileManager
 from mml_lib.files.records import record_study
 from mml_lib.schedulers.answers import Answers
-from mml_lib.schedulers.forecast import Forecast, Usage, planned_steps
+from mml_lib.schedulers.forecast import Consumption, Forecast, planned_steps
 from mml_lib.schedulers.gpus import Gpus
 from mml_lib.schedulers.project_models import ProjectModels
 from mml_lib.schedulers.results import Results
@@ -326,7 +326,7 @@ class Study(StudyTasks):
 
     def used(self, rules: Any) -> list[dict[str, Any]]:
         """What the steps of the study took next to what they ask for, a row for each rule."""
-        return Usage.of_plan(planned_steps(self, self.delivered, rules)).rows
+        return Consumption.of_plan(planned_steps(self, self.delivered, rules)).rows
 
     def check(self, modes: Sequence[str] = ()) -> None:
         """Plan these modes, the configured one by default, so that every mistake shows before anything runs."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mml_lib.files.manager import MMLFileManager
-from mml_lib.schedulers.forecast import Forecast, Step, Usage, advice, as_rows
+from mml_lib.schedulers.forecast import Consumption, Forecast, Step, advice, as_rows
 
 
 @pytest.fixture
@@ -79,16 +79,16 @@ def test_use_is_told_next_to_what_was_asked_for(fm: MMLFileManager):
     for fold, seconds in enumerate((60, 1200)):
         measure(fm, "train_fold", f"a-00000000-fold{fold}", seconds, mib=2000)
         steps.append(training(fm, f"a-00000000-fold{fold}", minutes=240, mem_mb=8000))
-    usage = Usage([*steps, Step("summarize")])
-    assert usage.lines() == [
+    used = Consumption([*steps, Step("summarize")])
+    assert used.lines() == [
         "train_fold: 2 steps, at most 20 of 240 min, 2,097 of 8,000 MB; "
         "next time resources.train_fold: {mem_mb: 3000, runtime: 40}"
     ]
-    (row,) = as_rows(usage.rows)
+    (row,) = as_rows(used.rows)
     assert row["next_runtime"] == 40
     assert row["next_mem_mb"] == 3000
 
 
 def test_a_step_that_was_killed_before_it_was_measured_gives_no_advice(fm: MMLFileManager):
-    assert Usage([training(fm, "a-00000000-fold0", minutes=10)]).lines() == []
+    assert Consumption([training(fm, "a-00000000-fold0", minutes=10)]).lines() == []
     assert advice(None, None) == {}
