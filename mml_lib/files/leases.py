@@ -22,6 +22,9 @@ from mml_lib.files.gpus import VISIBLE, Gpu, visible_gpus
 FOLDER = "MML_GPU_LEASES"
 """Environment variable that names the folder: for containers, which share it as a volume."""
 
+SHARE = "MML_GPU_SHARE"
+"""Environment variable by which a step tells the processes that train with it how many MB of a GPU are theirs."""
+
 COMMON = (Path("/run/lock"), Path("/tmp"))
 """Where all users of a machine may write; what is there for locks comes first."""
 
@@ -55,6 +58,11 @@ class _Offer:
     def filled(self, mem_mb: int | None) -> bool:
         """Whether other programs alone leave too little."""
         return self.others > (FILLED * self.gpu.memory if mem_mb is None else self.gpu.memory - mem_mb)
+
+
+def own_share() -> int:
+    """Return how many MB of a GPU this step may use at most, 0 for a whole GPU, or none."""
+    return int(os.environ.get(SHARE, 0))
 
 
 def lease_gpus(number: int, mem_mb: int | None, patience: float, tell: Callable[[str], None]) -> list[Gpu]:

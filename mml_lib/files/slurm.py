@@ -62,6 +62,13 @@ def unfinished(jobs: Collection[str]) -> dict[str, str]:
     return {job: states[job] for job in sorted(jobs) if job in states}
 
 
+def lost(jobs: Collection[str]) -> dict[str, str]:
+    """Return the states of those jobs that SLURM has taken off their nodes and does not put back into the queue."""
+    lines = _asked("squeue", "--noheader", "--me", "--states=PREEMPTED,NODE_FAIL", "--format=%i|%T").splitlines()
+    states = dict(line.split("|") for line in lines)
+    return {job: states[job] for job in sorted(jobs) if job in states}
+
+
 def wait_for(jobs: Collection[str], tell: Callable[[Mapping[str, str]], None], every: float = 5) -> bool:
     """Wait until jobs have ended; return whether there was one to wait for.
 

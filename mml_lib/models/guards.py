@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.nn.utils import get_total_norm
 
 from mml_lib.errors import MMLError
+from mml_lib.files.leases import own_share
 
 logger = logging.getLogger(__name__)
 
@@ -112,12 +113,12 @@ class MemoryGuard(Callback):
         device, names = trainer.strategy.root_device, ", ".join(pl_module.network.heads)
         if not self._images:
             raise MMLError(
-                f"out of memory on {device} before the first batch of {names}; set a smaller arch, or free memory that "
-                "others use"
+                f"out of memory on {device} before the first batch of {names}; {more_of_a_gpu()}set a smaller arch, or "
+                "free memory that others use"
             ) from exception
         remedy = (
-            "halve sampling.batch_size, and keep the effective batch by trainer.accumulate_grad_batches: "
-            f"{2 * trainer.accumulate_grad_batches}"
+            f"{more_of_a_gpu()}halve sampling.batch_size, and keep the effective batch by "
+            f"trainer.accumulate_grad_batches: {2 * trainer.accumulate_grad_batches}"
         )
         if device.type == "cuda" and trainer.precision in ("32-true", "64-true"):
             remedy += "; or set trainer.precision: bf16-mixed"
@@ -135,6 +136,12 @@ def is_out_of_memory(error: BaseException | None) -> bool:
         each in words for each in ("out of memory", "can't allocate memory", "ALLOC_FAILED")
     )
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or told or is_out_of_memory(error.__cause__)
+
+
+def more_of_a_gpu() -> str:
+    """Return what helps a step that has a share of a GPU only."""
+    share = own_share()
+    return f"raise gpu_mem_mb of its resources ({share} now), or " if share else ""
 
 
 def words_of(batch: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from mml_lib.config.task_types import IGNORE
 from mml_lib.data.datamodule import positions_of
 from mml_lib.errors import MMLError
-from mml_lib.models.guards import is_out_of_memory, words_of
+from mml_lib.models.guards import is_out_of_memory, more_of_a_gpu, words_of
 from mml_lib.models.module import MMLModule
 from mml_lib.models.tta import MergedViews
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
@@ -77,8 +77,8 @@ def _does_not_fit(task: str, batch: Mapping[str, Any] | None, device: torch.devi
     images = words_of(batch) if batch else "no batch yet"
     elsewhere = "" if device.type == "cpu" else " set trainer.accelerator: cpu, which trains nothing anew,"
     return MMLError(
-        f"out of memory on {device} in predicting by the network of {task} with {images}; free memory that others use,"
-        f"{elsewhere} or lower sampling.batch_size, which makes a new run"
+        f"out of memory on {device} in predicting by the network of {task} with {images}; {more_of_a_gpu()}free "
+        f"memory that others use,{elsewhere} or lower sampling.batch_size, which makes a new run"
     )
 
 

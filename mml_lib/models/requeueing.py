@@ -19,7 +19,7 @@ from mml_lib.files.terminal import say
 logger = logging.getLogger(__name__)
 
 ANNOUNCING = (signal.SIGURG, signal.SIGUSR1)
-"""What may announce a time limit. The first ends nothing that does not listen, such as a shell around the step."""
+"""What `sbatch --signal` may announce a time limit by. The first ends nothing that does not listen."""
 
 MARGIN = 30
 """Seconds before the time limit at which a training goes, whether or not its epoch is done."""
@@ -28,9 +28,10 @@ MARGIN = 30
 class Requeue(Callback):
     """Sends a training back to the queue before the time limit of its SLURM job, and where it is pre-empted.
 
-    SIGURG (or SIGUSR1) announces the limit: the training ends with its epoch, or shortly before the limit if that comes
-    first. SIGTERM means now, and the current epoch is lost. The job that returns is the same one, so Snakemake sees
-    neither an end nor a failure. Without a further epoch since its start the step fails: it would come back for ever.
+    It goes between two epochs if another one, as long as the longest so far, would not fit any more, and otherwise
+    shortly before the limit. SIGUSR1 or SIGURG ask to go with the current epoch; SIGTERM means now, and the current
+    epoch is lost. The job that returns is the same one, so Snakemake sees neither an end nor a failure. Without a
+    further epoch since its start the step fails: it would come back for ever.
 
     A job that SLURM is ending already (`scancel`, a limit that was not announced) is let go.
 
@@ -42,7 +43,10 @@ class Requeue(Callback):
     def __init__(self, job: str, folder: Path):
         self.job = job
         self.folder = folder
-        self._leaves_at: float | None = None
+        self._last_moment = float("inf")
+        self._longest_epoch = 0.0
+        self._epoch_began: float | None = None
+        self._announced = False
         self._before: dict[int, Any] = {}
         self._started_from: list[Path] = []
 
@@ -52,18 +56,24 @@ class Requeue(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._started_from = self._latest
+        self._ask()
         for number, handler in (*((each, self._announce) for each in ANNOUNCING), (signal.SIGTERM, self._leave_now)):
             self._before[number] = signal.signal(number, handler)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave between two epochs: here the checkpoint of the one before is written."""
-        if self._leaves_at is not None and self._latest != self._started_from:
+        now = time.monotonic()
+        if self._epoch_began is not None:
+            self._longest_epoch = max(self._longest_epoch, now - self._epoch_began)
+        self._epoch_began = now
+        over = self._announced or now + self._longest_epoch > self._last_moment
+        if over and self._latest != self._started_from:
             self._leave()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self._leaves_at is not None and time.monotonic() >= self._leaves_at:
+        if time.monotonic() >= self._last_moment:
             self._leave()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -71,10 +81,15 @@ class Requeue(Callback):
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _announce(self, number: int, frame: FrameType | None) -> None:
+    def _ask(self) -> float:
         left = slurm.seconds_left(self.job)
-        self._leaves_at = time.monotonic() + left - MARGIN
-        logger.info("the time limit is %.0f s away: this training leaves with the end of its epoch, or earlier", left)
+        self._last_moment = time.monotonic() + left - MARGIN
+        return left
+
+    def _announce(self, number: int, frame: FrameType | None) -> None:
+        """Leave soon; the limit may be another than at the start."""
+        self._announced = True
+        logger.info("the time limit is %.0f s away: this training leaves with the end of its epoch", self._ask())
 
     def _leave_now(self, number: int, frame: FrameType | None) -> NoReturn:
         if not slurm.may_stay(self.job):

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from mml_lib.config.schema import Resources
 from mml_lib.errors import MMLError
 from mml_lib.files.gpus import VISIBLE, Gpu, may_have_gpu, visible_gpus
-from mml_lib.files.leases import lease_gpus
+from mml_lib.files.leases import SHARE, lease_gpus, own_share
 from mml_lib.files.locks import process_rank
 from mml_lib.schedulers.checks import GPU_RULES
 
@@ -30,9 +30,6 @@ TRAINING = "train_fold"
 
 SAME = {"predict_other": "predict_fold"}
 """Rules that ask for what another one asks for."""
-
-SHARE = "MML_GPU_SHARE"
-"""Environment variable by which a step tells the processes that train with it how many MB of a GPU are theirs."""
 
 CONTEXT_MB = 500
 """What CUDA itself takes of a process's share."""
@@ -212,7 +209,7 @@ def keep_to_share() -> None:
     """Keep this process from taking more memory of its GPU than its step has leased; for scripts that have torch."""
     import torch
 
-    mem_mb, device = int(os.environ.get(SHARE, 0)), int(os.environ.get("LOCAL_RANK", 0))
+    mem_mb, device = own_share(), int(os.environ.get("LOCAL_RANK", 0))
     if mem_mb and torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(device).total_memory / 2**20
         torch.cuda.set_per_process_memory_fraction(min(1, max(mem_mb - CONTEXT_MB, mem_mb / 2) / memory), device)

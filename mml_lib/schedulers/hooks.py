@@ -10,7 +10,7 @@ from mml_lib.files.checksums import checksum_path
 from mml_lib.files.removing import remove
 from mml_lib.files.terminal import say
 from mml_lib.schedulers.forecast import Consumption, Forecast, steps_of
-from mml_lib.schedulers.jobs import cut_off, start_again, wait_for_left_jobs
+from mml_lib.schedulers.jobs import cut_off, start_again, submit_lost_again, wait_for_left_jobs
 from mml_lib.schedulers.retraining import refuse_retraining
 from mml_lib.schedulers.study import Study
 
@@ -41,6 +41,7 @@ def begin(study: Study, dag: Any) -> None:
             remove(path, root=path.parent)
         say(f"planning again without what a kill has cut off: {', '.join(map(str, paths))}")
         start_again(dag)
+    submit_lost_again()
     refuse_retraining(study, dag)
     made = [output for job in dag.needrun_jobs() for output in job.output if not is_flagged(output, "temp")]
     missing = {os.path.relpath(path, root) for path in made if path.startswith(root) and not os.path.exists(path)}

@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -63,6 +63,32 @@ def wait_for_left_jobs(dag: Any) -> bool:
     return slurm.wait_for(left, tell)
 
 
+def submit_lost_again() -> None:
+    """Have Snakemake submit those jobs again that SLURM has pre-empted, or lost with their nodes, for good.
+
+    Where SLURM does not put such a job back into the queue (`PreemptMode=CANCEL`), the executor waits for it for ever.
+    As with a job that is put back, this is no failure, and asks for no more than before. It can go when the executor
+    sees to it.
+    """
+    plugin = sys.modules.get("snakemake_executor_plugin_slurm")
+    if plugin is None:
+        return
+    check = plugin.Executor.check_active_jobs
+
+    async def check_active_jobs(executor: Any, active_jobs: list[Any]) -> AsyncIterator[Any]:
+        lost = slurm.lost({each.external_jobid for each in active_jobs})
+        async for each in check(executor, active_jobs):
+            number = each.external_jobid
+            if number in lost:
+                state = lost[number].lower().replace("_", " ")
+                snakemake_logger.warning(f"SLURM job {number} ({state}) does not come back: submitted again")
+                executor.run_job(each.job)
+            else:
+                yield each
+
+    plugin.Executor.check_active_jobs = check_active_jobs
+
+
 def cut_off(dag: Any) -> list[Path]:
     """Return outputs of planned steps that are there although a kill came before Snakemake had the steps down as done.
 
@@ -94,12 +120,12 @@ class Failures(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self._told: dict[int, logging.LogRecord] = {}
+        self._told: dict[int, list[logging.LogRecord]] = {}
         snakemake_logger.addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         if getattr(record, "event", None) == "job_error":
-            self._told[record.jobid] = record
+            self._told.setdefault(record.jobid, []).append(record)
 
     def summary(self, failed: Iterable[Any]) -> str:
         """Return a line for each step that failed for good: which, why, where its log is.
@@ -115,12 +141,14 @@ class Failures(logging.Handler):
         return "\n".join([f"failed: {count}; all that does not need them is done", *lines])
 
     def _line(self, step: Any) -> str:
-        record = self._told.get(step.jobid)
+        attempts = self._told.get(step.jobid, [])
         logs = [str(path) for path in step.log]
-        further = [path for path in getattr(record, "log", ()) if path not in logs and Path(path).exists()]
+        further = [path for record in attempts[-1:] for path in getattr(record, "log", ()) if path not in logs]
         name = " ".join([step.rule.name, *(f"{key}={value}" for key, value in step.wildcards.items())])
-        reasons = filter(None, [told_by_step(logs), _told_by_cluster(record)])
-        return f"  {name}: {'; '.join(reasons) or 'it ended without a word'} (log: {', '.join([*logs, *further])})"
+        reasons = list(dict.fromkeys(filter(None, [told_by_step(logs), *map(_told_by_cluster, attempts)])))
+        written = [path for path in [*logs, *further] if Path(path).exists()]
+        where = f" (log: {', '.join(written)})" if written else ""
+        return f"  {name}: {'; '.join(reasons) or 'it ended without a word'}{where}"
 
 
 def told_by_step(logs: Iterable[str]) -> str | None:
@@ -132,7 +160,9 @@ def told_by_step(logs: Iterable[str]) -> str | None:
     return None
 
 
-def _told_by_cluster(record: logging.LogRecord | None) -> str | None:
+def _told_by_cluster(record: logging.LogRecord) -> str | None:
+    if refused := re.search(r"sbatch failed\. The error message was '(.*?)'\.\n", record.rule_msg or "", re.S):
+        return "SLURM did not take it: " + refused[1].replace("sbatch: error: ", "").replace("\n", ", ")
     number = getattr(record, "aux", {}).get("external_jobid")
     if number is None:
         return None

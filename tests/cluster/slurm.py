@@ -1,5 +1,6 @@
 """A SLURM cluster of this one machine: a controller and two nodes with two stand-in GPUs each."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -8,6 +9,8 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+
+import psutil
 
 ETC = Path("/etc/slurm")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue")
@@ -38,9 +41,18 @@ KillWait=10
 MpiDefault=none
 ReturnToService=2
 SlurmdTimeout=15
-NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[17001-17002] CPUs=32 RealMemory=64000 Gres=gpu:fake:2
-PartitionName=main Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP
-PartitionName=gpu Nodes=n[1-2] MaxTime=INFINITE State=UP
+NodeName=DEFAULT CPUs=32 RealMemory=64000 Gres=gpu:fake:2
+NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port=17001 Weight=2
+NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port=17002 Weight=1
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=main Nodes=n[1-2] Default=YES PreemptMode=OFF
+PartitionName=gpu Nodes=n[1-2] PreemptMode=OFF
+PartitionName=first Nodes=n1 PreemptMode=OFF
+PartitionName=back Nodes=n2
+PartitionName=spot Nodes=n2 PreemptMode=CANCEL
+PartitionName=graceful Nodes=n2 PreemptMode=CANCEL GraceTime=60
+PartitionName=urgent Nodes=n2 PriorityTier=10
 """
 
 
@@ -86,12 +98,30 @@ class Cluster:
         subprocess.run(["/usr/sbin/munged", "--force", f"--key-file={key}", *options], check=True)
         subprocess.run(["/usr/sbin/slurmctld", "-c"], check=True)
         for node in ("n1", "n2"):
-            subprocess.run(["/usr/sbin/slurmd", "-N", node], check=True)
+            self.start_node(node)
         deadline = time.monotonic() + 30
         while set(asked("sinfo", "--noheader", "--Node", "--format=%T").split()) != {"idle"}:
             assert time.monotonic() < deadline, asked("sinfo")
             time.sleep(0.2)
         threading.Thread(target=self._hurry, daemon=True).start()
+
+    @staticmethod
+    def start_node(node: str) -> None:
+        subprocess.run(["/usr/sbin/slurmd", "-N", node], check=True)
+
+    def crash_node(self, node: str) -> None:
+        """Kill all that runs on a node, and wait until the controller misses it."""
+        jobs = asked("squeue", "--noheader", "--states=RUNNING", f"--nodelist={node}", "--format=%i").split()
+        daemons = [f"slurmd -N {node}", *(f"slurmstepd: [{job}." for job in jobs)]
+        for process in psutil.process_iter(["cmdline"]):
+            with contextlib.suppress(psutil.Error):
+                line = " ".join(process.info["cmdline"] or ())
+                if any(daemon in line for daemon in daemons) or process.environ().get("SLURMD_NODENAME") == node:
+                    process.kill()
+        deadline = time.monotonic() + 60
+        while not asked("sinfo", "--noheader", "--Node", f"--nodes={node}", "--format=%T").startswith("down"):
+            assert time.monotonic() < deadline, asked("sinfo")
+            time.sleep(0.2)
 
     def _hurry(self) -> None:
         """Start requeued jobs at once: SLURM keeps each for two minutes."""

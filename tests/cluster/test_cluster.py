@@ -8,7 +8,7 @@ import pytest
 from tests.cluster.conftest import TESTED, OnCluster
 from tests.cluster.slurm import asked, described, jobs_of
 from tests.workflow.conftest import Workplace, kill, wait_for
-from tests.workflow.test_kill import checkpoints, comparable, leftovers
+from tests.workflow.test_kill import checkpoints, comparable
 
 pytestmark = pytest.mark.cluster
 
@@ -66,23 +66,6 @@ def test_study_submits_heavy_steps_only_with_what_they_ask_for(workplace: OnClus
     assert len(workplace.files(".snakemake/slurm_logs/rule_train_fold/*/*.log")) == 2
 
 
-@pytest.mark.parametrize("signal", ["URG", "TERM"], ids=["announced limit", "pre-emption"])
-def test_training_that_is_told_to_go_returns_to_the_queue_and_ends_bit_identical(
-    workplace: OnCluster, undisturbed: Workplace, one: dict[str, Any], signal: str
-):
-    process = workplace.start()
-    job = training(workplace)
-    asked("scancel", f"--signal={signal}", job)
-    wait_for(lambda: described(job).get("Restarts") == "1", 60)
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, said
-    assert "Trying to restart" not in said, "Snakemake saw one long job"
-    assert jobs_of(workplace.folder, "train_fold") == {job: "COMPLETED"}
-    assert epochs(workplace) < 25, "the second start went on from the first"
-    assert comparable(workplace) == comparable(undisturbed)
-    assert leftovers(workplace.folder) == []
-
-
 def test_jobs_of_a_killed_snakemake_run_on_and_are_not_run_twice(
     workplace: OnCluster, undisturbed: Workplace, one: dict[str, Any]
 ):
@@ -131,6 +114,12 @@ def test_step_that_fails_is_named_with_its_error_in_the_end(workplace: OnCluster
     said = workplace.run("--retries", "0", fails=True)
     summary = said[said.index("failed: 1 step") :]
     assert re.search(r"  train_fold task=stripes \S+ fold=0: .* became (nan|inf).* SLURM job \d+ failed", summary)
+
+
+def test_step_that_no_node_can_take_is_told_in_the_words_of_slurm(workplace: OnCluster, one: dict[str, Any]):
+    said = workplace.run("--retries", "1", "--set-resources", "train_fold:mem_mb=100000", fails=True)
+    summary = said[said.index("failed: 1 step") :]
+    assert "fold=0: SLURM did not take it: Memory specification can not be satisfied, Batch job" in summary
 
 
 def test_step_that_is_done_after_its_limit_was_announced_has_not_failed(workplace: OnCluster, one: dict[str, Any]):

@@ -9,7 +9,8 @@ import pytest
 
 from mml_lib.errors import MMLError
 from mml_lib.files.gpus import Gpu
-from mml_lib.schedulers.gpus import SHARE, take_gpus
+from mml_lib.files.leases import SHARE
+from mml_lib.schedulers.gpus import take_gpus
 from mml_lib.schedulers.study import Study
 from tests.unit.fake_gpus import FakeGpus
 from tests.unit.test_config import CONFIG

@@ -17,6 +17,7 @@ from mml_lib.config.schema import StoreBest
 from mml_lib.config.training import Sampling
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.errors import MMLError
+from mml_lib.files.leases import SHARE
 from mml_lib.models.checkpoints import WholeCheckpointIO, problem_of
 from mml_lib.models.guards import EVERY, is_out_of_memory, words_of
 from mml_lib.models.module import MMLModule
@@ -157,6 +158,12 @@ def test_lack_of_memory_in_training_names_the_batch_and_what_to_change(
     sampling = Sampling(batch_size=4)
     refuse(images, tmp_path, Failing(**fails, by="memory"), words, sampling=sampling, accumulate_grad_batches=2)
     assert kept(tmp_path) == ["epoch=000000.ckpt"]
+
+
+def test_lack_of_a_shared_gpus_memory_names_the_share(tmp_path: Path, images: TaskStruct, monkeypatch):
+    monkeypatch.setenv(SHARE, "700")
+    words = r"32×32; raise gpu_mem_mb of its resources \(700 now\), or halve sampling\.batch_size, and"
+    refuse(images, tmp_path, Failing(train=3, by="memory"), words, sampling=Sampling(batch_size=4))
 
 
 def test_lack_of_memory_in_prediction_names_the_batch_and_what_to_change(images: TaskStruct):

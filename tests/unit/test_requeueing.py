@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -33,7 +34,8 @@ def answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, st
 
 
 @pytest.fixture
-def callback(tmp_path: Path):
+def callback(tmp_path: Path, answer):
+    answer("squeue", "echo 1:00")
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     checkpoint_path(folder, 3).touch()
@@ -71,6 +73,19 @@ def test_training_whose_epoch_lasts_beyond_the_limit_goes_before_it(callback, an
     with pytest.raises(SystemExit):
         batch(callback)
     assert calls.read_text() == "requeue 12\n"
+
+
+@pytest.mark.parametrize(("seconds", "fits"), [(14, True), (16, False)])
+def test_training_goes_between_epochs_where_another_would_not_fit(callback, answer, monkeypatch, seconds, fits):
+    calls = answer("scontrol", "")
+    now = time.monotonic()
+    monkeypatch.setattr("mml_lib.models.requeueing.time", SimpleNamespace(monotonic=lambda: now))
+    callback.on_train_epoch_start(TRAINER, TRAINER)
+    now += seconds
+    checkpoint_path(callback.folder, 4).touch()
+    with nullcontext() if fits else pytest.raises(SystemExit):
+        callback.on_train_epoch_start(TRAINER, TRAINER)
+    assert calls.exists() != fits
 
 
 def test_training_without_progress_since_its_start_fails(callback, answer):

@@ -41,6 +41,7 @@ class Workplace:
 
     folder: Path
     snakefile: Path = REPOSITORY / "Snakefile"
+    cores: int = 2
 
     def write(self, study: dict[str, Any], name: str = "study.yaml") -> None:
         (self.folder / name).write_text(yaml.safe_dump(study))
@@ -48,7 +49,7 @@ class Workplace:
     def command(self, *arguments: str) -> list[str]:
         return [
             *(sys.executable, "-m", "snakemake", *arguments),
-            *("--snakefile", str(self.snakefile), "--cores", "2", "--configfile", "study.yaml"),
+            *("--snakefile", str(self.snakefile), "--cores", str(self.cores), "--configfile", "study.yaml"),
         ]
 
     def start(self, *arguments: str) -> subprocess.Popen:

@@ -52,11 +52,11 @@ def training(process: subprocess.Popen) -> psutil.Process:
     return wait_for(lambda: steps_of(process, "train_fold.py"))[-1]
 
 
-def comparable(place: Workplace) -> dict[str, object]:
+def comparable(place: Workplace, fold: int = 0) -> dict[str, object]:
     """Return what must not depend on interruptions: weights, history, and what the model storage says but times."""
-    (weights,) = place.files("results/tiny/PARAMETERS/*/*.safetensors")
-    (history,) = place.files("results/tiny/HISTORY/*/*.csv")
-    (model,) = place.files("results/tiny/MODELS/*/*.json")
+    (weights,) = place.files(f"results/tiny/PARAMETERS/*/*-fold{fold}.safetensors")
+    (history,) = place.files(f"results/tiny/HISTORY/*/*-fold{fold}.csv")
+    (model,) = place.files(f"results/tiny/MODELS/*/*-fold{fold}.json")
     storage = json.loads(model.read_text())
     return {
         "weights": weights.read_bytes(),

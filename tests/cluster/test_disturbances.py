@@ -1,0 +1,142 @@
+"""What SLURM does to trainings: it ends them at their limit, sends them away for others, loses their node."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from tests.cluster.conftest import TESTED, OnCluster
+from tests.cluster.slurm import Cluster, asked, described
+from tests.workflow.conftest import Workplace, wait_for
+from tests.workflow.test_kill import comparable, leftovers
+
+pytestmark = pytest.mark.cluster
+
+SLOW = """
+import time
+from lightning.pytorch import Callback
+
+class Slow(Callback):
+    def on_train_epoch_end(self, trainer, module):
+        time.sleep(1)  # a training that is there to be disturbed, and leaves the processor to others
+"""
+
+STUDY = TESTED | {
+    "mode": {"preset": "train", "subroutines": ["train"]},
+    "tasks": {"stripes": TESTED["tasks"]["stripes"] | {"folds": 7}},
+    "plugins": ["plugin.py"],  # its folder joins the path, where the callback is
+    "callbacks": {"slow": {"_target_": "slow.Slow"}},
+    "trainer": {"max_epochs": 60, "accelerator": "cpu"},
+}
+"""Seven trainings of a minute or so."""
+
+LIMITED, OVERDUE, ANNOUNCED, BACK, GRACEFUL, SPOT, CRASHED = range(7)
+PARTITIONS = ["first", "first", "first", "back", "graceful", "spot", "main"]  # main: the second node, while it is there
+NAMES = ["limited", "overdue", "announced", "back", "graceful", "spot", "crashed"]
+MINUTES = [2, *[60] * 6]
+
+
+def by_fold(resource: str, values: list[object]) -> str:
+    return f"train_fold:{resource}={values}[int(wildcards.fold)]"
+
+
+@dataclass
+class Disturbed:
+    """The study after all that has happened to it."""
+
+    place: OnCluster
+    said: str
+    jobs: Callable[[int], list[str]]
+
+    def epochs(self, fold: int) -> int:
+        """Return how many epochs the latest start of a training did."""
+        (log,) = self.place.files(f"results/tiny/LOGS/train_fold/*fold{fold}.log")
+        return log.read_text().count(" of 60: ")
+
+    def told(self, fold: int) -> str:
+        """Return what SLURM keeps of all starts of a training that is one job."""
+        (log,) = self.place.folder.glob(f".snakemake/slurm_logs/rule_train_fold/*_{fold}/*.log")
+        return log.read_text()
+
+
+def prepare(place: Workplace, **changes: object) -> Workplace:
+    (place.folder / "slow.py").write_text(SLOW)
+    (place.folder / "plugin.py").touch()
+    place.write(STUDY | changes)
+    return place
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """The study on this machine; its trainings may still run."""
+    place = prepare(Workplace(tmp_path_factory.mktemp("undisturbed"), cores=7))
+    process = place.start()
+    wait_for(lambda: place.files("results/tiny/CHECKPOINTS/*/*/epoch=*.ckpt"))
+    yield place
+    process.communicate(timeout=300)
+
+
+@pytest.fixture(scope="module")
+def disturbed(cluster: Cluster, undisturbed: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Disturbed:
+    place = OnCluster(tmp_path_factory.mktemp("disturbed"))
+    prepare(place, paths={"data": str(undisturbed.folder / "data")})
+
+    def jobs(fold: int) -> list[str]:
+        logs = place.folder.glob(f".snakemake/slurm_logs/rule_train_fold/*_{fold}/*.log")
+        return [log.stem for log in sorted(logs, key=lambda log: int(log.stem))]
+
+    process = place.start("--set-resources", by_fold("slurm_partition", PARTITIONS), by_fold("runtime", MINUTES))
+    wait_for(lambda: len(place.files("results/tiny/CHECKPOINTS/*/*/epoch=*.ckpt")) >= 7, 240)
+    asked("scontrol", "update", f"JobId={jobs(OVERDUE)[0]}", "EndTime=now")
+    asked("scancel", "--signal=USR1", *jobs(ANNOUNCED))
+    urgent = ("--partition=urgent", "--cpus-per-task=31", "--mem=100", "--no-requeue", "--output=/dev/null")
+    job = asked("sbatch", "--parsable", *urgent, "--wrap=sleep 600")
+    wait_for(lambda: described(job)["JobState"] == "RUNNING")
+    cluster.crash_node("n2")
+    wait_for(lambda: described(jobs(CRASHED)[0])["NodeList"] == "n1")
+    cluster.start_node("n2")
+    said, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, said
+    return Disturbed(place, said, jobs)
+
+
+@pytest.mark.parametrize("fold", range(7), ids=NAMES)
+def test_training_ends_as_if_nothing_had_happened(disturbed: Disturbed, undisturbed: Workplace, fold: int):
+    wait_for(lambda: undisturbed.files(f"results/tiny/MODELS/*/*-fold{fold}.json"))
+    assert comparable(disturbed.place, fold) == comparable(undisturbed, fold)
+    assert leftovers(disturbed.place.folder) == []
+
+
+@pytest.mark.parametrize("fold", [LIMITED, ANNOUNCED], ids=["limited", "announced"])
+def test_training_goes_before_its_limit_between_two_epochs(disturbed: Disturbed, fold: int):
+    (job,) = disturbed.jobs(fold)
+    assert int(described(job)["Restarts"]) >= 1
+    said = re.findall(r"back to the queue after epoch=(\d+)", disturbed.told(fold))
+    assert int(said[-1]) + 1 + disturbed.epochs(fold) == 60, "no epoch was done twice"
+
+
+def test_pre_empted_training_uses_its_grace_to_return_to_the_queue(disturbed: Disturbed):
+    (job,) = disturbed.jobs(GRACEFUL)
+    assert described(job)["Restarts"] == "1"
+    assert "told to go: back to the queue" in disturbed.told(GRACEFUL)
+
+
+def test_training_that_slurm_cancels_for_others_is_submitted_again_and_asks_for_no_more(disturbed: Disturbed):
+    first, second = disturbed.jobs(SPOT)
+    assert described(first)["JobState"] == "PREEMPTED"
+    assert described(second)["TimeLimit"] == described(first)["TimeLimit"]
+    assert f"SLURM job {first} (preempted) does not come back: submitted again" in disturbed.said
+
+
+@pytest.mark.parametrize("fold", [BACK, CRASHED], ids=["pre-empted", "node crashed"])
+def test_training_that_slurm_itself_puts_back_is_one_job(disturbed: Disturbed, fold: int):
+    (job,) = disturbed.jobs(fold)
+    assert described(job)["Restarts"] == "1"
+
+
+def test_training_that_runs_into_its_limit_is_retried(disturbed: Disturbed):
+    first, _ = disturbed.jobs(OVERDUE)
+    assert described(first)["JobState"] == "TIMEOUT"
+    assert disturbed.said.count("Trying to restart") == 1, "of all that happened this alone is a failure"
+    assert re.search(f"'{first}' failed.*'TIMEOUT'", disturbed.said)
