@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 
 from mml_lib.errors import MMLError
 
@@ -67,6 +68,12 @@ def lost(jobs: Collection[str]) -> dict[str, str]:
     lines = _asked("squeue", "--noheader", "--me", "--states=PREEMPTED,NODE_FAIL", "--format=%i|%T").splitlines()
     states = dict(line.split("|") for line in lines)
     return {job: states[job] for job in sorted(jobs) if job in states}
+
+
+def folders() -> set[Path]:
+    """Return the working folders whose jobs of a Snakemake wait or run, also where that Snakemake was killed."""
+    jobs = [line.split("|") for line in _asked("squeue", "--noheader", "--me", "--format=%k|%Z").splitlines()]
+    return {Path(folder) for comment, folder in jobs if comment.startswith(("rule_", "group_"))}
 
 
 def wait_for(jobs: Collection[str], tell: Callable[[Mapping[str, str]], None], every: float = 5) -> bool:

@@ -7,6 +7,7 @@ from typing import IO, Any
 
 from mml_lib.config.pipeline import Pipeline
 from mml_lib.errors import MMLError
+from mml_lib.files import slurm
 from mml_lib.files.locks import hold_idle_data, hold_idle_project
 from mml_lib.files.manager import MMLFileManager, projects_below
 from mml_lib.files.records import recorded_studies
@@ -137,18 +138,20 @@ class Cleaning:
     def hold_idle(self) -> Iterator[dict[str, Any]]:
         """Hold all projects and the data that nothing uses now; yield `projects`, and `why_no_data`, if it is in use.
 
-        The project of this study is held by its Snakemake.
+        The project of this study is held by its Snakemake. Jobs of a cluster that wait in its queue hold nothing.
         """
         locks: list[IO[Any]] = []
-        idle = [self.fm.project]
+        idle = []
+        queueing = slurm.folders()
         for project in self.projects:
-            if project == self.fm.project:
-                continue
             with MMLFileManager.for_a_while(self.fm.data_path, self.fm.results_path, project) as fm:
-                held = hold_idle_project(fm.lock_path, fm.steps_lock_path)
+                own = project == self.fm.project
+                held = [] if own else hold_idle_project(fm.lock_path, fm.steps_lock_path)
+                ran_in = {Path(told["folder"]) for told in recorded_studies(fm.record_path) or ()}
             if held is not None:
                 locks += held
-                idle.append(project)
+                if not ran_in & queueing:
+                    idle.append(project)
         data = hold_idle_data(self.fm.data_lock_path) if self.fm.data_path.is_dir() else None
         busy = [project for project in self.projects if project not in idle]
         why = f"data are left alone while something runs in {', '.join(busy)}" if busy else None

@@ -174,6 +174,20 @@ def test_what_something_runs_in_is_left_alone_and_data_with_it(project: Project,
     assert not dataset.exists()
 
 
+def test_project_whose_jobs_wait_on_a_cluster_is_left_alone(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    squeue = tmp_path / "bin/squeue"
+    write(squeue, f"#!/bin/sh\necho 'rule_train_fold_wildcards_a|{tmp_path}'\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{squeue.parent}:{os.environ['PATH']}")
+    found, _ = clean(tmp_path, force=True)
+    assert {each.kept for each in found} == {"something runs in demo"}
+    write(squeue, f"#!/bin/sh\necho '(null)|{tmp_path}'; echo 'rule_train_fold|/elsewhere'\n")
+    squeue.chmod(0o755)
+    assert set(states(clean(tmp_path)[0]).values()) == {"removable"}
+
+
 def fake_dataset(folder: Path, name: str = "old", **task: Any) -> Path:
     """Lay a data set with its task into the data folder as its rules do; return its folder."""
     study = small_study(folder, tasks={name: {"creator": "fake", "num_samples": 6, "folds": 2} | task})
