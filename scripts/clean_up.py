@@ -4,7 +4,7 @@ from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
 from mml_lib.files.terminal import say
 from mml_lib.postprocessing.unused_table import as_csv, as_text
-from mml_lib.schedulers.cleaning import Cleaning
+from mml_lib.schedulers.cleaning.cleaning import Cleaning
 from mml_lib.schedulers.step import open_step
 
 step = open_step(snakemake)

@@ -4,17 +4,13 @@ import csv
 import itertools
 import json
 import os
-import subprocess
-import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from mml_lib.files.gpus import visible_gpus
-from tests.workflow.conftest import REPOSITORY, Workplace
+from tests.benchmarks.conftest import demo
+from tests.workflow.conftest import Workplace
 from tests.workflow.test_gpus import at_once, prepare, trainings
 
 GPUS = visible_gpus()
@@ -24,24 +20,6 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.skipif(not GPUS, reason="nvidia
 @pytest.fixture(autouse=True)
 def one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", GPUS[0].uuid)
-
-
-def demo(folder: Path, cores: int, *arguments: str, **changes: Any) -> float:
-    """Run the demo study, and return the seconds that it took."""
-    (folder / "study.yaml").write_text(yaml.safe_dump({"project": "gpu"} | changes))
-    files = [str(REPOSITORY / "config/config.yaml"), "study.yaml"]
-    command = [sys.executable, "-m", "snakemake", *arguments, "--snakefile", str(REPOSITORY / "Snakefile")]
-    roots = {"MML_DATA_PATH": str(folder / "data"), "MML_RESULTS_PATH": str(folder / "results")}
-    started = time.monotonic()
-    done = subprocess.run(
-        [*command, "--cores", str(cores), "--configfile", *files],
-        cwd=folder,
-        env=os.environ | roots,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return time.monotonic() - started
 
 
 def devices(place: Workplace) -> set[str]:
@@ -64,7 +42,7 @@ def test_two_trainings_share_a_gpu_by_memory(tmp_path: Path, capsys):
 
 def test_demo_study_runs_on_the_gpu(tmp_path: Path, capsys):
     seconds = demo(tmp_path, os.cpu_count())
-    with open(tmp_path / "results/gpu/RESULTS/train-folds.csv") as file:
+    with open(tmp_path / "results/measured/RESULTS/train-folds.csv") as file:
         accuracies = [float(row["accuracy"]) for row in csv.DictReader(file)]
     assert len(accuracies) == 5
     assert min(accuracies) >= 0.98
@@ -79,7 +57,7 @@ def test_four_trainings_at_once_take_less_than_one_after_another(tmp_path: Path,
     in_turn = demo(tmp_path, 4, mode=mode)
     shares = {"train_fold": {"threads": 1, "gpu_mem_mb": GPUS[0].memory // 4}}
     together = demo(tmp_path, 4, project="together", mode=mode, resources=shares)
-    for project in ("gpu", "together"):
+    for project in ("measured", "together"):
         assert len(Workplace(tmp_path).files(f"results/{project}/MODELS/digits/*.json")) == 4
     with capsys.disabled():
         print(f"\nfour demo trainings on one GPU: one after another {in_turn:.1f} s, at once {together:.1f} s")

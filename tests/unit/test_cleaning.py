@@ -18,7 +18,7 @@ from mml_lib.files.locks import lock_project, share_data
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.files.records import record_study
 from mml_lib.postprocessing.unused_table import Unused, as_csv, as_text
-from mml_lib.schedulers.cleaning import Cleaning
+from mml_lib.schedulers.cleaning.cleaning import Cleaning
 from mml_lib.schedulers.study import Study
 from mml_lib.tasks.creators.registry import create
 from tests.unit.small_projects import Project, small_project, small_study, write

@@ -9,7 +9,7 @@ from mml_lib.files.checksums import checksum_path
 from mml_lib.files.leftovers import dead_warm_folders, leftovers_below
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.postprocessing.unused_table import Unused
-from mml_lib.schedulers.usage import Usage
+from mml_lib.schedulers.cleaning.usage import Usage
 
 KEPT_ON = ("pipeline", "blueprint")
 """Keys of what a run or a study is made again by."""

@@ -13,8 +13,8 @@ from mml_lib.files.checksums import checksum_path
 from mml_lib.files.leftovers import leftovers_below
 from mml_lib.files.manager import MANIFEST, MMLFileManager
 from mml_lib.postprocessing.unused_table import Unused
-from mml_lib.schedulers.unused import BY_ITSELF
-from mml_lib.schedulers.usage import Usage
+from mml_lib.schedulers.cleaning.unused import BY_ITSELF
+from mml_lib.schedulers.cleaning.usage import Usage
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset
 from mml_lib.tasks.description import read_header
 

@@ -13,11 +13,11 @@ from mml_lib.files.manager import MMLFileManager, projects_below
 from mml_lib.files.records import recorded_studies
 from mml_lib.files.removing import remove
 from mml_lib.postprocessing.unused_table import Unused
+from mml_lib.schedulers.cleaning.unused import Known, dead_warm_processes, unused_of_project
+from mml_lib.schedulers.cleaning.unused_data import DataUse, unused_data
+from mml_lib.schedulers.cleaning.usage import StudySource, Usage, usages
 from mml_lib.schedulers.opening import LIBRARY
 from mml_lib.schedulers.study import Study
-from mml_lib.schedulers.unused import Known, dead_warm_processes, unused_of_project
-from mml_lib.schedulers.unused_data import DataUse, unused_data
-from mml_lib.schedulers.usage import StudySource, Usage, usages
 
 BASE = Path("config/config.yaml")
 """The study that all others are laid over, in the working folder or in that of the pipeline."""
