@@ -228,6 +228,7 @@ class PostScheduler(TransferScheduler):
             problem = error.errors()[0]
             raise MMLError(f"mode.ensemble.{problem['loc'][0]}: {problem['msg']}, not {problem['input']!r}") from error
         options.metric_of(kind)
+        options.check_members(members)
         return options
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
+from mml_lib.files.checksums import seal
 from mml_lib.files.locks import SUPERVISOR, name_supervisor
 from mml_lib.postprocessing.predictions import read_predictions
 from mml_lib.torchvision_schemas import LIBRARY
@@ -138,6 +139,7 @@ def test_light_steps_take_at_most_a_second_each(demo: Workplace, capsys):
     ids = np.array([f"image{number:05}" for number in range(PREDICTIONS)])
     for path in demo.files("results/startup/PREDICTIONS/*/*/test.npz"):
         type(read_predictions(path))(logits, targets, ids).write(path)
+        seal(path)
     rules = ("test_fold", "summarize", "select_model", "finish_exp")
     wall, computed = ({rule: [] for rule in rules} for _ in range(2))
     for _ in range(1 + REPETITIONS):

@@ -95,6 +95,11 @@ def test_ensemble_takes_all_alike_where_there_is_nothing_to_choose_from(tmp_path
         ({"ensemble": {"strategie": "mean"}}, {}, "mode.ensemble: unknown key 'strategie', did you mean 'strategy'"),
         ({"ensemble": {"strategy": "greedi"}}, {}, "no ensemble strategy 'greedi', did you mean 'greedy'"),
         ({"ensemble": {"strategy": "greedy"}}, {"pivot": {"name": "d"}}, "greedy is not for masks"),
+        (
+            {"ensemble": {"strategy": "greedy", "max_ensemble_size": 40}},
+            {},
+            r"fewer than max_ensemble_size \(40\); lower it",
+        ),
     ],
 )
 def test_what_cannot_be_answered_is_refused(mode: dict, changes: dict, why: str, tmp_path: Path):

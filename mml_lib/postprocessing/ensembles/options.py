@@ -71,6 +71,18 @@ class EnsembleOptions:
                 f"ensemble: member_temperatures are {list(self.member_temperatures)}; name some above 0 (1: none)"
             )
 
+    def check_members(self, number: int) -> None:
+        """Refuse fewer members to choose from than are to be chosen.
+
+        Raises:
+            MMLError: there are.
+        """
+        if self.strategy in ("budget", "greedy", "program") and number < self.max_ensemble_size:
+            raise MMLError(
+                f"ensemble: there are predictions of {number} networks, fewer than max_ensemble_size "
+                f"({self.max_ensemble_size}); lower it, or predict with more runs"
+            )
+
     def metric_of(self, task_type: str) -> str:
         """Return the metric that is optimised for a task type.
 

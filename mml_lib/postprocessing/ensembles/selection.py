@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from mml_lib.errors import MMLError
 from mml_lib.postprocessing.ensembles.combining import mixed, mixed_masks
 from mml_lib.postprocessing.ensembles.objective import Objective, score
 from mml_lib.postprocessing.ensembles.options import EnsembleOptions
@@ -46,7 +45,7 @@ def select_ensemble(
     metric = options.metric_of(pool.task_type)
     chooses = options.strategy != "mean"
     check_selectable(pool, chooses)
-    _check_size(len(members), options)
+    options.check_members(len(members))
     selects = divide(pool.targets, pool.task_type, groups, options.eval_frac, options.seed, chooses)
     selection = pool.part(np.flatnonzero(selects))
     weights, temperature, candidates, proof = _chosen(selection, metric, options)
@@ -76,14 +75,6 @@ def select_ensemble(
         proof=proof,
         options=asdict(options) | {"metric": metric, "member_temperatures": list(options.member_temperatures)},
     )
-
-
-def _check_size(number: int, options: EnsembleOptions) -> None:
-    if options.strategy in ("budget", "greedy", "program") and number < options.max_ensemble_size:
-        raise MMLError(
-            f"ensemble: there are predictions of {number} networks, fewer than max_ensemble_size "
-            f"({options.max_ensemble_size}); lower it, or predict with more runs"
-        )
 
 
 def _chosen(pool: Pool, metric: str, options: EnsembleOptions) -> tuple[np.ndarray, float, int, dict[str, Any] | None]:
