@@ -272,7 +272,7 @@ class Doing:
         if self.cfg.tensorboard is not None:
             folder = self.fm.construct_saving_path(None, "tensorboard", task=self.task, run=self.run, fold=self.fold)
             watching.append(Board(folder, self.cfg.tensorboard))
-        if job := own_job():
+        if (job := own_job()) and arguments.get("enable_checkpointing", True):  # else there is nothing to go on from
             from mml_lib.models.requeueing import Requeue
 
             watching.append(Requeue(job, self.checkpoints))
