@@ -40,6 +40,13 @@ def steps(scheduler: AbstractBaseScheduler) -> list[tuple[str, ...]]:
     return [(command, *(str(told[key]) for key in keys if key in told)) for command, told in rows]
 
 
+def test_predict_and_test_are_modes_that_do_a_part_of_train():
+    predicted = steps(study({"preset": "predict", "folds": [1]}).scheduler("predict"))
+    assert predicted == [("predict_fold", "mine", "1", "test")]
+    tested = Counter(step[0] for step in steps(study().scheduler("test")))
+    assert tested == {"predict_fold": 3, "test_fold": 3, "summarize": 1}
+
+
 def test_nested_holds_each_fold_out_and_tests_on_the_own_test_split_too():
     found = steps(planned({"nested": True}))
     for fold in "012":
