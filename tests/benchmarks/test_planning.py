@@ -17,7 +17,7 @@ RUNS, FOLDS = 667, 5  # 3 steps each: 10,005
 
 STUDY = {
     "project": "large",
-    "mode": "train",
+    "mode": {"preset": "train", "subroutines": ["train", "predict", "test"]},
     "tasks": {"stripes": {"creator": "fake", "folds": FOLDS}},
     "preprocessing": "size32",
     "arch": "test_resnet",
