@@ -62,28 +62,31 @@ class Gpus:
 
     # --- what rules ask -----------------------------------------------------------------------------------------
 
-    def number(self, rule: str) -> Callable[[Any], int]:
-        """How many GPUs a step asks for, by its wildcards: none where there is none, so that none is waited for."""
+    def number(self, rule: str) -> int | Callable[[Any], int]:
+        """How many GPUs a step asks for, a training by its wildcards; none where there is none to wait for.
 
-        def gpu(wildcards: Any) -> int:
-            if self.here == ():
-                return 0
-            devices = self._devices(wildcards.task, wildcards.run) if rule == TRAINING else 1
-            return self.number_in(rule, devices, self.study.cfg.trainer.accelerator)
+        It is a number where it can be, for what Snakemake calls for each step slows a plan down.
+        """
+        accelerator = self.study.cfg.trainer.accelerator
+        if self.here == ():
+            return 0
+        if rule != TRAINING:
+            return self.number_in(rule, 1, accelerator)
+        return lambda wildcards: self.number_in(rule, self._devices(wildcards.task, wildcards.run), accelerator)
 
-        return gpu
-
-    def memory(self, rule: str) -> Callable[[Any], int | None]:
+    def memory(self, rule: str) -> Callable[[Any], int | None] | None:
         """How many MB of GPUs a step asks for, by its wildcards; None where no step of the study shares one.
 
         On this machine, whole GPUs count as much as they have on average, and a share counts as much as it keeps others
         from using: 10 of 16 GB keep a second such step off.
         """
-        number = self.number(rule)
+        if self.here == () or not self._shared:
+            return None
+        number, share = self.number(rule), self.asked(rule).gpu_mem_mb
 
         def gpu_mem_mb(wildcards: Any) -> int | None:
-            share, gpus = self.asked(rule).gpu_mem_mb, number(wildcards)
-            if not (gpus and self._shared):
+            gpus = number(wildcards) if callable(number) else number
+            if not gpus:
                 return None
             if self.here is None:
                 return share and gpus * share

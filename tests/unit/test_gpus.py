@@ -36,7 +36,8 @@ def asked(study: Study, rule: str = "train_fold") -> tuple[int, int | None]:
     """Return the resources `gpu` and `gpu_mem_mb` of a step."""
     (run,) = study.scheduler("train").runs_of("mine")
     wildcards = SimpleNamespace(task="mine", run=run.id, fold="0")
-    return study.gpus.number(rule)(wildcards), study.gpus.memory(rule)(wildcards)
+    asked = study.gpus.number(rule), study.gpus.memory(rule)
+    return tuple(each(wildcards) if callable(each) else each for each in asked)
 
 
 def resources(**changes: Any) -> dict[str, Any]:
