@@ -9,10 +9,11 @@ import pytest
 from tests.cluster.conftest import TESTED, OnCluster
 from tests.cluster.slurm import Cluster, asked, described
 from tests.workflow.conftest import Workplace, wait_for
-from tests.workflow.test_kill import comparable, leftovers
+from tests.workflow.test_kill import checkpoints, comparable, leftovers
 
 pytestmark = pytest.mark.cluster
 
+EPOCHS = 90  # of a second: more than fit into two minutes less the margin
 SLOW = """
 import time
 from lightning.pytorch import Callback
@@ -27,9 +28,9 @@ STUDY = TESTED | {
     "tasks": {"stripes": TESTED["tasks"]["stripes"] | {"folds": 7}},
     "plugins": ["plugin.py"],  # its folder joins the path, where the callback is
     "callbacks": {"slow": {"_target_": "slow.Slow"}},
-    "trainer": {"max_epochs": 60, "accelerator": "cpu"},
+    "trainer": {"max_epochs": EPOCHS, "accelerator": "cpu"},
 }
-"""Seven trainings of a minute or so."""
+"""Seven trainings of two minutes or so."""
 
 LIMITED, OVERDUE, ANNOUNCED, BACK, GRACEFUL, SPOT, CRASHED = range(7)
 PARTITIONS = ["first", "first", "first", "back", "graceful", "spot", "main"]  # main: the second node, while it is there
@@ -52,7 +53,7 @@ class Disturbed:
     def epochs(self, fold: int) -> int:
         """Return how many epochs the latest start of a training did."""
         (log,) = self.place.files(f"results/tiny/LOGS/train_fold/*fold{fold}.log")
-        return log.read_text().count(" of 60: ")
+        return log.read_text().count(f" of {EPOCHS}: ")
 
     def told(self, fold: int) -> str:
         """Return what SLURM keeps of all starts of a training that is one job."""
@@ -72,7 +73,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """The study on this machine; its trainings may still run."""
     place = prepare(Workplace(tmp_path_factory.mktemp("undisturbed"), cores=7))
     process = place.start()
-    wait_for(lambda: place.files("results/tiny/CHECKPOINTS/*/*/epoch=*.ckpt"))
+    wait_for(lambda: checkpoints(place))
     yield place
     process.communicate(timeout=300)
 
@@ -87,7 +88,7 @@ def disturbed(cluster: Cluster, undisturbed: Workplace, tmp_path_factory: pytest
         return [log.stem for log in sorted(logs, key=lambda log: int(log.stem))]
 
     process = place.start("--set-resources", by_fold("slurm_partition", PARTITIONS), by_fold("runtime", MINUTES))
-    wait_for(lambda: len(place.files("results/tiny/CHECKPOINTS/*/*/epoch=*.ckpt")) >= 7, 240)
+    wait_for(lambda: len({path.parent for path in checkpoints(place)}) == 7, 240)
     asked("scontrol", "update", f"JobId={jobs(OVERDUE)[0]}", "EndTime=now")
     asked("scancel", "--signal=USR1", *jobs(ANNOUNCED))
     urgent = ("--partition=urgent", "--cpus-per-task=31", "--mem=100", "--no-requeue", "--output=/dev/null")
@@ -96,7 +97,7 @@ def disturbed(cluster: Cluster, undisturbed: Workplace, tmp_path_factory: pytest
     cluster.crash_node("n2")
     wait_for(lambda: described(jobs(CRASHED)[0])["NodeList"] == "n1")
     cluster.start_node("n2")
-    said, _ = process.communicate(timeout=400)
+    said, _ = process.communicate(timeout=500)
     assert process.returncode == 0, said
     return Disturbed(place, said, jobs)
 
@@ -113,7 +114,7 @@ def test_training_goes_before_its_limit_between_two_epochs(disturbed: Disturbed,
     (job,) = disturbed.jobs(fold)
     assert int(described(job)["Restarts"]) >= 1
     said = re.findall(r"back to the queue after epoch=(\d+)", disturbed.told(fold))
-    assert int(said[-1]) + 1 + disturbed.epochs(fold) == 60, "no epoch was done twice"
+    assert int(said[-1]) + 1 + disturbed.epochs(fold) == EPOCHS, "no epoch was done twice"
 
 
 def test_pre_empted_training_uses_its_grace_to_return_to_the_queue(disturbed: Disturbed):
