@@ -112,12 +112,7 @@ class Cluster:
     def crash_node(self, node: str) -> None:
         """Kill all that runs on a node, and wait until the controller misses it."""
         jobs = asked("squeue", "--noheader", "--states=RUNNING", f"--nodelist={node}", "--format=%i").split()
-        daemons = [f"slurmd -N {node}", *(f"slurmstepd: [{job}." for job in jobs)]
-        for process in psutil.process_iter(["cmdline"]):
-            with contextlib.suppress(psutil.Error):
-                line = " ".join(process.info["cmdline"] or ())
-                if any(daemon in line for daemon in daemons) or process.environ().get("SLURMD_NODENAME") == node:
-                    process.kill()
+        _kill_all([f"slurmd -N {node}", *(f"slurmstepd: [{job}." for job in jobs)], [node])
         deadline = time.monotonic() + 60
         while not asked("sinfo", "--noheader", "--Node", f"--nodes={node}", "--format=%T").startswith("down"):
             assert time.monotonic() < deadline, asked("sinfo")
@@ -139,6 +134,7 @@ class Cluster:
             time.sleep(0.2)
         for name in ("slurmd-n1", "slurmd-n2", "slurmctld", "munged"):
             self._end(self.folder / f"{name}.pid")
+        _kill_all([], ["n1", "n2"])  # what has lost its parent, which proctrack/linuxproc does not follow
         shutil.rmtree(ETC)
         if self._kept.exists():
             shutil.copytree(self._kept, ETC, symlinks=True)
@@ -152,6 +148,15 @@ class Cluster:
         deadline = time.monotonic() + 10
         while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
             time.sleep(0.1)
+
+
+def _kill_all(daemons: list[str], nodes: list[str]) -> None:
+    """Kill processes of these command lines, and those that SLURM has started on these nodes."""
+    for process in psutil.process_iter(["cmdline"]):
+        with contextlib.suppress(psutil.Error):
+            line = " ".join(process.info["cmdline"] or ())
+            if any(daemon in line for daemon in daemons) or process.environ().get("SLURMD_NODENAME") in nodes:
+                process.kill()
 
 
 def asked(*command: str) -> str:

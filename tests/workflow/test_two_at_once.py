@@ -37,10 +37,13 @@ def test_a_claim_of_a_killed_snakemake_is_void(workplace: Workplace):
 
 
 def test_who_waits_says_for_whom_and_plans_anew(workplace: Workplace):
+    # So many images that the first step is under way for seconds: one that is done, but not down as done, is no claim.
+    many = STUDY | {"tasks": {"stripes": TINY["tasks"]["stripes"] | {"num_samples": 5000}}}
+    workplace.write(many)
     running = workplace.start()
     wait_for(lambda: workplace.files("data/.claims/*.json"))
     running.send_signal(signal.SIGSTOP)
-    workplace.write(STUDY | {"project": "other"})
+    workplace.write(many | {"project": "other"})
     waiting = workplace.start()
     lines = iter(waiting.stdout.readline, "")
     line = next(line for line in lines if "waiting for" in line)
