@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mml_lib.errors import MMLError
-from mml_lib.files.atomic import write_text
+from mml_lib.files.atomic import remove_leftovers, write_text
 from mml_lib.files.manager import MMLFileManager
 
 COMMAND = "MML_COMMAND"
@@ -30,10 +30,11 @@ def checksum_path(path: str | Path) -> Path:
 
 
 def seal(path: str | Path) -> None:
-    """Write the checksum of a file, or of a folder's files."""
-    path = Path(path)
+    """Write the checksum of a file, or of a folder's files; what a killed process has left of it goes."""
+    path, sealed = Path(path), checksum_path(path)
     lines = (f"{digest}  {name}\n" for name, digest in _digests(path).items())
-    write_text(checksum_path(path), "".join(lines))
+    remove_leftovers(sealed)
+    write_text(sealed, "".join(lines))
 
 
 def verify(*paths: str | Path, artefact: str | Path | None = None) -> None:

@@ -1,6 +1,7 @@
 """Checksums: what has changed since it was made is refused, and named with the command that makes it again."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,19 @@ def folder(tmp_path: Path) -> Path:
     (folder / "part/masks.npy").write_bytes(b"4567")
     seal(folder)
     return folder
+
+
+@pytest.mark.parametrize("name", ["a.json", "pack"])
+def test_half_written_checksum_of_a_killed_process_goes_with_the_next(tmp_path: Path, name: str):
+    (tmp_path / name).mkdir() if name == "pack" else (tmp_path / name).touch()
+    code = (
+        "import os, sys; from mml_lib.files.atomic import write_whole\n"
+        "with write_whole(sys.argv[1]) as beside: beside.write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(checksum_path(tmp_path / name))], check=False)
+    assert len(list(tmp_path.iterdir())) == 2, "what was to be sealed, and half a checksum"
+    seal(tmp_path / name)
+    assert set(tmp_path.iterdir()) == {tmp_path / name, checksum_path(tmp_path / name)}
 
 
 def test_what_is_as_it_was_made_is_let_through(sealed: Path, folder: Path):
