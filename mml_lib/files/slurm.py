@@ -12,6 +12,9 @@ from mml_lib.errors import MMLError
 JOB = "MML_SLURM_JOB"
 """Environment variable with the number of the SLURM job that is this one step, and no other."""
 
+STATES = ("squeue", "--noheader", "--me", "--format=%i|%T")
+"""The command that tells the states of this user's jobs."""
+
 
 def name_job() -> None:
     """Tell the step that this process starts which job it is, where SLURM runs it."""
@@ -54,20 +57,15 @@ def unfinished(jobs: Collection[str]) -> dict[str, str]:
     if not jobs or shutil.which("squeue") is None:
         return {}
     # All of them: one that SLURM has forgotten would be an error.
-    asked = subprocess.run(
-        ["squeue", "--noheader", "--me", "--array", "--format=%i|%T"], capture_output=True, text=True
-    )
+    asked = subprocess.run([*STATES, "--array"], capture_output=True, text=True)
     if asked.returncode != 0:
         raise MMLError(f"squeue does not say which jobs still run ({asked.stderr.strip()}); try again later")
-    states = dict(line.split("|") for line in asked.stdout.splitlines())
-    return {job: states[job] for job in sorted(jobs) if job in states}
+    return _states(asked.stdout, jobs)
 
 
 def lost(jobs: Collection[str]) -> dict[str, str]:
     """Return the states of those jobs that SLURM has taken off their nodes and does not put back into the queue."""
-    lines = _asked("squeue", "--noheader", "--me", "--states=PREEMPTED,NODE_FAIL", "--format=%i|%T").splitlines()
-    states = dict(line.split("|") for line in lines)
-    return {job: states[job] for job in sorted(jobs) if job in states}
+    return _states(_asked(*STATES, "--states=PREEMPTED,NODE_FAIL"), jobs)
 
 
 def folders() -> set[Path]:
@@ -91,6 +89,12 @@ def wait_for(jobs: Collection[str], tell: Callable[[Mapping[str, str]], None], e
     while unfinished(left):
         time.sleep(every)
     return True
+
+
+def _states(said: str, jobs: Collection[str]) -> dict[str, str]:
+    """Return the states that `squeue` has told of some jobs."""
+    states = dict(line.split("|") for line in said.splitlines())
+    return {job: states[job] for job in sorted(jobs) if job in states}
 
 
 def _asked(*command: str) -> str:

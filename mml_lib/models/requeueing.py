@@ -19,7 +19,7 @@ from mml_lib.files.terminal import say
 logger = logging.getLogger(__name__)
 
 ANNOUNCING = (signal.SIGURG, signal.SIGUSR1)
-"""What `sbatch --signal` may announce a time limit by. The first ends nothing that does not listen."""
+"""What may ask a training to go, such as `sbatch --signal`. The first ends nothing that does not listen."""
 
 MARGIN = 30
 """Seconds before the time limit at which a training goes, whether or not its epoch is done."""
@@ -33,7 +33,7 @@ class Requeue(Callback):
     epoch is lost. The job that returns is the same one, so Snakemake sees neither an end nor a failure. Without a
     further epoch since its start the step fails: it would come back for ever.
 
-    A job that SLURM is ending already (`scancel`, a limit that was not announced) is let go.
+    A job that SLURM is ending already (`scancel`, a limit that has been lowered since) is let go.
 
     Args:
         job: number of the SLURM job.

@@ -1,7 +1,7 @@
 """What SLURM does to trainings: it ends them at their limit, sends them away for others, loses their node."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -69,7 +69,7 @@ def prepare(place: Workplace, **changes: object) -> Workplace:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
     """The study on this machine; its trainings may still run."""
     place = prepare(Workplace(tmp_path_factory.mktemp("undisturbed"), cores=7))
     process = place.start()
