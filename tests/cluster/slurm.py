@@ -144,7 +144,8 @@ class Cluster:
         if not file.exists():
             return
         pid = int(file.read_text())
-        os.kill(pid, 15)
+        with contextlib.suppress(ProcessLookupError):  # of a node that has crashed
+            os.kill(pid, 15)
         deadline = time.monotonic() + 10
         while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
             time.sleep(0.1)

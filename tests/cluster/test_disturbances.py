@@ -25,17 +25,17 @@ class Slow(Callback):
 
 STUDY = TESTED | {
     "mode": {"preset": "train", "subroutines": ["train"]},
-    "tasks": {"stripes": TESTED["tasks"]["stripes"] | {"folds": 7}},
+    "tasks": {"stripes": TESTED["tasks"]["stripes"] | {"folds": 8}},
     "plugins": ["plugin.py"],  # its folder joins the path, where the callback is
     "callbacks": {"slow": {"_target_": "slow.Slow"}},
     "trainer": {"max_epochs": EPOCHS, "accelerator": "cpu"},
 }
-"""Seven trainings of two minutes or so."""
+"""Eight trainings of two minutes or so."""
 
-LIMITED, OVERDUE, ANNOUNCED, BACK, GRACEFUL, SPOT, CRASHED = range(7)
-PARTITIONS = ["first", "first", "first", "back", "graceful", "spot", "main"]  # main: the second node, while it is there
-NAMES = ["limited", "overdue", "announced", "back", "graceful", "spot", "crashed"]
-MINUTES = [2, *[60] * 6]
+LIMITED, OVERDUE, ANNOUNCED, BACK, GRACEFUL, SPOT, CRASHED, STRANDED = range(8)
+PARTITIONS = ["first", "first", "first", "back", "graceful", "spot", "main", "main"]  # main: n2, while it is there
+NAMES = ["limited", "overdue", "announced", "back", "graceful", "spot", "crashed", "stranded"]
+MINUTES = [2, *[60] * 7]
 
 
 def by_fold(resource: str, values: list[object]) -> str:
@@ -71,7 +71,7 @@ def prepare(place: Workplace, **changes: object) -> Workplace:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
     """The study on this machine; its trainings may still run."""
-    place = prepare(Workplace(tmp_path_factory.mktemp("undisturbed"), cores=7))
+    place = prepare(Workplace(tmp_path_factory.mktemp("undisturbed"), cores=8))
     process = place.start()
     wait_for(lambda: checkpoints(place))
     yield place
@@ -88,10 +88,12 @@ def disturbed(cluster: Cluster, undisturbed: Workplace, tmp_path_factory: pytest
         return [log.stem for log in sorted(logs, key=lambda log: int(log.stem))]
 
     process = place.start("--set-resources", by_fold("slurm_partition", PARTITIONS), by_fold("runtime", MINUTES))
-    wait_for(lambda: len({path.parent for path in checkpoints(place)}) == 7, 240)
+    wait_for(lambda: len({path.parent for path in checkpoints(place)}) == 8, 240)
     asked("scontrol", "update", f"JobId={jobs(OVERDUE)[0]}", "EndTime=now")
     asked("scancel", "--signal=USR1", *jobs(ANNOUNCED))
-    urgent = ("--partition=urgent", "--cpus-per-task=31", "--mem=100", "--no-requeue", "--output=/dev/null")
+    asked("scontrol", "update", f"JobId={jobs(STRANDED)[0]}", "Requeue=0")
+    # All that the two trainings that may not be pre-empted leave of the node.
+    urgent = ("--partition=urgent", "--cpus-per-task=30", "--mem=100", "--no-requeue", "--output=/dev/null")
     job = asked("sbatch", "--parsable", *urgent, "--wrap=sleep 600")
     wait_for(lambda: described(job)["JobState"] == "RUNNING")
     cluster.crash_node("n2")
@@ -102,7 +104,7 @@ def disturbed(cluster: Cluster, undisturbed: Workplace, tmp_path_factory: pytest
     return Disturbed(place, said, jobs)
 
 
-@pytest.mark.parametrize("fold", range(7), ids=NAMES)
+@pytest.mark.parametrize("fold", range(8), ids=NAMES)
 def test_training_ends_as_if_nothing_had_happened(disturbed: Disturbed, undisturbed: Workplace, fold: int):
     wait_for(lambda: undisturbed.files(f"results/tiny/MODELS/*/*-fold{fold}.json"))
     assert comparable(disturbed.place, fold) == comparable(undisturbed, fold)
@@ -123,11 +125,15 @@ def test_pre_empted_training_uses_its_grace_to_return_to_the_queue(disturbed: Di
     assert "told to go: back to the queue" in disturbed.told(GRACEFUL)
 
 
-def test_training_that_slurm_cancels_for_others_is_submitted_again_and_asks_for_no_more(disturbed: Disturbed):
-    first, second = disturbed.jobs(SPOT)
-    assert described(first)["JobState"] == "PREEMPTED"
+@pytest.mark.parametrize(("fold", "state"), [(SPOT, "PREEMPTED"), (STRANDED, "NODE_FAIL")])
+def test_training_that_slurm_does_not_put_back_is_submitted_again_and_asks_for_no_more(
+    disturbed: Disturbed, fold: int, state: str
+):
+    first, second = disturbed.jobs(fold)
+    assert described(first)["JobState"] == state
     assert described(second)["TimeLimit"] == described(first)["TimeLimit"]
-    assert f"SLURM job {first} (preempted) does not come back: submitted again" in disturbed.said
+    told = state.lower().replace("_", " ")
+    assert f"SLURM job {first} ({told}) does not come back: submitted again" in disturbed.said
 
 
 @pytest.mark.parametrize("fold", [BACK, CRASHED], ids=["pre-empted", "node crashed"])
