@@ -292,7 +292,7 @@ class StudyConfig(Section):
         "mml[tensorboard].",
     )
     num_workers: int = Field(
-        0, ge=0, le=1024, description="Processes that feed a training; 0: the training feeds itself."
+        0, ge=0, le=1024, description="Processes that feed a training; 0: it feeds itself, on a GPU by a thread."
     )
     warm_start: bool = Field(
         True, description="Fork steps that need torch off a process that has it imported; on a workstation only."

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from mml_lib.config.training import Sampling
 from mml_lib.data.decoding import decode, unused_value
 from mml_lib.data.packing import IMAGES, MASKS, SIZES
+from mml_lib.data.read_ahead import ReadAhead
 from mml_lib.data.sampling import BatchSampler
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import verify
@@ -33,9 +34,10 @@ class TaskImages(Dataset[Batch], ABC):
     Args:
         struct: the task.
         positions: samples of it, N.
+        pinned: read images into memory that a GPU copies from faster.
     """
 
-    def __init__(self, struct: TaskStruct, positions: np.ndarray):
+    def __init__(self, struct: TaskStruct, positions: np.ndarray, pinned: bool = False):
         self.folder = struct.paths["packed"]
         self.segmentation = struct.task_type == "semantic_segmentation"
         self.rows = struct.samples["row"][positions]
@@ -44,6 +46,7 @@ class TaskImages(Dataset[Batch], ABC):
         self.ids = struct.samples["id"][positions]
         self.targets = None if self.segmentation else struct.targets[positions]
         self.lookup = struct.lookup if self.segmentation else None
+        self.pinned = pinned
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -61,10 +64,14 @@ class TaskImages(Dataset[Batch], ABC):
         """
         images, masks = self.read(self.rows[batch])
         target = self.lookup[masks] if self.segmentation else self.targets[batch]
-        return {"image": torch.from_numpy(images).permute(0, 3, 1, 2), "target": torch.from_numpy(target)}
+        return {"image": images.permute(0, 3, 1, 2), "target": torch.from_numpy(target)}
+
+    def room(self, count: int, height: int, width: int) -> torch.Tensor:
+        """Return memory for so many images, uint8 B×H×W×3, whatever it holds."""
+        return torch.empty(count, height, width, 3, dtype=torch.uint8, pin_memory=self.pinned)
 
     @abstractmethod
-    def read(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    def read(self, rows: np.ndarray) -> tuple[torch.Tensor, np.ndarray | None]:
         """Return images (uint8, B×H×W×3) and, for segmentation, mask values (uint8, B×H×W)."""
 
     @property
@@ -89,8 +96,10 @@ class PackedImages(TaskImages):
     def masks(self) -> np.ndarray:
         return np.asarray(np.load(self.folder / MASKS, mmap_mode="r"))
 
-    def read(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        return np.take(self.images, rows, axis=0), np.take(self.masks, rows, axis=0) if self.segmentation else None
+    def read(self, rows: np.ndarray) -> tuple[torch.Tensor, np.ndarray | None]:
+        images = self.room(len(rows), *self.images.shape[1:3])
+        np.take(self.images, rows, axis=0, out=images.numpy(), mode="clip")  # by default it copies once more
+        return images, np.take(self.masks, rows, axis=0) if self.segmentation else None
 
     @property
     def sizes(self) -> np.ndarray:
@@ -105,10 +114,18 @@ class DecodedImages(TaskImages):
         positions: samples of it, N.
         transforms: of the preprocessing.
         threads: how many to decode with.
+        pinned: read images into memory that a GPU copies from faster.
     """
 
-    def __init__(self, struct: TaskStruct, positions: np.ndarray, transforms: Sequence[dict[str, Any]], threads: int):
-        super().__init__(struct, positions)
+    def __init__(
+        self,
+        struct: TaskStruct,
+        positions: np.ndarray,
+        transforms: Sequence[dict[str, Any]],
+        threads: int,
+        pinned: bool = False,
+    ):
+        super().__init__(struct, positions, pinned)
         self.manifest = struct.paths["dataset"]
         self.transforms = transforms
         self.threads = threads
@@ -134,13 +151,13 @@ class DecodedImages(TaskImages):
         mask = self.dataset.mask_path(row) if self.segmentation else None
         return decode(self.dataset.image_path(row), self.transforms, mask, self.padding)
 
-    def read(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    def read(self, rows: np.ndarray) -> tuple[torch.Tensor, np.ndarray | None]:
         decoded = list(self.pool.map(self._decode, rows.tolist()))
         height, width = np.max([image.shape[:2] for image, _ in decoded], axis=0)
-        images = np.zeros((len(rows), height, width, 3), np.uint8)
+        images = self.room(len(rows), height, width).zero_()
         masks = np.full((len(rows), height, width), self.padding, np.uint8) if self.segmentation else None
         for place, (image, mask) in enumerate(decoded):
-            images[place, : image.shape[0], : image.shape[1]] = image
+            images[place, : image.shape[0], : image.shape[1]] = torch.from_numpy(image)
             if mask is not None:
                 masks[place, : mask.shape[0], : mask.shape[1]] = mask
         return images, masks
@@ -182,7 +199,7 @@ class MMLDataModule(LightningDataModule):
         transforms: of the preprocessing, where images are not packed.
         threads: how many to decode with, where images are not packed.
         num_workers: processes that read ahead; 0 reads in the training process.
-        pin_memory: hand batches over in memory that a GPU copies from faster.
+        pin_memory: hand batches over in memory that a GPU copies from faster, and read ahead in any case.
         co_structs: further tasks to train on.
     """
 
@@ -208,6 +225,8 @@ class MMLDataModule(LightningDataModule):
         self.seed = seed
         self.transforms = transforms
         self.threads = threads
+        self.pinned = pin_memory and not num_workers  # workers must not touch a GPU
+        self.loader = ReadAhead if self.pinned else DataLoader
         self.loading = {
             "batch_size": None,  # the sampler yields whole batches, the dataset reads them in one go
             "num_workers": num_workers,
@@ -231,8 +250,8 @@ class MMLDataModule(LightningDataModule):
 
     def _images(self, struct: TaskStruct, positions: np.ndarray) -> TaskImages:
         if (struct.paths["packed"] / IMAGES).exists():
-            return PackedImages(struct, positions)
-        return DecodedImages(struct, positions, self.transforms, self.threads)
+            return PackedImages(struct, positions, self.pinned)
+        return DecodedImages(struct, positions, self.transforms, self.threads, self.pinned)
 
     def train_dataloader(self) -> DataLoader[Batch] | dict[str, DataLoader[Batch]]:
         """Return the loader of the task, or, where there are several, a loader of each by name."""
@@ -247,7 +266,7 @@ class MMLDataModule(LightningDataModule):
         sampling = self.sampling if kind == "classification" else self.sampling.model_copy(update={"balanced": False})
         classes = images.targets if kind == "classification" else np.zeros(len(images), np.int64)
         share = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return DataLoader(images, sampler=BatchSampler(classes, sampling, self.seed, *share), **self.loading)
+        return self.loader(images, sampler=BatchSampler(classes, sampling, self.seed, *share), **self.loading)
 
     def _learnt(self, struct: TaskStruct) -> np.ndarray:
         """Return the positions of another task's samples that are trained on, N.
@@ -274,7 +293,7 @@ class MMLDataModule(LightningDataModule):
     def ordered(self, part: str) -> DataLoader[Batch]:
         """Return a loader of a part without repetition, batches of one image size each; `positions_of` tells which."""
         images = self.part(part)
-        return DataLoader(images, sampler=by_size(images.sizes, self.sampling.batch_size), **self.loading)
+        return self.loader(images, sampler=by_size(images.sizes, self.sampling.batch_size), **self.loading)
 
 
 def positions_of(loader: DataLoader[Batch]) -> np.ndarray:
