@@ -8,6 +8,7 @@ import numpy as np
 import segmentation_models_pytorch.losses as smp
 import torch
 from torch import nn
+from torch.nn import functional
 
 from mml_lib.config.targets import import_target, instantiate
 from mml_lib.config.task_types import IGNORE
@@ -16,6 +17,43 @@ from mml_lib.tasks.struct import TaskStruct
 
 WEIGHTS = ("pos_weight", "weight", "class_weights")
 """Arguments by which losses take the weights of classes, the first that a loss has."""
+
+
+def _widened(logits: torch.Tensor) -> torch.Tensor:
+    """Return logits in single precision at least: sums over pixels are too large for half."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+class PixelCrossEntropy(nn.Module):
+    """Cross-entropy of the pixels that are not ignored, weighted as `torch.nn.CrossEntropyLoss` does; 0 without any.
+
+    On a GPU torch's own adds pixels up in no fixed order: the same training would have other last digits each time.
+
+    Args:
+        weight: of each class.
+        ignore_index: class of pixels that do not count.
+        label_smoothing: share of the certainty of labels that all classes get alike.
+    """
+
+    def __init__(self, weight: torch.Tensor | None = None, ignore_index: int = IGNORE, label_smoothing: float = 0.0):
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+
+    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the loss of logits N×C×H×W for classes N×H×W."""
+        losses = functional.cross_entropy(
+            _widened(logits),
+            targets,
+            self.weight,
+            ignore_index=self.ignore_index,
+            reduction="none",
+            label_smoothing=self.label_smoothing,
+        )
+        counted = targets != self.ignore_index
+        weights = counted if self.weight is None else self.weight[targets.where(counted, 0)] * counted
+        return losses.sum() / weights.sum().to(losses.dtype).clamp_min(torch.finfo(losses.dtype).tiny)
 
 
 class CrossEntropyDice(nn.Module):
@@ -32,15 +70,13 @@ class CrossEntropyDice(nn.Module):
     ):
         super().__init__()
         weights = None if weight is None else torch.as_tensor(weight)
-        self.cross_entropy = nn.CrossEntropyLoss(weights, ignore_index=IGNORE, label_smoothing=label_smoothing)
+        self.cross_entropy = PixelCrossEntropy(weights, label_smoothing=label_smoothing)
         self.dice_loss = smp.DiceLoss("multiclass", ignore_index=IGNORE)
         self.dice = dice
 
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the loss of logits N×C×H×W for classes N×H×W; 0 where everything is ignored."""
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # sums over pixels are too large for half
-        if (targets == IGNORE).all():
-            return logits.sum() * 0
+        logits = _widened(logits)
         return self.cross_entropy(logits, targets) + self.dice * self.dice_loss(logits, targets)
 
 
@@ -64,7 +100,7 @@ class FocalLoss(smp.FocalLoss):
 
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the loss of logits N×C(×H×W) for classes N(×H×W) or labels N×C; 0 where everything is ignored."""
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        logits = _widened(logits)
         if self.mode == "multiclass" and (targets == IGNORE).all():
             return logits.sum() * 0
         return super().forward(logits, targets)
@@ -73,7 +109,7 @@ class FocalLoss(smp.FocalLoss):
 def build_loss(
     spec: Mapping[str, Any], struct: TaskStruct, fold: int, class_weights: Mapping[str, float] | str | None
 ) -> nn.Module:
-    """Build the loss of a task.
+    """Build the loss of a task; of pixels `torch.nn.CrossEntropyLoss` is `PixelCrossEntropy`.
 
     Args:
         spec: of the loss; weights in it are lists, in the order of the classes.
@@ -95,7 +131,11 @@ def build_loss(
         else:
             weights = _by_name(struct, class_weights)
         given[name] = torch.tensor(weights, dtype=torch.float32)
-    return instantiate(dict(spec) | given, nn.Module)
+    loss = instantiate(dict(spec) | given, nn.Module)
+    if struct.task_type == "semantic_segmentation" and type(loss) is nn.CrossEntropyLoss and loss.reduction == "mean":
+        ignored = loss.ignore_index if loss.ignore_index >= 0 else IGNORE
+        return PixelCrossEntropy(loss.weight, ignored, loss.label_smoothing)
+    return loss
 
 
 def balanced_weights(struct: TaskStruct, fold: int, positive: bool) -> list[float]:

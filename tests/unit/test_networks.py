@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from mml_lib.config.task_types import IGNORE, LEARNABLE
 from mml_lib.errors import MMLError
 from mml_lib.models.heads import ValueHead, feature_maps, pyramid
-from mml_lib.models.losses import CrossEntropyDice
+from mml_lib.models.losses import CrossEntropyDice, PixelCrossEntropy
 from mml_lib.models.network import Network, head_spec, load_network, save_network, timm_backbone
 from tests.unit.small_tasks import ARCH, DECODER, fake_task, small_model
 
@@ -148,7 +148,19 @@ def test_loss_of_another_task_type_is_refused(tmp_path: Path):
         model.loss_of(torch.rand(1, 3, 4, 4), torch.full((1, 4, 4), IGNORE))
 
 
-# --- cross-entropy with Dice --------------------------------------------------------------------------------------
+# --- losses of pixels ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weight", [None, torch.tensor([1.0, 0.5, 3.0])])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_cross_entropy_of_pixels_is_that_of_torch(weight: torch.Tensor | None, smoothing: float):
+    logits, targets = torch.randn(2, 3, 6, 5, requires_grad=True), torch.randint(0, 3, (2, 6, 5))
+    targets[:, :2] = IGNORE
+    found = PixelCrossEntropy(weight, label_smoothing=smoothing)(logits, targets)
+    expected = torch.nn.CrossEntropyLoss(weight, ignore_index=IGNORE, label_smoothing=smoothing)(logits, targets)
+    torch.testing.assert_close(found, expected)
+    gradients = [torch.autograd.grad(loss, logits)[0] for loss in (found, expected)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_cross_entropy_dice_is_what_one_computes_by_hand():

@@ -261,10 +261,10 @@ def test_class_weights_by_name_leave_other_classes_at_one(images: TaskStruct):
         build_loss({"_target_": "torch.nn.L1Loss"}, images, 0, "balanced")
 
 
-@pytest.mark.parametrize("name", ["CrossEntropyDice", "FocalLoss"])
-def test_pixels_that_are_all_ignored_cost_nothing(name: str):
-    arguments = {"mode": "multiclass"} if name == "FocalLoss" else {}
-    loss = build_loss({"_target_": f"mml_lib.models.losses.{name}", **arguments}, None, 0, None)
+@pytest.mark.parametrize("preset", ["default", "cross_entropy", "focal", "label_smoothing"])
+def test_pixels_that_are_all_ignored_cost_nothing(tmp_path: Path, preset: str):
+    struct = fake_task(tmp_path, "semantic_segmentation")
+    loss = build_loss(study(loss=preset).loss_of(struct.task_type).spec(), struct, 0, None)
     assert loss(torch.ones(2, 3, 4, 4), torch.full((2, 4, 4), 255)) == 0
 
 
