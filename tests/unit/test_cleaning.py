@@ -145,6 +145,14 @@ def test_study_that_cannot_be_read_or_planned_is_a_problem(project: Project, tmp
     assert problem.startswith("bad.yaml cannot be planned: ")
 
 
+def test_plugin_that_ends_its_process_takes_no_other_study_with_it(project: Project, tmp_path: Path):
+    (tmp_path / "ends.py").write_text("import os\nos._exit(1)\n")
+    save(project.study, "bad.yaml", plugins=["ends.py"])
+    save(project.study, "good.yaml", **ONE_RUN)
+    _, (problem,) = clean(tmp_path, clean={"studies": ["bad.yaml", "good.yaml"]})
+    assert problem == "bad.yaml cannot be planned: planning it ends its process, as a plugin may"
+
+
 def test_example_without_data_and_results_is_no_problem(project: Project, tmp_path: Path):
     missing = {"tasks": {"mine": {"creator": "image_folder", "path": "/nowhere"}}, **ONE_RUN}
     save(project.study, "example.yaml", project="example", **missing)

@@ -4,6 +4,8 @@ import contextlib
 import multiprocessing
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -91,9 +93,16 @@ def usages(sources: Sequence[StudySource], roots: Mapping[str, str], presets: Pa
         roots: where `data` and `results` lie for studies that do not say it themselves.
         presets: the pipeline's own folder of presets.
     """
-    # A fork has all imported already, and takes file manager, plugins and working folder away with it.
-    with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
-        return pool.starmap(_usage, [(source, roots, presets) for source in sources], chunksize=1)
+    return [_usage_apart(source, roots, presets) for source in sources]
+
+
+def _usage_apart(source: StudySource, roots: Mapping[str, str], presets: Path) -> Usage:
+    """Look at a study in a fork, which has all imported, and takes file manager, plugins and working folder with it."""
+    try:
+        with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as fork:
+            return fork.submit(_usage, source, roots, presets).result()
+    except BrokenProcessPool:
+        return Usage(source, problem="planning it ends its process, as a plugin may")
 
 
 def _usage(source: StudySource, roots: Mapping[str, str], presets: Path) -> Usage:
