@@ -120,14 +120,3 @@ def test_step_that_no_node_can_take_is_told_in_the_words_of_slurm(workplace: OnC
     said = workplace.run("--retries", "1", "--set-resources", "train_fold:mem_mb=100000", fails=True)
     summary = said[said.index("failed: 1 step") :]
     assert "fold=0: SLURM did not take it: Memory specification can not be satisfied, Batch job" in summary
-
-
-def test_step_that_is_done_after_its_limit_was_announced_has_not_failed(workplace: OnCluster, one: dict[str, Any]):
-    workplace.write(one | {"trainer": {"max_epochs": 1, "accelerator": "cpu"}})
-    process = workplace.start("--retries", "0")
-    job = wait_for(lambda: running(workplace, "train_fold"), 240)[0]
-    wait_for(lambda: workplace.files("results/tiny/LOGS/train_fold/*.log"), 240)
-    asked("scancel", "--signal=URG", job)
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, said
-    assert jobs_of(workplace.folder, "train_fold") == {job: "COMPLETED"}

@@ -17,6 +17,9 @@ TRANSFER: dict[str, Any] = {
 }
 
 
+FAR = {"data": "far/images", "results": "far/projects"}
+
+
 def at(root: str) -> dict[str, Any]:
     return {"paths": {"data": f"{root}/images", "results": f"{root}/projects"}}
 
@@ -32,18 +35,29 @@ def test_no_file_of_a_project_or_of_data_names_its_place(finished: Workplace):
     assert {path.parts[2] for path in told} <= {"LOGS"}
 
 
+def move(place: Workplace, *names: str) -> Workplace:
+    """Move a study with these of its folders to another place, its data and results to other names there."""
+    moved = Workplace(place.folder.parent / "moved")
+    for name in names:
+        target = moved.folder / FAR.get(name, name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(place.folder / name, target)
+    shutil.rmtree(place.folder)
+    return moved
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("records", ["stay behind", "come along"])
-def test_a_moved_study_goes_on(copy: Workplace, records: str):
+def test_a_study_that_was_moved_with_the_records_of_snakemake_has_nothing_to_do(copy: Workplace):
+    moved = move(copy, "data", "results", ".snakemake")
+    moved.write(TINY | at("far"))
+    assert moved.planned() == {}
+
+
+@pytest.mark.long
+def test_a_study_that_was_moved_without_them_goes_on(copy: Workplace):
     copy.write(TINY | TRANSFER)
     copy.run()
-    moved = Workplace(copy.folder.parent / "moved")
-    moved.folder.mkdir()
-    for name, place in (("data", "far/images"), ("results", "far/projects"), (".snakemake", ".snakemake")):
-        if name != ".snakemake" or records == "come along":
-            (moved.folder / place).parent.mkdir(exist_ok=True)
-            shutil.move(copy.folder / name, moved.folder / place)
-    shutil.rmtree(copy.folder)
+    moved = move(copy, "data", "results")
     trained = write_times(moved, "far/projects/*/PARAMETERS/*/*.safetensors")
     assert len(trained) == 3
 
