@@ -65,9 +65,12 @@ def predicted(struct: TaskStruct, model: MMLModule, config: TTA | None = None, t
     """Return predictions of the test split, of images turned by quarters if asked for."""
     loader = MMLDataModule(struct, 0, Sampling(batch_size=3), seed=0).ordered("test")
     read = loader.dataset.read
-    loader.dataset.read = lambda rows: tuple(
-        each if each is None else np.rot90(each, turns, (1, 2)).copy() for each in read(rows)
-    )
+
+    def read_turned(rows: np.ndarray) -> tuple[torch.Tensor, np.ndarray | None]:
+        images, masks = read(rows)
+        return torch.rot90(images, turns, (1, 2)), masks if masks is None else np.rot90(masks, turns, (1, 2)).copy()
+
+    loader.dataset.read = read_turned
     views = MergedViews(config, model.task_type) if config else None
     return predict(model, loader, struct.samples["id"][struct.select("test")], torch.device("cpu"), views)
 
