@@ -55,10 +55,14 @@ class Disturbed:
         (log,) = self.place.files(f"results/tiny/LOGS/train_fold/*fold{fold}.log")
         return log.read_text().count(f" of {EPOCHS}: ")
 
-    def told(self, fold: int) -> str:
-        """Return what SLURM keeps of all starts of a training that is one job."""
-        (log,) = self.place.folder.glob(f".snakemake/slurm_logs/rule_train_fold/*_{fold}/*.log")
+    def told(self, job: str) -> str:
+        """Return what SLURM keeps of all starts of a job."""
+        (log,) = self.place.folder.glob(f".snakemake/slurm_logs/rule_train_fold/*/{job}.log")
         return log.read_text()
+
+    def too_slow(self) -> list[str]:
+        """Return the jobs that a busy machine left no time for an epoch before their limit: failures, and retried."""
+        return [job for job in self.jobs(LIMITED) if "told to go before one epoch was done" in self.told(job)]
 
 
 def prepare(place: Workplace, **changes: object) -> Workplace:
@@ -113,16 +117,16 @@ def test_training_ends_as_if_nothing_had_happened(disturbed: Disturbed, undistur
 
 @pytest.mark.parametrize("fold", [LIMITED, ANNOUNCED], ids=["limited", "announced"])
 def test_training_goes_before_its_limit_between_two_epochs(disturbed: Disturbed, fold: int):
-    (job,) = disturbed.jobs(fold)
+    (job,) = set(disturbed.jobs(fold)) - set(disturbed.too_slow())
     assert int(described(job)["Restarts"]) >= 1
-    said = re.findall(r"back to the queue after epoch=(\d+)", disturbed.told(fold))
+    said = re.findall(r"back to the queue after epoch=(\d+)", disturbed.told(job))
     assert int(said[-1]) + 1 + disturbed.epochs(fold) == EPOCHS, "no epoch was done twice"
 
 
 def test_pre_empted_training_uses_its_grace_to_return_to_the_queue(disturbed: Disturbed):
     (job,) = disturbed.jobs(GRACEFUL)
     assert described(job)["Restarts"] == "1"
-    assert "told to go: back to the queue" in disturbed.told(GRACEFUL)
+    assert "told to go: back to the queue" in disturbed.told(job)
 
 
 @pytest.mark.parametrize(("fold", "state"), [(SPOT, "PREEMPTED"), (STRANDED, "NODE_FAIL")])
@@ -145,5 +149,6 @@ def test_training_that_slurm_itself_puts_back_is_one_job(disturbed: Disturbed, f
 def test_training_that_runs_into_its_limit_is_retried(disturbed: Disturbed):
     first, _ = disturbed.jobs(OVERDUE)
     assert described(first)["JobState"] == "TIMEOUT"
-    assert disturbed.said.count("Trying to restart") == 1, "of all that happened this alone is a failure"
+    failures = disturbed.said.count("Trying to restart") - len(disturbed.too_slow())
+    assert failures == 1, "of all that happened this alone is a failure"
     assert re.search(f"'{first}' failed.*'TIMEOUT'", disturbed.said)
