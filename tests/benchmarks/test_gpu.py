@@ -1,6 +1,5 @@
 """A GPU, where there is one: how fast a packed task feeds it, four trainings in turn and at once."""
 
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -15,25 +14,19 @@ from mml_lib.config.loading import load_study
 from mml_lib.config.targets import instantiate
 from mml_lib.config.training import Sampling
 from mml_lib.data.datamodule import MMLDataModule
-from mml_lib.files.gpus import visible_gpus
 from mml_lib.models.network import Network, head_spec
 from mml_lib.models.training import build_trainer
 from mml_lib.tasks.struct import TaskStruct
 from tests.benchmarks.conftest import demo
 from tests.unit.small_tasks import ARCH, PRESETS, small_model
 from tests.workflow.conftest import TINY, Workplace
+from tests.workflow.test_on_a_gpu import GPUS, one_gpu  # noqa: F401  (a fixture)
 
-GPUS = visible_gpus()
 pytestmark = [pytest.mark.benchmark, pytest.mark.skipif(not GPUS, reason="nvidia-smi tells of no GPU here")]
 
 RESNET = ARCH | {"name": "resnet50"}
 OPTIMIZER = {"_target_": "torch.optim.AdamW", "lr": 0.001}
 COUNT, SIZE, BATCH = 12_800, 224, 128
-
-
-@pytest.fixture(autouse=True)
-def one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", GPUS[0].uuid)
 
 
 class FixedBatch:
@@ -121,10 +114,3 @@ def test_four_trainings_at_once_take_less_than_one_after_another(tmp_path: Path,
     with capsys.disabled():
         print(f"\nfour demo trainings on one GPU: one after another {in_turn:.1f} s, at once {together:.1f} s")
     assert together < in_turn
-
-
-def test_demo_study_on_the_gpu(tmp_path: Path, capsys):
-    seconds = demo(tmp_path, os.cpu_count())
-    with capsys.disabled():
-        print(f"\nthe demo study on one GPU and {os.cpu_count()} cores: {seconds:.1f} s, from nothing")
-    assert len(Workplace(tmp_path).files("results/measured/MODELS/digits/*.json")) == 5
