@@ -53,7 +53,7 @@ class PixelCrossEntropy(nn.Module):
         )
         counted = targets != self.ignore_index
         weights = counted if self.weight is None else self.weight[targets.where(counted, 0)] * counted
-        return losses.sum() / weights.sum().to(losses.dtype).clamp_min(torch.finfo(losses.dtype).tiny)
+        return losses.sum() / weights.sum().to(losses.dtype).clamp_min(torch.finfo(losses.dtype).eps)
 
 
 class CrossEntropyDice(nn.Module):
