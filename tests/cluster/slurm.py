@@ -38,6 +38,7 @@ SlurmdParameters=config_overrides
 SchedulerParameters=sched_interval=2,bf_interval=2
 GresTypes=gpu
 KillWait=10
+MinJobAge=7200
 MpiDefault=none
 ReturnToService=2
 SlurmdTimeout=15
