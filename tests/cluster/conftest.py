@@ -15,6 +15,7 @@ TESTED = TINY | {
         rule: {"threads": 1, "mem_mb": 2000, "runtime": 20}
         for rule in ("create_dataset", "preprocess_shard", "train_fold", "predict_fold")
     },
+    "plugins": [str(Path(__file__).with_name("impatient.py"))],
 }
 
 

@@ -100,7 +100,7 @@ class Cluster:
         subprocess.run(["/usr/sbin/slurmctld", "-c"], check=True)
         for node in ("n1", "n2"):
             self.start_node(node)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while set(asked("sinfo", "--noheader", "--Node", "--format=%T").split()) != {"idle"}:
             assert time.monotonic() < deadline, asked("sinfo")
             time.sleep(0.2)
@@ -114,7 +114,7 @@ class Cluster:
         """Kill all that runs on a node, and wait until the controller misses it."""
         jobs = asked("squeue", "--noheader", "--states=RUNNING", f"--nodelist={node}", "--format=%i").split()
         _kill_all([f"slurmd -N {node}", *(f"slurmstepd: [{job}." for job in jobs)], [node])
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not asked("sinfo", "--noheader", "--Node", f"--nodes={node}", "--format=%T").startswith("down"):
             assert time.monotonic() < deadline, asked("sinfo")
             time.sleep(0.2)

@@ -43,7 +43,7 @@ def running(place: OnCluster, rule: str) -> list[str]:
 
 def training(place: OnCluster) -> str:
     """Return the job of a training that has done an epoch."""
-    wait_for(lambda: checkpoints(place), 240)
+    wait_for(lambda: checkpoints(place))
     return running(place, "train_fold")[0]
 
 
@@ -73,7 +73,7 @@ def test_jobs_of_a_killed_snakemake_run_on_and_are_not_run_twice(
     job = training(workplace)
     kill(process)
     again = workplace.start()
-    said, _ = again.communicate(timeout=300)
+    said, _ = again.communicate(timeout=600)
     assert again.returncode == 0, said
     assert f"waiting for SLURM jobs that a killed Snakemake has left: {job} (running)" in said
     assert jobs_of(workplace.folder, "train_fold") == {job: "COMPLETED"}
@@ -96,10 +96,10 @@ def test_study_goes_on_without_a_cancelled_job_and_says_in_the_end_what_failed(
 ):
     workplace.write(one | {"mode": {"preset": "train", "subroutines": ["train"], "folds": [0, 1]}})
     process = workplace.start("--retries", "0")
-    wait_for(lambda: len(running(workplace, "train_fold")) == 2 and checkpoints(workplace), 240)
+    wait_for(lambda: len(running(workplace, "train_fold")) == 2 and checkpoints(workplace))
     lost, kept = running(workplace, "train_fold")
     asked("scancel", lost)
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=600)
     assert process.returncode != 0
     assert jobs_of(workplace.folder, "train_fold") == {lost: "CANCELLED", kept: "COMPLETED"}
     summary = said[said.index("failed: 1 step") :]

@@ -13,20 +13,20 @@ from tests.workflow.test_kill import checkpoints, comparable, leftovers
 
 pytestmark = pytest.mark.cluster
 
-EPOCHS = 90  # of a second: more than fit into two minutes less the margin
+EPOCHS = 45  # of two seconds: more than fit into two minutes less the margin
 SLOW = """
 import time
 from lightning.pytorch import Callback
 
 class Slow(Callback):
     def on_train_epoch_end(self, trainer, module):
-        time.sleep(1)  # a training that is there to be disturbed, and leaves the processor to others
+        time.sleep(2)  # a training that is there to be disturbed, and leaves the processor to others
 """
 
 STUDY = TESTED | {
     "mode": {"preset": "train", "subroutines": ["train"]},
     "tasks": {"stripes": TESTED["tasks"]["stripes"] | {"folds": 8}},
-    "plugins": ["plugin.py"],  # its folder joins the path, where the callback is
+    "plugins": [*TESTED["plugins"], "plugin.py"],  # its folder joins the path, where the callback is
     "callbacks": {"slow": {"_target_": "slow.Slow"}},
     "trainer": {"max_epochs": EPOCHS, "accelerator": "cpu"},
 }
@@ -79,7 +79,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]
     process = place.start()
     wait_for(lambda: checkpoints(place))
     yield place
-    process.communicate(timeout=300)
+    process.communicate(timeout=600)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def disturbed(cluster: Cluster, undisturbed: Workplace, tmp_path_factory: pytest
         return [log.stem for log in sorted(logs, key=lambda log: int(log.stem))]
 
     process = place.start("--set-resources", by_fold("slurm_partition", PARTITIONS), by_fold("runtime", MINUTES))
-    wait_for(lambda: len({path.parent for path in checkpoints(place)}) == 8, 240)
+    wait_for(lambda: len({path.parent for path in checkpoints(place)}) == 8)
     asked("scontrol", "update", f"JobId={jobs(OVERDUE)[0]}", "EndTime=now")
     asked("scancel", "--signal=USR1", *jobs(ANNOUNCED))
     asked("scontrol", "update", f"JobId={jobs(STRANDED)[0]}", "Requeue=0")
@@ -103,7 +103,7 @@ def disturbed(cluster: Cluster, undisturbed: Workplace, tmp_path_factory: pytest
     cluster.crash_node("n2")
     wait_for(lambda: described(jobs(CRASHED)[0])["NodeList"] == "n1")
     cluster.start_node("n2")
-    said, _ = process.communicate(timeout=500)
+    said, _ = process.communicate(timeout=1200)
     assert process.returncode == 0, said
     return Disturbed(place, said, jobs)
 

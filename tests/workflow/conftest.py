@@ -60,7 +60,7 @@ class Workplace:
     def run(self, *arguments: str, fails: bool = False) -> str:
         """Run Snakemake and return what it says."""
         process = self.start(*arguments)
-        said, _ = process.communicate(timeout=300)
+        said, _ = process.communicate(timeout=600)
         assert (process.returncode != 0) == fails, said
         return said
 
@@ -90,7 +90,7 @@ def _runs(process: psutil.Process, script: str) -> bool:
     return len(line) > 1 and "python" in line[0] and line[-1].endswith(script)
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 120) -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 300) -> Any:
     """Return what becomes true, within a time limit."""
     deadline = time.monotonic() + seconds
     while not (found := what()):

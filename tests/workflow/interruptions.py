@@ -128,7 +128,7 @@ class Interruptions:
             said, _ = running.communicate(timeout=self.rng.uniform(0.5, self.longest))
         except subprocess.TimeoutExpired:
             self._interrupt(running)
-            running.communicate(timeout=300)
+            running.communicate(timeout=600)
             return False
         assert running.returncode == 0, said
         return True

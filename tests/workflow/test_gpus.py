@@ -66,7 +66,7 @@ def at_once(first: dict[str, Any], second: dict[str, Any]) -> bool:
 def test_two_studies_at_once_have_each_gpu_for_one_training_at_a_time(tmp_path: Path, gpus: FakeGpus):
     places = [prepare(tmp_path / name) for name in ("one", "two")]
     for process in [place.start() for place in places]:
-        said, _ = process.communicate(timeout=300)
+        said, _ = process.communicate(timeout=600)
         assert process.returncode == 0, said
     found = trainings(*places)
     assert len(found) == 6
@@ -99,7 +99,7 @@ def test_step_waits_for_a_gpu_that_others_fill_and_says_so(tmp_path: Path, gpus:
         if "waiting for other programs to leave 23000 of 24000 MB of GPU-a, 15000 of 16000 MB of GPU-b" in line:
             gpus.use()
             break
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=600)
     assert process.returncode == 0, said
     assert line.startswith("train_fold of stripes fold 0 is waiting")
     (log,) = place.files("results/tiny/LOGS/train_fold/*.log")

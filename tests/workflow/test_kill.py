@@ -113,7 +113,7 @@ def test_killed_snakemake_needs_no_help_and_leaves_no_orphan(undisturbed: Workpl
     kill(running)
     again = workplace.start()  # at once, while the orphan still trains
     wait_for(lambda: not step.is_running() or step.status() == psutil.STATUS_ZOMBIE, 30)
-    said, _ = again.communicate(timeout=300)
+    said, _ = again.communicate(timeout=600)
     assert again.returncode == 0, said
     assert comparable(workplace) == comparable(undisturbed)
     assert leftovers(workplace.folder) == []

@@ -14,7 +14,7 @@ MAKING = r"(create the data set|create the task|pack the images|lay together)"
 def test_shared_steps_are_done_once(workplace: Workplace):
     workplace.write(STUDY)
     both = [workplace.start("--config", f"project={project}") for project in ("first", "second")]
-    said = [running.communicate(timeout=300)[0] for running in both]
+    said = [running.communicate(timeout=600)[0] for running in both]
     made = re.findall(rf"Job \d+: {MAKING}", "".join(said))
     assert sorted(made) == sorted(set(made)), said
     assert len(made) == 4
@@ -49,7 +49,7 @@ def test_who_waits_says_for_whom_and_plans_anew(workplace: Workplace):
     line = next(line for line in lines if "waiting for" in line)
     assert re.search(rf"waiting for data/\S+, which the project tiny \(process {running.pid} on \S+\) makes", line)
     running.send_signal(signal.SIGCONT)
-    finished, _ = running.communicate(timeout=300)
+    finished, _ = running.communicate(timeout=600)
     assert running.returncode == 0, finished
     said = "".join(lines)
     assert waiting.wait(300) == 0
