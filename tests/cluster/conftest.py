@@ -24,7 +24,7 @@ class OnCluster(Workplace):
     """A folder with a study, run by the profile of the pipeline with what this test cluster needs of a site."""
 
     def command(self, *arguments: str) -> list[str]:
-        polls = ("--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1")
+        polls = ("--slurm-init-seconds-before-status-checks", "1")
         site = ("--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-keep-successful-logs")
         command = super().command(*arguments)
         return [*command, "--profile", str(REPOSITORY / "profiles/slurm"), *polls, *site, "--latency-wait", "5"]
