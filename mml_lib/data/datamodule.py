@@ -15,7 +15,8 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from mml_lib.config.training import Sampling
-from mml_lib.data.decoding import decode, unused_value
+from mml_lib.data.decoding import decode
+from mml_lib.data.masks import unused_value
 from mml_lib.data.packing import IMAGES, MASKS, SIZES
 from mml_lib.data.read_ahead import ReadAhead
 from mml_lib.data.sampling import BatchSampler

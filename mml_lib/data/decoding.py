@@ -1,57 +1,20 @@
-"""Decoding: one image file, whatever its format, to 8-bit RGB as people see it; one mask to class numbers."""
+"""Decoding: one image file, whatever its format, to 8-bit RGB as people see it, its mask beside it."""
 
-import functools
-import re
-import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from mml_lib.config.task_types import IGNORE
+from mml_lib.data.image_files import array_row, errors_named
+from mml_lib.data.masks import decode_mask
 from mml_lib.data.transforms import apply, draft_size
 from mml_lib.errors import MMLError
-from mml_lib.files.checksums import verify
-from mml_lib.files.manager import MANIFEST
-from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN
 
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF tag, and its values that swap height and width
 TURNED = ("JPEG", "MPO", "PNG", "WEBP")  # formats to turn upright; Pillow turns a TIFF itself
-ROW = re.compile(r"(?P<array>.+\.npy)#(?P<row>\d+)")
-
-
-@contextmanager
-def _errors_named(file: Path | str, what: str = "image") -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise MMLError(
-            f"the {what} {file} does not exist; put it back, or set the path of its task to where images are "
-            f"now and list them anew: snakemake --force data/RAW/<data set>/{MANIFEST}"
-        ) from error
-    except UnidentifiedImageError as error:
-        raise MMLError(f"the {what} {file} is in no format that can be read; replace or remove it") from error
-    except Image.DecompressionBombError as error:
-        raise MMLError(f"the {what} {file} is too large ({error}); shrink or cut it") from error
-    except (OSError, ValueError, SyntaxError, IndexError, EOFError, struct.error) as error:
-        if reason := getattr(error, "strerror", None):
-            raise MMLError(f"the {what} {file} cannot be read: {reason}") from error
-        raise MMLError(f"the {what} {file} is truncated or damaged ({error}); replace or remove it") from error
-
-
-@functools.lru_cache(maxsize=16)
-def _open_array(file: str) -> np.ndarray:
-    verify(file, artefact=Path(file).parent / MANIFEST)
-    return np.load(file, mmap_mode="r", allow_pickle=False)
-
-
-def _row(file: Path | str) -> np.ndarray | None:
-    """Return the array row that a name like `train.npy#17` stands for, None for other names."""
-    match = ROW.fullmatch(str(file))
-    return _open_array(match["array"])[int(match["row"])] if match else None
 
 
 def read_size(file: Path | str) -> tuple[int, int]:
@@ -60,8 +23,8 @@ def read_size(file: Path | str) -> tuple[int, int]:
     Raises:
         MMLError: the file is missing or no image.
     """
-    with _errors_named(file):
-        if (row := _row(file)) is not None:
+    with errors_named(file):
+        if (row := array_row(file)) is not None:
             return row.shape[0], row.shape[1]
         with Image.open(file) as image:
             width, height = image.size
@@ -101,19 +64,9 @@ def decode(
     return image, swap[classes]
 
 
-def unused_value(counts: Iterable[Mapping[int, int] | None]) -> int:
-    """Return the largest value that no mask has, to stand for what is in none: 255, where that is no class.
-
-    Args:
-        counts: pixels of each value in each mask.
-    """
-    used = {value for values in counts for value in values or ()}
-    return max(set(range(256)) - used, default=IGNORE)
-
-
 def _read_rgb(file: Path | str, draft: int | None) -> Image.Image:
-    with _errors_named(file):
-        if (row := _row(file)) is not None:
+    with errors_named(file):
+        if (row := array_row(file)) is not None:
             return Image.fromarray(row).convert("RGB")
         with Image.open(file) as image:
             if draft:
@@ -143,44 +96,3 @@ def to_rgb(image: Image.Image, file: Path | str) -> Image.Image:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def decode_mask(file: Path | str, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Return class numbers, uint8 H×W, as they are in the file (of a palette the indices, of 1 bit 0 and 1).
-
-    Args:
-        file: an image with one channel, a row of an array, or `EMPTY_MASK_TOKEN`.
-        size: height and width that it must have.
-
-    Raises:
-        MMLError: colours, values over 255, another size.
-    """
-    if file == EMPTY_MASK_TOKEN:
-        return np.zeros(size, dtype=np.uint8)
-    with _errors_named(file, "mask"):
-        row = _row(file)
-        if row is None:
-            with Image.open(file) as image:
-                image.load()
-                if image.mode not in ("1", "L", "P") and not image.mode.startswith("I"):
-                    raise MMLError(f"the mask {file} has colours ({image.mode}); store class numbers in one channel")
-                row = np.asarray(image)
-        if row.dtype != np.uint8:
-            if row.size and (row.min() < 0 or row.max() > 255):
-                raise MMLError(f"the mask {file} has values outside 0..255; store class numbers with 8 bits")
-            row = row.astype(np.uint8)
-        if size is not None and row.shape != tuple(size):
-            raise MMLError(f"the mask {file} has {row.shape[0]}×{row.shape[1]} pixels, its image {size[0]}×{size[1]}")
-        return np.array(row)
-
-
-def count_values(file: Path | str, size: tuple[int, int]) -> tuple[tuple[int, int], dict[int, int]]:
-    """Return height and width of a mask, and how many pixels each value has.
-
-    Args:
-        file: as for `decode_mask`.
-        size: of the image, for an empty mask.
-    """
-    mask = decode_mask(file, size if file == EMPTY_MASK_TOKEN else None)
-    counts = np.bincount(mask.ravel(), minlength=256)
-    return mask.shape, {int(value): int(counts[value]) for value in np.flatnonzero(counts)}

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.lib import format as npy
 from tqdm import tqdm
 
-from mml_lib.data.decoding import decode, unused_value
+from mml_lib.data.decoding import decode
+from mml_lib.data.masks import unused_value
 from mml_lib.data.transforms import packed_size
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_whole_folder

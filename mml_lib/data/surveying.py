@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from mml_lib.data.decoding import count_values, read_size
+from mml_lib.data.decoding import read_size
+from mml_lib.data.masks import count_values
 from mml_lib.tasks.dataset import Dataset, Delivery, check_sizes
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mml_lib.data.decoding import count_values, decode, decode_mask, read_size, unused_value
+from mml_lib.data.decoding import decode, read_size
+from mml_lib.data.masks import count_values, decode_mask, unused_value
 from mml_lib.errors import MMLError
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN
 

@@ -1,0 +1,54 @@
+"""Image files: errors that name the file, and rows of arrays in place of files."""
+
+import functools
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from mml_lib.errors import MMLError
+from mml_lib.files.checksums import verify
+from mml_lib.files.manager import MANIFEST
+
+ROW = re.compile(r"(?P<array>.+\.npy)#(?P<row>\d+)")
+
+
+@contextmanager
+def errors_named(file: Path | str, what: str = "image") -> Iterator[None]:
+    """Turn the exceptions of readers into an `MMLError` that names the file.
+
+    Args:
+        file: path of the file, or row of an array.
+        what: noun for the file in the message.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise MMLError(
+            f"the {what} {file} does not exist; put it back, or set the path of its task to where images are "
+            f"now and list them anew: snakemake --force data/RAW/<data set>/{MANIFEST}"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise MMLError(f"the {what} {file} is in no format that can be read; replace or remove it") from error
+    except Image.DecompressionBombError as error:
+        raise MMLError(f"the {what} {file} is too large ({error}); shrink or cut it") from error
+    except (OSError, ValueError, SyntaxError, IndexError, EOFError, struct.error) as error:
+        if reason := getattr(error, "strerror", None):
+            raise MMLError(f"the {what} {file} cannot be read: {reason}") from error
+        raise MMLError(f"the {what} {file} is truncated or damaged ({error}); replace or remove it") from error
+
+
+@functools.lru_cache(maxsize=16)
+def _open_array(file: str) -> np.ndarray:
+    verify(file, artefact=Path(file).parent / MANIFEST)
+    return np.load(file, mmap_mode="r", allow_pickle=False)
+
+
+def array_row(file: Path | str) -> np.ndarray | None:
+    """Return the array row that a name like `train.npy#17` stands for, None for other names."""
+    match = ROW.fullmatch(str(file))
+    return _open_array(match["array"])[int(match["row"])] if match else None
