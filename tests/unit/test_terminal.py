@@ -1,0 +1,45 @@
+"""Lines for the terminal and the log: warnings once, in one line, capped; lists that are summarized."""
+
+import io
+import sys
+
+import pytest
+
+from mml_lib.files import terminal
+from mml_lib.files.terminal import MOST_WARNINGS, summarized, warn
+
+
+@pytest.fixture(autouse=True)
+def _no_warning_yet(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(terminal, "_printed_warnings", set())
+
+
+class Log(io.StringIO):
+    name = "step.log"
+
+
+def printed(monkeypatch: pytest.MonkeyPatch, texts: list[str]) -> tuple[list[str], list[str]]:
+    """Return the lines in the terminal and in the log of a step that warns."""
+    screen, log = io.StringIO(), Log()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "__stdout__", screen)
+        patch.setattr(sys, "stdout", log)
+        for text in texts:
+            warn(text)
+    return screen.getvalue().splitlines(), log.getvalue().splitlines()
+
+
+def test_warning_is_one_line_in_terminal_and_log(monkeypatch: pytest.MonkeyPatch):
+    line = ["warning: a.png is odd"]
+    assert printed(monkeypatch, ["a.png\n  is odd"] * 2) == (line, line)
+
+
+def test_terminal_is_referred_to_the_log_after_many_warnings(monkeypatch: pytest.MonkeyPatch):
+    screen, log = printed(monkeypatch, [f"image {number}" for number in range(MOST_WARNINGS + 5)])
+    assert len(log) == MOST_WARNINGS + 5
+    assert screen == [*log[:MOST_WARNINGS], "warning: further warnings are in step.log"]
+
+
+def test_long_lists_end_with_the_number_left_out():
+    assert summarized(["a", "b", "c"]) == "a, b, c"
+    assert summarized(range(1315), most=2) == "0, 1 and 1,313 more"
