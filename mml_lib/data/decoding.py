@@ -5,20 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from mml_lib.config.task_types import IGNORE
-from mml_lib.data.image_files import array_row, errors_named
+from mml_lib.data.image_files import array_row, errors_named, open_image
 from mml_lib.data.masks import decode_mask
+from mml_lib.data.orientation import load_upright, upright_size
 from mml_lib.data.transforms import apply, draft_size
 from mml_lib.errors import MMLError
 
-ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF tag, and its values that swap height and width
-TURNED = ("JPEG", "MPO", "PNG", "WEBP")  # formats to turn upright; Pillow turns a TIFF itself
-
 
 def read_size(file: Path | str) -> tuple[int, int]:
-    """Return height and width in pixels from the header, EXIF orientation honoured.
+    """Return height and width in pixels of the upright image, from the header.
 
     Raises:
         MMLError: the file is missing or no image.
@@ -26,12 +24,8 @@ def read_size(file: Path | str) -> tuple[int, int]:
     with errors_named(file):
         if (row := array_row(file)) is not None:
             return row.shape[0], row.shape[1]
-        with Image.open(file) as image:
-            width, height = image.size
-            # Without this entry, asking would decode a PNG to look behind its pixels.
-            asked = image.format in TURNED and "exif" in image.info
-            turned = asked and image.getexif().get(ORIENTATION) in SIDEWAYS
-            return (width, height) if turned else (height, width)
+        with open_image(file) as image:
+            return upright_size(image)
 
 
 def decode(
@@ -68,13 +62,11 @@ def _read_rgb(file: Path | str, draft: int | None) -> Image.Image:
     with errors_named(file):
         if (row := array_row(file)) is not None:
             return Image.fromarray(row).convert("RGB")
-        with Image.open(file) as image:
+        with open_image(file) as image:
             if draft:
                 # JPEG only: decode at the smallest of 1/1, 1/2, 1/4, 1/8 whose sides are not below this.
                 image.draft("RGB", (draft, draft))
-            if image.format in TURNED:
-                ImageOps.exif_transpose(image, in_place=True)
-            rgb = to_rgb(image, file)
+            rgb = to_rgb(load_upright(image), file)
             rgb.load()
             return rgb
 

@@ -1,4 +1,4 @@
-"""Image files: errors that name the file, and rows of arrays in place of files."""
+"""Image files: how they are opened, errors that name the file, and rows of arrays in place of files."""
 
 import functools
 import re
@@ -40,6 +40,14 @@ def errors_named(file: Path | str, what: str = "image") -> Iterator[None]:
         if reason := getattr(error, "strerror", None):
             raise MMLError(f"the {what} {file} cannot be read: {reason}") from error
         raise MMLError(f"the {what} {file} is truncated or damaged ({error}); replace or remove it") from error
+
+
+@contextmanager
+def open_image(file: Path | str) -> Iterator[Image.Image]:
+    """Open an image file with Pillow; its pixels are not loaded yet."""
+    # Pillow maps the pixels of a file that it opens by name, and then turns some TIFFs before they have their shape.
+    with open(file, "rb") as stream, Image.open(stream) as image:
+        yield image
 
 
 @functools.lru_cache(maxsize=16)

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from mml_lib.config.task_types import IGNORE
-from mml_lib.data.image_files import array_row, errors_named
+from mml_lib.data.image_files import array_row, errors_named, open_image
+from mml_lib.data.orientation import load_upright
 from mml_lib.errors import MMLError
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN
 
@@ -27,8 +27,8 @@ def decode_mask(file: Path | str, size: tuple[int, int] | None = None) -> np.nda
     with errors_named(file, "mask"):
         row = array_row(file)
         if row is None:
-            with Image.open(file) as image:
-                image.load()
+            with open_image(file) as image:
+                image = load_upright(image)
                 if image.mode not in ("1", "L", "P") and not image.mode.startswith("I"):
                     raise MMLError(f"the mask {file} has colours ({image.mode}); store class numbers in one channel")
                 row = np.asarray(image)
