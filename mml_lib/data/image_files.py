@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImagePalette, UnidentifiedImageError
 
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import verify
@@ -47,7 +47,27 @@ def open_image(file: Path | str) -> Iterator[Image.Image]:
     """Open an image file with Pillow; its pixels are not loaded yet."""
     # Pillow maps the pixels of a file that it opens by name, and then turns some TIFFs before they have their shape.
     with open(file, "rb") as stream, Image.open(stream) as image:
+        if image.format == "BMP":
+            _keep_bits(image)
         yield image
+
+
+def _keep_bits(image: Image.Image) -> None:
+    """Read a BMP of grey colours with its own bits a pixel.
+
+    Pillow 13.0 takes 4 or 8 bits for 1 where the colours are black and white, and 4 for 8 where they are other greys.
+    """
+    stream = image.fp
+    stream.seek(14)
+    start = 24 if stream.read(4) == b"\x0c\0\0\0" else 28  # OS/2, Windows
+    stream.seek(start)
+    bits = int.from_bytes(stream.read(2), "little")
+    if (image.mode, bits) not in (("1", 4), ("1", 8), ("L", 4)):
+        return
+    greys = (0, 255) if image.mode == "1" else range(256)
+    image._mode = "P"
+    image.palette = ImagePalette.raw("RGB", bytes(grey for grey in greys for _ in "RGB"))
+    image.tile = [tile._replace(args=("P;4" if bits == 4 else "P", *tile.args[1:])) for tile in image.tile]
 
 
 @functools.lru_cache(maxsize=16)
