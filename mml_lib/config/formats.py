@@ -93,7 +93,15 @@ FIRST = Version("0.1.0")
 FORMATS: Mapping[str, Format] = {
     each.kind: each
     for each in (
-        Format("dataset", ["dataset"], [FIRST, Version("0.1.0", migrations.describe_dataset)]),
+        Format(
+            "dataset",
+            ["dataset"],
+            [
+                FIRST,
+                Version("0.1.0", migrations.describe_dataset),
+                Version("0.1.0", migrations.give_no_value_range),
+            ],
+        ),
         Format("description", ["description"], [FIRST, Version("0.1.0", migrations.describe_task)]),
         Format("packed", ["packed"], [FIRST, Version("0.1.0", migrations.unchanged)]),
         Format("pipeline", ["pipeline"], [FIRST, Version("0.1.0", migrations.unchanged)]),

@@ -22,6 +22,11 @@ def describe_dataset(content: Content) -> Content:
     return {**kept, "about": said | unknown, "samples": samples, "values": None}
 
 
+def give_no_value_range(content: Content) -> Content:
+    """Data sets, 3: the range of values of images with more than 8 bits, which was not measured before."""
+    return {**content, "value_range": content.get("value_range")}
+
+
 def describe_task(content: Content) -> Content:
     """Task descriptions, 2: classes by name, what is said of the data, imbalance, groups, a protocol.
 

@@ -13,6 +13,7 @@ from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_text
 from mml_lib.files.checksums import damaged
 from mml_lib.files.stored import json_text, read_json
+from mml_lib.tasks.value_range import ValueRange
 
 SPLITS = ("train", "val", "test", "unlabelled")
 
@@ -86,6 +87,7 @@ class Dataset:
         sizes: height and width of each image, in pixels.
         folder: where its manifest lies.
         values: for segmentation, pixels of each value in each mask; None where a sample has no mask.
+        value_range: values that become black and white; None where all images have 8 bits.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Dataset:
     sizes: list[tuple[int, int]]
     folder: Path
     values: list[dict[int, int] | None] | None = None
+    value_range: ValueRange | None = None
 
     def image_path(self, row: int) -> Path:
         """Return the image file of a sample."""
@@ -116,6 +119,7 @@ class Dataset:
             },
             "sizes": self.sizes,
             "values": self.values,
+            "value_range": self.value_range and asdict(self.value_range),
         }
         write_text(path, json_text("dataset", content, indent=None))
 
@@ -135,7 +139,9 @@ class Dataset:
             values = content["values"] and [
                 counts and {int(value): count for value, count in counts.items()} for counts in content["values"]
             ]
-            return cls(content["name"], delivery, [tuple(size) for size in content["sizes"]], path.parent, values)
+            sizes = [tuple(size) for size in content["sizes"]]
+            value_range = content["value_range"] and ValueRange(**content["value_range"])
+            return cls(content["name"], delivery, sizes, path.parent, values, value_range)
         except (KeyError, TypeError, ValueError) as error:
             raise damaged(path, repr(error)) from error
 

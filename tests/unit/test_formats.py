@@ -123,6 +123,8 @@ def test_what_former_versions_did_not_say_is_known():
     data = Dataset.read(*older("dataset", 1))
     assert (data.delivery.about.keywords, data.delivery.about.license) == (["k"], "unknown")
     assert [sample.mask for sample in data.delivery.samples] == [None] * 6
+    assert data.value_range is None
+    assert Dataset.read(*older("dataset", 2)).value_range is None
     task = TaskDescription.read(*older("description", 1))
     assert (task.header["classes"], task.targets.class_occ) == (["a", "b"], {"a": 3, "b": 3})
     assert (task.samples["group"], read_header(*older("description", 1))) == ([None] * 6, task.header)
