@@ -12,7 +12,8 @@ from mml_lib.errors import nearest
 class Augmentations(Section):
     transforms: list[Target] = Field(
         default_factory=list,
-        description="kornia augmentations, or modules on N×3×H×W floats in 0..1, in their order.",
+        description="Augmentations of kornia, of torchvision.transforms.v2, or modules on N×3×H×W floats in 0..1, in "
+        "their order; each sample has its own draw, masks are moved with their images.",
     )
 
 

@@ -86,6 +86,7 @@ class MMLModule(LightningModule):
         self._losses: list[tuple[int, torch.Tensor]] = []
         self._task_losses: dict[str, list[tuple[int, torch.Tensor]]] = {each.task: [] for each in objectives}
         self._val_losses: list[tuple[int, torch.Tensor]] = []
+        self._augmentation_checked: set[str] = set()
         self._validated = False
         self._rate = 0.0
         self._epoch_started = 0.0
@@ -152,7 +153,11 @@ class MMLModule(LightningModule):
     def _learn(self, objective: Objective, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Return the loss of a batch of one task."""
         images, targets = self.scale(batch["image"]), batch["target"]
-        if objective.task_type == "semantic_segmentation":
+        segmentation = objective.task_type == "semantic_segmentation"
+        if objective.task not in self._augmentation_checked:
+            self.augmentation.check(images, targets if segmentation else None)
+            self._augmentation_checked.add(objective.task)
+        if segmentation:
             images, targets = self.augmentation.with_masks(images, targets)
         else:
             images = self.augmentation(images)

@@ -21,6 +21,8 @@ FOCAL = "mml_lib.models.losses.FocalLoss"
 WEIGHTS = ("weight", "pos_weight", "class_weights")
 REDIVIDING = ("redistribute",)
 GPU_RULES = ("train_fold", "tune_fold", "predict_fold")
+WITHOUT_MASKS = ("torchvision.transforms.", "torch.nn.", "kornia.enhance.", "kornia.filters.", "kornia.geometry.")
+"""Where modules know nothing of masks; `torchvision.transforms.v2` does."""
 AVERAGING = ("StochasticWeightAveraging", "EMAWeightAveraging", "WeightAveraging")
 
 LOSSES: Mapping[str, tuple[str, ...]] = {
@@ -51,6 +53,7 @@ def check_trainable(task: TaskIdentity, cfg: StudyConfig) -> None:
     _check_rates(cfg)
     _check_class_weights(task, cfg)
     _check_mixing(task, cfg)
+    _check_augmentations(task, cfg)
     _check_store_best(task, cfg)
     _check_monitored(task, cfg)
     _check_averaging(cfg)
@@ -75,6 +78,7 @@ def check_co_task(task: TaskIdentity, cfg: StudyConfig) -> None:
         MMLError: no loss or one of another task type, no decoder.
     """
     _check_loss(task, cfg)
+    _check_augmentations(task, cfg)
     _check_decoder(task, cfg)
 
 
@@ -179,6 +183,19 @@ def _check_mixing(task: TaskIdentity, cfg: StudyConfig) -> None:
         raise MMLError(f"mixing: the targets of a {task.task_type} ({task.name}) cannot be mixed; set mixing: null")
     if task.task_type == "classification" and cfg.loss_of(task.task_type).target == FOCAL:
         raise MMLError("mixing: the focal loss takes no mixed classes; set loss: default, or mixing: null")
+
+
+def _check_augmentations(task: TaskIdentity, cfg: StudyConfig) -> None:
+    """Refuse what is known to leave masks where they are; other modules are looked at when they are built."""
+    for transform in cfg.augmentations.transforms if task.task_type == "semantic_segmentation" else ():
+        path = transform.target
+        if path.startswith(WITHOUT_MASKS) and not path.startswith("torchvision.transforms.v2."):
+            first = path.startswith("torchvision.")
+            name = f"torchvision.transforms.v2.{path.rpartition('.')[2]}" if first else "a part of kornia.augmentation"
+            raise MMLError(
+                f"augmentations.transforms: {path} cannot move the masks of {task.name}; name {name}, which does, or "
+                "leave it out"
+            )
 
 
 def _check_monitored(task: TaskIdentity, cfg: StudyConfig) -> None:

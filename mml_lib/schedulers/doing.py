@@ -229,7 +229,9 @@ class Doing:
             std=std,
             optimizer=cfg.optimizer.spec(),
             lr_scheduler=cfg.lr_scheduler,
-            augmentation=Augmentation(cfg.augmentations),
+            augmentation=Augmentation(
+                cfg.augmentations, masks=any(each.task_type == "semantic_segmentation" for each in structs)
+            ),
             metrics=build_metrics(self._metrics(struct), struct.task_type, struct.num_outputs),
             seed=cfg.seed,
             store_best=cfg.store_best,

@@ -12,10 +12,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
-from mml_lib.config.training import Augmentations, Sampling
-from mml_lib.data.augmentation import Augmentation
+from mml_lib.config.training import Sampling
 from mml_lib.data.datamodule import DecodedImages, MMLDataModule, PackedImages, by_size, positions_of
 from mml_lib.data.packing import pack
 from mml_lib.data.surveying import survey_images
@@ -223,80 +221,3 @@ def test_workers_read_what_a_training_reads_itself_and_do_not_run_its_script_aga
     for own, read in zip(module(struct).train_dataloader(), torch.load(tmp_path / "batches"), strict=True):
         assert torch.equal(own["image"], read["image"])
         assert torch.equal(own["target"], read["target"])
-
-
-class Inverted(nn.Module):
-    """An augmentation of one's own."""
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return 1 - images
-
-
-def augmentation(*names: str, **arguments: Any) -> Augmentation:
-    return Augmentation(Augmentations(transforms=[{"_target_": name, **arguments} for name in names]))
-
-
-CLASSES = torch.tensor([0, 3, 100, 254, 255])
-MASKS = CLASSES[torch.randint(5, (8, 6, 6), generator=torch.manual_seed(0))].repeat_interleave(8, 1)
-MASKS = MASKS.repeat_interleave(8, 2)
-IMAGES = (MASKS / 255).unsqueeze(1).repeat(1, 3, 1, 1)
-"""Images whose levels are the classes, in blocks of 8×8 pixels."""
-
-
-@pytest.mark.parametrize(
-    ("name", "arguments", "interpolated"),
-    [
-        ("RandomHorizontalFlip", {"p": 0.5}, False),
-        ("RandomRotation90", {"times": [1, 3], "p": 1.0}, False),
-        ("RandomCrop", {"size": [24, 32]}, False),
-        ("RandomErasing", {"p": 1.0}, False),
-        ("RandomAffine", {"degrees": 30, "translate": [0.2, 0.2], "scale": [0.7, 1.3], "p": 1.0}, True),
-        ("RandomPerspective", {"p": 1.0}, True),
-        ("RandomResizedCrop", {"size": [40, 40]}, True),
-        ("RandomElasticTransform", {"alpha": [9.0, 9.0], "p": 1.0}, True),
-    ],
-)
-def test_geometry_moves_masks_and_images_alike(name: str, arguments: dict, interpolated: bool):
-    torch.manual_seed(0)
-    images, masks = augmentation(f"kornia.augmentation.{name}", **arguments).with_masks(IMAGES, MASKS)
-    assert masks.dtype == torch.int64
-    assert images.shape[2:] == masks.shape[1:]
-    assert masks.unique().tolist() == CLASSES.tolist()
-    assert masks.shape != MASKS.shape or (masks != MASKS).any()
-    kept = masks != 255
-    same = ((255 * images[:, 0] - masks).abs() < 1)[kept].float().mean()
-    assert same > 0.5 if interpolated else same == 1
-    ignored = images[:, 0][~kept]
-    assert interpolated or ((ignored < 0.01) | (ignored > 0.99)).all(), "what is new, or was ignored"
-
-
-@pytest.mark.parametrize("name", ["ColorJitter", "RandomGaussianNoise", "RandomInvert", "own"])
-def test_colour_leaves_masks_alone(name: str):
-    arguments = {"brightness": 0.5} if name == "ColorJitter" else {}
-    target, p = (f"{__name__}.Inverted", {}) if name == "own" else (f"kornia.augmentation.{name}", {"p": 1.0})
-    torch.manual_seed(0)
-    images, masks = augmentation(target, **arguments, **p).with_masks(IMAGES, MASKS)
-    assert torch.equal(masks, MASKS)
-    assert not torch.equal(images, IMAGES)
-    assert 0 <= images.min() <= images.max() <= 1
-
-
-def test_augmentation_follows_from_the_seed_and_differs_between_samples():
-    flip = augmentation("kornia.augmentation.RandomHorizontalFlip", p=0.5)
-    image = IMAGES[:1].expand(16, -1, -1, -1)
-    results = []
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        results.append(flip(image))
-    assert torch.equal(results[0], results[1])
-    assert not torch.equal(results[0], results[2])
-    assert 0 < (results[0] != image).flatten(1).any(1).sum() < 16
-    assert Augmentation(Augmentations())(image) is image
-    images, masks = Augmentation(Augmentations()).with_masks(IMAGES, MASKS)
-    assert images is IMAGES
-    assert masks is MASKS
-
-
-def test_augmentation_that_cannot_move_masks_is_named():
-    with pytest.raises(MMLError, match="one of RandomThinPlateSpline cannot move masks; leave it out"):
-        augmentation("kornia.augmentation.RandomThinPlateSpline", p=1.0).with_masks(IMAGES, MASKS)

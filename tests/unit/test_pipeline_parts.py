@@ -1,6 +1,7 @@
 """Everything that belongs to a pipeline: what each part does, and that a training with it resumes where it was."""
 
 import inspect
+import random
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,16 @@ PARTS: dict[str, dict[str, Any]] = {
         "augmentations": "randaugment",
         "trainer": {"max_epochs": 2},
     },
+    "torchvision, a module that draws by numpy": {
+        "augmentations": {
+            "transforms": [
+                {"_target_": "torchvision.transforms.v2.RandomAffine", "degrees": 20, "fill": 0.5},
+                {"_target_": "torchvision.transforms.ColorJitter", "brightness": 0.4},
+                {"_target_": "tests.unit.test_pipeline_parts.Darkened"},
+            ]
+        },
+        "trainer": {"max_epochs": 2},
+    },
     "early stopping": {"callbacks": STOP},
     "swa": {"callbacks": SWA, "lr_scheduler": "exponential"},
     "ema": {"callbacks": EMA, "trainer": {"max_epochs": 2}},
@@ -128,6 +139,13 @@ def test_swa_of_a_network_without_batch_norm_survives_an_interruption_after_its_
     resumed, _ = fit(images, cfg, tmp_path / "resumed", resume=checkpoints[-1], network=networks[1])
     assert [row["epoch"] for row in whole.history] == [0, 1, 2]  # the last of them is that of the average
     assert bytes_of(resumed, tmp_path) == bytes_of(whole, tmp_path)
+
+
+class Darkened(torch.nn.Module):
+    """An augmentation that draws by NumPy and by Python."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images * np.random.rand() * random.random()
 
 
 class PlainNetwork(torch.nn.Sequential):
@@ -274,7 +292,7 @@ def test_pixels_that_are_all_ignored_cost_nothing(tmp_path: Path, preset: str):
 @pytest.mark.parametrize("preset", ["randaugment", "medical_color"])
 def test_augmentation_presets_change_images_and_keep_classes_of_masks(preset: str):
     config = yaml.safe_load((PRESETS / f"augmentations/{preset}.yaml").read_text())
-    augmentation = Augmentation(study(augmentations=config).augmentations)
+    augmentation = Augmentation(study(augmentations=config).augmentations, masks=True)
     torch.manual_seed(0)
     images, masks = torch.rand(16, 3, 32, 32), torch.tensor([0, 9])[torch.randint(0, 2, (16, 32, 32))]
     changed, moved = augmentation.with_masks(images, masks)
@@ -328,6 +346,16 @@ REFUSED = [
     ({"class_weights": "balanced", "sampling": "balanced"}, "classification", "are balanced already"),
     ({"class_weights": "balanced", "loss": {"preset": "cross_entropy", "weight": [1, 2]}}, "classification", "its own"),
     ({"mixing": {"mixup": 0.2}}, "semantic_segmentation", "cannot be mixed"),
+    (
+        {"augmentations": {"transforms": [{"_target_": "torchvision.transforms.RandomHorizontalFlip"}]}},
+        "semantic_segmentation",
+        r"name torchvision\.transforms\.v2\.RandomHorizontalFlip, which does",
+    ),
+    (
+        {"augmentations": {"transforms": [{"_target_": "torch.nn.Dropout2d"}]}},
+        "semantic_segmentation",
+        r"torch\.nn\.Dropout2d cannot move the masks of t",
+    ),
     ({"mixing": {"mixup": 0.2}, "loss": "focal"}, "classification", "takes no mixed classes"),
     (
         {"callbacks": {"preset": "early_stopping", "early_stopping": {"monitor": "val/acc"}}},

@@ -1,0 +1,218 @@
+"""Parts of an augmentation: how transforms of kornia, of torchvision and of one's own change images and masks.
+
+Masks come here as numbers above 0, so that the 0 with which geometry fills up is no class.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before kornia)
+import torch
+from kornia import augmentation as kornia
+from kornia.augmentation.auto.base import PolicyAugmentBase
+from kornia.augmentation.base import _BasicAugmentationBase
+from kornia.augmentation.container.base import ImageSequentialBase
+from kornia.constants import DataKey, Resample
+from torch import nn
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from mml_lib.config.targets import TARGET, import_target, instantiate
+from mml_lib.errors import MMLError
+
+Pair = tuple[torch.Tensor, torch.Tensor]
+
+OF_VOLUMES = (kornia.AugmentationBase3D, kornia.VideoSequential)
+DRAWN_ONCE = (PolicyAugmentBase, ImageSequentialBase, kornia.RandomJigsaw)
+"""Parts of kornia that draw some of their parameters once for all samples of a batch."""
+
+
+class Step:
+    """One transform of an augmentation.
+
+    Args:
+        module: the transform.
+        name: its `_target_`, for messages.
+    """
+
+    remedy = "leave it out"
+
+    def __init__(self, module: nn.Module, name: str):
+        self.module = module
+        self.name = name
+
+    def problem(self, masks: bool) -> str | None:
+        """Return why the transform does not suit images, or images with masks; None if it does."""
+        return None
+
+    def images(self, images: torch.Tensor) -> torch.Tensor:
+        """Return changed images, N×3×H×W."""
+        return torch.cat([self.module(image) for image in images.split(1)])
+
+    def pairs(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
+        """Return changed images, and masks (int64, N×H×W) moved alike."""
+        return self.images(images), masks
+
+
+class KorniaStep(Step):
+    """A part of kornia, which draws for each sample by itself, or is applied sample by sample."""
+
+    def __init__(self, module: nn.Module, name: str):
+        super().__init__(module, name)
+        nearest: dict[str, Any] = {"resample": Resample.NEAREST, "align_corners": None}
+        # kornia fills masks with the grey level that it fills images with.
+        nearest |= {key: 0.0 for key in ("fill", "fill_value") if getattr(module, "flags", {}).get(key) is not None}
+        if "fill_value" in nearest:
+            nearest["fill_value"] = torch.zeros(())
+        self.paired = kornia.AugmentationSequential(
+            module, data_keys=["input", "mask"], extra_args={DataKey.MASK: nearest}
+        )
+        self.drawn_once = any(
+            isinstance(each, DRAWN_ONCE) or getattr(each, "same_on_batch", None) for each in module.modules()
+        )
+
+    def problem(self, masks: bool) -> str | None:
+        for each in self.module.modules():
+            if isinstance(each, OF_VOLUMES):
+                return "is for volumes and videos"
+            if isinstance(each, kornia.MixAugmentationBaseV2) and not isinstance(each, kornia.RandomJigsaw):
+                return "mixes images and leaves their targets as they are (see mixing)"
+        return None
+
+    def images(self, images: torch.Tensor) -> torch.Tensor:
+        if self.drawn_once:
+            return super().images(images)
+        return self.module(images)
+
+    def pairs(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
+        if self.drawn_once:
+            found = [self._pair(*pair) for pair in zip(images.split(1), masks.split(1), strict=True)]
+            return tuple(map(torch.cat, zip(*found, strict=True)))
+        return self._pair(images, masks)
+
+    def _pair(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
+        try:
+            images, moved = self.paired(images, masks.unsqueeze(1).to(images.dtype))
+        except NotImplementedError as error:
+            raise MMLError(f"augmentations.transforms: {self.name} cannot move masks; {self.remedy}") from error
+        return images, moved.squeeze(1).round().long()
+
+
+class TorchvisionStep(Step):
+    """A transform of torchvision's v2, applied sample by sample to image and mask as `tv_tensors`."""
+
+    def __init__(self, module: nn.Module, name: str):
+        super().__init__(module, name)
+        for each in module.modules():
+            if isinstance(fills := getattr(each, "_fill", None), Mapping):
+                each._fill = {**fills, tv_tensors.Mask: 0}
+
+    def problem(self, masks: bool) -> str | None:
+        if any(isinstance(each, v2.MixUp | v2.CutMix) for each in self.module.modules()):
+            return "mixes images and leaves their targets as they are (see mixing)"
+        if masks and any(isinstance(each, v2.LinearTransformation | v2.Lambda) for each in self.module.modules()):
+            return "cannot move masks"
+        return None
+
+    def images(self, images: torch.Tensor) -> torch.Tensor:
+        changed = [self.module(tv_tensors.Image(image)) for image in images]
+        return torch.stack([image.as_subclass(torch.Tensor) for image in changed])
+
+    def pairs(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
+        pairs = [
+            self.module(tv_tensors.Image(image), tv_tensors.Mask(mask))
+            for image, mask in zip(images, masks, strict=True)
+        ]
+        changed, moved = zip(*pairs, strict=True)
+        return (
+            torch.stack([image.as_subclass(torch.Tensor) for image in changed]),
+            torch.stack([mask.as_subclass(torch.Tensor) for mask in moved]),
+        )
+
+
+class OwnStep(Step):
+    """Any other module: it gets images of one sample, 1×3×H×W, unless it says that it draws for each sample itself
+    (`whole_batch = True`). A segmentation takes it where its forward takes `masks` too, or where it says that it
+    moves nothing (`photometric = True`).
+    """
+
+    remedy = (
+        "name a part of torchvision.transforms.v2 or of kornia.augmentation, or let forward take (images, masks) and "
+        "return both; one that moves nothing says so by photometric = True"
+    )
+
+    def __init__(self, module: nn.Module, name: str):
+        super().__init__(module, name)
+        self.takes_masks = "masks" in _parameters(module.forward)
+        self.whole_batch = bool(getattr(module, "whole_batch", False))
+
+    def problem(self, masks: bool) -> str | None:
+        if not masks or self.takes_masks or getattr(self.module, "photometric", False) is True:
+            return None
+        return "cannot move masks"
+
+    def images(self, images: torch.Tensor) -> torch.Tensor:
+        if self.takes_masks:
+            return self.pairs(images, images.new_ones((len(images), *images.shape[-2:]), dtype=torch.int64))[0]
+        return self.module(images) if self.whole_batch else super().images(images)
+
+    def pairs(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
+        if not self.takes_masks:
+            return self.images(images), masks
+        if self.whole_batch:
+            return self.module(images, masks)
+        pairs = [self.module(*pair) for pair in zip(images.split(1), masks.split(1), strict=True)]
+        return tuple(map(torch.cat, zip(*pairs, strict=True)))
+
+
+class FirstTorchvisionStep(OwnStep):
+    """A transform of torchvision's first version, which draws once for all that it gets and knows no masks."""
+
+    def __init__(self, module: nn.Module, name: str):
+        super().__init__(module, name)
+        self.remedy = f"name torchvision.transforms.v2.{type(module).__name__}, which does, or leave it out"
+
+
+def _parameters(function: Callable[..., Any]) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+def build_step(spec: Mapping[str, Any], masks: bool) -> Step:
+    """Return a transform of an augmentation.
+
+    Args:
+        spec: `_target_` and its arguments.
+        masks: whether there are masks to move.
+
+    Raises:
+        MMLError: it cannot be built, or does not suit images, or masks.
+    """
+    name = spec[TARGET]
+    try:
+        module = instantiate(spec, nn.Module)
+    except MMLError as error:
+        raise MMLError(f"augmentations.transforms: {error}") from error
+    except Exception as error:  # some look for packages, or files, when they are built
+        reason = " ".join(str(error).split())
+        raise MMLError(f"augmentations.transforms: {name} cannot be built ({reason}); leave it out") from error
+    if not isinstance(module, nn.Module):
+        kind = type(module).__name__
+        raise MMLError(
+            f"augmentations.transforms: {name} gives a {kind} and no torch.nn.Module; name a class of modules, or a "
+            "function that makes one"
+        )
+    step = _kind(module, import_target(name))(module, name)
+    if problem := step.problem(masks):
+        raise MMLError(f"augmentations.transforms: {name} {problem}; {step.remedy}")
+    return step
+
+
+def _kind(module: nn.Module, target: Any) -> type[Step]:
+    if isinstance(module, _BasicAugmentationBase | ImageSequentialBase):
+        return KorniaStep
+    if isinstance(module, v2.Transform):
+        return TorchvisionStep
+    if type(module).__module__ == "torchvision.transforms.transforms":
+        return FirstTorchvisionStep
+    return OwnStep
