@@ -12,10 +12,6 @@ from mml_lib.schedulers.opening import check_rules, open_study
 
 min_version("9.27")
 
-
-configfile: "config/config.yaml"
-
-
 study = open_study(workflow, config)
 fm = study.fm
 failures = Failures()

@@ -1,8 +1,8 @@
 """Say what a study is: its config, its plan, its runs and what differs between them, its results, times and memory."""
 
 import pandas as pd
-import yaml
 
+from mml_lib.config.scalars import study_text
 from mml_lib.files.atomic import write_text, write_whole_folder
 from mml_lib.files.checksums import verify
 from mml_lib.files.containers import commented
@@ -13,7 +13,7 @@ from mml_lib.schedulers.step import open_step
 from mml_lib.tasks.description import read_header
 
 step = open_step(snakemake)
-config = yaml.safe_dump(snakemake.params.config, sort_keys=False, allow_unicode=True)
+config = study_text(snakemake.params.config)
 verify(*snakemake.input.tasks, snakemake.input.summary, snakemake.input.folds)
 tables = {
     "plan": pd.DataFrame(snakemake.params.plan.items(), columns=["rule", "steps"]),

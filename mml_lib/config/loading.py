@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from mml_lib.config.presets import read_yaml, resolve_presets
+from mml_lib.config.origins import Location, Origins, Source
+from mml_lib.config.presets import GROUPS, resolve_presets
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.sections import PROJECT_REFERENCE
 from mml_lib.config.tasks import TAGGED_NAME, TAGS, TASK_NAME, URL
@@ -23,30 +24,35 @@ MEMBER = re.compile(r"\[key\]|by_type|one|Named|Metric|constrained-\w+|(function
 """What pydantic puts into the path of a key to tell the members of a union apart."""
 
 
-def load_study(config: Mapping[str, Any], files: Sequence[Path] = ()) -> StudyConfig:
+def load_study(
+    config: Mapping[str, Any], files: Sequence[Source] = (), varied: Mapping[tuple[str, ...], Location] | None = None
+) -> StudyConfig:
     """Return the checked study of a merged config.
 
     Args:
-        config: what Snakemake merged out of all config files and `--config`.
-        files: the config files, last laid over first; only to name one in an error.
+        config: files and values laid over each other, on the library's defaults.
+        files: the config files and the values of `--config`, last laid over first; only to name one in an error.
+        varied: keys that a sweep or a variant sets, with their own location in the study.
 
     Raises:
         MMLError: the first thing that is wrong, with its file, key and remedy.
     """
-    source = _Source(files)
+    folders = preset_folders(config)
+    origins = Origins(config, files, folders, varied or {})
     try:
-        resolved = resolve_presets(config, preset_folders(config))
+        resolved = resolve_presets(config, folders)
     except MMLError as error:
         group = str(error).split(":", 1)[0]
-        raise MMLError(f"{source.of((group,))}: {error}") from error
+        raise MMLError(origins.of((group,)).mark(str(error)) if group in GROUPS else str(error)) from error
     resolved["paths"] = _paths(resolved.get("paths"))
     if keys := _not_a_number(resolved):
-        raise MMLError(f"{source.of(keys)}: {'.'.join(map(str, keys))} is not a number (nan); write one")
+        raise MMLError(origins.of(keys).mark(f"{'.'.join(map(str, keys))} is not a number (nan); write one"))
     try:
         return StudyConfig.model_validate(resolved)
     except ValidationError as error:
         problem = error.errors()[0]
-        raise MMLError(f"{source.of(problem['loc'])}: {_sentence(problem)}") from error
+        location = [part for part in problem["loc"] if not MEMBER.fullmatch(str(part))]
+        raise MMLError(origins.of(location).mark(_sentence(problem))) from error
 
 
 def preset_folders(config: Mapping[str, Any]) -> list[Path]:
@@ -75,30 +81,6 @@ def _not_a_number(value: Any) -> list[str | int]:
     return []
 
 
-class _Source:
-    """Knows which of the config files a key comes from."""
-
-    def __init__(self, files: Sequence[Path]):
-        self.files = files
-
-    def of(self, location: Sequence[str | int]) -> str:
-        """Return the file that sets the key (or most of its path), the last one first."""
-        found = [(self._depth(file, location), position, file) for position, file in enumerate(self.files)]
-        depth, _, file = max(found, default=(0, 0, None))
-        if depth:
-            return str(file)
-        return "--config" if self.files else "config"
-
-    @staticmethod
-    def _depth(file: Path, location: Sequence[str | int]) -> int:
-        value = read_yaml(Path(file))
-        for depth, key in enumerate(location):
-            if not isinstance(value, Mapping) or key not in value:
-                return depth
-            value = value[key]
-        return len(location)
-
-
 def _sentence(problem: Mapping[str, Any]) -> str:
     location = [str(part) for part in problem["loc"] if not MEMBER.fullmatch(str(part))]
     key = ".".join(location)
@@ -106,10 +88,7 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         return f"unknown key '{key}'{nearest(location[-1], _known_keys(location[:-1]))}"
     if kind == "missing":
-        return (
-            f"the key '{key}' is missing; a study is laid over config/config.yaml, which has to lie in the working "
-            "folder or to be the first --configfile; config/schema.json says what it takes"
-        )
+        return f"the key '{key}' is missing; config/schema.json says what it takes"
     if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] == TAGS:
         return f"{key}: '{problem['input']}' is no chain of tags; write it as +tag~argument, e.g. +subset~0.1+nested~0"
     if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] == URL:

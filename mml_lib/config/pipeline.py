@@ -12,8 +12,10 @@ import yaml
 from mml_lib.config.formats import FORMATS
 from mml_lib.config.identity import digest
 from mml_lib.config.loading import load_study, preset_folders
-from mml_lib.config.presets import merge, read_yaml, resolve_presets
+from mml_lib.config.origins import Source
+from mml_lib.config.presets import merge, resolve_presets
 from mml_lib.config.schema import StudyConfig
+from mml_lib.config.study_files import read_yaml
 from mml_lib.config.training import LRScheduler, Trainer
 from mml_lib.errors import MMLError
 
@@ -193,7 +195,7 @@ class Variant:
     study: StudyConfig
 
 
-def expand(config: Mapping[str, Any], files: Sequence[Path] = ()) -> list[Variant]:
+def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Variant]:
     """Return the studies that the sweep and the variants of a config stand for, the plain one if there are none.
 
     Raises:
@@ -211,7 +213,7 @@ def expand(config: Mapping[str, Any], files: Sequence[Path] = ()) -> list[Varian
         for values in itertools.product(*sweep.values()):
             point = dict(zip(sweep, values, strict=True))
             words = [name] if name else []
-            words += [f"{key}={value}" for key, value in point.items()]
+            words += [f"{key}={getattr(value, 'text', value)}" for key, value in point.items()]
             expanded.append(Variant(", ".join(words), load_study(_lay(base, overlay, point), files)))
     return expanded
 

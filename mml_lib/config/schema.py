@@ -193,7 +193,7 @@ class Resources(Section):
 
 
 class StudyConfig(Section):
-    """A study: the content of `config/config.yaml` and its overlays, presets resolved."""
+    """A study: its files and values on the library's defaults, presets resolved."""
 
     project: TaskName = Field("default", description="Folder of the study below the results root.")
     mode: Mode = Field(description="What to deliver: a preset (create, pp, info, train) or an own scheduler.")

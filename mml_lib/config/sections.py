@@ -76,7 +76,7 @@ class Clean(Section):
     studies: list[Path] | None = Field(
         None,
         description="Study files whose results are in use, beside this study and those that are recorded in projects; "
-        "unset: config/config.yaml and config/studies/*.yaml.",
+        "unset: the demo study and config/studies/*.yaml.",
     )
     projects: list[Annotated[str, StringConstraints(pattern=PROJECT)]] = Field(
         default_factory=list,

@@ -2,15 +2,16 @@
 
 import os
 import sys
-from collections.abc import Collection, Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
 import mml_lib
-from mml_lib.config.presets import check_keys, read_yaml
+from mml_lib.config.scalars import flow_text
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.checksums import name_command
 from mml_lib.files.locks import name_supervisor
+from mml_lib.schedulers.command_line import StudyLayers, study_layers
 from mml_lib.schedulers.hooks import look_ahead
 from mml_lib.schedulers.jobs import settle_in_job
 from mml_lib.schedulers.study import Study
@@ -26,26 +27,24 @@ UNTELLING = (
 
 
 def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
-    """Return the checked study of a Snakefile's config; leave with one line where it has a mistake.
+    """Return the checked study that a Snakemake call names; leave with one line where it has a mistake.
 
     Args:
         workflow: Snakemake's workflow object.
-        config: the merged config; presets are added to it, tasks that an overlay leaves out are taken away.
+        config: Snakemake's config, which becomes that of the study: its files and values on the library's defaults.
     """
-    base = Path(workflow.basedir) / "config/config.yaml"
-    files = [*map(Path, workflow.configfiles), *workflow.config_settings.configfiles]
     try:
-        for file in files if workflow.is_main_process else ():
-            check_keys(file)
-        add_presets(config, base.parent)
-        limit_tasks(config, named_tasks(workflow.config_settings, base))
-        study = Study(config, list(dict.fromkeys(map(shorten, files))))
+        layers = study_layers(workflow)
+        config.clear()
+        config.update(layers.config)
+        add_presets(config, Path(workflow.basedir) / "config")
+        study = Study(config, [*map(shorten, layers.files), layers.values])
         if workflow.is_main_process:
             modes = asked_modes(sys.argv[1:], study)
             study.check(modes)
             study.gpus.prepare(workflow, modes)
             if not any(study.scheduler(mode).alone for mode in modes):
-                study.recorded = told_by(workflow.config_settings, files)
+                study.recorded = study_record(layers)
             print(study.overview(modes), file=sys.stderr)
             look_ahead(study, workflow)
     except MMLError as error:
@@ -103,19 +102,15 @@ def add_presets(config: MutableMapping[str, Any], folder: Path) -> None:
         config["paths"] = {**(paths or {}), "presets": [*own, *([] if str(folder) in own else [str(folder)])]}
 
 
-def told_by(settings: Any, files: Iterable[Path]) -> dict[str, Any]:
-    """Return what a study can be put together from again: `files`, last laid over first, and `values` of `--config`.
-
-    Args:
-        settings: Snakemake's.
-        files: all config files, among them those that are read without being asked for.
-    """
-    asked = [shorten(Path(file)) for file in settings.configfiles]
-    unasked = [file for file in map(shorten, files) if file not in asked]
-    values = {key: value for key, value in settings.config.items() if key not in UNTELLING}
+def study_record(layers: StudyLayers) -> dict[str, Any]:
+    """Return `files` and `values` that a study can be put together from again, values as text for `--config`."""
+    values = {key: value for key, value in layers.values.items() if key not in UNTELLING}
     if isinstance(paths := values.pop("paths", None), Mapping) and paths.get("presets"):
         values["paths"] = {"presets": paths["presets"]}
-    return {"files": [str(file) for file in dict.fromkeys([*unasked, *asked])], "values": values}
+    return {
+        "files": [str(shorten(file)) for file in layers.files],
+        "values": {key: flow_text(value) for key, value in values.items()},
+    }
 
 
 def asked_modes(arguments: Iterable[str], study: Study) -> list[str]:
@@ -124,29 +119,3 @@ def asked_modes(arguments: Iterable[str], study: Study) -> list[str]:
     Snakemake tells its targets only after the Snakefile is read.
     """
     return [argument for argument in arguments if argument in study.modes] or [study.cfg.mode.id]
-
-
-def named_tasks(settings: Any, base: Path) -> set[str]:
-    """Return the tasks that overlays of the demo study name; the demo study itself may be one of the files named.
-
-    Args:
-        settings: Snakemake's, with the merged content and the names of the overlays.
-        base: the file of the demo study.
-    """
-    overlaid = settings.overwrite_config.get("tasks")
-    named = set(overlaid) if isinstance(overlaid, Mapping) else set()
-    others = [Path(file) for file in settings.configfiles if Path(file).resolve() != base.resolve()]
-    if len(others) == len(settings.configfiles):
-        return named
-    tasks = [content.get("tasks") for content in map(read_yaml, others) if isinstance(content, Mapping)]
-    named_by_others = {name for found in tasks if isinstance(found, Mapping) for name in found}
-    return named - (set(read_yaml(base)["tasks"]) - named_by_others)
-
-
-def limit_tasks(config: MutableMapping[str, Any], named: Collection[str]) -> None:
-    """Keep those tasks only that the overlays name, if they name any.
-
-    Snakemake merges mappings, but a study file laid over the demo study is not about the demo's task as well.
-    """
-    if named and isinstance(config.get("tasks"), Mapping):
-        config["tasks"] = {name: task for name, task in config["tasks"].items() if name in named}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.loading import load_study
+from mml_lib.config.origins import Source
 from mml_lib.config.pipeline import PIPELINE_KEYS, Pipeline
 from mml_lib.config.plugins import import_plugin
 from mml_lib.config.presets import preset_names, resolve_presets
@@ -36,15 +37,15 @@ class Study(StudyTasks):
 
     Args:
         config: what Snakemake merged.
-        files: the config files, to name them in errors.
+        files: the config files, and values of `--config`, to name them in errors.
 
     Raises:
         MMLError: the first mistake in the config.
     """
 
-    def __init__(self, config: Mapping[str, Any], files: Sequence[Path] = ()):
+    def __init__(self, config: Mapping[str, Any], files: Sequence[Source] = ()):
         self.config = dict(config)
-        self.files = [Path(file) for file in files]
+        self.files = list(files)
         cfg = load_study(config, files)
         self.folders = cfg.paths.presets
         for plugin in cfg.plugins:

@@ -138,7 +138,7 @@ def test_project_of_no_study_stays_until_it_is_named(project: Project, tmp_path:
     assert files - {".lock", ".lock-steps", ".studies.json"} == {f"{run}.yaml" for run in project.runs.values()}
 
 
-@pytest.mark.parametrize("text", ["a: [", "a list", "tasks: {shapes: {creator: nobody}}"])
+@pytest.mark.parametrize("text", ["a: [", "a list", "{project: demo, tasks: {shapes: {creator: nobody}}}"])
 def test_study_that_cannot_be_read_or_planned_is_a_problem(project: Project, tmp_path: Path, text: str):
     (tmp_path / "bad.yaml").write_text(text)
     _, (problem,) = clean(tmp_path, clean={"studies": ["bad.yaml"]})

@@ -5,18 +5,19 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
+from mml_lib.config.layers import with_defaults
 from mml_lib.config.loading import load_study
 from mml_lib.config.pipeline import Pipeline, expand
 from mml_lib.config.presets import GROUPS
 from mml_lib.config.schema_json import schema_text
+from mml_lib.config.study_files import read_study
 from mml_lib.errors import MMLError
-from mml_lib.schedulers.opening import add_presets, asked_modes, limit_tasks, named_tasks
+from mml_lib.schedulers.opening import add_presets, asked_modes
 from mml_lib.schedulers.study import Study
 
 REPOSITORY = Path(__file__).parents[2]
@@ -41,7 +42,7 @@ def run_id(config: dict[str, Any]) -> str:
 
 
 def test_changes_are_laid_over_a_preset():
-    optimizer = load_study(study(optimizer={"preset": "adamw", "lr": "1e-4"})).optimizer.spec()
+    optimizer = load_study(study(optimizer={"preset": "adamw", "lr": 1e-4})).optimizer.spec()
     assert optimizer == {"_target_": "torch.optim.AdamW", "lr": 1e-4, "weight_decay": 0.01}
 
 
@@ -62,7 +63,7 @@ def test_every_shipped_preset_is_valid(group: str):
 
 @pytest.mark.parametrize("file", [CONFIG / "config.yaml", *(CONFIG / "studies").glob("*.yaml")], ids=lambda f: f.stem)
 def test_every_shipped_study_is_valid(file: Path):
-    config = yaml.safe_load(file.read_text())
+    config = with_defaults(read_study(file))
     add_presets(config, CONFIG)
     load_study(config, [file])
 
@@ -156,7 +157,7 @@ def test_pipeline_file_round_trip_keeps_the_run_id(tmp_path: Path):
 
 def test_sweep_and_variants_expand_to_all_combinations():
     config = study(
-        sweep={"optimizer.lr": [0.1, "1e-2"], "seed": [1, 2]},
+        sweep={"optimizer.lr": [0.1, 1e-2], "seed": [1, 2]},
         variants={"plain": {}, "flipped": {"augmentations": "flips"}},
     )
     variants = expand(config)
@@ -165,26 +166,6 @@ def test_sweep_and_variants_expand_to_all_combinations():
     assert {variant.study.optimizer.spec()["lr"] for variant in variants} == {0.1, 0.01}
     assert {len(variant.study.augmentations.transforms) for variant in variants} == {0, 2}
     assert {variant.study.optimizer.spec()["weight_decay"] for variant in variants} == {0.01}
-
-
-def test_overlay_that_names_tasks_has_these_only():
-    config = {"tasks": {"digits": {"creator": "digits", "folds": 3}, "mine": {"creator": "fake"}}}
-    limit_tasks(config, {"digits"})
-    assert config == {"tasks": {"digits": {"creator": "digits", "folds": 3}}}
-    limit_tasks(config, set())
-    assert list(config["tasks"]) == ["digits"]
-
-
-def test_demo_study_named_as_a_file_of_its_own_brings_no_task(tmp_path: Path):
-    own = tmp_path / "study.yaml"
-    own.write_text("tasks: {mine: {creator: fake}}")
-    base = CONFIG / "config.yaml"
-    merged = {"tasks": {"digits": {}, "mine": {}}}
-    for files, named in (([own], {"digits", "mine"}), ([base, own], {"mine"}), ([base], set())):
-        settings = SimpleNamespace(
-            configfiles=files, overwrite_config=merged if own in files else {"tasks": {"digits": {}}}
-        )
-        assert named_tasks(settings, base) == named
 
 
 @pytest.mark.parametrize(

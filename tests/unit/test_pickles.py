@@ -15,8 +15,10 @@ import pytest
 import torch
 import yaml
 
+from mml_lib.config.origins import Origins
 from mml_lib.config.pipeline import Pipeline
-from mml_lib.config.presets import check_keys, read_yaml, resolve_presets
+from mml_lib.config.presets import resolve_presets
+from mml_lib.config.study_files import parse_values, read_study
 from mml_lib.data.datamodule import PackedImages
 from mml_lib.data.decoding import read_size
 from mml_lib.errors import MMLError
@@ -96,6 +98,11 @@ def preset(file: Path) -> object:
     return resolve_presets({"optimizer": "mine"}, [folder.parent])
 
 
+def line_of(file: Path) -> object:
+    Origins({}, [file]).of(("format",))
+    raise ValueError("no object was made")
+
+
 def row(file: Path) -> object:
     return read_size(f"{file}#0")
 
@@ -165,7 +172,9 @@ PLACES = {
     "pipeline": ("0a0b0c0d.yaml", tagged, Pipeline.read),
     "pipeline: a pickle": ("0a0b0c0d.yaml", bare, Pipeline.read),
     "blueprint: its version": ("x.yaml", tagged, stamp("blueprint")),
-    "study": ("x.yaml", tagged, read_yaml),
+    "study": ("x.yaml", tagged, read_study),
+    "study: the line of a key": ("x.yaml", tagged, line_of),
+    "value of --config": ("x.yaml", tagged, lambda file: parse_values([f"seed={file.read_text()}"])),
     "preset": ("x.yaml", tagged, preset),
 }
 
@@ -185,12 +194,6 @@ def test_a_pickle_is_refused_where_files_are_read(tmp_path: Path, trace: Path, p
 def test_the_trap_leaves_a_trace_where_it_is_loaded(trace: Path, load: Callable[[bytes], object]):
     load(bare(Trap(trace)))
     assert trace.is_dir()
-
-
-def test_looking_for_repeated_keys_makes_no_objects(tmp_path: Path, trace: Path):
-    (tmp_path / "x.yaml").write_bytes(tagged(Trap(trace)))
-    check_keys(tmp_path / "x.yaml")
-    assert not trace.exists()
 
 
 FORBIDDEN = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle"}

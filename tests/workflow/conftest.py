@@ -25,6 +25,7 @@ TINY: dict[str, Any] = {
     "preprocessing": {"size": 32},
     "normalization": "task",
     "arch": "test_resnet",
+    "augmentations": "none",
     "loss": "cross_entropy",
     "optimizer": {"preset": "adamw", "lr": 0.003},
     "lr_scheduler": "one_cycle",

@@ -16,11 +16,9 @@ from mml_lib.postprocessing.unused_table import Unused
 from mml_lib.schedulers.cleaning.unused import Known, dead_warm_processes, unused_of_project
 from mml_lib.schedulers.cleaning.unused_data import DataUse, unused_data
 from mml_lib.schedulers.cleaning.usage import StudySource, Usage, usages
-from mml_lib.schedulers.opening import LIBRARY
+from mml_lib.schedulers.command_line import DEMO, demo_study
+from mml_lib.schedulers.opening import LIBRARY, shorten
 from mml_lib.schedulers.study import Study
-
-BASE = Path("config/config.yaml")
-"""The study that all others are laid over, in the working folder or in that of the pipeline."""
 
 
 class Cleaning:
@@ -73,18 +71,15 @@ class Cleaning:
         return [*found, *unused_data(self.fm, use), *dead_warm_processes()], self._problems(planned)
 
     def _usages(self) -> list[Usage]:
-        base = BASE if BASE.exists() else LIBRARY / BASE
-        asked = self.cfg.clean.studies
-        files = sorted((base.parent / "studies").glob("*.yaml")) if asked is None else asked
-        given = [StudySource([str(base)])] if asked is None else []
-        given += [
-            StudySource([str(base), str(file)] if file.resolve() != base.resolve() else [str(base)]) for file in files
-        ]
+        demo = demo_study(LIBRARY)
+        named = self.cfg.clean.studies
+        files = [demo, *sorted((demo.parent / "studies").glob("*.yaml"))] if named is None else named
+        given = [StudySource([str(shorten(file))]) for file in files]
         sources = [StudySource([], config=self.config), *given]
         for project in self.projects:
             sources += [source for source in self._recorded(project) or () if source not in sources]
         roots = {"data": str(self.fm.data_path.absolute()), "results": str(self.fm.results_path.absolute())}
-        return usages(sources, roots, LIBRARY / BASE.parent)
+        return usages(sources, roots, LIBRARY / DEMO.parent)
 
     def _recorded(self, project: str) -> list[StudySource] | None:
         """Return the studies that ran in a project, as far as it tells; without those of the command line where the

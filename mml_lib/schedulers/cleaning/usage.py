@@ -8,13 +8,13 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+from mml_lib.config.layers import with_defaults
 from mml_lib.config.loading import ROOTS
-from mml_lib.config.presets import merge, read_yaml
+from mml_lib.config.study_files import parse_values, read_study
 from mml_lib.errors import MMLError
-from mml_lib.schedulers.opening import add_presets, limit_tasks, named_tasks
+from mml_lib.schedulers.opening import add_presets
 from mml_lib.schedulers.runs import pack_id
 from mml_lib.schedulers.study import Study
 from mml_lib.tasks.identity import lineage
@@ -126,30 +126,20 @@ def _usage(source: StudySource, roots: Mapping[str, str], presets: Path) -> Usag
 
 
 def _config(source: StudySource, roots: Mapping[str, str], presets: Path) -> dict[str, Any]:
-    """Return the config that Snakemake would merge."""
+    """Return the config of a study."""
     if source.config is not None:
         return dict(source.config)
-    contents = [read_yaml(Path(file)) for file in source.files]
-    for file, content in zip(source.files, contents, strict=True):
-        if not isinstance(content, Mapping):
-            raise MMLError(f"{file} is no study: it has no keys")
-    # The base is read without being asked for; what is laid over it says which tasks there are.
-    first = 1 if source.files and Path(source.files[0]).parts[-2:] == ("config", "config.yaml") else 0
-    overlaid = _merged([*contents[first:], source.values])
-    config = _merged([*contents[:first], overlaid])
-    settings = SimpleNamespace(overwrite_config=overlaid, configfiles=[Path(file) for file in source.files[first:]])
+    # Values are text for `--config`; records of older versions have what Snakemake made of it.
+    values = [
+        parsed
+        for key, value in source.values.items()
+        for parsed in (parse_values([f"{key}={value}"]) if isinstance(value, str) else [{key: value}])
+    ]
+    config = with_defaults(*[read_study(Path(file)) for file in source.files], *values)
     add_presets(config, presets)
-    limit_tasks(config, named_tasks(settings, presets / "config.yaml"))
     paths = {key: value for key, value in config["paths"].items() if value is not None}
     unset = {key: roots[key] for key in ROOTS if source.recorded or key not in paths}
     return config | {"paths": paths | unset}
-
-
-def _merged(contents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    config: dict[str, Any] = {}
-    for content in contents:
-        config = merge(config, content)
-    return config
 
 
 def _plan(study: Study, found: Usage) -> None:

@@ -1,0 +1,49 @@
+"""Layers of a study: the library's defaults, the study's files in their order, the values of `--config`."""
+
+import functools
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mml_lib.config.presets import GROUPS, merge
+from mml_lib.config.study_files import read_study
+
+DEFAULTS = Path(__file__).with_name("defaults.yaml")
+
+WHOLE = ("preset", "_target_", "id", "scheduler")
+"""Keys by which a section says all that it is: nothing of the layer below shines through."""
+
+
+@functools.cache
+def _defaults() -> dict[str, Any]:
+    return read_study(DEFAULTS)
+
+
+def with_defaults(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config of a study: its layers, each laid over those before, on the library's defaults."""
+    return functools.reduce(overlay, layers, dict(_defaults()))
+
+
+def merge_layers(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return layers laid over each other in order, without the defaults."""
+    return functools.reduce(overlay, layers, {})
+
+
+def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a layer laid over another, key by key at every depth.
+
+    A section that names its preset or its `_target_` replaces what lies below; one that does not changes that.
+    """
+    merged = merge(base, over)
+    for group in GROUPS:
+        if group in over:
+            merged[group] = _overlay_group(base.get(group), over[group])
+    return merged
+
+
+def _overlay_group(base: Any, over: Any) -> Any:
+    if not isinstance(over, Mapping) or any(key in over for key in WHOLE):
+        return over
+    if isinstance(base, str):
+        base = {"preset": base}
+    return merge(base, over) if isinstance(base, Mapping) else over

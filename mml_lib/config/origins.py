@@ -1,0 +1,113 @@
+"""Where a key of a study was written: the file and the line, or `--config`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mml_lib.config.presets import GROUPS, preset_names
+from mml_lib.config.study_files import node_of
+
+Location = Sequence[str | int]
+Source = Path | Mapping[str, Any]
+"""What a part of a config comes from: a file, or the values of `--config`."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The place that sets a key.
+
+    Args:
+        name: the file, or `--config`.
+        line: in the file, from 1; None where it is not known.
+        depth: how much of the key's path is written there.
+    """
+
+    name: str
+    line: int | None = None
+    depth: int = 0
+
+    def mark(self, sentence: str) -> str:
+        """Return a sentence about the key with the place."""
+        return f"{self.name}: {sentence}{f' (line {self.line})' if self.line else ''}"
+
+
+@dataclass(frozen=True)
+class Origins:
+    """The sources of a config.
+
+    Args:
+        config: the merged config, which says the presets of its sections.
+        sources: its files and values, each laid over those before.
+        folders: where presets are looked for.
+        varied: keys that a sweep or a variant sets, with their own location in the study.
+    """
+
+    config: Mapping[str, Any]
+    sources: Sequence[Source] = ()
+    folders: Sequence[Path] = ()
+    varied: Mapping[tuple[str, ...], Location] = field(default_factory=dict)
+
+    def of(self, location: Location) -> Origin:
+        """Return the place that sets a key or most of its path, of several the one that counts."""
+        for key, origin in self.varied.items():
+            if tuple(map(str, location[: len(key)])) == key:
+                return self._written([*origin, *location[len(key) :]])
+        written = self._written(location)
+        preset = self._preset_file(location[0]) if location else None
+        if preset is not None and written.depth < len(location):
+            in_preset = _in_file(preset, location[1:])
+            if in_preset.depth and in_preset.depth + 1 > written.depth:
+                return in_preset
+        return written
+
+    def _written(self, location: Location) -> Origin:
+        found = [
+            _in_file(each, location) if isinstance(each, Path) else _in_values(each, location) for each in self.sources
+        ]
+        if not found:
+            return Origin("config")
+        deepest = max(origin.depth for origin in found)
+        files = [origin for origin in found if origin.name != "--config"]
+        if not deepest:
+            return files[-1] if files else found[-1]
+        return [origin for origin in found if origin.depth == deepest][-1]
+
+    def _preset_file(self, group: str | int) -> Path | None:
+        value = self.config.get(group) if group in GROUPS else None
+        name = value.get("preset") if isinstance(value, Mapping) else value
+        return preset_names(str(group), self.folders).get(str(name)) if name is not None else None
+
+
+def _in_values(values: Mapping[str, Any], location: Location) -> Origin:
+    value: Any = values
+    for depth, key in enumerate(location):
+        if (isinstance(value, Mapping) and key in value) or (
+            isinstance(value, list) and isinstance(key, int) and key < len(value)
+        ):
+            value = value[key]
+        else:
+            return Origin("--config", depth=depth)
+    return Origin("--config", depth=len(location))
+
+
+def _in_file(path: Path, location: Location) -> Origin:
+    node, line = node_of(path), None
+    for depth, key in enumerate(location):
+        found = _below(node, key)
+        if found is None:
+            return Origin(str(path), line, depth)
+        mark, node = found
+        line = mark.line + 1
+    return Origin(str(path), line, len(location))
+
+
+def _below(node: yaml.Node | None, key: str | int) -> tuple[yaml.Mark, yaml.Node] | None:
+    if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+        return node.value[key].start_mark, node.value[key]
+    for each, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        if isinstance(each, yaml.ScalarNode) and each.value == str(key):
+            return each.start_mark, value
+    return None

@@ -1,0 +1,167 @@
+"""Study files in YAML whose unquoted scalars keep their text.
+
+YAML decides by the look of a scalar what it is: `54e21430` is a number, `no` a boolean, `2024-01-05` a date. In a study
+the schema decides: where it takes text, the text that the user wrote counts. Numbers whose spelling would be lost keep
+it here. As in YAML 1.2, `1e-3` is a number, and dates and times of day are text.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import yaml
+
+NO_VALUE = re.compile(r"~|null|Null|NULL|")
+SWITCH = re.compile(r"true|True|TRUE|false|False|FALSE")
+WORD = re.compile(r"yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF")
+INTEGER = re.compile(r"[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)")
+FLOAT = re.compile(
+    r"[-+]?(\.[0-9][0-9_]*|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+)
+TAG = "tag:yaml.org,2002:"
+
+
+class IntText(int):
+    """An integer that was not spelled as Python does: `007`, `0x1F`, `1_000`."""
+
+    text: str
+
+
+class FloatText(float):
+    """A number that was not spelled as Python does: `1e-3`, `.5`, `54e21430`."""
+
+    text: str
+
+
+class Word(str):
+    """An unquoted `yes`, `no`, `on` or `off`: a switch, or text where the schema takes text."""
+
+    @property
+    def switch(self) -> bool:
+        return self.lower() in ("yes", "on")
+
+
+def integer(text: str) -> int:
+    """Return an integer that keeps its spelling."""
+    digits = text.replace("_", "").lower()
+    sign = -1 if digits.startswith("-") else 1
+    unsigned = digits.lstrip("+-")
+    base = {"0b": 2, "0o": 8, "0x": 16}.get(unsigned[:2])
+    number = sign * (int(unsigned[2:], base) if base else int(unsigned))
+    return _spelled(IntText, number, text)
+
+
+def real(text: str) -> float:
+    """Return a floating-point number that keeps its spelling."""
+    return _spelled(FloatText, float(re.sub(r"[_]|\.(?=[in])", "", text.lower())), text)
+
+
+def _spelled(kind: type, number: Any, text: str) -> Any:
+    if repr(number) == text:
+        return number
+    spelled = kind(number)
+    spelled.text = text
+    return spelled
+
+
+def text_of(value: Any) -> str | None:
+    """Return how a scalar was spelled, None of what is no text in any spelling: null, a list, a mapping.
+
+    Raises:
+        ValueError: it is a switch, `true` or `false`, of which the spelling is not known.
+    """
+    if isinstance(value, bool):
+        raise ValueError(f"{str(value).lower()} is no text; put it in quotes: '{str(value).lower()}'")
+    if isinstance(value, str):
+        return str(value)
+    return getattr(value, "text", repr(value)) if isinstance(value, int | float) else None
+
+
+def plain(value: Any) -> Any:
+    """Return a value as YAML reads it, at every depth: numbers and switches that have lost their text."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Word):
+        return value.switch
+    if isinstance(value, IntText | FloatText):
+        return int(value) if isinstance(value, int) else float(value)
+    return value
+
+
+def flow_text(value: Any) -> str:
+    """Return a value as one line of YAML, which reads as the same value with the same text."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{flow_text(str(key))}: {flow_text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(flow_text, value))}]"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    if isinstance(value, IntText | FloatText):
+        return value.text
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+    if isinstance(value, Word | int | float):
+        return str(value)
+    return "'" + str(value).replace("'", "''") + "'" if "\n" not in str(value) else _double_quoted(str(value))
+
+
+def _double_quoted(text: str) -> str:
+    return yaml.dump(text, default_style='"', allow_unicode=True, width=math.inf).strip()
+
+
+class StudyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """Loads study files: keys are text, and scalars keep theirs."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+    yaml_constructors: ClassVar[dict[str, Any]] = dict(yaml.SafeLoader.yaml_constructors)
+
+    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[str, Any]:
+        self.flatten_mapping(node)
+        mapping = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    "", None, "a key has to be a word, not a list or a mapping", key.start_mark
+                )
+            mapping[key.value] = self.construct_object(value, deep=deep)
+        return mapping
+
+
+for _tag, _pattern, _first in (
+    ("merge", re.compile("<<"), ["<"]),
+    ("null", NO_VALUE, ["~", "n", "N", ""]),
+    ("bool", SWITCH, list("tTfF")),
+    ("word", WORD, list("yYnNoO")),
+    ("int", INTEGER, list("-+0123456789")),
+    ("float", FLOAT, list("-+.0123456789")),
+):
+    StudyLoader.add_implicit_resolver(TAG + _tag, re.compile(rf"(?:{_pattern.pattern})\Z"), _first)
+StudyLoader.add_constructor(TAG + "word", lambda loader, node: Word(node.value))
+StudyLoader.add_constructor(TAG + "int", lambda loader, node: integer(node.value))
+StudyLoader.add_constructor(TAG + "float", lambda loader, node: real(node.value))
+
+
+class ValueLoader(StudyLoader):
+    """Loads values of `--config`, which Snakemake documents in Python's notation too: `None` is null."""
+
+
+ValueLoader.add_implicit_resolver(TAG + "null", re.compile(r"None\Z"), ["N"])
+
+
+class StudyDumper(yaml.SafeDumper):
+    """Writes study files: what was read by `StudyLoader` is written as it was spelled, other texts in quotes."""
+
+    yaml_implicit_resolvers = StudyLoader.yaml_implicit_resolvers
+
+
+StudyDumper.add_representer(Word, lambda dumper, word: dumper.represent_scalar(TAG + "word", str(word)))
+StudyDumper.add_representer(IntText, lambda dumper, number: dumper.represent_scalar(TAG + "int", number.text))
+StudyDumper.add_representer(FloatText, lambda dumper, number: dumper.represent_scalar(TAG + "float", number.text))
+
+
+def study_text(config: Mapping[str, Any]) -> str:
+    """Return a config as the text of a study file."""
+    return yaml.dump(config, Dumper=StudyDumper, sort_keys=False, allow_unicode=True)

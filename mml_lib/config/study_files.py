@@ -1,0 +1,168 @@
+"""Read study files and values of `--config`."""
+
+import functools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mml_lib.config.scalars import StudyLoader, ValueLoader
+from mml_lib.errors import MMLError
+
+KEY = re.compile(r"[A-Za-z_][\w-]*")
+
+
+def read_text(path: Path) -> str:
+    """Read a text file in UTF-8.
+
+    Raises:
+        MMLError: it is missing, no file, or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MMLError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}); save it as such") from error
+    except OSError as error:
+        raise MMLError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file that MML has written.
+
+    Raises:
+        MMLError: the file is missing or is not YAML.
+    """
+    try:
+        return yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
+        raise MMLError(f"{path} is not valid YAML: {in_one_line(error)}") from error
+
+
+def in_one_line(error: yaml.YAMLError) -> str:
+    """Return what is wrong with a YAML text, and in which line."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    problem = getattr(error, "problem", None) or " ".join(str(error).split())
+    hint = "; indent by spaces, not by tabs" if "'\\t'" in problem else ""
+    return f"{problem}{f' (line {mark.line + 1})' if mark else ''}{hint}"
+
+
+@functools.cache
+def read_preset(path: Path) -> Any:
+    """Read the file of a preset, whose scalars keep their text.
+
+    Raises:
+        MMLError: it cannot be read, is not YAML, or has a key twice.
+    """
+    return _load(read_text(path), path)
+
+
+def read_study(path: Path) -> dict[str, Any]:
+    """Read a study file, whose scalars keep their text.
+
+    Raises:
+        MMLError: it cannot be read, is not YAML, has no keys at its top, or has a key twice.
+    """
+    content = _load(read_text(path), path)
+    if isinstance(content, Mapping) and content.get("__use_yte__") is True:
+        return _evaluated(path)
+    if content is None:
+        raise MMLError(f"{path} is empty; a study file has keys, project and tasks at least")
+    if not isinstance(content, Mapping):
+        kind = "a list" if isinstance(content, list) else "a single value"
+        raise MMLError(f"{path} holds {kind}; a study file has keys at its top: `project: name`, `tasks: …`")
+    return dict(content)
+
+
+def _evaluated(path: Path) -> dict[str, Any]:
+    """Return the content of a study file after its template expressions have been evaluated by yte."""
+    import yte
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = yte.process_yaml(file, require_use_yte=True)
+    except Exception as error:  # an expression may raise anything
+        raise MMLError(f"{path}: its expressions (__use_yte__) fail: {' '.join(str(error).split())}") from error
+    return json.loads(json.dumps(content, default=str))
+
+
+def _load(text: str, path: Path) -> Any:
+    loader = StudyLoader(text)
+    try:
+        node = loader.get_single_node()
+        _check_keys(node, path, set())
+        return None if node is None else loader.construct_document(node)
+    except (yaml.YAMLError, ValueError) as error:
+        with_tabs = _as_json(text)
+        if with_tabs is not None:
+            return with_tabs
+        line = in_one_line(error) if isinstance(error, yaml.YAMLError) else str(error)
+        raise MMLError(f"{path} is not valid YAML: {line}") from error
+    finally:
+        loader.dispose()
+
+
+def _as_json(text: str) -> Any:
+    """Return the content of a JSON text: YAML takes it too, but for tabs."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def node_of(path: Path) -> yaml.Node | None:
+    """Return the tree of a YAML file with the line of each key; None where it cannot be read."""
+    try:
+        return yaml.compose(read_text(path), Loader=StudyLoader)
+    except (MMLError, yaml.YAMLError):
+        return None
+
+
+def _check_keys(node: yaml.Node | None, path: Path, seen: set[int]) -> None:
+    """Refuse a mapping that has a key twice: of both values YAML would keep the last, without a word.
+
+    Raises:
+        MMLError: the first such key, with its lines.
+    """
+    if id(node) in seen:  # an alias
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _check_keys(item, path, seen)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        if isinstance(key, yaml.ScalarNode) and lines.setdefault(key.value, line) != line and key.value != "<<":
+            raise MMLError(
+                f"{path}: the key '{key.value}' is there twice, in lines {lines[key.value]} and {line}; keep one"
+            )
+        _check_keys(value, path, seen)
+
+
+def parse_values(entries: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the layers that entries of `--config` stand for: `seed=7`, `trainer={max_epochs: 3}`, `optimizer.lr=1e-3`.
+
+    Raises:
+        MMLError: an entry that is no `key=value`.
+    """
+    return [_parse_entry(entry) for entry in entries]
+
+
+def _parse_entry(entry: str) -> dict[str, Any]:
+    key, equals, text = entry.partition("=")
+    parts = key.split(".")
+    if not equals or not KEY.fullmatch(parts[0]) or not all(parts):
+        raise MMLError(f"--config {entry}: write key=value, for instance seed=7 or 'trainer={{max_epochs: 3}}'")
+    try:
+        value = ValueLoader(text).get_single_data()
+    except (yaml.YAMLError, ValueError) as error:
+        line = in_one_line(error) if isinstance(error, yaml.YAMLError) else str(error)
+        raise MMLError(f"--config {entry}: the value is not valid YAML: {line}") from error
+    for part in reversed(parts):
+        value = {part: value}
+    return value

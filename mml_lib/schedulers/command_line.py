@@ -1,0 +1,90 @@
+"""The files and values of a study as the command line names them."""
+
+import sys
+from argparse import ArgumentError, ArgumentParser, Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mml_lib.config.layers import merge_layers, with_defaults
+from mml_lib.config.scalars import flow_text
+from mml_lib.config.study_files import parse_values, read_study
+
+DEMO = Path("config/config.yaml")
+"""The demo study, in the working folder or in that of the pipeline: read where no file is named."""
+
+
+@dataclass(frozen=True)
+class StudyLayers:
+    """What a study is put together from, beside the library's defaults.
+
+    Args:
+        files: its config files, each laid over those before.
+        entries: values of `--config`, laid over the files.
+    """
+
+    files: Sequence[Path]
+    entries: Sequence[str] = ()
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """The values of `--config`."""
+        return merge_layers(parse_values(self.entries))
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The config of the study.
+
+        Raises:
+            MMLError: a file or a value that cannot be read.
+        """
+        return with_defaults(*map(read_study, self.files), self.values)
+
+
+def study_layers(workflow: Any) -> StudyLayers:
+    """Return the layers of the study that a Snakemake call names, and tell Snakemake, for the jobs that it starts.
+
+    Of an option that is given twice Snakemake keeps the last one only; here each counts.
+
+    Args:
+        workflow: Snakemake's workflow object.
+
+    Raises:
+        MMLError: a value of `--config` that cannot be read.
+    """
+    settings = workflow.config_settings
+    options = _options(sys.argv[1:])
+    start = Path(workflow.workdir_init)
+    files = [start / file for files in options.configfile for file in files]
+    last = [start / file for file in options.configfile[-1]] if options.configfile else []
+    if last != list(settings.configfiles):  # a profile names them, or a Python program
+        files = list(settings.configfiles)
+    entries = [entry for entries in options.config for entry in entries]
+    last_entries = options.config[-1] if options.config else []
+    if last_entries != list(settings.config_args or ()):
+        entries = list(settings.config_args or ())
+    layers = StudyLayers(list(dict.fromkeys(files)) or [demo_study(Path(workflow.basedir))], entries)
+    if files:
+        settings.configfiles = layers.files
+    if entries:
+        settings.config_args = [f"{key}={flow_text(value)}" for key, value in layers.values.items()]
+    workflow.configfiles[:] = layers.files
+    return layers
+
+
+def demo_study(pipeline: Path) -> Path:
+    """Return the file of the demo study."""
+    return DEMO.absolute() if DEMO.is_file() else pipeline / DEMO
+
+
+def _options(arguments: Sequence[str]) -> Namespace:
+    """Return all occurrences of the options that name a study: a list of lists each."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--configfile", "--configfiles", nargs="+", action="append", default=[])
+    parser.add_argument("--config", "-C", nargs="*", action="append", default=[])
+    try:
+        return parser.parse_known_args(list(arguments))[0]
+    except ArgumentError:  # no command line of Snakemake's
+        return Namespace(configfile=[], config=[])
