@@ -78,6 +78,7 @@ class Pipeline:
         """
         further = dict(further or {})
         content = study.model_dump(mode="json", by_alias=True, include=set(PIPELINE_KEYS))
+        content["normalization"] = study.normalization_of("pretraining" in further)
         kinds = sorted({each["task_type"] for each in (task, *further.get("multitask", {}).get("co_tasks", ()))})
         losses = {kind: loss.spec() if (loss := study.loss_of(kind)) else None for kind in kinds}
         content["loss"] = losses if further.get("multitask") else losses[task["task_type"]]

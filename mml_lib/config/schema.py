@@ -34,7 +34,7 @@ from mml_lib.config.training import (
     Tune,
 )
 from mml_lib.config.watching import TensorBoard
-from mml_lib.errors import nearest
+from mml_lib.errors import MMLError, nearest
 
 
 def _known_metric(name: str) -> str:
@@ -214,8 +214,10 @@ class StudyConfig(Section):
         le=10_000,
         description="Steps that pack one data set, side by side or on several machines of a cluster.",
     )
-    normalization: Literal["imagenet", "task", "none"] = Field(
-        "imagenet", description="Means and deviations that images are normalised by: ImageNet's or the task's own."
+    normalization: Literal["pretrained", "imagenet", "task", "none"] | None = Field(
+        None,
+        description="Means and deviations that images are normalised by: those that the network's weights were trained "
+        "with, ImageNet's, or the task's own. Unset: pretrained for a pretrained network, else imagenet.",
     )
     arch: Target = Field(description="The backbone: a function or class that gives features, N×num_features.")
     adapters: Annotated[Adapters | None, BeforeValidator(_switched)] = Field(
@@ -340,6 +342,25 @@ class StudyConfig(Section):
     def loss_of(self, task_type: str) -> Target | None:
         """Return the loss for a task type, None where the study has none."""
         return self.loss if isinstance(self.loss, Target) else getattr(self.loss, task_type, None)
+
+    def normalization_of(self, started: bool) -> str:
+        """Return how images are normalised.
+
+        Args:
+            started: whether a stored network's weights are started from.
+
+        Raises:
+            MMLError: by what weights were trained with, where there are none.
+        """
+        told = self.arch.spec()
+        own = self.arch.target.startswith("mml_lib.models.")
+        pretrained = told.get("pretrained", False if own else None)
+        if self.normalization == "pretrained" and not started and pretrained is False:
+            raise MMLError(
+                "normalization: pretrained is for pretrained weights, and arch.pretrained is false; set it to true, or "
+                "normalization: imagenet, task or none (for the pretraining of mode tl: by mode.pretrain_with)"
+            )
+        return self.normalization or ("pretrained" if started or pretrained else "imagenet")
 
     @property
     def monitored(self) -> dict[str, str]:

@@ -82,6 +82,11 @@ class Network(nn.Module):
         """What the backbone is called."""
         return self.arch.get("name", self.arch["_target_"])
 
+    @property
+    def pretrained_cfg(self) -> Mapping[str, Any]:
+        """What is known of the backbone's pretrained weights, in timm's words; empty if nothing is."""
+        return getattr(self.backbone, "pretrained_cfg", None) or {}
+
     def freeze(self) -> None:
         """Keep the backbone as it is from now on, its batch statistics included: only heads are trained."""
         self.frozen = True
@@ -117,7 +122,7 @@ class Network(nn.Module):
         try:
             return see(images)
         except (AssertionError, RuntimeError) as error:
-            settings = getattr(self.backbone, "pretrained_cfg", None) or {}
+            settings = self.pretrained_cfg
             wanted = self.arch.get("img_size") or settings.get("input_size", ())[-2:]
             wanted = (wanted, wanted) if isinstance(wanted, int) else tuple(wanted)
             fits = not settings.get("fixed_input_size") or wanted == images.shape[-2:]
@@ -211,6 +216,15 @@ def start_from(path: str | Path, network: Network, classes: Mapping[str, list[st
             taken[task] = alike[0]
             network.head_of(task).load_state_dict(part(f"head.{_module_name(alike[0])}."))
     return taken
+
+
+def read_header(path: str | Path) -> dict[str, Any]:
+    """Return the header of a stored network.
+
+    Raises:
+        MMLError: the file is missing, damaged, or of a newer format.
+    """
+    return _read(path)[1]
 
 
 def untrained(arch: Mapping[str, Any]) -> dict[str, Any]:

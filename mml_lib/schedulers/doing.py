@@ -29,10 +29,9 @@ if TYPE_CHECKING:
     from mml_lib.data.datamodule import MMLDataModule
     from mml_lib.models.module import MMLModule
     from mml_lib.models.network import Network
+    from mml_lib.models.normalization import Statistics
 
 logger = logging.getLogger(__name__)
-
-IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 
 
 class Doing:
@@ -152,6 +151,7 @@ class Doing:
         import torch
 
         from mml_lib.models.network import Network, head_spec, start_from, untrained
+        from mml_lib.models.normalization import statistics_for
 
         cfg = self.cfg
         seed = np.random.SeedSequence([cfg.seed, self.fold or 0]).generate_state(1)[0]
@@ -163,13 +163,14 @@ class Doing:
             taken = start_from(load_parameters, network, {each.name: each.classes for each in structs})
             for task, old in taken.items():
                 logger.info("the head of %s starts as that of %s", task, old)
+        statistics = statistics_for(network, cfg, structs[0], load_parameters)
         if self.pipeline and self.pipeline.pretraining.get("freeze"):
             network.freeze()
         if cfg.adapters:
             from mml_lib.models.adapters import add_adapters
 
             add_adapters(network, cfg.adapters)
-        return self._module(network, structs)
+        return self._module(network, structs, statistics)
 
     def pretrained(self, selection: str | Path) -> Path | None:
         """Return the weights that a selection has chosen to start from, None where there is no selection."""
@@ -191,24 +192,28 @@ class Doing:
     def load_model(self, struct: TaskStruct, path: str | Path) -> "MMLModule":
         """Return a stored network, which answers for a task."""
         from mml_lib.models.network import load_network
+        from mml_lib.models.normalization import Statistics, statistics_for
 
         network, header = load_network(path)
         # As it was trained: what it predicts now may be all that is left of its images.
-        told = (header["mean"], header["std"]) if "mean" in header else None
-        return self._module(network, [struct], told)
+        if "mean" in header:
+            statistics = Statistics(header["mean"], header["std"])
+        else:
+            statistics = statistics_for(network, self.cfg, struct)
+        return self._module(network, [struct], statistics)
 
     def _module(
         self,
         network: "Network",
         structs: Sequence[TaskStruct],
-        normalization: tuple[list[float], list[float]] | None = None,
+        statistics: "Statistics",
     ) -> "MMLModule":
         """Return a network with all that its training needs.
 
         Args:
             network: the network.
             structs: the tasks that it learns.
-            normalization: mean and standard deviation of each channel in 0..1; None: as the config says.
+            statistics: by which images are normalised.
         """
         import torch
 
@@ -220,13 +225,12 @@ class Doing:
         torch.set_num_threads(max(1, self.threads // self.cfg.trainer.devices))
         keep_to_share()
         cfg, struct = self.cfg, structs[0]
-        mean, std = normalization or self._normalization(struct)
         weights = self.pipeline.task_weights if self.pipeline else [1.0] * len(structs)
         return MMLModule(
             network=network,
             objectives=build_objectives(cfg, structs, self.fold or 0, weights[: len(structs)]),
-            mean=mean,
-            std=std,
+            mean=statistics.mean,
+            std=statistics.std,
             optimizer=cfg.optimizer.spec(),
             lr_scheduler=cfg.lr_scheduler,
             augmentation=Augmentation(
@@ -248,11 +252,6 @@ class Doing:
             *metrics,
             *sorted(steering - {"loss", "train/loss", *(each for each in metrics if isinstance(each, str))}),
         ]
-
-    def _normalization(self, struct: TaskStruct) -> tuple[list[float], list[float]]:
-        if self.cfg.normalization == "task":
-            return struct.means, [max(std, 1e-3) for std in struct.stds]
-        return IMAGENET if self.cfg.normalization == "imagenet" else ([0.0] * 3, [1.0] * 3)
 
     def create_trainer(self, **arguments: Any) -> "Trainer":
         """Return the Lightning trainer of the pipeline, with its callbacks and a checkpoint each epoch.

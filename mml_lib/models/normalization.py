@@ -1,0 +1,128 @@
+"""Normalisation: mean and deviation of the channels of images, and those that pretrained weights expect."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mml_lib.config.schema import StudyConfig
+from mml_lib.data.transforms import packed_size, resolve
+from mml_lib.errors import MMLError
+from mml_lib.files.terminal import warn
+from mml_lib.models.network import Network, read_header
+
+if TYPE_CHECKING:
+    from mml_lib.tasks.struct import TaskStruct
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and standard deviation of each channel, R, G and B, of images in 0..1."""
+
+    mean: list[float]
+    std: list[float]
+
+
+IMAGENET = Statistics([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+UNCHANGED = Statistics([0.0] * 3, [1.0] * 3)
+
+
+def statistics_for(
+    network: Network, cfg: StudyConfig, struct: "TaskStruct", stored: str | Path | None = None
+) -> Statistics:
+    """Return the statistics that a training normalises images by.
+
+    Warns of statistics, and of a size of images, that pretrained weights were not trained with.
+
+    Args:
+        network: what is to be trained.
+        cfg: config of the step.
+        struct: the task.
+        stored: weights of the network that is started from, if any.
+
+    Raises:
+        MMLError: nothing says which statistics the weights were trained with.
+    """
+    kind = cfg.normalization_of(started=stored is not None)
+    if kind == "task":
+        return Statistics(struct.means, [max(std, 1e-3) for std in struct.stds])
+    expected = None
+    if stored is not None:
+        expected = _stored_statistics(stored)
+    elif kind == "pretrained" or (cfg.arch.spec().get("pretrained") and network.pretrained_cfg):
+        expected = statistics_of(network.pretrained_cfg, network.arch_name)
+        _warn_of_size(network, cfg)
+    if kind == "pretrained":
+        if expected is None:
+            raise MMLError(
+                f"normalization: {stored} is of an older MML and does not say which statistics it was trained with; "
+                "set normalization: imagenet, task or none, as its pipeline has it"
+            )
+        return expected
+    statistics = IMAGENET if kind == "imagenet" else UNCHANGED
+    if expected not in (None, statistics):
+        warn(
+            f"normalization: {kind} is not what the weights of {network.arch_name} were trained with (mean "
+            f"{expected.mean}, std {expected.std}); set normalization: pretrained, or leave it out"
+        )
+    return statistics
+
+
+def statistics_of(settings: Mapping[str, Any], arch: str) -> Statistics:
+    """Return the statistics that weights were trained with.
+
+    Args:
+        settings: `pretrained_cfg` of a backbone, in timm's words: `mean` and `std`, for images in 0..1, or in
+            `input_range` where there is one.
+        arch: name of the backbone, for messages.
+
+    Raises:
+        MMLError: the settings have no statistics for three channels in the order R, G, B.
+    """
+    high = max(settings.get("input_range") or [0, 1])
+    mean, std = ([value / high for value in settings.get(key) or ()] for key in ("mean", "std"))
+    if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+        raise MMLError(
+            f"normalization: {arch} does not say, by an attribute pretrained_cfg with mean and std, which statistics "
+            "its weights were trained with; set normalization: imagenet, task or none"
+        )
+    if settings.get("input_space", "RGB") != "RGB":
+        raise MMLError(
+            f"normalization: the weights of {arch} take channels in the order {settings['input_space']}, images here "
+            "are RGB; choose other weights by arch.name"
+        )
+    return Statistics(mean, std)
+
+
+def _stored_statistics(path: str | Path) -> Statistics | None:
+    header = read_header(path)
+    return Statistics(header["mean"], header["std"]) if "mean" in header else None
+
+
+def _warn_of_size(network: Network, cfg: StudyConfig) -> None:
+    size = packed_size(resolve(cfg.preprocessing))
+    if size is None or "img_size" in network.arch:
+        return
+    if problem := size_problem(network.pretrained_cfg, network.arch_name, size):
+        warn(problem)
+
+
+def size_problem(settings: Mapping[str, Any], arch: str, size: tuple[int, int]) -> str | None:
+    """Return why images are of a size that pretrained weights do not know; None if they know it.
+
+    Args:
+        settings: `pretrained_cfg` of a backbone.
+        arch: name of the backbone, for the message.
+        size: height and width of the images.
+    """
+    sizes = [tuple(settings[key])[-2:] for key in ("input_size", "test_input_size") if settings.get(key)]
+    if not sizes:
+        return None
+    low, high = (tuple(map(choose, zip(*sizes, strict=True))) for choose in (min, max))
+    if all(least <= side <= most for least, side, most in zip(low, size, high, strict=True)):
+        return None
+    known = " to ".join(dict.fromkeys("×".join(map(str, each)) for each in (low, high)))
+    return (
+        f"arch: the weights of {arch} were trained on images of {known} and get {size[0]}×{size[1]}; set "
+        f"preprocessing.size: {low[0]}, unless this is meant"
+    )
