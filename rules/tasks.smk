@@ -52,7 +52,7 @@ rule create_task:
         fm.benchmark("create_task", "description")
     wildcard_constraints:
         task=study.untagged,
-    priority: 100
+    priority: 101  # what it refuses is refused before images are packed
     conda:
         "../config/environment.yaml"
     params:

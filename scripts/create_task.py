@@ -1,8 +1,10 @@
 """Describe a task: assign the samples of a data set to splits and folds."""
 
+from mml_lib.files.terminal import warn
 from mml_lib.schedulers.step import open_step
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription, check_planned
+from mml_lib.tasks.mask_classes import check_masks
 from mml_lib.tasks.splitting import Splitting, assign
 from mml_lib.tasks.targets import Targets
 
@@ -10,7 +12,10 @@ open_step(snakemake)
 definition = snakemake.params.definition
 dataset = Dataset.read(snakemake.input.dataset)
 
-targets = Targets.of(dataset, definition["idx_to_class"], definition["name"])
+named = (definition["idx_to_class"], definition["name"], definition.get("colors"))
+targets = Targets.of(dataset, *named)
+for line in check_masks(dataset, *named):
+    warn(line)
 assignment = assign(dataset.delivery.samples, targets, definition["name"], Splitting.of(definition))
 task = TaskDescription.of(definition, dataset, targets, assignment, snakemake.params.about)
 check_planned(task, snakemake.params.planned, dataset.delivery.splits)

@@ -99,7 +99,7 @@ FORMATS: Mapping[str, Format] = {
             [
                 FIRST,
                 Version("0.1.0", migrations.describe_dataset),
-                Version("0.1.0", migrations.give_no_value_range),
+                Version("0.1.0", migrations.give_no_pixel_facts),
             ],
         ),
         Format("description", ["description"], [FIRST, Version("0.1.0", migrations.describe_task)]),

@@ -22,9 +22,9 @@ def describe_dataset(content: Content) -> Content:
     return {**kept, "about": said | unknown, "samples": samples, "values": None}
 
 
-def give_no_value_range(content: Content) -> Content:
-    """Data sets, 3: the range of values of images with more than 8 bits, which was not measured before."""
-    return {**content, "value_range": content.get("value_range")}
+def give_no_pixel_facts(content: Content) -> Content:
+    """Data sets, 3: the range of values of images with more than 8 bits, and kinds and colours of masks."""
+    return {**content, "value_range": content.get("value_range"), "masks": content.get("masks")}
 
 
 def describe_task(content: Content) -> Content:

@@ -15,3 +15,6 @@ MIXABLE = ("classification", "multilabel_classification")
 
 IGNORE = 255
 """Value of mask pixels that no loss and no metric looks at."""
+
+IGNORED = "ignore"
+"""Name, in place of that of a class, of mask values or colours that no loss and no metric looks at."""

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from mml_lib.config.sections import Section, TargetPath
-from mml_lib.config.task_types import TaskType
+from mml_lib.config.task_types import IGNORED, TaskType
 
 SEPARATOR, ARGUMENT = "+", "~"
 """What begins a tag in the name of a task, and each argument of a tag."""
@@ -32,6 +32,8 @@ TaskName = Annotated[str, StringConstraints(pattern=TASK_NAME, max_length=LONGES
 TaggedName = Annotated[str, StringConstraints(pattern=TAGGED_NAME, max_length=LONGEST_NAME)]
 Tags = Annotated[str, StringConstraints(pattern=TAGS)]
 Split = Literal["train", "val", "test", "unlabelled"]
+Channel = Annotated[int, Field(ge=0, le=255, strict=True)]
+Color = tuple[Channel, Channel, Channel]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -50,6 +52,34 @@ def _texts(values: Any) -> Any:
     if not isinstance(values, dict):
         return values
     return {key: value if isinstance(value, str) else str(value) for key, value in values.items()}
+
+
+def _as_color_lists(colors: Any) -> Any:
+    """Make a single colour of a class a list of one."""
+    if not isinstance(colors, dict):
+        return colors
+    if any(isinstance(name, bool) for name in colors):
+        raise ValueError("the name of a class is true or false to YAML; quote it, as 'no'")
+    single = {name for name, value in colors.items() if isinstance(value, list) and not _has_lists(value)}
+    return {str(name): [value] if name in single else value for name, value in colors.items()}
+
+
+def _has_lists(value: list[Any]) -> bool:
+    return any(isinstance(part, list) for part in value)
+
+
+def _check_colors(colors: dict[str, list[Color]] | None) -> dict[str, list[Color]] | None:
+    """Refuse colours that do not tell classes apart."""
+    if colors is None:
+        return None
+    if len(set(colors) - {IGNORED}) < 2:
+        raise ValueError("two classes or more are needed, as {background: [0, 0, 0], lesion: [255, 0, 0]}")
+    first: dict[Color, str] = {}
+    for name, listed in colors.items():
+        for color in listed:
+            if first.setdefault(color, name) != name:
+                raise ValueError(f"{list(color)} is the colour of '{first[color]}' and of '{name}'")
+    return colors
 
 
 class Download(Section):
@@ -80,7 +110,17 @@ class Task(Section):
     )
     idx_to_class: Annotated[dict[int, str] | None, BeforeValidator(_texts)] = Field(
         None,
-        description="Class of each mask value (or of each class index as delivered); equal names are one class.",
+        description="Class of each mask value (or of each class index as delivered); equal names are one class. Mask "
+        "values named `ignore` are no class.",
+    )
+    colors: Annotated[
+        dict[str, Annotated[list[Color], Field(min_length=1)]] | None,
+        BeforeValidator(_as_color_lists, json_schema_input_type=dict[str, Color | list[Color]] | None),
+        AfterValidator(_check_colors),
+    ] = Field(
+        None,
+        description="Of masks: the colour of each class as [red, green, blue], or a list of several; classes have the "
+        "order that is written. What is named `ignore` is no class.",
     )
     folds: int = Field(5, ge=2, le=1000, description="Cross-validation folds, unless the data set brings its own.")
     fold_0_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
@@ -103,6 +143,12 @@ class Task(Section):
     reference: str | None = Field(None, description="What to cite.")
     url: str | None = Field(None, description="Home page of the data.")
     release: str | None = Field(None, description="Version or date of the data.")
+
+    @model_validator(mode="after")
+    def _one_key_for_masks(self) -> "Task":
+        if self.colors and self.idx_to_class:
+            raise ValueError("colors and idx_to_class both say what masks mean; leave one of them out")
+        return self
 
     @property
     def arguments(self) -> dict[str, Any]:

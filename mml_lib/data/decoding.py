@@ -13,6 +13,7 @@ from mml_lib.data.masks import decode_mask
 from mml_lib.data.orientation import load_upright, upright_size
 from mml_lib.data.transforms import apply, draft_size
 from mml_lib.errors import MMLError
+from mml_lib.tasks.mask_values import Color
 
 
 def read_size(file: Path | str) -> tuple[int, int]:
@@ -33,6 +34,7 @@ def decode(
     transforms: Sequence[Mapping[str, Any]] = (),
     mask: Path | str | None = None,
     padding: int = IGNORE,
+    mask_colors: Sequence[Color] | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Decode one image and its mask, and do to both what a preprocessing says.
 
@@ -41,6 +43,7 @@ def decode(
         transforms: as `resolve` gives them.
         mask: a file of class numbers, `EMPTY_MASK_TOKEN`, or None.
         padding: mask value of what transforms add, as `unused_value` gives it.
+        mask_colors: colours that mask values stand for; None: they are numbers of the file.
 
     Returns:
         uint8 arrays, H×W×3 and H×W (None without a mask).
@@ -54,7 +57,7 @@ def decode(
     # Transforms pad with 255, which may be a class here: both change places meanwhile.
     swap = np.arange(256, dtype=np.uint8)
     swap[[padding, IGNORE]] = IGNORE, padding
-    image, classes = apply(transforms, image, swap[decode_mask(mask, (image.height, image.width))])
+    image, classes = apply(transforms, image, swap[decode_mask(mask, (image.height, image.width), mask_colors)])
     return image, swap[classes]
 
 

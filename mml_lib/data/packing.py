@@ -118,6 +118,7 @@ class _Packer:
         self.transforms = transforms
         self.size = size
         self.padding = unused_value(dataset.values or ())
+        self.colors = dataset.mask_colors
         self.moments = array(MOMENTS, np.float64, 2, 3)
         self.images = array(IMAGES, np.uint8, *size, 3) if size else None
         self.masks = array(MASKS, np.uint8, *size) if size and dataset.values is not None else None
@@ -132,7 +133,7 @@ class _Packer:
 
     def _pack(self, row: int, place: int) -> None:
         file = self.dataset.image_path(row)
-        image, mask = decode(file, self.transforms, self.dataset.mask_path(row), self.padding)
+        image, mask = decode(file, self.transforms, self.dataset.mask_path(row), self.padding, self.colors)
         self.moments[place] = _moments(image)
         if self.size is None:
             self.sizes[place] = np.array(image.shape[:2])

@@ -1,14 +1,17 @@
 """Surveying: what the headers of images, and the pixels of masks, say of a data set."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mml_lib.data.decoding import read_size
-from mml_lib.data.masks import count_values
+from mml_lib.data.masks import survey_mask
+from mml_lib.files.terminal import summarized, warn
 from mml_lib.tasks.dataset import Dataset, Delivery, check_sizes
+from mml_lib.tasks.mask_values import MaskContent, tabulate
 
 
 def survey_images(delivery: Delivery, name: str, folder: Path, threads: int, data_path: Path | None = None) -> Dataset:
@@ -39,9 +42,12 @@ def survey_images(delivery: Delivery, name: str, folder: Path, threads: int, dat
         dataset = replace(dataset, sizes=sizes)
         if delivery.task_type != "semantic_segmentation":
             return dataset
-        counted = list(pool.map(lambda row: _count(dataset, row), rows))
-    check_sizes(dataset, [found and found[0] for found in counted])
-    return replace(dataset, values=[found and found[1] for found in counted])
+        contents = list(pool.map(lambda row: _survey_mask(dataset, row), rows))
+    check_sizes(dataset, [content and content.size for content in contents])
+    files = [dataset.mask_path(row) for row in rows]
+    _warn_of_masks(contents, files)
+    values, masks = tabulate(contents, files)
+    return replace(dataset, values=values, masks=masks)
 
 
 def _roots(folder: Path, data_path: Path | None) -> dict[str, str]:
@@ -61,6 +67,21 @@ def _relative(file: str, roots: Mapping[str, str]) -> str:
     return file
 
 
-def _count(dataset: Dataset, row: int) -> tuple[tuple[int, int], dict[int, int]] | None:
+def _survey_mask(dataset: Dataset, row: int) -> MaskContent | None:
     mask = dataset.mask_path(row)
-    return None if mask is None else count_values(mask, dataset.sizes[row])
+    return None if mask is None else survey_mask(mask, dataset.sizes[row])
+
+
+def _warn_of_masks(contents: Sequence[MaskContent | None], files: Sequence[Any]) -> None:
+    """Warn of masks whose files may mean other numbers than they hold."""
+    pairs = [(content, file) for content, file in zip(contents, files, strict=True) if content]
+    if lossy := [file for content, file in pairs if content.lossy]:
+        warn(
+            f"masks that are compressed with a loss ({summarized(lossy)}) may have other numbers than were drawn; "
+            "export them as PNG"
+        )
+    if inverted := [file for content, file in pairs if content.zero_is_white]:
+        warn(
+            f"masks that say that zero is white ({summarized(inverted)}) are read as they are shown, white as the "
+            "larger number; save them as PNG if that is not meant"
+        )

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_text
 from mml_lib.files.checksums import damaged
 from mml_lib.files.stored import json_text, read_json
+from mml_lib.tasks.mask_values import Color, MaskTable
 from mml_lib.tasks.value_range import ValueRange
 
 SPLITS = ("train", "val", "test", "unlabelled")
@@ -88,6 +88,7 @@ class Dataset:
         folder: where its manifest lies.
         values: for segmentation, pixels of each value in each mask; None where a sample has no mask.
         value_range: values that become black and white; None where all images have 8 bits.
+        masks: for segmentation, the kinds of mask files and the colours of their values.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Dataset:
     folder: Path
     values: list[dict[int, int] | None] | None = None
     value_range: ValueRange | None = None
+    masks: MaskTable | None = None
 
     def image_path(self, row: int) -> Path:
         """Return the image file of a sample."""
@@ -105,6 +107,12 @@ class Dataset:
         """Return the mask file of a sample, `EMPTY_MASK_TOKEN`, or None where it has none."""
         mask = self.delivery.samples[row].mask
         return mask if mask in (None, EMPTY_MASK_TOKEN) else self.folder / mask
+
+    @property
+    def mask_colors(self) -> list[Color] | None:
+        """Colours in the order of the mask values that stand for them, None where values are numbers of the files."""
+        by_color = self.masks is not None and self.masks.by_color is not None
+        return [self.masks.colors[value] for value in sorted(self.masks.colors)] if by_color else None
 
     def write(self, path: Path) -> None:
         """Write the manifest: samples as columns, sizes as [height, width] in pixels."""
@@ -120,6 +128,7 @@ class Dataset:
             "sizes": self.sizes,
             "values": self.values,
             "value_range": self.value_range and asdict(self.value_range),
+            "masks": self.masks and self.masks.as_json(),
         }
         write_text(path, json_text("dataset", content, indent=None))
 
@@ -141,7 +150,8 @@ class Dataset:
             ]
             sizes = [tuple(size) for size in content["sizes"]]
             value_range = content["value_range"] and ValueRange(**content["value_range"])
-            return cls(content["name"], delivery, sizes, path.parent, values, value_range)
+            masks = content["masks"] and MaskTable.of_json(content["masks"])
+            return cls(content["name"], delivery, sizes, path.parent, values, value_range, masks)
         except (KeyError, TypeError, ValueError) as error:
             raise damaged(path, repr(error)) from error
 
@@ -252,26 +262,11 @@ def check_sizes(dataset: Dataset, mask_sizes: Sequence[tuple[int, int] | None]) 
     """
     for row, (size, mask_size) in enumerate(zip(dataset.sizes, mask_sizes, strict=True)):
         if mask_size is not None and tuple(mask_size) != tuple(size):
+            turned = " (one lies on its side)" if tuple(mask_size) == tuple(size)[::-1] else ""
             raise MMLError(
                 f"the mask {dataset.mask_path(row)} has {mask_size[0]}×{mask_size[1]} pixels, "
-                f"its image {dataset.image_path(row)} {size[0]}×{size[1]}; give both the same height and width"
+                f"its image {dataset.image_path(row)} {size[0]}×{size[1]}; give both the same height and width{turned}"
             )
-
-
-def check_values(dataset: Dataset, known: Mapping[int, str]) -> None:
-    """Refuse mask values that are no class; 255 is ignored unless it is one.
-
-    Raises:
-        MMLError: the first one, with its mask.
-    """
-    for row, counts in enumerate(dataset.values or []):
-        for value in counts or ():
-            if value not in known and value != IGNORE:
-                classes = ", ".join(f"{index}: {label}" for index, label in known.items()) or "none"
-                raise MMLError(
-                    f"the mask {dataset.mask_path(row)} has the value {value}, which is no class ({classes}); "
-                    "add it to idx_to_class, or mark such pixels with 255"
-                )
 
 
 def natural_key(text: str) -> list[tuple[int, int, str]]:

@@ -50,15 +50,20 @@ class TaskDescription:
             about: what the study says beyond what the data set does.
         """
         delivery = dataset.delivery
-        mapping = class_mapping(dataset, identity.get("idx_to_class"), identity["name"])
-        raw = delivery.task_type == "semantic_segmentation"
+        mapping = class_mapping(dataset, identity.get("idx_to_class"), identity["name"], identity.get("colors"))
+        if delivery.task_type == "semantic_segmentation":
+            # A value that no mask has stands for what is in none, whatever class it is said to be.
+            used = {value for counts in dataset.values or [] for value in counts or ()}
+            mapping = {value: label for value, label in mapping.items() if value in used}
+        else:
+            mapping = dict(enumerate(targets.classes))
         heights, widths = zip(*dataset.sizes, strict=True)
         header = {
             **identity,
             "task_type": delivery.task_type,
             "classes": targets.classes,
             # Mask values may share a class; class indices do not, once they are merged.
-            "idx_to_class": {str(k): v for k, v in (mapping if raw else dict(enumerate(targets.classes))).items()},
+            "idx_to_class": {str(value): label for value, label in mapping.items()},
             "sizes": {
                 "min_height": min(heights),
                 "max_height": max(heights),

@@ -36,6 +36,7 @@ class TaskIdentity:
         has_unlabelled: whether it will have unlabelled samples.
         brings_test: whether its data say which samples are for the test.
         about: what the study says of it beyond its data set.
+        colors: colours of each class in masks, in the order of the classes.
     """
 
     name: str
@@ -55,6 +56,7 @@ class TaskIdentity:
     has_unlabelled: bool
     brings_test: bool = False
     about: Mapping[str, Any] = field(default_factory=dict)
+    colors: Sequence[tuple[str, Sequence[Sequence[int]]]] | None = None
 
     @classmethod
     def of(cls, name: str, task: Task) -> "TaskIdentity":
@@ -75,10 +77,15 @@ class TaskIdentity:
                 f"tasks.{name}.task_type: the creator '{creator.name}' makes {survey.task_type}, not {task.task_type}"
             )
         check_sub_groups(name, told)
+        if task.colors and survey.task_type != "semantic_segmentation":
+            raise MMLError(f"tasks.{name}.colors: a {survey.task_type} has no masks; leave it out")
         source = creator.identity(task, survey)
         split = {key: getattr(task, key) for key in ("folds", "fold_0_fraction", "test_fraction", "seed")}
         merged = task.idx_to_class and {str(key): label for key, label in sorted(task.idx_to_class.items())}
         content = {"version": TASK_VERSION, "source": source, **split, "idx_to_class": merged}
+        colors = task.colors and [[label, [list(color) for color in listed]] for label, listed in task.colors.items()]
+        if colors:
+            content["colors"] = colors
         return cls(
             name=name,
             id=digest(content),
@@ -87,6 +94,7 @@ class TaskIdentity:
             source=source,
             task_type=survey.task_type,
             idx_to_class=task.idx_to_class,
+            colors=colors,
             **split,
             fold_time_limit=task.fold_time_limit,
             **_planned(task, survey),
@@ -127,6 +135,8 @@ class TaskIdentity:
     def definition(self) -> dict[str, Any]:
         """Return what a pipeline file keeps of the task: enough to make it again."""
         told = {key: value for key, value in asdict(self).items() if key not in PLANNED}
+        if told["colors"] is None:  # no key of tasks that do not use it
+            del told["colors"]
         told["bases"] = list(self.bases)
         told["idx_to_class"] = self.idx_to_class and {str(key): label for key, label in self.idx_to_class.items()}
         return told

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError, nearest
-from mml_lib.tasks.dataset import Dataset, check_values
+from mml_lib.tasks.dataset import Dataset
+from mml_lib.tasks.mask_classes import ColorLists, mask_classes
 
 QUANTILES = 10
 """Strata of a regression, where there are samples enough."""
@@ -31,14 +31,16 @@ class Targets:
     values: np.ndarray
 
     @classmethod
-    def of(cls, dataset: Dataset, idx_to_class: Mapping[int, str] | None, name: str) -> "Targets":
-        """Return the targets of a data set, classes merged as `idx_to_class` says.
+    def of(
+        cls, dataset: Dataset, idx_to_class: Mapping[int, str] | None, name: str, colors: ColorLists | None = None
+    ) -> "Targets":
+        """Return the targets of a data set, classes merged as `idx_to_class` says, or masks read by `colors`.
 
         Raises:
             MMLError: it names classes that the data do not have, or leaves some out.
         """
         kind = dataset.delivery.task_type
-        mapping = class_mapping(dataset, idx_to_class, name)
+        mapping = class_mapping(dataset, idx_to_class, name, colors)
         classes = list(dict.fromkeys(mapping.values()))
         index = {raw: classes.index(label) for raw, label in mapping.items()}
         samples = dataset.delivery.samples
@@ -161,52 +163,35 @@ def _spread(strata: np.ndarray, groups: np.ndarray) -> dict[str, int]:
     return dict(zip(names.tolist(), np.bincount(pairs // len(groups)).tolist(), strict=True))
 
 
-def class_mapping(dataset: Dataset, idx_to_class: Mapping[int, str] | None, name: str) -> dict[int, str]:
+def class_mapping(
+    dataset: Dataset, idx_to_class: Mapping[int, str] | None, name: str, colors: ColorLists | None = None
+) -> dict[int, str]:
     """Return the class of each mask value, or of each class index as delivered.
 
     Args:
         dataset: what was delivered.
         idx_to_class: what the study says; keys may be texts, as JSON and YAML files of ours keep them.
         name: the task, for errors.
+        colors: for segmentation, colours of each class, as the study says.
 
     Raises:
         MMLError: the mapping does not fit the data.
     """
     delivered, kind = dict(enumerate(dataset.delivery.classes)), dataset.delivery.task_type
     where = f"tasks.{name}.idx_to_class"
-    told = dict(sorted((int(index), label) for index, label in (idx_to_class or {}).items()))
+    mapping = dict(sorted((int(index), label) for index, label in (idx_to_class or {}).items()))
     if kind == "semantic_segmentation":
-        mapping = told or delivered
-        if not mapping:
-            found = sorted({value for counts in dataset.values or [] for value in counts or ()} - {IGNORE})
-            raise MMLError(f"{where} is missing: say what the mask values {found} mean, as {{0: background, 1: …}}")
-        check_values(dataset, mapping)
-        if not all(0 <= value <= 255 for value in mapping):
-            raise MMLError(f"{where}: mask values are 0 to 255")
-        _check_ignored(dataset, mapping, where)
-    elif not told:
+        return mask_classes(dataset, mapping, colors, name)
+    if not mapping:
         return delivered
-    elif not delivered:
+    if not delivered:
         raise MMLError(f"{where}: a {kind} has no classes; leave it out")
-    elif set(told) != set(delivered):
+    if set(mapping) != set(delivered):
         listed = ", ".join(f"{index}: {label}" for index, label in delivered.items())
         raise MMLError(f"{where} must name a class for each of {listed}, and no other")
-    else:
-        mapping = told
     if len(set(mapping.values())) < 2 and kind != "multilabel_classification":
         raise MMLError(f"{where}: everything is '{next(iter(mapping.values()))}'; two classes or more are needed")
     return mapping
-
-
-def _check_ignored(dataset: Dataset, mapping: Mapping[int, str], where: str) -> None:
-    """Refuse masks of 0 and 255 whose 255 is taken for ignored while a class has no pixel."""
-    found = {value for counts in dataset.values or [] for value in counts or ()}
-    lacking = [value for value in mapping if value not in found]
-    if lacking and IGNORE in found and IGNORE not in mapping:
-        raise MMLError(
-            f"{where}: no mask has a pixel of '{mapping[lacking[0]]}' ({lacking[0]}), but there are some of 255, which "
-            f"are ignored; if these are meant, write 255: {mapping[lacking[0]]}"
-        )
 
 
 def _check_resolution(values: np.ndarray, name: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mml_lib.data.decoding import decode, read_size
-from mml_lib.data.masks import count_values, decode_mask, unused_value
+from mml_lib.data.masks import decode_mask, survey_mask, unused_value
 from mml_lib.errors import MMLError
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN
 
@@ -176,7 +176,8 @@ def test_mask_is_read_as_class_numbers(tmp_path: Path, kind: str):
 
 def test_empty_mask_is_zero_everywhere():
     assert decode_mask(EMPTY_MASK_TOKEN, (2, 3)).tolist() == [[0, 0, 0]] * 2
-    assert count_values(EMPTY_MASK_TOKEN, (2, 3)) == ((2, 3), {0: 6})
+    content = survey_mask(EMPTY_MASK_TOKEN, (2, 3))
+    assert (content.size, content.kind, content.tally) == ((2, 3), "empty", {0: 6})
 
 
 @pytest.mark.parametrize(
@@ -195,7 +196,8 @@ def test_mask_that_is_none_is_refused(tmp_path: Path, mask: np.ndarray, why: str
 
 def test_pixels_of_each_value_are_counted(tmp_path: Path):
     file = save(Image.fromarray(MASK), tmp_path / "m.png")
-    assert count_values(file, (9, 9)) == ((2, 3), {0: 1, 1: 1, 2: 2, 7: 1, 255: 1})
+    content = survey_mask(file, (9, 9))
+    assert (content.size, content.tally) == ((2, 3), {0: 1, 1: 1, 2: 2, 7: 1, 255: 1})
 
 
 def test_padding_is_told_from_a_class_255(tmp_path: Path):

@@ -85,6 +85,13 @@ def masked(place: Workplace, values: np.ndarray, **more: Any) -> dict[str, Any]:
     return {"creator": "image_folder", "path": "images", "masks": "masks", "folds": 2, **more}
 
 
+def two_conventions(place: Workplace) -> dict[str, Any]:
+    task = masked(place, mask(), idx_to_class={0: "none", 1: "lesion"})
+    for index in range(1, 8, 2):
+        Image.fromarray(mask() * 255).save(place.folder / f"masks/{index}.png")
+    return task
+
+
 def mask(size: int = 8, *others: int) -> np.ndarray:
     values = np.zeros((size, size), np.uint8)
     values[0, : 1 + len(others)] = [1, *others]
@@ -152,7 +159,19 @@ STEPS: dict[str, tuple[Callable[[Workplace], dict[str, Any]], str]] = {
         lambda place: masked(place, mask(8, 7), idx_to_class={0: "none", 1: "lesion"}),
         "the mask {folder}/masks/0.png has the value 7, which is no class (0: none, 1: lesion)",
     ),
-    "mask values without names": (lambda place: masked(place, mask()), "say what the mask values [0, 1] mean"),
+    "mask values without names": (lambda place: masked(place, mask(8, 2)), "say what the mask values [0, 1, 2] mean"),
+    "masks of two conventions": (
+        two_conventions,
+        "4 masks of 8 hold no number but 0 and 255 ({folder}/masks/1.png, {folder}/masks/3.png, ",
+    ),
+    "masks in colour": (
+        lambda place: masked(place, np.dstack([mask(8) * 255, mask(8), mask(8)])),
+        "masks/0.png has colours; name the classes by colour: colors: {{background: [0, 0, 0], class1: [255, 1, 1]}}",
+    ),
+    "black masks": (
+        lambda place: masked(place, mask() * 0, idx_to_class={0: "none", 1: "lesion"}),
+        "all 8 masks are 'none' everywhere, as {folder}/masks/0.png",
+    ),
     "soft label above one": (
         lambda place: values_table(place, "a|b", "a:1.5", "b", "a", "b", "a", head="image,labels"),
         "sample 'images/1.png' has the label 'a' with probability 1.5; it must lie in 0..1",

@@ -1,0 +1,316 @@
+"""Mask classes: the class of each mask value, checked file by file.
+
+A study names classes by number (`idx_to_class`) or by colour (`colors`), or not at all where masks are black and white.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from mml_lib.config.task_types import IGNORE, IGNORED
+from mml_lib.errors import MMLError
+from mml_lib.files.terminal import summarized
+from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset
+from mml_lib.tasks.mask_values import BITS, EMPTY, PALETTE, Color
+
+ColorLists = Sequence[tuple[str, Sequence[Sequence[int]]]]
+"""Colours of each class, in the order of the classes."""
+
+MOST_LISTED = 16
+"""Values or colours that an error lists; masks with more have soft edges or hold no classes."""
+
+BINARY = ("background", "foreground")
+BLACK = (0, 0, 0)
+
+
+def mask_classes(
+    dataset: Dataset, idx_to_class: Mapping[int, str], colors: ColorLists | None, name: str
+) -> dict[int, str]:
+    """Return the class of each mask value, in the order of the classes.
+
+    A class that no mask shows in any colour has a negative number. Values of the class `ignore` are left out.
+
+    Args:
+        dataset: what was delivered.
+        idx_to_class: class of each number, as the study says; empty where it does not.
+        colors: colours of each class, as the study says.
+        name: the task, for errors.
+
+    Raises:
+        MMLError: a mask has a value without a class, it is unclear what values mean, or no two classes are shown.
+    """
+    masks = _Masks(dataset, name)
+    if colors:
+        mapping = masks.by_color(colors)
+    elif masks.reason:
+        raise MMLError(f"{masks.where}: {masks.reason}; name the classes by colour: {masks.colors_to_write()}")
+    else:
+        mapping = masks.by_number(idx_to_class)
+    mapping = {value: label for value, label in mapping.items() if label != IGNORED}
+    if len(set(mapping.values())) < 2:
+        label = next(iter(mapping.values()), IGNORED)
+        raise MMLError(f"{masks.where}.idx_to_class: everything is '{label}'; two classes or more are needed")
+    return mapping
+
+
+def check_masks(
+    dataset: Dataset, idx_to_class: Mapping[int, str] | None, name: str, colors: ColorLists | None = None
+) -> list[str]:
+    """Return a line for everything that is unusual in the masks of a task.
+
+    Args:
+        dataset: what was delivered; nothing is said of one without masks.
+        idx_to_class, colors: what the study says.
+        name: the task.
+
+    Raises:
+        MMLError: it is unclear what values mean, or no two classes are shown.
+    """
+    if dataset.delivery.task_type != "semantic_segmentation":
+        return []
+    idx_to_class = {int(value): label for value, label in (idx_to_class or {}).items()}
+    mapping = mask_classes(dataset, idx_to_class, colors, name)
+    masks = _Masks(dataset, name)
+    masks.check_shown(mapping)
+    lines = []
+    if not (idx_to_class or colors) and (not dataset.delivery.classes or IGNORE in mapping):
+        listed = ", ".join(f"{value}: {label}" for value, label in mapping.items())
+        lines.append(
+            f"{masks.where}: masks hold two values only, taken as {{{listed}}}; idx_to_class can name them otherwise"
+        )
+    named = {*mapping, *idx_to_class}
+    if doubtful := masks.only_ignored() if IGNORE not in named and not colors else []:
+        lines.append(
+            f"{masks.where}: {_masks(len(doubtful))} hold no class but 0 beside 255, which is ignored "
+            f"({summarized(masks.file(row) for row in doubtful)}); if 255 is a class there, name it in idx_to_class"
+        )
+    absent = [label for label in dict.fromkeys(mapping.values()) if not masks.rows_of(mapping, label)]
+    if absent:
+        lines.append(
+            f"{masks.where}: no mask shows {summarized(map(repr, absent))}, which will be neither learnt nor measured; "
+            "leave it out, or correct its number or colour"
+        )
+    return lines + [
+        f"{masks.where}: {masks.file(rows[0])} is the only mask with {masks.written(value)} ('{label}'); is it right?"
+        for value, label in mapping.items()
+        if len(rows := masks.rows_with(value)) == 1 and len(masks.rows) > 2
+    ]
+
+
+def _masks(count: int) -> str:
+    return "1 mask" if count == 1 else f"{count:,} masks"
+
+
+class _Masks:
+    """The masks of the samples of a data set that have labels.
+
+    Args:
+        dataset: what was delivered.
+        name: the task, for errors.
+    """
+
+    def __init__(self, dataset: Dataset, name: str):
+        self.dataset = dataset
+        self.where = f"tasks.{name}"
+        samples = dataset.delivery.samples
+        counts = dataset.values or [None] * len(samples)
+        self.rows = [row for row, found in enumerate(counts) if found and samples[row].split != "unlabelled"]
+        self.used = sorted({value for row in self.rows for value in counts[row]})
+
+    @property
+    def reason(self) -> str | None:
+        """Why the values stand for colours, None where they are the files' own numbers."""
+        return self.dataset.masks and self.dataset.masks.by_color
+
+    def counts(self, row: int) -> Mapping[int, int]:
+        return self.dataset.values[row]
+
+    def kind(self, row: int) -> str | None:
+        return self.dataset.masks and self.dataset.masks.kinds[row]
+
+    def file(self, row: int) -> str:
+        """Return the mask of a sample, as errors name it."""
+        path = self.dataset.mask_path(row)
+        return f"{path} of sample '{self.dataset.delivery.samples[row].id}'" if path == EMPTY_MASK_TOKEN else str(path)
+
+    def color(self, value: int) -> Color | None:
+        return self.dataset.masks and self.dataset.masks.colors.get(value)
+
+    def rows_with(self, value: int) -> list[int]:
+        """Return the samples whose masks have a value."""
+        return [row for row in self.rows if value in self.counts(row)]
+
+    def rows_of(self, mapping: Mapping[int, str], label: str) -> list[int]:
+        """Return the samples whose masks show a class."""
+        values = {value for value, other in mapping.items() if other == label}
+        return [row for row in self.rows if values & self.counts(row).keys()]
+
+    def written(self, value: int) -> str:
+        """Return a value as the user knows it: a number, or the colour that it stands for."""
+        return f"the colour {list(self.color(value))}" if self.reason else f"the value {value}"
+
+    # --- by colour ----------------------------------------------------------------------------------------------
+
+    def by_color(self, colors: ColorLists) -> dict[int, str]:
+        """Return the class of each value by the colour that is seen.
+
+        Raises:
+            MMLError: a colour has no class, or files show a value in several colours.
+        """
+        if self.dataset.masks is None:
+            raise MMLError(
+                f"{self.where}.colors: the data set was listed by an older MML, which kept no colours; list it anew: "
+                f"snakemake --force {self.dataset.folder}/dataset.json"
+            )
+        classes = {tuple(color): label for label, listed in colors for color in listed}
+        for value in self.used:
+            if (color := self.color(value)) is None:
+                first = self.file(self.rows_with(value)[0])
+                raise MMLError(
+                    f"{self.where}.colors: masks of different kinds show {value} in several colours (as {first}); use "
+                    "idx_to_class, or save all masks alike"
+                )
+            if color not in classes:
+                named = ", ".join(f"{label}: {list(color)}" for color, label in classes.items())
+                raise self._no_class(value, named, "colors")
+        mapping: dict[int, str] = {}
+        for number, (label, listed) in enumerate(colors, 1):
+            values = sorted(value for value in self.used if self.color(value) in set(map(tuple, listed)))
+            mapping |= dict.fromkeys(values or [-number], label)
+        return mapping
+
+    def colors_to_write(self) -> str:
+        """Return the line that names the colours of the masks."""
+        colors = [color for value in self.used if (color := self.color(value))]
+        names = ["background" if color == BLACK else f"class{number}" for number, color in enumerate(colors)]
+        listed = [f"{label}: {list(color)}" for label, color in zip(names, colors, strict=True)]
+        more = [f"… ({len(colors)} colours)"] if len(colors) > MOST_LISTED else []
+        return f"colors: {{{', '.join([*listed[:MOST_LISTED], *more])}}}"
+
+    # --- by number ----------------------------------------------------------------------------------------------
+
+    def by_number(self, idx_to_class: Mapping[int, str]) -> dict[int, str]:
+        """Return the class of each value by number.
+
+        Raises:
+            MMLError: a number has no class, or means one thing in some files and another in others.
+        """
+        delivered = dict(enumerate(self.dataset.delivery.classes))
+        binary = self._binary(list(delivered.values()) or BINARY)
+        if not (mapping := dict(idx_to_class) or binary or delivered):
+            raise self._unnamed()
+        if not all(0 <= value <= IGNORE for value in mapping):
+            raise MMLError(f"{self.where}.idx_to_class: mask values are 0 to 255")
+        if IGNORE in mapping and 1 not in mapping and self._only_bits(1):
+            mapping[1] = mapping[IGNORE]  # white, in one bit
+        for value in self.used:
+            if value not in mapping and value != IGNORE:
+                classes = ", ".join(f"{index}: {label}" for index, label in mapping.items()) or "none"
+                raise self._no_class(value, classes, "idx_to_class")
+        if IGNORE not in mapping:
+            self._check_ignored(mapping)
+        return mapping
+
+    def _binary(self, classes: Sequence[str]) -> dict[int, str]:
+        """Return the classes of masks that are black and white, nothing where they are not.
+
+        Masks of 1 bit show white as 1, others as 255.
+        """
+        background, foreground = classes[0], classes[-1]
+        used = set(self.used)
+        if len(classes) != 2 or self.color(0) not in (None, BLACK) or 0 not in used:
+            return {}
+        if used == {0, IGNORE} or (used == {0, 1} and not self.dataset.delivery.classes):
+            return {0: background, max(used): foreground}
+        if used == {0, 1, IGNORE} and self._only_bits(1):
+            return {0: background, 1: foreground, IGNORE: foreground}
+        return {}
+
+    def _only_bits(self, value: int) -> bool:
+        """Whether masks that are black and white in one bit have a value, and no others."""
+        rows = self.rows_with(value)
+        return bool(rows) and all(self.kind(row) == BITS for row in rows)
+
+    def only_ignored(self) -> list[int]:
+        """Return the samples whose masks hold 255 and no other number but 0."""
+        return [row for row in self.rows if IGNORE in self.counts(row) and self.counts(row).keys() <= {0, IGNORE}]
+
+    def _check_ignored(self, mapping: Mapping[int, str]) -> None:
+        """Refuse a class without pixels, or masks of 0 and 255 only, where pixels of 255 may be what is meant.
+
+        Masks in which 255 is beside other numbers show that it surrounds classes and is to be ignored.
+        """
+        lacking = [value for value in mapping if value not in self.used]
+        if lacking and IGNORE in self.used:
+            label = mapping[lacking[0]]
+            raise MMLError(
+                f"{self.where}.idx_to_class: no mask has a pixel of '{label}' ({lacking[0]}), but there are some of "
+                f"255, which are ignored; if these are meant, write 255: {label}, if not, 255: {IGNORED}"
+            )
+        doubtful = [row for row in self.only_ignored() if 0 in self.counts(row)]
+        if not doubtful or any(IGNORE in self.counts(row) and row not in set(doubtful) for row in self.rows):
+            return
+        label = [*(label for value, label in mapping.items() if value), *mapping.values()][0]
+        raise MMLError(
+            f"{self.where}.idx_to_class: {_masks(len(doubtful))} of {len(self.rows):,} hold no number but 0 and 255 "
+            f"({summarized(map(self.file, doubtful))}); write 255: {label} if that is meant, or 255: {IGNORED} if such "
+            "pixels are to be ignored"
+        )
+
+    def _unnamed(self) -> MMLError:
+        """Return the error of masks whose values have no names."""
+        values = [value for value in self.used if value != IGNORE]
+        missing = f"{self.where}.idx_to_class is missing"
+        if not values or values == [0] == self.used:
+            return self._all_one("black" if values else "255")
+        if len(values) > MOST_LISTED:
+            most = max(self.rows, key=lambda row: len(self.counts(row)))
+            return MMLError(
+                f"{missing}: masks have {len(values)} values ({self.file(most)} alone {len(self.counts(most))}), as "
+                "JPEG compression and smoothing leave them; save masks as PNG without either"
+            )
+        if doubtful := self.only_ignored():  # 255 may be a class
+            values = self.used
+        others = [row for row in self.rows_with(1) if row not in doubtful] if doubtful else []
+        mixed = f" ({self.file(others[0])} has 1, {self.file(doubtful[0])} 255: one class?)" if others else ""
+        example = ", ".join(f"{value}: {'…' if value else 'background'}" for value in values[:3])
+        palette = any(self.kind(row) == PALETTE for row in self.rows)
+        colors = f"; or name the colours that are seen: {self.colors_to_write()}" if palette else ""
+        return MMLError(f"{missing}: say what the mask values {values} mean, as {{{example}}}{mixed}{colors}")
+
+    # --- both ---------------------------------------------------------------------------------------------------
+
+    def check_shown(self, mapping: Mapping[int, str]) -> None:
+        """Refuse masks that show fewer than two classes.
+
+        Raises:
+            MMLError: everything is of one class, or ignored.
+        """
+        shown = {label for value, label in mapping.items() if value in self.used}
+        if len(shown) < 2 and self.rows:
+            raise self._all_one(f"'{next(iter(shown))}'" if shown else "ignored")
+
+    def _all_one(self, what: str) -> MMLError:
+        empty = sum(self.kind(row) == EMPTY for row in self.rows)
+        token = f" ({empty} of them {EMPTY_MASK_TOKEN})" if empty else ""
+        return MMLError(
+            f"{self.where}: {'all ' * (len(self.rows) > 1)}{_masks(len(self.rows))}{token} are {what} everywhere, as "
+            f"{self.file(self.rows[0])}: there is nothing to learn; name the folder or column of the true masks, or "
+            "correct idx_to_class or colors"
+        )
+
+    def _no_class(self, value: int, classes: str, key: str) -> MMLError:
+        """Return the error of a value that has no class."""
+        rows = self.rows_with(value)
+        count = sum(self.counts(row)[value] for row in rows)
+        number = f"the value {value}" if key == "idx_to_class" else f"the colour {list(self.color(value))}"
+        spread = "" if len(rows) == 1 else f" (in all {_masks(len(rows))}, {count:,} pixels)"
+        pixels = self.counts(rows[0])[value]
+        if len(self.counts(rows[0])) > MOST_LISTED:
+            remedy = "JPEG compression and smoothing leave such values: save masks as PNG without either"
+        elif key == "colors":
+            remedy = f"name it, or name it {IGNORED}"
+        else:
+            remedy = f"add it to idx_to_class, or mark such pixels with 255, or write {value}: {IGNORED}"
+        return MMLError(
+            f"{self.where}.{key}: the mask {self.file(rows[0])} has {number}, which is no class ({classes}), in "
+            f"{pixels:,} {'pixel' if pixels == 1 else 'pixels'}{spread}; {remedy}"
+        )

@@ -1,0 +1,135 @@
+"""Mask values: the numbers that stand for classes in the masks of a data set, and the colours in which files show them.
+
+Files with one channel have numbers of their own. Where a file has colours instead, or where palettes show one number in
+several colours, the values of the whole data set stand for colours.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mml_lib.config.task_types import IGNORE
+from mml_lib.errors import MMLError
+
+KINDS = EMPTY, BITS, GREY, PALETTE, COLOR = ("empty", "1-bit", "grey", "palette", "color")
+"""Kinds of mask files: EMPTY_MASK_TOKEN; black and white as 0 and 1; one channel of numbers; indices; colours."""
+
+Color = tuple[int, int, int]
+"""Red, green and blue, 0 to 255."""
+
+
+@dataclass(frozen=True)
+class MaskContent:
+    """The content of one mask file.
+
+    Args:
+        size: height and width in pixels.
+        kind: one of `KINDS`.
+        tally: pixels of each number; of the kind `COLOR` of each colour, as R·65536 + G·256 + B.
+        seen: colour of each of these numbers.
+        zero_is_white: a TIFF says that its smallest value is shown as white.
+        lossy: the file is compressed with a loss.
+    """
+
+    size: tuple[int, int]
+    kind: str
+    tally: Mapping[int, int]
+    seen: Mapping[int, int]
+    zero_is_white: bool = False
+    lossy: bool = False
+
+    @property
+    def pixels_of_colors(self) -> dict[int, int]:
+        """Pixels of each colour."""
+        pixels: dict[int, int] = {}
+        for number, count in self.tally.items():
+            pixels[self.seen[number]] = pixels.get(self.seen[number], 0) + count
+        return pixels
+
+
+@dataclass(frozen=True)
+class MaskTable:
+    """The kinds of the mask files of a data set, and the colours of their values.
+
+    Args:
+        kinds: kind of each mask file; None where a sample has no mask.
+        colors: colour that is seen for each value; None where files show it in several.
+        by_color: why values stand for colours; None: they are the files' own numbers.
+    """
+
+    kinds: Sequence[str | None]
+    colors: Mapping[int, Color | None]
+    by_color: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a manifest keeps."""
+        return {"kinds": list(self.kinds), "colors": dict(self.colors), "by_color": self.by_color}
+
+    @classmethod
+    def of_json(cls, content: Mapping[str, Any]) -> "MaskTable":
+        """Return the table that a manifest keeps."""
+        colors = {int(value): color and tuple(color) for value, color in content["colors"].items()}
+        return cls(content["kinds"], colors, content["by_color"])
+
+
+def tabulate(
+    contents: Sequence[MaskContent | None], files: Sequence[Any]
+) -> tuple[list[dict[int, int] | None], MaskTable]:
+    """Return the pixels of each value in each mask, and what the values of a data set are.
+
+    Args:
+        contents: of each mask; None where a sample has no mask.
+        files: its masks, for errors.
+
+    Raises:
+        MMLError: there are more colours than values.
+    """
+    kinds = [content and content.kind for content in contents]
+    reason = _reason_for_colors(contents, files)
+    if reason is None:
+        values = [content and dict(content.tally) for content in contents]
+        return values, MaskTable(kinds, _colors_of_numbers(contents))
+    codes = sorted({code for content in contents if content for code in content.seen.values()})
+    if len(codes) > IGNORE:
+        most = max(range(len(contents)), key=lambda row: len(contents[row].seen) if contents[row] else 0)
+        raise MMLError(
+            f"the masks have {len(codes)} colours, more than classes can have; {files[most]} alone has "
+            f"{len(contents[most].seen)}: save masks as PNG without smoothing, each class in one colour"
+        )
+    place = {code: value for value, code in enumerate(codes)}
+    values = [
+        content and {place[code]: count for code, count in sorted(content.pixels_of_colors.items())}
+        for content in contents
+    ]
+    return values, MaskTable(kinds, {value: as_color(code) for code, value in place.items()}, reason)
+
+
+def _reason_for_colors(contents: Sequence[MaskContent | None], files: Sequence[Any]) -> str | None:
+    """Return why the masks of a data set cannot be read by their own numbers, None if they can."""
+    first: dict[int, tuple[int, Any]] = {}
+    for content, file in zip(contents, files, strict=True):
+        if content and content.kind == COLOR:
+            return f"{file} has colours"
+        if content and content.kind == PALETTE:
+            for number, code in content.seen.items():
+                other, other_file = first.setdefault(number, (code, file))
+                if other != code:
+                    return (
+                        f"the palettes of {other_file} and {file} show {number} as {list(as_color(other))} and as "
+                        f"{list(as_color(code))}"
+                    )
+    return None
+
+
+def _colors_of_numbers(contents: Sequence[MaskContent | None]) -> dict[int, Color | None]:
+    """Return the colour of each number, None where files show it in several."""
+    seen: dict[int, set[int]] = {}
+    for content in contents:
+        for number, code in content.seen.items() if content else ():
+            seen.setdefault(number, set()).add(code)
+    return {number: as_color(next(iter(codes))) if len(codes) == 1 else None for number, codes in sorted(seen.items())}
+
+
+def as_color(code: int) -> Color:
+    """Return red, green and blue of R·65536 + G·256 + B."""
+    return code >> 16, code >> 8 & 255, code & 255
