@@ -376,6 +376,11 @@ class MMLFileManager:
         """The file that tells which studies ran in the project."""
         return self.proj_path / ".studies.json"
 
+    @property
+    def checked_path(self) -> Path:
+        """The file that tells which pipelines were tried, and can be trained."""
+        return self.proj_path / ".checked"
+
     def trial_path(self, task: str, run: str, fold: int) -> Path:
         """The folder in which a tuning tries out, while it runs."""
         return self.proj_path / f"{TRIAL}{task}-{run}-fold{fold}"

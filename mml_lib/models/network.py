@@ -1,5 +1,7 @@
 """Networks: one backbone, one head for each task; stored as safetensors whose header says how to rebuild them."""
 
+import inspect
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -38,7 +40,7 @@ def timm_backbone(name: str, pretrained: bool = False, **arguments: Any) -> nn.M
     try:
         return timm.create_model(name, pretrained=pretrained, num_classes=0, **arguments)
     except TypeError as error:
-        raise MMLError(f"arch: timm's {name} refuses its arguments {arguments}: {error}") from error
+        raise MMLError(_refused(name, arguments, error)) from error
     except Exception as error:
         if not pretrained:
             raise
@@ -47,6 +49,16 @@ def timm_backbone(name: str, pretrained: bool = False, **arguments: Any) -> nn.M
             f"arch.pretrained: the weights of {name} cannot be loaded from the hub ({reason}); connect to it, put them "
             "into the cache (HF_HOME), name a file by arch.pretrained_cfg_overlay.file, or set arch.pretrained: false"
         ) from error
+
+
+def _refused(name: str, arguments: Mapping[str, Any], error: TypeError) -> str:
+    """Return the line that refuses the arguments of a timm network, with the nearest that it takes."""
+    match = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    if match is None:
+        return f"arch: timm's {name} refuses its arguments {arguments}: {error}"
+    with torch.device("meta"):
+        taken = inspect.signature(type(timm.create_model(name))).parameters
+    return f"arch.{match[1]}: timm's {name} takes no argument '{match[1]}'{nearest(match[1], taken)}"
 
 
 class Network(nn.Module):

@@ -147,30 +147,43 @@ class Doing:
             structs: the tasks.
             load_parameters: weights of a stored network whose backbone to start from; None: as `arch` says.
         """
+        from mml_lib.models.normalization import statistics_for
+
+        network = self.create_network(structs, load_parameters)
+        return self.create_module(network, structs, statistics_for(network, self.cfg, structs[0], load_parameters))
+
+    def create_network(
+        self, structs: Sequence[TaskStruct], load_parameters: str | Path | None = None, started: bool = False
+    ) -> "Network":
+        """Return a network with a head for each task, as its training begins with it.
+
+        Args:
+            structs: the tasks.
+            load_parameters: weights of a stored network whose backbone to start from; None: as `arch` says.
+            started: leave the backbone without weights, for those of a stored network that is not there yet.
+        """
         import numpy as np
         import torch
 
         from mml_lib.models.network import Network, head_spec, start_from, untrained
-        from mml_lib.models.normalization import statistics_for
 
         cfg = self.cfg
         seed = np.random.SeedSequence([cfg.seed, self.fold or 0]).generate_state(1)[0]
         torch.manual_seed(int(seed))
         decoder = cfg.decoder.spec() if cfg.decoder else None
-        arch = cfg.arch.spec() if load_parameters is None else untrained(cfg.arch.spec())
+        arch = untrained(cfg.arch.spec()) if started or load_parameters is not None else cfg.arch.spec()
         network = Network(arch, {each.name: head_spec(each, decoder) for each in structs})
         if load_parameters is not None:
             taken = start_from(load_parameters, network, {each.name: each.classes for each in structs})
             for task, old in taken.items():
                 logger.info("the head of %s starts as that of %s", task, old)
-        statistics = statistics_for(network, cfg, structs[0], load_parameters)
         if self.pipeline and self.pipeline.pretraining.get("freeze"):
             network.freeze()
         if cfg.adapters:
             from mml_lib.models.adapters import add_adapters
 
             add_adapters(network, cfg.adapters)
-        return self._module(network, structs, statistics)
+        return network
 
     def pretrained(self, selection: str | Path) -> Path | None:
         """Return the weights that a selection has chosen to start from, None where there is no selection."""
@@ -200,9 +213,9 @@ class Doing:
             statistics = Statistics(header["mean"], header["std"])
         else:
             statistics = statistics_for(network, self.cfg, struct)
-        return self._module(network, [struct], statistics)
+        return self.create_module(network, [struct], statistics)
 
-    def _module(
+    def create_module(
         self,
         network: "Network",
         structs: Sequence[TaskStruct],

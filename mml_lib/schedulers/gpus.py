@@ -46,6 +46,7 @@ class Gpus:
         self.study = study
         self.here: tuple[Gpu, ...] | None = None  # those of this machine; None where others do the steps
         self.cores: int | None = None
+        self.on_cluster = False
 
     def asked(self, rule: str) -> Resources:
         """What the study says that a rule asks for; prediction and tuning share GPUs as training does."""
@@ -127,6 +128,7 @@ class Gpus:
         """
         limits = workflow.global_resources
         if limits["_nodes"].value is not None:  # a cluster, which gives GPUs to jobs
+            self.on_cluster = True
             return
         self.cores = limits["_cores"].value
         self.here = tuple(visible_gpus()) if self.study.cfg.trainer.accelerator in ACCELERATORS else ()

@@ -11,6 +11,7 @@ from mml_lib.files.removing import remove
 from mml_lib.files.terminal import say
 from mml_lib.schedulers.forecast import Consumption, Forecast, steps_of
 from mml_lib.schedulers.jobs import cut_off, start_again, submit_lost_again, wait_for_left_jobs
+from mml_lib.schedulers.preflight.launch import check_pipelines
 from mml_lib.schedulers.retraining import refuse_retraining
 from mml_lib.schedulers.study import Study
 
@@ -24,7 +25,8 @@ def begin(study: Study, dag: Any) -> None:
         dag: Snakemake's plan.
 
     Raises:
-        MMLError: another Snakemake holds the project, a root cannot be written, or networks would be trained again.
+        MMLError: another Snakemake holds the project, a root cannot be written, or networks would be trained again, or
+            pipelines cannot be trained.
     """
     from snakemake.io import is_flagged
 
@@ -43,6 +45,8 @@ def begin(study: Study, dag: Any) -> None:
         start_again(dag)
     submit_lost_again()
     refuse_retraining(study, dag)
+    if not dag.workflow.touch:
+        check_pipelines(study, dag)
     made = [output for job in dag.needrun_jobs() for output in job.output if not is_flagged(output, "temp")]
     missing = {os.path.relpath(path, root) for path in made if path.startswith(root) and not os.path.exists(path)}
     if not study.claims.take(missing):

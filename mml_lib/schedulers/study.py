@@ -84,7 +84,10 @@ class Study(StudyTasks):
 
     def label(self, wildcards: Any) -> str:
         """What the study calls a run, for messages."""
-        run = self.run(wildcards.task, wildcards.run)
+        return self.name_of(self.run(wildcards.task, wildcards.run))
+
+    def name_of(self, run: Run) -> str:
+        """Return the id of a run, and its label if it has one."""
         return f"run {run.id} ({run.label})" if run.label else f"run {run.id}"
 
     def training_label(self, wildcards: Any, output: Any) -> str:

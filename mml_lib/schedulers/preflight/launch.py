@@ -1,0 +1,184 @@
+"""The start of a check: which pipelines are tried, in a process of its own, and what becomes of its answers."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from mml_lib.config.identity import canonical_json
+from mml_lib.config.pipeline import Pipeline
+from mml_lib.errors import MMLError
+from mml_lib.files.atomic import write_text
+from mml_lib.files.terminal import say, summarized, warn
+from mml_lib.schedulers.doing import Doing
+from mml_lib.schedulers.warm_start import FOLDER
+
+if TYPE_CHECKING:
+    from mml_lib.schedulers.study import Study
+
+TIME_LIMIT = 900
+"""Seconds that a check may take; it may have to fetch the weights of pretrained networks."""
+
+CHECK = "mml_lib.schedulers.preflight"
+"""The module that tries pipelines."""
+
+PACKAGES = (
+    *("mml", "torch", "torchvision", "timm", "lightning", "kornia", "torchmetrics", "peft"),
+    "segmentation-models-pytorch",
+)
+"""Packages that pipelines are built from: of another version, they are tried again."""
+
+REMEMBERED = 20_000
+"""Pipelines that a project remembers as tried."""
+
+OFFLINE = ("HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "TORCH_HOME")
+"""Variables that say where weights come from."""
+
+
+@dataclass
+class Candidate:
+    """Runs of one pipeline, whatever their seeds.
+
+    Args:
+        pipeline: of the first of them.
+        labels: what the study calls each run.
+    """
+
+    pipeline: Pipeline
+    labels: list[str] = field(default_factory=list)
+
+
+class Mistakes(MMLError):
+    """Several mistakes, a line for each."""
+
+    def __init__(self, lines: Sequence[str]):
+        Exception.__init__(self, "\n".join(lines))
+
+
+def check_pipelines(study: "Study", dag: Any) -> None:
+    """Try each distinct pipeline that is to be trained, unless it was tried before.
+
+    Args:
+        study: the study.
+        dag: Snakemake's plan.
+
+    Raises:
+        Mistakes: some pipelines cannot be trained; a line for each mistake.
+    """
+    if type(study.scheduler(study.cfg.mode.id)).create_model is not Doing.create_model:
+        return  # a scheduler with networks of its own
+    wildcards = [job.wildcards for job in dag.needrun_jobs() if job.rule.name in ("train_fold", "tune_fold")]
+    runs = dict.fromkeys((each.task, each.run) for each in wildcards)
+    if not runs:
+        return
+    candidates = distinct_pipelines(study, runs)
+    tried = read_tried(study.fm.checked_path)
+    left = {name: each for name, each in candidates.items() if name not in tried}
+    if not left:
+        return
+    answers = ask(study, [each.pipeline for each in left.values()])
+    lines = lines_of(list(left.values()), answers, len(runs))
+    sound = [name for name, mistakes in zip(left, answers, strict=False) if not mistakes]
+    if sound:
+        remember(study.fm.checked_path, [*tried, *sound])
+    if lines:
+        raise Mistakes(lines)
+
+
+def distinct_pipelines(study: "Study", runs: Mapping[tuple[str, str], Any]) -> dict[str, Candidate]:
+    """Return the pipelines of runs by the digest of what a trial of them depends on."""
+    versions = {package: _version(package) for package in PACKAGES} | {key: os.environ.get(key) for key in OFFLINE}
+    plugins = [(str(path), path.stat().st_mtime_ns) for path in map(Path, study.cfg.plugins) if path.exists()]
+    around = [versions, plugins, repr(study.cfg.tta), study.cfg.trainer.accelerator]
+    candidates: dict[str, Candidate] = {}
+    for task, run in runs:
+        known = study.run(task, run)
+        content = {key: value for key, value in known.pipeline.content.items() if key != "seed"}
+        metrics = [repr(study.cfg.metrics_of(each["task_type"])) for each in known.pipeline.tasks]
+        name = hashlib.sha256(canonical_json([content, metrics, around]).encode()).hexdigest()[:16]
+        candidate = candidates.setdefault(name, Candidate(known.pipeline))
+        candidate.labels.append(study.name_of(known))
+    return candidates
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def ask(study: "Study", pipelines: Sequence[Pipeline]) -> list[list[str]]:
+    """Return the mistakes of each pipeline, by a process that imports torch; of those only that it got to.
+
+    A check that does not come to its end refuses nothing.
+    """
+    request = {"config": yaml.safe_dump(_plain(study.config)), "pipelines": [dict(each.content) for each in pipelines]}
+    environment = dict(os.environ)
+    if study.gpus.on_cluster:
+        environment.pop(FOLDER, None)  # no step of this machine would use the warm process
+    say(f"checking {len(pipelines)} pipeline{'s' * (len(pipelines) != 1)} before anything runs")
+    process = subprocess.Popen(
+        [sys.executable, "-m", CHECK],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        said, _ = process.communicate(json.dumps(request), timeout=TIME_LIMIT)
+        problem = f"ended with status {process.returncode}" if process.returncode else None
+    except subprocess.TimeoutExpired:
+        process.kill()
+        said, _ = process.communicate()
+        problem = f"took longer than {TIME_LIMIT // 60} minutes"
+    except BaseException:
+        process.kill()
+        raise
+    answers = [json.loads(line) for line in said.splitlines() if line.endswith("]")]
+    if problem or len(answers) < len(pipelines):
+        left = len(pipelines) - len(answers)
+        warn(
+            f"the check of pipelines {problem or 'ended early'}; {left} were not tried, mistakes show in their training"
+        )
+    return answers
+
+
+def _plain(value: Any) -> Any:
+    """Return a config of plain mappings and lists, as YAML has them."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def lines_of(candidates: Sequence[Candidate], answers: Sequence[Sequence[str]], runs: int) -> list[str]:
+    """Return a line for each mistake, with the runs that make it where others do not."""
+    labels: dict[str, list[str]] = {}
+    for candidate, mistakes in zip(candidates, answers, strict=False):
+        for mistake in mistakes:
+            labels.setdefault(mistake, []).extend(candidate.labels)
+    return [mistake if len(found) == runs else f"{mistake} ({summarized(found)})" for mistake, found in labels.items()]
+
+
+def read_tried(path: Path) -> list[str]:
+    """Return the digests of pipelines that were tried in a project, the latest last."""
+    try:
+        return path.read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return []
+
+
+def remember(path: Path, digests: Sequence[str]) -> None:
+    """Keep the digests of pipelines that can be trained; where they cannot be kept, they are tried again."""
+    try:
+        write_text(path, "".join(f"{each}\n" for each in digests[-REMEMBERED:]))
+    except OSError:
+        return

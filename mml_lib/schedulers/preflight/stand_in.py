@@ -1,0 +1,84 @@
+"""Stand-ins: tasks as a trial needs them, made up where the task itself is not there yet."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mml_lib.config.task_types import IGNORE
+from mml_lib.errors import MMLError
+from mml_lib.tasks.description import read_header
+from mml_lib.tasks.struct import TaskStruct
+
+CLASSES = 3
+"""Classes of a task of which nothing says how many it has."""
+
+PER_CLASS = 4
+"""Samples of each class of a stand-in."""
+
+
+def stand_in(definition: Mapping[str, Any], description: Path, named: Mapping[str, float] | None = None) -> TaskStruct:
+    """Return a task without data: its header as it is stored, or made up, and a few samples of each class.
+
+    Args:
+        definition: of the task, out of a pipeline.
+        description: where its description lies, if it is made.
+        named: weights of classes, whose names count where the description is not made.
+    """
+    struct = TaskStruct(definition["name"], {"description": description})
+    try:
+        struct.header = read_header(description)
+    except MMLError:  # it is not made yet; what is damaged is told where it is read in earnest
+        struct.header = _header(definition, named or {})
+    number = PER_CLASS * max(1, struct.num_classes)
+    struct.samples = {
+        "id": np.array([f"sample {index}" for index in range(number)]),
+        "row": np.arange(number),
+        "split": np.full(number, "train"),
+        "fold": np.arange(number) % PER_CLASS % max(1, struct.num_folds),
+    }
+    struct.targets = _targets(struct, number)
+    struct._mean_and_std = ([0.5] * 3, [0.25] * 3)
+    return struct
+
+
+def _header(definition: Mapping[str, Any], named: Mapping[str, float]) -> dict[str, Any]:
+    kind = definition["task_type"]
+    classes = list(dict.fromkeys((definition.get("idx_to_class") or {}).values())) or list(named)
+    classes += [f"class {number}" for number in range(len(classes), CLASSES)]
+    if kind in ("regression", "no_task"):
+        classes = []
+    return {
+        **definition,
+        "classes": classes,
+        "idx_to_class": {str(index): name for index, name in enumerate(classes)},
+        "num_classes": len(classes),
+        "num_folds": 2,
+        "num_samples": {},
+        "class_occ": dict.fromkeys(classes, PER_CLASS),
+        "target": {"mean": 0.0, "std": 1.0, "min": -1.0, "max": 1.0},
+    }
+
+
+def _targets(struct: TaskStruct, number: int) -> np.ndarray:
+    indices = np.arange(number) // PER_CLASS
+    if struct.task_type == "regression":
+        return np.linspace(-1, 1, number, dtype=np.float32)
+    if struct.task_type == "classification":
+        return indices
+    one_hot = np.eye(max(1, struct.num_classes), dtype=np.float32)[indices]
+    return one_hot.astype(np.int64) if struct.task_type == "semantic_segmentation" else one_hot
+
+
+def dummy_batch(struct: TaskStruct, count: int, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return images, floats N×3×H×W in 0..1, and targets as the data module gives them."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(count, 3, *size, generator=generator)
+    if struct.task_type == "semantic_segmentation":
+        masks = torch.randint(struct.num_classes, (count, *size), generator=generator)
+        masks[:, 0, 0] = IGNORE
+        return images, masks
+    positions = np.linspace(0, len(struct.targets) - 1, count).round().astype(int)
+    return images, torch.from_numpy(struct.targets[positions])

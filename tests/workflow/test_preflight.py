@@ -1,0 +1,24 @@
+"""The pre-flight check in real runs: refused before anything is made, remembered, and never in the way."""
+
+from tests.workflow.conftest import TINY, Workplace
+
+
+def test_what_cannot_be_trained_is_refused_before_anything_is_made(workplace: Workplace):
+    network = {"_target_": "mml_lib.models.network.timm_backbone", "name": "test_resne", "pretrained": False}
+    workplace.write(TINY | {"variants": {"good": {}, "bad": {"arch": network, "optimizer.momentu": 0.9}}})
+    said = workplace.run(fails=True)
+    (line,) = [line for line in said.splitlines() if line.startswith("arch.name: ")]
+    assert "did you mean 'test_resnet'?" in line
+    assert "(bad)" in line
+    assert any(line.startswith("optimizer.momentu: ") for line in said.splitlines())
+    assert not workplace.files("data/[A-Z]*")
+    assert not workplace.files("results/tiny/[A-Z]*")
+
+
+def test_a_pipeline_that_was_tried_is_not_tried_again(copy: Workplace):
+    for file in copy.files("results/tiny/MODELS/**/*.json"):
+        file.unlink()
+    assert "checking" not in copy.run()
+    said = copy.run("--config", "optimizer={preset: adamw, lr: 0.004}", "seed=3")
+    assert "checking 1 pipeline before anything runs" in said
+    assert "checking" not in copy.run("--config", "optimizer={preset: adamw, lr: 0.004}", "seed=4")
