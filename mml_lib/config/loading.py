@@ -13,6 +13,7 @@ from mml_lib.config.origins import Location, Origins, Source
 from mml_lib.config.presets import GROUPS, resolve_presets
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.sections import PROJECT_REFERENCE
+from mml_lib.config.settling import TextError
 from mml_lib.config.tasks import TAGGED_NAME, TAGS, TASK_NAME, URL
 from mml_lib.errors import MMLError, nearest
 
@@ -51,6 +52,8 @@ def load_study(
         return StudyConfig.model_validate(resolved)
     except ValidationError as error:
         problem = error.errors()[0]
+        if isinstance(cause := problem.get("ctx", {}).get("error"), TextError):
+            problem["loc"] += cause.location
         location = [part for part in problem["loc"] if not MEMBER.fullmatch(str(part))]
         raise MMLError(origins.of(location).mark(_sentence(problem))) from error
 
@@ -102,6 +105,8 @@ def _sentence(problem: Mapping[str, Any]) -> str:
         )
     if kind == "value_error":
         return f"{key}: {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
+    if kind == "string_type" and problem["input"] is None:
+        return f"{key}: there is no value, or null; write one, for the word null in quotes: 'null'"
     given = repr(problem["input"])
     given = given if len(given) < 60 else given[:57] + "..."
     return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, not {given}"

@@ -14,6 +14,7 @@ from mml_lib.config.identity import digest
 from mml_lib.config.loading import load_study, preset_folders
 from mml_lib.config.origins import Source
 from mml_lib.config.presets import merge, resolve_presets
+from mml_lib.config.scalars import Word
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.study_files import read_yaml
 from mml_lib.config.training import LRScheduler, Trainer
@@ -230,7 +231,7 @@ def _lay(base: Mapping[str, Any], overlay: Mapping[str, Any], point: Mapping[str
         group = next(iter(nested))
         if isinstance(nested[group], Mapping) and "preset" not in nested[group]:
             below = config.get(group)
-            below = {} if below is None or isinstance(below, bool) else below  # true: a section's defaults
+            below = {} if below is None or isinstance(below, bool | Word) else below  # true: a section's defaults
             config[group] = merge(resolve_presets({group: below}, folders)[group], nested[group])
         else:
             config[group] = nested[group]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mml_lib.config.scalars import text_of
 from mml_lib.config.study_files import read_preset
 from mml_lib.errors import MMLError, nearest
 
@@ -45,8 +46,8 @@ def resolve_presets(config: Mapping[str, Any], folders: Sequence[Path]) -> dict[
     resolved = dict(config)
     for group in GROUPS:
         value = resolved.get(group)
-        if isinstance(value, str):
-            value = {"preset": value}
+        if isinstance(value, str) or _names_preset(value, group, folders):
+            value = {"preset": text_of(value)}
         if isinstance(value, Mapping) and "preset" in value:
             resolved[group] = _resolve(group, value, folders)
     return resolved
@@ -55,7 +56,7 @@ def resolve_presets(config: Mapping[str, Any], folders: Sequence[Path]) -> dict[
 def _resolve(group: str, value: Mapping[str, Any], folders: Sequence[Path]) -> Any:
     own = {key: item for key, item in value.items() if key != "preset"}
     known = preset_names(group, folders)
-    name = str(value["preset"])
+    name = _name(group, value["preset"])
     if name not in known:
         raise MMLError(f"{group}: there is no preset '{name}'{nearest(name, known)}")
     preset = read_preset(known[name])
@@ -66,6 +67,22 @@ def _resolve(group: str, value: Mapping[str, Any], folders: Sequence[Path]) -> A
     if own and not isinstance(preset, Mapping):
         raise MMLError(f"{group}: the preset '{name}' is no mapping, so nothing can be laid over it")
     return merge(preset, own) if own else preset
+
+
+def _names_preset(value: Any, group: str, folders: Sequence[Path]) -> bool:
+    """Whether a number is the name of a preset."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and text_of(value) in preset_names(group, folders)
+
+
+def _name(group: str, preset: Any) -> str:
+    try:
+        name = text_of(preset)
+    except ValueError as error:
+        raise MMLError(f"{group}: preset: {error}") from error
+    if name is None:
+        raise MMLError(f"{group}: preset is {preset}; write the name of a preset, or leave it out")
+    return name
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Discriminator,
@@ -21,6 +20,7 @@ from pydantic import (
 from mml_lib.config.metrics import DEFAULT, LOWER_IS_BETTER, NAMED
 from mml_lib.config.prediction import TTA
 from mml_lib.config.sections import Clean, Reuse, Section, Target
+from mml_lib.config.settling import UNSETTLED, Settled
 from mml_lib.config.tasks import Pivot, Preprocessing, TaggedName, Tagging, Task, TaskName
 from mml_lib.config.training import (
     Adapters,
@@ -50,15 +50,10 @@ def _enough_for_percentiles(resamples: int) -> int:
     return resamples
 
 
-def _text_keys(value: Any) -> Any:
-    return {str(key): item for key, item in value.items()} if isinstance(value, dict) else value
-
-
-def _run_or_number(value: Any) -> Any:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value is not None and not number and not re.fullmatch(r"[0-9a-f]{8}", str(value)):
-        raise ValueError(f"'{value}' is no run id, which has 8 hexadecimal digits; INFO/models.csv lists the runs")
-    return value
+def _run_id(run: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{8}", run):
+        raise ValueError(f"'{run}' is no run id, which has 8 hexadecimal digits; INFO/models.csv lists the runs")
+    return run
 
 
 def _no_pattern(path: Any) -> Any:
@@ -161,10 +156,11 @@ class Metrics(Section):
     regression: list[Named | Metric] = DEFAULT["regression"]
 
 
-class Mode(BaseModel):
+class Mode(Settled):
     """What a study is to deliver. Keys that are not listed here are options of the scheduler."""
 
     model_config = ConfigDict(extra="allow")
+    further = UNSETTLED
     id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]+$")] = Field(description="Name of the mode.")
     scheduler: Target = Field(description="The scheduler class that plans this mode.")
 
@@ -233,12 +229,10 @@ class StudyConfig(Section):
     loss: Annotated[
         Annotated[Losses, Tag("by_type")] | Annotated[Target, Tag("one")], Discriminator(_one_or_by_type)
     ] = Field(description="The loss: one by task type, or one for all.")
-    class_weights: Annotated[Literal["balanced"] | dict[str, NonNegativeFloat] | None, BeforeValidator(_text_keys)] = (
-        Field(
-            None,
-            description="Weights of the classes in the loss: by name (others: 1), or balanced: by the counts of the "
-            "training samples of the fold; unset: what the loss says itself.",
-        )
+    class_weights: Literal["balanced"] | dict[str, NonNegativeFloat] | None = Field(
+        None,
+        description="Weights of the classes in the loss: by name (others: 1), or balanced: by the counts of the "
+        "training samples of the fold; unset: what the loss says itself.",
     )
     optimizer: Target = Field(description="The optimizer: called with the parameters.")
     lr_scheduler: LRScheduler | None = Field(
@@ -282,7 +276,7 @@ class StudyConfig(Section):
     variants: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Named overlays of the study; each becomes a run (times the sweep)."
     )
-    run: Annotated[str | int | float | None, BeforeValidator(_run_or_number)] = Field(
+    run: Annotated[str, AfterValidator(_run_id)] | None = Field(
         None, description="A run id for the mode info to explain: its pipeline, and how it differs from the study's."
     )
     reuse: Reuse = Field(default_factory=Reuse, description="What is taken from other projects, by key.")

@@ -6,10 +6,11 @@ from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from mml_lib.config.settling import Settled
 from mml_lib.config.targets import check_path
 
 
-class Section(BaseModel):
+class Section(Settled):
     """A part of a study: unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, protected_namespaces=())
@@ -42,7 +43,7 @@ def _kinds(annotation: Any) -> list[Any]:
 TargetPath = Annotated[str, AfterValidator(check_path)]
 
 
-class Target(BaseModel):
+class Target(Settled):
     """Any importable class or function, with the keyword arguments it is called with beside `_target_`."""
 
     model_config = ConfigDict(extra="allow", populate_by_name=True)
@@ -95,6 +96,7 @@ class Reuse(Section):
 
     model_config = ConfigDict(extra="allow", populate_by_name=True, protected_namespaces=())
     __pydantic_extra__: dict[str, References] = Field(init=False)
+    further = References
 
     models: References = Field(
         default_factory=list, description="Where mode tl finds models of the pretrain_task, and their weights."

@@ -4,7 +4,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -15,6 +14,7 @@ from pydantic import (
 )
 
 from mml_lib.config.sections import Section, TargetPath
+from mml_lib.config.settling import UNSETTLED, Settled
 from mml_lib.config.task_types import IGNORED, TaskType
 
 SEPARATOR, ARGUMENT = "+", "~"
@@ -47,19 +47,10 @@ def _no_placeholder(digest: str) -> str:
     return digest
 
 
-def _texts(values: Any) -> Any:
-    """Leave names of classes as texts: YAML reads a class `1` or `no` as something else."""
-    if not isinstance(values, dict):
-        return values
-    return {key: value if isinstance(value, str) else str(value) for key, value in values.items()}
-
-
 def _as_color_lists(colors: Any) -> Any:
     """Make a single colour of a class a list of one."""
     if not isinstance(colors, dict):
         return colors
-    if any(isinstance(name, bool) for name in colors):
-        raise ValueError("the name of a class is true or false to YAML; quote it, as 'no'")
     single = {name for name, value in colors.items() if isinstance(value, list) and not _has_lists(value)}
     return {str(name): [value] if name in single else value for name, value in colors.items()}
 
@@ -95,6 +86,7 @@ class Task(Section):
     """One learning problem. Keys that are not listed here are arguments of the creator."""
 
     model_config = ConfigDict(extra="allow")
+    further = UNSETTLED
     creator: str = Field(
         description="What makes the data set: image_folder, csv, medmnist, idx, digits, fake, or one of a plugin."
     )
@@ -108,7 +100,7 @@ class Task(Section):
     splits: list[Split] | None = Field(
         None, description="The splits that downloads bring, which planning cannot look up; unset: none."
     )
-    idx_to_class: Annotated[dict[int, str] | None, BeforeValidator(_texts)] = Field(
+    idx_to_class: dict[int, str] | None = Field(
         None,
         description="Class of each mask value (or of each class index as delivered); equal names are one class. Mask "
         "values named `ignore` are no class.",
@@ -177,7 +169,7 @@ class Pivot(Section):
     tags: Tags = Field("", description="Tags for the pivot, e.g. +nested~0.")
 
 
-class Transform(BaseModel):
+class Transform(Settled):
     """One step of a preprocessing: a named one or any function, with its arguments."""
 
     model_config = ConfigDict(extra="allow", populate_by_name=True)

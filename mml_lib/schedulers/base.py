@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from mml_lib.config.pipeline import Pipeline, Variant, expand
 from mml_lib.config.schema import Mode, StudyConfig
+from mml_lib.config.settling import Settled
 from mml_lib.errors import MMLError, nearest
 from mml_lib.schedulers.checks import check_trainable
 from mml_lib.schedulers.doing import Doing
@@ -18,7 +19,7 @@ from mml_lib.schedulers.study import Study
 from mml_lib.tasks.identity import TaskIdentity
 
 
-class Options(BaseModel):
+class Options(Settled):
     """The options of a mode, beside its `id` and `scheduler`."""
 
     model_config = ConfigDict(extra="forbid")

@@ -69,32 +69,22 @@ class ProjectModels:
                     planned |= {(task, run.id): run for run in scheduler.runs_of(task)}
         return planned
 
-    def find(self, asked: str | float) -> tuple[str, str]:
-        """Return task and id of the run that `run` names, of the study or with a pipeline on the disk.
-
-        Args:
-            asked: an id, or the number that YAML or Snakemake has made of it.
+    def find(self, run: str) -> tuple[str, str]:
+        """Return task and id of a run of the study, or one with a pipeline on the disk.
 
         Raises:
-            MMLError: there is none, several ids are the same number, or its pipeline cannot be read.
+            MMLError: there is none, or its pipeline cannot be read.
         """
-        known = {told["run"]: told["task"] for told in self.fm.existing("pipeline")}
-        known |= {run: task for task, run in self.planned()}
-        found = [asked] if asked in known else [run for run in known if asked in _readings(run)]
-        in_file = "in a study file instead: run: '1e234567'"
-        if len(found) > 1:
-            raise MMLError(f"run: {' and '.join(sorted(found))} are the same number, {asked}; name one {in_file}")
-        if not found:
-            text = f"{asked:08d}" if isinstance(asked, int) else str(asked)
-            near = get_close_matches(text, known, n=3, cutoff=0.4) or list(known)[-3:]
-            hint = f"; if it is one that reads as a number, name it {in_file}" if isinstance(asked, float) else ""
+        known = {pipeline["run"]: pipeline["task"] for pipeline in self.fm.existing("pipeline")}
+        known |= {planned: task for task, planned in self.planned()}
+        if run not in known:
+            near = get_close_matches(run, known, n=3, cutoff=0.4) or list(known)[-3:]
             raise MMLError(
-                f"run: there is no run '{text}' in the study or in {self.fm.pattern('pipeline')}; "
+                f"run: there is no run '{run}' in the study or in {self.fm.pattern('pipeline')}; "
                 + (f"the nearest known: {', '.join(near)}" if near else "none is known")
-                + hint
             )
-        self._content(known[found[0]], found[0])
-        return known[found[0]], found[0]
+        self._content(known[run], run)
+        return known[run], run
 
     def _content(self, task: str, run: str) -> Mapping[str, Any]:
         try:
@@ -134,15 +124,6 @@ class ProjectModels:
             ]
         task, run = self.find(asked)
         return [f"  run {run} of {task} is explained in {self.fm.path('run_explanation', run=run)}"]
-
-
-def _readings(run: str) -> list[Any]:
-    """Return the numbers that Snakemake or YAML make of a run id: 12345678, 1e234567, and 01234567, which is octal."""
-    readings: list[Any] = []
-    for read in (int, float, yaml.safe_load):
-        with contextlib.suppress(ValueError):
-            readings.append(read(run))
-    return readings
 
 
 def explained(told: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from mml_lib.config.pipeline import Pipeline, expand
 from mml_lib.config.schema import StudyConfig
@@ -17,9 +17,8 @@ from mml_lib.schedulers.train import TrainOptions, TrainScheduler
 from mml_lib.tasks.identity import TaskIdentity
 
 
-def _way_or_run(value: Any) -> str:
-    """Check a way to select a model; a run id of digits, which YAML reads as a number, is spelled out."""
-    text = f"{value:08d}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+def _way_or_run(text: str) -> str:
+    """Check a way to select a model, or a run id."""
     if text not in WAYS and not re.fullmatch(r"[0-9a-f]{8}", text):
         raise ValueError(f"'{text}' is no run (8 hexadecimal digits){nearest(text, WAYS)}")
     return text
@@ -32,7 +31,7 @@ class TransferOptions(TrainOptions):
         description="Task whose model to start from: trained first where it is part of the study, else looked for in "
         "the projects of reuse.models, or in this one."
     )
-    model_selection: Annotated[str, BeforeValidator(_way_or_run)] = Field(
+    model_selection: Annotated[str, AfterValidator(_way_or_run)] = Field(
         "performance",
         description="Which of its models: that of the best validation performance, the latest created, a random one, "
         "or the best of a run.",

@@ -466,7 +466,7 @@ REFUSED_COLORS = {
     "beyond 255": ({"a": [256, 0, 0], "b": RED}, "less than or equal to 255"),
     "a fraction": ({"a": [0.5, 0, 0], "b": RED}, "valid integer"),
     "none": ({"a": [], "b": RED}, "Field required"),
-    "a switch": ({False: BLACK, "b": RED}, "quote it"),
+    "a switch": ({False: BLACK, "b": RED}, "in quotes"),
     "a list": ([RED, BLACK], "valid dictionary"),
 }
 

@@ -47,7 +47,7 @@ CONFIG: dict[str, tuple[dict[Any, Any], str]] = {
     "task at the root of the disk": ({"tasks": {"/etc": FAKE}}, r"'/etc' \(tasks\./etc\) is no valid name"),
     "task above its folder": ({"tasks": {"..": FAKE}}, r"is no valid name"),
     "task with quotes": ({"tasks": {"a\"'b": FAKE}}, r"is no valid name"),
-    "task that is a number": ({"tasks": {7: FAKE}}, r"tasks\.7: input should be a valid string, not 7"),
+    "task that is a switch": ({"tasks": {True: FAKE}}, r"tasks\.True: true is no text; put it in quotes: 'true'"),
     "task too long for the disk": ({"tasks": {"a" * 300: FAKE}}, r"string should have at most 100 characters"),
     "mode above its folder": (train(id="../x"), r"mode\.id: string should match pattern"),
     "preprocessing above its folder": ({"preprocessing": {"id": "../x"}}, r"preprocessing\.id: string should match"),

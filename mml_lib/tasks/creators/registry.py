@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from mml_lib.config.identity import digest
+from mml_lib.config.settling import TextError, settled
 from mml_lib.config.tasks import Task
 from mml_lib.errors import MMLError, nearest
 from mml_lib.tasks.dataset import Delivery
@@ -71,7 +73,14 @@ class Creator:
     def arguments(self, task: Task) -> dict[str, Any]:
         """Return the arguments of a task; its type is one where the function takes it."""
         typed = {"task_type": task.task_type} if "task_type" in self.parameters and task.task_type else {}
-        return task.arguments | typed
+        return {key: settled(value, self._kind(key)) for key, value in task.arguments.items()} | typed
+
+    def _kind(self, key: str) -> Any:
+        """Return the type of a parameter, Any where its annotation says none."""
+        try:
+            return typing.get_type_hints(self.function).get(key, Any)
+        except (NameError, TypeError):  # a type that only the function knows
+            return Any
 
     def check(self, name: str, task: Task) -> None:
         """Refuse arguments that the function does not take, of a wrong type, and the lack of one that it needs.
@@ -79,11 +88,15 @@ class Creator:
         Raises:
             MMLError: the first of them.
         """
-        for key in task.arguments:
+        for key, value in task.arguments.items():
             if key not in self.parameters:
                 hint = nearest(key, [*self.parameters, *Task.model_fields])
                 raise MMLError(f"tasks.{name}: the creator '{self.name}' takes no '{key}'{hint}")
-            _check_type(f"tasks.{name}.{key}", task.arguments[key], self.parameters[key].annotation)
+            try:
+                argument = settled(value, self._kind(key))
+            except TextError as error:
+                raise MMLError(f"tasks.{'.'.join(map(str, (name, key, *error.location)))}: {error}") from error
+            _check_type(f"tasks.{name}.{key}", argument, self.parameters[key].annotation)
         for key, parameter in self.parameters.items():
             # Downloads have a folder of their own, which is the path where none is named.
             missing = parameter.default is parameter.empty and key not in task.arguments
