@@ -178,11 +178,12 @@ def _of_image(image: Image.Image, raw_mode: str, file: Path | str) -> MaskPixels
 
 
 def _palette(image: Image.Image) -> np.ndarray:
-    """Return the colour of each index (uint32, 256); an index that is transparent has that of the palette."""
-    channels = np.zeros((256, 3), dtype=np.uint32)
-    listed = np.array(image.getpalette("RGB"), dtype=np.uint32).reshape(-1, 3)[:256]
-    channels[: len(listed)] = listed
-    return _codes(channels)
+    """Return the colour of each index (uint32, 256); transparent ones are black, as nothing is drawn there."""
+    strip = Image.frombytes("P", (256, 1), bytes(range(256)))
+    strip.putpalette(image.getpalette("RGB"))
+    strip.info = dict(image.info)
+    channels = np.asarray(strip.convert("RGBA"))[0]
+    return np.where(channels[:, 3] == 0, BLACK, _codes(channels[:, :3])).astype(np.uint32)
 
 
 def _of_grey(values: np.ndarray, raw_mode: str, file: Path | str) -> MaskPixels:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mml_lib.config.identity import digest
+from mml_lib.config.task_types import IGNORED
 from mml_lib.config.tasks import ARGUMENT, SEPARATOR, Task
 from mml_lib.errors import MMLError
 from mml_lib.tasks.creators.registry import Survey, get_creator, read_metadata
@@ -83,7 +84,7 @@ class TaskIdentity:
         split = {key: getattr(task, key) for key in ("folds", "fold_0_fraction", "test_fraction", "seed")}
         merged = task.idx_to_class and {str(key): label for key, label in sorted(task.idx_to_class.items())}
         content = {"version": TASK_VERSION, "source": source, **split, "idx_to_class": merged}
-        colors = task.colors and [[label, [list(color) for color in listed]] for label, listed in task.colors.items()]
+        colors = _in_order(task.colors)
         if colors:
             content["colors"] = colors
         return cls(
@@ -140,6 +141,14 @@ class TaskIdentity:
         told["bases"] = list(self.bases)
         told["idx_to_class"] = self.idx_to_class and {str(key): label for key, label in self.idx_to_class.items()}
         return told
+
+
+def _in_order(colors: Mapping[str, Sequence[Sequence[int]]] | None) -> list[Any] | None:
+    """Return the colours of each class in the order of the classes, those of no class last."""
+    if colors is None:
+        return None
+    classes = sorted(colors.items(), key=lambda item: item[0] == IGNORED)
+    return [[label, sorted(list(color) for color in listed)] for label, listed in classes]
 
 
 def lineage(definition: Mapping[str, Any]) -> list[dict[str, Any]]:

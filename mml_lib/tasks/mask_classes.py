@@ -88,11 +88,14 @@ def check_masks(
             f"{masks.where}: no mask shows {summarized(map(repr, absent))}, which will be neither learnt nor measured; "
             "leave it out, or correct its number or colour"
         )
-    return lines + [
-        f"{masks.where}: {masks.file(rows[0])} is the only mask with {masks.written(value)} ('{label}'); is it right?"
+    rare = [
+        f"{masks.written(value)} ('{label}') in {masks.file(rows[0])}"
         for value, label in mapping.items()
         if len(rows := masks.rows_with(value)) == 1 and len(masks.rows) > 2
     ]
+    if rare:
+        lines.append(f"{masks.where}: what one mask alone has may be a mistake: {summarized(rare)}")
+    return lines
 
 
 def _masks(count: int) -> str:
