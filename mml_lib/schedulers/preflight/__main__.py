@@ -6,11 +6,10 @@ It imports torch, or goes on in a fork of the warm process; it touches no GPU an
 import json
 import logging
 import os
+import pickle
 import sys
 import warnings
 from typing import IO, Any
-
-import yaml
 
 from mml_lib.files.locks import follow_parent
 from mml_lib.schedulers.warm_start import start_warm
@@ -20,7 +19,7 @@ def main() -> None:
     """Answer with the mistakes of each pipeline of the request."""
     follow_parent()
     start_warm()
-    request = json.load(sys.stdin)
+    request = pickle.load(sys.stdin.buffer)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever else is printed is no answer
     _silence()
@@ -40,7 +39,7 @@ def answer(request: dict[str, Any], answers: IO[str]) -> None:
     from mml_lib.schedulers.preflight.trial import Trials
     from mml_lib.schedulers.study import Study
 
-    study = Study(yaml.safe_load(request["config"]))
+    study = Study(request["config"])
     trials = Trials(study.scheduler(study.cfg.mode.id))
     for content in request["pipelines"]:
         json.dump(trials.mistakes(Pipeline(content)), answers)

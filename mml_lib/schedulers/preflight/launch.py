@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,8 +11,6 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import yaml
 
 from mml_lib.config.identity import canonical_json
 from mml_lib.config.pipeline import Pipeline
@@ -121,7 +120,8 @@ def ask(study: "Study", pipelines: Sequence[Pipeline]) -> list[list[str]]:
 
     A check that does not come to its end refuses nothing.
     """
-    request = {"config": yaml.safe_dump(_plain(study.config)), "pipelines": [dict(each.content) for each in pipelines]}
+    # Pickled, as Snakemake hands a config to its scripts: numbers and words in it know how they were spelled.
+    request = pickle.dumps({"config": study.config, "pipelines": [dict(each.content) for each in pipelines]})
     environment = dict(os.environ)
     if study.gpus.on_cluster:
         environment.pop(FOLDER, None)  # no step of this machine would use the warm process
@@ -131,10 +131,9 @@ def ask(study: "Study", pipelines: Sequence[Pipeline]) -> list[list[str]]:
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
     )
     try:
-        said, _ = process.communicate(json.dumps(request), timeout=TIME_LIMIT)
+        said, _ = process.communicate(request, timeout=TIME_LIMIT)
         problem = f"ended with status {process.returncode}" if process.returncode else None
     except subprocess.TimeoutExpired:
         process.kill()
@@ -143,20 +142,13 @@ def ask(study: "Study", pipelines: Sequence[Pipeline]) -> list[list[str]]:
     except BaseException:
         process.kill()
         raise
-    answers = [json.loads(line) for line in said.splitlines() if line.endswith("]")]
+    answers = [json.loads(line) for line in said.splitlines() if line.endswith(b"]")]
     if problem or len(answers) < len(pipelines):
         left = len(pipelines) - len(answers)
         warn(
             f"the check of pipelines {problem or 'ended early'}; {left} were not tried, mistakes show in their training"
         )
     return answers
-
-
-def _plain(value: Any) -> Any:
-    """Return a config of plain mappings and lists, as YAML has them."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def lines_of(candidates: Sequence[Candidate], answers: Sequence[Sequence[str]], runs: int) -> list[str]:
