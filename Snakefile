@@ -6,8 +6,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from mml_lib.errors import MMLError
+from mml_lib.schedulers.failures import Failures
 from mml_lib.schedulers.hooks import begin, look_back
-from mml_lib.schedulers.jobs import Failures
 from mml_lib.schedulers.opening import check_rules, open_study
 
 min_version("9.27")

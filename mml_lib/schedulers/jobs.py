@@ -1,11 +1,9 @@
-"""Jobs: what a Snakemake has to know of the cluster jobs that it starts, that another left, and that failed."""
+"""Jobs: what a Snakemake has to know of the cluster jobs that it starts, and of those that another left."""
 
-import logging
 import os
-import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -113,58 +111,3 @@ def start_again(dag: Any) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
-
-
-class Failures(logging.Handler):
-    """Remembers what Snakemake says of each step that fails, to sum it up in the end."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._told: dict[int, list[logging.LogRecord]] = {}
-        snakemake_logger.addHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if getattr(record, "event", None) == "job_error":
-            self._told.setdefault(record.jobid, []).append(record)
-
-    def summary(self, failed: Iterable[Any]) -> str:
-        """Return a line for each step that failed for good: which, why, where its log is.
-
-        Args:
-            failed: jobs of Snakemake, and groups of them.
-        """
-        steps = [step for job in failed for step in (job.jobs if job.is_group() else [job])]
-        lines = [self._line(step) for step in sorted(steps, key=lambda step: (step.rule.name, str(step.wildcards)))]
-        if not lines:
-            return ""
-        count = f"{len(lines)} steps" if len(lines) > 1 else "1 step"
-        return "\n".join([f"failed: {count}; all that does not need them is done", *lines])
-
-    def _line(self, step: Any) -> str:
-        attempts = self._told.get(step.jobid, [])
-        logs = [str(path) for path in step.log]
-        further = [path for record in attempts[-1:] for path in getattr(record, "log", ()) if path not in logs]
-        name = " ".join([step.rule.name, *(f"{key}={value}" for key, value in step.wildcards.items())])
-        reasons = list(dict.fromkeys(filter(None, [told_by_step(logs), *map(_told_by_cluster, attempts)])))
-        written = [path for path in [*logs, *further] if Path(path).exists()]
-        where = f" (log: {', '.join(written)})" if written else ""
-        return f"  {name}: {'; '.join(reasons) or 'it ended without a word'}{where}"
-
-
-def told_by_step(logs: Iterable[str]) -> str | None:
-    """Return the error that the log of a step ends with."""
-    for path in map(Path, logs):
-        found = re.findall(r"^error in \w+: (.*)$", path.read_text(errors="replace") if path.exists() else "", re.M)
-        if found:
-            return found[-1]
-    return None
-
-
-def _told_by_cluster(record: logging.LogRecord) -> str | None:
-    if refused := re.search(r"sbatch failed\. The error message was '(.*?)'\.\n", record.rule_msg or "", re.S):
-        return "SLURM did not take it: " + refused[1].replace("sbatch: error: ", "").replace("\n", ", ")
-    number = getattr(record, "aux", {}).get("external_jobid")
-    if number is None:
-        return None
-    state = re.search(r"SLURM status is: '(\w+)'", record.rule_msg or "")
-    return f"SLURM job {number} {state[1].lower().replace('_', ' ') if state else 'failed'}"
