@@ -216,6 +216,8 @@ def _as_numbers(values: np.ndarray, file: Path | str) -> np.ndarray:
     if values.size and values.min() >= 0 and highest > 255 and highest <= 65535 and (values % WHOLE_SCALE == 0).all():
         values = values // WHOLE_SCALE
     elif values.size and (values.min() < 0 or highest > 255):
+        if values.min() < 0:
+            raise MMLError(f"the mask {file} has values below 0; mark what is to be ignored with 255")
         count = len(np.unique(values))
         raise MMLError(
             f"the mask {file} has values outside 0..255 ({count} different, {values.min()} to {highest}): numbers of "

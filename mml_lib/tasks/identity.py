@@ -79,7 +79,8 @@ class TaskIdentity:
             )
         check_sub_groups(name, told)
         if task.colors and survey.task_type != "semantic_segmentation":
-            raise MMLError(f"tasks.{name}.colors: a {survey.task_type} has no masks; leave it out")
+            remedy = "set task_type: semantic_segmentation, or " if task.downloads else ""
+            raise MMLError(f"tasks.{name}.colors: a {survey.task_type} has no masks; {remedy}leave it out")
         source = creator.identity(task, survey)
         split = {key: getattr(task, key) for key in ("folds", "fold_0_fraction", "test_fraction", "seed")}
         merged = task.idx_to_class and {str(key): label for key, label in sorted(task.idx_to_class.items())}

@@ -41,7 +41,7 @@ def mask_classes(
     if colors:
         mapping = masks.by_color(colors)
     elif masks.reason:
-        raise MMLError(f"{masks.where}: {masks.reason}; name the classes by colour: {masks.colors_to_write()}")
+        raise masks.without_colors()
     else:
         mapping = masks.by_number(idx_to_class)
     mapping = {value: label for value, label in mapping.items() if label != IGNORED}
@@ -76,12 +76,15 @@ def check_masks(
         lines.append(
             f"{masks.where}: masks hold two values only, taken as {{{listed}}}; idx_to_class can name them otherwise"
         )
-    named = {*mapping, *idx_to_class}
-    if doubtful := masks.only_ignored() if IGNORE not in named and not colors else []:
-        lines.append(
-            f"{masks.where}: {_masks(len(doubtful))} hold no class but 0 beside 255, which is ignored "
-            f"({summarized(masks.file(row) for row in doubtful)}); if 255 is a class there, name it in idx_to_class"
-        )
+    if IGNORE not in {*mapping, *idx_to_class} and not colors:
+        lines += masks.ignored_lines(bool(idx_to_class))
+    if not colors and masks.color(0) not in (None, BLACK):
+        lines += [
+            f"{masks.where}: palettes show {value} ('{label}') as black, 0 as {list(masks.color(0))}; if colours are "
+            f"meant and not numbers, write {masks.colors_to_write()}"
+            for value, label in mapping.items()
+            if masks.color(value) == BLACK
+        ]
     absent = [label for label in dict.fromkeys(mapping.values()) if not masks.rows_of(mapping, label)]
     if absent:
         lines.append(
@@ -180,13 +183,21 @@ class _Masks:
             mapping |= dict.fromkeys(values or [-number], label)
         return mapping
 
+    def without_colors(self) -> MMLError:
+        """Return the error of masks whose values stand for colours that the study does not name."""
+        if len(self.used) > MOST_LISTED:
+            return MMLError(
+                f"{self.where}: {self.reason}, {len(self.used)} in all masks, as JPEG compression and smoothing leave "
+                "them; save masks as PNG without either, each class in one colour, and name the classes by colors"
+            )
+        return MMLError(f"{self.where}: {self.reason}; name the classes by colour: {self.colors_to_write()}")
+
     def colors_to_write(self) -> str:
         """Return the line that names the colours of the masks."""
         colors = [color for value in self.used if (color := self.color(value))]
         names = ["background" if color == BLACK else f"class{number}" for number, color in enumerate(colors)]
         listed = [f"{label}: {list(color)}" for label, color in zip(names, colors, strict=True)]
-        more = [f"… ({len(colors)} colours)"] if len(colors) > MOST_LISTED else []
-        return f"colors: {{{', '.join([*listed[:MOST_LISTED], *more])}}}"
+        return f"colors: {{{', '.join(listed)}}}"
 
     # --- by number ----------------------------------------------------------------------------------------------
 
@@ -231,6 +242,24 @@ class _Masks:
         """Whether masks that are black and white in one bit have a value, and no others."""
         rows = self.rows_with(value)
         return bool(rows) and all(self.kind(row) == BITS for row in rows)
+
+    def ignored_lines(self, is_named: bool) -> list[str]:
+        """Return a line about pixels of 255, which the study has not named.
+
+        Args:
+            is_named: the study names the other numbers; where a creator does, it knows that 255 is ignored.
+        """
+        rows, doubtful = self.rows_with(IGNORE), self.only_ignored()
+        if not doubtful and not (rows and is_named):
+            return []
+        share = sum(self.counts(row).get(IGNORE, 0) for row in self.rows) / sum(
+            sum(self.counts(row).values()) for row in self.rows
+        )
+        beside = f", which in {_masks(len(doubtful))} is beside 0 only ({summarized(map(self.file, doubtful))})"
+        return [
+            f"{self.where}: the value 255 is ignored, {share:.1%} of all pixels{beside if doubtful else ''}; say so by "
+            f"idx_to_class, 255: {IGNORED}, or name its class"
+        ]
 
     def only_ignored(self) -> list[int]:
         """Return the samples whose masks hold 255 and no other number but 0."""
@@ -277,7 +306,8 @@ class _Masks:
         example = ", ".join(f"{value}: {'…' if value else 'background'}" for value in values[:3])
         palette = any(self.kind(row) == PALETTE for row in self.rows)
         colors = f"; or name the colours that are seen: {self.colors_to_write()}" if palette else ""
-        return MMLError(f"{missing}: say what the mask values {values} mean, as {{{example}}}{mixed}{colors}")
+        ignored = "; 255 is ignored unless it is named" if IGNORE in self.used and IGNORE not in values else ""
+        return MMLError(f"{missing}: say what the mask values {values} mean, as {{{example}}}{mixed}{ignored}{colors}")
 
     # --- both ---------------------------------------------------------------------------------------------------
 

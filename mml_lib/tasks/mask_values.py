@@ -114,11 +114,21 @@ def _reason_for_colors(contents: Sequence[MaskContent | None], files: Sequence[A
             for number, code in content.seen.items():
                 other, other_file = first.setdefault(number, (code, file))
                 if other != code:
-                    return (
-                        f"the palettes of {other_file} and {file} show {number} as {list(as_color(other))} and as "
-                        f"{list(as_color(code))}"
-                    )
-    return None
+                    return _clash(number, (other_file, other), (file, code))
+    # Without a palette 0 is black, be it one bit or more.
+    zero, file = first.get(0, (0, None))
+    plain = next((row for row, content in enumerate(contents) if content and _has_plain_zero(content)), None)
+    return None if zero == 0 or plain is None else _clash(0, (files[plain], 0), (file, zero))
+
+
+def _has_plain_zero(content: MaskContent) -> bool:
+    return content.kind in (EMPTY, BITS, GREY) and 0 in content.tally
+
+
+def _clash(number: int, *seen: tuple[Any, int]) -> str:
+    """Return that two files show a number in two colours."""
+    (file, color), (other, other_color) = seen
+    return f"{file} and {other} show {number} as {list(as_color(color))} and as {list(as_color(other_color))}"
 
 
 def _colors_of_numbers(contents: Sequence[MaskContent | None]) -> dict[int, Color | None]:
