@@ -167,13 +167,14 @@ def check_delivery(delivery: Delivery, name: str) -> None:
         raise MMLError(f"{name}: there are no images; see config/README.md for the layouts that are understood")
     ids: dict[str, Sample] = {}
     images: dict[str, Sample] = {}
+    folders: dict[str, str] = {}
     for sample in delivery.samples:
         other = ids.setdefault(sample.id, sample)
         if other is not sample:
             splits = [each.split or "no split" for each in (other, sample)]
             where = "is listed twice" if splits[0] == splits[1] else f"is in {splits[0]} and in {splits[1]}"
             raise MMLError(f"{name}: sample '{sample.id}' {where} ({other.image}, {sample.image}); keep it once")
-        first = images.setdefault(os.path.normpath(sample.image), sample)
+        first = images.setdefault(_real_path(sample.image, folders), sample)
         if first is not sample and (first.split != sample.split or first.group is None or first.group != sample.group):
             raise MMLError(
                 f"{name}: the image {sample.image} is listed twice, as '{first.id}' and as '{sample.id}', so that it "
@@ -183,6 +184,15 @@ def check_delivery(delivery: Delivery, name: str) -> None:
             raise MMLError(f"{name}: sample '{sample.id}' is in split '{sample.split}'; splits: {', '.join(SPLITS)}")
     _check_labels(delivery, name)
     _check_groups(delivery, name)
+
+
+def _real_path(image: str, folders: dict[str, str]) -> str:
+    """Return the file that an image is, links followed; `folders` remembers where those lead."""
+    folder, name = os.path.split(os.path.normpath(image))
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder)
+    path = os.path.join(folders[folder], name)
+    return os.path.realpath(path) if os.path.islink(path) else path
 
 
 def _check_labels(delivery: Delivery, name: str) -> None:

@@ -9,15 +9,13 @@ from statistics import quantiles
 
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
+from mml_lib.tasks.missing import is_missing
 
 MOST_GROUPS = 50
 """More groups are patients, not sub-groups: no table has a row for each."""
 
 MOST_NUMBERS = 10
 """Numbers of more different values (an age) are divided by their quartiles; of fewer (a grade) each is a group."""
-
-NONE = ("", "na", "n/a", "nan", "null")
-"""What is no value, in small letters."""
 
 Column = Mapping[str, str]
 """What is said of each sample, by its id."""
@@ -30,7 +28,7 @@ def check_sub_groups(task: str, columns: Mapping[str, Column]) -> None:
         MMLError: the first one, with what is in it.
     """
     for name, column in columns.items():
-        found = dict.fromkeys(value for value in column.values() if not _is_none(value))
+        found = dict.fromkeys(value for value in column.values() if not is_missing(value))
         if len(found) > MOST_GROUPS and not _are_numbers(found):
             texts = [value for value in found if not _are_numbers([value])]
             raise MMLError(
@@ -44,7 +42,7 @@ def sub_groups(column: Column) -> dict[str, str | None]:
     """Return the sub-group of each sample: its value; of many different numbers the quartile of the column; None where
     there is no value.
     """
-    known = {id_: value for id_, value in column.items() if not _is_none(value)}
+    known = {id_: value for id_, value in column.items() if not is_missing(value)}
     values = set(known.values())
     groups: Mapping[str, str] = known
     if len(values) > MOST_NUMBERS and _are_numbers(values):
@@ -62,10 +60,6 @@ def _quartiles(numbers: Mapping[str, float]) -> dict[str, str]:
         id_: next(name for name, limit in zip(names, limits, strict=True) if number <= limit)
         for id_, number in numbers.items()
     }
-
-
-def _is_none(value: str) -> bool:
-    return value.strip().lower() in NONE
 
 
 def _are_numbers(values: Iterable[str]) -> bool:

@@ -1,9 +1,10 @@
-"""Every test has a file manager of its own."""
+"""Every test has a file manager of its own; warnings can be looked at."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from mml_lib.files import terminal
 from mml_lib.files.manager import MMLFileManager
 
 
@@ -15,3 +16,12 @@ def _fresh_file_manager() -> Iterator[None]:
     MMLFileManager._templates.clear()
     MMLFileManager._templates.update(templates)
     MMLFileManager.clear_instance()
+
+
+@pytest.fixture
+def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The warnings that a test prints."""
+    lines: list[str] = []
+    monkeypatch.setattr(terminal, "_printed_warnings", set())
+    monkeypatch.setattr(terminal, "say", lines.append)
+    return lines

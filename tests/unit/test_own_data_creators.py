@@ -133,7 +133,7 @@ def test_a_folder_may_stand_for_its_only_table(tmp_path: Path):
         ("image,label\nx.png,a\nmissing.png,b", "line 3: the image .*missing.png does not exist"),
         ("image,mask\nx.png,mask/missing.png", "line 2: the mask .*missing.png does not exist"),
         ("image,value\nx.png,1\ny.png,many", "line 3: 'many' is not a number"),
-        ("image,value\nx.png,nan", "'x.png' has the value nan"),
+        ("image,value\nx.png,nan", r"line 2: the column 'value' is missing \('nan'\)"),
         ("image,value\nx.png,1e999", "'x.png' has the value inf"),
         ("image,labels\nx.png,a:1.5", "label 'a' with probability 1.5"),
         ("image,labels\nx.png,a|b|a", "line 2: the label 'a' is there twice"),

@@ -5,7 +5,7 @@ def shapes(folder: Path, num_samples: int = 100) -> Delivery:
     ...write images below `folder`, return a Delivery...
 """
 
-from mml_lib.tasks.creators import arrays, digits, fake, own_data, table  # noqa: F401  (they register themselves)
+from mml_lib.tasks.creators import arrays, digits, fake, image_folder, table  # noqa: F401  (they register themselves)
 from mml_lib.tasks.creators.registry import CREATORS, register_creator
 
 __all__ = ["CREATORS", "register_creator"]

@@ -14,7 +14,9 @@ from mml_lib.config.identity import digest
 from mml_lib.config.settling import TextError, settled
 from mml_lib.config.tasks import Task
 from mml_lib.errors import MMLError, nearest
+from mml_lib.files.terminal import warn
 from mml_lib.tasks.dataset import Delivery
+from mml_lib.tasks.names import join_spellings
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Survey:
         folds: number of folds that the data brings, None if it brings none.
         has_test: whether it brings a test split, None if that is left to the task.
         has_unlabelled: whether it has unlabelled samples.
+        classes: the classes that it has, as delivered; None where only making it tells.
     """
 
     fingerprint: str | None = None
@@ -34,6 +37,7 @@ class Survey:
     folds: int | None = None
     has_test: bool | None = None
     has_unlabelled: bool = False
+    classes: tuple[str, ...] | None = None
 
     @classmethod
     def of_splits(cls, splits: set[str] | frozenset[str] = frozenset(), **about: Any) -> "Survey":
@@ -195,6 +199,9 @@ def create(name: str, arguments: Mapping[str, Any], folder: Path, downloads: Pat
     delivery = CREATORS[name].function(folder, **_located(arguments, downloads))
     if downloads is not None:
         check_inside(delivery, folder, downloads)
+    delivery, warnings = join_spellings(delivery)
+    for line in warnings:
+        warn(line)
     return delivery
 
 

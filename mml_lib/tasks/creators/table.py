@@ -1,144 +1,328 @@
-"""Own data without code: a table of images. The images stay where they are."""
+"""The creator `csv`: a table of images, which stay where they are."""
 
-import csv
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mml_lib.config.identity import digest
 from mml_lib.errors import MMLError, nearest
-from mml_lib.tasks.creators.own_data import class_names, only_file, parse_label, sampled_digests, size_of
+from mml_lib.files.terminal import summarized, warn
+from mml_lib.tasks.creators.columns import SPLIT_WORDS, Columns, overlooked
+from mml_lib.tasks.creators.delimited import Row, read_rows
+from mml_lib.tasks.creators.image_files import LEFT_OUT, NOT_PICTURES, REMEDIES, suffix_of
+from mml_lib.tasks.creators.labels import SEPARATOR, check_separator, class_names, parse_label
+from mml_lib.tasks.creators.own_data import only_file, sampled_digests, size_of
 from mml_lib.tasks.creators.registry import Survey, register_creator
-from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Delivery, Label, Sample
-
-TARGETS = {
-    "label": "classification",
-    "labels": "multilabel_classification",
-    "value": "regression",
-    "mask": "semantic_segmentation",
-}
-"""The columns that say what is learned, with the task type of each."""
-
-OPTIONAL = ("split", "group", "fold")
-COLUMNS = ("image", *TARGETS, *OPTIONAL)
+from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, SPLITS, Delivery, Label, Sample
+from mml_lib.tasks.missing import Missing
+from mml_lib.tasks.names import normalized
 
 
 @dataclass(frozen=True)
-class _Columns:
-    """Where the columns of a table stand; None: there is none."""
+class TableOptions:
+    """What a task says of its table.
 
-    file: Path
-    kind: str
-    width: int
-    image: int
-    target: int | None
-    split: int | None
-    group: int | None
-    fold: int | None
+    Args:
+        task_type: what is learned, where several columns could be.
+        columns: column, or template of columns, by what it says; None: not used.
+        separator: what stands between labels; None: `|`.
+        missing: the spellings of a missing value; None: those that are common.
+        encoding: of the file; None: UTF-8.
+    """
 
-    @classmethod
-    def of(cls, file: Path, header: Sequence[str], task_type: str | None) -> "_Columns":
-        header = [name.strip() for name in header]
-        for name in header:
-            if name in COLUMNS and header.count(name) > 1:
-                raise MMLError(f"{file}: the column '{name}' is there twice; keep one")
-            if name.lower() in OPTIONAL and name.lower() not in header:  # or a split would be overlooked
-                raise MMLError(f"{file}: write the column '{name}' as '{name.lower()}'")
-        if "image" not in header:
-            raise MMLError(f"{file}: there is no column 'image'{nearest('image', header)}")
-        kind = task_type or cls._kind(file, header)
-        target = next((column for column, of_type in TARGETS.items() if of_type == kind), None)
-        if target and target not in header:
-            raise MMLError(f"{file}: there is no column '{target}', which {kind} needs{nearest(target, header)}")
-        places = {name: header.index(name) if name in header else None for name in ("image", *OPTIONAL)}
-        return cls(file, kind, len(header), target=header.index(target) if target else None, **places)
+    task_type: str | None = None
+    columns: Mapping[str, str | None] | None = None
+    separator: str | None = None
+    missing: Sequence[str] | None = None
+    encoding: str | None = None
 
-    def wrong(self, number: int, what: str) -> MMLError:
-        """Return the error that tells what is wrong in a line."""
-        return MMLError(f"{self.file}, line {number}: {what}")
+    def check(self) -> None:
+        """Refuse a separator that divides nothing, or divides probabilities.
 
-    @staticmethod
-    def _kind(file: Path, header: Sequence[str]) -> str:
-        found = [column for column in TARGETS if column in header]
-        if len(found) > 1:
-            raise MMLError(
-                f"{file}: the columns {', '.join(found)} are there; say by task_type which one is learned: "
-                f"{', '.join(TARGETS[column] for column in found)}"
+        Raises:
+            MMLError: the separator to choose from.
+        """
+        if self.separator is not None and (not self.separator or re.search(r"[:.\w]", self.separator)):
+            raise MMLError(f"separator: {self.separator!r} cannot stand between labels; write | , ; / or a space")
+
+    @property
+    def meaning(self) -> list[object]:
+        """What decides about the samples beside the file itself."""
+        columns = sorted(self.columns.items()) if self.columns else []
+        told = [columns, self.separator, self.missing, self.encoding]
+        return told if any(told) else []
+
+
+@dataclass(frozen=True)
+class Table:
+    """The samples of a table.
+
+    Args:
+        columns: where they come from.
+        samples: in the order of the rows.
+        rows: the cells of each.
+        spelled: how often each spelling of a missing value stands in each column.
+        missing: the test for cells without a value.
+    """
+
+    columns: Columns
+    samples: list[Sample]
+    rows: list[Row]
+    missing: Missing
+    spelled: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @property
+    def kind(self) -> str:
+        return self.columns.kind
+
+    def warnings(self, options: TableOptions) -> list[str]:
+        """Return what the user should know of the table.
+
+        Raises:
+            MMLError: labels are joined by another separator.
+        """
+        lines = overlooked(self.columns, [row.cells for row in self.rows], self.missing)
+        if self.spelled and options.missing is None:
+            texts = [f"'{text}' in {name} ({count:,})" for (name, text), count in self.spelled.most_common()]
+            lines.append(
+                f"{self.columns.file}: these cells count as missing: {summarized(texts, 4)}; if one is a name, write "
+                'missing: [""]'
             )
-        others = [name for name in header if name not in COLUMNS]
-        for column in TARGETS if not found else ():
-            if "?" in (near := nearest(column, others)):
-                raise MMLError(f"{file}: there is no column '{column}'{near} Or set task_type: no_task")
-        return TARGETS[found[0]] if found else "no_task"
+        where = f"{self.columns.file}, column '{self.columns.name_of(self.columns.target or 'label')}'"
+        return lines + check_separator(self.samples, self.kind, where, options.separator)
 
 
-def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield line number and cells of a table, the header first; rows without any content are left out.
-
-    Cells are separated by what the header has most of: commas, semicolons or tabs.
+def read_table(file: Path, options: TableOptions | None = None) -> Table:
+    """Return the samples of a table.
 
     Raises:
-        MMLError: the file is no UTF-8 table.
+        MMLError: the first mistake, with its line.
     """
-    try:
-        with open(file, newline="", encoding="utf-8-sig") as stream:
-            separator = max(",;\t", key=stream.readline().count)
-            stream.seek(0)
-            reader = csv.reader(stream, delimiter=separator, skipinitialspace=True, strict=True)
-            for cells in reader:
-                if any(map(str.strip, cells)):
-                    yield reader.line_num, cells
-    except OSError as error:
-        raise MMLError(f"{file} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise MMLError(f"{file} is not UTF-8 ({error}); save it as such") from error
-    except csv.Error as error:
-        raise MMLError(f"{file}, line {reader.line_num}: {error}; close quotes, and double them inside") from error
+    options = options or TableOptions()
+    options.check()
+    rows = list(read_rows(file, options.encoding))
+    header, rows = (rows[0], rows[1:]) if rows else (Row(1, []), [])
+    columns = Columns.of(file, header, options.columns, options.task_type, rows[0] if rows else None)
+    reader = _Reader(columns, options)
+    return Table(columns, [reader.sample(row) for row in rows], rows, reader.missing, reader.spelled)
 
 
-def _survey_table(path: str, task_type: str | None = None) -> Survey:
+class _Reader:
+    """Turns rows into samples.
+
+    Args:
+        columns: where the values stand.
+        options: what the task says of its table.
+    """
+
+    def __init__(self, columns: Columns, options: TableOptions):
+        self.columns = columns
+        self.missing = Missing(options.missing)
+        self.separator = options.separator or SEPARATOR
+        self.files = _Existing(columns)
+        self.spelled: Counter[tuple[str, str]] = Counter()
+        # A cell that comes again and again (a class) is parsed once.
+        self.labels: dict[str, Label] = {}
+
+    def sample(self, row: Row) -> Sample:
+        """Return the sample of a row.
+
+        Raises:
+            MMLError: its line, and what is wrong in it.
+        """
+        columns, width = self.columns, len(self.columns.header)
+        if any(map(str.strip, row.cells[width:])):
+            raise columns.wrong(
+                row.line, f"there are {len(row.cells)} cells, {width} in the header; quote those with commas"
+            )
+        image = self._value("image", row)
+        if not image:
+            raise columns.wrong(row.line, f"the column '{columns.name_of('image')}' is empty")
+        split = "unlabelled" if columns.kind == "no_task" else self._split(row)
+        label, mask = (None, None) if split == "unlabelled" else self._target(row)
+        file = self.files.named(image, "image", row.line)
+        return Sample(image, file, label, split, self._value("group", row) or None, self._fold(row), mask)
+
+    def _value(self, role: str, row: Row) -> str:
+        source = self.columns.sources.get(role)
+        if source is None:
+            return ""
+        value = source.read(row.cells, self.missing)
+        if not value and not source.is_template and role != "image":
+            place = source.parts[0]
+            if text := row.cells[place].strip() if place < len(row.cells) else "":
+                self.spelled[source.text, text] += 1
+        return value
+
+    def _split(self, row: Row) -> str | None:
+        split = self._value("split", row) or None
+        if split is None or split in SPLITS:
+            return split
+        if meant := SPLIT_WORDS.get(split.lower()):
+            raise self.columns.wrong(
+                row.line, f"there is no split '{split}'; splits: {', '.join(SPLITS)}, did you mean '{meant}'?"
+            )
+        return split
+
+    def _target(self, row: Row) -> tuple[Label, str | None]:
+        """Return label and mask of a sample."""
+        columns, kind = self.columns, self.columns.kind
+        text = self._value(columns.target, row)
+        if not text and kind != "multilabel_classification":
+            self._refuse_missing(row)
+        if kind == "semantic_segmentation":
+            return None, text if text == EMPTY_MASK_TOKEN else self.files.named(text, "mask", row.line)
+        if text not in self.labels:
+            where = f"{columns.file}, line {row.line}"
+            self.labels[text] = parse_label(text, kind, where, self.separator, self.missing)
+        return self.labels[text], None
+
+    def _refuse_missing(self, row: Row) -> None:
+        source = self.columns.sources[self.columns.target]
+        texts = [row.cells[part].strip() for part in source.parts if isinstance(part, int) and part < len(row.cells)]
+        spelled = next((text for text in texts if text), "")
+        state = f"is missing ('{spelled}')" if spelled and not source.is_template else "is empty"
+        or_name = f', or write missing: [""] if {spelled!r} is a name' if state != "is empty" else ""
+        raise self.columns.wrong(
+            row.line, f"the column '{source.text}' {state}; fill it, or put the image into 'unlabelled'{or_name}"
+        )
+
+    def _fold(self, row: Row) -> int | None:
+        text = self._value("fold", row)
+        if not text:
+            return None
+        if not re.fullmatch(r"[0-9]+(\.0*)?", text):  # with missing values, pandas writes 1 as 1.0
+            raise self.columns.wrong(row.line, f"the fold '{text}' is not a number 0, 1, 2 …")
+        return int(text.partition(".")[0])
+
+
+class _Existing:
+    """Looks up files of a table; a folder is listed once, whatever the number of its files."""
+
+    def __init__(self, columns: Columns):
+        self.columns = columns
+        self.root = str(columns.file.parent)
+        self.folders: dict[str, frozenset[str]] = {}
+
+    def named(self, name: str, role: str, line: int) -> str:
+        """Return the path of a file; its `role` (image, mask) and line are named if it does not exist."""
+        path = os.path.join(self.root, name)
+        if not self._exists(path) and (path := self._otherwise(name)) is None:
+            raise self._missing(name, role, line)
+        kind = LEFT_OUT.get(suffix_of(path))
+        if kind in NOT_PICTURES:
+            raise self.columns.wrong(line, f"the {role} {path} is not read ({kind}: {REMEDIES[kind]})")
+        return path
+
+    def _exists(self, path: str) -> bool:
+        folder, base = os.path.split(path)
+        return base in self._listed(folder)
+
+    def _listed(self, folder: str) -> frozenset[str]:
+        if folder not in self.folders:
+            try:
+                self.folders[folder] = frozenset(os.listdir(folder))
+            except (OSError, ValueError):
+                self.folders[folder] = frozenset()
+        return self.folders[folder]
+
+    def _otherwise(self, name: str) -> str | None:
+        r"""Return a file that is spelled `a\b.png` on Windows, or in decomposed Unicode on macOS; None without one."""
+        path = os.path.join(self.root, name.replace("\\", "/"))
+        if self._exists(path):
+            return path
+        folder, base = os.path.split(path)
+        same = [other for other in self._listed(folder) if normalized(other) == normalized(base)]
+        return os.path.join(folder, same[0]) if len(same) == 1 else None
+
+    def _missing(self, name: str, role: str, line: int) -> MMLError:
+        folder, base = os.path.split(os.path.join(self.root, name))
+        source = self.columns.sources["image" if role == "image" else "mask"]
+        near = [other for other in self._listed(folder) if other.casefold() == base.casefold()]
+        near += sorted(other for other in self._listed(folder) if os.path.splitext(other)[0] == base)
+        hint = f"; there is '{near[0]}'" if near else ""
+        if near and near[0].startswith(base) and not source.is_template:
+            hint += f': write columns: {{{role}: "{{{source.text}}}{near[0].removeprefix(base)}"}}'
+        made = f", made by the template {source.text}," if source.is_template else ""
+        return self.columns.wrong(line, f"the {role} {os.path.join(folder, base)}{made} does not exist{hint}")
+
+
+def _survey_table(
+    path: str,
+    task_type: str | None = None,
+    columns: dict[str, str | None] | None = None,
+    separator: str | None = None,
+    missing: list[str] | None = None,
+    encoding: str | None = None,
+) -> Survey:
     """Read the table, so that its mistakes are told early; look at the sizes of its files and the content of some."""
     file = only_file(path, ".csv", "csv")
-    samples, kind = read_table(file, task_type)
+    options = TableOptions(task_type, columns, separator, missing, encoding)
+    table = read_table(file, options)
+    samples, kind = table.samples, table.kind
+    check_separator(samples, kind, str(file), separator)
     files = [name for sample in samples for name in (sample.image, sample.mask) if name not in (None, EMPTY_MASK_TOKEN)]
     content = hashlib.sha256(file.read_bytes()).hexdigest()
-    known = Survey.of_splits({sample.split for sample in samples} - {None}, task_type=kind)
+    classes = tuple(class_names(samples, kind))
+    known = Survey.of_splits({sample.split for sample in samples} - {None}, task_type=kind, classes=classes)
     given = [sample.fold for sample in samples if sample.split in (None, "train")]
     folds = set(given) - {None} | ({0} if known.folds else set())
+    state = [kind, content, [size_of(name) for name in files], sampled_digests(files, 64)]
     return replace(
         known,
-        fingerprint=digest([kind, content, [size_of(name) for name in files], sampled_digests(files, 64)]),
+        fingerprint=digest([*state, *options.meaning]),
         folds=len(folds) or None,
         has_test=None in given if known.has_test is None and folds else known.has_test,
     )
 
 
-def _cell(cells: Sequence[str], place: int | None) -> str:
-    return cells[place].strip() if place is not None and place < len(cells) else ""
-
-
-def read_columns(columns: Sequence[str], path: str, task_type: str | None = None) -> dict[str, dict[str, str]]:
-    """Return by column what a table says of each image.
+def read_columns(
+    names: Sequence[str],
+    /,
+    path: str,
+    task_type: str | None = None,
+    columns: dict[str, str | None] | None = None,
+    separator: str | None = None,
+    missing: list[str] | None = None,
+    encoding: str | None = None,
+) -> dict[str, dict[str, str]]:
+    """Return by column what a table says of each image; empty where it says nothing.
 
     Raises:
         MMLError: it has no such column, or has it twice.
     """
     file = only_file(path, ".csv", "csv")
-    rows = _rows(file)
-    header = [name.strip() for name in next(rows, (1, []))[1]]
-    for name in ("image", *columns):
-        if header.count(name) != 1:
-            state = "is there twice; keep one" if name in header else f"is not there{nearest(name, header)}"
+    header, *rows = [*read_rows(file, encoding)] or [Row(1, [])]
+    found = Columns.of(file, header, columns, task_type, rows[0] if rows else None)
+    for name in names:
+        if found.header.count(name) != 1:
+            state = "is there twice; keep one" if name in found.header else f"is not there{nearest(name, found.header)}"
             raise MMLError(f"{file}: the column '{name}' {state}")
-    places = {name: header.index(name) for name in ("image", *columns)}
-    cells = [{name: _cell(row, place) for name, place in places.items()} for _, row in rows]
-    return {name: {each["image"]: each[name] for each in cells} for name in columns}
+    is_missing = Missing(missing)
+    ids = [found.sources["image"].read(row.cells, is_missing) for row in rows]
+    values = {name: [_text(row, found.header.index(name), is_missing) for row in rows] for name in names}
+    return {name: dict(zip(ids, values[name], strict=True)) for name in names}
 
 
-@register_creator("csv", survey=_survey_table, metadata=read_columns)
-def table(folder: Path, path: str, task_type: str | None = None) -> Delivery:
+def _text(row: Row, place: int, missing: Missing) -> str:
+    text = row.cells[place].strip() if place < len(row.cells) else ""
+    return "" if missing(text) else text
+
+
+@register_creator("csv", survey=_survey_table, version=2, metadata=read_columns)
+def table(
+    folder: Path,
+    path: str,
+    task_type: str | None = None,
+    columns: dict[str, str | None] | None = None,
+    separator: str | None = None,
+    missing: list[str] | None = None,
+    encoding: str | None = None,
+) -> Delivery:
     """Read the column `image` (a file, relative to the table) and one that says what is learned.
 
     That is `label` (classification), `labels` (multi-label: `a|b`, or `a:0.7|b:0.2`), `value` (regression) or `mask`
@@ -149,73 +333,14 @@ def table(folder: Path, path: str, task_type: str | None = None) -> Delivery:
         folder: unused, the images stay where they are.
         path: the table, or a folder with a single one.
         task_type: says which column is learned where there are several.
+        columns: the table's own names, `{image: file_name, label: diagnosis}`, or templates of them,
+            `image: "{site}/{id}.png"`; null for a column that is not used.
+        separator: what stands between labels in place of `|`.
+        missing: how a missing value is spelled, in place of the common spellings; an empty cell is always missing.
+        encoding: of the file, where it is not UTF-8.
     """
-    samples, kind = read_table(only_file(path, ".csv", "csv"), task_type)
-    return Delivery(samples, class_names(samples, kind), kind)
-
-
-def read_table(file: Path, task_type: str | None = None) -> tuple[list[Sample], str]:
-    """Return the samples of a table, and their task type.
-
-    Raises:
-        MMLError: the first mistake, with its line.
-    """
-    rows = _rows(file)
-    columns = _Columns.of(file, next(rows, (1, []))[1], task_type)
-    there = _Existing(columns)
-    # A cell that comes again and again (a class) is parsed once.
-    labels: dict[str, Label] = {}
-    return [_sample(columns, number, cells, there, labels) for number, cells in rows], columns.kind
-
-
-def _sample(columns: _Columns, number: int, cells: list[str], there: "_Existing", labels: dict[str, Label]) -> Sample:
-    if len(cells) > columns.width and any(cells[columns.width :]):
-        raise columns.wrong(
-            number, f"there are {len(cells)} cells, {columns.width} in the header; quote those with commas"
-        )
-    image = _cell(cells, columns.image)
-    if not image:
-        raise columns.wrong(number, "the column 'image' is empty")
-    split = "unlabelled" if columns.kind == "no_task" else _cell(cells, columns.split) or None
-    target, label, mask = _cell(cells, columns.target), None, None
-    if split != "unlabelled":
-        if not target and columns.kind != "multilabel_classification":
-            column = next(column for column, kind in TARGETS.items() if kind == columns.kind)
-            raise columns.wrong(number, f"the column '{column}' is empty; fill it, or put the image into 'unlabelled'")
-        if columns.kind == "semantic_segmentation":
-            mask = target if target == EMPTY_MASK_TOKEN else there.named(target, "mask", number)
-        else:
-            if target not in labels:
-                labels[target] = parse_label(target, columns.kind, f"{columns.file}, line {number}")
-            label = labels[target]
-    fold = _cell(cells, columns.fold) or None
-    if fold is not None and not fold.isdecimal():
-        raise columns.wrong(number, f"the fold '{fold}' is not a number 0, 1, 2 …")
-    group = _cell(cells, columns.group) or None
-    return Sample(image, there.named(image, "image", number), label, split, group, fold and int(fold), mask)
-
-
-class _Existing:
-    """Looks up files of a table; a folder is listed once, whatever the number of its files."""
-
-    def __init__(self, columns: _Columns):
-        self.columns = columns
-        self.root = str(columns.file.parent)
-        self.folders: dict[str, frozenset[str]] = {}
-
-    def named(self, name: str, what: str, number: int) -> str:
-        """Return the path of a file; `what` it is and the line number tell of it if it does not exist."""
-        path = os.path.join(self.root, name)
-        folder, base = os.path.split(path)
-        if folder not in self.folders:
-            self.folders[folder] = self._list(folder)
-        if base not in self.folders[folder]:
-            raise self.columns.wrong(number, f"the {what} {path} does not exist")
-        return path
-
-    @staticmethod
-    def _list(folder: str) -> frozenset[str]:
-        try:
-            return frozenset(os.listdir(folder))
-        except (OSError, ValueError):
-            return frozenset()
+    options = TableOptions(task_type, columns, separator, missing, encoding)
+    read = read_table(only_file(path, ".csv", "csv"), options)
+    for line in read.warnings(options):
+        warn(line)
+    return Delivery(read.samples, class_names(read.samples, read.kind), read.kind)

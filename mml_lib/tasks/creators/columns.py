@@ -1,0 +1,345 @@
+"""Columns of a table: which one says what, by its own name or by the key `columns` of the task."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mml_lib.errors import MMLError, nearest
+from mml_lib.tasks.creators.delimited import Row
+from mml_lib.tasks.creators.image_files import SUFFIXES, suffix_of
+
+TARGETS = {
+    "label": "classification",
+    "labels": "multilabel_classification",
+    "value": "regression",
+    "mask": "semantic_segmentation",
+}
+"""The columns that say what is learned, with the task type of each."""
+
+OPTIONAL = ("split", "group", "fold")
+COLUMNS = ("image", *TARGETS, *OPTIONAL)
+
+COMMON_NAMES: Mapping[str, tuple[str, ...]] = {
+    "image": (
+        *("filename", "filepath", "file", "path", "imagepath", "img", "imgpath", "imageid", "isicid", "imagename"),
+        *("imagefile", "imgname", "imgid", "imagefilename", "imgfile", "fname", "filenames", "imageindex", "images"),
+        *("picture", "photo", "idcode", "imageurl", "relativepath", "id"),
+    ),
+    "label": (
+        *("class", "target", "diagnosis", "dx", "finding", "category", "disease", "classname", "classid", "grade"),
+        *("level", "groundtruth", "gt", "labelname", "diag", "benignmalignant", "species", "pathology", "y", "type"),
+        *("classlabel", "annotation", "severity", "stage"),
+    ),
+    "labels": ("findinglabels", "tags", "findings", "targets", "classes", "diagnoses", "categories", "diseases"),
+    "value": ("score", "boneage", "age", "ejectionfraction", "ef", "regression", "number"),
+    "mask": ("maskpath", "maskfile", "masks", "segmentation", "seg", "maskname", "segmentationpath", "maskid"),
+    "group": (
+        *("patientid", "patient", "subject", "subjectid", "pid", "caseid", "case", "lesionid", "studyid", "mrn"),
+        *("participant", "participantid", "donor", "donorid", "person", "personid", "individual", "animalid", "mouse"),
+        *("mouseid", "videoid", "video", "slideid", "patientname", "patientno", "patientnumber", "groupid", "groups"),
+        *("patienten", "patientuid", "anonpatientid", "visitid", "examid", "sequenceid", "sessionid"),
+    ),
+    "split": ("set", "subset", "partition", "phase", "splits", "usage", "datasplit", "traintest", "datasettype"),
+    "fold": ("folds", "cvfold", "kfold", "foldid", "foldnumber", "cv"),
+}
+"""What public tables call each column, in small letters without signs."""
+
+
+def plain(name: str) -> str:
+    """Return a column's name in small letters without signs: `Patient ID` and `patient_id` are alike."""
+    return re.sub(r"[\W_]+", "", name).lower()
+
+
+def role_of(name: str, roles: Sequence[str] = COLUMNS) -> str | None:
+    """Return what a column is likely to say by its name, None if that is unknown."""
+    word = plain(name)
+    for role in roles:
+        if word == role or word in COMMON_NAMES[role]:
+            return role
+    return "group" if "group" in roles and "patient" in word else None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the values of one kind come from: a column, or a template `{folder}/{id}.png` of columns.
+
+    Args:
+        text: the name or template as written.
+        parts: literal texts, and the places of columns in a row.
+    """
+
+    text: str
+    parts: tuple[str | int, ...]
+
+    @property
+    def is_template(self) -> bool:
+        return len(self.parts) > 1 or isinstance(self.parts[0], str)
+
+    def read(self, cells: Sequence[str], missing: Callable[[str], bool]) -> str:
+        """Return the value in a row; empty where one of its columns holds none."""
+        if len(self.parts) == 1 and isinstance(self.parts[0], int):
+            text = _cell(cells, self.parts[0])
+            return "" if missing(text) else text
+        texts = [part if isinstance(part, str) else _cell(cells, part) for part in self.parts]
+        empty = any(missing(text) for part, text in zip(self.parts, texts, strict=True) if isinstance(part, int))
+        return "" if empty else "".join(texts)
+
+
+def _cell(cells: Sequence[str], place: int) -> str:
+    return cells[place].strip() if place < len(cells) else ""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table that are read.
+
+    Args:
+        file: the table.
+        header: names of all columns.
+        kind: the task type.
+        target: the column that says what is learned (`label`, `labels`, `value`, `mask`); None for no task.
+        sources: where image, target, split, group and fold come from, as far as they are there.
+        unused: what the task says is not used, by `columns: {group: null}`.
+    """
+
+    file: Path
+    header: tuple[str, ...]
+    kind: str
+    target: str | None
+    sources: Mapping[str, Source]
+    unused: frozenset[str]
+
+    @classmethod
+    def of(
+        cls,
+        file: Path,
+        header: Row,
+        mapping: Mapping[str, str | None] | None = None,
+        task_type: str | None = None,
+        first: Row | None = None,
+    ) -> "Columns":
+        """Find the columns.
+
+        Args:
+            file: the table.
+            header: its first row.
+            mapping: the key `columns` of the task: the column, or template, of each kind.
+            task_type: that of the task.
+            first: the row below the header.
+
+        Raises:
+            MMLError: a column is missing, is there twice, or is spelled otherwise.
+        """
+        names = tuple(name.strip().strip("\"'").strip() for name in header.cells)
+        finder = _Finder(file, header.line, names, dict(mapping or {}), first)
+        finder.check()
+        target, kind = finder.target(task_type)
+        sources = {role: finder.source(role) for role in ("image", target, *OPTIONAL) if role}
+        unused = frozenset(role for role, name in finder.mapping.items() if name is None)
+        return cls(file, names, kind, target, {role: s for role, s in sources.items() if s is not None}, unused)
+
+    def wrong(self, line: int, problem: str) -> MMLError:
+        """Return the error that names a line of the table."""
+        return MMLError(f"{self.file}, line {line}: {problem}")
+
+    def name_of(self, role: str) -> str:
+        """Return the column or template that says something, as the user knows it."""
+        return self.sources[role].text if role in self.sources else role
+
+
+@dataclass(frozen=True)
+class _Finder:
+    """Finds the columns of one table by its header and by what the task says."""
+
+    file: Path
+    line: int
+    header: tuple[str, ...]
+    mapping: Mapping[str, str | None]
+    first: Row | None
+
+    def check(self) -> None:
+        """Refuse names of columns that are wrong.
+
+        Raises:
+            MMLError: the first one.
+        """
+        for role in self.mapping:
+            if role not in COLUMNS:
+                raise MMLError(f"columns: there is no '{role}'{nearest(role, COLUMNS)}")
+        if self.mapping.get("image", "image") is None:
+            raise MMLError("columns.image: a table needs a column of images; name one")
+        for name in self.header:
+            if name in COLUMNS and name not in self.mapping and self.header.count(name) > 1:
+                raise MMLError(f"{self.file}: the column '{name}' is there twice; keep one")
+            role = name.lower()
+            if role in OPTIONAL and role not in self.header and role not in self.mapping:
+                # Or a split would be overlooked.
+                raise MMLError(f"{self.file}: write the column '{name}' as '{role}', or columns: {{{role}: {name}}}")
+        if self.source("image") is None:
+            raise self._without("image")
+
+    def source(self, role: str) -> Source | None:
+        """Return where the values of one kind come from, None where they are not in the table.
+
+        Raises:
+            MMLError: the task names a column that is not there, or is there twice.
+        """
+        if role not in self.mapping:
+            return Source(role, (self.header.index(role),)) if role in self.header else None
+        name = self.mapping[role]
+        if name is None:
+            return None
+        if name in self.header:
+            return Source(name, (self._place(role, name),))
+        fields = re.split(r"\{([^{}]+)\}", name)
+        if len(fields) == 1:
+            raise MMLError(f"columns.{role}: {self.file} has no column '{name}'{nearest(name, self._named)}")
+        parts = (self._place(role, field.strip()) if odd % 2 else field for odd, field in enumerate(fields))
+        return Source(name, tuple(part for part in parts if part != ""))
+
+    @property
+    def _named(self) -> list[str]:
+        return [name for name in self.header if name]
+
+    def _place(self, role: str, name: str) -> int:
+        if name not in self.header:
+            raise MMLError(
+                f"{self.file}, line {self.line}: columns.{role} names the column '{name}', which is not there"
+                f"{nearest(name, self._named)}"
+            )
+        if self.header.count(name) > 1:
+            raise MMLError(f"{self.file}: the column '{name}' is there twice; keep one")
+        return self.header.index(name)
+
+    def target(self, task_type: str | None) -> tuple[str | None, str]:
+        """Return the column that says what is learned, None for no task, and the task type.
+
+        Raises:
+            MMLError: there are several, or there is none but one that is called nearly so.
+        """
+        mapped = [role for role in TARGETS if self.mapping.get(role) is not None]
+        present = mapped or [role for role in TARGETS if role in self.header and role not in self.mapping]
+        if task_type is not None:
+            target = next((role for role, kind in TARGETS.items() if kind == task_type), None)
+            if target and self.source(target) is None:
+                raise self._without(target, f", which {task_type} needs")
+            return target, task_type
+        if len(present) > 1:
+            raise MMLError(
+                f"{self.file}: the columns {', '.join(present)} are there; say by task_type which one is learned: "
+                f"{', '.join(TARGETS[role] for role in present)}"
+            )
+        if present:
+            return present[0], TARGETS[present[0]]
+        self._refuse_overlooked_target()
+        return None, "no_task"
+
+    def _refuse_overlooked_target(self) -> None:
+        others = [name for name in self.header if name and name not in COLUMNS and name not in self.mapping.values()]
+        for role in TARGETS:
+            if "?" in (near := nearest(role, others)):
+                raise MMLError(f"{self.file}: there is no column '{role}'{near} Or set task_type: no_task")
+        if any(role_of(name, [role]) for name in others for role in ("label", "labels", "mask")):
+            raise MMLError(
+                f"{self.file}: no column says what is learned ({', '.join(TARGETS)})"
+                f"{self._suggestion('label', 'labels', 'mask')}, or set task_type: no_task"
+            )
+
+    def _without(self, role: str, why: str = "") -> MMLError:
+        """Return the error for a column that is not there, with the line to write."""
+        if role == "image" and any(suffix_of(name) in SUFFIXES for name in self.header):
+            return MMLError(
+                f"{self.file}: there is no column 'image': the first line ({', '.join(self.header)}) is no header; "
+                "put one above it, such as image,label"
+            )
+        near = nearest(role, self._named)
+        others = [column for column in TARGETS if self.mapping.get(column, column) in self.header] or list(TARGETS)
+        suggestion = self._suggestion(role, *(others if role == "image" else []))
+        return MMLError(f"{self.file}: there is no column '{role}'{why}{near}{suggestion}")
+
+    def _suggestion(self, *needed: str) -> str:
+        """Return `; write columns: {image: file_name, label: diagnosis}`, the line for columns of well-known names."""
+        taken: dict[str, str] = {role: name for role, name in self.mapping.items() if name}
+        targets = [role for role in needed if role in TARGETS]
+        roles = ["image", "group", "split", "fold", *targets]
+        for role in sorted(roles, key=COLUMNS.index):
+            found = [name for name in self._named if role_of(name, [role]) and name not in taken.values()]
+            found.sort(key=lambda name, role=role: _rank(name, role))
+            has_target = any(other in taken for other in TARGETS)
+            if role in taken or not found or (role in TARGETS and has_target):
+                continue
+            if found[0] != role:
+                taken[role] = self._image_template(found[0]) if role == "image" else found[0]
+        if not set(needed) & set(taken):
+            return ""
+        listed = ", ".join(f"{role}: {_yaml(name)}" for role, name in taken.items())
+        return f"; if these columns are meant, write columns: {{{listed}}}"
+
+    def _image_template(self, name: str) -> str:
+        """Return a column of images, or the template by which its first cell names a file."""
+        text = _cell(self.first.cells, self.header.index(name)) if self.first else ""
+        root = self.file.parent
+        if not text or "\0" in text or (root / text).is_file():
+            return name
+        folders = [root, *sorted(entry for entry in root.iterdir() if entry.is_dir())]
+        for folder in folders:
+            lead = "" if folder == root else f"{folder.name}/"
+            for suffix in ("", ".jpg", ".png", ".jpeg", *sorted(SUFFIXES)):
+                if (folder / f"{text}{suffix}").is_file():
+                    return f"{lead}{{{name}}}{suffix}"
+        return name
+
+
+def _rank(name: str, role: str) -> int:
+    word = plain(name)
+    return COMMON_NAMES[role].index(word) if word in COMMON_NAMES[role] else -(word == role)
+
+
+def _yaml(text: str) -> str:
+    """Return a text as it is written in YAML's braces."""
+    return text if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_ ./-]*", text) else '"' + text.replace('"', '\\"') + '"'
+
+
+def overlooked(columns: Columns, cells: Sequence[Sequence[str]], missing: Callable[[str], bool]) -> list[str]:
+    """Return warnings of columns that look like a group, a split or a fold and are not used.
+
+    Args:
+        columns: what is read.
+        cells: those of each row.
+        missing: the test for cells without a value.
+    """
+    read = {part for source in columns.sources.values() for part in source.parts}
+    lines = []
+    for place, name in enumerate(columns.header):
+        role = role_of(name, [role for role in OPTIONAL if role not in columns.sources and role not in columns.unused])
+        if role is None or (place in read and role != "group"):
+            continue
+        values = [text for row in cells if not missing(text := _cell(row, place))]
+        different = set(values)
+        if role == "group" and place not in read and 1 < len(different) < len(values):
+            lines.append(
+                f"{columns.file}: the column '{name}' has {len(different):,} values in {len(values):,} rows and is not "
+                f"used: images of one {name} may be trained on and tested; write columns: {{group: {_yaml(name)}}}, or "
+                "group: null if that is right"
+            )
+        elif role == "split" and different and {value.lower() for value in different} <= set(SPLIT_WORDS):
+            lines.append(
+                f"{columns.file}: the column '{name}' looks like splits ({', '.join(sorted(different))}) and is not "
+                f"used; write columns: {{split: {_yaml(name)}}}, or split: null if that is right"
+            )
+        elif role == "fold" and different and all(re.fullmatch(r"\d{1,3}(\.0*)?", value) for value in different):
+            lines.append(
+                f"{columns.file}: the column '{name}' looks like folds and is not used; write columns: {{fold: "
+                f"{_yaml(name)}}}, or fold: null if that is right"
+            )
+    return lines
+
+
+SPLIT_WORDS: Mapping[str, str] = {
+    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "dev"), "val"),
+    **dict.fromkeys(("test", "testing", "tst", "holdout", "hold-out"), "test"),
+    **dict.fromkeys(("unlabelled", "unlabeled"), "unlabelled"),
+}
+"""What public tables call each split, in small letters."""

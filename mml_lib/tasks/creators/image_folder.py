@@ -1,0 +1,276 @@
+"""The creator `image_folder`: images in folders, which stay where they are."""
+
+import filecmp
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mml_lib.config.identity import digest
+from mml_lib.errors import MMLError
+from mml_lib.files.terminal import summarized, warn
+from mml_lib.tasks.creators.image_files import SUFFIXES
+from mml_lib.tasks.creators.labels import SEPARATOR, check_separator, class_names, parse_label
+from mml_lib.tasks.creators.own_data import existing, sampled_digests, size_of
+from mml_lib.tasks.creators.registry import Survey, register_creator
+from mml_lib.tasks.creators.walking import ImageTree, left_out_text
+from mml_lib.tasks.dataset import SPLITS, Delivery, Label, Sample
+from mml_lib.tasks.names import normalized
+
+NEAR_SPLITS = {"val", "valid", "validation", "test", "testing"}
+"""What lies beside `train/` where that means a split and not a class."""
+
+
+@dataclass(frozen=True)
+class _Folders:
+    """The folders of a task.
+
+    Args:
+        kind: the task type.
+        images: folder of the images.
+        masks: folder of the masks, for a segmentation.
+        separator: what stands between labels in the name of a folder.
+    """
+
+    kind: str
+    images: ImageTree
+    masks: ImageTree | None
+    separator: str | None
+
+    @classmethod
+    def of(cls, path: str, masks: str | None, task_type: str | None, separator: str | None) -> "_Folders":
+        """Look the folders up.
+
+        Raises:
+            MMLError: a folder does not exist, or no masks are named for a segmentation.
+        """
+        kind = task_type or ("semantic_segmentation" if masks else "classification")
+        segmented = kind == "semantic_segmentation"
+        if segmented and not masks:
+            raise MMLError(
+                "creator image_folder: a semantic_segmentation needs the key 'masks', a folder with the masks"
+            )
+        root = existing(path, "folder", "image_folder")
+        mask_tree = ImageTree(existing(masks, "folder", "image_folder")) if segmented else None
+        return cls(kind, ImageTree(root), mask_tree, separator)
+
+    @property
+    def root(self) -> Path:
+        return self.images.root
+
+    def files(self) -> Iterator[tuple[Path, list[os.DirEntry]]]:
+        """Yield each folder with all its image files."""
+        for tree in filter(None, (self.images, self.masks)):
+            yield tree.root, list(tree.images(tree.root))
+
+    def levels(self) -> list[tuple[str | None, Path]]:
+        """Return the folders of the splits that have images, or the folder itself and `unlabelled/`.
+
+        Raises:
+            MMLError: something that is no split lies beside `train/`, `val/` or `test/`.
+        """
+        root = self.root
+        if self.kind == "no_task":
+            return [("unlabelled", root)]
+        masks = self.masks and str(self.masks.root)
+        names = {entry.name for entry in self.images.entries(root) if entry.is_dir() and entry.path != masks}
+        lower = {name.lower() for name in names}
+        if "train" in lower and (lower <= set(SPLITS) or lower & NEAR_SPLITS):
+            if unknown := sorted(names - set(SPLITS)):
+                raise MMLError(f"{root}: '{unknown[0]}' lies among folders of splits, which are {', '.join(SPLITS)}")
+            levels = [(split, root / split) for split in SPLITS if split in names]
+        else:
+            levels = [(None, root)] + [("unlabelled", root / "unlabelled")] * ("unlabelled" in names)
+        return [(split, part) for split, part in levels if split is None or self._has_images(part)]
+
+    def _has_images(self, part: Path) -> bool:
+        """Whether a split has images.
+
+        Raises:
+            MMLError: it has image-like files only.
+        """
+        if any(self.images.images(part)):
+            return True
+        if counts := self.images.left_out(part):
+            raise MMLError(f"creator image_folder: none of the images in {part} is read: {self._named(counts)}")
+        return False
+
+    def _named(self, counts: Counter[tuple[str, str, str]]) -> str:
+        return left_out_text(counts, self.root)
+
+    # --- samples ----------------------------------------------------------------------------------------------------
+
+    def samples(self) -> list[Sample]:
+        """Return the samples.
+
+        Raises:
+            MMLError: the first mistake in the layout.
+        """
+        samples: list[Sample] = []
+        for split, part in self.levels():
+            if split == "unlabelled":
+                samples += [self._sample(entry.path, None, split) for entry in self.images.images(part)]
+            elif self.masks:
+                samples += self._masked(part, split, self.masks)
+            else:
+                samples += self._labelled(part, split)
+        if not samples and (counts := self.images.left_out()):
+            raise MMLError(f"creator image_folder: none of the images in {self.root} is read: {self._named(counts)}")
+        return samples
+
+    def _sample(self, file: str, label: Label, split: str | None, mask: str | None = None) -> Sample:
+        return Sample(os.path.relpath(file, self.root), file, label, split, mask=mask)
+
+    def _labelled(self, part: Path, split: str | None) -> Iterator[Sample]:
+        for entry in self.images.entries(part):
+            if part == self.root and entry.name == "unlabelled":
+                continue
+            if not entry.is_dir():
+                raise MMLError(
+                    f"creator image_folder: the image {entry.path} lies in no folder that tells its class or value; "
+                    "move it into one, or below unlabelled/"
+                )
+            files = list(self.images.images(entry.path))
+            if not files:
+                raise self._without_images(entry.path)
+            label = parse_label(entry.name, self.kind, f"the folder {entry.path}", self.separator or SEPARATOR)
+            yield from (self._sample(file.path, label, split) for file in files)
+
+    def _without_images(self, folder: str) -> MMLError:
+        if counts := self.images.left_out(folder):
+            return MMLError(
+                f"creator image_folder: no image of the class folder {folder} is read: {self._named(counts)}"
+            )
+        suffixes = ", ".join(sorted(SUFFIXES))
+        return MMLError(
+            f"creator image_folder: the class folder {folder} holds no image ({suffixes}); fill or remove it"
+        )
+
+    def _masked(self, part: Path, split: str | None, masks: ImageTree) -> Iterator[Sample]:
+        by_stem = self._mask_files(masks)
+        inside = str(masks.root) + os.sep
+        unlabelled = str(self.root / "unlabelled") + os.sep
+        for entry in self.images.images(part):
+            if (part == self.root and entry.path.startswith(unlabelled)) or entry.path.startswith(inside):
+                continue
+            stem = os.path.splitext(os.path.relpath(entry.path, self.root))[0]
+            mask = by_stem.get(normalized(stem))
+            if mask is None:
+                counts = masks.left_out()
+                raise MMLError(
+                    f"creator image_folder: the image {entry.path} has no mask {masks.root / stem}.png (or another "
+                    f"image suffix); add it, or put the image below unlabelled/{_near_stem(stem, by_stem)}"
+                    + (f"; masks that are not read: {left_out_text(counts, masks.root)}" if counts else "")
+                )
+            yield self._sample(entry.path, None, split, mask)
+
+    @staticmethod
+    def _mask_files(masks: ImageTree) -> dict[str, str]:
+        by_stem: dict[str, str] = {}
+        for entry in masks.images(masks.root):
+            stem = normalized(os.path.splitext(os.path.relpath(entry.path, masks.root))[0])
+            if by_stem.setdefault(stem, entry.path) != entry.path:
+                raise MMLError(
+                    f"creator image_folder: {by_stem[stem]} and {entry.path} are masks of one image; keep one"
+                )
+        return by_stem
+
+    # --- what the user has to know ----------------------------------------------------------------------------------
+
+    def warnings(self, samples: Sequence[Sample]) -> list[str]:
+        """Return a line for each kind of files that are not read."""
+        lines = [line for tree in (self.images, self.masks) if tree and (line := tree.skipped())]
+        lines += [
+            f"files in {tree.root} that are not read: {left_out_text(counts, tree.root)}"
+            for tree in (self.images, self.masks)
+            if tree and (counts := tree.left_out())
+        ]
+        if self.kind in ("classification", "multilabel_classification", "regression"):
+            folders = list(self._half_read(samples))
+            lines += [f"most images of {summarized(folders)} are not read; convert them"] if folders else []
+        return lines
+
+    def _half_read(self, samples: Sequence[Sample]) -> Iterator[str]:
+        """Yield the folders of classes, or of values, that lose most of their files, with both numbers."""
+        read = Counter(self._class_folder(s.image, s.split) for s in samples if s.split != "unlabelled")
+        lost: Counter[str] = Counter()
+        splits = {s.split for s in samples}
+        for (_, _, folder), count in self.images.left_out().items():
+            first = os.path.relpath(folder, self.root).split(os.sep)[0]
+            lost[self._class_folder(os.path.join(folder, ""), first if first in splits else None)] += count
+        for folder, count in lost.items():
+            if 0 < read[folder] < count:
+                yield f"{folder} ({count:,} of {count + read[folder]:,})"
+
+    def _class_folder(self, file: str, split: str | None) -> str:
+        """Return the folder of the class that a file belongs to."""
+        parts = os.path.relpath(os.path.dirname(file), self.root).split(os.sep)
+        return os.path.join(self.root, *parts[: 1 if split is None else 2])
+
+
+def _near_stem(stem: str, stems: Iterable[str]) -> str:
+    near = [other for other in stems if other.casefold() == normalized(stem).casefold()]
+    return f"; there is a mask '{near[0]}', which is spelled otherwise" if near else ""
+
+
+def _survey_folder(
+    path: str, masks: str | None = None, task_type: str | None = None, separator: str | None = None
+) -> Survey:
+    """Look at names and sizes of all images and the content of some: cheap enough for every planning."""
+    folders = _Folders.of(path, masks, task_type, separator)
+    seen = []
+    for root, entries in folders.files():
+        seen.append([[os.path.relpath(entry.path, root), size_of(entry.path)] for entry in entries])
+        seen.append(sampled_digests([entry.path for entry in entries]))
+    seen += [[], []] if folders.masks is None else []
+    samples = folders.samples()
+    splits = {sample.split for sample in samples if sample.split}
+    return Survey.of_splits(
+        splits,
+        fingerprint=digest([folders.kind, *seen, *([separator] if separator else [])]),
+        task_type=folders.kind,
+        classes=tuple(class_names(samples, folders.kind)),
+    )
+
+
+@register_creator("image_folder", survey=_survey_folder, version=2)
+def image_folder(
+    folder: Path, path: str, masks: str | None = None, task_type: str | None = None, separator: str | None = None
+) -> Delivery:
+    """Read images below an optional level `train/`, `val/`, `test/`, `unlabelled/`.
+
+    Args:
+        folder: unused, the images stay where they are.
+        path: classification: a sub-folder a class; multi-label: `a|b/` is a sub-folder for both labels; regression:
+            a sub-folder is named by its value; segmentation and unlabelled images: at any depth.
+        masks: for segmentation, a folder with a mask of class numbers for each image: same path, any image suffix.
+        task_type: unset: segmentation with masks, else classification.
+        separator: multi-label: what stands between the labels in place of `|`.
+    """
+    folders = _Folders.of(path, masks, task_type, separator)
+    samples = folders.samples()
+    if folders.kind == "classification":
+        _refuse_copies(samples)
+    warnings = folders.warnings(samples)
+    warnings += check_separator(samples, folders.kind, f"the folders of {folders.root}", separator)
+    for line in warnings:
+        warn(line)
+    return Delivery(samples, class_names(samples, folders.kind), folders.kind)
+
+
+def _refuse_copies(samples: Sequence[Sample]) -> None:
+    """Refuse an image that lies under the same name, with the same content, in two splits.
+
+    Raises:
+        MMLError: the first one.
+    """
+    seen: dict[tuple[str, str], Sample] = {}
+    for sample in samples:
+        if sample.label is None:
+            continue
+        other = seen.setdefault((sample.label, os.path.basename(sample.image)), sample)
+        if other.split != sample.split and filecmp.cmp(other.image, sample.image, shallow=False):
+            raise MMLError(
+                f"creator image_folder: the sample {other.image} is in {sample.image} too; keep it in one split"
+            )

@@ -1,0 +1,161 @@
+"""Labels as texts: cells of tables and names of folders."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from mml_lib.errors import MMLError
+from mml_lib.files.terminal import summarized
+from mml_lib.tasks.dataset import Label, Sample, natural_key
+from mml_lib.tasks.missing import is_missing
+
+SEPARATOR = "|"
+"""What separates the labels of one image, where a task does not say it by `separator`."""
+
+OTHER_SEPARATORS = (",", ";", "|", "/", "+", "&", "\t", " ")
+"""What labels are separated by in tables of others; spaces last, for names have some too."""
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def parse_label(
+    text: str,
+    kind: str,
+    where: str,
+    separator: str = SEPARATOR,
+    missing: Callable[[str], bool] = is_missing,
+) -> Label:
+    """Return what a text says of an image: a class; labels `a|b`, with probabilities `a:0.7|b:0.2`; a number.
+
+    Args:
+        text: a cell, or the name of a folder.
+        kind: the task type.
+        where: what it stands in, for errors.
+        separator: what stands between labels.
+        missing: the test for labels that are none.
+
+    Raises:
+        MMLError: no number where one is needed; the same label twice.
+    """
+    if kind == "regression":
+        return _number(text, where)
+    if kind != "multilabel_classification":
+        return text
+    labels: dict[str, float] = {}
+    for part in map(str.strip, text.split(separator)):
+        if missing(part):
+            continue
+        name, probability = _probability(part, where)
+        if name in labels:
+            raise MMLError(f"{where}: the label '{name}' is there twice")
+        labels[name] = probability
+    return labels
+
+
+def _number(text: str, where: str) -> float:
+    """Read a number as tables write it; `inf` is left to the check of values."""
+    text = text.strip()
+    if NUMBER.fullmatch(text) or text.lower().lstrip("+-") in ("inf", "infinity", "nan"):
+        return float(text)
+    if re.fullmatch(r"[+-]?\d+,\d+", text):
+        raise MMLError(f"{where}: '{text}' has a decimal comma; write {text.replace(',', '.')}")
+    if re.fullmatch(r"[+-]?\d{1,3}([., ']\d{3})+([.,]\d+)?", text):
+        raise MMLError(f"{where}: '{text}' has separators of thousands; write digits and one decimal point only")
+    raise MMLError(f"{where}: '{text}' is not a number, which a regression needs")
+
+
+def _probability(part: str, where: str) -> tuple[str, float]:
+    """Split `name:0.7`; a name may have a colon of its own."""
+    name, colon, number = (piece.strip() for piece in part.rpartition(":"))
+    if not colon or not name:
+        return part, 1.0
+    if NUMBER.fullmatch(number) or number.lower() in ("inf", "nan"):
+        return name, float(number)
+    if re.fullmatch(r"\d+,\d+|\d+([.,]\d+)?\s*%", number):
+        raise MMLError(f"{where}: the probability '{number}' of '{name}' is no number; write it as 0.7")
+    return part, 1.0
+
+
+def class_names(samples: Sequence[Sample], kind: str) -> list[str]:
+    """Return the classes that samples have, in natural order."""
+    if kind == "classification":
+        names = {sample.label for sample in samples if sample.label is not None}
+    elif kind == "multilabel_classification":
+        names = {label for sample in samples for label in sample.label or ()}
+    else:
+        names = set()
+    return sorted(names, key=natural_key)
+
+
+def missed_separator(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return the separator that joins labels to one, and a label that it joins; None where labels look whole.
+
+    Labels are joined where the parts of at least half of those that a separator divides are labels themselves, or where
+    few parts make up many labels. Names of several words, `basal cell carcinoma`, are whole.
+    """
+    names = set(names)
+    for separator in OTHER_SEPARATORS:
+        divided = {name: _parts(name, separator) for name in names}
+        divided = {name: parts for name, parts in divided.items() if len(parts) > 1}
+        if not divided:
+            continue
+        whole = names - set(divided)
+        composed = [name for name, parts in divided.items() if all(part in whole for part in parts)]
+        parts_of_all = {part for parts in divided.values() for part in parts}
+        permuted = len({tuple(sorted(parts)) for parts in divided.values()}) < len(divided)
+        if 2 * len(composed) >= len(divided) or permuted or 2 * len(parts_of_all) <= len(divided):
+            return separator, next(iter(sorted(composed or divided)))
+        if separator in ",;" and _recurring([*divided.values(), *((name,) for name in whole)]):
+            return separator, min(divided)
+    return None
+
+
+def _parts(name: str, separator: str) -> tuple[str, ...]:
+    """Return the labels that a separator divides a text into, their probabilities left out."""
+    parts = (re.sub(r":\s*[\d.]+$", "", part).strip() for part in name.split(separator))
+    return tuple(part for part in parts if part)
+
+
+def _recurring(divided: Iterable[Sequence[str]]) -> bool:
+    """Whether one part stands in several labels."""
+    seen: set[str] = set()
+    for parts in divided:
+        if seen & set(parts):
+            return True
+        seen |= set(parts)
+    return False
+
+
+def check_separator(samples: Sequence[Sample], kind: str, where: str, separator: str | None) -> list[str]:
+    """Refuse labels that were joined by another separator; of classes that look so, return a warning.
+
+    Args:
+        samples: of the data set.
+        kind: the task type.
+        where: the column or folder, for errors.
+        separator: what the task says; the labels are then as they are meant to be.
+
+    Raises:
+        MMLError: it names the separator to write.
+    """
+    if separator is not None or kind not in ("classification", "multilabel_classification"):
+        return []
+    if kind == "multilabel_classification" and any(len(sample.label or ()) > 1 for sample in samples):
+        return []
+    names = class_names(samples, kind)
+    if (missed := missed_separator(names)) is None:
+        return []
+    mark, name = missed
+    if kind == "classification":
+        return [
+            f"{where}: classes such as '{name}' look like several labels joined by {mark!r}; for several labels an "
+            f"image set task_type: multilabel_classification and separator: {_quoted(mark)}"
+        ]
+    joined = summarized((f"'{other}'" for other in names if mark in other), 2)
+    raise MMLError(
+        f"{where}: labels such as {joined} look like several ones joined by {mark!r}, and none is separated by "
+        f"'{SEPARATOR}'; write separator: {_quoted(mark)} (or separator: {_quoted(SEPARATOR)}, if they are whole)"
+    )
+
+
+def _quoted(mark: str) -> str:
+    return '"\\t"' if mark == "\t" else f'"{mark}"'

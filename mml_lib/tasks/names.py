@@ -1,0 +1,132 @@
+"""Names of classes and groups: which spellings are one name, and which only look like one."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from mml_lib.errors import MMLError
+from mml_lib.files.terminal import summarized
+from mml_lib.tasks.dataset import Delivery, Label, Sample
+from mml_lib.tasks.missing import is_missing
+
+
+def normalized(name: str) -> str:
+    """Return a name in composed Unicode (NFC), with single spaces: what people see is kept."""
+    return " ".join(unicodedata.normalize("NFC", name).split())
+
+
+def look(name: str) -> str:
+    """Return what a name looks like: spellings that differ in nothing visible have the same look."""
+    visible = "".join(char for char in normalized(name) if unicodedata.category(char) != "Cf")
+    return normalized(visible)
+
+
+def folded(name: str) -> str:
+    """Return what spellings of one name have in common, although they look different.
+
+    Small and capital letters, full-width forms, spaces, `_` and `-`, leading zeros, and `7` and `7.0` do not count.
+    """
+    text = look(unicodedata.normalize("NFKC", look(name)).casefold())
+    if re.fullmatch(r"[+-]?\d+[.,]0*", text):
+        text = re.split("[.,]", text)[0]
+    text = re.sub(r"(?<![\d.,])0+(?=\d)", "", text)
+    return re.sub(r"(?<=.)[\s_-]+(?=.)", "-", text)
+
+
+def join_spellings(delivery: Delivery) -> tuple[Delivery, list[str]]:
+    """Return a data set whose classes and groups have one spelling each, and warnings of the others.
+
+    Classes that look alike are one class; of classes that only `folded` makes equal, a warning tells. Groups that
+    `folded` makes equal are one group, which is safe: what belongs together is never divided.
+
+    Raises:
+        MMLError: a group has two spellings, in different splits or folds.
+    """
+    delivery, class_warnings = _join_classes(delivery)
+    delivery, group_warnings = _join_groups(delivery)
+    return delivery, [*class_warnings, *group_warnings]
+
+
+def _by(key, names: Iterable[str]) -> dict[str, list[str]]:
+    spellings: dict[str, list[str]] = {}
+    for name in names:
+        spellings.setdefault(key(name), []).append(name)
+    return spellings
+
+
+def _join_classes(delivery: Delivery) -> tuple[Delivery, list[str]]:
+    if delivery.task_type not in ("classification", "multilabel_classification"):
+        return delivery, []
+    of_look = {text: normalized(names[0]) for text, names in _by(look, delivery.classes).items()}
+    names = {name: of_look[look(name)] for name in delivery.classes}
+    joined = [spelled for spelled in _by(look, delivery.classes).values() if len(spelled) > 1]
+    warnings = [
+        f"the class '{names[spelled[0]]}' is spelled in {len(spelled)} ways that look alike "
+        f"({summarized(map(ascii, spelled))}); they are one class"
+        for spelled in joined
+    ]
+    classes = list(dict.fromkeys(names.values()))
+    if len(alike := [spelled for spelled in _by(folded, classes).values() if len(spelled) > 1]):
+        pairs = summarized(" and ".join(f"'{name}'" for name in spelled) for spelled in alike)
+        warnings.append(
+            f"classes are spelled nearly alike: {pairs}; they are different classes: if one is meant, mend it"
+        )
+    warnings += _missing_classes(classes)
+    if all(name == other for name, other in names.items()):
+        return delivery, warnings
+    samples = [replace(sample, label=_renamed(sample.label, names)) for sample in delivery.samples]
+    return replace(delivery, classes=classes, samples=samples), warnings
+
+
+def _missing_classes(classes: Iterable[str]) -> list[str]:
+    found = [name for name in classes if is_missing(name)]
+    text = f"the class {summarized(map(repr, found))} is named like a missing value"
+    return [f"{text}; if its images have no class, put them into 'unlabelled'"] if found else []
+
+
+def _renamed(label: Label, names: Mapping[str, str]) -> Label:
+    if isinstance(label, str):
+        return names.get(label, label)
+    if not isinstance(label, Mapping):
+        return label
+    renamed: dict[str, float] = {}
+    for name, probability in label.items():
+        name = names.get(name, name)
+        renamed[name] = max(renamed.get(name, 0.0), probability)
+    return renamed
+
+
+def _join_groups(delivery: Delivery) -> tuple[Delivery, list[str]]:
+    spellings = _by(folded, dict.fromkeys(sample.group for sample in delivery.samples if sample.group is not None))
+    several = {key: names for key, names in spellings.items() if len(names) > 1}
+    if not several:
+        return delivery, []
+    names = {name: spelled[0] for spelled in several.values() for name in spelled}
+    _refuse_divided(delivery.samples, names)
+    counts = Counter(sample.group for sample in delivery.samples if sample.group in names)
+    pairs = summarized(" and ".join(f"'{name}' ({counts[name]:,})" for name in spelled) for spelled in several.values())
+    warning = (
+        f"groups are spelled in several ways: {pairs}; each is one group: if different ones are meant, rename them"
+    )
+    samples = [replace(s, group=names[s.group]) if s.group in names else s for s in delivery.samples]
+    return replace(delivery, samples=samples), [warning]
+
+
+def _refuse_divided(samples: Iterable[Sample], names: Mapping[str, str]) -> None:
+    homes: dict[str, Sample] = {}
+    for sample in samples:
+        if sample.group not in names or sample.split == "unlabelled":
+            continue
+        first = homes.setdefault(names[sample.group], sample)
+        if first.group == sample.group or (first.split, first.fold) == (sample.split, sample.fold):
+            continue
+        places = [s.split or (f"fold {s.fold}" if s.fold is not None else "no fold") for s in (first, sample)]
+        if first.split == sample.split and first.fold is not None and sample.fold is not None:
+            places = [f"fold {first.fold}", f"fold {sample.fold}"]
+        raise MMLError(
+            f"the groups '{first.group}' ({first.id}, {places[0]}) and '{sample.group}' ({sample.id}, {places[1]}) "
+            "differ in spelling only and lie in different splits or folds; if they are one, spell them alike and keep "
+            "them together, else rename one"
+        )
