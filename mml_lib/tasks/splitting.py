@@ -8,6 +8,7 @@ import numpy as np
 
 from mml_lib.config.tasks import SEPARATOR
 from mml_lib.errors import MMLError
+from mml_lib.files.terminal import summarized, warn
 from mml_lib.tasks.dataset import Sample
 from mml_lib.tasks.group_folds import group_folds
 from mml_lib.tasks.targets import Targets
@@ -88,9 +89,12 @@ def assign(samples: Sequence[Sample], targets: Targets, name: str, splitting: Sp
     fold[(split == "test") | ~labelled] = -1
     if not given_folds and not (split == "val").any():
         divider.into_folds(np.flatnonzero(split == "train"), fold)
+    validated = (split == "val").any()
     split[split == "val"] = "train"
     _check(samples, split, fold, name)
-    _check_trained(targets, split, name)
+    _check_tested(targets, split, name)
+    _check_validated(targets, split, fold, name, "'val'" if validated else "fold {}" if given_folds else None)
+    _warn_of_one_value(targets, split, name)
     return Assignment(split.tolist(), fold.tolist(), int(fold.max()) + 1, divider.report)
 
 
@@ -196,12 +200,48 @@ def _stratified(strata: np.ndarray, shares: Sequence[float], seed: int) -> np.nd
     return part
 
 
-def _check_trained(targets: Targets, split: np.ndarray, name: str) -> None:
+def _check_tested(targets: Targets, split: np.ndarray, name: str) -> None:
     """Refuse a class that is tested on, but never trained on."""
     tested, trained = (targets.presence[split == which].any(axis=0) for which in ("test", "train"))
     for label, lost in zip(targets.classes, tested & ~trained, strict=True):
         if lost:
             raise MMLError(f"{name}: the class '{label}' is in the test split only; put some of it into 'train'")
+
+
+def _check_validated(targets: Targets, split: np.ndarray, fold: np.ndarray, name: str, brought: str | None) -> None:
+    """Refuse a class that is validated on, but not trained on; of folds that were drawn here, warn of it.
+
+    Args:
+        targets: of all samples, N.
+        split, fold: of all samples, N.
+        name: the task, for errors.
+        brought: what the data set calls the fold `{}` that it brings; None if it brings none.
+
+    Raises:
+        MMLError: the first class.
+    """
+    train = split == "train"
+    for number in sorted(set(fold[train & (fold >= 0)].tolist())):
+        held_out = train & (fold == number)
+        lost = targets.presence[held_out].any(axis=0) & ~targets.presence[train & ~held_out].any(axis=0)
+        labels = [label for label, is_lost in zip(targets.classes, lost.tolist(), strict=True) if is_lost]
+        if labels and brought:
+            place = brought.format(number)
+            raise MMLError(
+                f"{name}: the class '{labels[0]}' is in {place} only, so that no network that {place} validates learns "
+                "it; put some of it into the other training samples, or leave it out"
+            )
+        if labels:
+            warn(
+                f"{name}: only fold {number} has the class {summarized(map(repr, labels))}; the network that it "
+                "validates does not learn it: add images, or take fewer folds"
+            )
+
+
+def _warn_of_one_value(targets: Targets, split: np.ndarray, name: str) -> None:
+    values = targets.values[split == "train"]
+    if targets.task_type == "regression" and len(values) > 1 and np.ptp(values) == 0:
+        warn(f"{name}: all training values are {values[0]:g}, so there is nothing to learn; mend the values")
 
 
 def _check(samples: Sequence[Sample], split: np.ndarray, fold: np.ndarray, name: str) -> None:

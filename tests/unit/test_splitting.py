@@ -13,7 +13,7 @@ from mml_lib.config.task_types import LEARNABLE
 from mml_lib.errors import MMLError
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample, check_delivery
 from mml_lib.tasks.description import TaskDescription
-from mml_lib.tasks.splitting import Assignment, Splitting, assign
+from mml_lib.tasks.splitting import Assignment, Splitting, _check_validated, assign
 from mml_lib.tasks.targets import Targets
 
 
@@ -140,15 +140,47 @@ def test_given_folds_are_kept():
 
 
 def test_folds_of_test_samples_do_not_count():
-    rows = samples(12, split=["train"] * 8 + ["test"] * 4, fold=[0, 1] * 4 + [7] * 4)
+    rows = samples(12, "aabb", split=["train"] * 8 + ["test"] * 4, fold=[0, 1] * 4 + [7] * 4)
     assert split(rows).fold == [0, 1] * 4 + [-1] * 4
     rows = [replace(row, fold=None) if row.split == "train" else row for row in rows]
     assert split(rows, folds=3).num_folds == 3
 
 
 def test_samples_without_a_fold_are_the_test_split_of_given_folds():
-    assignment = split(samples(12, fold=[0, 1, 2, None] * 3))
+    assignment = split(samples(12, "aaaabbbb", fold=[0, 1, 2, None] * 3))
     assert assignment.split == ["train", "train", "train", "test"] * 3
+
+
+@pytest.mark.parametrize("kind", ["classification", "multilabel_classification", "semantic_segmentation"])
+@pytest.mark.parametrize("brought", ["val", "fold 1"])
+def test_class_that_is_validated_only_is_refused(kind: str, brought: str):
+    label = {
+        "classification": str,
+        "multilabel_classification": lambda name: {name: 1.0},
+        "semantic_segmentation": lambda name: {"abc".index(name): 4},
+    }[kind]
+    columns = (
+        {"split": ["train"] * 8 + ["val"] * 4} if brought == "val" else {"fold": [0, 0, 0, 0, 2, 2, 2, 2] + [1] * 4}
+    )
+    rows = samples(12, [*map(label, "abababababac")], **columns)
+    with pytest.raises(MMLError, match=rf"the class 'c' is in '?{brought}'? only"):
+        split(delivered(rows, "abc", kind))
+
+
+def test_class_that_one_drawn_fold_has_is_warned_of(warnings: list[str]):
+    fold = np.repeat([0, 1], 4)
+    targets = Targets("multilabel_classification", ["a", "b"], np.array([[1, n == 0] for n in range(8)], dtype=float))
+    _check_validated(targets, np.array(["train"] * 8), fold, "t", None)
+    assert warnings == [
+        "warning: t: only fold 0 has the class 'b'; the network that it validates does not learn it: add images, or "
+        "take fewer folds"
+    ]
+
+
+def test_values_that_are_all_the_same_are_warned_of(warnings: list[str]):
+    split(delivered(samples(30, [3.5]), "", "regression"))
+    assert len(warnings) == 1
+    assert "all training values are 3.5" in warnings[0]
 
 
 def test_val_split_is_the_only_fold():
