@@ -244,6 +244,8 @@ def _check_number(sample: Sample, classes: Mapping[str, None]) -> str | None:
 def _check_mask(sample: Sample, classes: Mapping[str, None]) -> str | None:
     if sample.mask is None:
         return f"has no mask; name one ({EMPTY_MASK_TOKEN} for none of the classes), or put it into 'unlabelled'"
+    if os.path.normpath(sample.mask) == os.path.normpath(sample.image):
+        return f"has its own image as its mask ({sample.image}); name the mask"
     return None
 
 

@@ -58,6 +58,7 @@ ONE, TWO = Sample("1", "1.png", "a"), Sample("2", "2.png", "b")
         (delivery(1.0, "x", task_type="regression"), "sample '1' has the value 'x', which is no finite number"),
         (delivery(float("inf"), task_type="regression"), "the value inf, which is no finite number"),
         (delivery(None, task_type="semantic_segmentation"), "sample '0' has no mask"),
+        (delivery(None, mask="./0.png", task_type="semantic_segmentation"), "'0' has its own image as its mask"),
         (Delivery([ONE, ONE, replace(ONE)], ["a", "b"]), "sample '1' is listed twice"),
         (Delivery([ONE, replace(ONE, split="test")], ["a", "b"]), "sample '1' is in no split and in test"),
         (Delivery([ONE, replace(TWO, image="x/../1.png")], ["a", "b"]), "is listed twice, as '1' and as '2'"),
