@@ -48,21 +48,33 @@ def _no_placeholder(digest: str) -> str:
 
 
 def _as_color_lists(colors: Any) -> Any:
-    """Make a single colour of a class a list of one."""
+    """Make a single colour of a class a list of one, and refuse what is no colour."""
     if not isinstance(colors, dict):
         return colors
-    single = {name for name, value in colors.items() if isinstance(value, list) and not _has_lists(value)}
-    return {str(name): [value] if name in single else value for name, value in colors.items()}
+    lists = {name: listed if _has_lists(listed) else [listed] for name, listed in colors.items()}
+    for name, listed in lists.items():
+        for color in listed:
+            if not _is_color(color):
+                raise ValueError(f"{color!r} is no colour of '{name}'; write [red, green, blue], each from 0 to 255")
+    return {name if isinstance(name, bool) else str(name): listed for name, listed in lists.items()}
 
 
-def _has_lists(value: list[Any]) -> bool:
-    return any(isinstance(part, list) for part in value)
+def _has_lists(value: Any) -> bool:
+    return isinstance(value, list | tuple) and any(isinstance(part, list | tuple) for part in value)
+
+
+def _is_color(value: Any) -> bool:
+    if not isinstance(value, list | tuple) or len(value) != 3:
+        return False
+    return all(isinstance(part, int) and not isinstance(part, bool) and 0 <= part <= 255 for part in value)
 
 
 def _check_colors(colors: dict[str, list[Color]] | None) -> dict[str, list[Color]] | None:
     """Refuse colours that do not tell classes apart."""
     if colors is None:
         return None
+    if "" in colors:
+        raise ValueError("a class has no name; write one")
     if len(set(colors) - {IGNORED}) < 2:
         raise ValueError("two classes or more are needed, as {background: [0, 0, 0], lesion: [255, 0, 0]}")
     first: dict[Color, str] = {}
