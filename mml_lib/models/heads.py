@@ -1,17 +1,17 @@
 """Heads: from what a backbone sees to what a task asks for."""
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before timm)
 import torch
 from torch import nn
 
-from mml_lib.config.targets import instantiate
+from mml_lib.config.targets import TARGET, import_target, instantiate
 from mml_lib.errors import MMLError
-
-LEVELS = (2, 4, 8, 16, 32)
-"""Reductions of the feature maps that a decoder takes, besides the image itself."""
+from mml_lib.models.pyramids import LEVELS, Pyramid, Reader
+from mml_lib.models.token_maps import TokenMaps
 
 
 class LinearHead(nn.Linear):
@@ -50,12 +50,15 @@ class MaskHead(nn.Module):
     """Logits of each pixel, N×classes×H×W, by a decoder over the backbone's feature maps.
 
     Args:
-        backbone: a timm network.
+        backbone: a network of timm, an encoder, or any that gives a pyramid (`mml_lib.models.pyramids`).
         classes: number of classes.
-        decoder: spec of a decoder of segmentation_models_pytorch; it is given `encoder_channels`.
+        decoder: spec of a decoder of segmentation_models_pytorch, or of another module that takes a list of maps. The
+            channels and the number of maps are handed to it. `depth` is the number of maps besides the image,
+            `output_stride` the reduction of the last ones, which the backbone was built with, and `least_side` the side
+            that the smallest map has to have.
 
     Raises:
-        MMLError: the backbone has no pyramid of feature maps, or the decoder does not fit it.
+        MMLError: the backbone has no such feature maps, or the decoder does not fit it.
     """
 
     maps = True
@@ -64,58 +67,88 @@ class MaskHead(nn.Module):
         from segmentation_models_pytorch.base.initialization import initialize_decoder, initialize_head
 
         super().__init__()
-        channels = pyramid(backbone)
-        self.levels = len(channels) - 1
-        widths = decoder.get("decoder_channels")
-        if not isinstance(widths, list) or len(widths) != self.levels or not all(width > 0 for width in widths):
-            raise MMLError(
-                f"decoder.decoder_channels is {widths}; this backbone has {self.levels} levels, name a width for each"
-            )
+        self.name = decoder[TARGET].rpartition(".")[2]
+        known = _parameters(decoder)
+        if "encoder_has_prefix_tokens" in known:
+            self.reader: Reader = TokenMaps.of(backbone, len(decoder.get("intermediate_channels", LEVELS[:4])))
+        else:
+            stride = decoder.get("output_stride", LEVELS[-1])
+            self.reader = Pyramid.of(backbone, decoder.get("depth", len(LEVELS)), stride)
+        levels = len(self.reader.channels) - 1
+        if "n_blocks" in known and "decoder_channels" in known:
+            _check_widths(decoder.get("decoder_channels"), levels)
+        offered = {
+            "encoder_channels": list(self.reader.channels),
+            "in_channels": self.reader.channels[-1],
+            "n_blocks": levels,
+            "encoder_depth": levels,
+            "encoder_out_channels": self.reader.channels,
+            "encoder_output_strides": self.reader.reductions,
+            "encoder_has_prefix_tokens": bool(getattr(self.reader, "prefix", 0)),
+        }
+        self.least_side = decoder.get("least_side", 1) * self.reader.reductions[-1]
+        ours = [key for key in ("depth", "output_stride", "least_side") if key not in known]
+        spec = {key: value for key, value in decoder.items() if key not in ours}
         try:
-            self.decoder = instantiate(decoder, nn.Module, encoder_channels=channels, n_blocks=self.levels)
-        except MMLError as error:
-            raise MMLError(f"decoder: {error}") from error
-        self.classifier = nn.Conv2d(widths[-1], classes, kernel_size=3, padding=1)
+            self.decoder = instantiate(
+                spec, nn.Module, **{key: value for key, value in offered.items() if key in known}
+            )
+            width = self._width()
+        except (MMLError, RuntimeError, ValueError, IndexError) as error:
+            raise MMLError(f"decoder: {self.name} does not fit the maps of the network: {error}") from error
+        self.classifier = nn.Conv2d(width, classes, kernel_size=3, padding=1)
         initialize_decoder(self.decoder)
         initialize_head(self.classifier)
 
-    def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Return logits in the resolution of the first map, which is the image."""
-        return self.classifier(self.decoder(list(maps)))
+    def _decode(self, maps: Any) -> torch.Tensor:
+        return self.decoder(*maps) if isinstance(maps, tuple) else self.decoder(maps)
+
+    @torch.no_grad()
+    def _width(self) -> int:
+        """Return the channels that the decoder gives; nothing random is drawn."""
+        width = self._decode_examples().shape[1]
+        self.decoder.train()
+        return width
+
+    def _decode_examples(self) -> torch.Tensor:
+        self.decoder.eval()
+        return self._decode(self.reader.examples())
+
+    def missing(self, side: int) -> int:
+        """Return how many pixels a side of images lacks: it has to be a multiple of the largest reduction."""
+        side_needed = max(side, self.least_side)
+        return side_needed + -side_needed % self.reader.multiple - side
+
+    def read(self, backbone: nn.Module, images: torch.Tensor) -> Any:
+        """Return the feature maps of normalised images, N×3×H×W."""
+        return self.reader.maps(backbone, images)
+
+    def forward(self, maps: Any, size: tuple[int, int]) -> torch.Tensor:
+        """Return logits N×classes×H×W of what `read` gives, `size` being (H, W).
+
+        Raises:
+            MMLError: a batch of one image, of which the decoder cannot normalise what it pools.
+        """
+        try:
+            logits = self.classifier(self._decode(maps))
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise MMLError(
+                f"decoder: {self.name} cannot be trained on a batch of one image; set sampling.drop_last: true, or "
+                "another sampling.batch_size"
+            ) from error
+        if logits.shape[-2:] == size:
+            return logits
+        return nn.functional.interpolate(logits, size, mode="bilinear")
 
 
-def pyramid(backbone: nn.Module) -> list[int]:
-    """Return the channels of image and feature maps at reductions 2, 4, 8 …; 0 where the backbone has none.
+def _parameters(decoder: Mapping[str, Any]) -> list[str]:
+    return list(inspect.signature(import_target(decoder[TARGET])).parameters)
 
-    Raises:
-        MMLError: the backbone gives no maps, or all of one size.
-    """
-    found = {info["reduction"]: info["num_chs"] for info in getattr(backbone, "feature_info", ())}
-    known = [reduction for reduction in LEVELS if reduction in found]
-    if len(known) < 2 or not hasattr(backbone, "forward_intermediates"):
+
+def _check_widths(widths: Any, levels: int) -> None:
+    if not isinstance(widths, list) or len(widths) != levels or not all(width > 0 for width in widths):
         raise MMLError(
-            "arch: this backbone has no feature maps of several sizes, which segmentation needs; "
-            "choose a convolutional or a hierarchical network (resnet…, efficientnet…, convnext…, swin…)"
+            f"decoder.decoder_channels is {widths}; this backbone has {levels} levels, name a width for each"
         )
-    return [3, *(found.get(reduction, 0) for reduction in LEVELS[: LEVELS.index(known[-1]) + 1])]
-
-
-def feature_maps(backbone: nn.Module, images: torch.Tensor) -> list[torch.Tensor]:
-    """Return the image and the feature maps that `pyramid` tells of; a missing level is a map without channels.
-
-    Args:
-        backbone: a timm network.
-        images: normalised, N×3×H×W with sides that the reductions divide.
-    """
-    found = backbone.forward_intermediates(images, intermediates_only=True)
-    side = images.shape[-1]
-    by_reduction = {side // each.shape[-1]: each for each in found}
-    last = max(reduction for reduction in by_reduction if reduction in LEVELS)
-    maps = [images]
-    for reduction in LEVELS[: LEVELS.index(last) + 1]:
-        if reduction in by_reduction:
-            maps.append(by_reduction[reduction])
-        else:
-            shape = (len(images), 0, images.shape[-2] // reduction, side // reduction)
-            maps.append(images.new_empty(shape))
-    return maps

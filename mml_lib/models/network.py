@@ -15,12 +15,13 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mml_lib.config.formats import FORMATS
-from mml_lib.config.targets import instantiate
+from mml_lib.config.targets import TARGET, instantiate
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_whole
 from mml_lib.files.checksums import damaged, verify
 from mml_lib.files.containers import weights_header, weights_metadata
-from mml_lib.models.heads import LEVELS, LinearHead, MaskHead, ValueHead, feature_maps
+from mml_lib.models.heads import LinearHead, MaskHead, ValueHead
+from mml_lib.models.pyramids import LEVELS
 from mml_lib.tasks.struct import TaskStruct
 
 
@@ -74,8 +75,34 @@ class Network(nn.Module):
         self.arch = dict(arch)
         self.frozen = False
         self.heads = {task: dict(spec) for task, spec in heads.items()}
-        self.backbone = instantiate(arch, nn.Module)
+        self.backbone = self._backbone()
         self.head = nn.ModuleDict({_module_name(task): self._build(spec) for task, spec in heads.items()})
+
+    def _backbone(self) -> nn.Module:
+        """Build the backbone, its last stages dilated where a decoder asks for it.
+
+        Raises:
+            MMLError: it cannot be dilated.
+        """
+        decoders = [spec["decoder"] for spec in self.heads.values() if spec.get("decoder")]
+        decoder = min(decoders, key=_stride, default=None)
+        if decoder is None or _stride(decoder) == LEVELS[-1] or "output_stride" in self.arch:
+            return instantiate(self.arch, nn.Module)
+        stride, name = _stride(decoder), decoder[TARGET].rpartition(".")[2]
+        refusal = MMLError(
+            f"decoder: {name} needs a network whose last stages can be dilated (output_stride {stride}), and "
+            f"{self.arch_name} is none; choose another network (resnet…, efficientnet…, convnext…), or another decoder "
+            "(unet, fpn, upernet …)"
+        )
+        try:
+            backbone = instantiate(self.arch, nn.Module, output_stride=stride)
+        except (MMLError, AssertionError, NotImplementedError) as error:
+            if "arch.pretrained" in str(error) or "arch.name" in str(error):
+                raise
+            raise refusal from error
+        if any(info["reduction"] > stride for info in getattr(backbone, "feature_info", ())):
+            raise refusal
+        return backbone
 
     def _build(self, spec: Mapping[str, Any]) -> nn.Module:
         if spec["task_type"] == "semantic_segmentation":
@@ -125,9 +152,9 @@ class Network(nn.Module):
         if not head.maps:
             return head(self._seen(self.backbone, images))
         height, width = images.shape[-2:]
-        padded = nn.functional.pad(images, (0, -width % LEVELS[-1], 0, -height % LEVELS[-1]))
-        maps = self._seen(partial(feature_maps, self.backbone), padded)
-        return head(maps)[..., :height, :width]
+        padded = nn.functional.pad(images, (0, head.missing(width), 0, head.missing(height)))
+        maps = self._seen(partial(head.read, self.backbone), padded)
+        return head(maps, padded.shape[-2:])[..., :height, :width]
 
     def _seen(self, see: Callable[[torch.Tensor], Any], images: torch.Tensor) -> Any:
         """Return what the backbone sees in images, N×3×H×W."""
@@ -162,6 +189,10 @@ def head_spec(struct: TaskStruct, decoder: Mapping[str, Any] | None) -> dict[str
             raise MMLError(f"decoder is missing, which the segmentation {struct.name} needs; set decoder: unet")
         spec["decoder"] = dict(decoder)
     return spec
+
+
+def _stride(decoder: Mapping[str, Any]) -> int:
+    return decoder.get("output_stride", LEVELS[-1])
 
 
 def _module_name(task: str) -> str:

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from mml_lib.config.task_types import IGNORE, LEARNABLE
 from mml_lib.errors import MMLError
-from mml_lib.models.heads import ValueHead, feature_maps, pyramid
+from mml_lib.models.heads import ValueHead
 from mml_lib.models.losses import CrossEntropyDice, PixelCrossEntropy
 from mml_lib.models.network import Network, head_spec, load_network, save_network, timm_backbone
 from tests.unit.small_tasks import ARCH, DECODER, fake_task, small_model
@@ -48,8 +48,9 @@ def segmenting(decoder: dict[str, Any] = DECODER, **arch: Any) -> Network:
 @torch.inference_mode()
 def test_pixels_get_logits_from_a_pyramid_of_any_backbone(name: str):
     network = segmenting(**(SWIN | {"strict_img_size": False} if name == SWIN["name"] else {"name": name}))
-    maps = feature_maps(network.backbone, torch.rand(2, 3, 64, 96))
-    assert pyramid(network.backbone) == PYRAMIDS[name] == [each.shape[1] for each in maps]
+    reader = network.head_of("t").reader
+    maps = reader.maps(network.backbone, torch.rand(2, 3, 64, 96))
+    assert reader.channels == PYRAMIDS[name] == [each.shape[1] for each in maps]
     assert [tuple(each.shape[2:]) for each in maps] == [(64 >> level, 96 >> level) for level in range(6)]
     logits = network(torch.rand(2, 3, 50, 70), "t")
     assert logits.shape == (2, 3, 50, 70)
