@@ -255,3 +255,38 @@ def test_folders_may_be_named_by_other_separators(tmp_path: Path, separator: str
 def test_folder_whose_name_is_no_number_is_refused(tmp_path: Path, name: str):
     with pytest.raises(MMLError, match=f"'{name}'"):
         deliver("image_folder", lay(tmp_path, f"{name}/1.png", "2/2.png"), task_type="regression")
+
+
+# --- masks ------------------------------------------------------------------------------------------------------
+
+
+def test_masks_without_an_image_are_counted_and_named(tmp_path: Path, warnings: list[str]):
+    lay(tmp_path / "img", "1.png", "unlabelled/2.png")
+    masks = lay(tmp_path / "masks", "1.png", "unlabelled/2.png", "3.png", "deep/4.png")
+    deliver("image_folder", tmp_path / "img", masks=str(masks))
+    assert warnings == [
+        f"warning: 2 masks have no image and are left out: {masks}/3.png, {masks}/deep/4.png; add the images, "
+        "or remove them"
+    ]
+
+
+def test_images_without_a_mask_are_counted_beside_masks_without_an_image(tmp_path: Path):
+    lay(tmp_path / "img", "1.png", "2.png")
+    masks = lay(tmp_path / "masks", "1_mask.png", "2_mask.png")
+    why = r"img/1\.png has no mask .* \(2 images have none\); .* masks without an image: .*/1_mask\.png, .*/2_mask\.png"
+    with pytest.raises(MMLError, match=why):
+        deliver("image_folder", tmp_path / "img", masks=str(masks))
+
+
+@pytest.mark.parametrize("name", ["img", "img/../img", "link"])
+def test_images_are_not_their_own_masks(tmp_path: Path, name: str):
+    lay(tmp_path / "img", "1.png")
+    (tmp_path / "link").symlink_to("img")
+    with pytest.raises(MMLError, match="path and masks are the same folder"):
+        deliver("image_folder", tmp_path / "img", masks=str(tmp_path / name))
+
+
+def test_images_may_lie_inside_the_folder_of_the_masks(tmp_path: Path, warnings: list[str]):
+    lay(tmp_path, "1.png", "img/1.png")
+    (sample,) = deliver("image_folder", tmp_path / "img", masks=str(tmp_path)).samples
+    assert (sample.image, sample.mask, warnings) == (str(tmp_path / "img/1.png"), str(tmp_path / "1.png"), [])

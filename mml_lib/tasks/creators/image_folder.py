@@ -3,7 +3,7 @@
 import filecmp
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,11 @@ class _Folders:
             )
         root = existing(path, "folder", "image_folder")
         mask_tree = ImageTree(existing(masks, "folder", "image_folder")) if segmented else None
+        if mask_tree and os.path.realpath(root) == os.path.realpath(mask_tree.root):
+            raise MMLError(
+                f"creator image_folder: path and masks are the same folder, {root}: each image would be its own mask; "
+                "name the folder of the masks"
+            )
         return cls(kind, ImageTree(root), mask_tree, separator)
 
     @property
@@ -149,27 +154,48 @@ class _Folders:
 
     def _masked(self, part: Path, split: str | None, masks: ImageTree) -> Iterator[Sample]:
         by_stem = self._mask_files(masks)
-        inside = str(masks.root) + os.sep
-        unlabelled = str(self.root / "unlabelled") + os.sep
-        for entry in self.images.images(part):
-            if (part == self.root and entry.path.startswith(unlabelled)) or entry.path.startswith(inside):
-                continue
-            stem = os.path.splitext(os.path.relpath(entry.path, self.root))[0]
-            mask = by_stem.get(normalized(stem))
-            if mask is None:
-                counts = masks.left_out()
-                raise MMLError(
-                    f"creator image_folder: the image {entry.path} has no mask {masks.root / stem}.png (or another "
-                    f"image suffix); add it, or put the image below unlabelled/{_near_stem(stem, by_stem)}"
-                    + (f"; masks that are not read: {left_out_text(counts, masks.root)}" if counts else "")
-                )
-            yield self._sample(entry.path, None, split, mask)
+        skipped = [masks.root] if self.root in masks.root.parents else []
+        skipped += [self.root / "unlabelled"] if part == self.root else []
+        inside = tuple(str(folder) + os.sep for folder in skipped)
+        files = [entry.path for entry in self.images.images(part) if not entry.path.startswith(inside)]
+        stems = {file: _stem(file, self.root) for file in files}
+        if missing := [file for file, stem in stems.items() if normalized(stem) not in by_stem]:
+            raise self._without_mask(missing, masks, by_stem)
+        for file, stem in stems.items():
+            yield self._sample(file, None, split, by_stem[normalized(stem)])
 
-    @staticmethod
-    def _mask_files(masks: ImageTree) -> dict[str, str]:
+    def _without_mask(self, missing: Sequence[str], masks: ImageTree, by_stem: Mapping[str, str]) -> MMLError:
+        stem = _stem(missing[0], self.root)
+        more = f" ({len(missing):,} images have none)" if len(missing) > 1 else ""
+        counts = masks.left_out()
+        details = [_near_stem(stem, by_stem)]
+        if orphans := self._masks_without_image(
+            _stem(entry.path, self.root) for entry in self.images.images(self.root)
+        ):
+            details.append(f"; masks without an image: {summarized(orphans)}")
+        if counts:
+            details.append(f"; masks that are not read: {left_out_text(counts, masks.root)}")
+        return MMLError(
+            f"creator image_folder: the image {missing[0]} has no mask {masks.root / stem}.png (or another image "
+            f"suffix){more}; add it, or put the image below unlabelled/{''.join(details)}"
+        )
+
+    def _masks_without_image(self, stems: Iterable[str]) -> list[str]:
+        """Return the masks whose image is none of those with these paths, without suffix."""
+        if self.masks is None:
+            return []
+        known = set(map(normalized, stems))
+        return [file for stem, file in self._mask_files(self.masks).items() if stem not in known]
+
+    def _mask_files(self, masks: ImageTree) -> dict[str, str]:
+        """Return the masks by their paths below the folder of the masks, without suffix."""
         by_stem: dict[str, str] = {}
+        images = str(self.root) + os.sep
+        images_are_inside = masks.root in self.root.parents
         for entry in masks.images(masks.root):
-            stem = normalized(os.path.splitext(os.path.relpath(entry.path, masks.root))[0])
+            if images_are_inside and entry.path.startswith(images):
+                continue
+            stem = normalized(_stem(entry.path, masks.root))
             if by_stem.setdefault(stem, entry.path) != entry.path:
                 raise MMLError(
                     f"creator image_folder: {by_stem[stem]} and {entry.path} are masks of one image; keep one"
@@ -186,6 +212,9 @@ class _Folders:
             for tree in (self.images, self.masks)
             if tree and (counts := tree.left_out())
         ]
+        if orphans := self._masks_without_image(os.path.splitext(sample.id)[0] for sample in samples):
+            count = "1 mask has" if len(orphans) == 1 else f"{len(orphans):,} masks have"
+            lines.append(f"{count} no image and are left out: {summarized(orphans)}; add the images, or remove them")
         if self.kind in ("classification", "multilabel_classification", "regression"):
             folders = list(self._half_read(samples))
             lines += [f"most images of {summarized(folders)} are not read; convert them"] if folders else []
@@ -207,6 +236,11 @@ class _Folders:
         """Return the folder of the class that a file belongs to."""
         parts = os.path.relpath(os.path.dirname(file), self.root).split(os.sep)
         return os.path.join(self.root, *parts[: 1 if split is None else 2])
+
+
+def _stem(file: str, root: Path) -> str:
+    """Return the path of a file below a folder, without suffix."""
+    return os.path.splitext(os.path.relpath(file, root))[0]
 
 
 def _near_stem(stem: str, stems: Iterable[str]) -> str:
