@@ -1,5 +1,6 @@
 """Where a key of a study was written: the file and the line, or `--config`."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,9 @@ import yaml
 
 from mml_lib.config.presets import GROUPS, preset_names
 from mml_lib.config.study_files import node_of
+
+KEY = re.compile(r"([a-z_]+(?:\.[^\s:]+)?)(?: \(?\w+\)?)?: (?:([\w.]+): )?")
+"""How sentences of checks begin: `tasks.t.path: …`, `mode (train): eval.0: …`."""
 
 Location = Sequence[str | int]
 Source = Path | Mapping[str, Any]
@@ -63,6 +67,20 @@ class Origins:
                 return in_preset
         return written
 
+    def place(self, sentence: str) -> str:
+        """Return a sentence that begins with a key with the place that sets it, or one of the keys that it quotes.
+
+        A sentence about something else, or with its place already, stays as it is.
+        """
+        begin = KEY.match(sentence)
+        location = _split(begin[1], self.config) if begin and self.sources else []
+        if not location or Path(begin[1]).suffix in (".yaml", ".yml", ".json"):
+            return sentence
+        location += [int(part) if part.isdigit() else part for part in (begin[2] or "").split(".") if part]
+        further = [[*location, word] for word in re.findall(r"'([\w.]+)'", sentence)]
+        origin = max(map(self.of, [location, *further]), key=lambda origin: origin.depth)
+        return origin.mark(sentence) if origin.depth else sentence
+
     def _written(self, location: Location) -> Origin:
         found = [
             _in_file(each, location) if isinstance(each, Path) else _in_values(each, location) for each in self.sources
@@ -111,3 +129,22 @@ def _below(node: yaml.Node | None, key: str | int) -> tuple[yaml.Mark, yaml.Node
         if isinstance(each, yaml.ScalarNode) and each.value == str(key):
             return each.start_mark, value
     return None
+
+
+def _split(key: str, config: Mapping[str, Any]) -> list[str | int]:
+    """Return the parts of a dotted key; names in it, those of tasks for instance, may have dots themselves."""
+    location: list[str | int] = []
+    value: Any = config
+    parts = key.split(".")
+    while parts:
+        names = [".".join(parts[: end + 1]) for end in reversed(range(len(parts)))]
+        name = next((name for name in names if isinstance(value, Mapping) and name in value), None)
+        if name is None:
+            location.append(int(parts[0]) if isinstance(value, list) and parts[0].isdigit() else parts[0])
+            parts = parts[1:]
+            value = None
+        else:
+            location.append(name)
+            value = value[name]
+            parts = parts[name.count(".") + 1 :]
+    return location if location and location[0] in config else []

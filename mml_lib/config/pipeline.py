@@ -205,10 +205,12 @@ def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Vari
     """
     base = dict(config)
     sweep, variants = base.pop("sweep", None) or {}, base.pop("variants", None) or {}
-    for key in [*sweep, *(key for overlay in variants.values() for key in overlay)]:
+    in_variants = [(f"variants.{name}", key) for name, overlay in variants.items() for key in overlay]
+    for section, key in [*(("sweep", key) for key in sweep), *in_variants]:
         if str(key).split(".")[0] not in PIPELINE_KEYS:
             raise MMLError(
-                f"'{key}' cannot be varied: sweep and variants take {', '.join(PIPELINE_KEYS)} and keys below these"
+                f"{section}: '{key}' cannot be varied: sweep and variants take {', '.join(PIPELINE_KEYS)} and keys "
+                "below these"
             )
     expanded = []
     for name, overlay in variants.items() or [("", {})]:
@@ -216,7 +218,9 @@ def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Vari
             point = dict(zip(sweep, values, strict=True))
             words = [name] if name else []
             words += [f"{key}={getattr(value, 'text', value)}" for key, value in point.items()]
-            expanded.append(Variant(", ".join(words), load_study(_lay(base, overlay, point), files)))
+            varied = {tuple(str(key).split(".")): ("variants", name, key) for key in overlay}
+            varied |= {tuple(str(key).split(".")): ("sweep", key) for key in point}
+            expanded.append(Variant(", ".join(words), load_study(_lay(base, overlay, point), files, varied)))
     return expanded
 
 

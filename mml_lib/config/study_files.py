@@ -36,17 +36,22 @@ def read_yaml(path: Path) -> Any:
         MMLError: the file is missing or is not YAML.
     """
     try:
-        return yaml.safe_load(read_text(path))
+        return yaml.safe_load(text := read_text(path))
     except yaml.YAMLError as error:
-        raise MMLError(f"{path} is not valid YAML: {in_one_line(error)}") from error
+        raise MMLError(f"{path} is not valid YAML: {in_one_line(error, text)}") from error
 
 
-def in_one_line(error: yaml.YAMLError) -> str:
-    """Return what is wrong with a YAML text, and in which line."""
+def in_one_line(error: yaml.YAMLError | ValueError, text: str) -> str:
+    """Return what is wrong with a YAML text, in which line, and the remedy of what is usual."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or " ".join(str(error).split())
-    hint = "; indent by spaces, not by tabs" if "'\\t'" in problem else ""
-    return f"{problem}{f' (line {mark.line + 1})' if mark else ''}{hint}"
+    lines = text.splitlines()
+    line = lines[mark.line] if mark and mark.line < len(lines) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        problem += "; indent by spaces, not by tabs"
+    elif "cannot start any token" in problem or "mapping values are not allowed" in problem:
+        problem += "; put the value in quotes"
+    return f"{problem} (line {mark.line + 1})" if mark and len(lines) > 1 else problem
 
 
 @functools.cache
@@ -98,8 +103,7 @@ def _load(text: str, path: Path) -> Any:
         with_tabs = _as_json(text)
         if with_tabs is not None:
             return with_tabs
-        line = in_one_line(error) if isinstance(error, yaml.YAMLError) else str(error)
-        raise MMLError(f"{path} is not valid YAML: {line}") from error
+        raise MMLError(f"{path} is not valid YAML: {in_one_line(error, text)}") from error
     finally:
         loader.dispose()
 
@@ -137,10 +141,12 @@ def _check_keys(node: yaml.Node | None, path: Path, seen: set[int]) -> None:
     lines: dict[str, int] = {}
     for key, value in node.value:
         line = key.start_mark.line + 1
-        if isinstance(key, yaml.ScalarNode) and lines.setdefault(key.value, line) != line and key.value != "<<":
-            raise MMLError(
-                f"{path}: the key '{key.value}' is there twice, in lines {lines[key.value]} and {line}; keep one"
-            )
+        if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+            if key.value in lines:
+                raise MMLError(
+                    f"{path}: the key '{key.value}' is there twice, in lines {lines[key.value]} and {line}; keep one"
+                )
+            lines[key.value] = line
         _check_keys(value, path, seen)
 
 
@@ -157,12 +163,24 @@ def _parse_entry(entry: str) -> dict[str, Any]:
     key, equals, text = entry.partition("=")
     parts = key.split(".")
     if not equals or not KEY.fullmatch(parts[0]) or not all(parts):
-        raise MMLError(f"--config {entry}: write key=value, for instance seed=7 or 'trainer={{max_epochs: 3}}'")
+        raise MMLError(
+            f"--config {entry}: write key=value, as seed=7, optimizer.lr=1e-3 or 'trainer={{max_epochs: 3}}'; "
+            "targets go before it"
+        )
     try:
         value = ValueLoader(text).get_single_data()
     except (yaml.YAMLError, ValueError) as error:
-        line = in_one_line(error) if isinstance(error, yaml.YAMLError) else str(error)
-        raise MMLError(f"--config {entry}: the value is not valid YAML: {line}") from error
-    for part in reversed(parts):
+        raise MMLError(
+            f"--config {entry}: the value is not valid YAML: {in_one_line(error, text)}; one with spaces needs quotes"
+        ) from error
+    for part in reversed(_nested(parts)):
         value = {part: value}
     return value
+
+
+def _nested(parts: list[str]) -> list[str]:
+    """Return the keys of the mappings that a dotted key leads through; some of these have dotted keys themselves."""
+    for section, depth in (("sweep", 1), ("variants", 2), ("mode.pretrain_with", 2)):
+        if ".".join(parts).startswith(f"{section}.") and len(parts) > depth:
+            return [*parts[:depth], ".".join(parts[depth:])]
+    return parts

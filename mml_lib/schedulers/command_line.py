@@ -11,6 +11,7 @@ from typing import Any
 from mml_lib.config.layers import merge_layers, with_defaults
 from mml_lib.config.scalars import flow_text
 from mml_lib.config.study_files import parse_values, read_study
+from mml_lib.errors import MMLError
 
 DEMO = Path("config/config.yaml")
 """The demo study, in the working folder or in that of the pipeline: read where no file is named."""
@@ -40,7 +41,10 @@ class StudyLayers:
         Raises:
             MMLError: a file or a value that cannot be read.
         """
-        return with_defaults(*map(read_study, self.files), self.values)
+        for file in self.files[1:]:
+            if not file.exists() and not file.suffix:
+                raise MMLError(f"--configfile: there is no file {file.name}; a target has to go before this option")
+        return with_defaults(*map(read_study, map(shorten, self.files)), self.values)
 
 
 def study_layers(workflow: Any) -> StudyLayers:
@@ -88,3 +92,9 @@ def _options(arguments: Sequence[str]) -> Namespace:
         return parser.parse_known_args(list(arguments))[0]
     except ArgumentError:  # no command line of Snakemake's
         return Namespace(configfile=[], config=[])
+
+
+def shorten(path: Path) -> Path:
+    """Return a path relative to the working directory where it lies below that."""
+    path = path.absolute()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

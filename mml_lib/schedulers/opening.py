@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import mml_lib
+from mml_lib.config.loading import preset_folders
+from mml_lib.config.origins import Origins, Source
 from mml_lib.config.scalars import flow_text
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.checksums import name_command
 from mml_lib.files.locks import name_supervisor
-from mml_lib.schedulers.command_line import StudyLayers, study_layers
+from mml_lib.schedulers.command_line import StudyLayers, shorten, study_layers
 from mml_lib.schedulers.hooks import look_ahead
 from mml_lib.schedulers.jobs import settle_in_job
 from mml_lib.schedulers.study import Study
@@ -33,12 +35,14 @@ def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
         workflow: Snakemake's workflow object.
         config: Snakemake's config, which becomes that of the study: its files and values on the library's defaults.
     """
+    sources: list[Source] = []
     try:
         layers = study_layers(workflow)
         config.clear()
         config.update(layers.config)
         add_presets(config, Path(workflow.basedir) / "config")
-        study = Study(config, [*map(shorten, layers.files), layers.values])
+        sources = [*map(shorten, layers.files), layers.values]
+        study = Study(config, sources)
         if workflow.is_main_process:
             modes = asked_modes(sys.argv[1:], study)
             study.check(modes)
@@ -48,7 +52,7 @@ def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
             print(study.overview(modes), file=sys.stderr)
             look_ahead(study, workflow)
     except MMLError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {Origins(config, sources, preset_folders(config)).place(str(error))}")
     keep_pandas_out()
     name_supervisor()
     if workflow.remote_exec:
@@ -72,7 +76,8 @@ def check_rules(study: Study, workflow: Any) -> None:
     known = {rule.name for rule in workflow.rules}
     for name in study.cfg.resources:
         if name not in known:
-            sys.exit(f"error: resources.{name}: no rule has this name{nearest(name, known)}")
+            problem = f"resources.{name}: no rule has this name{nearest(name, known)}"
+            sys.exit(f"error: {study.origins.place(problem)}")
 
 
 def keep_pandas_out() -> None:
@@ -85,12 +90,6 @@ def keep_pandas_out() -> None:
 
     if hasattr(PersistenceBase, "_serialize_param_builtin"):
         PersistenceBase._serialize_param = property(lambda self: self._serialize_param_builtin)
-
-
-def shorten(path: Path) -> Path:
-    """Return a path relative to the working directory where it lies below that."""
-    path = path.absolute()
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def add_presets(config: MutableMapping[str, Any], folder: Path) -> None:

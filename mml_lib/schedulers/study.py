@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.loading import load_study
-from mml_lib.config.origins import Source
+from mml_lib.config.origins import Origins, Source
 from mml_lib.config.pipeline import PIPELINE_KEYS, Pipeline
 from mml_lib.config.plugins import import_plugin
 from mml_lib.config.presets import preset_names, resolve_presets
@@ -59,6 +59,11 @@ class Study(StudyTasks):
         self.claims = Claims(self.fm.claims_folder, cfg.project)
         self.recorded: Mapping[str, Any] | None = None  # what it is put together from, where that is to be remembered
         self._targets: dict[str, list[str]] = {}
+
+    @property
+    def origins(self) -> Origins:
+        """Where the keys of the study were written."""
+        return Origins(self.config, self.files, self.folders)
 
     # --- runs ---------------------------------------------------------------------------------------------------
 

@@ -16,8 +16,8 @@ from mml_lib.postprocessing.unused_table import Unused
 from mml_lib.schedulers.cleaning.unused import Known, dead_warm_processes, unused_of_project
 from mml_lib.schedulers.cleaning.unused_data import DataUse, unused_data
 from mml_lib.schedulers.cleaning.usage import StudySource, Usage, usages
-from mml_lib.schedulers.command_line import DEMO, demo_study
-from mml_lib.schedulers.opening import LIBRARY, shorten
+from mml_lib.schedulers.command_line import DEMO, demo_study, shorten
+from mml_lib.schedulers.opening import LIBRARY
 from mml_lib.schedulers.study import Study
 
 
