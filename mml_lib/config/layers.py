@@ -37,12 +37,20 @@ def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = merge(base, over)
     for group in GROUPS:
         if group in over:
-            merged[group] = _overlay_group(base.get(group), over[group])
+            merged[group] = _overlay_group(group, base.get(group), over[group])
     return merged
 
 
-def _overlay_group(base: Any, over: Any) -> Any:
-    if not isinstance(over, Mapping) or any(key in over for key in WHOLE):
+def says_all(group: str, over: Mapping[str, Any]) -> bool:
+    """Return if a section replaces what lies below it.
+
+    `transforms` of the augmentations do: the defaults have a list for each task type, which would win over them.
+    """
+    return any(key in over for key in WHOLE) or (group == "augmentations" and "transforms" in over)
+
+
+def _overlay_group(group: str, base: Any, over: Any) -> Any:
+    if not isinstance(over, Mapping) or says_all(group, over):
         return over
     if isinstance(base, str):
         base = {"preset": base}

@@ -11,6 +11,7 @@ import yaml
 
 from mml_lib.config.formats import FORMATS
 from mml_lib.config.identity import digest
+from mml_lib.config.layers import says_all
 from mml_lib.config.loading import load_study, preset_folders
 from mml_lib.config.origins import Source
 from mml_lib.config.presets import merge, resolve_presets
@@ -83,6 +84,9 @@ class Pipeline:
         kinds = sorted({each["task_type"] for each in (task, *further.get("multitask", {}).get("co_tasks", ()))})
         losses = {kind: loss.spec() if (loss := study.loss_of(kind)) else None for kind in kinds}
         content["loss"] = losses if further.get("multitask") else losses[task["task_type"]]
+        content["augmentations"] = _augmentations(study, kinds)
+        if study.sampling.min_sample_num is None:
+            del content["sampling"]["min_sample_num"]  # came later
         if "semantic_segmentation" not in kinds:
             del content["decoder"]
         for key in DEVICE_KEYS:
@@ -183,6 +187,13 @@ def read_stored_yaml(path: Path, kind: str) -> dict[str, Any]:
         raise MMLError(f"{path} is damaged ({error}); remove it, and it is made again") from error
 
 
+def _augmentations(study: StudyConfig, task_types: Sequence[str]) -> dict[str, Any]:
+    """Return the augmentations of some task types: one list where they have the same."""
+    lists = {kind: [transform.spec() for transform in study.augmentations.of(kind)] for kind in task_types}
+    first, *others = lists.values()
+    return lists if any(other != first for other in others) else {"transforms": first}
+
+
 def _counted(task: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a task counts for a run id."""
     counted = {key: value for key, value in task.items() if key != "fold_time_limit"}
@@ -233,7 +244,7 @@ def _lay(base: Mapping[str, Any], overlay: Mapping[str, Any], point: Mapping[str
         for part in [last, *reversed(parents)]:
             nested = {part: nested}
         group = next(iter(nested))
-        if isinstance(nested[group], Mapping) and "preset" not in nested[group]:
+        if isinstance(nested[group], Mapping) and not says_all(group, nested[group]):
             below = config.get(group)
             below = {} if below is None or isinstance(below, bool | Word) else below  # true: a section's defaults
             config[group] = merge(resolve_presets({group: below}, folders)[group], nested[group])

@@ -213,7 +213,7 @@ class StudyConfig(Section):
     normalization: Literal["pretrained", "imagenet", "task", "none"] | None = Field(
         None,
         description="Means and deviations that images are normalised by: those that the network's weights were trained "
-        "with, ImageNet's, or the task's own. Unset: pretrained for a pretrained network, else imagenet.",
+        "with, ImageNet's, or the task's own. Unset: pretrained for a pretrained network, else task.",
     )
     arch: Target = Field(description="The backbone: a function or class that gives features, N×num_features.")
     adapters: Annotated[Adapters | None, BeforeValidator(_switched)] = Field(
@@ -354,7 +354,7 @@ class StudyConfig(Section):
                 "normalization: pretrained is for pretrained weights, and arch.pretrained is false; set it to true, or "
                 "normalization: imagenet, task or none (for the pretraining of mode tl: by mode.pretrain_with)"
             )
-        return self.normalization or ("pretrained" if started or pretrained else "imagenet")
+        return self.normalization or ("pretrained" if started or pretrained else "task")
 
     @property
     def monitored(self) -> dict[str, str]:

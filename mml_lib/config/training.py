@@ -6,15 +6,39 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from mml_lib.config.sections import Section, Target
+from mml_lib.config.task_types import LEARNABLE
 from mml_lib.errors import nearest
 
 
 class Augmentations(Section):
-    transforms: list[Target] = Field(
-        default_factory=list,
-        description="Augmentations of kornia, of torchvision.transforms.v2, or modules on N×3×H×W floats in 0..1, in "
-        "their order; each sample has its own draw, masks are moved with their images.",
+    """Random changes of training images: for all task types, and lists of their own for some."""
+
+    transforms: list[Target] | None = Field(
+        None,
+        description="For task types without their own list: augmentations of kornia, of torchvision.transforms.v2, or "
+        "modules on N×3×H×W floats in 0..1, in their order; each sample has its own draw, masks are moved with their "
+        "images.",
     )
+    classification: list[Target] | None = Field(None, description="The same for classifications only.")
+    multilabel_classification: list[Target] | None = Field(None, description="The same for several labels an image.")
+    semantic_segmentation: list[Target] | None = Field(None, description="The same for segmentations only.")
+    regression: list[Target] | None = Field(None, description="The same for regressions only.")
+
+    @model_validator(mode="after")
+    def _transforms_are_used(self) -> "Augmentations":
+        if self.transforms is not None and set(self.by_type) == set(LEARNABLE):
+            raise ValueError("every task type has a list of its own, so transforms is for none; leave out one of them")
+        return self
+
+    @property
+    def by_type(self) -> dict[str, list[Target]]:
+        """The lists of single task types."""
+        lists = {name: getattr(self, name) for name in type(self).model_fields if name != "transforms"}
+        return {name: transforms for name, transforms in lists.items() if transforms is not None}
+
+    def of(self, task_type: str) -> list[Target]:
+        """Return the transforms of a task type, none where the study names none."""
+        return self.by_type.get(task_type, self.transforms or [])
 
 
 class Mixing(Section):
@@ -57,6 +81,11 @@ class LRScheduler(Target):
 class Sampling(Section):
     batch_size: PositiveInt = Field(64, description="Images a batch.")
     sample_num: PositiveInt | None = Field(None, description="Samples an epoch; unset: each training sample once.")
+    min_sample_num: PositiveInt | None = Field(
+        None,
+        description="Samples an epoch at least: a smaller data set is gone through several times an epoch; unset: no "
+        "minimum.",
+    )
     balanced: bool = Field(False, description="Draw every class equally often (with replacement).")
     drop_last: bool = Field(False, description="Leave out the last batch of an epoch when it is not full.")
 

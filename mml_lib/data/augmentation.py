@@ -39,7 +39,7 @@ class Augmentation(nn.Module):
 
     def __init__(self, config: Augmentations, masks: bool = False):
         super().__init__()
-        self.steps = [build_step(transform.spec(), masks) for transform in config.transforms]
+        self.steps = [build_step(transform.spec(), masks) for transform in config.transforms or ()]
         self.transforms = nn.ModuleList(step.module for step in self.steps)
 
     @torch.no_grad()

@@ -39,7 +39,7 @@ class BatchSampler(Sampler[np.ndarray]):
 
     @property
     def num_samples(self) -> int:
-        return self.sampling.sample_num or len(self.labels)
+        return self.sampling.sample_num or max(len(self.labels), self.sampling.min_sample_num or 0)
 
     def __len__(self) -> int:
         full, rest = divmod(self.num_samples, self.sampling.batch_size)

@@ -46,7 +46,7 @@ class MMLModule(LightningModule):
         mean, std: per channel, 3 values each, for images in 0..1.
         optimizer: spec of the optimizer.
         lr_scheduler: its learning-rate scheduler, if any.
-        augmentation: applied to training images.
+        augmentation: applied to training images, by task type or for all.
         metrics: torchmetrics by name, for validation.
         seed: seed of the training.
         store_best: what tells the epoch whose weights are kept; None: the last.
@@ -61,7 +61,7 @@ class MMLModule(LightningModule):
         std: list[float],
         optimizer: Mapping[str, Any],
         lr_scheduler: LRScheduler | None,
-        augmentation: Augmentation,
+        augmentation: Augmentation | Mapping[str, Augmentation],
         metrics: Mapping[str, Any],
         seed: int,
         store_best: StoreBest | None = None,
@@ -72,7 +72,9 @@ class MMLModule(LightningModule):
         self.best = BestEpoch(store_best) if store_best else None
         self.objectives = nn.ModuleList(objectives)
         self.task = objectives[0].task
-        self.augmentation = augmentation
+        kinds = {objective.task_type for objective in objectives}
+        by_type = augmentation if isinstance(augmentation, Mapping) else dict.fromkeys(kinds, augmentation)
+        self.augmentation = nn.ModuleDict(by_type)
         self.compile_with = compile_with
         self.metrics = nn.ModuleDict(metrics)
         self.optimizer_spec = optimizer
@@ -153,14 +155,15 @@ class MMLModule(LightningModule):
     def _learn(self, objective: Objective, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Return the loss of a batch of one task."""
         images, targets = self.scale(batch["image"]), batch["target"]
+        augmentation = self.augmentation[objective.task_type]
         segmentation = objective.task_type == "semantic_segmentation"
         if objective.task not in self._augmentation_checked:
-            self.augmentation.check(images, targets if segmentation else None)
+            augmentation.check(images, targets if segmentation else None)
             self._augmentation_checked.add(objective.task)
         if segmentation:
-            images, targets = self.augmentation.with_masks(images, targets)
+            images, targets = augmentation.with_masks(images, targets)
         else:
-            images = self.augmentation(images)
+            images = augmentation(images)
         if objective.mixing:
             images, targets = objective.mixing(images, targets)
         if self.observer is not None:

@@ -148,7 +148,11 @@ def _check_packages(task: TaskIdentity, cfg: StudyConfig) -> None:
     metrics = [each for each in cfg.metrics_of(task.task_type) if not isinstance(each, str)]
     named = {"arch": cfg.arch, "decoder": cfg.decoder, "loss": cfg.loss_of(task.task_type), "optimizer": cfg.optimizer}
     named |= {"lr_scheduler": cfg.lr_scheduler, **{f"callbacks.{name}": each for name, each in cfg.callbacks.items()}}
-    lists = {"augmentations": cfg.augmentations.transforms, "metrics": metrics, "tta.transforms": cfg.tta.transforms}
+    lists = {
+        "augmentations": cfg.augmentations.of(task.task_type),
+        "metrics": metrics,
+        "tta.transforms": cfg.tta.transforms,
+    }
     for key, target in [*named.items(), *((key, each) for key, found in lists.items() for each in found)]:
         try:
             check_package(target.target if target else __name__)
@@ -187,7 +191,7 @@ def _check_mixing(task: TaskIdentity, cfg: StudyConfig) -> None:
 
 def _check_augmentations(task: TaskIdentity, cfg: StudyConfig) -> None:
     """Refuse what is known to leave masks where they are; other modules are looked at when they are built."""
-    for transform in cfg.augmentations.transforms if task.task_type == "semantic_segmentation" else ():
+    for transform in cfg.augmentations.of(task.task_type) if task.task_type == "semantic_segmentation" else ():
         path = transform.target
         if path.startswith(WITHOUT_MASKS) and not path.startswith("torchvision.transforms.v2."):
             first = path.startswith("torchvision.")

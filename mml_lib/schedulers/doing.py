@@ -230,6 +230,7 @@ class Doing:
         """
         import torch
 
+        from mml_lib.config.training import Augmentations
         from mml_lib.data.augmentation import Augmentation
         from mml_lib.models.metrics import build_metrics
         from mml_lib.models.module import MMLModule
@@ -246,9 +247,12 @@ class Doing:
             std=statistics.std,
             optimizer=cfg.optimizer.spec(),
             lr_scheduler=cfg.lr_scheduler,
-            augmentation=Augmentation(
-                cfg.augmentations, masks=any(each.task_type == "semantic_segmentation" for each in structs)
-            ),
+            augmentation={
+                kind: Augmentation(
+                    Augmentations(transforms=cfg.augmentations.of(kind)), masks=kind == "semantic_segmentation"
+                )
+                for kind in {each.task_type for each in structs}
+            },
             metrics=build_metrics(self._metrics(struct), struct.task_type, struct.num_outputs),
             seed=cfg.seed,
             store_best=cfg.store_best,

@@ -117,7 +117,7 @@ def test_run_id_ignores_what_changes_no_result(change: dict[str, Any]):
         {"seed": 1},
         {"optimizer": {"preset": "adamw", "lr": 0.5}},
         {"preprocessing": {"size": 64}},
-        {"normalization": "task"},
+        {"normalization": "imagenet"},
         {"augmentations": "flips"},
         {"trainer": {"max_epochs": 11}},
         {"sampling": {"balanced": True}},
@@ -164,7 +164,7 @@ def test_sweep_and_variants_expand_to_all_combinations():
     assert len(variants) == 8
     assert variants[0].label == "plain, optimizer.lr=0.1, seed=1"
     assert {variant.study.optimizer.spec()["lr"] for variant in variants} == {0.1, 0.01}
-    assert {len(variant.study.augmentations.transforms) for variant in variants} == {0, 2}
+    assert {len(variant.study.augmentations.of("classification")) for variant in variants} == {0, 2}
     assert {variant.study.optimizer.spec()["weight_decay"] for variant in variants} == {0.01}
 
 

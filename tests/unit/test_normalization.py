@@ -85,13 +85,13 @@ def test_a_pretrained_network_gets_images_as_its_weights_know_them(weights: dict
     assert statistics_for(network_of(cfg, struct), cfg, struct) == HALF
 
 
-def test_other_networks_get_what_they_got(struct: TaskStruct):
+def test_other_networks_get_images_by_the_statistics_of_their_task(struct: TaskStruct):
     cfg = study(ARCH)
-    assert Pipeline.of(cfg, TASK).content["normalization"] == "imagenet"
-    assert Pipeline.of(study(ARCH, normalization="imagenet"), TASK).run == Pipeline.of(cfg, TASK).run
-    assert statistics_for(network_of(cfg, struct), cfg, struct) == IMAGENET
+    assert Pipeline.of(cfg, TASK).content["normalization"] == "task"
+    assert Pipeline.of(study(ARCH, normalization="task"), TASK).run == Pipeline.of(cfg, TASK).run
+    assert statistics_for(network_of(cfg, struct), study(ARCH, normalization="imagenet"), struct) == IMAGENET
     assert statistics_for(network_of(cfg, struct), study(ARCH, normalization="none"), struct) == UNCHANGED
-    own = statistics_for(network_of(cfg, struct), study(ARCH, normalization="task"), struct)
+    own = statistics_for(network_of(cfg, struct), cfg, struct)
     assert own.mean == struct.means
 
 

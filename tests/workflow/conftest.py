@@ -29,7 +29,7 @@ TINY: dict[str, Any] = {
     "loss": "cross_entropy",
     "optimizer": {"preset": "adamw", "lr": 0.003},
     "lr_scheduler": "one_cycle",
-    "sampling": {"batch_size": 8},
+    "sampling": {"preset": "default", "batch_size": 8},
     "trainer": {"max_epochs": 1, "accelerator": "cpu"},
     "metrics": ["accuracy"],
     "resources": {"train_fold": {"threads": 1}, "predict_fold": {"threads": 1}},

@@ -66,7 +66,8 @@ def test_two_trainings_share_a_gpu_by_memory(tmp_path: Path):
 def test_training_that_needs_more_than_its_share_ends_and_names_it(workplace: Workplace):
     images = {"creator": "fake", "num_samples": 330, "num_classes": 2, "size": 24, "folds": 2}
     resources = {"train_fold": {"threads": 1, "gpu_mem_mb": 1200}}
-    study = {"tasks": {"stripes": images}, "preprocessing": {"size": 512}, "sampling": {"batch_size": 128}}
+    sampling = {"preset": "default", "batch_size": 128}
+    study = {"tasks": {"stripes": images}, "preprocessing": {"size": 512}, "sampling": sampling}
     workplace.write(TINY | TRAIN_ONE | study | {"resources": resources, "trainer": {"max_epochs": 1}})
     said = workplace.run("--retries", "0", fails=True)
     assert "out of memory on cuda:0 in epoch 0 of stripes with a batch of 128 images of 512×512; raise" in said
