@@ -173,7 +173,11 @@ class Mode(Settled):
 class Resources(Section):
     """What one step of a rule asks for."""
 
-    threads: PositiveInt | None = Field(None, description="Processor cores.")
+    threads: PositiveInt | None = Field(
+        None,
+        description="Processor cores. Unset, for trainings and what belongs to them: the cores of this machine, "
+        "divided among all that run at once; 4 on a cluster.",
+    )
     mem_mb: PositiveInt | None = Field(None, description="Main memory in MB.")
     runtime: PositiveInt | None = Field(None, description="Time limit in minutes, where a cluster enforces one.")
     gpu: int | None = Field(
@@ -287,8 +291,10 @@ class StudyConfig(Section):
         description="Show trainings in TensorBoard: true (curves), or what else to show; no part of a run; needs "
         "mml[tensorboard].",
     )
-    num_workers: int = Field(
-        0, ge=0, le=1024, description="Processes that feed a training; 0: it feeds itself, on a GPU by a thread."
+    num_workers: Annotated[int, Field(ge=0, le=1024)] | None = Field(
+        None,
+        description="Processes that feed a training; 0: it feeds itself, on a GPU by a thread. Unset: 0, but where "
+        "more than 8 threads decode images for a GPU, a process for each of them.",
     )
     warm_start: bool = Field(
         True, description="Fork steps that need torch off a process that has it imported; on a workstation only."

@@ -219,6 +219,7 @@ class MMLModule(LightningModule):
             "seconds": self.seconds,
             "stopped": self.trainer.should_stop,
             "torch": str(torch.__version__),
+            "threads": torch.get_num_threads(),
         }
         if self.best:
             checkpoint["mml"]["best"] = self.best.state()
@@ -227,6 +228,10 @@ class MMLModule(LightningModule):
         self.history = list(checkpoint["mml"]["history"])
         self.seconds = checkpoint["mml"]["seconds"]
         self.trainer.should_stop = checkpoint["mml"].get("stopped", False)  # Lightning forgets it
+        threads = checkpoint["mml"].get("threads", torch.get_num_threads())
+        if threads != torch.get_num_threads():  # sums are added up in another order by another number
+            logger.info("going on with %d threads, as the training began", threads)
+            torch.set_num_threads(threads)
         if self.best:
             self.best.load(checkpoint["mml"]["best"])
 

@@ -124,19 +124,23 @@ class Doing:
         """Return what feeds a task, and others beside it, validated on a fold; None where only other splits are asked
         for.
         """
-        from mml_lib.data.datamodule import MMLDataModule
+        from mml_lib.data.datamodule import MMLDataModule, best_workers
         from mml_lib.data.transforms import resolve
         from mml_lib.models.prediction import best_device
 
+        on_gpu = best_device(self.cfg.trainer.accelerator).type == "cuda"
+        workers = self.cfg.num_workers
+        if workers is None:
+            workers = best_workers(struct, self.threads, on_gpu)
         return MMLDataModule(
             struct,
             fold,
             self.cfg.sampling,
             self.cfg.seed,
             transforms=resolve(self.cfg.preprocessing),
-            threads=self.threads,
-            num_workers=self.cfg.num_workers,
-            pin_memory=best_device(self.cfg.trainer.accelerator).type == "cuda",
+            threads=max(1, self.threads // max(1, workers)),
+            num_workers=workers,
+            pin_memory=on_gpu,
             co_structs=co_structs,
         )
 

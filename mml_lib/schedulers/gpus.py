@@ -47,6 +47,7 @@ class Gpus:
         self.here: tuple[Gpu, ...] | None = None  # those of this machine; None where others do the steps
         self.cores: int | None = None
         self.on_cluster = False
+        self.number_of_trainings = 0
 
     def asked(self, rule: str) -> Resources:
         """What the study says that a rule asks for; prediction and tuning share GPUs as training does."""
@@ -96,11 +97,35 @@ class Gpus:
         return gpu_mem_mb
 
     def threads(self, rule: str, default: int) -> int:
-        """How many threads a step asks for: no more by default than leave work for every GPU."""
-        threads, places = self.study.resource(rule, "threads", default), 0
-        if self.here and self.cores and self.number_in(rule, 1, self.study.cfg.trainer.accelerator):
-            places = self._places(self.asked(rule).gpu_mem_mb) or len(self.here)
-        return max(1, min(threads, self.cores // places)) if places and not self.asked(rule).threads else threads
+        """Return how many threads a step asks for: its share of the cores, if the study does not say.
+
+        Args:
+            rule: of the step.
+            default: what it asks for where a cluster has the cores.
+        """
+        own = self.asked(rule).threads
+        return own or (default if self.cores is None else max(1, self.cores // self.at_once(rule)))
+
+    def at_once(self, rule: str = TRAINING) -> int:
+        """Return how many steps of a rule run side by side on this machine, if there is work for all.
+
+        It follows from all trainings of the study, those that are done among them: the threads of a training are the
+        same however often the study was interrupted.
+        """
+        cores, trainings = self.cores or 1, max(1, self.number_of_trainings)
+        if not (self.here and self.number_in(rule, 1, self.study.cfg.trainer.accelerator)):
+            return min(cores, trainings)
+        places = self._places(self.asked(rule).gpu_mem_mb) or len(self.here)
+        devices = self.study.cfg.trainer.devices if rule == TRAINING else 1
+        return max(1, min(places // devices, trainings, cores))
+
+    def shares(self) -> str | None:
+        """Return in words how trainings share this machine; None where there are none, or where a cluster does them."""
+        if self.cores is None or not self.number_of_trainings:
+            return None
+        threads = min(self.threads(TRAINING, 1), self.cores)
+        at_once = min(self.at_once(), max(1, self.cores // threads))
+        return f"{at_once} at once, {threads} thread{'s' * (threads != 1)} each"
 
     @property
     def _shared(self) -> bool:
@@ -124,13 +149,14 @@ class Gpus:
             modes: what is asked for.
 
         Raises:
-            MMLError: they are not enough for a training that is left to do.
+            MMLError: the GPUs are not enough for a training that is left to do.
         """
         limits = workflow.global_resources
         if limits["_nodes"].value is not None:  # a cluster, which gives GPUs to jobs
             self.on_cluster = True
             return
         self.cores = limits["_cores"].value
+        self.number_of_trainings = len({tuple(sorted(told.items())) for _, told in self._trainings(modes)})
         self.here = tuple(visible_gpus()) if self.study.cfg.trainer.accelerator in ACCELERATORS else ()
         if self.here:
             name, limit = ("gpu_mem_mb", self._memory) if self._shared else ("gpu", len(self.here))

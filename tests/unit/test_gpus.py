@@ -16,6 +16,7 @@ from tests.unit.fake_gpus import FakeGpus
 from tests.unit.test_config import CONFIG
 
 TWO = (Gpu("a", 24000), Gpu("b", 16000))
+THREE = (*TWO, Gpu("c", 24000))
 
 
 def planned(here: tuple[Gpu, ...] | None = TWO, cores: int | None = 8, **changes: Any) -> Study:
@@ -86,23 +87,57 @@ def test_run_on_one_device_stays_so_in_a_study_of_two():
 
 
 @pytest.mark.parametrize(
-    ("here", "cores", "changes", "threads"),
+    ("here", "cores", "trainings", "changes", "threads"),
     [
-        ((), 8, {}, 4),
-        (None, 8, {}, 4),
-        (TWO, 16, {}, 4),
-        (TWO, 4, {}, 2),
-        (TWO, 1, {}, 1),
-        (TWO, None, {}, 4),
-        (TWO, 4, {"trainer": {"accelerator": "cpu"}}, 4),
-        (TWO, 8, resources(gpu_mem_mb=5000), 1),
-        (TWO, 4, resources(threads=3), 3),
+        ((), 16, 1, {}, 16),
+        ((), 16, 16, {}, 1),
+        ((), 16, 100, {}, 1),
+        ((), 16, 5, {}, 3),
+        ((), 2, 5, {}, 1),
+        ((), 2, 1, {}, 2),
+        ((), 8, 0, {}, 8),
+        ((), 16, 1, resources(threads=3), 3),
+        (None, None, 5, {}, 4),
+        (None, None, 5, resources(threads=7), 7),
+        (THREE, 32, 12, {}, 10),
+        (THREE, 32, 2, {}, 16),
+        (TWO, 4, 5, {}, 2),
+        (TWO, 1, 5, {}, 1),
+        (TWO, 8, 5, {"trainer": {"accelerator": "cpu"}}, 1),
+        (TWO, 8, 5, resources(gpu=0), 1),
+        (TWO, 8, 5, {"trainer": {"devices": 2}}, 8),
+        (TWO, 8, 50, resources(gpu_mem_mb=5000), 1),
+        (TWO, 4, 5, resources(threads=3), 3),
     ],
 )
-def test_threads_leave_work_for_every_gpu(
-    here: tuple[Gpu, ...] | None, cores: int | None, changes: dict[str, Any], threads: int
+def test_cores_are_divided_among_the_trainings_that_run_at_once(
+    here: tuple[Gpu, ...] | None, cores: int | None, trainings: int, changes: dict[str, Any], threads: int
 ):
-    assert planned(here, cores, **changes).gpus.threads("train_fold", 4) == threads
+    gpus = planned(here, cores, **changes).gpus
+    gpus.number_of_trainings = trainings
+    assert gpus.threads("train_fold", 4) == threads
+
+
+def test_the_plan_says_how_trainings_share_the_machine():
+    gpus = planned((), 16).gpus
+    assert gpus.shares() is None
+    gpus.number_of_trainings = 5
+    assert gpus.shares() == "5 at once, 3 threads each"
+    gpus = planned((), 16, **resources(threads=6)).gpus
+    gpus.number_of_trainings = 5
+    assert gpus.shares() == "2 at once, 6 threads each"
+
+
+def test_threads_follow_from_all_trainings_of_the_study_those_that_are_done_among_them(tmp_path: Path):
+    study = planned((), 16)
+    networks = study.scheduler("train").trainings
+    for network in networks[:-1]:
+        path = Path(study.fm.path("models", **network))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    limits = {"_nodes": SimpleNamespace(value=None), "_cores": SimpleNamespace(value=16)}
+    study.gpus.prepare(SimpleNamespace(global_resources=limits, register_resource=lambda *_: None), ["train"])
+    assert study.gpus.number_of_trainings == len(networks) > 1
 
 
 @pytest.mark.parametrize(
