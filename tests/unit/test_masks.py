@@ -12,6 +12,7 @@ from PIL import Image
 
 from mml_lib.config.schema import Task
 from mml_lib.data.masks import decode_mask, survey_mask
+from mml_lib.data.packing import MASKS, pack
 from mml_lib.data.surveying import survey_images
 from mml_lib.errors import MMLError
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, Delivery, Sample
@@ -400,6 +401,18 @@ def test_colours_ask_for_the_line_to_write(survey: Callable):
     why = r"mask0.png has colours; .* colors: {background: \[0, 0, 0\], class1: \[255, 0, 0\]}"
     with pytest.raises(MMLError, match=why):
         Targets.of(data, LESION, "t")
+
+
+def test_packed_masks_hold_values_of_colours_and_padding_that_is_none(survey: Callable, tmp_path: Path):
+    data = survey(colored(shape(0), BLACK, RED), paletted(1 - shape(1), RED, BLACK), EMPTY_MASK_TOKEN)
+    data.write(tmp_path / "dataset.json")
+    transforms = [{"name": "center_crop", "size": [10, 8]}]
+    pack(Dataset.read(tmp_path / "dataset.json"), range(3), transforms, str(tmp_path / "out"), 1)
+    masks = np.load(tmp_path / "out" / MASKS)
+    (lesion,) = [value for value, color in data.masks.colors.items() if list(color) == RED]
+    drawn = [shape(0) == 1, shape(1) == 1, np.zeros((8, 8), bool)]
+    assert ((masks[:, 1:-1] == lesion) == drawn).all()
+    assert (masks[:, [0, -1]] == 255).all()
 
 
 def test_manifest_keeps_the_colours(survey: Callable, tmp_path: Path):
