@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from mml_lib.config.presets import GROUPS, preset_names
-from mml_lib.config.study_files import node_of
+from mml_lib.config.study_files import node_of, split_key
 
 KEY = re.compile(r"([a-z_]+(?:\.[^\s:]+)?)(?: \(?\w+\)?)?: (?:([\w.]+): )?")
 """How sentences of checks begin: `tasks.t.path: …`, `mode (train): eval.0: …`."""
@@ -73,10 +73,10 @@ class Origins:
         A sentence about something else, or with its place already, stays as it is.
         """
         begin = KEY.match(sentence)
-        location = _split(begin[1], self.config) if begin and self.sources else []
-        if not location or Path(begin[1]).suffix in (".yaml", ".yml", ".json"):
+        location: list[str | int] = [*split_key(begin[1], self.config)] if begin and self.sources else []
+        if not location or location[0] not in self.config or Path(begin[1]).suffix in (".yaml", ".yml", ".json"):
             return sentence
-        location += [int(part) if part.isdigit() else part for part in (begin[2] or "").split(".") if part]
+        location += filter(None, (begin[2] or "").split("."))
         further = [[*location, word] for word in re.findall(r"'([\w.]+)'", sentence)]
         origin = max(map(self.of, [location, *further]), key=lambda origin: origin.depth)
         return origin.mark(sentence) if origin.depth else sentence
@@ -123,28 +123,9 @@ def _in_file(path: Path, location: Location) -> Origin:
 
 
 def _below(node: yaml.Node | None, key: str | int) -> tuple[yaml.Mark, yaml.Node] | None:
-    if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
-        return node.value[key].start_mark, node.value[key]
+    if isinstance(node, yaml.SequenceNode) and str(key).isdigit() and int(key) < len(node.value):
+        return node.value[int(key)].start_mark, node.value[int(key)]
     for each, value in node.value if isinstance(node, yaml.MappingNode) else ():
         if isinstance(each, yaml.ScalarNode) and each.value == str(key):
             return each.start_mark, value
     return None
-
-
-def _split(key: str, config: Mapping[str, Any]) -> list[str | int]:
-    """Return the parts of a dotted key; names in it, those of tasks for instance, may have dots themselves."""
-    location: list[str | int] = []
-    value: Any = config
-    parts = key.split(".")
-    while parts:
-        names = [".".join(parts[: end + 1]) for end in reversed(range(len(parts)))]
-        name = next((name for name in names if isinstance(value, Mapping) and name in value), None)
-        if name is None:
-            location.append(int(parts[0]) if isinstance(value, list) and parts[0].isdigit() else parts[0])
-            parts = parts[1:]
-            value = None
-        else:
-            location.append(name)
-            value = value[name]
-            parts = parts[name.count(".") + 1 :]
-    return location if location and location[0] in config else []

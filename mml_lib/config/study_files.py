@@ -124,44 +124,65 @@ def node_of(path: Path) -> yaml.Node | None:
         return None
 
 
-def _check_keys(node: yaml.Node | None, path: Path, seen: set[int]) -> None:
-    """Refuse a mapping that has a key twice: of both values YAML would keep the last, without a word.
+def _check_keys(node: yaml.Node | None, path: Path, seen: set[int], above: tuple[int, ...] = ()) -> None:
+    """Refuse a mapping that has a key twice, of which YAML would keep the last without a word, or that holds itself.
 
     Raises:
         MMLError: the first such key, with its lines.
     """
+    if id(node) in above:
+        raise MMLError(f"{path}: an alias stands for what it is part of (line {node.start_mark.line + 1})")
     if id(node) in seen:  # an alias
         return
     seen.add(id(node))
+    above = (*above, id(node))
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            _check_keys(item, path, seen)
+            _check_keys(item, path, seen, above)
     if not isinstance(node, yaml.MappingNode):
         return
     lines: dict[str, int] = {}
     for key, value in node.value:
-        line = key.start_mark.line + 1
         if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+            line = key.start_mark.line + 1
             if key.value in lines:
                 raise MMLError(
                     f"{path}: the key '{key.value}' is there twice, in lines {lines[key.value]} and {line}; keep one"
                 )
             lines[key.value] = line
-        _check_keys(value, path, seen)
+        _check_keys(value, path, seen, above)
 
 
-def parse_values(entries: Sequence[str]) -> list[dict[str, Any]]:
+def parse_values(entries: Sequence[str], config: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Return the layers that entries of `--config` stand for: `seed=7`, `trainer={max_epochs: 3}`, `optimizer.lr=1e-3`.
+
+    Args:
+        entries: as they are given.
+        config: what they are laid over, whose keys may have dots themselves: `tasks.v1.2.folds=3`.
 
     Raises:
         MMLError: an entry that is no `key=value`.
     """
-    return [_parse_entry(entry) for entry in entries]
+    return [_parse_entry(entry, config or {}) for entry in entries]
 
 
-def _parse_entry(entry: str) -> dict[str, Any]:
-    key, equals, text = entry.partition("=")
+def split_key(key: str, config: Mapping[str, Any]) -> list[str]:
+    """Return the parts of a dotted key; where a config has a longer key with dots in it, that is a part."""
+    location: list[str] = []
+    value: Any = config
     parts = key.split(".")
+    while parts:
+        names = [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
+        name = next((name for name in names if isinstance(value, Mapping) and name in value), parts[0])
+        location.append(name)
+        value = value.get(name) if isinstance(value, Mapping) else None
+        parts = parts[name.count(".") + 1 :]
+    return location
+
+
+def _parse_entry(entry: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    key, equals, text = entry.partition("=")
+    parts = split_key(key, config)
     if not equals or not KEY.fullmatch(parts[0]) or not all(parts):
         raise MMLError(
             f"--config {entry}: write key=value, as seed=7, optimizer.lr=1e-3 or 'trainer={{max_epochs: 3}}'; "

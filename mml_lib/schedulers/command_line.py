@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mml_lib.config.layers import merge_layers, with_defaults
+from mml_lib.config.layers import merge_layers, overlay, with_defaults
 from mml_lib.config.scalars import flow_text
 from mml_lib.config.study_files import parse_values, read_study
 from mml_lib.errors import MMLError
@@ -32,7 +32,7 @@ class StudyLayers:
     @cached_property
     def values(self) -> dict[str, Any]:
         """The values of `--config`."""
-        return merge_layers(parse_values(self.entries))
+        return merge_layers(parse_values(self.entries, self._of_files))
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -41,10 +41,14 @@ class StudyLayers:
         Raises:
             MMLError: a file or a value that cannot be read.
         """
+        return overlay(self._of_files, self.values)
+
+    @cached_property
+    def _of_files(self) -> dict[str, Any]:
         for file in self.files[1:]:
             if not file.exists() and not file.suffix:
                 raise MMLError(f"--configfile: there is no file {file.name}; a target has to go before this option")
-        return with_defaults(*map(read_study, map(shorten, self.files)), self.values)
+        return with_defaults(*map(read_study, map(shorten, self.files)))
 
 
 def study_layers(workflow: Any) -> StudyLayers:
@@ -69,7 +73,8 @@ def study_layers(workflow: Any) -> StudyLayers:
     last_entries = options.config[-1] if options.config else []
     if last_entries != list(settings.config_args or ()):
         entries = list(settings.config_args or ())
-    layers = StudyLayers(list(dict.fromkeys(files)) or [demo_study(Path(workflow.basedir))], entries)
+    files = list(dict.fromkeys(reversed(files)))[::-1]  # one that is named twice counts where it is named last
+    layers = StudyLayers(files or [demo_study(Path(workflow.basedir))], entries)
     if files:
         settings.configfiles = layers.files
     if entries:

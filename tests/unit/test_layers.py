@@ -93,13 +93,14 @@ def called(arguments: str, folder: Path, kept: list[str], values: list[str] | No
         ("--config seed=1 --configfile a.yaml --config num_workers=2", "a", ["num_workers=2"], "a", None),
         ("-C seed=1 -C num_workers=2 --configfile a.yaml", "a", ["num_workers=2"], "a", None),
         ("--cores 2 --profile mine", "ab", ["seed=1", "num_workers=2"], "ab", None),
-        ("--configfile a.yaml a.yaml", "aa", None, "a", {}),
+        ("--configfile a.yaml b.yaml ./a.yaml", "aba", None, "ba", {}),
     ],
 )
 def test_each_occurrence_of_an_option_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: str, kept: str, values: Any, files: str, config: Any
 ):
     named = [f"{name}.yaml" for name in files]
+    write(tmp_path, a=MINIMAL, b=MINIMAL)
     workflow = called(arguments, tmp_path, [f"{name}.yaml" for name in kept], values)
     monkeypatch.setattr("sys.argv", workflow.arguments)
     layers = study_layers(workflow)
@@ -117,6 +118,7 @@ def test_demo_study_is_read_where_no_file_is_named(tmp_path: Path, monkeypatch: 
     os.mkdir("config")
     (tmp_path / "config/config.yaml").write_text(MINIMAL)
     assert study_layers(workflow).files == [tmp_path / "config/config.yaml"]
+    write(tmp_path, a=MINIMAL)
     workflow = called("--configfile a.yaml", tmp_path, ["a.yaml"])
     monkeypatch.setattr("sys.argv", workflow.arguments)
     assert study_layers(workflow).files == [tmp_path / "a.yaml"], "one that is named has no other below it"

@@ -116,6 +116,7 @@ UNREADABLE = {
     "a key given twice": ("seed: 1\nseed: 2", "the key 'seed' is there twice, in lines 1 and 2; keep one"),
     "a nested key given twice": ("a: {b: 1, b: 1}", "the key 'b' is there twice"),
     "a list for a key": ("? [a]\n: b", "a key has to be a word"),
+    "a list that holds itself": ("a: &a [*a]", r"an alias stands for what it is part of \(line 1\)"),
     "an object": ("a: !!python/object:os.system x", "could not determine a constructor"),
     "an expression that fails": ("__use_yte__: true\nseed: ?1/0", r"its expressions \(__use_yte__\) fail"),
 }
@@ -168,3 +169,9 @@ def test_value_of_the_command_line_that_is_none_ends_in_one_line(entry: str):
 )
 def test_dotted_keys_are_understood(entry: str, layer: dict):
     assert parse_values([entry]) == [layer]
+
+
+def test_dotted_key_leads_through_names_with_dots():
+    config = {"tasks": {"v1.2": {"folds": 5}}, "sweep": {"optimizer.lr": [1]}}
+    assert parse_values(["tasks.v1.2.folds=3"], config) == [{"tasks": {"v1.2": {"folds": 3}}}]
+    assert parse_values(["sweep.optimizer.lr=[2]"], config) == [{"sweep": {"optimizer.lr": [2]}}]
