@@ -1,7 +1,8 @@
-"""Make or find the images of a data set and write its manifest: image sizes, and what masks show, included."""
+"""Make or find the images of a data set and write its manifest, with sizes and values of images and masks."""
 
 from pathlib import Path
 
+from mml_lib.config.tasks import Images
 from mml_lib.data.surveying import survey_images
 from mml_lib.files.atomic import emptied_on_failure
 from mml_lib.files.checksums import seal, verify
@@ -22,6 +23,7 @@ with emptied_on_failure(folder):
     check_delivery(delivery, name)
     for array in folder.glob("*.npy"):
         seal(array)
-    dataset = survey_images(delivery, name, folder, snakemake.threads, step.fm.data_path)
+    images = Images(**source.get("images", {}))
+    dataset = survey_images(delivery, name, folder, snakemake.threads, step.fm.data_path, images)
 
 dataset.write(snakemake.output.dataset)

@@ -94,6 +94,33 @@ class Download(Section):
     )
 
 
+def _increasing(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] >= ends[1]:
+        raise ValueError(f"{ends[0]:g} is not below {ends[1]:g}; write [low, high]")
+    return ends
+
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Percent = Annotated[float, Field(strict=True, ge=0, le=100)]
+
+
+class Images(Section):
+    """How the values of images with more than 8 bits become 8 bits."""
+
+    range: Annotated[tuple[Number, Number], AfterValidator(_increasing)] | None = Field(
+        None, description="Values that become black and white, [low, high]; unset: the range that the data set uses."
+    )
+    percentiles: Annotated[tuple[Percent, Percent], AfterValidator(_increasing)] | None = Field(
+        None, description="Percentiles of the data set's values that become black and white, e.g. [0.5, 99.5]."
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "Images":
+        if self.range and self.percentiles:
+            raise ValueError("a range and percentiles are both stated; keep one of them")
+        return self
+
+
 class Task(Section):
     """One learning problem. Keys that are not listed here are arguments of the creator."""
 
@@ -111,6 +138,9 @@ class Task(Section):
     )
     splits: list[Split] | None = Field(
         None, description="The splits that downloads bring, which planning cannot look up; unset: none."
+    )
+    images: Images | None = Field(
+        None, description="Range of values of images with more than 8 bits: {range: [low, high]} or {percentiles: …}."
     )
     idx_to_class: dict[int, str] | None = Field(
         None,
@@ -158,6 +188,11 @@ class Task(Section):
     def arguments(self) -> dict[str, Any]:
         """The creator's arguments: all keys that are not fields of a task."""
         return dict(self.model_extra or {})
+
+    @property
+    def image_options(self) -> dict[str, Any]:
+        """What is stated of the values of images; it decides pixels, so the data set is named by it."""
+        return self.images.model_dump(mode="json", exclude_none=True) if self.images else {}
 
     @property
     def about(self) -> dict[str, Any]:

@@ -157,7 +157,9 @@ class DecodedImages(TaskImages):
 
     def _decode(self, row: int) -> tuple[np.ndarray, np.ndarray | None]:
         mask = self.dataset.mask_path(row) if self.segmentation else None
-        return decode(self.dataset.image_path(row), self.transforms, mask, self.padding, self.dataset.mask_colors)
+        dataset = self.dataset
+        file, colors, value_range = dataset.image_path(row), dataset.mask_colors, dataset.value_range
+        return decode(file, self.transforms, mask, self.padding, colors, value_range)
 
     def read(self, rows: np.ndarray) -> tuple[torch.Tensor, np.ndarray | None]:
         decoded = list(self.pool.map(self._decode, rows.tolist()))

@@ -2,31 +2,66 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from mml_lib.config.task_types import IGNORE
+from mml_lib.data.colours import has_other_bands, samples_to_rgb, to_rgb
+from mml_lib.data.deep_images import DeepImage, depth_of, read_deep
+from mml_lib.data.findings import Findings
 from mml_lib.data.image_files import array_row, errors_named, open_image
 from mml_lib.data.masks import decode_mask
 from mml_lib.data.orientation import load_upright, upright_size
 from mml_lib.data.transforms import apply, draft_size
+from mml_lib.data.value_mapping import to_eight_bits
 from mml_lib.errors import MMLError
+from mml_lib.files.manager import MANIFEST
 from mml_lib.tasks.mask_values import Color
+from mml_lib.tasks.value_range import ValueRange
 
 
-def read_size(file: Path | str) -> tuple[int, int]:
-    """Return height and width in pixels of the upright image, from the header.
+class Header(NamedTuple):
+    """Size of an upright image in pixels, and the type of its samples (`uint8` for 8 bits and less)."""
+
+    size: tuple[int, int]
+    depth: str
+
+
+def read_header(file: Path | str) -> Header:
+    """Return size and depth of an image without decoding it.
 
     Raises:
         MMLError: the file is missing or no image.
     """
     with errors_named(file):
         if (row := array_row(file)) is not None:
-            return row.shape[0], row.shape[1]
+            return Header(row.shape[:2], str(row.dtype))
         with open_image(file) as image:
-            return upright_size(image)
+            return Header(upright_size(image), depth_of(image))
+
+
+def read_size(file: Path | str) -> tuple[int, int]:
+    """Return height and width of the upright image in pixels, from the header.
+
+    Raises:
+        MMLError: the file is missing or no image.
+    """
+    return read_header(file).size
+
+
+def read_values(file: Path | str) -> np.ndarray:
+    """Return the samples of a deep image as its file has them, H×W or H×W×3, upright.
+
+    Raises:
+        MMLError: the file is missing or damaged, or its samples are stored in a way that is not read.
+    """
+    with errors_named(file):
+        if (row := array_row(file)) is not None:
+            return row
+        with open_image(file) as image:
+            return read_deep(image, depth_of(image), file).values
 
 
 def decode(
@@ -35,15 +70,19 @@ def decode(
     mask: Path | str | None = None,
     padding: int = IGNORE,
     mask_colors: Sequence[Color] | None = None,
+    value_range: ValueRange | None = None,
+    findings: Findings | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Decode one image and its mask, and do to both what a preprocessing says.
 
     Args:
-        file: PNG, JPEG, BMP, TIFF or WebP, of several frames the first; or a row of an array.
+        file: PNG, JPEG, BMP, TIFF, WebP or GIF, of several frames the first; or a row of an array.
         transforms: as `resolve` gives them.
         mask: a file of class numbers, `EMPTY_MASK_TOKEN`, or None.
         padding: mask value of what transforms add, as `unused_value` gives it.
         mask_colors: colours that mask values stand for; None: they are numbers of the file.
+        value_range: of the data set, where images have more than 8 bits.
+        findings: takes down what is odd about the image.
 
     Returns:
         uint8 arrays, H×W×3 and H×W (None without a mask).
@@ -51,7 +90,9 @@ def decode(
     Raises:
         MMLError: a file is missing, damaged, or holds what is no image or mask.
     """
-    image = _read_rgb(file, None if mask is not None else draft_size(transforms))
+    image, kinds = _read_rgb(file, None if mask is not None else draft_size(transforms), value_range)
+    for kind in kinds if findings is not None else ():
+        findings.add(kind, file)
     if mask is None:
         return apply(transforms, image, None)
     # Transforms pad with 255, which may be a class here: both change places meanwhile.
@@ -61,33 +102,27 @@ def decode(
     return image, swap[classes]
 
 
-def _read_rgb(file: Path | str, draft: int | None) -> Image.Image:
+def _read_rgb(file: Path | str, draft: int | None, value_range: ValueRange | None) -> tuple[Image.Image, list[str]]:
     with errors_named(file):
         if (row := array_row(file)) is not None:
-            return Image.fromarray(row).convert("RGB")
+            return samples_to_rgb(row if row.dtype == np.uint8 else _mapped(DeepImage(row), value_range, file))
         with open_image(file) as image:
+            depth, other_bands = depth_of(image), has_other_bands(image)
+            if depth != "uint8":
+                deep = read_deep(image, depth, file)
+                return samples_to_rgb(_mapped(deep, value_range, file), deep.alpha, other_bands)
             if draft:
                 # JPEG only: decode at the smallest of 1/1, 1/2, 1/4, 1/8 whose sides are not below this.
                 image.draft("RGB", (draft, draft))
-            rgb = to_rgb(load_upright(image), file)
-            rgb.load()
-            return rgb
+            return to_rgb(load_upright(image), other_bands)
 
 
-def to_rgb(image: Image.Image, file: Path | str) -> Image.Image:
-    """Bring any mode to 8-bit RGB: 16 bits lose their lower half, transparency is laid on white.
-
-    Raises:
-        MMLError: floating-point or 32-bit values, whose range nobody knows.
-    """
-    if image.mode.startswith("I"):
-        values = np.asarray(image)
-        if values.min() < 0 or values.max() > 65535:
-            raise MMLError(f"the image {file} has values outside 0..65535; store it with 8 or 16 bits")
-        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        raise MMLError(f"the image {file} has floating-point values of unknown range; store it with 8 or 16 bits")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
+def _mapped(deep: DeepImage, value_range: ValueRange | None, file: Path | str) -> np.ndarray:
+    """Return the samples of a deep image as uint8."""
+    if value_range is None:
+        raise MMLError(
+            f"the image {file} has {deep.values.dtype} samples, and its data set knows no range of values, as it was "
+            f"listed before it had such images; list it anew: snakemake --force data/RAW/<data set>/{MANIFEST}"
+        )
+    mapped = to_eight_bits(deep.values, value_range)
+    return 255 - mapped if deep.inverted else mapped

@@ -9,7 +9,10 @@ import struct
 import zlib
 from collections.abc import Iterator
 
+import numpy as np
 from PIL import Image
+
+from mml_lib.data.image_files import open_stripped
 
 ORIENTATION = 0x0112
 INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}
@@ -52,21 +55,47 @@ def read_orientation(image: Image.Image) -> int:
 def upright_size(image: Image.Image) -> tuple[int, int]:
     """Return height and width of an image that Pillow has opened and not yet loaded, once it is upright."""
     width, height = image.size
-    turned = read_orientation(image) in SIDEWAYS
-    if image.format == "TIFF":
-        turned = turned and _valid(image.tag_v2.get(ORIENTATION)) is None  # Pillow has swapped them by this tag
-    return (width, height) if turned else (height, width)
+    sideways = read_orientation(image) in SIDEWAYS and not turned_by_tag(image)
+    return (width, height) if sideways else (height, width)
+
+
+def turned_by_tag(image: Image.Image) -> bool:
+    """Whether Pillow turns an image itself, which it does with TIFFs that have the tag."""
+    return image.format == "TIFF" and _valid(image.tag_v2.get(ORIENTATION)) is not None
 
 
 def load_upright(image: Image.Image) -> Image.Image:
     """Return the upright pixels of an image that Pillow has opened and not yet loaded."""
     orientation = read_orientation(image)
     if image.format == "TIFF":
-        image.info.pop("xmp", None)  # Pillow turns a TIFF itself while loading it, by some XMP but not by all
-        if _valid(image.tag_v2.get(ORIENTATION)) is not None:
-            orientation = 1
-    image.load()
+        image.info.pop("xmp", None)  # by which Pillow turns some, but not all
+    if turned_by_tag(image):
+        orientation = 1
+    image = load(image)
     return image.transpose(TURNS[orientation]) if orientation in TURNS else image
+
+
+def turn_samples(samples: np.ndarray, orientation: int) -> np.ndarray:
+    """Return the upright samples, H×W×…, of an image that has an orientation."""
+    if orientation in SIDEWAYS:
+        samples = samples.swapaxes(0, 1)
+    flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}
+    return np.flip(samples, flips.get(orientation, ()))
+
+
+def load(image: Image.Image) -> Image.Image:
+    """Return an opened image with its pixels loaded: a PNG, if need be, without what stands behind its pixels."""
+    stream = image.fp
+    try:
+        image.load()
+    except Exception:
+        if image.format != "PNG" or stream is None:
+            raise
+        stream.seek(0)
+        if (image := open_stripped(stream.read())) is None:
+            raise
+        image.load()
+    return image
 
 
 def _valid(value: object) -> int | None:

@@ -4,7 +4,8 @@ A folder of packed images holds, for N images in the order of their data set:
 `images.npy` (uint8, N×H×W×3), `masks.npy` (uint8, N×H×W, where there are masks; pixels in none get a value that none
 has), and `moments.npy` (float64, N×2×3), mean and mean square of each channel in 0..1, from which the statistics of any
 subset follow. Where images keep sizes of their own there are no arrays of pixels but `sizes.npy` (int64, N×2): every
-image has been decoded and measured. `format.json` says the format of all this.
+image has been decoded and measured. `format.json` says the format of all this. Shards name odd images in
+`findings.json`, where there are some.
 """
 
 import math
@@ -21,6 +22,7 @@ from numpy.lib import format as npy
 from tqdm import tqdm
 
 from mml_lib.data.decoding import decode
+from mml_lib.data.findings import Findings
 from mml_lib.data.masks import unused_value
 from mml_lib.data.transforms import packed_size
 from mml_lib.errors import MMLError
@@ -70,6 +72,8 @@ def pack(dataset: Dataset, rows: range, transforms: Sequence[Mapping[str, Any]],
         with tqdm(total=len(rows), desc="decode", unit="image", **progress()) as bar:
             for done in _in_parallel(packer, chunks, threads):
                 bar.update(done)
+        packer.findings.write(beside)
+    packer.findings.warn()
 
 
 class _Array:
@@ -119,6 +123,7 @@ class _Packer:
         self.size = size
         self.padding = unused_value(dataset.values or ())
         self.colors = dataset.mask_colors
+        self.findings = Findings()
         self.moments = array(MOMENTS, np.float64, 2, 3)
         self.images = array(IMAGES, np.uint8, *size, 3) if size else None
         self.masks = array(MASKS, np.uint8, *size) if size and dataset.values is not None else None
@@ -133,7 +138,8 @@ class _Packer:
 
     def _pack(self, row: int, place: int) -> None:
         file = self.dataset.image_path(row)
-        image, mask = decode(file, self.transforms, self.dataset.mask_path(row), self.padding, self.colors)
+        mask_file, value_range = self.dataset.mask_path(row), self.dataset.value_range
+        image, mask = decode(file, self.transforms, mask_file, self.padding, self.colors, value_range, self.findings)
         self.moments[place] = _moments(image)
         if self.size is None:
             self.sizes[place] = np.array(image.shape[:2])
@@ -171,9 +177,14 @@ def join(shards: Sequence[str], folder: str) -> None:
     """Lay the packed images of shards one after the other; a single shard is taken over without a copy.
 
     How many there were is kept, so that another number of shards packs nothing again.
+
+    Raises:
+        MMLError: a shard is damaged, or half or more of the images show nothing.
     """
     for shard in shards:
         verify(shard)
+    findings = Findings.read(map(Path, shards))
+    findings.refuse_if_blank(sum(len(np.load(Path(shard) / MOMENTS, mmap_mode="r")) for shard in shards))
     with write_whole_folder(folder) as beside:
         (beside / SHARDS).write_text(f"{len(shards)}\n")
         (beside / PACKED_FORMAT).write_text(json_text("packed", {}))

@@ -1,4 +1,4 @@
-"""Surveying: what the headers of images, and the pixels of masks, say of a data set."""
+"""Surveying: sizes, depths and values of the images of a data set, and the values of its masks."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -7,17 +7,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mml_lib.data.decoding import read_size
+from mml_lib.config.tasks import Images
+from mml_lib.data.decoding import Header, read_header
 from mml_lib.data.masks import survey_mask
-from mml_lib.files.terminal import summarized, warn
+from mml_lib.data.measuring import choose_range, count_values_between, describe_mapping, measure_extent
+from mml_lib.errors import MMLError
+from mml_lib.files.terminal import say, summarized, warn
 from mml_lib.tasks.dataset import Dataset, Delivery, check_sizes
 from mml_lib.tasks.mask_values import MaskContent, tabulate
+from mml_lib.tasks.value_range import ValueRange
 
 
-def survey_images(delivery: Delivery, name: str, folder: Path, threads: int, data_path: Path | None = None) -> Dataset:
-    """Return a data set with the size of each image and the values in each mask.
+def survey_images(
+    delivery: Delivery,
+    name: str,
+    folder: Path,
+    threads: int,
+    data_path: Path | None = None,
+    images: Images | None = None,
+) -> Dataset:
+    """Return a data set with the size of each image, the range of their values, and the values in each mask.
 
-    Of images only headers are read; masks are decoded, for folds are balanced over what they show. Files below the data
+    Of images of 8 bits only headers are read; those of more bits are decoded, for one range of values holds for the
+    whole data set, and so are masks, for folds are balanced over what they show. Files below the data
     set's own folder, or elsewhere below the data root, are named relative to it, so that both can be moved.
 
     Args:
@@ -26,9 +38,11 @@ def survey_images(delivery: Delivery, name: str, folder: Path, threads: int, dat
         folder: of the data set.
         threads: how many to read with.
         data_path: the data root.
+        images: what the study states of the values of images.
 
     Raises:
-        MMLError: a file is missing or damaged, or a mask has another size than its image.
+        MMLError: a file is missing or damaged, a mask has another size than its image, or values of images cannot be
+            compared.
     """
     roots = _roots(folder, data_path)
     samples = [
@@ -38,8 +52,9 @@ def survey_images(delivery: Delivery, name: str, folder: Path, threads: int, dat
     dataset = Dataset(name, replace(delivery, samples=samples), [], folder)
     rows = range(len(samples))
     with ThreadPoolExecutor(threads) as pool:
-        sizes = list(pool.map(lambda row: read_size(dataset.image_path(row)), rows))
-        dataset = replace(dataset, sizes=sizes)
+        headers = list(pool.map(lambda row: read_header(dataset.image_path(row)), rows))
+        dataset = replace(dataset, sizes=[header.size for header in headers])
+        dataset = replace(dataset, value_range=_measure(dataset, headers, images, pool))
         if delivery.task_type != "semantic_segmentation":
             return dataset
         contents = list(pool.map(lambda row: _survey_mask(dataset, row), rows))
@@ -65,6 +80,23 @@ def _relative(file: str, roots: Mapping[str, str]) -> str:
         if file.startswith(root):
             return instead + file.removeprefix(root)
     return file
+
+
+def _measure(
+    dataset: Dataset, headers: Sequence[Header], images: Images | None, pool: ThreadPoolExecutor
+) -> ValueRange | None:
+    """Return the range of values that all deep images are mapped by, and print it."""
+    files = [dataset.image_path(row) for row, header in enumerate(headers) if header.depth != "uint8"]
+    depths = [header.depth for header in headers if header.depth != "uint8"]
+    extents = list(pool.map(measure_extent, files, depths))
+    eight_bits = len(headers) - len(files)
+    try:
+        value_range = choose_range(extents, eight_bits, images, lambda *ends: count_values_between(files, ends, pool))
+    except MMLError as error:
+        raise MMLError(f"{dataset.name}: {error}") from error
+    if value_range is not None:
+        say(f"{dataset.name}: {describe_mapping(value_range, extents, eight_bits)}")
+    return value_range
 
 
 def _survey_mask(dataset: Dataset, row: int) -> MaskContent | None:

@@ -177,7 +177,9 @@ class Gallery:
         worst = largest_losses(pooled, classes, len(pooled.ids)).drop_duplicates("id").head(SAMPLES)
         rows = dict(zip(self.task.samples["id"], self.task.samples["row"], strict=True))
         transforms = self.transforms.get(run, ())
-        images = [decode(dataset.image_path(rows[id_]), transforms)[0] for id_ in worst["id"]]
+        images = [
+            decode(dataset.image_path(rows[id_]), transforms, value_range=dataset.value_range)[0] for id_ in worst["id"]
+        ]
         if isinstance(pooled, MaskPredictions):
             found = list(pooled.images())
             masks = [found[number] for number in worst.index]

@@ -105,7 +105,8 @@ def choose(task: TaskDescription, count: int) -> list[int]:
 def _show(axis: Any, task: TaskDescription, dataset: Dataset, position: int) -> None:
     row = task.samples["row"][position]
     mask_file = dataset.mask_path(row) if task.header["task_type"] == "semantic_segmentation" else None
-    image, mask = decode(dataset.image_path(row), (), mask_file, mask_colors=dataset.mask_colors)
+    colors, value_range = dataset.mask_colors, dataset.value_range
+    image, mask = decode(dataset.image_path(row), (), mask_file, mask_colors=colors, value_range=value_range)
     scale = THUMBNAIL / max(image.shape[:2])
     size = tuple(max(2, round(side * scale)) for side in image.shape[:2])
     image, mask = TRANSFORMS["resize"](image, mask, size)

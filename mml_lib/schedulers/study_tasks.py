@@ -138,14 +138,16 @@ class StudyTasks:
         return self.fm.path("dataset", dataset=self.definition(wildcards)["dataset"])
 
     def source(self, wildcards: Any) -> dict[str, Any]:
-        """The creator of a data set, and its arguments."""
+        """The creator of a data set, its arguments, and what is stated of its images."""
         if task := self._task_on(wildcards.dataset):
             creator = get_creator(task.name, self.cfg.tasks[task.name].creator)
-            return {"creator": creator.name, "arguments": creator.arguments(self.cfg.tasks[task.name])}
+            own = {"creator": creator.name, "arguments": creator.arguments(self.cfg.tasks[task.name])}
+            images = self.cfg.tasks[task.name].image_options
+            return own | ({"images": images} if images else {})
         for definition in self._definitions.values():
             source = definition["source"]
             if definition["dataset"] == wildcards.dataset and "arguments" in source and "downloads" not in source:
-                return {key: source[key] for key in ("creator", "arguments")}
+                return {key: source[key] for key in ("creator", "arguments", "images") if key in source}
         raise MMLError(f"no task of the study says where the data set {wildcards.dataset} comes from; add one to tasks")
 
     def metadata_source(self, wildcards: Any) -> dict[str, Any]:

@@ -217,7 +217,7 @@ def test_masks_are_drawn_beside_the_image_that_the_network_saw(tmp_path: Path, m
     transforms = {"0a0a0a0a": [{"name": "center_crop", "size": (8, 9)}]}
     cropped: list[object] = []
     monkeypatch.setattr(
-        "mml_lib.postprocessing.gallery.decode", lambda file, how: cropped.append(how) or decode(file, how)
+        "mml_lib.postprocessing.gallery.decode", lambda file, how, **_: cropped.append(how) or decode(file, how)
     )
     Gallery(tmp_path, task, SHOWN, [], transforms).draw_predictions({"0a0a0a0a": folds}, ["0a0a0a0a"], dataset)
     ((worst, images, masks, _, _),) = told

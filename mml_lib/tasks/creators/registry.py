@@ -126,6 +126,10 @@ class Creator:
     def identity(self, task: Task, survey: Survey) -> dict[str, Any]:
         """Return all that tells this data set from others: its arguments and downloads, or the state of own data."""
         told: dict[str, Any] = {"creator": self.name, "version": self.version}
+        if images := task.image_options:
+            told["images"] = images
+        if not self.function.__module__.startswith("mml_lib."):
+            told["reader"] = READER_VERSION  # it may deliver files
         if survey.fingerprint is not None:
             return told | {"fingerprint": survey.fingerprint}
         told["arguments"] = self.arguments(task)
@@ -135,11 +139,14 @@ class Creator:
 
     def dataset_name(self, identity: Mapping[str, Any]) -> str:
         """Return the folder name `DSET_<creator>` of a data set, with digits of a digest where there are several."""
-        plain = self.version == 1 and identity.get("arguments") == {} and "downloads" not in identity
+        plain = identity == {"creator": self.name, "version": 1, "arguments": {}}
         return f"DSET_{self.name}" if plain else f"DSET_{self.name}-{digest(identity)}"
 
 
 CREATORS: dict[str, Creator] = {}
+
+READER_VERSION = 2
+"""Raised, with the version of `image_folder` and `csv`, when image files begin to be read as other pixels."""
 
 PATHS = ("path", "masks")
 """Arguments that are paths; with downloads they are relative to these."""

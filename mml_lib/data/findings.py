@@ -1,0 +1,77 @@
+"""Findings: what is odd about decoded images, gathered while they are packed, and warned of in one line a kind."""
+
+import json
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mml_lib.errors import MMLError
+from mml_lib.files.terminal import summarized, warn
+
+FINDINGS = "findings.json"
+"""File in a shard of packed images that has their findings, where there are some."""
+
+BLANK, UNSEEN, LEFT_OUT = "blank", "unseen", "left_out"
+"""Kinds of findings: one colour everywhere, alpha that would hide all, bands beside the colours."""
+
+WARNINGS = {
+    BLANK: "{images} one colour everywhere once decoded: {names}; mend or remove {them}",
+    UNSEEN: "{images} an alpha channel that would hide everything; it is taken for no opacity, and left out: {names}; "
+    "save {them} without alpha if that is right",
+    LEFT_OUT: "{images} bands beside the colours that the file does not call opacity; they are left out: {names}",
+}
+
+
+@dataclass
+class Findings:
+    """Files by kind of finding; several threads add to it.
+
+    Args:
+        files: names by kind.
+    """
+
+    files: dict[str, list[str]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def add(self, kind: str, file: Path | str) -> None:
+        """Note a finding about a file."""
+        with self._lock:
+            self.files.setdefault(kind, []).append(str(file))
+
+    def warn(self) -> None:
+        """Warn of each kind of finding in one line."""
+        for kind, files in sorted(self.files.items()):
+            images, them = ("1 image has", "it") if len(files) == 1 else (f"{len(files)} images have", "them")
+            warn(WARNINGS[kind].format(images=images, them=them, names=summarized(sorted(files))))
+
+    def write(self, folder: Path) -> None:
+        """Write the findings to a folder, where there are some."""
+        if self.files:
+            (folder / FINDINGS).write_text(json.dumps(self.files, sort_keys=True))
+
+    @classmethod
+    def read(cls, folders: Iterable[Path]) -> "Findings":
+        """Read the findings of several folders together."""
+        findings = cls()
+        for path in (folder / FINDINGS for folder in folders):
+            for kind, files in (json.loads(path.read_text()) if path.exists() else {}).items():
+                findings.files.setdefault(kind, []).extend(files)
+        return findings
+
+    def refuse_if_blank(self, count: int) -> None:
+        """Refuse a data set of which half or more of the images show nothing.
+
+        Args:
+            count: number of all images.
+
+        Raises:
+            MMLError: that many are blank.
+        """
+        blank = self.files.get(BLANK, [])
+        if 2 * len(blank) >= count > 0:
+            raise MMLError(
+                f"{len(blank)} of {count} images have one colour everywhere once they are decoded "
+                f"({summarized(sorted(blank))}), so that there is nothing to learn from; look at one of them, and mend "
+                "or remove them (values of more than 8 bits: state images: {range: [low, high]} in the task)"
+            )

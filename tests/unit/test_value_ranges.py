@@ -1,0 +1,213 @@
+"""Value ranges: one mapping of deep images to 8 bits for a whole data set, measured or stated."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+from mml_lib.config.tasks import Images, Task
+from mml_lib.data.decoding import decode, read_size
+from mml_lib.data.surveying import survey_images
+from mml_lib.errors import MMLError
+from mml_lib.tasks.dataset import Dataset, Delivery, Sample
+from mml_lib.tasks.value_range import ValueRange
+
+GREY = np.random.default_rng(0).integers(0, 256, (6, 4)).astype(np.float64)
+GREY[0, :2] = 0, 255
+
+
+def survey(folder: Path, arrays: Sequence[np.ndarray], images: Images | None = None, suffix: str = "tif") -> Dataset:
+    """Write arrays as images, and return the data set of them."""
+    samples = []
+    for number, array in enumerate(arrays):
+        file = folder / f"{number}.{'png' if array.dtype == np.uint8 else suffix}"
+        Image.fromarray(array).save(file)
+        samples.append(Sample(str(number), str(file)))
+    return survey_images(Delivery(samples, [], "no_task"), "data", folder, 2, images=images)
+
+
+def decoded(dataset: Dataset) -> list[np.ndarray]:
+    rows = range(len(dataset.sizes))
+    return [decode(dataset.image_path(row), value_range=dataset.value_range)[0][..., 0] for row in rows]
+
+
+def stated(low: float, high: float) -> Images:
+    return Images(range=(low, high))
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("top", [255, 1023, 4095, 65535])
+def test_measured_range_becomes_all_grey_levels(tmp_path: Path, suffix: str, top: int):
+    deep = np.rint(GREY / 255 * top).astype(np.uint16)
+    dataset = survey(tmp_path, [deep, deep // 2], suffix=suffix)
+    assert dataset.value_range == ValueRange(0, top, "measured")
+    whole, half = decoded(dataset)
+    assert (whole == GREY).all()
+    assert (half == np.rint(deep // 2 / top * 255)).all(), "one mapping holds for all images"
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32, np.int16])
+def test_values_of_other_kinds_are_mapped_by_the_same_rule(tmp_path: Path, kind: type):
+    values = (GREY - 100).astype(kind)
+    dataset = survey(tmp_path, [values] if kind != np.int16 else [(GREY - 100).astype(np.int32)])
+    assert dataset.value_range == ValueRange(-100, 155, "measured")
+    assert (decoded(dataset)[0] == GREY).all()
+
+
+def test_range_of_a_manifest_is_kept(tmp_path: Path):
+    dataset = survey(tmp_path, [GREY.astype(np.float32) / 255])
+    dataset.write(tmp_path / "dataset.json")
+    assert Dataset.read(tmp_path / "dataset.json") == dataset
+
+
+def test_images_of_eight_bits_need_no_range_and_are_not_decoded(tmp_path: Path):
+    dataset = survey(tmp_path, [GREY.astype(np.uint8)])
+    assert dataset.value_range is None
+    file = tmp_path / "0.png"
+    file.write_bytes(file.read_bytes()[:50])  # the header
+    samples = [Sample("0", str(file))]
+    assert survey_images(Delivery(samples, [], "no_task"), "data", tmp_path, 1).sizes == [(6, 4)]
+
+
+def test_stated_range_cuts_values_off(tmp_path: Path):
+    dataset = survey(tmp_path, [(GREY * 100).astype(np.uint16)], stated(10_000, 20_000))
+    assert dataset.value_range == ValueRange(10_000, 20_000, "stated")
+    assert (decoded(dataset)[0] == np.rint(np.clip((GREY * 100 - 10_000) / 10_000, 0, 1) * 255)).all()
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_percentiles_leave_outliers_out(tmp_path: Path, kind: type):
+    values = np.arange(10_000).reshape(100, 100).astype(kind)
+    values[0, 0] = 60_000
+    found = survey(tmp_path, [values], Images(percentiles=(1, 99))).value_range
+    assert found.source == "percentiles"
+    assert found.low == pytest.approx(100, abs=2)
+    assert found.high == pytest.approx(9900, abs=2)
+
+
+def test_eight_bit_values_in_sixteen_bits_compare_with_eight_bits(tmp_path: Path):
+    dataset = survey(tmp_path, [(GREY // 2).astype(np.uint8), (GREY // 2).astype(np.uint16)])
+    assert dataset.value_range == ValueRange(0, 255, "depth")
+    eight, sixteen = decoded(dataset)
+    assert (eight == sixteen).all()
+    assert (eight == GREY // 2).all()
+
+
+def test_full_sixteen_bits_compare_with_eight_bits(tmp_path: Path):
+    eight, sixteen = decoded(survey(tmp_path, [GREY.astype(np.uint8), (GREY * 257).astype(np.uint16)]))
+    assert (eight == sixteen).all()
+
+
+MIXED = {
+    "8 bits and 12 in 16": [GREY.astype(np.uint8), (GREY * 16).astype(np.uint16)],
+    "8 bits and floats": [GREY.astype(np.uint8), (GREY / 255).astype(np.float32)],
+    "8 bits and negative numbers": [GREY.astype(np.uint8), (GREY - 100).astype(np.int32)],
+    "integers and floats": [(GREY * 16).astype(np.uint16), (GREY / 255).astype(np.float32)],
+    "12 bits and 16": [(GREY * 16).astype(np.uint16)] * 2 + [(GREY * 257).astype(np.uint16)] * 2,
+    "8 bits, 12 in 16 and 16": [GREY.astype(np.uint8)]
+    + [(GREY * 16).astype(np.uint16)] * 2
+    + [(GREY * 257).astype(np.uint16)] * 2,
+}
+
+
+@pytest.mark.parametrize("case", MIXED)
+def test_depths_that_do_not_compare_are_refused_unless_a_range_is_stated(tmp_path: Path, case: str):
+    with pytest.raises(MMLError, match=r"data: .*images: \{range: \[low, high\]\}"):
+        survey(tmp_path, MIXED[case])
+    dataset = survey(tmp_path, MIXED[case], stated(0, 4080))
+    if case == "8 bits and 12 in 16":
+        eight, twelve = decoded(dataset)
+        assert (eight == twelve).all(), "images of 8 bits keep their values"
+
+
+def test_bright_and_dark_images_are_no_depths(tmp_path: Path):
+    arrays = [np.linspace(0, top, 24).reshape(6, 4).astype(np.uint16) for top in (1000, 3000, 9000, 27_000, 60_000)]
+    assert survey(tmp_path, arrays).value_range == ValueRange(0, 60_000, "measured")
+
+
+def test_images_that_lose_their_grey_levels_are_named(tmp_path: Path, capsys: pytest.CaptureFixture):
+    outlier = np.full((6, 4), 500, np.uint16)
+    outlier[0, 0] = 65_000
+    survey(tmp_path, [np.arange(24).reshape(6, 4).astype(np.uint16) * 20, outlier])
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: "))
+    assert "0.tif" in line
+    assert "percentiles" in line
+
+
+def test_mapping_is_printed_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture):
+    survey(tmp_path, [(GREY * 16).astype(np.uint16)])
+    assert "data: values 0 … 4080 become 0 … 255" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("images", [stated(0, 10), Images(percentiles=(1, 99))])
+def test_option_without_an_effect_is_refused(tmp_path: Path, images: Images):
+    with pytest.raises(MMLError, match="all images have 8 bits"):
+        survey(tmp_path, [GREY.astype(np.uint8)], images)
+
+
+@pytest.mark.parametrize("value", [0, 7])
+def test_one_value_everywhere_is_refused(tmp_path: Path, value: int):
+    with pytest.raises(MMLError, match=rf"data: all images have one value, {value} .*0\.tif"):
+        survey(tmp_path, [np.full((6, 4), value, np.uint16)] * 2)
+
+
+def test_range_beyond_all_values_is_refused(tmp_path: Path):
+    with pytest.raises(MMLError, match="values of 0 … 255"):
+        survey(tmp_path, [GREY.astype(np.uint16)], stated(1000, 2000))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_no_numbers_are_refused(tmp_path: Path, value: float):
+    values = GREY.astype(np.float32)
+    values[2, 2] = value
+    with pytest.raises(MMLError, match=r"0\.tif has values that are no numbers"):
+        survey(tmp_path, [values])
+
+
+def test_deep_image_without_a_range_is_refused_with_the_remedy(tmp_path: Path):
+    Image.fromarray(GREY.astype(np.uint16)).save(tmp_path / "x.png")
+    assert read_size(tmp_path / "x.png") == (6, 4)
+    with pytest.raises(MMLError, match=r"x\.png has uint16 samples.*snakemake --force"):
+        decode(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        {"range": [1, 1]},
+        {"range": [2, 1]},
+        {"range": [0, float("nan")]},
+        {"range": [0, float("inf")]},
+        {"range": ["0", "1"]},
+        {"range": [False, True]},
+        {"range": [1]},
+        {"range": 1},
+        {"percentiles": [99, 1]},
+        {"percentiles": [-1, 50]},
+        {"percentiles": [50, 101]},
+        {"range": [0, 1], "percentiles": [1, 99]},
+        {"ranges": [0, 1]},
+    ],
+)
+def test_range_that_makes_no_sense_is_refused_while_planning(images: dict):
+    with pytest.raises(ValidationError, match="images"):
+        Task.model_validate({"creator": "image_folder", "path": "x", "images": images})
+
+
+def test_tasks_with_other_ranges_have_data_sets_of_their_own(tmp_path: Path):
+    from mml_lib.tasks.identity import TaskIdentity
+
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for number in range(4):
+            Image.fromarray(GREY.astype(np.uint16)).save(tmp_path / f"{label}/{number}.png")
+    options = [None, {}, {"range": [0, 100]}, {"range": [0.0, 100.0]}, {"range": [0, 200]}, {"percentiles": [1, 99]}]
+    tasks = [Task(creator="image_folder", path=str(tmp_path), images=images) for images in options]
+    found = [TaskIdentity.of("t", task) for task in tasks]
+    for names in ([task.dataset for task in found], [task.id for task in found]):
+        assert names[0] == names[1]
+        assert names[2] == names[3]
+        assert len(set(names)) == 4
