@@ -1,6 +1,7 @@
 """Deep images: those whose samples have more than 8 bits, or are signed or floating-point numbers.
 
-Pillow reads one channel of such samples as they are, but colours only with 8 bits. These are read by OpenCV.
+Pillow reads one channel of such samples as they are (but scales those of PPM), and colours only with 8 bits. The others
+are read by OpenCV.
 """
 
 from dataclasses import dataclass
@@ -43,12 +44,20 @@ def depth_of(image: Image.Image) -> str:
     """
     if image.format == "PNG":
         return "uint16" if image.tile and "16" in image.tile[0].args else "uint8"
+    if image.format == "PPM":
+        return "float32" if image.mode == "F" else "uint16" if _largest(image) > 255 else "uint8"
     if image.format != "TIFF":
         return "uint8"
     bits = max(_tuple(image.tag_v2.get(BITS, 1)))
     kind = KINDS.get(_tuple(image.tag_v2.get(SAMPLE_FORMAT, 1))[0], "uint")
     size = next(size for size in (8, 16, 32, 64) if bits <= size)
     return f"{kind}{size}"
+
+
+def _largest(image: Image.Image) -> int:
+    """Return the largest value that a PPM says it may have."""
+    args = image.tile[0].args if image.tile else ""
+    return args[1] if isinstance(args, tuple) else 65535 if "16" in args else 255
 
 
 def _tuple(value: object) -> tuple:
@@ -67,8 +76,8 @@ def read_deep(image: Image.Image, depth: str, file: Path | str) -> DeepImage:
         MMLError: a kind of colours that is not read, or values that are no numbers.
     """
     inverted = image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == 0
-    if image.mode in COLOURS:
-        deep = _read_colours(image, depth, file)
+    if image.mode in COLOURS or (image.format == "PPM" and image.mode == "I"):  # which Pillow scales
+        deep = _read_by_opencv(image, depth, file)
     elif image.mode in ("L", "I", "F") or image.mode.startswith("I;16"):
         values = np.asarray(load_upright(image))
         values = values.astype(values.dtype.newbyteorder("="), copy=False)
@@ -82,7 +91,7 @@ def read_deep(image: Image.Image, depth: str, file: Path | str) -> DeepImage:
     return deep
 
 
-def _read_colours(image: Image.Image, depth: str, file: Path | str) -> DeepImage:
+def _read_by_opencv(image: Image.Image, depth: str, file: Path | str) -> DeepImage:
     import cv2
 
     orientation = 1 if turned_by_tag(image) else read_orientation(image)  # OpenCV turns TIFFs by their tag, too
@@ -98,9 +107,13 @@ def _read_colours(image: Image.Image, depth: str, file: Path | str) -> DeepImage
     stream = image.fp or stream
     stream.seek(0)
     cv2.setNumThreads(1)  # images are decoded in parallel already
-    samples = cv2.imdecode(np.frombuffer(stream.read(), np.uint8), cv2.IMREAD_UNCHANGED)
-    if samples is None or samples.ndim != 3 or samples.dtype != np.uint16 or samples.shape[1::-1] != image.size:
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # errors are raised here, with the file's name
+    content = stream.read() + b"\n"  # which it misses behind numbers in plain text
+    samples = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if samples is None or samples.dtype != np.uint16 or samples.shape[1::-1] != image.size:
         raise MMLError(f"the image {file} has {depth} samples in a way that is not read; save it anew as PNG")
     samples = turn_samples(samples, orientation)
+    if samples.ndim == 2:
+        return DeepImage(np.ascontiguousarray(samples))
     opacity = np.rint(samples[..., 3] / 257).astype(np.uint8) if alpha and samples.shape[2] == 4 else None
     return DeepImage(np.ascontiguousarray(samples[..., 2::-1]), alpha=opacity)

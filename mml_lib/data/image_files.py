@@ -2,6 +2,7 @@
 
 import functools
 import io
+import os
 import re
 import sys
 import warnings
@@ -20,8 +21,11 @@ from mml_lib.files.manager import MANIFEST
 
 ROW = re.compile(r"(?P<array>.+\.npy)#(?P<row>\d+)")
 
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
+FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM")
 """Formats that are read, whatever the ending of a file's name; all are compared with other readers in the tests."""
+
+MANY_PIXELS, DENSEST = 2**24, 100_000
+"""Pixels of an image and pixels a byte that are looked at before memory is taken: beyond both, a header is wrong."""
 
 PLANAR = 284
 """Tag of TIFF: 2 where each band is stored for itself."""
@@ -75,7 +79,10 @@ def open_image(file: Path | str) -> Iterator[Image.Image]:
     """Open an image file with Pillow; its pixels are not loaded yet."""
     # Pillow maps the pixels of a file that it opens by name, and then turns some TIFFs before they have their shape.
     with open(file, "rb") as stream, _opened(stream) as image:
-        if image.format == "BMP":
+        pixels, size = image.width * image.height, os.fstat(stream.fileno()).st_size
+        if pixels > max(MANY_PIXELS, DENSEST * size):
+            raise ValueError(f"{image.height}×{image.width} pixels in {size} bytes")
+        if image.format in ("BMP", "DIB"):
             _keep_bits(image)
         elif image.format == "TIFF":
             _keep_order(image)
@@ -116,9 +123,9 @@ def _keep_bits(image: Image.Image) -> None:
     Pillow 13.0 takes 4 or 8 bits for 1 where the colours are black and white, and 4 for 8 where they are other greys.
     """
     stream = image.fp
-    stream.seek(14)
-    start = 24 if stream.read(4) == b"\x0c\0\0\0" else 28  # OS/2, Windows
-    stream.seek(start)
+    header = 14 if image.format == "BMP" else 0
+    stream.seek(header)
+    stream.seek(header + (10 if stream.read(4) == b"\x0c\0\0\0" else 14))  # OS/2, Windows
     bits = int.from_bytes(stream.read(2), "little")
     if (image.mode, bits) not in (("1", 4), ("1", 8), ("L", 4)):
         return

@@ -95,9 +95,14 @@ HUGE = {
     "beyond.png": png(60_000, 60_000),
     "below.png": png(SIDE, SIDE),
     "deep.png": png(SIDE, SIDE, bits=16),
+    "less.png": png(4200, 4200),
     "wide.png": png(2**31 - 1, 1),
     "x.bmp": b"BM" + struct.pack("<4I2i2H6I", 100, 0, 54, 40, SIDE, SIDE, 1, 24, *[0] * 6) + b"x" * 46,
     "x.gif": b"GIF89a" + struct.pack("<HHBBBcHHHHB", SIDE, SIDE, 0, 0, 0, b",", 0, 0, SIDE, SIDE, 0),
+    "screen.gif": b"GIF89a"
+    + struct.pack("<HHBBBcHHHHBB", SIDE, SIDE, 0, 0, 0, b",", 0, 0, 1, 1, 0, 2)
+    + b"\2\x44\1\0;",
+    "x.ppm": b"P6 13000 13000 255 xxx",
 }
 
 
@@ -107,7 +112,7 @@ def test_tiny_file_of_a_huge_image_takes_little_memory(tmp_path: Path, name: str
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(MMLError, match=re.escape(name)):
         decode(tmp_path / name, value_range=WHOLE)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10**6, "kB"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000, "kB"
 
 
 SMALL = png(1, 1, data=b"\0abc")

@@ -308,7 +308,29 @@ def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-# --- JPEG, WebP, GIF ------------------------------------------------------------------------------------------------
+# --- PPM, JPEG, WebP, GIF -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("largest", [1, 7, 15, 255, 1000, 4095, 65535])
+@pytest.mark.parametrize("bands", [1, 3])
+@pytest.mark.parametrize("plain", [False, True])
+def test_ppm_of_every_depth(tmp_path: Path, largest: int, bands: int, plain: bool):
+    shape = (HEIGHT, WIDTH) if bands == 1 else (HEIGHT, WIDTH, 3)
+    array, file = RNG.integers(0, largest + 1, shape), tmp_path / "x.ppm"
+    magic = {(1, True): "P2", (3, True): "P3", (1, False): "P5", (3, False): "P6"}[bands, plain]
+    data = array.astype(">u2" if largest > 255 else np.uint8).tobytes()
+    data = " ".join(map(str, array.ravel())).encode() if plain else data
+    file.write_bytes(f"{magic}\n{WIDTH} {HEIGHT}\n{largest}\n".encode() + data)
+    assert read_header(file).depth == ("uint16" if largest > 255 else "uint8")
+    check(file, np.rint(array / largest * 255), 1, ValueRange(0, largest))
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_bits_of_pbm(tmp_path: Path, plain: bool):
+    array, file = samples("uint8", bits=1), tmp_path / "x.pbm"
+    data = " ".join(map(str, array.ravel())).encode() if plain else packed_bits(array, 1)
+    file.write_bytes(f"{'P1' if plain else 'P4'}\n{WIDTH} {HEIGHT}\n".encode() + data)
+    check(file, 255.0 * (1 - array))
 
 
 @pytest.mark.parametrize("grey", [False, True])
