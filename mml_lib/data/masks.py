@@ -25,6 +25,9 @@ GREYS = np.arange(256, dtype=np.uint32) * 0x010101
 LONGEST_HEADER = 2**16
 """Bytes of a WebP in which the kind of its compression is looked for."""
 
+PHOTOMETRIC = 262
+"""Tag of TIFF: 0 where zero is white."""
+
 WHOLE_SCALE = 257
 """Factor by which 8-bit values are stretched to 16 bits: 255 becomes 65535."""
 
@@ -141,14 +144,32 @@ def read_mask(file: Path | str, size: tuple[int, int] | None = None) -> MaskPixe
         with open_image(file) as image:
             if getattr(image, "n_frames", 1) > 1:
                 raise MMLError(f"the mask {file} has {image.n_frames} pages; save one mask as one picture")
-            raw_mode, lossy = _raw_mode(image), _is_lossy(image)
-            return replace(_of_image(load_upright(image), raw_mode, file), lossy=lossy)
+            raw_mode, lossy, zero_is_white = _raw_mode(image), _is_lossy(image), _is_zero_white(image)
+            mask = _of_image(load_upright(image), raw_mode, file)
+            if zero_is_white:
+                _check_white_zero(mask, raw_mode, file)
+            return replace(mask, lossy=lossy, zero_is_white=zero_is_white)
 
 
 def _raw_mode(image: Image.Image) -> str:
     """Return Pillow's name for the layout of the pixels in the file (`L;4`: grey of 4 bits), before they are loaded."""
     arguments = image.tile[0][3] if image.tile else ""
     return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
+
+
+def _is_zero_white(image: Image.Image) -> bool:
+    """Whether a TIFF says that its smallest value is shown as white."""
+    return image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == 0
+
+
+def _check_white_zero(mask: MaskPixels, raw_mode: str, file: Path | str) -> None:
+    """Refuse numbers of a file whose zero is white, unless it is black and white and Pillow has turned it round."""
+    numbers = {0, 1} if mask.kind == BITS else {0, 255}
+    if "16" in raw_mode or not set(np.unique(mask.pixels).tolist()) <= numbers:
+        raise MMLError(
+            f"the mask {file} is a TIFF whose zero is white (MINISWHITE): its numbers may be meant as stored or as "
+            "shown; save it as PNG"
+        )
 
 
 def _is_lossy(image: Image.Image) -> bool:
@@ -165,9 +186,9 @@ def _of_image(image: Image.Image, raw_mode: str, file: Path | str) -> MaskPixels
         return MaskPixels(PALETTE, np.asarray(image), _palette(image))
     if image.mode == "1":
         palette = np.where(np.arange(256) == 0, BLACK, WHITE).astype(np.uint32)
-        return MaskPixels(BITS, np.asarray(image).astype(np.uint8), palette, "I" in raw_mode)
+        return MaskPixels(BITS, np.asarray(image).astype(np.uint8), palette)
     if image.mode == "L":
-        return _of_grey(np.asarray(image), raw_mode, file)
+        return _of_grey(np.asarray(image), raw_mode)
     if image.mode == "F" or image.mode.startswith("I"):
         return MaskPixels(GREY, _as_numbers(np.asarray(image), file), GREYS)
     if "16" in raw_mode:
@@ -186,17 +207,11 @@ def _palette(image: Image.Image) -> np.ndarray:
     return np.where(channels[:, 3] == 0, BLACK, _codes(channels[:, :3])).astype(np.uint32)
 
 
-def _of_grey(values: np.ndarray, raw_mode: str, file: Path | str) -> MaskPixels:
+def _of_grey(values: np.ndarray, raw_mode: str) -> MaskPixels:
     """Return the numbers of a grey file; Pillow has stretched those of 2 and 4 bits to 0..255."""
-    inverted = raw_mode.startswith("L;") and "I" in raw_mode
-    if inverted and not np.isin(values, (0, 255)).all():
-        raise MMLError(
-            f"the mask {file} is a TIFF whose zero is white (MINISWHITE): its numbers may be meant as stored or as "
-            "shown; save it as PNG"
-        )
-    step = {"2": 85, "4": 17}.get(raw_mode.removeprefix("L;")[:1], 1) if raw_mode.startswith("L;") else 1
-    if step == 1 or inverted:
-        return MaskPixels(GREY, values, GREYS, inverted)
+    step = {"L;2": 85, "L;4": 17}.get(raw_mode[:3], 1)
+    if step == 1 or "I" in raw_mode:  # where zero is white, numbers are what is seen
+        return MaskPixels(GREY, values, GREYS)
     return MaskPixels(GREY, values // step, np.where(255 // step * 0x010101 >= GREYS, GREYS * step, BLACK))
 
 

@@ -156,7 +156,7 @@ def packed(row: np.ndarray, bits: int) -> bytes:
 
 def write_grey_tiff(path: Path, values: np.ndarray, bits: int, photometric: int) -> None:
     """Write a grey TIFF with these bits a pixel, which Pillow cannot."""
-    data = b"".join(packed(row, bits) for row in values)
+    data = values.tobytes() if bits == 16 else b"".join(packed(row, bits) for row in values)
     height, width = values.shape
     start = 8 + 2 + 12 * 9 + 4
     entries = {256: width, 257: height, 258: bits, 259: 1, 262: photometric, 273: start, 277: 1, 278: height}
@@ -173,8 +173,10 @@ def test_white_zero_is_read_as_shown(tmp_path: Path, bits: int):
     assert decode_mask(tmp_path / "m.tif").tolist() == (mask.max() - mask).tolist()
 
 
-def test_numbers_of_a_white_zero_are_refused(tmp_path: Path):
-    write_grey_tiff(tmp_path / "m.tif", MASK, 8, photometric=0)
+@pytest.mark.parametrize("bits", [2, 4, 8, 16])
+def test_numbers_of_a_white_zero_are_refused(tmp_path: Path, bits: int):
+    values = np.minimum(MASK, 1).astype("<u2") * 65535 if bits == 16 else MASK
+    write_grey_tiff(tmp_path / "m.tif", values, bits, photometric=0)
     with pytest.raises(MMLError, match=r"m\.tif is a TIFF whose zero is white .* save it as PNG"):
         decode_mask(tmp_path / "m.tif")
 
