@@ -73,7 +73,6 @@ def pack(dataset: Dataset, rows: range, transforms: Sequence[Mapping[str, Any]],
             for done in _in_parallel(packer, chunks, threads):
                 bar.update(done)
         packer.findings.write(beside)
-    packer.findings.warn()
 
 
 class _Array:
@@ -178,12 +177,15 @@ def join(shards: Sequence[str], folder: str) -> None:
 
     How many there were is kept, so that another number of shards packs nothing again.
 
+    Odd images of all shards are warned of.
+
     Raises:
         MMLError: a shard is damaged, or half or more of the images show nothing.
     """
     for shard in shards:
         verify(shard)
     findings = Findings.read(map(Path, shards))
+    findings.warn()
     findings.refuse_if_blank(sum(len(np.load(Path(shard) / MOMENTS, mmap_mode="r")) for shard in shards))
     with write_whole_folder(folder) as beside:
         (beside / SHARDS).write_text(f"{len(shards)}\n")

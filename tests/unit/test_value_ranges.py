@@ -137,6 +137,14 @@ def test_images_that_lose_their_grey_levels_are_named(tmp_path: Path, capsys: py
     assert "percentiles" in line
 
 
+def test_rows_of_deep_arrays_are_mapped_as_files_are(tmp_path: Path):
+    np.save(tmp_path / "all.npy", np.stack([GREY * 16, GREY * 8]).astype(np.uint16))
+    samples = [Sample(str(row), str(tmp_path / f"all.npy#{row}")) for row in range(2)]
+    dataset = survey_images(Delivery(samples, [], "no_task"), "data", tmp_path, 1)
+    assert dataset.value_range == ValueRange(0, 4080, "measured")
+    assert (decoded(dataset)[0] == GREY).all()
+
+
 def test_mapping_is_printed_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture):
     survey(tmp_path, [(GREY * 16).astype(np.uint16)])
     assert "data: values 0 … 4080 become 0 … 255" in capsys.readouterr().out
