@@ -1,6 +1,7 @@
 """What a training is made of: batches, losses and metrics of an epoch, checkpoints, what is kept."""
 
 from pathlib import Path
+from typing import Any
 
 import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before lightning)
 import numpy as np
@@ -78,6 +79,27 @@ def test_sample_num_sets_the_length_of_an_epoch(number: int, most: int):
     drawn = np.concatenate(batches(BatchSampler(LABELS, Sampling(batch_size=10, sample_num=number), 0)))
     assert len(drawn) == number
     assert np.bincount(drawn).max() == most
+
+
+@pytest.mark.parametrize(
+    ("labels", "settings", "batch_sizes"),
+    [
+        (LABELS[:20], {}, [32] * 8),  # fewer samples than a batch
+        (LABELS, {"batch_size": 50}, [50] * 5 + [6]),
+        (LABELS, {"min_sample_num": 100}, [32, 32, 32, 4]),
+        (LABELS[:20], {"sample_num": 40}, [32, 8]),
+        (LABELS[:20], {"balanced": True}, [32] * 8),
+    ],
+)
+def test_min_sample_num_goes_through_a_small_data_set_several_times_an_epoch(
+    labels: np.ndarray, settings: dict[str, Any], batch_sizes: list[int]
+):
+    sampling = Sampling(**{"batch_size": 32, "min_sample_num": 256} | settings)
+    drawn = batches(BatchSampler(labels, sampling, 0))
+    assert [len(batch) for batch in drawn] == batch_sizes
+    if not sampling.balanced:
+        counts = np.bincount(np.concatenate(drawn), minlength=len(labels))
+        assert counts.max() - counts.min() <= 1
 
 
 def test_balanced_draws_every_class_equally_often():
