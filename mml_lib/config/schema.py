@@ -219,7 +219,10 @@ class StudyConfig(Section):
         description="Means and deviations that images are normalised by: those that the network's weights were trained "
         "with, ImageNet's, or the task's own. Unset: pretrained for a pretrained network, else task.",
     )
-    arch: Target = Field(description="The backbone: a function or class that gives features, N×num_features.")
+    arch: Target = Field(
+        description="The backbone: a preset (timm, smp) and its name, or a function or class that gives features, "
+        "N×num_features."
+    )
     adapters: Annotated[Adapters | None, BeforeValidator(_switched)] = Field(
         None,
         description="Freeze the backbone and train low-rank adapters in it: true, or their arguments; needs mml[peft].",
@@ -228,7 +231,9 @@ class StudyConfig(Section):
         default_factory=Augmentations, description="Random changes of training images."
     )
     decoder: Target | None = Field(
-        None, description="Segmentation only: the decoder between the backbone's feature maps and the classes."
+        None,
+        description="Segmentation only: the decoder between the backbone's feature maps and the classes: unet, "
+        "unetplusplus, manet, linknet, fpn, pspnet, deeplabv3, deeplabv3plus, pan, upernet, segformer, dpt.",
     )
     loss: Annotated[
         Annotated[Losses, Tag("by_type")] | Annotated[Target, Tag("one")], Discriminator(_one_or_by_type)
