@@ -20,6 +20,7 @@ from mml_lib.data.masks import unused_value
 from mml_lib.data.packing import IMAGES, MASKS, SIZES
 from mml_lib.data.read_ahead import ReadAhead
 from mml_lib.data.sampling import BatchSampler
+from mml_lib.data.transforms import check_masks_move
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import verify
 from mml_lib.files.containers import check_packed
@@ -243,6 +244,8 @@ class MMLDataModule(LightningDataModule):
         super().__init__()
         if fold is not None and fold >= struct.num_folds:
             raise MMLError(f"task {struct.name} has {struct.num_folds} folds, so there is no fold {fold}")
+        if "semantic_segmentation" in (each.task_type for each in (struct, *co_structs)):
+            check_masks_move(transforms)
         self.struct = struct
         self.co_structs = list(co_structs)
         self.fold = fold

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from mml_lib.data.decoding import decode
 from mml_lib.data.findings import Findings
 from mml_lib.data.masks import unused_value
-from mml_lib.data.transforms import packed_size
+from mml_lib.data.transforms import check_masks_move, packed_size
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_whole_folder
 from mml_lib.files.checksums import verify
@@ -62,9 +62,12 @@ def pack(dataset: Dataset, rows: range, transforms: Sequence[Mapping[str, Any]],
         threads: how many to decode with.
 
     Raises:
-        MMLError: an image or mask is missing or damaged, or the transforms do not give one size.
+        MMLError: an image or mask is missing or damaged, the transforms do not give one size, or one of them leaves
+            masks where they are.
     """
     size = packed_size(transforms)
+    if dataset.values is not None:
+        check_masks_move(transforms)
     with write_whole_folder(folder) as beside, ExitStack() as stack:
         (beside / PACKED_FORMAT).write_text(json_text("packed", {}))
         packer = _Packer(dataset, transforms, beside, len(rows), size, stack)

@@ -245,6 +245,38 @@ def _apply_own(spec: Mapping[str, Any], image: "np.ndarray | Image", mask: "np.n
     return made, made_mask
 
 
+def check_masks_move(transforms: Sequence[Mapping[str, Any]]) -> None:
+    """Try each transform of one's own on grey images with a patch of noise, which their masks mark.
+
+    Raises:
+        MMLError: it moves images and leaves masks where they are.
+    """
+    import numpy as np
+
+    for spec in transforms:
+        if TARGET not in spec:
+            continue
+        for top, left in ((8, 20), (64, 72)):
+            image, mask = np.full((96, 128, 3), 128, np.uint8), np.zeros((96, 128), np.uint8)
+            patch = slice(top, top + 16), slice(left, left + 24)
+            image[patch] = np.random.default_rng(0).integers(0, 256, (16, 24, 3))
+            mask[patch] = 1
+            try:
+                made, moved = _apply_own(spec, image, mask)
+            except Exception:  # what fails on this image may do on others, and is named there
+                continue
+            grey = made.astype(np.int64).sum(2)
+            change = np.abs(np.diff(grey, axis=0))[:, 1:] + np.abs(np.diff(grey, axis=1))[1:]
+            marked = moved[1:, 1:] == 1
+            inside = change[marked].mean() if marked.any() else 0
+            outside = change[~marked].mean() if not marked.all() else 0
+            if outside > inside:
+                raise MMLError(
+                    f"preprocessing: {spec[TARGET]} moves images and leaves their masks where they are; let it move "
+                    "both, or leave it out"
+                )
+
+
 def draft_size(transforms: Sequence[Mapping[str, Any]]) -> int | None:
     """Return the shortest side that a JPEG may be decoded at, None where its full size matters.
 

@@ -88,7 +88,7 @@ class MMLModule(LightningModule):
         self._losses: list[tuple[int, torch.Tensor]] = []
         self._task_losses: dict[str, list[tuple[int, torch.Tensor]]] = {each.task: [] for each in objectives}
         self._val_losses: list[tuple[int, torch.Tensor]] = []
-        self._augmentation_checked: set[str] = set()
+        self._tried: set[str] = set()
         self._validated = False
         self._rate = 0.0
         self._epoch_started = 0.0
@@ -157,9 +157,8 @@ class MMLModule(LightningModule):
         images, targets = self.scale(batch["image"]), batch["target"]
         augmentation = self.augmentation[objective.task_type]
         segmentation = objective.task_type == "semantic_segmentation"
-        if objective.task not in self._augmentation_checked:
+        if objective.task not in self._tried:
             augmentation.check(images, targets if segmentation else None)
-            self._augmentation_checked.add(objective.task)
         if segmentation:
             images, targets = augmentation.with_masks(images, targets)
         else:
@@ -169,7 +168,11 @@ class MMLModule(LightningModule):
         if self.observer is not None:
             self.observer.see_batch(objective.task, images, targets)
         outputs = self.network(self.normalise(images), objective.task)
-        return objective(self.network.head_of(objective.task), outputs, targets)
+        head = self.network.head_of(objective.task)
+        if objective.task not in self._tried:
+            objective.check(head, outputs, targets)
+            self._tried.add(objective.task)
+        return objective(head, outputs, targets)
 
     def validation_step(self, batch: Mapping[str, torch.Tensor], batch_idx: int) -> None:
         outputs, targets = self(batch["image"]).float(), batch["target"]

@@ -7,12 +7,15 @@ import torch
 from torch import nn
 
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.task_types import MIXABLE
+from mml_lib.config.task_types import IGNORE, MIXABLE
 from mml_lib.data.mixing import BatchMixing
 from mml_lib.errors import MMLError
 from mml_lib.models.heads import ValueHead
 from mml_lib.models.losses import FocalLoss, build_loss
 from mml_lib.tasks.struct import TaskStruct
+
+SURE = 4.0
+"""Logit of what is surely so."""
 
 
 class Objective(nn.Module):
@@ -36,6 +39,29 @@ class Objective(nn.Module):
         self.mixing = mixing
         self.weight = weight
 
+    @torch.no_grad()
+    def check(self, head: nn.Module, outputs: torch.Tensor, targets: torch.Tensor) -> None:
+        """Refuse a loss by which right answers cost more than wrong ones.
+
+        Args:
+            head: of the task.
+            outputs: of a batch, for their shape.
+            targets: of the batch.
+
+        Raises:
+            MMLError: the loss does not take them, or rewards what is wrong.
+        """
+        right = _right_answers(self.task_type, outputs, targets)
+        if right is None:
+            return
+        wrong = 2 * right.mean() - right if self.task_type == "regression" else -right
+        costs = [self(head, answers.to(outputs.dtype), targets).mean() for answers in (right, wrong)]
+        if costs[0] > costs[1] + 1e-6:
+            raise MMLError(
+                f"loss: by {type(self.loss).__name__} right answers of {self.task} cost {costs[0]:.4g} and wrong ones "
+                f"{costs[1]:.4g}; set loss: default, or one for {self.task_type}"
+            )
+
     def forward(self, head: nn.Module, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the loss of a batch that a head gave outputs for; of values it is that of the standardised ones.
 
@@ -58,6 +84,21 @@ class Objective(nn.Module):
                 f"loss: {type(self.loss).__name__} does not take outputs {shapes} ({error}); set loss: default, or one "
                 f"for {self.task_type}"
             ) from error
+
+
+def _right_answers(task_type: str, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor | None:
+    """Return outputs that answer rightly and surely, None where there is nothing to answer."""
+    if task_type == "regression":
+        return targets.view(-1, 1) if targets.min() < targets.max() else None
+    if task_type == "multilabel_classification":
+        return SURE * (2 * targets - 1)
+    if task_type == "classification" and targets.is_floating_point():  # mixed
+        return SURE * (2 * targets - 1)
+    counted = targets != IGNORE if task_type == "semantic_segmentation" else torch.ones_like(targets, dtype=torch.bool)
+    if not counted.any():
+        return None
+    one_hot = nn.functional.one_hot(targets.where(counted, 0), outputs.shape[1]).movedim(-1, 1)
+    return SURE * (2.0 * one_hot - 1)
 
 
 def build_objectives(

@@ -35,8 +35,14 @@ LOSSES: Mapping[str, tuple[str, ...]] = {
     "torch.nn.L1Loss": ("regression",),
     "torch.nn.SmoothL1Loss": ("regression",),
     "torch.nn.HuberLoss": ("regression",),
+    "torch.nn.BCELoss": (),
+    "torch.nn.HingeEmbeddingLoss": (),
+    "torch.nn.KLDivLoss": (),
+    "torch.nn.MultiLabelMarginLoss": (),
+    "torch.nn.NLLLoss": (),
+    "torch.nn.SoftMarginLoss": (),
 }
-"""What well-known losses are for; with other targets they would run, and mean nothing."""
+"""Task types that well-known losses are for; with other targets, or with logits, they would run and mean nothing."""
 
 
 def check_trainable(task: TaskIdentity, cfg: StudyConfig) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mml_lib.config.tasks import Preprocessing
 from mml_lib.data.decoding import decode
-from mml_lib.data.transforms import apply, draft_size, packed_size, resolve
+from mml_lib.data.transforms import apply, check_masks_move, draft_size, packed_size, resolve
 from mml_lib.errors import MMLError
 from mml_lib.schedulers.study import pack_id
 
@@ -216,3 +216,27 @@ def test_draft_differs_little_from_the_whole_image(
     assert drafted.shape == whole.shape
     assert (drafted != whole).any()
     assert np.abs(drafted.astype(int) - whole).mean() < levels
+
+
+# --- masks --------------------------------------------------------------------------------------------------------
+
+
+def mirrored(image: np.ndarray, mask: np.ndarray | None, masks: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """Left and right change places, in masks where it is asked for."""
+    return image[:, ::-1], mask[:, ::-1] if masks and mask is not None else mask
+
+
+def framed(image: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Nothing but a circle of an image is kept."""
+    rows, columns = np.ogrid[: image.shape[0], : image.shape[1]]
+    image[(rows - image.shape[0] / 2) ** 2 + (columns - image.shape[1] / 2) ** 2 > 50**2] = 0
+    return image, mask
+
+
+def test_own_transform_that_leaves_masks_where_they_are_is_refused():
+    spec = {"_target_": f"{__name__}.mirrored", "masks": False}
+    with pytest.raises(MMLError, match=r"preprocessing: .*mirrored moves images and leaves their masks"):
+        check_masks_move([spec])
+    check_masks_move([spec | {"masks": True}])
+    check_masks_move([{"_target_": f"{__name__}.framed"}, {"name": "clahe"}])
+    check_masks_move([{"_target_": f"{__name__}.black_frame", "width": 2}])

@@ -242,7 +242,7 @@ def test_what_cannot_be_merged_or_built_is_refused_while_planning(config: Any, w
     ("view", "why"),
     [
         ("Cut", r"tta.transforms: Cut has no method undo\(maps, size\), which masks need; leave it out"),
-        ("CutHalf", "tta.transforms: CutHalf.undo returns maps of 24×32 for images of 32×32; mend it"),
+        ("CutHalf", "tta.transforms: CutHalf.undo returns maps of 56×96 for images of 64×96; mend it"),
     ],
 )
 def test_view_that_cannot_be_undone_is_refused_for_masks_only(tmp_path: Path, view: str, why: str):
@@ -264,3 +264,74 @@ def test_network_that_takes_one_size_only_tells_which_view_to_leave_out(tmp_path
 def test_maximum_of_a_regression_of_an_old_run_is_refused():
     with pytest.raises(MMLError, match=r"tta.merge: max means nothing for a regression's values; set tta.merge: mean"):
         MergedViews(tta("flips", merge="max"), "regression")
+
+
+# --- views that are wrong -----------------------------------------------------------------------------------------
+
+
+class Changed:
+    """A view that does what is asked for, and undoes it or not."""
+
+    def __init__(self, do: str, undo: str = "nothing"):
+        self.change = CHANGES[do]
+        self.restore = CHANGES[undo]
+
+    def do(self, images: torch.Tensor) -> torch.Tensor:
+        return self.change(images)
+
+    def undo(self, maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        return self.restore(maps)
+
+
+CHANGES = {
+    "nothing": lambda images: images,
+    "mirrored": lambda images: images.flip(-1),
+    "upside down": lambda images: images.flip(-2),
+    "half turned": lambda images: images.rot90(2, (-2, -1)),
+    "shifted": lambda images: images.roll(20, -1),
+    "inverted": lambda images: 1 - images,
+    "blurred": lambda images: torch.nn.functional.avg_pool2d(images, 3, 1, 1),
+    "random": lambda images: images * torch.rand(()),
+    "levels": lambda images: images * 255,
+    "nan": lambda images: images / 0 * 0,
+    "grey": lambda images: images.mean(1, keepdim=True),
+    "failing": lambda images: images @ images,
+}
+
+
+@pytest.mark.parametrize(
+    ("do", "undo"),
+    [("mirrored", "nothing"), ("mirrored", "upside down"), ("half turned", "mirrored"), ("shifted", "nothing")],
+)
+def test_undo_that_does_not_restore_positions_is_refused_for_masks_only(do: str, undo: str):
+    with pytest.raises(MMLError, match=r"Changed\.undo does not bring pixels back"):
+        MergedViews(own("Changed", do=do, undo=undo), "semantic_segmentation")
+    MergedViews(own("Changed", do=do, undo=undo), "classification")
+
+
+@pytest.mark.parametrize(
+    ("do", "undo"),
+    [("mirrored", "mirrored"), ("half turned", "half turned"), ("inverted", "nothing"), ("blurred", "nothing")],
+)
+def test_views_that_are_undone_are_taken(do: str, undo: str):
+    MergedViews(own("Changed", do=do, undo=undo), "semantic_segmentation")
+
+
+@pytest.mark.parametrize("preset", ["d4", "flips", "scales"])
+def test_all_presets_are_undone(preset: str):
+    MergedViews(tta(preset), "semantic_segmentation")
+
+
+@pytest.mark.parametrize(
+    ("do", "words"),
+    [
+        ("random", "gives other images each time"),
+        ("levels", r"leaves the range 0\.\.1"),
+        ("nan", "has to return finite floats"),
+        ("grey", "has to return finite floats"),
+        ("failing", "fails on floats 2×3×64×96"),
+    ],
+)
+def test_views_that_spoil_images_are_refused(do: str, words: str):
+    with pytest.raises(MMLError, match=rf"tta\.transforms: Changed.*{words}"):
+        MergedViews(own("Changed", do=do), "classification")
