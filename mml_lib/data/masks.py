@@ -111,7 +111,9 @@ def survey_mask(file: Path | str, size: tuple[int, int]) -> MaskContent:
     tally = {int(number): int(counts[number]) for number in np.flatnonzero(counts)}
     seen = {number: int(mask.palette[number]) for number in tally}
     # Black and white as the indices 0 and 1 are what one bit is, whatever the file calls it.
-    bits = mask.kind == PALETTE and all({0: BLACK, 1: WHITE}.get(number) == color for number, color in seen.items())
+    bits = mask.kind in (GREY, PALETTE) and all(
+        {0: BLACK, 1: WHITE}.get(number) == color for number, color in seen.items()
+    )
     kind = BITS if bits else mask.kind
     return MaskContent(mask.pixels.shape, kind, tally, seen, mask.zero_is_white, mask.lossy)
 
@@ -145,20 +147,31 @@ def read_mask(file: Path | str, size: tuple[int, int] | None = None) -> MaskPixe
             if getattr(image, "n_frames", 1) > 1:
                 raise MMLError(f"the mask {file} has {image.n_frames} pages; save one mask as one picture")
             raw_mode, lossy, zero_is_white = _raw_mode(image), _is_lossy(image), _is_zero_white(image)
-            mask = _of_image(load_upright(image), raw_mode, file)
+            largest = _largest_value(image, raw_mode)
+            mask = _of_image(load_upright(image), raw_mode, largest, file)
             if zero_is_white:
                 _check_white_zero(mask, raw_mode, file)
             return replace(mask, lossy=lossy, zero_is_white=zero_is_white)
 
 
+def _largest_value(image: Image.Image, raw_mode: str) -> int | None:
+    """Return the number that Pillow stretches to white, None where it does not stretch: of few bits, or as PPM says."""
+    if image.format == "PPM":
+        arguments = image.tile[0].args if image.tile else None
+        return arguments[1] if isinstance(arguments, tuple) and arguments[1] not in (255, 65535) else None
+    return {"L;2": 3, "L;4": 15}.get(raw_mode[:3]) if "I" not in raw_mode else None
+
+
 def _raw_mode(image: Image.Image) -> str:
     """Return Pillow's name for the layout of the pixels in the file (`L;4`: grey of 4 bits), before they are loaded."""
-    arguments = image.tile[0][3] if image.tile else ""
+    arguments = image.tile[0].args if image.tile else ""
     return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
 
 
 def _is_zero_white(image: Image.Image) -> bool:
-    """Whether a TIFF says that its smallest value is shown as white."""
+    """Whether the smallest value of a file is shown as white: where a TIFF says so, and in PBM."""
+    if image.format == "PPM":
+        return image.mode == "1"
     return image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == 0
 
 
@@ -180,15 +193,19 @@ def _is_lossy(image: Image.Image) -> bool:
     return image.format in ("JPEG", "MPO") or image.info.get("compression") == "jpeg"
 
 
-def _of_image(image: Image.Image, raw_mode: str, file: Path | str) -> MaskPixels:
+def _of_image(image: Image.Image, raw_mode: str, largest: int | None, file: Path | str) -> MaskPixels:
     """Return the pixels of an image that is loaded."""
+    if largest is not None:
+        if image.mode not in ("L", "I"):
+            raise MMLError(f"the mask {file} has colours of other than 8 bits; save it as PNG")
+        return _of_stretched(np.asarray(image), largest, file)
     if image.mode == "P":
         return MaskPixels(PALETTE, np.asarray(image), _palette(image))
     if image.mode == "1":
         palette = np.where(np.arange(256) == 0, BLACK, WHITE).astype(np.uint32)
         return MaskPixels(BITS, np.asarray(image).astype(np.uint8), palette)
     if image.mode == "L":
-        return _of_grey(np.asarray(image), raw_mode)
+        return MaskPixels(GREY, np.asarray(image), GREYS)
     if image.mode == "F" or image.mode.startswith("I"):
         return MaskPixels(GREY, _as_numbers(np.asarray(image), file), GREYS)
     if "16" in raw_mode:
@@ -207,12 +224,12 @@ def _palette(image: Image.Image) -> np.ndarray:
     return np.where(channels[:, 3] == 0, BLACK, _codes(channels[:, :3])).astype(np.uint32)
 
 
-def _of_grey(values: np.ndarray, raw_mode: str) -> MaskPixels:
-    """Return the numbers of a grey file; Pillow has stretched those of 2 and 4 bits to 0..255."""
-    step = {"L;2": 85, "L;4": 17}.get(raw_mode[:3], 1)
-    if step == 1 or "I" in raw_mode:  # where zero is white, numbers are what is seen
-        return MaskPixels(GREY, values, GREYS)
-    return MaskPixels(GREY, values // step, np.where(255 // step * 0x010101 >= GREYS, GREYS * step, BLACK))
+def _of_stretched(values: np.ndarray, largest: int, file: Path | str) -> MaskPixels:
+    """Return the numbers of a grey file that Pillow has stretched so that the largest one is white."""
+    white = 255 if values.dtype == np.uint8 else 65535
+    numbers = _as_numbers(np.rint(values * (largest / white)), file)
+    greys = np.rint(np.arange(256) * (255 / largest)).clip(0, 255).astype(np.uint32)
+    return MaskPixels(GREY, numbers, greys * 0x010101)
 
 
 def _as_numbers(values: np.ndarray, file: Path | str) -> np.ndarray:

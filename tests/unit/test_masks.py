@@ -165,6 +165,16 @@ def write_grey_tiff(path: Path, values: np.ndarray, bits: int, photometric: int)
     path.write_bytes(struct.pack("<2sHIH", b"II", 42, 8, len(entries)) + directory + bytes(4) + data)
 
 
+@pytest.mark.parametrize("largest", [2, 3, 20, 255, 300, 65535])
+def test_numbers_of_pgm_are_not_stretched(tmp_path: Path, largest: int):
+    values = MASK if largest < 256 else MASK.astype(">u2")
+    (tmp_path / "m.pgm").write_bytes(b"P5 4 2 %d\n" % largest + values.tobytes())
+    assert decode_mask(tmp_path / "m.pgm").tolist() == MASK.tolist()
+    (tmp_path / "m.pgm").write_bytes(b"P5 4 2 1\n" + np.minimum(MASK, 1).tobytes())
+    assert decode_mask(tmp_path / "m.pgm").tolist() == np.minimum(MASK, 1).tolist()
+    assert survey_mask(tmp_path / "m.pgm", (2, 4)).kind == "1-bit"
+
+
 @pytest.mark.parametrize("bits", [1, 8])
 def test_white_zero_is_read_as_shown(tmp_path: Path, bits: int):
     mask = np.minimum(MASK, 1) * (255 if bits == 8 else 1)
