@@ -4,7 +4,7 @@ import pandas as pd
 
 from mml_lib.files.atomic import write_text
 from mml_lib.files.terminal import say
-from mml_lib.schedulers.forecast import as_lines, as_rows
+from mml_lib.schedulers.consumption import as_lines, as_rows
 from mml_lib.schedulers.step import open_step
 
 open_step(snakemake)

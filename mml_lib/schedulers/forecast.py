@@ -1,277 +1,248 @@
-"""Looking ahead and back: what a plan is going to take, and what its steps took next to what they asked for."""
+"""The forecast: what is left of a plan, and what it will take by what was measured of steps like these.
+
+What was never measured is unknown, and the line says so.
+"""
 
 import math
-from collections import Counter
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mml_lib.files.manager import MMLFileManager
+from mml_lib.config.identity import canonical_json
+from mml_lib.config.pipeline import Pipeline
+from mml_lib.errors import MMLError
 from mml_lib.files.removing import size_of
+from mml_lib.models.storage import ModelStorage
 from mml_lib.postprocessing.measured import Measured, benchmark_files
+from mml_lib.schedulers.planned_steps import Step
+from mml_lib.tasks.description import read_header
 
 if TYPE_CHECKING:
     from mml_lib.schedulers.study import Study
 
 LIGHT = 1.0
-"""Seconds of a step that nothing is known of, and that has no time limit of its own."""
+"""Seconds of a step that is too light to be measured."""
 
-GUESSED_MB = {"packed": 500.0, "parameters": 50.0, "predictions": 1.0, "other_predictions": 1.0, "calibrated": 1.0}
-"""Size of artefacts in 10⁶ bytes where none of their kind lies on the disk; of all others a tenth of one."""
+SMALL_MB = 0.1
+"""Size of an artefact of a kind that is small, in 10⁶ bytes."""
 
-LOOKED_AT = 100
-"""Of each rule and each kind of artefact the latest ones tell."""
+LARGE = ("packed", "parameters", "predictions", "other_predictions", "calibrated")
+"""Kinds of artefacts that are not."""
 
-MARGIN_MB, MARGIN_TIME = 1.3, 2.0
-"""What to ask for next time, as multiples of the most that was used."""
+LATEST = 100
+"""Trainings, and artefacts of each kind, that a forecast looks at."""
 
-REPORTED = ("train_fold", "tune_fold", "predict_fold", "predict_other", "preprocess_shard")
-"""Rules whose use of memory and time is told after a run."""
+ALIKE = ("arch", "decoder", "adapters", "preprocessing", "compile")
+"""Sections of a pipeline: where they are the same, trainings take alike for each image."""
 
 
 @dataclass(frozen=True)
-class Step:
-    """A step of a plan.
+class Training:
+    """A measured training.
 
     Args:
-        rule: name of its rule.
-        benchmark: its benchmark file, where it has one.
-        gpus: how many it computes on.
-        minutes: its time limit.
-        mem_mb: the memory that it asks for, in 10⁶ bytes.
-        outputs: assignment key and path of each output that is kept.
+        kind: what it has in common with trainings that take alike.
+        images: that it has learned, in each epoch anew; None where that is unknown.
+        seconds: of its epochs.
+        overhead: seconds beside these.
     """
 
-    rule: str
-    benchmark: Path | None = None
-    gpus: int = 0
-    minutes: int | None = None
-    mem_mb: int | None = None
-    outputs: tuple[tuple[str, str], ...] = field(default=())
+    kind: str
+    images: float | None
+    seconds: float
+    overhead: float
 
 
 class Forecast:
-    """What steps will take, by what earlier ones of the same rule took.
+    """What steps will take.
 
     Args:
-        fm: the file manager.
+        study: whose steps they are.
     """
 
-    def __init__(self, fm: MMLFileManager):
-        self.fm = fm
-        self._earlier: dict[str, list[Measured]] = {}
-        self._sizes: dict[str, float | None] = {}
+    def __init__(self, study: "Study"):
+        self.study = study
+        self.fm = study.fm
+        self._measured: dict[str, dict[str, float]] = {}
+        self._sizes: dict[tuple[str, str], float | None] = {}
 
     def missing(self, steps: Iterable[Step]) -> list[Step]:
         """Return those steps of a plan of which some output is not on the disk."""
         return [step for step in steps if not all(Path(path).exists() for _, path in step.outputs)]
 
     def line(self, steps: Iterable[Step]) -> str:
-        """Return what steps will take, in one line, and what of it is guessed."""
+        """Return what is left to do and what that will take, in one line."""
         steps = list(steps)
         if not steps:
-            return "ahead: nothing"
-        counts = Counter(step.rule for step in steps)
-        guessed, gpu_hours, other_hours, mb = dict[str, None](), 0.0, 0.0, 0.0
-        for step in steps:
-            seconds, how = self._seconds(step)
-            gpu_hours += seconds * step.gpus / 3600
-            other_hours += 0 if step.gpus else seconds / 3600
-            if how:
-                guessed[how] = None
-            for key, path in step.outputs:
-                size, how = self._size(key, path)
-                mb += size
-                if how:
-                    guessed[how] = None
-        told = ", ".join(f"{number} {rule}" for rule, number in counts.most_common())
-        guesses = f" (guessed: {', '.join(guessed)})" if guessed else ""
-        times = [f"{_hours(gpu_hours)} of GPUs"] * (gpu_hours > 0) + [f"{_hours(other_hours)} without a GPU"]
-        return f"ahead: {_count(len(steps))} ({told}); about {', '.join(times)}, {_bytes(mb)} on the disk{guesses}"
+            return "to do: nothing"
+        words = f"to do: {len(steps)} step{'s' * (len(steps) != 1)}"
+        if trainings := sum(step.rule == "train_fold" for step in steps):
+            shares = self.study.gpus.shares()
+            words += f", {trainings} of them training{'s' * (trainings != 1)}{f' ({shares})' if shares else ''}"
+        return f"{words}; {self._time(steps)}; {self._disk(steps)}"
 
-    def _seconds(self, step: Step) -> tuple[float, str]:
-        """Return the seconds of a step, and what is guessed of them."""
+    # --- time ---------------------------------------------------------------------------------------------------
+
+    def _time(self, steps: list[Step]) -> str:
+        """Return how long steps will take: on this machine side by side, on a cluster all in all."""
+        told = [(step, self._seconds(step)) for step in steps]
+        unknown = list(dict.fromkeys(step.rule for step, seconds in told if seconds is None))
+        if "train_fold" in unknown:
+            return "time unknown until a training like these has ended"
+        known = [(step, seconds) for step, seconds in told if seconds is not None]
+        if self.study.gpus.cores is not None:
+            amount = _duration(sum(seconds / self._at_once(step.rule) for step, seconds in known))
+        else:
+            gpu = sum(seconds * step.gpus for step, seconds in known)
+            other = sum(seconds for step, seconds in known if not step.gpus)
+            amounts = [f"{_duration(gpu)} of GPUs"] * (gpu > 0) + [f"{_duration(other)} without a GPU"] * (other > 0)
+            amount = f"{' and '.join(amounts)} in all jobs"
+        return f"about {amount}{f', and {_listed(unknown)}, not measured yet' if unknown else ''}"
+
+    def _at_once(self, rule: str) -> int:
+        """Return how many steps of a rule run at a time."""
+        of_networks = rule in ("train_fold", "tune_fold", "predict_fold", "predict_other")
+        return self.study.gpus.at_once("predict_fold" if rule == "predict_other" else rule) if of_networks else 1
+
+    def _seconds(self, step: Step) -> float | None:
+        """Return the seconds of a step, None where nothing like it was measured."""
         if step.benchmark is None:
-            return LIGHT, ""
-        if step.rule not in self._earlier:
-            files = sorted(benchmark_files(self.fm.benchmark_folders, step.rule), key=lambda file: file.stat().st_mtime)
-            measured = [Measured.of(file) for file in files[-LOOKED_AT:]]
-            self._earlier[step.rule] = [each for each in measured if not math.isnan(each.seconds)]
-        earlier = self._earlier[step.rule]
-        if not earlier:
-            minutes = step.minutes
-            return (minutes * 60.0, f"{step.rule} by its time limit") if minutes else (60.0, f"a minute of {step.rule}")
-        parts = step.benchmark.stem.split("-")
-        most = max(_alike(each.name.split("-"), parts) for each in earlier)
-        nearest = [each.seconds for each in earlier if _alike(each.name.split("-"), parts) == most]
-        return sum(nearest) / len(nearest), ""
+            return LIGHT
+        measured = self._measured_of(step.rule)
+        if step.rule == "train_fold":
+            return self._training(step)
+        own = step.wildcards
+        if "run" in own:  # the same network or another of its run, or one that computes alike on the same task
+            prefixes = [f"{own['task']}-{own['run']}-"]
+            prefixes += [f"{own['task']}-{run}-" for task, run in self._alike(own) if task == own["task"]]
+        else:
+            prefixes = [f"{step.benchmark.stem.split('-')[0]}-"]
+        for prefix in prefixes:
+            if seconds := [value for name, value in measured.items() if f"{name}-".startswith(prefix)]:
+                return sum(seconds) / len(seconds)
+        return None
 
-    def _size(self, key: str, path: str) -> tuple[float, str]:
-        """Return the size of an artefact that is to be, in 10⁶ bytes, and what is guessed of it."""
-        if key not in self._sizes:
-            there = [Path(self.fm.path(key, **told)) for told in self.fm.existing(key)[-LOOKED_AT:]]
-            sizes = [size_of([each]) / 1e6 for each in there]
-            self._sizes[key] = sum(sizes) / len(sizes) if sizes else None
-        known = self._sizes[key]
-        if known is not None:
-            return known, ""
-        return GUESSED_MB.get(key, 0.1), f"size of {key}" if key in GUESSED_MB else ""
+    def _measured_of(self, rule: str) -> dict[str, float]:
+        """Return the seconds of the latest measured steps of a rule, by the names of their benchmark files."""
+        if rule not in self._measured:
+            files = sorted(benchmark_files(self.fm.benchmark_folders, rule), key=lambda file: file.stat().st_mtime)
+            told = [Measured.of(file) for file in files[-LATEST:]]
+            self._measured[rule] = {each.name: each.seconds for each in told if not math.isnan(each.seconds)}
+        return self._measured[rule]
 
-
-class Consumption:
-    """What the steps of a run took next to what they asked for.
-
-    Args:
-        steps: those that were done.
-    """
-
-    def __init__(self, steps: Iterable[Step]):
-        self.steps = [step for step in steps if step.rule in REPORTED]
-
-    @classmethod
-    def of_plan(cls, steps: Iterable[Step]) -> "Consumption":
-        """Return what the measured steps of a plan took."""
-        return cls(step for step in steps if step.benchmark and step.benchmark.exists())
+    def _training(self, step: Step) -> float | None:
+        """Return the seconds of a training: by the others of its run, or else by those that take alike."""
+        pipeline = self._pipeline(step.wildcards["task"], step.wildcards["run"])
+        if pipeline is None:
+            return None
+        if own := self._trainings.get((step.wildcards["task"], pipeline.run)):
+            return sum(each.seconds + each.overhead for each in own) / len(own)
+        images, kind = self._images(pipeline, pipeline.content["trainer"]["max_epochs"]), _kind(pipeline)
+        alike = [each for trainings in self._trainings.values() for each in trainings if each.kind == kind]
+        seconds = [each.overhead + each.seconds * images / each.images for each in alike if images and each.images]
+        return sum(seconds) / len(seconds) if seconds else None
 
     @cached_property
-    def rows(self) -> list[dict[str, Any]]:
-        """One for each rule: `rule steps minutes runtime mb mem_mb advice`, the most that a step took and asked for."""
-        rows = []
-        for rule in dict.fromkeys(step.rule for step in self.steps):
-            of_rule = [step for step in self.steps if step.rule == rule]
-            files = [step.benchmark for step in of_rule if step.benchmark and step.benchmark.exists()]
-            measured = [Measured.of(file) for file in files]
-            seconds = max((each.seconds for each in measured if not math.isnan(each.seconds)), default=None)
-            mb = max((each.mb for each in measured if not math.isnan(each.mb)), default=None)
-            rows.append(
-                {
-                    "rule": rule,
-                    "steps": len(of_rule),
-                    "minutes": None if seconds is None else seconds / 60,
-                    "runtime": max((step.minutes or 0 for step in of_rule), default=0) or None,
-                    "mb": mb,
-                    "mem_mb": max((step.mem_mb or 0 for step in of_rule), default=0) or None,
-                    "advice": advice(seconds, mb),
-                }
+    def _trainings(self) -> dict[tuple[str, str], list[Training]]:
+        """The measured trainings of the project by task and run."""
+        measured, trainings = self._measured_of("train_fold"), dict[tuple[str, str], list[Training]]()
+        for tokens in self.fm.existing("models")[-LATEST:]:
+            pipeline = self._pipeline(tokens["task"], tokens["run"])
+            if pipeline is None:
+                continue
+            try:
+                model = ModelStorage.read(self.fm.path("models", **tokens))
+            except MMLError:
+                continue
+            whole = measured.get(f"{tokens['task']}-{tokens['run']}-fold{tokens['fold']}", model.training_time)
+            training = Training(
+                _kind(pipeline),
+                self._images(pipeline, model.epochs),
+                model.training_time,
+                max(0.0, whole - model.training_time),
             )
-        return rows
+            trainings.setdefault((tokens["task"], tokens["run"]), []).append(training)
+        return trainings
 
-    def lines(self) -> list[str]:
-        """Return a line for each rule of which something was measured."""
-        return as_lines(self.rows)
+    def _alike(self, wildcards: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Return task and run of the measured trainings whose networks compute as those of a run."""
+        pipeline = self._pipeline(wildcards["task"], wildcards["run"])
+        kind = None if pipeline is None else _kind(pipeline)
+        return [name for name, trainings in self._trainings.items() if trainings[0].kind == kind]
 
+    def _pipeline(self, task: str, run: str) -> Pipeline | None:
+        try:
+            return self.study.run(task, run).pipeline
+        except MMLError:  # its file is gone, or damaged
+            return None
 
-def as_lines(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return a line for each rule of which something was measured, from the rows of `Consumption`."""
-    return [
-        f"{row['rule']}: {_count(row['steps'])}, at most {_of(row['minutes'], row['runtime'])} min, "
-        f"{_of(row['mb'], row['mem_mb'])} MB; next time resources.{row['rule']}: {_flow(row['advice'])}"
-        for row in rows
-        if row["advice"]
-    ]
+    def _images(self, pipeline: Pipeline, epochs: int) -> float | None:
+        """Return the images that a training learns in some epochs, None before its task is made."""
+        sampling, task = pipeline.content["sampling"], pipeline.task
+        limit = (pipeline.content["trainer"].get("limit_train_batches") or math.inf) * sampling["batch_size"]
+        try:
+            header = read_header(self.fm.path("description", task=task["name"], task_id=task["id"]))
+        except MMLError:
+            return None
+        folds = header["num_folds"]
+        samples = header["num_samples"].get("train", 0) * (folds - 1) / folds if folds > 1 else 0
+        samples = sampling["sample_num"] or max(samples, sampling.get("min_sample_num") or 0)
+        return epochs * min(samples, limit) or None
 
+    # --- disk ---------------------------------------------------------------------------------------------------
 
-def as_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of `Consumption` for a table, the advice as the columns `next_runtime` and `next_mem_mb`."""
-    flat = [{key: value for key, value in row.items() if key != "advice"} for row in rows]
-    return [
-        row | {f"next_{key}": told["advice"].get(key) for key in ("runtime", "mem_mb")}
-        for row, told in zip(flat, rows, strict=True)
-    ]
+    def _disk(self, steps: list[Step]) -> str:
+        sizes = [self._size(key, path, step) for step in steps for key, path in step.outputs]
+        known = sum(size for size in sizes if size is not None)
+        if None in sizes:
+            return "disk unknown until then" if known < 1 else f"disk at least {_bytes(known)}"
+        return f"{_bytes(known)} of disk"
 
+    def _size(self, key: str, path: str, step: Step) -> float | None:
+        """Return the size of an artefact that is to be, in 10⁶ bytes: that of others of its kind on the disk."""
+        if key not in LARGE:
+            return SMALL_MB
+        task, run = step.wildcards.get("task"), step.wildcards.get("run")
+        name = f"{task} {run}" if key == "parameters" else task or path
+        if (key, name) not in self._sizes:
+            self._sizes[key, name] = self._mean_size(key, step)
+        return self._sizes[key, name]
 
-def advice(seconds: float | None, mb: float | None) -> dict[str, int]:
-    """Return what to ask for next time: `mem_mb` in steps of 500, `runtime` in steps of 10 min, with room to spare."""
-    asked = {}
-    if mb is not None:
-        asked["mem_mb"] = 500 * math.ceil(mb * MARGIN_MB / 500)
-    if seconds is not None:
-        asked["runtime"] = 10 * math.ceil(seconds / 60 * MARGIN_TIME / 10)
-    return asked
-
-
-def steps_of(fm: MMLFileManager, jobs: Iterable[Any]) -> list[Step]:
-    """Return the steps of Snakemake's jobs, without those that only ask for others."""
-    return [
-        Step(
-            rule=job.rule.name,
-            benchmark=Path(str(job.benchmark)) if job.benchmark else None,
-            gpus=_whole(job.resources.get("gpu")) or 0,
-            minutes=_whole(job.resources.get("runtime")),
-            mem_mb=_whole(job.resources.get("mem_mb")),
-            outputs=_kept(fm, job.rule.output, map(str, job.output)),
-        )
-        for job in jobs
-        if not job.is_norun
-    ]
-
-
-def planned_steps(study: "Study", mode: str, rules: Any) -> list[Step]:
-    """Return the steps of a mode's plan, by what Snakemake's `rules` say of each."""
-    scheduler, steps = study.scheduler(mode), []
-    for command, wildcards in zip(scheduler.commands, scheduler.params, strict=True):
-        rule = getattr(rules, command)
-        asked = {name: _asked(rule.rule.resources.get(name), wildcards) for name in ("gpu", "runtime", "mem_mb")}
-        steps.append(
-            Step(
-                rule=command,
-                benchmark=Path(str(rule.benchmark).format(**wildcards)) if rule.rule.benchmark else None,
-                gpus=asked["gpu"] or 0,
-                minutes=asked["runtime"],
-                mem_mb=asked["mem_mb"],
-                outputs=_kept(study.fm, rule.rule.output, [str(each).format(**wildcards) for each in rule.output]),
-            )
-        )
-    return steps
+    def _mean_size(self, key: str, step: Step) -> float | None:
+        existing = self.fm.existing(key)[-LATEST:]
+        if key == "parameters":
+            alike = self._alike(step.wildcards)
+            existing = [tokens for tokens in existing if (tokens["task"], tokens["run"]) in alike]
+        elif task := step.wildcards.get("task"):
+            existing = [tokens for tokens in existing if tokens.get("task") == task]
+        else:
+            existing = [tokens for tokens in existing if tokens.get("dataset") == step.wildcards.get("dataset")]
+        sizes = [size_of([Path(self.fm.path(key, **tokens))]) / 1e6 for tokens in existing]
+        return sum(sizes) / len(sizes) if sizes else None
 
 
-def _kept(fm: MMLFileManager, declared: Iterable[Any], paths: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Return assignment key and path of those outputs of a rule that are kept."""
-    from snakemake.io import is_flagged, strip_wildcard_constraints
-
-    kept = [
-        (fm.key_of(strip_wildcard_constraints(str(pattern))), path)
-        for pattern, path in zip(declared, paths, strict=True)
-        if not is_flagged(pattern, "temp")
-    ]
-    return tuple((key, path) for key, path in kept if key is not None)
+def _kind(pipeline: Pipeline) -> str:
+    """Return what trainings have in common that take alike: what is computed for each image, and by how many."""
+    content = pipeline.content
+    trainer = {key: content["trainer"].get(key) for key in ("precision", "devices")}
+    sections = {key: content.get(key) for key in ALIKE}
+    sections["preprocessing"] = re.sub(r"^.*-", "", pipeline.task["pack"])  # its digest
+    kinds = [task["task_type"] for task in pipeline.tasks]
+    return canonical_json([sections, trainer, kinds, bool(pipeline.pretraining.get("freeze"))])
 
 
-def _asked(resource: Any, wildcards: Mapping[str, Any]) -> int | None:
-    """Return what a rule asks for at its first attempt."""
-    if resource is None:
-        return None
-    return _whole(resource.evaluate(SimpleNamespace(**wildcards), attempt=1).value)
+def _listed(rules: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(rules[:-1]), rules[-1]]))
 
 
-def _alike(one: list[str], other: list[str]) -> int:
-    """Return how many of the first parts two names share: the task, then the run."""
-    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-
-
-def _whole(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) else None
-
-
-def _count(steps: int) -> str:
-    return f"{steps} step{'s' * (steps != 1)}"
-
-
-def _hours(hours: float) -> str:
-    return f"{hours:.1f} hours" if hours >= 1 else f"{max(1, round(hours * 60))} min"
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 3600:.1f} hours" if seconds >= 5400 else f"{round(seconds / 60)} min"
 
 
 def _bytes(mb: float) -> str:
     return f"{mb / 1000:.1f} GB" if mb >= 1000 else f"{max(1, round(mb))} MB"
-
-
-def _of(used: float | None, asked: int | None) -> str:
-    used_text = "?" if used is None else f"{used:,.1f}" if used < 10 else f"{used:,.0f}"
-    return f"{used_text} of {asked:,}" if asked else used_text
-
-
-def _flow(asked: Mapping[str, int]) -> str:
-    return "{" + ", ".join(f"{key}: {value}" for key, value in asked.items()) + "}"

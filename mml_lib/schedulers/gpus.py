@@ -156,7 +156,7 @@ class Gpus:
             self.on_cluster = True
             return
         self.cores = limits["_cores"].value
-        self.number_of_trainings = len({tuple(sorted(told.items())) for _, told in self._trainings(modes)})
+        self.count_trainings(modes)
         self.here = tuple(visible_gpus()) if self.study.cfg.trainer.accelerator in ACCELERATORS else ()
         if self.here:
             name, limit = ("gpu_mem_mb", self._memory) if self._shared else ("gpu", len(self.here))
@@ -165,6 +165,10 @@ class Gpus:
         given = limits["gpu"].value if "gpu" in limits else None
         if problem := self._problem(given, modes):
             raise MMLError(problem)
+
+    def count_trainings(self, modes: Iterable[str]) -> None:
+        """Count all trainings of these modes, done or not: the cores are divided among them."""
+        self.number_of_trainings = len({tuple(sorted(told.items())) for _, told in self._trainings(modes)})
 
     def _problem(self, given: int | None, modes: Iterable[str]) -> str | None:
         accelerator, gpus = self.study.cfg.trainer.accelerator, self.here or ()

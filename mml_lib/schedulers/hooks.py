@@ -9,8 +9,10 @@ from typing import Any
 from mml_lib.files.checksums import checksum_path
 from mml_lib.files.removing import remove
 from mml_lib.files.terminal import say
-from mml_lib.schedulers.forecast import Consumption, Forecast, steps_of
+from mml_lib.schedulers.consumption import Consumption
+from mml_lib.schedulers.forecast import Forecast
 from mml_lib.schedulers.jobs import cut_off, start_again, submit_lost_again, wait_for_left_jobs
+from mml_lib.schedulers.planned_steps import steps_of
 from mml_lib.schedulers.preflight.launch import check_pipelines
 from mml_lib.schedulers.retraining import refuse_retraining
 from mml_lib.schedulers.study import Study
@@ -62,7 +64,7 @@ def look_ahead(study: Study, workflow: Any) -> None:
             steps = steps_of(study.fm, workflow.dag.needrun_jobs(exclude_finished=False))
             if cut_off(workflow.dag):
                 print("more is planned once what a kill has cut off is removed, which the run does", file=sys.stderr)
-            print(Forecast(study.fm).line(steps), file=sys.stderr)
+            print(Forecast(study).line(steps), file=sys.stderr)
 
     atexit.register(tell)
 

@@ -21,8 +21,10 @@ from mml_lib.files.locks import check_writable, lock_project, share_data
 from mml_lib.files.manager import SHARDS, MMLFileManager
 from mml_lib.files.records import record_study
 from mml_lib.schedulers.answers import Answers
-from mml_lib.schedulers.forecast import Consumption, Forecast, planned_steps
+from mml_lib.schedulers.consumption import Consumption
+from mml_lib.schedulers.forecast import Forecast
 from mml_lib.schedulers.gpus import Gpus
+from mml_lib.schedulers.planned_steps import planned_steps
 from mml_lib.schedulers.project_models import ProjectModels
 from mml_lib.schedulers.results import Results
 from mml_lib.schedulers.runs import Run, Runs, pack_id
@@ -330,7 +332,8 @@ class Study(StudyTasks):
 
     def ahead(self, rules: Any) -> str:
         """What is left of the study, and what that will take, in one line."""
-        forecast = Forecast(self.fm)
+        self.gpus.count_trainings([self.delivered])
+        forecast = Forecast(self)
         return forecast.line(forecast.missing(planned_steps(self, self.delivered, rules)))
 
     def used(self, rules: Any) -> list[dict[str, Any]]:

@@ -1,94 +1,171 @@
-"""Looking ahead and back: what a plan takes, by earlier steps; what steps took, by what they asked for."""
+"""The forecast: a plan takes what steps like its own took; what was never measured is unknown."""
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mml_lib.files.manager import MMLFileManager
-from mml_lib.schedulers.forecast import Consumption, Forecast, Step, advice, as_rows
+from mml_lib.files.containers import header_first
+from mml_lib.models.storage import ModelStorage
+from mml_lib.schedulers.forecast import Forecast
+from mml_lib.schedulers.planned_steps import Step
+from mml_lib.schedulers.study import Study
+from tests.unit.test_config import CONFIG
+
+SAMPLES = {"mine": 1000, "other": 4000}
+
+
+class Project:
+    """A project with measured trainings.
+
+    Args:
+        folder: of data and results.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def study(self, **changes: Any) -> Study:
+        base = {
+            "mode": "train",
+            "tasks": {name: {"creator": "fake", "folds": 5, "image_seed": len(name)} for name in SAMPLES},
+            "arch": "test_resnet",
+            "loss": "default",
+            "optimizer": "adamw",
+            "trainer": {"max_epochs": 10, "accelerator": "cpu"},
+            "paths": {
+                "presets": [str(CONFIG)],
+                "data": str(self.folder / "data"),
+                "results": str(self.folder / "results"),
+            },
+        }
+        return Study(base | changes)
+
+    def describe(self, study: Study) -> None:
+        for name, number in SAMPLES.items():
+            path = Path(study.description_of(name))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            header = {"num_folds": 5, "num_samples": {"all": number, "train": number}}
+            path.write_text(header_first({"header": header, "samples": {}}))
+
+    def train(self, study: Study, task: str, seconds: float, overhead: float = 0, folds: int = 1) -> None:
+        """Lay a trained network down that took so long."""
+        (run,) = study.scheduler("train").runs_of(task)
+        pipeline = Path(study.fm.path("pipeline", task=task, run=run.id))
+        pipeline.parent.mkdir(parents=True, exist_ok=True)
+        pipeline.write_text(run.pipeline.to_yaml())
+        epochs = run.pipeline.content["trainer"]["max_epochs"]
+        for fold in range(folds):
+            tokens = {"task": task, "run": run.id, "fold": fold}
+            took = {"epochs": epochs, "stored_epoch": epochs - 1, "training_time": seconds}
+            model = ModelStorage(**tokens, **took, performance=1.0, metrics={}, num_parameters=1, device="cpu")
+            model.write(study.fm.path("models", **tokens))
+            file = study.fm.benchmark_folders[0] / "train_fold" / f"{task}-{run.id}-fold{fold}.tsv"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"s\tmax_rss\n{seconds + overhead}\t100\n")
+            weights = Path(study.fm.path("parameters", **tokens))
+            weights.parent.mkdir(parents=True, exist_ok=True)
+            weights.touch()
+            os.truncate(weights, 4_000_000)
+
+
+def trainings(study: Study, task: str = "mine", folds: int = 5, gpus: int = 0) -> list[Step]:
+    (run,) = study.scheduler("train").runs_of(task)
+    steps = []
+    for fold in range(folds):
+        wildcards = {"task": task, "run": run.id, "fold": str(fold)}
+        file = study.fm.benchmark_folders[0] / "train_fold" / f"{task}-{run.id}-fold{fold}.tsv"
+        outputs = (("parameters", study.fm.path("parameters", **wildcards)), ("history", "h.csv"))
+        steps.append(Step("train_fold", file, gpus, minutes=240, outputs=outputs, wildcards=wildcards))
+    return steps
 
 
 @pytest.fixture
-def fm(tmp_path: Path) -> MMLFileManager:
-    return MMLFileManager(tmp_path / "data", tmp_path / "results", "study")
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
 
 
-def measure(fm: MMLFileManager, rule: str, name: str, seconds: float, mib: float = 100) -> Path:
-    file = fm.benchmark_folders[0] / rule / f"{name}.tsv"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f"s\tmax_rss\n{seconds}\t{mib}\n")
-    return file
+def test_a_first_run_is_unknown_whatever_its_time_limit(project: Project):
+    study = project.study()
+    line = Forecast(study).line([*trainings(study), Step("summarize")])
+    assert line == (
+        "to do: 6 steps, 5 of them trainings; time unknown until a training like these has ended; "
+        "disk unknown until then"
+    )
 
 
-def training(fm: MMLFileManager, name: str, **asked: int) -> Step:
-    return Step("train_fold", fm.benchmark_folders[0] / "train_fold" / f"{name}.tsv", **asked)
+def test_the_line_says_how_trainings_share_the_machine(project: Project):
+    study = project.study()
+    study.gpus.here, study.gpus.cores, study.gpus.number_of_trainings = (), 16, 5
+    assert ", 5 of them trainings (5 at once, 3 threads each); " in Forecast(study).line(trainings(study))
 
 
-def test_a_plan_takes_as_long_as_earlier_steps_of_its_rules(fm: MMLFileManager):
-    measure(fm, "train_fold", "a-00000000-fold0", 3600)
-    measure(fm, "train_fold", "a-00000000-fold1", 7200)
-    line = Forecast(fm).line([training(fm, "b-11111111-fold0", gpus=2), training(fm, "b-11111111-fold1")])
-    assert line.startswith("ahead: 2 steps (2 train_fold); about 3.0 hours of GPUs, 1.5 hours without a GPU")
-    assert "guessed" not in line
+@pytest.mark.parametrize(
+    ("changes", "task", "about"),
+    [
+        ({}, "mine", "about 50 min without a GPU in all jobs"),  # the run itself
+        ({"optimizer": {"preset": "adamw", "lr": 1}}, "mine", "about 50 min without a GPU in all jobs"),
+        ({"trainer": {"max_epochs": 30, "accelerator": "cpu"}}, "mine", "about 2.5 hours"),
+        ({"trainer": {"max_epochs": 1, "accelerator": "cpu"}}, "mine", "about 5 min"),
+        ({}, "other", "about 3.3 hours"),
+        ({"arch": {"preset": "timm", "name": "resnet18"}}, "mine", "time unknown until"),
+        ({"preprocessing": {"preset": "default", "size": 64}}, "mine", "time unknown until"),
+        ({"trainer": {"max_epochs": 10, "precision": "bf16-mixed"}}, "mine", "time unknown until"),
+    ],
+)
+def test_trainings_take_by_images_and_epochs_what_those_of_their_network_took(
+    project: Project, changes: dict[str, Any], task: str, about: str
+):
+    measured = project.study()
+    project.describe(measured)
+    project.train(measured, "mine", seconds=600)
+    study = project.study(**changes)
+    assert f"; {about}" in Forecast(study).line(trainings(study, task))
 
 
-def test_steps_of_the_same_run_tell_more_than_those_of_the_task_and_these_more_than_all(fm: MMLFileManager):
-    measure(fm, "train_fold", "a-00000000-fold0", 3600)
-    measure(fm, "train_fold", "b-22222222-fold0", 36000)
-    measure(fm, "train_fold", "b-11111111-fold0", 7200)
-
-    def hours(name: str) -> str:
-        return Forecast(fm).line([training(fm, name, gpus=1)]).split("about ")[1].split(" hours")[0]
-
-    assert hours("b-11111111-fold1") == "2.0"
-    assert hours("b-33333333-fold0") == "6.0"
-    assert hours("a-33333333-fold0") == "1.0"
+def test_the_start_of_a_training_counts_once_not_by_epoch(project: Project):
+    measured = project.study(trainer={"max_epochs": 1, "accelerator": "cpu"})
+    project.describe(measured)
+    project.train(measured, "mine", seconds=1, overhead=30)
+    study = project.study(trainer={"max_epochs": 100, "accelerator": "cpu"})
+    assert "about 2 min" in Forecast(study).line(trainings(study, folds=1))
 
 
-def test_what_was_never_measured_is_guessed_and_said_so(fm: MMLFileManager):
-    step = training(fm, "a-00000000-fold0", gpus=1, minutes=240)
-    line = Forecast(fm).line([step])
-    assert "4.0 hours of GPUs" in line
-    assert line.endswith("(guessed: train_fold by its time limit)")
+def test_time_is_that_of_the_clock_where_steps_run_side_by_side(project: Project):
+    study = project.study()
+    project.train(study, "mine", seconds=600)
+    study.gpus.here, study.gpus.cores, study.gpus.number_of_trainings = (), 5, 5
+    assert "; about 10 min; 20 MB of disk" in Forecast(study).line(trainings(study))
 
 
-def test_the_disk_is_told_by_artefacts_of_the_same_kind(fm: MMLFileManager):
-    for fold, size in enumerate((3_000_000, 5_000_000)):
-        path = Path(fm.path("parameters", task="a", run="00000000", fold=fold))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        os.truncate(path, size)
-    outputs = tuple(("parameters", fm.path("parameters", task="b", run="00000000", fold=fold)) for fold in range(3))
-    assert "12 MB on the disk" in Forecast(fm).line([Step("train_fold", outputs=outputs)])
-    unknown = (("predictions", fm.path("predictions", task="b", run="00000000", fold=0, eval="test")),)
-    assert Forecast(fm).line([Step("predict_fold", outputs=unknown)]).endswith("(guessed: size of predictions)")
+def test_gpus_are_counted_for_a_cluster(project: Project):
+    study = project.study()
+    project.train(study, "mine", seconds=3600)
+    steps = [*trainings(study, folds=2, gpus=1), *trainings(study, folds=2)]
+    assert "about 2.0 hours of GPUs and 2.0 hours without a GPU in all jobs" in Forecast(study).line(steps)
 
 
-def test_a_step_is_missing_until_all_its_outputs_are_there(fm: MMLFileManager, tmp_path: Path):
+def test_what_was_not_measured_beside_trainings_is_named(project: Project):
+    study = project.study()
+    project.train(study, "mine", seconds=600)
+    steps = [*trainings(study), Step("create_dataset", Path("b/DSET_1.tsv"), wildcards={"dataset": "DSET_1"})]
+    assert "in all jobs, and create_dataset, not measured yet;" in Forecast(study).line(steps)
+
+
+def test_disk_is_that_of_artefacts_like_them(project: Project):
+    study = project.study()
+    project.train(study, "mine", seconds=1, folds=2)
+    assert Forecast(study).line(trainings(study)).endswith("; 20 MB of disk")
+    other = project.study(arch={"preset": "timm", "name": "resnet18"})
+    assert Forecast(other).line(trainings(other)).endswith("; disk unknown until then")
+
+
+def test_a_step_is_missing_until_all_its_outputs_are_there(project: Project, tmp_path: Path):
+    forecast = Forecast(project.study())
     step = Step("train_fold", outputs=(("models", str(tmp_path / "a")), ("parameters", str(tmp_path / "b"))))
     (tmp_path / "a").touch()
-    assert Forecast(fm).missing([step]) == [step]
+    assert forecast.missing([step]) == [step]
     (tmp_path / "b").touch()
-    assert Forecast(fm).missing([step]) == []
-    assert Forecast(fm).line([]) == "ahead: nothing"
-
-
-def test_use_is_told_next_to_what_was_asked_for(fm: MMLFileManager):
-    steps = []
-    for fold, seconds in enumerate((60, 1200)):
-        measure(fm, "train_fold", f"a-00000000-fold{fold}", seconds, mib=2000)
-        steps.append(training(fm, f"a-00000000-fold{fold}", minutes=240, mem_mb=8000))
-    used = Consumption([*steps, Step("summarize")])
-    assert used.lines() == [
-        "train_fold: 2 steps, at most 20 of 240 min, 2,097 of 8,000 MB; "
-        "next time resources.train_fold: {mem_mb: 3000, runtime: 40}"
-    ]
-    (row,) = as_rows(used.rows)
-    assert row["next_runtime"] == 40
-    assert row["next_mem_mb"] == 3000
-
-
-def test_a_step_that_was_killed_before_it_was_measured_gives_no_advice(fm: MMLFileManager):
-    assert Consumption([training(fm, "a-00000000-fold0", minutes=10)]).lines() == []
-    assert advice(None, None) == {}
+    assert forecast.missing([step]) == []
+    assert forecast.line([]) == "to do: nothing"

@@ -56,7 +56,7 @@ def test_what_steps_took_and_what_is_left_is_told(copy: Workplace):
     dry = copy.run("-n").splitlines()[-1]
     said = copy.run("results/tiny/INFO/resources.csv")
     for text in (dry, said):
-        assert re.search(r"ahead: \d steps? \(1 test_fold\b|ahead: 1 steps? \(1 test_fold\)", text)
+        assert re.search(r"to do: \d steps?; about \d+ s; 1 MB of disk", text)
     assert "train_fold: 2 steps, at most" in said
     with open(copy.folder / "results/tiny/INFO/resources.csv") as file:
         rows = {row["rule"]: row for row in csv.DictReader(file)}
