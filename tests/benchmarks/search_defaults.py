@@ -226,14 +226,14 @@ class Comparison:
 
 
 def compare(trainings: Sequence[Training]) -> list[Comparison]:
-    """Return the comparison of each task: the random setting that is best in validation next to the defaults."""
+    """Return a comparison for each task with both: the setting that is best in validation next to the defaults."""
     comparisons = []
     for name in dict.fromkeys(training.data for training in trainings):
         own = [training for training in trainings if training.data == name]
-        default = next(training for training in own if training.label == "default")
+        default = next((training for training in own if training.label == "default"), None)
         drawn = [training for training in own if training.label.isdigit()]
         finished = [training for training in drawn if math.isfinite(training.val)]
-        if not finished:
+        if default is None or not finished:
             continue
         best = max(finished, key=lambda training: training.val)
         metric = METRICS[{"lesions": "semantic_segmentation", "cells": "regression"}.get(name, "classification")]
