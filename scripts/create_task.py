@@ -1,6 +1,7 @@
 """Describe a task: assign the samples of a data set to splits and folds."""
 
 from mml_lib.files.terminal import warn
+from mml_lib.schedulers.class_names import check_described
 from mml_lib.schedulers.step import open_step
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription, check_planned
@@ -8,7 +9,7 @@ from mml_lib.tasks.mask_classes import check_masks
 from mml_lib.tasks.splitting import Splitting, assign
 from mml_lib.tasks.targets import Targets
 
-open_step(snakemake)
+step = open_step(snakemake)
 definition = snakemake.params.definition
 dataset = Dataset.read(snakemake.input.dataset)
 
@@ -19,5 +20,6 @@ for line in check_masks(dataset, *named):
 assignment = assign(dataset.delivery.samples, targets, definition["name"], Splitting.of(definition))
 task = TaskDescription.of(definition, dataset, targets, assignment, snakemake.params.about)
 check_planned(task, snakemake.params.planned, dataset.delivery.splits)
+check_described(step, task.header)
 
 task.write(snakemake.output.description)

@@ -1,15 +1,17 @@
 """Derive a task from its base by its last tag."""
 
 from mml_lib.config.tasks import SEPARATOR
+from mml_lib.schedulers.class_names import check_described
 from mml_lib.schedulers.step import open_step
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.tags import apply_tag
 
-open_step(snakemake)
+step = open_step(snakemake)
 definition = snakemake.params.definition
 base = TaskDescription.read(snakemake.input.base)
 
 tag = definition["name"].split(SEPARATOR)[-1]
 task = apply_tag(base, tag).renamed(definition)
+check_described(step, task.header)
 
 task.write(snakemake.output.description)

@@ -13,6 +13,7 @@ from mml_lib.config.schema import Mode, StudyConfig
 from mml_lib.config.settling import Settled
 from mml_lib.errors import MMLError, nearest
 from mml_lib.schedulers.checks import check_trainable
+from mml_lib.schedulers.class_names import check_class_names
 from mml_lib.schedulers.doing import Doing
 from mml_lib.schedulers.runs import Run, task_content
 from mml_lib.schedulers.study import Study
@@ -124,6 +125,7 @@ class AbstractBaseScheduler(Doing, ABC):
             return []
         for variant in variants:
             check_trainable(identity, variant.study)
+            check_class_names(task, identity.task_type, self.study.classes_of, variant.study)
             told = task_content(identity, variant.study.preprocessing)
             pipeline = Pipeline.of(variant.study, told, additions and additions(identity, variant.study))
             runs.setdefault(pipeline.run, Run(pipeline)).labels.append(variant.label)

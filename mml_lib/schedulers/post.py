@@ -11,6 +11,7 @@ from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError, nearest
 from mml_lib.postprocessing.calibration import KINDS
 from mml_lib.postprocessing.ensembles.options import EnsembleOptions
+from mml_lib.schedulers.class_names import check_prior
 from mml_lib.schedulers.runs import Run
 from mml_lib.schedulers.train import NESTED, TrainScheduler
 from mml_lib.schedulers.transfer import TransferOptions, TransferScheduler
@@ -108,6 +109,7 @@ class PostScheduler(TransferScheduler):
             raise MMLError(f"mode.prior: {prior} has a number that is no frequency; give numbers from 0 to 1")
         if self.study.tasks[task].task_type == "classification" and abs(sum(prior) - 1) > 1e-3:
             raise MMLError(f"mode.prior: {prior} adds up to {sum(prior):.4g}; give frequencies that add up to 1")
+        check_prior(task, self.study.classes_of(task), prior)
 
     def _add_answers(self, task: str) -> None:
         for network in self.networks(task):

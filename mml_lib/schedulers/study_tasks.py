@@ -1,9 +1,11 @@
 """The tasks of a study: which there are, what they are made of, and what their rules ask."""
 
+import contextlib
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -96,6 +98,16 @@ class StudyTasks:
     def description_of(self, name: str) -> str:
         """Return the description of a task of the study, or of one that tags derive from it."""
         return self.fm.path("description", task=name, task_id=self.task(name).id)
+
+    def classes_of(self, name: str) -> Sequence[str] | None:
+        """Return the classes of a task: what planning knows, or its description says, if it is made; None otherwise."""
+        known = self.task(name).classes
+        if known is None and Path(path := self.description_of(name)).is_file():
+            from mml_lib.tasks.description import read_header  # numpy, which plans do without
+
+            with contextlib.suppress(MMLError):  # what is damaged is told where it is read in earnest
+                return read_header(path)["classes"]
+        return known
 
     def descriptions(self, wildcards: Any) -> list[str]:
         """The descriptions of all tasks."""

@@ -14,6 +14,7 @@ from mml_lib.errors import MMLError, nearest
 from mml_lib.schedulers.base import AbstractBaseScheduler, Options
 from mml_lib.schedulers.blueprints import lay_blueprint
 from mml_lib.schedulers.checks import check_leakage, check_other
+from mml_lib.schedulers.class_names import check_same_classes
 from mml_lib.schedulers.multitask import multitask
 from mml_lib.schedulers.runs import Run
 from mml_lib.tasks.identity import TaskIdentity
@@ -146,6 +147,8 @@ class TrainScheduler(AbstractBaseScheduler):
         other = self.study.tasks[name]
         if other.task_type not in (task.task_type, "no_task") and not self._has_head(task.name, name):
             raise MMLError(f"mode.eval_on: {name} is a {other.task_type}, {task.name} a {task.task_type}")
+        if other.task_type == task.task_type and not self._has_head(task.name, name):
+            check_same_classes(task.name, self.study.classes_of(task.name), name, self.study.classes_of(name))
         check_other(other, task)
         if not (other.has_test or other.has_unlabelled):
             raise MMLError(f"mode.eval_on: {name} has no test split; set tasks.{other.base_name}.test_fraction")

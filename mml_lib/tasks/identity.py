@@ -10,12 +10,13 @@ from mml_lib.config.tasks import ARGUMENT, SEPARATOR, Task
 from mml_lib.errors import MMLError
 from mml_lib.tasks.creators.registry import Survey, get_creator, read_metadata
 from mml_lib.tasks.metadata import check_sub_groups
+from mml_lib.tasks.names import merged_classes, one_spelling
 from mml_lib.tasks.tags import Shape, parse_tag, plan_tag
 
 TASK_VERSION = 2
 """Raised when the same definition begins to give another task."""
 
-PLANNED = ("num_folds", "has_test", "has_unlabelled", "brings_test", "about")
+PLANNED = ("num_folds", "has_test", "has_unlabelled", "brings_test", "about", "classes")
 """What is known of a task beside what defines it."""
 
 
@@ -38,6 +39,7 @@ class TaskIdentity:
         brings_test: whether its data say which samples are for the test.
         about: what the study says of it beyond its data set.
         colors: colours of each class in masks, in the order of the classes.
+        classes: its classes in the order of their indices; None where only making it tells.
     """
 
     name: str
@@ -58,6 +60,7 @@ class TaskIdentity:
     brings_test: bool = False
     about: Mapping[str, Any] = field(default_factory=dict)
     colors: Sequence[tuple[str, Sequence[Sequence[int]]]] | None = None
+    classes: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, name: str, task: Task) -> "TaskIdentity":
@@ -101,6 +104,7 @@ class TaskIdentity:
             fold_time_limit=task.fold_time_limit,
             **_planned(task, survey),
             about=task.about,
+            classes=_classes(name, task, survey),
         )
 
     @property
@@ -132,6 +136,7 @@ class TaskIdentity:
             num_folds=shape.num_folds,
             has_test=shape.has_test,
             has_unlabelled=shape.has_unlabelled,
+            classes=self.classes if parse_tag(tag)[0].keeps_classes else None,
         )
 
     def definition(self) -> dict[str, Any]:
@@ -142,6 +147,22 @@ class TaskIdentity:
         told["bases"] = list(self.bases)
         told["idx_to_class"] = self.idx_to_class and {str(key): label for key, label in self.idx_to_class.items()}
         return told
+
+
+def _classes(name: str, task: Task, survey: Survey) -> tuple[str, ...] | None:
+    """Return the classes of a task, as far as planning knows them.
+
+    Raises:
+        MMLError: `idx_to_class` does not name a class for each index.
+    """
+    if survey.task_type == "semantic_segmentation":
+        names = task.colors or (task.idx_to_class and dict.fromkeys(task.idx_to_class.values()))
+        return tuple(label for label in names if label != IGNORED) if names else None
+    if survey.classes is None:
+        return None
+    classes = list(dict.fromkeys(one_spelling(survey.classes).values()))
+    merged = merged_classes(classes, task.idx_to_class or {}, survey.task_type, name)
+    return tuple(dict.fromkeys(merged.values()))
 
 
 def _in_order(colors: Mapping[str, Sequence[Sequence[int]]] | None) -> list[Any] | None:

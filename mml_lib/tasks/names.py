@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from mml_lib.errors import MMLError
@@ -35,6 +35,31 @@ def folded(name: str) -> str:
     return re.sub(r"(?<=.)[\s_-]+(?=.)", "-", text)
 
 
+def one_spelling(classes: Sequence[str]) -> dict[str, str]:
+    """Return the name of each class: that of the first one that looks alike, in composed Unicode."""
+    first: dict[str, str] = {}
+    return {name: first.setdefault(look(name), normalized(name)) for name in classes}
+
+
+def merged_classes(classes: Sequence[str], idx_to_class: Mapping[int, str], kind: str, task: str) -> dict[int, str]:
+    """Return the class of each index as delivered, classes merged as `idx_to_class` says; of all types but masks.
+
+    Raises:
+        MMLError: it does not name a class for each index, or leaves one class only.
+    """
+    delivered, where = dict(enumerate(classes)), f"tasks.{task}.idx_to_class"
+    if not idx_to_class:
+        return delivered
+    if not delivered:
+        raise MMLError(f"{where}: a {kind} has no classes; leave it out")
+    if set(idx_to_class) != set(delivered):
+        listed = ", ".join(f"{index}: {label}" for index, label in delivered.items())
+        raise MMLError(f"{where} must name a class for each of {listed}, and no other")
+    if len(set(idx_to_class.values())) < 2 and kind != "multilabel_classification":
+        raise MMLError(f"{where}: everything is '{next(iter(idx_to_class.values()))}'; two classes or more are needed")
+    return dict(sorted(idx_to_class.items()))
+
+
 def join_spellings(delivery: Delivery) -> tuple[Delivery, list[str]]:
     """Return a data set whose classes and groups have one spelling each, and warnings of the others.
 
@@ -59,8 +84,7 @@ def _by(key, names: Iterable[str]) -> dict[str, list[str]]:
 def _join_classes(delivery: Delivery) -> tuple[Delivery, list[str]]:
     if delivery.task_type not in ("classification", "multilabel_classification"):
         return delivery, []
-    of_look = {text: normalized(names[0]) for text, names in _by(look, delivery.classes).items()}
-    names = {name: of_look[look(name)] for name in delivery.classes}
+    names = one_spelling(delivery.classes)
     joined = [spelled for spelled in _by(look, delivery.classes).values() if len(spelled) > 1]
     warnings = [
         f"the class '{names[spelled[0]]}' is spelled in {len(spelled)} ways that look alike "

@@ -9,6 +9,7 @@ import numpy as np
 from mml_lib.errors import MMLError, nearest
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.mask_classes import ColorLists, mask_classes
+from mml_lib.tasks.names import merged_classes
 
 QUANTILES = 10
 """Strata of a regression, where there are samples enough."""
@@ -177,21 +178,11 @@ def class_mapping(
     Raises:
         MMLError: the mapping does not fit the data.
     """
-    delivered, kind = dict(enumerate(dataset.delivery.classes)), dataset.delivery.task_type
-    where = f"tasks.{name}.idx_to_class"
+    kind = dataset.delivery.task_type
     mapping = dict(sorted((int(index), label) for index, label in (idx_to_class or {}).items()))
     if kind == "semantic_segmentation":
         return mask_classes(dataset, mapping, colors, name)
-    if not mapping:
-        return delivered
-    if not delivered:
-        raise MMLError(f"{where}: a {kind} has no classes; leave it out")
-    if set(mapping) != set(delivered):
-        listed = ", ".join(f"{index}: {label}" for index, label in delivered.items())
-        raise MMLError(f"{where} must name a class for each of {listed}, and no other")
-    if len(set(mapping.values())) < 2 and kind != "multilabel_classification":
-        raise MMLError(f"{where}: everything is '{next(iter(mapping.values()))}'; two classes or more are needed")
-    return mapping
+    return merged_classes(dataset.delivery.classes, mapping, kind, name)
 
 
 def _check_resolution(values: np.ndarray, name: str) -> None:

@@ -50,7 +50,8 @@ def _survey_medmnist(
     found = _medmnist_name(file, name)
     kind = _medmnist_kind(found, task_type)
     fingerprint = None if downloaded else digest([kind, found, file.stat().st_size, _ends(file)])
-    return Survey.of_splits({"train", "val", "test"}, fingerprint=fingerprint, task_type=kind)
+    classes = MEDMNIST[found].classes if kind != "regression" else ()
+    return Survey.of_splits({"train", "val", "test"}, fingerprint=fingerprint, task_type=kind, classes=classes)
 
 
 def _ends(file: Path) -> str:

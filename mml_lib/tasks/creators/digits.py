@@ -2,14 +2,18 @@
 
 from pathlib import Path
 
-from mml_lib.tasks.creators.registry import register_creator
+from mml_lib.tasks.creators.registry import Survey, register_creator
 from mml_lib.tasks.dataset import About, Delivery, Sample
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 REFERENCE = "E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits. UCI Machine Learning Repository, 1998"
 
 
-@register_creator("digits")
+def _survey() -> Survey:
+    return Survey(classes=tuple(NAMES))
+
+
+@register_creator("digits", survey=_survey)
 def digits(folder: Path) -> Delivery:
     """Write the 1,797 digits (8×8 pixels, 17 grey levels) as PNG files.
 

@@ -27,7 +27,8 @@ def _survey(
             "creator fake: it takes num_classes >= 2, num_samples >= num_classes and size >= 4, up to 10⁷ samples of "
             "16384 pixels, and unlabelled >= 0"
         )
-    return Survey(task_type=task_type, has_unlabelled=unlabelled > 0 or task_type == "no_task")
+    has_unlabelled = unlabelled > 0 or task_type == "no_task"
+    return Survey(task_type=task_type, has_unlabelled=has_unlabelled, classes=tuple(_classes(task_type, num_classes)))
 
 
 @register_creator("fake", survey=_survey)

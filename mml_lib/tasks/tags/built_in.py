@@ -35,7 +35,7 @@ def _positive(value: int, tag: str) -> None:
         raise MMLError(f"the tag '{tag}' takes a whole number from 1 on, not {value}")
 
 
-@register_tag("identity")
+@register_tag("identity", keeps_classes=True)
 def identity(task: "TaskDescription") -> "TaskDescription":
     """The task itself."""
     return task.changed("identity")
@@ -46,7 +46,7 @@ def _plan_duplicate(shape: Shape, number: int) -> Shape:
     return shape
 
 
-@register_tag("duplicate", plan=_plan_duplicate)
+@register_tag("duplicate", plan=_plan_duplicate, keeps_classes=True)
 def duplicate(task: "TaskDescription", number: int) -> "TaskDescription":
     """The same task under another name, so that a study can have it more than once."""
     return task.changed(f"duplicate {number}")
@@ -63,7 +63,7 @@ def _plan_nested(shape: Shape, fold: int, folds: int = 0) -> Shape:
     return replace(shape, num_folds=folds or shape.num_folds, has_test=True)
 
 
-@register_tag("nested", plan=_plan_nested)
+@register_tag("nested", plan=_plan_nested, keeps_classes=True)
 def nested(task: "TaskDescription", fold: int, folds: int = 0) -> "TaskDescription":
     """The fold becomes the test split, the rest is split anew into as many folds; the old test split is left out."""
     import numpy as np
@@ -93,7 +93,7 @@ def _plan_subset(shape: Shape, fraction: float, seed: int = 0) -> Shape:
     return _labelled(shape, "subset")
 
 
-@register_tag("subset", plan=_plan_subset)
+@register_tag("subset", plan=_plan_subset, keeps_classes=True)
 def subset(task: "TaskDescription", fraction: float, seed: int = 0) -> "TaskDescription":
     """A share of the training samples, stratified in each fold; the test split stays."""
     keep = _thinned(task, seed, lambda there: there * fraction)
@@ -105,7 +105,7 @@ def _plan_shrink_train(shape: Shape, number: int, seed: int = 0) -> Shape:
     return _labelled(shape, "shrink_train")
 
 
-@register_tag("shrink_train", plan=_plan_shrink_train)
+@register_tag("shrink_train", plan=_plan_shrink_train, keeps_classes=True)
 def shrink_train(task: "TaskDescription", number: int, seed: int = 0) -> "TaskDescription":
     """So many training samples in all, stratified in each fold; the test split stays."""
     there = task.header["num_samples"].get("train", 0)
@@ -120,7 +120,7 @@ def _plan_shrink_equal(shape: Shape, per_class: int, seed: int = 0) -> Shape:
     return _only_classes(shape, "shrink_equal")
 
 
-@register_tag("shrink_equal", plan=_plan_shrink_equal)
+@register_tag("shrink_equal", plan=_plan_shrink_equal, keeps_classes=True)
 def shrink_equal(task: "TaskDescription", per_class: int, seed: int = 0) -> "TaskDescription":
     """So many training samples of each class, of each fold in proportion; the test split stays."""
     for label, there in task.header["class_occ"].items():
@@ -179,7 +179,7 @@ def _plan_confuse(shape: Shape, fraction: float, seed: int = 0) -> Shape:
     return _only_classes(shape, "confuse")
 
 
-@register_tag("confuse", plan=_plan_confuse)
+@register_tag("confuse", plan=_plan_confuse, keeps_classes=True)
 def confuse(task: "TaskDescription", fraction: float, seed: int = 0) -> "TaskDescription":
     """Label noise: a share of the training samples gets another class, each of them equally likely."""
     import numpy as np
@@ -235,7 +235,7 @@ def _plan_redistribute(shape: Shape, *shares: float) -> Shape:
     return replace(shape, num_folds=max(2, shape.num_folds), has_test=has_test)
 
 
-@register_tag("redistribute", plan=_plan_redistribute)
+@register_tag("redistribute", plan=_plan_redistribute, keeps_classes=True)
 def redistribute(task: "TaskDescription", train: float, val: float = 0, test: float = 0) -> "TaskDescription":
     """Other shares: fold 0 is what is validated on, the other folds together what is trained on.
 

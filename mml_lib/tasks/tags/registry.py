@@ -42,12 +42,14 @@ class Tag:
         function: called with a task description and the arguments, gives another description.
         plan: called with the base's shape and the arguments, gives the shape; refuses what cannot be.
         version: raised when the function begins to give something else.
+        keeps_classes: whether the task has the classes of its base.
     """
 
     name: str
     function: Callable[..., "TaskDescription"]
     plan: Callable[..., Shape] | None = None
     version: int = 1
+    keeps_classes: bool = False
 
     @property
     def usage(self) -> str:
@@ -104,7 +106,7 @@ TAGS: dict[str, Tag] = {}
 
 
 def register_tag(
-    name: str, plan: Callable[..., Shape] | None = None, version: int = 1
+    name: str, plan: Callable[..., Shape] | None = None, version: int = 1, keeps_classes: bool = False
 ) -> Callable[[Callable[..., "TaskDescription"]], Callable[..., "TaskDescription"]]:
     """Register the decorated function `(task: TaskDescription, *arguments) -> TaskDescription` as the tag `name`.
 
@@ -112,6 +114,7 @@ def register_tag(
         name: lower-case letters and `_`.
         plan: for tags that change folds or splits, or whose arguments can be wrong: `(shape, *arguments) -> Shape`.
         version: raise it when the function begins to give something else.
+        keeps_classes: whether the task has the classes of its base, so that planning knows them.
 
     Raises:
         MMLError: the name cannot be written or is taken, or a parameter is no int, float or str.
@@ -123,7 +126,7 @@ def register_tag(
         known = TAGS.get(name)
         if known and known.function.__module__ != function.__module__:
             raise MMLError(f"the tag '{name}' is registered by {known.function.__module__} already")
-        tag = Tag(name, function, plan, version)
+        tag = Tag(name, function, plan, version, keeps_classes)
         for parameter in tag._parameters:
             if _kind(parameter) is None:
                 raise MMLError(f"the tag '{name}': annotate its parameter '{parameter.name}' by int, float or str")
