@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.tasks import SEPARATOR
 from mml_lib.errors import MMLError, nearest
+from mml_lib.schedulers.checks import LOSSES
 
 if TYPE_CHECKING:
     from mml_lib.schedulers.base import AbstractBaseScheduler
@@ -30,8 +31,7 @@ def check_class_names(
     """
     loss = cfg.loss_of(task_type)
     named = cfg.class_weights if isinstance(cfg.class_weights, Mapping) else {}
-    counted = {key: value for key, value in (loss.spec() if loss else {}).items() if key in COUNTED}
-    counted = {key: value for key, value in counted.items() if isinstance(value, list)}
+    counted = counted_classes(cfg, task_type) if loss and loss.target in LOSSES else {}
     if not (named or counted) or not (classes := classes_of(task)):
         return
     for name in named:
@@ -39,6 +39,13 @@ def check_class_names(
             raise MMLError(f"class_weights: {task} has no class '{name}'{nearest(name, classes)}")
     for key, value in counted.items():
         _check_length(f"loss.{key}", value, task, classes)
+
+
+def counted_classes(cfg: StudyConfig, task_type: str) -> dict[str, list[float]]:
+    """Return the arguments of a loss that are lists with a number for each class."""
+    loss = cfg.loss_of(task_type)
+    arguments = loss.spec() if loss else {}
+    return {key: value for key, value in arguments.items() if key in COUNTED and isinstance(value, list)}
 
 
 def check_prior(task: str, classes: Sequence[str] | None, prior: Any) -> None:

@@ -8,6 +8,7 @@ import pytest
 from mml_lib.config.tasks import Task
 from mml_lib.errors import MMLError
 from mml_lib.schedulers.class_names import check_described
+from mml_lib.schedulers.preflight.trial import Trials
 from mml_lib.tasks.creators.registry import CREATORS, create
 from mml_lib.tasks.identity import TaskIdentity
 from tests.unit.small_projects import small_study
@@ -98,3 +99,11 @@ def test_planning_knows_the_classes_that_are_delivered(tmp_path: Path, creator: 
     arguments = CREATORS[creator].arguments(task)
     delivered = create(creator, arguments, tmp_path / "data")
     assert TaskIdentity.of("t", task).classes == tuple(delivered.classes)
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_trial_of_a_pipeline_has_as_many_classes_as_the_task(tmp_path: Path, count: int):
+    tasks = {"shapes": {"creator": "fake", "num_classes": count, "folds": 2}}
+    loss = {"_target_": "torch.nn.CrossEntropyLoss", "weight": [1.0] * count}
+    scheduler = small_study(tmp_path, tasks=tasks, loss=loss).scheduler("train")
+    assert Trials(scheduler).mistakes(scheduler.runs_of("shapes")[0].pipeline) == []

@@ -1,6 +1,6 @@
 """Stand-ins: tasks as a trial needs them, made up where the task itself is not there yet."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,19 @@ PER_CLASS = 4
 """Samples of each class of a stand-in."""
 
 
-def stand_in(definition: Mapping[str, Any], description: Path, named: Mapping[str, float] | None = None) -> TaskStruct:
+def stand_in(definition: Mapping[str, Any], description: Path, classes: Sequence[str] | None = None) -> TaskStruct:
     """Return a task without data: its header as it is stored, or made up, and a few samples of each class.
 
     Args:
         definition: of the task, out of a pipeline.
         description: where its description lies, if it is made.
-        named: weights of classes, whose names count where the description is not made.
+        classes: what is known of its classes, where the description is not made.
     """
     struct = TaskStruct(definition["name"], {"description": description})
     try:
         struct.header = read_header(description)
     except MMLError:  # it is not made yet; what is damaged is told where it is read in earnest
-        struct.header = _header(definition, named or {})
+        struct.header = _header(definition, classes or [])
     number = PER_CLASS * max(1, struct.num_classes)
     struct.samples = {
         "id": np.array([f"sample {index}" for index in range(number)]),
@@ -44,10 +44,9 @@ def stand_in(definition: Mapping[str, Any], description: Path, named: Mapping[st
     return struct
 
 
-def _header(definition: Mapping[str, Any], named: Mapping[str, float]) -> dict[str, Any]:
+def _header(definition: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:
     kind = definition["task_type"]
-    classes = list(dict.fromkeys((definition.get("idx_to_class") or {}).values())) or list(named)
-    classes += [f"class {number}" for number in range(len(classes), CLASSES)]
+    classes = list(known) or [f"class {number}" for number in range(CLASSES)]
     if kind in ("regression", "no_task"):
         classes = []
     return {

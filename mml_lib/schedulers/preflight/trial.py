@@ -5,7 +5,7 @@ What does not run there is tried again on the CPU, whose word counts.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,7 +26,8 @@ from mml_lib.models.normalization import Statistics, statistics_for
 from mml_lib.models.training import build_trainer
 from mml_lib.models.tta import MergedViews
 from mml_lib.schedulers.base import AbstractBaseScheduler
-from mml_lib.schedulers.preflight.stand_in import dummy_batch, stand_in
+from mml_lib.schedulers.class_names import counted_classes
+from mml_lib.schedulers.preflight.stand_in import CLASSES, dummy_batch, stand_in
 from mml_lib.tasks.struct import TaskStruct
 
 BATCH = 4
@@ -155,7 +156,16 @@ class Trials:
 
     def _struct(self, task: Mapping[str, Any], cfg: StudyConfig) -> TaskStruct:
         path = Path(self.study.fm.path("description", task=task["name"], task_id=task["id"]))
-        return stand_in(task, path, cfg.class_weights if isinstance(cfg.class_weights, dict) else None)
+        return stand_in(task, path, self._classes(task, cfg))
+
+    def _classes(self, task: Mapping[str, Any], cfg: StudyConfig) -> Sequence[str] | None:
+        """Return the classes of a task: those that planning knows, or as many as the study names or counts."""
+        if self.study.is_known(task["name"]) and (known := self.study.classes_of(task["name"])):
+            return known
+        for counted in counted_classes(cfg, task["task_type"]).values():
+            return [f"class {number}" for number in range(len(counted))]
+        named = list(cfg.class_weights) if isinstance(cfg.class_weights, dict) else []
+        return named + [f"class {number}" for number in range(len(named), CLASSES)]
 
     def _size(self, cfg: StudyConfig) -> tuple[int, int] | None:
         """Return height and width of all images, None where that is not known before they are packed."""
