@@ -40,6 +40,10 @@ def load_study(
     """
     folders = preset_folders(config)
     origins = Origins(config, files, folders, varied or {})
+    if not isinstance(config.get("paths") or {}, Mapping):
+        raise MMLError(
+            origins.of(("paths",)).mark(f"paths: input should be a valid dictionary, not {config['paths']!r}")
+        )
     try:
         resolved = resolve_presets(config, folders)
     except MMLError as error:
@@ -55,7 +59,8 @@ def load_study(
         if isinstance(cause := problem.get("ctx", {}).get("error"), TextError):
             problem["loc"] += cause.location
         location = [part for part in problem["loc"] if not MEMBER.fullmatch(str(part))]
-        raise MMLError(origins.of(location).mark(_sentence(problem))) from error
+        placed = origins.of(location).mark(_sentence(problem)) if location else origins.place(_sentence(problem))
+        raise MMLError(placed) from error
 
 
 def preset_folders(config: Mapping[str, Any]) -> list[Path]:
@@ -67,8 +72,6 @@ def preset_folders(config: Mapping[str, Any]) -> list[Path]:
 
 def _paths(paths: Any) -> Any:
     """Fill unset roots."""
-    if paths is not None and not isinstance(paths, Mapping):
-        return paths
     filled = {key: value for key, value in (paths or {}).items() if value is not None}
     return {key: os.environ.get(variable) or key for key, variable in ROOTS.items()} | filled
 

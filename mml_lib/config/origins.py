@@ -11,7 +11,7 @@ import yaml
 from mml_lib.config.presets import GROUPS, preset_names
 from mml_lib.config.study_files import node_of, split_key
 
-KEY = re.compile(r"([a-z_]+(?:\.[^\s:]+)?)(?: \(?\w+\)?)?: (?:([\w.]+): )?")
+KEY = re.compile(r"([a-z_]+(?:\.[^\s:]+)?)(?: \(?\w+\)?)?(?:: | is )(?:([\w.]+): )?")
 """How sentences of checks begin: `tasks.t.path: …`, `mode (train): eval.0: …`."""
 
 Location = Sequence[str | int]

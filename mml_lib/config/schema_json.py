@@ -22,9 +22,11 @@ def schema_text() -> str:
 
 
 def _relax(node: Any) -> None:
-    """Drop `required`: a layer of a study is not the whole of it."""
+    """Drop `required`, for a layer of a study is not the whole of it; take numbers as texts, which they are read as."""
     if isinstance(node, dict):
         node.pop("required", None)
+        if node.get("type") == "string" and not {"const", "enum"} & node.keys():
+            node["type"] = ["string", "number"]
         for value in node.values():
             _relax(value)
     elif isinstance(node, list):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from mml_lib.config.scalars import Word
 from mml_lib.config.settling import Settled
 from mml_lib.config.targets import check_path
 
@@ -19,7 +20,7 @@ class Section(Settled):
     @classmethod
     def _no_switch_is_a_number(cls, values: Any) -> Any:
         for key in _numbers(cls) if isinstance(values, dict) else ():
-            if isinstance(values.get(key), bool):
+            if isinstance(values.get(key), bool | Word):
                 raise ValueError(f"{key} is {str(values[key]).lower()}; write a number")
         return values
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from mml_lib.config.pipeline import Pipeline, Variant, expand
 from mml_lib.config.schema import Mode, StudyConfig
-from mml_lib.config.settling import Settled
+from mml_lib.config.sections import Section
 from mml_lib.errors import MMLError, nearest
 from mml_lib.schedulers.checks import check_trainable
 from mml_lib.schedulers.class_names import check_class_names
@@ -20,10 +20,8 @@ from mml_lib.schedulers.study import Study
 from mml_lib.tasks.identity import TaskIdentity
 
 
-class Options(Settled):
+class Options(Section):
     """The options of a mode, beside its `id` and `scheduler`."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class AbstractBaseScheduler(Doing, ABC):

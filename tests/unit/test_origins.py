@@ -72,6 +72,14 @@ CASES = {
     "swept on the command line": ("", "", ["sweep.seed=[1, x]"], "--config: seed: "),
     "task with a dot": ("  # nothing", "tasks: {a.b: {folds: 1}}", [], "second.yaml: tasks.a.b.folds: .* (line 1)"),
     "task without a creator": ("", "tasks:\n  c: {folds: 2}", [], "second.yaml: the key 'tasks.c.creator' .* (line 2)"),
+    "switch for a number": ("seed: no", "num_workers: 1", [], "first.yaml: seed is no; write a number (line 6)"),
+    "tagged task without a base": (
+        "  # nothing",
+        "tasks:\n  b+nested~0:",
+        [],
+        r"second.yaml: tasks.b\+nested~0: its base 'b' is not among the tasks.* (line 2)",
+    ),
+    "paths that are none": ("", "seed: 1", ["paths=3"], "--config: paths: input should be a valid dictionary, not 3"),
     "switch for a name": ("pivot:\n  name: true", "", [], "first.yaml: pivot.name: true is no text.* (line 7)"),
 }
 

@@ -172,6 +172,13 @@ def test_numbers_and_switches_are_such_where_the_schema_says_so_or_says_nothing(
     assert yaml.safe_load(yaml.safe_dump(study.model_dump(mode="json", exclude={"mode", "tasks"})))
 
 
+@pytest.mark.parametrize("switch", ["no", "on", "true"])
+@pytest.mark.parametrize("text", ["seed: @", "trainer: {max_epochs: @}", "bootstrap: @", "sampling: {batch_size: @}"])
+def test_switch_is_no_number(tmp_path: Path, text: str, switch: str):
+    with pytest.raises(MMLError, match=f" is {switch}; write a number"):
+        load(tmp_path, BASE + text.replace("@", switch))
+
+
 def test_arguments_of_a_creator_are_of_their_types(tmp_path: Path):
     study = load(tmp_path, BASE + "  u: {creator: fake, num_samples: 1_0, soft: no}")
     assert arguments(study) == {"num_samples": 10, "soft": False}
