@@ -106,6 +106,47 @@ def test_odd_tags_beside_the_orientation_change_nothing(tmp_path: Path, suffix: 
     check(write(tmp_path / f"x.{suffix}", directory(*entries)), UPRIGHT[6])
 
 
+EMPTY_RESOLUTION = [(0x112, 3, 1, struct.pack(">H", 6)), (0x11A, 3, 0, b""), (0x128, 3, 1, struct.pack(">H", 3))]
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_resolution_that_is_empty_keeps_nothing_from_being_read(tmp_path: Path, suffix: str):
+    check(write(tmp_path / f"x.{suffix}", directory(*EMPTY_RESOLUTION)), UPRIGHT[6])
+
+
+TIFF_TAGS = {
+    "resolution as text": [(282, 2, b"72\0"), (283, 2, b"72\0"), (296, 3, struct.pack("<H", 3))],
+    "resolution by zero": [(282, 5, bytes(8)), (283, 5, bytes(8)), (296, 3, struct.pack("<H", 3))],
+    "date as number": [(306, 4, struct.pack("<I", 7))],
+    "unknown type": [(271, 77, b"abcd")],
+    "EXIF at no place": [(34665, 4, struct.pack("<I", 10**9))],
+    "EXIF as text": [(34665, 2, b"abc\0")],
+    "photoshop": [(34377, 7, b"8BIM\xff\xff\xff\xff" * 3)],
+    "profile as number": [(34675, 4, struct.pack("<I", 7))],
+    "XMP as numbers": [(700, 4, struct.pack("<2I", 7, 8))],
+}
+
+
+@pytest.mark.parametrize("case", TIFF_TAGS)
+@pytest.mark.parametrize("value", [1, 6])
+def test_odd_tags_of_a_tiff_change_nothing(tmp_path: Path, case: str, value: int):
+    sizes = {2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 77: 1}
+    height, width = GREY.shape
+    tags = [(256, 3, width), (257, 3, height), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, 4, 0), (274, 3, value)]
+    tags += [(277, 3, 1), (278, 3, height), (279, 4, GREY.size)]
+    entries = [(tag, kind, struct.pack("<H" if kind == 3 else "<I", number)) for tag, kind, number in tags]
+    entries = sorted(entries + TIFF_TAGS[case])
+    place, beyond, packed = 8 + 2 + 12 * len(entries) + 4, GREY.tobytes(), b""
+    for tag, kind, data in entries:
+        data = struct.pack("<I", place) if tag == 273 else data
+        packed += struct.pack("<HHI", tag, kind, len(data) // sizes[kind])
+        packed += data.ljust(4, b"\0") if len(data) <= 4 else struct.pack("<I", place + len(beyond))
+        beyond += data if len(data) > 4 else b""
+    file = tmp_path / "x.tif"
+    file.write_bytes(b"II*\0" + struct.pack("<IH", 8, len(entries)) + packed + bytes(4) + beyond)
+    check(file, UPRIGHT[value])
+
+
 NONE = {
     "0": directory(orientation(0)),
     "9": directory(orientation(9)),
