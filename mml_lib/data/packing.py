@@ -188,8 +188,8 @@ def join(shards: Sequence[str], folder: str) -> None:
     for shard in shards:
         verify(shard)
     findings = Findings.read(map(Path, shards))
-    findings.warn()
     findings.refuse_if_blank(sum(len(np.load(Path(shard) / MOMENTS, mmap_mode="r")) for shard in shards))
+    findings.warn()
     with write_whole_folder(folder) as beside:
         (beside / SHARDS).write_text(f"{len(shards)}\n")
         (beside / PACKED_FORMAT).write_text(json_text("packed", {}))
