@@ -29,6 +29,9 @@ LIGHT = 1.0
 SMALL_MB = 0.1
 """Size of an artefact of a kind that is small, in 10⁶ bytes."""
 
+LITTLE_MB = 10.0
+"""What is not worth a word while the size of other artefacts is unknown."""
+
 LARGE = ("packed", "parameters", "predictions", "other_predictions", "calibrated")
 """Kinds of artefacts that are not."""
 
@@ -198,7 +201,7 @@ class Forecast:
         sizes = [self._size(key, path, step) for step in steps for key, path in step.outputs]
         known = sum(size for size in sizes if size is not None)
         if None in sizes:
-            return "disk unknown until then" if known < 1 else f"disk at least {_bytes(known)}"
+            return "disk unknown" if known < LITTLE_MB else f"disk at least {_bytes(known)}"
         return f"{_bytes(known)} of disk"
 
     def _size(self, key: str, path: str, step: Step) -> float | None:
