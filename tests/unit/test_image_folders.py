@@ -8,7 +8,7 @@ from PIL import Image
 
 from mml_lib.config.tasks import Task
 from mml_lib.errors import MMLError
-from mml_lib.tasks.creators.image_files import LEFT_OUT, SUFFIXES
+from mml_lib.tasks.creators.file_kinds import LEFT_OUT, SUFFIXES
 from mml_lib.tasks.creators.registry import CREATORS
 from mml_lib.tasks.creators.walking import ImageTree, left_out_text
 from mml_lib.tasks.identity import TaskIdentity
@@ -135,6 +135,12 @@ def test_folder_of_which_no_image_is_read_is_refused(tmp_path: Path):
     fill(tmp_path, *(f"{n}.dcm" for n in range(7)))
     with pytest.raises(MMLError, match=r"7 \.dcm in \. \(DICOM: export them as PNG or TIFF\)"):
         deliver("image_folder", tmp_path, task_type="no_task")
+
+
+def test_folder_of_which_all_is_skipped_is_refused(tmp_path: Path):
+    lay(tmp_path, "@eaDir/a/1.png")
+    with pytest.raises(MMLError, match=r"there are no images; .* skipped: @eaDir"):
+        deliver("image_folder", tmp_path)
 
 
 def test_mask_that_is_not_read_is_named(tmp_path: Path):

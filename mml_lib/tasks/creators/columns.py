@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mml_lib.errors import MMLError, nearest
 from mml_lib.tasks.creators.delimited import Row
-from mml_lib.tasks.creators.image_files import SUFFIXES, suffix_of
+from mml_lib.tasks.creators.file_kinds import SUFFIXES, suffix_of
 
 TARGETS = {
     "label": "classification",

@@ -10,7 +10,7 @@ from pathlib import Path
 from mml_lib.config.identity import digest
 from mml_lib.errors import MMLError
 from mml_lib.files.terminal import summarized, warn
-from mml_lib.tasks.creators.image_files import SUFFIXES
+from mml_lib.tasks.creators.file_kinds import SUFFIXES
 from mml_lib.tasks.creators.labels import SEPARATOR, check_separator, class_names, parse_label
 from mml_lib.tasks.creators.own_data import existing, sampled_digests, size_of
 from mml_lib.tasks.creators.registry import Survey, register_creator
@@ -122,10 +122,12 @@ class _Folders:
                 samples += self._labelled(part, split)
         if not samples and (counts := self.images.left_out()):
             raise MMLError(f"creator image_folder: none of the images in {self.root} is read: {self._named(counts)}")
+        if not samples and (skipped := self.images.skipped()):
+            raise MMLError(f"creator image_folder: there are no images; {skipped}")
         return samples
 
     def _sample(self, file: str, label: Label, split: str | None, mask: str | None = None) -> Sample:
-        return Sample(os.path.relpath(file, self.root), file, label, split, mask=mask)
+        return Sample(file.removeprefix(os.path.join(self.root, "")), file, label, split, mask=mask)
 
     def _labelled(self, part: Path, split: str | None) -> Iterator[Sample]:
         for entry in self.images.entries(part):
@@ -255,7 +257,8 @@ def _survey_folder(
     folders = _Folders.of(path, masks, task_type, separator)
     seen = []
     for root, entries in folders.files():
-        seen.append([[os.path.relpath(entry.path, root), size_of(entry.path)] for entry in entries])
+        inside = os.path.join(root, "")
+        seen.append([[entry.path.removeprefix(inside), size_of(entry.path)] for entry in entries])
         seen.append(sampled_digests([entry.path for entry in entries]))
     seen += [[], []] if folders.masks is None else []
     samples = folders.samples()

@@ -13,7 +13,7 @@ from mml_lib.errors import MMLError, nearest
 from mml_lib.files.terminal import summarized, warn
 from mml_lib.tasks.creators.columns import SPLIT_WORDS, Columns, overlooked
 from mml_lib.tasks.creators.delimited import Row, read_rows
-from mml_lib.tasks.creators.image_files import LEFT_OUT, NOT_PICTURES, REMEDIES, suffix_of
+from mml_lib.tasks.creators.file_kinds import LEFT_OUT, NOT_PICTURES, REMEDIES, suffix_of
 from mml_lib.tasks.creators.labels import SEPARATOR, check_separator, class_names, parse_label
 from mml_lib.tasks.creators.own_data import only_file, sampled_digests, size_of
 from mml_lib.tasks.creators.registry import Survey, register_creator
@@ -85,7 +85,8 @@ class Table:
         Raises:
             MMLError: labels are joined by another separator.
         """
-        lines = overlooked(self.columns, [row.cells for row in self.rows], self.missing)
+        learned = self.kind != "no_task"
+        lines = overlooked(self.columns, [row.cells for row in self.rows], self.missing) if learned else []
         if self.spelled and options.missing is None:
             texts = [f"'{text}' in {name} ({count:,})" for (name, text), count in self.spelled.most_common()]
             lines.append(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mml_lib.errors import MMLError
 from mml_lib.files.terminal import summarized
-from mml_lib.tasks.creators.image_files import (
+from mml_lib.tasks.creators.file_kinds import (
     LEFT_OUT,
     REMEDIES,
     SUFFIXES,

@@ -1,4 +1,4 @@
-"""Image files: the suffixes that are read, the image-like ones that are not, and the litter of systems and tools."""
+"""Kinds of files: images that are read, image-like files that are not, and the litter of systems and tools."""
 
 import os
 from collections.abc import Mapping
