@@ -71,3 +71,47 @@ def test_changed_data_makes_a_new_task_and_moved_data_does_not(workplace: Workpl
     assert "preprocess_task" not in workplace.planned("pp")
     write_images(workplace.folder / "more", 1, 9)[0].rename(workplace.folder / "moved/a/new.png")
     assert workplace.planned("pp")["preprocess_task"] == 1
+
+
+def test_what_is_not_read_is_told_in_the_terminal_and_in_the_log(workplace: Workplace):
+    for seed, label in enumerate(("a", "b")):
+        write_images(workplace.folder / "images" / label, 6, seed)
+    write_images(workplace.folder / "images/a/@eaDir/0.png", 1, 9)
+    for number in range(7):
+        (workplace.folder / f"images/b/{number}.dcm").write_bytes(b"DICM")
+    workplace.write(only({"creator": "image_folder", "path": "images", "folds": 2}))
+    terminal = workplace.run("create")
+    log = workplace.files("data/LOGS/create_dataset/*.log")[0].read_text()
+    for text in (terminal, log):
+        lines = [line for line in text.splitlines() if line.startswith("warning: ")]
+        assert [word for word in ("@eaDir", "7 .dcm in b (DICOM", "images/b (7 of 13)") if word in "".join(lines)] == [
+            "@eaDir",
+            "7 .dcm in b (DICOM",
+            "images/b (7 of 13)",
+        ]
+        assert len(lines) == 3
+    assert description(workplace)["header"]["num_samples"]["all"] == 12
+
+
+def test_table_of_others_is_read_by_columns_and_templates(workplace: Workplace):
+    files = write_images(workplace.folder / "img", 24, 3)
+    rows = ["isic_id;folder;suffix;diagnosis;patient_id;site"]
+    rows += [
+        f"{f.stem};img;{f.suffix[1:]};{'xy'[n % 2]};{['', 'nan', n // 4][n % 3]};s{n % 2}" for n, f in enumerate(files)
+    ]
+    (workplace.folder / "table.csv").write_text("\n".join(rows))
+    columns = {"image": "{folder}/{isic_id}.{suffix}", "label": "diagnosis", "group": "patient_id"}
+    task = {"creator": "csv", "path": "table.csv", "columns": columns, "folds": 2, "metadata": ["site"]}
+    workplace.write(only(task))
+    assert "'nan' in patient_id (8)" in workplace.run("create")
+    samples = description(workplace)["samples"]
+    assert samples["group"] == [None if n % 3 < 2 else str(n // 4) for n in range(24)]
+    assert samples["id"][:2] == ["img/0.png", "img/1.jpg"]
+
+
+def test_class_weight_of_no_class_is_refused_before_images_are_packed(workplace: Workplace):
+    for seed, label in enumerate(("a", "b")):
+        write_images(workplace.folder / "images" / label, 6, seed)
+    workplace.write(only({"creator": "image_folder", "path": "images", "folds": 2}) | {"class_weights": {"c": 2}})
+    assert "class_weights: mine has no class 'c'" in workplace.run("-n", fails=True)
+    assert workplace.files("data/PREPROCESSED/*/*") == []
