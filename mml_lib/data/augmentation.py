@@ -15,7 +15,7 @@ from mml_lib.config.training import Augmentations
 from mml_lib.data.augmentation_steps import Step, build_step
 from mml_lib.errors import MMLError
 
-TRIALS = 8
+TRIALS = 4
 """Draws that an augmentation is tried with before a training: a part with a small `p` is hardly in one of them."""
 
 EXCESS = 0.2
@@ -77,7 +77,7 @@ class Augmentation(nn.Module):
         """
         if not self.steps:
             return
-        images, masks = images[:4], None if masks is None else masks[:4]
+        images, masks = images[:2], None if masks is None else masks[:2]
         ramp = torch.linspace(0, 1, images[:1, 0].numel(), device=images.device, dtype=images.dtype)
         ramp = ramp.view(1, 1, *images.shape[-2:]).expand(1, images.shape[1], -1, -1)
         with _randomness_kept(images.device):

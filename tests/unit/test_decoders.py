@@ -96,7 +96,7 @@ def test_every_encoder_learns():
 @pytest.mark.parametrize("head", DECODERS)
 @pytest.mark.parametrize(
     "name",
-    ["resnet18", "densenet121", "vgg11", "mobilenetv3_small_050", "efficientnet_lite0", "test_convnext", "regnetx_002"],
+    ["densenet121", "mobilenetv3_small_050", "efficientnet_lite0", "test_convnext"],
 )
 def test_decoders_fit_networks_of_timm_or_say_what_does(name: str, head: str):
     if problem := refusal(name, head):
