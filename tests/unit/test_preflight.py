@@ -227,6 +227,16 @@ def test_mistakes_of_all_parts_are_told_at_once(tmp_path: Path, monkeypatch: pyt
         assert any(line.startswith(MISTAKES[case][1]) for line in lines), case
 
 
+def test_what_only_a_gpu_can_do_is_refused_for_the_cpu_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    lines = ["import torch", "class Fast(torch.nn.Module):", "    def forward(self, outputs, targets):"]
+    Path("fast_loss.py").write_text("\n".join([*lines, "        raise RuntimeError('this kernel needs CUDA')"]))
+    changes = {"plugins": ["fast_loss.py"], "loss": called("fast_loss.Fast")}
+    (line,) = mistakes(changes)
+    assert line.startswith("loss: ")
+    assert mistakes(changes | {"trainer": {"max_epochs": 2, "accelerator": "auto"}}) == []
+
+
 def test_weights_that_cannot_be_fetched_are_told_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HOME", str(tmp_path))

@@ -147,12 +147,13 @@ class Trials:
             try:
                 self._outcomes[name] = attempt()
             except Exception as error:
-                lines = [] if self._of_other_device(error) else [sentence(part, error)]
-                self._outcomes[name] = Outcome(mistakes=lines)
+                self._outcomes[name] = Outcome(mistakes=self._refusals(part, error))
         return self._outcomes[name]
 
-    def _of_other_device(self, error: Exception) -> bool:
-        return self.scheduler.cfg.trainer.accelerator != "cpu" and bool(ELSEWHERE.search(str(error)))
+    def _refusals(self, part: str, error: Exception) -> list[str]:
+        """Return the line of a mistake, none where another device than the CPU may not make it."""
+        elsewhere = self.scheduler.cfg.trainer.accelerator != "cpu" and ELSEWHERE.search(str(error))
+        return [] if elsewhere else [sentence(part, error)]
 
     def _struct(self, task: Mapping[str, Any], cfg: StudyConfig) -> TaskStruct:
         path = Path(self.study.fm.path("description", task=task["name"], task_id=task["id"]))
@@ -220,12 +221,12 @@ class Trials:
             try:
                 self._stepped(cfg.model_copy(update=own), structs, network, size)
             except Exception as error:
-                lines.append(sentence(section, error))
+                lines += self._refusals(section, error)
         try:
             model = self._stepped(cfg.model_copy(update=plain), structs, network, size)
         except Exception:
-            return Outcome(mistakes=[sentence("training", whole)])
-        return Outcome(model, lines or [sentence("training", whole)])
+            return Outcome(mistakes=self._refusals("training", whole))
+        return Outcome(model, lines or self._refusals("training", whole))
 
     def _stepped(
         self, cfg: StudyConfig, structs: list[TaskStruct], network: Network | None, size: tuple[int, int]
@@ -302,7 +303,7 @@ class Trials:
             try:
                 build_trainer(cfg.model_copy(update={"callbacks": callbacks}), Path(), here)
             except Exception as error:
-                lines.append(sentence("callbacks", error))
+                lines += self._refusals("callbacks", error)
         if not lines:
             build_trainer(cfg, Path(), here)
         return Outcome(mistakes=lines)
