@@ -311,6 +311,20 @@ def test_separator_that_was_overlooked_is_refused_and_can_be_named(tmp_path: Pat
     assert len(read(tmp_path, text, separator="|").classes) == 3
 
 
+@pytest.mark.parametrize("cell", ["['a', 'b']", '["a"]', "[]", "{'a'}"])
+def test_list_of_a_program_is_refused(tmp_path: Path, cell: str):
+    quoted = '"' + cell.replace('"', '""') + '"'
+    with pytest.raises(MMLError, match=r"line 2: .* is a list of a program"):
+        read(tmp_path, f"image,labels\nx.png,{quoted}\ny.png,b")
+
+
+@pytest.mark.parametrize(("joined", "separator"), [("a|b", ";"), ("a;b", "|")])
+def test_separator_that_no_label_has_is_warned_of(tmp_path: Path, warnings: list[str], joined: str, separator: str):
+    assert len(read(tmp_path, f"image,labels\nx.png,{joined}\ny.png,a\nz.png,b", separator=separator).classes) == 3
+    assert len(warnings) == 1
+    assert f"look like several ones joined by '{joined[1]}'" in warnings[0]
+
+
 @pytest.mark.parametrize(
     "names",
     [

@@ -40,6 +40,8 @@ def parse_label(
         return _number(text, where)
     if kind != "multilabel_classification":
         return text
+    if re.fullmatch(r"""[\[({]\s*(['"].*['"])?\s*[\])}]""", text):
+        raise MMLError(f"{where}: '{text}' is a list of a program; write labels joined by {_quoted(separator)}")
     labels: dict[str, float] = {}
     for part in map(str.strip, text.split(separator)):
         if missing(part):
@@ -132,12 +134,12 @@ def check_separator(samples: Sequence[Sample], kind: str, where: str, separator:
         samples: of the data set.
         kind: the task type.
         where: the column or folder, for errors.
-        separator: what the task says; the labels are then as they are meant to be.
+        separator: what the task says; labels that look joined by another one are then warned of.
 
     Raises:
         MMLError: it names the separator to write.
     """
-    if separator is not None or kind not in ("classification", "multilabel_classification"):
+    if kind not in ("classification", "multilabel_classification"):
         return []
     if kind == "multilabel_classification" and any(len(sample.label or ()) > 1 for sample in samples):
         return []
@@ -146,15 +148,20 @@ def check_separator(samples: Sequence[Sample], kind: str, where: str, separator:
         return []
     mark, name = missed
     if kind == "classification":
+        if separator is not None:
+            return []
         return [
             f"{where}: classes such as '{name}' look like several labels joined by {mark!r}; for several labels an "
             f"image set task_type: multilabel_classification and separator: {_quoted(mark)}"
         ]
     joined = summarized((f"'{other}'" for other in names if mark in other), 2)
-    raise MMLError(
+    line = (
         f"{where}: labels such as {joined} look like several ones joined by {mark!r}, and none is separated by "
-        f"'{SEPARATOR}'; write separator: {_quoted(mark)} (or separator: {_quoted(SEPARATOR)}, if they are whole)"
+        f"'{separator or SEPARATOR}'; write separator: {_quoted(mark)}"
     )
+    if separator is not None:
+        return [line]
+    raise MMLError(f"{line} (or separator: {_quoted(SEPARATOR)}, if they are whole)")
 
 
 def _quoted(mark: str) -> str:

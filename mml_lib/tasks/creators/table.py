@@ -187,7 +187,8 @@ class _Reader:
         texts = [row.cells[part].strip() for part in source.parts if isinstance(part, int) and part < len(row.cells)]
         spelled = next((text for text in texts if text), "")
         state = f"is missing ('{spelled}')" if spelled and not source.is_template else "is empty"
-        or_name = f', or write missing: [""] if {spelled!r} is a name' if state != "is empty" else ""
+        is_name = state != "is empty" and self.columns.kind == "classification"
+        or_name = f', or write missing: [""] if {spelled!r} is a name' if is_name else ""
         raise self.columns.wrong(
             row.line, f"the column '{source.text}' {state}; fill it, or put the image into 'unlabelled'{or_name}"
         )
