@@ -151,6 +151,11 @@ class ValueLoader(StudyLoader):
 ValueLoader.add_implicit_resolver(TAG + "null", re.compile(r"None\Z"), ["N"])
 
 
+def config_of(text: str) -> dict[str, Any]:
+    """Return the config that `flow_text` has written."""
+    return StudyLoader(text).get_single_data()
+
+
 class StudyDumper(yaml.SafeDumper):
     """Writes study files: what was read by `StudyLoader` is written as it was spelled, other texts in quotes."""
 

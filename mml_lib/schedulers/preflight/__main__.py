@@ -6,11 +6,11 @@ It imports torch, or goes on in a fork of the warm process; it touches no GPU an
 import json
 import logging
 import os
-import pickle
 import sys
 import warnings
 from typing import IO, Any
 
+from mml_lib.config.scalars import config_of
 from mml_lib.files.locks import follow_parent
 from mml_lib.schedulers.warm_start import start_warm
 
@@ -19,7 +19,8 @@ def main() -> None:
     """Answer with the mistakes of each pipeline of the request."""
     follow_parent()
     start_warm()
-    request = pickle.load(sys.stdin.buffer)
+    request = json.load(sys.stdin.buffer)
+    request["config"] = config_of(request["config"])
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever else is printed is no answer
     _silence()

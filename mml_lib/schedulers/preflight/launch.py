@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import pickle
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.identity import canonical_json
 from mml_lib.config.pipeline import Pipeline
+from mml_lib.config.scalars import flow_text
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
 from mml_lib.files.terminal import say, summarized, warn
@@ -120,8 +120,9 @@ def ask(study: "Study", pipelines: Sequence[Pipeline]) -> list[list[str]]:
 
     A check that does not come to its end refuses nothing.
     """
-    # Pickled, as Snakemake hands a config to its scripts: numbers and words in it know how they were spelled.
-    request = pickle.dumps({"config": study.config, "pipelines": [dict(each.content) for each in pipelines]})
+    # The config as text, in which numbers and words are as they were spelled.
+    content = {"config": flow_text(study.config), "pipelines": [dict(pipeline.content) for pipeline in pipelines]}
+    request = json.dumps(content).encode()
     environment = dict(os.environ)
     if study.gpus.on_cluster:
         environment.pop(FOLDER, None)  # no step of this machine would use the warm process
