@@ -92,7 +92,7 @@ def decode(
     """
     image, kinds = _read_rgb(file, None if mask is not None else draft_size(transforms), value_range)
     for kind in kinds if findings is not None else ():
-        findings.add(kind, file)
+        findings.add(kind, file, image.getpixel((0, 0)))
     if mask is None:
         return apply(transforms, image, None)
     # Transforms pad with 255, which may be a class here: both change places meanwhile.

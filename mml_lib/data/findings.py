@@ -29,15 +29,19 @@ class Findings:
 
     Args:
         files: names by kind.
+        colours: names of blank images by their colour.
     """
 
     files: dict[str, list[str]] = field(default_factory=dict)
+    colours: dict[str, list[str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
-    def add(self, kind: str, file: Path | str) -> None:
-        """Note a finding about a file."""
+    def add(self, kind: str, file: Path | str, colour: tuple[int, int, int]) -> None:
+        """Note a finding about a file, of which a pixel has this colour."""
         with self._lock:
             self.files.setdefault(kind, []).append(str(file))
+            if kind == BLANK:
+                self.colours.setdefault(" ".join(map(str, colour)), []).append(str(file))
 
     def warn(self) -> None:
         """Warn of each kind of finding in one line."""
@@ -48,19 +52,25 @@ class Findings:
     def write(self, folder: Path) -> None:
         """Write the findings to a folder, where there are some."""
         if self.files:
-            (folder / FINDINGS).write_text(json.dumps(self.files, sort_keys=True))
+            content = {"files": self.files, "colours": self.colours}
+            (folder / FINDINGS).write_text(json.dumps(content, sort_keys=True))
 
     @classmethod
     def read(cls, folders: Iterable[Path]) -> "Findings":
         """Read the findings of several folders together."""
         findings = cls()
         for path in (folder / FINDINGS for folder in folders):
-            for kind, files in (json.loads(path.read_text()) if path.exists() else {}).items():
+            content = json.loads(path.read_text()) if path.exists() else {"files": {}, "colours": {}}
+            for kind, files in content["files"].items():
                 findings.files.setdefault(kind, []).extend(files)
+            for colour, files in content["colours"].items():
+                findings.colours.setdefault(colour, []).extend(files)
         return findings
 
     def refuse_if_blank(self, count: int) -> None:
-        """Refuse a data set of which half or more of the images show nothing.
+        """Refuse a data set of which more than half of the images show nothing but the same colour.
+
+        Images of different colours can still be told apart.
 
         Args:
             count: number of all images.
@@ -68,10 +78,10 @@ class Findings:
         Raises:
             MMLError: that many are blank.
         """
-        blank = self.files.get(BLANK, [])
-        if 2 * len(blank) >= count > 0:
+        colour, blank = max(self.colours.items(), key=lambda item: len(item[1]), default=("", []))
+        if 2 * len(blank) > count:
             raise MMLError(
-                f"{len(blank)} of {count} images have one colour everywhere once they are decoded "
+                f"{len(blank)} of {count} images have one colour everywhere once they are decoded, always RGB {colour} "
                 f"({summarized(sorted(blank))}), so that there is nothing to learn from; look at one of them, and mend "
                 "or remove them (values of more than 8 bits: state images: {range: [low, high]} in the task)"
             )

@@ -183,7 +183,7 @@ def join(shards: Sequence[str], folder: str) -> None:
     Odd images of all shards are warned of.
 
     Raises:
-        MMLError: a shard is damaged, or half or more of the images show nothing.
+        MMLError: a shard is damaged, or most images show nothing but one colour.
     """
     for shard in shards:
         verify(shard)

@@ -66,10 +66,20 @@ def test_sound_images_are_not_warned_of(tmp_path: Path, capsys):
 @pytest.mark.parametrize("shards", [1, 3])
 @pytest.mark.parametrize("transforms", [RESIZED, []], ids=["packed", "none"])
 def test_data_set_that_shows_nothing_is_refused(tmp_path: Path, transforms: list, shards: int):
-    dataset = dataset_of(tmp_path, blank=6, unseen=0, count=12)
-    with pytest.raises(MMLError, match=r"6 of 12 images have one colour everywhere .*00\.png.*mend or remove"):
+    dataset = dataset_of(tmp_path, blank=7, unseen=0, count=12)
+    with pytest.raises(MMLError, match=r"7 of 12 images have one colour everywhere .*00\.png.*mend or remove"):
         packed(dataset, tmp_path, shards, transforms)
     assert not (tmp_path / "packed").exists()
+
+
+def test_images_of_different_single_colours_are_warned_of(tmp_path: Path, capsys):
+    files = [tmp_path / f"{number}.png" for number in range(4)]
+    for number, file in enumerate(files):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(file)
+    samples = [Sample(file.stem, str(file)) for file in files]
+    packed(survey_images(Delivery(samples, [], "no_task"), "data", tmp_path, 1), tmp_path, 2, RESIZED)
+    (line,) = warnings(capsys)
+    assert "4 images have one colour everywhere" in line
 
 
 def test_shard_of_blank_images_among_others_is_not_refused(tmp_path: Path):
