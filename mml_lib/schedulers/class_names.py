@@ -87,8 +87,10 @@ def check_described(scheduler: "AbstractBaseScheduler", header: Mapping[str, Any
     Raises:
         MMLError: the first key that does not fit.
     """
-    study, name = scheduler.study, header["name"]
-    if name.split(SEPARATOR)[0] not in {study.task(trained).base_name for trained in study.task_names}:
+    cfg, name = scheduler.study.cfg, header["name"]
+    # The tasks of the study itself would look at the data of all of them.
+    trained = list(cfg.tasks) if cfg.pivot.name is None else [cfg.pivot.name]
+    if name.split(SEPARATOR)[0] not in [other.split(SEPARATOR)[0] for other in trained]:
         return
     for variant in scheduler.variants:
         check_class_names(name, header["task_type"], lambda _: header["classes"], variant.study)
