@@ -155,7 +155,9 @@ class Trials:
 
     def _refusals(self, part: str, error: Exception) -> list[str]:
         """Return the line of a mistake, none where another device than the CPU may not make it."""
-        elsewhere = self.scheduler.cfg.trainer.accelerator != "cpu" and ELSEWHERE.search(str(error))
+        # The known arguments that the line lists may be a device's, as AdamW's `capturable` is.
+        problem = str(error).partition("; known: ")[0]
+        elsewhere = self.scheduler.cfg.trainer.accelerator != "cpu" and ELSEWHERE.search(problem)
         return [] if elsewhere else [sentence(part, error)]
 
     def _struct(self, task: Mapping[str, Any], cfg: StudyConfig) -> TaskStruct:
