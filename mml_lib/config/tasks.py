@@ -100,6 +100,13 @@ def _increasing(ends: tuple[float, float]) -> tuple[float, float]:
     return ends
 
 
+def _no_fractions(percentiles: tuple[float, float]) -> tuple[float, float]:
+    if percentiles[1] <= 1:
+        low, high = (100 * end for end in percentiles)
+        raise ValueError(f"percentiles run from 0 to 100; write [{low:g}, {high:g}]")
+    return percentiles
+
+
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Percent = Annotated[float, Field(strict=True, ge=0, le=100)]
 
@@ -110,9 +117,9 @@ class Images(Section):
     range: Annotated[tuple[Number, Number], AfterValidator(_increasing)] | None = Field(
         None, description="Values that become black and white, [low, high]; unset: the range that the data set uses."
     )
-    percentiles: Annotated[tuple[Percent, Percent], AfterValidator(_increasing)] | None = Field(
-        None, description="Percentiles of the data set's values that become black and white, e.g. [0.5, 99.5]."
-    )
+    percentiles: (
+        Annotated[tuple[Percent, Percent], AfterValidator(_increasing), AfterValidator(_no_fractions)] | None
+    ) = Field(None, description="Percentiles of the data set's values that become black and white, e.g. [0.5, 99.5].")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "Images":

@@ -21,8 +21,20 @@ BINS = 2**16
 GAP = 4
 """Factor between the largest values of images above which two groups of them seem to have two depths."""
 
+DEPTHS = (8, 10, 12, 14)
+"""Bits of scanners whose values are stored in 16 bits."""
+
+FULL = 0.98
+"""Part of the largest value of a depth from which the brightest pixel of several images shows that depth."""
+
 FEW_LEVELS = 16
 """Images that use less than this part of the range keep less than 16 of 256 grey levels."""
+
+MOST = (1, 99)
+"""Percentiles between which most values of an image lie: markers, metal and padding lie beyond."""
+
+SAMPLED = 2**14
+"""Pixels of an image, about, that these percentiles are taken from."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +45,22 @@ class Extent:
         depth: type of its samples.
         low, high: its least and largest value.
         file: its file, for messages.
+        most: the values between which most of its values lie.
     """
 
     depth: str
     low: float
     high: float
     file: str
+    most: tuple[float, float]
 
 
 def measure_extent(file: Path | str, depth: str) -> Extent:
     """Return the values of a deep image."""
     values = read_values(file)
-    return Extent(depth, values.min().item(), values.max().item(), str(file))
+    sample = values.ravel()[:: max(1, values.size // SAMPLED)].astype(np.float64)
+    most = np.percentile(sample, MOST).tolist()
+    return Extent(depth, values.min().item(), values.max().item(), str(file), tuple(most))
 
 
 def count_values_between(files: Iterable[Path], ends: tuple[float, float], pool: Executor) -> np.ndarray:
@@ -84,8 +100,14 @@ def choose_range(
     if images and images.range:
         if high <= images.range[0] or low >= images.range[1]:
             raise MMLError(f"images.range: the images have values of {low:g} … {high:g}, all beyond {images.range}")
+        _warn_of_unfit_range(extents, *images.range)
         return ValueRange(*images.range, "stated")
     _check_kinds(extents)
+    if eight_bits and images and images.percentiles:
+        raise MMLError(
+            f"images.percentiles: {eight_bits} images have 8 bits and keep their values, with which those between "
+            f"percentiles of the other {len(extents)} do not compare; {REMEDY} in place of percentiles"
+        )
     if eight_bits:
         return _beside_eight_bits(extents, eight_bits, low, high)
     if low == high:
@@ -113,6 +135,7 @@ def _beside_eight_bits(extents: Sequence[Extent], eight_bits: int, low: float, h
         return ValueRange(0, 255, "depth")  # values of 8 bits, stored with more
     if depths == {"uint16"} and high >= 2**15:
         _check_depths(extents)
+        _warn_of_few_levels(extents, 0, 2**16 - 1, REMEDY)
         return ValueRange(0, 2**16 - 1, "depth")
     files = summarized(extent.file for extent in extents)
     raise MMLError(
@@ -132,12 +155,12 @@ def _of_percentiles(counts: np.ndarray, low: float, high: float, percentiles: tu
 
 
 def _check_depths(extents: Sequence[Extent]) -> None:
-    """Refuse images of 10 or 12 bits in 16 next to images that use more of the 16."""
+    """Refuse images of 10 or 12 bits in 16 next to images that use more of the 16, and 0 … 1 next to 0 … 255."""
     ordered = sorted(extents, key=lambda extent: extent.high)
     least = max(2, len(ordered) // 10)
     for place in range(least, len(ordered) - least + 1):
         below, above = ordered[place - 1], ordered[place]
-        if below.high >= 127 and above.high >= GAP * below.high:
+        if _are_two_depths(below, above):
             raise MMLError(
                 f"{place} images have values up to {below.high:g} ({below.file}), the other {len(ordered) - place} of "
                 f"{above.high:g} and more ({above.file}), as of two scanners with different depths; store all alike, "
@@ -145,13 +168,52 @@ def _check_depths(extents: Sequence[Extent]) -> None:
             )
 
 
-def _warn_of_few_levels(extents: Sequence[Extent], low: float, high: float) -> None:
-    dark = [extent.file for extent in extents if 0 < extent.high - extent.low < (high - low) / FEW_LEVELS]
+def _are_two_depths(below: Extent, above: Extent) -> bool:
+    """Whether two images, neighbours by their largest values, seem to have two depths."""
+    if below.depth.startswith("float") and 0 < below.high <= 1 and above.high >= 127:
+        return True
+    is_full = any(FULL * (2**bits - 1) <= below.high < 2**bits for bits in DEPTHS)
+    if below.depth == above.depth == "uint16" and is_full and above.high >= 2 * below.high:
+        return True  # deeper images need not be saturated: the darkest of them may reach half of their depth
+    return below.high >= 127 and above.high >= GAP * below.high
+
+
+PERCENTILES = "where outliers are to blame, set images: {percentiles: [0.5, 99.5]} in the task"
+
+
+def _warn_of_few_levels(extents: Sequence[Extent], low: float, high: float, remedy: str = PERCENTILES) -> None:
+    """Warn of images, or of most pixels in half of the images, that use little of a range of values."""
+    least = (high - low) / FEW_LEVELS
+    dark = [extent.file for extent in extents if 0 < extent.high - extent.low < least]
     if dark:
         warn(
             f"{len(dark)} of {len(extents)} images use less than a {FEW_LEVELS}th of the values {low:g} … {high:g} of "
-            f"the data set, and lose most of their grey levels: {summarized(dark)}; where outliers are to blame, set "
-            "images: {percentiles: [0.5, 99.5]} in the task"
+            f"the data set, and lose most of their grey levels: {summarized(dark)}; {remedy}"
+        )
+    crowded = [extent.file for extent in extents if 0 < extent.most[1] - extent.most[0] < least]
+    if not dark and 2 * len(crowded) >= len(extents):
+        warn(
+            f"{MOST[1] - MOST[0]} % of the pixels of {len(crowded)} of {len(extents)} images use less than a "
+            f"{FEW_LEVELS}th of the values {low:g} … {high:g} of the data set, and lose most of their grey levels: "
+            f"{summarized(crowded)}; {remedy}"
+        )
+
+
+def _warn_of_unfit_range(extents: Sequence[Extent], low: float, high: float) -> None:
+    """Warn of a stated range that half of the images hardly use, or that has hardly any whole numbers."""
+    shares = [(min(extent.high, high) - max(extent.low, low)) / (high - low) for extent in extents]
+    dark = [extent.file for extent, share in zip(extents, shares, strict=True) if share < 1 / FEW_LEVELS]
+    if 2 * len(dark) >= len(extents):
+        warn(
+            f"images.range: {len(dark)} of {len(extents)} images use less than a {FEW_LEVELS}th of the values "
+            f"{low:g} … {high:g}, and keep few grey levels: {summarized(dark)}; correct the range if that is not meant"
+        )
+    whole = [extent for extent in extents if not extent.depth.startswith("float")]
+    if whole and high - low < FEW_LEVELS:
+        ends = f"{min(extent.low for extent in whole):g} … {max(extent.high for extent in whole):g}"
+        warn(
+            f"images.range: from {low:g} to {high:g} there are few whole numbers, which leave few grey levels of the "
+            f"values {ends} of {summarized(extent.file for extent in whole)}; correct the range if that is not meant"
         )
 
 

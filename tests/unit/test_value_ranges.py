@@ -106,11 +106,15 @@ MIXED = {
     "8 bits and floats": [GREY.astype(np.uint8), (GREY / 255).astype(np.float32)],
     "8 bits and negative numbers": [GREY.astype(np.uint8), (GREY - 100).astype(np.int32)],
     "integers and floats": [(GREY * 16).astype(np.uint16), (GREY / 255).astype(np.float32)],
+    "10 bits and 12, of which no image is saturated": [GREY * 4, GREY * 3.98, GREY * 15, GREY * 14],
+    "floats up to 1 and up to 255": [GREY / 255, GREY / 300, GREY, GREY],
     "12 bits and 16": [(GREY * 16).astype(np.uint16)] * 2 + [(GREY * 257).astype(np.uint16)] * 2,
     "8 bits, 12 in 16 and 16": [GREY.astype(np.uint8)]
     + [(GREY * 16).astype(np.uint16)] * 2
     + [(GREY * 257).astype(np.uint16)] * 2,
 }
+KINDS = {"10 bits and 12, of which no image is saturated": np.uint16, "floats up to 1 and up to 255": np.float32}
+MIXED |= {case: [array.astype(kind) for array in MIXED[case]] for case, kind in KINDS.items()}
 
 
 @pytest.mark.parametrize("case", MIXED)
@@ -135,6 +139,43 @@ def test_images_that_lose_their_grey_levels_are_named(tmp_path: Path, capsys: py
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: "))
     assert "0.tif" in line
     assert "percentiles" in line
+
+
+def warnings_of(capsys: pytest.CaptureFixture) -> list[str]:
+    return [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
+
+
+@pytest.mark.parametrize("eight_bits", [False, True])
+def test_markers_that_darken_all_images_are_named(tmp_path: Path, capsys: pytest.CaptureFixture, eight_bits: bool):
+    ramp = np.arange(400).reshape(20, 20).astype(np.uint16) * 10  # 12 bits
+    ramp[0, 0] = 65_535
+    others = [ramp[1:].clip(0, 255).astype(np.uint8)] if eight_bits else []
+    survey(tmp_path, [ramp, ramp, *others])
+    (line,) = warnings_of(capsys)
+    assert "98 % of the pixels of 2 of 2 images" in line
+    assert ("range" if eight_bits else "percentiles") in line.split("0.tif")[1]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 65_535), (0, 1)])
+def test_stated_range_that_leaves_few_grey_levels_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture, low: int, high: int
+):
+    survey(tmp_path, [(GREY * 16).astype(np.uint16)] * 2, stated(low, high))
+    (line,) = warnings_of(capsys)
+    assert "images.range" in line
+    assert "0.tif" in line
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 4095), (100, 180)])
+def test_stated_range_that_fits_is_not_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture, low: int, high: int):
+    survey(tmp_path, [(GREY * 16).astype(np.uint16)] * 2, stated(low, high))
+    assert not warnings_of(capsys)
+
+
+def test_percentiles_beside_images_of_eight_bits_are_refused(tmp_path: Path):
+    arrays = [GREY.astype(np.uint8), (GREY * 257).astype(np.uint16)]
+    with pytest.raises(MMLError, match=r"images\.percentiles: 1 images have 8 bits"):
+        survey(tmp_path, arrays, Images(percentiles=(1, 99)))
 
 
 def test_rows_of_deep_arrays_are_mapped_as_files_are(tmp_path: Path):
@@ -196,6 +237,7 @@ def test_deep_image_without_a_range_is_refused_with_the_remedy(tmp_path: Path):
         {"percentiles": [99, 1]},
         {"percentiles": [-1, 50]},
         {"percentiles": [50, 101]},
+        {"percentiles": [0.005, 0.995]},
         {"range": [0, 1], "percentiles": [1, 99]},
         {"ranges": [0, 1]},
     ],
