@@ -4,7 +4,7 @@ Pillow reads one channel of such samples as they are (but scales those of PPM), 
 are read by OpenCV.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +76,7 @@ def read_deep(image: Image.Image, depth: str, file: Path | str) -> DeepImage:
         MMLError: a kind of colours that is not read, or values that are no numbers.
     """
     inverted = image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == 0
+    transparent = image.info.get("transparency") if image.format == "PNG" else None
     if image.mode in COLOURS or (image.format == "PPM" and image.mode == "I"):  # which Pillow scales
         deep = _read_by_opencv(image, depth, file)
     elif image.mode in ("L", "I", "F") or image.mode.startswith("I;16"):
@@ -88,6 +89,9 @@ def read_deep(image: Image.Image, depth: str, file: Path | str) -> DeepImage:
         raise MMLError(f"the image {file} has {depth} samples of {image.mode}; save it with 8 bits, or as RGB")
     if deep.values.dtype.kind == "f" and not np.isfinite(deep.values).all():
         raise MMLError(f"the image {file} has values that are no numbers (NaN or infinite); write finite ones")
+    if transparent is not None and deep.alpha is None:
+        is_clear = (np.atleast_3d(deep.values) == np.atleast_1d(transparent)).all(axis=2)
+        return replace(deep, alpha=np.where(is_clear, 0, 255).astype(np.uint8))
     return deep
 
 

@@ -304,6 +304,21 @@ def test_png_of_few_bits_and_palettes(tmp_path: Path, bits: int, transparent: bo
         check(file, on_white(seen, alpha) if transparent else seen, 1 if transparent else 0)
 
 
+@pytest.mark.parametrize("kind", [0, 2])
+def test_transparent_colour_of_a_png_of_16_bits(tmp_path: Path, kind: int):
+    array = RNG.integers(0, 256, (HEIGHT, WIDTH, 3 if kind else 1)) * 257
+    colour = array[0, 0].astype(">u2")
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", WIDTH, HEIGHT, 16, kind, 0, 0, 0)), (b"tRNS", colour.tobytes())]
+    rows = array.astype(">u2").reshape(HEIGHT, -1).view(np.uint8)
+    parts.append((b"IDAT", imagecodecs.zlib_encode(np.pad(rows, ((0, 0), (1, 0))).tobytes())))
+    file = tmp_path / "x.png"
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(map(chunk, *zip(*[*parts, (b"IEND", b"")], strict=True))))
+    seen = np.broadcast_to(array / 257, (HEIGHT, WIDTH, 3))
+    alpha = np.where((array == array[0, 0]).all(axis=2), 0, 255)
+    expected = on_white(seen, alpha)
+    assert (decode(file, value_range=ValueRange(0, 65535))[0] == np.rint(expected)).all()
+
+
 def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
