@@ -10,6 +10,7 @@ import numpy as np
 
 from mml_lib.config.tasks import Images
 from mml_lib.data.decoding import read_values
+from mml_lib.data.value_mapping import to_eight_bits
 from mml_lib.errors import MMLError
 from mml_lib.files.terminal import summarized, warn
 from mml_lib.tasks.value_range import ValueRange
@@ -17,6 +18,12 @@ from mml_lib.tasks.value_range import ValueRange
 REMEDY = "state the values of black and white in the task, images: {range: [low, high]}"
 BINS = 2**16
 """Bins of the histogram that percentiles are taken from: for integers of 16 bits one a value."""
+
+FINE = 256
+"""Bins between two percentiles that show their values well enough."""
+
+MOST_PASSES = 12
+"""Times that values are counted at most to find percentiles: each narrows the bins by up to `BINS` times."""
 
 GAP = 4
 """Factor between the largest values of images above which two groups of them seem to have two depths."""
@@ -30,11 +37,11 @@ FULL = 0.98
 FEW_LEVELS = 16
 """Images that use less than this part of the range keep less than 16 of 256 grey levels."""
 
-MOST = (1, 99)
-"""Percentiles between which most values of an image lie: markers, metal and padding lie beyond."""
+QUANTILES = np.linspace(0, 1, 65)
+"""Quantiles that are kept of each image, to count the grey levels that most of its pixels get."""
 
 SAMPLED = 2**14
-"""Pixels of an image, about, that these percentiles are taken from."""
+"""Pixels of an image, about, that quantiles are taken from."""
 
 
 @dataclass(frozen=True)
@@ -45,30 +52,38 @@ class Extent:
         depth: type of its samples.
         low, high: its least and largest value.
         file: its file, for messages.
-        most: the values between which most of its values lie.
+        quantiles: of its values, least to largest.
     """
 
     depth: str
     low: float
     high: float
     file: str
-    most: tuple[float, float]
+    quantiles: tuple[float, ...]
+
+    def loses_levels(self, value_range: ValueRange) -> bool:
+        """Whether most of its pixels get few grey levels of many: outliers, markers or padding take the others."""
+        levels = len(np.unique(to_eight_bits(np.array(self.quantiles), value_range)))
+        return levels <= FEW_LEVELS + 1 and 2 * levels <= len(set(self.quantiles))
 
 
 def measure_extent(file: Path | str, depth: str) -> Extent:
     """Return the values of a deep image."""
     values = read_values(file)
-    sample = values.ravel()[:: max(1, values.size // SAMPLED)].astype(np.float64)
-    most = np.percentile(sample, MOST).tolist()
-    return Extent(depth, values.min().item(), values.max().item(), str(file), tuple(most))
+    sample = np.sort(values.ravel()[:: max(1, values.size // SAMPLED)]).astype(np.float64)
+    quantiles = sample[np.rint(QUANTILES * (len(sample) - 1)).astype(int)]
+    return Extent(depth, values.min().item(), values.max().item(), str(file), tuple(quantiles.tolist()))
 
 
 def count_values_between(files: Iterable[Path], ends: tuple[float, float], pool: Executor) -> np.ndarray:
-    """Return the counts of the values of all deep images in `BINS` bins, the ends in the middle of the outer ones."""
+    """Return the counts of the values of all deep images in `BINS` bins, the ends in the middle of the outer ones.
+
+    Values beyond the ends count in the outer bins.
+    """
     low, step = ends[0], (ends[1] - ends[0]) / (BINS - 1)
 
     def count(file: Path) -> np.ndarray:
-        bins = np.rint((read_values(file).astype(np.float64) - low) / step).astype(np.int64)
+        bins = np.rint((read_values(file).astype(np.float64) - low) / step).clip(0, BINS - 1).astype(np.int64)
         return np.bincount(bins.ravel(), minlength=BINS)
 
     return sum(pool.map(count, files), start=np.zeros(BINS, np.int64))
@@ -113,7 +128,10 @@ def choose_range(
     if low == high:
         raise MMLError(f"all images have one value, {low:g} ({extents[0].file}); mend or remove them")
     if images and images.percentiles:
-        return _of_percentiles(histogram(low, high), low, high, images.percentiles)
+        is_whole = not any(extent.depth.startswith("float") for extent in extents)
+        value_range = _of_percentiles(histogram, low, high, images.percentiles, is_whole)
+        _warn_of_few_levels(extents, value_range.low, value_range.high, REMEDY)
+        return value_range
     _check_depths(extents)
     _warn_of_few_levels(extents, low, high)
     return ValueRange(low, high, "measured")
@@ -126,6 +144,14 @@ def _check_kinds(extents: Iterable[Extent]) -> None:
         raise MMLError(
             f"{floats[0].file} has floating-point values ({floats[0].low:g} … {floats[0].high:g}), {others[0].file} "
             f"integers ({others[0].low:g} … {others[0].high:g}); store all alike, or {REMEDY}"
+        )
+    negative = [extent for extent in others if extent.low < 0]
+    unsigned = [extent for extent in others if extent.depth.startswith("uint")]
+    if negative and unsigned:
+        raise MMLError(
+            f"{negative[0].file} has values below 0 ({negative[0].low:g} … {negative[0].high:g}), which the type of "
+            f"{unsigned[0].file} cannot hold ({unsigned[0].depth}, {unsigned[0].low:g} … {unsigned[0].high:g}), so "
+            f"that its values may be shifted; store all alike, or, if one value means the same in all, {REMEDY}"
         )
 
 
@@ -145,10 +171,22 @@ def _beside_eight_bits(extents: Sequence[Extent], eight_bits: int, low: float, h
     )
 
 
-def _of_percentiles(counts: np.ndarray, low: float, high: float, percentiles: tuple[float, float]) -> ValueRange:
-    shares = np.cumsum(counts) / counts.sum()
-    bins = np.searchsorted(shares, np.array(percentiles) / 100, side="left").clip(0, BINS - 1)
-    ends = low + bins * (high - low) / (BINS - 1)
+def _of_percentiles(
+    histogram: Callable[[float, float], np.ndarray],
+    low: float,
+    high: float,
+    percentiles: tuple[float, float],
+    is_whole: bool,
+) -> ValueRange:
+    """Return the values at two percentiles; bins are counted anew around them where outliers make the bins too wide."""
+    for _ in range(MOST_PASSES):
+        counts, step = histogram(low, high), (high - low) / (BINS - 1)
+        shares = np.cumsum(counts) / counts.sum()
+        bins = np.searchsorted(shares, np.array(percentiles) / 100, side="left").clip(0, BINS - 1)
+        ends = low + bins * step
+        if bins[1] - bins[0] >= FINE or step <= (1 if is_whole else 1e-12 * np.abs(ends).max()):
+            break
+        low, high = max(low, ends[0] - step), min(high, ends[1] + step)
     if bins[0] == bins[1]:
         raise MMLError(f"images.percentiles: both are the value {ends[0]:g}; state percentiles that lie further apart")
     return ValueRange(float(ends[0]), float(ends[1]), "percentiles")
@@ -178,11 +216,14 @@ def _are_two_depths(below: Extent, above: Extent) -> bool:
     return below.high >= 127 and above.high >= GAP * below.high
 
 
-PERCENTILES = "where outliers are to blame, set images: {percentiles: [0.5, 99.5]} in the task"
+PERCENTILES = (
+    "where outliers are to blame, set images: {percentiles: [0.5, 99.5]} in the task, or where padding is, "
+    "images: {range: [low, high]}"
+)
 
 
 def _warn_of_few_levels(extents: Sequence[Extent], low: float, high: float, remedy: str = PERCENTILES) -> None:
-    """Warn of images, or of most pixels in half of the images, that use little of a range of values."""
+    """Warn of images that use little of a range, and of most pixels that do so in half of the images."""
     least = (high - low) / FEW_LEVELS
     dark = [extent.file for extent in extents if 0 < extent.high - extent.low < least]
     if dark:
@@ -190,12 +231,12 @@ def _warn_of_few_levels(extents: Sequence[Extent], low: float, high: float, reme
             f"{len(dark)} of {len(extents)} images use less than a {FEW_LEVELS}th of the values {low:g} … {high:g} of "
             f"the data set, and lose most of their grey levels: {summarized(dark)}; {remedy}"
         )
-    crowded = [extent.file for extent in extents if 0 < extent.most[1] - extent.most[0] < least]
+    value_range = ValueRange(low, high)
+    crowded = [extent.file for extent in extents if extent.loses_levels(value_range)]
     if not dark and 2 * len(crowded) >= len(extents):
         warn(
-            f"{MOST[1] - MOST[0]} % of the pixels of {len(crowded)} of {len(extents)} images use less than a "
-            f"{FEW_LEVELS}th of the values {low:g} … {high:g} of the data set, and lose most of their grey levels: "
-            f"{summarized(crowded)}; {remedy}"
+            f"most pixels of {len(crowded)} of {len(extents)} images get few grey levels, as other pixels spread the "
+            f"values of the data set over {low:g} … {high:g}: {summarized(crowded)}; {remedy}"
         )
 
 

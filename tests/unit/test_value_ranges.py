@@ -108,6 +108,7 @@ MIXED = {
     "integers and floats": [(GREY * 16).astype(np.uint16), (GREY / 255).astype(np.float32)],
     "10 bits and 12, of which no image is saturated": [GREY * 4, GREY * 3.98, GREY * 15, GREY * 14],
     "floats up to 1 and up to 255": [GREY / 255, GREY / 300, GREY, GREY],
+    "signed and unsigned": [(GREY * 16 - 1024).astype(np.int32), (GREY * 16).astype(np.uint16)],
     "12 bits and 16": [(GREY * 16).astype(np.uint16)] * 2 + [(GREY * 257).astype(np.uint16)] * 2,
     "8 bits, 12 in 16 and 16": [GREY.astype(np.uint8)]
     + [(GREY * 16).astype(np.uint16)] * 2
@@ -152,8 +153,23 @@ def test_markers_that_darken_all_images_are_named(tmp_path: Path, capsys: pytest
     others = [ramp[1:].clip(0, 255).astype(np.uint8)] if eight_bits else []
     survey(tmp_path, [ramp, ramp, *others])
     (line,) = warnings_of(capsys)
-    assert "98 % of the pixels of 2 of 2 images" in line
+    assert "most pixels of 2 of 2 images get few grey levels" in line
     assert ("range" if eight_bits else "percentiles") in line.split("0.tif")[1]
+
+
+def test_padding_that_takes_the_grey_levels_is_named(tmp_path: Path, capsys: pytest.CaptureFixture):
+    ramp = np.arange(400).reshape(20, 20).astype(np.float32) / 400
+    survey(tmp_path, [np.where(np.arange(20) < 3, np.float32(-1e9), ramp)] * 2)
+    (line,) = warnings_of(capsys)
+    assert "most pixels of 2 of 2 images" in line
+
+
+def test_percentiles_beside_extreme_outliers_are_exact(tmp_path: Path):
+    values = np.arange(10_000).reshape(100, 100).astype(np.float32) / 10_000
+    values[0, :50], values[99, :10] = -3e38, 1e9
+    found = survey(tmp_path, [values], Images(percentiles=(1, 99))).value_range
+    assert found.low == pytest.approx(0.01, abs=1e-3)
+    assert found.high == pytest.approx(0.99, abs=2e-3)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 65_535), (0, 1)])
