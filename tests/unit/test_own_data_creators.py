@@ -93,8 +93,12 @@ def test_splits_groups_and_folds_are_columns(tmp_path: Path):
         "label;image;note\na b;x.png;1,5\nc;y.png;",
         "image\tlabel\nx.png\ta b\ny.png\tc\n",
         "image , label,\n x.png , a b ,\n y.png,c,,\n",
+        "image,label\nx.png,a b,\ny.png,c,\n",
     ],
-    ids=["byte order mark", "blank lines", "quotes", "semicolons", "tabs", "spaces and surplus commas"],
+    ids=[
+        *("byte order mark", "blank lines", "quotes", "semicolons", "tabs", "spaces and surplus commas"),
+        "rows that end in a comma",
+    ],
 )
 def test_tables_are_read_as_people_save_them(tmp_path: Path, text: str):
     assert told(deliver("csv", table(tmp_path, text)), "id", "label") == [("x.png", "a b"), ("y.png", "c")]
@@ -127,6 +131,7 @@ def test_a_folder_may_stand_for_its_only_table(tmp_path: Path):
         ("image,label,label\nx.png,a,b", "the column 'label' is there twice"),
         ("image,label,value\nx.png,a,1", "say by task_type which one is learned"),
         ("image,label\nx.png,a\ny.png,b, c", "line 3: there are 3 cells, 2 in the header"),
+        ("image,label,group,note\nx.png,a,P1,\ny.png,b, c,P2,", "line 3: there are 5 cells, 4 in the header"),
         ("image,label\nx.png,a\ny.png", "line 3: the column 'label' is empty"),
         ("image,mask\nx.png,", "line 2: the column 'mask' is empty"),
         ("image,label\n,a", "line 2: the column 'image' is empty"),
@@ -227,6 +232,10 @@ def test_masks_lie_in_a_folder_of_their_own(tmp_path: Path, place: str, level: s
         (["train/a/1.png", "train/b/2.png", "test/3.png"], {}, "test/3.png lies in no folder"),
         (["train/a/1.png", "valid/b/2.png"], {}, "'valid' lies among folders of splits"),
         (["Train/a/1.png", "Test/b/2.png"], {}, "'Test' lies among folders of splits"),
+        (["Training/a/1.png", "Testing/b/2.png"], {}, "'Testing' lies among folders of splits.*rename it to 'test'"),
+        (["training_set/a/1.png", "test_set/b/2.png"], {}, "'test_set' lies among folders of splits"),
+        (["seg_train/a/1.png", "seg_test/b/2.png", "seg_pred/3.png"], {}, "'seg_pred' lies among folders of splits"),
+        (["trainset/1.png", "valset/2.png", "m/1.png"], {"masks": "m"}, "'trainset' lies among folders of splits"),
         (["unlabelled/1.png"], {}, "all images are unlabelled"),
         (["a/1.png"], {"task_type": "regression"}, "folder .*/a: 'a' is not a number"),
         (["1.png"], {"task_type": "semantic_segmentation"}, "needs the key 'masks'"),

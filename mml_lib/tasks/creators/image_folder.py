@@ -2,6 +2,7 @@
 
 import filecmp
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from mml_lib.config.identity import digest
 from mml_lib.errors import MMLError
 from mml_lib.files.terminal import summarized, warn
+from mml_lib.tasks.creators.columns import SPLIT_WORDS
 from mml_lib.tasks.creators.file_kinds import SUFFIXES
 from mml_lib.tasks.creators.labels import SEPARATOR, check_separator, class_names, parse_label
 from mml_lib.tasks.creators.own_data import existing, sampled_digests, size_of
@@ -18,8 +20,8 @@ from mml_lib.tasks.creators.walking import ImageTree, left_out_text
 from mml_lib.tasks.dataset import SPLITS, Delivery, Label, Sample
 from mml_lib.tasks.names import normalized
 
-NEAR_SPLITS = {"val", "valid", "validation", "test", "testing"}
-"""What lies beside `train/` where that means a split and not a class."""
+_FILLERS = frozenset({"set", "sets", "data", "dataset", "images", "image", "imgs", "img", "seg", "split", "files"})
+"""Words beside that of a split in the names of folders: `training_set`, `seg_test`."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,14 @@ class _Folders:
         masks = self.masks and str(self.masks.root)
         names = {entry.name for entry in self.images.entries(root) if entry.is_dir() and entry.path != masks}
         lower = {name.lower() for name in names}
-        if "train" in lower and (lower <= set(SPLITS) or lower & NEAR_SPLITS):
+        meant = {name: split for name in names if (split := _split_of(name))}
+        if ("train" in lower and lower <= set(SPLITS)) or len(set(meant.values()) - {"unlabelled"}) > 1:
             if unknown := sorted(names - set(SPLITS)):
-                raise MMLError(f"{root}: '{unknown[0]}' lies among folders of splits, which are {', '.join(SPLITS)}")
+                name = unknown[0]
+                remedy = f"; rename it to '{meant[name]}'" if name in meant else ""
+                raise MMLError(
+                    f"{root}: '{name}' lies among folders of splits, which are {', '.join(SPLITS)}{remedy}"
+                )
             levels = [(split, root / split) for split in SPLITS if split in names]
         else:
             levels = [(None, root)] + [("unlabelled", root / "unlabelled")] * ("unlabelled" in names)
@@ -238,6 +245,13 @@ class _Folders:
         """Return the folder of the class that a file belongs to."""
         parts = os.path.relpath(os.path.dirname(file), self.root).split(os.sep)
         return os.path.join(self.root, *parts[: 1 if split is None else 2])
+
+
+def _split_of(name: str) -> str | None:
+    """Return the split that a folder is named after, `train` for `Training` and `train_set`; None for other names."""
+    words = (re.sub(r"(?<=.)(set|data)$", "", word) for word in re.findall(r"[^\W\d_]+", name.lower()))
+    telling = [word for word in words if word not in _FILLERS]
+    return SPLIT_WORDS.get(telling[0]) if len(telling) == 1 else None
 
 
 def _stem(file: str, root: Path) -> str:

@@ -108,8 +108,14 @@ def read_table(file: Path, options: TableOptions | None = None) -> Table:
     rows = list(read_rows(file, options.encoding))
     header, rows = (rows[0], rows[1:]) if rows else (Row(1, []), [])
     columns = Columns.of(file, header, options.columns, options.task_type, rows[0] if rows else None)
-    reader = _Reader(columns, options)
+    reader = _Reader(columns, options, _ends_in_delimiter(header, rows))
     return Table(columns, [reader.sample(row) for row in rows], rows, reader.missing, reader.spelled)
+
+
+def _ends_in_delimiter(header: Row, rows: Sequence[Row]) -> bool:
+    """Whether the header, or most rows beside it, end in a delimiter that has no column behind it."""
+    wider = sum(len(row.cells) > len(header.cells) for row in rows)
+    return bool(header.cells) and (not header.cells[-1].strip() or 2 * wider > len(rows))
 
 
 class _Reader:
@@ -118,10 +124,13 @@ class _Reader:
     Args:
         columns: where the values stand.
         options: what the task says of its table.
+        ends_in_delimiter: empty cells beyond the header are usual in this table. In others they show that a cell was
+            divided, `nevus, benign,,` in place of `"nevus, benign",,`.
     """
 
-    def __init__(self, columns: Columns, options: TableOptions):
+    def __init__(self, columns: Columns, options: TableOptions, ends_in_delimiter: bool):
         self.columns = columns
+        self.ends_in_delimiter = ends_in_delimiter
         self.missing = Missing(options.missing)
         self.separator = options.separator or SEPARATOR
         self.files = _Existing(columns)
@@ -136,7 +145,8 @@ class _Reader:
             MMLError: its line, and what is wrong in it.
         """
         columns, width = self.columns, len(self.columns.header)
-        if any(map(str.strip, row.cells[width:])):
+        beyond = row.cells[width:]
+        if any(map(str.strip, beyond)) or (beyond and not self.ends_in_delimiter):
             raise columns.wrong(
                 row.line, f"there are {len(row.cells)} cells, {width} in the header; quote those with commas"
             )
