@@ -88,9 +88,7 @@ class _Folders:
             if unknown := sorted(names - set(SPLITS)):
                 name = unknown[0]
                 remedy = f"; rename it to '{meant[name]}'" if name in meant else ""
-                raise MMLError(
-                    f"{root}: '{name}' lies among folders of splits, which are {', '.join(SPLITS)}{remedy}"
-                )
+                raise MMLError(f"{root}: '{name}' lies among folders of splits, which are {', '.join(SPLITS)}{remedy}")
             levels = [(split, root / split) for split in SPLITS if split in names]
         else:
             levels = [(None, root)] + [("unlabelled", root / "unlabelled")] * ("unlabelled" in names)
