@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -58,7 +58,7 @@ def load_study(
         problem = error.errors()[0]
         if isinstance(cause := problem.get("ctx", {}).get("error"), TextError):
             problem["loc"] += cause.location
-        location = [part for part in problem["loc"] if not MEMBER.fullmatch(str(part))]
+        location = _location(problem)
         placed = origins.of(location).mark(_sentence(problem)) if location else origins.place(_sentence(problem))
         raise MMLError(placed) from error
 
@@ -87,8 +87,15 @@ def _not_a_number(value: Any) -> list[str | int]:
     return []
 
 
+def _location(problem: Mapping[str, Any]) -> list[str | int]:
+    """Return the path of a key as the study has it; the name of a task is kept, whatever it is."""
+    path = problem["loc"]
+    names = {1} if path and path[0] == "tasks" else set()
+    return [part for place, part in enumerate(path) if place in names or not MEMBER.fullmatch(str(part))]
+
+
 def _sentence(problem: Mapping[str, Any]) -> str:
-    location = [str(part) for part in problem["loc"] if not MEMBER.fullmatch(str(part))]
+    location = [str(part) for part in _location(problem)]
     key = ".".join(location)
     kind = problem["type"]
     if kind == "extra_forbidden":
@@ -118,17 +125,23 @@ def _sentence(problem: Mapping[str, Any]) -> str:
 def _known_keys(location: Sequence[str]) -> list[str]:
     """Return the keys that the schema knows at `location`."""
     model: Any = StudyConfig
+    is_name = False
     for part in location:
+        if is_name:  # of a task
+            is_name = False
+            continue
         field = model.model_fields.get(part) if _is_model(model) else None
         if field is None:
             return []
-        model = next((kind for kind in _kinds(field.annotation) if _is_model(kind)), None)
+        kinds = _kinds(field.annotation)
+        is_name = any(get_origin(kind) is dict for kind in kinds)
+        model = next((kind for kind in kinds if _is_model(kind)), None)
     return [field.alias or name for name, field in model.model_fields.items()] if _is_model(model) else []
 
 
 def _kinds(annotation: Any) -> list[Any]:
-    """Return an annotation and the parts of its union."""
-    return [annotation, *getattr(annotation, "__args__", ())]
+    """Return an annotation and its parts: members of unions, values of mappings."""
+    return [annotation, *(kind for part in getattr(annotation, "__args__", ()) for kind in _kinds(part))]
 
 
 def _is_model(kind: Any) -> bool:

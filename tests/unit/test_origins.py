@@ -71,6 +71,12 @@ CASES = {
     "swept value": ("", "sweep:\n  trainer.max_epochs: [1, x]", [], "second.yaml: trainer.max_epochs: .* (line 2)"),
     "swept on the command line": ("", "", ["sweep.seed=[1, x]"], "--config: seed: "),
     "task with a dot": ("  # nothing", "tasks: {a.b: {folds: 1}}", [], "second.yaml: tasks.a.b.folds: .* (line 1)"),
+    "key of a task that is named as unions are": (
+        "",
+        "tasks:\n  one: {creator: digits, images: {rang: [0, 1]}}",
+        [],
+        "second.yaml: unknown key 'tasks.one.images.rang', did you mean 'range'? (line 2)",
+    ),
     "task without a creator": ("", "tasks:\n  c: {folds: 2}", [], "second.yaml: the key 'tasks.c.creator' .* (line 2)"),
     "switch for a number": ("seed: no", "num_workers: 1", [], "first.yaml: seed is no; write a number (line 6)"),
     "tagged task without a base": (
