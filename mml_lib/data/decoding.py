@@ -13,7 +13,7 @@ from mml_lib.data.deep_images import DeepImage, depth_of, read_deep
 from mml_lib.data.findings import Findings
 from mml_lib.data.image_files import array_row, errors_named, open_image
 from mml_lib.data.masks import decode_mask
-from mml_lib.data.orientation import load_upright, upright_size
+from mml_lib.data.orientation import load_upright, read_orientation, upright_size
 from mml_lib.data.transforms import apply, draft_size
 from mml_lib.data.value_mapping import to_eight_bits
 from mml_lib.errors import MMLError
@@ -23,14 +23,15 @@ from mml_lib.tasks.value_range import ValueRange
 
 
 class Header(NamedTuple):
-    """Size of an upright image in pixels, and the type of its samples (`uint8` for 8 bits and less)."""
+    """Size of an upright image in pixels, the type of its samples (`uint8` for 8 bits and less), its orientation."""
 
     size: tuple[int, int]
     depth: str
+    orientation: int = 1
 
 
 def read_header(file: Path | str) -> Header:
-    """Return size and depth of an image without decoding it.
+    """Return size, depth and orientation of an image without decoding it.
 
     Raises:
         MMLError: the file is missing or no image.
@@ -39,7 +40,7 @@ def read_header(file: Path | str) -> Header:
         if (row := array_row(file)) is not None:
             return Header(row.shape[:2], str(row.dtype))
         with open_image(file) as image:
-            return Header(upright_size(image), depth_of(image))
+            return Header(upright_size(image), depth_of(image), read_orientation(image))
 
 
 def read_size(file: Path | str) -> tuple[int, int]:

@@ -11,9 +11,10 @@ from mml_lib.config.tasks import Images
 from mml_lib.data.decoding import Header, read_header
 from mml_lib.data.masks import survey_mask
 from mml_lib.data.measuring import choose_range, count_values_between, describe_mapping, measure_extent
+from mml_lib.data.orientation import SIDEWAYS
 from mml_lib.errors import MMLError
 from mml_lib.files.terminal import say, summarized, warn
-from mml_lib.tasks.dataset import Dataset, Delivery, check_sizes
+from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, Delivery, check_sizes
 from mml_lib.tasks.mask_values import MaskContent, tabulate
 from mml_lib.tasks.value_range import ValueRange
 
@@ -61,6 +62,7 @@ def survey_images(
     check_sizes(dataset, [content and content.size for content in contents])
     files = [dataset.mask_path(row) for row in rows]
     _warn_of_masks(contents, files)
+    _warn_of_turned_images(dataset, headers)
     values, masks = tabulate(contents, files)
     return replace(dataset, values=values, masks=masks)
 
@@ -102,6 +104,29 @@ def _measure(
 def _survey_mask(dataset: Dataset, row: int) -> MaskContent | None:
     mask = dataset.mask_path(row)
     return None if mask is None else survey_mask(mask, dataset.sizes[row])
+
+
+def _warn_of_turned_images(dataset: Dataset, headers: Sequence[Header]) -> None:
+    """Warn of images that are turned while their masks are not, as masks may have been drawn on the stored pixels.
+
+    A mask that fits an image on its side shows that the masks were drawn on upright images.
+    """
+    turned = [
+        row
+        for row, header in enumerate(headers)
+        if header.orientation != 1
+        and dataset.mask_path(row) not in (None, EMPTY_MASK_TOKEN)
+        and read_header(dataset.mask_path(row)).orientation == 1
+    ]
+    if not turned or any(
+        headers[row].orientation in SIDEWAYS and headers[row].size[0] != headers[row].size[1] for row in turned
+    ):
+        return
+    warn(
+        f"{dataset.name}: {len(turned)} of {len(headers)} images are turned by their orientation (EXIF or XMP), their "
+        f"masks are not: {summarized(str(dataset.image_path(row)) for row in turned)}; see whether both match (mode "
+        "info draws them), and remove the orientation of the images if masks were drawn without it"
+    )
 
 
 def _warn_of_masks(contents: Sequence[MaskContent | None], files: Sequence[Any]) -> None:

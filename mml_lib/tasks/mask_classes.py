@@ -3,13 +3,14 @@
 A study names classes by number (`idx_to_class`) or by colour (`colors`), or not at all where masks are black and white.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from mml_lib.config.task_types import IGNORE, IGNORED
 from mml_lib.errors import MMLError
 from mml_lib.files.terminal import summarized
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset
 from mml_lib.tasks.mask_values import BITS, EMPTY, PALETTE, Color
+from mml_lib.tasks.names import folded
 
 ColorLists = Sequence[tuple[str, Sequence[Sequence[int]]]]
 """Colours of each class, in the order of the classes."""
@@ -85,6 +86,7 @@ def check_masks(
             for value, label in mapping.items()
             if masks.color(value) == BLACK
         ]
+    lines += [f"{masks.where}: {line}" for line in _doubtful_names(mapping.values())]
     absent = [label for label in dict.fromkeys(mapping.values()) if not masks.rows_of(mapping, label)]
     if absent:
         lines.append(
@@ -98,6 +100,18 @@ def check_masks(
     ]
     if rare:
         lines.append(f"{masks.where}: what one mask alone has may be a mistake: {summarized(rare)}")
+    return lines
+
+
+def _doubtful_names(labels: Iterable[str]) -> list[str]:
+    """Return a line for classes that are spelled nearly alike, or nearly as `ignore`."""
+    spellings: dict[str, dict[str, None]] = {IGNORED: {}}
+    for label in labels:
+        spellings.setdefault(folded(label), {})[label] = None
+    lines = [f"{label!r} is a class; write {IGNORED} if it is to be ignored" for label in spellings.pop(IGNORED)]
+    alike = [" and ".join(map(repr, spelled)) for spelled in spellings.values() if len(spelled) > 1]
+    if alike:
+        lines.append(f"{summarized(alike)} are different classes; spell them alike if one is meant")
     return lines
 
 

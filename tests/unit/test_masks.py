@@ -457,6 +457,34 @@ def test_value_that_one_mask_has_is_warned_of(survey: Callable):
     assert line.endswith(f"the value 2 ('lesion') in {data.mask_path(3)}")
 
 
+def test_names_that_are_spelled_nearly_alike_are_warned_of(survey: Callable):
+    data = survey(*(shape(n, 1 + n % 3) for n in range(9)))
+    lines = check_masks(data, {0: "background", 1: "Lesion", 2: "lesion", 3: "Ignore"}, "t")
+    assert lines == [
+        "tasks.t: 'Ignore' is a class; write ignore if it is to be ignored",
+        "tasks.t: 'Lesion' and 'lesion' are different classes; spell them alike if one is meant",
+    ]
+
+
+@pytest.mark.parametrize(("size", "turned_mask", "warned"), [((8, 8), 1, 1), ((8, 8), 6, 0), ((8, 4), 1, 0)])
+def test_images_that_are_turned_without_their_masks_are_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture, size: tuple[int, int], turned_mask: int, warned: int
+):
+    exif = {value: Image.Exif() for value in (1, 6)}
+    for value, tags in exif.items():
+        tags[0x0112] = value
+    samples = []
+    for number in range(3):
+        image, mask = tmp_path / f"{number}.png", tmp_path / f"mask{number}.png"
+        Image.new("RGB", size, (9, 9, number)).save(image, exif=exif[6])
+        Image.fromarray(np.eye(*(size if turned_mask == 1 else size[::-1]), dtype=np.uint8)).save(
+            mask, exif=exif[turned_mask]
+        )
+        samples.append(Sample(str(number), str(image), mask=str(mask)))
+    survey_images(Delivery(samples, [], "semantic_segmentation"), "d", tmp_path, 1)
+    assert capsys.readouterr().out.count("warning: d: 3 of 3 images are turned by their orientation") == warned
+
+
 def test_masks_of_one_class_are_refused(survey: Callable):
     data = survey(*(shape(n, 0) for n in range(3)))
     with pytest.raises(
