@@ -10,8 +10,8 @@ from PIL import Image
 from mml_lib.config.task_types import IGNORE
 from mml_lib.data.colours import has_other_bands, samples_to_rgb, to_rgb
 from mml_lib.data.deep_images import DeepImage, depth_of, read_deep
-from mml_lib.data.findings import Findings
-from mml_lib.data.image_files import array_row, errors_named, open_image
+from mml_lib.data.findings import PAGES, Findings
+from mml_lib.data.image_files import array_row, errors_named, has_other_pages, open_image
 from mml_lib.data.masks import decode_mask
 from mml_lib.data.orientation import load_upright, read_orientation, upright_size
 from mml_lib.data.transforms import apply, draft_size
@@ -109,13 +109,16 @@ def _read_rgb(file: Path | str, draft: int | None, value_range: ValueRange | Non
             return samples_to_rgb(row if row.dtype == np.uint8 else _mapped(DeepImage(row), value_range, file))
         with open_image(file) as image:
             depth, other_bands = depth_of(image), has_other_bands(image)
+            pages = [PAGES] if has_other_pages(image) else []
             if depth != "uint8":
                 deep = read_deep(image, depth, file)
-                return samples_to_rgb(_mapped(deep, value_range, file), deep.alpha, other_bands)
+                rgb, kinds = samples_to_rgb(_mapped(deep, value_range, file), deep.alpha, other_bands)
+                return rgb, pages + kinds
             if draft:
                 # JPEG only: decode at the smallest of 1/1, 1/2, 1/4, 1/8 whose sides are not below this.
                 image.draft("RGB", (draft, draft))
-            return to_rgb(load_upright(image), other_bands)
+            rgb, kinds = to_rgb(load_upright(image), other_bands)
+            return rgb, pages + kinds
 
 
 def _mapped(deep: DeepImage, value_range: ValueRange | None, file: Path | str) -> np.ndarray:

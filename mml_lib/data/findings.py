@@ -12,14 +12,16 @@ from mml_lib.files.terminal import summarized, warn
 FINDINGS = "findings.json"
 """File in a shard of packed images that has their findings, where there are some."""
 
-BLANK, UNSEEN, LEFT_OUT = "blank", "unseen", "left_out"
-"""Kinds of findings: one colour everywhere, alpha that would hide all, bands beside the colours."""
+BLANK, UNSEEN, LEFT_OUT, PAGES = "blank", "unseen", "left_out", "pages"
+"""Kinds of findings: one colour everywhere, alpha that would hide all, bands beside the colours, further pages."""
 
 WARNINGS = {
     BLANK: "{images} one colour everywhere once decoded: {names}; mend or remove {them}",
     UNSEEN: "{images} an alpha channel that would hide everything; it is taken for no opacity, and left out: {names}; "
     "save {them} without alpha if that is right",
     LEFT_OUT: "{images} bands beside the colours that the file does not call opacity; they are left out: {names}",
+    PAGES: "{images} further pages of the same size, such as channels or slices; the first is read: {names}; save "
+    "channels as colours of one page, slices as images",
 }
 
 

@@ -4,6 +4,7 @@ import functools
 import io
 import os
 import re
+import struct
 import sys
 import warnings
 from collections.abc import Iterator
@@ -27,8 +28,8 @@ FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM")
 MANY_PIXELS, DENSEST = 2**24, 100_000
 """Pixels of an image and pixels a byte that are looked at before memory is taken: beyond both, a header is wrong."""
 
-PLANAR = 284
-"""Tag of TIFF: 2 where each band is stored for itself."""
+WIDTH, HEIGHT, PLANAR = 256, 257, 284
+"""Tags of TIFF; the last is 2 where each band is stored for itself."""
 
 # Pillow 13.0 warns of metadata without naming the file, and of large images at half the size that it refuses.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
@@ -140,6 +141,22 @@ def _keep_transparency(image: Image.Image) -> None:
     factor = {"L;2": 85, "L;4": 17}.get(image.tile[0].args if image.tile else None)
     if factor and isinstance(image.info.get("transparency"), int):
         image.info["transparency"] *= factor
+
+
+def has_other_pages(image: Image.Image) -> bool:
+    """Whether an opened TIFF has a second page of the size of the first: a slice or a channel, no thumbnail."""
+    if image.format != "TIFF" or not image.tag_v2.next or image.fp is None:
+        return False
+    position, order = image.fp.tell(), "<" if image.tag_v2.prefix == b"II" else ">"
+    try:
+        directory = TiffImagePlugin.ImageFileDirectory_v2(image.tag_v2.prefix + struct.pack(f"{order}HI", 42, 0))
+        image.fp.seek(image.tag_v2.next)
+        directory.load(image.fp)
+        return (directory.get(WIDTH), directory.get(HEIGHT)) == (image.tag_v2.get(WIDTH), image.tag_v2.get(HEIGHT))
+    except Exception:  # of a BigTIFF, or damaged: the first page decides
+        return False
+    finally:
+        image.fp.seek(position)
 
 
 NATIVE = {"I;16BS": "I;16S", "I;32BS": "I;32S", "F;32BF": "F;32F"} if sys.byteorder == "little" else {}

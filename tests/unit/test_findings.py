@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from mml_lib.data.packing import join, pack, shard_rows
@@ -55,6 +56,23 @@ def test_odd_images_are_named_in_one_line_a_kind(tmp_path: Path, capsys, transfo
     assert "5 images have an alpha channel" in unseen
     assert str(tmp_path / "01.png") in unseen
     assert "and 2 more" in unseen
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize(("second", "warned"), [((16, 16), 1), ((8, 8), 0), (None, 0)])
+def test_further_pages_of_a_tiff_are_warned_of(
+    tmp_path: Path, capsys, order: str, kind: type, second: tuple[int, int] | None, warned: int
+):
+    pages = [RNG.integers(0, 256, size).astype(kind) for size in ((16, 16), second) if size]
+    with tifffile.TiffWriter(tmp_path / "0.tif", byteorder=order) as writer:
+        for page in pages:
+            writer.write(page, photometric="minisblack", metadata=None)
+    samples = [Sample("0", str(tmp_path / "0.tif"))]
+    dataset = survey_images(Delivery(samples, [], "no_task"), "data", tmp_path, 1)
+    images = np.load(packed(dataset, tmp_path, 1, [{"name": "resize", "size": [16, 16]}]) / "images.npy")
+    assert kind == np.uint16 or (images[0, ..., 0] == pages[0]).all()
+    assert sum("1 image has further pages" in line for line in warnings(capsys)) == warned
 
 
 def test_sound_images_are_not_warned_of(tmp_path: Path, capsys):
