@@ -101,7 +101,7 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         return f"unknown key '{key}'{nearest(location[-1], _known_keys(location[:-1]))}"
     if kind == "missing":
-        return f"the key '{key}' is missing; config/schema.json says what it takes"
+        return f"the key '{key}' is missing; config/config.yaml shows an example, config/schema.json describes all keys"
     if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] == TAGS:
         return f"{key}: '{problem['input']}' is no chain of tags; write it as +tag~argument, e.g. +subset~0.1+nested~0"
     if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] == URL:
