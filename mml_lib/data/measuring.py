@@ -120,7 +120,7 @@ def choose_range(
     _check_kinds(extents)
     if eight_bits and images and images.percentiles:
         raise MMLError(
-            f"images.percentiles: {eight_bits} images have 8 bits and keep their values, with which those between "
+            f"images.percentiles: images of 8 bits ({eight_bits}) keep their values, with which those between "
             f"percentiles of the other {len(extents)} do not compare; {REMEDY} in place of percentiles"
         )
     if eight_bits:

@@ -132,7 +132,10 @@ class TrainScheduler(AbstractBaseScheduler):
         """
         known = self.study.tasks[task]
         if known.task_type == "no_task":
-            raise MMLError(f"mode {self.mode}: {task} has no labels to learn from; set pivot.name to another task")
+            raise MMLError(
+                f"mode {self.mode}: {task} has no labels to learn from; name their column (of a table, as columns: "
+                "{label: diagnosis}), or set pivot.name to another task"
+            )
         if self.options.nested and known.num_folds < 2:
             raise MMLError(f"mode.nested: {task} brings its validation split, so there is no fold to hold out")
         for other in self.options.eval_on:

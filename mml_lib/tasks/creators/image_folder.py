@@ -220,8 +220,9 @@ class _Folders:
             if tree and (counts := tree.left_out())
         ]
         if orphans := self._masks_without_image(os.path.splitext(sample.id)[0] for sample in samples):
-            count = "1 mask has" if len(orphans) == 1 else f"{len(orphans):,} masks have"
-            lines.append(f"{count} no image and are left out: {summarized(orphans)}; add the images, or remove them")
+            number = len(orphans)
+            what = "1 mask has no image and is" if number == 1 else f"{number:,} masks have no image and are"
+            lines.append(f"{what} left out: {summarized(orphans)}; add the images, or remove them")
         if self.kind in ("classification", "multilabel_classification", "regression"):
             folders = list(self._half_read(samples))
             lines += [f"most images of {summarized(folders)} are not read; convert them"] if folders else []
