@@ -55,7 +55,7 @@ def load_study(
     try:
         return StudyConfig.model_validate(resolved)
     except ValidationError as error:
-        problem = error.errors()[0]
+        problem = _telling(error.errors())
         if isinstance(cause := problem.get("ctx", {}).get("error"), TextError):
             problem["loc"] += cause.location
         location = _location(problem)
@@ -94,10 +94,21 @@ def _location(problem: Mapping[str, Any]) -> list[str | int]:
     return [part for place, part in enumerate(path) if place in names or not MEMBER.fullmatch(str(part))]
 
 
+def _telling(problems: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the first problem; of a value with several forms (`balanced`, or weights by name), that of the closest."""
+    first = _location(problems[0])
+    if len(first) == len(problems[0]["loc"]):
+        return problems[0]
+    same = [problem for problem in problems if _location(problem)[: len(first)] == first]
+    return max(same, key=lambda problem: len(_location(problem)))
+
+
 def _sentence(problem: Mapping[str, Any]) -> str:
     location = [str(part) for part in _location(problem)]
     key = ".".join(location)
     kind = problem["type"]
+    if kind == "extra_forbidden" and (head := location[-1].partition("."))[0] in _known_keys(location[:-1]) and head[1]:
+        return f"unknown key '{key}'; write {head[0]}: {{{head[2]}: …}}"
     if kind == "extra_forbidden":
         return f"unknown key '{key}'{nearest(location[-1], _known_keys(location[:-1]))}"
     if kind == "missing":
@@ -119,7 +130,9 @@ def _sentence(problem: Mapping[str, Any]) -> str:
         return f"{key}: there is no value, or null; write one, for the word null in quotes: 'null'"
     given = repr(problem["input"])
     given = given if len(given) < 60 else given[:57] + "..."
-    return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, not {given}"
+    message = problem["msg"].partition(" or instance of ")[0]
+    known = ", ".join(_known_keys(location)) if kind in ("dict_type", "model_type") else ""
+    return f"{key}: {message[0].lower()}{message[1:]}, not {given}{f'; its keys: {known}' if known else ''}"
 
 
 def _known_keys(location: Sequence[str]) -> list[str]:

@@ -79,7 +79,20 @@ class Origins:
         location += filter(None, (begin[2] or "").split("."))
         further = [[*location, word] for word in re.findall(r"'([\w.]+)'", sentence)]
         origin = max(map(self.of, [location, *further]), key=lambda origin: origin.depth)
+        if not origin.depth and (varied := self._varied_in(str(location[0]))):
+            origin = self.of(varied)
         return origin.mark(sentence) if origin.depth else sentence
+
+    def _varied_in(self, key: str) -> Location:
+        """Return the variant or the sweep that sets a key which the study itself does not set, empty without one."""
+        sections = {"variants": self.config.get("variants"), "sweep": {"": self.config.get("sweep")}}
+        places = [
+            [section, *filter(None, [name])]
+            for section, overlays in sections.items()
+            for name, overlay in (overlays.items() if isinstance(overlays, Mapping) else ())
+            if isinstance(overlay, Mapping) and any(str(each).partition(".")[0] == key for each in overlay)
+        ]
+        return places[0][: 2 if len(places) == 1 else 1] if places else []
 
     def _written(self, location: Location) -> Origin:
         found = [

@@ -54,7 +54,7 @@ def merged_classes(classes: Sequence[str], idx_to_class: Mapping[int, str], kind
         raise MMLError(f"{where}: a {kind} has no classes; leave it out")
     if set(idx_to_class) != set(delivered):
         listed = ", ".join(f"{index}: {label}" for index, label in delivered.items())
-        raise MMLError(f"{where} must name a class for each of {listed}, and no other")
+        raise MMLError(f"{where}: name a class for each of {listed}, and no other")
     if len(set(idx_to_class.values())) < 2 and kind != "multilabel_classification":
         raise MMLError(f"{where}: everything is '{next(iter(idx_to_class.values()))}'; two classes or more are needed")
     return dict(sorted(idx_to_class.items()))

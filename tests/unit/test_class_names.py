@@ -78,7 +78,7 @@ def test_evaluation_on_a_task_of_other_classes_is_refused_while_planning(tmp_pat
     ("mapping", "classes", "why"),
     [
         ({0: "pet", 1: "pet"}, None, "everything is 'pet'"),
-        ({0: "cat"}, None, "must name a class for each of 0: cat, 1: dog"),
+        ({0: "cat"}, None, "name a class for each of 0: cat, 1: dog"),
         ({0: "cat", 1: "dog", 2: "bird"}, None, "and no other"),
         ({0: "a", 1: "b"}, ("a", "b"), None),
         (None, ("cat", "dog"), None),

@@ -86,6 +86,19 @@ CASES = {
         r"second.yaml: tasks.b\+nested~0: its base 'b' is not among the tasks.* (line 2)",
     ),
     "paths that are none": ("", "seed: 1", ["paths=3"], "--config: paths: input should be a valid dictionary, not 3"),
+    "list for keys": (
+        "",
+        "augmentations: [a]",
+        [],
+        "second.yaml: augmentations: .*; its keys: transforms",
+    ),
+    "negative weight": ("", "class_weights: {a: -1}", [], "second.yaml: class_weights.a: input should be greater.* -1"),
+    "dotted key": (
+        "",
+        "trainer.max_epochs: 3",
+        [],
+        "second.yaml: .*; write trainer: {max_epochs: …} (line",
+    ),
     "switch for a name": ("pivot:\n  name: true", "", [], "first.yaml: pivot.name: true is no text.* (line 7)"),
 }
 
@@ -107,13 +120,16 @@ def test_error_names_the_place_that_counts(folder: Path, case: str):
         ("mode (train): unknown option 'cvv', did you mean 'cv'?", "--config: mode (train): unknown option .*"),
         ("pivot.name: there is no task 'x'", "first.yaml: pivot.name: there is no task 'x' (line 6)"),
         ("first.yaml: seed: wrong", "first.yaml: seed: wrong"),
+        ("loss: wrong", "first.yaml: loss: wrong (line 8)"),
         ("data are used by another study", "data are used by another study"),
         ("mode: is what a file is called", "--config: mode: is what a file is called"),
         ("mode.yaml: seed: wrong", "mode.yaml: seed: wrong"),
     ],
 )
 def test_sentence_of_a_check_gets_its_place(folder: Path, sentence: str, placed: str):
-    config, sources = read("pivot: {name: x}", "tasks:\n  a.b:\n    sise: 3", ["mode.cvv=true"])
+    config, sources = read(
+        "pivot: {name: x}\nvariants:\n  a: {loss: x}", "tasks:\n  a.b:\n    sise: 3", ["mode.cvv=true"]
+    )
     told = Origins(config, sources, preset_folders(config)).place(sentence)
     assert re.fullmatch(placed.replace("(", r"\(").replace(")", r"\)").replace("?", r"\?"), told), told
 

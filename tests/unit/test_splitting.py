@@ -290,7 +290,7 @@ def test_classes_of_one_name_are_one_class(kind: str, labels: list, values: list
 @pytest.mark.parametrize(
     ("kind", "mapping", "why"),
     [
-        ("classification", {0: "x", 1: "y"}, "tasks.t.idx_to_class must name a class for each of 0: a, 1: b, 2: c"),
+        ("classification", {0: "x", 1: "y"}, "tasks.t.idx_to_class: name a class for each of 0: a, 1: b, 2: c"),
         ("classification", dict.fromkeys(range(3), "x"), "everything is 'x'; two classes or more"),
         ("semantic_segmentation", {0: "x", 1: "y"}, r"mask.png has the value 2, which is no class \(0: x, 1: y\)"),
         ("semantic_segmentation", {**MERGED, 300: "z"}, "mask values are 0 to 255"),
