@@ -74,12 +74,15 @@ class Origins:
         """
         begin = KEY.match(sentence)
         location: list[str | int] = [*split_key(begin[1], self.config)] if begin and self.sources else []
-        if not location or location[0] not in self.config or Path(begin[1]).suffix in (".yaml", ".yml", ".json"):
+        if not location or Path(begin[1]).suffix in (".yaml", ".yml", ".json"):
+            return sentence
+        varied = self._varied_in(str(location[0]))
+        if location[0] not in self.config and not varied:
             return sentence
         location += filter(None, (begin[2] or "").split("."))
         further = [[*location, word] for word in re.findall(r"'([\w.]+)'", sentence)]
         origin = max(map(self.of, [location, *further]), key=lambda origin: origin.depth)
-        if not origin.depth and (varied := self._varied_in(str(location[0]))):
+        if not origin.depth and varied:
             origin = self.of(varied)
         return origin.mark(sentence) if origin.depth else sentence
 

@@ -120,6 +120,7 @@ def test_error_names_the_place_that_counts(folder: Path, case: str):
         ("mode (train): unknown option 'cvv', did you mean 'cv'?", "--config: mode (train): unknown option .*"),
         ("pivot.name: there is no task 'x'", "first.yaml: pivot.name: there is no task 'x' (line 6)"),
         ("first.yaml: seed: wrong", "first.yaml: seed: wrong"),
+        ("class_weights: wrong", "first.yaml: class_weights: wrong (line 8)"),
         ("loss: wrong", "first.yaml: loss: wrong (line 8)"),
         ("data are used by another study", "data are used by another study"),
         ("mode: is what a file is called", "--config: mode: is what a file is called"),
@@ -128,7 +129,9 @@ def test_error_names_the_place_that_counts(folder: Path, case: str):
 )
 def test_sentence_of_a_check_gets_its_place(folder: Path, sentence: str, placed: str):
     config, sources = read(
-        "pivot: {name: x}\nvariants:\n  a: {loss: x}", "tasks:\n  a.b:\n    sise: 3", ["mode.cvv=true"]
+        "pivot: {name: x}\nvariants:\n  a: {loss: x, class_weights: x}",
+        "tasks:\n  a.b:\n    sise: 3",
+        ["mode.cvv=true"],
     )
     told = Origins(config, sources, preset_folders(config)).place(sentence)
     assert re.fullmatch(placed.replace("(", r"\(").replace(")", r"\)").replace("?", r"\?"), told), told
