@@ -21,6 +21,20 @@ ROOTS = {"data": "MML_DATA_PATH", "results": "MML_RESULTS_PATH"}
 """The variable that stands in for each root; without it, the root is a folder of the same name where one works."""
 
 
+USUAL_NAMES = {
+    "lr": "optimizer.lr",
+    "learning_rate": "optimizer.lr",
+    "weight_decay": "optimizer.weight_decay",
+    "epochs": "trainer.max_epochs",
+    "num_epochs": "trainer.max_epochs",
+    "image_size": "preprocessing.size",
+    "img_size": "preprocessing.size",
+    "model": "arch.name",
+    "network": "arch.name",
+    "backbone": "arch.name",
+}
+"""Keys of a study by the names that training scripts usually give them."""
+
 MEMBER = re.compile(r"\[key\]|by_type|one|Named|Metric|constrained-\w+|(function-\w+|literal|tuple|list|dict)\[.*\]")
 """What pydantic puts into the path of a key to tell the members of a union apart."""
 
@@ -95,7 +109,14 @@ def _location(problem: Mapping[str, Any]) -> list[str | int]:
 
 
 def _telling(problems: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return the first problem; of a value with several forms (`balanced`, or weights by name), that of the closest."""
+    """Return the first problem; of a value with several forms (`balanced`, or weights by name), that of the closest.
+
+    A key that is missing may be there in another spelling: the unknown key beside it goes first.
+    """
+    unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
+    if problems[0]["type"] == "missing":
+        beside = [problem for problem in unknown if problem["loc"][:-1] == problems[0]["loc"][:-1]]
+        problems = [*beside, *problems]
     first = _location(problems[0])
     if len(first) == len(problems[0]["loc"]):
         return problems[0]
@@ -110,6 +131,8 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden" and (head := location[-1].partition("."))[0] in _known_keys(location[:-1]) and head[1]:
         return f"unknown key '{key}'; write {head[0]}: {{{head[2]}: …}}"
     if kind == "extra_forbidden":
+        if len(location) == 1 and (home := _home(key)):
+            return f"unknown key '{key}', did you mean '{home}'?"
         return f"unknown key '{key}'{nearest(location[-1], _known_keys(location[:-1]))}"
     if kind == "missing":
         return f"the key '{key}' is missing; config/config.yaml shows an example, config/schema.json describes all keys"
@@ -133,6 +156,13 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     message = problem["msg"].partition(" or instance of ")[0]
     known = ", ".join(_known_keys(location)) if kind in ("dict_type", "model_type") else ""
     return f"{key}: {message[0].lower()}{message[1:]}, not {given}{f'; its keys: {known}' if known else ''}"
+
+
+def _home(key: str) -> str | None:
+    """Return the dotted key of a section's key that stands at the top level of a study by mistake."""
+    sections = {section: _known_keys([section]) for section in StudyConfig.model_fields if section != "tasks"}
+    homes = [f"{section}.{key}" for section, keys in sections.items() if key in keys]
+    return USUAL_NAMES.get(key) or (homes[0] if len(homes) == 1 else None)
 
 
 def _known_keys(location: Sequence[str]) -> list[str]:

@@ -58,6 +58,8 @@ CASES = {
     "value of the command line": ("seed: 1", "seed: 2", ["seed=x"], "--config: seed: "),
     "dotted value": ("", "", ["trainer.max_epochs=x"], "--config: trainer.max_epochs: "),
     "key in a list": ("metrics:\n- accuracy\n- acuracy", "", [], "first.yaml: metrics.1: .* (line 8)"),
+    "key of a section at the top": ("", "", ["batch_size=8"], "--config: unknown key .* 'sampling.batch_size'"),
+    "usual name of a key": ("lr: 1e-3", "", [], "first.yaml: unknown key 'lr', did you mean 'optimizer.lr'.* (line 6)"),
     "unknown key": ("optimizr: 3", "", [], "first.yaml: unknown key 'optimizr', did you mean 'optimizer'? (line 6)"),
     "preset of one's own": ("trainer: negative", "", [], "mine/trainer/negative.yaml: trainer.max_epochs: .* (line 2)"),
     "change of a preset": (

@@ -12,7 +12,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from mml_lib.config.identity import digest
 from mml_lib.config.settling import TextError, settled
-from mml_lib.config.tasks import Task
+from mml_lib.config.tasks import Images, Task
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.terminal import warn
 from mml_lib.tasks.dataset import Delivery
@@ -94,7 +94,8 @@ class Creator:
         """
         for key, value in task.arguments.items():
             if key not in self.parameters:
-                hint = nearest(key, [*self.parameters, *Task.model_fields])
+                inside_images = f"; write images: {{{key}: …}}" if key in Images.model_fields else ""
+                hint = inside_images or nearest(key, {*self.parameters, *Task.model_fields})
                 raise MMLError(f"tasks.{name}: the creator '{self.name}' takes no '{key}'{hint}")
             try:
                 argument = settled(value, self._kind(key))
