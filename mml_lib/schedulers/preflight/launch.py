@@ -89,7 +89,7 @@ def check_pipelines(study: "Study", dag: Any) -> None:
     if sound:
         remember(study.fm.checked_path, [*tried, *sound])
     if lines:
-        raise Mistakes(lines)
+        raise Mistakes([study.origins.place(line) for line in lines])
 
 
 def distinct_pipelines(study: "Study", runs: Mapping[tuple[str, str], Any]) -> dict[str, Candidate]:
