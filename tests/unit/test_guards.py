@@ -33,14 +33,18 @@ SHORT = Sampling(batch_size=6)
 """Two batches an epoch, of the 12 training samples."""
 
 
+CHECKS = 2
+"""Calls of a loss, without gradients, by the check that a training begins with."""
+
+
 class Failing(torch.nn.CrossEntropyLoss):
     """A loss that fails in one of its training batches, counted from 0, or in one of its validation batches."""
 
-    def __init__(self, train: int = -1, val: int = -1, by: str = "value"):
+    def __init__(self, train: int | None = None, val: int | None = None, by: str = "value"):
         super().__init__()
         self.fails = {"train": train, "val": val}
         self.by = by
-        self.seen = {"train": 0, "val": 0}
+        self.seen = {"train": 0, "val": -CHECKS}
 
     def forward(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         loss, phase = super().forward(outputs, targets), "train" if torch.is_grad_enabled() else "val"

@@ -109,10 +109,10 @@ def test_step_waits_for_a_gpu_that_others_fill_and_says_so(tmp_path: Path, gpus:
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"trainer": {"devices": 3}}, "error: trainer.devices is 3, but 2 GPUs of this machine may be used; lower it"),
+        ({"trainer": {"devices": 3}}, "error: study.yaml: trainer.devices is 3, but 2 GPUs of this machine may be used; lower it"),
         (
             {"resources": {"train_fold": {"gpu_mem_mb": 32000}}},
-            "error: resources.train_fold.gpu_mem_mb is 32000, but the largest GPU here has 24000 MB; lower it",
+            "error: study.yaml: resources.train_fold.gpu_mem_mb is 32000, but the largest GPU here has 24000 MB; lower it",
         ),
     ],
 )
@@ -125,7 +125,7 @@ def test_more_than_the_gpus_have_is_refused_while_planning(
 
 def test_limit_that_the_user_gives_wins(tmp_path: Path, gpus: FakeGpus):
     place = prepare(tmp_path / "limited", trainer={"devices": 2})
-    line = "error: trainer.devices is 2, but 1 GPU of this machine may be used"
+    line = "error: study.yaml: trainer.devices is 2, but 1 GPU of this machine may be used"
     assert line in place.run("-n", "--resources", "gpu=1", fails=True)
     place.run("-n")
 
