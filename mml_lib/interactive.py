@@ -24,10 +24,10 @@ from mml_lib.errors import MMLError, nearest
 from mml_lib.files.checksums import damaged
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.postprocessing.evaluation import read_metrics
+from mml_lib.postprocessing.fold_table import fold_table
 from mml_lib.postprocessing.model_table import read_models
 from mml_lib.postprocessing.prediction_table import long_table, wide_table
 from mml_lib.postprocessing.predictions import read_predictions
-from mml_lib.postprocessing.summary import fold_table
 from mml_lib.postprocessing.task_table import task_table
 from mml_lib.tasks.description import read_header
 
@@ -147,7 +147,7 @@ def load_metrics(
 
     Returns:
         `task run fold on split` (`on`: the task tested on, empty where it is the network's own), a column for each
-        metric, and `<metric>_low`, `<metric>_high`: its 95 % bootstrap interval, where it has one.
+        metric, and `<metric>_low`, `<metric>_high`: its 95 % interval, where it has one.
 
     Raises:
         MMLError: no such project, or no metrics of that task, run, fold or split.

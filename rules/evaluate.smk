@@ -32,11 +32,13 @@ rule predict_fold:
 
 
 rule test_fold:
-    """Compute the metrics of one network's predictions, and their bootstrap intervals."""
+    """Compute the metrics of one network's predictions, with intervals, and on resamples of the samples."""
     input:
         predictions=fm.pattern("predictions"),
+        task=ancient(study.description),
     output:
         metrics=fm.output("metrics"),
+        resampled=fm.output("resampled_metrics"),
     log:
         fm.log("test_fold", "metrics"),
     conda:
@@ -70,8 +72,10 @@ use rule predict_fold as predict_other with:
 use rule test_fold as test_other with:
     input:
         predictions=fm.pattern("other_predictions"),
+        task=ancient(study.other_description),
     output:
         metrics=fm.output("other_metrics"),
+        resampled=fm.output("other_resampled_metrics"),
     log:
         fm.log("test_other", "other_metrics"),
     message:
@@ -79,9 +83,10 @@ use rule test_fold as test_other with:
 
 
 rule summarize:
-    """Sum up the metrics of a mode over folds, with bootstrap intervals."""
+    """Sum up the metrics of a mode: of procedures over seeds and folds, with intervals and differences."""
     input:
         metrics=lambda wildcards: study.metrics_of(wildcards.mode),
+        resampled=lambda wildcards: study.resampled_metrics_of(wildcards.mode),
     output:
         summary=fm.output("summary"),
         folds=fm.output("fold_metrics"),

@@ -84,10 +84,11 @@ rule collect_metadata:
 
 
 rule compare_runs:
-    """Compare runs and ensembles on test samples: a leaderboard, and what each class and group gets."""
+    """Compare procedures, runs and ensembles on test samples: a leaderboard, and what each class and group gets."""
     input:
         predictions=study.answers.compared_predictions,
         ensembles=study.answers.compared_ensembles,
+        ensemble_definitions=study.answers.compared_ensemble_definitions,
         calibrated=study.answers.compared_calibrated,
         tasks=ancient(study.answers.compared_descriptions),
         metadata=study.answers.metadata,
@@ -104,6 +105,7 @@ rule compare_runs:
         "../config/environment.yaml"
     params:
         networks=study.answers.compared_told,
+        ensemble_folds=study.answers.ensemble_folds,
         metrics=study.answers.metrics,
         bootstrap=study.cfg.bootstrap,
     message:

@@ -1,8 +1,9 @@
-"""Compare runs and ensembles on test samples: a leaderboard, and what each class and group gets."""
+"""Compare procedures, runs and ensembles on test samples: a leaderboard, and what each class and group gets."""
 
 from mml_lib.files.atomic import write_text
 from mml_lib.files.terminal import say
 from mml_lib.postprocessing.answer import Answer
+from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
 from mml_lib.postprocessing.leaderboard import as_text
 from mml_lib.postprocessing.predictions import read_predictions
 from mml_lib.schedulers.step import open_step
@@ -18,9 +19,10 @@ for path in snakemake.input.metadata:
     answer.metadata = read_metadata_table(path)
 for network, task, path in zip(networks, predicted, snakemake.input.predictions, strict=True):
     answer.add(network, read_predictions(path), tasks[task])
-folds = {task: network["shown"]["fold"] for task, network in zip(predicted, networks, strict=True)}
-ensembles = zip(dict.fromkeys(predicted), snakemake.input.ensembles, strict=False)
-answer.add_ensembles({folds[task]: read_predictions(path) for task, path in ensembles})
+for task, definition, path in zip(
+    dict.fromkeys(predicted), snakemake.input.ensemble_definitions, snakemake.input.ensembles, strict=False
+):
+    answer.add_ensemble(EnsembleStorage.read(definition), read_predictions(path), snakemake.params.ensemble_folds[task])
 calibrated = {}
 for network, path in zip(networks, snakemake.input.calibrated, strict=False):
     calibrated.setdefault(network["shown"]["run"], {})[network["shown"]["fold"]] = read_predictions(path)
@@ -32,7 +34,7 @@ tables = {
     "differences": answer.differences(resamples),
     "folds": answer.fold_tests(resamples),
     "classes": answer.classes(),
-    "groups": answer.groups(),
+    "groups": answer.group_results(),
     "calibration": answer.calibration(calibrated),
 }
 

@@ -20,7 +20,7 @@ tables = {
     "runs": pd.DataFrame(snakemake.params.runs),
     "run_times_and_memory": run_times(step.fm.benchmark_folders, snakemake.params.measured),
     "tasks": task_table([read_header(path) for path in snakemake.input.tasks]),
-    "summary_over_folds": pd.read_csv(snakemake.input.summary, dtype={"run": str}),
+    "summary_over_folds": pd.read_csv(snakemake.input.summary, dtype={"procedure": str, "run": str}),
     "folds": pd.read_csv(snakemake.input.folds, dtype={"run": str}),
 }
 

@@ -8,7 +8,16 @@ from mml_lib.files.atomic import write_whole_folder
 from mml_lib.files.checksums import verify
 from mml_lib.models.tuning import Tuning
 from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
-from mml_lib.postprocessing.gallery import Gallery, best_first, by_run, long_form, standing_of, usable
+from mml_lib.postprocessing.gallery import (
+    Gallery,
+    best_first,
+    by_run,
+    long_form,
+    procedures_of,
+    read_comparison,
+    standing_of,
+    usable,
+)
 from mml_lib.postprocessing.predictions import read_predictions
 from mml_lib.schedulers.step import open_step
 from mml_lib.tasks.dataset import Dataset
@@ -21,8 +30,6 @@ READERS = {
     "calibrated": read_predictions,
 }
 
-RUNS = dict.fromkeys(("run", "other"), str)  # ids of digits are no numbers
-
 step = open_step(snakemake)
 shown, metrics = snakemake.params.shown, snakemake.params.metrics
 task, dataset = TaskDescription.read(snakemake.input.task), Dataset.read(snakemake.input.dataset)
@@ -32,13 +39,15 @@ found = {
     for key, read in READERS.items()
 }
 ensembles = {ensemble.task: ensemble for ensemble in map(EnsembleStorage.read, snakemake.input.ensemble)}
-tables = {Path(path).stem: pd.read_csv(path, dtype=RUNS) for path in snakemake.input.tables}
+tables = {Path(path).stem: read_comparison(path) for path in snakemake.input.tables}
 predictions = usable(found["predictions"])
 
 if "leaderboard" in tables:
     standing = long_form(tables["leaderboard"])
 else:
-    standing = standing_of(predictions, metrics, snakemake.params.bootstrap)
+    groups = dict(zip(task.samples["id"], task.samples["group"], strict=True))
+    resamples = snakemake.params.bootstrap
+    standing = standing_of(predictions, metrics, resamples, groups, procedures_of(shown))
 order = best_first(standing, dict.fromkeys(told["run"] for told in shown.values()))
 
 with write_whole_folder(snakemake.output.figures) as folder:

@@ -1,14 +1,19 @@
-"""Compute the metrics of one network's predictions on one split, and their bootstrap intervals."""
+"""Compute the metrics of one network's predictions on one split, with intervals, and on resamples of the samples."""
 
-from mml_lib.postprocessing.evaluation import evaluate_with_intervals, write_metrics
+from mml_lib.postprocessing.evaluation import evaluate, evaluate_resampled, network_intervals, write_metrics
 from mml_lib.postprocessing.predictions import read_predictions
 from mml_lib.schedulers.step import open_step
+from mml_lib.tasks.description import TaskDescription
 
 step = open_step(snakemake)
 predictions = read_predictions(snakemake.input.predictions)
+samples = TaskDescription.read(snakemake.input.task).samples
+groups = dict(zip(samples["id"], samples["group"], strict=True))
 
 metrics = step.cfg.metrics_of(predictions.task_type)
-values, intervals = evaluate_with_intervals(predictions, metrics, step.cfg.bootstrap)
+values = evaluate(predictions, metrics)
+resampled = evaluate_resampled(predictions, metrics, step.cfg.bootstrap, groups)
 
 about = {"task": step.task, "run": step.run, "fold": step.fold, "on": step.eval_task, "split": snakemake.wildcards.eval}
-write_metrics(snakemake.output.metrics, values, intervals, **about, samples=len(predictions.ids))
+write_metrics(snakemake.output.metrics, values, network_intervals(resampled), **about, samples=len(predictions.ids))
+resampled.write(snakemake.output.resampled)

@@ -132,6 +132,7 @@ FORMATS: Mapping[str, Format] = {
                 Version("0.1.0", migrations.name_measured_task),
             ],
         ),
+        Format("resampled_metrics", ["resampled_metrics", "other_resampled_metrics"], [FIRST]),
         Format("calibration", ["calibration"], [FIRST]),
         Format("ensemble", ["ensemble"], [FIRST]),
         Format("study_config", ["study_config"], [FIRST, Version("0.1.0", migrations.unchanged)]),

@@ -133,6 +133,16 @@ class Pipeline:
         """What the pipeline does, whatever the task: 8 digits of a digest."""
         return Pipeline({**self.content, "task": {"pack": ""}}).run
 
+    @cached_property
+    def procedure(self) -> str:
+        """Id of the procedure: 8 digits of a digest of all but the seed. Runs of one procedure are its repetitions."""
+        return Pipeline({**self.content, "seed": None}).run
+
+    @property
+    def procedure_recipe(self) -> str:
+        """Id of the procedure, whatever the task."""
+        return Pipeline({**self.content, "seed": None}).recipe
+
     @property
     def task(self) -> Mapping[str, Any]:
         """Name, id, data set, images and definition of the task."""
@@ -202,10 +212,17 @@ def _counted(task: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Variant:
-    """One study out of the sweep and the variants, with a label that says how it differs."""
+    """One study out of the sweep and the variants.
+
+    Args:
+        label: how it differs from the others.
+        study: its config.
+        procedure: how it differs from those that are no repetitions of it: its label without the seed.
+    """
 
     label: str
     study: StudyConfig
+    procedure: str = ""
 
 
 def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Variant]:
@@ -227,11 +244,13 @@ def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Vari
     for name, overlay in variants.items() or [("", {})]:
         for values in itertools.product(*sweep.values()):
             point = dict(zip(sweep, values, strict=True))
-            words = [name] if name else []
-            words += [f"{key}={getattr(value, 'text', value)}" for key, value in point.items()]
+            words = {key: f"{key}={getattr(value, 'text', value)}" for key, value in point.items()}
+            label = ", ".join([*([name] if name else []), *words.values()])
+            words.pop("seed", None)
+            procedure = ", ".join([*([name] if name else []), *words.values()])
             varied = {tuple(str(key).split(".")): ("variants", name, key) for key in overlay}
             varied |= {tuple(str(key).split(".")): ("sweep", key) for key in point}
-            expanded.append(Variant(", ".join(words), load_study(_lay(base, overlay, point), files, varied)))
+            expanded.append(Variant(label, load_study(_lay(base, overlay, point), files, varied), procedure))
     return expanded
 
 

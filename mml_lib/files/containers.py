@@ -222,6 +222,7 @@ CONTAINERS: Mapping[str, Container] = {
     "description": Text(json.loads, header_first),
     "study_config": Text(_uncommented, commented),
     "predictions": Npz(),
+    "resampled_metrics": Npz(),
     "parameters": Safetensors(),
     "packed": PackedFolder(),
 }

@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from mml_lib.config.metrics import LOWER_IS_BETTER
@@ -61,6 +62,54 @@ def select_model(
         of = f"{len(models)} models" if way == "performance" else f"the {len(models)} models of the run asked for"
         why = f"the best validation {metric} ({values[number]}) of {of}"
     return Selection(dict(models[number]), why, candidates)
+
+
+@dataclass(frozen=True)
+class BestRun:
+    """The best procedure by validation, and its best run.
+
+    Args:
+        procedure: its id.
+        run: its id.
+        metric: what both were chosen by.
+        procedure_value: mean over all networks of the procedure on their validation splits.
+        run_value: mean over the networks of the run.
+    """
+
+    procedure: str
+    run: str
+    metric: str
+    procedure_value: float
+    run_value: float
+
+
+def best_run(storages: Sequence[ModelStorage], called: Mapping[str, tuple[str, str]], by: str) -> BestRun:
+    """Return the procedure with the best mean over its networks on their validation splits, and its best run.
+
+    Args:
+        storages: of all networks.
+        called: by run id, the procedure and the run that its networks are counted to.
+        by: the metric; the validation loss where a network does not have it.
+
+    Raises:
+        MMLError: no network defines the metric.
+    """
+    metric = metric_of_all(storages, by)
+    values: dict[str, dict[str, list[float]]] = {}
+    for storage in storages:
+        procedure, run = called[storage.run]
+        values.setdefault(procedure, {}).setdefault(run, []).append(performance(storage, metric))
+    of_procedures = {name: _mean([v for values in runs.values() for v in values]) for name, runs in values.items()}
+    procedure = list(of_procedures)[best(list(of_procedures.values()), metric)]
+    of_runs = {run: _mean(of_run) for run, of_run in values[procedure].items()}
+    run = list(of_runs)[best(list(of_runs.values()), metric)]
+    return BestRun(procedure, run, metric, of_procedures[procedure], of_runs[run])
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Return the mean of the defined values, NaN of none."""
+    known = [value for value in values if not math.isnan(value)]
+    return fmean(known) if known else math.nan
 
 
 def metric_of_all(storages: Sequence[ModelStorage], by: str) -> str:

@@ -1,4 +1,4 @@
-"""Answers: which run is best, how sure that is, and what it is worth for each class and group; as tables."""
+"""Answers: which procedure is best, how sure that is, and what runs are worth for each class and group; as tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,21 +6,31 @@ from typing import Any
 
 import pandas as pd
 
-from mml_lib.postprocessing.comparison import Resamples, compare, compare_folds, resample_runs
+from mml_lib.postprocessing.alignment import AnyPredictions
+from mml_lib.postprocessing.comparison import (
+    RESAMPLES,
+    Resamples,
+    compare,
+    compare_ensembles,
+    compare_folds,
+    resample_runs,
+)
+from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
 from mml_lib.postprocessing.evaluation import evaluate
-from mml_lib.postprocessing.leaderboard import leaderboard, standings
-from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
+from mml_lib.postprocessing.leaderboard import RUN, leaderboard, standings
+from mml_lib.postprocessing.predictions import Predictions
 from mml_lib.postprocessing.subgroups import class_table, group_table
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.metadata import MOST_GROUPS, Column, sub_groups
 
 ENSEMBLE = "ensemble"
-"""What tables call the ensemble of all runs."""
+"""Name of the ensemble in tables."""
+
+ALL_FOLDS = -1
+"""Stands for the fold of an ensemble of networks of all folds, which is tested on none's samples alone."""
 
 CALIBRATED = ("log_loss", "brier", "calibration_error")
 """What calibration is to lower."""
-
-AnyPredictions = Predictions | MaskPredictions
 
 
 @dataclass
@@ -31,61 +41,98 @@ class Answer:
         metrics: named metrics of the task type, the main one first.
         resamples: of the bootstrap; 0: as many as comparisons need.
         runs: predictions by run and fold.
-        labels: what the study calls each run.
+        labels: what the study calls each run and procedure.
+        procedures: the runs of each procedure.
         sizes: of each fold, on how many samples networks were trained and tested.
         tasks: the description behind each fold.
         metadata: by column, what is said of each sample beside its group.
+        _sizes: runs among the members of each ensemble.
     """
 
     metrics: Sequence[str]
     resamples: int
     runs: dict[str, dict[int, AnyPredictions]] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
+    procedures: dict[str, list[str]] = field(default_factory=dict)
     sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
     tasks: dict[int, TaskDescription] = field(default_factory=dict)
     metadata: Mapping[str, Column] = field(default_factory=dict)
+    _sizes: list[int] = field(default_factory=list)
 
     def add(self, network: Mapping[str, Any], predictions: AnyPredictions, task: TaskDescription) -> None:
-        """Add a network: its `fold`, as `shown` the run, label and fold that tables call it, and, where it has learned
-        another task than this one, the `eval_task`. Tests over folds go by the training samples of this one.
+        """Add a network.
+
+        Args:
+            network: its `fold`, as `shown` the run, label, fold and procedure that tables call it, and, where it has
+                learned another task than this one, the `eval_task`.
+            predictions: of the test samples.
+            task: what is predicted; tests over folds go by its training samples.
         """
         shown = network["shown"]
         self.runs.setdefault(shown["run"], {})[shown["fold"]] = predictions
+        procedure = shown.get("procedure", shown["run"])
+        self.labels[procedure] = shown.get("procedure_label", shown["label"])
         self.labels[shown["run"]] = shown["label"]
+        runs = self.procedures.setdefault(procedure, [])
+        if shown["run"] not in runs:
+            runs.append(shown["run"])
         columns = task.column
         trained = (columns["split"] == "train") & (columns["fold"] != network["fold"])
         self.sizes[shown["fold"]] = (int(trained.sum()), len(predictions.ids))
         self.tasks[shown["fold"]] = task
 
-    def add_ensembles(self, ensembles: Mapping[int, AnyPredictions]) -> None:
-        """Add the ensemble, by fold where each has one of its own."""
-        if ensembles:
-            self.runs[ENSEMBLE] = dict(ensembles)
-            self.labels[ENSEMBLE] = "of all runs"
+    def add_ensemble(self, ensemble: EnsembleStorage, predictions: AnyPredictions, fold: int | None = None) -> None:
+        """Add an ensemble.
+
+        Args:
+            ensemble: its members.
+            predictions: of the test samples.
+            fold: whose test samples these are, where each fold has an ensemble of its own; None: the ensemble is one of
+                networks of all folds.
+        """
+        self.runs.setdefault(ENSEMBLE, {})[ALL_FOLDS if fold is None else fold] = predictions
+        self._sizes.append(len({(each.get("project"), each["run"]) for each in ensemble.members}))
+        least, most, candidates = min(self._sizes), max(self._sizes), len([run for run in self.runs if run != ENSEMBLE])
+        members = f"{least}" if least == most else f"{least} to {most}"
+        elsewhere = any("project" in member for member in ensemble.members)
+        self.labels[ENSEMBLE] = f"of {members} runs" if elsewhere else f"of {members} of {candidates} runs"
+
+    @property
+    def groups(self) -> dict[str, str | None]:
+        """The group of each sample, by id."""
+        samples = [task.samples for task in self.tasks.values()]
+        return {id_: group for each in samples for id_, group in zip(each["id"], each.get("group", ()), strict=False)}
 
     def resample(self) -> Resamples:
         """Return what each run is worth on the same resamples of the test samples."""
-        return resample_runs(self.runs, self.metrics, self.resamples or 1000, pairs=True)
+        ensembles = [ENSEMBLE] if ENSEMBLE in self.runs else []
+        of_study = (self.metrics, self.resamples or RESAMPLES)
+        return resample_runs(self.runs, *of_study, groups=self.groups, procedures=self.procedures, ensembles=ensembles)
 
     def leaderboard(self, resamples: Resamples) -> pd.DataFrame:
-        """Return a row for each run, the best first."""
+        """Return a row for each procedure, the best first, its runs beneath it, and the ensemble last."""
         return leaderboard(
             standings(resamples), self.metrics[0], {run: {"label": label} for run, label in self.labels.items()}
         )
 
     def differences(self, resamples: Resamples) -> pd.DataFrame:
-        """Return the paired bootstrap difference of each two runs."""
-        return compare(resamples)
+        """Return the difference of each two procedures, of each two runs where procedures have several, and of the
+        ensemble to each procedure; each says what it is about.
+        """
+        repeated = any(len(runs) > 1 for runs in self.procedures.values())
+        tables = [compare(resamples), *([compare(resamples, RUN)] if repeated else []), compare_ensembles(resamples)]
+        kept = [table for table in tables if len(table)] or tables[:1]
+        return pd.concat(kept, ignore_index=True)
 
     def fold_tests(self, resamples: Resamples) -> pd.DataFrame:
-        """Return the corrected resampled t-test of each two runs over their folds."""
+        """Return the corrected resampled t-test of each two procedures over their folds."""
         return compare_folds(resamples, {fold: self.sizes.get(fold, (1, 1)) for fold in self._folds()})
 
     def _folds(self) -> Iterable[int]:
         return dict.fromkeys(fold for folds in self.runs.values() for fold in folds)
 
     def classes(self) -> pd.DataFrame:
-        """Return what each network is worth for each class; nothing of a regression."""
+        """Return what each network and ensemble is worth for each class; nothing of a regression."""
         return _stacked(
             (run, fold, class_table(predictions, self._task(fold).header["classes"], f"run {run}"))
             for run, folds in self.runs.items()
@@ -93,7 +140,7 @@ class Answer:
             if predictions.task_type != "regression"
         )
 
-    def groups(self) -> pd.DataFrame:
+    def group_results(self) -> pd.DataFrame:
         """Return what each network is worth for each group of samples, where there are some and not too many: for each
         value of the column `group` and of metadata, of many different numbers for their quartiles in the data set.
         """
@@ -106,7 +153,9 @@ class Answer:
                 tested = {name: {column.get(id_) for id_ in ids} - {None, ""} for name, column in columns.items()}
                 usable = {name: columns[name] for name, found in tested.items() if 1 < len(found) <= MOST_GROUPS}
                 if usable:
-                    table = group_table(predictions, usable, self.metrics, self.resamples, where=f"run {run}")
+                    table = group_table(
+                        predictions, usable, self.metrics, self.resamples, where=f"run {run}", units=columns["group"]
+                    )
                     tables.append((run, fold, table))
         return _stacked(tables)
 
@@ -124,11 +173,11 @@ class Answer:
 
 
 def _stacked(tables: Iterable[tuple[str, int, pd.DataFrame]]) -> pd.DataFrame:
-    """Return tables of networks below each other, led by `run` and `fold`."""
+    """Return tables of networks below each other, led by `run` and `fold`, which is empty of ensembles of all folds."""
     told = []
     for run, fold, table in tables:
         led = table.copy()
         led.insert(0, "run", run)
-        led.insert(1, "fold", fold)
+        led.insert(1, "fold", "" if fold == ALL_FOLDS else fold)
         told.append(led)
     return pd.concat(told, ignore_index=True) if told else pd.DataFrame(columns=["run", "fold"])

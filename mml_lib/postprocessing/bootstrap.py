@@ -1,12 +1,9 @@
-"""Bootstrap intervals of the named metrics: percentiles over resamples of the samples (Efron 1979).
+"""Bootstrap of the named metrics: their values on resamples of the test samples (Efron 1979).
 
-A resample draws as many samples as there are, with replacement. It is held as a weight of each sample, how often it was
+A resample draws as many samples as there are, with replacement, of a segmentation whole images; where samples have
+groups (the images of a patient), it draws as many whole groups. It is held as a weight of each sample, how often it was
 drawn, and every metric is worked out from weighted sums for many resamples at once: over one order of the samples,
 sorted once, sums of weights give counts, ranks and areas. This is the metric of the drawn samples, no approximation.
-
-Samples are drawn one by one, of a segmentation whole images. Groups (the images of a patient) are not drawn together:
-where samples of a group resemble each other, the intervals are too narrow. Nor do they say what another training would
-have given; the summary over folds does.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +26,6 @@ from mml_lib.postprocessing.scores import (
     share_of_hits,
 )
 
-CONFIDENCE = 0.95
 CHUNK = 2**20  # weights that are worked on at once: they and their sums stay in a processor's cache
 LEAST = 16  # resamples at once, also where these are more weights: one by one they take more than twice as long
 ROUNDING = 1e-9  # by which equal values, or differences of them, may differ
@@ -40,66 +36,56 @@ Weighted = Callable[[np.ndarray], Values]
 """Gives metrics by name, one value a resample (R), for weights, N×R."""
 
 
-def bootstrap_intervals(
-    task_type: str, names: Sequence[str], arguments: Sequence[np.ndarray], resamples: int, seed: int = 0
-) -> dict[str, tuple[float, float]]:
-    """Return the ends of the 95 % percentile interval of each metric; the same seed gives the same resamples.
+def resampled(
+    task_type: str,
+    names: Sequence[str],
+    arguments: Sequence[np.ndarray],
+    resamples: int,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
+) -> Values:
+    """Return the value of each metric on each resample, R; the same seed gives the same resamples.
 
-    A resample that leaves a metric undefined (no sample of a class) does not count for it. NaN stands for ends that
-    nothing tells: no resample defines the metric, all give the same, or there is a single sample.
+    A resample that leaves a metric undefined (no sample of a class) gives NaN.
 
     Args:
         task_type: what was learned.
         names: metrics of this type.
         arguments: what the scores of the type take, N samples each; of a segmentation hits, targets and predictions of
             each class, images×classes, which `mml_lib.postprocessing.scores.counts` gives for each image.
-        resamples: how many; 0: no intervals.
+        resamples: R.
         seed: of the draws.
+        groups: number of the group of each sample, N, from 0 on without gaps; None: each sample is its own.
     """
-    if not resamples:
-        return {}
-    if len(arguments[0]) < 2:
-        return dict.fromkeys(names, (np.nan, np.nan))
-    values = resampled(task_type, names, arguments, resamples, seed)
-    return {name: percentiles(values[name]) for name in names}
-
-
-def resampled(
-    task_type: str, names: Sequence[str], arguments: Sequence[np.ndarray], resamples: int, seed: int = 0
-) -> Values:
-    """Return the value of each metric on each resample, R; see `bootstrap_intervals`."""
     weighted = [build(*arguments) for provided, build in WEIGHTED[task_type].items() if set(provided) & set(names)]
     chunks: list[Values] = []
-    for weights in draw(len(arguments[0]), resamples, seed):
-        found: Values = {}
-        for each in weighted:
-            found |= each(weights)
-        chunks.append(found)
-    return {name: np.concatenate([found[name] for found in chunks]) for name in names}
+    for weights in draw(len(arguments[0]) if groups is None else groups, resamples, seed):
+        chunk: Values = {}
+        for metrics in weighted:
+            chunk |= metrics(weights)
+        chunks.append(chunk)
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in names}
 
 
-def draw(number: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+def draw(groups: int | np.ndarray, resamples: int, seed: int) -> Iterator[np.ndarray]:
     """Yield how often each sample was drawn, N×R, in chunks of resamples that do not depend on their size.
 
     Eight bits do: that one of more than 255 samples is drawn more often has a probability below 1e-400.
+
+    Args:
+        groups: number of samples, or the number of the group of each, N.
+        resamples: R.
+        seed: of the draws.
     """
     rng = np.random.default_rng(seed)
-    size = max(LEAST, CHUNK // number)
+    samples = groups if isinstance(groups, int) else len(groups)
+    number = groups if isinstance(groups, int) else int(groups.max()) + 1
+    size = max(LEAST, CHUNK // samples)
     for start in range(0, resamples, size):
-        weights = np.empty((min(size, resamples - start), number), np.uint8)
-        for row in weights:
-            row[:] = np.bincount(rng.integers(0, number, number), minlength=number)
-        yield np.ascontiguousarray(weights.T)
-
-
-def percentiles(values: np.ndarray) -> tuple[float, float]:
-    """Return the ends of the 95 % percentile interval, NaN where the values that are known have no spread."""
-    known = values[~np.isnan(values)]
-    if not len(known) or not has_spread(known):
-        return np.nan, np.nan
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(known, [tail, 1 - tail]).tolist()
-    return low, high
+        rows = min(size, resamples - start)
+        drawn = rng.integers(0, number, (rows, number)) + number * np.arange(rows)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=rows * number).astype(np.uint8).reshape(rows, number)
+        yield np.ascontiguousarray(weights.T) if isinstance(groups, int) else weights.T[groups]
 
 
 def has_spread(values: np.ndarray) -> bool:
@@ -143,6 +129,11 @@ def _products(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return weights.T.astype(np.float64) @ features
 
 
+def _total(weights: np.ndarray) -> np.ndarray:
+    """Return how many samples each resample has, R: as many as there are, unless groups differ in size."""
+    return weights.sum(axis=0, dtype=np.int64).astype(np.float64)
+
+
 def _by_class(labels: np.ndarray, classes: int) -> Callable[[np.ndarray], np.ndarray]:
     """Return what gives the weight of each class, R×classes; labels from `classes` on are none."""
     order = np.argsort(labels, kind="stable")
@@ -171,7 +162,7 @@ def _area(scores: np.ndarray, positive: np.ndarray) -> Callable[[np.ndarray], np
         drawn = end - begin
         hits = drawn.sum(axis=0)
         pairs = np.einsum("pr,pr->r", drawn, begin + end_of_ties) - hits**2
-        return share(pairs, 2 * hits * (len(order) - hits))
+        return share(pairs, 2 * hits * (_total(weights) - hits))
 
     return area
 
@@ -243,7 +234,7 @@ def _calibration_error(probabilities: np.ndarray, targets: np.ndarray) -> Weight
 
     def values(weights: np.ndarray) -> Values:
         sums = [np.abs(_products(gaps[rows], weights[rows])) for rows in in_bin]
-        return {"calibration_error": sum(sums) / len(gaps)}
+        return {"calibration_error": sum(sums) / _total(weights)}
 
     return values
 
@@ -258,7 +249,7 @@ def _label_calibration_error(probabilities: np.ndarray, targets: np.ndarray) -> 
             in_bins = np.zeros((len(gaps), BINS))  # of one label at a time: of all they would be large
             in_bins[samples, number[:, label]] = gaps[:, label]
             sums += np.abs(drawn @ in_bins).sum(axis=1)
-        return {"calibration_error": sums / gaps.size}
+        return {"calibration_error": sums / (_total(weights) * gaps.shape[1])}
 
     return values
 
@@ -267,7 +258,7 @@ def _losses(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
     features = np.column_stack([brier_losses(probabilities, targets), log_losses(probabilities, targets)])
 
     def values(weights: np.ndarray) -> Values:
-        return dict(zip(("brier", "log_loss"), _products(features, weights).T / len(features), strict=True))
+        return dict(zip(("brier", "log_loss"), _products(features, weights).T / _total(weights), strict=True))
 
     return values
 
@@ -281,7 +272,11 @@ def _of_labels(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
     def values(weights: np.ndarray) -> Values:
         labels, exact = _products(features, weights).T
         f1 = 2 * _products(hits, weights) / np.maximum(_products(support, weights), 1)
-        return {"accuracy": labels / right.size, "exact_match": exact / len(right), "f1": f1.mean(axis=1)}
+        return {
+            "accuracy": labels / (_total(weights) * right.shape[1]),
+            "exact_match": exact / _total(weights),
+            "f1": f1.mean(axis=1),
+        }
 
     return values
 
@@ -299,7 +294,7 @@ def _of_moments(values: np.ndarray, targets: np.ndarray) -> Weighted:
     features = np.column_stack([np.abs(errors), errors**2, v, t, v * v, t * t, v * t])
 
     def metrics(weights: np.ndarray) -> Values:
-        mae, mse, mean_v, mean_t, vv, tt, vt = _products(features, weights).T / len(features)
+        mae, mse, mean_v, mean_t, vv, tt, vt = _products(features, weights).T / _total(weights)
         var_v, var_t = vv - mean_v**2, tt - mean_t**2
         with np.errstate(divide="ignore", invalid="ignore"):
             found = {
@@ -328,7 +323,7 @@ def _spearman(values: np.ndarray, targets: np.ndarray) -> Weighted:
 
     def metrics(weights: np.ndarray) -> Values:
         # Twice a rank less the mean of ranks is the weight before the equals of a value and up to their end, less N.
-        first, second = (sums(weights).sum(axis=0, dtype=np.float64) - len(values) for sums in ranked)
+        first, second = (sums(weights).sum(axis=0, dtype=np.float64) - _total(weights) for sums in ranked)
         covariance, *variances = (
             np.einsum("nr,nr,nr->r", weights, *pair) for pair in ((first, second), (first, first), (second, second))
         )

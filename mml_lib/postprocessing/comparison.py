@@ -1,13 +1,14 @@
-"""Comparison of runs: paired bootstrap differences on the same samples, corrected t-tests over folds.
+"""Comparison of runs on the same samples: differences of procedures and of networks, corrected t-tests over folds.
 
-Both are paired: runs are compared on the same samples, found by their ids, and on the same folds. The bootstrap (Efron
-1979) asks whether other test samples might turn the order of two runs, given these trained networks. The corrected
-resampled t-test (Nadeau and Bengio 2003) asks whether other trainings might. Many comparisons are corrected by the
-procedure of Holm (1979).
+All are paired: runs are compared on the same samples, found by their ids, and on the same folds. Each says what it is
+about. A comparison of *procedures* asks whether other trainings and other test samples might turn the order; runs that
+differ only in their seed are trainings of one procedure (see `mml_lib.postprocessing.procedures`). A comparison of
+*networks* asks about other test samples, given these trained networks. Many comparisons are corrected by the procedure
+of Holm (1979), over all pairs of a metric: which procedure is best is told by the same samples.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
@@ -15,17 +16,16 @@ import pandas as pd
 
 from mml_lib.config.metrics import NAMED
 from mml_lib.errors import MMLError, nearest
-from mml_lib.postprocessing.bootstrap import CONFIDENCE, WEIGHTED, has_spread, percentiles, resampled
-from mml_lib.postprocessing.evaluation import _confusions as image_counts
-from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
-from mml_lib.postprocessing.scores import mean_of_known, score_arguments
+from mml_lib.postprocessing.alignment import Runs, align
+from mml_lib.postprocessing.bootstrap import has_spread
+from mml_lib.postprocessing.procedures import NETWORKS, PROCEDURE, Networks, compare_procedures, less
+from mml_lib.postprocessing.resampled import Groups, Resampled, resample
+from mml_lib.postprocessing.scores import mean_of_known
+from mml_lib.postprocessing.variances import CONFIDENCE
 
 ALPHA = 1 - CONFIDENCE
 RESAMPLES = 1000
-
-AnyPredictions = Predictions | MaskPredictions
-Runs = Mapping[str, Mapping[int, AnyPredictions]]
-"""Predictions by run and fold; an ensemble is a run of one fold."""
+COLUMNS = ["metric", "kind", "run", "other", "difference", "ci_low", "ci_high", "p", "about"]
 
 
 @dataclass(frozen=True)
@@ -34,55 +34,47 @@ class Resamples:
 
     Args:
         metrics: names, M.
-        folds: the folds of each run, F.
-        values: of each run, M×F.
-        draws: the mean over the folds of each run, M×R, on each of R resamples; NaN where a resample defines none.
-        samples: that are resampled together; of one alone nothing can be told.
+        runs: the networks of each run by fold.
+        procedures: ids of the runs of each procedure; each run that is in none is its own.
+        ensembles: runs that are ensembles of others, and stand apart.
     """
 
     metrics: Sequence[str]
-    folds: Mapping[str, Sequence[int]]
-    values: Mapping[str, np.ndarray]
-    draws: Mapping[str, np.ndarray]
-    samples: int
+    runs: Mapping[str, Mapping[int, Resampled]]
+    procedures: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    ensembles: Sequence[str] = ()
+
+    @property
+    def folds(self) -> dict[str, list[int]]:
+        """The folds of each run."""
+        return {run: list(folds) for run, folds in self.runs.items()}
+
+    def values(self, run: str) -> np.ndarray:
+        """Return the value of each metric on each fold, M×F."""
+        return np.stack([network.values for network in self.runs[run].values()], axis=-1)
 
     def means(self, run: str) -> np.ndarray:
         """Return the mean of each metric over the folds whose samples define it, M."""
-        return mean_of_known(self.values[run])
+        return mean_of_known(self.values(run))
 
-    def interval(self, run: str) -> np.ndarray:
-        """Return the ends of the 95 % percentile interval of each mean, M×2; NaN where resamples have no spread."""
-        return np.array([percentiles(draws) for draws in self.draws[run]])
-
-    def difference(self, run: str, other: str) -> np.ndarray:
-        """Return by how much a run exceeds another: difference, ends of its 95 % interval, p; M×4.
-
-        The value p is two-sided: twice the share of resamples in which the sign is turned or the difference is 0, the
-        sample itself counted as one (Davison and Hinkley 1997, 4.2.1), at most 1. Where resamples show no spread,
-        interval and p are NaN, but for runs that are alike: the interval is 0, and p is 1.
-        """
-        found = less(self.means(run), self.means(other))
-        rows = []
-        for value, draws in zip(found, less(self.draws[run], self.draws[other]), strict=True):
-            known = draws[~np.isnan(draws)]
-            if np.isnan(value) or not len(known) or self.samples < 2:
-                rows.append([value, np.nan, np.nan, np.nan])
-            elif has_spread(known):
-                beyond = min((known <= 0).sum(), (known >= 0).sum())
-                rows.append([value, *percentiles(known), min(1.0, 2 * (1 + beyond) / (1 + len(known)))])
-            else:
-                rows.append([value, *((np.nan,) * 3 if known.any() else (0.0, 0.0, 1.0))])
-        return np.array(rows)
-
-
-def less(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return first less second, 0 where they differ by rounding only: the same folds added up in another order."""
-    gap = first - second
-    return np.where(np.abs(gap) <= 1e-12 * (np.abs(first) + np.abs(second)), 0, gap)
+    def members(self) -> dict[str, Networks]:
+        """Return the networks of each procedure, by run; one that has a single run is called as this run."""
+        repeated = {run: name for name, runs in self.procedures.items() if len(runs) > 1 for run in runs}
+        members: dict[str, dict[str, Mapping[int, Resampled]]] = {}
+        for run, folds in self.runs.items():
+            if run not in self.ensembles:
+                members.setdefault(repeated.get(run, run), {})[run] = folds
+        return members
 
 
 def resample_runs(
-    runs: Runs, metrics: Sequence[str], resamples: int = RESAMPLES, seed: int = 0, pairs: bool = False
+    runs: Runs,
+    metrics: Sequence[str],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    groups: Groups | None = None,
+    procedures: Mapping[str, Sequence[str]] | None = None,
+    ensembles: Sequence[str] = (),
 ) -> Resamples:
     """Return what each run is worth on the same resamples of the test samples.
 
@@ -92,16 +84,15 @@ def resample_runs(
     Args:
         runs: predictions by run and fold.
         metrics: names of metrics of their type.
-        resamples: how many, at least. The least p is 2 / (resamples + 1), so where there are many comparisons more are
-            drawn: as many as Holm's correction needs to find anything.
+        resamples: how many.
         seed: of the draws.
-        pairs: whether all pairs are to be compared, not all with one.
+        groups: of samples, by id; whole groups are drawn.
+        procedures: the runs of each procedure that has several.
+        ensembles: runs that are ensembles of others.
 
     Raises:
         MMLError: runs differ in task type, classes, samples or targets; logits are not finite; samples without labels.
     """
-    comparisons = len(runs) * (len(runs) - 1) // 2 if pairs else len(runs) - 1
-    resamples = max(resamples, _needed(comparisons))
     if not runs:
         raise MMLError("there are no predictions to compare; name at least one run")
     aligned = align(runs)
@@ -109,219 +100,100 @@ def resample_runs(
     unknown = [name for name in metrics if name not in NAMED[kind]]
     if unknown:
         raise MMLError(f"runs of a {kind} cannot be compared by '{unknown[0]}'{nearest(unknown[0], NAMED[kind])}")
-    values, draws = {}, {}
-    for run, folds in aligned.items():
-        each = [values_of(kind, metrics, fold.arguments) for fold in folds.values()]
-        values[run] = np.array([[found[name] for found in each] for name in metrics])
-        drawn = [resampled(kind, metrics, fold.arguments, resamples, seed + fold.sample_set) for fold in folds.values()]
-        draws[run] = np.array([mean_of_known(np.stack([found[name] for found in drawn], axis=-1)) for name in metrics])
-    samples = max(len(fold.ids) for folds in aligned.values() for fold in folds.values())
-    return Resamples(list(metrics), {run: list(folds) for run, folds in aligned.items()}, values, draws, samples)
-
-
-def _needed(comparisons: int) -> int:
-    """Return how many resamples let the least p of so many comparisons stay below 0.05 when it is corrected."""
-    return round(2 * comparisons / ALPHA)
-
-
-def values_of(kind: str, metrics: Sequence[str], arguments: Sequence[np.ndarray]) -> dict[str, float]:
-    """Return the value of each metric, of what `mml_lib.postprocessing.bootstrap.resampled` takes."""
-    once = np.ones((len(arguments[0]), 1), np.uint8)
-    found = {}
-    for provided, build in WEIGHTED[kind].items():
-        if set(provided) & set(metrics):
-            found |= build(*arguments)(once)
-    return {name: float(found[name][0]) for name in metrics}
-
-
-# --- the same samples ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Aligned:
-    """The predictions of one fold, samples in the order of the first run.
-
-    Args:
-        arguments: what `mml_lib.postprocessing.bootstrap.resampled` takes, N samples each.
-        ids: of samples, N.
-        task_type: what was learned.
-        sample_set: number of the samples it was tested on; folds of one test split share it.
-    """
-
-    arguments: tuple[np.ndarray, ...]
-    ids: np.ndarray
-    task_type: str
-    sample_set: int
-
-    @property
-    def outputs(self) -> int:
-        return int(np.prod(self.arguments[0].shape[1:]))
-
-
-_Sets = dict[tuple[str, ...], Aligned]
-"""The first predictions of each set of samples, by sorted ids."""
-
-
-def align(runs: Runs) -> dict[str, dict[int, Aligned]]:
-    """Return predictions by run and fold, those of the same samples in the same order.
-
-    Raises:
-        MMLError: see `resample_runs`.
-    """
-    sets: _Sets = {}
-    aligned: dict[str, dict[int, Aligned]] = {}
-    for run, folds in runs.items():
-        if not folds:
-            raise MMLError(f"run '{run}' has no predictions to compare")
-        first = next(iter(runs))
-        aligned[run] = {
-            fold: _beside(predictions, f"run '{run}', fold {fold}", first, sets, grows=run == first)
-            for fold, predictions in folds.items()
+    networks = {
+        run: {
+            fold: resample(kind, metrics, network.arguments, network.ids, resamples, groups, seed)
+            for fold, network in folds.items()
         }
-        tested = {each.sample_set for each in aligned[run].values()}
-        missing = [fold for fold, each in aligned[first].items() if each.sample_set not in tested]
-        if missing:
-            raise MMLError(
-                f"run '{run}' was not tested on the samples of fold {missing[0]} of run '{first}'; compare runs that "
-                "were tested on the same folds"
-            )
-    return aligned
-
-
-def _beside(predictions: AnyPredictions, where: str, first: str, sets: _Sets, grows: bool) -> Aligned:
-    """Return predictions in the order of the first ones of the same samples; these become such where a set `grows`."""
-    arguments, ids = arguments_of(predictions, where), np.asarray(predictions.ids)
-    order = np.argsort(ids, kind="stable")
-    key = tuple(ids[order].tolist())
-    known = next(iter(sets.values()), None)
-    found = Aligned(arguments, ids, predictions.task_type, len(sets))
-    if known and found.task_type != known.task_type:
-        raise MMLError(
-            f"{where} is a {found.task_type} and run '{first}' a {known.task_type}; compare runs of one type only"
-        )
-    if known and found.outputs != known.outputs:
-        raise MMLError(
-            f"{where} has {found.outputs} classes and run '{first}' has {known.outputs}; compare runs of tasks with "
-            "the same classes"
-        )
-    if key not in sets and not grows:
-        raise _other_samples(where, first, key, sets)
-    beside = sets.setdefault(key, found)
-    rows = np.empty_like(order)
-    rows[np.argsort(beside.ids, kind="stable")] = order
-    arguments = tuple(each[rows] for each in arguments)
-    if not np.array_equal(arguments[1], beside.arguments[1]):
-        raise MMLError(
-            f"{where} and run '{first}' have other targets for the same samples; predict both anew on the task as it "
-            "is now, or compare runs of one task only"
-        )
-    return Aligned(arguments, beside.ids, beside.task_type, beside.sample_set)
-
-
-def _other_samples(where: str, first: str, key: tuple[str, ...], sets: _Sets) -> MMLError:
-    nearest_one = max(sets, key=lambda other: len(set(other) & set(key)))
-    lacking, added = sorted(set(nearest_one) - set(key)), sorted(set(key) - set(nearest_one))
-    told = f"'{lacking[0]}' is missing" if lacking else f"'{added[0]}' is there in excess"
-    return MMLError(
-        f"{where} was tested on {len(key)} samples, which are not those of run '{first}' ({told}); compare runs that "
-        "were tested on the same split of the same task"
-    )
-
-
-def arguments_of(predictions: AnyPredictions, where: str) -> tuple[np.ndarray, ...]:
-    """Return what `mml_lib.postprocessing.bootstrap.resampled` takes.
-
-    Args:
-        predictions: of labelled samples.
-        where: what a message is to call them.
-
-    Raises:
-        MMLError: no samples, samples without labels, or outputs that are not finite.
-    """
-    if not len(predictions.ids):
-        raise MMLError(f"{where} has no samples to evaluate")
-    if isinstance(predictions, MaskPredictions):
-        return image_counts(predictions)[1]
-    wrong = ~np.isfinite(predictions.logits).all(axis=1)
-    if wrong.any():
-        raise MMLError(
-            f"{where} has outputs that are not finite, the first of sample '{predictions.ids[wrong.argmax()]}'; leave "
-            "it out, or train it anew with a lower learning rate"
-        )
-    targets = predictions.targets.reshape(len(predictions.ids), -1)
-    unlabelled = (
-        (targets < 0).any(axis=1) if predictions.task_type == "classification" else np.isnan(targets).any(axis=1)
-    )
-    if unlabelled.any():
-        raise MMLError(
-            f"{where} has samples without labels, the first is '{predictions.ids[unlabelled.argmax()]}'; evaluate a "
-            "split that is labelled"
-        )
-    return score_arguments(predictions.task_type, predictions.logits, predictions.targets)
+        for run, folds in aligned.items()
+    }
+    return Resamples(list(metrics), networks, dict(procedures or {}), list(ensembles))
 
 
 # --- tests --------------------------------------------------------------------------------------------------------
 
 
-def compare(resamples: Resamples, to: str | None = None) -> pd.DataFrame:
-    """Return the paired bootstrap difference of each pair of runs, or of each run to one of them.
+def compare(resamples: Resamples, kind: str = PROCEDURE) -> pd.DataFrame:
+    """Return the paired difference of each pair of procedures, or of each pair of runs.
+
+    Args:
+        resamples: as `resample_runs` gives them.
+        kind: `procedure`, or `run`: of runs, where a procedure has several; as networks, whatever their seeds.
 
     Returns:
-        `metric run other difference ci_low ci_high p p_holm`: run less other; p is corrected over the rows of a metric,
-        and NaN where the metric is undefined for either.
-
-    Raises:
-        MMLError: there is no run `to`; the resamples are too few for so many comparisons.
+        `metric kind run other difference ci_low ci_high p about p_holm`: the first less the other; `about` says whether
+        interval and p are about procedures or about these networks alone, as of procedures with a single network;
+        p is corrected over the rows of a metric, and NaN where the metric is undefined for either.
     """
-    columns = ["metric", "run", "other", "difference", "ci_low", "ci_high", "p"]
-    pairs = list(_pairs(list(resamples.folds), to))
-    drawn = next(iter(resamples.draws.values())).shape[1]
-    if drawn < _needed(len(pairs)):
-        raise MMLError(
-            f"{drawn} resamples are too few for {len(pairs)} comparisons, of which none could be told apart; draw "
-            f"{_needed(len(pairs))}: resample_runs(..., pairs=True)"
-        )
-    found = [(pair, resamples.difference(*pair)) for pair in pairs]
+    about = PROCEDURE if kind == PROCEDURE else NETWORKS
+    members = resamples.members() if kind == PROCEDURE else {run: {run: folds} for run, folds in _runs(resamples)}
     rows = [
-        (metric, *pair, *values[number]) for number, metric in enumerate(resamples.metrics) for pair, values in found
+        (metric, kind, *pair, *compare_procedures(*(members[name] for name in pair), metric, about))
+        for metric in resamples.metrics
+        for pair in combinations(members, 2)
     ]
-    return _corrected(pd.DataFrame(rows, columns=columns))
+    return _corrected(pd.DataFrame(rows, columns=COLUMNS))
 
 
-def compare_folds(resamples: Resamples, sizes: Mapping[int, tuple[int, int]], to: str | None = None) -> pd.DataFrame:
-    """Return the corrected resampled t-test of each pair of runs over the folds that both have.
+def compare_ensembles(resamples: Resamples) -> pd.DataFrame:
+    """Return the difference of each ensemble to each procedure, as `compare`, about these networks."""
+    rows = [
+        (metric, "ensemble", ensemble, name, *compare_procedures(alone, networks, metric, NETWORKS))
+        for metric in resamples.metrics
+        for ensemble in resamples.ensembles
+        for alone in [{ensemble: resamples.runs[ensemble]}]
+        for name, networks in resamples.members().items()
+    ]
+    return _corrected(pd.DataFrame(rows, columns=COLUMNS))
+
+
+def _runs(resamples: Resamples) -> list[tuple[str, Mapping[int, Resampled]]]:
+    return [(run, folds) for run, folds in resamples.runs.items() if run not in resamples.ensembles]
+
+
+def compare_folds(resamples: Resamples, sizes: Mapping[int, tuple[int, int]]) -> pd.DataFrame:
+    """Return the corrected resampled t-test of each pair of procedures over the folds that both have.
+
+    The value of a fold is the mean over the runs that have it. Ensembles have no folds.
 
     Args:
         resamples: as `resample_runs` gives them, of which the values of folds are used.
         sizes: of each fold, on how many samples it was trained and how many it was tested on.
-        to: the one run that all others are compared to.
 
     Returns:
-        `metric run other folds difference std t p p_holm`: as `compare`, where `folds` are those for which both runs
-        define the metric and `std` is that of their differences. Of fewer than two folds there is no test: NaN.
+        `metric run other folds difference std t p p_holm`: as `compare`, where `folds` are those for which both define
+        the metric and `std` is that of their differences. Of fewer than two folds there is no test: NaN.
 
     Raises:
         MMLError: the sizes of a fold are missing.
     """
     columns = ["metric", "run", "other", "folds", "difference", "std", "t", "p"]
+    members = {name: _by_fold(networks) for name, networks in resamples.members().items()}
     rows = []
-    for number, metric in enumerate(resamples.metrics):
-        for run, other in _pairs(list(resamples.folds), to):
-            shared = [fold for fold in resamples.folds[run] if fold in resamples.folds[other]]
-            unknown = [fold for fold in shared if fold not in sizes]
-            if unknown:
-                raise MMLError(f"a t-test over folds needs the sizes of fold {unknown[0]} of run '{run}'; state them")
-            each = np.array([_of_folds(resamples, one, shared)[number] for one in (run, other)])
-            known = ~np.isnan(each).any(axis=0)
-            differences = less(each[0, known], each[1, known])
-            chosen = np.array([sizes[fold] for fold in shared], dtype=float).reshape(-1, 2)[known]
-            rows.append((metric, run, other, len(differences), *corrected_t_test(differences, *chosen.T)))
-    return _corrected(pd.DataFrame(rows, columns=columns))
+    for (run, first), (other, second) in combinations(members.items(), 2):
+        shared = [fold for fold in first if fold in second]
+        missing = [fold for fold in shared if fold not in sizes]
+        if missing:
+            raise MMLError(f"a t-test over folds needs the sizes of fold {missing[0]} of run '{run}'; state them")
+        trained, tested = np.array([sizes[fold] for fold in shared], dtype=float).reshape(-1, 2).T
+        for number, metric in enumerate(resamples.metrics):
+            values = np.array([[means[fold][number] for fold in shared] for means in (first, second)]).reshape(2, -1)
+            known = ~np.isnan(values).any(axis=0)
+            differences = less(*values[:, known])
+            test = corrected_t_test(differences, trained[known], tested[known])
+            rows.append((metric, run, other, len(differences), *test))
+    table = pd.DataFrame(rows, columns=columns)
+    order = table["metric"].map({metric: place for place, metric in enumerate(resamples.metrics)})
+    return _corrected(table.iloc[order.argsort(kind="stable")].reset_index(drop=True))
 
 
-def _of_folds(resamples: Resamples, run: str, folds: Sequence[int]) -> np.ndarray:
-    """Return the values of a run on some folds, M×F."""
-    return resamples.values[run][:, [list(resamples.folds[run]).index(fold) for fold in folds]]
+def _by_fold(networks: Networks) -> dict[int, np.ndarray]:
+    """Return the mean of each metric over the runs that have a fold, by fold."""
+    values: dict[int, list[np.ndarray]] = {}
+    for folds in networks.values():
+        for fold, network in folds.items():
+            values.setdefault(fold, []).append(network.values)
+    return {fold: mean_of_known(np.stack(of_fold, axis=-1)) for fold, of_fold in sorted(values.items())}
 
 
 def corrected_t_test(
@@ -361,14 +233,6 @@ def holm(p: np.ndarray) -> np.ndarray:
     corrected = np.full(len(p), np.nan)
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
     return corrected
-
-
-def _pairs(runs: Sequence[str], to: str | None) -> Iterator[tuple[str, str]]:
-    if to is None:
-        return combinations(runs, 2)
-    if to not in runs:
-        raise MMLError(f"there is no run '{to}' to compare with{nearest(to, runs)}")
-    return ((run, to) for run in runs if run != to)
 
 
 def _corrected(table: pd.DataFrame) -> pd.DataFrame:

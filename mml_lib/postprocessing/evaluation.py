@@ -1,4 +1,4 @@
-"""Evaluation: the metrics of stored predictions, and between what bounds they lie."""
+"""Evaluation: the metrics of stored predictions, with their intervals."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,9 @@ from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
 from mml_lib.files.stored import json_text, read_json
-from mml_lib.postprocessing.bootstrap import bootstrap_intervals
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
+from mml_lib.postprocessing.procedures import estimate
+from mml_lib.postprocessing.resampled import Groups, Resampled, resample, undefined
 from mml_lib.postprocessing.scores import SCORES, counts, score_arguments
 
 Interval = tuple[float, float]
@@ -27,40 +28,63 @@ def evaluate(predictions: Predictions | MaskPredictions, metrics: Sequence[str |
     Raises:
         MMLError: every pixel is ignored.
     """
-    return evaluate_with_intervals(predictions, metrics, resamples=0)[0]
+    named = [metric for metric in metrics if isinstance(metric, str)]
+    own = [metric for metric in metrics if not isinstance(metric, str)]
+    return _named(predictions, named) | (_torch_values(predictions, own) if own else {})
 
 
-def evaluate_with_intervals(
-    predictions: Predictions | MaskPredictions, metrics: Sequence[str | Metric], resamples: int
-) -> tuple[dict[str, float], dict[str, Interval]]:
-    """Return the value of each metric, and the bootstrap interval of each named one, none where `resamples` is 0.
+def _named(predictions: Predictions | MaskPredictions, names: Sequence[str]) -> dict[str, float]:
+    kind = predictions.task_type
+    if isinstance(predictions, MaskPredictions):
+        arguments = (image_counts(predictions)[0],)
+    elif not np.isfinite(predictions.logits).all():
+        return dict.fromkeys(names, math.nan)
+    else:
+        arguments = score_arguments(kind, predictions.logits, predictions.targets)
+    return {name: SCORES[kind][name](*arguments) for name in names}
+
+
+def evaluate_resampled(
+    predictions: Predictions | MaskPredictions,
+    metrics: Sequence[str | Metric],
+    resamples: int,
+    groups: Groups | None = None,
+) -> Resampled:
+    """Return the named metrics of predictions on resamples of their samples.
+
+    Args:
+        predictions: of one network.
+        metrics: of these those that have a name.
+        resamples: how many; 0: none.
+        groups: of the samples, by id.
 
     Raises:
         MMLError: every pixel is ignored.
     """
     named = [metric for metric in metrics if isinstance(metric, str)]
-    values, intervals = _named(predictions, named, resamples)
-    own = [metric for metric in metrics if not isinstance(metric, str)]
-    return values | (_torch_values(predictions, own) if own else {}), intervals
-
-
-def _named(
-    predictions: Predictions | MaskPredictions, names: Sequence[str], resamples: int
-) -> tuple[dict[str, float], dict[str, Interval]]:
-    kind = predictions.task_type
     if isinstance(predictions, MaskPredictions):
-        matrix, resampled = _confusions(predictions)
-        arguments = (matrix,)
+        arguments = image_counts(predictions)[1]
     elif not np.isfinite(predictions.logits).all():
-        return dict.fromkeys(names, math.nan), dict.fromkeys(names if resamples else (), (math.nan, math.nan))
+        return undefined(named, predictions.ids, resamples)
     else:
-        arguments = resampled = score_arguments(kind, predictions.logits, predictions.targets)
-    values = {name: SCORES[kind][name](*arguments) for name in names}
-    return values, bootstrap_intervals(kind, names, resampled, resamples)
+        arguments = score_arguments(predictions.task_type, predictions.logits, predictions.targets)
+    return resample(predictions.task_type, named, arguments, predictions.ids, resamples, groups)
 
 
-def _confusions(predictions: MaskPredictions) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-    """Return counts of pixels, classes×classes, and each image's hits, targets and predictions, images×classes each."""
+def network_intervals(resampled: Resampled) -> dict[str, Interval]:
+    """Return the 95 % interval of each metric of one network on new samples; none without resamples."""
+    if not resampled.draws.shape[1]:
+        return {}
+    estimates = {metric: estimate({"": {0: resampled}}, metric) for metric in resampled.metrics}
+    return {metric: (found.low, found.high) for metric, found in estimates.items()}
+
+
+def image_counts(predictions: MaskPredictions) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    """Return counts of pixels, classes×classes, and each image's hits, targets and predictions, images×classes each.
+
+    Raises:
+        MMLError: every pixel is ignored.
+    """
     classes, of_images = predictions.classes, []
     total = np.zeros((classes, classes), dtype=np.int64)
     for mask, target in predictions.images():

@@ -213,14 +213,14 @@ def draw_leaderboard(
     path: str | Path,
     names: Mapping[str, str] | None = None,
 ) -> None:
-    """Draw what runs are worth with their 95 % intervals, a panel a metric, the best by the first metric on top.
+    """Draw what procedures are worth with their 95 % intervals, a panel a metric, the best by the first metric on top.
 
     Markers of what cannot be told apart from the best are filled, those of all others are hollow.
 
     Args:
-        standings: as `mml_lib.postprocessing.leaderboard.standings` gives them.
+        standings: `metric run mean ci_low ci_high rank among_best`; `run` names what a row is about.
         metrics: to draw.
-        styles: of all runs of the study.
+        styles: of all runs and procedures of the study.
         path: where to.
         names: what a run is called, where not by its id.
     """
@@ -244,8 +244,8 @@ def draw_leaderboard(
     axes[0].set_ylim(len(shown) - 0.4, -0.6)
     rest = f"; {len(order) - len(shown)} further runs are left out" if len(order) > len(shown) else ""
     figure.suptitle(
-        "mean over folds, 95 % bootstrap interval over test samples;\n"
-        f"filled: cannot be told apart from the best (p > 0.05, Holm){rest}",
+        "mean over seeds and folds, 95 % interval of the expected value of a training;\n"
+        f"filled: cannot be told apart from the best procedure (p > 0.05, Holm){rest}",
         fontsize=8,
     )
     save(figure, path)

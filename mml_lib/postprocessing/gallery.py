@@ -20,7 +20,8 @@ from mml_lib.data.decoding import decode
 from mml_lib.data.transforms import TRANSFORMS
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
-from mml_lib.postprocessing.comparison import AnyPredictions, arguments_of, resample_runs
+from mml_lib.postprocessing.alignment import AnyPredictions, arguments_of
+from mml_lib.postprocessing.comparison import resample_runs
 from mml_lib.postprocessing.figures import (
     draw_calibration_errors,
     draw_ensemble,
@@ -30,7 +31,7 @@ from mml_lib.postprocessing.figures import (
     run_styles,
 )
 from mml_lib.postprocessing.group_figures import draw_groups
-from mml_lib.postprocessing.leaderboard import standings
+from mml_lib.postprocessing.leaderboard import KEYS, RUN, ordered, standings
 from mml_lib.postprocessing.mask_figures import draw_overlap, draw_worst_masks
 from mml_lib.postprocessing.pages import table_page
 from mml_lib.postprocessing.prediction_figures import (
@@ -51,7 +52,7 @@ from mml_lib.tasks.description import TaskDescription
 logger = logging.getLogger(__name__)
 
 ENSEMBLE = "ensemble"
-"""What tables call the ensemble of all runs."""
+"""Name of the ensemble in tables."""
 RUNS = 12
 """Runs that have pictures of their own: the best ones."""
 CURVES = 20
@@ -104,12 +105,15 @@ class Gallery:
 
     @property
     def names(self) -> dict[str, str]:
-        return {told["run"]: told["label"] for told in self.shown.values() if told["label"]}
+        called = self.shown.values()
+        procedures = {told["procedure"]: told["procedure_label"] for told in called if told.get("procedure_label")}
+        return procedures | {told["run"]: told["label"] for told in called if told["label"]}
 
     @property
     def _styles(self) -> dict[str, Any]:
         # The ensemble has its place in every mode: a run looks the same with and without it.
-        return run_styles([ENSEMBLE, *(told["run"] for told in self.shown.values())])
+        runs = {told["run"] for told in self.shown.values()}
+        return run_styles([ENSEMBLE, *runs, *procedures_of(self.shown)])
 
     @contextlib.contextmanager
     def _picture(self, *parts: str) -> Iterator[Path]:
@@ -205,11 +209,13 @@ class Gallery:
     # --- comparison ---------------------------------------------------------------------------------------------
 
     def draw_comparison(self, standing: pd.DataFrame | None) -> None:
-        """Draw what each run is worth."""
+        """Draw what each procedure and the ensemble is worth."""
         if standing is not None:
+            entries = standing[standing["kind"] != RUN]
+            entries = entries.assign(run=entries["run"].where(entries["run"] != "", entries["procedure"]))
             with self._picture("comparison", "leaderboard.svg") as path:
-                metrics = list(dict.fromkeys(standing["metric"]))[:METRICS]
-                draw_leaderboard(standing, metrics, self._styles, path, self.names)
+                metrics = list(dict.fromkeys(entries["metric"]))[:METRICS]
+                draw_leaderboard(entries, metrics, self._styles, path, self.names)
 
     def draw_ensembles(self, ensembles: Mapping[str, Any], folds: Mapping[str, Iterable[int]]) -> None:
         """Draw who belongs to an ensemble, and with which weight.
@@ -247,7 +253,8 @@ class Gallery:
                 with self._picture("calibration", "errors.svg") as path:
                     draw_calibration_errors(means, path, self.names)
             if name == "groups":
-                self._draw_groups(table, tables["leaderboard"]["run"] if "leaderboard" in tables else table["run"])
+                order = tables["leaderboard"]["run"] if "leaderboard" in tables else table["run"]
+                self._draw_groups(table, order[order != ""])
             topic = "calibration" if name == "calibration" else "comparison"
             led = long_form(table) if name == "leaderboard" else table.copy()
             if "rank" in led:
@@ -287,37 +294,60 @@ def _is_finite(predictions: AnyPredictions) -> bool:
     return isinstance(predictions, MaskPredictions) or bool(np.isfinite(predictions.logits).all())
 
 
-def standing_of(runs: Predictions, metrics: Sequence[str], resamples: int) -> pd.DataFrame | None:
-    """Return what runs are worth, with intervals; None where no intervals are asked for, or none can be told."""
+def procedures_of(shown: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return the runs of each procedure that has several, by what tables call them."""
+    runs: dict[str, dict[str, None]] = {}
+    for called in shown.values():
+        runs.setdefault(called.get("procedure", called["run"]), {})[called["run"]] = None
+    return {procedure: list(of_procedure) for procedure, of_procedure in runs.items() if len(of_procedure) > 1}
+
+
+def standing_of(
+    runs: Predictions,
+    metrics: Sequence[str],
+    resamples: int,
+    groups: Mapping[str, str | None] | None = None,
+    procedures: Mapping[str, Sequence[str]] | None = None,
+) -> pd.DataFrame | None:
+    """Return what procedures are worth, with intervals; None where no intervals are asked for, or none can be told."""
     if not (runs and metrics and resamples):
         return None
     try:
-        return standings(resample_runs(runs, metrics[:METRICS], resamples))
+        resampled = resample_runs(runs, metrics[:METRICS], resamples, groups=groups, procedures=procedures)
     except MMLError as error:
         logger.warning("no leaderboard: %s", error)
         return None
+    return standings(resampled)
+
+
+def read_comparison(path: str | Path) -> pd.DataFrame:
+    """Read a table of a comparison; ids of digits are no numbers, and what has no id has an empty one."""
+    names = [*KEYS, "other", "label"]
+    table = pd.read_csv(path, dtype=dict.fromkeys(names, str))
+    return table.fillna(dict.fromkeys([name for name in names if name in table], ""))
 
 
 def long_form(board: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows for each metric and run that a leaderboard was made of, the best of each metric first."""
+    """Return the rows of each metric that a leaderboard was made of, in its order."""
     metrics = [column.removesuffix("_among_best") for column in board if column.endswith("_among_best")]
     tables = []
     for metric in metrics:
-        ends = {"rank": "_rank", "mean": "", "ci_low": "_low", "ci_high": "_high"}
+        ends = {"rank": "_rank", "mean": "", "std": "_std", "ci_low": "_low", "ci_high": "_high", "about": "_about"}
         ends |= {end[1:]: end for end in ("_difference", "_difference_low", "_difference_high", "_p_holm")}
         ends |= {"among_best": "_among_best"}
-        table = board[["run", "folds"]].assign(**{name: board[f"{metric}{end}"] for name, end in ends.items()})
+        keys = [key for key in (*KEYS, "label", "runs", "folds") if key in board]
+        table = board[keys].assign(**{name: board[f"{metric}{end}"] for name, end in ends.items()})
         table.insert(0, "metric", metric)
-        tables.append(table.sort_values(["rank", "run"], na_position="last"))
+        tables.append(ordered(table))
     return pd.concat(tables, ignore_index=True)
 
 
 def best_first(standing: pd.DataFrame | None, runs: Iterable[str]) -> list[str]:
-    """Return runs in the order of their main metric; as they are where nothing tells it."""
+    """Return runs in the order of their main metric, those of a procedure together; as they are where none is told."""
     if standing is None:
         return list(runs)
-    main = standing[standing["metric"] == standing["metric"].iloc[0]]
-    order = main.sort_values("rank", na_position="last", kind="stable")["run"].tolist()
+    main = ordered(standing[standing["metric"] == standing["metric"].iloc[0]])
+    order = [run for run in main["run"] if run]
     return [*order, *(run for run in runs if run not in order)]
 
 

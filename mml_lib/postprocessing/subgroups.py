@@ -7,9 +7,11 @@ import pandas as pd
 
 from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
-from mml_lib.postprocessing.bootstrap import bootstrap_intervals
-from mml_lib.postprocessing.comparison import RESAMPLES, AnyPredictions, arguments_of, values_of
+from mml_lib.postprocessing.alignment import AnyPredictions, arguments_of
+from mml_lib.postprocessing.comparison import RESAMPLES
+from mml_lib.postprocessing.evaluation import network_intervals
 from mml_lib.postprocessing.predictions import MaskPredictions
+from mml_lib.postprocessing.resampled import Groups, resample
 from mml_lib.postprocessing.scores import average_precision, confusion, counts, label_auroc, share, sigmoid, softmax
 from mml_lib.tasks.dataset import natural_key
 
@@ -80,6 +82,7 @@ def group_table(
     resamples: int = RESAMPLES,
     seed: int = 0,
     where: str = "a prediction",
+    units: Groups | None = None,
 ) -> pd.DataFrame:
     """Return what a network is worth on the samples of each group, a row for each group and metric.
 
@@ -91,6 +94,7 @@ def group_table(
         resamples: of the samples of each group, for the intervals.
         seed: of the draws.
         where: what a message is to call the predictions.
+        units: by id, the groups (patients) that are resampled as a whole; unless they are what results are told by.
 
     Returns:
         `column group samples metric value ci_low ci_high`, groups in the natural order of their names; NaN where the
@@ -113,11 +117,12 @@ def group_table(
                 members.setdefault(str(value), []).append(row)
         for group, chosen in sorted(members.items(), key=lambda each: natural_key(each[0])):
             own = tuple(each[chosen] for each in arguments)
-            found = values_of(kind, metrics, own)
-            intervals = bootstrap_intervals(kind, metrics, own, resamples, seed)
+            whole = None if column == "group" else units
+            resampled = resample(kind, metrics, own, predictions.ids[chosen], resamples, whole, seed)
+            intervals = network_intervals(resampled)
             rows += [
-                (column, group, len(chosen), metric, found[metric], *intervals.get(metric, (np.nan, np.nan)))
-                for metric in metrics
+                (column, group, len(chosen), metric, value, *intervals.get(metric, (np.nan, np.nan)))
+                for metric, value in zip(metrics, resampled.values.tolist(), strict=True)
             ]
     return pd.DataFrame(rows, columns=["column", "group", "samples", "metric", "value", "ci_low", "ci_high"])
 

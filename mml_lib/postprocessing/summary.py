@@ -1,90 +1,126 @@
-"""Summaries: metrics over the folds of each run, with bootstrap intervals."""
+"""Summaries: what procedures and their runs are worth, over seeds and folds, with intervals and differences."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mml_lib.postprocessing.bootstrap import has_spread
+from mml_lib.config.metrics import NAMED
+from mml_lib.postprocessing.comparison import Resamples
+from mml_lib.postprocessing.leaderboard import ABOUT, MARK, RUN, standings
+from mml_lib.postprocessing.procedures import NETWORKS, PROCEDURE
+from mml_lib.postprocessing.resampled import Resampled
 
-RESAMPLES = 10_000
-CONFIDENCE = 0.95
-KEYS = ["task", "run", "label", "on", "split"]
-"""What a row is about; `on` is another task than the one that was trained on."""
+COLUMNS = ["task", "kind", "procedure", "run", "label", "on", "split", "metric"]
+WORTH = ["runs", "folds", "mean", "std", "ci_low", "ci_high", "about", "reason"]
+DIFFERENCE = ["difference", "difference_low", "difference_high", "p_holm", "among_best"]
+KNOWN = {name for names in NAMED.values() for name in names}
 
-LOW, HIGH = "_low", "_high"
-"""End of the names of the columns beside a metric that hold the ends of its interval over samples."""
+Shown = Mapping[str, Mapping[str, Any]]
+"""What the study calls each run, by run id: `task run label`, `fold` where it is not the network's, and, of its
+procedure, `procedure` and `procedure_label`."""
 
 
-def fold_table(results: Sequence[Mapping[str, Any]], shown: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Return one row for each run, fold and split, one column for each metric, two more where it has an interval.
+def summarize(results: Sequence[Mapping[str, Any]], resampled: Sequence[Resampled], shown: Shown) -> pd.DataFrame:
+    """Return a row for each procedure, split and metric, and beneath it one for each run where it has several.
 
     Args:
         results: contents of metrics files.
-        shown: what the study calls each run: `task`, `run`, `label`, and `fold` where it is not the network's.
+        resampled: the same metrics on resamples of their samples.
+        shown: what the study calls each run.
+
+    Returns:
+        `task kind procedure run label on split metric runs folds mean std ci_low ci_high about reason difference
+        difference_low difference_high p_holm among_best`: see `mml_lib.postprocessing.leaderboard.standings`; `reason`
+        says why there is no interval.
     """
-    rows = [_row(result, shown.get(result["run"], {})) for result in results]
-    return pd.DataFrame(rows).sort_values([*KEYS, "fold"], ignore_index=True)
+    tables = []
+    for keys, networks in _by_split(results, resampled, shown).items():
+        task, on, split = keys
+        labels = {name: label for network in networks for name, label in network["labels"].items()}
+        table = standings(_resamples(networks))
+        names = table["run"].where(table["run"] != "", table["procedure"])
+        table = table.assign(task=task, on=on, split=split, label=[labels.get(name, "") for name in names])
+        nameless = ~table["metric"].isin(KNOWN)  # nothing tells whether more is better
+        table[DIFFERENCE] = table[DIFFERENCE].astype(object).mask(nameless)
+        tables.append(table[[*COLUMNS, *WORTH, *DIFFERENCE]])
+    return pd.concat(tables, ignore_index=True)
 
 
-def _row(result: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
-    told = {"task": result["task"], "run": result["run"], "label": "", "fold": result["fold"]} | dict(shown)
-    on = result.get("on", result["task"])
-    keys = {"on": "" if on == result["task"] else on, "split": result["split"]}
-    row = {key: (told | keys)[key] for key in [*KEYS, "fold"]}
-    for metric, value in result["metrics"].items():
-        row[metric] = value
-        if metric in result.get("intervals", {}):
-            row[metric + LOW], row[metric + HIGH] = result["intervals"][metric]
-    return row
+def _by_split(
+    results: Sequence[Mapping[str, Any]], resampled: Sequence[Resampled], shown: Shown
+) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
+    """Return networks by task, task tested on and split."""
+    found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for result, metrics in zip(results, resampled, strict=True):
+        called = {"task": result["task"], "run": result["run"], "label": "", "fold": result["fold"]}
+        called |= dict(shown.get(result["run"], {}))
+        procedure = called.get("procedure", called["run"])
+        on = result.get("on", result["task"])
+        network = {
+            "run": called["run"],
+            "fold": called["fold"],
+            "procedure": procedure,
+            "labels": {procedure: called.get("procedure_label", called["label"]), called["run"]: called["label"]},
+            "metrics": _complete(metrics, result["metrics"]),
+        }
+        key = (called["task"], "" if on == result["task"] else on, result["split"])
+        found.setdefault(key, []).append(network)
+    return dict(sorted(found.items()))
 
 
-def summarize(folds: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Return mean, standard deviation and 95 % interval over folds, one row for each run, split and metric.
-
-    The interval is the percentile bootstrap of the mean (Efron 1979). A single fold has neither deviation nor interval,
-    and folds that are all alike have no interval; `folds` are those whose samples define the metric.
-
-    Args:
-        folds: as `fold_table` gives it.
-        seed: seed of the resampling.
-    """
-    ends = {column + end for column in folds.columns for end in (LOW, HIGH) if column + HIGH in folds.columns}
-    metrics = [column for column in folds.columns if column not in {*KEYS, "fold", *ends}]
-    rows = []
-    for key, group in folds.groupby(KEYS, sort=False):
-        for metric in metrics:
-            values = group[metric].dropna().to_numpy(dtype=float)
-            if len(values):  # not so for a metric of tasks of another type
-                rows.append(dict(zip(KEYS, key, strict=True)) | {"metric": metric} | _statistics(values, seed))
-    return pd.DataFrame(rows)
+def _complete(resampled: Resampled, values: Mapping[str, float]) -> Resampled:
+    """Return resampled metrics with those beside them that have values only, given by `_target_`."""
+    further = [name for name in values if name not in resampled.metrics]
+    if not further:
+        return resampled
+    draws = np.full((len(further), resampled.draws.shape[1]), np.nan)
+    return replace(
+        resampled,
+        metrics=[*resampled.metrics, *further],
+        values=np.append(resampled.values, [values[name] for name in further]),
+        draws=np.concatenate([resampled.draws, draws]),
+    )
 
 
-def _statistics(values: np.ndarray, seed: int) -> dict[str, float]:
-    several = len(values) > 1
-    low, high = bootstrap_interval(values, seed) if several and has_spread(values) else (np.nan, np.nan)
-    return {
-        "folds": len(values),
-        "mean": values.mean(),
-        "std": values.std(ddof=1) if several else np.nan,
-        "ci_low": low,
-        "ci_high": high,
-    }
-
-
-def bootstrap_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
-    """Return the ends of the 95 % percentile bootstrap interval of the mean of `values`, N."""
-    rng = np.random.default_rng(seed)
-    means = values[rng.integers(0, len(values), (RESAMPLES, len(values)))].mean(axis=1)
-    tail = (1 - CONFIDENCE) / 2
-    return tuple(np.quantile(means, [tail, 1 - tail]).tolist())
+def _resamples(networks: Sequence[Mapping[str, Any]]) -> Resamples:
+    """Return networks by run and fold, and runs by procedure."""
+    runs: dict[str, dict[int, Resampled]] = {}
+    procedures: dict[str, dict[str, None]] = {}
+    for network in sorted(networks, key=lambda each: (each["run"], each["fold"])):
+        runs.setdefault(network["run"], {})[network["fold"]] = network["metrics"]
+        procedures.setdefault(network["procedure"], {})[network["run"]] = None
+    metrics = list(dict.fromkeys(name for network in networks for name in network["metrics"].metrics))
+    return Resamples(metrics, runs, {name: list(of_procedure) for name, of_procedure in procedures.items()})
 
 
 def as_text(summary: pd.DataFrame) -> str:
-    """Return a summary as a table for a terminal."""
-    shown = summary.drop(columns=["ci_low", "ci_high"])
-    low, high = (summary[end].map("{:.4f}".format) for end in ("ci_low", "ci_high"))
-    shown["95 % interval"] = np.where(summary["ci_low"].notna(), low + " … " + high, "")
-    shown = shown.drop(columns=[column for column in ("label", "on") if not shown[column].any()])
-    return shown.to_string(index=False, float_format="{:.4f}".format, na_rep="")
+    """Return a summary as a table for a terminal, with sentences that say what its intervals are of."""
+    repeated, several = (summary["kind"] == RUN).any(), summary["difference"].notna().any()
+    hidden = [] if repeated else ["kind", "procedure", "runs"]
+    hidden += [key for key in ("label", "on") if not summary[key].any()]
+    shown = summary[[key for key in [*COLUMNS, "runs", "folds"] if key not in hidden]].copy()
+    best = summary["among_best"].eq(True) & several
+    shown["mean"] = _numbers(summary["mean"]) + best.map({True: f" {MARK}", False: "  " if several else ""})
+    shown["std"] = _numbers(summary["std"])
+    shown["95 % interval"] = _ends(summary, "ci_low", "ci_high").where(summary["reason"] == "", summary["reason"])
+    if several:
+        shown["to the best"] = _numbers(summary["difference"], "{:+.4f}")
+        shown["its 95 % interval"] = _ends(summary, "difference_low", "difference_high", "{:+.4f}")
+    return "\n".join([shown.to_string(index=False), *sentences(summary)])
+
+
+def _numbers(column: pd.Series, style: str = "{:.4f}") -> pd.Series:
+    return column.astype(float).map(style.format).where(column.notna(), "")
+
+
+def _ends(summary: pd.DataFrame, low: str, high: str, style: str = "{:.4f}") -> pd.Series:
+    return (_numbers(summary[low], style) + " … " + _numbers(summary[high], style)).where(summary[low].notna(), "")
+
+
+def sentences(summary: pd.DataFrame) -> list[str]:
+    """Return what the intervals of a summary are of."""
+    about = summary["about"][summary["ci_low"].notna()]
+    return [ABOUT[kind] for kind in (PROCEDURE, NETWORKS) if (about == kind).any()]

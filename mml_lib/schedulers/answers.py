@@ -149,6 +149,17 @@ class Answers:
         told = self.compared(wildcards)["ensembles"]
         return [self.fm.path("ensemble_predictions", **each, eval="test") for each in told]
 
+    def compared_ensemble_definitions(self, wildcards: Any) -> list[str]:
+        """Definitions of the compared ensembles."""
+        return [self.fm.path("ensemble", **ensemble) for ensemble in self.compared(wildcards)["ensembles"]]
+
+    def ensemble_folds(self, wildcards: Any) -> dict[str, int | None]:
+        """Fold whose test samples an ensemble predicts, by task; None of an ensemble of networks of all folds."""
+        compared = self.compared(wildcards)
+        called = self.called(wildcards)
+        folds = {network["task"]: called[network["run"]].get("fold") for network in compared["networks"]}
+        return {ensemble["task"]: folds.get(ensemble["task"]) for ensemble in compared["ensembles"]}
+
     def compared_calibrated(self, wildcards: Any) -> list[str]:
         """What calibrated networks of the task itself predict of test samples, where there are probabilities."""
         scheduler = self._scheduler(wildcards.mode)
@@ -171,7 +182,7 @@ class Answers:
         return [each for each in self.study.cfg.metrics_of(kind) if isinstance(each, str)] or DEFAULT[kind]
 
     def compared_told(self, wildcards: Any) -> list[dict[str, Any]]:
-        """Task, run and fold of each compared network, and what tables call it: `shown`, its run, label and fold."""
+        """Task, run and fold of each compared network; as `shown` its run, label, fold and procedure in tables."""
         networks = self.compared(wildcards)["networks"]
         called = self.called(wildcards)
         return [{**each, "shown": {"fold": each["fold"], **called[each["run"]]}} for each in networks]

@@ -126,15 +126,30 @@ class AbstractBaseScheduler(Doing, ABC):
             check_class_names(task, identity.task_type, self.study.classes_of, variant.study)
             told = task_content(identity, variant.study.preprocessing)
             pipeline = Pipeline.of(variant.study, told, additions and additions(identity, variant.study))
-            runs.setdefault(pipeline.run, Run(pipeline)).labels.append(variant.label)
+            run = runs.setdefault(pipeline.run, Run(pipeline))
+            run.labels.append(variant.label)
+            run.procedure_labels.append(variant.procedure)
         self.study.runs.plan(task, list(runs.values()))
         return list(runs.values())
 
     # --- the plan -----------------------------------------------------------------------------------------------
 
     def shown(self, task: str, run: Run) -> dict[str, Any]:
-        """Return what tables call a run: `task`, `run`, `label`, and `fold` where that is not the network's."""
-        return {"task": task, "run": run.id, "label": run.label}
+        """Return what tables call a run.
+
+        Returns:
+            `task`, `run`, `label`, of its procedure `procedure` and `procedure_label`, and `fold` where that is not the
+            network's.
+        """
+        procedure = {"procedure": run.pipeline.procedure, "procedure_label": self.procedure_label(task, run)}
+        return {"task": task, "run": run.id, "label": run.label, **procedure}
+
+    def procedure_label(self, task: str, run: Run) -> str:
+        """Return what the study calls the procedure of a run: the labels of all its runs without the seed."""
+        procedure = run.pipeline.procedure
+        repetitions = [each for each in self.runs_of(task) if each.pipeline.procedure == procedure]
+        labels = [label for each in repetitions for label in each.procedure_labels if label]
+        return " = ".join(dict.fromkeys(labels))
 
     @property
     def announcement(self) -> list[str]:

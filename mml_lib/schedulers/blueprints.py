@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.pipeline import PIPELINE_KEYS, Pipeline, read_stored_yaml, yaml_text
 from mml_lib.config.presets import resolve_presets
 from mml_lib.errors import MMLError, nearest
-from mml_lib.models.selection import best, metric_of_all, performance
+from mml_lib.models.selection import best_run
 from mml_lib.models.storage import ModelStorage
 
 if TYPE_CHECKING:
@@ -19,25 +18,22 @@ HANDED_ON = tuple(key for key in PIPELINE_KEYS if key != "seed")
 
 
 def blueprint(pipelines: Sequence[Pipeline], storages: Sequence[ModelStorage], by: str) -> str:
-    """Return the pipeline of the best run as YAML, with the reason: best mean of a validation metric over folds.
+    """Return the best run's pipeline as YAML, with the reason: the best procedure by validation, and its best run.
 
     Args:
         pipelines: of all runs; those that differ in their nested task only are one run.
         storages: of all models of these runs.
         by: the metric; the validation loss where a model does not have it.
     """
-    metric = metric_of_all(storages, by)
-    recipes = {pipeline.run: pipeline.recipe for pipeline in pipelines}
-    values: dict[str, list[float]] = {}
-    for storage in storages:
-        values.setdefault(recipes[storage.run], []).append(performance(storage, metric))
-    means = {recipe: fmean(of_folds) for recipe, of_folds in values.items()}
-    chosen = list(means)[best(list(means.values()), metric)]
-    pipeline = next(each for each in pipelines if each.recipe == chosen)
+    called = {pipeline.run: (pipeline.procedure_recipe, pipeline.recipe) for pipeline in pipelines}
+    chosen = best_run(storages, called, by)
+    pipeline = next(each for each in pipelines if each.recipe == chosen.run)
+    procedures, runs = (len({each[place] for each in called.values()}) for place in (0, 1))
+    repeated = f", of the best of {procedures} procedures ({chosen.procedure_value:.6g})" if procedures < runs else ""
     told = {
         "run": pipeline.run,
         "task": pipeline.task["name"],
-        "why": f"the best mean validation {metric} ({means[chosen]:.6g}) of {len(means)} runs",
+        "why": f"the best mean validation {chosen.metric} ({chosen.run_value:.6g}) of {runs} runs{repeated}",
     }
     return yaml_text("blueprint", {"chosen": told, "pipeline": dict(pipeline.content)})
 

@@ -182,13 +182,15 @@ class PostScheduler(TransferScheduler):
         told = super().shown(trained, self.study.run(trained, network["run"]))
         task = trained.rpartition(NESTED)[0] if self.options.nested else trained
         # Nested runs are called by what they do, whatever the task.
-        run = digest([told["run"], task]) if self.options.nested else told["run"]
-        return {**told, "run": run, "label": f"{task}: {told['label']}" if told["label"] else task}
+        ids = {key: digest([told[key], task]) if self.options.nested else told[key] for key in ("run", "procedure")}
+        labels = {key: f"{task}: {told[key]}" if told[key] else task for key in ("label", "procedure_label")}
+        return {**told, **ids, **labels}
 
     def shown(self, task: str, run: Run) -> dict[str, Any]:
         if task in super().trained_tasks:
             return super().shown(task, run)
-        return {**super().shown(task, run), "run": self.shown_source({"task": task, "run": run.id})["run"]}
+        source = self.shown_source({"task": task, "run": run.id})
+        return {**super().shown(task, run), **{key: source[key] for key in ("run", "procedure")}}
 
     def _add_sources(self, task: str) -> None:
         """Plan what networks of other tasks are for: predictions of this one, and their metrics."""

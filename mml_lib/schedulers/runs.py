@@ -23,6 +23,7 @@ class Run:
 
     pipeline: Pipeline
     labels: list[str] = field(default_factory=list)
+    procedure_labels: list[str] = field(default_factory=list)
 
     @property
     def id(self) -> str:

@@ -314,7 +314,15 @@ class Study(StudyTasks):
 
     def metrics_of(self, mode: str) -> list[str]:
         """Return the metrics files that a mode's plan makes."""
-        scheduler, keys = self.scheduler(mode), {"test_fold": "metrics", "test_other": "other_metrics"}
+        return self._tested(mode, {"test_fold": "metrics", "test_other": "other_metrics"})
+
+    def resampled_metrics_of(self, mode: str) -> list[str]:
+        """Return the same metrics on resamples of the samples."""
+        return self._tested(mode, {"test_fold": "resampled_metrics", "test_other": "other_resampled_metrics"})
+
+    def _tested(self, mode: str, keys: Mapping[str, str]) -> list[str]:
+        """Return an output of each test that a mode plans, by the key that it has for a rule."""
+        scheduler = self.scheduler(mode)
         steps = zip(scheduler.commands, scheduler.params, strict=True)
         return [self.fm.path(keys[command], **wildcards) for command, wildcards in steps if command in keys]
 

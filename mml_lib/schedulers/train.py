@@ -1,17 +1,15 @@
 """Mode `train`: networks for the tasks of a study, their predictions and their test metrics."""
 
-import csv
 from functools import cached_property
-from statistics import fmean
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from mml_lib.config.metrics import LOWER_IS_BETTER
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.tasks import ARGUMENT, SEPARATOR
 from mml_lib.errors import MMLError, nearest
 from mml_lib.schedulers.base import AbstractBaseScheduler, Options
+from mml_lib.schedulers.best_runs import best_runs
 from mml_lib.schedulers.blueprints import lay_blueprint
 from mml_lib.schedulers.checks import check_leakage, check_other
 from mml_lib.schedulers.class_names import check_same_classes
@@ -217,39 +215,12 @@ class TrainScheduler(AbstractBaseScheduler):
     def shown(self, task: str, run: Run) -> dict[str, Any]:
         """Return what tables call a run: the folds of nested validation are those of one."""
         base, _, fold = task.rpartition(NESTED)
+        told = super().shown(task, run)
         if not self.options.nested:
-            return {"task": task, "run": run.id, "label": run.label}
-        return {"task": base + NESTED[:-1], "run": run.pipeline.recipe, "label": run.label, "fold": int(fold)}
+            return told
+        nested = {"run": run.pipeline.recipe, "procedure": run.pipeline.procedure_recipe, "fold": int(fold)}
+        return {**told, "task": base + NESTED[:-1], **nested}
 
     def before_finishing_hook(self) -> None:
-        """Return the best run of each task: best mean of its first metric over the folds that define it, tested."""
-        metrics, rows = self._first_metrics(), self._folds_tested()
-        tested = {row["task"] for row in rows if row["split"] == "test"}
-        values: dict[tuple[str, str, str], list[float]] = {}
-        for row in rows:
-            metric = metrics[row["task"]]
-            if row[metric] and (row["split"] == "test" or row["task"] not in tested):
-                values.setdefault((row["task"], row["run"], metric), []).append(float(row[metric]))
-        best: dict[str, dict[str, Any]] = {}
-        for (task, run, metric), of_folds in sorted(values.items()):
-            found = {"task": task, "run": run, "metric": metric, "mean": fmean(of_folds)}
-            sign = -1 if metric in LOWER_IS_BETTER else 1
-            if task not in best or sign * found["mean"] > sign * best[task]["mean"]:
-                best[task] = found
-        self.return_value = list(best.values())
-
-    def _folds_tested(self) -> list[dict[str, str]]:
-        """Return the rows of the table of folds that are about the tasks that networks were trained on."""
-        if "summarize" not in self.commands:
-            return []
-        with open(self.fm.path("fold_metrics", mode=self.mode), newline="", encoding="utf-8") as file:
-            return [row for row in csv.DictReader(file) if not row["on"]]
-
-    def _first_metrics(self) -> dict[str, str]:
-        """Return the first metric of each task, by what tables call it."""
-        first = {}
-        for task in self.trained_tasks:
-            metric = self.study.cfg.metrics_of(self.study.task(task).task_type)[0]
-            names = {self.shown(task, run)["task"] for run in self.runs_of(task)}
-            first |= dict.fromkeys(names, metric if isinstance(metric, str) else metric.name)
-        return first
+        """Return the best procedure and run of each task, chosen by validation; nothing where nothing was tested."""
+        self.return_value = best_runs(self) if "summarize" in self.commands else []

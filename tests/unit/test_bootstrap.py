@@ -1,6 +1,5 @@
-"""Bootstrap intervals: each resample has the metric of its drawn samples, and the intervals hold what they promise."""
+"""Bootstrap: each resample has the metric of its drawn samples, or of the samples of its drawn groups."""
 
-import math
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from mml_lib.config.metrics import NAMED
 from mml_lib.config.pipeline import Pipeline
 from mml_lib.errors import MMLError
 from mml_lib.postprocessing import bootstrap
-from mml_lib.postprocessing.bootstrap import WEIGHTED, bootstrap_intervals, draw, resampled
+from mml_lib.postprocessing.bootstrap import WEIGHTED, draw, resampled
 from mml_lib.postprocessing.scores import SCORES, counts, score_arguments
 
 NAMES = [(kind, name) for kind, names in NAMED.items() for name in names]
@@ -121,103 +120,39 @@ def test_chunks_change_nothing(monkeypatch):
     assert np.array_equal(resampled("classification", ["auroc"], given, RESAMPLES)["auroc"], whole, equal_nan=True)
 
 
-# --- intervals ----------------------------------------------------------------------------------------------------
+# --- groups -------------------------------------------------------------------------------------------------------
 
 
-def test_interval_is_the_same_every_time_and_whatever_else_is_asked_for():
-    given = arguments("classification")
-    alone, beside = (bootstrap_intervals("classification", names, given, 200) for names in (["f1"], ["kappa", "f1"]))
-    assert alone["f1"] == beside["f1"]
-    assert list(beside) == ["kappa", "f1"]
-    assert alone["f1"] != bootstrap_intervals("classification", ["f1"], given, 200, seed=1)["f1"]
-
-
-def test_interval_lies_between_percentiles():
-    given = tuple(np.random.default_rng(0).normal(size=(2, 40)))
-    values = expected("regression", "mae", given, 1000)
-    low, high = bootstrap_intervals("regression", ["mae"], given, 1000)["mae"]
-    assert [sum(value < low for value in values), sum(value > high for value in values)] == [25, 25]
-
-
-def covered(kind: str, name: str, truth: float, make) -> int:
-    """Return how many of 200 data sets have an interval that holds the truth."""
-    rng = np.random.default_rng(1)
-    intervals = [bootstrap_intervals(kind, [name], make(rng), 300)[name] for _ in range(200)]
-    return sum(low <= truth <= high for low, high in intervals)
-
-
-def test_accuracy_is_covered_as_often_as_promised():
-    def make(rng: np.random.Generator) -> Arguments:
-        return np.tile([0.9, 0.1], (150, 1)), (rng.random(150) < 0.3).astype(int)
-
-    assert 182 <= covered("classification", "accuracy", 0.7, make) <= 197
-
-
-def test_auroc_is_covered_as_often_as_promised():
-    def make(rng: np.random.Generator) -> Arguments:
-        targets = rng.integers(0, 2, 150)
-        return score_arguments("classification", np.stack([0 * targets, targets + rng.normal(size=150)], 1), targets)
-
-    # Of two normal distributions a deviation apart: Φ(1/√2).
-    assert 182 <= covered("classification", "auroc", (1 + math.erf(0.5)) / 2, make) <= 197
-
-
-def test_correlation_is_covered_as_often_as_promised():
-    def make(rng: np.random.Generator) -> Arguments:
-        targets = rng.normal(size=150)
-        return targets + rng.normal(size=150), targets
-
-    assert 180 <= covered("regression", "pearson", 0.5**0.5, make) <= 197
-
-
-def test_what_has_no_spread_has_no_interval():
-    targets = np.array([0, 1, 2] * 5)
-    perfect, constant = np.eye(3)[targets], np.tile([0.2, 0.3, 0.5], (15, 1))
-    for given, names in ((perfect, ["f1", "calibration_error"]), (constant, ["auroc"])):
-        found = bootstrap_intervals("classification", names, (given, targets), 100)
-        assert np.isnan(list(found.values())).all()
-    spread = bootstrap_intervals("classification", ["log_loss"], (constant, targets), 100)["log_loss"]
-    assert spread[0] < spread[1]
-
-
-def test_whole_images_are_drawn():
-    right, wrong = np.diag([9, 1]), np.array([[0, 9], [1, 0]])
-    given = tuple(np.stack(each) for each in zip(counts(right), counts(wrong), strict=True))
-    assert bootstrap_intervals("semantic_segmentation", ["pixel_accuracy"], given, 200)["pixel_accuracy"] == (0, 1)
-
-
-@pytest.mark.filterwarnings("error")
-def test_resamples_that_leave_a_metric_undefined_do_not_count():
-    probabilities, labels = arguments("multilabel_classification")
-    given = probabilities[:, 3:], labels[:, 3:]
-    known = [value for value in expected("multilabel_classification", "auroc", given) if not np.isnan(value)]
-    interval = bootstrap_intervals("multilabel_classification", ["auroc"], given, RESAMPLES)["auroc"]
-    assert interval == pytest.approx(np.quantile(known, [0.025, 0.975]))
-
-
-@pytest.mark.filterwarnings("error")
-def test_what_nothing_defines_has_no_interval():
-    never = np.full((20, 2), 0.5), np.zeros(20, int)
-    assert np.isnan(bootstrap_intervals("classification", ["auroc"], never, 100)["auroc"]).all()
-    single = tuple(each[:1] for each in arguments("regression"))
-    assert np.isnan(bootstrap_intervals("regression", ["mae"], single, 100)["mae"]).all()
-    assert bootstrap_intervals("regression", ["mae"], arguments("regression"), 0) == {}
+@pytest.mark.parametrize(("kind", "name"), NAMES)
+def test_whole_groups_are_drawn(kind: str, name: str):
+    given = arguments(kind, 40)
+    groups = np.minimum(np.arange(40) // 3, 9)  # nine of three samples, and one of thirteen
+    counted = tuple(np.stack(each) for each in zip(*map(counts, given[0]), strict=True)) if len(given) == 1 else given
+    values = resampled(kind, [name], counted, RESAMPLES, 5, groups)[name]
+    drawn = np.concatenate(
+        [weights[[0, 3, 6, 9, 12, 15, 18, 21, 24, 27]] for weights in draw(groups, RESAMPLES, 5)], axis=1
+    )
+    assert (drawn.sum(axis=0) == 10).all()
+    rows = [np.repeat(np.arange(40), column[groups]) for column in drawn.T]
+    expected_values = [plain(kind, name, tuple(each[chosen] for each in given)) for chosen in rows]
+    assert values == pytest.approx(expected_values, rel=1e-12, abs=1e-14, nan_ok=True)
 
 
 def test_evaluation_imports_no_more_than_it_needs():
-    """A light step: neither torch nor scipy (a second to import), whatever named metric is asked for."""
+    """A light step: neither torch nor pandas nor scipy.stats, which takes a second to import."""
     code = (
         "import sys, numpy as np\n"
-        "from mml_lib.postprocessing.evaluation import evaluate_with_intervals\n"
+        "from mml_lib.postprocessing.evaluation import evaluate, evaluate_resampled, network_intervals\n"
         "from mml_lib.postprocessing.predictions import Predictions\n"
         "from mml_lib.config.metrics import NAMED\n"
         "targets = {'classification': np.arange(9) % 2, 'regression': np.arange(9.0),\n"
         "           'multilabel_classification': np.eye(9)[:, :2]}\n"
         "for kind, target in targets.items():\n"
         "    predictions = Predictions(np.random.rand(9, 2).astype('f'), target, np.arange(9), kind)\n"
-        "    values, intervals = evaluate_with_intervals(predictions, NAMED[kind], 100)\n"
+        "    values = evaluate(predictions, NAMED[kind])\n"
+        "    intervals = network_intervals(evaluate_resampled(predictions, NAMED[kind], 100))\n"
         "    assert list(values) == list(intervals) == list(NAMED[kind])\n"
-        "print(sorted({'torch', 'scipy', 'pandas', 'sklearn'} & set(sys.modules)))\n"
+        "print(sorted({'torch', 'scipy.stats', 'pandas', 'sklearn'} & set(sys.modules)))\n"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 

@@ -25,6 +25,7 @@ from mml_lib.postprocessing.calibration import Calibration
 from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
 from mml_lib.postprocessing.evaluation import read_metrics
 from mml_lib.postprocessing.predictions import read_predictions
+from mml_lib.postprocessing.resampled import read_resampled
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription, read_header
 
@@ -50,6 +51,7 @@ READ: dict[str, Callable[[Path], Any]] = {
     "parameters": load_network,
     "predictions": read_predictions,
     "metrics": read_metrics,
+    "resampled_metrics": read_resampled,
     "calibration": lambda path: Calibration(**read_json(path, "calibration")),
     "ensemble": EnsembleStorage.read,
     "study_config": read_config,
@@ -156,7 +158,7 @@ def newer(kind: str, folder: Path) -> Path:
     shutil.copytree(source, path) if source.is_dir() else shutil.copy(source, path)
     target = CONTAINERS[kind].target(path)
     present, later = FORMATS[kind].stamp, {"format": 99, "needs_mml": "7.0.0"}
-    if kind == "predictions":
+    if kind in ("predictions", "resampled_metrics"):
         with np.load(path) as arrays:
             np.savez(path, **dict(arrays) | later)
         return path

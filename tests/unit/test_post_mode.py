@@ -191,14 +191,14 @@ def test_networks_of_a_run_are_one_member_which_predicts_every_sample_once():
     assert select_ensemble("t", members, pooled, EnsembleOptions("greedy", max_ensemble_size=2)).members
 
 
-def test_ensemble_of_runs_predicts_by_all_their_networks():
+def ensemble_of(*runs: str) -> EnsembleStorage:
     told = {"selection_value": 0, "selection_ids": [], "assessed_value": 0, "assessed_samples": 1}
-    ensemble = EnsembleStorage(
+    return EnsembleStorage(
         task="t",
         task_type="classification",
         strategy="mean",
-        members=[{"task": "t", "run": "bbbbbbbb"}],
-        weights=[1.0],
+        members=[{"task": "t", "run": run} for run in runs],
+        weights=[1 / len(runs)] * len(runs),
         votes=False,
         member_temperature=1.0,
         metric="log_loss",
@@ -206,6 +206,10 @@ def test_ensemble_of_runs_predicts_by_all_their_networks():
         seed=0,
         **told,
     )
+
+
+def test_ensemble_of_runs_predicts_by_all_their_networks():
+    ensemble = ensemble_of("bbbbbbbb")
     of_networks, places = spread(ensemble, NETWORKS)
     assert places == [2, 3]
     assert of_networks.weights == [0.5, 0.5]
@@ -232,15 +236,19 @@ def answer() -> Answer:
         found.add(
             {**network, "shown": shown}, predictions(IDS[:12], seed, 0.0 if shown["run"][0] == "b" else 6.0), task
         )
-    found.add_ensembles({0: predictions(IDS[:12], 9, 6.0)})
+    found.add_ensemble(ensemble_of("bbbbbbbb"), predictions(IDS[:12], 9, 6.0))
     return found
 
 
-def test_leaderboard_has_runs_and_ensemble_the_best_first(answer: Answer):
+def test_leaderboard_has_runs_and_the_ensemble_last(answer: Answer):
     board = answer.leaderboard(answer.resample())
-    assert board["run"].tolist()[-1] == "bbbbbbbb"
-    assert set(board["run"]) == {"aaaaaaaa", "bbbbbbbb", "ensemble"}
-    assert board.set_index("run").loc["aaaaaaaa", "label"] == "run a"
+    assert board["run"].tolist() == ["aaaaaaaa", "bbbbbbbb", "ensemble"]
+    assert board["kind"].tolist() == ["procedure", "procedure", "ensemble"]
+    assert board.set_index("run")["label"].to_dict() == {
+        "aaaaaaaa": "run a",
+        "bbbbbbbb": "run b",
+        "ensemble": "of 1 of 2 runs",
+    }
 
 
 def test_tests_over_folds_know_how_many_samples_networks_were_trained_on(answer: Answer):
@@ -251,12 +259,58 @@ def test_tests_over_folds_know_how_many_samples_networks_were_trained_on(answer:
     assert row["difference"] > 0
 
 
+def test_ensemble_of_all_folds_is_compared_with_no_fold(answer: Answer):
+    """Its value is that of networks of both folds, and what it is worth stands under neither."""
+    resamples = answer.resample()
+    assert "ensemble" not in {*answer.fold_tests(resamples)["run"], *answer.fold_tests(resamples)["other"]}
+    differences = answer.differences(resamples)
+    row = differences[(differences["run"] == "ensemble") & (differences["metric"] == "accuracy")].set_index("other")
+    expected = resamples.means("ensemble")[0] - resamples.means("bbbbbbbb")[0]
+    assert row.loc["bbbbbbbb", "difference"] == pytest.approx(expected)
+    assert row.loc["bbbbbbbb", "about"] == "networks"
+    classes = answer.classes()
+    assert set(classes["fold"][classes["run"] == "ensemble"]) == {""}
+    assert set(classes["fold"][classes["run"] != "ensemble"]) == {0, 1}
+
+
+def test_ensemble_of_each_fold_stands_under_it(answer: Answer):
+    del answer.runs["ensemble"]
+    answer._sizes.clear()
+    for fold in (0, 1):
+        members = ensemble_of(*["aaaaaaaa", "bbbbbbbb"][: fold + 1])
+        answer.add_ensemble(members, predictions(IDS[:12], 9 + fold, 6.0), fold)
+    classes = answer.classes()
+    assert set(classes["fold"][classes["run"] == "ensemble"]) == {0, 1}
+    assert answer.labels["ensemble"] == "of 1 to 2 of 2 runs"
+
+
+def test_groups_are_resampled_as_a_whole(answer: Answer):
+    resamples = answer.resample()
+    assert {network.units for folds in resamples.runs.values() for network in folds.values()} == {2}
+
+
 def test_classes_and_groups_are_told_for_each_network(answer: Answer):
-    classes, groups = answer.classes(), answer.groups()
+    classes, groups = answer.classes(), answer.group_results()
     assert set(classes["class"]) == {"x", "y", "z"}
     assert len(classes) == 5 * 3
     assert set(groups["group"]) == {"a", "b"}
     assert (groups["samples"] == 6).all()
+
+
+def test_runs_that_differ_in_their_seed_are_one_procedure(answer: Answer):
+    both = Answer(["accuracy"], 100)
+    for network, parts in zip(NETWORKS, answer.runs.values(), strict=False):
+        called = {"procedure": "cccccccc", "procedure_label": "plain", "label": f"plain, seed={network['run'][0]}"}
+        for fold, each in parts.items():
+            shown = {"run": network["run"], "fold": fold, **called}
+            both.add({**network, "fold": fold, "shown": shown}, each, answer.tasks[0])
+    for network in NETWORKS[2:]:
+        shown = {"run": "bbbbbbbb", "fold": network["fold"], **called, "label": "plain, seed=b"}
+        both.add({**network, "shown": shown}, answer.runs["bbbbbbbb"][network["fold"]], answer.tasks[0])
+    board = both.leaderboard(both.resample())
+    assert board["kind"].tolist() == ["procedure", "run", "run"]
+    assert board["label"].tolist()[0] == "plain"
+    assert set(both.differences(both.resample())["kind"]) == {"run"}
 
 
 def test_groups_as_many_as_patients_are_no_subgroups(answer: Answer):
@@ -265,7 +319,7 @@ def test_groups_as_many_as_patients_are_no_subgroups(answer: Answer):
     network = {"task": "t", "run": "aaaaaaaa", "fold": 0, "shown": {"run": "aaaaaaaa", "label": "", "fold": 0}}
     many = Answer(["accuracy"], 100)
     many.add(network, predictions(ids, 0), TaskDescription({"name": "t", "classes": ["x", "y", "z"]}, columns))
-    assert many.groups().empty
+    assert many.group_results().empty
 
 
 def test_calibration_is_told_before_and_after(answer: Answer):

@@ -16,9 +16,15 @@ from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.errors import MMLError
 from mml_lib.models.module import MMLModule
 from mml_lib.models.prediction import predict
-from mml_lib.postprocessing.evaluation import evaluate, evaluate_with_intervals, read_metrics, write_metrics
+from mml_lib.postprocessing.evaluation import (
+    evaluate,
+    evaluate_resampled,
+    network_intervals,
+    read_metrics,
+    write_metrics,
+)
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions, read_predictions
-from mml_lib.postprocessing.summary import fold_table, summarize
+from mml_lib.postprocessing.summary import summarize
 from mml_lib.tasks.struct import TaskStruct
 from tests.unit.small_tasks import fake_task, small_model
 
@@ -191,18 +197,21 @@ def test_masks_without_a_counted_pixel_are_refused():
 def test_named_metrics_have_intervals_and_others_have_none(task_type: str):
     target = "regression.MeanSquaredError" if task_type == "regression" else "aggregation.MeanMetric"
     own = Metric(name="own", _target_=f"torchmetrics.{target}")
-    values, intervals = evaluate_with_intervals(KINDS[task_type], [*NAMED[task_type], own], 100)
-    assert (list(intervals), list(values)) == (list(NAMED[task_type]), [*NAMED[task_type], "own"])
+    names = [*NAMED[task_type], own]
+    intervals = network_intervals(evaluate_resampled(KINDS[task_type], names, 100))
+    assert list(intervals) == list(NAMED[task_type])
+    assert list(evaluate(KINDS[task_type], names)) == [*NAMED[task_type], "own"]
     assert all(low <= high for low, high in intervals.values() if not np.isnan(low))
-    told = sum(not np.isnan(low) for low, _ in intervals.values())
-    assert told == 0 if task_type == "semantic_segmentation" else told >= 3, "masks without a mistake have no spread"
-    assert evaluate_with_intervals(KINDS[task_type], NAMED[task_type], 0)[1] == {}
+    assert sum(not np.isnan(low) for low, _ in intervals.values()) >= 3, "masks without a mistake have an interval too"
+    assert network_intervals(evaluate_resampled(KINDS[task_type], NAMED[task_type], 0)) == {}
 
 
 def test_exploded_network_has_neither_metric_nor_interval():
     logits = np.eye(3, dtype="f")
     logits[1, 1] = np.nan
-    values, intervals = evaluate_with_intervals(Predictions(logits, np.arange(3), IDS), ["accuracy", "auroc"], 100)
+    exploded = Predictions(logits, np.arange(3), IDS)
+    values = evaluate(exploded, ["accuracy", "auroc"])
+    intervals = network_intervals(evaluate_resampled(exploded, ["accuracy", "auroc"], 100))
     assert np.isnan([values["accuracy"], values["auroc"], *intervals["accuracy"], *intervals["auroc"]]).all()
 
 
@@ -224,5 +233,8 @@ def test_metrics_without_intervals_of_an_older_version_are_read(tmp_path: Path):
 def test_fold_without_a_metric_is_left_out_of_its_mean():
     about = {"task": "t", "run": "0a1b2c3d", "split": "test"}
     results = [about | {"fold": fold, "metrics": {"auroc": value}} for fold, value in enumerate([0.5, np.nan, 0.75])]
-    (row,) = summarize(fold_table(results, {})).to_dict("records")
-    assert (row["folds"], row["mean"]) == (2, 0.625)
+    targets = [np.arange(4) % 2, np.zeros(4, int), np.arange(4) % 2]
+    logits = np.array([[2, 1], [1, 2], [0, 3], [3, 0]], "f")
+    resampled = [evaluate_resampled(Predictions(logits, each, np.arange(4)), ["auroc"], 100) for each in targets]
+    (row,) = summarize(results, resampled, {}).to_dict("records")
+    assert row["mean"] == pytest.approx(np.mean([resampled[fold].values[0] for fold in (0, 2)]))

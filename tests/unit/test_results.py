@@ -25,6 +25,8 @@ from mml_lib.postprocessing.gallery import (
     confusion_of,
     long_form,
     pool,
+    procedures_of,
+    read_comparison,
     standing_of,
     usable,
 )
@@ -259,11 +261,25 @@ def test_leaderboard_of_a_file_is_drawn_as_that_of_predictions(tmp_path: Path):
     runs = {run: {0: predict(task, seed)} for seed, run in enumerate(SHOWN)}
     standing = standings(resample_runs(runs, ["f1", "accuracy"], 50))
     leaderboard(standing, "f1").to_csv(tmp_path / "board.csv", index=False)
-    read = long_form(pd.read_csv(tmp_path / "board.csv", dtype={"run": str}))
-    columns = ["metric", "run", "mean", "ci_low", "ci_high", "rank", "among_best"]
+    read = long_form(read_comparison(tmp_path / "board.csv"))
+    columns = ["metric", "kind", "run", "mean", "ci_low", "ci_high", "rank", "among_best"]
     order = [frame[columns].sort_values(["metric", "run"], ignore_index=True) for frame in (read, standing)]
     pd.testing.assert_frame_equal(*order, check_dtype=False)
     assert best_first(read, [*SHOWN, "ffffffff"]) == [*read["run"][:2], "ffffffff"]
+
+
+def test_seeds_are_drawn_as_one_procedure(tmp_path: Path):
+    task, _ = task_of(tmp_path, "classification", 60)
+    shown = {run: told | {"procedure": "0c0c0c0c", "procedure_label": "plain"} for run, told in SHOWN.items()}
+    assert procedures_of(shown) == {"0c0c0c0c": list(SHOWN)}
+    runs = {run: {fold: predict(task, 9 * seed + fold) for fold in range(2)} for seed, run in enumerate(SHOWN)}
+    standing = standing_of(runs, ["accuracy"], 50, procedures=procedures_of(shown))
+    Gallery(tmp_path / "drawn", task, shown, ["accuracy"]).draw_comparison(standing)
+    drawn = (tmp_path / "drawn/comparison/leaderboard.svg").read_text()
+    assert drawn.count(">plain<") == 1
+    assert not any(told["label"] and f">{told['label']}<" in drawn for told in SHOWN.values())
+    leaderboard(standing, "accuracy").to_csv(tmp_path / "board.csv", index=False)
+    assert set(best_first(long_form(read_comparison(tmp_path / "board.csv")), [])) == set(SHOWN)
 
 
 def test_without_intervals_there_is_no_leaderboard(tmp_path: Path):

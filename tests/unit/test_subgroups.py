@@ -6,8 +6,7 @@ import pytest
 from mml_lib.config.metrics import NAMED
 from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
-from mml_lib.postprocessing.bootstrap import bootstrap_intervals
-from mml_lib.postprocessing.evaluation import evaluate
+from mml_lib.postprocessing.evaluation import evaluate, evaluate_resampled, network_intervals
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
 from mml_lib.postprocessing.scores import score_arguments
 from mml_lib.postprocessing.subgroups import class_table, group_table, largest_losses, sample_losses
@@ -109,7 +108,7 @@ def test_groups_have_every_metric_of_their_samples(kind: str):
         expected = evaluate(own, NAMED[kind])
         found = table[table["group"] == "a"].set_index("metric")
         assert found["value"].to_dict() == pytest.approx(expected)
-        intervals = bootstrap_intervals(kind, NAMED[kind], score_arguments(kind, own.logits, own.targets), 20)
+        intervals = network_intervals(evaluate_resampled(own, NAMED[kind], 20))
         assert [*found[["ci_low", "ci_high"]].itertuples(index=False, name=None)] == [*intervals.values()]
 
 

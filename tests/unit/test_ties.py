@@ -9,40 +9,52 @@ from mml_lib.postprocessing.comparison import Resamples, compare, compare_folds,
 from mml_lib.postprocessing.ensembles.options import STRATEGIES
 from mml_lib.postprocessing.ensembles.pool import is_constant
 from mml_lib.postprocessing.leaderboard import as_text, leaderboard, standings
+from mml_lib.postprocessing.resampled import Resampled
 from tests.unit.test_comparison import TARGETS, predictions
 from tests.unit.test_ensembles import masks, names, select
 
 
-def test_single_sample_and_differences_without_spread_tell_nothing():
-    one, many = predictions(targets=TARGETS[:1]), replace(predictions(), logits=9 * np.eye(3)[TARGETS].astype("f"))
-    wrong = [replace(each, logits=-each.logits) for each in (one, many)]
-    for right, other in zip((one, many), wrong, strict=True):
-        resamples = resample_runs({"a": {0: right}, "b": {0: other}}, ["accuracy"], 50)
-        (row,) = compare(resamples).to_dict("records")
-        assert abs(row["difference"]) == 1
-        assert np.isnan([row[key] for key in ("ci_low", "ci_high", "p", "p_holm")]).all()
-        table = standings(resamples)
-        assert table["among_best"].all(), "nothing tells them apart"
-        assert table[["ci_low", "ci_high"]].isna().all(axis=None)
-        assert "nan" not in as_text(leaderboard(table, "accuracy"), "accuracy")
+def test_single_sample_tells_nothing():
+    one = predictions(targets=TARGETS[:1])
+    resamples = resample_runs({"a": {0: one}, "b": {0: replace(one, logits=-one.logits)}}, ["accuracy"], 50)
+    (row,) = compare(resamples).to_dict("records")
+    assert abs(row["difference"]) == 1
+    assert np.isnan([row[key] for key in ("ci_low", "ci_high", "p", "p_holm")]).all()
+    table = standings(resamples)
+    assert table["among_best"].all(), "nothing tells them apart"
+    assert table[["ci_low", "ci_high"]].isna().all(axis=None)
+    assert "nan" not in as_text(leaderboard(table, "accuracy"), "accuracy")
     (row,) = compare(resample_runs({"a": {0: one}, "b": {0: one}}, ["accuracy"], 50)).to_dict("records")
     assert np.isnan(row["p"])
 
 
+def test_differences_without_spread_have_an_interval():
+    """One network is right of all samples, the other of none."""
+    right = replace(predictions(), logits=9 * np.eye(3)[TARGETS].astype("f"))
+    resamples = resample_runs({"a": {0: right}, "b": {0: replace(right, logits=-right.logits)}}, ["accuracy"], 50)
+    (row,) = compare(resamples).to_dict("records")
+    assert row["difference"] == 1
+    assert 0.95 < row["ci_low"] < 1
+    assert row["p"] < 1e-6
+    assert standings(resamples)[["ci_low", "ci_high"]].notna().all(axis=None)
+
+
 def test_differences_by_rounding_are_ties():
-    values = np.array([[0.1, 0.2, 0.3]])
-    draws = np.array([[0.1, 0.3]])
+    values = np.array([0.1, 0.2, 0.3])
+    draws = np.tile([0.1, 0.3], 100)[None]
     runs = {"a": 0.0, "b": 1e-16, "c": -1e-16, "d": -0.05}
-    resamples = Resamples(
-        ["accuracy"],
-        dict.fromkeys(runs, (0, 1, 2)),
-        {run: values + off for run, off in runs.items()},
-        {run: np.tile(draws, 100) + off for run, off in runs.items()},
-        9,
-    )
+    networks = {
+        run: {
+            fold: Resampled(["accuracy"], np.array([value + off]), draws + off, "set", 9, 9.0)
+            for fold, value in enumerate(values)
+        }
+        for run, off in runs.items()
+    }
+    resamples = Resamples(["accuracy"], networks)
     assert standings(resamples)["rank"].tolist() == [1, 1, 1, 4]
-    tests = compare_folds(resamples, dict.fromkeys(range(3), (20, 9)), to="a").set_index("run")
-    assert tests["difference"].tolist() == pytest.approx([0, 0, -0.05])
+    tests = compare_folds(resamples, dict.fromkeys(range(3), (20, 9)))
+    tests = tests[tests["run"] == "a"].set_index("other")
+    assert tests["difference"].tolist() == pytest.approx([0, 0, 0.05])
     assert tests["p"].tolist()[:2] == [1, 1]
     assert np.isnan(tests.loc["d", "p"]), "equal differences tell no variance"
 

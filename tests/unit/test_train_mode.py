@@ -1,6 +1,6 @@
 """Mode train: what it plans, and what it refuses to."""
 
-import math
+import csv
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.postprocessing.summary import fold_table
+from mml_lib.models.storage import ModelStorage
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from mml_lib.schedulers.study import Study
 from tests.unit.test_config import CONFIG
@@ -150,20 +150,55 @@ def test_validation_split_that_was_chosen_by_is_not_reported(key: str, tmp_path)
     study({"eval": ["val"]}, paths=paths).check()
 
 
-def test_best_run_is_told_by_the_test_split_and_the_folds_that_define_its_metric(tmp_path: Path):
-    paths = {"presets": [str(CONFIG)], "results": str(tmp_path)}
-    plan = planned({"eval": ["val", "test"]}, paths=paths, sweep={"seed": [1, 2, 3]}, metrics=["auroc"])
-    undefined, best, worse = sorted(run.id for run in plan.runs_of("mine"))
-    nan = math.nan
-    tested = {undefined: [nan, nan, nan], best: [0.6, nan, 0.8], worse: [0.1, 0.9, 0.8]}
-    results = [
-        {"task": "mine", "run": run, "fold": fold, "split": split, "metrics": {"auroc": value}}
-        for run, values in tested.items()
-        for fold, of_test in enumerate(values)
-        for split, value in (("test", of_test), ("val", float(run == worse)))
-    ]
-    path = Path(plan.fm.path("fold_metrics", mode="train"))
+VALIDATED = {"plain": (0.6, 0.7), "better": (0.9, 0.8)}
+"""Validation accuracy of two seeds, each on all folds."""
+
+
+def finished(folder: Path, **changes: Any) -> AbstractBaseScheduler:
+    """Return a plan whose networks were validated, and whose summary says the opposite of their validation."""
+    paths = {"presets": [str(CONFIG)], "results": str(folder)}
+    variants = {"plain": {}, "better": {"optimizer.lr": 0.5}}
+    plan = planned({}, paths=paths, variants=variants, sweep={"seed": [1, 2]}, metrics=["accuracy"], **changes)
+    rows = []
+    for run in plan.runs_of("mine"):
+        name, seed = run.label.split(", seed=")
+        value = VALIDATED[name][int(seed) - 1]
+        about = {"task": "mine", "on": "", "split": "test", "metric": "accuracy", "procedure": run.pipeline.procedure}
+        rows.append(about | {"kind": "run", "run": run.id, "mean": 1 - value, "ci_low": "", "ci_high": ""})
+        rows.append(about | {"kind": "procedure", "run": "", "mean": 0.5, "ci_low": 0.4, "ci_high": 0.6})
+        for fold in range(3):
+            metrics = {"val/accuracy": value, "val/loss": 1.0}
+            told = {"performance": 1.0, "metrics": metrics, "epochs": 1, "stored_epoch": 0, "training_time": 1.0}
+            storage = ModelStorage("mine", run.id, fold, **told, num_parameters=1, device="cpu")
+            storage.write(plan.fm.path("models", task="mine", run=run.id, fold=fold))
+    path = Path(plan.fm.path("summary", mode="train"))
     path.parent.mkdir(parents=True)
-    fold_table(results, {}).to_csv(path, index=False)
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return plan
+
+
+def test_best_procedure_and_run_are_chosen_by_validation_and_not_by_what_is_reported(tmp_path: Path):
+    plan = finished(tmp_path)
     plan.before_finishing_hook()
-    assert plan.return_value == [{"task": "mine", "run": best, "metric": "auroc", "mean": pytest.approx(0.7)}]
+    (best,) = plan.return_value
+    assert best["label"] == "better, seed=1"
+    assert (best["chosen_by"], best["validation"]) == ("val/accuracy", pytest.approx(0.9))
+    assert (best["metric"], best["mean"]) == ("accuracy", pytest.approx(0.1))
+    assert (best["procedure_mean"], best["ci_low"], best["ci_high"]) == (0.5, 0.4, 0.6)
+    chosen = next(run for run in plan.runs_of("mine") if run.id == best["run"])
+    assert chosen.pipeline.procedure == best["procedure"]
+
+
+def test_seeds_are_repetitions_of_one_procedure():
+    plan = planned({}, variants={"plain": {}, "flipped": {"augmentations": "flips"}}, sweep={"seed": [1, 2, 3]})
+    shown = plan.study.shown("train").values()
+    assert Counter(told["procedure_label"] for told in shown) == {"plain": 3, "flipped": 3}
+    assert len({told["procedure"] for told in shown}) == 2
+    assert len({told["run"] for told in shown}) == 6
+    seeds_only = planned({}, variants={"plain": {}, "again": {"seed": 7}})
+    assert {told["procedure_label"] for told in seeds_only.study.shown("train").values()} == {"plain = again"}
+    nested = planned({"nested": True}, sweep={"seed": [1, 2]}).study.shown("train").values()
+    assert len({told["procedure"] for told in nested}) == 1

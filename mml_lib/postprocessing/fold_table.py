@@ -1,0 +1,35 @@
+"""The table of folds: the metrics of each network, with the intervals of its metrics file."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+KEYS = ["task", "run", "label", "on", "split"]
+"""What a row is about; `on` is another task than the one that was trained on."""
+
+LOW, HIGH = "_low", "_high"
+"""End of the names of the columns beside a metric that hold the ends of its interval."""
+
+
+def fold_table(results: Sequence[Mapping[str, Any]], shown: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Return one row for each run, fold and split, one column for each metric, two more where it has an interval.
+
+    Args:
+        results: contents of metrics files.
+        shown: what the study calls each run: `task`, `run`, `label`, and `fold` where it is not the network's.
+    """
+    rows = [_row(result, shown.get(result["run"], {})) for result in results]
+    return pd.DataFrame(rows).sort_values([*KEYS, "fold"], ignore_index=True)
+
+
+def _row(result: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
+    told = {"task": result["task"], "run": result["run"], "label": "", "fold": result["fold"]} | dict(shown)
+    on = result.get("on", result["task"])
+    keys = {"on": "" if on == result["task"] else on, "split": result["split"]}
+    row = {key: (told | keys)[key] for key in [*KEYS, "fold"]}
+    for metric, value in result["metrics"].items():
+        row[metric] = value
+        if metric in result.get("intervals", {}):
+            row[metric + LOW], row[metric + HIGH] = result["intervals"][metric]
+    return row

@@ -1,0 +1,132 @@
+"""Intervals: 95 % confidence intervals of metrics, within the bounds that a metric has.
+
+Bounded metrics have the interval of Wilson (1927) for as many samples as a share of the same variance would come from,
+as it is done for shares in complex surveys (Kott 2017; Franco et al. 2019). Where few samples decide, its variance is
+that of a share of all samples or groups; so metrics of 0 and 1 have an interval too. Correlations have that of Fisher's
+transformation, errors and the explained variance that of their logarithms.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mml_lib.postprocessing.variances import Uncertainty, quantile
+
+UNKNOWN = (np.nan, np.nan)
+
+BOUNDS: dict[str, tuple[float, float]] = {
+    "accuracy": (0, 1),
+    "balanced_accuracy": (0, 1),
+    "f1": (0, 1),
+    "auroc": (0, 1),
+    "average_precision": (0, 1),
+    "exact_match": (0, 1),
+    "kappa": (-1, 1),
+    "calibration_error": (0, 1),
+    "brier": (0, 2),
+    "dice": (0, 1),
+    "iou": (0, 1),
+    "pixel_accuracy": (0, 1),
+    "pearson": (-1, 1),
+    "spearman": (-1, 1),
+}
+"""The least and the largest value of metrics that have both."""
+
+CORRELATIONS = ("pearson", "spearman")
+ERRORS = ("mae", "rmse", "log_loss")
+"""Metrics from 0 on, without end."""
+EXPLAINED = ("r2",)
+"""1 less an error."""
+OF_CLASSES = ("balanced_accuracy", "f1", "auroc", "average_precision", "kappa")
+"""Metrics that rare classes decide."""
+
+
+class Interval(NamedTuple):
+    """Ends of a 95 % interval; NaN where nothing tells them."""
+
+    low: float
+    high: float
+
+
+def interval(metric: str, value: float, uncertainty: Uncertainty, balance: float = 1.0) -> Interval:
+    """Return the 95 % interval of a metric.
+
+    Args:
+        metric: its name; one without a known form has a symmetric interval.
+        value: on the samples.
+        uncertainty: of this value.
+        balance: share of the samples that count for a metric of classes.
+    """
+    if np.isnan(value) or not uncertainty.known:
+        return Interval(*UNKNOWN)
+    half = uncertainty.half_width()
+    if metric in CORRELATIONS and abs(value) < 1 and half > 0:
+        middle, reach = np.arctanh(value), half / (1 - value**2)
+        return Interval(float(np.tanh(middle - reach)), float(np.tanh(middle + reach)))
+    if metric in BOUNDS:
+        low, high = BOUNDS[metric]
+        units = uncertainty.units * (balance if metric in OF_CLASSES else 1.0)
+        ends = _wilson((value - low) / (high - low), half / (high - low), uncertainty, units, high - low)
+        return Interval(*(low + (high - low) * end for end in ends))
+    if half == 0:
+        return Interval(*UNKNOWN)
+    if metric in ERRORS and value > 0:
+        return Interval(value * np.exp(-half / value), value * np.exp(half / value))
+    if metric in EXPLAINED and value < 1:
+        return Interval(1 - (1 - value) * np.exp(half / (1 - value)), 1 - (1 - value) * np.exp(-half / (1 - value)))
+    return Interval(value - half, value + half)
+
+
+def _wilson(share: float, half: float, uncertainty: Uncertainty, units: float, width: float) -> tuple[float, float]:
+    """Return Wilson's interval of a value between 0 and 1.
+
+    Args:
+        share: the value.
+        half: half-width of the interval that Student's distribution gives.
+        uncertainty: of the value.
+        units: samples or groups that a share would come from.
+        width: of the metric's range, in which the uncertainty is.
+    """
+    spread = share * (1 - share)
+    of_units = quantile(uncertainty.sample_freedom) ** 2 / max(units, 1.0)
+    if half > 0 and spread > 0:
+        ratio = half**2 / spread  # squared quantile by effective number of samples
+        # How many samples decide: the square of an error's mean by its deviation, as if errors came one by one.
+        deciding = (min(share, 1 - share) * width) ** 2 / uncertainty.samples if uncertainty.samples else 0.0
+        ratio = max(ratio, (deciding**2 * ratio + of_units) / (deciding**2 + 1))
+    else:
+        ratio = of_units
+    middle = (share + ratio / 2) / (1 + ratio)
+    reach = np.sqrt(ratio * spread + ratio**2 / 4) / (1 + ratio)
+    return float(max(middle - reach, 0.0)), float(min(middle + reach, 1.0))
+
+
+class Difference(NamedTuple):
+    """A difference with the ends of its 95 % interval and its two-sided p; NaN where nothing tells them."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+def difference(metric: str, value: float, uncertainty: Uncertainty) -> Difference:
+    """Return the 95 % interval and the p of a difference.
+
+    The variance of a bounded metric is that with one sample more that tells the two apart (Agresti and Min 2005 add as
+    much to shares), so that a handful of samples is no certainty.
+
+    Args:
+        metric: its name.
+        value: the first less the second.
+        uncertainty: of this value.
+    """
+    if np.isnan(value) or not uncertainty.known:
+        return Difference(value, np.nan, np.nan, np.nan)
+    if metric in BOUNDS:
+        low, high = BOUNDS[metric]
+        uncertainty = uncertainty.plus(((high - low) / uncertainty.units) ** 2)
+    if not uncertainty.variance:
+        return Difference(0.0, 0.0, 0.0, 1.0) if value == 0 else Difference(value, np.nan, np.nan, np.nan)
+    half = uncertainty.half_width()
+    return Difference(value, value - half, value + half, uncertainty.p(value))

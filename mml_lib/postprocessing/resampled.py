@@ -1,0 +1,133 @@
+"""Resampled metrics: what one network's predictions are worth, and on the same resamples as those of all others.
+
+Resamples follow from the samples alone: predictions of the same samples in the same groups are resampled alike, in
+whatever order, run, step or project. So differences between networks can be told from their files.
+"""
+
+import hashlib
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mml_lib.config.formats import FORMATS
+from mml_lib.files.atomic import write_whole
+from mml_lib.files.checksums import damaged, verify
+from mml_lib.files.containers import npz_content
+from mml_lib.postprocessing.bootstrap import WEIGHTED, resampled
+
+FORMAT = FORMATS["resampled_metrics"]
+Groups = Mapping[str, str | None]
+"""Group of each sample by its id, None or empty where it has none."""
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Named metrics of one network or ensemble on its test samples, and on resamples of these.
+
+    Args:
+        metrics: names, M.
+        values: on the samples, M; NaN where these define none.
+        draws: on each resample, M×R.
+        sample_set: digest of the ids of the samples and of their groups.
+        units: what is resampled: number of groups, or of samples where there are none.
+        effective: number of equally large groups that tell as much (Kish 1965).
+        balance: share of the samples that count for a metric of classes: 1 where all classes are equally frequent.
+    """
+
+    metrics: Sequence[str]
+    values: np.ndarray
+    draws: np.ndarray
+    sample_set: str
+    units: int
+    effective: float
+    balance: float = 1.0
+
+    def write(self, path: str | Path) -> None:
+        """Write an `.npz` file, whole or not at all."""
+        arrays = {**asdict(self), "metrics": np.array(self.metrics, dtype=np.str_)}
+        with write_whole(path) as beside:
+            np.savez(beside, **FORMAT.stamp, **arrays)
+
+
+def read_resampled(path: str | Path) -> Resampled:
+    """Read resampled metrics; pickled arrays are refused.
+
+    Raises:
+        MMLError: the file is missing, damaged, or of a newer format.
+    """
+    verify(path)
+    try:
+        content = FORMAT.migrated(npz_content(path), path)
+        plain = {"sample_set": str, "units": int, "effective": float, "balance": float}
+        converted = {key: convert(content[key]) for key, convert in plain.items()}
+        return Resampled(**content | converted | {"metrics": content["metrics"].tolist()})
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise damaged(path, str(error)) from error
+
+
+def resample(
+    task_type: str,
+    metrics: Sequence[str],
+    arguments: Sequence[np.ndarray],
+    ids: np.ndarray,
+    resamples: int,
+    groups: Groups | None = None,
+    seed: int = 0,
+) -> Resampled:
+    """Return the metrics of predictions on their samples and on resamples of them.
+
+    Args:
+        task_type: what was learned.
+        metrics: names of metrics of this type.
+        arguments: as `mml_lib.postprocessing.bootstrap.resampled` takes them, N samples each.
+        ids: of the samples, N.
+        resamples: how many.
+        groups: of the samples; whole groups are drawn.
+        seed: added to that of the samples.
+    """
+    order = np.argsort(ids, kind="stable")
+    ids, arguments = np.asarray(ids)[order].astype(str), [argument[order] for argument in arguments]
+    names = [str((groups or {}).get(id_) or "") for id_ in ids.tolist()]
+    keys = [f"group {name}" if name else f"sample {id_}" for name, id_ in zip(names, ids.tolist(), strict=True)]
+    members, numbers, sizes = np.unique(keys, return_inverse=True, return_counts=True)
+    digest = hashlib.sha256("\n".join([*ids.tolist(), *keys]).encode()).hexdigest()
+    draws = np.empty((len(metrics), 0))
+    if resamples and metrics:
+        grouped = numbers if len(members) < len(ids) else None
+        drawn = resampled(task_type, metrics, arguments, resamples, int(digest[:12], 16) + seed, grouped)
+        draws = np.array([drawn[name] for name in metrics]).reshape(len(metrics), -1)
+    values = values_of(task_type, metrics, arguments)
+    effective = float(len(ids) ** 2 / (sizes**2).sum())
+    known = np.array([values[name] for name in metrics])
+    return Resampled(metrics, known, draws, digest[:16], len(members), effective, _balance(task_type, arguments[1]))
+
+
+def values_of(kind: str, metrics: Sequence[str], arguments: Sequence[np.ndarray]) -> dict[str, float]:
+    """Return the value of each metric, of what `mml_lib.postprocessing.bootstrap.resampled` takes."""
+    once = np.ones((len(arguments[0]), 1), np.uint8)
+    values: dict[str, np.ndarray] = {}
+    for provided, build in WEIGHTED[kind].items():
+        if set(provided) & set(metrics):
+            values |= build(*arguments)(once)
+    return {name: float(values[name][0]) for name in metrics}
+
+
+def undefined(metrics: Sequence[str], ids: np.ndarray, resamples: int) -> Resampled:
+    """Return what stands for the metrics of predictions that define none: outputs that are not finite."""
+    nothing = np.full((len(metrics), resamples), np.nan)
+    return Resampled(metrics, np.full(len(metrics), np.nan), nothing, "", len(ids), float(len(ids)))
+
+
+def _balance(task_type: str, targets: np.ndarray) -> float:
+    """Return the harmonic mean of class sizes by their mean, of labels the mean over them; 1 of other task types."""
+    if task_type == "classification":
+        shares = np.unique(targets, return_counts=True)[1] / len(targets)
+        return float(len(shares) ** 2 / (1 / shares).sum())
+    if task_type == "multilabel_classification":
+        shares = targets.mean(axis=0)
+        of_labels = 4 * shares * (1 - shares)
+        return float(of_labels[of_labels > 0].mean()) if (of_labels > 0).any() else 1.0
+    return 1.0
