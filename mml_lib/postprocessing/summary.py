@@ -9,7 +9,7 @@ import pandas as pd
 
 from mml_lib.config.metrics import NAMED
 from mml_lib.postprocessing.comparison import Resamples
-from mml_lib.postprocessing.leaderboard import ABOUT, MARK, RUN, standings
+from mml_lib.postprocessing.leaderboard import ABOUT, MARK, RUN, ordered, standings
 from mml_lib.postprocessing.procedures import NETWORKS, PROCEDURE
 from mml_lib.postprocessing.resampled import Resampled
 
@@ -24,7 +24,7 @@ procedure, `procedure` and `procedure_label`."""
 
 
 def summarize(results: Sequence[Mapping[str, Any]], resampled: Sequence[Resampled], shown: Shown) -> pd.DataFrame:
-    """Return a row for each procedure, split and metric, and beneath it one for each run where it has several.
+    """Return a row for each procedure, split and metric, the best first, and beneath it its runs where it has several.
 
     Args:
         results: contents of metrics files.
@@ -41,6 +41,7 @@ def summarize(results: Sequence[Mapping[str, Any]], resampled: Sequence[Resample
         task, on, split = keys
         labels = {name: label for network in networks for name, label in network["labels"].items()}
         table = standings(_resamples(networks))
+        table = pd.concat([ordered(rows) for _, rows in table.groupby("metric", sort=False)], ignore_index=True)
         names = table["run"].where(table["run"] != "", table["procedure"])
         table = table.assign(task=task, on=on, split=split, label=[labels.get(name, "") for name in names])
         nameless = ~table["metric"].isin(KNOWN)  # nothing tells whether more is better
