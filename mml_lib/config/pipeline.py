@@ -240,6 +240,8 @@ def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Vari
                 f"{section}: '{key}' cannot be varied: sweep and variants take {', '.join(PIPELINE_KEYS)} and keys "
                 "below these"
             )
+    named = set(sweep)
+    sweep = _repeated(base, sweep, variants, files)
     expanded = []
     for name, overlay in variants.items() or [("", {})]:
         for values in itertools.product(*sweep.values()):
@@ -249,9 +251,29 @@ def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Vari
             words.pop("seed", None)
             procedure = ", ".join([*([name] if name else []), *words.values()])
             varied = {tuple(str(key).split(".")): ("variants", name, key) for key in overlay}
-            varied |= {tuple(str(key).split(".")): ("sweep", key) for key in point}
+            varied |= {tuple(str(key).split(".")): ("sweep", key) for key in point if key in named}
             expanded.append(Variant(label, load_study(_lay(base, overlay, point), files, varied), procedure))
     return expanded
+
+
+def _repeated(
+    base: dict[str, Any], sweep: Mapping[str, Any], variants: Mapping[str, Any], files: Sequence[Source]
+) -> Mapping[str, Any]:
+    """Return the sweep with as many seeds as `repeats` says, which is taken out of the base.
+
+    Raises:
+        MMLError: the study names seeds already.
+    """
+    if "repeats" not in base:
+        return sweep
+    plain = load_study(base, files)
+    del base["repeats"]
+    if plain.repeats == 1:
+        return sweep
+    named = [f"variants.{name}" for name, overlay in variants.items() if "seed" in overlay]
+    for section in ["sweep", *named] if "seed" in sweep else named:
+        raise MMLError(f"repeats: {section} names seeds already; leave out repeats, or the seed there")
+    return {**sweep, "seed": [plain.seed + number for number in range(plain.repeats)]}
 
 
 def _lay(base: Mapping[str, Any], overlay: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:

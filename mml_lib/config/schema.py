@@ -277,10 +277,16 @@ class StudyConfig(Section):
         1000,
         ge=0,
         le=1_000_000,
-        description="Resamples behind the 95 % bootstrap intervals of named test metrics, 100 or more; 0: none.",
+        description="Resamples of test samples behind the 95 % intervals of named metrics, 100 or more; 0: no intervals.",
     )
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         default_factory=dict, description="Dotted keys with lists of values; all combinations become runs."
+    )
+    repeats: Annotated[int, Field(strict=True)] = Field(
+        1,
+        ge=1,
+        le=1000,
+        description="Repetitions of each procedure: runs with the seeds seed, seed + 1, … Results are of procedures.",
     )
     variants: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Named overlays of the study; each becomes a run (times the sweep)."

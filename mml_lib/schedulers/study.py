@@ -271,7 +271,7 @@ class Study(StudyTasks):
 
     def pipeline_config(self, pipeline: Pipeline) -> StudyConfig:
         """Return the config of a step: the pipeline's sections, and the study's own for all else."""
-        config = {key: value for key, value in self.config.items() if key not in ("sweep", "variants")}
+        config = {key: value for key, value in self.config.items() if key not in ("sweep", "variants", "repeats")}
         config |= {key: pipeline.content.get(key) for key in PIPELINE_KEYS}
         config["trainer"] = {"devices": 1, **pipeline.content["trainer"], "accelerator": self.cfg.trainer.accelerator}
         return load_study(config, self.files)
