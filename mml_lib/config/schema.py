@@ -277,7 +277,7 @@ class StudyConfig(Section):
         1000,
         ge=0,
         le=1_000_000,
-        description="Resamples of test samples behind the 95 % intervals of named metrics, 100 or more; 0: no intervals.",
+        description="Resamples of test samples behind the 95 % intervals of named metrics, 100 or more; 0: none.",
     )
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         default_factory=dict, description="Dotted keys with lists of values; all combinations become runs."

@@ -1,6 +1,6 @@
 """What the rules of the mode `post` ask, by their wildcards: which predictions belong together, and how."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -79,7 +79,8 @@ class Answers:
         runs = {network["run"] for network in own}
         folds = list(dict.fromkeys(network["fold"] for network in own))
         splits = ["val", *scheduler.splits(trained)]
-        return [*own, *(told for told in self.reused.networks(trained, folds, splits) if told["run"] not in runs)]
+        reused = self.reused.networks(trained, folds, splits)
+        return [*own, *(network for network in reused if network["run"] not in runs)]
 
     @cached_property
     def reused(self) -> ReusedPredictions:
@@ -129,16 +130,30 @@ class Answers:
 
     def compared(self, wildcards: Any) -> dict[str, list[dict[str, Any]]]:
         """What is compared on test samples, of a task with all that is nested in it: `networks`, those of other tasks
-        last, and `ensembles`.
+        and projects last, and `ensembles`.
         """
         scheduler = self._scheduler(wildcards.mode)
         own = scheduler.networks(wildcards.task)
-        trained = list(dict.fromkeys(each["task"] for each in own))
+        trained = list(dict.fromkeys(network["task"] for network in own))
         ensembles = [{"task": task, "mode": wildcards.mode} for task in trained]
+        others = [network for task in trained for network in scheduler.source_networks(task)]
         return {
-            "networks": [*own, *(each for task in trained for each in scheduler.source_networks(task))],
+            "networks": [
+                *own,
+                *others,
+                *(network for task in trained for network in self._reused(task, scheduler, own)),
+            ],
             "ensembles": ensembles if "ensemble" in scheduler.subroutines else [],
         }
+
+    def _reused(
+        self, trained: str, scheduler: "PostScheduler", own: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Return the networks of other projects that predicted a trained task, but for runs of the study's own."""
+        runs = {network["run"] for network in own}
+        folds = list(dict.fromkeys(network["fold"] for network in own if network["task"] == trained))
+        networks = self.reused.networks(trained, folds, ["val", *scheduler.splits(trained)])
+        return [network for network in networks if network["run"] not in runs]
 
     def compared_predictions(self, wildcards: Any) -> list[str]:
         """What networks predict of test samples."""
@@ -190,7 +205,19 @@ class Answers:
     def called(self, wildcards: Any) -> dict[str, dict[str, Any]]:
         """What tables of a task call each run that is compared, by run id."""
         scheduler, shown = self._scheduler(wildcards.mode), self.study.shown(wildcards.mode)
-        return {
-            each["run"]: scheduler.shown_source(each) if "eval_task" in each else shown[each["run"]]
-            for each in self.compared(wildcards)["networks"]
-        }
+        called = {}
+        for network in self.compared(wildcards)["networks"]:
+            if "project" in network:
+                called[network["run"]] = self._called_elsewhere(network, scheduler)
+            elif "eval_task" in network:
+                called[network["run"]] = scheduler.shown_source(network)
+            else:
+                called[network["run"]] = shown[network["run"]]
+        return called
+
+    def _called_elsewhere(self, network: Mapping[str, Any], scheduler: "PostScheduler") -> dict[str, Any]:
+        """Return what tables call a run of another project: its labels name the project, and another task."""
+        run = self.study.runs.read(network["task"], network["run"], network["project"])
+        told = scheduler.shown(network["task"], run)
+        where = network["project"] if "eval_task" not in network else f"{network['project']}, {network['task']}"
+        return {**told, "label": f"{where}: {network['run']}", "procedure_label": f"{where}: {told['procedure']}"}

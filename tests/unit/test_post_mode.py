@@ -138,6 +138,21 @@ def test_runs_of_other_projects_may_join_the_ensemble(tmp_path: Path):
     assert not any("project" in told for told in same_run.study.answers.members(of_ensemble))
 
 
+def test_runs_of_other_projects_are_compared_too(tmp_path: Path):
+    run = predict_elsewhere(tmp_path, "old")
+    plan = post(tmp_path, reuse={"predictions": "old"})
+    of_task = wildcards(task="mine", mode="post")
+    own = {network["run"] for network in plan.networks("mine")}
+    shown = {each["run"]: each["shown"] for each in plan.study.answers.compared_told(of_task)}
+    assert set(shown) == {*own, run}
+    assert shown[run]["label"] == f"old: {run}"
+    (ours,) = own
+    assert shown[run]["procedure"] == shown[ours]["procedure"], "they differ in their seed"
+    assert f"{tmp_path}/results/old/PREDICTIONS/mine/{run}-fold2/test.npz" in plan.study.answers.compared_predictions(
+        of_task
+    )
+
+
 @pytest.mark.parametrize(
     ("reuse", "why"),
     [
