@@ -71,7 +71,7 @@ class Answer:
         shown = network["shown"]
         self.runs.setdefault(shown["run"], {})[shown["fold"]] = predictions
         procedure = shown.get("procedure", shown["run"])
-        self.labels[procedure] = shown.get("procedure_label", shown["label"])
+        self.labels.setdefault(procedure, shown.get("procedure_label", shown["label"]))
         self.labels[shown["run"]] = shown["label"]
         runs = self.procedures.setdefault(procedure, [])
         if shown["run"] not in runs:

@@ -105,7 +105,7 @@ class Gallery:
 
     @property
     def names(self) -> dict[str, str]:
-        called = self.shown.values()
+        called = [*self.shown.values()][::-1]  # of a procedure that other projects have too, the study's own label
         procedures = {told["procedure"]: told["procedure_label"] for told in called if told.get("procedure_label")}
         return procedures | {told["run"]: told["label"] for told in called if told["label"]}
 

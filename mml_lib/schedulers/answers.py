@@ -137,12 +137,9 @@ class Answers:
         trained = list(dict.fromkeys(network["task"] for network in own))
         ensembles = [{"task": task, "mode": wildcards.mode} for task in trained]
         others = [network for task in trained for network in scheduler.source_networks(task)]
+        others += [network for task in trained for network in self._reused(task, scheduler, own)]
         return {
-            "networks": [
-                *own,
-                *others,
-                *(network for task in trained for network in self._reused(task, scheduler, own)),
-            ],
+            "networks": [*own, *others],
             "ensembles": ensembles if "ensemble" in scheduler.subroutines else [],
         }
 

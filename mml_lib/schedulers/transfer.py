@@ -127,7 +127,7 @@ class TransferScheduler(TrainScheduler):
         return [{"project": None, "task": task, "run": run.id, "fold": fold} for run in runs for fold in folds]
 
     def _pretraining(self, cfg: StudyConfig) -> list[Run]:
-        """Return the run of the pretraining: the plain study, once, without sweep and variants; a variant's backbone."""
+        """Return the run of the pretraining: the plain study without sweep, variants and repeats."""
         task = self.options.pretrain_task
         if self.study.task(task).task_type == "no_task":
             raise MMLError(f"mode.pretrain_task: {task} has no labels to learn from; choose another")
