@@ -41,6 +41,14 @@ OF_CLASSES = ("balanced_accuracy", "f1", "auroc", "average_precision", "kappa")
 """Metrics that rare classes decide."""
 
 
+MAGNITUDES = ("calibration_error",)
+"""Sums of magnitudes, which noise adds to: on few samples they are too large."""
+NOISE = 3.5
+"""Bias of such a sum, where it is all noise, by the bias of its resamples: 1 / (√2 - 1) were the samples many, as resamples
+have the noise twice; more is needed where few samples fill the bins (simulated with 50 to 1,000 samples).
+"""
+
+
 class Interval(NamedTuple):
     """Ends of a 95 % interval; NaN where nothing tells them."""
 
@@ -66,8 +74,11 @@ def interval(metric: str, value: float, uncertainty: Uncertainty, balance: float
     if metric in BOUNDS:
         low, high = BOUNDS[metric]
         units = uncertainty.units * (balance if metric in OF_CLASSES else 1.0)
-        ends = _wilson((value - low) / (high - low), half / (high - low), uncertainty, units, high - low)
-        return Interval(*(low + (high - low) * end for end in ends))
+        width = high - low
+        ends = _wilson((value - low) / width, half / width, uncertainty, units, width)
+        if metric in MAGNITUDES:
+            ends = (max((value - NOISE * max(uncertainty.bias, 0.0) - half - low) / width, 0.0), ends[1])
+        return Interval(*(low + width * end for end in ends))
     if half == 0:
         return Interval(*UNKNOWN)
     if metric in ERRORS and value > 0:

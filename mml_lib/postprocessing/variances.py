@@ -36,6 +36,7 @@ class Uncertainty:
         sample_freedom: its degrees of freedom.
         units: samples or groups that were resampled.
         trainings: whether the variance between trainings is part of it.
+        bias: by how much the mean over resamples exceeds the value.
     """
 
     variance: float
@@ -44,6 +45,7 @@ class Uncertainty:
     sample_freedom: float
     units: float
     trainings: bool
+    bias: float = 0.0
 
     @property
     def known(self) -> bool:
@@ -111,20 +113,22 @@ def uncertainty(first: Cells, second: Cells | None = None, trainings: bool = Tru
     sample_freedom = sum(effective - 1 for _, effective in sets.values())
     resamples = min(each.draws.shape[-1] for each in cells)
     defined = np.all([~np.isnan(each.draws[..., :resamples]).any(axis=(0, 1)) for each in cells], axis=0)
+    parts = _parts([each.values for each in cells]) if trainings else None
     if defined.sum() < FEWEST or min(number for number, _ in sets.values()) < 2:
-        return Uncertainty(np.nan, np.nan, np.nan, sample_freedom, units, False)
+        return Uncertainty(np.nan, np.nan, np.nan, sample_freedom, units, parts is not None)
     known = [Cells(each.values, each.draws[..., :resamples][..., defined], each.sets, each.names) for each in cells]
     deviations = [each.deviations() for each in known]
     means = [each.mean(axis=(0, 1)) for each in deviations]
     together = means[0] - means[1] if len(means) > 1 else means[0]
     largest = max(np.abs(each.draws).max() for each in known)
+    excess = [float(each.draws.mean() - each.values.mean()) for each in known]
+    bias = excess[0] - sum(excess[1:])
     samples = float(np.mean(together**2)) if np.abs(together).max() > ROUNDING * largest else 0.0
-    parts = _parts([each.values for each in known]) if trainings else None
     if parts is None:
-        return Uncertainty(samples, sample_freedom, samples, sample_freedom, units, False)
+        return Uncertainty(samples, sample_freedom, samples, sample_freedom, units, False, bias)
     shared = max(0.0, samples - _parts(deviations).seen())
     total, freedom = _together(parts.components(), shared, sample_freedom)
-    return Uncertainty(total, freedom, samples, sample_freedom, units, True)
+    return Uncertainty(total, freedom, samples, sample_freedom, units, True, bias)
 
 
 @dataclass(frozen=True)

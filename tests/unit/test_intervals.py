@@ -96,6 +96,16 @@ def test_every_named_metric_has_a_form():
     assert {name for names in NAMED.values() for name in names} == known
 
 
+def test_calibration_error_of_a_calibrated_network_may_be_none():
+    """Of few samples the error is far above 0, though the probabilities are those of the classes."""
+    rng = np.random.default_rng(0)
+    share = rng.random(NUMBER)
+    calibrated = np.stack([1 - share, share], axis=1), (rng.random(NUMBER) < share).astype(int)
+    resampled = resample("classification", ["calibration_error"], calibrated, IDS, 300)
+    low, high = network_intervals(resampled)["calibration_error"]
+    assert low < 0.01 < 0.05 < resampled.values[0] < high
+
+
 def test_single_sample_or_group_has_no_interval_and_says_why():
     alone = resample("classification", ["accuracy"], right_on(1, 1), IDS[:1], 100)
     assert np.isnan(network_intervals(alone)["accuracy"]).all()

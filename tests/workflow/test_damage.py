@@ -38,6 +38,7 @@ READERS = {
     "results/tiny/HISTORY/*/*.csv": "results/tiny/FIGURES/stripes/post",
     "results/tiny/PREDICTIONS/*/*-fold0/val.npz": "results/tiny/CALIBRATED/*/*-fold0/test.npz",
     "results/tiny/METRICS/*/*-fold0/test.json": "results/tiny/RESULTS/post.csv",
+    "results/tiny/METRICS/*/*-fold0/test.npz": "results/tiny/RESULTS/post.csv",
     "results/tiny/CALIBRATED/*/*-fold0/test.npz": "results/tiny/COMPARISONS/stripes/post/leaderboard.csv",
     "results/tiny/ENSEMBLES/*/post.json": "results/tiny/ENSEMBLES/stripes/post/test.npz",
     "results/tiny/ENSEMBLES/*/post/test.npz": "results/tiny/COMPARISONS/stripes/post/leaderboard.csv",

@@ -36,10 +36,12 @@ def test_study_delivers_models_predictions_metrics_and_summary(finished: Workpla
         (row,) = csv.DictReader(file)
     assert (row["metric"], row["folds"]) == ("accuracy", "2")
     assert 0 <= float(row["mean"]) <= 1
-    assert (row["ci_low"] == "") == (float(row["std"]) == 0), "nothing tells an interval of folds that are alike"
+    assert 0 <= float(row["ci_low"]) < float(row["ci_high"]) <= 1, "folds that are alike have an interval too"
+    assert (row["kind"], row["run"], row["runs"], row["about"]) == ("procedure", run, "1", "procedure")
     (returned,) = json.loads((base / "RESULTS/train.json").read_text())["return_value"]
     assert returned["run"] == run
     assert returned["mean"] == float(row["mean"])
+    assert returned["chosen_by"] == "val/accuracy"
 
 
 def test_pipeline_file_names_what_made_the_run(finished: Workplace):
