@@ -44,8 +44,8 @@ OF_CLASSES = ("balanced_accuracy", "f1", "auroc", "average_precision", "kappa")
 MAGNITUDES = ("calibration_error",)
 """Sums of magnitudes, which noise adds to: on few samples they are too large."""
 NOISE = 3.5
-"""Bias of such a sum, where it is all noise, by the bias of its resamples: 1 / (√2 - 1) were the samples many, as resamples
-have the noise twice; more is needed where few samples fill the bins (simulated with 50 to 1,000 samples).
+"""Bias of such a sum, where it is all noise, by the bias of its resamples: 1 / (√2 - 1) were the samples many, as
+resamples have the noise twice; more is needed where few samples fill the bins (simulated with 50 to 1,000 samples).
 """
 
 
