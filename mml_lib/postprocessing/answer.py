@@ -17,7 +17,7 @@ from mml_lib.postprocessing.comparison import (
 )
 from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
 from mml_lib.postprocessing.evaluation import evaluate
-from mml_lib.postprocessing.leaderboard import RUN, leaderboard, standings
+from mml_lib.postprocessing.leaderboard import leaderboard, standings
 from mml_lib.postprocessing.predictions import Predictions
 from mml_lib.postprocessing.subgroups import class_table, group_table
 from mml_lib.tasks.description import TaskDescription
@@ -116,11 +116,8 @@ class Answer:
         )
 
     def differences(self, resamples: Resamples) -> pd.DataFrame:
-        """Return the difference of each two procedures, of each two runs where procedures have several, and of the
-        ensemble to each procedure; each says what it is about.
-        """
-        repeated = any(len(runs) > 1 for runs in self.procedures.values())
-        tables = [compare(resamples), *([compare(resamples, RUN)] if repeated else []), compare_ensembles(resamples)]
+        """Return the difference of each two procedures, and of the ensemble to each; each says what it is about."""
+        tables = [compare(resamples), compare_ensembles(resamples)]
         kept = [table for table in tables if len(table)] or tables[:1]
         return pd.concat(kept, ignore_index=True)
 

@@ -224,12 +224,18 @@ def corrected_t_test(
     return mean, spread, float(value), float(2 * student.sf(abs(value), count - 1))
 
 
-def holm(p: np.ndarray) -> np.ndarray:
-    """Return p-values corrected by the step-down procedure of Holm (1979), N; NaN stays and counts for none."""
+def holm(p: np.ndarray, comparisons: int | None = None) -> np.ndarray:
+    """Return p-values corrected by the step-down procedure of Holm (1979), N; NaN stays and counts for none.
+
+    Args:
+        p: of the comparisons.
+        comparisons: how many there are, where these are some of them: what that gives is never too small.
+    """
     p = np.asarray(p, dtype=float)
     known = np.flatnonzero(~np.isnan(p))
     order = known[np.argsort(p[known], kind="stable")]
-    steps = p[order] * np.arange(len(order), 0, -1)
+    number = max(comparisons or 0, len(order))
+    steps = p[order] * np.arange(number, number - len(order), -1)
     corrected = np.full(len(p), np.nan)
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
     return corrected

@@ -7,9 +7,17 @@ import pandas as pd
 
 from mml_lib.config.metrics import LOWER_IS_BETTER
 from mml_lib.errors import MMLError, nearest
-from mml_lib.postprocessing.comparison import ALPHA, Resamples, compare, compare_ensembles
+from mml_lib.postprocessing.comparison import ALPHA, Resamples, holm
 from mml_lib.postprocessing.fold_table import HIGH, LOW
-from mml_lib.postprocessing.procedures import NETWORKS, PROCEDURE, Networks, estimate, less
+from mml_lib.postprocessing.procedures import (
+    NETWORKS,
+    PROCEDURE,
+    Comparison,
+    Networks,
+    compare_procedures,
+    estimate,
+    less,
+)
 
 MARK = "="
 """What stands, in a text, beside a procedure that is the best or cannot be told apart from it."""
@@ -33,79 +41,80 @@ DIFFERENCE = ["difference", "difference" + LOW, "difference" + HIGH, "p", "p_hol
 def standings(resamples: Resamples) -> pd.DataFrame:
     """Return what each procedure, run and ensemble is worth: a row for each of them and each metric.
 
-    Procedures are compared with the best procedure, which `p_holm` corrects for all pairs, as the best one is told by
-    the same samples. Runs of procedures that have several are compared with the best run, and ensembles, which have no
-    rank, with the best procedure; both as networks.
+    Procedures are compared with the best procedure. As the same samples tell which one that is, p is corrected for all
+    pairs, by the procedure of Holm with as many comparisons. Runs of procedures that have several are compared with the
+    best run, and ensembles, which have no rank, with the best procedure; both as networks.
 
     Returns:
-        `metric kind procedure run runs folds mean std ci_low ci_high about rank difference difference_low
+        `metric kind procedure run runs folds mean std ci_low ci_high about reason rank difference difference_low
         difference_high p p_holm among_best`: the mean over networks with its interval; the rank among its kind (1 the
         best; NaN where it is undefined, equal ones share the first); by how much it exceeds the best (negative is
         worse, unless lower is better); of procedures, whether it is the best, or p_holm > 0.05, or nothing tells: a
         single network tells nothing of its procedure.
     """
     procedures = resamples.members()
+    single = {run: {run: folds} for run, folds in resamples.runs.items()}
+    runs = {run: single[run] for networks in procedures.values() for run in networks}
     of_run = {run: name for name, networks in procedures.items() for run in networks}
-    several = {run for networks in procedures.values() if len(networks) > 1 for run in networks}
-    pairs = {PROCEDURE: compare(resamples), ENSEMBLE: compare_ensembles(resamples)}
-    pairs[RUN] = compare(resamples, RUN) if several else pairs[PROCEDURE]
+    repeated = {run for networks in procedures.values() if len(networks) > 1 for run in networks}
     tables = []
     for metric in resamples.metrics:
-        of_metric = {kind: table[table["metric"] == metric] for kind, table in pairs.items()}
-        table = _rows(PROCEDURE, procedures, metric)
-        table["procedure"] = table["name"]
-        table["run"] = [next(iter(each)) if len(each) == 1 else "" for each in procedures.values()]
-        table, best = _beside_best(table, of_metric[PROCEDURE], metric)
-        table["among_best"] &= table["mean"].notna()
-        tables.append(table)
-        if several:
-            runs = _rows(RUN, {run: {run: resamples.runs[run]} for run in of_run}, metric)
-            runs["run"], runs["procedure"] = runs["name"], [of_run[run] for run in runs["name"]]
-            runs, _ = _beside_best(runs, of_metric[RUN], metric)
-            tables.append(runs[runs["run"].isin(several)].assign(among_best=False))
+        table, best = _beside_best(_rows(PROCEDURE, procedures, metric), procedures, metric, PROCEDURE)
+        lone = [next(iter(networks)) if len(networks) == 1 else "" for networks in procedures.values()]
+        tables.append(table.assign(procedure=table["name"], run=lone))
+        if repeated:
+            table, _ = _beside_best(_rows(RUN, runs, metric), runs, metric, NETWORKS)
+            table = table.assign(procedure=table["name"].map(of_run), run=table["name"], among_best=False)
+            tables.append(table[table["run"].isin(repeated)])
         if resamples.ensembles:
-            ensembles = {name: {name: resamples.runs[name]} for name in resamples.ensembles}
-            rows = _rows(ENSEMBLE, ensembles, metric)
-            rows["run"] = rows["name"]
-            tables.append(_to(rows, of_metric[ENSEMBLE], best).assign(among_best=False))
+            ensembles = {name: single[name] for name in resamples.ensembles}
+            table = _to(_rows(ENSEMBLE, ensembles, metric), ensembles, procedures.get(best), metric, NETWORKS, 1)
+            tables.append(table.assign(procedure="", run=table["name"], rank=np.nan, among_best=False))
     whole = pd.concat([table.dropna(axis=1, how="all") for table in tables], ignore_index=True)
-    whole = whole.reindex(columns=["metric", *KEYS, *WORTH, "rank", *DIFFERENCE, "among_best"])
-    return whole.assign(procedure=whole["procedure"].fillna(""))
+    return whole.reindex(columns=["metric", *KEYS, *WORTH, "rank", *DIFFERENCE, "among_best"])
 
 
-def _rows(kind: str, networks: Mapping[str, Networks], metric: str) -> pd.DataFrame:
+def _rows(kind: str, entries: Mapping[str, Networks], metric: str) -> pd.DataFrame:
     """Return what some entries are worth by a metric, each by its `name`."""
     rows = []
-    for name, runs in networks.items():
+    for name, runs in entries.items():
         found = estimate(runs, metric, NETWORKS if kind == ENSEMBLE else PROCEDURE)
         folds = {fold for of_run in runs.values() for fold in of_run}
         rows.append((metric, kind, name, len(runs), len(folds), *found[:4], found.about, found.reason))
     return pd.DataFrame(rows, columns=["metric", "kind", "name", *WORTH])
 
 
-def _beside_best(table: pd.DataFrame, pairs: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, str | None]:
+def _beside_best(
+    table: pd.DataFrame, entries: Mapping[str, Networks], metric: str, about: str
+) -> tuple[pd.DataFrame, str | None]:
     """Return a table with ranks, differences to the best, and what is among the best; and the name of the best."""
     sign = 1 if metric in LOWER_IS_BETTER else -1
     table["rank"] = _ranks(sign * table["mean"].to_numpy())
-    best = table["name"][table["rank"] == 1]
-    if best.empty:  # nothing defines the metric
-        return table.assign(among_best=False), None
-    table = _to(table, pairs, best.iloc[0])
+    best = next(iter(table["name"][table["rank"] == 1]), None)
+    number = int(table["mean"].notna().sum())
+    table = _to(table, entries, entries.get(best), metric, about, number * (number - 1) // 2)
     told_apart = (table["p_holm"] <= ALPHA) & (table["compared"] == PROCEDURE)
-    return table.assign(among_best=~told_apart), best.iloc[0]
+    return table.assign(among_best=table["mean"].notna() & ~told_apart), best
 
 
-def _to(table: pd.DataFrame, pairs: pd.DataFrame, best: str | None) -> pd.DataFrame:
-    """Return a table with the differences of its entries to the best, whichever of a pair that is."""
-    ends = {"difference": "difference", "ci_low": "difference" + LOW, "ci_high": "difference" + HIGH}
-    first = pairs[pairs["other"] == best].set_index("run")
-    second = pairs[pairs["run"] == best].set_index("other")
-    turned = second.assign(difference=-second["difference"], ci_low=-second["ci_high"], ci_high=-second["ci_low"])
-    both = [each[[*ends, "p", "p_holm", "about"]] for each in (first, turned) if len(each)]
-    columns = {**ends, "about": "compared"}
-    if not both:
-        return table.reindex(columns=[*table.columns, *DIFFERENCE, "compared"])
-    return table.join(pd.concat(both).rename(columns=columns), on="name")
+def _to(
+    table: pd.DataFrame,
+    entries: Mapping[str, Networks],
+    best: Networks | None,
+    metric: str,
+    about: str,
+    comparisons: int,
+) -> pd.DataFrame:
+    """Return a table with the differences of its entries to the best, which is compared with none."""
+    unknown = Comparison(np.nan, np.nan, np.nan, np.nan, "")
+    rows = [
+        compare_procedures(entries[name], best, metric, about)
+        if best is not None and entries[name] is not best
+        else unknown
+        for name in table["name"]
+    ]
+    told = pd.DataFrame(rows, columns=[*DIFFERENCE[:-1], "compared"], index=table.index)
+    return table.join(told.assign(p_holm=holm(told["p"].to_numpy(), comparisons)))
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

@@ -269,6 +269,13 @@ def test_holm_gives_what_statsmodels_gives():
     assert holm(np.array([0.9, 0.02, 0.02, 0.6])) == pytest.approx([1, 0.08, 0.08, 1])
 
 
+def test_some_of_many_comparisons_are_corrected_for_all():
+    p = np.array([0.01, 0.001, 0.2])
+    assert holm(p, 10) == pytest.approx([0.09, 0.01, 1])
+    among_all = holm(np.append(p, [0.5] * 7))[:3]
+    assert (holm(p, 10) >= among_all - 1e-12).all()
+
+
 def test_holm_counts_only_what_was_tested():
     assert holm(np.array([np.nan, 0.01, np.nan, 0.04])) == pytest.approx([np.nan, 0.02, np.nan, 0.04], nan_ok=True)
     assert holm(np.array([])).tolist() == []

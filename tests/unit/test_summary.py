@@ -76,8 +76,8 @@ def test_folds_that_are_alike_have_an_interval():
 def test_runs_of_a_procedure_stand_beneath_it():
     table = summed_up(*of_study(), shown=SHOWN)
     accuracy = table[table["metric"] == "accuracy"]
-    assert accuracy["kind"].tolist() == ["procedure", "procedure", "run", "run"]
-    procedure, other, *runs = accuracy.to_dict("records")
+    assert accuracy["kind"].tolist() == ["procedure", "run", "run", "procedure"]
+    procedure, *runs, other = accuracy.to_dict("records")
     assert (procedure["procedure"], procedure["run"], procedure["label"]) == ("of_a", "", "a")
     assert (procedure["runs"], procedure["folds"]) == (2, 3)
     assert (other["run"], other["label"]) == ("b1", "b, seed=1")
