@@ -34,7 +34,7 @@ tables = {
     "differences": answer.differences(resamples),
     "folds": answer.fold_tests(resamples),
     "classes": answer.classes(),
-    "groups": answer.group_results(),
+    "groups": answer.groups(),
     "calibration": answer.calibration(calibrated),
 }
 

@@ -98,7 +98,7 @@ class Answer:
         self.labels[ENSEMBLE] = f"of {members} runs" if elsewhere else f"of {members} of {candidates} runs"
 
     @property
-    def groups(self) -> dict[str, str | None]:
+    def sample_groups(self) -> dict[str, str | None]:
         """The group of each sample, by id."""
         samples = [task.samples for task in self.tasks.values()]
         return {id_: group for each in samples for id_, group in zip(each["id"], each.get("group", ()), strict=False)}
@@ -107,7 +107,7 @@ class Answer:
         """Return what each run is worth on the same resamples of the test samples."""
         ensembles = [ENSEMBLE] if ENSEMBLE in self.runs else []
         of_study = (self.metrics, self.resamples or RESAMPLES)
-        return resample_runs(self.runs, *of_study, groups=self.groups, procedures=self.procedures, ensembles=ensembles)
+        return resample_runs(self.runs, *of_study, groups=self.sample_groups, procedures=self.procedures, ensembles=ensembles)
 
     def leaderboard(self, resamples: Resamples) -> pd.DataFrame:
         """Return a row for each procedure, the best first, its runs beneath it, and the ensemble last."""
@@ -137,7 +137,7 @@ class Answer:
             if predictions.task_type != "regression"
         )
 
-    def group_results(self) -> pd.DataFrame:
+    def groups(self) -> pd.DataFrame:
         """Return what each network is worth for each group of samples, where there are some and not too many: for each
         value of the column `group` and of metadata, of many different numbers for their quartiles in the data set.
         """

@@ -305,7 +305,7 @@ def test_groups_are_resampled_as_a_whole(answer: Answer):
 
 
 def test_classes_and_groups_are_told_for_each_network(answer: Answer):
-    classes, groups = answer.classes(), answer.group_results()
+    classes, groups = answer.classes(), answer.groups()
     assert set(classes["class"]) == {"x", "y", "z"}
     assert len(classes) == 5 * 3
     assert set(groups["group"]) == {"a", "b"}
@@ -334,7 +334,7 @@ def test_groups_as_many_as_patients_are_no_subgroups(answer: Answer):
     network = {"task": "t", "run": "aaaaaaaa", "fold": 0, "shown": {"run": "aaaaaaaa", "label": "", "fold": 0}}
     many = Answer(["accuracy"], 100)
     many.add(network, predictions(ids, 0), TaskDescription({"name": "t", "classes": ["x", "y", "z"]}, columns))
-    assert many.group_results().empty
+    assert many.groups().empty
 
 
 def test_calibration_is_told_before_and_after(answer: Answer):
