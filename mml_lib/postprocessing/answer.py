@@ -107,7 +107,9 @@ class Answer:
         """Return what each run is worth on the same resamples of the test samples."""
         ensembles = [ENSEMBLE] if ENSEMBLE in self.runs else []
         of_study = (self.metrics, self.resamples or RESAMPLES)
-        return resample_runs(self.runs, *of_study, groups=self.sample_groups, procedures=self.procedures, ensembles=ensembles)
+        return resample_runs(
+            self.runs, *of_study, groups=self.sample_groups, procedures=self.procedures, ensembles=ensembles
+        )
 
     def leaderboard(self, resamples: Resamples) -> pd.DataFrame:
         """Return a row for each procedure, the best first, its runs beneath it, and the ensemble last."""
