@@ -33,7 +33,8 @@ class Resampled:
         draws: on each resample, M×R.
         sample_set: digest of the ids of the samples and of their groups.
         units: what is resampled: number of groups, or of samples where there are none.
-        effective: number of equally large groups that tell as much (Kish 1965).
+        effective: number of units of equal weight that tell as much (Kish 1965): groups weigh as much as they have
+            samples, images of a segmentation as much as they have pixels of a class, in the mean over classes.
         balance: share of the samples that count for a metric of classes: 1 where all classes are equally frequent.
     """
 
@@ -92,7 +93,7 @@ def resample(
     ids, arguments = np.asarray(ids)[order].astype(str), [argument[order] for argument in arguments]
     names = [str((groups or {}).get(id_) or "") for id_ in ids.tolist()]
     keys = [f"group {name}" if name else f"sample {id_}" for name, id_ in zip(names, ids.tolist(), strict=True)]
-    members, numbers, sizes = np.unique(keys, return_inverse=True, return_counts=True)
+    members, numbers = np.unique(keys, return_inverse=True)
     digest = hashlib.sha256("\n".join([*ids.tolist(), *keys]).encode()).hexdigest()
     draws = np.empty((len(metrics), 0))
     if resamples and metrics:
@@ -100,7 +101,7 @@ def resample(
         drawn = resampled(task_type, metrics, arguments, resamples, int(digest[:12], 16) + seed, grouped)
         draws = np.array([drawn[name] for name in metrics]).reshape(len(metrics), -1)
     values = values_of(task_type, metrics, arguments)
-    effective = float(len(ids) ** 2 / (sizes**2).sum())
+    effective = _effective(numbers, arguments[1] if task_type == "semantic_segmentation" else np.ones(len(ids)))
     known = np.array([values[name] for name in metrics])
     return Resampled(metrics, known, draws, digest[:16], len(members), effective, _balance(task_type, arguments[1]))
 
@@ -119,6 +120,22 @@ def undefined(metrics: Sequence[str], ids: np.ndarray, resamples: int) -> Resamp
     """Return what stands for the metrics of predictions that define none: outputs that are not finite."""
     nothing = np.full((len(metrics), resamples), np.nan)
     return Resampled(metrics, np.full(len(metrics), np.nan), nothing, "", len(ids), float(len(ids)))
+
+
+def _effective(numbers: np.ndarray, weights: np.ndarray) -> float:
+    """Return the effective number of units, at least 2 of several.
+
+    Args:
+        numbers: number of the unit of each sample, N.
+        weights: of the samples, N, or of each for some classes, N×classes.
+    """
+    weights = weights.reshape(len(numbers), -1).astype(np.float64)
+    of_units = np.zeros((int(numbers.max()) + 1, weights.shape[1]))
+    np.add.at(of_units, numbers, weights)
+    squares = (of_units**2).sum(axis=0)
+    known = squares > 0
+    effective = float((of_units.sum(axis=0)[known] ** 2 / squares[known]).mean()) if known.any() else 1.0
+    return max(effective, float(min(len(of_units), 2)))
 
 
 def _balance(task_type: str, targets: np.ndarray) -> float:

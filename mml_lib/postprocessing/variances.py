@@ -95,7 +95,7 @@ class Cells:
 
     def deviations(self) -> np.ndarray:
         """Return how far each network is from its mean over resamples, corrected for the few units: runs×folds×R."""
-        units = np.vectorize(lambda name: self.sets[name][0])(self.names)[..., None]
+        units = np.vectorize(lambda name: self.sets[name][1])(self.names)[..., None]
         return (self.draws - self.draws.mean(axis=-1, keepdims=True)) * np.sqrt(units / np.maximum(units - 1, 1))
 
 
