@@ -49,7 +49,8 @@ def test_own_scheduler_with_new_atomic_steps_whose_artefacts_are_reused(workplac
     assert shades.exists()  # what is removed in this project is kept in the other
     assert workplace.files("results/later/SHADES/stripes/*.txt") == []
     workplace.write(SHADES | here | {"reuse": {"shade": "tiny"}})
-    assert "error: reuse.shade: there is no key 'shade', did you mean 'shades'?" in workplace.run("-n", fails=True)
+    refusal = "error: study.yaml: reuse.shade: there is no key 'shade', did you mean 'shades'?"
+    assert refusal in workplace.run("-n", fails=True)
 
 
 def test_own_data_set_registers_with_a_decorator(workplace: Workplace):

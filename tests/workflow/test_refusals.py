@@ -255,12 +255,15 @@ def test_damage_of_an_artefact(project: Project, tmp_path: Path, case: str):
 
 
 FILES: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", r"Config file must be given as JSON or YAML with keys at top level"),
-    "a list": (b"- a\n", r"Config file must be given as JSON or YAML with keys at top level"),
-    "a tab": (b"project: x\n\tseed: 3\n", r"not valid JSON or YAML.*whitespace and tab"),
-    "an open bracket": (b"project: [x\n", r"Config file is not valid JSON or YAML"),
-    "two documents": (b"project: x\n---\nseed: 3\n", r"Config file is not valid JSON or YAML"),
-    "an object": (b"seed: !!python/object/apply:os.mkdir [trace]\n", r"Config file is not valid JSON or YAML"),
+    "empty": (b"", r"error: study\.yaml is empty"),
+    "a list": (b"- a\n", r"error: study\.yaml holds a list; a study file has keys at its top"),
+    "a tab": (b"project: x\n\tseed: 3\n", r"error: study\.yaml is not valid YAML: .*indent by spaces.*line 2"),
+    "an open bracket": (b"project: [x\n", r"error: study\.yaml is not valid YAML: .*'\]'"),
+    "two documents": (b"project: x\n---\nseed: 3\n", r"error: study\.yaml is not valid YAML: .*another document"),
+    "an object": (
+        b"seed: !!python/object/apply:os.mkdir [trace]\n",
+        r"error: study\.yaml is not valid YAML: .*python/object/apply:os\.mkdir",
+    ),
     "a function": (
         b"seed: !!python/name:os.mkdir\n",
         r"error: .*study\.yaml.*tag:yaml\.org,2002:python/name:os\.mkdir",
@@ -271,7 +274,7 @@ FILES: dict[str, tuple[bytes, str]] = {
         r"unknown key|'max_epochs' is there twice",
     ),
     "a wrong rule": (
-        b"resources: {trainfold: {threads: 1}}\n",
+        b"tasks: {t: {creator: fake}}\nresources: {trainfold: {threads: 1}}\n",
         r"resources\.trainfold: no rule has this name, did you",
     ),
 }
