@@ -12,11 +12,11 @@ from mml_lib.config.presets import GROUPS, preset_names
 from mml_lib.config.study_files import node_of, split_key
 
 KEY = re.compile(r"([a-z_]+(?:\.[^\s:]+)?)(?: \(?\w+\)?)?(?:: | is )(?:([\w.]+): )?")
-"""How sentences of checks begin: `tasks.t.path: …`, `mode (train): eval.0: …`."""
+"""Beginnings of sentences of checks: `tasks.t.path: …`, `mode (train): eval.0: …`."""
 
 Location = Sequence[str | int]
 Source = Path | Mapping[str, Any]
-"""What a part of a config comes from: a file, or the values of `--config`."""
+"""Source of a part of a config: a file, or the values of `--config`."""
 
 
 @dataclass(frozen=True)

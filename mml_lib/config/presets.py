@@ -70,7 +70,7 @@ def _resolve(group: str, value: Mapping[str, Any], folders: Sequence[Path]) -> A
 
 
 def _names_preset(value: Any, group: str, folders: Sequence[Path]) -> bool:
-    """Whether a number is the name of a preset."""
+    """Return True if a number is the name of a preset."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and text_of(value) in preset_names(group, folders)
 

@@ -66,7 +66,7 @@ def _spelled(kind: type, number: Any, text: str) -> Any:
 
 
 def text_of(value: Any) -> str | None:
-    """Return how a scalar was spelled, None of what is no text in any spelling: null, a list, a mapping.
+    """Return the spelling of a scalar, None for what is no text in any spelling: null, a list, a mapping.
 
     Raises:
         ValueError: it is a switch, `true` or `false`, of which the spelling is not known.

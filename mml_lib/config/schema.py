@@ -355,7 +355,7 @@ class StudyConfig(Section):
         return self.loss if isinstance(self.loss, Target) else getattr(self.loss, task_type, None)
 
     def normalization_of(self, started: bool) -> str:
-        """Return how images are normalised.
+        """Return the normalisation of images.
 
         Args:
             started: whether a stored network's weights are started from.

@@ -1,4 +1,4 @@
-"""What a scalar of a study file is: text where the schema takes text, otherwise what YAML reads."""
+"""Scalars of a study file: text where the schema takes text, otherwise what YAML reads."""
 
 import types
 import typing
@@ -73,7 +73,7 @@ def _takes_text(kind: Any) -> bool:
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    """Whether a value is of another kind than text, by its look."""
+    """Return True if a value is of another kind than text, by its look."""
     if kind is Any or (isinstance(value, bool | Word) and kind is bool):
         return True
     number = isinstance(value, int | float) and not isinstance(value, bool)

@@ -42,7 +42,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def in_one_line(error: yaml.YAMLError | ValueError, text: str) -> str:
-    """Return what is wrong with a YAML text, in which line, and the remedy of what is usual."""
+    """Return the mistake in a YAML text with its line, and the remedy of usual ones."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or " ".join(str(error).split())
     lines = text.splitlines()

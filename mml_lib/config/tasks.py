@@ -112,7 +112,7 @@ Percent = Annotated[float, Field(strict=True, ge=0, le=100)]
 
 
 class Images(Section):
-    """How the values of images with more than 8 bits become 8 bits."""
+    """Mapping of the values of images with more than 8 bits to 8 bits."""
 
     range: Annotated[tuple[Number, Number], AfterValidator(_increasing)] | None = Field(
         None, description="Values that become black and white, [low, high]; unset: the range that the data set uses."
@@ -198,7 +198,7 @@ class Task(Section):
 
     @property
     def image_options(self) -> dict[str, Any]:
-        """What is stated of the values of images; it decides pixels, so the data set is named by it."""
+        """Stated properties of the values of images; they decide pixels, so the data set is named by them."""
         return self.images.model_dump(mode="json", exclude_none=True) if self.images else {}
 
     @property

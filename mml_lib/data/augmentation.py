@@ -128,7 +128,7 @@ def _check_range(step: Step, ramp: torch.Tensor, masks: torch.Tensor | None, see
 
 
 def _pair(step: Step, images: torch.Tensor, masks: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return what a transform makes of images and masks, which it must not write into.
+    """Return the images and masks that a transform makes; it must not write into those that it gets.
 
     Raises:
         MMLError: it fails, or changes size, type or number of images.

@@ -24,7 +24,7 @@ COMPARED = 16
 
 
 def has_other_bands(image: Image.Image) -> bool:
-    """Whether an opened TIFF has bands beside its colours that it does not call opacity: near infrared, say."""
+    """Return True if an opened TIFF has bands beside its colours that it does not call opacity: near infrared, say."""
     if image.format != "TIFF":
         return False
     tags = image.tag_v2

@@ -200,7 +200,7 @@ class _Workers(ForkServerContext):
 
 
 def best_workers(struct: TaskStruct, threads: int, on_gpu: bool) -> int:
-    """Return how many processes feed a training or a prediction best.
+    """Return the number of processes that feed a training or a prediction best.
 
     Packed images are read faster than any network learns. Threads decode as fast as processes, which have to be started
     and need memory, up to about 8 of them; on a CPU both would only take time from the network.

@@ -144,7 +144,7 @@ def _keep_transparency(image: Image.Image) -> None:
 
 
 def has_other_pages(image: Image.Image) -> bool:
-    """Whether an opened TIFF has a second page of the size of the first: a slice or a channel, no thumbnail."""
+    """Return True if an opened TIFF has a second page of the size of the first: a slice or a channel, no thumbnail."""
     if image.format != "TIFF" or not image.tag_v2.next or image.fp is None:
         return False
     position, order = image.fp.tell(), "<" if image.tag_v2.prefix == b"II" else ">"

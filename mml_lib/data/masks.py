@@ -169,7 +169,7 @@ def _raw_mode(image: Image.Image) -> str:
 
 
 def _is_zero_white(image: Image.Image) -> bool:
-    """Whether the smallest value of a file is shown as white: where a TIFF says so, and in PBM."""
+    """Return True if the smallest value of a file is shown as white: where a TIFF says so, and in PBM."""
     if image.format == "PPM":
         return image.mode == "1"
     return image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == 0

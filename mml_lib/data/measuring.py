@@ -207,7 +207,7 @@ def _check_depths(extents: Sequence[Extent]) -> None:
 
 
 def _are_two_depths(below: Extent, above: Extent) -> bool:
-    """Whether two images, neighbours by their largest values, seem to have two depths."""
+    """Return True if two images, neighbours by their largest values, seem to have two depths."""
     if below.depth.startswith("float") and 0 < below.high <= 1 and above.high >= 127:
         return True
     is_full = any(FULL * (2**bits - 1) <= below.high < 2**bits for bits in DEPTHS)

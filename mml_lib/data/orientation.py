@@ -60,7 +60,7 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
 
 
 def turned_by_tag(image: Image.Image) -> bool:
-    """Whether Pillow turns an image itself, which it does with TIFFs that have the tag."""
+    """Return True if Pillow turns an image itself, which it does with TIFFs that have the tag."""
     return image.format == "TIFF" and _valid(image.tag_v2.get(ORIENTATION)) is not None
 
 

@@ -115,7 +115,7 @@ class MaskHead(nn.Module):
         return self._decode(self.reader.examples())
 
     def missing(self, side: int) -> int:
-        """Return how many pixels a side of images lacks: it has to be a multiple of the largest reduction."""
+        """Return the number of pixels that a side lacks to a multiple of the largest reduction."""
         side_needed = max(side, self.least_side)
         return side_needed + -side_needed % self.reader.multiple - side
 

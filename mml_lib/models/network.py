@@ -123,7 +123,7 @@ class Network(nn.Module):
 
     @property
     def pretrained_cfg(self) -> Mapping[str, Any]:
-        """What is known of the backbone's pretrained weights, in timm's words; empty if nothing is."""
+        """timm's configuration of the backbone's pretrained weights; empty if there is none."""
         return getattr(self.backbone, "pretrained_cfg", None) or {}
 
     def freeze(self) -> None:

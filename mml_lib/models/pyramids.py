@@ -25,10 +25,10 @@ class Reader(Protocol):
     """Of each map, that of the image first where there is one."""
 
     reductions: Sequence[int]
-    """How many times smaller than the image each map is."""
+    """Reduction of each map: how many times smaller than the image it is."""
 
     multiple: int
-    """What the sides of images have to be multiples of."""
+    """Number that the sides of images have to be multiples of."""
 
     def maps(self, backbone: nn.Module, images: torch.Tensor) -> list[torch.Tensor]: ...
 

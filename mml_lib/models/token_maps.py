@@ -50,7 +50,7 @@ class TokenMaps:
 
     @property
     def multiple(self) -> int:
-        """What the sides of images have to be multiples of: the decoder halves the maps once."""
+        """Number that the sides of images have to be multiples of: the decoder halves the maps once."""
         return 2 * self.reductions[0]
 
     def maps(self, backbone: nn.Module, images: torch.Tensor) -> Tokens:

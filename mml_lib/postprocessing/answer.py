@@ -131,7 +131,7 @@ class Answer:
         return dict.fromkeys(fold for folds in self.runs.values() for fold in folds)
 
     def classes(self) -> pd.DataFrame:
-        """Return what each network and ensemble is worth for each class; nothing of a regression."""
+        """Return the metrics of each network and ensemble for each class; nothing for a regression."""
         return _stacked(
             (run, fold, class_table(predictions, self._task(fold).header["classes"], f"run {run}"))
             for run, folds in self.runs.items()

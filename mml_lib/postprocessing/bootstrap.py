@@ -130,7 +130,7 @@ def _products(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _total(weights: np.ndarray) -> np.ndarray:
-    """Return how many samples each resample has, R: as many as there are, unless groups differ in size."""
+    """Return the number of samples of each resample, R: as many as there are, unless groups differ in size."""
     return weights.sum(axis=0, dtype=np.int64).astype(np.float64)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 KEYS = ["task", "run", "label", "on", "split"]
-"""What a row is about; `on` is another task than the one that was trained on."""
+"""Subject of a row; `on` is another task than the one that was trained on."""
 
 LOW, HIGH = "_low", "_high"
 """End of the names of the columns beside a metric that hold the ends of its interval."""

@@ -309,7 +309,7 @@ def standing_of(
     groups: Mapping[str, str | None] | None = None,
     procedures: Mapping[str, Sequence[str]] | None = None,
 ) -> pd.DataFrame | None:
-    """Return what procedures are worth, with intervals; None where no intervals are asked for, or none can be told."""
+    """Return the metrics of procedures with intervals; None where none are wanted, or none exist."""
     if not (runs and metrics and resamples):
         return None
     try:

@@ -20,7 +20,7 @@ from mml_lib.postprocessing.procedures import (
 )
 
 MARK = "="
-"""What stands, in a text, beside a procedure that is the best or cannot be told apart from it."""
+"""Mark of a procedure that is the best or cannot be told apart from it."""
 
 RUN, ENSEMBLE = "run", "ensemble"
 """Kinds of rows beside `procedure`: runs of a procedure that has several, and ensembles."""

@@ -49,7 +49,7 @@ class Uncertainty:
 
     @property
     def known(self) -> bool:
-        """Whether there is any interval."""
+        """Return True if there is any interval."""
         return not np.isnan(self.variance) and self.sample_freedom > 0
 
     def plus(self, variance: float) -> "Uncertainty":

@@ -253,7 +253,7 @@ class _Masks:
         return {}
 
     def _only_bits(self, value: int) -> bool:
-        """Whether masks that are black and white in one bit have a value, and no others."""
+        """Return True if masks that are black and white in one bit have a value, and no others."""
         rows = self.rows_with(value)
         return bool(rows) and all(self.kind(row) == BITS for row in rows)
 

@@ -26,7 +26,7 @@ class Missing:
     spellings: Sequence[str] | None = None
 
     def __call__(self, text: str) -> bool:
-        """Whether a cell holds no value."""
+        """Return True if a cell holds no value."""
         text = text.strip()
         if not text or self.spellings is None:
             return text.lower() in MISSING

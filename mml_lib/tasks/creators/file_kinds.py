@@ -75,17 +75,17 @@ def suffix_of(name: str) -> str:
 
 
 def is_system(name: str) -> bool:
-    """Whether a name is hidden, or one that systems and tools give to their own files and folders."""
+    """Return True if a name is hidden, or one that systems and tools give to their own files and folders."""
     return name[0] == "." or name in _WASTE_BASKETS or name.lower() in SYSTEM_FOLDERS or name.lower() in _SYSTEM_FILES
 
 
 def may_be_image(suffix: str) -> bool:
-    """Whether only the first bytes of a file say if it is an image: it has no suffix, or an unknown one."""
+    """Return True if only the first bytes of a file say if it is an image: it has no suffix, or an unknown one."""
     return suffix not in _PLAIN and suffix not in LEFT_OUT and suffix not in SUFFIXES
 
 
 def has_image_bytes(file: str) -> bool:
-    """Whether the first bytes of a file are those of an image."""
+    """Return True if the first bytes of a file are those of an image."""
     try:
         with open(file, "rb") as stream:
             head = stream.read(132)

@@ -95,7 +95,7 @@ class _Folders:
         return [(split, part) for split, part in levels if split is None or self._has_images(part)]
 
     def _has_images(self, part: Path) -> bool:
-        """Whether a split has images.
+        """Return True if a split has images.
 
         Raises:
             MMLError: it has image-like files only.

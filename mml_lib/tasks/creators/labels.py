@@ -118,7 +118,7 @@ def _parts(name: str, separator: str) -> tuple[str, ...]:
 
 
 def _recurring(divided: Iterable[Sequence[str]]) -> bool:
-    """Whether one part stands in several labels."""
+    """Return True if one part stands in several labels."""
     seen: set[str] = set()
     for parts in divided:
         if seen & set(parts):

@@ -113,7 +113,7 @@ def read_table(file: Path, options: TableOptions | None = None) -> Table:
 
 
 def _ends_in_delimiter(header: Row, rows: Sequence[Row]) -> bool:
-    """Whether the header, or most rows beside it, end in a delimiter that has no column behind it."""
+    """Return True if the header, or most rows beside it, end in a delimiter that has no column behind it."""
     wider = sum(len(row.cells) > len(header.cells) for row in rows)
     return bool(header.cells) and (not header.cells[-1].strip() or 2 * wider > len(rows))
 

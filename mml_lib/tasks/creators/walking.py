@@ -84,7 +84,7 @@ class ImageTree:
         return True
 
     def _is_read(self, entry: os.DirEntry, folder: str) -> bool:
-        """Whether an entry is a folder or an image; what is neither is remembered for `left_out`."""
+        """Return True if an entry is a folder or an image; what is neither is remembered for `left_out`."""
         suffix = suffix_of(entry.name)
         if entry.is_symlink() and not os.path.exists(entry.path):
             if suffix not in SUFFIXES and not may_be_image(suffix):
