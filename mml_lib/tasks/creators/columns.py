@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mml_lib.errors import MMLError, nearest
+from mml_lib.files.terminal import summarized
 from mml_lib.tasks.creators.delimited import Row
 from mml_lib.tasks.creators.file_kinds import SUFFIXES, suffix_of
+from mml_lib.tasks.creators.indicators import Indicators, one_hot_names
 
 TARGETS = {
     "label": "classification",
@@ -44,6 +46,10 @@ COMMON_NAMES: Mapping[str, tuple[str, ...]] = {
     "fold": ("folds", "cvfold", "kfold", "foldid", "foldnumber", "cv"),
 }
 """What public tables call each column, in small letters without signs."""
+
+
+ColumnMapping = Mapping[str, str | list[str] | None]
+"""The key `columns` of a task: by what is read a column, a template, or a list of one-hot columns; None: not used."""
 
 
 def plain(name: str) -> str:
@@ -107,7 +113,7 @@ class Columns:
     header: tuple[str, ...]
     kind: str
     target: str | None
-    sources: Mapping[str, Source]
+    sources: Mapping[str, Source | Indicators]
     unused: frozenset[str]
 
     @classmethod
@@ -115,7 +121,7 @@ class Columns:
         cls,
         file: Path,
         header: Row,
-        mapping: Mapping[str, str | None] | None = None,
+        mapping: ColumnMapping | None = None,
         task_type: str | None = None,
         first: Row | None = None,
     ) -> "Columns":
@@ -155,7 +161,7 @@ class _Finder:
     file: Path
     line: int
     header: tuple[str, ...]
-    mapping: Mapping[str, str | None]
+    mapping: ColumnMapping
     first: Row | None
 
     def check(self) -> None:
@@ -179,7 +185,7 @@ class _Finder:
         if self.source("image") is None:
             raise self._without("image")
 
-    def source(self, role: str) -> Source | None:
+    def source(self, role: str) -> Source | Indicators | None:
         """Return where the values of one kind come from, None where they are not in the table.
 
         Raises:
@@ -190,6 +196,8 @@ class _Finder:
         name = self.mapping[role]
         if name is None:
             return None
+        if isinstance(name, list):
+            return self._indicators(role, name)
         if name in self.header:
             return Source(name, (self._place(role, name),))
         fields = re.split(r"\{([^{}]+)\}", name)
@@ -197,6 +205,13 @@ class _Finder:
             raise MMLError(f"columns.{role}: {self.file} has no column '{name}'{nearest(name, self._named)}")
         parts = (self._place(role, field.strip()) if odd % 2 else field for odd, field in enumerate(fields))
         return Source(name, tuple(part for part in parts if part != ""))
+
+    def _indicators(self, role: str, names: Sequence[str]) -> Indicators:
+        if role not in ("label", "labels"):
+            raise MMLError(f"columns.{role}: only label and labels may have several columns; name one")
+        if len(set(names)) < max(2, len(names)):
+            raise MMLError(f"columns.{role}: name at least two columns, each once, one for each class")
+        return Indicators(tuple(names), tuple(self._place(role, name) for name in names))
 
     @property
     def _named(self) -> list[str]:
@@ -244,6 +259,13 @@ class _Finder:
             raise MMLError(
                 f"{self.file}: no column says what is learned ({', '.join(TARGETS)})"
                 f"{self._suggestion('label', 'labels', 'mask')}, or set task_type: no_task"
+            )
+        used = [name for name in (*COLUMNS, *self.mapping.values()) if isinstance(name, str)]
+        if names := one_hot_names(self.header, self.first.cells if self.first else (), used):
+            raise MMLError(
+                f"{self.file}: no column says what is learned ({', '.join(TARGETS)}); if {summarized(names, 3)} are "
+                f"one class each, write columns: {{label: [{', '.join(map(_yaml, names))}]}} (labels: […] for several "
+                "an image), or set task_type: no_task"
             )
 
     def _without(self, role: str, why: str = "") -> MMLError:

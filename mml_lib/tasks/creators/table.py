@@ -4,16 +4,17 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mml_lib.config.identity import digest
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.terminal import summarized, warn
-from mml_lib.tasks.creators.columns import SPLIT_WORDS, Columns, overlooked
+from mml_lib.tasks.creators.columns import SPLIT_WORDS, ColumnMapping, Columns, overlooked
 from mml_lib.tasks.creators.delimited import Row, read_rows
 from mml_lib.tasks.creators.file_kinds import LEFT_OUT, NOT_PICTURES, REMEDIES, suffix_of
+from mml_lib.tasks.creators.indicators import Indicators
 from mml_lib.tasks.creators.labels import SEPARATOR, check_separator, class_names, parse_label
 from mml_lib.tasks.creators.own_data import only_file, sampled_digests, size_of
 from mml_lib.tasks.creators.registry import Survey, register_creator
@@ -28,14 +29,14 @@ class TableOptions:
 
     Args:
         task_type: what is learned, where several columns could be.
-        columns: column, or template of columns, by what it says; None: not used.
+        columns: column, template of columns, or list of one-hot columns, by what it says; None: not used.
         separator: what stands between labels; None: `|`.
         missing: the spellings of a missing value; None: those that are common.
         encoding: of the file; None: UTF-8.
     """
 
     task_type: str | None = None
-    columns: Mapping[str, str | None] | None = None
+    columns: ColumnMapping | None = None
     separator: str | None = None
     missing: Sequence[str] | None = None
     encoding: str | None = None
@@ -93,6 +94,11 @@ class Table:
                 f"{self.columns.file}: these cells count as missing: {summarized(texts, 4)}; if one is a name, write "
                 'missing: [""]'
             )
+        target = self.columns.sources.get(self.columns.target or "")
+        if isinstance(target, Indicators):
+            unused = target.unused([sample.label for sample in self.samples])
+            text = f"{self.columns.file}: no row has 1 in {summarized(unused, 4)}, so they are no classes"
+            return lines + [text] * bool(unused)
         where = f"{self.columns.file}, column '{self.columns.name_of(self.columns.target or 'label')}'"
         return lines + check_separator(self.samples, self.kind, where, options.separator)
 
@@ -182,6 +188,11 @@ class _Reader:
     def _target(self, row: Row) -> tuple[Label, str | None]:
         """Return label and mask of a sample."""
         columns, kind = self.columns, self.columns.kind
+        if isinstance(indicators := columns.sources[columns.target], Indicators):
+            try:
+                return indicators.label(row.cells, kind, self.missing), None
+            except ValueError as error:
+                raise columns.wrong(row.line, str(error)) from error
         text = self._value(columns.target, row)
         if not text and kind != "multilabel_classification":
             self._refuse_missing(row)
@@ -266,7 +277,7 @@ class _Existing:
 def _survey_table(
     path: str,
     task_type: str | None = None,
-    columns: dict[str, str | None] | None = None,
+    columns: dict[str, str | list[str] | None] | None = None,
     separator: str | None = None,
     missing: list[str] | None = None,
     encoding: str | None = None,
@@ -276,7 +287,8 @@ def _survey_table(
     options = TableOptions(task_type, columns, separator, missing, encoding)
     table = read_table(file, options)
     samples, kind = table.samples, table.kind
-    check_separator(samples, kind, str(file), separator)
+    if not isinstance(table.columns.sources.get(table.columns.target or ""), Indicators):
+        check_separator(samples, kind, str(file), separator)
     files = [name for sample in samples for name in (sample.image, sample.mask) if name not in (None, EMPTY_MASK_TOKEN)]
     content = hashlib.sha256(file.read_bytes()).hexdigest()
     classes = tuple(class_names(samples, kind))
@@ -297,7 +309,7 @@ def read_columns(
     /,
     path: str,
     task_type: str | None = None,
-    columns: dict[str, str | None] | None = None,
+    columns: dict[str, str | list[str] | None] | None = None,
     separator: str | None = None,
     missing: list[str] | None = None,
     encoding: str | None = None,
@@ -330,7 +342,7 @@ def table(
     folder: Path,
     path: str,
     task_type: str | None = None,
-    columns: dict[str, str | None] | None = None,
+    columns: dict[str, str | list[str] | None] | None = None,
     separator: str | None = None,
     missing: list[str] | None = None,
     encoding: str | None = None,
@@ -346,7 +358,8 @@ def table(
         path: the table, or a folder with a single one.
         task_type: says which column is learned where there are several.
         columns: the table's own names, `{image: file_name, label: diagnosis}`, or templates of them,
-            `image: "{site}/{id}.png"`; null for a column that is not used.
+            `image: "{site}/{id}.png"`; a list of one-hot columns, `label: [MEL, NV, BCC]`; null for a column that is
+            not used.
         separator: what stands between labels in place of `|`.
         missing: how a missing value is spelled, in place of the common spellings; an empty cell is always missing.
         encoding: of the file, where it is not UTF-8.
