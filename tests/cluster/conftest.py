@@ -23,11 +23,13 @@ TESTED = TINY | {
 class OnCluster(Workplace):
     """A folder with a study, run by the profile of the pipeline with what this test cluster needs of a site."""
 
+    profile: str = str(REPOSITORY / "profiles/slurm")
+
     def command(self, *arguments: str) -> list[str]:
         polls = ("--slurm-init-seconds-before-status-checks", "1")
         site = ("--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-keep-successful-logs")
         command = super().command(*arguments)
-        return [*command, "--profile", str(REPOSITORY / "profiles/slurm"), *polls, *site, "--latency-wait", "5"]
+        return [*command, "--profile", self.profile, *polls, *site, "--latency-wait", "5"]
 
 
 @pytest.fixture(scope="session")

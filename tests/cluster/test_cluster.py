@@ -1,13 +1,15 @@
 """Studies on a real SLURM: what is submitted, what goes on after signals, kills and failures."""
 
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cluster.conftest import TESTED, OnCluster
 from tests.cluster.slurm import asked, described, jobs_of
-from tests.workflow.conftest import Workplace, kill, wait_for
+from tests.workflow.conftest import REPOSITORY, Workplace, kill, wait_for
 from tests.workflow.test_kill import checkpoints, comparable
 
 pytestmark = pytest.mark.cluster
@@ -52,6 +54,21 @@ def epochs(place: OnCluster) -> int:
     return log.read_text().count(" of 25: ")
 
 
+INSTALL_PROFILE = "mkdir -p ~/.config/snakemake && cp -r profiles/slurm ~/.config/snakemake/"
+"""The line of the guide that puts the profile where Snakemake looks for it."""
+
+
+@pytest.fixture
+def site_profile(workplace: OnCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The profile in the home folder of a user, named as the guide says."""
+    assert INSTALL_PROFILE in (REPOSITORY / "config/README.md").read_text()
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    subprocess.run(INSTALL_PROFILE, shell=True, check=True, cwd=REPOSITORY)
+    workplace.profile = "slurm"
+
+
+@pytest.mark.usefixtures("site_profile")
 def test_study_submits_heavy_steps_only_with_what_they_ask_for(workplace: OnCluster):
     workplace.write(TESTED | {"trainer": {"max_epochs": 1, "accelerator": "auto"}})
     said = workplace.run("--set-resources", "train_fold:slurm_partition=gpu")
