@@ -8,13 +8,15 @@ from mml_lib.config.sections import Section, Target
 
 
 class TTA(Section):
-    """Test-time augmentation: each image is predicted as it is and in further views, and the outputs are merged."""
+    """Test-time augmentation: predictions of the original image and of augmented views are merged."""
 
     transforms: list[Target] = Field(
         default_factory=list,
-        description="The further views, each by a class with `do` and, for masks, `undo` (see mml_lib.data.tta); "
-        "[] predicts images as they are.",
+        description="Augmented views, each a class with `do` and, for masks, `undo` (see mml_lib.data.tta); []: no "
+        "test-time augmentation.",
     )
     merge: Literal["mean", "max"] = Field(
-        "mean", description="The mean of the views' probabilities (or values), or their maximum (not for values)."
+        "mean",
+        description="Merge the views by the mean of their probabilities or values, or by the maximum of "
+        "their probabilities.",
     )

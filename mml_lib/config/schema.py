@@ -90,7 +90,8 @@ class Paths(Section):
     )
     presets: list[Annotated[Path, AfterValidator(_existing_folder)]] = Field(
         default_factory=list,
-        description="Folders with presets of your own, laid out like config/; they win over those of the pipeline.",
+        description="Folders with your own presets, laid out like config/. They take precedence over those of the "
+        "pipeline.",
     )
 
 
@@ -99,11 +100,11 @@ def _as_preprocessing(value: Any) -> Any:
 
 
 class StoreBest(Section):
-    """Which epoch's weights a training keeps."""
+    """Selection of the epoch whose weights are stored."""
 
-    metric: str = Field("loss", description="What tells the best epoch on the validation split: loss, or a metric.")
+    metric: str = Field("loss", description="Criterion on the validation split: loss, or a metric.")
     mode: Literal["min", "max"] | None = Field(
-        None, description="Whether small or large values are good; unset: what is known of the metric."
+        None, description="Whether smaller or larger values are better; unset: the metric's own direction."
     )
 
     @model_validator(mode="after")
@@ -157,7 +158,7 @@ class Metrics(Section):
 
 
 class Mode(Settled):
-    """What a study is to deliver. Keys that are not listed here are options of the scheduler."""
+    """What a study delivers. Keys that are not listed here are options of the scheduler."""
 
     model_config = ConfigDict(extra="allow")
     further = UNSETTLED
@@ -171,64 +172,68 @@ class Mode(Settled):
 
 
 class Resources(Section):
-    """What one step of a rule asks for."""
+    """Resources of each step of a rule."""
 
     threads: PositiveInt | None = Field(
         None,
-        description="Processor cores. Unset, for trainings and what belongs to them: the cores of this machine, "
-        "divided among all that run at once; 4 on a cluster.",
+        description="CPU cores. Unset, for trainings, tuning and prediction: the cores of this machine divided by "
+        "the steps that run at once; 4 on a cluster.",
     )
     mem_mb: PositiveInt | None = Field(None, description="Main memory in MB.")
-    runtime: PositiveInt | None = Field(None, description="Time limit in minutes, where a cluster enforces one.")
+    runtime: PositiveInt | None = Field(None, description="Time limit in minutes, enforced by a cluster.")
     gpu: int | None = Field(
         None,
         ge=0,
-        description="GPUs, of a training those that train together; 0: none. Unset: trainer.devices, or 1 for other "
-        "rules, where there are some.",
+        description="Number of GPUs; a training uses all of its GPUs together; 0: none. Unset: trainer.devices for "
+        "trainings and 1 for other rules, if the machine has GPUs.",
     )
     gpu_mem_mb: PositiveInt | None = Field(
         None,
-        description="MB of a GPU's memory; others use the rest of it. Unset: a whole GPU, or what train_fold asks for.",
+        description="GPU memory in MB, so that several steps can share a GPU. Unset: a whole GPU, or the value of "
+        "train_fold.",
     )
 
 
 class StudyConfig(Section):
-    """A study: its files and values on the library's defaults, presets resolved."""
+    """A study: the library's defaults, overlaid by its files and values, with presets resolved."""
 
     project: TaskName = Field("default", description="Folder of the study below the results root.")
-    mode: Mode = Field(description="What to deliver: a preset (create, pp, info, train) or an own scheduler.")
+    mode: Mode = Field(description="What to deliver: a preset (create, pp, info, train …) or your own scheduler.")
     pivot: Pivot = Field(default_factory=Pivot, description="The task that the study is about.")
     tasks: dict[TaggedName, Task | None] = Field(
         description="The tasks of the study by name; a name with tags and nothing else is derived from its base.",
         min_length=1,
     )
     tagging: Tagging = Field(default_factory=Tagging, description="Tags for all tasks.")
-    seed: int = Field(42, ge=0, lt=2**32, description="Seed of weights, sampling and augmentation.")
+    seed: int = Field(42, ge=0, lt=2**32, description="Seed of weight initialisation, sampling and augmentation.")
     preprocessing: Annotated[Preprocessing, BeforeValidator(_as_preprocessing)] = Field(
         default_factory=Preprocessing,
-        description="How images are packed: a preset, its changes, or a list of transforms.",
+        description="Preprocessing of images before they are packed: a preset, a preset with changes, or a list of "
+        "transforms.",
     )
     preprocess_shards: int = Field(
         1,
         ge=1,
         le=10_000,
-        description="Steps that pack one data set, side by side or on several machines of a cluster.",
+        description="Number of steps that pack one data set, in parallel or on several nodes of a cluster.",
     )
     normalization: Literal["pretrained", "imagenet", "task", "none"] | None = Field(
         None,
-        description="Means and deviations that images are normalised by: those that the network's weights were trained "
-        "with, ImageNet's, or the task's own. Unset: pretrained for a pretrained network, else task.",
+        description="Mean and standard deviation for normalising images: pretrained (those that the weights were "
+        "trained with), imagenet, task (computed from the training samples) or none. Unset: pretrained "
+        "for a pretrained network, otherwise task.",
     )
     arch: Target = Field(
-        description="The backbone: a preset (timm, smp) and its name, or a function or class that gives features, "
+        description="The backbone: a preset (timm, smp) with a name, or a function or class that returns features, "
         "N×num_features."
     )
     adapters: Annotated[Adapters | None, BeforeValidator(_switched)] = Field(
         None,
-        description="Freeze the backbone and train low-rank adapters in it: true, or their arguments; needs mml[peft].",
+        description="Freeze the backbone and train low-rank adapters in it: true, or the adapters' arguments; "
+        "needs mml[peft].",
     )
     augmentations: Augmentations = Field(
-        default_factory=Augmentations, description="Random changes of training images."
+        default_factory=Augmentations, description="Random augmentations of training images."
     )
     decoder: Target | None = Field(
         None,
@@ -237,50 +242,59 @@ class StudyConfig(Section):
     )
     loss: Annotated[
         Annotated[Losses, Tag("by_type")] | Annotated[Target, Tag("one")], Discriminator(_one_or_by_type)
-    ] = Field(description="The loss: one by task type, or one for all.")
+    ] = Field(description="The loss: one for all task types, or one per task type.")
     class_weights: Literal["balanced"] | dict[str, NonNegativeFloat] | None = Field(
         None,
-        description="Weights of the classes in the loss: by name (others: 1), or balanced: by the counts of the "
-        "training samples of the fold; unset: what the loss says itself.",
+        description="Class weights of the loss: by class name (others: 1), or balanced, computed from the class "
+        "counts of the fold's training samples; unset: the loss's own weights.",
     )
-    optimizer: Target = Field(description="The optimizer: called with the parameters.")
+    optimizer: Target = Field(description="The optimizer. It is called with the parameters.")
     lr_scheduler: LRScheduler | None = Field(
         None,
-        description="The learning-rate scheduler: called with the optimizer; the words ${max_epochs}, ${total_steps} "
-        "and ${lr} in its arguments stand for these numbers of the training.",
+        description="The learning-rate scheduler. It is called with the optimizer; ${max_epochs}, ${total_steps} "
+        "and ${lr} in its arguments are replaced by the values of the training.",
     )
     mixing: Mixing | None = Field(
-        None, description="Mix the images of each training batch, and their targets, by MixUp or CutMix; unset: never."
+        None, description="MixUp or CutMix of the images and targets of training batches; unset: none."
     )
-    sampling: Sampling = Field(default_factory=Sampling, description="How training batches are drawn.")
-    trainer: Trainer = Field(default_factory=Trainer, description="How long and in what precision to train.")
+    sampling: Sampling = Field(default_factory=Sampling, description="Sampling of training batches.")
+    trainer: Trainer = Field(
+        default_factory=Trainer, description="Arguments of Lightning's trainer: epochs, precision, devices …"
+    )
     compile: Annotated[Compile | None, BeforeValidator(_switched)] = Field(
-        None, description="Train by torch.compile: true, or its arguments; worth it for long trainings on a GPU."
+        None,
+        description="Compile the network with torch.compile: true, or its arguments. Useful for long "
+        "trainings on a GPU.",
     )
-    callbacks: dict[str, Target] = Field(default_factory=dict, description="Further Lightning callbacks by name.")
+    callbacks: dict[str, Target] = Field(default_factory=dict, description="Additional Lightning callbacks by name.")
     store_best: Annotated[StoreBest | None, BeforeValidator(_as_store_best)] = Field(
         None,
-        description="Keep the weights of the epoch that is best on the validation split: true (least loss), a metric's "
-        "name, or {metric, mode}; unset: those of the last epoch.",
+        description="Store the weights of the epoch that is best on the validation split: true (lowest loss), the "
+        "name of a metric, or {metric, mode}; unset: the last epoch.",
     )
     tune: Tune | None = Field(
-        None, description="Try out learning rate or batch size before each training, in a step of its own; unset: no."
+        None,
+        description="Tune the learning rate or batch size before each training, in a separate step; unset: no tuning.",
     )
     metrics: Annotated[
         Annotated[Metrics, Tag("by_type")] | Annotated[list[Named | Metric], Tag("one")],
         Discriminator(_one_or_by_type),
-    ] = Field(default_factory=Metrics, description="Metrics of validation and test: by task type, or one list for all.")
+    ] = Field(
+        default_factory=Metrics,
+        description="Metrics of validation and test: one list for all task types, or one per task type.",
+    )
     tta: TTA = Field(
-        default_factory=TTA, description="Test-time augmentation: changes predictions and their metrics, no training."
+        default_factory=TTA,
+        description="Test-time augmentation. It changes predictions and their metrics, not the training.",
     )
     bootstrap: Annotated[int, AfterValidator(_enough_for_percentiles)] = Field(
         1000,
         ge=0,
         le=1_000_000,
-        description="Resamples of test samples behind the 95 % intervals of named metrics, 100 or more; 0: none.",
+        description="Number of bootstrap resamples for the 95 % intervals of metrics, at least 100; 0: no intervals.",
     )
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
-        default_factory=dict, description="Dotted keys with lists of values; all combinations become runs."
+        default_factory=dict, description="Dotted keys with lists of values. Each combination becomes a run."
     )
     repeats: Annotated[int, Field(strict=True)] = Field(
         1,
@@ -289,45 +303,48 @@ class StudyConfig(Section):
         description="Repetitions of each procedure: runs with the seeds seed, seed + 1, … Results are of procedures.",
     )
     variants: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="Named overlays of the study; each becomes a run (times the sweep)."
+        default_factory=dict,
+        description="Named overlays of the study. Each becomes a run, for each combination of the sweep.",
     )
     run: Annotated[str, AfterValidator(_run_id)] | None = Field(
-        None, description="A run id for the mode info to explain: its pipeline, and how it differs from the study's."
+        None, description="Run id that the mode info explains: its pipeline, and the differences from the study's."
     )
-    reuse: Reuse = Field(default_factory=Reuse, description="What is taken from other projects, by key.")
+    reuse: Reuse = Field(default_factory=Reuse, description="Artefacts that are read from other projects, by key.")
     tensorboard: Annotated[
         TensorBoard | None, BeforeValidator(_switched, json_schema_input_type=bool | TensorBoard | None)
     ] = Field(
         None,
-        description="Show trainings in TensorBoard: true (curves), or what else to show; no part of a run; needs "
-        "mml[tensorboard].",
+        description="Log trainings to TensorBoard: true (curves), or a mapping of what else to show. Not part of a "
+        "run; needs mml[tensorboard].",
     )
     num_workers: Annotated[int, Field(ge=0, le=1024)] | None = Field(
         None,
-        description="Processes that feed a training; 0: it feeds itself, on a GPU by a thread. Unset: 0, but where "
-        "more than 8 threads decode images for a GPU, a process for each of them.",
+        description="Number of data-loading processes of a training; 0: loading in the training process, by a "
+        "thread on a GPU. Unset: 0, or one process per thread where more than 8 threads decode images "
+        "for a GPU.",
     )
     warm_start: bool = Field(
-        True, description="Fork steps that need torch off a process that has it imported; on a workstation only."
+        True, description="Fork steps that need torch from a process that has imported it; on a workstation only."
     )
-    resources: dict[str, Resources] = Field(default_factory=dict, description="What the steps of a rule ask for.")
+    resources: dict[str, Resources] = Field(default_factory=dict, description="Resources of the steps of each rule.")
     gpu_timeout: PositiveInt = Field(
-        60, description="Minutes that a step waits for a GPU which programs other than this pipeline fill."
+        60, description="Minutes that a step waits for a GPU that is occupied by programs other than this pipeline."
     )
     remove: dict[str, bool] = Field(
-        default_factory=dict, description="Artefacts to drop once every step that needs them is done, by key."
+        default_factory=dict, description="Artefacts, by key, that are removed once every step that needs them is done."
     )
-    retrain: bool = Field(
-        False, description="Train networks again whose weights were removed, where a step needs them."
+    retrain: bool = Field(False, description="Retrain networks whose weights were removed if a step needs them.")
+    clean: Clean = Field(
+        default_factory=Clean,
+        description="Options of the mode clean: which artefacts count as used and which may be removed.",
     )
-    clean: Clean = Field(default_factory=Clean, description="What the mode clean looks at, and may remove.")
-    force: bool = Field(False, description="Let the mode clean remove what it shows.")
-    paths: Paths = Field(default_factory=Paths, description="Where data and results lie.")
+    force: bool = Field(False, description="Let the mode clean remove the artefacts that it lists.")
+    paths: Paths = Field(default_factory=Paths, description="Roots of data and results, and folders of presets.")
     plugins: list[str] = Field(
-        default_factory=list, description="Python modules or files to import first: they register what is yours."
+        default_factory=list, description="Python modules or files to import first. They register your own parts."
     )
     rules: list[Annotated[Path, AfterValidator(_existing_file)]] = Field(
-        default_factory=list, description="Further rule files."
+        default_factory=list, description="Additional rule files."
     )
 
     @model_validator(mode="after")

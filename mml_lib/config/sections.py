@@ -45,7 +45,7 @@ TargetPath = Annotated[str, AfterValidator(check_path)]
 
 
 class Target(Settled):
-    """Any importable class or function, with the keyword arguments it is called with beside `_target_`."""
+    """An importable class or function (`_target_`) and its keyword arguments."""
 
     model_config = ConfigDict(extra="allow", populate_by_name=True)
     target: TargetPath = Field(alias="_target_", description="Dotted path of an importable class or function.")
@@ -73,26 +73,26 @@ References = Annotated[
 
 
 class Clean(Section):
-    """What the mode clean looks at, and may remove."""
+    """Options of the mode clean: which artefacts count as used and which may be removed."""
 
     studies: list[Path] | None = Field(
         None,
-        description="Study files whose results are in use, beside this study and those that are recorded in projects; "
-        "unset: the demo study and config/studies/*.yaml.",
+        description="Study files whose results are in use, in addition to this study and the studies recorded in "
+        "projects; unset: the demo study and config/studies/*.yaml.",
     )
     projects: list[Annotated[str, StringConstraints(pattern=PROJECT)]] = Field(
         default_factory=list,
-        description="Projects to remove results from although it is not sure that no study needs them.",
+        description="Projects whose results may be removed even if some study might still need them.",
     )
     pipelines: bool = Field(
-        False, description="Remove pipeline files and blueprints too, by which a removed run can be made again."
+        False, description="Also remove pipeline files and blueprints, which are needed to reproduce a removed run."
     )
 
 
 class Reuse(Section):
-    """Other projects below the results root, whose artefacts are read: never written, made anew or removed.
+    """Other projects below the results root whose artefacts are read. They are never written, remade or removed.
 
-    The keys are those of all reusable assignment paths, also of plugins, which are known once the plugins are imported.
+    The keys are those of all reusable assignment paths, including those that plugins register.
     """
 
     model_config = ConfigDict(extra="allow", populate_by_name=True, protected_namespaces=())
@@ -100,21 +100,24 @@ class Reuse(Section):
     further = References
 
     models: References = Field(
-        default_factory=list, description="Where mode tl finds models of the pretrain_task, and their weights."
+        default_factory=list,
+        description="Projects in which mode tl looks for models of the pretrain_task, and for their weights.",
     )
     predictions: References = Field(
-        default_factory=list, description="Where mode post finds predictions of further runs for its ensemble."
+        default_factory=list, description="Projects in which mode post looks for predictions of further runs."
     )
-    blueprint: References = Field(default_factory=list, description="Where mode.use_blueprint finds a blueprint.")
+    blueprint: References = Field(
+        default_factory=list, description="Projects in which mode.use_blueprint looks for a blueprint."
+    )
     pipeline: References = Field(
-        default_factory=list, description="Pipeline files for steps of your own: struct.reused['pipeline']."
+        default_factory=list, description="Pipeline files for your own steps: struct.reused['pipeline']."
     )
     parameters: References = Field(
-        default_factory=list, description="Weights for steps of your own: struct.reused['parameters']."
+        default_factory=list, description="Weights for your own steps: struct.reused['parameters']."
     )
     other_predictions: References = Field(
         default_factory=list,
-        description="Predictions of other tasks for steps of your own: struct.reused['other_predictions'].",
+        description="Predictions of other tasks for your own steps: struct.reused['other_predictions'].",
     )
 
     @property

@@ -86,11 +86,11 @@ def _check_colors(colors: dict[str, list[Color]] | None) -> dict[str, list[Color
 
 
 class Download(Section):
-    """One file of the net: archives are unpacked, other files are taken as they are."""
+    """A file to download. Archives are unpacked; other files are used as they are."""
 
-    url: Annotated[str, StringConstraints(pattern=URL)] = Field(description="Where it is: http(s) or file.")
+    url: Annotated[str, StringConstraints(pattern=URL)] = Field(description="URL of the file: http, https or file.")
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(_no_placeholder)] = Field(
-        description="SHA-256 of its content, 64 hexadecimal digits (`sha256sum file`)."
+        description="SHA-256 checksum of the file, 64 hexadecimal digits (`sha256sum file`)."
     )
 
 
@@ -115,11 +115,15 @@ class Images(Section):
     """Mapping of the values of images with more than 8 bits to 8 bits."""
 
     range: Annotated[tuple[Number, Number], AfterValidator(_increasing)] | None = Field(
-        None, description="Values that become black and white, [low, high]; unset: the range that the data set uses."
+        None,
+        description="Values that are mapped to black and white, [low, high]; unset: the range of values in "
+        "the data set.",
     )
     percentiles: (
         Annotated[tuple[Percent, Percent], AfterValidator(_increasing), AfterValidator(_no_fractions)] | None
-    ) = Field(None, description="Percentiles of the data set's values that become black and white, e.g. [0.5, 99.5].")
+    ) = Field(
+        None, description="Percentiles of the data set's values that are mapped to black and white, e.g. [0.5, 99.5]."
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "Images":
@@ -134,25 +138,25 @@ class Task(Section):
     model_config = ConfigDict(extra="allow")
     further = UNSETTLED
     creator: str = Field(
-        description="What makes the data set: image_folder, csv, medmnist, idx, digits, fake, or one of a plugin."
+        description="Creator of the data set: image_folder, csv, medmnist, idx, digits, fake, or one of a plugin."
     )
     task_type: TaskType | None = Field(
-        None, description="What is learned; unset: what the data say (or classification, for downloads)."
+        None, description="Task type; unset: inferred from the data (classification for downloads)."
     )
     downloads: list[Download] = Field(
         default_factory=list,
-        description="Files to fetch first; paths of the creator (`path`, `masks`) are then relative to them.",
+        description="Files to download first. The creator's paths (`path`, `masks`) are then relative to them.",
     )
     splits: list[Split] | None = Field(
-        None, description="The splits that downloads bring, which planning cannot look up; unset: none."
+        None, description="Splits that the downloaded data define, which planning cannot look up; unset: none."
     )
     images: Images | None = Field(
         None, description="Range of values of images with more than 8 bits: {range: [low, high]} or {percentiles: …}."
     )
     idx_to_class: dict[int, str] | None = Field(
         None,
-        description="Class of each mask value (or of each class index as delivered); equal names are one class. Mask "
-        "values named `ignore` are no class.",
+        description="Class name of each mask value, or of each class index as delivered. Equal names are merged "
+        "into one class; mask values named `ignore` are ignored.",
     )
     colors: Annotated[
         dict[str, Annotated[list[Color], Field(min_length=1)]] | None,
@@ -160,28 +164,31 @@ class Task(Section):
         AfterValidator(_check_colors),
     ] = Field(
         None,
-        description="Of masks: the colour of each class as [red, green, blue], or a list of several; classes have the "
-        "order that is written. What is named `ignore` is no class.",
+        description="Colour of each class in the masks as [red, green, blue], or a list of several colours. "
+        "Classes keep this order; the class `ignore` is ignored.",
     )
-    folds: int = Field(5, ge=2, le=1000, description="Cross-validation folds, unless the data set brings its own.")
+    folds: int = Field(5, ge=2, le=1000, description="Number of cross-validation folds, unless the data define folds.")
     fold_0_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None, description="Share of fold 0 among the training samples; the other folds share the rest. Unset: even."
+        None,
+        description="Fraction of the training samples in fold 0; the other folds share the rest equally. "
+        "Unset: all folds are equal.",
     )
     test_fraction: Fraction = Field(
         0.2, description="Share held out as test split, unless the data set brings its own."
     )
     seed: int = Field(0, ge=0, description="Seed of the split into folds and test split.")
     fold_time_limit: PositiveFloat = Field(
-        60, description="Seconds that balancing the classes over groups may take for each split."
+        60, description="Time limit in seconds for balancing the classes over groups, per split."
     )
     metadata: list[Annotated[str, StringConstraints(min_length=1)]] = Field(
         default_factory=list,
-        description="Columns of the data set, [site, sex, age]: mode post tells results by them. No part of a run.",
+        description="Columns of the data set by which mode post reports subgroup results, e.g. [site, sex, age]. "
+        "Not part of a run.",
     )
-    modalities: dict[str, str] | None = Field(None, description="What the images are, e.g. {image: dermatoscopy}.")
-    keywords: list[str] | None = Field(None, description="What the task is about, e.g. [dermatology, lesion].")
+    modalities: dict[str, str] | None = Field(None, description="Modality of the images, e.g. {image: dermatoscopy}.")
+    keywords: list[str] | None = Field(None, description="Keywords of the task, e.g. [dermatology, lesion].")
     license: str | None = Field(None, description="Licence of the data.")
-    reference: str | None = Field(None, description="What to cite.")
+    reference: str | None = Field(None, description="Reference to cite.")
     url: str | None = Field(None, description="Home page of the data.")
     release: str | None = Field(None, description="Version or date of the data.")
 
@@ -209,26 +216,27 @@ class Task(Section):
 
 
 class Tagging(Section):
-    """Tags for the tasks of a study, the pivot excepted."""
+    """Tags of all tasks of a study except the pivot."""
 
     all: Tags = Field("", description="Tags for every task, e.g. +subset~0.1.")
     variants: list[Tags] = Field(
         default_factory=list,
-        description="Every task once with each of these tags; +identity is the task without further tags.",
+        description="Each task is used once with each of these tags; +identity stands for the task without further "
+        "tags.",
     )
 
 
 class Pivot(Section):
-    name: TaskName | None = Field(None, description="The task that the study is about; unset: all tasks alike.")
+    name: TaskName | None = Field(None, description="The task that the study is about; unset: all tasks.")
     tags: Tags = Field("", description="Tags for the pivot, e.g. +nested~0.")
 
 
 class Transform(Settled):
-    """One step of a preprocessing: a named one or any function, with its arguments."""
+    """One transform of a preprocessing, by name or by `_target_`, with its arguments."""
 
     model_config = ConfigDict(extra="allow", populate_by_name=True)
-    name: str | None = Field(None, description="A named transform: resize, resize_smallest, center_crop …")
-    target: TargetPath | None = Field(None, alias="_target_", description="Dotted path of a function of your own.")
+    name: str | None = Field(None, description="Name of a transform: resize, resize_smallest, center_crop …")
+    target: TargetPath | None = Field(None, alias="_target_", description="Dotted path of your own function.")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "Transform":
@@ -247,12 +255,14 @@ def _as_transform(value: Any) -> Any:
 
 class Preprocessing(Section):
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")] = Field(
-        "own", description="Name in the folder of the packed images; a preset brings its own."
+        "own", description="Name used in the folder of the packed images. Presets set it themselves."
     )
     size: Annotated[PositiveInt | tuple[PositiveInt, PositiveInt], AfterValidator(_as_pair)] = Field(
-        (224, 224), description="Height and width in pixels, one number for both, for transforms that state no own."
+        (224, 224),
+        description="Height and width in pixels, or one number for both. Used by transforms that state no size.",
     )
     transforms: list[Annotated[Transform, BeforeValidator(_as_transform)]] = Field(
         default_factory=lambda: [Transform(name="resize")],
-        description="What is done to images and masks in order; [] packs nothing: training decodes images as they are.",
+        description="Transforms of images and masks, applied in this order; []: nothing is packed, and training "
+        "decodes the original images.",
     )

@@ -11,18 +11,20 @@ from mml_lib.errors import nearest
 
 
 class Augmentations(Section):
-    """Random changes of training images: for all task types, and lists of their own for some."""
+    """Random augmentations of training images: one list for all task types, or separate lists per task type."""
 
     transforms: list[Target] | None = Field(
         None,
-        description="For task types without their own list: augmentations of kornia, of torchvision.transforms.v2, or "
-        "modules on N×3×H×W floats in 0..1, in their order; each sample has its own draw, masks are moved with their "
-        "images.",
+        description="Augmentations of the task types without a list of their own, applied in this order: classes "
+        "of kornia or torchvision.transforms.v2, or modules on N×3×H×W floats in 0..1. Each sample "
+        "gets its own random parameters; masks are transformed with their images.",
     )
-    classification: list[Target] | None = Field(None, description="The same for classifications only.")
-    multilabel_classification: list[Target] | None = Field(None, description="The same for several labels an image.")
-    semantic_segmentation: list[Target] | None = Field(None, description="The same for segmentations only.")
-    regression: list[Target] | None = Field(None, description="The same for regressions only.")
+    classification: list[Target] | None = Field(None, description="Augmentations of classification tasks.")
+    multilabel_classification: list[Target] | None = Field(
+        None, description="Augmentations of multi-label classification tasks."
+    )
+    semantic_segmentation: list[Target] | None = Field(None, description="Augmentations of segmentation tasks.")
+    regression: list[Target] | None = Field(None, description="Augmentations of regression tasks.")
 
     @model_validator(mode="after")
     def _transforms_are_used(self) -> "Augmentations":
@@ -42,15 +44,17 @@ class Augmentations(Section):
 
 
 class Mixing(Section):
-    """Images of a batch mixed with each other, and their targets alike."""
+    """Mixing of the images of a batch, and of their targets."""
 
     mixup: PositiveFloat | None = Field(
-        None, description="MixUp: its alpha, the parameter of the Beta distribution of shares (usual: 0.2)."
+        None, description="Alpha of MixUp, the parameter of the Beta distribution of mixing weights (usually 0.2)."
     )
     cutmix: PositiveFloat | None = Field(
-        None, description="CutMix: its alpha (usual: 1.0). With both, each batch has one of them, in half of the cases."
+        None,
+        description="Alpha of CutMix (usually 1.0). If both are set, each batch uses one of them, chosen "
+        "with equal probability.",
     )
-    p: float = Field(1.0, gt=0, le=1, description="Probability that a batch is mixed at all.")
+    p: float = Field(1.0, gt=0, le=1, description="Probability that a batch is mixed.")
 
     @model_validator(mode="after")
     def _at_least_one(self) -> "Mixing":
@@ -60,18 +64,28 @@ class Mixing(Section):
 
 
 class Losses(Section):
-    """The loss of each task type: called with outputs and targets."""
+    """The loss of each task type. It is called with outputs and targets."""
 
-    classification: Target | None = Field(None, description="Logits N×classes, classes N.")
-    multilabel_classification: Target | None = Field(None, description="Logits N×classes, probabilities N×classes.")
-    semantic_segmentation: Target | None = Field(None, description="Logits N×classes×H×W, classes N×H×W, 255 ignored.")
-    regression: Target | None = Field(None, description="Standardised values N, standardised values N.")
+    classification: Target | None = Field(
+        None, description="Loss of classification: logits N×classes, class indices N."
+    )
+    multilabel_classification: Target | None = Field(
+        None, description="Loss of multi-label classification: logits N×classes, probabilities N×classes."
+    )
+    semantic_segmentation: Target | None = Field(
+        None, description="Loss of segmentation: logits N×classes×H×W, class indices N×H×W; 255 is ignored."
+    )
+    regression: Target | None = Field(
+        None, description="Loss of regression: standardised predictions N, standardised targets N."
+    )
 
 
 class LRScheduler(Target):
-    interval: Literal["epoch", "step"] = Field("epoch", description="When the scheduler steps.")
+    interval: Literal["epoch", "step"] = Field(
+        "epoch", description="Whether the scheduler steps after each epoch or after each optimizer step."
+    )
     monitor: str = Field(
-        "val/loss", description="What a plateau scheduler looks at: train/loss, val/loss, val/<metric>."
+        "val/loss", description="Quantity that a plateau scheduler monitors: train/loss, val/loss or val/<metric>."
     )
 
     def spec(self) -> dict[str, Any]:
@@ -79,29 +93,29 @@ class LRScheduler(Target):
 
 
 class Sampling(Section):
-    batch_size: PositiveInt = Field(64, description="Images a batch.")
-    sample_num: PositiveInt | None = Field(None, description="Samples an epoch; unset: each training sample once.")
+    batch_size: PositiveInt = Field(64, description="Images per batch.")
+    sample_num: PositiveInt | None = Field(None, description="Samples per epoch; unset: each training sample once.")
     min_sample_num: PositiveInt | None = Field(
         None,
-        description="Samples an epoch at least: a smaller data set is gone through several times an epoch; unset: no "
-        "minimum.",
+        description="Minimum number of samples per epoch: a smaller data set is repeated within an epoch; unset: "
+        "no minimum.",
     )
-    balanced: bool = Field(False, description="Draw every class equally often (with replacement).")
-    drop_last: bool = Field(False, description="Leave out the last batch of an epoch when it is not full.")
+    balanced: bool = Field(False, description="Sample all classes equally often (with replacement).")
+    drop_last: bool = Field(False, description="Drop the last batch of an epoch if it is incomplete.")
 
 
 FURTHER = {
-    "min_epochs": "Epochs to train at least, whatever a callback says.",
-    "max_steps": "Optimizer steps to train at most.",
-    "min_steps": "Optimizer steps to train at least, whatever a callback says.",
-    "max_time": "Time to train at most: '00:04:00:00' (days, hours, minutes, seconds), or {hours: 4}.",
-    "check_val_every_n_epoch": "Validate after every so many epochs.",
-    "val_check_interval": "Validate after so many batches, or this share of an epoch.",
-    "inference_mode": "Whether validation runs in PyTorch's inference mode.",
-    "benchmark": "Whether cuDNN tries its algorithms and takes the fastest; not with deterministic.",
-    "detect_anomaly": "Whether to look for the operation that made a NaN; slow.",
+    "min_epochs": "Minimum number of epochs, regardless of callbacks.",
+    "max_steps": "Maximum number of optimizer steps.",
+    "min_steps": "Minimum number of optimizer steps, regardless of callbacks.",
+    "max_time": "Maximum training time: '00:04:00:00' (days, hours, minutes, seconds) or {hours: 4}.",
+    "check_val_every_n_epoch": "Interval in epochs between validations.",
+    "val_check_interval": "Interval between validations in batches, or as a fraction of an epoch.",
+    "inference_mode": "Run validation in PyTorch's inference mode.",
+    "benchmark": "Let cuDNN benchmark its algorithms and use the fastest; not with deterministic.",
+    "detect_anomaly": "Trace the operation that produced a NaN; slow.",
     "profiler": "Lightning's profiler: simple or advanced.",
-    "sync_batchnorm": "Whether batch normalisation looks at the batches of all devices.",
+    "sync_batchnorm": "Synchronise batch normalisation across devices.",
 }
 """Further arguments of Lightning's trainer, which are handed on."""
 
@@ -127,20 +141,26 @@ class Trainer(Section):
             properties=schema["properties"] | {key: {"description": text} for key, text in FURTHER.items()},
         ),
     )
-    max_epochs: PositiveInt = Field(10, description="Epochs to train.")
+    max_epochs: PositiveInt = Field(10, description="Number of epochs.")
     precision: Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"] = Field(
-        "32-true", description="Numbers to compute with; 16-mixed is for GPUs only."
+        "32-true", description="Numerical precision; 16-mixed is for GPUs only."
     )
     gradient_clip_val: float | None = Field(None, ge=0, description="Clip gradients at this value; unset: never.")
-    gradient_clip_algorithm: Literal["norm", "value"] = Field("norm", description="What gradients are clipped by.")
-    accumulate_grad_batches: PositiveInt = Field(1, description="Batches an optimizer step.")
-    limit_train_batches: PositiveInt | None = Field(None, description="Training batches an epoch at most (for trials).")
-    limit_val_batches: PositiveInt | None = Field(None, description="Validation batches an epoch at most (for trials).")
-    deterministic: bool = Field(True, description="Use deterministic algorithms where the device has a choice.")
+    gradient_clip_algorithm: Literal["norm", "value"] = Field(
+        "norm", description="Clip gradients by their norm or by value."
+    )
+    accumulate_grad_batches: PositiveInt = Field(1, description="Number of batches per optimizer step.")
+    limit_train_batches: PositiveInt | None = Field(
+        None, description="Maximum number of training batches per epoch (for trials)."
+    )
+    limit_val_batches: PositiveInt | None = Field(
+        None, description="Maximum number of validation batches per epoch (for trials)."
+    )
+    deterministic: bool = Field(True, description="Use deterministic algorithms where the device offers a choice.")
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = Field("auto", description="Device to train on.")
-    devices: PositiveInt = Field(1, description="Devices of this kind; they divide each batch among themselves.")
+    devices: PositiveInt = Field(1, description="Number of devices; each batch is divided among them.")
     strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true"] = Field(
-        "auto", description="How several devices train together; auto: ddp, one process for each."
+        "auto", description="Strategy for several devices; auto: ddp, one process per device."
     )
 
     @model_validator(mode="after")
@@ -157,18 +177,21 @@ class Trainer(Section):
 
 
 class Adapters(Section):
-    """Low-rank adapters (LoRA) in a frozen backbone, in the words of the package peft."""
+    """Low-rank adapters (LoRA) in a frozen backbone; the arguments are those of the package peft."""
 
-    r: PositiveInt = Field(8, description="Rank of the matrices beside a layer's weight.")
-    lora_alpha: PositiveInt = Field(16, description="The adapters' outputs are scaled by lora_alpha / r.")
-    lora_dropout: float = Field(0.0, ge=0, lt=1, description="Share of the adapters' inputs that is left out.")
+    r: PositiveInt = Field(8, description="Rank of the adapter matrices.")
+    lora_alpha: PositiveInt = Field(16, description="Scaling factor: adapter outputs are multiplied by lora_alpha / r.")
+    lora_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate of the adapters' inputs.")
     target_modules: Literal["auto"] | list[str] = Field(
         "auto",
-        description="Layers of the backbone, linear or convolutions without groups: their names, ends of these from a "
-        "dot on, or regular expressions for either; auto: all linear layers, or where there are none all convolutions.",
+        description="Layers that get adapters (linear, or convolutions without groups): names, name suffixes after "
+        "a dot, or regular expressions; auto: all linear layers, or all convolutions if there are "
+        "none.",
     )
-    use_rslora: bool = Field(False, description="Scale by lora_alpha / √r instead (rank-stabilised LoRA).")
-    use_dora: bool = Field(False, description="Train lengths of the weights too (weight-decomposed LoRA); slower.")
+    use_rslora: bool = Field(False, description="Scale by lora_alpha / √r (rank-stabilised LoRA).")
+    use_dora: bool = Field(
+        False, description="Train the magnitudes of the weights too (weight-decomposed LoRA, DoRA); slower."
+    )
 
     @field_validator("target_modules", mode="before")
     @classmethod
@@ -186,25 +209,25 @@ class Adapters(Section):
 class Compile(Section):
     """Arguments of `torch.compile`."""
 
-    backend: str = Field("inductor", description="What compiles the network.")
+    backend: str = Field("inductor", description="Compiler backend.")
     mode: Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"] = Field(
-        "default", description="How long to look for a fast form."
+        "default", description="Compiler mode: how much time is spent on optimisation."
     )
     dynamic: bool | None = Field(
-        None, description="Compile for batches of any size; unset: where they turn out to vary."
+        None, description="Compile for variable batch shapes; unset: when shapes turn out to vary."
     )
-    fullgraph: bool = Field(False, description="Fail where the network cannot be compiled as a whole.")
+    fullgraph: bool = Field(False, description="Fail if the network cannot be compiled as a single graph.")
 
 
 class Tune(Section):
-    """What is tried out before a training, by Lightning's tuner."""
+    """Tuning before a training, by Lightning's tuner."""
 
-    lr: bool = Field(False, description="Look for the learning rate by a range test (Smith 2017).")
-    bs: bool = Field(False, description="Look for the largest batch size that the device has memory for.")
-    min_lr: PositiveFloat = Field(1e-6, description="The least learning rate of the range test.")
-    max_lr: PositiveFloat = Field(1.0, description="The largest learning rate of the range test.")
-    num_training: int = Field(100, ge=20, description="Optimizer steps of the range test.")
-    max_bs: PositiveInt = Field(512, description="The largest batch size to try; it begins with sampling.batch_size.")
+    lr: bool = Field(False, description="Find the learning rate by a range test (Smith 2017).")
+    bs: bool = Field(False, description="Find the largest batch size that fits into the device's memory.")
+    min_lr: PositiveFloat = Field(1e-6, description="Smallest learning rate of the range test.")
+    max_lr: PositiveFloat = Field(1.0, description="Largest learning rate of the range test.")
+    num_training: int = Field(100, ge=20, description="Number of optimizer steps of the range test.")
+    max_bs: PositiveInt = Field(512, description="Largest batch size to try, starting from sampling.batch_size.")
 
     @model_validator(mode="after")
     def _something_to_look_for(self) -> "Tune":

@@ -19,7 +19,7 @@ Samples = Annotated[NonNegativeInt, BeforeValidator(_counted, json_schema_input_
 
 
 class TensorBoard(Section):
-    """What of a training is shown in TensorBoard, beside the curves of its history."""
+    """What TensorBoard shows of a training in addition to the curves of its history."""
 
     images: Samples = Field(
         0, description=f"Training images as the network sees them, augmented and mixed; true: {SAMPLES}, 0: none."
@@ -29,10 +29,10 @@ class TensorBoard(Section):
     )
     confusion_matrix: bool = Field(
         False,
-        description="The confusion matrix of the validation split: of its images or pixels; of each label "
-        "(multi-label); of a regression predicted over true values.",
+        description="Show the confusion matrix of the validation split (images or pixels; one per label for "
+        "multi-label tasks); for regression, predictions against targets.",
     )
-    every_n_epochs: PositiveInt = Field(1, description="Draw the pictures after every so many epochs.")
+    every_n_epochs: PositiveInt = Field(1, description="Interval in epochs at which the pictures are drawn.")
 
     @property
     def observes(self) -> bool:
