@@ -26,7 +26,7 @@ MARGIN = 30
 
 
 class Requeue(Callback):
-    """Sends a training back to the queue before the time limit of its SLURM job, and where it is pre-empted.
+    """Sends a training back to the queue before the time limit of its SLURM job, and where it is preempted.
 
     It goes between two epochs if another one, as long as the longest so far, would not fit any more, and otherwise
     shortly before the limit. SIGUSR1 or SIGURG ask to go with the current epoch; SIGTERM means now, and the current

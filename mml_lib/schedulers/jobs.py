@@ -62,7 +62,7 @@ def wait_for_left_jobs(dag: Any) -> bool:
 
 
 def submit_lost_again() -> None:
-    """Have Snakemake submit those jobs again that SLURM has pre-empted, or lost with their nodes, for good.
+    """Have Snakemake submit those jobs again that SLURM has preempted, or lost with their nodes, for good.
 
     Where SLURM does not put such a job back into the queue (`PreemptMode=CANCEL`), the executor waits for it for ever.
     As with a job that is put back, this is no failure, and asks for no more than before. It can go when the executor

@@ -96,7 +96,7 @@ def disturbed(cluster: Cluster, undisturbed: Workplace, tmp_path_factory: pytest
     asked("scontrol", "update", f"JobId={jobs(OVERDUE)[0]}", "EndTime=now")
     asked("scancel", "--signal=USR1", *jobs(ANNOUNCED))
     asked("scontrol", "update", f"JobId={jobs(STRANDED)[0]}", "Requeue=0")
-    # All that the two trainings that may not be pre-empted leave of the node.
+    # All that the two trainings that may not be preempted leave of the node.
     urgent = ("--partition=urgent", "--cpus-per-task=30", "--mem=100", "--no-requeue", "--output=/dev/null")
     job = asked("sbatch", "--parsable", *urgent, "--wrap=sleep 600")
     wait_for(lambda: described(job)["JobState"] == "RUNNING")
@@ -140,7 +140,7 @@ def test_training_that_slurm_does_not_put_back_is_submitted_again_and_asks_for_n
     assert f"SLURM job {first} ({told}) does not come back: submitted again" in disturbed.said
 
 
-@pytest.mark.parametrize("fold", [BACK, CRASHED], ids=["pre-empted", "node crashed"])
+@pytest.mark.parametrize("fold", [BACK, CRASHED], ids=["preempted", "node crashed"])
 def test_training_that_slurm_itself_puts_back_is_one_job(disturbed: Disturbed, fold: int):
     (job,) = disturbed.jobs(fold)
     assert described(job)["Restarts"] == "1"
