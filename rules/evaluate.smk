@@ -46,6 +46,7 @@ rule test_fold:
     params:
         metrics=study.metrics,
         bootstrap=study.cfg.bootstrap,
+        per_group=study.cfg.per_group,
     message:
         "test {wildcards.task} fold {wildcards.fold} on {wildcards.eval}: run {wildcards.run}"
     script:

@@ -108,6 +108,7 @@ rule compare_runs:
         ensemble_folds=study.answers.ensemble_folds,
         metrics=study.answers.metrics,
         bootstrap=study.cfg.bootstrap,
+        per_group=study.cfg.per_group,
     message:
         "compare the runs on {wildcards.task} (mode {wildcards.mode})"
     script:

@@ -37,6 +37,7 @@ rule draw_results:
         metrics=study.results.metrics,
         transforms=study.results.transforms,
         bootstrap=study.cfg.bootstrap,
+        per_group=study.cfg.per_group,
     message:
         "draw the results on {wildcards.task} (mode {wildcards.mode})"
     script:

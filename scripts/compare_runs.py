@@ -14,7 +14,7 @@ open_step(snakemake)
 tasks = {task.header["name"]: task for task in map(TaskDescription.read, snakemake.input.tasks)}
 networks = snakemake.params.networks
 predicted = [network.get("eval_task", network["task"]) for network in networks]
-answer = Answer(snakemake.params.metrics, snakemake.params.bootstrap)
+answer = Answer(snakemake.params.metrics, snakemake.params.bootstrap, snakemake.params.per_group)
 for path in snakemake.input.metadata:
     answer.metadata = read_metadata_table(path)
 for network, task, path in zip(networks, predicted, snakemake.input.predictions, strict=True):

@@ -38,4 +38,13 @@ DEFAULT: Mapping[str, list[str]] = {
 }
 """What is usual for each type; also the preset `default`."""
 
+PER_GROUP = "_per_group"
+"""End of the name of a metric per group, as in `accuracy_per_group`."""
+
+
+def name_per_sample(metric: str) -> str:
+    """Return the name of a metric without the end that says it is per group."""
+    return metric.removesuffix(PER_GROUP)
+
+
 LOWER_IS_BETTER = ("mae", "rmse", "calibration_error", "brier", "log_loss")

@@ -293,6 +293,12 @@ class StudyConfig(Section):
         le=1_000_000,
         description="Number of bootstrap resamples for the 95 % intervals of metrics, at least 100; 0: no intervals.",
     )
+    per_group: Literal["mean", "max", "vote"] = Field(
+        "mean",
+        description="How predictions of a group's samples (a patient's images) are merged for metrics per group: mean "
+        "of probabilities, max (the highest class, or any label, that one of them shows), or vote. Of values it is "
+        "always the mean, of masks the sum of pixels.",
+    )
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         default_factory=dict, description="Dotted keys with lists of values. Each combination becomes a run."
     )

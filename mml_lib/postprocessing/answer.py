@@ -40,6 +40,7 @@ class Answer:
     Args:
         metrics: named metrics of the task type, the main one first.
         resamples: of the bootstrap; 0: as many as comparisons need.
+        per_group: how the samples of a group are merged for metrics per group.
         runs: predictions by run and fold.
         labels: what the study calls each run and procedure.
         procedures: the runs of each procedure.
@@ -51,6 +52,7 @@ class Answer:
 
     metrics: Sequence[str]
     resamples: int
+    per_group: str = "mean"
     runs: dict[str, dict[int, AnyPredictions]] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     procedures: dict[str, list[str]] = field(default_factory=dict)
@@ -108,7 +110,12 @@ class Answer:
         ensembles = [ENSEMBLE] if ENSEMBLE in self.runs else []
         of_study = (self.metrics, self.resamples or RESAMPLES)
         return resample_runs(
-            self.runs, *of_study, groups=self.sample_groups, procedures=self.procedures, ensembles=ensembles
+            self.runs,
+            *of_study,
+            groups=self.sample_groups,
+            procedures=self.procedures,
+            ensembles=ensembles,
+            per_group=self.per_group,
         )
 
     def leaderboard(self, resamples: Resamples) -> pd.DataFrame:

@@ -18,8 +18,9 @@ from mml_lib.config.metrics import NAMED
 from mml_lib.errors import MMLError, nearest
 from mml_lib.postprocessing.alignment import Runs, align
 from mml_lib.postprocessing.bootstrap import has_spread
+from mml_lib.postprocessing.per_group import resample_levels
 from mml_lib.postprocessing.procedures import NETWORKS, PROCEDURE, Networks, compare_procedures, less
-from mml_lib.postprocessing.resampled import Groups, Resampled, resample
+from mml_lib.postprocessing.resampled import Groups, Resampled
 from mml_lib.postprocessing.scores import mean_of_known
 from mml_lib.postprocessing.variances import CONFIDENCE
 
@@ -75,6 +76,7 @@ def resample_runs(
     groups: Groups | None = None,
     procedures: Mapping[str, Sequence[str]] | None = None,
     ensembles: Sequence[str] = (),
+    per_group: str = "mean",
 ) -> Resamples:
     """Return what each run is worth on the same resamples of the test samples.
 
@@ -89,6 +91,7 @@ def resample_runs(
         groups: of samples, by id; whole groups are drawn.
         procedures: the runs of each procedure that has several.
         ensembles: runs that are ensembles of others.
+        per_group: how the samples of a group are merged for metrics per group.
 
     Raises:
         MMLError: runs differ in task type, classes, samples or targets; logits are not finite; samples without labels.
@@ -102,12 +105,13 @@ def resample_runs(
         raise MMLError(f"runs of a {kind} cannot be compared by '{unknown[0]}'{nearest(unknown[0], NAMED[kind])}")
     networks = {
         run: {
-            fold: resample(kind, metrics, network.arguments, network.ids, resamples, groups, seed)
+            fold: resample_levels(kind, metrics, network.arguments, network.ids, resamples, groups, per_group, seed)
             for fold, network in folds.items()
         }
         for run, folds in aligned.items()
     }
-    return Resamples(list(metrics), networks, dict(procedures or {}), list(ensembles))
+    names = next(iter(next(iter(networks.values())).values())).metrics
+    return Resamples(list(names), networks, dict(procedures or {}), list(ensembles))
 
 
 # --- tests --------------------------------------------------------------------------------------------------------

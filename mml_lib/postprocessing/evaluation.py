@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from mml_lib.config.metrics import PER_GROUP
 from mml_lib.config.schema import Metric
 from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
 from mml_lib.files.stored import json_text, read_json
+from mml_lib.postprocessing.per_group import has_groups, resample_levels
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
-from mml_lib.postprocessing.procedures import estimate
-from mml_lib.postprocessing.resampled import Groups, Resampled, resample, undefined
+from mml_lib.postprocessing.procedures import Estimate, estimate
+from mml_lib.postprocessing.resampled import Groups, Resampled, undefined
 from mml_lib.postprocessing.scores import SCORES, counts, score_arguments
 
 Interval = tuple[float, float]
@@ -49,14 +51,16 @@ def evaluate_resampled(
     metrics: Sequence[str | Metric],
     resamples: int,
     groups: Groups | None = None,
+    per_group: str = "mean",
 ) -> Resampled:
-    """Return the named metrics of predictions on resamples of their samples.
+    """Return the named metrics of predictions on resamples of their samples, and per group where there are groups.
 
     Args:
         predictions: of one network.
         metrics: of these those that have a name.
         resamples: how many; 0: none.
         groups: of the samples, by id.
+        per_group: how the samples of a group are merged.
 
     Raises:
         MMLError: every pixel is ignored.
@@ -65,18 +69,23 @@ def evaluate_resampled(
     if isinstance(predictions, MaskPredictions):
         arguments = image_counts(predictions)[1]
     elif not np.isfinite(predictions.logits).all():
-        return undefined(named, predictions.ids, resamples)
+        names = [*named, *(metric + PER_GROUP for metric in named if has_groups(groups))]
+        return undefined(names, predictions.ids, resamples)
     else:
         arguments = score_arguments(predictions.task_type, predictions.logits, predictions.targets)
-    return resample(predictions.task_type, named, arguments, predictions.ids, resamples, groups)
+    return resample_levels(predictions.task_type, named, arguments, predictions.ids, resamples, groups, per_group)
+
+
+def network_estimates(resampled: Resampled) -> dict[str, Estimate]:
+    """Return each metric of one network with its 95 % interval on new samples, or the reason why it has none."""
+    return {metric: estimate({"": {0: resampled}}, metric) for metric in resampled.metrics}
 
 
 def network_intervals(resampled: Resampled) -> dict[str, Interval]:
     """Return the 95 % interval of each metric of one network on new samples; none without resamples."""
     if not resampled.draws.shape[1]:
         return {}
-    estimates = {metric: estimate({"": {0: resampled}}, metric) for metric in resampled.metrics}
-    return {metric: (found.low, found.high) for metric, found in estimates.items()}
+    return {metric: (found.low, found.high) for metric, found in network_estimates(resampled).items()}
 
 
 def image_counts(predictions: MaskPredictions) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
@@ -117,12 +126,26 @@ def _torch_values(predictions: Predictions | MaskPredictions, metrics: Sequence[
 
 
 def write_metrics(
-    path: str | Path, values: Mapping[str, float], intervals: Mapping[str, Interval] | None = None, **about: Any
+    path: str | Path,
+    values: Mapping[str, float],
+    intervals: Mapping[str, Interval] | None = None,
+    reasons: Mapping[str, str] | None = None,
+    **about: Any,
 ) -> None:
-    """Write the metrics of one run, fold and split; null stands for NaN, which JSON does not have."""
+    """Write the metrics of one run, fold and split; null stands for NaN, which JSON does not have.
+
+    Args:
+        path: of the file.
+        values: of the metrics.
+        intervals: of those that have one.
+        reasons: why the others have none.
+        about: the network, what it was tested on.
+    """
     known = {name: _known(value) for name, value in values.items()}
     ends = {name: [_known(end) for end in interval] for name, interval in (intervals or {}).items()}
-    write_text(path, json_text("metrics", {**about, "metrics": known, "intervals": ends}))
+    write_text(
+        path, json_text("metrics", {**about, "metrics": known, "intervals": ends, "reasons": dict(reasons or {})})
+    )
 
 
 def _known(value: float) -> float | None:

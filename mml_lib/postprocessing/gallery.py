@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
+from mml_lib.config.metrics import name_per_sample
 from mml_lib.config.task_types import IGNORE
 from mml_lib.data.decoding import decode
 from mml_lib.data.transforms import TRANSFORMS
@@ -214,7 +215,7 @@ class Gallery:
             entries = standing[standing["kind"] != RUN]
             entries = entries.assign(run=entries["run"].where(entries["run"] != "", entries["procedure"]))
             with self._picture("comparison", "leaderboard.svg") as path:
-                metrics = list(dict.fromkeys(entries["metric"]))[:METRICS]
+                metrics = _drawn_metrics(entries)
                 draw_leaderboard(entries, metrics, self._styles, path, self.names)
 
     def draw_ensembles(self, ensembles: Mapping[str, Any], folds: Mapping[str, Iterable[int]]) -> None:
@@ -294,6 +295,13 @@ def _is_finite(predictions: AnyPredictions) -> bool:
     return isinstance(predictions, MaskPredictions) or bool(np.isfinite(predictions.logits).all())
 
 
+def _drawn_metrics(standing: pd.DataFrame) -> list[str]:
+    """Return the metrics of a leaderboard figure: the main one, the same per group, and the next."""
+    main = standing["metric"].iloc[0]
+    defined = [name for name, means in standing.groupby("metric", sort=False)["mean"] if means.notna().any()]
+    return sorted(defined, key=lambda name: (name != main, name_per_sample(name) != main))[:METRICS] or [main]
+
+
 def procedures_of(shown: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
     """Return the runs of each procedure that has several, by what tables call them."""
     runs: dict[str, dict[str, None]] = {}
@@ -308,12 +316,15 @@ def standing_of(
     resamples: int,
     groups: Mapping[str, str | None] | None = None,
     procedures: Mapping[str, Sequence[str]] | None = None,
+    per_group: str = "mean",
 ) -> pd.DataFrame | None:
     """Return the metrics of procedures with intervals; None where none are wanted, or none exist."""
     if not (runs and metrics and resamples):
         return None
     try:
-        resampled = resample_runs(runs, metrics[:METRICS], resamples, groups=groups, procedures=procedures)
+        resampled = resample_runs(
+            runs, metrics[:METRICS], resamples, groups=groups, procedures=procedures, per_group=per_group
+        )
     except MMLError as error:
         logger.warning("no leaderboard: %s", error)
         return None
@@ -333,6 +344,7 @@ def long_form(board: pd.DataFrame) -> pd.DataFrame:
     tables = []
     for metric in metrics:
         ends = {"rank": "_rank", "mean": "", "std": "_std", "ci_low": "_low", "ci_high": "_high", "about": "_about"}
+        ends |= {"reason": "_reason"}
         ends |= {end[1:]: end for end in ("_difference", "_difference_low", "_difference_high", "_p_holm")}
         ends |= {"among_best": "_among_best"}
         keys = [key for key in (*KEYS, "label", "runs", "folds") if key in board]

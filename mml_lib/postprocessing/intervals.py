@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mml_lib.config.metrics import name_per_sample
 from mml_lib.postprocessing.variances import Uncertainty, quantile
 
 UNKNOWN = (np.nan, np.nan)
@@ -65,6 +66,7 @@ def interval(metric: str, value: float, uncertainty: Uncertainty, balance: float
         uncertainty: of this value.
         balance: share of the samples that count for a metric of classes.
     """
+    metric = name_per_sample(metric)
     if np.isnan(value) or not uncertainty.known:
         return Interval(*UNKNOWN)
     half = uncertainty.half_width()
@@ -132,6 +134,7 @@ def difference(metric: str, value: float, uncertainty: Uncertainty) -> Differenc
         value: the first less the second.
         uncertainty: of this value.
     """
+    metric = name_per_sample(metric)
     if np.isnan(value) or not uncertainty.known:
         return Difference(value, np.nan, np.nan, np.nan)
     if metric in BOUNDS:

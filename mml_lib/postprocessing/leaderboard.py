@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from mml_lib.config.metrics import LOWER_IS_BETTER
+from mml_lib.config.metrics import LOWER_IS_BETTER, name_per_sample
 from mml_lib.errors import MMLError, nearest
 from mml_lib.postprocessing.comparison import ALPHA, Resamples, holm
 from mml_lib.postprocessing.fold_table import HIGH, LOW
@@ -88,7 +88,7 @@ def _beside_best(
     table: pd.DataFrame, entries: Mapping[str, Networks], metric: str, about: str
 ) -> tuple[pd.DataFrame, str | None]:
     """Return a table with ranks, differences to the best, and what is among the best; and the name of the best."""
-    sign = 1 if metric in LOWER_IS_BETTER else -1
+    sign = 1 if name_per_sample(metric) in LOWER_IS_BETTER else -1
     table["rank"] = _ranks(sign * table["mean"].to_numpy())
     best = next(iter(table["name"][table["rank"] == 1]), None)
     number = int(table["mean"].notna().sum())
@@ -137,8 +137,8 @@ def leaderboard(table: pd.DataFrame, main: str, shown: Mapping[str, Mapping[str,
 
     Returns:
         `kind procedure run`, columns of `shown`, `runs folds`, and for each metric, the main one first, `<metric>` (the
-        mean over networks) and `<metric>_std _low _high _about _rank _difference _difference_low _difference_high _p
-        _p_holm _among_best`.
+        mean over networks) and `<metric>_std _low _high _about _reason _rank _difference _difference_low
+        _difference_high _p _p_holm _among_best`.
 
     Raises:
         MMLError: there is no such metric.
@@ -152,7 +152,7 @@ def leaderboard(table: pd.DataFrame, main: str, shown: Mapping[str, Mapping[str,
         names = result["run"].where(result["run"] != "", result["procedure"])
         result.insert(place, key, [shown.get(name, {}).get(key, "") for name in names])
     for metric in sorted(metrics, key=lambda name: name != main):
-        own = table[table["metric"] == metric].drop(columns=["metric", "runs", "folds", "reason"]).set_index(KEYS)
+        own = table[table["metric"] == metric].drop(columns=["metric", "runs", "folds"]).set_index(KEYS)
         own = own.rename(columns={"ci_low": "low", "ci_high": "high"}).add_prefix(f"{metric}_")
         result = result.join(own.rename(columns={f"{metric}_mean": metric}), on=KEYS)
     return result
@@ -182,7 +182,8 @@ def as_text(board: pd.DataFrame, main: str) -> str:
         shown[metric] = _numbers(board[metric]) + marks
         if metric == main:
             shown["std"] = _numbers(board[f"{metric}_std"])
-            shown["95 % interval"] = _interval(board, metric)
+            reasons = board[f"{metric}_reason"].fillna("")
+            shown["95 % interval"] = _interval(board, metric).where(reasons == "", reasons)
             if len(board) > 1:
                 shown["to the best"] = _numbers(board[f"{metric}_difference"], "{:+.4f}")
                 shown["its 95 % interval"] = _interval(board, f"{metric}_difference", "{:+.4f}")

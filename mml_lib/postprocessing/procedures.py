@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mml_lib.config.metrics import PER_GROUP
 from mml_lib.postprocessing.intervals import Difference, difference, interval
 from mml_lib.postprocessing.resampled import Resampled
 from mml_lib.postprocessing.variances import Cells, uncertainty
@@ -57,20 +58,30 @@ def estimate(networks: Networks, metric: str, about: str = PROCEDURE) -> Estimat
     """Return the mean of a metric over networks, with the interval of a procedure or of these networks alone."""
     cells = _cells([networks], metric)[0]
     if cells is None:
-        return Estimate(np.nan, np.nan, np.nan, np.nan, 0, NETWORKS, "no network's samples define the metric")
+        return Estimate(np.nan, np.nan, np.nan, np.nan, 0, NETWORKS, _undefined(networks, metric))
     number, mean = cells.values.size, float(cells.values.mean())
     std = float(cells.values.std(ddof=1)) if number > 1 else np.nan
     found = uncertainty(cells, trainings=about == PROCEDURE)
-    balance = min(each.balance for folds in networks.values() for each in folds.values())
+    balance = min(each.balance[each.place(metric)] for folds in networks.values() for each in folds.values())
     low, high = interval(metric, mean, found, balance)
     reason = _reason(cells) if np.isnan(low) else ""
     return Estimate(mean, std, low, high, number, PROCEDURE if found.trainings else NETWORKS, reason)
+
+
+def _undefined(networks: Networks, metric: str) -> str:
+    """Return why no network defines a metric."""
+    reasons = [each.reason for folds in networks.values() for each in folds.values() if each.reason]
+    if reasons and metric.endswith(PER_GROUP):
+        return reasons[0]
+    return "no network's samples define the metric"
 
 
 def _reason(cells: Cells) -> str:
     """Return why there is no interval."""
     if not cells.draws.shape[-1]:
         return "no resamples (bootstrap: 0)"
+    if np.isnan(cells.draws).all():
+        return "metrics by _target_ are not resampled"
     if min(units for units, _ in cells.sets.values()) < 2:
         return "a single sample or group"
     if np.isnan(cells.draws).any(axis=(0, 1)).mean() > 0.9:
@@ -110,7 +121,7 @@ def _cells(procedures: Sequence[Networks], metric: str) -> list[Cells | None]:
     tables = []
     for networks in procedures:
         every = [each for of_run in networks.values() for each in of_run.values()]
-        known = [each for each in every if not np.isnan(each.values[list(each.metrics).index(metric)])]
+        known = [each for each in every if not np.isnan(each.values[each.place(metric)])]
         tables.append(_table([[each] for each in known], metric) if known else None)
     return tables
 
@@ -121,14 +132,14 @@ def _shared(runs: Iterable[Mapping[int, Resampled]]) -> list[int]:
 
 
 def _defines(networks: Networks, fold: int, metric: str) -> bool:
-    return not any(np.isnan(folds[fold].values[list(folds[fold].metrics).index(metric)]) for folds in networks.values())
+    return not any(np.isnan(folds[fold].values[folds[fold].place(metric)]) for folds in networks.values())
 
 
 def _table(networks: Sequence[Sequence[Resampled]], metric: str) -> Cells:
     """Return one metric of networks, runs×folds."""
-    place = list(networks[0][0].metrics).index(metric)
+    place = networks[0][0].place(metric)
     resamples = min(each.draws.shape[1] for run in networks for each in run)
     values = np.array([[each.values[place] for each in run] for run in networks])
     draws = np.array([[each.draws[place, :resamples] for each in run] for run in networks])
-    sets = {each.sample_set: (each.units, each.effective) for run in networks for each in run}
+    sets = {each.sample_set: (int(each.units[place]), float(each.effective[place])) for run in networks for each in run}
     return Cells(values, draws, sets, np.array([[each.sample_set for each in run] for run in networks]))

@@ -7,7 +7,7 @@ whatever order, run, step or project. So differences between networks can be tol
 import hashlib
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,19 +32,35 @@ class Resampled:
         values: on the samples, M; NaN where these define none.
         draws: on each resample, M×R.
         sample_set: digest of the ids of the samples and of their groups.
-        units: what is resampled: number of groups, or of samples where there are none.
-        effective: number of units of equal weight that tell as much (Kish 1965): groups weigh as much as they have
+        units: number of groups, or of samples where there are none, that are resampled for each metric, M.
+        effective: number of units of equal weight that tell as much (Kish 1965), M: groups weigh as much as they have
             samples, images of a segmentation as much as they have pixels of a class, in the mean over classes.
-        balance: share of the samples that count for a metric of classes: 1 where all classes are equally frequent.
+        balance: share of the samples that count for a metric of classes, M: 1 where all classes are equally frequent.
+        reason: why metrics per group are undefined; empty where they are not.
     """
 
     metrics: Sequence[str]
     values: np.ndarray
     draws: np.ndarray
     sample_set: str
-    units: int
-    effective: float
-    balance: float = 1.0
+    units: np.ndarray
+    effective: np.ndarray
+    balance: np.ndarray
+    reason: str = ""
+
+    def place(self, metric: str) -> int:
+        """Return the row of a metric."""
+        return list(self.metrics).index(metric)
+
+    def by_metric(self) -> dict[str, float]:
+        """Return the value of each metric by its name."""
+        return dict(zip(self.metrics, self.values.tolist(), strict=True))
+
+    def beside(self, other: "Resampled") -> "Resampled":
+        """Return these metrics followed by others of the same samples."""
+        rows = ("values", "draws", "units", "effective", "balance")
+        joined = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in rows}
+        return replace(self, metrics=[*self.metrics, *other.metrics], reason=self.reason or other.reason, **joined)
 
     def write(self, path: str | Path) -> None:
         """Write an `.npz` file, whole or not at all."""
@@ -62,9 +78,10 @@ def read_resampled(path: str | Path) -> Resampled:
     verify(path)
     try:
         content = FORMAT.migrated(npz_content(path), path)
-        plain = {"sample_set": str, "units": int, "effective": float, "balance": float}
-        converted = {key: convert(content[key]) for key, convert in plain.items()}
-        return Resampled(**content | converted | {"metrics": content["metrics"].tolist()})
+        metrics = content["metrics"].tolist()
+        rows = {key: np.broadcast_to(content[key], len(metrics)) for key in ("units", "effective", "balance")}
+        texts = {"sample_set": str(content["sample_set"]), "reason": str(content.get("reason", ""))}
+        return Resampled(**content | rows | texts | {"metrics": metrics})
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise damaged(path, str(error)) from error
 
@@ -91,8 +108,7 @@ def resample(
     """
     order = np.argsort(ids, kind="stable")
     ids, arguments = np.asarray(ids)[order].astype(str), [argument[order] for argument in arguments]
-    names = [str((groups or {}).get(id_) or "") for id_ in ids.tolist()]
-    keys = [f"group {name}" if name else f"sample {id_}" for name, id_ in zip(names, ids.tolist(), strict=True)]
+    keys = unit_keys(ids, groups)
     members, numbers = np.unique(keys, return_inverse=True)
     digest = hashlib.sha256("\n".join([*ids.tolist(), *keys]).encode()).hexdigest()
     draws = np.empty((len(metrics), 0))
@@ -103,7 +119,15 @@ def resample(
     values = values_of(task_type, metrics, arguments)
     effective = _effective(numbers, arguments[1] if task_type == "semantic_segmentation" else np.ones(len(ids)))
     known = np.array([values[name] for name in metrics])
-    return Resampled(metrics, known, draws, digest[:16], len(members), effective, _balance(task_type, arguments[1]))
+    balance = _balance(task_type, arguments[1])
+    rows = (np.full(len(metrics), value) for value in (len(members), effective, balance))
+    return Resampled(metrics, known, draws, digest[:16], *rows)
+
+
+def unit_keys(ids: np.ndarray, groups: Groups | None) -> list[str]:
+    """Return the key of each sample's group, N: samples without a group are one by themselves."""
+    names = [str((groups or {}).get(id_) or "") for id_ in ids.tolist()]
+    return [f"group {name}" if name else f"sample {id_}" for name, id_ in zip(names, ids.tolist(), strict=True)]
 
 
 def values_of(kind: str, metrics: Sequence[str], arguments: Sequence[np.ndarray]) -> dict[str, float]:
@@ -118,8 +142,9 @@ def values_of(kind: str, metrics: Sequence[str], arguments: Sequence[np.ndarray]
 
 def undefined(metrics: Sequence[str], ids: np.ndarray, resamples: int) -> Resampled:
     """Return what stands for the metrics of predictions that define none: outputs that are not finite."""
-    nothing = np.full((len(metrics), resamples), np.nan)
-    return Resampled(metrics, np.full(len(metrics), np.nan), nothing, "", len(ids), float(len(ids)))
+    number, nothing = len(metrics), np.full((len(metrics), resamples), np.nan)
+    units = np.full(number, len(ids))
+    return Resampled(metrics, np.full(number, np.nan), nothing, "", units, units.astype(float), np.ones(number))
 
 
 def _effective(numbers: np.ndarray, weights: np.ndarray) -> float:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mml_lib.config.metrics import NAMED
+from mml_lib.config.metrics import NAMED, PER_GROUP, name_per_sample
 from mml_lib.postprocessing.comparison import Resamples
 from mml_lib.postprocessing.leaderboard import ABOUT, MARK, RUN, ordered, standings
 from mml_lib.postprocessing.procedures import NETWORKS, PROCEDURE
-from mml_lib.postprocessing.resampled import Resampled
+from mml_lib.postprocessing.resampled import Resampled, undefined
 
 COLUMNS = ["task", "kind", "procedure", "run", "label", "on", "split", "metric"]
 WORTH = ["runs", "folds", "mean", "std", "ci_low", "ci_high", "about", "reason"]
@@ -44,7 +44,7 @@ def summarize(results: Sequence[Mapping[str, Any]], resampled: Sequence[Resample
         table = pd.concat([ordered(rows) for _, rows in table.groupby("metric", sort=False)], ignore_index=True)
         names = table["run"].where(table["run"] != "", table["procedure"])
         table = table.assign(task=task, on=on, split=split, label=[labels.get(name, "") for name in names])
-        nameless = ~table["metric"].isin(KNOWN)  # nothing tells whether more is better
+        nameless = ~table["metric"].map(name_per_sample).isin(KNOWN)  # nothing tells whether more is better
         table[DIFFERENCE] = table[DIFFERENCE].astype(object).mask(nameless)
         tables.append(table[[*COLUMNS, *WORTH, *DIFFERENCE]])
     return pd.concat(tables, ignore_index=True)
@@ -77,13 +77,8 @@ def _complete(resampled: Resampled, values: Mapping[str, float]) -> Resampled:
     further = [name for name in values if name not in resampled.metrics]
     if not further:
         return resampled
-    draws = np.full((len(further), resampled.draws.shape[1]), np.nan)
-    return replace(
-        resampled,
-        metrics=[*resampled.metrics, *further],
-        values=np.append(resampled.values, [values[name] for name in further]),
-        draws=np.concatenate([resampled.draws, draws]),
-    )
+    added = undefined(further, np.empty(0), resampled.draws.shape[1])
+    return resampled.beside(replace(added, values=np.array([values[name] for name in further])))
 
 
 def _resamples(networks: Sequence[Mapping[str, Any]]) -> Resamples:
@@ -99,6 +94,8 @@ def _resamples(networks: Sequence[Mapping[str, Any]]) -> Resamples:
 
 def as_text(summary: pd.DataFrame) -> str:
     """Return a summary as a table for a terminal, with sentences that say what its intervals are of."""
+    notes = [*sentences(summary), *_without_groups(summary)]
+    summary = summary[~_lacks_groups(summary)]
     repeated, several = (summary["kind"] == RUN).any(), summary["difference"].notna().any()
     hidden = [] if repeated else ["kind", "procedure", "runs"]
     hidden += [key for key in ("label", "on") if not summary[key].any()]
@@ -110,7 +107,17 @@ def as_text(summary: pd.DataFrame) -> str:
     if several:
         shown["to the best"] = _numbers(summary["difference"], "{:+.4f}")
         shown["its 95 % interval"] = _ends(summary, "difference_low", "difference_high", "{:+.4f}")
-    return "\n".join([shown.to_string(index=False), *sentences(summary)])
+    return "\n".join([shown.to_string(index=False), *notes])
+
+
+def _lacks_groups(summary: pd.DataFrame) -> pd.Series:
+    return summary["metric"].str.endswith(PER_GROUP) & summary["mean"].isna()
+
+
+def _without_groups(summary: pd.DataFrame) -> list[str]:
+    """Return a line for each task and split whose groups have no metrics, with the reason."""
+    rows = summary[_lacks_groups(summary)].drop_duplicates(["task", "on", "split"])
+    return [f"No metrics per group for {row.split} of {row.on or row.task}: {row.reason}." for row in rows.itertuples()]
 
 
 def _numbers(column: pd.Series, style: str = "{:.4f}") -> pd.Series:

@@ -255,7 +255,7 @@ def test_whole_groups_are_compared():
     runs = {"a": {0: better}, "b": {0: replace(better, logits=wrong)}}
     groups = {id_: f"patient{number // 10}" for number, id_ in enumerate(IDS.tolist())}
     alone, grouped = (
-        compare(resample_runs(runs, ["accuracy"], 200, groups=each))["p"].item() for each in (None, groups)
+        compare(resample_runs(runs, ["accuracy"], 200, groups=each))["p"].iloc[0] for each in (None, groups)
     )
     assert alone < grouped
 

@@ -301,7 +301,8 @@ def test_ensemble_of_each_fold_stands_under_it(answer: Answer):
 
 def test_groups_are_resampled_as_a_whole(answer: Answer):
     resamples = answer.resample()
-    assert {network.units for folds in resamples.runs.values() for network in folds.values()} == {2}
+    networks = [network for folds in resamples.runs.values() for network in folds.values()]
+    assert {int(units) for network in networks for units in network.units} == {2}
 
 
 def test_classes_and_groups_are_told_for_each_network(answer: Answer):

@@ -1,0 +1,208 @@
+"""Metrics per group: each patient counts once, as pandas and scikit-learn give it; patients that have no one label."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, r2_score, roc_auc_score
+
+from mml_lib.postprocessing.comparison import resample_runs
+from mml_lib.postprocessing.evaluation import (
+    evaluate,
+    evaluate_resampled,
+    network_estimates,
+    network_intervals,
+    read_metrics,
+    write_metrics,
+)
+from mml_lib.postprocessing.leaderboard import as_text, leaderboard, standings
+from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
+from mml_lib.postprocessing.resampled import read_resampled
+from mml_lib.postprocessing.scores import sigmoid, softmax
+from mml_lib.postprocessing.summary import as_text as summary_text
+from mml_lib.postprocessing.summary import summarize
+
+PATIENTS = 40
+RNG = np.random.default_rng(4)
+SIZES = RNG.integers(1, 6, PATIENTS)
+PATIENT = np.repeat(np.arange(PATIENTS), SIZES)
+NUMBER = len(PATIENT)
+IDS = np.array([f"image{number:03}" for number in range(NUMBER)])
+GROUPS = {id_: f"p{patient:02}" for id_, patient in zip(IDS.tolist(), PATIENT.tolist(), strict=True)}
+NOISE = RNG.normal(size=(NUMBER, 3))
+
+
+def classified(classes: int = 3, by_image: bool = False) -> Predictions:
+    targets = (np.arange(NUMBER) if by_image else PATIENT) % classes
+    logits = 0.8 * np.eye(classes)[targets] + NOISE[:, :classes]
+    return Predictions(logits.astype("f"), targets, IDS)
+
+
+def per_group(predictions, metrics, how: str = "mean", groups=GROUPS) -> dict[str, float]:
+    found = evaluate_resampled(predictions, metrics, 100, groups, how)
+    return {name: found.values[found.place(f"{name}_per_group")] for name in metrics}
+
+
+def by_patient(predictions: Predictions, values: np.ndarray):
+    return pd.DataFrame(values).groupby(PATIENT), pd.Series(predictions.targets).groupby(PATIENT).first().to_numpy()
+
+
+def test_probabilities_are_averaged():
+    predictions = classified()
+    groups, targets = by_patient(predictions, softmax(predictions.logits))
+    means = groups.mean().to_numpy()
+    found = per_group(predictions, ["accuracy", "f1", "auroc"])
+    assert found["accuracy"] == pytest.approx(accuracy_score(targets, means.argmax(axis=1)))
+    assert found["f1"] == pytest.approx(f1_score(targets, means.argmax(axis=1), average="macro"))
+    assert found["auroc"] == pytest.approx(roc_auc_score(targets, means, multi_class="ovr"))
+    assert found["accuracy"] > evaluate(predictions, ["accuracy"])["accuracy"]
+
+
+def test_majority_decides_and_the_mean_where_votes_are_equal():
+    predictions = classified()
+    probabilities = softmax(predictions.logits)
+    votes, targets = by_patient(predictions, np.eye(3)[probabilities.argmax(axis=1)])
+    means, _ = by_patient(predictions, probabilities)
+    ranked = votes.sum() + 1e-3 * means.mean()
+    assert (np.sort(votes.sum().to_numpy(), axis=1)[:, -1] == np.sort(votes.sum().to_numpy(), axis=1)[:, -2]).any()
+    assert per_group(predictions, ["accuracy"], "vote")["accuracy"] == pytest.approx(
+        accuracy_score(targets, ranked.to_numpy().argmax(axis=1))
+    )
+
+
+def test_highest_class_that_one_image_shows_is_that_of_the_patient():
+    """Of two classes the positive one is as probable as in the image where it is most probable."""
+    predictions = classified(2, by_image=True)
+    positive = pd.Series(softmax(predictions.logits)[:, 1]).groupby(PATIENT).max()
+    targets = pd.Series(predictions.targets).groupby(PATIENT).max()
+    assert targets.nunique() == 2
+    found = per_group(predictions, ["accuracy", "auroc"], "max")
+    assert found["auroc"] == pytest.approx(roc_auc_score(targets, positive))
+    assert found["accuracy"] == pytest.approx(accuracy_score(targets, positive > 0.5))
+    of_grades = per_group(classified(3, by_image=True), ["accuracy"], "max")["accuracy"]
+    assert 0 < of_grades < 1
+
+
+@pytest.mark.parametrize("how", ["mean", "vote"])
+def test_patients_with_several_labels_have_no_metrics_per_group_and_are_named(how: str):
+    targets = PATIENT % 3
+    largest = int(SIZES.argmax())
+    targets[PATIENT.searchsorted(largest)] = (largest + 1) % 3
+    predictions = Predictions(NOISE.astype("f"), targets, IDS)
+    found = evaluate_resampled(predictions, ["accuracy"], 100, GROUPS, how)
+    assert np.isnan(found.values[1])
+    assert f"'p{largest:02}'" in found.reason
+    estimates = network_estimates(found)
+    assert estimates["accuracy"].reason == ""
+    assert estimates["accuracy_per_group"].reason == found.reason
+    assert not np.isnan(per_group(predictions, ["accuracy"], "max")["accuracy"])
+
+
+@pytest.mark.parametrize(("how", "merge"), [("mean", "mean"), ("max", "max")])
+def test_labels_of_patients(how: str, merge: str):
+    targets = np.stack([PATIENT % 2, PATIENT % 3 == 0], axis=1).astype("f")
+    if how == "max":
+        targets[:, 1] = np.arange(NUMBER) % 4 == 0
+    predictions = Predictions((targets + NOISE[:, :2]).astype("f"), targets, IDS, "multilabel_classification")
+    probabilities = pd.DataFrame(sigmoid(predictions.logits)).groupby(PATIENT).agg(merge)
+    labels = pd.DataFrame(targets).groupby(PATIENT).max()
+    assert per_group(predictions, ["auroc"], how)["auroc"] == pytest.approx(
+        roc_auc_score(labels, probabilities, average="macro")
+    )
+
+
+@pytest.mark.parametrize("how", ["mean", "max", "vote"])
+def test_values_are_averaged(how: str):
+    values = RNG.normal(size=NUMBER)
+    outputs = (values + NOISE[:, 0]).astype("f")
+    predictions = Predictions(outputs[:, None], values.astype("f"), IDS, "regression")
+    means = pd.DataFrame({"true": values.astype("f").astype(float), "found": outputs.astype(float)})
+    means = means.groupby(PATIENT).mean()
+    found = per_group(predictions, ["mae", "r2"], how)
+    assert found["mae"] == pytest.approx(mean_absolute_error(means["true"], means["found"]))
+    assert found["r2"] == pytest.approx(r2_score(means["true"], means["found"]))
+
+
+def test_pixels_of_masks_are_summed():
+    """A patient's masks, laid side by side, are one mask: the metric of these is the same."""
+    true = [RNG.integers(0, 2, (4, 6)).astype(np.uint8) for _ in range(NUMBER)]
+    found = [np.where(RNG.random(mask.shape) < 0.3, 1 - mask, mask).astype(np.uint8) for mask in true]
+    predictions = MaskPredictions.of(found, true, IDS, 2)
+    rows = [np.flatnonzero(patient == PATIENT) for patient in range(PATIENTS)]
+    joined = [[np.hstack([masks[row] for row in of_patient]) for of_patient in rows] for masks in (found, true)]
+    whole = MaskPredictions.of(*joined, np.array([f"p{patient:02}" for patient in range(PATIENTS)]), 2)
+    expected = evaluate(whole, ["dice", "iou"])
+    assert per_group(predictions, ["dice", "iou"]) == pytest.approx(expected)
+
+
+def test_intervals_are_over_groups():
+    predictions = classified()
+    found = evaluate_resampled(predictions, ["accuracy"], 400, GROUPS)
+    assert found.units.tolist() == [PATIENTS, PATIENTS]
+    assert found.effective[1] == pytest.approx(PATIENTS)
+    assert found.effective[0] < PATIENTS  # patients with many images weigh more
+    low, high = network_intervals(found)["accuracy_per_group"]
+    share = found.values[1]
+    width = 2 * 1.96 * np.sqrt(share * (1 - share) / PATIENTS)
+    assert low < share < high
+    assert high - low == pytest.approx(width, rel=0.2)
+
+
+def test_samples_without_a_group_are_groups_of_their_own():
+    groups = {id_: group if group < "p20" else None for id_, group in GROUPS.items()}
+    found = evaluate_resampled(classified(), ["accuracy"], 100, groups)
+    assert found.units[1] == 20 + (PATIENT >= 20).sum()
+
+
+@pytest.mark.parametrize("groups", [None, {}, dict.fromkeys(IDS.tolist()), {id_: id_ for id_ in IDS.tolist()}])
+def test_groups_of_one_sample_have_no_metrics_of_their_own(groups):
+    assert evaluate_resampled(classified(), ["accuracy"], 100, groups).metrics == ["accuracy"]
+
+
+def test_outputs_that_are_not_finite_have_none():
+    predictions = Predictions(np.full((NUMBER, 3), np.nan, "f"), PATIENT % 3, IDS)
+    found = evaluate_resampled(predictions, ["accuracy"], 100, GROUPS)
+    assert found.metrics == ["accuracy", "accuracy_per_group"]
+    assert np.isnan(found.values).all()
+
+
+def test_summary_and_files_have_both_levels(tmp_path):
+    results, networks = [], []
+    for fold in range(2):
+        found = evaluate_resampled(classified(), ["accuracy"], 100, GROUPS)
+        found.write(tmp_path / f"{fold}.npz")
+        write_metrics(
+            tmp_path / f"{fold}.json", found.by_metric(), network_intervals(found), task="t", run="r", fold=fold
+        )
+        results.append(read_metrics(tmp_path / f"{fold}.json") | {"split": "test"})
+        networks.append(read_resampled(tmp_path / f"{fold}.npz"))
+    assert set(json.loads((tmp_path / "0.json").read_text())["intervals"]) == {"accuracy", "accuracy_per_group"}
+    table = summarize(results, networks, {}).set_index("metric")
+    assert table.index.tolist() == ["accuracy", "accuracy_per_group"]
+    assert table["mean"].to_dict() == pytest.approx(networks[0].by_metric())
+    assert table[["ci_low", "ci_high"]].notna().all(axis=None)
+    assert (table["reason"] == "").all()
+
+
+def test_summary_says_why_there_is_nothing_per_group():
+    found = evaluate_resampled(classified(by_image=True), ["accuracy"], 100, GROUPS)
+    result = {"task": "t", "run": "r", "fold": 0, "split": "test", "metrics": found.by_metric()}
+    table = summarize([result], [found], {})
+    row = table[table["metric"] == "accuracy_per_group"].iloc[0]
+    assert np.isnan(row["mean"])
+    assert "per_group: max" in row["reason"]
+    lines = summary_text(table).splitlines()
+    assert sum("per group" in line and "per_group: max" in line for line in lines) == 1
+
+
+def test_leaderboard_ranks_procedures_per_group_too():
+    better, worse = classified(), Predictions(NOISE.astype("f"), PATIENT % 3, IDS)
+    runs = {"better": {0: better, 1: better}, "worse": {0: worse, 1: worse}}
+    board = leaderboard(standings(resample_runs(runs, ["accuracy"], 200, groups=GROUPS)), "accuracy")
+    assert board["procedure"].tolist() == ["better", "worse"]
+    assert board["accuracy_per_group_rank"].tolist() == [1, 2]
+    assert board["accuracy_per_group"].tolist() == pytest.approx(
+        [per_group(each, ["accuracy"])["accuracy"] for each in (better, worse)]
+    )
+    assert "accuracy_per_group" in as_text(board, "accuracy")
