@@ -1,6 +1,7 @@
 """The pre-flight check: what cannot be trained is told, by its key, from a dummy batch."""
 
 import copy
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from mml_lib.config.presets import merge
 from mml_lib.schedulers.opening import add_presets
 from mml_lib.schedulers.preflight import launch, trial
-from mml_lib.schedulers.preflight.launch import Candidate, lines_of, read_tried, remember
+from mml_lib.schedulers.preflight.launch import Candidate, lines_of, reaches_hub, read_tried, remember
 from mml_lib.schedulers.preflight.trial import Trials
 from mml_lib.schedulers.study import Study
 
@@ -275,3 +276,14 @@ def test_what_was_tried_is_remembered(tmp_path: Path):
     assert read_tried(tmp_path / "none") == []
     remember(tmp_path / "tried", ["a", "b"])
     assert read_tried(tmp_path / "tried") == ["a", "b"]
+
+
+def test_hub_that_cannot_be_reached_is_noticed_at_once(monkeypatch: pytest.MonkeyPatch):
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert reaches_hub()
+    assert not reaches_hub()
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    assert reaches_hub()

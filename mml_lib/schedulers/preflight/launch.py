@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from mml_lib.config.identity import canonical_json
 from mml_lib.config.pipeline import Pipeline
@@ -40,6 +43,10 @@ REMEMBERED = 20_000
 
 OFFLINE = ("HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "TORCH_HOME")
 """Variables that say where weights come from."""
+
+
+HUB = "https://huggingface.co"
+"""Address of the hub of pretrained weights, unless HF_ENDPOINT names another."""
 
 
 @dataclass
@@ -126,6 +133,8 @@ def ask(study: "Study", pipelines: Sequence[Pipeline]) -> list[list[str]]:
     environment = dict(os.environ)
     if study.gpus.on_cluster:
         environment.pop(FOLDER, None)  # no step of this machine would use the warm process
+    if any(pipeline.content["arch"].get("pretrained") for pipeline in pipelines) and not reaches_hub():
+        environment["HF_HUB_OFFLINE"] = "1"  # the hub's client would try again for a minute
     say(f"checking {len(pipelines)} pipeline{'s' * (len(pipelines) != 1)} before anything runs")
     process = subprocess.Popen(
         [sys.executable, "-m", CHECK],
@@ -150,6 +159,19 @@ def ask(study: "Study", pipelines: Sequence[Pipeline]) -> list[list[str]]:
             f"the check of pipelines {problem or 'ended early'}; {left} were not tried, mistakes show in their training"
         )
     return answers
+
+
+def reaches_hub(seconds: float = 3) -> bool:
+    """Return False if the hub of pretrained weights cannot be connected to; behind a proxy it is not tried."""
+    address = urlsplit(os.environ.get("HF_ENDPOINT") or HUB)
+    port = address.port or (80 if address.scheme == "http" else 443)
+    if getproxies():
+        return True
+    try:
+        socket.create_connection((address.hostname, port), timeout=seconds).close()
+    except OSError:
+        return False
+    return True
 
 
 def lines_of(candidates: Sequence[Candidate], answers: Sequence[Sequence[str]], runs: int) -> list[str]:
