@@ -71,8 +71,8 @@ def load_project_models(
     columns = list(dict.fromkeys(key for of_task in pipelines.values() for key in varying(list(of_task.values()))))
     flat = {(of, run): flatten(content) for of, runs in pipelines.items() for run, content in runs.items()}
     for key in columns:
-        told = [flat.get(each, {}).get(key) for each in zip(table["task"], table["run"], strict=True)]
-        table[key] = [canonical_json(value) if isinstance(value, list) else value for value in told]
+        cells = [flat.get(task_name, {}).get(key) for task_name in zip(table["task"], table["run"], strict=True)]
+        table[key] = [canonical_json(value) if isinstance(value, list) else value for value in cells]
     return table
 
 
@@ -119,13 +119,13 @@ def load_predictions(
     make = wide_table if form == "wide" else long_table
     with _project(project, results, data) as fm:
         keys = ("calibrated",) if calibrated else ("predictions", "other_predictions")
-        found = _artefacts(fm, keys, {"task": task, "run": run, "fold": fold, "split": split})
+        artefacts = _artefacts(fm, keys, {"task": task, "run": run, "fold": fold, "split": split})
         classes = _Classes(fm)
-        tables, problems = _read(found, lambda path: make(read_predictions(path), classes.of(found[path])))
+        tables, problems = _read(artefacts, lambda path: make(read_predictions(path), classes.of(artefacts[path])))
     _warn(problems)
     for path, table in tables.items():
         for place, key in enumerate(KEYS):
-            table.insert(place, key, found[path][key])
+            table.insert(place, key, artefacts[path][key])
     return pd.concat(tables.values(), ignore_index=True) if tables else pd.DataFrame(columns=[*KEYS, "id"])
 
 
@@ -153,12 +153,14 @@ def load_metrics(
         MMLError: no such project, or no metrics of that task, run, fold or split.
     """
     with _project(project, results) as fm:
-        found = _artefacts(fm, ("metrics", "other_metrics"), {"task": task, "run": run, "fold": fold, "split": split})
-        told, problems = _read(found, read_metrics)
+        artefacts = _artefacts(
+            fm, ("metrics", "other_metrics"), {"task": task, "run": run, "fold": fold, "split": split}
+        )
+        metrics, problems = _read(artefacts, read_metrics)
     _warn(problems)
-    if not told:
+    if not metrics:
         return pd.DataFrame(columns=KEYS)
-    table = fold_table(list(told.values()), {})
+    table = fold_table(list(metrics.values()), {})
     return table[[*KEYS, *(column for column in table if column not in (*KEYS, "label"))]]
 
 
@@ -180,13 +182,13 @@ def task_infos(
         MMLError: no such project, or no task of that name.
     """
     with _project(project, results, data) as fm:
-        paths = {Path(fm.path("description", **told)) for told in fm.existing("description")}
+        paths = {Path(fm.path("description", **wildcards)) for wildcards in fm.existing("description")}
         problems = []
         if project is not None:
-            pipelines = [Path(fm.path("pipeline", **told)) for told in fm.existing("pipeline")]
+            pipelines = [Path(fm.path("pipeline", **wildcards)) for wildcards in fm.existing("pipeline")]
             learned, problems = _read(pipelines, lambda path: Pipeline.read(path).tasks)
-            told = [each for tasks in learned.values() for each in tasks]
-            paths &= {Path(fm.path("description", task=each["name"], task_id=each["id"])) for each in told}
+            learned_tasks = [task for tasks in learned.values() for task in tasks]
+            paths &= {Path(fm.path("description", task=task["name"], task_id=task["id"])) for task in learned_tasks}
     rows, further = _read(sorted(paths), lambda path: task_table([read_header(path)]))
     _warn([*problems, *further])
     table = pd.concat(rows.values(), ignore_index=True) if rows else pd.DataFrame(columns=["task", "id", "type"])
@@ -205,30 +207,30 @@ def _project(
         MMLError: there is no such project.
     """
     roots = {
-        key: Path(given or os.environ.get(variable) or key)
-        for (key, variable), given in zip(ROOTS.items(), (data, results), strict=True)
+        key: Path(root or os.environ.get(variable) or key)
+        for (key, variable), root in zip(ROOTS.items(), (data, results), strict=True)
     }
     if isinstance(project, Path) or (project is not None and "/" in project):
         folder = Path(project).absolute()
     else:
         folder = roots["results"] / (project or ".")
     if project is not None and not folder.is_dir():
-        known = [path.name for path in folder.parent.glob("*") if path.is_dir()]
-        raise MMLError(f"there is no project '{folder.name}' in {folder.parent}{nearest(folder.name, known)}")
+        projects = [path.name for path in folder.parent.glob("*") if path.is_dir()]
+        raise MMLError(f"there is no project '{folder.name}' in {folder.parent}{nearest(folder.name, projects)}")
     return MMLFileManager.for_a_while(roots["data"], folder.parent, folder.name)
 
 
 def _artefacts(fm: MMLFileManager, keys: Sequence[str], choices: Mapping[str, Choice]) -> dict[Path, dict[str, Any]]:
     """Return where predictions or metrics lie, and what they are of, by `KEYS`."""
-    found = []
+    artefacts = []
     for key in keys:
-        for told in fm.existing(key):
-            about = {"task": told["task"], "run": told["run"], "fold": int(told["fold"])}
-            about |= {"on": told.get("eval_task", ""), "split": told["eval"]}
-            found.append((Path(fm.path(key, **told)), about))
-    table = pd.DataFrame([about for _, about in found], columns=KEYS)
+        for wildcards in fm.existing(key):
+            labels = {"task": wildcards["task"], "run": wildcards["run"], "fold": int(wildcards["fold"])}
+            labels |= {"on": wildcards.get("eval_task", ""), "split": wildcards["eval"]}
+            artefacts.append((Path(fm.path(key, **wildcards)), labels))
+    table = pd.DataFrame([labels for _, labels in artefacts], columns=KEYS)
     table = _chosen(table, choices, f"{keys[0]} of {fm.proj_path}").sort_values(KEYS)
-    return dict(found[number] for number in table.index)
+    return dict(artefacts[number] for number in table.index)
 
 
 def _chosen(table: pd.DataFrame, choices: Mapping[str, Choice], of: str) -> pd.DataFrame:
@@ -241,11 +243,11 @@ def _chosen(table: pd.DataFrame, choices: Mapping[str, Choice], of: str) -> pd.D
         if choice is None:
             continue
         values = [choice] if isinstance(choice, str | int) or not isinstance(choice, Iterable) else list(choice)
-        known = {str(value): value for value in table[key].unique()}
+        values_by_text = {str(value): value for value in table[key].unique()}
         for value in values:
-            if str(value) not in known:
-                raise MMLError(f"{key}: there is no '{value}' among the {of}{nearest(str(value), known)}")
-        table = table[table[key].isin([known[str(value)] for value in values])]
+            if str(value) not in values_by_text:
+                raise MMLError(f"{key}: there is no '{value}' among the {of}{nearest(str(value), values_by_text)}")
+        table = table[table[key].isin([values_by_text[str(value)] for value in values])]
     return table
 
 
@@ -271,10 +273,10 @@ def _warn(problems: Iterable[str]) -> None:
 def _pipelines(fm: MMLFileManager, models: pd.DataFrame) -> tuple[dict[str, dict[str, Mapping[str, Any]]], list[str]]:
     """Return the contents of the pipelines of models, by task and run, and a line for each that cannot be read."""
     runs = models[["task", "run"]].drop_duplicates().to_dict("records")
-    paths = {Path(fm.path("pipeline", **told)): told for told in runs}
-    found, problems = _read(paths, Pipeline.read)
+    paths = {Path(fm.path("pipeline", **wildcards)): wildcards for wildcards in runs}
+    pipelines, problems = _read(paths, Pipeline.read)
     contents: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for path, pipeline in found.items():
+    for path, pipeline in pipelines.items():
         contents.setdefault(paths[path]["task"], {})[paths[path]["run"]] = pipeline.content
     return contents, problems
 
@@ -286,9 +288,9 @@ class _Classes:
         self.fm = fm
         self._known: dict[tuple[str, str, str], list[str] | None] = {}
 
-    def of(self, told: Mapping[str, Any]) -> list[str] | None:
+    def of(self, labels: Mapping[str, Any]) -> list[str] | None:
         """Return the names of the classes of predictions; None where the pipeline or the description is gone."""
-        key = told["task"], told["run"], told["on"]
+        key = labels["task"], labels["run"], labels["on"]
         if key not in self._known:
             self._known[key] = self._read(*key)
         return self._known[key]
@@ -296,8 +298,8 @@ class _Classes:
     def _read(self, task: str, run: str, on: str) -> list[str] | None:
         try:
             learned = Pipeline.read(Path(self.fm.path("pipeline", task=task, run=run))).tasks
-            told = next((each for each in learned if each["name"] == on), learned[0])
-            header = read_header(self.fm.path("description", task=told["name"], task_id=told["id"]))
+            task_learned = next((candidate for candidate in learned if candidate["name"] == on), learned[0])
+            header = read_header(self.fm.path("description", task=task_learned["name"], task_id=task_learned["id"]))
         except (MMLError, KeyError, TypeError, AttributeError):
             return None
         return header.get("classes")

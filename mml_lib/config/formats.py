@@ -63,16 +63,16 @@ class Format:
             MMLError: it is newer than this MML reads; the line names the MML that is needed.
             ValueError: what it says is no version.
         """
-        found = content.get("format", 1)
-        if not isinstance(found, int) or found < 1:
-            raise ValueError(f"format is {found!r}")
-        if found > self.version:
+        version = content.get("format", 1)
+        if not isinstance(version, int) or version < 1:
+            raise ValueError(f"format is {version!r}")
+        if version > self.version:
             needed = content.get("needs_mml")
             remedy = f"install MML {needed} or newer" if needed else "install a newer MML"
             raise MMLError(
-                f"{path} has format {found}, and MML {__version__} reads {self.kind} up to {self.version}; {remedy}"
+                f"{path} has format {version}, and MML {__version__} reads {self.kind} up to {self.version}; {remedy}"
             )
-        return found
+        return version
 
     def migrated(self, content: Mapping[str, Any], path: Any) -> dict[str, Any]:
         """Return the content of a file as the present version has it, without the stamp.
@@ -81,9 +81,9 @@ class Format:
             MMLError: it is newer than this MML reads.
             KeyError, TypeError, ValueError, AttributeError: it is not what its version says.
         """
-        found = self.found(content, path)
+        stored = self.found(content, path)
         current = {key: value for key, value in content.items() if key not in STAMP}
-        for version in self.versions[found:]:
+        for version in self.versions[stored:]:
             current = version.migration(current)
         return current
 

@@ -96,8 +96,8 @@ def _not_a_number(value: Any) -> list[str | int]:
         return [""]
     items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
-        if found := _not_a_number(item):
-            return [key, *found] if found != [""] else [key]
+        if location := _not_a_number(item):
+            return [key, *location] if location != [""] else [key]
     return []
 
 
@@ -151,11 +151,11 @@ def _sentence(problem: Mapping[str, Any]) -> str:
         return f"{key}: {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
     if kind == "string_type" and problem["input"] is None:
         return f"{key}: there is no value, or null; write one, for the word null in quotes: 'null'"
-    given = repr(problem["input"])
-    given = given if len(given) < 60 else given[:57] + "..."
+    value = repr(problem["input"])
+    value = value if len(value) < 60 else value[:57] + "..."
     message = problem["msg"].partition(" or instance of ")[0]
-    known = ", ".join(_known_keys(location)) if kind in ("dict_type", "model_type") else ""
-    return f"{key}: {message[0].lower()}{message[1:]}, not {given}{f'; its keys: {known}' if known else ''}"
+    keys = ", ".join(_known_keys(location)) if kind in ("dict_type", "model_type") else ""
+    return f"{key}: {message[0].lower()}{message[1:]}, not {value}{f'; its keys: {keys}' if keys else ''}"
 
 
 def _home(key: str) -> str | None:

@@ -93,21 +93,23 @@ class Origins:
             [section, *filter(None, [name])]
             for section, overlays in sections.items()
             for name, overlay in (overlays.items() if isinstance(overlays, Mapping) else ())
-            if isinstance(overlay, Mapping) and any(str(each).partition(".")[0] == key for each in overlay)
+            if isinstance(overlay, Mapping)
+            and any(str(key_of_overlay).partition(".")[0] == key for key_of_overlay in overlay)
         ]
         return places[0][: 2 if len(places) == 1 else 1] if places else []
 
     def _written(self, location: Location) -> Origin:
-        found = [
-            _in_file(each, location) if isinstance(each, Path) else _in_values(each, location) for each in self.sources
+        origins = [
+            _in_file(source, location) if isinstance(source, Path) else _in_values(source, location)
+            for source in self.sources
         ]
-        if not found:
+        if not origins:
             return Origin("config")
-        deepest = max(origin.depth for origin in found)
-        files = [origin for origin in found if origin.name != "--config"]
+        deepest = max(origin.depth for origin in origins)
+        files = [origin for origin in origins if origin.name != "--config"]
         if not deepest:
-            return files[-1] if files else found[-1]
-        return [origin for origin in found if origin.depth == deepest][-1]
+            return files[-1] if files else origins[-1]
+        return [origin for origin in origins if origin.depth == deepest][-1]
 
     def _preset_file(self, group: str | int) -> Path | None:
         value = self.config.get(group) if group in GROUPS else None
@@ -130,10 +132,10 @@ def _in_values(values: Mapping[str, Any], location: Location) -> Origin:
 def _in_file(path: Path, location: Location) -> Origin:
     node, line = node_of(path), None
     for depth, key in enumerate(location):
-        found = _below(node, key)
-        if found is None:
+        entry = _below(node, key)
+        if entry is None:
             return Origin(str(path), line, depth)
-        mark, node = found
+        mark, node = entry
         line = mark.line + 1
     return Origin(str(path), line, len(location))
 
@@ -141,7 +143,7 @@ def _in_file(path: Path, location: Location) -> Origin:
 def _below(node: yaml.Node | None, key: str | int) -> tuple[yaml.Mark, yaml.Node] | None:
     if isinstance(node, yaml.SequenceNode) and str(key).isdigit() and int(key) < len(node.value):
         return node.value[int(key)].start_mark, node.value[int(key)]
-    for each, value in node.value if isinstance(node, yaml.MappingNode) else ():
-        if isinstance(each, yaml.ScalarNode) and each.value == str(key):
-            return each.start_mark, value
+    for key_node, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        if isinstance(key_node, yaml.ScalarNode) and key_node.value == str(key):
+            return key_node.start_mark, value
     return None

@@ -31,9 +31,10 @@ def _numbers(section: type[BaseModel]) -> list[str]:
     kinds = {
         key: set(_kinds(field.annotation))
         for key, field in section.model_fields.items()
-        if not any(isinstance(told, BeforeValidator) for told in field.metadata)  # which may make a number of a switch
+        # A validator may make a number of a switch.
+        if not any(isinstance(marker, BeforeValidator) for marker in field.metadata)
     }
-    return [key for key, found in kinds.items() if found & {int, float} and not found & {bool, str, Any}]
+    return [key for key, types in kinds.items() if types & {int, float} and not types & {bool, str, Any}]
 
 
 def _kinds(annotation: Any) -> list[Any]:

@@ -54,8 +54,10 @@ def is_of_plugin(target: Any) -> bool:
     """Whether an object is defined in a plugin, or in a module beside one."""
     name = getattr(target, "__module__", None) or ""
     file = getattr(sys.modules.get(name), "__file__", None)
-    known = [getattr(sys.modules.get(plugin), "__file__", None) for plugin in _plugins]
-    return name in _plugins or (file is not None and Path(file).parent in [Path(each).parent for each in known if each])
+    files = [getattr(sys.modules.get(plugin), "__file__", None) for plugin in _plugins]
+    return name in _plugins or (
+        file is not None and Path(file).parent in [Path(plugin_file).parent for plugin_file in files if plugin_file]
+    )
 
 
 def import_target(path: str) -> Any:
@@ -134,8 +136,8 @@ def check_arguments(target: Any, label: str, args: tuple, kwargs: Mapping[str, A
         return
     if any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
         return
-    known = [p.name for p in signature.parameters.values() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    known = known[len(args) :]
+    names = [p.name for p in signature.parameters.values() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    names = names[len(args) :]
     for key in kwargs:
-        if key not in known:
-            raise MMLError(f"{label} takes no argument '{key}'{nearest(key, known)}")
+        if key not in names:
+            raise MMLError(f"{label} takes no argument '{key}'{nearest(key, names)}")

@@ -136,7 +136,7 @@ def _pair(step: Step, images: torch.Tensor, masks: torch.Tensor | None) -> tuple
     images = images.clone()
     changed, moved = (_apply(step, images), None) if masks is None else _apply(step, images, masks + 1)
     if changed.shape != images.shape:
-        shapes = ["×".join(map(str, each.shape)) for each in (images, changed)]
+        shapes = ["×".join(map(str, tensor.shape)) for tensor in (images, changed)]
         raise _refusal(step, f"makes {shapes[1]} of images {shapes[0]}; set its size to that of the images")
     if moved is not None and moved.shape != masks.shape:
         raise _refusal(step, "gives masks of another size than its images")

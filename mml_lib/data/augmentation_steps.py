@@ -69,14 +69,14 @@ class KorniaStep(Step):
             module, data_keys=["input", "mask"], extra_args={DataKey.MASK: nearest}
         )
         self.drawn_once = any(
-            isinstance(each, DRAWN_ONCE) or getattr(each, "same_on_batch", None) for each in module.modules()
+            isinstance(part, DRAWN_ONCE) or getattr(part, "same_on_batch", None) for part in module.modules()
         )
 
     def problem(self, masks: bool) -> str | None:
-        for each in self.module.modules():
-            if isinstance(each, OF_VOLUMES):
+        for part in self.module.modules():
+            if isinstance(part, OF_VOLUMES):
                 return "is for volumes and videos"
-            if isinstance(each, kornia.MixAugmentationBaseV2) and not isinstance(each, kornia.RandomJigsaw):
+            if isinstance(part, kornia.MixAugmentationBaseV2) and not isinstance(part, kornia.RandomJigsaw):
                 return "mixes images and leaves their targets as they are (see mixing)"
         return None
 
@@ -87,8 +87,8 @@ class KorniaStep(Step):
 
     def pairs(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
         if self.drawn_once:
-            found = [self._pair(*pair) for pair in zip(images.split(1), masks.split(1), strict=True)]
-            return tuple(map(torch.cat, zip(*found, strict=True)))
+            pairs = [self._pair(*pair) for pair in zip(images.split(1), masks.split(1), strict=True)]
+            return tuple(map(torch.cat, zip(*pairs, strict=True)))
         return self._pair(images, masks)
 
     def _pair(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
@@ -104,14 +104,14 @@ class TorchvisionStep(Step):
 
     def __init__(self, module: nn.Module, name: str):
         super().__init__(module, name)
-        for each in module.modules():
-            if isinstance(fills := getattr(each, "_fill", None), Mapping):
-                each._fill = {**fills, tv_tensors.Mask: 0}
+        for part in module.modules():
+            if isinstance(fills := getattr(part, "_fill", None), Mapping):
+                part._fill = {**fills, tv_tensors.Mask: 0}
 
     def problem(self, masks: bool) -> str | None:
-        if any(isinstance(each, v2.MixUp | v2.CutMix) for each in self.module.modules()):
+        if any(isinstance(part, v2.MixUp | v2.CutMix) for part in self.module.modules()):
             return "mixes images and leaves their targets as they are (see mixing)"
-        if masks and any(isinstance(each, v2.LinearTransformation | v2.Lambda) for each in self.module.modules()):
+        if masks and any(isinstance(part, v2.LinearTransformation | v2.Lambda) for part in self.module.modules()):
             return "cannot move masks"
         return None
 

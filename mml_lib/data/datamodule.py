@@ -244,7 +244,7 @@ class MMLDataModule(LightningDataModule):
         super().__init__()
         if fold is not None and fold >= struct.num_folds:
             raise MMLError(f"task {struct.name} has {struct.num_folds} folds, so there is no fold {fold}")
-        if "semantic_segmentation" in (each.task_type for each in (struct, *co_structs)):
+        if "semantic_segmentation" in (task.task_type for task in (struct, *co_structs)):
             check_masks_move(transforms)
         self.struct = struct
         self.co_structs = list(co_structs)
@@ -286,7 +286,7 @@ class MMLDataModule(LightningDataModule):
         own = self._shuffled(self.struct, self.part("train"))
         if not self.co_structs:
             return own
-        others = {each.name: self._shuffled(each, self._images(each, self._learnt(each))) for each in self.co_structs}
+        others = {task.name: self._shuffled(task, self._images(task, self._learnt(task))) for task in self.co_structs}
         return {self.struct.name: own, **others}
 
     def _shuffled(self, struct: TaskStruct, images: TaskImages) -> DataLoader[Batch]:

@@ -70,9 +70,9 @@ def decode_mask(
         MMLError: colours without `colors` or beyond them, values over 255, another size.
     """
     mask = read_mask(file, size)
-    found = mask.pixels.shape
-    if size is not None and found != tuple(size):
-        raise MMLError(f"the mask {file} has {found[0]}×{found[1]} pixels, its image {size[0]}×{size[1]}")
+    shape = mask.pixels.shape
+    if size is not None and shape != tuple(size):
+        raise MMLError(f"the mask {file} has {shape[0]}×{shape[1]} pixels, its image {size[0]}×{size[1]}")
     if colors is None:
         if mask.kind == COLOR:
             raise MMLError(f"the mask {file} has colours (RGB); store class numbers in one channel, or list masks anew")

@@ -147,9 +147,9 @@ class _Packer:
             self.sizes[place] = np.array(image.shape[:2])
             return
         if image.shape[:2] != self.size:
-            found, wanted = ("×".join(map(str, size)) for size in (image.shape[:2], self.size))
+            pixels, wanted = ("×".join(map(str, size)) for size in (image.shape[:2], self.size))
             raise MMLError(
-                f"preprocessing: the transforms make {found} pixels of {file}, not {wanted} as of the others; "
+                f"preprocessing: the transforms make {pixels} pixels of {file}, not {wanted} as of the others; "
                 "end them with resize or center_crop"
             )
         self.images[place] = image

@@ -132,7 +132,7 @@ def resolve(preprocessing: Preprocessing) -> list[dict[str, Any]]:
     Raises:
         MMLError: a transform that does not exist, or arguments that it does not take.
     """
-    found = []
+    specs = []
     for number, transform in enumerate(preprocessing.transforms):
         spec = {TARGET: transform.target} if transform.target else {"name": transform.name}
         spec |= transform.arguments
@@ -147,8 +147,8 @@ def resolve(preprocessing: Preprocessing) -> list[dict[str, Any]]:
             _check(function, spec)
         except MMLError as error:
             raise MMLError(f"{where}: {error}") from error
-        found.append(spec)
-    return found
+        specs.append(spec)
+    return specs
 
 
 def _sides(size: Any) -> list[int]:
@@ -227,9 +227,9 @@ def _apply_own(spec: Mapping[str, Any], image: "np.ndarray | Image", mask: "np.n
     import numpy as np
 
     # Copies, for it may write into what it gets.
-    found = _function(spec)(np.array(image), None if mask is None else np.array(mask), **_arguments(spec))
+    result = _function(spec)(np.array(image), None if mask is None else np.array(mask), **_arguments(spec))
     try:
-        made, made_mask = found
+        made, made_mask = result
         fits = made.dtype == np.uint8 and made.ndim == 3 and made.shape[2] == 3 and made.size > 0
         if mask is None:
             fits = fits and made_mask is None

@@ -63,19 +63,19 @@ def find_outdated(fm: MMLFileManager) -> tuple[list[Entry], list[str]]:
     Raises:
         MMLError: a file is of a newer format.
     """
-    found, problems = [], []
+    entries, problems = [], []
     for kind, form in FORMATS.items():
         for key in form.keys:
             root = "data" if fm.template(key).root == "DATA_PATH" else "project"
-            for told in fm.existing(key):
-                path = fm.construct_saving_path(None, key, **told)
+            for wildcards in fm.existing(key):
+                path = fm.construct_saving_path(None, key, **wildcards)
                 try:
                     version = form.found(CONTAINERS[kind].stamp(path), path)
                     if version < form.version:
-                        found.append(_entry(root, str(path.relative_to(roots(fm)[root])), kind, version, path))
+                        entries.append(_entry(root, str(path.relative_to(roots(fm)[root])), kind, version, path))
                 except UNREADABLE as error:
                     problems.append(str(damaged(path, str(error))))
-    return sorted(found, key=lambda entry: (entry.root, entry.kind, entry.path)), problems
+    return sorted(entries, key=lambda entry: (entry.root, entry.kind, entry.path)), problems
 
 
 def _entry(root: str, below: str, kind: str, version: int, path: Path) -> Entry:
@@ -100,13 +100,13 @@ class Backup:
     @classmethod
     def all(cls, fm: MMLFileManager) -> list["Backup"]:
         """Return the backups of a project, the latest last."""
-        return [cls(fm, number) for number in sorted(told["backup"] for told in fm.existing("backup"))]
+        return [cls(fm, number) for number in sorted(wildcards["backup"] for wildcards in fm.existing("backup"))]
 
     @classmethod
     def new(cls, fm: MMLFileManager) -> "Backup":
         """Return the backup that comes next; nothing is made yet."""
-        known = cls.all(fm)
-        return cls(fm, f"{int(known[-1].number) + 1 if known else 1:04d}")
+        backups = cls.all(fm)
+        return cls(fm, f"{int(backups[-1].number) + 1 if backups else 1:04d}")
 
     @property
     def is_finished(self) -> bool:
@@ -125,7 +125,7 @@ class Backup:
     @cached_property
     def entries(self) -> list[Entry]:
         """What lies in it, or is to be rewritten with a copy in it."""
-        return [Entry(**told) for told in self._content["files"]] if self.list_path.exists() else []
+        return [Entry(**entry) for entry in self._content["files"]] if self.list_path.exists() else []
 
     @cached_property
     def _folders(self) -> list[dict[str, Any]]:
@@ -155,14 +155,14 @@ class Backup:
     def begin(self, outdated: Sequence[Entry]) -> None:
         """Note what is to be rewritten, beside what an interrupted call has noted."""
         remove_leftovers(self.list_path)
-        known = {(entry.root, entry.path): entry for entry in self.entries}
+        noted_entries = {(entry.root, entry.path): entry for entry in self.entries}
         for entry in outdated:
-            noted = known.get((entry.root, entry.path))
+            noted = noted_entries.get((entry.root, entry.path))
             if noted is None or (noted.mtime, noted.version) != (entry.mtime, entry.version):
                 self._copy(entry).unlink(missing_ok=True)  # of what has been made anew since
-                known[entry.root, entry.path] = entry
-        self.entries = list(known.values())
-        times = {(told["root"], told["path"]): told["mtime"] for told in self._folders}
+                noted_entries[entry.root, entry.path] = entry
+        self.entries = list(noted_entries.values())
+        times = {(folder_entry["root"], folder_entry["path"]): folder_entry["mtime"] for folder_entry in self._folders}
         for entry in self.entries:
             for folder in {CONTAINERS[entry.kind].target(Path(entry.path)).parent, Path(entry.path).parent}:
                 mtime = (roots(self.fm)[entry.root] / folder).stat().st_mtime_ns
@@ -259,10 +259,10 @@ class Backup:
         try:
             yield
         finally:
-            for told in self._folders:
-                folder = roots(self.fm)[told["root"]] / told["path"]
+            for entry in self._folders:
+                folder = roots(self.fm)[entry["root"]] / entry["path"]
                 with contextlib.suppress(OSError):
-                    os.utime(folder, ns=(folder.stat().st_atime_ns, told["mtime"]))
+                    os.utime(folder, ns=(folder.stat().st_atime_ns, entry["mtime"]))
 
 
 def _remove_leftovers(path: Path, target: Path) -> None:

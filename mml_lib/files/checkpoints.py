@@ -16,8 +16,8 @@ def checkpoint_path(folder: Path, epoch: int) -> Path:
 
 def checkpoints_of(folder: Path) -> list[Path]:
     """Return the checkpoints of a training, that of the latest epoch first."""
-    found = [path for path in folder.glob("*.ckpt") if re.fullmatch(r"epoch=\d+(-v\d+)?", path.stem)]
-    return sorted(found, key=lambda path: (_epoch(path), path.stat().st_mtime), reverse=True)
+    checkpoints = [path for path in folder.glob("*.ckpt") if re.fullmatch(r"epoch=\d+(-v\d+)?", path.stem)]
+    return sorted(checkpoints, key=lambda path: (_epoch(path), path.stat().st_mtime), reverse=True)
 
 
 def _epoch(path: Path) -> str:

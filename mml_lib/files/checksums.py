@@ -63,11 +63,11 @@ def verify(*paths: str | Path, artefact: str | Path | None = None) -> None:
 
 def _changed(path: Path, sealed: Path) -> list[str]:
     """Return the files whose checksum is not the one that was written, those that are there first."""
-    found = _digests(path)
+    digests = _digests(path)
     lines = sealed.read_bytes().decode(errors="replace").splitlines()
-    told = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    changed = [name for name in told.keys() | found.keys() if told.get(name) != found.get(name)]
-    return sorted(changed, key=lambda name: (name not in found, name))
+    stored = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    changed = [name for name in stored.keys() | digests.keys() if stored.get(name) != digests.get(name)]
+    return sorted(changed, key=lambda name: (name not in digests, name))
 
 
 def damaged(path: str | Path, why: str, artefact: str | Path | None = None) -> MMLError:
@@ -114,7 +114,7 @@ def _files(path: Path) -> list[Path]:
 def _state(path: Path) -> tuple[int, int]:
     """Return what changes with the content: sizes and the latest time."""
     states = [file.stat() for file in _files(path)]
-    return sum(each.st_size for each in states), max((each.st_mtime_ns for each in states), default=0)
+    return sum(state.st_size for state in states), max((state.st_mtime_ns for state in states), default=0)
 
 
 def seal_outputs(outputs: Iterable[str]) -> None:

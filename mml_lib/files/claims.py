@@ -87,23 +87,23 @@ class Claims:
         path = self.folder / f"{socket.gethostname()}-{os.getpid()}.json"
         self._held = open(path, "w", encoding="utf-8")
         fcntl.flock(self._held, fcntl.LOCK_EX)
-        told = {"project": self.project, "pid": os.getpid(), "host": socket.gethostname(), "paths": sorted(paths)}
-        self._held.write(json.dumps(told))
+        claim = {"project": self.project, "pid": os.getpid(), "host": socket.gethostname(), "paths": sorted(paths)}
+        self._held.write(json.dumps(claim))
         self._held.flush()
         atexit.register(path.unlink, missing_ok=True)
 
     def _of_others(self, paths: Collection[str]) -> dict[str, str]:
         """Return by holder, in words, the first of the paths that it claims and that is not there yet."""
-        found: dict[str, str] = {}
-        for path, told in self._claimed(paths):
+        owners: dict[str, str] = {}
+        for path, claim in self._claimed(paths):
             if not (self.root / path).exists():
-                found.setdefault(f"the project {told['project']} (process {told['pid']} on {told['host']})", path)
-        return found
+                owners.setdefault(f"the project {claim['project']} (process {claim['pid']} on {claim['host']})", path)
+        return owners
 
     def _claimed(self, paths: Collection[str]) -> list[tuple[str, dict[str, Any]]]:
         """Return which of the paths are claimed, with what each claim says; claims that nobody holds any more go."""
         claims = [_content(file) for file in self.folder.glob("*.json")]
-        return [(path, told) for told in claims for path in told.get("paths", ()) if path in paths]
+        return [(path, claim) for claim in claims for path in claim.get("paths", ()) if path in paths]
 
 
 def _content(file: Path) -> dict[str, Any]:

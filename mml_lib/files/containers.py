@@ -70,8 +70,8 @@ class Text(Container):
     def stamp(self, path: Path) -> Mapping[str, Any]:
         with open(path, encoding="utf-8") as file:
             beginning = file.read(200)
-            if found := _JSON_STAMP.match(beginning):
-                return {"format": int(found[1]), "needs_mml": found[2]}
+            if match := _JSON_STAMP.match(beginning):
+                return {"format": int(match[1]), "needs_mml": match[2]}
             content = self.load(beginning + file.read())
         if not isinstance(content, Mapping):
             raise ValueError("it has no keys")
@@ -97,9 +97,9 @@ def commented(content: Mapping[str, Any]) -> str:
 
 
 def _uncommented(text: str) -> dict[str, Any]:
-    found = _COMMENT.match(text)
-    stamp = {"format": int(found[1]), "needs_mml": found[2]} if found else {}
-    return {**stamp, "text": text[found.end() :] if found else text}
+    match = _COMMENT.match(text)
+    stamp = {"format": int(match[1]), "needs_mml": match[2]} if match else {}
+    return {**stamp, "text": text[match.end() :] if match else text}
 
 
 class Npz(Container):
@@ -166,8 +166,8 @@ def weights_header(metadata: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         ValueError, TypeError: they are none of ours.
     """
-    told = json.loads(metadata["mml"]) if "mml" in metadata else {key: json.loads(v) for key, v in metadata.items()}
-    return {**told, "format": int(told["format"])}
+    header = json.loads(metadata["mml"]) if "mml" in metadata else {key: json.loads(v) for key, v in metadata.items()}
+    return {**header, "format": int(header["format"])}
 
 
 def weights_metadata(content: Mapping[str, Any]) -> dict[str, str]:

@@ -13,8 +13,8 @@ REMEDY = "the disk is full; make space, then run the same command again: it goes
 def is_full_disk(error: BaseException) -> bool:
     """Whether an error comes from a disk, or a quota, without space."""
     return any(
-        (isinstance(each, OSError) and each.errno in FULL) or any(word in str(each).lower() for word in WORDS)
-        for each in _chain(error)
+        (isinstance(cause, OSError) and cause.errno in FULL) or any(word in str(cause).lower() for word in WORDS)
+        for cause in _chain(error)
     )
 
 

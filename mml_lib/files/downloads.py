@@ -133,11 +133,11 @@ class _Part:
         """Put the file in its place if it has this checksum, else remove it."""
         self.file.flush()
         with open(self.path, "rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != sha256:
+            checksum = hashlib.file_digest(file, "sha256").hexdigest()
+        if checksum != sha256:
             self.path.unlink()
             self.notes_path.unlink(missing_ok=True)
-            raise MMLError(f"{self.url} has the SHA-256 {found}, expected is {sha256}; what was fetched is removed")
+            raise MMLError(f"{self.url} has the SHA-256 {checksum}, expected is {sha256}; what was fetched is removed")
         os.fsync(self.file.fileno())
         os.replace(self.path, self.target)
         self.notes_path.unlink(missing_ok=True)

@@ -43,18 +43,18 @@ def all_gpus() -> list[Gpu]:
         return []
     command = [TOOL, "--query-gpu=uuid,memory.total,memory.used", "--format=csv,noheader,nounits"]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _broken(error) from error
-    if told.returncode and "no devices" in (told.stdout + told.stderr).lower():
+    if process.returncode and "no devices" in (process.stdout + process.stderr).lower():
         return []
-    if told.returncode:
-        raise _broken(told.stdout + told.stderr)
+    if process.returncode:
+        raise _broken(process.stdout + process.stderr)
     try:
-        rows = [[each.strip() for each in line.split(",")] for line in told.stdout.splitlines() if line.strip()]
+        rows = [[cell.strip() for cell in line.split(",")] for line in process.stdout.splitlines() if line.strip()]
         return [Gpu(uuid, int(memory), int(used)) for uuid, memory, used in rows]
     except ValueError as error:
-        raise _broken(told.stdout) from error
+        raise _broken(process.stdout) from error
 
 
 def _broken(words: object) -> MMLError:
@@ -74,13 +74,13 @@ def visible_gpus() -> list[Gpu]:
     gpus = all_gpus() if chosen is None or chosen.strip() else []
     if chosen is None:
         return gpus
-    found: list[Gpu] = []
+    visible: list[Gpu] = []
     for word in map(str.strip, chosen.split(",")):
         gpu = _named(word, gpus)
         if gpu is None:  # CUDA, too, takes those up to the first that is not there
             break
-        found.append(gpu)
-    return found
+        visible.append(gpu)
+    return visible
 
 
 def _named(word: str, gpus: Sequence[Gpu]) -> Gpu | None:

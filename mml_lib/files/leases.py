@@ -79,7 +79,7 @@ def lease_gpus(number: int, mem_mb: int | None, patience: float, tell: Callable[
     Raises:
         MMLError: there are fewer, or other programs fill them for too long.
     """
-    told, since = None, None
+    reported, since = None, None
     while True:
         gpus = visible_gpus()
         enough = [gpu for gpu in gpus if gpu.memory >= (mem_mb or 0)]
@@ -96,8 +96,8 @@ def lease_gpus(number: int, mem_mb: int | None, patience: float, tell: Callable[
                 f"other programs have filled the GPUs for {patience / 60:g} minutes: {_words(filled)}; end them, set a "
                 f"longer gpu_timeout, or leave these GPUs out by {VISIBLE}"
             )
-        if hopeless is not told:
-            told = hopeless
+        if hopeless is not reported:
+            reported = hopeless
             whom = f"other programs to leave {_words(filled)}" if hopeless else "other steps to leave a GPU"
             tell(f"waiting for {whom}")
         time.sleep(INTERVAL)

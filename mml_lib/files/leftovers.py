@@ -27,22 +27,22 @@ def leftovers_below(root: Path, templates: Iterable[AssignmentTemplate]) -> dict
     """
     folders = dict.fromkeys(template.below.split("/")[0] for template in templates)
     left = [path for folder in folders for path in _abandoned(root / folder, 2 if folder == "RAW" else None)]
-    found = {
+    leftovers = {
         "half-written": [path for path in left if is_abandoned(path)],
         "checksums of nothing": [path for path in left if not is_abandoned(path)],
         "tuning": [path for path in _entries(root) if path.name.startswith(TRIAL)],
     }
-    return {what: paths for what, paths in found.items() if paths}
+    return {what: paths for what, paths in leftovers.items() if paths}
 
 
 def _abandoned(folder: Path, depth: int | None) -> list[Path]:
-    found: list[Path] = []
+    abandoned: list[Path] = []
     for path in _entries(folder):
         if is_abandoned(path) or _is_orphaned_checksum(path):
-            found.append(path)
+            abandoned.append(path)
         elif depth != 1 and path.is_dir() and not path.is_symlink():
-            found += _abandoned(path, depth and depth - 1)
-    return found
+            abandoned += _abandoned(path, depth and depth - 1)
+    return abandoned
 
 
 def _is_orphaned_checksum(path: Path) -> bool:

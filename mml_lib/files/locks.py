@@ -121,13 +121,13 @@ def _holder(text: str) -> str:
 
 def _wait_for_orphans(steps: IO[Any]) -> None:
     deadline = time.monotonic() + ORPHANS_TIMEOUT
-    told = False
+    reported = False
     while not _try(steps, fcntl.LOCK_EX):
         if time.monotonic() > deadline:
             raise MMLError("steps of a killed Snakemake are still running; stop them, then try again")
-        if not told:
+        if not reported:
             print("waiting for the steps of a killed Snakemake to end", flush=True)
-            told = True
+            reported = True
         time.sleep(0.1)
     steps.close()
 

@@ -205,7 +205,11 @@ class MMLFileManager:
     def project_keys(cls, *tokens: str) -> list[str]:
         """The keys of what lies in a project and is told apart by these tokens, and perhaps by others."""
         templates = cls._templates.values()
-        return [each.key for each in templates if each.root == "PROJ_PATH" and set(tokens) <= set(each.tokens)]
+        return [
+            template.key
+            for template in templates
+            if template.root == "PROJ_PATH" and set(tokens) <= set(template.tokens)
+        ]
 
     @classmethod
     def data_keys(cls) -> list[str]:
@@ -292,13 +296,13 @@ class MMLFileManager:
         """
         template = self.template(key)
         root = self._root(template, project)
-        found = []
+        entries = []
         wanted = {key: str(value) for key, value in tokens.items()}
         for path in root.glob(re.sub(r"\{(\w+)\}", lambda m: glob.escape(wanted.get(m[1], "")) or "*", template.below)):
-            told = template.read(str(path.relative_to(root)))
-            if told is not None and wanted.items() <= told.items():
-                found.append((path.stat().st_mtime, str(path), told))
-        return [told for *_, told in sorted(found, key=lambda each: each[:2])]
+            wildcards = template.read(str(path.relative_to(root)))
+            if wildcards is not None and wanted.items() <= wildcards.items():
+                entries.append((path.stat().st_mtime, str(path), wildcards))
+        return [wildcards for *_, wildcards in sorted(entries, key=lambda entry: entry[:2])]
 
     def wildcards(self, key: str, path: str | Path) -> dict[str, str]:
         """Return what the path of an artefact of this project is filled with.
@@ -308,10 +312,10 @@ class MMLFileManager:
         """
         template = self.template(key)
         root = self._root(template)
-        told = template.read(str(Path(path).relative_to(root))) if Path(path).is_relative_to(root) else None
-        if told is None:
+        wildcards = template.read(str(Path(path).relative_to(root))) if Path(path).is_relative_to(root) else None
+        if wildcards is None:
             raise MMLError(f"{path} is no path of '{key}' ({template.path})")
-        return told
+        return wildcards
 
     def pattern(self, key: str) -> str:
         """Return the path pattern of `key` with Snakemake wildcards."""

@@ -20,10 +20,10 @@ def record_study(record: Path, files: Sequence[str], values: Mapping[str, Any]) 
         values: what was given by `--config` beside them.
     """
     root = record.parent.resolve()
-    told = {"folder": os.path.relpath(Path.cwd(), root), "files": list(files), "values": dict(values)}
-    known = _read(record)
-    if told not in known:
-        write_text(record, json.dumps({"format": FORMAT, "studies": [*known, told]}, indent=2) + "\n")
+    study = {"folder": os.path.relpath(Path.cwd(), root), "files": list(files), "values": dict(values)}
+    studies = _read(record)
+    if study not in studies:
+        write_text(record, json.dumps({"format": FORMAT, "studies": [*studies, study]}, indent=2) + "\n")
 
 
 def recorded_studies(record: Path) -> list[dict[str, Any]] | None:
@@ -31,13 +31,13 @@ def recorded_studies(record: Path) -> list[dict[str, Any]] | None:
     if not record.exists():
         return None
     root = record.parent.resolve()
-    return [{**told, "folder": os.path.normpath(root / told["folder"])} for told in _read(record)]
+    return [{**study, "folder": os.path.normpath(root / study["folder"])} for study in _read(record)]
 
 
 def _read(record: Path) -> list[dict[str, Any]]:
     try:
         content = json.loads(record.read_text(encoding="utf-8"))
         studies = content["studies"] if content["format"] == FORMAT else []
-        return [{key: told[key] for key in ("folder", "files", "values")} for told in studies]
+        return [{key: study[key] for key in ("folder", "files", "values")} for study in studies]
     except (OSError, ValueError, KeyError, TypeError):
         return []

@@ -36,6 +36,6 @@ def size_of(paths: Iterable[Path]) -> int:
 
 def _size(path: Path) -> int:
     with contextlib.suppress(OSError):
-        found = path.lstat()
-        return sum(map(_size, path.iterdir())) if stat.S_ISDIR(found.st_mode) else found.st_size
+        status = path.lstat()
+        return sum(map(_size, path.iterdir())) if stat.S_ISDIR(status.st_mode) else status.st_size
     return 0

@@ -49,11 +49,11 @@ class Reusables:
         Raises:
             MMLError: nothing of this key can be reused, or a project does not exist.
         """
-        return [self.fm.construct_saving_path(None, of, **told) for of, told in self._found(key, tokens)]
+        return [self.fm.construct_saving_path(None, of, **wildcards) for of, wildcards in self._found(key, tokens)]
 
     def inputs(self, key: str, **tokens: Any) -> list[str]:
         """Return the same as inputs of a rule."""
-        return [self.fm.path(of, **told) for of, told in self._found(key, tokens)]
+        return [self.fm.path(of, **wildcards) for of, wildcards in self._found(key, tokens)]
 
     def of_task(self, task: str) -> "OfTask":
         """Return what there is of a task, by key; nothing of it by the keys that are not reused."""
@@ -67,10 +67,10 @@ class Reusables:
             MMLError: there is no such project, or the key has nothing to do with runs.
         """
         project, _, run = reference.partition("#")
-        known = self.fm.projects
-        if project not in known:
+        projects = self.fm.projects
+        if project not in projects:
             where = self.fm.results_path
-            raise MMLError(f"reuse.{key}: there is no project '{project}' in {where}{_near(project, known)}")
+            raise MMLError(f"reuse.{key}: there is no project '{project}' in {where}{_near(project, projects)}")
         if run and "RUN" not in self.fm.template(OF_A_RUN.get(key, key)).tokens:
             raise MMLError(f"reuse.{key}: {key} is of no run; name the project only, {project}")
         return project, run or None
@@ -93,30 +93,32 @@ class Reusables:
         told_by = [TOKENS[token][0] for token in self.fm.template(key).tokens]
         if unknown := [token for token in tokens if token not in told_by]:
             raise MMLError(f"{key} have no '{unknown[0]}'{nearest(unknown[0], told_by)}")
-        found: list[tuple[str, dict[str, Any]]] = []
-        for project, run in (self.project_of(key, each) for each in self.references.get(key, ())):
+        artefacts: list[tuple[str, dict[str, Any]]] = []
+        for project, run in (self.project_of(key, reference) for reference in self.references.get(key, ())):
             of = OF_A_RUN.get(key, key) if run else key
             wanted = {**tokens, **({"run": run} if run else {})}
-            found += [(of, {"project": project, **told}) for told in self.fm.existing(of, project, **wanted)]
-        return found
+            artefacts += [
+                (of, {"project": project, **wildcards}) for wildcards in self.fm.existing(of, project, **wanted)
+            ]
+        return artefacts
 
     def _check_key(self, key: str) -> None:
-        known = self.fm.reusable_keys()
-        if key not in known:
+        keys = self.fm.reusable_keys()
+        if key not in keys:
             registered = self.fm.keys()
             why = f"'{key}' is of this project alone" if key in registered else f"there is no key '{key}'"
-            raise MMLError(f"reuse.{key}: {why}{_near(key, known)}")
+            raise MMLError(f"reuse.{key}: {why}{_near(key, keys)}")
 
     def _check(self, key: str, project: str, run: str | None) -> None:
         of = (OF_A_RUN.get(key, key) if run else key, *ALSO.get(key, ()))
-        there = [told for each in of for told in self.fm.existing(each, project)]
+        there = [wildcards for other in of for wildcards in self.fm.existing(other, project)]
         if not there:
-            others = [each for each in self.fm.reusable_keys() if self.fm.existing(each, project)]
+            others = [other for other in self.fm.reusable_keys() if self.fm.existing(other, project)]
             has = ", ".join(others) or "nothing that can be reused"
             where = [name for name in self.fm.projects if name != project and self.fm.existing(of[0], name)]
             elsewhere = f"; {of[0]} are in {_listed(where)}" if where else ""
             raise MMLError(f"reuse.{key}: the project {project} has no {of[0]}; it has {has}{elsewhere}")
-        runs = dict.fromkeys(told.get("run") for told in there)
+        runs = dict.fromkeys(wildcards.get("run") for wildcards in there)
         if run and run not in runs:
             raise MMLError(f"reuse.{key}: the project {project} has no {of[0]} of a run '{run}'{_near(run, runs)}")
 
@@ -128,10 +130,10 @@ class OfTask(dict[str, list["Path"]]):
         raise MMLError(f"there is no reusable '{key}' of tasks{nearest(key, self)}")
 
 
-def _near(word: str, known: Any) -> str:
+def _near(word: str, names: Any) -> str:
     """Return the nearest spelling, if one is near, and the list of what there is."""
-    hint = nearest(word, known)
-    return f"{hint} (known: {_listed(known)})" if "did you mean" in hint else f"; known: {_listed(known) or 'none'}"
+    hint = nearest(word, names)
+    return f"{hint} (known: {_listed(names)})" if "did you mean" in hint else f"; known: {_listed(names) or 'none'}"
 
 
 def _listed(known: Any) -> str:

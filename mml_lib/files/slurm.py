@@ -57,10 +57,10 @@ def unfinished(jobs: Collection[str]) -> dict[str, str]:
     if not jobs or shutil.which("squeue") is None:
         return {}
     # All of them: one that SLURM has forgotten would be an error.
-    asked = subprocess.run([*STATES, "--array"], capture_output=True, text=True)
-    if asked.returncode != 0:
-        raise MMLError(f"squeue does not say which jobs still run ({asked.stderr.strip()}); try again later")
-    return _states(asked.stdout, jobs)
+    process = subprocess.run([*STATES, "--array"], capture_output=True, text=True)
+    if process.returncode != 0:
+        raise MMLError(f"squeue does not say which jobs still run ({process.stderr.strip()}); try again later")
+    return _states(process.stdout, jobs)
 
 
 def lost(jobs: Collection[str]) -> dict[str, str]:

@@ -42,7 +42,8 @@ def add_adapters(network: Network, config: Adapters) -> None:
     pattern = "|".join(map(re.escape, chosen))
     peft.inject_adapter_in_model(peft.LoraConfig(target_modules=pattern, **arguments), network.backbone)
     trained, frozen = (
-        sum(each.numel() for each in network.parameters() if each.requires_grad == wanted) for wanted in (True, False)
+        sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad == wanted)
+        for wanted in (True, False)
     )
     share = 100 * trained / (trained + frozen)
     logger.info("adapters in %d layers: %d parameters are trained, %.1f %% of all", len(chosen), trained, share)
@@ -62,17 +63,17 @@ def merge_adapters(network: Network) -> None:
 def _chosen(network: Network, patterns: Sequence[str]) -> list[str]:
     """Return the names of the backbone's layers that adapters are put into."""
     seen = _seen(network)
-    known = [name for name, layer in seen.items() if _adaptable(layer)]
+    layers = [name for name, layer in seen.items() if _adaptable(layer)]
     if patterns == "auto":
         return _automatic(network, seen)
     for pattern in patterns:
-        if not any(_matches(pattern, name) for name in known):
-            match = nearest(pattern, {end for name in known for end in (name, name.split(".")[-1])})
+        if not any(_matches(pattern, name) for name in layers):
+            match = nearest(pattern, {end for name in layers for end in (name, name.split(".")[-1])})
             raise MMLError(
                 f"adapters.target_modules: '{pattern}' is no layer that can be adapted"
-                f"{match if '?' in match else ''}; there are {len(known)}: {', '.join(known[:6])} …"
+                f"{match if '?' in match else ''}; there are {len(layers)}: {', '.join(layers[:6])} …"
             )
-    return [name for name in known if any(_matches(pattern, name) for pattern in patterns)]
+    return [name for name in layers if any(_matches(pattern, name) for pattern in patterns)]
 
 
 def _automatic(network: Network, seen: dict[str, nn.Module]) -> list[str]:

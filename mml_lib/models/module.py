@@ -86,7 +86,7 @@ class MMLModule(LightningModule):
         self.observer: Observer | None = None
         self.seconds = 0.0
         self._losses: list[tuple[int, torch.Tensor]] = []
-        self._task_losses: dict[str, list[tuple[int, torch.Tensor]]] = {each.task: [] for each in objectives}
+        self._task_losses: dict[str, list[tuple[int, torch.Tensor]]] = {part.task: [] for part in objectives}
         self._val_losses: list[tuple[int, torch.Tensor]] = []
         self._tried: set[str] = set()
         self._validated = False
@@ -144,11 +144,11 @@ class MMLModule(LightningModule):
     def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> torch.Tensor:
         if len(self.objectives) == 1:
             batch = {self.task: batch}
-        losses = [self._learn(each, batch[each.task]) for each in self.objectives]
-        weighted = [each.weight * loss for each, loss in zip(self.objectives, losses, strict=True)]
+        losses = [self._learn(objective, batch[objective.task]) for objective in self.objectives]
+        weighted = [objective.weight * loss for objective, loss in zip(self.objectives, losses, strict=True)]
         total = losses[0] if len(losses) == 1 else sum(weighted)
-        for each, loss in zip(self.objectives, losses, strict=True):
-            self._task_losses[each.task].append((len(batch[each.task]["image"]), loss.detach()))
+        for objective, loss in zip(self.objectives, losses, strict=True):
+            self._task_losses[objective.task].append((len(batch[objective.task]["image"]), loss.detach()))
         self._losses.append((len(batch[self.task]["image"]), total.detach()))
         return total
 

@@ -253,8 +253,12 @@ def start_from(path: str | Path, network: Network, classes: Mapping[str, list[st
         ) from error
     taken = {}
     for task, spec in network.heads.items():
-        told = header.get("classes", {})
-        alike = [old for old, known in header["heads"].items() if known == spec and told.get(old) == classes[task]]
+        stored_classes = header.get("classes", {})
+        alike = [
+            old
+            for old, stored_spec in header["heads"].items()
+            if stored_spec == spec and stored_classes.get(old) == classes[task]
+        ]
         if alike:
             taken[task] = alike[0]
             network.head_of(task).load_state_dict(part(f"head.{_module_name(alike[0])}."))

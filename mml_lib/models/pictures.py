@@ -60,16 +60,20 @@ def draw_predictions(
     if task_type == "semantic_segmentation":
         count = len(classes)
         rows = [
-            [(image, "", False), (_colored(true, count), "true", False), (_colored(found, count), "predicted", False)]
-            for image, true, found in trios
+            [
+                (image, "", False),
+                (_colored(true, count), "true", False),
+                (_colored(predicted, count), "predicted", False),
+            ]
+            for image, true, predicted in trios
         ]
         return _grid(rows, _legend(targets, classes))
     rows = []
     for image, target, output in trios:
         wrong = False
         if task_type == "classification":
-            found = int(np.argmax(output))
-            wrong, words = found != target, f"{shorten(classes[found], 20)} {output[found]:.2f}"
+            predicted = int(np.argmax(output))
+            wrong, words = predicted != target, f"{shorten(classes[predicted], 20)} {output[predicted]:.2f}"
         elif task_type == "multilabel_classification":
             wrong, words = bool(((output >= 0.5) != (target >= 0.5)).any()), _told(output >= 0.5, classes, 20)
         else:
@@ -115,7 +119,10 @@ def draw_label_confusions(counts: np.ndarray, labels: Sequence[str]) -> np.ndarr
         "false positive",
         "true negative",
     ]
-    table, values = (np.stack([each[:, true, found] for true, found in order], axis=1) for each in (counts, shares))
+    table, values = (
+        np.stack([counts_of_pair[:, true, predicted] for true, predicted in order], axis=1)
+        for counts_of_pair in (counts, shares)
+    )
     figure = Figure(figsize=(4.2, min(12.0, 1.9 + 0.32 * len(labels))), dpi=DPI)
     axis = figure.add_subplot()
     _matrix(axis, values, table.astype(str), columns, [shorten(label, 24) for label in labels], square=False)
@@ -128,8 +135,8 @@ def draw_scatter(targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     finite = np.isfinite(outputs)
     figure = Figure(figsize=(4.5, 4.5), dpi=DPI)
     axis = figure.add_subplot()
-    shown = np.concatenate([targets, outputs[finite]])
-    low, high = shown.min(), shown.max()
+    values = np.concatenate([targets, outputs[finite]])
+    low, high = values.min(), values.max()
     margin = 0.05 * (high - low) or 1.0
     limits = (low - margin, high + margin)
     axis.plot(limits, limits, color="0.6", linewidth=1)
@@ -215,9 +222,9 @@ def _matrix(
     """Draw shares as shades, with texts where there are few."""
     axis.imshow(shares, cmap="Greys", vmin=0, vmax=1, aspect="equal" if square else "auto")
     for names, ticks, angle in ((columns, axis.set_xticks, 45), (rows, axis.set_yticks, 0)):
-        shown = range(0, len(names), -(-len(names) // NAMED))
+        indices = range(0, len(names), -(-len(names) // NAMED))
         turned = {"rotation": angle, "ha": "right", "rotation_mode": "anchor"} if angle else {}
-        ticks(shown, [names[index] for index in shown], fontsize=7, **turned)
+        ticks(indices, [names[index] for index in indices], fontsize=7, **turned)
     if len(rows) <= COUNTED:
         for place, share in np.ndenumerate(shares):
             color = "white" if share > 0.5 else "black"

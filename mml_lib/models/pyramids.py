@@ -66,16 +66,16 @@ class Pyramid:
         if own := getattr(backbone, "pyramid_channels", None):
             reductions = [min(2**level, stride) for level in range(len(own))]
             return cls(list(own)[: depth + 1], reductions[: depth + 1], own=True)
-        found = [(info["reduction"], info["num_chs"]) for info in getattr(backbone, "feature_info", ())]
-        found = [level for level in found if level[0] in LEVELS]
-        if len(dict(found)) < 2 or not hasattr(backbone, "forward_intermediates"):
+        levels_of_backbone = [(info["reduction"], info["num_chs"]) for info in getattr(backbone, "feature_info", ())]
+        levels_of_backbone = [level for level in levels_of_backbone if level[0] in LEVELS]
+        if len(dict(levels_of_backbone)) < 2 or not hasattr(backbone, "forward_intermediates"):
             raise MMLError(
                 "arch: this backbone has no feature maps of several sizes, which this decoder needs; choose a "
                 "convolutional or a hierarchical network (resnet…, efficientnet…, convnext…, swin…), or decoder: dpt"
             )
-        last = max(dict(found))
-        levels = [(each, dict(found).get(each, 0)) for each in LEVELS if each < last]
-        ends = [level for level in found if level[0] == last]
+        last = max(dict(levels_of_backbone))
+        levels = [(reduction, dict(levels_of_backbone).get(reduction, 0)) for reduction in LEVELS if reduction < last]
+        ends = [level for level in levels_of_backbone if level[0] == last]
         levels += ends if stride < LEVELS[-1] else ends[-1:]
         reductions, channels = zip((1, 3), *levels, strict=True)
         return cls(list(channels)[: depth + 1], list(reductions)[: depth + 1], own=False)
@@ -84,11 +84,11 @@ class Pyramid:
         """Return image and maps of normalised images, N×3×H×W with sides that the reductions divide."""
         if self.own:
             return backbone.pyramid(images)[: len(self.channels)]
-        found = backbone.forward_intermediates(images, intermediates_only=True)
+        feature_maps = backbone.forward_intermediates(images, intermediates_only=True)
         side = images.shape[-1]
         by_reduction: dict[int, list[torch.Tensor]] = {}
-        for each in found:
-            by_reduction.setdefault(side // each.shape[-1], []).append(each)
+        for feature_map in feature_maps:
+            by_reduction.setdefault(side // feature_map.shape[-1], []).append(feature_map)
         maps, left = [images], {reduction: self.reductions.count(reduction) for reduction in self.reductions}
         for reduction, channels in zip(self.reductions[1:], self.channels[1:], strict=True):
             if channels:

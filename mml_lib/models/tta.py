@@ -46,10 +46,10 @@ class MergedViews:
         pixels sums or maxima of probabilities, N×classes×H×W, whose argmax is meant.
         """
         scaled = model.scale(images)
-        found = (self._seen(model, scaled, view) for view in (None, *self.views))
+        outputs = (self._seen(model, scaled, view) for view in (None, *self.views))
         if self.segmentation:  # view by view: the maps of all would be too large
-            return reduce(torch.maximum if self.merge == "max" else torch.add, found)
-        return merge_outputs(torch.stack(list(found)), model.task_type, self.merge)
+            return reduce(torch.maximum if self.merge == "max" else torch.add, outputs)
+        return merge_outputs(torch.stack(list(outputs)), model.task_type, self.merge)
 
     def _seen(self, model: MMLModule, images: torch.Tensor, view: View | None) -> torch.Tensor:
         """Return the outputs for one view of floats N×3×H×W, or the probabilities of the images' own pixels."""
@@ -107,7 +107,7 @@ def _undone(view: View, maps: torch.Tensor, images: torch.Tensor) -> torch.Tenso
     size = (images.shape[-2], images.shape[-1])
     undone = view.undo(maps, size)
     if undone.shape != (*maps.shape[:2], *size):
-        name, shapes = type(view).__name__, ["×".join(map(str, each)) for each in (undone.shape[-2:], size)]
+        name, shapes = type(view).__name__, ["×".join(map(str, shape)) for shape in (undone.shape[-2:], size)]
         raise MMLError(f"tta.transforms: {name}.undo returns maps of {shapes[0]} for images of {shapes[1]}; mend it")
     return undone
 

@@ -38,12 +38,12 @@ class Tuning(Stored):
 
     def lay_over(self, cfg: StudyConfig) -> StudyConfig:
         """Return the config of a pipeline with what was found out in it."""
-        found = {}
+        update = {}
         if self.lr is not None:
-            found["optimizer"] = cfg.optimizer.model_copy(update={"lr": self.lr})
+            update["optimizer"] = cfg.optimizer.model_copy(update={"lr": self.lr})
         if self.batch_size is not None:
-            found["sampling"] = cfg.sampling.model_copy(update={"batch_size": self.batch_size})
-        return cfg.model_copy(update=found)
+            update["sampling"] = cfg.sampling.model_copy(update={"batch_size": self.batch_size})
+        return cfg.model_copy(update=update)
 
 
 def _scale_batch_size(tuner: "Tuner", model: "MMLModule", data: "MMLDataModule", limit: int) -> int:
@@ -82,7 +82,7 @@ def tune(trainer: "Trainer", model: "MMLModule", data: "MMLDataModule", config: 
     if not config.lr:
         return Tuning(batch_size=batch_size)
     with contextlib.redirect_stderr(io.StringIO()):  # its progress bar; logs have a stream of their own
-        found = tuner.lr_find(
+        finder = tuner.lr_find(
             model,
             datamodule=data,
             min_lr=config.min_lr,
@@ -90,10 +90,10 @@ def tune(trainer: "Trainer", model: "MMLModule", data: "MMLDataModule", config: 
             num_training=config.num_training,
             update_attr=False,
         )
-    lr = found.suggestion()
+    lr = finder.suggestion()
     if lr is None:
         raise MMLError(
             f"tune.lr: the loss of {model.task} was infinite from the start on; lower tune.min_lr ({config.min_lr})"
         )
-    losses = [loss if math.isfinite(loss) else None for loss in found.results["loss"]]
-    return Tuning(lr, batch_size, {"lr": found.results["lr"][: len(losses)], "loss": losses})
+    losses = [loss if math.isfinite(loss) else None for loss in finder.results["loss"]]
+    return Tuning(lr, batch_size, {"lr": finder.results["lr"][: len(losses)], "loss": losses})

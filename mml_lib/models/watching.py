@@ -151,7 +151,7 @@ class Answers:
         chosen = slice(first, None, self._stride)
         if first < len(images):
             answered = self._probable(outputs[chosen])
-            batch = [each.cpu() for each in (images[chosen], targets[chosen], answered)]
+            batch = [tensor.cpu() for tensor in (images[chosen], targets[chosen], answered)]
             self.kept += zip(*batch, strict=True)
         while len(self.kept) >= 2 * self.samples:
             self.kept = self.kept[::2]
@@ -171,8 +171,8 @@ class Answers:
             self.compared.append(torch.stack([targets.to(outputs.dtype), outputs.squeeze(1)]))
             return
         if kind == "multilabel_classification":
-            true, found = (targets >= 0.5).long(), (outputs >= 0).long()
-            pairs, size = torch.arange(classes, device=true.device) * 4 + true * 2 + found, 4 * classes
+            true, predicted = (targets >= 0.5).long(), (outputs >= 0).long()
+            pairs, size = torch.arange(classes, device=true.device) * 4 + true * 2 + predicted, 4 * classes
         else:
             counted = targets != IGNORE if kind == "semantic_segmentation" else slice(None)
             pairs, size = targets[counted] * classes + outputs.argmax(dim=1)[counted], classes**2
@@ -337,9 +337,9 @@ class Board(Callback):
         from mml_lib.models.pictures import draw_samples
 
         struct = self._structs[task]
-        shown = (images * 255).round().byte().permute(0, 2, 3, 1).numpy()
+        pixels = (images * 255).round().byte().permute(0, 2, 3, 1).numpy()
         masks = struct.task_type == "semantic_segmentation"
-        return draw_samples(shown, targets.byte().numpy() if masks else targets.numpy(), struct.classes, masks)
+        return draw_samples(pixels, targets.byte().numpy() if masks else targets.numpy(), struct.classes, masks)
 
     def on_train_end(self, trainer: Trainer, pl_module: MMLModule) -> None:
         self._close(pl_module)

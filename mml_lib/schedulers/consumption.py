@@ -38,8 +38,10 @@ class Consumption:
             of_rule = [step for step in self.steps if step.rule == rule]
             files = [step.benchmark for step in of_rule if step.benchmark and step.benchmark.exists()]
             measured = [Measured.of(file) for file in files]
-            seconds = max((each.seconds for each in measured if not math.isnan(each.seconds)), default=None)
-            mb = max((each.mb for each in measured if not math.isnan(each.mb)), default=None)
+            seconds = max(
+                (measurement.seconds for measurement in measured if not math.isnan(measurement.seconds)), default=None
+            )
+            mb = max((measurement.mb for measurement in measured if not math.isnan(measurement.mb)), default=None)
             rows.append(
                 {
                     "rule": rule,
@@ -72,29 +74,29 @@ def as_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the rows of `Consumption` for a table, the advice as the columns `next_runtime` and `next_mem_mb`."""
     flat = [{key: value for key, value in row.items() if key != "advice"} for row in rows]
     return [
-        row | {f"next_{key}": told["advice"].get(key) for key in ("runtime", "mem_mb")}
-        for row, told in zip(flat, rows, strict=True)
+        row | {f"next_{key}": used["advice"].get(key) for key in ("runtime", "mem_mb")}
+        for row, used in zip(flat, rows, strict=True)
     ]
 
 
 def advice(seconds: float | None, mb: float | None) -> dict[str, int]:
     """Return what to ask for next time: `mem_mb` in steps of 500, `runtime` in steps of 10 min, with room to spare."""
-    asked = {}
+    resources = {}
     if mb is not None:
-        asked["mem_mb"] = 500 * math.ceil(mb * MARGIN_MB / 500)
+        resources["mem_mb"] = 500 * math.ceil(mb * MARGIN_MB / 500)
     if seconds is not None:
-        asked["runtime"] = 10 * math.ceil(seconds / 60 * MARGIN_TIME / 10)
-    return asked
+        resources["runtime"] = 10 * math.ceil(seconds / 60 * MARGIN_TIME / 10)
+    return resources
 
 
 def _count(steps: int) -> str:
     return f"{steps} step{'s' * (steps != 1)}"
 
 
-def _of(used: float | None, asked: int | None) -> str:
+def _of(used: float | None, requested: int | None) -> str:
     used_text = "?" if used is None else f"{used:,.1f}" if used < 10 else f"{used:,.0f}"
-    return f"{used_text} of {asked:,}" if asked else used_text
+    return f"{used_text} of {requested:,}" if requested else used_text
 
 
-def _flow(asked: Mapping[str, int]) -> str:
-    return "{" + ", ".join(f"{key}: {value}" for key, value in asked.items()) + "}"
+def _flow(resources: Mapping[str, int]) -> str:
+    return "{" + ", ".join(f"{key}: {value}" for key, value in resources.items()) + "}"

@@ -93,14 +93,14 @@ class Failures(logging.Handler):
         attempts = self._attempts.get(step.jobid, [])
         logs = self._written(map(str, step.log))
         causes = [cause for cause in (_cause_of(attempt) for attempt in attempts) if cause]
-        if (told := told_by_step(logs)) is None and attempts:
+        if (reason := told_by_step(logs)) is None and attempts:
             submitted = attempts[-1].record is not None and "external_jobid" in getattr(attempts[-1].record, "aux", {})
-            told = last_words(logs, any_line=True) or (last_words(self._further(step), False) if submitted else None)
-            told = told and (told if submitted else f"its log ends with '{told}'")
-            return "; ".join(dict.fromkeys(filter(None, [*causes, told]))) or _unexplained(step)
+            reason = last_words(logs, any_line=True) or (last_words(self._further(step), False) if submitted else None)
+            reason = reason and (reason if submitted else f"its log ends with '{reason}'")
+            return "; ".join(dict.fromkeys(filter(None, [*causes, reason]))) or _unexplained(step)
         # What the step says itself tells more than how its process ended.
         causes = [cause for cause in causes if not cause.startswith(("exit status", "command"))]
-        return "; ".join(dict.fromkeys(filter(None, [told, *causes]))) or _unexplained(step)
+        return "; ".join(dict.fromkeys(filter(None, [reason, *causes]))) or _unexplained(step)
 
     def _where(self, step: Any, more: int = 0) -> str:
         written = [*self._written(map(str, step.log)), *self._further(step)]
@@ -179,7 +179,7 @@ def _cause_of(attempt: Attempt) -> str | None:
 def _ending(match: re.Match[str], record: logging.LogRecord | None) -> str:
     """Return how a process ended: by a signal, or with its exit status."""
     name, status = match["name"], int(match["status"] or 0)
-    if not name and status > 128 and status - 128 in {each.value for each in signal.Signals}:
+    if not name and status > 128 and status - 128 in {number.value for number in signal.Signals}:
         name = signal.Signals(status - 128).name
     if name == "SIGKILL":
         return "killed (SIGKILL): out of memory, or by hand"

@@ -91,16 +91,16 @@ class Forecast:
 
     def _time(self, steps: list[Step]) -> str:
         """Return how long steps will take: on this machine side by side, on a cluster all in all."""
-        told = [(step, self._seconds(step)) for step in steps]
-        unknown = list(dict.fromkeys(step.rule for step, seconds in told if seconds is None))
+        estimates = [(step, self._seconds(step)) for step in steps]
+        unknown = list(dict.fromkeys(step.rule for step, seconds in estimates if seconds is None))
         if "train_fold" in unknown:
             return "time unknown until a training like these has ended"
-        known = [(step, seconds) for step, seconds in told if seconds is not None]
+        timed = [(step, seconds) for step, seconds in estimates if seconds is not None]
         if self.study.gpus.cores is not None:
-            amount = _duration(sum(seconds / self._at_once(step.rule) for step, seconds in known))
+            amount = _duration(sum(seconds / self._at_once(step.rule) for step, seconds in timed))
         else:
-            gpu = sum(seconds * step.gpus for step, seconds in known)
-            other = sum(seconds for step, seconds in known if not step.gpus)
+            gpu = sum(seconds * step.gpus for step, seconds in timed)
+            other = sum(seconds for step, seconds in timed if not step.gpus)
             amounts = [f"{_duration(gpu)} of GPUs"] * (gpu > 0) + [f"{_duration(other)} without a GPU"] * (other > 0)
             amount = f"{' and '.join(amounts)} in all jobs"
         return f"about {amount}{f', and {_listed(unknown)}, not measured yet' if unknown else ''}"
@@ -132,8 +132,8 @@ class Forecast:
         """Return the seconds of the latest measured steps of a rule, by the names of their benchmark files."""
         if rule not in self._measured:
             files = sorted(benchmark_files(self.fm.benchmark_folders, rule), key=lambda file: file.stat().st_mtime)
-            told = [Measured.of(file) for file in files[-LATEST:]]
-            self._measured[rule] = {each.name: each.seconds for each in told if not math.isnan(each.seconds)}
+            measured = [Measured.of(file) for file in files[-LATEST:]]
+            self._measured[rule] = {step.name: step.seconds for step in measured if not math.isnan(step.seconds)}
         return self._measured[rule]
 
     def _training(self, step: Step) -> float | None:
@@ -142,10 +142,14 @@ class Forecast:
         if pipeline is None:
             return None
         if own := self._trainings.get((step.wildcards["task"], pipeline.run)):
-            return sum(each.seconds + each.overhead for each in own) / len(own)
+            return sum(training.seconds + training.overhead for training in own) / len(own)
         images, kind = self._images(pipeline, pipeline.content["trainer"]["max_epochs"]), _kind(pipeline)
-        alike = [each for trainings in self._trainings.values() for each in trainings if each.kind == kind]
-        seconds = [each.overhead + each.seconds * images / each.images for each in alike if images and each.images]
+        alike = [training for trainings in self._trainings.values() for training in trainings if training.kind == kind]
+        seconds = [
+            training.overhead + training.seconds * images / training.images
+            for training in alike
+            if images and training.images
+        ]
         return sum(seconds) / len(seconds) if seconds else None
 
     @cached_property
@@ -199,10 +203,10 @@ class Forecast:
 
     def _disk(self, steps: list[Step]) -> str:
         sizes = [self._size(key, path, step) for step in steps for key, path in step.outputs]
-        known = sum(size for size in sizes if size is not None)
+        mb = sum(size for size in sizes if size is not None)
         if None in sizes:
-            return "disk unknown" if known < LITTLE_MB else f"disk at least {_bytes(known)}"
-        return f"{_bytes(known)} of disk"
+            return "disk unknown" if mb < LITTLE_MB else f"disk at least {_bytes(mb)}"
+        return f"{_bytes(mb)} of disk"
 
     def _size(self, key: str, path: str, step: Step) -> float | None:
         """Return the size of an artefact that is to be, in 10⁶ bytes: that of others of its kind on the disk."""

@@ -51,8 +51,8 @@ class Gpus:
 
     def asked(self, rule: str) -> Resources:
         """What the study says that a rule asks for; prediction and tuning share GPUs as training does."""
-        asked = self.study.cfg.resources
-        own, training = (asked.get(each) or Resources() for each in (rule, TRAINING))
+        resources = self.study.cfg.resources
+        own, training = (resources.get(name) or Resources() for name in (rule, TRAINING))
         gpu = 0 if own.gpu is None and training.gpu == 0 else own.gpu
         return own.model_copy(update={"gpu": gpu, "gpu_mem_mb": own.gpu_mem_mb or training.gpu_mem_mb})
 
@@ -162,15 +162,15 @@ class Gpus:
             name, limit = ("gpu_mem_mb", self._memory) if self._shared else ("gpu", len(self.here))
             if name not in limits:
                 workflow.register_resource(name, limit)
-        given = limits["gpu"].value if "gpu" in limits else None
-        if problem := self._problem(given, modes):
+        gpu_limit = limits["gpu"].value if "gpu" in limits else None
+        if problem := self._problem(gpu_limit, modes):
             raise MMLError(problem)
 
     def count_trainings(self, modes: Iterable[str]) -> None:
         """Count all trainings of these modes, done or not: the cores are divided among them."""
-        self.number_of_trainings = len({tuple(sorted(told.items())) for _, told in self._trainings(modes)})
+        self.number_of_trainings = len({tuple(sorted(wildcards.items())) for _, wildcards in self._trainings(modes)})
 
-    def _problem(self, given: int | None, modes: Iterable[str]) -> str | None:
+    def _problem(self, limit: int | None, modes: Iterable[str]) -> str | None:
         accelerator, gpus = self.study.cfg.trainer.accelerator, self.here or ()
         if accelerator in ("gpu", "cuda") and not gpus and not may_have_gpu():
             if self._left(modes):
@@ -183,7 +183,7 @@ class Gpus:
             if share and self.asked(rule).gpu != 0 and not self._places(share):
                 largest = max(gpu.memory for gpu in gpus)
                 return f"resources.{rule}.gpu_mem_mb is {share}, but the largest GPU here has {largest} MB; lower it"
-        number = min(len(gpus), len(gpus) if given is None else given)
+        number = min(len(gpus), len(gpus) if limit is None else limit)
         if self.asked(TRAINING).gpu == 0 or not any(devices > number for devices, _ in self._trainings(modes)):
             return None
         devices = max(self._left(modes), default=0)
@@ -195,12 +195,14 @@ class Gpus:
     def _left(self, modes: Iterable[str]) -> list[int]:
         """Return how many devices each training wants that is left to do."""
         path = self.study.fm.path
-        return [devices for devices, told in self._trainings(modes) if not Path(path("models", **told)).exists()]
+        return [
+            devices for devices, wildcards in self._trainings(modes) if not Path(path("models", **wildcards)).exists()
+        ]
 
     def _trainings(self, modes: Iterable[str]) -> Iterable[tuple[int, dict[str, Any]]]:
         for mode in modes:
-            for told in self.study.scheduler(mode).trainings:
-                yield self._devices(told["task"], told["run"]), told
+            for wildcards in self.study.scheduler(mode).trainings:
+                yield self._devices(wildcards["task"], wildcards["run"]), wildcards
 
     def _devices(self, task: str, run: str) -> int:
         return self.study.run(task, run).pipeline.content["trainer"].get("devices", 1)
@@ -223,8 +225,8 @@ def take_gpus(step: "AbstractBaseScheduler", rule: str, terminal: IO[str]) -> No
     if number == 0:
         os.environ[VISIBLE] = ""
         return
-    given = os.environ.get(VISIBLE, "").split(",")
-    if "SLURM_JOB_ID" in os.environ and given != [""] and len(given) <= number:
+    visible = os.environ.get(VISIBLE, "").split(",")
+    if "SLURM_JOB_ID" in os.environ and visible != [""] and len(visible) <= number:
         return
     if not visible_gpus():
         return

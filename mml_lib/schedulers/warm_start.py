@@ -67,11 +67,11 @@ def start_warm() -> None:
     folder = os.environ.get(FOLDER)
     if not folder or process_rank():
         return
-    told = {"code": _code(), "argv": sys.argv, "cwd": os.getcwd(), "environment": dict(os.environ)}
+    request = {"code": _code(), "argv": sys.argv, "cwd": os.getcwd(), "environment": dict(os.environ)}
     try:
         connection = _connect(Path(folder))
         socket.send_fds(connection, [b"."], [0, 1, 2])
-        connection.sendall(json.dumps(told).encode() + b"\n")
+        connection.sendall(json.dumps(request).encode() + b"\n")
         answers = connection.makefile("r", encoding="utf-8")
         pid = json.loads(answers.readline())["pid"]
     except (OSError, ValueError, KeyError):
@@ -155,15 +155,15 @@ class WarmProcess:
         self.clients: dict[socket.socket, int] = {}
         self.selector = selectors.DefaultSelector()
         self.ended, self.ending = socket.socketpair()
-        for each in (self.ended, self.ending):
-            each.setblocking(False)
+        for stream in (self.ended, self.ending):
+            stream.setblocking(False)
         signal.set_wakeup_fd(self.ending.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(folder / "binding"))
         self.listener.listen(64)
-        for each in (self.listener, self.ended):
-            self.selector.register(each, selectors.EVENT_READ)
+        for stream in (self.listener, self.ended):
+            self.selector.register(stream, selectors.EVENT_READ)
         os.rename(folder / "binding", folder / "socket")
 
     def serve(self) -> dict[str, Any] | None:
@@ -224,8 +224,8 @@ class WarmProcess:
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         self.selector.close()
-        for each in (self.listener, self.ended, self.ending, *self.clients):
-            each.close()
+        for stream in (self.listener, self.ended, self.ending, *self.clients):
+            stream.close()
 
 
 def is_gone(connection: socket.socket) -> bool:

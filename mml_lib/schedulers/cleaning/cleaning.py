@@ -53,29 +53,29 @@ class Cleaning:
         doubts = {project: why for project in self.projects if (why := self._doubt(project, planned))}
         fitting = [usage for usage in planned if usage.problem is None]
         busy = frozenset(project for project in self.projects if project not in held["projects"])
-        known = Known(
+        context = Known(
             [usage for usage in fitting if usage.results == self.fm.results_path.resolve()],
             doubts,
             busy,
             self.cfg.clean.pipelines,
         )
-        found: list[Unused] = []
+        unused: list[Unused] = []
         needed: list[Usage] = []
         for project in self.projects:
             with MMLFileManager.for_a_while(self.fm.data_path, self.fm.results_path, project) as fm:
-                found += unused_of_project(fm, known)
-                needed.append(_needed(fm, whole=known.why_kept(project) is not None))
+                unused += unused_of_project(fm, context)
+                needed.append(_needed(fm, whole=context.why_kept(project) is not None))
         use = DataUse(
             [usage for usage in fitting if usage.data == self.fm.data_path.resolve()], needed, held["why_no_data"]
         )
-        return [*found, *unused_data(self.fm, use), *dead_warm_processes()], self._problems(planned)
+        return [*unused, *unused_data(self.fm, use), *dead_warm_processes()], self._problems(planned)
 
     def _usages(self) -> list[Usage]:
         demo = demo_study(LIBRARY)
         named = self.cfg.clean.studies
         files = [demo, *sorted((demo.parent / "studies").glob("*.yaml"))] if named is None else named
-        given = [StudySource([str(shorten(file))]) for file in files]
-        sources = [StudySource([], config=self.config), *given]
+        named_sources = [StudySource([str(shorten(file))]) for file in files]
+        sources = [StudySource([], config=self.config), *named_sources]
         for project in self.projects:
             sources += [source for source in self._recorded(project) or () if source not in sources]
         roots = {"data": str(self.fm.data_path.absolute()), "results": str(self.fm.results_path.absolute())}
@@ -84,11 +84,11 @@ class Cleaning:
     def _recorded(self, project: str) -> list[StudySource] | None:
         """Return the studies that ran in a project, as far as it tells; without those of the command line where the
         project is named."""
-        told = recorded_studies(self.fm.results_path / project / self.fm.record_path.name)
-        if told is None:
+        records = recorded_studies(self.fm.results_path / project / self.fm.record_path.name)
+        if records is None:
             return None
         named = project in self.cfg.clean.projects
-        return [StudySource(**each, recorded=True) for each in told if not (named and each["values"])]
+        return [StudySource(**record, recorded=True) for record in records if not (named and record["values"])]
 
     def _doubt(self, project: str, planned: Sequence[Usage]) -> str | None:
         """Return why results of a project might be those of a study that is not known."""
@@ -116,14 +116,14 @@ class Cleaning:
             if usage.project is None or usage.project in self.projects
         ]
 
-    def advice(self, found: Sequence[Unused], problems: Sequence[str]) -> list[str]:
+    def advice(self, unused: Sequence[Unused], problems: Sequence[str]) -> list[str]:
         """Return what to do next, in lines."""
         lines = []
-        if any(each.state == "removable" for each in found) and not self.cfg.force:
+        if any(item.state == "removable" for item in unused) and not self.cfg.force:
             lines.append("nothing is removed yet; --config force=true removes what is removable")
         if problems and not self.cfg.force:
             lines.append("nothing could be removed before this is mended")
-        if again := next((each.again for each in found if each.run and each.again), None):
+        if again := next((item.again for item in unused if item.run and item.again), None):
             lines.append(f"a run is made again from its pipeline file, which stays: {again}")
         return lines
 
@@ -142,7 +142,7 @@ class Cleaning:
             with MMLFileManager.for_a_while(self.fm.data_path, self.fm.results_path, project) as fm:
                 own = project == self.fm.project
                 held = [] if own else hold_idle_project(fm.lock_path, fm.steps_lock_path)
-                ran_in = {Path(told["folder"]) for told in recorded_studies(fm.record_path) or ()}
+                ran_in = {Path(record["folder"]) for record in recorded_studies(fm.record_path) or ()}
             if held is not None:
                 locks += held
                 if not ran_in & queueing:
@@ -158,21 +158,21 @@ class Cleaning:
             for lock in filter(None, [*locks, data]):
                 lock.close()
 
-    def remove(self, found: Sequence[Unused]) -> None:
+    def remove(self, unused: Sequence[Unused]) -> None:
         """Remove what may be removed, in this order."""
-        for each in found:
-            if each.kept is None:
-                for path in each.paths:
-                    remove(path, each.root)
-                each.removed = True
+        for item in unused:
+            if item.kept is None:
+                for path in item.paths:
+                    remove(path, item.root)
+                item.removed = True
 
 
 def _needed(fm: MMLFileManager, whole: bool) -> Usage:
     """Return what the pipeline files of a project refer to: their tasks, and with `whole` their images too."""
     needed = Usage(StudySource([]), fm.project)
-    for told in fm.existing("pipeline"):
+    for wildcards in fm.existing("pipeline"):
         with contextlib.suppress(MMLError, KeyError, TypeError, AttributeError):
-            needed.add_tasks(Pipeline.read(Path(fm.path("pipeline", **told))).tasks)
+            needed.add_tasks(Pipeline.read(Path(fm.path("pipeline", **wildcards))).tasks)
     if not whole:
         needed.datasets, needed.packs = set(), set()
     return needed

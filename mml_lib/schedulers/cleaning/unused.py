@@ -64,47 +64,49 @@ class Known:
 # --- projects ---------------------------------------------------------------------------------------------------
 
 
-def unused_of_project(fm: MMLFileManager, known: Known) -> list[Unused]:
+def unused_of_project(fm: MMLFileManager, context: Known) -> list[Unused]:
     """Return what of the project of a file manager no study refers to, and leftovers there.
 
     Args:
         fm: one of this project.
-        known: what studies refer to.
+        context: what studies refer to.
     """
     runs = _by_run(fm)
-    used = {about for about in runs if known.uses_run(fm.project, *about)}
-    found = [each for about in sorted(runs.keys() - used) for each in _of_run(fm, known, *about, runs[about])]
-    found += _finished_checkpoints(fm, known, {about: runs[about] for about in sorted(used)})
-    found += _without_run(fm, known)
+    used = {run for run in runs if context.uses_run(fm.project, *run)}
+    unused = [item for run in sorted(runs.keys() - used) for item in _of_run(fm, context, *run, runs[run])]
+    unused += _finished_checkpoints(fm, context, {run: runs[run] for run in sorted(used)})
+    unused += _without_run(fm, context)
     templates = [fm.template(key) for key in fm.project_keys()]
-    kept = known.why_kept(fm.project) if fm.project in known.busy else None
+    kept = context.why_kept(fm.project) if fm.project in context.busy else None
     for what, paths in leftovers_below(fm.proj_path, templates).items():
         # The step that asks has had its own table taken away by Snakemake.
         paths = [path for path in paths if path != checksum_path(fm.path("unused"))]
-        found += [Unused("leftover", what, paths, fm.proj_path, fm.project, kept=kept)] if paths else []
-    return found
+        unused += [Unused("leftover", what, paths, fm.proj_path, fm.project, kept=kept)] if paths else []
+    return unused
 
 
 def _by_run(fm: MMLFileManager) -> dict[tuple[str, str], dict[str, list[Path]]]:
     """Return what lies there of each task and run, by key."""
     runs: dict[tuple[str, str], dict[str, list[Path]]] = {}
     for key in fm.project_keys("TASK_NAME", "RUN"):
-        for told in fm.existing(key):
-            runs.setdefault((told["task"], told["run"]), {}).setdefault(key, []).append(Path(fm.path(key, **told)))
+        for wildcards in fm.existing(key):
+            runs.setdefault((wildcards["task"], wildcards["run"]), {}).setdefault(key, []).append(
+                Path(fm.path(key, **wildcards))
+            )
     return runs
 
 
 def _of_run(
-    fm: MMLFileManager, known: Known, task: str, run: str, by_key: Mapping[str, list[Path]]
+    fm: MMLFileManager, context: Known, task: str, run: str, by_key: Mapping[str, list[Path]]
 ) -> Iterator[Unused]:
-    by_key = {key: paths for key, paths in by_key.items() if known.pipelines or key != "pipeline"}
+    by_key = {key: paths for key, paths in by_key.items() if context.pipelines or key != "pipeline"}
     if not by_key:
         return
     logged = [path for folder in ("LOGS", "BENCHMARKS") for path in sorted((fm.proj_path / folder).glob("*/*"))]
     of_run = [path for path in logged if re.match(rf"{re.escape(f'{task}-{run}')}[-.]", path.name)]
     by_key |= {"logs": of_run} if of_run else {}
     again = ""
-    if not known.pipelines and Path(fm.path("pipeline", task=task, run=run)).exists():
+    if not context.pipelines and Path(fm.path("pipeline", task=task, run=run)).exists():
         model = fm.path("models", task=task, run=run, fold=0)
         again = f"snakemake --cores all {model} --config project={fm.project} (and so with other folds)"
     for key in sorted(by_key, key=lambda key: (key not in FIRST, key in KEPT_ON, key)):
@@ -116,13 +118,13 @@ def _of_run(
             fm.project,
             task,
             run,
-            known.why_kept(fm.project),
+            context.why_kept(fm.project),
             again,
         )
 
 
 def _finished_checkpoints(
-    fm: MMLFileManager, known: Known, runs: Mapping[tuple[str, str], Mapping[str, list[Path]]]
+    fm: MMLFileManager, context: Known, runs: Mapping[tuple[str, str], Mapping[str, list[Path]]]
 ) -> Iterator[Unused]:
     """Yield checkpoints that a finished training has left; before another one of it begins, Snakemake takes the model
     away."""
@@ -130,24 +132,24 @@ def _finished_checkpoints(
         finished = {path.stem for path in by_key.get("models", ())}
         left = [path for path in by_key.get("checkpoint", ()) if path.name in finished]
         if left:
-            kept = known.why_kept(fm.project) if fm.project in known.busy else None
+            kept = context.why_kept(fm.project) if fm.project in context.busy else None
             yield Unused("leftover", "checkpoint", left, fm.proj_path, fm.project, task, run, kept)
 
 
-def _without_run(fm: MMLFileManager, known: Known) -> Iterator[Unused]:
+def _without_run(fm: MMLFileManager, context: Known) -> Iterator[Unused]:
     """Yield what is of no single run: of a task that no study has any more, or of a project that none has."""
-    named = known.names(fm.project)
+    named = context.names(fm.project)
     for key in fm.project_keys():
         tokens = fm.template(key).tokens
-        if "RUN" in tokens or (key in KEPT_ON and not known.pipelines) or (named and "TASK_NAME" not in tokens):
+        if "RUN" in tokens or (key in KEPT_ON and not context.pipelines) or (named and "TASK_NAME" not in tokens):
             continue
         by_task: dict[str, list[Path]] = {}
-        for told in fm.existing(key):
-            if "task" not in told or not known.uses_task(fm.project, told["task"]):
-                by_task.setdefault(told.get("task", ""), []).append(Path(fm.path(key, **told)))
+        for wildcards in fm.existing(key):
+            if "task" not in wildcards or not context.uses_task(fm.project, wildcards["task"]):
+                by_task.setdefault(wildcards.get("task", ""), []).append(Path(fm.path(key, **wildcards)))
         for task, paths in sorted(by_task.items()):
             what = "task of no study" if named else "project of no study"
-            kept = known.why_kept(fm.project)
+            kept = context.why_kept(fm.project)
             yield Unused(what, key, sorted(paths), fm.proj_path, fm.project, task, "", kept, "its study makes it again")
 
 

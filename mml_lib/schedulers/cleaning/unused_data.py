@@ -44,15 +44,15 @@ class DataUse:
 def unused_data(fm: MMLFileManager, use: DataUse) -> list[Unused]:
     """Return what of the data no study refers to, and leftovers there."""
     sources = _sources(fm)
-    sets = [_dataset(fm, use, told["dataset"], sources) for told in fm.existing("dataset")]
-    listed = [each for each in sets if each is not None]
-    going = {each.paths[0].name for each in listed if each.kept is None}
-    staying = {each.paths[0].name for each in listed if each.kept is not None}
-    found = [*listed, *_packed(fm, use, going), *_downloads(fm, use, sources, going)]
-    found += _tasks(fm, use, sources, staying)  # last: they tell where data sets come from
+    sets = [_dataset(fm, use, wildcards["dataset"], sources) for wildcards in fm.existing("dataset")]
+    listed = [dataset for dataset in sets if dataset is not None]
+    going = {dataset.paths[0].name for dataset in listed if dataset.kept is None}
+    staying = {dataset.paths[0].name for dataset in listed if dataset.kept is not None}
+    unused = [*listed, *_packed(fm, use, going), *_downloads(fm, use, sources, going)]
+    unused += _tasks(fm, use, sources, staying)  # last: they tell where data sets come from
     for what, paths in leftovers_below(fm.data_path, [fm.template(key) for key in fm.data_keys()]).items():
-        found.append(Unused("leftover", what, paths, fm.data_path, kept=use.kept))
-    return found
+        unused.append(Unused("leftover", what, paths, fm.data_path, kept=use.kept))
+    return unused
 
 
 def _sources(fm: MMLFileManager) -> dict[str, dict[str, Any]]:
@@ -70,11 +70,11 @@ def _sources(fm: MMLFileManager) -> dict[str, dict[str, Any]]:
 def _tasks(fm: MMLFileManager, use: DataUse, sources: Mapping[str, Any], staying: Collection[str]) -> Iterator[Unused]:
     for name, paths in sorted(fm.task_index.items()):
         for path in paths:
-            told = (name, path.stem)
-            if any(told in usage.descriptions for usage in use.usages):
+            description = (name, path.stem)
+            if any(description in usage.descriptions for usage in use.usages):
                 continue
             kept = use.kept
-            if use.uses("descriptions", told):
+            if use.uses("descriptions", description):
                 kept = "tasks that pipeline files name are kept"
             elif kept is None and _dataset_of(path) in staying:
                 kept = "tasks are kept as long as their data set is"
@@ -104,7 +104,7 @@ def _why_not_again(fm: MMLFileManager, folder: Path, source: Mapping[str, Any] |
     """Return why a data set cannot be made again as it is, if so."""
     if source is None or "arguments" not in source:
         return "data sets of own images, or of unknown origin, are never touched"
-    here = {told["sha256"] for told in fm.existing("download")}
+    here = {wildcards["sha256"] for wildcards in fm.existing("download")}
     if not here.issuperset(source.get("downloads", ())):
         return f"the downloads that {folder.name} was made of are gone"
     try:
@@ -128,15 +128,19 @@ def _files(manifest: Dataset) -> set[Path]:
 
 
 def _packed(fm: MMLFileManager, use: DataUse, going: set[str]) -> Iterator[Unused]:
-    packed = {(told["dataset"], told["pack"]) for told in fm.existing("packed")}
+    packed = {(wildcards["dataset"], wildcards["pack"]) for wildcards in fm.existing("packed")}
     for dataset, pack in sorted(packed):
         if not use.uses("packs", (dataset, pack)):
             kept = use.kept or (None if dataset in going else _why_not_packed_again(fm, dataset))
             path = Path(fm.path("packed", dataset=dataset, pack=pack))
             yield Unused("packed images of no study", "packed", [path], fm.data_path, kept=kept, again=BY_ITSELF)
-    shards = [told for told in fm.existing("shard") if not use.uses("packs", (told["dataset"], told["pack"]))]
-    left = [told for told in fm.existing("shard") if (told["dataset"], told["pack"]) in packed]
-    paths = {Path(fm.path("shard", **told)) for told in (*shards, *left)}
+    shards = [
+        wildcards
+        for wildcards in fm.existing("shard")
+        if not use.uses("packs", (wildcards["dataset"], wildcards["pack"]))
+    ]
+    left = [wildcards for wildcards in fm.existing("shard") if (wildcards["dataset"], wildcards["pack"]) in packed]
+    paths = {Path(fm.path("shard", **wildcards)) for wildcards in (*shards, *left)}
     for path in sorted(paths):
         yield Unused("leftover", "shard", [path], fm.data_path, kept=use.kept, again=BY_ITSELF)
 
@@ -154,13 +158,13 @@ def _why_not_packed_again(fm: MMLFileManager, dataset: str) -> str | None:
 def _downloads(fm: MMLFileManager, use: DataUse, sources: Mapping[str, Any], going: set[str]) -> Iterator[Unused]:
     """Yield downloads whose data sets are all made, and stay; and those that no data set was ever made of."""
     made: dict[str, set[str]] = {}
-    for told in fm.existing("dataset"):
-        for sha256 in sources.get(told["dataset"], {}).get("downloads", ()):
-            made.setdefault(sha256, set()).add(told["dataset"])
-    for told in sorted(fm.existing("download"), key=lambda told: told["sha256"]):
-        here = made.get(told["sha256"], set())
-        wanted = {name for usage in use.usages for name in usage.downloads.get(told["sha256"], ())}
-        path, staying = Path(fm.path("download", **told)), here - going
+    for wildcards in fm.existing("dataset"):
+        for sha256 in sources.get(wildcards["dataset"], {}).get("downloads", ()):
+            made.setdefault(sha256, set()).add(wildcards["dataset"])
+    for wildcards in sorted(fm.existing("download"), key=lambda wildcards: wildcards["sha256"]):
+        here = made.get(wildcards["sha256"], set())
+        wanted = {name for usage in use.usages for name in usage.downloads.get(wildcards["sha256"], ())}
+        path, staying = Path(fm.path("download", **wildcards)), here - going
         if path.name.endswith((".part", ".part.json")) or (wanted - here):
             continue  # on its way, or still to be unpacked
         if wanted or staying:

@@ -77,10 +77,10 @@ class Usage:
     packs: set[tuple[str, str]] = field(default_factory=set)
     downloads: dict[str, set[str]] = field(default_factory=dict)
 
-    def add_tasks(self, told: Iterable[Mapping[str, Any]]) -> None:
+    def add_tasks(self, tasks: Iterable[Mapping[str, Any]]) -> None:
         """Add what pipelines say of their tasks."""
-        for task in told:
-            self.descriptions |= {(each["name"], each["id"]) for each in lineage(task)}
+        for task in tasks:
+            self.descriptions |= {(ancestor["name"], ancestor["id"]) for ancestor in lineage(task)}
             self.datasets.add(task["dataset"])
             self.packs.add((task["dataset"], task["pack"]))
 
@@ -106,23 +106,23 @@ def _usage_apart(source: StudySource, roots: Mapping[str, str], presets: Path) -
 
 
 def _usage(source: StudySource, roots: Mapping[str, str], presets: Path) -> Usage:
-    found = Usage(source)
+    usage = Usage(source)
     try:
         os.chdir(source.folder)
         study = Study(_config(source, roots, presets), [Path(file) for file in source.files])
     except (MMLError, OSError) as error:
-        found.problem = str(error)
-        return found
+        usage.problem = str(error)
+        return usage
     except Exception as error:  # a plugin may raise anything
-        found.problem = f"{type(error).__name__}: {error}"
-        return found
-    found.project = study.cfg.project
-    found.results, found.data = study.fm.results_path.resolve(), study.fm.data_path.resolve()
+        usage.problem = f"{type(error).__name__}: {error}"
+        return usage
+    usage.project = study.cfg.project
+    usage.results, usage.data = study.fm.results_path.resolve(), study.fm.data_path.resolve()
     try:
-        _plan(study, found)
+        _plan(study, usage)
     except Exception as error:
-        found.problem = str(error) if isinstance(error, MMLError) else f"{type(error).__name__}: {error}"
-    return found
+        usage.problem = str(error) if isinstance(error, MMLError) else f"{type(error).__name__}: {error}"
+    return usage
 
 
 def _config(source: StudySource, roots: Mapping[str, str], presets: Path) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def _config(source: StudySource, roots: Mapping[str, str], presets: Path) -> dic
     return config | {"paths": paths | unset}
 
 
-def _plan(study: Study, found: Usage) -> None:
+def _plan(study: Study, usage: Usage) -> None:
     """Plan a study in its own mode, which has to work, and in all others, as far as they can be asked of it."""
     own, project = study.cfg.mode.id, study.cfg.project
     _ = study.scheduler(own).commands
@@ -151,20 +151,20 @@ def _plan(study: Study, found: Usage) -> None:
             _ = study.scheduler(mode).commands
     # A task that is trained in no mode is still one of the study.
     for task in (*map(study.task, study.cfg.tasks), *study.tasks.values()):
-        found.add_tasks([task.definition() | {"pack": pack_id(study.cfg.preprocessing)}])
+        usage.add_tasks([task.definition() | {"pack": pack_id(study.cfg.preprocessing)}])
     for (task, run), planned in study.runs.planned.items():
-        found.runs.add((project, task, run))
-        found.add_tasks(planned.pipeline.tasks)
+        usage.runs.add((project, task, run))
+        usage.add_tasks(planned.pipeline.tasks)
         for model in planned.pipeline.pretraining.get("models", ()):
-            found.runs.add((model["project"] or project, model["task"], model["run"]))
-    found.packs |= {(dataset, pack) for dataset in found.datasets for _, pack in set(found.packs)}
+            usage.runs.add((model["project"] or project, model["task"], model["run"]))
+    usage.packs |= {(dataset, pack) for dataset in usage.datasets for _, pack in set(usage.packs)}
     for reference in _references(study):
         name, _, run = reference.partition("#")
-        found.runs |= {(name, None, run)} if run else set()
-        found.reused |= set() if run else {name}
+        usage.runs |= {(name, None, run)} if run else set()
+        usage.reused |= set() if run else {name}
     for name, task in study.cfg.tasks.items():
         for file in task.downloads if task else ():
-            found.downloads.setdefault(file.sha256.lower(), set()).add(study.task(name).dataset)
+            usage.downloads.setdefault(file.sha256.lower(), set()).add(study.task(name).dataset)
 
 
 def _references(study: Study) -> Iterator[str]:

@@ -82,15 +82,15 @@ def check_pipelines(study: "Study", dag: Any) -> None:
     if type(study.scheduler(study.cfg.mode.id)).create_model is not Doing.create_model:
         return  # a scheduler with networks of its own
     wildcards = [job.wildcards for job in dag.needrun_jobs() if job.rule.name in ("train_fold", "tune_fold")]
-    runs = dict.fromkeys((each.task, each.run) for each in wildcards)
+    runs = dict.fromkeys((candidate.task, candidate.run) for candidate in wildcards)
     if not runs:
         return
     candidates = distinct_pipelines(study, runs)
     tried = read_tried(study.fm.checked_path)
-    left = {name: each for name, each in candidates.items() if name not in tried}
+    left = {name: candidate for name, candidate in candidates.items() if name not in tried}
     if not left:
         return
-    answers = ask(study, [each.pipeline for each in left.values()])
+    answers = ask(study, [candidate.pipeline for candidate in left.values()])
     lines = lines_of(list(left.values()), answers, len(runs))
     sound = [name for name, mistakes in zip(left, answers, strict=False) if not mistakes]
     if sound:
@@ -106,12 +106,12 @@ def distinct_pipelines(study: "Study", runs: Mapping[tuple[str, str], Any]) -> d
     around = [versions, plugins, repr(study.cfg.tta), study.cfg.trainer.accelerator]
     candidates: dict[str, Candidate] = {}
     for task, run in runs:
-        known = study.run(task, run)
-        content = {key: value for key, value in known.pipeline.content.items() if key != "seed"}
-        metrics = [repr(study.cfg.metrics_of(each["task_type"])) for each in known.pipeline.tasks]
+        planned = study.run(task, run)
+        content = {key: value for key, value in planned.pipeline.content.items() if key != "seed"}
+        metrics = [repr(study.cfg.metrics_of(task_learned["task_type"])) for task_learned in planned.pipeline.tasks]
         name = hashlib.sha256(canonical_json([content, metrics, around]).encode()).hexdigest()[:16]
-        candidate = candidates.setdefault(name, Candidate(known.pipeline))
-        candidate.labels.append(study.name_of(known))
+        candidate = candidates.setdefault(name, Candidate(planned.pipeline))
+        candidate.labels.append(study.name_of(planned))
     return candidates
 
 
@@ -180,7 +180,10 @@ def lines_of(candidates: Sequence[Candidate], answers: Sequence[Sequence[str]], 
     for candidate, mistakes in zip(candidates, answers, strict=False):
         for mistake in mistakes:
             labels.setdefault(mistake, []).extend(candidate.labels)
-    return [mistake if len(found) == runs else f"{mistake} ({summarized(found)})" for mistake, found in labels.items()]
+    return [
+        mistake if len(labels_of_mistake) == runs else f"{mistake} ({summarized(labels_of_mistake)})"
+        for mistake, labels_of_mistake in labels.items()
+    ]
 
 
 def read_tried(path: Path) -> list[str]:
@@ -194,6 +197,6 @@ def read_tried(path: Path) -> list[str]:
 def remember(path: Path, digests: Sequence[str]) -> None:
     """Keep the digests of pipelines that can be trained; where they cannot be kept, they are tried again."""
     try:
-        write_text(path, "".join(f"{each}\n" for each in digests[-REMEMBERED:]))
+        write_text(path, "".join(f"{name}\n" for name in digests[-REMEMBERED:]))
     except OSError:
         return

@@ -44,9 +44,9 @@ def stand_in(definition: Mapping[str, Any], description: Path, classes: Sequence
     return struct
 
 
-def _header(definition: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:
+def _header(definition: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     kind = definition["task_type"]
-    classes = list(known) or [f"class {number}" for number in range(CLASSES)]
+    classes = list(names) or [f"class {number}" for number in range(CLASSES)]
     if kind in ("regression", "no_task"):
         classes = []
     return {

@@ -117,7 +117,11 @@ class Trials:
         structs = [self._struct(task, cfg) for task in pipeline.tasks]
         size = self._size(cfg)
         of_network = [content.get(key) for key in ("arch", "decoder", "adapters")]
-        of_network += [[[each.name, each.task_type, each.num_outputs] for each in structs], size, pipeline.pretraining]
+        of_network += [
+            [[struct.name, struct.task_type, struct.num_outputs] for struct in structs],
+            size,
+            pipeline.pretraining,
+        ]
         network = self._once("arch", of_network, lambda: self._network(structs, size))
         keys = ("loss", "class_weights", "mixing", "augmentations", "normalization", "store_best")
         of_learning = [*of_network, cfg.monitored, cfg.metrics, *(content.get(key) for key in keys)]
@@ -134,9 +138,9 @@ class Trials:
             kinds = {key: value if isinstance(value, str) else type(value).__name__ for key, value in optimizer.items()}
             step = self._once("optimizer", [of_network, kinds], lambda: self._optimizer(model.result, cfg))
             trainer = {key: content["trainer"].get(key) for key in ("max_epochs", "check_val_every_n_epoch")}
-            told = [optimizer, content.get("lr_scheduler"), trainer, content["sampling"], pipeline.task["id"]]
+            parts = [optimizer, content.get("lr_scheduler"), trainer, content["sampling"], pipeline.task["id"]]
             usable = cfg.model_copy(update={"optimizer": PLAIN_OPTIMIZER}) if step.mistakes else cfg
-            schedule = self._once("lr_scheduler", told, lambda: self._schedule(model.result, usable, structs[0]))
+            schedule = self._once("lr_scheduler", parts, lambda: self._schedule(model.result, usable, structs[0]))
             outcomes += [step, schedule]
         outcomes.append(self._once("trainer", [content["trainer"], content["callbacks"]], lambda: self._trainer(cfg)))
         kind = structs[0].task_type
@@ -166,8 +170,8 @@ class Trials:
 
     def _classes(self, task: Mapping[str, Any], cfg: StudyConfig) -> Sequence[str] | None:
         """Return the classes of a task: those that planning knows, or as many as the study names or counts."""
-        if self.study.is_known(task["name"]) and (known := self.study.classes_of(task["name"])):
-            return known
+        if self.study.is_known(task["name"]) and (names := self.study.classes_of(task["name"])):
+            return names
         for counted in counted_classes(cfg, task["task_type"]).values():
             return [f"class {number}" for number in range(len(counted))]
         named = list(cfg.class_weights) if isinstance(cfg.class_weights, dict) else []
@@ -304,7 +308,7 @@ class Trials:
         if cfg.trainer.precision == "16-mixed":
             here["precision"] = "32-true"
         lines = []
-        for callbacks in [{name: each} for name, each in cfg.callbacks.items()]:
+        for callbacks in [{name: callback} for name, callback in cfg.callbacks.items()]:
             try:
                 build_trainer(cfg.model_copy(update={"callbacks": callbacks}), Path(), here)
             except Exception as error:

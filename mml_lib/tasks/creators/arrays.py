@@ -47,10 +47,10 @@ def _survey_medmnist(
     path: str = ".", name: str | None = None, task_type: str | None = None, downloaded: bool = False
 ) -> Survey:
     file = Path(path) if downloaded else only_file(path, ".npz", "medmnist")
-    found = _medmnist_name(file, name)
-    kind = _medmnist_kind(found, task_type)
-    fingerprint = None if downloaded else digest([kind, found, file.stat().st_size, _ends(file)])
-    classes = MEDMNIST[found].classes if kind != "regression" else ()
+    set_name = _medmnist_name(file, name)
+    kind = _medmnist_kind(set_name, task_type)
+    fingerprint = None if downloaded else digest([kind, set_name, file.stat().st_size, _ends(file)])
+    classes = MEDMNIST[set_name].classes if kind != "regression" else ()
     return Survey.of_splits({"train", "val", "test"}, fingerprint=fingerprint, task_type=kind, classes=classes)
 
 
@@ -63,18 +63,18 @@ def _ends(file: Path) -> str:
 
 
 def _medmnist_name(file: Path, name: str | None) -> str:
-    found = (name or file.stem.split("_")[0]).lower()
-    if found not in MEDMNIST:
-        hint = nearest(found, MEDMNIST)
-        raise MMLError(f"creator medmnist: '{found}' is none of the 2D sets{hint}; say by name which one it is")
-    return found
+    set_name = (name or file.stem.split("_")[0]).lower()
+    if set_name not in MEDMNIST:
+        hint = nearest(set_name, MEDMNIST)
+        raise MMLError(f"creator medmnist: '{set_name}' is none of the 2D sets{hint}; say by name which one it is")
+    return set_name
 
 
 def _medmnist_kind(name: str, task_type: str | None) -> str:
-    known = MEDMNIST[name]
-    if task_type in (None, known.task_type) or (task_type == "regression" and known.ordinal):
-        return task_type or known.task_type
-    raise MMLError(f"creator medmnist: {name} is a {known.task_type}, not a {task_type}")
+    med_set = MEDMNIST[name]
+    if task_type in (None, med_set.task_type) or (task_type == "regression" and med_set.ordinal):
+        return task_type or med_set.task_type
+    raise MMLError(f"creator medmnist: {name} is a {med_set.task_type}, not a {task_type}")
 
 
 @register_creator("medmnist", survey=_survey_medmnist)
@@ -88,8 +88,8 @@ def medmnist(folder: Path, path: str = ".", name: str | None = None, task_type: 
         task_type: `regression` turns the grades of retinamnist into numbers.
     """
     file = only_file(path, ".npz", "medmnist")
-    found = _medmnist_name(file, name)
-    known, kind = MEDMNIST[found], _medmnist_kind(found, task_type)
+    set_name = _medmnist_name(file, name)
+    med_set, kind = MEDMNIST[set_name], _medmnist_kind(set_name, task_type)
     samples = []
     with _damage_named(file), zipfile.ZipFile(file) as archive:
         for split in ("train", "val", "test"):
@@ -98,15 +98,15 @@ def medmnist(folder: Path, path: str = ".", name: str | None = None, task_type: 
             if count != len(labels):
                 raise MMLError(f"{file}: {split} has {count} images and {len(labels)} labels; fetch it again")
             samples += [
-                Sample(f"{split}/{row}", f"{split}.npy#{row}", _label(known, kind, values, file), split)
+                Sample(f"{split}/{row}", f"{split}.npy#{row}", _label(med_set, kind, values, file), split)
                 for row, values in enumerate(labels.tolist())
             ]
-    about = About({"image": known.modality}, ["medical", *known.keywords], known.license, REFERENCE, URL, "v2")
-    return Delivery(samples, list(known.classes) if kind != "regression" else [], kind, about)
+    metadata = About({"image": med_set.modality}, ["medical", *med_set.keywords], med_set.license, REFERENCE, URL, "v2")
+    return Delivery(samples, list(med_set.classes) if kind != "regression" else [], kind, metadata)
 
 
-def _label(known: MedSet, kind: str, values: Sequence[int], file: Path) -> Label:
-    classes = known.classes
+def _label(med_set: MedSet, kind: str, values: Sequence[int], file: Path) -> Label:
+    classes = med_set.classes
     if kind == "multilabel_classification":
         if len(values) != len(classes):
             raise MMLError(f"{file}: there are {len(values)} labels a sample, not {len(classes)}")
@@ -176,18 +176,18 @@ def _idx_files(path: str, subset: str | None) -> dict[str, tuple[Path, Path]]:
         sets = ", ".join(repr(prefix) for prefix in prefixes) or "none"
         what = f"the sets {sets}; say by subset which one" if prefixes else "none"
         raise MMLError(f"creator idx: {root} should hold files like train-images-idx3-ubyte.gz; there are {what}")
-    found = {}
+    pairs = {}
     for split, words in IDX_SPLITS.items():
         pair = [_idx_file(root, names, chosen[0], words, kind) for kind in ("images", "labels")]
         if all(pair):
-            found[split] = tuple(pair)
+            pairs[split] = tuple(pair)
         elif any(pair):
             raise MMLError(
                 f"creator idx: {root} has {[f.name for f in pair if f]} but not images and labels of {split}"
             )
-    if "train" not in found:
+    if "train" not in pairs:
         raise MMLError(f"creator idx: {root} has no train-images-idx3-ubyte and train-labels-idx1-ubyte (or .gz)")
-    return found
+    return pairs
 
 
 def _idx_file(root: Path, names: Sequence[str], prefix: str, words: Sequence[str], kind: str) -> Path | None:
@@ -259,8 +259,8 @@ def _read_idx(file: Path, dimensions: int) -> "np.ndarray":
     import numpy as np
 
     with _damage_named(file), (gzip.open if file.suffix == ".gz" else open)(file, "rb") as stream:
-        zero, kind, found = struct.unpack(">HBB", stream.read(4))
-        if (zero, kind, found) != (0, 8, dimensions):
+        zero, kind, rank = struct.unpack(">HBB", stream.read(4))
+        if (zero, kind, rank) != (0, 8, dimensions):
             raise ValueError(f"its first bytes are not those of bytes in {dimensions} dimensions")
         shape = struct.unpack(f">{dimensions}I", stream.read(4 * dimensions))
         values = stream.read()
@@ -279,19 +279,19 @@ def _idx_names(
     mapping: Path | None, classes: list[str | int] | str | None, labels: dict[str, "np.ndarray"]
 ) -> dict[int, str]:
     """Return the class of each label."""
-    found = sorted({label for values in labels.values() for label in values.tolist()})
-    highest = max(found, default=-1)
+    present = sorted({label for values in labels.values() for label in values.tolist()})
+    highest = max(present, default=-1)
     if classes is not None:
         listed = FASHION if classes == "fashion" else classes
         if isinstance(listed, str) or len(listed) <= highest:
             raise MMLError(f"creator idx: classes must be 'fashion' or a list of at least {highest + 1} names")
         return dict(enumerate(map(str, listed)))
     if mapping is None:
-        return {label: str(label) for label in found}
+        return {label: str(label) for label in present}
     with _damage_named(mapping):
         # A line has a label and the codes of its characters: for letters the capital, then the small one.
         lines = [line.split() for line in mapping.read_text().splitlines() if line.strip()]
         names = {int(label): chr(int(code)) for label, code, *_ in lines}
-    if missing := [label for label in found if label not in names]:
+    if missing := [label for label in present if label not in names]:
         raise MMLError(f"{mapping} says nothing of the label {missing[0]}, which {mapping.parent} has; fetch it again")
     return names

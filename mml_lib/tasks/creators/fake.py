@@ -76,8 +76,8 @@ def fake(
             if mask.any():
                 Image.fromarray(mask).save(folder / named)
         samples.append(Sample(file.stem, file.name, label, mask=named))
-    about = About({"image": "generated"}, ["fake"], "MIT")
-    return Delivery(samples, _classes(task_type, num_classes), task_type, about)
+    metadata = About({"image": "generated"}, ["fake"], "MIT")
+    return Delivery(samples, _classes(task_type, num_classes), task_type, metadata)
 
 
 def _classes(task_type: str, number: int) -> list[str]:

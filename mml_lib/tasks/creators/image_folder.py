@@ -191,8 +191,8 @@ class _Folders:
         """Return the masks whose image is none of those with these paths, without suffix."""
         if self.masks is None:
             return []
-        known = set(map(normalized, stems))
-        return [file for stem, file in self._mask_files(self.masks).items() if stem not in known]
+        names = set(map(normalized, stems))
+        return [file for stem, file in self._mask_files(self.masks).items() if stem not in names]
 
     def _mask_files(self, masks: ImageTree) -> dict[str, str]:
         """Return the masks by their paths below the folder of the masks, without suffix."""

@@ -54,8 +54,8 @@ class TableOptions:
     def meaning(self) -> list[object]:
         """What decides about the samples beside the file itself."""
         columns = sorted(self.columns.items()) if self.columns else []
-        told = [columns, self.separator, self.missing, self.encoding]
-        return told if any(told) else []
+        options = [columns, self.separator, self.missing, self.encoding]
+        return options if any(options) else []
 
 
 @dataclass(frozen=True)
@@ -292,15 +292,15 @@ def _survey_table(
     files = [name for sample in samples for name in (sample.image, sample.mask) if name not in (None, EMPTY_MASK_TOKEN)]
     content = hashlib.sha256(file.read_bytes()).hexdigest()
     classes = tuple(class_names(samples, kind))
-    known = Survey.of_splits({sample.split for sample in samples} - {None}, task_type=kind, classes=classes)
-    given = [sample.fold for sample in samples if sample.split in (None, "train")]
-    folds = set(given) - {None} | ({0} if known.folds else set())
+    survey = Survey.of_splits({sample.split for sample in samples} - {None}, task_type=kind, classes=classes)
+    folds_of_samples = [sample.fold for sample in samples if sample.split in (None, "train")]
+    folds = set(folds_of_samples) - {None} | ({0} if survey.folds else set())
     state = [kind, content, [size_of(name) for name in files], sampled_digests(files, 64)]
     return replace(
-        known,
+        survey,
         fingerprint=digest([*state, *options.meaning]),
         folds=len(folds) or None,
-        has_test=None in given if known.has_test is None and folds else known.has_test,
+        has_test=None in folds_of_samples if survey.has_test is None and folds else survey.has_test,
     )
 
 
@@ -321,14 +321,18 @@ def read_columns(
     """
     file = only_file(path, ".csv", "csv")
     header, *rows = [*read_rows(file, encoding)] or [Row(1, [])]
-    found = Columns.of(file, header, columns, task_type, rows[0] if rows else None)
+    table_columns = Columns.of(file, header, columns, task_type, rows[0] if rows else None)
     for name in names:
-        if found.header.count(name) != 1:
-            state = "is there twice; keep one" if name in found.header else f"is not there{nearest(name, found.header)}"
+        if table_columns.header.count(name) != 1:
+            state = (
+                "is there twice; keep one"
+                if name in table_columns.header
+                else f"is not there{nearest(name, table_columns.header)}"
+            )
             raise MMLError(f"{file}: the column '{name}' {state}")
     is_missing = Missing(missing)
-    ids = [found.sources["image"].read(row.cells, is_missing) for row in rows]
-    values = {name: [_text(row, found.header.index(name), is_missing) for row in rows] for name in names}
+    ids = [table_columns.sources["image"].read(row.cells, is_missing) for row in rows]
+    values = {name: [_text(row, table_columns.header.index(name), is_missing) for row in rows] for name in names}
     return {name: dict(zip(ids, values[name], strict=True)) for name in names}
 
 
