@@ -379,8 +379,8 @@ IMPOSSIBLE = {
     "subclass~a~0": "t: the tag 'subclass' takes two classes or more, not 'a' alone",
     "subset~0.001": "leaves no training sample of the class 'a' in t; choose more samples",
     "subset~0.2+subset~0.1": "'subset~0.1' leaves no training sample of the class '[abc]' in t",
-    "shrink_train~3+shrink_equal~1+nested~0": "t: the class '[abc]' has 1 image, folds need at least 3; add images, or",
-    "shrink_equal~2+nested~0~5": "t: the class 'a' has [12] images?, folds need at least 5",
+    "shrink_train~3+shrink_equal~1+nested~0": "t: the class '[abc]' has 1 image .*, 3 folds need .*; add images, or",
+    "shrink_equal~2+nested~0~5": "t: the class 'a' has [12] images? outside of fold 0 .*, 5 folds need at least 5",
     "redistribute~0.999~0.001": "t: a share of 0.001 of 72 images is less than one image; take a larger one",
 }
 
@@ -396,5 +396,5 @@ def test_tags_that_a_task_cannot_bear_are_refused():
         tagged(base("regression"), "shrink_train~2")
     with pytest.raises(MMLError, match="needs a task with two folds or more; this one brings its validation split"):
         tagged(base(layout="val split"), "nested~1")
-    with pytest.raises(MMLError, match=r"t: the class 'a' has [67] groups, folds need at least 9; add groups"):
+    with pytest.raises(MMLError, match=r"t: the class 'a' has [67] groups .*, 9 folds need .*; or add groups"):
         tagged(base(layout="groups"), "nested~0~9")

@@ -9,12 +9,14 @@ import numpy as np
 
 from mml_lib.errors import MMLError
 from mml_lib.tasks.group_folds.bounds import bounds_of
+from mml_lib.tasks.group_folds.needs import Needs, fulfil, repair
 from mml_lib.tasks.group_folds.problem import EXACT, Key, Problem, key_of, proved
 from mml_lib.tasks.group_folds.program import bound_of_worst_class, fits, solve
 from mml_lib.tasks.group_folds.search import fill, greedy, search
 
 ROUNDS = 8000  # of local search, at most
 ROUNDS_PER_GROUP = 60
+ROUNDS_OF_SAMPLES = 400  # where no two samples are in one group, which starts balanced
 
 
 @dataclass(frozen=True)
@@ -40,16 +42,70 @@ def group_folds(
     Raises:
         MMLError: there are fewer groups than folds, or a class is in fewer groups than folds.
     """
+    problem, row = _problem(strata, groups, shares)
+    _check(problem.counts, np.unique(strata), problem.folds)
+    fold, bounds, method = _optimise(problem, lambda: _by_sklearn(strata, groups, row, problem, seed), seed, time_limit)
+    report = _report(problem.key(fold), bounds, method)
+    return GroupFolds(fold[row], report)
+
+
+def group_folds_with_needs(
+    strata: np.ndarray,
+    groups: np.ndarray,
+    shares: Sequence[float],
+    needs: Needs,
+    seed: int,
+    time_limit: float = 20.0,
+    start: np.ndarray | None = None,
+) -> tuple[np.ndarray | None, bool]:
+    """Divide as `group_folds`, but so that each fold has a group of each class, if there is such a division.
+
+    Args:
+        strata, groups: of the samples, N.
+        shares: of the folds, summing to 1.
+        needs: of the groups in the order of their names.
+        seed: of the search.
+        time_limit: seconds of the solver, which is asked where a random walk finds no such division.
+        start: a balanced division of the samples, N, to mend; None: one is made.
+
+    Returns:
+        The fold of each sample, N, or None; and whether it is sure that there is none.
+    """
+    problem, row = _problem(strata, groups, shares, needs)
+    rng = np.random.default_rng(seed)
+    if start is None:
+        first = fill(greedy(problem), problem)
+    else:
+        first = np.empty(len(problem.counts), dtype=np.int64)
+        first[row] = start
+    fold, sure = repair(needs, first, problem.folds, rng), True
+    if fold is None:
+        fold, sure = fulfil(needs, problem.folds, seed, time_limit)
+    if fold is None:
+        return None, sure
+    most = ROUNDS if len(problem.counts) < len(row) else ROUNDS_OF_SAMPLES
+    rounds = min(most, ROUNDS_PER_GROUP * len(problem.counts))
+    return search(problem, fold, bounds_of(problem), rng, rounds)[row], True
+
+
+def assess(strata: np.ndarray, groups: np.ndarray, fold: np.ndarray, shares: Sequence[float]) -> dict[str, Any]:
+    """Return the report, as `GroupFolds` has it, of a division that had needs to fulfil."""
+    problem, row = _problem(strata, groups, shares)
+    of_group = np.empty(len(problem.counts), dtype=np.int64)
+    of_group[row] = fold
+    return _report(problem.key(of_group), bounds_of(problem), "local search with a group of each class in each part")
+
+
+def _problem(
+    strata: np.ndarray, groups: np.ndarray, shares: Sequence[float], needs: Needs | None = None
+) -> tuple[Problem, np.ndarray]:
+    """Return the problem of dividing samples, and the group of each sample, N."""
     classes, column = np.unique(strata, return_inverse=True)
     names, row = np.unique(groups, return_inverse=True)
     shares = np.asarray(shares, dtype=float)
     counts = np.zeros((len(names), len(classes)), dtype=np.int64)
     np.add.at(counts, (row, column), 1)
-    _check(counts, classes, len(shares))
-    problem = Problem(counts, shares[:, None] * counts.sum(0), shares)
-    fold, bounds, method = _optimise(problem, lambda: _by_sklearn(strata, groups, row, problem, seed), seed, time_limit)
-    report = _report(problem.key(fold), bounds, method)
-    return GroupFolds(fold[row], report)
+    return Problem(counts, shares[:, None] * counts.sum(0), shares, needs), row
 
 
 def deviation(strata: np.ndarray, fold: np.ndarray, shares: Sequence[float]) -> Key:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mml_lib.tasks.group_folds.needs import Needs
+
 Key = tuple[float, float]
 
 EXACT = 1e-9
@@ -11,11 +13,15 @@ EXACT = 1e-9
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be divided: samples per group and class (G, C), their shares per fold and class (K, C)."""
+    """Groups to divide: their samples per class (G, C), the shares of these per fold (K, C), and the shares of folds.
+
+    With `needs`, search keeps to divisions in which each fold has a group of each class.
+    """
 
     counts: np.ndarray
     targets: np.ndarray
     shares: np.ndarray
+    needs: Needs | None = None
 
     @property
     def folds(self) -> int:

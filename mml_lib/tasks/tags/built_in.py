@@ -68,21 +68,20 @@ def nested(task: "TaskDescription", fold: int, folds: int = 0) -> "TaskDescripti
     """The fold becomes the test split, the rest is split anew into as many folds; the old test split is left out."""
     import numpy as np
 
-    from mml_lib.tasks.splitting import Divider
+    from mml_lib.tasks.dividing import Divider
 
     number = folds or task.header["num_folds"]
     divider = Divider(task.targets, task.groups, task.header["name"], _splitting(task, number))
     split, old = task.column["split"], task.column["fold"]
     inside = (split == "train") & (old == fold)
-    new = np.full(len(split), -1)
-    divider.into_folds(np.flatnonzero((split == "train") & ~inside), new)
+    new = divider.into_folds(np.flatnonzero((split == "train") & ~inside), f"outside of fold {fold}")
     words = f"fold {fold} became the test split, the rest was split into {number} folds"
     new_split = np.where(inside, "test", split)
     return task.changed(words, new_split, new, keep=inside | (split != "test"), num_folds=number, report=divider.report)
 
 
 def _splitting(task: "TaskDescription", folds: int, fold_0_fraction: float | None = None, test: float = 0) -> Any:
-    from mml_lib.tasks.splitting import Splitting
+    from mml_lib.tasks.dividing import Splitting
 
     header = task.header
     return Splitting(folds, test, header["seed"], fold_0_fraction, header["fold_time_limit"])
@@ -244,7 +243,7 @@ def redistribute(task: "TaskDescription", train: float, val: float = 0, test: fl
     """
     import numpy as np
 
-    from mml_lib.tasks.splitting import Divider
+    from mml_lib.tasks.dividing import Divider
 
     split = task.column["split"].astype(object)
     keep = np.ones(len(split), dtype=bool)
@@ -258,8 +257,7 @@ def redistribute(task: "TaskDescription", train: float, val: float = 0, test: fl
     splitting = _splitting(task, number, fold_0, held_out if held_out > 1e-9 else 0)
     divider = Divider(task.targets, task.groups, task.header["name"], splitting)
     pool = np.flatnonzero((split == "train") & keep)
-    split[divider.held_out(pool)] = "test"
-    fold = np.full(len(split), -1)
-    divider.into_folds(np.flatnonzero((split == "train") & keep), fold)
+    fold = divider.divide(pool)
+    split[pool[fold[pool] < 0]] = "test"
     words = "shares " + ", ".join(f"{value:g}" for value in (train, val, test) if value)
     return task.changed(words, split.astype(str), fold, keep=keep, num_folds=number, report=divider.report)

@@ -1,0 +1,138 @@
+"""Needs: each part of a division has a group of each class. Find divisions that fulfil them, or prove there is none.
+
+This is polychromatic colouring of a hypergraph (Bollobás, Pritchard, Rothvoß & Scott 2013), which is NP-complete, but
+easy where classes are in many more groups than there are parts.
+"""
+
+import time
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+STEPS = 20_000  # of the random walk, at most
+NOISE = 0.1  # share of its steps that are random
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Groups that show each class: each part of a division needs one of them.
+
+    Args:
+        shows: of each group the classes that it shows (bool, G×L); the first column is that of any sample at all.
+    """
+
+    shows: np.ndarray
+
+    @classmethod
+    def of(cls, presence: np.ndarray, groups: np.ndarray) -> "Needs":
+        """Return the needs of samples; classes that none of them shows are left out.
+
+        Args:
+            presence: which sample shows which class (bool, N×C).
+            groups: of the samples, N.
+        """
+        names, row = np.unique(groups, return_inverse=True)
+        shows = np.zeros((len(names), presence.shape[1] + 1), dtype=bool)
+        shows[:, 0] = True
+        np.logical_or.at(shows[:, 1:], row, presence)
+        return cls(shows[:, shows.any(axis=0)])
+
+    @cached_property
+    def rarest(self) -> int:
+        """The least number of groups that show a class."""
+        return int(self.shows.sum(axis=0).min())
+
+    def held(self, part: np.ndarray, parts: int) -> np.ndarray:
+        """Return how many groups show each class in each part (parts×L), when group g is in `part[g]`."""
+        held = np.zeros((parts, self.shows.shape[1]), dtype=np.int64)
+        np.add.at(held, part, self.shows)
+        return held
+
+    def core(self) -> np.ndarray:
+        """Return the columns of classes whose needs imply those of all others, the rarest first."""
+        columns = np.unique(self.shows, axis=1)
+        order = np.argsort(columns.sum(axis=0), kind="stable")
+        kept: list[np.ndarray] = []
+        for column in columns.T[order]:
+            if not any((smaller & ~column).sum() == 0 for smaller in kept):
+                kept.append(column)
+        return np.array(kept).T
+
+
+def repair(needs: Needs, part: np.ndarray, parts: int, rng: np.random.Generator) -> np.ndarray | None:
+    """Return a division near `part` that fulfils the needs, by a random walk; None if it finds none.
+
+    Each step moves a group that shows what a part lacks into this part: the one that costs others least, and of these
+    the one with the fewest classes; at times a random one (WalkSAT, Selman, Kautz & Cohen 1994).
+    """
+    part, held, shows = part.copy(), needs.held(part, parts), needs.shows
+    for _ in range(min(STEPS, 200 + 20 * parts * shows.shape[1])):
+        lacking = np.argwhere(held == 0)
+        if not len(lacking):
+            return part
+        home, label = lacking[rng.integers(len(lacking))]
+        candidates = np.flatnonzero(shows[:, label])
+        rng.shuffle(candidates)
+        if rng.random() < NOISE:
+            chosen = candidates[0]
+        else:
+            lost = (shows[candidates] & (held[part[candidates]] == 1)).sum(axis=1)
+            gained = (shows[candidates] & (held[home] == 0)).sum(axis=1)
+            cost = (lost - gained) * shows.shape[1] + shows[candidates].sum(axis=1)
+            chosen = candidates[np.argmin(cost)]
+        held[part[chosen]] -= shows[chosen]
+        held[home] += shows[chosen]
+        part[chosen] = home
+    return None
+
+
+def fulfil(needs: Needs, parts: int, seed: int, seconds: float) -> tuple[np.ndarray | None, bool]:
+    """Return a division that fulfils the needs, if there is one, and whether the answer is sure.
+
+    Args:
+        needs: of each part.
+        parts: how many.
+        seed: of the search and of the solver.
+        seconds: time limit of the solver, which decides where the random walk finds none.
+    """
+    if needs.rarest < parts:
+        return None, True
+    rng = np.random.default_rng(seed)
+    start = rng.permutation(np.arange(len(needs.shows)) % parts)
+    found = repair(needs, start, parts, rng)
+    return (found, True) if found is not None else _solve(needs, parts, seed, time.monotonic() + seconds)
+
+
+def _solve(needs: Needs, parts: int, seed: int, end: float) -> tuple[np.ndarray | None, bool]:
+    """Decide by an integer program: how many groups of each kind, which show the same classes, a part gets."""
+    import pulp
+
+    core = needs.core()
+    kinds, kind = np.unique(core, axis=0, return_inverse=True)
+    rare_first = np.lexsort((-kinds.sum(axis=1), ~kinds[:, 0]))  # the first column is the rarest class
+    kinds, kind = kinds[rare_first], np.argsort(rare_first)[kind.ravel()]
+    amounts = np.bincount(kind, minlength=len(kinds)).tolist()
+    opened = np.cumsum(amounts)  # parts are numbered in the order in which groups open them: they are all alike
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of PuLP 3 about PuLP 4; can go with pulp>=4
+        model = pulp.LpProblem("needs")
+        x = [
+            [pulp.LpVariable(f"x_{v}_{k}", 0, amount if k < opened[v] else 0, "Integer") for k in range(parts)]
+            for v, amount in enumerate(amounts)
+        ]
+        for v, amount in enumerate(amounts):
+            model.addConstraint(pulp.lpSum(x[v]) == amount)
+        for k in range(parts):
+            for column in kinds.T:
+                model.addConstraint(pulp.lpSum(x[v][k] for v in np.flatnonzero(column)) >= 1)
+        options = [f"randomSeed {seed % 2**31}", f"randomCbcSeed {seed % 2**31}"]
+        limit = max(1.0, end - time.monotonic())
+        model.solve(pulp.PULP_CBC_CMD(msg=False, options=options, timeLimit=limit, threads=1))
+    if model.sol_status not in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible):
+        return None, model.sol_status == pulp.LpSolutionInfeasible
+    part = np.empty(len(kind), dtype=np.int64)
+    for v in range(len(kinds)):
+        part[kind == v] = np.repeat(np.arange(parts), [round(variable.value()) for variable in x[v]])
+    return part, True
