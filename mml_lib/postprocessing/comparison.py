@@ -26,7 +26,7 @@ from mml_lib.postprocessing.variances import CONFIDENCE
 
 ALPHA = 1 - CONFIDENCE
 RESAMPLES = 1000
-COLUMNS = ["metric", "kind", "run", "other", "difference", "ci_low", "ci_high", "p", "about"]
+COLUMNS = ["metric", "kind", "run", "other", "difference", "ci_low", "ci_high", "p", "about", "reason"]
 
 
 @dataclass(frozen=True)
@@ -125,9 +125,9 @@ def compare(resamples: Resamples, kind: str = PROCEDURE) -> pd.DataFrame:
         kind: `procedure`, or `run`: of runs, where a procedure has several; as networks, whatever their seeds.
 
     Returns:
-        `metric kind run other difference ci_low ci_high p about p_holm`: the first less the other; `about` says whether
-        interval and p are about procedures or about these networks alone, as of procedures with a single network;
-        p is corrected over the rows of a metric, and NaN where the metric is undefined for either.
+        `metric kind run other difference ci_low ci_high p about reason p_holm`: the first less the other; `about` says
+        whether interval and p are about procedures or about these networks alone, as of procedures with a single
+        network; p is corrected over the rows of a metric, and NaN where `reason` says why.
     """
     about = PROCEDURE if kind == PROCEDURE else NETWORKS
     members = resamples.members() if kind == PROCEDURE else {run: {run: folds} for run, folds in _runs(resamples)}
@@ -165,13 +165,13 @@ def compare_folds(resamples: Resamples, sizes: Mapping[int, tuple[int, int]]) ->
         sizes: of each fold, on how many samples it was trained and how many it was tested on.
 
     Returns:
-        `metric run other folds difference std t p p_holm`: as `compare`, where `folds` are those for which both define
-        the metric and `std` is that of their differences. Of fewer than two folds there is no test: NaN.
+        `metric run other folds difference std t p reason p_holm`: as `compare`, where `folds` are those for which both
+        define the metric and `std` is that of their differences. `reason` says why there is no test.
 
     Raises:
         MMLError: the sizes of a fold are missing.
     """
-    columns = ["metric", "run", "other", "folds", "difference", "std", "t", "p"]
+    columns = ["metric", "run", "other", "folds", "difference", "std", "t", "p", "reason"]
     members = {name: _by_fold(networks) for name, networks in resamples.members().items()}
     rows = []
     for (run, first), (other, second) in combinations(members.items(), 2):
@@ -185,7 +185,8 @@ def compare_folds(resamples: Resamples, sizes: Mapping[int, tuple[int, int]]) ->
             known = ~np.isnan(values).any(axis=0)
             differences = less(*values[:, known])
             test = corrected_t_test(differences, trained[known], tested[known])
-            rows.append((metric, run, other, len(differences), *test))
+            untested = "all folds differ by the same" if len(differences) > 1 else "fewer than two folds in common"
+            rows.append((metric, run, other, len(differences), *test, untested if np.isnan(test[-1]) else ""))
     table = pd.DataFrame(rows, columns=columns)
     order = table["metric"].map({metric: place for place, metric in enumerate(resamples.metrics)})
     return _corrected(table.iloc[order.argsort(kind="stable")].reset_index(drop=True))

@@ -15,7 +15,7 @@ from mml_lib.files.atomic import write_text
 from mml_lib.files.stored import json_text, read_json
 from mml_lib.postprocessing.per_group import has_groups, resample_levels
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
-from mml_lib.postprocessing.procedures import Estimate, estimate
+from mml_lib.postprocessing.procedures import NETWORKS, Estimate, estimate
 from mml_lib.postprocessing.resampled import Groups, Resampled, undefined
 from mml_lib.postprocessing.scores import SCORES, counts, score_arguments
 
@@ -139,13 +139,12 @@ def write_metrics(
         values: of the metrics.
         intervals: of those that have one.
         reasons: why the others have none.
-        about: the network, what it was tested on.
+        about: the network, and what it was tested on.
     """
     known = {name: _known(value) for name, value in values.items()}
     ends = {name: [_known(end) for end in interval] for name, interval in (intervals or {}).items()}
-    write_text(
-        path, json_text("metrics", {**about, "metrics": known, "intervals": ends, "reasons": dict(reasons or {})})
-    )
+    content = about | {"metrics": known, "intervals": ends, "about": NETWORKS, "reasons": dict(reasons or {})}
+    write_text(path, json_text("metrics", content))
 
 
 def _known(value: float) -> float | None:

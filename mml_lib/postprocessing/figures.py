@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import matplotlib
@@ -22,6 +23,7 @@ from matplotlib.ticker import MaxNLocator
 from mml_lib.config.metrics import LOWER_IS_BETTER, name_per_sample
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_whole
+from mml_lib.postprocessing.leaderboard import sentences
 from mml_lib.postprocessing.task_figures import shorten
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")
@@ -243,11 +245,10 @@ def draw_leaderboard(
     axes[0].set_yticks(range(len(shown)), told(shown, names))
     axes[0].set_ylim(len(shown) - 0.4, -0.6)
     rest = f"; {len(order) - len(shown)} further runs are left out" if len(order) > len(shown) else ""
-    figure.suptitle(
-        "mean over seeds and folds, 95 % interval of the expected value of a training;\n"
-        f"filled: cannot be told apart from the best procedure (p > 0.05, Holm){rest}",
-        fontsize=8,
-    )
+    about = standings["about"] if "about" in standings else pd.Series(dtype=str)
+    lines = [line for sentence in sentences(about) for line in wrap(sentence, 90)]
+    filled = f"Filled: cannot be told apart from the best procedure (p > 0.05, Holm){rest}."
+    figure.suptitle("\n".join(["Mean over seeds and folds.", *lines, filled]), fontsize=8)
     save(figure, path)
 
 

@@ -13,7 +13,9 @@ LOW, HIGH = "_low", "_high"
 
 
 def fold_table(results: Sequence[Mapping[str, Any]], shown: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Return one row for each run, fold and split, one column for each metric, two more where it has an interval.
+    """Return one row for each run, fold and split, with columns `<metric> <metric>_low <metric>_high`.
+
+    Where a network has no interval, `<metric>_reason` says why.
 
     Args:
         results: contents of metrics files.
@@ -32,4 +34,6 @@ def _row(result: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
         row[metric] = value
         if metric in result.get("intervals", {}):
             row[metric + LOW], row[metric + HIGH] = result["intervals"][metric]
+        if metric in result.get("reasons", {}):
+            row[metric + "_reason"] = result["reasons"][metric]
     return row

@@ -26,12 +26,13 @@ RUN, ENSEMBLE = "run", "ensemble"
 """Kinds of rows beside `procedure`: runs of a procedure that has several, and ensembles."""
 
 ABOUT = {
-    PROCEDURE: "95 % intervals are of the expected metric of one training by a procedure, on new test samples "
-    "(whole groups, where there are groups) and with another seed and fold, given the training set.",
-    NETWORKS: "95 % intervals of a single network are of this network on new test samples: "
-    "one network tells nothing of other trainings.",
+    PROCEDURE: "95 % interval of a procedure: of the expected metric of one network that it trains, on new test "
+    "samples (whole groups, where there are groups), over trainings that differ as these do (seed, fold), given the "
+    "training set.",
+    NETWORKS: "95 % interval of a single network or an ensemble: of its own metric on new test samples (whole groups, "
+    "where there are groups); it says nothing of other trainings.",
 }
-"""What an interval is of, in a sentence."""
+"""What an interval is of, in a sentence; the guide and the captions of the report have the same."""
 
 KEYS = ["kind", "procedure", "run"]
 WORTH = ["runs", "folds", "mean", "std", "ci_low", "ci_high", "about", "reason"]
@@ -106,15 +107,15 @@ def _to(
     comparisons: int,
 ) -> pd.DataFrame:
     """Return a table with the differences of its entries to the best, which is compared with none."""
-    unknown = Comparison(np.nan, np.nan, np.nan, np.nan, "")
+    unknown = Comparison(np.nan, np.nan, np.nan, np.nan, "", "")
     rows = [
         compare_procedures(entries[name], best, metric, about)
         if best is not None and entries[name] is not best
         else unknown
         for name in table["name"]
     ]
-    told = pd.DataFrame(rows, columns=[*DIFFERENCE[:-1], "compared"], index=table.index)
-    return table.join(told.assign(p_holm=holm(told["p"].to_numpy(), comparisons)))
+    told = pd.DataFrame(rows, columns=[*DIFFERENCE[:-1], "compared", "untold"], index=table.index)
+    return table.join(told.drop(columns="untold").assign(p_holm=holm(told["p"].to_numpy(), comparisons)))
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
@@ -195,13 +196,19 @@ def _notes(board: pd.DataFrame, main: str) -> list[str]:
     """Return what intervals and marks are about, in sentences."""
     procedures = board[board["kind"] == PROCEDURE]
     single = (procedures[f"{main}_about"] == NETWORKS) & procedures[main].notna()
+    of_intervals = sentences(board[f"{main}_about"][board[f"{main}_low"].notna()])
     notes = [f"{MARK}: procedures that are the best or cannot be told apart from it (p > 0.05, Holm)."]
     if single.any():
         notes.append(
             "Differences of procedures with a single network are of these networks, and nothing tells such procedures "
             "apart; train on more folds, or with more seeds."
         )
-    return notes if len(procedures) > 1 else []
+    return [*(notes if len(procedures) > 1 else []), *of_intervals]
+
+
+def sentences(about: pd.Series) -> list[str]:
+    """Return what intervals are of, by their column `about`."""
+    return [ABOUT[kind] for kind in (PROCEDURE, NETWORKS) if (about == kind).any()]
 
 
 def _numbers(column: pd.Series, style: str = "{:.4f}") -> pd.Series:

@@ -1,9 +1,9 @@
 """Procedures: what a procedure is worth, and by how much it differs from another.
 
 A procedure is what runs have in common that differ only in their seed. Its networks, one for each run and fold, are its
-trainings. What is estimated is the expected metric of one training by the procedure: on new test samples (whole groups,
-where there are groups), with another seed and another part of the training set left out, given this training set. A
-single network tells nothing of other trainings: what is estimated then is the metric of this network on new samples.
+trainings. The estimate is of the expected metric of one network that the procedure trains: on new test samples (whole
+groups, where there are groups), over trainings that differ as its networks do (seed, part of the training set that is
+left out), given this training set. A single network says nothing of other trainings: its estimate is of itself.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mml_lib.config.metrics import PER_GROUP
-from mml_lib.postprocessing.intervals import Difference, difference, interval
+from mml_lib.postprocessing.intervals import difference, interval
 from mml_lib.postprocessing.resampled import Resampled
 from mml_lib.postprocessing.variances import Cells, uncertainty
 
@@ -45,13 +45,14 @@ class Estimate(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """A difference between the means of two procedures, and what it is about."""
+    """A difference between the means of two procedures, what it is about, and why it has no interval, if so."""
 
     difference: float
     low: float
     high: float
     p: float
     about: str
+    reason: str
 
 
 def estimate(networks: Networks, metric: str, about: str = PROCEDURE) -> Estimate:
@@ -93,11 +94,13 @@ def compare_procedures(first: Networks, second: Networks, metric: str, about: st
     """Return the mean of a metric over the first networks less that over the second, paired over samples and folds."""
     cells = _cells([first, second], metric)
     if None in cells:
-        return Comparison(np.nan, np.nan, np.nan, np.nan, NETWORKS)
+        undefined = next(networks for networks, of_one in zip((first, second), cells, strict=True) if of_one is None)
+        return Comparison(np.nan, np.nan, np.nan, np.nan, NETWORKS, _undefined(undefined, metric))
     value = float(less(*(each.values.mean() for each in cells)))
     found = uncertainty(*cells, trainings=about == PROCEDURE)
-    told: Difference = difference(metric, value, found)
-    return Comparison(*told, PROCEDURE if found.trainings else NETWORKS)
+    ends = difference(metric, value, found)
+    reason = next(filter(None, (_reason(each) for each in cells))) if np.isnan(ends.p) else ""
+    return Comparison(*ends, PROCEDURE if found.trainings else NETWORKS, reason)
 
 
 def less(first: np.ndarray, second: np.ndarray) -> np.ndarray:

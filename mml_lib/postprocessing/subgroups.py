@@ -9,7 +9,7 @@ from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
 from mml_lib.postprocessing.alignment import AnyPredictions, arguments_of
 from mml_lib.postprocessing.comparison import RESAMPLES
-from mml_lib.postprocessing.evaluation import network_intervals
+from mml_lib.postprocessing.evaluation import network_estimates
 from mml_lib.postprocessing.predictions import MaskPredictions
 from mml_lib.postprocessing.resampled import Groups, resample
 from mml_lib.postprocessing.scores import average_precision, confusion, counts, label_auroc, share, sigmoid, softmax
@@ -97,8 +97,8 @@ def group_table(
         units: by id, the groups (patients) that are resampled as a whole; unless they are what results are told by.
 
     Returns:
-        `column group samples metric value ci_low ci_high`, groups in the natural order of their names; NaN where the
-        samples of a group do not define the metric, or (the interval) are fewer than two.
+        `column group samples metric value ci_low ci_high reason`, groups in the natural order of their names; `reason`
+        says why a metric or its interval is NaN.
 
     Raises:
         MMLError: a column lacks a sample; outputs that are not finite; samples without labels.
@@ -119,12 +119,10 @@ def group_table(
             own = tuple(each[chosen] for each in arguments)
             whole = None if column == "group" else units
             resampled = resample(kind, metrics, own, predictions.ids[chosen], resamples, whole, seed)
-            intervals = network_intervals(resampled)
-            rows += [
-                (column, group, len(chosen), metric, value, *intervals.get(metric, (np.nan, np.nan)))
-                for metric, value in zip(metrics, resampled.values.tolist(), strict=True)
-            ]
-    return pd.DataFrame(rows, columns=["column", "group", "samples", "metric", "value", "ci_low", "ci_high"])
+            for metric, estimate in network_estimates(resampled).items():
+                ends = (estimate.mean, estimate.low, estimate.high, estimate.reason)
+                rows.append((column, group, len(chosen), metric, *ends))
+    return pd.DataFrame(rows, columns=["column", "group", "samples", "metric", "value", "ci_low", "ci_high", "reason"])
 
 
 # --- single samples -----------------------------------------------------------------------------------------------

@@ -9,8 +9,7 @@ import pandas as pd
 
 from mml_lib.config.metrics import NAMED, PER_GROUP, name_per_sample
 from mml_lib.postprocessing.comparison import Resamples
-from mml_lib.postprocessing.leaderboard import ABOUT, MARK, RUN, ordered, standings
-from mml_lib.postprocessing.procedures import NETWORKS, PROCEDURE
+from mml_lib.postprocessing.leaderboard import MARK, RUN, ordered, sentences, standings
 from mml_lib.postprocessing.resampled import Resampled, undefined
 
 COLUMNS = ["task", "kind", "procedure", "run", "label", "on", "split", "metric"]
@@ -94,7 +93,7 @@ def _resamples(networks: Sequence[Mapping[str, Any]]) -> Resamples:
 
 def as_text(summary: pd.DataFrame) -> str:
     """Return a summary as a table for a terminal, with sentences that say what its intervals are of."""
-    notes = [*sentences(summary), *_without_groups(summary)]
+    notes = [*sentences(summary["about"][summary["ci_low"].notna()]), *_without_groups(summary)]
     summary = summary[~_lacks_groups(summary)]
     repeated, several = (summary["kind"] == RUN).any(), summary["difference"].notna().any()
     hidden = [] if repeated else ["kind", "procedure", "runs"]
@@ -126,9 +125,3 @@ def _numbers(column: pd.Series, style: str = "{:.4f}") -> pd.Series:
 
 def _ends(summary: pd.DataFrame, low: str, high: str, style: str = "{:.4f}") -> pd.Series:
     return (_numbers(summary[low], style) + " … " + _numbers(summary[high], style)).where(summary[low].notna(), "")
-
-
-def sentences(summary: pd.DataFrame) -> list[str]:
-    """Return what the intervals of a summary are of."""
-    about = summary["about"][summary["ci_low"].notna()]
-    return [ABOUT[kind] for kind in (PROCEDURE, NETWORKS) if (about == kind).any()]

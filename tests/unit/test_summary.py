@@ -1,13 +1,17 @@
 """Summaries: procedures first, their runs beneath; over seeds and folds; what an interval is of."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from mml_lib.postprocessing.evaluation import evaluate, evaluate_resampled
 from mml_lib.postprocessing.fold_table import fold_table
+from mml_lib.postprocessing.leaderboard import ABOUT
 from mml_lib.postprocessing.predictions import Predictions
 from mml_lib.postprocessing.summary import as_text, summarize
 
+REPOSITORY = Path(__file__).parents[2]
 NUMBER = 60
 TARGETS = np.arange(NUMBER) % 3
 IDS = np.array([f"s{number:02}" for number in range(NUMBER)])
@@ -56,7 +60,7 @@ def test_summary_has_mean_deviation_and_interval_of_a_procedure():
     assert (row["mean"], row["std"]) == pytest.approx((np.mean(values), np.std(values, ddof=1)))
     assert 0 <= row["ci_low"] < row["mean"] < row["ci_high"] <= 1
     assert (row["about"], row["reason"]) == ("procedure", "")
-    assert "expected metric of one training by a procedure" in as_text(table)
+    assert ABOUT["procedure"] in as_text(table)
 
 
 def test_single_network_has_an_interval_that_is_its_own():
@@ -64,7 +68,7 @@ def test_single_network_has_an_interval_that_is_its_own():
     assert table["std"].isna().all()
     assert table[["ci_low", "ci_high"]].notna().all(axis=None)
     assert set(table["about"]) == {"networks"}
-    assert "of this network on new test samples" in as_text(table)
+    assert ABOUT["networks"] in as_text(table)
 
 
 def test_folds_that_are_alike_have_an_interval():
@@ -126,3 +130,9 @@ def test_folds_carry_the_intervals_of_their_samples():
     assert list(folds.columns)[-4:] == ["accuracy", "accuracy_low", "accuracy_high", "own"]
     assert folds[["accuracy_low", "accuracy_high"]].iloc[0].tolist() == [0.7, 0.85]
     assert folds[["accuracy_low", "accuracy_high"]].iloc[1].isna().all()
+
+
+@pytest.mark.parametrize("path", ["config/README.md", "rules/captions/figure.rst", "rules/captions/page.rst"])
+def test_guide_and_captions_say_of_what_intervals_are_in_the_same_words(path: str):
+    text = " ".join((REPOSITORY / path).read_text(encoding="utf-8").split())
+    assert all(sentence in text for sentence in ABOUT.values())
