@@ -1,33 +1,12 @@
-"""The named metrics: what each is called in a study, by task type; `mml_lib.postprocessing.scores` computes them."""
+"""Named metrics in a study: names by task type, the usual ones, and their direction, all from the registry."""
 
 from collections.abc import Mapping
 
-NAMED: Mapping[str, tuple[str, ...]] = {
-    "classification": (
-        "accuracy",
-        "balanced_accuracy",
-        "f1",
-        "auroc",
-        "kappa",
-        "calibration_error",
-        "brier",
-        "log_loss",
-    ),
-    "multilabel_classification": (
-        "accuracy",
-        "exact_match",
-        "f1",
-        "auroc",
-        "average_precision",
-        "calibration_error",
-        "brier",
-        "log_loss",
-    ),
-    "semantic_segmentation": ("dice", "iou", "pixel_accuracy"),
-    "regression": ("mae", "rmse", "r2", "pearson", "spearman"),
-    "no_task": (),
-}
-"""Metrics by task type."""
+from mml_lib.config.task_types import TASK_TYPES
+from mml_lib.metrics import find_metric, named_metrics, properties_of
+
+NAMED: Mapping[str, tuple[str, ...]] = {task_type: named_metrics(task_type) for task_type in TASK_TYPES}
+"""Metrics by task type, as lists show them: some take any number in their names, see `is_metric`."""
 
 DEFAULT: Mapping[str, list[str]] = {
     "classification": ["accuracy", "balanced_accuracy", "f1", "auroc"],
@@ -47,4 +26,12 @@ def name_per_sample(metric: str) -> str:
     return metric.removesuffix(PER_GROUP)
 
 
-LOWER_IS_BETTER = ("mae", "rmse", "calibration_error", "brier", "log_loss")
+def is_metric(name: str, task_type: str | None = None) -> bool:
+    """Return True if there is a metric of this name, for a task type or for any."""
+    return (properties_of(name) if task_type is None else find_metric(task_type, name)) is not None
+
+
+def lower_is_better(name: str) -> bool:
+    """Return True for a named metric whose small values are good, and for `loss`."""
+    metric = properties_of(name)
+    return name == "loss" or (metric is not None and metric.lower_is_better)

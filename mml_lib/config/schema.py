@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from mml_lib.config.metrics import DEFAULT, LOWER_IS_BETTER, NAMED
+from mml_lib.config.metrics import DEFAULT, NAMED, is_metric, lower_is_better
 from mml_lib.config.prediction import TTA
 from mml_lib.config.sections import Clean, Reuse, Section, Target
 from mml_lib.config.settling import UNSETTLED, Settled
@@ -38,9 +38,9 @@ from mml_lib.errors import MMLError, nearest
 
 
 def _known_metric(name: str) -> str:
-    known = {metric for metrics in NAMED.values() for metric in metrics}
-    if name not in known:
-        raise ValueError(f"there is no metric '{name}'{nearest(name, known)}")
+    if not is_metric(name):
+        names = {metric for metrics in NAMED.values() for metric in metrics}
+        raise ValueError(f"there is no metric '{name}'{nearest(name, names)}")
     return name
 
 
@@ -109,7 +109,7 @@ class StoreBest(Section):
 
     @model_validator(mode="after")
     def _spelled_out(self) -> "StoreBest":
-        self.mode = self.mode or ("min" if self.metric in ("loss", *LOWER_IS_BETTER) else "max")
+        self.mode = self.mode or ("min" if lower_is_better(self.metric) else "max")
         return self
 
     @property

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 
 import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before torchmetrics)
+import numpy as np
 import torch
 from torchmetrics import Metric
 
@@ -12,50 +13,74 @@ from mml_lib.config import schema
 from mml_lib.config.targets import import_target, instantiate
 from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
-from mml_lib.postprocessing.scores import SCORES, score_arguments
+from mml_lib.metrics import find_metric
+from mml_lib.metrics.surfaces import MaskPair, single_masks
+from mml_lib.postprocessing.scores import score, score_arguments
 
 logger = logging.getLogger(__name__)
 
 
 class Score(Metric):
-    """A named metric: its score of all batches together, NaN where it is undefined.
+    """A named metric of all batches of a validation together, NaN where it is undefined.
 
     Args:
-        name: of the score.
-        task_type: what is learned.
-        outputs: classes or labels.
+        name: name of the metric.
+        task_type: task type of the outputs.
+        outputs: number of classes or labels.
     """
 
     full_state_update = False
 
     def __init__(self, name: str, task_type: str, outputs: int):
         super().__init__(sync_on_compute=False)  # each of several processes validates all
-        self.score = SCORES[task_type][name]
-        self.task_type = task_type
-        if task_type == "semantic_segmentation":
-            self.add_state("matrix", torch.zeros(outputs, outputs, dtype=torch.int64), "sum")
-        else:
-            self.add_state("outputs", [], "cat")
-            self.add_state("targets", [], "cat")
+        self.name, self.task_type, self.classes = name, task_type, outputs
+        self.takes_masks = find_metric(task_type, name).takes == "masks"
+        self.pairs: list[MaskPair] = []
+        for state in self._states:
+            self.add_state(state, [], "cat")
+
+    @property
+    def _states(self) -> tuple[str, ...]:
+        return ("hits", "true", "predicted") if self.task_type == "semantic_segmentation" else ("outputs", "targets")
 
     def update(self, outputs: torch.Tensor, targets: torch.Tensor) -> None:
         """Take a batch of outputs and targets as the network and the data give them."""
         if self.task_type == "semantic_segmentation":
-            classes, found = len(self.matrix), outputs.max(dim=1).indices  # argmax over this axis is slow on a CPU
-            pairs = torch.where(targets == IGNORE, classes**2, targets * classes + found)
-            counted = torch.bincount(pairs.flatten(), minlength=classes**2 + 1)[:-1]  # the last: what is ignored
-            self.matrix += counted.view(classes, classes)
+            masks = outputs.max(dim=1).indices  # argmax over this axis is slow on a CPU
+            for state, side in zip(self._states, _image_counts(masks, targets, self.classes), strict=True):
+                getattr(self, state).append(side)
+            if self.takes_masks:
+                sides = (side.to(torch.uint8).cpu().numpy() for side in (masks, targets))
+                self.pairs += [MaskPair(*pair) for pair in zip(*sides, strict=True)]
         else:
             self.outputs.append(outputs)
             self.targets.append(targets.float() if targets.is_floating_point() else targets)
 
     def compute(self) -> torch.Tensor:
+        arguments = [torch.cat(getattr(self, state)).cpu().numpy() for state in self._states]
         if self.task_type == "semantic_segmentation":
-            return torch.tensor(self.score(self.matrix.cpu().numpy()))
-        outputs, targets = torch.cat(self.outputs), torch.cat(self.targets)
-        if not outputs.isfinite().all():
+            if not arguments[1].any():  # every pixel is ignored
+                return torch.tensor(torch.nan)
+            arguments.append(single_masks(self.pairs))
+        elif not np.isfinite(arguments[0]).all():
             return torch.tensor(torch.nan)
-        return torch.tensor(self.score(*score_arguments(self.task_type, outputs.cpu().numpy(), targets.cpu().numpy())))
+        else:
+            arguments = score_arguments(self.task_type, *arguments)
+        return torch.tensor(score(self.task_type, self.name, *arguments))
+
+    def reset(self) -> None:
+        super().reset()
+        self.pairs = []
+
+
+def _image_counts(masks: torch.Tensor, targets: torch.Tensor, classes: int) -> tuple[torch.Tensor, ...]:
+    """Return hits, targets and predictions of each class in pixels, N×classes each, for masks N×H×W."""
+    counted, places = targets != IGNORE, classes * torch.arange(len(masks), device=masks.device).view(-1, 1, 1)
+
+    def count(labels: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+        return torch.bincount((labels + places)[chosen], minlength=classes * len(masks)).view(-1, classes)
+
+    return count(targets, counted & (masks == targets)), count(targets, counted), count(masks, counted)
 
 
 def build_metrics(metrics: Sequence[str | schema.Metric], task_type: str, outputs: int) -> dict[str, Metric]:

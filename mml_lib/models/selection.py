@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from mml_lib.config.metrics import LOWER_IS_BETTER
+from mml_lib.config.metrics import lower_is_better
 from mml_lib.errors import MMLError
 from mml_lib.files.stored import Stored
 from mml_lib.models.storage import ModelStorage
@@ -129,7 +129,7 @@ def best(values: Sequence[float], metric: str) -> int:
     Raises:
         MMLError: all are undefined.
     """
-    sign = -1 if metric in ("loss", *LOWER_IS_BETTER) else 1
+    sign = -1 if lower_is_better(metric) else 1
     known = [number for number, value in enumerate(values) if not math.isnan(value)]
     if not known:
         raise MMLError(

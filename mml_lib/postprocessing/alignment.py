@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mml_lib.errors import MMLError
-from mml_lib.postprocessing.evaluation import image_counts
+from mml_lib.postprocessing.evaluation import mask_arguments
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
 from mml_lib.postprocessing.scores import score_arguments
 
@@ -119,7 +119,7 @@ def arguments_of(predictions: AnyPredictions, where: str) -> tuple[np.ndarray, .
     if not len(predictions.ids):
         raise MMLError(f"{where} has no samples to evaluate")
     if isinstance(predictions, MaskPredictions):
-        return image_counts(predictions)[1]
+        return mask_arguments(predictions)
     wrong = ~np.isfinite(predictions.logits).all(axis=1)
     if wrong.any():
         raise MMLError(

@@ -14,14 +14,14 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from mml_lib.config.metrics import NAMED
+from mml_lib.config.metrics import NAMED, is_metric
 from mml_lib.errors import MMLError, nearest
+from mml_lib.metrics.shares import mean_of_known
 from mml_lib.postprocessing.alignment import Runs, align
 from mml_lib.postprocessing.bootstrap import has_spread
 from mml_lib.postprocessing.per_group import resample_levels
 from mml_lib.postprocessing.procedures import NETWORKS, PROCEDURE, Networks, compare_procedures, less
 from mml_lib.postprocessing.resampled import Groups, Resampled
-from mml_lib.postprocessing.scores import mean_of_known
 from mml_lib.postprocessing.variances import CONFIDENCE
 
 ALPHA = 1 - CONFIDENCE
@@ -100,7 +100,7 @@ def resample_runs(
         raise MMLError("there are no predictions to compare; name at least one run")
     aligned = align(runs)
     kind = next(iter(next(iter(aligned.values())).values())).task_type
-    unknown = [name for name in metrics if name not in NAMED[kind]]
+    unknown = [name for name in metrics if not is_metric(name, kind)]
     if unknown:
         raise MMLError(f"runs of a {kind} cannot be compared by '{unknown[0]}'{nearest(unknown[0], NAMED[kind])}")
     networks = {

@@ -13,11 +13,12 @@ from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
 from mml_lib.files.stored import json_text, read_json
+from mml_lib.metrics.surfaces import MaskPair, single_masks
 from mml_lib.postprocessing.per_group import has_groups, resample_levels
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
 from mml_lib.postprocessing.procedures import NETWORKS, Estimate, estimate
 from mml_lib.postprocessing.resampled import Groups, Resampled, undefined
-from mml_lib.postprocessing.scores import SCORES, counts, score_arguments
+from mml_lib.postprocessing.scores import counts, score_arguments, values_of
 
 Interval = tuple[float, float]
 
@@ -38,12 +39,12 @@ def evaluate(predictions: Predictions | MaskPredictions, metrics: Sequence[str |
 def _named(predictions: Predictions | MaskPredictions, names: Sequence[str]) -> dict[str, float]:
     kind = predictions.task_type
     if isinstance(predictions, MaskPredictions):
-        arguments = (image_counts(predictions)[0],)
+        arguments = mask_arguments(predictions)
     elif not np.isfinite(predictions.logits).all():
         return dict.fromkeys(names, math.nan)
     else:
         arguments = score_arguments(kind, predictions.logits, predictions.targets)
-    return {name: SCORES[kind][name](*arguments) for name in names}
+    return values_of(kind, names, arguments)
 
 
 def evaluate_resampled(
@@ -67,7 +68,7 @@ def evaluate_resampled(
     """
     named = [metric for metric in metrics if isinstance(metric, str)]
     if isinstance(predictions, MaskPredictions):
-        arguments = image_counts(predictions)[1]
+        arguments = mask_arguments(predictions)
     elif not np.isfinite(predictions.logits).all():
         names = [*named, *(metric + PER_GROUP for metric in named if has_groups(groups))]
         return undefined(names, predictions.ids, resamples)
@@ -88,23 +89,26 @@ def network_intervals(resampled: Resampled) -> dict[str, Interval]:
     return {metric: (found.low, found.high) for metric, found in network_estimates(resampled).items()}
 
 
-def image_counts(predictions: MaskPredictions) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-    """Return counts of pixels, classes×classes, and each image's hits, targets and predictions, images×classes each.
+def mask_arguments(predictions: MaskPredictions) -> tuple[np.ndarray, ...]:
+    """Return what metrics of a segmentation take: hits, targets and predictions of each class in pixels,
+    images×classes each, and the masks of each image (a tuple of a `MaskPair`, images).
 
     Raises:
         MMLError: every pixel is ignored.
     """
-    classes, of_images = predictions.classes, []
-    total = np.zeros((classes, classes), dtype=np.int64)
-    for mask, target in predictions.images():
-        counted = target != IGNORE
-        pairs = target[counted].astype(np.int64) * classes + mask[counted]
-        matrix = np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
-        total += matrix
-        of_images.append(counts(matrix))
-    if not total.any():
+    pairs = [MaskPair(*masks) for masks in predictions.images()]
+    of_images = [counts(pixel_confusion(pair.predicted, pair.target, predictions.classes)) for pair in pairs]
+    sides = tuple(np.stack(side) for side in zip(*of_images, strict=True))
+    if not sides[1].any():
         raise MMLError("every pixel of these masks is ignored (255), so there is nothing to measure")
-    return total, tuple(np.stack(each) for each in zip(*of_images, strict=True))
+    return *sides, single_masks(pairs)
+
+
+def pixel_confusion(mask: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
+    """Return counts of an image's pixels, classes×classes, rows are true; ignored pixels are left out."""
+    counted = target != IGNORE
+    pairs = target[counted].astype(np.int64) * classes + mask[counted]
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
 def _torch_values(predictions: Predictions | MaskPredictions, metrics: Sequence[Metric]) -> dict[str, float]:

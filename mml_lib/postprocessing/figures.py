@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from mml_lib.config.metrics import LOWER_IS_BETTER, name_per_sample
+from mml_lib.config.metrics import lower_is_better, name_per_sample
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_whole
 from mml_lib.postprocessing.leaderboard import sentences
@@ -129,7 +129,7 @@ def draw_learning_curves(
 
 def metric_label(metric: str, before: str = "") -> str:
     """Return what is written at the axis of a metric."""
-    end = " (lower is better)" if name_per_sample(metric) in LOWER_IS_BETTER else ""
+    end = " (lower is better)" if lower_is_better(name_per_sample(metric)) else ""
     return before + metric.replace("_", " ") + end
 
 

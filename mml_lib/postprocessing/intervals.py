@@ -11,41 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from mml_lib.config.metrics import name_per_sample
+from mml_lib.metrics import properties_of
 from mml_lib.postprocessing.variances import Uncertainty, quantile
 
 UNKNOWN = (np.nan, np.nan)
 
-BOUNDS: dict[str, tuple[float, float]] = {
-    "accuracy": (0, 1),
-    "balanced_accuracy": (0, 1),
-    "f1": (0, 1),
-    "auroc": (0, 1),
-    "average_precision": (0, 1),
-    "exact_match": (0, 1),
-    "kappa": (-1, 1),
-    "calibration_error": (0, 1),
-    "brier": (0, 2),
-    "dice": (0, 1),
-    "iou": (0, 1),
-    "pixel_accuracy": (0, 1),
-    "pearson": (-1, 1),
-    "spearman": (-1, 1),
-}
-"""The least and the largest value of metrics that have both."""
-
-CORRELATIONS = ("pearson", "spearman")
-ERRORS = ("mae", "rmse", "log_loss")
-"""Metrics from 0 on, without end."""
-EXPLAINED = ("r2",)
-"""1 less an error."""
-OF_CLASSES = ("balanced_accuracy", "f1", "auroc", "average_precision", "kappa")
-"""Metrics that rare classes decide."""
-
-
-MAGNITUDES = ("calibration_error",)
-"""Sums of magnitudes, which noise adds to: on few samples they are too large."""
 NOISE = 3.5
-"""Bias of such a sum, where it is all noise, by the bias of its resamples: 1 / (√2 - 1) were the samples many, as
+"""Bias of a sum of magnitudes that is all noise, by the bias of its resamples: 1 / (√2 - 1) were the samples many, as
 resamples have the noise twice; more is needed where few samples fill the bins (simulated with 50 to 1,000 samples).
 """
 
@@ -69,23 +41,24 @@ def interval(metric: str, value: float, uncertainty: Uncertainty, balance: float
     metric = name_per_sample(metric)
     if np.isnan(value) or not uncertainty.known:
         return Interval(*UNKNOWN)
-    half = uncertainty.half_width()
-    if metric in CORRELATIONS and abs(value) < 1 and half > 0:
+    half, known = uncertainty.half_width(), properties_of(metric)
+    scale = known.scale if known else ""
+    if scale == "correlation" and abs(value) < 1 and half > 0:
         middle, reach = np.arctanh(value), half / (1 - value**2)
         return Interval(float(np.tanh(middle - reach)), float(np.tanh(middle + reach)))
-    if metric in BOUNDS:
-        low, high = BOUNDS[metric]
-        units = uncertainty.units * (balance if metric in OF_CLASSES else 1.0)
+    if known and known.bounds:
+        low, high = known.bounds
+        units = uncertainty.units * (balance if known.rare_classes_decide else 1.0)
         width = high - low
         ends = _wilson((value - low) / width, half / width, uncertainty, units, width)
-        if metric in MAGNITUDES:
+        if known.magnitude:
             ends = (max((value - NOISE * max(uncertainty.bias, 0.0) - half - low) / width, 0.0), ends[1])
         return Interval(*(low + width * end for end in ends))
     if half == 0:
         return Interval(*UNKNOWN)
-    if metric in ERRORS and value > 0:
+    if scale == "error" and value > 0:
         return Interval(value * np.exp(-half / value), value * np.exp(half / value))
-    if metric in EXPLAINED and value < 1:
+    if scale == "explained" and value < 1:
         return Interval(1 - (1 - value) * np.exp(half / (1 - value)), 1 - (1 - value) * np.exp(-half / (1 - value)))
     return Interval(value - half, value + half)
 
@@ -137,8 +110,9 @@ def difference(metric: str, value: float, uncertainty: Uncertainty) -> Differenc
     metric = name_per_sample(metric)
     if np.isnan(value) or not uncertainty.known:
         return Difference(value, np.nan, np.nan, np.nan)
-    if metric in BOUNDS:
-        low, high = BOUNDS[metric]
+    known = properties_of(metric)
+    if known and known.bounds:
+        low, high = known.bounds
         uncertainty = uncertainty.plus(((high - low) / uncertainty.units) ** 2)
     if not uncertainty.variance:
         return Difference(0.0, 0.0, 0.0, 1.0) if value == 0 else Difference(value, np.nan, np.nan, np.nan)

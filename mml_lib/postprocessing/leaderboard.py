@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from mml_lib.config.metrics import LOWER_IS_BETTER, name_per_sample
+from mml_lib.config.metrics import lower_is_better, name_per_sample
 from mml_lib.errors import MMLError, nearest
 from mml_lib.postprocessing.comparison import ALPHA, Resamples, holm
 from mml_lib.postprocessing.fold_table import HIGH, LOW
@@ -89,7 +89,7 @@ def _beside_best(
     table: pd.DataFrame, entries: Mapping[str, Networks], metric: str, about: str
 ) -> tuple[pd.DataFrame, str | None]:
     """Return a table with ranks, differences to the best, and what is among the best; and the name of the best."""
-    sign = 1 if name_per_sample(metric) in LOWER_IS_BETTER else -1
+    sign = 1 if lower_is_better(name_per_sample(metric)) else -1
     table["rank"] = _ranks(sign * table["mean"].to_numpy())
     best = next(iter(table["name"][table["rank"] == 1]), None)
     number = int(table["mean"].notna().sum())

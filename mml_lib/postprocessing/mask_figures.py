@@ -24,7 +24,7 @@ NAMED = 24
 
 
 def draw_overlap(table: pd.DataFrame, path: str | Path) -> None:
-    """Draw Dice coefficient and intersection over union of each class as bars.
+    """Draw Dice coefficient and intersection over union of each class as bars: means over images.
 
     Args:
         table: as `mml_lib.postprocessing.subgroups.class_table` gives it of masks.
@@ -57,10 +57,7 @@ def draw_overlap(table: pd.DataFrame, path: str | Path) -> None:
     axis.set_yticks(places, names)
     axis.set(xlim=(0, 1.09), ylim=(len(shown) - 0.4, -0.6))
     rest = f"; {len(known) - len(shown)} better ones are left out" if len(shown) < len(table) else ""
-    axis.set_xlabel(
-        f"pixels of all images together, mean Dice {known['dice'].mean():.3f}, mean IoU {known['iou'].mean():.3f}",
-        fontsize=9,
-    )
+    axis.set_xlabel("mean over the images that show a class, true or predicted", fontsize=9)
     axis.set_ylabel("class (true pixels)", fontsize=9)
     handles, labels = axis.get_legend_handles_labels()
     figure.legend(

@@ -1,7 +1,8 @@
 """Metrics per group: the samples of a group (the images of a patient) are merged, and each group counts once.
 
-Probabilities and values are averaged, or merged as the study's `per_group` says; pixels of masks are summed. Metrics
-of merged predictions have the names of those per sample with `_per_group` behind them.
+Probabilities and values are averaged, or merged as the study's `per_group` says; pixels of masks are summed, distances
+of their edges are averaged over images. Metrics of merged predictions have the names of those per sample with
+`_per_group` behind them.
 """
 
 from collections import Counter
@@ -75,7 +76,8 @@ def merge_groups(
         MMLError: the samples of a group differ in their labels, and `how` is not `max`.
     """
     if task_type == "semantic_segmentation":
-        return tuple(_sums(argument, numbers) for argument in arguments)
+        pixels = (_sums(argument, numbers) for argument in arguments[:3])
+        return *pixels, *(_joined(argument, numbers) for argument in arguments[3:])
     outputs, targets = arguments
     if task_type == "regression":
         return _means(outputs, numbers), _means(targets, numbers)
@@ -92,6 +94,14 @@ def _sums(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     sums = np.zeros((numbers.max() + 1, *values.shape[1:]), np.result_type(values, np.int64))
     np.add.at(sums, numbers, values)
     return sums
+
+
+def _joined(masks: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Return the masks of each group, tuples."""
+    joined = np.empty(numbers.max() + 1, object)
+    for number in range(len(joined)):
+        joined[number] = sum(masks[numbers == number], ())
+    return joined
 
 
 def _means(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from mml_lib.errors import MMLError
 from mml_lib.postprocessing.figures import COLORS, LINES, MARKERS, in_rows, save, thinned, tidy
-from mml_lib.postprocessing.scores import average_precision, label_auroc
+from mml_lib.postprocessing.scores import score
 from mml_lib.postprocessing.task_figures import shorten
 
 COUNTED = 20
@@ -90,8 +90,8 @@ def draw_curves(probabilities: np.ndarray, positive: np.ndarray, classes: Sequen
         MMLError: no class has both samples and a rest.
     """
     columns = [(probabilities[:, [index]], positive[:, [index]]) for index in range(len(classes))]
-    areas = np.array([label_auroc(*column) for column in columns])
-    precisions = np.array([average_precision(*column) for column in columns])
+    areas = np.array([score("multilabel_classification", "auroc", *column) for column in columns])
+    precisions = np.array([score("multilabel_classification", "average_precision", *column) for column in columns])
     order = [index for index in np.argsort(areas, kind="stable") if not np.isnan(areas[index])]
     if not order:
         raise MMLError(

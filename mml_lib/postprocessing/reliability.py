@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 
 from mml_lib.errors import MMLError
+from mml_lib.metrics.losses import BINS, bin_of
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
 from mml_lib.postprocessing.quantification import is_labelled
-from mml_lib.postprocessing.scores import BINS, bin_of, score_arguments
+from mml_lib.postprocessing.scores import score_arguments
 
 
 def reliability(predictions: Predictions | MaskPredictions, bins: int = BINS) -> pd.DataFrame:

@@ -16,7 +16,9 @@ from mml_lib.config.formats import FORMATS
 from mml_lib.files.atomic import write_whole
 from mml_lib.files.checksums import damaged, verify
 from mml_lib.files.containers import npz_content
-from mml_lib.postprocessing.bootstrap import WEIGHTED, resampled
+from mml_lib.metrics import find_metric
+from mml_lib.postprocessing.bootstrap import resampled
+from mml_lib.postprocessing.scores import values_of
 
 FORMAT = FORMATS["resampled_metrics"]
 Groups = Mapping[str, str | None]
@@ -34,7 +36,8 @@ class Resampled:
         sample_set: digest of the ids of the samples and of their groups.
         units: number of groups, or of samples where there are none, that are resampled for each metric, M.
         effective: number of units of equal weight that tell as much (Kish 1965), M: groups weigh as much as they have
-            samples, images of a segmentation as much as they have pixels of a class, in the mean over classes.
+            samples; where pixels are pooled, images weigh as much as they have pixels of a class, in the mean over
+            classes.
         balance: share of the samples that count for a metric of classes, M: 1 where all classes are equally frequent.
         reason: why metrics per group are undefined; empty where they are not.
     """
@@ -117,11 +120,11 @@ def resample(
         drawn = resampled(task_type, metrics, arguments, resamples, int(digest[:12], 16) + seed, grouped)
         draws = np.array([drawn[name] for name in metrics]).reshape(len(metrics), -1)
     values = values_of(task_type, metrics, arguments)
-    effective = _effective(numbers, arguments[1] if task_type == "semantic_segmentation" else np.ones(len(ids)))
+    effective = _effective_of(task_type, metrics, numbers, arguments[1])
     known = np.array([values[name] for name in metrics])
     balance = _balance(task_type, arguments[1])
-    rows = (np.full(len(metrics), value) for value in (len(members), effective, balance))
-    return Resampled(metrics, known, draws, digest[:16], *rows)
+    units, balances = (np.full(len(metrics), value) for value in (len(members), balance))
+    return Resampled(metrics, known, draws, digest[:16], units, effective, balances)
 
 
 def unit_keys(ids: np.ndarray, groups: Groups | None) -> list[str]:
@@ -130,21 +133,18 @@ def unit_keys(ids: np.ndarray, groups: Groups | None) -> list[str]:
     return [f"group {name}" if name else f"sample {id_}" for name, id_ in zip(names, ids.tolist(), strict=True)]
 
 
-def values_of(kind: str, metrics: Sequence[str], arguments: Sequence[np.ndarray]) -> dict[str, float]:
-    """Return the value of each metric, of what `mml_lib.postprocessing.bootstrap.resampled` takes."""
-    once = np.ones((len(arguments[0]), 1), np.uint8)
-    values: dict[str, np.ndarray] = {}
-    for provided, build in WEIGHTED[kind].items():
-        if set(provided) & set(metrics):
-            values |= build(*arguments)(once)
-    return {name: float(values[name][0]) for name in metrics}
-
-
 def undefined(metrics: Sequence[str], ids: np.ndarray, resamples: int) -> Resampled:
     """Return what stands for the metrics of predictions that define none: outputs that are not finite."""
     number, nothing = len(metrics), np.full((len(metrics), resamples), np.nan)
     units = np.full(number, len(ids))
     return Resampled(metrics, np.full(number, np.nan), nothing, "", units, units.astype(float), np.ones(number))
+
+
+def _effective_of(task_type: str, metrics: Sequence[str], numbers: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the effective number of units of each metric, M."""
+    plain = _effective(numbers, np.ones(len(numbers)))
+    pooled = [(metric := find_metric(task_type, name)) is not None and metric.pooled for name in metrics]
+    return np.where(pooled, _effective(numbers, targets), plain) if any(pooled) else np.full(len(metrics), plain)
 
 
 def _effective(numbers: np.ndarray, weights: np.ndarray) -> float:

@@ -7,19 +7,21 @@ import pandas as pd
 
 from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
+from mml_lib.metrics.segmentation import foreground
+from mml_lib.metrics.shares import Counts, dices, ious, mean_of_known, precisions, recalls, specificities
 from mml_lib.postprocessing.alignment import AnyPredictions, arguments_of
 from mml_lib.postprocessing.comparison import RESAMPLES
 from mml_lib.postprocessing.evaluation import network_estimates
 from mml_lib.postprocessing.predictions import MaskPredictions
 from mml_lib.postprocessing.resampled import Groups, resample
-from mml_lib.postprocessing.scores import average_precision, confusion, counts, label_auroc, share, sigmoid, softmax
+from mml_lib.postprocessing.scores import confusion, counts, score, sigmoid, softmax
 from mml_lib.tasks.dataset import natural_key
 
 # --- classes ------------------------------------------------------------------------------------------------------
 
 
 def class_table(predictions: AnyPredictions, classes: Sequence[str], where: str = "a prediction") -> pd.DataFrame:
-    """Return what a network is worth for each class or label, a row each; NaN where the samples define nothing.
+    """Return the metrics of a network for each class or label, a row each; NaN where the samples define none.
 
     Args:
         predictions: of labelled samples.
@@ -27,8 +29,9 @@ def class_table(predictions: AnyPredictions, classes: Sequence[str], where: str 
         where: what a message is to call the predictions.
 
     Returns:
-        `class support` and, of a classification, `recall precision f1 auroc`, the last one-vs-rest; of labels
-        `average_precision` too; of a segmentation `recall precision dice iou`, where support counts pixels.
+        `class support` and `recall precision specificity f1 auroc average_precision`, each class against the rest. Of a
+        segmentation, where support counts pixels, `images recall precision dice iou pooled_dice pooled_iou`: means over
+        images that define them, and of the pixels of all `images` that show the class, true or predicted.
 
     Raises:
         MMLError: a regression; other classes than outputs; outputs that are not finite; samples without labels.
@@ -41,35 +44,43 @@ def class_table(predictions: AnyPredictions, classes: Sequence[str], where: str 
             f"{where} has {arguments[0].shape[1]} outputs for {len(classes)} classes; state the task's classes"
         )
     if kind == "semantic_segmentation":
-        hits, targets, predicted = (each.sum(axis=0) for each in arguments)
-    elif kind == "classification":
-        hits, targets, predicted = counts(confusion(*arguments))
+        return _mask_classes(Counts(*arguments[:3]), classes)
+    positive = one_vs_rest(kind, arguments[1], len(classes))
+    if kind == "classification":
+        counted = counts(confusion(*arguments))
     else:
-        found, true = arguments[0] > 0.5, arguments[1]
-        hits, targets, predicted = (each.sum(axis=0) for each in (found & true, true, found))
-    overlap = share(2 * hits, targets + predicted)
+        predicted = arguments[0] > 0.5
+        counted = Counts(*(side.sum(axis=0) for side in (predicted & positive, positive, predicted)))
     table = {
         "class": list(classes),
-        "support": targets,
-        "recall": share(hits, targets),
-        "precision": share(hits, predicted),
+        "support": counted.targets,
+        "recall": recalls(counted),
+        "precision": precisions(counted),
+        "specificity": specificities(counted, np.array(len(positive))),
+        "f1": dices(counted),
     }
-    if kind == "semantic_segmentation":
-        return pd.DataFrame(table | {"dice": overlap, "iou": share(hits, targets + predicted - hits)})
-    positive = one_vs_rest(kind, arguments[1], len(classes))
-    table |= {"f1": overlap, "auroc": _of_columns(label_auroc, arguments[0], positive)}
-    if kind == "multilabel_classification":
-        table["average_precision"] = _of_columns(average_precision, arguments[0], positive)
+    columns = [(arguments[0][:, [index]], positive[:, [index]]) for index in range(len(classes))]
+    for metric in ("auroc", "average_precision"):
+        table[metric] = [score("multilabel_classification", metric, *column) for column in columns]
     return pd.DataFrame(table)
+
+
+def _mask_classes(of_images: Counts, classes: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of a segmentation, for counts of pixels, images×classes."""
+    pooled = Counts(*(side.sum(axis=0) for side in of_images))
+    table = {
+        "class": list(classes),
+        "support": pooled.targets,
+        "images": ((of_images.targets + of_images.predicted) > 0).sum(axis=0),
+    }
+    for name, values in (("recall", recalls), ("precision", precisions), ("dice", dices), ("iou", ious)):
+        table[name] = mean_of_known(values(of_images).T)
+    return pd.DataFrame(table | {"pooled_dice": dices(pooled), "pooled_iou": ious(pooled)})
 
 
 def one_vs_rest(kind: str, targets: np.ndarray, classes: int) -> np.ndarray:
     """Return which samples are of a class, or have a label: N×classes (bool)."""
     return targets if kind == "multilabel_classification" else targets[:, None] == np.arange(classes)
-
-
-def _of_columns(score, probabilities: np.ndarray, positive: np.ndarray) -> list[float]:
-    return [score(probabilities[:, [index]], positive[:, [index]]) for index in range(probabilities.shape[1])]
 
 
 # --- groups -------------------------------------------------------------------------------------------------------
@@ -132,18 +143,14 @@ def sample_losses(predictions: AnyPredictions, where: str = "a prediction") -> n
     """Return the loss of each sample, N, NaN for an image whose every pixel is ignored.
 
     Cross-entropy in nats, of labels its mean over them, the squared error of a regression, and of masks 1 less the mean
-    Dice coefficient over the classes of an image.
+    Dice coefficient over the foreground classes of an image; NaN where none is there, true or predicted.
 
     Raises:
         MMLError: outputs that are not finite; samples without labels.
     """
     arguments = arguments_of(predictions, where)
     if isinstance(predictions, MaskPredictions):
-        hits, targets, predicted = arguments
-        with np.errstate(invalid="ignore"):
-            dice = np.where(targets + predicted > 0, 2 * hits / np.maximum(targets + predicted, 1), np.nan)
-        known = ~np.isnan(dice)
-        return 1 - share(np.where(known, dice, 0).sum(axis=1), known.sum(axis=1))
+        return 1 - mean_of_known(foreground(dices(Counts(*arguments[:3]))))
     logits, targets = predictions.logits.astype(np.float64), predictions.targets
     if predictions.task_type == "regression":
         return (logits[:, 0] - targets) ** 2

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mml_lib.config.metrics import NAMED, PER_GROUP, name_per_sample
+from mml_lib.config.metrics import PER_GROUP, is_metric, name_per_sample
 from mml_lib.postprocessing.comparison import Resamples
 from mml_lib.postprocessing.leaderboard import MARK, RUN, ordered, sentences, standings
 from mml_lib.postprocessing.resampled import Resampled, undefined
@@ -15,7 +15,6 @@ from mml_lib.postprocessing.resampled import Resampled, undefined
 COLUMNS = ["task", "kind", "procedure", "run", "label", "on", "split", "metric"]
 WORTH = ["runs", "folds", "mean", "std", "ci_low", "ci_high", "about", "reason"]
 DIFFERENCE = ["difference", "difference_low", "difference_high", "p_holm", "among_best"]
-KNOWN = {name for names in NAMED.values() for name in names}
 
 Shown = Mapping[str, Mapping[str, Any]]
 """What the study calls each run, by run id: `task run label`, `fold` where it is not the network's, and, of its
@@ -43,7 +42,7 @@ def summarize(results: Sequence[Mapping[str, Any]], resampled: Sequence[Resample
         table = pd.concat([ordered(rows) for _, rows in table.groupby("metric", sort=False)], ignore_index=True)
         names = table["run"].where(table["run"] != "", table["procedure"])
         table = table.assign(task=task, on=on, split=split, label=[labels.get(name, "") for name in names])
-        nameless = ~table["metric"].map(name_per_sample).isin(KNOWN)  # nothing tells whether more is better
+        nameless = ~table["metric"].map(name_per_sample).map(is_metric)  # nothing tells whether more is better
         table[DIFFERENCE] = table[DIFFERENCE].astype(object).mask(nameless)
         tables.append(table[[*COLUMNS, *WORTH, *DIFFERENCE]])
     return pd.concat(tables, ignore_index=True)

@@ -9,7 +9,7 @@ from matplotlib.patheffects import withStroke
 
 from mml_lib.errors import MMLError
 from mml_lib.postprocessing.figures import save, tidy
-from mml_lib.postprocessing.scores import mae, r2, rmse
+from mml_lib.postprocessing.scores import values_of
 
 POINTS = 800
 """Samples up to which each is a point; more are counted in hexagons."""
@@ -45,10 +45,10 @@ def draw_values(values: np.ndarray, targets: np.ndarray, path: str | Path) -> No
     left.set_box_aspect(1)
     left.set_xlabel("true value", fontsize=9)
     left.set_ylabel("predicted value", fontsize=9)
-    explained = r2(values, targets)
-    told = "" if np.isnan(explained) else f", R² {explained:.3f}"
+    metrics = values_of("regression", ["mae", "rmse", "r2"], (values, targets))
+    explained = "" if np.isnan(metrics["r2"]) else f", R² {metrics['r2']:.3f}"
     figure.suptitle(
-        f"{len(values):,} predictions: MAE {mae(values, targets):.4g}, RMSE {rmse(values, targets):.4g}{told}",
+        f"{len(values):,} predictions: MAE {metrics['mae']:.4g}, RMSE {metrics['rmse']:.4g}{explained}",
         fontsize=9,
     )
     residuals = values - targets

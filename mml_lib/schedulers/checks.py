@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from numbers import Real
 from typing import Any
 
-from mml_lib.config.metrics import LOWER_IS_BETTER, NAMED
+from mml_lib.config.metrics import NAMED, is_metric, lower_is_better
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.targets import check_package
 from mml_lib.config.task_types import IGNORE, MIXABLE
@@ -73,7 +73,7 @@ def check_trainable(task: TaskIdentity, cfg: StudyConfig) -> None:
     if cfg.sampling.balanced and kind != "classification":
         raise MMLError(f"sampling.balanced: {task.name} is a {kind}, which has no classes to balance; set it to false")
     for metric in cfg.metrics_of(kind):
-        if isinstance(metric, str) and metric not in NAMED[kind]:
+        if isinstance(metric, str) and not is_metric(metric, kind):
             raise MMLError(f"metrics: '{metric}' is not for {kind} ({task.name}){nearest(metric, NAMED[kind])}")
 
 
@@ -213,11 +213,11 @@ def _check_monitored(task: TaskIdentity, cfg: StudyConfig) -> None:
     if "lr_scheduler" in cfg.monitored and cfg.lr_scheduler.interval != "epoch":
         raise MMLError("lr_scheduler.interval: a plateau is looked for epoch by epoch; set it to epoch")
     for key, column in cfg.monitored.items():
-        if column not in known:
+        if column not in known and not is_metric(column.removeprefix("val/"), task.task_type):
             raise MMLError(f"{key}.monitor: {task.name} has no '{column}'{nearest(column, known)}")
         section = cfg.lr_scheduler if key == "lr_scheduler" else cfg.callbacks[key.removeprefix("callbacks.")]
         metric = column.split("/")[1]
-        mode = "min" if metric in ("loss", *LOWER_IS_BETTER) else "max"
+        mode = "min" if lower_is_better(metric) else "max"
         if (
             section.target.endswith((".EarlyStopping", ".ReduceLROnPlateau"))
             and section.spec().get("mode", "min") != mode
@@ -299,7 +299,7 @@ def _check_store_best(task: TaskIdentity, cfg: StudyConfig) -> None:
     if cfg.store_best is None:
         return
     known = ["loss", *NAMED[task.task_type]]
-    if cfg.store_best.metric not in known:
+    if cfg.store_best.metric != "loss" and not is_metric(cfg.store_best.metric, task.task_type):
         raise MMLError(
             f"store_best: '{cfg.store_best.metric}' tells nothing of {task.task_type} ({task.name})"
             f"{nearest(cfg.store_best.metric, known)}"

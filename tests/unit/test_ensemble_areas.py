@@ -11,7 +11,7 @@ from mml_lib.postprocessing.ensembles.objective import Objective
 from mml_lib.postprocessing.ensembles.options import EnsembleOptions
 from mml_lib.postprocessing.ensembles.pool import Pool
 from mml_lib.postprocessing.ensembles.search import budget_search, forward_selection
-from mml_lib.postprocessing.scores import auroc, label_auroc
+from mml_lib.postprocessing.scores import score
 from tests.unit.test_ensembles import names, predictions
 
 KINDS = ("classification", "multilabel_classification")
@@ -34,7 +34,9 @@ def test_no_area_exceeds_its_bound_and_few_have_to_be_counted(tied: bool):
     areas, probabilities, targets = mixtures(0, tied)
     given = areas.sorted(probabilities)
     exact = areas.exact(given)
-    assert exact == pytest.approx([auroc(each.T, targets) for each in probabilities], abs=1e-12)
+    assert exact == pytest.approx(
+        [score("classification", "auroc", each.T, targets) for each in probabilities], abs=1e-12
+    )
     bounds = areas.at_most(given)
     assert (bounds >= exact).all()
     assert tied or (bounds - exact).max() < 0.01
@@ -76,5 +78,5 @@ def test_searches_find_what_they_find_by_counting_all(kind: str):
         assert tried == expected_tried
         truth = given[0].targets if kind == "classification" else given[0].targets >= 0.5
         together = np.tensordot(weights, replace(pool).outputs(), 1)
-        score = (auroc if kind == "classification" else label_auroc)(together, truth)
-        assert 1 - objective.of_weights(weights[None])[0] == pytest.approx(score, abs=1e-6)
+        area = score(kind, "auroc", together, truth)
+        assert 1 - objective.of_weights(weights[None])[0] == pytest.approx(area, abs=1e-6)

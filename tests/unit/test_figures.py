@@ -33,7 +33,7 @@ from mml_lib.postprocessing.prediction_figures import (
 )
 from mml_lib.postprocessing.predictions import Predictions
 from mml_lib.postprocessing.reliability import reliability
-from mml_lib.postprocessing.scores import average_precision, label_auroc, softmax
+from mml_lib.postprocessing.scores import softmax, values_of
 
 RUNS = [f"{number * 2654435761 % 2**32:08x}" for number in range(1, 41)]
 LARGEST = 200_000
@@ -227,9 +227,11 @@ def test_curves_have_the_areas_of_the_metrics(tmp_path: Path):
     probabilities, targets = scores(3)
     positive = targets[:, None] == np.arange(3)
     found = texts(drawn(tmp_path, draw_curves, probabilities, positive, ["a", "b", "c"]))
-    area, precision = label_auroc(probabilities, positive), average_precision(probabilities, positive)
+    metrics = ["auroc", "average_precision"]
+    area, precision = values_of("multilabel_classification", metrics, (probabilities, positive)).values()
     assert {f"ROC: mean area {area:.3f}", f"precision-recall: mean area {precision:.3f}"} <= set(found)
-    one = label_auroc(probabilities[:, :1], positive[:, :1]), average_precision(probabilities[:, :1], positive[:, :1])
+    first = probabilities[:, :1], positive[:, :1]
+    one = tuple(values_of("multilabel_classification", metrics, first).values())
     assert f"a ({one[0]:.3f}; {one[1]:.3f})" in found
     fpr, recall, step = curves(probabilities[:, 0], positive[:, 0])
     assert np.trapezoid(recall, fpr) == pytest.approx(one[0])

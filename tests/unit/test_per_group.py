@@ -136,6 +136,14 @@ def test_pixels_of_masks_are_summed():
     assert per_group(predictions, ["dice", "iou"]) == pytest.approx(expected)
 
 
+def test_distances_are_averaged_over_the_masks_of_a_patient():
+    true = [np.pad(np.ones((3, 3), np.uint8), 4) for _ in range(NUMBER)]
+    found = [np.roll(mask, number % 3, axis=1) for number, mask in enumerate(true)]
+    predictions = MaskPredictions.of(found, true, IDS, 2)
+    means = pd.Series(np.arange(NUMBER) % 3).groupby(PATIENT).mean().mean()
+    assert per_group(predictions, ["hausdorff95"])["hausdorff95"] == pytest.approx(means)
+
+
 def test_intervals_are_over_groups():
     predictions = classified()
     found = evaluate_resampled(predictions, ["accuracy"], 400, GROUPS)

@@ -69,18 +69,29 @@ def test_labels_have_what_scikit_learn_says_of_them():
     assert table["average_precision"].to_numpy() == pytest.approx(precisions)
 
 
-def test_classes_of_masks_have_dice_and_iou_of_all_their_pixels():
-    true, found = (np.array([[0, 0, 1, IGNORE]], np.uint8), np.array([[0, 1, 1, 2]], np.uint8))
-    table = class_table(MaskPredictions.of([found], [true], ids(1), 3), CLASSES).set_index("class")
-    assert table.loc["naevus"].tolist() == pytest.approx([2, 1 / 2, 1, 2 / 3, 1 / 2])
-    assert table.loc["melanoma"].tolist() == pytest.approx([1, 1, 1 / 2, 2 / 3, 1 / 2])
-    assert table.loc["rare"].isna().tolist() == [False, True, True, True, True]
+def test_classes_of_masks_have_means_over_images_and_pooled_values():
+    true = [np.array([row], np.uint8) for row in ([0, 0, 1, IGNORE], [1, 1, 1, 1])]
+    found = [np.array([row], np.uint8) for row in ([0, 1, 1, 2], [1, 1, 1, 0])]
+    table = class_table(MaskPredictions.of(found, true, ids(2), 3), CLASSES).set_index("class")
+    columns = ["support", "images", "recall", "precision", "dice", "iou", "pooled_dice", "pooled_iou"]
+    assert list(table.columns) == columns
+    assert table.loc["naevus"].tolist() == pytest.approx([2, 2, 1 / 2, 1 / 2, 1 / 3, 1 / 4, 1 / 2, 1 / 3])
+    means = [(1 + 3 / 4) / 2, (1 / 2 + 1) / 2, (2 / 3 + 6 / 7) / 2, (1 / 2 + 3 / 4) / 2]
+    assert table.loc["melanoma"].tolist() == pytest.approx([5, 2, *means, 4 / 5, 2 / 3])
+    assert table.loc["rare"].isna().tolist() == [False, False, *[True] * 6]
 
 
-@pytest.mark.parametrize(("kind", "metric"), [("classification", "f1"), ("semantic_segmentation", "dice")])
+@pytest.mark.parametrize("metric", ["f1", "recall", "precision", "specificity", "auroc", "average_precision"])
+@pytest.mark.parametrize("kind", ["classification", "multilabel_classification"])
 def test_mean_over_classes_is_the_metric(kind: str, metric: str):
     given = of_type(kind)
     assert class_table(given, CLASSES)[metric].mean() == pytest.approx(evaluate(given, [metric])[metric])
+
+
+def test_mean_over_foreground_classes_is_the_pooled_metric():
+    given = of_type("semantic_segmentation")
+    for metric in ("pooled_dice", "pooled_iou"):
+        assert class_table(given, CLASSES)[metric][1:].mean() == pytest.approx(evaluate(given, [metric])[metric])
 
 
 @pytest.mark.filterwarnings("error")
@@ -133,7 +144,7 @@ def test_samples_without_a_value_are_in_no_group():
 
 @pytest.mark.filterwarnings("error")
 def test_group_whose_every_pixel_is_ignored_has_no_metric():
-    masks, ignored = np.zeros((2, 2), np.uint8), np.full((2, 2), IGNORE, np.uint8)
+    masks, ignored = np.ones((2, 2), np.uint8), np.full((2, 2), IGNORE, np.uint8)
     given = MaskPredictions.of([masks, masks], [masks, ignored], ids(2), 3)
     table = group_table(given, {"site": {"s0": "a", "s1": "b"}}, ["dice"], 10)
     assert table["value"].tolist() == pytest.approx([1, np.nan], nan_ok=True)
@@ -177,7 +188,7 @@ def test_labels_masks_and_values_are_told_in_words_too():
     masks = MaskPredictions.of([found, found, true], [true, ignored, true], ids(3), 3)
     table = largest_losses(masks, CLASSES, 5)
     assert table["id"].tolist() == ["s0", "s2"]  # nothing is wrong where all is ignored
-    assert table["loss"].tolist() == pytest.approx([1 - (2 / 3 + 0) / 2, 0])
+    assert table["loss"].tolist() == pytest.approx([1, 0])
     assert table.loc[0, ["true", "predicted"]].tolist() == ["naevus|melanoma", "naevus"]
     values = Predictions(np.array([[1], [3.25]], "f"), np.array([1.0, 1.0]), ids(2), "regression")
     assert largest_losses(values, [], 1)[["true", "predicted"]].to_numpy().tolist() == [["1", "3.25"]]

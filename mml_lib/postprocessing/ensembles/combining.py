@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from mml_lib.errors import MMLError
+from mml_lib.metrics.losses import LEAST_PROBABILITY
 from mml_lib.postprocessing.ensembles.pool import Pool, probabilities, same_masks
 from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
-from mml_lib.postprocessing.scores import LEAST
 
 
 def combine(
@@ -60,9 +60,9 @@ def _vote_shares(pool: Pool) -> np.ndarray:
 def _logits(task_type: str, outputs: np.ndarray) -> np.ndarray:
     """Return what is stored of probabilities (values), float32."""
     if task_type == "classification":
-        outputs = np.log(np.maximum(outputs, LEAST))
+        outputs = np.log(np.maximum(outputs, LEAST_PROBABILITY))
     elif task_type == "multilabel_classification":
-        inside = np.clip(outputs, LEAST, 1 - LEAST)
+        inside = np.clip(outputs, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
         outputs = np.log(inside) - np.log1p(-inside)
     return outputs.astype(np.float32)
 

@@ -9,22 +9,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from mml_lib.config.metrics import LOWER_IS_BETTER
+from mml_lib.config.metrics import lower_is_better
+from mml_lib.metrics import find_metric
+from mml_lib.metrics.classification import class_counts
+from mml_lib.metrics.losses import LEAST_PROBABILITY
+from mml_lib.metrics.shares import Counts
 from mml_lib.postprocessing.ensembles.areas import Areas
 from mml_lib.postprocessing.ensembles.options import LOG_LOSS
 from mml_lib.postprocessing.ensembles.pool import Pool
-from mml_lib.postprocessing.scores import (
-    LEAST,
-    SCORES,
-    agreement,
-    mean_dice,
-    mean_recall,
-    share_of_hits,
-)
+from mml_lib.postprocessing.scores import score as named_score
 
 CHUNK = 2**21  # features that are worked on at once
-
-OF_COUNTS = {"accuracy": share_of_hits, "balanced_accuracy": mean_recall, "f1": mean_dice, "kappa": agreement}
 
 
 def score(task_type: str, metric: str, outputs: np.ndarray, targets: np.ndarray) -> float:
@@ -33,7 +28,7 @@ def score(task_type: str, metric: str, outputs: np.ndarray, targets: np.ndarray)
         targets = targets >= 0.5
     if task_type == "regression":
         outputs, targets = outputs[:, 0].astype(np.float64), targets.astype(np.float64)
-    return SCORES[task_type][metric](outputs, targets)
+    return named_score(task_type, metric, outputs, targets)
 
 
 def _of_truth(pool: Pool, temperature: float) -> np.ndarray:
@@ -85,7 +80,7 @@ class Objective:
                 least = min(least, losses.min())
             else:
                 values = self._values(chunk)
-                losses = values if self.metric in LOWER_IS_BETTER else 1 - values
+                losses = values if lower_is_better(self.metric) else 1 - values
             found.append(np.nan_to_num(losses, nan=np.inf, posinf=np.inf))
         return np.concatenate(found)
 
@@ -106,10 +101,11 @@ class Objective:
     def _choose(self) -> Callable[[np.ndarray], np.ndarray]:
         """Return what gives the metric of mixtures, R×features, as R."""
         if self.metric == LOG_LOSS:
-            return lambda mixed: -np.log(np.maximum(mixed, LEAST)).mean(axis=1, dtype=np.float64)
-        if self.task_type == "classification" and self.metric in OF_COUNTS:
+            return lambda mixed: -np.log(np.maximum(mixed, LEAST_PROBABILITY)).mean(axis=1, dtype=np.float64)
+        known = find_metric(self.task_type, self.metric)
+        if known and known.statistic is class_counts:
             rows = [np.flatnonzero(self.targets == index) for index in range(self.shape[0])]
-            return lambda mixed: OF_COUNTS[self.metric](*self._counts(mixed, rows))
+            return lambda mixed: known.value(self._counts(mixed, rows))
         if self.areas:
             return lambda mixed: self.areas.exact(mixed.reshape(-1, *self.shape))
         targets = self.targets
@@ -121,7 +117,7 @@ class Objective:
         """Return which samples are of a class, or have a label, N×classes (bool)."""
         return self.targets if self.targets.ndim == 2 else self.targets[:, None] == np.arange(self.classes)
 
-    def _counts(self, mixed: np.ndarray, rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _counts(self, mixed: np.ndarray, rows: list[np.ndarray]) -> Counts:
         """Return hits, targets and predictions of each class, R×classes."""
         mixed = mixed.reshape(len(mixed), *self.shape)
         most, predicted = mixed[:, 0].copy(), np.zeros((len(mixed), self.shape[1]), np.uint16)
@@ -132,4 +128,4 @@ class Objective:
         for index, those in enumerate(rows):
             is_it = predicted == index
             found[:, index], hits[:, index] = is_it.sum(axis=1), is_it[:, those].sum(axis=1)
-        return hits, np.broadcast_to([len(those) for those in rows], hits.shape), found
+        return Counts(hits, np.broadcast_to([len(those) for those in rows], hits.shape), found)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mml_lib.config.metrics import NAMED
+from mml_lib.config.metrics import NAMED, is_metric
 from mml_lib.errors import MMLError, nearest
 
 STRATEGIES = ("budget", "greedy", "program", "mean", "best")
@@ -109,7 +109,7 @@ class EnsembleOptions:
             known = {LOG_LOSS: None} | known
         if self.metric is None:
             return next(iter(known))
-        if self.metric not in known:
+        if self.metric not in known and (self.strategy == "program" or not is_metric(self.metric, task_type)):
             of = f"votes of a {task_type}" if self.strategy == "program" else f"a {task_type}"
             raise MMLError(f"ensemble: {of} cannot be selected by '{self.metric}'{nearest(self.metric, known)}")
         return self.metric

@@ -1,0 +1,24 @@
+"""List of the named metrics as the guide has it: `python -m mml_lib.metrics`."""
+
+from mml_lib.metrics.registry import metric_table
+
+HEADINGS = {
+    "classification": "classification",
+    "multilabel_classification": "multi-label",
+    "semantic_segmentation": "segmentation",
+    "regression": "regression",
+}
+
+
+def metric_lines() -> list[str]:
+    """Return the lines of a Markdown table of all metrics."""
+    lines = ["| task type | metric | better | takes | value |", "| --- | --- | --- | --- | --- |"]
+    for metric in metric_table():
+        direction = "lower" if metric.lower_is_better else "higher"
+        cells = (HEADINGS[metric.task_type], f"`{metric.name}`", direction, metric.takes, metric.description)
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+if __name__ == "__main__":
+    print("\n".join(metric_lines()))

@@ -1,0 +1,227 @@
+"""Metrics of a classification: of probabilities, N×classes, and targets, N.
+
+Of two classes, precision, recall, sensitivity, specificity and average precision are those of the second, the positive
+one; of more they are means over classes (macro averages). All other metrics treat classes alike.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from mml_lib.metrics import shares
+from mml_lib.metrics.losses import BINS, brier_losses, calibration_gaps, log_losses
+from mml_lib.metrics.registry import Metric, Weighted, register
+from mml_lib.metrics.shares import Counts, mean_of_known, share
+from mml_lib.metrics.sums import class_weights, precision_area, products, roc_area, total
+
+declare = partial(Metric, "classification")
+
+
+def class_counts(probabilities: np.ndarray, targets: np.ndarray) -> Callable[[np.ndarray], Counts]:
+    """Return a function that counts samples of each class, R×classes."""
+    classes, predicted = probabilities.shape[1], probabilities.argmax(axis=1)
+    hit = np.where(predicted == targets, targets, classes)
+    counted = [class_weights(labels, classes) for labels in (hit, targets, predicted)]
+    return lambda weights: Counts(*(count(weights) for count in counted))
+
+
+def positive_or_mean(values: np.ndarray) -> np.ndarray:
+    """Return the value of the second of two classes, or the mean over several, …×classes as …."""
+    return values[..., 1] if values.shape[-1] == 2 else mean_of_known(values)
+
+
+def _specificity(counts: Counts) -> np.ndarray:
+    return positive_or_mean(shares.specificities(counts, counts.targets.sum(axis=-1)))
+
+
+def _recall(counts: Counts) -> np.ndarray:
+    return positive_or_mean(shares.recalls(counts))
+
+
+def is_of_class(targets: np.ndarray, classes: int) -> np.ndarray:
+    """Return which samples are of a class, N×classes (bool)."""
+    return targets[:, None] == np.arange(classes)
+
+
+def _auroc(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
+    return mean_area(roc_area, probabilities, is_of_class(targets, probabilities.shape[1]))
+
+
+def _average_precision(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
+    classes = probabilities.shape[1]
+    chosen = [1] if classes == 2 else list(range(classes))
+    return mean_area(precision_area, probabilities[:, chosen], is_of_class(targets, classes)[:, chosen])
+
+
+def mean_area(build: Callable, probabilities: np.ndarray, positive: np.ndarray) -> Weighted:
+    """Return a function of the mean area under a curve over the columns, classes or labels, that define one."""
+    areas = [build(*column) for column in zip(probabilities.T, positive.T, strict=True)]
+    return lambda weights: mean_of_known(np.stack([area(weights) for area in areas], axis=-1))
+
+
+def weighted_mean(losses: np.ndarray) -> Weighted:
+    """Return a function of the weighted mean of a loss of each sample, N."""
+    return lambda weights: products(losses[:, None], weights)[:, 0] / total(weights)
+
+
+def mean_brier(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
+    """Return a function of the mean Brier score."""
+    return weighted_mean(brier_losses(probabilities, targets))
+
+
+def mean_log_loss(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
+    """Return a function of the mean log loss."""
+    return weighted_mean(log_losses(probabilities, targets))
+
+
+def _top(number: int, probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
+    """Return a function of the share of samples whose target is among so many; the first of equals comes first."""
+    of_target = np.take_along_axis(probabilities, targets[:, None], axis=1)
+    earlier = np.arange(probabilities.shape[1]) < targets[:, None]
+    before = (probabilities > of_target) | ((probabilities == of_target) & earlier)
+    return weighted_mean((before.sum(axis=1) < number).astype(np.float64))
+
+
+def _quadratic_kappa(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
+    """Return a function of kappa with squared distances (Cohen 1968)."""
+    predicted = probabilities.argmax(axis=1)
+    features = [(targets - predicted) ** 2, targets, targets**2, predicted, predicted**2]
+    features = np.column_stack(features).astype(np.float64)
+
+    def kappa(weights: np.ndarray) -> np.ndarray:
+        distance, first, first_squared, second, second_squared = products(features, weights).T
+        number = total(weights)
+        by_chance = number * (first_squared + second_squared) - 2 * first * second
+        return 1 - share(number * distance, by_chance)
+
+    return kappa
+
+
+def _calibration_error(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
+    gaps, number = calibration_gaps(probabilities, targets)
+    in_bin = [np.flatnonzero(number == index) for index in range(BINS)]
+    return lambda weights: sum(np.abs(products(gaps[rows], weights[rows])) for rows in in_bin) / total(weights)
+
+
+for metric in (
+    declare("accuracy", "share of samples whose most probable class is right", "labels", class_counts, shares.accuracy),
+    declare(
+        "balanced_accuracy",
+        "mean recall over the classes that occur among targets",
+        "labels",
+        class_counts,
+        shares.mean_recall,
+        rare_classes_decide=True,
+    ),
+    declare(
+        "f1",
+        "mean F1 score over the classes that occur among targets or predictions (macro, also of two classes)",
+        "labels",
+        class_counts,
+        shares.mean_dice,
+        rare_classes_decide=True,
+    ),
+    declare(
+        "auroc",
+        "area under the ROC curve, the mean of each class against the rest",
+        "probabilities",
+        _auroc,
+        rare_classes_decide=True,
+    ),
+    declare(
+        "kappa",
+        "Cohen's kappa: agreement beyond chance; undefined where all is one class",
+        "labels",
+        class_counts,
+        shares.kappa,
+        bounds=(-1, 1),
+        rare_classes_decide=True,
+    ),
+    declare(
+        "calibration_error",
+        "expected calibration error over 15 bins of equal width",
+        "probabilities",
+        _calibration_error,
+        lower_is_better=True,
+        magnitude=True,
+    ),
+    declare(
+        "brier",
+        "squared error of probabilities, summed over classes: 0 to 2, of two classes twice that of one probability",
+        "probabilities",
+        mean_brier,
+        lower_is_better=True,
+        bounds=(0, 2),
+    ),
+    declare(
+        "log_loss",
+        "negative logarithm of the probability of the true class, in nats",
+        "probabilities",
+        mean_log_loss,
+        lower_is_better=True,
+        bounds=None,
+        scale="error",
+    ),
+    declare(
+        "precision",
+        "share of predictions of a class that are right: of two classes the second, of more the mean over those that "
+        "are predicted",
+        "labels",
+        class_counts,
+        lambda counts: positive_or_mean(shares.precisions(counts)),
+        rare_classes_decide=True,
+    ),
+    declare(
+        "recall",
+        "share of samples of a class that are predicted as such: of two classes the second, of more the mean over "
+        "those that occur",
+        "labels",
+        class_counts,
+        _recall,
+        rare_classes_decide=True,
+    ),
+    declare("sensitivity", "the same as recall", "labels", class_counts, _recall, rare_classes_decide=True),
+    declare(
+        "specificity",
+        "share of samples of other classes that are not predicted as a class: of two classes the second, of more the "
+        "mean over those that not all samples have",
+        "labels",
+        class_counts,
+        _specificity,
+        rare_classes_decide=True,
+    ),
+    declare(
+        "matthews",
+        "Matthews correlation of targets and predictions, of any number of classes; undefined where either is constant",
+        "labels",
+        class_counts,
+        shares.matthews,
+        bounds=(-1, 1),
+        rare_classes_decide=True,
+    ),
+    declare(
+        "quadratic_kappa",
+        "Cohen's kappa weighted by squared distances between classes, which are ordered as the task lists them",
+        "labels",
+        _quadratic_kappa,
+        bounds=(-1, 1),
+        rare_classes_decide=True,
+    ),
+    declare(
+        "average_precision",
+        "area under the precision-recall curve by steps: of two classes the second, of more the mean over those that "
+        "occur",
+        "probabilities",
+        _average_precision,
+        rare_classes_decide=True,
+    ),
+    declare(
+        "top{}_accuracy",
+        "share of samples whose class is among the {} most probable ones; any number may be written in its place",
+        "probabilities",
+        _top,
+        example=3,
+    ),
+):
+    register(metric)

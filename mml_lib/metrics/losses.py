@@ -1,0 +1,42 @@
+"""Losses of single samples, and what calibration errors are made of."""
+
+import numpy as np
+
+BINS = 15
+LEAST_PROBABILITY = np.finfo(np.float64).eps
+"""The least probability in a log loss, as in scikit-learn's."""
+
+
+def brier_losses(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the Brier score of each sample, N: the sum over classes, of labels the mean over them."""
+    if targets.ndim == 2:
+        return ((probabilities - targets) ** 2).mean(axis=1)
+    return ((probabilities - (targets[:, None] == np.arange(probabilities.shape[1]))) ** 2).sum(axis=1)
+
+
+def log_losses(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the log loss of each sample, N; no probability counts for less than 2e-16, the precision of the rest."""
+    if targets.ndim == 2:
+        true = np.where(targets, probabilities, 1 - probabilities)
+        return -np.log(np.maximum(true, LEAST_PROBABILITY)).mean(axis=1)
+    true = np.take_along_axis(probabilities, targets[:, None], axis=1)[:, 0]
+    return -np.log(np.maximum(true, LEAST_PROBABILITY))
+
+
+def calibration_gaps(probabilities: np.ndarray, targets: np.ndarray, bins: int = BINS) -> tuple[np.ndarray, np.ndarray]:
+    """Return by how much each sample's being right (0 or 1) exceeds its confidence, and the bin of that, N each."""
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == targets
+    return correct - confidence, bin_of(confidence, bins)
+
+
+def label_calibration_gaps(
+    probabilities: np.ndarray, targets: np.ndarray, bins: int = BINS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return by how much having a label (0 or 1) exceeds its probability, and the bin of that, N×labels each."""
+    return targets - probabilities, bin_of(probabilities, bins)
+
+
+def bin_of(confidence: np.ndarray, bins: int = BINS) -> np.ndarray:
+    """Return the bin of each probability, of bins of equal width, any shape."""
+    return np.minimum((confidence * bins).astype(int), bins - 1)

@@ -1,0 +1,118 @@
+"""Metrics of a regression: of values and targets, N each."""
+
+from functools import partial
+
+import numpy as np
+
+from mml_lib.metrics.registry import Metric, Values, Weighted, register
+from mml_lib.metrics.shares import share
+from mml_lib.metrics.sums import WeightSums, products, ties, total
+
+declare = partial(Metric, "regression")
+
+
+def moments(values: np.ndarray, targets: np.ndarray) -> Weighted:
+    """Return a function of `mae rmse r2 pearson` by name, R each; from weighted moments, about the mean of all."""
+    errors, v, t = values - targets, values - values.mean(), targets - targets.mean()
+    features = np.column_stack([np.abs(errors), errors**2, v, t, v * v, t * t, v * t])
+
+    def metrics(weights: np.ndarray) -> Values:
+        mae, mse, mean_v, mean_t, vv, tt, vt = products(features, weights).T / total(weights)
+        var_v, var_t = vv - mean_v**2, tt - mean_t**2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            results = {
+                "mae": mae,
+                "rmse": np.sqrt(mse),
+                "r2": 1 - mse / var_t,
+                "pearson": (vt - mean_v * mean_t) / np.sqrt(var_v * var_t),
+            }
+        # Next to the mean of all samples hardly any variance is left, perhaps none: take the drawn values themselves.
+        for resample in np.flatnonzero((var_v <= 1e-6 * vv) | (var_t <= 1e-6 * tt)):
+            rows = np.repeat(np.arange(len(errors)), weights[:, resample])
+            results["r2"][resample] = _r2(values[rows], targets[rows])
+            results["pearson"][resample] = _pearson(values[rows], targets[rows])
+        return results
+
+    return metrics
+
+
+def _r2(values: np.ndarray, targets: np.ndarray) -> float:
+    if np.ptp(targets) == 0:
+        return np.nan
+    return float(1 - ((values - targets) ** 2).sum() / ((targets - targets.mean()) ** 2).sum())
+
+
+def _pearson(values: np.ndarray, targets: np.ndarray) -> float:
+    if np.ptp(values) == 0 or np.ptp(targets) == 0:  # of equal values the deviation may be a rounding error
+        return np.nan
+    return float(np.corrcoef(values, targets)[0, 1])
+
+
+def _spearman(values: np.ndarray, targets: np.ndarray) -> Weighted:
+    ranked = []
+    for side in (values, targets):
+        order = np.argsort(side, kind="stable")
+        places = np.empty((2, len(side)), np.intp)
+        places[:, order] = ties(side[order])
+        ranked.append(WeightSums(order, places))
+
+    def spearman(weights: np.ndarray) -> np.ndarray:
+        # Twice a rank less the mean of ranks is the weight before the equals of a value and up to their end, less N.
+        first, second = (sums(weights).sum(axis=0, dtype=np.float64) - total(weights) for sums in ranked)
+        covariance, *variances = (
+            np.einsum("nr,nr,nr->r", weights, *pair) for pair in ((first, second), (first, first), (second, second))
+        )
+        return share(covariance, np.sqrt(variances[0]) * np.sqrt(variances[1]))
+
+    return spearman
+
+
+for metric in (
+    declare(
+        "mae",
+        "mean absolute error, in the unit of the targets",
+        "values",
+        moments,
+        lambda values: values["mae"],
+        lower_is_better=True,
+        bounds=None,
+        scale="error",
+    ),
+    declare(
+        "rmse",
+        "root of the mean squared error, in the unit of the targets",
+        "values",
+        moments,
+        lambda values: values["rmse"],
+        lower_is_better=True,
+        bounds=None,
+        scale="error",
+    ),
+    declare(
+        "r2",
+        "explained share of the variance (coefficient of determination); undefined where targets are constant",
+        "values",
+        moments,
+        lambda values: values["r2"],
+        bounds=None,
+        scale="explained",
+    ),
+    declare(
+        "pearson",
+        "linear correlation; undefined where either side is constant",
+        "values",
+        moments,
+        lambda values: values["pearson"],
+        bounds=(-1, 1),
+        scale="correlation",
+    ),
+    declare(
+        "spearman",
+        "correlation of ranks; undefined where either side is constant",
+        "values",
+        _spearman,
+        bounds=(-1, 1),
+        scale="correlation",
+    ),
+):
+    register(metric)

@@ -1,0 +1,175 @@
+"""Metrics of a segmentation: of the pixels of each class in each image, images×classes, and of masks.
+
+Class 0 is the background and counts for none but `pixel_accuracy`, unless it is the only class. The metric of an image
+is the mean over its classes, without those that leave it undefined there (of Dice and IoU those that are neither true
+nor predicted); the metric is the mean over images, without those in which no class defines it. Metrics that are called
+`pooled` add up the pixels of all images first. Ignored pixels count nowhere.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from mml_lib.metrics import shares
+from mml_lib.metrics.registry import Metric, Weighted, register
+from mml_lib.metrics.shares import Counts, mean_of_known, share
+from mml_lib.metrics.sums import products
+from mml_lib.metrics.surfaces import MaskPair, hausdorff95, surface_dice
+
+declare = partial(Metric, "semantic_segmentation")
+
+
+def foreground(values: np.ndarray) -> np.ndarray:
+    """Return values of classes, …×classes, without the background; all of them where there is one class."""
+    return values[..., 1:] if values.shape[-1] > 1 else values
+
+
+def mean_over_images(values: np.ndarray) -> Weighted:
+    """Return a function of the weighted mean over images of the mean over classes, for values images×classes."""
+    of_images = mean_of_known(foreground(values))
+    known = ~np.isnan(of_images)
+    features = np.column_stack([np.where(known, of_images, 0), known]).astype(np.float64)
+
+    def mean(weights: np.ndarray) -> np.ndarray:
+        return share(*products(features, weights).T)
+
+    return mean
+
+
+def _image_specificities(counts: Counts) -> np.ndarray:
+    return shares.specificities(counts, counts.targets.sum(axis=-1))
+
+
+def image_statistic(values: Callable[[Counts], np.ndarray]) -> Callable[..., Weighted]:
+    """Return a statistic: the mean over images of values that counts of pixels, images×classes, give."""
+
+    def statistic(hits: np.ndarray, targets: np.ndarray, predicted: np.ndarray, *_: np.ndarray) -> Weighted:
+        return mean_over_images(values(Counts(*(side.astype(np.float64) for side in (hits, targets, predicted)))))
+
+    return statistic
+
+
+def pooled_counts(
+    hits: np.ndarray, targets: np.ndarray, predicted: np.ndarray, *_: np.ndarray
+) -> Callable[[np.ndarray], Counts]:
+    """Return a function that counts the pixels of each class in all images together, R×classes."""
+    sides = [side.astype(np.float64) for side in (hits, targets, predicted)]
+    return lambda weights: Counts(*(products(side, weights) for side in sides))
+
+
+def surface_values(
+    classes: int, masks: np.ndarray, measure: Callable[[MaskPair, int], float], background: int = 1
+) -> np.ndarray:
+    """Return a measure of surfaces for each image and class, images×classes; NaN of the first `background` classes.
+
+    Args:
+        classes: number of classes.
+        masks: a tuple of masks for each image, or for each group of images, whose values are averaged.
+        measure: of a pair of masks and a class.
+        background: number of classes that are left out.
+    """
+    values = np.full((len(masks), classes), np.nan)
+    for row, pairs in enumerate(masks):
+        for index in range(background, classes):
+            values[row, index] = mean_of_known(np.array([measure(pair, index) for pair in pairs]))
+    return values
+
+
+def _of_surfaces(measure: Callable[[MaskPair, int], float], hits: np.ndarray, masks: np.ndarray) -> Weighted:
+    classes = hits.shape[1]
+    return mean_over_images(surface_values(classes, masks, measure, min(1, classes - 1)))
+
+
+def _hausdorff95(hits: np.ndarray, targets: np.ndarray, predicted: np.ndarray, masks: np.ndarray) -> Weighted:
+    return _of_surfaces(hausdorff95, hits, masks)
+
+
+def _surface_dice(
+    tolerance: float, hits: np.ndarray, targets: np.ndarray, predicted: np.ndarray, masks: np.ndarray
+) -> Weighted:
+    return _of_surfaces(partial(surface_dice, tolerance=tolerance), hits, masks)
+
+
+for metric in (
+    declare(
+        "dice",
+        "Dice coefficient: mean over images of the mean over foreground classes",
+        "pixels",
+        image_statistic(shares.dices),
+    ),
+    declare(
+        "iou",
+        "intersection over union: mean over images of the mean over foreground classes",
+        "pixels",
+        image_statistic(shares.ious),
+    ),
+    declare(
+        "pixel_accuracy",
+        "share of pixels of all images together, background included, whose class is right",
+        "pixels",
+        pooled_counts,
+        shares.accuracy,
+        pooled=True,
+    ),
+    declare(
+        "pooled_dice",
+        "Dice coefficient of the pixels of all images together, mean over foreground classes",
+        "pixels",
+        pooled_counts,
+        lambda counts: mean_of_known(foreground(shares.dices(counts))),
+        pooled=True,
+    ),
+    declare(
+        "pooled_iou",
+        "intersection over union of the pixels of all images together, mean over foreground classes",
+        "pixels",
+        pooled_counts,
+        lambda counts: mean_of_known(foreground(shares.ious(counts))),
+        pooled=True,
+    ),
+    declare(
+        "precision",
+        "share of predicted pixels of a class that are right: mean over images of the mean over foreground classes",
+        "pixels",
+        image_statistic(shares.precisions),
+    ),
+    declare(
+        "recall",
+        "share of true pixels of a class that are predicted: mean over images of the mean over foreground classes",
+        "pixels",
+        image_statistic(shares.recalls),
+    ),
+    declare("sensitivity", "the same as recall", "pixels", image_statistic(shares.recalls)),
+    declare(
+        "specificity",
+        "share of pixels of other classes that are not predicted as a class: mean over images and foreground classes",
+        "pixels",
+        image_statistic(_image_specificities),
+    ),
+    declare(
+        "hausdorff95",
+        "95th percentile of distances between edges in pixels, the larger of both directions; the image's diagonal "
+        "where one of the regions is empty: mean over images and foreground classes",
+        "masks",
+        _hausdorff95,
+        lower_is_better=True,
+        bounds=None,
+        scale="error",
+    ),
+    declare(
+        "surface_dice",
+        "share of edge pixels within 1 pixel of the other edge; 0 where one of the regions is empty: mean over images "
+        "and foreground classes",
+        "masks",
+        partial(_surface_dice, 1),
+    ),
+    declare(
+        "surface_dice_{}px",
+        "the same within {} pixels; any number may be written in its place",
+        "masks",
+        _surface_dice,
+        example=2,
+    ),
+):
+    register(metric)

@@ -1,0 +1,116 @@
+"""Sums of the weights of samples, for many resamples at once: counts, ranks and areas under curves.
+
+Over one order of the samples, sorted once, sums of weights give all of them. They are those of the drawn samples, no
+approximation.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mml_lib.metrics.shares import share
+
+BLOCK = 16
+"""Places of an order whose weights add up to less than 256."""
+
+
+class WeightSums:
+    """The weight of the samples before some places of an order, exact and all resamples at once.
+
+    Within blocks of 16 places sums fit eight bits as weights do; only sums of blocks are added up in full width.
+
+    Args:
+        order: samples in their order, N.
+        places: 0 to N, any shape.
+    """
+
+    def __init__(self, order: np.ndarray, places: np.ndarray):
+        blocks = len(order) // BLOCK + 1
+        padded = np.zeros(blocks * BLOCK, np.int32)  # what follows the last place is never asked for
+        padded[: len(order)] = order
+        self.rows = padded.reshape(blocks, BLOCK).T  # first the first place of each block
+        self.block, self.within = places // BLOCK, (places % BLOCK) * blocks + places // BLOCK
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        """Return sums of the weights, N×R, as places×R."""
+        drawn = weights.take(self.rows, axis=0)
+        sums = np.zeros_like(drawn)
+        for place in range(1, BLOCK):
+            np.add(sums[place - 1], drawn[place - 1], out=sums[place])
+        before = np.zeros(drawn.shape[1:], np.int32)
+        np.cumsum((sums[-1] + drawn[-1])[:-1], axis=0, dtype=np.int32, out=before[1:])
+        return before.take(self.block, axis=0) + sums.reshape(-1, weights.shape[1]).take(self.within, axis=0)
+
+
+def products(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the weighted sum of each of the features, N×F, as R×F."""
+    return weights.T.astype(np.float64) @ features
+
+
+def total(weights: np.ndarray) -> np.ndarray:
+    """Return the number of samples of each resample, R: as many as there are, unless groups differ in size."""
+    return weights.sum(axis=0, dtype=np.int64).astype(np.float64)
+
+
+def class_weights(labels: np.ndarray, classes: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what gives the weight of each class, R×classes; labels from `classes` on are none."""
+    order = np.argsort(labels, kind="stable")
+    sums = WeightSums(order, np.searchsorted(labels[order], np.arange(classes + 1)))
+    return lambda weights: np.diff(sums(weights), axis=0).T.astype(np.float64)
+
+
+def ties(ordered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where in a sorted array the values equal to each one begin and end, N each."""
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(ordered)) + 1, [len(ordered)]])
+    sizes = np.diff(edges)
+    return np.repeat(edges[:-1], sizes), np.repeat(edges[1:], sizes)
+
+
+def roc_area(scores: np.ndarray, positive: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Area under the ROC curve, R: how many pairs of a positive and another are in order, ties counted half."""
+    order = np.lexsort([~positive, scores])  # the positives first among equals
+    first, last = positive_runs(scores[order], positive[order])
+    tied = ties(scores[order])[1][last - 1]
+    sums = WeightSums(order, np.stack([first, last, tied]))
+
+    def area(weights: np.ndarray) -> np.ndarray:
+        begin, end, end_ofties = sums(weights).astype(np.float64)
+        # A positive is in order with what comes before its equals, and half with these: twice that, and less the pairs
+        # of positives, which come to the square of their number.
+        drawn = end - begin
+        hits = drawn.sum(axis=0)
+        pairs = np.einsum("pr,pr->r", drawn, begin + end_ofties) - hits**2
+        return share(pairs, 2 * hits * (total(weights) - hits))
+
+    return area
+
+
+def positive_runs(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first place of each run of positives and the place after its last, of sorted scores.
+
+    A run ends where other samples follow, and at the edges of equal scores that both kinds of samples have: within it
+    all pairs with what lies before it are alike.
+    """
+    starts, ends = ties(scores)
+    of_both = positive[starts] & ~positive[ends - 1]
+    kind = np.where(positive, 1 + of_both * (1 + starts), 0)
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(kind)) + 1, [len(kind)]])
+    chosen = positive[edges[:-1]]
+    return edges[:-1][chosen], edges[1:][chosen]
+
+
+def precision_area(scores: np.ndarray, positive: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Area under the precision-recall curve by steps, R: the mean precision where positives are found."""
+    order = np.argsort(-scores, kind="stable")
+    chosen = positive[order]
+    ends = ties(scores[order])[1][chosen]
+    rows, found = order[chosen], np.cumsum(chosen)[ends - 1]  # found: positives up to the end of a tie
+    sums = WeightSums(order, ends)
+
+    def area(weights: np.ndarray) -> np.ndarray:
+        drawn = weights[rows]
+        hits = np.cumsum(drawn, axis=0, dtype=np.int32)[found - 1]
+        precision = hits / np.maximum(sums(weights), 1)
+        return share(np.einsum("pr,pr->r", drawn, precision), drawn.sum(axis=0, dtype=np.int64))
+
+    return area

@@ -1,0 +1,103 @@
+"""Surfaces of masks: distances between the edges of true and predicted regions, in pixels.
+
+Edges are the pixels of a region with a neighbour, above, below, left or right, outside of it; an image ends a region.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mml_lib.config.task_types import IGNORE
+
+OTHER = 1
+"""Class of all pixels of other classes in a pair that holds a single class, 0."""
+
+
+@dataclass(frozen=True)
+class MaskPair:
+    """Predicted and true mask of an image, uint8 H×W each; pixels whose true value is 255 are ignored."""
+
+    predicted: np.ndarray
+    target: np.ndarray
+
+    def only(self, index: int) -> "MaskPair":
+        """Return the masks of a single class, which is 0 in them."""
+        target = np.where(self.target == IGNORE, IGNORE, np.where(self.target == index, 0, OTHER)).astype(np.uint8)
+        return MaskPair(np.where(self.predicted == index, 0, OTHER).astype(np.uint8), target)
+
+    @cached_property
+    def _distances(self) -> dict[int, tuple[np.ndarray, np.ndarray] | None]:
+        return {}
+
+    def distances(self, index: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the distance of each predicted edge pixel to the true edge, and the other way round.
+
+        Ignored pixels are in no region. Arrays are empty of a region that is, infinite where only the other is empty;
+        None: both are.
+        """
+        if index not in self._distances:
+            counted = self.target != IGNORE
+            regions = [(side == index) & counted for side in (self.predicted, self.target)]
+            self._distances[index] = edge_distances(*regions) if any(map(np.any, regions)) else None
+        return self._distances[index]
+
+    @property
+    def diagonal(self) -> float:
+        """The length of the image's diagonal, in pixels."""
+        return float(np.hypot(*self.target.shape))
+
+
+def single_masks(pairs: Sequence[MaskPair]) -> np.ndarray:
+    """Return what metrics take of the masks of images: a tuple of one pair for each, object N."""
+    masks = np.empty(len(pairs), object)
+    for row, pair in enumerate(pairs):
+        masks[row] = (pair,)
+    return masks
+
+
+def edge_distances(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distance of each edge pixel of a region to the other region's edge, both ways, in pixels.
+
+    Args:
+        first, second: regions, bool H×W; at least one is not empty.
+    """
+    from scipy.ndimage import binary_erosion, distance_transform_edt
+
+    rows, columns = (np.flatnonzero((first | second).any(axis=axis)) for axis in (1, 0))
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    # Beyond the box, as beyond the image, there is no region.
+    edges = [region & ~binary_erosion(region) for region in (first[box], second[box])]
+    distances = []
+    for own, other in (edges, edges[::-1]):
+        if not other.any():
+            distances.append(np.full(int(own.sum()), np.inf))
+        else:
+            distances.append(distance_transform_edt(~other)[own])
+    return distances[0], distances[1]
+
+
+def hausdorff95(pair: MaskPair, index: int) -> float:
+    """Return the larger of the 95th percentiles of both directions' distances; NaN where both regions are empty.
+
+    Where one region is empty it is the diagonal of the image, the largest distance that there could be.
+    """
+    distances = pair.distances(index)
+    if distances is None:
+        return np.nan
+    if not all(map(len, distances)):
+        return pair.diagonal
+    return float(max(np.percentile(side, 95) for side in distances))
+
+
+def surface_dice(pair: MaskPair, index: int, tolerance: float) -> float:
+    """Return the share of edge pixels of both regions within a tolerance of the other's edge (Nikolov et al. 2021).
+
+    NaN where both regions are empty, 0 where one is.
+    """
+    distances = pair.distances(index)
+    if distances is None:
+        return np.nan
+    within = np.concatenate(distances) <= tolerance
+    return float(within.mean())
