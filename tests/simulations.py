@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import ndtr
 
+from mml_lib.postprocessing.bootstrap import draw
 from mml_lib.postprocessing.procedures import Networks, compare_procedures, estimate
 from mml_lib.postprocessing.resampled import Resampled, resample
 
@@ -40,6 +41,7 @@ class Setting:
         alike: share of the variance of a sample's difficulty that all networks see alike.
         level: added to that of the metric.
         of_folds, of_runs: shares of the variance between trainings that a fold, or a run, has in common.
+        same_folds: whether two procedures have that of a fold in common too.
     """
 
     metric: str
@@ -53,6 +55,7 @@ class Setting:
     level: float = 0.0
     of_folds: float = 0.0
     of_runs: float = 0.0
+    same_folds: bool = True
 
     @cached_property
     def truth(self) -> float:
@@ -98,55 +101,102 @@ class Bench:
     setting: Setting
     rng: np.random.Generator
     whole: bool = True
-    sets: list[dict[str, np.ndarray]] = field(default_factory=list)
+    sets: list["SampleSet"] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for number in range(1 if self.setting.shared else self.setting.folds):
-            self.sets.append(self._samples(number))
-
-    def _samples(self, number: int) -> dict[str, np.ndarray]:
-        setting, rng = self.setting, self.rng
-        groups = np.arange(setting.samples) // setting.group
-        of_group = rng.normal(size=groups.max() + 1)[groups]
-        share = 0.5 if setting.group > 1 else 0.0
-        difficulty = np.sqrt(share) * of_group + np.sqrt(1 - share) * rng.normal(size=setting.samples)
-        return {
-            "ids": np.array([f"{number}-{sample:04}" for sample in range(setting.samples)]),
-            "groups": np.array([f"{number}-{group}" for group in groups]),
-            "difficulty": difficulty,
-            "positive": rng.random(setting.samples) < (0.5 if setting.metric == "accuracy" else 0.3),
-            "area": np.exp(rng.normal(size=setting.samples)),
-            "target": rng.normal(size=setting.samples),
-        }
+        number = 1 if self.setting.shared else self.setting.folds
+        self.sets = [SampleSet(self.setting, self.rng, str(place), self.whole) for place in range(number)]
 
     def networks(self, levels: np.ndarray) -> Networks:
         """Return networks as good as these levels say, runs×folds."""
-        sets = self.sets * self.setting.folds if self.setting.shared else self.sets
-        return {
-            f"run{run}": {fold: self._network(level, sets[fold]) for fold, level in enumerate(row)}
-            for run, row in enumerate(levels)
-        }
+        setting, runs = self.setting, len(levels)
+        parts = [levels.ravel()] if setting.shared else levels.T
+        tested = [samples.networks(part) for samples, part in zip(self.sets, parts, strict=True)]
+        in_order = tested[0] if setting.shared else [column[run] for run in range(runs) for column in tested]
+        rows = (in_order[start : start + setting.folds] for start in range(0, len(in_order), setting.folds))
+        return {f"run{run}": dict(enumerate(row)) for run, row in enumerate(rows)}
 
-    def _network(self, level: float, samples: dict[str, np.ndarray]) -> Resampled:
+
+class SampleSet:
+    """Test samples, and resamples of them that all networks are measured on."""
+
+    def __init__(self, setting: Setting, rng: np.random.Generator, name: str, whole: bool):
+        self.setting, self.rng, self.name = setting, rng, name
+        groups = np.arange(setting.samples) // setting.group
+        of_group = rng.normal(size=groups.max() + 1)[groups]
+        share = 0.5 if setting.group > 1 else 0.0
+        self.difficulty = np.sqrt(share) * of_group + np.sqrt(1 - share) * rng.normal(size=setting.samples)
+        self.positive = rng.random(setting.samples) < (0.5 if setting.metric == "accuracy" else 0.3)
+        self.area = np.exp(rng.normal(size=setting.samples))
+        self.target = rng.normal(size=setting.samples)
+        self.groups = groups if whole and setting.group > 1 else None
+        units = setting.samples if self.groups is None else self.groups
+        self.weights = np.concatenate(list(draw(units, RESAMPLES, int(rng.integers(2**32)))), axis=1)
+
+    def networks(self, levels: np.ndarray) -> list[Resampled]:
+        """Return networks as good as these levels say, K."""
         alike, metric = self.setting.alike, self.setting.metric
-        noise = np.sqrt(alike) * samples["difficulty"] + np.sqrt(1 - alike) * self.rng.normal(size=len(samples["ids"]))
-        arguments = predicted(metric, level, samples, noise)
-        groups = dict(zip(samples["ids"].tolist(), samples["groups"].tolist(), strict=True)) if self.whole else None
-        return resample(KINDS[metric], [metric], arguments, samples["ids"], RESAMPLES, groups)
+        own = self.rng.normal(size=(len(levels), self.setting.samples))
+        noise = np.sqrt(alike) * self.difficulty + np.sqrt(1 - alike) * own
+        outputs = predicted(metric, levels[:, None], self, noise)
+        once = np.ones((self.setting.samples, 1))
+        values, draws = (measured(metric, outputs, self, weights) for weights in (once, self.weights))
+        plain = self.resampled(outputs[0])
+        return [replace(plain, values=value, draws=drawn[None]) for value, drawn in zip(values, draws, strict=True)]
+
+    def resampled(self, outputs: np.ndarray, resamples: int = 0) -> Resampled:
+        """Return what the library makes of one network's outputs, N."""
+        metric, ids = self.setting.metric, np.array([f"{self.name}-{n:04}" for n in range(self.setting.samples)])
+        groups = None if self.groups is None else dict(zip(ids.tolist(), map(str, self.groups), strict=True))
+        return resample(KINDS[metric], [metric], arguments(metric, outputs, self), ids, resamples, groups)
 
 
-def predicted(metric: str, level: float, samples: dict[str, np.ndarray], noise: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return what scores take."""
-    positive = samples["positive"]
+def predicted(metric: str, levels: np.ndarray, samples: SampleSet, noise: np.ndarray) -> np.ndarray:
+    """Return what networks predict, K×N: the logit of the positive class, of the overlap, or a value."""
     if metric in ("accuracy", "auroc", "f1"):
-        sides = np.where(positive, 1, -1)
-        share = 1 / (1 + np.exp(-sides * level / 2 - (noise if metric == "auroc" else sides * noise)))
-        return np.stack([1 - share, share], axis=1), positive.astype(int)
+        sides = np.where(samples.positive, 1, -1)
+        return sides * levels / 2 + (noise if metric == "auroc" else sides * noise)
+    return levels + noise if metric == "dice" else samples.target + levels * noise
+
+
+def arguments(metric: str, outputs: np.ndarray, samples: SampleSet) -> tuple[np.ndarray, ...]:
+    """Return what the library's scores take, of the outputs of one network, N."""
+    share = 1 / (1 + np.exp(-outputs))
+    if metric in ("accuracy", "auroc", "f1"):
+        return np.stack([1 - share, share], axis=1), samples.positive.astype(int)
     if metric == "dice":
-        area = samples["area"]
-        hits = area / (1 + np.exp(-level - noise))
-        return tuple(np.stack([np.zeros_like(area), each], axis=1) for each in (hits, area, area))
-    return samples["target"] + level * noise, samples["target"]
+        area = samples.area
+        return tuple(np.stack([np.zeros_like(area), each], axis=1) for each in (area * share, area, area))
+    return outputs, samples.target
+
+
+def measured(metric: str, outputs: np.ndarray, samples: SampleSet, weights: np.ndarray) -> np.ndarray:
+    """Return the metric of all networks on all resamples at once, K×R, as the library gives it one by one.
+
+    Args:
+        metric: its name.
+        outputs: of the networks, K×N.
+        samples: that they predict.
+        weights: how often each sample was drawn, N×R.
+    """
+    weights, positive = weights.astype(np.float64), samples.positive
+    if metric == "accuracy":
+        return ((outputs > 0) == positive) @ weights / weights.sum(axis=0)
+    if metric == "f1":
+        sides = ((outputs > 0, positive), (outputs <= 0, ~positive))
+        shares = [
+            2 * ((found & true) @ weights) / np.maximum(found @ weights + true @ weights, 1) for found, true in sides
+        ]
+        return sum(shares) / 2
+    if metric == "auroc":
+        first, second = (np.float32(weights[side]) for side in (positive, ~positive))
+        pairs = (np.float32(row[positive][:, None] > row[~positive]) for row in outputs)
+        of_pairs = [np.einsum("pr,pr->r", first, each @ second, dtype=np.float64) for each in pairs]
+        return np.stack(of_pairs) / (positive @ weights * (~positive @ weights))
+    if metric == "dice":
+        return (1 / (1 + np.exp(-outputs))) @ weights / weights.sum(axis=0)
+    errors, total = (outputs - samples.target) ** 2 @ weights, weights.sum(axis=0)
+    return 1 - errors / (samples.target**2 @ weights - (samples.target @ weights) ** 2 / total)
 
 
 def coverage(setting: Setting, repetitions: int, seed: int = 0) -> float:
@@ -154,32 +204,34 @@ def coverage(setting: Setting, repetitions: int, seed: int = 0) -> float:
     rng, held = np.random.default_rng(seed), 0
     for _ in range(repetitions):
         networks = Bench(setting, rng).networks(setting.trainings(rng))
-        found = estimate(networks, setting.metric)
-        held += found.low <= setting.truth <= found.high
+        interval = estimate(networks, setting.metric)
+        held += interval.low <= setting.truth <= interval.high
     return held / repetitions
 
 
 def told_apart(setting: Setting, repetitions: int, better: float = 0.0, seed: int = 0) -> float:
     """Return how often two procedures are told apart, of which the second is better by so many deviations."""
-    rng, found = np.random.default_rng(seed), 0
-    other = replace(setting, level=setting.level + better * setting.spread)
+    rng, apart = np.random.default_rng(seed), 0
+    up = better * setting.spread * (-1 if setting.metric == "r2" else 1)
+    other = replace(setting, level=setting.level + up)
     for _ in range(repetitions):
         bench, by_fold = Bench(setting, rng), rng.normal(size=(1, setting.folds))
-        procedures = [bench.networks(each.trainings(rng, by_fold)) for each in (setting, other)]
-        found += compare_procedures(*procedures, setting.metric).p <= 0.05
-    return found / repetitions
+        common = by_fold if setting.same_folds else None
+        procedures = [bench.networks(each.trainings(rng, common)) for each in (setting, other)]
+        apart += compare_procedures(*procedures, setting.metric).p <= 0.05
+    return apart / repetitions
 
 
 def former_coverage(setting: Setting, repetitions: int, seed: int = 0) -> tuple[float, float]:
-    """Return the same of what there was before: the bootstrap over values of folds, and over samples one by one."""
+    """Return the coverage of the intervals before: bootstraps over values of folds, and over samples one by one."""
     rng, held = np.random.default_rng(seed), np.zeros(2)
     for _ in range(repetitions):
         networks = Bench(setting, rng, whole=False).networks(setting.trainings(rng))
-        every = [each for folds in networks.values() for each in folds.values()]
-        values = np.array([each.values[0] for each in every])
+        tested = [network for folds in networks.values() for network in folds.values()]
+        values = np.array([network.values[0] for network in tested])
         of_folds = values[rng.integers(0, len(values), (1000, len(values)))].mean(axis=1)
-        of_samples = np.nanmean([each.draws[0] for each in every], axis=0)
+        of_samples = np.mean([network.draws[0] for network in tested], axis=0)
         for place, draws in enumerate((of_folds, of_samples)):
-            low, high = np.nanquantile(draws, [0.025, 0.975])
+            low, high = np.quantile(draws, [0.025, 0.975])
             held[place] += low <= setting.truth <= high
     return tuple((held / repetitions).tolist())

@@ -7,8 +7,9 @@ them does not show: what the bootstrap finds beyond its own share of that spread
 an analysis of all three, runs, folds and samples, gives (Bouthillier et al. 2021 name these sources for benchmarks).
 
 Degrees of freedom are the harmonic mean of those of the parts, weighted by their shares: more careful than
-Satterthwaite (1946) with few trainings, and exact where one part is all. An interval is never much narrower than that
-of the networks themselves (`LEAST`), whatever the trainings happened to agree on.
+Satterthwaite (1946) with few trainings, and exact where one part is all. The mean square between folds, or seeds,
+contains the rest; the more it exceeds the rest, the more this counts with their few degrees of freedom too. An interval
+is never much narrower than that of the networks themselves (`LEAST`), whatever the trainings happened to agree on.
 """
 
 from collections.abc import Sequence
@@ -159,10 +160,15 @@ class _Parts:
 
     def components(self) -> list[_Part]:
         """Return the components of the variance of the mean, each 0 or more."""
-        rest = float(self.rest.variance) if self.rest else 0.0
-        above = [(part.variance - rest, part.freedom) for part in (self.folds, self.runs) if part]
-        components = [_Part(np.maximum(variance, 0.0), freedom) for variance, freedom in above]
-        return [*components, *([self.rest] if self.rest else [])]
+        if self.rest is None:
+            return [part for part in (self.folds, self.runs) if part]
+        rest, above = float(self.rest.variance), [part for part in (self.folds, self.runs) if part]
+        components = [_Part(np.maximum(part.variance - rest, 0.0), part.freedom) for part in above]
+        inverse = [1 / self.rest.freedom]
+        for own, part in zip(components, above, strict=True):
+            excess = float(own.variance / part.variance) if own.variance else 0.0
+            inverse.append(excess / part.freedom + (1 - excess) / self.rest.freedom)
+        return [*components, _Part(self.rest.variance, 1 / max(inverse))]
 
 
 def _parts(procedures: Sequence[np.ndarray]) -> _Parts | None:

@@ -1,5 +1,6 @@
 """Intervals: of a network or a procedure; within the bounds of a metric; they hold the truth as often as they say."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,22 @@ import pytest
 
 from mml_lib.config.metrics import NAMED
 from mml_lib.errors import MMLError
-from mml_lib.metrics import find_metric
+from mml_lib.metrics import find_metric, weighted
 from mml_lib.postprocessing.evaluation import evaluate_resampled, network_intervals
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
 from mml_lib.postprocessing.procedures import NETWORKS, PROCEDURE, estimate
 from mml_lib.postprocessing.resampled import Resampled, read_resampled, resample
-from tests.simulations import Setting, coverage
+from tests.simulations import (
+    KINDS,
+    LEVELS,
+    SampleSet,
+    Setting,
+    arguments,
+    coverage,
+    measured,
+    predicted,
+    told_apart,
+)
 
 NUMBER = 100
 TARGETS = np.arange(NUMBER) % 2
@@ -177,6 +188,18 @@ def test_undefined_folds_are_left_out():
 # A few cells with a fixed seed; tests/benchmarks/test_coverage.py has the whole table.
 
 
+@pytest.mark.parametrize("group", [1, 5])
+@pytest.mark.parametrize("metric", KINDS)
+def test_simulation_measures_as_the_library_does(metric: str, group: int):
+    """It works out all networks and resamples at once, which the library does network by network."""
+    rng = np.random.default_rng(1)
+    samples = SampleSet(Setting(metric, 100, group=group), rng, "0", whole=True)
+    outputs = predicted(metric, np.full((2, 1), LEVELS[metric]), samples, rng.normal(size=(2, 100)))
+    for row, draws in zip(outputs, measured(metric, outputs, samples, samples.weights), strict=True):
+        expected = weighted(KINDS[metric], [metric], arguments(metric, row, samples))(samples.weights)[metric]
+        assert draws == pytest.approx(expected, abs=1e-12)
+
+
 @pytest.mark.parametrize(
     "setting",
     [
@@ -191,5 +214,13 @@ def test_undefined_folds_are_left_out():
     ids=lambda setting: f"{setting.metric} {setting.samples}×{setting.folds}",
 )
 def test_intervals_hold_the_truth_as_often_as_they_say(setting: Setting):
-    """Of 60 with a coverage of 95 %, fewer than 51 are as rare as 1 in 400."""
-    assert coverage(setting, 60, seed=2) >= 0.85
+    """Of 100 with a coverage of 95 %, fewer than 88 are as rare as 1 in 500."""
+    assert coverage(setting, 100, seed=2) >= 0.88
+
+
+def test_equal_procedures_are_seldom_told_apart_and_different_ones_often():
+    """Of 100 with an error of 5 %, more than 12 are as rare as 1 in 700."""
+    repeated = Setting("dice", samples=200, folds=5, runs=5, spread=0.4)
+    assert told_apart(repeated, 100, seed=1) <= 0.12
+    assert told_apart(replace(repeated, of_folds=0.6, same_folds=False), 100, seed=1) <= 0.12
+    assert told_apart(repeated, 40, better=2, seed=1) >= 0.8
