@@ -47,6 +47,7 @@ rule test_fold:
         metrics=study.metrics,
         bootstrap=study.cfg.bootstrap,
         per_group=study.cfg.per_group,
+        **study.metric_params(),
     message:
         "test {wildcards.task} fold {wildcards.fold} on {wildcards.eval}: run {wildcards.run}"
     script:

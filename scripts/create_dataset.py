@@ -8,7 +8,7 @@ from mml_lib.files.atomic import emptied_on_failure
 from mml_lib.files.checksums import seal, verify
 from mml_lib.files.unpacking import UNPACKED, unpack
 from mml_lib.schedulers.step import open_step
-from mml_lib.tasks.creators.registry import create
+from mml_lib.tasks.creators.registry import check_creator_code, create
 from mml_lib.tasks.dataset import check_delivery
 
 step = open_step(snakemake)
@@ -16,6 +16,7 @@ name = snakemake.wildcards.dataset
 source = snakemake.params.source
 folder = Path(snakemake.output.dataset).parent
 
+check_creator_code(source["creator"], source.get("code", {}), name)
 verify(*snakemake.input.downloads)
 with emptied_on_failure(folder):
     files = unpack(snakemake.input.downloads, folder / UNPACKED) if snakemake.input.downloads else None

@@ -14,6 +14,7 @@ from mml_lib.config.identity import digest
 from mml_lib.config.layers import says_all
 from mml_lib.config.loading import load_study, preset_folders
 from mml_lib.config.origins import Source
+from mml_lib.config.own_code import code_of, code_of_registered
 from mml_lib.config.presets import merge, resolve_presets
 from mml_lib.config.scalars import Word
 from mml_lib.config.schema import StudyConfig
@@ -67,7 +68,11 @@ class Pipeline:
 
     @classmethod
     def of(
-        cls, study: StudyConfig, task: Mapping[str, Any], further: Mapping[str, Mapping[str, Any]] | None = None
+        cls,
+        study: StudyConfig,
+        task: Mapping[str, Any],
+        further: Mapping[str, Mapping[str, Any]] | None = None,
+        code: Mapping[str, str] | None = None,
     ) -> "Pipeline":
         """Return the pipeline of a study (without sweep and variants) for a task's identity.
 
@@ -77,6 +82,10 @@ class Pipeline:
             study: its config.
             task: name, id, data set, images and definition of the task.
             further: what a mode adds, by one of `MODE_KEYS`.
+            code: digests of a user's own modules that change trainings otherwise than by a `_target_`.
+
+        Raises:
+            MMLError: the source of a user's own module cannot be read.
         """
         further = dict(further or {})
         content = study.model_dump(mode="json", by_alias=True, include=set(PIPELINE_KEYS))
@@ -99,7 +108,10 @@ class Pipeline:
         for key in LATER_KEYS:
             if getattr(study, key) == StudyConfig.model_fields[key].get_default(call_default_factory=True):
                 del content[key]
-        return cls({"version": STEP_VERSION, "task": dict(task), **content, **further})
+        content = {"version": STEP_VERSION, "task": dict(task), **content, **further}
+        if own := own_code(content, code):
+            content["code"] = own
+        return cls(content)
 
     @classmethod
     def read(cls, path: Path) -> "Pipeline":
@@ -164,6 +176,11 @@ class Pipeline:
         return self.content.get("pretraining", {})
 
     @property
+    def code(self) -> Mapping[str, str]:
+        """Digest of each module of the user's own that decides the result, by module name."""
+        return self.content.get("code", {})
+
+    @property
     def story(self) -> str:
         """What a mode added to the pipeline, in words."""
         words = []
@@ -177,6 +194,17 @@ class Pipeline:
 
     def to_yaml(self) -> str:
         return yaml_text("pipeline", self.content)
+
+
+def own_code(content: Mapping[str, Any], code: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the digest of each module of the user's own that decides what a training of a pipeline gives.
+
+    Args:
+        content: of the pipeline.
+        code: digests of modules that change trainings otherwise than by a `_target_`.
+    """
+    sections = {key: value for key, value in content.items() if key not in ("code", "task")}
+    return {**code_of(sections), **code_of_registered(content["arch"].get("name")), **(code or {})}
 
 
 def yaml_text(kind: str, content: Mapping[str, Any]) -> str:

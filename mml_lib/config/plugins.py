@@ -16,7 +16,7 @@ def import_plugin(plugin: str) -> None:
         MMLError: it cannot be imported; the line says where it fails.
     """
     path = Path(plugin).absolute() if plugin.endswith(".py") else None
-    name = path.stem if path else plugin
+    name = module_of(plugin)
     if path and _file_of(name) != str(path):
         if not path.is_file():
             raise MMLError(f"plugins: the file {path} does not exist")
@@ -35,6 +35,11 @@ def import_plugin(plugin: str) -> None:
         where = f" ({frame.filename}, line {frame.lineno})" if path else ""
         raise MMLError(f"plugins: '{plugin}' cannot be imported: {type(error).__name__}: {error}{where}") from error
     trust_plugin(name)
+
+
+def module_of(plugin: str) -> str:
+    """Return the name of a plugin's module."""
+    return Path(plugin).stem if plugin.endswith(".py") else plugin
 
 
 def _file_of(module: str) -> str | None:

@@ -8,10 +8,13 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
-from mml_lib.config.pipeline import Pipeline, Variant, expand
+from mml_lib.config.own_code import changed_modules, code_of_hooks, code_of_patches
+from mml_lib.config.pipeline import Pipeline, Variant, expand, own_code
+from mml_lib.config.plugins import module_of
 from mml_lib.config.schema import Mode, StudyConfig
 from mml_lib.config.sections import Section
 from mml_lib.errors import MMLError, nearest
+from mml_lib.schedulers.building import TRAINING
 from mml_lib.schedulers.checks import check_trainable
 from mml_lib.schedulers.class_names import check_class_names
 from mml_lib.schedulers.doing import Doing
@@ -102,6 +105,28 @@ class AbstractBaseScheduler(Doing, ABC):
         """Return what this mode adds to the pipeline of a task, by one of `MODE_KEYS`."""
         return {}
 
+    @cached_property
+    def code(self) -> dict[str, str]:
+        """Digests of the user's own modules that every training depends on: plugins that change other modules, and
+        those of the scheduler that steps work with, that of the study's own mode, where it changes a training.
+        """
+        plugins = [module_of(plugin) for plugin in self.study.cfg.plugins]
+        in_steps = type(self.study.scheduler(self.study.cfg.mode.id))
+        return {**code_of_patches(plugins), **code_of_hooks(in_steps, TRAINING)}
+
+    def check_code(self) -> None:
+        """Refuse to train the pipeline of this step by other code than it was planned with.
+
+        Raises:
+            MMLError: a module of the user's own has changed.
+        """
+        now = own_code(self.pipeline.content, self.code)
+        if modules := changed_modules(self.pipeline.code, now):
+            raise MMLError(
+                f"run {self.run} of {self.task} was planned with other code than there is now: "
+                f"{', '.join(modules)} changed; run the command again, which trains a new run"
+            )
+
     @functools.cache  # noqa: B019  (a scheduler lives as long as its process)
     def runs_of(self, task: str) -> list[Run]:
         """Return the runs of a task of the study, or of one that tags derive from it."""
@@ -125,7 +150,8 @@ class AbstractBaseScheduler(Doing, ABC):
             check_trainable(identity, variant.study)
             check_class_names(task, identity.task_type, self.study.classes_of, variant.study)
             told = task_content(identity, variant.study.preprocessing)
-            pipeline = Pipeline.of(variant.study, told, additions and additions(identity, variant.study))
+            added = additions and additions(identity, variant.study)
+            pipeline = Pipeline.of(variant.study, told, added, self.code)
             run = runs.setdefault(pipeline.run, Run(pipeline))
             run.labels.append(variant.label)
             run.procedure_labels.append(variant.procedure)

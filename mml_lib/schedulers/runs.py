@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mml_lib.config.identity import digest
+from mml_lib.config.own_code import code_of
 from mml_lib.config.pipeline import Pipeline
 from mml_lib.config.tasks import Preprocessing
 from mml_lib.data.transforms import resolve
@@ -83,4 +84,8 @@ def task_content(task: TaskIdentity, preprocessing: Preprocessing) -> dict[str, 
 
 def pack_id(preprocessing: Preprocessing) -> str:
     """Return the folder name of packed images: the preset, and 8 digits of the digest of what it does."""
-    return f"{preprocessing.id}-{digest({'version': PACK_VERSION, 'transforms': resolve(preprocessing)})}"
+    transforms = resolve(preprocessing)
+    content: dict[str, Any] = {"version": PACK_VERSION, "transforms": transforms}
+    if code := code_of(transforms):
+        content["code"] = code
+    return f"{preprocessing.id}-{digest(content)}"

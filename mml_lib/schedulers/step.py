@@ -26,6 +26,9 @@ from mml_lib.schedulers.warm_start import start_warm
 
 logger = logging.getLogger(__name__)
 
+TRAINED_IN = ("train_fold", "tune_fold")
+"""Rules whose steps train the pipeline that they read."""
+
 _HELD: list[IO[Any]] = []  # locks and streams that live as long as the step
 
 
@@ -65,6 +68,8 @@ def open_step(snakemake: Any, warm: bool = False) -> AbstractBaseScheduler:
     fold = snakemake.wildcards.get("fold")
     scheduler.fold = None if fold is None else int(fold)
     scheduler.threads = snakemake.threads
+    if snakemake.rule in TRAINED_IN:
+        scheduler.check_code()
     if warm:
         take_gpus(scheduler, snakemake.rule, terminal)
     scheduler.after_preparation_hook()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.loading import load_study
 from mml_lib.config.origins import Origins, Source
+from mml_lib.config.own_code import code_of, code_of_hooks
 from mml_lib.config.pipeline import PIPELINE_KEYS, Pipeline
 from mml_lib.config.plugins import import_plugin
 from mml_lib.config.presets import preset_names, resolve_presets
@@ -21,6 +22,8 @@ from mml_lib.files.locks import check_writable, lock_project, share_data
 from mml_lib.files.manager import SHARDS, MMLFileManager
 from mml_lib.files.records import record_study
 from mml_lib.schedulers.answers import Answers
+from mml_lib.schedulers.building import PREDICTING
+from mml_lib.schedulers.changed_code import changed_code
 from mml_lib.schedulers.consumption import Consumption
 from mml_lib.schedulers.forecast import Forecast
 from mml_lib.schedulers.gpus import Gpus
@@ -117,7 +120,15 @@ class Study(StudyTasks):
 
     def prediction_params(self) -> dict[str, Any]:
         """What makes predictions anew where it changes; nothing where images are predicted as they are."""
-        return {"tta": self.cfg.tta.model_dump(by_alias=True)} if self.cfg.tta.transforms else {}
+        params = {"tta": self.cfg.tta.model_dump(by_alias=True)} if self.cfg.tta.transforms else {}
+        hooks = code_of_hooks(type(self.scheduler(self.cfg.mode.id)), PREDICTING)
+        code = code_of(params) | hooks
+        return params | ({"code": code} if code else {})
+
+    def metric_params(self) -> dict[str, Any]:
+        """What makes metrics anew where it changes, beside their names: the code of a user's own."""
+        code = code_of(self.cfg.model_dump(include={"metrics"}, by_alias=True))
+        return {"code": code} if code else {}
 
     def description(self, wildcards: Any) -> str:
         """The task description that a run was made for; without a run, that of the study's task."""
@@ -389,6 +400,7 @@ class Study(StudyTasks):
             runs = scheduler.runs_of(name)
             told = ["; ".join(filter(None, (run.label, run.pipeline.story))) for run in runs[:20]]
             lines += [f"    run {run.id}  {words}".rstrip() for run, words in zip(runs, told, strict=False)]
+            lines += [f"    {line}" for line in changed_code(self.fm, self.runs, name, runs)]
             if len(runs) > 20:
                 lines.append(f"    … and {len(runs) - 20} more runs")
         lines += [line for mode in modes for line in self.scheduler(mode).announcement]

@@ -154,12 +154,13 @@ class StudyTasks:
         if task := self._task_on(wildcards.dataset):
             creator = get_creator(task.name, self.cfg.tasks[task.name].creator)
             own = {"creator": creator.name, "arguments": creator.arguments(self.cfg.tasks[task.name])}
+            own |= {"code": creator.code} if creator.code else {}
             images = self.cfg.tasks[task.name].image_options
             return own | ({"images": images} if images else {})
         for definition in self._definitions.values():
             source = definition["source"]
             if definition["dataset"] == wildcards.dataset and "arguments" in source and "downloads" not in source:
-                return {key: source[key] for key in ("creator", "arguments", "images") if key in source}
+                return {key: source[key] for key in ("creator", "arguments", "images", "code") if key in source}
         raise MMLError(f"no task of the study says where the data set {wildcards.dataset} comes from; add one to tasks")
 
     def metadata_source(self, wildcards: Any) -> dict[str, Any]:

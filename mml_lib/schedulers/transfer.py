@@ -82,7 +82,7 @@ class TransferScheduler(TrainScheduler):
 
     def _is_stored(self, task: TaskIdentity, cfg: StudyConfig, additions: Mapping[str, Any]) -> bool:
         """Whether the pipeline of a run is on the disk: those from before had their models by time."""
-        run = Pipeline.of(cfg, task_content(task, cfg.preprocessing), additions).run
+        run = Pipeline.of(cfg, task_content(task, cfg.preprocessing), additions, self.code).run
         return self.study.fm.construct_saving_path(None, "pipeline", task=task.name, run=run).exists()
 
     def runs_of(self, task: str) -> list[Run]:

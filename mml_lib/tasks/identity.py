@@ -128,6 +128,8 @@ class TaskIdentity:
         except MMLError as error:
             raise MMLError(f"task {self.name}{SEPARATOR}{tag}: {error}") from error
         content = {"base": self.id, "tag": tag, "version": parse_tag(tag)[0].version}
+        if code := parse_tag(tag)[0].code:
+            content["code"] = code
         return replace(
             self,
             name=f"{self.name}{SEPARATOR}{tag}",

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from mml_lib.config.identity import digest
+from mml_lib.config.own_code import changed_modules, code_of_function
 from mml_lib.config.settling import TextError, settled
 from mml_lib.config.tasks import Images, Task
 from mml_lib.errors import MMLError, nearest
@@ -131,12 +132,19 @@ class Creator:
             told["images"] = images
         if not self.function.__module__.startswith("mml_lib."):
             told["reader"] = READER_VERSION  # it may deliver files
+        if code := self.code:
+            told["code"] = code
         if survey.fingerprint is not None:
             return told | {"fingerprint": survey.fingerprint}
         told["arguments"] = self.arguments(task)
         if task.downloads:
             told["downloads"] = [file.sha256.lower() for file in task.downloads]
         return told
+
+    @property
+    def code(self) -> dict[str, str]:
+        """Digest of each module of the user's own that decides what the creator delivers, by module name."""
+        return code_of_function(self.function.__module__, self.function.__name__)
 
     def dataset_name(self, identity: Mapping[str, Any]) -> str:
         """Return the folder name `DSET_<creator>` of a data set, with digits of a digest where there are several."""
@@ -190,6 +198,24 @@ def get_creator(task: str, name: str) -> Creator:
     if name not in CREATORS:
         raise MMLError(f"tasks.{task}.creator: there is no creator '{name}'{nearest(name, CREATORS)}")
     return CREATORS[name]
+
+
+def check_creator_code(name: str, code: Mapping[str, str], dataset: str) -> None:
+    """Refuse to make a data set by other code of the user's own than it is named by.
+
+    Args:
+        name: the creator.
+        code: digest of each module that it was planned with.
+        dataset: folder name of the data set.
+
+    Raises:
+        MMLError: a module has changed.
+    """
+    if modules := changed_modules(code, CREATORS[name].code):
+        raise MMLError(
+            f"the data set {dataset} was planned with another creator '{name}' than there is now: "
+            f"{', '.join(modules)} changed; run the command again, which makes a new data set, or undo the change"
+        )
 
 
 def create(name: str, arguments: Mapping[str, Any], folder: Path, downloads: Path | None = None) -> Delivery:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mml_lib.config.own_code import code_of_function
 from mml_lib.config.tasks import ARGUMENT
 from mml_lib.errors import MMLError, nearest
 
@@ -50,6 +51,11 @@ class Tag:
     plan: Callable[..., Shape] | None = None
     version: int = 1
     keeps_classes: bool = False
+
+    @property
+    def code(self) -> dict[str, str]:
+        """Digest of each module of the user's own that decides what the tag gives, by module name."""
+        return code_of_function(self.function.__module__, self.function.__name__)
 
     @property
     def usage(self) -> str:

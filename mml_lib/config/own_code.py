@@ -1,0 +1,335 @@
+"""Digests of a user's own code: the modules outside of installed packages whose source decides a result.
+
+Modules are read and parsed, never run. A digest is that of the syntax tree without docstrings, so that comments,
+docstrings and formatting count for nothing.
+"""
+
+import ast
+import functools
+import hashlib
+import sys
+import sysconfig
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.machinery import all_suffixes
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from mml_lib.config.targets import TARGET
+from mml_lib.errors import MMLError
+
+INSTALLED = ("site-packages", "dist-packages")
+"""Folders of installed packages: their versions are no part of a run."""
+
+LIBRARY = tuple(
+    str(Path(folder).resolve())
+    for folder in (Path(__file__).parents[1], sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
+)
+"""Folders of MML itself and of Python's own modules."""
+
+PLANNING = ("mml_lib.schedulers",)
+"""Classes derived from what these modules define only plan; of their hooks, `Code.hooks` counts those of a training."""
+
+REGISTERING = ("register_creator", "register_tag")
+"""Decorators of functions that are part of the identity of tasks, not of runs."""
+
+HARMLESS = ("MMLFileManager", "print", "warnings", "logging", "sys", "os", *REGISTERING)
+"""What a module may call when it is imported without changing what other modules do."""
+
+DIGITS = 16
+
+_installed: set[str] = set()  # packages that were found to be installed
+
+
+@dataclass(frozen=True)
+class Source:
+    """The source of a module.
+
+    Args:
+        name: dotted name.
+        path: its file.
+        tree: its syntax tree without docstrings; None: it is compiled.
+    """
+
+    name: str
+    path: Path
+    tree: ast.Module | None
+
+    @property
+    def package(self) -> str:
+        """Name of the package that relative imports start from."""
+        return self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
+
+    def imports(self) -> Iterator[str]:
+        """Yield the names of modules that the module imports or may import, those in functions included."""
+        for node in ast.walk(self.tree) if self.tree else ():
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                parts = self.package.split(".")
+                above = parts[: len(parts) - node.level + 1] if node.level else []
+                origin = ".".join([*above, *([node.module] if node.module else [])])
+                yield origin
+                yield from (f"{origin}.{alias.name}" for alias in node.names)
+            elif isinstance(node, ast.Call) and _root(node.func) in ("importlib", "import_module", "__import__"):
+                yield from (each.value for each in node.args[:1] if isinstance(each, ast.Constant))
+
+    def digest(self, without: Collection[ast.AST] = ()) -> str:
+        """Return the digest of the module.
+
+        Args:
+            without: parts that do not count.
+        """
+        content = self.path.read_bytes() if self.tree is None else repr(_plain(self.tree, without)).encode()
+        return hashlib.sha256(content).hexdigest()[:DIGITS]
+
+    @functools.cached_property
+    def planning(self) -> list[ast.stmt]:
+        """The definitions at the top that only plan, or make tasks."""
+        planned = set()
+        for node in self.tree.body if self.tree else ():
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PLANNING):
+                planned |= {alias.asname or alias.name for alias in node.names}
+        found = []
+        for node in self.tree.body if self.tree else ():
+            if isinstance(node, ast.ClassDef) and planned & {_root(base) for base in node.bases}:
+                planned.add(node.name)
+                found.append(node)
+            elif isinstance(node, ast.FunctionDef) and any(_last(each) in REGISTERING for each in node.decorator_list):
+                found.append(node)
+        return found
+
+    @property
+    def patches(self) -> bool:
+        """Whether importing the module may change others: it calls something, or assigns to an attribute or item."""
+        return any(_patches(node) for node in (self.tree.body if self.tree else ()))
+
+
+def code_of(content: Any) -> dict[str, str]:
+    """Return the digest of each module of the user's own that the `_target_`s of a config need, by module name.
+
+    Args:
+        content: nested mappings and lists.
+
+    Raises:
+        MMLError: the source of one cannot be read.
+    """
+    return _digests(_closure([target.rpartition(".")[0] for target in _targets(content)]))
+
+
+def code_of_function(module: str, name: str) -> dict[str, str]:
+    """Return the same for a function: a registered creator or tag. Others of its module do not count.
+
+    Args:
+        module: where it is defined.
+        name: what it is called.
+    """
+    return _digests(_closure([module]), {module: [name]})
+
+
+def code_of_hooks(cls: type, training: Iterable[str]) -> dict[str, str]:
+    """Return the digests of the modules whose classes change a training step, of a scheduler and its bases.
+
+    The methods of a class that only plan do not count.
+
+    Args:
+        cls: the scheduler's class.
+        training: names of methods that have a part in a training.
+    """
+    names = set(training)
+    own = [base for base in cls.__mro__ if _locate(base.__module__) and names & set(vars(base))]
+    if not own:
+        return {}
+    library = [base for base in cls.__mro__ if base not in own and not _locate(base.__module__)]
+    planned = {name for base in library for name in vars(base)} - names
+    kept: dict[str, list[str]] = {}
+    for base in own:
+        kept.setdefault(base.__module__, []).append(base.__name__)
+    return _digests(_closure(list(kept)), kept, planned)
+
+
+def code_of_patches(plugins: Iterable[str]) -> dict[str, str]:
+    """Return the digests of plugins that change other modules when they are imported, which every run depends on.
+
+    Args:
+        plugins: names of their modules.
+    """
+    return _digests(_closure([name for name in plugins if (source := _source(name)) and source.patches]))
+
+
+def code_of_registered(name: str | None) -> dict[str, str]:
+    """Return the digests of the modules that registered a network by name with timm or segmentation-models-pytorch.
+
+    Only a plugin that has imported these packages can have registered one, so that neither is imported here.
+    """
+    plain = str(name).partition(".")[0]
+    timm, smp = (sys.modules.get(each) for each in ("timm.models._registry", "segmentation_models_pytorch.encoders"))
+    entry = getattr(timm, "_model_entrypoints", {}).get(plain)
+    encoder = getattr(smp, "encoders", {}).get(name, {}).get("encoder")
+    return _digests(_closure([each.__module__ for each in (entry, encoder) if each is not None]))
+
+
+def changed_modules(code: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return the modules, with their files, whose digests are not the same in both."""
+    names = [name for name in sorted({*code, *now}) if code.get(name) != now.get(name)]
+    return [f"{name} ({path})" if (path := _locate(name)) else name for name in names]
+
+
+# --- digests --------------------------------------------------------------------------------------------------------
+
+
+def _digests(
+    sources: Mapping[str, Source], kept: Mapping[str, Collection[str]] | None = None, dropped: Collection[str] = ()
+) -> dict[str, str]:
+    """Return the digest of each module.
+
+    Args:
+        sources: by name.
+        kept: by module, the definitions that count although they plan or make tasks.
+        dropped: methods that do not count.
+    """
+    digests = {}
+    for name, source in sorted(sources.items()):
+        counted = (kept or {}).get(name, ())
+        without: list[ast.AST] = [node for node in source.planning if node.name not in counted]
+        for node in source.planning:
+            if node.name in counted and isinstance(node, ast.ClassDef):
+                without += [each for each in node.body if getattr(each, "name", None) in dropped]
+        digests[name] = source.digest(without)
+    return digests
+
+
+def _closure(modules: Iterable[str]) -> dict[str, Source]:
+    """Return the sources of modules of the user's own and of all of these that they import, by name."""
+    sources: dict[str, Source] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name in sources or not (source := _source(name)):
+            continue
+        sources[name] = source
+        parts = name.split(".")
+        waiting += [".".join(parts[:end]) for end in range(1, len(parts))]  # packages above, which are run too
+        waiting += source.imports()
+    return sources
+
+
+def _targets(content: Any) -> Iterator[str]:
+    """Yield the `_target_`s in nested mappings and lists."""
+    if isinstance(content, Mapping):
+        if isinstance(target := content.get(TARGET), str):
+            yield target
+        yield from (target for value in content.values() for target in _targets(value))
+    elif isinstance(content, list | tuple):
+        yield from (target for value in content for target in _targets(value))
+
+
+# --- sources --------------------------------------------------------------------------------------------------------
+
+
+def _source(name: str) -> Source | None:
+    path = _locate(name)
+    if path is None:
+        return None
+    try:
+        state = path.stat()
+        return Source(name, path, _parsed(path, state.st_mtime_ns, state.st_size))
+    except OSError as error:
+        raise MMLError(f"{path} cannot be read ({error.strerror}); what it does is part of a run") from error
+
+
+@functools.lru_cache(maxsize=1000)
+def _parsed(path: Path, changed: int, size: int) -> ast.Module | None:
+    """Return the syntax tree of a file in this state without docstrings, None of a compiled module."""
+    if path.suffix != ".py":
+        return None
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except SyntaxError as error:
+        raise MMLError(f"{path}, line {error.lineno}: {error.msg}") from error
+    except ValueError as error:
+        raise MMLError(f"{path} is no Python file ({error})") from error
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(getattr(first.value, "value", None), str):
+                del node.body[0]
+    return tree
+
+
+def _locate(name: str) -> Path | None:
+    """Return the file of a module of the user's own; None of installed ones, of Python's own, and of packages without
+    an `__init__.py`. Nothing is imported.
+    """
+    top, *parts = name.split(".")
+    if not top or top in sys.stdlib_module_names or top in _installed:
+        return None
+    try:
+        spec = find_spec(top)
+    except (ImportError, ValueError):  # a module that was loaded without one
+        spec = None
+    if spec is None:
+        return None
+    path = Path(spec.origin) if spec.has_location and spec.origin else None
+    if path and not _is_own(path):
+        _installed.add(top)
+        return None
+    folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
+    for part in parts:
+        path, folders = _below(folders, part)
+    return path
+
+
+def _below(folders: Sequence[Path], name: str) -> tuple[Path | None, list[Path]]:
+    """Return the file of a module or package in the folders of the package above it, and its own folders."""
+    for folder in folders:
+        for path in (folder / name / "__init__.py", *(folder / f"{name}{suffix}" for suffix in all_suffixes())):
+            if path.is_file():
+                return path, [path.parent] if path.name == "__init__.py" else []
+    return None, [folder / name for folder in folders if (folder / name).is_dir()]
+
+
+def _is_own(path: Path) -> bool:
+    resolved = path.resolve()
+    if any(folder in each.parts for folder in INSTALLED for each in (path, resolved)):
+        return False
+    return not any(resolved.is_relative_to(folder) for folder in LIBRARY)
+
+
+# --- syntax trees ---------------------------------------------------------------------------------------------------
+
+
+def _plain(node: Any, without: Collection[ast.AST]) -> Any:
+    """Return a tree as nested tuples, the same by all versions of Python: empty fields are left out."""
+    if isinstance(node, ast.AST):
+        fields = [(name, value) for name, value in ast.iter_fields(node) if value not in (None, []) and name != "kind"]
+        return (type(node).__name__, *((name, _plain(value, without)) for name, value in fields))
+    if isinstance(node, list):
+        return tuple(_plain(each, without) for each in node if each not in without)
+    return node
+
+
+def _root(node: ast.AST) -> str | None:
+    """Return the first name of a dotted expression."""
+    while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def _last(node: ast.AST) -> str | None:
+    """Return the last name of a dotted expression."""
+    node = node.func if isinstance(node, ast.Call) else node
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", None)
+
+
+def _patches(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Expr):
+        call = node.value
+        return isinstance(call, ast.Call) and _root(call.func) not in HARMLESS and _last(call) not in REGISTERING
+    if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return any(isinstance(each, ast.Attribute | ast.Subscript) and _root(each) not in HARMLESS for each in targets)
+    if isinstance(node, ast.If | ast.For | ast.While | ast.With | ast.Try):
+        return any(_patches(each) for each in ast.iter_child_nodes(node) if isinstance(each, ast.stmt))
+    return False
