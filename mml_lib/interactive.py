@@ -118,7 +118,7 @@ def load_predictions(
         raise MMLError(f"form: '{form}' is neither wide nor long")
     make = wide_table if form == "wide" else long_table
     with _project(project, results, data) as fm:
-        keys = ("calibrated",) if calibrated else ("predictions", "other_predictions")
+        keys = ("calibrated", "other_calibrated") if calibrated else ("predictions", "other_predictions")
         artefacts = _artefacts(fm, keys, {"task": task, "run": run, "fold": fold, "split": split})
         classes = _Classes(fm)
         tables, problems = _read(artefacts, lambda path: make(read_predictions(path), classes.of(artefacts[path])))

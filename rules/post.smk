@@ -8,6 +8,7 @@ rule calibrate_fold:
         validation=study.answers.validation,
         test=study.answers.test,
         unlabelled=study.answers.unlabelled,
+        task=ancient(study.answers.groups),
     output:
         calibrated=fm.output("calibrated"),
         calibration=fm.output("calibration"),
@@ -21,6 +22,22 @@ rule calibrate_fold:
         "calibrate {wildcards.eval} of {wildcards.task} fold {wildcards.fold}: run {wildcards.run}"
     script:
         "../scripts/calibrate_fold.py"
+
+
+use rule calibrate_fold as calibrate_other with:
+    input:
+        predictions=fm.pattern("other_predictions"),
+        validation=study.answers.validation,
+        test=study.answers.test,
+        unlabelled=study.answers.unlabelled,
+        task=ancient(study.answers.groups),
+    output:
+        calibrated=fm.output("other_calibrated"),
+        calibration=fm.output("other_calibration"),
+    log:
+        fm.log("calibrate_other", "other_calibrated"),
+    message:
+        "calibrate {wildcards.eval} of {wildcards.eval_task} by {wildcards.task} fold {wildcards.fold}: run {wildcards.run}"
 
 
 rule select_ensemble:
@@ -89,7 +106,7 @@ rule compare_runs:
         predictions=study.answers.compared_predictions,
         ensembles=study.answers.compared_ensembles,
         ensemble_definitions=study.answers.compared_ensemble_definitions,
-        calibrated=study.answers.compared_calibrated,
+        uncalibrated=study.answers.compared_uncalibrated,
         tasks=ancient(study.answers.compared_descriptions),
         metadata=study.answers.metadata,
     output:

@@ -6,8 +6,10 @@ from mml_lib.files.atomic import write_text
 from mml_lib.files.stored import json_text
 from mml_lib.files.terminal import say
 from mml_lib.postprocessing.calibration import calibrate_predictions
+from mml_lib.postprocessing.cross_fitting import cross_calibrate
 from mml_lib.postprocessing.predictions import read_predictions
 from mml_lib.schedulers.step import open_step
+from mml_lib.tasks.description import TaskDescription
 
 step = open_step(snakemake)
 split = snakemake.wildcards.eval
@@ -15,9 +17,15 @@ validation = read_predictions(snakemake.input.validation)
 others = {key: read_predictions(path) for key in ("test", "unlabelled") if (path := snakemake.input.get(key))}
 others[split] = read_predictions(snakemake.input.predictions)
 
-calibration, calibrated = calibrate_predictions(validation, others, **snakemake.params.calibration)
+method, prior = snakemake.params.calibration["method"], snakemake.params.calibration["prior"]
+# Validation samples have the frequencies of validation.
+calibration, calibrated = calibrate_predictions(validation, others, method, "val" if split == "val" else prior)
+if split == "val":
+    task = TaskDescription.read(snakemake.input.task)
+    groups = dict(zip(task.samples["id"], task.groups, strict=True))
+    calibrated[split] = cross_calibrate(validation, method, [groups[id_] for id_ in validation.ids.tolist()])
 
-if calibration.method != snakemake.params.calibration["method"]:
+if calibration.method != method:
     network = f"run {step.run}, fold {step.fold} of {step.task}"
     say(f"warning: {network} predicts the same for all validation samples: {split} stays as it is; train it otherwise")
 

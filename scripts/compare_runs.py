@@ -23,9 +23,9 @@ for task, definition, path in zip(
     dict.fromkeys(predicted), snakemake.input.ensemble_definitions, snakemake.input.ensembles, strict=False
 ):
     answer.add_ensemble(EnsembleStorage.read(definition), read_predictions(path), snakemake.params.ensemble_folds[task])
-calibrated = {}
-for network, path in zip(networks, snakemake.input.calibrated, strict=False):
-    calibrated.setdefault(network["shown"]["run"], {})[network["shown"]["fold"]] = read_predictions(path)
+uncalibrated = {}
+for network, path in zip(networks, snakemake.input.uncalibrated, strict=False):
+    uncalibrated.setdefault(network["shown"]["run"], {})[network["shown"]["fold"]] = read_predictions(path)
 
 resamples = answer.resample()
 board = answer.leaderboard(resamples)
@@ -35,7 +35,7 @@ tables = {
     "folds": answer.fold_tests(resamples),
     "classes": answer.classes(),
     "groups": answer.groups(),
-    "calibration": answer.calibration(calibrated),
+    "calibration": answer.calibration(uncalibrated),
 }
 
 for name, table in tables.items():

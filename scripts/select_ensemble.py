@@ -1,6 +1,7 @@
 """Select an ensemble of networks by their validation predictions."""
 
 from mml_lib.files.terminal import say
+from mml_lib.postprocessing.ensembles.final import calibrate_ensemble
 from mml_lib.postprocessing.ensembles.folds import pool_folds
 from mml_lib.postprocessing.ensembles.options import EnsembleOptions
 from mml_lib.postprocessing.ensembles.pool import is_constant
@@ -17,7 +18,16 @@ groups = dict(zip(task.samples["id"], task.groups, strict=True))
 
 runs, pooled = pool_folds(snakemake.params.members, predictions)
 options = EnsembleOptions(**snakemake.params.options)
-ensemble = select_ensemble(step.task, runs, pooled, options, [groups[id_] for id_ in pooled[0].ids.tolist()])
+of_samples = [groups[id_] for id_ in pooled[0].ids.tolist()]
+ensemble = select_ensemble(step.task, runs, pooled, options, of_samples)
+if options.calibrate:
+    ensemble = calibrate_ensemble(ensemble, runs, pooled, of_samples)
+if losses := ensemble.calibration_losses:
+    done = "are calibrated" if ensemble.calibration else "stay as they are"
+    say(
+        f"probabilities of the ensemble {done}: on held-out validation samples a final calibration changes their log "
+        f"loss from {losses['before']:.4f} to {losses['after']:.4f}"
+    )
 
 for run, predicted in zip(runs, pooled, strict=True):
     if is_constant(predicted):

@@ -120,7 +120,7 @@ FORMATS: Mapping[str, Format] = {
         Format("parameters", ["parameters"], [FIRST, Version("0.1.0", migrations.describe_heads)]),
         Format(
             "predictions",
-            ["predictions", "other_predictions", "calibrated", "ensemble_predictions"],
+            ["predictions", "other_predictions", "calibrated", "other_calibrated", "ensemble_predictions"],
             [FIRST, Version("0.1.0", migrations.name_task_type), Version("0.1.0", migrations.unchanged)],
         ),
         Format(
@@ -133,7 +133,7 @@ FORMATS: Mapping[str, Format] = {
             ],
         ),
         Format("resampled_metrics", ["resampled_metrics", "other_resampled_metrics"], [FIRST]),
-        Format("calibration", ["calibration"], [FIRST]),
+        Format("calibration", ["calibration", "other_calibration"], [FIRST]),
         Format("ensemble", ["ensemble"], [FIRST]),
         Format("study_config", ["study_config"], [FIRST, Version("0.1.0", migrations.unchanged)]),
         Format("run_explanation", ["run_explanation"], [FIRST, Version("0.1.0", migrations.unchanged)]),

@@ -105,7 +105,9 @@ class Reuse(Section):
         description="Projects in which mode tl looks for models of the pretrain_task, and for their weights.",
     )
     predictions: References = Field(
-        default_factory=list, description="Projects in which mode post looks for predictions of further runs."
+        default_factory=list,
+        description="Projects in which mode post looks for predictions of further runs, calibrated where they are, for "
+        "its leaderboard and its ensemble.",
     )
     blueprint: References = Field(
         default_factory=list, description="Projects in which mode.use_blueprint looks for a blueprint."
@@ -119,6 +121,14 @@ class Reuse(Section):
     other_predictions: References = Field(
         default_factory=list,
         description="Predictions of other tasks for your own steps: struct.reused['other_predictions'].",
+    )
+    calibrated: References = Field(
+        default_factory=list,
+        description="Calibrated predictions for your own steps: struct.reused['calibrated'].",
+    )
+    other_calibrated: References = Field(
+        default_factory=list,
+        description="Calibrated predictions of other tasks for your own steps: struct.reused['other_calibrated'].",
     )
 
     @property

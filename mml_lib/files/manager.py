@@ -44,8 +44,12 @@ BUILT_IN = (
     ),
     AssignmentTemplate("other_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.json"),
     AssignmentTemplate("other_resampled_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.npz"),
-    AssignmentTemplate("calibrated", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL.npz"),
+    AssignmentTemplate("calibrated", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL.npz", reusable=True),
     AssignmentTemplate("calibration", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL.json"),
+    AssignmentTemplate(
+        "other_calibrated", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.npz", reusable=True
+    ),
+    AssignmentTemplate("other_calibration", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.json"),
     AssignmentTemplate("sample_metadata", "PROJ_PATH/METADATA/TASK_NAME.csv", removable=False),
     AssignmentTemplate("ensemble", "PROJ_PATH/ENSEMBLES/TASK_NAME/MODE.json", removable=False),
     AssignmentTemplate("ensemble_predictions", "PROJ_PATH/ENSEMBLES/TASK_NAME/MODE/EVAL.npz"),

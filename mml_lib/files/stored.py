@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import MISSING, Field, asdict, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -26,16 +26,21 @@ class Stored:
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
-        """Read an object.
+        """Read an object; fields that came later have their default where a file lacks them.
 
         Raises:
             MMLError: the file is missing, damaged, or of a newer format.
         """
         content = read_json(path, cls.KIND)
         try:
-            return cls(**{field.name: content[field.name] for field in fields(cls)})
+            given = [field for field in fields(cls) if field.name in content or not _has_default(field)]
+            return cls(**{field.name: content[field.name] for field in given})
         except (KeyError, TypeError) as error:
             raise damaged(path, repr(error)) from error
+
+
+def _has_default(field: Field) -> bool:
+    return field.default is not MISSING or field.default_factory is not MISSING
 
 
 def json_text(kind: str, content: Mapping[str, Any], indent: int | None = 2) -> str:

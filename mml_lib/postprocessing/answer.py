@@ -47,6 +47,7 @@ class Answer:
         sizes: of each fold, on how many samples networks were trained and tested.
         tasks: the description behind each fold.
         metadata: by column, what is said of each sample beside its group.
+        calibrated: whether the predictions of each run and procedure are calibrated.
         _sizes: runs among the members of each ensemble.
     """
 
@@ -59,14 +60,15 @@ class Answer:
     sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
     tasks: dict[int, TaskDescription] = field(default_factory=dict)
     metadata: Mapping[str, Column] = field(default_factory=dict)
+    calibrated: dict[str, bool] = field(default_factory=dict)
     _sizes: list[int] = field(default_factory=list)
 
     def add(self, network: Mapping[str, Any], predictions: AnyPredictions, task: TaskDescription) -> None:
         """Add a network.
 
         Args:
-            network: its `fold`, as `shown` the run, label, fold and procedure that tables call it, and, where it has
-                learned another task than this one, the `eval_task`.
+            network: its `fold`, as `shown` the run, label, fold and procedure that tables call it, whether its
+                predictions are `calibrated`, and, where it has learned another task than this one, the `eval_task`.
             predictions: of the test samples.
             task: what is predicted; tests over folds go by its training samples.
         """
@@ -75,6 +77,8 @@ class Answer:
         procedure = shown.get("procedure", shown["run"])
         self.labels.setdefault(procedure, shown.get("procedure_label", shown["label"]))
         self.labels[shown["run"]] = shown["label"]
+        for name in (procedure, shown["run"]):
+            self.calibrated[name] = self.calibrated.get(name, True) and network.get("calibrated", False)
         runs = self.procedures.setdefault(procedure, [])
         if shown["run"] not in runs:
             runs.append(shown["run"])
@@ -98,6 +102,8 @@ class Answer:
         members = f"{least}" if least == most else f"{least} to {most}"
         elsewhere = any("project" in member for member in ensemble.members)
         self.labels[ENSEMBLE] = f"of {members} runs" if elsewhere else f"of {members} of {candidates} runs"
+        runs = [self.calibrated.get(run, False) for run in self.runs if run != ENSEMBLE]
+        self.calibrated[ENSEMBLE] = ensemble.calibration is not None or all(runs)
 
     @property
     def sample_groups(self) -> dict[str, str | None]:
@@ -120,9 +126,11 @@ class Answer:
 
     def leaderboard(self, resamples: Resamples) -> pd.DataFrame:
         """Return a row for each procedure, the best first, its runs beneath it, and the ensemble last."""
-        return leaderboard(
-            standings(resamples), self.metrics[0], {run: {"label": label} for run, label in self.labels.items()}
-        )
+        shown: dict[str, dict[str, str]] = {run: {"label": label} for run, label in self.labels.items()}
+        if any(self.calibrated.values()):
+            for run, calibrated in self.calibrated.items():
+                shown[run]["calibrated"] = "yes" if calibrated else "no"
+        return leaderboard(standings(resamples), self.metrics[0], shown)
 
     def differences(self, resamples: Resamples) -> pd.DataFrame:
         """Return the difference of each two procedures, and of the ensemble to each; each says what it is about."""
@@ -165,12 +173,16 @@ class Answer:
                     tables.append((run, fold, table))
         return _stacked(tables)
 
-    def calibration(self, calibrated: Mapping[str, Mapping[int, Predictions]]) -> pd.DataFrame:
-        """Return what calibration did to each network: `run fold metric before after`."""
+    def calibration(self, uncalibrated: Mapping[str, Mapping[int, Predictions]]) -> pd.DataFrame:
+        """Return what calibration did to each network: `run fold metric before after`.
+
+        Args:
+            uncalibrated: test predictions of calibrated networks before, by run and fold.
+        """
         rows = []
-        for run, folds in calibrated.items():
+        for run, folds in uncalibrated.items():
             for fold, predictions in folds.items():
-                before, after = (evaluate(each, CALIBRATED) for each in (self.runs[run][fold], predictions))
+                before, after = (evaluate(each, CALIBRATED) for each in (predictions, self.runs[run][fold]))
                 rows += [(run, fold, metric, before[metric], after[metric]) for metric in CALIBRATED]
         return pd.DataFrame(rows, columns=["run", "fold", "metric", "before", "after"])
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.metrics import DEFAULT
@@ -57,9 +58,15 @@ class Answers:
         """The test predictions whose targets give the prior, where they do."""
         return self._prediction(wildcards, "test") if self._scheduler().options.prior == "test" else []
 
+    def groups(self, wildcards: Any) -> str | list[str]:
+        """The description with the groups of validation samples, which are calibrated part by part."""
+        if wildcards.eval != "val":
+            return []
+        return self.study.description_of(getattr(wildcards, "eval_task", wildcards.task))
+
     def _prediction(self, wildcards: Any, split: str) -> str:
-        tokens = {key: getattr(wildcards, key) for key in ("task", "run", "fold")}
-        return self.fm.path("predictions", **tokens, eval=split)
+        keys = ("task", "run", "fold", "eval_task")
+        return self.predicted({key: getattr(wildcards, key) for key in keys if hasattr(wildcards, key)}, split)
 
     # --- ensembles ----------------------------------------------------------------------------------------------
 
@@ -113,10 +120,31 @@ class Answers:
         """Return the predictions of a network: of its own task, or of the `eval_task`."""
         return self.fm.path("other_predictions" if "eval_task" in network else "predictions", **network, eval=split)
 
+    def delivered(self, network: Mapping[str, Any], split: str, scheduler: "PostScheduler") -> str:
+        """Return the predictions of a network that a mode goes on with: calibrated where there are calibrated ones."""
+        if not self.is_calibrated(network, scheduler):
+            return self.predicted(network, split)
+        return self.fm.path(self._calibrated_key(network), **network, eval=split)
+
+    def is_calibrated(self, network: Mapping[str, Any], scheduler: "PostScheduler") -> bool:
+        """Return whether a mode calibrates a network; one of another project has to be calibrated there."""
+        predicted = network.get("eval_task", network["task"])
+        if "calibrate" not in scheduler.subroutines or not scheduler.calibrates(predicted):
+            return False
+        if "project" not in network:
+            return True
+        folds = [0] if scheduler.options.nested else scheduler.folds(predicted)
+        parts = [(fold, split) for fold in folds for split in ("val", *scheduler.splits(predicted))]
+        key = self._calibrated_key(network)
+        return all(Path(self.fm.path(key, **{**network, "fold": fold}, eval=split)).exists() for fold, split in parts)
+
+    def _calibrated_key(self, network: Mapping[str, Any]) -> str:
+        return "other_calibrated" if "eval_task" in network else "calibrated"
+
     def member_predictions(self, wildcards: Any) -> list[str]:
         """What they predict: of a split where there is one among the wildcards, of their validation samples if not."""
-        split = getattr(wildcards, "eval", "val")
-        return [self.predicted(each, split) for each in self.members(wildcards)]
+        split, scheduler = getattr(wildcards, "eval", "val"), self._scheduler(wildcards.mode)
+        return [self.delivered(network, split, scheduler) for network in self.members(wildcards)]
 
     def ensemble_options(self, wildcards: Any) -> dict[str, Any]:
         """How an ensemble is selected."""
@@ -153,8 +181,9 @@ class Answers:
         return [network for network in networks if network["run"] not in runs]
 
     def compared_predictions(self, wildcards: Any) -> list[str]:
-        """What networks predict of test samples."""
-        return [self.predicted(each, "test") for each in self.compared(wildcards)["networks"]]
+        """What networks predict of test samples, calibrated where there are calibrated predictions."""
+        scheduler = self._scheduler(wildcards.mode)
+        return [self.delivered(network, "test", scheduler) for network in self.compared(wildcards)["networks"]]
 
     def compared_ensembles(self, wildcards: Any) -> list[str]:
         """What ensembles predict of test samples."""
@@ -172,12 +201,11 @@ class Answers:
         folds = {network["task"]: called[network["run"]].get("fold") for network in compared["networks"]}
         return {ensemble["task"]: folds.get(ensemble["task"]) for ensemble in compared["ensembles"]}
 
-    def compared_calibrated(self, wildcards: Any) -> list[str]:
-        """What calibrated networks of the task itself predict of test samples, where there are probabilities."""
+    def compared_uncalibrated(self, wildcards: Any) -> list[str]:
+        """What networks of the task itself predict of test samples, where they are compared calibrated."""
         scheduler = self._scheduler(wildcards.mode)
-        if "calibrate" not in scheduler.subroutines or not scheduler.calibrates(wildcards.task):
-            return []
-        return [self.fm.path("calibrated", **each, eval="test") for each in scheduler.networks(wildcards.task)]
+        networks = scheduler.networks(wildcards.task)
+        return [self.predicted(network, "test") for network in networks if self.is_calibrated(network, scheduler)]
 
     def compared_descriptions(self, wildcards: Any) -> list[str]:
         """The descriptions of the tasks that are predicted."""
@@ -194,10 +222,19 @@ class Answers:
         return [each for each in self.study.cfg.metrics_of(kind) if isinstance(each, str)] or DEFAULT[kind]
 
     def compared_told(self, wildcards: Any) -> list[dict[str, Any]]:
-        """Task, run and fold of each compared network; as `shown` its run, label, fold and procedure in tables."""
-        networks = self.compared(wildcards)["networks"]
+        """Task, run and fold of each compared network; as `shown` its run, label, fold and procedure in tables, and
+        whether it is `calibrated`.
+        """
+        networks, scheduler = self.compared(wildcards)["networks"], self._scheduler(wildcards.mode)
         called = self.called(wildcards)
-        return [{**each, "shown": {"fold": each["fold"], **called[each["run"]]}} for each in networks]
+        return [
+            {
+                **network,
+                "shown": {"fold": network["fold"], **called[network["run"]]},
+                "calibrated": self.is_calibrated(network, scheduler),
+            }
+            for network in networks
+        ]
 
     def called(self, wildcards: Any) -> dict[str, dict[str, Any]]:
         """What tables of a task call each run that is compared, by run id."""

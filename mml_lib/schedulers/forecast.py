@@ -32,7 +32,7 @@ SMALL_MB = 0.1
 LITTLE_MB = 10.0
 """What is not worth a word while the size of other artefacts is unknown."""
 
-LARGE = ("packed", "parameters", "predictions", "other_predictions", "calibrated")
+LARGE = ("packed", "parameters", "predictions", "other_predictions", "calibrated", "other_calibrated")
 """Kinds of artefacts that are not."""
 
 LATEST = 100

@@ -37,7 +37,7 @@ class PostOptions(TransferOptions):
         default_factory=dict,
         description="How an ensemble is selected: strategy (budget, greedy, program, mean, best), metric, "
         "max_ensemble_size, budget, temperature, weights_budget, weights_temperature, member_temperatures, eval_frac, "
-        "time_limit, seed.",
+        "time_limit, seed, calibrate (its own probabilities, where that helps).",
     )
 
     source_tasks: list[str] = Field(
@@ -222,6 +222,9 @@ class PostScheduler(TransferScheduler):
         given.setdefault("strategy", "mean" if members == 1 or kind == "semantic_segmentation" else "greedy")
         given.setdefault("max_ensemble_size", min(EnsembleOptions.max_ensemble_size, members))
         given.setdefault("seed", self.study.cfg.seed)
+        problem = self._no_final_calibration(task)
+        if problem and given.setdefault("calibrate", False):
+            raise MMLError(f"mode.ensemble.calibrate: {problem}; leave it out")
         known = EnsembleOptions.__dataclass_fields__
         for key in given:
             if key not in known:
@@ -234,6 +237,16 @@ class PostScheduler(TransferScheduler):
         options.metric_of(kind)
         options.check_members(members)
         return options
+
+    def _no_final_calibration(self, task: str) -> str | None:
+        """Return why the probabilities of an ensemble are not calibrated in the end; None where they may be."""
+        if not self.calibrates(task):
+            return f"{task} has no probabilities to calibrate"
+        if "calibrate" not in self.subroutines or self.options.calibration == "none":
+            return "the mode calibrates nothing"
+        if self.options.prior != "val":
+            return "validation samples, which it is fitted on, have other class frequencies than mode.prior"
+        return None
 
 
 def _listed(folds: list[int]) -> str:

@@ -36,7 +36,7 @@ def test_networks_of_source_tasks_are_trained_and_predict_the_pivot_fold_by_fold
     (run,) = plan.runs_of("b")
     chosen_by = plan.study.answers.member_predictions(OF_MINE)
     assert [path for path in chosen_by if "/b/" in path] == [
-        f"{tmp_path}/results/demo/PREDICTIONS/b/{run.id}-fold{fold}/mine/val.npz".replace(
+        f"{tmp_path}/results/demo/CALIBRATED/b/{run.id}-fold{fold}/mine/val.npz".replace(
             "/demo/", f"/{plan.fm.project}/"
         )
         for fold in range(3)
@@ -54,7 +54,8 @@ def test_tables_tell_the_source_task(tmp_path: Path):
         "b: seed=2",
     ]
     assert [Path(path).parts[-2] for path in plan.study.answers.compared_predictions(OF_MINE)].count("mine") == 6
-    assert all("/mine/" in path for path in plan.study.answers.compared_calibrated(OF_MINE))
+    assert all(each["calibrated"] for each in told), "networks of other tasks too"
+    assert all("/PREDICTIONS/mine/" in path for path in plan.study.answers.compared_uncalibrated(OF_MINE))
     assert [Path(path).parts[-2] for path in plan.study.answers.compared_descriptions(OF_MINE)] == ["mine"]
     assert set(plan.study.results.shown(OF_MINE)) == {each["run"] for each in told}
     assert {each["task"] for each in plan.study.results.runs(OF_MINE)} == {"mine", "b"}

@@ -23,13 +23,21 @@ def test_finished_study_is_answered_without_training(copy: Workplace):
             assert np.allclose(np.exp(arrays["logits"]).sum(axis=1), 1, atol=1e-5)
     ensemble = json.loads((copy.folder / "results/tiny/ENSEMBLES/stripes/post.json").read_text())
     assert ensemble["members"] == [{"task": "stripes", "run": run}]
+    with np.load(copy.folder / "results/tiny/ENSEMBLES/stripes/post/test.npz") as arrays:
+        delivered = arrays["logits"]
+    calibrated = [np.load(path)["logits"] for path in copy.files("results/tiny/CALIBRATED/stripes/*/test.npz")]
+    if ensemble["calibration"] is None:
+        assert np.allclose(np.exp(delivered), np.mean(np.exp(calibrated), axis=0), atol=1e-5), "of calibrated members"
     with open(copy.folder / "results/tiny/COMPARISONS/stripes/post/leaderboard.csv") as file:
         assert {row["run"] for row in csv.DictReader(file)} == {run, "ensemble"}
     assert copy.planned("post") == {}
     copy.write(TINY | {"mode": {"preset": "post", "calibration": "temperature"}})
     changed = copy.planned()
-    assert changed.keys() <= {"calibrate_fold", "compare_runs", "finish_exp", "draw_results", "describe_study"}
-    assert changed["calibrate_fold"] == 2
+    assert changed.keys() <= {
+        *("calibrate_fold", "select_ensemble", "predict_ensemble", "compare_runs", "finish_exp"),
+        *("draw_results", "describe_study"),
+    }
+    assert changed["calibrate_fold"] == 4, "test samples, and validation samples for the ensemble"
 
 
 def write_table(place: Workplace, name: str, seed: int) -> dict:

@@ -6,6 +6,7 @@ import numpy as np
 
 from mml_lib.errors import MMLError
 from mml_lib.metrics.losses import LEAST_PROBABILITY
+from mml_lib.postprocessing.calibration import Calibration
 from mml_lib.postprocessing.ensembles.pool import Pool, probabilities, same_masks
 from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
@@ -19,6 +20,7 @@ def combine(
     Of classes the logarithms of the weighted mean of probabilities (so softmax gives the mean back), of labels the
     logits of it, of a regression the weighted mean; of masks the class with the most weight of votes for each pixel,
     the lower one of equals. Where members vote for classes, one vote more is spread over all: none is impossible.
+    Probabilities are mapped by the ensemble's own calibration, if it has one.
 
     Raises:
         MMLError: the predictions are not of the same samples and classes, or not of all members.
@@ -31,8 +33,10 @@ def combine(
             f"the ensemble of '{storage.task}' was selected for a {storage.task_type}, these are predictions of a "
             f"{pool.task_type}; take those of its task"
         )
-    outputs = mixed(pool, storage.weights, storage.votes, storage.member_temperature)
-    return Predictions(_logits(pool.task_type, outputs), pool.targets, pool.ids, pool.task_type)
+    logits = _logits(pool.task_type, mixed(pool, storage.weights, storage.votes, storage.member_temperature))
+    if storage.calibration is not None:
+        logits = Calibration(**storage.calibration).apply(logits)
+    return Predictions(logits, pool.targets, pool.ids, pool.task_type)
 
 
 def mixed(pool: Pool, weights: Sequence[float], votes: bool, temperature: float) -> np.ndarray:

@@ -31,6 +31,7 @@ class EnsembleOptions:
         eval_frac: share of the samples that candidates are evaluated on; the ensemble is assessed on the others.
         time_limit: of the solver of `program`, in seconds.
         seed: of all choices.
+        calibrate: calibrate the ensemble's own probabilities where that lowers the log loss of held-out samples.
     """
 
     strategy: str = "budget"
@@ -44,6 +45,7 @@ class EnsembleOptions:
     eval_frac: float = 0.5
     time_limit: float = 60.0
     seed: int = 0
+    calibrate: bool = True
 
     def __post_init__(self) -> None:
         """Refuse values out of range.

@@ -31,6 +31,8 @@ class EnsembleStorage(Stored):
             whether it is `optimal`; shares of the samples (or labels) that a vote gets right.
         seed: of all choices.
         options: all options.
+        calibration: what the ensemble's own probabilities are mapped by, as `Calibration` has it; None: nothing.
+        calibration_losses: log loss `before` and `after` it, on `samples` that it was not fitted on.
     """
 
     task: str
@@ -49,6 +51,8 @@ class EnsembleStorage(Stored):
     seed: int
     proof: Mapping[str, Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Mapping[str, Any] | None = None
+    calibration_losses: Mapping[str, Any] | None = None
 
     KIND = "ensemble"
 
