@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def best_runs(scheduler: "TrainScheduler") -> list[dict[str, Any]]:
-    """Return the best procedure and its best run of each task that a mode trained, by the first metric.
+    """Return the best procedure and its best run of each task that a mode trained, by the first named metric.
 
     They are chosen by the validation splits of their networks, never by the samples that are reported.
 
@@ -54,14 +54,14 @@ def best_runs(scheduler: "TrainScheduler") -> list[dict[str, Any]]:
 
 
 def _networks(scheduler: "TrainScheduler") -> dict[str, tuple[str, list[dict[str, Any]]]]:
-    """Return the first metric and the networks of each task, by what tables call it."""
+    """Return the first named metric and the networks of each task, by what tables call it."""
     found: dict[str, tuple[str, list[dict[str, Any]]]] = {}
     for task in scheduler.task_names:
         for network in scheduler.networks(task):
-            metric = scheduler.study.cfg.metrics_of(scheduler.study.task(network["task"]).task_type)[0]
+            # Of a metric of the user's own nobody knows which values are good.
+            metric = scheduler.study.main_metric(scheduler.study.task(network["task"]).task_type)
             called = scheduler.shown(network["task"], _run(scheduler, network))["task"]
-            name = metric if isinstance(metric, str) else metric.name
-            found.setdefault(called, (name, []))[1].append(network)
+            found.setdefault(called, (metric, []))[1].append(network)
     return found
 
 
