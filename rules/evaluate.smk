@@ -84,6 +84,43 @@ use rule test_fold as test_other with:
         "test {wildcards.task} fold {wildcards.fold} on {wildcards.eval} of {wildcards.eval_task}: run {wildcards.run}"
 
 
+rule measure_masks:
+    """Measure predicted masks for each class, with intervals, and for each image, at the packed and the original size."""
+    input:
+        predictions=fm.pattern("predictions"),
+        task=ancient(study.description),
+        dataset=ancient(study.results.measured_dataset),
+    output:
+        classes=fm.output("class_metrics"),
+        images=fm.output("image_metrics"),
+    log:
+        fm.log("measure_masks", "class_metrics"),
+    conda:
+        "../config/environment.yaml"
+    params:
+        metrics=study.results.mask_metrics,
+        transforms=study.results.measured_transforms,
+        bootstrap=study.cfg.bootstrap,
+    message:
+        "measure masks of {wildcards.task} fold {wildcards.fold} on {wildcards.eval}: run {wildcards.run}"
+    script:
+        "../scripts/measure_masks.py"
+
+
+use rule measure_masks as measure_other_masks with:
+    input:
+        predictions=fm.pattern("other_predictions"),
+        task=ancient(study.other_description),
+        dataset=ancient(study.results.measured_dataset),
+    output:
+        classes=fm.output("other_class_metrics"),
+        images=fm.output("other_image_metrics"),
+    log:
+        fm.log("measure_other_masks", "other_class_metrics"),
+    message:
+        "measure masks of {wildcards.task} fold {wildcards.fold} on {wildcards.eval} of {wildcards.eval_task}: run {wildcards.run}"
+
+
 rule summarize:
     """Sum up the metrics of a mode: of procedures over seeds and folds, with intervals and differences."""
     input:

@@ -51,10 +51,11 @@ def resize_smallest(
 ) -> "Pair":
     """Give the smallest side this length in pixels, proportions kept."""
     picture = _picture(image)
-    return resize(picture, mask, _scaled((picture.height, picture.width), size), interpolation)
+    return resize(picture, mask, scaled_to((picture.height, picture.width), size), interpolation)
 
 
-def _scaled(size: Size, side: int) -> Size:
+def scaled_to(size: Size, side: int) -> Size:
+    """Return the height and width whose smallest is `side`, proportions kept."""
     height, width = (max(1, round(length * side / min(size))) for length in size)
     return height, width
 
@@ -201,7 +202,7 @@ def packed_size(transforms: Sequence[Mapping[str, Any]]) -> Size | None:
         if name in FIXING:
             size = tuple(spec["size"])
         elif name == "resize_smallest" and (size or square):
-            size = _scaled(size or (1, 1), spec["size"])
+            size = scaled_to(size or (1, 1), spec["size"])
         elif name == "pad_to_square":
             square, size = True, size and (max(size), max(size))
     return size

@@ -16,6 +16,14 @@ class Counts(NamedTuple):
     predicted: np.ndarray
 
 
+def against_rest(counts: Counts, index: int) -> Counts:
+    """Return the counts of all other classes together and of one class, …×2."""
+    number = counts.targets.sum(axis=-1)
+    hits, targets, predicted = (side[..., index] for side in counts)
+    others = (number - targets - predicted + hits, number - targets, number - predicted)
+    return Counts(*(np.stack(pair, axis=-1) for pair in zip(others, (hits, targets, predicted), strict=True)))
+
+
 def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """Return part by whole, NaN where there is no whole."""
     return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)

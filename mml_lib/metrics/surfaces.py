@@ -11,9 +11,6 @@ import numpy as np
 
 from mml_lib.config.task_types import IGNORE
 
-OTHER = 1
-"""Class of all pixels of other classes in a pair that holds a single class, 0."""
-
 
 @dataclass(frozen=True)
 class MaskPair:
@@ -23,9 +20,9 @@ class MaskPair:
     target: np.ndarray
 
     def only(self, index: int) -> "MaskPair":
-        """Return the masks of a single class, which is 0 in them."""
-        target = np.where(self.target == IGNORE, IGNORE, np.where(self.target == index, 0, OTHER)).astype(np.uint8)
-        return MaskPair(np.where(self.predicted == index, 0, OTHER).astype(np.uint8), target)
+        """Return the masks of a class, which is 1 in them, all others 0."""
+        target = np.where(self.target == IGNORE, IGNORE, self.target == index).astype(np.uint8)
+        return MaskPair((self.predicted == index).astype(np.uint8), target)
 
     @cached_property
     def _distances(self) -> dict[int, tuple[np.ndarray, np.ndarray] | None]:

@@ -124,6 +124,22 @@ class Results:
             if run in shown
         }
 
+    # --- tables of masks ----------------------------------------------------------------------------------------
+
+    def measured_dataset(self, wildcards: Any) -> str:
+        """The manifest of the images whose masks are measured."""
+        task = self.study.task(wildcards.get("eval_task", wildcards.task))
+        return self.fm.path("dataset", dataset=task.dataset)
+
+    def measured_transforms(self, wildcards: Any) -> list[dict[str, Any]]:
+        """The transforms that made the images a run has seen."""
+        content = self.study.run(wildcards.task, wildcards.run).pipeline.content
+        return resolve(Preprocessing(**content["preprocessing"]))
+
+    def mask_metrics(self, wildcards: Any) -> list[str]:
+        """The named metrics of a segmentation."""
+        return [metric for metric in self.study.cfg.metrics_of("semantic_segmentation") if isinstance(metric, str)]
+
     def metrics(self, wildcards: Any) -> list[str]:
         """The named metrics of a task."""
         kind = self.study.task(wildcards.task).task_type

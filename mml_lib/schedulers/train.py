@@ -172,6 +172,8 @@ class TrainScheduler(AbstractBaseScheduler):
             self.add(f"predict_{what}", **wildcards, eval=split)
         if "test" in self.subroutines and split != "unlabelled":
             self.add(f"test_{what}", **wildcards, eval=split)
+            if self.study.task(wildcards.get("eval_task", wildcards["task"])).task_type == "semantic_segmentation":
+                self.add("measure_masks" if what == "fold" else "measure_other_masks", **wildcards, eval=split)
 
     def _add_report(self) -> None:
         """Plan what `snakemake --report` shows, of each task that something is tested of."""

@@ -47,6 +47,14 @@ def test_predict_and_test_are_modes_that_do_a_part_of_train():
     assert tested == {"predict_fold": 3, "test_fold": 3, "summarize": 1}
 
 
+def test_masks_are_measured_by_class_and_image_wherever_they_are_tested():
+    discs = FAKE | {"task_type": "semantic_segmentation"}
+    tasks = {"mine": discs, "other": discs | {"num_samples": 27}}
+    found = Counter(step[0] for step in steps(planned({"eval_on": ["other"]}, tasks=tasks, decoder="unet_small")))
+    assert found["measure_masks"] == found["test_fold"] == 3
+    assert found["measure_other_masks"] == found["test_other"] == 3
+
+
 def test_nested_holds_each_fold_out_and_tests_on_the_own_test_split_too():
     found = steps(planned({"nested": True}))
     for fold in "012":

@@ -1,0 +1,33 @@
+"""Write the metrics of predicted masks for each class, with intervals, and for each image and class."""
+
+from mml_lib.data.restoring import is_restorable, original_masks
+from mml_lib.files.atomic import write_text
+from mml_lib.metrics.surfaces import MaskPair
+from mml_lib.postprocessing.mask_tables import ORIGINAL, MeasuredMasks, class_metrics, image_metrics
+from mml_lib.postprocessing.predictions import read_predictions
+from mml_lib.schedulers.step import open_step
+from mml_lib.tasks.dataset import Dataset
+from mml_lib.tasks.description import TaskDescription
+from mml_lib.tasks.struct import TaskStruct
+
+step = open_step(snakemake)
+predictions = read_predictions(snakemake.input.predictions)
+task = TaskStruct(step.eval_task, {"description": snakemake.input.task})
+samples = TaskDescription.read(snakemake.input.task).samples
+groups = dict(zip(samples["id"], samples["group"], strict=True))
+dataset, transforms = Dataset.read(snakemake.input.dataset), snakemake.params.transforms
+metrics = snakemake.params.metrics
+ids, classes = predictions.ids, predictions.classes
+
+measured = [MeasuredMasks.of((MaskPair(*masks) for masks in predictions.images()), ids, classes)]
+if is_restorable(transforms):
+    row_of = dict(zip(samples["id"], samples["row"], strict=True))
+    rows = [row_of[id_] for id_ in ids.tolist()]
+    pairs = original_masks(predictions.images(), rows, dataset, task.lookup, transforms)
+    measured.append(MeasuredMasks.of(pairs, ids, classes, keep=False, suffix=ORIGINAL))
+
+by_class = class_metrics(measured, task.classes, metrics, snakemake.params.bootstrap, groups)
+by_image = image_metrics(measured, task.classes, metrics, groups)
+
+write_text(snakemake.output.classes, by_class.to_csv(index=False))
+write_text(snakemake.output.images, by_image.to_csv(index=False))
