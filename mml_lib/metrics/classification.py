@@ -13,7 +13,7 @@ from mml_lib.metrics import shares
 from mml_lib.metrics.losses import BINS, brier_losses, calibration_gaps, log_losses
 from mml_lib.metrics.registry import Metric, Weighted, register
 from mml_lib.metrics.shares import Counts, mean_of_known, share
-from mml_lib.metrics.sums import class_weights, precision_area, products, roc_area, total
+from mml_lib.metrics.sums import LinearSums, class_weights, precision_area, products, roc_area, total
 
 declare = partial(Metric, "classification")
 
@@ -62,7 +62,7 @@ def mean_area(build: Callable, probabilities: np.ndarray, positive: np.ndarray) 
 
 def weighted_mean(losses: np.ndarray) -> Weighted:
     """Return a function of the weighted mean of a loss of each sample, N."""
-    return lambda weights: products(losses[:, None], weights)[:, 0] / total(weights)
+    return LinearSums(np.column_stack([losses, np.ones(len(losses))]), lambda sums: sums[:, 0] / sums[:, 1])
 
 
 def mean_brier(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
@@ -86,16 +86,14 @@ def _top(number: int, probabilities: np.ndarray, targets: np.ndarray) -> Weighte
 def _quadratic_kappa(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
     """Return a function of kappa with squared distances (Cohen 1968)."""
     predicted = probabilities.argmax(axis=1)
-    features = [(targets - predicted) ** 2, targets, targets**2, predicted, predicted**2]
-    features = np.column_stack(features).astype(np.float64)
+    features = [(targets - predicted) ** 2, targets, targets**2, predicted, predicted**2, np.ones(len(targets))]
 
-    def kappa(weights: np.ndarray) -> np.ndarray:
-        distance, first, first_squared, second, second_squared = products(features, weights).T
-        number = total(weights)
+    def kappa(sums: np.ndarray) -> np.ndarray:
+        distance, first, first_squared, second, second_squared, number = sums.T
         by_chance = number * (first_squared + second_squared) - 2 * first * second
         return 1 - share(number * distance, by_chance)
 
-    return kappa
+    return LinearSums(np.column_stack(features), kappa)
 
 
 def _calibration_error(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:

@@ -11,7 +11,7 @@ from mml_lib.metrics.classification import mean_area, mean_brier, mean_log_loss,
 from mml_lib.metrics.losses import BINS, label_calibration_gaps
 from mml_lib.metrics.registry import Metric, Weighted, register
 from mml_lib.metrics.shares import Counts, mean_of_known, share
-from mml_lib.metrics.sums import precision_area, products, roc_area, total
+from mml_lib.metrics.sums import LinearSums, precision_area, roc_area, total
 
 declare = partial(Metric, "multilabel_classification")
 
@@ -26,12 +26,12 @@ class LabelCounts(NamedTuple):
 def label_counts(probabilities: np.ndarray, targets: np.ndarray) -> Callable[[np.ndarray], LabelCounts]:
     """Return a function that counts samples of each label."""
     predicted = probabilities > 0.5
-    features = np.concatenate([predicted & targets, targets, predicted], axis=1).astype(np.float64)
+    features = np.concatenate([predicted & targets, targets, predicted, np.ones((len(targets), 1))], axis=1)
 
-    def count(weights: np.ndarray) -> LabelCounts:
-        return LabelCounts(Counts(*np.split(products(features, weights), 3, axis=1)), total(weights))
+    def count(sums: np.ndarray) -> LabelCounts:
+        return LabelCounts(Counts(*np.split(sums[:, :-1], 3, axis=1)), sums[:, -1])
 
-    return count
+    return LinearSums(features, count)
 
 
 def _mean_specificity(labels: LabelCounts) -> np.ndarray:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mml_lib.metrics.sums import joined
+
 Values = dict[str, np.ndarray]
 Weighted = Callable[[np.ndarray], Any]
 """Computes a statistic of resamples from weights, N×R."""
@@ -122,10 +124,10 @@ def weighted(task_type: str, names: Sequence[str], arguments: Sequence[np.ndarra
     metrics = [find_metric(task_type, name) for name in names]
     if None in metrics:
         raise KeyError(names[metrics.index(None)])
-    statistics = {metric.statistic: metric.statistic(*arguments) for metric in metrics if metric}
+    compute_statistics = joined({metric.statistic: metric.statistic(*arguments) for metric in metrics if metric})
 
     def compute(weights: np.ndarray) -> Values:
-        results = {statistic: function(weights) for statistic, function in statistics.items()}
+        results = compute_statistics(weights)
         return {metric.name: metric.value(results[metric.statistic]) for metric in metrics if metric}
 
     return compute

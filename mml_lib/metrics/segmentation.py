@@ -14,7 +14,7 @@ import numpy as np
 from mml_lib.metrics import shares
 from mml_lib.metrics.registry import Metric, Weighted, register
 from mml_lib.metrics.shares import Counts, mean_of_known, share
-from mml_lib.metrics.sums import products
+from mml_lib.metrics.sums import LinearSums
 from mml_lib.metrics.surfaces import MaskPair, hausdorff95, surface_dice
 
 declare = partial(Metric, "semantic_segmentation")
@@ -29,12 +29,7 @@ def mean_over_images(values: np.ndarray) -> Weighted:
     """Return a function of the weighted mean over images of the mean over classes, for values images×classes."""
     of_images = mean_of_known(foreground(values))
     known = ~np.isnan(of_images)
-    features = np.column_stack([np.where(known, of_images, 0), known]).astype(np.float64)
-
-    def mean(weights: np.ndarray) -> np.ndarray:
-        return share(*products(features, weights).T)
-
-    return mean
+    return LinearSums(np.column_stack([np.where(known, of_images, 0), known]), lambda sums: share(*sums.T))
 
 
 def _image_specificities(counts: Counts) -> np.ndarray:
@@ -54,8 +49,9 @@ def pooled_counts(
     hits: np.ndarray, targets: np.ndarray, predicted: np.ndarray, *_: np.ndarray
 ) -> Callable[[np.ndarray], Counts]:
     """Return a function that counts the pixels of each class in all images together, R×classes."""
-    sides = [side.astype(np.float64) for side in (hits, targets, predicted)]
-    return lambda weights: Counts(*(products(side, weights) for side in sides))
+    return LinearSums(
+        np.concatenate([hits, targets, predicted], axis=1), lambda sums: Counts(*np.split(sums, 3, axis=1))
+    )
 
 
 def surface_values(

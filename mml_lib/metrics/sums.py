@@ -4,11 +4,14 @@ Over one order of the samples, sorted once, sums of weights give all of them. Th
 approximation.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 
 from mml_lib.metrics.shares import share
+
+K = TypeVar("K")
 
 BLOCK = 16
 """Places of an order whose weights add up to less than 256."""
@@ -45,6 +48,38 @@ class WeightSums:
 def products(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the weighted sum of each of the features, N×F, as R×F."""
     return weights.T.astype(np.float64) @ features
+
+
+class LinearSums:
+    """A statistic of weighted sums of features: those of all metrics are one matrix product.
+
+    Args:
+        features: N×F.
+        finish: returns the statistic from the sums, R×F.
+    """
+
+    def __init__(self, features: np.ndarray, finish: Callable[[np.ndarray], Any]):
+        self.features, self.finish = features.astype(np.float64), finish
+
+    def __call__(self, weights: np.ndarray) -> Any:
+        return self.finish(products(self.features, weights))
+
+
+def joined(statistics: Mapping[K, Callable[[np.ndarray], Any]]) -> Callable[[np.ndarray], dict[K, Any]]:
+    """Return a function that computes all statistics by their key from weights, N×R; sums of features at once."""
+    linear = {key: statistic for key, statistic in statistics.items() if isinstance(statistic, LinearSums)}
+    others = {key: statistic for key, statistic in statistics.items() if key not in linear}
+    features = np.concatenate([each.features for each in linear.values()], axis=1) if linear else None
+    ends = np.cumsum([each.features.shape[1] for each in linear.values()])[:-1]
+
+    def compute(weights: np.ndarray) -> dict[K, Any]:
+        results = {key: statistic(weights) for key, statistic in others.items()}
+        if features is not None:
+            parts = np.split(products(features, weights), ends, axis=1)
+            results |= {key: each.finish(part) for (key, each), part in zip(linear.items(), parts, strict=True)}
+        return results
+
+    return compute
 
 
 def total(weights: np.ndarray) -> np.ndarray:
