@@ -181,6 +181,13 @@ class Pipeline:
         return self.content.get("code", {})
 
     @property
+    def mode(self) -> str:
+        """The mode that trains such a pipeline: `tl`, `multitask` (an option of `train`) or `train`."""
+        if self.pretraining:
+            return "tl"
+        return "multitask" if len(self.tasks) > 1 else "train"
+
+    @property
     def story(self) -> str:
         """What a mode added to the pipeline, in words."""
         words = []

@@ -6,7 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mml_lib.config.differences import differences
 from mml_lib.config.metrics import DEFAULT
+from mml_lib.config.pipeline import PIPELINE_KEYS
 from mml_lib.schedulers.checks import holds_out_alike
 from mml_lib.schedulers.reused import ReusedPredictions
 from mml_lib.schedulers.runs import Run
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from mml_lib.schedulers.study import Study
 
 MODE = "post"
+
+NAMED_KEYS = 3
+"""Keys of a pipeline that the label of a run of another project names, at most."""
 
 
 class Answers:
@@ -86,7 +91,8 @@ class Answers:
         runs = {network["run"] for network in own}
         folds = list(dict.fromkeys(network["fold"] for network in own))
         splits = ["val", *scheduler.splits(trained)]
-        reused = self.reused.networks(trained, folds, splits)
+        # Runs without validation predictions are compared, but no ensemble can be chosen of them.
+        reused = self.reused.networks(trained, folds, splits, needed="compare" not in scheduler.subroutines)
         return [*own, *(network for network in reused if network["run"] not in runs)]
 
     @cached_property
@@ -160,16 +166,31 @@ class Answers:
         """What is compared on test samples, of a task with all that is nested in it: `networks`, those of other tasks
         and projects last, and `ensembles`.
         """
-        scheduler = self._scheduler(wildcards.mode)
-        own = scheduler.networks(wildcards.task)
+        return self.compared_by(wildcards.task, self._scheduler(wildcards.mode))
+
+    def compared_by(self, task: str, scheduler: "PostScheduler") -> dict[str, list[dict[str, Any]]]:
+        """Return what a mode's scheduler compares on a task."""
+        own = scheduler.networks(task)
         trained = list(dict.fromkeys(network["task"] for network in own))
-        ensembles = [{"task": task, "mode": wildcards.mode} for task in trained]
-        others = [network for task in trained for network in scheduler.source_networks(task)]
-        others += [network for task in trained for network in self._reused(task, scheduler, own)]
+        ensembles = [{"task": name, "mode": scheduler.mode} for name in trained]
+        others = [network for name in trained for network in scheduler.source_networks(name)]
+        others += [network for name in trained for network in self._reused(name, scheduler, own)]
         return {
             "networks": [*own, *others],
             "ensembles": ensembles if "ensemble" in scheduler.subroutines else [],
         }
+
+    def left_out(self, task: str, scheduler: "PostScheduler") -> list[str]:
+        """Return a line for each run of another project that is compared, but cannot join the ensemble."""
+        trained = dict.fromkeys(network["task"] for network in scheduler.networks(task))
+        members = {(each.get("project"), each["run"]) for name in trained for each in self.networks(name, scheduler)}
+        reused = [each for each in self.compared_by(task, scheduler)["networks"] if "project" in each]
+        left = {(each["project"], each["run"]) for each in reused} - members
+        return [
+            f"  run {run} of {project} is compared on {task}, but joins no ensemble: it has no validation predictions "
+            "there, which mode post makes"
+            for project, run in sorted(left)
+        ]
 
     def _reused(
         self, trained: str, scheduler: "PostScheduler", own: Sequence[Mapping[str, Any]]
@@ -177,7 +198,7 @@ class Answers:
         """Return the networks of other projects that predicted a trained task, but for runs of the study's own."""
         runs = {network["run"] for network in own}
         folds = list(dict.fromkeys(network["fold"] for network in own if network["task"] == trained))
-        networks = self.reused.networks(trained, folds, ["val", *scheduler.splits(trained)])
+        networks = self.reused.networks(trained, folds, ["test"])
         return [network for network in networks if network["run"] not in runs]
 
     def compared_predictions(self, wildcards: Any) -> list[str]:
@@ -250,8 +271,41 @@ class Answers:
         return called
 
     def _called_elsewhere(self, network: Mapping[str, Any], scheduler: "PostScheduler") -> dict[str, Any]:
-        """Return what tables call a run of another project: its labels name the project, and another task."""
+        """Return what tables call a run of another project, or of another mode of this one.
+
+        Its labels name the project, the mode, a task that is another one, and what its pipeline has otherwise than the
+        nearest run of the study.
+        """
         run = self.study.runs.read(network["task"], network["run"], network["project"])
-        told = scheduler.shown(network["task"], run)
-        where = network["project"] if "eval_task" not in network else f"{network['project']}, {network['task']}"
-        return {**told, "label": f"{where}: {network['run']}", "procedure_label": f"{where}: {told['procedure']}"}
+        shown = scheduler.shown(network["task"], run)
+        where = ", ".join(
+            [network["project"], run.pipeline.mode, *([network["task"]] if "eval_task" in network else [])]
+        )
+        changed = self._changed(run, scheduler)
+        words = {
+            name: _words(keys) or "as here" for name, keys in (("run", changed), ("procedure", _unseeded(changed)))
+        }
+        return {**shown, "label": f"{where}: {words['run']}", "procedure_label": f"{where}: {words['procedure']}"}
+
+    def _changed(self, run: Run, scheduler: "PostScheduler") -> dict[str, Any]:
+        """Return the keys in which a run differs from that run of the study which is the nearest, with its values."""
+        own = [each for task in scheduler.trained_tasks for each in scheduler.runs_of(task)]
+        content = _compared_part(run)
+        found = [differences(content, _compared_part(each)) for each in own]
+        nearest = min(found, key=len, default={})
+        return {key: value for key, (value, _) in nearest.items()}
+
+
+def _compared_part(run: Run) -> dict[str, Any]:
+    return {key: run.pipeline.content.get(key) for key in (*PIPELINE_KEYS, "code")}
+
+
+def _unseeded(changed: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in changed.items() if key != "seed"}
+
+
+def _words(changed: Mapping[str, Any]) -> str:
+    """Return changed keys as a label has them, the first of many."""
+    words = [f"{key}={value}" for key, value in list(changed.items())[:NAMED_KEYS]]
+    more = len(changed) - NAMED_KEYS
+    return ", ".join([*words, *([f"{more} more keys"] if more > 0 else [])])

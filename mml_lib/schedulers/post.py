@@ -100,6 +100,8 @@ class PostScheduler(TransferScheduler):
         if self.options.prior == "quantify" and not self.study.tasks[task].has_unlabelled:
             raise MMLError(f"mode.prior: {task} has no unlabelled samples to quantify; set it to val")
         self.ensemble_options(tested[0])
+        if "compare" in self.subroutines:
+            self.study.answers.compared_by(task, self)
         return True
 
     def _check_prior(self, task: str, prior: list[float]) -> None:
@@ -123,6 +125,12 @@ class PostScheduler(TransferScheduler):
                     self.add("predict_ensemble", task=trained, mode=self.mode, eval=split)
         if "compare" in self.subroutines:
             self.add("compare_runs", task=task, mode=self.mode)
+
+    @property
+    def announcement(self) -> list[str]:
+        if not {"ensemble", "compare"} <= set(self.subroutines):
+            return []
+        return [line for task in self.task_names for line in self.study.answers.left_out(task, self)]
 
     # --- networks of other tasks --------------------------------------------------------------------------------
 

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 KEYS = ("predictions", "other_predictions")
 """What networks predict of their own task, and of others."""
 
+NAMES = {"val": "validation", "test": "test", "unlabelled": "unlabelled"}
+"""Splits in words."""
+
 
 class ReusedPredictions:
     """What `reuse.predictions` brings.
@@ -23,14 +26,18 @@ class ReusedPredictions:
         self.study = study
         self.fm = study.fm
 
-    def networks(self, task: str, folds: Sequence[int], splits: Sequence[str]) -> list[dict[str, Any]]:
+    def networks(
+        self, task: str, folds: Sequence[int], splits: Sequence[str], needed: bool = True
+    ) -> list[dict[str, Any]]:
         """Return `project`, `task`, `run` and `fold` of networks whose predictions of a task are there, and the
         `eval_task` of those that learned another.
 
         Args:
             task: what they predict.
             folds: those of the study's own networks.
-            splits: what has to be predicted: `val`, by which members are chosen, and what the ensemble predicts.
+            splits: what has to be predicted; runs without predictions of the first split are passed over. For an
+                ensemble this is `val`, by which members are chosen.
+            needed: whether each project has to have some.
 
         Raises:
             MMLError: a project has none, only networks that may have seen held-out samples, or not all predictions.
@@ -39,13 +46,13 @@ class ReusedPredictions:
         for project, run in (
             self.fm.reusables.project_of("predictions", each) for each in self.study.cfg.reuse.predictions
         ):
-            there = self._there(project, task, run)
+            there = self._there(project, task, run, splits[0])
             alike = {told: parts for told, parts in there.items() if not self._problem(project, told, task)}
-            if not alike:
+            if not alike and (needed or there):
                 why = next((f" ({self._problem(project, told, task)})" for told in there), "")
                 raise MMLError(
-                    f"reuse.predictions: {project} has none for the validation samples of {task}{why}; a study in mode "
-                    "post makes them"
+                    f"reuse.predictions: {project} has none for the {NAMES[splits[0]]} samples of {task}{why}; a study "
+                    "in mode post makes them"
                 )
             for told, parts in sorted(alike.items()):
                 self._check_complete(project, told, task, parts, [(split, fold) for split in splits for fold in folds])
@@ -53,9 +60,9 @@ class ReusedPredictions:
         return found
 
     def _there(
-        self, project: str, task: str, run: str | None
+        self, project: str, task: str, run: str | None, needed: str
     ) -> dict[tuple[tuple[str, str], ...], set[tuple[str, int]]]:
-        """Return the splits and folds that are predicted of a task, by what tells runs with validation predictions."""
+        """Return the splits and folds that are predicted of a task, by what tells runs with predictions of a split."""
         of_run = {"run": run} if run else {}
         listed = [(self.fm.existing(KEYS[0], project=project, task=task, **of_run), ("task", "run"))]
         others = self.fm.existing(KEYS[1], project=project, eval_task=task, **of_run)
@@ -65,7 +72,7 @@ class ReusedPredictions:
             for file in files:
                 told = tuple((key, file[key]) for key in keys)
                 there.setdefault(told, set()).add((file["eval"], int(file["fold"])))
-        return {told: parts for told, parts in there.items() if any(split == "val" for split, _ in parts)}
+        return {told: parts for told, parts in there.items() if any(split == needed for split, _ in parts)}
 
     def _problem(self, project: str, told: tuple[tuple[str, str], ...], task: str) -> str | None:
         """Return why networks of a run are no answers to a task."""

@@ -145,12 +145,71 @@ def test_runs_of_other_projects_are_compared_too(tmp_path: Path):
     own = {network["run"] for network in plan.networks("mine")}
     shown = {each["run"]: each["shown"] for each in plan.study.answers.compared_told(of_task)}
     assert set(shown) == {*own, run}
-    assert shown[run]["label"] == f"old: {run}"
+    assert shown[run]["label"] == "old, train: seed=7"
     (ours,) = own
     assert shown[run]["procedure"] == shown[ours]["procedure"], "they differ in their seed"
     assert f"{tmp_path}/results/old/PREDICTIONS/mine/{run}-fold2/test.npz" in plan.study.answers.compared_predictions(
         of_task
     )
+
+
+def test_training_from_scratch_is_compared_with_transfer_in_one_leaderboard(tmp_path: Path):
+    here = {"project": "here", "reuse": {"predictions": "here"}}
+    run = predict_elsewhere(tmp_path, "here", optimizer={"preset": "adamw", "lr": 0.5})
+    plan = post(tmp_path, {"pretrain_task": "b"}, **here)
+    told = plan.study.answers.compared_told(wildcards(task="mine", mode="post"))
+    labels = {each["run"]: (each["shown"]["label"], each["shown"]["procedure_label"]) for each in told}
+    assert labels[run] == (
+        "here, train: seed=7, normalization=task, optimizer.lr=0.5",
+        "here, train: normalization=task, optimizer.lr=0.5",
+    )
+    assert len({each["shown"]["procedure"] for each in told}) == 2
+    (transferred,) = plan.runs_of("mine")
+    elsewhere = tmp_path / f"results/there/PIPELINES/mine/{transferred.id}.yaml"
+    elsewhere.parent.mkdir(parents=True)
+    elsewhere.write_text(transferred.pipeline.to_yaml())
+    for fold in range(3):
+        path = tmp_path / f"results/there/PREDICTIONS/mine/{transferred.id}-fold{fold}/test.npz"
+        path.parent.mkdir(parents=True)
+        path.touch()
+    scratch = post(tmp_path, reuse={"predictions": "there"})
+    told = scratch.study.answers.compared_told(wildcards(task="mine", mode="post"))
+    assert {each["shown"]["label"] for each in told if "project" in each} == {"there, tl: normalization=pretrained"}
+
+
+def test_runs_without_validation_predictions_are_compared_and_join_no_ensemble(tmp_path: Path):
+    run = predict_elsewhere(tmp_path, "old")
+    for path in (tmp_path / "results/old/PREDICTIONS").rglob("val.npz"):
+        path.unlink()
+    plan = post(tmp_path, reuse={"predictions": "old"})
+    of_task = wildcards(task="mine", mode="post")
+    assert run in {each["run"] for each in plan.study.answers.compared_told(of_task)}
+    assert run not in {each["run"] for each in plan.study.answers.members(of_task)}
+    (line,) = plan.announcement
+    assert f"run {run} of old is compared on mine, but joins no ensemble" in line
+    with pytest.raises(MMLError, match="old has none for the validation samples of mine"):
+        post(tmp_path, {"subroutines": ["train", "predict", "test", "ensemble"]}, reuse={"predictions": "old"})
+
+
+def test_runs_of_other_projects_are_calibrated_where_they_are_there(tmp_path: Path):
+    run = predict_elsewhere(tmp_path, "old")
+    of_task = wildcards(task="mine", mode="post")
+
+    def calibrated() -> bool:
+        answers = post(tmp_path, reuse={"predictions": "old"}).study.answers
+        (known,) = {each["calibrated"] for each in answers.compared_told(of_task) if each["run"] == run}
+        (folder,) = {Path(path).parts[-4] for path in answers.member_predictions(of_task) if run in path}
+        assert (folder == "CALIBRATED") == known
+        return known
+
+    assert not calibrated()
+    for path in list((tmp_path / "results/old/PREDICTIONS").rglob("*.npz")):
+        there = Path(str(path).replace("PREDICTIONS", "CALIBRATED"))
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.touch()
+    assert calibrated()
+    there.unlink()
+    assert not calibrated(), "all splits and folds are, or none"
 
 
 @pytest.mark.parametrize(
