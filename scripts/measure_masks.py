@@ -19,12 +19,12 @@ dataset, transforms = Dataset.read(snakemake.input.dataset), snakemake.params.tr
 metrics = snakemake.params.metrics
 ids, classes = predictions.ids, predictions.classes
 
-measured = [MeasuredMasks.of((MaskPair(*masks) for masks in predictions.images()), ids, classes)]
+measured = [MeasuredMasks.of((MaskPair(*masks) for masks in predictions.images()), ids, classes, metrics)]
 if is_restorable(transforms):
     row_of = dict(zip(samples["id"], samples["row"], strict=True))
     rows = [row_of[id_] for id_ in ids.tolist()]
     pairs = original_masks(predictions.images(), rows, dataset, task.lookup, transforms)
-    measured.append(MeasuredMasks.of(pairs, ids, classes, keep=False, suffix=ORIGINAL))
+    measured.append(MeasuredMasks.of(pairs, ids, classes, metrics, ORIGINAL))
 
 by_class = class_metrics(measured, task.classes, metrics, snakemake.params.bootstrap, groups)
 by_image = image_metrics(measured, task.classes, metrics, groups)

@@ -15,7 +15,7 @@ from mml_lib.metrics import shares
 from mml_lib.metrics.registry import Metric, Weighted, register
 from mml_lib.metrics.shares import Counts, mean_of_known, share
 from mml_lib.metrics.sums import LinearSums
-from mml_lib.metrics.surfaces import MaskPair, hausdorff95, surface_dice
+from mml_lib.metrics.surfaces import Edges, hausdorff95, surface_dice
 
 declare = partial(Metric, "semantic_segmentation")
 
@@ -55,13 +55,14 @@ def pooled_counts(
 
 
 def surface_values(
-    classes: int, masks: np.ndarray, measure: Callable[[MaskPair, int], float], background: int = 1
+    classes: int, masks: np.ndarray, measure: Callable[[Edges, int], float], background: int = 1
 ) -> np.ndarray:
     """Return a measure of surfaces for each image and class, images×classes; NaN of the first `background` classes.
 
     Args:
         classes: number of classes.
-        masks: a tuple of masks for each image, or for each group of images, whose values are averaged.
+        masks: for each image a tuple of its masks, or surfaces; for each group of images those of all, whose values are
+            averaged.
         measure: of a pair of masks and a class.
         background: number of classes that are left out.
     """
@@ -72,7 +73,7 @@ def surface_values(
     return values
 
 
-def _of_surfaces(measure: Callable[[MaskPair, int], float], hits: np.ndarray, masks: np.ndarray) -> Weighted:
+def _of_surfaces(measure: Callable[[Edges, int], float], hits: np.ndarray, masks: np.ndarray) -> Weighted:
     classes = hits.shape[1]
     return mean_over_images(surface_values(classes, masks, measure, min(1, classes - 1)))
 

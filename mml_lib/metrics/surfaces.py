@@ -3,13 +3,16 @@
 Edges are the pixels of a region with a neighbour, above, below, left or right, outside of it; an image ends a region.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from mml_lib.config.task_types import IGNORE
+
+Distances = tuple[np.ndarray, np.ndarray]
+"""Distances of predicted edge pixels to the true edge, and the other way round, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -19,16 +22,11 @@ class MaskPair:
     predicted: np.ndarray
     target: np.ndarray
 
-    def only(self, index: int) -> "MaskPair":
-        """Return the masks of a class, which is 1 in them, all others 0."""
-        target = np.where(self.target == IGNORE, IGNORE, self.target == index).astype(np.uint8)
-        return MaskPair((self.predicted == index).astype(np.uint8), target)
-
     @cached_property
-    def _distances(self) -> dict[int, tuple[np.ndarray, np.ndarray] | None]:
+    def _distances(self) -> dict[int, Distances | None]:
         return {}
 
-    def distances(self, index: int) -> tuple[np.ndarray, np.ndarray] | None:
+    def distances(self, index: int) -> Distances | None:
         """Return the distance of each predicted edge pixel to the true edge, and the other way round.
 
         Ignored pixels are in no region. Arrays are empty of a region that is, infinite where only the other is empty;
@@ -45,8 +43,31 @@ class MaskPair:
         """The length of the image's diagonal, in pixels."""
         return float(np.hypot(*self.target.shape))
 
+    def surfaces(self, classes: int) -> "Surfaces":
+        """Return the distances of all classes, without the masks."""
+        return Surfaces({index: self.distances(index) for index in range(classes)}, self.diagonal)
 
-def single_masks(pairs: Sequence[MaskPair]) -> np.ndarray:
+
+@dataclass(frozen=True)
+class Surfaces:
+    """Distances between edges of an image's regions by class, see `MaskPair.distances`, and the image's diagonal."""
+
+    by_class: Mapping[int, Distances | None]
+    diagonal: float
+
+    def distances(self, index: int) -> Distances | None:
+        """Return the distances of a class."""
+        return self.by_class[index]
+
+    def only(self, index: int) -> "Surfaces":
+        """Return the surfaces of a class, which is 1 in them."""
+        return Surfaces({1: self.by_class[index]}, self.diagonal)
+
+
+Edges = MaskPair | Surfaces
+
+
+def single_masks(pairs: Sequence[Edges]) -> np.ndarray:
     """Return what metrics take of the masks of images: a tuple of one pair for each, object N."""
     masks = np.empty(len(pairs), object)
     for row, pair in enumerate(pairs):
@@ -75,7 +96,7 @@ def edge_distances(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, n
     return distances[0], distances[1]
 
 
-def hausdorff95(pair: MaskPair, index: int) -> float:
+def hausdorff95(pair: Edges, index: int) -> float:
     """Return the larger of the 95th percentiles of both directions' distances; NaN where both regions are empty.
 
     Where one region is empty it is the diagonal of the image, the largest distance that there could be.
@@ -88,7 +109,7 @@ def hausdorff95(pair: MaskPair, index: int) -> float:
     return float(max(np.percentile(side, 95) for side in distances))
 
 
-def surface_dice(pair: MaskPair, index: int, tolerance: float) -> float:
+def surface_dice(pair: Edges, index: int, tolerance: float) -> float:
     """Return the share of edge pixels of both regions within a tolerance of the other's edge (Nikolov et al. 2021).
 
     NaN where both regions are empty, 0 where one is.

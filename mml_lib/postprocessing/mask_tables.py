@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mml_lib.metrics import find_metric, weighted
+from mml_lib.metrics import Metric, find_metric, weighted
 from mml_lib.metrics.segmentation import foreground
 from mml_lib.metrics.shares import Counts, against_rest
-from mml_lib.metrics.surfaces import MaskPair, single_masks
-from mml_lib.postprocessing.evaluation import network_intervals, pixel_confusion
+from mml_lib.metrics.surfaces import MaskPair, Surfaces, single_masks
+from mml_lib.postprocessing.evaluation import network_estimates, pixel_confusion
 from mml_lib.postprocessing.resampled import Groups, resample
 from mml_lib.postprocessing.scores import counts
 
@@ -24,46 +24,44 @@ ORIGINAL = "_original"
 
 @dataclass(frozen=True)
 class MeasuredMasks:
-    """Counts of pixels of images, and their masks where these are kept.
+    """Pixels of the classes of images, and distances of their surfaces.
 
     Args:
         pixels: images×classes.
-        masks: a tuple of masks for each image, images; None: surfaces are not measured.
+        surfaces: of each image; empty where they are not measured.
         ids: of the images.
         suffix: end of the names of metrics.
     """
 
     pixels: Counts
-    masks: np.ndarray | None
+    surfaces: Sequence[Surfaces]
     ids: np.ndarray
     suffix: str = ""
 
     @classmethod
     def of(
-        cls, pairs: Iterable[MaskPair], ids: np.ndarray, classes: int, keep: bool = True, suffix: str = ""
+        cls, pairs: Iterable[MaskPair], ids: np.ndarray, classes: int, metrics: Sequence[str], suffix: str = ""
     ) -> "MeasuredMasks":
-        """Count the pixels of masks, one image at a time."""
-        of_images, kept = [], []
+        """Measure masks, one image at a time: surfaces where one of the metrics is about them."""
+        of_images, surfaces = [], []
+        measures_surfaces = any(metric.takes == "masks" for metric in _metrics(metrics).values())
         for pair in pairs:
             of_images.append(counts(pixel_confusion(pair.predicted, pair.target, classes)))
-            kept += [pair] if keep else []
+            surfaces += [pair.surfaces(classes)] if measures_surfaces else []
         pixels = Counts(*(np.stack(side) for side in zip(*of_images, strict=True)))
-        return cls(pixels, single_masks(kept) if keep else None, ids, suffix)
-
-    def named(self, metrics: Sequence[str]) -> list[str]:
-        """Return the metrics that can be measured: those that the tables always have, and those of a study."""
-        known = {name: find_metric(KIND, name) for name in dict.fromkeys([*ALWAYS, *metrics])}
-        measured = ("pixels",) if self.masks is None else ("pixels", "masks")
-        return [name for name, metric in known.items() if metric and metric.takes in measured]
+        return cls(pixels, surfaces, ids, suffix)
 
     def arguments(self, index: int | None = None) -> tuple[np.ndarray, ...]:
         """Return what metrics take of all classes, or of one class against the rest."""
         pixels = self.pixels if index is None else against_rest(self.pixels, index)
-        if self.masks is None:
-            return pixels
-        if index is None:
-            return *pixels, self.masks
-        return *pixels, single_masks([pair.only(index) for (pair,) in self.masks])
+        surfaces = self.surfaces if index is None else [surfaces.only(index) for surfaces in self.surfaces]
+        return *pixels, *([single_masks(surfaces)] if surfaces else [])
+
+
+def _metrics(names: Sequence[str]) -> dict[str, Metric]:
+    """Return the metrics of the tables by name: those that they always have, and those of a study."""
+    metrics = {name: find_metric(KIND, name) for name in dict.fromkeys([*ALWAYS, *names])}
+    return {name: metric for name, metric in metrics.items() if metric}
 
 
 def class_metrics(
@@ -83,21 +81,22 @@ def class_metrics(
         groups: of the images, by id; whole groups are resampled.
 
     Returns:
-        `class metric value ci_low ci_high images`: an empty class stands for all foreground classes; `images` show the
-        class, true or predicted.
+        `class metric value ci_low ci_high reason images`: an empty class stands for all foreground classes; `reason`
+        says why there is no interval; `images` show the class, true or predicted.
     """
     rows = []
     for masks in measured:
-        names = masks.named(metrics)
+        names = list(_metrics(metrics))
         shown = masks.pixels.targets + masks.pixels.predicted > 0
         for index, label in [(None, ""), *enumerate(classes)]:
             resampled = resample(KIND, names, masks.arguments(index), masks.ids, resamples, groups)
-            intervals = network_intervals(resampled)
+            estimates = network_estimates(resampled)
             images = int((foreground(shown).any(axis=1) if index is None else shown[:, index]).sum())
             for name, value in resampled.by_metric().items():
-                interval = intervals.get(name, (np.nan, np.nan))
-                rows.append((label, name + masks.suffix, value, *interval, images))
-    return pd.DataFrame(rows, columns=["class", "metric", "value", "ci_low", "ci_high", "images"])
+                estimate = estimates[name]
+                ends = (estimate.low, estimate.high, estimate.reason)
+                rows.append((label, name + masks.suffix, value, *ends, images))
+    return pd.DataFrame(rows, columns=["class", "metric", "value", "ci_low", "ci_high", "reason", "images"])
 
 
 def image_metrics(
@@ -122,7 +121,7 @@ def image_metrics(
             "predicted_pixels": pixels.predicted[:, chosen].sum(axis=1),
         }
         for masks in measured:
-            names = [name for name in masks.named(metrics) if not find_metric(KIND, name).pooled]
+            names = [name for name, metric in _metrics(metrics).items() if not metric.pooled]
             values = _of_single_images(names, masks.arguments(index))
             table |= {name + masks.suffix: values[name] for name in names}
         tables.append(pd.DataFrame(table))
