@@ -19,12 +19,13 @@ import pandas as pd
 from mml_lib.config.differences import flatten, varying
 from mml_lib.config.identity import canonical_json
 from mml_lib.config.loading import ROOTS
+from mml_lib.config.metrics import OUT_OF_FOLD
 from mml_lib.config.pipeline import Pipeline
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.checksums import damaged
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.postprocessing.evaluation import read_metrics
-from mml_lib.postprocessing.fold_table import fold_table
+from mml_lib.postprocessing.fold_table import ALL_FOLDS, fold_table
 from mml_lib.postprocessing.model_table import read_models
 from mml_lib.postprocessing.prediction_table import long_table, wide_table
 from mml_lib.postprocessing.predictions import read_predictions
@@ -94,7 +95,7 @@ def load_predictions(
     Args:
         project: name or folder.
         task, run, fold: the networks, by what they were trained on.
-        split: `val`, `test`, `unlabelled`.
+        split: `val`, `test`, `unlabelled`; `out_of_fold`: those that pool all folds, whose fold is -1.
         form: a row for each sample (N), or for each sample and class (N·classes).
         calibrated: those that the mode `post` has calibrated, instead of those of the networks.
         results, data: roots.
@@ -119,6 +120,7 @@ def load_predictions(
     make = wide_table if form == "wide" else long_table
     with _project(project, results, data) as fm:
         keys = ("calibrated", "other_calibrated") if calibrated else ("predictions", "other_predictions")
+        keys = ("out_of_fold_predictions",) if split == OUT_OF_FOLD and not calibrated else keys
         artefacts = _artefacts(fm, keys, {"task": task, "run": run, "fold": fold, "split": split})
         classes = _Classes(fm)
         tables, problems = _read(artefacts, lambda path: make(read_predictions(path), classes.of(artefacts[path])))
@@ -142,7 +144,7 @@ def load_metrics(
     Args:
         project: name or folder.
         task, run, fold: the networks, by what they were trained on.
-        split: `val` or `test`.
+        split: `val` or `test`; `out_of_fold`: those that pool all folds, whose fold is -1.
         results: root of all projects.
 
     Returns:
@@ -153,9 +155,8 @@ def load_metrics(
         MMLError: no such project, or no metrics of that task, run, fold or split.
     """
     with _project(project, results) as fm:
-        artefacts = _artefacts(
-            fm, ("metrics", "other_metrics"), {"task": task, "run": run, "fold": fold, "split": split}
-        )
+        keys = ("out_of_fold_metrics",) if split == OUT_OF_FOLD else ("metrics", "other_metrics")
+        artefacts = _artefacts(fm, keys, {"task": task, "run": run, "fold": fold, "split": split})
         metrics, problems = _read(artefacts, read_metrics)
     _warn(problems)
     if not metrics:
@@ -225,8 +226,9 @@ def _artefacts(fm: MMLFileManager, keys: Sequence[str], choices: Mapping[str, Ch
     artefacts = []
     for key in keys:
         for wildcards in fm.existing(key):
-            labels = {"task": wildcards["task"], "run": wildcards["run"], "fold": int(wildcards["fold"])}
-            labels |= {"on": wildcards.get("eval_task", ""), "split": wildcards["eval"]}
+            fold = int(wildcards.get("fold", ALL_FOLDS))
+            labels = {"task": wildcards["task"], "run": wildcards["run"], "fold": fold}
+            labels |= {"on": wildcards.get("eval_task", ""), "split": wildcards.get("eval", OUT_OF_FOLD)}
             artefacts.append((Path(fm.path(key, **wildcards)), labels))
     table = pd.DataFrame([labels for _, labels in artefacts], columns=KEYS)
     table = _chosen(table, choices, f"{keys[0]} of {fm.proj_path}").sort_values(KEYS)

@@ -121,6 +121,29 @@ use rule measure_masks as measure_other_masks with:
         "measure masks of {wildcards.task} fold {wildcards.fold} on {wildcards.eval} of {wildcards.eval_task}: run {wildcards.run}"
 
 
+rule test_out_of_fold:
+    """Pool what the networks of all folds predict of their validation samples, and compute the metrics of all together."""
+    input:
+        predictions=study.fold_predictions,  # PREDICTIONS/{task}/{run}-fold*/val.npz
+        task=ancient(study.description),
+    output:
+        predictions=fm.output("out_of_fold_predictions"),  # PREDICTIONS/{task}/{run}/out_of_fold.npz
+        metrics=fm.output("out_of_fold_metrics"),  # METRICS/{task}/{run}/out_of_fold.json
+        resampled=fm.output("out_of_fold_resampled_metrics"),
+    log:
+        fm.log("test_out_of_fold", "out_of_fold_metrics"),
+    conda:
+        "../config/environment.yaml"
+    params:
+        metrics=study.metrics,
+        bootstrap=study.cfg.bootstrap,
+        per_group=study.cfg.per_group,
+    message:
+        "test {wildcards.task} out of fold: run {wildcards.run}"
+    script:
+        "../scripts/test_out_of_fold.py"
+
+
 rule summarize:
     """Sum up the metrics of a mode: of procedures over seeds and folds, with intervals and differences."""
     input:
@@ -135,6 +158,7 @@ rule summarize:
         "../config/environment.yaml"
     params:
         shown=lambda wildcards: study.shown(wildcards.mode),
+        notes=study.split_notes,
     message:
         "sum up mode {wildcards.mode}"
     script:

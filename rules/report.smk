@@ -72,6 +72,7 @@ rule describe_study:
         plan=study.results.plan,
         runs=study.results.runs,
         measured=study.results.measured,
+        notes=study.split_notes,
     message:
         "describe the study (mode {wildcards.mode})"
     script:

@@ -27,7 +27,8 @@ tables = {
 with write_whole_folder(snakemake.output.pages) as folder:
     write_text(folder / "config.html", text_page("config of the study", config))
     for name, table in tables.items():
-        write_text(folder / f"{name}.html", table_page(name.replace("_", " "), table, f"{name}.csv"))
+        notes = snakemake.params.notes if name in ("summary_over_folds", "folds") else ()
+        write_text(folder / f"{name}.html", table_page(name.replace("_", " "), table, f"{name}.csv", notes))
 
 write_text(snakemake.output.config, commented({"text": config}))
 write_text(snakemake.output.runs, tables["runs"].to_csv(index=False))

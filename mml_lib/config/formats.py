@@ -120,19 +120,30 @@ FORMATS: Mapping[str, Format] = {
         Format("parameters", ["parameters"], [FIRST, Version("0.1.0", migrations.describe_heads)]),
         Format(
             "predictions",
-            ["predictions", "other_predictions", "calibrated", "other_calibrated", "ensemble_predictions"],
+            [
+                "predictions",
+                "other_predictions",
+                "out_of_fold_predictions",
+                "calibrated",
+                "other_calibrated",
+                "ensemble_predictions",
+            ],
             [FIRST, Version("0.1.0", migrations.name_task_type), Version("0.1.0", migrations.unchanged)],
         ),
         Format(
             "metrics",
-            ["metrics", "other_metrics"],
+            ["metrics", "other_metrics", "out_of_fold_metrics"],
             [
                 FIRST,
                 Version("0.1.0", migrations.give_no_intervals),
                 Version("0.1.0", migrations.name_measured_task),
             ],
         ),
-        Format("resampled_metrics", ["resampled_metrics", "other_resampled_metrics"], [FIRST]),
+        Format(
+            "resampled_metrics",
+            ["resampled_metrics", "other_resampled_metrics", "out_of_fold_resampled_metrics"],
+            [FIRST],
+        ),
         Format("calibration", ["calibration", "other_calibration"], [FIRST]),
         Format("ensemble", ["ensemble"], [FIRST]),
         Format("study_config", ["study_config"], [FIRST, Version("0.1.0", migrations.unchanged)]),

@@ -17,6 +17,9 @@ DEFAULT: Mapping[str, list[str]] = {
 }
 """What is usual for each type; also the preset `default`."""
 
+OUT_OF_FOLD = "out_of_fold"
+"""Split, in tables, of pooled predictions: of each sample by the network of the fold that did not train on it."""
+
 PER_GROUP = "_per_group"
 """End of the name of a metric per group, as in `accuracy_per_group`."""
 

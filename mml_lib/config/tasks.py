@@ -174,7 +174,9 @@ class Task(Section):
         "Unset: all folds are equal.",
     )
     test_fraction: Fraction = Field(
-        0.2, description="Share held out as test split, unless the data set brings its own."
+        0.2,
+        description="Share held out as test split, unless the data set brings its own; 0: none. Each sample is then "
+        "tested once, by the network of the fold that did not train on it.",
     )
     seed: int = Field(0, ge=0, description="Seed of the split into folds and test split.")
     fold_time_limit: PositiveFloat = Field(

@@ -48,6 +48,9 @@ BUILT_IN = (
     AssignmentTemplate("image_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL-images.csv"),
     AssignmentTemplate("other_class_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL-classes.csv"),
     AssignmentTemplate("other_image_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL-images.csv"),
+    AssignmentTemplate("out_of_fold_predictions", "PROJ_PATH/PREDICTIONS/TASK_NAME/RUN/out_of_fold.npz"),
+    AssignmentTemplate("out_of_fold_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN/out_of_fold.json"),
+    AssignmentTemplate("out_of_fold_resampled_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN/out_of_fold.npz"),
     AssignmentTemplate("calibrated", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL.npz", reusable=True),
     AssignmentTemplate("calibration", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL.json"),
     AssignmentTemplate(

@@ -143,11 +143,12 @@ def write_metrics(
         values: of the metrics.
         intervals: of those that have one.
         reasons: why the others have none.
-        about: the network, and what it was tested on.
+        about: the network, and what it was tested on; `about`: what intervals are of, where not of this network.
     """
     known = {name: _known(value) for name, value in values.items()}
     ends = {name: [_known(end) for end in interval] for name, interval in (intervals or {}).items()}
-    content = about | {"metrics": known, "intervals": ends, "about": NETWORKS, "reasons": dict(reasons or {})}
+    content = {"about": NETWORKS} | about
+    content |= {"metrics": known, "intervals": ends, "reasons": dict(reasons or {})}
     write_text(path, json_text("metrics", content))
 
 

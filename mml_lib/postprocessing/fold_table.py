@@ -8,6 +8,9 @@ import pandas as pd
 KEYS = ["task", "run", "label", "on", "split"]
 """Subject of a row; `on` is another task than the one that was trained on."""
 
+ALL_FOLDS = -1
+"""Stands for the fold of pooled predictions, which are of the networks of all folds."""
+
 LOW, HIGH = "_low", "_high"
 """End of the names of the columns beside a metric that hold the ends of its interval."""
 
@@ -26,7 +29,8 @@ def fold_table(results: Sequence[Mapping[str, Any]], shown: Mapping[str, Mapping
 
 
 def _row(result: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
-    told = {"task": result["task"], "run": result["run"], "label": "", "fold": result["fold"]} | dict(shown)
+    fold = ALL_FOLDS if result["fold"] is None else result["fold"]
+    told = {"task": result["task"], "run": result["run"], "label": "", "fold": fold} | dict(shown)
     on = result.get("on", result["task"])
     keys = {"on": "" if on == result["task"] else on, "split": result["split"]}
     row = {key: (told | keys)[key] for key in [*KEYS, "fold"]}

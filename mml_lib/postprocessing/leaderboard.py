@@ -80,8 +80,8 @@ def _rows(kind: str, entries: Mapping[str, Networks], metric: str) -> pd.DataFra
     rows = []
     for name, runs in entries.items():
         found = estimate(runs, metric, NETWORKS if kind == ENSEMBLE else PROCEDURE)
-        folds = {fold for of_run in runs.values() for fold in of_run}
-        rows.append((metric, kind, name, len(runs), len(folds), *found[:4], found.about, found.reason))
+        folds = {fold: network.folds for of_run in runs.values() for fold, network in of_run.items()}
+        rows.append((metric, kind, name, len(runs), sum(folds.values()), *found[:4], found.about, found.reason))
     return pd.DataFrame(rows, columns=["metric", "kind", "name", *WORTH])
 
 

@@ -1,6 +1,7 @@
 """Pages of a report: tables and texts as HTML that needs nothing else, with the table as CSV to take along."""
 
 import base64
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -20,13 +21,14 @@ ROWS = 500
 """Rows that a page shows at most; its CSV has all."""
 
 
-def table_page(title: str, table: pd.DataFrame, name: str) -> str:
+def table_page(title: str, table: pd.DataFrame, name: str, notes: Sequence[str] = ()) -> str:
     """Return a table as a page.
 
     Args:
         title: what it shows.
         table: columns without anything in them are left out on the page.
         name: of the CSV file that the page offers.
+        notes: sentences above the table.
     """
     shown = table[[column for column in table if not _is_empty(table[column])]].head(ROWS)
     head = "".join(f"<th>{escape(_heading(str(column)))}</th>" for column in shown)
@@ -35,7 +37,8 @@ def table_page(title: str, table: pd.DataFrame, name: str) -> str:
     link = f'<a href="data:text/csv;base64,{content}" download="{escape(name)}">{escape(name)}</a>'
     rest = f", all {len(table)} rows" if len(table) > ROWS else ""
     body = f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n" if len(table) else ""
-    return _page(title, f"{body or '<p>There is nothing to show.</p>'}<p>{link}{rest}</p>")
+    above = "".join(f"<p>{escape(note)}.</p>\n" for note in notes)
+    return _page(title, f"{above}{body or '<p>There is nothing to show.</p>'}<p>{link}{rest}</p>")
 
 
 def text_page(title: str, text: str) -> str:

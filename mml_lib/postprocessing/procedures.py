@@ -145,4 +145,16 @@ def _table(networks: Sequence[Sequence[Resampled]], metric: str) -> Cells:
     values = np.array([[each.values[place] for each in run] for run in networks])
     draws = np.array([[each.draws[place, :resamples] for each in run] for run in networks])
     sets = {each.sample_set: (int(each.units[place]), float(each.effective[place])) for run in networks for each in run}
-    return Cells(values, draws, sets, np.array([[each.sample_set for each in run] for run in networks]))
+    names = np.array([[each.sample_set for each in run] for run in networks])
+    return Cells(values, draws, sets, names, _pooled([run[0] for run in networks], place))
+
+
+def _pooled(runs: Sequence[Resampled], place: int) -> Cells | None:
+    """Return one metric of the networks behind pooled predictions, runs×folds; None where they are not pooled alike."""
+    if any(run.fold_values is None for run in runs) or len({run.folds for run in runs}) > 1:
+        return None
+    number, resamples = runs[0].folds, min(run.fold_draws.shape[-1] for run in runs)
+    values = np.array([run.fold_values[place] for run in runs])
+    draws = np.array([run.fold_draws[place, :, :resamples] for run in runs])
+    sets = {run.sample_set: (int(run.units[place]) // number, float(run.effective[place]) / number) for run in runs}
+    return Cells(values, draws, sets, np.array([[run.sample_set] * number for run in runs]))

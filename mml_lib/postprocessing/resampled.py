@@ -40,6 +40,8 @@ class Resampled:
             classes.
         balance: share of the samples that count for a metric of classes, M: 1 where all classes are equally frequent.
         reason: why metrics per group are undefined; empty where they are not.
+        fold_values: of pooled predictions of several networks, the values of each network on its own samples, M×K.
+        fold_draws: these on resamples of their samples, M×K×R.
     """
 
     metrics: Sequence[str]
@@ -50,6 +52,13 @@ class Resampled:
     effective: np.ndarray
     balance: np.ndarray
     reason: str = ""
+    fold_values: np.ndarray | None = None
+    fold_draws: np.ndarray | None = None
+
+    @property
+    def folds(self) -> int:
+        """The number of networks behind the predictions: one for each fold where predictions are pooled."""
+        return 1 if self.fold_values is None else self.fold_values.shape[1]
 
     def place(self, metric: str) -> int:
         """Return the row of a metric."""
@@ -63,13 +72,23 @@ class Resampled:
         """Return these metrics followed by others of the same samples."""
         rows = ("values", "draws", "units", "effective", "balance")
         joined = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in rows}
+        if self.fold_values is not None:
+            joined["fold_values"] = _padded(self.fold_values, other.fold_values, len(other.metrics))
+            joined["fold_draws"] = _padded(self.fold_draws, other.fold_draws, len(other.metrics))
         return replace(self, metrics=[*self.metrics, *other.metrics], reason=self.reason or other.reason, **joined)
 
     def write(self, path: str | Path) -> None:
         """Write an `.npz` file, whole or not at all."""
-        arrays = {**asdict(self), "metrics": np.array(self.metrics, dtype=np.str_)}
+        arrays = {key: value for key, value in asdict(self).items() if value is not None}
+        arrays["metrics"] = np.array(self.metrics, dtype=np.str_)
         with write_whole(path) as beside:
             np.savez(beside, **FORMAT.stamp, **arrays)
+
+
+def _padded(rows: np.ndarray, further: np.ndarray | None, number: int) -> np.ndarray:
+    """Return rows of metrics followed by further ones, NaN where there are none."""
+    missing = np.full((number, *rows.shape[1:]), np.nan)
+    return np.concatenate([rows, missing if further is None else further])
 
 
 def read_resampled(path: str | Path) -> Resampled:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from mml_lib.config.metrics import PER_GROUP, is_metric, name_per_sample
 from mml_lib.postprocessing.comparison import Resamples
+from mml_lib.postprocessing.fold_table import ALL_FOLDS
 from mml_lib.postprocessing.leaderboard import MARK, RUN, ordered, sentences, standings
 from mml_lib.postprocessing.resampled import Resampled, undefined
 
@@ -60,7 +61,7 @@ def _by_split(
         on = result.get("on", result["task"])
         network = {
             "run": called["run"],
-            "fold": called["fold"],
+            "fold": ALL_FOLDS if called["fold"] is None else called["fold"],
             "procedure": procedure,
             "labels": {procedure: called.get("procedure_label", called["label"]), called["run"]: called["label"]},
             "metrics": _complete(metrics, result["metrics"]),
@@ -90,9 +91,18 @@ def _resamples(networks: Sequence[Mapping[str, Any]]) -> Resamples:
     return Resamples(metrics, runs, {name: list(of_procedure) for name, of_procedure in procedures.items()})
 
 
-def as_text(summary: pd.DataFrame) -> str:
-    """Return a summary as a table for a terminal, with sentences that say what its intervals are of."""
-    notes = [*sentences(summary["about"][summary["ci_low"].notna()]), *_without_groups(summary)]
+def as_text(summary: pd.DataFrame, notes: Sequence[str] = ()) -> str:
+    """Return a summary as a table for a terminal, with sentences that say what its intervals are of.
+
+    Args:
+        summary: as `summarize` gives it.
+        notes: lines about splits and networks, which come before those sentences.
+    """
+    notes = [
+        *(f"{note}." for note in notes),
+        *sentences(summary["about"][summary["ci_low"].notna()]),
+        *_without_groups(summary),
+    ]
     summary = summary[~_lacks_groups(summary)]
     repeated, several = (summary["kind"] == RUN).any(), summary["difference"].notna().any()
     hidden = [] if repeated else ["kind", "procedure", "runs"]

@@ -87,12 +87,14 @@ class Cells:
         draws: on each resample, runs×folds×R.
         sets: of each sample set its units and its effective number of groups.
         names: the sample set of each network, runs×folds.
+        pooled: where each value is of the pooled predictions of several networks, these, runs×their folds.
     """
 
     values: np.ndarray
     draws: np.ndarray
     sets: dict[str, tuple[int, float]]
     names: np.ndarray
+    pooled: "Cells | None" = None
 
     def deviations(self) -> np.ndarray:
         """Return how far each network is from its mean over resamples, corrected for the few units: runs×folds×R."""
@@ -126,7 +128,9 @@ def uncertainty(first: Cells, second: Cells | None = None, trainings: bool = Tru
     bias = excess[0] - sum(excess[1:])
     samples = float(np.mean(together**2)) if np.abs(together).max() > ROUNDING * largest else 0.0
     if parts is None:
-        return Uncertainty(samples, sample_freedom, samples, sample_freedom, units, False, bias)
+        hidden = _between_pooled([each.pooled for each in cells]) if trainings else None
+        total, freedom = _together([hidden] if hidden else [], samples, sample_freedom)
+        return Uncertainty(total, freedom, samples, sample_freedom, units, hidden is not None, bias)
     shared = max(0.0, samples - _parts(deviations).seen())
     total, freedom = _together(parts.components(), shared, sample_freedom)
     return Uncertainty(total, freedom, samples, sample_freedom, units, True, bias)
@@ -193,6 +197,30 @@ def _parts(procedures: Sequence[np.ndarray]) -> _Parts | None:
         squares = [_square(_rest(values), (len(values) - 1) * (folds - 1)) for values in procedures]
         rest = _sum(squares, [1 / (len(values) * folds) for values in procedures])
     return _Parts(between_folds, between_runs, rest)
+
+
+def _between_pooled(procedures: Sequence[Cells | None]) -> _Part | None:
+    """Return the variance between trainings of one run's pooled networks, or of the difference of two such runs.
+
+    Each network is measured on its own samples. What these bring is subtracted from the variance between networks, as
+    that over all samples has it already. None where nothing tells: networks are not pooled, or not by the same folds.
+    """
+    if any(each is None or len(each.values) > 1 for each in procedures):
+        return None
+    if len({each.values.shape for each in procedures}) > 1:
+        return None
+    signs = (1, -1)[: len(procedures)]
+    values = sum(sign * each.values[0] for sign, each in zip(signs, procedures, strict=True))
+    known = ~np.isnan(values)
+    folds = int(known.sum())
+    if folds < 2:
+        return None
+    resamples = min(each.draws.shape[-1] for each in procedures)
+    deviations = [each.deviations()[0, known, :resamples] for each in procedures]
+    drawn = sum(sign * each for sign, each in zip(signs, deviations, strict=True))
+    defined = ~np.isnan(drawn).any(axis=0)
+    of_samples = drawn[:, defined].var(axis=0, ddof=1).mean() if defined.sum() >= FEWEST else 0.0
+    return _Part(max(float(values[known].var(ddof=1) - of_samples), 0.0) / folds, folds - 1)
 
 
 def _rest(values: np.ndarray) -> np.ndarray:

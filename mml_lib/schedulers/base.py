@@ -179,7 +179,12 @@ class AbstractBaseScheduler(Doing, ABC):
 
     @property
     def announcement(self) -> list[str]:
-        """What is said of the plan before anything is done, in lines."""
+        """Lines about the plan that are printed before anything is done."""
+        return self.split_notes
+
+    @property
+    def split_notes(self) -> list[str]:
+        """Lines that say by which networks and on which samples results are."""
         return []
 
     @abstractmethod

@@ -3,6 +3,7 @@
 import csv
 from typing import TYPE_CHECKING, Any
 
+from mml_lib.config.metrics import OUT_OF_FOLD
 from mml_lib.errors import MMLError
 from mml_lib.models.selection import best_run
 from mml_lib.models.storage import ModelStorage
@@ -17,9 +18,10 @@ def best_runs(scheduler: "TrainScheduler") -> list[dict[str, Any]]:
     They are chosen by the validation splits of their networks, never by the samples that are reported.
 
     Returns:
-        `task procedure run label metric chosen_by validation mean procedure_mean ci_low ci_high`: `validation` is the
-        mean that the run was chosen by; `mean` is that of the run on the test split, `procedure_mean` that of all runs
-        of the procedure, with its interval; None where no test split was predicted, or the metric is undefined.
+        `task procedure run label metric chosen_by validation split mean procedure_mean ci_low ci_high`: `validation` is
+        the mean that the run was chosen by; `mean` is that of the run on the test split, `procedure_mean` that of all
+        runs of the procedure, with its interval; None where no test split was predicted, or the metric is undefined.
+        Without a test split they are the out-of-fold results of a single run: of several, these samples chose the best.
     """
     rows = _summary(scheduler)
     found = []
@@ -31,7 +33,11 @@ def best_runs(scheduler: "TrainScheduler") -> list[dict[str, Any]]:
             chosen = best_run(storages, ids, metric)
         except MMLError:  # no model is left to tell, or nothing defines the metric
             continue
-        of_task = [row for row in rows if (row["task"], row["metric"], row["split"]) == (task, metric, "test")]
+        # Out-of-fold results are of the samples that the choice was made by, if there was one.
+        splits = ("test", OUT_OF_FOLD) if len(set(ids.values())) == 1 else ("test",)
+        of_metric = [row for row in rows if (row["task"], row["metric"]) == (task, metric) and row["split"] in splits]
+        split = next((split for split in splits if any(row["split"] == split for row in of_metric)), None)
+        of_task = [row for row in of_metric if row["split"] == split]
         # A procedure with a single run has no row of its own.
         run = next((row for row in of_task if row["run"] == chosen.run), {})
         procedure = next((row for row in of_task if not row["run"] and row["procedure"] == chosen.procedure), run)
@@ -44,6 +50,7 @@ def best_runs(scheduler: "TrainScheduler") -> list[dict[str, Any]]:
                 "metric": metric,
                 "chosen_by": f"val/{chosen.metric}",
                 "validation": chosen.run_value,
+                "split": split,
                 "mean": _number(run.get("mean")),
                 "procedure_mean": _number(procedure.get("mean")),
                 "ci_low": _number(procedure.get("ci_low")),

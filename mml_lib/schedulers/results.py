@@ -174,6 +174,7 @@ class Results:
         rules = {
             "test_fold": "metrics",
             "test_other": "other_metrics",
+            "test_out_of_fold": "out_of_fold_metrics",
             "predict_fold": "predictions",
             "predict_other": "other_predictions",
         }

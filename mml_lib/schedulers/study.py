@@ -37,6 +37,14 @@ if TYPE_CHECKING:
     from mml_lib.schedulers.base import AbstractBaseScheduler
 
 
+TESTS = {
+    "test_fold": ("metrics", "resampled_metrics"),
+    "test_other": ("other_metrics", "other_resampled_metrics"),
+    "test_out_of_fold": ("out_of_fold_metrics", "out_of_fold_resampled_metrics"),
+}
+"""Keys of the metrics, and of these on resamples, by the rule that makes them."""
+
+
 class Study(StudyTasks):
     """All that a plan and its steps have in common. Tasks and runs are worked out when first asked for.
 
@@ -165,6 +173,15 @@ class Study(StudyTasks):
             "packed": list(dict.fromkeys(packed)),
             "descriptions": [self.fm.path("description", task=told["name"], task_id=told["id"]) for told in tasks],
         }
+
+    def fold_predictions(self, wildcards: Any) -> list[str]:
+        """The predictions of their validation samples by the networks of all folds, fold by fold."""
+        tokens = {"task": wildcards.task, "run": wildcards.run, "eval": "val"}
+        return [self.fm.path("predictions", fold=fold, **tokens) for fold in range(self.task(wildcards.task).num_folds)]
+
+    def split_notes(self, wildcards: Any) -> list[str]:
+        """Lines that say by which networks and on which samples the results of a mode are."""
+        return self.scheduler(wildcards.mode).split_notes
 
     def tuning(self, wildcards: Any) -> str | list[str]:
         """What was found out before a training, where the run asks for that."""
@@ -325,11 +342,11 @@ class Study(StudyTasks):
 
     def metrics_of(self, mode: str) -> list[str]:
         """Return the metrics files that a mode's plan makes."""
-        return self._tested(mode, {"test_fold": "metrics", "test_other": "other_metrics"})
+        return self._tested(mode, {key: metrics for key, (metrics, _) in TESTS.items()})
 
     def resampled_metrics_of(self, mode: str) -> list[str]:
         """Return the same metrics on resamples of the samples."""
-        return self._tested(mode, {"test_fold": "resampled_metrics", "test_other": "other_resampled_metrics"})
+        return self._tested(mode, {key: resampled for key, (_, resampled) in TESTS.items()})
 
     def _tested(self, mode: str, keys: Mapping[str, str]) -> list[str]:
         """Return an output of each test that a mode plans, by the key that it has for a rule."""

@@ -87,6 +87,7 @@ class TrainScheduler(AbstractBaseScheduler):
             self._check(task)
             for network in self.networks(task):
                 self._add_fold(**network)
+            self._add_out_of_fold(task)
             if self.options.store_blueprint:
                 self.add("store_blueprint", task=task, mode=self.mode)
         if any(command.startswith("test_") for command, _ in self._plan):
@@ -174,6 +175,47 @@ class TrainScheduler(AbstractBaseScheduler):
             self.add(f"test_{what}", **wildcards, eval=split)
             if self.study.task(wildcards.get("eval_task", wildcards["task"])).task_type == "semantic_segmentation":
                 self.add("measure_masks" if what == "fold" else "measure_other_masks", **wildcards, eval=split)
+
+    def _add_out_of_fold(self, task: str) -> None:
+        """Plan results that pool all folds, where each sample of them is predicted once."""
+        if self.pools_folds(task) and "test" in self.subroutines:
+            for run in self.runs_of(task):
+                self.add("test_out_of_fold", task=task, run=run.id)
+
+    def pools_folds(self, task: str) -> bool:
+        """Return True if networks of all folds are tested on their validation samples: plain cross-validation."""
+        number = self.study.tasks[task].num_folds
+        every = sorted(self.folds(task)) == list(range(number))
+        return number > 1 and every and not self.options.nested and "val" in self.splits(task)
+
+    @property
+    def split_notes(self) -> list[str]:
+        notes = []
+        for task in self.task_names:
+            number = len(self.folds(task)) if self.study.tasks[task].num_folds else 0
+            if number > 1 and not self.options.nested:
+                notes += [f"{task}: {note}" for note in self._notes_on(task, number)]
+        return notes
+
+    def _notes_on(self, task: str, folds: int) -> list[str]:
+        """Return what splits results of a task with several folds are on."""
+        identity, notes = self.study.tasks[task], []
+        each = " of each run" if len(self.runs_of(task)) > 1 else ""
+        if "test" in self.splits(task):
+            notes.append(f"{folds} networks{each}, one per fold, all tested on the same test split")
+            if not identity.brings_test and not identity.bases:
+                notes[0] += (
+                    "; for cross-validation in which each sample is tested once set "
+                    f"tasks.{identity.base_name}.test_fraction: 0"
+                )
+        if self.pools_folds(task):
+            notes.append(
+                f"out_of_fold pools {folds} networks{each}: each sample is predicted once, by the network of the fold "
+                "that did not train on it"
+            )
+            if len({run.pipeline.procedure for run in self.runs_of(task)}) > 1:
+                notes.append("the best of several procedures is told by these samples, so its value is optimistic")
+        return notes
 
     def _add_report(self) -> None:
         """Plan what `snakemake --report` shows, of each task that something is tested of."""

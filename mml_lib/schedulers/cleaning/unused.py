@@ -14,7 +14,7 @@ from mml_lib.schedulers.cleaning.usage import Usage
 KEPT_ON = ("pipeline", "blueprint")
 """Keys of what a run or a study is made again by."""
 
-FIRST = ("models", "metrics", "other_metrics")
+FIRST = ("models", "metrics", "other_metrics", "out_of_fold_metrics")
 """Keys of what goes first: without it, what is left of a run that was half removed does not pass for whole."""
 
 BY_ITSELF = "a study that needs it makes it again"

@@ -1,0 +1,65 @@
+"""Out-of-fold results: each sample is predicted once, by the network of the fold that did not train on it.
+
+The predictions of all folds are pooled, and measured as those of one network. Pooled scores of different networks need
+not be on one scale, which metrics of ranks feel (Forman & Scholz 2010); the mean over folds stands beside.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mml_lib.config.schema import Metric
+from mml_lib.errors import MMLError
+from mml_lib.postprocessing.evaluation import evaluate_resampled
+from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
+from mml_lib.postprocessing.resampled import Groups, Resampled
+
+AnyPredictions = Predictions | MaskPredictions
+
+
+def pool(folds: Mapping[int, AnyPredictions], where: str) -> AnyPredictions:
+    """Return the predictions of all folds together.
+
+    Args:
+        folds: predictions of the validation samples of each fold.
+        where: the network, for errors.
+
+    Raises:
+        MMLError: a sample is in two folds.
+    """
+    parts = list(folds.values())
+    ids = np.concatenate([part.ids for part in parts])
+    names, number = np.unique(ids, return_counts=True)
+    if (number > 1).any():
+        raise MMLError(f"{where}: sample '{names[number.argmax()]}' is in several folds; predict all folds anew")
+    columns = ("masks", "targets", "sizes") if isinstance(parts[0], MaskPredictions) else ("logits", "targets")
+    arrays = {key: np.concatenate([getattr(part, key) for part in parts]) for key in columns}
+    return replace(parts[0], ids=ids, **arrays)
+
+
+def evaluate_out_of_fold(
+    folds: Mapping[int, AnyPredictions],
+    metrics: Sequence[str | Metric],
+    resamples: int,
+    groups: Groups | None = None,
+    per_group: str = "mean",
+) -> Resampled:
+    """Return the named metrics of pooled predictions, with those of each fold, which tell how trainings differ.
+
+    Args:
+        folds: predictions of the validation samples of each fold.
+        metrics: of these those that have a name.
+        resamples: how many; 0: none.
+        groups: of the samples, by id.
+        per_group: how the samples of a group are merged.
+
+    Raises:
+        MMLError: a sample is in two folds.
+    """
+    options = (metrics, resamples, groups, per_group)
+    pooled = evaluate_resampled(pool(folds, "out-of-fold predictions"), *options)
+    of_folds = [evaluate_resampled(predictions, *options) for predictions in folds.values()]
+    values = np.stack([each.values for each in of_folds], axis=1)
+    draws = np.stack([each.draws for each in of_folds], axis=1)
+    return replace(pooled, fold_values=values, fold_draws=draws)
