@@ -4,6 +4,7 @@ from mml_lib.config.metrics import OUT_OF_FOLD
 from mml_lib.postprocessing.evaluation import evaluate, network_estimates, network_intervals, write_metrics
 from mml_lib.postprocessing.out_of_fold import evaluate_out_of_fold, pool
 from mml_lib.postprocessing.predictions import read_predictions
+from mml_lib.postprocessing.procedures import NETWORKS
 from mml_lib.schedulers.step import open_step
 from mml_lib.tasks.description import TaskDescription
 
@@ -20,7 +21,11 @@ estimates = network_estimates(resampled)
 reasons = {metric: estimate.reason for metric, estimate in estimates.items() if estimate.reason}
 
 about = {"task": step.task, "run": step.run, "fold": None, "on": step.task, "split": OUT_OF_FOLD}
-about |= {"samples": len(pooled.ids), "folds": len(folds), "about": next(iter(estimates.values())).about}
+about |= {
+    "samples": len(pooled.ids),
+    "folds": len(folds),
+    "about": max((found.about for found in estimates.values()), default=NETWORKS),
+}
 pooled.write(snakemake.output.predictions)
 write_metrics(snakemake.output.metrics, values, network_intervals(resampled), reasons, **about)
 resampled.write(snakemake.output.resampled)
