@@ -281,7 +281,8 @@ class StudyConfig(Section):
         Discriminator(_one_or_by_type),
     ] = Field(
         default_factory=Metrics,
-        description="Metrics of validation and test: one list for all task types, or one per task type.",
+        description="Metrics of validation and test: one list for all task types, or one per task type; "
+        "`python -m mml_lib.metrics` lists the named ones.",
     )
     tta: TTA = Field(
         default_factory=TTA,

@@ -213,7 +213,8 @@ def _check_monitored(task: TaskIdentity, cfg: StudyConfig) -> None:
     if "lr_scheduler" in cfg.monitored and cfg.lr_scheduler.interval != "epoch":
         raise MMLError("lr_scheduler.interval: a plateau is looked for epoch by epoch; set it to epoch")
     for key, column in cfg.monitored.items():
-        if column not in known and not is_metric(column.removeprefix("val/"), task.task_type):
+        split, _, name = column.partition("/")
+        if column not in known and not (split == "val" and is_metric(name, task.task_type)):
             raise MMLError(f"{key}.monitor: {task.name} has no '{column}'{nearest(column, known)}")
         section = cfg.lr_scheduler if key == "lr_scheduler" else cfg.callbacks[key.removeprefix("callbacks.")]
         metric = column.split("/")[1]

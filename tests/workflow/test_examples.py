@@ -44,6 +44,10 @@ def test_example_study_runs(workplace: Workplace, study: str):
     workplace.run("--config", "trainer={max_epochs: 1}", *SHORTER.get(study, [WITHOUT_PICTURES]))
     assert len(workplace.files(f"results/{study}/MODELS/*/*.json")) == MODELS.get(study, 1)
     assert workplace.files(f"results/{study}/RESULTS/*.json")
+    if study == "segmentation":
+        (table,) = workplace.files("results/segmentation/METRICS/discs/*/test-classes.csv")
+        assert table.read_text().startswith("class,metric,value,ci_low,ci_high,reason,images\n,dice,")
+        assert ",dice_original," in table.read_text()
 
 
 def test_demo_study_is_the_default(tmp_path: Path):
