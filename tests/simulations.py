@@ -5,7 +5,7 @@ on how many samples, and whether networks share them. Truths are integrals over 
 """
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from scipy.special import ndtr
@@ -15,6 +15,7 @@ from mml_lib.postprocessing.procedures import Networks, compare_procedures, esti
 from mml_lib.postprocessing.resampled import Resampled, resample
 
 RESAMPLES = 300
+BANK = 40
 KINDS = {
     "accuracy": "classification",
     "auroc": "classification",
@@ -105,7 +106,8 @@ class Bench:
 
     def __post_init__(self) -> None:
         number = 1 if self.setting.shared else self.setting.folds
-        self.sets = [SampleSet(self.setting, self.rng, str(place), self.whole) for place in range(number)]
+        chosen = self.rng.permutation(BANK)[:number].tolist()
+        self.sets = [SampleSet(self.setting, self.rng, place, self.whole) for place in chosen]
 
     def networks(self, levels: np.ndarray) -> Networks:
         """Return networks as good as these levels say, runs×folds."""
@@ -118,10 +120,17 @@ class Bench:
 
 
 class SampleSet:
-    """Test samples, and resamples of them that all networks are measured on."""
+    """Test samples, and resamples of them that all networks are measured on.
 
-    def __init__(self, setting: Setting, rng: np.random.Generator, name: str, whole: bool):
-        self.setting, self.rng, self.name = setting, rng, name
+    Args:
+        setting: what is simulated.
+        rng: source of all chance but that of the resamples.
+        place: of the resamples in the bank.
+        whole: whether whole groups are resampled.
+    """
+
+    def __init__(self, setting: Setting, rng: np.random.Generator, place: int, whole: bool):
+        self.setting, self.rng, self.place = setting, rng, place
         groups = np.arange(setting.samples) // setting.group
         of_group = rng.normal(size=groups.max() + 1)[groups]
         share = 0.5 if setting.group > 1 else 0.0
@@ -129,9 +138,8 @@ class SampleSet:
         self.positive = rng.random(setting.samples) < (0.5 if setting.metric == "accuracy" else 0.3)
         self.area = np.exp(rng.normal(size=setting.samples))
         self.target = rng.normal(size=setting.samples)
-        self.groups = groups if whole and setting.group > 1 else None
-        units = setting.samples if self.groups is None else self.groups
-        self.weights = np.concatenate(list(draw(units, RESAMPLES, int(rng.integers(2**32)))), axis=1)
+        self.group = setting.group if whole else 1
+        self.weights = weights_of(setting.samples, self.group, place)
 
     def networks(self, levels: np.ndarray) -> list[Resampled]:
         """Return networks as good as these levels say, K."""
@@ -146,9 +154,22 @@ class SampleSet:
 
     def resampled(self, outputs: np.ndarray, resamples: int = 0) -> Resampled:
         """Return what the library makes of one network's outputs, N."""
-        metric, ids = self.setting.metric, np.array([f"{self.name}-{n:04}" for n in range(self.setting.samples)])
-        groups = None if self.groups is None else dict(zip(ids.tolist(), map(str, self.groups), strict=True))
+        metric, (ids, groups) = self.setting.metric, names_of(self.setting.samples, self.group, self.place)
         return resample(KINDS[metric], [metric], arguments(metric, outputs, self), ids, resamples, groups)
+
+
+@cache
+def weights_of(samples: int, group: int, place: int) -> np.ndarray:
+    """Return how often each sample was drawn, N×R: one of a bank of resamples, for drawing takes most of the time."""
+    units = samples if group == 1 else np.arange(samples) // group
+    return np.concatenate(list(draw(units, RESAMPLES, seed=place)), axis=1)
+
+
+@cache
+def names_of(samples: int, group: int, place: int) -> tuple[np.ndarray, dict[str, str] | None]:
+    """Return ids of samples, and the group of each."""
+    ids = np.array([f"{place}-{number:04}" for number in range(samples)])
+    return ids, None if group == 1 else {id_: str(number // group) for number, id_ in enumerate(ids.tolist())}
 
 
 def predicted(metric: str, levels: np.ndarray, samples: SampleSet, noise: np.ndarray) -> np.ndarray:

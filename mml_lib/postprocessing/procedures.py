@@ -63,7 +63,8 @@ def estimate(networks: Networks, metric: str, about: str = PROCEDURE) -> Estimat
     number, mean = cells.values.size, float(cells.values.mean())
     std = float(cells.values.std(ddof=1)) if number > 1 else np.nan
     found = uncertainty(cells, trainings=about == PROCEDURE)
-    balance = min(each.balance[each.place(metric)] for folds in networks.values() for each in folds.values())
+    tested = [network for folds in networks.values() for network in folds.values() if metric in network.metrics]
+    balance = min(network.balance[network.place(metric)] for network in tested)
     low, high = interval(metric, mean, found, balance)
     reason = _reason(cells) if np.isnan(low) else ""
     return Estimate(mean, std, low, high, number, PROCEDURE if found.trainings else NETWORKS, reason)
@@ -124,7 +125,7 @@ def _cells(procedures: Sequence[Networks], metric: str) -> list[Cells | None]:
     tables = []
     for networks in procedures:
         every = [each for of_run in networks.values() for each in of_run.values()]
-        known = [each for each in every if not np.isnan(each.values[each.place(metric)])]
+        known = [each for each in every if not np.isnan(each.value(metric))]
         tables.append(_table([[each] for each in known], metric) if known else None)
     return tables
 
@@ -135,7 +136,7 @@ def _shared(runs: Iterable[Mapping[int, Resampled]]) -> list[int]:
 
 
 def _defines(networks: Networks, fold: int, metric: str) -> bool:
-    return not any(np.isnan(folds[fold].values[folds[fold].place(metric)]) for folds in networks.values())
+    return not any(np.isnan(folds[fold].value(metric)) for folds in networks.values())
 
 
 def _table(networks: Sequence[Sequence[Resampled]], metric: str) -> Cells:

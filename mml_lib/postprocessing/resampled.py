@@ -64,6 +64,10 @@ class Resampled:
         """Return the row of a metric."""
         return list(self.metrics).index(metric)
 
+    def value(self, metric: str) -> float:
+        """Return the value of a metric, NaN where these are others."""
+        return float(self.values[self.place(metric)]) if metric in self.metrics else float("nan")
+
     def by_metric(self) -> dict[str, float]:
         """Return the value of each metric by its name."""
         return dict(zip(self.metrics, self.values.tolist(), strict=True))

@@ -18,10 +18,11 @@ def best_runs(scheduler: "TrainScheduler") -> list[dict[str, Any]]:
     They are chosen by the validation splits of their networks, never by the samples that are reported.
 
     Returns:
-        `task procedure run label metric chosen_by validation split mean procedure_mean ci_low ci_high`: `validation` is
-        the mean that the run was chosen by; `mean` is that of the run on the test split, `procedure_mean` that of all
-        runs of the procedure, with its interval; None where no test split was predicted, or the metric is undefined.
-        Without a test split they are the out-of-fold results of a single run: of several, these samples chose the best.
+        `task procedure run label metric chosen_by validation split mean procedure_mean ci_low ci_high about reason`:
+        `validation` is the mean that the run was chosen by; `mean` is that of the run on the test split,
+        `procedure_mean` that of all runs of the procedure, with its interval, of what that is (as in the summary) or
+        why there is none; None where no test split was predicted, or the metric is undefined. Without a test split they
+        are the out-of-fold results of a single run: of several, these samples chose the best.
     """
     rows = _summary(scheduler)
     found = []
@@ -55,6 +56,8 @@ def best_runs(scheduler: "TrainScheduler") -> list[dict[str, Any]]:
                 "procedure_mean": _number(procedure.get("mean")),
                 "ci_low": _number(procedure.get("ci_low")),
                 "ci_high": _number(procedure.get("ci_high")),
+                "about": procedure.get("about", ""),
+                "reason": procedure.get("reason", ""),
             }
         )
     return found

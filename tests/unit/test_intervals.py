@@ -193,7 +193,7 @@ def test_undefined_folds_are_left_out():
 def test_simulation_measures_as_the_library_does(metric: str, group: int):
     """It works out all networks and resamples at once, which the library does network by network."""
     rng = np.random.default_rng(1)
-    samples = SampleSet(Setting(metric, 100, group=group), rng, "0", whole=True)
+    samples = SampleSet(Setting(metric, 100, group=group), rng, 0, whole=True)
     outputs = predicted(metric, np.full((2, 1), LEVELS[metric]), samples, rng.normal(size=(2, 100)))
     for row, draws in zip(outputs, measured(metric, outputs, samples, samples.weights), strict=True):
         expected = weighted(KINDS[metric], [metric], arguments(metric, row, samples))(samples.weights)[metric]

@@ -18,6 +18,7 @@ from mml_lib.postprocessing.evaluation import (
 )
 from mml_lib.postprocessing.leaderboard import as_text, leaderboard, standings
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
+from mml_lib.postprocessing.procedures import estimate
 from mml_lib.postprocessing.resampled import read_resampled
 from mml_lib.postprocessing.scores import sigmoid, softmax
 from mml_lib.postprocessing.summary import as_text as summary_text
@@ -191,6 +192,13 @@ def test_summary_and_files_have_both_levels(tmp_path):
     assert table["mean"].to_dict() == pytest.approx(networks[0].by_metric())
     assert table[["ci_low", "ci_high"]].notna().all(axis=None)
     assert (table["reason"] == "").all()
+
+
+def test_networks_that_were_tested_without_groups_define_nothing_per_group():
+    with_groups, without = (evaluate_resampled(classified(), ["accuracy"], 100, groups) for groups in (GROUPS, None))
+    networks = {"r": {0: with_groups, 1: without, 2: with_groups}}
+    assert estimate(networks, "accuracy").networks == 3
+    assert estimate(networks, "accuracy_per_group").networks == 2
 
 
 def test_summary_says_why_there_is_nothing_per_group():

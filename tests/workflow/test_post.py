@@ -2,10 +2,13 @@
 
 import csv
 import json
+import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from mml_lib.postprocessing.scores import softmax
 from tests.workflow.conftest import TINY, Workplace
 from tests.workflow.test_own_data import write_images
 
@@ -41,16 +44,39 @@ def test_finished_study_is_answered_without_training(copy: Workplace):
 
 
 def write_table(place: Workplace, name: str, seed: int) -> dict:
-    """Write 24 images of two classes and what is said of each; return the task."""
+    """Write 24 images of two classes, two of each patient, and what is said of each; return the task."""
     files = write_images(place.folder / name, 24, seed)
-    rows = [f"{file.name},{'xy'[n % 2]},{'north' if n % 3 else 'south'},{40 + n}" for n, file in enumerate(files)]
-    (place.folder / name / "table.csv").write_text("\n".join(["image,label,site,age", *rows]))
+    rows = [
+        f"{file.name},{'xy'[n % 2]},{'north' if n % 3 else 'south'},{40 + n},{name}{n // 4}{n % 2}"
+        for n, file in enumerate(files)
+    ]
+    (place.folder / name / "table.csv").write_text("\n".join(["image,label,site,age,group", *rows]))
     return {"creator": "csv", "path": f"{name}/table.csv", "folds": 2, "test_fraction": 0.3}
 
 
 def rows_of(place: Workplace, table: str) -> list[dict[str, str]]:
     with open(place.folder / f"results/tiny/COMPARISONS/mine/post/{table}.csv") as file:
         return list(csv.DictReader(file))
+
+
+def check_metrics_per_group(place: Workplace) -> None:
+    """Check that a patient's mean probability decides in metrics files, summary, leaderboard and report."""
+    patients = {row["group"] for row in rows_of(place, "groups") if row["column"] == "group"}
+    for path in place.files("results/tiny/METRICS/mine/*-fold0/test.json"):
+        metrics = json.loads(path.read_text())
+        folder = path.parent.name
+        with np.load(place.folder / f"results/tiny/PREDICTIONS/mine/{folder}/test.npz") as arrays:
+            ids, logits, targets = (arrays[name] for name in ("ids", "logits", "targets"))
+        numbers = [int(re.findall(r"\d+", id_)[-1]) for id_ in ids.tolist()]
+        table = pd.DataFrame(softmax(logits)).assign(target=targets)
+        means = table.groupby([f"mine{n // 4}{n % 2}" for n in numbers]).mean()
+        assert set(means.index) == patients
+        right = means[[0, 1]].to_numpy().argmax(axis=1) == means["target"]
+        assert metrics["metrics"]["accuracy_per_group"] == pytest.approx(right.mean())
+        assert len(metrics["intervals"]["accuracy_per_group"]) == 2
+    with open(place.folder / "results/tiny/RESULTS/post.csv") as file:
+        assert "accuracy_per_group" in {row["metric"] for row in csv.DictReader(file)}
+    assert all(row["accuracy_per_group"] for row in rows_of(place, "leaderboard"))
 
 
 @pytest.mark.long
@@ -71,9 +97,8 @@ def test_networks_of_another_task_are_answers_and_results_are_told_by_metadata(w
                 held_out.setdefault(fold, []).append(sorted(arrays["ids"].tolist()))
     assert held_out[0][0] == held_out[0][1] != held_out[1][0] == held_out[1][1]
     assert "other" in {row["label"] for row in rows_of(workplace, "leaderboard")}
-    assert {(row["column"], row["group"]) for row in rows_of(workplace, "groups")} == {
-        ("site", "north"),
-        ("site", "south"),
-    }
+    groups = rows_of(workplace, "groups")
+    assert {row["group"] for row in groups if row["column"] == "site"} == {"north", "south"}
+    check_metrics_per_group(workplace)
     workplace.write(study | {"tasks": {"mine": mine | {"metadata": ["site", "age"]}, "other": other}})
     assert workplace.planned() == {"collect_metadata": 1, "compare_runs": 1, "finish_exp": 1}
