@@ -52,7 +52,8 @@ def interval(metric: str, value: float, uncertainty: Uncertainty, balance: float
         width = high - low
         ends = _wilson((value - low) / width, half / width, uncertainty, units, width)
         if known.magnitude:
-            ends = (max((value - NOISE * max(uncertainty.bias, 0.0) - half - low) / width, 0.0), ends[1])
+            without_noise = max((value - NOISE * max(uncertainty.bias, 0.0) - half - low) / width, 0.0)
+            ends = (min(without_noise, ends[0]), ends[1])
         return Interval(*(low + width * end for end in ends))
     if half == 0:
         return Interval(*UNKNOWN)
