@@ -213,7 +213,8 @@ def measured(metric: str, outputs: np.ndarray, samples: SampleSet, weights: np.n
         first, second = (np.float32(weights[side]) for side in (positive, ~positive))
         pairs = (np.float32(row[positive][:, None] > row[~positive]) for row in outputs)
         of_pairs = [np.einsum("pr,pr->r", first, each @ second, dtype=np.float64) for each in pairs]
-        return np.stack(of_pairs) / (positive @ weights * (~positive @ weights))
+        with np.errstate(invalid="ignore"):  # resamples of one class only
+            return np.stack(of_pairs) / (positive @ weights * (~positive @ weights))
     if metric == "dice":
         return (1 / (1 + np.exp(-outputs))) @ weights / weights.sum(axis=0)
     errors, total = (outputs - samples.target) ** 2 @ weights, weights.sum(axis=0)
