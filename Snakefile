@@ -34,6 +34,9 @@ localrules:
     calibrate_fold,
     predict_ensemble,
     summarize,
+    compare_with_baseline,
+    draw_curve,
+    compare_across_tasks,
     list_models,
     explain_run,
     describe_study,
@@ -54,6 +57,7 @@ include: "rules/preprocess.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/post.smk"
+include: "rules/questions.smk"
 include: "rules/info.smk"
 include: "rules/report.smk"
 include: "rules/clean.smk"

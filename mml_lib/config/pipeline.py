@@ -252,12 +252,17 @@ class Variant:
     Args:
         label: how it differs from the others.
         study: its config.
-        procedure: how it differs from those that are no repetitions of it: its label without the seed.
+        parts: its name among the variants and its values of the sweep, as far as there are any, without the seed.
     """
 
     label: str
     study: StudyConfig
-    procedure: str = ""
+    parts: tuple[str, ...] = ()
+
+    @property
+    def procedure(self) -> str:
+        """Name of its procedure: how it differs from those that are no repetitions of it."""
+        return ", ".join(self.parts)
 
 
 def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Variant]:
@@ -284,10 +289,10 @@ def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Vari
             words = {key: f"{key}={getattr(value, 'text', value)}" for key, value in point.items()}
             label = ", ".join([*([name] if name else []), *words.values()])
             words.pop("seed", None)
-            procedure = ", ".join([*([name] if name else []), *words.values()])
+            parts = (*([name] if name else []), *words.values())
             varied = {tuple(str(key).split(".")): ("variants", name, key) for key in overlay}
             varied |= {tuple(str(key).split(".")): ("sweep", key) for key in point if key in named}
-            expanded.append(Variant(label, load_study(_lay(base, overlay, point), files, varied), procedure))
+            expanded.append(Variant(label, load_study(_lay(base, overlay, point), files, varied), parts))
     return expanded
 
 

@@ -140,6 +140,12 @@ class Metric(Target):
         return {key: value for key, value in super().spec().items() if key != "name"}
 
 
+def _as_list(value: Any) -> Any:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
 def _one_or_by_type(value: Any) -> str:
     by_type = isinstance(value, Losses | Metrics) or (isinstance(value, dict) and "_target_" not in value)
     return "by_type" if by_type else "one"
@@ -312,6 +318,16 @@ class StudyConfig(Section):
     variants: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
         description="Named overlays of the study. Each becomes a run, for each combination of the sweep.",
+    )
+    baseline: Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str])] = Field(
+        default_factory=list,
+        description="What other procedures are compared with in an ablation table: a variant, a value of the sweep "
+        "(optimizer.lr=3e-3), or a procedure (plain, optimizer.lr=3e-3); or a list of them.",
+    )
+    rope: Annotated[float, Field(strict=True, ge=0, lt=1, allow_inf_nan=False)] = Field(
+        0.01,
+        description="Region of practical equivalence where procedures are compared across tasks: the largest "
+        "difference that does not matter, of errors without an upper bound as a share of their mean.",
     )
     run: Annotated[str, AfterValidator(_run_id)] | None = Field(
         None, description="Run id that the mode info explains: its pipeline, and the differences from the study's."

@@ -24,6 +24,7 @@ TOKENS = {
     "EVAL": ("eval", r"val|test|unlabelled"),
     "MODE": ("mode", r"[a-z][a-z0-9_]+"),
     "BACKUP": ("backup", r"\d+"),
+    "CURVE": ("curve", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
     "FILE_NAME": ("file_name", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
 }
 """Each token with the wildcard that it is in a rule, and what may stand for it."""

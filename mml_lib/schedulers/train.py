@@ -14,6 +14,7 @@ from mml_lib.schedulers.blueprints import lay_blueprint
 from mml_lib.schedulers.checks import check_leakage, check_other
 from mml_lib.schedulers.class_names import check_same_classes
 from mml_lib.schedulers.multitask import multitask
+from mml_lib.schedulers.questions import Questions
 from mml_lib.schedulers.runs import Run
 from mml_lib.tasks.identity import TaskIdentity
 
@@ -90,10 +91,18 @@ class TrainScheduler(AbstractBaseScheduler):
             self._add_out_of_fold(task)
             if self.options.store_blueprint:
                 self.add("store_blueprint", task=task, mode=self.mode)
+        if self.study.cfg.baseline:
+            self.questions.baselines(self)
         if any(command.startswith("test_") for command, _ in self._plan):
             self.add("summarize", mode=self.mode)
+            self._add_questions()
             if "draw" in self.subroutines:
                 self._add_report()
+
+    @cached_property
+    def questions(self) -> Questions:
+        """The questions that the study asks."""
+        return Questions(self.study)
 
     @property
     def trained_tasks(self) -> list[str]:
@@ -224,6 +233,22 @@ class TrainScheduler(AbstractBaseScheduler):
             if tested & set(self._trained_for(task)):
                 self.add("draw_results", task=task, mode=self.mode)
         self.add("describe_study", mode=self.mode)
+
+    def _add_questions(self) -> None:
+        """Plan the ablation table, curves, and the comparison across tasks, as far as networks are tested for them."""
+        tested = {wildcards["task"] for command, wildcards in self._plan if command == "test_fold"}
+        if not tested.issuperset(trained for task in self.task_names for trained in self._trained_for(task)):
+            return
+        if self.study.cfg.baseline:
+            self.add("compare_with_baseline", mode=self.mode)
+        for curve in self.questions.curves(self):
+            self.add("draw_curve", curve=curve.name, mode=self.mode)
+        if len(self.task_names) > 1 and len(self.questions.procedures(self)) > 1:
+            self.add("compare_across_tasks", mode=self.mode)
+
+    @property
+    def announcement(self) -> list[str]:
+        return self.questions.refusals(self)
 
     def _others(self, task: str) -> list[tuple[str, str]]:
         """Return other tasks and their splits that a network of this task is evaluated on."""

@@ -5,12 +5,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.errors import MMLError
-from mml_lib.tasks.tags.registry import Shape, register_tag
+from mml_lib.tasks.tags.registry import Axis, Shape, register_tag
 
 if TYPE_CHECKING:
     import numpy as np
 
     from mml_lib.tasks.description import TaskDescription
+
+
+SAMPLES = Axis("training samples", counted=True)
+EQUAL_SAMPLES = Axis("training samples, classes equally frequent", counted=True, with_base=False)
+NOISE = Axis("share of training samples with a wrong label", counted=False)
 
 
 def _labelled(shape: Shape, tag: str) -> Shape:
@@ -92,7 +97,7 @@ def _plan_subset(shape: Shape, fraction: float, seed: int = 0) -> Shape:
     return _labelled(shape, "subset")
 
 
-@register_tag("subset", plan=_plan_subset, keeps_classes=True)
+@register_tag("subset", plan=_plan_subset, keeps_classes=True, axis=SAMPLES)
 def subset(task: "TaskDescription", fraction: float, seed: int = 0) -> "TaskDescription":
     """A share of the training samples, stratified in each fold; the test split stays."""
     keep = _thinned(task, seed, lambda there: there * fraction)
@@ -104,7 +109,7 @@ def _plan_shrink_train(shape: Shape, number: int, seed: int = 0) -> Shape:
     return _labelled(shape, "shrink_train")
 
 
-@register_tag("shrink_train", plan=_plan_shrink_train, keeps_classes=True)
+@register_tag("shrink_train", plan=_plan_shrink_train, keeps_classes=True, axis=SAMPLES)
 def shrink_train(task: "TaskDescription", number: int, seed: int = 0) -> "TaskDescription":
     """So many training samples in all, stratified in each fold; the test split stays."""
     there = task.header["num_samples"].get("train", 0)
@@ -119,7 +124,12 @@ def _plan_shrink_equal(shape: Shape, per_class: int, seed: int = 0) -> Shape:
     return _only_classes(shape, "shrink_equal")
 
 
-@register_tag("shrink_equal", plan=_plan_shrink_equal, keeps_classes=True)
+@register_tag(
+    "shrink_equal",
+    plan=_plan_shrink_equal,
+    keeps_classes=True,
+    axis=EQUAL_SAMPLES,
+)
 def shrink_equal(task: "TaskDescription", per_class: int, seed: int = 0) -> "TaskDescription":
     """So many training samples of each class, of each fold in proportion; the test split stays."""
     for label, there in task.header["class_occ"].items():
@@ -178,7 +188,12 @@ def _plan_confuse(shape: Shape, fraction: float, seed: int = 0) -> Shape:
     return _only_classes(shape, "confuse")
 
 
-@register_tag("confuse", plan=_plan_confuse, keeps_classes=True)
+@register_tag(
+    "confuse",
+    plan=_plan_confuse,
+    keeps_classes=True,
+    axis=NOISE,
+)
 def confuse(task: "TaskDescription", fraction: float, seed: int = 0) -> "TaskDescription":
     """Label noise: a share of the training samples gets another class, each of them equally likely."""
     import numpy as np

@@ -35,6 +35,21 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Axis:
+    """Axis of the curve that tasks with different first arguments of one tag form.
+
+    Args:
+        label: name of the axis.
+        counted: True: a point stands at its number of training samples; False: at the tag's argument.
+        with_base: whether the task without the tag is a point of the curve; at 0 where samples are not counted.
+    """
+
+    label: str
+    counted: bool
+    with_base: bool = True
+
+
+@dataclass(frozen=True)
 class Tag:
     """A registered tag.
 
@@ -44,6 +59,7 @@ class Tag:
         plan: called with the base's shape and the arguments, gives the shape; refuses what cannot be.
         version: raised when the function begins to give something else.
         keeps_classes: whether the task has the classes of its base.
+        axis: of the curve that tasks form whose first arguments differ; None where they form none.
     """
 
     name: str
@@ -51,6 +67,7 @@ class Tag:
     plan: Callable[..., Shape] | None = None
     version: int = 1
     keeps_classes: bool = False
+    axis: Axis | None = None
 
     @property
     def code(self) -> dict[str, str]:
@@ -112,7 +129,11 @@ TAGS: dict[str, Tag] = {}
 
 
 def register_tag(
-    name: str, plan: Callable[..., Shape] | None = None, version: int = 1, keeps_classes: bool = False
+    name: str,
+    plan: Callable[..., Shape] | None = None,
+    version: int = 1,
+    keeps_classes: bool = False,
+    axis: Axis | None = None,
 ) -> Callable[[Callable[..., "TaskDescription"]], Callable[..., "TaskDescription"]]:
     """Register the decorated function `(task: TaskDescription, *arguments) -> TaskDescription` as the tag `name`.
 
@@ -121,6 +142,7 @@ def register_tag(
         plan: for tags that change folds or splits, or whose arguments can be wrong: `(shape, *arguments) -> Shape`.
         version: raise it when the function begins to give something else.
         keeps_classes: whether the task has the classes of its base, so that planning knows them.
+        axis: for tags that leave the test split alone, with a number as first and perhaps a `seed` as second argument.
 
     Raises:
         MMLError: the name cannot be written or is taken, or a parameter is no int, float or str.
@@ -132,7 +154,7 @@ def register_tag(
         known = TAGS.get(name)
         if known and known.function.__module__ != function.__module__:
             raise MMLError(f"the tag '{name}' is registered by {known.function.__module__} already")
-        tag = Tag(name, function, plan, version, keeps_classes)
+        tag = Tag(name, function, plan, version, keeps_classes, axis)
         for parameter in tag._parameters:
             if _kind(parameter) is None:
                 raise MMLError(f"the tag '{name}': annotate its parameter '{parameter.name}' by int, float or str")

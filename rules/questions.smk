@@ -1,0 +1,93 @@
+"""Questions that a study asks: differences to its baseline, curves over training samples, procedures across tasks."""
+
+from mml_lib.schedulers.questions import Questions
+
+questions = Questions(study)
+
+
+rule compare_with_baseline:
+    """Write the ablation table: the difference of each procedure to the baseline of the study."""
+    input:
+        resampled=questions.resampled,
+        tasks=ancient(questions.descriptions),
+    output:
+        table=fm.output("ablation"),
+        latex=fm.output("ablation_latex"),
+        page=report(
+            fm.output("ablation_page"),
+            category="Questions",
+            subcategory="baseline",
+            labels={"shown": "ablation table", "of": "all tasks", "mode": "{mode}"},
+            caption="captions/ablation.rst",
+        ),
+    log:
+        fm.log("compare_with_baseline", "ablation"),
+    conda:
+        "../config/environment.yaml"
+    params:
+        networks=questions.networks,
+        baselines=questions.baseline_of,
+    message:
+        "compare the procedures of mode {wildcards.mode} with the baseline"
+    script:
+        "../scripts/compare_with_baseline.py"
+
+
+rule draw_curve:
+    """Draw metrics over the training samples, or the wrong labels, of tasks that differ in one tag."""
+    input:
+        resampled=questions.curve_resampled,
+        tasks=ancient(questions.curve_descriptions),
+    output:
+        curve=fm.output("curve"),
+        fit=fm.output("curve_fit"),
+        plots=report(
+            fm.output("curve_plots"),
+            patterns=["{metric,[a-z0-9_]+}.svg", "{table,[a-z_]+}.html"],
+            category="Questions",
+            subcategory="{curve}",
+            labels=questions.curve_labels,
+            caption="captions/curve.rst",
+        ),
+    log:
+        fm.log("draw_curve", "curve"),
+    conda:
+        "../config/environment.yaml"
+    params:
+        networks=questions.curve_networks,
+        axis=questions.curve_axis,
+    message:
+        "draw the curve of {wildcards.curve} (mode {wildcards.mode})"
+    script:
+        "../scripts/draw_curve.py"
+
+
+rule compare_across_tasks:
+    """Compare procedures across the tasks of a study: ranks, tests, and a diagram of critical differences."""
+    input:
+        resampled=questions.resampled,
+        tasks=ancient(questions.descriptions),
+    output:
+        scores=fm.output("task_scores"),
+        ranks=fm.output("task_ranks"),
+        tests=fm.output("task_tests"),
+        plots=report(
+            fm.output("task_plots"),
+            patterns=["{metric,[a-z0-9_]+}.svg", "{table,[a-z_]+}.html"],
+            category="Questions",
+            subcategory="across tasks",
+            labels=questions.across_labels,
+            caption="captions/across_tasks.rst",
+        ),
+    log:
+        fm.log("compare_across_tasks", "task_scores"),
+    conda:
+        "../config/environment.yaml"
+    params:
+        networks=questions.networks,
+        siblings=questions.siblings,
+        rope=study.cfg.rope,
+    message:
+        "compare the procedures of mode {wildcards.mode} across tasks"
+    script:
+        "../scripts/compare_across_tasks.py"

@@ -1,0 +1,30 @@
+"""Tested networks without a training: predictions that see their targets more or less well."""
+
+import numpy as np
+
+from mml_lib.postprocessing.evaluation import evaluate_resampled
+from mml_lib.postprocessing.predictions import Predictions
+from mml_lib.postprocessing.tested import TestedNetwork
+
+NUMBER = 120
+TARGETS = np.arange(NUMBER) % 3
+
+
+def network_of(
+    strength: float = 1.0,
+    seed: int = 0,
+    task: str = "t",
+    procedures: tuple[str, ...] = ("plain",),
+    run: str = "r0",
+    fold: int = 0,
+    metrics: tuple[str, ...] = ("accuracy", "log_loss"),
+    trained: int = 100,
+    resamples: int = 100,
+    **point: float | None,
+) -> TestedNetwork:
+    """Return a network that sees its targets with a strength, in noise of its seed."""
+    ids = np.array([f"{task.split('+')[0]}{number:03}" for number in range(NUMBER)])
+    noise = np.random.default_rng(seed).normal(size=(NUMBER, 3))
+    predictions = Predictions((strength * np.eye(3)[TARGETS] + noise).astype("f"), TARGETS, ids)
+    found = evaluate_resampled(predictions, metrics, resamples)
+    return TestedNetwork(task, procedures, run, fold, "test", found, NUMBER, trained, point)

@@ -1,0 +1,128 @@
+"""The ablation table: differences to the baseline with sizes of both, as CSV and as LaTeX."""
+
+import re
+from io import StringIO
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mml_lib.postprocessing.ablation import ablation_table, as_latex, as_text, escaped
+from mml_lib.postprocessing.procedures import compare_procedures
+from mml_lib.postprocessing.tested import TestedNetwork, runs_of
+from tests.unit.small_networks import NUMBER, network_of
+
+NAMES = ("plain", "better", "alike")
+
+
+def networks(folds: int = 3, runs: int = 3) -> list[TestedNetwork]:
+    strengths = {"plain": 1.0, "better": 3.0, "alike": 1.0}
+    return [
+        network_of(
+            strengths[name], seed=100 * place + 10 * run + fold, procedures=(name,), run=f"{name}{run}", fold=fold
+        )
+        for place, name in enumerate(NAMES)
+        for run in range(runs)
+        for fold in range(folds)
+    ]
+
+
+def table(of: list[TestedNetwork], baselines: dict | None = None) -> pd.DataFrame:
+    return ablation_table(of, baselines or {"plain": dict.fromkeys(NAMES, "plain")})
+
+
+def test_each_procedure_has_its_difference_to_the_baseline_with_sizes_of_both():
+    members = networks()
+    rows = table(members)
+    assert rows["procedure"].tolist() == 2 * ["plain", "better", "alike"]
+    assert rows["metric"].tolist() == 3 * ["accuracy"] + 3 * ["log_loss"]
+    plain, better, alike = (row for _, row in rows[rows["metric"] == "accuracy"].iterrows())
+    of_name = {name: runs_of(each for each in members if each.procedures == (name,)) for name in NAMES}
+    told = compare_procedures(of_name["better"], of_name["plain"], "accuracy")
+    assert (better["difference"], better["difference_low"], better["p"]) == (told.difference, told.low, told.p)
+    assert better["difference"] == pytest.approx(better["mean"] - better["baseline_mean"])
+    assert better["p_holm"] == pytest.approx(2 * better["p"])
+    for row in (better, alike):
+        assert (row["runs"], row["folds"], row["samples"]) == (3, 3, NUMBER)
+        assert tuple(row[f"baseline_{size}"] for size in ("runs", "folds", "samples")) == (3, 3, NUMBER)
+    assert np.isnan(plain["difference"])
+    assert rows["mark"].tolist() == 2 * ["baseline", "better", "="]
+
+
+def test_lower_errors_are_better():
+    rows = table(networks(), {"better": dict.fromkeys(NAMES, "better")})
+    losses = rows[rows["metric"] == "log_loss"].set_index("procedure")
+    assert losses.loc["plain", "difference"] > 0
+    assert losses["mark"].to_dict() == {"better": "baseline", "plain": "worse", "alike": "worse"}
+
+
+def test_single_networks_tell_no_procedures_apart():
+    rows = table(networks(folds=1, runs=1)).query("metric == 'accuracy'").set_index("procedure")
+    assert rows.loc["better", "p_holm"] < 0.001
+    assert rows.loc["better", ["about", "mark"]].tolist() == ["networks", "="]
+
+
+def test_baselines_of_a_sweep_each_have_a_row():
+    counterparts = {"plain": "plain", "better": "plain", "alike": "alike"}
+    rows = table(networks(), {"plain": counterparts}).query("metric == 'accuracy'").set_index("procedure")
+    assert rows["mark"].to_dict() == {"plain": "baseline", "alike": "baseline", "better": "better"}
+
+
+def test_procedures_that_are_one_on_a_task_are_said_to_be_the_same():
+    both = [network_of(1, seed, procedures=("plain", "other"), run=f"r{seed}") for seed in range(2)]
+    rows = table(both, {"plain": {"plain": "plain", "other": "plain"}}).set_index("procedure")
+    assert rows.loc["other", "mark"].tolist() == 2 * ["same"]
+    assert rows.loc["other", "difference"].tolist() == [0, 0]
+    assert rows.loc["other", "p_holm"].isna().all()
+
+
+def test_csv_is_read_as_it_was_written():
+    rows = table(networks())
+    again = pd.read_csv(StringIO(rows.to_csv(index=False)))
+    assert again.columns.tolist() == rows.columns.tolist()
+    assert again["difference"].tolist() == pytest.approx(rows["difference"].tolist(), nan_ok=True)
+
+
+def latex_rows(text: str) -> list[list[str]]:
+    """Return the cells of each row of a tabular."""
+    body = text[text.index("\\toprule") :]
+    rows = [line for line in body.splitlines() if line.endswith("\\\\")]
+    return [re.split(r"(?<!\\)&", row.removesuffix("\\\\")) for row in rows]
+
+
+def test_latex_has_as_many_cells_as_columns_and_the_rules_of_booktabs():
+    for baselines in (["plain"], ["plain", "alike"]):
+        rows = table(networks(), {name: dict.fromkeys(NAMES, name) for name in baselines})
+        text = as_latex(rows)
+        columns = re.search(r"begin\{tabular\}\{(\w+)\}", text)[1]
+        cells = latex_rows(text)
+        assert {len(row) for row in cells} == {len(columns)}
+        assert len(cells) == 1 + len(rows)
+        assert [text.count(f"\\{rule}rule") for rule in ("top", "mid", "bottom")] == [1, 2 * len(baselines), 1]
+        assert text.count("{") == text.count("}")
+        assert all(cell.count("$") % 2 == 0 for row in cells for cell in row)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("a_b & 50%", r"a\_b \& 50\%"),
+        ("$x$ #1 {y}", r"\$x\$ \#1 \{y\}"),
+        ("~^\\", r"\textasciitilde{}\textasciicircum{}\textbackslash{}"),
+        ("lr=1e-3, [a]", r"lr=1e{-}3, {[}a{]}"),
+        ("two\nlines <b>", r"two lines \textless{}b\textgreater{}"),
+        ("größe", "größe"),
+    ],
+)
+def test_latex_escapes_what_names_may_have(name: str, told: str):
+    assert escaped(name) == told
+    members = [
+        network_of(1, seed, procedures=(procedure,), run=f"{procedure}{seed}")
+        for seed, procedure in enumerate(["plain", name])
+    ]
+    assert f" & {told} & " in as_latex(table(members, {"plain": {"plain": "plain", name: "plain"}}))
+
+
+def test_text_says_what_differences_are_about():
+    assert "about procedures" in as_text(table(networks()))
+    assert "train on more folds" in as_text(table(networks(folds=1, runs=1)))
