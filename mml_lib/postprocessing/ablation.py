@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from mml_lib.config.metrics import LOWER_IS_BETTER
+from mml_lib.config.metrics import lower_is_better, name_per_sample
 from mml_lib.postprocessing.comparison import ALPHA, holm
 from mml_lib.postprocessing.procedures import NETWORKS, PROCEDURE, compare_procedures, estimate
 from mml_lib.postprocessing.tested import TestedNetwork, by_procedure, metrics_of, runs_of, samples_of
@@ -96,7 +96,7 @@ def _mark(row: Mapping, metric: str) -> str:
         return ""
     if not (row["p_holm"] <= ALPHA and row["about"] == PROCEDURE):
         return ALIKE
-    return BETTER if (row["difference"] < 0) == (metric in LOWER_IS_BETTER) else WORSE
+    return BETTER if (row["difference"] < 0) == lower_is_better(name_per_sample(metric)) else WORSE
 
 
 def sentences(table: pd.DataFrame) -> list[str]:

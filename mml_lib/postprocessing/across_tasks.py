@@ -12,9 +12,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from mml_lib.config.metrics import LOWER_IS_BETTER
+from mml_lib.config.metrics import lower_is_better, name_per_sample
+from mml_lib.metrics import properties_of
 from mml_lib.postprocessing.comparison import ALPHA, holm
-from mml_lib.postprocessing.intervals import ERRORS
 from mml_lib.postprocessing.procedures import estimate, less
 from mml_lib.postprocessing.tested import TestedNetwork, by_procedure, metrics_of, runs_of
 
@@ -79,7 +79,7 @@ def _score(metric: str, task: str, procedure: str, networks: Sequence[TestedNetw
 
 def _best_first(values: np.ndarray, metric: str) -> np.ndarray:
     """Return values of which the least is the best."""
-    return values if metric in LOWER_IS_BETTER else -values
+    return values if lower_is_better(name_per_sample(metric)) else -values
 
 
 def rank_table(scores: pd.DataFrame) -> pd.DataFrame:
@@ -162,11 +162,17 @@ def too_few(tasks: int) -> str:
 def differences(matrix: pd.DataFrame, pair: tuple[str, str], metric: str) -> np.ndarray:
     """Return by how much the first of two procedures is better on each task; of errors as a share of their mean."""
     first, other = (matrix[name].to_numpy() for name in pair)
-    better = less(other, first) if metric in LOWER_IS_BETTER else less(first, other)
-    if metric not in ERRORS:
+    better = less(other, first) if lower_is_better(name_per_sample(metric)) else less(first, other)
+    if not _is_error(metric):
         return better
     means = (first + other) / 2
     return np.divide(better, means, out=np.zeros_like(better), where=means > 0)
+
+
+def _is_error(metric: str) -> bool:
+    """Return True for errors from 0 on, without end."""
+    known = properties_of(name_per_sample(metric))
+    return known is not None and known.scale == "error"
 
 
 def _counts(matrix: pd.DataFrame, pair: tuple[str, str], metric: str) -> dict[str, str | int]:
@@ -278,7 +284,7 @@ def sentences(scores: pd.DataFrame, tests: pd.DataFrame, siblings: Mapping[str, 
         lines.append(f"Tests take each data set once; left out, with the task that counts: {listed}{rest}.")
     if (tests["test"] == WILCOXON).any():
         lines.append("p of pairs is of Wilcoxon's signed-rank test over tasks, corrected by Holm.")
-        relative = [metric for metric in dict.fromkeys(tests["metric"]) if metric in ERRORS]
+        relative = [metric for metric in dict.fromkeys(tests["metric"]) if _is_error(metric)]
         lines += [f"Differences of {', '.join(relative)} are shares of their mean."] if relative else []
     return lines
 

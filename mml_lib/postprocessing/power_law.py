@@ -13,9 +13,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from mml_lib.config.metrics import LOWER_IS_BETTER
+from mml_lib.config.metrics import lower_is_better, name_per_sample
+from mml_lib.metrics import properties_of
 from mml_lib.postprocessing.curve_table import Level, levels_of
-from mml_lib.postprocessing.intervals import BOUNDS, ERRORS, EXPLAINED
 from mml_lib.postprocessing.procedures import Networks
 from mml_lib.postprocessing.tested import TestedNetwork, by_procedure, metrics_of
 from mml_lib.postprocessing.variances import quantile
@@ -105,7 +105,7 @@ def fit_law(scaled: np.ndarray, values: np.ndarray, metric: str) -> np.ndarray:
 
 def _signs(metric: str) -> tuple[float, float]:
     """Return the bounds of the difference to the limit: more samples make no metric worse."""
-    return (0.0, np.inf) if metric in LOWER_IS_BETTER else (-np.inf, 0.0)
+    return (0.0, np.inf) if lower_is_better(name_per_sample(metric)) else (-np.inf, 0.0)
 
 
 def _laws(scaled: np.ndarray, values: np.ndarray, metric: str) -> np.ndarray:
@@ -134,11 +134,13 @@ def _laws(scaled: np.ndarray, values: np.ndarray, metric: str) -> np.ndarray:
 
 def _bounds(metric: str) -> tuple[float, float]:
     """Return the least and the largest limit of a metric."""
-    if metric in BOUNDS:
-        return BOUNDS[metric]
-    if metric in ERRORS:
-        return 0.0, np.inf
-    return (-np.inf, 1.0) if metric in EXPLAINED else (-np.inf, np.inf)
+    known = properties_of(name_per_sample(metric))
+    if known is None:
+        return -np.inf, np.inf
+    if known.bounds:
+        return known.bounds
+    least, most = {"error": (0.0, np.inf), "explained": (-np.inf, 1.0)}.get(known.scale, (-np.inf, np.inf))
+    return least, most
 
 
 @dataclass(frozen=True)
