@@ -87,6 +87,13 @@ def check_masks(
             if masks.color(value) == BLACK
         ]
     lines += [f"{masks.where}: {line}" for line in _doubtful_names(mapping.values())]
+    first, *others = dict.fromkeys(mapping.values())
+    lines += [
+        f"{masks.where}: metrics leave out the first class, '{first}', as the background, and count '{label}'; list it "
+        "first in colors, or give it the smallest number in the masks"
+        for label in others
+        if label.casefold() == BINARY[0]
+    ]
     absent = [label for label in dict.fromkeys(mapping.values()) if not masks.rows_of(mapping, label)]
     if absent:
         lines.append(

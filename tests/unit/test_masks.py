@@ -258,6 +258,14 @@ def test_masks_of_two_values_take_the_two_classes_of_a_creator(survey: Callable)
     assert "{0: skin, 255: naevus}" in check_masks(data, None, "t")[0]
 
 
+def test_background_that_is_not_the_first_class_is_warned_of(survey: Callable):
+    """Metrics leave out the first class."""
+    data = survey(shape(0, 255), shape(1, 255))
+    (line,) = check_masks(data, {0: "naevus", 255: "Background"}, "t")
+    assert "leave out the first class, 'naevus', as the background, and count 'Background'" in line
+    assert check_masks(data, {0: "Background", 255: "naevus"}, "t") == []
+
+
 NOT_BINARY = {
     "numbers and 255": ([shape(0), shape(1, 255)], r"mask values \[0, 1, 255\] mean.*mask0.png has 1, .*mask1.png 255"),
     "white background": ([paletted(shape(n), WHITE, BLACK) for n in range(2)], "colors: {class0: .255, 255, 255., "),

@@ -11,9 +11,11 @@ from torchmetrics import MultioutputWrapper, classification, regression
 
 from mml_lib.config.metrics import DEFAULT, NAMED
 from mml_lib.config.schema import Metric
-from mml_lib.config.task_types import IGNORE
+from mml_lib.config.task_types import IGNORE, LEARNABLE
 from mml_lib.errors import MMLError
 from mml_lib.models.metrics import build_metrics, measured, update, value_of
+from mml_lib.postprocessing.evaluation import evaluate
+from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
 from mml_lib.postprocessing.scores import score, score_arguments
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torchmetrics")
@@ -99,6 +101,19 @@ def test_score_is_that_of_torchmetrics(task_type: str, name: str):
         assert score(task_type, name, *score_arguments(task_type, outputs, targets)) == pytest.approx(
             expected, abs=1e-5
         )
+
+
+@pytest.mark.parametrize("task_type", LEARNABLE)
+def test_validation_of_a_training_has_the_metrics_of_the_test(task_type: str):
+    outputs, targets = drawn(task_type)
+    ids = np.arange(len(targets)).astype(str)
+    if task_type == "semantic_segmentation":
+        masks = outputs.argmax(axis=1).astype(np.uint8)
+        predictions = MaskPredictions.of(list(masks), list(targets.astype(np.uint8)), ids, 4)
+    else:
+        predictions = Predictions(outputs, targets, ids, task_type)
+    expected = evaluate(predictions, NAMED[task_type])
+    assert {name: scored(task_type, name, outputs, targets) for name in NAMED[task_type]} == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("task_type", "name"), NAMES)
