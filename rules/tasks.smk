@@ -59,6 +59,7 @@ rule create_task:
         definition=study.definition,
         about=study.about,
         planned=study.planned,
+        duplicates=study.duplicates,
     message:
         "create the task {wildcards.task} ({wildcards.task_id})"
     script:

@@ -1,8 +1,12 @@
 """Describe a task: assign the samples of a data set to splits and folds."""
 
+from dataclasses import replace
+
+from mml_lib.data.surveying import digest_images
 from mml_lib.files.terminal import warn
 from mml_lib.schedulers.class_names import check_described
 from mml_lib.schedulers.step import open_step
+from mml_lib.tasks.copies import Copies
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription, check_planned
 from mml_lib.tasks.mask_classes import check_masks
@@ -12,12 +16,14 @@ from mml_lib.tasks.targets import Targets
 step = open_step(snakemake)
 definition = snakemake.params.definition
 dataset = Dataset.read(snakemake.input.dataset)
+dataset = replace(dataset, digests=digest_images(dataset, snakemake.threads))  # of older manifests, which have none
 
 named = (definition["idx_to_class"], definition["name"], definition.get("colors"))
 targets = Targets.of(dataset, *named)
 for line in check_masks(dataset, *named):
     warn(line)
-assignment = assign(dataset.delivery.samples, targets, definition["name"], Splitting.of(definition))
+copies = Copies(dataset, definition["name"], snakemake.params.duplicates == "allow")
+assignment = assign(dataset.delivery.samples, targets, definition["name"], Splitting.of(definition), copies)
 task = TaskDescription.of(definition, dataset, targets, assignment, snakemake.params.about)
 check_planned(task, snakemake.params.planned, dataset.delivery.splits)
 check_described(step, task.header)

@@ -27,6 +27,21 @@ def give_no_pixel_facts(content: Content) -> Content:
     return {**content, "value_range": content.get("value_range"), "masks": content.get("masks")}
 
 
+def give_no_digests(content: Content) -> Content:
+    """Data sets, 4: content digests of images; they need the pixels, so that steps make them where there are none."""
+    return {**content, "digests": None}
+
+
+def give_samples_no_digest(content: Content) -> Content:
+    """Task descriptions, 3: the content digest of each sample's image, None where it is not known.
+
+    The header may come without the samples.
+    """
+    if "samples" not in content:
+        return content
+    return {**content, "samples": {**content["samples"], "digest": [None] * len(content["samples"]["id"])}}
+
+
 def describe_task(content: Content) -> Content:
     """Task descriptions, 2: classes by name, what is said of the data, imbalance, groups, a protocol.
 

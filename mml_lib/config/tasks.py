@@ -182,6 +182,11 @@ class Task(Section):
     fold_time_limit: PositiveFloat = Field(
         60, description="Time limit in seconds for balancing the classes over groups, per split."
     )
+    duplicates: Literal["refuse", "allow"] = Field(
+        "refuse",
+        description="Identical images in two splits or folds that the data bring: refuse the data, or allow it with a "
+        "warning. Where MML draws splits, copies are kept together. No part of a run.",
+    )
     metadata: list[Annotated[str, StringConstraints(min_length=1)]] = Field(
         default_factory=list,
         description="Columns of the data set by which mode post reports subgroup results, e.g. [site, sex, age]. "

@@ -10,6 +10,7 @@ from PIL import Image
 from mml_lib.config.task_types import IGNORE
 from mml_lib.data.colours import has_other_bands, samples_to_rgb, to_rgb
 from mml_lib.data.deep_images import DeepImage, depth_of, read_deep
+from mml_lib.data.digests import digest_deep, digest_pixels
 from mml_lib.data.findings import PAGES, Findings
 from mml_lib.data.image_files import array_row, errors_named, has_other_pages, open_image
 from mml_lib.data.masks import decode_mask
@@ -58,11 +59,35 @@ def read_values(file: Path | str) -> np.ndarray:
     Raises:
         MMLError: the file is missing or damaged, or its samples are stored in a way that is not read.
     """
+    return read_deep_image(file).values
+
+
+def read_deep_image(file: Path | str) -> DeepImage:
+    """Return a deep image as its file has it, upright.
+
+    Raises:
+        MMLError: the file is missing or damaged, or its samples are stored in a way that is not read.
+    """
     with errors_named(file):
         if (row := array_row(file)) is not None:
-            return row
+            return DeepImage(row)
         with open_image(file) as image:
-            return read_deep(image, depth_of(image), file).values
+            return read_deep(image, depth_of(image), file)
+
+
+def read_digest(file: Path | str, depth: str) -> str:
+    """Return the content digest of an image file, or of a row of an array.
+
+    Args:
+        file: as for `decode`.
+        depth: type of its samples, as its header says.
+
+    Raises:
+        MMLError: the file is missing or damaged.
+    """
+    if depth == "uint8":
+        return digest_pixels(np.asarray(_read_rgb(file, None, None)[0]))
+    return digest_deep(read_deep_image(file))
 
 
 def decode(

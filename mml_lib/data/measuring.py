@@ -67,9 +67,14 @@ class Extent:
         return levels <= FEW_LEVELS + 1 and 2 * levels <= len(set(self.quantiles))
 
 
-def measure_extent(file: Path | str, depth: str) -> Extent:
-    """Return the values of a deep image."""
-    values = read_values(file)
+def measure_extent(values: np.ndarray, depth: str, file: Path | str) -> Extent:
+    """Return the extent of the values of a deep image.
+
+    Args:
+        values: its samples.
+        depth: their type, as its header says.
+        file: of the image, for messages.
+    """
     sample = np.sort(values.ravel()[:: max(1, values.size // SAMPLED)]).astype(np.float64)
     quantiles = sample[np.rint(QUANTILES * (len(sample) - 1)).astype(int)]
     return Extent(depth, values.min().item(), values.max().item(), str(file), tuple(quantiles.tolist()))

@@ -5,15 +5,19 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from mml_lib.config.tasks import Images
-from mml_lib.data.decoding import Header, read_header
-from mml_lib.data.masks import survey_mask
-from mml_lib.data.measuring import choose_range, count_values_between, describe_mapping, measure_extent
+from mml_lib.data.decoding import Header, read_deep_image, read_digest, read_header
+from mml_lib.data.digests import digest_deep
+from mml_lib.data.masks import read_mask, survey_mask
+from mml_lib.data.measuring import Extent, choose_range, count_values_between, describe_mapping, measure_extent
 from mml_lib.data.orientation import SIDEWAYS
 from mml_lib.errors import MMLError
 from mml_lib.files.terminal import say, summarized, warn
+from mml_lib.tasks.copies import copied_rows
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, Delivery, check_sizes
 from mml_lib.tasks.mask_values import MaskContent, tabulate
 from mml_lib.tasks.value_range import ValueRange
@@ -27,11 +31,11 @@ def survey_images(
     data_path: Path | None = None,
     images: Images | None = None,
 ) -> Dataset:
-    """Return a data set with the size of each image, the range of their values, and the values in each mask.
+    """Return a data set with size and digest of each image, the range of their values, and the values in each mask.
 
-    Of images of 8 bits only headers are read; those of more bits are decoded, for one range of values holds for the
-    whole data set, and so are masks, for folds are balanced over what they show. Files below the data
-    set's own folder, or elsewhere below the data root, are named relative to it, so that both can be moved.
+    Each image is decoded once, for copies of it are known by their pixels, and one range of values holds for all that
+    have more than 8 bits. So are masks, for folds are balanced over what they show. Files below the data set's own
+    folder, or elsewhere below the data root, are named relative to it, so that both can be moved.
 
     Args:
         delivery: what a creator delivered.
@@ -53,15 +57,18 @@ def survey_images(
     dataset = Dataset(name, replace(delivery, samples=samples), [], folder)
     rows = range(len(samples))
     with ThreadPoolExecutor(threads) as pool:
-        headers = list(pool.map(lambda row: read_header(dataset.image_path(row)), rows))
-        dataset = replace(dataset, sizes=[header.size for header in headers])
-        dataset = replace(dataset, value_range=_measure(dataset, headers, images, pool))
+        surveys = list(pool.map(lambda row: _survey_image(dataset.image_path(row)), rows))
+        headers = [survey.header for survey in surveys]
+        digests = [survey.digest for survey in surveys]
+        dataset = replace(dataset, sizes=[header.size for header in headers], digests=digests)
+        dataset = replace(dataset, value_range=_measure(dataset, surveys, images, pool))
         if delivery.task_type != "semantic_segmentation":
             return dataset
         contents = list(pool.map(lambda row: _survey_mask(dataset, row), rows))
     check_sizes(dataset, [content and content.size for content in contents])
     files = [dataset.mask_path(row) for row in rows]
     _warn_of_masks(contents, files)
+    _warn_of_contrary_masks(dataset)
     _warn_of_turned_images(dataset, headers)
     values, masks = tabulate(contents, files)
     return replace(dataset, values=values, masks=masks)
@@ -84,14 +91,42 @@ def _relative(file: str, roots: Mapping[str, str]) -> str:
     return file
 
 
+class ImageSurvey(NamedTuple):
+    """Header, content digest, and, where an image has more than 8 bits, extent of the values of one image."""
+
+    header: Header
+    digest: str
+    extent: Extent | None = None
+
+
+def _survey_image(file: Path) -> ImageSurvey:
+    header = read_header(file)
+    if header.depth == "uint8":
+        return ImageSurvey(header, read_digest(file, header.depth))
+    image = read_deep_image(file)
+    return ImageSurvey(header, digest_deep(image), measure_extent(image.values, header.depth, file))
+
+
+def digest_images(dataset: Dataset, threads: int) -> list[str]:
+    """Return the content digest of each image of a data set, those of its manifest where it has some.
+
+    Raises:
+        MMLError: a file is missing or damaged.
+    """
+    if dataset.digests is not None:
+        return list(dataset.digests)
+    rows = range(len(dataset.delivery.samples))
+    with ThreadPoolExecutor(threads) as pool:
+        return [survey.digest for survey in pool.map(lambda row: _survey_image(dataset.image_path(row)), rows)]
+
+
 def _measure(
-    dataset: Dataset, headers: Sequence[Header], images: Images | None, pool: ThreadPoolExecutor
+    dataset: Dataset, surveys: Sequence[ImageSurvey], images: Images | None, pool: ThreadPoolExecutor
 ) -> ValueRange | None:
     """Return the range of values that all deep images are mapped by, and print it."""
-    files = [dataset.image_path(row) for row, header in enumerate(headers) if header.depth != "uint8"]
-    depths = [header.depth for header in headers if header.depth != "uint8"]
-    extents = list(pool.map(measure_extent, files, depths))
-    eight_bits = len(headers) - len(files)
+    extents = [survey.extent for survey in surveys if survey.extent]
+    files = [dataset.image_path(row) for row, survey in enumerate(surveys) if survey.extent]
+    eight_bits = len(surveys) - len(files)
     try:
         value_range = choose_range(extents, eight_bits, images, lambda *ends: count_values_between(files, ends, pool))
     except MMLError as error:
@@ -127,6 +162,21 @@ def _warn_of_turned_images(dataset: Dataset, headers: Sequence[Header]) -> None:
         f"masks are not: {summarized(str(dataset.image_path(row)) for row in turned)}; see whether both match (mode "
         "info draws them), and remove the orientation of the images if masks were drawn without it"
     )
+
+
+def _warn_of_contrary_masks(dataset: Dataset) -> None:
+    """Warn of identical images whose masks are not."""
+    contrary = []
+    for rows in copied_rows(dataset.digests):
+        masked = [row for row in rows if dataset.mask_path(row) is not None]
+        masks = [read_mask(dataset.mask_path(row), dataset.sizes[row]).pixels for row in masked]
+        if not all(np.array_equal(mask, masks[0]) for mask in masks):
+            contrary.append(" = ".join(str(dataset.image_path(row)) for row in masked))
+    if contrary:
+        warn(
+            f"{dataset.name}: {len(contrary)} image{'s have' if len(contrary) > 1 else ' has'} different masks in "
+            f"identical copies: {summarized(contrary)}; correct the masks, or leave the copies out"
+        )
 
 
 def _warn_of_masks(contents: Sequence[MaskContent | None], files: Sequence[Any]) -> None:

@@ -138,6 +138,11 @@ class StudyTasks:
         task = self._bases.get(wildcards.task)
         return dict(task.about) if task else {}
 
+    def duplicates(self, wildcards: Any) -> str:
+        """Treatment of copies that cross given splits; a task that only old runs tell of was made with them."""
+        task = self.cfg.tasks.get(wildcards.task)
+        return task.duplicates if task else "allow"
+
     def base(self, wildcards: Any) -> str:
         """The description that a task's last tag is put on."""
         *_, base, _ = lineage(self.definition(wildcards))

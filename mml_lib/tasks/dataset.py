@@ -89,6 +89,7 @@ class Dataset:
         values: for segmentation, pixels of each value in each mask; None where a sample has no mask.
         value_range: values that become black and white; None where all images have 8 bits.
         masks: for segmentation, the kinds of mask files and the colours of their values.
+        digests: content digest of each image; None in manifests that were written before there were some.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Dataset:
     values: list[dict[int, int] | None] | None = None
     value_range: ValueRange | None = None
     masks: MaskTable | None = None
+    digests: list[str] | None = None
 
     def image_path(self, row: int) -> Path:
         """Return the image file of a sample."""
@@ -129,6 +131,7 @@ class Dataset:
             "values": self.values,
             "value_range": self.value_range and asdict(self.value_range),
             "masks": self.masks and self.masks.as_json(),
+            "digests": self.digests,
         }
         write_text(path, json_text("dataset", content, indent=None))
 
@@ -151,7 +154,10 @@ class Dataset:
             sizes = [tuple(size) for size in content["sizes"]]
             value_range = content["value_range"] and ValueRange(**content["value_range"])
             masks = content["masks"] and MaskTable.of_json(content["masks"])
-            return cls(content["name"], delivery, sizes, path.parent, values, value_range, masks)
+            digests = content["digests"]
+            if digests is not None and len(digests) != len(samples):
+                raise ValueError(f"{len(digests)} digests of {len(samples)} images")
+            return cls(content["name"], delivery, sizes, path.parent, values, value_range, masks, digests)
         except (KeyError, TypeError, ValueError) as error:
             raise damaged(path, repr(error)) from error
 
@@ -160,21 +166,20 @@ def check_delivery(delivery: Delivery, name: str) -> None:
     """Refuse what no task can be made of.
 
     Raises:
-        MMLError: no samples, a duplicate id, an image listed twice but within a group, an unknown label or split, a
-            label of the wrong kind or a lack of one.
+        MMLError: no samples, a duplicate id, a path listed twice but within a group, an unknown label or split, a label
+            of the wrong kind or a lack of one. Links and copies are found by the content of images later.
     """
     if not delivery.samples:
         raise MMLError(f"{name}: there are no images; see config/README.md for the layouts that are understood")
     ids: dict[str, Sample] = {}
     images: dict[str, Sample] = {}
-    folders: dict[str, str] = {}
     for sample in delivery.samples:
         other = ids.setdefault(sample.id, sample)
         if other is not sample:
             splits = [each.split or "no split" for each in (other, sample)]
             where = "is listed twice" if splits[0] == splits[1] else f"is in {splits[0]} and in {splits[1]}"
             raise MMLError(f"{name}: sample '{sample.id}' {where} ({other.image}, {sample.image}); keep it once")
-        first = images.setdefault(_real_path(sample.image, folders), sample)
+        first = images.setdefault(os.path.normpath(sample.image), sample)
         if first is not sample and (first.split != sample.split or first.group is None or first.group != sample.group):
             raise MMLError(
                 f"{name}: the image {sample.image} is listed twice, as '{first.id}' and as '{sample.id}', so that it "
@@ -184,15 +189,6 @@ def check_delivery(delivery: Delivery, name: str) -> None:
             raise MMLError(f"{name}: sample '{sample.id}' is in split '{sample.split}'; splits: {', '.join(SPLITS)}")
     _check_labels(delivery, name)
     _check_groups(delivery, name)
-
-
-def _real_path(image: str, folders: dict[str, str]) -> str:
-    """Return the file that an image is, links followed; `folders` remembers where those lead."""
-    folder, name = os.path.split(os.path.normpath(image))
-    if folder not in folders:
-        folders[folder] = os.path.realpath(folder)
-    path = os.path.join(folders[folder], name)
-    return os.path.realpath(path) if os.path.islink(path) else path
 
 
 def _check_labels(delivery: Delivery, name: str) -> None:

@@ -15,6 +15,7 @@ from mml_lib.files.atomic import write_text
 from mml_lib.files.checksums import damaged
 from mml_lib.files.containers import header_first
 from mml_lib.files.stored import read_json
+from mml_lib.tasks.copies import merge_groups
 from mml_lib.tasks.dataset import SPLITS, Dataset
 from mml_lib.tasks.splitting import Assignment
 from mml_lib.tasks.targets import Targets, class_mapping
@@ -24,8 +25,9 @@ from mml_lib.tasks.targets import Targets, class_mapping
 class TaskDescription:
     """A task: a header, and columns of samples.
 
-    Columns: `id`, `row` in the packed images, `split`, `fold`, `group`, and `label` (class index, probabilities, value;
-    null where unlabelled) or, for segmentation, `pixels` of each class.
+    Columns: `id`, `row` in the packed images, `split`, `fold`, `group`, `digest` of the image's content (null
+    in older descriptions), and `label` (class index, probabilities, value; null where unlabelled) or, for segmentation,
+    `pixels` of each class.
     """
 
     header: Mapping[str, Any]
@@ -81,6 +83,7 @@ class TaskDescription:
             "split": assignment.split,
             "fold": assignment.fold,
             "group": [sample.group for sample in delivery.samples],
+            "digest": dataset.digests or [None] * len(delivery.samples),
             **targets.columns(),
         }
         return cls(header, samples)._counted(assignment.num_folds)
@@ -121,9 +124,10 @@ class TaskDescription:
 
     @cached_property
     def groups(self) -> np.ndarray:
-        """A group for each sample; a sample without one is a group of its own."""
+        """A group for each sample; one without is a group of its own, and groups that share an image are one."""
         pairs = zip(self.samples["group"], self.samples["id"], strict=True)
-        return np.array([f"g:{group}" if group is not None else f"s:{id_}" for group, id_ in pairs])
+        groups = np.array([f"g:{group}" if group is not None else f"s:{id_}" for group, id_ in pairs])
+        return merge_groups(groups, self.samples["digest"])
 
     def changed(
         self,

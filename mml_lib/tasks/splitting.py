@@ -8,6 +8,7 @@ import numpy as np
 
 from mml_lib.errors import MMLError
 from mml_lib.files.terminal import summarized, warn
+from mml_lib.tasks.copies import Copies
 from mml_lib.tasks.dataset import Sample
 from mml_lib.tasks.dividing import Divider, Splitting
 from mml_lib.tasks.targets import Targets
@@ -26,18 +27,28 @@ class Assignment:
     report: dict[str, Any] = field(default_factory=dict)
 
 
-def assign(samples: Sequence[Sample], targets: Targets, name: str, splitting: Splitting) -> Assignment:
-    """Assign samples to a test split and folds, stratified over classes, groups kept together.
+def assign(
+    samples: Sequence[Sample], targets: Targets, name: str, splitting: Splitting, copies: Copies | None = None
+) -> Assignment:
+    """Assign samples to a test split and folds, stratified over classes; groups and copies are kept together.
 
     What the data set brings wins: its `split` and `fold` values. A `val` split becomes fold 0, without folds the only
     one. A task of the type `no_task` is unlabelled as a whole.
 
+    Args:
+        samples: of the data set, N.
+        targets: of all samples, N.
+        name: the task, for errors.
+        splitting: how.
+        copies: samples with identical images; None: images are not compared.
+
     Raises:
-        MMLError: a class or the groups are too few, or the given folds do not fit.
+        MMLError: a class or the groups are too few, the given folds do not fit, or copies cross them.
     """
     if targets.task_type == "no_task":
         return Assignment(["unlabelled"] * len(samples), [-1] * len(samples), 0)
-    divider = Divider(targets, groups_of(samples), name, splitting)
+    groups = groups_of(samples)
+    divider = Divider(targets, copies.merge(groups) if copies else groups, name, splitting)
     split = np.array([sample.split or "" for sample in samples], dtype=object)
     fold = np.array([-1 if sample.fold is None else sample.fold for sample in samples])
     labelled = split != "unlabelled"
@@ -59,6 +70,8 @@ def assign(samples: Sequence[Sample], targets: Targets, name: str, splitting: Sp
     validated = (split == "val").any()
     split[split == "val"] = "train"
     _check(samples, split, fold, name)
+    if copies:
+        copies.check(split, fold, targets)
     _check_tested(targets, split, name)
     _check_validated(targets, split, fold, name, "'val'" if validated else "fold {}" if given_folds else None)
     _warn_of_one_value(targets, split, name)

@@ -188,7 +188,7 @@ def test_a_data_set_can_be_moved(tmp_path: Path):
         ('{"format": 2}', "is damaged .*'samples'.*make it again by: snakemake"),
         ("[]", "is damaged"),
         ('{"format": 1}', "is damaged .*'modalities'"),
-        ('{"format": 99}', "has format 99, .* reads dataset up to 3; install a newer MML"),
+        ('{"format": 99}', "has format 99, .* reads dataset up to 4; install a newer MML"),
     ],
 )
 def test_a_manifest_that_cannot_be_read_is_told(tmp_path: Path, content: str | None, why: str):

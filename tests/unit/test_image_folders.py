@@ -222,16 +222,6 @@ def test_class_folders_may_be_links(tmp_path: Path):
     assert deliver("image_folder", root).classes == ["a", "b"]
 
 
-@pytest.mark.parametrize("other", ["b/2.png", "test/1.png"])
-def test_two_links_to_one_image_are_refused(tmp_path: Path, other: str):
-    lay(tmp_path, "pool/1.png", "img/a/0.png", "img/b/3.png")
-    for name in ("a/1.png", other):
-        (tmp_path / "img" / name).parent.mkdir(exist_ok=True)
-        (tmp_path / "img" / name).symlink_to(tmp_path / "pool/1.png")
-    with pytest.raises(MMLError, match=r"png is listed twice, as 'a/1.png' and as"):
-        deliver("image_folder", tmp_path / "img")
-
-
 # --- names of classes -------------------------------------------------------------------------------------------
 
 

@@ -251,16 +251,6 @@ def test_a_wrong_folder_is_refused(tmp_path: Path, names: list[str], arguments: 
         deliver("image_folder", lay(tmp_path, *names), **arguments)
 
 
-def test_an_image_in_two_splits_is_refused_even_as_a_copy(tmp_path: Path):
-    lay(tmp_path, "train/a/1.png", "train/b/2.png", "test/a/0.png")
-    (tmp_path / "train/b/deep").mkdir()
-    shutil.copy(tmp_path / "train/b/2.png", tmp_path / "train/b/deep/2.png")
-    assert len(deliver("image_folder", tmp_path).samples) == 4
-    shutil.copy(tmp_path / "train/a/1.png", tmp_path / "test/a/1.png")
-    with pytest.raises(MMLError, match=r"train/a/1.png is in .*test/a/1.png too"):
-        deliver("image_folder", tmp_path)
-
-
 def test_names_and_links_that_lead_nowhere_are_told(tmp_path: Path):
     lay(tmp_path, "a/1.png", "b/2.png")
     (tmp_path / "b/3.png").symlink_to("gone.png")

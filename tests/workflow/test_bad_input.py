@@ -141,7 +141,11 @@ STEPS: dict[str, tuple[Callable[[Workplace], dict[str, Any]], str]] = {
     ),
     "truncated image": (truncated, "images/a/broken.png is truncated or damaged"),
     "unreadable image": (unreadable, "images/b/text.png is in no format that can be read"),
-    "image in two splits": (copied_between_splits, "is in {folder}/images/test/a/0.png too; keep it in one split"),
+    "image in two splits": (
+        copied_between_splits,
+        "12 images are in train and test, under other names or as copies: {folder}/images/train/a/0.png = "
+        "{folder}/images/test/a/0.png, ",
+    ),
     "duplicate sample": (
         lambda place: table(place, "images/a/0.png,a,train"),
         "sample 'images/a/0.png' is listed twice",

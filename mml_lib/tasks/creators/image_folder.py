@@ -1,6 +1,5 @@
 """The creator `image_folder`: images in folders, which stay where they are."""
 
-import filecmp
 import os
 import re
 from collections import Counter
@@ -300,27 +299,8 @@ def image_folder(
     """
     folders = _Folders.of(path, masks, task_type, separator)
     samples = folders.samples()
-    if folders.kind == "classification":
-        _refuse_copies(samples)
     warnings = folders.warnings(samples)
     warnings += check_separator(samples, folders.kind, f"the folders of {folders.root}", separator)
     for line in warnings:
         warn(line)
     return Delivery(samples, class_names(samples, folders.kind), folders.kind)
-
-
-def _refuse_copies(samples: Sequence[Sample]) -> None:
-    """Refuse an image that lies under the same name, with the same content, in two splits.
-
-    Raises:
-        MMLError: the first one.
-    """
-    seen: dict[tuple[str, str], Sample] = {}
-    for sample in samples:
-        if sample.label is None:
-            continue
-        other = seen.setdefault((sample.label, os.path.basename(sample.image)), sample)
-        if other.split != sample.split and filecmp.cmp(other.image, sample.image, shallow=False):
-            raise MMLError(
-                f"creator image_folder: the sample {other.image} is in {sample.image} too; keep it in one split"
-            )
