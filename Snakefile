@@ -26,6 +26,7 @@ localrules:
     download_file,
     create_task,
     tag_task,
+    check_images,
     write_pipeline,
     select_model,
     store_blueprint,

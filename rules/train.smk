@@ -1,8 +1,29 @@
 """Training: what costs time, and is never done twice."""
 
 
+rule check_images:
+    """Compare the images of tasks by their content: none that a network is tested on may be one that it learns."""
+    input:
+        descriptions=study.guarded_descriptions,
+    output:
+        overlaps=fm.output("overlaps"),  # PROJ_PATH/INFO/overlaps.json
+    log:
+        fm.log("check_images", "overlaps"),
+    priority: 101  # what it refuses is refused before images are packed
+    conda:
+        "../config/environment.yaml"
+    params:
+        guards=study.guarded,
+    message:
+        "compare the images that networks learn with those that they are tested on"
+    script:
+        "../scripts/check_images.py"
+
+
 rule write_pipeline:
     """Write down what decides the result of a run, before it is trained."""
+    input:
+        overlaps=ancient(study.overlaps),
     output:
         pipeline=fm.output("pipeline"),
     log:

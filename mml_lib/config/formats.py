@@ -111,6 +111,7 @@ FORMATS: Mapping[str, Format] = {
         Format("packed", ["packed"], [FIRST, Version("0.1.0", migrations.unchanged)]),
         Format("pipeline", ["pipeline"], [FIRST, Version("0.1.0", migrations.unchanged)]),
         Format("blueprint", ["blueprint"], [FIRST]),
+        Format("overlaps", ["overlaps"], [FIRST]),
         Format("selection", ["selection"], [FIRST]),
         Format("tuning", ["tuning"], [FIRST]),
         Format(

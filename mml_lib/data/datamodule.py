@@ -24,6 +24,7 @@ from mml_lib.data.transforms import check_masks_move
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import verify
 from mml_lib.files.containers import check_packed
+from mml_lib.files.terminal import summarized, warn
 from mml_lib.tasks.dataset import Dataset as Manifest
 from mml_lib.tasks.struct import TaskStruct
 
@@ -299,21 +300,36 @@ class MMLDataModule(LightningDataModule):
     def _learnt(self, struct: TaskStruct) -> np.ndarray:
         """Return the positions of another task's samples that are trained on, N.
 
-        Its own fold of the same number is left out, and so are images that the task itself holds out.
+        Its own fold of the same number is left out, and so are images that the task itself holds out, which their
+        content tells, in whatever data set they are.
 
         Raises:
-            MMLError: nothing is left.
+            MMLError: nothing is left, or the images of a task are not known by their content.
         """
         positions = struct.select("train", self.fold % struct.num_folds)
-        if struct.paths["dataset"] == self.struct.paths["dataset"]:
-            samples = self.struct.samples
-            held_out = (samples["split"] == "test") | ((samples["split"] == "train") & (samples["fold"] == self.fold))
-            positions = positions[~np.isin(struct.samples["row"][positions], samples["row"][held_out])]
-        if not len(positions):
+        own, other = self.struct.samples, struct.samples
+        held_out = (own["split"] == "test") | ((own["split"] == "train") & (own["fold"] == self.fold))
+        column = "digest"
+        if None in own[column] or None in other[column]:  # an older MML described one of both
+            if struct.paths["dataset"] != self.struct.paths["dataset"]:
+                raise MMLError(
+                    f"mode.co_tasks: the images of {self.struct.name} or {struct.name} are not known by their content, "
+                    f"as an older MML described them; make both anew: snakemake --forcerun create_task"
+                )
+            column = "row"
+        shared = np.isin(other[column][positions], own[column][held_out])
+        if shared.all():
             raise MMLError(
                 f"mode.co_tasks: all training images of {struct.name} are held out by {self.struct.name}; leave it out"
             )
-        return positions
+        if shared.any():
+            names = summarized(other["id"][positions[shared]])
+            warn(
+                f"{struct.name}: {shared.sum()} of {len(positions)} training images are validation or test images of "
+                f"{self.struct.name} in fold {self.fold}, and are not learned: {names}; one division of both keeps "
+                "them (columns split or fold that agree for each image)"
+            )
+        return positions[~shared]
 
     def val_dataloader(self) -> DataLoader[Batch]:
         return self.ordered("val")

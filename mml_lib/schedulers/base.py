@@ -18,6 +18,7 @@ from mml_lib.schedulers.building import TRAINING
 from mml_lib.schedulers.checks import check_trainable
 from mml_lib.schedulers.class_names import check_class_names
 from mml_lib.schedulers.doing import Doing
+from mml_lib.schedulers.guarding import Guards
 from mml_lib.schedulers.runs import Run, task_content
 from mml_lib.schedulers.study import Study
 from mml_lib.tasks.identity import TaskIdentity
@@ -220,6 +221,11 @@ class AbstractBaseScheduler(Doing, ABC):
     def params(self) -> list[dict[str, Any]]:
         """The wildcards of each planned step."""
         return [wildcards for _, wildcards in self._routine]
+
+    @property
+    def guards(self) -> Guards:
+        """The images that networks of this mode must not have learned."""
+        return Guards(self.study)
 
     @property
     def trainings(self) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from mml_lib.errors import MMLError, nearest
 from mml_lib.postprocessing.calibration import KINDS
 from mml_lib.postprocessing.ensembles.options import EnsembleOptions
 from mml_lib.schedulers.class_names import check_prior
+from mml_lib.schedulers.guarding import Guards, guard_joining
 from mml_lib.schedulers.runs import Run
 from mml_lib.schedulers.train import NESTED, TrainScheduler
 from mml_lib.schedulers.transfer import TransferOptions, TransferScheduler
@@ -67,7 +68,7 @@ class PostScheduler(TransferScheduler):
     @property
     def trained_tasks(self) -> list[str]:
         further = [task for task in self.options.source_tasks if task not in self.task_names]
-        return [*super().trained_tasks, *(trained for task in further for trained in self._trained_for(task))]
+        return [*super().trained_tasks, *(trained for task in further for trained in self.trained_for(task))]
 
     def create_routine(self) -> None:
         super().create_routine()
@@ -82,7 +83,7 @@ class PostScheduler(TransferScheduler):
         Raises:
             MMLError: no test split, or options that do not suit the task.
         """
-        tested = self._trained_for(task)
+        tested = self.trained_for(task)
         if not tested:
             return False
         if "test" not in self.splits(tested[0]):
@@ -118,7 +119,7 @@ class PostScheduler(TransferScheduler):
             for split in self.splits(network["task"]):
                 if "calibrate" in self.subroutines and self.calibrates(task):
                     self.add("calibrate_fold", **network, eval=split)
-        for trained in self._trained_for(task):
+        for trained in self.trained_for(task):
             if "ensemble" in self.subroutines:
                 self.add("select_ensemble", task=trained, mode=self.mode)
                 for split in self.splits(trained):
@@ -167,11 +168,21 @@ class PostScheduler(TransferScheduler):
                 "the network of each fold predicts what that fold holds out; give both the same folds, or set "
                 "mode.cv: false"
             )
-        for on, trained in zip(self._trained_for(task), self._trained_for(source), strict=True):
+        for on, trained in zip(self.trained_for(task), self.trained_for(source), strict=True):
             for run in self.runs_of(trained):
                 if problem := self.study.answers.seen(on, run):
                     return problem
         return None
+
+    @property
+    def guards(self) -> Guards:
+        guards = super().guards
+        if self.options.source_tasks or self.options.eval_on or self.study.cfg.reuse.predictions:
+            for trained in (each for task in self.task_names for each in self.trained_for(task)):
+                for network in self.study.answers.networks(trained, self):
+                    if "eval_task" in network or "project" in network:
+                        guard_joining(guards, trained, network)
+        return guards
 
     def source_networks(self, trained: str) -> list[dict[str, Any]]:
         """Return `task`, `run` and `fold` of networks of other tasks that predict a trained one, the `eval_task`.
@@ -202,12 +213,12 @@ class PostScheduler(TransferScheduler):
 
     def _add_sources(self, task: str) -> None:
         """Plan what networks of other tasks are for: predictions of this one, and their metrics."""
-        for trained in self._trained_for(task):
+        for trained in self.trained_for(task):
             for network in self.source_networks(trained):
                 of_network = {key: network[key] for key in ("task", "run", "fold")}
                 if "train" in self.subroutines and network["task"] not in super().trained_tasks:
                     self.add("train_fold", **of_network)
-                planned = self._others(network["task"]) if network["task"] in super().trained_tasks else []
+                planned = self.others(network["task"]) if network["task"] in super().trained_tasks else []
                 for split in self.splits(trained):
                     if (trained, split) not in planned:
                         self._add_evaluation("other", split, **network)

@@ -73,8 +73,9 @@ class Runs:
 
     @property
     def old_tasks(self) -> list[Mapping[str, Any]]:
-        """What the pipelines on this project's disk say of their tasks."""
-        return [task for (project, *_), run in self.old.items() if project is None for task in run.pipeline.tasks]
+        """What the pipelines on the disk say of their tasks, those of this project last."""
+        ordered = sorted(self.old.items(), key=lambda item: item[0][0] is None)
+        return [task for _, run in ordered for task in run.pipeline.tasks]
 
 
 def task_content(task: TaskIdentity, preprocessing: Preprocessing) -> dict[str, Any]:

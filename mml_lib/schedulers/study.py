@@ -27,6 +27,7 @@ from mml_lib.schedulers.changed_code import changed_code
 from mml_lib.schedulers.consumption import Consumption
 from mml_lib.schedulers.forecast import Forecast
 from mml_lib.schedulers.gpus import Gpus
+from mml_lib.schedulers.guarding import Guards
 from mml_lib.schedulers.planned_steps import planned_steps
 from mml_lib.schedulers.project_models import ProjectModels
 from mml_lib.schedulers.results import Results
@@ -99,6 +100,24 @@ class Study(StudyTasks):
     def content(self, wildcards: Any) -> dict[str, Any]:
         """The content of a pipeline file."""
         return dict(self.run(wildcards.task, wildcards.run).pipeline.content)
+
+    @cached_property
+    def guards(self) -> Guards:
+        """The images that networks of the configured mode must not have learned."""
+        return self.scheduler(self.cfg.mode.id).guards
+
+    def guarded(self, wildcards: Any) -> list[dict[str, Any]]:
+        """The image guards, as JSON."""
+        return [guard.as_json() for guard in self.guards.guards]
+
+    def guarded_descriptions(self, wildcards: Any) -> list[str]:
+        """The descriptions of all tasks that image guards name."""
+        told = dict.fromkeys(each for guard in self.guards.guards for each in (guard.learned, guard.tested))
+        return [self.fm.path("description", task=name, task_id=id_) for name, id_ in told]
+
+    def overlaps(self, wildcards: Any) -> str | list[str]:
+        """The comparison of images that trainings wait for, where networks are tested on other tasks than their own."""
+        return self.fm.path("overlaps") if self.guards.guards else []
 
     def label(self, wildcards: Any) -> str:
         """What the study calls a run, for messages."""
@@ -421,4 +440,9 @@ class Study(StudyTasks):
             if len(runs) > 20:
                 lines.append(f"    … and {len(runs) - 20} more runs")
         lines += [line for mode in modes for line in self.scheduler(mode).announcement]
+        if self.cfg.mode.id in modes and (unknown := self.guards.unknown):
+            lines.append(
+                f"warning: the data sets of {', '.join(unknown)} are not here, so nobody knows whether networks that "
+                "have learned them know images that they are tested on"
+            )
         return "\n".join([*lines, *self.project_models.announcement(modes)])

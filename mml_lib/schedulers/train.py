@@ -13,6 +13,7 @@ from mml_lib.schedulers.best_runs import best_runs
 from mml_lib.schedulers.blueprints import lay_blueprint
 from mml_lib.schedulers.checks import check_leakage, check_other
 from mml_lib.schedulers.class_names import check_same_classes
+from mml_lib.schedulers.guarding import Guards, guards_of
 from mml_lib.schedulers.multitask import multitask
 from mml_lib.schedulers.questions import Questions
 from mml_lib.schedulers.runs import Run
@@ -107,16 +108,17 @@ class TrainScheduler(AbstractBaseScheduler):
     @property
     def trained_tasks(self) -> list[str]:
         """The tasks that networks are trained on: with `nested` the nested tasks, one for each fold."""
-        return [trained for task in self.task_names for trained in self._trained_for(task)]
+        return [trained for task in self.task_names for trained in self.trained_for(task)]
 
-    def _trained_for(self, task: str) -> list[str]:
+    def trained_for(self, task: str) -> list[str]:
+        """Return the tasks that networks for a task are trained on."""
         return [f"{task}{NESTED}{fold}" for fold in self.folds(task)] if self.options.nested else [task]
 
     def networks(self, task: str) -> list[dict[str, Any]]:
         """Return `task`, `run` and `fold` of all networks that are trained for a task."""
         return [
             {"task": trained, "run": run.id, "fold": fold}
-            for trained in self._trained_for(task)
+            for trained in self.trained_for(task)
             for run in self.runs_of(trained)
             for fold in ([0] if self.options.nested else self.folds(task))
         ]
@@ -166,7 +168,7 @@ class TrainScheduler(AbstractBaseScheduler):
 
     def _has_head(self, task: str, other: str) -> bool:
         """Whether all networks of a task have learned another task too."""
-        runs = self.runs_of(self._trained_for(task)[0]) if self.options.multitask else []
+        runs = self.runs_of(self.trained_for(task)[0]) if self.options.multitask else []
         return bool(runs) and all(other in [told["name"] for told in run.pipeline.tasks] for run in runs)
 
     def _add_fold(self, task: str, run: str, fold: int) -> None:
@@ -174,7 +176,7 @@ class TrainScheduler(AbstractBaseScheduler):
             self.add("train_fold", task=task, run=run, fold=fold)
         for split in self.splits(task):
             self._add_evaluation("fold", split, task=task, run=run, fold=fold)
-        for other, split in self._others(task):
+        for other, split in self.others(task):
             self._add_evaluation("other", split, task=task, run=run, fold=fold, eval_task=other)
 
     def _add_evaluation(self, what: str, split: str, **wildcards: Any) -> None:
@@ -230,66 +232,7 @@ class TrainScheduler(AbstractBaseScheduler):
         """Plan what `snakemake --report` shows, of each task that something is tested of."""
         tested = {wildcards["task"] for command, wildcards in self._plan if command == "test_fold"}
         for task in self.task_names:
-            if tested & set(self._trained_for(task)):
+            if tested & set(self.trained_for(task)):
                 self.add("draw_results", task=task, mode=self.mode)
         self.add("describe_study", mode=self.mode)
 
-    def _add_questions(self) -> None:
-        """Plan the ablation table, curves, and the comparison across tasks, as far as networks are tested for them."""
-        tested = {wildcards["task"] for command, wildcards in self._plan if command == "test_fold"}
-        if not tested.issuperset(trained for task in self.task_names for trained in self._trained_for(task)):
-            return
-        if self.study.cfg.baseline:
-            self.add("compare_with_baseline", mode=self.mode)
-        for curve in self.questions.curves(self):
-            self.add("draw_curve", curve=curve.name, mode=self.mode)
-        if len(self.task_names) > 1 and len(self.questions.procedures(self)) > 1:
-            self.add("compare_across_tasks", mode=self.mode)
-
-    @property
-    def announcement(self) -> list[str]:
-        return self.questions.refusals(self)
-
-    def _others(self, task: str) -> list[tuple[str, str]]:
-        """Return other tasks and their splits that a network of this task is evaluated on."""
-        base = task.rpartition(NESTED)[0]
-        own = [(base, "test")] if self.options.nested and self.study.tasks[base].has_test else []
-        named = [(other, self.study.tasks[other]) for other in self.options.eval_on if other not in (task, base)]
-        tests = [(name, "test") for name, other in named if other.has_test]
-        return own + tests + [(name, "unlabelled") for name, other in named if other.has_unlabelled]
-
-    def folds(self, task: str) -> list[int]:
-        """Return the folds of a task that are asked for.
-
-        Raises:
-            MMLError: one that the task does not have.
-        """
-        number = self.study.tasks[task].num_folds if self.options.cv else 1
-        for fold in self.options.folds or []:
-            if fold not in range(number):
-                raise MMLError(f"mode.folds: task {task} has no fold {fold} here; it has 0 to {number - 1}")
-        return list(range(number)) if self.options.folds is None else self.options.folds
-
-    def splits(self, task: str) -> list[str]:
-        """Return the splits of a task to predict and test on."""
-        known = self.study.task(task)
-        asked = self.options.eval or []
-        if "test" in asked and not known.has_test:
-            raise MMLError(f"mode.eval: task {task} has no test split; set tasks.{task}.test_fraction, or eval: [val]")
-        if "unlabelled" in asked and not known.has_unlabelled:
-            raise MMLError(f"mode.eval: task {task} has no unlabelled samples; leave 'unlabelled' out")
-        by_default = ["test" if known.has_test else "val", *(["unlabelled"] if known.has_unlabelled else [])]
-        return list(asked or by_default)
-
-    def shown(self, task: str, run: Run) -> dict[str, Any]:
-        """Return what tables call a run: the folds of nested validation are those of one."""
-        base, _, fold = task.rpartition(NESTED)
-        told = super().shown(task, run)
-        if not self.options.nested:
-            return told
-        nested = {"run": run.pipeline.recipe, "procedure": run.pipeline.procedure_recipe, "fold": int(fold)}
-        return {**told, "task": base + NESTED[:-1], **nested}
-
-    def before_finishing_hook(self) -> None:
-        """Return the best procedure and run of each task, chosen by validation; nothing where nothing was tested."""
-        self.return_value = best_runs(self) if "summarize" in self.commands else []

@@ -51,10 +51,10 @@ class TaskStruct:
 
     @cached_property
     def samples(self) -> Mapping[str, "np.ndarray"]:
-        """Columns `id`, `row`, `split`, `fold` of all samples."""
+        """Columns `id`, `row`, `split`, `fold`, `digest` of all samples."""
         import numpy as np
 
-        return {key: np.array(self._description.samples[key]) for key in ("id", "row", "split", "fold")}
+        return {key: np.array(self._description.samples[key]) for key in ("id", "row", "split", "fold", "digest")}
 
     @cached_property
     def targets(self) -> "np.ndarray":

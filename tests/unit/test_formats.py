@@ -45,6 +45,7 @@ READ: dict[str, Callable[[Path], Any]] = {
     "packed": lambda path: (check_packed(path), np.load(path / "images.npy")),
     "pipeline": Pipeline.read,
     "blueprint": lambda path: read_stored_yaml(path, "blueprint")["pipeline"]["optimizer"],
+    "overlaps": lambda path: read_json(path, "overlaps")["guards"],
     "selection": Selection.read,
     "tuning": Tuning.read,
     "models": ModelStorage.read,

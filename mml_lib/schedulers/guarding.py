@@ -1,0 +1,114 @@
+"""Guarding: which tasks a mode's networks learn, and on which they are tested, so that their images are compared.
+
+Tasks on one data set are compared by their divisions while planning (`checks`); images of others are known by their
+content only once they are read.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mml_lib.schedulers.runs import Run
+from mml_lib.tasks.image_guards import PARTS, ImageGuard
+
+if TYPE_CHECKING:
+    from mml_lib.schedulers.study import Study
+    from mml_lib.schedulers.train import TrainScheduler
+
+
+class Guards:
+    """The image guards of a mode's plan.
+
+    Args:
+        study: the study.
+    """
+
+    def __init__(self, study: "Study"):
+        self.study = study
+        self._parts: dict[tuple[tuple[str, str], tuple[str, str]], tuple[set[str], str]] = {}
+        self._datasets: dict[tuple[str, str], str] = {}
+        self.unknown: dict[str, None] = {}
+
+    @property
+    def guards(self) -> list[ImageGuard]:
+        """All guards, each pair of tasks once."""
+        return [
+            ImageGuard(learned, tested, tuple(part for part in PARTS if part in parts), key)
+            for (learned, tested), (parts, key) in self._parts.items()
+        ]
+
+    def add(self, learned: Mapping[str, Any], tested: str, key: str, *parts: str, co_task: bool = False) -> None:
+        """Compare what networks have learned with parts of a task, where planning has not compared both already.
+
+        Args:
+            learned: what a pipeline says of a task.
+            tested: name of the task that is predicted.
+            key: the key of the study that brings both together.
+            parts: some of `PARTS`.
+            co_task: it was learned beside another, whose division planning does not look at.
+        """
+        identity = self.study.task(tested)
+        if learned["id"] == identity.id or (learned["dataset"] == identity.dataset and not co_task):
+            return
+        told = (learned["name"], learned["id"])
+        if not self._is_described(learned):
+            self.unknown[learned["name"]] = None
+            return
+        pair = (told, (tested, identity.id))
+        self._parts.setdefault(pair, (set(), key))[0].update(parts)
+
+    def _is_described(self, learned: Mapping[str, Any]) -> bool:
+        """Whether a task can be described: it is the study's own, or its data set is there."""
+        name = learned["name"]
+        if self.study.is_known(name) and self.study.task(name).id == learned["id"]:
+            return True
+        return Path(self.study.fm.path("dataset", dataset=learned["dataset"])).exists()
+
+
+def guards_of(scheduler: "TrainScheduler") -> Guards:
+    """Return the image guards of a mode that trains."""
+    guards = Guards(scheduler.study)
+    for task in scheduler.task_names:
+        for trained in scheduler.trained_for(task):
+            others = [name for name, split in scheduler.others(trained) if split == "test"]
+            reported = "val" in scheduler.splits(task) and not scheduler.options.nested
+            for run in scheduler.runs_of(trained):
+                _guard_run(guards, run, trained, others, reported)
+    return guards
+
+
+def _guard_run(guards: Guards, run: Run, trained: str, others: list[str], reported: bool) -> None:
+    """Guard what a run's networks are tested on from all that they have learned."""
+    started = list(started_from(guards.study, run))
+    for learned in started:
+        guards.add(learned, trained, "mode.pretrain_task", "test", *(["val"] if reported else []))
+    for other in others:
+        for number, learned in enumerate(run.pipeline.tasks):
+            guards.add(learned, other, "mode.co_tasks" if number else "mode.eval_on", "test", co_task=number > 0)
+        for learned in started:
+            guards.add(learned, other, "mode.pretrain_task", "test")
+
+
+def guard_joining(guards: Guards, trained: str, network: Mapping[str, Any]) -> None:
+    """Guard a task from a network of another task or project, whose predictions of it join an ensemble."""
+    project = network.get("project")
+    study, key = guards.study, "reuse.predictions" if project else "mode.source_tasks"
+    run = (
+        study.runs.read(network["task"], network["run"], project)
+        if project
+        else study.run(network["task"], network["run"])
+    )
+    for number, learned in enumerate(run.pipeline.tasks):
+        guards.add(learned, trained, key, "test", "fold", co_task=number > 0)
+    for learned in started_from(study, run, project):
+        guards.add(learned, trained, key, "test", "val")
+
+
+def started_from(study: "Study", run: Run, project: str | None = None) -> Iterator[Mapping[str, Any]]:
+    """Yield what is said of each task that the models have learned which a run may start from, and theirs in turn."""
+    models = run.pipeline.pretraining.get("models", ())
+    runs = {(model["project"] or project, model["task"], model["run"]): model for model in models}
+    for (where, *_), model in runs.items():
+        started = study.runs.of_model({**model, "project": where})
+        yield from started.pipeline.tasks
+        yield from started_from(study, started, where)

@@ -1,0 +1,16 @@
+"""Compare the images of tasks by their content: none that a network is tested on may be one that it learns."""
+
+from mml_lib.files.atomic import write_text
+from mml_lib.files.stored import json_text
+from mml_lib.schedulers.step import open_step
+from mml_lib.tasks.description import TaskDescription
+from mml_lib.tasks.image_guards import ImageGuard
+from mml_lib.tasks.overlaps import compare_images
+
+open_step(snakemake)
+guards = [ImageGuard.of_json(guard) for guard in snakemake.params.guards]
+tasks = [TaskDescription.read(path) for path in snakemake.input.descriptions]
+
+compared = compare_images(guards, tasks)
+
+write_text(snakemake.output.overlaps, json_text("overlaps", {"guards": compared}))
