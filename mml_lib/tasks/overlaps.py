@@ -38,8 +38,8 @@ class Overlap:
         files = summarized(f"{tested}: {ours} = {learned}: {theirs}" for theirs, ours in self.images)
         return (
             f"{self.guard.key}: {len(self.images)} {WORDS[self.part]} of {tested} are training images of {learned} "
-            f"({files}); give both the same division (columns split or fold that agree for each image), or leave one of "
-            "them out"
+            f"({files}); give both the same division (columns split or fold that agree for each image), or "
+            "leave one of them out"
         )
 
 
