@@ -236,3 +236,71 @@ class TrainScheduler(AbstractBaseScheduler):
                 self.add("draw_results", task=task, mode=self.mode)
         self.add("describe_study", mode=self.mode)
 
+    def _add_questions(self) -> None:
+        """Plan the ablation table, curves, and the comparison across tasks, as far as networks are tested for them."""
+        tested = {wildcards["task"] for command, wildcards in self._plan if command == "test_fold"}
+        if not tested.issuperset(trained for task in self.task_names for trained in self.trained_for(task)):
+            return
+        if self.study.cfg.baseline:
+            self.add("compare_with_baseline", mode=self.mode)
+        for curve in self.questions.curves(self):
+            self.add("draw_curve", curve=curve.name, mode=self.mode)
+        if len(self.task_names) > 1 and len(self.questions.procedures(self)) > 1:
+            self.add("compare_across_tasks", mode=self.mode)
+
+    @property
+    def announcement(self) -> list[str]:
+        return self.questions.refusals(self)
+
+    def others(self, task: str) -> list[tuple[str, str]]:
+        """Return other tasks and their splits that a network of this task is evaluated on."""
+        base = task.rpartition(NESTED)[0]
+        own = [(base, "test")] if self.options.nested and self.study.tasks[base].has_test else []
+        named = [(other, self.study.tasks[other]) for other in self.options.eval_on if other not in (task, base)]
+        tests = [(name, "test") for name, other in named if other.has_test]
+        return own + tests + [(name, "unlabelled") for name, other in named if other.has_unlabelled]
+
+    @property
+    def guards(self) -> Guards:
+        options, study = self.options, self.study
+        nested_co_tasks = options.multitask and options.nested
+        started = getattr(options, "pretrain_task", None) is not None
+        if not (options.eval_on or nested_co_tasks or started):
+            return Guards(study)  # planning goes through no runs in vain
+        return guards_of(self)
+
+    def folds(self, task: str) -> list[int]:
+        """Return the folds of a task that are asked for.
+
+        Raises:
+            MMLError: one that the task does not have.
+        """
+        number = self.study.tasks[task].num_folds if self.options.cv else 1
+        for fold in self.options.folds or []:
+            if fold not in range(number):
+                raise MMLError(f"mode.folds: task {task} has no fold {fold} here; it has 0 to {number - 1}")
+        return list(range(number)) if self.options.folds is None else self.options.folds
+
+    def splits(self, task: str) -> list[str]:
+        """Return the splits of a task to predict and test on."""
+        known = self.study.task(task)
+        asked = self.options.eval or []
+        if "test" in asked and not known.has_test:
+            raise MMLError(f"mode.eval: task {task} has no test split; set tasks.{task}.test_fraction, or eval: [val]")
+        if "unlabelled" in asked and not known.has_unlabelled:
+            raise MMLError(f"mode.eval: task {task} has no unlabelled samples; leave 'unlabelled' out")
+        by_default = ["test" if known.has_test else "val", *(["unlabelled"] if known.has_unlabelled else [])]
+        return list(asked or by_default)
+
+    def shown(self, task: str, run: Run) -> dict[str, Any]:
+        """Return what tables call a run: the folds of nested validation are those of one."""
+        base, _, fold = task.rpartition(NESTED)
+        told = super().shown(task, run)
+        if not self.options.nested:
+            return told
+        nested = {"run": run.pipeline.recipe, "procedure": run.pipeline.procedure_recipe, "fold": int(fold)}
+        return {**told, "task": base + NESTED[:-1], **nested}
+
+    def before_finishing_hook(self) -> None:
+        """Return the best procedure and run of each task, chosen by validation; nothing where nothing was tested."""
+        self.return_value = best_runs(self) if "summarize" in self.commands else []
