@@ -123,6 +123,8 @@ rule compare_runs:
     params:
         networks=study.answers.compared_told,
         ensemble_folds=study.answers.ensemble_folds,
+        out_of_fold=study.answers.is_out_of_fold,
+        notes=study.split_notes,
         metrics=study.answers.metrics,
         bootstrap=study.cfg.bootstrap,
         per_group=study.cfg.per_group,

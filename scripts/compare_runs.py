@@ -28,11 +28,15 @@ for network, path in zip(networks, snakemake.input.uncalibrated, strict=False):
     uncalibrated.setdefault(network["shown"]["run"], {})[network["shown"]["fold"]] = read_predictions(path)
 
 resamples = answer.resample()
+fold_tests = answer.fold_tests(resamples)
+if snakemake.params.out_of_fold:
+    answer = answer.pooled(resamples)
+    resamples = answer.resample()
 board = answer.leaderboard(resamples)
 tables = {
     "leaderboard": board,
     "differences": answer.differences(resamples),
-    "folds": answer.fold_tests(resamples),
+    "folds": fold_tests,
     "classes": answer.classes(),
     "groups": answer.groups(),
     "calibration": answer.calibration(uncalibrated),
@@ -40,4 +44,4 @@ tables = {
 
 for name, table in tables.items():
     write_text(snakemake.output[name], table.to_csv(index=False))
-say(as_text(board, answer.metrics[0]))
+say("\n".join([as_text(board, answer.metrics[0]), *(f"{note}." for note in snakemake.params.notes)]))

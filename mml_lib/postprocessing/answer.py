@@ -1,7 +1,7 @@
 """Answers: which procedure is best, how sure that is, and what runs are worth for each class and group; as tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -18,6 +18,7 @@ from mml_lib.postprocessing.comparison import (
 from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
 from mml_lib.postprocessing.evaluation import evaluate
 from mml_lib.postprocessing.leaderboard import leaderboard, standings
+from mml_lib.postprocessing.out_of_fold import pool, with_folds
 from mml_lib.postprocessing.predictions import Predictions
 from mml_lib.postprocessing.subgroups import class_table, group_table
 from mml_lib.tasks.description import TaskDescription
@@ -48,6 +49,7 @@ class Answer:
         tasks: the description behind each fold.
         metadata: by column, what is said of each sample beside its group.
         calibrated: whether the predictions of each run and procedure are calibrated.
+        folds: where the predictions of runs are pooled, what each run is worth on its folds.
         _sizes: runs among the members of each ensemble.
     """
 
@@ -61,6 +63,7 @@ class Answer:
     tasks: dict[int, TaskDescription] = field(default_factory=dict)
     metadata: Mapping[str, Column] = field(default_factory=dict)
     calibrated: dict[str, bool] = field(default_factory=dict)
+    folds: Resamples | None = None
     _sizes: list[int] = field(default_factory=list)
 
     def add(self, network: Mapping[str, Any], predictions: AnyPredictions, task: TaskDescription) -> None:
@@ -115,7 +118,7 @@ class Answer:
         """Return what each run is worth on the same resamples of the test samples."""
         ensembles = [ENSEMBLE] if ENSEMBLE in self.runs else []
         of_study = (self.metrics, self.resamples or RESAMPLES)
-        return resample_runs(
+        resamples = resample_runs(
             self.runs,
             *of_study,
             groups=self.sample_groups,
@@ -123,6 +126,19 @@ class Answer:
             ensembles=ensembles,
             per_group=self.per_group,
         )
+        return resamples if self.folds is None else with_folds(resamples, self.folds)
+
+    def pooled(self, folds: Resamples) -> "Answer":
+        """Return the answer by predictions that are pooled over folds, each sample once.
+
+        Args:
+            folds: what runs are worth on their folds.
+
+        Raises:
+            MMLError: a sample is in several folds.
+        """
+        runs = {run: {ALL_FOLDS: pool(of_run, f"run {run}")} for run, of_run in self.runs.items()}
+        return replace(self, runs=runs, folds=folds)
 
     def leaderboard(self, resamples: Resamples) -> pd.DataFrame:
         """Return a row for each procedure, the best first, its runs beneath it, and the ensemble last."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from mml_lib.config.schema import Metric
 from mml_lib.errors import MMLError
+from mml_lib.postprocessing.comparison import Resamples
 from mml_lib.postprocessing.evaluation import evaluate_resampled
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
 from mml_lib.postprocessing.resampled import Groups, Resampled
@@ -59,7 +60,18 @@ def evaluate_out_of_fold(
     """
     options = (metrics, resamples, groups, per_group)
     pooled = evaluate_resampled(pool(folds, "out-of-fold predictions"), *options)
-    of_folds = [evaluate_resampled(predictions, *options) for predictions in folds.values()]
-    values = np.stack([each.values for each in of_folds], axis=1)
-    draws = np.stack([each.draws for each in of_folds], axis=1)
+    return _beside_folds(pooled, [evaluate_resampled(predictions, *options) for predictions in folds.values()])
+
+
+def with_folds(pooled: Resamples, folds: Resamples) -> Resamples:
+    """Return what runs are worth by pooled predictions, each with what it is worth on its folds."""
+    runs = {
+        run: {number: _beside_folds(network, list(folds.runs[run].values())) for number, network in networks.items()}
+        for run, networks in pooled.runs.items()
+    }
+    return replace(pooled, runs=runs)
+
+
+def _beside_folds(pooled: Resampled, folds: Sequence[Resampled]) -> Resampled:
+    values, draws = (np.stack([getattr(fold, key) for fold in folds], axis=1) for key in ("values", "draws"))
     return replace(pooled, fold_values=values, fold_draws=draws)

@@ -172,12 +172,13 @@ class Answers:
         """Return what a mode's scheduler compares on a task."""
         own = scheduler.networks(task)
         trained = list(dict.fromkeys(network["task"] for network in own))
-        ensembles = [{"task": name, "mode": scheduler.mode} for name in trained]
+        fitted = "ensemble" in scheduler.subroutines and not scheduler.is_out_of_fold(task)
+        ensembles = [{"task": name, "mode": scheduler.mode} for name in trained if fitted]
         others = [network for name in trained for network in scheduler.source_networks(name)]
         others += [network for name in trained for network in self._reused(name, scheduler, own)]
         return {
             "networks": [*own, *others],
-            "ensembles": ensembles if "ensemble" in scheduler.subroutines else [],
+            "ensembles": ensembles,
         }
 
     def left_out(self, task: str, scheduler: "PostScheduler") -> list[str]:
@@ -198,13 +199,18 @@ class Answers:
         """Return the networks of other projects that predicted a trained task, but for runs of the study's own."""
         runs = {network["run"] for network in own}
         folds = list(dict.fromkeys(network["fold"] for network in own if network["task"] == trained))
-        networks = self.reused.networks(trained, folds, ["test"])
+        networks = self.reused.networks(trained, folds, [scheduler.reported_split(trained)])
         return [network for network in networks if network["run"] not in runs]
 
     def compared_predictions(self, wildcards: Any) -> list[str]:
-        """What networks predict of test samples, calibrated where there are calibrated predictions."""
+        """What networks predict of the samples that they are compared on, calibrated where that is there."""
         scheduler = self._scheduler(wildcards.mode)
-        return [self.delivered(network, "test", scheduler) for network in self.compared(wildcards)["networks"]]
+        split = scheduler.reported_split(wildcards.task)
+        return [self.delivered(network, split, scheduler) for network in self.compared(wildcards)["networks"]]
+
+    def is_out_of_fold(self, wildcards: Any) -> bool:
+        """Return True if runs are compared by what the networks of all folds predict of their validation samples."""
+        return self._scheduler(wildcards.mode).is_out_of_fold(wildcards.task)
 
     def compared_ensembles(self, wildcards: Any) -> list[str]:
         """What ensembles predict of test samples."""

@@ -18,6 +18,9 @@ from mml_lib.schedulers.train import NESTED, TrainScheduler
 from mml_lib.schedulers.transfer import TransferOptions, TransferScheduler
 from mml_lib.tasks.identity import TaskIdentity
 
+FITTED = ("calibrate", "ensemble")
+"""Subroutines that are fitted on validation predictions."""
+
 
 class PostOptions(TransferOptions):
     """Options of the mode `post`, beside those of `train`, and of `tl` where it names a `pretrain_task`."""
@@ -87,10 +90,7 @@ class PostScheduler(TransferScheduler):
         if not tested:
             return False
         if "test" not in self.splits(tested[0]):
-            raise MMLError(
-                f"mode.{self.mode}: {task} has no test split, and calibrations and ensembles are chosen by its "
-                f"validation split; set mode.nested: true, or tasks.{self.study.tasks[task].base_name}.test_fraction"
-            )
+            self._check_out_of_fold(task)
         if task == self.pivot and task in self.options.eval_on and not self.options.source_tasks:
             raise MMLError(
                 f"mode.eval_on: {task} is the pivot, and no other task is trained; name in mode.source_tasks whose "
@@ -100,10 +100,42 @@ class PostScheduler(TransferScheduler):
             self._check_prior(task, self.options.prior)
         if self.options.prior == "quantify" and not self.study.tasks[task].has_unlabelled:
             raise MMLError(f"mode.prior: {task} has no unlabelled samples to quantify; set it to val")
-        self.ensemble_options(tested[0])
+        if not self.is_out_of_fold(task):
+            self.ensemble_options(tested[0])
         if "compare" in self.subroutines:
             self.study.answers.compared_by(task, self)
         return True
+
+    def _check_out_of_fold(self, task: str) -> None:
+        """Refuse answers that are fitted on the samples that are reported, if there is no comparison, which is not.
+
+        Raises:
+            MMLError: calibration or ensemble alone are asked for, or folds are not pooled.
+        """
+        if self.is_out_of_fold(task) and ("compare" in self.subroutines or not {*FITTED} & {*self.subroutines}):
+            return
+        out = "" if self.is_out_of_fold(task) else ", or mode.cv: true to compare runs by out-of-fold predictions"
+        raise MMLError(
+            f"mode.{self.mode}: {task} has no test split, and calibrations and ensembles are chosen by its validation "
+            f"split; set mode.nested: true, tasks.{self.study.tasks[task].base_name}.test_fraction{out}"
+        )
+
+    def is_out_of_fold(self, task: str) -> bool:
+        """Return True if runs are compared by out-of-fold predictions of a task: it has folds, and no test split."""
+        return task in self.study.tasks and self.pools_folds(task) and "test" not in self.splits(task)
+
+    def reported_split(self, task: str) -> str:
+        """Return the split by which runs are compared on a task: that of tests, or the folds that are pooled."""
+        return "val" if self.is_out_of_fold(task) else "test"
+
+    def _notes_on(self, task: str, folds: int) -> list[str]:
+        notes = super()._notes_on(task, folds)
+        if self.is_out_of_fold(task) and {*FITTED} & {*self.subroutines}:
+            notes.append(
+                "no calibration and no ensemble, as they are fitted on the samples that are reported; they need a test "
+                "split or mode.nested: true"
+            )
+        return notes
 
     def _check_prior(self, task: str, prior: list[float]) -> None:
         if len(prior) < 2:
@@ -117,10 +149,10 @@ class PostScheduler(TransferScheduler):
     def _add_answers(self, task: str) -> None:
         for network in self.networks(task):
             for split in self.splits(network["task"]):
-                if "calibrate" in self.subroutines and self.calibrates(task):
+                if "calibrate" in self.subroutines and self.calibrates(network["task"]):
                     self.add("calibrate_fold", **network, eval=split)
         for trained in self.trained_for(task):
-            if "ensemble" in self.subroutines:
+            if "ensemble" in self.subroutines and not self.is_out_of_fold(task):
                 self.add("select_ensemble", task=trained, mode=self.mode)
                 for split in self.splits(trained):
                     self.add("predict_ensemble", task=trained, mode=self.mode, eval=split)
@@ -129,9 +161,10 @@ class PostScheduler(TransferScheduler):
 
     @property
     def announcement(self) -> list[str]:
+        notes = super().announcement
         if not {"ensemble", "compare"} <= set(self.subroutines):
-            return []
-        return [line for task in self.task_names for line in self.study.answers.left_out(task, self)]
+            return notes
+        return notes + [line for task in self.task_names for line in self.study.answers.left_out(task, self)]
 
     # --- networks of other tasks --------------------------------------------------------------------------------
 
@@ -226,8 +259,8 @@ class PostScheduler(TransferScheduler):
     # --- how ----------------------------------------------------------------------------------------------------
 
     def calibrates(self, task: str) -> bool:
-        """Whether there are probabilities to calibrate: of values and masks there are none."""
-        return self.study.task(task).task_type in KINDS
+        """Return True if there are probabilities to calibrate, and samples to fit on beside those that are reported."""
+        return self.study.task(task).task_type in KINDS and not self.is_out_of_fold(task)
 
     def ensemble_options(self, task: str) -> EnsembleOptions:
         """Return how an ensemble for a task is selected: by all members alike where there is nothing to choose from.

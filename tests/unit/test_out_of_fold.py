@@ -8,6 +8,7 @@ import pytest
 
 from mml_lib.errors import MMLError
 from mml_lib.interactive import load_metrics
+from mml_lib.postprocessing.answer import Answer
 from mml_lib.postprocessing.evaluation import evaluate, network_estimates, write_metrics
 from mml_lib.postprocessing.out_of_fold import evaluate_out_of_fold, pool
 from mml_lib.postprocessing.pages import table_page
@@ -16,6 +17,10 @@ from mml_lib.postprocessing.procedures import compare_procedures
 from mml_lib.postprocessing.resampled import read_resampled
 from mml_lib.postprocessing.summary import as_text, summarize
 from mml_lib.schedulers.study import Study
+from mml_lib.tasks.dataset import Dataset, Delivery, Sample
+from mml_lib.tasks.description import TaskDescription
+from mml_lib.tasks.splitting import Splitting, assign
+from mml_lib.tasks.targets import Targets
 from tests.unit.test_config import CONFIG
 
 SIZES = (10, 30, 60)
@@ -97,6 +102,28 @@ def test_summary_counts_folds_and_says_what_is_pooled():
     assert row["ci_low"] < row["mean"] < row["ci_high"]
     assert "t: pooled." in as_text(table, ["t: pooled"]).splitlines()
     assert "<p>t: pooled.</p>" in table_page("summary", table, "summary.csv", ["t: pooled"])
+
+
+def test_comparison_is_of_pooled_predictions_and_its_t_test_of_folds():
+    samples = [Sample(f"s{row:04}", f"{row}.png", "ab"[row % 2], fold=row // 20) for row in range(60)]
+    dataset = Dataset("d", Delivery(samples, ["a", "b"], "classification"), [(8, 8)] * 60, Path())
+    targets = Targets.of(dataset, None, "t")
+    task = TaskDescription.of({"name": "t"}, dataset, targets, assign(samples, targets, "t", Splitting(3)))
+    answer = Answer(["accuracy"], 100)
+    for run, accuracies in (("a", (0.9, 0.8, 1.0)), ("b", (0.5, 0.6, 0.4))):
+        for number, predictions in folds(accuracies, (20, 20, 20)).items():
+            answer.add({"fold": number, "shown": {"run": run, "label": "", "fold": number}}, predictions, task)
+    by_fold = answer.resample()
+    tests = answer.fold_tests(by_fold)
+    assert tests["folds"].tolist() == [3]
+    pooled = answer.pooled(by_fold)
+    board = pooled.leaderboard(pooled.resample())
+    assert board[["run", "folds", "accuracy", "accuracy_about"]].to_numpy().tolist() == [
+        ["a", 3, pytest.approx(0.9), "procedure"],
+        ["b", 3, pytest.approx(0.5), "procedure"],
+    ]
+    assert set(pooled.classes()["fold"]) == {""}
+    assert pooled.classes()["support"].tolist() == [30] * 4
 
 
 def test_notebooks_read_out_of_fold_metrics(tmp_path: Path):

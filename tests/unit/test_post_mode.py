@@ -83,7 +83,12 @@ def test_ensemble_takes_all_alike_where_there_is_nothing_to_choose_from(tmp_path
 @pytest.mark.parametrize(
     ("mode", "changes", "why"),
     [
-        ({}, {"tasks": {"mine": FAKE | {"test_fraction": 0}}}, "mode.post: mine has no test split"),
+        ({"cv": False}, {"tasks": {"mine": FAKE | {"test_fraction": 0}}}, "mode.post: mine has no test split"),
+        (
+            {"subroutines": ["train", "predict", "calibrate"]},
+            {"tasks": {"mine": FAKE | {"test_fraction": 0}}},
+            "mode.post: mine has no test split, and calibrations and ensembles",
+        ),
         ({"prior": "quantify"}, {"tasks": TASKS}, "mode.prior: mine has no unlabelled samples"),
         ({"prior": "tset"}, {}, "prior"),
         ({"prior": [1.0]}, {}, "mode.prior: a list has a frequency for each class"),
@@ -105,6 +110,20 @@ def test_ensemble_takes_all_alike_where_there_is_nothing_to_choose_from(tmp_path
 def test_what_cannot_be_answered_is_refused(mode: dict, changes: dict, why: str, tmp_path: Path):
     with pytest.raises(MMLError, match=why):
         post(tmp_path, mode, **changes)
+
+
+def test_runs_are_compared_out_of_fold_without_what_is_fitted_on_these_samples(tmp_path: Path):
+    plan = post(tmp_path, tasks={"mine": FAKE | {"test_fraction": 0}}, sweep={"seed": [1, 2]})
+    assert steps(plan, "compare_runs")
+    assert not set(plan.commands) & {"calibrate_fold", "select_ensemble", "predict_ensemble"}
+    assert "test_out_of_fold" in plan.commands
+    of_task = wildcards(task="mine", mode="post")
+    answers = plan.study.answers
+    assert answers.is_out_of_fold(of_task)
+    assert {Path(path).name for path in answers.compared_predictions(of_task)} == {"val.npz"}
+    assert answers.compared_ensembles(of_task) == answers.compared_uncalibrated(of_task) == []
+    assert any("no calibration and no ensemble" in note for note in plan.announcement)
+    assert not post(tmp_path).study.answers.is_out_of_fold(of_task)
 
 
 # --- runs of other projects -------------------------------------------------------------------------------------
@@ -185,7 +204,7 @@ def test_runs_without_validation_predictions_are_compared_and_join_no_ensemble(t
     of_task = wildcards(task="mine", mode="post")
     assert run in {each["run"] for each in plan.study.answers.compared_told(of_task)}
     assert run not in {each["run"] for each in plan.study.answers.members(of_task)}
-    (line,) = plan.announcement
+    (line,) = [line for line in plan.announcement if line not in plan.split_notes]
     assert f"run {run} of old is compared on mine, but joins no ensemble" in line
     with pytest.raises(MMLError, match="old has none for the validation samples of mine"):
         post(tmp_path, {"subroutines": ["train", "predict", "test", "ensemble"]}, reuse={"predictions": "old"})

@@ -137,7 +137,7 @@ def escaping_archive(place: Workplace) -> dict[str, Any]:
 STEPS: dict[str, tuple[Callable[[Workplace], dict[str, Any]], str]] = {
     "class folder with one image": (
         one_image_class,
-        "the class 'rare' has 1 image, folds and test split need at least 3",
+        "the class 'rare' has 1 image, 2 folds and a test split need at least 3",
     ),
     "truncated image": (truncated, "images/a/broken.png is truncated or damaged"),
     "unreadable image": (unreadable, "images/b/text.png is in no format that can be read"),
