@@ -250,7 +250,7 @@ class TrainScheduler(AbstractBaseScheduler):
 
     @property
     def announcement(self) -> list[str]:
-        return self.questions.refusals(self)
+        return [*super().announcement, *self.questions.refusals(self)]
 
     def others(self, task: str) -> list[tuple[str, str]]:
         """Return other tasks and their splits that a network of this task is evaluated on."""

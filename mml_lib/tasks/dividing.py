@@ -267,7 +267,10 @@ class _Request:
 
     @property
     def _thing(self) -> str:
-        return "group" if self.grouped else "image"
+        if not self.grouped:
+            return "image"
+        # Samples without a group are one by themselves, or with the copies of their image.
+        return "different image" if all(str(name).startswith("s:") for name in self.groups) else "group"
 
     @property
     def _parts(self) -> str:

@@ -229,6 +229,13 @@ def test_refusal_has_the_numbers_of_the_data_and_what_each_remedy_gives(groups_o
     assert all(remedy in str(error.value) for remedy in remedies)
 
 
+def test_copies_of_one_image_count_once():
+    targets = Targets("classification", ["a", "b"], np.array([0] * 30 + [1] * 6))
+    divider = Divider(targets, np.array([f"s:{row // 2}" for row in range(36)]), "t", Splitting(5))
+    with pytest.raises(MMLError, match=r"'b' has 3 different images, 5 folds need .*; or add different images"):
+        divider.divide(np.arange(36))
+
+
 def test_remedies_of_a_derived_task_are_those_of_its_base():
     targets = Targets("classification", ["a", "b"], np.array([0] * 30 + [1] * 3))
     divider = Divider(targets, np.arange(33), "t+nested~0", Splitting(5))
