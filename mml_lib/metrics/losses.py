@@ -24,7 +24,7 @@ def log_losses(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def calibration_gaps(probabilities: np.ndarray, targets: np.ndarray, bins: int = BINS) -> tuple[np.ndarray, np.ndarray]:
-    """Return by how much each sample's being right (0 or 1) exceeds its confidence, and the bin of that, N each."""
+    """Return each sample's correctness (0 or 1) less its confidence, and the bin of that confidence, N each."""
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == targets
     return correct - confidence, bin_of(confidence, bins)
@@ -33,7 +33,7 @@ def calibration_gaps(probabilities: np.ndarray, targets: np.ndarray, bins: int =
 def label_calibration_gaps(
     probabilities: np.ndarray, targets: np.ndarray, bins: int = BINS
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return by how much having a label (0 or 1) exceeds its probability, and the bin of that, N×labels each."""
+    """Return each label's target (0 or 1) less its probability, and the bin of that probability, N×labels each."""
     return targets - probabilities, bin_of(probabilities, bins)
 
 

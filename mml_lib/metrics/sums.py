@@ -69,14 +69,16 @@ def joined(statistics: Mapping[K, Callable[[np.ndarray], Any]]) -> Callable[[np.
     """Return a function that computes all statistics by their key from weights, N×R; sums of features at once."""
     linear = {key: statistic for key, statistic in statistics.items() if isinstance(statistic, LinearSums)}
     others = {key: statistic for key, statistic in statistics.items() if key not in linear}
-    features = np.concatenate([each.features for each in linear.values()], axis=1) if linear else None
-    ends = np.cumsum([each.features.shape[1] for each in linear.values()])[:-1]
+    features = np.concatenate([statistic.features for statistic in linear.values()], axis=1) if linear else None
+    ends = np.cumsum([statistic.features.shape[1] for statistic in linear.values()])[:-1]
 
     def compute(weights: np.ndarray) -> dict[K, Any]:
         results = {key: statistic(weights) for key, statistic in others.items()}
         if features is not None:
             parts = np.split(products(features, weights), ends, axis=1)
-            results |= {key: each.finish(part) for (key, each), part in zip(linear.items(), parts, strict=True)}
+            results |= {
+                key: statistic.finish(part) for (key, statistic), part in zip(linear.items(), parts, strict=True)
+            }
         return results
 
     return compute
@@ -88,7 +90,7 @@ def total(weights: np.ndarray) -> np.ndarray:
 
 
 def class_weights(labels: np.ndarray, classes: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what gives the weight of each class, R×classes; labels from `classes` on are none."""
+    """Return a function of the weight of each class, R×classes; labels from `classes` on are none."""
     order = np.argsort(labels, kind="stable")
     sums = WeightSums(order, np.searchsorted(labels[order], np.arange(classes + 1)))
     return lambda weights: np.diff(sums(weights), axis=0).T.astype(np.float64)
@@ -139,12 +141,12 @@ def precision_area(scores: np.ndarray, positive: np.ndarray) -> Callable[[np.nda
     order = np.argsort(-scores, kind="stable")
     chosen = positive[order]
     ends = ties(scores[order])[1][chosen]
-    rows, found = order[chosen], np.cumsum(chosen)[ends - 1]  # found: positives up to the end of a tie
+    rows, positives = order[chosen], np.cumsum(chosen)[ends - 1]  # positives up to the end of a tie
     sums = WeightSums(order, ends)
 
     def area(weights: np.ndarray) -> np.ndarray:
         drawn = weights[rows]
-        hits = np.cumsum(drawn, axis=0, dtype=np.int32)[found - 1]
+        hits = np.cumsum(drawn, axis=0, dtype=np.int32)[positives - 1]
         precision = hits / np.maximum(sums(weights), 1)
         return share(np.einsum("pr,pr->r", drawn, precision), drawn.sum(axis=0, dtype=np.int64))
 

@@ -68,7 +68,7 @@ Edges = MaskPair | Surfaces
 
 
 def single_masks(pairs: Sequence[Edges]) -> np.ndarray:
-    """Return what metrics take of the masks of images: a tuple of one pair for each, object N."""
+    """Return the masks of images as metrics take them: a tuple of one pair for each image, object N."""
     masks = np.empty(len(pairs), object)
     for row, pair in enumerate(pairs):
         masks[row] = (pair,)

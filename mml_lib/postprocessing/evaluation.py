@@ -90,8 +90,11 @@ def network_intervals(resampled: Resampled) -> dict[str, Interval]:
 
 
 def mask_arguments(predictions: MaskPredictions) -> tuple[np.ndarray, ...]:
-    """Return what metrics of a segmentation take: hits, targets and predictions of each class in pixels,
-    images×classes each, and the masks of each image (a tuple of a `MaskPair`, images).
+    """Return the arguments of metrics of a segmentation.
+
+    Returns:
+        Hits, targets and predictions of each class in pixels, images×classes each, and the masks of each image (a tuple
+        of a `MaskPair`, images).
 
     Raises:
         MMLError: every pixel is ignored.

@@ -41,17 +41,17 @@ def interval(metric: str, value: float, uncertainty: Uncertainty, balance: float
     metric = name_per_sample(metric)
     if np.isnan(value) or not uncertainty.known:
         return Interval(*UNKNOWN)
-    half, known = uncertainty.half_width(), properties_of(metric)
-    scale = known.scale if known else ""
+    half, properties = uncertainty.half_width(), properties_of(metric)
+    scale = properties.scale if properties else ""
     if scale == "correlation" and abs(value) < 1 and half > 0:
         middle, reach = np.arctanh(value), half / (1 - value**2)
         return Interval(float(np.tanh(middle - reach)), float(np.tanh(middle + reach)))
-    if known and known.bounds:
-        low, high = known.bounds
-        units = uncertainty.units * (balance if known.rare_classes_decide else 1.0)
+    if properties and properties.bounds:
+        low, high = properties.bounds
+        units = uncertainty.units * (balance if properties.rare_classes_decide else 1.0)
         width = high - low
         ends = _wilson((value - low) / width, half / width, uncertainty, units, width)
-        if known.magnitude:
+        if properties.magnitude:
             without_noise = max((value - NOISE * max(uncertainty.bias, 0.0) - half - low) / width, 0.0)
             ends = (min(without_noise, ends[0]), ends[1])
         return Interval(*(low + width * end for end in ends))
@@ -111,9 +111,9 @@ def difference(metric: str, value: float, uncertainty: Uncertainty) -> Differenc
     metric = name_per_sample(metric)
     if np.isnan(value) or not uncertainty.known:
         return Difference(value, np.nan, np.nan, np.nan)
-    known = properties_of(metric)
-    if known and known.bounds:
-        low, high = known.bounds
+    properties = properties_of(metric)
+    if properties and properties.bounds:
+        low, high = properties.bounds
         uncertainty = uncertainty.plus(((high - low) / uncertainty.units) ** 2)
     if not uncertainty.variance:
         return Difference(0.0, 0.0, 0.0, 1.0) if value == 0 else Difference(value, np.nan, np.nan, np.nan)

@@ -52,7 +52,7 @@ class MeasuredMasks:
         return cls(pixels, surfaces, ids, suffix)
 
     def arguments(self, index: int | None = None) -> tuple[np.ndarray, ...]:
-        """Return what metrics take of all classes, or of one class against the rest."""
+        """Return the arguments of metrics of all classes, or of one class against the rest."""
         pixels = self.pixels if index is None else against_rest(self.pixels, index)
         surfaces = self.surfaces if index is None else [surfaces.only(index) for surfaces in self.surfaces]
         return *pixels, *([single_masks(surfaces)] if surfaces else [])

@@ -9,7 +9,7 @@ from mml_lib.metrics.shares import Counts
 
 
 def score_arguments(task_type: str, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return what the metrics of a task type take, of logits or values N×outputs; soft labels count from 0.5 on."""
+    """Return the arguments of metrics for logits or values, N×outputs; soft labels count from 0.5 on."""
     if task_type == "multilabel_classification":
         return sigmoid(outputs), targets >= 0.5
     if task_type == "regression":

@@ -102,10 +102,10 @@ class Objective:
         """Return what gives the metric of mixtures, R×features, as R."""
         if self.metric == LOG_LOSS:
             return lambda mixed: -np.log(np.maximum(mixed, LEAST_PROBABILITY)).mean(axis=1, dtype=np.float64)
-        known = find_metric(self.task_type, self.metric)
-        if known and known.statistic is class_counts:
+        named = find_metric(self.task_type, self.metric)
+        if named and named.statistic is class_counts:
             rows = [np.flatnonzero(self.targets == index) for index in range(self.shape[0])]
-            return lambda mixed: known.value(self._counts(mixed, rows))
+            return lambda mixed: named.value(self._counts(mixed, rows))
         if self.areas:
             return lambda mixed: self.areas.exact(mixed.reshape(-1, *self.shape))
         targets = self.targets
