@@ -121,6 +121,20 @@ use rule measure_masks as measure_other_masks with:
         "measure masks of {wildcards.task} fold {wildcards.fold} on {wildcards.eval} of {wildcards.eval_task}: run {wildcards.run}"
 
 
+use rule measure_masks as measure_out_of_fold_masks with:
+    input:
+        predictions=fm.pattern("out_of_fold_predictions"),
+        task=ancient(study.description),
+        dataset=ancient(study.results.measured_dataset),
+    output:
+        classes=fm.output("out_of_fold_class_metrics"),
+        images=fm.output("out_of_fold_image_metrics"),
+    log:
+        fm.log("measure_out_of_fold_masks", "out_of_fold_class_metrics"),
+    message:
+        "measure masks of {wildcards.task} out of fold: run {wildcards.run}"
+
+
 rule test_out_of_fold:
     """Pool what the networks of all folds predict of their validation samples, and compute the metrics of all together."""
     input:

@@ -45,6 +45,8 @@ BUILT_IN = (
     ),
     AssignmentTemplate("other_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.json"),
     AssignmentTemplate("other_resampled_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.npz"),
+    AssignmentTemplate("out_of_fold_class_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN/out_of_fold-classes.csv"),
+    AssignmentTemplate("out_of_fold_image_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN/out_of_fold-images.csv"),
     AssignmentTemplate("class_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL-classes.csv"),
     AssignmentTemplate("image_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL-images.csv"),
     AssignmentTemplate("other_class_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL-classes.csv"),

@@ -192,6 +192,8 @@ class TrainScheduler(AbstractBaseScheduler):
         if self.pools_folds(task) and "test" in self.subroutines:
             for run in self.runs_of(task):
                 self.add("test_out_of_fold", task=task, run=run.id)
+                if self.study.task(task).task_type == "semantic_segmentation":
+                    self.add("measure_out_of_fold_masks", task=task, run=run.id)
 
     def pools_folds(self, task: str) -> bool:
         """Return True if networks of all folds are tested on their validation samples: plain cross-validation."""

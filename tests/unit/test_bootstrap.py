@@ -77,7 +77,7 @@ def expected(kind: str, name: str, given: Arguments, resamples: int = RESAMPLES)
 @pytest.mark.parametrize(("kind", "name"), NAMES)
 @pytest.mark.filterwarnings("error")
 def test_resample_has_the_metric_of_its_drawn_samples(kind: str, name: str, number: int, monkeypatch):
-    if number > 40 and find_metric(kind, name).takes == "masks":
+    if number > 3 and find_metric(kind, name).takes == "masks":
         pytest.skip("distances of many masks take long")
     monkeypatch.setattr(bootstrap, "LEAST", 7)
     monkeypatch.setattr(bootstrap, "CHUNK", 7 * number)

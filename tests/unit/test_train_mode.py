@@ -53,6 +53,8 @@ def test_masks_are_measured_by_class_and_image_wherever_they_are_tested():
     found = Counter(step[0] for step in steps(planned({"eval_on": ["other"]}, tasks=tasks, decoder="unet_small")))
     assert found["measure_masks"] == found["test_fold"] == 3
     assert found["measure_other_masks"] == found["test_other"] == 3
+    pooled = planned(tasks={"mine": discs | {"test_fraction": 0}}, decoder="unet_small").commands
+    assert pooled.count("measure_out_of_fold_masks") == pooled.count("test_out_of_fold") == 1
 
 
 def test_nested_holds_each_fold_out_and_tests_on_the_own_test_split_too():
