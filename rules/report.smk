@@ -38,6 +38,7 @@ rule draw_results:
         transforms=study.results.transforms,
         bootstrap=study.cfg.bootstrap,
         per_group=study.cfg.per_group,
+        out_of_fold=study.results.is_out_of_fold,
     message:
         "draw the results on {wildcards.task} (mode {wildcards.mode})"
     script:

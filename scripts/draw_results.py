@@ -47,7 +47,15 @@ if "leaderboard" in tables:
 else:
     groups = dict(zip(task.samples["id"], task.samples["group"], strict=True))
     resamples = snakemake.params.bootstrap
-    standing = standing_of(predictions, metrics, resamples, groups, procedures_of(shown), snakemake.params.per_group)
+    standing = standing_of(
+        predictions,
+        metrics,
+        resamples,
+        groups,
+        procedures_of(shown),
+        snakemake.params.per_group,
+        snakemake.params.out_of_fold,
+    )
 order = best_first(standing, dict.fromkeys(told["run"] for told in shown.values()))
 
 with write_whole_folder(snakemake.output.figures) as folder:

@@ -2,7 +2,7 @@
 
 from mml_lib.config.metrics import OUT_OF_FOLD
 from mml_lib.postprocessing.evaluation import evaluate, network_estimates, network_intervals, write_metrics
-from mml_lib.postprocessing.out_of_fold import evaluate_out_of_fold, pool
+from mml_lib.postprocessing.out_of_fold import evaluate_out_of_fold, pool_out_of_fold
 from mml_lib.postprocessing.predictions import read_predictions
 from mml_lib.postprocessing.procedures import NETWORKS
 from mml_lib.schedulers.step import open_step
@@ -13,7 +13,7 @@ folds = dict(enumerate(map(read_predictions, snakemake.input.predictions)))
 samples = TaskDescription.read(snakemake.input.task).samples
 groups = dict(zip(samples["id"], samples["group"], strict=True))
 
-pooled = pool(folds, f"run {step.run} of {step.task}")
+pooled = pool_out_of_fold(folds, f"run {step.run} of {step.task}")
 metrics = step.cfg.metrics_of(pooled.task_type)
 resampled = evaluate_out_of_fold(folds, metrics, step.cfg.bootstrap, groups, snakemake.params.per_group)
 values = resampled.by_metric() | evaluate(pooled, metrics)

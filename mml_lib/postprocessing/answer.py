@@ -18,7 +18,7 @@ from mml_lib.postprocessing.comparison import (
 from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
 from mml_lib.postprocessing.evaluation import evaluate
 from mml_lib.postprocessing.leaderboard import leaderboard, standings
-from mml_lib.postprocessing.out_of_fold import pool, with_folds
+from mml_lib.postprocessing.out_of_fold import pool_out_of_fold, with_folds
 from mml_lib.postprocessing.predictions import Predictions
 from mml_lib.postprocessing.subgroups import class_table, group_table
 from mml_lib.tasks.description import TaskDescription
@@ -137,7 +137,7 @@ class Answer:
         Raises:
             MMLError: a sample is in several folds.
         """
-        runs = {run: {ALL_FOLDS: pool(of_run, f"run {run}")} for run, of_run in self.runs.items()}
+        runs = {run: {ALL_FOLDS: pool_out_of_fold(of_run, f"run {run}")} for run, of_run in self.runs.items()}
         return replace(self, runs=runs, folds=folds)
 
     def leaderboard(self, resamples: Resamples) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,6 +34,7 @@ from mml_lib.postprocessing.figures import (
 from mml_lib.postprocessing.group_figures import draw_groups
 from mml_lib.postprocessing.leaderboard import KEYS, RUN, ordered, standings
 from mml_lib.postprocessing.mask_figures import draw_overlap, draw_worst_masks
+from mml_lib.postprocessing.out_of_fold import pool_out_of_fold, with_folds
 from mml_lib.postprocessing.pages import table_page
 from mml_lib.postprocessing.prediction_figures import (
     draw_confusion,
@@ -41,7 +42,7 @@ from mml_lib.postprocessing.prediction_figures import (
     draw_largest_losses,
     draw_reliability,
 )
-from mml_lib.postprocessing.predictions import MaskPredictions
+from mml_lib.postprocessing.predictions import MaskPredictions, pool
 from mml_lib.postprocessing.reliability import reliability
 from mml_lib.postprocessing.scores import confusion
 from mml_lib.postprocessing.subgroups import class_table, largest_losses, one_vs_rest
@@ -317,14 +318,20 @@ def standing_of(
     groups: Mapping[str, str | None] | None = None,
     procedures: Mapping[str, Sequence[str]] | None = None,
     per_group: str = "mean",
+    out_of_fold: bool = False,
 ) -> pd.DataFrame | None:
-    """Return the metrics of procedures with intervals; None where none are wanted, or none exist."""
+    """Return the metrics of procedures with intervals; None where none are wanted, or none exist.
+
+    With `out_of_fold` the predictions of the folds of a run, each of its own samples, are pooled.
+    """
     if not (runs and metrics and resamples):
         return None
+    options = {"groups": groups, "procedures": procedures, "per_group": per_group}
     try:
-        resampled = resample_runs(
-            runs, metrics[:METRICS], resamples, groups=groups, procedures=procedures, per_group=per_group
-        )
+        resampled = resample_runs(runs, metrics[:METRICS], resamples, **options)
+        if out_of_fold:
+            pooled = {run: {0: pool_out_of_fold(folds, f"run {run}")} for run, folds in runs.items()}
+            resampled = with_folds(resample_runs(pooled, metrics[:METRICS], resamples, **options), resampled)
     except MMLError as error:
         logger.warning("no leaderboard: %s", error)
         return None
@@ -361,13 +368,6 @@ def best_first(standing: pd.DataFrame | None, runs: Iterable[str]) -> list[str]:
     main = ordered(standing[standing["metric"] == standing["metric"].iloc[0]])
     order = [run for run in main["run"] if run]
     return [*order, *(run for run in runs if run not in order)]
-
-
-def pool(predictions: Sequence[AnyPredictions]) -> AnyPredictions:
-    """Return the predictions of several networks one after the other."""
-    first = predictions[0]
-    names = ("masks", "targets", "sizes", "ids") if isinstance(first, MaskPredictions) else ("logits", "targets", "ids")
-    return replace(first, **{name: np.concatenate([getattr(each, name) for each in predictions]) for name in names})
 
 
 def confusion_of(predictions: AnyPredictions) -> np.ndarray:

@@ -13,13 +13,13 @@ from mml_lib.config.schema import Metric
 from mml_lib.errors import MMLError
 from mml_lib.postprocessing.comparison import Resamples
 from mml_lib.postprocessing.evaluation import evaluate_resampled
-from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
+from mml_lib.postprocessing.predictions import MaskPredictions, Predictions, pool
 from mml_lib.postprocessing.resampled import Groups, Resampled
 
 AnyPredictions = Predictions | MaskPredictions
 
 
-def pool(folds: Mapping[int, AnyPredictions], where: str) -> AnyPredictions:
+def pool_out_of_fold(folds: Mapping[int, AnyPredictions], where: str) -> AnyPredictions:
     """Return the predictions of all folds together.
 
     Args:
@@ -29,14 +29,11 @@ def pool(folds: Mapping[int, AnyPredictions], where: str) -> AnyPredictions:
     Raises:
         MMLError: a sample is in two folds.
     """
-    parts = list(folds.values())
-    ids = np.concatenate([part.ids for part in parts])
-    names, number = np.unique(ids, return_counts=True)
+    pooled = pool(list(folds.values()))
+    names, number = np.unique(pooled.ids, return_counts=True)
     if (number > 1).any():
         raise MMLError(f"{where}: sample '{names[number.argmax()]}' is in several folds; predict all folds anew")
-    columns = ("masks", "targets", "sizes") if isinstance(parts[0], MaskPredictions) else ("logits", "targets")
-    arrays = {key: np.concatenate([getattr(part, key) for part in parts]) for key in columns}
-    return replace(parts[0], ids=ids, **arrays)
+    return pooled
 
 
 def evaluate_out_of_fold(
@@ -59,7 +56,7 @@ def evaluate_out_of_fold(
         MMLError: a sample is in two folds.
     """
     options = (metrics, resamples, groups, per_group)
-    pooled = evaluate_resampled(pool(folds, "out-of-fold predictions"), *options)
+    pooled = evaluate_resampled(pool_out_of_fold(folds, "out-of-fold predictions"), *options)
     return _beside_folds(pooled, [evaluate_resampled(predictions, *options) for predictions in folds.values()])
 
 

@@ -3,7 +3,7 @@
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,13 @@ class MaskPredictions:
     def write(self, path: str | Path) -> None:
         arrays = {"masks": self.masks, "targets": self.targets, "sizes": self.sizes, "classes": np.int64(self.classes)}
         _save(path, self.task_type, self.ids, compress=True, **arrays)
+
+
+def pool(predictions: Sequence[Predictions | MaskPredictions]) -> Predictions | MaskPredictions:
+    """Return the predictions of several networks one after the other."""
+    first = predictions[0]
+    names = ("masks", "targets", "sizes", "ids") if isinstance(first, MaskPredictions) else ("logits", "targets", "ids")
+    return replace(first, **{name: np.concatenate([getattr(each, name) for each in predictions]) for name in names})
 
 
 def _save(path: str | Path, task_type: str, ids: np.ndarray, compress: bool = False, **arrays: Any) -> None:

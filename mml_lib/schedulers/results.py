@@ -62,6 +62,10 @@ class Results:
         """Return the split that is drawn: the test split where networks are tested on it."""
         return "test" if any(told["eval"] == "test" for told in self._of(wildcards, "test_fold")) else "val"
 
+    def is_out_of_fold(self, wildcards: Any) -> bool:
+        """Return True if what is drawn pools the folds of a task, each sample once."""
+        return self._split(wildcards) == "val" and bool(self._of(wildcards, "test_out_of_fold"))
+
     def _networks(self, wildcards: Any) -> list[dict[str, Any]]:
         """Return `task`, `run` and `fold` of the networks that are tested on this split."""
         split = self._split(wildcards)

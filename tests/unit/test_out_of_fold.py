@@ -10,7 +10,7 @@ from mml_lib.errors import MMLError
 from mml_lib.interactive import load_metrics
 from mml_lib.postprocessing.answer import Answer
 from mml_lib.postprocessing.evaluation import evaluate, network_estimates, write_metrics
-from mml_lib.postprocessing.out_of_fold import evaluate_out_of_fold, pool
+from mml_lib.postprocessing.out_of_fold import evaluate_out_of_fold, pool_out_of_fold
 from mml_lib.postprocessing.pages import table_page
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
 from mml_lib.postprocessing.procedures import compare_procedures
@@ -42,7 +42,7 @@ def folds(accuracies: tuple[float, ...], sizes: tuple[int, ...] = SIZES) -> dict
 
 def test_each_sample_counts_once_whatever_its_fold():
     parts = folds((1.0, 0.5, 0.5))
-    pooled = pool(parts, "run a")
+    pooled = pool_out_of_fold(parts, "run a")
     assert len(pooled.ids) == len(set(pooled.ids.tolist())) == 100
     resampled = evaluate_out_of_fold(parts, ["accuracy"], 100)
     assert evaluate(pooled, ["accuracy"])["accuracy"] == pytest.approx(0.55)
@@ -52,13 +52,13 @@ def test_each_sample_counts_once_whatever_its_fold():
 
 def test_sample_in_two_folds_is_refused():
     with pytest.raises(MMLError, match="run a: sample 's0000' is in several folds"):
-        pool({0: fold(1, 10), 1: fold(1, 10)}, "run a")
+        pool_out_of_fold({0: fold(1, 10), 1: fold(1, 10)}, "run a")
 
 
 def test_masks_of_different_sizes_are_pooled():
     masks = [np.full((2 + k, 3), k, np.uint8) for k in range(2)]
     parts = {k: MaskPredictions.of([masks[k]], [masks[k]], np.array([f"m{k}"]), 2) for k in range(2)}
-    pooled = pool(parts, "run a")
+    pooled = pool_out_of_fold(parts, "run a")
     assert [mask.shape for mask, _ in pooled.images()] == [(2, 3), (3, 3)]
     assert pooled.ids.tolist() == ["m0", "m1"]
 
