@@ -44,10 +44,10 @@ rule test_fold:
     conda:
         "../config/environment.yaml"
     params:
+        **study.metric_params(),
         metrics=study.metrics,
         bootstrap=study.cfg.bootstrap,
         per_group=study.cfg.per_group,
-        **study.metric_params(),
     message:
         "test {wildcards.task} fold {wildcards.fold} on {wildcards.eval}: run {wildcards.run}"
     script:
