@@ -43,6 +43,39 @@ def test_finished_study_is_answered_without_training(copy: Workplace):
     assert changed["calibrate_fold"] == 4, "test samples, and validation samples for the ensemble"
 
 
+def log_loss(logits: np.ndarray, targets: np.ndarray) -> float:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return float(-log_probabilities[np.arange(len(targets)), targets].mean())
+
+
+def mean_probabilities(place: Workplace, kind: str) -> np.ndarray:
+    """Return the logarithm of the mean probabilities of all networks on the test samples."""
+    logits = [np.load(path)["logits"].astype(float) for path in place.files(f"results/tiny/{kind}/t/*/test.npz")]
+    softmax = [np.exp(each) / np.exp(each).sum(axis=1, keepdims=True) for each in logits]
+    return np.log(np.mean(softmax, axis=0))
+
+
+@pytest.mark.long
+def test_ensemble_of_calibrated_members_has_a_lower_log_loss_than_one_of_uncalibrated_ones(workplace: Workplace):
+    mode = {"preset": "post", "ensemble": {"strategy": "mean"}}
+    mode["subroutines"] = ["train", "predict", "test", "calibrate", "ensemble"]
+    task = {"creator": "fake", "num_samples": 300, "num_classes": 3, "size": 24, "folds": 3}
+    trainer = {"max_epochs": 4, "accelerator": "cpu"}
+    variants = {"a": {}, "b": {"seed": 1}}
+    workplace.write(TINY | {"mode": mode, "tasks": {"t": task}, "trainer": trainer, "variants": variants})
+    workplace.run()
+    with np.load(workplace.folder / "results/tiny/ENSEMBLES/t/post/test.npz") as arrays:
+        delivered, targets = arrays["logits"], arrays["targets"]
+    before = log_loss(mean_probabilities(workplace, "PREDICTIONS"), targets)
+    members = log_loss(mean_probabilities(workplace, "CALIBRATED"), targets)
+    assert members < 0.8 * before
+    assert log_loss(delivered, targets) <= members
+    ensemble = json.loads((workplace.folder / "results/tiny/ENSEMBLES/t/post.json").read_text())
+    losses = ensemble["calibration_losses"]
+    assert (ensemble["calibration"] is not None) == (losses["after"] < losses["before"])
+
+
 def write_table(place: Workplace, name: str, seed: int) -> dict:
     """Write 24 images of two classes, two of each patient, and what is said of each; return the task."""
     files = write_images(place.folder / name, 24, seed)
