@@ -103,7 +103,9 @@ class Source:
     @property
     def patches(self) -> bool:
         """Whether importing the module may change others: it calls something, or assigns to an attribute or item."""
-        return any(_patches(node) for node in (self.tree.body if self.tree else ()))
+        statements = self.tree.body if self.tree else []
+        own = {name for node in statements for name in _defined(node)}
+        return any(_patches(node, own) for node in statements)
 
 
 def code_of(content: Any) -> dict[str, str]:
@@ -150,12 +152,12 @@ def code_of_hooks(cls: type, training: Iterable[str]) -> dict[str, str]:
 
 
 def code_of_patches(plugins: Iterable[str]) -> dict[str, str]:
-    """Return the digests of plugins that change other modules when they are imported, which every run depends on.
+    """Return the digests of modules that change others when plugins are imported, which every run depends on.
 
     Args:
         plugins: names of their modules.
     """
-    return _digests(_closure([name for name in plugins if (source := _source(name)) and source.patches]))
+    return _digests(_closure([name for name, source in _closure(plugins).items() if source.patches]))
 
 
 def code_of_registered(name: str | None) -> dict[str, str]:
@@ -323,13 +325,31 @@ def _last(node: ast.AST) -> str | None:
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", None)
 
 
-def _patches(node: ast.stmt) -> bool:
+def _patches(node: ast.AST, own: Collection[str]) -> bool:
+    """Return whether a statement may change other modules.
+
+    Args:
+        node: at the top of a module, or in a block there.
+        own: names that the module defines.
+    """
     if isinstance(node, ast.Expr):
         call = node.value
-        return isinstance(call, ast.Call) and _root(call.func) not in HARMLESS and _last(call) not in REGISTERING
-    if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        return any(isinstance(each, ast.Attribute | ast.Subscript) and _root(each) not in HARMLESS for each in targets)
-    if isinstance(node, ast.If | ast.For | ast.While | ast.With | ast.Try):
-        return any(_patches(each) for each in ast.iter_child_nodes(node) if isinstance(each, ast.stmt))
+        harmless = _root(call) in HARMLESS or (_last(call) or "").startswith("register")
+        return isinstance(call, ast.Call) and not harmless
+    if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Delete):
+        targets = [node.target] if isinstance(node, ast.AugAssign | ast.AnnAssign) else node.targets
+        parts = [each for each in targets if isinstance(each, ast.Attribute | ast.Subscript)]
+        return any(_root(each) not in (*HARMLESS, *own) for each in parts)
+    if isinstance(node, ast.If) and "__name__" in map(_root, ast.walk(node.test)):
+        return False  # what a module does as a program
+    if isinstance(node, ast.If | ast.For | ast.While | ast.With | ast.Try | ast.ExceptHandler):
+        return any(_patches(each, own) for each in ast.iter_child_nodes(node))
     return False
+
+
+def _defined(node: ast.stmt) -> list[str]:
+    """Return the names that a statement at the top defines."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return [each.id for each in targets if isinstance(each, ast.Name)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mml_lib.config.own_code import code_of
+from mml_lib.config.own_code import code_of, code_of_patches
 from mml_lib.errors import MMLError
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from mml_lib.tasks.creators.registry import check_creator_code
@@ -179,6 +179,25 @@ def test_a_plugin_that_changes_other_modules_is_used_by_all_runs(tmp_path: Path,
     assert before != run_of(tmp_path)
     edit(patch, "True", "False")
     assert run_of(tmp_path, **study) != before
+
+
+@pytest.mark.parametrize(
+    ("statement", "counts"),
+    [
+        ("nn.ReLU.inplace = True", True),
+        ("setattr(nn.ReLU, 'inplace', True)", True),
+        ("del nn.modules.LAST", True),
+        ("try:\n    import gone\nexcept ImportError:\n    nn.LAST = 1", True),
+        ("TABLE = {}\nTABLE['a'] = 1", False),
+        ("print('loaded')", False),
+        ("if __name__ == '__main__':\n    nn.LAST = 1", False),
+        ("def later():\n    nn.LAST = 1", False),
+    ],
+)
+def test_what_a_plugin_does_when_it_is_imported(statement: str, counts: bool, tmp_path: Path, module: Callable):
+    helper = module(f"from torch import nn\n\n{statement}\n", "helper")
+    path = module(f"import {helper.stem}\n", "plugin")
+    assert bool(code_of_patches([path.stem])) == counts
 
 
 def test_networks_that_a_plugin_registers_with_timm_count(tmp_path: Path, module: Callable):
