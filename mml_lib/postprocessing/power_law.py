@@ -28,6 +28,7 @@ FLATTEST, STEEPEST = 0.01, 3.0
 FACTORS = (2, 4)
 """Multiples of the largest size that are extrapolated to."""
 RESAMPLES = 1000
+WITHOUT_INTERVAL = "no interval: single trainings, or trainings that all agree, tell nothing of others"
 COLUMNS = [
     *("curve", "procedure", "metric", "sizes", "a", "a_low", "a_high", "b", "b_low", "b_high", "c", "c_low", "c_high"),
     *("residual", "factor", "samples", "mean", "ci_low", "ci_high", "reason"),
@@ -41,7 +42,7 @@ class PowerLaw:
     Args:
         largest: size by which sizes are divided.
         law: limit a, difference to it at the largest size (negative of metrics that grow), and exponent c.
-        draws: the same of each resample, R×3; no row where trainings are too few to tell.
+        draws: the same of each resample, R×3; no row where trainings tell nothing.
         residual: root of the mean squared distance of the points from the law.
     """
 
@@ -196,15 +197,29 @@ def fit(levels: Sequence[Level], metric: str, seed: int = 0) -> PowerLaw | str:
     repeats = {level.x: found for level in levels if (found := Repeats.of(level.units(), metric))}
     if len(repeats) < SIZES:
         return f"no power law: {len(repeats)} sizes define the metric, and {SIZES} or more are needed"
-    sizes, points = np.array(list(repeats)), list(repeats.values())
+    return law_of(np.array(list(repeats)), list(repeats.values()), metric, seed)
+
+
+def law_of(sizes: np.ndarray, points: Sequence[Repeats], metric: str, seed: int = 0) -> PowerLaw | str:
+    """Return the power law of some points, or why there is none.
+
+    Args:
+        sizes: numbers of training samples, N.
+        points: values of the metric at each size, N.
+        metric: its name.
+        seed: of the bootstrap.
+    """
     scaled, values = sizes / sizes.max(), np.array([point.mean for point in points])
     try:
         law = fit_law(scaled, values, metric)
     except RuntimeError:
         return "no power law: no fit converges"
     distances = _law(scaled, *law) - values
-    deviations = _drawn(points, np.random.default_rng(seed))
-    draws = _laws(scaled, values + deviations * _misfit(distances, deviations), metric)
+    rng = np.random.default_rng(seed)
+    deviations = _drawn(points, rng)
+    deviations += _misfit(distances, deviations) * rng.normal(size=deviations.shape)
+    spread = np.abs(deviations).max(initial=0.0)
+    draws = _laws(scaled, values + deviations, metric) if spread > 1e-6 else np.empty((0, PARAMETERS))
     residual = float(np.sqrt(np.mean(distances**2)))
     return PowerLaw(float(sizes.max()), law, draws, residual)
 
@@ -239,16 +254,16 @@ def _drawn(points: Sequence[Repeats], rng: np.random.Generator) -> np.ndarray:
 
 
 def _misfit(distances: np.ndarray, deviations: np.ndarray) -> float:
-    """Return by how much points are further off a law than their repeats tell, 1 or more (Birge 1932).
+    """Return the deviation of points from a law that their repeats do not account for.
 
     Args:
         distances: of the points from the law, N.
         deviations: of their resamples, R×N.
     """
     if not len(deviations):
-        return 1.0
-    variances = np.maximum((deviations**2).mean(axis=0), 1e-12)
-    return float(np.sqrt(max(1.0, (distances**2 / variances).sum() / (len(distances) - PARAMETERS))))
+        return 0.0
+    of_repeats = float((deviations**2).mean())
+    return float(np.sqrt(max(0.0, (distances**2).sum() / (len(distances) - PARAMETERS) - of_repeats)))
 
 
 def fit_table(
@@ -275,7 +290,11 @@ def fit_table(
             continue
         for key, (value, low, high) in zip("abc", law.parameters.to_numpy(), strict=True):
             about |= {key: value, f"{key}_low": low, f"{key}_high": high}
-        reason = "" if len(law.draws) else "no interval: a single training of each size tells nothing of others"
+        reason = (
+            ""
+            if len(law.draws)
+            else "no interval: single trainings, or trainings that all agree, tell nothing of others"
+        )
         for factor in FACTORS:
             samples = factor * law.largest
             (low,), (high,) = law.interval(np.array([samples]))
@@ -308,5 +327,5 @@ def sentences(laws: Mapping[tuple[str, str], PowerLaw | str]) -> list[str]:
 def _extrapolated(law: PowerLaw, factor: int) -> str:
     sizes = np.array([factor * law.largest])
     (low,), (high,) = law.interval(sizes)
-    interval = "no interval, of single trainings" if np.isnan(low) else f"{low:.4f} … {high:.4f}"
+    interval = "no interval" if np.isnan(low) else f"{low:.4f} … {high:.4f}"
     return f"{law.at(sizes)[0]:.4f} ({interval}), if the power law holds"

@@ -45,7 +45,7 @@ def draw_curves(table: pd.DataFrame, laws: Mapping[tuple[str, str], PowerLaw | s
         label: of the axis.
         folder: where to.
     """
-    tested = f"all tested on the same {int(table['tested'].max()):,} samples; 95 % intervals"
+    tested = f"{table['curve'].iloc[0]}: all tested on the same {int(table['tested'].max()):,} samples; 95 % intervals"
     for metric in dict.fromkeys(table["metric"]):
         own = {procedure: law for (procedure, of), law in laws.items() if of == metric}
         reasons = list(dict.fromkeys(law for law in own.values() if isinstance(law, str)))

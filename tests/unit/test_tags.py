@@ -140,6 +140,32 @@ def test_thinned_tasks_keep_their_proportions_and_the_test_split(tag: str, kept:
     assert [Counter(labels(task, "train", fold)) for fold in range(3)] == [{0: 4, 1: 4, 2: 4}] * 3
 
 
+CURVES = {
+    "subset": "subset~0.5~3",
+    "shrink_train": "shrink_train~20",
+    "shrink_equal": "shrink_equal~4",
+    "confuse": "confuse~0.5",
+}
+
+
+def test_tags_that_form_curves_leave_the_test_split_alone():
+    assert CURVES.keys() == {name for name, tag in TAGS.items() if tag.axis}
+    for layout in ("folds", "groups", "unlabelled too", "val split"):
+        task = base(layout=layout)
+        for tag in CURVES.values():
+            derived = tagged(task, tag)
+            for column in ("id", "label", "group"):
+                kept = [
+                    [
+                        value
+                        for value, split in zip(each.samples[column], each.samples["split"], strict=True)
+                        if split == "test"
+                    ]
+                    for each in (task, derived)
+                ]
+                assert kept[0] == kept[1] != [], (layout, tag, column)
+
+
 def test_thinning_many_label_sets_keeps_folds_even():
     bits = [{c: 1.0 for position, c in enumerate("abcdefg") if n >> position & 1} for n in range(128)]
     task = described(delivered(samples(128, bits), "abcdefg", "multilabel_classification"), folds=4, test=0)

@@ -8,6 +8,7 @@ import pytest
 from tests.workflow.conftest import REPOSITORY, Workplace
 from tests.workflow.test_own_data import write_images
 
+WITHOUT_PICTURES = "mode={subroutines: [train, predict, test]}"
 SHORTER = {
     "own_images": ["preprocessing={size: 32}", "arch={name: test_resnet}", "mode={cv: false, subroutines: [train]}"],
     "sweep": ["sweep={optimizer.lr: [0.003]}", "mode={subroutines: [train]}"],
@@ -15,12 +16,13 @@ SHORTER = {
     "unlabelled": ["mode={eval: [unlabelled], subroutines: [train, predict]}"],
     "tags": ["tagging={variants: [+subset~0.25]}", "mode={subroutines: [train]}"],
     "transfer": ["mode={pretrain_with: {trainer.max_epochs: 1}, subroutines: [train]}"],
+    "ablation": ["repeats=1", WITHOUT_PICTURES],
+    "learning_curve": ["repeats=1", "tagging={variants: [+identity, +subset~0.4]}", WITHOUT_PICTURES],
     "post": ["mode={subroutines: [test, calibrate, ensemble, compare]}"],
     "tuned": ["mode={pretrain_with: {trainer.max_epochs: 1}, subroutines: [train]}"],
     "multitask": ["mode={eval_on: [discs], subroutines: [train, predict, test]}"],
 }
-WITHOUT_PICTURES = "mode={subroutines: [train, predict, test]}"
-MODELS = {"sweep": 2, "transfer": 2, "tuned": 2, "post": 4}
+MODELS = {"ablation": 10, "learning_curve": 2, "sweep": 2, "transfer": 2, "tuned": 2, "post": 4}
 
 
 def prepare(folder: Path) -> None:
