@@ -8,10 +8,13 @@ import pytest
 from sklearn import metrics as sk
 
 from mml_lib.config.metrics import NAMED, is_metric, lower_is_better
-from mml_lib.config.schema import StoreBest
+from mml_lib.config.schema import Metrics, StoreBest
 from mml_lib.config.task_types import LEARNABLE
-from mml_lib.metrics import find_metric, metric_table, properties_of
+from mml_lib.metrics import Metric, find_metric, metric_table, properties_of, registry
 from mml_lib.metrics.__main__ import metric_lines
+from mml_lib.metrics.classification import weighted_mean
+from mml_lib.postprocessing.evaluation import evaluate_resampled, network_intervals
+from mml_lib.postprocessing.predictions import Predictions
 from mml_lib.postprocessing.scores import score, softmax, values_of
 
 GUIDE = Path(__file__).parents[2] / "config" / "README.md"
@@ -202,6 +205,29 @@ def test_numbers_in_names_are_read():
     for name in ("top0_accuracy", "top_accuracy", "top-1_accuracy", "top{}_accuracy", "surface_dice_1.5px", "loss"):
         assert not is_metric(name)
     assert not is_metric("top5_accuracy", "regression")
+
+
+def test_one_declaration_adds_a_metric(monkeypatch: pytest.MonkeyPatch):
+    """Studies take it, it has a value, an interval and a direction."""
+    monkeypatch.setitem(registry._METRICS, "regression", dict(registry._METRICS["regression"]))
+    errors = Metric(
+        "regression",
+        "largest_share_off",
+        "share of values that are off by more than 1",
+        "values",
+        lambda values, targets: weighted_mean((np.abs(values - targets) > 1).astype(float)),
+        lower_is_better=True,
+    )
+    registry.register(errors)
+    with pytest.raises(ValueError, match="'largest_share_off' for a regression already"):
+        registry.register(errors)
+    assert Metrics(regression=["largest_share_off"]).regression == ["largest_share_off"]
+    assert StoreBest(metric="largest_share_off").mode == "min"
+    values = np.linspace(-2, 2, 80)
+    predictions = Predictions(values[:, None].astype("f"), np.zeros(80), np.arange(80).astype(str), "regression")
+    resampled = evaluate_resampled(predictions, ["largest_share_off"], 200)
+    low, high = network_intervals(resampled)["largest_share_off"]
+    assert 0 < low < resampled.values[0] == 0.5 < high < 1
 
 
 def test_direction_decides_which_epoch_is_best():
