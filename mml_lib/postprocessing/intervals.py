@@ -60,7 +60,10 @@ def interval(metric: str, value: float, uncertainty: Uncertainty, balance: float
     if scale == "error" and value > 0:
         return Interval(value * np.exp(-half / value), value * np.exp(half / value))
     if scale == "explained" and value < 1:
-        return Interval(1 - (1 - value) * np.exp(half / (1 - value)), 1 - (1 - value) * np.exp(-half / (1 - value)))
+        error = 1 - value
+        # Few samples underestimate the variance of the targets, so that R² is too low: by as much as its resamples.
+        without_bias = max(error - max(-uncertainty.bias, 0.0), error / 2)
+        return Interval(1 - error * np.exp(half / error), 1 - without_bias * np.exp(-half / error))
     return Interval(value - half, value + half)
 
 

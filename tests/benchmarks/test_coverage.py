@@ -1,6 +1,6 @@
 """Coverage of intervals, and error and power of comparisons, in simulation: the figures that the guide promises.
 
-The whole grid takes about a quarter of an hour on one core: `pytest -m benchmark tests/benchmarks/test_coverage.py`.
+Run by `pytest -m benchmark -n 0 -s tests/benchmarks/test_coverage.py`, which prints all settings.
 """
 
 import math
