@@ -1,7 +1,9 @@
 """Write the metrics of predicted masks for each class, with intervals, and for each image and class."""
 
 from mml_lib.data.restoring import is_restorable, original_masks
+from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
+from mml_lib.files.terminal import warn
 from mml_lib.metrics.surfaces import MaskPair
 from mml_lib.postprocessing.mask_tables import ORIGINAL, MeasuredMasks, class_metrics, image_metrics
 from mml_lib.postprocessing.predictions import read_predictions
@@ -24,7 +26,10 @@ if is_restorable(transforms):
     row_of = dict(zip(samples["id"], samples["row"], strict=True))
     rows = [row_of[id_] for id_ in ids.tolist()]
     pairs = original_masks(predictions.images(), rows, dataset, task.lookup, transforms)
-    measured.append(MeasuredMasks.of(pairs, ids, classes, metrics, ORIGINAL))
+    try:
+        measured.append(MeasuredMasks.of(pairs, ids, classes, metrics, ORIGINAL))
+    except MMLError as error:  # packed images are enough for all else
+        warn(f"{task.name} is not measured at the original size: {error}")
 
 by_class = class_metrics(measured, task.classes, metrics, snakemake.params.bootstrap, groups)
 by_image = image_metrics(measured, task.classes, metrics, groups)
