@@ -8,6 +8,7 @@ from snakemake.utils import min_version
 from mml_lib.errors import MMLError
 from mml_lib.schedulers.failures import Failures
 from mml_lib.schedulers.hooks import begin, look_back
+from mml_lib.schedulers.leakage import StopOnLeakage
 from mml_lib.schedulers.opening import check_rules, open_study
 
 min_version("9.27")
@@ -15,6 +16,7 @@ min_version("9.27")
 study = open_study(workflow, config)
 fm = study.fm
 failures = Failures()
+StopOnLeakage(workflow)
 
 
 wildcard_constraints:

@@ -6,7 +6,7 @@ rule check_images:
     input:
         descriptions=study.guarded_descriptions,
     output:
-        overlaps=fm.output("overlaps"),  # PROJ_PATH/INFO/overlaps.json
+        overlaps=fm.output("overlaps"),  # PROJ_PATH/INFO/overlaps-{sha256}.json
     log:
         fm.log("check_images", "overlaps"),
     priority: 101  # what it refuses is refused before images are packed
@@ -22,8 +22,6 @@ rule check_images:
 
 rule write_pipeline:
     """Write down what decides the result of a run, before it is trained."""
-    input:
-        overlaps=ancient(study.overlaps),
     output:
         pipeline=fm.output("pipeline"),
     log:

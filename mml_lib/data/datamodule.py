@@ -310,11 +310,11 @@ class MMLDataModule(LightningDataModule):
         own, other = self.struct.samples, struct.samples
         held_out = (own["split"] == "test") | ((own["split"] == "train") & (own["fold"] == self.fold))
         column = "digest"
-        if None in own[column] or None in other[column]:  # an older MML described one of both
+        if not (self.struct.knows_images and struct.knows_images):
             if struct.paths["dataset"] != self.struct.paths["dataset"]:
                 raise MMLError(
                     f"mode.co_tasks: the images of {self.struct.name} or {struct.name} are not known by their content, "
-                    f"as an older MML described them; make both anew: snakemake --forcerun create_task"
+                    "as an older MML described them; describe both anew: snakemake --forcerun create_task"
                 )
             column = "row"
         shared = np.isin(other[column][positions], own[column][held_out])

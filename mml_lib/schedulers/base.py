@@ -222,7 +222,7 @@ class AbstractBaseScheduler(Doing, ABC):
         """The wildcards of each planned step."""
         return [wildcards for _, wildcards in self._routine]
 
-    @property
+    @cached_property
     def guards(self) -> Guards:
         """The images that networks of this mode must not have learned."""
         return Guards(self.study)

@@ -15,6 +15,7 @@ from mml_lib.files.checkpoints import last_checkpoint, remove_checkpoints
 from mml_lib.files.locks import process_rank
 from mml_lib.files.slurm import own_job
 from mml_lib.files.stored import json_text
+from mml_lib.files.terminal import warn
 from mml_lib.models.selection import Selection
 from mml_lib.models.storage import ModelStorage
 from mml_lib.models.tuning import Tuning, tune
@@ -95,7 +96,14 @@ class Doing:
 
     def get_structs(self) -> list[TaskStruct]:
         """Return the structs of all tasks that this step's network learns, the main one first."""
-        return [self.get_struct(told["name"]) for told in self.pipeline.tasks]
+        structs = [self.get_struct(told["name"]) for told in self.pipeline.tasks]
+        for struct in structs:
+            if not struct.knows_images:
+                warn(
+                    f"{struct.name}: an older MML described this task, and did not look for copies of images across "
+                    "its splits and folds; describe it anew: snakemake --forcerun create_task"
+                )
+        return structs
 
     def get_eval_struct(self, struct: TaskStruct) -> TaskStruct:
         """Return the struct of the task that this step predicts: `struct`, which it was trained on, or another.

@@ -4,6 +4,8 @@ Tasks on one data set are compared by their divisions while planning (`checks`);
 content only once they are read.
 """
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +38,15 @@ class Guards:
             ImageGuard(learned, tested, tuple(part for part in PARTS if part in parts), key)
             for (learned, tested), (parts, key) in self._parts.items()
         ]
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return all guards as JSON."""
+        return [guard.as_json() for guard in self.guards]
+
+    @property
+    def sha256(self) -> str:
+        """The digest by which their comparison is kept; other tasks or parts are compared anew."""
+        return hashlib.sha256(json.dumps(self.as_json(), sort_keys=True).encode()).hexdigest()
 
     def add(self, learned: Mapping[str, Any], tested: str, key: str, *parts: str, co_task: bool = False) -> None:
         """Compare what networks have learned with parts of a task, where planning has not compared both already.

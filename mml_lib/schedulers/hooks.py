@@ -12,6 +12,7 @@ from mml_lib.files.terminal import say
 from mml_lib.schedulers.consumption import Consumption
 from mml_lib.schedulers.forecast import Forecast
 from mml_lib.schedulers.jobs import cut_off, start_again, submit_lost_again, wait_for_left_jobs
+from mml_lib.schedulers.leakage import refuse_leakage
 from mml_lib.schedulers.planned_steps import steps_of
 from mml_lib.schedulers.preflight.launch import check_pipelines
 from mml_lib.schedulers.retraining import refuse_retraining
@@ -47,6 +48,7 @@ def begin(study: Study, dag: Any) -> None:
         start_again(dag)
     submit_lost_again()
     refuse_retraining(study, dag)
+    refuse_leakage(dag)
     if not dag.workflow.touch:
         check_pipelines(study, dag)
     made = [output for job in dag.needrun_jobs() for output in job.output if not is_flagged(output, "temp")]

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
@@ -207,7 +208,7 @@ class PostScheduler(TransferScheduler):
                     return problem
         return None
 
-    @property
+    @cached_property
     def guards(self) -> Guards:
         guards = super().guards
         if self.options.source_tasks or self.options.eval_on or self.study.cfg.reuse.predictions:

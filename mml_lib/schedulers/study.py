@@ -27,7 +27,6 @@ from mml_lib.schedulers.changed_code import changed_code
 from mml_lib.schedulers.consumption import Consumption
 from mml_lib.schedulers.forecast import Forecast
 from mml_lib.schedulers.gpus import Gpus
-from mml_lib.schedulers.guarding import Guards
 from mml_lib.schedulers.planned_steps import planned_steps
 from mml_lib.schedulers.project_models import ProjectModels
 from mml_lib.schedulers.results import Results
@@ -73,6 +72,7 @@ class Study(StudyTasks):
         self.claims = Claims(self.fm.claims_folder, cfg.project)
         self.recorded: Mapping[str, Any] | None = None  # what it is put together from, where that is to be remembered
         self._targets: dict[str, list[str]] = {}
+        self._planned_modes: list[str] = []
 
     @property
     def origins(self) -> Origins:
@@ -101,23 +101,23 @@ class Study(StudyTasks):
         """The content of a pipeline file."""
         return dict(self.run(wildcards.task, wildcards.run).pipeline.content)
 
-    @cached_property
-    def guards(self) -> Guards:
-        """The images that networks of the configured mode must not have learned."""
-        return self.scheduler(self.cfg.mode.id).guards
-
     def guarded(self, wildcards: Any) -> list[dict[str, Any]]:
-        """The image guards, as JSON."""
-        return [guard.as_json() for guard in self.guards.guards]
+        """The image guards behind a digest, as JSON.
+
+        Raises:
+            MMLError: no mode of the study has them.
+        """
+        for mode in dict.fromkeys((*self._planned_modes, self.cfg.mode.id)):
+            guards = self.scheduler(mode).guards
+            if guards.guards and guards.sha256 == wildcards.sha256:
+                return guards.as_json()
+        raise MMLError(f"the study compares no images under {wildcards.sha256[:8]}…; ask for one of its modes")
 
     def guarded_descriptions(self, wildcards: Any) -> list[str]:
         """The descriptions of all tasks that image guards name."""
-        told = dict.fromkeys(each for guard in self.guards.guards for each in (guard.learned, guard.tested))
+        guards = self.guarded(wildcards)
+        told = dict.fromkeys(tuple(guard[key]) for guard in guards for key in ("learned", "tested"))
         return [self.fm.path("description", task=name, task_id=id_) for name, id_ in told]
-
-    def overlaps(self, wildcards: Any) -> str | list[str]:
-        """The comparison of images that trainings wait for, where networks are tested on other tasks than their own."""
-        return self.fm.path("overlaps") if self.guards.guards else []
 
     def label(self, wildcards: Any) -> str:
         """What the study calls a run, for messages."""
@@ -401,6 +401,7 @@ class Study(StudyTasks):
         self.fm.reusables.check()
         for mode in modes:
             _ = self.scheduler(mode).commands
+            self._planned_modes.append(mode)
             if self.scheduler(mode).alone and len(modes) > 1:
                 others = ", ".join(other for other in modes if other != mode)
                 raise MMLError(f"mode {mode} goes with no other; ask for {others} before or after it")
@@ -440,7 +441,7 @@ class Study(StudyTasks):
             if len(runs) > 20:
                 lines.append(f"    … and {len(runs) - 20} more runs")
         lines += [line for mode in modes for line in self.scheduler(mode).announcement]
-        if self.cfg.mode.id in modes and (unknown := self.guards.unknown):
+        if unknown := dict.fromkeys(name for mode in modes for name in self.scheduler(mode).guards.unknown):
             lines.append(
                 f"warning: the data sets of {', '.join(unknown)} are not here, so nobody knows whether networks that "
                 "have learned them know images that they are tested on"

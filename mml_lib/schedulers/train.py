@@ -92,6 +92,8 @@ class TrainScheduler(AbstractBaseScheduler):
             self._add_out_of_fold(task)
             if self.options.store_blueprint:
                 self.add("store_blueprint", task=task, mode=self.mode)
+        if self.guards.guards:
+            self.add("check_images", sha256=self.guards.sha256)
         if self.study.cfg.baseline:
             self.questions.baselines(self)
         if any(command.startswith("test_") for command, _ in self._plan):
@@ -262,7 +264,7 @@ class TrainScheduler(AbstractBaseScheduler):
         tests = [(name, "test") for name, other in named if other.has_test]
         return own + tests + [(name, "unlabelled") for name, other in named if other.has_unlabelled]
 
-    @property
+    @cached_property
     def guards(self) -> Guards:
         options, study = self.options, self.study
         nested_co_tasks = options.multitask and options.nested

@@ -80,10 +80,9 @@ def compare_images(guards: Sequence[ImageGuard], tasks: Sequence[TaskDescription
 def _digests(task: TaskDescription) -> list[str]:
     digests = task.samples["digest"]
     if None in digests:
-        header = task.header
         raise MMLError(
-            f"the images of the task {header['name']} are not known by their content, as an older MML described it; "
-            f"make it anew: snakemake --force data/TASKS/{header['name']}/{header['id']}.json"
+            f"the images of the task {task.header['name']} are not known by their content, as an older MML described "
+            "it; describe it anew: snakemake --forcerun create_task"
         )
     return digests
 

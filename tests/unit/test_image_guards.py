@@ -16,7 +16,7 @@ from mml_lib.tasks.image_guards import ImageGuard
 from mml_lib.tasks.overlaps import compare_images
 from mml_lib.tasks.struct import TaskStruct
 from tests.unit.small_tasks import fake_task
-from tests.unit.test_multitask_and_transfer_plans import FAKE, planned
+from tests.unit.test_multitask_and_transfer_plans import FAKE, planned, wildcards
 from tests.unit.test_post_mode import post
 
 TASKS = {"mine": FAKE, "b": FAKE | {"image_seed": 7}, "same": FAKE | {"test_fraction": 0.3}}
@@ -78,7 +78,7 @@ def test_copies_that_the_tested_task_admits_in_itself_do_not_count():
 def test_images_of_an_older_description_are_no_reason_to_go_on():
     older = task("a", "xyz", "001")
     older.samples["digest"][:] = [None] * 3
-    with pytest.raises(MMLError, match=r"a are not known by their content.*snakemake --force data/TASKS/a/a0.json"):
+    with pytest.raises(MMLError, match=r"a are not known by their content.*snakemake --forcerun create_task"):
         compare(older, task("b", "xyz", "t01"), "test")
 
 
@@ -91,15 +91,17 @@ def guards(plan: AbstractBaseScheduler) -> set[tuple[str, str, tuple[str, ...], 
 
 def test_study_of_single_tasks_compares_nothing(tmp_path: Path):
     plan = planned({}, tmp_path)
-    assert plan.study.overlaps(None) == plan.study.guarded_descriptions(None) == []
+    assert "check_images" not in plan.commands
+    assert guards(plan) == set()
     assert guards(planned({"nested": True}, tmp_path)) == set()
 
 
 def test_tasks_of_other_data_sets_are_compared(tmp_path: Path):
     plan = planned({"eval_on": ["b"]}, tmp_path, tasks=TASKS)
     assert guards(plan) == {("mine", "b", ("test",), "mode.eval_on")}
-    assert Path(plan.study.overlaps(None)).name == "overlaps.json"
-    assert [Path(path).parts[-2] for path in plan.study.guarded_descriptions(None)] == ["mine", "b"]
+    (told,) = [told for command, told in zip(plan.commands, plan.params, strict=True) if command == "check_images"]
+    compared = plan.study.guarded_descriptions(wildcards(**told))
+    assert [Path(path).parts[-2] for path in compared] == ["mine", "b"]
     plan = planned({"preset": "tl", "pretrain_task": "b"}, tmp_path, tasks=TASKS)
     assert guards(plan) == {("b", "mine", ("test",), "mode.pretrain_task")}
     untested = {name: each | {"test_fraction": 0} for name, each in TASKS.items() if name != "same"}

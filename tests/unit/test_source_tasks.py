@@ -163,6 +163,36 @@ def test_networks_of_other_tasks_of_other_projects_may_join(tmp_path: Path):
     assert f"{tmp_path}/results/old/PREDICTIONS/b/{run}-fold1/mine/test.npz" in paths
 
 
+def test_images_that_networks_of_other_projects_have_learned_are_compared(tmp_path: Path):
+    predict_elsewhere(tmp_path)
+    plan = pair(tmp_path, reuse={"predictions": "old"}, pivot={"name": "mine"})
+    (guard,) = plan.guards.guards
+    assert (guard.learned[0], guard.tested[0], guard.parts) == ("b", "mine", ("test", "fold"))
+    assert guard.key == "reuse.predictions"
+    assert not plan.guards.unknown
+
+
+def test_images_of_a_task_that_is_not_here_are_said_to_be_unknown(tmp_path: Path):
+    predict_elsewhere(tmp_path)
+    alone = {"mine": PAIR["mine"]}
+    plan = pair(tmp_path, reuse={"predictions": "old"}, tasks=alone)
+    assert (plan.guards.guards, list(plan.guards.unknown)) == ([], ["b"])
+    assert "warning: the data sets of b are not here" in plan.study.overview()
+    manifest = Path(plan.fm.path("dataset", dataset=predicted_on(plan)))
+    manifest.parent.mkdir(parents=True)
+    manifest.touch()
+    plan = pair(tmp_path, reuse={"predictions": "old"}, tasks=alone)
+    (description, _) = plan.study.guarded_descriptions(wildcards(sha256=plan.guards.sha256))
+    name, file = Path(description).parts[-2:]
+    assert plan.study.definition(wildcards(task=name, task_id=file.removesuffix(".json")))["name"] == "b"
+
+
+def predicted_on(plan: AbstractBaseScheduler) -> str:
+    """The data set of the task `b` of another project."""
+    (network,) = [told for told in plan.study.answers.members(OF_MINE) if "project" in told][:1]
+    return plan.study.runs.read(network["task"], network["run"], network["project"]).pipeline.task["dataset"]
+
+
 def test_networks_of_other_projects_that_may_have_seen_held_out_samples_may_not(tmp_path: Path):
     twins = {**PAIR, "twin": FAKE | {"seed": 5}}
     predict_elsewhere(tmp_path, "twin", tasks=twins)
