@@ -171,6 +171,8 @@ def escaped(text: str) -> str:
     return " ".join(text.split()).translate(ESCAPED)
 
 
+LATIN = 0x17F
+"""Last character of the Unicode block Latin Extended-A."""
 HEADINGS = ["Task", "Metric", "Procedure", "Mean (95\\,\\% CI)", "Difference (95\\,\\% CI)", "$p$ (Holm)"]
 
 
@@ -181,6 +183,7 @@ def as_latex(table: pd.DataFrame) -> str:
     columns = "l" * (3 + several) + "r" * 6
     lines = [
         "% \\usepackage{booktabs}",
+        *(["% compile by LuaLaTeX or XeLaTeX, for names beyond Latin letters"] if _is_beyond_latin(table) else []),
         *(f"% {sentence}" for sentence in sentences(table)),
         f"\\begin{{tabular}}{{{columns}}}",
         "\\toprule",
@@ -197,10 +200,17 @@ def as_latex(table: pd.DataFrame) -> str:
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", ""])
 
 
+def _is_beyond_latin(table: pd.DataFrame) -> bool:
+    """Return True if names have characters that pdfLaTeX does not set."""
+    names = "".join([*table["procedure"], *table["baseline"]])
+    return any(ord(character) > LATIN for character in names)
+
+
 def _numbers(row: tuple) -> list[str]:
     """Return the numbers of a row as LaTeX sets them."""
     mean = _number(row.mean, ".3f") + (f" {_interval(row.ci_low, row.ci_high, '.3f')}")
     difference = _number(row.difference, "+.3f")
     difference += f" {_interval(row.difference_low, row.difference_high, '+.3f')}"
     numbers = [mean.strip(), difference.strip() if row.mark != BASELINE else "", _p(row.p_holm, 3)]
+    numbers = [number.replace(" [", "\\ [") for number in numbers]  # mathematics has no spaces of its own
     return [*(f"${number}$" if number else "--" for number in numbers), str(row.runs), str(row.folds), str(row.samples)]

@@ -1,7 +1,10 @@
 """The ablation table: differences to the baseline with sizes of both, as CSV and as LaTeX."""
 
 import re
+import shutil
+import subprocess
 from io import StringIO
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -121,6 +124,20 @@ def test_latex_escapes_what_names_may_have(name: str, told: str):
         for seed, procedure in enumerate(["plain", name])
     ]
     assert f" & {told} & " in as_latex(table(members, {"plain": {"plain": "plain", name: "plain"}}))
+
+
+@pytest.mark.skipif(
+    shutil.which("pdflatex") is None, reason="needs pdflatex (apt-get install texlive-latex-recommended)"
+)
+def test_latex_compiles(tmp_path: Path):
+    names = ("plain", "a_b & 50%", "$x$ #1 {y}", "~^\\", "[a], lr=1e-3", "<b> |größe|")
+    members = [network_of(1 + place, place, procedures=(name,), run=f"r{place}") for place, name in enumerate(names)]
+    (tmp_path / "table.tex").write_text(as_latex(table(members, {name: dict.fromkeys(names, name) for name in names})))
+    document = r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{table}\end{document}"
+    (tmp_path / "document.tex").write_text(document)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "document.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout.decode(errors="replace")[-800:]
 
 
 def test_text_says_what_differences_are_about():
