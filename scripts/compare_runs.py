@@ -19,6 +19,8 @@ for path in snakemake.input.metadata:
     answer.metadata = read_metadata_table(path)
 for network, task, path in zip(networks, predicted, snakemake.input.predictions, strict=True):
     answer.add(network, read_predictions(path), tasks[task])
+if snakemake.params.out_of_fold:
+    answer = answer.pooled()
 for task, definition, path in zip(
     dict.fromkeys(predicted), snakemake.input.ensemble_definitions, snakemake.input.ensembles, strict=False
 ):
@@ -28,15 +30,11 @@ for network, path in zip(networks, snakemake.input.uncalibrated, strict=False):
     uncalibrated.setdefault(network["shown"]["run"], {})[network["shown"]["fold"]] = read_predictions(path)
 
 resamples = answer.resample()
-fold_tests = answer.fold_tests(resamples)
-if snakemake.params.out_of_fold:
-    answer = answer.pooled(resamples)
-    resamples = answer.resample()
 board = answer.leaderboard(resamples)
 tables = {
     "leaderboard": board,
     "differences": answer.differences(resamples),
-    "folds": fold_tests,
+    "folds": answer.fold_tests(resamples),
     "classes": answer.classes(),
     "groups": answer.groups(),
     "calibration": answer.calibration(uncalibrated),

@@ -1,7 +1,7 @@
 """Predict one split by an ensemble."""
 
 from mml_lib.postprocessing.ensembles.combining import combine
-from mml_lib.postprocessing.ensembles.folds import spread
+from mml_lib.postprocessing.ensembles.folds import pool_folds, spread
 from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
 from mml_lib.postprocessing.predictions import read_predictions
 from mml_lib.schedulers.step import open_step
@@ -9,7 +9,12 @@ from mml_lib.schedulers.step import open_step
 open_step(snakemake)
 predictions = [read_predictions(path) for path in snakemake.input.predictions]
 
-ensemble, places = spread(EnsembleStorage.read(snakemake.input.ensemble), snakemake.params.members)
+ensemble, members = EnsembleStorage.read(snakemake.input.ensemble), snakemake.params.members
+if snakemake.wildcards.eval == "val":  # each network predicts other samples: a member is a run with all its folds
+    runs, predictions = pool_folds(members, predictions)
+    places = [runs.index(dict(member)) for member in ensemble.members]
+else:
+    ensemble, places = spread(ensemble, members)
 together = combine(ensemble, [predictions[place] for place in places])
 
 together.write(snakemake.output.predictions)

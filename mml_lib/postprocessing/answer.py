@@ -128,17 +128,14 @@ class Answer:
         )
         return resamples if self.folds is None else with_folds(resamples, self.folds)
 
-    def pooled(self, folds: Resamples) -> "Answer":
-        """Return the answer by predictions that are pooled over folds, each sample once.
-
-        Args:
-            folds: what runs are worth on their folds.
+    def pooled(self) -> "Answer":
+        """Return the answer by predictions that are pooled over folds, each sample once; ensembles are added to it.
 
         Raises:
             MMLError: a sample is in several folds.
         """
         runs = {run: {ALL_FOLDS: pool_out_of_fold(of_run, f"run {run}")} for run, of_run in self.runs.items()}
-        return replace(self, runs=runs, folds=folds)
+        return replace(self, runs=runs, folds=self.resample())
 
     def leaderboard(self, resamples: Resamples) -> pd.DataFrame:
         """Return a row for each procedure, the best first, its runs beneath it, and the ensemble last."""
@@ -156,10 +153,9 @@ class Answer:
 
     def fold_tests(self, resamples: Resamples) -> pd.DataFrame:
         """Return the corrected resampled t-test of each two procedures over their folds."""
-        return compare_folds(resamples, {fold: self.sizes.get(fold, (1, 1)) for fold in self._folds()})
-
-    def _folds(self) -> Iterable[int]:
-        return dict.fromkeys(fold for folds in self.runs.values() for fold in folds)
+        by_fold = self.folds or resamples
+        numbers = dict.fromkeys(fold for folds in by_fold.runs.values() for fold in folds)
+        return compare_folds(by_fold, {fold: self.sizes.get(fold, (1, 1)) for fold in numbers})
 
     def classes(self) -> pd.DataFrame:
         """Return the metrics of each network and ensemble for each class; nothing for a regression."""

@@ -61,12 +61,13 @@ def evaluate_out_of_fold(
 
 
 def with_folds(pooled: Resamples, folds: Resamples) -> Resamples:
-    """Return what runs are worth by pooled predictions, each with what it is worth on its folds."""
+    """Return what runs are worth by pooled predictions, with the values of their folds; ensembles have none."""
     runs = {
         run: {number: _beside_folds(network, list(folds.runs[run].values())) for number, network in networks.items()}
         for run, networks in pooled.runs.items()
+        if run in folds.runs
     }
-    return replace(pooled, runs=runs)
+    return replace(pooled, runs={**pooled.runs, **runs})
 
 
 def _beside_folds(pooled: Resampled, folds: Sequence[Resampled]) -> Resampled:

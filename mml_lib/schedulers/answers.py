@@ -172,13 +172,13 @@ class Answers:
         """Return what a mode's scheduler compares on a task."""
         own = scheduler.networks(task)
         trained = list(dict.fromkeys(network["task"] for network in own))
-        fitted = "ensemble" in scheduler.subroutines and not scheduler.is_out_of_fold(task)
-        ensembles = [{"task": name, "mode": scheduler.mode} for name in trained if fitted]
+        planned = not scheduler.is_out_of_fold(task) or scheduler.averages_out_of_fold(task)
+        ensembles = [{"task": name, "mode": scheduler.mode} for name in trained if planned]
         others = [network for name in trained for network in scheduler.source_networks(name)]
         others += [network for name in trained for network in self._reused(name, scheduler, own)]
         return {
             "networks": [*own, *others],
-            "ensembles": ensembles,
+            "ensembles": ensembles if "ensemble" in scheduler.subroutines else [],
         }
 
     def left_out(self, task: str, scheduler: "PostScheduler") -> list[str]:
@@ -214,8 +214,9 @@ class Answers:
 
     def compared_ensembles(self, wildcards: Any) -> list[str]:
         """What ensembles predict of test samples."""
-        told = self.compared(wildcards)["ensembles"]
-        return [self.fm.path("ensemble_predictions", **each, eval="test") for each in told]
+        split = self._scheduler(wildcards.mode).reported_split(wildcards.task)
+        ensembles = self.compared(wildcards)["ensembles"]
+        return [self.fm.path("ensemble_predictions", **ensemble, eval=split) for ensemble in ensembles]
 
     def compared_ensemble_definitions(self, wildcards: Any) -> list[str]:
         """Definitions of the compared ensembles."""

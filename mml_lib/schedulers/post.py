@@ -101,7 +101,7 @@ class PostScheduler(TransferScheduler):
             self._check_prior(task, self.options.prior)
         if self.options.prior == "quantify" and not self.study.tasks[task].has_unlabelled:
             raise MMLError(f"mode.prior: {task} has no unlabelled samples to quantify; set it to val")
-        if not self.is_out_of_fold(task):
+        if not self.is_out_of_fold(task) or self.averages_out_of_fold(task):
             self.ensemble_options(tested[0])
         if "compare" in self.subroutines:
             self.study.answers.compared_by(task, self)
@@ -125,17 +125,27 @@ class PostScheduler(TransferScheduler):
         """Return True if runs are compared by out-of-fold predictions of a task: it has folds, and no test split."""
         return task in self.study.tasks and self.pools_folds(task) and "test" not in self.splits(task)
 
+    def averages_out_of_fold(self, task: str) -> bool:
+        """Return True if an ensemble of all runs predicts out of fold: an average, for which nothing is chosen."""
+        return self.is_out_of_fold(task) and "ensemble" in self.subroutines and len(self._members(task)) > 1
+
+    def _members(self, task: str) -> set[tuple[str | None, str]]:
+        """Return project and run of the members that an ensemble for a task may have."""
+        return {(network.get("project"), network["run"]) for network in self.study.answers.networks(task, self)}
+
     def reported_split(self, task: str) -> str:
         """Return the split by which runs are compared on a task: that of tests, or the folds that are pooled."""
         return "val" if self.is_out_of_fold(task) else "test"
 
     def _notes_on(self, task: str, folds: int) -> list[str]:
         notes = super()._notes_on(task, folds)
-        if self.is_out_of_fold(task) and {*FITTED} & {*self.subroutines}:
+        if self.is_out_of_fold(task) and "calibrate" in self.subroutines:
             notes.append(
-                "no calibration and no ensemble, as they are fitted on the samples that are reported; they need a test "
-                "split or mode.nested: true"
+                "no calibration, as it is fitted on the samples that are reported; it needs a test split or "
+                "mode.nested: true"
             )
+        if self.averages_out_of_fold(task):
+            notes.append("the ensemble is the mean of all runs, as none is chosen by the samples that are reported")
         return notes
 
     def _check_prior(self, task: str, prior: list[float]) -> None:
@@ -153,7 +163,7 @@ class PostScheduler(TransferScheduler):
                 if "calibrate" in self.subroutines and self.calibrates(network["task"]):
                     self.add("calibrate_fold", **network, eval=split)
         for trained in self.trained_for(task):
-            if "ensemble" in self.subroutines and not self.is_out_of_fold(task):
+            if "ensemble" in self.subroutines and (not self.is_out_of_fold(task) or self.averages_out_of_fold(task)):
                 self.add("select_ensemble", task=trained, mode=self.mode)
                 for split in self.splits(trained):
                     self.add("predict_ensemble", task=trained, mode=self.mode, eval=split)
@@ -270,9 +280,15 @@ class PostScheduler(TransferScheduler):
             MMLError: options that there are not, or that do not suit the task.
         """
         kind = self.study.task(task).task_type
-        members = len({(each.get("project"), each["run"]) for each in self.study.answers.networks(task, self)})
+        members = len(self._members(task))
         given = dict(self.options.ensemble)
-        given.setdefault("strategy", "mean" if members == 1 or kind == "semantic_segmentation" else "greedy")
+        alike = members == 1 or kind == "semantic_segmentation" or self.is_out_of_fold(task)
+        if self.is_out_of_fold(task) and given.get("strategy", "mean") != "mean":
+            raise MMLError(
+                f"mode.ensemble.strategy: {given['strategy']} chooses members by the samples of {task} that are "
+                "reported; set it to mean, or mode.nested: true, or give the task a test split"
+            )
+        given.setdefault("strategy", "mean" if alike else "greedy")
         given.setdefault("max_ensemble_size", min(EnsembleOptions.max_ensemble_size, members))
         given.setdefault("seed", self.study.cfg.seed)
         problem = self._no_final_calibration(task)

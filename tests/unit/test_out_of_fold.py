@@ -113,11 +113,10 @@ def test_comparison_is_of_pooled_predictions_and_its_t_test_of_folds():
     for run, accuracies in (("a", (0.9, 0.8, 1.0)), ("b", (0.5, 0.6, 0.4))):
         for number, predictions in folds(accuracies, (20, 20, 20)).items():
             answer.add({"fold": number, "shown": {"run": run, "label": "", "fold": number}}, predictions, task)
-    by_fold = answer.resample()
-    tests = answer.fold_tests(by_fold)
-    assert tests["folds"].tolist() == [3]
-    pooled = answer.pooled(by_fold)
-    board = pooled.leaderboard(pooled.resample())
+    pooled = answer.pooled()
+    resamples = pooled.resample()
+    assert pooled.fold_tests(resamples)["folds"].tolist() == [3]
+    board = pooled.leaderboard(resamples)
     assert board[["run", "folds", "accuracy", "accuracy_about"]].to_numpy().tolist() == [
         ["a", 3, pytest.approx(0.9), "procedure"],
         ["b", 3, pytest.approx(0.5), "procedure"],

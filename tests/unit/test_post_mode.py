@@ -89,6 +89,11 @@ def test_ensemble_takes_all_alike_where_there_is_nothing_to_choose_from(tmp_path
             {"tasks": {"mine": FAKE | {"test_fraction": 0}}},
             "mode.post: mine has no test split, and calibrations and ensembles",
         ),
+        (
+            {"ensemble": {"strategy": "greedy"}},
+            {"tasks": {"mine": FAKE | {"test_fraction": 0}}, "sweep": {"seed": [1, 2]}},
+            "mode.ensemble.strategy: greedy chooses members by the samples of mine that are reported",
+        ),
         ({"prior": "quantify"}, {"tasks": TASKS}, "mode.prior: mine has no unlabelled samples"),
         ({"prior": "tset"}, {}, "prior"),
         ({"prior": [1.0]}, {}, "mode.prior: a list has a frequency for each class"),
@@ -115,14 +120,20 @@ def test_what_cannot_be_answered_is_refused(mode: dict, changes: dict, why: str,
 def test_runs_are_compared_out_of_fold_without_what_is_fitted_on_these_samples(tmp_path: Path):
     plan = post(tmp_path, tasks={"mine": FAKE | {"test_fraction": 0}}, sweep={"seed": [1, 2]})
     assert steps(plan, "compare_runs")
-    assert not set(plan.commands) & {"calibrate_fold", "select_ensemble", "predict_ensemble"}
+    assert "calibrate_fold" not in plan.commands
+    assert plan.ensemble_options("mine").strategy == "mean"
+    assert not plan.ensemble_options("mine").calibrate
     assert "test_out_of_fold" in plan.commands
     of_task = wildcards(task="mine", mode="post")
     answers = plan.study.answers
     assert answers.is_out_of_fold(of_task)
     assert {Path(path).name for path in answers.compared_predictions(of_task)} == {"val.npz"}
-    assert answers.compared_ensembles(of_task) == answers.compared_uncalibrated(of_task) == []
-    assert any("no calibration and no ensemble" in note for note in plan.announcement)
+    assert [Path(path).name for path in answers.compared_ensembles(of_task)] == ["val.npz"]
+    assert answers.compared_uncalibrated(of_task) == []
+    assert any("no calibration, as it is fitted on the samples" in note for note in plan.announcement)
+    assert any("the mean of all runs" in note for note in plan.announcement)
+    single = post(tmp_path, tasks={"mine": FAKE | {"test_fraction": 0}})
+    assert not set(single.commands) & {"calibrate_fold", "select_ensemble", "predict_ensemble"}
     assert not post(tmp_path).study.answers.is_out_of_fold(of_task)
 
 

@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
-from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
+from mml_lib.postprocessing.predictions import MaskPredictions, Predictions, pool
 
 AnyPredictions = Predictions | MaskPredictions
 
@@ -27,20 +25,12 @@ def pool_folds(
     runs: dict[tuple[tuple[str, Any], ...], list[AnyPredictions]] = {}
     for network, of_fold in zip(networks, predictions, strict=True):
         runs.setdefault(tuple(_run_of(network).items()), []).append(of_fold)
-    return [dict(run) for run in runs], [_joined(of_folds) for of_folds in runs.values()]
+    return [dict(run) for run in runs], [pool(of_folds) for of_folds in runs.values()]
 
 
 def _run_of(network: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a network is called without its fold: `project`, where that is another, `task` and `run`."""
     return {key: value for key, value in network.items() if key != "fold"}
-
-
-def _joined(parts: Sequence[AnyPredictions]) -> AnyPredictions:
-    """Return predictions of different samples as one."""
-    names = (
-        ("masks", "targets", "sizes", "ids") if isinstance(parts[0], MaskPredictions) else ("logits", "targets", "ids")
-    )
-    return replace(parts[0], **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
 def spread(ensemble: EnsembleStorage, networks: Sequence[Mapping[str, Any]]) -> tuple[EnsembleStorage, list[int]]:
