@@ -169,6 +169,7 @@ for metric in (
         class_counts,
         lambda counts: positive_or_mean(shares.precisions(counts)),
         rare_classes_decide=True,
+        deciding="predicted",
     ),
     declare(
         "recall",
@@ -178,8 +179,17 @@ for metric in (
         class_counts,
         _recall,
         rare_classes_decide=True,
+        deciding="positives",
     ),
-    declare("sensitivity", "the same as recall", "labels", class_counts, _recall, rare_classes_decide=True),
+    declare(
+        "sensitivity",
+        "the same as recall",
+        "labels",
+        class_counts,
+        _recall,
+        rare_classes_decide=True,
+        deciding="positives",
+    ),
     declare(
         "specificity",
         "share of samples of other classes that are not predicted as a class: of two classes the second, of more the "
@@ -188,6 +198,7 @@ for metric in (
         class_counts,
         _specificity,
         rare_classes_decide=True,
+        deciding="negatives",
     ),
     declare(
         "matthews",
@@ -213,6 +224,7 @@ for metric in (
         "probabilities",
         _average_precision,
         rare_classes_decide=True,
+        deciding="positives",
     ),
     declare(
         "top{}_accuracy",

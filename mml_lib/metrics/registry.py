@@ -34,6 +34,8 @@ class Metric:
         bounds: least and largest value; None where there is no such value.
         scale: form of its interval, see `mml_lib.postprocessing.intervals`.
         rare_classes_decide: the interval counts samples of rare classes only.
+        deciding: of two classes, the samples that decide the metric: those of the second class, those of the first, or
+            those that are predicted to be of the second. Empty: all of them.
         magnitude: a sum of magnitudes, which noise adds to.
         pooled: pixels of all images together: images weigh as much as they have pixels of a class.
         example: the number that lists show for `{}`.
@@ -49,6 +51,7 @@ class Metric:
     bounds: tuple[float, float] | None = (0, 1)
     scale: Literal["bounded", "correlation", "error", "explained"] = "bounded"
     rare_classes_decide: bool = False
+    deciding: Literal["", "positives", "negatives", "predicted"] = ""
     magnitude: bool = False
     pooled: bool = False
     example: int | None = None

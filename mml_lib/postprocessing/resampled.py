@@ -145,9 +145,8 @@ def resample(
     values = values_of(task_type, metrics, arguments)
     effective = _effective_of(task_type, metrics, numbers, arguments[1])
     known = np.array([values[name] for name in metrics])
-    balance = _balance(task_type, arguments[1])
-    units, balances = (np.full(len(metrics), value) for value in (len(members), balance))
-    return Resampled(metrics, known, draws, digest[:16], units, effective, balances)
+    balances = _balances(task_type, metrics, arguments)
+    return Resampled(metrics, known, draws, digest[:16], np.full(len(metrics), len(members)), effective, balances)
 
 
 def unit_keys(ids: np.ndarray, groups: Groups | None) -> list[str]:
@@ -184,6 +183,18 @@ def _effective(numbers: np.ndarray, weights: np.ndarray) -> float:
     known = squares > 0
     effective = float((of_units.sum(axis=0)[known] ** 2 / squares[known]).mean()) if known.any() else 1.0
     return max(effective, float(min(len(of_units), 2)))
+
+
+def _balances(task_type: str, metrics: Sequence[str], arguments: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the share of the samples that count for each metric of classes, M."""
+    balances = np.full(len(metrics), _balance(task_type, arguments[1]))
+    if task_type == "classification" and arguments[0].shape[1] == 2:
+        predicted, targets = arguments[0].argmax(axis=1) == 1, arguments[1]
+        chosen = {"positives": targets == 1, "negatives": targets == 0, "predicted": predicted}
+        for place, name in enumerate(metrics):
+            if deciding := find_metric(task_type, name).deciding:
+                balances[place] = max(chosen[deciding].mean(), 1 / len(targets))
+    return balances
 
 
 def _balance(task_type: str, targets: np.ndarray) -> float:

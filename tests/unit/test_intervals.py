@@ -102,6 +102,19 @@ def test_every_named_metric_has_an_interval_within_its_bounds(kind: str):
         assert least <= low < high <= most
 
 
+def test_interval_of_one_class_is_as_wide_as_its_samples_are_few():
+    """Of 100 samples 5 are positive: that all of them are recalled says less than that no other is called so."""
+    targets = (np.arange(NUMBER) < NUMBER // 20).astype(int)
+    right = np.eye(2)[targets], targets
+    metrics = ["recall", "sensitivity", "precision", "specificity"]
+    intervals = network_intervals(resample("classification", metrics, right, IDS, 200))
+    positives = NUMBER // 20
+    wilson = positives / (positives + 1.96**2)
+    assert [intervals[name][0] for name in metrics[:3]] == pytest.approx([wilson] * 3, abs=0.05)
+    assert intervals["specificity"][0] > 0.9
+    assert {intervals[name][1] for name in metrics} == {1}
+
+
 def test_calibration_error_of_a_calibrated_network_may_be_none():
     """Of few samples the error is far above 0, though the probabilities are those of the classes."""
     rng = np.random.default_rng(0)
