@@ -50,19 +50,25 @@ class Source:
         name: dotted name.
         path: its file.
         tree: its syntax tree without docstrings; None: it is compiled.
+        changed: when the file was changed, in ns.
     """
 
     name: str
     path: Path
     tree: ast.Module | None
+    changed: int
 
     @property
     def package(self) -> str:
         """Name of the package that relative imports start from."""
         return self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
 
-    def imports(self) -> Iterator[str]:
-        """Yield the names of modules that the module imports or may import, those in functions included."""
+    @functools.cached_property
+    def imports(self) -> list[str]:
+        """The names of modules that the module imports or may import, those in functions included."""
+        return list(dict.fromkeys(self._imports()))
+
+    def _imports(self) -> Iterator[str]:
         for node in ast.walk(self.tree) if self.tree else ():
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
@@ -73,16 +79,23 @@ class Source:
                 yield origin
                 yield from (f"{origin}.{alias.name}" for alias in node.names)
             elif isinstance(node, ast.Call) and _root(node.func) in ("importlib", "import_module", "__import__"):
-                yield from (each.value for each in node.args[:1] if isinstance(each, ast.Constant))
+                yield from (each.value for each in node.args[:1] if isinstance(getattr(each, "value", None), str))
 
-    def digest(self, without: Collection[ast.AST] = ()) -> str:
+    @functools.cache  # noqa: B019  (a source lives as long as its process; plans ask for it run by run)
+    def digest(self, kept: tuple[str, ...] = (), dropped: frozenset[str] = frozenset()) -> str:
         """Return the digest of the module.
 
         Args:
-            without: parts that do not count.
+            kept: definitions that count although they plan or make tasks.
+            dropped: methods of these that do not count.
         """
-        content = self.path.read_bytes() if self.tree is None else repr(_plain(self.tree, without)).encode()
-        return hashlib.sha256(content).hexdigest()[:DIGITS]
+        if self.tree is None:
+            return hashlib.sha256(self.path.read_bytes()).hexdigest()[:DIGITS]
+        without: list[ast.AST] = [node for node in self.planning if node.name not in kept]
+        for node in self.planning:
+            if node.name in kept and isinstance(node, ast.ClassDef):
+                without += [each for each in node.body if getattr(each, "name", None) in dropped]
+        return hashlib.sha256(repr(_plain(self.tree, without)).encode()).hexdigest()[:DIGITS]
 
     @functools.cached_property
     def planning(self) -> list[ast.stmt]:
@@ -191,15 +204,10 @@ def _digests(
         kept: by module, the definitions that count although they plan or make tasks.
         dropped: methods that do not count.
     """
-    digests = {}
-    for name, source in sorted(sources.items()):
-        counted = (kept or {}).get(name, ())
-        without: list[ast.AST] = [node for node in source.planning if node.name not in counted]
-        for node in source.planning:
-            if node.name in counted and isinstance(node, ast.ClassDef):
-                without += [each for each in node.body if getattr(each, "name", None) in dropped]
-        digests[name] = source.digest(without)
-    return digests
+    return {
+        name: source.digest(tuple((kept or {}).get(name, ())), frozenset(dropped))
+        for name, source in sorted(sources.items())
+    }
 
 
 def _closure(modules: Iterable[str]) -> dict[str, Source]:
@@ -213,7 +221,7 @@ def _closure(modules: Iterable[str]) -> dict[str, Source]:
         sources[name] = source
         parts = name.split(".")
         waiting += [".".join(parts[:end]) for end in range(1, len(parts))]  # packages above, which are run too
-        waiting += source.imports()
+        waiting += source.imports
     return sources
 
 
@@ -236,16 +244,19 @@ def _source(name: str) -> Source | None:
         return None
     try:
         state = path.stat()
-        return Source(name, path, _parsed(path, state.st_mtime_ns, state.st_size))
+        return _read(name, path, state.st_mtime_ns, state.st_size)
     except OSError as error:
         raise MMLError(f"{path} cannot be read ({error.strerror}); what it does is part of a run") from error
 
 
 @functools.lru_cache(maxsize=1000)
-def _parsed(path: Path, changed: int, size: int) -> ast.Module | None:
-    """Return the syntax tree of a file in this state without docstrings, None of a compiled module."""
-    if path.suffix != ".py":
-        return None
+def _read(name: str, path: Path, changed: int, size: int) -> Source:
+    """Return the source of a module whose file is in this state."""
+    return Source(name, path, _parsed(path) if path.suffix == ".py" else None, changed)
+
+
+def _parsed(path: Path) -> ast.Module:
+    """Return the syntax tree of a file without docstrings."""
     try:
         tree = ast.parse(path.read_bytes(), str(path))
     except SyntaxError as error:
