@@ -230,7 +230,10 @@ def draw_leaderboard(
         standings[standings["metric"] == metrics[0]].sort_values(["rank", "run"], na_position="last")["run"].tolist()
     )
     shown = order[:BARS]
-    figure, axes = _panels(len(metrics), width=3.4, height=0.9 + 0.27 * len(shown), beside=2.2, sharey=True)
+    title = _leaderboard_title(standings, len(order) - len(shown), 35 + 55 * len(metrics))
+    height = 0.9 + 0.27 * len(shown) + 0.15 * len(title)
+    figure, axes = _panels(len(metrics), width=3.4, height=height, beside=2.2, sharey=True)
+    figure.suptitle("\n".join(title), fontsize=8)
     for axis, metric in zip(axes, metrics, strict=True):
         rows = standings[standings["metric"] == metric].set_index("run")
         for place, run in enumerate(shown):
@@ -244,12 +247,16 @@ def draw_leaderboard(
         axis.xaxis.set_major_locator(MaxNLocator(5))
     axes[0].set_yticks(range(len(shown)), told(shown, names))
     axes[0].set_ylim(len(shown) - 0.4, -0.6)
-    rest = f"; {len(order) - len(shown)} further runs are left out" if len(order) > len(shown) else ""
-    about = standings["about"] if "about" in standings else pd.Series(dtype=str)
-    lines = [line for sentence in sentences(about) for line in wrap(sentence, 90)]
-    filled = f"Filled: cannot be told apart from the best procedure (p > 0.05, Holm){rest}."
-    figure.suptitle("\n".join(["Mean over seeds and folds.", *lines, filled]), fontsize=8)
     save(figure, path)
+
+
+def _leaderboard_title(standings: pd.DataFrame, left_out: int, width: int) -> list[str]:
+    """Return the lines above a leaderboard: of what its intervals are, and what is marked."""
+    rest = f"; {left_out} further runs are left out" if left_out else ""
+    about = standings["about"] if "about" in standings else pd.Series(dtype=str)
+    lines = [line for sentence in sentences(about) for line in wrap(sentence, width)]
+    filled = f"Filled: cannot be told apart from the best procedure (p > 0.05, Holm){rest}."
+    return ["Mean over seeds and folds.", *lines, filled]
 
 
 def draw_calibration_errors(table: pd.DataFrame, path: str | Path, names: Mapping[str, str] | None = None) -> None:
