@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mml_lib.config.pipeline import Variant
 from mml_lib.config.tasks import SEPARATOR
 from mml_lib.errors import MMLError, nearest
+from mml_lib.schedulers.runs import Run
 from mml_lib.tasks.curves import Curve, curves_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Questions:
     def __init__(self, study: "Study"):
         self.study = study
         self.fm = study.fm
-        self._procedures = cache(self._named)
+        self._procedures, self._tested = cache(self._named), cache(self._of_networks)
 
     # --- procedures ---------------------------------------------------------------------------------------------
 
@@ -42,12 +43,17 @@ class Questions:
         ids: dict[str, list[str]] = {variant.procedure: [] for variant in scheduler.variants}
         for task in scheduler.trained_tasks:
             for run in scheduler.runs_of(task):
+                procedure = self._procedure(scheduler, run)
                 for label in dict.fromkeys(run.procedure_labels):
-                    ids[label].append(scheduler.shown(task, run)["procedure"])
+                    ids[label].append(procedure)
         names: dict[tuple[str, ...], list[str]] = {}
         for label, of_label in ids.items():
             names.setdefault(tuple(of_label), []).append(label)
         return {label: " = ".join(filter(None, labels)) for labels in names.values() for label in labels}
+
+    def _procedure(self, scheduler: "TrainScheduler", run: Run) -> str:
+        """Return the id of a run's procedure; the folds of nested validation share it."""
+        return run.pipeline.procedure_recipe if scheduler.options.nested else run.pipeline.procedure
 
     def baselines(self, scheduler: "TrainScheduler") -> dict[str, dict[str, str]]:
         """Return, by each baseline of the study, the procedure that each procedure is compared with.
@@ -167,25 +173,27 @@ class Questions:
         """
         return self._tested(self.study.scheduler(wildcards.mode))
 
-    def _tested(self, scheduler: "TrainScheduler") -> list[dict[str, Any]]:
+    def _of_networks(self, scheduler: "TrainScheduler") -> list[dict[str, Any]]:
         networks = [network for task in scheduler.task_names for network in scheduler.networks(task)]
-        names, tested = self._procedures(scheduler), []
-        of_procedure: dict[tuple[str, str], list[str]] = {}
+        of_networks = {(network["task"], network["run"]): None for network in networks}
+        runs = {key: self.study.run(*key) for key in of_networks}
+        shown = {(task, id_): scheduler.shown(task, run) for (task, id_), run in runs.items()}
+        procedures = {key: (key[0], self._procedure(scheduler, run)) for key, run in runs.items()}
+        names, labels = self._procedures(scheduler), {}
+        for key, run in runs.items():
+            labels.setdefault(procedures[key], {}).update(dict.fromkeys(names[label] for label in run.procedure_labels))
+        tested = []
         for network in networks:
-            run = self.study.run(network["task"], network["run"])
-            key = (network["task"], scheduler.shown(network["task"], run)["procedure"])
-            of_procedure.setdefault(key, []).extend(names[label] for label in run.procedure_labels)
-        for network in networks:
-            shown = scheduler.shown(network["task"], self.study.run(network["task"], network["run"]))
+            key = (network["task"], network["run"])
             splits = [split for split in scheduler.splits(network["task"]) if split != "unlabelled"]
             if splits:
                 tested.append(
                     {
-                        **{key: shown.get(key, network["fold"]) for key in ("task", "run", "fold")},
+                        **{name: shown[key].get(name, network["fold"]) for name in ("task", "run", "fold")},
                         "trained": network["task"],
-                        "network": {key: network[key] for key in ("task", "run", "fold")},
+                        "network": {name: network[name] for name in ("task", "run", "fold")},
                         "split": "test" if "test" in splits else splits[0],
-                        "procedures": list(dict.fromkeys(of_procedure[network["task"], shown["procedure"]])),
+                        "procedures": list(labels[procedures[key]]),
                     }
                 )
         return tested
