@@ -37,6 +37,9 @@ REGISTERING = ("register_creator", "register_tag")
 HARMLESS = ("MMLFileManager", "print", "warnings", "logging", "sys", "os", *REGISTERING)
 """What a module may call when it is imported without changing what other modules do."""
 
+REGISTRIES = ("timm.models._registry", "segmentation_models_pytorch.encoders")
+"""Modules in which networks are registered by name."""
+
 DIGITS = 16
 
 _installed: set[str] = set()  # packages that were found to be installed
@@ -79,7 +82,7 @@ class Source:
                 yield origin
                 yield from (f"{origin}.{alias.name}" for alias in node.names)
             elif isinstance(node, ast.Call) and _root(node.func) in ("importlib", "import_module", "__import__"):
-                yield from (each.value for each in node.args[:1] if isinstance(getattr(each, "value", None), str))
+                yield from (name.value for name in node.args[:1] if isinstance(getattr(name, "value", None), str))
 
     @functools.cache  # noqa: B019  (a source lives as long as its process; plans ask for it run by run)
     def digest(self, kept: tuple[str, ...] = (), dropped: frozenset[str] = frozenset()) -> str:
@@ -94,7 +97,7 @@ class Source:
         without: list[ast.AST] = [node for node in self.planning if node.name not in kept]
         for node in self.planning:
             if node.name in kept and isinstance(node, ast.ClassDef):
-                without += [each for each in node.body if getattr(each, "name", None) in dropped]
+                without += [method for method in node.body if getattr(method, "name", None) in dropped]
         return hashlib.sha256(repr(_plain(self.tree, without)).encode()).hexdigest()[:DIGITS]
 
     @functools.cached_property
@@ -104,14 +107,16 @@ class Source:
         for node in self.tree.body if self.tree else ():
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PLANNING):
                 planned |= {alias.asname or alias.name for alias in node.names}
-        found = []
+        definitions = []
         for node in self.tree.body if self.tree else ():
             if isinstance(node, ast.ClassDef) and planned & {_root(base) for base in node.bases}:
                 planned.add(node.name)
-                found.append(node)
-            elif isinstance(node, ast.FunctionDef) and any(_last(each) in REGISTERING for each in node.decorator_list):
-                found.append(node)
-        return found
+                definitions.append(node)
+            elif isinstance(node, ast.FunctionDef) and any(
+                _last(decorator) in REGISTERING for decorator in node.decorator_list
+            ):
+                definitions.append(node)
+        return definitions
 
     @property
     def patches(self) -> bool:
@@ -179,10 +184,10 @@ def code_of_registered(name: str | None) -> dict[str, str]:
     Only a plugin that has imported these packages can have registered one, so that neither is imported here.
     """
     plain = str(name).partition(".")[0]
-    timm, smp = (sys.modules.get(each) for each in ("timm.models._registry", "segmentation_models_pytorch.encoders"))
+    timm, smp = (sys.modules.get(name) for name in REGISTRIES)
     entry = getattr(timm, "_model_entrypoints", {}).get(plain)
     encoder = getattr(smp, "encoders", {}).get(name, {}).get("encoder")
-    return _digests(_closure([each.__module__ for each in (entry, encoder) if each is not None]))
+    return _digests(_closure([network.__module__ for network in (entry, encoder) if network is not None]))
 
 
 def changed_modules(code: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -305,7 +310,7 @@ def _below(folders: Sequence[Path], name: str) -> tuple[Path | None, list[Path]]
 
 def _is_own(path: Path) -> bool:
     resolved = path.resolve()
-    if any(folder in each.parts for folder in INSTALLED for each in (path, resolved)):
+    if any(folder in parts for folder in INSTALLED for parts in (path.parts, resolved.parts)):
         return False
     return not any(resolved.is_relative_to(folder) for folder in LIBRARY)
 
@@ -319,7 +324,7 @@ def _plain(node: Any, without: Collection[ast.AST]) -> Any:
         fields = [(name, value) for name, value in ast.iter_fields(node) if value not in (None, []) and name != "kind"]
         return (type(node).__name__, *((name, _plain(value, without)) for name, value in fields))
     if isinstance(node, list):
-        return tuple(_plain(each, without) for each in node if each not in without)
+        return tuple(_plain(item, without) for item in node if item not in without)
     return node
 
 
@@ -349,12 +354,12 @@ def _patches(node: ast.AST, own: Collection[str]) -> bool:
         return isinstance(call, ast.Call) and not harmless
     if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Delete):
         targets = [node.target] if isinstance(node, ast.AugAssign | ast.AnnAssign) else node.targets
-        parts = [each for each in targets if isinstance(each, ast.Attribute | ast.Subscript)]
-        return any(_root(each) not in (*HARMLESS, *own) for each in parts)
+        parts = [target for target in targets if isinstance(target, ast.Attribute | ast.Subscript)]
+        return any(_root(part) not in (*HARMLESS, *own) for part in parts)
     if isinstance(node, ast.If) and "__name__" in map(_root, ast.walk(node.test)):
         return False  # what a module does as a program
     if isinstance(node, ast.If | ast.For | ast.While | ast.With | ast.Try | ast.ExceptHandler):
-        return any(_patches(each, own) for each in ast.iter_child_nodes(node))
+        return any(_patches(child, own) for child in ast.iter_child_nodes(node))
     return False
 
 
@@ -363,4 +368,4 @@ def _defined(node: ast.stmt) -> list[str]:
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return [node.name]
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-    return [each.id for each in targets if isinstance(each, ast.Name)]
+    return [target.id for target in targets if isinstance(target, ast.Name)]

@@ -33,8 +33,8 @@ class Stored:
         """
         content = read_json(path, cls.KIND)
         try:
-            given = [field for field in fields(cls) if field.name in content or not _has_default(field)]
-            return cls(**{field.name: content[field.name] for field in given})
+            stored = [field for field in fields(cls) if field.name in content or not _has_default(field)]
+            return cls(**{field.name: content[field.name] for field in stored})
         except (KeyError, TypeError) as error:
             raise damaged(path, repr(error)) from error
 

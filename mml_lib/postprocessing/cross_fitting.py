@@ -67,7 +67,7 @@ def assess_calibration(val: Predictions, method: str, groups: Sequence[str] | No
         groups: as in `cross_calibrate`.
     """
     units = _units(val, groups)
-    before, after = (log_losses(each) for each in (val, cross_calibrate(val, method, groups)))
+    before, after = map(log_losses, (val, cross_calibrate(val, method, groups)))
     gain = before - after
     of_units = np.bincount(units, gain - gain.mean())
     error = float(np.sqrt((of_units**2).sum()) / len(gain))

@@ -184,9 +184,11 @@ class Answers:
     def left_out(self, task: str, scheduler: "PostScheduler") -> list[str]:
         """Return a line for each run of another project that is compared, but cannot join the ensemble."""
         trained = dict.fromkeys(network["task"] for network in scheduler.networks(task))
-        members = {(each.get("project"), each["run"]) for name in trained for each in self.networks(name, scheduler)}
-        reused = [each for each in self.compared_by(task, scheduler)["networks"] if "project" in each]
-        left = {(each["project"], each["run"]) for each in reused} - members
+        members = {
+            (network.get("project"), network["run"]) for name in trained for network in self.networks(name, scheduler)
+        }
+        reused = [network for network in self.compared_by(task, scheduler)["networks"] if "project" in network]
+        left = {(network["project"], network["run"]) for network in reused} - members
         return [
             f"  run {run} of {project} is compared on {task}, but joins no ensemble: it has no validation predictions "
             "there, which mode post makes"
@@ -296,10 +298,9 @@ class Answers:
 
     def _changed(self, run: Run, scheduler: "PostScheduler") -> dict[str, Any]:
         """Return the keys in which a run differs from that run of the study which is the nearest, with its values."""
-        own = [each for task in scheduler.trained_tasks for each in scheduler.runs_of(task)]
+        own = [planned for task in scheduler.trained_tasks for planned in scheduler.runs_of(task)]
         content = _compared_part(run)
-        found = [differences(content, _compared_part(each)) for each in own]
-        nearest = min(found, key=len, default={})
+        nearest = min((differences(content, _compared_part(planned)) for planned in own), key=len, default={})
         return {key: value for key, (value, _) in nearest.items()}
 
 

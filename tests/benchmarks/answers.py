@@ -51,11 +51,11 @@ class Steps:
         module.open_step = lambda snakemake, warm=False: self._step
         sys.modules["mml_lib.schedulers.step"] = module
 
-    def run(self, rule: str, given: dict, output: dict, params: dict, wildcards: dict) -> None:
+    def run(self, rule: str, inputs: dict, output: dict, params: dict, wildcards: dict) -> None:
         config = SimpleNamespace(metrics_of=lambda task_type: METRICS, bootstrap=BOOTSTRAP)
         self._step = SimpleNamespace(cfg=config, **{"task": "t", "eval_task": "t", "run": "", "fold": 0} | wildcards)
         snakemake = SimpleNamespace(
-            input=Named(given), output=Named(output), params=Named(params), wildcards=Named(wildcards), rule=rule
+            input=Named(inputs), output=Named(output), params=Named(params), wildcards=Named(wildcards), rule=rule
         )
         cpu, wall = time.process_time(), time.perf_counter()
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -88,14 +88,14 @@ def main(clone: Path) -> None:
             tested, resampled = [*tested, metrics], [*resampled, draws]
             for split in ("val", "test") if calibrates_validation else ("test",):
                 source = network["files"][split]
-                made = {"calibrated": f"{source}.calibrated.npz", "calibration": f"{source}.calibration.json"}
-                given = {"predictions": source, "validation": val, "task": task}
+                outputs = {"calibrated": f"{source}.calibrated.npz", "calibration": f"{source}.calibration.json"}
+                inputs = {"predictions": source, "validation": val, "task": task}
                 params = {"calibration": {"method": "auto", "prior": "val"}}
-                steps.run("calibrate_fold", given, made, params, {**of_network, "eval": split})
+                steps.run("calibrate_fold", inputs, outputs, params, {**of_network, "eval": split})
             validated.append(f"{val}.calibrated.npz" if calibrates_validation else val)
             delivered.append(f"{test}.calibrated.npz" if calibrates_validation else test)
-        made = {"summary": root / "summary.csv", "folds": root / "folds.csv"}
-        steps.run("summarize", {"metrics": tested, "resampled": resampled}, made, {"shown": shown}, {"mode": "post"})
+        outputs = {"summary": root / "summary.csv", "folds": root / "folds.csv"}
+        steps.run("summarize", {"metrics": tested, "resampled": resampled}, outputs, {"shown": shown}, {"mode": "post"})
         _answer(steps, root, task, networks, validated, delivered)
     _report(steps)
 
@@ -150,10 +150,10 @@ def _answer(steps: Steps, root: Path, task: str, networks: list[dict], validated
     options = {"strategy": "greedy", "max_ensemble_size": 5, "seed": 0}
     params = {"members": members, "options": options}
     steps.run("select_ensemble", {"predictions": validated, "task": task}, {"ensemble": ensemble}, params, {})
-    given = {"ensemble": ensemble, "predictions": delivered}
-    steps.run("predict_ensemble", given, {"predictions": predicted}, {"members": members}, {"eval": "test"})
+    inputs = {"ensemble": ensemble, "predictions": delivered}
+    steps.run("predict_ensemble", inputs, {"predictions": predicted}, {"members": members}, {"eval": "test"})
     raw = [each["files"]["test"] for each in networks]
-    given = {
+    inputs = {
         "tasks": [task],
         "metadata": [],
         "predictions": delivered,
@@ -165,7 +165,7 @@ def _answer(steps: Steps, root: Path, task: str, networks: list[dict], validated
     names = ("leaderboard", "differences", "folds", "classes", "groups", "calibration")
     tables = {name: root / f"{name}.csv" for name in names}
     params = {"networks": networks, "metrics": METRICS, "bootstrap": BOOTSTRAP, "per_group": None}
-    steps.run("compare_runs", given, tables, params | {"ensemble_folds": {"t": None}}, {"mode": "post"})
+    steps.run("compare_runs", inputs, tables, params | {"ensemble_folds": {"t": None}}, {"mode": "post"})
 
 
 def _report(steps: Steps) -> None:
