@@ -159,6 +159,22 @@ def too_few(tasks: int) -> str:
     )
 
 
+def too_few_for_pairs(tests: pd.DataFrame) -> str:
+    """Return why so few tasks tell no pair of procedures apart; empty where they may.
+
+    Args:
+        tests: of one metric, as `test_table` gives them.
+    """
+    pairs = tests[tests["test"] == WILCOXON]
+    if not len(pairs):
+        return ""
+    tasks = int(pairs["tasks"].iloc[0])
+    least = len(pairs) * 2 / 2**tasks
+    if least <= ALPHA:
+        return ""
+    return f"with {tasks} tasks no pair can be told apart: its least p is {2 / 2**tasks:.2g}, corrected {min(least, 1):.2g}"
+
+
 def differences(matrix: pd.DataFrame, pair: tuple[str, str], metric: str) -> np.ndarray:
     """Return by how much the first of two procedures is better on each task; of errors as a share of their mean."""
     first, other = (matrix[name].to_numpy() for name in pair)
@@ -277,6 +293,8 @@ def sentences(scores: pd.DataFrame, tests: pd.DataFrame, siblings: Mapping[str, 
     """Return what the tests take as one observation, and why there are none."""
     without = tests.dropna(subset="reason")
     lines = [f"{metric}: {reason}." for metric, reason in zip(without["metric"], without["reason"], strict=True)]
+    for metric, of_metric in tests.groupby("metric", sort=False):
+        lines += [f"{metric}: {reason}."] if (reason := too_few_for_pairs(of_metric)) else []
     there = [task for task in dict.fromkeys(scores["task"]) if task in siblings]
     if there:
         listed = ", ".join(f"{task} ({siblings[task]})" for task in there[:10])

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from mml_lib.errors import MMLError
-from mml_lib.postprocessing.across_tasks import cliques
+from mml_lib.postprocessing.across_tasks import cliques, too_few_for_pairs
 from mml_lib.postprocessing.figures import Style, metric_label, run_styles, save, tidy
 from mml_lib.postprocessing.power_law import FACTORS, PowerLaw
 from mml_lib.postprocessing.task_figures import shorten
@@ -179,9 +179,10 @@ def draw_critical_differences(ranks: pd.DataFrame, tests: pd.DataFrame, folder: 
         own = own.sort_values(column, kind="stable")
         by_procedure = dict(zip(own["procedure"], own[column], strict=True))
         groups = [] if reason else cliques(of_metric, list(by_procedure))
+        note = reason or "; ".join(filter(None, [JOINED, too_few_for_pairs(of_metric)]))
         number = int(own["tasks" if reason else "tested"].max())
         title = f"{metric_label(metric)}: average rank over {number} tasks, 1 the best"
-        draw_ranks(by_procedure, groups, title, textwrap.fill(reason or JOINED, LINE), folder / f"{metric}.svg")
+        draw_ranks(by_procedure, groups, title, textwrap.fill(note, LINE), folder / f"{metric}.svg")
 
 
 def draw_ranks(

@@ -159,6 +159,14 @@ def test_sentence_names_the_least_p_of_few_tasks():
     assert "there is 1 task " in too_few(1)
 
 
+def test_sentence_says_where_no_pair_can_be_told_apart():
+    scores, ranks, tests = tables(DEMSAR[:6], NAMES)
+    told = as_text(scores, ranks, tests, {})
+    assert "with 6 tasks no pair can be told apart: its least p is 0.031, corrected 0.19" in told
+    scores, ranks, tests = tables(DEMSAR, NAMES)
+    assert "no pair can be" not in as_text(scores, ranks, tests, {})
+
+
 def test_siblings_are_in_the_table_and_in_no_test():
     siblings = {f"t{number}": "t0" for number in range(1, 10)}
     scores, ranks, tests = tables(DEMSAR, NAMES, siblings=siblings)

@@ -178,6 +178,31 @@ def test_interval_covers_what_a_law_extrapolates_to(units: int, folds: int):
     assert (covered / times >= 0.9).all(), covered / times
 
 
+@pytest.mark.benchmark
+@pytest.mark.parametrize(("subsets", "runs"), [(3, 1), (5, 1), (3, 3), (5, 3)])
+def test_interval_covers_the_mean_over_subsets(subsets: int, runs: int):
+    """Subsets differ more than trainings on one of them do; all see the same 300 test samples."""
+    rng, times, covered, naive = np.random.default_rng(subsets + runs), 400, 0, 0
+    truth, deviation = 0.8, np.sqrt(0.8 * 0.2 / 300)
+    model = of_value(0.4, metrics=("accuracy",))[0]
+    for _ in range(times):
+        common, resamples = rng.normal(0, deviation), rng.normal(0, deviation, (1, 300))
+        members = []
+        for subset in range(subsets):
+            of_subset = truth + common + rng.normal(0, 0.03)
+            for run in range(runs):
+                value = of_subset + rng.normal(0, 0.01)
+                metrics = replace(model.metrics, values=np.array([value]), draws=value + resamples)
+                members.append(replace(model, run=f"r{run}", metrics=metrics, point={"value": 0.4, "subset": subset}))
+        (level,) = levels_of(members, True)
+        found = estimate(level.units(), "accuracy")
+        alone = estimate({f"{m.point['subset']}-{m.run}": {0: m.metrics} for m in members}, "accuracy")
+        covered += found.low <= truth <= found.high
+        naive += alone.low <= truth <= alone.high
+    print(f"\n{subsets} subsets, {runs} runs: {covered / times:.3f}, runs as if independent: {naive / times:.3f}")
+    assert 0.92 <= covered / times <= 0.995
+
+
 # --- pictures -----------------------------------------------------------------------------------------------------
 
 
