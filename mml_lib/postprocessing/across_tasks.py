@@ -172,7 +172,8 @@ def too_few_for_pairs(tests: pd.DataFrame) -> str:
     least = len(pairs) * 2 / 2**tasks
     if least <= ALPHA:
         return ""
-    return f"with {tasks} tasks no pair can be told apart: its least p is {2 / 2**tasks:.2g}, corrected {min(least, 1):.2g}"
+    values = f"its least p is {2 / 2**tasks:.2g}, corrected {min(least, 1.0):.2g}"
+    return f"with {tasks} tasks no pair can be told apart: {values}"
 
 
 def differences(matrix: pd.DataFrame, pair: tuple[str, str], metric: str) -> np.ndarray:
