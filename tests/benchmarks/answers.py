@@ -94,8 +94,9 @@ def main(clone: Path) -> None:
                 steps.run("calibrate_fold", inputs, outputs, params, {**of_network, "eval": split})
             validated.append(f"{val}.calibrated.npz" if calibrates_validation else val)
             delivered.append(f"{test}.calibrated.npz" if calibrates_validation else test)
+        inputs, params = {"metrics": tested, "resampled": resampled}, {"shown": shown, "notes": []}
         outputs = {"summary": root / "summary.csv", "folds": root / "folds.csv"}
-        steps.run("summarize", {"metrics": tested, "resampled": resampled}, outputs, {"shown": shown}, {"mode": "post"})
+        steps.run("summarize", inputs, outputs, params, {"mode": "post"})
         _answer(steps, root, task, networks, validated, delivered)
     _report(steps)
 
@@ -109,6 +110,7 @@ def _describe(root: Path) -> str:
         "split": ["train"] * number + ["test"] * TESTED,
         "fold": [n % FOLDS for n in range(number)] + [-1] * TESTED,
         "group": [None] * (number + TESTED),
+        "digest": [f"{n:064x}" for n in range(number + TESTED)],
     }
     header = {"name": "t", "classes": [f"class{n}" for n in range(CLASSES)], "task_type": "classification"}
     description = TaskDescription(header, columns)
@@ -165,6 +167,7 @@ def _answer(steps: Steps, root: Path, task: str, networks: list[dict], validated
     names = ("leaderboard", "differences", "folds", "classes", "groups", "calibration")
     tables = {name: root / f"{name}.csv" for name in names}
     params = {"networks": networks, "metrics": METRICS, "bootstrap": BOOTSTRAP, "per_group": None}
+    params |= {"out_of_fold": False, "notes": []}
     steps.run("compare_runs", inputs, tables, params | {"ensemble_folds": {"t": None}}, {"mode": "post"})
 
 
