@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mml_lib.errors import MMLError
 from mml_lib.schedulers.runs import Run
 from mml_lib.tasks.image_guards import PARTS, ImageGuard
 
@@ -61,15 +62,14 @@ class Guards:
         identity = self.study.task(tested)
         if learned["id"] == identity.id or (learned["dataset"] == identity.dataset and not co_task):
             return
-        told = (learned["name"], learned["id"])
         if not self._is_described(learned):
             self.unknown[learned["name"]] = None
             return
-        pair = (told, (tested, identity.id))
+        pair = ((learned["name"], learned["id"]), (tested, identity.id))
         self._parts.setdefault(pair, (set(), key))[0].update(parts)
 
     def _is_described(self, learned: Mapping[str, Any]) -> bool:
-        """Whether a task can be described: it is the study's own, or its data set is there."""
+        """Return True if a task can be described: it is the study's own, or its data set is there."""
         name = learned["name"]
         if self.study.is_known(name) and self.study.task(name).id == learned["id"]:
             return True
@@ -90,7 +90,7 @@ def guards_of(scheduler: "TrainScheduler") -> Guards:
 
 def _guard_run(guards: Guards, run: Run, trained: str, others: list[str], reported: bool) -> None:
     """Guard what a run's networks are tested on from all that they have learned."""
-    started = list(started_from(guards.study, run))
+    started = list(started_from(guards, run))
     for learned in started:
         guards.add(learned, trained, "mode.pretrain_task", "test", *(["val"] if reported else []))
     for other in others:
@@ -111,15 +111,22 @@ def guard_joining(guards: Guards, trained: str, network: Mapping[str, Any]) -> N
     )
     for number, learned in enumerate(run.pipeline.tasks):
         guards.add(learned, trained, key, "test", "fold", co_task=number > 0)
-    for learned in started_from(study, run, project):
+    for learned in started_from(guards, run, project):
         guards.add(learned, trained, key, "test", "val")
 
 
-def started_from(study: "Study", run: Run, project: str | None = None) -> Iterator[Mapping[str, Any]]:
-    """Yield what is said of each task that the models have learned which a run may start from, and theirs in turn."""
+def started_from(guards: Guards, run: Run, project: str | None = None) -> Iterator[Mapping[str, Any]]:
+    """Yield each task that the models have learned which a run may start from, and theirs in turn.
+
+    Tasks of runs whose pipelines are gone are noted as unknown.
+    """
     models = run.pipeline.pretraining.get("models", ())
     runs = {(model["project"] or project, model["task"], model["run"]): model for model in models}
     for (where, *_), model in runs.items():
-        started = study.runs.of_model({**model, "project": where})
+        try:
+            started = guards.study.runs.of_model({**model, "project": where})
+        except MMLError:
+            guards.unknown[model["task"]] = None
+            continue
         yield from started.pipeline.tasks
-        yield from started_from(study, started, where)
+        yield from started_from(guards, started, where)

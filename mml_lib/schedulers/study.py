@@ -116,8 +116,8 @@ class Study(StudyTasks):
     def guarded_descriptions(self, wildcards: Any) -> list[str]:
         """The descriptions of all tasks that image guards name."""
         guards = self.guarded(wildcards)
-        told = dict.fromkeys(tuple(guard[key]) for guard in guards for key in ("learned", "tested"))
-        return [self.fm.path("description", task=name, task_id=id_) for name, id_ in told]
+        tasks = dict.fromkeys(tuple(guard[key]) for guard in guards for key in ("learned", "tested"))
+        return [self.fm.path("description", task=name, task_id=id_) for name, id_ in tasks]
 
     def label(self, wildcards: Any) -> str:
         """What the study calls a run, for messages."""
@@ -443,7 +443,7 @@ class Study(StudyTasks):
         lines += [line for mode in modes for line in self.scheduler(mode).announcement]
         if unknown := dict.fromkeys(name for mode in modes for name in self.scheduler(mode).guards.unknown):
             lines.append(
-                f"warning: the data sets of {', '.join(unknown)} are not here, so nobody knows whether networks that "
-                "have learned them know images that they are tested on"
+                f"warning: the data sets of {', '.join(unknown)} are not here, so their images are not compared with "
+                "those that networks which have learned them are tested on"
             )
         return "\n".join([*lines, *self.project_models.announcement(modes)])

@@ -26,8 +26,8 @@ class ImageGuard:
 
     def as_json(self) -> dict[str, Any]:
         """Return its fields, lists for tuples."""
-        told = {key: list(getattr(self, key)) for key in ("learned", "tested", "parts")}
-        return {**told, "key": self.key}
+        fields = {key: list(getattr(self, key)) for key in ("learned", "tested", "parts")}
+        return {**fields, "key": self.key}
 
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> "ImageGuard":

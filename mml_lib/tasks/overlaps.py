@@ -14,7 +14,7 @@ from mml_lib.tasks.image_guards import ImageGuard
 
 logger = logging.getLogger(__name__)
 
-WORDS = {"test": "test images", "val": "validation images", "fold": "validation images"}
+WORDS = {"test": "test", "val": "validation", "fold": "validation"}
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,11 @@ class Overlap:
         """The refusal of these images."""
         learned, tested = self.guard.learned[0], self.guard.tested[0]
         files = summarized(f"{tested}: {ours} = {learned}: {theirs}" for theirs, ours in self.images)
+        count = len(self.images)
+        s, verb = ("", "is a training image") if count == 1 else ("s", "are training images")
         return (
-            f"{self.guard.key}: {len(self.images)} {WORDS[self.part]} of {tested} are training images of {learned} "
-            f"({files}); give both the same division (columns split or fold that agree for each image), or "
-            "leave one of them out"
+            f"{self.guard.key}: {count} {WORDS[self.part]} image{s} of {tested} {verb} of {learned} ({files}); give "
+            "both the same division (columns split or fold that agree for each image), or leave one of them out"
         )
 
 
@@ -56,17 +57,17 @@ def compare_images(guards: Sequence[ImageGuard], tasks: Sequence[TaskDescription
     Raises:
         MMLError: a held-out image is learned, or the images of a task are not known by their content.
     """
-    known = {(task.header["name"], task.header["id"]): task for task in tasks}
+    by_name = {(task.header["name"], task.header["id"]): task for task in tasks}
     compared, refused = [], []
     for guard in guards:
-        learned, tested = _digests(known[guard.learned]), _digests(known[guard.tested])
+        learned, tested = _digests(by_name[guard.learned]), _digests(by_name[guard.tested])
         shared = len(set(learned) & set(tested))
         compared.append({**guard.as_json(), "shared": shared})
         if shared:
             refused += [
                 overlap
                 for part in guard.parts
-                if (overlap := _overlap(guard, part, known[guard.learned], known[guard.tested])).images
+                if (overlap := _overlap(guard, part, by_name[guard.learned], by_name[guard.tested])).images
             ]
     for overlap in refused:
         logger.info("%s", overlap.message)

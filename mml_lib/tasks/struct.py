@@ -58,7 +58,7 @@ class TaskStruct:
 
     @cached_property
     def knows_images(self) -> bool:
-        """Whether the content of all images is known, as it is but where an older MML described the task."""
+        """True if the content of all images is known; an older MML described tasks without it."""
         return None not in self._description.samples["digest"]
 
     @cached_property

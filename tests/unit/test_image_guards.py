@@ -7,10 +7,13 @@ import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before lightning
 import numpy as np
 import pytest
 
+from mml_lib.config.pipeline import Pipeline
 from mml_lib.config.training import Sampling
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.errors import MMLError
 from mml_lib.schedulers.base import AbstractBaseScheduler
+from mml_lib.schedulers.guarding import Guards, started_from
+from mml_lib.schedulers.runs import Run
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.image_guards import ImageGuard
 from mml_lib.tasks.overlaps import compare_images
@@ -56,7 +59,7 @@ def test_images_that_nobody_holds_out_may_be_shared(learned: str, tested: str, p
 @pytest.mark.parametrize(
     ("learned", "tested", "part", "words"),
     [
-        ("01t", "t01", "test", r"1 test images of b .* \(b: b-x = a: a-x\)"),
+        ("01t", "t01", "test", r"1 test image of b is a training image of a \(b: b-x = a: a-x\)"),
         ("011", "tt0", "test", r"2 test images of b .* \(b: b-x = a: a-x, b: b-y = a: a-y\)"),
         ("t10", "t01", "fold", "2 validation images of b"),
         ("t01", "t01", "val", "2 validation images of b"),
@@ -145,3 +148,13 @@ def test_co_task_learns_all_images_of_its_own(tmp_path: Path, warnings: list[str
     _, second, learnt = beside(tmp_path, image_seed=9)
     assert learnt.tolist() == second.select("train", 0).tolist()
     assert warnings == []
+
+
+def test_model_that_started_from_one_that_is_gone_leaves_a_warning(tmp_path: Path):
+    plan = planned({"preset": "tl", "pretrain_task": "b"}, tmp_path, tasks=TASKS)
+    (run,) = plan.runs_of("mine")
+    content = {**run.pipeline.content, "pretraining": {**run.pipeline.pretraining}}
+    content["pretraining"]["models"] = [{"project": "gone", "task": "far", "run": "0a1b2c3d", "fold": 0}]
+    found = Guards(plan.study)
+    assert list(started_from(found, Run(Pipeline(content)))) == []
+    assert list(found.unknown) == ["far"]
