@@ -6,6 +6,7 @@ on how many samples, and whether networks share them. Truths are integrals over 
 
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from zlib import crc32
 
 import numpy as np
 from scipy.special import ndtr
@@ -221,9 +222,14 @@ def measured(metric: str, outputs: np.ndarray, samples: SampleSet, weights: np.n
     return 1 - errors / (samples.target**2 @ weights - (samples.target @ weights) ** 2 / total)
 
 
+def generator(setting: Setting, seed: int) -> np.random.Generator:
+    """Return the source of chance of a setting, so that what chance does to one it does not to all."""
+    return np.random.default_rng([seed, crc32(repr(setting).encode())])
+
+
 def coverage(setting: Setting, repetitions: int, seed: int = 0) -> float:
     """Return how often the interval of a procedure holds its true worth."""
-    rng, held = np.random.default_rng(seed), 0
+    rng, held = generator(setting, seed), 0
     for _ in range(repetitions):
         networks = Bench(setting, rng).networks(setting.trainings(rng))
         interval = estimate(networks, setting.metric)
@@ -233,7 +239,7 @@ def coverage(setting: Setting, repetitions: int, seed: int = 0) -> float:
 
 def told_apart(setting: Setting, repetitions: int, better: float = 0.0, seed: int = 0) -> float:
     """Return how often two procedures are told apart, of which the second is better by so many deviations."""
-    rng, apart = np.random.default_rng(seed), 0
+    rng, apart = generator(setting, seed), 0
     up = better * setting.spread * (-1 if setting.metric == "r2" else 1)
     other = replace(setting, level=setting.level + up)
     for _ in range(repetitions):

@@ -17,7 +17,7 @@ from tests.simulations import Setting, coverage, told_apart
 SPREADS = {"accuracy": (0.05, 0.4), "auroc": (0.05, 0.4), "f1": (0.05, 0.4), "dice": (0.05, 0.4), "r2": (0.01, 0.08)}
 """Small and large deviations between trainings."""
 
-REPETITIONS = {50: 300, 200: 300, 1000: 100}
+REPETITIONS = {50: 300, 200: 300, 1000: 200}
 COMPARED = 400
 EFFECTS = {
     "none": {},
