@@ -82,7 +82,8 @@ class Source:
                 yield origin
                 yield from (f"{origin}.{alias.name}" for alias in node.names)
             elif isinstance(node, ast.Call) and _root(node.func) in ("importlib", "import_module", "__import__"):
-                yield from (name.value for name in node.args[:1] if isinstance(getattr(name, "value", None), str))
+                names = [name.value for name in node.args[:1] if isinstance(getattr(name, "value", None), str)]
+                yield from (f"{self.package}{name}" if name[:1] == "." else name for name in names)
 
     @functools.cache  # noqa: B019  (a source lives as long as its process; plans ask for it run by run)
     def digest(self, kept: tuple[str, ...] = (), dropped: frozenset[str] = frozenset()) -> str:
@@ -98,7 +99,11 @@ class Source:
         for node in self.planning:
             if node.name in kept and isinstance(node, ast.ClassDef):
                 without += [method for method in node.body if getattr(method, "name", None) in dropped]
-        return hashlib.sha256(repr(_plain(self.tree, without)).encode()).hexdigest()[:DIGITS]
+        try:
+            content = repr(_plain(self.tree, without)).encode()
+        except RecursionError:  # hundreds of terms in a sum, or of branches: the text counts, comments too
+            content = self.path.read_bytes()
+        return hashlib.sha256(content).hexdigest()[:DIGITS]
 
     @functools.cached_property
     def planning(self) -> list[ast.stmt]:

@@ -1,8 +1,9 @@
 """Content digests: what tells images apart by their decoded pixels, however and wherever they are stored.
 
 Two files have one digest if MML reads the same picture out of them. Format and lossless compression, name, metadata, an
-opaque alpha channel, grey stored as colours, and the type of integers that hold the same values do not count; an
-orientation is applied, transparency is laid on white.
+opaque alpha channel, grey stored as colours, and the type of integers that hold the same values do not count, nor do
+8 and 12 bits that were widened to 16, and integers that were scaled to 0 … 1; an orientation is applied, transparency is
+laid on white.
 """
 
 import hashlib
@@ -18,8 +19,11 @@ DIGITS = 32
 INTEGERS = ("uint8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
 """Types of integers, each tried before those that hold more values."""
 
-WIDENED = 257
-"""Factor by which programs widen 8 bits to 16: 0 … 255 become 0 … 65535."""
+WIDENED = (257, 256, 16)
+"""Factors by which programs widen 8 bits (0 … 255 to 65535, or to 65280) and 12 bits to 16."""
+
+UNITS = ((255, 1e-3), (65535, 1e-2))
+"""Largest values of integers that programs scale to 0 … 1, and how far rounding moves the integers apart at most."""
 
 
 def digest_pixels(pixels: np.ndarray) -> str:
@@ -69,7 +73,8 @@ def _narrowed(values: np.ndarray, is_inverted: bool) -> np.ndarray:
         is_inverted: the least value is white; unsigned integers are turned round.
     """
     if values.dtype.kind == "f":
-        values = values + 0.0  # no -0.0
+        values = _from_units(values + 0.0)  # no -0.0
+    if values.dtype.kind == "f":
         if not (np.rint(values) == values).all() or np.abs(values).max() >= 2**53:
             single = values.astype(np.float32)
             values = single if bool((single == values).all()) else values.astype(np.float64)
@@ -77,8 +82,23 @@ def _narrowed(values: np.ndarray, is_inverted: bool) -> np.ndarray:
         values = values.astype(np.int64)
     if is_inverted:
         values = np.iinfo(values.dtype).max - values if values.dtype.kind == "u" else -values
-    if values.dtype == np.uint16 and not (values[:1] % WIDENED).any() and not (values % WIDENED).any():
-        values = values // WIDENED
+    if values.dtype == np.uint16 and values.max() > 255:
+        values = values // next((factor for factor in WIDENED if _all_multiples(values, factor)), 1)
     low, high = values.min(), values.max()
     fitting = next(name for name in INTEGERS if np.iinfo(name).min <= low and high <= np.iinfo(name).max)
     return values.astype(fitting)
+
+
+def _all_multiples(values: np.ndarray, factor: int) -> bool:
+    return not any((part % factor).any() for part in (values[:1], values))  # the first row decides nearly always
+
+
+def _from_units(values: np.ndarray) -> np.ndarray:
+    """Return the unsigned integers that were divided by their largest value to give numbers from 0 to 1; or these."""
+    if values.min() < 0 or values.max() > 1 or (np.rint(values) == values).all():
+        return values
+    for largest, tolerance in UNITS:
+        scaled = values.astype(np.float64) * largest
+        if (np.abs(scaled - np.rint(scaled)) < tolerance).all():
+            return np.rint(scaled).astype(np.uint16)
+    return values

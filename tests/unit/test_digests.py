@@ -67,6 +67,8 @@ OPAQUE = np.dstack([COLOURS, np.full((12, 9, 1), 255, np.uint8)])
         ("a.npy", array, COLOURS.astype(np.int64), {}),
         ("a.png", deep_png, COLOURS.astype(np.uint16), {}),
         ("a.png", deep_png, COLOURS.astype(np.uint16) * 257, {}),
+        ("a.png", deep_png, COLOURS.astype(np.uint16) * 256, {}),
+        ("a.npy", array, (COLOURS / 255).astype(np.float32), {}),
     ],
 )
 def test_colours_have_one_digest_however_they_are_stored(
@@ -86,6 +88,8 @@ def test_colours_have_one_digest_however_they_are_stored(
         ("a.npy", array, GREY.astype(np.int32)),
         ("a.npy", array, GREY.astype(np.float64)),
         ("a.tif", saved, GREY.astype(np.float32)),
+        ("a.tif", saved, GREY.astype(np.uint16) * 256),
+        ("a.tif", saved, (GREY / 255).astype(np.float32)),
     ],
 )
 def test_grey_has_one_digest_however_it_is_stored(
@@ -101,12 +105,18 @@ def test_grey_has_one_digest_however_it_is_stored(
         ("a.npy", array, DEEP.astype(np.uint32)),
         ("a.npy", array, DEEP.astype(np.float32)),
         ("a.png", deep_png, np.dstack([DEEP] * 3)),
+        ("a.tif", saved, (DEEP / 65535).astype(np.float32)),
     ],
 )
 def test_deep_image_has_one_digest_however_it_is_stored(
     tmp_path: Path, name: str, writer: Callable[..., None], pixels: np.ndarray
 ):
     assert write(tmp_path, name, writer, pixels) == write(tmp_path, "b.png", deep_png, DEEP)
+
+
+def test_twelve_bits_have_one_digest_at_either_end_of_sixteen(tmp_path: Path):
+    twelve = DEEP >> 4
+    assert write(tmp_path, "a.png", deep_png, twelve << 4) == write(tmp_path, "b.png", deep_png, twelve)
 
 
 def test_fractions_have_one_digest_in_both_floating_point_types(tmp_path: Path):

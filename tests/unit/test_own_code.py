@@ -1,6 +1,7 @@
 """A user's own code is part of what decides a result: which edits make another run, and which make none."""
 
 import itertools
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -141,6 +142,29 @@ def test_relative_imports_of_a_package_are_followed_without_importing_it(tmp_pat
 
 
 PARTS = ("inner.losses", "inner.constants", "parts")
+
+
+def test_modules_that_are_imported_by_a_name_in_quotes_count(tmp_path: Path, module: Callable):
+    package = module("").parent / "quoted"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "losses.py").write_text("import importlib\nparts = importlib.import_module('.parts', __package__)\n")
+    (package / "parts.py").write_text("FACTOR = 1.0\n")
+    assert set(code_of({"_target_": "quoted.losses.Own"})) == {"quoted", "quoted.losses", "quoted.parts"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["x = " + " + ".join(["1"] * 900), "if 0: x = 0\n" + "\n".join(f"elif {n}: x = {n}" for n in range(400))],
+)
+def test_deeply_nested_source_counts_by_its_text(source: str, module: Callable):
+    path = module(source, "deep")
+    content = {"_target_": f"{path.stem}.x"}
+    first = code_of(content)
+    assert set(first) == {path.stem}
+    path.write_text(source.replace("1", "2"))
+    os.utime(path, ns=(0, 0))
+    assert code_of(content)[path.stem] != first[path.stem]
 
 
 def test_installed_packages_do_not_count():
