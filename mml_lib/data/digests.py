@@ -1,8 +1,8 @@
 """Content digests: what tells images apart by their decoded pixels, however and wherever they are stored.
 
 Two files have one digest if MML reads the same picture out of them. Format and lossless compression, name, metadata, an
-opaque alpha channel, grey stored as colours, and the type of integers that hold the same values do not count, nor do
-8 and 12 bits that were widened to 16, and integers that were scaled to 0 … 1; an orientation is applied, transparency is
+opaque alpha channel, grey stored as colours, and the type of integers that hold the same values do not count, nor do 8
+and 12 bits that were widened to 16, and integers that were scaled to 0 … 1. An orientation is applied, transparency is
 laid on white.
 """
 
