@@ -1,7 +1,7 @@
 """Guarding: which tasks a mode's networks learn, and on which they are tested, so that their images are compared.
 
-Tasks on one data set are compared by their divisions while planning (`checks`); images of others are known by their
-content only once they are read.
+Tasks on one data set are compared by their divisions while planning (`checks`), but for those that tags of the user's
+own derive; images of others are known by their content only once they are read.
 """
 
 import hashlib
@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mml_lib.config.tasks import SEPARATOR
 from mml_lib.errors import MMLError
 from mml_lib.schedulers.runs import Run
 from mml_lib.tasks.image_guards import PARTS, ImageGuard
+from mml_lib.tasks.tags import parse_tag
 
 if TYPE_CHECKING:
     from mml_lib.schedulers.study import Study
@@ -49,7 +51,7 @@ class Guards:
         """The digest by which their comparison is kept; other tasks or parts are compared anew."""
         return hashlib.sha256(json.dumps(self.as_json(), sort_keys=True).encode()).hexdigest()
 
-    def add(self, learned: Mapping[str, Any], tested: str, key: str, *parts: str, co_task: bool = False) -> None:
+    def add(self, learned: Mapping[str, Any], tested: str, key: str, *parts: str, planned: bool = True) -> None:
         """Compare what networks have learned with parts of a task, where planning has not compared both already.
 
         Args:
@@ -57,10 +59,13 @@ class Guards:
             tested: name of the task that is predicted.
             key: the key of the study that brings both together.
             parts: some of `PARTS`.
-            co_task: it was learned beside another, whose division planning does not look at.
+            planned: planning compares the divisions of both where they are of one data set.
         """
         identity = self.study.task(tested)
-        if learned["id"] == identity.id or (learned["dataset"] == identity.dataset and not co_task):
+        own_tags = _has_own_tags(learned["name"]) or _has_own_tags(tested)
+        if learned["dataset"] == identity.dataset and planned and not own_tags:
+            return
+        if learned["id"] == identity.id and "val" not in parts:
             return
         if not self._is_described(learned):
             self.unknown[learned["name"]] = None
@@ -74,6 +79,18 @@ class Guards:
         if self.study.is_known(name) and self.study.task(name).id == learned["id"]:
             return True
         return Path(self.study.fm.path("dataset", dataset=learned["dataset"])).exists()
+
+
+def _has_own_tags(name: str) -> bool:
+    """Return True if a task is derived by tags of the user's own, which may divide it in ways planning cannot tell."""
+    for text in name.split(SEPARATOR)[1:]:
+        try:
+            tag = parse_tag(text)[0]
+        except MMLError:  # of another project's plugin
+            return True
+        if not tag.function.__module__.startswith("mml_lib."):
+            return True
+    return False
 
 
 def guards_of(scheduler: "TrainScheduler") -> Guards:
@@ -91,13 +108,14 @@ def guards_of(scheduler: "TrainScheduler") -> Guards:
 def _guard_run(guards: Guards, run: Run, trained: str, others: list[str], reported: bool) -> None:
     """Guard what a run's networks are tested on from all that they have learned."""
     started = list(started_from(guards, run))
-    for learned in started:
-        guards.add(learned, trained, "mode.pretrain_task", "test", *(["val"] if reported else []))
+    for learned, directly in started:
+        parts = ["test", "val"] if reported else ["test"]
+        guards.add(learned, trained, "mode.pretrain_task", *parts, planned=directly)
     for other in others:
         for number, learned in enumerate(run.pipeline.tasks):
-            guards.add(learned, other, "mode.co_tasks" if number else "mode.eval_on", "test", co_task=number > 0)
-        for learned in started:
-            guards.add(learned, other, "mode.pretrain_task", "test")
+            guards.add(learned, other, "mode.co_tasks" if number else "mode.eval_on", "test", planned=number == 0)
+        for learned, _ in started:
+            guards.add(learned, other, "mode.pretrain_task", "test", planned=False)
 
 
 def guard_joining(guards: Guards, trained: str, network: Mapping[str, Any]) -> None:
@@ -110,15 +128,17 @@ def guard_joining(guards: Guards, trained: str, network: Mapping[str, Any]) -> N
         else study.run(network["task"], network["run"])
     )
     for number, learned in enumerate(run.pipeline.tasks):
-        guards.add(learned, trained, key, "test", "fold", co_task=number > 0)
-    for learned in started_from(guards, run, project):
-        guards.add(learned, trained, key, "test", "val")
+        guards.add(learned, trained, key, "test", "fold", planned=number == 0)
+    for learned, directly in started_from(guards, run, project):
+        guards.add(learned, trained, key, "test", "val", planned=directly)
 
 
-def started_from(guards: Guards, run: Run, project: str | None = None) -> Iterator[Mapping[str, Any]]:
+def started_from(
+    guards: Guards, run: Run, project: str | None = None, directly: bool = True
+) -> Iterator[tuple[Mapping[str, Any], bool]]:
     """Yield each task that the models have learned which a run may start from, and theirs in turn.
 
-    Tasks of runs whose pipelines are gone are noted as unknown.
+    With each, whether the run itself starts from it. Tasks of runs whose pipelines are gone are noted as unknown.
     """
     models = run.pipeline.pretraining.get("models", ())
     runs = {(model["project"] or project, model["task"], model["run"]): model for model in models}
@@ -128,5 +148,5 @@ def started_from(guards: Guards, run: Run, project: str | None = None) -> Iterat
         except MMLError:
             guards.unknown[model["task"]] = None
             continue
-        yield from started.pipeline.tasks
-        yield from started_from(guards, started, where)
+        yield from ((task, directly) for task in started.pipeline.tasks)
+        yield from started_from(guards, started, where, directly=False)

@@ -12,12 +12,13 @@ from mml_lib.config.training import Sampling
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.errors import MMLError
 from mml_lib.schedulers.base import AbstractBaseScheduler
-from mml_lib.schedulers.guarding import Guards, started_from
+from mml_lib.schedulers.guarding import Guards, _guard_run, started_from
 from mml_lib.schedulers.runs import Run
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.image_guards import ImageGuard
 from mml_lib.tasks.overlaps import compare_images
 from mml_lib.tasks.struct import TaskStruct
+from mml_lib.tasks.tags.registry import TAGS, Tag
 from tests.unit.small_tasks import fake_task
 from tests.unit.test_multitask_and_transfer_plans import FAKE, planned, wildcards
 from tests.unit.test_post_mode import post
@@ -120,6 +121,36 @@ def test_networks_that_join_an_ensemble_have_not_seen_the_fold_either(tmp_path: 
 def test_co_tasks_are_compared_with_the_test_split_that_a_nested_task_leaves_out(tmp_path: Path):
     mode: dict[str, Any] = {"multitask": True, "co_tasks": ["b"], "nested": True}
     assert guards(planned(mode, tmp_path, tasks=TASKS)) == {("b", "mine", ("test",), "mode.co_tasks")}
+
+
+def test_models_of_models_and_other_tests_are_compared_within_a_data_set_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    plan = planned({"preset": "tl", "pretrain_task": "b"}, tmp_path, tasks=TASKS)
+    (run,) = plan.runs_of("mine")
+    (model,) = plan.study.scheduler("tl").runs_of("b")
+    chained = {**model.pipeline.content, "pretraining": {"models": [{"project": None, "task": "same", "run": "0"}]}}
+    first = {**model.pipeline.content, "task": {**model.pipeline.task, **plan.study.task("same").definition()}}
+    runs = {"b": Run(Pipeline(chained)), "same": Run(Pipeline(first))}
+    monkeypatch.setattr(type(plan.study.runs), "of_model", lambda self, model: runs[model["task"]])
+    found = Guards(plan.study)
+    _guard_run(found, run, "mine", ["b"], reported=False)
+    assert {(guard.learned[0], guard.tested[0]) for guard in found.guards} == {
+        ("b", "mine"),
+        ("same", "mine"),
+        ("mine", "b"),
+        ("same", "b"),
+    }
+
+
+def test_tasks_that_a_tag_of_the_users_own_derives_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(TAGS, "swap", Tag("swap", lambda description: description))
+    tasks = {"mine": FAKE, "mine+swap": None, "mine+subset~0.5": None}
+    plan = planned({"preset": "tl", "pretrain_task": "mine+swap"}, tmp_path, tasks=tasks)
+    assert guards(plan) == {("mine+swap", "mine", ("test",), "mode.pretrain_task")}
+    plan = post(tmp_path, {"source_tasks": ["mine+swap"]}, tasks=tasks)
+    assert guards(plan) == {("mine+swap", "mine", ("test", "fold"), "mode.source_tasks")}
+    assert guards(planned({"preset": "tl", "pretrain_task": "mine+subset~0.5"}, tmp_path, tasks=tasks)) == set()
 
 
 # --- what co-tasks learn ----------------------------------------------------------------------------------------
