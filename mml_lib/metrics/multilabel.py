@@ -132,7 +132,6 @@ for metric in (
         "probabilities",
         mean_brier,
         lower_is_better=True,
-        bounds=(0, 2),
     ),
     declare(
         "log_loss",

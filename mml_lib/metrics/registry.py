@@ -61,6 +61,11 @@ class Metric:
         texts = {"name": self.name.format(number), "description": self.description.format(number)}
         return replace(self, **texts, statistic=partial(self.statistic, number), example=None)
 
+    def value_of(self, results: Any) -> np.ndarray:
+        """Return the metric of each resample, R; rounding leads to no value beyond its bounds."""
+        values = self.value(results)
+        return values if self.bounds is None else np.clip(values, *self.bounds)
+
     @property
     def listed(self) -> "Metric":
         """The metric as lists show it."""
@@ -95,9 +100,12 @@ def find_metric(task_type: str, name: str) -> Metric | None:
     return None
 
 
-def properties_of(name: str) -> Metric | None:
-    """Return the first metric of a name, None if there is none: direction and scale agree between task types."""
-    metrics = (find_metric(task_type, name) for task_type in _METRICS)
+def properties_of(name: str, task_type: str = "") -> Metric | None:
+    """Return the metric of a name, None if there is none.
+
+    Without a task type it is the first of this name: direction and scale agree between task types, bounds may not.
+    """
+    metrics = (find_metric(kind, name) for kind in ([task_type] if task_type else _METRICS))
     return next((metric for metric in metrics if metric is not None), None)
 
 
@@ -131,6 +139,6 @@ def weighted(task_type: str, names: Sequence[str], arguments: Sequence[np.ndarra
 
     def compute(weights: np.ndarray) -> Values:
         results = compute_statistics(weights)
-        return {metric.name: metric.value(results[metric.statistic]) for metric in metrics if metric}
+        return {metric.name: metric.value_of(results[metric.statistic]) for metric in metrics if metric}
 
     return compute

@@ -13,7 +13,7 @@ from mml_lib.postprocessing.tested import TestedNetwork, by_procedure, metrics_o
 KEYS = ["task", "split", "metric", "baseline", "procedure"]
 SIZES = ["runs", "folds", "samples"]
 OF_BASELINE = ["baseline_mean", *(f"baseline_{size}" for size in SIZES)]
-DIFFERENCE = ["difference", "difference_low", "difference_high", "p", "p_holm", "about", "mark"]
+DIFFERENCE = ["difference", "difference_low", "difference_high", "p", "p_holm", "about", "mark", "reason"]
 COLUMNS = [*KEYS, *SIZES, "mean", "std", "ci_low", "ci_high", *OF_BASELINE, *DIFFERENCE]
 
 BASELINE, SAME, ALIKE, BETTER, WORSE = "baseline", "same", "=", "better", "worse"
@@ -37,10 +37,10 @@ def ablation_table(networks: Sequence[TestedNetwork], baselines: Mapping[str, Ma
 
     Returns:
         `task split metric baseline procedure runs folds samples mean std ci_low ci_high baseline_mean baseline_runs
-        baseline_folds baseline_samples difference difference_low difference_high p p_holm about mark`: the difference
-        is that of the procedure less the baseline; p_holm is corrected over the procedures that a baseline is compared
-        with by a metric on a task; `mark` is `baseline`, `better`, `worse`, `=` where they cannot be told apart, or
-        `same` where both are one procedure on this task.
+        baseline_folds baseline_samples difference difference_low difference_high p p_holm about mark reason`: the
+        difference is that of the procedure less the baseline; p_holm is corrected over the procedures that a baseline
+        is compared with by a metric on a task; `mark` is `baseline`, `better`, `worse`, `=` where they cannot be told
+        apart, or `same` where both are one procedure on this task; `reason` says why an interval is missing.
     """
     tables = []
     of_tasks: dict[tuple[str, str], list[TestedNetwork]] = {}
@@ -74,7 +74,7 @@ def _row(name: str, members: Mapping[str, Sequence[TestedNetwork]], baseline: st
     own, other = runs_of(members[name]), runs_of(members[baseline])
     found = estimate(own, metric)
     row = {"procedure": name, **_sizes(members[name]), "mean": found.mean, "std": found.std}
-    row |= {"ci_low": found.low, "ci_high": found.high, "about": found.about}
+    row |= {"ci_low": found.low, "ci_high": found.high, "about": found.about, "reason": found.reason}
     if name == baseline:
         return row | {"mark": BASELINE}
     row |= {f"baseline_{key}": value for key, value in _sizes(members[baseline]).items()}
@@ -83,7 +83,8 @@ def _row(name: str, members: Mapping[str, Sequence[TestedNetwork]], baseline: st
         return row | {"difference": 0.0, "mark": SAME}
     difference = compare_procedures(own, other, metric)
     ends = {"difference_low": difference.low, "difference_high": difference.high}
-    return row | {"difference": difference.difference, **ends, "p": difference.p, "about": difference.about}
+    row |= {"difference": difference.difference, **ends, "p": difference.p, "about": difference.about}
+    return row | {"reason": difference.reason or found.reason}
 
 
 def _sizes(networks: Sequence[TestedNetwork]) -> dict[str, int]:

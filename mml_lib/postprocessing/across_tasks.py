@@ -25,7 +25,7 @@ FEW = 13
 DRAWS = 20_000
 """Draws from the posterior of the Bayesian signed-rank test."""
 
-SCORES = ["metric", "task", "split", "procedure", "runs", "folds", "mean", "ci_low", "ci_high"]
+SCORES = ["metric", "task", "split", "procedure", "runs", "folds", "mean", "ci_low", "ci_high", "reason"]
 OF_TASK = ["rank", "wins", "ties", "losses", "tested"]
 RANKS = ["metric", "procedure", "tasks", "average_rank", "wins", "ties", "losses", "tested", "tested_rank"]
 TESTS = [
@@ -43,10 +43,10 @@ def score_table(networks: Sequence[TestedNetwork], siblings: Mapping[str, str]) 
         siblings: tasks that are no further evidence, each with the task of the same data set that counts for both.
 
     Returns:
-        `metric task split procedure runs folds mean ci_low ci_high rank wins ties losses tested`: the mean over
-        networks with its interval; the rank among the procedures of the task (1 the best, equal ones share the mean of
-        their ranks); how many of the others it beats, equals and is beaten by; whether the task takes part in tests:
-        all procedures have a value, and it is no sibling.
+        `metric task split procedure runs folds mean ci_low ci_high reason rank wins ties losses tested`: the mean over
+        networks with its interval, or the reason why there is none; the rank among the procedures of the task (1 the
+        best, equal ones share the mean of their ranks); how many of the others it beats, equals and is beaten by;
+        whether the task takes part in tests: all procedures have a value, and it is no sibling.
     """
     of_tasks: dict[str, list[TestedNetwork]] = {}
     for network in networks:
@@ -71,10 +71,10 @@ def score_table(networks: Sequence[TestedNetwork], siblings: Mapping[str, str]) 
 def _score(metric: str, task: str, procedure: str, networks: Sequence[TestedNetwork]) -> tuple:
     known = [network for network in networks if metric in network.metrics.metrics]
     if not known:
-        return (metric, task, "", procedure, 0, 0, np.nan, np.nan, np.nan)
+        return (metric, task, "", procedure, 0, 0, np.nan, np.nan, np.nan, "")
     found = estimate(runs_of(known), metric)
     sizes = (len({network.run for network in known}), len({network.fold for network in known}))
-    return (metric, task, known[0].split, procedure, *sizes, found.mean, found.low, found.high)
+    return (metric, task, known[0].split, procedure, *sizes, found.mean, found.low, found.high, found.reason)
 
 
 def _best_first(values: np.ndarray, metric: str) -> np.ndarray:

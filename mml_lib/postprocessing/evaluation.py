@@ -22,6 +22,9 @@ from mml_lib.postprocessing.scores import counts, score_arguments, values_of
 
 Interval = tuple[float, float]
 
+NOT_FINITE = "outputs are not finite"
+"""Why the predictions of a network that exploded have no metrics."""
+
 
 def evaluate(predictions: Predictions | MaskPredictions, metrics: Sequence[str | Metric]) -> dict[str, float]:
     """Return the value of each metric; only metrics given by `_target_` import torch.
@@ -71,7 +74,7 @@ def evaluate_resampled(
         arguments = mask_arguments(predictions)
     elif not np.isfinite(predictions.logits).all():
         names = [*named, *(metric + PER_GROUP for metric in named if has_groups(groups))]
-        return undefined(names, predictions.ids, resamples)
+        return undefined(names, predictions.ids, resamples, NOT_FINITE)
     else:
         arguments = score_arguments(predictions.task_type, predictions.logits, predictions.targets)
     return resample_levels(predictions.task_type, named, arguments, predictions.ids, resamples, groups, per_group)

@@ -29,7 +29,9 @@ class Interval(NamedTuple):
     high: float
 
 
-def interval(metric: str, value: float, uncertainty: Uncertainty, balance: float = 1.0) -> Interval:
+def interval(
+    metric: str, value: float, uncertainty: Uncertainty, balance: float = 1.0, task_type: str = ""
+) -> Interval:
     """Return the 95 % interval of a metric.
 
     Args:
@@ -37,11 +39,12 @@ def interval(metric: str, value: float, uncertainty: Uncertainty, balance: float
         value: on the samples.
         uncertainty: of this value.
         balance: share of the samples that count for a metric of classes.
+        task_type: of the metric, whose bounds may be those of this type only.
     """
     metric = name_per_sample(metric)
     if np.isnan(value) or not uncertainty.known:
         return Interval(*UNKNOWN)
-    half, properties = uncertainty.half_width(), properties_of(metric)
+    half, properties = uncertainty.half_width(), properties_of(metric, task_type)
     scale = properties.scale if properties else ""
     if scale == "correlation" and abs(value) < 1 and half > 0:
         middle, reach = np.arctanh(value), half / (1 - value**2)
@@ -100,7 +103,7 @@ class Difference(NamedTuple):
     p: float
 
 
-def difference(metric: str, value: float, uncertainty: Uncertainty) -> Difference:
+def difference(metric: str, value: float, uncertainty: Uncertainty, task_type: str = "") -> Difference:
     """Return the 95 % interval and the p of a difference.
 
     The variance of a bounded metric is that with one sample more that tells the two apart (Agresti and Min 2005 add as
@@ -110,11 +113,12 @@ def difference(metric: str, value: float, uncertainty: Uncertainty) -> Differenc
         metric: its name.
         value: the first less the second.
         uncertainty: of this value.
+        task_type: of the metric.
     """
     metric = name_per_sample(metric)
     if np.isnan(value) or not uncertainty.known:
         return Difference(value, np.nan, np.nan, np.nan)
-    properties = properties_of(metric)
+    properties = properties_of(metric, task_type)
     if properties and properties.bounds:
         low, high = properties.bounds
         uncertainty = uncertainty.plus(((high - low) / uncertainty.units) ** 2)

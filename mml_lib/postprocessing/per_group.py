@@ -54,7 +54,7 @@ def resample_levels(
     try:
         merged = merge_groups(task_type, arguments, numbers, [unit.partition(" ")[2] for unit in units], per_group)
     except MMLError as error:
-        return of_samples.beside(replace(undefined(names, units, resamples), reason=str(error)))
+        return of_samples.beside(undefined(names, units, resamples, str(error)))
     of_groups = resample(task_type, metrics, merged, units, resamples, seed=seed)
     return of_samples.beside(replace(of_groups, metrics=names))
 

@@ -63,19 +63,22 @@ def estimate(networks: Networks, metric: str, about: str = PROCEDURE) -> Estimat
     number, mean = cells.values.size, float(cells.values.mean())
     std = float(cells.values.std(ddof=1)) if number > 1 else np.nan
     found = uncertainty(cells, trainings=about == PROCEDURE)
-    tested = [network for folds in networks.values() for network in folds.values() if metric in network.metrics]
+    tested = [network for network in _networks(networks) if metric in network.metrics]
     balance = min(network.balance[network.place(metric)] for network in tested)
-    low, high = interval(metric, mean, found, balance)
+    low, high = interval(metric, mean, found, balance, tested[0].task_type)
     reason = _reason(cells) if np.isnan(low) else ""
     return Estimate(mean, std, low, high, number, PROCEDURE if found.trainings else NETWORKS, reason)
 
 
 def _undefined(networks: Networks, metric: str) -> str:
     """Return why no network defines a metric."""
-    reasons = [each.reason for folds in networks.values() for each in folds.values() if each.reason]
-    if reasons and metric.endswith(PER_GROUP):
-        return reasons[0]
-    return "no network's samples define the metric"
+    per_group = metric.endswith(PER_GROUP)
+    reasons = [each.reason for each in _networks(networks) if per_group or np.isnan(each.values).all()]
+    return next(filter(None, reasons), "targets and predictions leave the metric undefined")
+
+
+def _networks(networks: Networks) -> list[Resampled]:
+    return [network for folds in networks.values() for network in folds.values()]
 
 
 def _reason(cells: Cells) -> str:
@@ -99,7 +102,7 @@ def compare_procedures(first: Networks, second: Networks, metric: str, about: st
         return Comparison(np.nan, np.nan, np.nan, np.nan, NETWORKS, _undefined(undefined, metric))
     value = float(less(*(each.values.mean() for each in cells)))
     found = uncertainty(*cells, trainings=about == PROCEDURE)
-    ends = difference(metric, value, found)
+    ends = difference(metric, value, found, _networks(first)[0].task_type)
     reason = next(filter(None, (_reason(each) for each in cells))) if np.isnan(ends.p) else ""
     return Comparison(*ends, PROCEDURE if found.trainings else NETWORKS, reason)
 

@@ -39,7 +39,8 @@ class Resampled:
             samples; where pixels are pooled, images weigh as much as they have pixels of a class, in the mean over
             classes.
         balance: share of the samples that count for a metric of classes, M: 1 where all classes are equally frequent.
-        reason: why metrics per group are undefined; empty where they are not.
+        reason: why metrics per group, or all metrics, are undefined; empty where they are not.
+        task_type: what was learned; empty where a file does not say so.
         fold_values: of pooled predictions of several networks, the values of each network on its own samples, M×K.
         fold_draws: these on resamples of their samples, M×K×R.
     """
@@ -52,6 +53,7 @@ class Resampled:
     effective: np.ndarray
     balance: np.ndarray
     reason: str = ""
+    task_type: str = ""
     fold_values: np.ndarray | None = None
     fold_draws: np.ndarray | None = None
 
@@ -106,7 +108,7 @@ def read_resampled(path: str | Path) -> Resampled:
         content = FORMAT.migrated(npz_content(path), path)
         metrics = content["metrics"].tolist()
         rows = {key: np.broadcast_to(content[key], len(metrics)) for key in ("units", "effective", "balance")}
-        texts = {"sample_set": str(content["sample_set"]), "reason": str(content.get("reason", ""))}
+        texts = {name: str(content.get(name, "")) for name in ("sample_set", "reason", "task_type")}
         return Resampled(**content | rows | texts | {"metrics": metrics})
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise damaged(path, str(error)) from error
@@ -146,7 +148,8 @@ def resample(
     effective = _effective_of(task_type, metrics, numbers, arguments[1])
     known = np.array([values[name] for name in metrics])
     balances = _balances(task_type, metrics, arguments)
-    return Resampled(metrics, known, draws, digest[:16], np.full(len(metrics), len(members)), effective, balances)
+    units = np.full(len(metrics), len(members))
+    return Resampled(metrics, known, draws, digest[:16], units, effective, balances, task_type=task_type)
 
 
 def unit_keys(ids: np.ndarray, groups: Groups | None) -> list[str]:
@@ -155,11 +158,12 @@ def unit_keys(ids: np.ndarray, groups: Groups | None) -> list[str]:
     return [f"group {name}" if name else f"sample {id_}" for name, id_ in zip(names, ids.tolist(), strict=True)]
 
 
-def undefined(metrics: Sequence[str], ids: np.ndarray, resamples: int) -> Resampled:
-    """Return what stands for the metrics of predictions that define none: outputs that are not finite."""
+def undefined(metrics: Sequence[str], ids: np.ndarray, resamples: int, reason: str = "") -> Resampled:
+    """Return what stands for the metrics of predictions that define none, and why they do not."""
     number, nothing = len(metrics), np.full((len(metrics), resamples), np.nan)
     units = np.full(number, len(ids))
-    return Resampled(metrics, np.full(number, np.nan), nothing, "", units, units.astype(float), np.ones(number))
+    none = np.full(number, np.nan)
+    return Resampled(metrics, none, nothing, "", units, units.astype(float), np.ones(number), reason)
 
 
 def _effective_of(task_type: str, metrics: Sequence[str], numbers: np.ndarray, targets: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from mml_lib.postprocessing.ablation import ablation_table, as_latex, as_text, escaped
+from mml_lib.postprocessing.across_tasks import score_table
 from mml_lib.postprocessing.procedures import compare_procedures
 from mml_lib.postprocessing.tested import TestedNetwork, runs_of
 from tests.unit.small_networks import NUMBER, network_of
@@ -77,6 +78,16 @@ def test_procedures_that_are_one_on_a_task_are_said_to_be_the_same():
     assert rows.loc["other", "mark"].tolist() == 2 * ["same"]
     assert rows.loc["other", "difference"].tolist() == [0, 0]
     assert rows.loc["other", "p_holm"].isna().all()
+
+
+def test_missing_intervals_have_a_reason():
+    members = [network_of(procedures=(name,), run=name, resamples=0) for name in NAMES]
+    rows = table(members)
+    assert rows["difference_low"].isna().all()
+    assert set(rows["reason"]) == {"no resamples (bootstrap: 0)"}
+    assert set(table(networks())["reason"]) == {""}
+    scores = score_table(members, {})
+    assert set(scores["reason"]) == {"no resamples (bootstrap: 0)"}
 
 
 def test_csv_is_read_as_it_was_written():

@@ -9,7 +9,7 @@ import pytest
 from mml_lib.config.metrics import NAMED
 from mml_lib.errors import MMLError
 from mml_lib.metrics import find_metric, weighted
-from mml_lib.postprocessing.evaluation import evaluate_resampled, network_intervals
+from mml_lib.postprocessing.evaluation import evaluate_resampled, network_estimates, network_intervals
 from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
 from mml_lib.postprocessing.procedures import NETWORKS, PROCEDURE, estimate
 from mml_lib.postprocessing.resampled import Resampled, read_resampled, resample
@@ -133,6 +133,27 @@ def test_single_sample_or_group_has_no_interval_and_says_why():
     errors = resample("regression", ["mae"], (np.ones(9), np.ones(9)), IDS[:9], 100)
     assert estimate({"": {0: errors}}, "mae").reason == "all resamples agree"
     assert network_intervals(resample("classification", ["accuracy"], right_on(60), IDS, 0)) == {}
+
+
+def test_brier_score_of_labels_ends_at_1_and_of_classes_at_2():
+    targets = np.arange(NUMBER) % 2
+    wrong = np.eye(2)[1 - targets], targets
+    labels = (1.0 - targets)[:, None], (targets == 1)[:, None]
+    of_classes, of_labels = (
+        network_intervals(resample(kind, ["brier"], arguments, IDS, 100))["brier"]
+        for kind, arguments in (("classification", wrong), ("multilabel_classification", labels))
+    )
+    assert (of_classes[1], of_labels[1]) == (2, 1)
+
+
+def test_undefined_metrics_say_whether_outputs_are_not_finite_or_constant():
+    targets = np.arange(9) % 3
+    exploded = Predictions(np.full((9, 3), np.nan, np.float32), targets, IDS[:9])
+    estimates = network_estimates(evaluate_resampled(exploded, ["accuracy"], 50, {"s000": "g", "s001": "g"}))
+    assert {each.reason for each in estimates.values()} == {"outputs are not finite"}
+    constant = Predictions(np.tile(np.float32([1, 0, 0]), (9, 1)), targets, IDS[:9])
+    estimates = network_estimates(evaluate_resampled(constant, ["matthews"], 50))
+    assert "undefined" in estimates["matthews"].reason
 
 
 def test_order_of_samples_changes_nothing():

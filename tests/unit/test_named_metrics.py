@@ -191,11 +191,11 @@ def test_metric_of_labels_is_that_of_scikit_learn(name: str, kind: str):
 # --- the registry -------------------------------------------------------------------------------------------------
 
 
-def test_direction_scale_and_bounds_of_a_name_are_the_same_for_all_task_types():
+def test_direction_and_scale_of_a_name_are_the_same_for_all_task_types():
     for metric in metric_table():
         same = properties_of(metric.name)
         assert (metric.lower_is_better, metric.scale) == (same.lower_is_better, same.scale)
-        assert metric.bounds == same.bounds
+        assert properties_of(metric.name, metric.task_type).bounds == metric.bounds
 
 
 def test_numbers_in_names_are_read():
@@ -246,3 +246,10 @@ def test_every_task_type_lists_its_metrics_once():
 def test_guide_lists_all_metrics():
     """`python -m mml_lib.metrics` prints the table."""
     assert "\n".join(metric_lines()) in GUIDE.read_text()
+
+
+def test_perfect_predictions_are_worth_1_and_not_more_by_rounding():
+    targets = np.repeat(np.arange(3), 4)  # the square of the root of 96 is less than 96
+    perfect = np.eye(3)[targets]
+    values = values_of("classification", ["matthews", "kappa", "quadratic_kappa"], (perfect, targets))
+    assert set(values.values()) == {1.0}

@@ -45,7 +45,9 @@ def test_differences_by_rounding_are_ties():
     runs = {"a": 0.0, "b": 1e-16, "c": -1e-16, "d": -0.05}
     networks = {
         run: {
-            fold: Resampled(["accuracy"], np.array([value + off]), draws + off, "set", 9, 9.0)
+            fold: Resampled(
+                ["accuracy"], np.array([value + off]), draws + off, "set", np.array([9]), np.array([9.0]), np.ones(1)
+            )
             for fold, value in enumerate(values)
         }
         for run, off in runs.items()
