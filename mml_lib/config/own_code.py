@@ -37,6 +37,9 @@ REGISTERING = ("register_creator", "register_tag")
 HARMLESS = ("MMLFileManager", "print", "warnings", "logging", "sys", "os", *REGISTERING)
 """What a module may call when it is imported without changing what other modules do."""
 
+BLOCKS = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.ExceptHandler, ast.Match, ast.match_case)
+"""Statements, and parts of these, whose own statements are run when a module is imported."""
+
 REGISTRIES = ("timm.models._registry", "segmentation_models_pytorch.encoders")
 """Modules in which networks are registered by name."""
 
@@ -358,14 +361,24 @@ def _patches(node: ast.AST, own: Collection[str]) -> bool:
         harmless = _root(call) in HARMLESS or (_last(call) or "").startswith("register")
         return isinstance(call, ast.Call) and not harmless
     if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Delete):
-        targets = [node.target] if isinstance(node, ast.AugAssign | ast.AnnAssign) else node.targets
-        parts = [target for target in targets if isinstance(target, ast.Attribute | ast.Subscript)]
-        return any(_root(part) not in (*HARMLESS, *own) for part in parts)
+        return any(_changes(part, own) for part in ast.walk(node))
+    if isinstance(node, ast.ClassDef):
+        own = {*own, *(name for child in node.body for name in _defined(child))}
+        return any(_patches(child, own) for child in node.body)
     if isinstance(node, ast.If) and "__name__" in map(_root, ast.walk(node.test)):
         return False  # what a module does as a program
-    if isinstance(node, ast.If | ast.For | ast.While | ast.With | ast.Try | ast.ExceptHandler):
+    if isinstance(
+        node, ast.If | ast.For | ast.While | ast.With | ast.Try | ast.ExceptHandler | ast.Match | ast.match_case
+    ):
         return any(_patches(child, own) for child in ast.iter_child_nodes(node))
     return False
+
+
+def _changes(node: ast.AST, own: Collection[str]) -> bool:
+    """Return whether a part of an assignment changes an attribute or item of what the module does not define."""
+    if isinstance(node, ast.Attribute | ast.Subscript):
+        return isinstance(node.ctx, ast.Store | ast.Del) and _root(node) not in (*HARMLESS, *own)
+    return isinstance(node, ast.Call) and getattr(node.func, "id", None) in ("setattr", "delattr")
 
 
 def _defined(node: ast.stmt) -> list[str]:

@@ -90,8 +90,8 @@ class Copies:
         elif labelled:
             count = sum(map(len, labelled))
             warn(
-                f"{self.name}: {count} images are copies of each other ({len(labelled)} different ones); those that "
-                f"are identical stay in one split and fold: {self._listed(labelled)}"
+                f"{self.name}: {count} images are copies of each other ({len(labelled)} different); those that are "
+                f"identical stay in one split and fold: {self._listed(labelled)}"
             )
 
     def _refuse(self, crossing: Sequence[Sequence[int]]) -> None:
