@@ -49,9 +49,9 @@ def check_trainable(task: TaskIdentity, cfg: StudyConfig) -> None:
     """Refuse a pipeline that cannot train a task.
 
     Raises:
-        MMLError: no loss or one of another task type, no decoder, metrics of another type, balance without classes,
-            mixing or class weights that do not suit it, callbacks that get in each other's way, views
-            (`tta`) that cannot be built.
+        MMLError: no loss or one of another task type, no decoder, no metrics or those of another type, balance without
+            classes, mixing or class weights that do not suit it, callbacks that get in each other's way, views (`tta`)
+            that cannot be built.
     """
     kind = task.task_type
     _check_loss(task, cfg)
@@ -72,6 +72,8 @@ def check_trainable(task: TaskIdentity, cfg: StudyConfig) -> None:
     _check_decoder(task, cfg)
     if cfg.sampling.balanced and kind != "classification":
         raise MMLError(f"sampling.balanced: {task.name} is a {kind}, which has no classes to balance; set it to false")
+    if not cfg.metrics_of(kind):
+        raise MMLError(f"metrics: there is none for {task.name}, a {kind}; name one, or set metrics: default")
     for metric in cfg.metrics_of(kind):
         if isinstance(metric, str) and not is_metric(metric, kind):
             raise MMLError(f"metrics: '{metric}' is not for {kind} ({task.name}){nearest(metric, NAMED[kind])}")

@@ -342,6 +342,8 @@ def test_trainer_that_cannot_be_built_says_which_key(tmp_path: Path, change: dic
 
 
 REFUSED = [
+    ({"metrics": []}, "classification", "there is none for t"),
+    ({"metrics": {"regression": []}}, "regression", "there is none for t"),
     ({"class_weights": "balanced"}, "regression", "which has no classes"),
     ({"class_weights": "balanced", "sampling": "balanced"}, "classification", "are balanced already"),
     ({"class_weights": "balanced", "loss": {"preset": "cross_entropy", "weight": [1, 2]}}, "classification", "its own"),
@@ -382,7 +384,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("change", "task_type", "words"), REFUSED)
 def test_what_does_not_go_together_is_refused_in_planning(change: dict[str, Any], task_type: str, words: str):
-    cfg = study(metrics="default", **change)
+    cfg = study(**({"metrics": "default"} | change))
     task = load_study(TINY | {"tasks": {"t": {"creator": "fake", "task_type": task_type}}, "paths": PATHS}).tasks["t"]
     with pytest.raises(MMLError, match=words):
         check_trainable(TaskIdentity.of("t", task), cfg)
