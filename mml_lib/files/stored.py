@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, asdict, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,10 +15,12 @@ from mml_lib.files.checksums import damaged, verify
 class Stored:
     """What a data class inherits to be written as JSON and read back; the same object gives the same bytes.
 
-    `KIND` is that of its file, in `config/formats.py`.
+    `KIND` is that of its file, in `config/formats.py`. `LATER` names the fields that older files lack; these have their
+    defaults then.
     """
 
     KIND: ClassVar[str]
+    LATER: ClassVar[tuple[str, ...]] = ()
 
     def write(self, path: str | Path) -> None:
         """Write the object, whole or not at all."""
@@ -26,21 +28,17 @@ class Stored:
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
-        """Read an object; fields that came later have their default where a file lacks them.
+        """Read an object.
 
         Raises:
             MMLError: the file is missing, damaged, or of a newer format.
         """
         content = read_json(path, cls.KIND)
         try:
-            stored = [field for field in fields(cls) if field.name in content or not _has_default(field)]
-            return cls(**{field.name: content[field.name] for field in stored})
+            names = [field.name for field in fields(cls) if field.name in content or field.name not in cls.LATER]
+            return cls(**{name: content[name] for name in names})
         except (KeyError, TypeError) as error:
             raise damaged(path, repr(error)) from error
-
-
-def _has_default(field: Field) -> bool:
-    return field.default is not MISSING or field.default_factory is not MISSING
 
 
 def json_text(kind: str, content: Mapping[str, Any], indent: int | None = 2) -> str:

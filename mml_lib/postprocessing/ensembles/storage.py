@@ -55,6 +55,7 @@ class EnsembleStorage(Stored):
     calibration_losses: Mapping[str, Any] | None = None
 
     KIND = "ensemble"
+    LATER = ("calibration", "calibration_losses")
 
     def __post_init__(self) -> None:
         """Refuse what cannot be combined.
