@@ -110,9 +110,25 @@ def sentences(table: pd.DataFrame) -> list[str]:
 
 
 def as_text(table: pd.DataFrame) -> str:
-    """Return an ablation table for a terminal."""
-    cells = _cells(table).drop(columns=[] if table["baseline"].nunique() > 1 else ["baseline"])
-    return "\n".join([cells.to_string(index=False), *sentences(table)])
+    """Return an ablation table for a terminal, without metrics that no procedure defines on a task."""
+    defined = _is_defined(table)
+    cells = _cells(table[defined]).drop(columns=[] if table["baseline"].nunique() > 1 else ["baseline"])
+    return "\n".join([cells.to_string(index=False), *sentences(table), *_left_out(table[~defined])])
+
+
+def _is_defined(table: pd.DataFrame) -> pd.Series:
+    """Return which rows are of a metric that some procedure defines on the task."""
+    return table.groupby(["task", "split", "metric"], sort=False)["mean"].transform("count") > 0
+
+
+def _left_out(table: pd.DataFrame) -> list[str]:
+    """Return a sentence for each task and reason of undefined metrics."""
+    lines = []
+    for (task, split, reason), rows in table.groupby(["task", "split", "reason"], sort=False):
+        names = list(dict.fromkeys(rows["metric"]))
+        rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        lines.append(f"Left out for {split} of {task}: {', '.join(names[:3])}{rest}: {reason}.")
+    return lines
 
 
 def _cells(table: pd.DataFrame) -> pd.DataFrame:
@@ -178,14 +194,18 @@ HEADINGS = ["Task", "Metric", "Procedure", "Mean (95\\,\\% CI)", "Difference (95
 
 
 def as_latex(table: pd.DataFrame) -> str:
-    """Return an ablation table as a `tabular`, to be read by `\\input` where the package booktabs is used."""
+    """Return an ablation table as a `tabular`, to be read by `\\input` where the package booktabs is used.
+
+    Metrics that no procedure defines on a task are left out, and named in comments.
+    """
+    left_out, table = table[~_is_defined(table)], table[_is_defined(table)]
     several = table["baseline"].nunique() > 1
     headings = [*HEADINGS[:2], *(["Baseline"] if several else []), *HEADINGS[2:], "Runs", "Folds", "Samples"]
     columns = "l" * (3 + several) + "r" * 6
     lines = [
         "% \\usepackage{booktabs}",
         *(["% compile by LuaLaTeX or XeLaTeX, for names beyond Latin letters"] if _is_beyond_latin(table) else []),
-        *(f"% {sentence}" for sentence in sentences(table)),
+        *(f"% {sentence}" for sentence in [*sentences(table), *_left_out(left_out)]),
         f"\\begin{{tabular}}{{{columns}}}",
         "\\toprule",
         " & ".join(headings) + " \\\\",

@@ -293,7 +293,10 @@ def cliques(tests: pd.DataFrame, order: Sequence[str]) -> list[tuple[int, int]]:
 def sentences(scores: pd.DataFrame, tests: pd.DataFrame, siblings: Mapping[str, str]) -> list[str]:
     """Return what the tests take as one observation, and why there are none."""
     without = tests.dropna(subset="reason")
-    lines = [f"{metric}: {reason}." for metric, reason in zip(without["metric"], without["reason"], strict=True)]
+    lines = [
+        f"{', '.join(of_reason)}: {reason}."
+        for reason, of_reason in without.groupby("reason", sort=False)["metric"].unique().items()
+    ]
     for metric, of_metric in tests.groupby("metric", sort=False):
         lines += [f"{metric}: {reason}."] if (reason := too_few_for_pairs(of_metric)) else []
     there = [task for task in dict.fromkeys(scores["task"]) if task in siblings]

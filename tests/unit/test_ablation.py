@@ -90,6 +90,17 @@ def test_missing_intervals_have_a_reason():
     assert set(scores["reason"]) == {"no resamples (bootstrap: 0)"}
 
 
+def test_metrics_that_are_undefined_are_named_and_left_out_of_texts():
+    rows = table(networks())
+    without = rows["metric"] == "log_loss"
+    rows.loc[without, ["mean", "ci_low", "ci_high", "difference"]] = np.nan
+    rows.loc[without, "reason"] = "outputs are not finite"
+    left_out = "Left out for test of t: log_loss: outputs are not finite."
+    assert left_out in as_text(rows).splitlines()
+    assert f"% {left_out}" in as_latex(rows).splitlines()
+    assert sum(line.endswith("\\\\") for line in as_latex(rows).splitlines()) == 1 + len(NAMES)
+
+
 def test_csv_is_read_as_it_was_written():
     rows = table(networks())
     again = pd.read_csv(StringIO(rows.to_csv(index=False)))

@@ -153,6 +153,13 @@ def test_few_tasks_have_a_table_and_no_test(tasks: int, tmp_path: Path):
     assert "no test: there" in (tmp_path / "auroc.svg").read_text(encoding="utf-8")
 
 
+def test_metrics_share_the_sentence_that_says_why_there_is_no_test():
+    scores, ranks, tests = tables(DEMSAR[:2], NAMES)
+    twice = pd.concat([tests, tests.assign(metric="f1")])
+    lines = as_text(scores, ranks, twice, {}).splitlines()
+    assert [line.partition(":")[0] for line in lines if "no test" in line] == ["auroc, f1"]
+
+
 def test_sentence_names_the_least_p_of_few_tasks():
     assert "there are 4 tasks" in too_few(4)
     assert "0.12" in too_few(4)
