@@ -108,7 +108,8 @@ def read_resampled(path: str | Path) -> Resampled:
         content = FORMAT.migrated(npz_content(path), path)
         metrics = content["metrics"].tolist()
         rows = {key: np.broadcast_to(content[key], len(metrics)) for key in ("units", "effective", "balance")}
-        texts = {name: str(content.get(name, "")) for name in ("sample_set", "reason", "task_type")}
+        texts = {name: str(content.get(name, "")) for name in ("reason", "task_type")}  # older files lack these
+        texts["sample_set"] = str(content["sample_set"])
         return Resampled(**content | rows | texts | {"metrics": metrics})
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise damaged(path, str(error)) from error

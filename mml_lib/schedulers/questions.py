@@ -74,10 +74,7 @@ class Questions:
                 if (other := self._counterpart(scheduler, variant, baseline))
             }
             if not of_baseline:
-                raise self._error(
-                    f"baseline: there is no procedure '{baseline}'{nearest(baseline, self._possible(scheduler))}; "
-                    f"it is one of {self._listed(scheduler)}"
-                )
+                raise self._error(self._unknown(scheduler, baseline))
             found[baseline] = of_baseline
         return found
 
@@ -99,6 +96,11 @@ class Questions:
         """Return what a baseline may be called."""
         parts = [part for variant in scheduler.variants for part in variant.parts]
         return [name for name in dict.fromkeys([*parts, *self.procedures(scheduler)]) if name]
+
+    def _unknown(self, scheduler: "TrainScheduler", baseline: str) -> str:
+        suggestion = nearest(baseline, self._possible(scheduler))
+        spelling = suggestion if suggestion.endswith("?") else ""  # otherwise it is a list, as the next one
+        return f"baseline: there is no procedure '{baseline}'{spelling}; it is one of {self._listed(scheduler)}"
 
     def _listed(self, scheduler: "TrainScheduler") -> str:
         names = [f"'{name}'" for name in self._possible(scheduler)]

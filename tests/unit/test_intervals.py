@@ -177,9 +177,14 @@ def test_resampled_metrics_are_stored(tmp_path: Path):
     read = read_resampled(tmp_path / "test.npz")
     assert np.array_equal(read.draws, stored.draws)
     assert np.array_equal(read.values, stored.values)
-    assert (read.metrics, read.sample_set, read.reason) == (["accuracy", "f1"], stored.sample_set, "")
+    texts = (read.sample_set, read.reason, read.task_type)
+    assert (read.metrics, texts) == (["accuracy", "f1"], (stored.sample_set, "", "classification"))
     for name in ("units", "effective", "balance"):
         assert np.array_equal(getattr(read, name), getattr(stored, name))
+    lacking = {key: value for key, value in np.load(tmp_path / "test.npz").items() if key != "sample_set"}
+    np.savez(tmp_path / "test.npz", **lacking)
+    with pytest.raises(MMLError, match="damaged"):
+        read_resampled(tmp_path / "test.npz")
     (tmp_path / "test.npz").write_bytes(b"PK no")
     with pytest.raises(MMLError, match="damaged"):
         read_resampled(tmp_path / "test.npz")

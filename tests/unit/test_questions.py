@@ -65,7 +65,7 @@ def test_baseline_of_a_sweep_is_that_at_the_same_values():
     ("baseline", "changes", "told"),
     [
         ("plian", {}, "'plian', did you mean 'plain'?; it is one of 'plain', 'smoothed'"),
-        ("seed=1", {"sweep": {"seed": [1, 2]}}, "it is one of 'plain', 'smoothed'"),
+        ("seed=1", {"sweep": {"seed": [1, 2]}}, "'seed=1'; it is one of 'plain', 'smoothed'"),
         ("plain", {"variants": {}}, "there is nothing to compare 'plain' with"),
         ("plain", {"variants": {}, "repeats": 3}, "there is nothing to compare 'plain' with"),
         ("a", {"variants": {"a": {"seed": 1}, "b": {"seed": 2}}}, "there is nothing to compare"),
