@@ -14,6 +14,7 @@ rule check_images:
         "../config/environment.yaml"
     params:
         guards=study.guarded,
+        described=study.foreign_descriptions,
     message:
         "compare the images that networks learn with those that they are tested on"
     script:

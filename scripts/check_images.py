@@ -9,7 +9,7 @@ from mml_lib.tasks.overlaps import compare_images
 
 open_step(snakemake)
 guards = [ImageGuard.of_json(guard) for guard in snakemake.params.guards]
-tasks = [TaskDescription.read(path) for path in snakemake.input.descriptions]
+tasks = [TaskDescription.read(path) for path in (*snakemake.input.descriptions, *snakemake.params.described)]
 
 compared = compare_images(guards, tasks)
 

@@ -74,11 +74,13 @@ class Guards:
         self._parts.setdefault(pair, (set(), key))[0].update(parts)
 
     def _is_described(self, learned: Mapping[str, Any]) -> bool:
-        """Return True if a task can be described: it is the study's own, or its data set is there."""
-        name = learned["name"]
-        if self.study.is_known(name) and self.study.task(name).id == learned["id"]:
+        """Return True if a task is described, or can be: it is the study's own, or its data set is there."""
+        task = {"task": learned["name"], "task_id": learned["id"]}
+        if self.study.is_known(task["task"]) and self.study.task(task["task"]).id == task["task_id"]:
             return True
-        return Path(self.study.fm.path("dataset", dataset=learned["dataset"])).exists()
+        if not Path(self.study.fm.path("dataset", dataset=learned["dataset"])).exists():
+            return False
+        return self.study.describes(**task) or Path(self.study.fm.path("description", **task)).exists()
 
 
 def _has_own_tags(name: str) -> bool:

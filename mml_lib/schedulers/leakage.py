@@ -43,8 +43,10 @@ def refuse_leakage(dag: Any) -> None:
     jobs = list(dag.needrun_jobs())
     planned = set(jobs)
     for job in jobs:
-        paths = list(map(str, job.input))
-        if job.rule.name != RULE or planned & set(dag.dependencies[job]) or not all(map(os.path.exists, paths)):
+        if job.rule.name != RULE or planned & set(dag.dependencies[job]):
+            continue
+        paths = [*map(str, job.input), *job.params.described]
+        if not all(map(os.path.exists, paths)):
             continue
         from mml_lib.tasks.description import TaskDescription  # numpy, which plans do without
         from mml_lib.tasks.overlaps import compare_images

@@ -114,10 +114,23 @@ class Study(StudyTasks):
         raise MMLError(f"the study compares no images under {wildcards.sha256[:8]}…; ask for one of its modes")
 
     def guarded_descriptions(self, wildcards: Any) -> list[str]:
-        """The descriptions of all tasks that image guards name."""
+        """The descriptions of the tasks that image guards name, of those that this study can describe."""
+        return [
+            self.fm.path("description", **task) for task in self._guarded_tasks(wildcards) if self.describes(**task)
+        ]
+
+    def foreign_descriptions(self, wildcards: Any) -> list[str]:
+        """The descriptions of the other tasks that image guards name, which another project has written.
+
+        They are no inputs: Snakemake would ask how to make their data sets, which no task of the study says.
+        """
+        tasks = [task for task in self._guarded_tasks(wildcards) if not self.describes(**task)]
+        return [self.fm.path("description", **task) for task in tasks]
+
+    def _guarded_tasks(self, wildcards: Any) -> list[dict[str, str]]:
         guards = self.guarded(wildcards)
         tasks = dict.fromkeys(tuple(guard[key]) for guard in guards for key in ("learned", "tested"))
-        return [self.fm.path("description", task=name, task_id=id_) for name, id_ in tasks]
+        return [{"task": name, "task_id": id_} for name, id_ in tasks]
 
     def label(self, wildcards: Any) -> str:
         """What the study calls a run, for messages."""

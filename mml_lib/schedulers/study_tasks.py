@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -125,6 +126,15 @@ class StudyTasks:
         if self.is_known(name) and self.task(name).id == id_:
             return self.task(name).definition()
         raise MMLError(f"the task {name} with the id {id_} is part of no run of the study")
+
+    def describes(self, task: str, task_id: str) -> bool:
+        """Return True if rules can describe a task: the study says where its data set comes from."""
+        try:
+            definition = self.definition(SimpleNamespace(task=task, task_id=task_id))
+            self.source(SimpleNamespace(dataset=definition["dataset"]))
+        except MMLError:
+            return False
+        return True
 
     def planned(self, wildcards: Any) -> dict[str, Any] | None:
         """What was planned with for a task: folds and splits; None for a task of an old run."""

@@ -143,6 +143,26 @@ def test_models_of_models_and_other_tests_are_compared_within_a_data_set_too(
     }
 
 
+def test_tasks_that_only_another_project_can_describe_are_no_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    plan = planned({"eval_on": ["b"]}, tmp_path, tasks=TASKS)
+    far = {"name": "far", "id": "0a1b2c3d", "dataset": "DSET_csv-0a1b2c3d", "source": {"creator": "csv"}}
+    plan.guards.add(far, "mine", "mode.pretrain_task", "test")
+    assert list(plan.guards.unknown) == ["far"]
+    monkeypatch.setattr(plan.study, "old_definitions", lambda: [{**far, "bases": []}])
+    for key, names in {
+        "dataset": {"dataset": far["dataset"]},
+        "description": {"task": "far", "task_id": far["id"]},
+    }.items():
+        path = Path(plan.study.fm.path(key, **names))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    plan.guards.add(far, "mine", "mode.pretrain_task", "test")
+    monkeypatch.setattr(plan.study, "scheduler", lambda mode: plan)
+    asked = wildcards(sha256=plan.guards.sha256)
+    assert [Path(path).parts[-2] for path in plan.study.guarded_descriptions(asked)] == ["mine", "b"]
+    assert [Path(path).parts[-2] for path in plan.study.foreign_descriptions(asked)] == ["far"]
+
+
 def test_tasks_that_a_tag_of_the_users_own_derives_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(TAGS, "swap", Tag("swap", lambda description: description))
     tasks = {"mine": FAKE, "mine+swap": None, "mine+subset~0.5": None}
