@@ -422,5 +422,6 @@ class StudyConfig(Section):
         return {key: column for key, column in found.items() if column is not None}
 
     def metrics_of(self, task_type: str) -> list[str | Metric]:
-        """Return the metrics for a task type."""
-        return list(self.metrics if isinstance(self.metrics, list) else getattr(self.metrics, task_type, []))
+        """Return the metrics for a task type, each once."""
+        metrics = self.metrics if isinstance(self.metrics, list) else getattr(self.metrics, task_type, [])
+        return [metric for place, metric in enumerate(metrics) if metric not in metrics[:place]]

@@ -390,6 +390,10 @@ def test_what_does_not_go_together_is_refused_in_planning(change: dict[str, Any]
         check_trainable(TaskIdentity.of("t", task), cfg)
 
 
+def test_metric_that_is_named_twice_counts_once():
+    assert study(metrics=["accuracy", "f1", "accuracy"]).metrics_of("classification") == ["accuracy", "f1"]
+
+
 PATHS = {"presets": [str(PRESETS)]}
 
 
