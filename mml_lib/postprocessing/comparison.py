@@ -26,6 +26,7 @@ from mml_lib.postprocessing.variances import CONFIDENCE
 
 ALPHA = 1 - CONFIDENCE
 RESAMPLES = 1000
+FEW_FOLDS = "fewer than two folds of both define the metric"
 COLUMNS = ["metric", "kind", "run", "other", "difference", "ci_low", "ci_high", "p", "about", "reason"]
 
 
@@ -185,7 +186,7 @@ def compare_folds(resamples: Resamples, sizes: Mapping[int, tuple[int, int]]) ->
             known = ~np.isnan(values).any(axis=0)
             differences = less(*values[:, known])
             test = corrected_t_test(differences, trained[known], tested[known])
-            untested = "all folds differ by the same" if len(differences) > 1 else "fewer than two folds in common"
+            untested = "all folds differ by the same" if len(differences) > 1 else FEW_FOLDS
             rows.append((metric, run, other, len(differences), *test, untested if np.isnan(test[-1]) else ""))
     table = pd.DataFrame(rows, columns=columns)
     order = table["metric"].map({metric: place for place, metric in enumerate(resamples.metrics)})

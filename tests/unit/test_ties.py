@@ -9,6 +9,7 @@ from mml_lib.postprocessing.comparison import Resamples, compare, compare_folds,
 from mml_lib.postprocessing.ensembles.options import STRATEGIES
 from mml_lib.postprocessing.ensembles.pool import is_constant
 from mml_lib.postprocessing.leaderboard import as_text, leaderboard, standings
+from mml_lib.postprocessing.predictions import Predictions
 from mml_lib.postprocessing.resampled import Resampled
 from tests.unit.test_comparison import TARGETS, predictions
 from tests.unit.test_ensembles import masks, names, select
@@ -77,3 +78,11 @@ def test_masks_of_one_class_are_known_to_have_learned_nothing():
     blank = replace(good, masks=np.zeros_like(good.masks))
     assert [is_constant(each) for each in (good, blank)] == [False, True]
     assert len(select([good, blank], strategy="mean").members) == 2
+
+
+def test_folds_that_do_not_define_a_metric_are_named_as_the_reason():
+    ids, targets = np.array([f"s{number}" for number in range(9)]), np.arange(9) % 3
+    constant = Predictions(np.tile(np.eye(3)[0], (9, 1)), targets, ids)
+    resamples = resample_runs({run: {0: constant, 1: constant} for run in "ab"}, ["matthews"], 20)
+    (row,) = compare_folds(resamples, dict.fromkeys(range(2), (20, 9))).to_dict("records")
+    assert (row["folds"], row["reason"]) == (0, "fewer than two folds of both define the metric")
