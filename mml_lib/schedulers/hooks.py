@@ -12,7 +12,7 @@ from mml_lib.files.terminal import say
 from mml_lib.schedulers.consumption import Consumption
 from mml_lib.schedulers.forecast import Forecast
 from mml_lib.schedulers.jobs import cut_off, start_again, submit_lost_again, wait_for_left_jobs
-from mml_lib.schedulers.leakage import refuse_leakage
+from mml_lib.schedulers.leakage import refuse_leakage, train_after_comparison
 from mml_lib.schedulers.planned_steps import steps_of
 from mml_lib.schedulers.preflight.launch import check_pipelines
 from mml_lib.schedulers.retraining import refuse_retraining
@@ -56,6 +56,7 @@ def begin(study: Study, dag: Any) -> None:
     if not study.claims.take(missing):
         say("planning again with what another study has made")
         start_again(dag)
+    train_after_comparison(dag)
 
 
 def look_ahead(study: Study, workflow: Any) -> None:

@@ -10,6 +10,9 @@ from mml_lib.tasks.image_guards import ImageGuard
 
 RULE = "check_images"
 
+WAITING = ("tune_fold", "train_fold")
+"""Rules whose steps begin after the comparison."""
+
 
 class StopOnLeakage(logging.Handler):
     """Lets a run begin no further step once images were found that are learned and tested on.
@@ -52,3 +55,22 @@ def refuse_leakage(dag: Any) -> None:
         from mml_lib.tasks.overlaps import compare_images
 
         compare_images(list(map(ImageGuard.of_json, job.params.guards)), list(map(TaskDescription.read, paths)))
+
+
+def train_after_comparison(dag: Any) -> None:
+    """Let no training begin before images are compared: where a data set takes long, others would be trained meanwhile.
+
+    Snakemake counts for each job the jobs that it waits for; the comparison is added there, not to the inputs.
+
+    Args:
+        dag: Snakemake's plan, before its first step.
+    """
+    jobs = list(dag.needrun_jobs())
+    comparisons = [job for job in jobs if job.rule.name == RULE]
+    for job in jobs if comparisons else ():
+        if job.rule.name not in WAITING:
+            continue
+        dag._ready_jobs.discard(job if job.group is None else dag._group[job])
+        for comparison in comparisons:
+            dag.depending[comparison][job] = set()  # none of its files
+            dag._n_until_ready[job] += 1

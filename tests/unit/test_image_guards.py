@@ -1,5 +1,6 @@
 """Image guards: no network learns an image that it is tested on, whatever data set brings the image."""
 
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.errors import MMLError
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from mml_lib.schedulers.guarding import Guards, _guard_run, started_from
+from mml_lib.schedulers.leakage import train_after_comparison
 from mml_lib.schedulers.runs import Run
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.image_guards import ImageGuard
@@ -171,6 +173,29 @@ def test_tasks_that_a_tag_of_the_users_own_derives_are_compared(tmp_path: Path, 
     plan = post(tmp_path, {"source_tasks": ["mine+swap"]}, tasks=tasks)
     assert guards(plan) == {("mine+swap", "mine", ("test", "fold"), "mode.source_tasks")}
     assert guards(planned({"preset": "tl", "pretrain_task": "mine+subset~0.5"}, tmp_path, tasks=tasks)) == set()
+
+
+class Job:
+    """A job of a plan."""
+
+    group = None
+
+    def __init__(self, rule: str):
+        self.rule = type("Rule", (), {"name": rule})
+
+
+def test_trainings_wait_for_the_comparison():
+    comparison, training, packing = map(Job, ("check_images", "train_fold", "preprocess_task"))
+    plan: Any = type("Plan", (), {"depending": defaultdict(dict), "_n_until_ready": Counter()})
+    plan._ready_jobs = {comparison, training, packing}
+    plan.needrun_jobs = lambda: [training, packing]
+    train_after_comparison(plan)
+    assert training in plan._ready_jobs
+    plan.needrun_jobs = lambda: [training, packing, comparison]
+    train_after_comparison(plan)
+    assert plan._ready_jobs == {comparison, packing}
+    assert plan._n_until_ready == {training: 1}
+    assert plan.depending == {comparison: {training: set()}}
 
 
 # --- what co-tasks learn ----------------------------------------------------------------------------------------
