@@ -78,9 +78,9 @@ def test_intervals_hold_the_truth_as_often_as_the_guide_says(metric: str, sample
     cells = settings(metric, samples)
     held = in_parallel(partial(coverage, repetitions=REPETITIONS[samples], seed=1), cells)
     show(capsys, cells, held)
-    least = 0.90 if samples < 200 else 0.93
+    least, most = (0.90, 0.98) if samples < 200 else (0.93, 0.97)
     assert min(held) >= least - chance(least, REPETITIONS[samples])
-    assert least <= sum(held) / len(held) <= 0.97
+    assert least <= sum(held) / len(held) <= most
 
 
 @pytest.mark.benchmark
