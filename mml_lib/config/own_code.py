@@ -35,7 +35,7 @@ REGISTERING = ("register_creator", "register_tag")
 """Decorators of functions that are part of the identity of tasks, not of runs."""
 
 HARMLESS = ("MMLFileManager", "print", "warnings", "logging", "sys", "os", *REGISTERING)
-"""What a module may call when it is imported without changing what other modules do."""
+"""Calls that a module may make on import without changing other modules."""
 
 BLOCKS = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.ExceptHandler, ast.Match, ast.match_case)
 """Statements, and parts of these, whose own statements are run when a module is imported."""
@@ -128,7 +128,7 @@ class Source:
 
     @property
     def patches(self) -> bool:
-        """Whether importing the module may change others: it calls something, or assigns to an attribute or item."""
+        """True if importing the module may change others: it calls something, or assigns to an attribute or item."""
         statements = self.tree.body if self.tree else []
         own = {name for node in statements for name in _defined(node)}
         return any(_patches(node, own) for node in statements)

@@ -164,7 +164,7 @@ class Metrics(Section):
 
 
 class Mode(Settled):
-    """What a study delivers. Keys that are not listed here are options of the scheduler."""
+    """Deliverables of a study. Keys that are not listed here are options of the scheduler."""
 
     model_config = ConfigDict(extra="allow")
     further = UNSETTLED

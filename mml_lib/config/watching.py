@@ -19,7 +19,7 @@ Samples = Annotated[NonNegativeInt, BeforeValidator(_counted, json_schema_input_
 
 
 class TensorBoard(Section):
-    """What TensorBoard shows of a training in addition to the curves of its history."""
+    """TensorBoard pictures of a training, in addition to the curves of its history."""
 
     images: Samples = Field(
         0, description=f"Training images as the network sees them, augmented and mixed; true: {SAMPLES}, 0: none."

@@ -28,8 +28,8 @@ def foreground(values: np.ndarray) -> np.ndarray:
 def mean_over_images(values: np.ndarray) -> Weighted:
     """Return a function of the weighted mean over images of the mean over classes, for values images×classes."""
     of_images = mean_of_known(foreground(values))
-    known = ~np.isnan(of_images)
-    return LinearSums(np.column_stack([np.where(known, of_images, 0), known]), lambda sums: share(*sums.T))
+    defined = ~np.isnan(of_images)
+    return LinearSums(np.column_stack([np.where(defined, of_images, 0), defined]), lambda sums: share(*sums.T))
 
 
 def _image_specificities(counts: Counts) -> np.ndarray:

@@ -31,8 +31,8 @@ def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 def mean_of_known(values: np.ndarray) -> np.ndarray:
     """Return the mean over the last axis, without what is NaN."""
-    known = ~np.isnan(values)
-    return share(np.where(known, values, 0).sum(axis=-1), known.sum(axis=-1))
+    defined = ~np.isnan(values)
+    return share(np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1))
 
 
 def accuracy(counts: Counts) -> np.ndarray:

@@ -25,7 +25,7 @@ NOTES = {
     NETWORKS: "Differences about networks are of these networks on new test samples. Single networks tell no "
     "procedures apart: train on more folds, or with repeats.",
 }
-"""What differences are about, in a sentence."""
+"""Sentences on the subject of the differences."""
 
 
 def ablation_table(networks: Sequence[TestedNetwork], baselines: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
@@ -70,11 +70,11 @@ def _rows(members: Mapping[str, Sequence[TestedNetwork]], counterparts: Mapping[
 
 
 def _row(name: str, members: Mapping[str, Sequence[TestedNetwork]], baseline: str, metric: str) -> dict:
-    """Return what a procedure is worth, and its difference to the baseline."""
+    """Return the mean of a procedure with its interval, and its difference to the baseline."""
     own, other = runs_of(members[name]), runs_of(members[baseline])
-    found = estimate(own, metric)
-    row = {"procedure": name, **_sizes(members[name]), "mean": found.mean, "std": found.std}
-    row |= {"ci_low": found.low, "ci_high": found.high, "about": found.about, "reason": found.reason}
+    interval = estimate(own, metric)
+    row = {"procedure": name, **_sizes(members[name]), "mean": interval.mean, "std": interval.std}
+    row |= {"ci_low": interval.low, "ci_high": interval.high, "about": interval.about, "reason": interval.reason}
     if name == baseline:
         return row | {"mark": BASELINE}
     row |= {f"baseline_{key}": value for key, value in _sizes(members[baseline]).items()}
@@ -84,7 +84,7 @@ def _row(name: str, members: Mapping[str, Sequence[TestedNetwork]], baseline: st
     difference = compare_procedures(own, other, metric)
     ends = {"difference_low": difference.low, "difference_high": difference.high}
     row |= {"difference": difference.difference, **ends, "p": difference.p, "about": difference.about}
-    return row | {"reason": difference.reason or found.reason}
+    return row | {"reason": difference.reason or interval.reason}
 
 
 def _sizes(networks: Sequence[TestedNetwork]) -> dict[str, int]:
@@ -101,9 +101,9 @@ def _mark(row: Mapping, metric: str) -> str:
 
 
 def sentences(table: pd.DataFrame) -> list[str]:
-    """Return what the differences of a table are about."""
-    about = table["about"][table["difference_low"].notna()]
-    return [NOTES[kind] for kind in (PROCEDURE, NETWORKS) if (about == kind).any()]
+    """Return the sentences on the differences of a table."""
+    kinds = table["about"][table["difference_low"].notna()]
+    return [NOTES[kind] for kind in (PROCEDURE, NETWORKS) if (kinds == kind).any()]
 
 
 # --- texts --------------------------------------------------------------------------------------------------------

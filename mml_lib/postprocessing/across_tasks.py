@@ -69,12 +69,22 @@ def score_table(networks: Sequence[TestedNetwork], siblings: Mapping[str, str]) 
 
 
 def _score(metric: str, task: str, procedure: str, networks: Sequence[TestedNetwork]) -> tuple:
-    known = [network for network in networks if metric in network.metrics.metrics]
-    if not known:
+    with_metric = [network for network in networks if metric in network.metrics.metrics]
+    if not with_metric:
         return (metric, task, "", procedure, 0, 0, np.nan, np.nan, np.nan, "")
-    found = estimate(runs_of(known), metric)
-    sizes = (len({network.run for network in known}), len({network.fold for network in known}))
-    return (metric, task, known[0].split, procedure, *sizes, found.mean, found.low, found.high, found.reason)
+    interval = estimate(runs_of(with_metric), metric)
+    sizes = (len({network.run for network in with_metric}), len({network.fold for network in with_metric}))
+    return (
+        metric,
+        task,
+        with_metric[0].split,
+        procedure,
+        *sizes,
+        interval.mean,
+        interval.low,
+        interval.high,
+        interval.reason,
+    )
 
 
 def _best_first(values: np.ndarray, metric: str) -> np.ndarray:
@@ -188,8 +198,8 @@ def differences(matrix: pd.DataFrame, pair: tuple[str, str], metric: str) -> np.
 
 def _is_error(metric: str) -> bool:
     """Return True for errors from 0 on, without end."""
-    known = properties_of(name_per_sample(metric))
-    return known is not None and known.scale == "error"
+    properties = properties_of(name_per_sample(metric))
+    return properties is not None and properties.scale == "error"
 
 
 def _counts(matrix: pd.DataFrame, pair: tuple[str, str], metric: str) -> dict[str, str | int]:
@@ -275,16 +285,16 @@ def cliques(tests: pd.DataFrame, order: Sequence[str]) -> list[tuple[int, int]]:
     apart = {frozenset(pair) for pair in zip(pairs["procedure"], pairs["other"], strict=True)}
     if len(of_friedman) and not of_friedman.iloc[0] <= ALPHA:
         apart = set()
-    found: list[tuple[int, int]] = []
+    groups: list[tuple[int, int]] = []
     for start in range(len(order)):
         end = start
         for place in range(start + 1, len(order)):
             if any(frozenset((order[place], other)) in apart for other in order[start:place]):
                 break
             end = place
-        if end > start and not (found and found[-1][1] >= end):
-            found.append((start, end))
-    return found
+        if end > start and not (groups and groups[-1][1] >= end):
+            groups.append((start, end))
+    return groups
 
 
 # --- texts --------------------------------------------------------------------------------------------------------
@@ -313,9 +323,9 @@ def sentences(scores: pd.DataFrame, tests: pd.DataFrame, siblings: Mapping[str, 
 
 def as_text(scores: pd.DataFrame, ranks: pd.DataFrame, tests: pd.DataFrame, siblings: Mapping[str, str]) -> str:
     """Return average ranks and pairs as tables for a terminal."""
-    shown = ranks[["metric", "procedure", "tasks", "average_rank", "wins", "ties", "losses"]].copy()
-    shown["average_rank"] = shown["average_rank"].map("{:.3f}".format)
-    lines = [shown.to_string(index=False)]
+    view = ranks[["metric", "procedure", "tasks", "average_rank", "wins", "ties", "losses"]].copy()
+    view["average_rank"] = view["average_rank"].map("{:.3f}".format)
+    lines = [view.to_string(index=False)]
     pairs = tests[tests["test"] == WILCOXON][["metric", "procedure", "other", "tasks", "p", "p_holm"]]
     if len(pairs):
         lines.append(pairs.to_string(index=False, float_format="{:.4f}".format))

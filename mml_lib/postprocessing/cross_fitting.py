@@ -37,7 +37,7 @@ class Assessed:
 
     @property
     def helps(self) -> bool:
-        """Whether the log loss becomes less by more than the standard error of the difference."""
+        """True if the log loss falls by more than the standard error of the difference."""
         return self.before - self.after > self.error
 
 

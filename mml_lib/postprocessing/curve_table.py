@@ -17,7 +17,7 @@ COLUMNS = [
 ]
 
 SUBSETS = "subsets"
-"""What an interval is about: other subsets of this size, and other trainings."""
+"""Subject of an interval: other subsets of this size, and other trainings."""
 
 ABOUT = {
     SUBSETS: "95 % intervals about subsets are of the expected metric of one training on another subset of this size, "
@@ -26,7 +26,7 @@ ABOUT = {
     "fold, on new test samples: a single seed of the tag tells nothing of other subsets.",
     NETWORKS: "95 % intervals about networks are of a single network on new test samples.",
 }
-"""What an interval is of, in a sentence."""
+"""Sentences on the subject of an interval."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def curve_table(name: str, networks: Sequence[TestedNetwork], counted: bool) -> 
     rows = []
     for procedure, of_procedure in by_procedure(networks).items():
         for level in levels_of(of_procedure, counted):
-            about = {
+            labels = {
                 "curve": name,
                 "procedure": procedure,
                 "x": level.x,
@@ -127,24 +127,24 @@ def curve_table(name: str, networks: Sequence[TestedNetwork], counted: bool) -> 
                 "folds": len({network.fold for network in level.networks}),
                 "networks": len(level.networks),
             }
-            rows += [{**about, **_worth(level, metric)} for metric in metrics_of(level.networks)]
+            rows += [{**labels, **_worth(level, metric)} for metric in metrics_of(level.networks)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _worth(level: Level, metric: str) -> dict:
-    found = estimate(level.units(), metric)
+    interval = estimate(level.units(), metric)
     places = [list(network.metrics.metrics).index(metric) for network in level.networks]
     values = np.array([n.metrics.values[place] for n, place in zip(level.networks, places, strict=True)])
     values = values[~np.isnan(values)]
-    about = SUBSETS if level.subsets > 1 and found.about == PROCEDURE else found.about
+    kind = SUBSETS if level.subsets > 1 and interval.about == PROCEDURE else interval.about
     return {
         "metric": metric,
-        "mean": found.mean,
+        "mean": interval.mean,
         "std": float(values.std(ddof=1)) if len(values) > 1 else np.nan,
-        "ci_low": found.low,
-        "ci_high": found.high,
-        "about": about,
-        "reason": found.reason,
+        "ci_low": interval.low,
+        "ci_high": interval.high,
+        "about": kind,
+        "reason": interval.reason,
     }
 
 
@@ -160,10 +160,10 @@ def _check_samples(name: str, networks: Iterable[TestedNetwork]) -> None:
 
 
 def sentences(table: pd.DataFrame) -> list[str]:
-    """Return what a curve is of: the samples that it is tested on, and its intervals."""
+    """Return the sentences on the test samples and the intervals of a curve."""
     tested = int(table["tested"].max())
-    about = table["about"][table["ci_low"].notna()]
-    of_intervals = [sentence for kind, sentence in ABOUT.items() if (about == kind).any()]
+    kinds = table["about"][table["ci_low"].notna()]
+    of_intervals = [sentence for kind, sentence in ABOUT.items() if (kinds == kind).any()]
     return [f"All points are tested on the same {tested:,} samples, which the tag leaves alone.", *of_intervals]
 
 
@@ -174,13 +174,13 @@ def as_text(table: pd.DataFrame, label: str) -> str:
         table: as `curve_table` gives it.
         label: of the axis.
     """
-    shown = table[["procedure", "metric"]].copy()
-    shown[label] = table["x"].map("{:g}".format)
+    view = table[["procedure", "metric"]].copy()
+    view[label] = table["x"].map("{:g}".format)
     for column in ("subsets", "runs", "folds"):
-        shown[column] = table[column]
-    shown["mean"] = table["mean"].map("{:.4f}".format)
+        view[column] = table[column]
+    view["mean"] = table["mean"].map("{:.4f}".format)
     ends = zip(table["ci_low"], table["ci_high"], table["reason"], strict=True)
-    shown["95 % interval"] = [reason if np.isnan(low) else f"{low:.4f} … {high:.4f}" for low, high, reason in ends]
-    if not shown["procedure"].any():
-        shown = shown.drop(columns="procedure")
-    return "\n".join([shown.to_string(index=False), *sentences(table)])
+    view["95 % interval"] = [reason if np.isnan(low) else f"{low:.4f} … {high:.4f}" for low, high, reason in ends]
+    if not view["procedure"].any():
+        view = view.drop(columns="procedure")
+    return "\n".join([view.to_string(index=False), *sentences(table)])

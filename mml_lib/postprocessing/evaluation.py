@@ -40,14 +40,19 @@ def evaluate(predictions: Predictions | MaskPredictions, metrics: Sequence[str |
 
 
 def _named(predictions: Predictions | MaskPredictions, names: Sequence[str]) -> dict[str, float]:
-    kind = predictions.task_type
-    if isinstance(predictions, MaskPredictions):
-        arguments = mask_arguments(predictions)
-    elif not np.isfinite(predictions.logits).all():
+    arguments = _arguments(predictions)
+    if arguments is None:
         return dict.fromkeys(names, math.nan)
-    else:
-        arguments = score_arguments(kind, predictions.logits, predictions.targets)
-    return values_of(kind, names, arguments)
+    return values_of(predictions.task_type, names, arguments)
+
+
+def _arguments(predictions: Predictions | MaskPredictions) -> Any:
+    """Return the arguments of metrics for predictions, None where outputs are not finite."""
+    if isinstance(predictions, MaskPredictions):
+        return mask_arguments(predictions)
+    if not np.isfinite(predictions.logits).all():
+        return None
+    return score_arguments(predictions.task_type, predictions.logits, predictions.targets)
 
 
 def evaluate_resampled(
@@ -70,13 +75,10 @@ def evaluate_resampled(
         MMLError: every pixel is ignored.
     """
     named = [metric for metric in metrics if isinstance(metric, str)]
-    if isinstance(predictions, MaskPredictions):
-        arguments = mask_arguments(predictions)
-    elif not np.isfinite(predictions.logits).all():
+    arguments = _arguments(predictions)
+    if arguments is None:
         names = [*named, *(metric + PER_GROUP for metric in named if has_groups(groups))]
         return undefined(names, predictions.ids, resamples, NOT_FINITE)
-    else:
-        arguments = score_arguments(predictions.task_type, predictions.logits, predictions.targets)
     return resample_levels(predictions.task_type, named, arguments, predictions.ids, resamples, groups, per_group)
 
 

@@ -30,10 +30,10 @@ def fold_table(results: Sequence[Mapping[str, Any]], shown: Mapping[str, Mapping
 
 def _row(result: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
     fold = ALL_FOLDS if result["fold"] is None else result["fold"]
-    told = {"task": result["task"], "run": result["run"], "label": "", "fold": fold} | dict(shown)
+    labels = {"task": result["task"], "run": result["run"], "label": "", "fold": fold} | dict(shown)
     on = result.get("on", result["task"])
     keys = {"on": "" if on == result["task"] else on, "split": result["split"]}
-    row = {key: (told | keys)[key] for key in [*KEYS, "fold"]}
+    row = {key: (labels | keys)[key] for key in [*KEYS, "fold"]}
     for metric, value in result["metrics"].items():
         row[metric] = value
         if metric in result.get("intervals", {}):

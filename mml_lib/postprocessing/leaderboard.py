@@ -32,7 +32,7 @@ ABOUT = {
     NETWORKS: "95 % interval of a single network or an ensemble: of its own metric on new test samples (whole groups, "
     "where there are groups); it says nothing of other trainings.",
 }
-"""What an interval is of, in a sentence; the guide and the captions of the report have the same."""
+"""Sentences on the subject of an interval; the guide and the captions of the report have the same."""
 
 KEYS = ["kind", "procedure", "run"]
 WORTH = ["runs", "folds", "mean", "std", "ci_low", "ci_high", "about", "reason"]
@@ -79,9 +79,11 @@ def _rows(kind: str, entries: Mapping[str, Networks], metric: str) -> pd.DataFra
     """Return what some entries are worth by a metric, each by its `name`."""
     rows = []
     for name, runs in entries.items():
-        found = estimate(runs, metric, NETWORKS if kind == ENSEMBLE else PROCEDURE)
+        interval = estimate(runs, metric, NETWORKS if kind == ENSEMBLE else PROCEDURE)
         folds = {fold: network.folds for of_run in runs.values() for fold, network in of_run.items()}
-        rows.append((metric, kind, name, len(runs), sum(folds.values()), *found[:4], found.about, found.reason))
+        rows.append(
+            (metric, kind, name, len(runs), sum(folds.values()), *interval[:4], interval.about, interval.reason)
+        )
     return pd.DataFrame(rows, columns=["metric", "kind", "name", *WORTH])
 
 
@@ -114,8 +116,8 @@ def _to(
         else unknown
         for name in table["name"]
     ]
-    told = pd.DataFrame(rows, columns=[*DIFFERENCE[:-1], "compared", "untold"], index=table.index)
-    return table.join(told.drop(columns="untold").assign(p_holm=holm(told["p"].to_numpy(), comparisons)))
+    differences = pd.DataFrame(rows, columns=[*DIFFERENCE[:-1], "compared", "untold"], index=table.index)
+    return table.join(differences.drop(columns="untold").assign(p_holm=holm(differences["p"].to_numpy(), comparisons)))
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
@@ -176,20 +178,20 @@ def as_text(board: pd.DataFrame, main: str) -> str:
     metrics = [column.removesuffix("_among_best") for column in board.columns if column.endswith("_among_best")]
     repeated = (board["kind"] == RUN).any()
     keys = [column for column in board.columns[: board.columns.get_loc("folds") + 1] if (board[column] != "").any()]
-    shown = board[[key for key in keys if repeated or key not in ("kind", "procedure", "runs")]].copy()
-    shown.insert(0, "rank", board[f"{main}_rank"].map("{:.0f}".format).where(board[f"{main}_rank"].notna(), ""))
+    view = board[[key for key in keys if repeated or key not in ("kind", "procedure", "runs")]].copy()
+    view.insert(0, "rank", board[f"{main}_rank"].map("{:.0f}".format).where(board[f"{main}_rank"].notna(), ""))
     for metric in metrics:
         marks = board[f"{metric}_among_best"].map({True: f" {MARK}", False: "  "})
-        shown[metric] = _numbers(board[metric]) + marks
+        view[metric] = _numbers(board[metric]) + marks
         if metric == main:
-            shown["std"] = _numbers(board[f"{metric}_std"])
+            view["std"] = _numbers(board[f"{metric}_std"])
             reasons = board[f"{metric}_reason"].fillna("")
-            shown["95 % interval"] = _interval(board, metric).where(reasons == "", reasons)
+            view["95 % interval"] = _interval(board, metric).where(reasons == "", reasons)
             if len(board) > 1:
-                shown["to the best"] = _numbers(board[f"{metric}_difference"], "{:+.4f}")
-                shown["its 95 % interval"] = _interval(board, f"{metric}_difference", "{:+.4f}")
-                shown["p (Holm)"] = _numbers(board[f"{metric}_p_holm"])
-    return "\n".join([shown.to_string(index=False), *_notes(board, main)])
+                view["to the best"] = _numbers(board[f"{metric}_difference"], "{:+.4f}")
+                view["its 95 % interval"] = _interval(board, f"{metric}_difference", "{:+.4f}")
+                view["p (Holm)"] = _numbers(board[f"{metric}_p_holm"])
+    return "\n".join([view.to_string(index=False), *_notes(board, main)])
 
 
 def _notes(board: pd.DataFrame, main: str) -> list[str]:
@@ -207,7 +209,7 @@ def _notes(board: pd.DataFrame, main: str) -> list[str]:
 
 
 def sentences(about: pd.Series) -> list[str]:
-    """Return what intervals are of, by their column `about`."""
+    """Return the sentences on intervals, by their column `about`."""
     return [ABOUT[kind] for kind in (PROCEDURE, NETWORKS) if (about == kind).any()]
 
 

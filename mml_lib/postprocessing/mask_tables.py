@@ -87,11 +87,11 @@ def class_metrics(
     rows = []
     for masks in measured:
         names = list(_metrics(metrics))
-        shown = masks.pixels.targets + masks.pixels.predicted > 0
+        present = masks.pixels.targets + masks.pixels.predicted > 0
         for index, label in [(None, ""), *enumerate(classes)]:
             resampled = resample(KIND, names, masks.arguments(index), masks.ids, resamples, groups)
             estimates = network_estimates(resampled)
-            images = int((foreground(shown).any(axis=1) if index is None else shown[:, index]).sum())
+            images = int((foreground(present).any(axis=1) if index is None else present[:, index]).sum())
             for name, value in resampled.by_metric().items():
                 estimate = estimates[name]
                 ends = (estimate.low, estimate.high, estimate.reason)

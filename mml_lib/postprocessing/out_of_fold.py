@@ -61,7 +61,7 @@ def evaluate_out_of_fold(
 
 
 def with_folds(pooled: Resamples, folds: Resamples) -> Resamples:
-    """Return what runs are worth by pooled predictions, with the values of their folds; ensembles have none."""
+    """Return the metrics of pooled predictions of runs, with the values of their folds; ensembles have none."""
     runs = {
         run: {number: _beside_folds(network, list(folds.runs[run].values())) for number, network in networks.items()}
         for run, networks in pooled.runs.items()

@@ -135,12 +135,12 @@ def _laws(scaled: np.ndarray, values: np.ndarray, metric: str) -> np.ndarray:
 
 def _bounds(metric: str) -> tuple[float, float]:
     """Return the least and the largest limit of a metric."""
-    known = properties_of(name_per_sample(metric))
-    if known is None:
+    properties = properties_of(name_per_sample(metric))
+    if properties is None:
         return -np.inf, np.inf
-    if known.bounds:
-        return known.bounds
-    least, most = {"error": (0.0, np.inf), "explained": (-np.inf, 1.0)}.get(known.scale, (-np.inf, np.inf))
+    if properties.bounds:
+        return properties.bounds
+    least, most = {"error": (0.0, np.inf), "explained": (-np.inf, 1.0)}.get(properties.scale, (-np.inf, np.inf))
     return least, most
 
 
@@ -159,7 +159,11 @@ class Repeats:
     @classmethod
     def of(cls, networks: Networks, metric: str) -> "Repeats | None":
         """Return the repeats of a size; None where a metric is undefined."""
-        folds = [fold for fold in next(iter(networks.values())) if all(fold in each for each in networks.values())]
+        folds = [
+            fold
+            for fold in next(iter(networks.values()))
+            if all(fold in network_folds for network_folds in networks.values())
+        ]
         cells = [[networks[unit][fold] for fold in folds] for unit in networks]
         place = list(cells[0][0].metrics).index(metric) if folds else 0
         values = np.array([[cell.values[place] for cell in row] for row in cells])
@@ -194,7 +198,7 @@ def fit(levels: Sequence[Level], metric: str, seed: int = 0) -> PowerLaw | str:
         metric: its name.
         seed: of the bootstrap.
     """
-    repeats = {level.x: found for level in levels if (found := Repeats.of(level.units(), metric))}
+    repeats = {level.x: runs for level in levels if (runs := Repeats.of(level.units(), metric))}
     if len(repeats) < SIZES:
         return f"no power law: {len(repeats)} sizes define the metric, and {SIZES} or more are needed"
     return law_of(np.array(list(repeats)), list(repeats.values()), metric, seed)
@@ -284,12 +288,12 @@ def fit_table(
     rows = []
     sizes = {procedure: len(levels_of(members, True)) for procedure, members in by_procedure(networks).items()}
     for (procedure, metric), law in laws.items():
-        about = {"curve": name, "procedure": procedure, "metric": metric, "sizes": sizes[procedure]}
+        labels = {"curve": name, "procedure": procedure, "metric": metric, "sizes": sizes[procedure]}
         if isinstance(law, str):
-            rows.append({**about, "reason": law})
+            rows.append({**labels, "reason": law})
             continue
         for key, (value, low, high) in zip("abc", law.parameters.to_numpy(), strict=True):
-            about |= {key: value, f"{key}_low": low, f"{key}_high": high}
+            labels |= {key: value, f"{key}_low": low, f"{key}_high": high}
         reason = (
             ""
             if len(law.draws)
@@ -299,7 +303,7 @@ def fit_table(
             samples = factor * law.largest
             (low,), (high,) = law.interval(np.array([samples]))
             of_size = {"factor": factor, "samples": samples, "mean": law.at(samples), "ci_low": low, "ci_high": high}
-            rows.append({**about, **of_size, "residual": law.residual, "reason": reason})
+            rows.append({**labels, **of_size, "residual": law.residual, "reason": reason})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -64,7 +64,7 @@ class MaskPredictions:
     ) -> "MaskPredictions":
         """Collect masks and targets, H×W each."""
         sizes = np.array([mask.shape for mask in masks], dtype=np.int64)
-        flat = [np.concatenate([each.ravel() for each in some]) for some in (masks, targets)]
+        flat = [np.concatenate([plane.ravel() for plane in some]) for some in (masks, targets)]
         return cls(*flat, sizes, ids, classes)
 
     def images(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -84,7 +84,7 @@ def pool(predictions: Sequence[Predictions | MaskPredictions]) -> Predictions | 
     """Return the predictions of several networks one after the other."""
     first = predictions[0]
     names = ("masks", "targets", "sizes", "ids") if isinstance(first, MaskPredictions) else ("logits", "targets", "ids")
-    return replace(first, **{name: np.concatenate([getattr(each, name) for each in predictions]) for name in names})
+    return replace(first, **{name: np.concatenate([getattr(part, name) for part in predictions]) for name in names})
 
 
 def _save(path: str | Path, task_type: str, ids: np.ndarray, compress: bool = False, **arrays: Any) -> None:
@@ -101,11 +101,11 @@ def read_predictions(path: str | Path) -> Predictions | MaskPredictions:
     """
     verify(path)
     try:
-        found = FORMAT.migrated(npz_content(path), path)
-        kind = str(found.pop("task_type"))
+        content = FORMAT.migrated(npz_content(path), path)
+        kind = str(content.pop("task_type"))
         if kind == MaskPredictions.task_type:
-            return MaskPredictions(**found | {"classes": int(found["classes"])})
-        return Predictions(**found, task_type=kind)
+            return MaskPredictions(**content | {"classes": int(content["classes"])})
+        return Predictions(**content, task_type=kind)
     except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         if reason := getattr(error, "strerror", None):
             raise MMLError(f"the predictions {path} cannot be read: {reason}") from error

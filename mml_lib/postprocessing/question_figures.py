@@ -80,15 +80,15 @@ def draw_curve(
     rows = table[(table["metric"] == metric) & table["mean"].notna()]
     if rows.empty:
         raise MMLError(f"the metric {metric} is undefined along the curve; name another in metrics")
-    styles, shown = run_styles(dict.fromkeys(table["procedure"])), _longest(rows)
+    styles, procedures = run_styles(dict.fromkeys(table["procedure"])), _longest(rows)
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     axis = figure.add_subplot()
     tidy(axis)
     step = 0.006 * np.ptp(rows["x"]) if laws is None else 0.0
-    for place, procedure in enumerate(shown):
+    for place, procedure in enumerate(procedures):
         own = rows[rows["procedure"] == procedure].sort_values("x")
         law = (laws or {}).get(procedure)
-        shift = (place - (len(shown) - 1) / 2) * step
+        shift = (place - (len(procedures) - 1) / 2) * step
         _draw_points(axis, own, styles[procedure], shift, isinstance(law, PowerLaw))
         if isinstance(law, PowerLaw):
             _draw_law(axis, law, own["x"].min(), styles[procedure])
@@ -99,8 +99,8 @@ def draw_curve(
     axis.set_ylabel(metric_label(metric))
     axis.yaxis.set_major_locator(MaxNLocator(6))
     figure.suptitle(note, fontsize=8)
-    if len(shown) > 1 or any(shown):
-        _legend(figure, {shorten(name or "all", NAME): styles[name] for name in shown})
+    if len(procedures) > 1 or any(procedures):
+        _legend(figure, {shorten(name or "all", NAME): styles[name] for name in procedures})
     save(figure, path)
 
 

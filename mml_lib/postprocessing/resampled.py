@@ -147,10 +147,10 @@ def resample(
         draws = np.array([drawn[name] for name in metrics]).reshape(len(metrics), -1)
     values = values_of(task_type, metrics, arguments)
     effective = _effective_of(task_type, metrics, numbers, arguments[1])
-    known = np.array([values[name] for name in metrics])
+    row_values = np.array([values[name] for name in metrics])
     balances = _balances(task_type, metrics, arguments)
     units = np.full(len(metrics), len(members))
-    return Resampled(metrics, known, draws, digest[:16], units, effective, balances, task_type=task_type)
+    return Resampled(metrics, row_values, draws, digest[:16], units, effective, balances, task_type=task_type)
 
 
 def unit_keys(ids: np.ndarray, groups: Groups | None) -> list[str]:
@@ -160,7 +160,7 @@ def unit_keys(ids: np.ndarray, groups: Groups | None) -> list[str]:
 
 
 def undefined(metrics: Sequence[str], ids: np.ndarray, resamples: int, reason: str = "") -> Resampled:
-    """Return what stands for the metrics of predictions that define none, and why they do not."""
+    """Return undefined metrics, with the reason, for predictions that define none."""
     number, nothing = len(metrics), np.full((len(metrics), resamples), np.nan)
     units = np.full(number, len(ids))
     none = np.full(number, np.nan)
@@ -185,8 +185,8 @@ def _effective(numbers: np.ndarray, weights: np.ndarray) -> float:
     of_units = np.zeros((int(numbers.max()) + 1, weights.shape[1]))
     np.add.at(of_units, numbers, weights)
     squares = (of_units**2).sum(axis=0)
-    known = squares > 0
-    effective = float((of_units.sum(axis=0)[known] ** 2 / squares[known]).mean()) if known.any() else 1.0
+    weighted = squares > 0
+    effective = float((of_units.sum(axis=0)[weighted] ** 2 / squares[weighted]).mean()) if weighted.any() else 1.0
     return max(effective, float(min(len(of_units), 2)))
 
 

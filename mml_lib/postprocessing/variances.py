@@ -110,25 +110,25 @@ def uncertainty(first: Cells, second: Cells | None = None, trainings: bool = Tru
         second: those of another on the same folds, or with another number of folds, if these are not to be paired.
         trainings: whether the variance between trainings counts, where there are several.
     """
-    cells = [each for each in (first, second) if each is not None]
-    sets = {name: of_set for each in cells for name, of_set in each.sets.items()}
+    cells = [part for part in (first, second) if part is not None]
+    sets = {name: of_set for part in cells for name, of_set in part.sets.items()}
     units = sum(number for number, _ in sets.values())
     sample_freedom = sum(effective - 1 for _, effective in sets.values())
-    resamples = min(each.draws.shape[-1] for each in cells)
-    defined = np.all([~np.isnan(each.draws[..., :resamples]).any(axis=(0, 1)) for each in cells], axis=0)
-    parts = _parts([each.values for each in cells]) if trainings else None
+    resamples = min(part.draws.shape[-1] for part in cells)
+    defined = np.all([~np.isnan(part.draws[..., :resamples]).any(axis=(0, 1)) for part in cells], axis=0)
+    parts = _parts([part.values for part in cells]) if trainings else None
     if defined.sum() < FEWEST or min(number for number, _ in sets.values()) < 2:
         return Uncertainty(np.nan, np.nan, np.nan, sample_freedom, units, parts is not None)
-    known = [Cells(each.values, each.draws[..., :resamples][..., defined], each.sets, each.names) for each in cells]
-    deviations = [each.deviations() for each in known]
-    means = [each.mean(axis=(0, 1)) for each in deviations]
+    usable = [Cells(part.values, part.draws[..., :resamples][..., defined], part.sets, part.names) for part in cells]
+    deviations = [part.deviations() for part in usable]
+    means = [part.mean(axis=(0, 1)) for part in deviations]
     together = means[0] - means[1] if len(means) > 1 else means[0]
-    largest = max(np.abs(each.draws).max() for each in known)
-    excess = [float(each.draws.mean() - each.values.mean()) for each in known]
+    largest = max(np.abs(part.draws).max() for part in usable)
+    excess = [float(part.draws.mean() - part.values.mean()) for part in usable]
     bias = excess[0] - sum(excess[1:])
     samples = float(np.mean(together**2)) if np.abs(together).max() > ROUNDING * largest else 0.0
     if parts is None:
-        hidden = _between_pooled([each.pooled for each in cells]) if trainings else None
+        hidden = _between_pooled([part.pooled for part in cells]) if trainings else None
         total, freedom = _together([hidden] if hidden else [], samples, sample_freedom)
         return Uncertainty(total, freedom, samples, sample_freedom, units, hidden is not None, bias)
     shared = max(0.0, samples - _parts(deviations).seen())
@@ -205,22 +205,22 @@ def _between_pooled(procedures: Sequence[Cells | None]) -> _Part | None:
     Each network is measured on its own samples. What these bring is subtracted from the variance between networks, as
     that over all samples has it already. None where nothing tells: networks are not pooled, or not by the same folds.
     """
-    if any(each is None or len(each.values) > 1 for each in procedures):
+    if any(item is None or len(item.values) > 1 for item in procedures):
         return None
-    if len({each.values.shape for each in procedures}) > 1:
+    if len({item.values.shape for item in procedures}) > 1:
         return None
     signs = (1, -1)[: len(procedures)]
-    values = sum(sign * each.values[0] for sign, each in zip(signs, procedures, strict=True))
-    known = ~np.isnan(values)
-    folds = int(known.sum())
+    values = sum(sign * item.values[0] for sign, item in zip(signs, procedures, strict=True))
+    finite = ~np.isnan(values)
+    folds = int(finite.sum())
     if folds < 2:
         return None
-    resamples = min(each.draws.shape[-1] for each in procedures)
-    deviations = [each.deviations()[0, known, :resamples] for each in procedures]
-    drawn = sum(sign * each for sign, each in zip(signs, deviations, strict=True))
+    resamples = min(item.draws.shape[-1] for item in procedures)
+    deviations = [item.deviations()[0, finite, :resamples] for item in procedures]
+    drawn = sum(sign * item for sign, item in zip(signs, deviations, strict=True))
     defined = ~np.isnan(drawn).any(axis=0)
     of_samples = drawn[:, defined].var(axis=0, ddof=1).mean() if defined.sum() >= FEWEST else 0.0
-    return _Part(max(float(values[known].var(ddof=1) - of_samples), 0.0) / folds, folds - 1)
+    return _Part(max(float(values[finite].var(ddof=1) - of_samples), 0.0) / folds, folds - 1)
 
 
 def _rest(values: np.ndarray) -> np.ndarray:
@@ -236,9 +236,9 @@ def _square(values: np.ndarray, freedom: int) -> _Part:
 
 def _sum(squares: Sequence[_Part], weights: Sequence[float]) -> _Part:
     """Return the weighted sum of independent mean squares; one without freedom is taken to equal the other."""
-    known = [square for square in squares if square.freedom]
-    if len(known) < len(squares):
-        return _Part(known[0].variance * sum(weights), known[0].freedom)
+    spreads = [square for square in squares if square.freedom]
+    if len(spreads) < len(squares):
+        return _Part(spreads[0].variance * sum(weights), spreads[0].freedom)
     parts = [square.variance * weight for square, weight in zip(squares, weights, strict=True)]
     total = sum(parts)
     spread = sum(part**2 / square.freedom for part, square in zip(parts, squares, strict=True))

@@ -205,7 +205,7 @@ class Answers:
         return [network for network in networks if network["run"] not in runs]
 
     def compared_predictions(self, wildcards: Any) -> list[str]:
-        """What networks predict of the samples that they are compared on, calibrated where that is there."""
+        """Predictions of the samples that networks are compared on, calibrated where there are calibrated ones."""
         scheduler = self._scheduler(wildcards.mode)
         split = scheduler.reported_split(wildcards.task)
         return [self.delivered(network, split, scheduler) for network in self.compared(wildcards)["networks"]]
@@ -232,7 +232,7 @@ class Answers:
         return {ensemble["task"]: folds.get(ensemble["task"]) for ensemble in compared["ensembles"]}
 
     def compared_uncalibrated(self, wildcards: Any) -> list[str]:
-        """What networks of the task itself predict of test samples, where they are compared calibrated."""
+        """Test predictions of the networks of the task itself, where networks are compared calibrated."""
         scheduler = self._scheduler(wildcards.mode)
         networks = scheduler.networks(wildcards.task)
         return [self.predicted(network, "test") for network in networks if self.is_calibrated(network, scheduler)]

@@ -64,7 +64,7 @@ class Questions:
             MMLError: a baseline that is no procedure, or there is a single procedure.
         """
         names = self._procedures(scheduler)
-        found = {}
+        baselines = {}
         for baseline in self.study.cfg.baseline:
             if len(set(names.values())) < 2:
                 raise self._error(f"baseline: there is nothing to compare '{baseline}' with; add variants, or a sweep")
@@ -75,8 +75,8 @@ class Questions:
             }
             if not of_baseline:
                 raise self._error(self._unknown(scheduler, baseline))
-            found[baseline] = of_baseline
-        return found
+            baselines[baseline] = of_baseline
+        return baselines
 
     def _counterpart(self, scheduler: "TrainScheduler", variant: Variant, baseline: str) -> Variant | None:
         """Return the variant that one is compared with; None where the baseline names none."""
@@ -93,7 +93,7 @@ class Questions:
         return None
 
     def _possible(self, scheduler: "TrainScheduler") -> list[str]:
-        """Return what a baseline may be called."""
+        """Return the possible names of a baseline."""
         parts = [part for variant in scheduler.variants for part in variant.parts]
         return [name for name in dict.fromkeys([*parts, *self.procedures(scheduler)]) if name]
 
@@ -179,7 +179,7 @@ class Questions:
         networks = [network for task in scheduler.task_names for network in scheduler.networks(task)]
         of_networks = {(network["task"], network["run"]): None for network in networks}
         runs = {key: self.study.run(*key) for key in of_networks}
-        shown = {(task, id_): scheduler.shown(task, run) for (task, id_), run in runs.items()}
+        run_labels = {(task, id_): scheduler.shown(task, run) for (task, id_), run in runs.items()}
         procedures = {key: (key[0], self._procedure(scheduler, run)) for key, run in runs.items()}
         names, labels = self._procedures(scheduler), {}
         for key, run in runs.items():
@@ -191,7 +191,7 @@ class Questions:
             if splits:
                 tested.append(
                     {
-                        **{name: shown[key].get(name, network["fold"]) for name in ("task", "run", "fold")},
+                        **{name: run_labels[key].get(name, network["fold"]) for name in ("task", "run", "fold")},
                         "trained": network["task"],
                         "network": {name: network[name] for name in ("task", "run", "fold")},
                         "split": "test" if "test" in splits else splits[0],
