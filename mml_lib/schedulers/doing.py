@@ -86,7 +86,7 @@ class Doing:
             "dataset": Path(self.fm.path("dataset", dataset=told["dataset"])),
             "packed": Path(self.fm.path("packed", dataset=told["dataset"], pack=told["pack"])),
         }
-        return TaskStruct(task, paths, self._models(task), self.fm.reusables.of_task(task))
+        return TaskStruct(task, paths, lambda: self._models(task), self.fm.reusables.of_task(task))
 
     def reused(self, key: str) -> list[Path]:
         """Return all files that `reuse.<key>` brings, of whatever task they are, or of none: of each project the latest

@@ -15,7 +15,7 @@ from typing import IO, Any
 from mml_lib.config.pipeline import Pipeline
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import remove_leftovers
-from mml_lib.files.checksums import seal_outputs, verify
+from mml_lib.files.checksums import checksum_path, seal_outputs, verify
 from mml_lib.files.disk import REMEDY, is_full_disk
 from mml_lib.files.locks import follow_parent, follow_supervisor, process_rank
 from mml_lib.files.terminal import PEAK
@@ -54,6 +54,8 @@ def open_step(snakemake: Any, warm: bool = False) -> AbstractBaseScheduler:
     if not process_rank():
         for output in snakemake.output:
             remove_leftovers(output)
+            # That of an earlier output, which others would compare with the new one until it is sealed.
+            checksum_path(output).unlink(missing_ok=True)
         atexit.register(_seal, list(snakemake.output), terminal)
 
     scheduler = study.scheduler(snakemake.wildcards.get("mode", study.cfg.mode.id))

@@ -1,6 +1,6 @@
 """Task structs: a light view of a task for a step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 
 class TaskStruct:
-    """A task with its header, its `paths` and its `models`; samples and statistics are read when first asked for.
+    """A task with its header, its `paths` and its `models`. Files are read when first asked for.
 
     Args:
         name: name of the task.
         paths: where its `description`, its data set's manifest `dataset` and the folder `packed` lie, as far as they
             exist.
-        models: storages of the models trained on it, latest last.
+        read_models: returns the storages of the models trained on it, latest last; called when first asked for, as
+            other steps may be writing some of them.
         reused: the files of other projects that `reuse` brings of it, by key; of each project the latest last.
     """
 
@@ -30,16 +31,21 @@ class TaskStruct:
         self,
         name: str,
         paths: Mapping[str, Path],
-        models: list[Any] | None = None,
+        read_models: Callable[[], list[Any]] | None = None,
         reused: Mapping[str, Sequence[Path]] | None = None,
     ):
         self.name = name
         self.paths = dict(paths)
-        self.models = list(models or [])
+        self._read_models = read_models
         self.reused = reused if reused is not None else {}
 
     def __repr__(self) -> str:
-        return f"TaskStruct({self.name!r}, {self.task_type}, {self.num_classes} classes, {len(self.models)} models)"
+        return f"TaskStruct({self.name!r}, {self.task_type}, {self.num_classes} classes)"
+
+    @cached_property
+    def models(self) -> list[Any]:
+        """Storages of the models trained on the task, latest last."""
+        return self._read_models() if self._read_models else []
 
     @cached_property
     def header(self) -> dict[str, Any]:

@@ -29,22 +29,28 @@ class Material:
         task_type: what is to be learned.
         images: uint8, N×H×W×3.
         labels: class names or values of all images; of a segmentation masks, uint8, N×H×W.
-        splits: train or test; unset: a fifth is the test split.
+        train: how many of the images, the first ones, are divided into five folds; the others are the test split.
     """
 
     task_type: str
     images: np.ndarray
     labels: Sequence[str] | Sequence[float] | np.ndarray
-    splits: Sequence[str] | None = None
+    train: int
+
+    @property
+    def splits(self) -> list[str]:
+        """The split of each image."""
+        return ["train" if row < self.train else "test" for row in range(len(self.images))]
 
 
-def digits() -> Material:
-    """Return the 1,797 handwritten digits of scikit-learn, 8×8 pixels."""
+def digits(train: int = 450, seed: int = 0) -> Material:
+    """Return the 1,797 handwritten digits of scikit-learn in random order, 8×8 pixels."""
     from sklearn.datasets import load_digits
 
     data = load_digits()
-    images = (data.images * (255 / 16)).round().astype(np.uint8)
-    return Material("classification", _grey(images), [str(label) for label in data.target])
+    order = np.random.default_rng([seed, 0]).permutation(len(data.target))
+    images = (data.images[order] * (255 / 16)).round().astype(np.uint8)
+    return Material("classification", _grey(images), [str(label) for label in data.target[order]], train)
 
 
 def fashion(folder: Path = FASHION, train: int = 2000, test: int = 2000) -> Material:
@@ -56,25 +62,25 @@ def fashion(folder: Path = FASHION, train: int = 2000, test: int = 2000) -> Mate
                 size = 784 if "images" in name else 1
                 rows.append(np.frombuffer(file.read(header + size * count)[header:], np.uint8))
     pixels = np.concatenate(images).reshape(-1, 28, 28)
-    splits = ["train"] * train + ["test"] * test
-    return Material("classification", _grey(pixels), [str(label) for label in np.concatenate(labels)], splits)
+    return Material("classification", _grey(pixels), [str(label) for label in np.concatenate(labels)], train)
 
 
-def lesions(count: int = 750, size: int = 128, seed: int = 0) -> Material:
+def lesions(train: int = 320, test: int = 300, size: int = 128, seed: int = 0) -> Material:
     """Return generated skin with one dark blot of irregular outline and varying contrast, and its mask.
 
     Hairs, uneven light and blots of no interest (small and round) make it hard.
     """
     rng = np.random.default_rng([seed, 1])
-    pairs = [_lesion(rng, size) for _ in range(count)]
-    return Material("semantic_segmentation", np.stack([image for image, _ in pairs]), np.stack([m for _, m in pairs]))
+    pairs = [_lesion(rng, size) for _ in range(train + test)]
+    images, masks = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
+    return Material("semantic_segmentation", images, masks, train)
 
 
-def cells(count: int = 1250, size: int = 128, seed: int = 0) -> Material:
+def cells(train: int = 320, test: int = 500, size: int = 128, seed: int = 0) -> Material:
     """Return generated images of overlapping cells of varying size and brightness, and how many there are."""
     rng = np.random.default_rng([seed, 2])
-    pairs = [_cells(rng, size) for _ in range(count)]
-    return Material("regression", np.stack([image for image, _ in pairs]), [float(number) for _, number in pairs])
+    pairs = [_cells(rng, size) for _ in range(train + test)]
+    return Material("regression", np.stack([image for image, _ in pairs]), [float(n) for _, n in pairs], train)
 
 
 MATERIALS: Mapping[str, Callable[[], Material]] = {
@@ -144,6 +150,7 @@ def task(name: str, material: Material, size: int, folder: Path, threads: int = 
     raw = folder / name
     raw.mkdir(parents=True, exist_ok=True)
     segmentation = material.task_type == "semantic_segmentation"
+    splits = material.splits
     if not (raw / "train.npy").exists():
         np.save(raw / "train.npy", material.images)
         if segmentation:
@@ -153,7 +160,7 @@ def task(name: str, material: Material, size: int, folder: Path, threads: int = 
             f"{row}",
             f"train.npy#{row}",
             None if segmentation else material.labels[row],
-            split=material.splits[row] if material.splits else None,
+            split=splits[row],
             mask=f"masks.npy#{row}" if segmentation else None,
         )
         for row in range(len(material.images))
@@ -164,7 +171,7 @@ def task(name: str, material: Material, size: int, folder: Path, threads: int = 
     dataset = survey_images(delivery, f"DSET_{name}", raw, threads)
     mapping = {0: "background", 1: "lesion"} if segmentation else None
     targets = Targets.of(dataset, mapping, name)
-    splitting = Splitting(5, test_fraction=0.0 if material.splits else 0.25)
+    splitting = Splitting(5, test_fraction=0.0)
     description = TaskDescription.of({"name": name}, dataset, targets, assign(samples, targets, name, splitting))
     paths = {key: raw / file for key, file in (("description", f"{name}.json"), ("dataset", "dataset.json"))}
     paths["packed"] = raw / f"packed-{size}"

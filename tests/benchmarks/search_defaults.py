@@ -1,6 +1,6 @@
 """Compare the defaults with the best of a random search.
 
-    python -m tests.benchmarks.search_defaults results --settings 30 --data digits,lesions --processes 2
+    python -m tests.benchmarks.search_defaults results --settings 30 --data digits,lesions,cells --processes 2
 
 trains each task by the defaults and by settings drawn at random, all from scratch, on its first fold. The search
 chooses by validation; what is compared is the metric on the test split. `results/trainings.csv` has a row for each
@@ -59,10 +59,7 @@ class Training:
 
 
 def draw(number: int) -> dict[str, Any]:
-    """Return the random setting of a number: sections of a study.
-
-    Small data sets are gone through until an epoch has 1,024 samples, four times as many as the defaults take.
-    """
+    """Return the random setting of a number: sections of a study."""
     rng = np.random.default_rng([20, number])
 
     def choose(*values: Any) -> Any:
@@ -82,7 +79,7 @@ def draw(number: int) -> dict[str, Any]:
             "weight_decay": log_uniform(1e-5, 1e-1),
         },
         "lr_scheduler": choose("none", "step", "cosine", "cosine_warmup", "one_cycle"),
-        "sampling": {"batch_size": choose(32, 64, 128), "min_sample_num": 1024},
+        "sampling": {"batch_size": choose(32, 64, 128)},
         "trainer": {"max_epochs": choose(5, 10, 20, 30), "precision": choose("32-true", "bf16-mixed")},
     }
 

@@ -249,3 +249,17 @@ def test_tags_tell_where_they_cannot_be():
 def test_type_that_a_creator_does_not_make_is_refused():
     with pytest.raises(MMLError, match=r"tasks.t.task_type: the creator 'digits' makes classification, not regression"):
         TaskIdentity.of("t", Task(creator="digits", task_type="regression"))
+
+
+def test_models_are_read_when_they_are_asked_for(tmp_path: Path):
+    """Another step may be writing one of them."""
+
+    def read_models() -> list[str]:
+        reads.append(1)
+        return ["model"]
+
+    reads: list[int] = []
+    struct = TaskStruct("t", {}, read_models)
+    assert not reads
+    assert struct.models == struct.models == ["model"]
+    assert len(reads) == 1
