@@ -6,10 +6,10 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from mml_lib.errors import MMLError
-from mml_lib.schedulers.failures import Failures
-from mml_lib.schedulers.hooks import begin, look_back
-from mml_lib.schedulers.leakage import StopOnLeakage
-from mml_lib.schedulers.opening import check_rules, open_study
+from mml_lib.engine.failures import Failures
+from mml_lib.engine.hooks import begin, look_back
+from mml_lib.engine.leakage import StopOnLeakage
+from mml_lib.engine.opening import check_rules, open_study
 
 min_version("9.27")
 

@@ -16,20 +16,20 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from mml_lib.config.differences import flatten, varying
-from mml_lib.config.identity import canonical_json
 from mml_lib.config.loading import ROOTS
-from mml_lib.config.metrics import OUT_OF_FOLD
-from mml_lib.config.pipeline import Pipeline
+from mml_lib.config.metric_options import OUT_OF_FOLD
 from mml_lib.errors import MMLError, nearest
+from mml_lib.evaluation.evaluation import read_metrics
+from mml_lib.evaluation.fold_table import ALL_FOLDS, fold_table
 from mml_lib.files.checksums import damaged
 from mml_lib.files.manager import MMLFileManager
-from mml_lib.postprocessing.evaluation import read_metrics
-from mml_lib.postprocessing.fold_table import ALL_FOLDS, fold_table
-from mml_lib.postprocessing.model_table import read_models
-from mml_lib.postprocessing.prediction_table import long_table, wide_table
-from mml_lib.postprocessing.predictions import read_predictions
-from mml_lib.postprocessing.task_table import task_table
+from mml_lib.pipelines.differences import flatten, varying
+from mml_lib.pipelines.digests import canonical_json
+from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.predictions.prediction_table import long_table, wide_table
+from mml_lib.predictions.predictions import read_predictions
+from mml_lib.reports.model_table import read_models
+from mml_lib.reports.task_table import task_table
 from mml_lib.tasks.description import read_header
 
 Choice = str | int | Iterable[str | int] | None

@@ -1,6 +1,6 @@
 """Questions that a study asks: differences to its baseline, curves over training samples, procedures across tasks."""
 
-from mml_lib.schedulers.questions import Questions
+from mml_lib.studies.questions import Questions
 
 questions = Questions(study)
 

@@ -2,13 +2,13 @@
 
 from dataclasses import asdict
 
+from mml_lib.evaluation.calibration.calibration import calibrate_predictions
+from mml_lib.evaluation.calibration.cross_fitting import cross_calibrate
 from mml_lib.files.atomic import write_text
 from mml_lib.files.stored import json_text
-from mml_lib.files.terminal import say
-from mml_lib.postprocessing.calibration import calibrate_predictions
-from mml_lib.postprocessing.cross_fitting import cross_calibrate
-from mml_lib.postprocessing.predictions import read_predictions
-from mml_lib.schedulers.step import open_step
+from mml_lib.machine.terminal import say
+from mml_lib.predictions.predictions import read_predictions
+from mml_lib.steps.step import open_step
 from mml_lib.tasks.description import TaskDescription
 
 step = open_step(snakemake)

@@ -1,11 +1,11 @@
 """List what no study refers to, and what killed runs have left; remove it where the study says `force`."""
 
+from mml_lib.cleaning.cleaning import Cleaning
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
-from mml_lib.files.terminal import say
-from mml_lib.postprocessing.unused_table import as_csv, as_text
-from mml_lib.schedulers.cleaning.cleaning import Cleaning
-from mml_lib.schedulers.step import open_step
+from mml_lib.machine.terminal import say
+from mml_lib.reports.unused_table import as_csv, as_text
+from mml_lib.steps.step import open_step
 
 step = open_step(snakemake)
 cleaning = Cleaning(step.study)

@@ -1,12 +1,12 @@
 """Compare procedures across the tasks of a study: ranks, tests, and a diagram of critical differences."""
 
+from mml_lib.evaluation.comparisons.across_tasks import as_text, rank_table, score_table, test_table
+from mml_lib.evaluation.comparisons.tested import read_tested
 from mml_lib.files.atomic import write_text, write_whole_folder
-from mml_lib.files.terminal import say
-from mml_lib.postprocessing.across_tasks import as_text, rank_table, score_table, test_table
-from mml_lib.postprocessing.pages import table_page
-from mml_lib.postprocessing.question_figures import draw_critical_differences
-from mml_lib.postprocessing.tested import read_tested
-from mml_lib.schedulers.step import open_step
+from mml_lib.machine.terminal import say
+from mml_lib.reports.pages import table_page
+from mml_lib.reports.question_figures import draw_critical_differences
+from mml_lib.steps.step import open_step
 
 open_step(snakemake)
 siblings = snakemake.params.siblings

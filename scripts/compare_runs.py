@@ -1,12 +1,12 @@
 """Compare procedures, runs and ensembles on test samples: a leaderboard, and what each class and group gets."""
 
+from mml_lib.evaluation.comparisons.answer import Answer
+from mml_lib.evaluation.comparisons.leaderboard import as_text
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.files.atomic import write_text
-from mml_lib.files.terminal import say
-from mml_lib.postprocessing.answer import Answer
-from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
-from mml_lib.postprocessing.leaderboard import as_text
-from mml_lib.postprocessing.predictions import read_predictions
-from mml_lib.schedulers.step import open_step
+from mml_lib.machine.terminal import say
+from mml_lib.predictions.predictions import read_predictions
+from mml_lib.steps.step import open_step
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.metadata import read_metadata_table
 

@@ -1,11 +1,11 @@
 """Write the ablation table: the difference of each procedure to the baseline of the study."""
 
+from mml_lib.evaluation.comparisons.ablation import ablation_table, as_latex, as_text
+from mml_lib.evaluation.comparisons.tested import read_tested
 from mml_lib.files.atomic import write_text
-from mml_lib.files.terminal import say
-from mml_lib.postprocessing.ablation import ablation_table, as_latex, as_text
-from mml_lib.postprocessing.pages import table_page
-from mml_lib.postprocessing.tested import read_tested
-from mml_lib.schedulers.step import open_step
+from mml_lib.machine.terminal import say
+from mml_lib.reports.pages import table_page
+from mml_lib.steps.step import open_step
 
 open_step(snakemake)
 networks = read_tested(snakemake.params.networks, snakemake.input.resampled, snakemake.input.tasks)

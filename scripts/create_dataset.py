@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from mml_lib.config.tasks import Images
-from mml_lib.data.surveying import survey_images
+from mml_lib.config.task_options import Images
 from mml_lib.files.atomic import emptied_on_failure
 from mml_lib.files.checksums import seal, verify
 from mml_lib.files.unpacking import UNPACKED, unpack
-from mml_lib.schedulers.step import open_step
-from mml_lib.tasks.creators.registry import check_creator_code, create
+from mml_lib.images.surveying import survey_images
+from mml_lib.steps.step import open_step
+from mml_lib.tasks.creators.creator_registry import check_creator_code, create
 from mml_lib.tasks.dataset import check_delivery
 
 step = open_step(snakemake)

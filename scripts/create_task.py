@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 
-from mml_lib.data.surveying import digest_images
-from mml_lib.files.terminal import warn
-from mml_lib.schedulers.class_names import check_described
-from mml_lib.schedulers.step import open_step
-from mml_lib.tasks.copies import Copies
+from mml_lib.images.surveying import digest_images
+from mml_lib.machine.terminal import warn
+from mml_lib.steps.step import open_step
+from mml_lib.studies.class_names import check_described
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription, check_planned
 from mml_lib.tasks.mask_classes import check_masks
-from mml_lib.tasks.splitting import Splitting, assign
+from mml_lib.tasks.splits.copies import Copies
+from mml_lib.tasks.splits.splitting import Splitting, assign
 from mml_lib.tasks.targets import Targets
 
 step = open_step(snakemake)

@@ -6,10 +6,10 @@ from mml_lib.config.scalars import study_text
 from mml_lib.files.atomic import write_text, write_whole_folder
 from mml_lib.files.checksums import verify
 from mml_lib.files.containers import commented
-from mml_lib.postprocessing.pages import table_page, text_page
-from mml_lib.postprocessing.run_times import run_times
-from mml_lib.postprocessing.task_table import task_table
-from mml_lib.schedulers.step import open_step
+from mml_lib.reports.pages import table_page, text_page
+from mml_lib.reports.run_times import run_times
+from mml_lib.reports.task_table import task_table
+from mml_lib.steps.step import open_step
 from mml_lib.tasks.description import read_header
 
 step = open_step(snakemake)

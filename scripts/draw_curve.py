@@ -1,13 +1,13 @@
 """Draw metrics over the training samples, or the wrong labels, of tasks that differ in one tag."""
 
+from mml_lib.evaluation.comparisons.curve_table import as_text, curve_table
+from mml_lib.evaluation.comparisons.power_law import fit_all, fit_table, sentences
+from mml_lib.evaluation.comparisons.tested import read_tested
 from mml_lib.files.atomic import write_text, write_whole_folder
-from mml_lib.files.terminal import say
-from mml_lib.postprocessing.curve_table import as_text, curve_table
-from mml_lib.postprocessing.pages import table_page
-from mml_lib.postprocessing.power_law import fit_all, fit_table, sentences
-from mml_lib.postprocessing.question_figures import draw_curves
-from mml_lib.postprocessing.tested import read_tested
-from mml_lib.schedulers.step import open_step
+from mml_lib.machine.terminal import say
+from mml_lib.reports.pages import table_page
+from mml_lib.reports.question_figures import draw_curves
+from mml_lib.steps.step import open_step
 
 open_step(snakemake)
 name, axis = snakemake.wildcards.curve, snakemake.params.axis

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.files.atomic import write_whole_folder
 from mml_lib.files.checksums import verify
-from mml_lib.models.tuning import Tuning
-from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
-from mml_lib.postprocessing.gallery import (
+from mml_lib.predictions.predictions import read_predictions
+from mml_lib.reports.gallery import (
     Gallery,
     best_first,
     by_run,
@@ -18,10 +18,10 @@ from mml_lib.postprocessing.gallery import (
     standing_of,
     usable,
 )
-from mml_lib.postprocessing.predictions import read_predictions
-from mml_lib.schedulers.step import open_step
+from mml_lib.steps.step import open_step
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription
+from mml_lib.training.tuning import Tuning
 
 READERS = {
     "history": pd.read_csv,

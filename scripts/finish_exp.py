@@ -1,6 +1,6 @@
 """Finish the plan of a mode: run its last hook and write its return value."""
 
-from mml_lib.schedulers.step import open_step
+from mml_lib.steps.step import open_step
 
 step = open_step(snakemake)
 step.before_finishing_hook()

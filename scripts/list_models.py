@@ -1,10 +1,10 @@
 """Write a table of all models of the project, and what of each is still on the disk."""
 
 from mml_lib.files.atomic import write_text
-from mml_lib.files.terminal import say
-from mml_lib.postprocessing.model_table import add_labels, as_text, read_models
-from mml_lib.schedulers.project_models import FOREIGN
-from mml_lib.schedulers.step import open_step
+from mml_lib.machine.terminal import say
+from mml_lib.reports.model_table import add_labels, as_text, read_models
+from mml_lib.steps.step import open_step
+from mml_lib.studies.project_models import FOREIGN
 
 step = open_step(snakemake)
 models, problems = read_models(step.fm)

@@ -1,10 +1,10 @@
 """Write a table of all tasks of the study, and draw samples of each."""
 
 from mml_lib.files.atomic import write_text
-from mml_lib.files.terminal import say
-from mml_lib.postprocessing.task_figures import draw_overview
-from mml_lib.postprocessing.task_table import as_text, task_table
-from mml_lib.schedulers.step import open_step
+from mml_lib.machine.terminal import say
+from mml_lib.reports.task_figures import draw_overview
+from mml_lib.reports.task_table import as_text, task_table
+from mml_lib.steps.step import open_step
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription
 

@@ -1,13 +1,13 @@
 """Write the metrics of predicted masks for each class, with intervals, and for each image and class."""
 
-from mml_lib.data.restoring import is_restorable, original_masks
 from mml_lib.errors import MMLError
+from mml_lib.evaluation.mask_tables import ORIGINAL, MeasuredMasks, class_metrics, image_metrics
 from mml_lib.files.atomic import write_text
-from mml_lib.files.terminal import warn
+from mml_lib.images.restoring import is_restorable, original_masks
+from mml_lib.machine.terminal import warn
 from mml_lib.metrics.surfaces import MaskPair
-from mml_lib.postprocessing.mask_tables import ORIGINAL, MeasuredMasks, class_metrics, image_metrics
-from mml_lib.postprocessing.predictions import read_predictions
-from mml_lib.schedulers.step import open_step
+from mml_lib.predictions.predictions import read_predictions
+from mml_lib.steps.step import open_step
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.struct import TaskStruct

@@ -1,10 +1,10 @@
 """Predict one split by an ensemble."""
 
-from mml_lib.postprocessing.ensembles.combining import combine
-from mml_lib.postprocessing.ensembles.folds import pool_folds, spread
-from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
-from mml_lib.postprocessing.predictions import read_predictions
-from mml_lib.schedulers.step import open_step
+from mml_lib.evaluation.ensembles.combining import combine
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
+from mml_lib.evaluation.ensembles.fold_pools import pool_folds, spread
+from mml_lib.predictions.predictions import read_predictions
+from mml_lib.steps.step import open_step
 
 open_step(snakemake)
 predictions = [read_predictions(path) for path in snakemake.input.predictions]

@@ -1,14 +1,14 @@
 """Select an ensemble of networks by their validation predictions."""
 
-from mml_lib.files.terminal import say
-from mml_lib.postprocessing.ensembles.final import calibrate_ensemble
-from mml_lib.postprocessing.ensembles.folds import pool_folds
-from mml_lib.postprocessing.ensembles.options import EnsembleOptions
-from mml_lib.postprocessing.ensembles.pool import is_constant
-from mml_lib.postprocessing.ensembles.selection import select_ensemble
-from mml_lib.postprocessing.ensembles.storage import label
-from mml_lib.postprocessing.predictions import read_predictions
-from mml_lib.schedulers.step import open_step
+from mml_lib.evaluation.ensembles.ensemble_selection import select_ensemble
+from mml_lib.evaluation.ensembles.ensemble_storage import label
+from mml_lib.evaluation.ensembles.final import calibrate_ensemble
+from mml_lib.evaluation.ensembles.fold_pools import pool_folds
+from mml_lib.evaluation.ensembles.options import EnsembleOptions
+from mml_lib.evaluation.ensembles.pool import is_constant
+from mml_lib.machine.terminal import say
+from mml_lib.predictions.predictions import read_predictions
+from mml_lib.steps.step import open_step
 from mml_lib.tasks.description import TaskDescription
 
 step = open_step(snakemake)

@@ -1,8 +1,8 @@
 """Choose the model that a run starts from."""
 
-from mml_lib.models.selection import select_model
-from mml_lib.models.storage import ModelStorage
-from mml_lib.schedulers.step import open_step
+from mml_lib.models.model_selection import select_model
+from mml_lib.models.model_storage import ModelStorage
+from mml_lib.steps.step import open_step
 
 step = open_step(snakemake)
 told = step.pipeline.pretraining

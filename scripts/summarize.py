@@ -1,12 +1,12 @@
 """Sum up the metrics of procedures over seeds and folds: one table of folds, one of means with intervals."""
 
+from mml_lib.evaluation.evaluation import read_metrics
+from mml_lib.evaluation.fold_table import fold_table
+from mml_lib.evaluation.resampled import read_resampled
+from mml_lib.evaluation.summary import as_text, summarize
 from mml_lib.files.atomic import write_text
-from mml_lib.files.terminal import say
-from mml_lib.postprocessing.evaluation import read_metrics
-from mml_lib.postprocessing.fold_table import fold_table
-from mml_lib.postprocessing.resampled import read_resampled
-from mml_lib.postprocessing.summary import as_text, summarize
-from mml_lib.schedulers.step import open_step
+from mml_lib.machine.terminal import say
+from mml_lib.steps.step import open_step
 
 open_step(snakemake)
 results = [read_metrics(path) for path in snakemake.input.metrics]

@@ -1,14 +1,14 @@
 """Compute the metrics of one network's predictions on one split, with intervals, and on resamples of the samples."""
 
-from mml_lib.postprocessing.evaluation import (
+from mml_lib.evaluation.evaluation import (
     evaluate,
     evaluate_resampled,
     network_estimates,
     network_intervals,
     write_metrics,
 )
-from mml_lib.postprocessing.predictions import read_predictions
-from mml_lib.schedulers.step import open_step
+from mml_lib.predictions.predictions import read_predictions
+from mml_lib.steps.step import open_step
 from mml_lib.tasks.description import TaskDescription
 
 step = open_step(snakemake)

@@ -1,11 +1,11 @@
 """Pool what the networks of all folds predict of their validation samples, and compute the metrics of all together."""
 
-from mml_lib.config.metrics import OUT_OF_FOLD
-from mml_lib.postprocessing.evaluation import evaluate, network_estimates, network_intervals, write_metrics
-from mml_lib.postprocessing.out_of_fold import evaluate_out_of_fold, pool_out_of_fold
-from mml_lib.postprocessing.predictions import read_predictions
-from mml_lib.postprocessing.procedures import NETWORKS
-from mml_lib.schedulers.step import open_step
+from mml_lib.config.metric_options import OUT_OF_FOLD
+from mml_lib.evaluation.evaluation import evaluate, network_estimates, network_intervals, write_metrics
+from mml_lib.evaluation.out_of_fold import evaluate_out_of_fold, pool_out_of_fold
+from mml_lib.evaluation.procedures import NETWORKS
+from mml_lib.predictions.predictions import read_predictions
+from mml_lib.steps.step import open_step
 from mml_lib.tasks.description import TaskDescription
 
 step = open_step(snakemake)

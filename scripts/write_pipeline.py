@@ -1,8 +1,8 @@
 """Write what decides the result of a run."""
 
-from mml_lib.config.pipeline import Pipeline
 from mml_lib.files.atomic import write_text
-from mml_lib.schedulers.step import open_step
+from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.steps.step import open_step
 
 open_step(snakemake)
 

@@ -11,9 +11,9 @@ from zlib import crc32
 import numpy as np
 from scipy.special import ndtr
 
-from mml_lib.postprocessing.bootstrap import draw
-from mml_lib.postprocessing.procedures import Networks, compare_procedures, estimate
-from mml_lib.postprocessing.resampled import Resampled, resample
+from mml_lib.evaluation.bootstrap import draw
+from mml_lib.evaluation.procedures import Networks, compare_procedures, estimate
+from mml_lib.evaluation.resampled import Resampled, resample
 
 RESAMPLES = 300
 BANK = 40

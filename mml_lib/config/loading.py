@@ -14,7 +14,7 @@ from mml_lib.config.presets import GROUPS, resolve_presets
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.sections import PROJECT_REFERENCE
 from mml_lib.config.settling import TextError
-from mml_lib.config.tasks import TAGGED_NAME, TAGS, TASK_NAME, URL
+from mml_lib.config.task_options import TAGGED_NAME, TAGS, TASK_NAME, URL
 from mml_lib.errors import MMLError, nearest
 
 ROOTS = {"data": "MML_DATA_PATH", "results": "MML_RESULTS_PATH"}

@@ -17,12 +17,13 @@ from pydantic import (
     model_validator,
 )
 
-from mml_lib.config.metrics import DEFAULT, NAMED, is_metric, lower_is_better
-from mml_lib.config.prediction import TTA
+from mml_lib.config.metric_options import DEFAULT, NAMED, is_metric, lower_is_better
+from mml_lib.config.prediction_options import TTA
 from mml_lib.config.sections import Clean, Reuse, Section, Target
 from mml_lib.config.settling import UNSETTLED, Settled
-from mml_lib.config.tasks import Pivot, Preprocessing, TaggedName, Tagging, Task, TaskName
-from mml_lib.config.training import (
+from mml_lib.config.task_options import Pivot, Preprocessing, TaggedName, Tagging, Task, TaskName
+from mml_lib.config.tensorboard_options import TensorBoard
+from mml_lib.config.training_options import (
     Adapters,
     Augmentations,
     Compile,
@@ -33,7 +34,6 @@ from mml_lib.config.training import (
     Trainer,
     Tune,
 )
-from mml_lib.config.watching import TensorBoard
 from mml_lib.errors import MMLError, nearest
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from mml_lib.config.task_types import IGNORE
-from mml_lib.config.training import Augmentations
+from mml_lib.config.training_options import Augmentations
 from mml_lib.data.augmentation_steps import Step, build_step
 from mml_lib.errors import MMLError
 

@@ -14,17 +14,17 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-from mml_lib.config.training import Sampling
-from mml_lib.data.decoding import decode
-from mml_lib.data.masks import unused_value
-from mml_lib.data.packing import IMAGES, MASKS, SIZES
+from mml_lib.config.training_options import Sampling
 from mml_lib.data.read_ahead import ReadAhead
 from mml_lib.data.sampling import BatchSampler
-from mml_lib.data.transforms import check_masks_move
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import verify
 from mml_lib.files.containers import check_packed
-from mml_lib.files.terminal import summarized, warn
+from mml_lib.images.decoding import decode
+from mml_lib.images.mask_files import unused_value
+from mml_lib.images.packing import IMAGES, MASKS, SIZES
+from mml_lib.images.transforms import check_masks_move
+from mml_lib.machine.terminal import summarized, warn
 from mml_lib.tasks.dataset import Dataset as Manifest
 from mml_lib.tasks.struct import TaskStruct
 

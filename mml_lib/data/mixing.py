@@ -3,7 +3,7 @@
 import torch
 from torch.distributions import Beta
 
-from mml_lib.config.training import Mixing
+from mml_lib.config.training_options import Mixing
 
 
 class BatchMixing:

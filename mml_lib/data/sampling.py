@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
-from mml_lib.config.training import Sampling
+from mml_lib.config.training_options import Sampling
 
 
 class BatchSampler(Sampler[np.ndarray]):

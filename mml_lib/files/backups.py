@@ -16,14 +16,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mml_lib.config.formats import FORMATS
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import remove_leftovers, write_text, write_whole
 from mml_lib.files.checksums import checksum_path, damaged, seal
 from mml_lib.files.containers import CONTAINERS
-from mml_lib.files.locks import hold_idle_data
+from mml_lib.files.formats import FORMATS
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.files.stored import json_text, read_json
+from mml_lib.machine.locks import hold_idle_data
 
 UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
 """What reading a damaged file may raise."""

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
-from mml_lib.files.progress import progress
+from mml_lib.machine.progress import progress
 
 CHUNK = 2**16
 """Bytes read at once: as much is lost where a connection is reset."""

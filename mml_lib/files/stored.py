@@ -6,10 +6,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from mml_lib.config.formats import FORMATS
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
 from mml_lib.files.checksums import damaged, verify
+from mml_lib.files.formats import FORMATS
 
 
 class Stored:

@@ -5,6 +5,14 @@ counts of a bootstrap it is the value on resamples. To add one, call `register` 
 """
 
 from mml_lib.metrics import classification, multilabel, regression, segmentation  # noqa: F401  (they register metrics)
-from mml_lib.metrics.registry import Metric, Values, find_metric, metric_table, named_metrics, properties_of, weighted
+from mml_lib.metrics.metric_registry import (
+    Metric,
+    Values,
+    find_metric,
+    metric_table,
+    named_metrics,
+    properties_of,
+    weighted,
+)
 
 __all__ = ["Metric", "Values", "find_metric", "metric_table", "named_metrics", "properties_of", "weighted"]

@@ -1,6 +1,6 @@
 """List of the named metrics as the guide has it: `python -m mml_lib.metrics`."""
 
-from mml_lib.metrics.registry import metric_table
+from mml_lib.metrics.metric_registry import metric_table
 
 HEADINGS = {
     "classification": "classification",

@@ -10,8 +10,8 @@ from functools import partial
 import numpy as np
 
 from mml_lib.metrics import shares
-from mml_lib.metrics.losses import BINS, brier_losses, calibration_gaps, log_losses
-from mml_lib.metrics.registry import Metric, Weighted, register
+from mml_lib.metrics.log_loss import BINS, brier_losses, calibration_gaps, log_losses
+from mml_lib.metrics.metric_registry import Metric, Weighted, register
 from mml_lib.metrics.shares import Counts, mean_of_known, share
 from mml_lib.metrics.sums import LinearSums, class_weights, precision_area, products, roc_area, total
 

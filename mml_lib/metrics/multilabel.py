@@ -8,8 +8,8 @@ import numpy as np
 
 from mml_lib.metrics import shares
 from mml_lib.metrics.classification import mean_area, mean_brier, mean_log_loss, weighted_mean
-from mml_lib.metrics.losses import BINS, label_calibration_gaps
-from mml_lib.metrics.registry import Metric, Weighted, register
+from mml_lib.metrics.log_loss import BINS, label_calibration_gaps
+from mml_lib.metrics.metric_registry import Metric, Weighted, register
 from mml_lib.metrics.shares import Counts, mean_of_known, share
 from mml_lib.metrics.sums import LinearSums, precision_area, roc_area, total
 

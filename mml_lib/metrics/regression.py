@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from mml_lib.metrics.registry import Metric, Values, Weighted, register
+from mml_lib.metrics.metric_registry import Metric, Values, Weighted, register
 from mml_lib.metrics.shares import share
 from mml_lib.metrics.sums import WeightSums, products, ties, total
 

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from mml_lib.metrics import shares
-from mml_lib.metrics.registry import Metric, Weighted, register
+from mml_lib.metrics.metric_registry import Metric, Weighted, register
 from mml_lib.metrics.shares import Counts, mean_of_known, share
 from mml_lib.metrics.sums import LinearSums
 from mml_lib.metrics.surfaces import Edges, hausdorff95, surface_dice

@@ -15,7 +15,7 @@ from peft.tuners.lora import LoraLayer
 from timm.layers import Conv2dSame, Linear
 from torch import nn
 
-from mml_lib.config.training import Adapters
+from mml_lib.config.training_options import Adapters
 from mml_lib.errors import MMLError, nearest
 from mml_lib.models.network import Network
 

@@ -14,12 +14,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from mml_lib.config.formats import FORMATS
 from mml_lib.config.targets import TARGET, instantiate
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_whole
 from mml_lib.files.checksums import damaged, verify
 from mml_lib.files.containers import weights_header, weights_metadata
+from mml_lib.files.formats import FORMATS
 from mml_lib.models.heads import LinearHead, MaskHead, ValueHead
 from mml_lib.models.pyramids import LEVELS
 from mml_lib.tasks.struct import TaskStruct

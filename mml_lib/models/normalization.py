@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.schema import StudyConfig
-from mml_lib.data.transforms import packed_size, resolve
 from mml_lib.errors import MMLError
-from mml_lib.files.terminal import warn
+from mml_lib.images.transforms import packed_size, resolve
+from mml_lib.machine.terminal import warn
 from mml_lib.models.network import Network, read_header
 
 if TYPE_CHECKING:

@@ -8,20 +8,20 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
-from mml_lib.config.own_code import changed_modules, code_of_hooks, code_of_patches
-from mml_lib.config.pipeline import Pipeline, Variant, expand, own_code
 from mml_lib.config.plugins import module_of
 from mml_lib.config.schema import Mode, StudyConfig
 from mml_lib.config.sections import Section
 from mml_lib.errors import MMLError, nearest
-from mml_lib.schedulers.building import TRAINING
-from mml_lib.schedulers.checks import check_trainable
-from mml_lib.schedulers.class_names import check_class_names
-from mml_lib.schedulers.doing import Doing
-from mml_lib.schedulers.guarding import Guards
-from mml_lib.schedulers.runs import Run, task_content
-from mml_lib.schedulers.study import Study
-from mml_lib.tasks.identity import TaskIdentity
+from mml_lib.pipelines.own_code import changed_modules, code_of_hooks, code_of_patches
+from mml_lib.pipelines.pipeline import Pipeline, Variant, expand, own_code
+from mml_lib.steps.building import TRAINING
+from mml_lib.steps.training_step import Doing
+from mml_lib.studies.checks import check_trainable
+from mml_lib.studies.class_names import check_class_names
+from mml_lib.studies.guarding import Guards
+from mml_lib.studies.runs import Run, task_content
+from mml_lib.studies.study import Study
+from mml_lib.tasks.task_identity import TaskIdentity
 
 
 class Options(Section):

@@ -7,17 +7,17 @@ from typing import Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from mml_lib.config.identity import digest
 from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError, nearest
-from mml_lib.postprocessing.calibration import KINDS
-from mml_lib.postprocessing.ensembles.options import EnsembleOptions
-from mml_lib.schedulers.class_names import check_prior
-from mml_lib.schedulers.guarding import Guards, guard_joining
-from mml_lib.schedulers.runs import Run
+from mml_lib.evaluation.calibration.calibration import KINDS
+from mml_lib.evaluation.ensembles.options import EnsembleOptions
+from mml_lib.pipelines.digests import digest
 from mml_lib.schedulers.train import NESTED, TrainScheduler
 from mml_lib.schedulers.transfer import TransferOptions, TransferScheduler
-from mml_lib.tasks.identity import TaskIdentity
+from mml_lib.studies.class_names import check_prior
+from mml_lib.studies.guarding import Guards, guard_joining
+from mml_lib.studies.runs import Run
+from mml_lib.tasks.task_identity import TaskIdentity
 
 FITTED = ("calibrate", "ensemble")
 """Subroutines that are fitted on validation predictions."""

@@ -1,7 +1,7 @@
 """Mode `pp`: the packed images of a study's tasks."""
 
 from mml_lib.schedulers.base import AbstractBaseScheduler
-from mml_lib.schedulers.runs import pack_id
+from mml_lib.studies.runs import pack_id
 
 
 class PreprocessScheduler(AbstractBaseScheduler):

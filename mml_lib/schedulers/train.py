@@ -6,18 +6,18 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveFloat, model_validator
 
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.tasks import ARGUMENT, SEPARATOR
+from mml_lib.config.task_options import ARGUMENT, SEPARATOR
 from mml_lib.errors import MMLError, nearest
 from mml_lib.schedulers.base import AbstractBaseScheduler, Options
-from mml_lib.schedulers.best_runs import best_runs
-from mml_lib.schedulers.blueprints import lay_blueprint
-from mml_lib.schedulers.checks import check_leakage, check_other
-from mml_lib.schedulers.class_names import check_same_classes
-from mml_lib.schedulers.guarding import Guards, guards_of
-from mml_lib.schedulers.multitask import multitask
-from mml_lib.schedulers.questions import Questions
-from mml_lib.schedulers.runs import Run
-from mml_lib.tasks.identity import TaskIdentity
+from mml_lib.studies.best_runs import best_runs
+from mml_lib.studies.blueprints import lay_blueprint
+from mml_lib.studies.checks import check_leakage, check_other
+from mml_lib.studies.class_names import check_same_classes
+from mml_lib.studies.guarding import Guards, guards_of
+from mml_lib.studies.multitask import multitask
+from mml_lib.studies.questions import Questions
+from mml_lib.studies.runs import Run
+from mml_lib.tasks.task_identity import TaskIdentity
 
 NESTED = f"{SEPARATOR}nested{ARGUMENT}"
 

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from mml_lib.config.formats import FORMATS
 from mml_lib.errors import MMLError
 from mml_lib.files.backups import Backup, Entry, find_outdated
+from mml_lib.files.formats import FORMATS
 from mml_lib.schedulers.base import AbstractBaseScheduler, Options
 
 

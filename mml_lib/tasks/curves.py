@@ -6,7 +6,7 @@ They are tested on the samples of one test split, as tags with an axis leave it 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mml_lib.config.tasks import ARGUMENT, SEPARATOR
+from mml_lib.config.task_options import ARGUMENT, SEPARATOR
 from mml_lib.tasks.tags import Axis, parse_tag
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mml_lib.config.task_types import IGNORE, IGNORED
 from mml_lib.errors import MMLError
-from mml_lib.files.terminal import summarized
+from mml_lib.machine.terminal import summarized
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset
 from mml_lib.tasks.mask_values import BITS, EMPTY, PALETTE, Color
 from mml_lib.tasks.names import folded

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from mml_lib.errors import MMLError
-from mml_lib.files.terminal import summarized
+from mml_lib.machine.terminal import summarized
 from mml_lib.tasks.dataset import Delivery, Label, Sample
 from mml_lib.tasks.missing import is_missing
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mml_lib.errors import MMLError
-from mml_lib.files.terminal import summarized
+from mml_lib.machine.terminal import summarized
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.image_guards import ImageGuard
 

@@ -45,11 +45,11 @@ class Steps:
         self.wall: dict[str, float] = defaultdict(float)
         self.number: dict[str, int] = defaultdict(int)
         self._step: Any = None
-        terminal = importlib.import_module("mml_lib.files.terminal")
+        terminal = importlib.import_module("mml_lib.machine.terminal")
         terminal.say = lambda *_: None
-        module = types.ModuleType("mml_lib.schedulers.step")
+        module = types.ModuleType("mml_lib.steps.step")
         module.open_step = lambda snakemake, warm=False: self._step
-        sys.modules["mml_lib.schedulers.step"] = module
+        sys.modules["mml_lib.steps.step"] = module
 
     def run(self, rule: str, inputs: dict, output: dict, params: dict, wildcards: dict) -> None:
         config = SimpleNamespace(metrics_of=lambda task_type: METRICS, bootstrap=BOOTSTRAP)
@@ -122,7 +122,7 @@ def _describe(root: Path) -> str:
 def _predict(root: Path) -> list[dict[str, Any]]:
     import numpy as np
 
-    from mml_lib.postprocessing.predictions import Predictions
+    from mml_lib.predictions.predictions import Predictions
 
     rng = np.random.default_rng(0)
     learned, test = rng.integers(0, CLASSES, FOLDS * VALIDATED), rng.integers(0, CLASSES, TESTED)

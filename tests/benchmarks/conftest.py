@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import yaml
 
-from mml_lib.data.packing import IMAGES, MOMENTS
+from mml_lib.images.packing import IMAGES, MOMENTS
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 from mml_lib.tasks.description import TaskDescription
-from mml_lib.tasks.splitting import Assignment
+from mml_lib.tasks.splits.splitting import Assignment
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.tasks.targets import Targets
 from tests.workflow.conftest import REPOSITORY

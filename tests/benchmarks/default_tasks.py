@@ -9,11 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mml_lib.data.packing import pack
-from mml_lib.data.surveying import survey_images
+from mml_lib.images.packing import pack
+from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.dataset import Delivery, Sample
 from mml_lib.tasks.description import TaskDescription
-from mml_lib.tasks.splitting import Splitting, assign
+from mml_lib.tasks.splits.splitting import Splitting, assign
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.tasks.targets import Targets
 

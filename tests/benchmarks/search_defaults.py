@@ -117,18 +117,18 @@ def _scores(training: Training, folder: Path, threads: int) -> tuple[float, floa
     import mml_lib.torchvision_schemas  # noqa: F401  isort: skip
     import torch
 
-    from mml_lib.config.training import Augmentations
+    from mml_lib.config.training_options import Augmentations
     from mml_lib.data.augmentation import Augmentation
     from mml_lib.data.datamodule import MMLDataModule
-    from mml_lib.models.metrics import build_metrics
-    from mml_lib.models.module import MMLModule
+    from mml_lib.evaluation.evaluation import evaluate
+    from mml_lib.inference.prediction import best_device, predict
+    from mml_lib.models.metric_modules import build_metrics
     from mml_lib.models.network import Network, head_spec
     from mml_lib.models.normalization import statistics_for
-    from mml_lib.models.objectives import build_objectives
-    from mml_lib.models.prediction import best_device, predict
-    from mml_lib.models.training import FiniteGuard, build_trainer
-    from mml_lib.postprocessing.evaluation import evaluate
     from mml_lib.tasks.struct import TaskStruct
+    from mml_lib.training.module import MMLModule
+    from mml_lib.training.objectives import build_objectives
+    from mml_lib.training.trainer import FiniteGuard, build_trainer
 
     torch.set_num_threads(threads)
     cfg = _study(training)

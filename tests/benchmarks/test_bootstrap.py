@@ -6,12 +6,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mml_lib.config.metrics import NAMED
+from mml_lib.config.metric_options import NAMED
 from mml_lib.config.task_types import LEARNABLE
+from mml_lib.evaluation.bootstrap import draw, resampled
 from mml_lib.metrics import find_metric
 from mml_lib.metrics.shares import Counts
-from mml_lib.postprocessing.bootstrap import draw, resampled
-from mml_lib.postprocessing.scores import score, score_arguments
+from mml_lib.predictions.scores import score, score_arguments
 
 NUMBER, RESAMPLES, CLASSES, LOOPED = 10_000, 1000, 10, 50
 PROMISED = ["accuracy", "f1", "auroc", "calibration_error"]

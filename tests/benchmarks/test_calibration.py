@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mml_lib.postprocessing.calibration import calibrate_predictions, log_softmax
-from mml_lib.postprocessing.evaluation import evaluate
-from mml_lib.postprocessing.predictions import Predictions
+from mml_lib.evaluation.calibration.calibration import calibrate_predictions, log_softmax
+from mml_lib.evaluation.evaluation import evaluate
+from mml_lib.predictions.predictions import Predictions
 
 NUMBER, CLASSES = 100_000, 10
 

@@ -5,10 +5,10 @@ import time
 import numpy as np
 import pytest
 
-from mml_lib.config.metrics import NAMED
-from mml_lib.postprocessing.comparison import compare, resample_runs
-from mml_lib.postprocessing.leaderboard import leaderboard, standings
-from mml_lib.postprocessing.predictions import Predictions
+from mml_lib.config.metric_options import NAMED
+from mml_lib.evaluation.comparisons.comparison import compare, resample_runs
+from mml_lib.evaluation.comparisons.leaderboard import leaderboard, standings
+from mml_lib.predictions.predictions import Predictions
 
 NUMBER, CLASSES = 10_000, 10
 METRICS = NAMED["classification"]

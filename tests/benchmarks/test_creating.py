@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mml_lib.tasks.creators.registry import CREATORS
+from mml_lib.tasks.creators.creator_registry import CREATORS
 from mml_lib.tasks.creators.table import read_table
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample, check_delivery
 from mml_lib.tasks.description import TaskDescription, read_header
-from mml_lib.tasks.splitting import Assignment
+from mml_lib.tasks.splits.splitting import Assignment
 from mml_lib.tasks.targets import Targets
 
 COUNT, FOLDERS, CLASSES = 100_000, 5, 7

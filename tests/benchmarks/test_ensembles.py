@@ -6,10 +6,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from mml_lib.postprocessing.ensembles.combining import combine
-from mml_lib.postprocessing.ensembles.options import EnsembleOptions
-from mml_lib.postprocessing.ensembles.selection import select_ensemble
-from mml_lib.postprocessing.predictions import Predictions
+from mml_lib.evaluation.ensembles.combining import combine
+from mml_lib.evaluation.ensembles.ensemble_selection import select_ensemble
+from mml_lib.evaluation.ensembles.options import EnsembleOptions
+from mml_lib.predictions.predictions import Predictions
 
 CLASSES = 10
 

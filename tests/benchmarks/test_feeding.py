@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mml_lib.config.training import Sampling
+from mml_lib.config.training_options import Sampling
 from mml_lib.data.datamodule import MMLDataModule
-from mml_lib.data.packing import IMAGES
+from mml_lib.images.packing import IMAGES
 from mml_lib.tasks.struct import TaskStruct
 
 COUNT, SIZE, BATCH = 2500, 224, 64

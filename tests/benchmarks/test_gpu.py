@@ -12,11 +12,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from mml_lib.config.loading import load_study
 from mml_lib.config.targets import instantiate
-from mml_lib.config.training import Sampling
+from mml_lib.config.training_options import Sampling
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.models.network import Network, head_spec
-from mml_lib.models.training import build_trainer
 from mml_lib.tasks.struct import TaskStruct
+from mml_lib.training.trainer import build_trainer
 from tests.benchmarks.conftest import demo
 from tests.unit.small_tasks import ARCH, PRESETS, small_model
 from tests.workflow.conftest import TINY, Workplace

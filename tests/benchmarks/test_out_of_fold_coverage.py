@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from mml_lib.postprocessing.evaluation import network_estimates
-from mml_lib.postprocessing.out_of_fold import evaluate_out_of_fold
-from mml_lib.postprocessing.predictions import Predictions
+from mml_lib.evaluation.evaluation import network_estimates
+from mml_lib.evaluation.out_of_fold import evaluate_out_of_fold
+from mml_lib.predictions.predictions import Predictions
 
 
 @pytest.mark.benchmark

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mml_lib.config.tasks import Preprocessing
-from mml_lib.data.packing import pack
-from mml_lib.data.transforms import resolve
+from mml_lib.config.task_options import Preprocessing
+from mml_lib.images.packing import pack
+from mml_lib.images.transforms import resolve
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 
 COUNT, HEIGHT, WIDTH, SIZE = 2000, 768, 1024, 224
@@ -27,7 +27,7 @@ PEAK = """
 import re, sys
 from pathlib import Path
 from threading import Event, Thread
-from mml_lib.data.packing import pack
+from mml_lib.images.packing import pack
 from mml_lib.tasks.dataset import Dataset
 
 def megabytes(kind: str) -> float:

@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from mml_lib.files.checksums import seal
-from mml_lib.files.locks import SUPERVISOR, name_supervisor
-from mml_lib.postprocessing.predictions import read_predictions
+from mml_lib.machine.locks import SUPERVISOR, name_supervisor
+from mml_lib.predictions.predictions import read_predictions
 from mml_lib.torchvision_schemas import LIBRARY
 from tests.workflow.conftest import REPOSITORY, Workplace
 

@@ -17,17 +17,17 @@ import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from mml_lib.config.loading import load_study
-from mml_lib.config.metrics import DEFAULT
+from mml_lib.config.metric_options import DEFAULT
 from mml_lib.config.targets import instantiate
-from mml_lib.config.training import Augmentations, LRScheduler, Sampling
+from mml_lib.config.training_options import Augmentations, LRScheduler, Sampling
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.data.datamodule import MMLDataModule
-from mml_lib.data.packing import IMAGES
-from mml_lib.models.metrics import build_metrics
-from mml_lib.models.module import MMLModule
+from mml_lib.images.packing import IMAGES
+from mml_lib.models.metric_modules import build_metrics
 from mml_lib.models.network import Network, head_spec
-from mml_lib.models.training import build_trainer
 from mml_lib.tasks.struct import TaskStruct
+from mml_lib.training.module import MMLModule
+from mml_lib.training.trainer import build_trainer
 from tests.unit.small_tasks import ARCH, PRESETS, fake_task, small_model
 from tests.workflow.conftest import TINY
 

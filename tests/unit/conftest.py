@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mml_lib.files import terminal
 from mml_lib.files.manager import MMLFileManager
+from mml_lib.machine import terminal
 
 
 @pytest.fixture(autouse=True)

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from mml_lib.config.tasks import Task
-from mml_lib.data.surveying import survey_images
-from mml_lib.tasks.creators.registry import CREATORS, create
+from mml_lib.config.task_options import Task
+from mml_lib.images.surveying import survey_images
+from mml_lib.tasks.creators.creator_registry import CREATORS, create
 from mml_lib.tasks.dataset import Delivery, check_delivery
 from mml_lib.tasks.description import TaskDescription, check_planned
-from mml_lib.tasks.identity import TaskIdentity
-from mml_lib.tasks.splitting import Splitting, assign
+from mml_lib.tasks.splits.splitting import Splitting, assign
 from mml_lib.tasks.targets import Targets
+from mml_lib.tasks.task_identity import TaskIdentity
 
 
 def deliver(creator: str, path: Path, folder: Path = Path("unused"), **arguments: object) -> Delivery:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from mml_lib.postprocessing.evaluation import evaluate_resampled
-from mml_lib.postprocessing.predictions import Predictions
-from mml_lib.postprocessing.tested import TestedNetwork
+from mml_lib.evaluation.comparisons.tested import TestedNetwork
+from mml_lib.evaluation.evaluation import evaluate_resampled
+from mml_lib.predictions.predictions import Predictions
 
 NUMBER = 120
 TARGETS = np.arange(NUMBER) % 3

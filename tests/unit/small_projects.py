@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from mml_lib.data.surveying import survey_images
-from mml_lib.models.storage import ModelStorage
-from mml_lib.postprocessing.evaluation import write_metrics
-from mml_lib.postprocessing.predictions import Predictions
-from mml_lib.schedulers.study import Study
-from mml_lib.tasks.creators.registry import create
+from mml_lib.evaluation.evaluation import write_metrics
+from mml_lib.images.surveying import survey_images
+from mml_lib.models.model_storage import ModelStorage
+from mml_lib.predictions.predictions import Predictions
+from mml_lib.studies.study import Study
+from mml_lib.tasks.creators.creator_registry import create
 from mml_lib.tasks.description import TaskDescription
-from mml_lib.tasks.splitting import Splitting, assign
+from mml_lib.tasks.splits.splitting import Splitting, assign
 from mml_lib.tasks.targets import Targets
 from tests.unit.test_config import CONFIG
 

@@ -9,22 +9,22 @@ import torch
 import yaml
 from PIL import Image
 
-from mml_lib.config.metrics import NAMED
+from mml_lib.config.metric_options import NAMED
 from mml_lib.config.targets import instantiate
-from mml_lib.config.training import Augmentations
+from mml_lib.config.training_options import Augmentations
 from mml_lib.data.augmentation import Augmentation
-from mml_lib.data.packing import pack
-from mml_lib.data.surveying import survey_images
-from mml_lib.models.metrics import build_metrics
-from mml_lib.models.module import MMLModule
+from mml_lib.images.packing import pack
+from mml_lib.images.surveying import survey_images
+from mml_lib.models.metric_modules import build_metrics
 from mml_lib.models.network import Network, head_spec
-from mml_lib.models.objectives import Objective
-from mml_lib.tasks.creators.registry import CREATORS
+from mml_lib.tasks.creators.creator_registry import CREATORS
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN
 from mml_lib.tasks.description import TaskDescription
-from mml_lib.tasks.splitting import Splitting, assign
+from mml_lib.tasks.splits.splitting import Splitting, assign
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.tasks.targets import Targets
+from mml_lib.training.module import MMLModule
+from mml_lib.training.objectives import Objective
 
 torch.set_num_threads(1)  # more are slower on networks and images this small
 

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mml_lib.postprocessing.ablation import ablation_table, as_latex, as_text, escaped
-from mml_lib.postprocessing.across_tasks import score_table
-from mml_lib.postprocessing.procedures import compare_procedures
-from mml_lib.postprocessing.tested import TestedNetwork, runs_of
+from mml_lib.evaluation.comparisons.ablation import ablation_table, as_latex, as_text, escaped
+from mml_lib.evaluation.comparisons.across_tasks import score_table
+from mml_lib.evaluation.comparisons.tested import TestedNetwork, runs_of
+from mml_lib.evaluation.procedures import compare_procedures
 from tests.unit.small_networks import NUMBER, network_of
 
 NAMES = ("plain", "better", "alike")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mml_lib.postprocessing.across_tasks import (
+from mml_lib.evaluation.comparisons.across_tasks import (
     as_text,
     cliques,
     differences,
@@ -19,8 +19,8 @@ from mml_lib.postprocessing.across_tasks import (
     too_few,
     wilcoxon,
 )
-from mml_lib.postprocessing.question_figures import draw_critical_differences
-from mml_lib.postprocessing.tested import TestedNetwork
+from mml_lib.evaluation.comparisons.tested import TestedNetwork
+from mml_lib.reports.question_figures import draw_critical_differences
 from tests.unit.small_networks import network_of
 
 DEMSAR = np.array(

@@ -12,21 +12,21 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 
 from mml_lib.config.loading import load_study
-from mml_lib.config.pipeline import expand
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.task_types import LEARNABLE
-from mml_lib.config.training import Adapters
+from mml_lib.config.training_options import Adapters
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.errors import MMLError
 from mml_lib.models.adapters import add_adapters, merge_adapters
-from mml_lib.models.module import MMLModule
+from mml_lib.models.model_storage import ModelStorage
 from mml_lib.models.network import Network, load_network
-from mml_lib.models.storage import ModelStorage
-from mml_lib.models.training import build_trainer
-from mml_lib.schedulers import checks
+from mml_lib.pipelines.pipeline import expand
 from mml_lib.schedulers.base import AbstractBaseScheduler
-from mml_lib.schedulers.study import Study
+from mml_lib.studies import checks
+from mml_lib.studies.study import Study
 from mml_lib.tasks.struct import TaskStruct
+from mml_lib.training.module import MMLModule
+from mml_lib.training.trainer import build_trainer
 from tests.unit.small_tasks import ARCH, PRESETS, fake_task
 from tests.unit.test_config import run_id, study
 from tests.workflow.conftest import TINY

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mml_lib.config.tasks import Task
-from mml_lib.data.decoding import decode
-from mml_lib.data.surveying import survey_images
+from mml_lib.config.task_options import Task
 from mml_lib.errors import MMLError
+from mml_lib.images.decoding import decode
+from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.creators.arrays import FASHION
+from mml_lib.tasks.creators.creator_registry import CREATORS
 from mml_lib.tasks.creators.medmnist import MEDMNIST
-from mml_lib.tasks.creators.registry import CREATORS
-from mml_lib.tasks.identity import TaskIdentity
+from mml_lib.tasks.task_identity import TaskIdentity
 from tests.unit.plans import check_plan, deliver
 
 # --- MedMNIST ---------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torchvision.transforms import v2
 
-from mml_lib.config.training import Augmentations
+from mml_lib.config.training_options import Augmentations
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.errors import MMLError
 

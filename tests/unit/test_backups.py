@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from mml_lib.config.formats import FORMATS
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
 from mml_lib.files.backups import Backup, find_outdated
 from mml_lib.files.checksums import checksum_path, seal, verify
 from mml_lib.files.containers import CONTAINERS
-from mml_lib.files.locks import share_data
+from mml_lib.files.formats import FORMATS
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.files.stored import json_text
+from mml_lib.machine.locks import share_data
 from tests.unit.small_projects import small_study
 from tests.unit.test_formats import FORMER, READ, older
 

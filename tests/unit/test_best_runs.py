@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from mml_lib.models.storage import ModelStorage
-from mml_lib.postprocessing.summary import COLUMNS
-from mml_lib.schedulers.best_runs import best_runs
+from mml_lib.evaluation.summary import COLUMNS
+from mml_lib.models.model_storage import ModelStorage
 from mml_lib.schedulers.train import TrainScheduler
+from mml_lib.studies.best_runs import best_runs
 from tests.unit.test_multitask_and_transfer_plans import FAKE, TASKS, planned
 
 RATES = {"optimizer.lr": [0.1, 0.01, 0.001]}

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mml_lib.data.decoding import decode
-from mml_lib.data.image_files import open_image
+from mml_lib.images.decoding import decode
+from mml_lib.images.image_files import open_image
 
 BLACK_WHITE = [(0, 0, 0), (255, 255, 255)]
 

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from mml_lib.config.loading import load_study
-from mml_lib.config.metrics import NAMED
-from mml_lib.config.pipeline import Pipeline
+from mml_lib.config.metric_options import NAMED
 from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
+from mml_lib.evaluation import bootstrap
+from mml_lib.evaluation.bootstrap import draw, resampled
+from mml_lib.evaluation.evaluation import pixel_confusion
 from mml_lib.metrics import find_metric
 from mml_lib.metrics.surfaces import MaskPair, single_masks
-from mml_lib.postprocessing import bootstrap
-from mml_lib.postprocessing.bootstrap import draw, resampled
-from mml_lib.postprocessing.evaluation import pixel_confusion
-from mml_lib.postprocessing.scores import counts, score, score_arguments
+from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.predictions.scores import counts, score, score_arguments
 
 NAMES = [(kind, name) for kind, names in NAMED.items() for name in names]
 RESAMPLES = 120
@@ -140,9 +140,9 @@ def test_evaluation_imports_no_more_than_it_needs():
     """A light step: neither torch nor pandas nor scipy.stats, which takes a second to import."""
     code = (
         "import sys, numpy as np\n"
-        "from mml_lib.postprocessing.evaluation import evaluate, evaluate_resampled, network_intervals\n"
-        "from mml_lib.postprocessing.predictions import Predictions\n"
-        "from mml_lib.config.metrics import NAMED\n"
+        "from mml_lib.evaluation.evaluation import evaluate, evaluate_resampled, network_intervals\n"
+        "from mml_lib.predictions.predictions import Predictions\n"
+        "from mml_lib.config.metric_options import NAMED\n"
         "targets = {'classification': np.arange(9) % 2, 'regression': np.arange(9.0),\n"
         "           'multilabel_classification': np.eye(9)[:, :2]}\n"
         "for kind, target in targets.items():\n"

@@ -11,8 +11,8 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
-from mml_lib.postprocessing.affine import PENALTIES, Objective, OneScale, Scores, fit, fit_by_evidence
-from mml_lib.postprocessing.calibration import (
+from mml_lib.evaluation.calibration.affine import PENALTIES, Objective, OneScale, Scores, fit, fit_by_evidence
+from mml_lib.evaluation.calibration.calibration import (
     METHODS,
     Calibration,
     calibrate_predictions,
@@ -20,9 +20,9 @@ from mml_lib.postprocessing.calibration import (
     log_softmax,
     scores_of,
 )
-from mml_lib.postprocessing.evaluation import evaluate
-from mml_lib.postprocessing.predictions import Predictions
-from mml_lib.postprocessing.scores import softmax
+from mml_lib.evaluation.evaluation import evaluate
+from mml_lib.predictions.predictions import Predictions
+from mml_lib.predictions.scores import softmax
 
 KINDS = ("classification", "multilabel_classification")
 FITTED = ("affine", "temperature", "auto")
@@ -260,5 +260,6 @@ def test_huge_logits_are_no_error():
 
 def test_calibration_imports_no_more_than_it_needs():
     """A light step, whose words plans need as well."""
-    code = "import sys, mml_lib.postprocessing.calibration as _; print({'torch', 'scipy', 'pandas'} & set(sys.modules))"
+    module = "mml_lib.evaluation.calibration.calibration"
+    code = f"import sys, {module}; print({{'torch', 'scipy', 'pandas'}} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from mml_lib.config.loading import load_study
-from mml_lib.config.training import Sampling
+from mml_lib.config.training_options import Sampling
 from mml_lib.data.datamodule import MMLDataModule
-from mml_lib.files.checkpoints import checkpoint_path, last_checkpoint, remove_checkpoints
-from mml_lib.models.checkpoints import problem_of
-from mml_lib.models.module import MMLModule
-from mml_lib.models.training import build_trainer
 from mml_lib.tasks.struct import TaskStruct
+from mml_lib.training.checkpoint_files import checkpoint_path, last_checkpoint, remove_checkpoints
+from mml_lib.training.checkpoints import problem_of
+from mml_lib.training.module import MMLModule
+from mml_lib.training.trainer import build_trainer
 from tests.unit.small_tasks import PRESETS, fake_task, small_model
 from tests.workflow.conftest import TINY
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from mml_lib.config.tasks import Task
+from mml_lib.config.task_options import Task
+from mml_lib.engine.preflight.trial import Trials
 from mml_lib.errors import MMLError
-from mml_lib.schedulers.class_names import check_described
-from mml_lib.schedulers.preflight.trial import Trials
-from mml_lib.tasks.creators.registry import CREATORS, create
-from mml_lib.tasks.identity import TaskIdentity
+from mml_lib.studies.class_names import check_described
+from mml_lib.tasks.creators.creator_registry import CREATORS, create
+from mml_lib.tasks.task_identity import TaskIdentity
 from tests.unit.small_projects import small_study
 from tests.unit.test_own_data_creators import lay
 

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 import yaml
 
-from mml_lib.data.surveying import survey_images
+from mml_lib.cleaning.cleaning import Cleaning
 from mml_lib.files.atomic import part_of
 from mml_lib.files.checksums import checksum_path, seal
-from mml_lib.files.locks import lock_project, share_data
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.files.records import record_study
-from mml_lib.postprocessing.unused_table import Unused, as_csv, as_text
-from mml_lib.schedulers.cleaning.cleaning import Cleaning
-from mml_lib.schedulers.study import Study
-from mml_lib.tasks.creators.registry import create
+from mml_lib.images.surveying import survey_images
+from mml_lib.machine.locks import lock_project, share_data
+from mml_lib.reports.unused_table import Unused, as_csv, as_text
+from mml_lib.studies.study import Study
+from mml_lib.tasks.creators.creator_registry import create
 from tests.unit.small_projects import Project, small_project, small_study, write
 
 ONE_RUN = {"sweep": {"optimizer.lr": [0.1]}}

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mml_lib.config.metrics import NAMED
+from mml_lib.config.metric_options import NAMED
 from mml_lib.errors import MMLError
-from mml_lib.postprocessing.alignment import AnyPredictions, align
-from mml_lib.postprocessing.comparison import (
+from mml_lib.evaluation.alignment import AnyPredictions, align
+from mml_lib.evaluation.comparisons.comparison import (
     Resamples,
     compare,
     compare_ensembles,
@@ -20,10 +20,10 @@ from mml_lib.postprocessing.comparison import (
     holm,
     resample_runs,
 )
-from mml_lib.postprocessing.evaluation import evaluate, evaluate_resampled, network_intervals
-from mml_lib.postprocessing.leaderboard import as_text, leaderboard, standings
-from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
-from mml_lib.postprocessing.procedures import NETWORKS, PROCEDURE, estimate
+from mml_lib.evaluation.comparisons.leaderboard import as_text, leaderboard, standings
+from mml_lib.evaluation.evaluation import evaluate, evaluate_resampled, network_intervals
+from mml_lib.evaluation.procedures import NETWORKS, PROCEDURE, estimate
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
 from tests.simulations import Setting, told_apart
 
 NUMBER = 200
@@ -510,7 +510,7 @@ def test_run_that_lacks_the_samples_of_a_fold_is_refused():
 
 def test_comparison_imports_no_torch():
     code = (
-        "import sys, mml_lib.postprocessing.leaderboard, mml_lib.postprocessing.subgroups\n"
+        "import sys, mml_lib.evaluation.comparisons.leaderboard, mml_lib.evaluation.subgroups\n"
         "assert not {'torch', 'scipy.stats', 'matplotlib'} & set(sys.modules), sorted(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

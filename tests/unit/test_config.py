@@ -12,13 +12,13 @@ import yaml
 
 from mml_lib.config.layers import with_defaults
 from mml_lib.config.loading import load_study
-from mml_lib.config.pipeline import Pipeline, expand
 from mml_lib.config.presets import GROUPS
 from mml_lib.config.schema_json import schema_text
 from mml_lib.config.study_files import read_study
+from mml_lib.engine.opening import add_presets, asked_modes
 from mml_lib.errors import MMLError
-from mml_lib.schedulers.opening import add_presets, asked_modes
-from mml_lib.schedulers.study import Study
+from mml_lib.pipelines.pipeline import Pipeline, expand
+from mml_lib.studies.study import Study
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIG = REPOSITORY / "config"
@@ -183,9 +183,10 @@ def test_placeholder_is_no_checksum(digest: str):
 
 
 def test_planning_imports_neither_torch_nor_pandas_nor_lightning():
-    modules = ["opening", "study", "step", "create", "preprocess", "train", "info"]
+    schedulers = [f"schedulers.{mode}" for mode in ("create", "preprocess", "train", "info", "post", "transfer")]
+    modules = ["engine.opening", "engine.hooks", "studies.study", "steps.step", *schedulers]
     code = (
-        f"import sys; {'; '.join(f'import mml_lib.schedulers.{module}' for module in modules)}; import json;"
+        f"import sys; {'; '.join(f'import mml_lib.{module}' for module in modules)}; import json;"
         "print(json.dumps([name for name in ('torch', 'pandas', 'lightning', 'sklearn') if name in sys.modules]))"
     )
     assert json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) == []

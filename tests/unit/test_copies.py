@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mml_lib.data.surveying import survey_images
 from mml_lib.errors import MMLError
-from mml_lib.tasks.copies import Copies, merge_groups
+from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 from mml_lib.tasks.description import TaskDescription
-from mml_lib.tasks.splitting import Assignment, Splitting, assign
+from mml_lib.tasks.splits.copies import Copies, merge_groups
+from mml_lib.tasks.splits.splitting import Assignment, Splitting, assign
 from mml_lib.tasks.tags import apply_tag
 from mml_lib.tasks.targets import Targets
 

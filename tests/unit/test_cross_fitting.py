@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.postprocessing.calibration import calibrate_predictions, fit_calibration
-from mml_lib.postprocessing.cross_fitting import assess_calibration, cross_calibrate, log_losses
-from mml_lib.postprocessing.ensembles.combining import combine
-from mml_lib.postprocessing.ensembles.final import calibrate_ensemble
-from mml_lib.postprocessing.ensembles.options import EnsembleOptions
-from mml_lib.postprocessing.ensembles.selection import select_ensemble
-from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
-from mml_lib.postprocessing.predictions import Predictions
-from mml_lib.postprocessing.scores import softmax
+from mml_lib.evaluation.calibration.calibration import calibrate_predictions, fit_calibration
+from mml_lib.evaluation.calibration.cross_fitting import assess_calibration, cross_calibrate, log_losses
+from mml_lib.evaluation.ensembles.combining import combine
+from mml_lib.evaluation.ensembles.ensemble_selection import select_ensemble
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
+from mml_lib.evaluation.ensembles.final import calibrate_ensemble
+from mml_lib.evaluation.ensembles.options import EnsembleOptions
+from mml_lib.predictions.predictions import Predictions
+from mml_lib.predictions.scores import softmax
 from tests.unit.test_multitask_and_transfer_plans import wildcards
 from tests.unit.test_post_mode import post
 

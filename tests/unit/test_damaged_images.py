@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mml_lib.data.decoding import decode, read_header, read_values
-from mml_lib.data.masks import decode_mask
 from mml_lib.errors import MMLError
+from mml_lib.images.decoding import decode, read_header, read_values
+from mml_lib.images.mask_files import decode_mask
 from mml_lib.tasks.value_range import ValueRange
 from tests.fixtures.damaged_images import damaged_files, valid_files
 

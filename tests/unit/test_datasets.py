@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mml_lib.data.surveying import survey_images
 from mml_lib.errors import MMLError
 from mml_lib.files.unpacking import unpack
-from mml_lib.tasks.creators.registry import CREATORS, create, register_creator
+from mml_lib.images.surveying import survey_images
+from mml_lib.tasks.creators.creator_registry import CREATORS, create, register_creator
 from mml_lib.tasks.dataset import (
     EMPTY_MASK_TOKEN,
     About,

@@ -9,13 +9,13 @@ import torch
 
 from mml_lib.config.layers import with_defaults
 from mml_lib.config.loading import load_study
-from mml_lib.config.pipeline import Pipeline, expand
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.task_types import LEARNABLE
-from mml_lib.config.training import Augmentations
+from mml_lib.config.training_options import Augmentations
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.errors import MMLError
-from mml_lib.models.objectives import build_objectives
+from mml_lib.pipelines.pipeline import Pipeline, expand
+from mml_lib.training.objectives import build_objectives
 from tests.unit.small_tasks import PRESETS, fake_task, small_model
 
 BASE = {"tasks": {"t": {"creator": "digits"}}, "paths": {"presets": [str(PRESETS)]}}

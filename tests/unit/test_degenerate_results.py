@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from mml_lib.config.metrics import NAMED
-from mml_lib.postprocessing.comparison import compare, compare_folds, resample_runs
-from mml_lib.postprocessing.evaluation import evaluate_resampled, network_estimates
-from mml_lib.postprocessing.fold_table import fold_table
-from mml_lib.postprocessing.leaderboard import as_text, leaderboard, standings
-from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
-from mml_lib.postprocessing.subgroups import group_table
-from mml_lib.postprocessing.summary import summarize
+from mml_lib.config.metric_options import NAMED
+from mml_lib.evaluation.comparisons.comparison import compare, compare_folds, resample_runs
+from mml_lib.evaluation.comparisons.leaderboard import as_text, leaderboard, standings
+from mml_lib.evaluation.evaluation import evaluate_resampled, network_estimates
+from mml_lib.evaluation.fold_table import fold_table
+from mml_lib.evaluation.subgroups import group_table
+from mml_lib.evaluation.summary import summarize
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
 
 RNG = np.random.default_rng(0)
 

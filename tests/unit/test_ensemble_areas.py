@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mml_lib.postprocessing.ensembles import areas as module
-from mml_lib.postprocessing.ensembles.areas import Areas
-from mml_lib.postprocessing.ensembles.objective import Objective
-from mml_lib.postprocessing.ensembles.options import EnsembleOptions
-from mml_lib.postprocessing.ensembles.pool import Pool
-from mml_lib.postprocessing.ensembles.search import budget_search, forward_selection
-from mml_lib.postprocessing.scores import score
+from mml_lib.evaluation.ensembles import areas as module
+from mml_lib.evaluation.ensembles.areas import Areas
+from mml_lib.evaluation.ensembles.ensemble_search import budget_search, forward_selection
+from mml_lib.evaluation.ensembles.objective import Objective
+from mml_lib.evaluation.ensembles.options import EnsembleOptions
+from mml_lib.evaluation.ensembles.pool import Pool
+from mml_lib.predictions.scores import score
 from tests.unit.test_ensembles import names, predictions
 
 KINDS = ("classification", "multilabel_classification")

@@ -7,12 +7,12 @@ from time import monotonic
 import numpy as np
 import pytest
 
-from mml_lib.postprocessing.ensembles.combining import combine
-from mml_lib.postprocessing.ensembles.program import solve
-from mml_lib.postprocessing.ensembles.votes import Contest, Vote, best_vote, count_out
-from mml_lib.postprocessing.evaluation import evaluate
-from mml_lib.postprocessing.predictions import Predictions
-from mml_lib.postprocessing.scores import sigmoid, softmax
+from mml_lib.evaluation.ensembles.combining import combine
+from mml_lib.evaluation.ensembles.ensemble_program import solve
+from mml_lib.evaluation.ensembles.votes import Contest, Vote, best_vote, count_out
+from mml_lib.evaluation.evaluation import evaluate
+from mml_lib.predictions.predictions import Predictions
+from mml_lib.predictions.scores import sigmoid, softmax
 from tests.unit.test_ensembles import names, of_members, part, predictions, rows_of, select
 
 

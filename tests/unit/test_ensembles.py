@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mml_lib.config.metrics import NAMED, lower_is_better
+from mml_lib.config.metric_options import NAMED, lower_is_better
 from mml_lib.errors import MMLError
-from mml_lib.postprocessing.ensembles.combining import combine
-from mml_lib.postprocessing.ensembles.objective import Objective
-from mml_lib.postprocessing.ensembles.options import STRATEGIES, EnsembleOptions
-from mml_lib.postprocessing.ensembles.parts import divide
-from mml_lib.postprocessing.ensembles.pool import Pool
-from mml_lib.postprocessing.ensembles.search import sets_of_members
-from mml_lib.postprocessing.ensembles.selection import select_ensemble
-from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
-from mml_lib.postprocessing.evaluation import evaluate
-from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
-from mml_lib.postprocessing.scores import softmax
+from mml_lib.evaluation.ensembles.combining import combine
+from mml_lib.evaluation.ensembles.ensemble_search import sets_of_members
+from mml_lib.evaluation.ensembles.ensemble_selection import select_ensemble
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
+from mml_lib.evaluation.ensembles.objective import Objective
+from mml_lib.evaluation.ensembles.options import STRATEGIES, EnsembleOptions
+from mml_lib.evaluation.ensembles.parts import divide
+from mml_lib.evaluation.ensembles.pool import Pool
+from mml_lib.evaluation.evaluation import evaluate
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.predictions.scores import softmax
 
 NUMBER, CLASSES = 120, 4
 SOFT = ("classification", "multilabel_classification", "regression")
@@ -296,7 +296,7 @@ def test_storage_is_read_as_it_was_written(tmp_path: Path, kind: str):
 
 
 def test_selection_imports_no_torch():
-    code = "import sys, mml_lib.postprocessing.ensembles.selection; print('torch' in sys.modules)"
+    code = "import sys, mml_lib.evaluation.ensembles.ensemble_selection; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 

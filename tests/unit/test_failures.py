@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mml_lib.schedulers.failures import BOILERPLATE, Failures
+from mml_lib.engine.failures import BOILERPLATE, Failures
 
 
 def step(number: int = 1, log: str = "none.log", **wildcards: Any) -> Any:
@@ -22,7 +22,7 @@ def failed(number: int, message: str, log: list[str] | None = None, **aux: Any) 
 
 @pytest.fixture
 def failures(monkeypatch: pytest.MonkeyPatch) -> Failures:
-    monkeypatch.setattr("mml_lib.schedulers.failures.snakemake_logger", logging.getLogger("of a test"))
+    monkeypatch.setattr("mml_lib.engine.failures.snakemake_logger", logging.getLogger("of a test"))
     return Failures()
 
 

@@ -13,14 +13,14 @@ import pytest
 import torch
 from PIL import Image
 
-from mml_lib.config.training import Sampling
+from mml_lib.config.training_options import Sampling
 from mml_lib.data.datamodule import DecodedImages, MMLDataModule, PackedImages, by_size, positions_of
-from mml_lib.data.packing import pack
-from mml_lib.data.surveying import survey_images
 from mml_lib.errors import MMLError
+from mml_lib.images.packing import pack
+from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, Delivery, Label, Sample
 from mml_lib.tasks.description import TaskDescription
-from mml_lib.tasks.splitting import Assignment
+from mml_lib.tasks.splits.splitting import Assignment
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.tasks.targets import Targets
 
@@ -42,7 +42,7 @@ LABELS: dict[str, list[Label]] = {
 SCRIPT = """
 import sys
 from pathlib import Path
-from mml_lib.config.training import Sampling
+from mml_lib.config.training_options import Sampling
 from mml_lib.data.datamodule import MMLDataModule, torch
 from mml_lib.tasks.struct import TaskStruct
 

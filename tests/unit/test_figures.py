@@ -12,8 +12,11 @@ import pytest
 from PIL import Image
 
 from mml_lib.errors import MMLError
-from mml_lib.postprocessing.evaluation import evaluate
-from mml_lib.postprocessing.figures import (
+from mml_lib.evaluation.calibration.reliability import reliability
+from mml_lib.evaluation.evaluation import evaluate
+from mml_lib.predictions.predictions import Predictions
+from mml_lib.predictions.scores import softmax, values_of
+from mml_lib.reports.figures import (
     draw_calibration_errors,
     draw_ensemble,
     draw_leaderboard,
@@ -23,7 +26,7 @@ from mml_lib.postprocessing.figures import (
     thinned,
     told,
 )
-from mml_lib.postprocessing.prediction_figures import (
+from mml_lib.reports.prediction_figures import (
     curves,
     draw_confusion,
     draw_curves,
@@ -31,9 +34,6 @@ from mml_lib.postprocessing.prediction_figures import (
     draw_reliability,
     shorten_count,
 )
-from mml_lib.postprocessing.predictions import Predictions
-from mml_lib.postprocessing.reliability import reliability
-from mml_lib.postprocessing.scores import softmax, values_of
 
 RUNS = [f"{number * 2654435761 % 2**32:08x}" for number in range(1, 41)]
 LARGEST = 200_000

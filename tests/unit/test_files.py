@@ -11,8 +11,8 @@ import pytest
 from mml_lib.errors import MMLError
 from mml_lib.files import atomic
 from mml_lib.files.atomic import remove_leftovers, write_text, write_whole, write_whole_folder
-from mml_lib.files.locks import lock_project
 from mml_lib.files.manager import MMLFileManager
+from mml_lib.machine.locks import lock_project
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_leftovers_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path: 
 
 def test_project_lock_names_its_holder_and_dies_with_it(tmp_path: Path):
     code = (
-        "import sys, time; from pathlib import Path; from mml_lib.files.locks import lock_project\n"
+        "import sys, time; from pathlib import Path; from mml_lib.machine.locks import lock_project\n"
         "p = Path(sys.argv[1]); held = lock_project(p, p / '.lock', p / '.steps'); print('held', flush=True)\n"
         "time.sleep(60)"
     )

@@ -7,9 +7,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from mml_lib.data.packing import join, pack, shard_rows
-from mml_lib.data.surveying import survey_images
 from mml_lib.errors import MMLError
+from mml_lib.images.packing import join, pack, shard_rows
+from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 
 RNG = np.random.default_rng(0)

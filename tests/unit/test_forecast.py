@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from mml_lib.files.containers import header_first
-from mml_lib.models.storage import ModelStorage
-from mml_lib.schedulers.forecast import Forecast
-from mml_lib.schedulers.planned_steps import Step
-from mml_lib.schedulers.study import Study
+from mml_lib.models.model_storage import ModelStorage
+from mml_lib.studies.forecast import Forecast
+from mml_lib.studies.planned_steps import Step
+from mml_lib.studies.study import Study
 from tests.unit.test_config import CONFIG
 
 SAMPLES = {"mine": 1000, "other": 4000}

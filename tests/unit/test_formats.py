@@ -11,23 +11,23 @@ import pytest
 import yaml
 
 from mml_lib import __version__
-from mml_lib.config.formats import FORMATS, STAMP
-from mml_lib.config.pipeline import Pipeline, read_stored_yaml
 from mml_lib.errors import MMLError
+from mml_lib.evaluation.calibration.calibration import Calibration
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
+from mml_lib.evaluation.evaluation import read_metrics
+from mml_lib.evaluation.resampled import read_resampled
 from mml_lib.files.containers import CONTAINERS, check_packed
+from mml_lib.files.formats import FORMATS, STAMP
 from mml_lib.files.manager import BUILT_IN, MMLFileManager
 from mml_lib.files.stored import read_json
+from mml_lib.models.model_selection import Selection
+from mml_lib.models.model_storage import ModelStorage
 from mml_lib.models.network import load_network
-from mml_lib.models.selection import Selection
-from mml_lib.models.storage import ModelStorage
-from mml_lib.models.tuning import Tuning
-from mml_lib.postprocessing.calibration import Calibration
-from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
-from mml_lib.postprocessing.evaluation import read_metrics
-from mml_lib.postprocessing.predictions import read_predictions
-from mml_lib.postprocessing.resampled import read_resampled
+from mml_lib.pipelines.pipeline import Pipeline, read_stored_yaml
+from mml_lib.predictions.predictions import read_predictions
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription, read_header
+from mml_lib.training.tuning import Tuning
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 RELEASES = sorted(path for path in FIXTURES.glob("formats-*") if (path / "data").exists())

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.files.gpus import Gpu
-from mml_lib.files.leases import SHARE
-from mml_lib.schedulers.gpus import take_gpus
-from mml_lib.schedulers.study import Study
+from mml_lib.machine.gpu_devices import Gpu
+from mml_lib.machine.leases import SHARE
+from mml_lib.studies.gpu_requests import take_gpus
+from mml_lib.studies.study import Study
 from tests.unit.fake_gpus import FakeGpus
 from tests.unit.test_config import CONFIG
 

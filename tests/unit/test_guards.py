@@ -14,16 +14,16 @@ from lightning.pytorch.plugins import MixedPrecision
 
 from mml_lib.config.loading import load_study
 from mml_lib.config.schema import StoreBest
-from mml_lib.config.training import Sampling
+from mml_lib.config.training_options import Sampling
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.errors import MMLError
-from mml_lib.files.leases import SHARE
-from mml_lib.models.checkpoints import WholeCheckpointIO, problem_of
-from mml_lib.models.guards import EVERY, is_out_of_memory, words_of
-from mml_lib.models.module import MMLModule
-from mml_lib.models.prediction import predict
-from mml_lib.models.training import build_trainer, storage_of
+from mml_lib.inference.prediction import predict
+from mml_lib.machine.leases import SHARE
 from mml_lib.tasks.struct import TaskStruct
+from mml_lib.training.checkpoints import WholeCheckpointIO, problem_of
+from mml_lib.training.guards import EVERY, is_out_of_memory, words_of
+from mml_lib.training.module import MMLModule
+from mml_lib.training.trainer import build_trainer, storage_of
 from tests.unit.small_tasks import PRESETS, fake_task, small_model
 from tests.workflow.conftest import TINY
 

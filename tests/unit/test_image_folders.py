@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mml_lib.config.tasks import Task
+from mml_lib.config.task_options import Task
 from mml_lib.errors import MMLError
+from mml_lib.tasks.creators.creator_registry import CREATORS
 from mml_lib.tasks.creators.file_kinds import LEFT_OUT, SUFFIXES
-from mml_lib.tasks.creators.registry import CREATORS
 from mml_lib.tasks.creators.walking import ImageTree, left_out_text
-from mml_lib.tasks.identity import TaskIdentity
+from mml_lib.tasks.task_identity import TaskIdentity
 from tests.unit.plans import deliver
 from tests.unit.test_own_data_creators import lay, told
 

@@ -18,10 +18,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from mml_lib.data.colours import LEAST_OPACITY
-from mml_lib.data.decoding import decode, read_header, read_size
-from mml_lib.data.findings import BLANK, LEFT_OUT, UNSEEN, Findings
 from mml_lib.errors import MMLError
+from mml_lib.images.colours import LEAST_OPACITY
+from mml_lib.images.decoding import decode, read_header, read_size
+from mml_lib.images.findings import BLANK, LEFT_OUT, UNSEEN, Findings
 from mml_lib.tasks.value_range import ValueRange
 
 HEIGHT, WIDTH = 18, 13

@@ -8,19 +8,19 @@ import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before lightning
 import numpy as np
 import pytest
 
-from mml_lib.config.pipeline import Pipeline
-from mml_lib.config.training import Sampling
+from mml_lib.config.training_options import Sampling
 from mml_lib.data.datamodule import MMLDataModule
+from mml_lib.engine.leakage import train_after_comparison
 from mml_lib.errors import MMLError
+from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.schedulers.base import AbstractBaseScheduler
-from mml_lib.schedulers.guarding import Guards, _guard_run, started_from
-from mml_lib.schedulers.leakage import train_after_comparison
-from mml_lib.schedulers.runs import Run
+from mml_lib.studies.guarding import Guards, _guard_run, started_from
+from mml_lib.studies.runs import Run
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.image_guards import ImageGuard
 from mml_lib.tasks.overlaps import compare_images
 from mml_lib.tasks.struct import TaskStruct
-from mml_lib.tasks.tags.registry import TAGS, Tag
+from mml_lib.tasks.tags.tag_registry import TAGS, Tag
 from tests.unit.small_tasks import fake_task
 from tests.unit.test_multitask_and_transfer_plans import FAKE, planned, wildcards
 from tests.unit.test_post_mode import post

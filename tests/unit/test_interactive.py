@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from mml_lib.errors import MMLError
+from mml_lib.evaluation.evaluation import write_metrics
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.interactive import load_metrics, load_predictions, load_project_models, task_infos
-from mml_lib.postprocessing.evaluation import write_metrics
-from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
 from tests.unit.small_projects import CLASSES, Project, small_project, write
 from tests.unit.test_config import REPOSITORY
 

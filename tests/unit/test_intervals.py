@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mml_lib.config.metrics import NAMED
+from mml_lib.config.metric_options import NAMED
 from mml_lib.errors import MMLError
+from mml_lib.evaluation.evaluation import evaluate_resampled, network_estimates, network_intervals
+from mml_lib.evaluation.procedures import NETWORKS, PROCEDURE, estimate
+from mml_lib.evaluation.resampled import Resampled, read_resampled, resample
 from mml_lib.metrics import find_metric, weighted
-from mml_lib.postprocessing.evaluation import evaluate_resampled, network_estimates, network_intervals
-from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
-from mml_lib.postprocessing.procedures import NETWORKS, PROCEDURE, estimate
-from mml_lib.postprocessing.resampled import Resampled, read_resampled, resample
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
 from tests.simulations import (
     KINDS,
     LEVELS,

@@ -11,8 +11,8 @@ from mml_lib.config.layers import DEFAULTS, overlay, with_defaults
 from mml_lib.config.loading import load_study
 from mml_lib.config.presets import GROUPS
 from mml_lib.config.study_files import read_study
-from mml_lib.schedulers.command_line import StudyLayers, study_layers
-from mml_lib.schedulers.opening import add_presets
+from mml_lib.engine.command_line import StudyLayers, study_layers
+from mml_lib.engine.opening import add_presets
 
 REPOSITORY = Path(__file__).parents[2]
 MINIMAL = "project: lesions\ntasks: {lesions: {creator: fake}}\n"

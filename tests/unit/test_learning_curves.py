@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.postprocessing.curve_table import as_text, curve_table, levels_of, sentences
-from mml_lib.postprocessing.power_law import PowerLaw, Repeats, fit, fit_all, fit_law, fit_table, law_of
-from mml_lib.postprocessing.procedures import estimate
-from mml_lib.postprocessing.question_figures import draw_curves
-from mml_lib.postprocessing.tested import TestedNetwork, runs_of
+from mml_lib.evaluation.comparisons.curve_table import as_text, curve_table, levels_of, sentences
+from mml_lib.evaluation.comparisons.power_law import PowerLaw, Repeats, fit, fit_all, fit_law, fit_table, law_of
+from mml_lib.evaluation.comparisons.tested import TestedNetwork, runs_of
+from mml_lib.evaluation.procedures import estimate
+from mml_lib.reports.question_figures import draw_curves
 from tests.unit.small_networks import NUMBER, network_of
 
 SIZES = np.array([40.0, 80.0, 160.0, 320.0, 640.0])

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.files import leases
-from mml_lib.files.gpus import visible_gpus
+from mml_lib.machine import leases
+from mml_lib.machine.gpu_devices import visible_gpus
 from tests.unit.fake_gpus import FakeGpus
 
 FORK = multiprocessing.get_context("fork")  # a process is there at once

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mml_lib.data import surveying
-from mml_lib.data.masks import decode_mask
 from mml_lib.errors import MMLError
+from mml_lib.images import surveying
+from mml_lib.images.mask_files import decode_mask
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Delivery, Sample
 from mml_lib.tasks.mask_classes import check_masks
 from mml_lib.tasks.targets import Targets

@@ -5,11 +5,11 @@ import pytest
 from scipy.ndimage import binary_erosion
 from scipy.spatial.distance import cdist
 
-from mml_lib.config.metrics import NAMED
+from mml_lib.config.metric_options import NAMED
 from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
-from mml_lib.postprocessing.evaluation import evaluate, evaluate_resampled, network_intervals
-from mml_lib.postprocessing.predictions import MaskPredictions
+from mml_lib.evaluation.evaluation import evaluate, evaluate_resampled, network_intervals
+from mml_lib.predictions.predictions import MaskPredictions
 
 CLASSES = 3
 OVERLAP = ("dice", "iou", "precision", "recall", "sensitivity", "specificity")

@@ -11,14 +11,14 @@ import pytest
 from PIL import Image
 
 from mml_lib.config.schema import Task
-from mml_lib.data.masks import decode_mask, survey_mask
-from mml_lib.data.packing import MASKS, pack
-from mml_lib.data.surveying import survey_images
 from mml_lib.errors import MMLError
+from mml_lib.images.mask_files import decode_mask, survey_mask
+from mml_lib.images.packing import MASKS, pack
+from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, Delivery, Sample
-from mml_lib.tasks.identity import TaskIdentity
 from mml_lib.tasks.mask_classes import check_masks
 from mml_lib.tasks.targets import Targets
+from mml_lib.tasks.task_identity import TaskIdentity
 
 MASK = np.array([[0, 1, 2, 1], [0, 0, 2, 1]], np.uint8)
 RED, GREEN, WHITE, BLACK = [255, 0, 0], [0, 255, 0], [255, 255, 255], [0, 0, 0]

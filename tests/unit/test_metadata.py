@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mml_lib.config.tasks import Task
+from mml_lib.config.task_options import Task
 from mml_lib.errors import MMLError
-from mml_lib.postprocessing.answer import Answer
-from mml_lib.postprocessing.figures import run_styles
-from mml_lib.postprocessing.group_figures import draw_groups
-from mml_lib.tasks.creators.registry import CREATORS, read_metadata, register_creator
+from mml_lib.evaluation.comparisons.answer import Answer
+from mml_lib.reports.figures import run_styles
+from mml_lib.reports.group_figures import draw_groups
+from mml_lib.tasks.creators.creator_registry import CREATORS, read_metadata, register_creator
 from mml_lib.tasks.dataset import Delivery, Sample
-from mml_lib.tasks.identity import TaskIdentity
 from mml_lib.tasks.metadata import read_metadata_table, sub_groups, write_metadata
+from mml_lib.tasks.task_identity import TaskIdentity
 from tests.unit.small_projects import small_study
 from tests.unit.test_own_data_creators import lay
 from tests.unit.test_post_mode import IDS, NETWORKS, described, predictions
@@ -112,7 +112,8 @@ def test_planning_by_columns_imports_no_torch(tmp_path: Path):
     import subprocess
 
     code = (
-        "import sys; from mml_lib.config.tasks import Task; from mml_lib.tasks.identity import TaskIdentity; "
+        "import sys; from mml_lib.config.task_options import Task; "
+        "from mml_lib.tasks.task_identity import TaskIdentity; "
         f"TaskIdentity.of('t', Task(creator='csv', path={str(table(tmp_path))!r}, metadata=['age'])); "
         "sys.exit(bool({'torch', 'numpy', 'pandas'} & set(sys.modules)))"
     )

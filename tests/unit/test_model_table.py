@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mml_lib.config.differences import NOT_SET, differences, flatten, varying
-from mml_lib.config.pipeline import Pipeline
 from mml_lib.errors import MMLError
-from mml_lib.postprocessing.model_table import add_labels, as_text, read_models
-from mml_lib.schedulers.project_models import FOREIGN, OWN, explained
-from mml_lib.schedulers.study import Study
+from mml_lib.pipelines.differences import NOT_SET, differences, flatten, varying
+from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.reports.model_table import add_labels, as_text, read_models
+from mml_lib.studies.project_models import FOREIGN, OWN, explained
+from mml_lib.studies.study import Study
 from tests.unit.small_projects import Project, small_project, small_study, write
 
 

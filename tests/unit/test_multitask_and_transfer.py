@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from mml_lib.config.loading import load_study
-from mml_lib.config.training import Sampling, Tune
+from mml_lib.config.training_options import Sampling, Tune
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.data.sampling import BatchSampler
 from mml_lib.errors import MMLError
-from mml_lib.models.module import MMLModule
 from mml_lib.models.network import Network, head_spec, save_network, start_from
-from mml_lib.models.objectives import build_objectives
-from mml_lib.models.training import build_trainer
-from mml_lib.models.tuning import Tuning, tune
 from mml_lib.tasks.struct import TaskStruct
+from mml_lib.training.module import MMLModule
+from mml_lib.training.objectives import build_objectives
+from mml_lib.training.trainer import build_trainer
+from mml_lib.training.tuning import Tuning, tune
 from tests.unit.small_tasks import ARCH, DECODER, PRESETS, fake_task, small_model
 from tests.workflow.conftest import TINY
 

@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from mml_lib.errors import MMLError
-from mml_lib.models.selection import select_model
-from mml_lib.models.storage import ModelStorage
+from mml_lib.models.model_selection import select_model
+from mml_lib.models.model_storage import ModelStorage
 from mml_lib.schedulers.base import AbstractBaseScheduler
-from mml_lib.schedulers.blueprints import blueprint
-from mml_lib.schedulers.study import Study
+from mml_lib.studies.blueprints import blueprint
+from mml_lib.studies.study import Study
 from tests.unit.test_config import CONFIG
 
 FAKE = {"creator": "fake", "num_samples": 24, "folds": 3}

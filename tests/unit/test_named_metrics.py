@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from mml_lib.config.metrics import NAMED, is_metric, lower_is_better
+from mml_lib.config.metric_options import NAMED, is_metric, lower_is_better
 from mml_lib.config.schema import Metrics, StoreBest
 from mml_lib.config.task_types import LEARNABLE
-from mml_lib.metrics import Metric, find_metric, metric_table, properties_of, registry
+from mml_lib.evaluation.evaluation import evaluate_resampled, network_intervals
+from mml_lib.metrics import Metric, find_metric, metric_table, properties_of
+from mml_lib.metrics import metric_registry as registry
 from mml_lib.metrics.__main__ import metric_lines
 from mml_lib.metrics.classification import weighted_mean
-from mml_lib.postprocessing.evaluation import evaluate_resampled, network_intervals
-from mml_lib.postprocessing.predictions import Predictions
-from mml_lib.postprocessing.scores import score, softmax, values_of
+from mml_lib.predictions.predictions import Predictions
+from mml_lib.predictions.scores import score, softmax, values_of
 
 GUIDE = Path(__file__).parents[2] / "config" / "README.md"
 EXACT = {"rel": 0, "abs": 1e-9, "nan_ok": True}

@@ -11,11 +11,11 @@ from safetensors.torch import save_file
 from timm.models import get_pretrained_cfg, list_pretrained
 
 from mml_lib.config.loading import load_study
-from mml_lib.config.pipeline import Pipeline
 from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError
 from mml_lib.models.network import Network, head_spec, save_network
 from mml_lib.models.normalization import IMAGENET, UNCHANGED, Statistics, size_problem, statistics_for, statistics_of
+from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.tasks.struct import TaskStruct
 from tests.unit.small_tasks import ARCH, PRESETS, fake_task
 from tests.workflow.conftest import TINY

@@ -10,7 +10,7 @@ from torch import nn
 from mml_lib.errors import MMLError
 from mml_lib.models.heads import ValueHead
 from mml_lib.models.losses import CrossEntropyDice, FocalLoss, PixelCrossEntropy
-from mml_lib.models.objectives import Objective
+from mml_lib.training.objectives import Objective
 
 IGNORED = torch.tensor([[[0, 1, 255], [2, 2, 0]]])
 BATCHES: dict[str, tuple[torch.Tensor, torch.Tensor]] = {

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from mml_lib.config.tasks import Task
+from mml_lib.config.task_options import Task
 from mml_lib.errors import MMLError
 from mml_lib.tasks.creators.table import TableOptions, read_table
 from mml_lib.tasks.dataset import Delivery
-from mml_lib.tasks.identity import TaskIdentity
+from mml_lib.tasks.task_identity import TaskIdentity
 from tests.unit.plans import deliver
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from mml_lib.data.decoding import decode, read_size
-from mml_lib.data.masks import decode_mask
+from mml_lib.images.decoding import decode, read_size
+from mml_lib.images.mask_files import decode_mask
 
 GREY = np.random.default_rng(0).integers(0, 256, (6, 4), dtype=np.uint8)
 UPRIGHT = {

@@ -8,10 +8,10 @@ import pytest
 from mml_lib.config.layers import with_defaults
 from mml_lib.config.loading import load_study, preset_folders
 from mml_lib.config.origins import Origins
-from mml_lib.config.pipeline import expand
 from mml_lib.config.study_files import parse_values, read_study
+from mml_lib.engine.opening import add_presets
 from mml_lib.errors import MMLError
-from mml_lib.schedulers.opening import add_presets
+from mml_lib.pipelines.pipeline import expand
 
 REPOSITORY = Path(__file__).parents[2]
 FIRST = "project: p\ntasks:\n  a.b: {creator: fake}\narch: test_resnet\npaths: {presets: [mine]}\n"

@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 
 from mml_lib.errors import MMLError
+from mml_lib.evaluation.comparisons.answer import Answer
+from mml_lib.evaluation.evaluation import evaluate, network_estimates, write_metrics
+from mml_lib.evaluation.out_of_fold import evaluate_out_of_fold, pool_out_of_fold
+from mml_lib.evaluation.procedures import compare_procedures
+from mml_lib.evaluation.resampled import read_resampled
+from mml_lib.evaluation.summary import as_text, summarize
 from mml_lib.interactive import load_metrics
-from mml_lib.postprocessing.answer import Answer
-from mml_lib.postprocessing.evaluation import evaluate, network_estimates, write_metrics
-from mml_lib.postprocessing.out_of_fold import evaluate_out_of_fold, pool_out_of_fold
-from mml_lib.postprocessing.pages import table_page
-from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
-from mml_lib.postprocessing.procedures import compare_procedures
-from mml_lib.postprocessing.resampled import read_resampled
-from mml_lib.postprocessing.summary import as_text, summarize
-from mml_lib.schedulers.study import Study
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.reports.pages import table_page
+from mml_lib.studies.study import Study
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 from mml_lib.tasks.description import TaskDescription
-from mml_lib.tasks.splitting import Splitting, assign
+from mml_lib.tasks.splits.splitting import Splitting, assign
 from mml_lib.tasks.targets import Targets
 from tests.unit.test_config import CONFIG
 

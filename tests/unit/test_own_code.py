@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from mml_lib.config.own_code import code_of, code_of_patches
 from mml_lib.errors import MMLError
+from mml_lib.pipelines.own_code import code_of, code_of_patches
 from mml_lib.schedulers.base import AbstractBaseScheduler
-from mml_lib.tasks.creators.registry import check_creator_code
+from mml_lib.tasks.creators.creator_registry import check_creator_code
 from tests.unit.test_multitask_and_transfer_plans import FAKE, planned, wildcards
 
 LOSS = '''
@@ -305,7 +305,7 @@ def test_a_loss_beside_a_scheduler_is_not_changed_by_it(tmp_path: Path, module: 
 def test_an_edited_creator_makes_another_data_set(tmp_path: Path, module: Callable):
     name = f"own_creator_{next(NUMBERS)}"
     source = (
-        "from mml_lib.tasks.creators.registry import register_creator\n\n"
+        "from mml_lib.tasks.creators.creator_registry import register_creator\n\n"
         f"@register_creator('{name}')\ndef make(folder, n: int = 1):\n    return 1\n"
     )
     path = module(source, "creator")

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mml_lib.config.tasks import Task
-from mml_lib.data.surveying import survey_images
+from mml_lib.config.task_options import Task
 from mml_lib.errors import MMLError
-from mml_lib.tasks.creators.registry import CREATORS
+from mml_lib.images.surveying import survey_images
+from mml_lib.tasks.creators.creator_registry import CREATORS
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Delivery, Sample
-from mml_lib.tasks.identity import TaskIdentity
+from mml_lib.tasks.task_identity import TaskIdentity
 from tests.unit.plans import check_plan, deliver
 
 

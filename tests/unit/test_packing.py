@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mml_lib.data.packing import IMAGES, MASKS, MOMENTS, SIZES, join, pack, shard_rows
 from mml_lib.errors import MMLError
 from mml_lib.files.containers import PACKED_FORMAT
 from mml_lib.files.manager import SHARDS
+from mml_lib.images.packing import IMAGES, MASKS, MOMENTS, SIZES, join, pack, shard_rows
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, Delivery, Sample
 
 RESIZE = [{"name": "resize", "size": [8, 6]}]
 MEMORY = """
 import re, sys, threading
 from pathlib import Path
-from mml_lib.data.packing import pack
+from mml_lib.images.packing import pack
 from mml_lib.tasks.dataset import Dataset
 
 def kilobytes(kind):

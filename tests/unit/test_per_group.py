@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, r2_score, roc_auc_score
 
-from mml_lib.postprocessing.comparison import resample_runs
-from mml_lib.postprocessing.evaluation import (
+from mml_lib.evaluation.comparisons.comparison import resample_runs
+from mml_lib.evaluation.comparisons.leaderboard import as_text, leaderboard, standings
+from mml_lib.evaluation.evaluation import (
     evaluate,
     evaluate_resampled,
     network_estimates,
@@ -16,13 +17,12 @@ from mml_lib.postprocessing.evaluation import (
     read_metrics,
     write_metrics,
 )
-from mml_lib.postprocessing.leaderboard import as_text, leaderboard, standings
-from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
-from mml_lib.postprocessing.procedures import estimate
-from mml_lib.postprocessing.resampled import read_resampled
-from mml_lib.postprocessing.scores import sigmoid, softmax
-from mml_lib.postprocessing.summary import as_text as summary_text
-from mml_lib.postprocessing.summary import summarize
+from mml_lib.evaluation.procedures import estimate
+from mml_lib.evaluation.resampled import read_resampled
+from mml_lib.evaluation.summary import as_text as summary_text
+from mml_lib.evaluation.summary import summarize
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.predictions.scores import sigmoid, softmax
 
 PATIENTS = 40
 RNG = np.random.default_rng(4)

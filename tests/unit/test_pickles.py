@@ -16,23 +16,23 @@ import torch
 import yaml
 
 from mml_lib.config.origins import Origins
-from mml_lib.config.pipeline import Pipeline
 from mml_lib.config.presets import resolve_presets
 from mml_lib.config.study_files import parse_values, read_study
 from mml_lib.data.datamodule import PackedImages
-from mml_lib.data.decoding import read_size
 from mml_lib.errors import MMLError
-from mml_lib.files.checkpoints import last_checkpoint
 from mml_lib.files.containers import CONTAINERS
-from mml_lib.models.checkpoints import problem_of
+from mml_lib.images.decoding import read_size
+from mml_lib.models.model_selection import Selection
+from mml_lib.models.model_storage import ModelStorage
 from mml_lib.models.network import load_network
-from mml_lib.models.selection import Selection
-from mml_lib.models.storage import ModelStorage
-from mml_lib.models.tuning import Tuning
-from mml_lib.postprocessing.predictions import read_predictions
-from mml_lib.tasks.creators.registry import create
+from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.predictions.predictions import read_predictions
+from mml_lib.tasks.creators.creator_registry import create
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription
+from mml_lib.training.checkpoint_files import last_checkpoint
+from mml_lib.training.checkpoints import problem_of
+from mml_lib.training.tuning import Tuning
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -13,22 +13,22 @@ import yaml
 from lightning.pytorch import Trainer
 
 from mml_lib.config.loading import load_study
-from mml_lib.config.pipeline import Pipeline
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.task_types import LEARNABLE
-from mml_lib.config.training import FURTHER, SET_HERE, Mixing, Sampling
-from mml_lib.config.training import Trainer as TrainerSection
+from mml_lib.config.training_options import FURTHER, SET_HERE, Mixing, Sampling
+from mml_lib.config.training_options import Trainer as TrainerSection
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.data.mixing import BatchMixing
 from mml_lib.errors import MMLError
 from mml_lib.models.losses import build_loss
-from mml_lib.models.module import MMLModule
 from mml_lib.models.network import Network, head_spec, load_network, save_network
-from mml_lib.models.training import build_trainer
-from mml_lib.schedulers.checks import check_trainable
-from mml_lib.tasks.identity import TaskIdentity
+from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.studies.checks import check_trainable
 from mml_lib.tasks.struct import TaskStruct
+from mml_lib.tasks.task_identity import TaskIdentity
+from mml_lib.training.module import MMLModule
+from mml_lib.training.trainer import build_trainer
 from tests.unit.small_tasks import ARCH, PRESETS, fake_task, small_model
 from tests.workflow.conftest import TINY
 

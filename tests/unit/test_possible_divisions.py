@@ -10,8 +10,8 @@ from scipy.sparse import lil_array
 
 from mml_lib.errors import MMLError
 from mml_lib.tasks.dataset import Sample
-from mml_lib.tasks.dividing import Divider
-from mml_lib.tasks.splitting import Assignment, Splitting, assign
+from mml_lib.tasks.splits.dividing import Divider
+from mml_lib.tasks.splits.splitting import Assignment, Splitting, assign
 from mml_lib.tasks.targets import Targets
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.postprocessing.answer import Answer
-from mml_lib.postprocessing.ensembles.combining import combine
-from mml_lib.postprocessing.ensembles.folds import pool_folds, spread
-from mml_lib.postprocessing.ensembles.options import EnsembleOptions
-from mml_lib.postprocessing.ensembles.selection import select_ensemble
-from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
-from mml_lib.postprocessing.predictions import Predictions
+from mml_lib.evaluation.comparisons.answer import Answer
+from mml_lib.evaluation.ensembles.combining import combine
+from mml_lib.evaluation.ensembles.ensemble_selection import select_ensemble
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
+from mml_lib.evaluation.ensembles.fold_pools import pool_folds, spread
+from mml_lib.evaluation.ensembles.options import EnsembleOptions
+from mml_lib.predictions.predictions import Predictions
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from mml_lib.tasks.description import TaskDescription
 from tests.unit.test_multitask_and_transfer_plans import FAKE, TASKS, planned, wildcards

@@ -8,24 +8,24 @@ import numpy as np
 import pytest
 import torch
 
-from mml_lib.config.metrics import NAMED
+from mml_lib.config.metric_options import NAMED
 from mml_lib.config.schema import Metric
 from mml_lib.config.task_types import IGNORE, LEARNABLE
-from mml_lib.config.training import Sampling
+from mml_lib.config.training_options import Sampling
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.errors import MMLError
-from mml_lib.models.module import MMLModule
-from mml_lib.models.prediction import predict
-from mml_lib.postprocessing.evaluation import (
+from mml_lib.evaluation.evaluation import (
     evaluate,
     evaluate_resampled,
     network_intervals,
     read_metrics,
     write_metrics,
 )
-from mml_lib.postprocessing.predictions import MaskPredictions, Predictions, read_predictions
-from mml_lib.postprocessing.summary import summarize
+from mml_lib.evaluation.summary import summarize
+from mml_lib.inference.prediction import predict
+from mml_lib.predictions.predictions import MaskPredictions, Predictions, read_predictions
 from mml_lib.tasks.struct import TaskStruct
+from mml_lib.training.module import MMLModule
 from tests.unit.small_tasks import fake_task, small_model
 
 IDS = np.array(["x", "yy", "zß"])

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from mml_lib.config.presets import merge
-from mml_lib.schedulers.opening import add_presets
-from mml_lib.schedulers.preflight import launch, trial
-from mml_lib.schedulers.preflight.launch import Candidate, lines_of, reaches_hub, read_tried, remember
-from mml_lib.schedulers.preflight.trial import Trials
-from mml_lib.schedulers.study import Study
+from mml_lib.engine.opening import add_presets
+from mml_lib.engine.preflight import launch, trial
+from mml_lib.engine.preflight.launch import Candidate, lines_of, reaches_hub, read_tried, remember
+from mml_lib.engine.preflight.trial import Trials
+from mml_lib.studies.study import Study
 
 REPOSITORY = Path(__file__).parents[2]
 

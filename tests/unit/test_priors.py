@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.postprocessing.calibration import METHODS, Calibration, calibrate_predictions, fit_calibration
-from mml_lib.postprocessing.evaluation import evaluate
-from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
-from mml_lib.postprocessing.quantification import frequencies, quantify
-from mml_lib.postprocessing.reliability import reliability
-from mml_lib.postprocessing.scores import score_arguments, softmax
+from mml_lib.evaluation.calibration.calibration import METHODS, Calibration, calibrate_predictions, fit_calibration
+from mml_lib.evaluation.calibration.quantification import frequencies, quantify
+from mml_lib.evaluation.calibration.reliability import reliability
+from mml_lib.evaluation.evaluation import evaluate
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.predictions.scores import score_arguments, softmax
 
 KINDS = ("classification", "multilabel_classification")
 VAL, ELSEWHERE = np.array([0.6, 0.3, 0.1]), np.array([0.1, 0.2, 0.7])

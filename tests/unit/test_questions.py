@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.schedulers.questions import Questions
-from mml_lib.schedulers.study import Study
+from mml_lib.studies.questions import Questions
+from mml_lib.studies.study import Study
 from mml_lib.tasks.curves import Point, curves_of
 from tests.unit.test_config import CONFIG
 
@@ -195,7 +195,7 @@ def test_tasks_on_the_same_data_count_once():
 
 def test_planning_imports_no_statistics():
     code = (
-        "import sys, mml_lib.schedulers.questions, mml_lib.schedulers.train; "
+        "import sys, mml_lib.studies.questions, mml_lib.schedulers.train; "
         "print([name for name in ('scipy', 'pandas', 'matplotlib', 'torch') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.files import slurm
-from mml_lib.files.checkpoints import checkpoint_path
-from mml_lib.models.requeueing import MARGIN, Requeue
+from mml_lib.machine import slurm
+from mml_lib.training.checkpoint_files import checkpoint_path
+from mml_lib.training.requeueing import MARGIN, Requeue
 
 TRAINER = SimpleNamespace()
 """Nothing of a trainer is asked."""
@@ -79,7 +79,7 @@ def test_training_whose_epoch_lasts_beyond_the_limit_goes_before_it(callback, an
 def test_training_goes_between_epochs_where_another_would_not_fit(callback, answer, monkeypatch, seconds, fits):
     calls = answer("scontrol", "")
     now = time.monotonic()
-    monkeypatch.setattr("mml_lib.models.requeueing.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("mml_lib.training.requeueing.time", SimpleNamespace(monotonic=lambda: now))
     callback.on_train_epoch_start(TRAINER, TRAINER)
     now += seconds
     checkpoint_path(callback.folder, 4).touch()

@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mml_lib.data.decoding import decode
-from mml_lib.postprocessing.answer import ENSEMBLE as ANSWERED
-from mml_lib.postprocessing.comparison import resample_runs
-from mml_lib.postprocessing.ensembles.storage import EnsembleStorage
-from mml_lib.postprocessing.gallery import (
+from mml_lib.evaluation.comparisons.answer import ENSEMBLE as ANSWERED
+from mml_lib.evaluation.comparisons.comparison import resample_runs
+from mml_lib.evaluation.comparisons.leaderboard import leaderboard, standings
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
+from mml_lib.images.decoding import decode
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.reports.gallery import (
     ENSEMBLE,
     SAMPLES,
     Gallery,
@@ -30,12 +32,10 @@ from mml_lib.postprocessing.gallery import (
     standing_of,
     usable,
 )
-from mml_lib.postprocessing.leaderboard import leaderboard, standings
-from mml_lib.postprocessing.pages import ROWS, table_page, text_page
-from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
-from mml_lib.postprocessing.run_times import run_times
-from mml_lib.schedulers.results import Results
-from mml_lib.schedulers.study import Study
+from mml_lib.reports.pages import ROWS, table_page, text_page
+from mml_lib.reports.run_times import run_times
+from mml_lib.studies.results import Results
+from mml_lib.studies.study import Study
 from tests.unit.test_task_figures import CLASSES, task_of
 from tests.unit.test_train_mode import study
 
@@ -202,7 +202,7 @@ def test_sample_is_drawn_once_by_the_fold_that_is_furthest_off(tmp_path: Path, m
     task, dataset = task_of(tmp_path, "classification", 60)
     folds = {fold: predict(task, fold) for fold in range(3)}
     told: list[pd.DataFrame] = []
-    monkeypatch.setattr("mml_lib.postprocessing.gallery.draw_largest_losses", lambda worst, *_: told.append(worst))
+    monkeypatch.setattr("mml_lib.reports.gallery.draw_largest_losses", lambda worst, *_: told.append(worst))
     Gallery(tmp_path, task, SHOWN, []).draw_predictions({"0a0a0a0a": folds}, ["0a0a0a0a"], dataset)
     (worst,) = told
     tested = len(folds[0].ids)
@@ -215,11 +215,11 @@ def test_masks_are_drawn_beside_the_image_that_the_network_saw(tmp_path: Path, m
     task, dataset = task_of(tmp_path, "semantic_segmentation", 60, classes=CLASSES[:3])
     folds = {fold: predict(task, fold) for fold in range(2)}
     told: list[tuple] = []
-    monkeypatch.setattr("mml_lib.postprocessing.gallery.draw_worst_masks", lambda *given: told.append(given))
+    monkeypatch.setattr("mml_lib.reports.gallery.draw_worst_masks", lambda *given: told.append(given))
     transforms = {"0a0a0a0a": [{"name": "center_crop", "size": (8, 9)}]}
     cropped: list[object] = []
     monkeypatch.setattr(
-        "mml_lib.postprocessing.gallery.decode", lambda file, how, **_: cropped.append(how) or decode(file, how)
+        "mml_lib.reports.gallery.decode", lambda file, how, **_: cropped.append(how) or decode(file, how)
     )
     Gallery(tmp_path, task, SHOWN, [], transforms).draw_predictions({"0a0a0a0a": folds}, ["0a0a0a0a"], dataset)
     ((worst, images, masks, _, _),) = told
@@ -290,7 +290,7 @@ def test_without_intervals_there_is_no_leaderboard(tmp_path: Path):
 
 
 def test_only_the_best_runs_have_pictures_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("mml_lib.postprocessing.gallery.RUNS", 1)
+    monkeypatch.setattr("mml_lib.reports.gallery.RUNS", 1)
     task, dataset = task_of(tmp_path, "regression")
     runs = {run: {0: predict(task)} for run in SHOWN}
     Gallery(tmp_path, task, SHOWN, []).draw_predictions(runs, ["0b0b0b0b", "0a0a0a0a"], dataset)

@@ -9,14 +9,14 @@ import torch
 from torch.nn import functional
 from torchmetrics import MultioutputWrapper, classification, regression
 
-from mml_lib.config.metrics import DEFAULT, NAMED
+from mml_lib.config.metric_options import DEFAULT, NAMED
 from mml_lib.config.schema import Metric
 from mml_lib.config.task_types import IGNORE, LEARNABLE
 from mml_lib.errors import MMLError
-from mml_lib.models.metrics import build_metrics, measured, update, value_of
-from mml_lib.postprocessing.evaluation import evaluate
-from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
-from mml_lib.postprocessing.scores import score, score_arguments
+from mml_lib.evaluation.evaluation import evaluate
+from mml_lib.models.metric_modules import build_metrics, measured, update, value_of
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.predictions.scores import score, score_arguments
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torchmetrics")
 

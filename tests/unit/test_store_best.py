@@ -9,10 +9,10 @@ import torch
 from mml_lib.config.loading import load_study
 from mml_lib.config.schema import StoreBest
 from mml_lib.errors import MMLError
-from mml_lib.files.checkpoints import last_checkpoint
-from mml_lib.models.best import BestEpoch
-from mml_lib.models.module import MMLModule
-from mml_lib.models.training import storage_of
+from mml_lib.training.best_epoch import BestEpoch
+from mml_lib.training.checkpoint_files import last_checkpoint
+from mml_lib.training.module import MMLModule
+from mml_lib.training.trainer import storage_of
 from tests.unit.small_tasks import fake_task, small_model
 from tests.unit.test_config import run_id, study
 from tests.unit.test_training_parts import fit

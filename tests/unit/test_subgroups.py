@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from mml_lib.config.metrics import NAMED
+from mml_lib.config.metric_options import NAMED
 from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
-from mml_lib.postprocessing.evaluation import evaluate, evaluate_resampled, network_intervals
-from mml_lib.postprocessing.predictions import MaskPredictions, Predictions
-from mml_lib.postprocessing.scores import score_arguments
-from mml_lib.postprocessing.subgroups import class_table, group_table, largest_losses, sample_losses
+from mml_lib.evaluation.evaluation import evaluate, evaluate_resampled, network_intervals
+from mml_lib.evaluation.subgroups import class_table, group_table, largest_losses, sample_losses
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.predictions.scores import score_arguments
 
 CLASSES = ["naevus", "melanoma", "rare"]
 KINDS = [kind for kind, names in NAMED.items() if names]

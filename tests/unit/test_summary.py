@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mml_lib.postprocessing.evaluation import evaluate, evaluate_resampled
-from mml_lib.postprocessing.fold_table import fold_table
-from mml_lib.postprocessing.leaderboard import ABOUT
-from mml_lib.postprocessing.predictions import Predictions
-from mml_lib.postprocessing.summary import as_text, summarize
+from mml_lib.evaluation.comparisons.leaderboard import ABOUT
+from mml_lib.evaluation.evaluation import evaluate, evaluate_resampled
+from mml_lib.evaluation.fold_table import fold_table
+from mml_lib.evaluation.summary import as_text, summarize
+from mml_lib.predictions.predictions import Predictions
 
 REPOSITORY = Path(__file__).parents[2]
 NUMBER = 60

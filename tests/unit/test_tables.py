@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from mml_lib.config.tasks import Task
+from mml_lib.config.task_options import Task
 from mml_lib.errors import MMLError
+from mml_lib.tasks.creators.creator_registry import CREATORS, read_metadata
 from mml_lib.tasks.creators.delimited import delimiter_of
 from mml_lib.tasks.creators.labels import missed_separator
-from mml_lib.tasks.creators.registry import CREATORS, read_metadata
 from mml_lib.tasks.dataset import Delivery
-from mml_lib.tasks.identity import TaskIdentity
 from mml_lib.tasks.missing import MISSING, Missing
+from mml_lib.tasks.task_identity import TaskIdentity
 from tests.unit.plans import deliver
 from tests.unit.test_own_data_creators import lay, told
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mml_lib.config.task_options import Task
 from mml_lib.config.task_types import LEARNABLE, TASK_TYPES
-from mml_lib.config.tasks import Task
 from mml_lib.errors import MMLError
 from mml_lib.tasks.description import TaskDescription
-from mml_lib.tasks.identity import TaskIdentity
 from mml_lib.tasks.tags import TAGS, Shape, apply_tag, plan_tag, register_tag
+from mml_lib.tasks.task_identity import TaskIdentity
 from tests.unit.test_splitting import delivered, described, generated, samples
 
 FOR_ALL = ["identity", "duplicate~2"]

@@ -12,9 +12,9 @@ from torch.optim import Optimizer
 
 from mml_lib.config.plugins import import_plugin
 from mml_lib.config.targets import check_package, import_target, instantiate
-from mml_lib.config.tasks import Preprocessing
-from mml_lib.data.transforms import resolve
+from mml_lib.config.task_options import Preprocessing
 from mml_lib.errors import MMLError
+from mml_lib.images.transforms import resolve
 
 CALLED: list[Any] = []
 

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from mml_lib.config.task_types import IGNORE, TASK_TYPES
-from mml_lib.postprocessing.task_figures import choose, draw_classes, draw_overview, draw_samples, shorten
-from mml_lib.postprocessing.task_table import as_text, task_table
+from mml_lib.reports.task_figures import choose, draw_classes, draw_overview, draw_samples, shorten
+from mml_lib.reports.task_table import as_text, task_table
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 from mml_lib.tasks.description import TaskDescription
-from mml_lib.tasks.splitting import Assignment
+from mml_lib.tasks.splits.splitting import Assignment
 from mml_lib.tasks.targets import Targets
 
 CLASSES = ["naevus", "Melanoma in situ of the back and the neck", "a_long_name_without_any_space", "Größe $x_i$ (β)"]

@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mml_lib.config.task_options import Task
 from mml_lib.config.task_types import LEARNABLE, TASK_TYPES
-from mml_lib.config.tasks import Task
 from mml_lib.errors import MMLError
 from mml_lib.tasks.creators import CREATORS
 from mml_lib.tasks.dataset import Dataset, Delivery
 from mml_lib.tasks.description import TaskDescription, check_planned, read_header
-from mml_lib.tasks.identity import TaskIdentity, lineage
-from mml_lib.tasks.splitting import Splitting, assign
+from mml_lib.tasks.splits.splitting import Splitting, assign
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.tasks.tags import apply_tag
 from mml_lib.tasks.targets import Targets
+from mml_lib.tasks.task_identity import TaskIdentity, lineage
 from tests.unit.test_splitting import delivered, described, generated, samples
 
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from mml_lib.files import terminal
-from mml_lib.files.terminal import MOST_WARNINGS, summarized, warn
+from mml_lib.machine import terminal
+from mml_lib.machine.terminal import MOST_WARNINGS, summarized, warn
 
 
 @pytest.fixture(autouse=True)

@@ -9,14 +9,14 @@ import yaml
 
 from mml_lib.config.layers import with_defaults
 from mml_lib.config.loading import load_study
-from mml_lib.config.pipeline import expand
 from mml_lib.config.scalars import flow_text, plain, study_text
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.study_files import parse_values, read_study
+from mml_lib.engine.opening import add_presets
 from mml_lib.errors import MMLError
-from mml_lib.schedulers.opening import add_presets
+from mml_lib.pipelines.pipeline import expand
 from mml_lib.schedulers.post import PostOptions
-from mml_lib.tasks.creators.registry import get_creator
+from mml_lib.tasks.creators.creator_registry import get_creator
 
 REPOSITORY = Path(__file__).parents[2]
 BASE = "tasks:\n  t: {creator: fake}\n"

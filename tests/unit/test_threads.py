@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from mml_lib.data.datamodule import best_workers
-from mml_lib.data.packing import IMAGES
-from mml_lib.models.module import MMLModule
+from mml_lib.images.packing import IMAGES
 from mml_lib.tasks.struct import TaskStruct
+from mml_lib.training.module import MMLModule
 
 
 def checkpoint(**told: int) -> dict[str, dict[str, object]]:

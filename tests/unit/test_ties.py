@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mml_lib.postprocessing.comparison import Resamples, compare, compare_folds, resample_runs
-from mml_lib.postprocessing.ensembles.options import STRATEGIES
-from mml_lib.postprocessing.ensembles.pool import is_constant
-from mml_lib.postprocessing.leaderboard import as_text, leaderboard, standings
-from mml_lib.postprocessing.predictions import Predictions
-from mml_lib.postprocessing.resampled import Resampled
+from mml_lib.evaluation.comparisons.comparison import Resamples, compare, compare_folds, resample_runs
+from mml_lib.evaluation.comparisons.leaderboard import as_text, leaderboard, standings
+from mml_lib.evaluation.ensembles.options import STRATEGIES
+from mml_lib.evaluation.ensembles.pool import is_constant
+from mml_lib.evaluation.resampled import Resampled
+from mml_lib.predictions.predictions import Predictions
 from tests.unit.test_comparison import TARGETS, predictions
 from tests.unit.test_ensembles import masks, names, select
 

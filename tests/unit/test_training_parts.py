@@ -10,21 +10,21 @@ import torch
 from lightning.pytorch import Trainer
 
 from mml_lib.config.loading import load_study
-from mml_lib.config.metrics import NAMED
+from mml_lib.config.metric_options import NAMED
 from mml_lib.config.schema import Metric
 from mml_lib.config.task_types import LEARNABLE
-from mml_lib.config.training import LRScheduler, Sampling
+from mml_lib.config.training_options import LRScheduler, Sampling
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.data.sampling import BatchSampler
 from mml_lib.errors import MMLError
-from mml_lib.files.checkpoints import last_checkpoint, remove_checkpoints
-from mml_lib.models.checkpoints import WholeCheckpointIO
-from mml_lib.models.metrics import build_metrics
-from mml_lib.models.module import MMLModule
-from mml_lib.models.storage import ModelStorage
-from mml_lib.models.training import build_trainer, history_csv, storage_of
-from mml_lib.postprocessing.evaluation import evaluate
+from mml_lib.evaluation.evaluation import evaluate
+from mml_lib.models.metric_modules import build_metrics
+from mml_lib.models.model_storage import ModelStorage
 from mml_lib.tasks.struct import TaskStruct
+from mml_lib.training.checkpoint_files import last_checkpoint, remove_checkpoints
+from mml_lib.training.checkpoints import WholeCheckpointIO
+from mml_lib.training.module import MMLModule
+from mml_lib.training.trainer import build_trainer, history_csv, storage_of
 from tests.unit.small_tasks import PRESETS, fake_task, small_model
 from tests.unit.test_predictions import predicted
 from tests.workflow.conftest import TINY

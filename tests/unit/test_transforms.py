@@ -9,11 +9,11 @@ import pytest
 import yaml
 from PIL import Image
 
-from mml_lib.config.tasks import Preprocessing
-from mml_lib.data.decoding import decode
-from mml_lib.data.transforms import apply, check_masks_move, draft_size, packed_size, resolve
+from mml_lib.config.task_options import Preprocessing
 from mml_lib.errors import MMLError
-from mml_lib.schedulers.study import pack_id
+from mml_lib.images.decoding import decode
+from mml_lib.images.transforms import apply, check_masks_move, draft_size, packed_size, resolve
+from mml_lib.studies.study import pack_id
 
 PRESETS = Path(__file__).parents[2] / "config/preprocessing"
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from mml_lib.errors import MMLError
-from mml_lib.postprocessing.mask_figures import draw_overlap, draw_worst_masks
-from mml_lib.postprocessing.predictions import MaskPredictions
-from mml_lib.postprocessing.subgroups import class_table, largest_losses
-from mml_lib.postprocessing.value_figures import draw_values
+from mml_lib.evaluation.subgroups import class_table, largest_losses
+from mml_lib.predictions.predictions import MaskPredictions
+from mml_lib.reports.mask_figures import draw_overlap, draw_worst_masks
+from mml_lib.reports.value_figures import draw_values
 from tests.unit.test_figures import drawn, texts
 
 

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from mml_lib.config.tasks import Images, Task
-from mml_lib.data.decoding import decode, read_size
-from mml_lib.data.surveying import survey_images
+from mml_lib.config.task_options import Images, Task
 from mml_lib.errors import MMLError
+from mml_lib.images.decoding import decode, read_size
+from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 from mml_lib.tasks.value_range import ValueRange
 
@@ -259,7 +259,7 @@ def test_range_that_makes_no_sense_is_refused_while_planning(images: dict):
 
 
 def test_tasks_with_other_ranges_have_data_sets_of_their_own(tmp_path: Path):
-    from mml_lib.tasks.identity import TaskIdentity
+    from mml_lib.tasks.task_identity import TaskIdentity
 
     for label in "ab":
         (tmp_path / label).mkdir()

@@ -21,19 +21,19 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from mml_lib.config.loading import load_study
 from mml_lib.config.task_types import IGNORE, LEARNABLE
-from mml_lib.config.training import Augmentations, Mixing, Sampling
-from mml_lib.config.watching import TensorBoard
+from mml_lib.config.tensorboard_options import TensorBoard
+from mml_lib.config.training_options import Augmentations, Mixing, Sampling
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.data.mixing import BatchMixing
 from mml_lib.errors import MMLError
-from mml_lib.files.checkpoints import checkpoint_path
-from mml_lib.models import watching
-from mml_lib.models.module import MMLModule
-from mml_lib.models.training import build_trainer
-from mml_lib.models.watching import Answers, Board, ProgressBar
-from mml_lib.schedulers.study import Study
+from mml_lib.studies.study import Study
 from mml_lib.tasks.struct import TaskStruct
+from mml_lib.training import watching
+from mml_lib.training.checkpoint_files import checkpoint_path
+from mml_lib.training.module import MMLModule
+from mml_lib.training.trainer import build_trainer
+from mml_lib.training.watching import Answers, Board, ProgressBar
 from tests.unit.small_tasks import PRESETS, fake_task, small_model
 from tests.unit.test_config import run_id, study
 from tests.workflow.conftest import TINY

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from mml_lib.engine.opening import add_presets
 from mml_lib.errors import MMLError
-from mml_lib.schedulers.opening import add_presets
-from mml_lib.schedulers.study import Study
+from mml_lib.studies.study import Study
 from tests.workflow.conftest import REPOSITORY, TINY, Workplace
 
 

@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-from mml_lib.config.pipeline import Pipeline
+from mml_lib.pipelines.pipeline import Pipeline
 from tests.workflow.conftest import TINY, Workplace
 
 CHANGED = TINY | {"optimizer": {"preset": "adamw", "lr": 0.5}}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mml_lib.files.gpus import visible_gpus
+from mml_lib.machine.gpu_devices import visible_gpus
 from tests.benchmarks.conftest import demo
 from tests.workflow.conftest import TINY, Workplace, kill, wait_for
 from tests.workflow.test_gpus import at_once, prepare, trainings

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mml_lib.postprocessing.scores import softmax
+from mml_lib.predictions.scores import softmax
 from tests.workflow.conftest import TINY, Workplace
 from tests.workflow.test_own_data import write_images
 

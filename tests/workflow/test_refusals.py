@@ -20,14 +20,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mml_lib.config.pipeline import Pipeline
+from mml_lib.engine.opening import add_presets
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import seal
-from mml_lib.models.storage import ModelStorage
-from mml_lib.postprocessing.predictions import read_predictions
-from mml_lib.schedulers.opening import add_presets
-from mml_lib.schedulers.study import Study
-from mml_lib.tasks.creators.registry import CREATORS, create
+from mml_lib.models.model_storage import ModelStorage
+from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.predictions.predictions import read_predictions
+from mml_lib.studies.study import Study
+from mml_lib.tasks.creators.creator_registry import CREATORS, create
 from mml_lib.tasks.dataset import check_delivery
 from mml_lib.tasks.description import TaskDescription
 from tests.unit.conftest import _fresh_file_manager  # noqa: F401  (each study has a file manager of its own)
@@ -329,7 +329,7 @@ def test_library_that_is_missing_is_named_with_the_command_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mml_lib.schedulers.checks.find_spec", lambda name: None)
+    monkeypatch.setattr("mml_lib.studies.checks.find_spec", lambda name: None)
     line = refusal_of(TINY | {"adapters": True}, tmp_path)
     assert line == 'adapters: the package peft, which they need, is missing; run pip install "mml[peft]"'
 

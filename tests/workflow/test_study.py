@@ -59,7 +59,7 @@ def test_planning_imports_neither_torch_nor_pandas_nor_lightning(finished: Workp
     command = [sys.executable, "-X", "importtime", *finished.command("-n")[1:]]
     said = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True, check=True).stderr
     imported = {line.split("|")[-1].strip() for line in said.splitlines() if line.startswith("import time:")}
-    assert "mml_lib.schedulers.study" in imported
+    assert "mml_lib.studies.study" in imported
     with_slurm = find_spec("snakemake_executor_plugin_slurm")  # Snakemake imports every plugin, and this one pandas
     assert not {"torch", "lightning", "sklearn", *(() if with_slurm else ("pandas",))} & imported
 

@@ -97,7 +97,7 @@ def test_mistake_of_the_command_line_is_one_line(workplace: Workplace, arguments
 
 
 def test_snakemake_still_needs_to_be_kept_from_reading_studies():
-    """Fails when `mml_lib/schedulers/early.py` can go."""
+    """Fails when `mml_lib/engine/early.py` can go."""
     from snakemake.cli import parse_config
     from snakemake.common.configfile import load_configfile
 

@@ -6,6 +6,6 @@ def shapes(folder: Path, num_samples: int = 100) -> Delivery:
 """
 
 from mml_lib.tasks.creators import arrays, digits, fake, image_folder, table  # noqa: F401  (they register themselves)
-from mml_lib.tasks.creators.registry import CREATORS, register_creator
+from mml_lib.tasks.creators.creator_registry import CREATORS, register_creator
 
 __all__ = ["CREATORS", "register_creator"]

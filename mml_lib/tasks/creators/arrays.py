@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from mml_lib.config.identity import digest
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_whole
+from mml_lib.pipelines.digests import digest
+from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.creators.medmnist import MEDMNIST, REFERENCE, URL, MedSet
 from mml_lib.tasks.creators.own_data import existing, only_file, sampled_digests
-from mml_lib.tasks.creators.registry import Survey, register_creator
 from mml_lib.tasks.dataset import About, Delivery, Label, Sample
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mml_lib.errors import MMLError, nearest
-from mml_lib.files.terminal import summarized
+from mml_lib.machine.terminal import summarized
 from mml_lib.tasks.creators.delimited import Row
 from mml_lib.tasks.creators.file_kinds import SUFFIXES, suffix_of
 from mml_lib.tasks.creators.indicators import Indicators, one_hot_names

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mml_lib.tasks.creators.registry import Survey, register_creator
+from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.dataset import About, Delivery, Sample
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]

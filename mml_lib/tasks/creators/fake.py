@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.errors import MMLError
-from mml_lib.tasks.creators.registry import Survey, register_creator
+from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, About, Delivery, Label, Sample
 
 if TYPE_CHECKING:

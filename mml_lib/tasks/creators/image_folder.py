@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mml_lib.config.identity import digest
 from mml_lib.errors import MMLError
-from mml_lib.files.terminal import summarized, warn
+from mml_lib.machine.terminal import summarized, warn
+from mml_lib.pipelines.digests import digest
 from mml_lib.tasks.creators.columns import SPLIT_WORDS
+from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.creators.file_kinds import SUFFIXES
 from mml_lib.tasks.creators.labels import SEPARATOR, check_separator, class_names, parse_label
 from mml_lib.tasks.creators.own_data import existing, sampled_digests, size_of
-from mml_lib.tasks.creators.registry import Survey, register_creator
 from mml_lib.tasks.creators.walking import ImageTree, left_out_text
 from mml_lib.tasks.dataset import SPLITS, Delivery, Label, Sample
 from mml_lib.tasks.names import normalized

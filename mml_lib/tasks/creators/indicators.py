@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mml_lib.files.terminal import summarized
+from mml_lib.machine.terminal import summarized
 from mml_lib.tasks.creators.labels import NUMBER
 from mml_lib.tasks.dataset import Label
 

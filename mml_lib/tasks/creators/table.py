@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mml_lib.config.identity import digest
 from mml_lib.errors import MMLError, nearest
-from mml_lib.files.terminal import summarized, warn
+from mml_lib.machine.terminal import summarized, warn
+from mml_lib.pipelines.digests import digest
 from mml_lib.tasks.creators.columns import SPLIT_WORDS, ColumnMapping, Columns, overlooked
+from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.creators.delimited import Row, read_rows
 from mml_lib.tasks.creators.file_kinds import LEFT_OUT, NOT_PICTURES, REMEDIES, suffix_of
 from mml_lib.tasks.creators.indicators import Indicators
 from mml_lib.tasks.creators.labels import SEPARATOR, check_separator, class_names, parse_label
 from mml_lib.tasks.creators.own_data import only_file, sampled_digests, size_of
-from mml_lib.tasks.creators.registry import Survey, register_creator
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, SPLITS, Delivery, Label, Sample
 from mml_lib.tasks.missing import Missing
 from mml_lib.tasks.names import normalized

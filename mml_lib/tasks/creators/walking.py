@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mml_lib.errors import MMLError
-from mml_lib.files.terminal import summarized
+from mml_lib.machine.terminal import summarized
 from mml_lib.tasks.creators.file_kinds import (
     LEFT_OUT,
     REMEDIES,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.errors import MMLError
-from mml_lib.tasks.tags.registry import Axis, Shape, register_tag
+from mml_lib.tasks.tags.tag_registry import Axis, Shape, register_tag
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,7 +73,7 @@ def nested(task: "TaskDescription", fold: int, folds: int = 0) -> "TaskDescripti
     """The fold becomes the test split, the rest is split anew into as many folds; the old test split is left out."""
     import numpy as np
 
-    from mml_lib.tasks.dividing import Divider
+    from mml_lib.tasks.splits.dividing import Divider
 
     number = folds or task.header["num_folds"]
     divider = Divider(task.targets, task.groups, task.header["name"], _splitting(task, number))
@@ -86,7 +86,7 @@ def nested(task: "TaskDescription", fold: int, folds: int = 0) -> "TaskDescripti
 
 
 def _splitting(task: "TaskDescription", folds: int, fold_0_fraction: float | None = None, test: float = 0) -> Any:
-    from mml_lib.tasks.dividing import Splitting
+    from mml_lib.tasks.splits.dividing import Splitting
 
     header = task.header
     return Splitting(folds, test, header["seed"], fold_0_fraction, header["fold_time_limit"])
@@ -258,7 +258,7 @@ def redistribute(task: "TaskDescription", train: float, val: float = 0, test: fl
     """
     import numpy as np
 
-    from mml_lib.tasks.dividing import Divider
+    from mml_lib.tasks.splits.dividing import Divider
 
     split = task.column["split"].astype(object)
     keep = np.ones(len(split), dtype=bool)

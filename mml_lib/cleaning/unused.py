@@ -1,0 +1,159 @@
+"""Unused: what of a project, and of the data that projects share, no study refers to."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mml_lib.cleaning.usage import Usage
+from mml_lib.files.checksums import checksum_path
+from mml_lib.files.leftovers import dead_warm_folders, leftovers_below
+from mml_lib.files.manager import MMLFileManager
+from mml_lib.reports.unused_table import Unused
+
+KEPT_ON = ("pipeline", "blueprint")
+"""Keys of what a run or a study is made again by."""
+
+FIRST = ("models", "metrics", "other_metrics", "out_of_fold_metrics")
+"""Keys of what goes first: without it, what is left of a run that was half removed does not pass for whole."""
+
+BY_ITSELF = "a study that needs it makes it again"
+
+
+@dataclass
+class Known:
+    """What all studies together refer to, and what is not sure.
+
+    Args:
+        usages: what each study refers to.
+        doubts: by project why some study of it might not be known.
+        busy: projects in which something runs.
+        pipelines: whether pipeline files and blueprints go with their runs.
+    """
+
+    usages: Sequence[Usage]
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    busy: frozenset[str] = frozenset()
+    pipelines: bool = False
+
+    def names(self, project: str) -> bool:
+        """Whether a study is of this project."""
+        return any(usage.project == project for usage in self.usages)
+
+    def uses_run(self, project: str, task: str, run: str) -> bool:
+        """Whether a study refers to a run."""
+        return any(
+            {(project, task, run), (project, None, run)} & usage.runs or project in usage.reused
+            for usage in self.usages
+        )
+
+    def uses_task(self, project: str, task: str) -> bool:
+        """Whether a study of a project, or one that reuses it, has a task."""
+        if any(project in usage.reused for usage in self.usages):
+            return True
+        named = {name for usage in self.usages if usage.project == project for name, _ in usage.descriptions}
+        return task in named or any((project, task) == run[:2] for usage in self.usages for run in usage.runs)
+
+    def why_kept(self, project: str) -> str | None:
+        """Why nothing of a project is removed, if so."""
+        if project in self.busy:
+            return f"something runs in {project}"
+        return self.doubts.get(project)
+
+
+# --- projects ---------------------------------------------------------------------------------------------------
+
+
+def unused_of_project(fm: MMLFileManager, context: Known) -> list[Unused]:
+    """Return what of the project of a file manager no study refers to, and leftovers there.
+
+    Args:
+        fm: one of this project.
+        context: what studies refer to.
+    """
+    runs = _by_run(fm)
+    used = {run for run in runs if context.uses_run(fm.project, *run)}
+    unused = [item for run in sorted(runs.keys() - used) for item in _of_run(fm, context, *run, runs[run])]
+    unused += _finished_checkpoints(fm, context, {run: runs[run] for run in sorted(used)})
+    unused += _without_run(fm, context)
+    templates = [fm.template(key) for key in fm.project_keys()]
+    kept = context.why_kept(fm.project) if fm.project in context.busy else None
+    for what, paths in leftovers_below(fm.proj_path, templates).items():
+        # The step that asks has had its own table taken away by Snakemake.
+        paths = [path for path in paths if path != checksum_path(fm.path("unused"))]
+        unused += [Unused("leftover", what, paths, fm.proj_path, fm.project, kept=kept)] if paths else []
+    return unused
+
+
+def _by_run(fm: MMLFileManager) -> dict[tuple[str, str], dict[str, list[Path]]]:
+    """Return what lies there of each task and run, by key."""
+    runs: dict[tuple[str, str], dict[str, list[Path]]] = {}
+    for key in fm.project_keys("TASK_NAME", "RUN"):
+        for wildcards in fm.existing(key):
+            runs.setdefault((wildcards["task"], wildcards["run"]), {}).setdefault(key, []).append(
+                Path(fm.path(key, **wildcards))
+            )
+    return runs
+
+
+def _of_run(
+    fm: MMLFileManager, context: Known, task: str, run: str, by_key: Mapping[str, list[Path]]
+) -> Iterator[Unused]:
+    by_key = {key: paths for key, paths in by_key.items() if context.pipelines or key != "pipeline"}
+    if not by_key:
+        return
+    logged = [path for folder in ("LOGS", "BENCHMARKS") for path in sorted((fm.proj_path / folder).glob("*/*"))]
+    of_run = [path for path in logged if re.match(rf"{re.escape(f'{task}-{run}')}[-.]", path.name)]
+    by_key |= {"logs": of_run} if of_run else {}
+    again = ""
+    if not context.pipelines and Path(fm.path("pipeline", task=task, run=run)).exists():
+        model = fm.path("models", task=task, run=run, fold=0)
+        again = f"snakemake --cores all {model} --config project={fm.project} (and so with other folds)"
+    for key in sorted(by_key, key=lambda key: (key not in FIRST, key in KEPT_ON, key)):
+        yield Unused(
+            "run of no study",
+            key,
+            sorted(by_key[key]),
+            fm.proj_path,
+            fm.project,
+            task,
+            run,
+            context.why_kept(fm.project),
+            again,
+        )
+
+
+def _finished_checkpoints(
+    fm: MMLFileManager, context: Known, runs: Mapping[tuple[str, str], Mapping[str, list[Path]]]
+) -> Iterator[Unused]:
+    """Yield checkpoints that a finished training has left; before another one of it begins, Snakemake takes the model
+    away."""
+    for (task, run), by_key in runs.items():
+        finished = {path.stem for path in by_key.get("models", ())}
+        left = [path for path in by_key.get("checkpoint", ()) if path.name in finished]
+        if left:
+            kept = context.why_kept(fm.project) if fm.project in context.busy else None
+            yield Unused("leftover", "checkpoint", left, fm.proj_path, fm.project, task, run, kept)
+
+
+def _without_run(fm: MMLFileManager, context: Known) -> Iterator[Unused]:
+    """Yield what is of no single run: of a task that no study has any more, or of a project that none has."""
+    named = context.names(fm.project)
+    for key in fm.project_keys():
+        tokens = fm.template(key).tokens
+        if "RUN" in tokens or (key in KEPT_ON and not context.pipelines) or (named and "TASK_NAME" not in tokens):
+            continue
+        by_task: dict[str, list[Path]] = {}
+        for wildcards in fm.existing(key):
+            if "task" not in wildcards or not context.uses_task(fm.project, wildcards["task"]):
+                by_task.setdefault(wildcards.get("task", ""), []).append(Path(fm.path(key, **wildcards)))
+        for task, paths in sorted(by_task.items()):
+            what = "task of no study" if named else "project of no study"
+            kept = context.why_kept(fm.project)
+            yield Unused(what, key, sorted(paths), fm.proj_path, fm.project, task, "", kept, "its study makes it again")
+
+
+def dead_warm_processes() -> list[Unused]:
+    """Return what dead warm processes have left."""
+    folders = dead_warm_folders()
+    return [Unused("leftover", "warm processes", folders, folders[0].parent)] if folders else []

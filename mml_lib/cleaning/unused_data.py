@@ -1,0 +1,177 @@
+"""Unused data: tasks, data sets, packed images and downloads that no study refers to, and downloads in vain.
+
+What is removed can be made again: own images, and what is made of images that are gone, are only shown.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mml_lib.cleaning.unused import BY_ITSELF
+from mml_lib.cleaning.usage import Usage
+from mml_lib.errors import MMLError
+from mml_lib.files.checksums import checksum_path
+from mml_lib.files.leftovers import leftovers_below
+from mml_lib.files.manager import MANIFEST, MMLFileManager
+from mml_lib.reports.unused_table import Unused
+from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset
+from mml_lib.tasks.description import read_header
+
+UNPACKED = "files"
+"""Folder of unpacked downloads in that of a data set."""
+
+
+@dataclass
+class DataUse:
+    """What is referred to of the data that projects share.
+
+    Args:
+        usages: what each study refers to.
+        needed: the same of pipeline files: of all of them for tasks, of projects in doubt for images too.
+        kept: why nothing is removed, if so.
+    """
+
+    usages: list[Usage]
+    needed: list[Usage]
+    kept: str | None = None
+
+    def uses(self, kind: str, value: Any) -> bool:
+        """Whether a study, or a run in doubt, refers to one of `datasets`, `packs`, `descriptions`."""
+        return any(value in getattr(usage, kind) for usage in (*self.usages, *self.needed))
+
+
+def unused_data(fm: MMLFileManager, use: DataUse) -> list[Unused]:
+    """Return what of the data no study refers to, and leftovers there."""
+    sources = _sources(fm)
+    sets = [_dataset(fm, use, wildcards["dataset"], sources) for wildcards in fm.existing("dataset")]
+    listed = [dataset for dataset in sets if dataset is not None]
+    going = {dataset.paths[0].name for dataset in listed if dataset.kept is None}
+    staying = {dataset.paths[0].name for dataset in listed if dataset.kept is not None}
+    unused = [*listed, *_packed(fm, use, going), *_downloads(fm, use, sources, going)]
+    unused += _tasks(fm, use, sources, staying)  # last: they tell where data sets come from
+    for what, paths in leftovers_below(fm.data_path, [fm.template(key) for key in fm.data_keys()]).items():
+        unused.append(Unused("leftover", what, paths, fm.data_path, kept=use.kept))
+    return unused
+
+
+def _sources(fm: MMLFileManager) -> dict[str, dict[str, Any]]:
+    """Return what the tasks on the disk say of the source of each data set."""
+    sources = {}
+    for path in (path for paths in fm.task_index.values() for path in paths):
+        try:
+            header = read_header(path)
+            sources[header["dataset"]] = header["source"]
+        except (MMLError, KeyError, TypeError):
+            continue
+    return sources
+
+
+def _tasks(fm: MMLFileManager, use: DataUse, sources: Mapping[str, Any], staying: Collection[str]) -> Iterator[Unused]:
+    for name, paths in sorted(fm.task_index.items()):
+        for path in paths:
+            description = (name, path.stem)
+            if any(description in usage.descriptions for usage in use.usages):
+                continue
+            kept = use.kept
+            if use.uses("descriptions", description):
+                kept = "tasks that pipeline files name are kept"
+            elif kept is None and _dataset_of(path) in staying:
+                kept = "tasks are kept as long as their data set is"
+            elif kept is None and "arguments" not in sources.get(_dataset_of(path), {}):
+                kept = "tasks of own images are kept: images that have changed since would not give them again"
+            yield Unused("task of no study", "description", [path], fm.data_path, task=name, kept=kept, again=BY_ITSELF)
+
+
+def _dataset_of(description: Path) -> str:
+    """Return the data set of a task; an empty name where its description cannot be read."""
+    try:
+        return str(read_header(description)["dataset"])
+    except (MMLError, KeyError, TypeError):
+        return ""
+
+
+def _dataset(fm: MMLFileManager, use: DataUse, dataset: str, sources: Mapping[str, Any]) -> Unused | None:
+    if use.uses("datasets", dataset):
+        return None
+    folder = Path(fm.path("dataset", dataset=dataset)).parent
+    kept = use.kept or _why_not_again(fm, folder, sources.get(dataset))
+    # All of it is below one folder, which takes its name along.
+    return Unused("data set of no study", "dataset", [folder], fm.data_path, kept=kept, again=BY_ITSELF)
+
+
+def _why_not_again(fm: MMLFileManager, folder: Path, source: Mapping[str, Any] | None) -> str | None:
+    """Return why a data set cannot be made again as it is, if so."""
+    if source is None or "arguments" not in source:
+        return "data sets of own images, or of unknown origin, are never touched"
+    here = {wildcards["sha256"] for wildcards in fm.existing("download")}
+    if not here.issuperset(source.get("downloads", ())):
+        return f"the downloads that {folder.name} was made of are gone"
+    try:
+        manifest = Dataset.read(folder / MANIFEST)
+    except MMLError:
+        return f"{folder / MANIFEST} cannot be read"
+    made = {folder / MANIFEST, *_files(manifest)}
+    made |= set(map(checksum_path, made))
+    for path in folder.rglob("*"):
+        unpacked = source.get("downloads") and path.is_relative_to(folder / UNPACKED)
+        if not (path in made or path.is_dir() or unpacked):
+            return f"{path} is no part of the data set"
+    return None
+
+
+def _files(manifest: Dataset) -> set[Path]:
+    """Return the files of images and masks; of a row of an array the array's."""
+    samples = manifest.delivery.samples
+    named = {name for sample in samples for name in (sample.image, sample.mask) if name not in (None, EMPTY_MASK_TOKEN)}
+    return {manifest.folder / name.partition("#")[0] if ".npy#" in name else manifest.folder / name for name in named}
+
+
+def _packed(fm: MMLFileManager, use: DataUse, going: set[str]) -> Iterator[Unused]:
+    packed = {(wildcards["dataset"], wildcards["pack"]) for wildcards in fm.existing("packed")}
+    for dataset, pack in sorted(packed):
+        if not use.uses("packs", (dataset, pack)):
+            kept = use.kept or (None if dataset in going else _why_not_packed_again(fm, dataset))
+            path = Path(fm.path("packed", dataset=dataset, pack=pack))
+            yield Unused("packed images of no study", "packed", [path], fm.data_path, kept=kept, again=BY_ITSELF)
+    shards = [
+        wildcards
+        for wildcards in fm.existing("shard")
+        if not use.uses("packs", (wildcards["dataset"], wildcards["pack"]))
+    ]
+    left = [wildcards for wildcards in fm.existing("shard") if (wildcards["dataset"], wildcards["pack"]) in packed]
+    paths = {Path(fm.path("shard", **wildcards)) for wildcards in (*shards, *left)}
+    for path in sorted(paths):
+        yield Unused("leftover", "shard", [path], fm.data_path, kept=use.kept, again=BY_ITSELF)
+
+
+def _why_not_packed_again(fm: MMLFileManager, dataset: str) -> str | None:
+    """Return why images cannot be packed again, if so."""
+    path = Path(fm.path("dataset", dataset=dataset))
+    try:
+        missing = [file for file in _files(Dataset.read(path)) if not file.exists()]
+    except MMLError:
+        return f"{dataset} has no manifest any more, so its images cannot be packed again"
+    return f"images of {dataset} are gone, so they cannot be packed again ({min(missing)})" if missing else None
+
+
+def _downloads(fm: MMLFileManager, use: DataUse, sources: Mapping[str, Any], going: set[str]) -> Iterator[Unused]:
+    """Yield downloads whose data sets are all made, and stay; and those that no data set was ever made of."""
+    made: dict[str, set[str]] = {}
+    for wildcards in fm.existing("dataset"):
+        for sha256 in sources.get(wildcards["dataset"], {}).get("downloads", ()):
+            made.setdefault(sha256, set()).add(wildcards["dataset"])
+    for wildcards in sorted(fm.existing("download"), key=lambda wildcards: wildcards["sha256"]):
+        here = made.get(wildcards["sha256"], set())
+        wanted = {name for usage in use.usages for name in usage.downloads.get(wildcards["sha256"], ())}
+        path, staying = Path(fm.path("download", **wildcards)), here - going
+        if path.name.endswith((".part", ".part.json")) or (wanted - here):
+            continue  # on its way, or still to be unpacked
+        if wanted or staying:
+            what, kept = "unpacked download", use.kept
+            again = "fetched again where a study needs it"
+        else:
+            what = "download of no study"
+            kept = use.kept or "no study says where it came from"
+            again = ""
+        yield Unused(what, "download", [path], fm.data_path, kept=kept, again=again)

@@ -1,0 +1,204 @@
+"""Failures: the summary that a run ends with, each failed step with its cause in one line."""
+
+import logging
+import os
+import re
+import signal
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from snakemake.logging import logger as snakemake_logger
+
+from mml_lib.machine.terminal import PEAK
+
+SHOWN = 3
+"""Steps of a rule with one cause that have a line each; of more there is one line for all."""
+
+CLOCKS = 60.0
+"""Seconds by which the clock of a file system may differ from that of this machine."""
+
+ENDING = re.compile(r"(?:returned non-zero exit status (?P<status>\d+)|died with <Signals\.(?P<name>\w+): \d+>)")
+MISSING = re.compile(r"Job (\d+) +completed successfully, but some output files are missing(.*)", re.DOTALL)
+STEP_ERROR = re.compile(r"^error in \w+: (.*)$", re.MULTILINE)
+NODE_ERROR = re.compile(r"^(?:slurmstepd|srun|sbatch): (?:error: )?(.*)$", re.MULTILINE)
+EXCEPTION = re.compile(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Interrupt)\b.*)$", re.MULTILINE)
+ENDS = re.compile(PEAK.replace("%.0f", r"\d+") + "$")
+SUBMISSION = re.compile(r"sbatch failed\. The error message was '(.*?)'\.\n", re.DOTALL)
+SUBMISSION_FAILED = re.compile(r"(?:[Jj]ob )?submission failed with exception: (.*)", re.DOTALL)
+BOILERPLATE = "For further error details see the cluster/cloud log and the log files of the involved rule(s)."
+
+
+@dataclass
+class Attempt:
+    """What Snakemake says of one failure of a step.
+
+    Args:
+        record: the event of the failure, if there was one.
+        words: error messages that came right before it, in the same thread.
+    """
+
+    record: logging.LogRecord | None = None
+    words: list[str] = field(default_factory=list)
+
+
+class Failures(logging.Handler):
+    """Remembers what Snakemake says of each step that fails, to sum it up in the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started = time.time()
+        self._attempts: dict[int, list[Attempt]] = {}
+        self._words: dict[int | None, list[str]] = {}
+        snakemake_logger.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "event", None) == "job_error":
+            words = self._words.pop(record.thread, [])
+            self._attempts.setdefault(record.jobid, []).append(Attempt(record, words))
+        elif record.levelno >= logging.ERROR:
+            text = record.getMessage()
+            if match := MISSING.search(text):
+                self._attempts.setdefault(int(match[1]), []).append(Attempt(words=[text]))
+            else:
+                self._words.setdefault(record.thread, []).append(text)
+
+    def summary(self, failed: Iterable[Any]) -> str:
+        """Return a line for each step that failed for good, or for several of a rule with one cause.
+
+        Args:
+            failed: jobs of Snakemake, and groups of them.
+        """
+        steps = [step for job in failed for step in (job.jobs if job.is_group() else [job])]
+        alike: dict[tuple[str, str], list[tuple[Any, str]]] = {}
+        for step in sorted(steps, key=lambda step: (step.rule.name, str(step.wildcards))):
+            cause = self._cause(step)
+            alike.setdefault((step.rule.name, re.sub(r"\d+", "#", cause)), []).append((step, cause))
+        lines = []
+        for group in alike.values():
+            if len(group) > SHOWN:
+                (step, cause), more = group[0], len(group) - 1
+                lines.append(f"  {_name(step)} and {more} more like it: {cause}{self._where(step, more)}")
+            else:
+                lines += [f"  {_name(step)}: {cause}{self._where(step)}" for step, cause in group]
+        if not lines:
+            return ""
+        count = f"{len(steps)} steps" if len(steps) > 1 else "1 step"
+        return "\n".join([f"failed: {count}; all that does not need them is done", *lines])
+
+    def _cause(self, step: Any) -> str:
+        """Return why a step failed, in one line."""
+        attempts = self._attempts.get(step.jobid, [])
+        logs = self._written(map(str, step.log))
+        causes = [cause for cause in (_cause_of(attempt) for attempt in attempts) if cause]
+        if (reason := told_by_step(logs)) is None and attempts:
+            submitted = attempts[-1].record is not None and "external_jobid" in getattr(attempts[-1].record, "aux", {})
+            reason = last_words(logs, any_line=True) or (last_words(self._further(step), False) if submitted else None)
+            reason = reason and (reason if submitted else f"its log ends with '{reason}'")
+            return "; ".join(dict.fromkeys(filter(None, [*causes, reason]))) or _unexplained(step)
+        # What the step says itself tells more than how its process ended.
+        causes = [cause for cause in causes if not cause.startswith(("exit status", "command"))]
+        return "; ".join(dict.fromkeys(filter(None, [reason, *causes]))) or _unexplained(step)
+
+    def _where(self, step: Any, more: int = 0) -> str:
+        written = [*self._written(map(str, step.log)), *self._further(step)]
+        others = f" and {more} more" if more else ""
+        return f" (log: {', '.join(written)}{others})" if written else ""
+
+    def _further(self, step: Any) -> list[str]:
+        """Return the logs of a step beside its own: those of cluster jobs."""
+        records = [attempt.record for attempt in self._attempts.get(step.jobid, []) if attempt.record is not None]
+        own = list(map(str, step.log))
+        return self._written(path for record in records[-1:] for path in getattr(record, "log", ()) if path not in own)
+
+    def _written(self, paths: Iterable[str]) -> list[str]:
+        """Return those logs that are of this run: a step that did not start leaves the log of an earlier one."""
+        return [path for path in paths if os.path.exists(path) and os.path.getmtime(path) > self.started - CLOCKS]
+
+
+def _unexplained(step: Any) -> str:
+    if getattr(step, "is_run", False):  # a Snakemake of its own runs it, and tells the terminal only
+        return "its run block failed, with the message that stands above"
+    return "it ended without a word"
+
+
+def _name(step: Any) -> str:
+    return " ".join([step.rule.name, *(f"{key}={value}" for key, value in step.wildcards.items())])
+
+
+def told_by_step(logs: Sequence[str]) -> str | None:
+    """Return the error that the log of a step ends with."""
+    for path in logs:
+        if errors := STEP_ERROR.findall(_text(path)):
+            return errors[-1]
+    return None
+
+
+def last_words(logs: Sequence[str], any_line: bool) -> str | None:
+    """Return the line of a log that tells most of a failure: of the node, an exception, or else the last line.
+
+    Args:
+        logs: paths.
+        any_line: whether a line that looks like no error may be taken.
+    """
+    for path in logs:
+        text = _text(path)
+        for pattern in (STEP_ERROR, NODE_ERROR, EXCEPTION):
+            if lines := pattern.findall(text):
+                return lines[-1].strip()
+        lines = [line for line in text.splitlines() if line.strip() and not ENDS.search(line)]
+        if any_line and lines:
+            return " ".join(lines[-1].split())[:200]
+    return None
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _cause_of(attempt: Attempt) -> str | None:
+    """Return what Snakemake says of a failure, in one line."""
+    if attempt.record is not None and (cause := _told_by_cluster(attempt.record)):
+        return cause
+    for text in reversed(attempt.words):
+        if match := MISSING.search(text):
+            files = [line.split(" (")[0] for line in match[2].splitlines()[1:] if line.strip()]
+            return f"it did not make {', '.join(files)}" if files else "it did not make all of its outputs"
+        if match := ENDING.search(text):
+            return _ending(match, attempt.record)
+        if line := " ".join(text.split()):
+            return re.sub(r"^(\w+)(?: in [^:]*)?: ", r"\1: ", line)[:400]
+    return None
+
+
+def _ending(match: re.Match[str], record: logging.LogRecord | None) -> str:
+    """Return how a process ended: by a signal, or with its exit status."""
+    name, status = match["name"], int(match["status"] or 0)
+    if not name and status > 128 and status - 128 in {number.value for number in signal.Signals}:
+        name = signal.Signals(status - 128).name
+    if name == "SIGKILL":
+        return "killed (SIGKILL): out of memory, or by hand"
+    if name:
+        return f"ended by {name}"
+    command = " ".join((getattr(record, "shellcmd", None) or "").split())
+    if command:
+        return f"command ended with exit status {status}: {command if len(command) < 120 else command[:117] + '…'}"
+    return f"exit status {status}, without a message"
+
+
+def _told_by_cluster(record: logging.LogRecord) -> str | None:
+    text = (record.rule_msg or "").replace(BOILERPLATE, "")
+    if refused := SUBMISSION.search(text):
+        return "SLURM did not take it: " + refused[1].replace("sbatch: error: ", "").replace("\n", ", ")
+    if refused := SUBMISSION_FAILED.search(text):
+        return f"it could not be submitted: {' '.join(refused[1].split())[:300]}"
+    number = getattr(record, "aux", {}).get("external_jobid")
+    if number is None:
+        return " ".join(text.split())[:300] or None
+    state = re.search(r"SLURM status is: '(\w+)'", text)
+    return f"SLURM job {number} {state[1].lower().replace('_', ' ') if state else 'failed'}"

@@ -1,0 +1,113 @@
+"""Jobs: what a Snakemake has to know of the cluster jobs that it starts, and of those that another left."""
+
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from snakemake.logging import logger as snakemake_logger
+
+from mml_lib.engine.warm_start import withdraw_warm_start
+from mml_lib.errors import MMLError
+from mml_lib.machine import slurm
+
+
+def settle_in_job() -> None:
+    """Prepare for being the Snakemake that runs one step (or group) inside of a cluster job.
+
+    SLURM signals all processes of a job. An announcement of the time limit by SIGUSR1 is for a training only, and would
+    end all others; this holds for the processes that they start, up to the training that listens.
+    """
+    withdraw_warm_start()
+    slurm.name_job()
+    keep_job_number()
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+
+def keep_job_number() -> None:
+    """Have Snakemake keep the number of this job among the marks of what is being made.
+
+    The Snakemake that submits a job writes it there; the one inside of the job overwrites it with none. This can go
+    when it does not any more.
+    """
+    from snakemake.persistence import PersistenceBase
+
+    started = PersistenceBase.started
+    PersistenceBase.started = lambda self, job, number=None: started(self, job, number or slurm.own_job())
+
+
+def wait_for_left_jobs(dag: Any) -> bool:
+    """Wait for cluster jobs that a killed Snakemake has left and that do what is planned here; say so.
+
+    Returns:
+        Whether there were some: what they have finished is to be planned no more then.
+
+    Raises:
+        MMLError: SLURM does not say whether they run.
+    """
+    ids = dag.workflow.persistence.external_jobids
+    left = {number for job in dag.needrun_jobs() for number in ids(job)}
+
+    def tell(states: Mapping[str, str]) -> None:
+        words = ", ".join(f"{number} ({state.lower()})" for number, state in states.items())
+        print(
+            f"waiting for SLURM jobs that a killed Snakemake has left: {words}; what `scancel {' '.join(states)}` "
+            "ends is submitted again, trainings go on from their last epoch",
+            flush=True,
+        )
+
+    return slurm.wait_for(left, tell)
+
+
+def submit_lost_again() -> None:
+    """Have Snakemake submit those jobs again that SLURM has preempted, or lost with their nodes, for good.
+
+    Where SLURM does not put such a job back into the queue (`PreemptMode=CANCEL`), the executor waits for it for ever.
+    As with a job that is put back, this is no failure, and asks for no more than before. It can go when the executor
+    sees to it.
+    """
+    plugin = sys.modules.get("snakemake_executor_plugin_slurm")
+    if plugin is None:
+        return
+    check = plugin.Executor.check_active_jobs
+
+    async def check_active_jobs(executor: Any, active_jobs: list[Any]) -> AsyncIterator[Any]:
+        lost = slurm.lost({each.external_jobid for each in active_jobs})
+        async for each in check(executor, active_jobs):
+            number = each.external_jobid
+            if number in lost:
+                state = lost[number].lower().replace("_", " ")
+                snakemake_logger.warning(f"SLURM job {number} ({state}) does not come back: submitted again")
+                executor.run_job(each.job)
+            else:
+                yield each
+
+    plugin.Executor.check_active_jobs = check_active_jobs
+
+
+def cut_off(dag: Any) -> list[Path]:
+    """Return outputs of planned steps that are there although a kill came before Snakemake had the steps down as done.
+
+    Snakemake does such a step again, but overlooks what needs it by `ancient()` alone, however much of that is missing:
+    the plan ends there, with success. This can go when it does not any more.
+    """
+    settings = dag.workflow.dag_settings
+    if settings.forceall or settings.forcetargets or settings.forcerun:
+        return []  # these files are forced for another reason
+    forced = {path for job in dag.needrun_jobs(exclude_finished=False) for path in job.output} & dag.forcefiles
+    return sorted(Path(path) for path in forced if os.path.exists(path))
+
+
+def start_again(dag: Any) -> NoReturn:
+    """Begin this Snakemake anew, in its own place, so that it plans by what is on the disk now.
+
+    Raises:
+        MMLError: its arguments are relative to a folder that it has left.
+    """
+    if dag.workflow.overwrite_workdir:
+        raise MMLError("what others have done meanwhile changes the plan; run the same command again")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

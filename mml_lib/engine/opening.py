@@ -1,0 +1,120 @@
+"""Opening a study: what the Snakefile does while it is read."""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import mml_lib
+from mml_lib.config.loading import preset_folders
+from mml_lib.config.origins import Origins, Source
+from mml_lib.config.scalars import flow_text
+from mml_lib.engine.command_line import StudyLayers, shorten, study_layers
+from mml_lib.engine.hooks import look_ahead
+from mml_lib.engine.jobs import settle_in_job
+from mml_lib.engine.warm_start import offer_warm_start
+from mml_lib.errors import MMLError, nearest
+from mml_lib.files.checksums import name_command
+from mml_lib.machine.locks import name_supervisor
+from mml_lib.studies.study import Study
+
+LIBRARY = Path(mml_lib.__file__).parents[1]
+
+UNTELLING = (
+    *("clean", "force", "retrain", "run", "remove", "gpu_timeout"),
+    *("preprocess_shards", "num_workers", "warm_start", "tensorboard"),
+)
+"""Keys that change nothing of what a study refers to."""
+
+
+def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
+    """Return the checked study that a Snakemake call names; leave with one line where it has a mistake.
+
+    Args:
+        workflow: Snakemake's workflow object.
+        config: Snakemake's config, which becomes that of the study: its files and values on the library's defaults.
+    """
+    sources: list[Source] = []
+    try:
+        layers = study_layers(workflow)
+        config.clear()
+        config.update(layers.config)
+        add_presets(config, Path(workflow.basedir) / "config")
+        sources = [*map(shorten, layers.files), layers.values]
+        study = Study(config, sources)
+        if workflow.is_main_process:
+            modes = asked_modes(sys.argv[1:], study)
+            study.check(modes)
+            study.gpus.prepare(workflow, modes)
+            if not any(study.scheduler(mode).alone for mode in modes):
+                study.recorded = study_record(layers)
+            print(study.overview(modes), file=sys.stderr)
+            look_ahead(study, workflow)
+    except MMLError as error:
+        sys.exit(f"error: {Origins(config, sources, preset_folders(config)).place(str(error))}")
+    keep_pandas_out()
+    name_supervisor()
+    if workflow.remote_exec:
+        settle_in_job()
+    if workflow.is_main_process:
+        name_command(sys.argv[1:])
+    if study.cfg.warm_start and workflow.is_main_process:
+        offer_warm_start()
+    # Steps use this very library, also in an environment that Snakemake deploys for them.
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(LIBRARY), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return study
+
+
+def check_rules(study: Study, workflow: Any) -> None:
+    """Leave with one line where the study asks for resources of a rule that there is not.
+
+    Args:
+        study: the study.
+        workflow: Snakemake's workflow object, once all rule files are read.
+    """
+    known = {rule.name for rule in workflow.rules}
+    for name in study.cfg.resources:
+        if name not in known:
+            problem = f"resources.{name}: no rule has this name{nearest(name, known)}"
+            sys.exit(f"error: {study.origins.place(problem)}")
+
+
+def keep_pandas_out() -> None:
+    """Keep Snakemake from importing pandas for every plan, a quarter of a second that each cluster job pays again.
+
+    It does so wherever pandas is installed and a rule has params, in case one is a data frame; none is here. This can
+    go when Snakemake looks at `sys.modules` instead.
+    """
+    from snakemake.persistence import PersistenceBase
+
+    if hasattr(PersistenceBase, "_serialize_param_builtin"):
+        PersistenceBase._serialize_param = property(lambda self: self._serialize_param_builtin)
+
+
+def add_presets(config: MutableMapping[str, Any], folder: Path) -> None:
+    """Append the pipeline's own folder of presets to those that the study names."""
+    paths = config.get("paths")
+    if paths is None or isinstance(paths, Mapping):
+        own = (paths or {}).get("presets") or []
+        own = list(own) if isinstance(own, list) else [own]
+        config["paths"] = {**(paths or {}), "presets": [*own, *([] if str(folder) in own else [str(folder)])]}
+
+
+def study_record(layers: StudyLayers) -> dict[str, Any]:
+    """Return `files` and `values` that a study can be put together from again, values as text for `--config`."""
+    values = {key: value for key, value in layers.values.items() if key not in UNTELLING}
+    if isinstance(paths := values.pop("paths", None), Mapping) and paths.get("presets"):
+        values["paths"] = {"presets": paths["presets"]}
+    return {
+        "files": [str(shorten(file)) for file in layers.files],
+        "values": {key: flow_text(value) for key, value in values.items()},
+    }
+
+
+def asked_modes(arguments: Iterable[str], study: Study) -> list[str]:
+    """Return the modes that the arguments of a Snakemake call name as targets, the study's own where they name none.
+
+    Snakemake tells its targets only after the Snakefile is read.
+    """
+    return [argument for argument in arguments if argument in study.modes] or [study.cfg.mode.id]

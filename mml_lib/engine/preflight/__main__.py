@@ -1,0 +1,52 @@
+"""The process that tries pipelines: reads them from its standard input, and answers on its standard output.
+
+It imports torch, or goes on in a fork of the warm process; it touches no GPU and writes no file.
+"""
+
+import json
+import logging
+import os
+import sys
+import warnings
+from typing import IO, Any
+
+from mml_lib.config.scalars import config_of
+from mml_lib.engine.warm_start import start_warm
+from mml_lib.machine.locks import follow_parent
+
+
+def main() -> None:
+    """Answer with the mistakes of each pipeline of the request."""
+    follow_parent()
+    start_warm()
+    request = json.load(sys.stdin.buffer)
+    request["config"] = config_of(request["config"])
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever else is printed is no answer
+    _silence()
+    answer(request, answers)
+
+
+def _silence() -> None:
+    """Keep to oneself what libraries say of a dummy training."""
+    warnings.simplefilter("ignore")
+    logging.disable(logging.ERROR)
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+def answer(request: dict[str, Any], answers: IO[str]) -> None:
+    """Write a line for each pipeline, a list of its mistakes, as soon as it is tried."""
+    from mml_lib.engine.preflight.trial import Trials
+    from mml_lib.pipelines.pipeline import Pipeline
+    from mml_lib.studies.study import Study
+
+    study = Study(request["config"])
+    trials = Trials(study.scheduler(study.cfg.mode.id))
+    for content in request["pipelines"]:
+        json.dump(trials.mistakes(Pipeline(content)), answers)
+        answers.write("\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,359 @@
+"""Trials: the parts of a pipeline built as a training builds them, and tried with a dummy batch.
+
+Networks are built on torch's meta device, which has shapes and no numbers: the largest takes no memory and no time.
+What does not run there is tried again on the CPU, whose word counts.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import nn
+
+from mml_lib.config.schema import Metrics, StudyConfig
+from mml_lib.config.sections import Target
+from mml_lib.config.training_options import Losses, Mixing
+from mml_lib.engine.preflight.stand_in import CLASSES, dummy_batch, stand_in
+from mml_lib.errors import MMLError
+from mml_lib.images.transforms import packed_size, resolve
+from mml_lib.inference.merged_views import MergedViews
+from mml_lib.models.network import Network
+from mml_lib.models.normalization import Statistics, statistics_for
+from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.schedulers.base import AbstractBaseScheduler
+from mml_lib.studies.class_names import counted_classes
+from mml_lib.tasks.struct import TaskStruct
+from mml_lib.training.module import MMLModule
+from mml_lib.training.trainer import build_trainer
+
+BATCH = 4
+"""Images of a dummy batch."""
+
+LARGEST = 200_000_000
+"""Parameters up to which a network that does not run on the meta device is tried on the CPU."""
+
+SIDE = 224
+"""Height and width of dummy images where nothing says how large images are."""
+
+STEPS = 2_000
+"""Steps of a learning-rate schedule that are tried at most."""
+
+ELSEWHERE = re.compile(r"cuda|gpu|triton|nvidia|capturable|mps", re.IGNORECASE)
+"""Errors that another device may not have."""
+
+OF_META = re.compile(r"\bmeta\b", re.IGNORECASE)
+"""Errors that only the meta device makes."""
+
+PLAIN_LOSSES = {
+    "classification": {"_target_": "torch.nn.CrossEntropyLoss"},
+    "multilabel_classification": {"_target_": "torch.nn.BCEWithLogitsLoss"},
+    "semantic_segmentation": {"_target_": "mml_lib.models.losses.CrossEntropyDice"},
+    "regression": {"_target_": "torch.nn.MSELoss"},
+}
+
+NEUTRAL = Statistics([0.5] * 3, [0.25] * 3)
+
+PLAIN_OPTIMIZER = Target(_target_="torch.optim.SGD", lr=0.01, momentum=0.9)
+
+
+class MetaNetwork(nn.Module):
+    """A network on the meta device that takes images of the CPU and gives random outputs of the right shape there.
+
+    Args:
+        network: on the meta device; None: outputs have the shape that the heads should give.
+        structs: the tasks.
+    """
+
+    def __init__(self, network: Network | None, structs: list[TaskStruct]):
+        super().__init__()
+        self.network = network
+        self.structs = {struct.name: struct for struct in structs}
+        self.heads = {struct.name: {"task_type": struct.task_type} for struct in structs}
+        if network is None:
+            self.weights = nn.Linear(2, 2, bias=False)  # an optimizer wants some
+
+    def forward(self, images: torch.Tensor, task: str) -> torch.Tensor:
+        struct = self.structs[task]
+        pixels = images.shape[-2:] if struct.task_type == "semantic_segmentation" else ()
+        shape = (len(images), struct.num_outputs, *pixels)
+        if self.network is not None:
+            shape = self.network(images.to(next(self.network.parameters()).device), task).shape
+        return torch.randn(shape, generator=torch.Generator().manual_seed(0)).requires_grad_(torch.is_grad_enabled())
+
+    def head_of(self, task: str) -> nn.Module | None:
+        return self.network.head_of(task) if self.network is not None else None
+
+
+@dataclass
+class Outcome:
+    """What a part of a pipeline came to: its result, or what is wrong with it."""
+
+    result: Any = None
+    mistakes: list[str] = field(default_factory=list)
+
+
+class Trials:
+    """Tries pipelines, each distinct part of them once.
+
+    Args:
+        scheduler: of the study, whose building code is tried.
+    """
+
+    def __init__(self, scheduler: AbstractBaseScheduler):
+        self.scheduler = scheduler
+        self.study = scheduler.study
+        self._outcomes: dict[str, Outcome] = {}
+
+    def mistakes(self, pipeline: Pipeline) -> list[str]:
+        """Return what is wrong with a pipeline, a line for each mistake."""
+        cfg = self.study.pipeline_config(pipeline)
+        scheduler, content = self.scheduler, pipeline.content
+        scheduler.cfg, scheduler.pipeline, scheduler.fold = cfg, pipeline, 0
+        scheduler.task = pipeline.task["name"]
+        structs = [self._struct(task, cfg) for task in pipeline.tasks]
+        size = self._size(cfg)
+        of_network = [content.get(key) for key in ("arch", "decoder", "adapters")]
+        of_network += [
+            [[struct.name, struct.task_type, struct.num_outputs] for struct in structs],
+            size,
+            pipeline.pretraining,
+        ]
+        network = self._once("arch", of_network, lambda: self._network(structs, size))
+        keys = ("loss", "class_weights", "mixing", "augmentations", "normalization", "store_best")
+        of_learning = [*of_network, cfg.monitored, cfg.metrics, *(content.get(key) for key in keys)]
+        model = self._once("training", of_learning, lambda: self._learning(structs, network.result, size))
+        optimizer = cfg.optimizer.spec()
+        outcomes = [network, model]
+        if network.result is not None and not pipeline.pretraining:
+            of_images = [*of_network, content.get("normalization"), content["preprocessing"]]
+            images = self._once(
+                "normalization", of_images, lambda: self._normalization(network.result, cfg, structs[0])
+            )
+            outcomes.append(images)
+        if model.result is not None:
+            kinds = {key: value if isinstance(value, str) else type(value).__name__ for key, value in optimizer.items()}
+            step = self._once("optimizer", [of_network, kinds], lambda: self._optimizer(model.result, cfg))
+            trainer = {key: content["trainer"].get(key) for key in ("max_epochs", "check_val_every_n_epoch")}
+            parts = [optimizer, content.get("lr_scheduler"), trainer, content["sampling"], pipeline.task["id"]]
+            usable = cfg.model_copy(update={"optimizer": PLAIN_OPTIMIZER}) if step.mistakes else cfg
+            schedule = self._once("lr_scheduler", parts, lambda: self._schedule(model.result, usable, structs[0]))
+            outcomes += [step, schedule]
+        outcomes.append(self._once("trainer", [content["trainer"], content["callbacks"]], lambda: self._trainer(cfg)))
+        kind = structs[0].task_type
+        outcomes.append(self._once("tta", [cfg.tta, kind], lambda: self._views(cfg, kind)))
+        return list(dict.fromkeys(line for outcome in outcomes for line in outcome.mistakes))
+
+    def _once(self, part: str, key: Any, attempt: Callable[[], Outcome]) -> Outcome:
+        """Return the outcome of a part, tried where no pipeline before had the same."""
+        name = f"{part} {key!r}"
+        if name not in self._outcomes:
+            try:
+                self._outcomes[name] = attempt()
+            except Exception as error:
+                self._outcomes[name] = Outcome(mistakes=self._refusals(part, error))
+        return self._outcomes[name]
+
+    def _refusals(self, part: str, error: Exception) -> list[str]:
+        """Return the line of a mistake, none where another device than the CPU may not make it."""
+        # The known arguments that the line lists may be a device's, as AdamW's `capturable` is.
+        problem = str(error).partition("; known: ")[0]
+        elsewhere = self.scheduler.cfg.trainer.accelerator != "cpu" and ELSEWHERE.search(problem)
+        return [] if elsewhere else [sentence(part, error)]
+
+    def _struct(self, task: Mapping[str, Any], cfg: StudyConfig) -> TaskStruct:
+        path = Path(self.study.fm.path("description", task=task["name"], task_id=task["id"]))
+        return stand_in(task, path, self._classes(task, cfg))
+
+    def _classes(self, task: Mapping[str, Any], cfg: StudyConfig) -> Sequence[str] | None:
+        """Return the classes of a task: those that planning knows, or as many as the study names or counts."""
+        if self.study.is_known(task["name"]) and (names := self.study.classes_of(task["name"])):
+            return names
+        for counted in counted_classes(cfg, task["task_type"]).values():
+            return [f"class {number}" for number in range(len(counted))]
+        named = list(cfg.class_weights) if isinstance(cfg.class_weights, dict) else []
+        return named + [f"class {number}" for number in range(len(named), CLASSES)]
+
+    def _size(self, cfg: StudyConfig) -> tuple[int, int] | None:
+        """Return height and width of all images, None where that is not known before they are packed."""
+        transforms = resolve(cfg.preprocessing)
+        size = None if any("_target_" in spec for spec in transforms) else packed_size(transforms)
+        return tuple(size) if size else None
+
+    # --- the network --------------------------------------------------------------------------------------------
+
+    def _network(self, structs: list[TaskStruct], size: tuple[int, int] | None) -> Outcome:
+        try:
+            with torch.device("meta"):
+                network = self._built(structs)
+            learn(network, structs, size)
+        except Exception as error:
+            if isinstance(error, MMLError) and not OF_META.search(str(error)):
+                raise
+            network = self._built(structs)
+            if sum(parameter.numel() for parameter in network.parameters()) > LARGEST:
+                return Outcome()
+            learn(network, structs, size)
+        return Outcome(network)
+
+    def _built(self, structs: list[TaskStruct]) -> Network:
+        return self.scheduler.create_network(structs, started=bool(self.scheduler.pipeline.pretraining))
+
+    def _normalization(self, network: Network, cfg: StudyConfig, struct: TaskStruct) -> Outcome:
+        statistics_for(network, cfg, struct)
+        return Outcome()
+
+    # --- loss, augmentation, metrics ----------------------------------------------------------------------------
+
+    def _learning(self, structs: list[TaskStruct], network: Network | None, size: tuple[int, int] | None) -> Outcome:
+        """Try a training and a validation step; where one fails, find out which sections are to blame."""
+        cfg = self.scheduler.cfg
+        size = size or native_size(network)
+        try:
+            return Outcome(self._stepped(cfg, structs, network, size))
+        except Exception as error:
+            whole = error
+        plain = {
+            "augmentations": type(cfg.augmentations)(transforms=[]),
+            "loss": Losses(**PLAIN_LOSSES),
+            "metrics": Metrics(),
+            "class_weights": None,
+            "mixing": None,
+            "tta": cfg.tta,
+        }
+        lines = []
+        for section in [key for key in plain if key != "tta"]:
+            own = {key: value for key, value in plain.items() if key != section}
+            try:
+                self._stepped(cfg.model_copy(update=own), structs, network, size)
+            except Exception as error:
+                lines += self._refusals(section, error)
+        try:
+            model = self._stepped(cfg.model_copy(update=plain), structs, network, size)
+        except Exception:
+            return Outcome(mistakes=self._refusals("training", whole))
+        return Outcome(model, lines or self._refusals("training", whole))
+
+    def _stepped(
+        self, cfg: StudyConfig, structs: list[TaskStruct], network: Network | None, size: tuple[int, int]
+    ) -> MMLModule:
+        """Return a module that has learned a batch and was validated on one."""
+        mixing = cfg.mixing and Mixing(**cfg.mixing.model_dump() | {"p": 1.0})
+        scheduler, before = self.scheduler, self.scheduler.cfg
+        scheduler.cfg = cfg.model_copy(update={"mixing": mixing})
+        try:
+            model = scheduler.create_module(MetaNetwork(network, structs), structs, NEUTRAL)
+        finally:
+            scheduler.cfg = before
+        batches = {}
+        for struct in structs:
+            images, targets = dummy_batch(struct, BATCH, size)
+            batches[struct.name] = {"image": (images * 255).to(torch.uint8), "target": targets}
+        for _ in range(2):  # a part of an augmentation may be left out by chance
+            loss = model.training_step(batches if len(structs) > 1 else batches[structs[0].name], 0)
+        if loss.ndim:
+            raise MMLError(f"loss: it gives {'×'.join(map(str, loss.shape))} values for a batch; set reduction: mean")
+        loss.backward()
+        with torch.no_grad():
+            model.validation_step(batches[structs[0].name], 0)
+        for metric in model.metrics.values():
+            metric.compute()
+        return model
+
+    # --- optimizer and schedule ---------------------------------------------------------------------------------
+
+    def _configured(self, model: MMLModule, cfg: StudyConfig, steps: int) -> tuple[Any, Any]:
+        """Return the optimizer and the schedule of a training, the latter with its interval, or None."""
+        every = (cfg.trainer.model_extra or {}).get("check_val_every_n_epoch", 1)
+        model.optimizer_spec, model.lr_scheduler = cfg.optimizer.spec(), cfg.lr_scheduler
+        model.trainer = SimpleNamespace(
+            max_epochs=cfg.trainer.max_epochs, estimated_stepping_batches=steps, check_val_every_n_epoch=every
+        )
+        configured = model.configure_optimizers()
+        if isinstance(configured, Mapping):
+            return configured["optimizer"], configured["lr_scheduler"]
+        return configured, None
+
+    def _optimizer(self, model: MMLModule, cfg: StudyConfig) -> Outcome:
+        optimizer, _ = self._configured(model, cfg.model_copy(update={"lr_scheduler": None}), 1)
+        try:
+            optimizer.step(lambda: torch.zeros(()))
+        except Exception as error:
+            if not OF_META.search(str(error)):
+                raise
+        return Outcome()
+
+    def _schedule(self, model: MMLModule, cfg: StudyConfig, struct: TaskStruct) -> Outcome:
+        """Try a schedule on as many steps as the training surely has."""
+        samples = struct.header["num_samples"].get("train", 0)
+        batches = max(1, int(0.9 * samples * (1 - 1 / max(2, struct.num_folds)) / cfg.sampling.batch_size))
+        total = cfg.trainer.max_epochs * batches
+        _, schedule = self._configured(model, cfg, total)
+        if schedule is None:
+            return Outcome()
+        steps = total if schedule["interval"] == "step" else cfg.trainer.max_epochs
+        value = [1.0] if isinstance(schedule["scheduler"], torch.optim.lr_scheduler.ReduceLROnPlateau) else []
+        for _ in range(min(steps, STEPS)):
+            schedule["scheduler"].step(*value)
+        return Outcome()
+
+    # --- what is beside the network -----------------------------------------------------------------------------
+
+    def _trainer(self, cfg: StudyConfig) -> Outcome:
+        """Build each callback, and the trainer with them, for one device of this machine."""
+        here = {"accelerator": "cpu", "devices": 1, "strategy": "auto", "profiler": None}
+        if cfg.trainer.precision == "16-mixed":
+            here["precision"] = "32-true"
+        lines = []
+        for callbacks in [{name: callback} for name, callback in cfg.callbacks.items()]:
+            try:
+                build_trainer(cfg.model_copy(update={"callbacks": callbacks}), Path(), here)
+            except Exception as error:
+                lines += self._refusals("callbacks", error)
+        if not lines:
+            build_trainer(cfg, Path(), here)
+        return Outcome(mistakes=lines)
+
+    def _views(self, cfg: StudyConfig, task_type: str) -> Outcome:
+        if cfg.tta.transforms:
+            MergedViews(cfg.tta, task_type)
+        return Outcome()
+
+
+def learn(network: Network, structs: list[TaskStruct], size: tuple[int, int] | None) -> None:
+    """Let a network answer for a batch of each task, and gather gradients."""
+    device = next(network.parameters()).device
+    network.train()
+    for struct in structs:
+        images = torch.zeros(BATCH, 3, *(size or native_size(network)), device=device)
+        outputs = network(images, struct.name)
+        outputs.sum().backward()
+
+
+def native_size(network: Network | None) -> tuple[int, int]:
+    """Return the size of images that a backbone is made for, as far as it says so and that is not large."""
+    settings = getattr(network.backbone, "pretrained_cfg", None) if network is not None else None
+    height, width = (settings or {}).get("input_size", (3, SIDE, SIDE))[-2:]
+    return (height, width) if (settings or {}).get("fixed_input_size") else (min(height, SIDE), min(width, SIDE))
+
+
+def sentence(section: str, error: Exception) -> str:
+    """Return a mistake in one line that begins with its key."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, MMLError):
+        return f"{section}: {type(error).__name__}: {text}"
+    key = ""
+    if (begins := re.match(r"([a-z_]+)((?:\.\w+)*)(: | )", text)) and begins[1] in SECTIONS:
+        if begins[3] != ": ":
+            return text
+        section, key, text = begins[1], begins[2], text[begins.end() :]
+    if not key and (match := re.search(r"takes no argument '(\w+)'", text)):
+        key = f".{match[1]}"
+    return f"{section}{key}: {text}"
+
+
+SECTIONS = ("arch", "decoder", "adapters", "loss", "class_weights", "mixing", "augmentations", "normalization", "tta")
+SECTIONS += ("optimizer", "lr_scheduler", "trainer", "callbacks", "metrics", "preprocessing", "store_best", "sampling")

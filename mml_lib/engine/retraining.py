@@ -1,0 +1,38 @@
+"""Retraining: networks whose weights were removed are not trained again, for weeks perhaps, without being asked."""
+
+from pathlib import Path
+from typing import Any
+
+from mml_lib.errors import MMLError
+from mml_lib.studies.study import Study
+
+SHOWN = 3
+"""Networks that a message names."""
+
+
+def refuse_retraining(study: Study, dag: Any) -> None:
+    """Refuse a plan that trains networks again only because their weights are not there any more.
+
+    Args:
+        study: the study, which may allow it by `retrain`.
+        dag: Snakemake's plan.
+
+    Raises:
+        MMLError: it would.
+    """
+    jobs = [job for job in dag.needrun_jobs() if job.rule.name == "train_fold" and _is_trained(job.output)]
+    again = [job for job in jobs if not dag.reason(job).forced]
+    if study.cfg.retrain or not again:
+        return
+    told = sorted(f"{job.wildcards.task} {job.wildcards.run} fold {job.wildcards.fold}" for job in again)
+    weights = {job.output.parameters for job in again}
+    needing = {other.rule.name for job in again for other in dag.depending[job] if weights & set(other.input)}
+    more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+    raise MMLError(
+        f"trained networks would be trained again ({len(told)}: {', '.join(told[:SHOWN])}{more}), as their weights "
+        f"were removed and are needed by {', '.join(sorted(needing))}; allow it by --config retrain=true"
+    )
+
+
+def _is_trained(output: Any) -> bool:
+    return Path(output.model).exists() and not Path(output.parameters).exists()

@@ -1,0 +1,138 @@
+"""Alignment: predictions of several runs on the same samples, in the same order; what cannot be compared is refused."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mml_lib.errors import MMLError
+from mml_lib.evaluation.evaluation import mask_arguments
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.predictions.scores import score_arguments
+
+AnyPredictions = Predictions | MaskPredictions
+Runs = Mapping[str, Mapping[int, AnyPredictions]]
+"""Predictions by run and fold; an ensemble is a run of one fold."""
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """The predictions of one fold, samples in the order of the first run.
+
+    Args:
+        arguments: what `mml_lib.evaluation.bootstrap.resampled` takes, N samples each.
+        ids: of samples, N.
+        task_type: what was learned.
+        sample_set: number of the samples it was tested on; folds of one test split share it.
+    """
+
+    arguments: tuple[np.ndarray, ...]
+    ids: np.ndarray
+    task_type: str
+    sample_set: int
+
+    @property
+    def outputs(self) -> int:
+        return int(np.prod(self.arguments[0].shape[1:]))
+
+
+_Sets = dict[tuple[str, ...], Aligned]
+"""The first predictions of each set of samples, by sorted ids."""
+
+
+def align(runs: Runs) -> dict[str, dict[int, Aligned]]:
+    """Return predictions by run and fold, those of the same samples in the same order.
+
+    Raises:
+        MMLError: runs differ in task type, classes, samples or targets; outputs are not finite; samples have no labels.
+    """
+    sets: _Sets = {}
+    aligned: dict[str, dict[int, Aligned]] = {}
+    for run, folds in runs.items():
+        if not folds:
+            raise MMLError(f"run '{run}' has no predictions to compare")
+        first = next(iter(runs))
+        aligned[run] = {
+            fold: _beside(predictions, f"run '{run}', fold {fold}", first, sets, grows=run == first)
+            for fold, predictions in folds.items()
+        }
+        tested = {each.sample_set for each in aligned[run].values()}
+        missing = [fold for fold, each in aligned[first].items() if each.sample_set not in tested]
+        if missing:
+            raise MMLError(
+                f"run '{run}' was not tested on the samples of fold {missing[0]} of run '{first}'; compare runs that "
+                "were tested on the same folds"
+            )
+    return aligned
+
+
+def _beside(predictions: AnyPredictions, where: str, first: str, sets: _Sets, grows: bool) -> Aligned:
+    """Return predictions in the order of the first ones of the same samples; these become such where a set `grows`."""
+    arguments, ids = arguments_of(predictions, where), np.asarray(predictions.ids)
+    order = np.argsort(ids, kind="stable")
+    key = tuple(ids[order].tolist())
+    known = next(iter(sets.values()), None)
+    found = Aligned(arguments, ids, predictions.task_type, len(sets))
+    if known and found.task_type != known.task_type:
+        raise MMLError(
+            f"{where} is a {found.task_type} and run '{first}' a {known.task_type}; compare runs of one type only"
+        )
+    if known and found.outputs != known.outputs:
+        raise MMLError(
+            f"{where} has {found.outputs} classes and run '{first}' has {known.outputs}; compare runs of tasks with "
+            "the same classes"
+        )
+    if key not in sets and not grows:
+        raise _other_samples(where, first, key, sets)
+    beside = sets.setdefault(key, found)
+    rows = np.empty_like(order)
+    rows[np.argsort(beside.ids, kind="stable")] = order
+    arguments = tuple(each[rows] for each in arguments)
+    if not np.array_equal(arguments[1], beside.arguments[1]):
+        raise MMLError(
+            f"{where} and run '{first}' have other targets for the same samples; predict both anew on the task as it "
+            "is now, or compare runs of one task only"
+        )
+    return Aligned(arguments, beside.ids, beside.task_type, beside.sample_set)
+
+
+def _other_samples(where: str, first: str, key: tuple[str, ...], sets: _Sets) -> MMLError:
+    nearest_one = max(sets, key=lambda other: len(set(other) & set(key)))
+    lacking, added = sorted(set(nearest_one) - set(key)), sorted(set(key) - set(nearest_one))
+    told = f"'{lacking[0]}' is missing" if lacking else f"'{added[0]}' is there in excess"
+    return MMLError(
+        f"{where} was tested on {len(key)} samples, which are not those of run '{first}' ({told}); compare runs that "
+        "were tested on the same split of the same task"
+    )
+
+
+def arguments_of(predictions: AnyPredictions, where: str) -> tuple[np.ndarray, ...]:
+    """Return what `mml_lib.evaluation.bootstrap.resampled` takes.
+
+    Args:
+        predictions: of labelled samples.
+        where: what a message is to call them.
+
+    Raises:
+        MMLError: no samples, samples without labels, or outputs that are not finite.
+    """
+    if not len(predictions.ids):
+        raise MMLError(f"{where} has no samples to evaluate")
+    if isinstance(predictions, MaskPredictions):
+        return mask_arguments(predictions)
+    wrong = ~np.isfinite(predictions.logits).all(axis=1)
+    if wrong.any():
+        raise MMLError(
+            f"{where} has outputs that are not finite, the first of sample '{predictions.ids[wrong.argmax()]}'; leave "
+            "it out, or train it anew with a lower learning rate"
+        )
+    targets = predictions.targets.reshape(len(predictions.ids), -1)
+    unlabelled = (
+        (targets < 0).any(axis=1) if predictions.task_type == "classification" else np.isnan(targets).any(axis=1)
+    )
+    if unlabelled.any():
+        raise MMLError(
+            f"{where} has samples without labels, the first is '{predictions.ids[unlabelled.argmax()]}'; evaluate a "
+            "split that is labelled"
+        )
+    return score_arguments(predictions.task_type, predictions.logits, predictions.targets)

@@ -1,0 +1,247 @@
+"""Calibration: affine maps of logits after which probabilities are as frequent as they say.
+
+Fitted on validation predictions by log loss, applied to others:
+
+- `temperature`: one scale (Guo et al. 2017),
+- `affine`: a scale and a bias for each class (vector scaling, Guo et al. 2017),
+- `auto`: an affine map as near to a single scale as the number of samples asks for,
+- `none`: as they are.
+
+Classes are mapped from their log probabilities, so that logits which mean the same are calibrated alike. Labels are
+calibrated each for itself, from its logit. Where a map does not lower the validation log loss, there is none.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from mml_lib.errors import MMLError, nearest
+from mml_lib.evaluation.calibration.affine import Map, Scores, fit, fit_by_evidence
+from mml_lib.evaluation.calibration.quantification import frequencies, is_labelled, quantify
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
+
+METHODS = ("affine", "temperature", "auto", "none")
+PRIORS = ("val", "test", "quantify")
+KINDS = ("classification", "multilabel_classification")
+SAME = 1e-5
+"""Scores that differ by less are the same."""
+LEAST = 1e-12
+"""The prior of a class that is said to be impossible, so that its logarithm is finite."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A map of logits, as JSON can hold it: `Calibration(**content)` reads what `dataclasses.asdict` gives.
+
+    Args:
+        task_type: classification or multilabel_classification.
+        method: by which it was fitted.
+        scale: of each class or label.
+        bias: of each class or label.
+        frequencies: how often each class or label is there in validation.
+        prior: how often it is there where the map is applied; None: as in validation.
+    """
+
+    task_type: str
+    method: str
+    scale: tuple[float, ...]
+    bias: tuple[float, ...]
+    frequencies: tuple[float, ...]
+    prior: tuple[float, ...] | None = None
+
+    def __post_init__(self):
+        for field in fields(self)[2:]:
+            values = getattr(self, field.name)
+            if values is not None:
+                object.__setattr__(self, field.name, tuple(float(value) for value in values))
+
+    def apply(self, logits: np.ndarray) -> np.ndarray:
+        """Return log probabilities of classes, or logits of labels (float32, N×classes), for logits of this shape.
+
+        Raises:
+            MMLError: these are other classes, or logits that are not finite.
+        """
+        logits = np.asarray(logits)
+        if logits.ndim != 2 or logits.shape[1] != len(self.scale):
+            raise MMLError(
+                f"predictions of {logits.shape[-1]} classes cannot be calibrated as those of {len(self.scale)} were; "
+                "take predictions of the same task"
+            )
+        _refuse_unless_finite(logits, None, "")
+        mapped = scores_of(self.task_type, logits) * self.scale + self.bias + self._shift()
+        return (log_softmax(mapped) if self.task_type == "classification" else mapped).astype(np.float32)
+
+    def _shift(self) -> np.ndarray:
+        """Return what another prior adds to each logit, by Bayes' rule (Saerens et al. 2002)."""
+        if self.prior is None:
+            return np.zeros(len(self.scale))
+        prior, fitted = (np.clip(each, LEAST, 1 - LEAST) for each in (self.prior, self.frequencies))
+        ratio = np.log(prior / fitted)
+        return ratio if self.task_type == "classification" else ratio - np.log((1 - prior) / (1 - fitted))
+
+    def with_prior(self, prior: Sequence[float] | None) -> "Calibration":
+        """Return this calibration for other frequencies of the classes, or of each label; None: those of validation.
+
+        Raises:
+            MMLError: these are none, or not as many as there are classes.
+        """
+        if prior is None:
+            return replace(self, prior=None)
+        classes = len(self.scale)
+        shown = f"the prior {list(prior)}"
+        if len(prior) != classes:
+            raise MMLError(f"{shown} has {len(prior)} numbers, and there are {classes} classes; give one a class")
+        values = np.array(prior, dtype=float)
+        if not (np.isfinite(values) & (values >= 0) & (values <= 1)).all():
+            raise MMLError(f"{shown} has a number that is no frequency; give numbers from 0 to 1")
+        if self.task_type == "classification":
+            if abs(values.sum() - 1) > 1e-3:
+                raise MMLError(f"{shown} adds up to {values.sum():.4g}; give frequencies that add up to 1")
+            values = values / values.sum()
+        return replace(self, prior=tuple(values.tolist()))
+
+
+def fit_calibration(val: Predictions | MaskPredictions, method: str = "auto") -> Calibration:
+    """Return the calibration of a network, fitted on its validation predictions.
+
+    Soft labels count from 0.5 on, as in all metrics; samples without a label are left out. A class that no validation
+    sample has becomes improbable but not impossible, see `affine.Objective`. A network that says
+    the same of all samples has learned nothing that could be mapped: its method is `none`.
+
+    Raises:
+        MMLError: predictions that cannot be calibrated, or an unknown method.
+    """
+    if method not in METHODS:
+        raise MMLError(f"unknown calibration method '{method}'{nearest(method, METHODS)}")
+    refuse_unfit(val, "validation")
+    labelled = is_labelled(val)
+    if not labelled.any():
+        raise MMLError("there are no validation predictions with a label to calibrate by; predict the split val first")
+    scores, targets = scores_of(val.task_type, val.logits[labelled]), val.targets[labelled]
+    if len(scores) > 1 and np.ptp(scores, axis=0).max() < SAME:
+        method = "none"
+    if val.task_type == "classification":
+        scale, bias = _fitted(Scores(scores, targets), method)
+    else:
+        columns = zip(scores.T, (targets >= 0.5).T.astype(int), strict=True)
+        maps = [_fitted(Scores(np.ascontiguousarray(column)[:, None], truth), method) for column, truth in columns]
+        scale, bias = (np.concatenate(each) for each in zip(*maps, strict=True))
+    return Calibration(val.task_type, method, scale, bias, frequencies(val))
+
+
+def _fitted(scores: Scores, method: str) -> Map:
+    classes = scores.values.shape[1]
+    identity = np.ones(classes), np.zeros(classes)
+    if method == "none":
+        return identity
+    found = fit_by_evidence(scores) if method == "auto" else fit(scores, 0.0 if method == "affine" else np.inf)
+    return found if scores.losses(*found).mean() < scores.losses(*identity).mean() else identity
+
+
+def calibrate_predictions(
+    val: Predictions | MaskPredictions,
+    others: Mapping[str, Predictions | MaskPredictions],
+    method: str = "auto",
+    prior: str | Sequence[float] = "val",
+) -> tuple[Calibration, dict[str, Predictions]]:
+    """Fit on validation predictions, and return the calibration and what others are by it.
+
+    Args:
+        val: validation predictions of a network.
+        others: its predictions of other splits, by split.
+        method: one of `METHODS`.
+        prior: the frequencies of classes to assume: `val`, those of validation; `test`, those of the split `test`;
+            `quantify`, those that are estimated of the split `unlabelled`; or one a class.
+
+    Raises:
+        MMLError: predictions that cannot be calibrated or are of other classes, an unknown method, a prior that is
+            none or that misses its split.
+    """
+    calibration = fit_calibration(val, method)
+    for split, predictions in others.items():
+        refuse_unfit(predictions, split)
+        if predictions.task_type != val.task_type or predictions.logits.shape[1] != val.logits.shape[1]:
+            raise MMLError(
+                f"the {split} predictions are of {_kind(predictions)}, the validation predictions of {_kind(val)}; "
+                "take predictions of one network"
+            )
+    calibration = calibration.with_prior(prior_of(prior, calibration, val, others))
+    return calibration, {
+        split: replace(predictions, logits=calibration.apply(predictions.logits))
+        for split, predictions in others.items()
+    }
+
+
+def prior_of(
+    prior: str | Sequence[float], calibration: Calibration, val: Predictions, others: Mapping[str, Predictions]
+) -> Sequence[float] | None:
+    """Return the frequencies that a prior stands for, None for those of validation; see `calibrate_predictions`.
+
+    Raises:
+        MMLError: an unknown prior, or one whose split is missing or empty.
+    """
+    if not isinstance(prior, str):
+        return prior
+    if prior not in PRIORS:
+        raise MMLError(f"unknown prior '{prior}'{nearest(prior, PRIORS)}; or give one number a class")
+    if prior == "val":
+        return None
+    split = "test" if prior == "test" else "unlabelled"
+    if split not in others:
+        raise MMLError(f"the prior {prior} needs predictions of the split {split}; predict it, or take the prior val")
+    if prior == "test":
+        return frequencies(others["test"]).tolist()
+    mapped = (replace(each, logits=calibration.apply(each.logits)) for each in (val, others["unlabelled"]))
+    return quantify(*mapped).tolist()
+
+
+# --- scores, and what has none ------------------------------------------------------------------------------------
+
+
+def scores_of(task_type: str, logits: np.ndarray) -> np.ndarray:
+    """Return what is mapped, float64: log probabilities of classes, logits of labels."""
+    logits = logits.astype(np.float64)
+    return log_softmax(logits) if task_type == "classification" else logits
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Return log probabilities, N×classes."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def refuse_unfit(predictions: Predictions | MaskPredictions, split: str) -> None:
+    """Refuse predictions without probabilities, of another task type or of a network that exploded.
+
+    Raises:
+        MMLError: these.
+    """
+    kind = predictions.task_type
+    if isinstance(predictions, MaskPredictions) or kind not in KINDS:
+        why = "masks are stored without probabilities" if kind == "semantic_segmentation" else "values have none"
+        raise MMLError(
+            f"the {split} predictions are of a {kind.replace('_', ' ')}, and calibration is about probabilities "
+            f"({why}); calibrate classes or labels, and leave this task out"
+        )
+    _refuse_unless_finite(predictions.logits, predictions.ids, f"{split} ")
+    if kind == "classification" and predictions.targets.max(initial=-1) >= predictions.logits.shape[1]:
+        raise MMLError(
+            f"the {split} predictions are of {predictions.logits.shape[1]} classes and their targets of more; "
+            "remove their file to make them again"
+        )
+
+
+def _refuse_unless_finite(logits: np.ndarray, ids: np.ndarray | None, split: str) -> None:
+    wrong = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+    if len(wrong):
+        first = f", the first of sample {ids[wrong[0]]}" if ids is not None else ""
+        raise MMLError(
+            f"{len(wrong)} of {len(logits)} {split}predictions are not finite{first}; the network has exploded, "
+            "train it with a lower learning rate or without it"
+        )
+
+
+def _kind(predictions: Predictions) -> str:
+    what = "labels" if predictions.task_type == "multilabel_classification" else "classes"
+    return f"{predictions.logits.shape[1]} {what}"

@@ -1,0 +1,105 @@
+"""Cross-fitting: calibrations that no sample has a part in which they are applied to.
+
+Validation predictions that are calibrated by a map that was fitted on themselves look better than those of new samples.
+Here samples are dealt into parts, whole groups at a time, and each part is mapped by what fits the others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mml_lib.evaluation.calibration.calibration import Calibration, fit_calibration, log_softmax
+from mml_lib.evaluation.calibration.quantification import is_labelled
+from mml_lib.predictions.predictions import Predictions
+
+PARTS = 5
+"""Parts that samples are dealt into, at most."""
+
+
+@dataclass(frozen=True)
+class Assessed:
+    """A calibration with what it is worth on samples that it was not fitted on.
+
+    Args:
+        calibration: fitted on all samples.
+        before: mean log loss without it.
+        after: mean log loss of cross-fitted calibrations.
+        error: standard error of the difference.
+        samples: number of samples.
+    """
+
+    calibration: Calibration
+    before: float
+    after: float
+    error: float
+    samples: int
+
+    @property
+    def helps(self) -> bool:
+        """True if the log loss falls by more than the standard error of the difference."""
+        return self.before - self.after > self.error
+
+
+def cross_calibrate(val: Predictions, method: str, groups: Sequence[str] | None = None) -> Predictions:
+    """Return validation predictions, each sample calibrated by what fits the others.
+
+    Args:
+        val: validation predictions of a network.
+        method: one of `calibration.METHODS`.
+        groups: group of each sample, N; None: each sample is a group of its own.
+    """
+    logits = np.array(val.logits, np.float32, copy=True)
+    parts = _dealt(val, _units(val, groups))
+    for part in range(parts.max() + 1):
+        rows, others = np.flatnonzero(parts == part), np.flatnonzero(parts != part)
+        if is_labelled(val)[others].any():
+            logits[rows] = fit_calibration(_rows(val, others), method).apply(val.logits[rows])
+    return replace(val, logits=logits)
+
+
+def assess_calibration(val: Predictions, method: str, groups: Sequence[str] | None = None) -> Assessed:
+    """Return the calibration of predictions with its log loss on samples that it was not fitted on.
+
+    Args:
+        val: labelled predictions.
+        method: one of `calibration.METHODS`.
+        groups: as in `cross_calibrate`.
+    """
+    units = _units(val, groups)
+    before, after = map(log_losses, (val, cross_calibrate(val, method, groups)))
+    gain = before - after
+    of_units = np.bincount(units, gain - gain.mean())
+    error = float(np.sqrt((of_units**2).sum()) / len(gain))
+    return Assessed(fit_calibration(val, method), float(before.mean()), float(after.mean()), error, len(gain))
+
+
+def log_losses(predictions: Predictions) -> np.ndarray:
+    """Return the log loss of each sample, N; of labels their mean. Soft labels count from 0.5 on."""
+    logits = predictions.logits.astype(np.float64)
+    if predictions.task_type == "classification":
+        return -log_softmax(logits)[np.arange(len(logits)), predictions.targets]
+    signs = np.where(predictions.targets >= 0.5, 1, -1)
+    return np.logaddexp(0, -signs * logits).mean(axis=1)
+
+
+def _units(predictions: Predictions, groups: Sequence[str] | None) -> np.ndarray:
+    """Return the number of the group of each sample, N."""
+    return np.unique(predictions.ids if groups is None else np.asarray(groups), return_inverse=True)[1]
+
+
+def _dealt(val: Predictions, units: np.ndarray) -> np.ndarray:
+    """Return the part of each sample, N: groups of each class are dealt one after the other, in a seeded order."""
+    first = np.unique(units, return_index=True)[1]
+    classes = val.targets[first] if val.task_type == "classification" else (val.targets[first] >= 0.5).argmax(axis=1)
+    shuffled = np.random.default_rng(0).permutation(len(first))
+    order = shuffled[np.argsort(classes[shuffled], kind="stable")]
+    parts = np.empty(len(first), int)
+    parts[order] = np.arange(len(first)) % PARTS
+    return parts[units]
+
+
+def _rows(predictions: Predictions, rows: np.ndarray) -> Predictions:
+    return Predictions(
+        predictions.logits[rows], predictions.targets[rows], predictions.ids[rows], predictions.task_type
+    )

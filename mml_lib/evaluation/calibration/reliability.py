@@ -1,0 +1,47 @@
+"""Reliability: how often predictions are right that are so sure of themselves (Niculescu-Mizil and Caruana 2005)."""
+
+import numpy as np
+import pandas as pd
+
+from mml_lib.errors import MMLError
+from mml_lib.evaluation.calibration.quantification import is_labelled
+from mml_lib.metrics.log_loss import BINS, bin_of
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.predictions.scores import score_arguments
+
+
+def reliability(predictions: Predictions | MaskPredictions, bins: int = BINS) -> pd.DataFrame:
+    """Return a row for each bin of probabilities, of equal width, that has samples; what a reliability diagram shows.
+
+    Columns: `low` and `high`, its ends; `samples`; `confidence`, their mean probability; `accuracy`, the share that is
+    right. Of a classification this is about the most probable class. Of labels there are rows for each one, its index
+    in `label`; `accuracy` is the share of samples that have it. Samples without a label are left out.
+
+    Raises:
+        MMLError: predictions without probabilities.
+    """
+    if isinstance(predictions, MaskPredictions) or predictions.task_type == "regression":
+        raise MMLError(
+            f"a {predictions.task_type.replace('_', ' ')} has no probabilities stored, so there is no reliability to "
+            "tell; take predictions of classes or labels"
+        )
+    labelled = is_labelled(predictions)
+    arguments = predictions.logits[labelled], predictions.targets[labelled]
+    probabilities, targets = score_arguments(predictions.task_type, *arguments)
+    if predictions.task_type == "classification":
+        return _binned(probabilities.max(axis=1), probabilities.argmax(axis=1) == targets, bins)
+    tables = [_binned(*columns, bins) for columns in zip(probabilities.T, targets.T, strict=True)]
+    for label, table in enumerate(tables):
+        table.insert(0, "label", label)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _binned(confidence: np.ndarray, right: np.ndarray, bins: int) -> pd.DataFrame:
+    number = bin_of(confidence, bins)
+    samples = np.bincount(number, minlength=bins)
+    used = samples > 0
+    sums = (np.bincount(number, each, bins)[used] for each in (confidence, right))
+    means = [each / samples[used] for each in sums]
+    edges = np.linspace(0, 1, bins + 1)
+    columns = {"low": edges[:-1][used], "high": edges[1:][used], "samples": samples[used]}
+    return pd.DataFrame(columns | dict(zip(("confidence", "accuracy"), means, strict=True)))

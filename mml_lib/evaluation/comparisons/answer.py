@@ -1,0 +1,213 @@
+"""Answers: which procedure is best, how sure that is, and what runs are worth for each class and group; as tables."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pandas as pd
+
+from mml_lib.evaluation.alignment import AnyPredictions
+from mml_lib.evaluation.comparisons.comparison import (
+    RESAMPLES,
+    Resamples,
+    compare,
+    compare_ensembles,
+    compare_folds,
+    resample_runs,
+)
+from mml_lib.evaluation.comparisons.leaderboard import leaderboard, standings
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
+from mml_lib.evaluation.evaluation import evaluate
+from mml_lib.evaluation.out_of_fold import pool_out_of_fold, with_folds
+from mml_lib.evaluation.subgroups import class_table, group_table
+from mml_lib.predictions.predictions import Predictions
+from mml_lib.tasks.description import TaskDescription
+from mml_lib.tasks.metadata import MOST_GROUPS, Column, sub_groups
+
+ENSEMBLE = "ensemble"
+"""Name of the ensemble in tables."""
+
+ALL_FOLDS = -1
+"""Stands for the fold of an ensemble of networks of all folds, which is tested on none's samples alone."""
+
+CALIBRATED = ("log_loss", "brier", "calibration_error")
+"""What calibration is to lower."""
+
+
+@dataclass
+class Answer:
+    """Test predictions of runs, fold by fold.
+
+    Args:
+        metrics: named metrics of the task type, the main one first.
+        resamples: of the bootstrap; 0: as many as comparisons need.
+        per_group: how the samples of a group are merged for metrics per group.
+        runs: predictions by run and fold.
+        labels: what the study calls each run and procedure.
+        procedures: the runs of each procedure.
+        sizes: of each fold, on how many samples networks were trained and tested.
+        tasks: the description behind each fold.
+        metadata: by column, what is said of each sample beside its group.
+        calibrated: whether the predictions of each run and procedure are calibrated.
+        folds: where the predictions of runs are pooled, what each run is worth on its folds.
+        _sizes: runs among the members of each ensemble.
+    """
+
+    metrics: Sequence[str]
+    resamples: int
+    per_group: str = "mean"
+    runs: dict[str, dict[int, AnyPredictions]] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    procedures: dict[str, list[str]] = field(default_factory=dict)
+    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    tasks: dict[int, TaskDescription] = field(default_factory=dict)
+    metadata: Mapping[str, Column] = field(default_factory=dict)
+    calibrated: dict[str, bool] = field(default_factory=dict)
+    folds: Resamples | None = None
+    _sizes: list[int] = field(default_factory=list)
+
+    def add(self, network: Mapping[str, Any], predictions: AnyPredictions, task: TaskDescription) -> None:
+        """Add a network.
+
+        Args:
+            network: its `fold`, as `shown` the run, label, fold and procedure that tables call it, whether its
+                predictions are `calibrated`, and, where it has learned another task than this one, the `eval_task`.
+            predictions: of the test samples.
+            task: what is predicted; tests over folds go by its training samples.
+        """
+        shown = network["shown"]
+        self.runs.setdefault(shown["run"], {})[shown["fold"]] = predictions
+        procedure = shown.get("procedure", shown["run"])
+        self.labels.setdefault(procedure, shown.get("procedure_label", shown["label"]))
+        self.labels[shown["run"]] = shown["label"]
+        for name in (procedure, shown["run"]):
+            self.calibrated[name] = self.calibrated.get(name, True) and network.get("calibrated", False)
+        runs = self.procedures.setdefault(procedure, [])
+        if shown["run"] not in runs:
+            runs.append(shown["run"])
+        columns = task.column
+        trained = (columns["split"] == "train") & (columns["fold"] != network["fold"])
+        self.sizes[shown["fold"]] = (int(trained.sum()), len(predictions.ids))
+        self.tasks[shown["fold"]] = task
+
+    def add_ensemble(self, ensemble: EnsembleStorage, predictions: AnyPredictions, fold: int | None = None) -> None:
+        """Add an ensemble.
+
+        Args:
+            ensemble: its members.
+            predictions: of the test samples.
+            fold: whose test samples these are, where each fold has an ensemble of its own; None: the ensemble is one of
+                networks of all folds.
+        """
+        self.runs.setdefault(ENSEMBLE, {})[ALL_FOLDS if fold is None else fold] = predictions
+        self._sizes.append(len({(each.get("project"), each["run"]) for each in ensemble.members}))
+        least, most, candidates = min(self._sizes), max(self._sizes), len([run for run in self.runs if run != ENSEMBLE])
+        members = f"{least}" if least == most else f"{least} to {most}"
+        elsewhere = any("project" in member for member in ensemble.members)
+        self.labels[ENSEMBLE] = f"of {members} runs" if elsewhere else f"of {members} of {candidates} runs"
+        runs = [self.calibrated.get(run, False) for run in self.runs if run != ENSEMBLE]
+        self.calibrated[ENSEMBLE] = ensemble.calibration is not None or all(runs)
+
+    @property
+    def sample_groups(self) -> dict[str, str | None]:
+        """The group of each sample, by id."""
+        samples = [task.samples for task in self.tasks.values()]
+        return {id_: group for each in samples for id_, group in zip(each["id"], each.get("group", ()), strict=False)}
+
+    def resample(self) -> Resamples:
+        """Return what each run is worth on the same resamples of the test samples."""
+        ensembles = [ENSEMBLE] if ENSEMBLE in self.runs else []
+        of_study = (self.metrics, self.resamples or RESAMPLES)
+        resamples = resample_runs(
+            self.runs,
+            *of_study,
+            groups=self.sample_groups,
+            procedures=self.procedures,
+            ensembles=ensembles,
+            per_group=self.per_group,
+        )
+        return resamples if self.folds is None else with_folds(resamples, self.folds)
+
+    def pooled(self) -> "Answer":
+        """Return the answer by predictions that are pooled over folds, each sample once; ensembles are added to it.
+
+        Raises:
+            MMLError: a sample is in several folds.
+        """
+        runs = {run: {ALL_FOLDS: pool_out_of_fold(of_run, f"run {run}")} for run, of_run in self.runs.items()}
+        return replace(self, runs=runs, folds=self.resample())
+
+    def leaderboard(self, resamples: Resamples) -> pd.DataFrame:
+        """Return a row for each procedure, the best first, its runs beneath it, and the ensemble last."""
+        shown: dict[str, dict[str, str]] = {run: {"label": label} for run, label in self.labels.items()}
+        if any(self.calibrated.values()):
+            for run, calibrated in self.calibrated.items():
+                shown[run]["calibrated"] = "yes" if calibrated else "no"
+        return leaderboard(standings(resamples), self.metrics[0], shown)
+
+    def differences(self, resamples: Resamples) -> pd.DataFrame:
+        """Return the difference of each two procedures, and of the ensemble to each; each says what it is about."""
+        tables = [compare(resamples), compare_ensembles(resamples)]
+        kept = [table for table in tables if len(table)] or tables[:1]
+        return pd.concat(kept, ignore_index=True)
+
+    def fold_tests(self, resamples: Resamples) -> pd.DataFrame:
+        """Return the corrected resampled t-test of each two procedures over their folds."""
+        by_fold = self.folds or resamples
+        numbers = dict.fromkeys(fold for folds in by_fold.runs.values() for fold in folds)
+        return compare_folds(by_fold, {fold: self.sizes.get(fold, (1, 1)) for fold in numbers})
+
+    def classes(self) -> pd.DataFrame:
+        """Return the metrics of each network and ensemble for each class; nothing for a regression."""
+        return _stacked(
+            (run, fold, class_table(predictions, self._task(fold).header["classes"], f"run {run}"))
+            for run, folds in self.runs.items()
+            for fold, predictions in folds.items()
+            if predictions.task_type != "regression"
+        )
+
+    def groups(self) -> pd.DataFrame:
+        """Return what each network is worth for each group of samples, where there are some and not too many: for each
+        value of the column `group` and of metadata, of many different numbers for their quartiles in the data set.
+        """
+        told = {name: sub_groups(column) for name, column in self.metadata.items()}
+        tables = []
+        for run, folds in self.runs.items():
+            for fold, predictions in folds.items():
+                samples, ids = self._task(fold).samples, predictions.ids.tolist()
+                columns = {"group": dict(zip(samples["id"], samples.get("group", ()), strict=False)), **told}
+                tested = {name: {column.get(id_) for id_ in ids} - {None, ""} for name, column in columns.items()}
+                usable = {name: columns[name] for name, found in tested.items() if 1 < len(found) <= MOST_GROUPS}
+                if usable:
+                    table = group_table(
+                        predictions, usable, self.metrics, self.resamples, where=f"run {run}", units=columns["group"]
+                    )
+                    tables.append((run, fold, table))
+        return _stacked(tables)
+
+    def calibration(self, uncalibrated: Mapping[str, Mapping[int, Predictions]]) -> pd.DataFrame:
+        """Return what calibration did to each network: `run fold metric before after`.
+
+        Args:
+            uncalibrated: test predictions of calibrated networks before, by run and fold.
+        """
+        rows = []
+        for run, folds in uncalibrated.items():
+            for fold, predictions in folds.items():
+                before, after = (evaluate(each, CALIBRATED) for each in (predictions, self.runs[run][fold]))
+                rows += [(run, fold, metric, before[metric], after[metric]) for metric in CALIBRATED]
+        return pd.DataFrame(rows, columns=["run", "fold", "metric", "before", "after"])
+
+    def _task(self, fold: int) -> TaskDescription:
+        return self.tasks.get(fold) or next(iter(self.tasks.values()))
+
+
+def _stacked(tables: Iterable[tuple[str, int, pd.DataFrame]]) -> pd.DataFrame:
+    """Return tables of networks below each other, led by `run` and `fold`, which is empty of ensembles of all folds."""
+    told = []
+    for run, fold, table in tables:
+        led = table.copy()
+        led.insert(0, "run", run)
+        led.insert(1, "fold", "" if fold == ALL_FOLDS else fold)
+        told.append(led)
+    return pd.concat(told, ignore_index=True) if told else pd.DataFrame(columns=["run", "fold"])

@@ -1,0 +1,186 @@
+"""Curves over the number of training samples, or over another argument of a tag: what procedures are worth at each."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from mml_lib.errors import MMLError
+from mml_lib.evaluation.comparisons.tested import TestedNetwork, by_procedure, metrics_of, samples_of
+from mml_lib.evaluation.procedures import NETWORKS, PROCEDURE, Networks, estimate
+from mml_lib.evaluation.resampled import Resampled
+
+COLUMNS = [
+    *("curve", "procedure", "metric", "x", "value", "samples", "tested", "subsets", "runs", "folds", "networks"),
+    *("mean", "std", "ci_low", "ci_high", "about", "reason"),
+]
+
+SUBSETS = "subsets"
+"""Subject of an interval: other subsets of this size, and other trainings."""
+
+ABOUT = {
+    SUBSETS: "95 % intervals about subsets are of the expected metric of one training on another subset of this size, "
+    "with another seed and fold, on new test samples.",
+    PROCEDURE: "95 % intervals about the procedure are of one training on this very subset, with another seed and "
+    "fold, on new test samples: a single seed of the tag tells nothing of other subsets.",
+    NETWORKS: "95 % intervals about networks are of a single network on new test samples.",
+}
+"""Sentences on the subject of an interval."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """The networks of a procedure at one place of a curve.
+
+    Args:
+        x: place at the axis.
+        value: first argument of the tag; NaN of the task without the tag.
+        networks: all of them.
+    """
+
+    x: float
+    value: float
+    networks: Sequence[TestedNetwork]
+
+    @property
+    def subsets(self) -> int:
+        """Number of subsets (seeds of the tag)."""
+        return len({network.point["subset"] for network in self.networks})
+
+    def units(self) -> Networks:
+        """Return the networks by what repeats the curve at this place, and by fold.
+
+        These are the subsets, each with the mean over its runs; of a single subset the runs.
+        """
+        runs: dict[int, dict[str, dict[int, Resampled]]] = {}
+        for network in self.networks:
+            runs.setdefault(network.point["subset"], {}).setdefault(network.run, {})[network.fold] = network.metrics
+        if len(runs) == 1:
+            return next(iter(runs.values()))
+        return {f"subset {subset}": _mean(of_subset) for subset, of_subset in sorted(runs.items())}
+
+
+def _mean(runs: Networks) -> dict[int, Resampled]:
+    """Return the mean over runs of each fold that all of them have."""
+    first, *others = runs.values()
+    folds = [fold for fold in first if all(fold in other for other in others)]
+    return {fold: _of_several([run[fold] for run in runs.values()]) for fold in folds}
+
+
+def _of_several(networks: Sequence[Resampled]) -> Resampled:
+    resamples = min(network.draws.shape[1] for network in networks)
+    draws = np.mean([network.draws[:, :resamples] for network in networks], axis=0)
+    return replace(networks[0], values=np.mean([network.values for network in networks], axis=0), draws=draws)
+
+
+def levels_of(networks: Iterable[TestedNetwork], counted: bool) -> list[Level]:
+    """Return the places of a procedure's curve, from left to right.
+
+    Args:
+        networks: of one procedure.
+        counted: whether a place is a mean number of training samples; otherwise it is the argument of the tag, 0 of the
+            task without it.
+    """
+    of_values: dict[float, list[TestedNetwork]] = {}
+    for network in networks:
+        value = network.point["value"]
+        of_values.setdefault(np.inf if value is None else float(value), []).append(network)
+    levels = []
+    for value, of_value in of_values.items():
+        argument = np.nan if np.isinf(value) else value
+        x = float(np.mean([network.trained for network in of_value])) if counted else float(np.nan_to_num(argument))
+        levels.append(Level(x, argument, of_value))
+    return sorted(levels, key=lambda level: level.x)
+
+
+def curve_table(name: str, networks: Sequence[TestedNetwork], counted: bool) -> pd.DataFrame:
+    """Return a row for each procedure, metric and place of a curve.
+
+    Args:
+        name: of the curve.
+        networks: of all its tasks.
+        counted: as `levels_of` takes it.
+
+    Returns:
+        `curve procedure metric x value samples tested subsets runs folds networks mean std ci_low ci_high about
+        reason`: the mean number of training `samples`, the number of `tested` samples, seeds of the tag (`subsets`),
+        mean over networks and deviation between them, the 95 % interval, what it is about (`ABOUT`), and why there is
+        none.
+
+    Raises:
+        MMLError: networks are tested on different samples.
+    """
+    _check_samples(name, networks)
+    rows = []
+    for procedure, of_procedure in by_procedure(networks).items():
+        for level in levels_of(of_procedure, counted):
+            labels = {
+                "curve": name,
+                "procedure": procedure,
+                "x": level.x,
+                "value": level.value,
+                "samples": float(np.mean([network.trained for network in level.networks])),
+                "tested": samples_of(level.networks),
+                "subsets": level.subsets,
+                "runs": len({(network.point["subset"], network.run) for network in level.networks}),
+                "folds": len({network.fold for network in level.networks}),
+                "networks": len(level.networks),
+            }
+            rows += [{**labels, **_worth(level, metric)} for metric in metrics_of(level.networks)]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _worth(level: Level, metric: str) -> dict:
+    interval = estimate(level.units(), metric)
+    places = [list(network.metrics.metrics).index(metric) for network in level.networks]
+    values = np.array([n.metrics.values[place] for n, place in zip(level.networks, places, strict=True)])
+    values = values[~np.isnan(values)]
+    kind = SUBSETS if level.subsets > 1 and interval.about == PROCEDURE else interval.about
+    return {
+        "metric": metric,
+        "mean": interval.mean,
+        "std": float(values.std(ddof=1)) if len(values) > 1 else np.nan,
+        "ci_low": interval.low,
+        "ci_high": interval.high,
+        "about": kind,
+        "reason": interval.reason,
+    }
+
+
+def _check_samples(name: str, networks: Iterable[TestedNetwork]) -> None:
+    first: dict[int, TestedNetwork] = {}
+    for network in networks:
+        other = first.setdefault(network.fold, network)
+        if other.metrics.sample_set != network.metrics.sample_set:
+            raise MMLError(
+                f"the curve {name}: {other.task} and {network.task} are tested on different samples, so their metrics "
+                "make no curve; give them the same test split"
+            )
+
+
+def sentences(table: pd.DataFrame) -> list[str]:
+    """Return the sentences on the test samples and the intervals of a curve."""
+    tested = int(table["tested"].max())
+    kinds = table["about"][table["ci_low"].notna()]
+    of_intervals = [sentence for kind, sentence in ABOUT.items() if (kinds == kind).any()]
+    return [f"All points are tested on the same {tested:,} samples, which the tag leaves alone.", *of_intervals]
+
+
+def as_text(table: pd.DataFrame, label: str) -> str:
+    """Return a curve as a table for a terminal.
+
+    Args:
+        table: as `curve_table` gives it.
+        label: of the axis.
+    """
+    view = table[["procedure", "metric"]].copy()
+    view[label] = table["x"].map("{:g}".format)
+    for column in ("subsets", "runs", "folds"):
+        view[column] = table[column]
+    view["mean"] = table["mean"].map("{:.4f}".format)
+    ends = zip(table["ci_low"], table["ci_high"], table["reason"], strict=True)
+    view["95 % interval"] = [reason if np.isnan(low) else f"{low:.4f} … {high:.4f}" for low, high, reason in ends]
+    if not view["procedure"].any():
+        view = view.drop(columns="procedure")
+    return "\n".join([view.to_string(index=False), *sentences(table)])

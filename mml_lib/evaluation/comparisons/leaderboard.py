@@ -1,0 +1,222 @@
+"""The leaderboard: what each procedure is worth, and which cannot be told apart from the best; its runs; ensembles."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from mml_lib.config.metric_options import lower_is_better, name_per_sample
+from mml_lib.errors import MMLError, nearest
+from mml_lib.evaluation.comparisons.comparison import ALPHA, Resamples, holm
+from mml_lib.evaluation.fold_table import HIGH, LOW
+from mml_lib.evaluation.procedures import (
+    NETWORKS,
+    PROCEDURE,
+    Comparison,
+    Networks,
+    compare_procedures,
+    estimate,
+    less,
+)
+
+MARK = "="
+"""Mark of a procedure that is the best or cannot be told apart from it."""
+
+RUN, ENSEMBLE = "run", "ensemble"
+"""Kinds of rows beside `procedure`: runs of a procedure that has several, and ensembles."""
+
+ABOUT = {
+    PROCEDURE: "95 % interval of a procedure: of the expected metric of one network that it trains, on new test "
+    "samples (whole groups, where there are groups), over trainings that differ as these do (seed, fold), given the "
+    "training set.",
+    NETWORKS: "95 % interval of a single network or an ensemble: of its own metric on new test samples (whole groups, "
+    "where there are groups); it says nothing of other trainings.",
+}
+"""Sentences on the subject of an interval; the guide and the captions of the report have the same."""
+
+KEYS = ["kind", "procedure", "run"]
+WORTH = ["runs", "folds", "mean", "std", "ci_low", "ci_high", "about", "reason"]
+DIFFERENCE = ["difference", "difference" + LOW, "difference" + HIGH, "p", "p_holm"]
+
+
+def standings(resamples: Resamples) -> pd.DataFrame:
+    """Return what each procedure, run and ensemble is worth: a row for each of them and each metric.
+
+    Procedures are compared with the best procedure. As the same samples tell which one that is, p is corrected for all
+    pairs, by the procedure of Holm with as many comparisons. Runs of procedures that have several are compared with the
+    best run, and ensembles, which have no rank, with the best procedure; both as networks.
+
+    Returns:
+        `metric kind procedure run runs folds mean std ci_low ci_high about reason rank difference difference_low
+        difference_high p p_holm among_best`: the mean over networks with its interval; the rank among its kind (1 the
+        best; NaN where it is undefined, equal ones share the first); by how much it exceeds the best (negative is
+        worse, unless lower is better); of procedures, whether it is the best, or p_holm > 0.05, or nothing tells: a
+        single network tells nothing of its procedure.
+    """
+    procedures = resamples.members()
+    single = {run: {run: folds} for run, folds in resamples.runs.items()}
+    runs = {run: single[run] for networks in procedures.values() for run in networks}
+    of_run = {run: name for name, networks in procedures.items() for run in networks}
+    repeated = {run for networks in procedures.values() if len(networks) > 1 for run in networks}
+    tables = []
+    for metric in resamples.metrics:
+        table, best = _beside_best(_rows(PROCEDURE, procedures, metric), procedures, metric, PROCEDURE)
+        lone = [next(iter(networks)) if len(networks) == 1 else "" for networks in procedures.values()]
+        tables.append(table.assign(procedure=table["name"], run=lone))
+        if repeated:
+            table, _ = _beside_best(_rows(RUN, runs, metric), runs, metric, NETWORKS)
+            table = table.assign(procedure=table["name"].map(of_run), run=table["name"], among_best=False)
+            tables.append(table[table["run"].isin(repeated)])
+        if resamples.ensembles:
+            ensembles = {name: single[name] for name in resamples.ensembles}
+            table = _to(_rows(ENSEMBLE, ensembles, metric), ensembles, procedures.get(best), metric, NETWORKS, 1)
+            tables.append(table.assign(procedure="", run=table["name"], rank=np.nan, among_best=False))
+    whole = pd.concat([table.dropna(axis=1, how="all") for table in tables], ignore_index=True)
+    return whole.reindex(columns=["metric", *KEYS, *WORTH, "rank", *DIFFERENCE, "among_best"])
+
+
+def _rows(kind: str, entries: Mapping[str, Networks], metric: str) -> pd.DataFrame:
+    """Return what some entries are worth by a metric, each by its `name`."""
+    rows = []
+    for name, runs in entries.items():
+        interval = estimate(runs, metric, NETWORKS if kind == ENSEMBLE else PROCEDURE)
+        folds = {fold: network.folds for of_run in runs.values() for fold, network in of_run.items()}
+        rows.append(
+            (metric, kind, name, len(runs), sum(folds.values()), *interval[:4], interval.about, interval.reason)
+        )
+    return pd.DataFrame(rows, columns=["metric", "kind", "name", *WORTH])
+
+
+def _beside_best(
+    table: pd.DataFrame, entries: Mapping[str, Networks], metric: str, about: str
+) -> tuple[pd.DataFrame, str | None]:
+    """Return a table with ranks, differences to the best, and what is among the best; and the name of the best."""
+    sign = 1 if lower_is_better(name_per_sample(metric)) else -1
+    table["rank"] = _ranks(sign * table["mean"].to_numpy())
+    best = next(iter(table["name"][table["rank"] == 1]), None)
+    number = int(table["mean"].notna().sum())
+    table = _to(table, entries, entries.get(best), metric, about, number * (number - 1) // 2)
+    told_apart = (table["p_holm"] <= ALPHA) & (table["compared"] == PROCEDURE)
+    return table.assign(among_best=table["mean"].notna() & ~told_apart), best
+
+
+def _to(
+    table: pd.DataFrame,
+    entries: Mapping[str, Networks],
+    best: Networks | None,
+    metric: str,
+    about: str,
+    comparisons: int,
+) -> pd.DataFrame:
+    """Return a table with the differences of its entries to the best, which is compared with none."""
+    unknown = Comparison(np.nan, np.nan, np.nan, np.nan, "", "")
+    rows = [
+        compare_procedures(entries[name], best, metric, about)
+        if best is not None and entries[name] is not best
+        else unknown
+        for name in table["name"]
+    ]
+    differences = pd.DataFrame(rows, columns=[*DIFFERENCE[:-1], "compared", "untold"], index=table.index)
+    return table.join(differences.drop(columns="untold").assign(p_holm=holm(differences["p"].to_numpy(), comparisons)))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Return ranks from 1, the least, on; what differs by rounding only shares the first, NaN has none."""
+    ranks = np.full(len(values), np.nan)
+    order = [row for row in np.argsort(values, kind="stable") if not np.isnan(values[row])]
+    for place, row in enumerate(order):
+        tied = place and less(values[row], values[order[place - 1]]) == 0
+        ranks[row] = ranks[order[place - 1]] if tied else place + 1
+    return ranks
+
+
+def leaderboard(table: pd.DataFrame, main: str, shown: Mapping[str, Mapping[str, str]] | None = None) -> pd.DataFrame:
+    """Return one row for each procedure, the best by the main metric first, its runs beneath it, ensembles last.
+
+    Args:
+        table: as `standings` gives it.
+        main: the metric that orders rows.
+        shown: what the study says of each procedure and run, columns beside it: its `label`, say.
+
+    Returns:
+        `kind procedure run`, columns of `shown`, `runs folds`, and for each metric, the main one first, `<metric>` (the
+        mean over networks) and `<metric>_std _low _high _about _reason _rank _difference _difference_low
+        _difference_high _p _p_holm _among_best`.
+
+    Raises:
+        MMLError: there is no such metric.
+    """
+    metrics = list(dict.fromkeys(table["metric"]))
+    if main not in metrics:
+        raise MMLError(f"the leaderboard cannot be ordered by '{main}'{nearest(main, metrics)}")
+    result = ordered(table[table["metric"] == main])[[*KEYS, "runs", "folds"]]
+    shown = shown or {}
+    for place, key in enumerate(dict.fromkeys(key for each in shown.values() for key in each), start=len(KEYS)):
+        names = result["run"].where(result["run"] != "", result["procedure"])
+        result.insert(place, key, [shown.get(name, {}).get(key, "") for name in names])
+    for metric in sorted(metrics, key=lambda name: name != main):
+        own = table[table["metric"] == metric].drop(columns=["metric", "runs", "folds"]).set_index(KEYS)
+        own = own.rename(columns={"ci_low": "low", "ci_high": "high"}).add_prefix(f"{metric}_")
+        result = result.join(own.rename(columns={f"{metric}_mean": metric}), on=KEYS)
+    return result
+
+
+def ordered(table: pd.DataFrame) -> pd.DataFrame:
+    """Return procedures by rank, each with its runs by rank beneath it, and ensembles last."""
+    of_procedure = table[table["kind"] == PROCEDURE].set_index("procedure")["rank"]
+    kinds = table["kind"].map({PROCEDURE: 0, RUN: 1, ENSEMBLE: 2})
+    order = table.assign(last=kinds == 2, above=table["procedure"].map(of_procedure), level=kinds)
+    keys = ["last", "above", "procedure", "level", "rank", "run"]
+    return order.sort_values(keys, na_position="last")[table.columns].reset_index(drop=True)
+
+
+def as_text(board: pd.DataFrame, main: str) -> str:
+    """Return a leaderboard as a table for a terminal: all of the main metric, of others what they are worth.
+
+    `=` marks procedures that are the best of a metric or cannot be told apart from it.
+    """
+    metrics = [column.removesuffix("_among_best") for column in board.columns if column.endswith("_among_best")]
+    repeated = (board["kind"] == RUN).any()
+    keys = [column for column in board.columns[: board.columns.get_loc("folds") + 1] if (board[column] != "").any()]
+    view = board[[key for key in keys if repeated or key not in ("kind", "procedure", "runs")]].copy()
+    view.insert(0, "rank", board[f"{main}_rank"].map("{:.0f}".format).where(board[f"{main}_rank"].notna(), ""))
+    for metric in metrics:
+        marks = board[f"{metric}_among_best"].map({True: f" {MARK}", False: "  "})
+        view[metric] = _numbers(board[metric]) + marks
+        if metric == main:
+            view["std"] = _numbers(board[f"{metric}_std"])
+            reasons = board[f"{metric}_reason"].fillna("")
+            view["95 % interval"] = _interval(board, metric).where(reasons == "", reasons)
+            if len(board) > 1:
+                view["to the best"] = _numbers(board[f"{metric}_difference"], "{:+.4f}")
+                view["its 95 % interval"] = _interval(board, f"{metric}_difference", "{:+.4f}")
+                view["p (Holm)"] = _numbers(board[f"{metric}_p_holm"])
+    return "\n".join([view.to_string(index=False), *_notes(board, main)])
+
+
+def _notes(board: pd.DataFrame, main: str) -> list[str]:
+    """Return what intervals and marks are about, in sentences."""
+    procedures = board[board["kind"] == PROCEDURE]
+    single = (procedures[f"{main}_about"] == NETWORKS) & procedures[main].notna()
+    of_intervals = sentences(board[f"{main}_about"][board[f"{main}_low"].notna()])
+    notes = [f"{MARK}: procedures that are the best or cannot be told apart from it (p > 0.05, Holm)."]
+    if single.any():
+        notes.append(
+            "Differences of procedures with a single network are of these networks, and nothing tells such procedures "
+            "apart; train on more folds, or with more seeds."
+        )
+    return [*(notes if len(procedures) > 1 else []), *of_intervals]
+
+
+def sentences(about: pd.Series) -> list[str]:
+    """Return the sentences on intervals, by their column `about`."""
+    return [ABOUT[kind] for kind in (PROCEDURE, NETWORKS) if (about == kind).any()]
+
+
+def _numbers(column: pd.Series, style: str = "{:.4f}") -> pd.Series:
+    return column.astype(float).map(lambda value: "" if np.isnan(value) else style.format(value))
+
+
+def _interval(board: pd.DataFrame, column: str, style: str = "{:.4f}") -> pd.Series:
+    low, high = (_numbers(board[column + end], style) for end in (LOW, HIGH))
+    return (low + " … " + high).where(low != "", "")

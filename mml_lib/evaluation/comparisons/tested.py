@@ -1,0 +1,100 @@
+"""Tested networks: resampled metrics with the procedures, tasks and sample numbers that they belong to."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mml_lib.evaluation.procedures import Networks
+from mml_lib.evaluation.resampled import Resampled, read_resampled
+from mml_lib.tasks.description import TaskDescription
+
+
+@dataclass(frozen=True)
+class TestedNetwork:
+    """One network and what it is worth on the samples that it is tested on.
+
+    Args:
+        task: as tables call it.
+        procedures: names of the procedures that it is a training of.
+        run, fold: as tables call them.
+        split: that it is tested on.
+        metrics: on the samples and on resamples of them.
+        tested: number of these samples.
+        trained: number of samples that it was trained on.
+        point: what places its task on a curve: `value` and `subset`; empty elsewhere.
+    """
+
+    __test__ = False  # no class of tests
+
+    task: str
+    procedures: tuple[str, ...]
+    run: str
+    fold: int
+    split: str
+    metrics: Resampled
+    tested: int
+    trained: int
+    point: Mapping[str, Any]
+
+
+def read_tested(
+    networks: Sequence[Mapping[str, Any]], resampled: Iterable[str | Path], tasks: Iterable[str | Path]
+) -> list[TestedNetwork]:
+    """Read the resampled metrics of networks.
+
+    Args:
+        networks: as `mml_lib.studies.questions.Questions.networks` plans them.
+        resampled: the file of each.
+        tasks: descriptions of the tasks that they were trained on.
+
+    Raises:
+        MMLError: a file is missing, damaged, or of a newer format.
+    """
+    described = {task.header["name"]: task for task in map(TaskDescription.read, tasks)}
+    tested = []
+    for network, path in zip(networks, resampled, strict=True):
+        columns, fold = described[network["trained"]].column, network["network"]["fold"]
+        training, own = columns["split"] == "train", columns["fold"] == fold
+        of_split = training & own if network["split"] == "val" else columns["split"] == network["split"]
+        of_split = of_split if of_split.any() else columns["split"] == network["split"]
+        tested.append(
+            TestedNetwork(
+                **{key: network[key] for key in ("task", "run", "fold", "split")},
+                procedures=tuple(network["procedures"]),
+                metrics=read_resampled(path),
+                tested=int(of_split.sum()),
+                trained=int(np.sum(training & ~own)),
+                point={key: network[key] for key in ("value", "subset") if key in network},
+            )
+        )
+    return tested
+
+
+def metrics_of(networks: Iterable[TestedNetwork]) -> list[str]:
+    """Return the metrics that some networks have, in their order."""
+    return list(dict.fromkeys(name for network in networks for name in network.metrics.metrics))
+
+
+def by_procedure(networks: Iterable[TestedNetwork]) -> dict[str, list[TestedNetwork]]:
+    """Return the networks of each procedure, in the order of procedures."""
+    members: dict[str, list[TestedNetwork]] = {}
+    for network in networks:
+        for name in network.procedures:
+            members.setdefault(name, []).append(network)
+    return members
+
+
+def runs_of(networks: Iterable[TestedNetwork]) -> Networks:
+    """Return the metrics of networks of a task by run and fold."""
+    runs: dict[str, dict[int, Resampled]] = {}
+    for network in networks:
+        runs.setdefault(network.run, {})[network.fold] = network.metrics
+    return runs
+
+
+def samples_of(networks: Iterable[TestedNetwork]) -> int:
+    """Return how many different samples networks are tested on."""
+    return sum({network.metrics.sample_set: network.tested for network in networks}.values())

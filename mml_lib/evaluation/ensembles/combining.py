@@ -1,0 +1,83 @@
+"""Combining: what the members of an ensemble predict together."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mml_lib.errors import MMLError
+from mml_lib.evaluation.calibration.calibration import Calibration
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
+from mml_lib.evaluation.ensembles.pool import Pool, probabilities, same_masks
+from mml_lib.metrics.log_loss import LEAST_PROBABILITY
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
+
+
+def combine(
+    storage: EnsembleStorage, predictions: Sequence[Predictions | MaskPredictions]
+) -> Predictions | MaskPredictions:
+    """Return what an ensemble predicts on any split, of the predictions of its members, in their order.
+
+    Of classes the logarithms of the weighted mean of probabilities (so softmax gives the mean back), of labels the
+    logits of it, of a regression the weighted mean; of masks the class with the most weight of votes for each pixel,
+    the lower one of equals. Where members vote for classes, one vote more is spread over all: none is impossible.
+    Probabilities are mapped by the ensemble's own calibration, if it has one.
+
+    Raises:
+        MMLError: the predictions are not of the same samples and classes, or not of all members.
+    """
+    if isinstance(predictions[0] if predictions else None, MaskPredictions):
+        return mixed_masks(same_masks(storage.members, predictions), storage.weights)
+    pool = Pool.of(storage.members, predictions)
+    if pool.task_type != storage.task_type:
+        raise MMLError(
+            f"the ensemble of '{storage.task}' was selected for a {storage.task_type}, these are predictions of a "
+            f"{pool.task_type}; take those of its task"
+        )
+    logits = _logits(pool.task_type, mixed(pool, storage.weights, storage.votes, storage.member_temperature))
+    if storage.calibration is not None:
+        logits = Calibration(**storage.calibration).apply(logits)
+    return Predictions(logits, pool.targets, pool.ids, pool.task_type)
+
+
+def mixed(pool: Pool, weights: Sequence[float], votes: bool, temperature: float) -> np.ndarray:
+    """Return the probabilities (values) of an ensemble of all members of a pool, float64, N×classes."""
+    if votes:
+        return _vote_shares(pool)
+    weights = np.asarray(weights, np.float64)
+    total = np.zeros(pool.logits.shape[1:])
+    for logits, weight in zip(pool.logits, weights / weights.sum(), strict=True):
+        total += weight * (
+            logits if pool.task_type == "regression" else probabilities(pool.task_type, logits, temperature)
+        )
+    return total
+
+
+def _vote_shares(pool: Pool) -> np.ndarray:
+    votes = pool.votes()
+    if pool.task_type == "multilabel_classification":
+        return (votes.sum(axis=0) + 0.5) / (len(votes) + 1)
+    classes = pool.logits.shape[2]
+    counts = np.stack([(votes == index).sum(axis=0) for index in range(classes)], axis=1)
+    return (counts + 1 / classes) / (len(votes) + 1)
+
+
+def _logits(task_type: str, outputs: np.ndarray) -> np.ndarray:
+    """Return what is stored of probabilities (values), float32."""
+    if task_type == "classification":
+        outputs = np.log(np.maximum(outputs, LEAST_PROBABILITY))
+    elif task_type == "multilabel_classification":
+        inside = np.clip(outputs, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+        outputs = np.log(inside) - np.log1p(-inside)
+    return outputs.astype(np.float32)
+
+
+def mixed_masks(predictions: Sequence[MaskPredictions], weights: Sequence[float]) -> MaskPredictions:
+    """Return the weighted majority of masks, pixel by pixel, of the same images in the same order."""
+    first = predictions[0]
+    votes = [np.zeros((first.classes, *size), np.float32) for size in first.sizes.tolist()]
+    for each, weight in zip(predictions, weights, strict=True):
+        for counted, (mask, _) in zip(votes, each.images(), strict=True):
+            for index in range(first.classes):
+                counted[index] += np.float32(weight) * (mask == index)
+    masks = [counted.argmax(axis=0).astype(np.uint8) for counted in votes]
+    return MaskPredictions.of(masks, [target for _, target in first.images()], first.ids, first.classes)

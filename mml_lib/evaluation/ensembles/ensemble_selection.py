@@ -1,0 +1,155 @@
+"""Selection: which members an ensemble has, by some of the samples; the others assess it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from mml_lib.evaluation.ensembles.combining import mixed, mixed_masks
+from mml_lib.evaluation.ensembles.ensemble_search import all_members, best_member, budget_search, forward_selection
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
+from mml_lib.evaluation.ensembles.objective import Objective, score
+from mml_lib.evaluation.ensembles.options import EnsembleOptions
+from mml_lib.evaluation.ensembles.parts import divide
+from mml_lib.evaluation.ensembles.pool import Pool, check_selectable, same_masks
+from mml_lib.evaluation.ensembles.pool import taken as taken_of
+from mml_lib.evaluation.ensembles.votes import Vote, best_vote
+from mml_lib.evaluation.evaluation import evaluate
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
+
+
+def select_ensemble(
+    task: str,
+    members: Sequence[Mapping[str, Any]],
+    predictions: Sequence[Predictions | MaskPredictions],
+    options: EnsembleOptions,
+    groups: Sequence[str] | np.ndarray | None = None,
+) -> EnsembleStorage:
+    """Select an ensemble by a share of labelled samples, and assess it on the others; the same seed, the same ensemble.
+
+    Args:
+        task: what is predicted.
+        members: what each network is called (project, task, run, fold …), K.
+        predictions: of the same samples, K; their order may differ.
+        options: how to select.
+        groups: what must not come apart (patients), N, in the order of the first predictions.
+
+    Raises:
+        MMLError: the predictions do not fit together, or nothing can be selected by them.
+    """
+    if predictions and isinstance(predictions[0], MaskPredictions):
+        return _select_by_masks(task, members, predictions, options, groups)
+    pool = Pool.of(members, predictions)
+    metric = options.metric_of(pool.task_type)
+    chooses = options.strategy != "mean"
+    check_selectable(pool, chooses)
+    options.check_members(len(members))
+    selects = divide(pool.targets, pool.task_type, groups, options.eval_frac, options.seed, chooses)
+    selection = pool.part(np.flatnonzero(selects))
+    weights, temperature, candidates, proof = _chosen(selection, metric, options)
+    taken = np.flatnonzero(weights)
+
+    def value(rows: np.ndarray) -> float:
+        part = Pool(
+            [members[row] for row in taken], pool.logits[taken][:, rows], pool.targets[rows], (), pool.task_type
+        )
+        return score(pool.task_type, metric, mixed(part, weights[taken], proof is not None, temperature), part.targets)
+
+    return EnsembleStorage(
+        task=task,
+        task_type=pool.task_type,
+        strategy=options.strategy,
+        members=[dict(members[row]) for row in taken],
+        weights=weights[taken].tolist(),
+        votes=proof is not None,
+        member_temperature=temperature,
+        metric=metric,
+        selection_value=_known(value(np.flatnonzero(selects))),
+        selection_ids=pool.ids[selects].tolist(),
+        assessed_value=_known(value(np.flatnonzero(~selects))),
+        assessed_samples=int((~selects).sum()),
+        candidates=candidates,
+        seed=options.seed,
+        proof=proof,
+        options=asdict(options) | {"metric": metric, "member_temperatures": list(options.member_temperatures)},
+    )
+
+
+def _chosen(pool: Pool, metric: str, options: EnsembleOptions) -> tuple[np.ndarray, float, int, dict[str, Any] | None]:
+    """Return weights of all members, K, their temperature, how many candidates were evaluated, and what is proved."""
+    if options.strategy == "program":
+        targets = pool.targets >= 0.5 if pool.task_type == "multilabel_classification" else pool.targets
+        vote = Vote.of(pool.votes(), targets, metric == "balanced_accuracy")
+        chosen, proof, tried = best_vote(vote, options.max_ensemble_size, options.seed, options.time_limit)
+        weights = np.zeros(len(pool.members))
+        weights[chosen] = 1 / len(chosen)
+        return weights, 1.0, tried, proof
+    best, least, tried = None, math.inf, 0
+    for temperature in options.member_temperatures:
+        objective = Objective(pool, metric, temperature)
+        weights, count = _searched(objective, options)
+        loss = objective.of_weights(weights[None])[0]
+        tried += count
+        if best is None or loss < least:
+            best, least = (weights, float(temperature)), loss
+    return *best, tried, None
+
+
+def _searched(objective: Objective, options: EnsembleOptions) -> tuple[np.ndarray, int]:
+    if options.strategy == "mean":
+        return all_members(objective)
+    if options.strategy == "greedy":
+        return forward_selection(objective, options.max_ensemble_size)
+    if options.strategy == "budget":
+        return budget_search(objective, options)
+    return best_member(objective)
+
+
+def _select_by_masks(
+    task: str,
+    members: Sequence[Mapping[str, Any]],
+    predictions: Sequence[MaskPredictions],
+    options: EnsembleOptions,
+    groups: Sequence[str] | np.ndarray | None,
+) -> EnsembleStorage:
+    metric = options.metric_of("semantic_segmentation")
+    predictions = same_masks(members, predictions, by_classes=options.strategy != "mean")
+    selects = divide(
+        np.zeros(len(predictions[0].ids)), "semantic_segmentation", groups, options.eval_frac, options.seed
+    )
+    taken = list(range(len(members)))
+    parts = {
+        those: [taken_of(each, np.flatnonzero(rows)) for each in predictions]
+        for those, rows in ((True, selects), (False, ~selects))
+    }
+    if options.strategy == "best":
+        values = [evaluate(each, [metric])[metric] for each in parts[True]]
+        taken = [int(np.nan_to_num(values, nan=-np.inf).argmax())]
+    weights = [1 / len(taken)] * len(taken)
+    values = {
+        those: evaluate(mixed_masks([part[row] for row in taken], weights), [metric])[metric]
+        for those, part in parts.items()
+    }
+    return EnsembleStorage(
+        task=task,
+        task_type="semantic_segmentation",
+        strategy=options.strategy,
+        members=[dict(members[row]) for row in taken],
+        weights=weights,
+        votes=True,
+        member_temperature=1.0,
+        metric=metric,
+        selection_value=_known(values[True]),
+        selection_ids=predictions[0].ids[selects].tolist(),
+        assessed_value=_known(values[False]),
+        assessed_samples=int((~selects).sum()),
+        candidates=len(members) if options.strategy == "best" else 1,
+        seed=options.seed,
+        options=asdict(options) | {"metric": metric, "member_temperatures": list(options.member_temperatures)},
+    )
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

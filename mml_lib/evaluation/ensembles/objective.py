@@ -1,0 +1,131 @@
+"""The objective of a selection: a metric of many mixed predictions at once, as a loss.
+
+Each ensemble mixes the same features of its members linearly: of a log loss the probabilities of what is true, of other
+metrics all probabilities or values. So candidates are one matrix product away.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from mml_lib.config.metric_options import lower_is_better
+from mml_lib.evaluation.ensembles.areas import Areas
+from mml_lib.evaluation.ensembles.options import LOG_LOSS
+from mml_lib.evaluation.ensembles.pool import Pool
+from mml_lib.metrics import find_metric
+from mml_lib.metrics.classification import class_counts
+from mml_lib.metrics.log_loss import LEAST_PROBABILITY
+from mml_lib.metrics.shares import Counts
+from mml_lib.predictions.scores import score as named_score
+
+CHUNK = 2**21  # features that are worked on at once
+
+
+def score(task_type: str, metric: str, outputs: np.ndarray, targets: np.ndarray) -> float:
+    """Return a named metric of probabilities (values), N×classes, and targets as `Predictions` has them."""
+    if task_type == "multilabel_classification":
+        targets = targets >= 0.5
+    if task_type == "regression":
+        outputs, targets = outputs[:, 0].astype(np.float64), targets.astype(np.float64)
+    return named_score(task_type, metric, outputs, targets)
+
+
+def _of_truth(pool: Pool, temperature: float) -> np.ndarray:
+    """Return the probability of each target, K×N, or of each label's being as it is, K×N×labels."""
+    if pool.task_type == "classification":
+        return np.take_along_axis(pool.outputs(temperature), pool.targets[None, :, None], axis=2)[:, :, 0]
+    # Turning logits round keeps small probabilities, which 1 - p loses in single precision.
+    turned = np.where(pool.targets >= 0.5, pool.logits, -pool.logits)
+    return replace(pool, logits=turned).outputs(temperature)
+
+
+class Objective:
+    """A metric of mixtures of K members, as a loss: what is good is small, 0 is perfect, undefined is infinite.
+
+    Args:
+        pool: the samples to select by.
+        metric: what is optimised.
+        temperature: of the members' probabilities.
+    """
+
+    def __init__(self, pool: Pool, metric: str, temperature: float = 1.0):
+        self.task_type, self.metric = pool.task_type, metric
+        self.targets = pool.targets >= 0.5 if pool.task_type == "multilabel_classification" else pool.targets
+        self.classes = pool.logits.shape[2]
+        if metric == LOG_LOSS:
+            features = _of_truth(pool, temperature)
+        else:  # K×classes×N: classes are compared at once
+            features = np.ascontiguousarray(pool.outputs(temperature).transpose(0, 2, 1))
+        self.areas = Areas(self._is_of_class().T) if metric == "auroc" else None
+        if self.areas:
+            features = self.areas.sorted(features)
+        self.shape = features.shape[1:]
+        self.features = features.reshape(len(features), -1)
+        self._values = self._choose()
+
+    def losses(self, mixed: np.ndarray, least: float | None = None) -> np.ndarray:
+        """Return the loss of each mixture of features, R×features, as R.
+
+        Args:
+            mixed: features.
+            least: where only the least loss is wanted, and only if it is below this: others may be infinite.
+        """
+        size = max(1, CHUNK // mixed.shape[1])
+        found: list[np.ndarray] = []
+        for start in range(0, len(mixed), size):
+            chunk = mixed[start : start + size]
+            if self.areas and least is not None:
+                losses = 1 - self.areas.best(chunk.reshape(-1, *self.shape), 1 - least)
+                least = min(least, losses.min())
+            else:
+                values = self._values(chunk)
+                losses = values if lower_is_better(self.metric) else 1 - values
+            found.append(np.nan_to_num(losses, nan=np.inf, posinf=np.inf))
+        return np.concatenate(found)
+
+    def of_weights(self, weights: np.ndarray, least: float | None = None) -> np.ndarray:
+        """Return the loss of each candidate, R, for its weights, R×K; `least` as for `losses`."""
+        size = max(1, CHUNK // self.features.shape[1])
+        weights = weights.astype(self.features.dtype)
+        found: list[np.ndarray] = []
+        for start in range(0, len(weights), size):
+            found.append(self.losses(weights[start : start + size] @ self.features, least))
+            least = None if least is None else min(least, found[-1].min())
+        return np.concatenate(found)
+
+    def singles(self) -> np.ndarray:
+        """Return the loss of each member, K."""
+        return self.losses(self.features)
+
+    def _choose(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Return what gives the metric of mixtures, R×features, as R."""
+        if self.metric == LOG_LOSS:
+            return lambda mixed: -np.log(np.maximum(mixed, LEAST_PROBABILITY)).mean(axis=1, dtype=np.float64)
+        named = find_metric(self.task_type, self.metric)
+        if named and named.statistic is class_counts:
+            rows = [np.flatnonzero(self.targets == index) for index in range(self.shape[0])]
+            return lambda mixed: named.value(self._counts(mixed, rows))
+        if self.areas:
+            return lambda mixed: self.areas.exact(mixed.reshape(-1, *self.shape))
+        targets = self.targets
+        return lambda mixed: np.array(
+            [score(self.task_type, self.metric, each.reshape(self.shape).T, targets) for each in mixed]
+        )
+
+    def _is_of_class(self) -> np.ndarray:
+        """Return which samples are of a class, or have a label, N×classes (bool)."""
+        return self.targets if self.targets.ndim == 2 else self.targets[:, None] == np.arange(self.classes)
+
+    def _counts(self, mixed: np.ndarray, rows: list[np.ndarray]) -> Counts:
+        """Return hits, targets and predictions of each class, R×classes."""
+        mixed = mixed.reshape(len(mixed), *self.shape)
+        most, predicted = mixed[:, 0].copy(), np.zeros((len(mixed), self.shape[1]), np.uint16)
+        for index in range(1, self.shape[0]):
+            predicted[mixed[:, index] > most] = index
+            np.maximum(most, mixed[:, index], out=most)
+        hits, found = np.empty((2, len(mixed), self.shape[0]), np.int64)
+        for index, those in enumerate(rows):
+            is_it = predicted == index
+            found[:, index], hits[:, index] = is_it.sum(axis=1), is_it[:, those].sum(axis=1)
+        return Counts(hits, np.broadcast_to([len(those) for those in rows], hits.shape), found)

@@ -1,0 +1,187 @@
+"""The pool: predictions of many networks on the same samples, checked and in the same order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mml_lib.errors import MMLError
+from mml_lib.evaluation.ensembles.ensemble_storage import label
+from mml_lib.evaluation.ensembles.options import OF_PROBABILITIES
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.predictions.scores import sigmoid, softmax
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What members say of N samples.
+
+    Args:
+        members: what each is called, K.
+        logits: float32, K×N×classes (labels); of a regression values, K×N×1.
+        targets: of the samples, as `Predictions` has them; NaN and -1 stand for none.
+        ids: of the samples, N.
+        task_type: what was learned.
+    """
+
+    members: Sequence[Mapping[str, Any]]
+    logits: np.ndarray
+    targets: np.ndarray
+    ids: np.ndarray
+    task_type: str
+
+    @classmethod
+    def of(cls, members: Sequence[Mapping[str, Any]], predictions: Sequence[Predictions]) -> "Pool":
+        """Collect predictions, in the order of the samples of the first.
+
+        Raises:
+            MMLError: there are none, or they are not of the same samples, classes and targets, or not finite.
+        """
+        orders = same_samples(members, predictions)
+        first = predictions[0]
+        for member, each in zip(members, predictions, strict=True):
+            if each.logits.shape[1] != first.logits.shape[1]:
+                raise _differs(members[0], member, *(f"predicts {p.logits.shape[1]} classes" for p in (first, each)))
+            if not np.isfinite(each.logits).all():
+                bad = each.ids[~np.isfinite(each.logits).all(axis=1)][0]
+                raise MMLError(
+                    f"ensemble: {label(member)} has logits that are not finite (sample '{bad}'); leave it out"
+                )
+        for member, each, order in zip(members, predictions, orders, strict=True):
+            # A target may have been rounded on another way through the files.
+            if not np.allclose(each.targets[order], first.targets, rtol=1e-5, atol=1e-6, equal_nan=True):
+                raise _differs(members[0], member, "has some targets", "other targets for the same samples")
+        logits = np.empty((len(members), *first.logits.shape), np.float32)
+        for row, (each, order) in enumerate(zip(predictions, orders, strict=True)):
+            logits[row] = each.logits[order]
+        return cls(members, logits, first.targets, first.ids, first.task_type)
+
+    def part(self, rows: np.ndarray) -> "Pool":
+        """Return the pool of some samples."""
+        return Pool(self.members, self.logits[:, rows], self.targets[rows], self.ids[rows], self.task_type)
+
+    def outputs(self, temperature: float = 1.0) -> np.ndarray:
+        """Return what members are averaged by, K×N×classes: probabilities (float32); of a regression values."""
+        if self.task_type not in OF_PROBABILITIES:
+            return self.logits.astype(np.float64)
+        outputs = np.empty_like(self.logits)
+        for row, logits in enumerate(self.logits):  # one by one: in double precision all would need much memory
+            outputs[row] = probabilities(self.task_type, logits, temperature)
+        return outputs
+
+    def votes(self) -> np.ndarray:
+        """Return the class that each member votes for, K×N; of labels 1 for it, K×N×labels."""
+        return self.logits.argmax(axis=2) if self.task_type == "classification" else (self.logits > 0).astype(int)
+
+
+def probabilities(task_type: str, logits: np.ndarray, temperature: float) -> np.ndarray:
+    """Return probabilities (float64) of logits, N×classes, divided by a temperature."""
+    return (softmax if task_type == "classification" else sigmoid)(logits / np.float32(temperature))
+
+
+def same_samples(
+    members: Sequence[Mapping[str, Any]], predictions: Sequence[Predictions | MaskPredictions]
+) -> list[np.ndarray]:
+    """Return for each member where it has the samples of the first.
+
+    Raises:
+        MMLError: there is no member, or one has other samples or another task type than the first.
+    """
+    if not predictions or len(predictions) != len(members):
+        raise MMLError(
+            f"ensemble: there are {len(predictions)} predictions of {len(members)} members; train and predict with "
+            "some runs first"
+        )
+    first = predictions[0]
+    if not len(first.ids):
+        raise MMLError(f"ensemble: {label(members[0])} has no predictions of this split; predict it first")
+    order = np.argsort(first.ids, kind="stable")
+    ids = first.ids[order]
+    if (twice := ids[1:] == ids[:-1]).any():
+        raise MMLError(f"ensemble: {label(members[0])} has the sample '{ids[1:][twice][0]}' twice; keep it once")
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    orders = []
+    for member, each in zip(members, predictions, strict=True):
+        if each.task_type != first.task_type:
+            raise _differs(members[0], member, f"is a {first.task_type}", f"a {each.task_type}")
+        found = np.argsort(each.ids, kind="stable")
+        if not np.array_equal(each.ids[found], ids):
+            alone = sorted({*each.ids.tolist()} ^ {*ids.tolist()})
+            lone = f"; only one has '{alone[0]}'" if alone else ""
+            raise _differs(members[0], member, *(f"{len(p.ids)} samples{lone * (p is each)}" for p in (first, each)))
+        orders.append(found[places])
+    return orders
+
+
+def _differs(first: Mapping[str, Any], other: Mapping[str, Any], says: str, but: str) -> MMLError:
+    return MMLError(
+        f"ensemble: members must predict the same: {label(first)} {says}, {label(other)} {but}; leave one of them out"
+    )
+
+
+def check_selectable(pool: Pool, by_classes: bool = True) -> None:
+    """Refuse what nothing can be selected by.
+
+    Raises:
+        MMLError: a sample without a target, or (`by_classes`) a class without a sample.
+    """
+    if unknown := np.flatnonzero(~(pool.targets.reshape(len(pool.ids), -1) > -np.inf).all(axis=1)).size:
+        raise MMLError(f"ensemble: {unknown} of {len(pool.ids)} samples have no target; select by a labelled split")
+    if pool.task_type == "classification":
+        if (unknown := int((pool.targets < 0).sum())) > 0:
+            raise MMLError(f"ensemble: {unknown} of {len(pool.ids)} samples have no target; select by a labelled split")
+        amounts = np.bincount(pool.targets, minlength=pool.logits.shape[2])
+    elif pool.task_type == "multilabel_classification":
+        amounts = (pool.targets >= 0.5).sum(axis=0)
+    else:
+        amounts = np.ones(1)
+    if by_classes and not amounts.all():
+        raise MMLError(
+            f"ensemble: class {int(np.flatnonzero(amounts == 0)[0])} is absent among the {len(pool.ids)} samples; take "
+            "all members alike (strategy mean), select by more samples, or leave the class out of the task (+subclass, "
+            "idx_to_class)"
+        )
+
+
+def is_constant(predictions: Predictions | MaskPredictions) -> bool:
+    """Return whether the same is said of several samples, of masks of every pixel: nothing has been learned then.
+
+    Such a member is no error: what it is worth decides whether it is taken.
+    """
+    outputs = predictions.masks if isinstance(predictions, MaskPredictions) else predictions.logits
+    return len(predictions.ids) > 1 and bool((outputs == outputs[0]).all())
+
+
+def same_masks(
+    members: Sequence[Mapping[str, Any]], predictions: Sequence[MaskPredictions], by_classes: bool = False
+) -> list[MaskPredictions]:
+    """Return masks in the order of the images of the first.
+
+    Raises:
+        MMLError: they are not of the same images, classes and targets, or (`by_classes`) a class is in none of these.
+    """
+    orders = same_samples(members, predictions)
+    first, ordered = predictions[0], []
+    for member, each, order in zip(members, predictions, orders, strict=True):
+        if each.classes != first.classes:
+            raise _differs(members[0], member, *(f"predicts {p.classes} classes" for p in (first, each)))
+        if not np.array_equal(each.sizes[order], first.sizes):
+            raise _differs(members[0], member, "has masks of some sizes", "of others")
+        ordered.append(taken(each, order))
+        if not np.array_equal(ordered[-1].targets, first.targets):
+            raise _differs(members[0], member, "has some targets", "other targets for the same images")
+    if by_classes and len(absent := np.setdiff1d(np.arange(first.classes), first.targets)):
+        raise MMLError(
+            f"ensemble: class {absent[0]} is absent among the masks of the {len(first.ids)} images; take all members "
+            "alike (strategy mean), select by more images, or leave the class out of the task (idx_to_class)"
+        )
+    return ordered
+
+
+def taken(predictions: MaskPredictions, rows: np.ndarray) -> MaskPredictions:
+    """Return some of the images, by their numbers."""
+    images = list(predictions.images())
+    masks, targets = ([images[row][part] for row in rows] for part in (0, 1))
+    return MaskPredictions.of(masks, targets, predictions.ids[rows], predictions.classes)

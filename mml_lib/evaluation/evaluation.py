@@ -1,0 +1,180 @@
+"""Evaluation: the metrics of stored predictions, with their intervals."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mml_lib.config.metric_options import PER_GROUP
+from mml_lib.config.schema import Metric
+from mml_lib.config.task_types import IGNORE
+from mml_lib.errors import MMLError
+from mml_lib.evaluation.per_group import has_groups, resample_levels
+from mml_lib.evaluation.procedures import NETWORKS, Estimate, estimate
+from mml_lib.evaluation.resampled import Groups, Resampled, undefined
+from mml_lib.files.atomic import write_text
+from mml_lib.files.stored import json_text, read_json
+from mml_lib.metrics.surfaces import MaskPair, single_masks
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.predictions.scores import counts, score_arguments, values_of
+
+Interval = tuple[float, float]
+
+NOT_FINITE = "outputs are not finite"
+"""Why the predictions of a network that exploded have no metrics."""
+
+
+def evaluate(predictions: Predictions | MaskPredictions, metrics: Sequence[str | Metric]) -> dict[str, float]:
+    """Return the value of each metric; only metrics given by `_target_` import torch.
+
+    Outputs that are not finite, of a network that exploded, have no named metric: NaN.
+
+    Raises:
+        MMLError: every pixel is ignored.
+    """
+    named = [metric for metric in metrics if isinstance(metric, str)]
+    own = [metric for metric in metrics if not isinstance(metric, str)]
+    return _named(predictions, named) | (_torch_values(predictions, own) if own else {})
+
+
+def _named(predictions: Predictions | MaskPredictions, names: Sequence[str]) -> dict[str, float]:
+    arguments = _arguments(predictions)
+    if arguments is None:
+        return dict.fromkeys(names, math.nan)
+    return values_of(predictions.task_type, names, arguments)
+
+
+def _arguments(predictions: Predictions | MaskPredictions) -> Any:
+    """Return the arguments of metrics for predictions, None where outputs are not finite."""
+    if isinstance(predictions, MaskPredictions):
+        return mask_arguments(predictions)
+    if not np.isfinite(predictions.logits).all():
+        return None
+    return score_arguments(predictions.task_type, predictions.logits, predictions.targets)
+
+
+def evaluate_resampled(
+    predictions: Predictions | MaskPredictions,
+    metrics: Sequence[str | Metric],
+    resamples: int,
+    groups: Groups | None = None,
+    per_group: str = "mean",
+) -> Resampled:
+    """Return the named metrics of predictions on resamples of their samples, and per group where there are groups.
+
+    Args:
+        predictions: of one network.
+        metrics: of these those that have a name.
+        resamples: how many; 0: none.
+        groups: of the samples, by id.
+        per_group: how the samples of a group are merged.
+
+    Raises:
+        MMLError: every pixel is ignored.
+    """
+    named = [metric for metric in metrics if isinstance(metric, str)]
+    arguments = _arguments(predictions)
+    if arguments is None:
+        names = [*named, *(metric + PER_GROUP for metric in named if has_groups(groups))]
+        return undefined(names, predictions.ids, resamples, NOT_FINITE)
+    return resample_levels(predictions.task_type, named, arguments, predictions.ids, resamples, groups, per_group)
+
+
+def network_estimates(resampled: Resampled) -> dict[str, Estimate]:
+    """Return each metric of one network with its 95 % interval on new samples, or the reason why it has none."""
+    return {metric: estimate({"": {0: resampled}}, metric) for metric in resampled.metrics}
+
+
+def network_intervals(resampled: Resampled) -> dict[str, Interval]:
+    """Return the 95 % interval of each metric of one network on new samples; none without resamples."""
+    if not resampled.draws.shape[1]:
+        return {}
+    return {metric: (found.low, found.high) for metric, found in network_estimates(resampled).items()}
+
+
+def mask_arguments(predictions: MaskPredictions) -> tuple[np.ndarray, ...]:
+    """Return the arguments of metrics of a segmentation.
+
+    Returns:
+        Hits, targets and predictions of each class in pixels, images×classes each, and the masks of each image (a tuple
+        of a `MaskPair`, images).
+
+    Raises:
+        MMLError: every pixel is ignored.
+    """
+    pairs = [MaskPair(*masks) for masks in predictions.images()]
+    of_images = [counts(pixel_confusion(pair.predicted, pair.target, predictions.classes)) for pair in pairs]
+    sides = tuple(np.stack(side) for side in zip(*of_images, strict=True))
+    if not sides[1].any():
+        raise MMLError("every pixel of these masks is ignored (255), so there is nothing to measure")
+    return *sides, single_masks(pairs)
+
+
+def pixel_confusion(mask: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
+    """Return counts of an image's pixels, classes×classes, rows are true; ignored pixels are left out."""
+    counted = target != IGNORE
+    pairs = target[counted].astype(np.int64) * classes + mask[counted]
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def _torch_values(predictions: Predictions | MaskPredictions, metrics: Sequence[Metric]) -> dict[str, float]:
+    import torch
+
+    from mml_lib.models.metric_modules import build_metrics, measured, value_of
+
+    if isinstance(predictions, MaskPredictions):
+        outputs = predictions.classes
+        pairs = ((torch.from_numpy(each[None]).long() for each in image) for image in predictions.images())
+    else:
+        outputs = predictions.logits.shape[1]
+        pairs = [measured(predictions.task_type, *map(torch.from_numpy, (predictions.logits, predictions.targets)))]
+    built = build_metrics(metrics, predictions.task_type, outputs)
+    for prediction, target in pairs:
+        for metric in built.values():
+            metric.update(prediction, target)
+    return {name: float(value_of(name, metric)) for name, metric in built.items()}
+
+
+def write_metrics(
+    path: str | Path,
+    values: Mapping[str, float],
+    intervals: Mapping[str, Interval] | None = None,
+    reasons: Mapping[str, str] | None = None,
+    **about: Any,
+) -> None:
+    """Write the metrics of one run, fold and split; null stands for NaN, which JSON does not have.
+
+    Args:
+        path: of the file.
+        values: of the metrics.
+        intervals: of those that have one.
+        reasons: why the others have none.
+        about: the network, and what it was tested on; `about`: what intervals are of, where not of this network.
+    """
+    known = {name: _known(value) for name, value in values.items()}
+    ends = {name: [_known(end) for end in interval] for name, interval in (intervals or {}).items()}
+    content = {"about": NETWORKS} | about
+    content |= {"metrics": known, "intervals": ends, "reasons": dict(reasons or {})}
+    write_text(path, json_text("metrics", content))
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def read_metrics(path: str | Path) -> dict[str, Any]:
+    """Read what `write_metrics` wrote.
+
+    Raises:
+        MMLError: the file is missing, damaged, or of a newer format.
+    """
+    content = read_json(path, "metrics")
+    metrics = {name: _number(value) for name, value in content["metrics"].items()}
+    intervals = {name: (_number(low), _number(high)) for name, (low, high) in content["intervals"].items()}
+    return content | {"metrics": metrics, "intervals": intervals}
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,150 @@
+"""Metrics per group: the samples of a group (the images of a patient) are merged, and each group counts once.
+
+Probabilities and values are averaged, or merged as the study's `per_group` says; pixels of masks are summed, distances
+of their edges are averaged over images. Metrics of merged predictions have the names of those per sample with
+`_per_group` behind them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mml_lib.config.metric_options import PER_GROUP
+from mml_lib.errors import MMLError
+from mml_lib.evaluation.resampled import Groups, Resampled, resample, undefined, unit_keys
+
+Arguments = Sequence[np.ndarray]
+
+
+def has_groups(groups: Groups | None) -> bool:
+    """Return True if a group has several samples."""
+    sizes = Counter(name for name in (groups or {}).values() if name)
+    return max(sizes.values(), default=0) > 1
+
+
+def resample_levels(
+    task_type: str,
+    metrics: Sequence[str],
+    arguments: Arguments,
+    ids: np.ndarray,
+    resamples: int,
+    groups: Groups | None = None,
+    per_group: str = "mean",
+    seed: int = 0,
+) -> Resampled:
+    """Return metrics on samples and on resamples of them, followed by those per group where a group has several.
+
+    Args:
+        task_type: of the predictions.
+        metrics: names of metrics of this type.
+        arguments: of the metrics, N samples each.
+        ids: of the samples, N.
+        resamples: how many.
+        groups: of all samples of the task.
+        per_group: see `merge_groups`; groups that cannot be merged have metrics of NaN, with the reason.
+        seed: added to that of the samples.
+    """
+    of_samples = resample(task_type, metrics, arguments, ids, resamples, groups, seed)
+    if not has_groups(groups):
+        return of_samples
+    names = [metric + PER_GROUP for metric in metrics]
+    units, numbers = np.unique(unit_keys(ids, groups), return_inverse=True)
+    try:
+        merged = merge_groups(task_type, arguments, numbers, [unit.partition(" ")[2] for unit in units], per_group)
+    except MMLError as error:
+        return of_samples.beside(undefined(names, units, resamples, str(error)))
+    of_groups = resample(task_type, metrics, merged, units, resamples, seed=seed)
+    return of_samples.beside(replace(of_groups, metrics=names))
+
+
+def merge_groups(
+    task_type: str, arguments: Arguments, numbers: np.ndarray, names: Sequence[str], how: str = "mean"
+) -> tuple[np.ndarray, ...]:
+    """Return the arguments of metrics for groups instead of samples, G each.
+
+    Args:
+        task_type: of the predictions.
+        arguments: of its metrics, N samples each.
+        numbers: number of the group of each sample, N, from 0 on without gaps.
+        names: of the groups, G.
+        how: `mean` of probabilities; `vote`: shares of samples that predict a class or label, where those that lead
+            are equal the mean decides; `max`: the highest class, or any label, that one of the samples shows.
+
+    Raises:
+        MMLError: the samples of a group differ in their labels, and `how` is not `max`.
+    """
+    if task_type == "semantic_segmentation":
+        pixels = (_sums(argument, numbers) for argument in arguments[:3])
+        return *pixels, *(_joined(argument, numbers) for argument in arguments[3:])
+    outputs, targets = arguments
+    if task_type == "regression":
+        return _means(outputs, numbers), _means(targets, numbers)
+    highest = how == "max"
+    labels = _largest(targets, numbers)
+    differing = labels[numbers] != targets
+    if differing.any() and not highest:
+        name = names[numbers[differing.reshape(len(numbers), -1).any(axis=1).argmax()]]
+        raise MMLError(f"samples of group '{name}' differ in their labels; `per_group: max` takes the highest")
+    return _PROBABILITIES[task_type, how](outputs, numbers), labels
+
+
+def _sums(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    sums = np.zeros((numbers.max() + 1, *values.shape[1:]), np.result_type(values, np.int64))
+    np.add.at(sums, numbers, values)
+    return sums
+
+
+def _joined(masks: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Return the masks of each group, tuples."""
+    joined = np.empty(numbers.max() + 1, object)
+    for number in range(len(joined)):
+        joined[number] = sum(masks[numbers == number], ())
+    return joined
+
+
+def _means(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    sizes = np.bincount(numbers).reshape(-1, *[1] * (values.ndim - 1))
+    return _sums(values, numbers) / sizes
+
+
+def _largest(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    order = np.argsort(numbers, kind="stable")
+    return np.maximum.reduceat(values[order], np.searchsorted(numbers[order], np.arange(numbers.max() + 1)))
+
+
+def _highest_class(probabilities: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Return probabilities of the highest class: at least class k has the largest such probability of the samples."""
+    at_least = np.cumsum(probabilities[:, ::-1], axis=1)[:, ::-1]
+    most = _largest(at_least, numbers)
+    most[:, 0] = 1.0
+    return most - np.concatenate([most[:, 1:], np.zeros((len(most), 1))], axis=1)
+
+
+def _class_votes(probabilities: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    classes = probabilities.shape[1]
+    shares = _means((probabilities.argmax(axis=1)[:, None] == np.arange(classes)).astype(float), numbers)
+    leading = np.isclose(shares, shares.max(axis=1, keepdims=True))
+    winner = np.where(leading, _means(probabilities, numbers), -1.0).argmax(axis=1)
+    tied = leading.sum(axis=1) > 1
+    shares[tied, winner[tied]] += TIE
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def _label_votes(probabilities: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    shares = _means((probabilities > 0.5).astype(float), numbers)
+    return np.where((shares == 0.5) & (_means(probabilities, numbers) > 0.5), 0.5 + TIE, shares)
+
+
+TIE = 1e-9
+"""By how much a class that wins a tie exceeds the others."""
+
+_PROBABILITIES: dict[tuple[str, str], Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    ("classification", "mean"): _means,
+    ("classification", "max"): _highest_class,
+    ("classification", "vote"): _class_votes,
+    ("multilabel_classification", "mean"): _means,
+    ("multilabel_classification", "max"): _largest,
+    ("multilabel_classification", "vote"): _label_votes,
+}

@@ -1,0 +1,164 @@
+"""Procedures: what a procedure is worth, and by how much it differs from another.
+
+A procedure is what runs have in common that differ only in their seed. Its networks, one for each run and fold, are its
+trainings. The estimate is of the expected metric of one network that the procedure trains: on new test samples (whole
+groups, where there are groups), over trainings that differ as its networks do (seed, part of the training set that is
+left out), given this training set. A single network says nothing of other trainings: its estimate is of itself.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mml_lib.config.metric_options import PER_GROUP
+from mml_lib.evaluation.intervals import difference, interval
+from mml_lib.evaluation.resampled import Resampled
+from mml_lib.evaluation.variances import Cells, uncertainty
+
+PROCEDURE, NETWORKS = "procedure", "networks"
+"""What an interval or a comparison is about: all trainings by a procedure, or these networks alone."""
+
+Networks = Mapping[str, Mapping[int, Resampled]]
+"""Networks by run and fold; the fold of an ensemble may be any number."""
+
+
+class Estimate(NamedTuple):
+    """A metric of a procedure.
+
+    Args:
+        mean: over its networks that define the metric.
+        std: between these networks; NaN of a single one.
+        low, high: ends of its 95 % interval; NaN where nothing tells them.
+        networks: how many define the metric.
+        about: `procedure`, or `networks`: these alone.
+        reason: why there is no interval; empty where there is one.
+    """
+
+    mean: float
+    std: float
+    low: float
+    high: float
+    networks: int
+    about: str
+    reason: str
+
+
+class Comparison(NamedTuple):
+    """A difference between the means of two procedures, what it is about, and why it has no interval, if so."""
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    about: str
+    reason: str
+
+
+def estimate(networks: Networks, metric: str, about: str = PROCEDURE) -> Estimate:
+    """Return the mean of a metric over networks, with the interval of a procedure or of these networks alone."""
+    cells = _cells([networks], metric)[0]
+    if cells is None:
+        return Estimate(np.nan, np.nan, np.nan, np.nan, 0, NETWORKS, _undefined(networks, metric))
+    number, mean = cells.values.size, float(cells.values.mean())
+    std = float(cells.values.std(ddof=1)) if number > 1 else np.nan
+    found = uncertainty(cells, trainings=about == PROCEDURE)
+    tested = [network for network in _networks(networks) if metric in network.metrics]
+    balance = min(network.balance[network.place(metric)] for network in tested)
+    low, high = interval(metric, mean, found, balance, tested[0].task_type)
+    reason = _reason(cells) if np.isnan(low) else ""
+    return Estimate(mean, std, low, high, number, PROCEDURE if found.trainings else NETWORKS, reason)
+
+
+def _undefined(networks: Networks, metric: str) -> str:
+    """Return why no network defines a metric."""
+    per_group = metric.endswith(PER_GROUP)
+    reasons = [each.reason for each in _networks(networks) if per_group or np.isnan(each.values).all()]
+    return next(filter(None, reasons), "targets and predictions leave the metric undefined")
+
+
+def _networks(networks: Networks) -> list[Resampled]:
+    return [network for folds in networks.values() for network in folds.values()]
+
+
+def _reason(cells: Cells) -> str:
+    """Return why there is no interval."""
+    if not cells.draws.shape[-1]:
+        return "no resamples (bootstrap: 0)"
+    if np.isnan(cells.draws).all():
+        return "metrics by _target_ are not resampled"
+    if min(units for units, _ in cells.sets.values()) < 2:
+        return "a single sample or group"
+    if np.isnan(cells.draws).any(axis=(0, 1)).mean() > 0.9:
+        return "few resamples define the metric"
+    return "all resamples agree"
+
+
+def compare_procedures(first: Networks, second: Networks, metric: str, about: str = PROCEDURE) -> Comparison:
+    """Return the mean of a metric over the first networks less that over the second, paired over samples and folds."""
+    cells = _cells([first, second], metric)
+    if None in cells:
+        undefined = next(networks for networks, of_one in zip((first, second), cells, strict=True) if of_one is None)
+        return Comparison(np.nan, np.nan, np.nan, np.nan, NETWORKS, _undefined(undefined, metric))
+    value = float(less(*(each.values.mean() for each in cells)))
+    found = uncertainty(*cells, trainings=about == PROCEDURE)
+    ends = difference(metric, value, found, _networks(first)[0].task_type)
+    reason = next(filter(None, (_reason(each) for each in cells))) if np.isnan(ends.p) else ""
+    return Comparison(*ends, PROCEDURE if found.trainings else NETWORKS, reason)
+
+
+def less(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return first less second, 0 where they differ by rounding only: the same folds added up in another order."""
+    gap = first - second
+    return np.where(np.abs(gap) <= 1e-12 * (np.abs(first) + np.abs(second)), 0, gap)
+
+
+# --- networks as a table of runs and folds ------------------------------------------------------------------------
+
+
+def _cells(procedures: Sequence[Networks], metric: str) -> list[Cells | None]:
+    """Return one metric of each procedure's networks, on the folds that all their runs have and that define it.
+
+    Procedures that share no such fold are not paired, nor are runs that share none: each network is then a run.
+    """
+    folds = _shared(folds for networks in procedures for folds in networks.values())
+    folds = [fold for fold in folds if all(_defines(networks, fold, metric) for networks in procedures)]
+    if folds:
+        return [_table([[run[fold] for fold in folds] for run in networks.values()], metric) for networks in procedures]
+    tables = []
+    for networks in procedures:
+        every = [each for of_run in networks.values() for each in of_run.values()]
+        known = [each for each in every if not np.isnan(each.value(metric))]
+        tables.append(_table([[each] for each in known], metric) if known else None)
+    return tables
+
+
+def _shared(runs: Iterable[Mapping[int, Resampled]]) -> list[int]:
+    first, *others = runs
+    return [fold for fold in first if all(fold in folds for folds in others)]
+
+
+def _defines(networks: Networks, fold: int, metric: str) -> bool:
+    return not any(np.isnan(folds[fold].value(metric)) for folds in networks.values())
+
+
+def _table(networks: Sequence[Sequence[Resampled]], metric: str) -> Cells:
+    """Return one metric of networks, runs×folds."""
+    place = networks[0][0].place(metric)
+    resamples = min(each.draws.shape[1] for run in networks for each in run)
+    values = np.array([[each.values[place] for each in run] for run in networks])
+    draws = np.array([[each.draws[place, :resamples] for each in run] for run in networks])
+    sets = {each.sample_set: (int(each.units[place]), float(each.effective[place])) for run in networks for each in run}
+    names = np.array([[each.sample_set for each in run] for run in networks])
+    return Cells(values, draws, sets, names, _pooled([run[0] for run in networks], place))
+
+
+def _pooled(runs: Sequence[Resampled], place: int) -> Cells | None:
+    """Return one metric of the networks behind pooled predictions, runs×folds; None where they are not pooled alike."""
+    if any(run.fold_values is None for run in runs) or len({run.folds for run in runs}) > 1:
+        return None
+    number, resamples = runs[0].folds, min(run.fold_draws.shape[-1] for run in runs)
+    values = np.array([run.fold_values[place] for run in runs])
+    draws = np.array([run.fold_draws[place, :, :resamples] for run in runs])
+    sets = {run.sample_set: (int(run.units[place]) // number, float(run.effective[place]) / number) for run in runs}
+    return Cells(values, draws, sets, np.array([[run.sample_set] * number for run in runs]))

@@ -1,0 +1,214 @@
+"""Resampled metrics: what one network's predictions are worth, and on the same resamples as those of all others.
+
+Resamples follow from the samples alone: predictions of the same samples in the same groups are resampled alike, in
+whatever order, run, step or project. So differences between networks can be told from their files.
+"""
+
+import hashlib
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mml_lib.evaluation.bootstrap import resampled
+from mml_lib.files.atomic import write_whole
+from mml_lib.files.checksums import damaged, verify
+from mml_lib.files.containers import npz_content
+from mml_lib.files.formats import FORMATS
+from mml_lib.metrics import find_metric
+from mml_lib.predictions.scores import values_of
+
+FORMAT = FORMATS["resampled_metrics"]
+Groups = Mapping[str, str | None]
+"""Group of each sample by its id, None or empty where it has none."""
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Named metrics of one network or ensemble on its test samples, and on resamples of these.
+
+    Args:
+        metrics: names, M.
+        values: on the samples, M; NaN where these define none.
+        draws: on each resample, M×R.
+        sample_set: digest of the ids of the samples and of their groups.
+        units: number of groups, or of samples where there are none, that are resampled for each metric, M.
+        effective: number of units of equal weight that tell as much (Kish 1965), M: groups weigh as much as they have
+            samples; where pixels are pooled, images weigh as much as they have pixels of a class, in the mean over
+            classes.
+        balance: share of the samples that count for a metric of classes, M: 1 where all classes are equally frequent.
+        reason: why metrics per group, or all metrics, are undefined; empty where they are not.
+        task_type: what was learned; empty where a file does not say so.
+        fold_values: of pooled predictions of several networks, the values of each network on its own samples, M×K.
+        fold_draws: these on resamples of their samples, M×K×R.
+    """
+
+    metrics: Sequence[str]
+    values: np.ndarray
+    draws: np.ndarray
+    sample_set: str
+    units: np.ndarray
+    effective: np.ndarray
+    balance: np.ndarray
+    reason: str = ""
+    task_type: str = ""
+    fold_values: np.ndarray | None = None
+    fold_draws: np.ndarray | None = None
+
+    @property
+    def folds(self) -> int:
+        """The number of networks behind the predictions: one for each fold where predictions are pooled."""
+        return 1 if self.fold_values is None else self.fold_values.shape[1]
+
+    def place(self, metric: str) -> int:
+        """Return the row of a metric."""
+        return list(self.metrics).index(metric)
+
+    def value(self, metric: str) -> float:
+        """Return the value of a metric, NaN where these are others."""
+        return float(self.values[self.place(metric)]) if metric in self.metrics else float("nan")
+
+    def by_metric(self) -> dict[str, float]:
+        """Return the value of each metric by its name."""
+        return dict(zip(self.metrics, self.values.tolist(), strict=True))
+
+    def beside(self, other: "Resampled") -> "Resampled":
+        """Return these metrics followed by others of the same samples."""
+        rows = ("values", "draws", "units", "effective", "balance")
+        joined = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in rows}
+        if self.fold_values is not None:
+            joined["fold_values"] = _padded(self.fold_values, other.fold_values, len(other.metrics))
+            joined["fold_draws"] = _padded(self.fold_draws, other.fold_draws, len(other.metrics))
+        return replace(self, metrics=[*self.metrics, *other.metrics], reason=self.reason or other.reason, **joined)
+
+    def write(self, path: str | Path) -> None:
+        """Write an `.npz` file, whole or not at all."""
+        arrays = {key: value for key, value in asdict(self).items() if value is not None}
+        arrays["metrics"] = np.array(self.metrics, dtype=np.str_)
+        with write_whole(path) as beside:
+            np.savez(beside, **FORMAT.stamp, **arrays)
+
+
+def _padded(rows: np.ndarray, further: np.ndarray | None, number: int) -> np.ndarray:
+    """Return rows of metrics followed by further ones, NaN where there are none."""
+    missing = np.full((number, *rows.shape[1:]), np.nan)
+    return np.concatenate([rows, missing if further is None else further])
+
+
+def read_resampled(path: str | Path) -> Resampled:
+    """Read resampled metrics; pickled arrays are refused.
+
+    Raises:
+        MMLError: the file is missing, damaged, or of a newer format.
+    """
+    verify(path)
+    try:
+        content = FORMAT.migrated(npz_content(path), path)
+        metrics = content["metrics"].tolist()
+        rows = {key: np.broadcast_to(content[key], len(metrics)) for key in ("units", "effective", "balance")}
+        texts = {name: str(content.get(name, "")) for name in ("reason", "task_type")}  # older files lack these
+        texts["sample_set"] = str(content["sample_set"])
+        return Resampled(**content | rows | texts | {"metrics": metrics})
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise damaged(path, str(error)) from error
+
+
+def resample(
+    task_type: str,
+    metrics: Sequence[str],
+    arguments: Sequence[np.ndarray],
+    ids: np.ndarray,
+    resamples: int,
+    groups: Groups | None = None,
+    seed: int = 0,
+) -> Resampled:
+    """Return the metrics of predictions on their samples and on resamples of them.
+
+    Args:
+        task_type: what was learned.
+        metrics: names of metrics of this type.
+        arguments: as `mml_lib.evaluation.bootstrap.resampled` takes them, N samples each.
+        ids: of the samples, N.
+        resamples: how many.
+        groups: of the samples; whole groups are drawn.
+        seed: added to that of the samples.
+    """
+    order = np.argsort(ids, kind="stable")
+    ids, arguments = np.asarray(ids)[order].astype(str), [argument[order] for argument in arguments]
+    keys = unit_keys(ids, groups)
+    members, numbers = np.unique(keys, return_inverse=True)
+    digest = hashlib.sha256("\n".join([*ids.tolist(), *keys]).encode()).hexdigest()
+    draws = np.empty((len(metrics), 0))
+    if resamples and metrics:
+        grouped = numbers if len(members) < len(ids) else None
+        drawn = resampled(task_type, metrics, arguments, resamples, int(digest[:12], 16) + seed, grouped)
+        draws = np.array([drawn[name] for name in metrics]).reshape(len(metrics), -1)
+    values = values_of(task_type, metrics, arguments)
+    effective = _effective_of(task_type, metrics, numbers, arguments[1])
+    row_values = np.array([values[name] for name in metrics])
+    balances = _balances(task_type, metrics, arguments)
+    units = np.full(len(metrics), len(members))
+    return Resampled(metrics, row_values, draws, digest[:16], units, effective, balances, task_type=task_type)
+
+
+def unit_keys(ids: np.ndarray, groups: Groups | None) -> list[str]:
+    """Return the key of each sample's group, N: samples without a group are one by themselves."""
+    names = [str((groups or {}).get(id_) or "") for id_ in ids.tolist()]
+    return [f"group {name}" if name else f"sample {id_}" for name, id_ in zip(names, ids.tolist(), strict=True)]
+
+
+def undefined(metrics: Sequence[str], ids: np.ndarray, resamples: int, reason: str = "") -> Resampled:
+    """Return undefined metrics, with the reason, for predictions that define none."""
+    number, nothing = len(metrics), np.full((len(metrics), resamples), np.nan)
+    units = np.full(number, len(ids))
+    none = np.full(number, np.nan)
+    return Resampled(metrics, none, nothing, "", units, units.astype(float), np.ones(number), reason)
+
+
+def _effective_of(task_type: str, metrics: Sequence[str], numbers: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the effective number of units of each metric, M."""
+    plain = _effective(numbers, np.ones(len(numbers)))
+    pooled = [(metric := find_metric(task_type, name)) is not None and metric.pooled for name in metrics]
+    return np.where(pooled, _effective(numbers, targets), plain) if any(pooled) else np.full(len(metrics), plain)
+
+
+def _effective(numbers: np.ndarray, weights: np.ndarray) -> float:
+    """Return the effective number of units, at least 2 of several.
+
+    Args:
+        numbers: number of the unit of each sample, N.
+        weights: of the samples, N, or of each for some classes, N×classes.
+    """
+    weights = weights.reshape(len(numbers), -1).astype(np.float64)
+    of_units = np.zeros((int(numbers.max()) + 1, weights.shape[1]))
+    np.add.at(of_units, numbers, weights)
+    squares = (of_units**2).sum(axis=0)
+    weighted = squares > 0
+    effective = float((of_units.sum(axis=0)[weighted] ** 2 / squares[weighted]).mean()) if weighted.any() else 1.0
+    return max(effective, float(min(len(of_units), 2)))
+
+
+def _balances(task_type: str, metrics: Sequence[str], arguments: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the share of the samples that count for each metric of classes, M."""
+    balances = np.full(len(metrics), _balance(task_type, arguments[1]))
+    if task_type == "classification" and arguments[0].shape[1] == 2:
+        predicted, targets = arguments[0].argmax(axis=1) == 1, arguments[1]
+        chosen = {"positives": targets == 1, "negatives": targets == 0, "predicted": predicted}
+        for place, name in enumerate(metrics):
+            if deciding := find_metric(task_type, name).deciding:
+                balances[place] = max(chosen[deciding].mean(), 1 / len(targets))
+    return balances
+
+
+def _balance(task_type: str, targets: np.ndarray) -> float:
+    """Return the harmonic mean of class sizes by their mean, of labels the mean over them; 1 of other task types."""
+    if task_type == "classification":
+        shares = np.unique(targets, return_counts=True)[1] / len(targets)
+        return float(len(shares) ** 2 / (1 / shares).sum())
+    if task_type == "multilabel_classification":
+        shares = targets.mean(axis=0)
+        of_labels = 4 * shares * (1 - shares)
+        return float(of_labels[of_labels > 0].mean()) if (of_labels > 0).any() else 1.0
+    return 1.0

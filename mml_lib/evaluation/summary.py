@@ -1,0 +1,136 @@
+"""Summaries: what procedures and their runs are worth, over seeds and folds, with intervals and differences."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mml_lib.config.metric_options import PER_GROUP, is_metric, name_per_sample
+from mml_lib.evaluation.comparisons.comparison import Resamples
+from mml_lib.evaluation.comparisons.leaderboard import MARK, RUN, ordered, sentences, standings
+from mml_lib.evaluation.fold_table import ALL_FOLDS
+from mml_lib.evaluation.resampled import Resampled, undefined
+
+COLUMNS = ["task", "kind", "procedure", "run", "label", "on", "split", "metric"]
+WORTH = ["runs", "folds", "mean", "std", "ci_low", "ci_high", "about", "reason"]
+DIFFERENCE = ["difference", "difference_low", "difference_high", "p_holm", "among_best"]
+
+Shown = Mapping[str, Mapping[str, Any]]
+"""What the study calls each run, by run id: `task run label`, `fold` where it is not the network's, and, of its
+procedure, `procedure` and `procedure_label`."""
+
+
+def summarize(results: Sequence[Mapping[str, Any]], resampled: Sequence[Resampled], shown: Shown) -> pd.DataFrame:
+    """Return a row for each procedure, split and metric, the best first, and beneath it its runs where it has several.
+
+    Args:
+        results: contents of metrics files.
+        resampled: the same metrics on resamples of their samples.
+        shown: what the study calls each run.
+
+    Returns:
+        `task kind procedure run label on split metric runs folds mean std ci_low ci_high about reason difference
+        difference_low difference_high p_holm among_best`: see `leaderboard.standings`; `reason`
+        says why there is no interval.
+    """
+    tables = []
+    for keys, networks in _by_split(results, resampled, shown).items():
+        task, on, split = keys
+        labels = {name: label for network in networks for name, label in network["labels"].items()}
+        table = standings(_resamples(networks))
+        table = pd.concat([ordered(rows) for _, rows in table.groupby("metric", sort=False)], ignore_index=True)
+        names = table["run"].where(table["run"] != "", table["procedure"])
+        table = table.assign(task=task, on=on, split=split, label=[labels.get(name, "") for name in names])
+        nameless = ~table["metric"].map(name_per_sample).map(is_metric)  # nothing tells whether more is better
+        table[DIFFERENCE] = table[DIFFERENCE].astype(object).mask(nameless)
+        tables.append(table[[*COLUMNS, *WORTH, *DIFFERENCE]])
+    return pd.concat(tables, ignore_index=True)
+
+
+def _by_split(
+    results: Sequence[Mapping[str, Any]], resampled: Sequence[Resampled], shown: Shown
+) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
+    """Return networks by task, task tested on and split."""
+    found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for result, metrics in zip(results, resampled, strict=True):
+        called = {"task": result["task"], "run": result["run"], "label": "", "fold": result["fold"]}
+        called |= dict(shown.get(result["run"], {}))
+        procedure = called.get("procedure", called["run"])
+        on = result.get("on", result["task"])
+        network = {
+            "run": called["run"],
+            "fold": ALL_FOLDS if called["fold"] is None else called["fold"],
+            "procedure": procedure,
+            "labels": {procedure: called.get("procedure_label", called["label"]), called["run"]: called["label"]},
+            "metrics": _complete(metrics, result["metrics"]),
+        }
+        key = (called["task"], "" if on == result["task"] else on, result["split"])
+        found.setdefault(key, []).append(network)
+    return dict(sorted(found.items()))
+
+
+def _complete(resampled: Resampled, values: Mapping[str, float]) -> Resampled:
+    """Return resampled metrics with those beside them that have values only, given by `_target_`."""
+    further = [name for name in values if name not in resampled.metrics]
+    if not further:
+        return resampled
+    added = undefined(further, np.empty(0), resampled.draws.shape[1])
+    return resampled.beside(replace(added, values=np.array([values[name] for name in further])))
+
+
+def _resamples(networks: Sequence[Mapping[str, Any]]) -> Resamples:
+    """Return networks by run and fold, and runs by procedure."""
+    runs: dict[str, dict[int, Resampled]] = {}
+    procedures: dict[str, dict[str, None]] = {}
+    for network in sorted(networks, key=lambda each: (each["run"], each["fold"])):
+        runs.setdefault(network["run"], {})[network["fold"]] = network["metrics"]
+        procedures.setdefault(network["procedure"], {})[network["run"]] = None
+    metrics = list(dict.fromkeys(name for network in networks for name in network["metrics"].metrics))
+    return Resamples(metrics, runs, {name: list(of_procedure) for name, of_procedure in procedures.items()})
+
+
+def as_text(summary: pd.DataFrame, notes: Sequence[str] = ()) -> str:
+    """Return a summary as a table for a terminal, with sentences that say what its intervals are of.
+
+    Args:
+        summary: as `summarize` gives it.
+        notes: lines about splits and networks, which come before those sentences.
+    """
+    notes = [
+        *(f"{note}." for note in notes),
+        *sentences(summary["about"][summary["ci_low"].notna()]),
+        *_without_groups(summary),
+    ]
+    summary = summary[~_lacks_groups(summary)]
+    repeated, several = (summary["kind"] == RUN).any(), summary["difference"].notna().any()
+    hidden = [] if repeated else ["kind", "procedure", "runs"]
+    hidden += [key for key in ("label", "on") if not summary[key].any()]
+    shown = summary[[key for key in [*COLUMNS, "runs", "folds"] if key not in hidden]].copy()
+    best = summary["among_best"].eq(True) & several
+    shown["mean"] = _numbers(summary["mean"]) + best.map({True: f" {MARK}", False: "  " if several else ""})
+    shown["std"] = _numbers(summary["std"])
+    shown["95 % interval"] = _ends(summary, "ci_low", "ci_high").where(summary["reason"] == "", summary["reason"])
+    if several:
+        shown["to the best"] = _numbers(summary["difference"], "{:+.4f}")
+        shown["its 95 % interval"] = _ends(summary, "difference_low", "difference_high", "{:+.4f}")
+    return "\n".join([shown.to_string(index=False), *notes])
+
+
+def _lacks_groups(summary: pd.DataFrame) -> pd.Series:
+    return summary["metric"].str.endswith(PER_GROUP) & summary["mean"].isna()
+
+
+def _without_groups(summary: pd.DataFrame) -> list[str]:
+    """Return a line for each task and split whose groups have no metrics, with the reason."""
+    rows = summary[_lacks_groups(summary)].drop_duplicates(["task", "on", "split"])
+    return [f"No metrics per group for {row.split} of {row.on or row.task}: {row.reason}." for row in rows.itertuples()]
+
+
+def _numbers(column: pd.Series, style: str = "{:.4f}") -> pd.Series:
+    return column.astype(float).map(style.format).where(column.notna(), "")
+
+
+def _ends(summary: pd.DataFrame, low: str, high: str, style: str = "{:.4f}") -> pd.Series:
+    return (_numbers(summary[low], style) + " … " + _numbers(summary[high], style)).where(summary[low].notna(), "")

@@ -1,0 +1,256 @@
+"""Variances of a procedure's mean metric, and of the difference of two: between trainings, and over test samples.
+
+The values of a procedure's networks, runs (seeds) × folds, vary for two reasons: trainings differ, and each network is
+measured on a sample. The first is estimated by a two-way analysis of variance over runs and folds, the second by the
+bootstrap over samples (Efron 1979). Networks that are tested on the same samples err alike, which the spread between
+them does not show: what the bootstrap finds beyond its own share of that spread is added. The sum is the variance that
+an analysis of all three, runs, folds and samples, gives (Bouthillier et al. 2021 name these sources for benchmarks).
+
+Degrees of freedom are the harmonic mean of those of the parts, weighted by their shares: more careful than
+Satterthwaite (1946) with few trainings, and exact where one part is all. The mean square between folds, or seeds,
+contains the rest; the more it exceeds the rest, the more this counts with their few degrees of freedom too. An interval
+is never much narrower than that of the networks themselves (`LEAST`), whatever the trainings happened to agree on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mml_lib.evaluation.bootstrap import ROUNDING
+
+CONFIDENCE = 0.95
+LEAST = 0.7
+"""Share of the half-width of the interval of these networks that an interval of a procedure has at least."""
+FEWEST = 20
+"""Resamples that have to define a metric before there is an interval."""
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """How far a mean, or a difference, may be from what it estimates.
+
+    Args:
+        variance: in all; NaN where nothing tells it.
+        freedom: its degrees of freedom.
+        samples: variance over test samples alone, for these networks.
+        sample_freedom: its degrees of freedom.
+        units: samples or groups that were resampled.
+        trainings: whether the variance between trainings is part of it.
+        bias: by how much the mean over resamples exceeds the value.
+    """
+
+    variance: float
+    freedom: float
+    samples: float
+    sample_freedom: float
+    units: float
+    trainings: bool
+    bias: float = 0.0
+
+    @property
+    def known(self) -> bool:
+        """Return True if there is any interval."""
+        return not np.isnan(self.variance) and self.sample_freedom > 0
+
+    def plus(self, variance: float) -> "Uncertainty":
+        """Return the uncertainty with a further variance over samples."""
+        return replace(self, variance=self.variance + variance, samples=self.samples + variance)
+
+    def half_width(self) -> float:
+        """Return half of the width of the 95 % interval, on the scale of the metric."""
+        whole = quantile(self.freedom) * np.sqrt(self.variance)
+        return float(max(whole, LEAST * quantile(self.sample_freedom) * np.sqrt(self.samples)))
+
+    def p(self, difference: float) -> float:
+        """Return the two-sided p of a difference: that of the interval which begins or ends at 0."""
+        from scipy.special import stdtr
+
+        whole = difference / np.sqrt(self.variance)
+        floor = difference / (LEAST * np.sqrt(self.samples)) if self.samples else np.inf
+        return float(2 * max(stdtr(self.freedom, -abs(whole)), stdtr(self.sample_freedom, -abs(floor))))
+
+
+def quantile(freedom: float) -> float:
+    """Return the 97.5 % quantile of Student's distribution."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
+
+
+@dataclass(frozen=True)
+class Cells:
+    """One metric of a procedure's networks.
+
+    Args:
+        values: runs×folds.
+        draws: on each resample, runs×folds×R.
+        sets: of each sample set its units and its effective number of groups.
+        names: the sample set of each network, runs×folds.
+        pooled: where each value is of the pooled predictions of several networks, these, runs×their folds.
+    """
+
+    values: np.ndarray
+    draws: np.ndarray
+    sets: dict[str, tuple[int, float]]
+    names: np.ndarray
+    pooled: "Cells | None" = None
+
+    def deviations(self) -> np.ndarray:
+        """Return how far each network is from its mean over resamples, corrected for the few units: runs×folds×R."""
+        units = np.vectorize(lambda name: self.sets[name][1])(self.names)[..., None]
+        return (self.draws - self.draws.mean(axis=-1, keepdims=True)) * np.sqrt(units / np.maximum(units - 1, 1))
+
+
+def uncertainty(first: Cells, second: Cells | None = None, trainings: bool = True) -> Uncertainty:
+    """Return the uncertainty of the mean over a procedure's networks, or of that mean less the one of a second.
+
+    Args:
+        first: networks of the procedure.
+        second: those of another on the same folds, or with another number of folds, if these are not to be paired.
+        trainings: whether the variance between trainings counts, where there are several.
+    """
+    cells = [part for part in (first, second) if part is not None]
+    sets = {name: of_set for part in cells for name, of_set in part.sets.items()}
+    units = sum(number for number, _ in sets.values())
+    sample_freedom = sum(effective - 1 for _, effective in sets.values())
+    resamples = min(part.draws.shape[-1] for part in cells)
+    defined = np.all([~np.isnan(part.draws[..., :resamples]).any(axis=(0, 1)) for part in cells], axis=0)
+    parts = _parts([part.values for part in cells]) if trainings else None
+    if defined.sum() < FEWEST or min(number for number, _ in sets.values()) < 2:
+        return Uncertainty(np.nan, np.nan, np.nan, sample_freedom, units, parts is not None)
+    usable = [Cells(part.values, part.draws[..., :resamples][..., defined], part.sets, part.names) for part in cells]
+    deviations = [part.deviations() for part in usable]
+    means = [part.mean(axis=(0, 1)) for part in deviations]
+    together = means[0] - means[1] if len(means) > 1 else means[0]
+    largest = max(np.abs(part.draws).max() for part in usable)
+    excess = [float(part.draws.mean() - part.values.mean()) for part in usable]
+    bias = excess[0] - sum(excess[1:])
+    samples = float(np.mean(together**2)) if np.abs(together).max() > ROUNDING * largest else 0.0
+    if parts is None:
+        hidden = _between_pooled([part.pooled for part in cells]) if trainings else None
+        total, freedom = _together([hidden] if hidden else [], samples, sample_freedom)
+        return Uncertainty(total, freedom, samples, sample_freedom, units, hidden is not None, bias)
+    shared = max(0.0, samples - _parts(deviations).seen())
+    total, freedom = _together(parts.components(), shared, sample_freedom)
+    return Uncertainty(total, freedom, samples, sample_freedom, units, True, bias)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A mean square by what it is a variance of: the mean over the networks.
+
+    Args:
+        variance: of one set of values, or of each of R.
+        freedom: its degrees of freedom.
+    """
+
+    variance: np.ndarray
+    freedom: np.ndarray | float
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Mean squares between folds, between runs, and the rest that both contain; None where nothing tells them."""
+
+    folds: _Part | None
+    runs: _Part | None
+    rest: _Part | None
+
+    def seen(self) -> float:
+        """Return the expectation of what these mean squares say of the variance of the mean."""
+        signs = ((self.folds, 1), (self.runs, 1), (self.rest, -1))
+        return float(sum(sign * np.mean(part.variance) for part, sign in signs if part))
+
+    def components(self) -> list[_Part]:
+        """Return the components of the variance of the mean, each 0 or more."""
+        if self.rest is None:
+            return [part for part in (self.folds, self.runs) if part]
+        rest, above = float(self.rest.variance), [part for part in (self.folds, self.runs) if part]
+        components = [_Part(np.maximum(part.variance - rest, 0.0), part.freedom) for part in above]
+        inverse = [1 / self.rest.freedom]
+        for own, part in zip(components, above, strict=True):
+            excess = float(own.variance / part.variance) if own.variance else 0.0
+            inverse.append(excess / part.freedom + (1 - excess) / self.rest.freedom)
+        return [*components, _Part(self.rest.variance, 1 / max(inverse))]
+
+
+def _parts(procedures: Sequence[np.ndarray]) -> _Parts | None:
+    """Return what the values of one procedure, or of two on the same folds, say of trainings; None of single networks.
+
+    Args:
+        procedures: runs×folds, or runs×folds×R.
+    """
+    folds = procedures[0].shape[1]
+    repeated = any(len(values) > 1 for values in procedures)
+    if folds == 1 and not repeated:
+        return None
+    between_folds = between_runs = rest = None
+    if folds > 1:
+        means = [values.mean(axis=0) for values in procedures]
+        of_folds = means[0] - means[1] if len(means) > 1 else means[0]
+        between_folds = _Part(of_folds.var(axis=0, ddof=1) / folds, folds - 1)
+    if repeated:
+        squares = [_square(values.mean(axis=1), len(values) - 1) for values in procedures]
+        between_runs = _sum(squares, [1 / len(values) for values in procedures])
+    if repeated and folds > 1:
+        squares = [_square(_rest(values), (len(values) - 1) * (folds - 1)) for values in procedures]
+        rest = _sum(squares, [1 / (len(values) * folds) for values in procedures])
+    return _Parts(between_folds, between_runs, rest)
+
+
+def _between_pooled(procedures: Sequence[Cells | None]) -> _Part | None:
+    """Return the variance between trainings of one run's pooled networks, or of the difference of two such runs.
+
+    Each network is measured on its own samples. What these bring is subtracted from the variance between networks, as
+    that over all samples has it already. None where nothing tells: networks are not pooled, or not by the same folds.
+    """
+    if any(item is None or len(item.values) > 1 for item in procedures):
+        return None
+    if len({item.values.shape for item in procedures}) > 1:
+        return None
+    signs = (1, -1)[: len(procedures)]
+    values = sum(sign * item.values[0] for sign, item in zip(signs, procedures, strict=True))
+    finite = ~np.isnan(values)
+    folds = int(finite.sum())
+    if folds < 2:
+        return None
+    resamples = min(item.draws.shape[-1] for item in procedures)
+    deviations = [item.deviations()[0, finite, :resamples] for item in procedures]
+    drawn = sum(sign * item for sign, item in zip(signs, deviations, strict=True))
+    defined = ~np.isnan(drawn).any(axis=0)
+    of_samples = drawn[:, defined].var(axis=0, ddof=1).mean() if defined.sum() >= FEWEST else 0.0
+    return _Part(max(float(values[finite].var(ddof=1) - of_samples), 0.0) / folds, folds - 1)
+
+
+def _rest(values: np.ndarray) -> np.ndarray:
+    """Return what neither the run nor the fold of a network explains, networks(×R)."""
+    rest = values - values.mean(axis=0, keepdims=True) - values.mean(axis=1, keepdims=True)
+    return (rest + values.mean(axis=(0, 1), keepdims=True)).reshape(-1, *values.shape[2:])
+
+
+def _square(values: np.ndarray, freedom: int) -> _Part:
+    """Return a mean square over the first axis."""
+    return _Part(((values - values.mean(axis=0)) ** 2).sum(axis=0) / max(freedom, 1), freedom)
+
+
+def _sum(squares: Sequence[_Part], weights: Sequence[float]) -> _Part:
+    """Return the weighted sum of independent mean squares; one without freedom is taken to equal the other."""
+    spreads = [square for square in squares if square.freedom]
+    if len(spreads) < len(squares):
+        return _Part(spreads[0].variance * sum(weights), spreads[0].freedom)
+    parts = [square.variance * weight for square, weight in zip(squares, weights, strict=True)]
+    total = sum(parts)
+    spread = sum(part**2 / square.freedom for part, square in zip(parts, squares, strict=True))
+    most = np.full(np.shape(total), float(sum(square.freedom for square in squares)))
+    return _Part(total, np.divide(total**2, spread, out=most, where=spread > 0))  # Welch (1947)
+
+
+def _together(components: Sequence[_Part], samples: float, sample_freedom: float) -> tuple[float, float]:
+    """Return the sum of variances, and its degrees of freedom."""
+    variances = [*(float(part.variance) for part in components), samples]
+    total = sum(variances)
+    freedoms = [*(float(part.freedom) for part in components), sample_freedom]
+    if not total:
+        return 0.0, sample_freedom
+    return total, total / sum(variance / freedom for variance, freedom in zip(variances, freedoms, strict=True))

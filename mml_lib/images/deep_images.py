@@ -1,0 +1,123 @@
+"""Deep images: those whose samples have more than 8 bits, or are signed or floating-point numbers.
+
+Pillow reads one channel of such samples as they are (but scales those of PPM), and colours only with 8 bits. The others
+are read by OpenCV.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mml_lib.errors import MMLError
+from mml_lib.images.orientation import load, load_upright, read_orientation, turn_samples, turned_by_tag
+
+BITS, PHOTOMETRIC, PLANAR, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 262, 284, 338, 339
+"""Tags of TIFF."""
+
+KINDS = {1: "uint", 2: "int", 3: "float"}
+"""Kinds of samples by the tag SampleFormat."""
+
+COLOURS = ("RGB", "RGBA")
+
+
+@dataclass(frozen=True)
+class DeepImage:
+    """An upright image as its file has it.
+
+    Args:
+        values: samples, H×W or H×W×3.
+        inverted: the least value is white, not black.
+        alpha: opacity where the file has some, uint8 H×W, 255 opaque.
+    """
+
+    values: np.ndarray
+    inverted: bool = False
+    alpha: np.ndarray | None = None
+
+
+def depth_of(image: Image.Image) -> str:
+    """Return the type of the samples of an image that Pillow has opened: `uint8`, or as in `uint16`, `float32`.
+
+    Samples of less than 8 bits count as `uint8`: Pillow brings them to 8 bits without loss.
+    """
+    if image.format == "PNG":
+        return "uint16" if image.tile and "16" in image.tile[0].args else "uint8"
+    if image.format == "PPM":
+        return "float32" if image.mode == "F" else "uint16" if _largest(image) > 255 else "uint8"
+    if image.format != "TIFF":
+        return "uint8"
+    bits = max(_tuple(image.tag_v2.get(BITS, 1)))
+    kind = KINDS.get(_tuple(image.tag_v2.get(SAMPLE_FORMAT, 1))[0], "uint")
+    size = next(size for size in (8, 16, 32, 64) if bits <= size)
+    return f"{kind}{size}"
+
+
+def _largest(image: Image.Image) -> int:
+    """Return the largest value that a PPM says it may have."""
+    args = image.tile[0].args if image.tile else ""
+    return args[1] if isinstance(args, tuple) else 65535 if "16" in args else 255
+
+
+def _tuple(value: object) -> tuple:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def read_deep(image: Image.Image, depth: str, file: Path | str) -> DeepImage:
+    """Read an image that Pillow has opened and not yet loaded.
+
+    Args:
+        image: the opened image.
+        depth: type of its samples, as `depth_of` gives it.
+        file: its file, for errors.
+
+    Raises:
+        MMLError: a kind of colours that is not read, or values that are no numbers.
+    """
+    inverted = image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == 0
+    transparent = image.info.get("transparency") if image.format == "PNG" else None
+    if image.mode in COLOURS or (image.format == "PPM" and image.mode == "I"):  # which Pillow scales
+        deep = _read_by_opencv(image, depth, file)
+    elif image.mode in ("L", "I", "F") or image.mode.startswith("I;16"):
+        values = np.asarray(load_upright(image))
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)
+        # Pillow has 8 bits without and 32 bits with a sign, whatever the file says.
+        values = values.view(depth) if values.itemsize == np.dtype(depth).itemsize else values
+        deep = DeepImage(values, inverted)
+    else:
+        raise MMLError(f"the image {file} has {depth} samples of {image.mode}; save it with 8 bits, or as RGB")
+    if deep.values.dtype.kind == "f" and not np.isfinite(deep.values).all():
+        raise MMLError(f"the image {file} has values that are no numbers (NaN or infinite); write finite ones")
+    if transparent is not None and deep.alpha is None:
+        is_clear = (np.atleast_3d(deep.values) == np.atleast_1d(transparent)).all(axis=2)
+        return replace(deep, alpha=np.where(is_clear, 0, 255).astype(np.uint8))
+    return deep
+
+
+def _read_by_opencv(image: Image.Image, depth: str, file: Path | str) -> DeepImage:
+    import cv2
+
+    orientation = 1 if turned_by_tag(image) else read_orientation(image)  # OpenCV turns TIFFs by their tag, too
+    alpha = image.mode == "RGBA"
+    if image.format == "TIFF":
+        extra, planar = _tuple(image.tag_v2.get(EXTRA_SAMPLES, ())), image.tag_v2.get(PLANAR) == 2
+        alpha = 2 in extra
+        if planar or 1 in extra:
+            kind = "planes of colours (PlanarConfiguration 2)" if planar else "premultiplied alpha"
+            raise MMLError(f"the image {file} has {depth} samples and {kind}; save it as interleaved RGB, or as PNG")
+    stream = image.fp
+    image = load(image)  # finds what is missing, for which OpenCV leaves black
+    stream = image.fp or stream
+    stream.seek(0)
+    cv2.setNumThreads(1)  # images are decoded in parallel already
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # errors are raised here, with the file's name
+    content = stream.read() + b"\n"  # which it misses behind numbers in plain text
+    samples = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if samples is None or samples.dtype != np.uint16 or samples.shape[1::-1] != image.size:
+        raise MMLError(f"the image {file} has {depth} samples in a way that is not read; save it anew as PNG")
+    samples = turn_samples(samples, orientation)
+    if samples.ndim == 2:
+        return DeepImage(np.ascontiguousarray(samples))
+    opacity = np.rint(samples[..., 3] / 257).astype(np.uint8) if alpha and samples.shape[2] == 4 else None
+    return DeepImage(np.ascontiguousarray(samples[..., 2::-1]), alpha=opacity)

@@ -1,0 +1,104 @@
+"""Content digests: what tells images apart by their decoded pixels, however and wherever they are stored.
+
+Two files have one digest if MML reads the same picture out of them. Format and lossless compression, name, metadata, an
+opaque alpha channel, grey stored as colours, and the type of integers that hold the same values do not count, nor do 8
+and 12 bits that were widened to 16, and integers that were scaled to 0 … 1. An orientation is applied, transparency is
+laid on white.
+"""
+
+import hashlib
+
+import numpy as np
+
+from mml_lib.images.colours import samples_to_rgb
+from mml_lib.images.deep_images import DeepImage
+
+DIGITS = 32
+"""Hexadecimal digits of a digest, 128 bits: two of 10⁹ different images share one with a probability below 10⁻²⁰."""
+
+INTEGERS = ("uint8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
+"""Types of integers, each tried before those that hold more values."""
+
+WIDENED = (257, 256, 16)
+"""Factors by which programs widen 8 bits (0 … 255 to 65535, or to 65280) and 12 bits to 16."""
+
+UNITS = ((255, 1e-3), (65535, 1e-2))
+"""Largest values of integers that programs scale to 0 … 1, and how far rounding moves the integers apart at most."""
+
+
+def digest_pixels(pixels: np.ndarray) -> str:
+    """Return the digest of an image with 8 bits.
+
+    Args:
+        pixels: uint8, H×W or H×W×3, upright.
+    """
+    return _digest(_without_colours(pixels))
+
+
+def digest_deep(image: DeepImage) -> str:
+    """Return the digest of an image whose samples have more than 8 bits."""
+    values = _narrowed(image.values, image.inverted)
+    if image.alpha is None or bool((image.alpha == 255).all()):
+        return _digest(_without_colours(values))
+    if values.dtype == np.uint8:
+        return digest_pixels(np.asarray(samples_to_rgb(values, image.alpha)[0]))
+    return _digest(_without_colours(values), image.alpha)
+
+
+def _digest(*arrays: np.ndarray) -> str:
+    # OpenSSL's SHA-256 uses the instructions of the processor: half the time of BLAKE2b where there are some.
+    digest = hashlib.sha256(repr([(array.shape, array.dtype.str) for array in arrays]).encode())
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()[:DIGITS]
+
+
+def _without_colours(pixels: np.ndarray) -> np.ndarray:
+    """Return H×W samples in place of H×W×3 that are grey."""
+    if pixels.ndim == 2:
+        return pixels
+    if pixels.shape[2] == 1:
+        return pixels[..., 0]
+    for part in (pixels[:1], pixels):  # the first row shows nearly all colour images
+        if not (part[..., :1] == part).all():
+            return pixels
+    return pixels[..., 0]
+
+
+def _narrowed(values: np.ndarray, is_inverted: bool) -> np.ndarray:
+    """Return the same samples in the type that holds all of them with the fewest bits.
+
+    Args:
+        values: samples of any type, H×W or H×W×3.
+        is_inverted: the least value is white; unsigned integers are turned round.
+    """
+    if values.dtype.kind == "f":
+        values = _from_units(values + 0.0)  # no -0.0
+    if values.dtype.kind == "f":
+        if not (np.rint(values) == values).all() or np.abs(values).max() >= 2**53:
+            single = values.astype(np.float32)
+            values = single if bool((single == values).all()) else values.astype(np.float64)
+            return -values if is_inverted else values
+        values = values.astype(np.int64)
+    if is_inverted:
+        values = np.iinfo(values.dtype).max - values if values.dtype.kind == "u" else -values
+    if values.dtype == np.uint16 and values.max() > 255:
+        values = values // next((factor for factor in WIDENED if _all_multiples(values, factor)), 1)
+    low, high = values.min(), values.max()
+    fitting = next(name for name in INTEGERS if np.iinfo(name).min <= low and high <= np.iinfo(name).max)
+    return values.astype(fitting)
+
+
+def _all_multiples(values: np.ndarray, factor: int) -> bool:
+    return not any((part % factor).any() for part in (values[:1], values))  # the first row decides nearly always
+
+
+def _from_units(values: np.ndarray) -> np.ndarray:
+    """Return the unsigned integers that were divided by their largest value to give numbers from 0 to 1; or these."""
+    if values.min() < 0 or values.max() > 1 or (np.rint(values) == values).all():
+        return values
+    for largest, tolerance in UNITS:
+        scaled = values.astype(np.float64) * largest
+        if (np.abs(scaled - np.rint(scaled)) < tolerance).all():
+            return np.rint(scaled).astype(np.uint16)
+    return values

@@ -1,0 +1,271 @@
+"""Measuring: the values of the deep images of a data set, and the one range that all of them are mapped by."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mml_lib.config.task_options import Images
+from mml_lib.errors import MMLError
+from mml_lib.images.decoding import read_values
+from mml_lib.images.value_mapping import to_eight_bits
+from mml_lib.machine.terminal import summarized, warn
+from mml_lib.tasks.value_range import ValueRange
+
+REMEDY = "state the values of black and white in the task, images: {range: [low, high]}"
+BINS = 2**16
+"""Bins of the histogram that percentiles are taken from: for integers of 16 bits one a value."""
+
+FINE = 256
+"""Bins between two percentiles that show their values well enough."""
+
+MOST_PASSES = 12
+"""Times that values are counted at most to find percentiles: each narrows the bins by up to `BINS` times."""
+
+GAP = 4
+"""Factor between the largest values of images above which two groups of them seem to have two depths."""
+
+DEPTHS = (8, 10, 12, 14)
+"""Bits of scanners whose values are stored in 16 bits."""
+
+FULL = 0.98
+"""Part of the largest value of a depth from which the brightest pixel of several images shows that depth."""
+
+FEW_LEVELS = 16
+"""Images that use less than this part of the range keep less than 16 of 256 grey levels."""
+
+QUANTILES = np.linspace(0, 1, 65)
+"""Quantiles that are kept of each image, to count the grey levels that most of its pixels get."""
+
+SAMPLED = 2**14
+"""Pixels of an image, about, that quantiles are taken from."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """The values of one image.
+
+    Args:
+        depth: type of its samples.
+        low, high: its least and largest value.
+        file: its file, for messages.
+        quantiles: of its values, least to largest.
+    """
+
+    depth: str
+    low: float
+    high: float
+    file: str
+    quantiles: tuple[float, ...]
+
+    def loses_levels(self, value_range: ValueRange) -> bool:
+        """Whether most of its pixels get few grey levels of many: outliers, markers or padding take the others."""
+        levels = len(np.unique(to_eight_bits(np.array(self.quantiles), value_range)))
+        return levels <= FEW_LEVELS + 1 and 2 * levels <= len(set(self.quantiles))
+
+
+def measure_extent(values: np.ndarray, depth: str, file: Path | str) -> Extent:
+    """Return the extent of the values of a deep image.
+
+    Args:
+        values: its samples.
+        depth: their type, as its header says.
+        file: of the image, for messages.
+    """
+    sample = np.sort(values.ravel()[:: max(1, values.size // SAMPLED)]).astype(np.float64)
+    quantiles = sample[np.rint(QUANTILES * (len(sample) - 1)).astype(int)]
+    return Extent(depth, values.min().item(), values.max().item(), str(file), tuple(quantiles.tolist()))
+
+
+def count_values_between(files: Iterable[Path], ends: tuple[float, float], pool: Executor) -> np.ndarray:
+    """Return the counts of the values of all deep images in `BINS` bins, the ends in the middle of the outer ones.
+
+    Values beyond the ends count in the outer bins.
+    """
+    low, step = ends[0], (ends[1] - ends[0]) / (BINS - 1)
+
+    def count(file: Path) -> np.ndarray:
+        bins = np.rint((read_values(file).astype(np.float64) - low) / step).clip(0, BINS - 1).astype(np.int64)
+        return np.bincount(bins.ravel(), minlength=BINS)
+
+    return sum(pool.map(count, files), start=np.zeros(BINS, np.int64))
+
+
+def choose_range(
+    extents: Sequence[Extent],
+    eight_bits: int,
+    images: Images | None,
+    histogram: Callable[[float, float], np.ndarray],
+) -> ValueRange | None:
+    """Return the range that all deep images of a data set are mapped by, None where there are none.
+
+    Args:
+        extents: of each deep image.
+        eight_bits: number of images with 8 bits.
+        images: what the study states of the images.
+        histogram: returns the counts of the deep images' values in `BINS` bins between two values.
+
+    Raises:
+        MMLError: a stated range that no image needs, images whose values cannot be compared, or one value everywhere.
+    """
+    stated = images and (images.range or images.percentiles)
+    if not extents:
+        if stated:
+            raise MMLError("images: all images have 8 bits, which keep their values; leave range and percentiles out")
+        return None
+    low, high = min(extent.low for extent in extents), max(extent.high for extent in extents)
+    if images and images.range:
+        if high <= images.range[0] or low >= images.range[1]:
+            raise MMLError(f"images.range: the images have values of {low:g} … {high:g}, all beyond {images.range}")
+        _warn_of_unfit_range(extents, *images.range)
+        return ValueRange(*images.range, "stated")
+    _check_kinds(extents)
+    if eight_bits and images and images.percentiles:
+        raise MMLError(
+            f"images.percentiles: images of 8 bits ({eight_bits}) keep their values, with which those between "
+            f"percentiles of the other {len(extents)} do not compare; {REMEDY} in place of percentiles"
+        )
+    if eight_bits:
+        return _beside_eight_bits(extents, eight_bits, low, high)
+    if low == high:
+        raise MMLError(f"all images have one value, {low:g} ({extents[0].file}); mend or remove them")
+    if images and images.percentiles:
+        is_whole = not any(extent.depth.startswith("float") for extent in extents)
+        value_range = _of_percentiles(histogram, low, high, images.percentiles, is_whole)
+        _warn_of_few_levels(extents, value_range.low, value_range.high, REMEDY)
+        return value_range
+    _check_depths(extents)
+    _warn_of_few_levels(extents, low, high)
+    return ValueRange(low, high, "measured")
+
+
+def _check_kinds(extents: Iterable[Extent]) -> None:
+    floats = [extent for extent in extents if extent.depth.startswith("float")]
+    others = [extent for extent in extents if not extent.depth.startswith("float")]
+    if floats and others:
+        raise MMLError(
+            f"{floats[0].file} has floating-point values ({floats[0].low:g} … {floats[0].high:g}), {others[0].file} "
+            f"integers ({others[0].low:g} … {others[0].high:g}); store all alike, or {REMEDY}"
+        )
+    negative = [extent for extent in others if extent.low < 0]
+    unsigned = [extent for extent in others if extent.depth.startswith("uint")]
+    if negative and unsigned:
+        raise MMLError(
+            f"{negative[0].file} has values below 0 ({negative[0].low:g} … {negative[0].high:g}), which the type of "
+            f"{unsigned[0].file} cannot hold ({unsigned[0].depth}, {unsigned[0].low:g} … {unsigned[0].high:g}), so "
+            f"that its values may be shifted; store all alike, or, if one value means the same in all, {REMEDY}"
+        )
+
+
+def _beside_eight_bits(extents: Sequence[Extent], eight_bits: int, low: float, high: float) -> ValueRange:
+    depths = {extent.depth for extent in extents}
+    if low >= 0 and high <= 255 and not any(depth.startswith("float") for depth in depths):
+        return ValueRange(0, 255, "depth")  # values of 8 bits, stored with more
+    if depths == {"uint16"} and high >= 2**15:
+        _check_depths(extents)
+        _warn_of_few_levels(extents, 0, 2**16 - 1, REMEDY)
+        return ValueRange(0, 2**16 - 1, "depth")
+    files = summarized(extent.file for extent in extents)
+    raise MMLError(
+        f"{eight_bits} images have 8 bits and {len(extents)} have more ({files}), "
+        f"with values of {low:g} … {high:g}, of which nothing says how they compare; store all alike, or {REMEDY} "
+        "that are 0 and 255 in the images of 8 bits"
+    )
+
+
+def _of_percentiles(
+    histogram: Callable[[float, float], np.ndarray],
+    low: float,
+    high: float,
+    percentiles: tuple[float, float],
+    is_whole: bool,
+) -> ValueRange:
+    """Return the values at two percentiles; bins are counted anew around them where outliers make the bins too wide."""
+    for _ in range(MOST_PASSES):
+        counts, step = histogram(low, high), (high - low) / (BINS - 1)
+        shares = np.cumsum(counts) / counts.sum()
+        bins = np.searchsorted(shares, np.array(percentiles) / 100, side="left").clip(0, BINS - 1)
+        ends = low + bins * step
+        if bins[1] - bins[0] >= FINE or step <= (1 if is_whole else 1e-12 * np.abs(ends).max()):
+            break
+        low, high = max(low, ends[0] - step), min(high, ends[1] + step)
+    if bins[0] == bins[1]:
+        raise MMLError(f"images.percentiles: both are the value {ends[0]:g}; state percentiles that lie further apart")
+    return ValueRange(float(ends[0]), float(ends[1]), "percentiles")
+
+
+def _check_depths(extents: Sequence[Extent]) -> None:
+    """Refuse images of 10 or 12 bits in 16 next to images that use more of the 16, and 0 … 1 next to 0 … 255."""
+    ordered = sorted(extents, key=lambda extent: extent.high)
+    least = max(2, len(ordered) // 10)
+    for place in range(least, len(ordered) - least + 1):
+        below, above = ordered[place - 1], ordered[place]
+        if _are_two_depths(below, above):
+            raise MMLError(
+                f"{place} images have values up to {below.high:g} ({below.file}), the other {len(ordered) - place} of "
+                f"{above.high:g} and more ({above.file}), as of two scanners with different depths; store all alike, "
+                f"or, if one value means the same in all, {REMEDY}"
+            )
+
+
+def _are_two_depths(below: Extent, above: Extent) -> bool:
+    """Return True if two images, neighbours by their largest values, seem to have two depths."""
+    if below.depth.startswith("float") and 0 < below.high <= 1 and above.high >= 127:
+        return True
+    is_full = any(FULL * (2**bits - 1) <= below.high < 2**bits for bits in DEPTHS)
+    if below.depth == above.depth == "uint16" and is_full and above.high >= 2 * below.high:
+        return True  # deeper images need not be saturated: the darkest of them may reach half of their depth
+    return below.high >= 127 and above.high >= GAP * below.high
+
+
+PERCENTILES = (
+    "where outliers are to blame, set images: {percentiles: [0.5, 99.5]} in the task, or where padding is, "
+    "images: {range: [low, high]}"
+)
+
+
+def _warn_of_few_levels(extents: Sequence[Extent], low: float, high: float, remedy: str = PERCENTILES) -> None:
+    """Warn of images that use little of a range, and of most pixels that do so in half of the images."""
+    least = (high - low) / FEW_LEVELS
+    dark = [extent.file for extent in extents if 0 < extent.high - extent.low < least]
+    if dark:
+        warn(
+            f"{len(dark)} of {len(extents)} images use less than a {FEW_LEVELS}th of the values {low:g} … {high:g} of "
+            f"the data set, and lose most of their grey levels: {summarized(dark)}; {remedy}"
+        )
+    value_range = ValueRange(low, high)
+    crowded = [extent.file for extent in extents if extent.loses_levels(value_range)]
+    if not dark and 2 * len(crowded) >= len(extents):
+        warn(
+            f"most pixels of {len(crowded)} of {len(extents)} images get few grey levels, as other pixels spread the "
+            f"values of the data set over {low:g} … {high:g}: {summarized(crowded)}; {remedy}"
+        )
+
+
+def _warn_of_unfit_range(extents: Sequence[Extent], low: float, high: float) -> None:
+    """Warn of a stated range that half of the images hardly use, or that has hardly any whole numbers."""
+    shares = [(min(extent.high, high) - max(extent.low, low)) / (high - low) for extent in extents]
+    dark = [extent.file for extent, share in zip(extents, shares, strict=True) if share < 1 / FEW_LEVELS]
+    if 2 * len(dark) >= len(extents):
+        warn(
+            f"images.range: {len(dark)} of {len(extents)} images use less than a {FEW_LEVELS}th of the values "
+            f"{low:g} … {high:g}, and keep few grey levels: {summarized(dark)}; correct the range if that is not meant"
+        )
+    whole = [extent for extent in extents if not extent.depth.startswith("float")]
+    if whole and high - low < FEW_LEVELS:
+        ends = f"{min(extent.low for extent in whole):g} … {max(extent.high for extent in whole):g}"
+        warn(
+            f"images.range: from {low:g} to {high:g} there are few whole numbers, which leave few grey levels of the "
+            f"values {ends} of {summarized(extent.file for extent in whole)}; correct the range if that is not meant"
+        )
+
+
+def describe_mapping(value_range: ValueRange, extents: Sequence[Extent], eight_bits: int) -> str:
+    """Return one line about how a data set's values are mapped."""
+    counts = Counter(extent.depth for extent in extents)
+    kinds = ", ".join(f"{count} of {depth}" for depth, count in counts.items())
+    rest = f"; {eight_bits} images of 8 bits keep their values" if eight_bits else ""
+    return f"values {value_range} become 0 … 255 ({value_range.source}; {kinds}){rest}"

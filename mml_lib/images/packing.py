@@ -1,0 +1,222 @@
+"""Packing: decode every image once, in parallel, into arrays that training maps into memory.
+
+A folder of packed images holds, for N images in the order of their data set:
+`images.npy` (uint8, N×H×W×3), `masks.npy` (uint8, N×H×W, where there are masks; pixels in none get a value that none
+has), and `moments.npy` (float64, N×2×3), mean and mean square of each channel in 0..1, from which the statistics of any
+subset follow. Where images keep sizes of their own there are no arrays of pixels but `sizes.npy` (int64, N×2): every
+image has been decoded and measured. `format.json` says the format of all this. Shards name odd images in
+`findings.json`, where there are some.
+"""
+
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.lib import format as npy
+from tqdm import tqdm
+
+from mml_lib.errors import MMLError
+from mml_lib.files.atomic import write_whole_folder
+from mml_lib.files.checksums import verify
+from mml_lib.files.containers import PACKED_FORMAT
+from mml_lib.files.manager import SHARDS
+from mml_lib.files.stored import json_text
+from mml_lib.images.decoding import decode
+from mml_lib.images.findings import Findings
+from mml_lib.images.mask_files import unused_value
+from mml_lib.images.transforms import check_masks_move, packed_size
+from mml_lib.machine.progress import progress
+from mml_lib.tasks.dataset import Dataset
+
+CHUNK = 16
+"""Images that a thread decodes before it reports."""
+
+BUFFER = 2**22
+"""Bytes copied at a time."""
+
+IMAGES, MASKS, MOMENTS, SIZES = "images.npy", "masks.npy", "moments.npy", "sizes.npy"
+
+
+def shard_rows(count: int, shard: str) -> range:
+    """Return the rows of a shard: `1of4` is the second quarter of `count` images."""
+    number, of = map(int, shard.split("of"))
+    return range(number * count // of, (number + 1) * count // of)
+
+
+def pack(dataset: Dataset, rows: range, transforms: Sequence[Mapping[str, Any]], folder: str, threads: int) -> None:
+    """Write the packed images of some rows of a data set, whole or not at all.
+
+    Every thread writes its own rows, so memory does not grow with the number of images.
+
+    Args:
+        dataset: what is packed.
+        rows: which images of it.
+        transforms: as `transforms.resolve` gives them.
+        folder: where the arrays go.
+        threads: how many to decode with.
+
+    Raises:
+        MMLError: an image or mask is missing or damaged, the transforms do not give one size, or one of them leaves
+            masks where they are.
+    """
+    size = packed_size(transforms)
+    if dataset.values is not None:
+        check_masks_move(transforms)
+    with write_whole_folder(folder) as beside, ExitStack() as stack:
+        (beside / PACKED_FORMAT).write_text(json_text("packed", {}))
+        packer = _Packer(dataset, transforms, beside, len(rows), size, stack)
+        chunks = [(rows[start : start + CHUNK], start) for start in range(0, len(rows), CHUNK)]
+        with tqdm(total=len(rows), desc="decode", unit="image", **progress()) as bar:
+            for done in _in_parallel(packer, chunks, threads):
+                bar.update(done)
+        packer.findings.write(beside)
+
+
+class _Array:
+    """An array on disk, filled row by row by several threads.
+
+    Not mapped into memory: written pages would count as memory of this process, and a full disk would kill it.
+    """
+
+    def __init__(self, path: Path, kind: type, shape: tuple[int, ...]):
+        self.kind = np.dtype(kind)
+        self.file = open(path, "wb", buffering=0)
+        _write_header(self.file, self.kind, shape)
+        self.start = self.file.tell()
+        self.file.truncate(self.start + math.prod(shape) * self.kind.itemsize)
+
+    def __setitem__(self, row: int, value: np.ndarray) -> None:
+        content = memoryview(np.ascontiguousarray(value, self.kind)).cast("B")
+        place = self.start + row * len(content)
+        while content:
+            written = os.pwrite(self.file.fileno(), content, place)
+            content, place = content[written:], place + written
+
+    def __enter__(self) -> "_Array":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+
+class _Packer:
+    """Decodes images, and writes them to the arrays of a folder of packed images."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        transforms: Sequence[Mapping[str, Any]],
+        folder: Path,
+        count: int,
+        size: tuple[int, int] | None,
+        stack: ExitStack,
+    ):
+        def array(name: str, kind: type, *shape: int) -> _Array:
+            return stack.enter_context(_Array(folder / name, kind, (count, *shape)))
+
+        self.dataset = dataset
+        self.transforms = transforms
+        self.size = size
+        self.padding = unused_value(dataset.values or ())
+        self.colors = dataset.mask_colors
+        self.findings = Findings()
+        self.moments = array(MOMENTS, np.float64, 2, 3)
+        self.images = array(IMAGES, np.uint8, *size, 3) if size else None
+        self.masks = array(MASKS, np.uint8, *size) if size and dataset.values is not None else None
+        self.sizes = None if size else array(SIZES, np.int64, 2)
+
+    def __call__(self, chunk: tuple[range, int]) -> int:
+        """Pack some rows of the data set, to the places from the given one on, and return how many they are."""
+        rows, start = chunk
+        for place, row in enumerate(rows, start):
+            self._pack(row, place)
+        return len(rows)
+
+    def _pack(self, row: int, place: int) -> None:
+        file = self.dataset.image_path(row)
+        mask_file, value_range = self.dataset.mask_path(row), self.dataset.value_range
+        image, mask = decode(file, self.transforms, mask_file, self.padding, self.colors, value_range, self.findings)
+        self.moments[place] = _moments(image)
+        if self.size is None:
+            self.sizes[place] = np.array(image.shape[:2])
+            return
+        if image.shape[:2] != self.size:
+            pixels, wanted = ("×".join(map(str, size)) for size in (image.shape[:2], self.size))
+            raise MMLError(
+                f"preprocessing: the transforms make {pixels} pixels of {file}, not {wanted} as of the others; "
+                "end them with resize or center_crop"
+            )
+        self.images[place] = image
+        if self.masks is not None:
+            # A sample without a mask (unlabelled) is ignored everywhere.
+            self.masks[place] = np.full(self.size, self.padding) if mask is None else mask
+
+
+def _in_parallel(packer: _Packer, chunks: Sequence[tuple[range, int]], threads: int) -> Iterator[int]:
+    # Pillow decodes and resizes without holding the interpreter's lock, so threads do; processes forked beside the
+    # thread that watches over this step could hang.
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            yield from pool.map(packer, chunks)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _moments(image: np.ndarray) -> np.ndarray:
+    import cv2
+
+    mean, std = (values[:, 0] / 255 for values in cv2.meanStdDev(image))
+    return np.stack([mean, std**2 + mean**2])
+
+
+def join(shards: Sequence[str], folder: str) -> None:
+    """Lay the packed images of shards one after the other; a single shard is taken over without a copy.
+
+    How many there were is kept, so that another number of shards packs nothing again.
+
+    Odd images of all shards are warned of.
+
+    Raises:
+        MMLError: a shard is damaged, or most images show nothing but one colour.
+    """
+    for shard in shards:
+        verify(shard)
+    findings = Findings.read(map(Path, shards))
+    findings.refuse_if_blank(sum(len(np.load(Path(shard) / MOMENTS, mmap_mode="r")) for shard in shards))
+    findings.warn()
+    with write_whole_folder(folder) as beside:
+        (beside / SHARDS).write_text(f"{len(shards)}\n")
+        (beside / PACKED_FORMAT).write_text(json_text("packed", {}))
+        for name in (IMAGES, MASKS, MOMENTS, SIZES):
+            parts = [path for shard in shards if (path := Path(shard) / name).exists()]
+            if len(parts) == 1:
+                _take_over(parts[0], beside / name)
+            elif parts:
+                _concatenate(parts, beside / name)
+
+
+def _take_over(part: Path, target: Path) -> None:
+    try:
+        os.link(part, target)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(part, target)
+
+
+def _concatenate(parts: Sequence[Path], target: Path) -> None:
+    arrays = [np.load(part, mmap_mode="r") for part in parts]
+    with open(target, "wb") as whole:
+        _write_header(whole, arrays[0].dtype, (sum(map(len, arrays)), *arrays[0].shape[1:]))
+        for part, array in zip(parts, arrays, strict=True):
+            with open(part, "rb") as file:
+                file.seek(array.offset)
+                shutil.copyfileobj(file, whole, BUFFER)
+
+
+def _write_header(file: BinaryIO, kind: np.dtype, shape: tuple[int, ...]) -> None:
+    npy.write_array_header_1_0(file, {"descr": kind.str, "fortran_order": False, "shape": shape})

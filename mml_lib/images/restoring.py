@@ -1,0 +1,87 @@
+"""Restoring: masks of packed images at the size that the images were delivered in."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mml_lib.config.targets import TARGET
+from mml_lib.config.task_types import IGNORE
+from mml_lib.images.mask_files import decode_mask
+from mml_lib.images.transforms import scaled_to
+from mml_lib.metrics.surfaces import MaskPair
+from mml_lib.tasks.dataset import Dataset
+
+BACKGROUND = 0
+
+
+def is_restorable(transforms: Sequence[Mapping[str, Any]]) -> bool:
+    """Return True if it is known where the transforms move pixels: those of one's own may move them anywhere."""
+    return all(TARGET not in spec for spec in transforms)
+
+
+def restore(mask: np.ndarray, transforms: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> np.ndarray:
+    """Return a mask at the size that its image had before the transforms, by the nearest pixel.
+
+    Args:
+        mask: uint8, H×W.
+        transforms: as `mml_lib.images.transforms.resolve` gives them, all of this library.
+        size: height and width of the image as it was delivered.
+
+    Returns:
+        uint8; what a crop has cut away, of which the network says nothing, is background (0).
+    """
+    places = [np.arange(length, dtype=np.float64) for length in size]
+    sides = list(size)
+    for spec in transforms:
+        places, sides = _moved(spec, places, sides)
+    rows, columns = (np.floor(axis + 0.5).astype(int) for axis in places)
+    inside = [(axis >= 0) & (axis < length) for axis, length in zip((rows, columns), mask.shape, strict=True)]
+    restored = np.full(size, BACKGROUND, np.uint8)
+    restored[np.ix_(*inside)] = mask[np.ix_(rows[inside[0]], columns[inside[1]])]
+    return restored
+
+
+def _moved(
+    spec: Mapping[str, Any], places: Sequence[np.ndarray], sides: Sequence[int]
+) -> tuple[list[np.ndarray], list[int]]:
+    """Return where a transform moves the centres of rows and columns, and the new height and width."""
+    name = spec["name"]
+    if name in ("resize", "resize_smallest"):
+        wanted = scaled_to(tuple(sides), spec["size"]) if name == "resize_smallest" else spec["size"]
+        moved = [(axis + 0.5) * new / old - 0.5 for axis, new, old in zip(places, wanted, sides, strict=True)]
+    elif name in ("center_crop", "pad_to_square"):
+        wanted = spec["size"] if name == "center_crop" else [max(sides)] * 2
+        moved = [
+            axis - max(0, (old - new) // 2) + max(0, new - old) // 2
+            for axis, new, old in zip(places, wanted, sides, strict=True)
+        ]
+    else:  # colours alone
+        wanted, moved = sides, list(places)
+    return moved, list(wanted)
+
+
+def original_masks(
+    masks: Iterator[tuple[np.ndarray, np.ndarray]],
+    rows: Sequence[int],
+    dataset: Dataset,
+    lookup: np.ndarray,
+    transforms: Sequence[Mapping[str, Any]],
+) -> Iterator[MaskPair]:
+    """Yield the predicted mask of each image at its original size, and the true mask as it was delivered.
+
+    Args:
+        masks: predicted and true masks of packed images.
+        rows: of the images in the data set.
+        dataset: the images as they were delivered.
+        lookup: class of each mask value (256), 255 for what is ignored.
+        transforms: what made the packed images.
+
+    Raises:
+        MMLError: a mask is missing or damaged.
+    """
+    for row, (predicted, _) in zip(rows, masks, strict=True):
+        size, file = dataset.sizes[row], dataset.mask_path(row)
+        restored = restore(predicted, transforms, tuple(size))
+        target = np.full(size, IGNORE) if file is None else lookup[decode_mask(file, tuple(size), dataset.mask_colors)]
+        yield MaskPair(restored, target.astype(np.uint8))

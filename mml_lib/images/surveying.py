@@ -1,0 +1,194 @@
+"""Surveying: sizes, depths and values of the images of a data set, and the values of its masks."""
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mml_lib.config.task_options import Images
+from mml_lib.errors import MMLError
+from mml_lib.images.decoding import Header, read_deep_image, read_digest, read_header
+from mml_lib.images.image_digests import digest_deep
+from mml_lib.images.mask_files import read_mask, survey_mask
+from mml_lib.images.measuring import Extent, choose_range, count_values_between, describe_mapping, measure_extent
+from mml_lib.images.orientation import SIDEWAYS
+from mml_lib.machine.terminal import say, summarized, warn
+from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, Delivery, check_sizes
+from mml_lib.tasks.mask_values import MaskContent, tabulate
+from mml_lib.tasks.splits.copies import copied_rows
+from mml_lib.tasks.value_range import ValueRange
+
+
+def survey_images(
+    delivery: Delivery,
+    name: str,
+    folder: Path,
+    threads: int,
+    data_path: Path | None = None,
+    images: Images | None = None,
+) -> Dataset:
+    """Return a data set with size and digest of each image, the range of their values, and the values in each mask.
+
+    Each image is decoded once, for copies of it are known by their pixels, and one range of values holds for all that
+    have more than 8 bits. So are masks, for folds are balanced over what they show. Files below the data set's own
+    folder, or elsewhere below the data root, are named relative to it, so that both can be moved.
+
+    Args:
+        delivery: what a creator delivered.
+        name: of the data set.
+        folder: of the data set.
+        threads: how many to read with.
+        data_path: the data root.
+        images: what the study states of the values of images.
+
+    Raises:
+        MMLError: a file is missing or damaged, a mask has another size than its image, or values of images cannot be
+            compared.
+    """
+    roots = _roots(folder, data_path)
+    samples = [
+        replace(sample, image=_relative(sample.image, roots), mask=sample.mask and _relative(sample.mask, roots))
+        for sample in delivery.samples
+    ]
+    dataset = Dataset(name, replace(delivery, samples=samples), [], folder)
+    rows = range(len(samples))
+    with ThreadPoolExecutor(threads) as pool:
+        surveys = list(pool.map(lambda row: _survey_image(dataset.image_path(row)), rows))
+        headers = [survey.header for survey in surveys]
+        digests = [survey.digest for survey in surveys]
+        dataset = replace(dataset, sizes=[header.size for header in headers], digests=digests)
+        dataset = replace(dataset, value_range=_measure(dataset, surveys, images, pool))
+        if delivery.task_type != "semantic_segmentation":
+            return dataset
+        contents = list(pool.map(lambda row: _survey_mask(dataset, row), rows))
+    check_sizes(dataset, [content and content.size for content in contents])
+    files = [dataset.mask_path(row) for row in rows]
+    _warn_of_masks(contents, files)
+    _warn_of_contrary_masks(dataset)
+    _warn_of_turned_images(dataset, headers)
+    values, masks = tabulate(contents, files)
+    return replace(dataset, values=values, masks=masks)
+
+
+def _roots(folder: Path, data_path: Path | None) -> dict[str, str]:
+    """Return what to write in place of the beginning of a path, the innermost folder first."""
+    roots = {f"{folder.absolute()}{os.sep}": ""}
+    if data_path is not None:
+        up = os.path.relpath(data_path.absolute(), folder.absolute())
+        if os.path.realpath(folder / up) == os.path.realpath(data_path):  # no link leads elsewhere on the way
+            roots[f"{data_path.absolute()}{os.sep}"] = f"{up}{os.sep}"
+    return roots
+
+
+def _relative(file: str, roots: Mapping[str, str]) -> str:
+    for root, instead in roots.items():
+        if file.startswith(root):
+            return instead + file.removeprefix(root)
+    return file
+
+
+class ImageSurvey(NamedTuple):
+    """Header, content digest, and, where an image has more than 8 bits, extent of the values of one image."""
+
+    header: Header
+    digest: str
+    extent: Extent | None = None
+
+
+def _survey_image(file: Path) -> ImageSurvey:
+    header = read_header(file)
+    if header.depth == "uint8":
+        return ImageSurvey(header, read_digest(file, header.depth))
+    image = read_deep_image(file)
+    return ImageSurvey(header, digest_deep(image), measure_extent(image.values, header.depth, file))
+
+
+def digest_images(dataset: Dataset, threads: int) -> list[str]:
+    """Return the content digest of each image of a data set, those of its manifest where it has some.
+
+    Raises:
+        MMLError: a file is missing or damaged.
+    """
+    if dataset.digests is not None:
+        return list(dataset.digests)
+    rows = range(len(dataset.delivery.samples))
+    with ThreadPoolExecutor(threads) as pool:
+        return [survey.digest for survey in pool.map(lambda row: _survey_image(dataset.image_path(row)), rows)]
+
+
+def _measure(
+    dataset: Dataset, surveys: Sequence[ImageSurvey], images: Images | None, pool: ThreadPoolExecutor
+) -> ValueRange | None:
+    """Return the range of values that all deep images are mapped by, and print it."""
+    extents = [survey.extent for survey in surveys if survey.extent]
+    files = [dataset.image_path(row) for row, survey in enumerate(surveys) if survey.extent]
+    eight_bits = len(surveys) - len(files)
+    try:
+        value_range = choose_range(extents, eight_bits, images, lambda *ends: count_values_between(files, ends, pool))
+    except MMLError as error:
+        raise MMLError(f"{dataset.name}: {error}") from error
+    if value_range is not None:
+        say(f"{dataset.name}: {describe_mapping(value_range, extents, eight_bits)}")
+    return value_range
+
+
+def _survey_mask(dataset: Dataset, row: int) -> MaskContent | None:
+    mask = dataset.mask_path(row)
+    return None if mask is None else survey_mask(mask, dataset.sizes[row])
+
+
+def _warn_of_turned_images(dataset: Dataset, headers: Sequence[Header]) -> None:
+    """Warn of images that are turned while their masks are not, as masks may have been drawn on the stored pixels.
+
+    A mask that fits an image on its side shows that the masks were drawn on upright images.
+    """
+    turned = [
+        row
+        for row, header in enumerate(headers)
+        if header.orientation != 1
+        and dataset.mask_path(row) not in (None, EMPTY_MASK_TOKEN)
+        and read_header(dataset.mask_path(row)).orientation == 1
+    ]
+    if not turned or any(
+        headers[row].orientation in SIDEWAYS and headers[row].size[0] != headers[row].size[1] for row in turned
+    ):
+        return
+    warn(
+        f"{dataset.name}: {len(turned)} of {len(headers)} images are turned by their orientation (EXIF or XMP), their "
+        f"masks are not: {summarized(str(dataset.image_path(row)) for row in turned)}; see whether both match (mode "
+        "info draws them), and remove the orientation of the images if masks were drawn without it"
+    )
+
+
+def _warn_of_contrary_masks(dataset: Dataset) -> None:
+    """Warn of identical images whose masks are not."""
+    contrary = []
+    for rows in copied_rows(dataset.digests):
+        masked = [row for row in rows if dataset.mask_path(row) is not None]
+        masks = [read_mask(dataset.mask_path(row), dataset.sizes[row]).pixels for row in masked]
+        if not all(np.array_equal(mask, masks[0]) for mask in masks):
+            contrary.append(" = ".join(str(dataset.image_path(row)) for row in masked))
+    if contrary:
+        warn(
+            f"{dataset.name}: {len(contrary)} image{'s have' if len(contrary) > 1 else ' has'} different masks in "
+            f"identical copies: {summarized(contrary)}; correct the masks, or leave the copies out"
+        )
+
+
+def _warn_of_masks(contents: Sequence[MaskContent | None], files: Sequence[Any]) -> None:
+    """Warn of masks whose files may mean other numbers than they hold."""
+    pairs = [(content, file) for content, file in zip(contents, files, strict=True) if content]
+    if lossy := [file for content, file in pairs if content.lossy]:
+        warn(
+            f"masks that are compressed with a loss ({summarized(lossy)}) may have other numbers than were drawn; "
+            "export them as PNG"
+        )
+    if inverted := [file for content, file in pairs if content.zero_is_white]:
+        warn(
+            f"masks that say that zero is white ({summarized(inverted)}) are read as they are shown, white as the "
+            "larger number; save them as PNG if that is not meant"
+        )

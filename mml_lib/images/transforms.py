@@ -1,0 +1,290 @@
+"""Preprocessing: what is done to an image (and its mask) once, before it is packed.
+
+A transform is a function `(image, mask, **arguments) -> (image, mask)` on uint8 arrays, H×W×3 and H×W; the mask is None
+where there is none. Name your own by `_target_`.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mml_lib.config.targets import TARGET, check_arguments, import_target, is_of_plugin
+from mml_lib.config.task_options import Preprocessing
+from mml_lib.config.task_types import IGNORE
+from mml_lib.errors import MMLError, nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+    Pair = tuple[np.ndarray, np.ndarray | None]
+
+Size = tuple[int, int]
+
+
+def resize(image: "np.ndarray", mask: "np.ndarray | None", size: Size, interpolation: str = "bilinear") -> "Pair":
+    """Give the size (height and width), whatever the proportions; masks by nearest neighbour."""
+    from PIL import Image
+
+    height, width = size
+    resized = _picture(image).resize((width, height), Image.Resampling[interpolation.upper()], reducing_gap=2.0)
+    if mask is not None:
+        mask = _array(_picture(mask).resize((width, height), Image.Resampling.NEAREST))
+    return _array(resized), mask
+
+
+def _picture(image: "np.ndarray | Image") -> "Image":
+    from PIL import Image
+
+    return image if isinstance(image, Image.Image) else Image.fromarray(image)
+
+
+def _array(image: "np.ndarray | Image") -> "np.ndarray":
+    import numpy as np
+
+    return np.asarray(image)
+
+
+def resize_smallest(
+    image: "np.ndarray", mask: "np.ndarray | None", size: int, interpolation: str = "bilinear"
+) -> "Pair":
+    """Give the smallest side this length in pixels, proportions kept."""
+    picture = _picture(image)
+    return resize(picture, mask, scaled_to((picture.height, picture.width), size), interpolation)
+
+
+def scaled_to(size: Size, side: int) -> Size:
+    """Return the height and width whose smallest is `side`, proportions kept."""
+    height, width = (max(1, round(length * side / min(size))) for length in size)
+    return height, width
+
+
+def center_crop(image: "np.ndarray", mask: "np.ndarray | None", size: Size) -> "Pair":
+    """Cut out the centre; what an image lacks is added in black, in masks as ignored (255)."""
+    return _window(image, size, 0), None if mask is None else _window(mask, size, IGNORE)
+
+
+def pad_to_square(image: "np.ndarray", mask: "np.ndarray | None") -> "Pair":
+    """Add black borders to the shorter side, in masks ignored ones (255)."""
+    side = max(image.shape[:2])
+    return center_crop(image, mask, (side, side))
+
+
+def _window(array: "np.ndarray", size: Size, fill: int) -> "np.ndarray":
+    import numpy as np
+
+    slices, pads = [], []
+    for length, wanted in zip(array.shape[:2], size, strict=True):
+        start = max(0, (length - wanted) // 2)
+        slices.append(slice(start, start + wanted))
+        missing = max(0, wanted - length)
+        pads.append((missing // 2, missing - missing // 2))
+    cut = array[tuple(slices)]
+    if not any(map(sum, pads)):
+        return cut
+    return np.pad(cut, [*pads, *[(0, 0)] * (array.ndim - 2)], constant_values=fill)
+
+
+def clahe(image: "np.ndarray", mask: "np.ndarray | None", clip_limit: float = 2.0, tiles: int = 8) -> "Pair":
+    """Even out the contrast of lightness in tiles×tiles (CLAHE: Zuiderveld 1994, by OpenCV), colours kept."""
+    import cv2
+
+    cv2.setNumThreads(1)  # images are decoded in parallel already, with as many threads as a step has
+    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
+    lab[..., 0] = cv2.createCLAHE(clip_limit, (tiles, tiles)).apply(lab[..., 0])
+    return cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), mask
+
+
+def color_constancy(image: "np.ndarray", mask: "np.ndarray | None", power: float = 6) -> "Pair":
+    """Take out the colour of the light by shades of grey (Finlayson and Trezzi 2004), as is usual in dermatoscopy.
+
+    The light's colour is the Minkowski norm of each channel with this power; 1 is the grey world.
+    """
+    import numpy as np
+
+    levels = np.arange(256) / 255
+    counts = np.stack([np.bincount(image[..., c].ravel(), minlength=256) for c in range(3)])
+    light = (counts @ levels**power / image[..., 0].size) ** (1 / power)
+    light = np.maximum(light, 1e-6) / max(np.linalg.norm(light), 1e-6) * np.sqrt(3)
+    table = np.round(255 * np.clip(levels[None, :] / light[:, None], 0, 1)).astype(np.uint8)
+    return np.stack([table[c][image[..., c]] for c in range(3)], axis=-1), mask
+
+
+TRANSFORMS: dict[str, Callable[..., "Pair"]] = {
+    function.__name__: function
+    for function in (resize, resize_smallest, center_crop, pad_to_square, clahe, color_constancy)
+}
+FIXING = ("resize", "center_crop")
+"""Transforms after which all images have one size."""
+
+RESIZING = ("resize", "resize_smallest")
+FILTERS = ("nearest", "bilinear", "bicubic", "lanczos")
+POSITIVE = ("clip_limit", "tiles", "power")
+
+DRAFT = 1.5
+"""JPEGs are decoded at no less than this times the size they get. That changes pixels by a level or so, and shifts them
+by less than half a pixel where a side is odd."""
+
+
+def resolve(preprocessing: Preprocessing) -> list[dict[str, Any]]:
+    """Return the transforms as plain mappings, the size filled in where they take one and state none.
+
+    Raises:
+        MMLError: a transform that does not exist, or arguments that it does not take.
+    """
+    specs = []
+    for number, transform in enumerate(preprocessing.transforms):
+        spec = {TARGET: transform.target} if transform.target else {"name": transform.name}
+        spec |= transform.arguments
+        where = f"preprocessing.transforms.{number}"
+        if transform.name is not None and transform.name not in TRANSFORMS:
+            raise MMLError(f"{where}: there is no transform '{transform.name}'{nearest(transform.name, TRANSFORMS)}")
+        try:
+            function = _function(spec)
+            if transform.name is not None and "size" in inspect.signature(function).parameters:
+                sides = _sides(spec.get("size", list(preprocessing.size)))
+                spec["size"] = min(sides) if transform.name == "resize_smallest" else sides
+            _check(function, spec)
+        except MMLError as error:
+            raise MMLError(f"{where}: {error}") from error
+        specs.append(spec)
+    return specs
+
+
+def _sides(size: Any) -> list[int]:
+    sides = size if isinstance(size, list | tuple) else [size, size]
+    if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
+        raise MMLError(f"{size} is no size; write a number of pixels, or [height, width]")
+    return list(sides)
+
+
+def _check(function: Callable[..., "Pair"], spec: Mapping[str, Any]) -> None:
+    """Refuse arguments that a transform does not take, the lack of one, and values that make no sense."""
+    label, arguments = spec.get("name") or spec[TARGET], _arguments(spec)
+    if TARGET in spec and not (_takes_image_and_mask(function) or is_of_plugin(function)):
+        raise MMLError(f"{label} is not called: a transform is a function of an image and a mask, (image, mask, …)")
+    check_arguments(function, label, (None, None), arguments)
+    try:
+        inspect.signature(function).bind(None, None, **arguments)
+    except TypeError as error:
+        raise MMLError(f"{label} cannot be called with an image, a mask and {arguments}: {error}") from error
+    if TARGET in spec:
+        return
+    for key, value in arguments.items():
+        if key == "interpolation" and value not in FILTERS:
+            raise MMLError(f"there is no interpolation '{value}'{nearest(value, FILTERS)}")
+        whole = key == "tiles"
+        if key in POSITIVE and not (type(value) in ((int,) if whole else (int, float)) and 0 < value < float("inf")):
+            raise MMLError(f"{key} is {value!r}; write a {'whole ' if whole else ''}number above 0")
+
+
+def _takes_image_and_mask(function: Any) -> bool:
+    return inspect.isfunction(function) and list(inspect.signature(function).parameters)[:2] == ["image", "mask"]
+
+
+def _function(spec: Mapping[str, Any]) -> Callable[..., "Pair"]:
+    return import_target(spec[TARGET]) if TARGET in spec else TRANSFORMS[spec["name"]]
+
+
+def _arguments(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in spec.items() if key not in ("name", TARGET)}
+
+
+def packed_size(transforms: Sequence[Mapping[str, Any]]) -> Size | None:
+    """Return height and width that all images have after the transforms, None where each has its own.
+
+    Transforms of one's own are taken to keep the size; packing finds it out if they do not.
+    """
+    size, square = None, False
+    for spec in transforms:
+        name = spec.get("name")
+        if name in FIXING:
+            size = tuple(spec["size"])
+        elif name == "resize_smallest" and (size or square):
+            size = scaled_to(size or (1, 1), spec["size"])
+        elif name == "pad_to_square":
+            square, size = True, size and (max(size), max(size))
+    return size
+
+
+def apply(transforms: Sequence[Mapping[str, Any]], image: "np.ndarray | Image", mask: "np.ndarray | None") -> "Pair":
+    """Return what the transforms make of an image, be it an array or a picture of Pillow, and its mask.
+
+    Raises:
+        MMLError: a transform of one's own returns something else than an image and its mask.
+    """
+    for spec in transforms:
+        if TARGET in spec:
+            image, mask = _apply_own(spec, image, mask)
+            continue
+        # Pillow resizes: its picture need not become an array before.
+        image = image if spec["name"] in RESIZING else _array(image)
+        image, mask = TRANSFORMS[spec["name"]](image, mask, **_arguments(spec))
+    return _array(image), mask
+
+
+def _apply_own(spec: Mapping[str, Any], image: "np.ndarray | Image", mask: "np.ndarray | None") -> "Pair":
+    import numpy as np
+
+    # Copies, for it may write into what it gets.
+    result = _function(spec)(np.array(image), None if mask is None else np.array(mask), **_arguments(spec))
+    try:
+        made, made_mask = result
+        fits = made.dtype == np.uint8 and made.ndim == 3 and made.shape[2] == 3 and made.size > 0
+        if mask is None:
+            fits = fits and made_mask is None
+        else:
+            fits = fits and made_mask.dtype == np.uint8 and made_mask.shape == made.shape[:2]
+    except (TypeError, ValueError, AttributeError):
+        fits = False
+    if not fits:
+        raise MMLError(
+            f"preprocessing: {spec[TARGET]} must return an image (uint8, H×W×3) and its mask (uint8, H×W; None where "
+            "there is none)"
+        )
+    return made, made_mask
+
+
+def check_masks_move(transforms: Sequence[Mapping[str, Any]]) -> None:
+    """Try each transform of one's own on grey images with a patch of noise, which their masks mark.
+
+    Raises:
+        MMLError: it moves images and leaves masks where they are.
+    """
+    import numpy as np
+
+    for spec in transforms:
+        if TARGET not in spec:
+            continue
+        for top, left in ((8, 20), (64, 72)):
+            image, mask = np.full((96, 128, 3), 128, np.uint8), np.zeros((96, 128), np.uint8)
+            patch = slice(top, top + 16), slice(left, left + 24)
+            image[patch] = np.random.default_rng(0).integers(0, 256, (16, 24, 3))
+            mask[patch] = 1
+            try:
+                made, moved = _apply_own(spec, image, mask)
+            except Exception:  # what fails on this image may do on others, and is named there
+                continue
+            grey = made.astype(np.int64).sum(2)
+            change = np.abs(np.diff(grey, axis=0))[:, 1:] + np.abs(np.diff(grey, axis=1))[1:]
+            marked = moved[1:, 1:] == 1
+            inside = change[marked].mean() if marked.any() else 0
+            outside = change[~marked].mean() if not marked.all() else 0
+            if outside > inside:
+                raise MMLError(
+                    f"preprocessing: {spec[TARGET]} moves images and leaves their masks where they are; let it move "
+                    "both, or leave it out"
+                )
+
+
+def draft_size(transforms: Sequence[Mapping[str, Any]]) -> int | None:
+    """Return the shortest side that a JPEG may be decoded at, None where its full size matters.
+
+    Only where the first thing that happens is a resize that averages: decoding at a half or a quarter saves most time.
+    """
+    first = next((spec for spec in transforms if spec.get("name") != "pad_to_square"), {})
+    if first.get("name") not in RESIZING or first.get("interpolation") == "nearest":
+        return None
+    size = first["size"]
+    return math.ceil(DRAFT * (size if isinstance(size, int) else max(size)))

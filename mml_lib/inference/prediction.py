@@ -1,0 +1,91 @@
+"""Prediction: what a network says of some samples of a task."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from mml_lib.config.task_types import IGNORE
+from mml_lib.data.datamodule import positions_of
+from mml_lib.errors import MMLError
+from mml_lib.inference.merged_views import MergedViews
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.training.guards import is_out_of_memory, more_of_a_gpu, words_of
+from mml_lib.training.module import MMLModule
+
+
+def best_device(accelerator: str) -> torch.device:
+    """Return the device that `trainer.accelerator` stands for.
+
+    Raises:
+        MMLError: it stands for one that is not there.
+    """
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return torch.device("cuda")
+    if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
+        return torch.device("mps")
+    if accelerator not in ("auto", "cpu"):
+        raise MMLError(f"trainer.accelerator '{accelerator}' cannot be had: torch finds no such device; set it to auto")
+    return torch.device("cpu")
+
+
+@torch.inference_mode()
+def predict(
+    model: MMLModule, loader: DataLoader, ids: np.ndarray, device: torch.device, tta: MergedViews | None = None
+) -> Predictions | MaskPredictions:
+    """Return what a network says of all samples of an ordered loader.
+
+    Args:
+        model: the network and its task.
+        loader: as `MMLDataModule.ordered` gives it.
+        ids: of the samples in the order of their part, N.
+        device: where to compute.
+        tta: looks at images in several views; None: as they are.
+
+    Raises:
+        MMLError: a batch, or the network, does not fit into memory.
+    """
+    segmentation = model.task_type == "semantic_segmentation"
+    see = partial(tta, model) if tta else model
+    outputs, targets, batch = [], [], None
+    try:
+        model.to(device).eval()
+        for batch in loader:
+            output = see(batch["image"].to(device, non_blocking=True)).float()
+            # Of pixels the class only: their logits would be larger than the images.
+            outputs += list((output.max(1).indices.to(torch.uint8) if segmentation else output).cpu().numpy())
+            targets += list(batch["target"].numpy())
+    except (MemoryError, MMLError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise _does_not_fit(model.task, batch, device) from error
+    order = np.argsort(positions_of(loader))
+    outputs, targets = ([each[place] for place in order] for each in (outputs, targets))
+    if not targets[0].size and targets[0].ndim:  # of a task without labels
+        targets = [_unknown(model.task_type, output) for output in outputs]
+    if segmentation:
+        return MaskPredictions.of(
+            outputs, [target.astype(np.uint8) for target in targets], ids, model.network.heads[model.task]["outputs"]
+        )
+    return Predictions(np.stack(outputs), np.stack(targets), ids, model.task_type)
+
+
+def _does_not_fit(task: str, batch: Mapping[str, Any] | None, device: torch.device) -> MMLError:
+    images = words_of(batch) if batch else "no batch yet"
+    elsewhere = "" if device.type == "cpu" else " set trainer.accelerator: cpu, which trains nothing anew,"
+    return MMLError(
+        f"out of memory on {device} in predicting by the network of {task} with {images}; {more_of_a_gpu()}free "
+        f"memory that others use,{elsewhere} or lower sampling.batch_size, which makes a new run"
+    )
+
+
+def _unknown(task_type: str, output: np.ndarray) -> np.ndarray:
+    """Return the target of an unlabelled image, for an output of a network."""
+    if task_type == "semantic_segmentation":
+        return np.full_like(output, IGNORE)
+    if task_type == "multilabel_classification":
+        return np.full_like(output, np.nan)
+    return np.float32(np.nan) if task_type == "regression" else np.int64(-1)

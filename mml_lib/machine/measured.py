@@ -1,0 +1,57 @@
+"""Measured steps: how long each took, and how much memory, from the benchmark files that Snakemake writes.
+
+No pandas here: plans look ahead by what was measured.
+"""
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mml_lib.machine.terminal import PEAK
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One step.
+
+    Args:
+        rule: name of its rule.
+        name: of its benchmark file, which its wildcards make up.
+        seconds: that it took; NaN where it was too short to be measured.
+        mb: its largest resident memory in 10⁶ bytes, or NaN.
+    """
+
+    rule: str
+    name: str
+    seconds: float
+    mb: float
+
+    @classmethod
+    def of(cls, file: Path) -> "Measured":
+        """Read a benchmark file; of several repetitions the latest counts."""
+        lines = file.read_text(encoding="utf-8").splitlines()
+        told = dict(zip(lines[0].split("\t"), lines[-1].split("\t"), strict=False)) if len(lines) > 1 else {}
+        seconds, mib = (_number(told.get(key)) for key in ("s", "max_rss"))
+        known = [mb for mb in (mib * 2**20 / 1e6, _logged(file)) if not math.isnan(mb)]
+        return cls(file.parent.name, file.stem, seconds, max(known, default=math.nan))
+
+
+def benchmark_files(folders: Iterable[Path], rule: str = "*") -> list[Path]:
+    """Return the benchmark files below folders that have a folder for each rule."""
+    return [file for folder in folders for file in sorted(folder.glob(f"{rule}/*.tsv"))]
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return math.nan
+
+
+def _logged(file: Path) -> float:
+    """Return the peak memory that a step told its log; Snakemake misses that of one forked off another process."""
+    log = file.parents[2] / "LOGS" / file.parent.name / f"{file.stem}.log"
+    found = re.findall(PEAK.replace("%.0f", r"(\d+)"), log.read_text(encoding="utf-8")) if log.exists() else []
+    return float(found[-1]) if found else math.nan

@@ -1,0 +1,145 @@
+"""Metrics of a training: the named ones as evaluation computes them too, and torchmetrics by `_target_`."""
+
+import inspect
+import logging
+from collections.abc import Sequence
+
+import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before torchmetrics)
+import numpy as np
+import torch
+from torchmetrics import Metric
+
+from mml_lib.config import schema
+from mml_lib.config.targets import import_target, instantiate
+from mml_lib.config.task_types import IGNORE
+from mml_lib.errors import MMLError
+from mml_lib.metrics import find_metric
+from mml_lib.metrics.surfaces import MaskPair, single_masks
+from mml_lib.predictions.scores import score, score_arguments
+
+logger = logging.getLogger(__name__)
+
+
+class Score(Metric):
+    """A named metric of all batches of a validation together, NaN where it is undefined.
+
+    Args:
+        name: name of the metric.
+        task_type: task type of the outputs.
+        outputs: number of classes or labels.
+    """
+
+    full_state_update = False
+
+    def __init__(self, name: str, task_type: str, outputs: int):
+        super().__init__(sync_on_compute=False)  # each of several processes validates all
+        self.name, self.task_type, self.classes = name, task_type, outputs
+        self.takes_masks = find_metric(task_type, name).takes == "masks"
+        self.pairs: list[MaskPair] = []
+        for state in self._states:
+            self.add_state(state, [], "cat")
+
+    @property
+    def _states(self) -> tuple[str, ...]:
+        return ("hits", "true", "predicted") if self.task_type == "semantic_segmentation" else ("outputs", "targets")
+
+    def update(self, outputs: torch.Tensor, targets: torch.Tensor) -> None:
+        """Take a batch of outputs and targets as the network and the data give them."""
+        if self.task_type == "semantic_segmentation":
+            masks = outputs.max(dim=1).indices  # argmax over this axis is slow on a CPU
+            for state, side in zip(self._states, _image_counts(masks, targets, self.classes), strict=True):
+                getattr(self, state).append(side)
+            if self.takes_masks:
+                sides = (side.to(torch.uint8).cpu().numpy() for side in (masks, targets))
+                self.pairs += [MaskPair(*pair) for pair in zip(*sides, strict=True)]
+        else:
+            self.outputs.append(outputs)
+            self.targets.append(targets.float() if targets.is_floating_point() else targets)
+
+    def compute(self) -> torch.Tensor:
+        arguments = [torch.cat(getattr(self, state)).cpu().numpy() for state in self._states]
+        if self.task_type == "semantic_segmentation":
+            if not arguments[1].any():  # every pixel is ignored
+                return torch.tensor(torch.nan)
+            arguments.append(single_masks(self.pairs))
+        elif not np.isfinite(arguments[0]).all():
+            return torch.tensor(torch.nan)
+        else:
+            arguments = score_arguments(self.task_type, *arguments)
+        return torch.tensor(score(self.task_type, self.name, *arguments))
+
+    def reset(self) -> None:
+        super().reset()
+        self.pairs = []
+
+
+def _image_counts(masks: torch.Tensor, targets: torch.Tensor, classes: int) -> tuple[torch.Tensor, ...]:
+    """Return hits, targets and predictions of each class in pixels, N×classes each, for masks N×H×W."""
+    counted, places = targets != IGNORE, classes * torch.arange(len(masks), device=masks.device).view(-1, 1, 1)
+
+    def count(labels: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+        return torch.bincount((labels + places)[chosen], minlength=classes * len(masks)).view(-1, classes)
+
+    return count(targets, counted & (masks == targets)), count(targets, counted), count(masks, counted)
+
+
+def build_metrics(metrics: Sequence[str | schema.Metric], task_type: str, outputs: int) -> dict[str, Metric]:
+    """Return torchmetrics by name.
+
+    Args:
+        metrics: names of the task type, or targets.
+        task_type: what is learned.
+        outputs: classes or labels.
+
+    Raises:
+        MMLError: a `_target_` that cannot be imported or refuses its arguments.
+    """
+    return dict(_build(metric, task_type, outputs) for metric in metrics)
+
+
+def _build(metric: str | schema.Metric, task_type: str, outputs: int) -> tuple[str, Metric]:
+    if isinstance(metric, str):
+        return metric, Score(metric, task_type, outputs)
+    spec = metric.spec()
+    parameters = inspect.signature(import_target(spec["_target_"])).parameters
+    counted = {key: outputs for key in ("num_classes", "num_labels") if key in parameters}
+    built = instantiate({**counted, **spec}, Metric)
+    built.sync_on_compute = False
+    return metric.name, built
+
+
+def update(metric: Metric, task_type: str, outputs: torch.Tensor, targets: torch.Tensor) -> None:
+    """Give a metric a batch: logits or values, N×outputs or N×classes×H×W, and targets."""
+    taken = (outputs, targets) if isinstance(metric, Score) else measured(task_type, outputs, targets)
+    metric.update(*taken)
+
+
+def measured(task_type: str, outputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return predictions and targets as torchmetrics take them.
+
+    Probabilities, for logits that happen to lie in 0..1 would be taken for some; soft labels as 0 and 1; classes of
+    pixels; plain values.
+    """
+    if task_type == "multilabel_classification":
+        return outputs.sigmoid(), (targets >= 0.5).long()
+    if task_type == "regression":
+        return outputs.squeeze(1), targets
+    if task_type == "semantic_segmentation":
+        return outputs.max(dim=1).indices, targets
+    return outputs.softmax(dim=1), targets
+
+
+def value_of(name: str, metric: Metric) -> torch.Tensor:
+    """Return the value of a metric, NaN where its samples do not do.
+
+    Raises:
+        MMLError: it gives more than one number.
+    """
+    try:
+        value = metric.compute()
+    except ValueError as error:  # as torchmetrics has it for too few samples
+        logger.warning("the metric %s is undefined here: %s", name, error)
+        return torch.tensor(torch.nan)
+    if not isinstance(value, torch.Tensor) or value.numel() != 1:
+        raise MMLError(f"the metric {name} gives more than one number; set its argument average, or take another")
+    return value.float().squeeze()

@@ -1,0 +1,334 @@
+"""Pipelines: the part of a study that decides what a training gives, and the runs that it expands into."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mml_lib.config.layers import says_all
+from mml_lib.config.loading import load_study, preset_folders
+from mml_lib.config.origins import Source
+from mml_lib.config.presets import merge, resolve_presets
+from mml_lib.config.scalars import Word
+from mml_lib.config.schema import StudyConfig
+from mml_lib.config.study_files import read_yaml
+from mml_lib.config.training_options import LRScheduler, Trainer
+from mml_lib.errors import MMLError
+from mml_lib.files.formats import FORMATS
+from mml_lib.pipelines.digests import digest
+from mml_lib.pipelines.own_code import code_of, code_of_registered
+
+STEP_VERSION = 1
+"""Raised when a training of the same pipeline begins to give another result."""
+
+PIPELINE_KEYS = (
+    "seed",
+    "preprocessing",
+    "normalization",
+    "arch",
+    "decoder",
+    "augmentations",
+    "loss",
+    "optimizer",
+    "lr_scheduler",
+    "sampling",
+    "trainer",
+    "callbacks",
+    "store_best",
+    "class_weights",
+    "mixing",
+    "compile",
+    "adapters",
+    "tune",
+)
+"""The sections of a study that change what a training gives."""
+
+LATER_KEYS = ("store_best", "class_weights", "mixing", "compile", "adapters", "tune")
+"""Sections that came later: left at their default they are left out, so that older runs keep their ids."""
+
+MODE_KEYS = ("multitask", "pretraining")
+"""What a mode may add to a pipeline: the tasks learned beside, the model started from."""
+
+LATER_TRAINER_KEYS = ("devices", "strategy")
+"""The same of the trainer's keys."""
+
+DEVICE_KEYS = ("accelerator",)
+"""Keys of the trainer that say where a training runs, not what it gives."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One pipeline on one task: the content of `PIPELINES/<task>/<run>.yaml`."""
+
+    content: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        study: StudyConfig,
+        task: Mapping[str, Any],
+        further: Mapping[str, Mapping[str, Any]] | None = None,
+        code: Mapping[str, str] | None = None,
+    ) -> "Pipeline":
+        """Return the pipeline of a study (without sweep and variants) for a task's identity.
+
+        What the study says of other task types is left out: it changes nothing here.
+
+        Args:
+            study: its config.
+            task: name, id, data set, images and definition of the task.
+            further: what a mode adds, by one of `MODE_KEYS`.
+            code: digests of a user's own modules that change trainings otherwise than by a `_target_`.
+
+        Raises:
+            MMLError: the source of a user's own module cannot be read.
+        """
+        further = dict(further or {})
+        content = study.model_dump(mode="json", by_alias=True, include=set(PIPELINE_KEYS))
+        content["normalization"] = study.normalization_of("pretraining" in further)
+        kinds = sorted({each["task_type"] for each in (task, *further.get("multitask", {}).get("co_tasks", ()))})
+        losses = {kind: loss.spec() if (loss := study.loss_of(kind)) else None for kind in kinds}
+        content["loss"] = losses if further.get("multitask") else losses[task["task_type"]]
+        content["augmentations"] = _augmentations(study, kinds)
+        if study.sampling.min_sample_num is None:
+            del content["sampling"]["min_sample_num"]  # came later
+        if "semantic_segmentation" not in kinds:
+            del content["decoder"]
+        for key in DEVICE_KEYS:
+            del content["trainer"][key]
+        for key in LATER_TRAINER_KEYS:
+            if content["trainer"][key] == Trainer.model_fields[key].default:
+                del content["trainer"][key]
+        if study.lr_scheduler and study.lr_scheduler.monitor == LRScheduler.model_fields["monitor"].default:
+            del content["lr_scheduler"]["monitor"]  # came later too
+        for key in LATER_KEYS:
+            if getattr(study, key) == StudyConfig.model_fields[key].get_default(call_default_factory=True):
+                del content[key]
+        content = {"version": STEP_VERSION, "task": dict(task), **content, **further}
+        if own := own_code(content, code):
+            content["code"] = own
+        return cls(content)
+
+    @classmethod
+    def read(cls, path: Path) -> "Pipeline":
+        """Read a pipeline file.
+
+        Raises:
+            MMLError: the file is unreadable, of a newer format, or its content is not what its name says.
+        """
+        pipeline = cls(read_stored_yaml(path, "pipeline"))
+        if pipeline.run != path.stem:
+            raise MMLError(
+                f"{path} is not the pipeline that its name says (content: {pipeline.run}); "
+                "remove it, and the study writes it again"
+            )
+        return pipeline
+
+    @cached_property
+    def run(self) -> str:
+        """The run id; the names of presets and the patience with a solver do not count."""
+        preprocessing = {key: value for key, value in self.content["preprocessing"].items() if key != "id"}
+        counted = {**self.content, "preprocessing": preprocessing, "task": _counted(self.task)}
+        if multitask := self.content.get("multitask"):
+            counted["multitask"] = {**multitask, "co_tasks": [_counted(each) for each in multitask["co_tasks"]]}
+        if pretraining := self.content.get("pretraining"):
+            models = [{key: told[key] for key in ("task", "run", "fold")} for told in pretraining["models"]]
+            counted["pretraining"] = {**pretraining, "models": models}
+        return digest(counted)
+
+    @property
+    def recipe(self) -> str:
+        """What the pipeline does, whatever the task: 8 digits of a digest."""
+        return Pipeline({**self.content, "task": {"pack": ""}}).run
+
+    @cached_property
+    def procedure(self) -> str:
+        """Id of the procedure: 8 digits of a digest of all but the seed. Runs of one procedure are its repetitions."""
+        return Pipeline({**self.content, "seed": None}).run
+
+    @property
+    def procedure_recipe(self) -> str:
+        """Id of the procedure, whatever the task."""
+        return Pipeline({**self.content, "seed": None}).recipe
+
+    @property
+    def task(self) -> Mapping[str, Any]:
+        """Name, id, data set, images and definition of the task."""
+        return self.content["task"]
+
+    @property
+    def tasks(self) -> list[Mapping[str, Any]]:
+        """What is known of all tasks that are learned: the pipeline's own, and its co-tasks."""
+        return [self.task, *self.content.get("multitask", {}).get("co_tasks", ())]
+
+    @property
+    def task_weights(self) -> list[float]:
+        """The weight of each task in the sum of losses."""
+        return list(self.content.get("multitask", {}).get("task_weights", [1.0]))
+
+    @property
+    def pretraining(self) -> Mapping[str, Any]:
+        """Where the backbone's weights come from: `task`, candidate `models`, `model_selection` …; empty if not so."""
+        return self.content.get("pretraining", {})
+
+    @property
+    def code(self) -> Mapping[str, str]:
+        """Digest of each module of the user's own that decides the result, by module name."""
+        return self.content.get("code", {})
+
+    @property
+    def mode(self) -> str:
+        """The mode that trains such a pipeline: `tl`, `multitask` (an option of `train`) or `train`."""
+        if self.pretraining:
+            return "tl"
+        return "multitask" if len(self.tasks) > 1 else "train"
+
+    @property
+    def story(self) -> str:
+        """What a mode added to the pipeline, in words."""
+        words = []
+        if len(self.tasks) > 1:
+            words.append(f"together with {', '.join(told['name'] for told in self.tasks[1:])}")
+        if self.pretraining:
+            told, models = self.pretraining, self.pretraining["models"]
+            which = f"run {models[0]['run']}" if len(models) == 1 else f"one of {len(models)} models"
+            words.append(f"from {which} of {told['task']}{', backbone frozen' if told['freeze'] else ''}")
+        return "; ".join(words)
+
+    def to_yaml(self) -> str:
+        return yaml_text("pipeline", self.content)
+
+
+def own_code(content: Mapping[str, Any], code: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the digest of each module of the user's own that decides what a training of a pipeline gives.
+
+    Args:
+        content: of the pipeline.
+        code: digests of modules that change trainings otherwise than by a `_target_`.
+    """
+    sections = {key: value for key, value in content.items() if key not in ("code", "task")}
+    return {**code_of(sections), **code_of_registered(content["arch"].get("name")), **(code or {})}
+
+
+def yaml_text(kind: str, content: Mapping[str, Any]) -> str:
+    """Return the text of a YAML file of a kind, which says its format first; a run id does not count it."""
+    return yaml.safe_dump({**FORMATS[kind].stamp, **content}, sort_keys=False)
+
+
+def read_stored_yaml(path: Path, kind: str) -> dict[str, Any]:
+    """Read a YAML file of ours as the present format has it.
+
+    Raises:
+        MMLError: it is missing, damaged, or of a newer format.
+    """
+    content = read_yaml(path)
+    try:
+        return FORMATS[kind].migrated(content, path)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MMLError(f"{path} is damaged ({error}); remove it, and it is made again") from error
+
+
+def _augmentations(study: StudyConfig, task_types: Sequence[str]) -> dict[str, Any]:
+    """Return the augmentations of some task types: one list where they have the same."""
+    lists = {kind: [transform.spec() for transform in study.augmentations.of(kind)] for kind in task_types}
+    first, *others = lists.values()
+    return lists if any(other != first for other in others) else {"transforms": first}
+
+
+def _counted(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a task counts for a run id."""
+    counted = {key: value for key, value in task.items() if key != "fold_time_limit"}
+    return counted | {"pack": task["pack"].split("-")[-1]}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One study out of the sweep and the variants.
+
+    Args:
+        label: how it differs from the others.
+        study: its config.
+        parts: its name among the variants and its values of the sweep, as far as there are any, without the seed.
+    """
+
+    label: str
+    study: StudyConfig
+    parts: tuple[str, ...] = ()
+
+    @property
+    def procedure(self) -> str:
+        """Name of its procedure: how it differs from those that are no repetitions of it."""
+        return ", ".join(self.parts)
+
+
+def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Variant]:
+    """Return the studies that the sweep and the variants of a config stand for, the plain one if there are none.
+
+    Raises:
+        MMLError: a variant or a swept key does not fit the schema, or is not part of a pipeline.
+    """
+    base = dict(config)
+    sweep, variants = base.pop("sweep", None) or {}, base.pop("variants", None) or {}
+    in_variants = [(f"variants.{name}", key) for name, overlay in variants.items() for key in overlay]
+    for section, key in [*(("sweep", key) for key in sweep), *in_variants]:
+        if str(key).split(".")[0] not in PIPELINE_KEYS:
+            raise MMLError(
+                f"{section}: '{key}' cannot be varied: sweep and variants take {', '.join(PIPELINE_KEYS)} and keys "
+                "below these"
+            )
+    named = set(sweep)
+    sweep = _repeated(base, sweep, variants, files)
+    expanded = []
+    for name, overlay in variants.items() or [("", {})]:
+        for values in itertools.product(*sweep.values()):
+            point = dict(zip(sweep, values, strict=True))
+            words = {key: f"{key}={getattr(value, 'text', value)}" for key, value in point.items()}
+            label = ", ".join([*([name] if name else []), *words.values()])
+            words.pop("seed", None)
+            parts = (*([name] if name else []), *words.values())
+            varied = {tuple(str(key).split(".")): ("variants", name, key) for key in overlay}
+            varied |= {tuple(str(key).split(".")): ("sweep", key) for key in point if key in named}
+            expanded.append(Variant(label, load_study(_lay(base, overlay, point), files, varied), parts))
+    return expanded
+
+
+def _repeated(
+    base: dict[str, Any], sweep: Mapping[str, Any], variants: Mapping[str, Any], files: Sequence[Source]
+) -> Mapping[str, Any]:
+    """Return the sweep with as many seeds as `repeats` says, which is taken out of the base.
+
+    Raises:
+        MMLError: the study names seeds already.
+    """
+    if "repeats" not in base:
+        return sweep
+    plain = load_study(base, files)
+    del base["repeats"]
+    if plain.repeats == 1:
+        return sweep
+    named = [f"variants.{name}" for name, overlay in variants.items() if "seed" in overlay]
+    for section in ["sweep", *named] if "seed" in sweep else named:
+        raise MMLError(f"repeats: {section} names seeds already; leave out repeats, or the seed there")
+    return {**sweep, "seed": [plain.seed + number for number in range(plain.repeats)]}
+
+
+def _lay(base: Mapping[str, Any], overlay: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay a variant and a point of the sweep over the base, dotted keys spelled out."""
+    config, folders = dict(base), preset_folders(base)
+    for key, value in [*overlay.items(), *point.items()]:
+        nested = value
+        *parents, last = str(key).split(".")
+        for part in [last, *reversed(parents)]:
+            nested = {part: nested}
+        group = next(iter(nested))
+        if isinstance(nested[group], Mapping) and not says_all(group, nested[group]):
+            below = config.get(group)
+            below = {} if below is None or isinstance(below, bool | Word) else below  # true: a section's defaults
+            config[group] = merge(resolve_presets({group: below}, folders)[group], nested[group])
+        else:
+            config[group] = nested[group]
+    return config

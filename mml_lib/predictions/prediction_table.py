@@ -1,0 +1,85 @@
+"""Tables of predictions: a row for each sample, or for each sample and class."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from mml_lib.config.task_types import IGNORE
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.predictions.scores import counts, sigmoid, softmax
+
+
+def wide_table(predictions: Predictions | MaskPredictions, classes: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return one row for each sample, N; columns of classes are called `<what>/<class>`.
+
+    Args:
+        predictions: of one network and split.
+        classes: their names; None, or of another number: they are called by number.
+
+    Returns:
+        `id`, and of a regression `target prediction`; of a classification these as class names (missing where
+        unlabelled), `probability/<class>`, `logit/<class>`; of labels `target/…`, `probability/…`, `logit/…`; of masks
+        pixels: `target/…`, `prediction/…`, `hits/…`.
+    """
+    table = pd.DataFrame({"id": predictions.ids})
+    if predictions.task_type == "regression":
+        return table.assign(target=predictions.targets, prediction=predictions.logits[:, 0])
+    columns = _by_class(predictions)
+    names = _names(columns, classes)
+    if predictions.task_type == "classification":
+        known = predictions.targets >= 0
+        table["target"] = pd.Series(np.array(names, dtype=object)[predictions.targets], dtype=object).where(known)
+        table["prediction"] = np.array(names, dtype=object)[predictions.logits.argmax(axis=1)]
+        del columns["target"]
+    named = {f"{what}/{name}": values[:, index] for what, values in columns.items() for index, name in enumerate(names)}
+    return pd.concat([table, pd.DataFrame(named)], axis=1)
+
+
+def long_table(predictions: Predictions | MaskPredictions, classes: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return one row for each sample and class, N·classes, the classes of a sample one after the other.
+
+    Args:
+        predictions: of one network and split.
+        classes: their names; None, or of another number: they are called by number.
+
+    Returns:
+        `id class target probability logit`, the target in 0..1 (NaN where unlabelled); of masks `id class target
+        prediction hits` in pixels; of a regression, which has no classes, `id target prediction`.
+    """
+    if predictions.task_type == "regression":
+        return wide_table(predictions)
+    columns = _by_class(predictions)
+    names = _names(columns, classes)
+    table = pd.DataFrame({"id": np.repeat(predictions.ids, len(names)), "class": names * len(predictions.ids)})
+    return table.assign(**{what: values.ravel() for what, values in columns.items()})
+
+
+def _by_class(predictions: Predictions | MaskPredictions) -> dict[str, np.ndarray]:
+    """Return what is known of each sample and class, N×classes each."""
+    if isinstance(predictions, MaskPredictions):
+        return _pixels(predictions)
+    targets, logits = predictions.targets, predictions.logits
+    if predictions.task_type == "classification":
+        number = np.arange(logits.shape[1])
+        shares = np.where(targets[:, None] >= 0, targets[:, None] == number, np.nan)
+        return {"target": shares, "probability": softmax(logits), "logit": logits}
+    return {"target": targets, "probability": sigmoid(logits), "logit": logits}
+
+
+def _pixels(predictions: MaskPredictions) -> dict[str, np.ndarray]:
+    """Return the pixels of each class in each image, images×classes: true, predicted, and both; ignored ones apart."""
+    classes, of_images = predictions.classes, []
+    for mask, target in predictions.images():
+        counted = target != IGNORE
+        pairs = target[counted].astype(np.int64) * classes + mask[counted]
+        of_images.append(counts(np.bincount(pairs, minlength=classes**2).reshape(classes, classes)))
+    hits, targets, predicted = (
+        np.array(each).reshape(-1, classes) for each in (zip(*of_images, strict=True) if of_images else ((), (), ()))
+    )
+    return {"target": targets, "prediction": predicted, "hits": hits}
+
+
+def _names(columns: dict[str, np.ndarray], classes: Sequence[str] | None) -> list[str]:
+    number = next(iter(columns.values())).shape[1]
+    return list(classes) if classes is not None and len(classes) == number else [str(each) for each in range(number)]

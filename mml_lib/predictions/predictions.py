@@ -1,0 +1,112 @@
+"""Predictions: what one network says of one split, as plain arrays."""
+
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mml_lib.errors import MMLError
+from mml_lib.files.atomic import write_whole
+from mml_lib.files.checksums import damaged, verify
+from mml_lib.files.containers import npz_content
+from mml_lib.files.formats import FORMATS
+
+FORMAT = FORMATS["predictions"]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Outputs for whole images.
+
+    Args:
+        logits: float32, N×classes; for a regression values, N×1.
+        targets: class indices (int64, N; -1 unlabelled), probabilities (float32, N×classes) or values (float32, N;
+            NaN unlabelled).
+        ids: sample ids, N.
+        task_type: what was learned.
+    """
+
+    logits: np.ndarray
+    targets: np.ndarray
+    ids: np.ndarray
+    task_type: str = "classification"
+
+    def write(self, path: str | Path) -> None:
+        _save(path, self.task_type, self.ids, logits=self.logits, targets=self.targets)
+
+
+@dataclass(frozen=True)
+class MaskPredictions:
+    """The most probable class of each pixel; images may differ in size.
+
+    Args:
+        masks: predicted classes of all images, one pixel after the other (uint8, P).
+        targets: classes, 255 ignored (uint8, P).
+        sizes: height and width of each image in pixels, N×2.
+        ids: sample ids, N.
+        classes: number of classes.
+    """
+
+    masks: np.ndarray
+    targets: np.ndarray
+    sizes: np.ndarray
+    ids: np.ndarray
+    classes: int
+    task_type = "semantic_segmentation"
+
+    @classmethod
+    def of(
+        cls, masks: Sequence[np.ndarray], targets: Sequence[np.ndarray], ids: np.ndarray, classes: int
+    ) -> "MaskPredictions":
+        """Collect masks and targets, H×W each."""
+        sizes = np.array([mask.shape for mask in masks], dtype=np.int64)
+        flat = [np.concatenate([plane.ravel() for plane in some]) for some in (masks, targets)]
+        return cls(*flat, sizes, ids, classes)
+
+    def images(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield predicted and true mask of each image, H×W."""
+        start = 0
+        for height, width in self.sizes.tolist():
+            end = start + height * width
+            yield self.masks[start:end].reshape(height, width), self.targets[start:end].reshape(height, width)
+            start = end
+
+    def write(self, path: str | Path) -> None:
+        arrays = {"masks": self.masks, "targets": self.targets, "sizes": self.sizes, "classes": np.int64(self.classes)}
+        _save(path, self.task_type, self.ids, compress=True, **arrays)
+
+
+def pool(predictions: Sequence[Predictions | MaskPredictions]) -> Predictions | MaskPredictions:
+    """Return the predictions of several networks one after the other."""
+    first = predictions[0]
+    names = ("masks", "targets", "sizes", "ids") if isinstance(first, MaskPredictions) else ("logits", "targets", "ids")
+    return replace(first, **{name: np.concatenate([getattr(part, name) for part in predictions]) for name in names})
+
+
+def _save(path: str | Path, task_type: str, ids: np.ndarray, compress: bool = False, **arrays: Any) -> None:
+    save = np.savez_compressed if compress else np.savez
+    with write_whole(path) as beside:
+        save(beside, **FORMAT.stamp, task_type=np.str_(task_type), ids=ids.astype(np.str_), **arrays)
+
+
+def read_predictions(path: str | Path) -> Predictions | MaskPredictions:
+    """Read predictions; pickled arrays are refused.
+
+    Raises:
+        MMLError: the file is missing, damaged, or of another format.
+    """
+    verify(path)
+    try:
+        content = FORMAT.migrated(npz_content(path), path)
+        kind = str(content.pop("task_type"))
+        if kind == MaskPredictions.task_type:
+            return MaskPredictions(**content | {"classes": int(content["classes"])})
+        return Predictions(**content, task_type=kind)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        if reason := getattr(error, "strerror", None):
+            raise MMLError(f"the predictions {path} cannot be read: {reason}") from error
+        raise damaged(path, str(error)) from error

@@ -1,0 +1,379 @@
+"""The gallery of a task: a folder of all pictures that a report shows of its networks, and pages of its tables.
+
+A picture lies in a folder of its topic, that of one run or fold in a folder below: `training/learning_curves.svg`,
+`predictions/3f9ac21b/confusion_matrix.svg`.
+"""
+
+import contextlib
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from mml_lib.config.metric_options import name_per_sample
+from mml_lib.config.task_types import IGNORE
+from mml_lib.errors import MMLError
+from mml_lib.evaluation.alignment import AnyPredictions, arguments_of
+from mml_lib.evaluation.calibration.reliability import reliability
+from mml_lib.evaluation.comparisons.comparison import resample_runs
+from mml_lib.evaluation.comparisons.leaderboard import KEYS, RUN, ordered, standings
+from mml_lib.evaluation.out_of_fold import pool_out_of_fold, with_folds
+from mml_lib.evaluation.subgroups import class_table, largest_losses, one_vs_rest
+from mml_lib.files.atomic import write_text
+from mml_lib.images.decoding import decode
+from mml_lib.images.transforms import TRANSFORMS
+from mml_lib.predictions.predictions import MaskPredictions, pool
+from mml_lib.predictions.scores import confusion
+from mml_lib.reports.figures import (
+    draw_calibration_errors,
+    draw_ensemble,
+    draw_leaderboard,
+    draw_learning_curves,
+    draw_tuning_curve,
+    run_styles,
+)
+from mml_lib.reports.group_figures import draw_groups
+from mml_lib.reports.mask_figures import draw_overlap, draw_worst_masks
+from mml_lib.reports.pages import table_page
+from mml_lib.reports.prediction_figures import (
+    draw_confusion,
+    draw_curves,
+    draw_largest_losses,
+    draw_reliability,
+)
+from mml_lib.reports.task_figures import draw_classes, draw_samples
+from mml_lib.reports.value_figures import draw_values
+from mml_lib.tasks.dataset import Dataset
+from mml_lib.tasks.description import TaskDescription
+
+logger = logging.getLogger(__name__)
+
+ENSEMBLE = "ensemble"
+"""Name of the ensemble in tables."""
+RUNS = 12
+"""Runs that have pictures of their own: the best ones."""
+CURVES = 20
+"""Runs whose learning curves are drawn."""
+METRICS = 4
+"""Metrics of a leaderboard that are drawn, the main one first."""
+SAMPLES = 12
+"""Samples with the largest loss that are drawn of a run."""
+MAPPED = ("classification", "multilabel_classification")
+"""Types with a probability for each class."""
+
+Item = TypeVar("Item")
+Predictions = Mapping[str, Mapping[int, AnyPredictions]]
+
+
+def by_run(
+    items: Iterable[tuple[Mapping[str, str], Item]], shown: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[int, Item]]:
+    """Return what belongs to networks by the run and the fold that tables call them.
+
+    Args:
+        items: of networks, each with its `run` and `fold`.
+        shown: by run id, `run`, and `fold` where it is not the network's.
+    """
+    found: dict[str, dict[int, Item]] = {}
+    for told, item in items:
+        called = shown[told["run"]]
+        found.setdefault(called["run"], {})[int(called.get("fold", told["fold"]))] = item
+    return found
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Draws into a folder; what cannot be drawn is left out, and the log says why.
+
+    Args:
+        folder: where to.
+        task: what the networks learned.
+        shown: by run id, `run` and `label` of each.
+        metrics: named metrics of the task, the main one first.
+        transforms: of each run of masks, what made the images that it saw, as `mml_lib.images.transforms.resolve` gives
+            them.
+    """
+
+    folder: Path
+    task: TaskDescription
+    shown: Mapping[str, Mapping[str, Any]]
+    metrics: Sequence[str]
+    transforms: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> dict[str, str]:
+        called = [*self.shown.values()][::-1]  # of a procedure that other projects have too, the study's own label
+        procedures = {told["procedure"]: told["procedure_label"] for told in called if told.get("procedure_label")}
+        return procedures | {told["run"]: told["label"] for told in called if told["label"]}
+
+    @property
+    def _styles(self) -> dict[str, Any]:
+        # The ensemble has its place in every mode: a run looks the same with and without it.
+        runs = {told["run"] for told in self.shown.values()}
+        return run_styles([ENSEMBLE, *runs, *procedures_of(self.shown)])
+
+    @contextlib.contextmanager
+    def _picture(self, *parts: str) -> Iterator[Path]:
+        """Yield where a picture goes; without its folder where there is nothing to draw."""
+        path = self.folder.joinpath(*parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield path
+        except MMLError as error:
+            logger.warning("no %s: %s", "/".join(parts), error)
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()
+
+    def draw_task(self, dataset: Dataset) -> None:
+        """Draw samples, and how often each class is there."""
+        with self._picture("tasks", "samples.png") as path:
+            draw_samples(self.task, dataset, path)
+        with self._picture("tasks", "classes.png") as path:
+            draw_classes(self.task, path)
+
+    def draw_training(self, histories: Mapping[str, Mapping[int, pd.DataFrame]], order: Sequence[str]) -> None:
+        """Draw learning curves of the first runs of an order."""
+        chosen = {run: list(histories[run].values()) for run in order[:CURVES] if run in histories}
+        columns = ["train/loss", "val/loss", *(f"val/{metric}" for metric in self.metrics[:1]), "lr"]
+        if chosen:
+            with self._picture("training", "learning_curves.svg") as path:
+                draw_learning_curves(chosen, self._styles, path, columns, self.names)
+
+    def draw_tuning(self, tunings: Mapping[str, Mapping[int, Any]], order: Sequence[str]) -> None:
+        """Draw the range test of learning rates of the first fold of some runs, where there was one."""
+        for run in [run for run in order if run in tunings][:RUNS]:
+            tuning = tunings[run][min(tunings[run])]
+            if tuning.curve:
+                with self._picture("training", run, "tuning_curve.svg") as path:
+                    draw_tuning_curve(tuning.curve, tuning.lr, path)
+
+    # --- predictions --------------------------------------------------------------------------------------------
+
+    def draw_predictions(self, runs: Predictions, order: Sequence[str], dataset: Dataset) -> None:
+        """Draw what some runs predict, right and wrong, the predictions of all folds together."""
+        for run in [run for run in order if run in runs][:RUNS]:
+            pooled = pool(list(runs[run].values()))
+            if pooled.task_type in ("classification", "semantic_segmentation"):
+                with self._picture("predictions", run, "confusion_matrix.svg") as path:
+                    unit = "pixels" if pooled.task_type == "semantic_segmentation" else "predictions"
+                    draw_confusion(confusion_of(pooled), self.task.header["classes"], path, unit)
+            if pooled.task_type in MAPPED:
+                with self._picture("predictions", run, "roc_and_precision_recall.svg") as path:
+                    probabilities, targets = arguments_of(pooled, f"run {run}")
+                    classes = self.task.header["classes"]
+                    positive = one_vs_rest(pooled.task_type, targets, len(classes))
+                    draw_curves(probabilities, positive, classes, path)
+            if pooled.task_type == "regression":
+                with self._picture("predictions", run, "predicted_values.svg") as path:
+                    draw_values(*arguments_of(pooled, f"run {run}"), path)
+            if isinstance(pooled, MaskPredictions):
+                with self._picture("predictions", run, "overlap_by_class.svg") as path:
+                    draw_overlap(class_table(pooled, self.task.header["classes"], f"run {run}"), path)
+            with self._picture("predictions", run, "largest_losses.jpg") as path:
+                self._draw_worst(run, pooled, dataset, path)
+
+    def _draw_worst(self, run: str, pooled: AnyPredictions, dataset: Dataset, path: Path) -> None:
+        """Draw samples with the largest loss, each once, by the fold that is furthest off."""
+        classes = self.task.header["classes"]
+        worst = largest_losses(pooled, classes, len(pooled.ids)).drop_duplicates("id").head(SAMPLES)
+        rows = dict(zip(self.task.samples["id"], self.task.samples["row"], strict=True))
+        transforms = self.transforms.get(run, ())
+        images = [
+            decode(dataset.image_path(rows[id_]), transforms, value_range=dataset.value_range)[0] for id_ in worst["id"]
+        ]
+        if isinstance(pooled, MaskPredictions):
+            found = list(pooled.images())
+            masks = [found[number] for number in worst.index]
+            images = [
+                TRANSFORMS["resize"](image, None, mask.shape)[0] for image, (mask, _) in zip(images, masks, strict=True)
+            ]
+            draw_worst_masks(worst, images, masks, classes, path)
+        else:
+            draw_largest_losses(worst, images, path)
+
+    def draw_calibration(self, runs: Predictions, calibrated: Predictions, order: Sequence[str]) -> None:
+        """Draw how reliable probabilities of some runs are, before and after calibration where there is one."""
+        for run in [run for run in order if run in runs][:RUNS]:
+            pooled = pool(list(runs[run].values()))
+            if pooled.task_type not in MAPPED:
+                continue
+            with self._picture("calibration", run, "reliability.svg") as path:
+                tables = {"before" if run in calibrated else "as predicted": reliability(pooled)}
+                if run in calibrated:
+                    tables["after"] = reliability(pool(list(calibrated[run].values())))
+                draw_reliability(tables, path)
+
+    # --- comparison ---------------------------------------------------------------------------------------------
+
+    def draw_comparison(self, standing: pd.DataFrame | None) -> None:
+        """Draw what each procedure and the ensemble is worth."""
+        if standing is not None:
+            entries = standing[standing["kind"] != RUN]
+            entries = entries.assign(run=entries["run"].where(entries["run"] != "", entries["procedure"]))
+            with self._picture("comparison", "leaderboard.svg") as path:
+                metrics = _drawn_metrics(entries)
+                draw_leaderboard(entries, metrics, self._styles, path, self.names)
+
+    def draw_ensembles(self, ensembles: Mapping[str, Any], folds: Mapping[str, Iterable[int]]) -> None:
+        """Draw who belongs to an ensemble, and with which weight.
+
+        Args:
+            ensembles: by trained task.
+            folds: by run, of which folds its networks are.
+        """
+        for task, ensemble in ensembles.items():
+            called = [self.shown.get(member["run"], {"run": _elsewhere(member)}) for member in ensemble.members]
+            members = pd.DataFrame({"run": [told["run"] for told in called], "weight": list(ensemble.weights)})
+            own = [told.get("fold", _listed(folds.get(told["run"], ()))) for told in called]
+            members["fold"] = own
+            part = [f"fold{told['fold']}" for told in called if "fold" in told][:1]
+            others = dict.fromkeys(members["run"], self._styles[ENSEMBLE])
+            with self._picture("ensemble", *part, "members.svg") as path:
+                draw_ensemble(members, others | self._styles, path, self.names)
+            logger.info("drew the ensemble of %s", task)
+
+    def _draw_groups(self, table: pd.DataFrame, order: Iterable[str]) -> None:
+        """Draw what runs are worth for each group of a column, each column in a folder of its own."""
+        for place, (column, of_column) in enumerate(table.groupby("column", sort=False)):
+            part = re.sub("[^a-z0-9]", "", str(column).lower()) or "column"
+            part += str(place) if (self.folder / "comparison" / part).exists() else ""
+            with self._picture("comparison", part, "groups.svg") as path:
+                draw_groups(of_column, self.metrics[0], list(dict.fromkeys(order)), self._styles, path, self.names)
+
+    def write_tables(self, tables: Mapping[str, pd.DataFrame]) -> None:
+        """Write the tables of a comparison as pages, and draw what calibration did to errors."""
+        for name, table in tables.items():
+            if table.empty:
+                continue
+            if name == "calibration":
+                means = table.groupby(["run", "metric"], sort=False)[["before", "after"]].mean().reset_index()
+                with self._picture("calibration", "errors.svg") as path:
+                    draw_calibration_errors(means, path, self.names)
+            if name == "groups":
+                order = tables["leaderboard"]["run"] if "leaderboard" in tables else table["run"]
+                self._draw_groups(table, order[order != ""])
+            topic = "calibration" if name == "calibration" else "comparison"
+            led = long_form(table) if name == "leaderboard" else table.copy()
+            if "rank" in led:
+                led["rank"] = led["rank"].astype("Int64")
+            if "label" not in led and "run" in led:
+                led.insert(led.columns.get_loc("run") + 1, "label", [self.names.get(run, "") for run in led["run"]])
+            title = f"{self.task.header['name']}: {name.replace('_', ' ')}"
+            write_text(self.folder / topic / f"{name}_table.html", table_page(title, led, f"{name}.csv"))
+
+
+def _elsewhere(member: Mapping[str, Any]) -> str:
+    """Return what pictures call a run of another project."""
+    of_task = f"{member['task']}: " if "eval_task" in member else ""
+    return f"{of_task}{member['run']} ({member.get('project', 'of no mode here')})"
+
+
+def _listed(folds: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(folds))) or "all"
+
+
+# --- what is drawn ------------------------------------------------------------------------------------------------
+
+
+def usable(runs: Predictions) -> dict[str, dict[int, AnyPredictions]]:
+    """Return predictions without those that are not finite, of networks that exploded."""
+    found = {}
+    for run, folds in runs.items():
+        kept = {fold: each for fold, each in folds.items() if _is_finite(each)}
+        if len(kept) < len(folds):
+            logger.warning("run %s: outputs of %d networks are not finite, and not drawn", run, len(folds) - len(kept))
+        if kept:
+            found[run] = kept
+    return found
+
+
+def _is_finite(predictions: AnyPredictions) -> bool:
+    return isinstance(predictions, MaskPredictions) or bool(np.isfinite(predictions.logits).all())
+
+
+def _drawn_metrics(standing: pd.DataFrame) -> list[str]:
+    """Return the metrics of a leaderboard figure: the main one, the same per group, and the next."""
+    main = standing["metric"].iloc[0]
+    defined = [name for name, means in standing.groupby("metric", sort=False)["mean"] if means.notna().any()]
+    return sorted(defined, key=lambda name: (name != main, name_per_sample(name) != main))[:METRICS] or [main]
+
+
+def procedures_of(shown: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return the runs of each procedure that has several, by what tables call them."""
+    runs: dict[str, dict[str, None]] = {}
+    for called in shown.values():
+        runs.setdefault(called.get("procedure", called["run"]), {})[called["run"]] = None
+    return {procedure: list(of_procedure) for procedure, of_procedure in runs.items() if len(of_procedure) > 1}
+
+
+def standing_of(
+    runs: Predictions,
+    metrics: Sequence[str],
+    resamples: int,
+    groups: Mapping[str, str | None] | None = None,
+    procedures: Mapping[str, Sequence[str]] | None = None,
+    per_group: str = "mean",
+    out_of_fold: bool = False,
+) -> pd.DataFrame | None:
+    """Return the metrics of procedures with intervals; None where none are wanted, or none exist.
+
+    With `out_of_fold` the predictions of the folds of a run, each of its own samples, are pooled.
+    """
+    if not (runs and metrics and resamples):
+        return None
+    options = {"groups": groups, "procedures": procedures, "per_group": per_group}
+    try:
+        resampled = resample_runs(runs, metrics[:METRICS], resamples, **options)
+        if out_of_fold:
+            pooled = {run: {0: pool_out_of_fold(folds, f"run {run}")} for run, folds in runs.items()}
+            resampled = with_folds(resample_runs(pooled, metrics[:METRICS], resamples, **options), resampled)
+    except MMLError as error:
+        logger.warning("no leaderboard: %s", error)
+        return None
+    return standings(resampled)
+
+
+def read_comparison(path: str | Path) -> pd.DataFrame:
+    """Read a table of a comparison; ids of digits are no numbers, and what has no id has an empty one."""
+    names = [*KEYS, "other", "label"]
+    table = pd.read_csv(path, dtype=dict.fromkeys(names, str))
+    return table.fillna(dict.fromkeys([name for name in names if name in table], ""))
+
+
+def long_form(board: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of each metric that a leaderboard was made of, in its order."""
+    metrics = [column.removesuffix("_among_best") for column in board if column.endswith("_among_best")]
+    tables = []
+    for metric in metrics:
+        ends = {"rank": "_rank", "mean": "", "std": "_std", "ci_low": "_low", "ci_high": "_high", "about": "_about"}
+        ends |= {"reason": "_reason"}
+        ends |= {end[1:]: end for end in ("_difference", "_difference_low", "_difference_high", "_p_holm")}
+        ends |= {"among_best": "_among_best"}
+        keys = [key for key in (*KEYS, "label", "runs", "folds") if key in board]
+        table = board[keys].assign(**{name: board[f"{metric}{end}"] for name, end in ends.items()})
+        table.insert(0, "metric", metric)
+        tables.append(ordered(table))
+    return pd.concat(tables, ignore_index=True)
+
+
+def best_first(standing: pd.DataFrame | None, runs: Iterable[str]) -> list[str]:
+    """Return runs in the order of their main metric, those of a procedure together; as they are where none is told."""
+    if standing is None:
+        return list(runs)
+    main = ordered(standing[standing["metric"] == standing["metric"].iloc[0]])
+    order = [run for run in main["run"] if run]
+    return [*order, *(run for run in runs if run not in order)]
+
+
+def confusion_of(predictions: AnyPredictions) -> np.ndarray:
+    """Return counts of true and predicted class, C×C: of samples, or of pixels that are not ignored."""
+    if not isinstance(predictions, MaskPredictions):
+        return confusion(*arguments_of(predictions, "a prediction"))
+    classes, counted = predictions.classes, predictions.targets != IGNORE
+    pairs = predictions.targets[counted].astype(np.int64) * classes + predictions.masks[counted]
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)

@@ -1,0 +1,142 @@
+"""Figures of a segmentation: how well each class is met, and masks beside what is true."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from mml_lib.config.task_types import IGNORE
+from mml_lib.errors import MMLError
+from mml_lib.reports.figures import COLORS, save, tidy
+from mml_lib.reports.task_figures import shorten
+
+BARS = 40
+"""Classes that have bars at most: the worst ones."""
+ACROSS = 2
+"""Images in a line, each with two masks."""
+NAMED = 24
+"""Classes that a legend names at most."""
+
+
+def draw_overlap(table: pd.DataFrame, path: str | Path) -> None:
+    """Draw Dice coefficient and intersection over union of each class as bars: means over images.
+
+    Args:
+        table: as `mml_lib.evaluation.subgroups.class_table` gives it of masks.
+        path: where to.
+
+    Raises:
+        MMLError: no class is there in any mask.
+    """
+    known = table[table["dice"].notna()]
+    if known.empty:
+        raise MMLError("no class is in any of the masks; evaluate a labelled split")
+    shown = table if len(table) <= BARS else known.sort_values("dice", kind="stable").head(BARS)
+    figure = Figure(figsize=(6.6, 1.2 + 0.44 * len(shown)), layout="constrained")
+    axis = figure.add_subplot()
+    tidy(axis)
+    places = np.arange(len(shown))
+    for column, name, shift, looks in (
+        ("dice", "Dice coefficient", -0.2, {"color": COLORS[0]}),
+        ("iou", "intersection over union", 0.2, {"color": "white", "hatch": "////"}),
+    ):
+        bars = axis.barh(
+            places + shift, shown[column].fillna(0), 0.38, edgecolor="black", linewidth=0.6, label=name, **looks
+        )
+        told = ["" if np.isnan(value) else f"{value:.3f}" for value in shown[column]]
+        axis.bar_label(bars, told, fontsize=7, padding=2)
+    names = [
+        f"{shorten(row['class'], 30)} ({row['support']:,.0f})" + ("" if row["dice"] >= 0 else ", in no mask")
+        for row in shown.to_dict("records")
+    ]
+    axis.set_yticks(places, names)
+    axis.set(xlim=(0, 1.09), ylim=(len(shown) - 0.4, -0.6))
+    rest = f"; {len(known) - len(shown)} better ones are left out" if len(shown) < len(table) else ""
+    axis.set_xlabel("mean over the images that show a class, true or predicted", fontsize=9)
+    axis.set_ylabel("class (true pixels)", fontsize=9)
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False, title=rest[2:] or None
+    )
+    save(figure, path)
+
+
+def draw_worst_masks(
+    worst: pd.DataFrame,
+    images: Sequence[np.ndarray],
+    masks: Sequence[tuple[np.ndarray, np.ndarray]],
+    classes: Sequence[str],
+    path: str | Path,
+) -> None:
+    """Draw images, and beside each the true and the predicted mask, in shades of their classes.
+
+    Args:
+        worst: as `mml_lib.evaluation.subgroups.largest_losses` gives it, N rows.
+        images: uint8, N of H×W×3, as the network saw them.
+        masks: predicted and true, N of H×W each.
+        classes: names.
+        path: where to.
+
+    Raises:
+        MMLError: there are no images.
+    """
+    if worst.empty:
+        raise MMLError("there are no masks with a loss to draw; evaluate a labelled split")
+    # Of growing lightness: they are told apart in black and white too.
+    shades = matplotlib.colormaps["viridis"](np.linspace(0, 1, max(2, len(classes))))[:, :3]
+    lines = -(-len(worst) // ACROSS)
+    across = min(ACROSS, len(worst))
+    figure = Figure(figsize=(5.3 * across, 2.15 * lines + 0.1), layout="constrained")
+    axes = figure.subplots(lines, 3 * across, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    seen: set[int] = set()
+    panels = axes.reshape(-1, 3)
+    for trio, row, image, (mask, target) in zip(panels, worst.to_dict("records"), images, masks, strict=False):
+        trio[0].imshow(image)
+        trio[0].set_title(f"{shorten(str(row['id']), 26)}\n1 − Dice {row['loss']:.3g}", fontsize=6.5, loc="left", pad=3)
+        for axis, classes_of, name in ((trio[1], target, "true"), (trio[2], mask, "predicted")):
+            _show_mask(axis, classes_of, target == IGNORE, shades)
+            axis.set_title(name, fontsize=6.5, loc="left", pad=3)
+            seen |= {*np.unique(classes_of).tolist()}
+    _name_classes(figure, shades, classes, seen)
+    save(figure, path)
+
+
+def _show_mask(axis: Axes, mask: np.ndarray, ignored: np.ndarray, shades: np.ndarray) -> None:
+    """Show the classes of pixels; what is ignored is white and hatched."""
+    picture = np.ones((*mask.shape, 3))
+    picture[~ignored] = shades[np.minimum(mask[~ignored], len(shades) - 1)]
+    axis.imshow(picture, interpolation="nearest")
+    if ignored.any():
+        axis.contourf(ignored, levels=[0.5, 1.5], colors="none", hatches=["////"])
+    height, width = mask.shape
+    axis.plot([-0.5, width - 0.5, width - 0.5, -0.5, -0.5], [-0.5, -0.5, height - 0.5, height - 0.5, -0.5], "k", lw=0.6)
+
+
+def _name_classes(figure: Figure, shades: np.ndarray, classes: Sequence[str], seen: set[int]) -> None:
+    """Lay a legend of the classes that are seen below a figure."""
+    present = [index for index in range(len(classes)) if index in seen]
+    handles = [
+        Patch(facecolor=shades[index], edgecolor="black", linewidth=0.6, label=shorten(classes[index], 24))
+        for index in present[:NAMED]
+    ]
+    if IGNORE in seen:
+        handles.append(Patch(facecolor="white", edgecolor="black", hatch="////", linewidth=0.6, label="ignored"))
+    columns = max(1, int(figure.get_figwidth() / 1.8))
+    figure.set_figheight(figure.get_figheight() + 0.22 * -(-len(handles) // columns))
+    rest = f"and {len(present) - NAMED} further classes" if len(present) > NAMED else None
+    figure.legend(
+        handles=handles,
+        loc="outside lower left",
+        ncols=columns,
+        fontsize=7,
+        frameon=False,
+        title=rest,
+        title_fontsize=7,
+    )

@@ -1,0 +1,108 @@
+"""Tables of models: one row each, with what of it is still on the disk."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+
+from mml_lib.errors import MMLError
+from mml_lib.files.checksums import damaged
+from mml_lib.files.manager import MMLFileManager
+from mml_lib.models.model_storage import ModelStorage
+from mml_lib.studies.model_files import Files, Network, network_files
+
+KEYS = ["task", "run", "fold"]
+"""What a row is about."""
+
+COLUMNS = (
+    *("performance", "epochs", "stored_epoch", "training_time", "num_parameters", "device", "created"),
+    *("weights", "predictions", "history", "checkpoint", "size_mb"),
+)
+"""The columns of every table; metrics stand behind `performance`."""
+
+SHOWN = 100
+"""Rows that a terminal is given."""
+
+
+def read_models(fm: MMLFileManager) -> tuple[pd.DataFrame, list[str]]:
+    """Return a row for each model that lies in a project, and a line for each that cannot be read.
+
+    Returns:
+        `task`, `run`, `fold`; `performance` (validation loss) and the metrics `val/…` of the stored epoch; `epochs`,
+        `stored_epoch` (from 0 on), `training_time` (s), `num_parameters`, `device`, `created`; what is on the disk:
+        `weights`, `history`, `checkpoint` (bool), the splits of `predictions` (of other tasks `task/split`), and
+        `size_mb` of all that belongs to the model (10⁶ bytes).
+    """
+    rows, problems = [], []
+    for network, files in sorted(network_files(fm).items()):
+        for told in files.get("models", ())[-1:]:
+            path = fm.path("models", **{key: told[key] for key in KEYS})
+            try:
+                rows.append(_row(network, ModelStorage.read(path), files))
+            except MMLError as error:
+                problems.append(str(error))
+            except (KeyError, TypeError, AttributeError) as error:
+                problems.append(str(damaged(path, repr(error))))
+    metrics = list(dict.fromkeys(column for row in rows for column in row if column.startswith("val/")))
+    return pd.DataFrame(rows, columns=[*KEYS, COLUMNS[0], *metrics, *COLUMNS[1:]]), problems
+
+
+def _row(network: Network, storage: ModelStorage, files: Files) -> dict[str, Any]:
+    predicted = [
+        *(told["eval"] for told in files.get("predictions", ())),
+        *(f"{told['eval_task']}/{told['eval']}" for told in files.get("other_predictions", ())),
+    ]
+    told = {key: getattr(storage, key) for key in COLUMNS if hasattr(storage, key)}
+    values = {key: value for key, value in storage.metrics.items() if key.startswith("val/") and key != "val/loss"}
+    return (
+        dict(zip(KEYS, network, strict=True))
+        | told
+        | values
+        | {
+            "weights": "parameters" in files,
+            "predictions": " ".join(sorted(predicted)),
+            "history": "history" in files,
+            "checkpoint": "checkpoint" in files,
+            "size_mb": sum(each["bytes"] for of_key in files.values() for each in of_key) / 1e6,
+        }
+    )
+
+
+def add_labels(table: pd.DataFrame, labels: Mapping[str, Mapping[str, str]], without: str) -> pd.DataFrame:
+    """Return a table of models with a column of what a study calls their runs.
+
+    Args:
+        table: as `read_models` gives it.
+        labels: by task and run.
+        without: label of the runs that have none.
+    """
+    told = [labels.get(task, {}).get(run, without) for task, run in zip(table["task"], table["run"], strict=True)]
+    labelled = table.copy()
+    labelled.insert(len(KEYS), "label", told)
+    return labelled
+
+
+def as_text(table: pd.DataFrame) -> str:
+    """Return a table of models for a terminal: of metrics the first one that a model has."""
+    if table.empty:
+        return "no models lie in this project yet"
+    shown = table[[*KEYS, "label"]].copy()
+    metrics = [column for column in table.columns if column.startswith("val/")]
+    shown["loss"] = table["performance"].map("{:.4f}".format, na_action="ignore")
+    shown["metric"] = table[metrics].apply(_first, axis=1) if metrics else ""
+    shown["epochs"] = table["epochs"]
+    shown["time"] = table["training_time"].map(lambda seconds: str(timedelta(seconds=round(seconds))))
+    shown["MB"] = table["size_mb"].map("{:.2f}".format)
+    shown["on disk"] = table.apply(_kept, axis=1)
+    text = shown.head(SHOWN).to_string(index=False, na_rep="")
+    return text if len(table) <= SHOWN else f"{text}\n… and {len(table) - SHOWN} more models"
+
+
+def _first(values: pd.Series) -> str:
+    known = values.dropna()
+    return f"{known.index[0].removeprefix('val/')} {known.iloc[0]:.4f}" if len(known) else ""
+
+
+def _kept(row: pd.Series) -> str:
+    return " ".join(part for part in ("weights", "predictions", "history", "checkpoint") if row[part]) or "storage only"

@@ -1,0 +1,247 @@
+"""Figures of predictions: confusion matrix, ROC and precision-recall curves, reliability, the largest losses."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mml_lib.errors import MMLError
+from mml_lib.predictions.scores import score
+from mml_lib.reports.figures import COLORS, LINES, MARKERS, in_rows, save, thinned, tidy
+from mml_lib.reports.task_figures import shorten
+
+COUNTED = 20
+"""Classes up to which numbers are written into a confusion matrix."""
+NAMED = 40
+"""Classes up to which all have their name beside it; of more, some."""
+CURVES = 8
+"""Classes that have a curve of their own; of more, those with the least area have, the others are grey."""
+COLUMNS = 6
+"""Samples in a line."""
+THUMBNAIL = 120
+"""Pixels of the longer side of a sample at most."""
+
+# --- confusion ----------------------------------------------------------------------------------------------------
+
+
+def draw_confusion(counts: np.ndarray, classes: Sequence[str], path: str | Path, unit: str = "images") -> None:
+    """Draw a confusion matrix: shades are shares of a row, the samples of a class; numbers are counts and shares.
+
+    Args:
+        counts: of true and predicted class, C×C.
+        classes: names.
+        path: where to.
+        unit: what is counted: images or pixels.
+    """
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = counts / np.maximum(totals, 1)
+    names = [shorten(name, 24) for name in classes]
+    side = min(11.0, 2.4 + 0.5 * len(classes))
+    figure = Figure(figsize=(side + 0.9, side), layout="constrained")
+    axis = figure.add_subplot()
+    image = axis.imshow(shares, cmap="Greys", vmin=0, vmax=1, interpolation="none")
+    shown = range(0, len(names), -(-len(names) // NAMED))
+    told = [names[index] for index in shown]
+    axis.set_xticks(shown, told, rotation=45, ha="right", rotation_mode="anchor", fontsize=7)
+    axis.set_yticks(shown, told, fontsize=7)
+    if len(classes) <= COUNTED:
+        for (true, found), share in np.ndenumerate(shares):
+            if counts[true, found]:
+                text = f"{shorten_count(counts[true, found])}\n{share:.0%}"
+                axis.text(
+                    found, true, text, ha="center", va="center", fontsize=6, color="white" if share > 0.5 else "black"
+                )
+    axis.set_xlabel("predicted class", fontsize=9)
+    axis.set_ylabel("true class", fontsize=9)
+    right = counts.trace() / max(counts.sum(), 1)
+    axis.set_title(f"{right:.1%} of {counts.sum():,} {unit} are right", fontsize=9)
+    bar = figure.colorbar(image, ax=axis, shrink=0.6, aspect=30)
+    bar.set_label(f"share of the {unit} of a true class", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+    save(figure, path)
+
+
+def shorten_count(count: int) -> str:
+    """Return a number in at most five characters: 12345, 123k, 12M."""
+    for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= 100 * size:
+            return f"{count // size}{letter}"
+    return str(count)
+
+
+# --- curves -------------------------------------------------------------------------------------------------------
+
+
+def draw_curves(probabilities: np.ndarray, positive: np.ndarray, classes: Sequence[str], path: str | Path) -> None:
+    """Draw ROC and precision-recall curves, each class against the rest, with the areas under them.
+
+    Of many classes, the ones with the least area under the ROC curve have a line of their own.
+
+    Args:
+        probabilities: N×C.
+        positive: which samples are of a class, or have a label, N×C (bool).
+        classes: names.
+        path: where to.
+
+    Raises:
+        MMLError: no class has both samples and a rest.
+    """
+    columns = [(probabilities[:, [index]], positive[:, [index]]) for index in range(len(classes))]
+    areas = np.array([score("multilabel_classification", "auroc", *column) for column in columns])
+    precisions = np.array([score("multilabel_classification", "average_precision", *column) for column in columns])
+    order = [index for index in np.argsort(areas, kind="stable") if not np.isnan(areas[index])]
+    if not order:
+        raise MMLError(
+            "no class has samples and others beside them, so there is no curve to draw; evaluate more samples"
+        )
+    own = order if len(order) <= CURVES else order[:CURVES]
+    figure = Figure(figsize=(8.6, 4.0), layout="constrained")
+    roc, precision_recall = figure.subplots(1, 2)
+    points = 150 if len(order) <= CURVES else 40
+    handles, labels = [], []
+    for index in [each for each in order if each not in own] + own:
+        fpr, recall, precision = curves(probabilities[:, index], positive[:, index])
+        if index in own:
+            place = own.index(index)
+            style = {"color": COLORS[place % len(COLORS)], "linestyle": LINES[place % len(LINES)], "linewidth": 1.5}
+            style |= {"marker": MARKERS[place % len(MARKERS)], "markersize": 4}
+        else:
+            style = {"color": "0.8", "linewidth": 0.6}
+        for axis, x, y in ((roc, fpr, recall), (precision_recall, recall[1:], precision)):
+            x, y = thinned(x, y, points)
+            (line,) = axis.plot(x, y, markevery=(len(x) // 16, max(1, len(x) // 6)), **style)
+        if index in own:
+            handles.append(line)
+            labels.append(f"{shorten(classes[index], 30)} ({areas[index]:.3f}; {precisions[index]:.3f})")
+    roc.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, linestyle=":")
+    _square(roc, "false positive rate", "true positive rate (recall)", f"ROC: mean area {np.nanmean(areas):.3f}")
+    _square(precision_recall, "recall", "precision", f"precision-recall: mean area {np.nanmean(precisions):.3f}")
+    grey = f"; {len(order) - len(own)} better ones in grey" if len(order) > len(own) else ""
+    without = len(classes) - len(order)
+    grey += f"; {without} without samples or without others" if without else ""
+    lines = -(-len(labels) // 2)
+    figure.set_figheight(4.9 + 0.19 * lines)
+    figure.legend(
+        in_rows(handles, 2),
+        in_rows(labels, 2),
+        loc="outside lower left",
+        ncols=2,
+        fontsize=8,
+        frameon=False,
+        title=f"class against the rest (area under ROC; under precision-recall){grey}",
+        title_fontsize=8,
+        alignment="left",
+    )
+    save(figure, path)
+
+
+def curves(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return false positive rate and recall at each threshold, T+1 from (0, 0) to (1, 1), and precision, T.
+
+    Args:
+        scores: N.
+        positive: N (bool), some of either kind.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # equal scores are one step
+    hits = np.cumsum(positive[order])[ends]
+    found = ends + 1
+    fpr, recall = (found - hits) / (~positive).sum(), hits / positive.sum()
+    return np.append(0, fpr), np.append(0, recall), hits / found
+
+
+def _square(axis: Axes, x: str, y: str, title: str) -> None:
+    tidy(axis)
+    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axis.set_xlabel(x, fontsize=9)
+    axis.set_ylabel(y, fontsize=9)
+    axis.set_title(title, fontsize=9)
+
+
+# --- calibration --------------------------------------------------------------------------------------------------
+
+
+def draw_reliability(tables: Mapping[str, pd.DataFrame], path: str | Path) -> None:
+    """Draw how often predictions of a confidence are right (DeGroot and Fienberg 1983), and how many there are.
+
+    Args:
+        tables: by name, `before` and `after` calibration, the result of `reliability`;
+            labels are drawn together.
+        path: where to.
+    """
+    figure = Figure(figsize=(4.6, 6.0), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    upper.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, linestyle=":")
+    for place, (name, table) in enumerate(tables.items()):
+        looks = {"color": COLORS[1 - place % 2], "linestyle": LINES[1 - place % 2]}
+        bins = _together(table)
+        shares = bins["samples"] / bins["samples"].sum()
+        error = (shares * (bins["accuracy"] - bins["confidence"]).abs()).sum()
+        label = f"{name} (calibration error {error:.3f})"
+        upper.plot(
+            bins["confidence"],
+            bins["accuracy"],
+            marker=MARKERS[place],
+            markersize=5,
+            linewidth=1.5,
+            label=label,
+            **looks,
+        )
+        # Each bin is drawn from its lower end on, and an empty one beside it lies at 0.
+        edges = np.unique(np.concatenate([[0, 1], bins["low"], bins["high"]]))
+        heights = pd.Series(100 * shares.to_numpy(), bins["low"]).reindex(edges[:-1], fill_value=0)
+        lower.stairs(heights, edges, linewidth=1.3, **looks)
+    for axis in (upper, lower):
+        tidy(axis)
+    upper.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    figure.legend(fontsize=8, loc="outside lower left", frameon=False)
+    upper.set_ylabel("share that is right", fontsize=9)
+    lower.set_ylabel("predictions (%)", fontsize=9)
+    lower.set_xlabel("confidence (predicted probability)", fontsize=9)
+    save(figure, path)
+
+
+def _together(table: pd.DataFrame) -> pd.DataFrame:
+    """Return bins by their lower end, those of all labels as one."""
+    sums = table[["confidence", "accuracy"]].mul(table["samples"], axis=0).groupby(table["low"]).sum()
+    bins = table.groupby("low").agg({"high": "first", "samples": "sum"})
+    return bins.join(sums.div(bins["samples"], axis=0)).reset_index()
+
+
+# --- single samples -----------------------------------------------------------------------------------------------
+
+
+def draw_largest_losses(worst: pd.DataFrame, images: Sequence[np.ndarray], path: str | Path) -> None:
+    """Draw samples with what is true, what is predicted, and the loss; best as `.jpg`, which photographs need.
+
+    Args:
+        worst: as `mml_lib.evaluation.subgroups.largest_losses` gives it, N rows.
+        images: uint8, N of H×W×3.
+        path: where to.
+
+    Raises:
+        MMLError: there are no samples.
+    """
+    if worst.empty:
+        raise MMLError("there are no samples with a loss to draw; evaluate a labelled split")
+    across = min(COLUMNS, len(worst))
+    lines = -(-len(worst) // across)
+    figure = Figure(figsize=(max(1.75 * across, 3.5), 2.3 * lines + 0.1), layout="constrained")
+    axes = figure.subplots(lines, across, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, row, image in zip(axes.flat, worst.to_dict("records"), images, strict=False):
+        step = max(1, -(-max(image.shape[:2]) // (3 * THUMBNAIL)))
+        axis.imshow(image[::step, ::step], interpolation="nearest" if max(image.shape[:2]) < THUMBNAIL else "auto")
+        height, width = image[::step, ::step].shape[:2]
+        side = max(height, width)
+        axis.set(xlim=((width - side) / 2 - 0.5, (width + side) / 2 - 0.5))
+        axis.set(ylim=((height + side) / 2 - 0.5, (height - side) / 2 - 0.5))
+        sure = "" if np.isnan(row["probability"]) else f" {row['probability']:.2f}"
+        text = f"{shorten(str(row['id']), 26)}\ntrue {shorten(row['true'], 22)}\n"
+        text += f"predicted {shorten(row['predicted'], 14 if sure else 18)}{sure}\nloss {row['loss']:.3g}"
+        axis.set_title(text, fontsize=6.5, loc="left", pad=3)
+    save(figure, path)

@@ -1,0 +1,229 @@
+"""Figures of questions that a study asks: curves over training samples, and average ranks across tasks."""
+
+import logging
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from mml_lib.errors import MMLError
+from mml_lib.evaluation.comparisons.across_tasks import cliques, too_few_for_pairs
+from mml_lib.evaluation.comparisons.power_law import FACTORS, PowerLaw
+from mml_lib.reports.figures import Style, metric_label, run_styles, save, tidy
+from mml_lib.reports.task_figures import shorten
+
+logger = logging.getLogger(__name__)
+
+JOINED = "joined by a bar: not told apart (Friedman; Wilcoxon, Holm; p > 0.05)"
+LINE = 100
+"""Characters of a line above a figure."""
+NAME = 40
+"""Characters of a procedure's name at most."""
+PROCEDURES = 8
+"""Procedures of a curve that are drawn: the best at the right end."""
+RANKED = 30
+"""Procedures of a diagram of ranks that are drawn: the best ones."""
+SIZES_SHOWN = 60
+"""Points of a drawn power law."""
+
+
+# --- curves -------------------------------------------------------------------------------------------------------
+
+
+def draw_curves(table: pd.DataFrame, laws: Mapping[tuple[str, str], PowerLaw | str], label: str, folder: Path) -> None:
+    """Draw each metric of a curve into a folder, `accuracy.svg`; the log says which one is undefined.
+
+    Args:
+        table: as `mml_lib.evaluation.comparisons.curve_table.curve_table` gives it.
+        laws: by procedure and metric; none where the axis is no number of samples.
+        label: of the axis.
+        folder: where to.
+    """
+    tested = f"{table['curve'].iloc[0]}: all tested on the same {int(table['tested'].max()):,} samples; 95 % intervals"
+    for metric in dict.fromkeys(table["metric"]):
+        own = {procedure: law for (procedure, of), law in laws.items() if of == metric}
+        reasons = list(dict.fromkeys(law for law in own.values() if isinstance(law, str)))
+        note = "\n".join([tested, *reasons])
+        try:
+            draw_curve(table, metric, label, own if laws else None, note, folder / f"{metric}.svg")
+        except MMLError as error:
+            logger.warning("no curve: %s", error)
+
+
+def draw_curve(
+    table: pd.DataFrame,
+    metric: str,
+    label: str,
+    laws: Mapping[str, PowerLaw | str] | None,
+    note: str,
+    path: str | Path,
+) -> None:
+    """Draw a metric along a curve, with 95 % intervals, and power laws with theirs where there are some.
+
+    Args:
+        table: as `mml_lib.evaluation.comparisons.curve_table.curve_table` gives it.
+        metric: to draw.
+        label: of the axis.
+        laws: by procedure; None where the axis is no number of samples.
+        note: what is said above.
+        path: where to.
+
+    Raises:
+        MMLError: the metric is defined nowhere.
+    """
+    rows = table[(table["metric"] == metric) & table["mean"].notna()]
+    if rows.empty:
+        raise MMLError(f"the metric {metric} is undefined along the curve; name another in metrics")
+    styles, procedures = run_styles(dict.fromkeys(table["procedure"])), _longest(rows)
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    axis = figure.add_subplot()
+    tidy(axis)
+    step = 0.006 * np.ptp(rows["x"]) if laws is None else 0.0
+    for place, procedure in enumerate(procedures):
+        own = rows[rows["procedure"] == procedure].sort_values("x")
+        law = (laws or {}).get(procedure)
+        shift = (place - (len(procedures) - 1) / 2) * step
+        _draw_points(axis, own, styles[procedure], shift, isinstance(law, PowerLaw))
+        if isinstance(law, PowerLaw):
+            _draw_law(axis, law, own["x"].min(), styles[procedure])
+    if laws is not None:
+        fitted = [law for law in laws.values() if isinstance(law, PowerLaw)]
+        _logarithmic(axis, [*rows["x"], *(factor * law.largest for law in fitted for factor in FACTORS)])
+    axis.set_xlabel(label)
+    axis.set_ylabel(metric_label(metric))
+    axis.yaxis.set_major_locator(MaxNLocator(6))
+    figure.suptitle(note, fontsize=8)
+    if len(procedures) > 1 or any(procedures):
+        _legend(figure, {shorten(name or "all", NAME): styles[name] for name in procedures})
+    save(figure, path)
+
+
+def _longest(rows: pd.DataFrame) -> list[str]:
+    """Return the procedures that are drawn, in their order."""
+    return list(dict.fromkeys(rows["procedure"]))[:PROCEDURES]
+
+
+def _draw_points(axis: Axes, rows: pd.DataFrame, style: Style, shift: float, has_law: bool) -> None:
+    low, high = (rows["mean"] - rows["ci_low"]).clip(lower=0), (rows["ci_high"] - rows["mean"]).clip(lower=0)
+    axis.errorbar(
+        rows["x"] + shift,
+        rows["mean"],
+        yerr=np.stack([low.fillna(0), high.fillna(0)]),
+        color=style.color,
+        marker=style.marker,
+        markersize=5,
+        linestyle="none" if has_law else style.linestyle,
+        linewidth=1.4,
+        elinewidth=1.0,
+        capsize=2.5,
+    )
+
+
+def _draw_law(axis: Axes, law: PowerLaw, smallest: float, style: Style) -> None:
+    """Draw a law, beyond the largest size thinner, with the interval there."""
+    within = np.geomspace(smallest, law.largest, SIZES_SHOWN)
+    beyond = np.geomspace(law.largest, FACTORS[-1] * law.largest, SIZES_SHOWN)
+    axis.plot(within, law.at(within), color=style.color, linestyle=style.linestyle, linewidth=1.5)
+    axis.plot(beyond, law.at(beyond), color=style.color, linestyle=style.linestyle, linewidth=0.8)
+    low, high = law.interval(beyond)
+    if not np.isnan(low).all():
+        axis.fill_between(beyond, low, high, color=style.color, alpha=0.15, linewidth=0)
+    for factor in FACTORS:
+        size = factor * law.largest
+        axis.plot([size], law.at([size]), marker=style.marker, markerfacecolor="white", color=style.color, markersize=5)
+
+
+def _logarithmic(axis: Axes, sizes: Sequence[float]) -> None:
+    """Give a logarithmic axis the numbers of samples as ticks, as many as have room."""
+    axis.set_xscale("log")
+    low, high = np.log(min(sizes)), np.log(max(sizes))
+    ticks: list[float] = []
+    for size in sorted(set(sizes)):
+        if not ticks or np.log(size) - np.log(ticks[-1]) > 0.07 * max(high - low, 1e-9):
+            ticks.append(size)
+    axis.set_xticks(ticks, [f"{round(size):,}" for size in ticks])
+    axis.set_xticks([], minor=True)
+
+
+def _legend(figure: Figure, styles: Mapping[str, Style]) -> None:
+    handles = [
+        Line2D([], [], label=name, color=style.color, linestyle=style.linestyle, marker=style.marker, markersize=5)
+        for name, style in styles.items()
+    ]
+    columns = 1 if max(map(len, styles)) > 24 else 2
+    figure.set_figheight(figure.get_figheight() + 0.2 * -(-len(handles) // columns))
+    figure.legend(handles=handles, loc="outside lower left", ncols=columns, fontsize=8, frameon=False)
+
+
+# --- ranks --------------------------------------------------------------------------------------------------------
+
+
+def draw_critical_differences(ranks: pd.DataFrame, tests: pd.DataFrame, folder: Path) -> None:
+    """Draw the diagram of critical differences of each metric into a folder, `accuracy.svg`.
+
+    Args:
+        ranks: as `mml_lib.evaluation.comparisons.across_tasks.rank_table` gives them.
+        tests: of the same tasks.
+        folder: where to.
+    """
+    for metric in dict.fromkeys(ranks["metric"]):
+        own, of_metric = ranks[ranks["metric"] == metric], tests[tests["metric"] == metric]
+        reason = next(iter(of_metric["reason"].dropna()), "")
+        column = "average_rank" if reason else "tested_rank"
+        own = own.sort_values(column, kind="stable")
+        by_procedure = dict(zip(own["procedure"], own[column], strict=True))
+        groups = [] if reason else cliques(of_metric, list(by_procedure))
+        note = reason or "; ".join(filter(None, [JOINED, too_few_for_pairs(of_metric)]))
+        number = int(own["tasks" if reason else "tested"].max())
+        title = f"{metric_label(metric)}: average rank over {number} tasks, 1 the best"
+        draw_ranks(by_procedure, groups, title, textwrap.fill(note, LINE), folder / f"{metric}.svg")
+
+
+def draw_ranks(
+    ranks: Mapping[str, float], groups: Sequence[tuple[int, int]], title: str, note: str, path: str | Path
+) -> None:
+    """Draw average ranks on a line, and bars above procedures that no test tells apart (Demšar 2006).
+
+    Args:
+        ranks: by procedure, the best first.
+        groups: first and last place of those.
+        title: what is ranked.
+        note: what is said below it.
+        path: where to.
+    """
+    names = list(ranks)[:RANKED]
+    groups = [(first, min(last, len(names) - 1)) for first, last in groups if first < len(names) - 1]
+    half = -(-len(names) // 2)
+    bars = 0.22 * len(groups)
+    height = 1.5 + bars + 0.24 * half
+    figure = Figure(figsize=(7.6, height), layout="constrained")
+    axis = figure.add_subplot()
+    axis.axis("off")
+    left, right = 1.0, float(max(2, np.ceil(max(ranks.values()))))
+    room = 0.62 * (right - left)
+    axis.set_xlim(left - room, right + room)
+    axis.set_ylim(-(bars + 0.24 * half + 0.35), 0.35)
+    axis.plot([left, right], [0, 0], color="black", linewidth=1.2)
+    for tick in np.arange(left, right + 0.01, 1 if right - left > 3 else 0.5):
+        axis.plot([tick, tick], [0, 0.06], color="black", linewidth=1)
+        axis.text(tick, 0.1, f"{tick:g}", ha="center", va="bottom", fontsize=8)
+    for number, (first, last) in enumerate(groups):
+        ends = [ranks[names[first]], ranks[names[last]]]
+        margin, y = 0.012 * (right - left), -(0.12 + 0.22 * number)
+        axis.plot([ends[0] - margin, ends[1] + margin], [y, y], color="black", linewidth=3.5, solid_capstyle="butt")
+    for place, name in enumerate(names):
+        best_half = place < half
+        row = place if best_half else len(names) - 1 - place
+        y, x = -(bars + 0.24 * (row + 1)), ranks[name]
+        end = left - 0.03 * (right - left) if best_half else right + 0.03 * (right - left)
+        axis.plot([x, x, end], [0, y, y], color="black", linewidth=0.8)
+        text, side = f"{shorten(name, NAME)} ({x:.2f})", "right" if best_half else "left"
+        axis.text(end + (-0.01 if best_half else 0.01) * (right - left), y, text, ha=side, va="center", fontsize=8)
+    figure.suptitle(f"{title}\n{note}", fontsize=8)
+    save(figure, path)

@@ -1,0 +1,152 @@
+"""Figures of tasks: samples, and how often each class is there. Readable in black and white."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+from mml_lib.config.task_types import IGNORE
+from mml_lib.files.atomic import write_whole
+from mml_lib.images.decoding import decode
+from mml_lib.images.transforms import TRANSFORMS
+from mml_lib.tasks.dataset import Dataset
+from mml_lib.tasks.description import TaskDescription
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+plt.rcParams["text.parse_math"] = False  # names may have dollars
+
+COLUMNS, ROWS = 6, 4
+THUMBNAIL = 160
+"""Pixels of the longer side of a sample in a grid."""
+
+
+def draw_samples(task: TaskDescription, dataset: Dataset, path: str | Path) -> None:
+    """Draw samples of a task in a grid, its classes in turn; masks as outlines, dotted around what is ignored."""
+    chosen = choose(task, COLUMNS * ROWS)
+    rows = -(-len(chosen) // COLUMNS)
+    figure, axes = plt.subplots(rows, COLUMNS, figsize=(1.7 * COLUMNS, 1.95 * rows + 0.5), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, position in zip(axes.flat, chosen, strict=False):
+        _show(axis, task, dataset, position)
+        axis.set_title(shorten(_caption(task, position), 26), fontsize=7)
+    counts = ", ".join(f"{count} {split}" for split, count in task.header["num_samples"].items())
+    figure.suptitle(f"{task.header['name']} ({task.header['task_type'].replace('_', ' ')}: {counts})", fontsize=10)
+    _save(figure, path)
+
+
+def draw_overview(tasks: Sequence[TaskDescription], datasets: Sequence[Dataset], path: str | Path) -> None:
+    """Draw a row of samples for each task."""
+    figure, axes = plt.subplots(len(tasks), COLUMNS, figsize=(1.7 * COLUMNS, 1.9 * len(tasks) + 0.3), squeeze=False)
+    for line, task, dataset in zip(axes, tasks, datasets, strict=True):
+        for axis in line:
+            axis.axis("off")
+        for axis, position in zip(line, choose(task, COLUMNS), strict=False):
+            _show(axis, task, dataset, position)
+        line[0].set_title(task.header["name"], fontsize=9, loc="left")
+    _save(figure, path)
+
+
+def draw_classes(task: TaskDescription, path: str | Path) -> None:
+    """Draw how many training samples show each class, or how the values of a regression are spread."""
+    header = task.header
+    bars = max(3, min(60, len(header["classes"])))
+    height = 4 if header["task_type"] == "regression" else 1.2 + 0.24 * bars
+    figure, axis = plt.subplots(figsize=(6.4, height))
+    axis.tick_params(labelsize=8)
+    if header["task_type"] == "regression":
+        train = task.column["split"] == "train"
+        # More bars could not be told apart.
+        bins = min(50, max(10, round(np.sqrt(train.sum()))))
+        axis.hist(task.targets.values[train], bins=bins, color="0.6", edgecolor="black", linewidth=0.5)
+        axis.set_xlabel("value", fontsize=9)
+        axis.set_ylabel("training samples", fontsize=9)
+    elif header["classes"]:
+        # The most frequent ones, where there are more than can be read.
+        shown = sorted(header["class_occ"].items(), key=lambda item: -item[1])[:60]
+        names = [shorten(name, 40) for name, _ in shown]
+        bar = axis.barh(range(len(shown)), [count for _, count in shown], color="0.6", edgecolor="black", linewidth=0.5)
+        axis.bar_label(bar, fontsize=7, padding=2)
+        axis.set_yticks(range(len(shown)), names, fontsize=7)
+        axis.invert_yaxis()
+        axis.margins(x=0.1, y=0.3 / len(shown))
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        left_out = len(header["classes"]) - len(shown)
+        rest = f" ({left_out} rarer ones left out)" if left_out else ""
+        axis.set_xlabel(f"training samples that show the class{rest}", fontsize=9)
+    else:
+        axis.axis("off")
+        axis.text(0.5, 0.5, f"{header['num_samples']['all']} images without labels", ha="center", va="center")
+    axis.set_title(shorten(header["name"], 70), fontsize=10)
+    _save(figure, path)
+
+
+def choose(task: TaskDescription, count: int) -> list[int]:
+    """Return positions of samples, strata in turn, the same for the same task."""
+    order = np.random.default_rng(0).permutation(len(task.samples["id"]))
+    labelled = order[np.array(task.column["split"])[order] != "unlabelled"]
+    if not len(labelled) or task.header["task_type"] == "no_task":
+        return order[:count].tolist()
+    strata = task.targets.take(labelled).strata(task.groups[labelled], 1)
+    rank = np.empty(len(labelled), dtype=int)
+    for stratum in np.unique(strata):
+        inside = np.flatnonzero(strata == stratum)
+        rank[inside] = np.arange(len(inside))
+    chosen = labelled[np.lexsort((strata, rank))][:count]
+    if task.header["task_type"] == "regression":
+        return sorted(chosen.tolist(), key=lambda position: task.targets.values[position])
+    return sorted(chosen.tolist(), key=lambda position: _caption(task, position))
+
+
+def _show(axis: Any, task: TaskDescription, dataset: Dataset, position: int) -> None:
+    row = task.samples["row"][position]
+    mask_file = dataset.mask_path(row) if task.header["task_type"] == "semantic_segmentation" else None
+    colors, value_range = dataset.mask_colors, dataset.value_range
+    image, mask = decode(dataset.image_path(row), (), mask_file, mask_colors=colors, value_range=value_range)
+    scale = THUMBNAIL / max(image.shape[:2])
+    size = tuple(max(2, round(side * scale)) for side in image.shape[:2])
+    image, mask = TRANSFORMS["resize"](image, mask, size)
+    axis.imshow(image)
+    # All frames are squares, so that captions stand in line.
+    for limits, side in ((axis.set_xlim, size[1]), (axis.set_ylim, size[0])):
+        limits((side - THUMBNAIL) / 2 - 0.5, (side + THUMBNAIL) / 2 - 0.5)
+    axis.invert_yaxis()
+    classes = None if mask is None else _lookup(task.header)[mask]
+    for index in [] if classes is None else np.unique(classes)[:0:-1]:  # what is ignored lies below
+        style = "dotted" if index == IGNORE else "solid"
+        for color, width in (("white", 1.8), ("black", 0.8)):
+            axis.contour(classes == index, levels=[0.5], colors=color, linewidths=width, linestyles=style)
+
+
+def _lookup(header: Mapping[str, Any]) -> np.ndarray:
+    """Return the class index of each mask value (int, 256); 255 for what is ignored."""
+    table = np.full(256, IGNORE)
+    for value, label in header["idx_to_class"].items():
+        table[int(value)] = header["classes"].index(label)
+    return table
+
+
+def _caption(task: TaskDescription, position: int) -> str:
+    kind, classes = task.header["task_type"], np.array(task.header["classes"])
+    if kind == "no_task" or task.samples["split"][position] == "unlabelled":
+        return "unlabelled"
+    if kind == "regression":
+        return f"{task.targets.values[position]:.4g}"
+    return ", ".join(classes[task.targets.presence[position]]) or "none"
+
+
+def shorten(text: str, length: int) -> str:
+    """Return a text in one line of at most `length` characters."""
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def _save(figure: Any, path: str | Path) -> None:
+    figure.tight_layout()
+    with write_whole(path) as beside:
+        figure.savefig(beside, dpi=110, metadata={"Software": None})
+    plt.close(figure)

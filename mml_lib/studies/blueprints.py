@@ -1,0 +1,97 @@
+"""Blueprints: pipelines that turned out best on one task, handed to studies of other tasks."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mml_lib.config.presets import resolve_presets
+from mml_lib.errors import MMLError, nearest
+from mml_lib.models.model_selection import best_run
+from mml_lib.models.model_storage import ModelStorage
+from mml_lib.pipelines.pipeline import PIPELINE_KEYS, Pipeline, read_stored_yaml, yaml_text
+
+if TYPE_CHECKING:
+    from mml_lib.studies.study import Study
+
+HANDED_ON = tuple(key for key in PIPELINE_KEYS if key != "seed")
+"""The sections that a blueprint brings where a study names none."""
+
+
+def blueprint(pipelines: Sequence[Pipeline], storages: Sequence[ModelStorage], by: str) -> str:
+    """Return the best run's pipeline as YAML, with the reason: the best procedure by validation, and its best run.
+
+    Args:
+        pipelines: of all runs; those that differ in their nested task only are one run.
+        storages: of all models of these runs.
+        by: the metric; the validation loss where a model does not have it.
+    """
+    called = {pipeline.run: (pipeline.procedure_recipe, pipeline.recipe) for pipeline in pipelines}
+    chosen = best_run(storages, called, by)
+    pipeline = next(each for each in pipelines if each.recipe == chosen.run)
+    procedures, runs = (len({each[place] for each in called.values()}) for place in (0, 1))
+    repeated = f", of the best of {procedures} procedures ({chosen.procedure_value:.6g})" if procedures < runs else ""
+    told = {
+        "run": pipeline.run,
+        "task": pipeline.task["name"],
+        "why": f"the best mean validation {chosen.metric} ({chosen.run_value:.6g}) of {runs} runs{repeated}",
+    }
+    return yaml_text("blueprint", {"chosen": told, "pipeline": dict(pipeline.content)})
+
+
+def lay_blueprint(study: "Study", task: str, keys: Sequence[str] | None) -> dict[str, Any]:
+    """Return the study's config with sections of a blueprint in the place of its own.
+
+    Args:
+        study: the study, whose `reuse.blueprint` says where to look.
+        task: the task that the blueprint was made on.
+        keys: sections to take; None: all but the seed.
+
+    Raises:
+        MMLError: there is no such blueprint, or no such section.
+    """
+    for key in keys or ():
+        if key not in PIPELINE_KEYS:
+            raise MMLError(f"mode.pipeline_keys: there is no section '{key}'{nearest(key, PIPELINE_KEYS)}")
+    content = _find(study, task)
+    config = dict(study.config)
+    for key in keys or HANDED_ON:
+        if key == "loss":
+            config[key] = _losses(study, content)
+        elif key != "decoder" or key in content:  # that of a segmentation only
+            config[key] = content.get(key)
+    if "trainer" in (keys or HANDED_ON):
+        config["trainer"] = {"devices": 1, **content["trainer"], "accelerator": study.cfg.trainer.accelerator}
+    return config
+
+
+def _find(study: "Study", task: str) -> Mapping[str, Any]:
+    """Return the content of the pipeline that a blueprint holds, the latest of all projects named."""
+    if not study.cfg.reuse.blueprint:
+        raise MMLError("mode.use_blueprint: where is it to be found? Name the project, reuse: {blueprint: project}")
+    found: list[tuple[str, Path]] = []
+    for project, run in (study.fm.reusables.project_of("blueprint", each) for each in study.cfg.reuse.blueprint):
+        if run is None:
+            told = study.fm.existing("blueprint", project=project, task=task)
+            found += [
+                ("blueprint", study.fm.construct_saving_path(None, "blueprint", project=project, **each))
+                for each in told
+            ]
+        elif told := study.fm.existing("pipeline", project=project, task=task, run=run):
+            found.append(("pipeline", study.fm.construct_saving_path(None, "pipeline", project=project, **told[0])))
+    if not found:
+        where = ", ".join(study.cfg.reuse.blueprint)
+        raise MMLError(
+            f"mode.use_blueprint: there is no blueprint of the task {task} in {where}; "
+            "a study with mode.store_blueprint: true makes one"
+        )
+    kind, path = found[-1]
+    return Pipeline.read(path).content if kind == "pipeline" else read_stored_yaml(path, kind)["pipeline"]
+
+
+def _losses(study: "Study", content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the study's losses by task type, with that of the blueprint's task type in its place."""
+    kind, loss = content["task"]["task_type"], content["loss"]
+    own = resolve_presets({"loss": study.config["loss"]}, study.folders)["loss"]
+    if "_target_" in own:
+        return loss
+    return {**own, **(loss if "_target_" not in loss else {kind: loss})}

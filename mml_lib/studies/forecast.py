@@ -1,0 +1,255 @@
+"""The forecast: what is left of a plan, and what it will take by what was measured of steps like these.
+
+What was never measured is unknown, and the line says so.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mml_lib.errors import MMLError
+from mml_lib.files.removing import size_of
+from mml_lib.machine.measured import Measured, benchmark_files
+from mml_lib.models.model_storage import ModelStorage
+from mml_lib.pipelines.digests import canonical_json
+from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.studies.planned_steps import Step
+from mml_lib.tasks.description import read_header
+
+if TYPE_CHECKING:
+    from mml_lib.studies.study import Study
+
+LIGHT = 1.0
+"""Seconds of a step that is too light to be measured."""
+
+SMALL_MB = 0.1
+"""Size of an artefact of a kind that is small, in 10⁶ bytes."""
+
+LITTLE_MB = 10.0
+"""What is not worth a word while the size of other artefacts is unknown."""
+
+LARGE = ("packed", "parameters", "predictions", "other_predictions", "calibrated", "other_calibrated")
+"""Kinds of artefacts that are not."""
+
+LATEST = 100
+"""Trainings, and artefacts of each kind, that a forecast looks at."""
+
+ALIKE = ("arch", "decoder", "adapters", "preprocessing", "compile")
+"""Sections of a pipeline: where they are the same, trainings take alike for each image."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A measured training.
+
+    Args:
+        kind: what it has in common with trainings that take alike.
+        images: that it has learned, in each epoch anew; None where that is unknown.
+        seconds: of its epochs.
+        overhead: seconds beside these.
+    """
+
+    kind: str
+    images: float | None
+    seconds: float
+    overhead: float
+
+
+class Forecast:
+    """What steps will take.
+
+    Args:
+        study: whose steps they are.
+    """
+
+    def __init__(self, study: "Study"):
+        self.study = study
+        self.fm = study.fm
+        self._measured: dict[str, dict[str, float]] = {}
+        self._sizes: dict[tuple[str, str], float | None] = {}
+
+    def missing(self, steps: Iterable[Step]) -> list[Step]:
+        """Return those steps of a plan of which some output is not on the disk."""
+        return [step for step in steps if not all(Path(path).exists() for _, path in step.outputs)]
+
+    def line(self, steps: Iterable[Step]) -> str:
+        """Return what is left to do and what that will take, in one line."""
+        steps = list(steps)
+        if not steps:
+            return "to do: nothing"
+        words = f"to do: {len(steps)} step{'s' * (len(steps) != 1)}"
+        if trainings := sum(step.rule == "train_fold" for step in steps):
+            shares = self.study.gpus.shares()
+            words += f", {trainings} of them training{'s' * (trainings != 1)}{f' ({shares})' if shares else ''}"
+        return f"{words}; {self._time(steps)}; {self._disk(steps)}"
+
+    # --- time ---------------------------------------------------------------------------------------------------
+
+    def _time(self, steps: list[Step]) -> str:
+        """Return how long steps will take: on this machine side by side, on a cluster all in all."""
+        estimates = [(step, self._seconds(step)) for step in steps]
+        unknown = list(dict.fromkeys(step.rule for step, seconds in estimates if seconds is None))
+        if "train_fold" in unknown:
+            return "time unknown until a training like these has ended"
+        timed = [(step, seconds) for step, seconds in estimates if seconds is not None]
+        if self.study.gpus.cores is not None:
+            amount = _duration(sum(seconds / self._at_once(step.rule) for step, seconds in timed))
+        else:
+            gpu = sum(seconds * step.gpus for step, seconds in timed)
+            other = sum(seconds for step, seconds in timed if not step.gpus)
+            amounts = [f"{_duration(gpu)} of GPUs"] * (gpu > 0) + [f"{_duration(other)} without a GPU"] * (other > 0)
+            amount = f"{' and '.join(amounts)} in all jobs"
+        return f"about {amount}{f', and {_listed(unknown)}, not measured yet' if unknown else ''}"
+
+    def _at_once(self, rule: str) -> int:
+        """Return how many steps of a rule run at a time."""
+        of_networks = rule in ("train_fold", "tune_fold", "predict_fold", "predict_other")
+        return self.study.gpus.at_once("predict_fold" if rule == "predict_other" else rule) if of_networks else 1
+
+    def _seconds(self, step: Step) -> float | None:
+        """Return the seconds of a step, None where nothing like it was measured."""
+        if step.benchmark is None:
+            return LIGHT
+        measured = self._measured_of(step.rule)
+        if step.rule == "train_fold":
+            return self._training(step)
+        own = step.wildcards
+        if "run" in own:  # the same network or another of its run, or one that computes alike on the same task
+            prefixes = [f"{own['task']}-{own['run']}-"]
+            prefixes += [f"{own['task']}-{run}-" for task, run in self._alike(own) if task == own["task"]]
+        else:
+            prefixes = [f"{step.benchmark.stem.split('-')[0]}-"]
+        for prefix in prefixes:
+            if seconds := [value for name, value in measured.items() if f"{name}-".startswith(prefix)]:
+                return sum(seconds) / len(seconds)
+        return None
+
+    def _measured_of(self, rule: str) -> dict[str, float]:
+        """Return the seconds of the latest measured steps of a rule, by the names of their benchmark files."""
+        if rule not in self._measured:
+            files = sorted(benchmark_files(self.fm.benchmark_folders, rule), key=lambda file: file.stat().st_mtime)
+            measured = [Measured.of(file) for file in files[-LATEST:]]
+            self._measured[rule] = {step.name: step.seconds for step in measured if not math.isnan(step.seconds)}
+        return self._measured[rule]
+
+    def _training(self, step: Step) -> float | None:
+        """Return the seconds of a training: by the others of its run, or else by those that take alike."""
+        pipeline = self._pipeline(step.wildcards["task"], step.wildcards["run"])
+        if pipeline is None:
+            return None
+        if own := self._trainings.get((step.wildcards["task"], pipeline.run)):
+            return sum(training.seconds + training.overhead for training in own) / len(own)
+        images, kind = self._images(pipeline, pipeline.content["trainer"]["max_epochs"]), _kind(pipeline)
+        alike = [training for trainings in self._trainings.values() for training in trainings if training.kind == kind]
+        seconds = [
+            training.overhead + training.seconds * images / training.images
+            for training in alike
+            if images and training.images
+        ]
+        return sum(seconds) / len(seconds) if seconds else None
+
+    @cached_property
+    def _trainings(self) -> dict[tuple[str, str], list[Training]]:
+        """The measured trainings of the project by task and run."""
+        measured, trainings = self._measured_of("train_fold"), dict[tuple[str, str], list[Training]]()
+        for tokens in self.fm.existing("models")[-LATEST:]:
+            pipeline = self._pipeline(tokens["task"], tokens["run"])
+            if pipeline is None:
+                continue
+            try:
+                model = ModelStorage.read(self.fm.path("models", **tokens))
+            except MMLError:
+                continue
+            whole = measured.get(f"{tokens['task']}-{tokens['run']}-fold{tokens['fold']}", model.training_time)
+            training = Training(
+                _kind(pipeline),
+                self._images(pipeline, model.epochs),
+                model.training_time,
+                max(0.0, whole - model.training_time),
+            )
+            trainings.setdefault((tokens["task"], tokens["run"]), []).append(training)
+        return trainings
+
+    def _alike(self, wildcards: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Return task and run of the measured trainings whose networks compute as those of a run."""
+        pipeline = self._pipeline(wildcards["task"], wildcards["run"])
+        kind = None if pipeline is None else _kind(pipeline)
+        return [name for name, trainings in self._trainings.items() if trainings[0].kind == kind]
+
+    def _pipeline(self, task: str, run: str) -> Pipeline | None:
+        try:
+            return self.study.run(task, run).pipeline
+        except MMLError:  # its file is gone, or damaged
+            return None
+
+    def _images(self, pipeline: Pipeline, epochs: int) -> float | None:
+        """Return the images that a training learns in some epochs, None before its task is made."""
+        sampling, task = pipeline.content["sampling"], pipeline.task
+        limit = (pipeline.content["trainer"].get("limit_train_batches") or math.inf) * sampling["batch_size"]
+        try:
+            header = read_header(self.fm.path("description", task=task["name"], task_id=task["id"]))
+        except MMLError:
+            return None
+        folds = header["num_folds"]
+        samples = header["num_samples"].get("train", 0) * (folds - 1) / folds if folds > 1 else 0
+        samples = sampling["sample_num"] or max(samples, sampling.get("min_sample_num") or 0)
+        return epochs * min(samples, limit) or None
+
+    # --- disk ---------------------------------------------------------------------------------------------------
+
+    def _disk(self, steps: list[Step]) -> str:
+        sizes = [self._size(key, path, step) for step in steps for key, path in step.outputs]
+        mb = sum(size for size in sizes if size is not None)
+        if None in sizes:
+            return "disk unknown" if mb < LITTLE_MB else f"disk at least {_bytes(mb)}"
+        return f"{_bytes(mb)} of disk"
+
+    def _size(self, key: str, path: str, step: Step) -> float | None:
+        """Return the size of an artefact that is to be, in 10⁶ bytes: that of others of its kind on the disk."""
+        if key not in LARGE:
+            return SMALL_MB
+        task, run = step.wildcards.get("task"), step.wildcards.get("run")
+        name = f"{task} {run}" if key == "parameters" else task or path
+        if (key, name) not in self._sizes:
+            self._sizes[key, name] = self._mean_size(key, step)
+        return self._sizes[key, name]
+
+    def _mean_size(self, key: str, step: Step) -> float | None:
+        existing = self.fm.existing(key)[-LATEST:]
+        if key == "parameters":
+            alike = self._alike(step.wildcards)
+            existing = [tokens for tokens in existing if (tokens["task"], tokens["run"]) in alike]
+        elif task := step.wildcards.get("task"):
+            existing = [tokens for tokens in existing if tokens.get("task") == task]
+        else:
+            existing = [tokens for tokens in existing if tokens.get("dataset") == step.wildcards.get("dataset")]
+        sizes = [size_of([Path(self.fm.path(key, **tokens))]) / 1e6 for tokens in existing]
+        return sum(sizes) / len(sizes) if sizes else None
+
+
+def _kind(pipeline: Pipeline) -> str:
+    """Return what trainings have in common that take alike: what is computed for each image, and by how many."""
+    content = pipeline.content
+    trainer = {key: content["trainer"].get(key) for key in ("precision", "devices")}
+    sections = {key: content.get(key) for key in ALIKE}
+    sections["preprocessing"] = re.sub(r"^.*-", "", pipeline.task["pack"])  # its digest
+    kinds = [task["task_type"] for task in pipeline.tasks]
+    return canonical_json([sections, trainer, kinds, bool(pipeline.pretraining.get("freeze"))])
+
+
+def _listed(rules: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(rules[:-1]), rules[-1]]))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 3600:.1f} hours" if seconds >= 5400 else f"{round(seconds / 60)} min"
+
+
+def _bytes(mb: float) -> str:
+    return f"{mb / 1000:.1f} GB" if mb >= 1000 else f"{max(1, round(mb))} MB"

@@ -1,0 +1,252 @@
+"""GPUs: how many steps compute on them at once, and which GPU each step has.
+
+Snakemake starts as many steps as there are GPUs, or as fit into their memory; a lease gives each its own. Where a
+cluster gives GPUs to jobs, none of this happens.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from mml_lib.config.schema import Resources
+from mml_lib.errors import MMLError
+from mml_lib.machine.gpu_devices import VISIBLE, Gpu, may_have_gpu, visible_gpus
+from mml_lib.machine.leases import SHARE, lease_gpus, own_share
+from mml_lib.machine.locks import process_rank
+from mml_lib.studies.checks import GPU_RULES
+
+if TYPE_CHECKING:
+    from mml_lib.schedulers.base import AbstractBaseScheduler
+    from mml_lib.studies.study import Study
+
+logger = logging.getLogger(__name__)
+
+ACCELERATORS = ("auto", "gpu", "cuda")
+"""Values of `trainer.accelerator` that may mean a GPU that can be leased."""
+
+TRAINING = "train_fold"
+
+SAME = {"predict_other": "predict_fold"}
+"""Rules that ask for what another one asks for."""
+
+CONTEXT_MB = 500
+"""What CUDA itself takes of a process's share."""
+
+
+class Gpus:
+    """What the rules of a study ask of GPUs.
+
+    Args:
+        study: config and runs.
+    """
+
+    def __init__(self, study: "Study"):
+        self.study = study
+        self.here: tuple[Gpu, ...] | None = None  # those of this machine; None where others do the steps
+        self.cores: int | None = None
+        self.on_cluster = False
+        self.number_of_trainings = 0
+
+    def asked(self, rule: str) -> Resources:
+        """What the study says that a rule asks for; prediction and tuning share GPUs as training does."""
+        resources = self.study.cfg.resources
+        own, training = (resources.get(name) or Resources() for name in (rule, TRAINING))
+        gpu = 0 if own.gpu is None and training.gpu == 0 else own.gpu
+        return own.model_copy(update={"gpu": gpu, "gpu_mem_mb": own.gpu_mem_mb or training.gpu_mem_mb})
+
+    def number_in(self, rule: str, devices: int, accelerator: str) -> int:
+        """Return how many GPUs a step wants where there are some: `devices` if it trains, else one."""
+        if accelerator not in ACCELERATORS or self.asked(rule).gpu == 0:
+            return 0
+        return devices if rule == TRAINING else 1
+
+    # --- what rules ask -----------------------------------------------------------------------------------------
+
+    def number(self, rule: str) -> int | Callable[[Any], int]:
+        """How many GPUs a step asks for, a training by its wildcards; none where there is none to wait for.
+
+        It is a number where it can be, for what Snakemake calls for each step slows a plan down.
+        """
+        accelerator = self.study.cfg.trainer.accelerator
+        if self.here == ():
+            return 0
+        if rule != TRAINING:
+            return self.number_in(rule, 1, accelerator)
+        return lambda wildcards: self.number_in(rule, self._devices(wildcards.task, wildcards.run), accelerator)
+
+    def memory(self, rule: str) -> Callable[[Any], int | None] | None:
+        """How many MB of GPUs a step asks for, by its wildcards; None where no step of the study shares one.
+
+        On this machine, whole GPUs count as much as they have on average, and a share counts as much as it keeps others
+        from using: 10 of 16 GB keep a second such step off.
+        """
+        if self.here == () or not self._shared:
+            return None
+        number, share = self.number(rule), self.asked(rule).gpu_mem_mb
+
+        def gpu_mem_mb(wildcards: Any) -> int | None:
+            gpus = number(wildcards) if callable(number) else number
+            if not gpus:
+                return None
+            if self.here is None:
+                return share and gpus * share
+            return gpus * (self._memory // (self._places(share) or len(self.here)))
+
+        return gpu_mem_mb
+
+    def threads(self, rule: str, default: int) -> int:
+        """Return how many threads a step asks for: its share of the cores, if the study does not say.
+
+        Args:
+            rule: of the step.
+            default: what it asks for where a cluster has the cores.
+        """
+        own = self.asked(rule).threads
+        return own or (default if self.cores is None else max(1, self.cores // self.at_once(rule)))
+
+    def at_once(self, rule: str = TRAINING) -> int:
+        """Return how many steps of a rule run side by side on this machine, if there is work for all.
+
+        It follows from all trainings of the study, those that are done among them: the threads of a training are the
+        same however often the study was interrupted.
+        """
+        cores, trainings = self.cores or 1, max(1, self.number_of_trainings)
+        if not (self.here and self.number_in(rule, 1, self.study.cfg.trainer.accelerator)):
+            return min(cores, trainings)
+        places = self._places(self.asked(rule).gpu_mem_mb) or len(self.here)
+        devices = self.study.cfg.trainer.devices if rule == TRAINING else 1
+        return max(1, min(places // devices, trainings, cores))
+
+    def shares(self) -> str | None:
+        """Return in words how trainings share this machine; None where there are none, or where a cluster does them."""
+        if self.cores is None or not self.number_of_trainings:
+            return None
+        threads = min(self.threads(TRAINING, 1), self.cores)
+        at_once = min(self.at_once(), max(1, self.cores // threads))
+        return f"{at_once} at once, {threads} thread{'s' * (threads != 1)} each"
+
+    @property
+    def _shared(self) -> bool:
+        return any(self.asked(rule).gpu_mem_mb for rule in GPU_RULES)
+
+    @property
+    def _memory(self) -> int:
+        return sum(gpu.memory for gpu in self.here or ())
+
+    def _places(self, share: int | None) -> int:
+        """How many steps fit on the GPUs of this machine that ask for a share."""
+        return sum(gpu.memory // share for gpu in self.here or ()) if share else 0
+
+    # --- what is known while planning ---------------------------------------------------------------------------
+
+    def prepare(self, workflow: Any, modes: Iterable[str]) -> None:
+        """Look for the GPUs of this machine, if it is the one that trains; let Snakemake start as much as they bear.
+
+        Args:
+            workflow: Snakemake's, whose limits win.
+            modes: what is asked for.
+
+        Raises:
+            MMLError: the GPUs are not enough for a training that is left to do.
+        """
+        limits = workflow.global_resources
+        if limits["_nodes"].value is not None:  # a cluster, which gives GPUs to jobs
+            self.on_cluster = True
+            return
+        self.cores = limits["_cores"].value
+        self.count_trainings(modes)
+        self.here = tuple(visible_gpus()) if self.study.cfg.trainer.accelerator in ACCELERATORS else ()
+        if self.here:
+            name, limit = ("gpu_mem_mb", self._memory) if self._shared else ("gpu", len(self.here))
+            if name not in limits:
+                workflow.register_resource(name, limit)
+        gpu_limit = limits["gpu"].value if "gpu" in limits else None
+        if problem := self._problem(gpu_limit, modes):
+            raise MMLError(problem)
+
+    def count_trainings(self, modes: Iterable[str]) -> None:
+        """Count all trainings of these modes, done or not: the cores are divided among them."""
+        self.number_of_trainings = len({tuple(sorted(wildcards.items())) for _, wildcards in self._trainings(modes)})
+
+    def _problem(self, limit: int | None, modes: Iterable[str]) -> str | None:
+        accelerator, gpus = self.study.cfg.trainer.accelerator, self.here or ()
+        if accelerator in ("gpu", "cuda") and not gpus and not may_have_gpu():
+            if self._left(modes):
+                return f"trainer.accelerator '{accelerator}' cannot be had: this machine has no GPU; set it to auto"
+            return None
+        if not gpus:
+            return None
+        for rule in GPU_RULES:
+            share = self.asked(rule).gpu_mem_mb
+            if share and self.asked(rule).gpu != 0 and not self._places(share):
+                largest = max(gpu.memory for gpu in gpus)
+                return f"resources.{rule}.gpu_mem_mb is {share}, but the largest GPU here has {largest} MB; lower it"
+        number = min(len(gpus), len(gpus) if limit is None else limit)
+        if self.asked(TRAINING).gpu == 0 or not any(devices > number for devices, _ in self._trainings(modes)):
+            return None
+        devices = max(self._left(modes), default=0)
+        if devices <= number:
+            return None
+        whose = f"GPU{'s' * (number != 1)} of this machine may be used"
+        return f"trainer.devices is {devices}, but {number} {whose}; lower it, which makes a new run"
+
+    def _left(self, modes: Iterable[str]) -> list[int]:
+        """Return how many devices each training wants that is left to do."""
+        path = self.study.fm.path
+        return [
+            devices for devices, wildcards in self._trainings(modes) if not Path(path("models", **wildcards)).exists()
+        ]
+
+    def _trainings(self, modes: Iterable[str]) -> Iterable[tuple[int, dict[str, Any]]]:
+        for mode in modes:
+            for wildcards in self.study.scheduler(mode).trainings:
+                yield self._devices(wildcards["task"], wildcards["run"]), wildcards
+
+    def _devices(self, task: str, run: str) -> int:
+        return self.study.run(task, run).pipeline.content["trainer"].get("devices", 1)
+
+
+# --- steps ------------------------------------------------------------------------------------------------------
+
+
+def take_gpus(step: "AbstractBaseScheduler", rule: str, terminal: IO[str]) -> None:
+    """Give a step GPUs of its own, before it touches one; say what it waits for, in its log and the terminal.
+
+    A step that shall have none sees none. What a job of SLURM's was given, it has. A step that trains with others has
+    what they have.
+    """
+    trainer, rule = step.cfg.trainer, SAME.get(rule, rule)
+    if process_rank() or trainer.accelerator not in ACCELERATORS:
+        return
+    gpus = Gpus(step.study)
+    number, mem_mb = gpus.number_in(rule, trainer.devices, trainer.accelerator), gpus.asked(rule).gpu_mem_mb
+    if number == 0:
+        os.environ[VISIBLE] = ""
+        return
+    visible = os.environ.get(VISIBLE, "").split(",")
+    if "SLURM_JOB_ID" in os.environ and visible != [""] and len(visible) <= number:
+        return
+    if not visible_gpus():
+        return
+
+    def tell(words: str) -> None:
+        logger.info("%s", words)
+        if step.terminal is not None:
+            print(f"{rule} of {step.task} fold {step.fold} is {words}", file=terminal, flush=True)
+
+    lease_gpus(number, mem_mb, 60 * step.study.cfg.gpu_timeout, tell)
+    logger.info("on GPU %s%s", os.environ[VISIBLE], f", {mem_mb} MB" if mem_mb else "")
+    if mem_mb:
+        os.environ[SHARE] = str(mem_mb)
+
+
+def keep_to_share() -> None:
+    """Keep this process from taking more memory of its GPU than its step has leased; for scripts that have torch."""
+    import torch
+
+    mem_mb, device = own_share(), int(os.environ.get("LOCAL_RANK", 0))
+    if mem_mb and torch.cuda.is_available():
+        memory = torch.cuda.get_device_properties(device).total_memory / 2**20
+        torch.cuda.set_per_process_memory_fraction(min(1, max(mem_mb - CONTEXT_MB, mem_mb / 2) / memory), device)

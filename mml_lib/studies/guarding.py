@@ -1,0 +1,154 @@
+"""Guarding: which tasks a mode's networks learn, and on which they are tested, so that their images are compared.
+
+Tasks on one data set are compared by their divisions while planning (`checks`), but for those that tags of the user's
+own derive; images of others are known by their content only once they are read.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mml_lib.config.task_options import SEPARATOR
+from mml_lib.errors import MMLError
+from mml_lib.studies.runs import Run
+from mml_lib.tasks.image_guards import PARTS, ImageGuard
+from mml_lib.tasks.tags import parse_tag
+
+if TYPE_CHECKING:
+    from mml_lib.schedulers.train import TrainScheduler
+    from mml_lib.studies.study import Study
+
+
+class Guards:
+    """The image guards of a mode's plan.
+
+    Args:
+        study: the study.
+    """
+
+    def __init__(self, study: "Study"):
+        self.study = study
+        self._parts: dict[tuple[tuple[str, str], tuple[str, str]], tuple[set[str], str]] = {}
+        self._datasets: dict[tuple[str, str], str] = {}
+        self.unknown: dict[str, None] = {}
+
+    @property
+    def guards(self) -> list[ImageGuard]:
+        """All guards, each pair of tasks once."""
+        return [
+            ImageGuard(learned, tested, tuple(part for part in PARTS if part in parts), key)
+            for (learned, tested), (parts, key) in self._parts.items()
+        ]
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return all guards as JSON."""
+        return [guard.as_json() for guard in self.guards]
+
+    @property
+    def sha256(self) -> str:
+        """The digest by which their comparison is kept; other tasks or parts are compared anew."""
+        return hashlib.sha256(json.dumps(self.as_json(), sort_keys=True).encode()).hexdigest()
+
+    def add(self, learned: Mapping[str, Any], tested: str, key: str, *parts: str, planned: bool = True) -> None:
+        """Compare what networks have learned with parts of a task, where planning has not compared both already.
+
+        Args:
+            learned: what a pipeline says of a task.
+            tested: name of the task that is predicted.
+            key: the key of the study that brings both together.
+            parts: some of `PARTS`.
+            planned: planning compares the divisions of both where they are of one data set.
+        """
+        identity = self.study.task(tested)
+        own_tags = _has_own_tags(learned["name"]) or _has_own_tags(tested)
+        if learned["dataset"] == identity.dataset and planned and not own_tags:
+            return
+        if learned["id"] == identity.id and "val" not in parts:
+            return
+        if not self._is_described(learned):
+            self.unknown[learned["name"]] = None
+            return
+        pair = ((learned["name"], learned["id"]), (tested, identity.id))
+        self._parts.setdefault(pair, (set(), key))[0].update(parts)
+
+    def _is_described(self, learned: Mapping[str, Any]) -> bool:
+        """Return True if a task is described, or can be: it is the study's own, or its data set is there."""
+        task = {"task": learned["name"], "task_id": learned["id"]}
+        if self.study.is_known(task["task"]) and self.study.task(task["task"]).id == task["task_id"]:
+            return True
+        if not Path(self.study.fm.path("dataset", dataset=learned["dataset"])).exists():
+            return False
+        return self.study.describes(**task) or Path(self.study.fm.path("description", **task)).exists()
+
+
+def _has_own_tags(name: str) -> bool:
+    """Return True if a task is derived by tags of the user's own, which may divide it in ways planning cannot tell."""
+    for text in name.split(SEPARATOR)[1:]:
+        try:
+            tag = parse_tag(text)[0]
+        except MMLError:  # of another project's plugin
+            return True
+        if not tag.function.__module__.startswith("mml_lib."):
+            return True
+    return False
+
+
+def guards_of(scheduler: "TrainScheduler") -> Guards:
+    """Return the image guards of a mode that trains."""
+    guards = Guards(scheduler.study)
+    for task in scheduler.task_names:
+        for trained in scheduler.trained_for(task):
+            others = [name for name, split in scheduler.others(trained) if split == "test"]
+            reported = "val" in scheduler.splits(task) and not scheduler.options.nested
+            for run in scheduler.runs_of(trained):
+                _guard_run(guards, run, trained, others, reported)
+    return guards
+
+
+def _guard_run(guards: Guards, run: Run, trained: str, others: list[str], reported: bool) -> None:
+    """Guard what a run's networks are tested on from all that they have learned."""
+    started = list(started_from(guards, run))
+    for learned, directly in started:
+        parts = ["test", "val"] if reported else ["test"]
+        guards.add(learned, trained, "mode.pretrain_task", *parts, planned=directly)
+    for other in others:
+        for number, learned in enumerate(run.pipeline.tasks):
+            guards.add(learned, other, "mode.co_tasks" if number else "mode.eval_on", "test", planned=number == 0)
+        for learned, _ in started:
+            guards.add(learned, other, "mode.pretrain_task", "test", planned=False)
+
+
+def guard_joining(guards: Guards, trained: str, network: Mapping[str, Any]) -> None:
+    """Guard a task from a network of another task or project, whose predictions of it join an ensemble."""
+    project = network.get("project")
+    study, key = guards.study, "reuse.predictions" if project else "mode.source_tasks"
+    run = (
+        study.runs.read(network["task"], network["run"], project)
+        if project
+        else study.run(network["task"], network["run"])
+    )
+    for number, learned in enumerate(run.pipeline.tasks):
+        guards.add(learned, trained, key, "test", "fold", planned=number == 0)
+    for learned, directly in started_from(guards, run, project):
+        guards.add(learned, trained, key, "test", "val", planned=directly)
+
+
+def started_from(
+    guards: Guards, run: Run, project: str | None = None, directly: bool = True
+) -> Iterator[tuple[Mapping[str, Any], bool]]:
+    """Yield each task that the models have learned which a run may start from, and theirs in turn.
+
+    With each, whether the run itself starts from it. Tasks of runs whose pipelines are gone are noted as unknown.
+    """
+    models = run.pipeline.pretraining.get("models", ())
+    runs = {(model["project"] or project, model["task"], model["run"]): model for model in models}
+    for (where, *_), model in runs.items():
+        try:
+            started = guards.study.runs.of_model({**model, "project": where})
+        except MMLError:
+            guards.unknown[model["task"]] = None
+            continue
+        yield from ((task, directly) for task in started.pipeline.tasks)
+        yield from started_from(guards, started, where, directly=False)

@@ -1,0 +1,34 @@
+"""What of each network is on the disk, for plans too: no pandas here."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mml_lib.files.manager import MMLFileManager
+from mml_lib.files.removing import size_of
+from mml_lib.pipelines.digests import digest
+
+Network = tuple[str, str, int]
+"""Task, run and fold."""
+
+Files = Mapping[str, Sequence[Mapping[str, Any]]]
+"""By assignment key the wildcards of each file (or folder) of a network, and its size in `bytes`."""
+
+
+def network_files(fm: MMLFileManager) -> dict[Network, dict[str, list[dict[str, Any]]]]:
+    """Return all that lies in a project and belongs to one network, by network and assignment key."""
+    found: dict[Network, dict[str, list[dict[str, Any]]]] = {}
+    for key in fm.project_keys("TASK_NAME", "RUN", "FOLD"):
+        for told in fm.existing(key):
+            network = told["task"], told["run"], int(told["fold"])
+            of_key = found.setdefault(network, {}).setdefault(key, [])
+            of_key.append({**told, "bytes": size_of([Path(fm.path(key, **told))])})
+    return found
+
+
+def state_of(files: Mapping[Network, Files]) -> str:
+    """Return a digest that is another one as soon as anything comes, goes, or has another size."""
+    told = [
+        [*network, key, sorted(each.items())] for network, keys in files.items() for key in keys for each in keys[key]
+    ]
+    return digest(sorted(told, key=str))

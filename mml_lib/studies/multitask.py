@@ -1,0 +1,69 @@
+"""Multi-task learning: which tasks are learned beside one, and how much each counts."""
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from mml_lib.config.schema import StudyConfig
+from mml_lib.errors import MMLError, nearest
+from mml_lib.studies.checks import check_co_task
+from mml_lib.studies.runs import task_content
+from mml_lib.tasks.task_identity import TaskIdentity
+
+if TYPE_CHECKING:
+    from mml_lib.studies.study import Study
+
+
+def multitask(
+    study: "Study", cfg: StudyConfig, co_tasks: list[str] | int | None, task_weights: list[float] | None
+) -> dict[str, Any]:
+    """Return what a pipeline says of the tasks learned beside the study's pivot: `co_tasks` and `task_weights`.
+
+    Args:
+        study: the study.
+        cfg: one of its variants.
+        co_tasks: their names, how many to draw with the seed, or None for all.
+        task_weights: of the pivot and of each co-task in the sum of losses; None: 1 each.
+
+    Raises:
+        MMLError: a co-task that is not there or cannot be learned, or weights of another number.
+    """
+    if study.pivot is None:
+        raise MMLError("mode.multitask: no task is the main one; set pivot.name, whose co-tasks the others are")
+    chosen = _named(study, co_tasks) if isinstance(co_tasks, list) else _drawn(study, cfg, co_tasks)
+    for task in chosen:
+        check_co_task(task, cfg)
+    weights = task_weights or [1.0] * (1 + len(chosen))
+    names = [study.pivot, *(task.name for task in chosen)]
+    if len(weights) != len(names):
+        raise MMLError(
+            f"mode.task_weights: {len(weights)} weights for {len(names)} tasks; name one for each of {', '.join(names)}"
+        )
+    return {
+        "co_tasks": [task_content(task, cfg.preprocessing) for task in chosen],
+        "task_weights": [float(weight) for weight in weights],
+    }
+
+
+def _named(study: "Study", names: list[str]) -> list[TaskIdentity]:
+    if not names:
+        raise MMLError("mode.co_tasks: no task is named; name some, or set mode.multitask: false")
+    for name in names:
+        if name not in study.tasks:
+            raise MMLError(f"mode.co_tasks: there is no task '{name}' in the study{nearest(name, study.tasks)}")
+        if name == study.pivot:
+            raise MMLError(f"mode.co_tasks: {name} is the pivot itself; leave it out")
+        if names.count(name) > 1:
+            raise MMLError(f"mode.co_tasks: {name} is named twice; name it once, with a weight in mode.task_weights")
+        if study.tasks[name].task_type == "no_task":
+            raise MMLError(f"mode.co_tasks: {name} has no labels to learn from; leave it out")
+    return [study.tasks[name] for name in names]
+
+
+def _drawn(study: "Study", cfg: StudyConfig, number: int | None) -> list[TaskIdentity]:
+    """Return other tasks of the study: all that have labels, or some drawn with the seed."""
+    others = [task for name, task in sorted(study.tasks.items()) if name != study.pivot and task.task_type != "no_task"]
+    if not others:
+        raise MMLError("mode.multitask: the study has no other task with labels; add one to tasks")
+    if number is not None and not 0 < number <= len(others):
+        raise MMLError(f"mode.co_tasks: {number} cannot be drawn; the study has {len(others)} other tasks with labels")
+    return others if number is None else random.Random(cfg.seed).sample(others, number)

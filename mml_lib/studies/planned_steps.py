@@ -1,0 +1,95 @@
+"""Steps of a plan: what each makes and asks for, out of Snakemake's jobs or its rules."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from mml_lib.files.manager import MMLFileManager
+
+if TYPE_CHECKING:
+    from mml_lib.studies.study import Study
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a plan.
+
+    Args:
+        rule: name of its rule.
+        benchmark: its benchmark file, where it has one.
+        gpus: how many it computes on.
+        minutes: its time limit.
+        mem_mb: the memory that it asks for, in 10⁶ bytes.
+        outputs: assignment key and path of each output that is kept.
+        wildcards: of its rule.
+    """
+
+    rule: str
+    benchmark: Path | None = None
+    gpus: int = 0
+    minutes: int | None = None
+    mem_mb: int | None = None
+    outputs: tuple[tuple[str, str], ...] = field(default=())
+    wildcards: Mapping[str, str] = field(default_factory=dict)
+
+
+def steps_of(fm: MMLFileManager, jobs: Iterable[Any]) -> list[Step]:
+    """Return the steps of Snakemake's jobs, without those that only ask for others."""
+    return [
+        Step(
+            rule=job.rule.name,
+            benchmark=Path(str(job.benchmark)) if job.benchmark else None,
+            gpus=_whole(job.resources.get("gpu")) or 0,
+            minutes=_whole(job.resources.get("runtime")),
+            mem_mb=_whole(job.resources.get("mem_mb")),
+            outputs=_kept(fm, job.rule.output, map(str, job.output)),
+            wildcards=dict(job.wildcards.items()),
+        )
+        for job in jobs
+        if not job.is_norun
+    ]
+
+
+def planned_steps(study: "Study", mode: str, rules: Any) -> list[Step]:
+    """Return the steps of a mode's plan, by what Snakemake's `rules` say of each."""
+    scheduler, steps = study.scheduler(mode), []
+    for command, wildcards in zip(scheduler.commands, scheduler.params, strict=True):
+        rule = getattr(rules, command)
+        asked = {name: _asked(rule.rule.resources.get(name), wildcards) for name in ("gpu", "runtime", "mem_mb")}
+        steps.append(
+            Step(
+                rule=command,
+                benchmark=Path(str(rule.benchmark).format(**wildcards)) if rule.rule.benchmark else None,
+                gpus=asked["gpu"] or 0,
+                minutes=asked["runtime"],
+                mem_mb=asked["mem_mb"],
+                outputs=_kept(study.fm, rule.rule.output, [str(each).format(**wildcards) for each in rule.output]),
+                wildcards={key: str(value) for key, value in wildcards.items()},
+            )
+        )
+    return steps
+
+
+def _kept(fm: MMLFileManager, declared: Iterable[Any], paths: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return assignment key and path of those outputs of a rule that are kept."""
+    from snakemake.io import is_flagged, strip_wildcard_constraints
+
+    kept = [
+        (fm.key_of(strip_wildcard_constraints(str(pattern))), path)
+        for pattern, path in zip(declared, paths, strict=True)
+        if not is_flagged(pattern, "temp")
+    ]
+    return tuple((key, path) for key, path in kept if key is not None)
+
+
+def _asked(resource: Any, wildcards: Mapping[str, Any]) -> int | None:
+    """Return what a rule asks for at its first attempt."""
+    if resource is None:
+        return None
+    return _whole(resource.evaluate(SimpleNamespace(**wildcards), attempt=1).value)
+
+
+def _whole(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | float) else None

@@ -1,0 +1,239 @@
+"""The questions that a study asks, by the wildcards of their rules: the difference of procedures to the baseline, the
+curves that tasks form, and procedures across tasks.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from mml_lib.config.task_options import SEPARATOR
+from mml_lib.errors import MMLError, nearest
+from mml_lib.pipelines.pipeline import Variant
+from mml_lib.studies.runs import Run
+from mml_lib.tasks.curves import Curve, curves_of
+
+if TYPE_CHECKING:
+    from mml_lib.schedulers.train import TrainScheduler
+    from mml_lib.studies.study import Study
+
+SEVERAL = 20
+"""Procedures that an error lists at most."""
+
+
+class Questions:
+    """Tested networks by procedure, as a study names it on all of its tasks.
+
+    Args:
+        study: the study.
+    """
+
+    def __init__(self, study: "Study"):
+        self.study = study
+        self.fm = study.fm
+        self._procedures, self._tested = cache(self._named), cache(self._of_networks)
+
+    # --- procedures ---------------------------------------------------------------------------------------------
+
+    def procedures(self, scheduler: "TrainScheduler") -> list[str]:
+        """Return the names of the procedures that a mode trains."""
+        return list(dict.fromkeys(self._procedures(scheduler).values()))
+
+    def _named(self, scheduler: "TrainScheduler") -> dict[str, str]:
+        """Return the name of each variant's procedure: several that are one on all tasks share theirs."""
+        ids: dict[str, list[str]] = {variant.procedure: [] for variant in scheduler.variants}
+        for task in scheduler.trained_tasks:
+            for run in scheduler.runs_of(task):
+                procedure = self._procedure(scheduler, run)
+                for label in dict.fromkeys(run.procedure_labels):
+                    ids[label].append(procedure)
+        names: dict[tuple[str, ...], list[str]] = {}
+        for label, of_label in ids.items():
+            names.setdefault(tuple(of_label), []).append(label)
+        return {label: " = ".join(filter(None, labels)) for labels in names.values() for label in labels}
+
+    def _procedure(self, scheduler: "TrainScheduler", run: Run) -> str:
+        """Return the id of a run's procedure; the folds of nested validation share it."""
+        return run.pipeline.procedure_recipe if scheduler.options.nested else run.pipeline.procedure
+
+    def baselines(self, scheduler: "TrainScheduler") -> dict[str, dict[str, str]]:
+        """Return, by each baseline of the study, the procedure that each procedure is compared with.
+
+        A variant that is a baseline is that at each value of the sweep, and the other way round.
+
+        Raises:
+            MMLError: a baseline that is no procedure, or there is a single procedure.
+        """
+        names = self._procedures(scheduler)
+        baselines = {}
+        for baseline in self.study.cfg.baseline:
+            if len(set(names.values())) < 2:
+                raise self._error(f"baseline: there is nothing to compare '{baseline}' with; add variants, or a sweep")
+            of_baseline = {
+                names[variant.procedure]: names[other.procedure]
+                for variant in scheduler.variants
+                if (other := self._counterpart(scheduler, variant, baseline))
+            }
+            if not of_baseline:
+                raise self._error(self._unknown(scheduler, baseline))
+            baselines[baseline] = of_baseline
+        return baselines
+
+    def _counterpart(self, scheduler: "TrainScheduler", variant: Variant, baseline: str) -> Variant | None:
+        """Return the variant that one is compared with; None where the baseline names none."""
+        by_parts = {other.parts: other for other in scheduler.variants}
+        names = self._procedures(scheduler)
+        for other in by_parts.values():
+            if baseline in (other.procedure, names[other.procedure]):
+                return other
+        for other in by_parts.values():
+            if baseline in other.parts:
+                place = other.parts.index(baseline)
+                parts = (*variant.parts[:place], baseline, *variant.parts[place + 1 :])
+                return by_parts.get(parts)
+        return None
+
+    def _possible(self, scheduler: "TrainScheduler") -> list[str]:
+        """Return the possible names of a baseline."""
+        parts = [part for variant in scheduler.variants for part in variant.parts]
+        return [name for name in dict.fromkeys([*parts, *self.procedures(scheduler)]) if name]
+
+    def _unknown(self, scheduler: "TrainScheduler", baseline: str) -> str:
+        suggestion = nearest(baseline, self._possible(scheduler))
+        spelling = suggestion if suggestion.endswith("?") else ""  # otherwise it is a list, as the next one
+        return f"baseline: there is no procedure '{baseline}'{spelling}; it is one of {self._listed(scheduler)}"
+
+    def _listed(self, scheduler: "TrainScheduler") -> str:
+        names = [f"'{name}'" for name in self._possible(scheduler)]
+        rest = [f"and {len(names) - SEVERAL} more"] if len(names) > SEVERAL else []
+        return ", ".join([*names[:SEVERAL], *rest])
+
+    def _error(self, problem: str) -> MMLError:
+        return MMLError(self.study.origins.of(("baseline",)).mark(problem))
+
+    # --- curves -------------------------------------------------------------------------------------------------
+
+    def curves(self, scheduler: "TrainScheduler") -> list[Curve]:
+        """Return the curves that the tasks of a mode form, if they are tested on the same samples."""
+        return [curve for curve in curves_of(scheduler.task_names) if not self._problem(scheduler, curve)]
+
+    def refusals(self, scheduler: "TrainScheduler") -> list[str]:
+        """Return why tasks of a mode form no curve, a line for each curve."""
+        problems = [(curve, self._problem(scheduler, curve)) for curve in curves_of(scheduler.task_names)]
+        return [f"  no curve of {curve.name}: {problem}" for curve, problem in problems if problem]
+
+    def _problem(self, scheduler: "TrainScheduler", curve: Curve) -> str | None:
+        """Return why a curve is not to be drawn."""
+        if scheduler.options.nested:
+            return "with mode.nested each of its tasks is tested on other samples"
+        tested = [point.task for point in curve.points if "test" in scheduler.splits(point.task)]
+        if len(tested) < len(curve.points):
+            return "its tasks are tested on their validation splits, which differ; it needs a test split"
+        return None
+
+    def _curve(self, wildcards: Any) -> Curve:
+        curves = self.curves(self.study.scheduler(wildcards.mode))
+        return next(curve for curve in curves if curve.name == wildcards.curve)
+
+    def curve_networks(self, wildcards: Any) -> list[dict[str, Any]]:
+        """Return the tested networks of a curve, as `networks`, each with the `value` and the `subset` of its point."""
+        points = {point.task: point for point in self._curve(wildcards).points}
+        return [
+            {**network, "value": points[network["trained"]].value, "subset": points[network["trained"]].seed}
+            for network in self._tested(self.study.scheduler(wildcards.mode))
+            if network["trained"] in points
+        ]
+
+    def curve_axis(self, wildcards: Any) -> dict[str, Any]:
+        """Return what the axis of a curve shows: its `label`, and whether samples are `counted`."""
+        axis = self._curve(wildcards).axis
+        return {"label": axis.label, "counted": axis.counted}
+
+    def curve_labels(self, wildcards: Any) -> dict[str, str]:
+        """Return the labels of a picture or a table of a curve in the report."""
+        return _labels(wildcards, "curve")
+
+    def across_labels(self, wildcards: Any) -> dict[str, str]:
+        """Return the labels of a picture or a table across tasks in the report."""
+        return _labels(wildcards, "critical differences")
+
+    def curve_resampled(self, wildcards: Any) -> list[str]:
+        """Return the resampled metrics of the networks of a curve."""
+        return [self._resampled(network) for network in self.curve_networks(wildcards)]
+
+    def curve_descriptions(self, wildcards: Any) -> list[str]:
+        """Return the descriptions of the tasks of a curve."""
+        return [self.study.description_of(point.task) for point in self._curve(wildcards).points]
+
+    # --- networks -----------------------------------------------------------------------------------------------
+
+    def networks(self, wildcards: Any) -> list[dict[str, Any]]:
+        """Return the networks of a mode that are tested.
+
+        Returns:
+            `task`, `run` and `fold` as tables call them, the task `trained` on, `network` (wildcards of its files),
+            `split`, and `procedures`, the names of those that it is a training of.
+        """
+        return self._tested(self.study.scheduler(wildcards.mode))
+
+    def _of_networks(self, scheduler: "TrainScheduler") -> list[dict[str, Any]]:
+        networks = [network for task in scheduler.task_names for network in scheduler.networks(task)]
+        of_networks = {(network["task"], network["run"]): None for network in networks}
+        runs = {key: self.study.run(*key) for key in of_networks}
+        run_labels = {(task, id_): scheduler.shown(task, run) for (task, id_), run in runs.items()}
+        procedures = {key: (key[0], self._procedure(scheduler, run)) for key, run in runs.items()}
+        names, labels = self._procedures(scheduler), {}
+        for key, run in runs.items():
+            labels.setdefault(procedures[key], {}).update(dict.fromkeys(names[label] for label in run.procedure_labels))
+        tested = []
+        for network in networks:
+            key = (network["task"], network["run"])
+            splits = [split for split in scheduler.splits(network["task"]) if split != "unlabelled"]
+            if splits:
+                tested.append(
+                    {
+                        **{name: run_labels[key].get(name, network["fold"]) for name in ("task", "run", "fold")},
+                        "trained": network["task"],
+                        "network": {name: network[name] for name in ("task", "run", "fold")},
+                        "split": "test" if "test" in splits else splits[0],
+                        "procedures": list(labels[procedures[key]]),
+                    }
+                )
+        return tested
+
+    def resampled(self, wildcards: Any) -> list[str]:
+        """Return the resampled metrics of the tested networks of a mode."""
+        return [self._resampled(network) for network in self.networks(wildcards)]
+
+    def _resampled(self, network: Mapping[str, Any]) -> str:
+        return self.fm.path("resampled_metrics", **network["network"], eval=network["split"])
+
+    def descriptions(self, wildcards: Any) -> list[str]:
+        """Return the descriptions of the tasks that they were trained on."""
+        tasks = dict.fromkeys(network["trained"] for network in self.networks(wildcards))
+        return [self.study.description_of(task) for task in tasks]
+
+    def baseline_of(self, wildcards: Any) -> dict[str, dict[str, str]]:
+        """Return `baselines` of a mode."""
+        return self.baselines(self.study.scheduler(wildcards.mode))
+
+    # --- tasks --------------------------------------------------------------------------------------------------
+
+    def siblings(self, wildcards: Any) -> dict[str, str]:
+        """Return the tasks that are no further evidence, each with the task of the same data set that counts for both.
+
+        Tasks are called as tables call them. Of each data set the task with the fewest tags counts, the first of those.
+        """
+        scheduler = self.study.scheduler(wildcards.mode)
+        tables = dict.fromkeys((network["task"], network["trained"]) for network in self._tested(scheduler))
+        datasets: dict[str, list[str]] = {}
+        for task, trained in tables:
+            of_dataset = datasets.setdefault(self.study.task(trained).dataset, [])
+            of_dataset += [task] if task not in of_dataset else []
+        first = {id_: min(tasks, key=lambda task: task.count(SEPARATOR)) for id_, tasks in datasets.items()}
+        return {task: first[id_] for id_, tasks in datasets.items() for task in tasks if task != first[id_]}
+
+
+def _labels(wildcards: Any, figure: str) -> dict[str, str]:
+    if table := wildcards.get("table"):
+        return {"shown": table.replace("_", " "), "of": "all metrics", "mode": wildcards.mode}
+    return {"shown": figure, "of": wildcards.metric.replace("_", " "), "mode": wildcards.mode}

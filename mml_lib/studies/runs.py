@@ -1,0 +1,92 @@
+"""Runs: pipelines on tasks, and what a study calls them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mml_lib.config.task_options import Preprocessing
+from mml_lib.errors import MMLError
+from mml_lib.files.checksums import verify
+from mml_lib.files.manager import MMLFileManager
+from mml_lib.images.transforms import resolve
+from mml_lib.pipelines.digests import digest
+from mml_lib.pipelines.own_code import code_of
+from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.tasks.task_identity import TaskIdentity
+
+PACK_VERSION = 2
+"""Raised when the same images and preprocessing begin to give other pixels."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pipeline on one task, and what the study calls it."""
+
+    pipeline: Pipeline
+    labels: list[str] = field(default_factory=list)
+    procedure_labels: list[str] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        return self.pipeline.run
+
+    @property
+    def label(self) -> str:
+        return " = ".join(label for label in self.labels if label)
+
+
+class Runs:
+    """The runs that are known to a study: those that schedulers plan, and those whose pipelines are on the disk.
+
+    Args:
+        fm: the file manager.
+    """
+
+    def __init__(self, fm: MMLFileManager):
+        self.fm = fm
+        self.planned: dict[tuple[str, str], Run] = {}
+        self.old: dict[tuple[str | None, str, str], Run] = {}
+
+    def plan(self, task: str, runs: Sequence[Run]) -> None:
+        """Note runs of a task that a mode plans."""
+        self.planned |= {(task, run.id): run for run in runs}
+
+    def read(self, task: str, run: str, project: str | None = None) -> Run:
+        """Return a run whose pipeline file is on the disk, in this project or in another.
+
+        Raises:
+            MMLError: there is none.
+        """
+        key = (project, task, run)
+        if key not in self.old:
+            path = self.fm.construct_saving_path(None, "pipeline", project, task_name=task, run=run)
+            if not path.exists():
+                raise MMLError(f"run {run} of task {task} is not part of the study, and there is no {path}")
+            verify(path)
+            self.old[key] = Run(Pipeline.read(path))
+        return self.old[key]
+
+    def of_model(self, told: Mapping[str, Any]) -> Run:
+        """Return the run of a model: `project` (None: this one), `task` and `run` of it."""
+        planned = self.planned.get((told["task"], told["run"])) if told["project"] is None else None
+        return planned or self.read(told["task"], told["run"], told["project"])
+
+    @property
+    def old_tasks(self) -> list[Mapping[str, Any]]:
+        """What the pipelines on the disk say of their tasks, those of this project last."""
+        ordered = sorted(self.old.items(), key=lambda item: item[0][0] is None)
+        return [task for _, run in ordered for task in run.pipeline.tasks]
+
+
+def task_content(task: TaskIdentity, preprocessing: Preprocessing) -> dict[str, Any]:
+    """Return what a pipeline says of its task."""
+    return task.definition() | {"pack": pack_id(preprocessing)}
+
+
+def pack_id(preprocessing: Preprocessing) -> str:
+    """Return the folder name of packed images: the preset, and 8 digits of the digest of what it does."""
+    transforms = resolve(preprocessing)
+    content: dict[str, Any] = {"version": PACK_VERSION, "transforms": transforms}
+    if code := code_of(transforms):
+        content["code"] = code
+    return f"{preprocessing.id}-{digest(content)}"

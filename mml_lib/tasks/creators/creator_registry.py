@@ -1,0 +1,305 @@
+"""The registry of creators."""
+
+import inspect
+import os
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
+
+from mml_lib.config.settling import TextError, settled
+from mml_lib.config.task_options import Images, Task
+from mml_lib.errors import MMLError, nearest
+from mml_lib.machine.terminal import warn
+from mml_lib.pipelines.digests import digest
+from mml_lib.pipelines.own_code import changed_modules, code_of_function
+from mml_lib.tasks.dataset import Delivery
+from mml_lib.tasks.names import join_spellings
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known of a data set while a study is planned.
+
+    Args:
+        fingerprint: tells this state of own data from others, wherever it lies; None: the arguments tell it.
+        task_type: what can be learned from it.
+        folds: number of folds that the data brings, None if it brings none.
+        has_test: whether it brings a test split, None if that is left to the task.
+        has_unlabelled: whether it has unlabelled samples.
+        classes: the classes that it has, as delivered; None where only making it tells.
+    """
+
+    fingerprint: str | None = None
+    task_type: str = "classification"
+    folds: int | None = None
+    has_test: bool | None = None
+    has_unlabelled: bool = False
+    classes: tuple[str, ...] | None = None
+
+    @classmethod
+    def of_splits(cls, splits: set[str] | frozenset[str] = frozenset(), **about: Any) -> "Survey":
+        """Return what follows from the splits that a data set brings."""
+        labelled = splits - {"unlabelled"}
+        return cls(
+            folds=1 if "val" in splits else None,
+            has_test="test" in splits if labelled else None,
+            has_unlabelled="unlabelled" in splits,
+            **about,
+        )
+
+
+@dataclass(frozen=True)
+class Creator:
+    """A function that makes a data set in a folder.
+
+    Args:
+        name: what `tasks.<task>.creator` says.
+        function: called with the data set's folder and the task's arguments.
+        survey: called with the arguments when a study is planned.
+        version: raised when the function begins to deliver something else.
+        metadata: called with names of columns and the task's arguments; gives by column what it says of each sample.
+    """
+
+    name: str
+    function: Callable[..., Delivery]
+    survey: Callable[..., Survey] | None = None
+    version: int = 1
+    metadata: Callable[..., Mapping[str, Mapping[str, str]]] | None = None
+
+    @property
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """What a task may say to the function."""
+        return dict(list(inspect.signature(self.function).parameters.items())[1:])
+
+    def arguments(self, task: Task) -> dict[str, Any]:
+        """Return the arguments of a task; its type is one where the function takes it."""
+        typed = {"task_type": task.task_type} if "task_type" in self.parameters and task.task_type else {}
+        return {key: settled(value, self._kind(key)) for key, value in task.arguments.items()} | typed
+
+    def _kind(self, key: str) -> Any:
+        """Return the type of a parameter, Any where its annotation says none."""
+        try:
+            return typing.get_type_hints(self.function).get(key, Any)
+        except (NameError, TypeError):  # a type that only the function knows
+            return Any
+
+    def check(self, name: str, task: Task) -> None:
+        """Refuse arguments that the function does not take, of a wrong type, and the lack of one that it needs.
+
+        Raises:
+            MMLError: the first of them.
+        """
+        for key, value in task.arguments.items():
+            if key not in self.parameters:
+                inside_images = f"; write images: {{{key}: …}}" if key in Images.model_fields else ""
+                hint = inside_images or nearest(key, {*self.parameters, *Task.model_fields})
+                raise MMLError(f"tasks.{name}: the creator '{self.name}' takes no '{key}'{hint}")
+            try:
+                argument = settled(value, self._kind(key))
+            except TextError as error:
+                raise MMLError(f"tasks.{'.'.join(map(str, (name, key, *error.location)))}: {error}") from error
+            _check_type(f"tasks.{name}.{key}", argument, self.parameters[key].annotation)
+        for key, parameter in self.parameters.items():
+            # Downloads have a folder of their own, which is the path where none is named.
+            missing = parameter.default is parameter.empty and key not in task.arguments
+            if missing and not (task.downloads and key == "path"):
+                raise MMLError(f"tasks.{name}: the creator '{self.name}' needs the key '{key}'")
+        if task.downloads and "path" not in self.parameters:
+            raise MMLError(f"tasks.{name}: the creator '{self.name}' reads no files, so it takes no downloads")
+        if task.splits is not None and not task.downloads:
+            raise MMLError(f"tasks.{name}.splits: only for downloads; own data are looked at")
+        if task.metadata and self.metadata is None:
+            raise MMLError(f"tasks.{name}.metadata: the creator '{self.name}' has no columns; use csv, or leave it out")
+
+    def look(self, task: Task) -> Survey:
+        """Return what is known of a task's data while planning."""
+        if not task.downloads:
+            return self.survey(**self.arguments(task)) if self.survey else Survey()
+        if self.survey and "downloaded" in inspect.signature(self.survey).parameters:
+            known = self.survey(**self.arguments(task), downloaded=True)
+        else:
+            known = Survey(task_type=task.task_type or "classification")
+        return known if task.splits is None else Survey.of_splits(set(task.splits), task_type=known.task_type)
+
+    def identity(self, task: Task, survey: Survey) -> dict[str, Any]:
+        """Return all that tells this data set from others: its arguments and downloads, or the state of own data."""
+        told: dict[str, Any] = {"creator": self.name, "version": self.version}
+        if images := task.image_options:
+            told["images"] = images
+        if not self.function.__module__.startswith("mml_lib."):
+            told["reader"] = READER_VERSION  # it may deliver files
+        if code := self.code:
+            told["code"] = code
+        if survey.fingerprint is not None:
+            return told | {"fingerprint": survey.fingerprint}
+        told["arguments"] = self.arguments(task)
+        if task.downloads:
+            told["downloads"] = [file.sha256.lower() for file in task.downloads]
+        return told
+
+    @property
+    def code(self) -> dict[str, str]:
+        """Digest of each module of the user's own that decides what the creator delivers, by module name."""
+        return code_of_function(self.function.__module__, self.function.__name__)
+
+    def dataset_name(self, identity: Mapping[str, Any]) -> str:
+        """Return the folder name `DSET_<creator>` of a data set, with digits of a digest where there are several."""
+        plain = identity == {"creator": self.name, "version": 1, "arguments": {}}
+        return f"DSET_{self.name}" if plain else f"DSET_{self.name}-{digest(identity)}"
+
+
+CREATORS: dict[str, Creator] = {}
+
+READER_VERSION = 2
+"""Raised, with the version of `image_folder` and `csv`, when image files begin to be read as other pixels."""
+
+PATHS = ("path", "masks")
+"""Arguments that are paths; with downloads they are relative to these."""
+
+
+def register_creator(
+    name: str,
+    survey: Callable[..., Survey] | None = None,
+    version: int = 1,
+    metadata: Callable[..., Mapping[str, Mapping[str, str]]] | None = None,
+) -> Callable[[Callable[..., Delivery]], Callable[..., Delivery]]:
+    """Register the decorated function `(folder: Path, **arguments) -> Delivery` as the creator `name`.
+
+    Args:
+        name: what a task's `creator` says.
+        survey: for data that the function only finds, that bring their own splits or folds, or that are not for a
+            classification: called with the same arguments whenever a study is planned. With a parameter
+            `downloaded` it is also asked (`downloaded=True`) while the files are still to be fetched.
+        version: raise it when the function begins to deliver something else.
+        metadata: for data with columns that results may be told by: called as `metadata(columns, **arguments)`, it
+            gives by column a text for each sample, by its id, and refuses columns that there are not.
+    """
+
+    def register(function: Callable[..., Delivery]) -> Callable[..., Delivery]:
+        known = CREATORS.get(name)
+        if known and known.function.__module__ != function.__module__:
+            raise MMLError(f"the creator '{name}' is registered by {known.function.__module__} already")
+        CREATORS[name] = Creator(name, function, survey, version, metadata)
+        return function
+
+    return register
+
+
+def get_creator(task: str, name: str) -> Creator:
+    """Return a creator by name.
+
+    Raises:
+        MMLError: no such creator.
+    """
+    if name not in CREATORS:
+        raise MMLError(f"tasks.{task}.creator: there is no creator '{name}'{nearest(name, CREATORS)}")
+    return CREATORS[name]
+
+
+def check_creator_code(name: str, code: Mapping[str, str], dataset: str) -> None:
+    """Refuse to make a data set by other code of the user's own than it is named by.
+
+    Args:
+        name: the creator.
+        code: digest of each module that it was planned with.
+        dataset: folder name of the data set.
+
+    Raises:
+        MMLError: a module has changed.
+    """
+    if modules := changed_modules(code, CREATORS[name].code):
+        raise MMLError(
+            f"the data set {dataset} was planned with another creator '{name}' than there is now: "
+            f"{', '.join(modules)} changed; run the command again, which makes a new data set, or undo the change"
+        )
+
+
+def create(name: str, arguments: Mapping[str, Any], folder: Path, downloads: Path | None = None) -> Delivery:
+    """Make a data set in `folder`.
+
+    Args:
+        name: the creator.
+        arguments: what the task says.
+        folder: where files of the data set go.
+        downloads: folder of the unpacked downloads, which `path` and `masks` are relative to.
+
+    Raises:
+        MMLError: the data are not what the creator understands.
+    """
+    delivery = CREATORS[name].function(folder, **_located(arguments, downloads))
+    if downloads is not None:
+        check_inside(delivery, folder, downloads)
+    delivery, warnings = join_spellings(delivery)
+    for line in warnings:
+        warn(line)
+    return delivery
+
+
+def read_metadata(
+    name: str, arguments: Mapping[str, Any], columns: Sequence[str], downloads: Path | None = None
+) -> dict[str, dict[str, str]]:
+    """Return by column what a data set says of each sample, by its id; of a creator that has columns.
+
+    Args:
+        name: the creator.
+        arguments: what the task says.
+        columns: names.
+        downloads: folder of the unpacked downloads, as in `create`.
+
+    Raises:
+        MMLError: the data have no such column.
+    """
+    found = CREATORS[name].metadata(list(columns), **_located(arguments, downloads))
+    return {column: dict(found[column]) for column in columns}
+
+
+def _located(arguments: Mapping[str, Any], downloads: Path | None) -> dict[str, Any]:
+    """Return arguments whose paths are those of unpacked downloads, where there are some."""
+    if downloads is None:
+        return dict(arguments)
+    paths = {"path": "."} | {key: arguments[key] for key in PATHS if arguments.get(key)}
+    return {**arguments, **{key: str(_inside(downloads, str(path))) for key, path in paths.items()}}
+
+
+def check_inside(delivery: Delivery, folder: Path, downloads: Path) -> None:
+    """Refuse images and masks that are none of the downloaded files: a table that came with them could name any.
+
+    Args:
+        delivery: what a creator made of downloads.
+        folder: of the data set, where it may have written files of its own.
+        downloads: folder of the unpacked downloads.
+
+    Raises:
+        MMLError: the first one.
+    """
+    roots = [os.path.join(os.path.abspath(each), "") for each in (folder, downloads)]
+    for sample in delivery.samples:
+        for name in filter(None, (sample.image, sample.mask)):
+            path = os.path.normpath(os.path.join(roots[0], name))
+            if not path.startswith(tuple(roots)):
+                raise MMLError(
+                    f"sample '{sample.id}': the file {path} is none of the downloads, which may name no other"
+                )
+
+
+def _check_type(where: str, value: Any, annotation: Any) -> None:
+    try:
+        TypeAdapter(annotation).validate_python(value, strict=True)
+    except ValidationError as error:
+        raise MMLError(f"{where}: {value!r} does not fit: {error.errors()[0]['msg']}") from error
+    except (PydanticUserError, NameError):  # a type that only the function knows
+        return
+
+
+def _inside(folder: Path, path: str) -> Path:
+    found = folder.absolute() / path
+    if not found.resolve().is_relative_to(folder.resolve()):
+        raise MMLError(f"the path '{path}' leads out of the downloaded files; write it relative to them")
+    if not found.exists():
+        names = [entry.name for entry in folder.iterdir()]
+        raise MMLError(f"the downloads hold no '{path}'{nearest(path, names)}")
+    return found

@@ -1,0 +1,188 @@
+"""Folds of whole groups: every class as near to its share of each fold as the groups allow, with a proved bound."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mml_lib.errors import MMLError
+from mml_lib.tasks.group_folds.bounds import bounds_of
+from mml_lib.tasks.group_folds.group_program import bound_of_worst_class, fits, solve
+from mml_lib.tasks.group_folds.group_search import fill, greedy, search
+from mml_lib.tasks.group_folds.needs import Needs, fulfil, repair
+from mml_lib.tasks.group_folds.problem import EXACT, Key, Problem, key_of, proved
+
+ROUNDS = 8000  # of local search, at most
+ROUNDS_PER_GROUP = 60
+ROUNDS_OF_SAMPLES = 400  # where no two samples are in one group, which starts balanced
+
+
+@dataclass(frozen=True)
+class GroupFolds:
+    """The fold of each sample, and how good the folds are (JSON-able, the same for the same input and seed)."""
+
+    fold: np.ndarray
+    report: dict[str, Any]
+
+
+def group_folds(
+    strata: np.ndarray, groups: np.ndarray, shares: Sequence[float], seed: int, time_limit: float = 20.0
+) -> GroupFolds:
+    """Divide N samples into folds of the given shares (summing to 1), without a group in two folds.
+
+    Minimises the largest relative deviation of a class from its share of a fold, and then the total deviation. This is
+    multi-way number partitioning of vectors, which is NP-hard: small problems are solved as a mixed-integer program
+    (CBC, Forrest & Lougee-Heimer 2005, doi:10.1287/educ.1053.0020). All problems get an iterated local search of moves
+    and swaps (Lourenço, Martin & Stützle 2003, doi:10.1007/0-306-48056-5_11) that starts from a greedy division, and,
+    unless the outcome is proved optimal, from those of scikit-learn's StratifiedGroupKFold, than which it is never
+    worse. The search and the solver are limited by counts; `time_limit`, in seconds, only guards the solver.
+
+    Raises:
+        MMLError: there are fewer groups than folds, or a class is in fewer groups than folds.
+    """
+    problem, row = _problem(strata, groups, shares)
+    _check(problem.counts, np.unique(strata), problem.folds)
+    fold, bounds, method = _optimise(problem, lambda: _by_sklearn(strata, groups, row, problem, seed), seed, time_limit)
+    report = _report(problem.key(fold), bounds, method)
+    return GroupFolds(fold[row], report)
+
+
+def group_folds_with_needs(
+    strata: np.ndarray,
+    groups: np.ndarray,
+    shares: Sequence[float],
+    needs: Needs,
+    seed: int,
+    time_limit: float = 20.0,
+    start: np.ndarray | None = None,
+) -> tuple[np.ndarray | None, bool]:
+    """Divide as `group_folds`, but so that each fold has a group of each class, if there is such a division.
+
+    Args:
+        strata, groups: of the samples, N.
+        shares: of the folds, summing to 1.
+        needs: of the groups in the order of their names.
+        seed: of the search.
+        time_limit: seconds of the solver, which is asked where a random walk finds no such division.
+        start: a balanced division of the samples, N, to mend; None: one is made.
+
+    Returns:
+        The fold of each sample, N, or None; and whether it is sure that there is none.
+    """
+    problem, row = _problem(strata, groups, shares, needs)
+    rng = np.random.default_rng(seed)
+    if start is None:
+        first = fill(greedy(problem), problem)
+    else:
+        first = np.empty(len(problem.counts), dtype=np.int64)
+        first[row] = start
+    fold, sure = repair(needs, first, problem.folds, rng), True
+    if fold is None:
+        fold, sure = fulfil(needs, problem.folds, seed, time_limit)
+    if fold is None:
+        return None, sure
+    most = ROUNDS if len(problem.counts) < len(row) else ROUNDS_OF_SAMPLES
+    rounds = min(most, ROUNDS_PER_GROUP * len(problem.counts))
+    return search(problem, fold, bounds_of(problem), rng, rounds)[row], True
+
+
+def assess(strata: np.ndarray, groups: np.ndarray, fold: np.ndarray, shares: Sequence[float]) -> dict[str, Any]:
+    """Return the report, as `GroupFolds` has it, of a division that had needs to fulfil."""
+    problem, row = _problem(strata, groups, shares)
+    of_group = np.empty(len(problem.counts), dtype=np.int64)
+    of_group[row] = fold
+    return _report(problem.key(of_group), bounds_of(problem), "local search with a group of each class in each part")
+
+
+def _problem(
+    strata: np.ndarray, groups: np.ndarray, shares: Sequence[float], needs: Needs | None = None
+) -> tuple[Problem, np.ndarray]:
+    """Return the problem of dividing samples, and the group of each sample, N."""
+    classes, column = np.unique(strata, return_inverse=True)
+    names, row = np.unique(groups, return_inverse=True)
+    shares = np.asarray(shares, dtype=float)
+    counts = np.zeros((len(names), len(classes)), dtype=np.int64)
+    np.add.at(counts, (row, column), 1)
+    return Problem(counts, shares[:, None] * counts.sum(0), shares, needs), row
+
+
+def deviation(strata: np.ndarray, fold: np.ndarray, shares: Sequence[float]) -> Key:
+    """Return the largest deviation of a class from its share of a fold, relative to it, and the sum of all, in samples.
+
+    With n samples of class c in fold k, N of the class, and the share s of the fold: max |n - sN| / sN and Σ |n - sN|.
+    """
+    classes, column = np.unique(strata, return_inverse=True)
+    table = np.zeros((len(shares), len(classes)), dtype=np.int64)
+    np.add.at(table, (np.asarray(fold), column), 1)
+    return key_of(table, np.asarray(shares, dtype=float)[:, None] * table.sum(0))
+
+
+def _check(counts: np.ndarray, classes: np.ndarray, folds: int) -> None:
+    if len(counts) < folds:
+        raise MMLError(f"{_groups(len(counts))} cannot fill {folds} folds; lower the number of folds")
+    for name, spread in zip(classes.tolist(), (counts > 0).sum(0).tolist(), strict=True):
+        if spread < folds:
+            raise MMLError(
+                f"the class '{name}' has samples in {_groups(spread)}, {folds} folds need at least {folds}; "
+                "add groups with this class, or lower the number of folds"
+            )
+
+
+def _groups(count: int) -> str:
+    return "1 group" if count == 1 else f"{count} groups"
+
+
+def _report(key: Key, bounds: Key, method: str) -> dict[str, Any]:
+    gap = max(0.0, round(key[0] - bounds[0], 12))
+    return {
+        "method": method,
+        "deviation": key[0],
+        "total_deviation": key[1],
+        "optimal": proved(key, bounds),
+        "bound": min(bounds[0], key[0]),
+        "gap": gap,
+    }
+
+
+def _optimise(
+    problem: Problem, others: Callable[[], list[np.ndarray]], seed: int, time_limit: float
+) -> tuple[np.ndarray, Key, str]:
+    """Return the fold of each group (G,), lower bounds of both deviations, and the name of the method."""
+    rng = np.random.default_rng(seed)
+    bounds = bounds_of(problem)
+    rounds = min(ROUNDS, ROUNDS_PER_GROUP * len(problem.counts))
+    best = fill(greedy(problem), problem)
+    best = search(problem, best, bounds, rng, rounds // 4)
+    if proved(problem.key(best), bounds):
+        return best, bounds, "local search"
+    for other in (best, *others()):
+        best = min(best, other, key=problem.key)
+    best = search(problem, best, bounds, rng, 3 * rounds // 4)
+    bounds = bound_of_worst_class(problem, best, bounds, seed, time_limit / 4)
+    if proved(problem.key(best), bounds):
+        return best, bounds, "local search"
+    solved, bounds = solve(problem, best, bounds, seed, time_limit)
+    return solved, bounds, "local search and mixed-integer program" if fits(problem) else "local search"
+
+
+def _by_sklearn(
+    strata: np.ndarray, groups: np.ndarray, row: np.ndarray, problem: Problem, seed: int
+) -> list[np.ndarray]:
+    """Return the folds of the groups by scikit-learn's StratifiedGroupKFold, shuffled and not; none if uneven."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    if np.ptp(problem.shares) > EXACT:
+        return []
+    found = []
+    for shuffle in (False, True):
+        splitter = StratifiedGroupKFold(problem.folds, shuffle=shuffle, random_state=seed if shuffle else None)
+        fold = np.empty(len(problem.counts), dtype=np.int64)
+        with warnings.catch_warnings():
+            # It counts samples where we count groups, which have been checked.
+            warnings.simplefilter("ignore", UserWarning)
+            for number, (_, test) in enumerate(splitter.split(strata, strata, groups)):
+                fold[row[test]] = number
+        found.append(fill(fold, problem))
+    return found

@@ -1,0 +1,309 @@
+"""Dividing: samples into a test split and folds, stratified over classes, groups kept together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mml_lib.config.task_options import SEPARATOR
+from mml_lib.errors import MMLError
+from mml_lib.machine.terminal import summarized
+from mml_lib.tasks.group_folds import Needs, assess, fulfil, group_folds, group_folds_with_needs
+from mml_lib.tasks.targets import Targets
+
+TEST = -1
+"""Stands for the fold of samples of the test split."""
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """How samples are split, as far as the data leave that open.
+
+    Args:
+        folds: number of folds.
+        test_fraction: share of the test split.
+        seed: seed of all choices.
+        fold_0_fraction: share of fold 0 among the training samples; the others share the rest. None: even.
+        time_limit: seconds that balancing classes over groups may take.
+    """
+
+    folds: int
+    test_fraction: float = 0.0
+    seed: int = 0
+    fold_0_fraction: float | None = None
+    time_limit: float = 60.0
+
+    @classmethod
+    def of(cls, definition: Mapping[str, Any]) -> "Splitting":
+        """Return the settings of a task's definition."""
+        keys = ("folds", "test_fraction", "seed", "fold_0_fraction")
+        return cls(**{key: definition[key] for key in keys}, time_limit=definition["fold_time_limit"])
+
+    @property
+    def shares(self) -> list[float]:
+        """The share of each fold among the training samples."""
+        if self.fold_0_fraction is None:
+            return [1 / self.folds] * self.folds
+        rest = (1 - self.fold_0_fraction) / (self.folds - 1)
+        return [self.fold_0_fraction] + [rest] * (self.folds - 1)
+
+
+class Divider:
+    """Divides samples, and reports how well it could be done.
+
+    Each part, the test split and every fold, gets a group of each class (a sample, where there are no groups), whenever
+    that is possible. The test split is drawn first, then the folds; where these lack something, both are drawn
+    together.
+
+    Args:
+        targets: of all samples, N.
+        groups: of all samples, N.
+        name: the task, for errors.
+        splitting: how.
+    """
+
+    def __init__(self, targets: Targets, groups: np.ndarray, name: str, splitting: Splitting):
+        self.targets = targets
+        self.groups = groups
+        self.name = name
+        self.splitting = splitting
+        self.report: dict[str, Any] = {}
+
+    def divide(self, rows: np.ndarray) -> np.ndarray:
+        """Return the fold of each sample (N): of `rows`, -1 for `test_fraction` of them and of all other samples.
+
+        Raises:
+            MMLError: a class is in too few groups, or classes share groups so that no division has all in each part.
+        """
+        return self._divided(rows, self.splitting.test_fraction, "")
+
+    def into_folds(self, rows: np.ndarray, where: str = "") -> np.ndarray:
+        """Return the fold of each sample (N), -1 of those beside `rows`.
+
+        Args:
+            rows: samples of no test split.
+            where: which samples these are, for errors: `outside of fold 0`.
+
+        Raises:
+            MMLError: as `divide`.
+        """
+        return self._divided(rows, 0.0, where)
+
+    def _divided(self, rows: np.ndarray, test: float, where: str) -> np.ndarray:
+        request = _Request(self, rows, test, where)
+        request.check_numbers()
+        part = self._one_after_the_other(request)
+        if part is None or not request.accepts(part):
+            part = self._together(request, part)
+        fold = np.full(len(self.groups), TEST)
+        fold[rows] = part - (request.parts - self.splitting.folds)
+        return fold
+
+    def _one_after_the_other(self, request: "_Request") -> np.ndarray | None:
+        """Return the part of each sample, the test split first; None where it leaves too few groups for folds."""
+        rows, folds, test = request.rows, self.splitting.folds, request.test
+        if not test:
+            return self._drawn(rows, self.splitting.shares, "folds", folds)
+        part = self._drawn(rows, [test, 1 - test], "test", folds + 1)
+        rest = part == 1
+        if self._needs(rows[rest]).rarest < folds:
+            return None
+        part[rest] += self._drawn(rows[rest], self.splitting.shares, "folds", folds)
+        return part
+
+    def _needs(self, rows: np.ndarray) -> Needs:
+        return Needs.of(self.targets.presence[rows], self.groups[rows])
+
+    def _drawn(self, rows: np.ndarray, shares: Sequence[float], what: str, needed: int) -> np.ndarray:
+        """Return the part of each sample in `rows`, by the balance of strata alone."""
+        groups, seed = self.groups[rows], self.splitting.seed
+        strata = self.targets.take(rows).strata(groups, needed)
+        if len(set(groups)) == len(groups):
+            part = _stratified(strata, shares, seed)
+        else:
+            folds = group_folds(strata, groups, shares, seed, self.splitting.time_limit)
+            part, self.report[what] = folds.fold, folds.report
+        for number, share in enumerate(shares):
+            if share * len(rows) < 1 and not (part == number).any():
+                raise MMLError(
+                    f"{self.name}: a share of {share:g} of {len(rows)} images is less than one image; take a larger one"
+                )
+        return part
+
+    def _together(self, request: "_Request", start: np.ndarray | None) -> np.ndarray:
+        """Return the part of each sample, so that each part has a group of each class.
+
+        Raises:
+            MMLError: there is no such division, or none was found in time.
+        """
+        groups, shares, seed = self.groups[request.rows], request.shares, self.splitting.seed
+        strata = self.targets.take(request.rows).strata(groups, request.parts)
+        if start is None and not request.grouped:
+            start = _stratified(strata, shares, seed)
+        part, sure = group_folds_with_needs(
+            strata, groups, shares, request.needs, seed, self.splitting.time_limit, start
+        )
+        if part is None:
+            raise request.impossible() if sure else request.undecided()
+        if request.grouped:
+            self._assess(request, part)
+        return part
+
+    def _assess(self, request: "_Request", part: np.ndarray) -> None:
+        """Report how well a division of groups is balanced."""
+        rows, folds, test = request.rows, self.splitting.folds, request.test
+        inside = part >= request.parts - folds
+        for what, some, of_part, shares in (
+            ("test", np.ones_like(inside), inside.astype(int), [test, 1 - test]),
+            ("folds", inside, part - (request.parts - folds), self.splitting.shares),
+        ):
+            if what == "folds" or test:
+                groups = self.groups[rows[some]]
+                strata = self.targets.take(rows[some]).strata(groups, len(shares))
+                self.report[what] = assess(strata, groups, of_part[some], shares)
+
+
+class _Request:
+    """Samples to divide into a test split, if there is a share for it, and folds; what they need, and what to advise.
+
+    Args:
+        divider: whose samples they are.
+        rows: the samples to divide.
+        test: share of the test split; 0: there is none.
+        where: which samples these are, for errors; empty: all that can be divided.
+    """
+
+    def __init__(self, divider: Divider, rows: np.ndarray, test: float, where: str):
+        self.rows, self.test, self.where = rows, test, f" {where}" if where else ""
+        self.name, self.splitting = divider.name, divider.splitting
+        self.groups = divider.groups[rows]
+        self.presence = divider.targets.presence[rows]
+        self.classes = divider.targets.classes
+        self.needs = Needs.of(self.presence, self.groups)
+        self.grouped = len(set(self.groups)) < len(self.groups)
+
+    @property
+    def parts(self) -> int:
+        """The number of folds, and one more for a test split."""
+        return self.splitting.folds + bool(self.test)
+
+    @property
+    def shares(self) -> list[float]:
+        """The share of each part, that of the test split first."""
+        folds = [(1 - self.test) * share for share in self.splitting.shares]
+        return [self.test, *folds] if self.test else folds
+
+    def accepts(self, part: np.ndarray) -> bool:
+        """Return True if each part has each class, but for parts whose share has no room for a sample of each."""
+        _, first = np.unique(self.groups, return_index=True)
+        held = self.needs.held(part[first], self.parts)
+        room = np.array(self.shares) * len(self.rows) >= held.shape[1] - 1
+        return bool((held[:, 0] > 0).all() and (held[room] > 0).all())
+
+    def check_numbers(self) -> None:
+        """Refuse classes in fewer groups than there are parts.
+
+        Raises:
+            MMLError: the rarest class, with its number of groups and the remedies.
+        """
+        if self.needs.rarest >= self.parts:
+            return
+        number = {label: self._number(shown) for label, shown in zip(self.classes, self.presence.T, strict=True)}
+        few = sorted((count, label) for label, count in number.items() if 0 < count < self.parts)
+        if few:
+            others = [f"'{label}' {count}" for count, label in few[1:]]
+            more = f" (and {summarized(others)})" if others else ""
+            what = f"the class '{few[0][1]}' has {_count(few[0][0], self._thing)}{self.where}{more}"
+            raise self._error(f"{what}, {self._parts} need at least {self.parts}, one each")
+        found = _count(len(set(self.groups)), self._thing)
+        raise self._error(f"{found}{self.where} cannot fill {self._parts}, which need at least {self.parts}")
+
+    def impossible(self) -> MMLError:
+        """Return the error that no division has all classes in each part, though each class has groups enough."""
+        counts = {label: self._number(shown) for label, shown in zip(self.classes, self.presence.T, strict=True)}
+        rare = sorted((count, label) for label, count in counts.items() if count)
+        shown = summarized([f"'{label}' {_count(count, self._thing)}" for count, label in rare])
+        return self._error(
+            f"classes share {self._thing}s{self.where} so that no division has one of each class in each of "
+            f"{self._parts} ({shown})"
+        )
+
+    def undecided(self) -> MMLError:
+        """Return the error that no division was found in time."""
+        return MMLError(
+            f"{self.name}: no division of {_count(len(set(self.groups)), self._thing)} with each class in each of "
+            f"{self._parts} was found within {self.splitting.time_limit:g} s; set a larger "
+            f"tasks.{self._base}.fold_time_limit, or fewer folds"
+        )
+
+    def _error(self, problem: str) -> MMLError:
+        return MMLError(f"{self.name}: {problem}; {self._remedies()}")
+
+    def _remedies(self) -> str:
+        """Return what other settings would give, as far as these are possible."""
+        key, remedies = f"tasks.{self._base}", []
+        with_test, without_test = (self._most_folds(test) for test in (bool(self.test), False))
+        if with_test:
+            remedies.append(f"{key}.folds: {with_test} gives {with_test} folds{' and a test split' * bool(self.test)}")
+        if self.test and without_test and SEPARATOR not in self.name:
+            folds = "" if without_test == self.splitting.folds else f" with folds: {without_test}"
+            gives = f"{without_test} folds, which test each {'sample' if self.grouped else 'image'} once"
+            remedies.append(f"{key}.test_fraction: 0{folds} gives {gives}")
+        add = f"add {self._thing}s"
+        return f"{'; '.join(remedies)}; or {add}" if remedies else f"{add}, or leave the class out"
+
+    def _most_folds(self, test: bool) -> int | None:
+        """Return the largest number of folds, up to that of the study, that can have all they need."""
+        most = min(self.splitting.folds, self.needs.rarest - test)
+        for folds in range(most, 1, -1):
+            part, _ = fulfil(self.needs, folds + test, self.splitting.seed, self.splitting.time_limit / 4)
+            if part is not None:
+                return folds
+        return None
+
+    def _number(self, shown: np.ndarray) -> int:
+        return len(set(self.groups[shown]))
+
+    @property
+    def _thing(self) -> str:
+        if not self.grouped:
+            return "image"
+        # Samples without a group are one by themselves, or with the copies of their image.
+        return "different image" if all(str(name).startswith("s:") for name in self.groups) else "group"
+
+    @property
+    def _parts(self) -> str:
+        return f"{self.splitting.folds} folds{' and a test split' * bool(self.test)}"
+
+    @property
+    def _base(self) -> str:
+        # Tags are put on a task that the study defines.
+        return self.name.split(SEPARATOR)[0]
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" + ("" if number == 1 else "s")
+
+
+def _stratified(strata: np.ndarray, shares: Sequence[float], seed: int) -> np.ndarray:
+    """Return the part of each sample; in every stratum a part differs from its share by less than one sample.
+
+    What whole numbers leave over goes to the part that is furthest behind over all strata so far, so that many small
+    strata do not add up to one deviation.
+    """
+    rng = np.random.default_rng(seed)
+    part = np.empty(len(strata), dtype=int)
+    shares = np.asarray(shares)
+    total = np.zeros(len(shares))
+    names, stratum = np.unique(strata, return_inverse=True)
+    for number in range(len(names)):
+        rows = rng.permutation(np.flatnonzero(stratum == number))
+        counts = np.floor(shares * len(rows) + 1e-9)
+        for _ in range(len(rows) - int(counts.sum())):
+            below = counts < shares * len(rows) - 1e-9
+            lag = np.round(shares * (total.sum() + len(rows)) - total - counts, 9)
+            counts[np.argmax(np.where(below, lag, -np.inf))] += 1
+        total += counts
+        part[rows] = np.repeat(np.arange(len(shares)), counts.astype(int))
+    return part

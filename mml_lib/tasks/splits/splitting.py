@@ -1,0 +1,143 @@
+"""Splits and folds: which samples are trained on, validated on, and held out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mml_lib.errors import MMLError
+from mml_lib.machine.terminal import summarized, warn
+from mml_lib.tasks.dataset import Sample
+from mml_lib.tasks.splits.copies import Copies
+from mml_lib.tasks.splits.dividing import Divider, Splitting
+from mml_lib.tasks.targets import Targets
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Split (train, test or unlabelled) and fold of each sample; fold -1 is in no fold.
+
+    `report` says how well groups could be balanced, for `test` and `folds` as far as groups were divided.
+    """
+
+    split: list[str]
+    fold: list[int]
+    num_folds: int
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+def assign(
+    samples: Sequence[Sample], targets: Targets, name: str, splitting: Splitting, copies: Copies | None = None
+) -> Assignment:
+    """Assign samples to a test split and folds, stratified over classes; groups and copies are kept together.
+
+    What the data set brings wins: its `split` and `fold` values. A `val` split becomes fold 0, without folds the only
+    one. A task of the type `no_task` is unlabelled as a whole.
+
+    Args:
+        samples: of the data set, N.
+        targets: of all samples, N.
+        name: the task, for errors.
+        splitting: how.
+        copies: samples with identical images; None: images are not compared.
+
+    Raises:
+        MMLError: a class or the groups are too few, the given folds do not fit, or copies cross them.
+    """
+    if targets.task_type == "no_task":
+        return Assignment(["unlabelled"] * len(samples), [-1] * len(samples), 0)
+    groups = groups_of(samples)
+    divider = Divider(targets, copies.merge(groups) if copies else groups, name, splitting)
+    split = np.array([sample.split or "" for sample in samples], dtype=object)
+    fold = np.array([-1 if sample.fold is None else sample.fold for sample in samples])
+    labelled = split != "unlabelled"
+    open_, given_folds = split == "", bool((fold[labelled & (split != "test")] >= 0).any())
+    if open_.any() and (split[labelled] != "").any():
+        row = int(np.flatnonzero(open_)[0])
+        raise MMLError(f"{name}: sample '{samples[row].id}' has no split though others have one; fill the column")
+    if open_.any():
+        if not given_folds:
+            fold = divider.divide(np.flatnonzero(open_))
+        # A test split beside given folds: the samples without a fold.
+        split[open_] = np.where(fold[open_] < 0, "test", "train")
+    if not (split == "train").any():
+        raise MMLError(f"{name}: there is no training sample; put some in the split 'train', or set task_type: no_task")
+    fold[split == "val"] = 0
+    fold[(split == "test") | ~labelled] = -1
+    if not given_folds and not open_.any() and not (split == "val").any():
+        fold = divider.into_folds(np.flatnonzero(split == "train"))
+    validated = (split == "val").any()
+    split[split == "val"] = "train"
+    _check(samples, split, fold, name)
+    if copies:
+        copies.check(split, fold, targets)
+    _check_tested(targets, split, name)
+    _check_validated(targets, split, fold, name, "'val'" if validated else "fold {}" if given_folds else None)
+    _warn_of_one_value(targets, split, name)
+    return Assignment(split.tolist(), fold.tolist(), int(fold.max()) + 1, divider.report)
+
+
+def groups_of(samples: Sequence[Sample]) -> np.ndarray:
+    """Return a group for each sample, samples without one being a group of their own."""
+    return np.array([f"g:{s.group}" if s.group is not None else f"s:{s.id}" for s in samples])
+
+
+def _check_tested(targets: Targets, split: np.ndarray, name: str) -> None:
+    """Refuse a class that is tested on, but never trained on."""
+    tested, trained = (targets.presence[split == which].any(axis=0) for which in ("test", "train"))
+    for label, lost in zip(targets.classes, tested & ~trained, strict=True):
+        if lost:
+            raise MMLError(f"{name}: the class '{label}' is in the test split only; put some of it into 'train'")
+
+
+def _check_validated(targets: Targets, split: np.ndarray, fold: np.ndarray, name: str, brought: str | None) -> None:
+    """Refuse a class that is validated on, but not trained on; of folds that were drawn here, warn of it.
+
+    Args:
+        targets: of all samples, N.
+        split, fold: of all samples, N.
+        name: the task, for errors.
+        brought: what the data set calls the fold `{}` that it brings; None if it brings none.
+
+    Raises:
+        MMLError: the first class.
+    """
+    train = split == "train"
+    for number in sorted(set(fold[train & (fold >= 0)].tolist())):
+        held_out = train & (fold == number)
+        lost = targets.presence[held_out].any(axis=0) & ~targets.presence[train & ~held_out].any(axis=0)
+        labels = [label for label, is_lost in zip(targets.classes, lost.tolist(), strict=True) if is_lost]
+        if labels and brought:
+            place = brought.format(number)
+            raise MMLError(
+                f"{name}: the class '{labels[0]}' is in {place} only, so that no network that {place} validates learns "
+                "it; put some of it into the other training samples, or leave it out"
+            )
+        if labels:
+            warn(
+                f"{name}: only fold {number} has the class {summarized(map(repr, labels))}; the network that it "
+                "validates does not learn it: add images, or take fewer folds"
+            )
+
+
+def _warn_of_one_value(targets: Targets, split: np.ndarray, name: str) -> None:
+    values = targets.values[split == "train"]
+    if targets.task_type == "regression" and len(values) > 1 and np.ptp(values) == 0:
+        warn(f"{name}: all training values are {values[0]:g}, so there is nothing to learn; mend the values")
+
+
+def _check(samples: Sequence[Sample], split: np.ndarray, fold: np.ndarray, name: str) -> None:
+    """Refuse folds that are empty, and groups that cross folds or splits."""
+    train = split == "train"
+    numbers = sorted(set(fold[train & (fold >= 0)].tolist()))
+    if numbers != list(range(len(numbers))) or not numbers:
+        raise MMLError(f"{name}: the folds are {numbers}; they must be 0, 1, 2 … without a gap")
+    if len(numbers) == 1 and (fold[train] == 0).all():
+        raise MMLError(f"{name}: every training sample is in fold 0, nothing is left to train on; use more folds")
+    homes: dict[str, tuple[str, int]] = {}
+    for sample, *home in zip(samples, split.tolist(), fold.tolist(), strict=True):
+        if sample.group is None or home[0] == "unlabelled":
+            continue
+        if homes.setdefault(sample.group, tuple(home)) != tuple(home):
+            raise MMLError(f"{name}: group '{sample.group}' crosses folds or splits; give it one fold and one split")

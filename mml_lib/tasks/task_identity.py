@@ -1,0 +1,219 @@
+"""The identity of a task: what its samples, folds and splits depend on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from mml_lib.config.task_options import ARGUMENT, SEPARATOR, Task
+from mml_lib.config.task_types import IGNORED
+from mml_lib.errors import MMLError
+from mml_lib.pipelines.digests import digest
+from mml_lib.tasks.creators.creator_registry import Survey, get_creator, read_metadata
+from mml_lib.tasks.metadata import check_sub_groups
+from mml_lib.tasks.names import merged_classes, one_spelling
+from mml_lib.tasks.tags import Shape, parse_tag, plan_tag
+
+TASK_VERSION = 2
+"""Raised when the same definition begins to give another task."""
+
+PLANNED = ("num_folds", "has_test", "has_unlabelled", "brings_test", "about", "classes")
+"""What is known of a task beside what defines it."""
+
+
+@dataclass(frozen=True)
+class TaskIdentity:
+    """A task as it is named on disk.
+
+    Args:
+        name: its name in the study, tags included.
+        id: 8 digits of the digest of what it depends on.
+        bases: ids of the tasks that its tags were put on, one after the other; empty for a task without tags.
+        dataset: folder name of its data set.
+        source: what tells the data set from others.
+        task_type: what is learned.
+        idx_to_class: which classes are merged, or what mask values mean.
+        folds, fold_0_fraction, test_fraction, seed, fold_time_limit: how it is split, as far as its data do not say.
+        num_folds: how many folds it will have.
+        has_test: whether it will have a test split.
+        has_unlabelled: whether it will have unlabelled samples.
+        brings_test: whether its data say which samples are for the test.
+        about: what the study says of it beyond its data set.
+        colors: colours of each class in masks, in the order of the classes.
+        classes: its classes in the order of their indices; None where only making it tells.
+    """
+
+    name: str
+    id: str
+    bases: tuple[str, ...]
+    dataset: str
+    source: Mapping[str, Any]
+    task_type: str
+    idx_to_class: Mapping[int, str] | None
+    folds: int
+    fold_0_fraction: float | None
+    test_fraction: float
+    seed: int
+    fold_time_limit: float
+    num_folds: int
+    has_test: bool
+    has_unlabelled: bool
+    brings_test: bool = False
+    about: Mapping[str, Any] = field(default_factory=dict)
+    colors: Sequence[tuple[str, Sequence[Sequence[int]]]] | None = None
+    classes: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, name: str, task: Task) -> "TaskIdentity":
+        """Identify a task of a study; own data are looked at.
+
+        Raises:
+            MMLError: unknown creator, wrong arguments, data that do not exist.
+        """
+        creator = get_creator(name, task.creator)
+        creator.check(name, task)
+        try:
+            survey = creator.look(task)
+            told = read_metadata(creator.name, creator.arguments(task), task.metadata) if _has_columns(task) else {}
+        except MMLError as error:
+            raise MMLError(f"tasks.{name}: {error}") from error
+        if task.task_type not in (None, survey.task_type):
+            raise MMLError(
+                f"tasks.{name}.task_type: the creator '{creator.name}' makes {survey.task_type}, not {task.task_type}"
+            )
+        check_sub_groups(name, told)
+        if task.colors and survey.task_type != "semantic_segmentation":
+            remedy = "set task_type: semantic_segmentation, or " if task.downloads else ""
+            raise MMLError(f"tasks.{name}.colors: a {survey.task_type} has no masks; {remedy}leave it out")
+        source = creator.identity(task, survey)
+        split = {key: getattr(task, key) for key in ("folds", "fold_0_fraction", "test_fraction", "seed")}
+        merged = task.idx_to_class and {str(key): label for key, label in sorted(task.idx_to_class.items())}
+        content = {"version": TASK_VERSION, "source": source, **split, "idx_to_class": merged}
+        colors = _in_order(task.colors)
+        if colors:
+            content["colors"] = colors
+        return cls(
+            name=name,
+            id=digest(content),
+            bases=(),
+            dataset=creator.dataset_name(source),
+            source=source,
+            task_type=survey.task_type,
+            idx_to_class=task.idx_to_class,
+            colors=colors,
+            **split,
+            fold_time_limit=task.fold_time_limit,
+            **_planned(task, survey),
+            about=task.about,
+            classes=_classes(name, task, survey),
+        )
+
+    @property
+    def base_name(self) -> str:
+        """Its name without tags."""
+        return self.name.split(SEPARATOR)[0]
+
+    def tagged(self, tag: str) -> "TaskIdentity":
+        """Return the task with a further tag, `subset~0.1`.
+
+        Raises:
+            MMLError: the tag does not exist, or cannot be put on such a task.
+        """
+        if tag.startswith(f"nested{ARGUMENT}") and f"{SEPARATOR}nested{ARGUMENT}" in self.name:
+            raise MMLError(
+                f"task {self.name}{SEPARATOR}{tag}: it is nested already, and its held-out fold would be lost; "
+                "leave one of the tags, or mode.nested, out"
+            )
+        try:
+            shape = plan_tag(Shape(self.task_type, self.num_folds, self.has_test, self.has_unlabelled), tag)
+        except MMLError as error:
+            raise MMLError(f"task {self.name}{SEPARATOR}{tag}: {error}") from error
+        content = {"base": self.id, "tag": tag, "version": parse_tag(tag)[0].version}
+        if code := parse_tag(tag)[0].code:
+            content["code"] = code
+        return replace(
+            self,
+            name=f"{self.name}{SEPARATOR}{tag}",
+            id=digest(content),
+            bases=(*self.bases, self.id),
+            num_folds=shape.num_folds,
+            has_test=shape.has_test,
+            has_unlabelled=shape.has_unlabelled,
+            classes=self.classes if parse_tag(tag)[0].keeps_classes else None,
+        )
+
+    def definition(self) -> dict[str, Any]:
+        """Return what a pipeline file keeps of the task: enough to make it again."""
+        told = {key: value for key, value in asdict(self).items() if key not in PLANNED}
+        if told["colors"] is None:  # no key of tasks that do not use it
+            del told["colors"]
+        told["bases"] = list(self.bases)
+        told["idx_to_class"] = self.idx_to_class and {str(key): label for key, label in self.idx_to_class.items()}
+        return told
+
+
+def _classes(name: str, task: Task, survey: Survey) -> tuple[str, ...] | None:
+    """Return the classes of a task, as far as planning knows them.
+
+    Raises:
+        MMLError: `idx_to_class` does not name a class for each index.
+    """
+    if survey.task_type == "semantic_segmentation":
+        names = task.colors or (task.idx_to_class and dict.fromkeys(task.idx_to_class.values()))
+        return tuple(label for label in names if label != IGNORED) if names else None
+    if survey.classes is None:
+        return None
+    classes = list(dict.fromkeys(one_spelling(survey.classes).values()))
+    merged = merged_classes(classes, task.idx_to_class or {}, survey.task_type, name)
+    return tuple(dict.fromkeys(merged.values()))
+
+
+def _in_order(colors: Mapping[str, Sequence[Sequence[int]]] | None) -> list[Any] | None:
+    """Return the colours of each class in the order of the classes, those of no class last."""
+    if colors is None:
+        return None
+    classes = sorted(colors.items(), key=lambda item: item[0] == IGNORED)
+    return [[label, sorted(list(color) for color in listed)] for label, listed in classes]
+
+
+def lineage(definition: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the definitions of a task and of all that its tags were put on, the task itself last."""
+    parts = definition["name"].split(SEPARATOR)
+    ids = [*definition["bases"], definition["id"]]
+    return [
+        {
+            **definition,
+            "name": SEPARATOR.join(parts[: len(parts) - len(ids) + number + 1]),
+            "id": id_,
+            "bases": ids[:number],
+        }
+        for number, id_ in enumerate(ids)
+    ]
+
+
+def _has_columns(task: Task) -> bool:
+    """Whether a task names columns that are there to be looked at."""
+    return bool(task.metadata) and not task.downloads
+
+
+def _planned(task: Task, survey: Survey) -> dict[str, Any]:
+    """Return folds and splits that a task will have."""
+    learnable = survey.task_type != "no_task"
+    return {
+        "num_folds": (survey.folds or task.folds) if learnable else 0,
+        "has_test": learnable and (task.test_fraction > 0 if survey.has_test is None else survey.has_test),
+        "has_unlabelled": survey.has_unlabelled or not learnable,
+        "brings_test": learnable and bool(survey.has_test),
+    }
+
+
+def divided_by(definition: Mapping[str, Any], brings_test: bool, tags: Sequence[str]) -> str:
+    """Return what tells which samples of a data set a task holds out for its test.
+
+    Args:
+        definition: of the task.
+        brings_test: whether its data say so themselves.
+        tags: names of those that hold out others.
+    """
+    parts = definition["name"].split(SEPARATOR)
+    last = max((number for number, part in enumerate(parts[1:], 1) if part.split(ARGUMENT)[0] in tags), default=0)
+    return definition["dataset"] if brings_test and not last else [*definition["bases"], definition["id"]][last]

@@ -1,0 +1,67 @@
+"""Folders of checkpoints: which one a training goes on from, and when they go."""
+
+import contextlib
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from mml_lib.machine.terminal import say
+
+
+def checkpoint_path(folder: Path, epoch: int) -> Path:
+    """Return where the checkpoint of an epoch lies."""
+    return folder / f"epoch={epoch:06d}.ckpt"
+
+
+def checkpoints_of(folder: Path) -> list[Path]:
+    """Return the checkpoints of a training, that of the latest epoch first."""
+    checkpoints = [path for path in folder.glob("*.ckpt") if re.fullmatch(r"epoch=\d+(-v\d+)?", path.stem)]
+    return sorted(checkpoints, key=lambda path: (_epoch(path), path.stat().st_mtime), reverse=True)
+
+
+def _epoch(path: Path) -> str:
+    return path.stem.split("-")[0]
+
+
+def last_checkpoint(folder: Path, problem_of: Callable[[Path], str | None] = lambda path: None) -> Path | None:
+    """Return the latest usable checkpoint, if there is one; drop what a kill left half-written.
+
+    Args:
+        folder: of one training.
+        problem_of: says why one is not usable, which is shown, and None of the others.
+    """
+    for part in folder.glob(".*.part*"):
+        part.unlink(missing_ok=True)
+    problems = []
+    usable = None
+    for path in checkpoints_of(folder):
+        problem = problem_of(path)
+        if problem is None:
+            usable = path
+            break
+        problems.append(f"{path} {problem}")
+    if problems:
+        start = f"from the one before, {usable.name}" if usable else "at the beginning"
+        say(f"{'; '.join(problems)}: this training goes on {start}")
+    return usable
+
+
+def keep_latest(written: Path, number: int) -> None:
+    """Remove all checkpoints but `number`: the one just written, and the latest ones of epochs before it.
+
+    Those of later epochs were not usable when the training began, or they would not have to be written again.
+    """
+    others = [path for path in checkpoints_of(written.parent) if path != written]
+    before = [path for path in others if _epoch(path) < _epoch(written)]
+    for path in set(others) - set(before[: number - 1]):
+        path.unlink(missing_ok=True)
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove a training's checkpoints, and the folders that are empty then."""
+    for file in folder.glob("*"):
+        file.unlink(missing_ok=True)
+    for parent in (folder, folder.parent, folder.parent.parent):
+        with contextlib.suppress(OSError):
+            os.rmdir(parent)

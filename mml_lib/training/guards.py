@@ -1,0 +1,151 @@
+"""Guards: a training that runs out of numbers or of memory ends in one line that says what to change."""
+
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before lightning)
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch.nn.utils import get_total_norm
+
+from mml_lib.errors import MMLError
+from mml_lib.machine.leases import own_share
+
+logger = logging.getLogger(__name__)
+
+EVERY = 50
+"""Batches after which losses are looked at: each look waits for the GPU."""
+
+
+class FiniteGuard(Callback):
+    """Ends a training whose losses or weights are not finite any more, before they get into a checkpoint."""
+
+    def __init__(self) -> None:
+        self._losses: list[torch.Tensor] = []
+        self._batch = 0
+        self._stepped = False
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._losses.clear()
+        self._stepped = False
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Mapping[str, Any], batch: Any, batch_idx: int
+    ) -> None:
+        self._losses.append(outputs["loss"])
+        self._batch = batch_idx
+        self._stepped = True
+        if len(self._losses) == EVERY:
+            self._check_losses(trainer, pl_module)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look before metrics do: some refuse what is not finite, in other words."""
+        self._check_all(trainer, pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        loss = trainer.callback_metrics.get("val/loss")
+        if loss is not None and not torch.isfinite(loss):
+            logger.warning(
+                "the validation loss of %s is %s in epoch %d, its training loss is finite: training goes on, and "
+                "store_best does not choose this epoch",
+                pl_module.task,
+                loss.item(),
+                trainer.current_epoch,
+            )
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._check_all(trainer, pl_module)
+
+    def _check_all(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at the losses, and at what the last optimizer step, which no loss tells of, made of the weights."""
+        self._check_losses(trainer, pl_module)
+        if self._stepped:
+            self._stepped = False
+            weights = [weight.detach() for weight in pl_module.parameters() if weight.requires_grad]
+            largest = get_total_norm(weights, math.inf)
+            if not torch.isfinite(largest):
+                raise _diverged(trainer, pl_module, "weights", largest.item(), self._batch)
+
+    def _check_losses(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not self._losses:
+            return
+        losses = torch.stack(self._losses).float()  # as the history has them
+        first = self._batch - len(losses) + 1
+        self._losses.clear()
+        finite = losses.isfinite()
+        if not finite.all():
+            place = int(finite.int().argmin())
+            raise _diverged(trainer, pl_module, "loss", losses[place].item(), first + place)
+
+
+def _diverged(trainer: Trainer, pl_module: LightningModule, what: str, value: float, batch: int) -> MMLError:
+    clipped = trainer.gradient_clip_val
+    remedies = ["lower optimizer.lr", "lower trainer.gradient_clip_val" if clipped else "set trainer.gradient_clip_val"]
+    if trainer.precision == "16-mixed":
+        remedies.append("set trainer.precision: bf16-mixed")
+    before = trainer.current_epoch - 1
+    kept = f", and the checkpoint of epoch {before} of this one is kept" if before >= 0 else ""
+    return MMLError(
+        f"the {what} of {', '.join(pl_module.network.heads)} became {value} at batch {batch} (from 0) in epoch "
+        f"{trainer.current_epoch}; {', '.join(remedies[:-1])} or {remedies[-1]} (which makes a new run{kept})"
+    )
+
+
+class MemoryGuard(Callback):
+    """Says which batch did not fit into memory, and what to change."""
+
+    def __init__(self) -> None:
+        self._images = ""
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self._images = words_of(batch)
+
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        self._images = words_of(batch)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if not is_out_of_memory(exception):
+            return
+        device, names = trainer.strategy.root_device, ", ".join(pl_module.network.heads)
+        if not self._images:
+            raise MMLError(
+                f"out of memory on {device} before the first batch of {names}; {more_of_a_gpu()}set a smaller arch, or "
+                "free memory that others use"
+            ) from exception
+        remedy = (
+            f"{more_of_a_gpu()}halve sampling.batch_size, and keep the effective batch by "
+            f"trainer.accumulate_grad_batches: {2 * trainer.accumulate_grad_batches}"
+        )
+        if device.type == "cuda" and trainer.precision in ("32-true", "64-true"):
+            remedy += "; or set trainer.precision: bf16-mixed"
+        raise MMLError(
+            f"out of memory on {device} in epoch {trainer.current_epoch} of {names} with {self._images}; {remedy}"
+        ) from exception
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Return whether an error, or one that it was raised from, is a lack of memory."""
+    if error is None:
+        return False
+    words = str(error)
+    told = isinstance(error, RuntimeError) and any(
+        each in words for each in ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+    )
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or told or is_out_of_memory(error.__cause__)
+
+
+def more_of_a_gpu() -> str:
+    """Return what helps a step that has a share of a GPU only."""
+    share = own_share()
+    return f"raise gpu_mem_mb of its resources ({share} now), or " if share else ""
+
+
+def words_of(batch: Mapping[str, Any]) -> str:
+    """Return words for the images of a batch, or of the batches of several tasks by name."""
+    batches = [batch] if "image" in batch else list(batch.values())
+    shapes = {tuple(each["image"].shape) for each in batches}
+    return " and ".join(f"a batch of {each[0]} images of {each[2]}×{each[3]}" for each in sorted(shapes))

@@ -1,0 +1,273 @@
+"""The Lightning module: how a network learns a task."""
+
+import logging
+import random
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before lightning)
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from torch import nn
+from torch.optim import Optimizer, lr_scheduler
+
+from mml_lib.config.schema import StoreBest
+from mml_lib.config.targets import instantiate
+from mml_lib.config.training_options import LRScheduler
+from mml_lib.data.augmentation import Augmentation
+from mml_lib.models.metric_modules import update, value_of
+from mml_lib.models.network import Network
+from mml_lib.training.best_epoch import BestEpoch
+from mml_lib.training.objectives import Objective
+
+logger = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """Is shown what the network sees and answers, and changes nothing."""
+
+    def see_batch(self, task: str, images: torch.Tensor, targets: torch.Tensor) -> None:
+        """Look at a training batch of a task: floats N×3×H×W in 0..1, augmented and mixed, and its targets."""
+
+    def see_answers(self, task: str, images: torch.Tensor, targets: torch.Tensor, outputs: torch.Tensor) -> None:
+        """Look at a validation batch of a task: uint8 N×3×H×W, its targets and the network's outputs."""
+
+
+class MMLModule(LightningModule):
+    """Trains the heads of one task or of several, and the backbone with them; the first task is validated.
+
+    All randomness of a batch follows from seed, epoch and batch, so a resumed training is the uninterrupted one.
+
+    Args:
+        network: what is trained.
+        objectives: what is to be learned, the first for its own sake; with several, a batch has one of each, by task.
+        mean, std: per channel, 3 values each, for images in 0..1.
+        optimizer: spec of the optimizer.
+        lr_scheduler: its learning-rate scheduler, if any.
+        augmentation: applied to training images, by task type or for all.
+        metrics: torchmetrics by name, for validation.
+        seed: seed of the training.
+        store_best: what tells the epoch whose weights are kept; None: the last.
+        compile_with: arguments of `torch.compile`, by which the network is trained; None: as it is.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        objectives: Sequence[Objective],
+        mean: list[float],
+        std: list[float],
+        optimizer: Mapping[str, Any],
+        lr_scheduler: LRScheduler | None,
+        augmentation: Augmentation | Mapping[str, Augmentation],
+        metrics: Mapping[str, Any],
+        seed: int,
+        store_best: StoreBest | None = None,
+        compile_with: Mapping[str, Any] | None = None,
+    ):
+        super().__init__()
+        self.network = network
+        self.best = BestEpoch(store_best) if store_best else None
+        self.objectives = nn.ModuleList(objectives)
+        self.task = objectives[0].task
+        kinds = {objective.task_type for objective in objectives}
+        by_type = augmentation if isinstance(augmentation, Mapping) else dict.fromkeys(kinds, augmentation)
+        self.augmentation = nn.ModuleDict(by_type)
+        self.compile_with = compile_with
+        self.metrics = nn.ModuleDict(metrics)
+        self.optimizer_spec = optimizer
+        self.lr_scheduler = lr_scheduler
+        self.seed = seed
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.history: list[dict[str, float]] = []
+        self.observer: Observer | None = None
+        self.seconds = 0.0
+        self._losses: list[tuple[int, torch.Tensor]] = []
+        self._task_losses: dict[str, list[tuple[int, torch.Tensor]]] = {part.task: [] for part in objectives}
+        self._val_losses: list[tuple[int, torch.Tensor]] = []
+        self._tried: set[str] = set()
+        self._validated = False
+        self._rate = 0.0
+        self._epoch_started = 0.0
+
+    @property
+    def task_type(self) -> str:
+        return self.network.heads[self.task]["task_type"]
+
+    def scale(self, images: torch.Tensor) -> torch.Tensor:
+        """Return floats in 0..1 for uint8 images of the same shape."""
+        return images.to(self.mean.dtype).div_(255)
+
+    def normalise(self, images: torch.Tensor) -> torch.Tensor:
+        """Return what the network sees for floats N×3×H×W in 0..1."""
+        return (images - self.mean) / self.std
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return outputs for uint8 images N×3×H×W: N×outputs, or N×classes×H×W."""
+        return self.network(self.normalise(self.scale(images)), self.task)
+
+    def redirect(self, task: str) -> None:
+        """Answer for another task from now on: by its own head where the network has one, else by that of the first."""
+        if task in self.network.heads:
+            self.task = task
+
+    def loss_of(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the loss of a batch of the first task."""
+        objective = self.objectives[0]
+        return objective(self.network.head_of(objective.task), outputs, targets)
+
+    def on_fit_start(self) -> None:
+        if self.compile_with is not None:
+            self.network.compile(**self.compile_with)  # in place: its weights keep their names
+
+    def on_train_start(self) -> None:
+        """Tell a plateau scheduler of the last epoch: Lightning tells it after the checkpoint, so not when resuming."""
+        for config in self.trainer.lr_scheduler_configs if self.history else ():
+            if config.reduce_on_plateau and len(self.history) % config.frequency == 0:
+                config.scheduler.step(self.history[-1][config.monitor])
+
+    def on_train_epoch_start(self) -> None:
+        self._epoch_started = time.monotonic()
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed everything for this batch, and note its learning rate."""
+        self._rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        rank = [self.global_rank] if self.global_rank else []  # each of several processes augments in its own way
+        seed = int(np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, *rank]).generate_state(1)[0])
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        random.seed(seed)
+
+    def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> torch.Tensor:
+        if len(self.objectives) == 1:
+            batch = {self.task: batch}
+        losses = [self._learn(objective, batch[objective.task]) for objective in self.objectives]
+        weighted = [objective.weight * loss for objective, loss in zip(self.objectives, losses, strict=True)]
+        total = losses[0] if len(losses) == 1 else sum(weighted)
+        for objective, loss in zip(self.objectives, losses, strict=True):
+            self._task_losses[objective.task].append((len(batch[objective.task]["image"]), loss.detach()))
+        self._losses.append((len(batch[self.task]["image"]), total.detach()))
+        return total
+
+    def _learn(self, objective: Objective, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return the loss of a batch of one task."""
+        images, targets = self.scale(batch["image"]), batch["target"]
+        augmentation = self.augmentation[objective.task_type]
+        segmentation = objective.task_type == "semantic_segmentation"
+        if objective.task not in self._tried:
+            augmentation.check(images, targets if segmentation else None)
+        if segmentation:
+            images, targets = augmentation.with_masks(images, targets)
+        else:
+            images = augmentation(images)
+        if objective.mixing:
+            images, targets = objective.mixing(images, targets)
+        if self.observer is not None:
+            self.observer.see_batch(objective.task, images, targets)
+        outputs = self.network(self.normalise(images), objective.task)
+        head = self.network.head_of(objective.task)
+        if objective.task not in self._tried:
+            objective.check(head, outputs, targets)
+            self._tried.add(objective.task)
+        return objective(head, outputs, targets)
+
+    def validation_step(self, batch: Mapping[str, torch.Tensor], batch_idx: int) -> None:
+        outputs, targets = self(batch["image"]).float(), batch["target"]
+        self._val_losses.append((len(targets), self.loss_of(outputs, targets)))
+        if self.observer is not None:
+            self.observer.see_answers(self.task, batch["image"], targets, outputs)
+        for metric in self.metrics.values():
+            update(metric, self.task_type, outputs, targets)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log loss and metrics of the whole split; a metric that its samples leave undefined is NaN."""
+        self._validated = True
+        self.log("val/loss", _mean(self._val_losses), sync_dist=True)
+        self._val_losses.clear()
+        for name, metric in self.metrics.items():
+            self.log(f"val/{name}", value_of(name, metric), sync_dist=True)
+            metric.reset()
+
+    def on_train_epoch_end(self) -> None:
+        """Log the mean loss of the epoch, and write the epoch down."""
+        mean_loss = self._mean_of_all(self._losses)
+        self._losses.clear()
+        self.log("train/loss", mean_loss, sync_dist=True)
+        self.seconds += time.monotonic() - self._epoch_started
+        # Callbacks that monitor a metric, the checkpoint among them, run after this hook.
+        row = {"epoch": self.current_epoch, "lr": self._rate, "train/loss": mean_loss.item()}
+        for task, losses in self._task_losses.items():
+            if len(self.objectives) > 1:
+                row[f"train/loss/{task}"] = self._mean_of_all(losses).item()
+            losses.clear()
+        if self._validated:
+            row |= {key: value.item() for key, value in self.trainer.callback_metrics.items() if key.startswith("val/")}
+            self._validated = False
+        self.history.append(row)
+        if self.best and self.best.config.key in row:
+            self.best.see(self.network, row)
+        words = "  ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "epoch")
+        logger.info("epoch %d of %d: %s", self.current_epoch + 1, self.trainer.max_epochs, words)
+
+    def _mean_of_all(self, losses: list[tuple[int, torch.Tensor]]) -> torch.Tensor:
+        """Return the mean loss of batches over all processes that train together."""
+        return self.trainer.strategy.reduce(_mean(losses), reduce_op="mean")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["mml"] = {
+            "history": self.history,
+            "seconds": self.seconds,
+            "stopped": self.trainer.should_stop,
+            "torch": str(torch.__version__),
+            "threads": torch.get_num_threads(),
+        }
+        if self.best:
+            checkpoint["mml"]["best"] = self.best.state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.history = list(checkpoint["mml"]["history"])
+        self.seconds = checkpoint["mml"]["seconds"]
+        self.trainer.should_stop = checkpoint["mml"].get("stopped", False)  # Lightning forgets it
+        threads = checkpoint["mml"].get("threads", torch.get_num_threads())
+        if threads != torch.get_num_threads():  # sums are added up in another order by another number
+            logger.info("going on with %d threads, as the training began", threads)
+            torch.set_num_threads(threads)
+        if self.best:
+            self.best.load(checkpoint["mml"]["best"])
+
+    def keep_best(self) -> dict[str, float]:
+        """Give the network the weights to keep, and return their epoch's row of the history."""
+        if self.best is None:
+            return self.history[-1]
+        epoch = self.best.restore(self.network)
+        return next(row for row in self.history if row["epoch"] == epoch)
+
+    def configure_optimizers(self) -> Any:
+        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        optimizer = instantiate(self.optimizer_spec, Optimizer, parameters)
+        if self.lr_scheduler is None:
+            return optimizer
+        words = {
+            "${max_epochs}": self.trainer.max_epochs,
+            "${total_steps}": int(self.trainer.estimated_stepping_batches),
+            "${lr}": self.optimizer_spec.get("lr"),
+        }
+        spec = {
+            key: words.get(value, value) if isinstance(value, str) else value
+            for key, value in self.lr_scheduler.spec().items()
+        }
+        scheduler = instantiate(spec, lr_scheduler.LRScheduler, optimizer)
+        config = {"scheduler": scheduler, "interval": self.lr_scheduler.interval, "monitor": self.lr_scheduler.monitor}
+        if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
+            config["frequency"] = self.trainer.check_val_every_n_epoch
+        return {"optimizer": optimizer, "lr_scheduler": config}
+
+
+def _mean(losses: list[tuple[int, torch.Tensor]]) -> torch.Tensor:
+    """Return the mean loss of batches, weighted by their samples."""
+    counts, values = zip(*losses, strict=True)
+    weights = torch.tensor(counts, dtype=torch.float32, device=values[0].device)
+    return torch.stack(values).float() @ weights / weights.sum()

@@ -1,0 +1,240 @@
+"""Pictures of a training: what a network sees, what it answers, what it mistakes for what. All are uint8, H×W×3."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from mml_lib.config.task_types import IGNORE
+from mml_lib.reports.task_figures import shorten
+
+Panel = tuple[np.ndarray, str, bool]
+"""A picture, H×W×3; what is written above it; whether it is framed."""
+
+PER_LINE = {1: 4, 2: 3, 3: 2}
+"""Samples side by side, by the panels of each."""
+DPI = 100
+SIDE = 1.5
+"""Inches of a panel."""
+NAMED = 40
+"""Classes that all have their name beside a matrix; of more, some."""
+COUNTED = 20
+"""Classes up to which the numbers are written into a matrix."""
+
+
+def draw_samples(
+    images: np.ndarray | Sequence[np.ndarray], targets: Sequence[Any], classes: Sequence[str], masks: bool = False
+) -> np.ndarray:
+    """Draw images with what is to be learned of them.
+
+    Args:
+        images: N of H×W×3, uint8.
+        targets: class indices, probabilities, values, or masks H×W, N.
+        classes: names; none for a regression.
+        masks: whether targets are masks.
+    """
+    pairs = list(zip(images, targets, strict=True))
+    if masks:
+        rows = [[(image, "", False), (_colored(mask, len(classes)), "mask", False)] for image, mask in pairs]
+        return _grid(rows, _legend(targets, classes))
+    return _grid([[(image, _told(target, classes, 30), False)] for image, target in pairs])
+
+
+def draw_predictions(
+    images: Sequence[np.ndarray], targets: Sequence[Any], outputs: Sequence[Any], classes: Sequence[str], task_type: str
+) -> np.ndarray:
+    """Draw images with what is true and what is predicted; the frame of a wrong one is bold.
+
+    Args:
+        images: N of H×W×3, uint8.
+        targets: as the data give them, N.
+        outputs: class probabilities, label probabilities, values, or predicted masks H×W, N.
+        classes: names; none for a regression.
+        task_type: what is learned.
+    """
+    trios = list(zip(images, targets, outputs, strict=True))
+    if task_type == "semantic_segmentation":
+        count = len(classes)
+        rows = [
+            [
+                (image, "", False),
+                (_colored(true, count), "true", False),
+                (_colored(predicted, count), "predicted", False),
+            ]
+            for image, true, predicted in trios
+        ]
+        return _grid(rows, _legend(targets, classes))
+    rows = []
+    for image, target, output in trios:
+        wrong = False
+        if task_type == "classification":
+            predicted = int(np.argmax(output))
+            wrong, words = predicted != target, f"{shorten(classes[predicted], 20)} {output[predicted]:.2f}"
+        elif task_type == "multilabel_classification":
+            wrong, words = bool(((output >= 0.5) != (target >= 0.5)).any()), _told(output >= 0.5, classes, 20)
+        else:
+            words = _told(output, classes, 20)
+        rows.append([(image, f"true {_told(target, classes, 24)}\npredicted {words}", wrong)])
+    return _grid(rows)
+
+
+def draw_confusion(counts: np.ndarray, classes: Sequence[str], unit: str) -> np.ndarray:
+    """Draw a confusion matrix: rows are true classes, shades and, of pixels, numbers are shares of these.
+
+    Args:
+        counts: of true and predicted class, C×C.
+        classes: names.
+        unit: what is counted: images or pixels.
+    """
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    names = [shorten(name, 20) for name in classes]
+    side = min(12.0, 2.2 + 0.42 * len(classes))
+    figure = Figure(figsize=(side, side), dpi=DPI)
+    axis = figure.add_subplot()
+    texts = [[f"{share:.0%}" for share in row] for row in shares] if unit == "pixels" else counts.astype(str)
+    _matrix(axis, shares, texts, names, names)
+    axis.set_xlabel("predicted", fontsize=9)
+    axis.set_ylabel("true", fontsize=9)
+    right = counts.trace() / max(counts.sum(), 1)
+    axis.set_title(f"{right:.1%} of {counts.sum():,} {unit} are right", fontsize=9)
+    return _rendered(figure)
+
+
+def draw_label_confusions(counts: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """Draw how often each label was found, missed, wrongly found and rightly left out, at a probability of 0.5.
+
+    Args:
+        counts: of true and predicted (absent, present) of each label, C×2×2.
+        labels: names.
+    """
+    shares = counts / np.maximum(counts.sum(axis=2, keepdims=True), 1)
+    order = [(1, 1), (1, 0), (0, 1), (0, 0)]
+    columns = [
+        "true positive",
+        "false negative",
+        "false positive",
+        "true negative",
+    ]
+    table, values = (
+        np.stack([counts_of_pair[:, true, predicted] for true, predicted in order], axis=1)
+        for counts_of_pair in (counts, shares)
+    )
+    figure = Figure(figsize=(4.2, min(12.0, 1.9 + 0.32 * len(labels))), dpi=DPI)
+    axis = figure.add_subplot()
+    _matrix(axis, values, table.astype(str), columns, [shorten(label, 24) for label in labels], square=False)
+    axis.set_title(f"{counts[0].sum():,} images; shades are shares of\nthose with, or without, the label", fontsize=8)
+    return _rendered(figure)
+
+
+def draw_scatter(targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """Draw predicted over true values, N each; both axes have one scale."""
+    finite = np.isfinite(outputs)
+    figure = Figure(figsize=(4.5, 4.5), dpi=DPI)
+    axis = figure.add_subplot()
+    values = np.concatenate([targets, outputs[finite]])
+    low, high = values.min(), values.max()
+    margin = 0.05 * (high - low) or 1.0
+    limits = (low - margin, high + margin)
+    axis.plot(limits, limits, color="0.6", linewidth=1)
+    axis.scatter(targets[finite], outputs[finite], s=10, color="black", alpha=0.4, linewidths=0)
+    axis.set(xlim=limits, ylim=limits, aspect="equal")
+    axis.tick_params(labelsize=7)
+    axis.set_xlabel("true", fontsize=9)
+    axis.set_ylabel("predicted", fontsize=9)
+    axis.set_title(f"{len(targets):,} images", fontsize=9)
+    return _rendered(figure)
+
+
+def _told(target: Any, classes: Sequence[str], room: int) -> str:
+    """Return a target in words of at most `room` characters."""
+    if not classes:
+        return f"{float(target):.4g}"
+    if np.ndim(target) == 0:
+        return shorten(classes[int(target)], room)
+    present = np.flatnonzero(np.asarray(target) >= 0.005)
+    soft = any(0 < target[index] < 0.995 for index in present)
+    words = [f"{classes[index]} {target[index]:.2f}" if soft else classes[index] for index in present]
+    return shorten(", ".join(words), room) or "none"
+
+
+def _legend(masks: Sequence[np.ndarray], classes: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return the colour of each class, 3 values in 0..1, where they are few, and of what is ignored, where some is."""
+    if len(classes) > COUNTED:
+        return {}
+    named = dict(zip(classes, _colors(len(classes)) / 255, strict=True))
+    return named | ({"ignored": np.ones(3)} if any((mask == IGNORE).any() for mask in masks) else {})
+
+
+def _colored(mask: np.ndarray, classes: int) -> np.ndarray:
+    """Return the colours of a mask, H×W×3; what is ignored is white."""
+    table = np.full((256, 3), 255, np.uint8)
+    table[:classes] = _colors(classes)
+    table[IGNORE] = 255
+    return table[mask]
+
+
+def _colors(classes: int) -> np.ndarray:
+    """Return a colour for each class, C×3: ordered by lightness, so that they differ in black and white too."""
+    shades = matplotlib.colormaps["viridis"](np.linspace(0, 1, classes))[:, :3]
+    return (shades * 255).round().astype(np.uint8)
+
+
+def _grid(samples: Sequence[Sequence[Panel]], legend: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
+    """Draw samples of some panels each, as many in a line as fit; `legend` names the colours of masks."""
+    wide = len(samples[0])
+    across = min(len(samples), PER_LINE[wide]) * wide
+    lines = -(-len(samples) * wide // across)
+    legend = legend or {}
+    foot = 0.25 * -(-len(legend) // 4)
+    width, height = SIDE * across, (SIDE + 0.4) * lines + foot
+    figure = Figure(figsize=(max(width, 2 * SIDE), height), dpi=DPI)
+    axes = figure.subplots(lines, across, squeeze=False)
+    figure.subplots_adjust(0.01, foot / height + 0.01, 0.99, 1 - 0.35 / height, wspace=0.06, hspace=0.4 / SIDE)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, (picture, text, framed) in zip(
+        axes.flat, (panel for panels in samples for panel in panels), strict=False
+    ):
+        axis.axis("on")
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_linewidth(3 if framed else 0.5)
+        axis.imshow(picture, interpolation="nearest" if max(picture.shape[:2]) < SIDE * DPI else "auto")
+        axis.set_title(text, fontsize=6, pad=2)
+    if legend:
+        edge = {"edgecolor": "black", "linewidth": 0.5}
+        patches = [Patch(facecolor=color, label=shorten(name, 24), **edge) for name, color in legend.items()]
+        figure.legend(handles=patches, loc="lower center", ncols=4, fontsize=6, frameon=False)
+    return _rendered(figure, tight=False)
+
+
+def _matrix(
+    axis: Any,
+    shares: np.ndarray,
+    texts: Any,
+    columns: Sequence[str],
+    rows: Sequence[str],
+    square: bool = True,
+) -> None:
+    """Draw shares as shades, with texts where there are few."""
+    axis.imshow(shares, cmap="Greys", vmin=0, vmax=1, aspect="equal" if square else "auto")
+    for names, ticks, angle in ((columns, axis.set_xticks, 45), (rows, axis.set_yticks, 0)):
+        indices = range(0, len(names), -(-len(names) // NAMED))
+        turned = {"rotation": angle, "ha": "right", "rotation_mode": "anchor"} if angle else {}
+        ticks(indices, [names[index] for index in indices], fontsize=7, **turned)
+    if len(rows) <= COUNTED:
+        for place, share in np.ndenumerate(shares):
+            color = "white" if share > 0.5 else "black"
+            axis.text(place[1], place[0], texts[place[0]][place[1]], ha="center", va="center", fontsize=7, color=color)
+
+
+def _rendered(figure: Figure, tight: bool = True) -> np.ndarray:
+    """Return a figure as pixels."""
+    canvas = FigureCanvasAgg(figure)
+    if tight:
+        figure.tight_layout()
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

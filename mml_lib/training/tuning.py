@@ -1,0 +1,99 @@
+"""Tuning: what is tried out before a training, by Lightning's tuner, and what came out of it."""
+
+import contextlib
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mml_lib.config.schema import StudyConfig
+from mml_lib.config.training_options import Tune
+from mml_lib.errors import MMLError
+from mml_lib.files.stored import Stored
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+    from lightning.pytorch.tuner import Tuner
+
+    from mml_lib.data.datamodule import MMLDataModule
+    from mml_lib.training.module import MMLModule
+
+
+@dataclass(frozen=True)
+class Tuning(Stored):
+    """What was found out.
+
+    Args:
+        lr: learning rate at the steepest descent of the loss; None: not looked for.
+        batch_size: the largest that the device has memory for; None: not looked for.
+        curve: of the range test: each `lr`, and the smoothed `loss` there (None where it was infinite).
+    """
+
+    lr: float | None = None
+    batch_size: int | None = None
+    curve: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+
+    KIND = "tuning"
+
+    def lay_over(self, cfg: StudyConfig) -> StudyConfig:
+        """Return the config of a pipeline with what was found out in it."""
+        update = {}
+        if self.lr is not None:
+            update["optimizer"] = cfg.optimizer.model_copy(update={"lr": self.lr})
+        if self.batch_size is not None:
+            update["sampling"] = cfg.sampling.model_copy(update={"batch_size": self.batch_size})
+        return cfg.model_copy(update=update)
+
+
+def _scale_batch_size(tuner: "Tuner", model: "MMLModule", data: "MMLDataModule", limit: int) -> int:
+    """Return the largest batch size up to a limit that some steps were trained with, doubling it each time.
+
+    What Lightning returns may be a size that it has not tried (at its own limit), or one that failed (where it is
+    larger than the task); so it is noted here what went well.
+    """
+    went_well = []
+    model.on_train_end = lambda: went_well.append(data.batch_size)  # called at the end of each trial
+    try:
+        first = min(data.batch_size, limit)
+        tuner.scale_batch_size(model, datamodule=data, init_val=first, max_val=2 * limit)
+    finally:
+        del model.on_train_end
+    return min(max(went_well), limit)
+
+
+def tune(trainer: "Trainer", model: "MMLModule", data: "MMLDataModule", config: Tune) -> Tuning:
+    """Look for batch size and learning rate, in this order; the network ends as it began.
+
+    Args:
+        trainer: without callbacks.
+        model: what is to be trained.
+        data: what it is trained on.
+        config: what to look for.
+
+    Raises:
+        MMLError: no learning rate can be told.
+    """
+    from lightning.pytorch.tuner import Tuner
+
+    tuner, batch_size = Tuner(trainer), None
+    if config.bs:
+        batch_size = data.batch_size = _scale_batch_size(tuner, model, data, config.max_bs)
+    if not config.lr:
+        return Tuning(batch_size=batch_size)
+    with contextlib.redirect_stderr(io.StringIO()):  # its progress bar; logs have a stream of their own
+        finder = tuner.lr_find(
+            model,
+            datamodule=data,
+            min_lr=config.min_lr,
+            max_lr=config.max_lr,
+            num_training=config.num_training,
+            update_attr=False,
+        )
+    lr = finder.suggestion()
+    if lr is None:
+        raise MMLError(
+            f"tune.lr: the loss of {model.task} was infinite from the start on; lower tune.min_lr ({config.min_lr})"
+        )
+    losses = [loss if math.isfinite(loss) else None for loss in finder.results["loss"]]
+    return Tuning(lr, batch_size, {"lr": finder.results["lr"][: len(losses)], "loss": losses})
