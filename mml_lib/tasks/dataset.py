@@ -170,7 +170,7 @@ def check_delivery(delivery: Delivery, name: str) -> None:
             of the wrong kind or a lack of one. Links and copies are found by the content of images later.
     """
     if not delivery.samples:
-        raise MMLError(f"{name}: there are no images; see config/README.md for the layouts that are understood")
+        raise MMLError(f"{name}: there are no images; see config/guide/tasks.md for the supported layouts")
     ids: dict[str, Sample] = {}
     images: dict[str, Sample] = {}
     for sample in delivery.samples:

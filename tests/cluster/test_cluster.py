@@ -61,7 +61,7 @@ INSTALL_PROFILE = "mkdir -p ~/.config/snakemake && cp -r profiles/slurm ~/.confi
 @pytest.fixture
 def site_profile(workplace: OnCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The profile in the home folder of a user, named as the guide says."""
-    assert INSTALL_PROFILE in (REPOSITORY / "config/README.md").read_text()
+    assert INSTALL_PROFILE in (REPOSITORY / "config/guide/cluster_and_gpus.md").read_text()
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     subprocess.run(INSTALL_PROFILE, shell=True, check=True, cwd=REPOSITORY)

@@ -250,7 +250,7 @@ def test_tasks_are_those_of_a_project_or_all(project: Project):
 
 def test_example_of_the_readme_runs_and_imports_no_torch(project: Project):
     (example,) = re.findall(
-        r"```python\n(from mml_lib\.interactive .*?)```", (REPOSITORY / "config/README.md").read_text(), re.S
+        r"```python\n(from mml_lib\.interactive .*?)```", (REPOSITORY / "config/guide/notebooks.md").read_text(), re.S
     )
     told = "best.run, best.fold, len(tasks), len(metrics), len(wrong), 'torch' in sys.modules"
     program = f"import sys\n{example}\nprint({told})"

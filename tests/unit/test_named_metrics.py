@@ -18,7 +18,7 @@ from mml_lib.metrics.classification import weighted_mean
 from mml_lib.predictions.predictions import Predictions
 from mml_lib.predictions.scores import score, softmax, values_of
 
-GUIDE = Path(__file__).parents[2] / "config" / "README.md"
+GUIDE = Path(__file__).parents[2] / "config" / "guide" / "evaluation.md"
 EXACT = {"rel": 0, "abs": 1e-9, "nan_ok": True}
 Pair = tuple[np.ndarray, np.ndarray]
 

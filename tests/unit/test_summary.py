@@ -132,7 +132,7 @@ def test_folds_carry_the_intervals_of_their_samples():
     assert folds[["accuracy_low", "accuracy_high"]].iloc[1].isna().all()
 
 
-@pytest.mark.parametrize("path", ["config/README.md", "rules/captions/figure.rst", "rules/captions/page.rst"])
+@pytest.mark.parametrize("path", ["config/guide/evaluation.md", "rules/captions/figure.rst", "rules/captions/page.rst"])
 def test_guide_and_captions_say_of_what_intervals_are_in_the_same_words(path: str):
     text = " ".join((REPOSITORY / path).read_text(encoding="utf-8").split())
     assert all(sentence in text for sentence in ABOUT.values())

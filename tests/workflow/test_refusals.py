@@ -109,7 +109,7 @@ def files(*names: str, **task: Any) -> Callable[[Path], dict[str, Any]]:
 
 DATA: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
     "empty table": (table(""), r"t\.csv: there is no column 'image'"),
-    "table of a header": (table("image,label\n"), r"mine: there are no images; see config/README\.md"),
+    "table of a header": (table("image,label\n"), r"mine: there are no images; see config/guide/tasks\.md"),
     "table without labels' name": (table("image,lable\nx.png,a\n"), r"no column 'label', did you mean 'lable'\?"),
     "table with a column twice": (table("image,label,label\nx.png,a,b\n"), r"the column 'label' is there twice"),
     "table with a column in capitals": (
@@ -125,7 +125,7 @@ DATA: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
     "table of two targets": (table("image,label,value\nx.png,a,1\n"), r"say by task_type which one is learned"),
     "table of other images": (table("image,label\n../../no.png,a\n"), r"line 2: the image .*no\.png does not exist"),
     "table that is a folder": (files("t.csv", creator="csv", path="t.csv"), r"t\.csv must hold one \.csv file"),
-    "folder without images": (files("images"), r"mine: there are no images; see config/README\.md"),
+    "folder without images": (files("images"), r"mine: there are no images; see config/guide/tasks\.md"),
     "class without images": (files("images/a/1.png", "images/b"), r"the class folder .*images/b holds no image"),
     "image in no class": (files("images/a/1.png", "images/2.png"), r"2\.png lies in no folder that tells its class"),
     "folder that is a file": (files("images/a.png", path="images/a.png"), r"images/a\.png is not a folder"),
