@@ -10,6 +10,7 @@ import mml_lib
 from mml_lib.config.loading import preset_folders
 from mml_lib.config.origins import Origins, Source
 from mml_lib.config.scalars import flow_text
+from mml_lib.engine.catalogue import catalogue
 from mml_lib.engine.command_line import StudyLayers, shorten, study_layers
 from mml_lib.engine.hooks import look_ahead
 from mml_lib.engine.jobs import settle_in_job
@@ -42,7 +43,11 @@ def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
         config.update(layers.config)
         add_presets(config, Path(workflow.basedir) / "config")
         sources = [*map(shorten, layers.files), layers.values]
+        listed = config.pop("list", None)
         study = Study(config, sources)
+        if listed is not None:
+            print(catalogue(str(listed), preset_folders(config)))
+            sys.exit()
         if workflow.is_main_process:
             modes = asked_modes(sys.argv[1:], study)
             study.check(modes)

@@ -69,3 +69,12 @@ def test_run_is_explained_without_any_other_step_and_an_unknown_one_is_refused(c
     copy.write(CHANGED)
     assert copy.planned("info", "--config", f"run={pipeline.stem}") == {"explain_run": 1, "finish_exp": 1, "info": 1}
     assert "run: there is no run '00000000'" in copy.run("-n", "info", "--config", "run=00000000", fails=True)
+
+
+def test_parts_are_listed_without_a_plan(workplace: Workplace):
+    output = workplace.run("info", "--config", "list=tags")
+    assert re.search(r"^subset~FRACTION\[~SEED\] +\w", output, re.M)
+    assert "Job stats" not in output
+    assert not workplace.files("results") + workplace.files("data")
+    refusal = workplace.run("info", "--config", "list=tag", fails=True)
+    assert re.search(r"error: list: .*creators, tags", refusal)

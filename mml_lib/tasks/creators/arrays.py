@@ -79,7 +79,7 @@ def _medmnist_kind(name: str, task_type: str | None) -> str:
 
 @register_creator("medmnist", survey=_survey_medmnist)
 def medmnist(folder: Path, path: str = ".", name: str | None = None, task_type: str | None = None) -> Delivery:
-    """Read a 2D set of MedMNIST v2 (Yang et al. 2023) of any size, its official splits kept.
+    """A 2D set of MedMNIST v2 (Yang et al. 2023) of any size, with its official splits.
 
     Args:
         folder: where the arrays go.
@@ -210,7 +210,7 @@ def _survey_idx(path: str = ".", subset: str | None = None, classes: Any = None,
 def idx(
     folder: Path, path: str = ".", subset: str | None = None, classes: list[str | int] | str | None = None
 ) -> Delivery:
-    """Read MNIST, Fashion-MNIST, EMNIST and whatever comes in their format, compressed or not.
+    """MNIST, Fashion-MNIST, EMNIST and other data in their file format, compressed or not.
 
     Args:
         folder: where the arrays go.

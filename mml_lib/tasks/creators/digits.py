@@ -15,7 +15,7 @@ def _survey() -> Survey:
 
 @register_creator("digits", survey=_survey)
 def digits(folder: Path) -> Delivery:
-    """Write the 1,797 digits (8×8 pixels, 17 grey levels) as PNG files.
+    """The 1,797 handwritten digits of scikit-learn (8×8 pixels, 17 grey levels).
 
     Source: E. Alpaydin, C. Kaynak, UCI 1998, through scikit-learn.
     """

@@ -42,7 +42,7 @@ def fake(
     unlabelled: int = 0,
     soft: bool = False,
 ) -> Delivery:
-    """Write noisy images: stripes whose angles are the classes or the value, or discs to be segmented.
+    """Generated noisy images: stripes whose angles are classes or values, or discs to segment.
 
     Args:
         folder: where the images go.

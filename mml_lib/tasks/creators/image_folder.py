@@ -287,7 +287,7 @@ def _survey_folder(
 def image_folder(
     folder: Path, path: str, masks: str | None = None, task_type: str | None = None, separator: str | None = None
 ) -> Delivery:
-    """Read images below an optional level `train/`, `val/`, `test/`, `unlabelled/`.
+    """Folders of images, optionally below `train/`, `val/`, `test/`, `unlabelled/`.
 
     Args:
         folder: unused, the images stay where they are.

@@ -351,11 +351,12 @@ def table(
     missing: list[str] | None = None,
     encoding: str | None = None,
 ) -> Delivery:
-    """Read the column `image` (a file, relative to the table) and one that says what is learned.
+    """A table with the column `image` and a column of targets: `label`, `labels`, `value` or `mask`.
 
-    That is `label` (classification), `labels` (multi-label: `a|b`, or `a:0.7|b:0.2`), `value` (regression) or `mask`
-    (segmentation; a file, or EMPTY_MASK_TOKEN); without any, the images are unlabelled. Optional columns: `split`
-    (train, val, test, unlabelled), `group`, `fold`. What is said of images in the split unlabelled is not looked at.
+    Images are files, relative to the table. `label` is for classification, `labels` for several labels (`a|b`, or
+    `a:0.7|b:0.2`), `value` for regression, `mask` for segmentation (a file, or EMPTY_MASK_TOKEN). Without any of them,
+    the images are unlabelled. Optional columns: `split` (train, val, test, unlabelled), `group`, `fold`. Targets of the
+    split unlabelled are ignored.
 
     Args:
         folder: unused, the images stay where they are.

@@ -42,7 +42,7 @@ def _positive(value: int, tag: str) -> None:
 
 @register_tag("identity", keeps_classes=True)
 def identity(task: "TaskDescription") -> "TaskDescription":
-    """The task itself."""
+    """The same task."""
     return task.changed("identity")
 
 
@@ -53,7 +53,7 @@ def _plan_duplicate(shape: Shape, number: int) -> Shape:
 
 @register_tag("duplicate", plan=_plan_duplicate, keeps_classes=True)
 def duplicate(task: "TaskDescription", number: int) -> "TaskDescription":
-    """The same task under another name, so that a study can have it more than once."""
+    """The same task with another name, so that a study can use it several times."""
     return task.changed(f"duplicate {number}")
 
 
@@ -70,7 +70,7 @@ def _plan_nested(shape: Shape, fold: int, folds: int = 0) -> Shape:
 
 @register_tag("nested", plan=_plan_nested, keeps_classes=True)
 def nested(task: "TaskDescription", fold: int, folds: int = 0) -> "TaskDescription":
-    """The fold becomes the test split, the rest is split anew into as many folds; the old test split is left out."""
+    """The fold as test split, the other samples in new folds; the old test split is left out."""
     import numpy as np
 
     from mml_lib.tasks.splits.dividing import Divider
@@ -99,7 +99,7 @@ def _plan_subset(shape: Shape, fraction: float, seed: int = 0) -> Shape:
 
 @register_tag("subset", plan=_plan_subset, keeps_classes=True, axis=SAMPLES)
 def subset(task: "TaskDescription", fraction: float, seed: int = 0) -> "TaskDescription":
-    """A share of the training samples, stratified in each fold; the test split stays."""
+    """A share of the training samples, stratified in each fold; the same test split."""
     keep = _thinned(task, seed, lambda there: there * fraction)
     return task.changed(f"{fraction:g} of the training samples, seed {seed}", keep=keep)
 
@@ -111,7 +111,7 @@ def _plan_shrink_train(shape: Shape, number: int, seed: int = 0) -> Shape:
 
 @register_tag("shrink_train", plan=_plan_shrink_train, keeps_classes=True, axis=SAMPLES)
 def shrink_train(task: "TaskDescription", number: int, seed: int = 0) -> "TaskDescription":
-    """So many training samples in all, stratified in each fold; the test split stays."""
+    """A number of training samples, stratified in each fold; the same test split."""
     there = task.header["num_samples"].get("train", 0)
     if number > there:
         raise MMLError(f"{task.header['name']}: the tag 'shrink_train' asks for {number} samples of {there}")
@@ -131,7 +131,7 @@ def _plan_shrink_equal(shape: Shape, per_class: int, seed: int = 0) -> Shape:
     axis=EQUAL_SAMPLES,
 )
 def shrink_equal(task: "TaskDescription", per_class: int, seed: int = 0) -> "TaskDescription":
-    """So many training samples of each class, of each fold in proportion; the test split stays."""
+    """The same number of training samples for each class, in proportion to each fold; the same test split."""
     for label, there in task.header["class_occ"].items():
         if there < per_class:
             raise MMLError(
@@ -195,7 +195,7 @@ def _plan_confuse(shape: Shape, fraction: float, seed: int = 0) -> Shape:
     axis=NOISE,
 )
 def confuse(task: "TaskDescription", fraction: float, seed: int = 0) -> "TaskDescription":
-    """Label noise: a share of the training samples gets another class, each of them equally likely."""
+    """Label noise: a share of the training samples gets another class, drawn uniformly."""
     import numpy as np
 
     rng = np.random.default_rng(seed)
@@ -216,7 +216,7 @@ def _plan_subclass(shape: Shape, *classes: str) -> Shape:
 
 @register_tag("subclass", plan=_plan_subclass)
 def subclass(task: "TaskDescription", *classes: str) -> "TaskDescription":
-    """Some of the classes, in all splits; unlabelled samples stay."""
+    """Some of the classes, in all splits; unlabelled samples are kept."""
     import numpy as np
 
     from mml_lib.tasks.targets import nearest_class
@@ -251,7 +251,7 @@ def _plan_redistribute(shape: Shape, *shares: float) -> Shape:
 
 @register_tag("redistribute", plan=_plan_redistribute, keeps_classes=True)
 def redistribute(task: "TaskDescription", train: float, val: float = 0, test: float = 0) -> "TaskDescription":
-    """Other shares: fold 0 is what is validated on, the other folds together what is trained on.
+    """Other shares of training, validation (fold 0) and test samples.
 
     With `train` alone the test split stays. With `val` it is dropped, and what both leave of the training samples is
     the new one. With `test` the samples of both splits are mixed, and shared out anew.
