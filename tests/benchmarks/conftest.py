@@ -1,16 +1,10 @@
 """What is measured: the demo study, and packed tasks of any size, without going through image files."""
 
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
 from mml_lib.images.packing import IMAGES, MOMENTS
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
@@ -18,25 +12,6 @@ from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.splits.splitting import Assignment
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.tasks.targets import Targets
-from tests.workflow.conftest import REPOSITORY
-
-
-def demo(folder: Path, cores: int, *arguments: str, **changes: Any) -> float:
-    """Run the demo study, and return the seconds that it took."""
-    (folder / "study.yaml").write_text(yaml.safe_dump({"project": "measured"} | changes))
-    files = [str(REPOSITORY / "config/config.yaml"), "study.yaml"]
-    command = [sys.executable, "-m", "snakemake", *arguments, "--snakefile", str(REPOSITORY / "Snakefile")]
-    roots = {"MML_DATA_PATH": str(folder / "data"), "MML_RESULTS_PATH": str(folder / "results")}
-    started = time.monotonic()
-    done = subprocess.run(
-        [*command, "--cores", str(cores), "--configfile", *files],
-        cwd=folder,
-        env=os.environ | roots,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return time.monotonic() - started
 
 
 @pytest.fixture

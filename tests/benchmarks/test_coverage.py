@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 from threadpoolctl import threadpool_limits
 
-from tests.simulations import Setting, coverage, told_apart
+from tests.support.simulations import Setting, coverage, told_apart
 
 SPREADS = {"accuracy": (0.05, 0.4), "auroc": (0.05, 0.4), "f1": (0.05, 0.4), "dice": (0.05, 0.4), "r2": (0.01, 0.08)}
 """Small and large deviations between trainings."""

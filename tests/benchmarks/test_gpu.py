@@ -17,10 +17,10 @@ from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.models.network import Network, head_spec
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.trainer import build_trainer
-from tests.benchmarks.conftest import demo
-from tests.unit.small_tasks import ARCH, PRESETS, small_model
-from tests.workflow.conftest import TINY, Workplace
-from tests.workflow.test_on_a_gpu import GPUS, one_gpu  # noqa: F401  (a fixture)
+from tests.support.demo_study import demo
+from tests.support.gpu_trainings import GPUS, one_gpu  # noqa: F401  (a fixture)
+from tests.support.small_tasks import ARCH, PRESETS, small_model
+from tests.support.workplaces import TINY, Workplace
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.skipif(not GPUS, reason="nvidia-smi tells of no GPU here")]
 

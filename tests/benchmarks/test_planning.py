@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.workflow.conftest import REPOSITORY
+from tests.support.places import REPOSITORY
 
 RUNS, FOLDS = 667, 5  # 3 steps each: 10,005
 

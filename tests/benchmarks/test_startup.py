@@ -20,7 +20,8 @@ from mml_lib.files.checksums import seal
 from mml_lib.machine.locks import SUPERVISOR, name_supervisor
 from mml_lib.predictions.predictions import read_predictions
 from mml_lib.torchvision_schemas import LIBRARY
-from tests.workflow.conftest import REPOSITORY, Workplace
+from tests.support.places import REPOSITORY
+from tests.support.workplaces import Workplace
 
 REPETITIONS = 5
 CLASSES, PREDICTIONS = 10, 10_000

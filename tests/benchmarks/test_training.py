@@ -28,8 +28,8 @@ from mml_lib.models.network import Network, head_spec
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.module import MMLModule
 from mml_lib.training.trainer import build_trainer
-from tests.unit.small_tasks import ARCH, PRESETS, fake_task, small_model
-from tests.workflow.conftest import TINY
+from tests.support.small_tasks import ARCH, PRESETS, fake_task, small_model
+from tests.support.workplaces import TINY
 
 OPTIMIZER = {"_target_": "torch.optim.AdamW", "lr": 0.003, "weight_decay": 0.01}
 ONE_CYCLE = {"_target_": "torch.optim.lr_scheduler.OneCycleLR", "max_lr": "${lr}", "total_steps": "${total_steps}"}

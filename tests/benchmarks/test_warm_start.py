@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.conftest import demo
-from tests.workflow.conftest import Workplace
+from tests.support.demo_study import demo
+from tests.support.workplaces import Workplace
 
 pytestmark = pytest.mark.benchmark
 

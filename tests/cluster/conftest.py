@@ -1,35 +1,12 @@
 """A cluster for the tests of this folder, started once."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.slurm import Cluster, missing
-from tests.workflow.conftest import REPOSITORY, TINY, Workplace
-
-TESTED = TINY | {
-    # What a node of the test cluster has processors for, whatever this machine has.
-    "resources": {
-        rule: {"threads": 1, "mem_mb": 2000, "runtime": 20}
-        for rule in ("create_dataset", "preprocess_shard", "train_fold", "predict_fold")
-    },
-    "plugins": [str(Path(__file__).with_name("impatient.py"))],
-}
-
-
-@dataclass
-class OnCluster(Workplace):
-    """A folder with a study, run by the profile of the pipeline with what this test cluster needs of a site."""
-
-    profile: str = str(REPOSITORY / "profiles/slurm")
-
-    def command(self, *arguments: str) -> list[str]:
-        polls = ("--slurm-init-seconds-before-status-checks", "1")
-        site = ("--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-keep-successful-logs")
-        command = super().command(*arguments)
-        return [*command, "--profile", self.profile, *polls, *site, "--latency-wait", "5"]
+from tests.support.cluster_studies import TESTED, OnCluster
+from tests.support.slurm_cluster import Cluster, missing
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.conftest import TESTED, OnCluster
-from tests.cluster.slurm import asked, described, jobs_of
-from tests.workflow.conftest import REPOSITORY, Workplace, kill, wait_for
-from tests.workflow.test_kill import checkpoints, comparable
+from tests.support.cluster_studies import TESTED, OnCluster
+from tests.support.killed_trainings import checkpoints, comparable
+from tests.support.places import REPOSITORY
+from tests.support.slurm_cluster import asked, described, jobs_of
+from tests.support.workplaces import Workplace, kill, wait_for
 
 pytestmark = pytest.mark.cluster
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.cluster.conftest import TESTED, OnCluster
-from tests.cluster.slurm import Cluster, asked, described
-from tests.workflow.conftest import Workplace, wait_for
-from tests.workflow.test_kill import checkpoints, comparable, leftovers
+from tests.support.cluster_studies import TESTED, OnCluster
+from tests.support.killed_trainings import checkpoints, comparable, leftovers
+from tests.support.slurm_cluster import Cluster, asked, described
+from tests.support.workplaces import Workplace, wait_for
 
 pytestmark = pytest.mark.cluster
 

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from tests.cluster.conftest import TESTED, OnCluster
-from tests.cluster.slurm import jobs_of
-from tests.workflow.conftest import Workplace
+from tests.support.cluster_studies import TESTED, OnCluster
+from tests.support.slurm_cluster import jobs_of
+from tests.support.workplaces import Workplace
 
 pytestmark = pytest.mark.benchmark
 

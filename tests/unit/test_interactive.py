@@ -16,8 +16,8 @@ from mml_lib.evaluation.evaluation import write_metrics
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.interactive import load_metrics, load_predictions, load_project_models, task_infos
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
-from tests.unit.small_projects import CLASSES, Project, small_project, write
-from tests.unit.test_config import REPOSITORY
+from tests.support.places import REPOSITORY
+from tests.support.small_projects import CLASSES, Project, small_project, write
 
 KEYS = ["task", "run", "fold", "on", "split"]
 

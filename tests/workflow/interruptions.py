@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.workflow.conftest import TINY, Workplace
+from tests.support.workplaces import TINY, Workplace
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 TARGETS = ("snakemake", "step", "all")

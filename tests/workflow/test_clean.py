@@ -3,7 +3,7 @@
 import pytest
 
 from mml_lib.files.manager import BUILT_IN
-from tests.workflow.conftest import TINY, Workplace
+from tests.support.workplaces import TINY, Workplace
 
 REMOVED = {"parameters": True, "predictions": True}
 CHANGED = TINY | {"optimizer": {"preset": "adamw", "lr": 0.5}}

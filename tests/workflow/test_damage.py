@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mml_lib.files.checksums import checksum_path
-from tests.workflow.conftest import TINY, Workplace, once
+from tests.support.workplaces import TINY, Workplace, once
 
 STUDY = TINY | {
     "mode": {"preset": "post", "ensemble": {"strategy": "mean"}},

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.workflow.conftest import Workplace
+from tests.support.workplaces import Workplace
 
 QUICK = {
     "mode": {"cv": False, "subroutines": ["train", "predict", "test"]},  # pictures take their time

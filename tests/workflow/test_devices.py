@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.workflow.conftest import TINY, Workplace
+from tests.support.workplaces import TINY, Workplace
 
 pytestmark = pytest.mark.long
 

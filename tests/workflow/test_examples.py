@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.workflow.conftest import REPOSITORY, Workplace
-from tests.workflow.test_own_data import write_images
+from tests.support.image_folders import write_images
+from tests.support.places import REPOSITORY
+from tests.support.workplaces import Workplace
 
 WITHOUT_PICTURES = "mode={subroutines: [train, predict, test]}"
 SHORTER = {

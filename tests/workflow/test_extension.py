@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mml_lib.files.checksums import checksum_path
-from tests.workflow.conftest import TINY, Workplace
+from tests.support.workplaces import TINY, Workplace
 
 EXTENSION = Path(__file__).parent / "extension"
 

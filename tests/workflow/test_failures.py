@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tests.workflow.conftest import TINY, Workplace
+from tests.support.workplaces import TINY, Workplace
 
 
 def test_run_ends_with_the_steps_that_failed_why_and_where_their_logs_are(workplace: Workplace):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import TINY, Workplace
+from tests.support.workplaces import TINY, Workplace
 
 STUDY = TINY | {
     "mode": {"preset": "train", "cv": False, "subroutines": ["train", "predict", "test"]},

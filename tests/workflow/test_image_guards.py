@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.workflow.conftest import TINY, Workplace
+from tests.support.workplaces import TINY, Workplace
 
 
 def write_tables(place: Workplace, of_split: dict[str, int]) -> dict[str, dict]:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from mml_lib.pipelines.pipeline import Pipeline
-from tests.workflow.conftest import TINY, Workplace
+from tests.support.workplaces import TINY, Workplace
 
 CHANGED = TINY | {"optimizer": {"preset": "adamw", "lr": 0.5}}
 LISTED = {"list_models": 1, "finish_exp": 1, "info": 1}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.conftest import TINY, Workplace
+from tests.support.workplaces import TINY, Workplace
 
 DOTS = {"creator": "fake", "num_samples": 32, "num_classes": 2, "size": 24, "folds": 2, "image_seed": 5}
 TRANSFER: dict[str, Any] = {

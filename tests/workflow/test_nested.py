@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.workflow.conftest import TINY, Workplace
+from tests.support.workplaces import TINY, Workplace
 
 FAKE = TINY["tasks"]["stripes"]
 

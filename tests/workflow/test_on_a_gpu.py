@@ -9,13 +9,11 @@ from typing import Any
 
 import pytest
 
-from mml_lib.machine.gpu_devices import visible_gpus
-from tests.benchmarks.conftest import demo
-from tests.workflow.conftest import TINY, Workplace, kill, wait_for
-from tests.workflow.test_gpus import at_once, prepare, trainings
-from tests.workflow.test_kill import LONG, comparable, leftovers, training
+from tests.support.demo_study import demo
+from tests.support.gpu_trainings import GPUS, at_once, one_gpu, prepare, trainings  # noqa: F401  (a fixture)
+from tests.support.killed_trainings import LONG, comparable, leftovers, training
+from tests.support.workplaces import TINY, Workplace, kill, wait_for
 
-GPUS = visible_gpus()
 pytestmark = [pytest.mark.long, pytest.mark.skipif(not GPUS, reason="nvidia-smi tells of no GPU here")]
 
 TRAIN_ONE = {"mode": {"preset": "train", "cv": False, "subroutines": ["train"]}}
@@ -31,11 +29,6 @@ SEGMENTATION = TRAIN_ONE | {
     "metrics": "default",
     "trainer": EPOCHS | {"precision": "bf16-mixed"},
 }
-
-
-@pytest.fixture(autouse=True)
-def one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", GPUS[0].uuid)
 
 
 def devices(place: Workplace) -> set[str]:

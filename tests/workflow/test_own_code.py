@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.workflow.conftest import TINY, Workplace
+from tests.support.workplaces import TINY, Workplace
 
 LOSS = """
 from torch import nn

@@ -1,25 +1,9 @@
 """Own images without code."""
 
 import json
-from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from tests.workflow.conftest import TINY, Workplace
-
-
-def write_images(folder: Path, count: int, seed: int) -> list[Path]:
-    """Write images of one grey level and noise, in turn in every format that is understood."""
-    rng = np.random.default_rng(seed)
-    folder.mkdir(parents=True)
-    files = []
-    for number in range(count):
-        suffix = ("png", "jpg", "bmp", "tif", "webp")[number % 5]
-        image = Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8))
-        files.append(folder / f"{number}.{suffix}")
-        image.save(files[-1])
-    return files
+from tests.support.image_folders import write_images
+from tests.support.workplaces import TINY, Workplace
 
 
 def only(task: dict) -> dict:

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from mml_lib.predictions.scores import softmax
-from tests.workflow.conftest import TINY, Workplace
-from tests.workflow.test_own_data import write_images
+from tests.support.image_folders import write_images
+from tests.support.workplaces import TINY, Workplace
 
 
 def test_finished_study_is_answered_without_training(copy: Workplace):

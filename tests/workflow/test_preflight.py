@@ -1,6 +1,6 @@
 """The pre-flight check in real runs: refused before anything is made, remembered, and never in the way."""
 
-from tests.workflow.conftest import TINY, Workplace
+from tests.support.workplaces import TINY, Workplace
 
 
 def test_what_cannot_be_trained_is_refused_before_anything_is_made(workplace: Workplace):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import TINY, Workplace, once
+from tests.support.workplaces import TINY, Workplace, once
 
 pytestmark = pytest.mark.long
 

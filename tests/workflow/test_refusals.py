@@ -30,12 +30,12 @@ from mml_lib.studies.study import Study
 from mml_lib.tasks.creators.creator_registry import CREATORS, create
 from mml_lib.tasks.dataset import check_delivery
 from mml_lib.tasks.description import TaskDescription
-from tests.unit.conftest import _fresh_file_manager  # noqa: F401  (each study has a file manager of its own)
-from tests.unit.small_projects import Project, small_project
-from tests.workflow.conftest import REPOSITORY, TINY, Workplace
-from tests.workflow.refusals import CONFIG
-from tests.workflow.test_bad_input import STEPS
-from tests.workflow.test_bad_studies import PLANNING
+from tests.support.bad_configs import CONFIG
+from tests.support.bad_input import STEPS
+from tests.support.bad_studies import PLANNING
+from tests.support.places import REPOSITORY
+from tests.support.small_projects import Project, small_project
+from tests.support.workplaces import TINY, Workplace
 
 SECONDS = 20
 """What planning a study may take until it is refused."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.conftest import TINY, Workplace, once
+from tests.support.workplaces import TINY, Workplace, once
 
 pytestmark = pytest.mark.long
 

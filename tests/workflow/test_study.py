@@ -12,7 +12,8 @@ import numpy as np
 import yaml
 
 from mml_lib.models.network import load_network
-from tests.workflow.conftest import REPOSITORY, TINY, Workplace
+from tests.support.places import REPOSITORY
+from tests.support.workplaces import TINY, Workplace
 
 
 def run_of(place: Workplace) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.workflow.conftest import REPOSITORY, Workplace
+from tests.support.places import REPOSITORY
+from tests.support.workplaces import Workplace
 
 MINIMAL = "project: p\ntasks: {t: {creator: fake, num_samples: 30, folds: 3}}\n"
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.workflow.conftest import TINY, Workplace
+from tests.support.workplaces import TINY, Workplace
 
 FAKE = TINY["tasks"]["stripes"]
 

@@ -5,7 +5,7 @@ import re
 import signal
 from pathlib import Path
 
-from tests.workflow.conftest import TINY, Workplace, kill, wait_for
+from tests.support.workplaces import TINY, Workplace, kill, wait_for
 
 STUDY = TINY | {"mode": "pp"}
 MAKING = r"(create the data set|create the task|pack the images|lay together)"

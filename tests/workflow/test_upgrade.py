@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import TINY, Workplace, kill, wait_for
+from tests.support.workplaces import TINY, Workplace, kill, wait_for
 
 
 def make_former(place: Workplace) -> dict[Path, bytes]:

@@ -1,0 +1,68 @@
+"""Projects of former formats."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from mml_lib.evaluation.calibration.calibration import Calibration
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
+from mml_lib.evaluation.evaluation import read_metrics
+from mml_lib.evaluation.resampled import read_resampled
+from mml_lib.files.containers import CONTAINERS, check_packed
+from mml_lib.files.formats import FORMATS
+from mml_lib.files.stored import read_json
+from mml_lib.models.model_selection import Selection
+from mml_lib.models.model_storage import ModelStorage
+from mml_lib.models.network import load_network
+from mml_lib.pipelines.pipeline import Pipeline, read_stored_yaml
+from mml_lib.predictions.predictions import read_predictions
+from mml_lib.tasks.dataset import Dataset
+from mml_lib.tasks.description import TaskDescription, read_header
+from mml_lib.training.tuning import Tuning
+from tests.support.places import REPOSITORY
+
+FIXTURES = REPOSITORY / "tests/fixtures"
+
+
+OLDER = FIXTURES / "formats-older"
+
+
+def read_config(path: Path) -> Any:
+    CONTAINERS["study_config"].stamp(path)
+    return yaml.safe_load(path.read_text())
+
+
+READ: dict[str, Callable[[Path], Any]] = {
+    "dataset": Dataset.read,
+    "description": lambda path: (TaskDescription.read(path).targets, read_header(path)),
+    "packed": lambda path: (check_packed(path), np.load(path / "images.npy")),
+    "pipeline": Pipeline.read,
+    "blueprint": lambda path: read_stored_yaml(path, "blueprint")["pipeline"]["optimizer"],
+    "overlaps": lambda path: read_json(path, "overlaps")["guards"],
+    "selection": Selection.read,
+    "tuning": Tuning.read,
+    "models": ModelStorage.read,
+    "parameters": load_network,
+    "predictions": read_predictions,
+    "metrics": read_metrics,
+    "resampled_metrics": read_resampled,
+    "calibration": lambda path: Calibration(**read_json(path, "calibration")),
+    "ensemble": EnsembleStorage.read,
+    "study_config": read_config,
+    "run_explanation": lambda path: read_stored_yaml(path, "run_explanation")["run"],
+    "return_value": lambda path: read_json(path, "return_value")["mode"],
+    "backup": lambda path: read_json(path, "backup")["files"],
+    "backup_report": lambda path: read_json(path, "backup_report")["rewritten"],
+}
+
+
+def older(kind: str, version: int) -> list[Path]:
+    """The files of a former version of a kind; of packed images their folder."""
+    folder = OLDER / f"{kind}-{version}"
+    return [folder] if kind == "packed" else sorted(folder.iterdir())
+
+
+FORMER = [(kind, version) for kind, form in FORMATS.items() for version in range(1, form.version)]

@@ -1,0 +1,121 @@
+"""Real Snakemake runs in a folder of their own."""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from tests.support.places import REPOSITORY
+
+TINY: dict[str, Any] = {
+    "project": "tiny",
+    "mode": {"preset": "train", "subroutines": ["train", "predict", "test"]},  # pictures take their time
+    "tasks": {"stripes": {"creator": "fake", "num_samples": 48, "num_classes": 2, "size": 24, "folds": 2}},
+    "preprocessing": {"size": 32},
+    "normalization": "task",
+    "arch": "test_resnet",
+    "augmentations": "none",
+    "loss": "cross_entropy",
+    "optimizer": {"preset": "adamw", "lr": 0.003},
+    "lr_scheduler": "one_cycle",
+    "sampling": {"preset": "default", "batch_size": 8},
+    "trainer": {"max_epochs": 1, "accelerator": "cpu"},
+    "metrics": ["accuracy"],
+    "resources": {"train_fold": {"threads": 1}, "predict_fold": {"threads": 1}},
+}
+
+
+@dataclass
+class Workplace:
+    """A folder with a study, and the pipeline that runs there."""
+
+    folder: Path
+    snakefile: Path = REPOSITORY / "Snakefile"
+    cores: int = 2
+
+    def write(self, study: dict[str, Any], name: str = "study.yaml") -> None:
+        (self.folder / name).write_text(yaml.safe_dump(study))
+
+    def command(self, *arguments: str) -> list[str]:
+        return [
+            *(sys.executable, "-m", "snakemake", *arguments),
+            *("--snakefile", str(self.snakefile), "--cores", str(self.cores), "--configfile", "study.yaml"),
+        ]
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            self.command(*arguments), cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+
+    def run(self, *arguments: str, fails: bool = False) -> str:
+        """Run Snakemake and return what it says."""
+        process = self.start(*arguments)
+        said, _ = process.communicate(timeout=600)
+        assert (process.returncode != 0) == fails, said
+        return said
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """Return how many steps of each rule a dry run plans."""
+        said = self.run("-n", *arguments)
+        if "Nothing to be done" in said:
+            return {}
+        table = said.split("Job stats:\n")[-1].split("\ntotal ")[0].splitlines()[2:]
+        return {rule: int(count) for rule, count in (line.split() for line in table) if rule not in ("all", "train")}
+
+    def files(self, pattern: str) -> list[Path]:
+        """Return what lies in the folder, checksums aside."""
+        return sorted(path for path in self.folder.glob(pattern) if path.suffix != ".sha256")
+
+
+def steps_of(process: subprocess.Popen, script: str) -> list[psutil.Process]:
+    """Return the running steps of a Snakemake that are of a script."""
+    return [child for child in psutil.Process(process.pid).children(recursive=True) if _runs(child, script)]
+
+
+def _runs(process: psutil.Process, script: str) -> bool:
+    try:
+        line = process.cmdline()
+    except psutil.Error:
+        return False
+    return len(line) > 1 and "python" in line[0] and line[-1].endswith(script)
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 300) -> Any:
+    """Return what becomes true, within a time limit."""
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+    return found
+
+
+def kill(process: subprocess.Popen | psutil.Process) -> None:
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def once(tmp_path_factory: pytest.TempPathFactory, name: str, study: dict[str, Any]) -> Workplace:
+    """Return a finished study, run by the first of the test processes that asks for it."""
+    parallel = "PYTEST_XDIST_WORKER" in os.environ
+    shared = tmp_path_factory.getbasetemp().parent if parallel else tmp_path_factory.getbasetemp()
+    place = Workplace(shared / name)
+    with open(shared / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / f"{name}.done").exists():
+            shutil.rmtree(place.folder, ignore_errors=True)
+            place.folder.mkdir()
+            place.write(study)
+            place.run()
+            (shared / f"{name}.done").touch()
+    return place

@@ -1,0 +1,60 @@
+"""Lists of parts: names with one line each, from the registries and the presets themselves."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mml_lib.config.presets import GROUPS, preset_names
+from mml_lib.engine.catalogue import catalogue
+from mml_lib.errors import MMLError
+from mml_lib.metrics import metric_table
+from mml_lib.tasks.creators import CREATORS
+from mml_lib.tasks.tags import TAGS
+from tests.support.places import CONFIG
+
+
+def entries(kind: str, *folders: Path) -> dict[str, str]:
+    """Return the description of each name in a list."""
+    lines = catalogue(kind, [*folders, CONFIG]).splitlines()
+    split = (line.partition("  ") for line in lines)
+    return {name.strip(): description.strip() for name, _, description in split}
+
+
+@pytest.mark.parametrize("kind", ["modes", "presets", "creators", "tags", "metrics", "augmentations", "decoder"])
+def test_each_part_has_a_description(kind: str):
+    described = entries(kind)
+    assert described
+    assert all(described.values()), described
+
+
+def test_lists_are_complete():
+    assert set(entries("creators")) == set(CREATORS)
+    assert {name.partition("~")[0].partition("[")[0] for name in entries("tags")} == set(TAGS)
+    assert set(entries("metrics")) == {f"{metric.task_type}: {metric.name}" for metric in metric_table()}
+    assert set(entries("modes")) == set(preset_names("mode", [CONFIG]))
+    assert set(entries("presets")) == {f"{group}: {name}" for group in GROUPS for name in preset_names(group, [CONFIG])}
+
+
+def test_own_presets_are_listed_and_take_precedence(tmp_path: Path):
+    (tmp_path / "augmentations").mkdir()
+    (tmp_path / "augmentations/mine.yaml").write_text("# Own colours.\ntransforms: []\n")
+    (tmp_path / "augmentations/flips.yaml").write_text("transforms: []\n")
+    described = entries("augmentations", tmp_path)
+    assert (described["mine"], described["flips"]) == ("Own colours.", "")
+
+
+def test_an_unknown_list_is_refused_with_the_names_of_all():
+    with pytest.raises(MMLError, match=r"^list: .*'taggs'.* modes, presets, creators, tags, metrics"):
+        catalogue("taggs", [CONFIG])
+
+
+def test_lists_import_no_torch():
+    program = (
+        "import sys; from pathlib import Path; from mml_lib.engine.catalogue import catalogue\n"
+        f"for kind in ('presets', 'creators', 'tags', 'metrics'): catalogue(kind, [Path({str(CONFIG)!r})])\n"
+        "print(sorted({'torch', 'lightning', 'pandas', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=CONFIG.parent)
+    assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr

@@ -1,0 +1,507 @@
+"""Comparison of procedures and networks: on the same samples, by their ids; told apart only where they differ."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mml_lib.config.metric_options import NAMED
+from mml_lib.errors import MMLError
+from mml_lib.evaluation.alignment import AnyPredictions, align
+from mml_lib.evaluation.comparisons.comparison import (
+    Resamples,
+    compare,
+    compare_ensembles,
+    compare_folds,
+    corrected_t_test,
+    holm,
+    resample_runs,
+)
+from mml_lib.evaluation.comparisons.leaderboard import as_text, leaderboard, standings
+from mml_lib.evaluation.evaluation import evaluate, evaluate_resampled, network_intervals
+from mml_lib.evaluation.procedures import NETWORKS, PROCEDURE, estimate
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from tests.support.compared_predictions import IDS, NUMBER, TARGETS, predictions
+from tests.support.simulations import Setting, told_apart
+
+
+def taken(of: Predictions, rows: np.ndarray) -> Predictions:
+    return replace(of, logits=of.logits[rows], targets=of.targets[rows], ids=of.ids[rows])
+
+
+def of_type(kind: str, seed: int = 0) -> AnyPredictions:
+    rng = np.random.default_rng(seed)
+    fixed = np.random.default_rng(99)
+    if kind == "classification":
+        return predictions(seed=seed)
+    if kind == "regression":
+        values = fixed.normal(size=NUMBER)
+        return Predictions((values + rng.normal(size=NUMBER)).astype("f")[:, None], values, IDS, kind)
+    if kind == "multilabel_classification":
+        labels = (fixed.random((NUMBER, 4)) < 0.4).astype("f")
+        return Predictions((2 * labels - 1 + rng.normal(size=labels.shape)).astype("f"), labels, IDS, kind)
+    shapes = [(4 + number % 3, 5) for number in range(40)]
+    true = [fixed.integers(0, 3, shape).astype(np.uint8) for shape in shapes]
+    found = [np.where(rng.random(mask.shape) < 0.3, 1, mask).astype(np.uint8) for mask in true]
+    return MaskPredictions.of(found, true, IDS[:40], 3)
+
+
+# --- paired differences -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [kind for kind, names in NAMED.items() if names])
+def test_every_metric_of_every_task_type_is_compared(kind: str):
+    given = {run: of_type(kind, seed) for seed, run in enumerate(("a", "b"))}
+    resamples = resample_runs({run: {0: each} for run, each in given.items()}, NAMED[kind], 50)
+    table = compare(resamples).set_index("metric")
+    assert list(table.index) == list(NAMED[kind])
+    worth = {run: evaluate(each, NAMED[kind]) for run, each in given.items()}
+    for metric in NAMED[kind]:
+        assert table.loc[metric, "difference"] == pytest.approx(worth["a"][metric] - worth["b"][metric], abs=1e-12)
+        assert table.loc[metric, "ci_low"] < table.loc[metric, "ci_high"]
+
+
+def test_interval_of_a_run_is_that_of_its_metrics_file():
+    alone = predictions()
+    resamples = resample_runs({"a": {0: alone}, "b": {0: predictions(2)}}, ["f1"], 200)
+    found = standings(resamples).set_index("run").loc["a", ["ci_low", "ci_high"]]
+    assert tuple(found) == network_intervals(evaluate_resampled(alone, ["f1"], 200))["f1"]
+
+
+def test_samples_are_paired_by_id_and_not_by_order():
+    order = np.random.default_rng(1).permutation(NUMBER)
+    plain, turned = (
+        compare(resample_runs({"a": {0: predictions()}, "b": {0: other}}, ["accuracy", "auroc"], 100))
+        for other in (predictions(1.5, 1), taken(predictions(1.5, 1), order))
+    )
+    pd.testing.assert_frame_equal(plain, turned)
+
+
+def test_masks_are_paired_by_id_too():
+    masks = of_type("semantic_segmentation")
+    pairs = list(masks.images())
+    turned = MaskPredictions.of(*zip(*pairs[::-1], strict=True), masks.ids[::-1], 3)
+    (row,) = compare(resample_runs({"a": {0: masks}, "b": {0: turned}}, ["dice"], 50)).to_dict("records")
+    assert (row["difference"], row["p"]) == (0, 1)
+    assert row["ci_low"] == -row["ci_high"] < 0
+
+
+def test_pairing_tells_apart_what_the_intervals_of_single_runs_do_not():
+    """Runs that are right and wrong alike but for a few samples: intervals overlap widely, differences are certain."""
+    better = predictions()
+    wrong = better.logits.copy()
+    wrong[np.flatnonzero(better.logits.argmax(axis=1) == TARGETS)[:10]] *= -1
+    resamples = resample_runs({"a": {0: better}, "b": {0: replace(better, logits=wrong)}}, ["accuracy"])
+    low, high = (
+        standings(resamples).set_index("run")["ci_low"]["a"],
+        standings(resamples).set_index("run")["ci_high"]["b"],
+    )
+    (row,) = compare(resamples).to_dict("records")
+    assert low < high
+    assert row["about"] == NETWORKS
+    assert row["difference"] == pytest.approx(0.05)
+    assert row["ci_low"] > 0
+    assert row["p"] < 0.01
+
+
+def test_identical_runs_are_never_told_apart():
+    folds = {fold: predictions(seed=fold) for fold in range(3)}
+    again = {fold: folds[2 - fold] for fold in range(3)}  # the same networks in another order: sums differ by rounding
+    for seed in range(5):
+        table = compare(resample_runs({"a": folds, "b": again}, ["accuracy", "auroc", "f1"], 100, seed))
+        assert (table["difference"] == 0).all()
+        assert (table["ci_low"] == -table["ci_high"]).all()
+        assert (table[["p", "p_holm"]] == 1).all(axis=None)
+
+
+def test_better_networks_are_told_apart():
+    table = compare(resample_runs({"a": {0: predictions(3)}, "b": {0: predictions(1, 1)}}, ["accuracy", "auroc"], 500))
+    assert (table["ci_low"] > 0).all()
+    assert (table["p"] < 1e-6).all()
+
+
+def test_p_values_are_uniform_where_networks_are_equally_good():
+    rng, found = np.random.default_rng(3), []
+    for seed in range(200):
+        targets = rng.integers(0, 3, NUMBER)
+        runs = {run: {0: predictions(1, rng.integers(2**31), targets)} for run in "ab"}
+        found.append(compare(resample_runs(runs, ["auroc"], 99, seed))["p"][0])
+    for level, (low, high) in {0.05: (0.01, 0.1), 0.25: (0.17, 0.33), 0.5: (0.41, 0.59), 0.75: (0.67, 0.83)}.items():
+        assert low <= np.mean(np.array(found) <= level) <= high
+
+
+def test_p_agrees_with_the_interval():
+    """The interval of a difference ends at 0 where its p is 0.05, whatever runs are about."""
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        runs = {
+            run: {fold: predictions(1 + rng.normal() / 9, rng.integers(2**31)) for fold in range(3)} for run in "ab"
+        }
+        (row,) = compare(resample_runs(runs, ["auroc"], 100, number)).to_dict("records")
+        assert (row["p"] <= 0.05) == (row["ci_low"] > 0 or row["ci_high"] < 0)
+
+
+def test_mean_over_folds_is_compared_on_the_same_resample():
+    folds = {fold: predictions(seed=fold) for fold in range(3)}
+    resamples = resample_runs({"a": folds, "b": {0: predictions(2)}}, ["accuracy"], 50)
+    for fold, each in folds.items():
+        alone = resample_runs({"a": {0: each}}, ["accuracy"], 50).runs["a"][0]
+        assert np.array_equal(resamples.runs["a"][fold].draws, alone.draws)
+        assert resamples.runs["a"][fold].sample_set == resamples.runs["b"][0].sample_set
+    expected = np.mean([evaluate(each, ["accuracy"])["accuracy"] for each in folds.values()])
+    assert resamples.means("a")[0] == pytest.approx(expected)
+
+
+def test_folds_with_samples_of_their_own_are_paired_fold_by_fold():
+    """As nested validation tests: each fold's samples are resampled by themselves."""
+    rows = [np.arange(fold, NUMBER, 2) for fold in range(2)]
+    whole = {run: predictions(1, seed) for seed, run in enumerate("ab")}
+    runs = {run: {fold: taken(each, rows[fold]) for fold in range(2)} for run, each in whole.items()}
+    runs["b"] = dict(reversed(runs["b"].items()))
+    aligned = align(runs)
+    assert [(fold, each.sample_set) for fold, each in aligned["b"].items()] == [(1, 1), (0, 0)]
+    resamples = resample_runs(runs, ["accuracy"], 50)
+    assert resamples.means("a")[0] == pytest.approx(evaluate(whole["a"], ["accuracy"])["accuracy"])
+    sets = [[resamples.runs[run][fold].sample_set for fold in range(2)] for run in "ab"]
+    assert sets[0] == sets[1]
+    assert len(set(sets[0])) == 2
+
+
+# --- procedures ---------------------------------------------------------------------------------------------------
+
+
+def repeated(strengths: dict[str, float], runs: int = 3, folds: int = 2) -> tuple[dict, dict]:
+    """Return runs of procedures, as good as these strengths say, and the runs of each procedure."""
+    names = {procedure: [f"{procedure}{seed}" for seed in range(runs)] for procedure in strengths}
+    seeds = iter(range(1000))
+    given = {
+        run: {fold: predictions(strengths[procedure], next(seeds)) for fold in range(folds)}
+        for procedure, of_procedure in names.items()
+        for run in of_procedure
+    }
+    return given, names
+
+
+def test_runs_that_differ_in_their_seed_are_one_procedure():
+    runs, procedures = repeated({"good": 3, "weak": 0.5})
+    resamples = resample_runs(runs, ["accuracy"], 100, procedures=procedures)
+    (row,) = compare(resamples).to_dict("records")
+    assert (row["run"], row["other"], row["kind"], row["about"]) == ("good", "weak", PROCEDURE, PROCEDURE)
+    means = {name: np.mean([resamples.means(run)[0] for run in of]) for name, of in procedures.items()}
+    assert row["difference"] == pytest.approx(means["good"] - means["weak"])
+    assert row["p"] < 0.05
+    table = compare(resamples, "run")
+    assert len(table) == 15
+    assert set(table["about"]) == {NETWORKS}
+
+
+def test_single_network_tells_nothing_of_its_procedure():
+    runs = {"a": {0: predictions(3)}, "b": {0: predictions(1, 1)}}
+    resamples = resample_runs(runs, ["accuracy"], 100)
+    assert compare(resamples)["about"].item() == NETWORKS
+    assert standings(resamples)["among_best"].all()
+
+
+def test_single_run_varies_as_the_other_procedure_does():
+    runs, procedures = repeated({"good": 3}, folds=1)
+    runs["lone"] = {0: predictions(0.5, 99)}
+    (row,) = compare(resample_runs(runs, ["accuracy"], 100, procedures=procedures)).to_dict("records")
+    assert row["about"] == PROCEDURE
+    assert row["p"] < 0.05
+
+
+def test_ensembles_stand_apart():
+    runs, procedures = repeated({"good": 3, "weak": 0.5})
+    runs["together"] = {-1: predictions(6, 999)}
+    resamples = resample_runs(runs, ["accuracy"], 100, procedures=procedures, ensembles=["together"])
+    assert "together" not in {*compare(resamples)["run"], *compare(resamples)["other"]}
+    assert compare_folds(resamples, dict.fromkeys(range(2), (80, 20)))[["run", "other"]].to_numpy().tolist() == [
+        ["good", "weak"]
+    ]
+    table = standings(resamples).set_index("run")
+    assert np.isnan(table.loc["together", "rank"])
+    assert not table.loc["together", "among_best"]
+    assert table.loc["together", "difference"] > 0
+    assert table.loc["together", "about"] == NETWORKS
+    against = compare_ensembles(resamples).set_index("other")
+    best = np.mean([resamples.means(run)[0] for run in procedures["good"]])
+    assert against.loc["good", "difference"] == pytest.approx(resamples.means("together")[0] - best)
+
+
+def test_equal_procedures_are_seldom_told_apart_and_better_ones_found():
+    """tests/benchmarks/test_coverage.py has the whole table."""
+    setting = Setting("dice", samples=100, folds=3, runs=3, spread=0.3, of_folds=0.3)
+    assert told_apart(setting, 60, seed=1) <= 0.12
+    assert told_apart(Setting("dice", samples=100, folds=5, runs=5, spread=0.3), 12, better=2, seed=1) >= 0.8
+
+
+def test_whole_groups_are_compared():
+    """Groups of ten alike samples: as networks the two differ, but by two patients alone."""
+    better = predictions()
+    wrong = better.logits.copy()
+    wrong[:20] *= -1
+    runs = {"a": {0: better}, "b": {0: replace(better, logits=wrong)}}
+    groups = {id_: f"patient{number // 10}" for number, id_ in enumerate(IDS.tolist())}
+    alone, grouped = (
+        compare(resample_runs(runs, ["accuracy"], 200, groups=each))["p"].iloc[0] for each in (None, groups)
+    )
+    assert alone < grouped
+
+
+# --- corrections --------------------------------------------------------------------------------------------------
+
+
+def test_holm_gives_what_statsmodels_gives():
+    """`multipletests([…], method="holm")` of 0.15; by hand 4·0.005, 3·0.01, 2·0.03, and no less than what is before."""
+    assert holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm(np.array([0.9, 0.02, 0.02, 0.6])) == pytest.approx([1, 0.08, 0.08, 1])
+
+
+def test_some_of_many_comparisons_are_corrected_for_all():
+    p = np.array([0.01, 0.001, 0.2])
+    assert holm(p, 10) == pytest.approx([0.09, 0.01, 1])
+    among_all = holm(np.append(p, [0.5] * 7))[:3]
+    assert (holm(p, 10) >= among_all - 1e-12).all()
+
+
+def test_holm_counts_only_what_was_tested():
+    assert holm(np.array([np.nan, 0.01, np.nan, 0.04])) == pytest.approx([np.nan, 0.02, np.nan, 0.04], nan_ok=True)
+    assert holm(np.array([])).tolist() == []
+
+
+def test_metrics_are_corrected_by_themselves():
+    runs = {f"r{number}": {0: predictions(1 + number / 5, number)} for number in range(4)}
+    table = compare(resample_runs(runs, ["accuracy", "auroc"], 400))
+    for _, rows in table.groupby("metric"):
+        assert len(rows) == 6
+        assert rows["p_holm"].to_numpy() == pytest.approx(holm(rows["p"].to_numpy()))
+    assert (table["p_holm"] > table["p"]).any()
+
+
+# --- over folds ---------------------------------------------------------------------------------------------------
+
+
+def test_corrected_t_test_is_that_of_nadeau_and_bengio():
+    """By hand: 0.03 / √((1/5 + 1/4) · 0.00025) = √8, and the distribution of 4 degrees of freedom in closed form."""
+    differences = np.array([0.02, 0.04, 0.03, 0.01, 0.05])
+    mean, std, t, p = corrected_t_test(differences, [80] * 5, [20] * 5)
+    root = np.sqrt(8 / (1 + 8 / 4))
+    assert (mean, std, t) == pytest.approx((0.03, np.sqrt(0.00025), np.sqrt(8)))
+    assert p == pytest.approx(2 * (1 - (0.5 + 3 / 8 * root * (1 - root**2 / 12))))
+
+
+def test_corrected_t_test_errs_no_more_than_promised_on_overlapping_splits():
+    """15 random splits into 80 and 20 of the same 100 samples, whose true difference is 0."""
+    rng, plain, corrected = np.random.default_rng(0), 0, 0
+    for _ in range(400):
+        of_samples = rng.normal(size=100)
+        differences = np.array([rng.choice(of_samples, 20, replace=False).mean() for _ in range(15)])
+        plain += corrected_t_test(differences, 80, 0)[3] <= 0.05
+        corrected += corrected_t_test(differences, 80, 20)[3] <= 0.05
+    assert plain / 400 > 0.25
+    assert 0.02 <= corrected / 400 <= 0.08
+
+
+def test_folds_are_compared_where_both_runs_have_them():
+    runs = {
+        "a": {fold: predictions(2, fold) for fold in range(4)},
+        "b": {fold: predictions(1, 9 + fold) for fold in (3, 1, 0)},
+    }
+    resamples = resample_runs(runs, ["accuracy"], 20)
+    (row,) = compare_folds(resamples, {fold: (80 + fold, 20) for fold in range(4)}).to_dict("records")
+    worth = {run: {fold: evaluate(each, ["accuracy"])["accuracy"] for fold, each in runs[run].items()} for run in runs}
+    differences = np.array([worth["a"][fold] - worth["b"][fold] for fold in (0, 1, 3)])
+    expected = corrected_t_test(differences, [80, 81, 83], [20] * 3)
+    assert row["folds"] == 3
+    assert (row["difference"], row["std"], row["t"], row["p"]) == pytest.approx(expected)
+    assert row["p_holm"] == row["p"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_fewer_than_two_folds_have_no_test():
+    resamples = resample_runs({"a": {0: predictions(2)}, "b": {0: predictions(1, 1)}}, ["accuracy"], 20)
+    (row,) = compare_folds(resamples, {0: (80, 20)}).to_dict("records")
+    assert row["folds"] == 1
+    assert row["difference"] > 0
+    assert np.isnan([row["std"], row["t"], row["p"], row["p_holm"]]).all()
+    assert np.isnan(corrected_t_test(np.array([]), [], [])).all()
+
+
+@pytest.mark.parametrize(("differences", "p"), [([0, 0, 0], 1.0), ([0.1, 0.1, 0.1], np.nan)])
+def test_differences_without_variance(differences: list[float], p: float):
+    assert corrected_t_test(np.array(differences), 80, 20)[3] == pytest.approx(p, nan_ok=True)
+
+
+# --- leaderboard --------------------------------------------------------------------------------------------------
+
+
+def board_of(strengths: dict[str, float], metrics: list[str], main: str) -> pd.DataFrame:
+    runs = {
+        run: {fold: predictions(strength, 9 * seed + fold) for fold in range(3)}
+        for seed, (run, strength) in enumerate(strengths.items())
+    }
+    return leaderboard(standings(resample_runs(runs, metrics, 500)), main)
+
+
+def test_best_procedure_stands_first_and_what_equals_it_is_marked():
+    board = board_of({"weak": 0.2, "good": 3, "same": 3.1}, ["auroc", "accuracy"], "accuracy").set_index("run")
+    assert list(board.index)[-1] == "weak"
+    assert board["accuracy_rank"].tolist() == [1, 2, 3]
+    assert board["accuracy_among_best"].to_dict() == {"good": True, "same": True, "weak": False}
+    assert board.loc["weak", "accuracy_difference_high"] < 0
+    assert board.loc["weak", "accuracy_p_holm"] <= 0.05
+    assert np.isnan(board["accuracy_p"].iloc[0])  # the best is compared with none
+    assert set(board["accuracy_about"]) == {PROCEDURE}
+    assert list(board.columns)[2:6] == ["runs", "folds", "accuracy", "accuracy_std"]
+
+
+def test_runs_stand_beneath_their_procedure_and_are_compared_with_the_best_run():
+    runs, procedures = repeated({"good": 3, "weak": 0.5})
+    runs["lone"] = {fold: predictions(1.5, 500 + fold) for fold in range(2)}
+    board = leaderboard(standings(resample_runs(runs, ["accuracy"], 100, procedures=procedures)), "accuracy")
+    kinds = [PROCEDURE, *["run"] * 3, PROCEDURE, PROCEDURE, *["run"] * 3]
+    assert board["kind"].tolist() == kinds
+    assert board["procedure"].tolist() == [*["good"] * 4, "lone", *["weak"] * 4]
+    assert board["run"].tolist()[4] == "lone"
+    assert board["runs"].tolist() == [3, 1, 1, 1, 1, 3, 1, 1, 1]
+    beneath = board[board["kind"] == "run"]
+    assert not beneath["accuracy_among_best"].any()
+    best = board["accuracy"][board["kind"] == "run"].max()
+    assert beneath["accuracy_difference"].dropna().to_numpy() == pytest.approx(
+        beneath["accuracy"].to_numpy()[1:] - best
+    )
+    text = as_text(board, "accuracy")
+    assert "procedure" in text.splitlines()[0]
+    assert "nan" not in text
+
+
+def test_lower_is_better_for_errors():
+    board = board_of({"sure": 8, "weak": 0.2}, ["calibration_error"], "calibration_error")
+    assert board["calibration_error"].is_monotonic_increasing
+    assert board["calibration_error_difference"].iloc[1] > 0
+
+
+def test_single_run_is_a_leaderboard_of_one_row():
+    table = standings(resample_runs({"a": {0: predictions()}}, ["accuracy", "f1"], 50))
+    board = leaderboard(table, "f1")
+    assert len(board) == 1
+    assert board[["f1_rank", "f1_among_best"]].iloc[0].tolist() == [1, True]
+    assert board[["f1_difference", "f1_p", "f1_p_holm"]].isna().all(axis=None)
+    assert "Holm" not in as_text(board, "f1")
+    assert compare(resample_runs({"a": {0: predictions()}}, ["f1"], 50)).empty
+    assert estimate({"a": {0: evaluate_resampled(predictions(), ["f1"], 50)}}, "f1").networks == 1
+
+
+def test_undefined_metric_ranks_last_and_is_compared_with_none():
+    good, targets = of_type("regression"), of_type("regression").targets
+    constant = Predictions(np.ones((NUMBER, 1), "f"), targets, IDS, "regression")
+    resamples = resample_runs({"a": {0: constant}, "b": {0: good}, "c": {0: good}}, ["pearson", "mae"], 50)
+    board = leaderboard(standings(resamples), "pearson").set_index("run")
+    assert list(board.index) == ["b", "c", "a"]
+    assert board.loc["a", ["pearson", "pearson_rank", "pearson_difference", "pearson_p_holm"]].isna().all()
+    assert board["pearson_among_best"].tolist() == [True, True, False]
+    assert board.loc["a", "mae_rank"] == 3
+    assert "nan" not in as_text(board.reset_index(), "pearson").lower()
+
+
+@pytest.mark.filterwarnings("error")
+def test_metric_that_nothing_defines_has_no_best():
+    only = np.zeros(NUMBER, int)  # one class alone has no area under a curve
+    runs = {run: {0: predictions(seed=seed, targets=only)} for seed, run in enumerate("ab")}
+    board = leaderboard(standings(resample_runs(runs, ["auroc", "accuracy"], 50)), "auroc")
+    assert board["auroc_rank"].isna().all()
+    assert not board["auroc_among_best"].any()
+    assert board["accuracy_rank"].notna().all()
+
+
+def test_absent_class_is_left_out_in_all_runs_alike():
+    targets = np.where(TARGETS == 2, 0, TARGETS)
+    runs = {run: {0: predictions(seed=seed, targets=targets)} for seed, run in enumerate("ab")}
+    table = standings(resample_runs(runs, ["balanced_accuracy", "auroc"], 50))
+    assert table[["mean", "ci_low", "ci_high"]].notna().all(axis=None)
+
+
+def test_text_shows_labels_and_marks():
+    runs = {run: {fold: predictions(strength, fold) for fold in range(3)} for run, strength in (("0a", 3), ("0b", 0.1))}
+    table = standings(resample_runs(runs, ["accuracy", "f1"], 200))
+    text = as_text(leaderboard(table, "f1", {"0a": {"label": "lr=1"}, "0b": {"label": "lr=2"}}), "f1").splitlines()
+    assert text[0].split()[:5] == ["rank", "run", "label", "folds", "f1"]
+    assert text[1].split()[:3] == ["1", "0a", "lr=1"]
+    assert (text[1].count("="), text[2].count("=")) == (3, 1)
+    assert text[3].startswith("=: ")
+    assert max(map(len, text[:3])) < 150
+
+
+# --- bad input ----------------------------------------------------------------------------------------------------
+
+
+def broken(what: str) -> AnyPredictions:
+    good = predictions()
+    logits, targets = good.logits.copy(), good.targets.copy()
+    if what == "infinite":
+        logits[7, 1] = np.inf
+    if what == "unlabelled":
+        targets[3] = -1
+    if what == "other targets":
+        targets[3] = (targets[3] + 1) % 3
+    changed = replace(good, logits=logits, targets=targets)
+    return {
+        "fewer": taken(good, np.arange(10, NUMBER)),
+        "more": replace(taken(good, np.append(np.arange(NUMBER), 0)), ids=np.append(IDS, "s999")),
+        "others": replace(good, ids=np.char.add("t", IDS)),
+        "classes": replace(good, logits=logits[:, :2]),
+        "type": of_type("regression"),
+        "none": taken(good, np.arange(0)),
+    }.get(what, changed)
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("fewer", r"run 'bad', fold 4 was tested on 190 samples.*run 'good' \('s0' is missing\)"),
+        ("more", r"run 'bad', fold 4 was tested on 201 samples.*'s999' is there in excess"),
+        ("others", r"run 'bad', fold 4 was tested on 200 samples, which are not those of run 'good'"),
+        ("classes", r"run 'bad', fold 4 has 2 classes and run 'good' has 3"),
+        ("type", r"run 'bad', fold 4 is a regression and run 'good' a classification"),
+        ("infinite", r"run 'bad', fold 4 has outputs that are not finite, the first of sample 's7'"),
+        ("unlabelled", r"run 'bad', fold 4 has samples without labels, the first is 's3'"),
+        ("other targets", r"run 'bad', fold 4 and run 'good' have other targets for the same samples"),
+        ("none", r"run 'bad', fold 4 has no samples"),
+    ],
+)
+def test_predictions_that_cannot_be_compared_are_refused(what: str, message: str):
+    with pytest.raises(MMLError, match=message) as error:
+        resample_runs({"good": {0: predictions()}, "bad": {4: broken(what)}}, ["accuracy"], 10)
+    assert "\n" not in str(error.value)
+
+
+def test_calls_that_name_nothing_known_are_refused():
+    runs = {"a": {0: predictions()}, "b": {0: predictions(2)}}
+    resamples: Resamples = resample_runs(runs, ["accuracy"], 10)
+    with pytest.raises(MMLError, match="no predictions to compare"):
+        resample_runs({}, ["accuracy"])
+    with pytest.raises(MMLError, match="run 'b' has no predictions"):
+        resample_runs({"a": runs["a"], "b": {}}, ["accuracy"])
+    with pytest.raises(MMLError, match="by 'acuracy', did you mean 'accuracy'"):
+        resample_runs(runs, ["acuracy"])
+    with pytest.raises(MMLError, match="sizes of fold 0"):
+        compare_folds(resamples, {1: (10, 10)})
+    with pytest.raises(MMLError, match="cannot be ordered by 'f1'"):
+        leaderboard(standings(resamples), "f1")
+
+
+def test_run_that_lacks_the_samples_of_a_fold_is_refused():
+    halves = {fold: taken(predictions(), np.arange(fold, NUMBER, 2)) for fold in range(2)}
+    with pytest.raises(MMLError, match="run 'b' was not tested on the samples of fold 1 of run 'a'"):
+        resample_runs({"a": halves, "b": {0: halves[0]}}, ["accuracy"], 10)
+
+
+def test_comparison_imports_no_torch():
+    code = (
+        "import sys, mml_lib.evaluation.comparisons.leaderboard, mml_lib.evaluation.subgroups\n"
+        "assert not {'torch', 'scipy.stats', 'matplotlib'} & set(sys.modules), sorted(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,148 @@
+"""Formats: files of every kind and version that there ever was are read; newer ones are refused."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from mml_lib import __version__
+from mml_lib.errors import MMLError
+from mml_lib.evaluation.evaluation import read_metrics
+from mml_lib.files.containers import CONTAINERS
+from mml_lib.files.formats import FORMATS, STAMP
+from mml_lib.files.manager import BUILT_IN, MMLFileManager
+from mml_lib.models.model_storage import ModelStorage
+from mml_lib.models.network import load_network
+from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.predictions.predictions import read_predictions
+from mml_lib.tasks.dataset import Dataset
+from mml_lib.tasks.description import TaskDescription, read_header
+from tests.support.former_formats import FIXTURES, FORMER, OLDER, READ, older
+
+RELEASES = sorted(path for path in FIXTURES.glob("formats-*") if (path / "data").exists())
+
+
+"""How the files of each kind are read."""
+
+
+def files_of(fm: MMLFileManager, kind: str) -> list[Path]:
+    return [fm.construct_saving_path(None, key, **told) for key in FORMATS[kind].keys for told in fm.existing(key)]
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.name)
+@pytest.mark.parametrize("kind", FORMATS)
+def test_files_of_every_release_are_read(release: Path, kind: str):
+    fm = MMLFileManager(release / "data", release / "results", "demo")
+    paths = files_of(fm, kind)
+    if release.name.endswith(__version__):
+        assert {key for key in FORMATS[kind].keys if fm.existing(key)} == set(FORMATS[kind].keys), "one of each key"
+    for path in paths:
+        READ[kind](path)
+
+
+def test_the_files_of_this_release_have_the_present_formats():
+    release = FIXTURES / f"formats-{__version__}"
+    fm = MMLFileManager(release / "data", release / "results", "demo")
+    stamps = {kind: [CONTAINERS[kind].stamp(path) for path in files_of(fm, kind)] for kind in FORMATS}
+    assert {kind: found[0] for kind, found in stamps.items()} == {kind: form.stamp for kind, form in FORMATS.items()}
+
+
+def test_every_artefact_of_json_yaml_and_arrays_has_a_format():
+    ends = (".json", ".yaml", ".npz", ".npy", ".safetensors")
+    known = {key for form in FORMATS.values() for key in form.keys}
+    assert {each.key for each in BUILT_IN if each.path.endswith(ends)} <= known
+
+
+def test_a_release_is_small_and_names_no_machine():
+    for release in [*RELEASES, OLDER]:
+        files = [path for path in release.rglob("*") if path.is_file()]
+        assert sum(path.stat().st_size for path in files) < 300_000
+        assert not [path for path in files if b"/tmp/" in path.read_bytes() or b"/home/" in path.read_bytes()]
+
+
+@pytest.mark.parametrize(("kind", "version"), FORMER)
+def test_files_of_former_versions_are_read(kind: str, version: int):
+    paths = older(kind, version)
+    for path in paths:
+        assert CONTAINERS[kind].stamp(path).get("format", 1) == version
+        READ[kind](path)
+
+
+def test_what_former_versions_did_not_say_is_known():
+    storage = ModelStorage.read(*older("models", 1))
+    assert (storage.stored_epoch, storage.co_tasks, storage.pretrained) == (2, [], None)
+    metrics = read_metrics(*older("metrics", 1))
+    assert (metrics["on"], metrics["intervals"], metrics["metrics"]) == ("t", {}, {"accuracy": 0.5})
+    assert read_metrics(*older("metrics", 2))["intervals"] == {"accuracy": (0.25, 0.75)}
+    assert read_predictions(*older("predictions", 1)).task_type == "classification"
+    data = Dataset.read(*older("dataset", 1))
+    assert (data.delivery.about.keywords, data.delivery.about.license) == (["k"], "unknown")
+    assert [sample.mask for sample in data.delivery.samples] == [None] * 6
+    assert data.value_range is None
+    assert Dataset.read(*older("dataset", 2)).value_range is None
+    task = TaskDescription.read(*older("description", 1))
+    assert (task.header["classes"], task.targets.class_occ) == (["a", "b"], {"a": 3, "b": 3})
+    assert (task.samples["group"], read_header(*older("description", 1))) == ([None] * 6, task.header)
+    for path in older("parameters", 1):
+        network, header = load_network(path)
+        assert network.heads == {"t": {"task_type": "classification", "outputs": 2}}
+        assert header["fold"] == 0
+
+
+def test_a_run_keeps_its_id_whether_its_pipeline_says_its_format_or_not(tmp_path: Path):
+    (path,) = older("pipeline", 1)
+    pipeline = Pipeline.read(path)
+    (tmp_path / path.name).write_text(pipeline.to_yaml())
+    assert Pipeline.read(tmp_path / path.name) == pipeline
+    assert (tmp_path / path.name).read_text().startswith("format: 2\n")
+
+
+def test_a_migration_knows_what_its_file_says_already():
+    former = {"format": 2, "epochs": 3, "co_tasks": ["x"], "pretrained": {"run": "0a1b2c3d"}}
+    assert FORMATS["models"].migrated(former, "m.json") == {key: former[key] for key in former if key not in STAMP}
+
+
+def newer(kind: str, folder: Path) -> Path:
+    """Write a file of a kind that a later MML has made."""
+    release = RELEASES[-1]
+    with MMLFileManager.for_a_while(release / "data", release / "results", "demo") as fm:
+        source = files_of(fm, kind)[0]
+    path = folder / source.name
+    shutil.copytree(source, path) if source.is_dir() else shutil.copy(source, path)
+    target = CONTAINERS[kind].target(path)
+    present, later = FORMATS[kind].stamp, {"format": 99, "needs_mml": "7.0.0"}
+    if kind in ("predictions", "resampled_metrics"):
+        with np.load(path) as arrays:
+            np.savez(path, **dict(arrays) | later)
+        return path
+    content = target.read_bytes()
+    for before, after in (
+        (json.dumps(present)[1:-1], json.dumps(later)[1:-1]),
+        (json.dumps(present, indent=2)[2:-2], json.dumps(later, indent=2)[2:-2]),
+        (yaml.safe_dump(present, sort_keys=False), yaml.safe_dump(later, sort_keys=False)),
+        ("# format 2, needs MML 0.1.0", "# format 99, needs MML 7.0.0"),
+        (r"\"format\": 2, ", r"\"format\":99, "),
+        (r"\"needs_mml\": \"0.1.0\"", r"\"needs_mml\": \"7.0.0\""),
+    ):
+        content = content.replace(before.encode(), after.encode())
+    target.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_newer_file_is_refused_with_the_version_needed(kind: str, tmp_path: Path):
+    path = newer(kind, tmp_path)
+    with pytest.raises(MMLError, match=rf"{path.name} has format 99, .* {kind} up to \d; install MML 7\.0\.0 or newer"):
+        FORMATS[kind].found(CONTAINERS[kind].stamp(path), path)
+    if kind != "study_config":  # nothing reads it
+        with pytest.raises(MMLError, match=r"install MML 7\.0\.0 or newer"):
+            READ[kind](path)
+
+
+def test_a_file_that_says_no_format_is_damaged(tmp_path: Path):
+    (tmp_path / "m.json").write_text('{"format": "two"}')
+    with pytest.raises(MMLError, match=r"m\.json is damaged .*format is 'two'"):
+        ModelStorage.read(tmp_path / "m.json")

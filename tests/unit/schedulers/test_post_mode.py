@@ -1,0 +1,404 @@
+"""Mode post: what it plans, what belongs together, and what its tables say."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mml_lib.errors import MMLError
+from mml_lib.evaluation.comparisons.answer import Answer
+from mml_lib.evaluation.ensembles.combining import combine
+from mml_lib.evaluation.ensembles.ensemble_selection import select_ensemble
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
+from mml_lib.evaluation.ensembles.fold_pools import pool_folds, spread
+from mml_lib.evaluation.ensembles.options import EnsembleOptions
+from mml_lib.tasks.description import TaskDescription
+from tests.support.planned_studies import FAKE, TASKS, wildcards
+from tests.support.post_studies import IDS, MINE, NETWORKS, described, post, predictions, steps
+
+# --- plans ------------------------------------------------------------------------------------------------------
+
+
+def test_networks_are_calibrated_on_each_split_and_all_runs_are_one_ensemble(tmp_path: Path):
+    plan = post(tmp_path, sweep={"seed": [1, 2]})
+    assert len(steps(plan, "calibrate_fold")) == 2 * 3 * 2
+    assert steps(plan, "select_ensemble") == [{"task": "mine", "mode": "post"}]
+    assert [told["eval"] for told in steps(plan, "predict_ensemble")] == ["test", "unlabelled"]
+    assert steps(plan, "compare_runs") == [{"task": "mine", "mode": "post"}]
+    members = plan.study.answers.member_predictions(wildcards(task="mine", mode="post"))
+    assert len(members) == 6
+    assert all(path.endswith("/val.npz") for path in members)
+
+
+def test_nested_networks_are_calibrated_and_chosen_by_their_own_validation_part(tmp_path: Path):
+    plan = post(tmp_path, {"nested": True}, sweep={"seed": [1, 2]})
+    assert {told["task"] for told in steps(plan, "select_ensemble")} == {f"mine+nested~{fold}" for fold in range(3)}
+    members = plan.study.answers.members(wildcards(task="mine+nested~1", mode="post"))
+    assert [(told["task"], told["fold"]) for told in members] == [("mine+nested~1", 0)] * 2
+    told = plan.study.answers.compared_told(wildcards(task="mine", mode="post"))
+    assert sorted(each["shown"]["fold"] for each in told) == [0, 0, 1, 1, 2, 2]
+    assert len({each["shown"]["run"] for each in told}) == 2
+
+
+def test_values_and_masks_are_not_calibrated(tmp_path: Path):
+    for task in ("c", "d"):
+        plan = post(tmp_path, pivot={"name": task})
+        assert not steps(plan, "calibrate_fold")
+        assert steps(plan, "compare_runs")
+
+
+def test_prior_says_which_predictions_a_calibration_needs(tmp_path: Path):
+    of_network = wildcards(task="mine", run="0a1b2c3d", fold=0, eval="test")
+    for prior, needed in (("val", (False, False)), ("quantify", (False, True)), ("test", (True, False))):
+        answers = post(tmp_path, {"prior": prior}).study.answers
+        assert answers.calibration(of_network)["prior"] == prior
+        assert (bool(answers.test(of_network)), bool(answers.unlabelled(of_network))) == needed
+
+
+def test_transfer_is_answered_where_a_pretrain_task_is_named(tmp_path: Path):
+    plan = post(tmp_path, {"pretrain_task": "b"})
+    assert plan.runs_of("mine")[0].pipeline.pretraining["task"] == "b"
+    assert "pretraining" not in post(tmp_path).runs_of("mine")[0].pipeline.content
+
+
+def test_ensemble_takes_all_alike_where_there_is_nothing_to_choose_from(tmp_path: Path):
+    assert post(tmp_path).ensemble_options("mine").strategy == "mean"
+    several = post(tmp_path, sweep={"seed": [1, 2, 3]}).ensemble_options("mine")
+    assert (several.strategy, several.max_ensemble_size, several.seed) == ("greedy", 3, 42)
+
+
+@pytest.mark.parametrize(
+    ("mode", "changes", "why"),
+    [
+        ({"cv": False}, {"tasks": {"mine": FAKE | {"test_fraction": 0}}}, "mode.post: mine has no test split"),
+        (
+            {"subroutines": ["train", "predict", "calibrate"]},
+            {"tasks": {"mine": FAKE | {"test_fraction": 0}}},
+            "mode.post: mine has no test split, and calibrations and ensembles",
+        ),
+        (
+            {"ensemble": {"strategy": "greedy"}},
+            {"tasks": {"mine": FAKE | {"test_fraction": 0}}, "sweep": {"seed": [1, 2]}},
+            "mode.ensemble.strategy: greedy chooses members by the samples of mine that are reported",
+        ),
+        ({"prior": "quantify"}, {"tasks": TASKS}, "mode.prior: mine has no unlabelled samples"),
+        ({"prior": "tset"}, {}, "prior"),
+        ({"prior": [1.0]}, {}, "mode.prior: a list has a frequency for each class"),
+        ({"prior": [0.5, 0.6, 0.2]}, {}, r"mode.prior: .* adds up to 1.3; give frequencies"),
+        ({"prior": [-0.5, 1, 0.5]}, {}, "mode.prior: .* has a number that is no frequency"),
+        ({"freeze": True}, {}, "freeze means nothing without pretrain_task"),
+        ({"ensemble": {"budget": "many"}}, {}, r"mode.ensemble.budget: Input should be a valid integer.* not 'many'"),
+        ({"calibration": "plat"}, {}, "calibration"),
+        ({"ensemble": {"strategie": "mean"}}, {}, "mode.ensemble: unknown key 'strategie', did you mean 'strategy'"),
+        ({"ensemble": {"strategy": "greedi"}}, {}, "no ensemble strategy 'greedi', did you mean 'greedy'"),
+        ({"ensemble": {"strategy": "greedy"}}, {"pivot": {"name": "d"}}, "greedy is not for masks"),
+        (
+            {"ensemble": {"strategy": "greedy", "max_ensemble_size": 40}},
+            {},
+            r"fewer than max_ensemble_size \(40\); lower it",
+        ),
+    ],
+)
+def test_what_cannot_be_answered_is_refused(mode: dict, changes: dict, why: str, tmp_path: Path):
+    with pytest.raises(MMLError, match=why):
+        post(tmp_path, mode, **changes)
+
+
+def test_runs_are_compared_out_of_fold_without_what_is_fitted_on_these_samples(tmp_path: Path):
+    plan = post(tmp_path, tasks={"mine": FAKE | {"test_fraction": 0}}, sweep={"seed": [1, 2]})
+    assert steps(plan, "compare_runs")
+    assert "calibrate_fold" not in plan.commands
+    assert plan.ensemble_options("mine").strategy == "mean"
+    assert not plan.ensemble_options("mine").calibrate
+    assert "test_out_of_fold" in plan.commands
+    of_task = wildcards(task="mine", mode="post")
+    answers = plan.study.answers
+    assert answers.is_out_of_fold(of_task)
+    assert {Path(path).name for path in answers.compared_predictions(of_task)} == {"val.npz"}
+    assert [Path(path).name for path in answers.compared_ensembles(of_task)] == ["val.npz"]
+    assert answers.compared_uncalibrated(of_task) == []
+    assert any("no calibration, as it is fitted on the samples" in note for note in plan.announcement)
+    assert any("the mean of all runs" in note for note in plan.announcement)
+    single = post(tmp_path, tasks={"mine": FAKE | {"test_fraction": 0}})
+    assert not set(single.commands) & {"calibrate_fold", "select_ensemble", "predict_ensemble"}
+    assert not post(tmp_path).study.answers.is_out_of_fold(of_task)
+
+
+# --- runs of other projects -------------------------------------------------------------------------------------
+
+
+def predict_elsewhere(folder: Path, project: str, **changes: Any) -> str:
+    """Put predictions of a run of `mine`, whose seed is 7, into another project; return the run."""
+    run = post(folder, seed=7, **changes).runs_of("mine")[0]
+    root = folder / "results" / project
+    for fold in range(3):
+        for split in ("val", "test", "unlabelled"):
+            path = root / f"PREDICTIONS/mine/{run.id}-fold{fold}/{split}.npz"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    pipeline = root / f"PIPELINES/mine/{run.id}.yaml"
+    pipeline.parent.mkdir(parents=True, exist_ok=True)
+    pipeline.write_text(run.pipeline.to_yaml())
+    return run.id
+
+
+def test_runs_of_other_projects_may_join_the_ensemble(tmp_path: Path):
+    run = predict_elsewhere(tmp_path, "old")
+    plan = post(tmp_path, reuse={"predictions": "old"})
+    of_ensemble = wildcards(task="mine", mode="post")
+    assert plan.ensemble_options("mine").strategy == "greedy"
+    reused = [told for told in plan.study.answers.members(of_ensemble) if told.get("project") == "old"]
+    assert reused == [{"project": "old", "task": "mine", "run": run, "fold": fold} for fold in range(3)]
+    paths = plan.study.answers.member_predictions(wildcards(task="mine", mode="post", eval="test"))
+    assert f"{tmp_path}/results/old/PREDICTIONS/mine/{run}-fold2/test.npz" in paths
+    same_run = post(tmp_path, seed=7, reuse={"predictions": f"old#{run}"})
+    assert not any("project" in told for told in same_run.study.answers.members(of_ensemble))
+
+
+def test_runs_of_other_projects_are_compared_too(tmp_path: Path):
+    run = predict_elsewhere(tmp_path, "old")
+    plan = post(tmp_path, reuse={"predictions": "old"})
+    of_task = wildcards(task="mine", mode="post")
+    own = {network["run"] for network in plan.networks("mine")}
+    shown = {each["run"]: each["shown"] for each in plan.study.answers.compared_told(of_task)}
+    assert set(shown) == {*own, run}
+    assert shown[run]["label"] == "old, train: seed=7"
+    (ours,) = own
+    assert shown[run]["procedure"] == shown[ours]["procedure"], "they differ in their seed"
+    assert f"{tmp_path}/results/old/PREDICTIONS/mine/{run}-fold2/test.npz" in plan.study.answers.compared_predictions(
+        of_task
+    )
+
+
+def test_training_from_scratch_is_compared_with_transfer_in_one_leaderboard(tmp_path: Path):
+    here = {"project": "here", "reuse": {"predictions": "here"}}
+    run = predict_elsewhere(tmp_path, "here", optimizer={"preset": "adamw", "lr": 0.5})
+    plan = post(tmp_path, {"pretrain_task": "b"}, **here)
+    told = plan.study.answers.compared_told(wildcards(task="mine", mode="post"))
+    labels = {each["run"]: (each["shown"]["label"], each["shown"]["procedure_label"]) for each in told}
+    assert labels[run] == (
+        "here, train: seed=7, normalization=task, optimizer.lr=0.5",
+        "here, train: normalization=task, optimizer.lr=0.5",
+    )
+    assert len({each["shown"]["procedure"] for each in told}) == 2
+    (transferred,) = plan.runs_of("mine")
+    elsewhere = tmp_path / f"results/there/PIPELINES/mine/{transferred.id}.yaml"
+    elsewhere.parent.mkdir(parents=True)
+    elsewhere.write_text(transferred.pipeline.to_yaml())
+    for fold in range(3):
+        path = tmp_path / f"results/there/PREDICTIONS/mine/{transferred.id}-fold{fold}/test.npz"
+        path.parent.mkdir(parents=True)
+        path.touch()
+    scratch = post(tmp_path, reuse={"predictions": "there"})
+    told = scratch.study.answers.compared_told(wildcards(task="mine", mode="post"))
+    assert {each["shown"]["label"] for each in told if "project" in each} == {"there, tl: normalization=pretrained"}
+
+
+def test_runs_without_validation_predictions_are_compared_and_join_no_ensemble(tmp_path: Path):
+    run = predict_elsewhere(tmp_path, "old")
+    for path in (tmp_path / "results/old/PREDICTIONS").rglob("val.npz"):
+        path.unlink()
+    plan = post(tmp_path, reuse={"predictions": "old"})
+    of_task = wildcards(task="mine", mode="post")
+    assert run in {each["run"] for each in plan.study.answers.compared_told(of_task)}
+    assert run not in {each["run"] for each in plan.study.answers.members(of_task)}
+    (line,) = [line for line in plan.announcement if line not in plan.split_notes]
+    assert f"run {run} of old is compared on mine, but joins no ensemble" in line
+    with pytest.raises(MMLError, match="old has none for the validation samples of mine"):
+        post(tmp_path, {"subroutines": ["train", "predict", "test", "ensemble"]}, reuse={"predictions": "old"})
+
+
+def test_runs_of_other_projects_are_calibrated_where_they_are_there(tmp_path: Path):
+    run = predict_elsewhere(tmp_path, "old")
+    of_task = wildcards(task="mine", mode="post")
+
+    def calibrated() -> bool:
+        answers = post(tmp_path, reuse={"predictions": "old"}).study.answers
+        (known,) = {each["calibrated"] for each in answers.compared_told(of_task) if each["run"] == run}
+        (folder,) = {Path(path).parts[-4] for path in answers.member_predictions(of_task) if run in path}
+        assert (folder == "CALIBRATED") == known
+        return known
+
+    assert not calibrated()
+    for path in list((tmp_path / "results/old/PREDICTIONS").rglob("*.npz")):
+        there = Path(str(path).replace("PREDICTIONS", "CALIBRATED"))
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.touch()
+    assert calibrated()
+    there.unlink()
+    assert not calibrated(), "all splits and folds are, or none"
+
+
+@pytest.mark.parametrize(
+    ("reuse", "why"),
+    [
+        ("old", "reuse.predictions: old has none .*those of mine are divided otherwise"),
+        ("empty", "reuse.predictions: the project empty has no predictions; .* predictions are in old"),
+        ("nowhere", "reuse.predictions: there is no project 'nowhere' in .*; known: empty, old"),
+    ],
+)
+def test_runs_that_may_have_seen_test_samples_may_not(reuse: str, why: str, tmp_path: Path):
+    predict_elsewhere(tmp_path, "old", tasks={**MINE, "mine": MINE["mine"] | {"seed": 5}})
+    (tmp_path / "results/empty").mkdir(parents=True)
+    with pytest.raises(MMLError, match=why):
+        post(tmp_path, reuse={"predictions": reuse})
+
+
+def test_reused_runs_have_to_predict_all_that_an_ensemble_predicts(tmp_path: Path):
+    run = predict_elsewhere(tmp_path, "old")
+    (tmp_path / f"results/old/PREDICTIONS/mine/{run}-fold1/test.npz").unlink()
+    lacking = (
+        rf"run {run} of mine in old has no test predictions of mine by fold 1 "
+        r"\(it has test: folds 0, 2; unlabelled: folds 0, 1, 2; val: folds 0, 1, 2\)"
+    )
+    with pytest.raises(MMLError, match=lacking):
+        post(tmp_path, reuse={"predictions": "old"})
+    plan = post(tmp_path, {"folds": [0, 2]}, reuse={"predictions": "old"})
+    members = plan.study.answers.members(wildcards(task="mine", mode="post"))
+    assert [told["fold"] for told in members if "project" in told] == [0, 2]
+
+
+# --- folds of a run ---------------------------------------------------------------------------------------------
+
+
+def test_networks_of_a_run_are_one_member_which_predicts_every_sample_once():
+    parts = [predictions(IDS[network["fold"] :: 2], seed) for seed, network in enumerate(NETWORKS)]
+    members, pooled = pool_folds(NETWORKS, parts)
+    assert members == [{"task": "t", "run": "aaaaaaaa"}, {"task": "t", "run": "bbbbbbbb"}]
+    for each in pooled:
+        assert sorted(each.ids.tolist()) == sorted(IDS)
+    assert select_ensemble("t", members, pooled, EnsembleOptions("greedy", max_ensemble_size=2)).members
+
+
+def ensemble_of(*runs: str) -> EnsembleStorage:
+    told = {"selection_value": 0, "selection_ids": [], "assessed_value": 0, "assessed_samples": 1}
+    return EnsembleStorage(
+        task="t",
+        task_type="classification",
+        strategy="mean",
+        members=[{"task": "t", "run": run} for run in runs],
+        weights=[1 / len(runs)] * len(runs),
+        votes=False,
+        member_temperature=1.0,
+        metric="log_loss",
+        candidates=0,
+        seed=0,
+        **told,
+    )
+
+
+def test_ensemble_of_runs_predicts_by_all_their_networks():
+    ensemble = ensemble_of("bbbbbbbb")
+    of_networks, places = spread(ensemble, NETWORKS)
+    assert places == [2, 3]
+    assert of_networks.weights == [0.5, 0.5]
+    tested = [predictions(IDS, seed) for seed in range(4)]
+    together = combine(of_networks, [tested[place] for place in places])
+    softmax = [np.exp(each.logits) / np.exp(each.logits).sum(1, keepdims=True) for each in tested[2:]]
+    assert np.allclose(np.exp(together.logits), (softmax[0] + softmax[1]) / 2, atol=1e-6)
+
+
+# --- tables -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def answer() -> Answer:
+    found = Answer(["accuracy", "f1"], 200)
+    task = described(["a", "b"] * 6 + [None] * 12)
+    for seed, network in enumerate(NETWORKS):
+        shown = {"run": network["run"], "label": f"run {network['run'][0]}", "fold": network["fold"]}
+        found.add(
+            {**network, "shown": shown}, predictions(IDS[:12], seed, 0.0 if shown["run"][0] == "b" else 6.0), task
+        )
+    found.add_ensemble(ensemble_of("bbbbbbbb"), predictions(IDS[:12], 9, 6.0))
+    return found
+
+
+def test_leaderboard_has_runs_and_the_ensemble_last(answer: Answer):
+    board = answer.leaderboard(answer.resample())
+    assert board["run"].tolist() == ["aaaaaaaa", "bbbbbbbb", "ensemble"]
+    assert board["kind"].tolist() == ["procedure", "procedure", "ensemble"]
+    assert board.set_index("run")["label"].to_dict() == {
+        "aaaaaaaa": "run a",
+        "bbbbbbbb": "run b",
+        "ensemble": "of 1 of 2 runs",
+    }
+
+
+def test_tests_over_folds_know_how_many_samples_networks_were_trained_on(answer: Answer):
+    assert answer.sizes == {0: (6, 12), 1: (6, 12)}
+    tests = answer.fold_tests(answer.resample())
+    row = tests[(tests["metric"] == "accuracy") & (tests["run"] == "aaaaaaaa") & (tests["other"] == "bbbbbbbb")].iloc[0]
+    assert row["folds"] == 2
+    assert row["difference"] > 0
+
+
+def test_ensemble_of_all_folds_is_compared_with_no_fold(answer: Answer):
+    """Its value is that of networks of both folds, and what it is worth stands under neither."""
+    resamples = answer.resample()
+    assert "ensemble" not in {*answer.fold_tests(resamples)["run"], *answer.fold_tests(resamples)["other"]}
+    differences = answer.differences(resamples)
+    row = differences[(differences["run"] == "ensemble") & (differences["metric"] == "accuracy")].set_index("other")
+    expected = resamples.means("ensemble")[0] - resamples.means("bbbbbbbb")[0]
+    assert row.loc["bbbbbbbb", "difference"] == pytest.approx(expected)
+    assert row.loc["bbbbbbbb", "about"] == "networks"
+    classes = answer.classes()
+    assert set(classes["fold"][classes["run"] == "ensemble"]) == {""}
+    assert set(classes["fold"][classes["run"] != "ensemble"]) == {0, 1}
+
+
+def test_ensemble_of_each_fold_stands_under_it(answer: Answer):
+    del answer.runs["ensemble"]
+    answer._sizes.clear()
+    for fold in (0, 1):
+        members = ensemble_of(*["aaaaaaaa", "bbbbbbbb"][: fold + 1])
+        answer.add_ensemble(members, predictions(IDS[:12], 9 + fold, 6.0), fold)
+    classes = answer.classes()
+    assert set(classes["fold"][classes["run"] == "ensemble"]) == {0, 1}
+    assert answer.labels["ensemble"] == "of 1 to 2 of 2 runs"
+
+
+def test_groups_are_resampled_as_a_whole(answer: Answer):
+    resamples = answer.resample()
+    networks = [network for folds in resamples.runs.values() for network in folds.values()]
+    assert {int(units) for network in networks for units in network.units} == {2}
+
+
+def test_classes_and_groups_are_told_for_each_network(answer: Answer):
+    classes, groups = answer.classes(), answer.groups()
+    assert set(classes["class"]) == {"x", "y", "z"}
+    assert len(classes) == 5 * 3
+    assert set(groups["group"]) == {"a", "b"}
+    assert (groups["samples"] == 6).all()
+
+
+def test_runs_that_differ_in_their_seed_are_one_procedure(answer: Answer):
+    both = Answer(["accuracy"], 100)
+    for network, parts in zip(NETWORKS, answer.runs.values(), strict=False):
+        called = {"procedure": "cccccccc", "procedure_label": "plain", "label": f"plain, seed={network['run'][0]}"}
+        for fold, each in parts.items():
+            shown = {"run": network["run"], "fold": fold, **called}
+            both.add({**network, "fold": fold, "shown": shown}, each, answer.tasks[0])
+    for network in NETWORKS[2:]:
+        shown = {"run": "bbbbbbbb", "fold": network["fold"], **called, "label": "plain, seed=b"}
+        both.add({**network, "shown": shown}, answer.runs["bbbbbbbb"][network["fold"]], answer.tasks[0])
+    board = both.leaderboard(both.resample())
+    assert board["kind"].tolist() == ["procedure", "run", "run"]
+    assert board["label"].tolist()[0] == "plain"
+    assert both.differences(both.resample()).empty
+
+
+def test_groups_as_many_as_patients_are_no_subgroups(answer: Answer):
+    ids = [f"s{number}" for number in range(120)]
+    columns = {"id": ids, "split": ["test"] * 120, "fold": [-1] * 120, "group": ids}
+    network = {"task": "t", "run": "aaaaaaaa", "fold": 0, "shown": {"run": "aaaaaaaa", "label": "", "fold": 0}}
+    many = Answer(["accuracy"], 100)
+    many.add(network, predictions(ids, 0), TaskDescription({"name": "t", "classes": ["x", "y", "z"]}, columns))
+    assert many.groups().empty
+
+
+def test_calibration_is_told_before_and_after(answer: Answer):
+    table = answer.calibration({"aaaaaaaa": {0: predictions(IDS[:12], 3)}})
+    assert table["metric"].tolist() == ["log_loss", "brier", "calibration_error"]
+    assert (table[["before", "after"]] >= 0).all(axis=None)
