@@ -25,8 +25,9 @@ def entries(kind: str, *folders: Path) -> dict[str, str]:
 @pytest.mark.parametrize("kind", ["modes", "presets", "creators", "tags", "metrics", "augmentations", "decoder"])
 def test_each_part_has_a_description(kind: str):
     described = entries(kind)
+    own = {part.name for part in (*CREATORS.values(), *TAGS.values()) if part.function.__module__.startswith("tests")}
     assert described
-    assert all(described.values()), described
+    assert all(text for name, text in described.items() if name.partition("~")[0] not in own), described
 
 
 def test_lists_are_complete():

@@ -29,9 +29,9 @@ from mml_lib.files.checksums import seal
 from mml_lib.images.transforms import resolve
 from mml_lib.pipelines.pipeline import expand
 from mml_lib.tasks.creators import CREATORS
-from mml_lib.tasks.tags.tag_registry import parse_tag
+from mml_lib.tasks.tags.tag_registry import TAGS, parse_tag
+from tests.support.places import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 CONFIG = REPOSITORY / "config"
 PAGES = ["README.md", "config/README.md", *(f"config/guide/{path.name}" for path in CONFIG.glob("guide/*.md"))]
 EXTENSION = REPOSITORY / "tests/workflow/extension"
@@ -291,6 +291,10 @@ def test_python_of_the_guide_is_tested_code(block: Block):
         with_own_names = re.sub(r'(@register_\w+)\("(\w+)"\)', r'\1("guide_\2")', block.text)
         assert len(names) == 2
         exec(header + with_own_names, {"__name__": "guide"})
+        assert (CREATORS.pop("guide_shapes").name, TAGS.pop("guide_first").usage) == (
+            "guide_shapes",
+            "guide_first~NUMBER",
+        )
         return
     sources = " ".join(" ".join(path.read_text().split()) for path in EXTENSION.glob("*.*") if path.is_file())
     for line in block.text.splitlines():
