@@ -1,4 +1,4 @@
-"""Named metrics in a study: names by task type, the usual ones, and their direction, all from the registry."""
+"""Named metrics in a study: their names by task type and their direction, from the registry."""
 
 from collections.abc import Mapping
 
@@ -7,15 +7,6 @@ from mml_lib.metrics import find_metric, named_metrics, properties_of
 
 NAMED: Mapping[str, tuple[str, ...]] = {task_type: named_metrics(task_type) for task_type in TASK_TYPES}
 """Metrics by task type, as lists show them: some take any number in their names, see `is_metric`."""
-
-DEFAULT: Mapping[str, list[str]] = {
-    "classification": ["accuracy", "balanced_accuracy", "f1", "auroc"],
-    "multilabel_classification": ["auroc", "average_precision", "f1", "exact_match"],
-    "semantic_segmentation": ["dice", "iou", "pixel_accuracy"],
-    "regression": ["mae", "rmse", "r2", "spearman"],
-    "no_task": [],
-}
-"""What is usual for each type; also the preset `default`."""
 
 OUT_OF_FOLD = "out_of_fold"
 """Split, in tables, of pooled predictions: of each sample by the network of the fold that did not train on it."""

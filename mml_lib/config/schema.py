@@ -17,9 +17,9 @@ from pydantic import (
     model_validator,
 )
 
-from mml_lib.config.metric_options import DEFAULT, NAMED, is_metric, lower_is_better
+from mml_lib.config.metric_options import NAMED, is_metric, lower_is_better
 from mml_lib.config.prediction_options import TTA
-from mml_lib.config.sections import Clean, Reuse, Section, Target
+from mml_lib.config.sections import Clean, Reuse, Section, Target, per_task_type
 from mml_lib.config.settling import UNSETTLED, Settled
 from mml_lib.config.task_options import Pivot, Preprocessing, TaggedName, Tagging, Task, TaskName
 from mml_lib.config.tensorboard_options import TensorBoard
@@ -154,13 +154,8 @@ def _one_or_by_type(value: Any) -> str:
 Named = Annotated[str, AfterValidator(_known_metric)]
 
 
-class Metrics(Section):
+class Metrics(per_task_type(lambda task_type: (list[Named | Metric], [*task_type.default_metrics]))):
     """The metrics of each task type: names, or `_target_`s with a name."""
-
-    classification: list[Named | Metric] = DEFAULT["classification"]
-    multilabel_classification: list[Named | Metric] = DEFAULT["multilabel_classification"]
-    semantic_segmentation: list[Named | Metric] = DEFAULT["semantic_segmentation"]
-    regression: list[Named | Metric] = DEFAULT["regression"]
 
 
 class Mode(Settled):

@@ -1,14 +1,25 @@
-"""What the sections of a study are made of."""
+"""Base classes of the sections of a study, and sections that several others use."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    create_model,
+    model_validator,
+)
 
 from mml_lib.config.scalars import Word
 from mml_lib.config.settling import Settled
 from mml_lib.config.targets import check_path
+from mml_lib.config.task_types import LEARNABLE, TASK_TYPES, TaskType
 
 
 class Section(Settled):
@@ -23,6 +34,16 @@ class Section(Settled):
             if isinstance(values.get(key), bool | Word):
                 raise ValueError(f"{key} is {str(values[key]).lower()}; write a number")
         return values
+
+
+def per_task_type(field: Callable[[TaskType], tuple[Any, Any]]) -> type[Section]:
+    """Return a section that has a field for each task type that a network can learn.
+
+    Args:
+        field: returns the type and the default, or `Field`, of the field of a task type.
+    """
+    fields: dict[str, Any] = {name: field(TASK_TYPES[name]) for name in LEARNABLE}
+    return create_model("PerTaskType", __base__=Section, **fields)
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from pydantic import (
 
 from mml_lib.config.sections import Section, TargetPath
 from mml_lib.config.settling import UNSETTLED, Settled
-from mml_lib.config.task_types import IGNORED, TaskType
+from mml_lib.config.task_types import IGNORED, TaskTypeName
 
 SEPARATOR, ARGUMENT = "+", "~"
 """What begins a tag in the name of a task, and each argument of a tag."""
@@ -140,7 +140,7 @@ class Task(Section):
     creator: str = Field(
         description="Creator of the data set: image_folder, csv, medmnist, idx, digits, fake, or one of a plugin."
     )
-    task_type: TaskType | None = Field(
+    task_type: TaskTypeName | None = Field(
         None, description="Task type; unset: inferred from the data (classification for downloads)."
     )
     downloads: list[Download] = Field(

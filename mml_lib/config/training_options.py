@@ -5,12 +5,20 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from mml_lib.config.sections import Section, Target
-from mml_lib.config.task_types import LEARNABLE
+from mml_lib.config.sections import Section, Target, per_task_type
+from mml_lib.config.task_types import LEARNABLE, TaskType
 from mml_lib.errors import nearest
 
 
-class Augmentations(Section):
+def _augmentations(task_type: TaskType) -> tuple[Any, Any]:
+    return list[Target] | None, Field(None, description=f"Augmentations of {task_type.title} tasks.")
+
+
+def _loss(task_type: TaskType) -> tuple[Any, Any]:
+    return Target | None, Field(None, description=f"Loss of {task_type.title}: {task_type.shapes}.")
+
+
+class Augmentations(per_task_type(_augmentations)):
     """Random augmentations of training images: one list for all task types, or separate lists per task type."""
 
     transforms: list[Target] | None = Field(
@@ -19,12 +27,6 @@ class Augmentations(Section):
         "of kornia or torchvision.transforms.v2, or modules on N×3×H×W floats in 0..1. Each sample "
         "gets its own random parameters; masks are transformed with their images.",
     )
-    classification: list[Target] | None = Field(None, description="Augmentations of classification tasks.")
-    multilabel_classification: list[Target] | None = Field(
-        None, description="Augmentations of multi-label classification tasks."
-    )
-    semantic_segmentation: list[Target] | None = Field(None, description="Augmentations of segmentation tasks.")
-    regression: list[Target] | None = Field(None, description="Augmentations of regression tasks.")
 
     @model_validator(mode="after")
     def _transforms_are_used(self) -> "Augmentations":
@@ -63,21 +65,8 @@ class Mixing(Section):
         return self
 
 
-class Losses(Section):
+class Losses(per_task_type(_loss)):
     """The loss of each task type. It is called with outputs and targets."""
-
-    classification: Target | None = Field(
-        None, description="Loss of classification: logits N×classes, class indices N."
-    )
-    multilabel_classification: Target | None = Field(
-        None, description="Loss of multi-label classification: logits N×classes, probabilities N×classes."
-    )
-    semantic_segmentation: Target | None = Field(
-        None, description="Loss of segmentation: logits N×classes×H×W, class indices N×H×W; 255 is ignored."
-    )
-    regression: Target | None = Field(
-        None, description="Loss of regression: standardised predictions N, standardised targets N."
-    )
 
 
 class LRScheduler(Target):

@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.config.training_options import Sampling
 from mml_lib.data.read_ahead import ReadAhead
 from mml_lib.data.sampling import BatchSampler
@@ -49,7 +50,7 @@ class TaskImages(Dataset[Batch], ABC):
 
     def __init__(self, struct: TaskStruct, positions: np.ndarray, pinned: bool = False):
         self.folder = struct.paths["packed"]
-        self.segmentation = struct.task_type == "semantic_segmentation"
+        self.segmentation = TASK_TYPES[struct.task_type].has_masks
         self.rows = struct.samples["row"][positions]
         verify(self.folder)
         check_packed(self.folder)
@@ -245,7 +246,7 @@ class MMLDataModule(LightningDataModule):
         super().__init__()
         if fold is not None and fold >= struct.num_folds:
             raise MMLError(f"task {struct.name} has {struct.num_folds} folds, so there is no fold {fold}")
-        if "semantic_segmentation" in (task.task_type for task in (struct, *co_structs)):
+        if any(TASK_TYPES[task.task_type].has_masks for task in (struct, *co_structs)):
             check_masks_move(transforms)
         self.struct = struct
         self.co_structs = list(co_structs)
@@ -291,9 +292,9 @@ class MMLDataModule(LightningDataModule):
         return {self.struct.name: own, **others}
 
     def _shuffled(self, struct: TaskStruct, images: TaskImages) -> DataLoader[Batch]:
-        kind = struct.task_type
-        sampling = self.sampling if kind == "classification" else self.sampling.model_copy(update={"balanced": False})
-        classes = images.targets if kind == "classification" else np.zeros(len(images), np.int64)
+        sampling, classes = self.sampling, images.targets
+        if not TASK_TYPES[struct.task_type].is_single_label:
+            sampling, classes = sampling.model_copy(update={"balanced": False}), np.zeros(len(images), np.int64)
         share = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         return self.loader(images, sampler=BatchSampler(classes, sampling, self.seed, *share), **self.loading)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.evaluation import mask_arguments
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
@@ -127,9 +128,8 @@ def arguments_of(predictions: AnyPredictions, where: str) -> tuple[np.ndarray, .
             "it out, or train it anew with a lower learning rate"
         )
     targets = predictions.targets.reshape(len(predictions.ids), -1)
-    unlabelled = (
-        (targets < 0).any(axis=1) if predictions.task_type == "classification" else np.isnan(targets).any(axis=1)
-    )
+    unknown = targets < 0 if TASK_TYPES[predictions.task_type].is_single_label else np.isnan(targets)
+    unlabelled = unknown.any(axis=1)
     if unlabelled.any():
         raise MMLError(
             f"{where} has samples without labels, the first is '{predictions.ids[unlabelled.argmax()]}'; evaluate a "

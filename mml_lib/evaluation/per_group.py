@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from mml_lib.config.metric_options import PER_GROUP
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.resampled import Groups, Resampled, resample, undefined, unit_keys
 
@@ -75,11 +76,11 @@ def merge_groups(
     Raises:
         MMLError: the samples of a group differ in their labels, and `how` is not `max`.
     """
-    if task_type == "semantic_segmentation":
+    if TASK_TYPES[task_type].has_masks:
         pixels = (_sums(argument, numbers) for argument in arguments[:3])
         return *pixels, *(_joined(argument, numbers) for argument in arguments[3:])
     outputs, targets = arguments
-    if task_type == "regression":
+    if TASK_TYPES[task_type].has_values:
         return _means(outputs, numbers), _means(targets, numbers)
     highest = how == "max"
     labels = _largest(targets, numbers)

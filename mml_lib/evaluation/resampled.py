@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.evaluation.bootstrap import resampled
 from mml_lib.files.atomic import write_whole
 from mml_lib.files.checksums import damaged, verify
@@ -193,7 +194,7 @@ def _effective(numbers: np.ndarray, weights: np.ndarray) -> float:
 def _balances(task_type: str, metrics: Sequence[str], arguments: Sequence[np.ndarray]) -> np.ndarray:
     """Return the share of the samples that count for each metric of classes, M."""
     balances = np.full(len(metrics), _balance(task_type, arguments[1]))
-    if task_type == "classification" and arguments[0].shape[1] == 2:
+    if TASK_TYPES[task_type].is_single_label and arguments[0].shape[1] == 2:
         predicted, targets = arguments[0].argmax(axis=1) == 1, arguments[1]
         chosen = {"positives": targets == 1, "negatives": targets == 0, "predicted": predicted}
         for place, name in enumerate(metrics):
@@ -204,10 +205,10 @@ def _balances(task_type: str, metrics: Sequence[str], arguments: Sequence[np.nda
 
 def _balance(task_type: str, targets: np.ndarray) -> float:
     """Return the harmonic mean of class sizes by their mean, of labels the mean over them; 1 of other task types."""
-    if task_type == "classification":
+    if TASK_TYPES[task_type].is_single_label:
         shares = np.unique(targets, return_counts=True)[1] / len(targets)
         return float(len(shares) ** 2 / (1 / shares).sum())
-    if task_type == "multilabel_classification":
+    if TASK_TYPES[task_type].is_multilabel:
         shares = targets.mean(axis=0)
         of_labels = 4 * shares * (1 - shares)
         return float(of_labels[of_labels > 0].mean()) if (of_labels > 0).any() else 1.0

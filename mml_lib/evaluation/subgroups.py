@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from mml_lib.config.task_types import IGNORE
+from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.alignment import AnyPredictions, arguments_of
 from mml_lib.evaluation.comparisons.comparison import RESAMPLES
@@ -37,16 +37,16 @@ def class_table(predictions: AnyPredictions, classes: Sequence[str], where: str 
         MMLError: a regression; other classes than outputs; outputs that are not finite; samples without labels.
     """
     kind, arguments = predictions.task_type, arguments_of(predictions, where)
-    if kind == "regression":
+    if TASK_TYPES[kind].has_values:
         raise MMLError(f"{where} is a regression, which has no classes to report on")
     if arguments[0].shape[1] != len(classes):
         raise MMLError(
             f"{where} has {arguments[0].shape[1]} outputs for {len(classes)} classes; state the task's classes"
         )
-    if kind == "semantic_segmentation":
+    if TASK_TYPES[kind].has_masks:
         return _mask_classes(Counts(*arguments[:3]), classes)
     positive = one_vs_rest(kind, arguments[1], len(classes))
-    if kind == "classification":
+    if TASK_TYPES[kind].is_single_label:
         counted = counts(confusion(*arguments))
     else:
         predicted = arguments[0] > 0.5
@@ -80,7 +80,7 @@ def _mask_classes(of_images: Counts, classes: Sequence[str]) -> pd.DataFrame:
 
 def one_vs_rest(kind: str, targets: np.ndarray, classes: int) -> np.ndarray:
     """Return which samples are of a class, or have a label: N×classes (bool)."""
-    return targets if kind == "multilabel_classification" else targets[:, None] == np.arange(classes)
+    return targets if TASK_TYPES[kind].is_multilabel else targets[:, None] == np.arange(classes)
 
 
 # --- groups -------------------------------------------------------------------------------------------------------
@@ -152,9 +152,9 @@ def sample_losses(predictions: AnyPredictions, where: str = "a prediction") -> n
     if isinstance(predictions, MaskPredictions):
         return 1 - mean_of_known(foreground(dices(Counts(*arguments[:3]))))
     logits, targets = predictions.logits.astype(np.float64), predictions.targets
-    if predictions.task_type == "regression":
+    if TASK_TYPES[predictions.task_type].has_values:
         return (logits[:, 0] - targets) ** 2
-    if predictions.task_type == "multilabel_classification":
+    if TASK_TYPES[predictions.task_type].is_multilabel:
         return (np.logaddexp(0, logits) - targets * logits).mean(axis=1)
     return np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(targets)), targets]
 
@@ -200,9 +200,9 @@ def _in_words(
         true, predicted = ([told[number][side] for number in rows.tolist()] for side in (0, 1))
         return true, predicted, none
     logits, targets = predictions.logits[rows], predictions.targets[rows]
-    if predictions.task_type == "regression":
+    if TASK_TYPES[predictions.task_type].has_values:
         return [f"{value:.4g}" for value in targets], [f"{value:.4g}" for value in logits[:, 0]], none
-    if predictions.task_type == "multilabel_classification":
+    if TASK_TYPES[predictions.task_type].is_multilabel:
         sides = (targets >= 0.5, sigmoid(logits) > 0.5)
         true, predicted = ([_names(np.flatnonzero(row), classes) for row in side] for side in sides)
         return true, predicted, none

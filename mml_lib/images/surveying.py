@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mml_lib.config.task_options import Images
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.images.decoding import Header, read_deep_image, read_digest, read_header
 from mml_lib.images.image_digests import digest_deep
@@ -62,7 +63,7 @@ def survey_images(
         digests = [survey.digest for survey in surveys]
         dataset = replace(dataset, sizes=[header.size for header in headers], digests=digests)
         dataset = replace(dataset, value_range=_measure(dataset, surveys, images, pool))
-        if delivery.task_type != "semantic_segmentation":
+        if not TASK_TYPES[delivery.task_type].has_masks:
             return dataset
         contents = list(pool.map(lambda row: _survey_mask(dataset, row), rows))
     check_sizes(dataset, [content and content.size for content in contents])

@@ -6,6 +6,7 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from mml_lib.config.prediction_options import TTA
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.data.tta import View, build_view
 from mml_lib.errors import MMLError
 from mml_lib.training.module import MMLModule
@@ -32,8 +33,8 @@ class MergedViews:
     def __init__(self, config: TTA, task_type: str):
         self.views = [build_view(transform.spec()) for transform in config.transforms]
         self.merge = config.merge
-        self.segmentation = task_type == "semantic_segmentation"
-        if task_type == "regression" and config.merge == "max":
+        self.segmentation = TASK_TYPES[task_type].has_masks
+        if TASK_TYPES[task_type].has_values and config.merge == "max":
             raise MMLError("tta.merge: max means nothing for a regression's values; set tta.merge: mean")
         for view in self.views:
             if self.segmentation and not callable(getattr(view, "undo", None)):
@@ -124,9 +125,9 @@ def merge_outputs(outputs: torch.Tensor, task_type: str, merge: str) -> torch.Te
         task_type: other than segmentation.
         merge: mean or max.
     """
-    if task_type == "regression":
+    if TASK_TYPES[task_type].has_values:
         return outputs.mean(0)
-    if task_type == "multilabel_classification":
+    if TASK_TYPES[task_type].is_multilabel:
         if merge == "max":
             return outputs.amax(0)
         return logsigmoid(outputs).logsumexp(0) - logsigmoid(-outputs).logsumexp(0)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from mml_lib.config.task_types import IGNORE
+from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.data.datamodule import positions_of
 from mml_lib.errors import MMLError
 from mml_lib.inference.merged_views import MergedViews
@@ -48,7 +48,7 @@ def predict(
     Raises:
         MMLError: a batch, or the network, does not fit into memory.
     """
-    segmentation = model.task_type == "semantic_segmentation"
+    segmentation = TASK_TYPES[model.task_type].has_masks
     see = partial(tta, model) if tta else model
     outputs, targets, batch = [], [], None
     try:
@@ -84,8 +84,8 @@ def _does_not_fit(task: str, batch: Mapping[str, Any] | None, device: torch.devi
 
 def _unknown(task_type: str, output: np.ndarray) -> np.ndarray:
     """Return the target of an unlabelled image, for an output of a network."""
-    if task_type == "semantic_segmentation":
+    if TASK_TYPES[task_type].has_masks:
         return np.full_like(output, IGNORE)
-    if task_type == "multilabel_classification":
+    if TASK_TYPES[task_type].is_multilabel:
         return np.full_like(output, np.nan)
-    return np.float32(np.nan) if task_type == "regression" else np.int64(-1)
+    return np.float32(np.nan) if TASK_TYPES[task_type].has_values else np.int64(-1)

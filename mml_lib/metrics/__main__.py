@@ -1,13 +1,7 @@
 """List of the named metrics as the guide has it: `python -m mml_lib.metrics`."""
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.metrics.metric_registry import metric_table
-
-HEADINGS = {
-    "classification": "classification",
-    "multilabel_classification": "multi-label",
-    "semantic_segmentation": "segmentation",
-    "regression": "regression",
-}
 
 
 def metric_lines() -> list[str]:
@@ -15,7 +9,14 @@ def metric_lines() -> list[str]:
     lines = ["| task type | metric | better | takes | value |", "| --- | --- | --- | --- | --- |"]
     for metric in metric_table():
         direction = "lower" if metric.lower_is_better else "higher"
-        cells = (HEADINGS[metric.task_type], f"`{metric.name}`", direction, metric.takes, metric.description)
+        title = TASK_TYPES[metric.task_type].title.removesuffix(" classification")
+        cells = (
+            title,
+            f"`{metric.name}`",
+            direction,
+            metric.takes,
+            metric.description,
+        )
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from mml_lib.config.targets import import_target, instantiate
-from mml_lib.config.task_types import IGNORE
+from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.errors import MMLError, nearest
 from mml_lib.tasks.struct import TaskStruct
 
@@ -132,7 +132,7 @@ def build_loss(
             weights = _by_name(struct, class_weights)
         given[name] = torch.tensor(weights, dtype=torch.float32)
     loss = instantiate(dict(spec) | given, nn.Module)
-    if struct.task_type == "semantic_segmentation" and type(loss) is nn.CrossEntropyLoss and loss.reduction == "mean":
+    if TASK_TYPES[struct.task_type].has_masks and type(loss) is nn.CrossEntropyLoss and loss.reduction == "mean":
         ignored = loss.ignore_index if loss.ignore_index >= 0 else IGNORE
         return PixelCrossEntropy(loss.weight, ignored, loss.label_smoothing)
     return loss
@@ -144,11 +144,11 @@ def balanced_weights(struct: TaskStruct, fold: int, positive: bool) -> list[floa
     (n - n_label) / n_label.
     """
     targets = struct.targets[struct.select("train", fold)]
-    if struct.task_type == "classification":
+    if TASK_TYPES[struct.task_type].is_single_label:
         counts = np.bincount(targets, minlength=struct.num_classes)
     else:
         counts = targets.sum(axis=0)  # of pixels, or of probabilities
-    whole = len(targets) if struct.task_type == "multilabel_classification" else counts.sum()
+    whole = len(targets) if TASK_TYPES[struct.task_type].is_multilabel else counts.sum()
     counts = np.maximum(counts, 1)  # a class that this fold leaves no sample of
     weights = (whole - counts) / counts if positive else whole / (len(counts) * counts)
     return np.maximum(weights, 0).tolist()

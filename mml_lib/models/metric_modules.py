@@ -11,7 +11,7 @@ from torchmetrics import Metric
 
 from mml_lib.config import schema
 from mml_lib.config.targets import import_target, instantiate
-from mml_lib.config.task_types import IGNORE
+from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.metrics import find_metric
 from mml_lib.metrics.surfaces import MaskPair, single_masks
@@ -41,11 +41,11 @@ class Score(Metric):
 
     @property
     def _states(self) -> tuple[str, ...]:
-        return ("hits", "true", "predicted") if self.task_type == "semantic_segmentation" else ("outputs", "targets")
+        return ("hits", "true", "predicted") if TASK_TYPES[self.task_type].has_masks else ("outputs", "targets")
 
     def update(self, outputs: torch.Tensor, targets: torch.Tensor) -> None:
         """Take a batch of outputs and targets as the network and the data give them."""
-        if self.task_type == "semantic_segmentation":
+        if TASK_TYPES[self.task_type].has_masks:
             masks = outputs.max(dim=1).indices  # argmax over this axis is slow on a CPU
             for state, side in zip(self._states, _image_counts(masks, targets, self.classes), strict=True):
                 getattr(self, state).append(side)
@@ -58,7 +58,7 @@ class Score(Metric):
 
     def compute(self) -> torch.Tensor:
         arguments = [torch.cat(getattr(self, state)).cpu().numpy() for state in self._states]
-        if self.task_type == "semantic_segmentation":
+        if TASK_TYPES[self.task_type].has_masks:
             if not arguments[1].any():  # every pixel is ignored
                 return torch.tensor(torch.nan)
             arguments.append(single_masks(self.pairs))
@@ -120,11 +120,11 @@ def measured(task_type: str, outputs: torch.Tensor, targets: torch.Tensor) -> tu
     Probabilities, for logits that happen to lie in 0..1 would be taken for some; soft labels as 0 and 1; classes of
     pixels; plain values.
     """
-    if task_type == "multilabel_classification":
+    if TASK_TYPES[task_type].is_multilabel:
         return outputs.sigmoid(), (targets >= 0.5).long()
-    if task_type == "regression":
+    if TASK_TYPES[task_type].has_values:
         return outputs.squeeze(1), targets
-    if task_type == "semantic_segmentation":
+    if TASK_TYPES[task_type].has_masks:
         return outputs.max(dim=1).indices, targets
     return outputs.softmax(dim=1), targets
 

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mml_lib.config.targets import TARGET, instantiate
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_whole
 from mml_lib.files.checksums import damaged, verify
@@ -105,14 +106,14 @@ class Network(nn.Module):
         return backbone
 
     def _build(self, spec: Mapping[str, Any]) -> nn.Module:
-        if spec["task_type"] == "semantic_segmentation":
+        if TASK_TYPES[spec["task_type"]].has_masks:
             return MaskHead(self.backbone, spec["outputs"], spec["decoder"])
         features = getattr(self.backbone, "head_hidden_size", None) or getattr(self.backbone, "num_features", None)
         if features is None:
             raise MMLError(
                 f"arch: {self.arch_name} does not say how many features it gives, by an attribute num_features"
             )
-        if spec["task_type"] == "regression":
+        if TASK_TYPES[spec["task_type"]].has_values:
             return ValueHead(features, spec["mean"], spec["std"])
         return LinearHead(features, spec["outputs"])
 
@@ -180,11 +181,11 @@ def head_spec(struct: TaskStruct, decoder: Mapping[str, Any] | None) -> dict[str
         MMLError: a segmentation without a decoder.
     """
     spec: dict[str, Any] = {"task_type": struct.task_type, "outputs": struct.num_outputs}
-    if struct.task_type == "regression":
+    if TASK_TYPES[struct.task_type].has_values:
         target = struct.header["target"]
         # Of equal values the deviation may be a rounding error.
         spec |= {"mean": target["mean"], "std": target["std"] if target["max"] > target["min"] else 1.0}
-    elif struct.task_type == "semantic_segmentation":
+    elif TASK_TYPES[struct.task_type].has_masks:
         if decoder is None:
             raise MMLError(f"decoder is missing, which the segmentation {struct.name} needs; set decoder: unet")
         spec["decoder"] = dict(decoder)

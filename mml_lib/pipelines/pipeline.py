@@ -16,6 +16,7 @@ from mml_lib.config.presets import merge, resolve_presets
 from mml_lib.config.scalars import Word
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.study_files import read_yaml
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.config.training_options import LRScheduler, Trainer
 from mml_lib.errors import MMLError
 from mml_lib.files.formats import FORMATS
@@ -96,7 +97,7 @@ class Pipeline:
         content["augmentations"] = _augmentations(study, kinds)
         if study.sampling.min_sample_num is None:
             del content["sampling"]["min_sample_num"]  # came later
-        if "semantic_segmentation" not in kinds:
+        if not any(TASK_TYPES[kind].has_masks for kind in kinds):
             del content["decoder"]
         for key in DEVICE_KEYS:
             del content["trainer"][key]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from mml_lib.config.task_types import IGNORE
+from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
 from mml_lib.predictions.scores import counts, sigmoid, softmax
 
@@ -23,11 +23,11 @@ def wide_table(predictions: Predictions | MaskPredictions, classes: Sequence[str
         pixels: `target/…`, `prediction/…`, `hits/…`.
     """
     table = pd.DataFrame({"id": predictions.ids})
-    if predictions.task_type == "regression":
+    if TASK_TYPES[predictions.task_type].has_values:
         return table.assign(target=predictions.targets, prediction=predictions.logits[:, 0])
     columns = _by_class(predictions)
     names = _names(columns, classes)
-    if predictions.task_type == "classification":
+    if TASK_TYPES[predictions.task_type].is_single_label:
         known = predictions.targets >= 0
         table["target"] = pd.Series(np.array(names, dtype=object)[predictions.targets], dtype=object).where(known)
         table["prediction"] = np.array(names, dtype=object)[predictions.logits.argmax(axis=1)]
@@ -47,7 +47,7 @@ def long_table(predictions: Predictions | MaskPredictions, classes: Sequence[str
         `id class target probability logit`, the target in 0..1 (NaN where unlabelled); of masks `id class target
         prediction hits` in pixels; of a regression, which has no classes, `id target prediction`.
     """
-    if predictions.task_type == "regression":
+    if TASK_TYPES[predictions.task_type].has_values:
         return wide_table(predictions)
     columns = _by_class(predictions)
     names = _names(columns, classes)
@@ -60,7 +60,7 @@ def _by_class(predictions: Predictions | MaskPredictions) -> dict[str, np.ndarra
     if isinstance(predictions, MaskPredictions):
         return _pixels(predictions)
     targets, logits = predictions.targets, predictions.logits
-    if predictions.task_type == "classification":
+    if TASK_TYPES[predictions.task_type].is_single_label:
         number = np.arange(logits.shape[1])
         shares = np.where(targets[:, None] >= 0, targets[:, None] == number, np.nan)
         return {"target": shares, "probability": softmax(logits), "logit": logits}

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.metrics import weighted
 from mml_lib.metrics.shares import Counts
 
 
 def score_arguments(task_type: str, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the arguments of metrics for logits or values, N×outputs; soft labels count from 0.5 on."""
-    if task_type == "multilabel_classification":
+    if TASK_TYPES[task_type].is_multilabel:
         return sigmoid(outputs), targets >= 0.5
-    if task_type == "regression":
+    if TASK_TYPES[task_type].has_values:
         return outputs[:, 0].astype(np.float64), targets.astype(np.float64)
     return softmax(outputs), targets
 

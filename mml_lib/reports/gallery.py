@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from mml_lib.config.metric_options import name_per_sample
-from mml_lib.config.task_types import IGNORE
+from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.alignment import AnyPredictions, arguments_of
 from mml_lib.evaluation.calibration.reliability import reliability
@@ -63,8 +63,6 @@ METRICS = 4
 """Metrics of a leaderboard that are drawn, the main one first."""
 SAMPLES = 12
 """Samples with the largest loss that are drawn of a run."""
-MAPPED = ("classification", "multilabel_classification")
-"""Types with a probability for each class."""
 
 Item = TypeVar("Item")
 Predictions = Mapping[str, Mapping[int, AnyPredictions]]
@@ -158,17 +156,17 @@ class Gallery:
         """Draw what some runs predict, right and wrong, the predictions of all folds together."""
         for run in [run for run in order if run in runs][:RUNS]:
             pooled = pool(list(runs[run].values()))
-            if pooled.task_type in ("classification", "semantic_segmentation"):
+            if TASK_TYPES[pooled.task_type].activation == "softmax":
                 with self._picture("predictions", run, "confusion_matrix.svg") as path:
-                    unit = "pixels" if pooled.task_type == "semantic_segmentation" else "predictions"
+                    unit = "pixels" if TASK_TYPES[pooled.task_type].has_masks else "predictions"
                     draw_confusion(confusion_of(pooled), self.task.header["classes"], path, unit)
-            if pooled.task_type in MAPPED:
+            if TASK_TYPES[pooled.task_type].has_probabilities:
                 with self._picture("predictions", run, "roc_and_precision_recall.svg") as path:
                     probabilities, targets = arguments_of(pooled, f"run {run}")
                     classes = self.task.header["classes"]
                     positive = one_vs_rest(pooled.task_type, targets, len(classes))
                     draw_curves(probabilities, positive, classes, path)
-            if pooled.task_type == "regression":
+            if TASK_TYPES[pooled.task_type].has_values:
                 with self._picture("predictions", run, "predicted_values.svg") as path:
                     draw_values(*arguments_of(pooled, f"run {run}"), path)
             if isinstance(pooled, MaskPredictions):
@@ -200,7 +198,7 @@ class Gallery:
         """Draw how reliable probabilities of some runs are, before and after calibration where there is one."""
         for run in [run for run in order if run in runs][:RUNS]:
             pooled = pool(list(runs[run].values()))
-            if pooled.task_type not in MAPPED:
+            if not TASK_TYPES[pooled.task_type].has_probabilities:
                 continue
             with self._picture("calibration", run, "reliability.svg") as path:
                 tables = {"before" if run in calibrated else "as predicted": reliability(pooled)}

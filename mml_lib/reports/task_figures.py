@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from mml_lib.config.task_types import IGNORE
+from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.files.atomic import write_whole
 from mml_lib.images.decoding import decode
 from mml_lib.images.transforms import TRANSFORMS
@@ -55,10 +55,10 @@ def draw_classes(task: TaskDescription, path: str | Path) -> None:
     """Draw how many training samples show each class, or how the values of a regression are spread."""
     header = task.header
     bars = max(3, min(60, len(header["classes"])))
-    height = 4 if header["task_type"] == "regression" else 1.2 + 0.24 * bars
+    height = 4 if TASK_TYPES[header["task_type"]].has_values else 1.2 + 0.24 * bars
     figure, axis = plt.subplots(figsize=(6.4, height))
     axis.tick_params(labelsize=8)
-    if header["task_type"] == "regression":
+    if TASK_TYPES[header["task_type"]].has_values:
         train = task.column["split"] == "train"
         # More bars could not be told apart.
         bins = min(50, max(10, round(np.sqrt(train.sum()))))
@@ -89,7 +89,7 @@ def choose(task: TaskDescription, count: int) -> list[int]:
     """Return positions of samples, strata in turn, the same for the same task."""
     order = np.random.default_rng(0).permutation(len(task.samples["id"]))
     labelled = order[np.array(task.column["split"])[order] != "unlabelled"]
-    if not len(labelled) or task.header["task_type"] == "no_task":
+    if not len(labelled) or not TASK_TYPES[task.header["task_type"]].is_learnable:
         return order[:count].tolist()
     strata = task.targets.take(labelled).strata(task.groups[labelled], 1)
     rank = np.empty(len(labelled), dtype=int)
@@ -97,14 +97,14 @@ def choose(task: TaskDescription, count: int) -> list[int]:
         inside = np.flatnonzero(strata == stratum)
         rank[inside] = np.arange(len(inside))
     chosen = labelled[np.lexsort((strata, rank))][:count]
-    if task.header["task_type"] == "regression":
+    if TASK_TYPES[task.header["task_type"]].has_values:
         return sorted(chosen.tolist(), key=lambda position: task.targets.values[position])
     return sorted(chosen.tolist(), key=lambda position: _caption(task, position))
 
 
 def _show(axis: Any, task: TaskDescription, dataset: Dataset, position: int) -> None:
     row = task.samples["row"][position]
-    mask_file = dataset.mask_path(row) if task.header["task_type"] == "semantic_segmentation" else None
+    mask_file = dataset.mask_path(row) if TASK_TYPES[task.header["task_type"]].has_masks else None
     colors, value_range = dataset.mask_colors, dataset.value_range
     image, mask = decode(dataset.image_path(row), (), mask_file, mask_colors=colors, value_range=value_range)
     scale = THUMBNAIL / max(image.shape[:2])
@@ -132,9 +132,9 @@ def _lookup(header: Mapping[str, Any]) -> np.ndarray:
 
 def _caption(task: TaskDescription, position: int) -> str:
     kind, classes = task.header["task_type"], np.array(task.header["classes"])
-    if kind == "no_task" or task.samples["split"][position] == "unlabelled":
+    if not TASK_TYPES[kind].is_learnable or task.samples["split"][position] == "unlabelled":
         return "unlabelled"
-    if kind == "regression":
+    if TASK_TYPES[kind].has_values:
         return f"{task.targets.values[position]:.4g}"
     return ", ".join(classes[task.targets.presence[position]]) or "none"
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from mml_lib.config.plugins import module_of
 from mml_lib.config.schema import Mode, StudyConfig
 from mml_lib.config.sections import Section
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
 from mml_lib.pipelines.own_code import changed_modules, code_of_hooks, code_of_patches
 from mml_lib.pipelines.pipeline import Pipeline, Variant, expand, own_code
@@ -145,7 +146,7 @@ class AbstractBaseScheduler(Doing, ABC):
             MMLError: a variant cannot train the task.
         """
         identity, runs = self.study.task(task), {}
-        if identity.task_type == "no_task":
+        if not TASK_TYPES[identity.task_type].is_learnable:
             return []
         for variant in variants:
             check_trainable(identity, variant.study)

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from mml_lib.config.schema import StudyConfig
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
-from mml_lib.evaluation.calibration.calibration import KINDS
 from mml_lib.evaluation.ensembles.options import EnsembleOptions
 from mml_lib.pipelines.digests import digest
 from mml_lib.schedulers.train import NESTED, TrainScheduler
@@ -153,7 +153,7 @@ class PostScheduler(TransferScheduler):
             raise MMLError("mode.prior: a list has a frequency for each class; give as many as there are")
         if not all(0 <= each <= 1 for each in prior):
             raise MMLError(f"mode.prior: {prior} has a number that is no frequency; give numbers from 0 to 1")
-        if self.study.tasks[task].task_type == "classification" and abs(sum(prior) - 1) > 1e-3:
+        if TASK_TYPES[self.study.tasks[task].task_type].is_single_label and abs(sum(prior) - 1) > 1e-3:
             raise MMLError(f"mode.prior: {prior} adds up to {sum(prior):.4g}; give frequencies that add up to 1")
         check_prior(task, self.study.classes_of(task), prior)
 
@@ -271,7 +271,7 @@ class PostScheduler(TransferScheduler):
 
     def calibrates(self, task: str) -> bool:
         """Return True if there are probabilities to calibrate, and samples to fit on beside those that are reported."""
-        return self.study.task(task).task_type in KINDS and not self.is_out_of_fold(task)
+        return TASK_TYPES[self.study.task(task).task_type].has_probabilities and not self.is_out_of_fold(task)
 
     def ensemble_options(self, task: str) -> EnsembleOptions:
         """Return how an ensemble for a task is selected: by all members alike where there is nothing to choose from.
@@ -282,7 +282,7 @@ class PostScheduler(TransferScheduler):
         kind = self.study.task(task).task_type
         members = len(self._members(task))
         given = dict(self.options.ensemble)
-        alike = members == 1 or kind == "semantic_segmentation" or self.is_out_of_fold(task)
+        alike = members == 1 or TASK_TYPES[kind].has_masks or self.is_out_of_fold(task)
         if self.is_out_of_fold(task) and given.get("strategy", "mean") != "mean":
             raise MMLError(
                 f"mode.ensemble.strategy: {given['strategy']} chooses members by the samples of {task} that are "

@@ -7,6 +7,7 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.task_options import ARGUMENT, SEPARATOR
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
 from mml_lib.schedulers.base import AbstractBaseScheduler, Options
 from mml_lib.studies.best_runs import best_runs
@@ -143,7 +144,7 @@ class TrainScheduler(AbstractBaseScheduler):
             MMLError: the first thing.
         """
         known = self.study.tasks[task]
-        if known.task_type == "no_task":
+        if not TASK_TYPES[known.task_type].is_learnable:
             raise MMLError(
                 f"mode {self.mode}: {task} has no labels to learn from; name their column (of a table, as columns: "
                 "{label: diagnosis}), or set pivot.name to another task"
@@ -160,7 +161,8 @@ class TrainScheduler(AbstractBaseScheduler):
         if name not in self.study.tasks:
             raise MMLError(f"mode.eval_on: there is no task '{name}' in the study{nearest(name, self.study.tasks)}")
         other = self.study.tasks[name]
-        if other.task_type not in (task.task_type, "no_task") and not self._has_head(task.name, name):
+        learnable = TASK_TYPES[other.task_type].is_learnable
+        if other.task_type != task.task_type and learnable and not self._has_head(task.name, name):
             raise MMLError(f"mode.eval_on: {name} is a {other.task_type}, {task.name} a {task.task_type}")
         if other.task_type == task.task_type and not self._has_head(task.name, name):
             check_same_classes(task.name, self.study.classes_of(task.name), name, self.study.classes_of(name))
@@ -186,7 +188,7 @@ class TrainScheduler(AbstractBaseScheduler):
             self.add(f"predict_{what}", **wildcards, eval=split)
         if "test" in self.subroutines and split != "unlabelled":
             self.add(f"test_{what}", **wildcards, eval=split)
-            if self.study.task(wildcards.get("eval_task", wildcards["task"])).task_type == "semantic_segmentation":
+            if TASK_TYPES[self.study.task(wildcards.get("eval_task", wildcards["task"])).task_type].has_masks:
                 self.add("measure_masks" if what == "fold" else "measure_other_masks", **wildcards, eval=split)
 
     def _add_out_of_fold(self, task: str) -> None:
@@ -194,7 +196,7 @@ class TrainScheduler(AbstractBaseScheduler):
         if self.pools_folds(task) and "test" in self.subroutines:
             for run in self.runs_of(task):
                 self.add("test_out_of_fold", task=task, run=run.id)
-                if self.study.task(task).task_type == "semantic_segmentation":
+                if TASK_TYPES[self.study.task(task).task_type].has_masks:
                     self.add("measure_out_of_fold_masks", task=task, run=run.id)
 
     def pools_folds(self, task: str) -> bool:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.task_options import TAGGED_NAME
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
 from mml_lib.models.model_selection import WAYS
 from mml_lib.pipelines.pipeline import Pipeline, expand
@@ -129,7 +130,7 @@ class TransferScheduler(TrainScheduler):
     def _pretraining(self, cfg: StudyConfig) -> list[Run]:
         """Return the run of the pretraining: the plain study without sweep, variants and repeats."""
         task = self.options.pretrain_task
-        if self.study.task(task).task_type == "no_task":
+        if not TASK_TYPES[self.study.task(task).task_type].is_learnable:
             raise MMLError(f"mode.pretrain_task: {task} has no labels to learn from; choose another")
         plain = {key: value for key, value in self.config.items() if key not in ("sweep", "variants", "repeats")}
         plain |= {"arch": cfg.arch.spec(), "variants": {"": self.options.pretrain_with}}

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import passing_folder, write_text
 from mml_lib.files.stored import json_text
@@ -115,7 +116,7 @@ class Doing:
             return struct
         other = self.get_struct(self.eval_task)
         own_head = self.eval_task in [told["name"] for told in self.pipeline.tasks]
-        if not own_head and other.task_type != "no_task" and other.classes != struct.classes:
+        if not own_head and TASK_TYPES[other.task_type].is_learnable and other.classes != struct.classes:
             key = "source_tasks" if getattr(self.options, "source_tasks", ()) else "eval_on"
             raise MMLError(
                 f"mode.{key}: {other.name} has the classes {', '.join(other.classes)}, not those of {struct.name} "
@@ -261,7 +262,7 @@ class Doing:
             lr_scheduler=cfg.lr_scheduler,
             augmentation={
                 kind: Augmentation(
-                    Augmentations(transforms=cfg.augmentations.of(kind)), masks=kind == "semantic_segmentation"
+                    Augmentations(transforms=cfg.augmentations.of(kind)), masks=TASK_TYPES[kind].has_masks
                 )
                 for kind in {each.task_type for each in structs}
             },

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mml_lib.config.metric_options import DEFAULT
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.pipelines.differences import differences
 from mml_lib.pipelines.pipeline import PIPELINE_KEYS
 from mml_lib.studies.checks import holds_out_alike
@@ -249,7 +249,9 @@ class Answers:
     def metrics(self, wildcards: Any) -> list[str]:
         """The named metrics of a task: the study's, or those that are usual where it has none."""
         kind = self.study.task(wildcards.task).task_type
-        return [each for each in self.study.cfg.metrics_of(kind) if isinstance(each, str)] or DEFAULT[kind]
+        return [each for each in self.study.cfg.metrics_of(kind) if isinstance(each, str)] or [
+            *TASK_TYPES[kind].default_metrics
+        ]
 
     def compared_told(self, wildcards: Any) -> list[dict[str, Any]]:
         """Task, run and fold of each compared network; as `shown` its run, label, fold and procedure in tables, and

@@ -11,7 +11,7 @@ from mml_lib.config.metric_options import NAMED, is_metric, lower_is_better
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.targets import check_package
 from mml_lib.config.task_options import ARGUMENT, SEPARATOR
-from mml_lib.config.task_types import IGNORE, MIXABLE
+from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.data.tta import build_view
 from mml_lib.errors import MMLError, nearest
 from mml_lib.tasks.task_identity import TaskIdentity, divided_by
@@ -70,7 +70,7 @@ def check_trainable(task: TaskIdentity, cfg: StudyConfig) -> None:
     _check_tta(task, cfg)
     _check_adapters(cfg)
     _check_decoder(task, cfg)
-    if cfg.sampling.balanced and kind != "classification":
+    if cfg.sampling.balanced and not TASK_TYPES[kind].is_single_label:
         raise MMLError(f"sampling.balanced: {task.name} is a {kind}, which has no classes to balance; set it to false")
     if not cfg.metrics_of(kind):
         raise MMLError(f"metrics: there is none for {task.name}, a {kind}; name one, or set metrics: default")
@@ -135,7 +135,7 @@ def check_pretraining(
 
 
 def _check_decoder(task: TaskIdentity, cfg: StudyConfig) -> None:
-    if task.task_type == "semantic_segmentation" and cfg.decoder is None:
+    if TASK_TYPES[task.task_type].has_masks and cfg.decoder is None:
         raise MMLError(f"decoder: the segmentation {task.name} needs one; set decoder: unet")
 
 
@@ -145,7 +145,7 @@ def _check_loss(task: TaskIdentity, cfg: StudyConfig) -> None:
         raise MMLError(f"loss: there is none for {kind} ({task.name}); set loss: default, or loss.{kind}")
     if kind not in LOSSES.get(loss.target, (kind,)):
         raise MMLError(f"loss: {loss.target} is not for {kind} ({task.name}); set loss: default, or loss.{kind}")
-    if kind == "semantic_segmentation" and loss.target == CROSS_ENTROPY and loss.spec().get("ignore_index") != IGNORE:
+    if TASK_TYPES[kind].has_masks and loss.target == CROSS_ENTROPY and loss.spec().get("ignore_index") != IGNORE:
         raise MMLError(
             f"loss: {loss.target} has to leave out ignored pixels of {task.name}; set ignore_index: {IGNORE}"
         )
@@ -180,7 +180,7 @@ def _check_rates(cfg: StudyConfig) -> None:
 def _check_class_weights(task: TaskIdentity, cfg: StudyConfig) -> None:
     if cfg.class_weights is None:
         return
-    if task.task_type == "regression":
+    if TASK_TYPES[task.task_type].has_values:
         raise MMLError(f"class_weights: {task.name} is a regression, which has no classes; leave it out")
     if cfg.class_weights == "balanced" and cfg.sampling.balanced:
         raise MMLError("class_weights: with sampling.balanced the classes are balanced already; set one of them only")
@@ -191,15 +191,15 @@ def _check_class_weights(task: TaskIdentity, cfg: StudyConfig) -> None:
 def _check_mixing(task: TaskIdentity, cfg: StudyConfig) -> None:
     if cfg.mixing is None:
         return
-    if task.task_type not in MIXABLE:
+    if not TASK_TYPES[task.task_type].is_mixable:
         raise MMLError(f"mixing: the targets of a {task.task_type} ({task.name}) cannot be mixed; set mixing: null")
-    if task.task_type == "classification" and cfg.loss_of(task.task_type).target == FOCAL:
+    if TASK_TYPES[task.task_type].is_single_label and cfg.loss_of(task.task_type).target == FOCAL:
         raise MMLError("mixing: the focal loss takes no mixed classes; set loss: default, or mixing: null")
 
 
 def _check_augmentations(task: TaskIdentity, cfg: StudyConfig) -> None:
     """Refuse what is known to leave masks where they are; other modules are looked at when they are built."""
-    for transform in cfg.augmentations.of(task.task_type) if task.task_type == "semantic_segmentation" else ():
+    for transform in cfg.augmentations.of(task.task_type) if TASK_TYPES[task.task_type].has_masks else ():
         path = transform.target
         if path.startswith(WITHOUT_MASKS) and not path.startswith("torchvision.transforms.v2."):
             first = path.startswith("torchvision.")
@@ -312,7 +312,7 @@ def _check_store_best(task: TaskIdentity, cfg: StudyConfig) -> None:
 
 
 def _check_tta(task: TaskIdentity, cfg: StudyConfig) -> None:
-    if cfg.tta.transforms and cfg.tta.merge == "max" and task.task_type == "regression":
+    if cfg.tta.transforms and cfg.tta.merge == "max" and TASK_TYPES[task.task_type].has_values:
         raise MMLError(f"tta.merge: max means nothing for a regression's values ({task.name}); set tta.merge: mean")
     for transform in cfg.tta.transforms:
         # Others are built when they predict: importing them might import torch.

@@ -4,6 +4,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.schema import StudyConfig
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
 from mml_lib.studies.checks import check_co_task
 from mml_lib.studies.runs import task_content
@@ -54,14 +55,15 @@ def _named(study: "Study", names: list[str]) -> list[TaskIdentity]:
             raise MMLError(f"mode.co_tasks: {name} is the pivot itself; leave it out")
         if names.count(name) > 1:
             raise MMLError(f"mode.co_tasks: {name} is named twice; name it once, with a weight in mode.task_weights")
-        if study.tasks[name].task_type == "no_task":
+        if not TASK_TYPES[study.tasks[name].task_type].is_learnable:
             raise MMLError(f"mode.co_tasks: {name} has no labels to learn from; leave it out")
     return [study.tasks[name] for name in names]
 
 
 def _drawn(study: "Study", cfg: StudyConfig, number: int | None) -> list[TaskIdentity]:
     """Return other tasks of the study: all that have labels, or some drawn with the seed."""
-    others = [task for name, task in sorted(study.tasks.items()) if name != study.pivot and task.task_type != "no_task"]
+    others = [task for name, task in sorted(study.tasks.items()) if name != study.pivot]
+    others = [task for task in others if TASK_TYPES[task.task_type].is_learnable]
     if not others:
         raise MMLError("mode.multitask: the study has no other task with labels; add one to tasks")
     if number is not None and not 0 < number <= len(others):

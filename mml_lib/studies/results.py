@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.task_options import Preprocessing
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.images.transforms import resolve
 from mml_lib.pipelines.pipeline import DEVICE_KEYS, PIPELINE_KEYS
 
@@ -118,7 +119,7 @@ class Results:
 
     def transforms(self, wildcards: Any) -> dict[str, list[dict[str, Any]]]:
         """What made the images that runs saw, by what pictures call a run: masks are drawn beside these."""
-        if self.study.task(wildcards.task).task_type != "semantic_segmentation":
+        if not TASK_TYPES[self.study.task(wildcards.task).task_type].has_masks:
             return {}
         shown = self.shown(wildcards)
         runs = {told["run"]: self.study.run(told["task"], told["run"]) for told in self._networks(wildcards)}
@@ -142,7 +143,8 @@ class Results:
 
     def mask_metrics(self, wildcards: Any) -> list[str]:
         """The named metrics of a segmentation."""
-        return [metric for metric in self.study.cfg.metrics_of("semantic_segmentation") if isinstance(metric, str)]
+        kind = self.study.task(wildcards.get("eval_task", wildcards.task)).task_type
+        return [metric for metric in self.study.cfg.metrics_of(kind) if isinstance(metric, str)]
 
     def metrics(self, wildcards: Any) -> list[str]:
         """The named metrics of a task."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_text
 from mml_lib.files.checksums import damaged
@@ -201,16 +202,16 @@ def _check_labels(delivery: Delivery, name: str) -> None:
     }
     if (check := checks.get(delivery.task_type)) is None:
         raise MMLError(f"{name}: there is no task type '{delivery.task_type}'{nearest(delivery.task_type, checks)}")
-    if delivery.task_type != "no_task" and all(sample.split == "unlabelled" for sample in delivery.samples):
+    if TASK_TYPES[delivery.task_type].is_learnable and all(sample.split == "unlabelled" for sample in delivery.samples):
         raise MMLError(f"{name}: all images are unlabelled; set task_type: no_task, or add some with labels")
     known = dict.fromkeys(delivery.classes)
     for sample in delivery.samples:
         if sample.split != "unlabelled" and (problem := check(sample, known)):
             raise MMLError(f"{name}: sample '{sample.id}' {problem}")
-    if delivery.task_type == "classification" and len(delivery.classes) < 2:
+    if TASK_TYPES[delivery.task_type].is_single_label and len(delivery.classes) < 2:
         classes = f"only the class '{delivery.classes[0]}'" if delivery.classes else "no class"
         raise MMLError(f"{name}: there is {classes}; a classification needs two or more")
-    if delivery.task_type == "multilabel_classification" and not delivery.classes:
+    if TASK_TYPES[delivery.task_type].is_multilabel and not delivery.classes:
         raise MMLError(f"{name}: there is no label; a multi-label classification needs one or more")
 
 

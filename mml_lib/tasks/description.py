@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
 from mml_lib.files.checksums import damaged
@@ -53,7 +54,7 @@ class TaskDescription:
         """
         delivery = dataset.delivery
         mapping = class_mapping(dataset, identity.get("idx_to_class"), identity["name"], identity.get("colors"))
-        if delivery.task_type == "semantic_segmentation":
+        if TASK_TYPES[delivery.task_type].has_masks:
             # A value that no mask has stands for what is in none, whatever class it is said to be.
             used = {value for counts in dataset.values or [] for value in counts or ()}
             mapping = {value: label for value, label in mapping.items() if value in used}
@@ -100,9 +101,9 @@ class TaskDescription:
             "class_occ": train.class_occ,
             "imbalance_ratio": round(max(occurrences) / min(occurrences), 3) if occurrences else None,
         }
-        if train.task_type == "semantic_segmentation":
+        if TASK_TYPES[train.task_type].has_masks:
             counts["pixel_occ"] = dict(zip(train.classes, train.values.sum(axis=0).tolist(), strict=True))
-        if train.task_type == "regression" and len(train):
+        if TASK_TYPES[train.task_type].has_values and len(train):
             values = train.values
             counts["target"] = {
                 "mean": float(values.mean()),
@@ -162,7 +163,7 @@ class TaskDescription:
             header["folding"] = report
         if targets is not None:
             header["classes"] = targets.classes
-            if targets.task_type != "semantic_segmentation":
+            if not TASK_TYPES[targets.task_type].has_masks:
                 header["idx_to_class"] = {str(index): label for index, label in enumerate(targets.classes)}
         folds = self.header["num_folds"] if num_folds is None else num_folds
         return TaskDescription(header, samples)._counted(folds)

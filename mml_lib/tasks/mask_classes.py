@@ -5,7 +5,7 @@ A study names classes by number (`idx_to_class`) or by colour (`colors`), or not
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mml_lib.config.task_types import IGNORE, IGNORED
+from mml_lib.config.task_types import IGNORE, IGNORED, TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset
@@ -65,7 +65,7 @@ def check_masks(
     Raises:
         MMLError: it is unclear what values mean, or no two classes are shown.
     """
-    if dataset.delivery.task_type != "semantic_segmentation":
+    if not TASK_TYPES[dataset.delivery.task_type].has_masks:
         return []
     idx_to_class = {int(value): label for value, label in (idx_to_class or {}).items()}
     mapping = mask_classes(dataset, idx_to_class, colors, name)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized
 from mml_lib.tasks.dataset import Delivery, Label, Sample
@@ -55,7 +56,7 @@ def merged_classes(classes: Sequence[str], idx_to_class: Mapping[int, str], kind
     if set(idx_to_class) != set(delivered):
         listed = ", ".join(f"{index}: {label}" for index, label in delivered.items())
         raise MMLError(f"{where}: name a class for each of {listed}, and no other")
-    if len(set(idx_to_class.values())) < 2 and kind != "multilabel_classification":
+    if len(set(idx_to_class.values())) < 2 and not TASK_TYPES[kind].is_multilabel:
         raise MMLError(f"{where}: everything is '{next(iter(idx_to_class.values()))}'; two classes or more are needed")
     return dict(sorted(idx_to_class.items()))
 
@@ -82,7 +83,7 @@ def _by(key, names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _join_classes(delivery: Delivery) -> tuple[Delivery, list[str]]:
-    if delivery.task_type not in ("classification", "multilabel_classification"):
+    if not TASK_TYPES[delivery.task_type].has_probabilities:
         return delivery, []
     names = one_spelling(delivery.classes)
     joined = [spelled for spelled in _by(look, delivery.classes).values() if len(spelled) > 1]

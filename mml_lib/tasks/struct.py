@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mml_lib.config.task_types import IGNORE
+from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import verify
 from mml_lib.files.containers import check_packed
@@ -107,7 +107,7 @@ class TaskStruct:
     @property
     def num_outputs(self) -> int:
         """Numbers that a network gives for an image, or for a pixel."""
-        return 1 if self.task_type == "regression" else self.num_classes
+        return TASK_TYPES[self.task_type].num_outputs(self.num_classes)
 
     @property
     def classes(self) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.mask_classes import ColorLists, mask_classes
@@ -45,13 +46,13 @@ class Targets:
         classes = list(dict.fromkeys(mapping.values()))
         index = {raw: classes.index(label) for raw, label in mapping.items()}
         samples = dataset.delivery.samples
-        if kind == "semantic_segmentation":
+        if TASK_TYPES[kind].has_masks:
             return cls(kind, classes, _pixels(dataset, index, len(classes)))
         number = {label: index[raw] for raw, label in enumerate(dataset.delivery.classes)}
         labels = [None if sample.split == "unlabelled" else sample.label for sample in samples]
-        if kind == "classification":
+        if TASK_TYPES[kind].is_single_label:
             return cls(kind, classes, np.array([-1 if label is None else number[label] for label in labels]))
-        if kind == "multilabel_classification":
+        if TASK_TYPES[kind].is_multilabel:
             values = np.zeros((len(samples), len(classes)))
             for row, known in enumerate(labels):
                 if known is None:
@@ -59,7 +60,7 @@ class Targets:
                 for label, probability in (known or {}).items():
                     values[row, number[label]] = max(values[row, number[label]], probability)
             return cls(kind, classes, values)
-        if kind == "regression":
+        if TASK_TYPES[kind].has_values:
             values = np.array([np.nan if label is None else label for label in labels], dtype=float)
             _check_resolution(values, name)
             return cls(kind, [], values)
@@ -68,13 +69,13 @@ class Targets:
     @classmethod
     def from_columns(cls, task_type: str, classes: Sequence[str], columns: Mapping[str, Sequence[Any]]) -> "Targets":
         """Return the targets that the columns of a task description tell."""
-        if task_type == "semantic_segmentation":
+        if TASK_TYPES[task_type].has_masks:
             values = np.array(columns["pixels"], dtype=np.int64).reshape(-1, len(classes))
-        elif task_type == "classification":
+        elif TASK_TYPES[task_type].is_single_label:
             values = np.array([-1 if label is None else label for label in columns["label"]], dtype=np.int64)
-        elif task_type == "no_task":
+        elif not TASK_TYPES[task_type].is_learnable:
             values = np.zeros((len(columns["id"]), 0))
-        elif task_type == "regression":
+        elif TASK_TYPES[task_type].has_values:
             values = np.array([np.nan if label is None else label for label in columns["label"]], dtype=float)
         else:
             unknown = [np.nan] * len(classes)
@@ -84,9 +85,9 @@ class Targets:
 
     def columns(self) -> dict[str, list[Any]]:
         """Return the columns of a task description that tell these targets: `label`, for segmentation `pixels`."""
-        if self.task_type == "semantic_segmentation":
+        if TASK_TYPES[self.task_type].has_masks:
             return {"pixels": self.values.tolist()}
-        if self.task_type == "no_task":
+        if not TASK_TYPES[self.task_type].is_learnable:
             return {}
         known = self.labelled.tolist()
         values = [[int(p) if p in (0, 1) else p for p in row] for row in self.values.tolist()] if self._soft else None
@@ -94,14 +95,14 @@ class Targets:
 
     @property
     def _soft(self) -> bool:
-        return self.task_type == "multilabel_classification"
+        return TASK_TYPES[self.task_type].is_multilabel
 
     @property
     def labelled(self) -> np.ndarray:
         """Mask of the samples that have a target, N; of segmentation only the split tells."""
-        if self.task_type == "classification":
+        if TASK_TYPES[self.task_type].is_single_label:
             return self.values >= 0
-        if self.task_type == "no_task":
+        if not TASK_TYPES[self.task_type].is_learnable:
             return np.zeros(len(self.values), dtype=bool)
         return ~np.isnan(self.values).any(axis=tuple(range(1, self.values.ndim)))
 
@@ -115,11 +116,11 @@ class Targets:
     @property
     def presence(self) -> np.ndarray:
         """Which sample shows which class (bool, N×C); labels of a probability from 0.5 on count."""
-        if self.task_type == "classification":
+        if TASK_TYPES[self.task_type].is_single_label:
             return self.values[:, None] == np.arange(len(self.classes))
-        if self.task_type == "multilabel_classification":
+        if TASK_TYPES[self.task_type].is_multilabel:
             return np.nan_to_num(self.values) >= 0.5
-        if self.task_type == "semantic_segmentation":
+        if TASK_TYPES[self.task_type].has_masks:
             return self.values > 0
         return np.zeros((len(self.values), 0), dtype=bool)
 
@@ -134,9 +135,9 @@ class Targets:
         Strata other than classes are in `needed` groups or more, as far as there are so many: sets of labels in fewer
         join those that share their rarest label, and what is still rare joins the next rare; quantiles are made wider.
         """
-        if self.task_type == "classification":
+        if TASK_TYPES[self.task_type].is_single_label:
             return np.array(self.classes)[self.values]
-        if self.task_type == "regression":
+        if TASK_TYPES[self.task_type].has_values:
             for bins in range(max(1, min(QUANTILES, len(set(groups)) // (2 * needed))), 0, -1):
                 edges = np.quantile(self.values, np.linspace(0, 1, bins + 1)[1:-1])
                 strata = np.searchsorted(edges, self.values, side="right").astype(str)
@@ -180,7 +181,7 @@ def class_mapping(
     """
     kind = dataset.delivery.task_type
     mapping = dict(sorted((int(index), label) for index, label in (idx_to_class or {}).items()))
-    if kind == "semantic_segmentation":
+    if TASK_TYPES[kind].has_masks:
         return mask_classes(dataset, mapping, colors, name)
     return merged_classes(dataset.delivery.classes, mapping, kind, name)
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mml_lib.config.task_options import ARGUMENT, SEPARATOR, Task
-from mml_lib.config.task_types import IGNORED
+from mml_lib.config.task_types import IGNORED, TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.digests import digest
 from mml_lib.tasks.creators.creator_registry import Survey, get_creator, read_metadata
@@ -81,7 +81,7 @@ class TaskIdentity:
                 f"tasks.{name}.task_type: the creator '{creator.name}' makes {survey.task_type}, not {task.task_type}"
             )
         check_sub_groups(name, told)
-        if task.colors and survey.task_type != "semantic_segmentation":
+        if task.colors and not TASK_TYPES[survey.task_type].has_masks:
             remedy = "set task_type: semantic_segmentation, or " if task.downloads else ""
             raise MMLError(f"tasks.{name}.colors: a {survey.task_type} has no masks; {remedy}leave it out")
         source = creator.identity(task, survey)
@@ -157,7 +157,7 @@ def _classes(name: str, task: Task, survey: Survey) -> tuple[str, ...] | None:
     Raises:
         MMLError: `idx_to_class` does not name a class for each index.
     """
-    if survey.task_type == "semantic_segmentation":
+    if TASK_TYPES[survey.task_type].has_masks:
         names = task.colors or (task.idx_to_class and dict.fromkeys(task.idx_to_class.values()))
         return tuple(label for label in names if label != IGNORED) if names else None
     if survey.classes is None:
@@ -197,7 +197,7 @@ def _has_columns(task: Task) -> bool:
 
 def _planned(task: Task, survey: Survey) -> dict[str, Any]:
     """Return folds and splits that a task will have."""
-    learnable = survey.task_type != "no_task"
+    learnable = TASK_TYPES[survey.task_type].is_learnable
     return {
         "num_folds": (survey.folds or task.folds) if learnable else 0,
         "has_test": learnable and (task.test_fraction > 0 if survey.has_test is None else survey.has_test),

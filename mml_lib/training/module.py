@@ -15,6 +15,7 @@ from torch.optim import Optimizer, lr_scheduler
 
 from mml_lib.config.schema import StoreBest
 from mml_lib.config.targets import instantiate
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.config.training_options import LRScheduler
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.models.metric_modules import update, value_of
@@ -156,7 +157,7 @@ class MMLModule(LightningModule):
         """Return the loss of a batch of one task."""
         images, targets = self.scale(batch["image"]), batch["target"]
         augmentation = self.augmentation[objective.task_type]
-        segmentation = objective.task_type == "semantic_segmentation"
+        segmentation = TASK_TYPES[objective.task_type].has_masks
         if objective.task not in self._tried:
             augmentation.check(images, targets if segmentation else None)
         if segmentation:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.task_types import IGNORE, MIXABLE
+from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.data.mixing import BatchMixing
 from mml_lib.errors import MMLError
 from mml_lib.models.heads import ValueHead
@@ -54,7 +54,7 @@ class Objective(nn.Module):
         right = _right_answers(self.task_type, outputs, targets)
         if right is None:
             return
-        wrong = 2 * right.mean() - right if self.task_type == "regression" else -right
+        wrong = 2 * right.mean() - right if TASK_TYPES[self.task_type].has_values else -right
         costs = [self(head, answers.to(outputs.dtype), targets).mean() for answers in (right, wrong)]
         if costs[0] > costs[1] + 1e-6:
             raise MMLError(
@@ -88,13 +88,13 @@ class Objective(nn.Module):
 
 def _right_answers(task_type: str, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor | None:
     """Return outputs that answer rightly and surely, None where there is nothing to answer."""
-    if task_type == "regression":
+    if TASK_TYPES[task_type].has_values:
         return targets.view(-1, 1) if targets.min() < targets.max() else None
-    if task_type == "multilabel_classification":
+    if TASK_TYPES[task_type].is_multilabel:
         return SURE * (2 * targets - 1)
-    if task_type == "classification" and targets.is_floating_point():  # mixed
+    if TASK_TYPES[task_type].is_single_label and targets.is_floating_point():  # mixed
         return SURE * (2 * targets - 1)
-    counted = targets != IGNORE if task_type == "semantic_segmentation" else torch.ones_like(targets, dtype=torch.bool)
+    counted = targets != IGNORE if TASK_TYPES[task_type].has_masks else torch.ones_like(targets, dtype=torch.bool)
     if not counted.any():
         return None
     one_hot = nn.functional.one_hot(targets.where(counted, 0), outputs.shape[1]).movedim(-1, 1)
@@ -118,10 +118,10 @@ def build_objectives(
     objectives = []
     for number, (struct, weight) in enumerate(zip(structs, weights, strict=True)):
         kind, class_weights = struct.task_type, cfg.class_weights
-        if number and (class_weights != "balanced" or kind == "regression"):
+        if number and (class_weights != "balanced" or TASK_TYPES[kind].has_values):
             class_weights = None
         loss = build_loss(cfg.loss_of(kind).spec(), struct, fold % struct.num_folds, class_weights)
-        mixed = kind in MIXABLE and not (kind == "classification" and isinstance(loss, FocalLoss))
+        mixed = TASK_TYPES[kind].is_mixable and not (TASK_TYPES[kind].is_single_label and isinstance(loss, FocalLoss))
         mixing = BatchMixing(cfg.mixing, struct.num_classes) if cfg.mixing and mixed else None
         objectives.append(Objective(struct.name, kind, loss, mixing, weight))
     return objectives

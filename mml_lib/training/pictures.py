@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from mml_lib.config.task_types import IGNORE
+from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.reports.task_figures import shorten
 
 Panel = tuple[np.ndarray, str, bool]
@@ -57,7 +57,7 @@ def draw_predictions(
         task_type: what is learned.
     """
     trios = list(zip(images, targets, outputs, strict=True))
-    if task_type == "semantic_segmentation":
+    if TASK_TYPES[task_type].has_masks:
         count = len(classes)
         rows = [
             [
@@ -71,10 +71,10 @@ def draw_predictions(
     rows = []
     for image, target, output in trios:
         wrong = False
-        if task_type == "classification":
+        if TASK_TYPES[task_type].is_single_label:
             predicted = int(np.argmax(output))
             wrong, words = predicted != target, f"{shorten(classes[predicted], 20)} {output[predicted]:.2f}"
-        elif task_type == "multilabel_classification":
+        elif TASK_TYPES[task_type].is_multilabel:
             wrong, words = bool(((output >= 0.5) != (target >= 0.5)).any()), _told(output >= 0.5, classes, 20)
         else:
             words = _told(output, classes, 20)

@@ -13,7 +13,7 @@ from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.loggers.logger import Logger
 from tqdm import tqdm
 
-from mml_lib.config.task_types import IGNORE
+from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.config.tensorboard_options import TensorBoard
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.module import MMLModule
@@ -159,22 +159,22 @@ class Answers:
 
     def _probable(self, outputs: torch.Tensor) -> torch.Tensor:
         kind = self.struct.task_type
-        if kind == "semantic_segmentation":
+        if TASK_TYPES[kind].has_masks:
             return outputs.argmax(dim=1)
-        if kind == "regression":
+        if TASK_TYPES[kind].has_values:
             return outputs.squeeze(1)
-        return outputs.sigmoid() if kind == "multilabel_classification" else outputs.softmax(dim=1)
+        return outputs.sigmoid() if TASK_TYPES[kind].is_multilabel else outputs.softmax(dim=1)
 
     def _compare(self, targets: torch.Tensor, outputs: torch.Tensor) -> None:
         kind, classes = self.struct.task_type, self.struct.num_classes
-        if kind == "regression":
+        if TASK_TYPES[kind].has_values:
             self.compared.append(torch.stack([targets.to(outputs.dtype), outputs.squeeze(1)]))
             return
-        if kind == "multilabel_classification":
+        if TASK_TYPES[kind].is_multilabel:
             true, predicted = (targets >= 0.5).long(), (outputs >= 0).long()
             pairs, size = torch.arange(classes, device=true.device) * 4 + true * 2 + predicted, 4 * classes
         else:
-            counted = targets != IGNORE if kind == "semantic_segmentation" else slice(None)
+            counted = targets != IGNORE if TASK_TYPES[kind].has_masks else slice(None)
             pairs, size = targets[counted] * classes + outputs.argmax(dim=1)[counted], classes**2
         counts = torch.bincount(pairs.flatten(), minlength=size)
         self.compared = [counts + self.compared[0] if self.compared else counts]
@@ -198,12 +198,12 @@ class Answers:
         from mml_lib.training.pictures import draw_confusion, draw_label_confusions, draw_scatter
 
         kind, classes = self.struct.task_type, self.struct.classes
-        if kind == "regression":
+        if TASK_TYPES[kind].has_values:
             return draw_scatter(*torch.cat(self.compared, dim=1).float().cpu().numpy())
         counts = self.compared[0].cpu().numpy()
-        if kind == "multilabel_classification":
+        if TASK_TYPES[kind].is_multilabel:
             return draw_label_confusions(counts.reshape(-1, 2, 2), classes)
-        unit = "pixels" if kind == "semantic_segmentation" else "images"
+        unit = "pixels" if TASK_TYPES[kind].has_masks else "images"
         return draw_confusion(counts.reshape(len(classes), -1), classes, unit)
 
 
@@ -338,7 +338,7 @@ class Board(Callback):
 
         struct = self._structs[task]
         pixels = (images * 255).round().byte().permute(0, 2, 3, 1).numpy()
-        masks = struct.task_type == "semantic_segmentation"
+        masks = TASK_TYPES[struct.task_type].has_masks
         return draw_samples(pixels, targets.byte().numpy() if masks else targets.numpy(), struct.classes, masks)
 
     def on_train_end(self, trainer: Trainer, pl_module: MMLModule) -> None:

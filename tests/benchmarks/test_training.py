@@ -17,8 +17,8 @@ import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from mml_lib.config.loading import load_study
-from mml_lib.config.metric_options import DEFAULT
 from mml_lib.config.targets import instantiate
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.config.training_options import Augmentations, LRScheduler, Sampling
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.data.datamodule import MMLDataModule
@@ -163,7 +163,7 @@ def test_epoch_with_all_default_metrics_costs_at_most_1_05_times_one_without(
     tmp_path: Path, capsys, task_type: str, count: int, classes: int
 ):
     struct = fake_task(tmp_path, task_type, num_samples=count, num_classes=classes)
-    metrics = build_metrics(DEFAULT[task_type], task_type, struct.num_outputs)
+    metrics = build_metrics(TASK_TYPES[task_type].default_metrics, task_type, struct.num_outputs)
     turns = [torch.nn.ModuleDict(metrics), torch.nn.ModuleDict()]
 
     def take_turns(model: LightningModule) -> None:
@@ -176,7 +176,7 @@ def test_epoch_with_all_default_metrics_costs_at_most_1_05_times_one_without(
     having, lacking = clock.epochs[::2], clock.epochs[1::2]
     ratio, told = compare(having, lacking)
     train, val = (len(struct.select(part, 0)) for part in ("train", "val"))
-    assert all(f"val/{name}" in model.history[0] for name in DEFAULT[task_type])
+    assert all(f"val/{name}" in model.history[0] for name in TASK_TYPES[task_type].default_metrics)
     with capsys.disabled():
         print(
             f"\nepoch of a {task_type}, {train:,} samples and {val:,} to validate, {len(metrics)} metrics: "

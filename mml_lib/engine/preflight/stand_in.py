@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mml_lib.config.task_types import IGNORE
+from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.tasks.description import read_header
 from mml_lib.tasks.struct import TaskStruct
@@ -47,7 +47,7 @@ def stand_in(definition: Mapping[str, Any], description: Path, classes: Sequence
 def _header(definition: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     kind = definition["task_type"]
     classes = list(names) or [f"class {number}" for number in range(CLASSES)]
-    if kind in ("regression", "no_task"):
+    if not TASK_TYPES[kind].has_classes:
         classes = []
     return {
         **definition,
@@ -63,19 +63,19 @@ def _header(definition: Mapping[str, Any], names: Sequence[str]) -> dict[str, An
 
 def _targets(struct: TaskStruct, number: int) -> np.ndarray:
     indices = np.arange(number) // PER_CLASS
-    if struct.task_type == "regression":
+    if TASK_TYPES[struct.task_type].has_values:
         return np.linspace(-1, 1, number, dtype=np.float32)
-    if struct.task_type == "classification":
+    if TASK_TYPES[struct.task_type].is_single_label:
         return indices
     one_hot = np.eye(max(1, struct.num_classes), dtype=np.float32)[indices]
-    return one_hot.astype(np.int64) if struct.task_type == "semantic_segmentation" else one_hot
+    return one_hot.astype(np.int64) if TASK_TYPES[struct.task_type].has_masks else one_hot
 
 
 def dummy_batch(struct: TaskStruct, count: int, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
     """Return images, floats N×3×H×W in 0..1, and targets as the data module gives them."""
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(count, 3, *size, generator=generator)
-    if struct.task_type == "semantic_segmentation":
+    if TASK_TYPES[struct.task_type].has_masks:
         masks = torch.randint(struct.num_classes, (count, *size), generator=generator)
         masks[:, 0, 0] = IGNORE
         return images, masks

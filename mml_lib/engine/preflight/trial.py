@@ -16,6 +16,7 @@ from torch import nn
 
 from mml_lib.config.schema import Metrics, StudyConfig
 from mml_lib.config.sections import Target
+from mml_lib.config.task_types import LEARNABLE, TASK_TYPES
 from mml_lib.config.training_options import Losses, Mixing
 from mml_lib.engine.preflight.stand_in import CLASSES, dummy_batch, stand_in
 from mml_lib.errors import MMLError
@@ -48,13 +49,6 @@ ELSEWHERE = re.compile(r"cuda|gpu|triton|nvidia|capturable|mps", re.IGNORECASE)
 OF_META = re.compile(r"\bmeta\b", re.IGNORECASE)
 """Errors that only the meta device makes."""
 
-PLAIN_LOSSES = {
-    "classification": {"_target_": "torch.nn.CrossEntropyLoss"},
-    "multilabel_classification": {"_target_": "torch.nn.BCEWithLogitsLoss"},
-    "semantic_segmentation": {"_target_": "mml_lib.models.losses.CrossEntropyDice"},
-    "regression": {"_target_": "torch.nn.MSELoss"},
-}
-
 NEUTRAL = Statistics([0.5] * 3, [0.25] * 3)
 
 PLAIN_OPTIMIZER = Target(_target_="torch.optim.SGD", lr=0.01, momentum=0.9)
@@ -78,7 +72,7 @@ class MetaNetwork(nn.Module):
 
     def forward(self, images: torch.Tensor, task: str) -> torch.Tensor:
         struct = self.structs[task]
-        pixels = images.shape[-2:] if struct.task_type == "semantic_segmentation" else ()
+        pixels = images.shape[-2:] if TASK_TYPES[struct.task_type].has_masks else ()
         shape = (len(images), struct.num_outputs, *pixels)
         if self.network is not None:
             shape = self.network(images.to(next(self.network.parameters()).device), task).shape
@@ -218,7 +212,7 @@ class Trials:
             whole = error
         plain = {
             "augmentations": type(cfg.augmentations)(transforms=[]),
-            "loss": Losses(**PLAIN_LOSSES),
+            "loss": Losses(**{name: {"_target_": TASK_TYPES[name].default_loss} for name in LEARNABLE}),
             "metrics": Metrics(),
             "class_weights": None,
             "mixing": None,

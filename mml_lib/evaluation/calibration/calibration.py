@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
 from mml_lib.evaluation.calibration.affine import Map, Scores, fit, fit_by_evidence
 from mml_lib.evaluation.calibration.quantification import frequencies, is_labelled, quantify
@@ -23,7 +24,6 @@ from mml_lib.predictions.predictions import MaskPredictions, Predictions
 
 METHODS = ("affine", "temperature", "auto", "none")
 PRIORS = ("val", "test", "quantify")
-KINDS = ("classification", "multilabel_classification")
 SAME = 1e-5
 """Scores that differ by less are the same."""
 LEAST = 1e-12
@@ -70,7 +70,7 @@ class Calibration:
             )
         _refuse_unless_finite(logits, None, "")
         mapped = scores_of(self.task_type, logits) * self.scale + self.bias + self._shift()
-        return (log_softmax(mapped) if self.task_type == "classification" else mapped).astype(np.float32)
+        return (log_softmax(mapped) if TASK_TYPES[self.task_type].is_single_label else mapped).astype(np.float32)
 
     def _shift(self) -> np.ndarray:
         """Return what another prior adds to each logit, by Bayes' rule (Saerens et al. 2002)."""
@@ -78,7 +78,7 @@ class Calibration:
             return np.zeros(len(self.scale))
         prior, fitted = (np.clip(each, LEAST, 1 - LEAST) for each in (self.prior, self.frequencies))
         ratio = np.log(prior / fitted)
-        return ratio if self.task_type == "classification" else ratio - np.log((1 - prior) / (1 - fitted))
+        return ratio if TASK_TYPES[self.task_type].is_single_label else ratio - np.log((1 - prior) / (1 - fitted))
 
     def with_prior(self, prior: Sequence[float] | None) -> "Calibration":
         """Return this calibration for other frequencies of the classes, or of each label; None: those of validation.
@@ -95,7 +95,7 @@ class Calibration:
         values = np.array(prior, dtype=float)
         if not (np.isfinite(values) & (values >= 0) & (values <= 1)).all():
             raise MMLError(f"{shown} has a number that is no frequency; give numbers from 0 to 1")
-        if self.task_type == "classification":
+        if TASK_TYPES[self.task_type].is_single_label:
             if abs(values.sum() - 1) > 1e-3:
                 raise MMLError(f"{shown} adds up to {values.sum():.4g}; give frequencies that add up to 1")
             values = values / values.sum()
@@ -121,7 +121,7 @@ def fit_calibration(val: Predictions | MaskPredictions, method: str = "auto") ->
     scores, targets = scores_of(val.task_type, val.logits[labelled]), val.targets[labelled]
     if len(scores) > 1 and np.ptp(scores, axis=0).max() < SAME:
         method = "none"
-    if val.task_type == "classification":
+    if TASK_TYPES[val.task_type].is_single_label:
         scale, bias = _fitted(Scores(scores, targets), method)
     else:
         columns = zip(scores.T, (targets >= 0.5).T.astype(int), strict=True)
@@ -202,7 +202,7 @@ def prior_of(
 def scores_of(task_type: str, logits: np.ndarray) -> np.ndarray:
     """Return what is mapped, float64: log probabilities of classes, logits of labels."""
     logits = logits.astype(np.float64)
-    return log_softmax(logits) if task_type == "classification" else logits
+    return log_softmax(logits) if TASK_TYPES[task_type].is_single_label else logits
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -218,14 +218,14 @@ def refuse_unfit(predictions: Predictions | MaskPredictions, split: str) -> None
         MMLError: these.
     """
     kind = predictions.task_type
-    if isinstance(predictions, MaskPredictions) or kind not in KINDS:
-        why = "masks are stored without probabilities" if kind == "semantic_segmentation" else "values have none"
+    if isinstance(predictions, MaskPredictions) or not TASK_TYPES[kind].has_probabilities:
+        why = "masks are stored without probabilities" if TASK_TYPES[kind].has_masks else "values have none"
         raise MMLError(
             f"the {split} predictions are of a {kind.replace('_', ' ')}, and calibration is about probabilities "
             f"({why}); calibrate classes or labels, and leave this task out"
         )
     _refuse_unless_finite(predictions.logits, predictions.ids, f"{split} ")
-    if kind == "classification" and predictions.targets.max(initial=-1) >= predictions.logits.shape[1]:
+    if TASK_TYPES[kind].is_single_label and predictions.targets.max(initial=-1) >= predictions.logits.shape[1]:
         raise MMLError(
             f"the {split} predictions are of {predictions.logits.shape[1]} classes and their targets of more; "
             "remove their file to make them again"
@@ -243,5 +243,5 @@ def _refuse_unless_finite(logits: np.ndarray, ids: np.ndarray | None, split: str
 
 
 def _kind(predictions: Predictions) -> str:
-    what = "labels" if predictions.task_type == "multilabel_classification" else "classes"
+    what = "labels" if TASK_TYPES[predictions.task_type].is_multilabel else "classes"
     return f"{predictions.logits.shape[1]} {what}"

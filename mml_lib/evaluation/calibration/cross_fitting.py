@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.evaluation.calibration.calibration import Calibration, fit_calibration, log_softmax
 from mml_lib.evaluation.calibration.quantification import is_labelled
 from mml_lib.predictions.predictions import Predictions
@@ -77,7 +78,7 @@ def assess_calibration(val: Predictions, method: str, groups: Sequence[str] | No
 def log_losses(predictions: Predictions) -> np.ndarray:
     """Return the log loss of each sample, N; of labels their mean. Soft labels count from 0.5 on."""
     logits = predictions.logits.astype(np.float64)
-    if predictions.task_type == "classification":
+    if TASK_TYPES[predictions.task_type].is_single_label:
         return -log_softmax(logits)[np.arange(len(logits)), predictions.targets]
     signs = np.where(predictions.targets >= 0.5, 1, -1)
     return np.logaddexp(0, -signs * logits).mean(axis=1)
@@ -91,7 +92,9 @@ def _units(predictions: Predictions, groups: Sequence[str] | None) -> np.ndarray
 def _dealt(val: Predictions, units: np.ndarray) -> np.ndarray:
     """Return the part of each sample, N: groups of each class are dealt one after the other, in a seeded order."""
     first = np.unique(units, return_index=True)[1]
-    classes = val.targets[first] if val.task_type == "classification" else (val.targets[first] >= 0.5).argmax(axis=1)
+    classes = val.targets[first]
+    if TASK_TYPES[val.task_type].is_multilabel:
+        classes = (classes >= 0.5).argmax(axis=1)
     shuffled = np.random.default_rng(0).permutation(len(first))
     order = shuffled[np.argsort(classes[shuffled], kind="stable")]
     parts = np.empty(len(first), int)

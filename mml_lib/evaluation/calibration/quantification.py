@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.calibration.affine import smoothed_frequencies
 from mml_lib.predictions.predictions import Predictions
@@ -14,7 +15,7 @@ RIDGE = 1e-3
 
 def is_labelled(predictions: Predictions) -> np.ndarray:
     """Return which samples have a label, N."""
-    if predictions.task_type == "multilabel_classification":
+    if TASK_TYPES[predictions.task_type].is_multilabel:
         return ~np.isnan(predictions.targets).any(axis=1)
     return predictions.targets >= 0
 
@@ -31,7 +32,7 @@ def frequencies(predictions: Predictions) -> np.ndarray:
     targets = predictions.targets[is_labelled(predictions)]
     if not len(targets):
         raise MMLError("no sample has a label, so the classes cannot be counted; take the prior quantify or val")
-    if predictions.task_type == "multilabel_classification":
+    if TASK_TYPES[predictions.task_type].is_multilabel:
         return np.array([smoothed_frequencies(column.astype(int), 2)[1] for column in (targets >= 0.5).T])
     return smoothed_frequencies(targets, predictions.logits.shape[1])
 
@@ -56,7 +57,7 @@ def quantify(val: Predictions, unlabelled: Predictions) -> np.ndarray:
         )
     labelled = is_labelled(val)
     logits, targets = val.logits[labelled], val.targets[labelled]
-    if val.task_type == "multilabel_classification":
+    if TASK_TYPES[val.task_type].is_multilabel:
         columns = zip(logits.T > 0, targets.T >= 0.5, unlabelled.logits.T > 0, strict=True)
         return np.array([_adjusted(*(column.astype(int) for column in each), 2)[1] for each in columns])
     return _adjusted(logits.argmax(axis=1), targets, unlabelled.logits.argmax(axis=1), logits.shape[1])

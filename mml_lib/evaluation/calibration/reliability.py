@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.calibration.quantification import is_labelled
 from mml_lib.metrics.log_loss import BINS, bin_of
@@ -20,7 +21,7 @@ def reliability(predictions: Predictions | MaskPredictions, bins: int = BINS) ->
     Raises:
         MMLError: predictions without probabilities.
     """
-    if isinstance(predictions, MaskPredictions) or predictions.task_type == "regression":
+    if isinstance(predictions, MaskPredictions) or TASK_TYPES[predictions.task_type].has_values:
         raise MMLError(
             f"a {predictions.task_type.replace('_', ' ')} has no probabilities stored, so there is no reliability to "
             "tell; take predictions of classes or labels"
@@ -28,7 +29,7 @@ def reliability(predictions: Predictions | MaskPredictions, bins: int = BINS) ->
     labelled = is_labelled(predictions)
     arguments = predictions.logits[labelled], predictions.targets[labelled]
     probabilities, targets = score_arguments(predictions.task_type, *arguments)
-    if predictions.task_type == "classification":
+    if TASK_TYPES[predictions.task_type].is_single_label:
         return _binned(probabilities.max(axis=1), probabilities.argmax(axis=1) == targets, bins)
     tables = [_binned(*columns, bins) for columns in zip(probabilities.T, targets.T, strict=True)]
     for label, table in enumerate(tables):

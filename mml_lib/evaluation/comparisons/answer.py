@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.evaluation.alignment import AnyPredictions
 from mml_lib.evaluation.comparisons.comparison import (
     RESAMPLES,
@@ -163,7 +164,7 @@ class Answer:
             (run, fold, class_table(predictions, self._task(fold).header["classes"], f"run {run}"))
             for run, folds in self.runs.items()
             for fold, predictions in folds.items()
-            if predictions.task_type != "regression"
+            if not TASK_TYPES[predictions.task_type].has_values
         )
 
     def groups(self) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.calibration.calibration import Calibration
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
@@ -47,14 +48,14 @@ def mixed(pool: Pool, weights: Sequence[float], votes: bool, temperature: float)
     total = np.zeros(pool.logits.shape[1:])
     for logits, weight in zip(pool.logits, weights / weights.sum(), strict=True):
         total += weight * (
-            logits if pool.task_type == "regression" else probabilities(pool.task_type, logits, temperature)
+            logits if TASK_TYPES[pool.task_type].has_values else probabilities(pool.task_type, logits, temperature)
         )
     return total
 
 
 def _vote_shares(pool: Pool) -> np.ndarray:
     votes = pool.votes()
-    if pool.task_type == "multilabel_classification":
+    if TASK_TYPES[pool.task_type].is_multilabel:
         return (votes.sum(axis=0) + 0.5) / (len(votes) + 1)
     classes = pool.logits.shape[2]
     counts = np.stack([(votes == index).sum(axis=0) for index in range(classes)], axis=1)
@@ -63,9 +64,9 @@ def _vote_shares(pool: Pool) -> np.ndarray:
 
 def _logits(task_type: str, outputs: np.ndarray) -> np.ndarray:
     """Return what is stored of probabilities (values), float32."""
-    if task_type == "classification":
+    if TASK_TYPES[task_type].is_single_label:
         outputs = np.log(np.maximum(outputs, LEAST_PROBABILITY))
-    elif task_type == "multilabel_classification":
+    elif TASK_TYPES[task_type].is_multilabel:
         inside = np.clip(outputs, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
         outputs = np.log(inside) - np.log1p(-inside)
     return outputs.astype(np.float32)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.evaluation.ensembles.combining import mixed, mixed_masks
 from mml_lib.evaluation.ensembles.ensemble_search import all_members, best_member, budget_search, forward_selection
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
@@ -80,7 +81,7 @@ def select_ensemble(
 def _chosen(pool: Pool, metric: str, options: EnsembleOptions) -> tuple[np.ndarray, float, int, dict[str, Any] | None]:
     """Return weights of all members, K, their temperature, how many candidates were evaluated, and what is proved."""
     if options.strategy == "program":
-        targets = pool.targets >= 0.5 if pool.task_type == "multilabel_classification" else pool.targets
+        targets = pool.targets >= 0.5 if TASK_TYPES[pool.task_type].is_multilabel else pool.targets
         vote = Vote.of(pool.votes(), targets, metric == "balanced_accuracy")
         chosen, proof, tried = best_vote(vote, options.max_ensemble_size, options.seed, options.time_limit)
         weights = np.zeros(len(pool.members))

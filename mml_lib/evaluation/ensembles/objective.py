@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from mml_lib.config.metric_options import lower_is_better
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.evaluation.ensembles.areas import Areas
 from mml_lib.evaluation.ensembles.options import LOG_LOSS
 from mml_lib.evaluation.ensembles.pool import Pool
@@ -24,16 +25,16 @@ CHUNK = 2**21  # features that are worked on at once
 
 def score(task_type: str, metric: str, outputs: np.ndarray, targets: np.ndarray) -> float:
     """Return a named metric of probabilities (values), N×classes, and targets as `Predictions` has them."""
-    if task_type == "multilabel_classification":
+    if TASK_TYPES[task_type].is_multilabel:
         targets = targets >= 0.5
-    if task_type == "regression":
+    if TASK_TYPES[task_type].has_values:
         outputs, targets = outputs[:, 0].astype(np.float64), targets.astype(np.float64)
     return named_score(task_type, metric, outputs, targets)
 
 
 def _of_truth(pool: Pool, temperature: float) -> np.ndarray:
     """Return the probability of each target, K×N, or of each label's being as it is, K×N×labels."""
-    if pool.task_type == "classification":
+    if TASK_TYPES[pool.task_type].is_single_label:
         return np.take_along_axis(pool.outputs(temperature), pool.targets[None, :, None], axis=2)[:, :, 0]
     # Turning logits round keeps small probabilities, which 1 - p loses in single precision.
     turned = np.where(pool.targets >= 0.5, pool.logits, -pool.logits)
@@ -51,7 +52,7 @@ class Objective:
 
     def __init__(self, pool: Pool, metric: str, temperature: float = 1.0):
         self.task_type, self.metric = pool.task_type, metric
-        self.targets = pool.targets >= 0.5 if pool.task_type == "multilabel_classification" else pool.targets
+        self.targets = pool.targets >= 0.5 if TASK_TYPES[pool.task_type].is_multilabel else pool.targets
         self.classes = pool.logits.shape[2]
         if metric == LOG_LOSS:
             features = _of_truth(pool, temperature)

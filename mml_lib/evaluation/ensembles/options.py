@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mml_lib.config.metric_options import NAMED, is_metric
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
 
 STRATEGIES = ("budget", "greedy", "program", "mean", "best")
 LOG_LOSS = "log_loss"
-OF_PROBABILITIES = ("classification", "multilabel_classification")
 VOTED = {"classification": ("accuracy", "balanced_accuracy"), "multilabel_classification": ("accuracy",)}
 
 
@@ -93,12 +93,12 @@ class EnsembleOptions:
         """
         if self.strategy == "program" and task_type not in VOTED:
             raise MMLError(f"ensemble: the strategy program counts votes for classes, of which a {task_type} has none")
-        if task_type == "semantic_segmentation" and self.strategy not in ("mean", "best"):
+        if TASK_TYPES[task_type].has_masks and self.strategy not in ("mean", "best"):
             raise MMLError(
                 f"ensemble: the strategy {self.strategy} is not for masks; take mean (a majority vote) or best"
             )
         tempered = [each for each in self.member_temperatures if each != 1]
-        if tempered and (self.strategy == "program" or task_type not in OF_PROBABILITIES):
+        if tempered and (self.strategy == "program" or not TASK_TYPES[task_type].has_probabilities):
             what = "votes" if self.strategy == "program" else f"a {task_type}"
             raise MMLError(f"ensemble: member_temperatures change probabilities, not {what}; leave them out")
         return self._named(task_type)
@@ -107,7 +107,7 @@ class EnsembleOptions:
         known = dict.fromkeys(NAMED[task_type])
         if self.strategy == "program":
             known = dict.fromkeys(VOTED[task_type])
-        elif task_type in OF_PROBABILITIES:
+        elif TASK_TYPES[task_type].has_probabilities:
             known = {LOG_LOSS: None} | known
         if self.metric is None:
             return next(iter(known))

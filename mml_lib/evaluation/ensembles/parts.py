@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.tasks.group_folds import group_folds
 
@@ -32,7 +33,7 @@ def divide(
     what = "samples" if groups is None else "groups"
     if len(names) < 2:
         raise MMLError(f"ensemble: there is 1 of the {what}; 2 are needed, to select by one and assess by the other")
-    if task_type == "classification":
+    if TASK_TYPES[task_type].is_single_label:
         pairs = np.unique(np.stack([targets, group]), axis=1)
         amounts = np.bincount(pairs[0])
         enough = (amounts >= 2).all()
@@ -54,7 +55,7 @@ def divide(
 
 def _strata(targets: np.ndarray, task_type: str, group: np.ndarray, number: int) -> np.ndarray:
     """Return a stratum for each group."""
-    if task_type == "multilabel_classification":
+    if TASK_TYPES[task_type].is_multilabel:
         has = np.zeros((number, targets.shape[1] + 1), bool)
         np.logical_or.at(has, group, np.column_stack([targets >= 0.5, np.ones(len(targets), bool)]))
         amounts = np.append(has[:, :-1].sum(axis=0), number + 1)  # the last: without a label

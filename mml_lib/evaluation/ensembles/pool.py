@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.ensembles.ensemble_storage import label
-from mml_lib.evaluation.ensembles.options import OF_PROBABILITIES
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
 from mml_lib.predictions.scores import sigmoid, softmax
 
@@ -63,7 +63,7 @@ class Pool:
 
     def outputs(self, temperature: float = 1.0) -> np.ndarray:
         """Return what members are averaged by, K×N×classes: probabilities (float32); of a regression values."""
-        if self.task_type not in OF_PROBABILITIES:
+        if not TASK_TYPES[self.task_type].has_probabilities:
             return self.logits.astype(np.float64)
         outputs = np.empty_like(self.logits)
         for row, logits in enumerate(self.logits):  # one by one: in double precision all would need much memory
@@ -72,12 +72,14 @@ class Pool:
 
     def votes(self) -> np.ndarray:
         """Return the class that each member votes for, K×N; of labels 1 for it, K×N×labels."""
-        return self.logits.argmax(axis=2) if self.task_type == "classification" else (self.logits > 0).astype(int)
+        if TASK_TYPES[self.task_type].is_single_label:
+            return self.logits.argmax(axis=2)
+        return (self.logits > 0).astype(int)
 
 
 def probabilities(task_type: str, logits: np.ndarray, temperature: float) -> np.ndarray:
     """Return probabilities (float64) of logits, N×classes, divided by a temperature."""
-    return (softmax if task_type == "classification" else sigmoid)(logits / np.float32(temperature))
+    return (softmax if TASK_TYPES[task_type].is_single_label else sigmoid)(logits / np.float32(temperature))
 
 
 def same_samples(
@@ -129,11 +131,11 @@ def check_selectable(pool: Pool, by_classes: bool = True) -> None:
     """
     if unknown := np.flatnonzero(~(pool.targets.reshape(len(pool.ids), -1) > -np.inf).all(axis=1)).size:
         raise MMLError(f"ensemble: {unknown} of {len(pool.ids)} samples have no target; select by a labelled split")
-    if pool.task_type == "classification":
+    if TASK_TYPES[pool.task_type].is_single_label:
         if (unknown := int((pool.targets < 0).sum())) > 0:
             raise MMLError(f"ensemble: {unknown} of {len(pool.ids)} samples have no target; select by a labelled split")
         amounts = np.bincount(pool.targets, minlength=pool.logits.shape[2])
-    elif pool.task_type == "multilabel_classification":
+    elif TASK_TYPES[pool.task_type].is_multilabel:
         amounts = (pool.targets >= 0.5).sum(axis=0)
     else:
         amounts = np.ones(1)

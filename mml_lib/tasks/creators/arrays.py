@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_whole
 from mml_lib.pipelines.digests import digest
@@ -50,7 +51,7 @@ def _survey_medmnist(
     set_name = _medmnist_name(file, name)
     kind = _medmnist_kind(set_name, task_type)
     fingerprint = None if downloaded else digest([kind, set_name, file.stat().st_size, _ends(file)])
-    classes = MEDMNIST[set_name].classes if kind != "regression" else ()
+    classes = MEDMNIST[set_name].classes if not TASK_TYPES[kind].has_values else ()
     return Survey.of_splits({"train", "val", "test"}, fingerprint=fingerprint, task_type=kind, classes=classes)
 
 
@@ -72,7 +73,7 @@ def _medmnist_name(file: Path, name: str | None) -> str:
 
 def _medmnist_kind(name: str, task_type: str | None) -> str:
     med_set = MEDMNIST[name]
-    if task_type in (None, med_set.task_type) or (task_type == "regression" and med_set.ordinal):
+    if task_type in (None, med_set.task_type) or (TASK_TYPES[task_type].has_values and med_set.ordinal):
         return task_type or med_set.task_type
     raise MMLError(f"creator medmnist: {name} is a {med_set.task_type}, not a {task_type}")
 
@@ -102,12 +103,12 @@ def medmnist(folder: Path, path: str = ".", name: str | None = None, task_type: 
                 for row, values in enumerate(labels.tolist())
             ]
     metadata = About({"image": med_set.modality}, ["medical", *med_set.keywords], med_set.license, REFERENCE, URL, "v2")
-    return Delivery(samples, list(med_set.classes) if kind != "regression" else [], kind, metadata)
+    return Delivery(samples, list(med_set.classes) if not TASK_TYPES[kind].has_values else [], kind, metadata)
 
 
 def _label(med_set: MedSet, kind: str, values: Sequence[int], file: Path) -> Label:
     classes = med_set.classes
-    if kind == "multilabel_classification":
+    if TASK_TYPES[kind].is_multilabel:
         if len(values) != len(classes):
             raise MMLError(f"{file}: there are {len(values)} labels a sample, not {len(classes)}")
         if not set(values) <= {0, 1}:
@@ -115,7 +116,7 @@ def _label(med_set: MedSet, kind: str, values: Sequence[int], file: Path) -> Lab
         return {label: 1.0 for label, value in zip(classes, values, strict=True) if value}
     if len(values) != 1 or not 0 <= values[0] < len(classes):
         raise MMLError(f"{file}: a label is {values}, not a number from 0 to {len(classes) - 1}")
-    return float(values[0]) if kind == "regression" else classes[values[0]]
+    return float(values[0]) if TASK_TYPES[kind].has_values else classes[values[0]]
 
 
 def _npz_member(archive: zipfile.ZipFile, name: str, file: Path) -> IO[bytes]:

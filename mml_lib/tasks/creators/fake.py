@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, About, Delivery, Label, Sample
@@ -27,7 +28,7 @@ def _survey(
             "creator fake: it takes num_classes >= 2, num_samples >= num_classes and size >= 4, up to 10⁷ samples of "
             "16384 pixels, and unlabelled >= 0"
         )
-    has_unlabelled = unlabelled > 0 or task_type == "no_task"
+    has_unlabelled = unlabelled > 0 or not TASK_TYPES[task_type].is_learnable
     return Survey(task_type=task_type, has_unlabelled=has_unlabelled, classes=tuple(_classes(task_type, num_classes)))
 
 
@@ -67,7 +68,7 @@ def fake(
         image = 128 + 60 * pattern[..., None] * rng.uniform(0.5, 1, 3) + rng.normal(0, 25, (size, size, 3))
         file = folder / f"{number:06d}.png"
         Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(file)
-        if number >= num_samples or task_type == "no_task":
+        if number >= num_samples or not TASK_TYPES[task_type].is_learnable:
             samples.append(Sample(file.stem, file.name, None, "unlabelled"))
             continue
         named = None
@@ -81,9 +82,9 @@ def fake(
 
 
 def _classes(task_type: str, number: int) -> list[str]:
-    if task_type == "semantic_segmentation":
+    if TASK_TYPES[task_type].has_masks:
         return ["background", *(f"disc{k}" for k in range(1, number))]
-    if task_type in ("classification", "multilabel_classification"):
+    if TASK_TYPES[task_type].has_probabilities:
         return [f"angle{180 * k // number:03d}" for k in range(number)]
     return []
 

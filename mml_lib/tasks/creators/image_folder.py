@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized, warn
 from mml_lib.pipelines.digests import digest
@@ -47,7 +48,7 @@ class _Folders:
             MMLError: a folder does not exist, or no masks are named for a segmentation.
         """
         kind = task_type or ("semantic_segmentation" if masks else "classification")
-        segmented = kind == "semantic_segmentation"
+        segmented = TASK_TYPES[kind].has_masks
         if segmented and not masks:
             raise MMLError(
                 "creator image_folder: a semantic_segmentation needs the key 'masks', a folder with the masks"
@@ -77,7 +78,7 @@ class _Folders:
             MMLError: something that is no split lies beside `train/`, `val/` or `test/`.
         """
         root = self.root
-        if self.kind == "no_task":
+        if not TASK_TYPES[self.kind].is_learnable:
             return [("unlabelled", root)]
         masks = self.masks and str(self.masks.root)
         names = {entry.name for entry in self.images.entries(root) if entry.is_dir() and entry.path != masks}
@@ -222,7 +223,7 @@ class _Folders:
             number = len(orphans)
             what = "1 mask has no image and is" if number == 1 else f"{number:,} masks have no image and are"
             lines.append(f"{what} left out: {summarized(orphans)}; add the images, or remove them")
-        if self.kind in ("classification", "multilabel_classification", "regression"):
+        if TASK_TYPES[self.kind].is_learnable and not TASK_TYPES[self.kind].has_masks:
             folders = list(self._half_read(samples))
             lines += [f"most images of {summarized(folders)} are not read; convert them"] if folders else []
         return lines

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.machine.terminal import summarized
 from mml_lib.tasks.creators.labels import NUMBER
 from mml_lib.tasks.dataset import Label
@@ -45,7 +46,7 @@ class Indicators:
         """
         values = {name: self._value(name, cells, place, missing) for name, place in self._columns}
         labels = {name: value for name, value in values.items() if value > 0}
-        if kind == "multilabel_classification":
+        if TASK_TYPES[kind].is_multilabel:
             return labels
         soft = next((name for name, value in labels.items() if value != 1), None)
         if soft is not None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized
 from mml_lib.tasks.dataset import Label, Sample, natural_key
@@ -36,9 +37,9 @@ def parse_label(
     Raises:
         MMLError: no number where one is needed; the same label twice.
     """
-    if kind == "regression":
+    if TASK_TYPES[kind].has_values:
         return _number(text, where)
-    if kind != "multilabel_classification":
+    if not TASK_TYPES[kind].is_multilabel:
         return text
     if re.fullmatch(r"""[\[({]\s*(['"].*['"])?\s*[\])}]""", text):
         raise MMLError(f"{where}: '{text}' is a list of a program; write labels joined by {_quoted(separator)}")
@@ -79,9 +80,9 @@ def _probability(part: str, where: str) -> tuple[str, float]:
 
 def class_names(samples: Sequence[Sample], kind: str) -> list[str]:
     """Return the classes that samples have, in natural order."""
-    if kind == "classification":
+    if TASK_TYPES[kind].is_single_label:
         names = {sample.label for sample in samples if sample.label is not None}
-    elif kind == "multilabel_classification":
+    elif TASK_TYPES[kind].is_multilabel:
         names = {label for sample in samples for label in sample.label or ()}
     else:
         names = set()
@@ -139,15 +140,15 @@ def check_separator(samples: Sequence[Sample], kind: str, where: str, separator:
     Raises:
         MMLError: it names the separator to write.
     """
-    if kind not in ("classification", "multilabel_classification"):
+    if not TASK_TYPES[kind].has_probabilities:
         return []
-    if kind == "multilabel_classification" and any(len(sample.label or ()) > 1 for sample in samples):
+    if TASK_TYPES[kind].is_multilabel and any(len(sample.label or ()) > 1 for sample in samples):
         return []
     names = class_names(samples, kind)
     if (missed := missed_separator(names)) is None:
         return []
     mark, name = missed
-    if kind == "classification":
+    if TASK_TYPES[kind].is_single_label:
         if separator is not None:
             return []
         return [

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
 from mml_lib.machine.terminal import summarized, warn
 from mml_lib.pipelines.digests import digest
@@ -86,7 +87,7 @@ class Table:
         Raises:
             MMLError: labels are joined by another separator.
         """
-        learned = self.kind != "no_task"
+        learned = TASK_TYPES[self.kind].is_learnable
         lines = overlooked(self.columns, [row.cells for row in self.rows], self.missing) if learned else []
         if self.spelled and options.missing is None:
             texts = [f"'{text}' in {name} ({count:,})" for (name, text), count in self.spelled.most_common()]
@@ -159,7 +160,7 @@ class _Reader:
         image = self._value("image", row)
         if not image:
             raise columns.wrong(row.line, f"the column '{columns.name_of('image')}' is empty")
-        split = "unlabelled" if columns.kind == "no_task" else self._split(row)
+        split = "unlabelled" if not TASK_TYPES[columns.kind].is_learnable else self._split(row)
         label, mask = (None, None) if split == "unlabelled" else self._target(row)
         file = self.files.named(image, "image", row.line)
         return Sample(image, file, label, split, self._value("group", row) or None, self._fold(row), mask)
@@ -194,9 +195,9 @@ class _Reader:
             except ValueError as error:
                 raise columns.wrong(row.line, str(error)) from error
         text = self._value(columns.target, row)
-        if not text and kind != "multilabel_classification":
+        if not text and not TASK_TYPES[kind].is_multilabel:
             self._refuse_missing(row)
-        if kind == "semantic_segmentation":
+        if TASK_TYPES[kind].has_masks:
             return None, text if text == EMPTY_MASK_TOKEN else self.files.named(text, "mask", row.line)
         if text not in self.labels:
             where = f"{columns.file}, line {row.line}"
@@ -208,7 +209,7 @@ class _Reader:
         texts = [row.cells[part].strip() for part in source.parts if isinstance(part, int) and part < len(row.cells)]
         spelled = next((text for text in texts if text), "")
         state = f"is missing ('{spelled}')" if spelled and not source.is_template else "is empty"
-        is_name = state != "is empty" and self.columns.kind == "classification"
+        is_name = state != "is empty" and TASK_TYPES[self.columns.kind].is_single_label
         or_name = f', or write missing: [""] if {spelled!r} is a name' if is_name else ""
         raise self.columns.wrong(
             row.line, f"the column '{source.text}' {state}; fill it, or put the image into 'unlabelled'{or_name}"

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from mml_lib.config.task_options import SEPARATOR
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized, warn
 from mml_lib.tasks.dataset import SPLITS, Dataset, Sample
@@ -121,7 +122,7 @@ class Copies:
 
     def _warn_of_labels(self, copies: Sequence[Sequence[int]], targets: Targets) -> None:
         """Warn of identical images that have different labels; masks are compared where they are surveyed."""
-        if targets.task_type == "semantic_segmentation":
+        if TASK_TYPES[targets.task_type].has_masks:
             return
         contrary = [rows for rows in copies if not (targets.values[rows] == targets.values[rows[0]]).all()]
         if not contrary:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized, warn
 from mml_lib.tasks.dataset import Sample
@@ -45,7 +46,7 @@ def assign(
     Raises:
         MMLError: a class or the groups are too few, the given folds do not fit, or copies cross them.
     """
-    if targets.task_type == "no_task":
+    if not TASK_TYPES[targets.task_type].is_learnable:
         return Assignment(["unlabelled"] * len(samples), [-1] * len(samples), 0)
     groups = groups_of(samples)
     divider = Divider(targets, copies.merge(groups) if copies else groups, name, splitting)
@@ -123,7 +124,7 @@ def _check_validated(targets: Targets, split: np.ndarray, fold: np.ndarray, name
 
 def _warn_of_one_value(targets: Targets, split: np.ndarray, name: str) -> None:
     values = targets.values[split == "train"]
-    if targets.task_type == "regression" and len(values) > 1 and np.ptp(values) == 0:
+    if TASK_TYPES[targets.task_type].has_values and len(values) > 1 and np.ptp(values) == 0:
         warn(f"{name}: all training values are {values[0]:g}, so there is nothing to learn; mend the values")
 
 

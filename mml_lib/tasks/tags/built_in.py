@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.tasks.tags.tag_registry import Axis, Shape, register_tag
 
@@ -19,13 +20,13 @@ NOISE = Axis("share of training samples with a wrong label", counted=False)
 
 
 def _labelled(shape: Shape, tag: str) -> Shape:
-    if shape.task_type == "no_task":
+    if not TASK_TYPES[shape.task_type].is_learnable:
         raise MMLError(f"the tag '{tag}' needs labels, which this task has none of")
     return shape
 
 
 def _only_classes(shape: Shape, tag: str) -> Shape:
-    if shape.task_type != "classification":
+    if not TASK_TYPES[shape.task_type].is_single_label:
         raise MMLError(f"the tag '{tag}' is for classification, not for {shape.task_type}")
     return shape
 

@@ -9,9 +9,9 @@ import torch
 from torch.nn import functional
 from torchmetrics import MultioutputWrapper, classification, regression
 
-from mml_lib.config.metric_options import DEFAULT, NAMED
+from mml_lib.config.metric_options import NAMED
 from mml_lib.config.schema import Metric
-from mml_lib.config.task_types import IGNORE, LEARNABLE
+from mml_lib.config.task_types import IGNORE, LEARNABLE, TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.evaluation import evaluate
 from mml_lib.models.metric_modules import build_metrics, measured, update, value_of
@@ -89,7 +89,7 @@ def reference(task_type: str, name: str, outputs: np.ndarray, targets: np.ndarra
 
 
 def test_usual_metrics_are_named_ones():
-    assert all(set(names) <= set(NAMED[kind]) for kind, names in DEFAULT.items())
+    assert all(set(kind.default_metrics) <= set(NAMED[name]) for name, kind in TASK_TYPES.items())
 
 
 @pytest.mark.parametrize(("task_type", "name"), NAMES)
