@@ -249,9 +249,8 @@ class Answers:
     def metrics(self, wildcards: Any) -> list[str]:
         """The named metrics of a task: the study's, or those that are usual where it has none."""
         kind = self.study.task(wildcards.task).task_type
-        return [each for each in self.study.cfg.metrics_of(kind) if isinstance(each, str)] or [
-            *TASK_TYPES[kind].default_metrics
-        ]
+        named = [metric for metric in self.study.cfg.metrics_of(kind) if isinstance(metric, str)]
+        return named or [*TASK_TYPES[kind].default_metrics]
 
     def compared_told(self, wildcards: Any) -> list[dict[str, Any]]:
         """Task, run and fold of each compared network; as `shown` its run, label, fold and procedure in tables, and
