@@ -1,4 +1,7 @@
-"""Archives: zip and tar files are unpacked whole or not at all, and nothing gets out of the folder they are given."""
+"""Archives: zip and tar files are unpacked whole or not at all, and nothing leaves the folder they are unpacked to.
+
+The standard library unpacks; names, kinds and sizes of members are checked before.
+"""
 
 import bz2
 import contextlib
@@ -7,6 +10,7 @@ import glob
 import gzip
 import lzma
 import os
+import posixpath
 import re
 import shutil
 import stat
@@ -17,7 +21,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import NoReturn
 
 from mml_lib.errors import MMLError
 
@@ -34,10 +38,10 @@ SMALL = 2**30
 """Bytes that even a small archive may unpack to, where no limit is given."""
 
 CHUNK = 2**18
-"""Bytes copied at once."""
+"""Bytes read at once."""
 
 HEADER = 2**24
-"""Bytes that the header of a tar member may take: they are read into memory at once."""
+"""Bytes that the header of a tar member may take: `tarfile` reads them into memory at once."""
 
 _ZIP = (".zip",)
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -58,11 +62,9 @@ _DAMAGE = (
     zlib.error,
 )
 
-_Parts = tuple[str, ...]
-
 
 def has_archive_name(path: Path) -> bool:
-    """Tell whether a file is named like a zip or tar archive.
+    """Return True if a file is named like a zip or tar archive.
 
     Raises:
         MMLError: it is named like an archive of another kind.
@@ -73,7 +75,7 @@ def has_archive_name(path: Path) -> bool:
 
 
 def is_archive(path: Path) -> bool:
-    """Tell whether a file is a zip or tar archive, by its name and its content; ``.npz`` and single ``.gz`` are not."""
+    """Return True for a zip or tar archive, by its name and its content; ``.npz`` and single ``.gz`` are not."""
     try:
         if (path.name.lower().endswith(_ZIP) or not path.suffix) and zipfile.is_zipfile(path):
             return True
@@ -85,39 +87,37 @@ def is_archive(path: Path) -> bool:
 def extract(archive: Path, folder: Path, limit: int | None = None) -> None:
     """Unpack a zip or tar archive into a new or empty `folder`, which appears whole or not at all.
 
-    What macOS adds (``__MACOSX/``, ``.DS_Store``, ``._*``) is left out; links become hard links to the files they mean.
+    Clutter of macOS (``__MACOSX/``, ``.DS_Store``, ``._*``) is left out. Links become hard links to their files.
 
     Args:
         archive: its name says whether it is a zip or a tar file.
         folder: where its members go.
-        limit: bytes that its files may take together; by default what is free on the disk, but no more than 1000 times
-            the size of the archive or 1 GiB, whichever is more.
+        limit: bytes that its files may take together. Default: the free space of the disk, but at most 1000 times the
+            size of the archive, or 1 GiB if that is more.
 
     Raises:
-        MMLError: the archive is damaged, cut off, too large, or holds what would lie outside `folder` or is no file.
+        MMLError: the archive is damaged or too large, or has a member that would lie outside `folder` or is no file.
     """
     unpack = _unpacker(archive)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise MMLError(f"{archive} cannot be unpacked to {folder}, where something is already")
+        raise MMLError(f"{archive} cannot be unpacked to {folder}, which is not empty")
     try:
         with _make_whole(folder) as root:
-            unpack(archive, _Tree(archive, root, _default_limit(archive, root) if limit is None else limit))
+            unpack(root, _Members(archive, _default_limit(archive, root) if limit is None else limit))
+            _set_modes(root)
     except _DAMAGE as error:
         raise _damaged(archive, error) from error
     except OSError as error:
-        if error.errno is None:  # so gzip and bz2 speak of damage
+        if error.errno is None:  # gzip and bz2 report damage so
             raise _damaged(archive, error) from error
         raise MMLError(f"{archive} cannot be unpacked to {folder} ({error.strerror})") from error
 
 
-def _unpacker(archive: Path) -> Callable[[Path, "_Tree"], None]:
-    if archive.name.lower().endswith(_ZIP):
+def _unpacker(archive: Path) -> Callable[[Path, "_Members"], None]:
+    name, bare = archive.name.lower(), not archive.suffix
+    if name.endswith(_ZIP) or (bare and zipfile.is_zipfile(archive)):
         return _unpack_zip
-    if archive.name.lower().endswith(_TAR):
-        return _unpack_tar
-    if not archive.suffix and zipfile.is_zipfile(archive):
-        return _unpack_zip
-    if not archive.suffix and tarfile.is_tarfile(archive):
+    if name.endswith(_TAR) or (bare and tarfile.is_tarfile(archive)):
         return _unpack_tar
     raise MMLError(f"{archive} is no archive that can be unpacked; those are {', '.join(_ZIP + _TAR)}")
 
@@ -151,7 +151,7 @@ def _make_whole(folder: Path) -> Iterator[Path]:
 
 
 def _remove_leftovers(parent: Path, prefix: str) -> None:
-    """Remove what killed processes left half unpacked: nobody holds the lock of it any more."""
+    """Remove unfinished folders of killed processes, whose locks nobody holds any more."""
     for beside in parent.glob(f"{glob.escape(prefix)}*"):
         with contextlib.suppress(OSError):
             held = os.open(beside, os.O_RDONLY)
@@ -162,157 +162,141 @@ def _remove_leftovers(parent: Path, prefix: str) -> None:
                 os.close(held)
 
 
-class _Tree:
-    """The folder that an archive is unpacked to: it takes only what stays inside and within the limits.
+class _Members:
+    """Checks of an archive's members.
 
-    It never holds a symbolic link, so a path below its root cannot lead out of it.
+    Args:
+        archive: path, for errors.
+        limit: bytes that the files may take together.
     """
 
-    def __init__(self, archive: Path, root: Path, limit: int):
+    def __init__(self, archive: Path, limit: int):
         self.archive = archive
-        self.root = root
         self.limit = limit
         self.size = 0
-        self.members = 0
+        self.number = 0
 
     def refuse(self, name: str, why: str) -> NoReturn:
         raise MMLError(f"{self.archive} is not unpacked: its member {name!r} {why}")
 
-    def parts(self, name: str) -> _Parts:
-        """Return the folders and the file that the name of a member consists of."""
-        self.members += 1
-        if self.members > MEMBERS:
+    def path(self, name: str) -> str:
+        """Return the path of a member below the folder, empty for the folder itself."""
+        self.number += 1
+        if self.number > MEMBERS:
             raise MMLError(f"{self.archive} is not unpacked: it holds more than {MEMBERS} members")
         if "\\" in name or "\0" in name:
             self.refuse(name, "has a backslash or a zero byte in its name")
-        parts = tuple(part for part in name.split("/") if part not in ("", "."))
+        parts = [part for part in name.split("/") if part not in ("", ".")]
         if name.startswith("/") or ".." in parts or (parts and re.match("[A-Za-z]:", parts[0])):
             self.refuse(name, "would lie outside")
         if len(parts) > DEPTH:
             self.refuse(name[:50], f"lies in more than {DEPTH} folders")
-        return parts
+        return "/".join(parts)
 
-    def add_folder(self, parts: _Parts) -> None:
+    def count(self, size: int) -> None:
+        """Add the declared size of a file, which bounds what the standard library writes."""
+        self.size += size
+        if self.size > self.limit:
+            raise MMLError(f"{self.archive} is not unpacked: its files take more than {self.limit} bytes")
+
+    @contextlib.contextmanager
+    def placed(self, root: Path, path: str, is_folder: bool) -> Iterator[None]:
+        """Refuse a member whose path is both a file and a folder."""
         try:
-            self.root.joinpath(*parts).mkdir(0o755, parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError):
-            self.refuse("/".join(parts), "is both a file and a folder")
-
-    def add_file(self, parts: _Parts, source: IO[bytes], size: int) -> None:
-        """Write a member of the declared size; of members with the same name the last stays, as with tar."""
-        path = self.root.joinpath(*parts)
-        if path.is_dir():
-            self.refuse("/".join(parts), "is both a file and a folder")
-        self.add_folder(parts[:-1])
-        path.unlink(missing_ok=True)
-        written = 0
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
-            while chunk := source.read(CHUNK):
-                written += len(chunk)
-                self.size += len(chunk)
-                if self.size > self.limit:
-                    raise MMLError(f"{self.archive} is not unpacked: its files take more than {self.limit} bytes")
-                file.write(chunk)
-        if written != size:
-            raise EOFError(f"member {'/'.join(parts)!r} has {written} bytes, not {size}")
-
-    def add_link(self, parts: _Parts, target: _Parts) -> None:
-        """Make a file known by another name: as a hard link, or as a copy where the file system has none."""
-        path, meant = self.root.joinpath(*parts), self.root.joinpath(*target)
-        if not meant.is_file():
-            self.refuse("/".join(parts), "is a link to something else than a file of the archive")
-        if path.exists():
-            self.refuse("/".join(parts), "is both a link and something else")
-        self.add_folder(parts[:-1])
-        try:
-            os.link(meant, path)
-        except OSError:
-            with open(meant, "rb") as source:
-                self.add_file(parts, source, meant.stat().st_size)
+            yield
+            clash = (root / path).is_dir() != is_folder
+        except (FileExistsError, IsADirectoryError, NotADirectoryError):
+            clash = True
+        if clash:
+            self.refuse(path, "is both a file and a folder")
 
 
-def _is_clutter(parts: _Parts) -> bool:
-    """Tell what macOS adds to archives; the root itself needs no unpacking either."""
-    return not parts or "__MACOSX" in parts or parts[-1] == ".DS_Store" or parts[-1].startswith("._")
+def _is_clutter(path: str) -> bool:
+    """Return True for what macOS adds to archives, and for the folder itself."""
+    parts = path.split("/")
+    return not path or "__MACOSX" in parts or parts[-1] == ".DS_Store" or parts[-1].startswith("._")
 
 
-def _unpack_zip(archive: Path, tree: _Tree) -> None:
-    with zipfile.ZipFile(archive) as zipped:
+def _unpack_zip(root: Path, members: _Members) -> None:
+    with zipfile.ZipFile(members.archive) as zipped:
         for info in zipped.infolist():
-            parts = tree.parts(info.orig_filename)
+            path = members.path(info.orig_filename)
             kind = stat.S_IFMT(info.external_attr >> 16)
             if info.flag_bits & 0x1:
-                tree.refuse(info.filename, "is encrypted")
+                members.refuse(info.filename, "is encrypted")
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                tree.refuse(info.filename, "is a link, a device or a pipe")
-            if _is_clutter(parts):
+                members.refuse(info.filename, "is a link, a device or a pipe")
+            if _is_clutter(path):
                 continue
-            if info.is_dir() or kind == stat.S_IFDIR:
-                tree.add_folder(parts)
-                continue
-            with zipped.open(info) as source:
-                tree.add_file(parts, source, info.file_size)
+            is_folder = info.is_dir() or kind == stat.S_IFDIR
+            info.filename = f"{path}/" if is_folder else path
+            members.count(info.file_size)
+            with members.placed(root, path, is_folder):
+                zipped.extract(info, root)
+            size = (root / path).stat().st_size
+            if not is_folder and size != info.file_size:
+                raise EOFError(f"member {path!r} has {size} bytes, not {info.file_size}")
 
 
-def _unpack_tar(archive: Path, tree: _Tree) -> None:
-    links: dict[_Parts, _Parts] = {}
-    with contextlib.closing(_Forward(archive)) as stream:
+def _unpack_tar(root: Path, members: _Members) -> None:
+    links: dict[str, str] = {}
+    with contextlib.closing(_Forward(members.archive)) as stream:
         tar = tarfile.open(fileobj=stream, mode="r:")
         while (member := tar.next()) is not None:
             tar.members.clear()  # each would stay in memory
-            parts = tree.parts(member.name)
-            _filter(member, tree)
+            path = members.path(member.name)
             if member.issym() or member.islnk():
-                links[parts] = _target(member, parts, tree)
+                links[path] = _target(member, path, members)
             elif not (member.isdir() or member.isreg()):
-                tree.refuse(member.name, "is a device or a pipe")
-            elif not _is_clutter(parts):
-                _unpack_member(tar, member, parts, tree)
+                members.refuse(member.name, "is a device or a pipe")
+            elif not _is_clutter(path):
+                members.count(member.size)
+                member.name = path
+                with members.placed(root, path, member.isdir()):
+                    tar.extract(member, root, set_attrs=False, filter="data")
         stream.finish()
-    _add_links(links, tree)
+    _add_links(links, root, members)
 
 
-def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, parts: _Parts, tree: _Tree) -> None:
-    if member.isdir():
-        tree.add_folder(parts)
-    else:
-        tree.add_file(parts, tar.extractfile(member), member.size)
-
-
-def _filter(member: tarfile.TarInfo, tree: _Tree) -> None:
-    """Ask the standard library for its opinion too; before 3.11.4 it has none."""
-    if hasattr(tarfile, "data_filter"):
-        try:
-            tarfile.data_filter(member, str(tree.root))
-        except tarfile.FilterError as error:
-            tree.refuse(member.name, f"is unsafe ({error})")
-
-
-def _target(member: tarfile.TarInfo, parts: _Parts, tree: _Tree) -> _Parts:
-    """Return what a link means, from the root: hard links are written so, symbolic ones begin where they lie."""
+def _target(member: tarfile.TarInfo, path: str, members: _Members) -> str:
+    """Return the path that a link means: hard links start at the root, symbolic ones where they lie."""
     link = member.linkname
-    meant = list(parts[:-1]) if member.issym() else []
-    for part in link.split("/"):
-        if link.startswith("/") or (part == ".." and not meant):
-            tree.refuse(member.name, f"is a link that leads outside, to {link!r}")
-        elif part == "..":
-            meant.pop()
-        elif part not in ("", "."):
-            meant.append(part)
-    return tuple(meant)
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(path), link) if member.issym() else link)
+    if link.startswith("/") or target.split("/")[0] == "..":
+        members.refuse(member.name, f"is a link that leads outside, to {link!r}")
+    return target
 
 
-def _add_links(links: dict[_Parts, _Parts], tree: _Tree) -> None:
-    for parts, target in links.items():
-        if _is_clutter(parts):
+def _add_links(links: dict[str, str], root: Path, members: _Members) -> None:
+    """Make hard links, or copies where the file system has none, so that no path below the root leads out of it."""
+    for path, target in links.items():
+        if _is_clutter(path):
             continue
         for _ in range(40):  # as many links in a row as Linux follows
             target = links.get(target, target)
-        tree.add_link(parts, target)
+        source, link = root / target, root / path
+        if not source.is_file():
+            members.refuse(path, "is a link to something else than a file of the archive")
+        if link.exists():
+            members.refuse(path, "is both a link and something else")
+        with members.placed(root, path, is_folder=False):
+            link.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(source, link)
+            except OSError:
+                members.count(source.stat().st_size)
+                shutil.copyfile(source, link)
+
+
+def _set_modes(root: Path) -> None:
+    for folder, folders, files in os.walk(root):
+        for names, mode in ((folders, 0o755), (files, 0o644)):
+            for name in names:
+                os.chmod(os.path.join(folder, name), mode)
 
 
 class _Forward:
-    """The bytes of a tar file, decompressed, read from the first to the last: so damage anywhere is noticed."""
+    """Decompressed bytes of a tar file, read once from the first to the last, so that damage anywhere is noticed."""
 
     def __init__(self, archive: Path):
         with open(archive, "rb") as file:

@@ -65,7 +65,7 @@ def test_folder_in_use_is_left_as_it_is_and_an_empty_one_is_filled(tmp_path: Pat
     assert read(folder) == FILES
     (folder / "labels.csv").write_bytes(b"own")
     for place in (folder, folder / "labels.csv"):
-        with pytest.raises(MMLError, match="where something is already"):
+        with pytest.raises(MMLError, match="which is not empty"):
             extract(archive, place)
     assert read(folder) == FILES | {"labels.csv": b"own"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "x.zip"]
@@ -151,13 +151,8 @@ def test_special_member_of_a_zip_is_refused(tmp_path: Path, mode: int):
 
 
 @pytest.mark.parametrize("kind", [tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, b"Z"])
-@pytest.mark.parametrize("standard_filter", [True, False])
-def test_special_member_of_a_tar_is_refused(
-    tmp_path: Path, kind: bytes, standard_filter: bool, monkeypatch: pytest.MonkeyPatch
-):
-    if not standard_filter:
-        monkeypatch.delattr(tarfile, "data_filter", raising=False)
-    refused(write_tar(tmp_path / "x.tar", [tar_member("a", kind=kind)]), "'a' is (a device|unsafe)")
+def test_special_member_of_a_tar_is_refused(tmp_path: Path, kind: bytes):
+    refused(write_tar(tmp_path / "x.tar", [tar_member("a", kind=kind)]), "'a' is a device")
 
 
 def test_encrypted_zip_is_refused(tmp_path: Path):
@@ -188,12 +183,7 @@ def test_encrypted_zip_is_refused(tmp_path: Path):
         ("labels.csv", tarfile.SYMTYPE, "train/a.png"),
     ],
 )
-@pytest.mark.parametrize("standard_filter", [True, False])
-def test_link_to_anything_but_a_file_of_the_archive_is_refused(
-    tmp_path: Path, name: str, kind: bytes, link: str, standard_filter: bool, monkeypatch: pytest.MonkeyPatch
-):
-    if not standard_filter:
-        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+def test_link_to_anything_but_a_file_of_the_archive_is_refused(tmp_path: Path, name: str, kind: bytes, link: str):
     (tmp_path / "secret").write_text("secret")
     members = [tar_member(name, kind=kind, link=link), *(tar_member(*file) for file in FILES.items())]
     refused(write_tar(tmp_path / "x.tar", members), f"member '{name}' (is|would)")
@@ -201,7 +191,7 @@ def test_link_to_anything_but_a_file_of_the_archive_is_refused(
 
 def test_link_below_a_file_is_refused(tmp_path: Path):
     members = [tar_member("a", b"x"), tar_member("a/b", kind=tarfile.LNKTYPE, link="a")]
-    refused(write_tar(tmp_path / "x.tar", members), "'a' is both a file and a folder")
+    refused(write_tar(tmp_path / "x.tar", members), "'a/b' is both a file and a folder")
 
 
 def test_file_cannot_be_written_through_a_link(tmp_path: Path):

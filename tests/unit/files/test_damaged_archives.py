@@ -49,7 +49,7 @@ def test_default_limit_is_the_free_space_or_a_thousand_times_the_archive(tmp_pat
 
 def test_declared_size_of_a_zip_member_is_not_believed(tmp_path: Path):
     archive = write(tmp_path / "x.zip", {"a": bytes(100_000)})
-    for declared in (10, 2**31):
+    for declared in (10, 2**29):
         body = archive.read_bytes().replace((100_000).to_bytes(4, "little"), declared.to_bytes(4, "little"))
         (tmp_path / "y.zip").write_bytes(body)
         refused(tmp_path / "y.zip", "is damaged or cut off")
