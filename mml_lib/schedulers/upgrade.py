@@ -13,7 +13,7 @@ from mml_lib.schedulers.base import AbstractBaseScheduler, Options
 
 
 class _Rewriting(AbstractBaseScheduler):
-    """What both modes have in common: they train nothing, and nobody uses what they rewrite."""
+    """Base of both modes: they train nothing, and no other step uses the files that they rewrite."""
 
     alone = True
     trained_tasks: ClassVar[list[str]] = []

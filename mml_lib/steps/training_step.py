@@ -37,8 +37,10 @@ logger = logging.getLogger(__name__)
 
 
 class Doing:
-    """What scripts call. In a step, `cfg` is the config of its `pipeline`, `task`, `run` and `fold` are its wildcards;
-    `eval_task` is what it predicts or tests on.
+    """Interface for scripts.
+
+    In a step, `cfg` is the config of its `pipeline`; `task`, `run` and `fold` are its wildcards; `eval_task` is the
+    task that it predicts or tests on.
 
     Args:
         study: config, file manager, tasks and runs.
@@ -130,8 +132,9 @@ class Doing:
     def create_datamodule(
         self, struct: TaskStruct, fold: int | None, co_structs: Sequence[TaskStruct] = ()
     ) -> "MMLDataModule":
-        """Return what feeds a task, and others beside it, validated on a fold; None where only other splits are asked
-        for.
+        """Return the data loaders of a task and its co-tasks, validated on a fold.
+
+        The fold is None if only other splits are loaded.
         """
         from mml_lib.data.datamodule import MMLDataModule, best_workers
         from mml_lib.images.transforms import resolve
@@ -310,7 +313,7 @@ class Doing:
         return build_trainer(self.cfg, self.checkpoints, arguments, watching)
 
     def lightning_tune(self, data: "MMLDataModule", model: "MMLModule") -> Tuning:
-        """Return what `tune` asks to be found out before a training."""
+        """Tune learning rate or batch size before a training, as `tune` requests, and return their values."""
         with passing_folder(self.fm.trial_path(self.task, self.run, self.fold)) as folder:
             trainer = self.create_trainer(
                 callbacks=[],

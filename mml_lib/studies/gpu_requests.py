@@ -32,11 +32,11 @@ SAME = {"predict_other": "predict_fold"}
 """Rules that ask for what another one asks for."""
 
 CONTEXT_MB = 500
-"""What CUDA itself takes of a process's share."""
+"""Memory of CUDA itself in the share of a process."""
 
 
 class Gpus:
-    """What the rules of a study ask of GPUs.
+    """GPU requests of the rules of a study.
 
     Args:
         study: config and runs.
@@ -50,7 +50,7 @@ class Gpus:
         self.number_of_trainings = 0
 
     def asked(self, rule: str) -> Resources:
-        """What the study says that a rule asks for; prediction and tuning share GPUs as training does."""
+        """Requests of a rule in the study; prediction and tuning share GPUs like training."""
         resources = self.study.cfg.resources
         own, training = (resources.get(name) or Resources() for name in (rule, TRAINING))
         gpu = 0 if own.gpu is None and training.gpu == 0 else own.gpu

@@ -84,7 +84,7 @@ class MetaNetwork(nn.Module):
 
 @dataclass
 class Outcome:
-    """What a part of a pipeline came to: its result, or what is wrong with it."""
+    """Outcome of building a part of a pipeline: its result, or the error."""
 
     result: Any = None
     mistakes: list[str] = field(default_factory=list)
@@ -103,7 +103,7 @@ class Trials:
         self._outcomes: dict[str, Outcome] = {}
 
     def mistakes(self, pipeline: Pipeline) -> list[str]:
-        """Return what is wrong with a pipeline, a line for each mistake."""
+        """Return the mistakes of a pipeline, one line each."""
         cfg = self.study.pipeline_config(pipeline)
         scheduler, content = self.scheduler, pipeline.content
         scheduler.cfg, scheduler.pipeline, scheduler.fold = cfg, pipeline, 0
