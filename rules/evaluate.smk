@@ -24,6 +24,8 @@ rule predict_fold:
         gpu_mem_mb=study.gpus.memory("predict_fold"),
     params:
         **study.prediction_params(),
+        datasets=study.predicted_dataset,
+        checkpoints=study.checkpoints,  # CHECKPOINTS/{task}/{run}-fold{fold}
         label=lambda wildcards, output: study.label(wildcards),
     message:
         "predict {wildcards.eval} of {wildcards.task} with fold {wildcards.fold}: {params.label}"

@@ -4,13 +4,15 @@
 rule finish_exp:
     """Finish the plan of a mode: run its last hook and write its return value."""
     input:
-        steps=lambda wildcards: study.targets(wildcards.mode, rules),
+        lambda wildcards: study.targets(wildcards.mode, rules),
     output:
         return_value=fm.output("return_value"),
     log:
         fm.log("finish_exp", "return_value"),
     conda:
         "../config/environment.yaml"
+    params:
+        checkpoints=study.finished_checkpoints,
     message:
         "finish mode {wildcards.mode}"
     script:

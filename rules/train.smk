@@ -76,6 +76,12 @@ rule tune_fold:
         runtime=study.scaled("tune_fold", "runtime", 120),
         gpu=study.gpus.number("tune_fold"),
         gpu_mem_mb=study.gpus.memory("tune_fold"),
+    params:
+        candidates=study.candidate_models,
+        datasets=study.learned_datasets,
+        trial=study.trial,  # PROJ_PATH/.tuning-{task}-{run}-fold{fold}
+        checkpoints=study.checkpoints,
+        tensorboard=study.tensorboard,
     message:
         "tune {wildcards.task} fold {wildcards.fold}: run {wildcards.run}"
     script:
@@ -108,7 +114,11 @@ rule train_fold:
         gpu=study.gpus.number("train_fold"),
         gpu_mem_mb=study.gpus.memory("train_fold"),
     params:
-        # A function of the output: a new label is no reason to train again.
+        # Functions of the output: a new value does not repeat a training.
+        candidates=study.candidate_models,
+        datasets=study.learned_datasets,
+        checkpoints=study.checkpoints,  # CHECKPOINTS/{task}/{run}-fold{fold}
+        tensorboard=study.tensorboard,  # TENSORBOARD/{task}/{run}-fold{fold}
         label=lambda wildcards, output: study.training_label(wildcards, output),
     message:
         "train {wildcards.task} fold {wildcards.fold}: {params.label}"

@@ -8,14 +8,15 @@ from mml_lib.reports.unused_table import as_csv, as_text
 from mml_lib.steps.step import open_step
 
 step = open_step(snakemake)
-cleaning = Cleaning(step.study)
+study = step.open_study()
+cleaning = Cleaning(study)
 with cleaning.hold_idle() as held:
     found, problems = cleaning.find(held)
-    if step.cfg.force and not problems:
+    if study.cfg.force and not problems:
         cleaning.remove(found)
 
 write_text(snakemake.output.table, as_csv(found))
 say(as_text(found))
 say("\n".join([*problems, *cleaning.advice(found, problems)]))
-if step.cfg.force and problems:
+if study.cfg.force and problems:
     raise MMLError(f"nothing is removed, as what a study needs might be among it: {problems[0]}; mend or remove it")

@@ -26,6 +26,6 @@ copies = Copies(dataset, definition["name"], snakemake.params.duplicates == "all
 assignment = assign(dataset.delivery.samples, targets, definition["name"], Splitting.of(definition), copies)
 task = TaskDescription.of(definition, dataset, targets, assignment, snakemake.params.about)
 check_planned(task, snakemake.params.planned, dataset.delivery.splits)
-check_described(step, task.header)
+check_described(step.open_study().scheduler(step.mode), task.header)
 
 task.write(snakemake.output.description)

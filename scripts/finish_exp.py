@@ -1,9 +1,15 @@
 """Finish the plan of a mode: run its last hook and write its return value."""
 
+from pathlib import Path
+
 from mml_lib.steps.step import open_step
+from mml_lib.training.checkpoint_files import remove_checkpoints
 
 step = open_step(snakemake)
-step.before_finishing_hook()
-for training in step.trainings:
-    step.drop_checkpoints(**training)
+scheduler = step.open_study().scheduler(step.mode)
+
+scheduler.before_finishing_hook(step)
+for folder in snakemake.params.checkpoints:
+    remove_checkpoints(Path(folder))
+
 step.finish(snakemake.output.return_value)

@@ -1,16 +1,16 @@
-"""Predict one split with one trained network: of the task it was trained on, or of another."""
+"""Predict one split with one trained network: of the task that it was trained on, or of another."""
 
 from mml_lib.steps.step import open_step
 
 step = open_step(snakemake, warm=True)
+split = snakemake.wildcards.eval
 step.drop_checkpoints()
-struct = step.get_struct()
-seen = step.get_eval_struct(struct)
-part = snakemake.wildcards.eval
-data = step.create_datamodule(seen, fold=step.fold if part == "val" else None)
-model = step.load_model(struct, snakemake.input.parameters)
-model.redirect(seen.name)
+trained = step.get_struct()
+predicted = step.get_eval_struct(trained)
+data = step.create_datamodule(predicted, fold=step.fold if split == "val" else None)
+model = step.load_model(trained, snakemake.input.parameters)
+model.redirect(predicted.name)
 
-predictions = step.predict(model, data, part)
+predictions = step.predict(model, data, split)
 
 predictions.write(snakemake.output.predictions)

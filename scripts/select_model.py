@@ -5,9 +5,9 @@ from mml_lib.models.model_storage import ModelStorage
 from mml_lib.steps.step import open_step
 
 step = open_step(snakemake)
-told = step.pipeline.pretraining
+seed, pretraining = step.pipeline.content["seed"], step.pipeline.pretraining
 storages = [ModelStorage.read(path) for path in snakemake.input.models]
 
-selection = select_model(told["models"], storages, told["model_selection"], told["by"], step.cfg.seed)
+selection = select_model(pretraining["models"], storages, pretraining["model_selection"], pretraining["by"], seed)
 
 selection.write(snakemake.output.selection)

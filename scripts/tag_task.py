@@ -12,6 +12,6 @@ base = TaskDescription.read(snakemake.input.base)
 
 tag = definition["name"].split(SEPARATOR)[-1]
 task = apply_tag(base, tag).renamed(definition)
-check_described(step, task.header)
+check_described(step.open_study().scheduler(step.mode), task.header)
 
 task.write(snakemake.output.description)

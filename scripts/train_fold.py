@@ -9,8 +9,8 @@ data = step.create_datamodule(struct, step.fold, co_structs)
 model = step.create_model([struct, *co_structs], load_parameters=step.pretrained(snakemake.input.selection))
 trainer = step.create_trainer()
 
-step.before_training_hook(data, model, trainer)
+step.hooks.before_training_hook(step, data, model, trainer)
 trainer.fit(model, data, ckpt_path=step.last_checkpoint(), weights_only=True)
-step.after_training_hook(data, model, trainer)
+step.hooks.after_training_hook(step, data, model, trainer)
 
 step.store_model(model, trainer)

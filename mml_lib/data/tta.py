@@ -22,7 +22,7 @@ Size = tuple[int, int]
 
 @runtime_checkable
 class Change(Protocol):
-    """Protocol of a view."""
+    """What a view is at least."""
 
     def do(self, images: "Tensor") -> "Tensor": ...
 

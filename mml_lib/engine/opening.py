@@ -59,7 +59,7 @@ def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
     except MMLError as error:
         sys.exit(f"error: {Origins(config, sources, preset_folders(config)).place(str(error))}")
     keep_pandas_out()
-    name_supervisor()
+    name_supervisor(study.fm.proj_path)
     if workflow.remote_exec:
         settle_in_job()
     if workflow.is_main_process:

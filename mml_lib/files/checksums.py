@@ -13,12 +13,13 @@ from pathlib import Path
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import remove_leftovers, write_text
 from mml_lib.files.manager import MMLFileManager
+from mml_lib.machine.locks import PROJECT
 
 COMMAND = "MML_COMMAND"
 """Environment variable by which a Snakemake tells its steps what it was called with."""
 
 IGNORED = ".snakemake_timestamp"
-"""Files that Snakemake writes into folders."""
+"""What Snakemake lays into folders."""
 
 _verified: dict[Path, tuple[int, int]] = {}
 
@@ -78,11 +79,22 @@ def damaged(path: str | Path, why: str, artefact: str | Path | None = None) -> M
         why: what is wrong with it.
         artefact: what a step makes, where the file is a part of it.
     """
-    if MMLFileManager.exists() and (other := MMLFileManager.instance().other_project(artefact or path)):
+    if other := _other_project(Path(artefact or path)):
         again = f"in the project {other}, by a study of it"
     else:
         again = f"by: {remake_command(artefact or path)}"
     return MMLError(f"{path} is damaged ({' '.join(why.split())}); make it again {again}")
+
+
+def _other_project(path: Path) -> str | None:
+    """Return the project that a path lies in if that is not the one of this process."""
+    if MMLFileManager.exists():
+        return MMLFileManager.instance().other_project(path)
+    project = Path(os.environ.get(PROJECT) or os.curdir).absolute()
+    path = path.absolute()
+    if PROJECT not in os.environ or path.is_relative_to(project) or not path.is_relative_to(project.parent):
+        return None
+    return path.relative_to(project.parent).parts[0]
 
 
 def remake_command(path: str | Path) -> str:
@@ -112,7 +124,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _state(path: Path) -> tuple[int, int]:
-    """Return sizes and the latest modification time, which change with the content."""
+    """Return what changes with the content: sizes and the latest time."""
     states = [file.stat() for file in _files(path)]
     return sum(state.st_size for state in states), max((state.st_mtime_ns for state in states), default=0)
 

@@ -30,7 +30,7 @@ class Version(NamedTuple):
 
 @dataclass(frozen=True)
 class Format:
-    """Properties of a kind of file.
+    """What is known of a kind of file.
 
     Args:
         kind: its name.
@@ -49,7 +49,7 @@ class Format:
 
     @property
     def stamp(self) -> dict[str, Any]:
-        """Stamp of a file in the current version."""
+        """What a file of the present version says of it."""
         return {"format": self.version, "needs_mml": self.versions[-1].since}
 
     def found(self, content: Mapping[str, Any], path: Any) -> int:

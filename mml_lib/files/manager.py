@@ -12,12 +12,13 @@ from typing import Any, ClassVar
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.reusables import Reusables
 from mml_lib.files.templates import TOKENS, AssignmentTemplate
+from mml_lib.machine.locks import STEPS_LOCK
 
 TRIAL = ".tuning-"
-"""Prefix of the temporary folder of a tuning."""
+"""What the name of a folder begins with that a tuning tries out in."""
 
 MANIFEST = "dataset.json"
-"""Name of the manifest in the folder of a data set."""
+"""What lists the images of a data set, in its folder."""
 
 BUILT_IN = (
     # what studies share
@@ -272,7 +273,7 @@ class MMLFileManager:
 
     @property
     def constraints(self) -> dict[str, str]:
-        """Regular expressions of the wildcards."""
+        """What each wildcard may stand for, as regular expressions."""
         return dict(TOKENS.values())
 
     def _root(self, template: AssignmentTemplate, project: str | None = None) -> Path:
@@ -311,7 +312,7 @@ class MMLFileManager:
         return str(path)
 
     def existing(self, key: str, project: str | None = None, **tokens: Any) -> list[dict[str, str]]:
-        """Return the wildcards of the existing artefacts of a key, the latest last.
+        """Return what of a key is on the disk, as wildcards that tell it from others, the latest last.
 
         Args:
             key: assignment key.
@@ -329,7 +330,7 @@ class MMLFileManager:
         return [wildcards for *_, wildcards in sorted(entries, key=lambda entry: entry[:2])]
 
     def wildcards(self, key: str, path: str | Path) -> dict[str, str]:
-        """Return the wildcards in the path of an artefact of this project.
+        """Return what the path of an artefact of this project is filled with.
 
         Raises:
             MMLError: it is none of `key`.
@@ -394,7 +395,7 @@ class MMLFileManager:
     @property
     def steps_lock_path(self) -> Path:
         """The file that every running step holds a shared lock on."""
-        return self.proj_path / ".lock-steps"
+        return self.proj_path / STEPS_LOCK
 
     @property
     def data_lock_path(self) -> Path:

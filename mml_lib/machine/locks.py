@@ -18,6 +18,12 @@ from mml_lib.errors import MMLError
 SUPERVISOR = "MML_SUPERVISOR"
 """Environment variable by which a Snakemake tells its steps who it is."""
 
+PROJECT = "MML_PROJECT"
+"""Environment variable by which a Snakemake names its project folder to its steps."""
+
+STEPS_LOCK = ".lock-steps"
+"""File in a project folder that every running step holds a shared lock on."""
+
 ORPHANS_TIMEOUT = 600
 """Seconds to wait for the steps of a killed Snakemake; they end at their next batch or sooner."""
 
@@ -140,9 +146,15 @@ def _try(file: IO[Any], kind: int) -> bool:
     return True
 
 
-def name_supervisor() -> None:
-    """Tell the steps that this process starts that it is their Snakemake."""
+def name_supervisor(project: Path | None = None) -> None:
+    """Name this process as the Snakemake of the steps that it starts.
+
+    Args:
+        project: folder of the project whose steps it runs; None: its steps lock none.
+    """
     os.environ[SUPERVISOR] = f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time()}"
+    if project is not None:
+        os.environ[PROJECT] = str(project.absolute())
 
 
 def supervisor_lives() -> bool:
@@ -151,18 +163,23 @@ def supervisor_lives() -> bool:
     return host == socket.gethostname() and _alive(int(pid), float(started))
 
 
-def follow_supervisor(steps_lock: Path) -> IO[Any] | None:
+def follow_supervisor() -> IO[Any] | None:
     """Make this step end with its Snakemake: by SIGTERM, as soon as that is gone.
 
-    The result is a shared lock that tells the next Snakemake that this step still runs; keep it. A step that no
-    Snakemake of this machine has started (by hand, from a notebook) is left alone.
+    A step that no Snakemake of this machine has started (by hand, from a notebook) is left alone.
+
+    Returns:
+        a shared lock that tells the next Snakemake that this step still runs; keep it.
     """
     host, pid, started = (os.environ.get(SUPERVISOR) or "- 0 0").split()
     if host != socket.gethostname():
         return None
-    steps_lock.parent.mkdir(parents=True, exist_ok=True)
-    held = open(steps_lock, "a+", encoding="utf-8")
-    fcntl.flock(held, fcntl.LOCK_SH)
+    held = None
+    if project := os.environ.get(PROJECT):
+        steps_lock = Path(project) / STEPS_LOCK
+        steps_lock.parent.mkdir(parents=True, exist_ok=True)
+        held = open(steps_lock, "a+", encoding="utf-8")
+        fcntl.flock(held, fcntl.LOCK_SH)
     threading.Thread(target=_watch, args=(int(pid), float(started)), daemon=True).start()
     return held
 

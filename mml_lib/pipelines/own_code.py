@@ -29,7 +29,7 @@ LIBRARY = tuple(
 """Folders of MML itself and of Python's own modules."""
 
 PLANNING = ("mml_lib.schedulers",)
-"""Classes derived from what these modules define only plan; of their hooks, `Code.hooks` counts those of a training."""
+"""Classes derived from those of these modules plan; `code_of_hooks` counts the hooks that steps call."""
 
 REGISTERING = ("register_creator", "register_tag")
 """Decorators of functions that are part of the identity of tasks, not of runs."""
@@ -156,20 +156,22 @@ def code_of_function(module: str, name: str) -> dict[str, str]:
     return _digests(_closure([module]), {module: [name]})
 
 
-def code_of_hooks(cls: type, training: Iterable[str]) -> dict[str, str]:
-    """Return the digests of the modules whose classes change a training step, of a scheduler and its bases.
+def code_of_hooks(cls: type, names: Iterable[str]) -> dict[str, str]:
+    """Return the digest of each module of the user's own whose classes override a hook or block of a step.
 
-    The methods of a class that only plan do not count.
+    The classes are those of a scheduler and of the `Step` that it names. Methods of a scheduler that only plan do not
+    count.
 
     Args:
         cls: the scheduler's class.
-        training: names of methods that have a part in a training.
+        names: names of the hooks and blocks.
     """
-    names = set(training)
-    own = [base for base in cls.__mro__ if _locate(base.__module__) and names & set(vars(base))]
+    names = set(names)
+    bases = [*cls.__mro__, *getattr(getattr(cls, "Step", None), "__mro__", ())]
+    own = [base for base in bases if _locate(base.__module__) and names & set(vars(base))]
     if not own:
         return {}
-    library = [base for base in cls.__mro__ if base not in own and not _locate(base.__module__)]
+    library = [base for base in bases if base not in own and not _locate(base.__module__)]
     planned = {name for base in library for name in vars(base)} - names
     kept: dict[str, list[str]] = {}
     for base in own:
@@ -375,7 +377,7 @@ def _patches(node: ast.AST, own: Collection[str]) -> bool:
 
 
 def _changes(node: ast.AST, own: Collection[str]) -> bool:
-    """Return True if a part of an assignment changes an attribute or item of what the module does not define."""
+    """Return whether a part of an assignment changes an attribute or item of what the module does not define."""
     if isinstance(node, ast.Attribute | ast.Subscript):
         return isinstance(node.ctx, ast.Store | ast.Del) and _root(node) not in (*HARMLESS, *own)
     return isinstance(node, ast.Call) and getattr(node.func, "id", None) in ("setattr", "delattr")

@@ -52,7 +52,7 @@ LATER_KEYS = ("store_best", "class_weights", "mixing", "compile", "adapters", "t
 """Sections that came later: left at their default they are left out, so that older runs keep their ids."""
 
 MODE_KEYS = ("multitask", "pretraining")
-"""Entries that a mode may add to a pipeline: co-tasks, and the model that a training starts from."""
+"""What a mode may add to a pipeline: the tasks learned beside, the model started from."""
 
 LATER_TRAINER_KEYS = ("devices", "strategy")
 """The same of the trainer's keys."""
@@ -143,7 +143,7 @@ class Pipeline:
 
     @property
     def recipe(self) -> str:
-        """Digest of the pipeline without its task, 8 digits."""
+        """What the pipeline does, whatever the task: 8 digits of a digest."""
         return Pipeline({**self.content, "task": {"pack": ""}}).run
 
     @cached_property
@@ -163,7 +163,7 @@ class Pipeline:
 
     @property
     def tasks(self) -> list[Mapping[str, Any]]:
-        """Entries of all learned tasks: the pipeline's own, and its co-tasks."""
+        """What is known of all tasks that are learned: the pipeline's own, and its co-tasks."""
         return [self.task, *self.content.get("multitask", {}).get("co_tasks", ())]
 
     @property
@@ -190,7 +190,7 @@ class Pipeline:
 
     @property
     def story(self) -> str:
-        """Description of the entries that a mode added to the pipeline."""
+        """What a mode added to the pipeline, in words."""
         words = []
         if len(self.tasks) > 1:
             words.append(f"together with {', '.join(told['name'] for told in self.tasks[1:])}")
@@ -241,7 +241,7 @@ def _augmentations(study: StudyConfig, task_types: Sequence[str]) -> dict[str, A
 
 
 def _counted(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the properties of a task that are part of a run id."""
+    """Return what of a task counts for a run id."""
     counted = {key: value for key, value in task.items() if key != "fold_time_limit"}
     return counted | {"pack": task["pack"].split("-")[-1]}
 
@@ -264,6 +264,22 @@ class Variant:
     def procedure(self) -> str:
         """Name of its procedure: how it differs from those that are no repetitions of it."""
         return ", ".join(self.parts)
+
+
+def pipeline_config(config: Mapping[str, Any], pipeline: Pipeline, files: Sequence[Source] = ()) -> StudyConfig:
+    """Return the config of a step: the sections of a pipeline, and those of the study for everything else.
+
+    Args:
+        config: the study, before it is validated.
+        pipeline: the pipeline that the step trains or predicts with.
+        files: config files of the study, for messages.
+    """
+    content = {key: value for key, value in config.items() if key not in ("sweep", "variants", "repeats")}
+    content |= {key: pipeline.content.get(key) for key in PIPELINE_KEYS}
+    trainer = resolve_presets({"trainer": config.get("trainer")}, preset_folders(config))["trainer"]
+    device = {key: trainer[key] for key in DEVICE_KEYS if isinstance(trainer, Mapping) and key in trainer}
+    content["trainer"] = {"devices": 1, **pipeline.content["trainer"], **device}
+    return load_study(content, files)
 
 
 def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Variant]:

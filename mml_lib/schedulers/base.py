@@ -1,22 +1,19 @@
-"""Schedulers: one class behind each mode. It plans atomic steps, and it is what a step's script works with."""
+"""Schedulers: one class behind each mode. It plans atomic steps; its hooks are called in these."""
 
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ValidationError
 
-from mml_lib.config.plugins import module_of
 from mml_lib.config.schema import Mode, StudyConfig
 from mml_lib.config.sections import Section
 from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
-from mml_lib.pipelines.own_code import changed_modules, code_of_hooks, code_of_patches
-from mml_lib.pipelines.pipeline import Pipeline, Variant, expand, own_code
-from mml_lib.steps.building import TRAINING
-from mml_lib.steps.training_step import Doing
+from mml_lib.pipelines.pipeline import Pipeline, Variant, expand
+from mml_lib.pipelines.step_hooks import BLOCKS, StepHooks, code_of_steps
 from mml_lib.studies.checks import check_trainable
 from mml_lib.studies.class_names import check_class_names
 from mml_lib.studies.guarding import Guards
@@ -24,32 +21,45 @@ from mml_lib.studies.runs import Run, task_content
 from mml_lib.studies.study import Study
 from mml_lib.tasks.task_identity import TaskIdentity
 
+if TYPE_CHECKING:
+    from mml_lib.steps.training_step import TrainingStep
+
 
 class Options(Section):
     """The options of a mode, beside its `id` and `scheduler`."""
 
 
-class AbstractBaseScheduler(Doing, ABC):
-    """Plans a mode: `create_routine` lists its atomic steps by `add`.
+class AbstractBaseScheduler(StepHooks, ABC):
+    """Plan of a mode: `create_routine` lists its atomic steps by `add`.
 
-    A subclass may narrow `Options`, and override the hooks of `Doing`.
+    A subclass may narrow `Options`, override the hooks of `StepHooks`, and name a `Step` with building blocks of its
+    own.
 
     Args:
         study: config, file manager, tasks and runs.
         mode: id and options of the mode.
 
     Raises:
-        MMLError: options that the mode does not have.
+        MMLError: options that the mode does not have, or building blocks that belong to a `Step`.
     """
 
     Options: ClassVar[type[Options]] = Options
+    Step: ClassVar["type[TrainingStep] | None"] = None
+    """Class of steps that train, tune or predict; None: `mml_lib.steps.training_step.TrainingStep`."""
     available_subroutines: ClassVar[tuple[str, ...]] = ()
     alone: ClassVar[bool] = False
-    """True if the mode reads no data, records no study and excludes other modes."""
+    """True if no other mode may be a target beside this one, which reads no data and records no study."""
 
     def __init__(self, study: Study, mode: Mode):
-        super().__init__(study)
+        self.study = study
+        self.cfg = study.cfg
+        self.fm = study.fm
         self.mode = mode.id
+        if blocks := [block for block in BLOCKS if hasattr(type(self), block)]:
+            raise MMLError(
+                f"mode.scheduler: {type(self).__name__} defines {', '.join(blocks)}; define it in a class derived from "
+                "mml_lib.steps.training_step.TrainingStep, and name that class as Step of the scheduler"
+            )
         try:
             self.options = self.Options(**mode.options)
         except ValidationError as error:
@@ -100,34 +110,17 @@ class AbstractBaseScheduler(Doing, ABC):
 
     @cached_property
     def variants(self) -> list[Variant]:
-        """Combinations of the sweep and the variants."""
+        """What the sweep and the variants stand for."""
         return expand(self.config, self.study.files)
 
     def additions(self, task: TaskIdentity, cfg: StudyConfig) -> dict[str, Any]:
-        """Return the entries that this mode adds to the pipeline of a task, by one of `MODE_KEYS`."""
+        """Return what this mode adds to the pipeline of a task, by one of `MODE_KEYS`."""
         return {}
 
     @cached_property
     def code(self) -> dict[str, str]:
-        """Digests of the user's own modules that every training depends on: plugins that change other modules, and
-        those of the scheduler that steps work with, that of the study's own mode, where it changes a training.
-        """
-        plugins = [module_of(plugin) for plugin in self.study.cfg.plugins]
-        in_steps = type(self.study.scheduler(self.study.cfg.mode.id))
-        return {**code_of_patches(plugins), **code_of_hooks(in_steps, TRAINING)}
-
-    def check_code(self) -> None:
-        """Refuse to train the pipeline of this step by other code than it was planned with.
-
-        Raises:
-            MMLError: a module of the user's own has changed.
-        """
-        now = own_code(self.pipeline.content, self.code)
-        if modules := changed_modules(self.pipeline.code, now):
-            raise MMLError(
-                f"run {self.run} of {self.task} was planned with other code than there is now: "
-                f"{', '.join(modules)} changed; run the command again, which trains a new run"
-            )
+        """Digests of the user's own modules that every training depends on."""
+        return code_of_steps(self.study.cfg.plugins, type(self.study.scheduler(self.study.cfg.mode.id)))
 
     @functools.cache  # noqa: B019  (a scheduler lives as long as its process)
     def runs_of(self, task: str) -> list[Run]:
@@ -163,7 +156,7 @@ class AbstractBaseScheduler(Doing, ABC):
     # --- the plan -----------------------------------------------------------------------------------------------
 
     def shown(self, task: str, run: Run) -> dict[str, Any]:
-        """Return the display name of a run.
+        """Return what tables call a run.
 
         Returns:
             `task`, `run`, `label`, of its procedure `procedure` and `procedure_label`, and `fold` where that is not the
@@ -173,7 +166,7 @@ class AbstractBaseScheduler(Doing, ABC):
         return {"task": task, "run": run.id, "label": run.label, **procedure}
 
     def procedure_label(self, task: str, run: Run) -> str:
-        """Return the display name of a run's procedure: the labels of all its runs without the seed."""
+        """Return what the study calls the procedure of a run: the labels of all its runs without the seed."""
         procedure = run.pipeline.procedure
         repetitions = [each for each in self.runs_of(task) if each.pipeline.procedure == procedure]
         labels = [label for each in repetitions for label in each.procedure_labels if label]

@@ -1,7 +1,7 @@
 """Mode `train`: networks for the tasks of a study, their predictions and their test metrics."""
 
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, model_validator
 
@@ -19,6 +19,9 @@ from mml_lib.studies.multitask import multitask
 from mml_lib.studies.questions import Questions
 from mml_lib.studies.runs import Run
 from mml_lib.tasks.task_identity import TaskIdentity
+
+if TYPE_CHECKING:
+    from mml_lib.steps.step import Step
 
 NESTED = f"{SEPARATOR}nested{ARGUMENT}"
 
@@ -215,7 +218,7 @@ class TrainScheduler(AbstractBaseScheduler):
         return notes
 
     def _notes_on(self, task: str, folds: int) -> list[str]:
-        """Return the splits on which a task with several folds is evaluated."""
+        """Return what splits results of a task with several folds are on."""
         identity, notes = self.study.tasks[task], []
         each = " of each run" if len(self.runs_of(task)) > 1 else ""
         if "test" in self.splits(task):
@@ -299,7 +302,7 @@ class TrainScheduler(AbstractBaseScheduler):
         return list(asked or by_default)
 
     def shown(self, task: str, run: Run) -> dict[str, Any]:
-        """Return the display name of a run: the folds of nested validation belong to one run."""
+        """Return what tables call a run: the folds of nested validation are those of one."""
         base, _, fold = task.rpartition(NESTED)
         told = super().shown(task, run)
         if not self.options.nested:
@@ -307,6 +310,6 @@ class TrainScheduler(AbstractBaseScheduler):
         nested = {"run": run.pipeline.recipe, "procedure": run.pipeline.procedure_recipe, "fold": int(fold)}
         return {**told, "task": base + NESTED[:-1], **nested}
 
-    def before_finishing_hook(self) -> None:
+    def before_finishing_hook(self, step: "Step") -> None:
         """Return the best procedure and run of each task, chosen by validation; nothing where nothing was tested."""
-        self.return_value = best_runs(self) if "summarize" in self.commands else []
+        step.return_value = best_runs(self) if "summarize" in self.commands else []

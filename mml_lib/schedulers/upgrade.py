@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from itertools import groupby
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -11,9 +11,12 @@ from mml_lib.files.backups import Backup, Entry, find_outdated
 from mml_lib.files.formats import FORMATS
 from mml_lib.schedulers.base import AbstractBaseScheduler, Options
 
+if TYPE_CHECKING:
+    from mml_lib.steps.step import Step
+
 
 class _Rewriting(AbstractBaseScheduler):
-    """Base of both modes: they train nothing, and no other step uses the files that they rewrite."""
+    """What both modes have in common: they train nothing, and nobody uses what they rewrite."""
 
     alone = True
     trained_tasks: ClassVar[list[str]] = []
@@ -43,9 +46,9 @@ class UpgradeScheduler(_Rewriting):
             lines += [f"    {entry.path}" for entry in of_kind]
         return lines or ["  all files have the present formats"]
 
-    def before_finishing_hook(self) -> None:
+    def before_finishing_hook(self, step: "Step") -> None:
         finished = [backup for backup in Backup.all(self.fm) if backup.is_finished]
-        self.return_value = {"backup": finished[-1].number if finished else None}
+        step.return_value = {"backup": finished[-1].number if finished else None}
 
 
 class DowngradeScheduler(_Rewriting):
@@ -78,5 +81,5 @@ class DowngradeScheduler(_Rewriting):
             *(f"    {entry.path} gets format {entry.version}" for entry in self._backup.entries),
         ]
 
-    def before_finishing_hook(self) -> None:
-        self.return_value = {"backup": self._backup.number}
+    def before_finishing_hook(self, step: "Step") -> None:
+        step.return_value = {"backup": self._backup.number}

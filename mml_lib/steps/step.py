@@ -1,114 +1,166 @@
-"""Steps: from Snakemake's object in a script to the scheduler that the script works with."""
+"""Step: what a script opens with the object that Snakemake gives it."""
 
 import atexit
-import contextlib
-import logging
 import os
-import resource
 import signal
 import sys
-import traceback
+from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from mml_lib.config.loading import load_study, preset_folders
+from mml_lib.config.plugins import import_plugin
+from mml_lib.config.schema import StudyConfig
 from mml_lib.engine.warm_start import start_warm
-from mml_lib.errors import MMLError
-from mml_lib.files.atomic import remove_leftovers
-from mml_lib.files.checksums import checksum_path, seal_outputs, verify
-from mml_lib.machine.disk import REMEDY, is_full_disk
+from mml_lib.files.atomic import remove_leftovers, write_text
+from mml_lib.files.checksums import checksum_path, seal_outputs
+from mml_lib.files.manager import MMLFileManager
+from mml_lib.files.stored import json_text
 from mml_lib.machine.locks import follow_parent, follow_supervisor, process_rank
-from mml_lib.machine.terminal import PEAK
-from mml_lib.pipelines.pipeline import Pipeline
-from mml_lib.schedulers.base import AbstractBaseScheduler
-from mml_lib.studies.gpu_requests import take_gpus
-from mml_lib.studies.study import Study
+from mml_lib.pipelines.step_hooks import StepHooks, mode_of, overrides_hooks, own_scheduler
+from mml_lib.steps.step_log import open_log
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from mml_lib.studies.study import Study
 
-TRAINED_IN = ("train_fold", "tune_fold")
-"""Rules whose steps train the pipeline that they read."""
+TRAINING_RULES = ("train_fold", "tune_fold")
+"""Rules that train the pipeline of their input."""
 
-_HELD: list[IO[Any]] = []  # locks and streams that live as long as the step
+_held: list[IO[Any]] = []  # locks stay taken as long as their process
 
 
-def open_step(snakemake: Any, warm: bool = False) -> AbstractBaseScheduler:
-    """Open the step of a script: its log, its scheduler, its ties to the Snakemake that started it.
+class Step:
+    """One execution of one rule. It builds nothing of the study; `cfg`, `fm` and `open_study()` do so on request.
 
-    With `warm`, for scripts that need torch, all that follows happens in a fork of a process that has it imported, and
-    the step has GPUs of its own, where there are some.
+    Attributes:
+        input, output, params: files and settings of the rule.
+        config: the study, before it is validated.
+        task, eval_task, run, fold: the wildcards of these names; `eval_task` is `task` if the rule has none of its own.
+        mode: the wildcard of this name, or the mode of the study.
+        threads: number of threads.
+        terminal: stream of the terminal; None without one.
+        return_value: the return value of the plan, for `before_finishing_hook`.
 
-    The scheduler has the step's wildcards as `task`, `eval_task`, `run` and `fold`, its `threads`, and, where an input
-    `pipeline` is declared, the config of that pipeline as `cfg`. Where several processes train together, each of them
-    runs the script.
+    Args:
+        snakemake: the object that Snakemake gives a script.
+        terminal: stream of the terminal.
+    """
+
+    def __init__(self, snakemake: Any, terminal: IO[str] | None = None):
+        self.rule: str = snakemake.rule
+        self.input = snakemake.input
+        self.output = snakemake.output
+        self.params = snakemake.params
+        self.config: dict[str, Any] = snakemake.config
+        self.threads: int = snakemake.threads
+        self.terminal = terminal
+        wildcards = snakemake.wildcards
+        self.task: str | None = wildcards.get("task")
+        self.eval_task: str | None = wildcards.get("eval_task", self.task)
+        self.run: str | None = wildcards.get("run")
+        fold = wildcards.get("fold")
+        self.fold: int | None = None if fold is None else int(fold)
+        self.mode: str = wildcards.get("mode") or str(mode_of(self.config, self._folders)["id"])
+        self.return_value: Any = None
+
+    @property
+    def _folders(self) -> list[Path]:
+        return preset_folders(self.config)
+
+    @cached_property
+    def cfg(self) -> StudyConfig:
+        """The validated config of the study."""
+        return load_study(self.config)
+
+    @cached_property
+    def fm(self) -> MMLFileManager:
+        """The file manager of the study, for scripts that look for further artefacts."""
+        cfg = self.cfg
+        if MMLFileManager.exists():
+            MMLFileManager.clear_instance()
+        return MMLFileManager(cfg.paths.data, cfg.paths.results, cfg.project, cfg.remove, cfg.reuse.references)
+
+    @property
+    def pivot(self) -> str | None:
+        """The task that the study is about, tags included; None if it is about all tasks alike."""
+        pivot = self.cfg.pivot
+        return None if pivot.name is None else pivot.name + pivot.tags
+
+    @cached_property
+    def hooks(self) -> StepHooks:
+        """The hooks of the mode: those of the user's own scheduler if it overrides one."""
+        overrides = overrides_hooks(own_scheduler(mode_of(self.config, self._folders, self.mode)))
+        return self.open_study().scheduler(self.mode) if overrides else StepHooks()
+
+    def open_study(self) -> "Study":
+        """Return the study, for the few steps that plan."""
+        from mml_lib.studies.study import Study
+
+        return Study(self.config)
+
+    def reused(self, key: str) -> list[Path]:
+        """Return the files of `reuse.<key>` for all tasks, project by project; of each project the latest comes last.
+
+        Files of one task are in `reused` of its struct.
+        """
+        return self.fm.reusables.paths(key)
+
+    def finish(self, path: str | Path) -> None:
+        """Write the return value of the plan."""
+        write_text(path, json_text("return_value", {"mode": self.mode, "return_value": self.return_value}, indent=None))
+
+
+def open_step(snakemake: Any, warm: bool = False) -> Any:
+    """Open the step of a script: its log, its ties to the Snakemake that started it, the checksums of its outputs.
+
+    Where several processes train together, each of them runs the script.
+
+    Args:
+        snakemake: the object that Snakemake gives a script, or one of `mock_snakemake`.
+        warm: for scripts that need torch: go on in a fork of a process that has imported it, on GPUs of the step's own.
+
+    Returns:
+        a `TrainingStep` if the rule declares an input `pipeline` (of the class that a user's scheduler names as its
+        `Step`), otherwise a `Step`.
     """
     if warm:
         start_warm()
     if process_rank():
         follow_parent()
-    terminal = _open_log(snakemake.rule, snakemake.log[0] if snakemake.log else None)
+    terminal = open_log(snakemake.rule, snakemake.log[0] if snakemake.log else None)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    study = Study(snakemake.config)
-    if held := follow_supervisor(study.fm.steps_lock_path):
-        _HELD.append(held)
+    if held := follow_supervisor():
+        _held.append(held)
     if not process_rank():
-        for output in snakemake.output:
-            remove_leftovers(output)
-            # That of an earlier output, which others would compare with the new one until it is sealed.
-            checksum_path(output).unlink(missing_ok=True)
-        atexit.register(_seal, list(snakemake.output), terminal)
-
-    scheduler = study.scheduler(snakemake.wildcards.get("mode", study.cfg.mode.id))
-    if pipeline := snakemake.input.get("pipeline"):
-        verify(pipeline)
-        scheduler.pipeline = Pipeline.read(Path(pipeline))
-        scheduler.cfg = study.pipeline_config(scheduler.pipeline)
-    scheduler.terminal = terminal
-    scheduler.task = snakemake.wildcards.get("task")
-    scheduler.eval_task = snakemake.wildcards.get("eval_task", scheduler.task)
-    scheduler.run = snakemake.wildcards.get("run")
-    fold = snakemake.wildcards.get("fold")
-    scheduler.fold = None if fold is None else int(fold)
-    scheduler.threads = snakemake.threads
-    if snakemake.rule in TRAINED_IN:
-        scheduler.check_code()
+        _prepare_outputs(list(snakemake.output), terminal)
+    for plugin in snakemake.config.get("plugins") or ():
+        import_plugin(plugin)
+    step = _step_class(snakemake)(snakemake, terminal)
+    if snakemake.rule in TRAINING_RULES:
+        step.check_code()
     if warm:
-        take_gpus(scheduler, snakemake.rule, terminal)
-    scheduler.after_preparation_hook()
-    return scheduler
+        from mml_lib.steps.step_gpus import take_gpus
+
+        take_gpus(step, snakemake.rule, terminal)
+    step.hooks.after_preparation_hook(step)
+    return step
 
 
-def _open_log(rule: str, path: str | None) -> IO[str]:
-    """Send what this process says to its log, and errors in one line to the terminal too, which is returned."""
-    terminal = sys.stderr
-    if path is not None:
-        log = open(path, "a" if process_rank() else "w", encoding="utf-8", buffering=1)
-        _HELD.append(log)
-        sys.stdout = sys.stderr = log
-    logging.basicConfig(
-        level=logging.WARNING if process_rank() else logging.INFO,
-        stream=sys.stderr,
-        format="%(asctime)s %(message)s",
-        datefmt="%F %T",
-        force=True,
-    )
-    logging.captureWarnings(True)
-    logger.info("--- %s", rule)
-    atexit.register(_tell_memory)
+def _step_class(snakemake: Any) -> type[Step]:
+    if not snakemake.input.get("pipeline"):
+        return Step
+    from mml_lib.steps.training_step import TrainingStep
 
-    def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        line = str(error) if isinstance(error, MMLError) else f"{kind.__name__}: {' '.join(str(error).split())}"
-        if is_full_disk(error):
-            line = f"{REMEDY} ({line})"
-        if terminal is not sys.stderr:
-            hint = "" if isinstance(error, MMLError) else f" (traceback in {path})"
-            print(f"error in {rule}: {line}{hint}", file=terminal, flush=True)
-        with contextlib.suppress(OSError):  # the log, too, may lie on a disk that is full
-            traceback.print_exception(kind, error, trace, file=sys.stderr)
-            print(f"error in {rule}: {line}", file=sys.stderr)
+    scheduler = own_scheduler(mode_of(snakemake.config, preset_folders(snakemake.config)))
+    return getattr(scheduler, "Step", None) or TrainingStep
 
-    sys.excepthook = report
-    return terminal
+
+def _prepare_outputs(outputs: list[str], terminal: IO[str]) -> None:
+    """Remove what an earlier step of these outputs left, and write their checksums when this step ends."""
+    for output in outputs:
+        remove_leftovers(output)
+        checksum_path(output).unlink(missing_ok=True)  # others would compare it with the new output
+    atexit.register(_seal, outputs, terminal)
 
 
 def _seal(outputs: list[str], terminal: IO[str]) -> None:
@@ -117,9 +169,3 @@ def _seal(outputs: list[str], terminal: IO[str]) -> None:
     except OSError as error:
         print(f"error: the checksums of {', '.join(outputs)} cannot be written: {error}", file=terminal, flush=True)
         os._exit(1)  # an exception would be shown, and the step would count as done
-
-
-def _tell_memory() -> None:
-    """Log the largest resident memory of this process, in 10⁶ bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    logger.info(PEAK, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)

@@ -1,26 +1,30 @@
-"""The doing half of a scheduler: what a step builds and stores. What needs torch is imported where it is used."""
+"""Training step: the building blocks of scripts that train, tune or predict. Modules that need torch import late."""
 
 import logging
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
+from mml_lib.config.schema import StudyConfig
 from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import passing_folder, write_text
-from mml_lib.files.stored import json_text
+from mml_lib.files.checksums import verify
 from mml_lib.machine.locks import process_rank
 from mml_lib.machine.slurm import own_job
 from mml_lib.machine.terminal import warn
 from mml_lib.models.model_selection import Selection
 from mml_lib.models.model_storage import ModelStorage
-from mml_lib.pipelines.pipeline import Pipeline
-from mml_lib.studies.gpu_requests import keep_to_share
-from mml_lib.studies.runs import task_content
-from mml_lib.studies.study import Study
+from mml_lib.pipelines.own_code import changed_modules
+from mml_lib.pipelines.pipeline import Pipeline, own_code, pipeline_config
+from mml_lib.pipelines.step_hooks import code_of_steps, mode_of, own_scheduler
+from mml_lib.steps.step import Step
+from mml_lib.steps.step_gpus import limit_gpu_memory
+from mml_lib.steps.task_files import task_files
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.checkpoint_files import last_checkpoint, remove_checkpoints
 from mml_lib.training.tuning import Tuning, tune
@@ -35,71 +39,73 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MODEL = ("task", "run", "fold")
+"""Keys that identify a trained network."""
 
-class Doing:
-    """Interface for scripts.
 
-    In a step, `cfg` is the config of its `pipeline`; `task`, `run` and `fold` are its wildcards; `eval_task` is the
-    task that it predicts or tests on.
+class TrainingStep(Step):
+    """Step of a network. Its pipeline is the input `pipeline`; a user's scheduler names a subclass as its `Step`.
 
-    Args:
-        study: config, file manager, tasks and runs.
+    Files of tasks are the inputs `tasks` and `images` of a training, `task`, `eval_task` and `images` of a prediction.
     """
 
-    def __init__(self, study: Study):
-        self.study = study
-        self.cfg = study.cfg
-        self.fm = study.fm
-        self.mode: str = study.cfg.mode.id
-        self.return_value: Any = None
-        self.task: str | None = None
-        self.eval_task: str | None = None
-        self.run: str | None = None
-        self.fold: int | None = None
-        self.threads = 1
-        self.terminal: IO[str] | None = None
-        self.pipeline: Pipeline | None = None
-        self.started_from: Selection | None = None
+    started_from: Selection | None = None
+    """Choice of the model that the network starts from."""
 
-    # --- hooks, for schedulers to override ----------------------------------------------------------------------
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The pipeline of the run."""
+        path = Path(self.input.pipeline)
+        verify(path)
+        return Pipeline.read(path)
 
-    def after_preparation_hook(self) -> None:
-        """Called in every step, once it is open."""
+    @cached_property
+    def cfg(self) -> StudyConfig:
+        """The validated config of the run: its pipeline, and the study for everything else."""
+        return pipeline_config(self.config, self.pipeline)
 
-    def before_training_hook(self, data: "MMLDataModule", model: "MMLModule", trainer: "Trainer") -> None:
-        """Called before a network is trained."""
+    def check_code(self) -> None:
+        """Refuse to train by other code than the run was planned with.
 
-    def after_training_hook(self, data: "MMLDataModule", model: "MMLModule", trainer: "Trainer") -> None:
-        """Called after a network is trained, before it is stored."""
+        Raises:
+            MMLError: a module of the user's own has changed.
+        """
+        scheduler = own_scheduler(mode_of(self.config, self._folders))
+        code = code_of_steps(self.config.get("plugins") or (), scheduler)
+        if modules := changed_modules(self.pipeline.code, own_code(self.pipeline.content, code)):
+            raise MMLError(
+                f"run {self.run} of {self.task} was planned with other code than there is now: "
+                f"{', '.join(modules)} changed; run the command again, which trains a new run"
+            )
 
-    def before_finishing_hook(self) -> None:
-        """Called in the last step of a plan; may set `return_value`."""
-
-    # --- building blocks ----------------------------------------------------------------------------------------
+    # --- data ---------------------------------------------------------------------------------------------------
 
     def get_struct(self, task: str | None = None) -> TaskStruct:
-        """Return the struct of a task: of this step's own by default."""
-        task = task or self.task
-        if task is None:
-            raise MMLError("this step is about no task; name one: get_struct('digits')")
-        of_run = {told["name"]: told for told in self.pipeline.tasks} if self.pipeline else {}
-        told = of_run.get(task) or task_content(self.study.task(task), self.cfg.preprocessing)
-        paths = {
-            "description": Path(self.fm.path("description", task=task, task_id=told["id"])),
-            "dataset": Path(self.fm.path("dataset", dataset=told["dataset"])),
-            "packed": Path(self.fm.path("packed", dataset=told["dataset"], pack=told["pack"])),
-        }
-        return TaskStruct(task, paths, lambda: self._models(task), self.fm.reusables.of_task(task))
+        """Return the struct of a task that the rule declares: of this step's own by default.
 
-    def reused(self, key: str) -> list[Path]:
-        """Return all files that `reuse.<key>` brings, of whatever task they are, or of none: of each project the latest
-        last. Those of one task are in `reused` of its struct.
+        Raises:
+            MMLError: the rule declares no description of the task.
         """
-        return self.fm.reusables.paths(key)
+        task = task or self.task
+        if task not in self._task_files:
+            raise MMLError(
+                f"rule {self.rule} declares no description of the task '{task}'; declare it as an input: "
+                "task=ancient(study.description)"
+            )
+        return TaskStruct(
+            task,
+            self._task_files[task],
+            lambda: [ModelStorage.read(self.fm.path("models", **m)) for m in self.fm.existing("models", task=task)],
+            lambda: self.fm.reusables.of_task(task),
+        )
+
+    @cached_property
+    def _task_files(self) -> dict[str, dict[str, Path]]:
+        return task_files(self)
 
     def get_structs(self) -> list[TaskStruct]:
         """Return the structs of all tasks that this step's network learns, the main one first."""
-        structs = [self.get_struct(told["name"]) for told in self.pipeline.tasks]
+        structs = [self.get_struct(task["name"]) for task in self.pipeline.tasks]
         for struct in structs:
             if not struct.knows_images:
                 warn(
@@ -117,24 +123,24 @@ class Doing:
         if self.eval_task == struct.name:
             return struct
         other = self.get_struct(self.eval_task)
-        own_head = self.eval_task in [told["name"] for told in self.pipeline.tasks]
+        own_head = self.eval_task in [task["name"] for task in self.pipeline.tasks]
         if not own_head and TASK_TYPES[other.task_type].is_learnable and other.classes != struct.classes:
-            key = "source_tasks" if getattr(self.options, "source_tasks", ()) else "eval_on"
+            key = "source_tasks" if self.cfg.mode.options.get("source_tasks") else "eval_on"
             raise MMLError(
                 f"mode.{key}: {other.name} has the classes {', '.join(other.classes)}, not those of {struct.name} "
                 f"({', '.join(struct.classes)}); give both the same by idx_to_class"
             )
         return other
 
-    def _models(self, task: str) -> list[Any]:
-        return [ModelStorage.read(self.fm.path("models", **told)) for told in self.fm.existing("models", task=task)]
-
     def create_datamodule(
         self, struct: TaskStruct, fold: int | None, co_structs: Sequence[TaskStruct] = ()
     ) -> "MMLDataModule":
-        """Return the data loaders of a task and its co-tasks, validated on a fold.
+        """Return the data module of a task.
 
-        The fold is None if only other splits are loaded.
+        Args:
+            struct: the task.
+            fold: fold of the validation samples; None: only test or unlabelled samples are loaded.
+            co_structs: tasks that are learned beside it.
         """
         from mml_lib.data.datamodule import MMLDataModule, best_workers
         from mml_lib.images.transforms import resolve
@@ -188,12 +194,12 @@ class Doing:
         torch.manual_seed(int(seed))
         decoder = cfg.decoder.spec() if cfg.decoder else None
         arch = untrained(cfg.arch.spec()) if started or load_parameters is not None else cfg.arch.spec()
-        network = Network(arch, {each.name: head_spec(each, decoder) for each in structs})
+        network = Network(arch, {struct.name: head_spec(struct, decoder) for struct in structs})
         if load_parameters is not None:
-            taken = start_from(load_parameters, network, {each.name: each.classes for each in structs})
-            for task, old in taken.items():
+            heads = start_from(load_parameters, network, {struct.name: struct.classes for struct in structs})
+            for task, old in heads.items():
                 logger.info("the head of %s starts as that of %s", task, old)
-        if self.pipeline and self.pipeline.pretraining.get("freeze"):
+        if self.pipeline.pretraining.get("freeze"):
             network.freeze()
         if cfg.adapters:
             from mml_lib.models.adapters import add_adapters
@@ -202,34 +208,24 @@ class Doing:
         return network
 
     def pretrained(self, selection: str | Path) -> Path | None:
-        """Return the weights that a selection has chosen to start from, None where there is no selection."""
+        """Return the weights of the selected model, None if the network starts from none."""
         if not selection:
             return None
-        chosen = Selection.read(selection)
-        self.started_from = replace(chosen, chosen=self._located(chosen.chosen))
+        selected = Selection.read(selection)
+        key = [selected.chosen[name] for name in MODEL]
+        number = [[model[name] for name in MODEL] for model in self.pipeline.pretraining["models"]].index(key)
+        # The project of the model may have been renamed since the selection.
+        self.started_from = replace(selected, chosen=self.params.candidates[number])
         logger.info("starting from %s: %s", dict(self.started_from.chosen), self.started_from.why)
-        return self.fm.construct_saving_path(None, "parameters", **self.started_from.chosen)
-
-    def _located(self, model: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a model to start from with the project that it lies in now, which may have got another name."""
-        of_plan = self.study.run(self.task, self.run).pipeline.pretraining["models"]
-        return next(
-            (dict(told) for told in of_plan if all(told[key] == model[key] for key in ("task", "run", "fold"))),
-            dict(model),
-        )
+        return Path(self.input.pretrained[number])
 
     def load_model(self, struct: TaskStruct, path: str | Path) -> "MMLModule":
-        """Return a stored network, which answers for a task."""
+        """Return a stored network, with the head of a task."""
         from mml_lib.models.network import load_network
-        from mml_lib.models.normalization import Statistics, statistics_for
+        from mml_lib.models.normalization import Statistics
 
         network, header = load_network(path)
-        # As it was trained: what it predicts now may be all that is left of its images.
-        if "mean" in header:
-            statistics = Statistics(header["mean"], header["std"])
-        else:
-            statistics = statistics_for(network, self.cfg, struct)
-        return self.create_module(network, [struct], statistics)
+        return self.create_module(network, [struct], Statistics(header["mean"], header["std"]))
 
     def create_module(
         self,
@@ -253,9 +249,9 @@ class Doing:
         from mml_lib.training.objectives import build_objectives
 
         torch.set_num_threads(max(1, self.threads // self.cfg.trainer.devices))
-        keep_to_share()
+        limit_gpu_memory()
         cfg, struct = self.cfg, structs[0]
-        weights = self.pipeline.task_weights if self.pipeline else [1.0] * len(structs)
+        weights = self.pipeline.task_weights
         return MMLModule(
             network=network,
             objectives=build_objectives(cfg, structs, self.fold or 0, weights[: len(structs)]),
@@ -267,7 +263,7 @@ class Doing:
                 kind: Augmentation(
                     Augmentations(transforms=cfg.augmentations.of(kind)), masks=TASK_TYPES[kind].has_masks
                 )
-                for kind in {each.task_type for each in structs}
+                for kind in {struct.task_type for struct in structs}
             },
             metrics=build_metrics(self._metrics(struct), struct.task_type, struct.num_outputs),
             seed=cfg.seed,
@@ -281,10 +277,8 @@ class Doing:
         steering = {column.removeprefix("val/") for column in self.cfg.monitored.values()}
         if self.cfg.store_best:
             steering.add(self.cfg.store_best.metric)
-        return [
-            *metrics,
-            *sorted(steering - {"loss", "train/loss", *(each for each in metrics if isinstance(each, str))}),
-        ]
+        named = {metric for metric in metrics if isinstance(metric, str)}
+        return [*metrics, *sorted(steering - {"loss", "train/loss", *named})]
 
     def create_trainer(self, **arguments: Any) -> "Trainer":
         """Return the Lightning trainer of the pipeline, with its callbacks and a checkpoint each epoch.
@@ -304,17 +298,16 @@ class Doing:
         if self.terminal is not None and self.terminal.isatty():
             watching.append(ProgressBar(self.terminal, f"{self.task} fold {self.fold}"))
         if self.cfg.tensorboard is not None:
-            folder = self.fm.construct_saving_path(None, "tensorboard", task=self.task, run=self.run, fold=self.fold)
-            watching.append(Board(folder, self.cfg.tensorboard))
-        if (job := own_job()) and arguments.get("enable_checkpointing", True):  # else there is nothing to go on from
+            watching.append(Board(Path(self.params.tensorboard), self.cfg.tensorboard))
+        if (job := own_job()) and arguments.get("enable_checkpointing", True):  # a requeued job resumes from these
             from mml_lib.training.requeueing import Requeue
 
             watching.append(Requeue(job, self.checkpoints))
         return build_trainer(self.cfg, self.checkpoints, arguments, watching)
 
     def lightning_tune(self, data: "MMLDataModule", model: "MMLModule") -> Tuning:
-        """Tune learning rate or batch size before a training, as `tune` requests, and return their values."""
-        with passing_folder(self.fm.trial_path(self.task, self.run, self.fold)) as folder:
+        """Search learning rate or batch size, as `tune` says."""
+        with passing_folder(Path(self.params.trial)) as folder:
             trainer = self.create_trainer(
                 callbacks=[],
                 enable_checkpointing=False,
@@ -323,28 +316,28 @@ class Doing:
                 max_epochs=self.cfg.tune.num_training * self.cfg.trainer.accumulate_grad_batches,
                 check_val_every_n_epoch=sys.maxsize,
             )
-            found = tune(trainer, model, data, self.cfg.tune)
-        logger.info("learning rate %s, batch size %s", found.lr or "as it was", found.batch_size or "as it was")
-        return found
+            tuning = tune(trainer, model, data, self.cfg.tune)
+        logger.info("learning rate %s, batch size %s", tuning.lr or "as it was", tuning.batch_size or "as it was")
+        return tuning
 
     def apply_tuning(self, path: str | Path) -> None:
-        """Train with what was found out before, if there is something."""
+        """Train with the tuned values, if the run has some."""
         if path:
             self.cfg = Tuning.read(path).lay_over(self.cfg)
 
     @property
     def checkpoints(self) -> Path:
         """Folder of this training's checkpoints."""
-        return self.fm.construct_saving_path(None, "checkpoint", task_name=self.task, run=self.run, fold=self.fold)
+        return Path(self.params.checkpoints)
 
     def last_checkpoint(self) -> Path | None:
-        """Return where an interrupted training goes on, None if it begins; say so if a checkpoint is not usable."""
+        """Return the checkpoint that an interrupted training resumes at, None if it begins."""
         from mml_lib.training.checkpoints import problem_of
 
-        found = last_checkpoint(self.checkpoints, problem_of)
-        if found:
-            logger.info("resuming from %s", found.name)
-        return found
+        checkpoint = last_checkpoint(self.checkpoints, problem_of)
+        if checkpoint:
+            logger.info("resuming from %s", checkpoint.name)
+        return checkpoint
 
     def predict(self, model: "MMLModule", data: "MMLDataModule", part: str) -> Any:
         """Return the predictions of a part of a task: `val`, `test` or `unlabelled`."""
@@ -358,9 +351,9 @@ class Doing:
     # --- results ------------------------------------------------------------------------------------------------
 
     def store_model(self, model: "MMLModule", trainer: "Trainer") -> None:
-        """Write weights, history and model storage of this step.
+        """Write weights, history and model storage.
 
-        Its checkpoints stay until Snakemake has it down as done, or a kill at this very moment would cost all epochs.
+        The checkpoints stay until Snakemake has recorded the step as done: a kill at this moment must not cost epochs.
         Where several processes train together, the first one writes.
         """
         if process_rank():
@@ -388,15 +381,10 @@ class Doing:
             from mml_lib.models.adapters import merge_adapters
 
             merge_adapters(model.network)
-        save_network(model.network, self.fm.path("parameters", **tokens), about)
-        write_text(self.fm.path("history", **tokens), history_csv(model.history))
-        storage.write(self.fm.construct_saving_path(storage, "models", **tokens))
+        save_network(model.network, self.output.parameters, about)
+        write_text(self.output.history, history_csv(model.history))
+        storage.write(self.output.model)
 
-    def drop_checkpoints(self, **training: Any) -> None:
-        """Remove the checkpoints of a finished training, `task`, `run` and `fold`: of this step's own by default."""
-        tokens = training or {"task": self.task, "run": self.run, "fold": self.fold}
-        remove_checkpoints(self.fm.construct_saving_path(None, "checkpoint", **tokens))
-
-    def finish(self, path: str | Path) -> None:
-        """Write the return value of the plan."""
-        write_text(path, json_text("return_value", {"mode": self.mode, "return_value": self.return_value}, indent=None))
+    def drop_checkpoints(self) -> None:
+        """Remove the checkpoints of the finished training."""
+        remove_checkpoints(self.checkpoints)

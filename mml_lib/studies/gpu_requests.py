@@ -4,39 +4,21 @@ Snakemake starts as many steps as there are GPUs, or as fit into their memory; a
 cluster gives GPUs to jobs, none of this happens.
 """
 
-import logging
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from mml_lib.config.schema import Resources
+from mml_lib.config.gpu_options import ACCELERATORS, TRAINING, gpus_of, resources_of
 from mml_lib.errors import MMLError
-from mml_lib.machine.gpu_devices import VISIBLE, Gpu, may_have_gpu, visible_gpus
-from mml_lib.machine.leases import SHARE, lease_gpus, own_share
-from mml_lib.machine.locks import process_rank
+from mml_lib.machine.gpu_devices import Gpu, may_have_gpu, visible_gpus
 from mml_lib.studies.checks import GPU_RULES
 
 if TYPE_CHECKING:
-    from mml_lib.schedulers.base import AbstractBaseScheduler
     from mml_lib.studies.study import Study
-
-logger = logging.getLogger(__name__)
-
-ACCELERATORS = ("auto", "gpu", "cuda")
-"""Values of `trainer.accelerator` that may mean a GPU that can be leased."""
-
-TRAINING = "train_fold"
-
-SAME = {"predict_other": "predict_fold"}
-"""Rules that ask for what another one asks for."""
-
-CONTEXT_MB = 500
-"""Memory of CUDA itself in the share of a process."""
 
 
 class Gpus:
-    """GPU requests of the rules of a study.
+    """What the rules of a study ask of GPUs.
 
     Args:
         study: config and runs.
@@ -49,19 +31,6 @@ class Gpus:
         self.on_cluster = False
         self.number_of_trainings = 0
 
-    def asked(self, rule: str) -> Resources:
-        """Requests of a rule in the study; prediction and tuning share GPUs like training."""
-        resources = self.study.cfg.resources
-        own, training = (resources.get(name) or Resources() for name in (rule, TRAINING))
-        gpu = 0 if own.gpu is None and training.gpu == 0 else own.gpu
-        return own.model_copy(update={"gpu": gpu, "gpu_mem_mb": own.gpu_mem_mb or training.gpu_mem_mb})
-
-    def number_in(self, rule: str, devices: int, accelerator: str) -> int:
-        """Return how many GPUs a step wants where there are some: `devices` if it trains, else one."""
-        if accelerator not in ACCELERATORS or self.asked(rule).gpu == 0:
-            return 0
-        return devices if rule == TRAINING else 1
-
     # --- what rules ask -----------------------------------------------------------------------------------------
 
     def number(self, rule: str) -> int | Callable[[Any], int]:
@@ -69,12 +38,12 @@ class Gpus:
 
         It is a number where it can be, for what Snakemake calls for each step slows a plan down.
         """
-        accelerator = self.study.cfg.trainer.accelerator
+        cfg = self.study.cfg
         if self.here == ():
             return 0
         if rule != TRAINING:
-            return self.number_in(rule, 1, accelerator)
-        return lambda wildcards: self.number_in(rule, self._devices(wildcards.task, wildcards.run), accelerator)
+            return gpus_of(cfg, rule)
+        return lambda wildcards: gpus_of(cfg, rule, self._devices(wildcards.task, wildcards.run))
 
     def memory(self, rule: str) -> Callable[[Any], int | None] | None:
         """How many MB of GPUs a step asks for, by its wildcards; None where no step of the study shares one.
@@ -84,7 +53,7 @@ class Gpus:
         """
         if self.here == () or not self._shared:
             return None
-        number, share = self.number(rule), self.asked(rule).gpu_mem_mb
+        number, share = self.number(rule), resources_of(self.study.cfg, rule).gpu_mem_mb
 
         def gpu_mem_mb(wildcards: Any) -> int | None:
             gpus = number(wildcards) if callable(number) else number
@@ -103,7 +72,7 @@ class Gpus:
             rule: of the step.
             default: what it asks for where a cluster has the cores.
         """
-        own = self.asked(rule).threads
+        own = resources_of(self.study.cfg, rule).threads
         return own or (default if self.cores is None else max(1, self.cores // self.at_once(rule)))
 
     def at_once(self, rule: str = TRAINING) -> int:
@@ -113,9 +82,9 @@ class Gpus:
         same however often the study was interrupted.
         """
         cores, trainings = self.cores or 1, max(1, self.number_of_trainings)
-        if not (self.here and self.number_in(rule, 1, self.study.cfg.trainer.accelerator)):
+        if not (self.here and gpus_of(self.study.cfg, rule)):
             return min(cores, trainings)
-        places = self._places(self.asked(rule).gpu_mem_mb) or len(self.here)
+        places = self._places(resources_of(self.study.cfg, rule).gpu_mem_mb) or len(self.here)
         devices = self.study.cfg.trainer.devices if rule == TRAINING else 1
         return max(1, min(places // devices, trainings, cores))
 
@@ -129,7 +98,7 @@ class Gpus:
 
     @property
     def _shared(self) -> bool:
-        return any(self.asked(rule).gpu_mem_mb for rule in GPU_RULES)
+        return any(resources_of(self.study.cfg, rule).gpu_mem_mb for rule in GPU_RULES)
 
     @property
     def _memory(self) -> int:
@@ -179,12 +148,14 @@ class Gpus:
         if not gpus:
             return None
         for rule in GPU_RULES:
-            share = self.asked(rule).gpu_mem_mb
-            if share and self.asked(rule).gpu != 0 and not self._places(share):
+            share = resources_of(self.study.cfg, rule).gpu_mem_mb
+            if share and resources_of(self.study.cfg, rule).gpu != 0 and not self._places(share):
                 largest = max(gpu.memory for gpu in gpus)
                 return f"resources.{rule}.gpu_mem_mb is {share}, but the largest GPU here has {largest} MB; lower it"
         number = min(len(gpus), len(gpus) if limit is None else limit)
-        if self.asked(TRAINING).gpu == 0 or not any(devices > number for devices, _ in self._trainings(modes)):
+        if resources_of(self.study.cfg, TRAINING).gpu == 0 or not any(
+            devices > number for devices, _ in self._trainings(modes)
+        ):
             return None
         devices = max(self._left(modes), default=0)
         if devices <= number:
@@ -206,47 +177,3 @@ class Gpus:
 
     def _devices(self, task: str, run: str) -> int:
         return self.study.run(task, run).pipeline.content["trainer"].get("devices", 1)
-
-
-# --- steps ------------------------------------------------------------------------------------------------------
-
-
-def take_gpus(step: "AbstractBaseScheduler", rule: str, terminal: IO[str]) -> None:
-    """Give a step GPUs of its own, before it touches one; say what it waits for, in its log and the terminal.
-
-    A step that shall have none sees none. What a job of SLURM's was given, it has. A step that trains with others has
-    what they have.
-    """
-    trainer, rule = step.cfg.trainer, SAME.get(rule, rule)
-    if process_rank() or trainer.accelerator not in ACCELERATORS:
-        return
-    gpus = Gpus(step.study)
-    number, mem_mb = gpus.number_in(rule, trainer.devices, trainer.accelerator), gpus.asked(rule).gpu_mem_mb
-    if number == 0:
-        os.environ[VISIBLE] = ""
-        return
-    visible = os.environ.get(VISIBLE, "").split(",")
-    if "SLURM_JOB_ID" in os.environ and visible != [""] and len(visible) <= number:
-        return
-    if not visible_gpus():
-        return
-
-    def tell(words: str) -> None:
-        logger.info("%s", words)
-        if step.terminal is not None:
-            print(f"{rule} of {step.task} fold {step.fold} is {words}", file=terminal, flush=True)
-
-    lease_gpus(number, mem_mb, 60 * step.study.cfg.gpu_timeout, tell)
-    logger.info("on GPU %s%s", os.environ[VISIBLE], f", {mem_mb} MB" if mem_mb else "")
-    if mem_mb:
-        os.environ[SHARE] = str(mem_mb)
-
-
-def keep_to_share() -> None:
-    """Keep this process from taking more memory of its GPU than its step has leased; for scripts that have torch."""
-    import torch
-
-    mem_mb, device = own_share(), int(os.environ.get("LOCAL_RANK", 0))
-    if mem_mb and torch.cuda.is_available():
-        memory = torch.cuda.get_device_properties(device).total_memory / 2**20
-        torch.cuda.set_per_process_memory_fraction(min(1, max(mem_mb - CONTEXT_MB, mem_mb / 2) / memory), device)

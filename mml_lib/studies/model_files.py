@@ -1,4 +1,4 @@
-"""Files of each network on disk. Planning imports this module, so it does without pandas."""
+"""What of each network is on the disk, for plans too: no pandas here."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

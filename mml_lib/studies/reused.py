@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from mml_lib.studies.study import Study
 
 KEYS = ("predictions", "other_predictions")
-"""Predictions of networks for their own task and for others."""
+"""What networks predict of their own task, and of others."""
 
 NAMES = {"val": "validation", "test": "test", "unlabelled": "unlabelled"}
 """Splits in words."""
 
 
 class ReusedPredictions:
-    """Reused predictions of other projects.
+    """What `reuse.predictions` brings.
 
     Args:
         study: the study.

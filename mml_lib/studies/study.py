@@ -10,7 +10,6 @@ from mml_lib.config.loading import load_study
 from mml_lib.config.origins import Origins, Source
 from mml_lib.config.plugins import import_plugin
 from mml_lib.config.presets import preset_names, resolve_presets
-from mml_lib.config.schema import StudyConfig
 from mml_lib.config.targets import import_target
 from mml_lib.config.task_options import Preprocessing
 from mml_lib.errors import MMLError, nearest
@@ -20,8 +19,7 @@ from mml_lib.images.transforms import resolve
 from mml_lib.machine.claims import Claims
 from mml_lib.machine.locks import check_writable, lock_project, share_data
 from mml_lib.pipelines.own_code import code_of, code_of_hooks
-from mml_lib.pipelines.pipeline import PIPELINE_KEYS, Pipeline
-from mml_lib.steps.building import PREDICTING
+from mml_lib.pipelines.step_hooks import PREDICTING
 from mml_lib.studies.answers import Answers
 from mml_lib.studies.changed_code import changed_code
 from mml_lib.studies.consumption import Consumption
@@ -133,7 +131,7 @@ class Study(StudyTasks):
         return [{"task": name, "task_id": id_} for name, id_ in tasks]
 
     def label(self, wildcards: Any) -> str:
-        """Display name of a run in messages."""
+        """What the study calls a run, for messages."""
         return self.name_of(self.run(wildcards.task, wildcards.run))
 
     def name_of(self, run: Run) -> str:
@@ -141,7 +139,7 @@ class Study(StudyTasks):
         return f"run {run.id} ({run.label})" if run.label else f"run {run.id}"
 
     def training_label(self, wildcards: Any, output: Any) -> str:
-        """Display name of a run, with a note if it is retrained."""
+        """What the study calls a run, and whether its weights are made a second time."""
         again = Path(output.model).exists() and not Path(output.parameters).exists()
         return f"{self.label(wildcards)}{', again, as its weights were removed' if again else ''}"
 
@@ -159,14 +157,14 @@ class Study(StudyTasks):
         return next((each for each in self.cfg.metrics_of(task_type) if isinstance(each, str)), "loss")
 
     def prediction_params(self) -> dict[str, Any]:
-        """Params that trigger new predictions: test-time augmentation, and own code of it."""
+        """What makes predictions anew where it changes; nothing where images are predicted as they are."""
         params = {"tta": self.cfg.tta.model_dump(by_alias=True)} if self.cfg.tta.transforms else {}
         hooks = code_of_hooks(type(self.scheduler(self.cfg.mode.id)), PREDICTING)
         code = code_of(params) | hooks
         return params | ({"code": code} if code else {})
 
     def metric_params(self) -> dict[str, Any]:
-        """Digests of the user's own metrics, which trigger their computation."""
+        """What makes metrics anew where it changes, beside their names: the code of a user's own."""
         code = code_of(self.cfg.model_dump(include={"metrics"}, by_alias=True))
         return {"code": code} if code else {}
 
@@ -216,13 +214,13 @@ class Study(StudyTasks):
         return self.scheduler(wildcards.mode).split_notes
 
     def tuning(self, wildcards: Any) -> str | list[str]:
-        """Tuned values of a training, if the run requests tuning."""
+        """What was found out before a training, where the run asks for that."""
         asked = self.run(wildcards.task, wildcards.run).pipeline.content.get("tune")
         tokens = {key: getattr(wildcards, key) for key in ("task", "run", "fold")}
         return self.fm.path("tuning", **tokens) if asked else []
 
     def pretraining(self, wildcards: Any) -> dict[str, Any]:
-        """Description of the model that a run starts from."""
+        """What a run says of the model that it starts from."""
         return dict(self.run(wildcards.task, wildcards.run).pipeline.pretraining)
 
     def selection(self, wildcards: Any) -> str | list[str]:
@@ -243,6 +241,41 @@ class Study(StudyTasks):
         """The weights of the models that a run may start from."""
         return [self.fm.path("parameters", **told) for told in self.pretraining(wildcards).get("models", ())]
 
+    def candidate_models(self, wildcards: Any, output: Any) -> list[dict[str, Any]]:
+        """The models that a run may start from: `project` (None: this one), `task`, `run`, `fold`.
+
+        A function of the output, as those below: a new value must not repeat a training.
+        """
+        return [dict(model) for model in self.pretraining(wildcards).get("models", ())]
+
+    def checkpoints(self, wildcards: Any, output: Any) -> str:
+        """The folder of a network's checkpoints."""
+        return self.fm.path("checkpoint", **_network(wildcards))
+
+    def tensorboard(self, wildcards: Any, output: Any) -> str:
+        """The folder of a training's TensorBoard files."""
+        return self.fm.path("tensorboard", **_network(wildcards))
+
+    def trial(self, wildcards: Any, output: Any) -> str:
+        """The folder that a tuning uses while it runs."""
+        return str(self.fm.trial_path(**_network(wildcards)))
+
+    def learned_datasets(self, wildcards: Any, output: Any) -> list[str]:
+        """The manifests behind the images that a network learns, for images that are decoded while training."""
+        tasks = self.run(wildcards.task, wildcards.run).pipeline.tasks
+        packs = dict.fromkeys((task["dataset"], task["pack"]) for task in tasks)
+        return [self.fm.path("dataset", dataset=dataset) for dataset, _ in packs]
+
+    def predicted_dataset(self, wildcards: Any, output: Any) -> str:
+        """The manifest behind the images that a network predicts."""
+        if hasattr(wildcards, "eval_task"):
+            return self.fm.path("dataset", dataset=self.task(wildcards.eval_task).dataset)
+        return self.fm.path("dataset", dataset=self.run(wildcards.task, wildcards.run).pipeline.task["dataset"])
+
+    def finished_checkpoints(self, wildcards: Any, output: Any) -> list[str]:
+        """The folders of checkpoints of all networks that a mode trains."""
+        return [self.fm.path("checkpoint", **network) for network in self.scheduler(wildcards.mode).trainings]
+
     def transforms(self, wildcards: Any) -> list[dict[str, Any]]:
         """The transforms behind the id of packed images."""
         runs = [*self.runs.planned.values(), *self.runs.old.values()]
@@ -260,12 +293,12 @@ class Study(StudyTasks):
         return [self.fm.path("shard", **told, shard=f"{number}of{of}") for number in range(of)]
 
     def resource(self, rule: str, name: str, default: int) -> int:
-        """Resource request of a step of `rule`: `resources.<rule>.<name>`, or the default."""
+        """What a step of `rule` asks for: `resources.<rule>.<name>`, or the default."""
         asked = self.cfg.resources.get(rule)
         return (getattr(asked, name) if asked else None) or default
 
     def scaled(self, rule: str, name: str, default: int) -> Callable[[Any, int], int]:
-        """Resource request of a step of `rule`, multiplied by the attempt."""
+        """What a step of `rule` asks for, once more of it with each attempt."""
         asked = self.resource(rule, name, default)
         return lambda wildcards, attempt: asked * attempt
 
@@ -284,22 +317,22 @@ class Study(StudyTasks):
 
     @cached_property
     def gpus(self) -> Gpus:
-        """GPU resources of the rules."""
+        """What rules ask of GPUs."""
         return Gpus(self)
 
     @cached_property
     def answers(self) -> Answers:
-        """Inputs of the rules of mode `post`."""
+        """What the rules of the mode `post` ask."""
         return Answers(self)
 
     @cached_property
     def results(self) -> Results:
-        """Inputs of the rules of the report."""
+        """What the rules of the report ask."""
         return Results(self)
 
     @cached_property
     def project_models(self) -> ProjectModels:
-        """Inputs of the rules of mode `info` about models and runs."""
+        """What the rules of the mode `info` ask of models and runs."""
         return ProjectModels(self)
 
     # --- modes and their plans ----------------------------------------------------------------------------------
@@ -328,13 +361,6 @@ class Study(StudyTasks):
                 "mml_lib.schedulers.base.AbstractBaseScheduler"
             )
         return scheduler_class(self, config)
-
-    def pipeline_config(self, pipeline: Pipeline) -> StudyConfig:
-        """Return the config of a step: the pipeline's sections, and the study's own for all else."""
-        config = {key: value for key, value in self.config.items() if key not in ("sweep", "variants", "repeats")}
-        config |= {key: pipeline.content.get(key) for key in PIPELINE_KEYS}
-        config["trainer"] = {"devices": 1, **pipeline.content["trainer"], "accelerator": self.cfg.trainer.accelerator}
-        return load_study(config, self.files)
 
     def targets(self, mode: str, rules: Any) -> list[str]:
         """Return the outputs of a mode's planned steps that are kept.
@@ -387,7 +413,7 @@ class Study(StudyTasks):
         return [self.fm.path(keys[command], **wildcards) for command, wildcards in steps if command in keys]
 
     def shown(self, mode: str) -> dict[str, dict[str, Any]]:
-        """Display names of the runs in the tables of a mode, by run id."""
+        """What tables of a mode call each run, by run id."""
         scheduler = self.scheduler(mode)
         return {
             run.id: scheduler.shown(task, run) for task in scheduler.trained_tasks for run in scheduler.runs_of(task)
@@ -399,13 +425,13 @@ class Study(StudyTasks):
         return "train" if self.scheduler(self.cfg.mode.id).alone or self.cfg.mode.id == "info" else self.cfg.mode.id
 
     def ahead(self, rules: Any) -> str:
-        """Remaining steps of the study and their expected resources, in one line."""
+        """What is left of the study, and what that will take, in one line."""
         self.gpus.count_trainings([self.delivered])
         forecast = Forecast(self)
         return forecast.line(forecast.missing(planned_steps(self, self.delivered, rules)))
 
     def used(self, rules: Any) -> list[dict[str, Any]]:
-        """Measured and requested resources of the steps, one row per rule."""
+        """What the steps of the study took next to what they ask for, a row for each rule."""
         return Consumption.of_plan(planned_steps(self, self.delivered, rules)).rows
 
     def check(self, modes: Sequence[str] = ()) -> None:
@@ -440,7 +466,7 @@ class Study(StudyTasks):
             raise MMLError(f"{self.fm.record_path} cannot be written ({error.strerror})") from error
 
     def overview(self, modes: Sequence[str] = ()) -> str:
-        """Return an overview of the study in these modes (default: the configured one), in a few lines."""
+        """Return what the study is about in these modes, the configured one by default, in a few lines."""
         modes = modes or [self.cfg.mode.id]
         lines = [f"study {self.cfg.project}, mode {', '.join(modes)}"]
         plans = {task: self.scheduler(mode) for mode in modes for task in self.scheduler(mode).trained_tasks}
@@ -460,3 +486,7 @@ class Study(StudyTasks):
                 "those that networks which have learned them are tested on"
             )
         return "\n".join([*lines, *self.project_models.announcement(modes)])
+
+
+def _network(wildcards: Any) -> dict[str, Any]:
+    return {key: getattr(wildcards, key) for key in ("task", "run", "fold")}

@@ -115,7 +115,7 @@ class TaskDescription:
 
     @cached_property
     def targets(self) -> Targets:
-        """Columns of the samples."""
+        """What is known of each sample."""
         return Targets.from_columns(self.header["task_type"], self.header["classes"], self.samples)
 
     @cached_property

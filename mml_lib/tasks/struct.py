@@ -24,7 +24,7 @@ class TaskStruct:
             exist.
         read_models: returns the storages of the models trained on it, latest last; called when first asked for, as
             other steps may be writing some of them.
-        reused: the files of other projects that `reuse` brings of it, by key; of each project the latest last.
+        read_reused: returns its files of other projects that the study reuses, by key; called when first asked for.
     """
 
     def __init__(
@@ -32,12 +32,12 @@ class TaskStruct:
         name: str,
         paths: Mapping[str, Path],
         read_models: Callable[[], list[Any]] | None = None,
-        reused: Mapping[str, Sequence[Path]] | None = None,
+        read_reused: Callable[[], Mapping[str, Sequence[Path]]] | None = None,
     ):
         self.name = name
         self.paths = dict(paths)
         self._read_models = read_models
-        self.reused = reused if reused is not None else {}
+        self._read_reused = read_reused
 
     def __repr__(self) -> str:
         return f"TaskStruct({self.name!r}, {self.task_type}, {self.num_classes} classes)"
@@ -46,6 +46,11 @@ class TaskStruct:
     def models(self) -> list[Any]:
         """Storages of the models trained on the task, latest last."""
         return self._read_models() if self._read_models else []
+
+    @cached_property
+    def reused(self) -> Mapping[str, Sequence[Path]]:
+        """Files of other projects that `reuse` brings of the task, by key; of each project the latest comes last."""
+        return self._read_reused() if self._read_reused else {}
 
     @cached_property
     def header(self) -> dict[str, Any]:
@@ -69,7 +74,7 @@ class TaskStruct:
 
     @cached_property
     def targets(self) -> "np.ndarray":
-        """Targets of the samples: class indices (int64, N; -1 unlabelled), probabilities (float32,
+        """What is to be predicted of each sample: class indices (int64, N; -1 unlabelled), probabilities (float32,
         N×classes) or values (float32, N; NaN unlabelled). Of segmentation the pixels of each class (int64, N×classes).
         """
         import numpy as np

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tuning(Stored):
-    """Result of a tuning.
+    """What was found out.
 
     Args:
         lr: learning rate at the steepest descent of the loss; None: not looked for.

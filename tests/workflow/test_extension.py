@@ -36,6 +36,7 @@ def test_own_scheduler_with_new_atomic_steps_whose_artefacts_are_reused(workplac
     returned = json.loads((workplace.folder / "results/tiny/RESULTS/shades.json").read_text())
     assert returned["return_value"] == {"measured": 1}
     (log,) = workplace.files("results/tiny/LOGS/train_fold/*.log")
+    assert "own step: trainer created" in log.read_text()
     assert "own hook: training stripes fold 0" in log.read_text()
     assert workplace.planned("shades") == {}
 

@@ -41,7 +41,7 @@ def answer(request: dict[str, Any], answers: IO[str]) -> None:
     from mml_lib.studies.study import Study
 
     study = Study(request["config"])
-    trials = Trials(study.scheduler(study.cfg.mode.id))
+    trials = Trials(study)
     for content in request["pipelines"]:
         json.dump(trials.mistakes(Pipeline(content)), answers)
         answers.write("\n")

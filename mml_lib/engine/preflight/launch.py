@@ -21,7 +21,7 @@ from mml_lib.files.atomic import write_text
 from mml_lib.machine.terminal import say, summarized, warn
 from mml_lib.pipelines.digests import canonical_json
 from mml_lib.pipelines.pipeline import Pipeline
-from mml_lib.steps.training_step import Doing
+from mml_lib.steps.training_step import TrainingStep
 
 if TYPE_CHECKING:
     from mml_lib.studies.study import Study
@@ -79,8 +79,9 @@ def check_pipelines(study: "Study", dag: Any) -> None:
     Raises:
         Mistakes: some pipelines cannot be trained; a line for each mistake.
     """
-    if type(study.scheduler(study.cfg.mode.id)).create_model is not Doing.create_model:
-        return  # a scheduler with networks of its own
+    step = study.scheduler(study.cfg.mode.id).Step or TrainingStep
+    if step.create_model is not TrainingStep.create_model:
+        return  # a step with networks of its own
     wildcards = [job.wildcards for job in dag.needrun_jobs() if job.rule.name in ("train_fold", "tune_fold")]
     runs = dict.fromkeys((candidate.task, candidate.run) for candidate in wildcards)
     if not runs:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from mml_lib.config.gpu_options import TRAINING
 from mml_lib.config.schema import Metrics, StudyConfig
 from mml_lib.config.sections import Target
 from mml_lib.config.task_types import LEARNABLE, TASK_TYPES
@@ -24,9 +25,10 @@ from mml_lib.images.transforms import packed_size, resolve
 from mml_lib.inference.merged_views import MergedViews
 from mml_lib.models.network import Network
 from mml_lib.models.normalization import Statistics, statistics_for
-from mml_lib.pipelines.pipeline import Pipeline
-from mml_lib.schedulers.base import AbstractBaseScheduler
+from mml_lib.pipelines.pipeline import Pipeline, pipeline_config
+from mml_lib.steps.training_step import TrainingStep
 from mml_lib.studies.class_names import counted_classes
+from mml_lib.studies.study import Study
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.module import MMLModule
 from mml_lib.training.trainer import build_trainer
@@ -84,30 +86,38 @@ class MetaNetwork(nn.Module):
 
 @dataclass
 class Outcome:
-    """Outcome of building a part of a pipeline: its result, or the error."""
+    """What a part of a pipeline came to: its result, or what is wrong with it."""
 
     result: Any = None
     mistakes: list[str] = field(default_factory=list)
+
+
+def unplanned_step(study: Study) -> TrainingStep:
+    """Return a training step without files, of the class that the study's mode uses."""
+    snakemake = SimpleNamespace(
+        **{"rule": TRAINING, "config": study.config, "threads": 1},
+        **{key: {} for key in ("input", "output", "params", "wildcards")},
+    )
+    return (study.scheduler(study.cfg.mode.id).Step or TrainingStep)(snakemake)
 
 
 class Trials:
     """Tries pipelines, each distinct part of them once.
 
     Args:
-        scheduler: of the study, whose building code is tried.
+        study: its steps build the parts that are tried.
     """
 
-    def __init__(self, scheduler: AbstractBaseScheduler):
-        self.scheduler = scheduler
-        self.study = scheduler.study
+    def __init__(self, study: Study):
+        self.study = study
+        self.step = unplanned_step(study)
         self._outcomes: dict[str, Outcome] = {}
 
     def mistakes(self, pipeline: Pipeline) -> list[str]:
-        """Return the mistakes of a pipeline, one line each."""
-        cfg = self.study.pipeline_config(pipeline)
-        scheduler, content = self.scheduler, pipeline.content
-        scheduler.cfg, scheduler.pipeline, scheduler.fold = cfg, pipeline, 0
-        scheduler.task = pipeline.task["name"]
+        """Return what is wrong with a pipeline, a line for each mistake."""
+        cfg = pipeline_config(self.study.config, pipeline, self.study.files)
+        step, content = self.step, pipeline.content
+        step.cfg, step.pipeline, step.fold, step.task = cfg, pipeline, 0, pipeline.task["name"]
         structs = [self._struct(task, cfg) for task in pipeline.tasks]
         size = self._size(cfg)
         of_network = [content.get(key) for key in ("arch", "decoder", "adapters")]
@@ -130,12 +140,12 @@ class Trials:
             outcomes.append(images)
         if model.result is not None:
             kinds = {key: value if isinstance(value, str) else type(value).__name__ for key, value in optimizer.items()}
-            step = self._once("optimizer", [of_network, kinds], lambda: self._optimizer(model.result, cfg))
+            update = self._once("optimizer", [of_network, kinds], lambda: self._optimizer(model.result, cfg))
             trainer = {key: content["trainer"].get(key) for key in ("max_epochs", "check_val_every_n_epoch")}
             parts = [optimizer, content.get("lr_scheduler"), trainer, content["sampling"], pipeline.task["id"]]
-            usable = cfg.model_copy(update={"optimizer": PLAIN_OPTIMIZER}) if step.mistakes else cfg
+            usable = cfg.model_copy(update={"optimizer": PLAIN_OPTIMIZER}) if update.mistakes else cfg
             schedule = self._once("lr_scheduler", parts, lambda: self._schedule(model.result, usable, structs[0]))
-            outcomes += [step, schedule]
+            outcomes += [update, schedule]
         outcomes.append(self._once("trainer", [content["trainer"], content["callbacks"]], lambda: self._trainer(cfg)))
         kind = structs[0].task_type
         outcomes.append(self._once("tta", [cfg.tta, kind], lambda: self._views(cfg, kind)))
@@ -155,7 +165,7 @@ class Trials:
         """Return the line of a mistake, none where another device than the CPU may not make it."""
         # The known arguments that the line lists may be a device's, as AdamW's `capturable` is.
         problem = str(error).partition("; known: ")[0]
-        elsewhere = self.scheduler.cfg.trainer.accelerator != "cpu" and ELSEWHERE.search(problem)
+        elsewhere = self.step.cfg.trainer.accelerator != "cpu" and ELSEWHERE.search(problem)
         return [] if elsewhere else [sentence(part, error)]
 
     def _struct(self, task: Mapping[str, Any], cfg: StudyConfig) -> TaskStruct:
@@ -194,7 +204,7 @@ class Trials:
         return Outcome(network)
 
     def _built(self, structs: list[TaskStruct]) -> Network:
-        return self.scheduler.create_network(structs, started=bool(self.scheduler.pipeline.pretraining))
+        return self.step.create_network(structs, started=bool(self.step.pipeline.pretraining))
 
     def _normalization(self, network: Network, cfg: StudyConfig, struct: TaskStruct) -> Outcome:
         statistics_for(network, cfg, struct)
@@ -204,7 +214,7 @@ class Trials:
 
     def _learning(self, structs: list[TaskStruct], network: Network | None, size: tuple[int, int] | None) -> Outcome:
         """Try a training and a validation step; where one fails, find out which sections are to blame."""
-        cfg = self.scheduler.cfg
+        cfg = self.step.cfg
         size = size or native_size(network)
         try:
             return Outcome(self._stepped(cfg, structs, network, size))
@@ -236,12 +246,12 @@ class Trials:
     ) -> MMLModule:
         """Return a module that has learned a batch and was validated on one."""
         mixing = cfg.mixing and Mixing(**cfg.mixing.model_dump() | {"p": 1.0})
-        scheduler, before = self.scheduler, self.scheduler.cfg
-        scheduler.cfg = cfg.model_copy(update={"mixing": mixing})
+        step, before = self.step, self.step.cfg
+        step.cfg = cfg.model_copy(update={"mixing": mixing})
         try:
-            model = scheduler.create_module(MetaNetwork(network, structs), structs, NEUTRAL)
+            model = step.create_module(MetaNetwork(network, structs), structs, NEUTRAL)
         finally:
-            scheduler.cfg = before
+            step.cfg = before
         batches = {}
         for struct in structs:
             images, targets = dummy_batch(struct, BATCH, size)

@@ -40,7 +40,7 @@ def study_of(changes: dict[str, Any], task_type: str = "classification") -> Stud
 def mistakes(changes: dict[str, Any], task_type: str = "classification") -> list[str]:
     study = study_of(changes, task_type)
     scheduler = study.scheduler("train")
-    trials = Trials(scheduler)
+    trials = Trials(study)
     return [line for run in scheduler.runs_of("stripes") for line in trials.mistakes(run.pipeline)]
 
 

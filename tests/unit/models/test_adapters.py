@@ -20,14 +20,14 @@ from mml_lib.errors import MMLError
 from mml_lib.models.adapters import add_adapters, merge_adapters
 from mml_lib.models.model_storage import ModelStorage
 from mml_lib.models.network import Network, load_network
-from mml_lib.pipelines.pipeline import expand
-from mml_lib.schedulers.base import AbstractBaseScheduler
+from mml_lib.pipelines.pipeline import Pipeline, expand
 from mml_lib.studies import checks
 from mml_lib.studies.study import Study
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.module import MMLModule
 from mml_lib.training.trainer import build_trainer
 from tests.support.small_tasks import ARCH, PRESETS, fake_task
+from tests.support.steps import training_step
 from tests.support.studies import run_id, study
 from tests.support.workplaces import TINY
 
@@ -205,27 +205,29 @@ class Step:
         base |= {"sampling": {"batch_size": 8}, "metrics": "default"}
         base["paths"] = {"presets": [str(PRESETS)], "results": str(folder), "data": str(folder)}
         trainer = {"max_epochs": 2, "accelerator": "cpu"} | changes.pop("trainer", {})
-        self.scheduler: AbstractBaseScheduler = Study(base | {"trainer": trainer} | changes).scheduler("train")
-        self.scheduler.task, self.scheduler.run, self.scheduler.fold = "t", "0a1b2c3d", 0
-        self.scheduler.get_structs = lambda: [struct]
+        config = base | {"trainer": trainer} | changes
+        self.outputs = {key: folder / key for key in ("parameters", "history", "model")}
+        self.step = training_step(config, outputs=self.outputs, task="t", run="0a1b2c3d", fold="0")
+        self.step.cfg, self.step.pipeline = load_study(config), Pipeline({})
+        self.step.get_structs = lambda: [struct]
         self.struct, self.folder = struct, folder
 
     def fit(self, resume: Path | None = None) -> tuple[MMLModule, Trainer]:
-        model = self.scheduler.create_model([self.struct])
-        trainer = build_trainer(self.scheduler.cfg, self.folder / f"after-{resume and resume.stem}", {})
+        model = self.step.create_model([self.struct])
+        trainer = build_trainer(self.step.cfg, self.folder / f"after-{resume and resume.stem}", {})
         trainer.checkpoint_callback.save_top_k = -1
-        data = MMLDataModule(self.struct, 0, self.scheduler.cfg.sampling, seed=0)
+        data = MMLDataModule(self.struct, 0, self.step.cfg.sampling, seed=0)
         trainer.fit(model, data, ckpt_path=resume, weights_only=True)
         return model, trainer
 
     def store(self, model: MMLModule, trainer: Trainer) -> tuple[dict[str, bytes], str]:
         """Store a model, and return its weights and its history."""
-        self.scheduler.store_model(model, trainer)
+        self.step.store_model(model, trainer)
         weights = load_file(self.file("parameters"))
         return {name: each.numpy().tobytes() for name, each in weights.items()}, self.file("history").read_text()
 
     def file(self, key: str) -> Path:
-        return Path(self.scheduler.fm.path(key, task="t", run="0a1b2c3d", fold=0))
+        return Path(self.outputs[key])
 
     @property
     def checkpoints(self) -> Iterable[Path]:
@@ -251,7 +253,7 @@ def test_every_task_type_is_learned_and_stored_without_peft(tmp_path: Path, task
     again = loaded.eval()(model.normalise(model.scale(batch)), "t")
     assert torch.allclose(again, said, atol=1e-4)
     total = sum(each.numel() for each in loaded.parameters())
-    assert ModelStorage.read(step.file("models")).num_parameters == expected
+    assert ModelStorage.read(step.file("model")).num_parameters == expected
     assert expected < total
     decoder = [name for name, _ in model.network.named_parameters() if "decoder" in name]
     assert bool(decoder) == (task_type == "semantic_segmentation")

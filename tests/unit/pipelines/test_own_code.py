@@ -14,6 +14,7 @@ from mml_lib.pipelines.own_code import code_of, code_of_patches
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from mml_lib.tasks.creators.creator_registry import check_creator_code
 from tests.support.planned_studies import FAKE, planned, wildcards
+from tests.support.steps import training_step
 
 LOSS = '''
 from torch import nn
@@ -260,9 +261,24 @@ class Mine(TrainScheduler):
 """
 
 HOOK = """
+    def before_training_hook(self, step, data, model, trainer):
+        model.lr = 1 if True else 2
+"""
+
+STEP = """
+from mml_lib.steps.training_step import TrainingStep
+
+class Own(TrainingStep):
     def create_model(self, structs, load_parameters=None):
         model = super().create_model(structs, load_parameters)
         return model if True else None
+
+Mine.Step = Own
+"""
+
+BLOCK = """
+    def create_model(self, structs, load_parameters=None):
+        return None
 """
 
 
@@ -279,14 +295,22 @@ def test_schedulers_that_only_plan_do_not_count(tmp_path: Path, module: Callable
     assert scheduled(tmp_path, path) == run_of(tmp_path)
 
 
-def test_hooks_of_a_training_count_and_planning_beside_them_does_not(tmp_path: Path, module: Callable):
-    path = module(SCHEDULER + HOOK, "scheduler")
+@pytest.mark.parametrize("own", [HOOK, STEP])
+def test_hooks_and_steps_of_a_training_count_and_planning_beside_them_does_not(
+    tmp_path: Path, module: Callable, own: str
+):
+    path = module(SCHEDULER + own, "scheduler")
     before = scheduled(tmp_path, path)
     assert before != run_of(tmp_path)
     edit(path, "self.planned = 1", "self.planned = 2")
     assert scheduled(tmp_path, path) == before
     edit(path, "if True", "if model")
     assert scheduled(tmp_path, path) != before
+
+
+def test_a_scheduler_with_a_building_block_of_steps_is_refused(tmp_path: Path, module: Callable):
+    with pytest.raises(MMLError, match=r"mode\.scheduler: Mine defines create_model; .*TrainingStep"):
+        scheduled(tmp_path, module(SCHEDULER + BLOCK, "scheduler"))
 
 
 def test_a_loss_beside_a_scheduler_is_not_changed_by_it(tmp_path: Path, module: Callable):
@@ -375,9 +399,10 @@ def test_plan_names_the_module_that_changed(tmp_path: Path, module: Callable):
 
 def test_a_step_trains_no_pipeline_by_other_code_than_it_was_planned_with(tmp_path: Path, module: Callable):
     loss = module(LOSS)
-    step = plan(tmp_path, loss={"_target_": f"{loss.stem}.Own"})
-    (run,) = step.runs_of("mine")
-    step.pipeline, step.run, step.task = run.pipeline, run.id, "mine"
+    scheduler = plan(tmp_path, loss={"_target_": f"{loss.stem}.Own"})
+    (run,) = scheduler.runs_of("mine")
+    step = training_step(scheduler.study.config, task="mine", run=run.id)
+    step.pipeline = run.pipeline
     step.check_code()
     edit(loss, "* 1.0", "* 3.0")
     with pytest.raises(MMLError, match=rf"run {run.id} of mine was planned with other code.*{loss.stem}.*run the"):

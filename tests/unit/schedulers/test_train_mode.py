@@ -3,6 +3,7 @@
 import csv
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -177,8 +178,9 @@ def finished(folder: Path, **changes: Any) -> AbstractBaseScheduler:
 
 def test_best_procedure_and_run_are_chosen_by_validation_and_not_by_what_is_reported(tmp_path: Path):
     plan = finished(tmp_path)
-    plan.before_finishing_hook()
-    (best,) = plan.return_value
+    step = SimpleNamespace()
+    plan.before_finishing_hook(step)
+    (best,) = step.return_value
     assert best["label"] == "better, seed=1"
     assert (best["chosen_by"], best["validation"]) == ("val/accuracy", pytest.approx(0.9))
     assert (best["metric"], best["mean"]) == ("accuracy", pytest.approx(0.1))

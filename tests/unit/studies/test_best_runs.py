@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -52,9 +53,10 @@ def finish(plan: TrainScheduler, validation: Sequence[float], metric: str = "acc
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         writer.writerows(rows)
-    plan.before_finishing_hook()
-    assert plan.return_value == best_runs(plan)
-    return plan.return_value
+    step = SimpleNamespace()
+    plan.before_finishing_hook(step)
+    assert step.return_value == best_runs(plan)
+    return step.return_value
 
 
 @pytest.mark.parametrize(

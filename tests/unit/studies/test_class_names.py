@@ -106,4 +106,4 @@ def test_trial_of_a_pipeline_has_as_many_classes_as_the_task(tmp_path: Path, cou
     tasks = {"shapes": {"creator": "fake", "num_classes": count, "folds": 2}}
     loss = {"_target_": "torch.nn.CrossEntropyLoss", "weight": [1.0] * count}
     scheduler = small_study(tmp_path, tasks=tasks, loss=loss).scheduler("train")
-    assert Trials(scheduler).mistakes(scheduler.runs_of("shapes")[0].pipeline) == []
+    assert Trials(scheduler.study).mistakes(scheduler.runs_of("shapes")[0].pipeline) == []

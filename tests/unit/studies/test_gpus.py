@@ -10,7 +10,8 @@ import pytest
 from mml_lib.errors import MMLError
 from mml_lib.machine.gpu_devices import Gpu
 from mml_lib.machine.leases import SHARE
-from mml_lib.studies.gpu_requests import take_gpus
+from mml_lib.pipelines.pipeline import pipeline_config
+from mml_lib.steps.step_gpus import take_gpus
 from mml_lib.studies.study import Study
 from tests.support.fake_gpus import FakeGpus
 from tests.support.places import CONFIG
@@ -83,7 +84,7 @@ def test_two_gpus_for_a_training_are_part_of_its_run():
 
 def test_run_on_one_device_stays_so_in_a_study_of_two():
     (run,) = planned().scheduler("train").runs_of("mine")
-    assert planned(**resources(gpu=2)).pipeline_config(run.pipeline).trainer.devices == 1
+    assert pipeline_config(planned(**resources(gpu=2)).config, run.pipeline).trainer.devices == 1
 
 
 @pytest.mark.parametrize(

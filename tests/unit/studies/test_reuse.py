@@ -10,8 +10,10 @@ from mml_lib.config.sections import Reuse
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import damaged
 from mml_lib.files.manager import MMLFileManager
+from mml_lib.pipelines.pipeline import Pipeline
 from tests.support.planned_studies import planned, store, transfer, wildcards
 from tests.support.small_projects import small_project, small_study, write
+from tests.support.steps import training_step
 
 RUN, OTHER = "0a1b2c3d", "1a1b2c3d"
 
@@ -136,11 +138,12 @@ def test_rules_and_structs_are_given_the_same_files(tmp_path: Path):
     project = small_project(tmp_path)
     run = project.runs[0.1]
     study = small_study(tmp_path, project="later", reuse={"models": "demo", "parameters": f"demo#{run}"})
-    scheduler = study.scheduler("train")
+    step = training_step(study.config, {"task": study.description_of("shapes")}, task="shapes")
+    step.cfg, step.pipeline = study.cfg, Pipeline({})
     of_step = wildcards(task="shapes", run="none")
-    reused = scheduler.get_struct("shapes").reused
+    reused = step.get_struct().reused
     assert len(reused["models"]) == 4
-    assert [Path(path) for path in study.reused("models")(of_step)] == reused["models"] == scheduler.reused("models")
+    assert [Path(path) for path in study.reused("models")(of_step)] == reused["models"] == step.reused("models")
     assert {path.name for path in reused["parameters"]} == {f"{run}-fold0.safetensors", f"{run}-fold1.safetensors"}
     assert reused["predictions"] == []
 

@@ -27,7 +27,6 @@ from mml_lib.data.augmentation import Augmentation
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.data.mixing import BatchMixing
 from mml_lib.errors import MMLError
-from mml_lib.studies.study import Study
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training import watching
 from mml_lib.training.checkpoint_files import checkpoint_path
@@ -35,6 +34,7 @@ from mml_lib.training.module import MMLModule
 from mml_lib.training.trainer import build_trainer
 from mml_lib.training.watching import Answers, Board, ProgressBar
 from tests.support.small_tasks import PRESETS, fake_task, small_model
+from tests.support.steps import training_step
 from tests.support.studies import run_id, study
 from tests.support.workplaces import TINY
 
@@ -172,14 +172,15 @@ def test_training_goes_on_without_its_terminal(tmp_path: Path, terminal: Termina
 
 def test_step_draws_a_bar_in_a_terminal_only(tmp_path: Path, terminal: Terminal):
     paths = {"results": str(tmp_path), "presets": [str(PRESETS)]}
-    scheduler = Study(TINY | {"paths": paths, "tensorboard": True}).scheduler("train")
-    scheduler.task, scheduler.run, scheduler.fold = "stripes", "0a1b2c3d", 1
-    scheduler.terminal = terminal.stream
-    _, bar, found, *_ = scheduler.create_trainer().callbacks
+    config = TINY | {"paths": paths, "tensorboard": True}
+    folders = {"checkpoints": str(tmp_path / "checkpoints"), "tensorboard": str(tmp_path / "board")}
+    step = training_step(config, params=folders, task="stripes", run="0a1b2c3d", fold="1")
+    step.cfg, step.terminal = load_study(config), terminal.stream
+    _, bar, curves, *_ = step.create_trainer().callbacks
     assert (type(bar), bar.label) == (ProgressBar, "stripes fold 1")
-    assert found.folder == tmp_path / "tiny/TENSORBOARD/stripes/0a1b2c3d-fold1"
-    with open(tmp_path / "log", "w") as scheduler.terminal:
-        assert not [each for each in scheduler.create_trainer().callbacks if isinstance(each, ProgressBar)]
+    assert curves.folder == tmp_path / "board"
+    with open(tmp_path / "log", "w") as step.terminal:
+        assert not [callback for callback in step.create_trainer().callbacks if isinstance(callback, ProgressBar)]
 
 
 # --- the board ----------------------------------------------------------------------------------------------------

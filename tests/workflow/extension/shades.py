@@ -5,13 +5,24 @@ What they make can be reused by other projects, `reuse: {shades: a_project, shad
 
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.schedulers.train import TrainScheduler
+from mml_lib.steps.training_step import TrainingStep
 
 MMLFileManager.add_assignment_path("shades", "PROJ_PATH/SHADES/TASK_NAME/RUN-foldFOLD.txt", reusable=True)
 MMLFileManager.add_assignment_path("shade_range", "PROJ_PATH/SHADES/range.txt", reusable=True)
 
 
+class ShadesStep(TrainingStep):
+    """A training that reports its trainer."""
+
+    def create_trainer(self, **arguments):
+        print("own step: trainer created")
+        return super().create_trainer(**arguments)
+
+
 class ShadesScheduler(TrainScheduler):
     """Trains, then measures brightness, fold by fold."""
+
+    Step = ShadesStep
 
     @property
     def measured(self) -> list[dict]:
@@ -28,8 +39,8 @@ class ShadesScheduler(TrainScheduler):
             self.add("measure_shades", **network)
         self.add("measure_range")
 
-    def before_training_hook(self, data, model, trainer) -> None:
-        print(f"own hook: training {self.task} fold {self.fold}")
+    def before_training_hook(self, step, data, model, trainer) -> None:
+        print(f"own hook: training {step.task} fold {step.fold}")
 
-    def before_finishing_hook(self) -> None:
-        self.return_value = {"measured": self.commands.count("measure_shades")}
+    def before_finishing_hook(self, step) -> None:
+        step.return_value = {"measured": self.commands.count("measure_shades")}

@@ -1,0 +1,25 @@
+"""GPU resources of a step, as the sections `resources` and `trainer` of a study set them."""
+
+from mml_lib.config.schema import Resources, StudyConfig
+
+ACCELERATORS = ("auto", "gpu", "cuda")
+"""Values of `trainer.accelerator` that may mean a GPU that can be leased."""
+
+TRAINING = "train_fold"
+
+SAME = {"predict_other": "predict_fold"}
+"""Rules that use the resources of another rule."""
+
+
+def resources_of(cfg: StudyConfig, rule: str) -> Resources:
+    """Return the resources of a rule; prediction and tuning share GPUs as training does."""
+    own, training = (cfg.resources.get(name) or Resources() for name in (SAME.get(rule, rule), TRAINING))
+    gpu = 0 if own.gpu is None and training.gpu == 0 else own.gpu
+    return own.model_copy(update={"gpu": gpu, "gpu_mem_mb": own.gpu_mem_mb or training.gpu_mem_mb})
+
+
+def gpus_of(cfg: StudyConfig, rule: str, devices: int = 1) -> int:
+    """Return the number of GPUs of a step on a machine with GPUs: `devices` for a training, one for other rules."""
+    if cfg.trainer.accelerator not in ACCELERATORS or resources_of(cfg, rule).gpu == 0:
+        return 0
+    return devices if rule == TRAINING else 1

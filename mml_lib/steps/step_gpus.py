@@ -1,0 +1,58 @@
+"""GPUs of a running step: it leases as many as its rule asks for, before it touches one."""
+
+import logging
+import os
+from typing import IO, TYPE_CHECKING
+
+from mml_lib.config.gpu_options import ACCELERATORS, gpus_of, resources_of
+from mml_lib.machine.gpu_devices import VISIBLE, visible_gpus
+from mml_lib.machine.leases import SHARE, lease_gpus, own_share
+from mml_lib.machine.locks import process_rank
+
+if TYPE_CHECKING:
+    from mml_lib.steps.training_step import TrainingStep
+
+logger = logging.getLogger(__name__)
+
+CONTEXT_MB = 500
+"""Memory that CUDA itself takes of the share of a process."""
+
+
+def take_gpus(step: "TrainingStep", rule: str, terminal: IO[str]) -> None:
+    """Give a step GPUs of its own; write to its log and the terminal while it waits.
+
+    A step without GPUs sees none. A job of SLURM keeps the GPUs that it was given. A process that trains with others
+    uses theirs.
+    """
+    cfg = step.cfg
+    if process_rank() or cfg.trainer.accelerator not in ACCELERATORS:
+        return
+    number, mem_mb = gpus_of(cfg, rule, cfg.trainer.devices), resources_of(cfg, rule).gpu_mem_mb
+    if number == 0:
+        os.environ[VISIBLE] = ""
+        return
+    visible = os.environ.get(VISIBLE, "").split(",")
+    if "SLURM_JOB_ID" in os.environ and visible != [""] and len(visible) <= number:
+        return
+    if not visible_gpus():
+        return
+
+    def report(state: str) -> None:
+        logger.info("%s", state)
+        if step.terminal is not None:
+            print(f"{rule} of {step.task} fold {step.fold} is {state}", file=terminal, flush=True)
+
+    lease_gpus(number, mem_mb, 60 * cfg.gpu_timeout, report)
+    logger.info("on GPU %s%s", os.environ[VISIBLE], f", {mem_mb} MB" if mem_mb else "")
+    if mem_mb:
+        os.environ[SHARE] = str(mem_mb)
+
+
+def limit_gpu_memory() -> None:
+    """Limit the GPU memory of this process to the share that its step has leased."""
+    import torch
+
+    mem_mb, device = own_share(), int(os.environ.get("LOCAL_RANK", 0))
+    if mem_mb and torch.cuda.is_available():
+        memory = torch.cuda.get_device_properties(device).total_memory / 2**20
+        torch.cuda.set_per_process_memory_fraction(min(1, max(mem_mb - CONTEXT_MB, mem_mb / 2) / memory), device)
