@@ -33,13 +33,13 @@ from mml_lib.reports.task_table import task_table
 from mml_lib.tasks.description import read_header
 
 Choice = str | int | Iterable[str | int] | None
-"""What to choose rows by: a value, several, or None for all."""
+"""Selection of rows: a value, several, or None for all."""
 
 Root = str | Path | None
 """A folder, or None: the variable of the environment, or else the folder in the working directory."""
 
 KEYS = ["task", "run", "fold", "on", "split"]
-"""What predictions and metrics are of; `on` is the task that they were made on where it is another."""
+"""Keys of predictions and metrics; `on` is the predicted task if it is another one."""
 
 
 def load_project_models(
@@ -88,7 +88,7 @@ def load_predictions(
     results: Root = None,
     data: Root = None,
 ) -> pd.DataFrame:
-    """Return what networks predict of each sample.
+    """Return the predictions of networks, one row per sample.
 
     Classes are called as in the task description below `data`, or by their number where that is gone.
 
@@ -254,7 +254,7 @@ def _chosen(table: pd.DataFrame, choices: Mapping[str, Choice], of: str) -> pd.D
 
 
 def _read(paths: Iterable[Path], read: Callable[[Path], Any]) -> tuple[dict[Path, Any], list[str]]:
-    """Return what files hold, and a line for each that cannot be read."""
+    """Return the contents of files, and one line for each unreadable file."""
     contents, problems = {}, []
     for path in paths:
         try:

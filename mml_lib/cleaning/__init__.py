@@ -1,1 +1,1 @@
-"""What no study uses any more: what studies refer to, what is left over beside it, and its removal."""
+"""Cleaning: artefacts that studies refer to, all others, and their removal."""

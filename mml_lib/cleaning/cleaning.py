@@ -22,7 +22,7 @@ from mml_lib.studies.study import Study
 
 
 class Cleaning:
-    """What can be cleaned up, of all projects and of the data that they share.
+    """Removable files of all projects and of their shared data.
 
     In use is what the study at hand refers to, the study files of the working folder or those that `clean.studies`
     names, and all studies that ran in a project. Results are removed where all these are known.
@@ -44,7 +44,7 @@ class Cleaning:
     # --- what is in use -----------------------------------------------------------------------------------------
 
     def find(self, held: dict[str, Any]) -> tuple[list[Unused], list[str]]:
-        """Return what no study refers to, and the problems of studies that cannot be planned.
+        """Return files that no study refers to, and the problems of studies that cannot be planned.
 
         Args:
             held: what `hold_idle` gave.
@@ -107,7 +107,7 @@ class Cleaning:
         return None
 
     def _problems(self, planned: Sequence[Usage]) -> list[str]:
-        """Return what is wrong with studies whose results would pass for unused: of those given, and not yet unknown
+        """Return the mistakes of studies whose results would count as unused: of the given ones, and not yet unknown
         here."""
         return [
             f"{usage.source.name} cannot be planned: {usage.problem}"
@@ -117,7 +117,7 @@ class Cleaning:
         ]
 
     def advice(self, unused: Sequence[Unused], problems: Sequence[str]) -> list[str]:
-        """Return what to do next, in lines."""
+        """Return the next commands, in lines."""
         lines = []
         if any(item.state == "removable" for item in unused) and not self.cfg.force:
             lines.append("nothing is removed yet; --config force=true removes what is removable")
@@ -168,7 +168,7 @@ class Cleaning:
 
 
 def _needed(fm: MMLFileManager, whole: bool) -> Usage:
-    """Return what the pipeline files of a project refer to: their tasks, and with `whole` their images too."""
+    """Return the references of a project's pipeline files: tasks, and with `whole` also images."""
     needed = Usage(StudySource([]), fm.project)
     for wildcards in fm.existing("pipeline"):
         with contextlib.suppress(MMLError, KeyError, TypeError, AttributeError):

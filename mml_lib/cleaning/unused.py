@@ -22,7 +22,7 @@ BY_ITSELF = "a study that needs it makes it again"
 
 @dataclass
 class Known:
-    """What all studies together refer to, and what is not sure.
+    """Artefacts that any study refers to, and uncertain ones.
 
     Args:
         usages: what each study refers to.
@@ -48,7 +48,7 @@ class Known:
         )
 
     def uses_task(self, project: str, task: str) -> bool:
-        """Whether a study of a project, or one that reuses it, has a task."""
+        """Return True if a study of a project, or one that reuses the project, has a task."""
         if any(project in usage.reused for usage in self.usages):
             return True
         named = {name for usage in self.usages if usage.project == project for name, _ in usage.descriptions}
@@ -65,7 +65,7 @@ class Known:
 
 
 def unused_of_project(fm: MMLFileManager, context: Known) -> list[Unused]:
-    """Return what of the project of a file manager no study refers to, and leftovers there.
+    """Return artefacts of a file manager's project that no study refers to, and leftovers.
 
     Args:
         fm: one of this project.
@@ -86,7 +86,7 @@ def unused_of_project(fm: MMLFileManager, context: Known) -> list[Unused]:
 
 
 def _by_run(fm: MMLFileManager) -> dict[tuple[str, str], dict[str, list[Path]]]:
-    """Return what lies there of each task and run, by key."""
+    """Return the existing artefacts of each task and run, by key."""
     runs: dict[tuple[str, str], dict[str, list[Path]]] = {}
     for key in fm.project_keys("TASK_NAME", "RUN"):
         for wildcards in fm.existing(key):
@@ -154,6 +154,6 @@ def _without_run(fm: MMLFileManager, context: Known) -> Iterator[Unused]:
 
 
 def dead_warm_processes() -> list[Unused]:
-    """Return what dead warm processes have left."""
+    """Return leftovers of dead warm processes."""
     folders = dead_warm_folders()
     return [Unused("leftover", "warm processes", folders, folders[0].parent)] if folders else []

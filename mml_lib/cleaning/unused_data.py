@@ -24,7 +24,7 @@ UNPACKED = "files"
 
 @dataclass
 class DataUse:
-    """What is referred to of the data that projects share.
+    """Shared data that studies refer to.
 
     Args:
         usages: what each study refers to.
@@ -37,12 +37,12 @@ class DataUse:
     kept: str | None = None
 
     def uses(self, kind: str, value: Any) -> bool:
-        """Whether a study, or a run in doubt, refers to one of `datasets`, `packs`, `descriptions`."""
+        """Return True if a study or an uncertain run refers to one of `datasets`, `packs`, `descriptions`."""
         return any(value in getattr(usage, kind) for usage in (*self.usages, *self.needed))
 
 
 def unused_data(fm: MMLFileManager, use: DataUse) -> list[Unused]:
-    """Return what of the data no study refers to, and leftovers there."""
+    """Return data that no study refers to, and leftovers among them."""
     sources = _sources(fm)
     sets = [_dataset(fm, use, wildcards["dataset"], sources) for wildcards in fm.existing("dataset")]
     listed = [dataset for dataset in sets if dataset is not None]
@@ -56,7 +56,7 @@ def unused_data(fm: MMLFileManager, use: DataUse) -> list[Unused]:
 
 
 def _sources(fm: MMLFileManager) -> dict[str, dict[str, Any]]:
-    """Return what the tasks on the disk say of the source of each data set."""
+    """Return the source of each data set, from the tasks on disk."""
     sources = {}
     for path in (path for paths in fm.task_index.values() for path in paths):
         try:

@@ -22,7 +22,7 @@ from mml_lib.tasks.task_identity import lineage
 
 @dataclass(frozen=True)
 class StudySource:
-    """What a study is put together from.
+    """Files and values that a study is composed of.
 
     Args:
         files: config files, last laid over first, as they are named in `folder`.
@@ -40,7 +40,7 @@ class StudySource:
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Name in messages."""
         if self.config is not None:
             return "this study"
         name = os.path.normpath(os.path.join(self.folder, self.files[-1])) if self.files else "a study without files"
@@ -51,7 +51,7 @@ class StudySource:
 
 @dataclass
 class Usage:
-    """What one study refers to.
+    """Artefacts that one study refers to.
 
     Args:
         source: what it was read from.
@@ -86,7 +86,7 @@ class Usage:
 
 
 def usages(sources: Sequence[StudySource], roots: Mapping[str, str], presets: Path) -> list[Usage]:
-    """Return what each study refers to.
+    """Return the artefacts that each study refers to.
 
     Args:
         sources: the studies.

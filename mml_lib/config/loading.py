@@ -36,7 +36,7 @@ USUAL_NAMES = {
 """Keys of a study by the names that training scripts usually give them."""
 
 MEMBER = re.compile(r"\[key\]|by_type|one|Named|Metric|constrained-\w+|(function-\w+|literal|tuple|list|dict)\[.*\]")
-"""What pydantic puts into the path of a key to tell the members of a union apart."""
+"""Parts of a key's path by which pydantic marks the members of a union."""
 
 
 def load_study(

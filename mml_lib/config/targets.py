@@ -51,7 +51,7 @@ def trust_plugin(module: str) -> None:
 
 
 def is_of_plugin(target: Any) -> bool:
-    """Whether an object is defined in a plugin, or in a module beside one."""
+    """Return True if an object is defined in a plugin or in a module in the same folder."""
     name = getattr(target, "__module__", None) or ""
     file = getattr(sys.modules.get(name), "__file__", None)
     files = [getattr(sys.modules.get(plugin), "__file__", None) for plugin in _plugins]

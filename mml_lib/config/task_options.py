@@ -18,7 +18,7 @@ from mml_lib.config.settling import UNSETTLED, Settled
 from mml_lib.config.task_types import IGNORED, TaskTypeName
 
 SEPARATOR, ARGUMENT = "+", "~"
-"""What begins a tag in the name of a task, and each argument of a tag."""
+"""Separators before a tag in the name of a task, and before each argument of a tag."""
 
 TASK_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 TAGGED_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(\+[a-z_]+(~[A-Za-z0-9_.-]+)*)*$"
@@ -217,7 +217,7 @@ class Task(Section):
 
     @property
     def about(self) -> dict[str, Any]:
-        """What the study says of the task beyond what its data set does."""
+        """Description of the task in the study, beyond that of its data set."""
         keys = ("modalities", "keywords", "license", "reference", "url", "release")
         return {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
 

@@ -109,7 +109,7 @@ FURTHER = {
 """Further arguments of Lightning's trainer, which are handed on."""
 
 UNITS = {"weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds"}
-"""What `max_time` may be given in."""
+"""Units of `max_time`."""
 
 SET_HERE = (
     *("callbacks", "plugins", "logger", "default_root_dir", "enable_checkpointing", "model_registry"),

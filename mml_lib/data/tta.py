@@ -22,7 +22,7 @@ Size = tuple[int, int]
 
 @runtime_checkable
 class Change(Protocol):
-    """What a view is at least."""
+    """Protocol of a view."""
 
     def do(self, images: "Tensor") -> "Tensor": ...
 

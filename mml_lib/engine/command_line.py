@@ -19,7 +19,7 @@ DEMO = Path("config/config.yaml")
 
 @dataclass(frozen=True)
 class StudyLayers:
-    """What a study is put together from, beside the library's defaults.
+    """Files and values that a study is composed of, in addition to the library's defaults.
 
     Args:
         files: its config files, each laid over those before.

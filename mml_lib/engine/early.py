@@ -1,4 +1,4 @@
-"""What the default profile has done to Snakemake before it looks at a study: files and values are left to MML.
+"""Hook of the default profile: Snakemake leaves config files and values to MML.
 
 Snakemake reads config files and `--config` before the Snakefile. It ends with a traceback or without the file's name
 where it cannot, refuses dotted keys, and reads all nested values as text. MML reads both itself, in `command_line`.

@@ -33,7 +33,7 @@ BOILERPLATE = "For further error details see the cluster/cloud log and the log f
 
 @dataclass
 class Attempt:
-    """What Snakemake says of one failure of a step.
+    """Snakemake's report of one failed step.
 
     Args:
         record: the event of the failure, if there was one.
@@ -162,7 +162,7 @@ def _text(path: str) -> str:
 
 
 def _cause_of(attempt: Attempt) -> str | None:
-    """Return what Snakemake says of a failure, in one line."""
+    """Return Snakemake's report of a failure, in one line."""
     if attempt.record is not None and (cause := _told_by_cluster(attempt.record)):
         return cause
     for text in reversed(attempt.words):

@@ -48,7 +48,7 @@ PATIENCE = 120
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 READ_WHEN_IMPORTED = ("LD_", "PYTHON", "TORCH", "PYTORCH", "MKL_", "KMP_", "OPENBLAS_", "NCCL_", "CUDA_LAUNCH")
-"""What the names of variables begin with that libraries read once; counts of threads are set anew."""
+"""Prefixes of environment variables that libraries read once; thread counts are set again."""
 
 
 def offer_warm_start() -> None:
@@ -131,7 +131,7 @@ def _start(folder: Path) -> None:
 
 
 def _code() -> list[Any]:
-    """Return what tells whether two processes run the same library in the same environment."""
+    """Return a key that is equal for two processes with the same library and environment."""
     root = Path(mml_lib.__file__).parent
     files = [(str(file), file.stat().st_mtime_ns) for file in sorted(root.rglob("*.py"))]
     read = {key: value for key, value in sorted(os.environ.items()) if key.startswith(READ_WHEN_IMPORTED)}
@@ -167,7 +167,7 @@ class WarmProcess:
         os.rename(folder / "binding", folder / "socket")
 
     def serve(self) -> dict[str, Any] | None:
-        """Return what is to be run, in a fork; or None, in the process itself, once its Snakemake is gone."""
+        """Return the job to run, in a fork; or None, in the process itself, when its Snakemake has ended."""
         while supervisor_lives() or self.clients:
             for key, _ in self.selector.select(timeout=0.5):
                 if key.fileobj is self.listener:
@@ -229,7 +229,7 @@ class WarmProcess:
 
 
 def is_gone(connection: socket.socket) -> bool:
-    """Whether the other end is closed; killed with an answer unread, it leaves an error."""
+    """Return True if the other end is closed. If it was killed with an unread answer, it leaves an error."""
     try:
         return not connection.recv(4096)
     except OSError:

@@ -108,7 +108,7 @@ def _other_samples(where: str, first: str, key: tuple[str, ...], sets: _Sets) ->
 
 
 def arguments_of(predictions: AnyPredictions, where: str) -> tuple[np.ndarray, ...]:
-    """Return what `mml_lib.evaluation.bootstrap.resampled` takes.
+    """Return the arguments of `mml_lib.evaluation.bootstrap.resampled`.
 
     Args:
         predictions: of labelled samples.

@@ -17,7 +17,7 @@ from mml_lib.evaluation.resampled import Resampled
 from mml_lib.evaluation.variances import Cells, uncertainty
 
 PROCEDURE, NETWORKS = "procedure", "networks"
-"""What an interval or a comparison is about: all trainings by a procedure, or these networks alone."""
+"""Subject of an interval or a comparison: all trainings by a procedure, or only these networks."""
 
 Networks = Mapping[str, Mapping[int, Resampled]]
 """Networks by run and fold; the fold of an ensemble may be any number."""

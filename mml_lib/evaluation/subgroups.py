@@ -1,4 +1,4 @@
-"""What hides behind a mean: results by class, by group, and of the single samples with the largest loss."""
+"""Results behind a mean: by class, by group, and of the samples with the largest loss."""
 
 from collections.abc import Mapping, Sequence
 
@@ -95,7 +95,7 @@ def group_table(
     where: str = "a prediction",
     units: Groups | None = None,
 ) -> pd.DataFrame:
-    """Return what a network is worth on the samples of each group, a row for each group and metric.
+    """Return the metrics of a network on the samples of each group, one row per group and metric.
 
     Args:
         predictions: of labelled samples.
@@ -189,7 +189,7 @@ def largest_losses(
 def _in_words(
     predictions: AnyPredictions, classes: Sequence[str], rows: np.ndarray
 ) -> tuple[list[str], list[str], np.ndarray]:
-    """Return what is true and what is predicted of some samples, and the probability of the latter."""
+    """Return targets and predictions of some samples, with the probabilities of the predictions."""
     none = np.full(len(rows), np.nan)
     if isinstance(predictions, MaskPredictions):
         wanted, told = set(rows.tolist()), {}

@@ -18,7 +18,7 @@ WORTH = ["runs", "folds", "mean", "std", "ci_low", "ci_high", "about", "reason"]
 DIFFERENCE = ["difference", "difference_low", "difference_high", "p_holm", "among_best"]
 
 Shown = Mapping[str, Mapping[str, Any]]
-"""What the study calls each run, by run id: `task run label`, `fold` where it is not the network's, and, of its
+"""Names of each run in the study, by run id: `task run label`, `fold` if it differs from the network's, and, of its
 procedure, `procedure` and `procedure_label`."""
 
 

@@ -176,7 +176,7 @@ class _Parts:
 
 
 def _parts(procedures: Sequence[np.ndarray]) -> _Parts | None:
-    """Return what the values of one procedure, or of two on the same folds, say of trainings; None of single networks.
+    """Return the variance components of one procedure, or of two on the same folds; None for single networks.
 
     Args:
         procedures: runs×folds, or runs×folds×R.
@@ -224,7 +224,7 @@ def _between_pooled(procedures: Sequence[Cells | None]) -> _Part | None:
 
 
 def _rest(values: np.ndarray) -> np.ndarray:
-    """Return what neither the run nor the fold of a network explains, networks(×R)."""
+    """Return the residuals beyond the effects of run and fold, networks(×R)."""
     rest = values - values.mean(axis=0, keepdims=True) - values.mean(axis=1, keepdims=True)
     return (rest + values.mean(axis=(0, 1), keepdims=True)).reshape(-1, *values.shape[2:])
 

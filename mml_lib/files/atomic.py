@@ -107,7 +107,7 @@ def part_of(folder: Path) -> Path:
 
 
 def is_abandoned(path: Path) -> bool:
-    """Whether a file or folder is one that a process of this machine left half-written and is gone."""
+    """Return True if a file or folder is an unfinished output of a dead process of this machine."""
     part = PART.fullmatch(path.name)
     return bool(part) and part["host"] == _host() and not psutil.pid_exists(int(part["pid"]))
 

@@ -26,7 +26,7 @@ from mml_lib.files.stored import json_text, read_json
 from mml_lib.machine.locks import hold_idle_data
 
 UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
-"""What reading a damaged file may raise."""
+"""Exceptions of reading a damaged file."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def roots(fm: MMLFileManager) -> dict[str, Path]:
 
 
 def find_outdated(fm: MMLFileManager) -> tuple[list[Entry], list[str]]:
-    """Return what of a project and of the data has an older format, and a line on each file that cannot be read.
+    """Return the files of a project and of the data in an older format, and one line for each unreadable file.
 
     Raises:
         MMLError: a file is of a newer format.
@@ -124,7 +124,7 @@ class Backup:
 
     @cached_property
     def entries(self) -> list[Entry]:
-        """What lies in it, or is to be rewritten with a copy in it."""
+        """Files in the backup, or files that will be rewritten with a copy in it."""
         return [Entry(**entry) for entry in self._content["files"]] if self.list_path.exists() else []
 
     @cached_property

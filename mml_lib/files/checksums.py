@@ -19,7 +19,7 @@ COMMAND = "MML_COMMAND"
 """Environment variable by which a Snakemake tells its steps what it was called with."""
 
 IGNORED = ".snakemake_timestamp"
-"""What Snakemake lays into folders."""
+"""Files that Snakemake writes into folders."""
 
 _verified: dict[Path, tuple[int, int]] = {}
 
@@ -124,7 +124,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _state(path: Path) -> tuple[int, int]:
-    """Return what changes with the content: sizes and the latest time."""
+    """Return sizes and the latest modification time, which change with the content."""
     states = [file.stat() for file in _files(path)]
     return sum(state.st_size for state in states), max((state.st_mtime_ns for state in states), default=0)
 

@@ -39,7 +39,7 @@ class Container(ABC):
 
     @abstractmethod
     def stamp(self, path: Path) -> Mapping[str, Any]:
-        """Return what an artefact says of its version; of most, all else is left unread.
+        """Return the version that an artefact states, mostly without reading the rest.
 
         Raises:
             OSError, ValueError, KeyError, TypeError: it is missing or damaged.
@@ -161,7 +161,7 @@ def _header(file: BinaryIO) -> dict[str, Any]:
 
 
 def weights_header(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the metadata of stored weights say; the first ones had an entry for each key.
+    """Return the metadata of stored weights; the first version had one entry per key.
 
     Raises:
         ValueError, TypeError: they are none of ours.

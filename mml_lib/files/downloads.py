@@ -61,7 +61,7 @@ class _Interrupted(Exception):
 
 
 class _Part:
-    """What has arrived of a file, held open and locked beside its place, with what it takes to ask for the rest."""
+    """Partial download: an open and locked file beside its final place, with the state to request the rest."""
 
     def __init__(self, url: str, path: Path):
         if path.is_dir():
@@ -255,7 +255,7 @@ def _continue(part: _Part, headers: Mapping[str, str]) -> None:
 
 
 def _validator(headers: Mapping[str, str]) -> str | None:
-    """Return what identifies this state of the file to its server; a weak ETag does not vouch for its bytes."""
+    """Return the identifier of this version of the file for its server; a weak ETag does not guarantee equal bytes."""
     tag = headers.get("ETag", "")
     return tag if tag.startswith('"') else headers.get("Last-Modified")
 

@@ -30,7 +30,7 @@ class Version(NamedTuple):
 
 @dataclass(frozen=True)
 class Format:
-    """What is known of a kind of file.
+    """Properties of a kind of file.
 
     Args:
         kind: its name.
@@ -49,7 +49,7 @@ class Format:
 
     @property
     def stamp(self) -> dict[str, Any]:
-        """What a file of the present version says of it."""
+        """Stamp of a file in the current version."""
         return {"format": self.version, "needs_mml": self.versions[-1].since}
 
     def found(self, content: Mapping[str, Any], path: Any) -> int:

@@ -21,7 +21,7 @@ STARTING = 600
 
 
 def leftovers_below(root: Path, templates: Iterable[AssignmentTemplate]) -> dict[str, list[Path]]:
-    """Return what killed processes have left where artefacts lie below a root, by what it is.
+    """Return leftovers of killed processes among the artefacts below a root, by kind.
 
     Folders of data sets are looked into no deeper than their own manifests: they hold a user's files.
     """

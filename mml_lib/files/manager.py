@@ -15,10 +15,10 @@ from mml_lib.files.templates import TOKENS, AssignmentTemplate
 from mml_lib.machine.locks import STEPS_LOCK
 
 TRIAL = ".tuning-"
-"""What the name of a folder begins with that a tuning tries out in."""
+"""Prefix of the temporary folder of a tuning."""
 
 MANIFEST = "dataset.json"
-"""What lists the images of a data set, in its folder."""
+"""Name of the manifest in the folder of a data set."""
 
 BUILT_IN = (
     # what studies share
@@ -273,7 +273,7 @@ class MMLFileManager:
 
     @property
     def constraints(self) -> dict[str, str]:
-        """What each wildcard may stand for, as regular expressions."""
+        """Regular expressions of the wildcards."""
         return dict(TOKENS.values())
 
     def _root(self, template: AssignmentTemplate, project: str | None = None) -> Path:
@@ -312,7 +312,7 @@ class MMLFileManager:
         return str(path)
 
     def existing(self, key: str, project: str | None = None, **tokens: Any) -> list[dict[str, str]]:
-        """Return what of a key is on the disk, as wildcards that tell it from others, the latest last.
+        """Return the wildcards of the existing artefacts of a key, the latest last.
 
         Args:
             key: assignment key.
@@ -330,7 +330,7 @@ class MMLFileManager:
         return [wildcards for *_, wildcards in sorted(entries, key=lambda entry: entry[:2])]
 
     def wildcards(self, key: str, path: str | Path) -> dict[str, str]:
-        """Return what the path of an artefact of this project is filled with.
+        """Return the wildcards in the path of an artefact of this project.
 
         Raises:
             MMLError: it is none of `key`.

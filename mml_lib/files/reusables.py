@@ -22,7 +22,7 @@ OF_A_RUN = {"blueprint": "pipeline"}
 
 
 class Reusables:
-    """What `reuse` brings.
+    """Reused files of other projects.
 
     Args:
         fm: the file manager of the study.
@@ -56,7 +56,7 @@ class Reusables:
         return [self.fm.path(of, **wildcards) for of, wildcards in self._found(key, tokens)]
 
     def of_task(self, task: str) -> "OfTask":
-        """Return what there is of a task, by key; nothing of it by the keys that are not reused."""
+        """Return the reused files of a task by key; empty for keys that are not reused."""
         local = [key for key in self.fm.reusable_keys() if "TASK_NAME" in self.fm.template(key).tokens]
         return OfTask({key: self.paths(key, task=task) for key in local})
 

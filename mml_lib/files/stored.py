@@ -13,7 +13,7 @@ from mml_lib.files.formats import FORMATS
 
 
 class Stored:
-    """What a data class inherits to be written as JSON and read back; the same object gives the same bytes.
+    """Base of data classes that are stored as JSON; equal objects give equal bytes.
 
     `KIND` is that of its file, in `config/formats.py`. `LATER` names the fields that older files lack; these have their
     defaults then.

@@ -186,7 +186,7 @@ def _check_white_zero(mask: MaskPixels, raw_mode: str, file: Path | str) -> None
 
 
 def _is_lossy(image: Image.Image) -> bool:
-    """Whether an image that is not loaded yet is compressed with a loss: JPEG, also in TIFF, or WebP of this kind."""
+    """Return True if an image that is not loaded yet has lossy compression: JPEG (also in TIFF) or lossy WebP."""
     if image.format == "WEBP":
         image.fp.seek(0)
         return b"VP8 " in image.fp.read(LONGEST_HEADER)

@@ -62,7 +62,7 @@ class Extent:
     quantiles: tuple[float, ...]
 
     def loses_levels(self, value_range: ValueRange) -> bool:
-        """Whether most of its pixels get few grey levels of many: outliers, markers or padding take the others."""
+        """Return True if most pixels get few of many grey levels, because of outliers, markers or padding."""
         levels = len(np.unique(to_eight_bits(np.array(self.quantiles), value_range)))
         return levels <= FEW_LEVELS + 1 and 2 * levels <= len(set(self.quantiles))
 

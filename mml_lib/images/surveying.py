@@ -76,7 +76,7 @@ def survey_images(
 
 
 def _roots(folder: Path, data_path: Path | None) -> dict[str, str]:
-    """Return what to write in place of the beginning of a path, the innermost folder first."""
+    """Return replacements of the beginnings of paths, the innermost folder first."""
     roots = {f"{folder.absolute()}{os.sep}": ""}
     if data_path is not None:
         up = os.path.relpath(data_path.absolute(), folder.absolute())

@@ -209,7 +209,7 @@ def packed_size(transforms: Sequence[Mapping[str, Any]]) -> Size | None:
 
 
 def apply(transforms: Sequence[Mapping[str, Any]], image: "np.ndarray | Image", mask: "np.ndarray | None") -> "Pair":
-    """Return what the transforms make of an image, be it an array or a picture of Pillow, and its mask.
+    """Apply the transforms to an image, an array or a Pillow image, and its mask.
 
     Raises:
         MMLError: a transform of one's own returns something else than an image and its mask.

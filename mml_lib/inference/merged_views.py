@@ -43,7 +43,7 @@ class MergedViews:
             _check(view, self.segmentation)
 
     def __call__(self, model: MMLModule, images: torch.Tensor) -> torch.Tensor:
-        """Return what is said of uint8 images N×3×H×W: as `merge_outputs` has it, N×outputs, or for the classes of
+        """Return the merged outputs for uint8 images N×3×H×W: like `merge_outputs`, N×outputs, or for the classes of
         pixels sums or maxima of probabilities, N×classes×H×W, whose argmax is meant.
         """
         scaled = model.scale(images)

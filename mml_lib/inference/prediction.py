@@ -36,7 +36,7 @@ def best_device(accelerator: str) -> torch.device:
 def predict(
     model: MMLModule, loader: DataLoader, ids: np.ndarray, device: torch.device, tta: MergedViews | None = None
 ) -> Predictions | MaskPredictions:
-    """Return what a network says of all samples of an ordered loader.
+    """Return the outputs of a network for all samples of an ordered loader.
 
     Args:
         model: the network and its task.

@@ -65,7 +65,7 @@ class Claims:
         return False
 
     def are_others(self, paths: Collection[str]) -> bool:
-        """Whether another process has claimed some of these paths, made or not."""
+        """Return True if another process has claimed one of these paths, existing or not."""
         if not any(self.folder.glob("*.json")):
             return False
         with self._alone():
@@ -107,7 +107,7 @@ class Claims:
 
 
 def _content(file: Path) -> dict[str, Any]:
-    """Return what a claim says; nothing, and the file is gone, where nobody holds it any more."""
+    """Return the content of a claim; if no process holds it any more, remove the file and return nothing."""
     try:
         with open(file, encoding="utf-8") as claim:
             try:

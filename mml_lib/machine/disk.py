@@ -11,7 +11,7 @@ REMEDY = "the disk is full; make space, then run the same command again: it goes
 
 
 def is_full_disk(error: BaseException) -> bool:
-    """Whether an error comes from a disk, or a quota, without space."""
+    """Return True if a full disk or quota caused an error."""
     return any(
         (isinstance(cause, OSError) and cause.errno in FULL) or any(word in str(cause).lower() for word in WORDS)
         for cause in _chain(error)

@@ -15,7 +15,7 @@ TIMEOUT = 60
 """Seconds to wait for `nvidia-smi`, which takes some where the driver has to start first."""
 
 DEVICE_FILES = ("nvidia*", "nvhost-gpu", "kfd", "dxg")
-"""What below /dev says that there is some GPU: NVIDIA's, Jetson's, AMD's, Windows'."""
+"""Files below /dev of GPUs: NVIDIA, Jetson, AMD, Windows."""
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class _Offer:
     others: int
 
     def room(self, mem_mb: int | None) -> bool:
-        """Whether a step fits: one that asks for some MB, or for a whole GPU."""
+        """Return True if a step fits that requests some MB or a whole GPU."""
         if mem_mb is None:
             return not self.leased and not self.filled(None)
         return self.leased + self.others + mem_mb <= self.gpu.memory

@@ -98,7 +98,7 @@ def _states(said: str, jobs: Collection[str]) -> dict[str, str]:
 
 
 def _asked(*command: str) -> str:
-    """Return what a command of SLURM says; nothing where it is not there or fails."""
+    """Return the output of a SLURM command; empty if it is missing or fails."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):

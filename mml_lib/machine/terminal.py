@@ -1,10 +1,10 @@
-"""What steps say: to the terminal that a study was started from, and to their logs."""
+"""Output of steps: to the terminal of the study, and to their logs."""
 
 import sys
 from collections.abc import Iterable
 
 PEAK = "peak memory %.0f MB"
-"""What a step logs in the end: its largest resident memory in 10⁶ bytes."""
+"""Last line in the log of a step: its largest resident memory in 10⁶ bytes."""
 
 MOST_WARNINGS = 20
 """Warnings of a process that the terminal shows; its log has them all."""

@@ -96,7 +96,7 @@ def _automatic(network: Network, seen: dict[str, nn.Module]) -> list[str]:
 
 
 def _matches(pattern: str, name: str) -> bool:
-    """Return whether a pattern is a layer's whole name, or the end of it from a dot on."""
+    """Return True if a pattern is a layer's whole name, or the end of it from a dot on."""
     return re.fullmatch(rf"(.*\.)?(?:{pattern})", name) is not None
 
 

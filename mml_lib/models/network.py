@@ -119,7 +119,7 @@ class Network(nn.Module):
 
     @property
     def arch_name(self) -> str:
-        """What the backbone is called."""
+        """Name of the backbone."""
         return self.arch.get("name", self.arch["_target_"])
 
     @property
@@ -158,7 +158,7 @@ class Network(nn.Module):
         return head(maps, padded.shape[-2:])[..., :height, :width]
 
     def _seen(self, see: Callable[[torch.Tensor], Any], images: torch.Tensor) -> Any:
-        """Return what the backbone sees in images, N×3×H×W."""
+        """Return the outputs of the backbone for images, N×3×H×W."""
         try:
             return see(images)
         except (AssertionError, RuntimeError) as error:
@@ -175,7 +175,7 @@ class Network(nn.Module):
 
 
 def head_spec(struct: TaskStruct, decoder: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what tells the head of a task: type and number of outputs, decoder or target statistics.
+    """Return the description of a task's head: type and number of outputs, decoder or target statistics.
 
     Raises:
         MMLError: a segmentation without a decoder.

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 NOT_SET = "not set"
-"""What stands for the value of a key that a pipeline does not have."""
+"""Placeholder for the value of a key that a pipeline does not have."""
 
 
 def flatten(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Return what stands at the ends of nested mappings, by dotted key; the items of lists of mappings are numbered.
+    """Return the leaves of nested mappings by dotted key; the items of lists of mappings are numbered.
 
     Empty mappings and lists say nothing, so they are left out.
     """

@@ -377,7 +377,7 @@ def _patches(node: ast.AST, own: Collection[str]) -> bool:
 
 
 def _changes(node: ast.AST, own: Collection[str]) -> bool:
-    """Return whether a part of an assignment changes an attribute or item of what the module does not define."""
+    """Return True if a part of an assignment changes an attribute or item of what the module does not define."""
     if isinstance(node, ast.Attribute | ast.Subscript):
         return isinstance(node.ctx, ast.Store | ast.Del) and _root(node) not in (*HARMLESS, *own)
     return isinstance(node, ast.Call) and getattr(node.func, "id", None) in ("setattr", "delattr")

@@ -52,7 +52,7 @@ LATER_KEYS = ("store_best", "class_weights", "mixing", "compile", "adapters", "t
 """Sections that came later: left at their default they are left out, so that older runs keep their ids."""
 
 MODE_KEYS = ("multitask", "pretraining")
-"""What a mode may add to a pipeline: the tasks learned beside, the model started from."""
+"""Entries that a mode may add to a pipeline: co-tasks, and the model that a training starts from."""
 
 LATER_TRAINER_KEYS = ("devices", "strategy")
 """The same of the trainer's keys."""
@@ -143,7 +143,7 @@ class Pipeline:
 
     @property
     def recipe(self) -> str:
-        """What the pipeline does, whatever the task: 8 digits of a digest."""
+        """Digest of the pipeline without its task, 8 digits."""
         return Pipeline({**self.content, "task": {"pack": ""}}).run
 
     @cached_property
@@ -163,7 +163,7 @@ class Pipeline:
 
     @property
     def tasks(self) -> list[Mapping[str, Any]]:
-        """What is known of all tasks that are learned: the pipeline's own, and its co-tasks."""
+        """Entries of all learned tasks: the pipeline's own, and its co-tasks."""
         return [self.task, *self.content.get("multitask", {}).get("co_tasks", ())]
 
     @property
@@ -190,7 +190,7 @@ class Pipeline:
 
     @property
     def story(self) -> str:
-        """What a mode added to the pipeline, in words."""
+        """Description of the entries that a mode added to the pipeline."""
         words = []
         if len(self.tasks) > 1:
             words.append(f"together with {', '.join(told['name'] for told in self.tasks[1:])}")
@@ -241,7 +241,7 @@ def _augmentations(study: StudyConfig, task_types: Sequence[str]) -> dict[str, A
 
 
 def _counted(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a task counts for a run id."""
+    """Return the properties of a task that are part of a run id."""
     counted = {key: value for key, value in task.items() if key != "fold_time_limit"}
     return counted | {"pack": task["pack"].split("-")[-1]}
 

@@ -56,7 +56,7 @@ def long_table(predictions: Predictions | MaskPredictions, classes: Sequence[str
 
 
 def _by_class(predictions: Predictions | MaskPredictions) -> dict[str, np.ndarray]:
-    """Return what is known of each sample and class, N×classes each."""
+    """Return the columns of each sample and class, N×classes each."""
     if isinstance(predictions, MaskPredictions):
         return _pixels(predictions)
     targets, logits = predictions.targets, predictions.logits

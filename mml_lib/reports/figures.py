@@ -68,7 +68,7 @@ def run_styles(runs: Iterable[str]) -> dict[str, Style]:
 
 
 def told(runs: Sequence[str], names: Mapping[str, str] | None = None) -> list[str]:
-    """Return what runs are called, in few characters: with their ids where these would be alike."""
+    """Return short display names of runs, with their ids if names would be equal."""
     short = [shorten((names or {}).get(run, run), NAME) for run in runs]
     return [
         name if short.count(name) == 1 else f"{shorten(name, NAME - 14)} ({run[:12]})"
@@ -128,7 +128,7 @@ def draw_learning_curves(
 
 
 def metric_label(metric: str, before: str = "") -> str:
-    """Return what is written at the axis of a metric."""
+    """Return the axis label of a metric."""
     end = " (lower is better)" if lower_is_better(name_per_sample(metric)) else ""
     return before + metric.replace("_", " ") + end
 
@@ -354,7 +354,7 @@ def _panels(
 
 
 def _powers(value: float, _: int) -> str:
-    """Return what is written at a logarithmic axis: names may have dollars, so mathematics is not set."""
+    """Return the tick label of a logarithmic axis, without mathematics, because names may contain dollar signs."""
     return f"1e{round(np.log10(value))}" if value > 0 else ""
 
 

@@ -71,7 +71,7 @@ Predictions = Mapping[str, Mapping[int, AnyPredictions]]
 def by_run(
     items: Iterable[tuple[Mapping[str, str], Item]], shown: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[int, Item]]:
-    """Return what belongs to networks by the run and the fold that tables call them.
+    """Return the values of networks by the run and fold of their display names.
 
     Args:
         items: of networks, each with its `run` and `fold`.
@@ -266,7 +266,7 @@ class Gallery:
 
 
 def _elsewhere(member: Mapping[str, Any]) -> str:
-    """Return what pictures call a run of another project."""
+    """Return the display name of a run of another project in pictures."""
     of_task = f"{member['task']}: " if "eval_task" in member else ""
     return f"{of_task}{member['run']} ({member.get('project', 'of no mode here')})"
 

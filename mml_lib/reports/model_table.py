@@ -13,7 +13,7 @@ from mml_lib.models.model_storage import ModelStorage
 from mml_lib.studies.model_files import Files, Network, network_files
 
 KEYS = ["task", "run", "fold"]
-"""What a row is about."""
+"""Key of a row."""
 
 COLUMNS = (
     *("performance", "epochs", "stored_epoch", "training_time", "num_parameters", "device", "created"),

@@ -7,7 +7,7 @@ import pandas as pd
 
 
 def task_table(headers: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return what the headers of task descriptions say: samples, classes, imbalance, sizes, keywords, data set."""
+    """Return the headers of task descriptions: samples, classes, imbalance, sizes, keywords, data set."""
     return pd.DataFrame([_row(header) for header in headers])
 
 

@@ -1,4 +1,4 @@
-"""What no study uses, as a table for a terminal and for a file."""
+"""Table of unused files, for a terminal and for a file."""
 
 import csv
 import io
@@ -48,7 +48,7 @@ class Unused:
 
     @property
     def state(self) -> str:
-        """What has become of them."""
+        """State of the files."""
         if self.removed:
             return "removed"
         return "removable" if self.kept is None else "kept"
@@ -70,7 +70,7 @@ def as_csv(found: Sequence[Unused]) -> str:
 
 
 def as_text(found: Sequence[Unused]) -> str:
-    """Return what was found for a terminal: by project, key and run, each reason to keep something once."""
+    """Return the unused files for a terminal: by project, key and run, each reason to keep a file once."""
     if not found:
         return "nothing lies there that no study uses"
     rows = [["", *COLUMNS[1:5], "files", "MB", ""], *([*each.row[:7], each.state] for each in found[:SHOWN])]

@@ -110,11 +110,11 @@ class AbstractBaseScheduler(StepHooks, ABC):
 
     @cached_property
     def variants(self) -> list[Variant]:
-        """What the sweep and the variants stand for."""
+        """Combinations of the sweep and the variants."""
         return expand(self.config, self.study.files)
 
     def additions(self, task: TaskIdentity, cfg: StudyConfig) -> dict[str, Any]:
-        """Return what this mode adds to the pipeline of a task, by one of `MODE_KEYS`."""
+        """Return the entries that this mode adds to the pipeline of a task, by one of `MODE_KEYS`."""
         return {}
 
     @cached_property
@@ -156,7 +156,7 @@ class AbstractBaseScheduler(StepHooks, ABC):
     # --- the plan -----------------------------------------------------------------------------------------------
 
     def shown(self, task: str, run: Run) -> dict[str, Any]:
-        """Return what tables call a run.
+        """Return the display name of a run.
 
         Returns:
             `task`, `run`, `label`, of its procedure `procedure` and `procedure_label`, and `fold` where that is not the
@@ -166,7 +166,7 @@ class AbstractBaseScheduler(StepHooks, ABC):
         return {"task": task, "run": run.id, "label": run.label, **procedure}
 
     def procedure_label(self, task: str, run: Run) -> str:
-        """Return what the study calls the procedure of a run: the labels of all its runs without the seed."""
+        """Return the display name of a run's procedure: the labels of all its runs without the seed."""
         procedure = run.pipeline.procedure
         repetitions = [each for each in self.runs_of(task) if each.pipeline.procedure == procedure]
         labels = [label for each in repetitions for label in each.procedure_labels if label]

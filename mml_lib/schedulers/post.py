@@ -240,7 +240,7 @@ class PostScheduler(TransferScheduler):
         return [{**network, "eval_task": trained} for network in found]
 
     def shown_source(self, network: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what tables call a network of another task: its label names the task."""
+        """Return the display name of a network of another task, which includes the task."""
         trained = network["task"]
         told = super().shown(trained, self.study.run(trained, network["run"]))
         task = trained.rpartition(NESTED)[0] if self.options.nested else trained

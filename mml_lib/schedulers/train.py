@@ -218,7 +218,7 @@ class TrainScheduler(AbstractBaseScheduler):
         return notes
 
     def _notes_on(self, task: str, folds: int) -> list[str]:
-        """Return what splits results of a task with several folds are on."""
+        """Return the splits on which a task with several folds is evaluated."""
         identity, notes = self.study.tasks[task], []
         each = " of each run" if len(self.runs_of(task)) > 1 else ""
         if "test" in self.splits(task):
@@ -302,7 +302,7 @@ class TrainScheduler(AbstractBaseScheduler):
         return list(asked or by_default)
 
     def shown(self, task: str, run: Run) -> dict[str, Any]:
-        """Return what tables call a run: the folds of nested validation are those of one."""
+        """Return the display name of a run: the folds of nested validation belong to one run."""
         base, _, fold = task.rpartition(NESTED)
         told = super().shown(task, run)
         if not self.options.nested:

@@ -168,7 +168,7 @@ class TransferScheduler(TrainScheduler):
         return self.study.runs.of_model(told).pipeline.content
 
     def _trained_on(self, told: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what the pipeline of a model says of its task."""
+        """Return the task entry in the pipeline of a model."""
         return self._content(told)["task"]
 
     def _check_arch(self, cfg: StudyConfig, content: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _Rewriting(AbstractBaseScheduler):
-    """What both modes have in common: they train nothing, and nobody uses what they rewrite."""
+    """Base of both modes: they train nothing, and no other step uses the files that they rewrite."""
 
     alone = True
     trained_tasks: ClassVar[list[str]] = []

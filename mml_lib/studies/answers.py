@@ -1,4 +1,4 @@
-"""What the rules of the mode `post` ask, by their wildcards: which predictions belong together, and how."""
+"""Inputs of the rules of mode `post`, by their wildcards: predictions that belong together."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -148,7 +148,7 @@ class Answers:
         return "other_calibrated" if "eval_task" in network else "calibrated"
 
     def member_predictions(self, wildcards: Any) -> list[str]:
-        """What they predict: of a split where there is one among the wildcards, of their validation samples if not."""
+        """Predictions of the networks for the split in the wildcards, or for their validation samples."""
         split, scheduler = getattr(wildcards, "eval", "val"), self._scheduler(wildcards.mode)
         return [self.delivered(network, split, scheduler) for network in self.members(wildcards)]
 
@@ -163,13 +163,13 @@ class Answers:
     # --- comparison ---------------------------------------------------------------------------------------------
 
     def compared(self, wildcards: Any) -> dict[str, list[dict[str, Any]]]:
-        """What is compared on test samples, of a task with all that is nested in it: `networks`, those of other tasks
+        """Comparison of a task, with its nested tasks, on test samples: `networks`, those of other tasks
         and projects last, and `ensembles`.
         """
         return self.compared_by(wildcards.task, self._scheduler(wildcards.mode))
 
     def compared_by(self, task: str, scheduler: "PostScheduler") -> dict[str, list[dict[str, Any]]]:
-        """Return what a mode's scheduler compares on a task."""
+        """Return the comparison of a mode's scheduler on a task."""
         own = scheduler.networks(task)
         trained = list(dict.fromkeys(network["task"] for network in own))
         planned = not scheduler.is_out_of_fold(task) or scheduler.averages_out_of_fold(task)
@@ -215,7 +215,7 @@ class Answers:
         return self._scheduler(wildcards.mode).is_out_of_fold(wildcards.task)
 
     def compared_ensembles(self, wildcards: Any) -> list[str]:
-        """What ensembles predict of test samples."""
+        """Predictions of ensembles for test samples."""
         split = self._scheduler(wildcards.mode).reported_split(wildcards.task)
         ensembles = self.compared(wildcards)["ensembles"]
         return [self.fm.path("ensemble_predictions", **ensemble, eval=split) for ensemble in ensembles]
@@ -243,7 +243,7 @@ class Answers:
         return [self.study.description_of(task) for task in tasks]
 
     def metadata(self, wildcards: Any) -> list[str]:
-        """What is said of the samples of a task beside their labels, where it names columns."""
+        """Metadata of the samples of a task, if it names columns."""
         return self.study.metadata_of(wildcards.task)
 
     def metrics(self, wildcards: Any) -> list[str]:
@@ -268,7 +268,7 @@ class Answers:
         ]
 
     def called(self, wildcards: Any) -> dict[str, dict[str, Any]]:
-        """What tables of a task call each run that is compared, by run id."""
+        """Display names of the compared runs in the tables of a task, by run id."""
         scheduler, shown = self._scheduler(wildcards.mode), self.study.shown(wildcards.mode)
         called = {}
         for network in self.compared(wildcards)["networks"]:
@@ -281,7 +281,7 @@ class Answers:
         return called
 
     def _called_elsewhere(self, network: Mapping[str, Any], scheduler: "PostScheduler") -> dict[str, Any]:
-        """Return what tables call a run of another project, or of another mode of this one.
+        """Return the display name of a run of another project, or of another mode of this one.
 
         Its labels name the project, the mode, a task that is another one, and what its pipeline has otherwise than the
         nearest run of the study.

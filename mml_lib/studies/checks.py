@@ -343,7 +343,7 @@ def check_other(other: TaskIdentity, task: TaskIdentity) -> None:
 
 
 def holds_out_alike(task: TaskIdentity, learned: Mapping[str, Any]) -> bool:
-    """Whether a network of a fold has seen nothing that a task holds out in the fold of this number, or for the test.
+    """Return True if a network of a fold saw no sample that a task holds out in this fold or for the test.
 
     So it is with other images, and where folds and test split of both come from one division: tags that only leave out
     samples, or change labels, keep it.

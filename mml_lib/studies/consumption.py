@@ -9,14 +9,14 @@ from mml_lib.machine.measured import Measured
 from mml_lib.studies.planned_steps import Step
 
 MARGIN_MB, MARGIN_TIME = 1.3, 2.0
-"""What to ask for next time, as multiples of the most that was used."""
+"""Recommended requests, as multiples of the maximum usage."""
 
 REPORTED = ("train_fold", "tune_fold", "predict_fold", "predict_other", "preprocess_shard")
 """Rules whose use of memory and time is told after a run."""
 
 
 class Consumption:
-    """What the steps of a run took next to what they asked for.
+    """Measured and requested resources of the steps of a run.
 
     Args:
         steps: those that were done.
@@ -27,7 +27,7 @@ class Consumption:
 
     @classmethod
     def of_plan(cls, steps: Iterable[Step]) -> "Consumption":
-        """Return what the measured steps of a plan took."""
+        """Return the resource usage of the measured steps of a plan."""
         return cls(step for step in steps if step.benchmark and step.benchmark.exists())
 
     @cached_property
@@ -80,7 +80,7 @@ def as_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def advice(seconds: float | None, mb: float | None) -> dict[str, int]:
-    """Return what to ask for next time: `mem_mb` in steps of 500, `runtime` in steps of 10 min, with room to spare."""
+    """Return the recommended request: `mem_mb` in steps of 500, `runtime` in steps of 10 min, with a margin."""
     resources = {}
     if mb is not None:
         resources["mem_mb"] = 500 * math.ceil(mb * MARGIN_MB / 500)

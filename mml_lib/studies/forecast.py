@@ -30,7 +30,7 @@ SMALL_MB = 0.1
 """Size of an artefact of a kind that is small, in 10⁶ bytes."""
 
 LITTLE_MB = 10.0
-"""What is not worth a word while the size of other artefacts is unknown."""
+"""Sizes that are omitted while the size of other artefacts is unknown."""
 
 LARGE = ("packed", "parameters", "predictions", "other_predictions", "calibrated", "other_calibrated")
 """Kinds of artefacts that are not."""
@@ -60,7 +60,7 @@ class Training:
 
 
 class Forecast:
-    """What steps will take.
+    """Forecast of the duration and size of steps.
 
     Args:
         study: whose steps they are.
@@ -77,7 +77,7 @@ class Forecast:
         return [step for step in steps if not all(Path(path).exists() for _, path in step.outputs)]
 
     def line(self, steps: Iterable[Step]) -> str:
-        """Return what is left to do and what that will take, in one line."""
+        """Return the remaining steps and their expected resources, in one line."""
         steps = list(steps)
         if not steps:
             return "to do: nothing"
@@ -232,7 +232,7 @@ class Forecast:
 
 
 def _kind(pipeline: Pipeline) -> str:
-    """Return what trainings have in common that take alike: what is computed for each image, and by how many."""
+    """Return the key of trainings with similar duration: computation per image, and number of devices."""
     content = pipeline.content
     trainer = {key: content["trainer"].get(key) for key in ("precision", "devices")}
     sections = {key: content.get(key) for key in ALIKE}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Gpus:
-    """What the rules of a study ask of GPUs.
+    """GPU requests of the rules of a study.
 
     Args:
         study: config and runs.

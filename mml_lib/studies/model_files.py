@@ -1,4 +1,4 @@
-"""What of each network is on the disk, for plans too: no pandas here."""
+"""Files of each network on disk. Planning imports this module, so it does without pandas."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def multitask(
     study: "Study", cfg: StudyConfig, co_tasks: list[str] | int | None, task_weights: list[float] | None
 ) -> dict[str, Any]:
-    """Return what a pipeline says of the tasks learned beside the study's pivot: `co_tasks` and `task_weights`.
+    """Return the entries of a pipeline about co-tasks of the pivot: `co_tasks` and `task_weights`.
 
     Args:
         study: the study.

@@ -85,7 +85,7 @@ def _kept(fm: MMLFileManager, declared: Iterable[Any], paths: Iterable[str]) -> 
 
 
 def _asked(resource: Any, wildcards: Mapping[str, Any]) -> int | None:
-    """Return what a rule asks for at its first attempt."""
+    """Return the resource request of a rule at its first attempt."""
     if resource is None:
         return None
     return _whole(resource.evaluate(SimpleNamespace(**wildcards), attempt=1).value)

@@ -51,7 +51,7 @@ class ProjectModels:
         return state_of(network_files(self.fm))
 
     def labels(self, wildcards: Any) -> dict[str, dict[str, str]]:
-        """What the study calls its runs, by task and run."""
+        """Display names of the study's runs, by task and run."""
         labels: dict[str, dict[str, str]] = {}
         for (task, run), planned in self.planned().items():
             labels.setdefault(task, {})[run] = planned.label or OWN
@@ -94,7 +94,7 @@ class ProjectModels:
             raise MMLError(f"run: {path} is damaged ({error!r}), so there is nothing to explain; remove it") from error
 
     def explanation(self, wildcards: Any) -> dict[str, Any]:
-        """What makes a run, and how it differs from each run of the study on the same task, the nearest first."""
+        """Pipeline of a run, and its differences from each run of the study on the same task, most similar first."""
         task, run = self.find(wildcards.run)
         content = self._content(task, run)
         compared = [
@@ -114,7 +114,7 @@ class ProjectModels:
         }
 
     def announcement(self, modes: Sequence[str]) -> list[str]:
-        """What is said of the key `run` before anything is done, in lines."""
+        """Lines about the key `run`, printed while planning."""
         asked = self.study.cfg.run
         if asked is None:
             return []

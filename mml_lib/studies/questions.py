@@ -144,7 +144,7 @@ class Questions:
         ]
 
     def curve_axis(self, wildcards: Any) -> dict[str, Any]:
-        """Return what the axis of a curve shows: its `label`, and whether samples are `counted`."""
+        """Return the axis of a curve: its `label`, and whether samples are `counted`."""
         axis = self._curve(wildcards).axis
         return {"label": axis.label, "counted": axis.counted}
 

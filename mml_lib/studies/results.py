@@ -1,4 +1,4 @@
-"""What the report's rules ask, by their wildcards: what there is to draw of a task, and to say of a study."""
+"""Inputs of the report's rules, by their wildcards: pictures of a task, pages of a study."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ SILENT = (
 
 
 class Results:
-    """What follows from the plan of a mode: an absent step means an absent picture.
+    """Results of a mode by its plan: without a step there is no picture.
 
     Args:
         study: the study.
@@ -81,13 +81,13 @@ class Results:
         return [history for history, model in told if Path(history).exists() or not Path(model).exists()]
 
     def tunings(self, wildcards: Any) -> list[str]:
-        """What was tried out before their trainings, where something was."""
+        """Tuning results of the runs, if there are some."""
         networks = self._networks(wildcards)
         tuned = [told for told in networks if self.study.run(told["task"], told["run"]).pipeline.content.get("tune")]
         return [self.fm.path("tuning", **told) for told in tuned]
 
     def predictions(self, wildcards: Any) -> list[str]:
-        """What they predict of the samples that they are tested on; what `remove` drops is not drawn."""
+        """Predictions of the runs for their test samples; files that `remove` drops are not drawn."""
         if self.fm.remove.get("predictions"):
             return []
         split = self._split(wildcards)
@@ -111,14 +111,14 @@ class Results:
         return [self.fm.path(key, **told) for told in compared for key in TABLES]
 
     def shown(self, wildcards: Any) -> dict[str, dict[str, Any]]:
-        """What pictures of a task call each of its runs, by run id; those of other tasks too that it is answered by."""
+        """Display names of a task's runs in pictures, by run id, including runs of other tasks that predict it."""
         if self._of(wildcards, "select_ensemble") or self._of(wildcards, "compare_runs"):
             return self.study.answers.called(wildcards)
         shown, runs = self.study.shown(wildcards.mode), {network["run"] for network in self.study.networks(wildcards)}
         return {run: told for run, told in shown.items() if run in runs}
 
     def transforms(self, wildcards: Any) -> dict[str, list[dict[str, Any]]]:
-        """What made the images that runs saw, by what pictures call a run: masks are drawn beside these."""
+        """Preprocessing of the images of each run, by display name: masks are drawn beside these images."""
         if not TASK_TYPES[self.study.task(wildcards.task).task_type].has_masks:
             return {}
         shown = self.shown(wildcards)
@@ -175,7 +175,7 @@ class Results:
     # --- what is said of a study --------------------------------------------------------------------------------
 
     def done(self, wildcards: Any) -> list[str]:
-        """What is there once all that takes time is done: metrics and predictions, but what `remove` drops."""
+        """Metrics and predictions after all expensive steps, without files that `remove` drops."""
         steps = self._steps(wildcards.mode)
         rules = {
             "test_fold": "metrics",
@@ -192,7 +192,7 @@ class Results:
         ]
 
     def config(self, wildcards: Any) -> dict[str, Any]:
-        """What was asked for: the merged config without what changes no result."""
+        """The merged config without options that do not change results."""
         config = {key: value for key, value in self.study.config.items() if key not in SILENT}
         if isinstance(trainer := self.study.config.get("trainer"), Mapping):
             config["trainer"] = {key: value for key, value in trainer.items() if key not in DEVICE_KEYS}
@@ -203,7 +203,7 @@ class Results:
         return dict(Counter(self.study.scheduler(wildcards.mode).commands))
 
     def runs(self, wildcards: Any) -> list[dict[str, Any]]:
-        """What each run is called, what of its pipeline not all runs of its task have, and what a mode added."""
+        """Display name of each run, the keys of its pipeline that differ within its task, and the entries of a mode."""
         scheduler = self.study.scheduler(wildcards.mode)
         runs = {
             told["run"]: (told, run)
@@ -221,7 +221,7 @@ class Results:
         ]
 
     def measured(self, wildcards: Any) -> list[str]:
-        """What the names of the benchmark files of this mode begin with."""
+        """Prefix of the benchmark files of this mode."""
         tasks, scheduler = self.study.tasks.values(), self.study.scheduler(wildcards.mode)
         names = [name for task in tasks for name in (task.dataset, f"{task.name}-{task.id}")]
         names += [f"{task}-{run.id}" for task in scheduler.trained_tasks for run in scheduler.runs_of(task)]

@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from mml_lib.studies.study import Study
 
 KEYS = ("predictions", "other_predictions")
-"""What networks predict of their own task, and of others."""
+"""Predictions of networks for their own task and for others."""
 
 NAMES = {"val": "validation", "test": "test", "unlabelled": "unlabelled"}
 """Splits in words."""
 
 
 class ReusedPredictions:
-    """What `reuse.predictions` brings.
+    """Reused predictions of other projects.
 
     Args:
         study: the study.

@@ -73,13 +73,13 @@ class Runs:
 
     @property
     def old_tasks(self) -> list[Mapping[str, Any]]:
-        """What the pipelines on the disk say of their tasks, those of this project last."""
+        """Task entries of the pipelines on disk, those of this project last."""
         ordered = sorted(self.old.items(), key=lambda item: item[0][0] is None)
         return [task for _, run in ordered for task in run.pipeline.tasks]
 
 
 def task_content(task: TaskIdentity, preprocessing: Preprocessing) -> dict[str, Any]:
-    """Return what a pipeline says of its task."""
+    """Return the task entry of a pipeline."""
     return task.definition() | {"pack": pack_id(preprocessing)}
 
 

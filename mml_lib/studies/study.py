@@ -131,7 +131,7 @@ class Study(StudyTasks):
         return [{"task": name, "task_id": id_} for name, id_ in tasks]
 
     def label(self, wildcards: Any) -> str:
-        """What the study calls a run, for messages."""
+        """Display name of a run in messages."""
         return self.name_of(self.run(wildcards.task, wildcards.run))
 
     def name_of(self, run: Run) -> str:
@@ -139,7 +139,7 @@ class Study(StudyTasks):
         return f"run {run.id} ({run.label})" if run.label else f"run {run.id}"
 
     def training_label(self, wildcards: Any, output: Any) -> str:
-        """What the study calls a run, and whether its weights are made a second time."""
+        """Display name of a run, with a note if it is retrained."""
         again = Path(output.model).exists() and not Path(output.parameters).exists()
         return f"{self.label(wildcards)}{', again, as its weights were removed' if again else ''}"
 
@@ -157,14 +157,14 @@ class Study(StudyTasks):
         return next((each for each in self.cfg.metrics_of(task_type) if isinstance(each, str)), "loss")
 
     def prediction_params(self) -> dict[str, Any]:
-        """What makes predictions anew where it changes; nothing where images are predicted as they are."""
+        """Params that trigger new predictions: test-time augmentation, and own code of it."""
         params = {"tta": self.cfg.tta.model_dump(by_alias=True)} if self.cfg.tta.transforms else {}
         hooks = code_of_hooks(type(self.scheduler(self.cfg.mode.id)), PREDICTING)
         code = code_of(params) | hooks
         return params | ({"code": code} if code else {})
 
     def metric_params(self) -> dict[str, Any]:
-        """What makes metrics anew where it changes, beside their names: the code of a user's own."""
+        """Digests of the user's own metrics, which trigger their computation."""
         code = code_of(self.cfg.model_dump(include={"metrics"}, by_alias=True))
         return {"code": code} if code else {}
 
@@ -214,13 +214,13 @@ class Study(StudyTasks):
         return self.scheduler(wildcards.mode).split_notes
 
     def tuning(self, wildcards: Any) -> str | list[str]:
-        """What was found out before a training, where the run asks for that."""
+        """Tuned values of a training, if the run requests tuning."""
         asked = self.run(wildcards.task, wildcards.run).pipeline.content.get("tune")
         tokens = {key: getattr(wildcards, key) for key in ("task", "run", "fold")}
         return self.fm.path("tuning", **tokens) if asked else []
 
     def pretraining(self, wildcards: Any) -> dict[str, Any]:
-        """What a run says of the model that it starts from."""
+        """Description of the model that a run starts from."""
         return dict(self.run(wildcards.task, wildcards.run).pipeline.pretraining)
 
     def selection(self, wildcards: Any) -> str | list[str]:
@@ -293,12 +293,12 @@ class Study(StudyTasks):
         return [self.fm.path("shard", **told, shard=f"{number}of{of}") for number in range(of)]
 
     def resource(self, rule: str, name: str, default: int) -> int:
-        """What a step of `rule` asks for: `resources.<rule>.<name>`, or the default."""
+        """Resource request of a step of `rule`: `resources.<rule>.<name>`, or the default."""
         asked = self.cfg.resources.get(rule)
         return (getattr(asked, name) if asked else None) or default
 
     def scaled(self, rule: str, name: str, default: int) -> Callable[[Any, int], int]:
-        """What a step of `rule` asks for, once more of it with each attempt."""
+        """Resource request of a step of `rule`, multiplied by the attempt."""
         asked = self.resource(rule, name, default)
         return lambda wildcards, attempt: asked * attempt
 
@@ -317,22 +317,22 @@ class Study(StudyTasks):
 
     @cached_property
     def gpus(self) -> Gpus:
-        """What rules ask of GPUs."""
+        """GPU resources of the rules."""
         return Gpus(self)
 
     @cached_property
     def answers(self) -> Answers:
-        """What the rules of the mode `post` ask."""
+        """Inputs of the rules of mode `post`."""
         return Answers(self)
 
     @cached_property
     def results(self) -> Results:
-        """What the rules of the report ask."""
+        """Inputs of the rules of the report."""
         return Results(self)
 
     @cached_property
     def project_models(self) -> ProjectModels:
-        """What the rules of the mode `info` ask of models and runs."""
+        """Inputs of the rules of mode `info` about models and runs."""
         return ProjectModels(self)
 
     # --- modes and their plans ----------------------------------------------------------------------------------
@@ -413,7 +413,7 @@ class Study(StudyTasks):
         return [self.fm.path(keys[command], **wildcards) for command, wildcards in steps if command in keys]
 
     def shown(self, mode: str) -> dict[str, dict[str, Any]]:
-        """What tables of a mode call each run, by run id."""
+        """Display names of the runs in the tables of a mode, by run id."""
         scheduler = self.scheduler(mode)
         return {
             run.id: scheduler.shown(task, run) for task in scheduler.trained_tasks for run in scheduler.runs_of(task)
@@ -425,13 +425,13 @@ class Study(StudyTasks):
         return "train" if self.scheduler(self.cfg.mode.id).alone or self.cfg.mode.id == "info" else self.cfg.mode.id
 
     def ahead(self, rules: Any) -> str:
-        """What is left of the study, and what that will take, in one line."""
+        """Remaining steps of the study and their expected resources, in one line."""
         self.gpus.count_trainings([self.delivered])
         forecast = Forecast(self)
         return forecast.line(forecast.missing(planned_steps(self, self.delivered, rules)))
 
     def used(self, rules: Any) -> list[dict[str, Any]]:
-        """What the steps of the study took next to what they ask for, a row for each rule."""
+        """Measured and requested resources of the steps, one row per rule."""
         return Consumption.of_plan(planned_steps(self, self.delivered, rules)).rows
 
     def check(self, modes: Sequence[str] = ()) -> None:
@@ -466,7 +466,7 @@ class Study(StudyTasks):
             raise MMLError(f"{self.fm.record_path} cannot be written ({error.strerror})") from error
 
     def overview(self, modes: Sequence[str] = ()) -> str:
-        """Return what the study is about in these modes, the configured one by default, in a few lines."""
+        """Return an overview of the study in these modes (default: the configured one), in a few lines."""
         modes = modes or [self.cfg.mode.id]
         lines = [f"study {self.cfg.project}, mode {', '.join(modes)}"]
         plans = {task: self.scheduler(mode) for mode in modes for task in self.scheduler(mode).trained_tasks}

@@ -90,7 +90,7 @@ class StudyTasks:
 
     @property
     def task_names(self) -> list[str]:
-        """What the study is about: the pivot, or else all its tasks."""
+        """Tasks of the study: the pivot if there is one, otherwise all."""
         return list(self.tasks) if self.pivot is None else [name for name in self.tasks if name == self.pivot]
 
     untagged = r"[^+/]+"
@@ -119,7 +119,7 @@ class StudyTasks:
         return [self.fm.path("dataset", dataset=task.dataset) for task in self.tasks.values()]
 
     def definition(self, wildcards: Any) -> dict[str, Any]:
-        """What a task is made of, by name and id."""
+        """Definition of a task, by name and id."""
         name, id_ = wildcards.task, wildcards.task_id
         if (name, id_) in self._definitions:
             return self._definitions[name, id_]
@@ -137,14 +137,14 @@ class StudyTasks:
         return True
 
     def planned(self, wildcards: Any) -> dict[str, Any] | None:
-        """What was planned with for a task: folds and splits; None for a task of an old run."""
+        """Planned folds and splits of a task; None for a task of an old run."""
         task = self._bases.get(wildcards.task)
         if task is None or task.id != wildcards.task_id:
             return None
         return {key: getattr(task, key) for key in ("task_type", "num_folds", "has_test", "has_unlabelled")}
 
     def about(self, wildcards: Any) -> dict[str, Any]:
-        """What the study says of a task beyond its data set."""
+        """Description of a task in the study, beyond that of its data set."""
         task = self._bases.get(wildcards.task)
         return dict(task.about) if task else {}
 

@@ -50,7 +50,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class About:
-    """What is said of a data set: what the images are, what they are about, under which terms, where from."""
+    """Description of a data set: modality, keywords, licence and source."""
 
     modalities: dict[str, str] = field(default_factory=lambda: {"image": "unknown"})
     keywords: list[str] = field(default_factory=list)
@@ -62,7 +62,7 @@ class About:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What a creator delivers: samples, the classes in the order of their indices, and what is said of them.
+    """Result of a creator: samples, the classes in the order of their indices, and their description.
 
     Segmentation: `classes` names the mask values 0, 1, 2 …; empty where the study says it by `idx_to_class`.
     """

@@ -115,7 +115,7 @@ class TaskDescription:
 
     @cached_property
     def targets(self) -> Targets:
-        """What is known of each sample."""
+        """Columns of the samples."""
         return Targets.from_columns(self.header["task_type"], self.header["classes"], self.samples)
 
     @cached_property

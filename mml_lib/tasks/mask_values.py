@@ -62,7 +62,7 @@ class MaskTable:
     by_color: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return what a manifest keeps."""
+        """Return the entry in a manifest."""
         return {"kinds": list(self.kinds), "colors": dict(self.colors), "by_color": self.by_color}
 
     @classmethod

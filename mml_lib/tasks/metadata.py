@@ -18,7 +18,7 @@ MOST_NUMBERS = 10
 """Numbers of more different values (an age) are divided by their quartiles; of fewer (a grade) each is a group."""
 
 Column = Mapping[str, str]
-"""What is said of each sample, by its id."""
+"""Values of each sample, by its id."""
 
 
 def check_sub_groups(task: str, columns: Mapping[str, Column]) -> None:

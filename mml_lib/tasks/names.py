@@ -19,13 +19,13 @@ def normalized(name: str) -> str:
 
 
 def look(name: str) -> str:
-    """Return what a name looks like: spellings that differ in nothing visible have the same look."""
+    """Return the visible form of a name: spellings that look alike have the same form."""
     visible = "".join(char for char in normalized(name) if unicodedata.category(char) != "Cf")
     return normalized(visible)
 
 
 def folded(name: str) -> str:
-    """Return what spellings of one name have in common, although they look different.
+    """Return the common key of spellings of one name that look different.
 
     Small and capital letters, full-width forms, spaces, `_` and `-`, leading zeros, and `7` and `7.0` do not count.
     """

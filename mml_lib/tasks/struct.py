@@ -74,7 +74,7 @@ class TaskStruct:
 
     @cached_property
     def targets(self) -> "np.ndarray":
-        """What is to be predicted of each sample: class indices (int64, N; -1 unlabelled), probabilities (float32,
+        """Targets of the samples: class indices (int64, N; -1 unlabelled), probabilities (float32,
         N×classes) or values (float32, N; NaN unlabelled). Of segmentation the pixels of each class (int64, N×classes).
         """
         import numpy as np

@@ -17,7 +17,7 @@ TASK_VERSION = 2
 """Raised when the same definition begins to give another task."""
 
 PLANNED = ("num_folds", "has_test", "has_unlabelled", "brings_test", "about", "classes")
-"""What is known of a task beside what defines it."""
+"""Properties of a task that do not define it."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class TaskIdentity:
         )
 
     def definition(self) -> dict[str, Any]:
-        """Return what a pipeline file keeps of the task: enough to make it again."""
+        """Return the entry of the task in a pipeline file: enough to make the task again."""
         told = {key: value for key, value in asdict(self).items() if key not in PLANNED}
         if told["colors"] is None:  # no key of tasks that do not use it
             del told["colors"]
@@ -207,7 +207,7 @@ def _planned(task: Task, survey: Survey) -> dict[str, Any]:
 
 
 def divided_by(definition: Mapping[str, Any], brings_test: bool, tags: Sequence[str]) -> str:
-    """Return what tells which samples of a data set a task holds out for its test.
+    """Return the key of the samples of a data set that a task holds out for its test.
 
     Args:
         definition: of the task.

@@ -45,7 +45,7 @@ class BestEpoch:
         return self.epoch
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
+        """Return the state for a checkpoint."""
         return {"epoch": self.epoch, "score": self.score, "weights": self.weights}
 
     def load(self, state: Mapping[str, Any]) -> None:

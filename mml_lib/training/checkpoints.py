@@ -14,7 +14,7 @@ from mml_lib.files.atomic import write_whole
 from mml_lib.training.checkpoint_files import checkpoint_path, keep_latest
 
 PARTS = {"state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks", "mml"}
-"""What a training needs of a checkpoint to go on."""
+"""Keys of a checkpoint that a training needs to continue."""
 
 
 class WholeCheckpointIO(TorchCheckpointIO):

@@ -128,7 +128,7 @@ class MemoryGuard(Callback):
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Return whether an error, or one that it was raised from, is a lack of memory."""
+    """Return True if an error, or one that it was raised from, is a lack of memory."""
     if error is None:
         return False
     words = str(error)
@@ -139,7 +139,7 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 
 def more_of_a_gpu() -> str:
-    """Return what helps a step that has a share of a GPU only."""
+    """Return the remedy for a step that has only a share of a GPU."""
     share = own_share()
     return f"raise gpu_mem_mb of its resources ({share} now), or " if share else ""
 

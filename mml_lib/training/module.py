@@ -103,7 +103,7 @@ class MMLModule(LightningModule):
         return images.to(self.mean.dtype).div_(255)
 
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
-        """Return what the network sees for floats N×3×H×W in 0..1."""
+        """Return the normalised inputs of the network for floats N×3×H×W in 0..1."""
         return (images - self.mean) / self.std
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -104,7 +104,7 @@ def _right_answers(task_type: str, outputs: torch.Tensor, targets: torch.Tensor)
 def build_objectives(
     cfg: StudyConfig, structs: Sequence[TaskStruct], fold: int, weights: Sequence[float] = (1.0,)
 ) -> list[Objective]:
-    """Return what is to be learned of each task, by the losses, class weights and mixing of a pipeline.
+    """Return the objective of each task, from the losses, class weights and mixing of a pipeline.
 
     Of the tasks after the first, those that have no classes to weigh or to mix go without; weights by the names of
     classes are for the first task alone.

@@ -19,7 +19,7 @@ from mml_lib.training.checkpoint_files import checkpoints_of
 logger = logging.getLogger(__name__)
 
 ANNOUNCING = (signal.SIGURG, signal.SIGUSR1)
-"""What may ask a training to go, such as `sbatch --signal`. The first ends nothing that does not listen."""
+"""Signals that ask a training to stop, such as those of `sbatch --signal`. Processes ignore SIGURG by default."""
 
 MARGIN = 30
 """Seconds before the time limit at which a training goes, whether or not its epoch is done."""

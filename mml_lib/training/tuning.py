@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tuning(Stored):
-    """What was found out.
+    """Result of a tuning.
 
     Args:
         lr: learning rate at the steepest descent of the loss; None: not looked for.

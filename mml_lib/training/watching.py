@@ -122,7 +122,7 @@ def _without_adopting(path: str, flags: int) -> int:
 
 
 class Answers:
-    """What a network answers on a validation split: some samples, evenly spread, and counts or values of all.
+    """Predictions of a network on a validation split: some samples, evenly spread, and counts or values of all.
 
     Args:
         samples: how many to keep.
@@ -208,7 +208,7 @@ class Answers:
 
 
 class StepLogger(Logger):
-    """What callbacks of Lightning log themselves, a learning-rate monitor for one: a board of its own, by batches.
+    """Values that Lightning callbacks log themselves, such as a learning-rate monitor: a separate board, by batches.
 
     Args:
         folder: of the event files.

@@ -86,7 +86,7 @@ class MetaNetwork(nn.Module):
 
 @dataclass
 class Outcome:
-    """What a part of a pipeline came to: its result, or what is wrong with it."""
+    """Outcome of building a part of a pipeline: its result, or the error."""
 
     result: Any = None
     mistakes: list[str] = field(default_factory=list)

@@ -73,7 +73,7 @@ class Calibration:
         return (log_softmax(mapped) if TASK_TYPES[self.task_type].is_single_label else mapped).astype(np.float32)
 
     def _shift(self) -> np.ndarray:
-        """Return what another prior adds to each logit, by Bayes' rule (Saerens et al. 2002)."""
+        """Return the offset of each logit for another prior, by Bayes' rule (Saerens et al. 2002)."""
         if self.prior is None:
             return np.zeros(len(self.scale))
         prior, fitted = (np.clip(each, LEAST, 1 - LEAST) for each in (self.prior, self.frequencies))
@@ -200,7 +200,7 @@ def prior_of(
 
 
 def scores_of(task_type: str, logits: np.ndarray) -> np.ndarray:
-    """Return what is mapped, float64: log probabilities of classes, logits of labels."""
+    """Return the inputs of the calibration, float64: log probabilities of classes, logits of labels."""
     logits = logits.astype(np.float64)
     return log_softmax(logits) if TASK_TYPES[task_type].is_single_label else logits
 

@@ -301,7 +301,7 @@ def cliques(tests: pd.DataFrame, order: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def sentences(scores: pd.DataFrame, tests: pd.DataFrame, siblings: Mapping[str, str]) -> list[str]:
-    """Return what the tests take as one observation, and why there are none."""
+    """Return the observations of the tests, and the reason if there are none."""
     without = tests.dropna(subset="reason")
     lines = [
         f"{', '.join(of_reason)}: {reason}."

@@ -32,7 +32,7 @@ ALL_FOLDS = -1
 """Stands for the fold of an ensemble of networks of all folds, which is tested on none's samples alone."""
 
 CALIBRATED = ("log_loss", "brier", "calibration_error")
-"""What calibration is to lower."""
+"""Metrics that calibration should lower."""
 
 
 @dataclass
@@ -116,7 +116,7 @@ class Answer:
         return {id_: group for each in samples for id_, group in zip(each["id"], each.get("group", ()), strict=False)}
 
     def resample(self) -> Resamples:
-        """Return what each run is worth on the same resamples of the test samples."""
+        """Return the metrics of each run on the same resamples of the test samples."""
         ensembles = [ENSEMBLE] if ENSEMBLE in self.runs else []
         of_study = (self.metrics, self.resamples or RESAMPLES)
         resamples = resample_runs(
@@ -168,7 +168,7 @@ class Answer:
         )
 
     def groups(self) -> pd.DataFrame:
-        """Return what each network is worth for each group of samples, where there are some and not too many: for each
+        """Return the metrics of each network for each group of samples, if there are some and not too many: for each
         value of the column `group` and of metadata, of many different numbers for their quartiles in the data set.
         """
         told = {name: sub_groups(column) for name, column in self.metadata.items()}
@@ -187,7 +187,7 @@ class Answer:
         return _stacked(tables)
 
     def calibration(self, uncalibrated: Mapping[str, Mapping[int, Predictions]]) -> pd.DataFrame:
-        """Return what calibration did to each network: `run fold metric before after`.
+        """Return the effect of calibration on each network: `run fold metric before after`.
 
         Args:
             uncalibrated: test predictions of calibrated networks before, by run and fold.

@@ -32,7 +32,7 @@ COLUMNS = ["metric", "kind", "run", "other", "difference", "ci_low", "ci_high", 
 
 @dataclass(frozen=True)
 class Resamples:
-    """What runs are worth on the same samples, and on the same resamples of them.
+    """Metrics of runs on the same samples, and on the same resamples of them.
 
     Args:
         metrics: names, M.
@@ -79,7 +79,7 @@ def resample_runs(
     ensembles: Sequence[str] = (),
     per_group: str = "mean",
 ) -> Resamples:
-    """Return what each run is worth on the same resamples of the test samples.
+    """Return the metrics of each run on the same resamples of the test samples.
 
     Where all folds were tested on one split, all networks of all runs see the same resample of it. Where each fold has
     samples of its own, as in nested validation, these are resampled for each fold, in all runs alike.

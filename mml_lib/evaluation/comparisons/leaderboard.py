@@ -40,7 +40,7 @@ DIFFERENCE = ["difference", "difference" + LOW, "difference" + HIGH, "p", "p_hol
 
 
 def standings(resamples: Resamples) -> pd.DataFrame:
-    """Return what each procedure, run and ensemble is worth: a row for each of them and each metric.
+    """Return the metrics of each procedure, run and ensemble: one row for each of them and each metric.
 
     Procedures are compared with the best procedure. As the same samples tell which one that is, p is corrected for all
     pairs, by the procedure of Holm with as many comparisons. Runs of procedures that have several are compared with the
@@ -76,7 +76,7 @@ def standings(resamples: Resamples) -> pd.DataFrame:
 
 
 def _rows(kind: str, entries: Mapping[str, Networks], metric: str) -> pd.DataFrame:
-    """Return what some entries are worth by a metric, each by its `name`."""
+    """Return a metric of some entries, by their `name`."""
     rows = []
     for name, runs in entries.items():
         interval = estimate(runs, metric, NETWORKS if kind == ENSEMBLE else PROCEDURE)
@@ -195,7 +195,7 @@ def as_text(board: pd.DataFrame, main: str) -> str:
 
 
 def _notes(board: pd.DataFrame, main: str) -> list[str]:
-    """Return what intervals and marks are about, in sentences."""
+    """Return sentences that explain intervals and marks."""
     procedures = board[board["kind"] == PROCEDURE]
     single = (procedures[f"{main}_about"] == NETWORKS) & procedures[main].notna()
     of_intervals = sentences(board[f"{main}_about"][board[f"{main}_low"].notna()])

@@ -36,7 +36,7 @@ class Areas:
         return np.array([self._mean(mixture, _pairs) for mixture in mixtures])
 
     def at_most(self, mixtures: np.ndarray) -> np.ndarray:
-        """Return what the mean area of each mixture, R×classes×N (float32), does not exceed, as R."""
+        """Return an upper bound of the mean area of each mixture, R×classes×N (float32), as R."""
         bins = np.maximum((mixtures.view(np.int32) >> SHIFT) - LOWEST, 0)
         return np.array([self._mean(of_classes, _pairs_at_most) for of_classes in bins]) + ROUNDING
 

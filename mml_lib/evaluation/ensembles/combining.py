@@ -16,7 +16,7 @@ from mml_lib.predictions.predictions import MaskPredictions, Predictions
 def combine(
     storage: EnsembleStorage, predictions: Sequence[Predictions | MaskPredictions]
 ) -> Predictions | MaskPredictions:
-    """Return what an ensemble predicts on any split, of the predictions of its members, in their order.
+    """Return the predictions of an ensemble on a split, from the predictions of its members in their order.
 
     Of classes the logarithms of the weighted mean of probabilities (so softmax gives the mean back), of labels the
     logits of it, of a regression the weighted mean; of masks the class with the most weight of votes for each pixel,
@@ -63,7 +63,7 @@ def _vote_shares(pool: Pool) -> np.ndarray:
 
 
 def _logits(task_type: str, outputs: np.ndarray) -> np.ndarray:
-    """Return what is stored of probabilities (values), float32."""
+    """Return the stored form of probabilities (or values), float32."""
     if TASK_TYPES[task_type].is_single_label:
         outputs = np.log(np.maximum(outputs, LEAST_PROBABILITY))
     elif TASK_TYPES[task_type].is_multilabel:

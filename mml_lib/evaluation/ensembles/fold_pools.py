@@ -29,7 +29,7 @@ def pool_folds(
 
 
 def _run_of(network: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a network is called without its fold: `project`, where that is another, `task` and `run`."""
+    """Return the key of a network without its fold: `task` and `run`, with `project` if it is another one."""
     return {key: value for key, value in network.items() if key != "fold"}
 
 

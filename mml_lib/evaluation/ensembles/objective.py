@@ -100,7 +100,7 @@ class Objective:
         return self.losses(self.features)
 
     def _choose(self) -> Callable[[np.ndarray], np.ndarray]:
-        """Return what gives the metric of mixtures, R×features, as R."""
+        """Return a function of mixtures, R×features, that computes their metric, R."""
         if self.metric == LOG_LOSS:
             return lambda mixed: -np.log(np.maximum(mixed, LEAST_PROBABILITY)).mean(axis=1, dtype=np.float64)
         named = find_metric(self.task_type, self.metric)

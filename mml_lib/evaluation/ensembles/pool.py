@@ -15,7 +15,7 @@ from mml_lib.predictions.scores import sigmoid, softmax
 
 @dataclass(frozen=True)
 class Pool:
-    """What members say of N samples.
+    """Predictions of the members for N samples.
 
     Args:
         members: what each is called, K.
@@ -62,7 +62,7 @@ class Pool:
         return Pool(self.members, self.logits[:, rows], self.targets[rows], self.ids[rows], self.task_type)
 
     def outputs(self, temperature: float = 1.0) -> np.ndarray:
-        """Return what members are averaged by, K×N×classes: probabilities (float32); of a regression values."""
+        """Return the outputs of the members that are averaged, K×N×classes: probabilities (float32), or values."""
         if not TASK_TYPES[self.task_type].has_probabilities:
             return self.logits.astype(np.float64)
         outputs = np.empty_like(self.logits)

@@ -22,7 +22,7 @@ NEVER = 100  # the lead over a class that is no rival
 
 @dataclass(frozen=True)
 class Vote:
-    """What a vote is about.
+    """Samples and choices of a vote.
 
     Args:
         votes: the class that each member votes for, K×N.
@@ -53,7 +53,7 @@ class Vote:
 
 @dataclass(frozen=True)
 class Contest:
-    """What decides a vote of `size` members: n kinds of samples that some choices get right and others wrong.
+    """Samples that decide a vote of `size` members: n kinds that some choices get right and others wrong.
 
     Args:
         leads: how a member helps the target against each class, -1 to 1, K×classes×n.

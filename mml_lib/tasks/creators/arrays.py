@@ -247,7 +247,7 @@ def idx(
 
 
 def _idx_about(images: Path, classes: Sequence[str] | str | None) -> About:
-    """Return what is known of the well-known sets; others only share their format."""
+    """Return the description of a well-known data set; others only share its format."""
     if classes == "fashion":
         return About({"image": "photography"}, ["clothes", "grey"], "MIT", "H. Xiao et al.: Fashion-MNIST. 2017")
     if "emnist" in images.name:

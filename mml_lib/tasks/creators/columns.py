@@ -45,7 +45,7 @@ COMMON_NAMES: Mapping[str, tuple[str, ...]] = {
     "split": ("set", "subset", "partition", "phase", "splits", "usage", "datasplit", "traintest", "datasettype"),
     "fold": ("folds", "cvfold", "kfold", "foldid", "foldnumber", "cv"),
 }
-"""What public tables call each column, in small letters without signs."""
+"""Names of each column in public tables, in lower case without punctuation."""
 
 
 ColumnMapping = Mapping[str, str | list[str] | None]
@@ -58,7 +58,7 @@ def plain(name: str) -> str:
 
 
 def role_of(name: str, roles: Sequence[str] = COLUMNS) -> str | None:
-    """Return what a column is likely to say by its name, None if that is unknown."""
+    """Return the probable meaning of a column by its name; None if it is unknown."""
     word = plain(name)
     for role in roles:
         if word == role or word in COMMON_NAMES[role]:
@@ -364,4 +364,4 @@ SPLIT_WORDS: Mapping[str, str] = {
     **dict.fromkeys(("test", "testing", "tst", "holdout", "hold-out"), "test"),
     **dict.fromkeys(("unlabelled", "unlabeled"), "unlabelled"),
 }
-"""What public tables call each split, in small letters."""
+"""Names of each split in public tables, in lower case."""

@@ -22,7 +22,7 @@ from mml_lib.tasks.names import join_spellings
 
 @dataclass(frozen=True)
 class Survey:
-    """What is known of a data set while a study is planned.
+    """Properties of a data set that are known while planning.
 
     Args:
         fingerprint: tells this state of own data from others, wherever it lies; None: the arguments tell it.
@@ -42,7 +42,7 @@ class Survey:
 
     @classmethod
     def of_splits(cls, splits: set[str] | frozenset[str] = frozenset(), **about: Any) -> "Survey":
-        """Return what follows from the splits that a data set brings."""
+        """Return the properties that follow from the splits of a data set."""
         labelled = splits - {"unlabelled"}
         return cls(
             folds=1 if "val" in splits else None,
@@ -72,7 +72,7 @@ class Creator:
 
     @property
     def parameters(self) -> dict[str, inspect.Parameter]:
-        """What a task may say to the function."""
+        """Parameters of the function that a task may set."""
         return dict(list(inspect.signature(self.function).parameters.items())[1:])
 
     def arguments(self, task: Task) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class Creator:
             raise MMLError(f"tasks.{name}.metadata: the creator '{self.name}' has no columns; use csv, or leave it out")
 
     def look(self, task: Task) -> Survey:
-        """Return what is known of a task's data while planning."""
+        """Return the properties of a task's data that are known while planning."""
         if not task.downloads:
             return self.survey(**self.arguments(task)) if self.survey else Survey()
         if self.survey and "downloaded" in inspect.signature(self.survey).parameters:

@@ -11,7 +11,7 @@ from pathlib import Path
 from mml_lib.errors import MMLError
 
 DELIMITERS = (",", ";", "\t", "|")
-"""What separates cells; where none does, runs of spaces may."""
+"""Delimiters of cells; runs of spaces are tried after them."""
 
 LOOKED_AT = 65536
 """Characters from which the delimiter is taken."""
@@ -92,7 +92,7 @@ def _without_declaration(text: str) -> tuple[str | None, str]:
 
 
 def delimiter_of(text: str) -> str:
-    """Return what separates the cells of a table: what divides most rows into as many cells as the header has.
+    """Return the delimiter of a table: the one that divides most rows into as many cells as the header.
 
     Of what divides rows equally well, it is what makes the most columns. Runs of spaces divide a table that nothing
     else divides and whose rows have all as many words as its header.

@@ -92,7 +92,7 @@ def _classes(task_type: str, number: int) -> list[str]:
 def _drawer(
     rng: "np.random.Generator", task_type: str, num_classes: int, size: int, soft: bool
 ) -> Callable[[int], "Drawing"]:
-    """Return what draws pattern (H×W, about -1..1), label and mask of an image."""
+    """Return a function that draws pattern (H×W, about -1..1), label and mask of an image."""
     import numpy as np
 
     rows, columns = np.mgrid[:size, :size] / size

@@ -10,10 +10,10 @@ from mml_lib.tasks.dataset import Label, Sample, natural_key
 from mml_lib.tasks.missing import is_missing
 
 SEPARATOR = "|"
-"""What separates the labels of one image, where a task does not say it by `separator`."""
+"""Separator of the labels of one image if a task sets no `separator`."""
 
 OTHER_SEPARATORS = (",", ";", "|", "/", "+", "&", "\t", " ")
-"""What labels are separated by in tables of others; spaces last, for names have some too."""
+"""Separators of labels in other tables; spaces are last because names contain spaces too."""
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -25,7 +25,7 @@ def parse_label(
     separator: str = SEPARATOR,
     missing: Callable[[str], bool] = is_missing,
 ) -> Label:
-    """Return what a text says of an image: a class; labels `a|b`, with probabilities `a:0.7|b:0.2`; a number.
+    """Parse the target of an image: a class; labels `a|b`, with probabilities `a:0.7|b:0.2`; a number.
 
     Args:
         text: a cell, or the name of a folder.

@@ -26,7 +26,7 @@ from mml_lib.tasks.names import normalized
 
 @dataclass(frozen=True)
 class TableOptions:
-    """What a task says of its table.
+    """Options of a table in a task.
 
     Args:
         task_type: what is learned, where several columns could be.
@@ -53,7 +53,7 @@ class TableOptions:
 
     @property
     def meaning(self) -> list[object]:
-        """What decides about the samples beside the file itself."""
+        """Options that decide the samples, beside the file itself."""
         columns = sorted(self.columns.items()) if self.columns else []
         options = [columns, self.separator, self.missing, self.encoding]
         return options if any(options) else []
@@ -82,7 +82,7 @@ class Table:
         return self.columns.kind
 
     def warnings(self, options: TableOptions) -> list[str]:
-        """Return what the user should know of the table.
+        """Return the warnings about the table.
 
         Raises:
             MMLError: labels are joined by another separator.

@@ -54,7 +54,7 @@ def _unit(sizes: np.ndarray) -> int:
 
 
 def _pigeonhole_bound(sizes: np.ndarray, targets: np.ndarray) -> float:
-    """Return what follows from some fold holding j + 1 of the jK + 1 largest groups."""
+    """Return the bound that follows from a fold with j + 1 of the jK + 1 largest groups."""
     folds, most = len(targets), targets.max()
     loads = [
         float(sizes[j * folds - j : j * folds + 1].sum()) / most - 1

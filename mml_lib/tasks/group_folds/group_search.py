@@ -19,7 +19,7 @@ class Held:
 
     @classmethod
     def of(cls, problem: Problem, fold: np.ndarray) -> "Held | None":
-        """Return what folds hold of what they need; None where nothing is needed."""
+        """Return the needs of the folds that are met; None if nothing is needed."""
         if problem.needs is None:
             return None
         shows = problem.needs.shows.astype(np.int64)

@@ -241,7 +241,7 @@ class _Request:
         return MMLError(f"{self.name}: {problem}; {self._remedies()}")
 
     def _remedies(self) -> str:
-        """Return what other settings would give, as far as these are possible."""
+        """Return the results of other settings, if these are possible."""
         key, remedies = f"tasks.{self._base}", []
         with_test, without_test = (self._most_folds(test) for test in (bool(self.test), False))
         if with_test:

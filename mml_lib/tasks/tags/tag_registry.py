@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 KINDS = {"int": int, "float": float, "str": str}
-"""What an argument of a tag can be, by the annotation of its parameter; `str` where there is none."""
+"""Types of a tag's arguments, by the annotation of the parameter; `str` without an annotation."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What is known of a task while planning: its type, its folds, whether it has test and unlabelled samples."""
+    """Properties of a task that are known while planning: type, folds, test and unlabelled samples."""
 
     task_type: str
     num_folds: int
@@ -211,7 +211,7 @@ def apply_tag(task: "TaskDescription", text: str) -> "TaskDescription":
 
 
 def _emptied(task: "TaskDescription", planned: Shape) -> str | None:
-    """Return what a task was planned to have, but has no sample of."""
+    """Return the first planned kind of sample that a task lacks."""
     folds = task.column["fold"][task.column["split"] == "train"].tolist()
     if planned.num_folds and not folds:
         return "training sample"

@@ -1,0 +1,56 @@
+"""Plain English: the prose linter finds nothing new, and its patterns match."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from tests.texts.prose import ALLOWED, NAMES, findings, in_python, in_rules, in_text
+
+LEFT = json.loads(ALLOWED.read_text())
+
+
+def test_no_file_has_more_findings_than_before():
+    lines = Counter(name for name, _, _ in findings())
+    worse = {name: f"{count} findings, {LEFT.get(name, 0)} allowed" for name, count in lines.items()}
+    worse = {name: text for name, text in worse.items() if lines[name] > LEFT.get(name, 0)}
+    assert not worse, "`python -m tests.texts.prose` prints the lines; STYLE: name the thing or the action first"
+
+
+def test_docstrings_of_the_library_begin_with_a_noun_or_an_action():
+    wrong = [finding for finding in findings() if finding[0].startswith("mml_lib/") and "docstring" in finding[2]]
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"""What a step needs."""',
+        'def f():\n    """Return what a step needs."""',
+        'x = 1\n"""Whether it is one or two."""',
+        'raise ValueError("it is laid over the study")',
+        *(f"{name} = 1" for name in sorted(NAMES)),
+        "for each in paths: pass",
+        "def f(told): pass",
+        "paths = [found for found in files]",
+    ],
+)
+def test_patterns_are_found_in_python(text: str):
+    assert len(list(in_python(text))) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"""Return the path of a step."""',
+        "def f(path):\n    known_paths = path.each()",
+        'raise ValueError("each path is known; found none")',
+    ],
+)
+def test_plain_code_has_no_findings(text: str):
+    assert list(in_python(text)) == []
+
+
+def test_patterns_are_found_in_texts_and_rules():
+    assert [line for line, _ in in_text("As far as\nof one's own\nplain")] == [1, 2]
+    assert len(list(in_rules('rule a:\n    """What it does."""\n    params:\n        told=study.told,\n'))) == 2
