@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def task_files(step: "TrainingStep") -> dict[str, dict[str, Path]]:
-    """Return the paths `description`, `packed` and `dataset` of each task, as far as the rule of a step declares them.
+    """Return the paths `description`, `packed` and `dataset` of each task that the rule of a step declares.
 
     A training declares the inputs `tasks` and `images` of all its tasks; tasks with the same images share them. Other
     steps declare `task`, `eval_task`, and `images` of the latter. The manifests are the param `datasets`.

@@ -74,7 +74,7 @@ class TrainingStep(Step):
         code = code_of_steps(self.config.get("plugins") or (), scheduler)
         if modules := changed_modules(self.pipeline.code, own_code(self.pipeline.content, code)):
             raise MMLError(
-                f"run {self.run} of {self.task} was planned with other code than there is now: "
+                f"run {self.run} of {self.task} was planned with other code than it would train with: "
                 f"{', '.join(modules)} changed; run the command again, which trains a new run"
             )
 
