@@ -11,10 +11,10 @@ class MMLError(Exception):
         super().__init__(" ".join(message.split()))
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, names: Iterable[str]) -> str:
     """Return ``", did you mean 'x'?"`` for the spelling nearest to `word`, or the list of what is known."""
-    known = sorted(map(str, known))
-    match = get_close_matches(str(word), known, n=1)
+    names = sorted(map(str, names))
+    match = get_close_matches(str(word), names, n=1)
     if match:
         return f", did you mean '{match[0]}'?"
-    return f"; known: {', '.join(known)}" if known else "; none is known"
+    return f"; known: {', '.join(names)}" if names else "; none is known"

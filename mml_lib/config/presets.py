@@ -55,11 +55,11 @@ def resolve_presets(config: Mapping[str, Any], folders: Sequence[Path]) -> dict[
 
 def _resolve(group: str, value: Mapping[str, Any], folders: Sequence[Path]) -> Any:
     own = {key: item for key, item in value.items() if key != "preset"}
-    known = preset_names(group, folders)
+    presets = preset_names(group, folders)
     name = _name(group, value["preset"])
-    if name not in known:
-        raise MMLError(f"{group}: there is no preset '{name}'{nearest(name, known)}")
-    preset = read_preset(known[name])
+    if name not in presets:
+        raise MMLError(f"{group}: there is no preset '{name}'{nearest(name, presets)}")
+    preset = read_preset(presets[name])
     if preset is None and own:  # a section that is switched off has nothing that own keys would change
         return own
     if group in ("mode", "preprocessing"):

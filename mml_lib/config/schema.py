@@ -398,9 +398,9 @@ class StudyConfig(Section):
         Raises:
             MMLError: by what weights were trained with, where there are none.
         """
-        told = self.arch.spec()
+        arguments = self.arch.spec()
         own = self.arch.target.startswith("mml_lib.models.")
-        pretrained = told.get("pretrained", False if own else None)
+        pretrained = arguments.get("pretrained", False if own else None)
         if self.normalization == "pretrained" and not started and pretrained is False:
             raise MMLError(
                 "normalization: pretrained is for pretrained weights, and arch.pretrained is false; set it to true, or "
@@ -411,10 +411,10 @@ class StudyConfig(Section):
     @property
     def monitored(self) -> dict[str, str]:
         """Columns of the history that callbacks and a plateau scheduler look at, by key of the config."""
-        found = {f"callbacks.{name}": each.spec().get("monitor") for name, each in self.callbacks.items()}
+        columns = {f"callbacks.{name}": callback.spec().get("monitor") for name, callback in self.callbacks.items()}
         if self.lr_scheduler is not None and "Plateau" in self.lr_scheduler.target:
-            found["lr_scheduler"] = self.lr_scheduler.monitor
-        return {key: column for key, column in found.items() if column is not None}
+            columns["lr_scheduler"] = self.lr_scheduler.monitor
+        return {key: column for key, column in columns.items() if column is not None}
 
     def metrics_of(self, task_type: str) -> list[str | Metric]:
         """Return the metrics for a task type, each once."""

@@ -74,15 +74,15 @@ def submit_lost_again() -> None:
     check = plugin.Executor.check_active_jobs
 
     async def check_active_jobs(executor: Any, active_jobs: list[Any]) -> AsyncIterator[Any]:
-        lost = slurm.lost({each.external_jobid for each in active_jobs})
-        async for each in check(executor, active_jobs):
-            number = each.external_jobid
+        lost = slurm.lost({job.external_jobid for job in active_jobs})
+        async for job in check(executor, active_jobs):
+            number = job.external_jobid
             if number in lost:
                 state = lost[number].lower().replace("_", " ")
                 snakemake_logger.warning(f"SLURM job {number} ({state}) does not come back: submitted again")
-                executor.run_job(each.job)
+                executor.run_job(job.job)
             else:
-                yield each
+                yield job
 
     plugin.Executor.check_active_jobs = check_active_jobs
 

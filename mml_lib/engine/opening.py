@@ -78,10 +78,10 @@ def check_rules(study: Study, workflow: Any) -> None:
         study: the study.
         workflow: Snakemake's workflow object, once all rule files are read.
     """
-    known = {rule.name for rule in workflow.rules}
+    rules = {rule.name for rule in workflow.rules}
     for name in study.cfg.resources:
-        if name not in known:
-            problem = f"resources.{name}: no rule has this name{nearest(name, known)}"
+        if name not in rules:
+            problem = f"resources.{name}: no rule has this name{nearest(name, rules)}"
             sys.exit(f"error: {study.origins.place(problem)}")
 
 

@@ -24,12 +24,12 @@ def refuse_retraining(study: Study, dag: Any) -> None:
     again = [job for job in jobs if not dag.reason(job).forced]
     if study.cfg.retrain or not again:
         return
-    told = sorted(f"{job.wildcards.task} {job.wildcards.run} fold {job.wildcards.fold}" for job in again)
+    labels = sorted(f"{job.wildcards.task} {job.wildcards.run} fold {job.wildcards.fold}" for job in again)
     weights = {job.output.parameters for job in again}
     needing = {other.rule.name for job in again for other in dag.depending[job] if weights & set(other.input)}
-    more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+    more = f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else ""
     raise MMLError(
-        f"trained networks would be trained again ({len(told)}: {', '.join(told[:SHOWN])}{more}), as their weights "
+        f"trained networks would be trained again ({len(labels)}: {', '.join(labels[:SHOWN])}{more}), as their weights "
         f"were removed and are needed by {', '.join(sorted(needing))}; allow it by --config retrain=true"
     )
 

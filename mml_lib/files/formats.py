@@ -91,8 +91,8 @@ class Format:
 FIRST = Version("0.1.0")
 
 FORMATS: Mapping[str, Format] = {
-    each.kind: each
-    for each in (
+    format_.kind: format_
+    for format_ in (
         Format(
             "dataset",
             ["dataset"],

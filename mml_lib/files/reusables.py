@@ -136,7 +136,7 @@ def _near(word: str, names: Any) -> str:
     return f"{hint} (known: {_listed(names)})" if "did you mean" in hint else f"; known: {_listed(names) or 'none'}"
 
 
-def _listed(known: Any) -> str:
-    names = list(map(str, known))
+def _listed(items: Any) -> str:
+    names = list(map(str, items))
     more = len(names) - SHOWN
     return ", ".join(names[-SHOWN:]) + (f" and {more} more" if more > 0 else "")

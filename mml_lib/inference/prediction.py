@@ -63,7 +63,7 @@ def predict(
             raise
         raise _does_not_fit(model.task, batch, device) from error
     order = np.argsort(positions_of(loader))
-    outputs, targets = ([each[place] for place in order] for each in (outputs, targets))
+    outputs, targets = ([part[place] for place in order] for part in (outputs, targets))
     if not targets[0].size and targets[0].ndim:  # of a task without labels
         targets = [_unknown(model.task_type, output) for output in outputs]
     if segmentation:

@@ -32,10 +32,10 @@ class Measured:
     def of(cls, file: Path) -> "Measured":
         """Read a benchmark file; of several repetitions the latest counts."""
         lines = file.read_text(encoding="utf-8").splitlines()
-        told = dict(zip(lines[0].split("\t"), lines[-1].split("\t"), strict=False)) if len(lines) > 1 else {}
-        seconds, mib = (_number(told.get(key)) for key in ("s", "max_rss"))
-        known = [mb for mb in (mib * 2**20 / 1e6, _logged(file)) if not math.isnan(mb)]
-        return cls(file.parent.name, file.stem, seconds, max(known, default=math.nan))
+        row = dict(zip(lines[0].split("\t"), lines[-1].split("\t"), strict=False)) if len(lines) > 1 else {}
+        seconds, mib = (_number(row.get(key)) for key in ("s", "max_rss"))
+        peaks = [mb for mb in (mib * 2**20 / 1e6, _logged(file)) if not math.isnan(mb)]
+        return cls(file.parent.name, file.stem, seconds, max(peaks, default=math.nan))
 
 
 def benchmark_files(folders: Iterable[Path], rule: str = "*") -> list[Path]:
@@ -53,5 +53,5 @@ def _number(text: str | None) -> float:
 def _logged(file: Path) -> float:
     """Return the peak memory that a step told its log; Snakemake misses that of one forked off another process."""
     log = file.parents[2] / "LOGS" / file.parent.name / f"{file.stem}.log"
-    found = re.findall(PEAK.replace("%.0f", r"(\d+)"), log.read_text(encoding="utf-8")) if log.exists() else []
-    return float(found[-1]) if found else math.nan
+    peaks = re.findall(PEAK.replace("%.0f", r"(\d+)"), log.read_text(encoding="utf-8")) if log.exists() else []
+    return float(peaks[-1]) if peaks else math.nan

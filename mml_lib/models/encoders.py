@@ -70,11 +70,11 @@ def smp_encoder(name: str, pretrained: bool | str = False, output_stride: int = 
 def _weights(name: str, pretrained: bool | str) -> str | None:
     if not pretrained:
         return None
-    known = list(encoders.encoders[name]["pretrained_settings"] or {})
-    chosen = pretrained if isinstance(pretrained, str) else "imagenet" if "imagenet" in known else next(iter(known), "")
-    if chosen not in known:
+    names = list(encoders.encoders[name]["pretrained_settings"] or {})
+    chosen = pretrained if isinstance(pretrained, str) else "imagenet" if "imagenet" in names else next(iter(names), "")
+    if chosen not in names:
         raise MMLError(
-            f"arch.pretrained: {name} has no weights '{chosen}' (but: {', '.join(known) or 'none'}); name some, or set "
+            f"arch.pretrained: {name} has no weights '{chosen}' (but: {', '.join(names) or 'none'}); name some, or set "
             "arch.pretrained: false"
         )
     return chosen

@@ -68,14 +68,14 @@ class MaskHead(nn.Module):
 
         super().__init__()
         self.name = decoder[TARGET].rpartition(".")[2]
-        known = _parameters(decoder)
-        if "encoder_has_prefix_tokens" in known:
+        parameters = _parameters(decoder)
+        if "encoder_has_prefix_tokens" in parameters:
             self.reader: Reader = TokenMaps.of(backbone, len(decoder.get("intermediate_channels", LEVELS[:4])))
         else:
             stride = decoder.get("output_stride", LEVELS[-1])
             self.reader = Pyramid.of(backbone, decoder.get("depth", len(LEVELS)), stride)
         levels = len(self.reader.channels) - 1
-        if "n_blocks" in known and "decoder_channels" in known:
+        if "n_blocks" in parameters and "decoder_channels" in parameters:
             _check_widths(decoder.get("decoder_channels"), levels)
         offered = {
             "encoder_channels": list(self.reader.channels),
@@ -87,11 +87,11 @@ class MaskHead(nn.Module):
             "encoder_has_prefix_tokens": bool(getattr(self.reader, "prefix", 0)),
         }
         self.least_side = decoder.get("least_side", 1) * self.reader.reductions[-1]
-        ours = [key for key in ("depth", "output_stride", "least_side") if key not in known]
+        ours = [key for key in ("depth", "output_stride", "least_side") if key not in parameters]
         spec = {key: value for key, value in decoder.items() if key not in ours}
         try:
             self.decoder = instantiate(
-                spec, nn.Module, **{key: value for key, value in offered.items() if key in known}
+                spec, nn.Module, **{key: value for key, value in offered.items() if key in parameters}
             )
             width = self._width()
         except (MMLError, RuntimeError, ValueError, IndexError) as error:

@@ -120,18 +120,20 @@ def build_loss(
     Raises:
         MMLError: the loss takes no weights, or they name a class that there is not.
     """
-    given = {key: torch.tensor(value) for key, value in spec.items() if key in WEIGHTS and isinstance(value, list)}
+    weight_arguments = {
+        key: torch.tensor(value) for key, value in spec.items() if key in WEIGHTS and isinstance(value, list)
+    }
     if class_weights is not None:
-        known = inspect.signature(import_target(spec["_target_"])).parameters
-        name = next((key for key in WEIGHTS if key in known), None)
+        parameters = inspect.signature(import_target(spec["_target_"])).parameters
+        name = next((key for key in WEIGHTS if key in parameters), None)
         if name is None:
             raise MMLError(f"class_weights: {spec['_target_']} takes none (no argument {', '.join(WEIGHTS)})")
         if class_weights == "balanced":
             weights = balanced_weights(struct, fold, positive=name == "pos_weight")
         else:
             weights = _by_name(struct, class_weights)
-        given[name] = torch.tensor(weights, dtype=torch.float32)
-    loss = instantiate(dict(spec) | given, nn.Module)
+        weight_arguments[name] = torch.tensor(weights, dtype=torch.float32)
+    loss = instantiate(dict(spec) | weight_arguments, nn.Module)
     if TASK_TYPES[struct.task_type].has_masks and type(loss) is nn.CrossEntropyLoss and loss.reduction == "mean":
         ignored = loss.ignore_index if loss.ignore_index >= 0 else IGNORE
         return PixelCrossEntropy(loss.weight, ignored, loss.label_smoothing)

@@ -48,11 +48,11 @@ def select_model(
     metric = metric_of_all(storages, by)
     values = [performance(storage, metric) for storage in storages]
     candidates = [
-        {**told, f"val/{metric}": value if math.isfinite(value) else None, "created": storage.created}
-        for told, value, storage in zip(models, values, storages, strict=True)
+        {**model, f"val/{metric}": value if math.isfinite(value) else None, "created": storage.created}
+        for model, value, storage in zip(models, values, storages, strict=True)
     ]
     if way == "created":
-        number = max(range(len(models)), key=lambda each: (storages[each].created, each))
+        number = max(range(len(models)), key=lambda candidate: (storages[candidate].created, candidate))
         why = f"the latest of {len(models)} models, made {storages[number].created}"
     elif way == "random":
         number = random.Random(seed).randrange(len(models))
@@ -108,8 +108,8 @@ def best_run(storages: Sequence[ModelStorage], called: Mapping[str, tuple[str, s
 
 def _mean(values: Sequence[float]) -> float:
     """Return the mean of the defined values, NaN of none."""
-    known = [value for value in values if not math.isnan(value)]
-    return fmean(known) if known else math.nan
+    finite = [value for value in values if not math.isnan(value)]
+    return fmean(finite) if finite else math.nan
 
 
 def metric_of_all(storages: Sequence[ModelStorage], by: str) -> str:
@@ -130,10 +130,10 @@ def best(values: Sequence[float], metric: str) -> int:
         MMLError: all are undefined.
     """
     sign = -1 if lower_is_better(metric) else 1
-    known = [number for number, value in enumerate(values) if not math.isnan(value)]
-    if not known:
+    defined = [number for number, value in enumerate(values) if not math.isnan(value)]
+    if not defined:
         raise MMLError(
             f"the validation {metric} of every model is undefined, so none is best; name another of metrics first "
             "(what starts from one may set mode.model_selection: created)"
         )
-    return max(known, key=lambda number: sign * values[number])
+    return max(defined, key=lambda number: sign * values[number])

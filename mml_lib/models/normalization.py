@@ -121,8 +121,8 @@ def size_problem(settings: Mapping[str, Any], arch: str, size: tuple[int, int]) 
     low, high = (tuple(map(choose, zip(*sizes, strict=True))) for choose in (min, max))
     if all(least <= side <= most for least, side, most in zip(low, size, high, strict=True)):
         return None
-    known = " to ".join(dict.fromkeys("×".join(map(str, each)) for each in (low, high)))
+    trained_on = " to ".join(dict.fromkeys("×".join(map(str, limits)) for limits in (low, high)))
     return (
-        f"arch: the weights of {arch} were trained on images of {known} and get {size[0]}×{size[1]}; set "
+        f"arch: the weights of {arch} were trained on images of {trained_on} and get {size[0]}×{size[1]}; set "
         f"preprocessing.size: {low[0]}, unless this is meant"
     )

@@ -34,7 +34,7 @@ class TokenMaps:
             MMLError: it has no blocks that give maps of one size.
         """
         info = list(getattr(backbone, "feature_info", ()))
-        one_size = len({each["reduction"] for each in info}) == 1
+        one_size = len({level["reduction"] for level in info}) == 1
         if not one_size or len(info) < depth or not hasattr(backbone, "forward_intermediates"):
             raise MMLError(
                 "arch: this backbone is no vision transformer whose blocks all give maps of one size, which "

@@ -91,7 +91,7 @@ class Pipeline:
         further = dict(further or {})
         content = study.model_dump(mode="json", by_alias=True, include=set(PIPELINE_KEYS))
         content["normalization"] = study.normalization_of("pretraining" in further)
-        kinds = sorted({each["task_type"] for each in (task, *further.get("multitask", {}).get("co_tasks", ()))})
+        kinds = sorted({entry["task_type"] for entry in (task, *further.get("multitask", {}).get("co_tasks", ()))})
         losses = {kind: loss.spec() if (loss := study.loss_of(kind)) else None for kind in kinds}
         content["loss"] = losses if further.get("multitask") else losses[task["task_type"]]
         content["augmentations"] = _augmentations(study, kinds)
@@ -135,9 +135,9 @@ class Pipeline:
         preprocessing = {key: value for key, value in self.content["preprocessing"].items() if key != "id"}
         counted = {**self.content, "preprocessing": preprocessing, "task": _counted(self.task)}
         if multitask := self.content.get("multitask"):
-            counted["multitask"] = {**multitask, "co_tasks": [_counted(each) for each in multitask["co_tasks"]]}
+            counted["multitask"] = {**multitask, "co_tasks": [_counted(co_task) for co_task in multitask["co_tasks"]]}
         if pretraining := self.content.get("pretraining"):
-            models = [{key: told[key] for key in ("task", "run", "fold")} for told in pretraining["models"]]
+            models = [{key: model[key] for key in ("task", "run", "fold")} for model in pretraining["models"]]
             counted["pretraining"] = {**pretraining, "models": models}
         return digest(counted)
 
@@ -193,11 +193,11 @@ class Pipeline:
         """Description of the entries that a mode added to the pipeline."""
         words = []
         if len(self.tasks) > 1:
-            words.append(f"together with {', '.join(told['name'] for told in self.tasks[1:])}")
+            words.append(f"together with {', '.join(task['name'] for task in self.tasks[1:])}")
         if self.pretraining:
-            told, models = self.pretraining, self.pretraining["models"]
+            entry, models = self.pretraining, self.pretraining["models"]
             which = f"run {models[0]['run']}" if len(models) == 1 else f"one of {len(models)} models"
-            words.append(f"from {which} of {told['task']}{', backbone frozen' if told['freeze'] else ''}")
+            words.append(f"from {which} of {entry['task']}{', backbone frozen' if entry['freeze'] else ''}")
         return "; ".join(words)
 
     def to_yaml(self) -> str:

@@ -28,8 +28,8 @@ def wide_table(predictions: Predictions | MaskPredictions, classes: Sequence[str
     columns = _by_class(predictions)
     names = _names(columns, classes)
     if TASK_TYPES[predictions.task_type].is_single_label:
-        known = predictions.targets >= 0
-        table["target"] = pd.Series(np.array(names, dtype=object)[predictions.targets], dtype=object).where(known)
+        labelled = predictions.targets >= 0
+        table["target"] = pd.Series(np.array(names, dtype=object)[predictions.targets], dtype=object).where(labelled)
         table["prediction"] = np.array(names, dtype=object)[predictions.logits.argmax(axis=1)]
         del columns["target"]
     named = {f"{what}/{name}": values[:, index] for what, values in columns.items() for index, name in enumerate(names)}
@@ -75,11 +75,12 @@ def _pixels(predictions: MaskPredictions) -> dict[str, np.ndarray]:
         pairs = target[counted].astype(np.int64) * classes + mask[counted]
         of_images.append(counts(np.bincount(pairs, minlength=classes**2).reshape(classes, classes)))
     hits, targets, predicted = (
-        np.array(each).reshape(-1, classes) for each in (zip(*of_images, strict=True) if of_images else ((), (), ()))
+        np.array(pixels).reshape(-1, classes)
+        for pixels in (zip(*of_images, strict=True) if of_images else ((), (), ()))
     )
     return {"target": targets, "prediction": predicted, "hits": hits}
 
 
 def _names(columns: dict[str, np.ndarray], classes: Sequence[str] | None) -> list[str]:
     number = next(iter(columns.values())).shape[1]
-    return list(classes) if classes is not None and len(classes) == number else [str(each) for each in range(number)]
+    return list(classes) if classes is not None and len(classes) == number else [str(index) for index in range(number)]

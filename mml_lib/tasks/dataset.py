@@ -177,7 +177,7 @@ def check_delivery(delivery: Delivery, name: str) -> None:
     for sample in delivery.samples:
         other = ids.setdefault(sample.id, sample)
         if other is not sample:
-            splits = [each.split or "no split" for each in (other, sample)]
+            splits = [copy.split or "no split" for copy in (other, sample)]
             where = "is listed twice" if splits[0] == splits[1] else f"is in {splits[0]} and in {splits[1]}"
             raise MMLError(f"{name}: sample '{sample.id}' {where} ({other.image}, {sample.image}); keep it once")
         first = images.setdefault(os.path.normpath(sample.image), sample)
@@ -204,9 +204,9 @@ def _check_labels(delivery: Delivery, name: str) -> None:
         raise MMLError(f"{name}: there is no task type '{delivery.task_type}'{nearest(delivery.task_type, checks)}")
     if TASK_TYPES[delivery.task_type].is_learnable and all(sample.split == "unlabelled" for sample in delivery.samples):
         raise MMLError(f"{name}: all images are unlabelled; set task_type: no_task, or add some with labels")
-    known = dict.fromkeys(delivery.classes)
+    class_names = dict.fromkeys(delivery.classes)
     for sample in delivery.samples:
-        if sample.split != "unlabelled" and (problem := check(sample, known)):
+        if sample.split != "unlabelled" and (problem := check(sample, class_names)):
             raise MMLError(f"{name}: sample '{sample.id}' {problem}")
     if TASK_TYPES[delivery.task_type].is_single_label and len(delivery.classes) < 2:
         classes = f"only the class '{delivery.classes[0]}'" if delivery.classes else "no class"

@@ -222,12 +222,12 @@ def check_planned(task: TaskDescription, planned: Mapping[str, Any] | None, brou
     splits = set(header["num_samples"]) - {"all"}
     if header["task_type"] != planned["task_type"]:
         raise MMLError(f"tasks.{name}: the data are a {header['task_type']}; set task_type: {header['task_type']}")
-    found = {"has_test": "test" in splits, "has_unlabelled": "unlabelled" in splits, "num_folds": header["num_folds"]}
-    if any(found[key] != planned[key] for key in found):
+    actual = {"has_test": "test" in splits, "has_unlabelled": "unlabelled" in splits, "num_folds": header["num_folds"]}
+    if any(actual[key] != planned[key] for key in actual):
         listed = ", ".join(split for split in SPLITS if split in brought)
         raise MMLError(
             f"tasks.{name}: the data bring {f'the splits {listed}' if listed else 'no splits'} and make "
-            f"{found['num_folds']} folds, which was not planned with; "
+            f"{actual['num_folds']} folds, which was not planned with; "
             + (f"set splits: [{listed}]" if listed else "leave out splits")
-            + (f" and set folds: {found['num_folds']}" if found["num_folds"] not in (1, planned["num_folds"]) else "")
+            + (f" and set folds: {actual['num_folds']}" if actual["num_folds"] not in (1, planned["num_folds"]) else "")
         )

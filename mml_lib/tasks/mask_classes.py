@@ -139,7 +139,7 @@ class _Masks:
         self.where = f"tasks.{name}"
         samples = dataset.delivery.samples
         counts = dataset.values or [None] * len(samples)
-        self.rows = [row for row, found in enumerate(counts) if found and samples[row].split != "unlabelled"]
+        self.rows = [row for row, values in enumerate(counts) if values and samples[row].split != "unlabelled"]
         self.used = sorted({value for row in self.rows for value in counts[row]})
 
     @property
@@ -338,9 +338,9 @@ class _Masks:
         Raises:
             MMLError: everything is of one class, or ignored.
         """
-        shown = {label for value, label in mapping.items() if value in self.used}
-        if len(shown) < 2 and self.rows:
-            raise self._all_one(f"'{next(iter(shown))}'" if shown else "ignored")
+        labels = {label for value, label in mapping.items() if value in self.used}
+        if len(labels) < 2 and self.rows:
+            raise self._all_one(f"'{next(iter(labels))}'" if labels else "ignored")
 
     def _all_one(self, what: str) -> MMLError:
         empty = sum(self.kind(row) == EMPTY for row in self.rows)

@@ -28,11 +28,11 @@ def check_sub_groups(task: str, columns: Mapping[str, Column]) -> None:
         MMLError: the first one, with what is in it.
     """
     for name, column in columns.items():
-        found = dict.fromkeys(value for value in column.values() if not is_missing(value))
-        if len(found) > MOST_GROUPS and not _are_numbers(found):
-            texts = [value for value in found if not _are_numbers([value])]
+        values = dict.fromkeys(value for value in column.values() if not is_missing(value))
+        if len(values) > MOST_GROUPS and not _are_numbers(values):
+            texts = [value for value in values if not _are_numbers([value])]
             raise MMLError(
-                f"tasks.{task}.metadata: '{name}' has {len(found)} values, {len(texts)} of them no number, as "
+                f"tasks.{task}.metadata: '{name}' has {len(values)} values, {len(texts)} of them no number, as "
                 f"'{texts[0]}'; up to {MOST_GROUPS} are sub-groups, and numbers are divided by quartiles: leave the "
                 "cell empty where nothing is known, or leave the column out"
             )
@@ -42,11 +42,11 @@ def sub_groups(column: Column) -> dict[str, str | None]:
     """Return the sub-group of each sample: its value; of many different numbers the quartile of the column; None where
     there is no value.
     """
-    known = {id_: value for id_, value in column.items() if not is_missing(value)}
-    values = set(known.values())
-    groups: Mapping[str, str] = known
+    present = {id_: value for id_, value in column.items() if not is_missing(value)}
+    values = set(present.values())
+    groups: Mapping[str, str] = present
     if len(values) > MOST_NUMBERS and _are_numbers(values):
-        numbers = {id_: float(value) for id_, value in known.items()}
+        numbers = {id_: float(value) for id_, value in present.items()}
         groups = _quartiles(numbers)
     return {id_: groups.get(id_) for id_ in column}
 

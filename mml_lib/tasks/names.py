@@ -106,9 +106,9 @@ def _join_classes(delivery: Delivery) -> tuple[Delivery, list[str]]:
 
 
 def _missing_classes(classes: Iterable[str]) -> list[str]:
-    found = [name for name in classes if is_missing(name)]
-    text = f"the class {summarized(map(repr, found))} is named like a missing value"
-    return [f"{text}; if its images have no class, put them into 'unlabelled'"] if found else []
+    missing = [name for name in classes if is_missing(name)]
+    text = f"the class {summarized(map(repr, missing))} is named like a missing value"
+    return [f"{text}; if its images have no class, put them into 'unlabelled'"] if missing else []
 
 
 def _renamed(label: Label, names: Mapping[str, str]) -> Label:

@@ -54,10 +54,10 @@ class Targets:
             return cls(kind, classes, np.array([-1 if label is None else number[label] for label in labels]))
         if TASK_TYPES[kind].is_multilabel:
             values = np.zeros((len(samples), len(classes)))
-            for row, known in enumerate(labels):
-                if known is None:
+            for row, probabilities in enumerate(labels):
+                if probabilities is None:
                     values[row] = np.nan
-                for label, probability in (known or {}).items():
+                for label, probability in (probabilities or {}).items():
                     values[row, number[label]] = max(values[row, number[label]], probability)
             return cls(kind, classes, values)
         if TASK_TYPES[kind].has_values:
@@ -89,9 +89,9 @@ class Targets:
             return {"pixels": self.values.tolist()}
         if not TASK_TYPES[self.task_type].is_learnable:
             return {}
-        known = self.labelled.tolist()
+        labelled = self.labelled.tolist()
         values = [[int(p) if p in (0, 1) else p for p in row] for row in self.values.tolist()] if self._soft else None
-        return {"label": [v if k else None for v, k in zip(values or self.values.tolist(), known, strict=True)]}
+        return {"label": [v if k else None for v, k in zip(values or self.values.tolist(), labelled, strict=True)]}
 
     @property
     def _soft(self) -> bool:
@@ -188,13 +188,13 @@ def class_mapping(
 
 def _check_resolution(values: np.ndarray, name: str) -> None:
     """Refuse values whose differences are lost in single precision, in which networks compute."""
-    known = values[np.isfinite(values)]
-    if not len(known):
+    finite = values[np.isfinite(values)]
+    if not len(finite):
         return
-    largest, spread = np.abs(known).max(), np.ptp(known)
+    largest, spread = np.abs(finite).max(), np.ptp(finite)
     if largest > np.finfo(np.float32).max or 0 < spread < 1000 * np.spacing(np.float32(largest)):
         raise MMLError(
-            f"{name}: the values lie between {known.min():g} and {known.max():g}, which single precision cannot tell "
+            f"{name}: the values lie between {finite.min():g} and {finite.max():g}, which single precision cannot tell "
             "apart well; subtract an offset, or use another unit"
         )
 

@@ -73,14 +73,14 @@ class TaskIdentity:
         creator.check(name, task)
         try:
             survey = creator.look(task)
-            told = read_metadata(creator.name, creator.arguments(task), task.metadata) if _has_columns(task) else {}
+            columns = read_metadata(creator.name, creator.arguments(task), task.metadata) if _has_columns(task) else {}
         except MMLError as error:
             raise MMLError(f"tasks.{name}: {error}") from error
         if task.task_type not in (None, survey.task_type):
             raise MMLError(
                 f"tasks.{name}.task_type: the creator '{creator.name}' makes {survey.task_type}, not {task.task_type}"
             )
-        check_sub_groups(name, told)
+        check_sub_groups(name, columns)
         if task.colors and not TASK_TYPES[survey.task_type].has_masks:
             remedy = "set task_type: semantic_segmentation, or " if task.downloads else ""
             raise MMLError(f"tasks.{name}.colors: a {survey.task_type} has no masks; {remedy}leave it out")
@@ -143,12 +143,12 @@ class TaskIdentity:
 
     def definition(self) -> dict[str, Any]:
         """Return the entry of the task in a pipeline file: enough to make the task again."""
-        told = {key: value for key, value in asdict(self).items() if key not in PLANNED}
-        if told["colors"] is None:  # no key of tasks that do not use it
-            del told["colors"]
-        told["bases"] = list(self.bases)
-        told["idx_to_class"] = self.idx_to_class and {str(key): label for key, label in self.idx_to_class.items()}
-        return told
+        definition = {key: value for key, value in asdict(self).items() if key not in PLANNED}
+        if definition["colors"] is None:  # no key of tasks that do not use it
+            del definition["colors"]
+        definition["bases"] = list(self.bases)
+        definition["idx_to_class"] = self.idx_to_class and {str(key): label for key, label in self.idx_to_class.items()}
+        return definition
 
 
 def _classes(name: str, task: Task, survey: Survey) -> tuple[str, ...] | None:

@@ -132,10 +132,10 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     if error is None:
         return False
     words = str(error)
-    told = isinstance(error, RuntimeError) and any(
-        each in words for each in ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+    in_words = isinstance(error, RuntimeError) and any(
+        phrase in words for phrase in ("out of memory", "can't allocate memory", "ALLOC_FAILED")
     )
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or told or is_out_of_memory(error.__cause__)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or in_words or is_out_of_memory(error.__cause__)
 
 
 def more_of_a_gpu() -> str:

@@ -79,7 +79,7 @@ class Objective(nn.Module):
         except torch.OutOfMemoryError:
             raise
         except (IndexError, RuntimeError, TypeError, ValueError) as error:
-            shapes = " with targets ".join("×".join(map(str, each.shape)) for each in (outputs, targets))
+            shapes = " with targets ".join("×".join(map(str, tensor.shape)) for tensor in (outputs, targets))
             raise MMLError(
                 f"loss: {type(self.loss).__name__} does not take outputs {shapes} ({error}); set loss: default, or one "
                 f"for {self.task_type}"

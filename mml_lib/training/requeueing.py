@@ -57,7 +57,10 @@ class Requeue(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._started_from = self._latest
         self._ask()
-        for number, handler in (*((each, self._announce) for each in ANNOUNCING), (signal.SIGTERM, self._leave_now)):
+        for number, handler in (
+            *((announcing, self._announce) for announcing in ANNOUNCING),
+            (signal.SIGTERM, self._leave_now),
+        ):
             self._before[number] = signal.signal(number, handler)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

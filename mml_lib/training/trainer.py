@@ -80,7 +80,7 @@ def _logger(cfg: StudyConfig, watching: Sequence[Callback]) -> Logger | bool:
     """Return where callbacks of the config log to: a learning-rate monitor insists on a logger."""
     if not cfg.callbacks:
         return False  # the history is the module's
-    boards = [each.logger for each in watching if isinstance(each, Board)]
+    boards = [callback.logger for callback in watching if isinstance(callback, Board)]
     return boards[0] if boards else DummyLogger()
 
 

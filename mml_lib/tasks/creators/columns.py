@@ -286,13 +286,13 @@ class _Finder:
         targets = [role for role in needed if role in TARGETS]
         roles = ["image", "group", "split", "fold", *targets]
         for role in sorted(roles, key=COLUMNS.index):
-            found = [name for name in self._named if role_of(name, [role]) and name not in taken.values()]
-            found.sort(key=lambda name, role=role: _rank(name, role))
+            candidates = [name for name in self._named if role_of(name, [role]) and name not in taken.values()]
+            candidates.sort(key=lambda name, role=role: _rank(name, role))
             has_target = any(other in taken for other in TARGETS)
-            if role in taken or not found or (role in TARGETS and has_target):
+            if role in taken or not candidates or (role in TARGETS and has_target):
                 continue
-            if found[0] != role:
-                taken[role] = self._image_template(found[0]) if role == "image" else found[0]
+            if candidates[0] != role:
+                taken[role] = self._image_template(candidates[0]) if role == "image" else candidates[0]
         if not set(needed) & set(taken):
             return ""
         listed = ", ".join(f"{role}: {_yaml(name)}" for role, name in taken.items())

@@ -120,26 +120,26 @@ class Creator:
         if not task.downloads:
             return self.survey(**self.arguments(task)) if self.survey else Survey()
         if self.survey and "downloaded" in inspect.signature(self.survey).parameters:
-            known = self.survey(**self.arguments(task), downloaded=True)
+            survey = self.survey(**self.arguments(task), downloaded=True)
         else:
-            known = Survey(task_type=task.task_type or "classification")
-        return known if task.splits is None else Survey.of_splits(set(task.splits), task_type=known.task_type)
+            survey = Survey(task_type=task.task_type or "classification")
+        return survey if task.splits is None else Survey.of_splits(set(task.splits), task_type=survey.task_type)
 
     def identity(self, task: Task, survey: Survey) -> dict[str, Any]:
         """Return all that tells this data set from others: its arguments and downloads, or the state of own data."""
-        told: dict[str, Any] = {"creator": self.name, "version": self.version}
+        definition: dict[str, Any] = {"creator": self.name, "version": self.version}
         if images := task.image_options:
-            told["images"] = images
+            definition["images"] = images
         if not self.function.__module__.startswith("mml_lib."):
-            told["reader"] = READER_VERSION  # it may deliver files
+            definition["reader"] = READER_VERSION  # it may deliver files
         if code := self.code:
-            told["code"] = code
+            definition["code"] = code
         if survey.fingerprint is not None:
-            return told | {"fingerprint": survey.fingerprint}
-        told["arguments"] = self.arguments(task)
+            return definition | {"fingerprint": survey.fingerprint}
+        definition["arguments"] = self.arguments(task)
         if task.downloads:
-            told["downloads"] = [file.sha256.lower() for file in task.downloads]
-        return told
+            definition["downloads"] = [file.sha256.lower() for file in task.downloads]
+        return definition
 
     @property
     def code(self) -> dict[str, str]:
@@ -180,9 +180,9 @@ def register_creator(
     """
 
     def register(function: Callable[..., Delivery]) -> Callable[..., Delivery]:
-        known = CREATORS.get(name)
-        if known and known.function.__module__ != function.__module__:
-            raise MMLError(f"the creator '{name}' is registered by {known.function.__module__} already")
+        registered = CREATORS.get(name)
+        if registered and registered.function.__module__ != function.__module__:
+            raise MMLError(f"the creator '{name}' is registered by {registered.function.__module__} already")
         CREATORS[name] = Creator(name, function, survey, version, metadata)
         return function
 
@@ -253,8 +253,8 @@ def read_metadata(
     Raises:
         MMLError: the data have no such column.
     """
-    found = CREATORS[name].metadata(list(columns), **_located(arguments, downloads))
-    return {column: dict(found[column]) for column in columns}
+    values = CREATORS[name].metadata(list(columns), **_located(arguments, downloads))
+    return {column: dict(values[column]) for column in columns}
 
 
 def _located(arguments: Mapping[str, Any], downloads: Path | None) -> dict[str, Any]:
@@ -276,7 +276,7 @@ def check_inside(delivery: Delivery, folder: Path, downloads: Path) -> None:
     Raises:
         MMLError: the first one.
     """
-    roots = [os.path.join(os.path.abspath(each), "") for each in (folder, downloads)]
+    roots = [os.path.join(os.path.abspath(root), "") for root in (folder, downloads)]
     for sample in delivery.samples:
         for name in filter(None, (sample.image, sample.mask)):
             path = os.path.normpath(os.path.join(roots[0], name))
@@ -296,10 +296,10 @@ def _check_type(where: str, value: Any, annotation: Any) -> None:
 
 
 def _inside(folder: Path, path: str) -> Path:
-    found = folder.absolute() / path
-    if not found.resolve().is_relative_to(folder.resolve()):
+    full_path = folder.absolute() / path
+    if not full_path.resolve().is_relative_to(folder.resolve()):
         raise MMLError(f"the path '{path}' leads out of the downloaded files; write it relative to them")
-    if not found.exists():
+    if not full_path.exists():
         names = [entry.name for entry in folder.iterdir()]
         raise MMLError(f"the downloads hold no '{path}'{nearest(path, names)}")
-    return found
+    return full_path

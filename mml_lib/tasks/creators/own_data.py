@@ -15,11 +15,11 @@ def existing(path: str, kind: str, creator: str) -> Path:
     Raises:
         MMLError: it is not there.
     """
-    found = Path(path).expanduser().absolute()
-    if not (found.is_dir() if kind == "folder" else found.is_file()):
-        state = f"is not a {kind}" if found.exists() else "does not exist"
-        raise MMLError(f"creator {creator}: the path {found} {state}")
-    return found
+    full_path = Path(path).expanduser().absolute()
+    if not (full_path.is_dir() if kind == "folder" else full_path.is_file()):
+        state = f"is not a {kind}" if full_path.exists() else "does not exist"
+        raise MMLError(f"creator {creator}: the path {full_path} {state}")
+    return full_path
 
 
 def only_file(path: str, suffix: str, creator: str) -> Path:

@@ -175,7 +175,7 @@ def _by_sklearn(
 
     if np.ptp(problem.shares) > EXACT:
         return []
-    found = []
+    divisions = []
     for shuffle in (False, True):
         splitter = StratifiedGroupKFold(problem.folds, shuffle=shuffle, random_state=seed if shuffle else None)
         fold = np.empty(len(problem.counts), dtype=np.int64)
@@ -184,5 +184,5 @@ def _by_sklearn(
             warnings.simplefilter("ignore", UserWarning)
             for number, (_, test) in enumerate(splitter.split(strata, strata, groups)):
                 fold[row[test]] = number
-        found.append(fill(fold, problem))
-    return found
+        divisions.append(fill(fold, problem))
+    return divisions

@@ -45,19 +45,19 @@ def solve(problem: Problem, best: np.ndarray, bounds: Key, seed: int, time_limit
     program = Program(problem, seed, least=1)
     key = problem.key(best)
     if key[0] > bounds[0] + EXACT:
-        found, bound = program.least_deviation(key, bounds[0], end)
-        best = _pick(problem, best, found)
+        division, bound = program.least_deviation(key, bounds[0], end)
+        best = _pick(problem, best, division)
         bounds = (max(bounds[0], bound), bounds[1])
     key = problem.key(best)
     if not proved(key, (key[0], bounds[1])):
-        found, total = program.least_total(key, bounds[1], end)
-        best = _pick(problem, best, found)
+        division, total = program.least_total(key, bounds[1], end)
+        best = _pick(problem, best, division)
         bounds = (bounds[0], max(bounds[1], total))
     return best, bounds
 
 
-def _pick(problem: Problem, best: np.ndarray, found: np.ndarray | None) -> np.ndarray:
-    return found if found is not None and better(problem.key(found), problem.key(best)) else best
+def _pick(problem: Problem, best: np.ndarray, division: np.ndarray | None) -> np.ndarray:
+    return division if division is not None and better(problem.key(division), problem.key(best)) else best
 
 
 def _quiet(function: Callable) -> Callable:
@@ -96,9 +96,9 @@ class Program:
             target = float(self.problem.targets[k, c])
             model.addConstraint(samples - target * worst <= target)
             model.addConstraint(samples + target * worst >= target)
-        found, proved = self._run(model, x, end)
-        reached = key[0] if found is None else min(key[0], self.problem.key(found)[0])
-        return found, max(bound, min(reached, proved / 1000))
+        division, proved = self._run(model, x, end)
+        reached = key[0] if division is None else min(key[0], self.problem.key(division)[0])
+        return division, max(bound, min(reached, proved / 1000))
 
     @_quiet
     def least_total(self, key: Key, bound: float, end: float) -> tuple[np.ndarray | None, float]:
@@ -114,9 +114,9 @@ class Program:
             model.addConstraint(samples + off[k, c] >= target)
         model.addConstraint(pulp.lpSum(off.values()) >= bound)
         model.addConstraint(pulp.lpSum(off.values()) <= key[1] + 1e-6)
-        found, proved = self._run(model, x, end)
-        reached = key[1] if found is None else min(key[1], self.problem.key(found)[1])
-        return found, max(bound, min(reached, proved))
+        division, proved = self._run(model, x, end)
+        reached = key[1] if division is None else min(key[1], self.problem.key(division)[1])
+        return division, max(bound, min(reached, proved))
 
     def _model(self, limit: float) -> tuple[Any, dict, dict]:
         """Return a model without objective, groups per (kind, fold), and samples per (fold, class) within the limit."""
@@ -159,12 +159,12 @@ class Program:
             limits = {"timeLimit": max(1.0, end - time.monotonic()), "maxNodes": nodes, "threads": 1}
             model.solve(pulp.PULP_CBC_CMD(msg=False, options=options, logPath=str(log), **limits))
             lower = re.search(r"Lower bound:\s+(\S+)", log.read_text())
-        found = None
+        division = None
         if model.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible):
-            found = self._division(x)
+            division = self._division(x)
         if model.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionInfeasible):
-            return found, np.inf
-        return found, float(lower[1]) - 1e-4 if lower else -np.inf
+            return division, np.inf
+        return division, float(lower[1]) - 1e-4 if lower else -np.inf
 
     def _division(self, x: dict) -> np.ndarray:
         """Return the fold of each group (G,)."""

@@ -101,8 +101,8 @@ def fulfil(needs: Needs, parts: int, seed: int, seconds: float) -> tuple[np.ndar
         return None, True
     rng = np.random.default_rng(seed)
     start = rng.permutation(np.arange(len(needs.shows)) % parts)
-    found = repair(needs, start, parts, rng)
-    return (found, True) if found is not None else _solve(needs, parts, seed, time.monotonic() + seconds)
+    division = repair(needs, start, parts, rng)
+    return (division, True) if division is not None else _solve(needs, parts, seed, time.monotonic() + seconds)
 
 
 def _solve(needs: Needs, parts: int, seed: int, end: float) -> tuple[np.ndarray | None, bool]:

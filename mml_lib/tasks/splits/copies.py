@@ -98,7 +98,7 @@ class Copies:
     def _refuse(self, crossing: Sequence[Sequence[int]]) -> None:
         samples = self.dataset.delivery.samples
         places = [list(dict.fromkeys(_place(samples[row]) for row in rows)) for rows in crossing]
-        pairs = list(dict.fromkeys(" and ".join(sorted(each, key=_order)) for each in places))
+        pairs = list(dict.fromkeys(" and ".join(sorted(pair, key=_order)) for pair in places))
         count = f"{len(crossing)} image{'s are' if len(crossing) > 1 else ' is'} in {summarized(pairs)}"
         for rows in crossing:
             logger.info("identical: %s", self._files(rows))

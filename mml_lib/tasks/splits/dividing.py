@@ -209,24 +209,24 @@ class _Request:
         """
         if self.needs.rarest >= self.parts:
             return
-        number = {label: self._number(shown) for label, shown in zip(self.classes, self.presence.T, strict=True)}
+        number = {label: self._number(column) for label, column in zip(self.classes, self.presence.T, strict=True)}
         few = sorted((count, label) for label, count in number.items() if 0 < count < self.parts)
         if few:
             others = [f"'{label}' {count}" for count, label in few[1:]]
             more = f" (and {summarized(others)})" if others else ""
             what = f"the class '{few[0][1]}' has {_count(few[0][0], self._thing)}{self.where}{more}"
             raise self._error(f"{what}, {self._parts} need at least {self.parts}, one each")
-        found = _count(len(set(self.groups)), self._thing)
-        raise self._error(f"{found}{self.where} cannot fill {self._parts}, which need at least {self.parts}")
+        groups = _count(len(set(self.groups)), self._thing)
+        raise self._error(f"{groups}{self.where} cannot fill {self._parts}, which need at least {self.parts}")
 
     def impossible(self) -> MMLError:
         """Return the error that no division has all classes in each part, though each class has groups enough."""
-        counts = {label: self._number(shown) for label, shown in zip(self.classes, self.presence.T, strict=True)}
+        counts = {label: self._number(column) for label, column in zip(self.classes, self.presence.T, strict=True)}
         rare = sorted((count, label) for label, count in counts.items() if count)
-        shown = summarized([f"'{label}' {_count(count, self._thing)}" for count, label in rare])
+        classes = summarized([f"'{label}' {_count(count, self._thing)}" for count, label in rare])
         return self._error(
             f"classes share {self._thing}s{self.where} so that no division has one of each class in each of "
-            f"{self._parts} ({shown})"
+            f"{self._parts} ({classes})"
         )
 
     def undecided(self) -> MMLError:
@@ -262,8 +262,8 @@ class _Request:
                 return folds
         return None
 
-    def _number(self, shown: np.ndarray) -> int:
-        return len(set(self.groups[shown]))
+    def _number(self, present: np.ndarray) -> int:
+        return len(set(self.groups[present]))
 
     @property
     def _thing(self) -> str:

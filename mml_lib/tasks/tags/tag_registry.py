@@ -100,8 +100,8 @@ class Tag:
         most = len(words) if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(parameters)
         least = sum(p.default is p.empty for p in parameters)
         if not least <= len(words) <= most:
-            given = "1 argument" if len(words) == 1 else f"{len(words)} arguments"
-            raise MMLError(f"the tag '{self.name}' is written {self.usage}, it was given {given}")
+            number = "1 argument" if len(words) == 1 else f"{len(words)} arguments"
+            raise MMLError(f"the tag '{self.name}' is written {self.usage}, it was given {number}")
         parsed = []
         for position, word in enumerate(words):
             parameter = parameters[min(position, len(parameters) - 1)]
@@ -119,10 +119,10 @@ class Tag:
 
 def _kind(parameter: inspect.Parameter) -> Callable[[str], Any] | None:
     """Return the type of an argument, None if it is none of those that a tag can have."""
-    told = parameter.annotation
-    if told is parameter.empty:
+    annotation = parameter.annotation
+    if annotation is parameter.empty:
         return str
-    return KINDS.get(told if isinstance(told, str) else getattr(told, "__name__", ""))
+    return KINDS.get(annotation if isinstance(annotation, str) else getattr(annotation, "__name__", ""))
 
 
 TAGS: dict[str, Tag] = {}
@@ -151,9 +151,9 @@ def register_tag(
         raise MMLError(f"the tag '{name}' cannot be written; name it by lower-case letters and _")
 
     def register(function: Callable[..., "TaskDescription"]) -> Callable[..., "TaskDescription"]:
-        known = TAGS.get(name)
-        if known and known.function.__module__ != function.__module__:
-            raise MMLError(f"the tag '{name}' is registered by {known.function.__module__} already")
+        registered = TAGS.get(name)
+        if registered and registered.function.__module__ != function.__module__:
+            raise MMLError(f"the tag '{name}' is registered by {registered.function.__module__} already")
         tag = Tag(name, function, plan, version, keeps_classes, axis)
         for parameter in tag._parameters:
             if _kind(parameter) is None:
@@ -205,8 +205,8 @@ def apply_tag(task: "TaskDescription", text: str) -> "TaskDescription":
         )
     if rest := _emptied(tagged, planned):
         raise MMLError(f"the tag '{text}' leaves no {rest} in {task.header['name']}; choose more samples")
-    if (found := Shape.of(tagged.header)) != planned:
-        raise MMLError(f"the tag '{text}' gives {found}, but planned {planned}; mend the tag's plan")
+    if (actual := Shape.of(tagged.header)) != planned:
+        raise MMLError(f"the tag '{text}' gives {actual}, but planned {planned}; mend the tag's plan")
     return tagged
 
 
