@@ -10,45 +10,53 @@ from mml_lib.engine.failures import Failures
 from mml_lib.engine.hooks import begin, look_back
 from mml_lib.engine.leakage import StopOnLeakage
 from mml_lib.engine.opening import check_rules, open_study
+from mml_lib.engine.outer_pipeline import module_name
+from mml_lib.studies.planned_steps import artefacts
 
 min_version("9.27")
 
 study = open_study(workflow, config)
 fm = study.fm
 failures = Failures()
-StopOnLeakage(workflow)
+StopOnLeakage(study, workflow)
 
 
 wildcard_constraints:
     **fm.constraints,
 
 
-# A second of work each: on a cluster no job is submitted for them.
-localrules:
-    download_file,
-    create_task,
-    tag_task,
-    check_images,
-    write_pipeline,
-    select_model,
-    store_blueprint,
-    test_fold,
-    test_other,
-    calibrate_fold,
-    predict_ensemble,
-    summarize,
-    compare_with_baseline,
-    draw_curve,
-    compare_across_tasks,
-    list_models,
-    explain_run,
-    describe_study,
-    finish_exp,
+# A second of work each: on a cluster no job is submitted for them. `localrules:` knows no names of an outer pipeline.
+workflow.localrules(
+    *map(
+        workflow.modifier.modify_rulename,
+        [
+            "download_file",
+            "create_task",
+            "tag_task",
+            "check_images",
+            "write_pipeline",
+            "select_model",
+            "store_blueprint",
+            "test_fold",
+            "test_other",
+            "calibrate_fold",
+            "predict_ensemble",
+            "summarize",
+            "compare_with_baseline",
+            "draw_curve",
+            "compare_across_tasks",
+            "list_models",
+            "explain_run",
+            "describe_study",
+            "finish_exp",
+        ],
+    )
+)
 
 
 rule all:
     """Do what the study's mode says."""
-    default_target: True
+    default_target: module_name(workflow) is None
     input:
         lambda wildcards: study.targets(study.cfg.mode.id, rules),
         fm.path("return_value", mode=study.cfg.mode.id),
@@ -74,6 +82,11 @@ for path in study.cfg.rules:
 
 
 check_rules(study, workflow)
+
+
+def planned(key, mode=None, **wildcards):
+    """Return paths of the study, for the rules of an outer pipeline: mml.planned("predictions", eval="test")."""
+    return artefacts(study, rules, key, mode, **wildcards)
 
 
 onstart:

@@ -22,6 +22,7 @@ rule create_dataset:
     """Unpack, write or find the images of a data set, and list them with what is known of each."""
     input:
         downloads=ancient(study.downloads),
+        made=study.made_files,
     output:
         dataset=fm.output("dataset"),
     log:

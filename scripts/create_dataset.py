@@ -10,6 +10,7 @@ from mml_lib.images.surveying import survey_images
 from mml_lib.steps.step import open_step
 from mml_lib.tasks.creators.creator_registry import check_creator_code, create
 from mml_lib.tasks.dataset import check_delivery
+from mml_lib.tasks.made_data import check_made_data, record_made_data
 
 step = open_step(snakemake)
 name = snakemake.wildcards.dataset
@@ -18,7 +19,8 @@ folder = Path(snakemake.output.dataset).parent
 
 check_creator_code(source["creator"], source.get("code", {}), name)
 verify(*snakemake.input.downloads)
-with emptied_on_failure(folder):
+check_made_data(source, folder)
+with emptied_on_failure(folder, unless=bool(snakemake.input.made)):
     files = unpack(snakemake.input.downloads, folder / UNPACKED) if snakemake.input.downloads else None
     delivery = create(source["creator"], source["arguments"], folder, files)
     check_delivery(delivery, name)
@@ -27,4 +29,5 @@ with emptied_on_failure(folder):
     images = Images(**source.get("images", {}))
     dataset = survey_images(delivery, name, folder, snakemake.threads, step.fm.data_path, images)
 
+record_made_data(source, folder)
 dataset.write(snakemake.output.dataset)

@@ -147,8 +147,15 @@ class Task(Section):
         default_factory=list,
         description="Files to download first. The creator's paths (`path`, `masks`) are then relative to them.",
     )
+    made_by_rule: bool = Field(
+        False,
+        description="True: `path` and `masks` are outputs of another rule of the workflow, which makes them first. "
+        "State `task_type` and `splits`, which planning cannot look up.",
+    )
     splits: list[Split] | None = Field(
-        None, description="Splits that the downloaded data define, which planning cannot look up; unset: none."
+        None,
+        description="Splits that downloads, or data that a rule makes, define, which planning cannot look up; unset: "
+        "none.",
     )
     images: Images | None = Field(
         None, description="Range of values of images with more than 8 bits: {range: [low, high]} or {percentiles: …}."
@@ -204,6 +211,17 @@ class Task(Section):
         if self.colors and self.idx_to_class:
             raise ValueError("colors and idx_to_class both say what masks mean; leave one of them out")
         return self
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "Task":
+        if self.downloads and self.made_by_rule:
+            raise ValueError("downloads and made_by_rule are two origins of the data; leave one of them out")
+        return self
+
+    @property
+    def is_seen(self) -> bool:
+        """True if planning can look at the data: they are neither downloaded nor made by a rule."""
+        return not (self.downloads or self.made_by_rule)
 
     @property
     def arguments(self) -> dict[str, Any]:

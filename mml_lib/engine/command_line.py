@@ -51,13 +51,14 @@ class StudyLayers:
         return with_defaults(*map(read_study, map(shorten, self.files)))
 
 
-def study_layers(workflow: Any) -> StudyLayers:
+def study_layers(workflow: Any, pipeline: Path) -> StudyLayers:
     """Return the layers of the study that a Snakemake call names, and tell Snakemake, for the jobs that it starts.
 
     Of an option that is given twice Snakemake keeps the last one only; here each counts.
 
     Args:
         workflow: Snakemake's workflow object.
+        pipeline: folder of MML's Snakefile.
 
     Raises:
         MMLError: a value of `--config` that cannot be read.
@@ -74,7 +75,7 @@ def study_layers(workflow: Any) -> StudyLayers:
     if last_entries != list(settings.config_args or ()):
         entries = list(settings.config_args or ())
     files = list(dict.fromkeys(reversed(files)))[::-1]  # one that is named twice counts where it is named last
-    layers = StudyLayers(files or [demo_study(Path(workflow.basedir))], entries)
+    layers = StudyLayers(files or [demo_study(pipeline)], entries)
     if files:
         settings.configfiles = layers.files
     if entries:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mml_lib.engine.jobs import cut_off, start_again, submit_lost_again, wait_for_left_jobs
 from mml_lib.engine.leakage import refuse_leakage, train_after_comparison
+from mml_lib.engine.outer_pipeline import warn_of_triggers
 from mml_lib.engine.preflight.launch import check_pipelines
 from mml_lib.engine.retraining import refuse_retraining
 from mml_lib.files.checksums import checksum_path
@@ -33,6 +34,11 @@ def begin(study: Study, dag: Any) -> None:
     """
     from snakemake.io import is_flagged
 
+    jobs = study.rule_names.jobs(dag.needrun_jobs())
+    if not jobs:
+        return  # only rules of an outer pipeline have something to do
+    if study.rule_names.by_full_name is not None:
+        warn_of_triggers(dag.workflow)
     left: list[bool] = []
     study.lock(before=lambda: left.append(wait_for_left_jobs(dag)))
     if any(left):
@@ -48,15 +54,15 @@ def begin(study: Study, dag: Any) -> None:
         start_again(dag)
     submit_lost_again()
     refuse_retraining(study, dag)
-    refuse_leakage(dag)
+    refuse_leakage(study, dag)
     if not dag.workflow.touch:
         check_pipelines(study, dag)
-    made = [output for job in dag.needrun_jobs() for output in job.output if not is_flagged(output, "temp")]
+    made = [output for job in jobs for output in job.output if not is_flagged(output, "temp")]
     missing = {os.path.relpath(path, root) for path in made if path.startswith(root) and not os.path.exists(path)}
     if not study.claims.take(missing):
         say("planning again with what another study has made")
         start_again(dag)
-    train_after_comparison(dag)
+    train_after_comparison(study.rule_names, dag)
 
 
 def look_ahead(study: Study, workflow: Any) -> None:
@@ -64,7 +70,7 @@ def look_ahead(study: Study, workflow: Any) -> None:
 
     def tell() -> None:
         if workflow.dryrun and workflow.scheduler is not None:
-            steps = steps_of(study.fm, workflow.dag.needrun_jobs(exclude_finished=False))
+            steps = steps_of(study, workflow.dag.needrun_jobs(exclude_finished=False))
             if cut_off(workflow.dag):
                 print("more is planned once what a kill has cut off is removed, which the run does", file=sys.stderr)
             print(Forecast(study).line(steps), file=sys.stderr)
@@ -75,7 +81,8 @@ def look_ahead(study: Study, workflow: Any) -> None:
 def look_back(study: Study, dag: Any) -> None:
     """Tell what the steps of a run took next to what they asked for; drop checksums of what Snakemake has removed."""
     done = [job for job in dag.needrun_jobs(exclude_finished=False) if dag.finished(job)]
-    for output in (output for job in dag.jobs for output in job.output if not os.path.exists(output)):
+    outputs = [output for job in study.rule_names.jobs(dag.jobs) for output in job.output]
+    for output in (output for output in outputs if not os.path.exists(output)):
         checksum_path(output).unlink(missing_ok=True)
-    for line in Consumption(steps_of(study.fm, done)).lines():
+    for line in Consumption(steps_of(study, done)).lines():
         print(f"used by {line}", file=sys.stderr)

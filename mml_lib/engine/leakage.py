@@ -6,6 +6,8 @@ from typing import Any
 
 from snakemake.logging import logger as snakemake_logger
 
+from mml_lib.studies.rule_names import RuleNames
+from mml_lib.studies.study import Study
 from mml_lib.tasks.image_guards import ImageGuard
 
 RULE = "check_images"
@@ -21,23 +23,28 @@ class StopOnLeakage(logging.Handler):
     came later, Snakemake would train finished networks again.
 
     Args:
+        study: the study.
         workflow: Snakemake's workflow object.
     """
 
-    def __init__(self, workflow: Any):
+    def __init__(self, study: Study, workflow: Any):
         super().__init__()
+        self.study = study
         self.workflow = workflow
         snakemake_logger.addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        if getattr(record, "event", None) == "job_error" and getattr(record, "rule_name", None) == RULE:
+        if getattr(record, "event", None) != "job_error":
+            return
+        if self.study.rule_names.own(getattr(record, "rule_name", "")) == RULE:
             self.workflow.scheduler.keepgoing = False
 
 
-def refuse_leakage(dag: Any) -> None:
+def refuse_leakage(study: Study, dag: Any) -> None:
     """Compare images before the first step, where all tasks are described already.
 
     Args:
+        study: the study.
         dag: Snakemake's plan.
 
     Raises:
@@ -45,8 +52,8 @@ def refuse_leakage(dag: Any) -> None:
     """
     jobs = list(dag.needrun_jobs())
     planned = set(jobs)
-    for job in jobs:
-        if job.rule.name != RULE or planned & set(dag.dependencies[job]):
+    for job in study.rule_names.jobs(jobs, RULE):
+        if planned & set(dag.dependencies[job]):
             continue
         paths = [*map(str, job.input), *job.params.described]
         if not all(map(os.path.exists, paths)):
@@ -57,19 +64,18 @@ def refuse_leakage(dag: Any) -> None:
         compare_images(list(map(ImageGuard.of_json, job.params.guards)), list(map(TaskDescription.read, paths)))
 
 
-def train_after_comparison(dag: Any) -> None:
+def train_after_comparison(names: RuleNames, dag: Any) -> None:
     """Let no training begin before images are compared: where a data set takes long, others would be trained meanwhile.
 
     Snakemake counts for each job the jobs that it waits for; the comparison is added there, not to the inputs.
 
     Args:
+        names: MML's names of its rules.
         dag: Snakemake's plan, before its first step.
     """
     jobs = list(dag.needrun_jobs())
-    comparisons = [job for job in jobs if job.rule.name == RULE]
-    for job in jobs if comparisons else ():
-        if job.rule.name not in WAITING:
-            continue
+    comparisons = names.jobs(jobs, RULE)
+    for job in names.jobs(jobs, *WAITING) if comparisons else ():
         dag._ready_jobs.discard(job if job.group is None else dag._group[job])
         for comparison in comparisons:
             dag.depending[comparison][job] = set()  # none of its files

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,14 @@ from mml_lib.engine.catalogue import catalogue
 from mml_lib.engine.command_line import StudyLayers, shorten, study_layers
 from mml_lib.engine.hooks import look_ahead
 from mml_lib.engine.jobs import settle_in_job
+from mml_lib.engine.outer_pipeline import (
+    GivenLayers,
+    chain_hooks,
+    given_layers,
+    module_name,
+    name_rules,
+    pipeline_folder,
+)
 from mml_lib.engine.warm_start import offer_warm_start
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.checksums import name_command
@@ -30,34 +38,36 @@ UNTELLING = (
 
 
 def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
-    """Return the checked study that a Snakemake call names; leave with one line where it has a mistake.
+    """Return the checked study of a Snakemake call or an outer pipeline; leave with one line where it has a mistake.
 
     Args:
         workflow: Snakemake's workflow object.
         config: Snakemake's config, which becomes that of the study: its files and values on the library's defaults.
+            That of an outer pipeline stays as it is; the global variable `config` becomes that of the study.
     """
     sources: list[Source] = []
+    folder = pipeline_folder(workflow, LIBRARY)
     try:
-        layers = study_layers(workflow)
+        if layers := given_layers(workflow, config):
+            config = workflow.globals["config"] = {}
+        else:
+            layers = study_layers(workflow, folder)
+            sources = [*map(shorten, layers.files), layers.values]
         config.clear()
         config.update(layers.config)
-        add_presets(config, Path(workflow.basedir) / "config")
-        sources = [*map(shorten, layers.files), layers.values]
+        add_presets(config, folder / "config")
         listed = config.pop("list", None)
         study = Study(config, sources)
         if listed is not None:
             print(catalogue(str(listed), preset_folders(config)))
             sys.exit()
         if workflow.is_main_process:
-            modes = asked_modes(sys.argv[1:], study)
-            study.check(modes)
-            study.gpus.prepare(workflow, modes)
-            if not any(study.scheduler(mode).alone for mode in modes):
-                study.recorded = study_record(layers)
-            print(study.overview(modes), file=sys.stderr)
-            look_ahead(study, workflow)
+            _plan(study, workflow, layers)
     except MMLError as error:
-        sys.exit(f"error: {Origins(config, sources, preset_folders(config)).place(str(error))}")
+        module = module_name(workflow)
+        where = f"module {module}: " if module else ""
+        sys.exit(f"error: {where}{Origins(config, sources, preset_folders(config)).place(str(error))}")
+    chain_hooks(workflow)
     keep_pandas_out()
     name_supervisor(study.fm.proj_path)
     if workflow.remote_exec:
@@ -71,14 +81,26 @@ def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
     return study
 
 
+def _plan(study: Study, workflow: Any, layers: StudyLayers | GivenLayers) -> None:
+    """Plan the modes that are asked for, and print what they are about."""
+    modes = asked_modes(sys.argv[1:], study, workflow.modifier.modify_rulename)
+    study.check(modes)
+    study.gpus.prepare(workflow, modes)
+    if not any(study.scheduler(mode).alone for mode in modes):
+        study.recorded = study_record(layers)
+    print(study.overview(modes), file=sys.stderr)
+    look_ahead(study, workflow)
+
+
 def check_rules(study: Study, workflow: Any) -> None:
-    """Leave with one line where the study asks for resources of a rule that there is not.
+    """Name the rules for an outer pipeline; leave with one line where the study sets resources of an unknown rule.
 
     Args:
         study: the study.
         workflow: Snakemake's workflow object, once all rule files are read.
     """
-    rules = {rule.name for rule in workflow.rules}
+    study.rule_names = name_rules(workflow)
+    rules = set(workflow.modifier.rule_proxies._rules)
     for name in study.cfg.resources:
         if name not in rules:
             problem = f"resources.{name}: no rule has this name{nearest(name, rules)}"
@@ -106,7 +128,7 @@ def add_presets(config: MutableMapping[str, Any], folder: Path) -> None:
         config["paths"] = {**(paths or {}), "presets": [*own, *([] if str(folder) in own else [str(folder)])]}
 
 
-def study_record(layers: StudyLayers) -> dict[str, Any]:
+def study_record(layers: StudyLayers | GivenLayers) -> dict[str, Any]:
     """Return `files` and `values` that a study can be put together from again, values as text for `--config`."""
     values = {key: value for key, value in layers.values.items() if key not in UNTELLING}
     if isinstance(paths := values.pop("paths", None), Mapping) and paths.get("presets"):
@@ -117,9 +139,15 @@ def study_record(layers: StudyLayers) -> dict[str, Any]:
     }
 
 
-def asked_modes(arguments: Iterable[str], study: Study) -> list[str]:
+def asked_modes(arguments: Iterable[str], study: Study, full_name: Callable[[str], str] = str) -> list[str]:
     """Return the modes that the arguments of a Snakemake call name as targets, the study's own where they name none.
 
     Snakemake tells its targets only after the Snakefile is read.
+
+    Args:
+        arguments: of the call.
+        study: the study.
+        full_name: gives the name of a rule in the workflow, which may be an outer pipeline's.
     """
-    return [argument for argument in arguments if argument in study.modes] or [study.cfg.mode.id]
+    modes = {full_name(mode): mode for mode in study.modes}
+    return [modes[argument] for argument in arguments if argument in modes] or [study.cfg.mode.id]

@@ -20,7 +20,7 @@ def refuse_retraining(study: Study, dag: Any) -> None:
     Raises:
         MMLError: it would.
     """
-    jobs = [job for job in dag.needrun_jobs() if job.rule.name == "train_fold" and _is_trained(job.output)]
+    jobs = [job for job in study.rule_names.jobs(dag.needrun_jobs(), "train_fold") if _is_trained(job.output)]
     again = [job for job in jobs if not dag.reason(job).forced]
     if study.cfg.retrain or not again:
         return

@@ -72,12 +72,18 @@ def passing_folder(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def emptied_on_failure(folder: Path) -> Iterator[None]:
-    """Remove what lies in a folder if the block fails: a data set is there whole or not at all."""
+def emptied_on_failure(folder: Path, unless: bool = False) -> Iterator[None]:
+    """Remove a folder if the block fails: a data set is there whole or not at all.
+
+    Args:
+        folder: the folder.
+        unless: keep it all the same.
+    """
     try:
         yield
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not unless:
+            shutil.rmtree(folder, ignore_errors=True)
         raise
 
 

@@ -17,6 +17,7 @@ from mml_lib.files.checksums import checksum_path, seal_outputs
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.files.stored import json_text
 from mml_lib.machine.locks import follow_parent, follow_supervisor, process_rank
+from mml_lib.studies.rule_names import name_in_step
 from mml_lib.pipelines.step_hooks import StepHooks, mode_of, overrides_hooks, own_scheduler
 from mml_lib.steps.step_log import open_log
 
@@ -47,7 +48,7 @@ class Step:
     """
 
     def __init__(self, snakemake: Any, terminal: IO[str] | None = None):
-        self.rule: str = snakemake.rule
+        self.rule = name_in_step(snakemake.rule)
         self.input = snakemake.input
         self.output = snakemake.output
         self.params = snakemake.params
@@ -136,12 +137,12 @@ def open_step(snakemake: Any, warm: bool = False) -> Any:
     for plugin in snakemake.config.get("plugins") or ():
         import_plugin(plugin)
     step = _step_class(snakemake)(snakemake, terminal)
-    if snakemake.rule in TRAINING_RULES:
+    if step.rule in TRAINING_RULES:
         step.check_code()
     if warm:
         from mml_lib.steps.step_gpus import take_gpus
 
-        take_gpus(step, snakemake.rule, terminal)
+        take_gpus(step, step.rule, terminal)
     step.hooks.after_preparation_hook(step)
     return step
 

@@ -35,19 +35,19 @@ class Step:
     wildcards: Mapping[str, str] = field(default_factory=dict)
 
 
-def steps_of(fm: MMLFileManager, jobs: Iterable[Any]) -> list[Step]:
-    """Return the steps of Snakemake's jobs, without those that only ask for others."""
+def steps_of(study: "Study", jobs: Iterable[Any]) -> list[Step]:
+    """Return MML's steps among Snakemake's jobs, without those that only ask for others."""
     return [
         Step(
-            rule=job.rule.name,
+            rule=study.rule_names.of_job(job) or job.rule.name,
             benchmark=Path(str(job.benchmark)) if job.benchmark else None,
             gpus=_whole(job.resources.get("gpu")) or 0,
             minutes=_whole(job.resources.get("runtime")),
             mem_mb=_whole(job.resources.get("mem_mb")),
-            outputs=_kept(fm, job.rule.output, map(str, job.output)),
+            outputs=_kept(study.fm, job.rule.output, map(str, job.output)),
             wildcards=dict(job.wildcards.items()),
         )
-        for job in jobs
+        for job in study.rule_names.jobs(jobs)
         if not job.is_norun
     ]
 
@@ -70,6 +70,21 @@ def planned_steps(study: "Study", mode: str, rules: Any) -> list[Step]:
             )
         )
     return steps
+
+
+def artefacts(study: "Study", rules: Any, key: str, mode: str | None = None, **wildcards: Any) -> list[str]:
+    """Return the paths of planned artefacts, for the rules of an outer pipeline.
+
+    Args:
+        study: the study.
+        rules: Snakemake's `rules` object.
+        key: assignment key, `predictions` for example.
+        mode: of the plan; None: the study's own.
+        wildcards: values that the steps must have, `eval="test"` for example.
+    """
+    steps = planned_steps(study, mode or study.cfg.mode.id, rules)
+    fitting = [step for step in steps if all(step.wildcards.get(name) == str(wildcards[name]) for name in wildcards)]
+    return [path for step in fitting for output_key, path in step.outputs if output_key == key]
 
 
 def _kept(fm: MMLFileManager, declared: Iterable[Any], paths: Iterable[str]) -> tuple[tuple[str, str], ...]:

@@ -28,6 +28,7 @@ from mml_lib.studies.gpu_requests import Gpus
 from mml_lib.studies.planned_steps import planned_steps
 from mml_lib.studies.project_models import ProjectModels
 from mml_lib.studies.results import Results
+from mml_lib.studies.rule_names import RuleNames
 from mml_lib.studies.runs import Run, Runs, pack_id
 from mml_lib.studies.study_tasks import StudyTasks
 
@@ -69,6 +70,7 @@ class Study(StudyTasks):
         self.runs = Runs(self.fm)
         self.claims = Claims(self.fm.claims_folder, cfg.project)
         self.recorded: Mapping[str, Any] | None = None  # what it is put together from, where that is to be remembered
+        self.rule_names = RuleNames()
         self._targets: dict[str, list[str]] = {}
         self._planned_modes: list[str] = []
 

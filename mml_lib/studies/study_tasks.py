@@ -14,7 +14,8 @@ from mml_lib.config.schema import StudyConfig
 from mml_lib.config.task_options import SEPARATOR, Download
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.manager import MMLFileManager
-from mml_lib.tasks.creators.creator_registry import get_creator
+from mml_lib.tasks.creators.creator_registry import get_creator, made_paths
+from mml_lib.tasks.made_data import read_first_state
 from mml_lib.tasks.task_identity import TaskIdentity, lineage
 
 
@@ -60,7 +61,14 @@ class StudyTasks:
     @cached_property
     def _bases(self) -> dict[str, TaskIdentity]:
         """The tasks of the study without tags."""
-        return {name: TaskIdentity.of(name, task) for name, task in self.cfg.tasks.items() if task is not None}
+        return {
+            name: TaskIdentity.of(name, task, self._first_state)
+            for name, task in self.cfg.tasks.items()
+            if task is not None
+        }
+
+    def _first_state(self, dataset: str) -> str | None:
+        return read_first_state(Path(self.fm.path("dataset", dataset=dataset)).parent)
 
     def _tagged(self, name: str) -> TaskIdentity:
         base, *tags = name.split(SEPARATOR)
@@ -170,11 +178,14 @@ class StudyTasks:
             creator = get_creator(task.name, self.cfg.tasks[task.name].creator)
             own = {"creator": creator.name, "arguments": creator.arguments(self.cfg.tasks[task.name])}
             own |= {"code": creator.code} if creator.code else {}
+            if "made_by_rule" in task.source:
+                own |= {key: task.source[key] for key in ("made_by_rule", "fingerprint") if key in task.source}
             images = self.cfg.tasks[task.name].image_options
             return own | ({"images": images} if images else {})
         for definition in self._definitions.values():
             source = definition["source"]
-            if definition["dataset"] == wildcards.dataset and "arguments" in source and "downloads" not in source:
+            again = "arguments" in source and not {"downloads", "made_by_rule"} & set(source)
+            if definition["dataset"] == wildcards.dataset and again:
                 return {key: source[key] for key in ("creator", "arguments", "images", "code") if key in source}
         raise MMLError(f"no task of the study says where the data set {wildcards.dataset} comes from; add one to tasks")
 
@@ -198,6 +209,11 @@ class StudyTasks:
         """The downloaded files of a data set."""
         task = self._task_on(wildcards.dataset)
         return [self._download(file) for file in self.cfg.tasks[task.name].downloads] if task else []
+
+    def made_files(self, wildcards: Any) -> list[str]:
+        """Return the files and folders of a data set that another rule makes."""
+        task = self._task_on(wildcards.dataset)
+        return made_paths(task.source["arguments"]) if task and "made_by_rule" in task.source else []
 
     def _task_on(self, dataset: str) -> TaskIdentity | None:
         return next((task for task in self._bases.values() if task.dataset == dataset), None)

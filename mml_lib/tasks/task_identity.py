@@ -1,6 +1,6 @@
 """The identity of a task: what its samples, folds and splits depend on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -63,8 +63,14 @@ class TaskIdentity:
     classes: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, name: str, task: Task) -> "TaskIdentity":
+    def of(cls, name: str, task: Task, first_state: Callable[[str], str | None] | None = None) -> "TaskIdentity":
         """Identify a task of a study; own data are looked at.
+
+        Args:
+            name: of the task.
+            task: its section of the study.
+            first_state: gives the fingerprint of the data that a rule made when a data set was created first. Later
+                data with another one are another data set.
 
         Raises:
             MMLError: unknown creator, wrong arguments, data that do not exist.
@@ -85,6 +91,9 @@ class TaskIdentity:
             remedy = "set task_type: semantic_segmentation, or " if task.downloads else ""
             raise MMLError(f"tasks.{name}.colors: a {survey.task_type} has no masks; {remedy}leave it out")
         source = creator.identity(task, survey)
+        if task.made_by_rule and first_state:
+            first, now = first_state(creator.dataset_name(source)), creator.state_of_made(source["arguments"])
+            source |= {"fingerprint": now} if first and now and first != now else {}
         split = {key: getattr(task, key) for key in ("folds", "fold_0_fraction", "test_fraction", "seed")}
         merged = task.idx_to_class and {str(key): label for key, label in sorted(task.idx_to_class.items())}
         content = {"version": TASK_VERSION, "source": source, **split, "idx_to_class": merged}
@@ -191,8 +200,8 @@ def lineage(definition: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _has_columns(task: Task) -> bool:
-    """Whether a task names columns that are there to be looked at."""
-    return bool(task.metadata) and not task.downloads
+    """Return True if a task names columns that are there to be looked at."""
+    return bool(task.metadata) and task.is_seen
 
 
 def _planned(task: Task, survey: Survey) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def check_pipelines(study: "Study", dag: Any) -> None:
     step = study.scheduler(study.cfg.mode.id).Step or TrainingStep
     if step.create_model is not TrainingStep.create_model:
         return  # a step with networks of its own
-    wildcards = [job.wildcards for job in dag.needrun_jobs() if job.rule.name in ("train_fold", "tune_fold")]
+    wildcards = [job.wildcards for job in study.rule_names.jobs(dag.needrun_jobs(), "train_fold", "tune_fold")]
     runs = dict.fromkeys((candidate.task, candidate.run) for candidate in wildcards)
     if not runs:
         return

@@ -110,14 +110,19 @@ class Creator:
                 raise MMLError(f"tasks.{name}: the creator '{self.name}' needs the key '{key}'")
         if task.downloads and "path" not in self.parameters:
             raise MMLError(f"tasks.{name}: the creator '{self.name}' reads no files, so it takes no downloads")
-        if task.splits is not None and not task.downloads:
-            raise MMLError(f"tasks.{name}.splits: only for downloads; own data are looked at")
+        if task.splits is not None and task.is_seen:
+            raise MMLError(f"tasks.{name}.splits: only for downloads and made_by_rule; own data are looked at")
+        if task.made_by_rule and not (self.survey and "path" in self.parameters):
+            raise MMLError(
+                f"tasks.{name}.made_by_rule: the creator '{self.name}' has no path, or no survey that tells changed "
+                "data; use csv or image_folder, or leave it out"
+            )
         if task.metadata and self.metadata is None:
             raise MMLError(f"tasks.{name}.metadata: the creator '{self.name}' has no columns; use csv, or leave it out")
 
     def look(self, task: Task) -> Survey:
         """Return the properties of a task's data that are known while planning."""
-        if not task.downloads:
+        if task.is_seen:
             return self.survey(**self.arguments(task)) if self.survey else Survey()
         if self.survey and "downloaded" in inspect.signature(self.survey).parameters:
             survey = self.survey(**self.arguments(task), downloaded=True)
@@ -139,7 +144,16 @@ class Creator:
         definition["arguments"] = self.arguments(task)
         if task.downloads:
             definition["downloads"] = [file.sha256.lower() for file in task.downloads]
+        if task.made_by_rule:  # relative paths are others in another folder
+            definition["made_by_rule"] = [os.path.abspath(path) for path in made_paths(definition["arguments"])]
         return definition
+
+    def state_of_made(self, arguments: Mapping[str, Any]) -> str | None:
+        """Return the fingerprint of data that a rule makes; None where they are not made yet, or not whole."""
+        try:
+            return self.survey(**arguments).fingerprint if self.survey else None
+        except MMLError:
+            return None
 
     @property
     def code(self) -> dict[str, str]:
@@ -159,6 +173,11 @@ READER_VERSION = 2
 
 PATHS = ("path", "masks")
 """Arguments that are paths; with downloads they are relative to these."""
+
+
+def made_paths(arguments: Mapping[str, Any]) -> list[str]:
+    """Return the paths of data that a rule makes, as the study writes them."""
+    return [os.path.expanduser(arguments[key]) for key in PATHS if arguments.get(key)]
 
 
 def register_creator(

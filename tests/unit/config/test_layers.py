@@ -103,7 +103,7 @@ def test_each_occurrence_of_an_option_counts(
     write(tmp_path, a=MINIMAL, b=MINIMAL)
     workflow = called(arguments, tmp_path, [f"{name}.yaml" for name in kept], values)
     monkeypatch.setattr("sys.argv", workflow.arguments)
-    layers = study_layers(workflow)
+    layers = study_layers(workflow, REPOSITORY)
     assert layers.files == [tmp_path / name for name in named]
     assert layers.values == ({"seed": 1, "num_workers": 2} if config is None else config)
     assert workflow.config_settings.configfiles == layers.files, "its jobs get all of them"
@@ -114,11 +114,11 @@ def test_demo_study_is_read_where_no_file_is_named(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     workflow = called("-n", tmp_path, [])
     monkeypatch.setattr("sys.argv", workflow.arguments)
-    assert study_layers(workflow).files == [REPOSITORY / "config/config.yaml"]
+    assert study_layers(workflow, REPOSITORY).files == [REPOSITORY / "config/config.yaml"]
     os.mkdir("config")
     (tmp_path / "config/config.yaml").write_text(MINIMAL)
-    assert study_layers(workflow).files == [tmp_path / "config/config.yaml"]
+    assert study_layers(workflow, REPOSITORY).files == [tmp_path / "config/config.yaml"]
     write(tmp_path, a=MINIMAL)
     workflow = called("--configfile a.yaml", tmp_path, ["a.yaml"])
     monkeypatch.setattr("sys.argv", workflow.arguments)
-    assert study_layers(workflow).files == [tmp_path / "a.yaml"], "one that is named has no other below it"
+    assert study_layers(workflow, REPOSITORY).files == [tmp_path / "a.yaml"], "one that is named has no other below it"

@@ -15,6 +15,7 @@ from mml_lib.errors import MMLError
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from mml_lib.studies.guarding import Guards, _guard_run, started_from
+from mml_lib.studies.rule_names import RuleNames
 from mml_lib.studies.runs import Run
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.image_guards import ImageGuard
@@ -189,10 +190,10 @@ def test_trainings_wait_for_the_comparison():
     plan: Any = type("Plan", (), {"depending": defaultdict(dict), "_n_until_ready": Counter()})
     plan._ready_jobs = {comparison, training, packing}
     plan.needrun_jobs = lambda: [training, packing]
-    train_after_comparison(plan)
+    train_after_comparison(RuleNames(), plan)
     assert training in plan._ready_jobs
     plan.needrun_jobs = lambda: [training, packing, comparison]
-    train_after_comparison(plan)
+    train_after_comparison(RuleNames(), plan)
     assert plan._ready_jobs == {comparison, packing}
     assert plan._n_until_ready == {training: 1}
     assert plan.depending == {comparison: {training: set()}}

@@ -1,0 +1,142 @@
+"""Use in an outer pipeline, by `module` or `include`: where the study comes from, names of rules, hooks."""
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mml_lib.config.layers import with_defaults
+from mml_lib.errors import MMLError
+from mml_lib.machine.terminal import warn
+from mml_lib.studies.rule_names import RuleNames, publish_names, withdraw_names
+
+TRIGGERS = {"mtime", "params", "input"}
+"""Reasons for which a step may run again; by others an edited comment would train networks again."""
+
+
+@dataclass(frozen=True)
+class GivenLayers:
+    """The study that an outer pipeline gives as its config, on the library's defaults.
+
+    Args:
+        values: the config.
+    """
+
+    values: Mapping[str, Any]
+    files: tuple[Path, ...] = ()
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The config of the study."""
+        return with_defaults(deepcopy(dict(self.values)))
+
+
+def module_name(workflow: Any) -> str | None:
+    """Return the name of the `module` statement by which an outer pipeline reads MML's Snakefile; None without one."""
+    return None if workflow.modifier.is_main_snakefile() else workflow.modifier.namespace
+
+
+def given_layers(workflow: Any, config: Mapping[str, Any]) -> GivenLayers | None:
+    """Return the study that an outer pipeline gives; None where the command line names it.
+
+    Args:
+        workflow: Snakemake's workflow object, while MML's Snakefile is read.
+        config: Snakemake's config.
+
+    Raises:
+        MMLError: a `module` statement without a config, or with a prefix of paths.
+    """
+    name = module_name(workflow)
+    if name is None:
+        included = len(workflow.included_stack) > 1
+        by_pipeline = included and config and not workflow.config_settings.configfiles
+        return GivenLayers(config) if by_pipeline else None
+    if not config:
+        raise MMLError(f'the statement has no study; write in it config: config["{name}"], or any mapping')
+    paths = workflow.modifier.path_modifier
+    if paths.prefix is not None or paths.modifies_prefixes:
+        raise MMLError("prefix and replace_prefix do not move results; leave them out, and set paths.results")
+    return GivenLayers(config)
+
+
+def pipeline_folder(workflow: Any, fallback: Path) -> Path:
+    """Return the folder of MML's Snakefile while it is read.
+
+    Args:
+        workflow: Snakemake's workflow object.
+        fallback: folder of the installed pipeline, for a Snakefile that is read from a host.
+    """
+    folder = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+    return folder if (folder / "config").is_dir() else fallback
+
+
+def name_rules(workflow: Any) -> RuleNames:
+    """Return MML's names of its rules, and hand them to steps.
+
+    Args:
+        workflow: Snakemake's workflow object, once MML's Snakefile is read.
+    """
+    module = module_name(workflow)
+    if module is None:
+        withdraw_names()
+        return RuleNames()
+    full_names = {workflow.modifier.avail_rulename(name): name for name in workflow.modifier.rule_proxies._rules}
+    known = getattr(workflow, "_mml_rule_names", {}).get(module, {})  # of rules that were used one by one before
+    names = {**known, **{full: name for full, name in full_names.items() if full is not None}}
+    workflow._mml_rule_names = {**getattr(workflow, "_mml_rule_names", {}), module: names}
+    publish_names(module, RuleNames(names))
+    return RuleNames(names)
+
+
+def warn_of_triggers(workflow: Any) -> None:
+    """Warn if the outer pipeline's profile lets more than data and settings train networks again."""
+    if further := sorted({str(trigger) for trigger in workflow.rerun_triggers} - TRIGGERS):
+        warn(
+            f"rerun-triggers {', '.join(further)} may train networks again without need; put "
+            "'rerun-triggers: [mtime, params, input]' into the profile of the pipeline"
+        )
+
+
+def chain_hooks(workflow: Any) -> None:
+    """Have the hooks of MML's Snakefile called before those of the outer pipeline, wherever these stand.
+
+    Snakemake ignores `onstart`, `onsuccess` and `onerror` of modules. This can go when it calls them.
+
+    Args:
+        workflow: Snakemake's workflow object, before MML's Snakefile registers its hooks.
+    """
+    if (module := module_name(workflow)) is None:
+        return
+    if not hasattr(workflow, "_mml_hooks"):
+        workflow._mml_hooks = {}
+        for event in ("onstart", "onsuccess", "onerror"):
+            _chain(workflow, event)
+    workflow._mml_hooks[module] = {}
+
+
+def _chain(workflow: Any, event: str) -> None:
+    register = getattr(workflow, event)
+
+    def chained(outer: Callable[[Any], None]) -> Callable[[Any], None]:
+        def call(log: Any) -> None:
+            for hooks in workflow._mml_hooks.values():
+                hooks.get(event, _nothing)(log)
+            outer(log)
+
+        return call
+
+    def register_chained(function: Callable[[Any], None]) -> None:
+        hooks = workflow._mml_hooks.get(module_name(workflow))
+        if hooks is None:
+            register(chained(function))
+        else:
+            hooks[event] = function
+
+    setattr(workflow, f"_{event}", chained(getattr(workflow, f"_{event}")))
+    setattr(workflow, event, register_chained)
+
+
+def _nothing(log: Any) -> None:
+    """Do nothing, as a workflow without the hook."""

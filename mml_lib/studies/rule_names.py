@@ -1,0 +1,52 @@
+"""Names of MML's rules in a workflow: an outer pipeline may use them as `mml_train_fold`."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+VARIABLE = "MML_RULE_NAMES"
+"""Environment variable by which steps learn MML's names of their rules."""
+
+
+@dataclass(frozen=True)
+class RuleNames:
+    """MML's names of the rules of a workflow.
+
+    Args:
+        by_full_name: MML's name of each of its rules, by the name in the workflow; None: they are the same.
+    """
+
+    by_full_name: Mapping[str, str] | None = None
+
+    def own(self, rule: str) -> str | None:
+        """Return MML's name of a rule; None for a rule of the outer pipeline."""
+        return rule if self.by_full_name is None else self.by_full_name.get(rule)
+
+    def of_job(self, job: Any) -> str | None:
+        """Return MML's name of the rule of a job."""
+        return self.own(job.rule.name)
+
+    def jobs(self, jobs: Iterable[Any], *rules: str) -> list[Any]:
+        """Return those jobs of Snakemake that are MML's, or only those of some of its rules."""
+        return [job for job in jobs if (name := self.of_job(job)) is not None and (not rules or name in rules)]
+
+
+def publish_names(module: str, names: RuleNames) -> None:
+    """Hand the names of a module to the steps that this process starts."""
+    modules = json.loads(os.environ.get(VARIABLE, "{}"))
+    os.environ[VARIABLE] = json.dumps(modules | {module: names.by_full_name})
+
+
+def withdraw_names() -> None:
+    """Remove names that an outer pipeline handed to this process, which runs a pipeline of its own."""
+    os.environ.pop(VARIABLE, None)
+
+
+def name_in_step(rule: str) -> str:
+    """Return MML's name of the rule of a step, in its own process."""
+    for names in json.loads(os.environ.get(VARIABLE, "{}")).values():
+        if rule in names:
+            return names[rule]
+    return rule
