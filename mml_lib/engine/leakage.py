@@ -6,7 +6,7 @@ from typing import Any
 
 from snakemake.logging import logger as snakemake_logger
 
-from mml_lib.studies.rule_names import RuleNames
+from mml_lib.machine.rule_names import RuleNames
 from mml_lib.studies.study import Study
 from mml_lib.tasks.image_guards import ImageGuard
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from mml_lib.config.layers import with_defaults
 from mml_lib.errors import MMLError
+from mml_lib.machine.rule_names import RuleNames, publish_names, withdraw_names
 from mml_lib.machine.terminal import warn
-from mml_lib.studies.rule_names import RuleNames, publish_names, withdraw_names
 
 TRIGGERS = {"mtime", "params", "input"}
 """Reasons for which a step may run again; by others an edited comment would train networks again."""

@@ -17,7 +17,7 @@ from mml_lib.files.checksums import checksum_path, seal_outputs
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.files.stored import json_text
 from mml_lib.machine.locks import follow_parent, follow_supervisor, process_rank
-from mml_lib.studies.rule_names import name_in_step
+from mml_lib.machine.rule_names import name_in_step
 from mml_lib.pipelines.step_hooks import StepHooks, mode_of, overrides_hooks, own_scheduler
 from mml_lib.steps.step_log import open_log
 

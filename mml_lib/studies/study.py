@@ -18,6 +18,7 @@ from mml_lib.files.records import record_study
 from mml_lib.images.transforms import resolve
 from mml_lib.machine.claims import Claims
 from mml_lib.machine.locks import check_writable, lock_project, share_data
+from mml_lib.machine.rule_names import RuleNames
 from mml_lib.pipelines.own_code import code_of, code_of_hooks
 from mml_lib.pipelines.step_hooks import PREDICTING
 from mml_lib.studies.answers import Answers
@@ -28,7 +29,6 @@ from mml_lib.studies.gpu_requests import Gpus
 from mml_lib.studies.planned_steps import planned_steps
 from mml_lib.studies.project_models import ProjectModels
 from mml_lib.studies.results import Results
-from mml_lib.studies.rule_names import RuleNames
 from mml_lib.studies.runs import Run, Runs, pack_id
 from mml_lib.studies.study_tasks import StudyTasks
 

@@ -35,6 +35,7 @@ from tests.support.places import REPOSITORY
 CONFIG = REPOSITORY / "config"
 PAGES = ["README.md", "config/README.md", *(f"config/guide/{path.name}" for path in CONFIG.glob("guide/*.md"))]
 EXTENSION = REPOSITORY / "tests/workflow/extension"
+OUTER_PIPELINE = REPOSITORY / "tests/workflow/outer_pipeline"
 BASE = {
     "tasks": {name: {"creator": "fake"} for name in ("lesions", "vessels", "age", "archive")},
     "paths": {"presets": [str(CONFIG)]},
@@ -296,7 +297,8 @@ def test_python_of_the_guide_is_tested_code(block: Block):
             "guide_first~NUMBER",
         )
         return
-    sources = " ".join(" ".join(path.read_text().split()) for path in EXTENSION.glob("*.*") if path.is_file())
+    files = [*EXTENSION.glob("*.*"), OUTER_PIPELINE / "Snakefile"]
+    sources = " ".join(" ".join(path.read_text().split()) for path in files if path.is_file())
     for line in block.text.splitlines():
         code = " ".join(line.partition("  #")[0].split()).removeprefix("step.get_struct().").removeprefix("step.")
         assert code in sources, line

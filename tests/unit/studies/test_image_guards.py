@@ -12,10 +12,10 @@ from mml_lib.config.training_options import Sampling
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.engine.leakage import train_after_comparison
 from mml_lib.errors import MMLError
+from mml_lib.machine.rule_names import RuleNames
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from mml_lib.studies.guarding import Guards, _guard_run, started_from
-from mml_lib.studies.rule_names import RuleNames
 from mml_lib.studies.runs import Run
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.image_guards import ImageGuard
