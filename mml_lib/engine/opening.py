@@ -64,9 +64,7 @@ def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
         if workflow.is_main_process:
             _plan(study, workflow, layers)
     except MMLError as error:
-        module = module_name(workflow)
-        where = f"module {module}: " if module else ""
-        sys.exit(f"error: {where}{Origins(config, sources, preset_folders(config)).place(str(error))}")
+        sys.exit(f"error: {_where(workflow)}{Origins(config, sources, preset_folders(config)).place(str(error))}")
     chain_hooks(workflow)
     keep_pandas_out()
     name_supervisor(study.fm.proj_path)
@@ -104,7 +102,7 @@ def check_rules(study: Study, workflow: Any) -> None:
     for name in study.cfg.resources:
         if name not in rules:
             problem = f"resources.{name}: no rule has this name{nearest(name, rules)}"
-            sys.exit(f"error: {study.origins.place(problem)}")
+            sys.exit(f"error: {_where(workflow)}{study.origins.place(problem)}")
 
 
 def keep_pandas_out() -> None:

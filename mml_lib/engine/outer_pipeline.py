@@ -82,10 +82,12 @@ def name_rules(workflow: Any) -> RuleNames:
     if module is None:
         withdraw_names()
         return RuleNames()
-    full_names = {workflow.modifier.avail_rulename(name): name for name in workflow.modifier.rule_proxies._rules}
-    known = getattr(workflow, "_mml_rule_names", {}).get(module, {})  # of rules that were used one by one before
-    names = {**known, **{full: name for full, name in full_names.items() if full is not None}}
-    workflow._mml_rule_names = {**getattr(workflow, "_mml_rule_names", {}), module: names}
+    all_names: dict[str, dict[str, str]] = getattr(workflow, "_mml_rule_names", {})
+    names = dict(all_names.get(module, {}))  # of rules that were used one by one before
+    for name in workflow.modifier.rule_proxies._rules:
+        if (full_name := workflow.modifier.avail_rulename(name)) is not None:
+            names[full_name] = name
+    workflow._mml_rule_names = {**all_names, module: names}
     publish_names(module, RuleNames(names))
     return RuleNames(names)
 

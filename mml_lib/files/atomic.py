@@ -77,7 +77,7 @@ def emptied_on_failure(folder: Path, unless: bool = False) -> Iterator[None]:
 
     Args:
         folder: the folder.
-        unless: keep it all the same.
+        unless: True: keep the folder.
     """
     try:
         yield
