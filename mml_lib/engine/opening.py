@@ -105,6 +105,11 @@ def check_rules(study: Study, workflow: Any) -> None:
             sys.exit(f"error: {_where(workflow)}{study.origins.place(problem)}")
 
 
+def _where(workflow: Any) -> str:
+    module = module_name(workflow)
+    return f"module {module}: " if module else ""
+
+
 def keep_pandas_out() -> None:
     """Keep Snakemake from importing pandas for every plan, a quarter of a second that each cluster job pays again.
 

@@ -4,11 +4,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from mml_lib.studies.rule_names import VARIABLE
 from snakemake.api import Workflow
 
 from mml_lib.engine.outer_pipeline import chain_hooks, given_layers, name_rules, warn_of_triggers
 from mml_lib.errors import MMLError
+from mml_lib.machine.rule_names import VARIABLE
 
 EVENTS = ("onstart", "onsuccess", "onerror")
 

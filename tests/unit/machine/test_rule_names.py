@@ -3,7 +3,8 @@
 from types import SimpleNamespace
 
 import pytest
-from mml_lib.studies.rule_names import VARIABLE, RuleNames, name_in_step, publish_names, withdraw_names
+
+from mml_lib.machine.rule_names import VARIABLE, RuleNames, name_in_step, publish_names, withdraw_names
 
 
 def jobs(*rules: str) -> list[SimpleNamespace]:
