@@ -38,7 +38,7 @@ def mock_snakemake(
     Args:
         rule: name of the rule.
         configfile: files of the study; none: the demo study.
-        config: values laid over the files, like `--config`.
+        config: values that win over the files, like those of `--config`.
         threads: number of threads.
         snakefile: path of the Snakefile.
         wildcards: wildcards of the step, for instance `task="digits", run="b3d559f4", fold=0`.
@@ -94,7 +94,7 @@ def _step_of(workflow: "Workflow", rule: str, threads: int, wildcards: Mapping[s
     from snakemake.iocontainers import Snakemake
     from snakemake.jobs import Job
 
-    rules = {known.name: known for known in workflow.rules}
+    rules = {declared.name: declared for declared in workflow.rules}
     if rule not in rules:
         raise MMLError(f"there is no rule '{rule}'{nearest(rule, rules)}")
     if problem := _problem(rules[rule].wildcard_names, wildcards):
