@@ -58,7 +58,7 @@ rule all:
     """Do what the study's mode says."""
     default_target: module_name(workflow) is None
     input:
-        lambda wildcards: study.targets(study.cfg.mode.id, rules),
+        lambda wildcards: study.inputs.finish.targets(study.cfg.mode.id, rules),
         fm.path("return_value", mode=study.cfg.mode.id),
     localrule: True
 

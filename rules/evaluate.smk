@@ -1,13 +1,15 @@
 """Evaluation: what networks say, and how well they say it."""
 
+inputs = study.inputs.evaluate
+
 
 rule predict_fold:
     """Predict one split of a task with one network."""
     input:
         pipeline=ancient(fm.pattern("pipeline")),
         parameters=fm.pattern("parameters"),
-        task=ancient(study.description),
-        images=ancient(study.packed),
+        task=ancient(inputs.description),
+        images=ancient(inputs.packed_images),
     output:
         predictions=fm.output("predictions"),
     log:
@@ -18,15 +20,15 @@ rule predict_fold:
         "../config/environment.yaml"
     threads: study.gpus.threads("predict_fold", 4)
     resources:
-        mem_mb=study.scaled("predict_fold", "mem_mb", 8000),
-        runtime=study.scaled("predict_fold", "runtime", 60),
+        mem_mb=study.resources.mem_mb("predict_fold", 8000),
+        runtime=study.resources.runtime("predict_fold", 60),
         gpu=study.gpus.number("predict_fold"),
         gpu_mem_mb=study.gpus.memory("predict_fold"),
     params:
-        **study.prediction_params(),
-        datasets=study.predicted_dataset,
-        checkpoints=study.checkpoints,  # CHECKPOINTS/{task}/{run}-fold{fold}
-        label=lambda wildcards, output: study.label(wildcards),
+        **inputs.prediction_params(),
+        datasets=inputs.predicted_dataset,
+        checkpoints=study.inputs.train.checkpoints,  # CHECKPOINTS/{task}/{run}-fold{fold}
+        label=inputs.run_name,
     message:
         "predict {wildcards.eval} of {wildcards.task} with fold {wildcards.fold}: {params.label}"
     script:
@@ -37,7 +39,7 @@ rule test_fold:
     """Compute the metrics of one network's predictions, with intervals, and on resamples of the samples."""
     input:
         predictions=fm.pattern("predictions"),
-        task=ancient(study.description),
+        task=ancient(inputs.description),
     output:
         metrics=fm.output("metrics"),
         resampled=fm.output("resampled_metrics"),
@@ -46,8 +48,8 @@ rule test_fold:
     conda:
         "../config/environment.yaml"
     params:
-        **study.metric_params(),
-        metrics=study.metrics,
+        **inputs.metric_params(),
+        metrics=inputs.metrics,
         bootstrap=study.cfg.bootstrap,
         per_group=study.cfg.per_group,
     message:
@@ -60,9 +62,9 @@ use rule predict_fold as predict_other with:
     input:
         pipeline=ancient(fm.pattern("pipeline")),
         parameters=fm.pattern("parameters"),
-        task=ancient(study.description),
-        eval_task=ancient(study.other_description),
-        images=ancient(study.other_packed),
+        task=ancient(inputs.description),
+        eval_task=ancient(inputs.other_description),
+        images=ancient(inputs.other_packed_images),
     output:
         predictions=fm.output("other_predictions"),
     log:
@@ -76,7 +78,7 @@ use rule predict_fold as predict_other with:
 use rule test_fold as test_other with:
     input:
         predictions=fm.pattern("other_predictions"),
-        task=ancient(study.other_description),
+        task=ancient(inputs.other_description),
     output:
         metrics=fm.output("other_metrics"),
         resampled=fm.output("other_resampled_metrics"),
@@ -90,8 +92,8 @@ rule measure_masks:
     """Measure predicted masks for each class, with intervals, and for each image, at the packed and the original size."""
     input:
         predictions=fm.pattern("predictions"),
-        task=ancient(study.description),
-        dataset=ancient(study.results.measured_dataset),
+        task=ancient(inputs.description),
+        dataset=ancient(inputs.dataset),
     output:
         classes=fm.output("class_metrics"),
         images=fm.output("image_metrics"),
@@ -100,8 +102,8 @@ rule measure_masks:
     conda:
         "../config/environment.yaml"
     params:
-        metrics=study.results.mask_metrics,
-        transforms=study.results.measured_transforms,
+        metrics=inputs.mask_metrics,
+        transforms=inputs.transforms,
         bootstrap=study.cfg.bootstrap,
     message:
         "measure masks of {wildcards.task} fold {wildcards.fold} on {wildcards.eval}: run {wildcards.run}"
@@ -112,8 +114,8 @@ rule measure_masks:
 use rule measure_masks as measure_other_masks with:
     input:
         predictions=fm.pattern("other_predictions"),
-        task=ancient(study.other_description),
-        dataset=ancient(study.results.measured_dataset),
+        task=ancient(inputs.other_description),
+        dataset=ancient(inputs.dataset),
     output:
         classes=fm.output("other_class_metrics"),
         images=fm.output("other_image_metrics"),
@@ -126,8 +128,8 @@ use rule measure_masks as measure_other_masks with:
 use rule measure_masks as measure_out_of_fold_masks with:
     input:
         predictions=fm.pattern("out_of_fold_predictions"),
-        task=ancient(study.description),
-        dataset=ancient(study.results.measured_dataset),
+        task=ancient(inputs.description),
+        dataset=ancient(inputs.dataset),
     output:
         classes=fm.output("out_of_fold_class_metrics"),
         images=fm.output("out_of_fold_image_metrics"),
@@ -140,8 +142,8 @@ use rule measure_masks as measure_out_of_fold_masks with:
 rule test_out_of_fold:
     """Pool what the networks of all folds predict of their validation samples, and compute the metrics of all together."""
     input:
-        predictions=study.fold_predictions,  # PREDICTIONS/{task}/{run}-fold*/val.npz
-        task=ancient(study.description),
+        predictions=inputs.fold_predictions,  # PREDICTIONS/{task}/{run}-fold*/val.npz
+        task=ancient(inputs.description),
     output:
         predictions=fm.output("out_of_fold_predictions"),  # PREDICTIONS/{task}/{run}/out_of_fold.npz
         metrics=fm.output("out_of_fold_metrics"),  # METRICS/{task}/{run}/out_of_fold.json
@@ -151,7 +153,7 @@ rule test_out_of_fold:
     conda:
         "../config/environment.yaml"
     params:
-        metrics=study.metrics,
+        metrics=inputs.metrics,
         bootstrap=study.cfg.bootstrap,
         per_group=study.cfg.per_group,
     message:
@@ -163,8 +165,8 @@ rule test_out_of_fold:
 rule summarize:
     """Sum up the metrics of a mode: of procedures over seeds and folds, with intervals and differences."""
     input:
-        metrics=lambda wildcards: study.metrics_of(wildcards.mode),
-        resampled=lambda wildcards: study.resampled_metrics_of(wildcards.mode),
+        metrics=inputs.all_metrics,
+        resampled=inputs.all_resampled_metrics,
     output:
         summary=fm.output("summary"),
         folds=fm.output("fold_metrics"),
@@ -173,8 +175,8 @@ rule summarize:
     conda:
         "../config/environment.yaml"
     params:
-        shown=lambda wildcards: study.shown(wildcards.mode),
-        notes=study.split_notes,
+        shown=inputs.run_labels,
+        notes=inputs.split_notes,
     message:
         "sum up mode {wildcards.mode}"
     script:

@@ -4,7 +4,7 @@
 rule finish_exp:
     """Finish the plan of a mode: run its last hook and write its return value."""
     input:
-        lambda wildcards: study.targets(wildcards.mode, rules),
+        lambda wildcards: study.inputs.finish.targets(wildcards.mode, rules),
     output:
         return_value=fm.output("return_value"),
     log:
@@ -12,14 +12,14 @@ rule finish_exp:
     conda:
         "../config/environment.yaml"
     params:
-        checkpoints=study.finished_checkpoints,
+        checkpoints=study.inputs.finish.checkpoints,
     message:
         "finish mode {wildcards.mode}"
     script:
         "../scripts/finish_exp.py"
 
 
-for mode in study.modes:
+for mode in study.schedulers.modes:
 
     rule:
         """Do what this mode says, whatever the study's own mode is."""
@@ -27,6 +27,6 @@ for mode in study.modes:
             mode
         input:
             # The steps too: Snakemake does not miss what a finished plan has grown by where it has lost its records.
-            lambda wildcards, mode=mode: study.targets(mode, rules),
+            lambda wildcards, mode=mode: study.inputs.finish.targets(mode, rules),
             fm.path("return_value", mode=mode),
         localrule: True

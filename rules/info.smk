@@ -1,11 +1,13 @@
 """Information: what a study's tasks look like, which models there are, and what makes a run."""
 
+inputs = study.inputs.info
+
 
 rule draw_task:
     """Draw samples of a task, and how often each class is there."""
     input:
-        task=study.description,
-        dataset=ancient(study.dataset),
+        task=inputs.description,
+        dataset=ancient(inputs.dataset),
     output:
         samples=report(
             fm.output("task_samples"),
@@ -34,8 +36,8 @@ rule draw_task:
 rule list_tasks:
     """Write a table of all tasks of the study, and draw samples of each."""
     input:
-        tasks=study.descriptions,
-        datasets=ancient(study.datasets),
+        tasks=inputs.descriptions,
+        datasets=ancient(inputs.datasets),
     output:
         table=report(
             fm.output("task_table"),
@@ -64,7 +66,7 @@ rule list_tasks:
 rule list_models:
     """Write a table of all models of the project, and what of each is still on the disk."""
     input:
-        folders=study.project_models.folders,
+        folders=inputs.model_folders,
     output:
         table=report(
             fm.output("model_table"),
@@ -78,9 +80,9 @@ rule list_models:
     conda:
         "../config/environment.yaml"
     params:
-        labels=study.project_models.labels,
+        labels=inputs.model_labels,
         # Weights and predictions that come and go leave the time of the inputs as it is.
-        state=study.project_models.state,
+        state=inputs.model_files_state,
     message:
         "list the models of the project"
     script:
@@ -102,8 +104,8 @@ rule list_resources:
     conda:
         "../config/environment.yaml"
     params:
-        ahead=lambda wildcards: study.ahead(rules),
-        used=lambda wildcards: study.used(rules),
+        ahead=lambda wildcards: study.inputs.info.forecast(rules),
+        used=lambda wildcards: study.inputs.info.consumption(rules),
     message:
         "tell what steps took, and what is left"
     script:
@@ -119,7 +121,7 @@ rule explain_run:
     conda:
         "../config/environment.yaml"
     params:
-        told=study.project_models.explanation,
+        told=inputs.explanation,
     message:
         "explain run {wildcards.run}"
     script:

@@ -1,14 +1,16 @@
 """Answers: calibrated probabilities, ensembles, and which run is best."""
 
+inputs = study.inputs.post
+
 
 rule calibrate_fold:
     """Calibrate what one network predicts, by what it predicts of its validation samples."""
     input:
         predictions=fm.pattern("predictions"),
-        validation=study.answers.validation,
-        test=study.answers.test,
-        unlabelled=study.answers.unlabelled,
-        task=ancient(study.answers.groups),
+        validation=inputs.validation,
+        test=inputs.test,
+        unlabelled=inputs.unlabelled,
+        task=ancient(inputs.groups),
     output:
         calibrated=fm.output("calibrated"),
         calibration=fm.output("calibration"),
@@ -17,7 +19,7 @@ rule calibrate_fold:
     conda:
         "../config/environment.yaml"
     params:
-        calibration=study.answers.calibration,
+        calibration=inputs.calibration,
     message:
         "calibrate {wildcards.eval} of {wildcards.task} fold {wildcards.fold}: run {wildcards.run}"
     script:
@@ -27,10 +29,10 @@ rule calibrate_fold:
 use rule calibrate_fold as calibrate_other with:
     input:
         predictions=fm.pattern("other_predictions"),
-        validation=study.answers.validation,
-        test=study.answers.test,
-        unlabelled=study.answers.unlabelled,
-        task=ancient(study.answers.groups),
+        validation=inputs.validation,
+        test=inputs.test,
+        unlabelled=inputs.unlabelled,
+        task=ancient(inputs.groups),
     output:
         calibrated=fm.output("other_calibrated"),
         calibration=fm.output("other_calibration"),
@@ -43,8 +45,8 @@ use rule calibrate_fold as calibrate_other with:
 rule select_ensemble:
     """Select an ensemble by what networks predict of samples that they were not trained on."""
     input:
-        predictions=study.answers.member_predictions,
-        task=ancient(study.answers.description),
+        predictions=inputs.member_predictions,
+        task=ancient(inputs.description),
     output:
         ensemble=fm.output("ensemble"),
     log:
@@ -52,8 +54,8 @@ rule select_ensemble:
     conda:
         "../config/environment.yaml"
     params:
-        members=study.answers.members,
-        options=study.answers.ensemble_options,
+        members=inputs.members,
+        options=inputs.ensemble_options,
     message:
         "select an ensemble for {wildcards.task} (mode {wildcards.mode})"
     script:
@@ -64,7 +66,7 @@ rule predict_ensemble:
     """Predict one split by an ensemble."""
     input:
         ensemble=fm.pattern("ensemble"),
-        predictions=study.answers.member_predictions,
+        predictions=inputs.member_predictions,
     output:
         predictions=fm.output("ensemble_predictions"),
     log:
@@ -72,7 +74,7 @@ rule predict_ensemble:
     conda:
         "../config/environment.yaml"
     params:
-        members=study.answers.members,
+        members=inputs.members,
     message:
         "predict {wildcards.eval} of {wildcards.task} by the ensemble of mode {wildcards.mode}"
     script:
@@ -82,18 +84,18 @@ rule predict_ensemble:
 rule collect_metadata:
     """Collect what a data set says of its samples in the columns that results are told by."""
     input:
-        dataset=study.dataset_of_base,
+        dataset=inputs.dataset,
     output:
         metadata=fm.output("sample_metadata"),
     log:
         fm.log("collect_metadata", "sample_metadata"),
     wildcard_constraints:
-        task=study.untagged,
+        task=study.inputs.tasks.untagged,
     priority: 100
     conda:
         "../config/environment.yaml"
     params:
-        source=study.metadata_source,
+        source=inputs.metadata_source,
     message:
         "collect metadata of {wildcards.task}"
     script:
@@ -103,12 +105,12 @@ rule collect_metadata:
 rule compare_runs:
     """Compare procedures, runs and ensembles on test samples: a leaderboard, and what each class and group gets."""
     input:
-        predictions=study.answers.compared_predictions,
-        ensembles=study.answers.compared_ensembles,
-        ensemble_definitions=study.answers.compared_ensemble_definitions,
-        uncalibrated=study.answers.compared_uncalibrated,
-        tasks=ancient(study.answers.compared_descriptions),
-        metadata=study.answers.metadata,
+        predictions=inputs.compared_predictions,
+        ensembles=inputs.compared_ensembles,
+        ensemble_definitions=inputs.compared_ensemble_definitions,
+        uncalibrated=inputs.uncalibrated_predictions,
+        tasks=ancient(inputs.compared_descriptions),
+        metadata=inputs.metadata,
     output:
         leaderboard=fm.output("leaderboard"),
         differences=fm.output("run_differences"),
@@ -121,11 +123,11 @@ rule compare_runs:
     conda:
         "../config/environment.yaml"
     params:
-        networks=study.answers.compared_told,
-        ensemble_folds=study.answers.ensemble_folds,
-        out_of_fold=study.answers.is_out_of_fold,
-        notes=study.split_notes,
-        metrics=study.answers.metrics,
+        networks=inputs.compared_networks,
+        ensemble_folds=inputs.ensemble_folds,
+        out_of_fold=inputs.is_out_of_fold,
+        notes=study.inputs.evaluate.split_notes,
+        metrics=inputs.metrics,
         bootstrap=study.cfg.bootstrap,
         per_group=study.cfg.per_group,
     message:

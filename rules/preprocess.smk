@@ -1,5 +1,7 @@
 """Preprocessing: every image is decoded once."""
 
+inputs = study.inputs.preprocess
+
 
 rule preprocess_shard:
     """Pack a part of the images of a data set into arrays."""
@@ -14,12 +16,12 @@ rule preprocess_shard:
     priority: 100
     conda:
         "../config/environment.yaml"
-    threads: study.resource("preprocess_shard", "threads", 16)
+    threads: study.resources.threads("preprocess_shard", 16)
     resources:
-        mem_mb=study.scaled("preprocess_shard", "mem_mb", 4000),
-        runtime=study.scaled("preprocess_shard", "runtime", 240),
+        mem_mb=study.resources.mem_mb("preprocess_shard", 4000),
+        runtime=study.resources.runtime("preprocess_shard", 240),
     params:
-        transforms=study.transforms,
+        transforms=inputs.transforms,
     message:
         "pack the images of {wildcards.dataset} ({wildcards.pack}, part {wildcards.shard})"
     script:
@@ -29,7 +31,7 @@ rule preprocess_shard:
 rule preprocess_task:
     """Lay the parts of a packed data set together; tasks on the same data set share it."""
     input:
-        shards=ancient(study.shards),
+        shards=ancient(inputs.shards),
     output:
         packed=fm.output("packed"),
     log:
@@ -38,8 +40,8 @@ rule preprocess_task:
     conda:
         "../config/environment.yaml"
     resources:
-        mem_mb=study.scaled("preprocess_task", "mem_mb", 4000),
-        runtime=study.scaled("preprocess_task", "runtime", 60),
+        mem_mb=study.resources.mem_mb("preprocess_task", 4000),
+        runtime=study.resources.runtime("preprocess_task", 60),
     message:
         "lay together the images of {wildcards.dataset} ({wildcards.pack})"
     script:

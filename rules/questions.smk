@@ -1,15 +1,13 @@
 """Questions that a study asks: differences to its baseline, curves over training samples, procedures across tasks."""
 
-from mml_lib.studies.questions import Questions
-
-questions = Questions(study)
+inputs = study.inputs.questions
 
 
 rule compare_with_baseline:
     """Write the ablation table: the difference of each procedure to the baseline of the study."""
     input:
-        resampled=questions.resampled,
-        tasks=ancient(questions.descriptions),
+        resampled=inputs.resampled_metrics,
+        tasks=ancient(inputs.descriptions),
     output:
         table=fm.output("ablation"),
         latex=fm.output("ablation_latex"),
@@ -25,8 +23,8 @@ rule compare_with_baseline:
     conda:
         "../config/environment.yaml"
     params:
-        networks=questions.networks,
-        baselines=questions.baseline_of,
+        networks=inputs.networks,
+        baselines=inputs.baselines,
     message:
         "compare the procedures of mode {wildcards.mode} with the baseline"
     script:
@@ -36,8 +34,8 @@ rule compare_with_baseline:
 rule draw_curve:
     """Draw metrics over the training samples, or the wrong labels, of tasks that differ in one tag."""
     input:
-        resampled=questions.curve_resampled,
-        tasks=ancient(questions.curve_descriptions),
+        resampled=inputs.curve_resampled_metrics,
+        tasks=ancient(inputs.curve_descriptions),
     output:
         curve=fm.output("curve"),
         fit=fm.output("curve_fit"),
@@ -46,7 +44,7 @@ rule draw_curve:
             patterns=["{metric,[a-z0-9_]+}.svg", "{table,[a-z_]+}.html"],
             category="Questions",
             subcategory="{curve}",
-            labels=questions.curve_labels,
+            labels=inputs.curve_figure_labels,
             caption="captions/curve.rst",
         ),
     log:
@@ -54,8 +52,8 @@ rule draw_curve:
     conda:
         "../config/environment.yaml"
     params:
-        networks=questions.curve_networks,
-        axis=questions.curve_axis,
+        networks=inputs.curve_networks,
+        axis=inputs.curve_axis,
     message:
         "draw the curve of {wildcards.curve} (mode {wildcards.mode})"
     script:
@@ -65,8 +63,8 @@ rule draw_curve:
 rule compare_across_tasks:
     """Compare procedures across the tasks of a study: ranks, tests, and a diagram of critical differences."""
     input:
-        resampled=questions.resampled,
-        tasks=ancient(questions.descriptions),
+        resampled=inputs.resampled_metrics,
+        tasks=ancient(inputs.descriptions),
     output:
         scores=fm.output("task_scores"),
         ranks=fm.output("task_ranks"),
@@ -76,7 +74,7 @@ rule compare_across_tasks:
             patterns=["{metric,[a-z0-9_]+}.svg", "{table,[a-z_]+}.html"],
             category="Questions",
             subcategory="across tasks",
-            labels=questions.across_labels,
+            labels=inputs.figure_labels,
             caption="captions/across_tasks.rst",
         ),
     log:
@@ -84,8 +82,8 @@ rule compare_across_tasks:
     conda:
         "../config/environment.yaml"
     params:
-        networks=questions.networks,
-        siblings=questions.siblings,
+        networks=inputs.networks,
+        siblings=inputs.siblings,
         rope=study.cfg.rope,
     message:
         "compare the procedures of mode {wildcards.mode} across tasks"

@@ -1,5 +1,7 @@
 """The report: pictures and pages that `snakemake --report` lays together."""
 
+inputs = study.inputs.report
+
 
 report: "captions/study.rst"
 
@@ -7,14 +9,14 @@ report: "captions/study.rst"
 rule draw_results:
     """Draw how the networks of a task learned, what they predict, and how they compare."""
     input:
-        task=ancient(study.description),
-        dataset=ancient(study.dataset),
-        history=study.results.histories,
-        tuning=study.results.tunings,
-        predictions=study.results.predictions,
-        calibrated=study.results.calibrated,
-        ensemble=study.results.ensembles,
-        tables=study.results.tables,
+        task=ancient(inputs.description),
+        dataset=ancient(inputs.dataset),
+        history=inputs.histories,
+        tuning=inputs.tunings,
+        predictions=inputs.predictions,
+        calibrated=inputs.calibrated,
+        ensemble=inputs.ensembles,
+        tables=inputs.tables,
     output:
         figures=report(
             fm.output("figures"),
@@ -23,9 +25,9 @@ rule draw_results:
                 for part in ("", "{part,[a-z0-9]+}/")
                 for suffix in ("svg", "png", "jpg", "html")
             ],
-            category=study.results.topic,
+            category=inputs.topic,
             subcategory="{task}",
-            labels=study.results.figure,
+            labels=inputs.figure,
             caption="captions/figure.rst",
         ),
     log:
@@ -33,12 +35,12 @@ rule draw_results:
     conda:
         "../config/environment.yaml"
     params:
-        shown=study.results.shown,
-        metrics=study.results.metrics,
-        transforms=study.results.transforms,
+        shown=inputs.run_labels,
+        metrics=inputs.metrics,
+        transforms=inputs.transforms,
         bootstrap=study.cfg.bootstrap,
         per_group=study.cfg.per_group,
-        out_of_fold=study.results.is_out_of_fold,
+        out_of_fold=inputs.is_out_of_fold,
     message:
         "draw the results on {wildcards.task} (mode {wildcards.mode})"
     script:
@@ -48,17 +50,17 @@ rule draw_results:
 rule describe_study:
     """Say what a study is: its config, its plan, its runs and what differs between them, its results, times and memory."""
     input:
-        done=study.results.done,
+        done=inputs.done,
         summary=fm.pattern("summary"),
         folds=fm.pattern("fold_metrics"),
-        tasks=study.descriptions,
+        tasks=study.inputs.info.descriptions,
     output:
         pages=report(
             fm.output("pages"),
             patterns=["{page,[a-z_]+}.html"],
             category="Study",
             subcategory=study.cfg.project,
-            labels=study.results.page,
+            labels=inputs.page,
             caption="captions/page.rst",
         ),
         config=fm.output("study_config"),
@@ -69,11 +71,11 @@ rule describe_study:
     conda:
         "../config/environment.yaml"
     params:
-        config=study.results.config,
-        plan=study.results.plan,
-        runs=study.results.runs,
-        measured=study.results.measured,
-        notes=study.split_notes,
+        config=inputs.config,
+        plan=inputs.plan,
+        runs=inputs.runs,
+        measured=inputs.measured,
+        notes=study.inputs.evaluate.split_notes,
     message:
         "describe the study (mode {wildcards.mode})"
     script:

@@ -1,5 +1,7 @@
 """Tasks: from images as they were delivered to learning problems."""
 
+inputs = study.inputs.tasks
+
 
 rule download_file:
     """Fetch a file, or the rest of it, and check its SHA-256; data sets that need the same file share it."""
@@ -11,7 +13,7 @@ rule download_file:
     conda:
         "../config/environment.yaml"
     params:
-        url=lambda wildcards, output: study.url(wildcards),
+        url=inputs.url,
     message:
         "download {wildcards.file_name}"
     script:
@@ -21,8 +23,8 @@ rule download_file:
 rule create_dataset:
     """Unpack, write or find the images of a data set, and list them with what is known of each."""
     input:
-        downloads=ancient(study.downloads),
-        made=study.made_files,
+        downloads=ancient(inputs.downloads),
+        made=inputs.made_files,
     output:
         dataset=fm.output("dataset"),
     log:
@@ -32,9 +34,9 @@ rule create_dataset:
     priority: 100
     conda:
         "../config/environment.yaml"
-    threads: study.resource("create_dataset", "threads", 16)
+    threads: study.resources.threads("create_dataset", 16)
     params:
-        source=study.source,
+        source=inputs.source,
     message:
         "create the data set {wildcards.dataset}"
     script:
@@ -44,7 +46,7 @@ rule create_dataset:
 rule create_task:
     """Describe one learning problem on a data set: its classes, splits and folds."""
     input:
-        dataset=study.dataset,
+        dataset=inputs.dataset,
     output:
         description=fm.output("description"),
     log:
@@ -52,15 +54,15 @@ rule create_task:
     benchmark:
         fm.benchmark("create_task", "description")
     wildcard_constraints:
-        task=study.untagged,
+        task=inputs.untagged,
     priority: 101  # what it refuses is refused before images are packed
     conda:
         "../config/environment.yaml"
     params:
-        definition=study.definition,
-        about=study.about,
-        planned=study.planned,
-        duplicates=study.duplicates,
+        definition=inputs.definition,
+        about=inputs.metadata,
+        planned=inputs.planned,
+        duplicates=inputs.duplicates,
     message:
         "create the task {wildcards.task} ({wildcards.task_id})"
     script:
@@ -70,18 +72,18 @@ rule create_task:
 rule tag_task:
     """Derive a task from its base by a tag; it uses the packed images of the base."""
     input:
-        base=study.base,
+        base=inputs.base,
     output:
         description=fm.output("description"),
     log:
         fm.log("tag_task", "description"),
     wildcard_constraints:
-        task=study.tagged,
+        task=inputs.tagged,
     priority: 100
     conda:
         "../config/environment.yaml"
     params:
-        definition=study.definition,
+        definition=inputs.definition,
     message:
         "derive the task {wildcards.task} ({wildcards.task_id})"
     script:

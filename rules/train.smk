@@ -1,10 +1,12 @@
 """Training: what costs time, and is never done twice."""
 
+inputs = study.inputs.train
+
 
 rule check_images:
     """Compare the images of tasks by their content: none that a network is tested on may be one that it learns."""
     input:
-        descriptions=study.guarded_descriptions,
+        descriptions=inputs.guarded_descriptions,
     output:
         overlaps=fm.output("overlaps"),  # PROJ_PATH/INFO/overlaps-{sha256}.json
     log:
@@ -13,8 +15,8 @@ rule check_images:
     conda:
         "../config/environment.yaml"
     params:
-        guards=study.guarded,
-        described=study.foreign_descriptions,
+        guards=inputs.guards,
+        described=inputs.foreign_descriptions,
     message:
         "compare the images that networks learn with those that they are tested on"
     script:
@@ -30,7 +32,7 @@ rule write_pipeline:
     conda:
         "../config/environment.yaml"
     params:
-        content=study.content,
+        content=inputs.pipeline_content,
     message:
         "write the pipeline of run {wildcards.run} on {wildcards.task}"
     script:
@@ -41,7 +43,7 @@ rule select_model:
     """Choose the model that a run starts from, among all that it may start from, and say why."""
     input:
         pipeline=ancient(fm.pattern("pipeline")),
-        models=ancient(study.candidates),
+        models=ancient(inputs.candidate_models),
     output:
         selection=fm.output("selection"),
     log:
@@ -58,10 +60,10 @@ rule tune_fold:
     """Try out learning rate or batch size before a training."""
     input:
         pipeline=ancient(fm.pattern("pipeline")),
-        tasks=ancient(study.learned_descriptions),
-        images=ancient(study.learned_images),
-        selection=ancient(study.selection),
-        pretrained=ancient(study.candidate_parameters),
+        tasks=ancient(inputs.descriptions),
+        images=ancient(inputs.packed_images),
+        selection=ancient(inputs.selection),
+        pretrained=ancient(inputs.candidate_parameters),
     output:
         tuning=fm.output("tuning"),
     log:
@@ -72,16 +74,16 @@ rule tune_fold:
         "../config/environment.yaml"
     threads: study.gpus.threads("tune_fold", 4)
     resources:
-        mem_mb=study.scaled("tune_fold", "mem_mb", 8000),
-        runtime=study.scaled("tune_fold", "runtime", 120),
+        mem_mb=study.resources.mem_mb("tune_fold", 8000),
+        runtime=study.resources.runtime("tune_fold", 120),
         gpu=study.gpus.number("tune_fold"),
         gpu_mem_mb=study.gpus.memory("tune_fold"),
     params:
-        candidates=study.candidate_models,
-        datasets=study.learned_datasets,
-        trial=study.trial,  # PROJ_PATH/.tuning-{task}-{run}-fold{fold}
-        checkpoints=study.checkpoints,
-        tensorboard=study.tensorboard,
+        candidates=inputs.candidates,
+        datasets=inputs.datasets,
+        trial=inputs.trial,  # PROJ_PATH/.tuning-{task}-{run}-fold{fold}
+        checkpoints=inputs.checkpoints,
+        tensorboard=inputs.tensorboard,
     message:
         "tune {wildcards.task} fold {wildcards.fold}: run {wildcards.run}"
     script:
@@ -92,11 +94,11 @@ rule train_fold:
     """Train one network on one fold of one task, beside its co-tasks if it has some."""
     input:
         pipeline=ancient(fm.pattern("pipeline")),
-        tasks=ancient(study.learned_descriptions),
-        images=ancient(study.learned_images),
-        selection=ancient(study.selection),
-        pretrained=ancient(study.candidate_parameters),
-        tuning=ancient(study.tuning),
+        tasks=ancient(inputs.descriptions),
+        images=ancient(inputs.packed_images),
+        selection=ancient(inputs.selection),
+        pretrained=ancient(inputs.candidate_parameters),
+        tuning=ancient(inputs.tuning),
     output:
         parameters=fm.output("parameters"),
         model=fm.output("models"),
@@ -109,17 +111,17 @@ rule train_fold:
         "../config/environment.yaml"
     threads: study.gpus.threads("train_fold", 4)
     resources:
-        mem_mb=study.scaled("train_fold", "mem_mb", 8000),
-        runtime=study.scaled("train_fold", "runtime", 240),
+        mem_mb=study.resources.mem_mb("train_fold", 8000),
+        runtime=study.resources.runtime("train_fold", 240),
         gpu=study.gpus.number("train_fold"),
         gpu_mem_mb=study.gpus.memory("train_fold"),
     params:
         # Functions of the output: a new value does not repeat a training.
-        candidates=study.candidate_models,
-        datasets=study.learned_datasets,
-        checkpoints=study.checkpoints,  # CHECKPOINTS/{task}/{run}-fold{fold}
-        tensorboard=study.tensorboard,  # TENSORBOARD/{task}/{run}-fold{fold}
-        label=lambda wildcards, output: study.training_label(wildcards, output),
+        candidates=inputs.candidates,
+        datasets=inputs.datasets,
+        checkpoints=inputs.checkpoints,  # CHECKPOINTS/{task}/{run}-fold{fold}
+        tensorboard=inputs.tensorboard,  # TENSORBOARD/{task}/{run}-fold{fold}
+        label=inputs.training_name,
     message:
         "train {wildcards.task} fold {wildcards.fold}: {params.label}"
     script:
@@ -129,8 +131,8 @@ rule train_fold:
 rule store_blueprint:
     """Keep the pipeline of a task's best run as a blueprint for studies of other tasks."""
     input:
-        pipelines=study.pipelines_of,
-        models=study.models_of,
+        pipelines=inputs.pipelines,
+        models=inputs.models,
     output:
         blueprint=fm.output("blueprint"),
     log:
@@ -138,7 +140,7 @@ rule store_blueprint:
     conda:
         "../config/environment.yaml"
     params:
-        by=study.first_metric,
+        by=inputs.main_metric,
     message:
         "keep the best pipeline of {wildcards.task} as a blueprint"
     script:

@@ -4,10 +4,10 @@ from mml_lib.files.atomic import write_text
 from mml_lib.machine.terminal import say
 from mml_lib.pipelines.pipeline import yaml_text
 from mml_lib.steps.step import open_step
-from mml_lib.studies.project_models import explained
+from mml_lib.studies.project_models import explanation_text
 
 open_step(snakemake)
 told = snakemake.params.told
 
 write_text(snakemake.output.explanation, yaml_text("run_explanation", told))
-say(explained(told))
+say(explanation_text(told))

@@ -146,7 +146,7 @@ def _plan(study: Study, usage: Usage) -> None:
     """Plan a study in its own mode, which has to work, and in all others, as far as they can be asked of it."""
     own, project = study.cfg.mode.id, study.cfg.project
     _ = study.scheduler(own).commands
-    for mode in study.modes:
+    for mode in study.schedulers.modes:
         with contextlib.suppress(MMLError):
             _ = study.scheduler(mode).commands
     # A task that is trained in no mode is still one of the study.

@@ -58,20 +58,19 @@ def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
         add_presets(config, folder / "config")
         listed = config.pop("list", None)
         study = Study(config, sources)
+        name_supervisor(study.fm.proj_path)
         if listed is not None:
             print(catalogue(str(listed), preset_folders(config)))
             sys.exit()
         if workflow.is_main_process:
+            name_command(sys.argv[1:])
             _plan(study, workflow, layers)
     except MMLError as error:
         sys.exit(f"error: {_where(workflow)}{Origins(config, sources, preset_folders(config)).place(str(error))}")
     chain_hooks(workflow)
     keep_pandas_out()
-    name_supervisor(study.fm.proj_path)
     if workflow.remote_exec:
         settle_in_job()
-    if workflow.is_main_process:
-        name_command(sys.argv[1:])
     if study.cfg.warm_start and workflow.is_main_process:
         offer_warm_start()
     # Steps use this very library, also in an environment that Snakemake deploys for them.
@@ -152,5 +151,5 @@ def asked_modes(arguments: Iterable[str], study: Study, full_name: Callable[[str
         study: the study.
         full_name: gives the name of a rule in the workflow, which may be an outer pipeline's.
     """
-    modes = {full_name(mode): mode for mode in study.modes}
+    modes = {full_name(mode): mode for mode in study.schedulers.modes}
     return [modes[argument] for argument in arguments if argument in modes] or [study.cfg.mode.id]

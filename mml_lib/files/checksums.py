@@ -12,11 +12,10 @@ from pathlib import Path
 
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import remove_leftovers, write_text
-from mml_lib.files.manager import MMLFileManager
 from mml_lib.machine.locks import PROJECT
 
 COMMAND = "MML_COMMAND"
-"""Environment variable by which a Snakemake tells its steps what it was called with."""
+"""Environment variable with the arguments of the running Snakemake, for its steps."""
 
 IGNORED = ".snakemake_timestamp"
 """Files that Snakemake writes into folders."""
@@ -87,23 +86,22 @@ def damaged(path: str | Path, why: str, artefact: str | Path | None = None) -> M
 
 
 def _other_project(path: Path) -> str | None:
-    """Return the project that a path lies in if that is not the one of this process."""
-    if MMLFileManager.exists():
-        return MMLFileManager.instance().other_project(path)
-    project = Path(os.environ.get(PROJECT) or os.curdir).absolute()
-    path = path.absolute()
-    if PROJECT not in os.environ or path.is_relative_to(project) or not path.is_relative_to(project.parent):
+    """Return the project of a file, if it is another one than that of the running Snakemake."""
+    if not (named := os.environ.get(PROJECT)):
+        return None
+    path, project = path.absolute(), Path(named)
+    if path.is_relative_to(project) or not path.is_relative_to(project.parent):
         return None
     return path.relative_to(project.parent).parts[0]
 
 
 def remake_command(path: str | Path) -> str:
-    """Return the command by which the study that runs now makes an artefact again."""
+    """Return the command by which the running study makes an artefact again."""
     return f"snakemake {shlex.quote(str(path))} --force {os.environ.get(COMMAND, '--cores all')}".rstrip()
 
 
 def name_command(arguments: Sequence[str]) -> None:
-    """Tell the steps that this process starts what their Snakemake was called with."""
+    """Set the arguments of this Snakemake, for messages of this process and of the steps that it starts."""
     os.environ[COMMAND] = shlex.join(arguments)
 
 

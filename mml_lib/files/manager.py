@@ -260,13 +260,6 @@ class MMLFileManager:
         """The projects on the disk."""
         return projects_below(self.results_path)
 
-    def other_project(self, path: str | Path) -> str | None:
-        """Return the project that a path lies in, where that is not this one."""
-        path = Path(path)
-        if not path.is_relative_to(self.results_path) or path.is_relative_to(self.proj_path):
-            return None
-        return next(iter(path.relative_to(self.results_path).parts), None)
-
     @property
     def temp_path(self) -> Path:
         return self.proj_path / "TEMP"

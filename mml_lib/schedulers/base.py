@@ -1,7 +1,7 @@
 """Schedulers: one class behind each mode. It plans atomic steps; its hooks are called in these."""
 
 import functools
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,8 +17,9 @@ from mml_lib.pipelines.step_hooks import BLOCKS, StepHooks, code_of_steps
 from mml_lib.studies.checks import check_trainable
 from mml_lib.studies.class_names import check_class_names
 from mml_lib.studies.guarding import Guards
-from mml_lib.studies.runs import Run, task_content
+from mml_lib.studies.runs import Run, RunLabel, task_content
 from mml_lib.studies.study import Study
+from mml_lib.studies.study_schedulers import StudyScheduler
 from mml_lib.tasks.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Options(Section):
     """The options of a mode, beside its `id` and `scheduler`."""
 
 
-class AbstractBaseScheduler(StepHooks, ABC):
+class AbstractBaseScheduler(StepHooks, StudyScheduler):
     """Plan of a mode: `create_routine` lists its atomic steps by `add`.
 
     A subclass may narrow `Options`, override the hooks of `StepHooks`, and name a `Step` with building blocks of its
@@ -47,8 +48,6 @@ class AbstractBaseScheduler(StepHooks, ABC):
     Step: ClassVar["type[TrainingStep] | None"] = None
     """Class of steps that train, tune or predict; None: `mml_lib.steps.training_step.TrainingStep`."""
     available_subroutines: ClassVar[tuple[str, ...]] = ()
-    alone: ClassVar[bool] = False
-    """True if no other mode may be a target beside this one, which reads no data and records no study."""
 
     def __init__(self, study: Study, mode: Mode):
         self.study = study
@@ -143,7 +142,7 @@ class AbstractBaseScheduler(StepHooks, ABC):
             return []
         for variant in variants:
             check_trainable(identity, variant.study)
-            check_class_names(task, identity.task_type, self.study.classes_of, variant.study)
+            check_class_names(task, identity.task_type, self.study.tasks.classes_of, variant.study)
             told = task_content(identity, variant.study.preprocessing)
             added = additions and additions(identity, variant.study)
             pipeline = Pipeline.of(variant.study, told, added, self.code)
@@ -155,21 +154,20 @@ class AbstractBaseScheduler(StepHooks, ABC):
 
     # --- the plan -----------------------------------------------------------------------------------------------
 
-    def shown(self, task: str, run: Run) -> dict[str, Any]:
-        """Return the display name of a run.
+    def run_label(self, task: str, run: Run) -> RunLabel:
+        """Return the names of a run in tables and figures."""
+        return RunLabel(task, run.id, run.label, run.pipeline.procedure, self.procedure_label(task, run))
 
-        Returns:
-            `task`, `run`, `label`, of its procedure `procedure` and `procedure_label`, and `fold` where that is not the
-            network's.
-        """
-        procedure = {"procedure": run.pipeline.procedure, "procedure_label": self.procedure_label(task, run)}
-        return {"task": task, "run": run.id, "label": run.label, **procedure}
+    @property
+    def run_labels(self) -> dict[str, RunLabel]:
+        """Names of all planned runs in tables and figures, by run id."""
+        return {run.id: self.run_label(task, run) for task in self.trained_tasks for run in self.runs_of(task)}
 
     def procedure_label(self, task: str, run: Run) -> str:
-        """Return the display name of a run's procedure: the labels of all its runs without the seed."""
+        """Return the label of a run's procedure: the labels of all its runs, without the seed."""
         procedure = run.pipeline.procedure
-        repetitions = [each for each in self.runs_of(task) if each.pipeline.procedure == procedure]
-        labels = [label for each in repetitions for label in each.procedure_labels if label]
+        repetitions = [other for other in self.runs_of(task) if other.pipeline.procedure == procedure]
+        labels = [label for repetition in repetitions for label in repetition.procedure_labels if label]
         return " = ".join(dict.fromkeys(labels))
 
     @property

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from mml_lib.schedulers.train import NESTED, TrainScheduler
 from mml_lib.schedulers.transfer import TransferOptions, TransferScheduler
 from mml_lib.studies.class_names import check_prior
 from mml_lib.studies.guarding import Guards, guard_joining
-from mml_lib.studies.runs import Run
+from mml_lib.studies.runs import Run, RunLabel
 from mml_lib.tasks.task_identity import TaskIdentity
 
 FITTED = ("calibrate", "ensemble")
@@ -63,6 +64,7 @@ class PostScheduler(TransferScheduler):
     """Trains and tests as the modes `train` or `tl`, calibrates each network, selects an ensemble, compares all."""
 
     Options = PostOptions
+    gives_answers = True
     available_subroutines = ("train", "predict", "test", "calibrate", "ensemble", "compare", "draw")
 
     def additions(self, task: TaskIdentity, cfg: StudyConfig) -> dict[str, Any]:
@@ -104,7 +106,7 @@ class PostScheduler(TransferScheduler):
         if not self.is_out_of_fold(task) or self.averages_out_of_fold(task):
             self.ensemble_options(tested[0])
         if "compare" in self.subroutines:
-            self.study.answers.compared_by(task, self)
+            self.study.answers.compared(task, self)
         return True
 
     def _check_out_of_fold(self, task: str) -> None:
@@ -131,7 +133,7 @@ class PostScheduler(TransferScheduler):
 
     def _members(self, task: str) -> set[tuple[str | None, str]]:
         """Return project and run of the members that an ensemble for a task may have."""
-        return {(network.get("project"), network["run"]) for network in self.study.answers.networks(task, self)}
+        return {(network.get("project"), network["run"]) for network in self.study.answers.candidates(task, self)}
 
     def reported_split(self, task: str) -> str:
         """Return the split by which runs are compared on a task: that of tests, or the folds that are pooled."""
@@ -155,7 +157,7 @@ class PostScheduler(TransferScheduler):
             raise MMLError(f"mode.prior: {prior} has a number that is no frequency; give numbers from 0 to 1")
         if TASK_TYPES[self.study.tasks[task].task_type].is_single_label and abs(sum(prior) - 1) > 1e-3:
             raise MMLError(f"mode.prior: {prior} adds up to {sum(prior):.4g}; give frequencies that add up to 1")
-        check_prior(task, self.study.classes_of(task), prior)
+        check_prior(task, self.study.tasks.classes_of(task), prior)
 
     def _add_answers(self, task: str) -> None:
         for network in self.networks(task):
@@ -214,7 +216,7 @@ class PostScheduler(TransferScheduler):
             )
         for on, trained in zip(self.trained_for(task), self.trained_for(source), strict=True):
             for run in self.runs_of(trained):
-                if problem := self.study.answers.seen(on, run):
+                if problem := self.study.answers.leak(on, run):
                     return problem
         return None
 
@@ -223,7 +225,7 @@ class PostScheduler(TransferScheduler):
         guards = super().guards
         if self.options.source_tasks or self.options.eval_on or self.study.cfg.reuse.predictions:
             for trained in (each for task in self.task_names for each in self.trained_for(task)):
-                for network in self.study.answers.networks(trained, self):
+                for network in self.study.answers.candidates(trained, self):
                     if "eval_task" in network or "project" in network:
                         guard_joining(guards, trained, network)
         return guards
@@ -239,21 +241,24 @@ class PostScheduler(TransferScheduler):
             found = [network for network in found if network["task"].endswith(f"{NESTED}{fold}")]
         return [{**network, "eval_task": trained} for network in found]
 
-    def shown_source(self, network: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the display name of a network of another task, which includes the task."""
+    def source_label(self, network: Mapping[str, Any]) -> RunLabel:
+        """Return the names of a network of another task in tables and figures. Its label names the task."""
         trained = network["task"]
-        told = super().shown(trained, self.study.run(trained, network["run"]))
+        label = super().run_label(trained, self.study.run(trained, network["run"]))
         task = trained.rpartition(NESTED)[0] if self.options.nested else trained
-        # Nested runs are called by what they do, whatever the task.
-        ids = {key: digest([told[key], task]) if self.options.nested else told[key] for key in ("run", "procedure")}
-        labels = {key: f"{task}: {told[key]}" if told[key] else task for key in ("label", "procedure_label")}
-        return {**told, **ids, **labels}
+        # The ids of nested runs are recipes, which do not depend on the task.
+        ids = {key: getattr(label, key) for key in ("run", "procedure")}
+        if self.options.nested:
+            ids = {key: digest([id_, task]) for key, id_ in ids.items()}
+        labels = {key: getattr(label, key) for key in ("label", "procedure_label")}
+        return replace(label, **ids, **{key: f"{task}: {text}" if text else task for key, text in labels.items()})
 
-    def shown(self, task: str, run: Run) -> dict[str, Any]:
+    def run_label(self, task: str, run: Run) -> RunLabel:
+        label = super().run_label(task, run)
         if task in super().trained_tasks:
-            return super().shown(task, run)
-        source = self.shown_source({"task": task, "run": run.id})
-        return {**super().shown(task, run), **{key: source[key] for key in ("run", "procedure")}}
+            return label
+        source = self.source_label({"task": task, "run": run.id})
+        return replace(label, run=source.run, procedure=source.procedure)
 
     def _add_sources(self, task: str) -> None:
         """Plan what networks of other tasks are for: predictions of this one, and their metrics."""

@@ -1,5 +1,6 @@
 """Mode `train`: networks for the tasks of a study, their predictions and their test metrics."""
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,8 +17,7 @@ from mml_lib.studies.checks import check_leakage, check_other
 from mml_lib.studies.class_names import check_same_classes
 from mml_lib.studies.guarding import Guards, guards_of
 from mml_lib.studies.multitask import multitask
-from mml_lib.studies.questions import Questions
-from mml_lib.studies.runs import Run
+from mml_lib.studies.runs import Run, RunLabel
 from mml_lib.tasks.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
@@ -99,17 +99,12 @@ class TrainScheduler(AbstractBaseScheduler):
         if self.guards.guards:
             self.add("check_images", sha256=self.guards.sha256)
         if self.study.cfg.baseline:
-            self.questions.baselines(self)
+            self.study.questions.baselines(self)
         if any(command.startswith("test_") for command, _ in self._plan):
             self.add("summarize", mode=self.mode)
             self._add_questions()
             if "draw" in self.subroutines:
                 self._add_report()
-
-    @cached_property
-    def questions(self) -> Questions:
-        """The questions that the study asks."""
-        return Questions(self.study)
 
     @property
     def trained_tasks(self) -> list[str]:
@@ -168,7 +163,9 @@ class TrainScheduler(AbstractBaseScheduler):
         if other.task_type != task.task_type and learnable and not self._has_head(task.name, name):
             raise MMLError(f"mode.eval_on: {name} is a {other.task_type}, {task.name} a {task.task_type}")
         if other.task_type == task.task_type and not self._has_head(task.name, name):
-            check_same_classes(task.name, self.study.classes_of(task.name), name, self.study.classes_of(name))
+            check_same_classes(
+                task.name, self.study.tasks.classes_of(task.name), name, self.study.tasks.classes_of(name)
+            )
         check_other(other, task)
         if not (other.has_test or other.has_unlabelled):
             raise MMLError(f"mode.eval_on: {name} has no test split; set tasks.{other.base_name}.test_fraction")
@@ -252,14 +249,14 @@ class TrainScheduler(AbstractBaseScheduler):
             return
         if self.study.cfg.baseline:
             self.add("compare_with_baseline", mode=self.mode)
-        for curve in self.questions.curves(self):
+        for curve in self.study.questions.curves(self):
             self.add("draw_curve", curve=curve.name, mode=self.mode)
-        if len(self.task_names) > 1 and len(self.questions.procedures(self)) > 1:
+        if len(self.task_names) > 1 and len(self.study.questions.procedures(self)) > 1:
             self.add("compare_across_tasks", mode=self.mode)
 
     @property
     def announcement(self) -> list[str]:
-        return [*super().announcement, *self.questions.refusals(self)]
+        return [*super().announcement, *self.study.questions.refusals(self)]
 
     def others(self, task: str) -> list[tuple[str, str]]:
         """Return other tasks and their splits that a network of this task is evaluated on."""
@@ -301,14 +298,19 @@ class TrainScheduler(AbstractBaseScheduler):
         by_default = ["test" if known.has_test else "val", *(["unlabelled"] if known.has_unlabelled else [])]
         return list(asked or by_default)
 
-    def shown(self, task: str, run: Run) -> dict[str, Any]:
-        """Return the display name of a run: the folds of nested validation belong to one run."""
+    def run_label(self, task: str, run: Run) -> RunLabel:
+        """Return the names of a run in tables and figures. The folds of nested validation share them."""
         base, _, fold = task.rpartition(NESTED)
-        told = super().shown(task, run)
+        label = super().run_label(task, run)
         if not self.options.nested:
-            return told
-        nested = {"run": run.pipeline.recipe, "procedure": run.pipeline.procedure_recipe, "fold": int(fold)}
-        return {**told, "task": base + NESTED[:-1], **nested}
+            return label
+        return replace(
+            label,
+            task=base + NESTED[:-1],
+            run=run.pipeline.recipe,
+            procedure=run.pipeline.procedure_recipe,
+            fold=int(fold),
+        )
 
     def before_finishing_hook(self, step: "Step") -> None:
         """Return the best procedure and run of each task, chosen by validation; nothing where nothing was tested."""

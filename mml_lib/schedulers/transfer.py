@@ -104,7 +104,7 @@ class TransferScheduler(TrainScheduler):
             found = self._found(
                 cfg, [self.study.fm.reusables.project_of("models", each) for each in self.study.cfg.reuse.models]
             )
-        elif self.study.is_known(task):
+        elif self.study.tasks.is_known(task):
             return self._own(cfg)
         else:
             found = self._found(cfg, [(None, None)])

@@ -90,7 +90,7 @@ class TrainingStep(Step):
         if task not in self._task_files:
             raise MMLError(
                 f"rule {self.rule} declares no description of the task '{task}'; declare it as an input: "
-                "task=ancient(study.description)"
+                "task=ancient(study.inputs.evaluate.description)"
             )
         return TaskStruct(
             task,

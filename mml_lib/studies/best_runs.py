@@ -27,8 +27,10 @@ def best_runs(scheduler: "TrainScheduler") -> list[dict[str, Any]]:
     rows = _summary(scheduler)
     found = []
     for task, (metric, networks) in sorted(_networks(scheduler).items()):
-        called = {network["run"]: scheduler.shown(network["task"], _run(scheduler, network)) for network in networks}
-        ids = {run: (told["procedure"], told["run"]) for run, told in called.items()}
+        labels = {
+            network["run"]: scheduler.run_label(network["task"], _run(scheduler, network)) for network in networks
+        }
+        ids = {run: (label.procedure, label.run) for run, label in labels.items()}
         try:
             storages = [ModelStorage.read(scheduler.fm.path("models", **network)) for network in networks]
             chosen = best_run(storages, ids, metric)
@@ -47,7 +49,7 @@ def best_runs(scheduler: "TrainScheduler") -> list[dict[str, Any]]:
                 "task": task,
                 "procedure": chosen.procedure,
                 "run": chosen.run,
-                "label": next(told["label"] for told in called.values() if told["run"] == chosen.run),
+                "label": next(label.label for label in labels.values() if label.run == chosen.run),
                 "metric": metric,
                 "chosen_by": f"val/{chosen.metric}",
                 "validation": chosen.run_value,
@@ -70,8 +72,8 @@ def _networks(scheduler: "TrainScheduler") -> dict[str, tuple[str, list[dict[str
         for network in scheduler.networks(task):
             # Of a metric of the user's own nobody knows which values are good.
             metric = scheduler.study.main_metric(scheduler.study.task(network["task"]).task_type)
-            called = scheduler.shown(network["task"], _run(scheduler, network))["task"]
-            found.setdefault(called, (metric, []))[1].append(network)
+            label = scheduler.run_label(network["task"], _run(scheduler, network))
+            found.setdefault(label.task, (metric, []))[1].append(network)
     return found
 
 

@@ -74,13 +74,14 @@ class Guards:
         self._parts.setdefault(pair, (set(), key))[0].update(parts)
 
     def _is_described(self, learned: Mapping[str, Any]) -> bool:
-        """Return True if a task is described, or can be: it is the study's own, or its data set is there."""
-        task = {"task": learned["name"], "task_id": learned["id"]}
-        if self.study.is_known(task["task"]) and self.study.task(task["task"]).id == task["task_id"]:
+        """Return True if a task is described, or can be: it is the study's own, or its data set exists."""
+        name, id_ = learned["name"], learned["id"]
+        tasks, fm = self.study.tasks, self.study.fm
+        if tasks.is_known(name) and tasks.derived(name).id == id_:
             return True
-        if not Path(self.study.fm.path("dataset", dataset=learned["dataset"])).exists():
+        if not Path(fm.path("dataset", dataset=learned["dataset"])).exists():
             return False
-        return self.study.describes(**task) or Path(self.study.fm.path("description", **task)).exists()
+        return tasks.can_describe(name, id_) or Path(fm.path("description", task=name, task_id=id_)).exists()
 
 
 def _has_own_tags(name: str) -> bool:

@@ -1,8 +1,5 @@
-"""The questions that a study asks, by the wildcards of their rules: the difference of procedures to the baseline, the
-curves that tasks form, and procedures across tasks.
-"""
+"""Questions of a study: differences of procedures to a baseline, learning curves, and procedures across tasks."""
 
-from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +18,7 @@ SEVERAL = 20
 
 
 class Questions:
-    """Tested networks by procedure, as a study names it on all of its tasks.
+    """Procedures of a study, by name, and their tested networks.
 
     Args:
         study: the study.
@@ -130,56 +127,22 @@ class Questions:
             return "its tasks are tested on their validation splits, which differ; it needs a test split"
         return None
 
-    def _curve(self, wildcards: Any) -> Curve:
-        curves = self.curves(self.study.scheduler(wildcards.mode))
-        return next(curve for curve in curves if curve.name == wildcards.curve)
-
-    def curve_networks(self, wildcards: Any) -> list[dict[str, Any]]:
-        """Return the tested networks of a curve, as `networks`, each with the `value` and the `subset` of its point."""
-        points = {point.task: point for point in self._curve(wildcards).points}
-        return [
-            {**network, "value": points[network["trained"]].value, "subset": points[network["trained"]].seed}
-            for network in self._tested(self.study.scheduler(wildcards.mode))
-            if network["trained"] in points
-        ]
-
-    def curve_axis(self, wildcards: Any) -> dict[str, Any]:
-        """Return the axis of a curve: its `label`, and whether samples are `counted`."""
-        axis = self._curve(wildcards).axis
-        return {"label": axis.label, "counted": axis.counted}
-
-    def curve_labels(self, wildcards: Any) -> dict[str, str]:
-        """Return the labels of a picture or a table of a curve in the report."""
-        return _labels(wildcards, "curve")
-
-    def across_labels(self, wildcards: Any) -> dict[str, str]:
-        """Return the labels of a picture or a table across tasks in the report."""
-        return _labels(wildcards, "critical differences")
-
-    def curve_resampled(self, wildcards: Any) -> list[str]:
-        """Return the resampled metrics of the networks of a curve."""
-        return [self._resampled(network) for network in self.curve_networks(wildcards)]
-
-    def curve_descriptions(self, wildcards: Any) -> list[str]:
-        """Return the descriptions of the tasks of a curve."""
-        return [self.study.description_of(point.task) for point in self._curve(wildcards).points]
-
     # --- networks -----------------------------------------------------------------------------------------------
 
-    def networks(self, wildcards: Any) -> list[dict[str, Any]]:
+    def networks(self, scheduler: "TrainScheduler") -> list[dict[str, Any]]:
         """Return the networks of a mode that are tested.
 
         Returns:
-            `task`, `run` and `fold` as tables call them, the task `trained` on, `network` (wildcards of its files),
+            `task`, `run` and `fold` as tables name them, the task `trained` on, `network` (wildcards of its files),
             `split`, and `procedures`, the names of those that it is a training of.
         """
-        return self._tested(self.study.scheduler(wildcards.mode))
+        return self._tested(scheduler)
 
     def _of_networks(self, scheduler: "TrainScheduler") -> list[dict[str, Any]]:
         networks = [network for task in scheduler.task_names for network in scheduler.networks(task)]
         of_networks = {(network["task"], network["run"]): None for network in networks}
         runs = {key: self.study.run(*key) for key in of_networks}
-        run_labels = {(task, id_): scheduler.shown(task, run) for (task, id_), run in runs.items()}
+        run_labels = {(task, id_): scheduler.run_label(task, run) for (task, id_), run in runs.items()}
         procedures = {key: (key[0], self._procedure(scheduler, run)) for key, run in runs.items()}
         names, labels = self._procedures(scheduler), {}
         for key, run in runs.items():
@@ -187,11 +150,14 @@ class Questions:
         tested = []
         for network in networks:
             key = (network["task"], network["run"])
+            label = run_labels[key]
             splits = [split for split in scheduler.splits(network["task"]) if split != "unlabelled"]
             if splits:
                 tested.append(
                     {
-                        **{name: run_labels[key].get(name, network["fold"]) for name in ("task", "run", "fold")},
+                        "task": label.task,
+                        "run": label.run,
+                        "fold": network["fold"] if label.fold is None else label.fold,
                         "trained": network["task"],
                         "network": {name: network[name] for name in ("task", "run", "fold")},
                         "split": "test" if "test" in splits else splits[0],
@@ -200,40 +166,17 @@ class Questions:
                 )
         return tested
 
-    def resampled(self, wildcards: Any) -> list[str]:
-        """Return the resampled metrics of the tested networks of a mode."""
-        return [self._resampled(network) for network in self.networks(wildcards)]
-
-    def _resampled(self, network: Mapping[str, Any]) -> str:
-        return self.fm.path("resampled_metrics", **network["network"], eval=network["split"])
-
-    def descriptions(self, wildcards: Any) -> list[str]:
-        """Return the descriptions of the tasks that they were trained on."""
-        tasks = dict.fromkeys(network["trained"] for network in self.networks(wildcards))
-        return [self.study.description_of(task) for task in tasks]
-
-    def baseline_of(self, wildcards: Any) -> dict[str, dict[str, str]]:
-        """Return `baselines` of a mode."""
-        return self.baselines(self.study.scheduler(wildcards.mode))
-
     # --- tasks --------------------------------------------------------------------------------------------------
 
-    def siblings(self, wildcards: Any) -> dict[str, str]:
-        """Return the tasks that are no further evidence, each with the task of the same data set that counts for both.
+    def siblings(self, scheduler: "TrainScheduler") -> dict[str, str]:
+        """Return the tasks that count as no further evidence, with the task of the same data set that counts.
 
-        Tasks are called as tables call them. Of each data set the task with the fewest tags counts, the first of those.
+        Of each data set, the first task with the fewest tags counts. Tasks have their names in tables.
         """
-        scheduler = self.study.scheduler(wildcards.mode)
         tables = dict.fromkeys((network["task"], network["trained"]) for network in self._tested(scheduler))
         datasets: dict[str, list[str]] = {}
         for task, trained in tables:
-            of_dataset = datasets.setdefault(self.study.task(trained).dataset, [])
-            of_dataset += [task] if task not in of_dataset else []
+            siblings = datasets.setdefault(self.study.task(trained).dataset, [])
+            siblings += [task] if task not in siblings else []
         first = {id_: min(tasks, key=lambda task: task.count(SEPARATOR)) for id_, tasks in datasets.items()}
         return {task: first[id_] for id_, tasks in datasets.items() for task in tasks if task != first[id_]}
-
-
-def _labels(wildcards: Any, figure: str) -> dict[str, str]:
-    if table := wildcards.get("table"):
-        return {"shown": table.replace("_", " "), "of": "all metrics", "mode": wildcards.mode}
-    return {"shown": figure, "of": wildcards.metric.replace("_", " "), "mode": wildcards.mode}

@@ -79,7 +79,7 @@ class ReusedPredictions:
         named = dict(told)
         run = self.study.runs.read(named["task"], named["run"], project)
         if "eval_task" in named:
-            return self.study.answers.seen(task, run, project)
+            return self.study.answers.leak(task, run, project)
         if run.pipeline.task["id"] != self.study.task(task).id:
             return f"those of {task} are divided otherwise, and their networks may have seen test samples"
         return None

@@ -1,7 +1,7 @@
-"""Runs: pipelines on tasks, and what a study calls them."""
+"""Runs: pipelines on tasks, and their labels."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mml_lib.config.task_options import Preprocessing
@@ -20,7 +20,7 @@ PACK_VERSION = 2
 
 @dataclass(frozen=True)
 class Run:
-    """One pipeline on one task, and what the study calls it."""
+    """One pipeline on one task, with its labels in the study."""
 
     pipeline: Pipeline
     labels: list[str] = field(default_factory=list)
@@ -34,9 +34,40 @@ class Run:
     def label(self) -> str:
         return " = ".join(label for label in self.labels if label)
 
+    @property
+    def display_name(self) -> str:
+        """Id of the run, with its label if it has one."""
+        return f"run {self.id} ({self.label})" if self.label else f"run {self.id}"
+
+
+@dataclass(frozen=True)
+class RunLabel:
+    """Names of a run in tables and figures.
+
+    Args:
+        task: task that the results are on; nested tasks share one name.
+        run: id in the column `run`; the folds of nested validation share it.
+        label: label of the run.
+        procedure: id of its procedure.
+        procedure_label: label of its procedure.
+        fold: fold of nested validation; None: the fold of each network.
+    """
+
+    task: str
+    run: str
+    label: str
+    procedure: str
+    procedure_label: str
+    fold: int | None = None
+
+    def as_params(self) -> dict[str, Any]:
+        """Return the label as params of a rule, without a `fold` if it is that of each network."""
+        params = asdict(self)
+        return params if self.fold is not None else {key: value for key, value in params.items() if key != "fold"}
+
 
 class Runs:
-    """The runs that are known to a study: those that schedulers plan, and those whose pipelines are on the disk.
+    """Runs of a study: those that schedulers plan, and those on the disk whose pipelines have been read.
 
     Args:
         fm: the file manager.
@@ -48,7 +79,7 @@ class Runs:
         self.old: dict[tuple[str | None, str, str], Run] = {}
 
     def plan(self, task: str, runs: Sequence[Run]) -> None:
-        """Note runs of a task that a mode plans."""
+        """Add planned runs of a task."""
         self.planned |= {(task, run.id): run for run in runs}
 
     def read(self, task: str, run: str, project: str | None = None) -> Run:
@@ -66,25 +97,25 @@ class Runs:
             self.old[key] = Run(Pipeline.read(path))
         return self.old[key]
 
-    def of_model(self, told: Mapping[str, Any]) -> Run:
-        """Return the run of a model: `project` (None: this one), `task` and `run` of it."""
-        planned = self.planned.get((told["task"], told["run"])) if told["project"] is None else None
-        return planned or self.read(told["task"], told["run"], told["project"])
+    def of_model(self, model: Mapping[str, Any]) -> Run:
+        """Return the run of a model, by its `project` (None: this one), `task` and `run`."""
+        planned = self.planned.get((model["task"], model["run"])) if model["project"] is None else None
+        return planned or self.read(model["task"], model["run"], model["project"])
 
     @property
     def old_tasks(self) -> list[Mapping[str, Any]]:
-        """Task entries of the pipelines on disk, those of this project last."""
+        """Tasks in the pipelines on the disk, those of this project last."""
         ordered = sorted(self.old.items(), key=lambda item: item[0][0] is None)
         return [task for _, run in ordered for task in run.pipeline.tasks]
 
 
 def task_content(task: TaskIdentity, preprocessing: Preprocessing) -> dict[str, Any]:
-    """Return the task entry of a pipeline."""
+    """Return the section of a pipeline for a task."""
     return task.definition() | {"pack": pack_id(preprocessing)}
 
 
 def pack_id(preprocessing: Preprocessing) -> str:
-    """Return the folder name of packed images: the preset, and 8 digits of the digest of what it does."""
+    """Return the folder name of packed images: the preset, and 8 digits of the digest of its transforms."""
     transforms = resolve(preprocessing)
     content: dict[str, Any] = {"version": PACK_VERSION, "transforms": transforms}
     if code := code_of(transforms):

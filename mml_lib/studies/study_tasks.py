@@ -1,53 +1,63 @@
-"""The tasks of a study: which there are, what they are made of, and what their rules ask."""
+"""Tasks of a study by name, with what each is made from."""
 
 import contextlib
 import functools
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.task_options import SEPARATOR, Download
+from mml_lib.config.task_options import SEPARATOR
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.manager import MMLFileManager
-from mml_lib.tasks.creators.creator_registry import get_creator, made_paths
+from mml_lib.studies.runs import Runs
+from mml_lib.tasks.creators.creator_registry import get_creator
 from mml_lib.tasks.made_data import read_first_state
 from mml_lib.tasks.task_identity import TaskIdentity, lineage
 
 
-class StudyTasks:
-    """Tasks by name, worked out when first asked for; methods that take wildcards are what rules ask.
+class StudyTasks(Mapping[str, TaskIdentity]):
+    """Tasks of a study by name, tags applied: those of the pivot to it, those of `tagging` to all others.
+
+    They are worked out when they are first needed.
 
     Args:
         cfg: the study.
         fm: its file manager.
+        runs: its runs; those on the disk name tasks that the study may no longer have.
     """
 
-    def __init__(self, cfg: StudyConfig, fm: MMLFileManager):
+    def __init__(self, cfg: StudyConfig, fm: MMLFileManager, runs: Runs):
         self.cfg = cfg
         self.fm = fm
-        self._definitions_of: dict[int, dict[tuple[str, str], dict[str, Any]]] = {}
+        self.runs = runs
+        self._definitions_by_old_tasks: dict[int, dict[tuple[str, str], dict[str, Any]]] = {}
 
-    def old_definitions(self) -> list[Mapping[str, Any]]:
-        """The definitions of tasks that only old runs tell of."""
-        return []
+    def __getitem__(self, name: str) -> TaskIdentity:
+        return self._identities[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._identities)
+
+    def __len__(self) -> int:
+        return len(self._identities)
+
+    __hash__ = object.__hash__  # tasks of one study are equal to themselves only, so that methods can be cached
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
 
     @cached_property
-    def tasks(self) -> dict[str, TaskIdentity]:
-        """The tasks of the study by name, tags applied: the pivot's own, and those of `tagging` to all others.
+    def _identities(self) -> dict[str, TaskIdentity]:
+        """Tasks by name.
 
         Raises:
-            MMLError: the pivot is none of them, or a tag cannot be put on a task.
+            MMLError: the pivot is none of them, or a tag does not suit a task.
         """
         tagging, pivot = self.cfg.tagging, self.cfg.pivot
         if pivot.name is not None and pivot.name not in self.cfg.tasks:
-            raise MMLError(
-                f"pivot.name: there is no task '{pivot.name}' in the study{nearest(pivot.name, self._bases)}"
-            )
+            raise MMLError(f"pivot.name: there is no task '{pivot.name}' in the study{nearest(pivot.name, self.bases)}")
         if pivot.tags and pivot.name is None:
             raise MMLError(f"pivot.tags: '{pivot.tags}' has no task to be put on; set pivot.name")
         names = []
@@ -59,8 +69,8 @@ class StudyTasks:
         return {name: self._tagged(name) for name in dict.fromkeys(names)}
 
     @cached_property
-    def _bases(self) -> dict[str, TaskIdentity]:
-        """The tasks of the study without tags."""
+    def bases(self) -> dict[str, TaskIdentity]:
+        """Tasks without tags, by name."""
         return {
             name: TaskIdentity.of(name, task, self._first_state)
             for name, task in self.cfg.tasks.items()
@@ -72,109 +82,89 @@ class StudyTasks:
 
     def _tagged(self, name: str) -> TaskIdentity:
         base, *tags = name.split(SEPARATOR)
-        return functools.reduce(TaskIdentity.tagged, tags, self._bases[base])
+        return functools.reduce(TaskIdentity.tagged, tags, self.bases[base])
 
     def is_known(self, name: str) -> bool:
-        """Whether a name is that of a task of the study, with any tags."""
-        return name.split(SEPARATOR)[0] in self._bases
+        """Return True if a name is that of a task of the study, with any tags."""
+        return name.split(SEPARATOR)[0] in self.bases
 
     @functools.cache  # noqa: B019  (a study lives as long as its process)
-    def task(self, name: str) -> TaskIdentity:
+    def derived(self, name: str) -> TaskIdentity:
         """Return a task of the study, or one that tags derive from it.
 
         Raises:
             MMLError: it is neither.
         """
-        if name in self.tasks:
-            return self.tasks[name]
+        if name in self._identities:
+            return self._identities[name]
         if not self.is_known(name):
-            raise MMLError(f"there is no task '{name}' in the study{nearest(name, self.tasks)}")
+            raise MMLError(f"there is no task '{name}' in the study{nearest(name, self)}")
         return self._tagged(name)
 
     @property
     def pivot(self) -> str | None:
-        """The task that the study is about, tags included; None if it is about all alike."""
+        """Name of the task that the study is about, tags included; None for a study of all its tasks alike."""
         return None if self.cfg.pivot.name is None else self.cfg.pivot.name + self.cfg.pivot.tags
 
     @property
-    def task_names(self) -> list[str]:
-        """Tasks of the study: the pivot if there is one, otherwise all."""
-        return list(self.tasks) if self.pivot is None else [name for name in self.tasks if name == self.pivot]
+    def main_names(self) -> list[str]:
+        """Names of the tasks that the study is about: the pivot, or else all."""
+        return list(self) if self.pivot is None else [name for name in self if name == self.pivot]
 
-    untagged = r"[^+/]+"
-    tagged = r"[^+/]+(\+[^+/]+)+"
-
-    def description_of(self, name: str) -> str:
-        """Return the description of a task of the study, or of one that tags derive from it."""
-        return self.fm.path("description", task=name, task_id=self.task(name).id)
+    def description_path(self, name: str) -> str:
+        """Return the description file of a task of the study, or of one that tags derive from it."""
+        return self.fm.path("description", task=name, task_id=self.derived(name).id)
 
     def classes_of(self, name: str) -> Sequence[str] | None:
-        """Return the classes of a task: what planning knows, or its description says, if it is made; None otherwise."""
-        known = self.task(name).classes
-        if known is None and Path(path := self.description_of(name)).is_file():
-            from mml_lib.tasks.description import read_header  # numpy, which plans do without
+        """Return the classes of a task, from the study or the task's description; None if neither names them yet."""
+        classes = self.derived(name).classes
+        if classes is None and Path(path := self.description_path(name)).is_file():
+            from mml_lib.tasks.description import read_header  # imports numpy, which plans do without
 
-            with contextlib.suppress(MMLError):  # what is damaged is told where it is read in earnest
+            with contextlib.suppress(MMLError):  # the step that reads the whole description reports damage
                 return read_header(path)["classes"]
-        return known
+        return classes
 
-    def descriptions(self, wildcards: Any) -> list[str]:
-        """The descriptions of all tasks."""
-        return [self.description_of(name) for name in self.tasks]
+    def metadata_paths(self, name: str) -> list[str]:
+        """Return the metadata file of a task of the study, if it names columns; tags share that of their base."""
+        base = self.derived(name).base_name
+        return [self.fm.path("sample_metadata", task=base)] if self.cfg.tasks[base].metadata else []
 
-    def datasets(self, wildcards: Any) -> list[str]:
-        """The manifests of the data sets of all tasks."""
-        return [self.fm.path("dataset", dataset=task.dataset) for task in self.tasks.values()]
+    # --- definitions --------------------------------------------------------------------------------------------
 
-    def definition(self, wildcards: Any) -> dict[str, Any]:
-        """Definition of a task, by name and id."""
-        name, id_ = wildcards.task, wildcards.task_id
-        if (name, id_) in self._definitions:
-            return self._definitions[name, id_]
-        if self.is_known(name) and self.task(name).id == id_:
-            return self.task(name).definition()
+    def definition(self, name: str, id_: str) -> dict[str, Any]:
+        """Return the definition of a task of the study, or of a run on the disk.
+
+        Raises:
+            MMLError: there is none.
+        """
+        if (name, id_) in self.definitions:
+            return self.definitions[name, id_]
+        if self.is_known(name) and self.derived(name).id == id_:
+            return self.derived(name).definition()
         raise MMLError(f"the task {name} with the id {id_} is part of no run of the study")
 
-    def describes(self, task: str, task_id: str) -> bool:
-        """Return True if rules can describe a task: the study says where its data set comes from."""
-        try:
-            definition = self.definition(SimpleNamespace(task=task, task_id=task_id))
-            self.source(SimpleNamespace(dataset=definition["dataset"]))
-        except MMLError:
-            return False
-        return True
+    @property
+    def definitions(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """Definitions of all tasks, of their bases, and of the tasks of runs on the disk, by name and id."""
+        old = self.runs.old_tasks
+        if len(old) not in self._definitions_by_old_tasks:
+            without_pack = [{key: value for key, value in task.items() if key != "pack"} for task in old]
+            own = [task.definition() for task in (*self.bases.values(), *self.values())]
+            self._definitions_by_old_tasks[len(old)] = {
+                (definition["name"], definition["id"]): definition
+                for task in (*without_pack, *own)
+                for definition in lineage(task)
+            }
+        return self._definitions_by_old_tasks[len(old)]
 
-    def planned(self, wildcards: Any) -> dict[str, Any] | None:
-        """Planned folds and splits of a task; None for a task of an old run."""
-        task = self._bases.get(wildcards.task)
-        if task is None or task.id != wildcards.task_id:
-            return None
-        return {key: getattr(task, key) for key in ("task_type", "num_folds", "has_test", "has_unlabelled")}
+    def source(self, dataset: str) -> dict[str, Any]:
+        """Return the `creator` of a data set, its `arguments` and `code`, and options of its `images`.
 
-    def about(self, wildcards: Any) -> dict[str, Any]:
-        """Description of a task in the study, beyond that of its data set."""
-        task = self._bases.get(wildcards.task)
-        return dict(task.about) if task else {}
-
-    def duplicates(self, wildcards: Any) -> str:
-        """Treatment of copies that cross given splits; a task that only old runs tell of was made with them."""
-        task = self.cfg.tasks.get(wildcards.task)
-        return task.duplicates if task else "allow"
-
-    def base(self, wildcards: Any) -> str:
-        """The description that a task's last tag is put on."""
-        *_, base, _ = lineage(self.definition(wildcards))
-        return self.fm.path("description", task=base["name"], task_id=base["id"])
-
-    def dataset(self, wildcards: Any) -> str:
-        """The manifest of a task's data set."""
-        if not hasattr(wildcards, "task_id"):
-            return self.fm.path("dataset", dataset=self.tasks[wildcards.task].dataset)
-        return self.fm.path("dataset", dataset=self.definition(wildcards)["dataset"])
-
-    def source(self, wildcards: Any) -> dict[str, Any]:
-        """The creator of a data set, its arguments, and what is stated of its images."""
-        if task := self._task_on(wildcards.dataset):
+        Raises:
+            MMLError: no task names the source of the data set.
+        """
+        if task := self.task_on(dataset):
             creator = get_creator(task.name, self.cfg.tasks[task.name].creator)
             own = {"creator": creator.name, "arguments": creator.arguments(self.cfg.tasks[task.name])}
             own |= {"code": creator.code} if creator.code else {}
@@ -182,65 +172,24 @@ class StudyTasks:
                 own |= {key: task.source[key] for key in ("made_by_rule", "fingerprint") if key in task.source}
             images = self.cfg.tasks[task.name].image_options
             return own | ({"images": images} if images else {})
-        for definition in self._definitions.values():
+        for definition in self.definitions.values():
             source = definition["source"]
-            again = "arguments" in source and not {"downloads", "made_by_rule"} & set(source)
-            if definition["dataset"] == wildcards.dataset and again:
+            repeatable = "arguments" in source and not {"downloads", "made_by_rule"} & set(source)
+            if definition["dataset"] == dataset and repeatable:
                 return {key: source[key] for key in ("creator", "arguments", "images", "code") if key in source}
-        raise MMLError(f"no task of the study says where the data set {wildcards.dataset} comes from; add one to tasks")
+        raise MMLError(f"no task of the study says where the data set {dataset} comes from; add one to tasks")
 
-    def metadata_source(self, wildcards: Any) -> dict[str, Any]:
-        """Where the metadata of a task come from: `creator`, `arguments`, `columns`, whether they are `downloaded`."""
-        task = self.cfg.tasks[wildcards.task]
-        creator = get_creator(wildcards.task, task.creator)
-        told = {"creator": creator.name, "arguments": creator.arguments(task)}
-        return told | {"columns": list(task.metadata), "downloaded": bool(task.downloads)}
+    def task_on(self, dataset: str) -> TaskIdentity | None:
+        """Return the first task without tags on a data set; None if there is none."""
+        return next((task for task in self.bases.values() if task.dataset == dataset), None)
 
-    def dataset_of_base(self, wildcards: Any) -> str:
-        """The manifest of the data set of a task without tags."""
-        return self.fm.path("dataset", dataset=self._bases[wildcards.task].dataset)
-
-    def metadata_of(self, name: str) -> list[str]:
-        """Return the metadata of a task of the study, where it names some; tags share those of their base."""
-        base = self.task(name).base_name
-        return [self.fm.path("sample_metadata", task=base)] if self.cfg.tasks[base].metadata else []
-
-    def downloads(self, wildcards: Any) -> list[str]:
-        """The downloaded files of a data set."""
-        task = self._task_on(wildcards.dataset)
-        return [self._download(file) for file in self.cfg.tasks[task.name].downloads] if task else []
-
-    def made_files(self, wildcards: Any) -> list[str]:
-        """Return the files and folders of a data set that another rule makes."""
-        task = self._task_on(wildcards.dataset)
-        return made_paths(task.source["arguments"]) if task and "made_by_rule" in task.source else []
-
-    def _task_on(self, dataset: str) -> TaskIdentity | None:
-        return next((task for task in self._bases.values() if task.dataset == dataset), None)
-
-    def _download(self, file: Download) -> str:
-        name = re.sub(r"[^A-Za-z0-9_.-]", "_", unquote(urlsplit(file.url).path).rsplit("/", 1)[-1]).lstrip("._-")
-        return self.fm.path("download", sha256=file.sha256.lower(), file_name=name or "download")
-
-    def url(self, wildcards: Any) -> str:
-        """Where a download comes from."""
-        for task in self.cfg.tasks.values():
-            for file in task.downloads if task else ():
-                if file.sha256.lower() == wildcards.sha256:
-                    return file.url
-        raise MMLError(f"no task of the study downloads a file with the SHA-256 {wildcards.sha256}")
-
-    @property
-    def _definitions(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """The definitions of all tasks, of what they are derived from, and of the tasks of old runs, by name and id."""
-        old = self.old_definitions()
-        if len(old) not in self._definitions_of:
-            known = [task.definition() for task in (*self._bases.values(), *self.tasks.values())]
-            told = [*old, *known]
-            self._definitions_of[len(old)] = {
-                (each["name"], each["id"]): each for task in told for each in lineage(task)
-            }
-        return self._definitions_of[len(old)]
+    def can_describe(self, name: str, id_: str) -> bool:
+        """Return True if rules can describe a task: the study knows its definition and the source of its data set."""
+        try:
+            self.source(self.definition(name, id_)["dataset"])
+        except MMLError:
+            return False
+        return True
 
 
 def _tags(variant: str) -> str:

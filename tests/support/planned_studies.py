@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from snakemake.iocontainers import Wildcards
+
 from mml_lib.models.model_storage import ModelStorage
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from mml_lib.studies.study import Study
@@ -36,8 +38,8 @@ def planned(mode: dict[str, Any], folder: Path, **changes: Any) -> AbstractBaseS
     return study.scheduler(study.cfg.mode.id)
 
 
-def wildcards(**tokens: Any) -> Any:
-    return type("Wildcards", (), tokens)
+def wildcards(**tokens: Any) -> Wildcards:
+    return Wildcards(fromdict=tokens)
 
 
 def transfer(folder: Path, mode: dict[str, Any] | None = None, **changes: Any) -> AbstractBaseScheduler:

@@ -112,7 +112,7 @@ def distinct_pipelines(study: "Study", runs: Mapping[tuple[str, str], Any]) -> d
         metrics = [repr(study.cfg.metrics_of(task_learned["task_type"])) for task_learned in planned.pipeline.tasks]
         name = hashlib.sha256(canonical_json([content, metrics, around]).encode()).hexdigest()[:16]
         candidate = candidates.setdefault(name, Candidate(planned.pipeline))
-        candidate.labels.append(study.name_of(planned))
+        candidate.labels.append(planned.display_name)
     return candidates
 
 

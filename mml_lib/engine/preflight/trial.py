@@ -174,7 +174,7 @@ class Trials:
 
     def _classes(self, task: Mapping[str, Any], cfg: StudyConfig) -> Sequence[str] | None:
         """Return the classes of a task: those that planning knows, or as many as the study names or counts."""
-        if self.study.is_known(task["name"]) and (names := self.study.classes_of(task["name"])):
+        if self.study.tasks.is_known(task["name"]) and (names := self.study.tasks.classes_of(task["name"])):
             return names
         for counted in counted_classes(cfg, task["task_type"]).values():
             return [f"class {number}" for number in range(len(counted))]

@@ -163,12 +163,12 @@ def test_ensembles_of_earlier_versions_have_no_final_calibration(tmp_path: Path)
 
 
 def test_ensemble_and_leaderboard_go_on_with_calibrated_predictions(tmp_path: Path):
-    answers = post(tmp_path).study.answers
+    answers = post(tmp_path).study.inputs.post
     by = {"task": "mine", "mode": "post"}
     assert all("/CALIBRATED/" in path for path in answers.member_predictions(wildcards(**by)))
     assert all("/CALIBRATED/" in path for path in answers.member_predictions(wildcards(**by, eval="test")))
     assert all("/CALIBRATED/" in path for path in answers.compared_predictions(wildcards(**by)))
-    assert all("/PREDICTIONS/" in path for path in answers.compared_uncalibrated(wildcards(**by)))
+    assert all("/PREDICTIONS/" in path for path in answers.uncalibrated_predictions(wildcards(**by)))
 
 
 @pytest.mark.parametrize(
@@ -183,10 +183,10 @@ def test_ensemble_and_leaderboard_go_on_with_calibrated_predictions(tmp_path: Pa
 def test_where_nothing_is_calibrated_predictions_are_as_they_are(mode: dict, changes: dict, tmp_path: Path):
     plan = post(tmp_path, mode, **changes)
     by: dict[str, Any] = {"task": plan.task_names[0], "mode": "post"}
-    assert all("/PREDICTIONS/" in path for path in plan.study.answers.member_predictions(wildcards(**by)))
-    assert plan.study.answers.compared_uncalibrated(wildcards(**by)) == []
+    assert all("/PREDICTIONS/" in path for path in plan.study.inputs.post.member_predictions(wildcards(**by)))
+    assert plan.study.inputs.post.uncalibrated_predictions(wildcards(**by)) == []
     assert not plan.ensemble_options(plan.task_names[0]).calibrate
-    assert not any(each["calibrated"] for each in plan.study.answers.compared_told(wildcards(**by)))
+    assert not any(each["calibrated"] for each in plan.study.inputs.post.compared_networks(wildcards(**by)))
 
 
 def test_final_calibration_can_be_turned_off_and_is_refused_where_it_cannot_be(tmp_path: Path):

@@ -96,6 +96,7 @@ def test_checksums_are_those_of_sha256sum(sealed: Path, folder: Path):
 
 def test_a_message_gives_the_command_of_this_study(sealed: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MML_COMMAND", "")
+    monkeypatch.setenv("MML_PROJECT", "")
     name_command(["train", "--configfile", "my study.yaml", "--cores", "2"])
     sealed.write_text("")
     with pytest.raises(MMLError) as caught:

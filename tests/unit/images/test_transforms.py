@@ -13,7 +13,7 @@ from mml_lib.config.task_options import Preprocessing
 from mml_lib.errors import MMLError
 from mml_lib.images.decoding import decode
 from mml_lib.images.transforms import apply, check_masks_move, draft_size, packed_size, resolve
-from mml_lib.studies.study import pack_id
+from mml_lib.studies.runs import pack_id
 from tests.support.places import CONFIG
 
 PRESETS = CONFIG / "preprocessing"

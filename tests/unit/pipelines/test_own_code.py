@@ -13,7 +13,7 @@ from mml_lib.errors import MMLError
 from mml_lib.pipelines.own_code import code_of, code_of_patches
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from mml_lib.tasks.creators.creator_registry import check_creator_code
-from tests.support.planned_studies import FAKE, planned, wildcards
+from tests.support.planned_studies import FAKE, planned
 from tests.support.steps import training_step
 
 LOSS = '''
@@ -359,21 +359,21 @@ def test_an_edited_tag_makes_another_task_of_the_same_data_set(tmp_path: Path, m
 def test_an_own_metric_refreshes_metrics_and_trains_nothing(tmp_path: Path, module: Callable):
     path = module("class Own:\n    number = 1\n")
     metric = [{"_target_": f"{path.stem}.Own", "name": "mine"}, "accuracy"]
-    before = plan(tmp_path, metrics=metric).study.metric_params()
+    before = plan(tmp_path, metrics=metric).study.inputs.evaluate.metric_params()
     assert run_of(tmp_path, metrics=metric) == run_of(tmp_path)
     edit(path, "number = 1", "number = 2")
-    assert plan(tmp_path, metrics=metric).study.metric_params() != before
+    assert plan(tmp_path, metrics=metric).study.inputs.evaluate.metric_params() != before
     assert run_of(tmp_path, metrics=metric) == run_of(tmp_path)
-    assert plan(tmp_path).study.metric_params() == {}
+    assert plan(tmp_path).study.inputs.evaluate.metric_params() == {}
 
 
 def test_own_views_of_test_time_augmentation_refresh_predictions(tmp_path: Path, module: Callable):
     path = module("class Own:\n    number = 1\n")
     study = {"tta": {"transforms": [{"_target_": f"{path.stem}.Own"}]}}
-    before = plan(tmp_path, **study).study.prediction_params()
+    before = plan(tmp_path, **study).study.inputs.evaluate.prediction_params()
     edit(path, "number = 1", "number = 2")
-    assert plan(tmp_path, **study).study.prediction_params() != before
-    assert "code" not in plan(tmp_path, tta="flips").study.prediction_params()
+    assert plan(tmp_path, **study).study.inputs.evaluate.prediction_params() != before
+    assert "code" not in plan(tmp_path, tta="flips").study.inputs.evaluate.prediction_params()
 
 
 # --- what is said ---------------------------------------------------------------------------------------------------
@@ -392,7 +392,7 @@ def test_plan_names_the_module_that_changed(tmp_path: Path, module: Callable):
     after = plan(tmp_path, **study)
     (new,) = after.runs_of("mine")
     assert f"run {new.id} is new: {loss.stem} ({loss}) changed since run {old.id}" in after.study.overview()
-    told = after.study.project_models.explanation(wildcards(run=old.id))
+    told = after.study.project_models.explanation(old.id)
     assert told["differences"][0]["keys"].keys() == {f"code.{loss.stem}"}
     assert "changed since" not in plan(tmp_path, **study, seed=5).study.overview(), "it differs by its seed as well"
 

@@ -11,7 +11,7 @@ from mml_lib.errors import MMLError
 from mml_lib.pipelines.differences import NOT_SET, differences, flatten, varying
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.reports.model_table import add_labels, as_text, read_models
-from mml_lib.studies.project_models import FOREIGN, OWN, explained
+from mml_lib.studies.project_models import FOREIGN, OWN, explanation_text
 from mml_lib.studies.study import Study
 from tests.support.small_projects import Project, small_project, small_study, write
 
@@ -22,7 +22,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def table_of(project: Project) -> pd.DataFrame:
-    return add_labels(read_models(project.study.fm)[0], project.study.project_models.labels(None), FOREIGN)
+    return add_labels(read_models(project.study.fm)[0], project.study.project_models.labels(), FOREIGN)
 
 
 def row_of(project: Project, rate: float, fold: int) -> dict[str, Any]:
@@ -31,12 +31,8 @@ def row_of(project: Project, rate: float, fold: int) -> dict[str, Any]:
     return row
 
 
-def wildcards(**tokens: Any) -> Any:
-    return type("Wildcards", (), tokens)
-
-
 def explanation(study: Study, run: str) -> dict[str, Any]:
-    return study.project_models.explanation(wildcards(run=run))
+    return study.project_models.explanation(run)
 
 
 # --- the table ----------------------------------------------------------------------------------------------------
@@ -75,7 +71,7 @@ def test_models_that_no_study_plans_are_listed(project: Project):
 
 def test_labels_are_those_of_the_mode_of_the_study(tmp_path: Path):
     nested = {"mode": {"preset": "train", "nested": True}}
-    labels = small_study(tmp_path, **nested).project_models.labels(None)
+    labels = small_study(tmp_path, **nested).project_models.labels()
     assert {"shapes", "shapes+nested~0", "shapes+nested~1"} == labels.keys()
     assert set(labels["shapes+nested~1"].values()) == {"optimizer.lr=0.1", "optimizer.lr=0.2"}
 
@@ -110,20 +106,20 @@ def test_project_without_models_has_an_empty_table(tmp_path: Path):
 
 @pytest.mark.parametrize("key", ["models", "parameters", "predictions", "history"])
 def test_state_changes_when_something_goes_and_when_it_comes_back(project: Project, key: str):
-    asked = project.study.project_models
-    before = asked.state(None)
-    assert asked.state(None) == before
+    state = project.study.inputs.info.model_files_state
+    before = state(None)
+    assert state(None) == before
     path = project.path(key, **({"eval": "test"} if key == "predictions" else {}))
     content = path.read_bytes()
     path.unlink()
-    assert asked.state(None) != before
+    assert state(None) != before
     path.write_bytes(content)
-    assert asked.state(None) == before
+    assert state(None) == before
 
 
 def test_folders_are_those_that_models_lie_in(project: Project):
     (project.root / "demo/MODELS/empty").mkdir()
-    assert project.study.project_models.folders(None) == [str(project.root / "demo/MODELS/shapes")]
+    assert project.study.inputs.info.model_folders(None) == [str(project.root / "demo/MODELS/shapes")]
 
 
 def test_mode_info_lists_models_and_trains_none(project: Project):
@@ -204,7 +200,7 @@ def test_run_is_told_apart_from_each_run_of_the_study_the_nearest_first(project:
     assert [each["label"] for each in told["differences"]] == ["near", "same", "far"]
     near = told["differences"][0]
     assert near["keys"] == {"optimizer.lr": {run: 0.1, near["from"]: 0.3}}
-    text = explained(told)
+    text = explanation_text(told)
     assert f"run {run} of shapes: of no study here" in text
     assert "    lr: 0.1" not in text.split("it differs")[1], "the pipeline stands before the differences"
     assert f"it differs from the study's run {near['from']} (near) in\n  optimizer.lr  0.1 instead of 0.3" in text
@@ -220,15 +216,15 @@ def test_run_of_a_task_that_the_study_does_not_have_is_explained_alone(project: 
     study = small_study(project.root.parent, tasks={"other": {"creator": "fake"}})
     told = explanation(study, project.runs[0.1])
     assert (told["task"], told["differences"]) == ("shapes", [])
-    assert "the study has no other run of shapes" in explained(told)
+    assert "the study has no other run of shapes" in explanation_text(told)
 
 
 def test_terminal_is_shown_the_nearest_runs_only(tmp_path: Path):
     study = small_study(tmp_path, sweep={"seed": list(range(9))})
     told = explanation(study, study.scheduler("train").runs_of("shapes")[0].id)
     assert len(told["differences"]) == 8
-    assert explained(told).count("it differs from") == 5
-    assert explained(told).endswith("… and from 3 more runs of the study, in the file")
+    assert explanation_text(told).count("it differs from") == 5
+    assert explanation_text(told).endswith("… and from 3 more runs of the study, in the file")
 
 
 def test_naming_a_run_plans_its_explanation_and_nothing_else(project: Project):

@@ -5,12 +5,12 @@ import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from snakemake.iocontainers import Wildcards
 
 from mml_lib.evaluation.comparisons.answer import ENSEMBLE as ANSWERED
 from mml_lib.evaluation.comparisons.comparison import resample_runs
@@ -34,7 +34,6 @@ from mml_lib.reports.gallery import (
 )
 from mml_lib.reports.pages import ROWS, table_page, text_page
 from mml_lib.reports.run_times import run_times
-from mml_lib.studies.results import Results
 from mml_lib.studies.study import Study
 from tests.support.described_tasks import CLASSES, task_of
 from tests.support.train_studies import study
@@ -43,7 +42,7 @@ ALL = ["train", "predict", "test", "draw"]
 
 
 def ask(study: Study, method: str, task: str = "mine", mode: str = "train") -> Any:
-    return getattr(study.results, method)(SimpleNamespace(task=task, mode=mode))
+    return getattr(study.inputs.report, method)(Wildcards(fromdict={"task": task, "mode": mode}))
 
 
 def names(paths: list[str]) -> list[str]:
@@ -90,7 +89,7 @@ def test_mode_post_adds_what_it_plans():
 def test_nested_networks_are_drawn_with_the_task_that_they_come_from():
     nested = study({"nested": True})
     assert names(ask(nested, "predictions")) == [f"PREDICTIONS/mine+nested~{k}/RUN-fold0/test.npz" for k in range(3)]
-    shown = ask(nested, "shown")
+    shown = ask(nested, "run_labels")
     assert len(shown) == 3
     assert len({told["run"] for told in shown.values()}) == 1
 
@@ -140,9 +139,9 @@ def test_runs_are_told_with_what_differs_between_them():
 
 def test_labels_hold_no_markup():
     marked = study(variants={"</script>": {}, "other": {"seed": 1}})
-    for run in {told["run"] for told in ask(marked, "shown").values()}:
+    for run in {told["run"] for told in ask(marked, "run_labels").values()}:
         asked = {"task": "mine", "mode": "train", "figure": "confusion_matrix", "part": run}
-        labels = marked.results.figure(SimpleNamespace(**asked, get=asked.get))
+        labels = marked.inputs.report.figure(Wildcards(fromdict=asked))
         assert labels["shown"] == "confusion matrix"
         assert labels["of"].startswith(run)
         assert "<" not in labels["of"]
@@ -397,7 +396,3 @@ def test_run_times_are_those_of_the_study(tmp_path: Path):
     log.parent.mkdir(parents=True)
     log.write_text("2026-01-01 00:00:00 peak memory 900 MB\n2026-01-02 00:00:00 peak memory 1500 MB\n")
     assert run_times([tmp_path], ["a-0a"])["mb_max"].tolist() == [1500], "of a step forked off another process"
-
-
-def test_results_belong_to_a_study():
-    assert isinstance(study().results, Results)

@@ -25,9 +25,9 @@ def test_a_network_needs_all_tasks_that_it_learns(tmp_path: Path):
     plan = planned({"multitask": True, "co_tasks": ["c", "d"]}, tmp_path)
     (run,) = plan.runs_of("mine")
     of_run = wildcards(task="mine", run=run.id, fold=0)
-    assert [Path(path).parts[-2] for path in plan.study.learned_descriptions(of_run)] == ["mine", "c", "d"]
-    assert len(plan.study.learned_images(of_run)) == 3
-    assert Path(plan.study.description(of_run)).parts[-2] == "mine"
+    assert [Path(path).parts[-2] for path in plan.study.inputs.train.descriptions(of_run)] == ["mine", "c", "d"]
+    assert len(plan.study.inputs.train.packed_images(of_run)) == 3
+    assert Path(plan.study.inputs.evaluate.description(of_run)).parts[-2] == "mine"
     assert set(run.pipeline.content["loss"]) == {"classification", "regression", "semantic_segmentation"}
 
 
@@ -100,10 +100,14 @@ def test_models_of_a_task_of_the_study_are_trained_first(tmp_path: Path):
     (run,) = plan.runs_of("mine")
     (pretrained,) = plan.runs_of("b")
     of_run = wildcards(task="mine", run=run.id)
-    assert plan.study.candidates(of_run) == [plan.study.fm.path("models", task="b", run=pretrained.id, fold=0)]
-    assert plan.study.candidate_parameters(of_run)[0].endswith(f"PARAMETERS/b/{pretrained.id}-fold0.safetensors")
-    assert plan.study.selection(of_run).endswith(f"SELECTIONS/mine/{run.id}.json")
-    assert plan.study.candidates(wildcards(task="b", run=pretrained.id)) == []
+    assert plan.study.inputs.train.candidate_models(of_run) == [
+        plan.study.fm.path("models", task="b", run=pretrained.id, fold=0)
+    ]
+    assert plan.study.inputs.train.candidate_parameters(of_run)[0].endswith(
+        f"PARAMETERS/b/{pretrained.id}-fold0.safetensors"
+    )
+    assert plan.study.inputs.train.selection(of_run).endswith(f"SELECTIONS/mine/{run.id}.json")
+    assert plan.study.inputs.train.candidate_models(wildcards(task="b", run=pretrained.id)) == []
     assert {"task": "b", "run": pretrained.id, "fold": 0} in plan.trainings
 
 
@@ -149,7 +153,9 @@ def test_models_of_another_project_are_inputs_that_no_rule_makes(tmp_path: Path)
     plan = transfer(tmp_path, reuse={"models": "old"})
     of_run = wildcards(task="mine", run=plan.runs_of("mine")[0].id)
     folder = tmp_path / "results/old"
-    assert sorted(plan.study.candidates(of_run)) == [f"{folder}/MODELS/b/{run}-fold{fold}.json" for fold in (0, 1)]
+    assert sorted(plan.study.inputs.train.candidate_models(of_run)) == [
+        f"{folder}/MODELS/b/{run}-fold{fold}.json" for fold in (0, 1)
+    ]
     pinned = transfer(tmp_path, reuse={"models": [f"old#{run}"]})
     assert pinned.runs_of("mine")[0].id == plan.runs_of("mine")[0].id
     moved = folder.rename(tmp_path / "results/renamed")
@@ -317,4 +323,4 @@ def test_blueprints_are_planned_for_each_task(tmp_path: Path):
     told = [told for command, told in zip(plan.commands, plan.params, strict=True) if command == "store_blueprint"]
     assert told == [{"task": "mine", "mode": "train"}]
     of_task = wildcards(**told[0])
-    assert len(plan.study.models_of(of_task)) == len(plan.study.pipelines_of(of_task)) == 3
+    assert len(plan.study.inputs.train.models(of_task)) == len(plan.study.inputs.train.pipelines(of_task)) == 3

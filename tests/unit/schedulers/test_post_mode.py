@@ -26,7 +26,7 @@ def test_networks_are_calibrated_on_each_split_and_all_runs_are_one_ensemble(tmp
     assert steps(plan, "select_ensemble") == [{"task": "mine", "mode": "post"}]
     assert [told["eval"] for told in steps(plan, "predict_ensemble")] == ["test", "unlabelled"]
     assert steps(plan, "compare_runs") == [{"task": "mine", "mode": "post"}]
-    members = plan.study.answers.member_predictions(wildcards(task="mine", mode="post"))
+    members = plan.study.inputs.post.member_predictions(wildcards(task="mine", mode="post"))
     assert len(members) == 6
     assert all(path.endswith("/val.npz") for path in members)
 
@@ -34,9 +34,9 @@ def test_networks_are_calibrated_on_each_split_and_all_runs_are_one_ensemble(tmp
 def test_nested_networks_are_calibrated_and_chosen_by_their_own_validation_part(tmp_path: Path):
     plan = post(tmp_path, {"nested": True}, sweep={"seed": [1, 2]})
     assert {told["task"] for told in steps(plan, "select_ensemble")} == {f"mine+nested~{fold}" for fold in range(3)}
-    members = plan.study.answers.members(wildcards(task="mine+nested~1", mode="post"))
+    members = plan.study.inputs.post.members(wildcards(task="mine+nested~1", mode="post"))
     assert [(told["task"], told["fold"]) for told in members] == [("mine+nested~1", 0)] * 2
-    told = plan.study.answers.compared_told(wildcards(task="mine", mode="post"))
+    told = plan.study.inputs.post.compared_networks(wildcards(task="mine", mode="post"))
     assert sorted(each["shown"]["fold"] for each in told) == [0, 0, 1, 1, 2, 2]
     assert len({each["shown"]["run"] for each in told}) == 2
 
@@ -51,7 +51,7 @@ def test_values_and_masks_are_not_calibrated(tmp_path: Path):
 def test_prior_says_which_predictions_a_calibration_needs(tmp_path: Path):
     of_network = wildcards(task="mine", run="0a1b2c3d", fold=0, eval="test")
     for prior, needed in (("val", (False, False)), ("quantify", (False, True)), ("test", (True, False))):
-        answers = post(tmp_path, {"prior": prior}).study.answers
+        answers = post(tmp_path, {"prior": prior}).study.inputs.post
         assert answers.calibration(of_network)["prior"] == prior
         assert (bool(answers.test(of_network)), bool(answers.unlabelled(of_network))) == needed
 
@@ -113,16 +113,16 @@ def test_runs_are_compared_out_of_fold_without_what_is_fitted_on_these_samples(t
     assert not plan.ensemble_options("mine").calibrate
     assert "test_out_of_fold" in plan.commands
     of_task = wildcards(task="mine", mode="post")
-    answers = plan.study.answers
+    answers = plan.study.inputs.post
     assert answers.is_out_of_fold(of_task)
     assert {Path(path).name for path in answers.compared_predictions(of_task)} == {"val.npz"}
     assert [Path(path).name for path in answers.compared_ensembles(of_task)] == ["val.npz"]
-    assert answers.compared_uncalibrated(of_task) == []
+    assert answers.uncalibrated_predictions(of_task) == []
     assert any("no calibration, as it is fitted on the samples" in note for note in plan.announcement)
     assert any("the mean of all runs" in note for note in plan.announcement)
     single = post(tmp_path, tasks={"mine": FAKE | {"test_fraction": 0}})
     assert not set(single.commands) & {"calibrate_fold", "select_ensemble", "predict_ensemble"}
-    assert not post(tmp_path).study.answers.is_out_of_fold(of_task)
+    assert not post(tmp_path).study.inputs.post.is_out_of_fold(of_task)
 
 
 # --- runs of other projects -------------------------------------------------------------------------------------
@@ -148,12 +148,12 @@ def test_runs_of_other_projects_may_join_the_ensemble(tmp_path: Path):
     plan = post(tmp_path, reuse={"predictions": "old"})
     of_ensemble = wildcards(task="mine", mode="post")
     assert plan.ensemble_options("mine").strategy == "greedy"
-    reused = [told for told in plan.study.answers.members(of_ensemble) if told.get("project") == "old"]
+    reused = [told for told in plan.study.inputs.post.members(of_ensemble) if told.get("project") == "old"]
     assert reused == [{"project": "old", "task": "mine", "run": run, "fold": fold} for fold in range(3)]
-    paths = plan.study.answers.member_predictions(wildcards(task="mine", mode="post", eval="test"))
+    paths = plan.study.inputs.post.member_predictions(wildcards(task="mine", mode="post", eval="test"))
     assert f"{tmp_path}/results/old/PREDICTIONS/mine/{run}-fold2/test.npz" in paths
     same_run = post(tmp_path, seed=7, reuse={"predictions": f"old#{run}"})
-    assert not any("project" in told for told in same_run.study.answers.members(of_ensemble))
+    assert not any("project" in told for told in same_run.study.inputs.post.members(of_ensemble))
 
 
 def test_runs_of_other_projects_are_compared_too(tmp_path: Path):
@@ -161,13 +161,14 @@ def test_runs_of_other_projects_are_compared_too(tmp_path: Path):
     plan = post(tmp_path, reuse={"predictions": "old"})
     of_task = wildcards(task="mine", mode="post")
     own = {network["run"] for network in plan.networks("mine")}
-    shown = {each["run"]: each["shown"] for each in plan.study.answers.compared_told(of_task)}
+    shown = {each["run"]: each["shown"] for each in plan.study.inputs.post.compared_networks(of_task)}
     assert set(shown) == {*own, run}
     assert shown[run]["label"] == "old, train: seed=7"
     (ours,) = own
     assert shown[run]["procedure"] == shown[ours]["procedure"], "they differ in their seed"
-    assert f"{tmp_path}/results/old/PREDICTIONS/mine/{run}-fold2/test.npz" in plan.study.answers.compared_predictions(
-        of_task
+    assert (
+        f"{tmp_path}/results/old/PREDICTIONS/mine/{run}-fold2/test.npz"
+        in plan.study.inputs.post.compared_predictions(of_task)
     )
 
 
@@ -175,7 +176,7 @@ def test_training_from_scratch_is_compared_with_transfer_in_one_leaderboard(tmp_
     here = {"project": "here", "reuse": {"predictions": "here"}}
     run = predict_elsewhere(tmp_path, "here", optimizer={"preset": "adamw", "lr": 0.5})
     plan = post(tmp_path, {"pretrain_task": "b"}, **here)
-    told = plan.study.answers.compared_told(wildcards(task="mine", mode="post"))
+    told = plan.study.inputs.post.compared_networks(wildcards(task="mine", mode="post"))
     labels = {each["run"]: (each["shown"]["label"], each["shown"]["procedure_label"]) for each in told}
     assert labels[run] == (
         "here, train: seed=7, normalization=task, optimizer.lr=0.5",
@@ -191,7 +192,7 @@ def test_training_from_scratch_is_compared_with_transfer_in_one_leaderboard(tmp_
         path.parent.mkdir(parents=True)
         path.touch()
     scratch = post(tmp_path, reuse={"predictions": "there"})
-    told = scratch.study.answers.compared_told(wildcards(task="mine", mode="post"))
+    told = scratch.study.inputs.post.compared_networks(wildcards(task="mine", mode="post"))
     assert {each["shown"]["label"] for each in told if "project" in each} == {"there, tl: normalization=pretrained"}
 
 
@@ -201,8 +202,8 @@ def test_runs_without_validation_predictions_are_compared_and_join_no_ensemble(t
         path.unlink()
     plan = post(tmp_path, reuse={"predictions": "old"})
     of_task = wildcards(task="mine", mode="post")
-    assert run in {each["run"] for each in plan.study.answers.compared_told(of_task)}
-    assert run not in {each["run"] for each in plan.study.answers.members(of_task)}
+    assert run in {each["run"] for each in plan.study.inputs.post.compared_networks(of_task)}
+    assert run not in {each["run"] for each in plan.study.inputs.post.members(of_task)}
     (line,) = [line for line in plan.announcement if line not in plan.split_notes]
     assert f"run {run} of old is compared on mine, but joins no ensemble" in line
     with pytest.raises(MMLError, match="old has none for the validation samples of mine"):
@@ -214,8 +215,8 @@ def test_runs_of_other_projects_are_calibrated_where_they_are_there(tmp_path: Pa
     of_task = wildcards(task="mine", mode="post")
 
     def calibrated() -> bool:
-        answers = post(tmp_path, reuse={"predictions": "old"}).study.answers
-        (known,) = {each["calibrated"] for each in answers.compared_told(of_task) if each["run"] == run}
+        answers = post(tmp_path, reuse={"predictions": "old"}).study.inputs.post
+        (known,) = {each["calibrated"] for each in answers.compared_networks(of_task) if each["run"] == run}
         (folder,) = {Path(path).parts[-4] for path in answers.member_predictions(of_task) if run in path}
         assert (folder == "CALIBRATED") == known
         return known
@@ -255,7 +256,7 @@ def test_reused_runs_have_to_predict_all_that_an_ensemble_predicts(tmp_path: Pat
     with pytest.raises(MMLError, match=lacking):
         post(tmp_path, reuse={"predictions": "old"})
     plan = post(tmp_path, {"folds": [0, 2]}, reuse={"predictions": "old"})
-    members = plan.study.answers.members(wildcards(task="mine", mode="post"))
+    members = plan.study.inputs.post.members(wildcards(task="mine", mode="post"))
     assert [told["fold"] for told in members if "project" in told] == [0, 2]
 
 

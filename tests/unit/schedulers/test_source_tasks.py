@@ -20,7 +20,7 @@ def pair(folder: Path, mode: dict[str, Any] | None = None, **changes: Any) -> Ab
 
 
 def sources(plan: AbstractBaseScheduler, task: str = "mine") -> set[str]:
-    members = plan.study.answers.members(wildcards(task=task, mode="post"))
+    members = plan.study.inputs.post.members(wildcards(task=task, mode="post"))
     return {told["task"] for told in members if "eval_task" in told}
 
 
@@ -34,7 +34,7 @@ def test_networks_of_source_tasks_are_trained_and_predict_the_pivot_fold_by_fold
     assert len(steps(plan, "test_other")) == 3
     assert not [told for told in steps(plan, "test_fold") if told["task"] == "b"]
     (run,) = plan.runs_of("b")
-    chosen_by = plan.study.answers.member_predictions(OF_MINE)
+    chosen_by = plan.study.inputs.post.member_predictions(OF_MINE)
     assert [path for path in chosen_by if "/b/" in path] == [
         f"{tmp_path}/results/demo/CALIBRATED/b/{run.id}-fold{fold}/mine/val.npz".replace(
             "/demo/", f"/{plan.fm.project}/"
@@ -46,19 +46,19 @@ def test_networks_of_source_tasks_are_trained_and_predict_the_pivot_fold_by_fold
 
 def test_tables_tell_the_source_task(tmp_path: Path):
     plan = post(tmp_path, {"source_tasks": ["b"]}, sweep={"seed": [1, 2]})
-    told = plan.study.answers.compared_told(OF_MINE)
+    told = plan.study.inputs.post.compared_networks(OF_MINE)
     assert [each["shown"]["label"] for each in told if each["fold"] == 0] == [
         "seed=1",
         "seed=2",
         "b: seed=1",
         "b: seed=2",
     ]
-    assert [Path(path).parts[-2] for path in plan.study.answers.compared_predictions(OF_MINE)].count("mine") == 6
+    assert [Path(path).parts[-2] for path in plan.study.inputs.post.compared_predictions(OF_MINE)].count("mine") == 6
     assert all(each["calibrated"] for each in told), "networks of other tasks too"
-    assert all("/PREDICTIONS/mine/" in path for path in plan.study.answers.compared_uncalibrated(OF_MINE))
-    assert [Path(path).parts[-2] for path in plan.study.answers.compared_descriptions(OF_MINE)] == ["mine"]
-    assert set(plan.study.results.shown(OF_MINE)) == {each["run"] for each in told}
-    assert {each["task"] for each in plan.study.results.runs(OF_MINE)} == {"mine", "b"}
+    assert all("/PREDICTIONS/mine/" in path for path in plan.study.inputs.post.uncalibrated_predictions(OF_MINE))
+    assert [Path(path).parts[-2] for path in plan.study.inputs.post.compared_descriptions(OF_MINE)] == ["mine"]
+    assert set(plan.study.inputs.report.run_labels(OF_MINE)) == {each["run"] for each in told}
+    assert {each["task"] for each in plan.study.inputs.report.runs(OF_MINE)} == {"mine", "b"}
 
 
 def test_without_a_pivot_tasks_that_eval_on_names_are_answered_by_all(tmp_path: Path):
@@ -80,16 +80,16 @@ def test_eval_on_goes_on_testing_what_may_not_join(tmp_path: Path):
 
 def test_nested_networks_predict_what_the_pivot_holds_out_in_the_same_fold(tmp_path: Path):
     plan = post(tmp_path, {"source_tasks": ["b"], "nested": True})
-    members = plan.study.answers.members(wildcards(task="mine+nested~1", mode="post"))
+    members = plan.study.inputs.post.members(wildcards(task="mine+nested~1", mode="post"))
     assert [(told["task"], told.get("eval_task")) for told in members] == [
         ("mine+nested~1", None),
         ("b+nested~1", "mine+nested~1"),
     ]
-    told = plan.study.answers.compared_told(OF_MINE)
+    told = plan.study.inputs.post.compared_networks(OF_MINE)
     runs = {each["task"][0]: each["shown"]["run"] for each in told}
     assert len(set(runs.values())) == 2, "runs of two tasks do the same, and are not the same"
     assert [each["shown"]["fold"] for each in told] == [0, 1, 2, 0, 1, 2]
-    assert {each["run"] for each in plan.study.results.runs(OF_MINE)} == set(runs.values())
+    assert {each["run"] for each in plan.study.inputs.report.runs(OF_MINE)} == set(runs.values())
 
 
 def test_tags_that_keep_the_folds_may_join_the_task_that_they_are_put_on(tmp_path: Path):
@@ -157,9 +157,9 @@ def predict_elsewhere(folder: Path, task: str = "b", splits: tuple[str, ...] = (
 def test_networks_of_other_tasks_of_other_projects_may_join(tmp_path: Path):
     run = predict_elsewhere(tmp_path)
     plan = pair(tmp_path, reuse={"predictions": "old"}, pivot={"name": "mine"})
-    reused = [told for told in plan.study.answers.members(OF_MINE) if "project" in told]
+    reused = [told for told in plan.study.inputs.post.members(OF_MINE) if "project" in told]
     assert [(told["task"], told["run"], told["eval_task"]) for told in reused] == [("b", run, "mine")] * 3
-    paths = plan.study.answers.member_predictions(wildcards(task="mine", mode="post", eval="test"))
+    paths = plan.study.inputs.post.member_predictions(wildcards(task="mine", mode="post", eval="test"))
     assert f"{tmp_path}/results/old/PREDICTIONS/b/{run}-fold1/mine/test.npz" in paths
 
 
@@ -182,14 +182,14 @@ def test_images_of_a_task_that_is_not_here_are_said_to_be_unknown(tmp_path: Path
     manifest.parent.mkdir(parents=True)
     manifest.touch()
     plan = pair(tmp_path, reuse={"predictions": "old"}, tasks=alone)
-    (description, _) = plan.study.guarded_descriptions(wildcards(sha256=plan.guards.sha256))
+    (description, _) = plan.study.inputs.train.guarded_descriptions(wildcards(sha256=plan.guards.sha256))
     name, file = Path(description).parts[-2:]
-    assert plan.study.definition(wildcards(task=name, task_id=file.removesuffix(".json")))["name"] == "b"
+    assert plan.study.inputs.tasks.definition(wildcards(task=name, task_id=file.removesuffix(".json")))["name"] == "b"
 
 
 def predicted_on(plan: AbstractBaseScheduler) -> str:
     """The data set of the task `b` of another project."""
-    (network,) = [told for told in plan.study.answers.members(OF_MINE) if "project" in told][:1]
+    (network,) = [told for told in plan.study.inputs.post.members(OF_MINE) if "project" in told][:1]
     return plan.study.runs.read(network["task"], network["run"], network["project"]).pipeline.task["dataset"]
 
 

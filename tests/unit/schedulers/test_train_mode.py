@@ -60,12 +60,12 @@ def test_nested_holds_each_fold_out_and_tests_on_the_own_test_split_too():
 
 def test_folds_of_nested_validation_are_those_of_one_run_in_tables():
     scheduler = planned({"nested": True}, sweep={"seed": [1, 2]})
-    shown = scheduler.study.shown("train")
-    assert len(shown) == 6
-    by_run = Counter((told["task"], told["run"], told["label"]) for told in shown.values())
+    labels = scheduler.run_labels.values()
+    assert len(labels) == 6
+    by_run = Counter((label.task, label.run, label.label) for label in labels)
     assert sorted(by_run.values()) == [3, 3]
     assert {label for _, _, label in by_run} == {"seed=1", "seed=2"}
-    assert {told["fold"] for told in shown.values()} == {0, 1, 2}
+    assert {label.fold for label in labels} == {0, 1, 2}
 
 
 def test_networks_are_evaluated_on_other_tasks_and_predict_those_without_labels():
@@ -89,7 +89,7 @@ def test_images_of_another_task_are_packed_as_those_of_the_training():
     plan = study({"eval_on": ["other"]}, variants={"a": {}, "b": {"preprocessing": {"size": 64}}})
     for run in plan.scheduler("train").runs_of("mine"):
         wildcards = type("Wildcards", (), {"task": "mine", "run": run.id, "eval_task": "other"})
-        assert plan.other_packed(wildcards).rsplit("/", 1)[1] == run.pipeline.task["pack"]
+        assert plan.inputs.evaluate.other_packed_images(wildcards).rsplit("/", 1)[1] == run.pipeline.task["pack"]
 
 
 REGRESSION = {"mine": FAKE, "other": FAKE | {"task_type": "regression"}}
@@ -191,11 +191,11 @@ def test_best_procedure_and_run_are_chosen_by_validation_and_not_by_what_is_repo
 
 def test_seeds_are_repetitions_of_one_procedure():
     plan = planned({}, variants={"plain": {}, "flipped": {"augmentations": "flips"}}, sweep={"seed": [1, 2, 3]})
-    shown = plan.study.shown("train").values()
-    assert Counter(told["procedure_label"] for told in shown) == {"plain": 3, "flipped": 3}
-    assert len({told["procedure"] for told in shown}) == 2
-    assert len({told["run"] for told in shown}) == 6
+    labels = plan.run_labels.values()
+    assert Counter(label.procedure_label for label in labels) == {"plain": 3, "flipped": 3}
+    assert len({label.procedure for label in labels}) == 2
+    assert len({label.run for label in labels}) == 6
     seeds_only = planned({}, variants={"plain": {}, "again": {"seed": 7}})
-    assert {told["procedure_label"] for told in seeds_only.study.shown("train").values()} == {"plain = again"}
-    nested = planned({"nested": True}, sweep={"seed": [1, 2]}).study.shown("train").values()
-    assert len({told["procedure"] for told in nested}) == 1
+    assert {label.procedure_label for label in seeds_only.run_labels.values()} == {"plain = again"}
+    nested = planned({"nested": True}, sweep={"seed": [1, 2]}).run_labels.values()
+    assert len({label.procedure for label in nested}) == 1

@@ -44,7 +44,7 @@ class Project:
 
     def describe(self, study: Study) -> None:
         for name, number in SAMPLES.items():
-            path = Path(study.description_of(name))
+            path = Path(study.tasks.description_path(name))
             path.parent.mkdir(parents=True, exist_ok=True)
             header = {"num_folds": 5, "num_samples": {"all": number, "train": number}}
             path.write_text(header_first({"header": header, "samples": {}}))

@@ -16,7 +16,7 @@ from mml_lib.machine.rule_names import RuleNames
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from mml_lib.studies.guarding import Guards, _guard_run, started_from
-from mml_lib.studies.runs import Run
+from mml_lib.studies.runs import Run, Runs
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.image_guards import ImageGuard
 from mml_lib.tasks.overlaps import compare_images
@@ -107,7 +107,7 @@ def test_tasks_of_other_data_sets_are_compared(tmp_path: Path):
     plan = planned({"eval_on": ["b"]}, tmp_path, tasks=TASKS)
     assert guards(plan) == {("mine", "b", ("test",), "mode.eval_on")}
     (told,) = [told for command, told in zip(plan.commands, plan.params, strict=True) if command == "check_images"]
-    compared = plan.study.guarded_descriptions(wildcards(**told))
+    compared = plan.study.inputs.train.guarded_descriptions(wildcards(**told))
     assert [Path(path).parts[-2] for path in compared] == ["mine", "b"]
     plan = planned({"preset": "tl", "pretrain_task": "b"}, tmp_path, tasks=TASKS)
     assert guards(plan) == {("b", "mine", ("test",), "mode.pretrain_task")}
@@ -151,7 +151,7 @@ def test_tasks_that_only_another_project_can_describe_are_no_inputs(tmp_path: Pa
     far = {"name": "far", "id": "0a1b2c3d", "dataset": "DSET_csv-0a1b2c3d", "source": {"creator": "csv"}}
     plan.guards.add(far, "mine", "mode.pretrain_task", "test")
     assert list(plan.guards.unknown) == ["far"]
-    monkeypatch.setattr(plan.study, "old_definitions", lambda: [{**far, "bases": []}])
+    monkeypatch.setattr(Runs, "old_tasks", [{**far, "bases": []}])
     for key, names in {
         "dataset": {"dataset": far["dataset"]},
         "description": {"task": "far", "task_id": far["id"]},
@@ -162,8 +162,8 @@ def test_tasks_that_only_another_project_can_describe_are_no_inputs(tmp_path: Pa
     plan.guards.add(far, "mine", "mode.pretrain_task", "test")
     monkeypatch.setattr(plan.study, "scheduler", lambda mode: plan)
     asked = wildcards(sha256=plan.guards.sha256)
-    assert [Path(path).parts[-2] for path in plan.study.guarded_descriptions(asked)] == ["mine", "b"]
-    assert [Path(path).parts[-2] for path in plan.study.foreign_descriptions(asked)] == ["far"]
+    assert [Path(path).parts[-2] for path in plan.study.inputs.train.guarded_descriptions(asked)] == ["mine", "b"]
+    assert [Path(path).parts[-2] for path in plan.study.inputs.train.foreign_descriptions(asked)] == ["far"]
 
 
 def test_tasks_that_a_tag_of_the_users_own_derives_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

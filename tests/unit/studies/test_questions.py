@@ -3,20 +3,19 @@
 import subprocess
 import sys
 from collections import Counter
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from snakemake.iocontainers import Wildcards
 
 from mml_lib.errors import MMLError
-from mml_lib.studies.questions import Questions
 from mml_lib.studies.study import Study
 from mml_lib.tasks.curves import Point, curves_of
 from tests.support.places import CONFIG
 
 FAKE = {"creator": "fake", "num_samples": 60, "folds": 3, "test_fraction": 0.3}
 TWO = {"plain": {}, "smoothed": {"loss": "label_smoothing"}}
-MODE = SimpleNamespace(mode="train")
+MODE = Wildcards(fromdict={"mode": "train"})
 
 
 def study(mode: dict[str, Any] | None = None, tasks: dict[str, Any] | None = None, **changes: Any) -> Study:
@@ -36,7 +35,7 @@ def planned(*arguments: Any, **changes: Any) -> Counter:
 
 
 def baselines(baseline: Any, **changes: Any) -> dict[str, dict[str, str]]:
-    return Questions(study(**{"variants": TWO, **changes}, baseline=baseline)).baseline_of(MODE)
+    return study(**{"variants": TWO, **changes}, baseline=baseline).inputs.questions.baselines(MODE)
 
 
 # --- baseline -----------------------------------------------------------------------------------------------------
@@ -95,10 +94,10 @@ def test_baseline_is_compared_with_in_the_other_modes_that_train(mode: str):
 
 
 def test_networks_are_of_the_procedures_that_the_study_names():
-    (own, *_), *_ = [Questions(study(variants=TWO, repeats=2)).networks(MODE)]
+    (own, *_), *_ = [study(variants=TWO, repeats=2).inputs.questions.networks(MODE)]
     assert (own["task"], own["trained"], own["split"], own["procedures"]) == ("shapes", "shapes", "test", ["plain"])
     same = {"plain": {}, "also": {}, "other": {"seed": 7}, "smoothed": TWO["smoothed"]}
-    networks = Questions(study(variants=same)).networks(MODE)
+    networks = study(variants=same).inputs.questions.networks(MODE)
     assert [network["procedures"] for network in networks] == 2 * [["plain = also = other"]] + [["smoothed"]]
 
 
@@ -106,7 +105,7 @@ def test_procedures_that_are_one_on_some_tasks_only_keep_their_names():
     tasks = {"shapes": FAKE, "values": FAKE | {"task_type": "regression"}}
     variants = {"plain": {}, "smoothed": {"loss.classification": {"_target_": "torch.nn.CrossEntropyLoss"}}}
     variants["smoothed"]["loss.classification"]["label_smoothing"] = 0.1
-    networks = Questions(study(tasks=tasks, variants=variants)).networks(MODE)
+    networks = study(tasks=tasks, variants=variants).inputs.questions.networks(MODE)
     procedures = [(network["task"], network["procedures"]) for network in networks]
     assert procedures == [
         ("shapes", ["plain"]),
@@ -168,8 +167,8 @@ def test_curves_are_planned_where_tasks_are_tested_on_the_same_samples():
 
 
 def test_networks_of_a_curve_say_where_they_are():
-    questions = Questions(study(tagging={"variants": ["+identity", "+subset~0.3~5"]}))
-    wildcards = SimpleNamespace(mode="train", curve="shapes+subset")
+    questions = study(tagging={"variants": ["+identity", "+subset~0.3~5"]}).inputs.questions
+    wildcards = Wildcards(fromdict={"mode": "train", "curve": "shapes+subset"})
     places = [(each["trained"], each["value"], each["subset"]) for each in questions.curve_networks(wildcards)]
     assert places == [("shapes", None, 0), ("shapes+subset~0.3~5", 0.3, 5)]
     assert questions.curve_axis(wildcards) == {"label": "training samples", "counted": True}
@@ -187,9 +186,9 @@ def test_procedures_are_compared_across_tasks_where_there_are_several_of_both():
 
 def test_tasks_on_the_same_data_count_once():
     tasks = {"one+subset~0.5": None, "one": FAKE, "again": FAKE, "two": FAKE | {"image_seed": 1}}
-    questions = Questions(study(tasks=tasks, variants=TWO))
+    questions = study(tasks=tasks, variants=TWO).inputs.questions
     assert questions.siblings(MODE) == {"one+subset~0.5": "one", "again": "one"}
-    nested = Questions(study({"nested": True, "cv": True}, {"one": FAKE, "two": tasks["two"]}, variants=TWO))
+    nested = study({"nested": True, "cv": True}, {"one": FAKE, "two": tasks["two"]}, variants=TWO).inputs.questions
     assert nested.siblings(MODE) == {}
 
 

@@ -138,12 +138,13 @@ def test_rules_and_structs_are_given_the_same_files(tmp_path: Path):
     project = small_project(tmp_path)
     run = project.runs[0.1]
     study = small_study(tmp_path, project="later", reuse={"models": "demo", "parameters": f"demo#{run}"})
-    step = training_step(study.config, {"task": study.description_of("shapes")}, task="shapes")
+    step = training_step(study.config, {"task": study.tasks.description_path("shapes")}, task="shapes")
     step.cfg, step.pipeline = study.cfg, Pipeline({})
     of_step = wildcards(task="shapes", run="none")
     reused = step.get_struct().reused
     assert len(reused["models"]) == 4
-    assert [Path(path) for path in study.reused("models")(of_step)] == reused["models"] == step.reused("models")
+    by_rule = [Path(path) for path in study.inputs.reused("models")(of_step)]
+    assert by_rule == reused["models"] == step.reused("models")
     assert {path.name for path in reused["parameters"]} == {f"{run}-fold0.safetensors", f"{run}-fold1.safetensors"}
     assert reused["predictions"] == []
 
@@ -169,8 +170,9 @@ def test_a_run_whose_models_were_listed_by_time_stays_the_same(tmp_path: Path):
     assert new.id != by_time.run == transfer(tmp_path, reuse={"models": "old"}).runs_of("mine")[0].id
 
 
-def test_a_damaged_file_of_another_project_is_made_again_there(tmp_path: Path):
+def test_a_damaged_file_of_another_project_is_made_again_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     there = heatmap(tmp_path, "a", RUN)
-    manager(tmp_path, heatmaps="a")
+    monkeypatch.setenv("MML_COMMAND", "")
+    monkeypatch.setenv("MML_PROJECT", str(manager(tmp_path, heatmaps="a").proj_path))
     assert "make it again in the project a, by a study of it" in str(damaged(there, "cut"))
     assert "make it again by: snakemake" in str(damaged(heatmap(tmp_path, "mine", RUN), "cut"))

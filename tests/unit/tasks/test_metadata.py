@@ -60,10 +60,10 @@ def test_naming_columns_changes_no_run_and_brings_their_table(tmp_path: Path):
     )
     runs = [study.scheduler("train").runs_of("shapes")[0].id for study in (plain, told)]
     assert runs[0] == runs[1]
-    assert plain.metadata_of("shapes") == []
+    assert plain.tasks.metadata_paths("shapes") == []
     assert (
-        told.metadata_of("shapes+nested~0")
-        == told.metadata_of("shapes")
+        told.tasks.metadata_paths("shapes+nested~0")
+        == told.tasks.metadata_paths("shapes")
         == [told.fm.path("sample_metadata", task="shapes")]
     )
 

@@ -2,10 +2,10 @@ rule measure_shades:
     """Measure how bright the images of a task are, and count what other projects have measured of it."""
     input:
         pipeline=ancient(fm.pattern("pipeline")),
-        task=study.description,
-        images=study.packed,
+        task=study.inputs.evaluate.description,
+        images=study.inputs.evaluate.packed_images,
         model=fm.pattern("models"),
-        earlier=study.reused("shades"),
+        earlier=study.inputs.reused("shades"),
     output:
         shades=fm.output("shades"),
     log:
@@ -20,7 +20,7 @@ rule measure_range:
     """Write down the darkest and the brightest, here and in other projects."""
     input:
         shades=lambda wildcards: [fm.path("shades", **each) for each in study.scheduler("shades").measured],
-        earlier=study.reused("shade_range"),
+        earlier=study.inputs.reused("shade_range"),
     output:
         shade_range=fm.output("shade_range"),
     log:

@@ -1,0 +1,134 @@
+"""Inputs and params of rules/evaluate.smk, and of other rules that read a trained network's task."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mml_lib.config.task_options import Preprocessing
+from mml_lib.images.transforms import resolve
+from mml_lib.pipelines.own_code import code_of, code_of_hooks
+from mml_lib.pipelines.step_hooks import PREDICTING
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import OutputFiles, Wildcards
+
+    from mml_lib.studies.study import Study
+
+METRICS_FILES = {"test_fold": "metrics", "test_other": "other_metrics", "test_out_of_fold": "out_of_fold_metrics"}
+"""Assignment keys of metrics, by rule."""
+
+RESAMPLED_FILES = {
+    "test_fold": "resampled_metrics",
+    "test_other": "other_resampled_metrics",
+    "test_out_of_fold": "out_of_fold_resampled_metrics",
+}
+"""Assignment keys of metrics on resamples, by rule."""
+
+
+class EvaluateInputs:
+    """Tasks, metrics and labels of trained networks.
+
+    Args:
+        study: the study.
+    """
+
+    def __init__(self, study: "Study"):
+        self.study = study
+        self.fm = study.fm
+
+    # --- predictions --------------------------------------------------------------------------------------------
+
+    def description(self, wildcards: "Wildcards") -> str:
+        """The description of the task that a run was planned for."""
+        return self.study.inputs.train.learned_files(wildcards.task, wildcards.run).descriptions[0]
+
+    def packed_images(self, wildcards: "Wildcards") -> str:
+        """The packed images of the task that a run was planned for."""
+        return self.study.inputs.train.learned_files(wildcards.task, wildcards.run).packed_images[0]
+
+    def other_description(self, wildcards: "Wildcards") -> str:
+        """The description of another task that a network predicts."""
+        return self.study.tasks.description_path(wildcards.eval_task)
+
+    def other_packed_images(self, wildcards: "Wildcards") -> str:
+        """The images of another task that a network predicts, packed as those that it was trained on."""
+        pack = self.study.run(wildcards.task, wildcards.run).pipeline.task["pack"]
+        return self.fm.path("packed", dataset=self.study.task(wildcards.eval_task).dataset, pack=pack)
+
+    def prediction_params(self) -> dict[str, Any]:
+        """Params whose change makes predictions anew: `tta` and `code`, if there are any."""
+        cfg = self.study.cfg
+        params = {"tta": cfg.tta.model_dump(by_alias=True)} if cfg.tta.transforms else {}
+        hooks = code_of_hooks(type(self.study.scheduler(cfg.mode.id)), PREDICTING)
+        code = code_of(params) | hooks
+        return params | ({"code": code} if code else {})
+
+    def predicted_dataset(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
+        """The manifest behind the images that a network predicts, for images that are decoded while predicting."""
+        if name := wildcards.get("eval_task"):
+            return self.fm.path("dataset", dataset=self.study.task(name).dataset)
+        task = self.study.run(wildcards.task, wildcards.run).pipeline.task
+        return self.fm.path("dataset", dataset=task["dataset"])
+
+    def run_name(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
+        """The name of a run in messages. Snakemake does not repeat steps for new params that use the output."""
+        return self.study.run(wildcards.task, wildcards.run).display_name
+
+    # --- metrics ------------------------------------------------------------------------------------------------
+
+    def metrics(self, wildcards: "Wildcards") -> list[Any]:
+        """The metrics of a run's task."""
+        metrics = self.study.cfg.metrics_of(self.study.run(wildcards.task, wildcards.run).pipeline.task["task_type"])
+        return [metric if isinstance(metric, str) else metric.model_dump(by_alias=True) for metric in metrics]
+
+    def metric_params(self) -> dict[str, Any]:
+        """Params whose change makes metrics anew, beside their names: the `code` of the user's own metrics."""
+        code = code_of(self.study.cfg.model_dump(include={"metrics"}, by_alias=True))
+        return {"code": code} if code else {}
+
+    def fold_predictions(self, wildcards: "Wildcards") -> list[str]:
+        """The validation predictions of the networks of all folds, fold by fold."""
+        return [
+            self.fm.path("predictions", task=wildcards.task, run=wildcards.run, fold=fold, eval="val")
+            for fold in range(self.study.task(wildcards.task).num_folds)
+        ]
+
+    # --- masks --------------------------------------------------------------------------------------------------
+
+    def dataset(self, wildcards: "Wildcards") -> str:
+        """The manifest of the images whose masks are measured."""
+        task = self.study.task(wildcards.get("eval_task", wildcards.task))
+        return self.fm.path("dataset", dataset=task.dataset)
+
+    def transforms(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
+        """The preprocessing of a run's images."""
+        content = self.study.run(wildcards.task, wildcards.run).pipeline.content
+        return resolve(Preprocessing(**content["preprocessing"]))
+
+    def mask_metrics(self, wildcards: "Wildcards") -> list[str]:
+        """The named metrics of a segmentation."""
+        task_type = self.study.task(wildcards.get("eval_task", wildcards.task)).task_type
+        return [metric for metric in self.study.cfg.metrics_of(task_type) if isinstance(metric, str)]
+
+    # --- summary of a mode --------------------------------------------------------------------------------------
+
+    def all_metrics(self, wildcards: "Wildcards") -> list[str]:
+        """The metrics files that a mode makes."""
+        return self._tested(wildcards.mode, METRICS_FILES)
+
+    def all_resampled_metrics(self, wildcards: "Wildcards") -> list[str]:
+        """The same metrics on resamples of the samples."""
+        return self._tested(wildcards.mode, RESAMPLED_FILES)
+
+    def _tested(self, mode: str, keys: Mapping[str, str]) -> list[str]:
+        """Return an output of each planned test, by the assignment key for its rule."""
+        scheduler = self.study.scheduler(mode)
+        steps = zip(scheduler.commands, scheduler.params, strict=True)
+        return [self.fm.path(keys[command], **wildcards) for command, wildcards in steps if command in keys]
+
+    def run_labels(self, wildcards: "Wildcards") -> dict[str, dict[str, Any]]:
+        """The labels of each run in tables of a mode, by run id."""
+        return {run: label.as_params() for run, label in self.study.scheduler(wildcards.mode).run_labels.items()}
+
+    def split_notes(self, wildcards: "Wildcards") -> list[str]:
+        """Lines that name the networks and samples behind the results of a mode."""
+        return self.study.scheduler(wildcards.mode).split_notes

@@ -1,0 +1,90 @@
+"""Inputs and params of rules/info.smk."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mml_lib.studies.consumption import Consumption
+from mml_lib.studies.forecast import Forecast
+from mml_lib.studies.model_files import network_files, state_of
+from mml_lib.studies.planned_steps import Step, planned_steps
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import Wildcards
+
+    from mml_lib.studies.study import Study
+
+
+class InfoInputs:
+    """Tasks, models, runs and resources of a project.
+
+    Args:
+        study: the study.
+    """
+
+    def __init__(self, study: "Study"):
+        self.study = study
+        self.fm = study.fm
+
+    # --- tasks --------------------------------------------------------------------------------------------------
+
+    def description(self, wildcards: "Wildcards") -> str:
+        """The description of a task of the study."""
+        return self.study.tasks.description_path(wildcards.task)
+
+    def dataset(self, wildcards: "Wildcards") -> str:
+        """The manifest of the data set of a task of the study."""
+        return self.fm.path("dataset", dataset=self.study.tasks[wildcards.task].dataset)
+
+    def descriptions(self, wildcards: "Wildcards") -> list[str]:
+        """The descriptions of all tasks of the study."""
+        return [self.study.tasks.description_path(name) for name in self.study.tasks]
+
+    def datasets(self, wildcards: "Wildcards") -> list[str]:
+        """The manifests of the data sets of all tasks."""
+        return [self.fm.path("dataset", dataset=task.dataset) for task in self.study.tasks.values()]
+
+    # --- models -------------------------------------------------------------------------------------------------
+
+    def model_folders(self, wildcards: "Wildcards") -> list[str]:
+        """The folders of model storages. Their times change when a model is added or removed.
+
+        Models themselves are no inputs: Snakemake would look for rules that make those of other studies.
+        """
+        return sorted({str(Path(self.fm.path("models", **model)).parent) for model in self.fm.existing("models")})
+
+    def model_files_state(self, wildcards: "Wildcards") -> str:
+        """A digest of all files of networks in the project."""
+        return state_of(network_files(self.fm))
+
+    def model_labels(self, wildcards: "Wildcards") -> dict[str, dict[str, str]]:
+        """The labels of the study's runs, by task and run."""
+        return self.study.project_models.labels()
+
+    def explanation(self, wildcards: "Wildcards") -> dict[str, Any]:
+        """The pipeline of a run, and its differences from each run of the study on the same task, the nearest first."""
+        return self.study.project_models.explanation(wildcards.run)
+
+    # --- resources ----------------------------------------------------------------------------------------------
+
+    def forecast(self, rules: Any) -> str:
+        """Return remaining steps, time and space of the study in one line.
+
+        Args:
+            rules: Snakemake's `rules` object.
+        """
+        self.study.gpus.count_trainings([self._forecast_mode])
+        forecast = Forecast(self.study)
+        return forecast.line(forecast.missing(self._steps(rules)))
+
+    def consumption(self, rules: Any) -> list[dict[str, Any]]:
+        """Return used and requested resources of the study's steps, a row for each rule."""
+        return Consumption.of_plan(self._steps(rules)).rows
+
+    def _steps(self, rules: Any) -> list[Step]:
+        return planned_steps(self.study, self._forecast_mode, rules)
+
+    @property
+    def _forecast_mode(self) -> str:
+        """The mode whose outputs the forecast counts: the study's own, or `train` for `info` and `clean`."""
+        own = self.study.cfg.mode.id
+        return "train" if self.study.scheduler(own).alone or own == "info" else own

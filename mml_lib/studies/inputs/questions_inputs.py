@@ -1,0 +1,88 @@
+"""Inputs and params of rules/questions.smk."""
+
+from typing import TYPE_CHECKING, Any
+
+from mml_lib.tasks.curves import Curve
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import Wildcards
+
+    from mml_lib.studies.study import Study
+
+
+class QuestionsInputs:
+    """Tested networks of a mode: for the ablation table, learning curves, and the comparison across tasks.
+
+    Args:
+        study: the study.
+    """
+
+    def __init__(self, study: "Study"):
+        self.study = study
+        self.fm = study.fm
+
+    def networks(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
+        """The tested networks of a mode, as `Questions.networks` gives them."""
+        return self.study.questions.networks(self.study.scheduler(wildcards.mode))
+
+    def resampled_metrics(self, wildcards: "Wildcards") -> list[str]:
+        """The resampled metrics of the tested networks of a mode."""
+        return self._resampled(self.networks(wildcards))
+
+    def descriptions(self, wildcards: "Wildcards") -> list[str]:
+        """The descriptions of the tasks that these networks were trained on."""
+        tasks = dict.fromkeys(network["trained"] for network in self.networks(wildcards))
+        return [self.study.tasks.description_path(task) for task in tasks]
+
+    def baselines(self, wildcards: "Wildcards") -> dict[str, dict[str, str]]:
+        """The procedure that each procedure is compared with, by baseline."""
+        return self.study.questions.baselines(self.study.scheduler(wildcards.mode))
+
+    def siblings(self, wildcards: "Wildcards") -> dict[str, str]:
+        """The tasks that count as no further evidence, with the task of the same data set that counts."""
+        return self.study.questions.siblings(self.study.scheduler(wildcards.mode))
+
+    def figure_labels(self, wildcards: "Wildcards") -> dict[str, str]:
+        """The labels of a figure or table across tasks in the report."""
+        return _report_labels(wildcards, "critical differences")
+
+    # --- curves -------------------------------------------------------------------------------------------------
+
+    def curve_networks(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
+        """The tested networks of a curve, each with the `value` and the `subset` of its point."""
+        points = {point.task: point for point in self._curve(wildcards).points}
+        return [
+            {**network, "value": points[network["trained"]].value, "subset": points[network["trained"]].seed}
+            for network in self.networks(wildcards)
+            if network["trained"] in points
+        ]
+
+    def curve_resampled_metrics(self, wildcards: "Wildcards") -> list[str]:
+        """The resampled metrics of the networks of a curve."""
+        return self._resampled(self.curve_networks(wildcards))
+
+    def curve_descriptions(self, wildcards: "Wildcards") -> list[str]:
+        """The descriptions of the tasks of a curve."""
+        return [self.study.tasks.description_path(point.task) for point in self._curve(wildcards).points]
+
+    def curve_axis(self, wildcards: "Wildcards") -> dict[str, Any]:
+        """The `label` of the axis of a curve, and True as `counted` if it is a number of samples."""
+        axis = self._curve(wildcards).axis
+        return {"label": axis.label, "counted": axis.counted}
+
+    def curve_figure_labels(self, wildcards: "Wildcards") -> dict[str, str]:
+        """The labels of a figure or table of a curve in the report."""
+        return _report_labels(wildcards, "curve")
+
+    def _curve(self, wildcards: "Wildcards") -> Curve:
+        curves = self.study.questions.curves(self.study.scheduler(wildcards.mode))
+        return next(curve for curve in curves if curve.name == wildcards.curve)
+
+    def _resampled(self, networks: list[dict[str, Any]]) -> list[str]:
+        return [self.fm.path("resampled_metrics", **network["network"], eval=network["split"]) for network in networks]
+
+
+def _report_labels(wildcards: "Wildcards", figure: str) -> dict[str, str]:
+    if table := wildcards.get("table"):
+        return {"shown": table.replace("_", " "), "of": "all metrics", "mode": wildcards.mode}
+    return {"shown": figure, "of": wildcards.metric.replace("_", " "), "mode": wildcards.mode}

@@ -1,0 +1,255 @@
+"""Inputs and params of rules/report.smk."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mml_lib.config.task_options import Preprocessing
+from mml_lib.config.task_types import TASK_TYPES
+from mml_lib.images.transforms import resolve
+from mml_lib.pipelines.pipeline import DEVICE_KEYS, PIPELINE_KEYS
+from mml_lib.studies.runs import RunLabel
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import Wildcards
+
+    from mml_lib.studies.runs import Run
+    from mml_lib.studies.study import Study
+
+TABLES = (
+    "leaderboard",
+    "run_differences",
+    "fold_tests",
+    "class_results",
+    "group_results",
+    "calibration_errors",
+)
+"""Assignment keys of the outputs of `compare_runs`."""
+
+SILENT = (
+    *("paths", "plugins", "rules", "reuse", "remove", "resources", "preprocess_shards", "num_workers", "warm_start"),
+    *("tensorboard", "tta", "run", "clean", "force", "retrain"),
+)
+"""Sections that change no result. Test-time augmentation changes results if it has transforms, and is added then."""
+
+
+class ReportInputs:
+    """Files and labels of figures and pages. A step that is not planned has no figure.
+
+    Args:
+        study: the study.
+    """
+
+    def __init__(self, study: "Study"):
+        self.study = study
+        self.fm = study.fm
+        self._steps = cache(self._planned)
+
+    def _planned(self, mode: str) -> dict[str, list[dict[str, Any]]]:
+        """Return the wildcards of each planned step by rule."""
+        scheduler = self.study.scheduler(mode)
+        steps: dict[str, list[dict[str, Any]]] = {}
+        for command, wildcards in zip(scheduler.commands, scheduler.params, strict=True):
+            steps.setdefault(command, []).append(wildcards)
+        return steps
+
+    def _of(self, wildcards: "Wildcards", command: str) -> list[dict[str, Any]]:
+        """Return the wildcards of a rule's planned steps on a task or its nested tasks."""
+        networks = self.study.scheduler(wildcards.mode).networks(wildcards.task)
+        tasks = {wildcards.task, *(network["task"] for network in networks)}
+        return [step for step in self._steps(wildcards.mode).get(command, ()) if step["task"] in tasks]
+
+    # --- figures of a task --------------------------------------------------------------------------------------
+
+    def description(self, wildcards: "Wildcards") -> str:
+        """The description of a task of the study."""
+        return self.study.tasks.description_path(wildcards.task)
+
+    def dataset(self, wildcards: "Wildcards") -> str:
+        """The manifest of the data set of a task of the study."""
+        return self.fm.path("dataset", dataset=self.study.tasks[wildcards.task].dataset)
+
+    def _split(self, wildcards: "Wildcards") -> str:
+        """Return the split that is drawn: the test split if networks are tested on it, or else the validation split."""
+        return "test" if any(step["eval"] == "test" for step in self._of(wildcards, "test_fold")) else "val"
+
+    def is_out_of_fold(self, wildcards: "Wildcards") -> bool:
+        """True if figures pool the folds of a task, each sample once."""
+        return self._split(wildcards) == "val" and bool(self._of(wildcards, "test_out_of_fold"))
+
+    def _networks(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
+        """Return `task`, `run` and `fold` of the networks that are tested on this split."""
+        split = self._split(wildcards)
+        tested = [step for step in self._of(wildcards, "test_fold") if step["eval"] == split]
+        return [{key: step[key] for key in ("task", "run", "fold")} for step in tested]
+
+    def histories(self, wildcards: "Wildcards") -> list[str]:
+        """The histories of tested networks, except removed histories of trained networks."""
+        if self.fm.remove.get("history"):
+            return []
+        networks = self._networks(wildcards)
+        files = [(self.fm.path("history", **network), self.fm.path("models", **network)) for network in networks]
+        return [history for history, model in files if Path(history).exists() or not Path(model).exists()]
+
+    def tunings(self, wildcards: "Wildcards") -> list[str]:
+        """The results of tunings of tested networks."""
+        networks = [
+            network
+            for network in self._networks(wildcards)
+            if self.study.run(network["task"], network["run"]).pipeline.content.get("tune")
+        ]
+        return [self.fm.path("tuning", **network) for network in networks]
+
+    def predictions(self, wildcards: "Wildcards") -> list[str]:
+        """The predictions of tested networks; none if `remove` drops them."""
+        if self.fm.remove.get("predictions"):
+            return []
+        split = self._split(wildcards)
+        return [self.fm.path("predictions", **network, eval=split) for network in self._networks(wildcards)]
+
+    def calibrated(self, wildcards: "Wildcards") -> list[str]:
+        """The calibrated predictions of the same split, if they are planned and kept."""
+        if self.fm.remove.get("calibrated"):
+            return []
+        split = self._split(wildcards)
+        steps = [step for step in self._of(wildcards, "calibrate_fold") if step["eval"] == split]
+        return [self.fm.path("calibrated", **step) for step in steps]
+
+    def ensembles(self, wildcards: "Wildcards") -> list[str]:
+        """The planned ensembles."""
+        return [self.fm.path("ensemble", **step) for step in self._of(wildcards, "select_ensemble")]
+
+    def tables(self, wildcards: "Wildcards") -> list[str]:
+        """The tables of a planned comparison."""
+        compared = self._of(wildcards, "compare_runs")
+        return [self.fm.path(key, **step) for step in compared for key in TABLES]
+
+    def run_labels(self, wildcards: "Wildcards") -> dict[str, dict[str, Any]]:
+        """The labels of each run in figures of a task, by run id; with runs of other tasks that answer this one."""
+        return {run: label.as_params() for run, label in self._run_labels(wildcards).items()}
+
+    def _run_labels(self, wildcards: "Wildcards") -> dict[str, RunLabel]:
+        scheduler = self.study.scheduler(wildcards.mode)
+        if self._of(wildcards, "select_ensemble") or self._of(wildcards, "compare_runs"):
+            return self.study.answers.run_labels(wildcards.task, scheduler)
+        runs = {network["run"] for network in scheduler.networks(wildcards.task)}
+        return {run: label for run, label in scheduler.run_labels.items() if run in runs}
+
+    def transforms(self, wildcards: "Wildcards") -> dict[str, list[dict[str, Any]]]:
+        """The preprocessing of a segmentation's runs, by the run in figures: masks are drawn on preprocessed images."""
+        if not TASK_TYPES[self.study.task(wildcards.task).task_type].has_masks:
+            return {}
+        labels = self._run_labels(wildcards)
+        networks = self._networks(wildcards)
+        runs = {network["run"]: self.study.run(network["task"], network["run"]) for network in networks}
+        return {
+            labels[id_].run: resolve(Preprocessing(**run.pipeline.content["preprocessing"]))
+            for id_, run in runs.items()
+            if id_ in labels
+        }
+
+    def metrics(self, wildcards: "Wildcards") -> list[str]:
+        """The named metrics of a task."""
+        task_type = self.study.task(wildcards.task).task_type
+        return [metric for metric in self.study.cfg.metrics_of(task_type) if isinstance(metric, str)]
+
+    # --- entries of the report ----------------------------------------------------------------------------------
+
+    def topic(self, wildcards: "Wildcards") -> str:
+        """The category of a figure."""
+        return wildcards.topic.capitalize()
+
+    def figure(self, wildcards: "Wildcards") -> dict[str, str]:
+        """The labels of a figure: its content, and its run or fold."""
+        named = {label.run: label.label for label in self._run_labels(wildcards).values()}
+        part = wildcards.get("part", "")
+        label = f" ({named[part]})" if named.get(part) else ""
+        return {
+            "shown": wildcards.figure.replace("_", " ").replace("roc", "ROC"),
+            "of": _plain(part + label),
+            "mode": wildcards.mode,
+        }
+
+    def page(self, wildcards: "Wildcards") -> dict[str, str]:
+        """The labels of a page."""
+        return {"shown": wildcards.page.replace("_", " "), "mode": wildcards.mode}
+
+    # --- pages of a study ---------------------------------------------------------------------------------------
+
+    def done(self, wildcards: "Wildcards") -> list[str]:
+        """The metrics and predictions that exist once all long steps are done, without those that `remove` drops."""
+        steps = self._steps(wildcards.mode)
+        rules = {
+            "test_fold": "metrics",
+            "test_other": "other_metrics",
+            "test_out_of_fold": "out_of_fold_metrics",
+            "predict_fold": "predictions",
+            "predict_other": "other_predictions",
+        }
+        return [
+            self.fm.path(key, **step)
+            for rule, key in rules.items()
+            for step in steps.get(rule, ())
+            if (rule.startswith("test") or step["eval"] == "unlabelled") and not self.fm.remove.get(key)
+        ]
+
+    def config(self, wildcards: "Wildcards") -> dict[str, Any]:
+        """The merged config, without sections that change no result."""
+        config = {key: value for key, value in self.study.config.items() if key not in SILENT}
+        if isinstance(trainer := self.study.config.get("trainer"), Mapping):
+            config["trainer"] = {key: value for key, value in trainer.items() if key not in DEVICE_KEYS}
+        return config | self.study.inputs.evaluate.prediction_params()
+
+    def plan(self, wildcards: "Wildcards") -> dict[str, int]:
+        """Number of planned steps by rule."""
+        return dict(Counter(self.study.scheduler(wildcards.mode).commands))
+
+    def runs(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
+        """The label of each run, the keys of its pipeline that differ between runs, and its `added` parts."""
+        scheduler = self.study.scheduler(wildcards.mode)
+        runs: dict[str, tuple[RunLabel, Run]] = {}
+        for task in scheduler.trained_tasks:
+            for run in scheduler.runs_of(task):
+                label = scheduler.run_label(task, run)
+                runs[label.run] = (label, run)
+        by_task: dict[str, list[Run]] = {}
+        for label, run in runs.values():
+            by_task.setdefault(label.task, []).append(run)
+        varied = {run.id: values for task_runs in by_task.values() for run, values in _differences(task_runs)}
+        return [
+            {
+                **{"task": label.task, "run": label.run, "label": label.label},
+                **varied[run.id],
+                "added": run.pipeline.story,
+            }
+            for label, run in runs.values()
+        ]
+
+    def measured(self, wildcards: "Wildcards") -> list[str]:
+        """The first parts of the names of this mode's benchmark files."""
+        tasks, scheduler = self.study.tasks.values(), self.study.scheduler(wildcards.mode)
+        names = [name for task in tasks for name in (task.dataset, f"{task.name}-{task.id}")]
+        names += [f"{task}-{run.id}" for task in scheduler.trained_tasks for run in scheduler.runs_of(task)]
+        return list(dict.fromkeys(names))
+
+
+def _differences(runs: Sequence["Run"]) -> list[tuple["Run", dict[str, Any]]]:
+    """Return each run with the dotted keys, and values, of its pipeline that differ between the runs."""
+    contents = [_flat({key: run.pipeline.content.get(key) for key in PIPELINE_KEYS}) for run in runs]
+    keys = dict.fromkeys(key for content in contents for key in content)
+    varied = [key for key in keys if any(content.get(key) != contents[0].get(key) for content in contents)]
+    return [(run, {key: content.get(key) for key in varied}) for run, content in zip(runs, contents, strict=True)]
+
+
+def _flat(content: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        flat |= _flat(value, f"{before}{key}.") if isinstance(value, Mapping) else {f"{before}{key}": value}
+    return flat
+
+
+def _plain(text: str) -> str:
+    """Return a text without markup, which reports would interpret in labels."""
+    return text.replace("<", "‹").replace(">", "›")
