@@ -1,9 +1,7 @@
-"""Containers: what holds the content of a kind of file, where its version stands in it, and how it is rewritten."""
+"""Containers: where files of each kind state the version of their format, and how older text files are rewritten."""
 
 import json
 import re
-import shutil
-import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +15,7 @@ from mml_lib.files.stored import json_text
 from mml_lib.pipelines.pipeline import yaml_text
 
 PACKED_FORMAT = "format.json"
-"""File in a folder of packed images that says its format."""
+"""File in a folder of packed images that states its format."""
 
 LARGEST_HEADER = 10**8
 """Bytes: what safetensors allows."""
@@ -29,29 +27,12 @@ _COMMENT = re.compile(r"# format (\d+), needs MML (\S+)\n")
 class Container(ABC):
     """Files of one kind."""
 
-    def target(self, path: Path) -> Path:
-        """Return the file of an artefact that says its version, and is rewritten."""
-        return path
-
-    def anchor(self, path: Path) -> Path:
-        """Return the file whose time tells when an artefact was made."""
-        return path
-
     @abstractmethod
     def stamp(self, path: Path) -> Mapping[str, Any]:
-        """Return the version that an artefact states, mostly without reading the rest.
+        """Return the stamp of an artefact; of most kinds, all else is left unread.
 
         Raises:
             OSError, ValueError, KeyError, TypeError: it is missing or damaged.
-        """
-
-    @abstractmethod
-    def rewrite(self, path: Path, beside: Path, form: Format) -> None:
-        """Write to `beside` what takes the place of the target, in the present format.
-
-        Raises:
-            OSError, ValueError, KeyError, TypeError: it is missing or damaged.
-            MMLError: it is damaged, or of a newer format.
         """
 
 
@@ -75,12 +56,22 @@ class Text(Container):
             content = self.load(beginning + file.read())
         if not isinstance(content, Mapping):
             raise ValueError("it has no keys")
-        return {key: content[key] for key in STAMP if key in content}
+        return _stamp_in(content)
 
     def rewrite(self, path: Path, beside: Path, form: Format) -> None:
+        """Write the content of a file to `beside`, in the present format.
+
+        Raises:
+            OSError, ValueError, KeyError, TypeError: it is missing or damaged.
+            MMLError: it is damaged, or of a newer format.
+        """
         verify(path)
         content = form.migrated(self.load(path.read_text(encoding="utf-8")), path)
         beside.write_text(self.dump(content), encoding="utf-8")
+
+
+def _stamp_in(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: content[key] for key in STAMP if key in content}
 
 
 def header_first(content: Mapping[str, Any]) -> str:
@@ -111,15 +102,6 @@ class Npz(Container):
         with np.load(path, allow_pickle=False) as arrays:
             return {key: arrays[key].item() for key in STAMP if key in arrays}
 
-    def rewrite(self, path: Path, beside: Path, form: Format) -> None:
-        import numpy as np
-
-        verify(path)
-        with zipfile.ZipFile(path) as archive:
-            compressed = any(member.compress_type == zipfile.ZIP_DEFLATED for member in archive.infolist())
-        content = form.migrated(npz_content(path), path)
-        (np.savez_compressed if compressed else np.savez)(beside, **form.stamp, **content)
-
 
 def npz_content(path: str | Path) -> dict[str, Any]:
     """Return the arrays of a file, and its stamp as plain values.
@@ -134,23 +116,11 @@ def npz_content(path: str | Path) -> dict[str, Any]:
 
 
 class Safetensors(Container):
-    """Weights, with a header that says how to rebuild their network. Only the header is rewritten."""
+    """Weights, with a header that says how to rebuild their network."""
 
     def stamp(self, path: Path) -> Mapping[str, Any]:
         with open(path, "rb") as file:
-            content = weights_header(_header(file)["__metadata__"])
-        return {key: content[key] for key in STAMP if key in content}
-
-    def rewrite(self, path: Path, beside: Path, form: Format) -> None:
-        verify(path)
-        with open(path, "rb") as file, open(beside, "wb") as rewritten:
-            header = _header(file)
-            content = form.migrated(weights_header(header["__metadata__"]), path)
-            header["__metadata__"] = weights_metadata(content)
-            text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-            text += b" " * (-len(text) % 8)  # tensors begin at a multiple of eight
-            rewritten.write(len(text).to_bytes(8, "little") + text)
-            shutil.copyfileobj(file, rewritten, 2**22)
+            return _stamp_in(weights_header(_header(file)["__metadata__"]))
 
 
 def _header(file: BinaryIO) -> dict[str, Any]:
@@ -161,13 +131,12 @@ def _header(file: BinaryIO) -> dict[str, Any]:
 
 
 def weights_header(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Return the metadata of stored weights; the first version had one entry per key.
+    """Return the header of stored weights from their metadata.
 
     Raises:
-        ValueError, TypeError: they are none of ours.
+        KeyError, ValueError, TypeError: MML has not written them.
     """
-    header = json.loads(metadata["mml"]) if "mml" in metadata else {key: json.loads(v) for key, v in metadata.items()}
-    return {**header, "format": int(header["format"])}
+    return json.loads(metadata["mml"])
 
 
 def weights_metadata(content: Mapping[str, Any]) -> dict[str, str]:
@@ -177,22 +146,10 @@ def weights_metadata(content: Mapping[str, Any]) -> dict[str, str]:
 
 
 class PackedFolder(Container):
-    """Packed images: a small file in their folder says the version."""
-
-    def target(self, path: Path) -> Path:
-        return path / PACKED_FORMAT
-
-    def anchor(self, path: Path) -> Path:
-        return path / "moments.npy"
+    """Packed images: a small file in their folder states the version."""
 
     def stamp(self, path: Path) -> Mapping[str, Any]:
-        if not self.target(path).exists():
-            return {}
-        content = json.loads(self.target(path).read_text(encoding="utf-8"))
-        return {key: content[key] for key in STAMP if key in content}
-
-    def rewrite(self, path: Path, beside: Path, form: Format) -> None:
-        beside.write_text(json_text(form.kind, form.migrated(self.stamp(path), path)), encoding="utf-8")
+        return _stamp_in(json.loads((path / PACKED_FORMAT).read_text(encoding="utf-8")))
 
 
 def check_packed(folder: Path) -> None:
@@ -202,7 +159,7 @@ def check_packed(folder: Path) -> None:
         MMLError: the line names the MML that is needed.
     """
     try:
-        FORMATS["packed"].found(CONTAINERS["packed"].stamp(folder), folder)
+        FORMATS["packed"].version_of(CONTAINERS["packed"].stamp(folder), folder)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise damaged(folder / PACKED_FORMAT, str(error), artefact=folder) from error
 
@@ -215,15 +172,24 @@ def _yaml(kind: str) -> Text:
     return Text(yaml.safe_load, lambda content: yaml_text(kind, content))
 
 
-CONTAINERS: Mapping[str, Container] = {
-    **{kind: _json(kind) for kind in FORMATS},
-    **{kind: _yaml(kind) for kind in ("pipeline", "blueprint", "run_explanation")},
-    "dataset": _json("dataset", indent=None),
-    "description": Text(json.loads, header_first),
-    "study_config": Text(_uncommented, commented),
+_BINARY: Mapping[str, Container] = {
     "predictions": Npz(),
     "resampled_metrics": Npz(),
     "parameters": Safetensors(),
     "packed": PackedFolder(),
+}
+
+TEXTS: Mapping[str, Text] = {
+    **{kind: _json(kind) for kind in FORMATS if kind not in _BINARY},
+    **{kind: _yaml(kind) for kind in ("pipeline", "blueprint", "run_explanation")},
+    "dataset": _json("dataset", indent=None),
+    "description": Text(json.loads, header_first),
+    "study_config": Text(_uncommented, commented),
+}
+"""The container of each kind of text file: those that can be rewritten in a newer format."""
+
+CONTAINERS: Mapping[str, Container] = {
+    **TEXTS,
+    **_BINARY,
 }
 """The container of each kind of file."""

@@ -1,162 +1,122 @@
-"""Formats: which version each kind of file has, and how an older one becomes the present one.
+"""Formats: the version of each kind of file, and how MML reads older ones.
 
-A file says its version by `format`, and by `needs_mml` which MML reads it. One that says nothing has format 1. To
-change a format, add a `Version` with the migration from the one before; former ones stay, and their files in the tests.
+A file states its version by `format`, and by `needs_mml` the version of MML that reads it. To change a format, raise
+its version, and add a migration from the version before with a file of it in `tests/fixtures/formats-older/`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 from mml_lib import __version__
 from mml_lib.errors import MMLError
-from mml_lib.files import migrations
 
 STAMP = ("format", "needs_mml")
-"""The keys by which a file says its version."""
+"""The keys by which a file states its version."""
 
-
-class Version(NamedTuple):
-    """A version of a format.
-
-    Args:
-        since: the MML that it came with.
-        migration: from the content of the version before; None: of the first version.
-    """
-
-    since: str
-    migration: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
+"""Makes the content of the next version from that of a version, without the stamp."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """Properties of a kind of file.
+    """Format of a kind of file.
 
     Args:
-        kind: its name.
-        keys: assignment keys whose artefacts it is.
-        versions: of its format, the present one last.
+        kind: name.
+        keys: assignment keys of its artefacts.
+        version: present version.
+        needs_mml: first MML that reads this version.
+        migrations: by the version that they start from; older versions are refused.
     """
 
     kind: str
     keys: Sequence[str]
-    versions: Sequence[Version]
+    version: int = 1
+    needs_mml: str = "0.1.0"
+    migrations: Mapping[int, Migration] = field(default_factory=dict)
 
     @property
-    def version(self) -> int:
-        """The present version."""
-        return len(self.versions)
+    def oldest(self) -> int:
+        """The oldest version that is read."""
+        return min(self.migrations, default=self.version)
 
     @property
     def stamp(self) -> dict[str, Any]:
-        """Stamp of a file in the current version."""
-        return {"format": self.version, "needs_mml": self.versions[-1].since}
+        """The keys by which a file states the present version."""
+        return {"format": self.version, "needs_mml": self.needs_mml}
 
-    def found(self, content: Mapping[str, Any], path: Any) -> int:
-        """Return the version that a file has.
+    def version_of(self, content: Mapping[str, Any], path: Any) -> int:
+        """Return the version of a file.
 
         Args:
-            content: with the stamp of the file, if there is one.
+            content: with the stamp of the file.
             path: of the file, for errors.
 
         Raises:
-            MMLError: it is newer than this MML reads; the line names the MML that is needed.
-            ValueError: what it says is no version.
+            MMLError: it is newer or older than this MML reads.
+            ValueError: the stamp is missing, or no version.
         """
-        version = content.get("format", 1)
+        version = content.get("format")
         if not isinstance(version, int) or version < 1:
             raise ValueError(f"format is {version!r}")
-        if version > self.version:
+        if self.oldest <= version <= self.version:
+            return version
+        if version < self.oldest:
+            limit, remedy = f"from {self.oldest} on", "remove it, and run the study again"
+        else:
             needed = content.get("needs_mml")
+            limit = f"up to {self.version}"
             remedy = f"install MML {needed} or newer" if needed else "install a newer MML"
-            raise MMLError(
-                f"{path} has format {version}, and MML {__version__} reads {self.kind} up to {self.version}; {remedy}"
-            )
-        return version
+        raise MMLError(f"{path} has format {version}, and MML {__version__} reads {self.kind} {limit}; {remedy}")
 
     def migrated(self, content: Mapping[str, Any], path: Any) -> dict[str, Any]:
-        """Return the content of a file as the present version has it, without the stamp.
+        """Return the content of a file in the present version, without the stamp.
 
         Raises:
-            MMLError: it is newer than this MML reads.
-            KeyError, TypeError, ValueError, AttributeError: it is not what its version says.
+            MMLError: it is newer or older than this MML reads.
+            KeyError, TypeError, ValueError, AttributeError: the content is not that of its version.
         """
-        stored = self.found(content, path)
+        stored = self.version_of(content, path)
         current = {key: value for key, value in content.items() if key not in STAMP}
-        for version in self.versions[stored:]:
-            current = version.migration(current)
+        for version in range(stored, self.version):
+            current = self.migrations[version](current)
         return current
 
 
-FIRST = Version("0.1.0")
+def _name_sources_of_model(content: dict[str, Any]) -> dict[str, Any]:
+    """Model storages, 3: tasks learned together, and the model that the training started from."""
+    return {**content, "co_tasks": content.get("co_tasks", []), "pretrained": content.get("pretrained")}
+
+
+PREDICTIONS = (
+    *("predictions", "other_predictions", "out_of_fold_predictions"),
+    *("calibrated", "other_calibrated", "ensemble_predictions"),
+)
 
 FORMATS: Mapping[str, Format] = {
-    format_.kind: format_
-    for format_ in (
-        Format(
-            "dataset",
-            ["dataset"],
-            [
-                FIRST,
-                Version("0.1.0", migrations.describe_dataset),
-                Version("0.1.0", migrations.give_no_pixel_facts),
-                Version("0.1.0", migrations.give_no_digests),
-            ],
-        ),
-        Format(
-            "description",
-            ["description"],
-            [FIRST, Version("0.1.0", migrations.describe_task), Version("0.1.0", migrations.give_samples_no_digest)],
-        ),
-        Format("packed", ["packed"], [FIRST, Version("0.1.0", migrations.unchanged)]),
-        Format("pipeline", ["pipeline"], [FIRST, Version("0.1.0", migrations.unchanged)]),
-        Format("blueprint", ["blueprint"], [FIRST]),
-        Format("overlaps", ["overlaps"], [FIRST]),
-        Format("selection", ["selection"], [FIRST]),
-        Format("tuning", ["tuning"], [FIRST]),
-        Format(
-            "models",
-            ["models"],
-            [
-                FIRST,
-                Version("0.1.0", migrations.name_stored_epoch),
-                Version("0.1.0", migrations.name_sources_of_model),
-            ],
-        ),
-        Format("parameters", ["parameters"], [FIRST, Version("0.1.0", migrations.describe_heads)]),
-        Format(
-            "predictions",
-            [
-                "predictions",
-                "other_predictions",
-                "out_of_fold_predictions",
-                "calibrated",
-                "other_calibrated",
-                "ensemble_predictions",
-            ],
-            [FIRST, Version("0.1.0", migrations.name_task_type), Version("0.1.0", migrations.unchanged)],
-        ),
-        Format(
-            "metrics",
-            ["metrics", "other_metrics", "out_of_fold_metrics"],
-            [
-                FIRST,
-                Version("0.1.0", migrations.give_no_intervals),
-                Version("0.1.0", migrations.name_measured_task),
-            ],
-        ),
-        Format(
-            "resampled_metrics",
-            ["resampled_metrics", "other_resampled_metrics", "out_of_fold_resampled_metrics"],
-            [FIRST],
-        ),
-        Format("calibration", ["calibration", "other_calibration"], [FIRST]),
-        Format("ensemble", ["ensemble"], [FIRST]),
-        Format("study_config", ["study_config"], [FIRST, Version("0.1.0", migrations.unchanged)]),
-        Format("run_explanation", ["run_explanation"], [FIRST, Version("0.1.0", migrations.unchanged)]),
-        Format("return_value", ["return_value"], [FIRST]),
-        Format("backup", ["backup"], [FIRST]),
-        Format("backup_report", ["upgrade", "downgrade"], [FIRST]),
+    form.kind: form
+    for form in (
+        Format("dataset", ["dataset"], 4),
+        Format("description", ["description"], 3),
+        Format("packed", ["packed"], 2),
+        Format("pipeline", ["pipeline"], 2),
+        Format("blueprint", ["blueprint"]),
+        Format("overlaps", ["overlaps"]),
+        Format("selection", ["selection"]),
+        Format("tuning", ["tuning"]),
+        Format("models", ["models"], 3, migrations={2: _name_sources_of_model}),
+        Format("parameters", ["parameters"], 2),
+        Format("predictions", PREDICTIONS, 3),
+        Format("metrics", ["metrics", "other_metrics", "out_of_fold_metrics"], 3),
+        Format("resampled_metrics", ["resampled_metrics", "other_resampled_metrics", "out_of_fold_resampled_metrics"]),
+        Format("calibration", ["calibration", "other_calibration"]),
+        Format("ensemble", ["ensemble"]),
+        Format("study_config", ["study_config"], 2),
+        Format("run_explanation", ["run_explanation"], 2),
+        Format("return_value", ["return_value"]),
+        Format("backup", ["backup"]),
+        Format("backup_report", ["upgrade", "downgrade"]),
     )
 }
-"""All kinds of JSON, YAML and array files."""
+"""Formats of all JSON, YAML and array files, by kind."""

@@ -13,10 +13,10 @@ from mml_lib.files.formats import FORMATS
 
 
 class Stored:
-    """Base of data classes that are stored as JSON; equal objects give equal bytes.
+    """Base of data classes that are written as JSON and read back; the same object gives the same bytes.
 
-    `KIND` is that of its file, in `config/formats.py`. `LATER` names the fields that older files lack; these have their
-    defaults then.
+    `KIND` is the kind of file in `mml_lib.files.formats`. Fields in `LATER` were added without a new format: files
+    without them have their defaults.
     """
 
     KIND: ClassVar[str]

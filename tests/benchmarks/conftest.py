@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mml_lib.files.containers import PACKED_FORMAT
+from mml_lib.files.stored import json_text
 from mml_lib.images.packing import IMAGES, MOMENTS
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 from mml_lib.tasks.description import TaskDescription
@@ -23,6 +25,7 @@ def packed(tmp_path: Path) -> Callable[[int, int], TaskStruct]:
         paths = {"description": "random.json", "dataset": "dataset.json", "packed": "packed"}
         paths = {key: tmp_path / name for key, name in paths.items()}
         paths["packed"].mkdir()
+        (paths["packed"] / PACKED_FORMAT).write_text(json_text("packed", {}))
         np.save(paths["packed"] / IMAGES, rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8))
         np.save(paths["packed"] / MOMENTS, np.full((count, 2, 3), 0.3))
         samples = [Sample(str(number), "none", "ab"[number % 2]) for number in range(count)]

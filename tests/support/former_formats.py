@@ -59,10 +59,10 @@ READ: dict[str, Callable[[Path], Any]] = {
 }
 
 
-def older(kind: str, version: int) -> list[Path]:
-    """The files of a former version of a kind; of packed images their folder."""
-    folder = OLDER / f"{kind}-{version}"
-    return [folder] if kind == "packed" else sorted(folder.iterdir())
+def older(kind: str, version: int) -> Path:
+    """The file of an older version of a kind."""
+    (path,) = (OLDER / f"{kind}-{version}").iterdir()
+    return path
 
 
-FORMER = [(kind, version) for kind, form in FORMATS.items() for version in range(1, form.version)]
+FORMER = [(kind, version) for kind, form in FORMATS.items() for version in range(form.oldest, form.version)]

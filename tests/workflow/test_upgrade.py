@@ -1,5 +1,6 @@
 """Modes upgrade and downgrade of a study that a former MML has run."""
 
+import json
 import os
 from pathlib import Path
 
@@ -9,18 +10,16 @@ from tests.support.workplaces import TINY, Workplace, kill, wait_for
 
 
 def make_former(place: Workplace) -> dict[Path, bytes]:
-    """Give pipelines and packed images their former formats, times kept; return what these files are."""
+    """Give model storages their former format, times kept; return their contents by path."""
     former = {}
-    for path in place.files("results/tiny/PIPELINES/*/*.yaml"):
+    for path in place.files("results/tiny/MODELS/*/*.json"):
         stat = path.stat()
-        former[path] = path.read_bytes().split(b"\n", 2)[2]
+        content = json.loads(path.read_text())
+        kept = {key: value for key, value in content.items() if key not in ("co_tasks", "pretrained")}
+        former[path] = (json.dumps({**kept, "format": 2}, indent=2) + "\n").encode()
         path.write_bytes(former[path])
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    for path in place.files("data/PREPROCESSED/*/*/format.json"):
-        stat = path.parent.stat()
-        path.unlink()
-        os.utime(path.parent, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    for path in [*place.folder.glob("results/**/.*.yaml.sha256"), *place.folder.glob("data/PREPROCESSED/*/.*.sha256")]:
+    for path in place.folder.glob("results/tiny/MODELS/*/.*.sha256"):
         path.unlink()
     return former
 
@@ -28,18 +27,14 @@ def make_former(place: Workplace) -> dict[Path, bytes]:
 @pytest.mark.long
 def test_an_upgrade_makes_nothing_again_and_is_undone(copy: Workplace):
     former = make_former(copy)
-    assert len(former) == 1
-    said = copy.run("upgrade", "-n")
-    assert "pipeline, format 1, is rewritten in format 2:" in said
-    assert "packed, format 1, is rewritten in format 2:" in said
-    said = copy.run("upgrade")
-    assert "rewrote 2 files in the present formats" in said
-    assert all(path.read_bytes().startswith(b"format: 2\n") for path in former)
+    assert former
+    assert "models, format 2, is rewritten in format 3:" in copy.run("upgrade", "-n")
+    assert f"rewrote {len(former)} files in the present formats" in copy.run("upgrade")
+    assert all(json.loads(path.read_text())["format"] == 3 for path in former)
     assert copy.planned("train") == {}
     assert "all files have the present formats" in copy.run("upgrade", "-n")
-    assert "laid back 2 files" in copy.run("downgrade")
+    assert f"laid back {len(former)} files" in copy.run("downgrade")
     assert {path: path.read_bytes() for path in former} == former
-    assert not copy.files("data/PREPROCESSED/*/*/format.json")
     assert copy.planned("train") == {}
 
 

@@ -14,6 +14,7 @@ import yaml
 from mml_lib.cleaning.cleaning import Cleaning
 from mml_lib.files.atomic import part_of
 from mml_lib.files.checksums import checksum_path, seal
+from mml_lib.files.formats import FORMATS
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.files.records import record_study
 from mml_lib.images.surveying import survey_images
@@ -202,7 +203,7 @@ def fake_dataset(folder: Path, name: str = "old", **task: Any) -> Path:
     identity = study.tasks[name]
     home = Path(study.fm.path("dataset", dataset=identity.dataset)).parent
     survey_images(create("fake", {"num_samples": 6}, home), identity.dataset, home, 1).write(home / "dataset.json")
-    told = json.dumps({"format": 2, "header": identity.definition()})[:-1]
+    told = json.dumps({**FORMATS["description"].stamp, "header": identity.definition()})[:-1]
     write(study.fm.path("description", task=name, task_id=identity.id), f'{told},\n"samples": {{}}}}\n')
     (home.parents[1] / "PREPROCESSED" / identity.dataset / "size32-0123abcd").mkdir(parents=True)
     MMLFileManager.clear_instance()
@@ -272,7 +273,7 @@ def test_unpacked_download_goes_and_one_still_to_be_unpacked_stays(project: Proj
     made, coming = (Path(study.fm.path("download", sha256=digest, file_name="a.zip")) for digest in digests)
     identity = study.tasks["made"]
     write(study.fm.path("dataset", dataset=identity.dataset), "{}")
-    told = json.dumps({"format": 2, "header": identity.definition()})[:-1]
+    told = json.dumps({**FORMATS["description"].stamp, "header": identity.definition()})[:-1]
     write(study.fm.path("description", task="made", task_id=identity.id), f'{told},\n"samples": {{}}}}\n')
     MMLFileManager.clear_instance()
     for path in (made, coming):

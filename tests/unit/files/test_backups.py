@@ -5,7 +5,8 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,34 +23,25 @@ from mml_lib.machine.locks import share_data
 from tests.support.former_formats import FORMER, READ, older
 from tests.support.small_projects import small_study
 
-RUN = {"task": "t", "run": "5d7c9b6f", "fold": 0}
-PLACES = {
-    "dataset": {"dataset": "DSET_x"},
-    "description": {"task": "t", "task_id": "0a1b2c3d"},
-    "packed": {"dataset": "DSET_x", "pack": "own-0a1b2c3d"},
-    "predictions": {**RUN, "eval": "test"},
-    "metrics": {**RUN, "eval": "test"},
-    "study_config": {"mode": "train"},
-}
-LATEST = dict(FORMER)
-"""The version before the present one, by kind."""
-
-FEW = [("pipeline", "metrics"), pytest.param(("models", "packed", "metrics", "pipeline"), marks=pytest.mark.long)]
-"""Kinds to be killed at, the last of them with a checksum; in the long form of folders too."""
+KIND, VERSION = FORMER[0]
+COUNT = 4
+"""Files of a former project: models of several folds."""
 
 MADE = 1_700_000_000 * 10**9
-"""When all of it was made, in ns."""
+"""When all of them were made, in ns."""
 
 
-def former_project(folder: Path, versions: dict[str, int] = LATEST) -> MMLFileManager:
-    """A project with a file of each kind that had former versions; every other has a checksum."""
+def place(fold: int) -> dict[str, object]:
+    return {"task": "t", "run": "0a1b2c3d", "fold": fold}
+
+
+def former_project(folder: Path, count: int = COUNT) -> MMLFileManager:
+    """A project with files of a former version; every other has a checksum."""
     MMLFileManager.clear_instance()
     fm = MMLFileManager(folder / "data", folder / "results", "demo")
-    for number, (kind, version) in enumerate(versions.items()):
-        path = Path(fm.path(FORMATS[kind].keys[0], **PLACES.get(kind, RUN)))
-        source = older(kind, version)[0]
+    for number, path in enumerate(paths_of(fm, count)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(source, path) if source.is_dir() else shutil.copyfile(source, path)
+        shutil.copyfile(older(KIND, VERSION), path)
         if number % 2:
             seal(path)
     for path in sorted(folder.rglob("*"), reverse=True):
@@ -57,12 +49,8 @@ def former_project(folder: Path, versions: dict[str, int] = LATEST) -> MMLFileMa
     return fm
 
 
-def of(kinds: Iterable[str]) -> dict[str, int]:
-    return {kind: LATEST[kind] for kind in kinds}
-
-
-def paths_of(fm: MMLFileManager, kinds: Iterable[str] = LATEST) -> dict[str, Path]:
-    return {kind: Path(fm.path(FORMATS[kind].keys[0], **PLACES.get(kind, RUN))) for kind in kinds}
+def paths_of(fm: MMLFileManager, count: int = COUNT) -> list[Path]:
+    return [Path(fm.path(KIND, **place(fold))) for fold in range(count)]
 
 
 def tree(fm: MMLFileManager) -> dict[str, str]:
@@ -91,39 +79,37 @@ def downgrade(fm: MMLFileManager, number: str = "0001") -> tuple[int, list[str]]
     return done
 
 
-def check_upgraded(fm: MMLFileManager, kinds: Iterable[str] = LATEST) -> None:
-    for number, (kind, path) in enumerate(paths_of(fm, kinds).items()):
-        assert CONTAINERS[kind].stamp(path) == FORMATS[kind].stamp
-        assert CONTAINERS[kind].anchor(path).stat().st_mtime_ns == MADE
-        assert path.parent.stat().st_mtime_ns == MADE
+def check_upgraded(fm: MMLFileManager, count: int = COUNT) -> None:
+    for number, path in enumerate(paths_of(fm, count)):
+        assert CONTAINERS[KIND].stamp(path) == FORMATS[KIND].stamp
+        assert path.stat().st_mtime_ns == MADE
         assert checksum_path(path).exists() == bool(number % 2)
         verify(path)
-        READ[kind](path)
+        READ[KIND](path)
 
 
-def test_every_former_version_is_rewritten_and_laid_back_byte_by_byte(tmp_path: Path):
-    for number, (kind, version) in enumerate(FORMER):
-        fm = former_project(tmp_path / str(number), {kind: version})
-        before = tree(fm)
-        assert [(entry.kind, entry.version) for entry in find_outdated(fm)[0]] == [(kind, version)]
-        assert upgrade(fm) == 1
-        assert find_outdated(fm) == ([], [])
-        assert tree(fm) != before
-        assert downgrade(fm) == (1, [])
-        assert tree(fm) == before
+def test_every_former_version_is_rewritten_and_restored_byte_by_byte(tmp_path: Path):
+    fm = former_project(tmp_path)
+    before = tree(fm)
+    assert {(entry.kind, entry.version) for entry in find_outdated(fm)[0]} == set(FORMER)
+    assert upgrade(fm) == COUNT
+    assert find_outdated(fm) == ([], [])
+    assert tree(fm) != before
+    assert downgrade(fm) == (COUNT, [])
+    assert tree(fm) == before
 
 
 def test_times_and_checksums_follow_so_that_nothing_is_made_again(tmp_path: Path):
     fm = former_project(tmp_path)
-    assert upgrade(fm) == len(LATEST)
+    assert upgrade(fm) == COUNT
     check_upgraded(fm)
 
 
 def test_what_is_rewritten_says_the_same_as_what_was_read(tmp_path: Path):
     fm = former_project(tmp_path)
-    read = {kind: repr(READ[kind](path)) for kind, path in paths_of(fm).items() if kind != "parameters"}
+    read = [READ[KIND](path) for path in paths_of(fm)]
     upgrade(fm)
-    assert {kind: repr(READ[kind](path)) for kind, path in paths_of(fm).items() if kind != "parameters"} == read
+    assert [READ[KIND](path) for path in paths_of(fm)] == read
 
 
 def killed_at(number: int, work: Callable[[], object]) -> bool:
@@ -148,32 +134,28 @@ def killed_at(number: int, work: Callable[[], object]) -> bool:
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-@pytest.mark.parametrize("kinds", FEW)
-def test_an_upgrade_that_is_killed_at_any_moment_is_gone_on_with(tmp_path: Path, kinds: tuple[str, ...]):
-    whole = former_project(tmp_path / "whole", of(kinds))
+def test_an_upgrade_that_is_killed_at_any_moment_is_gone_on_with(tmp_path: Path):
+    whole = former_project(tmp_path / "whole", 2)
     upgrade(whole)
     number = 0
     while True:
-        fm = former_project(tmp_path / str(number), of(kinds))
+        fm = former_project(tmp_path / str(number), 2)
         if not killed_at(number, lambda fm=fm: upgrade(fm)):
             break
         upgrade(fm)
         assert tree(fm) == tree(whole), f"killed at {number}"
-        check_upgraded(fm, kinds)
+        check_upgraded(fm, 2)
         shutil.rmtree(tmp_path / str(number))
         number += 1
     assert number > 10
 
 
-@pytest.mark.parametrize("kinds", FEW)
 @pytest.mark.parametrize("work", [upgrade, downgrade])
-def test_an_upgrade_and_a_downgrade_that_were_killed_can_be_undone(
-    tmp_path: Path, work: Callable, kinds: tuple[str, ...]
-):
-    untouched = tree(former_project(tmp_path / "untouched", of(kinds)))
+def test_an_upgrade_and_a_downgrade_that_were_killed_can_be_undone(tmp_path: Path, work: Callable):
+    untouched = tree(former_project(tmp_path / "untouched", 2))
     number = 0
     while True:
-        fm = former_project(tmp_path / str(number), of(kinds))
+        fm = former_project(tmp_path / str(number), 2)
         if work is downgrade:
             upgrade(fm)
         if not killed_at(number, lambda fm=fm: work(fm)):
@@ -189,30 +171,28 @@ def test_an_upgrade_and_a_downgrade_that_were_killed_can_be_undone(
 def test_what_was_made_anew_since_stays(tmp_path: Path):
     fm = former_project(tmp_path)
     upgrade(fm)
-    paths = paths_of(fm)
-    content = paths["models"].read_bytes()
-    paths["models"].write_bytes(content)
-    paths["metrics"].unlink()
-    assert downgrade(fm) == (len(LATEST) - 1, [str(paths["models"].relative_to(fm.proj_path))])
-    assert paths["models"].read_bytes() == content
-    assert not paths["metrics"].exists()
+    changed, removed = paths_of(fm)[:2]
+    content = changed.read_bytes()
+    changed.write_bytes(content)
+    removed.unlink()
+    assert downgrade(fm) == (COUNT - 1, [str(changed.relative_to(fm.proj_path))])
+    assert changed.read_bytes() == content
+    assert not removed.exists()
 
 
 def test_a_damaged_file_is_told_and_the_others_are_rewritten(tmp_path: Path):
     fm = former_project(tmp_path)
-    sealed = next(path for kind, path in paths_of(fm).items() if checksum_path(path).exists() and kind != "packed")
+    sealed = next(path for path in paths_of(fm) if checksum_path(path).exists())
     sealed.write_bytes(sealed.read_bytes() + b" ")
     with pytest.raises(MMLError, match=rf"{sealed.name} is damaged .*; then upgrade again, all else is done"):
         upgrade(fm)
-    assert [entry.path for entry in find_outdated(fm)[0]] == [
-        str(sealed.relative_to(fm.data_path if sealed.is_relative_to(fm.data_path) else fm.proj_path))
-    ]
+    assert [entry.path for entry in find_outdated(fm)[0]] == [str(sealed.relative_to(fm.proj_path))]
 
 
 def test_data_in_use_are_left_alone(tmp_path: Path):
     fm = former_project(tmp_path)
     backup = Backup(fm, "0001")
-    backup.begin(find_outdated(fm)[0])
+    backup.begin([replace(entry, root="data") for entry in find_outdated(fm)[0]])
     with share_data(fm.data_lock_path), pytest.raises(MMLError, match=r"data .*data are in use by another Snakemake"):
         backup.hold_data()
     assert backup.hold_data()
@@ -223,10 +203,10 @@ def test_the_plan_lists_what_is_rewritten_and_refuses_what_is_newer(tmp_path: Pa
     study = small_study(tmp_path, mode="upgrade")
     assert study.scheduler("upgrade").params == [{"backup": "0001"}]
     said = study.overview()
-    assert "  models, format 2, is rewritten in format 3:\n    MODELS/t/5d7c9b6f-fold0.json\n" in said
-    path = Path(study.fm.path("models", **RUN))
+    assert "  models, format 2, is rewritten in format 3:\n    MODELS/t/0a1b2c3d-fold0.json\n" in said
+    path = Path(study.fm.path(KIND, **place(0)))
     path.write_text('{"format": 4, "needs_mml": "0.9"}')
-    with pytest.raises(MMLError, match=r"5d7c9b6f-fold0\.json has format 4, .*install MML 0\.9 or newer"):
+    with pytest.raises(MMLError, match=r"0a1b2c3d-fold0\.json has format 4, .*install MML 0\.9 or newer"):
         small_study(tmp_path, mode="upgrade").check()
     path.write_text("{")
     assert "left as it is: " in small_study(tmp_path, mode="upgrade").overview()

@@ -1,4 +1,4 @@
-"""Formats: files of every kind and version that there ever was are read; newer ones are refused."""
+"""Formats: files of every kind are read, also of the former versions that have a migration; others are refused."""
 
 import json
 import shutil
@@ -10,16 +10,10 @@ import yaml
 
 from mml_lib import __version__
 from mml_lib.errors import MMLError
-from mml_lib.evaluation.evaluation import read_metrics
-from mml_lib.files.containers import CONTAINERS
+from mml_lib.files.containers import CONTAINERS, PACKED_FORMAT, TEXTS
 from mml_lib.files.formats import FORMATS, STAMP
 from mml_lib.files.manager import BUILT_IN, MMLFileManager
 from mml_lib.models.model_storage import ModelStorage
-from mml_lib.models.network import load_network
-from mml_lib.pipelines.pipeline import Pipeline
-from mml_lib.predictions.predictions import read_predictions
-from mml_lib.tasks.dataset import Dataset
-from mml_lib.tasks.description import TaskDescription, read_header
 from tests.support.former_formats import FIXTURES, FORMER, OLDER, READ, older
 
 RELEASES = sorted(path for path in FIXTURES.glob("formats-*") if (path / "data").exists())
@@ -65,44 +59,32 @@ def test_a_release_is_small_and_names_no_machine():
 
 @pytest.mark.parametrize(("kind", "version"), FORMER)
 def test_files_of_former_versions_are_read(kind: str, version: int):
-    paths = older(kind, version)
-    for path in paths:
-        assert CONTAINERS[kind].stamp(path).get("format", 1) == version
-        READ[kind](path)
+    path = older(kind, version)
+    assert CONTAINERS[kind].stamp(path)["format"] == version
+    READ[kind](path)
+
+
+def test_there_is_a_migration_from_each_version_that_is_read_and_a_way_to_rewrite_it():
+    for kind, form in FORMATS.items():
+        assert list(form.migrations) == list(range(form.oldest, form.version))
+        assert not form.migrations or kind in TEXTS
 
 
 def test_what_former_versions_did_not_say_is_known():
-    storage = ModelStorage.read(*older("models", 1))
-    assert (storage.stored_epoch, storage.co_tasks, storage.pretrained) == (2, [], None)
-    metrics = read_metrics(*older("metrics", 1))
-    assert (metrics["on"], metrics["intervals"], metrics["metrics"]) == ("t", {}, {"accuracy": 0.5})
-    assert read_metrics(*older("metrics", 2))["intervals"] == {"accuracy": (0.25, 0.75)}
-    assert read_predictions(*older("predictions", 1)).task_type == "classification"
-    data = Dataset.read(*older("dataset", 1))
-    assert (data.delivery.about.keywords, data.delivery.about.license) == (["k"], "unknown")
-    assert [sample.mask for sample in data.delivery.samples] == [None] * 6
-    assert data.value_range is None
-    assert Dataset.read(*older("dataset", 2)).value_range is None
-    task = TaskDescription.read(*older("description", 1))
-    assert (task.header["classes"], task.targets.class_occ) == (["a", "b"], {"a": 3, "b": 3})
-    assert (task.samples["group"], read_header(*older("description", 1))) == ([None] * 6, task.header)
-    for path in older("parameters", 1):
-        network, header = load_network(path)
-        assert network.heads == {"t": {"task_type": "classification", "outputs": 2}}
-        assert header["fold"] == 0
+    storage = ModelStorage.read(older("models", 2))
+    assert (storage.stored_epoch, storage.co_tasks, storage.pretrained) == (1, [], None)
 
 
-def test_a_run_keeps_its_id_whether_its_pipeline_says_its_format_or_not(tmp_path: Path):
-    (path,) = older("pipeline", 1)
-    pipeline = Pipeline.read(path)
-    (tmp_path / path.name).write_text(pipeline.to_yaml())
-    assert Pipeline.read(tmp_path / path.name) == pipeline
-    assert (tmp_path / path.name).read_text().startswith("format: 2\n")
-
-
-def test_a_migration_knows_what_its_file_says_already():
+def test_a_migration_keeps_what_its_file_says_already():
     former = {"format": 2, "epochs": 3, "co_tasks": ["x"], "pretrained": {"run": "0a1b2c3d"}}
     assert FORMATS["models"].migrated(former, "m.json") == {key: former[key] for key in former if key not in STAMP}
+
+
+def test_a_version_older_than_any_release_is_refused(tmp_path: Path):
+    path = tmp_path / "m.json"
+    path.write_text(older("models", 2).read_text().replace('"format": 2', '"format": 1'))
+    with pytest.raises(MMLError, match=r"m\.json has format 1, .* models from 2 on; remove it, and run the study"):
+        ModelStorage.read(path)
 
 
 def newer(kind: str, folder: Path) -> Path:
@@ -112,7 +94,7 @@ def newer(kind: str, folder: Path) -> Path:
         source = files_of(fm, kind)[0]
     path = folder / source.name
     shutil.copytree(source, path) if source.is_dir() else shutil.copy(source, path)
-    target = CONTAINERS[kind].target(path)
+    target = path / PACKED_FORMAT if kind == "packed" else path
     present, later = FORMATS[kind].stamp, {"format": 99, "needs_mml": "7.0.0"}
     if kind in ("predictions", "resampled_metrics"):
         with np.load(path) as arrays:
@@ -136,13 +118,14 @@ def newer(kind: str, folder: Path) -> Path:
 def test_a_newer_file_is_refused_with_the_version_needed(kind: str, tmp_path: Path):
     path = newer(kind, tmp_path)
     with pytest.raises(MMLError, match=rf"{path.name} has format 99, .* {kind} up to \d; install MML 7\.0\.0 or newer"):
-        FORMATS[kind].found(CONTAINERS[kind].stamp(path), path)
+        FORMATS[kind].version_of(CONTAINERS[kind].stamp(path), path)
     if kind != "study_config":  # nothing reads it
         with pytest.raises(MMLError, match=r"install MML 7\.0\.0 or newer"):
             READ[kind](path)
 
 
-def test_a_file_that_says_no_format_is_damaged(tmp_path: Path):
-    (tmp_path / "m.json").write_text('{"format": "two"}')
-    with pytest.raises(MMLError, match=r"m\.json is damaged .*format is 'two'"):
+@pytest.mark.parametrize("content", ['{"format": "two"}', "{}"])
+def test_a_file_without_a_format_is_damaged(tmp_path: Path, content: str):
+    (tmp_path / "m.json").write_text(content)
+    with pytest.raises(MMLError, match=r"m\.json is damaged .*format is "):
         ModelStorage.read(tmp_path / "m.json")

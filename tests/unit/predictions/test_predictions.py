@@ -213,12 +213,6 @@ def test_undefined_metrics_are_null_in_their_file(tmp_path: Path):
     assert np.isnan([read["metrics"]["auroc"], *read["intervals"]["auroc"]]).all()
 
 
-def test_metrics_without_intervals_of_an_older_version_are_read(tmp_path: Path):
-    (tmp_path / "m.json").write_text('{"format": 1, "task": "t", "metrics": {"f1": 0.5, "auroc": null}}')
-    read = read_metrics(tmp_path / "m.json")
-    assert (read["metrics"]["f1"], read["intervals"]) == (0.5, {})
-
-
 def test_fold_without_a_metric_is_left_out_of_its_mean():
     about = {"task": "t", "run": "0a1b2c3d", "split": "test"}
     results = [about | {"fold": fold, "metrics": {"auroc": value}} for fold, value in enumerate([0.5, np.nan, 0.75])]

@@ -184,10 +184,9 @@ def test_a_data_set_can_be_moved(tmp_path: Path):
     [
         (None, "cannot be read"),
         ("", "is damaged"),
-        ('{"format": 2, "samples"', "is damaged"),
-        ('{"format": 2}', "is damaged .*'samples'.*make it again by: snakemake"),
+        ('{"format": 4, "samples"', "is damaged"),
+        ('{"format": 4}', "is damaged .*'samples'.*make it again by: snakemake"),
         ("[]", "is damaged"),
-        ('{"format": 1}', "is damaged .*'modalities'"),
         ('{"format": 99}', "has format 99, .* reads dataset up to 4; install a newer MML"),
     ],
 )
