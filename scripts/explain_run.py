@@ -1,8 +1,8 @@
 """Write what makes a run, and how it differs from the runs of the study."""
 
 from mml_lib.files.atomic import write_text
+from mml_lib.files.stored import yaml_text
 from mml_lib.machine.terminal import say
-from mml_lib.pipelines.pipeline import yaml_text
 from mml_lib.steps.step import open_step
 from mml_lib.studies.project_models import explanation_text
 

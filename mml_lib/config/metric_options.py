@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.metrics import find_metric, named_metrics, properties_of
+from mml_lib.task_types import TASK_TYPES
 
 NAMED: Mapping[str, tuple[str, ...]] = {task_type: named_metrics(task_type) for task_type in TASK_TYPES}
 """Metrics by task type, as lists show them: some take any number in their names, see `is_metric`."""

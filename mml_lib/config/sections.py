@@ -19,7 +19,7 @@ from pydantic import (
 from mml_lib.config.scalars import Word
 from mml_lib.config.settling import Settled
 from mml_lib.config.targets import check_path
-from mml_lib.config.task_types import LEARNABLE, TASK_TYPES, TaskType
+from mml_lib.task_types import LEARNABLE, TASK_TYPES, TaskType
 
 
 class Section(Settled):

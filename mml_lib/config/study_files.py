@@ -205,3 +205,9 @@ def _nested(parts: list[str]) -> list[str]:
         if ".".join(parts).startswith(f"{section}.") and len(parts) > depth:
             return [*parts[:depth], ".".join(parts[depth:])]
     return parts
+
+
+def shorten(path: Path) -> Path:
+    """Return a path relative to the working directory where it lies below that."""
+    path = path.absolute()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

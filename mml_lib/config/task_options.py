@@ -15,7 +15,7 @@ from pydantic import (
 
 from mml_lib.config.sections import Section, TargetPath
 from mml_lib.config.settling import UNSETTLED, Settled
-from mml_lib.config.task_types import IGNORED, TaskTypeName
+from mml_lib.task_types import IGNORED, TaskTypeName
 
 SEPARATOR, ARGUMENT = "+", "~"
 """Separators before a tag in the name of a task, and before each argument of a tag."""

@@ -6,8 +6,8 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from mml_lib.config.sections import Section, Target, per_task_type
-from mml_lib.config.task_types import LEARNABLE, TaskType
 from mml_lib.errors import nearest
+from mml_lib.task_types import LEARNABLE, TaskType
 
 
 def _augmentations(task_type: TaskType) -> tuple[Any, Any]:

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from mml_lib.config.task_types import IGNORE
 from mml_lib.config.training_options import Augmentations
 from mml_lib.data.augmentation_steps import Step, build_step
 from mml_lib.errors import MMLError
+from mml_lib.task_types import IGNORE
 
 TRIALS = 4
 """Draws that an augmentation is tried with before a training: a part with a small `p` is hardly in one of them."""

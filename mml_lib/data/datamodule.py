@@ -14,7 +14,6 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.config.training_options import Sampling
 from mml_lib.data.read_ahead import ReadAhead
 from mml_lib.data.sampling import BatchSampler
@@ -26,6 +25,7 @@ from mml_lib.images.mask_files import unused_value
 from mml_lib.images.packing import IMAGES, MASKS, SIZES
 from mml_lib.images.transforms import check_masks_move
 from mml_lib.machine.terminal import summarized, warn
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.dataset import Dataset as Manifest
 from mml_lib.tasks.struct import TaskStruct
 

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mml_lib.config.layers import merge_layers, overlay, with_defaults
+from mml_lib.config.pipeline_folder import demo_study
 from mml_lib.config.scalars import flow_text
-from mml_lib.config.study_files import parse_values, read_study
+from mml_lib.config.study_files import parse_values, read_study, shorten
 from mml_lib.errors import MMLError
-
-DEMO = Path("config/config.yaml")
-"""The demo study, in the working folder or in that of the pipeline: read where no file is named."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +82,6 @@ def study_layers(workflow: Any, pipeline: Path) -> StudyLayers:
     return layers
 
 
-def demo_study(pipeline: Path) -> Path:
-    """Return the file of the demo study."""
-    return DEMO.absolute() if DEMO.is_file() else pipeline / DEMO
-
-
 def _options(arguments: Sequence[str]) -> Namespace:
     """Return all occurrences of the options that name a study: a list of lists each."""
     parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
@@ -98,9 +91,3 @@ def _options(arguments: Sequence[str]) -> Namespace:
         return parser.parse_known_args(list(arguments))[0]
     except ArgumentError:  # no command line of Snakemake's
         return Namespace(configfile=[], config=[])
-
-
-def shorten(path: Path) -> Path:
-    """Return a path relative to the working directory where it lies below that."""
-    path = path.absolute()
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 
 from snakemake.logging import logger as snakemake_logger
 
-from mml_lib.engine.warm_start import withdraw_warm_start
 from mml_lib.errors import MMLError
 from mml_lib.machine import slurm
+from mml_lib.steps.warm_start import withdraw_warm_start
 
 
 def settle_in_job() -> None:

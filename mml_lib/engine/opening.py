@@ -3,15 +3,15 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from pathlib import Path
 from typing import Any
 
-import mml_lib
 from mml_lib.config.loading import preset_folders
 from mml_lib.config.origins import Origins, Source
+from mml_lib.config.pipeline_folder import LIBRARY, add_presets
 from mml_lib.config.scalars import flow_text
+from mml_lib.config.study_files import shorten
 from mml_lib.engine.catalogue import catalogue
-from mml_lib.engine.command_line import StudyLayers, shorten, study_layers
+from mml_lib.engine.command_line import StudyLayers, study_layers
 from mml_lib.engine.hooks import look_ahead
 from mml_lib.engine.jobs import settle_in_job
 from mml_lib.engine.outer_pipeline import (
@@ -22,13 +22,11 @@ from mml_lib.engine.outer_pipeline import (
     name_rules,
     pipeline_folder,
 )
-from mml_lib.engine.warm_start import offer_warm_start
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.checksums import name_command
 from mml_lib.machine.locks import name_supervisor
+from mml_lib.steps.warm_start import offer_warm_start
 from mml_lib.studies.study import Study
-
-LIBRARY = Path(mml_lib.__file__).parents[1]
 
 UNTELLING = (
     *("clean", "force", "retrain", "run", "remove", "gpu_timeout"),
@@ -119,15 +117,6 @@ def keep_pandas_out() -> None:
 
     if hasattr(PersistenceBase, "_serialize_param_builtin"):
         PersistenceBase._serialize_param = property(lambda self: self._serialize_param_builtin)
-
-
-def add_presets(config: MutableMapping[str, Any], folder: Path) -> None:
-    """Append the pipeline's own folder of presets to those that the study names."""
-    paths = config.get("paths")
-    if paths is None or isinstance(paths, Mapping):
-        own = (paths or {}).get("presets") or []
-        own = list(own) if isinstance(own, list) else [own]
-        config["paths"] = {**(paths or {}), "presets": [*own, *([] if str(folder) in own else [str(folder)])]}
 
 
 def study_record(layers: StudyLayers | GivenLayers) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.evaluation import mask_arguments
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
 from mml_lib.predictions.scores import score_arguments
+from mml_lib.task_types import TASK_TYPES
 
 AnyPredictions = Predictions | MaskPredictions
 Runs = Mapping[str, Mapping[int, AnyPredictions]]

@@ -9,7 +9,6 @@ import numpy as np
 
 from mml_lib.config.metric_options import PER_GROUP
 from mml_lib.config.schema import Metric
-from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.per_group import has_groups, resample_levels
 from mml_lib.evaluation.procedures import NETWORKS, Estimate, estimate
@@ -19,6 +18,7 @@ from mml_lib.files.stored import json_text, read_json
 from mml_lib.metrics.surfaces import MaskPair, single_masks
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
 from mml_lib.predictions.scores import counts, score_arguments, values_of
+from mml_lib.task_types import IGNORE
 
 Interval = tuple[float, float]
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from mml_lib.config.metric_options import PER_GROUP
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.resampled import Groups, Resampled, resample, undefined, unit_keys
+from mml_lib.task_types import TASK_TYPES
 
 Arguments = Sequence[np.ndarray]
 

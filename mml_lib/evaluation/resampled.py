@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.evaluation.bootstrap import resampled
 from mml_lib.files.atomic import write_whole
 from mml_lib.files.checksums import damaged, verify
@@ -20,6 +19,7 @@ from mml_lib.files.containers import npz_content
 from mml_lib.files.formats import FORMATS
 from mml_lib.metrics import find_metric
 from mml_lib.predictions.scores import values_of
+from mml_lib.task_types import TASK_TYPES
 
 FORMAT = FORMATS["resampled_metrics"]
 Groups = Mapping[str, str | None]

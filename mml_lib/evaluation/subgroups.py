@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.alignment import AnyPredictions, arguments_of
 from mml_lib.evaluation.comparisons.comparison import RESAMPLES
@@ -15,6 +14,7 @@ from mml_lib.metrics.segmentation import foreground
 from mml_lib.metrics.shares import Counts, dices, ious, mean_of_known, precisions, recalls, specificities
 from mml_lib.predictions.predictions import MaskPredictions
 from mml_lib.predictions.scores import confusion, counts, score, sigmoid, softmax
+from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.dataset import natural_key
 
 # --- classes ------------------------------------------------------------------------------------------------------

@@ -11,8 +11,7 @@ import yaml
 
 from mml_lib.files.checksums import damaged, verify
 from mml_lib.files.formats import FORMATS, STAMP, Format
-from mml_lib.files.stored import json_text
-from mml_lib.pipelines.pipeline import yaml_text
+from mml_lib.files.stored import json_text, yaml_text
 
 PACKED_FORMAT = "format.json"
 """File in a folder of packed images that states its format."""

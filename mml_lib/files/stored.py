@@ -6,6 +6,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import yaml
+
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
 from mml_lib.files.checksums import damaged, verify
@@ -44,6 +46,11 @@ class Stored:
 def json_text(kind: str, content: Mapping[str, Any], indent: int | None = 2) -> str:
     """Return the text of a JSON file of a kind, which says its format first."""
     return json.dumps({**FORMATS[kind].stamp, **content}, indent=indent) + "\n"
+
+
+def yaml_text(kind: str, content: Mapping[str, Any]) -> str:
+    """Return the text of a YAML file of a kind, which begins with its format; a run id does not count it."""
+    return yaml.safe_dump({**FORMATS[kind].stamp, **content}, sort_keys=False)
 
 
 def read_json(path: str | Path, kind: str) -> dict[str, Any]:

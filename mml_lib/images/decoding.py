@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
 from mml_lib.files.manager import MANIFEST
 from mml_lib.images.colours import has_other_bands, samples_to_rgb, to_rgb
@@ -19,6 +18,7 @@ from mml_lib.images.mask_files import decode_mask
 from mml_lib.images.orientation import load_upright, read_orientation, upright_size
 from mml_lib.images.transforms import apply, draft_size
 from mml_lib.images.value_mapping import to_eight_bits
+from mml_lib.task_types import IGNORE
 from mml_lib.tasks.mask_values import Color
 from mml_lib.tasks.value_range import ValueRange
 

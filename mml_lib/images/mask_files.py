@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
 from mml_lib.images.image_files import array_row, errors_named, open_image
 from mml_lib.images.orientation import load_upright
+from mml_lib.task_types import IGNORE
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN
 from mml_lib.tasks.mask_values import BITS, COLOR, EMPTY, GREY, PALETTE, Color, MaskContent
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from mml_lib.config.targets import TARGET
-from mml_lib.config.task_types import IGNORE
 from mml_lib.images.mask_files import decode_mask
 from mml_lib.images.transforms import scaled_to
 from mml_lib.metrics.surfaces import MaskPair
+from mml_lib.task_types import IGNORE
 from mml_lib.tasks.dataset import Dataset
 
 BACKGROUND = 0

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mml_lib.config.task_options import Images
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.images.decoding import Header, read_deep_image, read_digest, read_header
 from mml_lib.images.image_digests import digest_deep
@@ -18,6 +17,7 @@ from mml_lib.images.mask_files import read_mask, survey_mask
 from mml_lib.images.measuring import Extent, choose_range, count_values_between, describe_mapping, measure_extent
 from mml_lib.images.orientation import SIDEWAYS
 from mml_lib.machine.terminal import say, summarized, warn
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, Delivery, check_sizes
 from mml_lib.tasks.mask_values import MaskContent, tabulate
 from mml_lib.tasks.splits.copies import copied_rows

@@ -6,9 +6,9 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from mml_lib.config.prediction_options import TTA
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.data.tta import View, build_view
 from mml_lib.errors import MMLError
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.training.module import MMLModule
 
 PROBE = (64, 96)

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.data.datamodule import positions_of
 from mml_lib.errors import MMLError
 from mml_lib.inference.merged_views import MergedViews
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.training.guards import is_out_of_memory, more_of_a_gpu, words_of
 from mml_lib.training.module import MMLModule
 

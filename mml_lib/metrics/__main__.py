@@ -1,7 +1,7 @@
 """List of the named metrics as the guide has it: `python -m mml_lib.metrics`."""
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.metrics.metric_registry import metric_table
+from mml_lib.task_types import TASK_TYPES
 
 
 def metric_lines() -> list[str]:

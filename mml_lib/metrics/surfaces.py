@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mml_lib.config.task_types import IGNORE
+from mml_lib.task_types import IGNORE
 
 Distances = tuple[np.ndarray, np.ndarray]
 """Distances of predicted edge pixels to the true edge, and the other way round, in pixels."""

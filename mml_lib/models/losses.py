@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 from mml_lib.config.targets import import_target, instantiate
-from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.errors import MMLError, nearest
+from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
 
 WEIGHTS = ("pos_weight", "weight", "class_weights")

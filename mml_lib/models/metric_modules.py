@@ -11,11 +11,11 @@ from torchmetrics import Metric
 
 from mml_lib.config import schema
 from mml_lib.config.targets import import_target, instantiate
-from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.metrics import find_metric
 from mml_lib.metrics.surfaces import MaskPair, single_masks
 from mml_lib.predictions.scores import score, score_arguments
+from mml_lib.task_types import IGNORE, TASK_TYPES
 
 logger = logging.getLogger(__name__)
 

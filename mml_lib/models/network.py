@@ -15,7 +15,6 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mml_lib.config.targets import TARGET, instantiate
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_whole
 from mml_lib.files.checksums import damaged, verify
@@ -23,6 +22,7 @@ from mml_lib.files.containers import weights_header, weights_metadata
 from mml_lib.files.formats import FORMATS
 from mml_lib.models.heads import LinearHead, MaskHead, ValueHead
 from mml_lib.models.pyramids import LEVELS
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
 
 

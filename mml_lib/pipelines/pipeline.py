@@ -7,8 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mml_lib.config.layers import says_all
 from mml_lib.config.loading import load_study, preset_folders
 from mml_lib.config.origins import Source
@@ -16,12 +14,13 @@ from mml_lib.config.presets import merge, resolve_presets
 from mml_lib.config.scalars import Word
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.study_files import read_yaml
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.config.training_options import LRScheduler, Trainer
 from mml_lib.errors import MMLError
 from mml_lib.files.formats import FORMATS
+from mml_lib.files.stored import yaml_text
 from mml_lib.pipelines.digests import digest
 from mml_lib.pipelines.own_code import code_of, code_of_registered
+from mml_lib.task_types import TASK_TYPES
 
 STEP_VERSION = 1
 """Raised when a training of the same pipeline begins to give another result."""
@@ -213,11 +212,6 @@ def own_code(content: Mapping[str, Any], code: Mapping[str, str] | None = None) 
     """
     sections = {key: value for key, value in content.items() if key not in ("code", "task")}
     return {**code_of(sections), **code_of_registered(content["arch"].get("name")), **(code or {})}
-
-
-def yaml_text(kind: str, content: Mapping[str, Any]) -> str:
-    """Return the text of a YAML file of a kind, which says its format first; a run id does not count it."""
-    return yaml.safe_dump({**FORMATS[kind].stamp, **content}, sort_keys=False)
 
 
 def read_stored_yaml(path: Path, kind: str) -> dict[str, Any]:

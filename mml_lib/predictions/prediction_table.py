@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
 from mml_lib.predictions.scores import counts, sigmoid, softmax
+from mml_lib.task_types import IGNORE, TASK_TYPES
 
 
 def wide_table(predictions: Predictions | MaskPredictions, classes: Sequence[str] | None = None) -> pd.DataFrame:

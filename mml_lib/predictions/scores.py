@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.metrics import weighted
 from mml_lib.metrics.shares import Counts
+from mml_lib.task_types import TASK_TYPES
 
 
 def score_arguments(task_type: str, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 
 from mml_lib.config.metric_options import name_per_sample
-from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.alignment import AnyPredictions, arguments_of
 from mml_lib.evaluation.calibration.reliability import reliability
@@ -48,6 +47,7 @@ from mml_lib.reports.prediction_figures import (
 )
 from mml_lib.reports.task_figures import draw_classes, draw_samples
 from mml_lib.reports.value_figures import draw_values
+from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription
 

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
 from mml_lib.reports.figures import COLORS, save, tidy
 from mml_lib.reports.task_figures import shorten
+from mml_lib.task_types import IGNORE
 
 BARS = 40
 """Classes that have bars at most: the worst ones."""

@@ -9,8 +9,8 @@ import pandas as pd
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import damaged
 from mml_lib.files.manager import MMLFileManager
+from mml_lib.models.model_files import Files, Network, network_files
 from mml_lib.models.model_storage import ModelStorage
-from mml_lib.studies.model_files import Files, Network, network_files
 
 KEYS = ["task", "run", "fold"]
 """Key of a row."""

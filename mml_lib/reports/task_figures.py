@@ -7,10 +7,10 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.files.atomic import write_whole
 from mml_lib.images.decoding import decode
 from mml_lib.images.transforms import TRANSFORMS
+from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription
 

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from mml_lib.config.schema import Mode, StudyConfig
 from mml_lib.config.sections import Section
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
 from mml_lib.pipelines.pipeline import Pipeline, Variant, expand
 from mml_lib.pipelines.step_hooks import BLOCKS, StepHooks, code_of_steps
@@ -20,6 +19,7 @@ from mml_lib.studies.guarding import Guards
 from mml_lib.studies.runs import Run, RunLabel, task_content
 from mml_lib.studies.study import Study
 from mml_lib.studies.study_schedulers import StudyScheduler
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity
 
 if TYPE_CHECKING:

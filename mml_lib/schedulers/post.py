@@ -9,7 +9,6 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
 from mml_lib.evaluation.ensembles.options import EnsembleOptions
 from mml_lib.pipelines.digests import digest
@@ -18,6 +17,7 @@ from mml_lib.schedulers.transfer import TransferOptions, TransferScheduler
 from mml_lib.studies.class_names import check_prior
 from mml_lib.studies.guarding import Guards, guard_joining
 from mml_lib.studies.runs import Run, RunLabel
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity
 
 FITTED = ("calibrate", "ensemble")

@@ -8,7 +8,6 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.task_options import ARGUMENT, SEPARATOR
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
 from mml_lib.schedulers.base import AbstractBaseScheduler, Options
 from mml_lib.studies.best_runs import best_runs
@@ -18,6 +17,7 @@ from mml_lib.studies.class_names import check_same_classes
 from mml_lib.studies.guarding import Guards, guards_of
 from mml_lib.studies.multitask import multitask
 from mml_lib.studies.runs import Run, RunLabel
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from typing import IO, TYPE_CHECKING, Any
 from mml_lib.config.loading import load_study, preset_folders
 from mml_lib.config.plugins import import_plugin
 from mml_lib.config.schema import StudyConfig
-from mml_lib.engine.warm_start import start_warm
 from mml_lib.files.atomic import remove_leftovers, write_text
 from mml_lib.files.checksums import checksum_path, seal_outputs
 from mml_lib.files.manager import MMLFileManager
@@ -20,6 +19,7 @@ from mml_lib.machine.locks import follow_parent, follow_supervisor, process_rank
 from mml_lib.machine.rule_names import name_in_step
 from mml_lib.pipelines.step_hooks import StepHooks, mode_of, overrides_hooks, own_scheduler
 from mml_lib.steps.step_log import open_log
+from mml_lib.steps.warm_start import start_warm
 
 if TYPE_CHECKING:
     from mml_lib.studies.study import Study

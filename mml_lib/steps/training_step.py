@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import passing_folder, write_text
 from mml_lib.files.checksums import verify
@@ -25,6 +24,7 @@ from mml_lib.pipelines.step_hooks import code_of_steps, mode_of, own_scheduler
 from mml_lib.steps.step import Step
 from mml_lib.steps.step_gpus import limit_gpu_memory
 from mml_lib.steps.task_files import task_files
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.checkpoint_files import last_checkpoint, remove_checkpoints
 from mml_lib.training.tuning import Tuning, tune

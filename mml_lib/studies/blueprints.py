@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.presets import resolve_presets
 from mml_lib.errors import MMLError, nearest
+from mml_lib.files.stored import yaml_text
 from mml_lib.models.model_selection import best_run
 from mml_lib.models.model_storage import ModelStorage
-from mml_lib.pipelines.pipeline import PIPELINE_KEYS, Pipeline, read_stored_yaml, yaml_text
+from mml_lib.pipelines.pipeline import PIPELINE_KEYS, Pipeline, read_stored_yaml
 
 if TYPE_CHECKING:
     from mml_lib.studies.study import Study

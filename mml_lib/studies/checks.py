@@ -11,9 +11,9 @@ from mml_lib.config.metric_options import NAMED, is_metric, lower_is_better
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.targets import check_package
 from mml_lib.config.task_options import ARGUMENT, SEPARATOR
-from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.data.tta import build_view
 from mml_lib.errors import MMLError, nearest
+from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity, divided_by
 
 CROSS_ENTROPY = "torch.nn.CrossEntropyLoss"

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_text
 from mml_lib.files.checksums import damaged
 from mml_lib.files.stored import json_text, read_json
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.mask_values import Color, MaskTable
 from mml_lib.tasks.value_range import ValueRange
 

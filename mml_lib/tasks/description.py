@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
 from mml_lib.files.checksums import damaged
 from mml_lib.files.containers import header_first
 from mml_lib.files.formats import FORMATS
 from mml_lib.files.stored import read_json
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.dataset import SPLITS, Dataset
 from mml_lib.tasks.splits.copies import merge_groups
 from mml_lib.tasks.splits.splitting import Assignment

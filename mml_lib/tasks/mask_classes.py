@@ -5,9 +5,9 @@ A study names classes by number (`idx_to_class`) or by colour (`colors`), or not
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mml_lib.config.task_types import IGNORE, IGNORED, TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized
+from mml_lib.task_types import IGNORE, IGNORED, TASK_TYPES
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset
 from mml_lib.tasks.mask_values import BITS, EMPTY, PALETTE, Color
 from mml_lib.tasks.names import folded

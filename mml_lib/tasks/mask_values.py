@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
+from mml_lib.task_types import IGNORE
 
 KINDS = EMPTY, BITS, GREY, PALETTE, COLOR = ("empty", "1-bit", "grey", "palette", "color")
 """Kinds of mask files: EMPTY_MASK_TOKEN; black and white as 0 and 1; one channel of numbers; indices; colours."""

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.dataset import Delivery, Label, Sample
 from mml_lib.tasks.missing import is_missing
 

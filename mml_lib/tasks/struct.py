@@ -5,10 +5,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import verify
 from mml_lib.files.containers import check_packed
+from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.description import TaskDescription, read_header
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.mask_classes import ColorLists, mask_classes
 from mml_lib.tasks.names import merged_classes

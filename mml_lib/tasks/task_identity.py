@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mml_lib.config.task_options import ARGUMENT, SEPARATOR, Task
-from mml_lib.config.task_types import IGNORED, TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.digests import digest
+from mml_lib.task_types import IGNORED, TASK_TYPES
 from mml_lib.tasks.creators.creator_registry import Survey, get_creator, read_metadata
 from mml_lib.tasks.metadata import check_sub_groups
 from mml_lib.tasks.names import merged_classes, one_spelling

@@ -15,11 +15,11 @@ from torch.optim import Optimizer, lr_scheduler
 
 from mml_lib.config.schema import StoreBest
 from mml_lib.config.targets import instantiate
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.config.training_options import LRScheduler
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.models.metric_modules import update, value_of
 from mml_lib.models.network import Network
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.training.best_epoch import BestEpoch
 from mml_lib.training.objectives import Objective
 

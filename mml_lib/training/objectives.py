@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.data.mixing import BatchMixing
 from mml_lib.errors import MMLError
 from mml_lib.models.heads import ValueHead
 from mml_lib.models.losses import FocalLoss, build_loss
+from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
 
 SURE = 4.0

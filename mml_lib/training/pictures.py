@@ -9,8 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.reports.task_figures import shorten
+from mml_lib.task_types import IGNORE, TASK_TYPES
 
 Panel = tuple[np.ndarray, str, bool]
 """A picture, H×W×3; what is written above it; whether it is framed."""

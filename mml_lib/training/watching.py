@@ -13,8 +13,8 @@ from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.loggers.logger import Logger
 from tqdm import tqdm
 
-from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.config.tensorboard_options import TensorBoard
+from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.module import MMLModule
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from mml_lib.config.metric_options import NAMED
-from mml_lib.config.task_types import LEARNABLE
 from mml_lib.evaluation.bootstrap import draw, resampled
 from mml_lib.metrics import find_metric
 from mml_lib.metrics.shares import Counts
 from mml_lib.predictions.scores import score, score_arguments
+from mml_lib.task_types import LEARNABLE
 
 NUMBER, RESAMPLES, CLASSES, LOOPED = 10_000, 1000, 10, 50
 PROMISED = ["accuracy", "f1", "auroc", "calibration_error"]

@@ -18,13 +18,13 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from mml_lib.config.loading import load_study
 from mml_lib.config.targets import instantiate
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.config.training_options import Augmentations, LRScheduler, Sampling
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.images.packing import IMAGES
 from mml_lib.models.metric_modules import build_metrics
 from mml_lib.models.network import Network, head_spec
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.module import MMLModule
 from mml_lib.training.trainer import build_trainer

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mml_lib.config.task_types import IGNORE
+from mml_lib.task_types import IGNORE
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.splits.splitting import Assignment

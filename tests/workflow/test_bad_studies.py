@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mml_lib.engine.opening import add_presets
+from mml_lib.config.pipeline_folder import add_presets
 from mml_lib.errors import MMLError
 from mml_lib.studies.study import Study
 from tests.support.bad_studies import PLANNING

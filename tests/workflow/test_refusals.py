@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mml_lib.engine.opening import add_presets
+from mml_lib.config.pipeline_folder import add_presets
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import seal
 from mml_lib.models.model_storage import ModelStorage

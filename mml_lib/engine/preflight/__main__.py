@@ -11,8 +11,8 @@ import warnings
 from typing import IO, Any
 
 from mml_lib.config.scalars import config_of
-from mml_lib.engine.warm_start import start_warm
 from mml_lib.machine.locks import follow_parent
+from mml_lib.steps.warm_start import start_warm
 
 
 def main() -> None:

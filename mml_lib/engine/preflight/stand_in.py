@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.errors import MMLError
+from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.description import read_header
 from mml_lib.tasks.struct import TaskStruct
 

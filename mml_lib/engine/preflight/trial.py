@@ -17,7 +17,6 @@ from torch import nn
 from mml_lib.config.gpu_options import TRAINING
 from mml_lib.config.schema import Metrics, StudyConfig
 from mml_lib.config.sections import Target
-from mml_lib.config.task_types import LEARNABLE, TASK_TYPES
 from mml_lib.config.training_options import Losses, Mixing
 from mml_lib.engine.preflight.stand_in import CLASSES, dummy_batch, stand_in
 from mml_lib.errors import MMLError
@@ -29,6 +28,7 @@ from mml_lib.pipelines.pipeline import Pipeline, pipeline_config
 from mml_lib.steps.training_step import TrainingStep
 from mml_lib.studies.class_names import counted_classes
 from mml_lib.studies.study import Study
+from mml_lib.task_types import LEARNABLE, TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.module import MMLModule
 from mml_lib.training.trainer import build_trainer

@@ -16,11 +16,11 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
 from mml_lib.evaluation.calibration.affine import Map, Scores, fit, fit_by_evidence
 from mml_lib.evaluation.calibration.quantification import frequencies, is_labelled, quantify
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.task_types import TASK_TYPES
 
 METHODS = ("affine", "temperature", "auto", "none")
 PRIORS = ("val", "test", "quantify")

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.calibration.affine import smoothed_frequencies
 from mml_lib.predictions.predictions import Predictions
+from mml_lib.task_types import TASK_TYPES
 
 SUM_WEIGHT = 1e4
 """How much more the sum of frequencies counts than a predicted frequency; what is left of 1 is divided out."""

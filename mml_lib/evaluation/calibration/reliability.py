@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.calibration.quantification import is_labelled
 from mml_lib.metrics.log_loss import BINS, bin_of
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
 from mml_lib.predictions.scores import score_arguments
+from mml_lib.task_types import TASK_TYPES
 
 
 def reliability(predictions: Predictions | MaskPredictions, bins: int = BINS) -> pd.DataFrame:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.evaluation.alignment import AnyPredictions
 from mml_lib.evaluation.comparisons.comparison import (
     RESAMPLES,
@@ -22,6 +21,7 @@ from mml_lib.evaluation.evaluation import evaluate
 from mml_lib.evaluation.out_of_fold import pool_out_of_fold, with_folds
 from mml_lib.evaluation.subgroups import class_table, group_table
 from mml_lib.predictions.predictions import Predictions
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.metadata import MOST_GROUPS, Column, sub_groups
 

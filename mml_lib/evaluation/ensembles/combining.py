@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.calibration.calibration import Calibration
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.evaluation.ensembles.pool import Pool, probabilities, same_masks
 from mml_lib.metrics.log_loss import LEAST_PROBABILITY
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.task_types import TASK_TYPES
 
 
 def combine(

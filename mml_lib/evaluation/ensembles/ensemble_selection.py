@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.evaluation.ensembles.combining import mixed, mixed_masks
 from mml_lib.evaluation.ensembles.ensemble_search import all_members, best_member, budget_search, forward_selection
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
@@ -19,6 +18,7 @@ from mml_lib.evaluation.ensembles.pool import taken as taken_of
 from mml_lib.evaluation.ensembles.votes import Vote, best_vote
 from mml_lib.evaluation.evaluation import evaluate
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.task_types import TASK_TYPES
 
 
 def select_ensemble(

@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 
 from mml_lib.config.metric_options import lower_is_better
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.evaluation.ensembles.areas import Areas
 from mml_lib.evaluation.ensembles.options import LOG_LOSS
 from mml_lib.evaluation.ensembles.pool import Pool
@@ -19,6 +18,7 @@ from mml_lib.metrics.classification import class_counts
 from mml_lib.metrics.log_loss import LEAST_PROBABILITY
 from mml_lib.metrics.shares import Counts
 from mml_lib.predictions.scores import score as named_score
+from mml_lib.task_types import TASK_TYPES
 
 CHUNK = 2**21  # features that are worked on at once
 

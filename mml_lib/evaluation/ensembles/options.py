@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mml_lib.config.metric_options import NAMED, is_metric
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
+from mml_lib.task_types import TASK_TYPES
 
 STRATEGIES = ("budget", "greedy", "program", "mean", "best")
 LOG_LOSS = "log_loss"

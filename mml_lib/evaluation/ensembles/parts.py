@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.group_folds import group_folds
 
 STRATA = 5  # of values

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.ensembles.ensemble_storage import label
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
 from mml_lib.predictions.scores import sigmoid, softmax
+from mml_lib.task_types import TASK_TYPES
 
 
 @dataclass(frozen=True)

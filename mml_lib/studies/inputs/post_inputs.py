@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from mml_lib.config.task_types import TASK_TYPES
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.creators.creator_registry import get_creator
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_whole
 from mml_lib.pipelines.digests import digest
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.creators.medmnist import MEDMNIST, REFERENCE, URL, MedSet
 from mml_lib.tasks.creators.own_data import existing, only_file, sampled_digests

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, About, Delivery, Label, Sample
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized, warn
 from mml_lib.pipelines.digests import digest
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.creators.columns import SPLIT_WORDS
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.creators.file_kinds import SUFFIXES

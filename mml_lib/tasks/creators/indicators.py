@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.machine.terminal import summarized
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.creators.labels import NUMBER
 from mml_lib.tasks.dataset import Label
 

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.dataset import Label, Sample, natural_key
 from mml_lib.tasks.missing import is_missing
 

@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 
 from mml_lib.config.task_options import SEPARATOR
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized, warn
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.dataset import SPLITS, Dataset, Sample
 from mml_lib.tasks.targets import Targets
 

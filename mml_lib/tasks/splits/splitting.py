@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized, warn
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.dataset import Sample
 from mml_lib.tasks.splits.copies import Copies
 from mml_lib.tasks.splits.dividing import Divider, Splitting

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mml_lib.config.task_types import TASK_TYPES
 from mml_lib.errors import MMLError
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.tags.tag_registry import Axis, Shape, register_tag
 
 if TYPE_CHECKING:

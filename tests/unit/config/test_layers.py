@@ -9,10 +9,10 @@ import pytest
 
 from mml_lib.config.layers import DEFAULTS, overlay, with_defaults
 from mml_lib.config.loading import load_study
+from mml_lib.config.pipeline_folder import add_presets
 from mml_lib.config.presets import GROUPS
 from mml_lib.config.study_files import read_study
 from mml_lib.engine.command_line import StudyLayers, study_layers
-from mml_lib.engine.opening import add_presets
 from tests.support.places import REPOSITORY
 
 MINIMAL = "project: lesions\ntasks: {lesions: {creator: fake}}\n"

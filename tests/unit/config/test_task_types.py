@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from mml_lib.config.schema import Metrics
-from mml_lib.config.task_types import LEARNABLE, TASK_TYPES, TaskTypeName
 from mml_lib.config.training_options import Augmentations, Losses
 from mml_lib.errors import MMLError
 from mml_lib.metrics import find_metric
+from mml_lib.task_types import LEARNABLE, TASK_TYPES, TaskTypeName
 
 PRESETS = Path(__file__).parents[3] / "config"
 

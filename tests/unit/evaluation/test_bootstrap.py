@@ -8,7 +8,6 @@ import pytest
 
 from mml_lib.config.loading import load_study
 from mml_lib.config.metric_options import NAMED
-from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
 from mml_lib.evaluation import bootstrap
 from mml_lib.evaluation.bootstrap import draw, resampled
@@ -17,6 +16,7 @@ from mml_lib.metrics import find_metric
 from mml_lib.metrics.surfaces import MaskPair, single_masks
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.predictions.scores import counts, score, score_arguments
+from mml_lib.task_types import IGNORE
 from tests.support.places import CONFIG
 
 NAMES = [(kind, name) for kind, names in NAMED.items() for name in names]

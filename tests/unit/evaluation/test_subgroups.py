@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from mml_lib.config.metric_options import NAMED
-from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.evaluation import evaluate, evaluate_resampled, network_intervals
 from mml_lib.evaluation.subgroups import class_table, group_table, largest_losses, sample_losses
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
 from mml_lib.predictions.scores import score_arguments
+from mml_lib.task_types import IGNORE
 
 CLASSES = ["naevus", "melanoma", "rare"]
 KINDS = [kind for kind, names in NAMED.items() if names]

@@ -11,7 +11,6 @@ import torch
 
 from mml_lib.config.loading import load_study
 from mml_lib.config.prediction_options import TTA
-from mml_lib.config.task_types import LEARNABLE
 from mml_lib.config.training_options import Sampling
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.data.tta import Flip, Scale, Turn, build_view
@@ -20,6 +19,7 @@ from mml_lib.inference.merged_views import MergedViews, merge_outputs
 from mml_lib.inference.prediction import predict
 from mml_lib.models.network import Network, head_spec
 from mml_lib.predictions.scores import score_arguments
+from mml_lib.task_types import LEARNABLE
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.module import MMLModule
 from tests.support.small_tasks import ARCH, fake_task, small_model

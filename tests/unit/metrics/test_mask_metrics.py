@@ -6,10 +6,10 @@ from scipy.ndimage import binary_erosion
 from scipy.spatial.distance import cdist
 
 from mml_lib.config.metric_options import NAMED
-from mml_lib.config.task_types import IGNORE
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.evaluation import evaluate, evaluate_resampled, network_intervals
 from mml_lib.predictions.predictions import MaskPredictions
+from mml_lib.task_types import IGNORE
 
 CLASSES = 3
 OVERLAP = ("dice", "iou", "precision", "recall", "sensitivity", "specificity")

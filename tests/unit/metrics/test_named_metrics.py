@@ -8,7 +8,6 @@ from sklearn import metrics as sk
 
 from mml_lib.config.metric_options import NAMED, is_metric, lower_is_better
 from mml_lib.config.schema import Metrics, StoreBest
-from mml_lib.config.task_types import LEARNABLE
 from mml_lib.evaluation.evaluation import evaluate_resampled, network_intervals
 from mml_lib.metrics import Metric, find_metric, metric_table, properties_of
 from mml_lib.metrics import metric_registry as registry
@@ -16,6 +15,7 @@ from mml_lib.metrics.__main__ import metric_lines
 from mml_lib.metrics.classification import weighted_mean
 from mml_lib.predictions.predictions import Predictions
 from mml_lib.predictions.scores import score, softmax, values_of
+from mml_lib.task_types import LEARNABLE
 from tests.support.places import CONFIG
 
 GUIDE = CONFIG / "guide" / "evaluation.md"

@@ -13,7 +13,6 @@ from safetensors.torch import load_file
 
 from mml_lib.config.loading import load_study
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.task_types import LEARNABLE
 from mml_lib.config.training_options import Adapters
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.errors import MMLError
@@ -23,6 +22,7 @@ from mml_lib.models.network import Network, load_network
 from mml_lib.pipelines.pipeline import Pipeline, expand
 from mml_lib.studies import checks
 from mml_lib.studies.study import Study
+from mml_lib.task_types import LEARNABLE
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.module import MMLModule
 from mml_lib.training.trainer import build_trainer

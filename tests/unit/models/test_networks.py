@@ -11,11 +11,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mml_lib.config.task_types import IGNORE, LEARNABLE
 from mml_lib.errors import MMLError
 from mml_lib.models.heads import ValueHead
 from mml_lib.models.losses import CrossEntropyDice, PixelCrossEntropy
 from mml_lib.models.network import Network, head_spec, load_network, save_network, timm_backbone
+from mml_lib.task_types import IGNORE, LEARNABLE
 from tests.support.small_tasks import ARCH, DECODER, fake_task, small_model
 
 SWIN = {

@@ -9,7 +9,6 @@ import torch
 
 from mml_lib.config.metric_options import NAMED
 from mml_lib.config.schema import Metric
-from mml_lib.config.task_types import IGNORE, LEARNABLE
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.evaluation import (
     evaluate,
@@ -20,6 +19,7 @@ from mml_lib.evaluation.evaluation import (
 )
 from mml_lib.evaluation.summary import summarize
 from mml_lib.predictions.predictions import MaskPredictions, Predictions, read_predictions
+from mml_lib.task_types import IGNORE, LEARNABLE
 from tests.support.small_tasks import fake_task, small_model
 from tests.support.small_trainings import predicted
 

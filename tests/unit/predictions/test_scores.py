@@ -11,12 +11,12 @@ from torchmetrics import MultioutputWrapper, classification, regression
 
 from mml_lib.config.metric_options import NAMED
 from mml_lib.config.schema import Metric
-from mml_lib.config.task_types import IGNORE, LEARNABLE, TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.evaluation import evaluate
 from mml_lib.models.metric_modules import build_metrics, measured, update, value_of
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
 from mml_lib.predictions.scores import score, score_arguments
+from mml_lib.task_types import IGNORE, LEARNABLE, TASK_TYPES
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torchmetrics")
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from mml_lib.config.task_options import Task
-from mml_lib.config.task_types import IGNORE, TASK_TYPES
 from mml_lib.errors import MMLError
 from mml_lib.images.decoding import decode
 from mml_lib.images.surveying import survey_images
+from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.creators.creator_registry import CREATORS
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, check_delivery
 from mml_lib.tasks.task_identity import TaskIdentity

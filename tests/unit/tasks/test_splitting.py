@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mml_lib.config.task_types import LEARNABLE
 from mml_lib.errors import MMLError
+from mml_lib.task_types import LEARNABLE
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample, check_delivery
 from mml_lib.tasks.splits.splitting import Assignment, Splitting, _check_validated, assign
 from mml_lib.tasks.targets import Targets

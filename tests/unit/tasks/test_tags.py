@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from mml_lib.config.task_options import Task
-from mml_lib.config.task_types import LEARNABLE, TASK_TYPES
 from mml_lib.errors import MMLError
+from mml_lib.task_types import LEARNABLE, TASK_TYPES
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.tags import TAGS, Shape, plan_tag, register_tag
 from mml_lib.tasks.task_identity import TaskIdentity

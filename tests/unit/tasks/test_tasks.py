@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mml_lib.config.task_options import Task
-from mml_lib.config.task_types import LEARNABLE, TASK_TYPES
 from mml_lib.errors import MMLError
+from mml_lib.task_types import LEARNABLE, TASK_TYPES
 from mml_lib.tasks.creators import CREATORS
 from mml_lib.tasks.dataset import Dataset, Delivery
 from mml_lib.tasks.description import TaskDescription, check_planned, read_header

@@ -14,7 +14,6 @@ from lightning.pytorch import Trainer
 
 from mml_lib.config.loading import load_study
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.task_types import LEARNABLE
 from mml_lib.config.training_options import FURTHER, SET_HERE, Mixing, Sampling
 from mml_lib.config.training_options import Trainer as TrainerSection
 from mml_lib.data.augmentation import Augmentation
@@ -25,6 +24,7 @@ from mml_lib.models.losses import build_loss
 from mml_lib.models.network import Network, head_spec, load_network, save_network
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.studies.checks import check_trainable
+from mml_lib.task_types import LEARNABLE
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.tasks.task_identity import TaskIdentity
 from mml_lib.training.module import MMLModule

@@ -10,13 +10,13 @@ import torch
 
 from mml_lib.config.metric_options import NAMED
 from mml_lib.config.schema import Metric
-from mml_lib.config.task_types import LEARNABLE
 from mml_lib.config.training_options import LRScheduler, Sampling
 from mml_lib.data.sampling import BatchSampler
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.evaluation import evaluate
 from mml_lib.models.metric_modules import build_metrics
 from mml_lib.models.model_storage import ModelStorage
+from mml_lib.task_types import LEARNABLE
 from mml_lib.training.checkpoint_files import last_checkpoint, remove_checkpoints
 from mml_lib.training.checkpoints import WholeCheckpointIO
 from mml_lib.training.trainer import history_csv, storage_of

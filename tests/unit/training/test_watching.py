@@ -20,13 +20,13 @@ from sklearn.metrics import confusion_matrix, multilabel_confusion_matrix
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mml_lib.config.loading import load_study
-from mml_lib.config.task_types import IGNORE, LEARNABLE
 from mml_lib.config.tensorboard_options import TensorBoard
 from mml_lib.config.training_options import Augmentations, Mixing, Sampling
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.data.mixing import BatchMixing
 from mml_lib.errors import MMLError
+from mml_lib.task_types import IGNORE, LEARNABLE
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training import watching
 from mml_lib.training.checkpoint_files import checkpoint_path

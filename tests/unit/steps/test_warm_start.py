@@ -13,13 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mml_lib.engine.opening import LIBRARY
-from mml_lib.engine.warm_start import FOLDER, is_gone, offer_warm_start
+from mml_lib.config.pipeline_folder import LIBRARY
 from mml_lib.machine.locks import SUPERVISOR, name_supervisor
+from mml_lib.steps.warm_start import FOLDER, is_gone, offer_warm_start
 
 STEP = """
 import os, sys
-from mml_lib.engine.warm_start import start_warm
+from mml_lib.steps.warm_start import start_warm
 start_warm()
 print("warm" if "torch" in sys.modules else "plain", *sys.argv[1:], os.getcwd(), os.environ.get("OWN"), flush=True)
 """
@@ -146,7 +146,7 @@ def test_warm_process_ends_with_its_snakemake(tmp_path: Path):
     boss.write_text(
         "import os, subprocess, sys\n"
         "from mml_lib.machine.locks import name_supervisor\n"
-        "from mml_lib.engine.warm_start import FOLDER, offer_warm_start\n"
+        "from mml_lib.steps.warm_start import FOLDER, offer_warm_start\n"
         "name_supervisor(); offer_warm_start(); print(os.environ[FOLDER])\n"
         "sys.stdout.flush()\n"
         f"subprocess.run([sys.executable, {str(tmp_path / 'step.py')!r}])"
