@@ -8,7 +8,7 @@ from mml_lib.files.atomic import write_text
 from mml_lib.files.stored import json_text
 from mml_lib.machine.terminal import say
 from mml_lib.predictions.predictions import read_predictions
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.description import TaskDescription
 
 step = open_step(snakemake)

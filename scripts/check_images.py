@@ -2,7 +2,7 @@
 
 from mml_lib.files.atomic import write_text
 from mml_lib.files.stored import json_text
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.image_guards import ImageGuard
 from mml_lib.tasks.overlaps import compare_images

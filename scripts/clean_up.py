@@ -5,7 +5,7 @@ from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
 from mml_lib.machine.terminal import say
 from mml_lib.reports.unused_table import as_csv, as_text
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 
 step = open_step(snakemake)
 study = step.open_study()

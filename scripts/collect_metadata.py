@@ -1,7 +1,7 @@
 """Collect what a data set says of its samples in the columns that results are told by."""
 
 from mml_lib.files.unpacking import UNPACKED
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.creators.creator_registry import read_metadata
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.metadata import check_sub_groups, write_metadata

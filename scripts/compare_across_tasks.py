@@ -6,7 +6,7 @@ from mml_lib.files.atomic import write_text, write_whole_folder
 from mml_lib.machine.terminal import say
 from mml_lib.reports.pages import table_page
 from mml_lib.reports.question_figures import draw_critical_differences
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 
 open_step(snakemake)
 siblings = snakemake.params.siblings

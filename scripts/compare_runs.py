@@ -6,7 +6,7 @@ from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.files.atomic import write_text
 from mml_lib.machine.terminal import say
 from mml_lib.predictions.predictions import read_predictions
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.metadata import read_metadata_table
 

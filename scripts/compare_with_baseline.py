@@ -5,7 +5,7 @@ from mml_lib.evaluation.comparisons.tested import read_tested
 from mml_lib.files.atomic import write_text
 from mml_lib.machine.terminal import say
 from mml_lib.reports.pages import table_page
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 
 open_step(snakemake)
 networks = read_tested(snakemake.params.networks, snakemake.input.resampled, snakemake.input.tasks)

@@ -9,7 +9,7 @@ from mml_lib.files.containers import commented
 from mml_lib.reports.pages import table_page, text_page
 from mml_lib.reports.run_times import run_times
 from mml_lib.reports.task_table import task_table
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.description import read_header
 
 step = open_step(snakemake)

@@ -4,7 +4,7 @@ from mml_lib.files.atomic import write_text
 from mml_lib.files.backups import Backup
 from mml_lib.files.stored import json_text
 from mml_lib.machine.terminal import say
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 
 step = open_step(snakemake)
 backup = Backup(step.fm, snakemake.wildcards.backup)

@@ -1,7 +1,7 @@
 """Fetch a file, or the rest of it, and check its SHA-256."""
 
 from mml_lib.files.downloads import download
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 
 open_step(snakemake)
 

@@ -18,7 +18,7 @@ from mml_lib.reports.gallery import (
     standing_of,
     usable,
 )
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.training.tuning import Tuning

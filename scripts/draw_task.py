@@ -1,7 +1,7 @@
 """Draw samples of a task, and how often each class is there."""
 
 from mml_lib.reports.task_figures import draw_classes, draw_samples
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription
 

@@ -3,7 +3,7 @@
 from mml_lib.files.atomic import write_text
 from mml_lib.files.stored import yaml_text
 from mml_lib.machine.terminal import say
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 from mml_lib.studies.project_models import explanation_text
 
 open_step(snakemake)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 from mml_lib.training.checkpoint_files import remove_checkpoints
 
 step = open_step(snakemake)

@@ -3,7 +3,7 @@
 from mml_lib.files.atomic import write_text
 from mml_lib.machine.terminal import say
 from mml_lib.reports.model_table import add_labels, as_text, read_models
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 from mml_lib.studies.project_models import FOREIGN
 
 step = open_step(snakemake)

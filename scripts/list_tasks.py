@@ -4,7 +4,7 @@ from mml_lib.files.atomic import write_text
 from mml_lib.machine.terminal import say
 from mml_lib.reports.task_figures import draw_overview
 from mml_lib.reports.task_table import as_text, task_table
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription
 

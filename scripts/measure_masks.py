@@ -7,7 +7,7 @@ from mml_lib.images.restoring import is_restorable, original_masks
 from mml_lib.machine.terminal import warn
 from mml_lib.metrics.surfaces import MaskPair
 from mml_lib.predictions.predictions import read_predictions
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.struct import TaskStruct

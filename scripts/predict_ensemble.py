@@ -4,7 +4,7 @@ from mml_lib.evaluation.ensembles.combining import combine
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.evaluation.ensembles.fold_pools import pool_folds, spread
 from mml_lib.predictions.predictions import read_predictions
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 
 open_step(snakemake)
 predictions = [read_predictions(path) for path in snakemake.input.predictions]

@@ -1,6 +1,6 @@
 """Predict one split with one trained network: of the task that it was trained on, or of another."""
 
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 
 step = open_step(snakemake, warm=True)
 split = snakemake.wildcards.eval

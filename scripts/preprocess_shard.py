@@ -1,7 +1,7 @@
 """Decode a part of the images of a data set and pack them into arrays, with the moments of each image beside it."""
 
 from mml_lib.images.packing import pack, shard_rows
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.dataset import Dataset
 
 open_step(snakemake)

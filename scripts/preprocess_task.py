@@ -1,7 +1,7 @@
 """Lay the parts of a packed data set together."""
 
 from mml_lib.images.packing import join
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 
 open_step(snakemake)
 

@@ -8,7 +8,7 @@ from mml_lib.evaluation.ensembles.options import EnsembleOptions
 from mml_lib.evaluation.ensembles.pool import is_constant
 from mml_lib.machine.terminal import say
 from mml_lib.predictions.predictions import read_predictions
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.description import TaskDescription
 
 step = open_step(snakemake)

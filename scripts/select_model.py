@@ -2,7 +2,7 @@
 
 from mml_lib.models.model_selection import select_model
 from mml_lib.models.model_storage import ModelStorage
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 
 step = open_step(snakemake)
 seed, pretraining = step.pipeline.content["seed"], step.pipeline.pretraining

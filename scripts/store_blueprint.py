@@ -6,7 +6,7 @@ from mml_lib.files.atomic import write_text
 from mml_lib.files.checksums import verify
 from mml_lib.models.model_storage import ModelStorage
 from mml_lib.pipelines.pipeline import Pipeline
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 from mml_lib.studies.blueprints import blueprint
 
 open_step(snakemake)

@@ -6,7 +6,7 @@ from mml_lib.evaluation.resampled import read_resampled
 from mml_lib.evaluation.summary import as_text, summarize
 from mml_lib.files.atomic import write_text
 from mml_lib.machine.terminal import say
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 
 open_step(snakemake)
 results = [read_metrics(path) for path in snakemake.input.metrics]

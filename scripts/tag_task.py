@@ -1,7 +1,7 @@
 """Derive a task from its base by its last tag."""
 
 from mml_lib.config.task_options import SEPARATOR
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 from mml_lib.studies.class_names import check_described
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.tags import apply_tag

@@ -5,7 +5,7 @@ from mml_lib.evaluation.evaluation import evaluate, network_estimates, network_i
 from mml_lib.evaluation.out_of_fold import evaluate_out_of_fold, pool_out_of_fold
 from mml_lib.evaluation.procedures import NETWORKS
 from mml_lib.predictions.predictions import read_predictions
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.description import TaskDescription
 
 step = open_step(snakemake)

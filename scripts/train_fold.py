@@ -1,6 +1,6 @@
 """Train one network on one fold of a task and keep its weights, its history and its model storage."""
 
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 
 step = open_step(snakemake, warm=True)
 step.apply_tuning(snakemake.input.tuning)

@@ -1,6 +1,6 @@
 """Try out learning rate or batch size before a training."""
 
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 
 step = open_step(snakemake, warm=True)
 struct, *co_structs = step.get_structs()

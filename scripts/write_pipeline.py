@@ -2,7 +2,7 @@
 
 from mml_lib.files.atomic import write_text
 from mml_lib.pipelines.pipeline import Pipeline
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 
 open_step(snakemake)
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from mml_lib.config.schema import Metric
 from mml_lib.errors import MMLError
-from mml_lib.evaluation.comparisons.comparison import Resamples
 from mml_lib.evaluation.evaluation import evaluate_resampled
 from mml_lib.evaluation.resampled import Groups, Resampled
+from mml_lib.evaluation.run_comparison import Resamples
 from mml_lib.predictions.predictions import MaskPredictions, Predictions, pool
 
 AnyPredictions = Predictions | MaskPredictions

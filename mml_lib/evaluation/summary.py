@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from mml_lib.config.metric_options import PER_GROUP, is_metric, name_per_sample
-from mml_lib.evaluation.comparisons.comparison import Resamples
 from mml_lib.evaluation.comparisons.leaderboard import MARK, RUN, ordered, sentences, standings
 from mml_lib.evaluation.fold_table import ALL_FOLDS
 from mml_lib.evaluation.resampled import Resampled, undefined
+from mml_lib.evaluation.run_comparison import Resamples
 
 COLUMNS = ["task", "kind", "procedure", "run", "label", "on", "split", "metric"]
 WORTH = ["runs", "folds", "mean", "std", "ci_low", "ci_high", "about", "reason"]

@@ -19,9 +19,9 @@ from mml_lib.config.metric_options import name_per_sample
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.alignment import AnyPredictions, arguments_of
 from mml_lib.evaluation.calibration.reliability import reliability
-from mml_lib.evaluation.comparisons.comparison import resample_runs
 from mml_lib.evaluation.comparisons.leaderboard import KEYS, RUN, ordered, standings
 from mml_lib.evaluation.out_of_fold import pool_out_of_fold, with_folds
+from mml_lib.evaluation.run_comparison import resample_runs
 from mml_lib.evaluation.subgroups import class_table, largest_losses, one_vs_rest
 from mml_lib.files.atomic import write_text
 from mml_lib.images.decoding import decode

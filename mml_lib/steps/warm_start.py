@@ -37,7 +37,7 @@ FOLDER = "MML_WARM_START"
 """Environment variable by which a Snakemake tells its steps where the process listens."""
 
 IMPORTED = (
-    "mml_lib.steps.step",
+    "mml_lib.steps.open_step",
     "mml_lib.schedulers.transfer",
     "mml_lib.training.trainer",
     "mml_lib.inference.prediction",

@@ -47,9 +47,9 @@ class Steps:
         self._step: Any = None
         terminal = importlib.import_module("mml_lib.machine.terminal")
         terminal.say = lambda *_: None
-        module = types.ModuleType("mml_lib.steps.step")
+        module = types.ModuleType("mml_lib.steps.open_step")
         module.open_step = lambda snakemake, warm=False: self._step
-        sys.modules["mml_lib.steps.step"] = module
+        sys.modules["mml_lib.steps.open_step"] = module
 
     def run(self, rule: str, inputs: dict, output: dict, params: dict, wildcards: dict) -> None:
         config = SimpleNamespace(metrics_of=lambda task_type: METRICS, bootstrap=BOOTSTRAP)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mml_lib.config.metric_options import NAMED
-from mml_lib.evaluation.comparisons.comparison import compare, resample_runs
 from mml_lib.evaluation.comparisons.leaderboard import leaderboard, standings
+from mml_lib.evaluation.run_comparison import compare, resample_runs
 from mml_lib.predictions.predictions import Predictions
 
 NUMBER, CLASSES = 10_000, 10

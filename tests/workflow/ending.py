@@ -4,7 +4,7 @@ import os
 import signal
 
 from mml_lib.errors import MMLError
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 
 step = open_step(snakemake)  # noqa: F821
 print("at work")

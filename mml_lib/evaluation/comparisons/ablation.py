@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from mml_lib.config.metric_options import lower_is_better, name_per_sample
-from mml_lib.evaluation.comparisons.comparison import ALPHA, holm
 from mml_lib.evaluation.comparisons.tested import TestedNetwork, by_procedure, metrics_of, runs_of, samples_of
 from mml_lib.evaluation.procedures import NETWORKS, PROCEDURE, compare_procedures, estimate
+from mml_lib.evaluation.run_comparison import ALPHA, holm
 
 KEYS = ["task", "split", "metric", "baseline", "procedure"]
 SIZES = ["runs", "folds", "samples"]

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from mml_lib.config.metric_options import lower_is_better, name_per_sample
-from mml_lib.evaluation.comparisons.comparison import ALPHA, holm
 from mml_lib.evaluation.comparisons.tested import TestedNetwork, by_procedure, metrics_of, runs_of
 from mml_lib.evaluation.procedures import estimate, less
+from mml_lib.evaluation.run_comparison import ALPHA, holm
 from mml_lib.metrics import properties_of
 
 FEWEST = 5

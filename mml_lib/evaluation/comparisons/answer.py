@@ -7,7 +7,11 @@ from typing import Any
 import pandas as pd
 
 from mml_lib.evaluation.alignment import AnyPredictions
-from mml_lib.evaluation.comparisons.comparison import (
+from mml_lib.evaluation.comparisons.leaderboard import leaderboard, standings
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
+from mml_lib.evaluation.evaluation import evaluate
+from mml_lib.evaluation.out_of_fold import pool_out_of_fold, with_folds
+from mml_lib.evaluation.run_comparison import (
     RESAMPLES,
     Resamples,
     compare,
@@ -15,10 +19,6 @@ from mml_lib.evaluation.comparisons.comparison import (
     compare_folds,
     resample_runs,
 )
-from mml_lib.evaluation.comparisons.leaderboard import leaderboard, standings
-from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
-from mml_lib.evaluation.evaluation import evaluate
-from mml_lib.evaluation.out_of_fold import pool_out_of_fold, with_folds
 from mml_lib.evaluation.subgroups import class_table, group_table
 from mml_lib.predictions.predictions import Predictions
 from mml_lib.task_types import TASK_TYPES

@@ -7,7 +7,6 @@ import pandas as pd
 
 from mml_lib.config.metric_options import lower_is_better, name_per_sample
 from mml_lib.errors import MMLError, nearest
-from mml_lib.evaluation.comparisons.comparison import ALPHA, Resamples, holm
 from mml_lib.evaluation.fold_table import HIGH, LOW
 from mml_lib.evaluation.procedures import (
     NETWORKS,
@@ -18,6 +17,7 @@ from mml_lib.evaluation.procedures import (
     estimate,
     less,
 )
+from mml_lib.evaluation.run_comparison import ALPHA, Resamples, holm
 
 MARK = "="
 """Mark of a procedure that is the best or cannot be told apart from it."""

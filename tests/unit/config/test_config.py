@@ -167,7 +167,7 @@ def test_placeholder_is_no_checksum(digest: str):
 
 def test_planning_imports_neither_torch_nor_pandas_nor_lightning():
     schedulers = [f"schedulers.{mode}" for mode in ("create", "preprocess", "train", "info", "post", "transfer")]
-    modules = ["engine.opening", "engine.hooks", "studies.study", "steps.step", *schedulers]
+    modules = ["engine.opening", "engine.hooks", "studies.study", "steps.open_step", *schedulers]
     code = (
         f"import sys; {'; '.join(f'import mml_lib.{module}' for module in modules)}; import json;"
         "print(json.dumps([name for name in ('torch', 'pandas', 'lightning', 'sklearn') if name in sys.modules]))"

@@ -11,7 +11,10 @@ import pytest
 from mml_lib.config.metric_options import NAMED
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.alignment import AnyPredictions, align
-from mml_lib.evaluation.comparisons.comparison import (
+from mml_lib.evaluation.comparisons.leaderboard import as_text, leaderboard, standings
+from mml_lib.evaluation.evaluation import evaluate, evaluate_resampled, network_intervals
+from mml_lib.evaluation.procedures import NETWORKS, PROCEDURE, estimate
+from mml_lib.evaluation.run_comparison import (
     Resamples,
     compare,
     compare_ensembles,
@@ -20,9 +23,6 @@ from mml_lib.evaluation.comparisons.comparison import (
     holm,
     resample_runs,
 )
-from mml_lib.evaluation.comparisons.leaderboard import as_text, leaderboard, standings
-from mml_lib.evaluation.evaluation import evaluate, evaluate_resampled, network_intervals
-from mml_lib.evaluation.procedures import NETWORKS, PROCEDURE, estimate
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
 from tests.support.compared_predictions import IDS, NUMBER, TARGETS, predictions
 from tests.support.simulations import Setting, told_apart

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from mml_lib.config.metric_options import NAMED
-from mml_lib.evaluation.comparisons.comparison import compare, compare_folds, resample_runs
 from mml_lib.evaluation.comparisons.leaderboard import as_text, leaderboard, standings
 from mml_lib.evaluation.evaluation import evaluate_resampled, network_estimates
 from mml_lib.evaluation.fold_table import fold_table
+from mml_lib.evaluation.run_comparison import compare, compare_folds, resample_runs
 from mml_lib.evaluation.subgroups import group_table
 from mml_lib.evaluation.summary import summarize
 from mml_lib.predictions.predictions import MaskPredictions, Predictions

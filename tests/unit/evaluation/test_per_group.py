@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, r2_score, roc_auc_score
 
-from mml_lib.evaluation.comparisons.comparison import resample_runs
 from mml_lib.evaluation.comparisons.leaderboard import as_text, leaderboard, standings
 from mml_lib.evaluation.evaluation import (
     evaluate,
@@ -19,6 +18,7 @@ from mml_lib.evaluation.evaluation import (
 )
 from mml_lib.evaluation.procedures import estimate
 from mml_lib.evaluation.resampled import read_resampled
+from mml_lib.evaluation.run_comparison import resample_runs
 from mml_lib.evaluation.summary import as_text as summary_text
 from mml_lib.evaluation.summary import summarize
 from mml_lib.predictions.predictions import MaskPredictions, Predictions

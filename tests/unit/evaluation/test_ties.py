@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mml_lib.evaluation.comparisons.comparison import Resamples, compare, compare_folds, resample_runs
 from mml_lib.evaluation.comparisons.leaderboard import as_text, leaderboard, standings
 from mml_lib.evaluation.ensembles.options import STRATEGIES
 from mml_lib.evaluation.ensembles.pool import is_constant
 from mml_lib.evaluation.resampled import Resampled
+from mml_lib.evaluation.run_comparison import Resamples, compare, compare_folds, resample_runs
 from mml_lib.predictions.predictions import Predictions
 from tests.support.compared_predictions import TARGETS, predictions
 from tests.support.small_ensembles import masks, names, select

@@ -13,9 +13,9 @@ import pytest
 from snakemake.iocontainers import Wildcards
 
 from mml_lib.evaluation.comparisons.answer import ENSEMBLE as ANSWERED
-from mml_lib.evaluation.comparisons.comparison import resample_runs
 from mml_lib.evaluation.comparisons.leaderboard import leaderboard, standings
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
+from mml_lib.evaluation.run_comparison import resample_runs
 from mml_lib.images.decoding import decode
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
 from mml_lib.reports.gallery import (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mml_lib.files.atomic import write_text
 from mml_lib.files.checksums import verify
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 
 step = open_step(snakemake)
 earlier = step.reused("shade_range")  # of no task

@@ -1,7 +1,7 @@
 """Write the mean brightness of a task's training images, and how often other projects have measured it."""
 
 from mml_lib.files.atomic import write_text
-from mml_lib.steps.step import open_step
+from mml_lib.steps.open_step import open_step
 
 step = open_step(snakemake)
 struct = step.get_struct()

@@ -1,0 +1,83 @@
+"""Opening of a step: log, locks, hand-over to a warm process, checksums of outputs."""
+
+import atexit
+import os
+import signal
+import sys
+from typing import IO, Any
+
+from mml_lib.config.loading import preset_folders
+from mml_lib.config.plugins import import_plugin
+from mml_lib.files.atomic import remove_leftovers
+from mml_lib.files.checksums import checksum_path, seal_outputs
+from mml_lib.machine.locks import follow_parent, follow_supervisor, process_rank
+from mml_lib.pipelines.step_hooks import mode_of, own_scheduler
+from mml_lib.steps.step import Step
+from mml_lib.steps.step_log import open_log
+from mml_lib.steps.warm_start import start_warm
+
+TRAINING_RULES = ("train_fold", "tune_fold")
+"""Rules that train the pipeline of their input."""
+
+_held: list[IO[Any]] = []  # locks stay taken as long as their process
+
+
+def open_step(snakemake: Any, warm: bool = False) -> Any:
+    """Open the step of a script: its log, its ties to the Snakemake that started it, the checksums of its outputs.
+
+    Where several processes train together, each of them runs the script.
+
+    Args:
+        snakemake: the object that Snakemake gives a script, or one of `mock_snakemake`.
+        warm: for scripts that need torch: go on in a fork of a process that has imported it, on GPUs of the step's own.
+
+    Returns:
+        a `TrainingStep` if the rule declares an input `pipeline` (of the class that a user's scheduler names as its
+        `Step`), otherwise a `Step`.
+    """
+    if warm:
+        start_warm()
+    if process_rank():
+        follow_parent()
+    terminal = open_log(snakemake.rule, snakemake.log[0] if snakemake.log else None)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    if held := follow_supervisor():
+        _held.append(held)
+    if not process_rank():
+        _prepare_outputs(list(snakemake.output), terminal)
+    for plugin in snakemake.config.get("plugins") or ():
+        import_plugin(plugin)
+    step = _step_class(snakemake)(snakemake, terminal)
+    if step.rule in TRAINING_RULES:
+        step.check_code()
+    if warm:
+        from mml_lib.steps.step_gpus import take_gpus
+
+        take_gpus(step, step.rule, terminal)
+    step.hooks.after_preparation_hook(step)
+    return step
+
+
+def _step_class(snakemake: Any) -> type[Step]:
+    if not snakemake.input.get("pipeline"):
+        return Step
+    from mml_lib.steps.training_step import TrainingStep
+
+    scheduler = own_scheduler(mode_of(snakemake.config, preset_folders(snakemake.config)))
+    return getattr(scheduler, "Step", None) or TrainingStep
+
+
+def _prepare_outputs(outputs: list[str], terminal: IO[str]) -> None:
+    """Remove what an earlier step of these outputs left, and write their checksums when this step ends."""
+    for output in outputs:
+        remove_leftovers(output)
+        checksum_path(output).unlink(missing_ok=True)  # others would compare it with the new output
+    atexit.register(_seal, outputs, terminal)
+
+
+def _seal(outputs: list[str], terminal: IO[str]) -> None:
+    try:
+        seal_outputs(outputs)
+    except OSError as error:
+        print(f"error: the checksums of {', '.join(outputs)} cannot be written: {error}", file=terminal, flush=True)
+        os._exit(1)  # an exception would be shown, and the step would count as done
