@@ -114,7 +114,7 @@ class Trials:
         self._outcomes: dict[str, Outcome] = {}
 
     def mistakes(self, pipeline: Pipeline) -> list[str]:
-        """Return what is wrong with a pipeline, a line for each mistake."""
+        """Return the mistakes of a pipeline, one line each."""
         cfg = pipeline_config(self.study.config, pipeline, self.study.files)
         step, content = self.step, pipeline.content
         step.cfg, step.pipeline, step.fold, step.task = cfg, pipeline, 0, pipeline.task["name"]
