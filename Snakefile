@@ -11,7 +11,7 @@ from mml_lib.engine.hooks import begin, look_back
 from mml_lib.engine.leakage import StopOnLeakage
 from mml_lib.engine.opening import check_rules, open_study
 from mml_lib.engine.outer_pipeline import module_name
-from mml_lib.studies.planned_steps import artefacts
+from mml_lib.studies.resources.planned_steps import artefacts
 
 min_version("9.27")
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from mml_lib.images.surveying import digest_images
 from mml_lib.machine.terminal import warn
 from mml_lib.steps.open_step import open_step
-from mml_lib.studies.class_names import check_described
+from mml_lib.studies.checks.class_names import check_described
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription, check_planned
 from mml_lib.tasks.mask_classes import check_masks

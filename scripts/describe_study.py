@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from mml_lib.config.scalars import study_text
+from mml_lib.config.reading.scalars import study_text
 from mml_lib.files.atomic import write_text, write_whole_folder
 from mml_lib.files.checksums import verify
 from mml_lib.files.containers import commented

@@ -5,7 +5,7 @@ import pandas as pd
 from mml_lib.files.atomic import write_text
 from mml_lib.machine.terminal import say
 from mml_lib.steps.open_step import open_step
-from mml_lib.studies.consumption import as_lines, as_rows
+from mml_lib.studies.resources.consumption import as_lines, as_rows
 
 open_step(snakemake)
 used = snakemake.params.used

@@ -2,7 +2,7 @@
 
 from mml_lib.config.task_options import SEPARATOR
 from mml_lib.steps.open_step import open_step
-from mml_lib.studies.class_names import check_described
+from mml_lib.studies.checks.class_names import check_described
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.tags import apply_tag
 

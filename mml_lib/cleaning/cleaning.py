@@ -9,7 +9,7 @@ from mml_lib.cleaning.unused import Known, dead_warm_processes, unused_of_projec
 from mml_lib.cleaning.unused_data import DataUse, unused_data
 from mml_lib.cleaning.usage import StudySource, Usage, usages
 from mml_lib.config.pipeline_folder import DEMO, LIBRARY, demo_study
-from mml_lib.config.study_files import shorten
+from mml_lib.config.reading.study_files import shorten
 from mml_lib.errors import MMLError
 from mml_lib.files.manager import MMLFileManager, projects_below
 from mml_lib.files.records import recorded_studies

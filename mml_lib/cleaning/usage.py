@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mml_lib.config.layers import with_defaults
 from mml_lib.config.loading import ROOTS
 from mml_lib.config.pipeline_folder import add_presets
-from mml_lib.config.study_files import parse_values, read_study
+from mml_lib.config.reading.layers import with_defaults
+from mml_lib.config.reading.study_files import parse_values, read_study
 from mml_lib.errors import MMLError
 from mml_lib.studies.runs import pack_id
 from mml_lib.studies.study import Study

@@ -9,11 +9,11 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from mml_lib.config.origins import Location, Origins, Source
-from mml_lib.config.presets import GROUPS, resolve_presets
+from mml_lib.config.reading.origins import Location, Origins, Source
+from mml_lib.config.reading.presets import GROUPS, resolve_presets
+from mml_lib.config.reading.settling import TextError
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.sections import PROJECT_REFERENCE
-from mml_lib.config.settling import TextError
 from mml_lib.config.task_options import TAGGED_NAME, TAGS, TASK_NAME, URL
 from mml_lib.errors import MMLError, nearest
 

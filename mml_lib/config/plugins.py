@@ -5,7 +5,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from mml_lib.config.targets import trust_plugin
+from mml_lib.config.factories import trust_plugin
 from mml_lib.errors import MMLError
 
 

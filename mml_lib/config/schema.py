@@ -19,8 +19,8 @@ from pydantic import (
 
 from mml_lib.config.metric_options import NAMED, is_metric, lower_is_better
 from mml_lib.config.prediction_options import TTA
+from mml_lib.config.reading.settling import UNSETTLED, Settled
 from mml_lib.config.sections import Clean, Reuse, Section, Target, per_task_type
-from mml_lib.config.settling import UNSETTLED, Settled
 from mml_lib.config.task_options import Pivot, Preprocessing, TaggedName, Tagging, Task, TaskName
 from mml_lib.config.tensorboard_options import TensorBoard
 from mml_lib.config.training_options import (

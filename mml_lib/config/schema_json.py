@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from mml_lib.config.presets import GROUPS
+from mml_lib.config.reading.presets import GROUPS
 from mml_lib.config.schema import StudyConfig
 
 

@@ -16,9 +16,9 @@ from pydantic import (
     model_validator,
 )
 
-from mml_lib.config.scalars import Word
-from mml_lib.config.settling import Settled
-from mml_lib.config.targets import check_path
+from mml_lib.config.factories import check_path
+from mml_lib.config.reading.scalars import Word
+from mml_lib.config.reading.settling import Settled
 from mml_lib.task_types import LEARNABLE, TASK_TYPES, TaskType
 
 

@@ -13,8 +13,8 @@ from pydantic import (
     model_validator,
 )
 
+from mml_lib.config.reading.settling import UNSETTLED, Settled
 from mml_lib.config.sections import Section, TargetPath
-from mml_lib.config.settling import UNSETTLED, Settled
 from mml_lib.task_types import IGNORED, TaskTypeName
 
 SEPARATOR, ARGUMENT = "+", "~"

@@ -18,7 +18,7 @@ from torch import nn
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from mml_lib.config.targets import TARGET, import_target, instantiate
+from mml_lib.config.factories import TARGET, import_target, instantiate
 from mml_lib.errors import MMLError
 
 Pair = tuple[torch.Tensor, torch.Tensor]

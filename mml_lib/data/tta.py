@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from mml_lib.config.targets import TARGET, import_target, instantiate
+from mml_lib.config.factories import TARGET, import_target, instantiate
 from mml_lib.errors import MMLError
 
 if TYPE_CHECKING:

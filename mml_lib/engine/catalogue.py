@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mml_lib.config.presets import GROUPS, preset_names
+from mml_lib.config.reading.presets import GROUPS, preset_names
 from mml_lib.errors import MMLError
 from mml_lib.tasks.creators import CREATORS
 from mml_lib.tasks.tags import TAGS

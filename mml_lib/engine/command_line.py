@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mml_lib.config.layers import merge_layers, overlay, with_defaults
 from mml_lib.config.pipeline_folder import demo_study
-from mml_lib.config.scalars import flow_text
-from mml_lib.config.study_files import parse_values, read_study, shorten
+from mml_lib.config.reading.layers import merge_layers, overlay, with_defaults
+from mml_lib.config.reading.scalars import flow_text
+from mml_lib.config.reading.study_files import parse_values, read_study, shorten
 from mml_lib.errors import MMLError
 
 

@@ -14,9 +14,9 @@ from mml_lib.engine.retraining import refuse_retraining
 from mml_lib.files.checksums import checksum_path
 from mml_lib.files.removing import remove
 from mml_lib.machine.terminal import say
-from mml_lib.studies.consumption import Consumption
-from mml_lib.studies.forecast import Forecast
-from mml_lib.studies.planned_steps import steps_of
+from mml_lib.studies.resources.consumption import Consumption
+from mml_lib.studies.resources.forecast import Forecast
+from mml_lib.studies.resources.planned_steps import steps_of
 from mml_lib.studies.study import Study
 
 

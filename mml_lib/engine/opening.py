@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 from mml_lib.config.loading import preset_folders
-from mml_lib.config.origins import Origins, Source
 from mml_lib.config.pipeline_folder import LIBRARY, add_presets
-from mml_lib.config.scalars import flow_text
-from mml_lib.config.study_files import shorten
+from mml_lib.config.reading.origins import Origins, Source
+from mml_lib.config.reading.scalars import flow_text
+from mml_lib.config.reading.study_files import shorten
 from mml_lib.engine.catalogue import catalogue
 from mml_lib.engine.command_line import StudyLayers, study_layers
 from mml_lib.engine.hooks import look_ahead

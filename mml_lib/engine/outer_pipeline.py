@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mml_lib.config.layers import with_defaults
+from mml_lib.config.reading.layers import with_defaults
 from mml_lib.errors import MMLError
 from mml_lib.machine.rule_names import RuleNames, publish_names, withdraw_names
 from mml_lib.machine.terminal import warn

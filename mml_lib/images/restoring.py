@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mml_lib.config.targets import TARGET
+from mml_lib.config.factories import TARGET
 from mml_lib.images.mask_files import decode_mask
 from mml_lib.images.transforms import scaled_to
 from mml_lib.metrics.surfaces import MaskPair

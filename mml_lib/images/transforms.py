@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mml_lib.config.targets import TARGET, check_arguments, import_target, is_of_plugin
+from mml_lib.config.factories import TARGET, check_arguments, import_target, is_of_plugin
 from mml_lib.config.task_options import Preprocessing
 from mml_lib.errors import MMLError, nearest
 from mml_lib.task_types import IGNORE

@@ -8,7 +8,7 @@ import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before timm)
 import torch
 from torch import nn
 
-from mml_lib.config.targets import TARGET, import_target, instantiate
+from mml_lib.config.factories import TARGET, import_target, instantiate
 from mml_lib.errors import MMLError
 from mml_lib.models.pyramids import LEVELS, Pyramid, Reader
 from mml_lib.models.token_maps import TokenMaps

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mml_lib.config.targets import import_target, instantiate
+from mml_lib.config.factories import import_target, instantiate
 from mml_lib.errors import MMLError, nearest
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct

@@ -10,7 +10,7 @@ import torch
 from torchmetrics import Metric
 
 from mml_lib.config import schema
-from mml_lib.config.targets import import_target, instantiate
+from mml_lib.config.factories import import_target, instantiate
 from mml_lib.errors import MMLError
 from mml_lib.metrics import find_metric
 from mml_lib.metrics.surfaces import MaskPair, single_masks

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from mml_lib.config.targets import TARGET, instantiate
+from mml_lib.config.factories import TARGET, instantiate
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_whole
 from mml_lib.files.checksums import damaged, verify

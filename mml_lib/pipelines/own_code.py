@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from mml_lib.config.targets import TARGET
+from mml_lib.config.factories import TARGET
 from mml_lib.errors import MMLError
 
 INSTALLED = ("site-packages", "dist-packages")

@@ -7,13 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mml_lib.config.layers import says_all
 from mml_lib.config.loading import load_study, preset_folders
-from mml_lib.config.origins import Source
-from mml_lib.config.presets import merge, resolve_presets
-from mml_lib.config.scalars import Word
+from mml_lib.config.reading.layers import says_all
+from mml_lib.config.reading.origins import Source
+from mml_lib.config.reading.presets import merge, resolve_presets
+from mml_lib.config.reading.scalars import Word
+from mml_lib.config.reading.study_files import read_yaml
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.study_files import read_yaml
 from mml_lib.config.training_options import LRScheduler, Trainer
 from mml_lib.errors import MMLError
 from mml_lib.files.formats import FORMATS

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mml_lib.config.factories import TARGET, import_target
 from mml_lib.config.plugins import module_of
-from mml_lib.config.presets import resolve_presets
-from mml_lib.config.targets import TARGET, import_target
+from mml_lib.config.reading.presets import resolve_presets
 from mml_lib.pipelines.own_code import code_of_hooks, code_of_patches
 
 if TYPE_CHECKING:

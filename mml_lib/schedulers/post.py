@@ -14,8 +14,8 @@ from mml_lib.evaluation.ensembles.options import EnsembleOptions
 from mml_lib.pipelines.digests import digest
 from mml_lib.schedulers.train import NESTED, TrainScheduler
 from mml_lib.schedulers.transfer import TransferOptions, TransferScheduler
-from mml_lib.studies.class_names import check_prior
-from mml_lib.studies.guarding import Guards, guard_joining
+from mml_lib.studies.checks.class_names import check_prior
+from mml_lib.studies.checks.guarding import Guards, guard_joining
 from mml_lib.studies.runs import Run, RunLabel
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity

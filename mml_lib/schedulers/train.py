@@ -12,9 +12,9 @@ from mml_lib.errors import MMLError, nearest
 from mml_lib.schedulers.base import AbstractBaseScheduler, Options
 from mml_lib.studies.best_runs import best_runs
 from mml_lib.studies.blueprints import lay_blueprint
-from mml_lib.studies.checks import check_leakage, check_other
-from mml_lib.studies.class_names import check_same_classes
-from mml_lib.studies.guarding import Guards, guards_of
+from mml_lib.studies.checks.class_names import check_same_classes
+from mml_lib.studies.checks.guarding import Guards, guards_of
+from mml_lib.studies.checks.study_checks import check_leakage, check_other
 from mml_lib.studies.multitask import multitask
 from mml_lib.studies.runs import Run, RunLabel
 from mml_lib.task_types import TASK_TYPES

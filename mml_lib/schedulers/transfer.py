@@ -12,7 +12,7 @@ from mml_lib.errors import MMLError, nearest
 from mml_lib.models.model_selection import WAYS
 from mml_lib.pipelines.pipeline import Pipeline, expand
 from mml_lib.schedulers.train import TrainOptions, TrainScheduler
-from mml_lib.studies.checks import check_pretraining
+from mml_lib.studies.checks.study_checks import check_pretraining
 from mml_lib.studies.runs import Run, task_content
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mml_lib
-from mml_lib.config.scalars import flow_text
+from mml_lib.config.reading.scalars import flow_text
 from mml_lib.errors import MMLError, nearest
 
 if TYPE_CHECKING:

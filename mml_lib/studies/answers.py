@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mml_lib.pipelines.differences import differences
 from mml_lib.pipelines.pipeline import PIPELINE_KEYS
-from mml_lib.studies.checks import holds_out_alike
+from mml_lib.studies.checks.study_checks import holds_out_alike
 from mml_lib.studies.reused import ReusedPredictions
 from mml_lib.studies.runs import Run, RunLabel
 

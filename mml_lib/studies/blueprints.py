@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mml_lib.config.presets import resolve_presets
+from mml_lib.config.reading.presets import resolve_presets
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.stored import yaml_text
 from mml_lib.models.model_selection import best_run

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError, nearest
-from mml_lib.studies.checks import check_co_task
+from mml_lib.studies.checks.study_checks import check_co_task
 from mml_lib.studies.runs import task_content
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity

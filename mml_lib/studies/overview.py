@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mml_lib.studies.changed_code import changed_code
+from mml_lib.studies.checks.changed_code import changed_code
 
 if TYPE_CHECKING:
     from mml_lib.studies.study import Study

@@ -5,8 +5,8 @@ from functools import cached_property
 from typing import Any
 
 from mml_lib.config.loading import load_study
-from mml_lib.config.origins import Origins, Source
 from mml_lib.config.plugins import import_plugin
+from mml_lib.config.reading.origins import Origins, Source
 from mml_lib.errors import MMLError
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.files.records import record_study
@@ -14,12 +14,12 @@ from mml_lib.machine.claims import Claims
 from mml_lib.machine.locks import check_writable, lock_project, share_data
 from mml_lib.machine.rule_names import RuleNames
 from mml_lib.studies.answers import Answers
-from mml_lib.studies.gpu_requests import Gpus
 from mml_lib.studies.inputs import Inputs
 from mml_lib.studies.overview import overview
 from mml_lib.studies.project_models import ProjectModels
 from mml_lib.studies.questions import Questions
-from mml_lib.studies.rule_resources import RuleResources
+from mml_lib.studies.resources.gpu_requests import Gpus
+from mml_lib.studies.resources.rule_resources import RuleResources
 from mml_lib.studies.runs import Run, Runs
 from mml_lib.studies.study_schedulers import StudySchedulers
 from mml_lib.studies.study_tasks import StudyTasks

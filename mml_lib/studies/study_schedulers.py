@@ -5,13 +5,13 @@ from abc import ABC
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mml_lib.config.presets import preset_names, resolve_presets
-from mml_lib.config.targets import import_target
+from mml_lib.config.factories import import_target
+from mml_lib.config.reading.presets import preset_names, resolve_presets
 from mml_lib.errors import MMLError
 
 if TYPE_CHECKING:
     from mml_lib.config.sections import Section
-    from mml_lib.studies.guarding import Guards
+    from mml_lib.studies.checks.guarding import Guards
     from mml_lib.studies.runs import Run, RunLabel
     from mml_lib.studies.study import Study
 

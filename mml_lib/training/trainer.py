@@ -18,8 +18,8 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from mml_lib import __version__
+from mml_lib.config.factories import instantiate
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.targets import instantiate
 from mml_lib.errors import MMLError
 from mml_lib.models.model_storage import ModelStorage
 from mml_lib.training.checkpoints import LatestCheckpoints, WholeCheckpointIO

@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from mml_lib.config.layers import with_defaults
 from mml_lib.config.loading import load_study
+from mml_lib.config.reading.layers import with_defaults
 from mml_lib.config.schema import StudyConfig
 
 REPOSITORY = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from mml_lib.config.factories import instantiate
 from mml_lib.config.loading import load_study
-from mml_lib.config.targets import instantiate
 from mml_lib.config.training_options import Sampling
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.models.network import Network, head_spec

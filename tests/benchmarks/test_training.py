@@ -16,8 +16,8 @@ import torch
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from mml_lib.config.factories import instantiate
 from mml_lib.config.loading import load_study
-from mml_lib.config.targets import instantiate
 from mml_lib.config.training_options import Augmentations, LRScheduler, Sampling
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.data.datamodule import MMLDataModule

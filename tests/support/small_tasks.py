@@ -9,8 +9,8 @@ import torch
 import yaml
 from PIL import Image
 
+from mml_lib.config.factories import instantiate
 from mml_lib.config.metric_options import NAMED
-from mml_lib.config.targets import instantiate
 from mml_lib.config.training_options import Augmentations
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.images.packing import pack

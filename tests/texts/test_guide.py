@@ -17,12 +17,12 @@ import yaml
 from pydantic import ValidationError
 from snakemake.cli import get_argument_parser
 
-from mml_lib.config.layers import with_defaults
+from mml_lib.config.factories import import_target
 from mml_lib.config.loading import load_study
-from mml_lib.config.presets import preset_names
+from mml_lib.config.reading.layers import with_defaults
+from mml_lib.config.reading.presets import preset_names
+from mml_lib.config.reading.study_files import parse_values, read_study
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.study_files import parse_values, read_study
-from mml_lib.config.targets import import_target
 from mml_lib.engine.catalogue import catalogue
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import seal

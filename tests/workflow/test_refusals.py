@@ -329,7 +329,7 @@ def test_library_that_is_missing_is_named_with_the_command_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mml_lib.studies.checks.find_spec", lambda name: None)
+    monkeypatch.setattr("mml_lib.studies.checks.study_checks.find_spec", lambda name: None)
     line = refusal_of(TINY | {"adapters": True}, tmp_path)
     assert line == 'adapters: the package peft, which they need, is missing; run pip install "mml[peft]"'
 

@@ -10,7 +10,7 @@ import sys
 import warnings
 from typing import IO, Any
 
-from mml_lib.config.scalars import config_of
+from mml_lib.config.reading.scalars import config_of
 from mml_lib.machine.locks import follow_parent
 from mml_lib.steps.warm_start import start_warm
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from mml_lib.config.scalars import flow_text
+from mml_lib.config.reading.scalars import flow_text
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
 from mml_lib.machine.terminal import say, summarized, warn

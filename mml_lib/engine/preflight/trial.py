@@ -26,7 +26,7 @@ from mml_lib.models.network import Network
 from mml_lib.models.normalization import Statistics, statistics_for
 from mml_lib.pipelines.pipeline import Pipeline, pipeline_config
 from mml_lib.steps.training_step import TrainingStep
-from mml_lib.studies.class_names import counted_classes
+from mml_lib.studies.checks.class_names import counted_classes
 from mml_lib.studies.study import Study
 from mml_lib.task_types import LEARNABLE, TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct

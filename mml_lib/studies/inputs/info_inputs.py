@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.models.model_files import network_files, state_of
-from mml_lib.studies.consumption import Consumption
-from mml_lib.studies.forecast import Forecast
-from mml_lib.studies.planned_steps import Step, planned_steps
+from mml_lib.studies.resources.consumption import Consumption
+from mml_lib.studies.resources.forecast import Forecast
+from mml_lib.studies.resources.planned_steps import Step, planned_steps
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import Wildcards

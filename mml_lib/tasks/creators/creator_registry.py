@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
-from mml_lib.config.settling import TextError, settled
+from mml_lib.config.reading.settling import TextError, settled
 from mml_lib.config.task_options import Images, Task
 from mml_lib.errors import MMLError, nearest
 from mml_lib.machine.terminal import warn

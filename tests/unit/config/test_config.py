@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from mml_lib.config.layers import with_defaults
 from mml_lib.config.loading import load_study
 from mml_lib.config.pipeline_folder import add_presets
-from mml_lib.config.presets import GROUPS
+from mml_lib.config.reading.layers import with_defaults
+from mml_lib.config.reading.presets import GROUPS
+from mml_lib.config.reading.study_files import read_study
 from mml_lib.config.schema_json import schema_text
-from mml_lib.config.study_files import read_study
 from mml_lib.engine.opening import asked_modes
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.pipeline import Pipeline, expand

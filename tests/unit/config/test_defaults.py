@@ -7,8 +7,8 @@ import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before torch mod
 import pytest
 import torch
 
-from mml_lib.config.layers import with_defaults
 from mml_lib.config.loading import load_study
+from mml_lib.config.reading.layers import with_defaults
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.training_options import Augmentations
 from mml_lib.data.augmentation import Augmentation

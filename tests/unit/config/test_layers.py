@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from mml_lib.config.layers import DEFAULTS, overlay, with_defaults
 from mml_lib.config.loading import load_study
 from mml_lib.config.pipeline_folder import add_presets
-from mml_lib.config.presets import GROUPS
-from mml_lib.config.study_files import read_study
+from mml_lib.config.reading.layers import DEFAULTS, overlay, with_defaults
+from mml_lib.config.reading.presets import GROUPS
+from mml_lib.config.reading.study_files import read_study
 from mml_lib.engine.command_line import StudyLayers, study_layers
 from tests.support.places import REPOSITORY
 

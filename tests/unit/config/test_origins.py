@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from mml_lib.config.layers import with_defaults
 from mml_lib.config.loading import load_study, preset_folders
-from mml_lib.config.origins import Origins
 from mml_lib.config.pipeline_folder import add_presets
-from mml_lib.config.study_files import parse_values, read_study
+from mml_lib.config.reading.layers import with_defaults
+from mml_lib.config.reading.origins import Origins
+from mml_lib.config.reading.study_files import parse_values, read_study
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.pipeline import expand
 from tests.support.places import REPOSITORY

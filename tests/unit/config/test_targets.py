@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from mml_lib.config.factories import check_package, import_target, instantiate
 from mml_lib.config.plugins import import_plugin
-from mml_lib.config.targets import check_package, import_target, instantiate
 from mml_lib.config.task_options import Preprocessing
 from mml_lib.errors import MMLError
 from mml_lib.images.transforms import resolve

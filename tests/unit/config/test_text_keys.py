@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
-from mml_lib.config.layers import with_defaults
 from mml_lib.config.loading import load_study
 from mml_lib.config.pipeline_folder import add_presets
-from mml_lib.config.scalars import flow_text, plain, study_text
+from mml_lib.config.reading.layers import with_defaults
+from mml_lib.config.reading.scalars import flow_text, plain, study_text
+from mml_lib.config.reading.study_files import parse_values, read_study
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.study_files import parse_values, read_study
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.pipeline import expand
 from mml_lib.schedulers.post import PostOptions

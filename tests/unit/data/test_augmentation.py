@@ -364,7 +364,7 @@ def test_a_part_that_spoils_images_is_refused_by_name(name: str, arguments: dict
 
 
 def test_a_function_that_makes_no_module_is_refused_by_name(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("mml_lib.config.targets._plugins", {__name__})
+    monkeypatch.setattr("mml_lib.config.factories._plugins", {__name__})
     with pytest.raises(MMLError, match=r"levels gives a dict and no torch\.nn\.Module"):
         augmentation("levels", masks=False, images=1)
     with pytest.raises(MMLError, match="levels refuses its arguments"):

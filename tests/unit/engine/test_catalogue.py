@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mml_lib.config.presets import GROUPS, preset_names
+from mml_lib.config.reading.presets import GROUPS, preset_names
 from mml_lib.engine.catalogue import catalogue
 from mml_lib.errors import MMLError
 from mml_lib.metrics import metric_table

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mml_lib.config.pipeline_folder import add_presets
-from mml_lib.config.presets import merge
+from mml_lib.config.reading.presets import merge
 from mml_lib.engine.preflight import launch, trial
 from mml_lib.engine.preflight.launch import Candidate, lines_of, reaches_hub, read_tried, remember
 from mml_lib.engine.preflight.trial import Trials

@@ -15,9 +15,9 @@ import pytest
 import torch
 import yaml
 
-from mml_lib.config.origins import Origins
-from mml_lib.config.presets import resolve_presets
-from mml_lib.config.study_files import parse_values, read_study
+from mml_lib.config.reading.origins import Origins
+from mml_lib.config.reading.presets import resolve_presets
+from mml_lib.config.reading.study_files import parse_values, read_study
 from mml_lib.data.datamodule import PackedImages
 from mml_lib.errors import MMLError
 from mml_lib.files.containers import CONTAINERS

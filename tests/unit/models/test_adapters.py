@@ -20,7 +20,7 @@ from mml_lib.models.adapters import add_adapters, merge_adapters
 from mml_lib.models.model_storage import ModelStorage
 from mml_lib.models.network import Network, load_network
 from mml_lib.pipelines.pipeline import Pipeline, expand
-from mml_lib.studies import checks
+from mml_lib.studies.checks import study_checks
 from mml_lib.studies.study import Study
 from mml_lib.task_types import LEARNABLE
 from mml_lib.tasks.struct import TaskStruct
@@ -312,7 +312,7 @@ def test_what_names_no_layers_is_refused(value: Any):
 
 def test_missing_package_is_told_in_planning(monkeypatch: pytest.MonkeyPatch):
     planned(adapters=True)
-    monkeypatch.setattr(checks, "find_spec", {"peft": None}.get)
+    monkeypatch.setattr(study_checks, "find_spec", {"peft": None}.get)
     planned()
     with pytest.raises(MMLError, match=r'peft.* is missing; run pip install "mml\[peft\]"'):
         planned(adapters=True)

@@ -39,8 +39,8 @@ def test_a_script_gets_the_files_and_settings_of_its_step(study: Path):
 
 def run_of(study: Path) -> str:
     """Return the id of the run that the study plans."""
-    from mml_lib.config.layers import with_defaults
-    from mml_lib.config.study_files import read_study
+    from mml_lib.config.reading.layers import with_defaults
+    from mml_lib.config.reading.study_files import read_study
     from mml_lib.studies.study import Study
 
     config = with_defaults(read_study(study))

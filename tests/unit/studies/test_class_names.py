@@ -8,7 +8,7 @@ import pytest
 from mml_lib.config.task_options import Task
 from mml_lib.engine.preflight.trial import Trials
 from mml_lib.errors import MMLError
-from mml_lib.studies.class_names import check_described
+from mml_lib.studies.checks.class_names import check_described
 from mml_lib.tasks.creators.creator_registry import CREATORS, create
 from mml_lib.tasks.task_identity import TaskIdentity
 from tests.support.image_folders import lay

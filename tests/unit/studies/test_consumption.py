@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from mml_lib.files.manager import MMLFileManager
-from mml_lib.studies.consumption import Consumption, advice, as_rows
-from mml_lib.studies.planned_steps import Step
+from mml_lib.studies.resources.consumption import Consumption, advice, as_rows
+from mml_lib.studies.resources.planned_steps import Step
 
 
 def training(folder: Path, name: str, **asked: int) -> Step:

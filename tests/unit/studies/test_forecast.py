@@ -8,8 +8,8 @@ import pytest
 
 from mml_lib.files.containers import header_first
 from mml_lib.models.model_storage import ModelStorage
-from mml_lib.studies.forecast import Forecast
-from mml_lib.studies.planned_steps import Step
+from mml_lib.studies.resources.forecast import Forecast
+from mml_lib.studies.resources.planned_steps import Step
 from mml_lib.studies.study import Study
 from tests.support.places import CONFIG
 

@@ -15,7 +15,7 @@ from mml_lib.errors import MMLError
 from mml_lib.machine.rule_names import RuleNames
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.schedulers.base import AbstractBaseScheduler
-from mml_lib.studies.guarding import Guards, _guard_run, started_from
+from mml_lib.studies.checks.guarding import Guards, _guard_run, started_from
 from mml_lib.studies.runs import Run, Runs
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.image_guards import ImageGuard

@@ -23,7 +23,7 @@ from mml_lib.errors import MMLError
 from mml_lib.models.losses import build_loss
 from mml_lib.models.network import Network, head_spec, load_network, save_network
 from mml_lib.pipelines.pipeline import Pipeline
-from mml_lib.studies.checks import check_trainable
+from mml_lib.studies.checks.study_checks import check_trainable
 from mml_lib.task_types import LEARNABLE
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.tasks.task_identity import TaskIdentity

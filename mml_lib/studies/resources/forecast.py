@@ -17,7 +17,7 @@ from mml_lib.machine.measured import Measured, benchmark_files
 from mml_lib.models.model_storage import ModelStorage
 from mml_lib.pipelines.digests import canonical_json
 from mml_lib.pipelines.pipeline import Pipeline
-from mml_lib.studies.planned_steps import Step
+from mml_lib.studies.resources.planned_steps import Step
 from mml_lib.tasks.description import read_header
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from mml_lib.machine.measured import Measured
-from mml_lib.studies.planned_steps import Step
+from mml_lib.studies.resources.planned_steps import Step
 
 MARGIN_MB, MARGIN_TIME = 1.3, 2.0
 """Recommended requests, as multiples of the maximum usage."""

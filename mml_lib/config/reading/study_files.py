@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from mml_lib.config.scalars import StudyLoader, ValueLoader
+from mml_lib.config.reading.scalars import StudyLoader, ValueLoader
 from mml_lib.errors import MMLError
 
 KEY = re.compile(r"[A-Za-z_][\w-]*")

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from mml_lib.config.presets import GROUPS, preset_names
-from mml_lib.config.study_files import node_of, split_key
+from mml_lib.config.reading.presets import GROUPS, preset_names
+from mml_lib.config.reading.study_files import node_of, split_key
 
 KEY = re.compile(r"([a-z_]+(?:\.[^\s:]+)?)(?: \(?\w+\)?)?(?:: | is )(?:([\w.]+): )?")
 """Beginnings of sentences of checks: `tasks.t.path: …`, `mode (train): eval.0: …`."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origi
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from mml_lib.config.scalars import Word, plain, text_of
+from mml_lib.config.reading.scalars import Word, plain, text_of
 
 UNSETTLED = object()
 """Stands for the type of further keys that somebody else settles, who knows it."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mml_lib.config.gpu_options import ACCELERATORS, TRAINING, gpus_of, resources_of
 from mml_lib.errors import MMLError
 from mml_lib.machine.gpu_devices import Gpu, may_have_gpu, visible_gpus
-from mml_lib.studies.checks import GPU_RULES
+from mml_lib.studies.checks.study_checks import GPU_RULES
 
 if TYPE_CHECKING:
     from mml_lib.studies.study import Study

@@ -7,9 +7,9 @@ from importlib.util import find_spec
 from numbers import Real
 from typing import Any
 
+from mml_lib.config.factories import check_package
 from mml_lib.config.metric_options import NAMED, is_metric, lower_is_better
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.targets import check_package
 from mml_lib.config.task_options import ARGUMENT, SEPARATOR
 from mml_lib.data.tta import build_view
 from mml_lib.errors import MMLError, nearest

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.task_options import SEPARATOR
 from mml_lib.errors import MMLError, nearest
-from mml_lib.studies.checks import LOSSES
+from mml_lib.studies.checks.study_checks import LOSSES
 
 if TYPE_CHECKING:
     from mml_lib.schedulers.base import AbstractBaseScheduler

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mml_lib.config.scalars import text_of
-from mml_lib.config.study_files import read_preset
+from mml_lib.config.reading.scalars import text_of
+from mml_lib.config.reading.study_files import read_preset
 from mml_lib.errors import MMLError, nearest
 
 GROUPS = (

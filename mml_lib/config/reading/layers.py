@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mml_lib.config.presets import GROUPS, merge
-from mml_lib.config.study_files import read_study
+from mml_lib.config.reading.presets import GROUPS, merge
+from mml_lib.config.reading.study_files import read_study
 
-DEFAULTS = Path(__file__).with_name("defaults.yaml")
+DEFAULTS = Path(__file__).parents[1] / "defaults.yaml"
 
 WHOLE = ("preset", "_target_", "id", "scheduler")
 """Keys by which a section says all that it is: nothing of the layer below shines through."""

@@ -1,0 +1,1 @@
+"""Reading of study files: text, scalars, layers, and the place of each key."""

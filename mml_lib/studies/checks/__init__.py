@@ -1,0 +1,1 @@
+"""Checks of a study while it is planned."""

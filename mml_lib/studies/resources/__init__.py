@@ -1,0 +1,1 @@
+"""Resources of steps: requests, measured use, forecast."""
