@@ -1,8 +1,5 @@
 """Configs: presets, overlays, identity."""
 
-import json
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -163,13 +160,3 @@ def test_placeholder_is_no_checksum(digest: str):
     task = {"creator": "csv", "downloads": [{"url": "https://x/t.zip", "sha256": digest}]}
     with pytest.raises(MMLError, match=r"tasks\.t\.downloads\.0\.sha256: .* is no checksum but a placeholder"):
         load_study(study(tasks={"t": task}))
-
-
-def test_planning_imports_neither_torch_nor_pandas_nor_lightning():
-    schedulers = [f"schedulers.{mode}" for mode in ("create", "preprocess", "train", "info", "post", "transfer")]
-    modules = ["engine.opening", "engine.hooks", "studies.study", "steps.open_step", *schedulers]
-    code = (
-        f"import sys; {'; '.join(f'import mml_lib.{module}' for module in modules)}; import json;"
-        "print(json.dumps([name for name in ('torch', 'pandas', 'lightning', 'sklearn') if name in sys.modules]))"
-    )
-    assert json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) == []
