@@ -66,7 +66,7 @@ rule list_tasks:
 rule list_models:
     """Write a table of all models of the project, and what of each is still on the disk."""
     input:
-        folders=inputs.model_folders,
+        inputs.model_folders,
     output:
         table=report(
             fm.output("model_table"),
@@ -121,7 +121,7 @@ rule explain_run:
     conda:
         "../config/environment.yaml"
     params:
-        told=inputs.explanation,
+        explanation=inputs.explanation,
     message:
         "explain run {wildcards.run}"
     script:

@@ -35,6 +35,7 @@ rule draw_results:
     conda:
         "../config/environment.yaml"
     params:
+        networks=inputs.drawn_networks,
         shown=inputs.run_labels,
         metrics=inputs.metrics,
         transforms=inputs.transforms,
@@ -50,7 +51,7 @@ rule draw_results:
 rule describe_study:
     """Say what a study is: its config, its plan, its runs and what differs between them, its results, times and memory."""
     input:
-        done=inputs.done,
+        inputs.done,
         summary=fm.pattern("summary"),
         folds=fm.pattern("fold_metrics"),
         tasks=study.inputs.info.descriptions,
@@ -74,6 +75,7 @@ rule describe_study:
         config=inputs.config,
         plan=inputs.plan,
         runs=inputs.runs,
+        benchmarks=inputs.benchmarks,
         measured=inputs.measured,
         notes=study.inputs.evaluate.split_notes,
     message:

@@ -36,6 +36,7 @@ rule create_dataset:
         "../config/environment.yaml"
     threads: study.resources.threads("create_dataset", 16)
     params:
+        data_path=inputs.data_path,
         source=inputs.source,
     message:
         "create the data set {wildcards.dataset}"

@@ -1,4 +1,4 @@
-"""Calibrate what one network predicts."""
+"""Calibrate the predictions of one network."""
 
 from dataclasses import asdict
 
@@ -21,9 +21,8 @@ method, prior = snakemake.params.calibration["method"], snakemake.params.calibra
 # Validation samples have the frequencies of validation.
 calibration, calibrated = calibrate_predictions(validation, others, method, "val" if split == "val" else prior)
 if split == "val":
-    task = TaskDescription.read(snakemake.input.task)
-    groups = dict(zip(task.samples["id"], task.groups, strict=True))
-    calibrated[split] = cross_calibrate(validation, method, [groups[id_] for id_ in validation.ids.tolist()])
+    groups = TaskDescription.read(snakemake.input.task).groups_of(validation.ids.tolist())
+    calibrated[split] = cross_calibrate(validation, method, groups)
 
 if calibration.method != method:
     network = f"run {step.run}, fold {step.fold} of {step.task}"

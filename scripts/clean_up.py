@@ -11,12 +11,12 @@ step = open_step(snakemake)
 study = step.open_study()
 cleaning = Cleaning(study)
 with cleaning.hold_idle() as held:
-    found, problems = cleaning.find(held)
+    unused, problems = cleaning.find(held)
     if study.cfg.force and not problems:
-        cleaning.remove(found)
+        cleaning.remove(unused)
 
-write_text(snakemake.output.table, as_csv(found))
-say(as_text(found))
-say("\n".join([*problems, *cleaning.advice(found, problems)]))
+write_text(snakemake.output.table, as_csv(unused))
+say(as_text(unused))
+say("\n".join([*problems, *cleaning.advice(unused, problems)]))
 if study.cfg.force and problems:
     raise MMLError(f"nothing is removed, as what a study needs might be among it: {problems[0]}; mend or remove it")

@@ -12,7 +12,7 @@ from mml_lib.tasks.creators.creator_registry import check_creator_code, create
 from mml_lib.tasks.dataset import check_delivery
 from mml_lib.tasks.made_data import check_made_data, record_made_data
 
-step = open_step(snakemake)
+open_step(snakemake)
 name = snakemake.wildcards.dataset
 source = snakemake.params.source
 folder = Path(snakemake.output.dataset).parent
@@ -27,7 +27,7 @@ with emptied_on_failure(folder, unless=bool(snakemake.input.made)):
     for array in folder.glob("*.npy"):
         seal(array)
     images = Images(**source.get("images", {}))
-    dataset = survey_images(delivery, name, folder, snakemake.threads, step.fm.data_path, images)
+    dataset = survey_images(delivery, name, folder, snakemake.threads, Path(snakemake.params.data_path), images)
 
 record_made_data(source, folder)
 dataset.write(snakemake.output.dataset)

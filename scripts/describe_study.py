@@ -1,5 +1,7 @@
 """Say what a study is: its config, its plan, its runs and what differs between them, its results, times and memory."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from mml_lib.config.reading.scalars import study_text
@@ -12,13 +14,13 @@ from mml_lib.reports.task_table import task_table
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.description import read_header
 
-step = open_step(snakemake)
+open_step(snakemake)
 config = study_text(snakemake.params.config)
 verify(*snakemake.input.tasks, snakemake.input.summary, snakemake.input.folds)
 tables = {
     "plan": pd.DataFrame(snakemake.params.plan.items(), columns=["rule", "steps"]),
     "runs": pd.DataFrame(snakemake.params.runs),
-    "run_times_and_memory": run_times(step.fm.benchmark_folders, snakemake.params.measured),
+    "run_times_and_memory": run_times(list(map(Path, snakemake.params.benchmarks)), snakemake.params.measured),
     "tasks": task_table([read_header(path) for path in snakemake.input.tasks]),
     "summary_over_folds": pd.read_csv(snakemake.input.summary, dtype={"procedure": str, "run": str}),
     "folds": pd.read_csv(snakemake.input.folds, dtype={"run": str}),

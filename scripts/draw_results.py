@@ -23,48 +23,33 @@ from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.training.tuning import Tuning
 
-READERS = {
-    "history": pd.read_csv,
-    "tuning": Tuning.read,
-    "predictions": read_predictions,
-    "calibrated": read_predictions,
-}
-
-step = open_step(snakemake)
-shown, metrics = snakemake.params.shown, snakemake.params.metrics
-task, dataset = TaskDescription.read(snakemake.input.task), Dataset.read(snakemake.input.dataset)
-verify(*snakemake.input.history, *snakemake.input.tables)
-found = {
-    key: by_run(((step.fm.wildcards(key, path), read(path)) for path in snakemake.input[key]), shown)
-    for key, read in READERS.items()
-}
-ensembles = {ensemble.task: ensemble for ensemble in map(EnsembleStorage.read, snakemake.input.ensemble)}
-tables = {Path(path).stem: read_comparison(path) for path in snakemake.input.tables}
-predictions = usable(found["predictions"])
+open_step(snakemake)
+files, params = snakemake.input, snakemake.params
+networks, runs, metrics = params.networks, params.shown, params.metrics
+verify(*files.history, *files.tables)
+task, dataset = TaskDescription.read(files.task), Dataset.read(files.dataset)
+histories = by_run(networks["history"], map(pd.read_csv, files.history), runs)
+tunings = by_run(networks["tuning"], map(Tuning.read, files.tuning), runs)
+predictions = usable(by_run(networks["predictions"], map(read_predictions, files.predictions), runs))
+calibrated = by_run(networks["calibrated"], map(read_predictions, files.calibrated), runs)
+ensembles = {ensemble.task: ensemble for ensemble in map(EnsembleStorage.read, files.ensemble)}
+tables = {Path(path).stem: read_comparison(path) for path in files.tables}
 
 if "leaderboard" in tables:
     standing = long_form(tables["leaderboard"])
 else:
-    groups = dict(zip(task.samples["id"], task.samples["group"], strict=True))
-    resamples = snakemake.params.bootstrap
-    standing = standing_of(
-        predictions,
-        metrics,
-        resamples,
-        groups,
-        procedures_of(shown),
-        snakemake.params.per_group,
-        snakemake.params.out_of_fold,
-    )
-order = best_first(standing, dict.fromkeys(told["run"] for told in shown.values()))
+    options = {"groups": task.by_id("group"), "procedures": procedures_of(runs)}
+    options |= {"per_group": params.per_group, "out_of_fold": params.out_of_fold}
+    standing = standing_of(predictions, metrics, params.bootstrap, **options)
+order = best_first(standing, dict.fromkeys(names["run"] for names in runs.values()))
 
 with write_whole_folder(snakemake.output.figures) as folder:
-    gallery = Gallery(folder, task, shown, metrics, snakemake.params.transforms)
+    gallery = Gallery(folder, task, runs, metrics, params.transforms)
     gallery.draw_task(dataset)
-    gallery.draw_training(found["history"], order)
-    gallery.draw_tuning(found["tuning"], order)
+    gallery.draw_training(histories, order)
+    gallery.draw_tuning(tunings, order)
     gallery.draw_predictions(predictions, order, dataset)
-    gallery.draw_calibration(predictions, found["calibrated"], order)
+    gallery.draw_calibration(predictions, calibrated, order)
     gallery.draw_comparison(standing)
     gallery.draw_ensembles(ensembles, predictions)
     gallery.write_tables(tables)

@@ -7,7 +7,7 @@ from mml_lib.steps.open_step import open_step
 from mml_lib.studies.project_models import explanation_text
 
 open_step(snakemake)
-told = snakemake.params.told
+explanation = snakemake.params.explanation
 
-write_text(snakemake.output.explanation, yaml_text("run_explanation", told))
-say(explanation_text(told))
+write_text(snakemake.output.explanation, yaml_text("run_explanation", explanation))
+say(explanation_text(explanation))

@@ -15,15 +15,15 @@ from mml_lib.tasks.struct import TaskStruct
 step = open_step(snakemake)
 predictions = read_predictions(snakemake.input.predictions)
 task = TaskStruct(step.eval_task, {"description": snakemake.input.task})
-samples = TaskDescription.read(snakemake.input.task).samples
-groups = dict(zip(samples["id"], samples["group"], strict=True))
+description = TaskDescription.read(snakemake.input.task)
+groups = description.by_id("group")
 dataset, transforms = Dataset.read(snakemake.input.dataset), snakemake.params.transforms
 metrics = snakemake.params.metrics
 ids, classes = predictions.ids, predictions.classes
 
 measured = [MeasuredMasks.of((MaskPair(*masks) for masks in predictions.images()), ids, classes, metrics)]
 if is_restorable(transforms):
-    row_of = dict(zip(samples["id"], samples["row"], strict=True))
+    row_of = description.by_id("row")
     rows = [row_of[id_] for id_ in ids.tolist()]
     pairs = original_masks(predictions.images(), rows, dataset, task.lookup, transforms)
     try:

@@ -1,6 +1,7 @@
-"""Pool what the networks of all folds predict of their validation samples, and compute the metrics of all together."""
+"""Pool the predictions of all folds for their validation samples, and compute the metrics of all together."""
 
 from mml_lib.config.metric_options import OUT_OF_FOLD
+from mml_lib.config.schema import metrics_of_params
 from mml_lib.evaluation.evaluation import evaluate, network_estimates, network_intervals, write_metrics
 from mml_lib.evaluation.out_of_fold import evaluate_out_of_fold, pool_out_of_fold
 from mml_lib.evaluation.procedures import NETWORKS
@@ -10,22 +11,19 @@ from mml_lib.tasks.description import TaskDescription
 
 step = open_step(snakemake)
 folds = dict(enumerate(map(read_predictions, snakemake.input.predictions)))
-samples = TaskDescription.read(snakemake.input.task).samples
-groups = dict(zip(samples["id"], samples["group"], strict=True))
+groups = TaskDescription.read(snakemake.input.task).by_id("group")
+metrics = metrics_of_params(snakemake.params.metrics)
 
 pooled = pool_out_of_fold(folds, f"run {step.run} of {step.task}")
-metrics = step.cfg.metrics_of(pooled.task_type)
-resampled = evaluate_out_of_fold(folds, metrics, step.cfg.bootstrap, groups, snakemake.params.per_group)
+resampled = evaluate_out_of_fold(folds, metrics, snakemake.params.bootstrap, groups, snakemake.params.per_group)
 values = resampled.by_metric() | evaluate(pooled, metrics)
 estimates = network_estimates(resampled)
 reasons = {metric: estimate.reason for metric, estimate in estimates.items() if estimate.reason}
 
-about = {"task": step.task, "run": step.run, "fold": None, "on": step.task, "split": OUT_OF_FOLD}
-about |= {
-    "samples": len(pooled.ids),
-    "folds": len(folds),
-    "about": max((found.about for found in estimates.values()), default=NETWORKS),
-}
 pooled.write(snakemake.output.predictions)
-write_metrics(snakemake.output.metrics, values, network_intervals(resampled), reasons, **about)
+network = {"task": step.task, "run": step.run, "fold": None}
+tested = {"on": step.task, "split": OUT_OF_FOLD, "samples": len(pooled.ids), "folds": len(folds)}
+about = max((estimate.about for estimate in estimates.values()), default=NETWORKS)
+intervals = network_intervals(resampled)
+write_metrics(snakemake.output.metrics, values, intervals, reasons, **network, **tested, about=about)
 resampled.write(snakemake.output.resampled)

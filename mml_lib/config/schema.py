@@ -1,6 +1,7 @@
 """The typed model of a study: the reference of every option. `config/schema.json` is generated from it."""
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -152,6 +153,11 @@ def _one_or_by_type(value: Any) -> str:
 
 
 Named = Annotated[str, AfterValidator(_known_metric)]
+
+
+def metrics_of_params(values: Sequence[str | Mapping[str, Any]]) -> list[str | Metric]:
+    """Return metrics out of the params of a rule: names, and specs of a study's own metrics."""
+    return [value if isinstance(value, str) else Metric.model_validate(value) for value in values]
 
 
 class Metrics(per_task_type(lambda task_type: (list[Named | Metric], [*task_type.default_metrics]))):

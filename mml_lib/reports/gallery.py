@@ -69,19 +69,20 @@ Predictions = Mapping[str, Mapping[int, AnyPredictions]]
 
 
 def by_run(
-    items: Iterable[tuple[Mapping[str, str], Item]], shown: Mapping[str, Mapping[str, Any]]
+    networks: Iterable[Mapping[str, str]], items: Iterable[Item], shown: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[int, Item]]:
-    """Return the values of networks by the run and fold of their display names.
+    """Return the items of networks by the run and fold of their display names.
 
     Args:
-        items: of networks, each with its `run` and `fold`.
+        networks: `run` and `fold` of each network.
+        items: an item of each network.
         shown: by run id, `run`, and `fold` where it is not the network's.
     """
-    found: dict[str, dict[int, Item]] = {}
-    for told, item in items:
-        called = shown[told["run"]]
-        found.setdefault(called["run"], {})[int(called.get("fold", told["fold"]))] = item
-    return found
+    items_of: dict[str, dict[int, Item]] = {}
+    for network, item in zip(networks, items, strict=True):
+        names = shown[network["run"]]
+        items_of.setdefault(names["run"], {})[int(names.get("fold", network["fold"]))] = item
+    return items_of
 
 
 @dataclass(frozen=True)

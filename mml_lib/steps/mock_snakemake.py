@@ -50,13 +50,22 @@ def mock_snakemake(
         MMLError: a mistake in the study, an unknown rule, or wildcards that are not those of the rule.
     """
     files = [configfile] if isinstance(configfile, str | Path) else list(configfile)
-    with _same_environment(), _workflow(Path(snakefile), files, config or {}) as workflow:
-        return _step_of(workflow, rule, threads, {key: str(value) for key, value in wildcards.items()})
+    with _same_environment(), parsed_workflow(Path(snakefile), files, config or {}) as workflow:
+        return step_of(workflow, rule, threads, {key: str(value) for key, value in wildcards.items()})
 
 
 @contextlib.contextmanager
-def _workflow(snakefile: Path, files: Sequence[str | Path], config: Mapping[str, Any]) -> Iterator["Workflow"]:
-    """Yield a parsed workflow, as a process has it that runs a single step."""
+def parsed_workflow(snakefile: Path, files: Sequence[str | Path], config: Mapping[str, Any]) -> Iterator["Workflow"]:
+    """Yield a parsed workflow, as a process has it that runs a single step.
+
+    Args:
+        snakefile: path of the Snakefile.
+        files: files of the study; none: the demo study.
+        config: values that win over the files.
+
+    Raises:
+        MMLError: a mistake in the study.
+    """
     from snakemake.api import SnakemakeApi
     from snakemake.settings.enums import Quietness
     from snakemake.settings.types import (
@@ -89,7 +98,8 @@ def _workflow(snakefile: Path, files: Sequence[str | Path], config: Mapping[str,
         sys.argv = arguments
 
 
-def _step_of(workflow: "Workflow", rule: str, threads: int, wildcards: Mapping[str, str]) -> "Snakemake":
+def step_of(workflow: "Workflow", rule: str, threads: int, wildcards: Mapping[str, str]) -> "Snakemake":
+    """Return the object that a script gets; `mock_snakemake` describes it."""
     from snakemake.dag import DAG
     from snakemake.iocontainers import Snakemake
     from snakemake.jobs import Job

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mml_lib.config.prediction_options import TTA
 from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import passing_folder, write_text
@@ -344,7 +345,8 @@ class TrainingStep(Step):
         from mml_lib.inference.merged_views import MergedViews
         from mml_lib.inference.prediction import best_device, predict
 
-        tta = MergedViews(self.cfg.tta, model.task_type) if self.cfg.tta.transforms else None
+        options = self.params.get("tta")
+        tta = MergedViews(TTA.model_validate(options), model.task_type) if options else None
         ids = data.struct.samples["id"][data.struct.select(part, data.fold)]
         return predict(model, data.ordered(part), ids, best_device(self.cfg.trainer.accelerator), tta)
 

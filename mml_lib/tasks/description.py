@@ -1,7 +1,7 @@
 """Task descriptions: one learning problem in one JSON file, its header in the first line."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -129,6 +129,15 @@ class TaskDescription:
         pairs = zip(self.samples["group"], self.samples["id"], strict=True)
         groups = np.array([f"g:{group}" if group is not None else f"s:{id_}" for group, id_ in pairs])
         return merge_groups(groups, self.samples["digest"])
+
+    def by_id(self, name: str) -> dict[str, Any]:
+        """Return a column of the samples by sample id."""
+        return dict(zip(self.samples["id"], self.samples[name], strict=True))
+
+    def groups_of(self, ids: Iterable[str]) -> list[str]:
+        """Return the group of each sample, as `groups` has them."""
+        groups = dict(zip(self.samples["id"], self.groups, strict=True))
+        return [groups[id_] for id_ in ids]
 
     def changed(
         self,

@@ -8,8 +8,9 @@ import numpy as np
 
 from mml_lib.evaluation.calibration.cross_fitting import assess_calibration
 from mml_lib.evaluation.ensembles.combining import combine
-from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
-from mml_lib.predictions.predictions import Predictions
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage, label
+from mml_lib.evaluation.ensembles.pool import is_constant
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
 
 METHOD = "temperature"
 """One scale: it changes no class that is predicted, and members have their biases already."""
@@ -47,3 +48,29 @@ def calibrate_ensemble(
     losses = {"before": assessed.before, "after": assessed.after, "samples": assessed.samples}
     calibration = asdict(assessed.calibration) if assessed.helps else None
     return replace(ensemble, calibration=calibration, calibration_losses=losses)
+
+
+def ensemble_notes(
+    ensemble: EnsembleStorage, runs: Sequence[Mapping[str, Any]], predictions: Sequence[Predictions | MaskPredictions]
+) -> list[str]:
+    """Return lines about the final calibration of an ensemble, and warnings about runs that learned nothing.
+
+    Args:
+        ensemble: the selected ensemble.
+        runs: `task` and `run` of each run, K.
+        predictions: validation predictions of each run, K.
+    """
+    notes = []
+    if losses := ensemble.calibration_losses:
+        outcome = "are calibrated" if ensemble.calibration else "stay as they are"
+        notes.append(
+            f"probabilities of the ensemble {outcome}: on held-out validation samples a final calibration changes "
+            f"their log loss from {losses['before']:.4f} to {losses['after']:.4f}"
+        )
+    for run, predicted in zip(runs, predictions, strict=True):
+        if is_constant(predicted):
+            outcome = "is in the ensemble" if run in ensemble.members else "is left out of the ensemble"
+            notes.append(
+                f"warning: {label(run)} predicts the same for all validation samples, it {outcome}; train it otherwise"
+            )
+    return notes

@@ -76,8 +76,12 @@ class EvaluateInputs:
     # --- metrics ------------------------------------------------------------------------------------------------
 
     def metrics(self, wildcards: "Wildcards") -> list[Any]:
-        """The metrics of a run's task."""
-        metrics = self.study.cfg.metrics_of(self.study.run(wildcards.task, wildcards.run).pipeline.task["task_type"])
+        """The metrics of the predicted task."""
+        if hasattr(wildcards, "eval_task"):
+            task_type = self.study.task(wildcards.eval_task).task_type
+        else:
+            task_type = self.study.run(wildcards.task, wildcards.run).pipeline.task["task_type"]
+        metrics = self.study.cfg.metrics_of(task_type)
         return [metric if isinstance(metric, str) else metric.model_dump(by_alias=True) for metric in metrics]
 
     def metric_params(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from mml_lib.studies.runs import RunLabel
 from mml_lib.task_types import TASK_TYPES
 
 if TYPE_CHECKING:
-    from snakemake.iocontainers import Wildcards
+    from snakemake.iocontainers import InputFiles, OutputFiles, Wildcards
 
     from mml_lib.studies.runs import Run
     from mml_lib.studies.study import Study
@@ -116,6 +116,11 @@ class ReportInputs:
         split = self._split(wildcards)
         steps = [step for step in self._of(wildcards, "calibrate_fold") if step["eval"] == split]
         return [self.fm.path("calibrated", **step) for step in steps]
+
+    def drawn_networks(self, wildcards: "Wildcards", input: "InputFiles") -> dict[str, list[dict[str, str]]]:
+        """The wildcards of the networks behind the files of `draw_results`, file by file."""
+        keys = ("history", "tuning", "predictions", "calibrated")
+        return {key: [self.fm.wildcards(key, path) for path in input[key]] for key in keys}
 
     def ensembles(self, wildcards: "Wildcards") -> list[str]:
         """The planned ensembles."""
@@ -226,6 +231,10 @@ class ReportInputs:
             }
             for label, run in runs.values()
         ]
+
+    def benchmarks(self, wildcards: "Wildcards", output: "OutputFiles") -> list[str]:
+        """The folders of benchmark files, which no rule makes."""
+        return [str(folder) for folder in self.fm.benchmark_folders]
 
     def measured(self, wildcards: "Wildcards") -> list[str]:
         """The first parts of the names of this mode's benchmark files."""

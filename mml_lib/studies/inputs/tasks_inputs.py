@@ -54,6 +54,10 @@ class TasksInputs:
         name = re.sub(r"[^A-Za-z0-9_.-]", "_", unquote(urlsplit(file.url).path).rsplit("/", 1)[-1]).lstrip("._-")
         return self.fm.path("download", sha256=file.sha256.lower(), file_name=name or "download")
 
+    def data_path(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
+        """The root of the data, which manifests name images relative to."""
+        return str(self.fm.data_path)
+
     # --- data sets ----------------------------------------------------------------------------------------------
 
     def source(self, wildcards: "Wildcards") -> dict[str, Any]:

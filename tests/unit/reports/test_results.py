@@ -251,8 +251,8 @@ def test_what_cannot_be_drawn_leaves_no_empty_folder(tmp_path: Path, caplog: pyt
 
 def test_nested_networks_are_folds_of_one_run():
     shown = {"0000000a": {"run": "recipe", "fold": 3}, "0000000b": {"run": "other"}}
-    items = [({"run": "0000000a", "fold": "0"}, "x"), ({"run": "0000000b", "fold": "1"}, "y")]
-    assert by_run(items, shown) == {"recipe": {3: "x"}, "other": {1: "y"}}
+    networks = [{"run": "0000000a", "fold": "0"}, {"run": "0000000b", "fold": "1"}]
+    assert by_run(networks, "xy", shown) == {"recipe": {3: "x"}, "other": {1: "y"}}
 
 
 def test_leaderboard_of_a_file_is_drawn_as_that_of_predictions(tmp_path: Path):
