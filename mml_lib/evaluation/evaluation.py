@@ -17,8 +17,7 @@ from mml_lib.files.atomic import write_text
 from mml_lib.files.stored import json_text, read_json
 from mml_lib.metrics.surfaces import MaskPair, single_masks
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
-from mml_lib.predictions.scores import counts, score_arguments, values_of
-from mml_lib.task_types import IGNORE
+from mml_lib.predictions.scores import counts, pixel_confusion, score_arguments, values_of
 
 Interval = tuple[float, float]
 
@@ -110,13 +109,6 @@ def mask_arguments(predictions: MaskPredictions) -> tuple[np.ndarray, ...]:
     if not sides[1].any():
         raise MMLError("every pixel of these masks is ignored (255), so there is nothing to measure")
     return *sides, single_masks(pairs)
-
-
-def pixel_confusion(mask: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
-    """Return counts of an image's pixels, classes×classes, rows are true; ignored pixels are left out."""
-    counted = target != IGNORE
-    pairs = target[counted].astype(np.int64) * classes + mask[counted]
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
 def _torch_values(predictions: Predictions | MaskPredictions, metrics: Sequence[Metric]) -> dict[str, float]:

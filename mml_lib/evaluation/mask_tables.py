@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mml_lib.evaluation.evaluation import network_estimates, pixel_confusion
+from mml_lib.evaluation.evaluation import network_estimates
 from mml_lib.evaluation.resampled import Groups, resample
 from mml_lib.metrics import Metric, find_metric, weighted
 from mml_lib.metrics.segmentation import foreground
 from mml_lib.metrics.shares import Counts, against_rest
 from mml_lib.metrics.surfaces import MaskPair, Surfaces, single_masks
-from mml_lib.predictions.scores import counts
+from mml_lib.predictions.scores import counts, pixel_confusion
 
 KIND = "semantic_segmentation"
 ALWAYS = ("dice", "iou", "pooled_dice", "pooled_iou")

@@ -13,7 +13,7 @@ from mml_lib.evaluation.run_comparison import RESAMPLES
 from mml_lib.metrics.segmentation import foreground
 from mml_lib.metrics.shares import Counts, dices, ious, mean_of_known, precisions, recalls, specificities
 from mml_lib.predictions.predictions import MaskPredictions
-from mml_lib.predictions.scores import confusion, counts, score, sigmoid, softmax
+from mml_lib.predictions.scores import confusion_matrix, counts, score, sigmoid, softmax
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.dataset import natural_key
 
@@ -47,7 +47,7 @@ def class_table(predictions: AnyPredictions, classes: Sequence[str], where: str 
         return _mask_classes(Counts(*arguments[:3]), classes)
     positive = one_vs_rest(kind, arguments[1], len(classes))
     if TASK_TYPES[kind].is_single_label:
-        counted = counts(confusion(*arguments))
+        counted = counts(confusion_matrix(arguments[1], arguments[0].argmax(axis=1), len(classes)))
     else:
         predicted = arguments[0] > 0.5
         counted = Counts(*(side.sum(axis=0) for side in (predicted & positive, positive, predicted)))

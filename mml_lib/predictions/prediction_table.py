@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
-from mml_lib.predictions.scores import counts, sigmoid, softmax
-from mml_lib.task_types import IGNORE, TASK_TYPES
+from mml_lib.predictions.scores import counts, pixel_confusion, sigmoid, softmax
+from mml_lib.task_types import TASK_TYPES
 
 
 def wide_table(predictions: Predictions | MaskPredictions, classes: Sequence[str] | None = None) -> pd.DataFrame:
@@ -71,9 +71,7 @@ def _pixels(predictions: MaskPredictions) -> dict[str, np.ndarray]:
     """Return the pixels of each class in each image, images×classes: true, predicted, and both; ignored ones apart."""
     classes, of_images = predictions.classes, []
     for mask, target in predictions.images():
-        counted = target != IGNORE
-        pairs = target[counted].astype(np.int64) * classes + mask[counted]
-        of_images.append(counts(np.bincount(pairs, minlength=classes**2).reshape(classes, classes)))
+        of_images.append(counts(pixel_confusion(mask, target, classes)))
     hits, targets, predicted = (
         np.array(pixels).reshape(-1, classes)
         for pixels in (zip(*of_images, strict=True) if of_images else ((), (), ()))

@@ -6,7 +6,7 @@ import numpy as np
 
 from mml_lib.metrics import weighted
 from mml_lib.metrics.shares import Counts
-from mml_lib.task_types import TASK_TYPES
+from mml_lib.task_types import IGNORE, TASK_TYPES
 
 
 def score_arguments(task_type: str, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -53,8 +53,13 @@ def counts(matrix: np.ndarray) -> Counts:
     return Counts(matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0))
 
 
-def confusion(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def confusion_matrix(targets: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """Return counts, classes×classes: rows are targets, columns are predictions."""
-    classes = probabilities.shape[1]
-    pairs = targets * classes + probabilities.argmax(axis=1)
+    pairs = targets.astype(np.int64) * classes + predicted
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def pixel_confusion(mask: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
+    """Return counts of pixels, classes×classes, for masks of one shape; ignored pixels are left out."""
+    counted = target != IGNORE
+    return confusion_matrix(target[counted], mask[counted], classes)

@@ -27,7 +27,7 @@ from mml_lib.files.atomic import write_text
 from mml_lib.images.decoding import decode
 from mml_lib.images.transforms import TRANSFORMS
 from mml_lib.predictions.predictions import MaskPredictions, pool
-from mml_lib.predictions.scores import confusion
+from mml_lib.predictions.scores import confusion_matrix, pixel_confusion
 from mml_lib.reports.figures import (
     draw_calibration_errors,
     draw_ensemble,
@@ -47,7 +47,7 @@ from mml_lib.reports.prediction_figures import (
 )
 from mml_lib.reports.task_figures import draw_classes, draw_samples
 from mml_lib.reports.value_figures import draw_values
-from mml_lib.task_types import IGNORE, TASK_TYPES
+from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription
 
@@ -372,7 +372,6 @@ def best_first(standing: pd.DataFrame | None, runs: Iterable[str]) -> list[str]:
 def confusion_of(predictions: AnyPredictions) -> np.ndarray:
     """Return counts of true and predicted class, C×C: of samples, or of pixels that are not ignored."""
     if not isinstance(predictions, MaskPredictions):
-        return confusion(*arguments_of(predictions, "a prediction"))
-    classes, counted = predictions.classes, predictions.targets != IGNORE
-    pairs = predictions.targets[counted].astype(np.int64) * classes + predictions.masks[counted]
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+        probabilities, targets = arguments_of(predictions, "a prediction")
+        return confusion_matrix(targets, probabilities.argmax(axis=1), probabilities.shape[1])
+    return pixel_confusion(predictions.masks, predictions.targets, predictions.classes)

@@ -10,13 +10,10 @@ from matplotlib.figure import Figure
 
 from mml_lib.errors import MMLError
 from mml_lib.predictions.scores import score
+from mml_lib.reports.confusion_figures import confusion_figure
 from mml_lib.reports.figures import COLORS, LINES, MARKERS, in_rows, save, thinned, tidy
 from mml_lib.reports.task_figures import shorten
 
-COUNTED = 20
-"""Classes up to which numbers are written into a confusion matrix."""
-NAMED = 40
-"""Classes up to which all have their name beside it; of more, some."""
 CURVES = 8
 """Classes that have a curve of their own; of more, those with the least area have, the others are grey."""
 COLUMNS = 6
@@ -36,40 +33,7 @@ def draw_confusion(counts: np.ndarray, classes: Sequence[str], path: str | Path,
         path: where to.
         unit: what is counted: images or pixels.
     """
-    totals = counts.sum(axis=1, keepdims=True)
-    shares = counts / np.maximum(totals, 1)
-    names = [shorten(name, 24) for name in classes]
-    side = min(11.0, 2.4 + 0.5 * len(classes))
-    figure = Figure(figsize=(side + 0.9, side), layout="constrained")
-    axis = figure.add_subplot()
-    image = axis.imshow(shares, cmap="Greys", vmin=0, vmax=1, interpolation="none")
-    shown = range(0, len(names), -(-len(names) // NAMED))
-    told = [names[index] for index in shown]
-    axis.set_xticks(shown, told, rotation=45, ha="right", rotation_mode="anchor", fontsize=7)
-    axis.set_yticks(shown, told, fontsize=7)
-    if len(classes) <= COUNTED:
-        for (true, found), share in np.ndenumerate(shares):
-            if counts[true, found]:
-                text = f"{shorten_count(counts[true, found])}\n{share:.0%}"
-                axis.text(
-                    found, true, text, ha="center", va="center", fontsize=6, color="white" if share > 0.5 else "black"
-                )
-    axis.set_xlabel("predicted class", fontsize=9)
-    axis.set_ylabel("true class", fontsize=9)
-    right = counts.trace() / max(counts.sum(), 1)
-    axis.set_title(f"{right:.1%} of {counts.sum():,} {unit} are right", fontsize=9)
-    bar = figure.colorbar(image, ax=axis, shrink=0.6, aspect=30)
-    bar.set_label(f"share of the {unit} of a true class", fontsize=8)
-    bar.ax.tick_params(labelsize=7)
-    save(figure, path)
-
-
-def shorten_count(count: int) -> str:
-    """Return a number in at most five characters: 12345, 123k, 12M."""
-    for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if count >= 100 * size:
-            return f"{count // size}{letter}"
-    return str(count)
+    save(confusion_figure(counts, classes, unit), path)
 
 
 # --- curves -------------------------------------------------------------------------------------------------------

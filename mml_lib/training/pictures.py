@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from mml_lib.reports.confusion_figures import COUNTED, confusion_figure, draw_matrix
 from mml_lib.reports.task_figures import shorten
 from mml_lib.task_types import IGNORE, TASK_TYPES
 
@@ -20,10 +21,6 @@ PER_LINE = {1: 4, 2: 3, 3: 2}
 DPI = 100
 SIDE = 1.5
 """Inches of a panel."""
-NAMED = 40
-"""Classes that all have their name beside a matrix; of more, some."""
-COUNTED = 20
-"""Classes up to which the numbers are written into a matrix."""
 
 
 def draw_samples(
@@ -83,25 +80,14 @@ def draw_predictions(
 
 
 def draw_confusion(counts: np.ndarray, classes: Sequence[str], unit: str) -> np.ndarray:
-    """Draw a confusion matrix: rows are true classes, shades and, of pixels, numbers are shares of these.
+    """Draw a confusion matrix, as in reports.
 
     Args:
-        counts: of true and predicted class, C×C.
+        counts: counts of true and predicted class, C×C.
         classes: names.
         unit: what is counted: images or pixels.
     """
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    names = [shorten(name, 20) for name in classes]
-    side = min(12.0, 2.2 + 0.42 * len(classes))
-    figure = Figure(figsize=(side, side), dpi=DPI)
-    axis = figure.add_subplot()
-    texts = [[f"{share:.0%}" for share in row] for row in shares] if unit == "pixels" else counts.astype(str)
-    _matrix(axis, shares, texts, names, names)
-    axis.set_xlabel("predicted", fontsize=9)
-    axis.set_ylabel("true", fontsize=9)
-    right = counts.trace() / max(counts.sum(), 1)
-    axis.set_title(f"{right:.1%} of {counts.sum():,} {unit} are right", fontsize=9)
-    return _rendered(figure)
+    return _rendered(confusion_figure(counts, classes, unit), tight=False)
 
 
 def draw_label_confusions(counts: np.ndarray, labels: Sequence[str]) -> np.ndarray:
@@ -125,7 +111,7 @@ def draw_label_confusions(counts: np.ndarray, labels: Sequence[str]) -> np.ndarr
     )
     figure = Figure(figsize=(4.2, min(12.0, 1.9 + 0.32 * len(labels))), dpi=DPI)
     axis = figure.add_subplot()
-    _matrix(axis, values, table.astype(str), columns, [shorten(label, 24) for label in labels], square=False)
+    draw_matrix(axis, values, table.astype(str), columns, [shorten(label, 24) for label in labels], square=False)
     axis.set_title(f"{counts[0].sum():,} images; shades are shares of\nthose with, or without, the label", fontsize=8)
     return _rendered(figure)
 
@@ -209,26 +195,6 @@ def _grid(samples: Sequence[Sequence[Panel]], legend: Mapping[str, np.ndarray] |
         patches = [Patch(facecolor=color, label=shorten(name, 24), **edge) for name, color in legend.items()]
         figure.legend(handles=patches, loc="lower center", ncols=4, fontsize=6, frameon=False)
     return _rendered(figure, tight=False)
-
-
-def _matrix(
-    axis: Any,
-    shares: np.ndarray,
-    texts: Any,
-    columns: Sequence[str],
-    rows: Sequence[str],
-    square: bool = True,
-) -> None:
-    """Draw shares as shades, with texts where there are few."""
-    axis.imshow(shares, cmap="Greys", vmin=0, vmax=1, aspect="equal" if square else "auto")
-    for names, ticks, angle in ((columns, axis.set_xticks, 45), (rows, axis.set_yticks, 0)):
-        indices = range(0, len(names), -(-len(names) // NAMED))
-        turned = {"rotation": angle, "ha": "right", "rotation_mode": "anchor"} if angle else {}
-        ticks(indices, [names[index] for index in indices], fontsize=7, **turned)
-    if len(rows) <= COUNTED:
-        for place, share in np.ndenumerate(shares):
-            color = "white" if share > 0.5 else "black"
-            axis.text(place[1], place[0], texts[place[0]][place[1]], ha="center", va="center", fontsize=7, color=color)
 
 
 def _rendered(figure: Figure, tight: bool = True) -> np.ndarray:

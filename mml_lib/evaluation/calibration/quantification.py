@@ -5,6 +5,7 @@ import numpy as np
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.calibration.affine import smoothed_frequencies
 from mml_lib.predictions.predictions import Predictions
+from mml_lib.predictions.scores import confusion_matrix
 from mml_lib.task_types import TASK_TYPES
 
 SUM_WEIGHT = 1e4
@@ -67,7 +68,7 @@ def _adjusted(predicted: np.ndarray, targets: np.ndarray, unlabelled: np.ndarray
     """Return frequencies of true classes, for predicted classes of samples with targets and of others."""
     from scipy.optimize import nnls  # half a second, which plans and other priors do not need
 
-    counts = np.bincount(predicted * classes + targets, minlength=classes**2).reshape(classes, classes).astype(float)
+    counts = confusion_matrix(targets, predicted, classes).T.astype(float)
     absent = counts.sum(axis=0) == 0
     counts[absent, absent] = 1
     taken_for = counts / counts.sum(axis=0)  # columns: true classes

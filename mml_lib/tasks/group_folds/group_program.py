@@ -1,16 +1,11 @@
 """The mixed-integer program: it improves a division, and proves how good it is."""
 
-import re
 import time
-import warnings
-from collections.abc import Callable
-from functools import wraps
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
+from mml_lib.machine import integer_programs
 from mml_lib.tasks.group_folds.problem import EXACT, Key, Problem, better, proved
 
 WORK = 2e7  # of the solver in one call: nodes × variables × rows
@@ -60,18 +55,6 @@ def _pick(problem: Problem, best: np.ndarray, division: np.ndarray | None) -> np
     return division if division is not None and better(problem.key(division), problem.key(best)) else best
 
 
-def _quiet(function: Callable) -> Callable:
-    """Silence what PuLP 3 says of PuLP 4, whose API older versions lack; it can go with `pulp>=4`."""
-
-    @wraps(function)
-    def quiet(*args: Any) -> Any:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            return function(*args)
-
-    return quiet
-
-
 class Program:
     """The division as an integer program: how many groups of each kind, which have equal counts, a fold gets."""
 
@@ -83,7 +66,7 @@ class Program:
         self.kinds = kinds[order]
         self.kind = np.argsort(order)[kind.ravel()]
 
-    @_quiet
+    @integer_programs.quiet_pulp()
     def least_deviation(self, key: Key, bound: float, end: float) -> tuple[np.ndarray | None, float]:
         """Return a division with no larger deviation than `key`, if one was found, and a proved bound."""
         import pulp
@@ -100,7 +83,7 @@ class Program:
         reached = key[0] if division is None else min(key[0], self.problem.key(division)[0])
         return division, max(bound, min(reached, proved / 1000))
 
-    @_quiet
+    @integer_programs.quiet_pulp()
     def least_total(self, key: Key, bound: float, end: float) -> tuple[np.ndarray | None, float]:
         """Return a division with no larger total at the largest deviation of `key`, if found, and a proved bound."""
         import pulp
@@ -149,22 +132,12 @@ class Program:
 
     def _run(self, model: Any, x: dict, end: float) -> tuple[np.ndarray | None, float]:
         """Return the division found, if any, and a lower bound of the objective: infinite if all was searched."""
-        import pulp
-
         nodes = int(WORK / (len(x) * (len(model.constraints) + 1)))
-        seed = self.seed % 2**31
-        options = ["increment 1e-7", f"randomSeed {seed}", f"randomCbcSeed {seed}"]
-        with TemporaryDirectory() as folder:
-            log = Path(folder) / "log"
-            limits = {"timeLimit": max(1.0, end - time.monotonic()), "maxNodes": nodes, "threads": 1}
-            model.solve(pulp.PULP_CBC_CMD(msg=False, options=options, logPath=str(log), **limits))
-            lower = re.search(r"Lower bound:\s+(\S+)", log.read_text())
-        division = None
-        if model.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible):
-            division = self._division(x)
-        if model.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionInfeasible):
+        solved = integer_programs.solve(model, self.seed, end, ["increment 1e-7"], maxNodes=nodes)
+        division = self._division(x) if solved.has_solution else None
+        if solved.is_proved:
             return division, np.inf
-        return division, float(lower[1]) - 1e-4 if lower else -np.inf
+        return division, -np.inf if solved.lower is None else solved.lower
 
     def _division(self, x: dict) -> np.ndarray:
         """Return the fold of each group (G,)."""

@@ -11,11 +11,10 @@ from mml_lib.config.metric_options import NAMED
 from mml_lib.errors import MMLError
 from mml_lib.evaluation import bootstrap
 from mml_lib.evaluation.bootstrap import draw, resampled
-from mml_lib.evaluation.evaluation import pixel_confusion
 from mml_lib.metrics import find_metric
 from mml_lib.metrics.surfaces import MaskPair, single_masks
 from mml_lib.pipelines.pipeline import Pipeline
-from mml_lib.predictions.scores import counts, score, score_arguments
+from mml_lib.predictions.scores import counts, pixel_confusion, score, score_arguments
 from mml_lib.task_types import IGNORE
 from tests.support.places import CONFIG
 

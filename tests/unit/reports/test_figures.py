@@ -14,6 +14,7 @@ from mml_lib.evaluation.calibration.reliability import reliability
 from mml_lib.evaluation.evaluation import evaluate
 from mml_lib.predictions.predictions import Predictions
 from mml_lib.predictions.scores import softmax, values_of
+from mml_lib.reports.confusion_figures import shorten_count
 from mml_lib.reports.figures import (
     draw_calibration_errors,
     draw_ensemble,
@@ -30,7 +31,6 @@ from mml_lib.reports.prediction_figures import (
     draw_curves,
     draw_largest_losses,
     draw_reliability,
-    shorten_count,
 )
 from tests.support.drawings import LARGEST, drawn, texts
 
