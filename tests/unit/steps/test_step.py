@@ -1,0 +1,82 @@
+"""A step: what it parses of the study, which files of tasks it has, and whose hooks it calls."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from mml_lib.errors import MMLError
+from mml_lib.pipelines import pipeline as pipelines
+from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.pipelines.step_hooks import StepHooks
+from mml_lib.steps import step as steps
+from mml_lib.steps.step import Step
+from mml_lib.studies.study import Study
+from tests.support.small_projects import small_study
+from tests.support.steps import Paths, training_step
+
+
+def count_parsing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that grows by the name of a module whenever it parses a config; forbid to build a study."""
+    names: list[str] = []
+
+    def counted(module):
+        parse, name = module.load_study, module.__name__
+        monkeypatch.setattr(module, "load_study", lambda *arguments: names.append(name) or parse(*arguments))
+
+    counted(steps)
+    counted(pipelines)
+    monkeypatch.setattr(Study, "__init__", lambda *_: pytest.fail("a study is built"))
+    return names
+
+
+def test_a_light_step_parses_no_config_until_it_is_asked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    study = small_study(tmp_path)
+    sections = {name: Paths() for name in ("input", "output", "params")}
+    parsed = count_parsing(monkeypatch)
+    wildcards = Paths(mode="post", fold="1")
+    step = Step(SimpleNamespace(rule="summarize", config=study.config, threads=1, wildcards=wildcards, **sections))
+    assert (step.mode, step.fold, type(step.hooks)) == ("post", 1, StepHooks)
+    assert parsed == []
+    assert step.fm.project == step.cfg.project == "demo"
+    assert parsed == ["mml_lib.steps.step"]
+
+
+def test_a_training_step_parses_its_config_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    study = small_study(tmp_path)
+    run = study.scheduler("train").runs_of("shapes")[1]
+    path = tmp_path / f"{run.id}.yaml"
+    path.write_text(run.pipeline.to_yaml())
+    parsed = count_parsing(monkeypatch)
+    step = training_step(study.config, {"pipeline": path}, task="shapes", run=run.id, fold="0")
+    step.check_code()
+    assert step.cfg.optimizer.spec()["lr"] == run.pipeline.content["optimizer"]["lr"] == 0.2
+    assert (step.fm.project, step.pivot, type(step.hooks)) == ("demo", None, StepHooks)
+    assert parsed == ["mml_lib.pipelines.pipeline"]
+
+
+def learned(*names: str) -> Pipeline:
+    """Return a pipeline of tasks; `a` and `b` share their images."""
+    tasks = [{"name": name, "dataset": "d" if name in "ab" else name, "pack": "p"} for name in names]
+    return Pipeline({"task": tasks[0], "multitask": {"co_tasks": tasks[1:]}})
+
+
+def test_tasks_of_a_training_have_the_files_that_its_rule_declares(tmp_path: Path):
+    files = {"tasks": ["x/a.json", "x/b.json", "x/c.json"], "images": ["x/d-p", "x/c-p"]}
+    params = {"datasets": ["x/d.json", "x/c.json"]}
+    step = training_step(small_study(tmp_path).config, files, params=params, task="a")
+    step.pipeline = learned("a", "b", "c")
+    paths = {name: {key: str(path) for key, path in step.get_struct(name).paths.items()} for name in "abc"}
+    assert paths["a"] == {"description": "x/a.json", "packed": "x/d-p", "dataset": "x/d.json"}
+    assert paths["b"] == {**paths["a"], "description": "x/b.json"}
+    assert paths["c"] == {"description": "x/c.json", "packed": "x/c-p", "dataset": "x/c.json"}
+    with pytest.raises(MMLError, match="rule train_fold declares no description of the task 'e'"):
+        step.get_struct("e")
+
+
+def test_images_of_a_prediction_are_those_of_the_predicted_task(tmp_path: Path):
+    files = {"task": "x/a.json", "eval_task": "x/e.json", "images": "x/e-p"}
+    step = training_step(small_study(tmp_path).config, files, task="a", eval_task="e")
+    step.pipeline = learned("a")
+    assert step.get_struct().paths == {"description": Path("x/a.json")}
+    assert step.get_struct("e").paths == {"description": Path("x/e.json"), "packed": Path("x/e-p")}
