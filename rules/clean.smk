@@ -6,7 +6,7 @@ import time
 rule clean_up:
     """List what no study refers to, and what killed runs have left; remove it where the study says `force`."""
     output:
-        table=fm.output("unused"),
+        table=fm.output("unused"),  # INFO/unused.csv
     log:
         fm.log("clean_up", "unused"),
     localrule: True

@@ -6,12 +6,12 @@ inputs = study.inputs.evaluate
 rule predict_fold:
     """Predict one split of a task with one network."""
     input:
-        pipeline=ancient(fm.pattern("pipeline")),
-        parameters=fm.pattern("parameters"),
-        task=ancient(inputs.description),
-        images=ancient(inputs.packed_images),
+        pipeline=ancient(fm.pattern("pipeline")),  # PIPELINES/{task}/{run}.yaml
+        parameters=fm.pattern("parameters"),  # PARAMETERS/{task}/{run}-fold{fold}.safetensors
+        task=ancient(inputs.description),  # TASKS/{task}/{task id}.json
+        images=ancient(inputs.packed_images),  # PREPROCESSED/{dataset}/{pack}
     output:
-        predictions=fm.output("predictions"),
+        predictions=fm.output("predictions"),  # PREDICTIONS/{task}/{run}-fold{fold}/{eval}.npz
     log:
         fm.log("predict_fold", "predictions"),
     benchmark:
@@ -38,11 +38,11 @@ rule predict_fold:
 rule test_fold:
     """Compute the metrics of one network's predictions, with intervals, and on resamples of the samples."""
     input:
-        predictions=fm.pattern("predictions"),
-        task=ancient(inputs.description),
+        predictions=fm.pattern("predictions"),  # PREDICTIONS/{task}/{run}-fold{fold}/{eval}.npz
+        task=ancient(inputs.description),  # TASKS/{task}/{task id}.json
     output:
-        metrics=fm.output("metrics"),
-        resampled=fm.output("resampled_metrics"),
+        metrics=fm.output("metrics"),  # METRICS/{task}/{run}-fold{fold}/{eval}.json
+        resampled=fm.output("resampled_metrics"),  # METRICS/{task}/{run}-fold{fold}/{eval}.npz
     log:
         fm.log("test_fold", "metrics"),
     conda:
@@ -60,13 +60,13 @@ rule test_fold:
 
 use rule predict_fold as predict_other with:
     input:
-        pipeline=ancient(fm.pattern("pipeline")),
-        parameters=fm.pattern("parameters"),
-        task=ancient(inputs.description),
-        eval_task=ancient(inputs.other_description),
-        images=ancient(inputs.other_packed_images),
+        pipeline=ancient(fm.pattern("pipeline")),  # PIPELINES/{task}/{run}.yaml
+        parameters=fm.pattern("parameters"),  # PARAMETERS/{task}/{run}-fold{fold}.safetensors
+        task=ancient(inputs.description),  # TASKS/{task}/{task id}.json
+        eval_task=ancient(inputs.other_description),  # TASKS/{eval_task}/{task id}.json
+        images=ancient(inputs.other_packed_images),  # PREPROCESSED/{dataset}/{pack}
     output:
-        predictions=fm.output("other_predictions"),
+        predictions=fm.output("other_predictions"),  # PREDICTIONS/{task}/{run}-fold{fold}/{eval_task}/{eval}.npz
     log:
         fm.log("predict_other", "other_predictions"),
     benchmark:
@@ -77,11 +77,11 @@ use rule predict_fold as predict_other with:
 
 use rule test_fold as test_other with:
     input:
-        predictions=fm.pattern("other_predictions"),
-        task=ancient(inputs.other_description),
+        predictions=fm.pattern("other_predictions"),  # PREDICTIONS/{task}/{run}-fold{fold}/{eval_task}/{eval}.npz
+        task=ancient(inputs.other_description),  # TASKS/{eval_task}/{task id}.json
     output:
-        metrics=fm.output("other_metrics"),
-        resampled=fm.output("other_resampled_metrics"),
+        metrics=fm.output("other_metrics"),  # METRICS/{task}/{run}-fold{fold}/{eval_task}/{eval}.json
+        resampled=fm.output("other_resampled_metrics"),  # METRICS/{task}/{run}-fold{fold}/{eval_task}/{eval}.npz
     log:
         fm.log("test_other", "other_metrics"),
     message:
@@ -91,12 +91,12 @@ use rule test_fold as test_other with:
 rule measure_masks:
     """Measure predicted masks for each class, with intervals, and for each image, at the packed and the original size."""
     input:
-        predictions=fm.pattern("predictions"),
-        task=ancient(inputs.description),
-        dataset=ancient(inputs.dataset),
+        predictions=fm.pattern("predictions"),  # PREDICTIONS/{task}/{run}-fold{fold}/{eval}.npz
+        task=ancient(inputs.description),  # TASKS/{task}/{task id}.json
+        dataset=ancient(inputs.dataset),  # RAW/{dataset}/dataset.json
     output:
-        classes=fm.output("class_metrics"),
-        images=fm.output("image_metrics"),
+        classes=fm.output("class_metrics"),  # METRICS/{task}/{run}-fold{fold}/{eval}-classes.csv
+        images=fm.output("image_metrics"),  # METRICS/{task}/{run}-fold{fold}/{eval}-images.csv
     log:
         fm.log("measure_masks", "class_metrics"),
     conda:
@@ -113,12 +113,12 @@ rule measure_masks:
 
 use rule measure_masks as measure_other_masks with:
     input:
-        predictions=fm.pattern("other_predictions"),
-        task=ancient(inputs.other_description),
-        dataset=ancient(inputs.dataset),
+        predictions=fm.pattern("other_predictions"),  # PREDICTIONS/{task}/{run}-fold{fold}/{eval_task}/{eval}.npz
+        task=ancient(inputs.other_description),  # TASKS/{eval_task}/{task id}.json
+        dataset=ancient(inputs.dataset),  # RAW/{dataset}/dataset.json
     output:
-        classes=fm.output("other_class_metrics"),
-        images=fm.output("other_image_metrics"),
+        classes=fm.output("other_class_metrics"),  # METRICS/{task}/{run}-fold{fold}/{eval_task}/{eval}-classes.csv
+        images=fm.output("other_image_metrics"),  # METRICS/{task}/{run}-fold{fold}/{eval_task}/{eval}-images.csv
     log:
         fm.log("measure_other_masks", "other_class_metrics"),
     message:
@@ -127,12 +127,12 @@ use rule measure_masks as measure_other_masks with:
 
 use rule measure_masks as measure_out_of_fold_masks with:
     input:
-        predictions=fm.pattern("out_of_fold_predictions"),
-        task=ancient(inputs.description),
-        dataset=ancient(inputs.dataset),
+        predictions=fm.pattern("out_of_fold_predictions"),  # PREDICTIONS/{task}/{run}/out_of_fold.npz
+        task=ancient(inputs.description),  # TASKS/{task}/{task id}.json
+        dataset=ancient(inputs.dataset),  # RAW/{dataset}/dataset.json
     output:
-        classes=fm.output("out_of_fold_class_metrics"),
-        images=fm.output("out_of_fold_image_metrics"),
+        classes=fm.output("out_of_fold_class_metrics"),  # METRICS/{task}/{run}/out_of_fold-classes.csv
+        images=fm.output("out_of_fold_image_metrics"),  # METRICS/{task}/{run}/out_of_fold-images.csv
     log:
         fm.log("measure_out_of_fold_masks", "out_of_fold_class_metrics"),
     message:
@@ -143,11 +143,11 @@ rule test_out_of_fold:
     """Pool what the networks of all folds predict of their validation samples, and compute the metrics of all together."""
     input:
         predictions=inputs.fold_predictions,  # PREDICTIONS/{task}/{run}-fold*/val.npz
-        task=ancient(inputs.description),
+        task=ancient(inputs.description),  # TASKS/{task}/{task id}.json
     output:
         predictions=fm.output("out_of_fold_predictions"),  # PREDICTIONS/{task}/{run}/out_of_fold.npz
         metrics=fm.output("out_of_fold_metrics"),  # METRICS/{task}/{run}/out_of_fold.json
-        resampled=fm.output("out_of_fold_resampled_metrics"),
+        resampled=fm.output("out_of_fold_resampled_metrics"),  # METRICS/{task}/{run}/out_of_fold.npz
     log:
         fm.log("test_out_of_fold", "out_of_fold_metrics"),
     conda:
@@ -165,11 +165,11 @@ rule test_out_of_fold:
 rule summarize:
     """Sum up the metrics of a mode: of procedures over seeds and folds, with intervals and differences."""
     input:
-        metrics=inputs.all_metrics,
-        resampled=inputs.all_resampled_metrics,
+        metrics=inputs.all_metrics,  # METRICS/*/*/*.json
+        resampled=inputs.all_resampled_metrics,  # METRICS/*/*/*.npz
     output:
-        summary=fm.output("summary"),
-        folds=fm.output("fold_metrics"),
+        summary=fm.output("summary"),  # RESULTS/{mode}.csv
+        folds=fm.output("fold_metrics"),  # RESULTS/{mode}-folds.csv
     log:
         fm.log("summarize", "summary"),
     conda:

@@ -6,7 +6,7 @@ rule finish_exp:
     input:
         lambda wildcards: study.inputs.finish.targets(wildcards.mode, rules),
     output:
-        return_value=fm.output("return_value"),
+        return_value=fm.output("return_value"),  # RESULTS/{mode}.json
     log:
         fm.log("finish_exp", "return_value"),
     conda:

@@ -6,18 +6,18 @@ inputs = study.inputs.info
 rule draw_task:
     """Draw samples of a task, and how often each class is there."""
     input:
-        task=inputs.description,
-        dataset=ancient(inputs.dataset),
+        task=inputs.description,  # TASKS/{task}/{task id}.json
+        dataset=ancient(inputs.dataset),  # RAW/{dataset}/dataset.json
     output:
         samples=report(
-            fm.output("task_samples"),
+            fm.output("task_samples"),  # INFO/{task}/samples.png
             category="Tasks",
             subcategory="{task}",
             labels={"shown": "samples", "mode": "info"},
             caption="captions/task.rst",
         ),
         classes=report(
-            fm.output("task_classes"),
+            fm.output("task_classes"),  # INFO/{task}/classes.png
             category="Tasks",
             subcategory="{task}",
             labels={"shown": "classes", "mode": "info"},
@@ -36,18 +36,18 @@ rule draw_task:
 rule list_tasks:
     """Write a table of all tasks of the study, and draw samples of each."""
     input:
-        tasks=inputs.descriptions,
-        datasets=ancient(inputs.datasets),
+        tasks=inputs.descriptions,  # TASKS/*/*.json
+        datasets=ancient(inputs.datasets),  # RAW/*/dataset.json
     output:
         table=report(
-            fm.output("task_table"),
+            fm.output("task_table"),  # INFO/tasks.csv
             category="Tasks",
             subcategory="all tasks",
             labels={"shown": "table (CSV)", "mode": "info"},
             caption="captions/task.rst",
         ),
         samples=report(
-            fm.output("all_samples"),
+            fm.output("all_samples"),  # INFO/samples.png
             category="Tasks",
             subcategory="all tasks",
             labels={"shown": "samples", "mode": "info"},
@@ -69,7 +69,7 @@ rule list_models:
         inputs.model_folders,
     output:
         table=report(
-            fm.output("model_table"),
+            fm.output("model_table"),  # INFO/models.csv
             category="Study",
             subcategory=study.cfg.project,
             labels={"shown": "models (CSV)", "mode": "info"},
@@ -93,7 +93,7 @@ rule list_resources:
     """Write what steps took next to what they ask for, and say what is left of the study and how long it will take."""
     output:
         table=report(
-            fm.output("resource_table"),
+            fm.output("resource_table"),  # INFO/resources.csv
             category="Study",
             subcategory=study.cfg.project,
             labels={"shown": "time and memory by rule (CSV)", "mode": "info"},
@@ -115,7 +115,7 @@ rule list_resources:
 rule explain_run:
     """Write what makes a run, and how it differs from the runs of the study."""
     output:
-        explanation=fm.output("run_explanation"),
+        explanation=fm.output("run_explanation"),  # INFO/run-{run}.yaml
     log:
         fm.log("explain_run", "run_explanation"),
     conda:

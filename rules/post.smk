@@ -6,14 +6,14 @@ inputs = study.inputs.post
 rule calibrate_fold:
     """Calibrate what one network predicts, by what it predicts of its validation samples."""
     input:
-        predictions=fm.pattern("predictions"),
-        validation=inputs.validation,
-        test=inputs.test,
-        unlabelled=inputs.unlabelled,
-        task=ancient(inputs.groups),
+        predictions=fm.pattern("predictions"),  # PREDICTIONS/{task}/{run}-fold{fold}/{eval}.npz
+        validation=inputs.validation,  # PREDICTIONS/{task}/{run}-fold{fold}/val.npz
+        test=inputs.test,  # PREDICTIONS/{task}/{run}-fold{fold}/test.npz
+        unlabelled=inputs.unlabelled,  # PREDICTIONS/{task}/{run}-fold{fold}/unlabelled.npz
+        task=ancient(inputs.groups),  # TASKS/{task}/{task id}.json
     output:
-        calibrated=fm.output("calibrated"),
-        calibration=fm.output("calibration"),
+        calibrated=fm.output("calibrated"),  # CALIBRATED/{task}/{run}-fold{fold}/{eval}.npz
+        calibration=fm.output("calibration"),  # CALIBRATED/{task}/{run}-fold{fold}/{eval}.json
     log:
         fm.log("calibrate_fold", "calibrated"),
     conda:
@@ -28,14 +28,14 @@ rule calibrate_fold:
 
 use rule calibrate_fold as calibrate_other with:
     input:
-        predictions=fm.pattern("other_predictions"),
-        validation=inputs.validation,
-        test=inputs.test,
-        unlabelled=inputs.unlabelled,
-        task=ancient(inputs.groups),
+        predictions=fm.pattern("other_predictions"),  # PREDICTIONS/{task}/{run}-fold{fold}/{eval_task}/{eval}.npz
+        validation=inputs.validation,  # PREDICTIONS/{task}/{run}-fold{fold}/val.npz
+        test=inputs.test,  # PREDICTIONS/{task}/{run}-fold{fold}/test.npz
+        unlabelled=inputs.unlabelled,  # PREDICTIONS/{task}/{run}-fold{fold}/unlabelled.npz
+        task=ancient(inputs.groups),  # TASKS/{task}/{task id}.json
     output:
-        calibrated=fm.output("other_calibrated"),
-        calibration=fm.output("other_calibration"),
+        calibrated=fm.output("other_calibrated"),  # CALIBRATED/{task}/{run}-fold{fold}/{eval_task}/{eval}.npz
+        calibration=fm.output("other_calibration"),  # CALIBRATED/{task}/{run}-fold{fold}/{eval_task}/{eval}.json
     log:
         fm.log("calibrate_other", "other_calibrated"),
     message:
@@ -45,10 +45,10 @@ use rule calibrate_fold as calibrate_other with:
 rule select_ensemble:
     """Select an ensemble by what networks predict of samples that they were not trained on."""
     input:
-        predictions=inputs.member_predictions,
-        task=ancient(inputs.description),
+        predictions=inputs.member_predictions,  # CALIBRATED or PREDICTIONS/{task}/*/*.npz
+        task=ancient(inputs.description),  # TASKS/{task}/{task id}.json
     output:
-        ensemble=fm.output("ensemble"),
+        ensemble=fm.output("ensemble"),  # ENSEMBLES/{task}/{mode}.json
     log:
         fm.log("select_ensemble", "ensemble"),
     conda:
@@ -65,10 +65,10 @@ rule select_ensemble:
 rule predict_ensemble:
     """Predict one split by an ensemble."""
     input:
-        ensemble=fm.pattern("ensemble"),
-        predictions=inputs.member_predictions,
+        ensemble=fm.pattern("ensemble"),  # ENSEMBLES/{task}/{mode}.json
+        predictions=inputs.member_predictions,  # CALIBRATED or PREDICTIONS/{task}/*/*.npz
     output:
-        predictions=fm.output("ensemble_predictions"),
+        predictions=fm.output("ensemble_predictions"),  # ENSEMBLES/{task}/{mode}/{eval}.npz
     log:
         fm.log("predict_ensemble", "ensemble_predictions"),
     conda:
@@ -84,9 +84,9 @@ rule predict_ensemble:
 rule collect_metadata:
     """Collect what a data set says of its samples in the columns that results are told by."""
     input:
-        dataset=inputs.dataset,
+        dataset=inputs.dataset,  # RAW/{dataset}/dataset.json
     output:
-        metadata=fm.output("sample_metadata"),
+        metadata=fm.output("sample_metadata"),  # METADATA/{task}.csv
     log:
         fm.log("collect_metadata", "sample_metadata"),
     wildcard_constraints:
@@ -105,19 +105,19 @@ rule collect_metadata:
 rule compare_runs:
     """Compare procedures, runs and ensembles on test samples: a leaderboard, and what each class and group gets."""
     input:
-        predictions=inputs.compared_predictions,
-        ensembles=inputs.compared_ensembles,
-        ensemble_definitions=inputs.compared_ensemble_definitions,
-        uncalibrated=inputs.uncalibrated_predictions,
-        tasks=ancient(inputs.compared_descriptions),
-        metadata=inputs.metadata,
+        predictions=inputs.compared_predictions,  # CALIBRATED or PREDICTIONS/*/*/*.npz
+        ensembles=inputs.compared_ensembles,  # ENSEMBLES/*/{mode}/*.npz
+        ensemble_definitions=inputs.compared_ensemble_definitions,  # ENSEMBLES/*/{mode}.json
+        uncalibrated=inputs.uncalibrated_predictions,  # PREDICTIONS/*/*/test.npz
+        tasks=ancient(inputs.compared_descriptions),  # TASKS/*/*.json
+        metadata=inputs.metadata,  # METADATA/{task}.csv
     output:
-        leaderboard=fm.output("leaderboard"),
-        differences=fm.output("run_differences"),
-        folds=fm.output("fold_tests"),
-        classes=fm.output("class_results"),
-        groups=fm.output("group_results"),
-        calibration=fm.output("calibration_errors"),
+        leaderboard=fm.output("leaderboard"),  # COMPARISONS/{task}/{mode}/leaderboard.csv
+        differences=fm.output("run_differences"),  # COMPARISONS/{task}/{mode}/differences.csv
+        folds=fm.output("fold_tests"),  # COMPARISONS/{task}/{mode}/folds.csv
+        classes=fm.output("class_results"),  # COMPARISONS/{task}/{mode}/classes.csv
+        groups=fm.output("group_results"),  # COMPARISONS/{task}/{mode}/groups.csv
+        calibration=fm.output("calibration_errors"),  # COMPARISONS/{task}/{mode}/calibration.csv
     log:
         fm.log("compare_runs", "leaderboard"),
     conda:

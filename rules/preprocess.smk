@@ -6,9 +6,9 @@ inputs = study.inputs.preprocess
 rule preprocess_shard:
     """Pack a part of the images of a data set into arrays."""
     input:
-        dataset=ancient(fm.pattern("dataset")),
+        dataset=ancient(fm.pattern("dataset")),  # RAW/{dataset}/dataset.json
     output:
-        packed=fm.output("shard"),
+        packed=fm.output("shard"),  # PREPROCESSED/{dataset}/{pack}-{shard}
     log:
         fm.log("preprocess_shard", "shard"),
     benchmark:
@@ -31,9 +31,9 @@ rule preprocess_shard:
 rule preprocess_task:
     """Lay the parts of a packed data set together; tasks on the same data set share it."""
     input:
-        shards=ancient(inputs.shards),
+        shards=ancient(inputs.shards),  # PREPROCESSED/{dataset}/{pack}-*of*
     output:
-        packed=fm.output("packed"),
+        packed=fm.output("packed"),  # PREPROCESSED/{dataset}/{pack}
     log:
         fm.log("preprocess_task", "packed"),
     priority: 100

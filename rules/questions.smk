@@ -6,13 +6,13 @@ inputs = study.inputs.questions
 rule compare_with_baseline:
     """Write the ablation table: the difference of each procedure to the baseline of the study."""
     input:
-        resampled=inputs.resampled_metrics,
-        tasks=ancient(inputs.descriptions),
+        resampled=inputs.resampled_metrics,  # METRICS/*/*/*.npz
+        tasks=ancient(inputs.descriptions),  # TASKS/*/*.json
     output:
-        table=fm.output("ablation"),
-        latex=fm.output("ablation_latex"),
+        table=fm.output("ablation"),  # RESULTS/{mode}-ablation.csv
+        latex=fm.output("ablation_latex"),  # RESULTS/{mode}-ablation.tex
         page=report(
-            fm.output("ablation_page"),
+            fm.output("ablation_page"),  # PLOTS/{mode}/ablation.html
             category="Questions",
             subcategory="baseline",
             labels={"shown": "ablation table", "of": "all tasks", "mode": "{mode}"},
@@ -34,13 +34,13 @@ rule compare_with_baseline:
 rule draw_curve:
     """Draw metrics over the training samples, or the wrong labels, of tasks that differ in one tag."""
     input:
-        resampled=inputs.curve_resampled_metrics,
-        tasks=ancient(inputs.curve_descriptions),
+        resampled=inputs.curve_resampled_metrics,  # METRICS/*/*/*.npz
+        tasks=ancient(inputs.curve_descriptions),  # TASKS/*/*.json
     output:
-        curve=fm.output("curve"),
-        fit=fm.output("curve_fit"),
+        curve=fm.output("curve"),  # CURVES/{curve}/{mode}.csv
+        fit=fm.output("curve_fit"),  # CURVES/{curve}/{mode}-fit.csv
         plots=report(
-            fm.output("curve_plots"),
+            fm.output("curve_plots"),  # PLOTS/{mode}/curves/{curve}
             patterns=["{metric,[a-z0-9_]+}.svg", "{table,[a-z_]+}.html"],
             category="Questions",
             subcategory="{curve}",
@@ -63,14 +63,14 @@ rule draw_curve:
 rule compare_across_tasks:
     """Compare procedures across the tasks of a study: ranks, tests, and a diagram of critical differences."""
     input:
-        resampled=inputs.resampled_metrics,
-        tasks=ancient(inputs.descriptions),
+        resampled=inputs.resampled_metrics,  # METRICS/*/*/*.npz
+        tasks=ancient(inputs.descriptions),  # TASKS/*/*.json
     output:
-        scores=fm.output("task_scores"),
-        ranks=fm.output("task_ranks"),
-        tests=fm.output("task_tests"),
+        scores=fm.output("task_scores"),  # RESULTS/{mode}-tasks.csv
+        ranks=fm.output("task_ranks"),  # RESULTS/{mode}-ranks.csv
+        tests=fm.output("task_tests"),  # RESULTS/{mode}-tests.csv
         plots=report(
-            fm.output("task_plots"),
+            fm.output("task_plots"),  # PLOTS/{mode}/across_tasks
             patterns=["{metric,[a-z0-9_]+}.svg", "{table,[a-z_]+}.html"],
             category="Questions",
             subcategory="across tasks",

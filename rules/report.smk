@@ -9,17 +9,17 @@ report: "captions/study.rst"
 rule draw_results:
     """Draw how the networks of a task learned, what they predict, and how they compare."""
     input:
-        task=ancient(inputs.description),
-        dataset=ancient(inputs.dataset),
-        history=inputs.histories,
-        tuning=inputs.tunings,
-        predictions=inputs.predictions,
-        calibrated=inputs.calibrated,
-        ensemble=inputs.ensembles,
-        tables=inputs.tables,
+        task=ancient(inputs.description),  # TASKS/{task}/{task id}.json
+        dataset=ancient(inputs.dataset),  # RAW/{dataset}/dataset.json
+        history=inputs.histories,  # HISTORY/{task}/*.csv
+        tuning=inputs.tunings,  # TUNING/{task}/*.json
+        predictions=inputs.predictions,  # PREDICTIONS/{task}/*/*.npz
+        calibrated=inputs.calibrated,  # CALIBRATED/{task}/*/*.npz
+        ensemble=inputs.ensembles,  # ENSEMBLES/{task}/{mode}.json
+        tables=inputs.tables,  # COMPARISONS/{task}/{mode}/*.csv
     output:
         figures=report(
-            fm.output("figures"),
+            fm.output("figures"),  # FIGURES/{task}/{mode}
             patterns=[
                 f"{{topic,[a-z]+}}/{part}{{figure,[a-z_]+}}.{suffix}"
                 for part in ("", "{part,[a-z0-9]+}/")
@@ -52,21 +52,21 @@ rule describe_study:
     """Say what a study is: its config, its plan, its runs and what differs between them, its results, times and memory."""
     input:
         inputs.done,
-        summary=fm.pattern("summary"),
-        folds=fm.pattern("fold_metrics"),
-        tasks=study.inputs.info.descriptions,
+        summary=fm.pattern("summary"),  # RESULTS/{mode}.csv
+        folds=fm.pattern("fold_metrics"),  # RESULTS/{mode}-folds.csv
+        tasks=study.inputs.info.descriptions,  # TASKS/*/*.json
     output:
         pages=report(
-            fm.output("pages"),
+            fm.output("pages"),  # PAGES/{mode}
             patterns=["{page,[a-z_]+}.html"],
             category="Study",
             subcategory=study.cfg.project,
             labels=inputs.page,
             caption="captions/page.rst",
         ),
-        config=fm.output("study_config"),
-        runs=fm.output("run_table"),
-        times=fm.output("run_times"),
+        config=fm.output("study_config"),  # RESULTS/{mode}-study.yaml
+        runs=fm.output("run_table"),  # RESULTS/{mode}-runs.csv
+        times=fm.output("run_times"),  # RESULTS/{mode}-times.csv
     log:
         fm.log("describe_study", "pages"),
     conda:

@@ -6,7 +6,7 @@ inputs = study.inputs.tasks
 rule download_file:
     """Fetch a file, or the rest of it, and check its SHA-256; data sets that need the same file share it."""
     output:
-        file=fm.output("download"),
+        file=fm.output("download"),  # DOWNLOADS/{sha256}/{file_name}
     log:
         fm.log("download_file", "download"),
     priority: 100
@@ -23,10 +23,10 @@ rule download_file:
 rule create_dataset:
     """Unpack, write or find the images of a data set, and list them with what is known of each."""
     input:
-        downloads=ancient(inputs.downloads),
+        downloads=ancient(inputs.downloads),  # DOWNLOADS/*/*
         made=inputs.made_files,
     output:
-        dataset=fm.output("dataset"),
+        dataset=fm.output("dataset"),  # RAW/{dataset}/dataset.json
     log:
         fm.log("create_dataset", "dataset"),
     benchmark:
@@ -47,9 +47,9 @@ rule create_dataset:
 rule create_task:
     """Describe one learning problem on a data set: its classes, splits and folds."""
     input:
-        dataset=inputs.dataset,
+        dataset=inputs.dataset,  # RAW/{dataset}/dataset.json
     output:
-        description=fm.output("description"),
+        description=fm.output("description"),  # TASKS/{task}/{task_id}.json
     log:
         fm.log("create_task", "description"),
     benchmark:
@@ -73,9 +73,9 @@ rule create_task:
 rule tag_task:
     """Derive a task from its base by a tag; it uses the packed images of the base."""
     input:
-        base=inputs.base,
+        base=inputs.base,  # TASKS/{base}/{base id}.json
     output:
-        description=fm.output("description"),
+        description=fm.output("description"),  # TASKS/{task}/{task_id}.json
     log:
         fm.log("tag_task", "description"),
     wildcard_constraints:

@@ -6,9 +6,9 @@ inputs = study.inputs.train
 rule check_images:
     """Compare the images of tasks by their content: none that a network is tested on may be one that it learns."""
     input:
-        descriptions=inputs.guarded_descriptions,
+        descriptions=inputs.guarded_descriptions,  # TASKS/*/*.json
     output:
-        overlaps=fm.output("overlaps"),  # PROJ_PATH/INFO/overlaps-{sha256}.json
+        overlaps=fm.output("overlaps"),  # INFO/overlaps-{sha256}.json
     log:
         fm.log("check_images", "overlaps"),
     priority: 101  # what it refuses is refused before images are packed
@@ -26,7 +26,7 @@ rule check_images:
 rule write_pipeline:
     """Write down what decides the result of a run, before it is trained."""
     output:
-        pipeline=fm.output("pipeline"),
+        pipeline=fm.output("pipeline"),  # PIPELINES/{task}/{run}.yaml
     log:
         fm.log("write_pipeline", "pipeline"),
     conda:
@@ -42,10 +42,10 @@ rule write_pipeline:
 rule select_model:
     """Choose the model that a run starts from, among all that it may start from, and say why."""
     input:
-        pipeline=ancient(fm.pattern("pipeline")),
-        models=ancient(inputs.candidate_models),
+        pipeline=ancient(fm.pattern("pipeline")),  # PIPELINES/{task}/{run}.yaml
+        models=ancient(inputs.candidate_models),  # MODELS/*/*.json
     output:
-        selection=fm.output("selection"),
+        selection=fm.output("selection"),  # SELECTIONS/{task}/{run}.json
     log:
         fm.log("select_model", "selection"),
     conda:
@@ -59,13 +59,13 @@ rule select_model:
 rule tune_fold:
     """Try out learning rate or batch size before a training."""
     input:
-        pipeline=ancient(fm.pattern("pipeline")),
-        tasks=ancient(inputs.descriptions),
-        images=ancient(inputs.packed_images),
-        selection=ancient(inputs.selection),
-        pretrained=ancient(inputs.candidate_parameters),
+        pipeline=ancient(fm.pattern("pipeline")),  # PIPELINES/{task}/{run}.yaml
+        tasks=ancient(inputs.descriptions),  # TASKS/*/*.json
+        images=ancient(inputs.packed_images),  # PREPROCESSED/*/*
+        selection=ancient(inputs.selection),  # SELECTIONS/{task}/{run}.json
+        pretrained=ancient(inputs.candidate_parameters),  # PARAMETERS/*/*.safetensors
     output:
-        tuning=fm.output("tuning"),
+        tuning=fm.output("tuning"),  # TUNING/{task}/{run}-fold{fold}.json
     log:
         fm.log("tune_fold", "tuning"),
     benchmark:
@@ -82,8 +82,8 @@ rule tune_fold:
         candidates=inputs.candidates,
         datasets=inputs.datasets,
         trial=inputs.trial,  # PROJ_PATH/.tuning-{task}-{run}-fold{fold}
-        checkpoints=inputs.checkpoints,
-        tensorboard=inputs.tensorboard,
+        checkpoints=inputs.checkpoints,  # CHECKPOINTS/{task}/{run}-fold{fold}
+        tensorboard=inputs.tensorboard,  # TENSORBOARD/{task}/{run}-fold{fold}
     message:
         "tune {wildcards.task} fold {wildcards.fold}: run {wildcards.run}"
     script:
@@ -93,16 +93,16 @@ rule tune_fold:
 rule train_fold:
     """Train one network on one fold of one task, beside its co-tasks if it has some."""
     input:
-        pipeline=ancient(fm.pattern("pipeline")),
-        tasks=ancient(inputs.descriptions),
-        images=ancient(inputs.packed_images),
-        selection=ancient(inputs.selection),
-        pretrained=ancient(inputs.candidate_parameters),
-        tuning=ancient(inputs.tuning),
+        pipeline=ancient(fm.pattern("pipeline")),  # PIPELINES/{task}/{run}.yaml
+        tasks=ancient(inputs.descriptions),  # TASKS/*/*.json
+        images=ancient(inputs.packed_images),  # PREPROCESSED/*/*
+        selection=ancient(inputs.selection),  # SELECTIONS/{task}/{run}.json
+        pretrained=ancient(inputs.candidate_parameters),  # PARAMETERS/*/*.safetensors
+        tuning=ancient(inputs.tuning),  # TUNING/{task}/{run}-fold{fold}.json
     output:
-        parameters=fm.output("parameters"),
-        model=fm.output("models"),
-        history=fm.output("history"),
+        parameters=fm.output("parameters"),  # PARAMETERS/{task}/{run}-fold{fold}.safetensors
+        model=fm.output("models"),  # MODELS/{task}/{run}-fold{fold}.json
+        history=fm.output("history"),  # HISTORY/{task}/{run}-fold{fold}.csv
     log:
         fm.log("train_fold", "models"),
     benchmark:
@@ -131,10 +131,10 @@ rule train_fold:
 rule store_blueprint:
     """Keep the pipeline of a task's best run as a blueprint for studies of other tasks."""
     input:
-        pipelines=inputs.pipelines,
-        models=inputs.models,
+        pipelines=inputs.pipelines,  # PIPELINES/{task}/*.yaml
+        models=inputs.models,  # MODELS/{task}/*.json
     output:
-        blueprint=fm.output("blueprint"),
+        blueprint=fm.output("blueprint"),  # BLUEPRINTS/{task}/{mode}.yaml
     log:
         fm.log("store_blueprint", "blueprint"),
     conda:

@@ -4,7 +4,7 @@
 rule upgrade_formats:
     """Rewrite what has an older format, with a copy of each file in a backup."""
     output:
-        report=fm.output("upgrade"),
+        report=fm.output("upgrade"),  # BACKUPS/{backup}/upgrade.json
     log:
         fm.log("upgrade_formats", "upgrade"),
     localrule: True
@@ -19,7 +19,7 @@ rule upgrade_formats:
 rule downgrade_formats:
     """Lay back what an upgrade has rewritten."""
     output:
-        report=fm.output("downgrade"),
+        report=fm.output("downgrade"),  # BACKUPS/{backup}/downgrade.json
     log:
         fm.log("downgrade_formats", "downgrade"),
     localrule: True

@@ -1,7 +1,6 @@
 """Mode `post`: from predictions to an answer: calibration, an ensemble, and which run is best."""
 
 import functools
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError, nearest
 from mml_lib.evaluation.ensembles.options import EnsembleOptions
 from mml_lib.pipelines.digests import digest
+from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.schedulers.train import NESTED, TrainScheduler
 from mml_lib.schedulers.transfer import TransferOptions, TransferScheduler
 from mml_lib.studies.checks.class_names import check_prior
@@ -106,7 +106,7 @@ class PostScheduler(TransferScheduler):
         if not self.is_out_of_fold(task) or self.averages_out_of_fold(task):
             self.ensemble_options(tested[0])
         if "compare" in self.subroutines:
-            self.study.answers.compared(task, self)
+            self.study.answers.compared_networks(task, self)
         return True
 
     def _check_out_of_fold(self, task: str) -> None:
@@ -133,7 +133,7 @@ class PostScheduler(TransferScheduler):
 
     def _members(self, task: str) -> set[tuple[str | None, str]]:
         """Return project and run of the members that an ensemble for a task may have."""
-        return {(network.get("project"), network["run"]) for network in self.study.answers.candidates(task, self)}
+        return {(network.project, network.run) for network in self.study.answers.candidates(task, self)}
 
     def reported_split(self, task: str) -> str:
         """Return the split by which runs are compared on a task: that of tests, or the folds that are pooled."""
@@ -161,9 +161,9 @@ class PostScheduler(TransferScheduler):
 
     def _add_answers(self, task: str) -> None:
         for network in self.networks(task):
-            for split in self.splits(network["task"]):
-                if "calibrate" in self.subroutines and self.calibrates(network["task"]):
-                    self.add("calibrate_fold", **network, eval=split)
+            for split in self.splits(network.task):
+                if "calibrate" in self.subroutines and self.calibrates(network.task):
+                    self.add("calibrate_fold", **network.tokens, eval=split)
         for trained in self.trained_for(task):
             if "ensemble" in self.subroutines and (not self.is_out_of_fold(task) or self.averages_out_of_fold(task)):
                 self.add("select_ensemble", task=trained, mode=self.mode)
@@ -226,25 +226,24 @@ class PostScheduler(TransferScheduler):
         if self.options.source_tasks or self.options.eval_on or self.study.cfg.reuse.predictions:
             for trained in (each for task in self.task_names for each in self.trained_for(task)):
                 for network in self.study.answers.candidates(trained, self):
-                    if "eval_task" in network or "project" in network:
+                    if network.eval_task or network.project:
                         guard_joining(guards, trained, network)
         return guards
 
-    def source_networks(self, trained: str) -> list[dict[str, Any]]:
-        """Return `task`, `run` and `fold` of networks of other tasks that predict a trained one, the `eval_task`.
+    def source_networks(self, trained: str) -> list[TrainedNetwork]:
+        """Return networks of other tasks that predict a trained one.
 
-        The network of a fold predicts what this very fold of `trained` holds out; it has seen none of that.
+        The network of a fold predicts the samples that the same fold of `trained` holds out, which it has not seen.
         """
         base, _, fold = trained.rpartition(NESTED) if self.options.nested else (trained, "", "")
-        found = [network for source in self.sources(base) for network in self.networks(source)]
+        networks = [network for source in self.sources(base) for network in self.networks(source)]
         if self.options.nested:
-            found = [network for network in found if network["task"].endswith(f"{NESTED}{fold}")]
-        return [{**network, "eval_task": trained} for network in found]
+            networks = [network for network in networks if network.task.endswith(f"{NESTED}{fold}")]
+        return [replace(network, eval_task=trained) for network in networks]
 
-    def source_label(self, network: Mapping[str, Any]) -> RunLabel:
-        """Return the names of a network of another task in tables and figures. Its label names the task."""
-        trained = network["task"]
-        label = super().run_label(trained, self.study.run(trained, network["run"]))
+    def source_label(self, trained: str, run: Run) -> RunLabel:
+        """Return the names of a run of another task in tables and figures. Its label names the task."""
+        label = super().run_label(trained, run)
         task = trained.rpartition(NESTED)[0] if self.options.nested else trained
         # The ids of nested runs are recipes, which do not depend on the task.
         ids = {key: getattr(label, key) for key in ("run", "procedure")}
@@ -257,20 +256,20 @@ class PostScheduler(TransferScheduler):
         label = super().run_label(task, run)
         if task in super().trained_tasks:
             return label
-        source = self.source_label({"task": task, "run": run.id})
+        source = self.source_label(task, run)
         return replace(label, run=source.run, procedure=source.procedure)
 
     def _add_sources(self, task: str) -> None:
         """Plan what networks of other tasks are for: predictions of this one, and their metrics."""
         for trained in self.trained_for(task):
             for network in self.source_networks(trained):
-                of_network = {key: network[key] for key in ("task", "run", "fold")}
-                if "train" in self.subroutines and network["task"] not in super().trained_tasks:
-                    self.add("train_fold", **of_network)
-                planned = self.others(network["task"]) if network["task"] in super().trained_tasks else []
+                is_main = network.task in super().trained_tasks
+                if "train" in self.subroutines and not is_main:
+                    self.add("train_fold", task=network.task, run=network.run, fold=network.fold)
+                planned = self.others(network.task) if is_main else []
                 for split in self.splits(trained):
                     if (trained, split) not in planned:
-                        self._add_evaluation("other", split, **network)
+                        self._add_evaluation("other", split, **network.tokens)
 
     # --- how ----------------------------------------------------------------------------------------------------
 

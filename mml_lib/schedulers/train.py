@@ -9,6 +9,7 @@ from pydantic import Field, PositiveFloat, model_validator
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.task_options import ARGUMENT, SEPARATOR
 from mml_lib.errors import MMLError, nearest
+from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.schedulers.base import AbstractBaseScheduler, Options
 from mml_lib.studies.best_runs import best_runs
 from mml_lib.studies.blueprints import lay_blueprint
@@ -92,7 +93,7 @@ class TrainScheduler(AbstractBaseScheduler):
         for task in self.task_names:
             self._check(task)
             for network in self.networks(task):
-                self._add_fold(**network)
+                self._add_fold(network)
             self._add_out_of_fold(task)
             if self.options.store_blueprint:
                 self.add("store_blueprint", task=task, mode=self.mode)
@@ -115,10 +116,10 @@ class TrainScheduler(AbstractBaseScheduler):
         """Return the tasks that networks for a task are trained on."""
         return [f"{task}{NESTED}{fold}" for fold in self.folds(task)] if self.options.nested else [task]
 
-    def networks(self, task: str) -> list[dict[str, Any]]:
-        """Return `task`, `run` and `fold` of all networks that are trained for a task."""
+    def networks(self, task: str) -> list[TrainedNetwork]:
+        """Return all networks that are trained for a task."""
         return [
-            {"task": trained, "run": run.id, "fold": fold}
+            TrainedNetwork(trained, run.id, fold)
             for trained in self.trained_for(task)
             for run in self.runs_of(trained)
             for fold in ([0] if self.options.nested else self.folds(task))
@@ -175,13 +176,13 @@ class TrainScheduler(AbstractBaseScheduler):
         runs = self.runs_of(self.trained_for(task)[0]) if self.options.multitask else []
         return bool(runs) and all(other in [told["name"] for told in run.pipeline.tasks] for run in runs)
 
-    def _add_fold(self, task: str, run: str, fold: int) -> None:
+    def _add_fold(self, network: TrainedNetwork) -> None:
         if "train" in self.subroutines:
-            self.add("train_fold", task=task, run=run, fold=fold)
-        for split in self.splits(task):
-            self._add_evaluation("fold", split, task=task, run=run, fold=fold)
-        for other, split in self.others(task):
-            self._add_evaluation("other", split, task=task, run=run, fold=fold, eval_task=other)
+            self.add("train_fold", **network.tokens)
+        for split in self.splits(network.task):
+            self._add_evaluation("fold", split, **network.tokens)
+        for other, split in self.others(network.task):
+            self._add_evaluation("other", split, **network.tokens, eval_task=other)
 
     def _add_evaluation(self, what: str, split: str, **wildcards: Any) -> None:
         if "predict" in self.subroutines:

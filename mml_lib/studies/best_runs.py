@@ -7,6 +7,8 @@ from mml_lib.config.metric_options import OUT_OF_FOLD
 from mml_lib.errors import MMLError
 from mml_lib.models.model_selection import best_run
 from mml_lib.models.model_storage import ModelStorage
+from mml_lib.pipelines.trained_networks import TrainedNetwork
+from mml_lib.studies.runs import Run
 
 if TYPE_CHECKING:
     from mml_lib.schedulers.train import TrainScheduler
@@ -27,12 +29,10 @@ def best_runs(scheduler: "TrainScheduler") -> list[dict[str, Any]]:
     rows = _summary(scheduler)
     found = []
     for task, (metric, networks) in sorted(_networks(scheduler).items()):
-        labels = {
-            network["run"]: scheduler.run_label(network["task"], _run(scheduler, network)) for network in networks
-        }
+        labels = {network.run: scheduler.run_label(network.task, _run(scheduler, network)) for network in networks}
         ids = {run: (label.procedure, label.run) for run, label in labels.items()}
         try:
-            storages = [ModelStorage.read(scheduler.fm.path("models", **network)) for network in networks]
+            storages = [ModelStorage.read(scheduler.fm.path("models", **network.tokens)) for network in networks]
             chosen = best_run(storages, ids, metric)
         except MMLError:  # no model is left to tell, or nothing defines the metric
             continue
@@ -65,20 +65,20 @@ def best_runs(scheduler: "TrainScheduler") -> list[dict[str, Any]]:
     return found
 
 
-def _networks(scheduler: "TrainScheduler") -> dict[str, tuple[str, list[dict[str, Any]]]]:
+def _networks(scheduler: "TrainScheduler") -> dict[str, tuple[str, list[TrainedNetwork]]]:
     """Return the first named metric and the networks of each task, by what tables call it."""
-    found: dict[str, tuple[str, list[dict[str, Any]]]] = {}
+    found: dict[str, tuple[str, list[TrainedNetwork]]] = {}
     for task in scheduler.task_names:
         for network in scheduler.networks(task):
             # Of a metric of the user's own nobody knows which values are good.
-            metric = scheduler.study.main_metric(scheduler.study.task(network["task"]).task_type)
-            label = scheduler.run_label(network["task"], _run(scheduler, network))
+            metric = scheduler.study.main_metric(scheduler.study.task(network.task).task_type)
+            label = scheduler.run_label(network.task, _run(scheduler, network))
             found.setdefault(label.task, (metric, []))[1].append(network)
     return found
 
 
-def _run(scheduler: "TrainScheduler", network: dict[str, Any]) -> Any:
-    return scheduler.study.run(network["task"], network["run"])
+def _run(scheduler: "TrainScheduler", network: TrainedNetwork) -> Run:
+    return scheduler.study.run(network.task, network.run)
 
 
 def _summary(scheduler: "TrainScheduler") -> list[dict[str, str]]:

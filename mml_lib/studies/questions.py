@@ -140,8 +140,8 @@ class Questions:
 
     def _of_networks(self, scheduler: "TrainScheduler") -> list[dict[str, Any]]:
         networks = [network for task in scheduler.task_names for network in scheduler.networks(task)]
-        of_networks = {(network["task"], network["run"]): None for network in networks}
-        runs = {key: self.study.run(*key) for key in of_networks}
+        keys = dict.fromkeys((network.task, network.run) for network in networks)
+        runs = {key: self.study.run(*key) for key in keys}
         run_labels = {(task, id_): scheduler.run_label(task, run) for (task, id_), run in runs.items()}
         procedures = {key: (key[0], self._procedure(scheduler, run)) for key, run in runs.items()}
         names, labels = self._procedures(scheduler), {}
@@ -149,17 +149,17 @@ class Questions:
             labels.setdefault(procedures[key], {}).update(dict.fromkeys(names[label] for label in run.procedure_labels))
         tested = []
         for network in networks:
-            key = (network["task"], network["run"])
+            key = (network.task, network.run)
             label = run_labels[key]
-            splits = [split for split in scheduler.splits(network["task"]) if split != "unlabelled"]
+            splits = [split for split in scheduler.splits(network.task) if split != "unlabelled"]
             if splits:
                 tested.append(
                     {
                         "task": label.task,
                         "run": label.run,
-                        "fold": network["fold"] if label.fold is None else label.fold,
-                        "trained": network["task"],
-                        "network": {name: network[name] for name in ("task", "run", "fold")},
+                        "fold": network.fold if label.fold is None else label.fold,
+                        "trained": network.task,
+                        "network": network.tokens,
                         "split": "test" if "test" in splits else splits[0],
                         "procedures": list(labels[procedures[key]]),
                     }

@@ -1,18 +1,26 @@
-"""Predictions of other projects: which there are of a task, whose networks have not seen what it holds out."""
+"""Networks of other projects whose predictions of a task are reused, if they have not seen its held-out samples."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mml_lib.errors import MMLError
+from mml_lib.pipelines.trained_networks import TrainedNetwork
 
 if TYPE_CHECKING:
     from mml_lib.studies.study import Study
 
-KEYS = ("predictions", "other_predictions")
-"""Predictions of networks for their own task and for others."""
-
 NAMES = {"val": "validation", "test": "test", "unlabelled": "unlabelled"}
 """Splits in words."""
+
+
+@dataclass(frozen=True, order=True)
+class PredictingRun:
+    """Run of another project whose networks predict a task: their own, or `eval_task`."""
+
+    task: str
+    id: str
+    eval_task: str = ""
 
 
 class ReusedPredictions:
@@ -28,77 +36,76 @@ class ReusedPredictions:
 
     def networks(
         self, task: str, folds: Sequence[int], splits: Sequence[str], needed: bool = True
-    ) -> list[dict[str, Any]]:
-        """Return `project`, `task`, `run` and `fold` of networks whose predictions of a task are there, and the
-        `eval_task` of those that learned another.
+    ) -> list[TrainedNetwork]:
+        """Return networks of other projects with predictions of a task.
 
         Args:
-            task: what they predict.
-            folds: those of the study's own networks.
-            splits: what has to be predicted; runs without predictions of the first split are passed over. For an
+            task: task that they predict.
+            folds: folds of the study's own networks.
+            splits: splits that must be predicted; runs without predictions of the first split are left out. For an
                 ensemble this is `val`, by which members are chosen.
-            needed: whether each project has to have some.
+            needed: True if each project must have some.
 
         Raises:
             MMLError: a project has none, only networks that may have seen held-out samples, or not all predictions.
         """
-        found = []
-        for project, run in (
-            self.fm.reusables.project_of("predictions", each) for each in self.study.cfg.reuse.predictions
-        ):
-            there = self._there(project, task, run, splits[0])
-            alike = {told: parts for told, parts in there.items() if not self._problem(project, told, task)}
-            if not alike and (needed or there):
-                why = next((f" ({self._problem(project, told, task)})" for told in there), "")
+        networks = []
+        for reference in self.study.cfg.reuse.predictions:
+            project, id_ = self.fm.reusables.project_of("predictions", reference)
+            predicted = self._predicted(project, task, id_, splits[0])
+            problems = {run: self._problem(project, run, task) for run in predicted}
+            suitable = sorted(run for run, problem in problems.items() if not problem)
+            if not suitable and (needed or predicted):
+                why = next((f" ({problem})" for problem in problems.values()), "")
                 raise MMLError(
                     f"reuse.predictions: {project} has none for the {NAMES[splits[0]]} samples of {task}{why}; a study "
                     "in mode post makes them"
                 )
-            for told, parts in sorted(alike.items()):
-                self._check_complete(project, told, task, parts, [(split, fold) for split in splits for fold in folds])
-                found += [{"project": project, **dict(told), "fold": fold} for fold in folds]
-        return found
+            for run in suitable:
+                parts = [(split, fold) for split in splits for fold in folds]
+                self._check_complete(project, run, task, predicted[run], parts)
+                networks += [TrainedNetwork(run.task, run.id, fold, run.eval_task or None, project) for fold in folds]
+        return networks
 
-    def _there(
-        self, project: str, task: str, run: str | None, needed: str
-    ) -> dict[tuple[tuple[str, str], ...], set[tuple[str, int]]]:
-        """Return the splits and folds that are predicted of a task, by what tells runs with predictions of a split."""
-        of_run = {"run": run} if run else {}
-        listed = [(self.fm.existing(KEYS[0], project=project, task=task, **of_run), ("task", "run"))]
-        others = self.fm.existing(KEYS[1], project=project, eval_task=task, **of_run)
-        listed.append((others, ("task", "run", "eval_task")))
-        there: dict[tuple[tuple[str, str], ...], set[tuple[str, int]]] = {}
-        for files, keys in listed:
-            for file in files:
-                told = tuple((key, file[key]) for key in keys)
-                there.setdefault(told, set()).add((file["eval"], int(file["fold"])))
-        return {told: parts for told, parts in there.items() if any(split == needed for split, _ in parts)}
+    def _predicted(
+        self, project: str, task: str, id_: str | None, needed: str
+    ) -> dict[PredictingRun, set[tuple[str, int]]]:
+        """Return splits and folds that are predicted of a task, by run, for runs with predictions of a split."""
+        wanted = {"run": id_} if id_ else {}
+        own = self.fm.existing("predictions", project=project, task=task, **wanted)
+        others = self.fm.existing("other_predictions", project=project, eval_task=task, **wanted)
+        predicted: dict[PredictingRun, set[tuple[str, int]]] = {}
+        for file in (*own, *others):
+            run = PredictingRun(file["task"], file["run"], file.get("eval_task", ""))
+            predicted.setdefault(run, set()).add((file["eval"], int(file["fold"])))
+        return {run: parts for run, parts in predicted.items() if any(split == needed for split, _ in parts)}
 
-    def _problem(self, project: str, told: tuple[tuple[str, str], ...], task: str) -> str | None:
-        """Return why networks of a run are no answers to a task."""
-        named = dict(told)
-        run = self.study.runs.read(named["task"], named["run"], project)
-        if "eval_task" in named:
-            return self.study.answers.leak(task, run, project)
-        if run.pipeline.task["id"] != self.study.task(task).id:
+    def _problem(self, project: str, run: PredictingRun, task: str) -> str | None:
+        """Return why networks of a run are no answers to a task; None if they are."""
+        stored = self.study.runs.read(run.task, run.id, project)
+        if run.eval_task:
+            return self.study.answers.leak(task, stored, project)
+        if stored.pipeline.task["id"] != self.study.task(task).id:
             return f"those of {task} are divided otherwise, and their networks may have seen test samples"
         return None
 
     def _check_complete(
         self,
         project: str,
-        told: tuple[tuple[str, str], ...],
+        run: PredictingRun,
         task: str,
         parts: set[tuple[str, int]],
         needed: Sequence[tuple[str, int]],
     ) -> None:
-        lacking = [each for each in needed if each not in parts]
-        if not lacking:
+        missing = [part for part in needed if part not in parts]
+        if not missing:
             return
-        named, (split, fold) = dict(told), lacking[0]
-        of = {split: sorted(fold for other, fold in parts if other == split) for split, _ in sorted(parts)}
-        there = "; ".join(f"{split}: fold{'s' * (len(of[split]) > 1)} {', '.join(map(str, of[split]))}" for split in of)
+        split, fold = missing[0]
+        folds = {split: sorted(fold for other, fold in parts if other == split) for split, _ in sorted(parts)}
+        stored = "; ".join(
+            f"{split}: fold{'s' * (len(folds[split]) > 1)} {', '.join(map(str, folds[split]))}" for split in folds
+        )
         raise MMLError(
-            f"reuse.predictions: run {named['run']} of {named['task']} in {project} has no {split} predictions of "
-            f"{task} by fold {fold} (it has {there}); make them by mode post there, or name other runs, {project}#run"
+            f"reuse.predictions: run {run.id} of {run.task} in {project} has no {split} predictions of "
+            f"{task} by fold {fold} (it has {stored}); make them by mode post there, or name other runs, {project}#run"
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.task_options import SEPARATOR
 from mml_lib.errors import MMLError
+from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.studies.runs import Run
 from mml_lib.tasks.image_guards import PARTS, ImageGuard
 from mml_lib.tasks.tags import parse_tag
@@ -121,15 +122,11 @@ def _guard_run(guards: Guards, run: Run, trained: str, others: list[str], report
             guards.add(learned, other, "mode.pretrain_task", "test", planned=False)
 
 
-def guard_joining(guards: Guards, trained: str, network: Mapping[str, Any]) -> None:
+def guard_joining(guards: Guards, trained: str, network: TrainedNetwork) -> None:
     """Guard a task from a network of another task or project, whose predictions of it join an ensemble."""
-    project = network.get("project")
+    project = network.project
     study, key = guards.study, "reuse.predictions" if project else "mode.source_tasks"
-    run = (
-        study.runs.read(network["task"], network["run"], project)
-        if project
-        else study.run(network["task"], network["run"])
-    )
+    run = study.runs.read(network.task, network.run, project) if project else study.run(network.task, network.run)
     for number, learned in enumerate(run.pipeline.tasks):
         guards.add(learned, trained, key, "test", "fold", planned=number == 0)
     for learned, directly in started_from(guards, run, project):

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.creators.creator_registry import get_creator
 
@@ -62,20 +63,22 @@ class PostInputs:
         return self.study.tasks.description_path(wildcards.get("eval_task", wildcards.task))
 
     def _prediction(self, wildcards: "Wildcards", split: str) -> str:
-        keys = ("task", "run", "fold", "eval_task")
-        network = {key: wildcards.get(key) for key in keys if wildcards.get(key) is not None}
+        network = TrainedNetwork(wildcards.task, wildcards.run, int(wildcards.fold), wildcards.get("eval_task"))
         return self.answers.predictions_path(network, split)
 
     # --- ensembles ----------------------------------------------------------------------------------------------
 
     def members(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
         """The networks that an ensemble for one trained task may have."""
+        return [network.tokens for network in self._members(wildcards)]
+
+    def _members(self, wildcards: "Wildcards") -> list[TrainedNetwork]:
         return self.answers.candidates(wildcards.task, self._scheduler(wildcards))
 
     def member_predictions(self, wildcards: "Wildcards") -> list[str]:
         """The predictions of these networks: of the split in the wildcards, or else of their validation samples."""
         split, scheduler = wildcards.get("eval", "val"), self._scheduler(wildcards)
-        return [self.answers.final_predictions_path(network, split, scheduler) for network in self.members(wildcards)]
+        return [self.answers.final_predictions_path(network, split, scheduler) for network in self._members(wildcards)]
 
     def ensemble_options(self, wildcards: "Wildcards") -> dict[str, Any]:
         """The options by which an ensemble is selected."""
@@ -102,45 +105,43 @@ class PostInputs:
 
     def compared_networks(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
         """Task, run and fold of each compared network; its label as `shown`, and whether it is `calibrated`."""
-        scheduler, labels = self._scheduler(wildcards), self.run_labels(wildcards)
+        scheduler = self._scheduler(wildcards)
+        labels = self.answers.run_labels(wildcards.task, scheduler)
         return [
             {
-                **network,
-                "shown": {"fold": network["fold"], **labels[network["run"]]},
+                **network.tokens,
+                "shown": {"fold": network.fold, **labels[network.run].as_params()},
                 "calibrated": self.answers.is_calibrated(network, scheduler),
             }
-            for network in self._compared(wildcards)["networks"]
+            for network in self.answers.compared_networks(wildcards.task, scheduler)
         ]
-
-    def _compared(self, wildcards: "Wildcards") -> dict[str, list[dict[str, Any]]]:
-        return self.answers.compared(wildcards.task, self._scheduler(wildcards))
-
-    def run_labels(self, wildcards: "Wildcards") -> dict[str, dict[str, Any]]:
-        """The labels of each compared run in tables of a task, by run id."""
-        labels = self.answers.run_labels(wildcards.task, self._scheduler(wildcards))
-        return {run: label.as_params() for run, label in labels.items()}
 
     def compared_predictions(self, wildcards: "Wildcards") -> list[str]:
         """The predictions by which networks are compared, calibrated if the mode calibrates them."""
         scheduler = self._scheduler(wildcards)
-        split, networks = scheduler.reported_split(wildcards.task), self._compared(wildcards)["networks"]
+        split = scheduler.reported_split(wildcards.task)
+        networks = self.answers.compared_networks(wildcards.task, scheduler)
         return [self.answers.final_predictions_path(network, split, scheduler) for network in networks]
 
     def compared_ensembles(self, wildcards: "Wildcards") -> list[str]:
         """The predictions by which ensembles are compared."""
-        split = self._scheduler(wildcards).reported_split(wildcards.task)
-        ensembles = self._compared(wildcards)["ensembles"]
+        scheduler = self._scheduler(wildcards)
+        split = scheduler.reported_split(wildcards.task)
+        ensembles = self.answers.compared_ensembles(wildcards.task, scheduler)
         return [self.fm.path("ensemble_predictions", **ensemble, eval=split) for ensemble in ensembles]
 
     def compared_ensemble_definitions(self, wildcards: "Wildcards") -> list[str]:
         """The definitions of the compared ensembles."""
-        return [self.fm.path("ensemble", **ensemble) for ensemble in self._compared(wildcards)["ensembles"]]
+        ensembles = self.answers.compared_ensembles(wildcards.task, self._scheduler(wildcards))
+        return [self.fm.path("ensemble", **ensemble) for ensemble in ensembles]
 
     def ensemble_folds(self, wildcards: "Wildcards") -> dict[str, int | None]:
         """The fold whose test samples an ensemble predicts, by task; None for an ensemble of networks of all folds."""
-        compared, labels = self._compared(wildcards), self.run_labels(wildcards)
-        folds = {network["task"]: labels[network["run"]].get("fold") for network in compared["networks"]}
-        return {ensemble["task"]: folds.get(ensemble["task"]) for ensemble in compared["ensembles"]}
+        task, scheduler = wildcards.task, self._scheduler(wildcards)
+        labels, networks = self.answers.run_labels(task, scheduler), self.answers.compared_networks(task, scheduler)
+        folds = {network.task: labels[network.run].fold for network in networks}
+        ensembles = self.answers.compared_ensembles(task, scheduler)
+        return {ensemble["task"]: folds.get(ensemble["task"]) for ensemble in ensembles}
 
     def uncalibrated_predictions(self, wildcards: "Wildcards") -> list[str]:
         """The uncalibrated test predictions of the networks of the task itself, if they are compared calibrated."""
@@ -152,7 +153,7 @@ class PostInputs:
 
     def compared_descriptions(self, wildcards: "Wildcards") -> list[str]:
         """The descriptions of the tasks that are predicted."""
-        tasks = dict.fromkeys(network["task"] for network in self._scheduler(wildcards).networks(wildcards.task))
+        tasks = dict.fromkeys(network.task for network in self._scheduler(wildcards).networks(wildcards.task))
         return [self.study.tasks.description_path(task) for task in tasks]
 
     def is_out_of_fold(self, wildcards: "Wildcards") -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mml_lib.config.task_options import Preprocessing
 from mml_lib.images.transforms import resolve
 from mml_lib.pipelines.pipeline import DEVICE_KEYS, PIPELINE_KEYS
+from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.studies.runs import RunLabel
 from mml_lib.task_types import TASK_TYPES
 
@@ -58,7 +59,7 @@ class ReportInputs:
     def _of(self, wildcards: "Wildcards", command: str) -> list[dict[str, Any]]:
         """Return the wildcards of a rule's planned steps on a task or its nested tasks."""
         networks = self.study.scheduler(wildcards.mode).networks(wildcards.task)
-        tasks = {wildcards.task, *(network["task"] for network in networks)}
+        tasks = {wildcards.task, *(network.task for network in networks)}
         return [step for step in self._steps(wildcards.mode).get(command, ()) if step["task"] in tasks]
 
     # --- figures of a task --------------------------------------------------------------------------------------
@@ -79,18 +80,21 @@ class ReportInputs:
         """True if figures pool the folds of a task, each sample once."""
         return self._split(wildcards) == "val" and bool(self._of(wildcards, "test_out_of_fold"))
 
-    def _networks(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
-        """Return `task`, `run` and `fold` of the networks that are tested on this split."""
+    def _networks(self, wildcards: "Wildcards") -> list[TrainedNetwork]:
+        """Return the networks that are tested on this split."""
         split = self._split(wildcards)
         tested = [step for step in self._of(wildcards, "test_fold") if step["eval"] == split]
-        return [{key: step[key] for key in ("task", "run", "fold")} for step in tested]
+        return [TrainedNetwork(step["task"], step["run"], step["fold"]) for step in tested]
 
     def histories(self, wildcards: "Wildcards") -> list[str]:
         """The histories of tested networks, except removed histories of trained networks."""
         if self.fm.remove.get("history"):
             return []
         networks = self._networks(wildcards)
-        files = [(self.fm.path("history", **network), self.fm.path("models", **network)) for network in networks]
+        files = [
+            (self.fm.path("history", **network.tokens), self.fm.path("models", **network.tokens))
+            for network in networks
+        ]
         return [history for history, model in files if Path(history).exists() or not Path(model).exists()]
 
     def tunings(self, wildcards: "Wildcards") -> list[str]:
@@ -98,16 +102,16 @@ class ReportInputs:
         networks = [
             network
             for network in self._networks(wildcards)
-            if self.study.run(network["task"], network["run"]).pipeline.content.get("tune")
+            if self.study.run(network.task, network.run).pipeline.content.get("tune")
         ]
-        return [self.fm.path("tuning", **network) for network in networks]
+        return [self.fm.path("tuning", **network.tokens) for network in networks]
 
     def predictions(self, wildcards: "Wildcards") -> list[str]:
         """The predictions of tested networks; none if `remove` drops them."""
         if self.fm.remove.get("predictions"):
             return []
         split = self._split(wildcards)
-        return [self.fm.path("predictions", **network, eval=split) for network in self._networks(wildcards)]
+        return [self.fm.path("predictions", **network.tokens, eval=split) for network in self._networks(wildcards)]
 
     def calibrated(self, wildcards: "Wildcards") -> list[str]:
         """The calibrated predictions of the same split, if they are planned and kept."""
@@ -139,7 +143,7 @@ class ReportInputs:
         scheduler = self.study.scheduler(wildcards.mode)
         if self._of(wildcards, "select_ensemble") or self._of(wildcards, "compare_runs"):
             return self.study.answers.run_labels(wildcards.task, scheduler)
-        runs = {network["run"] for network in scheduler.networks(wildcards.task)}
+        runs = {network.run for network in scheduler.networks(wildcards.task)}
         return {run: label for run, label in scheduler.run_labels.items() if run in runs}
 
     def transforms(self, wildcards: "Wildcards") -> dict[str, list[dict[str, Any]]]:
@@ -148,7 +152,7 @@ class ReportInputs:
             return {}
         labels = self._run_labels(wildcards)
         networks = self._networks(wildcards)
-        runs = {network["run"]: self.study.run(network["task"], network["run"]) for network in networks}
+        runs = {network.run: self.study.run(network.task, network.run) for network in networks}
         return {
             labels[id_].run: resolve(Preprocessing(**run.pipeline.content["preprocessing"]))
             for id_, run in runs.items()

@@ -149,13 +149,12 @@ class TrainInputs:
     def models(self, wildcards: "Wildcards") -> list[str]:
         """The model storages of a task in a mode."""
         networks = self.study.scheduler(wildcards.mode).networks(wildcards.task)
-        return [self.fm.path("models", **network) for network in networks]
+        return [self.fm.path("models", **network.tokens) for network in networks]
 
     def pipelines(self, wildcards: "Wildcards") -> list[str]:
         """The pipelines of a task in a mode."""
         networks = self.study.scheduler(wildcards.mode).networks(wildcards.task)
-        runs = [{key: network[key] for key in ("task", "run")} for network in networks]
-        return list(dict.fromkeys(self.fm.path("pipeline", **run) for run in runs))
+        return list(dict.fromkeys(self.fm.path("pipeline", task=network.task, run=network.run) for network in networks))
 
     def main_metric(self, wildcards: "Wildcards") -> str:
         """The metric by which the best run of a task is chosen."""

@@ -108,11 +108,13 @@ def test_what_is_removed_is_not_drawn():
 
 def test_lost_history_is_no_reason_to_train(tmp_path: Path):
     lost = study({"folds": [0, 1]}, paths=study().config["paths"] | {"results": str(tmp_path)})
-    models = [Path(lost.fm.path("models", **network)) for network in lost.scheduler("train").networks("mine")]
+    models = [Path(lost.fm.path("models", **network.tokens)) for network in lost.scheduler("train").networks("mine")]
     models[0].parent.mkdir(parents=True)
     models[0].touch()
     assert [path[-5:] for path in ask(lost, "histories")] == ["1.csv"]
-    Path(path := lost.fm.path("history", **lost.scheduler("train").networks("mine")[0])).parent.mkdir(parents=True)
+    Path(path := lost.fm.path("history", **lost.scheduler("train").networks("mine")[0].tokens)).parent.mkdir(
+        parents=True
+    )
     Path(path).touch()
     assert len(ask(lost, "histories")) == 2
 

@@ -160,7 +160,7 @@ def test_runs_of_other_projects_are_compared_too(tmp_path: Path):
     run = predict_elsewhere(tmp_path, "old")
     plan = post(tmp_path, reuse={"predictions": "old"})
     of_task = wildcards(task="mine", mode="post")
-    own = {network["run"] for network in plan.networks("mine")}
+    own = {network.run for network in plan.networks("mine")}
     shown = {each["run"]: each["shown"] for each in plan.study.inputs.post.compared_networks(of_task)}
     assert set(shown) == {*own, run}
     assert shown[run]["label"] == "old, train: seed=7"

@@ -29,18 +29,16 @@ def finish(plan: TrainScheduler, validation: Sequence[float], metric: str = "acc
     rows = []
     for task in plan.task_names:
         networks = plan.networks(task)
-        labels = [
-            plan.run_label(network["task"], plan.study.run(network["task"], network["run"])) for network in networks
-        ]
+        labels = [plan.run_label(network.task, plan.study.run(network.task, network.run)) for network in networks]
         ids = list(dict.fromkeys(label.run for label in labels))
         for network, label in zip(networks, labels, strict=True):
             value = validation[ids.index(label.run)]
             metrics = {f"val/{metric}": value, "val/loss": 1 - value, "val/own": 1 - value}
             storage = ModelStorage(
-                *(network["task"], network["run"], network["fold"], 1 - value, metrics),
+                *(network.task, network.run, network.fold, 1 - value, metrics),
                 *(1, 0, 1.0, 1, "cpu"),
             )
-            storage.write(plan.fm.construct_saving_path(storage, "models", **network))
+            storage.write(plan.fm.construct_saving_path(storage, "models", **network.tokens))
             row = dict.fromkeys(COLUMNS, "") | {"task": label.task, "run": label.run, "split": "test"}
             row |= {"kind": "procedure", "procedure": label.procedure, "metric": metric, "mean": 1 - value}
             rows.append(row | {"ci_low": 0, "ci_high": 1})

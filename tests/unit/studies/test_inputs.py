@@ -1,0 +1,53 @@
+"""Inputs and params of rules: each function of `study.inputs` is used, and where its rule file says."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from mml_lib.files.manager import MMLFileManager
+from mml_lib.studies.inputs import Inputs
+from mml_lib.studies.runs import RunLabel
+from tests.support.places import REPOSITORY
+
+RULES = {path.stem: path.read_text(encoding="utf-8") for path in (REPOSITORY / "rules").glob("*.smk")}
+PARTS = [name for name in vars(Inputs) if not name.startswith("_") and name != "reused"]
+
+
+def public(part: str) -> Iterator[str]:
+    """Yield the names of the functions of a part."""
+    kind = getattr(Inputs, part).func.__annotations__["return"]
+    yield from (name for name in vars(kind) if not name.startswith("_"))
+
+
+def used(part: str) -> set[str]:
+    """Return the names that rules use of a part: by the alias in its own rule file, and by the full name anywhere."""
+    texts = [RULES[part], *RULES.values(), (REPOSITORY / "Snakefile").read_text(encoding="utf-8")]
+    own = re.findall(r"(?<![\w.])inputs\.(\w+)", texts[0]) if f"inputs = study.inputs.{part}\n" in texts[0] else []
+    return {*own, *(name for text in texts for name in re.findall(rf"study\.inputs\.{part}\.(\w+)", text))}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_has_exactly_the_functions_that_rules_use(part: str):
+    internal = {"learned_files"}  # shared with the inputs of other rule files
+    assert set(public(part)) - internal == used(part)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_no_lambda_uses_the_alias_of_its_rule_file(name: str):
+    """Rule files share their names: when a lambda is called, `inputs` is that of the last file."""
+    lambdas = [line for line in RULES[name].splitlines() if "lambda" in line]
+    assert not [line for line in lambdas if re.search(r"(?<![\w.])inputs\.", line)]
+
+
+def test_a_label_has_a_fold_only_if_its_networks_share_it():
+    label = RunLabel("digits", "0a1b2c3d", "lr=1", "1a1b2c3d", "plain")
+    names = {"task": "digits", "run": "0a1b2c3d", "label": "lr=1", "procedure": "1a1b2c3d", "procedure_label": "plain"}
+    assert label.as_params() == names
+    assert RunLabel(**names, fold=0).as_params() == names | {"fold": 0}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_comments_at_keys_show_their_paths(name: str):
+    keys = re.findall(r'fm\.(?:pattern|output)\("(\w+)"\)\)?,(?:  # (.+))?$', RULES[name], flags=re.MULTILINE)
+    assert [(key, MMLFileManager.template(key).below) for key, _ in keys] == keys
