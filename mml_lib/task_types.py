@@ -7,7 +7,7 @@ is one entry here, plus its implementations where a module has one per kind of t
 from dataclasses import dataclass
 from typing import Literal
 
-from mml_lib.errors import MMLError, nearest
+from mml_lib.registry import Registry
 
 TaskTypeName = Literal["classification", "multilabel_classification", "semantic_segmentation", "regression", "no_task"]
 
@@ -81,56 +81,48 @@ class TaskType:
         return 1 if self.has_values else classes
 
 
-class TaskTypes(dict[str, TaskType]):
-    """Task types by name.
-
-    Raises:
-        MMLError: a name that is none.
-    """
-
-    def __missing__(self, name: str) -> TaskType:
-        raise MMLError(f"there is no task type '{name}'{nearest(str(name), self)}")
-
-
-TASK_TYPES = TaskTypes(
-    (task_type.name, task_type)
-    for task_type in (
-        TaskType(
-            "classification",
-            "classification",
-            "class",
-            "logits N×classes, class indices N",
-            ("accuracy", "balanced_accuracy", "f1", "auroc"),
-            "torch.nn.CrossEntropyLoss",
-            is_mixable=True,
-        ),
-        TaskType(
-            "multilabel_classification",
-            "multi-label classification",
-            "labels",
-            "logits N×classes, probabilities N×classes",
-            ("auroc", "average_precision", "f1", "exact_match"),
-            "torch.nn.BCEWithLogitsLoss",
-            is_mixable=True,
-        ),
-        TaskType(
-            "semantic_segmentation",
-            "segmentation",
-            "mask",
-            "logits N×classes×H×W, class indices N×H×W; 255 is ignored",
-            ("dice", "iou", "pixel_accuracy"),
-            "mml_lib.models.losses.CrossEntropyDice",
-        ),
-        TaskType(
-            "regression",
-            "regression",
-            "value",
-            "standardised predictions N, standardised targets N",
-            ("mae", "rmse", "r2", "spearman"),
-            "torch.nn.MSELoss",
-        ),
-        TaskType("no_task", "no task", None),
-    )
+TASK_TYPES: Registry[TaskType] = Registry(
+    "task type",
+    *(
+        (task_type.name, task_type)
+        for task_type in (
+            TaskType(
+                "classification",
+                "classification",
+                "class",
+                "logits N×classes, class indices N",
+                ("accuracy", "balanced_accuracy", "f1", "auroc"),
+                "torch.nn.CrossEntropyLoss",
+                is_mixable=True,
+            ),
+            TaskType(
+                "multilabel_classification",
+                "multi-label classification",
+                "labels",
+                "logits N×classes, probabilities N×classes",
+                ("auroc", "average_precision", "f1", "exact_match"),
+                "torch.nn.BCEWithLogitsLoss",
+                is_mixable=True,
+            ),
+            TaskType(
+                "semantic_segmentation",
+                "segmentation",
+                "mask",
+                "logits N×classes×H×W, class indices N×H×W; 255 is ignored",
+                ("dice", "iou", "pixel_accuracy"),
+                "mml_lib.models.losses.CrossEntropyDice",
+            ),
+            TaskType(
+                "regression",
+                "regression",
+                "value",
+                "standardised predictions N, standardised targets N",
+                ("mae", "rmse", "r2", "spearman"),
+                "torch.nn.MSELoss",
+            ),
+            TaskType("no_task", "no task", None),
+        )
+    ),
 )
 """Task types by name; of `no_task` are unlabelled images."""
 

@@ -16,6 +16,7 @@ from mml_lib.errors import MMLError, nearest
 from mml_lib.machine.terminal import warn
 from mml_lib.pipelines.digests import digest
 from mml_lib.pipelines.own_code import changed_modules, code_of_function
+from mml_lib.registry import Registry
 from mml_lib.tasks.dataset import Delivery
 from mml_lib.tasks.names import join_spellings
 
@@ -166,7 +167,7 @@ class Creator:
         return f"DSET_{self.name}" if plain else f"DSET_{self.name}-{digest(identity)}"
 
 
-CREATORS: dict[str, Creator] = {}
+CREATORS: Registry[Creator] = Registry("creator")
 
 READER_VERSION = 2
 """Raised, with the version of `image_folder` and `csv`, when image files begin to be read as other pixels."""
@@ -199,10 +200,7 @@ def register_creator(
     """
 
     def register(function: Callable[..., Delivery]) -> Callable[..., Delivery]:
-        registered = CREATORS.get(name)
-        if registered and registered.function.__module__ != function.__module__:
-            raise MMLError(f"the creator '{name}' is registered by {registered.function.__module__} already")
-        CREATORS[name] = Creator(name, function, survey, version, metadata)
+        CREATORS.add(name, Creator(name, function, survey, version, metadata))
         return function
 
     return register
@@ -214,9 +212,10 @@ def get_creator(task: str, name: str) -> Creator:
     Raises:
         MMLError: no such creator.
     """
-    if name not in CREATORS:
-        raise MMLError(f"tasks.{task}.creator: there is no creator '{name}'{nearest(name, CREATORS)}")
-    return CREATORS[name]
+    try:
+        return CREATORS[name]
+    except MMLError as error:
+        raise MMLError(f"tasks.{task}.creator: {error}") from error
 
 
 def check_creator_code(name: str, code: Mapping[str, str], dataset: str) -> None:

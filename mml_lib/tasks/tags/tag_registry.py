@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.task_options import ARGUMENT
-from mml_lib.errors import MMLError, nearest
+from mml_lib.errors import MMLError
 from mml_lib.pipelines.own_code import code_of_function
+from mml_lib.registry import Registry
 
 if TYPE_CHECKING:
     from mml_lib.tasks.description import TaskDescription
@@ -125,7 +126,7 @@ def _kind(parameter: inspect.Parameter) -> Callable[[str], Any] | None:
     return KINDS.get(annotation if isinstance(annotation, str) else getattr(annotation, "__name__", ""))
 
 
-TAGS: dict[str, Tag] = {}
+TAGS: Registry[Tag] = Registry("tag")
 
 
 def register_tag(
@@ -151,14 +152,11 @@ def register_tag(
         raise MMLError(f"the tag '{name}' cannot be written; name it by lower-case letters and _")
 
     def register(function: Callable[..., "TaskDescription"]) -> Callable[..., "TaskDescription"]:
-        registered = TAGS.get(name)
-        if registered and registered.function.__module__ != function.__module__:
-            raise MMLError(f"the tag '{name}' is registered by {registered.function.__module__} already")
         tag = Tag(name, function, plan, version, keeps_classes, axis)
         for parameter in tag._parameters:
             if _kind(parameter) is None:
                 raise MMLError(f"the tag '{name}': annotate its parameter '{parameter.name}' by int, float or str")
-        TAGS[name] = tag
+        TAGS.add(name, tag)
         return function
 
     return register
@@ -171,8 +169,6 @@ def parse_tag(text: str) -> tuple[Tag, list[Any]]:
         MMLError: no such tag, or arguments that it does not take.
     """
     name, *words = text.split(ARGUMENT)
-    if name not in TAGS:
-        raise MMLError(f"there is no tag '{name}'{nearest(name, TAGS)}")
     return TAGS[name], TAGS[name].parse(words)
 
 

@@ -12,7 +12,7 @@ from mml_lib.errors import MMLError
 from mml_lib.metrics import find_metric
 from mml_lib.task_types import LEARNABLE, TASK_TYPES, TaskTypeName
 
-PRESETS = Path(__file__).parents[3] / "config"
+PRESETS = Path(__file__).parents[2] / "config"
 
 
 def test_a_config_can_name_the_types_that_there_are():

@@ -1,0 +1,33 @@
+"""Registry: parts of one kind by name, which MML and plugins add."""
+
+from typing import Any, TypeVar
+
+from mml_lib.errors import MMLError, nearest
+
+Part = TypeVar("Part")
+
+
+class Registry(dict[str, Part]):
+    """Parts of one kind by name; a missing name is an error that states the nearest.
+
+    Args:
+        kind: the kind in errors, such as `creator`.
+        parts: names and parts to begin with.
+    """
+
+    def __init__(self, kind: str, *parts: tuple[str, Part]):
+        super().__init__(parts)
+        self.kind = kind
+
+    def add(self, name: str, part: Any) -> None:
+        """Add a part that has a `function`; a module may replace its own.
+
+        Raises:
+            MMLError: another module has registered the name.
+        """
+        if name in self and (module := self[name].function.__module__) != part.function.__module__:
+            raise MMLError(f"the {self.kind} '{name}' is registered by {module} already")
+        self[name] = part
+
+    def __missing__(self, name: str) -> Part:
+        raise MMLError(f"there is no {self.kind} '{name}'{nearest(str(name), self)}")
