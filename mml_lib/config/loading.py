@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from mml_lib.config.reading.origins import Location, Origins, Source
 from mml_lib.config.reading.presets import GROUPS, resolve_presets
+from mml_lib.config.reading.scalars import text_of
 from mml_lib.config.reading.settling import TextError
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.sections import PROJECT_REFERENCE
@@ -82,6 +83,12 @@ def preset_folders(config: Mapping[str, Any]) -> list[Path]:
     paths = config.get("paths")
     folders = paths.get("presets") if isinstance(paths, Mapping) else None
     return [Path(str(folder)) for folder in (folders if isinstance(folders, list) else [])]
+
+
+def project_folder(config: Mapping[str, Any]) -> Path:
+    """Return the folder of a study's project without validating the study."""
+    default = StudyConfig.model_fields["project"].default
+    return Path(str(_paths(config.get("paths"))["results"])) / (text_of(config.get("project")) or default)
 
 
 def _paths(paths: Any) -> Any:

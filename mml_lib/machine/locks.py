@@ -154,7 +154,12 @@ def name_supervisor(project: Path | None = None) -> None:
     """
     os.environ[SUPERVISOR] = f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time()}"
     if project is not None:
-        os.environ[PROJECT] = str(project.absolute())
+        name_project(project)
+
+
+def name_project(project: Path) -> None:
+    """Set the project folder of this process; an outer pipeline runs steps of several projects."""
+    os.environ[PROJECT] = str(project.absolute())
 
 
 def supervisor_lives() -> bool:

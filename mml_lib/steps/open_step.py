@@ -6,11 +6,11 @@ import signal
 import sys
 from typing import IO, Any
 
-from mml_lib.config.loading import preset_folders
+from mml_lib.config.loading import preset_folders, project_folder
 from mml_lib.config.plugins import import_plugin
 from mml_lib.files.atomic import remove_leftovers
 from mml_lib.files.checksums import checksum_path, seal_outputs
-from mml_lib.machine.locks import follow_parent, follow_supervisor, process_rank
+from mml_lib.machine.locks import follow_parent, follow_supervisor, name_project, process_rank
 from mml_lib.pipelines.step_hooks import mode_of, own_scheduler
 from mml_lib.steps.step import Step
 from mml_lib.steps.step_log import open_log
@@ -41,6 +41,7 @@ def open_step(snakemake: Any, warm: bool = False) -> Any:
         follow_parent()
     terminal = open_log(snakemake.rule, snakemake.log[0] if snakemake.log else None)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    name_project(project_folder(snakemake.config))
     if held := follow_supervisor():
         _held.append(held)
     if not process_rank():

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from mml_lib.config.loading import project_folder
 from mml_lib.errors import MMLError
 from mml_lib.pipelines import pipeline as pipelines
 from mml_lib.pipelines.pipeline import Pipeline
@@ -53,6 +54,13 @@ def test_a_training_step_parses_its_config_once(tmp_path: Path, monkeypatch: pyt
     assert step.cfg.optimizer.spec()["lr"] == run.pipeline.content["optimizer"]["lr"] == 0.2
     assert (step.fm.project, step.pivot, type(step.hooks)) == ("demo", None, StepHooks)
     assert parsed == ["mml_lib.pipelines.pipeline"]
+
+
+@pytest.mark.parametrize("changes", [{}, {"project": "later"}, {"project": 2024}, {"paths": {"results": "elsewhere"}}])
+def test_the_project_of_a_step_is_known_without_its_config(tmp_path: Path, changes: dict):
+    config = small_study(tmp_path).config
+    config |= {**changes, "paths": {**config["paths"], **changes.get("paths", {})}}
+    assert project_folder(config) == Study(config).fm.proj_path
 
 
 def learned(*names: str) -> Pipeline:
