@@ -11,6 +11,7 @@ from mml_lib.engine.hooks import begin, look_back
 from mml_lib.engine.leakage import StopOnLeakage
 from mml_lib.engine.opening import check_rules, open_study
 from mml_lib.engine.outer_pipeline import module_name
+from mml_lib.engine.patches import make_local
 from mml_lib.studies.resources.planned_steps import artefacts
 
 min_version("9.27")
@@ -25,32 +26,28 @@ wildcard_constraints:
     **fm.constraints,
 
 
-# A second of work each: on a cluster no job is submitted for them. `localrules:` knows no names of an outer pipeline.
-workflow.localrules(
-    *map(
-        workflow.modifier.modify_rulename,
-        [
-            "download_file",
-            "create_task",
-            "tag_task",
-            "check_images",
-            "write_pipeline",
-            "select_model",
-            "store_blueprint",
-            "test_fold",
-            "test_other",
-            "calibrate_fold",
-            "predict_ensemble",
-            "summarize",
-            "compare_with_baseline",
-            "draw_curve",
-            "compare_across_tasks",
-            "list_models",
-            "explain_run",
-            "describe_study",
-            "finish_exp",
-        ],
-    )
+# A second of work each: on a cluster no job is submitted for them.
+make_local(
+    workflow,
+    "download_file",
+    "create_task",
+    "tag_task",
+    "check_images",
+    "write_pipeline",
+    "select_model",
+    "store_blueprint",
+    "test_fold",
+    "test_other",
+    "calibrate_fold",
+    "predict_ensemble",
+    "summarize",
+    "compare_with_baseline",
+    "draw_curve",
+    "compare_across_tasks",
+    "list_models",
+    "explain_run",
+    "describe_study",
+    "finish_exp",
 )
 
 

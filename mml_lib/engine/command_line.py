@@ -12,6 +12,7 @@ from mml_lib.config.pipeline_folder import demo_study
 from mml_lib.config.reading.layers import merge_layers, overlay, with_defaults
 from mml_lib.config.reading.scalars import flow_text
 from mml_lib.config.reading.study_files import parse_values, read_study, shorten
+from mml_lib.engine.patches import hand_config_on
 from mml_lib.errors import MMLError
 
 
@@ -74,10 +75,8 @@ def study_layers(workflow: Any, pipeline: Path) -> StudyLayers:
         entries = list(settings.config_args or ())
     files = list(dict.fromkeys(reversed(files)))[::-1]  # one that is named twice counts where it is named last
     layers = StudyLayers(files or [demo_study(pipeline)], entries)
-    if files:
-        settings.configfiles = layers.files
-    if entries:
-        settings.config_args = [f"{key}={flow_text(value)}" for key, value in layers.values.items()]
+    values = [f"{key}={flow_text(value)}" for key, value in layers.values.items()] if entries else []
+    hand_config_on(workflow, layers.files if files else [], values)
     workflow.configfiles[:] = layers.files
     return layers
 

@@ -6,13 +6,15 @@ import sys
 import time
 from typing import Any
 
-from mml_lib.engine.jobs import cut_off, start_again, submit_lost_again, wait_for_left_jobs
+from mml_lib.engine.jobs import cut_off, start_again, wait_for_left_jobs
 from mml_lib.engine.leakage import refuse_leakage, train_after_comparison
 from mml_lib.engine.outer_pipeline import warn_of_triggers
+from mml_lib.engine.patches import submit_lost_again
 from mml_lib.engine.preflight.launch import check_pipelines
 from mml_lib.engine.retraining import refuse_retraining
 from mml_lib.files.checksums import checksum_path
 from mml_lib.files.removing import remove
+from mml_lib.machine import slurm
 from mml_lib.machine.terminal import say
 from mml_lib.studies.resources.consumption import Consumption
 from mml_lib.studies.resources.forecast import Forecast
@@ -52,7 +54,7 @@ def begin(study: Study, dag: Any) -> None:
             remove(path, root=path.parent)
         say(f"planning again without what a kill has cut off: {', '.join(map(str, paths))}")
         start_again(dag)
-    submit_lost_again()
+    submit_lost_again(slurm.lost)
     refuse_retraining(study, dag)
     refuse_leakage(study, dag)
     if not dag.workflow.touch:

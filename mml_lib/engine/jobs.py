@@ -3,12 +3,11 @@
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from snakemake.logging import logger as snakemake_logger
-
+from mml_lib.engine.patches import keep_job_number
 from mml_lib.errors import MMLError
 from mml_lib.machine import slurm
 from mml_lib.steps.warm_start import withdraw_warm_start
@@ -22,20 +21,8 @@ def settle_in_job() -> None:
     """
     withdraw_warm_start()
     slurm.name_job()
-    keep_job_number()
+    keep_job_number(slurm.own_job)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-
-
-def keep_job_number() -> None:
-    """Have Snakemake keep the number of this job among the marks of what is being made.
-
-    The Snakemake that submits a job writes it there; the one inside of the job overwrites it with none. This can go
-    when it does not any more.
-    """
-    from snakemake.persistence import PersistenceBase
-
-    started = PersistenceBase.started
-    PersistenceBase.started = lambda self, job, number=None: started(self, job, number or slurm.own_job())
 
 
 def wait_for_left_jobs(dag: Any) -> bool:
@@ -59,32 +46,6 @@ def wait_for_left_jobs(dag: Any) -> bool:
         )
 
     return slurm.wait_for(left, tell)
-
-
-def submit_lost_again() -> None:
-    """Have Snakemake submit those jobs again that SLURM has preempted, or lost with their nodes, for good.
-
-    Where SLURM does not put such a job back into the queue (`PreemptMode=CANCEL`), the executor waits for it for ever.
-    As with a job that is put back, this is no failure, and asks for no more than before. It can go when the executor
-    sees to it.
-    """
-    plugin = sys.modules.get("snakemake_executor_plugin_slurm")
-    if plugin is None:
-        return
-    check = plugin.Executor.check_active_jobs
-
-    async def check_active_jobs(executor: Any, active_jobs: list[Any]) -> AsyncIterator[Any]:
-        lost = slurm.lost({job.external_jobid for job in active_jobs})
-        async for job in check(executor, active_jobs):
-            number = job.external_jobid
-            if number in lost:
-                state = lost[number].lower().replace("_", " ")
-                snakemake_logger.warning(f"SLURM job {number} ({state}) does not come back: submitted again")
-                executor.run_job(job.job)
-            else:
-                yield job
-
-    plugin.Executor.check_active_jobs = check_active_jobs
 
 
 def cut_off(dag: Any) -> list[Path]:

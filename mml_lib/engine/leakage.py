@@ -6,6 +6,7 @@ from typing import Any
 
 from snakemake.logging import logger as snakemake_logger
 
+from mml_lib.engine.patches import start_after
 from mml_lib.machine.rule_names import RuleNames
 from mml_lib.studies.study import Study
 from mml_lib.tasks.image_guards import ImageGuard
@@ -67,8 +68,6 @@ def refuse_leakage(study: Study, dag: Any) -> None:
 def train_after_comparison(names: RuleNames, dag: Any) -> None:
     """Let no training begin before images are compared: where a data set takes long, others would be trained meanwhile.
 
-    Snakemake counts for each job the jobs that it waits for; the comparison is added there, not to the inputs.
-
     Args:
         names: MML's names of its rules.
         dag: Snakemake's plan, before its first step.
@@ -76,7 +75,4 @@ def train_after_comparison(names: RuleNames, dag: Any) -> None:
     jobs = list(dag.needrun_jobs())
     comparisons = names.jobs(jobs, RULE)
     for job in names.jobs(jobs, *WAITING) if comparisons else ():
-        dag._ready_jobs.discard(job if job.group is None else dag._group[job])
-        for comparison in comparisons:
-            dag.depending[comparison][job] = set()  # none of its files
-            dag._n_until_ready[job] += 1
+        start_after(dag, job, comparisons)

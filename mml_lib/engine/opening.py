@@ -16,12 +16,12 @@ from mml_lib.engine.hooks import look_ahead
 from mml_lib.engine.jobs import settle_in_job
 from mml_lib.engine.outer_pipeline import (
     GivenLayers,
-    chain_hooks,
     given_layers,
     module_name,
     name_rules,
     pipeline_folder,
 )
+from mml_lib.engine.patches import chain_hooks, keep_pandas_out
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.checksums import name_command
 from mml_lib.machine.locks import name_supervisor
@@ -65,7 +65,7 @@ def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
             _plan(study, workflow, layers)
     except MMLError as error:
         sys.exit(f"error: {_where(workflow)}{Origins(config, sources, preset_folders(config)).place(str(error))}")
-    chain_hooks(workflow)
+    chain_hooks(workflow, module_name(workflow))
     keep_pandas_out()
     if workflow.remote_exec:
         settle_in_job()
@@ -105,18 +105,6 @@ def check_rules(study: Study, workflow: Any) -> None:
 def _where(workflow: Any) -> str:
     module = module_name(workflow)
     return f"module {module}: " if module else ""
-
-
-def keep_pandas_out() -> None:
-    """Keep Snakemake from importing pandas for every plan, a quarter of a second that each cluster job pays again.
-
-    It does so wherever pandas is installed and a rule has params, in case one is a data frame; none is here. This can
-    go when Snakemake looks at `sys.modules` instead.
-    """
-    from snakemake.persistence import PersistenceBase
-
-    if hasattr(PersistenceBase, "_serialize_param_builtin"):
-        PersistenceBase._serialize_param = property(lambda self: self._serialize_param_builtin)
 
 
 def study_record(layers: StudyLayers | GivenLayers) -> dict[str, Any]:

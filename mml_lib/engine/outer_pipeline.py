@@ -1,6 +1,6 @@
 """Use in an outer pipeline, by `module` or `include`: where the study comes from, names of rules, hooks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
@@ -99,46 +99,3 @@ def warn_of_triggers(workflow: Any) -> None:
             f"rerun-triggers {', '.join(further)} may train networks again without need; put "
             "'rerun-triggers: [mtime, params, input]' into the profile of the pipeline"
         )
-
-
-def chain_hooks(workflow: Any) -> None:
-    """Have the hooks of MML's Snakefile called before those of the outer pipeline, wherever these stand.
-
-    Snakemake ignores `onstart`, `onsuccess` and `onerror` of modules. This can go when it calls them.
-
-    Args:
-        workflow: Snakemake's workflow object, before MML's Snakefile registers its hooks.
-    """
-    if (module := module_name(workflow)) is None:
-        return
-    if not hasattr(workflow, "_mml_hooks"):
-        workflow._mml_hooks = {}
-        for event in ("onstart", "onsuccess", "onerror"):
-            _chain(workflow, event)
-    workflow._mml_hooks[module] = {}
-
-
-def _chain(workflow: Any, event: str) -> None:
-    register = getattr(workflow, event)
-
-    def chained(outer: Callable[[Any], None]) -> Callable[[Any], None]:
-        def call(log: Any) -> None:
-            for hooks in workflow._mml_hooks.values():
-                hooks.get(event, _nothing)(log)
-            outer(log)
-
-        return call
-
-    def register_chained(function: Callable[[Any], None]) -> None:
-        hooks = workflow._mml_hooks.get(module_name(workflow))
-        if hooks is None:
-            register(chained(function))
-        else:
-            hooks[event] = function
-
-    setattr(workflow, f"_{event}", chained(getattr(workflow, f"_{event}")))
-    setattr(workflow, event, register_chained)
-
-
-def _nothing(log: Any) -> None:
-    """Do nothing, as a workflow without the hook."""

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.places import REPOSITORY
 from tests.support.workplaces import Workplace
 
 MINIMAL = "project: p\ntasks: {t: {creator: fake, num_samples: 30, folds: 3}}\n"
@@ -95,15 +94,3 @@ def test_mistake_of_the_command_line_is_one_line(workplace: Workplace, arguments
     ]
     assert line in said
     assert "Traceback" not in said
-
-
-def test_snakemake_still_needs_to_be_kept_from_reading_studies():
-    """Fails when `mml_lib/engine/early.py` can go."""
-    from snakemake.cli import parse_config
-    from snakemake.common.configfile import load_configfile
-
-    with pytest.raises(ValueError, match="must start with a valid identifier"):
-        parse_config(["trainer.max_epochs=3"])
-    assert parse_config(["trainer={max_epochs: 3}"]) == {"trainer": {"max_epochs": "3"}}
-    with pytest.raises(IsADirectoryError):
-        load_configfile(REPOSITORY)

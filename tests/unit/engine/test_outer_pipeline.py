@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from snakemake.api import Workflow
 
-from mml_lib.engine.outer_pipeline import chain_hooks, given_layers, name_rules, warn_of_triggers
+from mml_lib.engine.outer_pipeline import given_layers, name_rules, warn_of_triggers
+from mml_lib.engine.patches import chain_hooks
 from mml_lib.errors import MMLError
 from mml_lib.machine.rule_names import VARIABLE
 
@@ -64,7 +65,7 @@ def test_hooks_of_modules_and_of_the_outer_pipeline_are_called(event: str, outer
         register_outer()
     for module in ("a", "b", "b"):  # `use rule` reads the Snakefile again
         workflow.enter(module)
-        chain_hooks(workflow)
+        chain_hooks(workflow, module)
         getattr(workflow, event)(lambda log, module=module: calls.append(module))
     if not outer_first:
         register_outer()
@@ -75,7 +76,7 @@ def test_hooks_of_modules_and_of_the_outer_pipeline_are_called(event: str, outer
 def test_other_modules_keep_their_hooks_to_themselves():
     workflow, calls = FakeWorkflow(), []
     workflow.enter("mml")
-    chain_hooks(workflow)
+    chain_hooks(workflow, "mml")
     workflow.enter("another")
     workflow.onstart(lambda log: calls.append("another"))
     workflow._onstart(None)

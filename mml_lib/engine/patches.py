@@ -1,0 +1,172 @@
+"""All patches of Snakemake and of its executor for SLURM. Each says what it works around, and when it can go.
+
+`tests/unit/engine/test_patches.py` has a test for each that fails once the installed version needs it no more. The
+default profile imports this module before Snakemake reads anything: imports stand within the functions.
+"""
+
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def leave_config_to_mml() -> None:
+    """Keep Snakemake from reading config files and `--config`, which `engine.command_line` does.
+
+    Snakemake reads both before the Snakefile. It ends with a traceback or without the file's name where it cannot,
+    refuses dotted keys, and reads nested values as text. This can go when Snakemake names the file in all its errors,
+    and takes `--config trainer.max_epochs=3`.
+    """
+    import snakemake.cli
+    import snakemake.settings.types
+
+    snakemake.cli.parse_config = _nothing
+    snakemake.settings.types.load_configfile = _nothing
+
+
+def _nothing(_: Any) -> dict[str, Any]:
+    return {}
+
+
+def hand_config_on(workflow: Any, files: Sequence[Path], values: Sequence[str]) -> None:
+    """Set the config files and values of `--config` for the jobs that Snakemake starts.
+
+    Of an option that is given twice Snakemake keeps the last one only. This can go when each counts.
+
+    Args:
+        workflow: Snakemake's workflow object.
+        files: config files; empty: as Snakemake has them.
+        values: entries of `--config`; empty: as Snakemake has them.
+    """
+    if files:
+        workflow.config_settings.configfiles = files
+    if values:
+        workflow.config_settings.config_args = values
+
+
+def keep_pandas_out() -> None:
+    """Keep Snakemake from importing pandas for every plan, a quarter of a second that each cluster job pays again.
+
+    It does so wherever pandas is installed and a rule has params, in case one is a data frame; none is here. This can
+    go when Snakemake looks at `sys.modules` instead.
+    """
+    from snakemake.persistence import PersistenceBase
+
+    if hasattr(PersistenceBase, "_serialize_param_builtin"):
+        PersistenceBase._serialize_param = property(lambda self: self._serialize_param_builtin)
+
+
+def keep_job_number(number: Callable[[], str | None]) -> None:
+    """Have Snakemake keep the number of this cluster job among the marks of unfinished outputs.
+
+    The Snakemake that submits a job writes it there; the one inside of the job overwrites it with none. This can go
+    when it keeps the number.
+
+    Args:
+        number: gives the number of this job; None outside of a job.
+    """
+    from snakemake.persistence import PersistenceBase
+
+    started = PersistenceBase.started
+    PersistenceBase.started = lambda self, job, external_jobid=None: started(self, job, external_jobid or number())
+
+
+def submit_lost_again(lost: Callable[[set[str]], Mapping[str, str]]) -> None:
+    """Have the executor submit those jobs again that SLURM has preempted, or lost with their nodes, for good.
+
+    Where SLURM does not put such a job back into the queue (`PreemptMode=CANCEL`), the executor waits for it for ever.
+    As with a job that is put back, this is no failure, and asks for no more than before. This can go when the executor
+    submits them itself.
+
+    Args:
+        lost: gives the states of the lost jobs among those with some numbers.
+    """
+    from snakemake.logging import logger
+
+    plugin = sys.modules.get("snakemake_executor_plugin_slurm")
+    if plugin is None:
+        return
+    check = plugin.Executor.check_active_jobs
+
+    async def check_active_jobs(executor: Any, active_jobs: list[Any]) -> AsyncIterator[Any]:
+        states = lost({job.external_jobid for job in active_jobs})
+        async for job in check(executor, active_jobs):
+            number = job.external_jobid
+            if number in states:
+                state = states[number].lower().replace("_", " ")
+                logger.warning(f"SLURM job {number} ({state}) does not come back: submitted again")
+                executor.run_job(job.job)
+            else:
+                yield job
+
+    plugin.Executor.check_active_jobs = check_active_jobs
+
+
+def start_after(dag: Any, job: Any, earlier: Iterable[Any]) -> None:
+    """Let a job start after others whose outputs are none of its inputs.
+
+    Where the others come later into a study, an input would make Snakemake do finished jobs again. It counts for each
+    job the jobs that it waits for; the others are added there. This can go when a rule may name jobs to wait for.
+
+    Args:
+        dag: Snakemake's plan, before its first step.
+        job: the job.
+        earlier: the others.
+    """
+    dag._ready_jobs.discard(job if job.group is None else dag._group[job])
+    for other in earlier:
+        dag.depending[other][job] = set()  # none of its files
+        dag._n_until_ready[job] += 1
+
+
+def make_local(workflow: Any, *rules: str) -> None:
+    """Run rules beside Snakemake, also those of a module, which have the names of its `use rule` statement.
+
+    `localrules:` takes names as they stand. This can go when it takes those of a module for its rules.
+
+    Args:
+        workflow: Snakemake's workflow object.
+        rules: names in the Snakefile.
+    """
+    workflow.localrules(*map(workflow.modifier.modify_rulename, rules))
+
+
+def chain_hooks(workflow: Any, module: str | None) -> None:
+    """Have the hooks of a module called before those of the outer pipeline, wherever these stand.
+
+    Snakemake ignores `onstart`, `onsuccess` and `onerror` of modules. This can go when it calls them.
+
+    Args:
+        workflow: Snakemake's workflow object, before the module's Snakefile registers its hooks.
+        module: name of the module; None without one.
+    """
+    if module is None:
+        return
+    if not hasattr(workflow, "_mml_hooks"):
+        workflow._mml_hooks = {}
+        for event in ("onstart", "onsuccess", "onerror"):
+            _chain(workflow, event)
+    workflow._mml_hooks[module] = {}
+
+
+def _chain(workflow: Any, event: str) -> None:
+    register = getattr(workflow, event)
+
+    def chained(outer: Callable[[Any], None]) -> Callable[[Any], None]:
+        def call(log: Any) -> None:
+            for hooks in workflow._mml_hooks.values():
+                hooks.get(event, _nothing)(log)
+            outer(log)
+
+        return call
+
+    def register_chained(function: Callable[[Any], None]) -> None:
+        modifier = workflow.modifier
+        hooks = None if modifier.is_main_snakefile() else workflow._mml_hooks.get(modifier.namespace)
+        if hooks is None:
+            register(chained(function))
+        else:
+            hooks[event] = function
+
+    setattr(workflow, f"_{event}", chained(getattr(workflow, f"_{event}")))
+    setattr(workflow, event, register_chained)

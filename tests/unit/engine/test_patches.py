@@ -1,0 +1,128 @@
+"""Patches of Snakemake and of its executor for SLURM: a test here fails once a patch is needed no more.
+
+That hooks of modules are ignored is tested in `test_outer_pipeline.py`.
+"""
+
+import asyncio
+import inspect
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+import snakemake_executor_plugin_slurm as plugin
+from snakemake.api import Workflow
+from snakemake.cli import get_argument_parser, parse_config
+from snakemake.common.configfile import load_configfile
+from snakemake.dag import DAG
+from snakemake.persistence import PersistenceBase
+
+from mml_lib.engine import patches
+from tests.support.places import REPOSITORY
+
+
+def test_patches_are_cheap_to_import():
+    code = "import sys, mml_lib.engine.patches; print([name for name in ('snakemake', 'yaml') if name in sys.modules])"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True, cwd=REPOSITORY)
+    assert process.stdout.strip() == "[]"
+
+
+def test_snakemake_still_refuses_dotted_keys_and_reads_nested_values_as_text():
+    with pytest.raises(ValueError, match="valid identifier"):
+        parse_config(["trainer.max_epochs=3"])
+    assert parse_config(["trainer={max_epochs: 3}"]) == {"trainer": {"max_epochs": "3"}}
+    with pytest.raises(IsADirectoryError):
+        load_configfile(REPOSITORY)
+
+
+def test_snakemake_still_keeps_the_last_occurrence_of_an_option_only():
+    arguments = get_argument_parser().parse_args(["--configfile", "a.yaml", "--configfile", "b.yaml"])
+    assert list(map(str, arguments.configfile)) == ["b.yaml"]
+
+
+def test_snakemake_still_imports_pandas_for_params():
+    serialize = inspect.getsource(PersistenceBase._serialize_param_pandas)
+    assert "import pandas" in serialize
+    assert "find_spec" in inspect.getsource(PersistenceBase._serialize_param.fget)
+
+
+def test_params_are_serialized_without_pandas(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(PersistenceBase, "_serialize_param", PersistenceBase._serialize_param)
+    patches.keep_pandas_out()
+    persistence = SimpleNamespace(_serialize_param_builtin="the plain one")
+    assert PersistenceBase._serialize_param.fget(persistence) == "the plain one"
+
+
+def marks(number: str | None) -> list[Any]:
+    """Return the job numbers that Snakemake notes when a job with one output starts."""
+    noted: list[Any] = []
+    persistence = SimpleNamespace(
+        _clear_cache=lambda: None, _get_key=str, _mark_incomplete=lambda key, number: noted.append(number)
+    )
+    PersistenceBase.started(persistence, SimpleNamespace(output=["a.txt"]), number)
+    return noted
+
+
+def test_snakemake_within_a_cluster_job_still_drops_its_number(monkeypatch: pytest.MonkeyPatch):
+    assert marks(None) == [None]
+    monkeypatch.setattr(PersistenceBase, "started", PersistenceBase.started)
+    patches.keep_job_number(lambda: "17")
+    assert marks(None) == ["17"]
+    assert marks("18") == ["18"]
+
+
+def still_active(monkeypatch: pytest.MonkeyPatch, state: str) -> tuple[list[Any], Any]:
+    """Return the jobs that the executor goes on to wait for if SLURM gives one a state, and the executor."""
+    job = SimpleNamespace(external_jobid="17", job="the job", aux={})
+
+    async def query(*_: Any) -> tuple[dict[str, str], float]:
+        return {"17": state}, 0.1
+
+    monkeypatch.setattr(plugin, "query_job_status", query)
+    monkeypatch.setattr(plugin, "is_query_tool_available", lambda name: True)
+    monkeypatch.setattr(plugin, "get_min_job_age", lambda: 300)
+    executor = MagicMock()
+    executor.get_status_command.return_value = "sacct"
+    executor.workflow.executor_settings.status_attempts = 1
+    executor.workflow.executor_settings.init_seconds_before_status_checks = 40
+    executor._status_query_min_seconds, executor._status_query_max_seconds = None, 0.0
+    executor.next_seconds_between_status_checks = 40
+
+    async def collect() -> list[Any]:
+        return [active async for active in plugin.Executor.check_active_jobs(executor, [job])]
+
+    return asyncio.run(collect()), executor
+
+
+def test_executor_still_waits_for_preempted_jobs_that_do_not_come_back(monkeypatch: pytest.MonkeyPatch):
+    active, executor = still_active(monkeypatch, "PREEMPTED")
+    assert len(active) == 1
+    assert not executor.report_job_error.called
+
+    monkeypatch.setattr(plugin.Executor, "check_active_jobs", plugin.Executor.check_active_jobs)
+    patches.submit_lost_again(lambda numbers: dict.fromkeys(numbers, "PREEMPTED"))
+    active, executor = still_active(monkeypatch, "PREEMPTED")
+    assert not active
+    executor.run_job.assert_called_once_with("the job")
+
+
+def test_snakemake_counts_the_jobs_that_a_job_waits_for():
+    source = inspect.getsource(DAG)
+    assert all(name in source for name in ("self._ready_jobs", "self._n_until_ready", "self.depending"))
+    early, late = MagicMock(), MagicMock(group=None)
+    plan = SimpleNamespace(depending=defaultdict(dict), _n_until_ready=Counter(), _ready_jobs={late})
+    patches.start_after(plan, late, [early])
+    assert (plan._ready_jobs, plan._n_until_ready, plan.depending) == (set(), {late: 1}, {early: {late: set()}})
+
+
+def test_localrules_still_keep_their_names_in_a_module():
+    rules: set[str] = set()
+    modifier = SimpleNamespace(modify_rulename=lambda name: f"mml_{name}")
+    workflow: Any = SimpleNamespace(_localrules=rules, modifier=modifier)
+    workflow.localrules = lambda *names: Workflow.localrules(workflow, *names)
+    workflow.localrules("test_fold")
+    patches.make_local(workflow, "create_task")
+    assert rules == {"test_fold", "mml_create_task"}
