@@ -1,6 +1,6 @@
 """Compare procedures, runs and ensembles on test samples: a leaderboard, and what each class and group gets."""
 
-from mml_lib.evaluation.comparisons.answer import Answer
+from mml_lib.evaluation.comparisons.answer import Answer, ComparedNetwork
 from mml_lib.evaluation.comparisons.leaderboard import as_text
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.files.atomic import write_text
@@ -12,22 +12,24 @@ from mml_lib.tasks.metadata import read_metadata_table
 
 open_step(snakemake)
 tasks = {task.header["name"]: task for task in map(TaskDescription.read, snakemake.input.tasks)}
-networks = snakemake.params.networks
-predicted = [network.get("eval_task", network["task"]) for network in networks]
+networks = [ComparedNetwork.of(params) for params in snakemake.params.networks]
 answer = Answer(snakemake.params.metrics, snakemake.params.bootstrap, snakemake.params.per_group)
 for path in snakemake.input.metadata:
     answer.metadata = read_metadata_table(path)
-for network, task, path in zip(networks, predicted, snakemake.input.predictions, strict=True):
-    answer.add(network, read_predictions(path), tasks[task])
+for network, path in zip(networks, snakemake.input.predictions, strict=True):
+    answer.add(network, read_predictions(path), tasks[network.task])
 if snakemake.params.out_of_fold:
     answer = answer.pooled()
 for task, definition, path in zip(
-    dict.fromkeys(predicted), snakemake.input.ensemble_definitions, snakemake.input.ensembles, strict=False
+    dict.fromkeys(network.task for network in networks),
+    snakemake.input.ensemble_definitions,
+    snakemake.input.ensembles,
+    strict=False,
 ):
     answer.add_ensemble(EnsembleStorage.read(definition), read_predictions(path), snakemake.params.ensemble_folds[task])
 uncalibrated = {}
 for network, path in zip(networks, snakemake.input.uncalibrated, strict=False):
-    uncalibrated.setdefault(network["shown"]["run"], {})[network["shown"]["fold"]] = read_predictions(path)
+    uncalibrated.setdefault(network.run, {})[network.fold] = read_predictions(path)
 
 resamples = answer.resample()
 board = answer.leaderboard(resamples)

@@ -35,6 +35,49 @@ CALIBRATED = ("log_loss", "brier", "calibration_error")
 """Metrics that calibration should lower."""
 
 
+@dataclass(frozen=True)
+class ComparedNetwork:
+    """A network that tables compare.
+
+    Args:
+        task: task that is predicted.
+        run: id of the run in tables.
+        fold: fold in tables.
+        label: label of the run.
+        procedure: id of its procedure.
+        procedure_label: label of its procedure.
+        held_out: fold of the task that it was not trained on.
+        calibrated: whether its predictions are calibrated.
+    """
+
+    task: str
+    run: str
+    fold: int
+    label: str
+    procedure: str
+    procedure_label: str
+    held_out: int
+    calibrated: bool = False
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> "ComparedNetwork":
+        """Return the network that the params of a rule describe: `task`, `fold` and, as `shown`, its names in tables.
+
+        A network of another task has the task that it predicts as `eval_task`.
+        """
+        names = params["shown"]
+        return cls(
+            task=params.get("eval_task", params["task"]),
+            run=names["run"],
+            fold=names["fold"],
+            label=names["label"],
+            procedure=names.get("procedure", names["run"]),
+            procedure_label=names.get("procedure_label", names["label"]),
+            held_out=params["fold"],
+            calibrated=params.get("calibrated", False),
+        )
+
+
 @dataclass
 class Answer:
     """Test predictions of runs, fold by fold.
@@ -67,29 +110,26 @@ class Answer:
     folds: Resamples | None = None
     _sizes: list[int] = field(default_factory=list)
 
-    def add(self, network: Mapping[str, Any], predictions: AnyPredictions, task: TaskDescription) -> None:
+    def add(self, network: ComparedNetwork, predictions: AnyPredictions, task: TaskDescription) -> None:
         """Add a network.
 
         Args:
-            network: its `fold`, as `shown` the run, label, fold and procedure that tables call it, whether its
-                predictions are `calibrated`, and, where it has learned another task than this one, the `eval_task`.
-            predictions: of the test samples.
-            task: what is predicted; tests over folds go by its training samples.
+            network: its names in tables.
+            predictions: predictions of the test samples.
+            task: the task that is predicted; tests over folds use the number of its training samples.
         """
-        shown = network["shown"]
-        self.runs.setdefault(shown["run"], {})[shown["fold"]] = predictions
-        procedure = shown.get("procedure", shown["run"])
-        self.labels.setdefault(procedure, shown.get("procedure_label", shown["label"]))
-        self.labels[shown["run"]] = shown["label"]
-        for name in (procedure, shown["run"]):
-            self.calibrated[name] = self.calibrated.get(name, True) and network.get("calibrated", False)
-        runs = self.procedures.setdefault(procedure, [])
-        if shown["run"] not in runs:
-            runs.append(shown["run"])
+        self.runs.setdefault(network.run, {})[network.fold] = predictions
+        self.labels.setdefault(network.procedure, network.procedure_label)
+        self.labels[network.run] = network.label
+        for name in (network.procedure, network.run):
+            self.calibrated[name] = self.calibrated.get(name, True) and network.calibrated
+        runs = self.procedures.setdefault(network.procedure, [])
+        if network.run not in runs:
+            runs.append(network.run)
         columns = task.column
-        trained = (columns["split"] == "train") & (columns["fold"] != network["fold"])
-        self.sizes[shown["fold"]] = (int(trained.sum()), len(predictions.ids))
-        self.tasks[shown["fold"]] = task
+        trained = (columns["split"] == "train") & (columns["fold"] != network.held_out)
+        self.sizes[network.fold] = (int(trained.sum()), len(predictions.ids))
+        self.tasks[network.fold] = task
 
     def add_ensemble(self, ensemble: EnsembleStorage, predictions: AnyPredictions, fold: int | None = None) -> None:
         """Add an ensemble.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.evaluation.comparisons.answer import Answer
+from mml_lib.evaluation.comparisons.answer import Answer, ComparedNetwork
 from mml_lib.evaluation.evaluation import evaluate, network_estimates, write_metrics
 from mml_lib.evaluation.out_of_fold import evaluate_out_of_fold, pool_out_of_fold
 from mml_lib.evaluation.procedures import compare_procedures
@@ -112,7 +112,7 @@ def test_comparison_is_of_pooled_predictions_and_its_t_test_of_folds():
     answer = Answer(["accuracy"], 100)
     for run, accuracies in (("a", (0.9, 0.8, 1.0)), ("b", (0.5, 0.6, 0.4))):
         for number, predictions in folds(accuracies, (20, 20, 20)).items():
-            answer.add({"fold": number, "shown": {"run": run, "label": "", "fold": number}}, predictions, task)
+            answer.add(ComparedNetwork("t", run, number, "", run, "", held_out=number), predictions, task)
     pooled = answer.pooled()
     resamples = pooled.resample()
     assert pooled.fold_tests(resamples)["folds"].tolist() == [3]

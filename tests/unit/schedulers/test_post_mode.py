@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.evaluation.comparisons.answer import Answer
+from mml_lib.evaluation.comparisons.answer import Answer, ComparedNetwork
 from mml_lib.evaluation.ensembles.combining import combine
 from mml_lib.evaluation.ensembles.ensemble_selection import select_ensemble
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
@@ -309,9 +309,8 @@ def answer() -> Answer:
     task = described(["a", "b"] * 6 + [None] * 12)
     for seed, network in enumerate(NETWORKS):
         shown = {"run": network["run"], "label": f"run {network['run'][0]}", "fold": network["fold"]}
-        found.add(
-            {**network, "shown": shown}, predictions(IDS[:12], seed, 0.0 if shown["run"][0] == "b" else 6.0), task
-        )
+        noise = 0.0 if network["run"][0] == "b" else 6.0
+        found.add(ComparedNetwork.of({**network, "shown": shown}), predictions(IDS[:12], seed, noise), task)
     found.add_ensemble(ensemble_of("bbbbbbbb"), predictions(IDS[:12], 9, 6.0))
     return found
 
@@ -380,10 +379,11 @@ def test_runs_that_differ_in_their_seed_are_one_procedure(answer: Answer):
         called = {"procedure": "cccccccc", "procedure_label": "plain", "label": f"plain, seed={network['run'][0]}"}
         for fold, each in parts.items():
             shown = {"run": network["run"], "fold": fold, **called}
-            both.add({**network, "fold": fold, "shown": shown}, each, answer.tasks[0])
+            both.add(ComparedNetwork.of({**network, "fold": fold, "shown": shown}), each, answer.tasks[0])
     for network in NETWORKS[2:]:
         shown = {"run": "bbbbbbbb", "fold": network["fold"], **called, "label": "plain, seed=b"}
-        both.add({**network, "shown": shown}, answer.runs["bbbbbbbb"][network["fold"]], answer.tasks[0])
+        predicted = answer.runs["bbbbbbbb"][network["fold"]]
+        both.add(ComparedNetwork.of({**network, "shown": shown}), predicted, answer.tasks[0])
     board = both.leaderboard(both.resample())
     assert board["kind"].tolist() == ["procedure", "run", "run"]
     assert board["label"].tolist()[0] == "plain"
@@ -393,7 +393,7 @@ def test_runs_that_differ_in_their_seed_are_one_procedure(answer: Answer):
 def test_groups_as_many_as_patients_are_no_subgroups(answer: Answer):
     ids = [f"s{number}" for number in range(120)]
     columns = {"id": ids, "split": ["test"] * 120, "fold": [-1] * 120, "group": ids}
-    network = {"task": "t", "run": "aaaaaaaa", "fold": 0, "shown": {"run": "aaaaaaaa", "label": "", "fold": 0}}
+    network = ComparedNetwork("t", "aaaaaaaa", 0, "", "aaaaaaaa", "", held_out=0)
     many = Answer(["accuracy"], 100)
     many.add(network, predictions(ids, 0), TaskDescription({"name": "t", "classes": ["x", "y", "z"]}, columns))
     assert many.groups().empty

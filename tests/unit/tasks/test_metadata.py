@@ -10,7 +10,7 @@ import pytest
 
 from mml_lib.config.task_options import Task
 from mml_lib.errors import MMLError
-from mml_lib.evaluation.comparisons.answer import Answer
+from mml_lib.evaluation.comparisons.answer import Answer, ComparedNetwork
 from mml_lib.reports.figures import run_styles
 from mml_lib.reports.group_figures import draw_groups
 from mml_lib.tasks.creators.creator_registry import CREATORS, read_metadata, register_creator
@@ -166,7 +166,8 @@ def answered() -> pd.DataFrame:
     found = Answer(["accuracy"], 50, metadata=metadata)
     for seed, network in enumerate(NETWORKS):
         shown = {"run": network["run"], "label": "", "fold": network["fold"]}
-        found.add({**network, "shown": shown}, predictions(IDS[:12], seed), described(["a", "b"] * 6 + [None] * 12))
+        compared = ComparedNetwork.of({**network, "shown": shown})
+        found.add(compared, predictions(IDS[:12], seed), described(["a", "b"] * 6 + [None] * 12))
     return found.groups()
 
 
