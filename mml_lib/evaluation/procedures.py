@@ -1,9 +1,9 @@
-"""Procedures: what a procedure is worth, and by how much it differs from another.
+"""Procedures: estimates of their metrics, and of the difference between two.
 
-A procedure is what runs have in common that differ only in their seed. Its networks, one for each run and fold, are its
-trainings. The estimate is of the expected metric of one network that the procedure trains: on new test samples (whole
-groups, where there are groups), over trainings that differ as its networks do (seed, part of the training set that is
-left out), given this training set. A single network says nothing of other trainings: its estimate is of itself.
+Runs that differ only in their seed are repetitions of one procedure. Its networks, one for each run and fold, are its
+trainings. An estimate is of the expected metric of one network that the procedure trains: on new test samples (whole
+groups, if there are groups), over trainings that differ as its networks do (seed, held-out part of the training set),
+given this training set. The estimate of a single network is of this network, as nothing is known of other trainings.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,12 +27,12 @@ class Estimate(NamedTuple):
     """A metric of a procedure.
 
     Args:
-        mean: over its networks that define the metric.
-        std: between these networks; NaN of a single one.
-        low, high: ends of its 95 % interval; NaN where nothing tells them.
-        networks: how many define the metric.
-        about: `procedure`, or `networks`: these alone.
-        reason: why there is no interval; empty where there is one.
+        mean: mean over the networks that define the metric.
+        std: standard deviation between these networks; NaN for a single one.
+        low, high: ends of the 95 % interval; NaN if there is none.
+        networks: number of networks that define the metric.
+        about: `procedure`, or `networks` for these networks alone.
+        reason: why there is no interval; empty if there is one.
     """
 
     mean: float
@@ -45,7 +45,7 @@ class Estimate(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """A difference between the means of two procedures, what it is about, and why it has no interval, if so."""
+    """Difference between the means of two procedures, its subject, and the reason if it has no interval."""
 
     difference: float
     low: float
@@ -95,7 +95,7 @@ def _reason(cells: Cells) -> str:
 
 
 def compare_procedures(first: Networks, second: Networks, metric: str, about: str = PROCEDURE) -> Comparison:
-    """Return the mean of a metric over the first networks less that over the second, paired over samples and folds."""
+    """Return the mean of a metric over the first networks less that of the second, paired by samples and folds."""
     cells = _cells([first, second], metric)
     if None in cells:
         undefined = next(networks for networks, of_one in zip((first, second), cells, strict=True) if of_one is None)
@@ -108,7 +108,7 @@ def compare_procedures(first: Networks, second: Networks, metric: str, about: st
 
 
 def less(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return first less second, 0 where they differ by rounding only: the same folds added up in another order."""
+    """Return first less second; 0 where they differ by rounding only, as sums in another order do."""
     gap = first - second
     return np.where(np.abs(gap) <= 1e-12 * (np.abs(first) + np.abs(second)), 0, gap)
 
@@ -117,9 +117,9 @@ def less(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _cells(procedures: Sequence[Networks], metric: str) -> list[Cells | None]:
-    """Return one metric of each procedure's networks, on the folds that all their runs have and that define it.
+    """Return one metric of each procedure's networks, on the folds that all their runs have and that define the metric.
 
-    Procedures that share no such fold are not paired, nor are runs that share none: each network is then a run.
+    Without such a fold, procedures and runs are not paired: each network is then a run.
     """
     folds = _shared(folds for networks in procedures for folds in networks.values())
     folds = [fold for fold in folds if all(_defines(networks, fold, metric) for networks in procedures)]
@@ -154,7 +154,7 @@ def _table(networks: Sequence[Sequence[Resampled]], metric: str) -> Cells:
 
 
 def _pooled(runs: Sequence[Resampled], place: int) -> Cells | None:
-    """Return one metric of the networks behind pooled predictions, runs×folds; None where they are not pooled alike."""
+    """Return one metric of the networks behind pooled predictions, runs×folds; None if runs have different folds."""
     if any(run.fold_values is None for run in runs) or len({run.folds for run in runs}) > 1:
         return None
     number, resamples = runs[0].folds, min(run.fold_draws.shape[-1] for run in runs)

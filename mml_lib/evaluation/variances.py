@@ -2,14 +2,15 @@
 
 The values of a procedure's networks, runs (seeds) × folds, vary for two reasons: trainings differ, and each network is
 measured on a sample. The first is estimated by a two-way analysis of variance over runs and folds, the second by the
-bootstrap over samples (Efron 1979). Networks that are tested on the same samples err alike, which the spread between
-them does not show: what the bootstrap finds beyond its own share of that spread is added. The sum is the variance that
-an analysis of all three, runs, folds and samples, gives (Bouthillier et al. 2021 name these sources for benchmarks).
+bootstrap over samples (Efron 1979). Networks that are tested on the same samples have correlated errors, which the
+spread between them does not show: the bootstrap variance beyond its own share of that spread is added. The sum is the
+variance of an analysis of runs, folds and samples together (Bouthillier et al. 2021 name these sources for benchmarks).
 
-Degrees of freedom are the harmonic mean of those of the parts, weighted by their shares: more careful than
-Satterthwaite (1946) with few trainings, and exact where one part is all. The mean square between folds, or seeds,
-contains the rest; the more it exceeds the rest, the more this counts with their few degrees of freedom too. An interval
-is never much narrower than that of the networks themselves (`LEAST`), whatever the trainings happened to agree on.
+Degrees of freedom are the harmonic mean of those of the components, weighted by their shares. This is more conservative
+than Satterthwaite (1946) with few trainings, and exact for a single component. The mean square between folds, or
+between runs, contains the residual mean square; the part of it beyond the residual has the few degrees of freedom of
+folds or runs. An interval has at least the share `LEAST` of the width of the interval for the networks alone, even if
+trainings agree by chance.
 """
 
 from collections.abc import Sequence
@@ -21,23 +22,23 @@ from mml_lib.evaluation.bootstrap import ROUNDING
 
 CONFIDENCE = 0.95
 LEAST = 0.7
-"""Share of the half-width of the interval of these networks that an interval of a procedure has at least."""
+"""Least half-width of the interval of a procedure, as a share of that of its networks alone."""
 FEWEST = 20
-"""Resamples that have to define a metric before there is an interval."""
+"""Least number of resamples that define a metric with an interval."""
 
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """How far a mean, or a difference, may be from what it estimates.
+    """Uncertainty of a mean metric, or of a difference of two.
 
     Args:
-        variance: in all; NaN where nothing tells it.
+        variance: total variance; NaN if it cannot be estimated.
         freedom: its degrees of freedom.
-        samples: variance over test samples alone, for these networks.
+        samples: variance over test samples, for these networks.
         sample_freedom: its degrees of freedom.
-        units: samples or groups that were resampled.
-        trainings: whether the variance between trainings is part of it.
-        bias: by how much the mean over resamples exceeds the value.
+        units: number of samples or groups that were resampled.
+        trainings: whether the total includes the variance between trainings.
+        bias: mean over resamples less the value.
     """
 
     variance: float
@@ -50,20 +51,20 @@ class Uncertainty:
 
     @property
     def known(self) -> bool:
-        """Return True if there is any interval."""
+        """True if there is an interval."""
         return not np.isnan(self.variance) and self.sample_freedom > 0
 
     def plus(self, variance: float) -> "Uncertainty":
-        """Return the uncertainty with a further variance over samples."""
+        """Return the uncertainty with another variance over samples added."""
         return replace(self, variance=self.variance + variance, samples=self.samples + variance)
 
     def half_width(self) -> float:
-        """Return half of the width of the 95 % interval, on the scale of the metric."""
+        """Return half the width of the 95 % interval, on the scale of the metric."""
         whole = quantile(self.freedom) * np.sqrt(self.variance)
         return float(max(whole, LEAST * quantile(self.sample_freedom) * np.sqrt(self.samples)))
 
     def p(self, difference: float) -> float:
-        """Return the two-sided p of a difference: that of the interval which begins or ends at 0."""
+        """Return the two-sided p value of a difference, which agrees with its interval."""
         from scipy.special import stdtr
 
         whole = difference / np.sqrt(self.variance)
@@ -72,7 +73,7 @@ class Uncertainty:
 
 
 def quantile(freedom: float) -> float:
-    """Return the 97.5 % quantile of Student's distribution."""
+    """Return the 97.5 % quantile of Student's t distribution."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
@@ -83,11 +84,11 @@ class Cells:
     """One metric of a procedure's networks.
 
     Args:
-        values: runs×folds.
-        draws: on each resample, runs×folds×R.
-        sets: of each sample set its units and its effective number of groups.
-        names: the sample set of each network, runs×folds.
-        pooled: where each value is of the pooled predictions of several networks, these, runs×their folds.
+        values: values, runs×folds.
+        draws: values on each resample, runs×folds×R.
+        sets: number of units and effective number of groups of each sample set.
+        names: sample set of each network, runs×folds.
+        pooled: for values of pooled predictions, the cells of the networks behind them, runs×folds.
     """
 
     values: np.ndarray
@@ -97,18 +98,18 @@ class Cells:
     pooled: "Cells | None" = None
 
     def deviations(self) -> np.ndarray:
-        """Return how far each network is from its mean over resamples, corrected for the few units: runs×folds×R."""
+        """Return deviations from the mean over resamples, corrected for a small number of units, runs×folds×R."""
         units = np.vectorize(lambda name: self.sets[name][1])(self.names)[..., None]
         return (self.draws - self.draws.mean(axis=-1, keepdims=True)) * np.sqrt(units / np.maximum(units - 1, 1))
 
 
 def uncertainty(first: Cells, second: Cells | None = None, trainings: bool = True) -> Uncertainty:
-    """Return the uncertainty of the mean over a procedure's networks, or of that mean less the one of a second.
+    """Return the uncertainty of the mean over a procedure's networks, or of its difference to a second procedure.
 
     Args:
         first: networks of the procedure.
-        second: those of another on the same folds, or with another number of folds, if these are not to be paired.
-        trainings: whether the variance between trainings counts, where there are several.
+        second: networks of another procedure on the same folds; with another number of folds they are not paired.
+        trainings: whether to include the variance between trainings, if there are several.
     """
     cells = [part for part in (first, second) if part is not None]
     sets = {name: of_set for part in cells for name, of_set in part.sets.items()}
@@ -138,10 +139,10 @@ def uncertainty(first: Cells, second: Cells | None = None, trainings: bool = Tru
 
 @dataclass(frozen=True)
 class _Part:
-    """A mean square by what it is a variance of: the mean over the networks.
+    """A mean square, scaled to the variance of the mean over the networks.
 
     Args:
-        variance: of one set of values, or of each of R.
+        variance: variance, or the variances of R resamples.
         freedom: its degrees of freedom.
     """
 
@@ -151,14 +152,14 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Parts:
-    """Mean squares between folds, between runs, and the rest that both contain; None where nothing tells them."""
+    """Mean squares between folds, between runs, and of residuals; None if they cannot be estimated."""
 
     folds: _Part | None
     runs: _Part | None
     rest: _Part | None
 
     def seen(self) -> float:
-        """Return the expectation of what these mean squares say of the variance of the mean."""
+        """Return the variance of the mean that these mean squares estimate."""
         signs = ((self.folds, 1), (self.runs, 1), (self.rest, -1))
         return float(sum(sign * np.mean(part.variance) for part, sign in signs if part))
 
@@ -202,8 +203,8 @@ def _parts(procedures: Sequence[np.ndarray]) -> _Parts | None:
 def _between_pooled(procedures: Sequence[Cells | None]) -> _Part | None:
     """Return the variance between trainings of one run's pooled networks, or of the difference of two such runs.
 
-    Each network is measured on its own samples. What these bring is subtracted from the variance between networks, as
-    that over all samples has it already. None where nothing tells: networks are not pooled, or not by the same folds.
+    Each network is measured on its own samples. Their variance is subtracted from that between networks, as the
+    variance over all samples includes it. None if networks are not pooled, or not by the same folds.
     """
     if any(item is None or len(item.values) > 1 for item in procedures):
         return None
@@ -224,7 +225,7 @@ def _between_pooled(procedures: Sequence[Cells | None]) -> _Part | None:
 
 
 def _rest(values: np.ndarray) -> np.ndarray:
-    """Return the residuals beyond the effects of run and fold, networks(×R)."""
+    """Return the residuals of an additive model of run and fold, networks(×R)."""
     rest = values - values.mean(axis=0, keepdims=True) - values.mean(axis=1, keepdims=True)
     return (rest + values.mean(axis=(0, 1), keepdims=True)).reshape(-1, *values.shape[2:])
 
@@ -235,7 +236,7 @@ def _square(values: np.ndarray, freedom: int) -> _Part:
 
 
 def _sum(squares: Sequence[_Part], weights: Sequence[float]) -> _Part:
-    """Return the weighted sum of independent mean squares; one without freedom is taken to equal the other."""
+    """Return the weighted sum of independent mean squares; one without degrees of freedom is replaced by the other."""
     spreads = [square for square in squares if square.freedom]
     if len(spreads) < len(squares):
         return _Part(spreads[0].variance * sum(weights), spreads[0].freedom)
@@ -247,7 +248,7 @@ def _sum(squares: Sequence[_Part], weights: Sequence[float]) -> _Part:
 
 
 def _together(components: Sequence[_Part], samples: float, sample_freedom: float) -> tuple[float, float]:
-    """Return the sum of variances, and its degrees of freedom."""
+    """Return the sum of variances and its degrees of freedom."""
     variances = [*(float(part.variance) for part in components), samples]
     total = sum(variances)
     freedoms = [*(float(part.freedom) for part in components), sample_freedom]
