@@ -69,6 +69,7 @@ def start_again(dag: Any) -> NoReturn:
     """
     if dag.workflow.overwrite_workdir:
         raise MMLError("what others have done meanwhile changes the plan; run the same command again")
+    dag.workflow.persistence.unlock()  # Snakemake's own lock, if an outer pipeline uses it, outlives a process
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -50,8 +50,8 @@ class FinishInputs:
 
         Weights that somebody has removed are thus made again if a step needs them, not because they are gone.
         """
-        if not hasattr(rules, command):
-            names = [name for name in vars(rules) if not name.startswith("_")]
+        names = getattr(rules, "_rules", None) or vars(rules)  # Snakemake's object raises errors of its own
+        if command not in names:
             raise MMLError(
                 f"mode {mode} plans the step '{command}', but no rule has this name{nearest(command, names)}"
             )

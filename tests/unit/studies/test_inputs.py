@@ -2,11 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from snakemake.common import Rules
 
+from mml_lib.errors import MMLError
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.studies.inputs import Inputs
+from mml_lib.studies.inputs.finish_inputs import FinishInputs
 from mml_lib.studies.runs import RunLabel
 from tests.support.places import REPOSITORY
 
@@ -51,3 +56,12 @@ def test_a_label_has_a_fold_only_if_its_networks_share_it():
 def test_comments_at_keys_show_their_paths(name: str):
     keys = re.findall(r'fm\.(?:pattern|output)\("(\w+)"\)\)?,(?:  # (.+))?$', RULES[name], flags=re.MULTILINE)
     assert [(key, MMLFileManager.template(key).below) for key, _ in keys] == keys
+
+
+def test_planned_step_without_a_rule_is_named():
+    rules = Rules()
+    rules._register_rule("train_fold", SimpleNamespace(output=[]))
+    scheduler = SimpleNamespace(commands=["train_folds"], params=[{}])
+    study: Any = SimpleNamespace(fm=None, scheduler=lambda mode: scheduler)
+    with pytest.raises(MMLError, match="plans the step 'train_folds', but no rule has this name, did you mean"):
+        FinishInputs(study).targets("mine", rules)
