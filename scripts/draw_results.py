@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
+from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.files.atomic import write_whole_folder
 from mml_lib.files.checksums import verify
 from mml_lib.predictions.predictions import read_predictions
@@ -25,26 +26,27 @@ from mml_lib.training.tuning import Tuning
 
 open_step(snakemake)
 files, params = snakemake.input, snakemake.params
-networks, runs, metrics = params.networks, params.shown, params.metrics
+networks, metrics = params.networks, params.metrics
+labels = {run: RunLabel(**names) for run, names in params.shown.items()}
 verify(*files.history, *files.tables)
 task, dataset = TaskDescription.read(files.task), Dataset.read(files.dataset)
-histories = by_run(networks["history"], map(pd.read_csv, files.history), runs)
-tunings = by_run(networks["tuning"], map(Tuning.read, files.tuning), runs)
-predictions = usable(by_run(networks["predictions"], map(read_predictions, files.predictions), runs))
-calibrated = by_run(networks["calibrated"], map(read_predictions, files.calibrated), runs)
+histories = by_run(networks["history"], map(pd.read_csv, files.history), labels)
+tunings = by_run(networks["tuning"], map(Tuning.read, files.tuning), labels)
+predictions = usable(by_run(networks["predictions"], map(read_predictions, files.predictions), labels))
+calibrated = by_run(networks["calibrated"], map(read_predictions, files.calibrated), labels)
 ensembles = {ensemble.task: ensemble for ensemble in map(EnsembleStorage.read, files.ensemble)}
 tables = {Path(path).stem: read_comparison(path) for path in files.tables}
 
 if "leaderboard" in tables:
     standing = long_form(tables["leaderboard"])
 else:
-    options = {"groups": task.by_id("group"), "procedures": procedures_of(runs)}
+    options = {"groups": task.by_id("group"), "procedures": procedures_of(labels)}
     options |= {"per_group": params.per_group, "out_of_fold": params.out_of_fold}
     standing = standing_of(predictions, metrics, params.bootstrap, **options)
-order = best_first(standing, dict.fromkeys(names["run"] for names in runs.values()))
+order = best_first(standing, dict.fromkeys(label.run for label in labels.values()))
 
 with write_whole_folder(snakemake.output.figures) as folder:
-    gallery = Gallery(folder, task, runs, metrics, params.transforms)
+    gallery = Gallery(folder, task, labels, metrics, params.transforms)
     gallery.draw_task(dataset)
     gallery.draw_training(histories, order)
     gallery.draw_tuning(tunings, order)

@@ -22,6 +22,7 @@ from mml_lib.evaluation.calibration.reliability import reliability
 from mml_lib.evaluation.comparisons.leaderboard import KEYS, RUN, ordered, standings
 from mml_lib.evaluation.out_of_fold import pool_out_of_fold, with_folds
 from mml_lib.evaluation.run_comparison import resample_runs
+from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.evaluation.subgroups import class_table, largest_losses, one_vs_rest
 from mml_lib.files.atomic import write_text
 from mml_lib.images.decoding import decode
@@ -69,19 +70,20 @@ Predictions = Mapping[str, Mapping[int, AnyPredictions]]
 
 
 def by_run(
-    networks: Iterable[Mapping[str, str]], items: Iterable[Item], shown: Mapping[str, Mapping[str, Any]]
+    networks: Iterable[Mapping[str, str]], items: Iterable[Item], labels: Mapping[str, RunLabel]
 ) -> dict[str, dict[int, Item]]:
     """Return the items of networks by the run and fold of their display names.
 
     Args:
         networks: `run` and `fold` of each network.
         items: an item of each network.
-        shown: by run id, `run`, and `fold` where it is not the network's.
+        labels: names of each run, by run id.
     """
     items_of: dict[str, dict[int, Item]] = {}
     for network, item in zip(networks, items, strict=True):
-        names = shown[network["run"]]
-        items_of.setdefault(names["run"], {})[int(names.get("fold", network["fold"]))] = item
+        label = labels[network["run"]]
+        fold = int(network["fold"]) if label.fold is None else label.fold
+        items_of.setdefault(label.run, {})[fold] = item
     return items_of
 
 
@@ -92,7 +94,7 @@ class Gallery:
     Args:
         folder: where to.
         task: what the networks learned.
-        shown: by run id, `run` and `label` of each.
+        labels: names of each run, by run id.
         metrics: named metrics of the task, the main one first.
         transforms: of each run of masks, what made the images that it saw, as `mml_lib.images.transforms.resolve` gives
             them.
@@ -100,21 +102,22 @@ class Gallery:
 
     folder: Path
     task: TaskDescription
-    shown: Mapping[str, Mapping[str, Any]]
+    labels: Mapping[str, RunLabel]
     metrics: Sequence[str]
     transforms: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
     @property
     def names(self) -> dict[str, str]:
-        called = [*self.shown.values()][::-1]  # of a procedure that other projects have too, the study's own label
-        procedures = {told["procedure"]: told["procedure_label"] for told in called if told.get("procedure_label")}
-        return procedures | {told["run"]: told["label"] for told in called if told["label"]}
+        """Labels of procedures and runs, by id."""
+        labels = [*self.labels.values()][::-1]  # of a procedure that other projects have too, the study's own label
+        procedures = {label.procedure: label.procedure_label for label in labels if label.procedure_label}
+        return procedures | {label.run: label.label for label in labels if label.label}
 
     @property
     def _styles(self) -> dict[str, Any]:
         # The ensemble has its place in every mode: a run looks the same with and without it.
-        runs = {told["run"] for told in self.shown.values()}
-        return run_styles([ENSEMBLE, *runs, *procedures_of(self.shown)])
+        runs = {label.run for label in self.labels.values()}
+        return run_styles([ENSEMBLE, *runs, *procedures_of(self.labels)])
 
     @contextlib.contextmanager
     def _picture(self, *parts: str) -> Iterator[Path]:
@@ -226,11 +229,11 @@ class Gallery:
             folds: by run, of which folds its networks are.
         """
         for task, ensemble in ensembles.items():
-            called = [self.shown.get(member["run"], {"run": _elsewhere(member)}) for member in ensemble.members]
-            members = pd.DataFrame({"run": [told["run"] for told in called], "weight": list(ensemble.weights)})
-            own = [told.get("fold", _listed(folds.get(told["run"], ()))) for told in called]
+            labels = [self.labels.get(member["run"]) or _elsewhere(member) for member in ensemble.members]
+            members = pd.DataFrame({"run": [label.run for label in labels], "weight": list(ensemble.weights)})
+            own = [_listed(folds.get(label.run, ())) if label.fold is None else label.fold for label in labels]
             members["fold"] = own
-            part = [f"fold{told['fold']}" for told in called if "fold" in told][:1]
+            part = [f"fold{label.fold}" for label in labels if label.fold is not None][:1]
             others = dict.fromkeys(members["run"], self._styles[ENSEMBLE])
             with self._picture("ensemble", *part, "members.svg") as path:
                 draw_ensemble(members, others | self._styles, path, self.names)
@@ -266,10 +269,11 @@ class Gallery:
             write_text(self.folder / topic / f"{name}_table.html", table_page(title, led, f"{name}.csv"))
 
 
-def _elsewhere(member: Mapping[str, Any]) -> str:
-    """Return the display name of a run of another project in pictures."""
+def _elsewhere(member: Mapping[str, Any]) -> RunLabel:
+    """Return the names of a run of another project in pictures."""
     of_task = f"{member['task']}: " if "eval_task" in member else ""
-    return f"{of_task}{member['run']} ({member.get('project', 'of no mode here')})"
+    run = f"{of_task}{member['run']} ({member.get('project', 'of no mode here')})"
+    return RunLabel(member["task"], run, "", run, "")
 
 
 def _listed(folds: Iterable[int]) -> str:
@@ -302,11 +306,11 @@ def _drawn_metrics(standing: pd.DataFrame) -> list[str]:
     return sorted(defined, key=lambda name: (name != main, name_per_sample(name) != main))[:METRICS] or [main]
 
 
-def procedures_of(shown: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Return the runs of each procedure that has several, by what tables call them."""
+def procedures_of(labels: Mapping[str, RunLabel]) -> dict[str, list[str]]:
+    """Return the runs of each procedure that has several, by their ids in tables."""
     runs: dict[str, dict[str, None]] = {}
-    for called in shown.values():
-        runs.setdefault(called.get("procedure", called["run"]), {})[called["run"]] = None
+    for label in labels.values():
+        runs.setdefault(label.procedure, {})[label.run] = None
     return {procedure: list(of_procedure) for procedure, of_procedure in runs.items() if len(of_procedure) > 1}
 
 

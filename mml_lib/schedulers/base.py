@@ -11,12 +11,13 @@ from pydantic import ValidationError
 from mml_lib.config.schema import Mode, StudyConfig
 from mml_lib.config.sections import Section
 from mml_lib.errors import MMLError, nearest
+from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.pipelines.pipeline import Pipeline, Variant, expand
 from mml_lib.pipelines.step_hooks import BLOCKS, StepHooks, code_of_steps
 from mml_lib.studies.checks.class_names import check_class_names
 from mml_lib.studies.checks.guarding import Guards
 from mml_lib.studies.checks.study_checks import check_trainable
-from mml_lib.studies.runs import Run, RunLabel, task_content
+from mml_lib.studies.runs import Run, task_content
 from mml_lib.studies.study import Study
 from mml_lib.studies.study_schedulers import StudyScheduler
 from mml_lib.task_types import TASK_TYPES

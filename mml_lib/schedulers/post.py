@@ -10,13 +10,14 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError, nearest
 from mml_lib.evaluation.ensembles.options import EnsembleOptions
+from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.pipelines.digests import digest
 from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.schedulers.train import NESTED, TrainScheduler
 from mml_lib.schedulers.transfer import TransferOptions, TransferScheduler
 from mml_lib.studies.checks.class_names import check_prior
 from mml_lib.studies.checks.guarding import Guards, guard_joining
-from mml_lib.studies.runs import Run, RunLabel
+from mml_lib.studies.runs import Run
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity
 

@@ -9,6 +9,7 @@ from pydantic import Field, PositiveFloat, model_validator
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.task_options import ARGUMENT, SEPARATOR
 from mml_lib.errors import MMLError, nearest
+from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.schedulers.base import AbstractBaseScheduler, Options
 from mml_lib.studies.best_runs import best_runs
@@ -17,7 +18,7 @@ from mml_lib.studies.checks.class_names import check_same_classes
 from mml_lib.studies.checks.guarding import Guards, guards_of
 from mml_lib.studies.checks.study_checks import check_leakage, check_other
 from mml_lib.studies.multitask import multitask
-from mml_lib.studies.runs import Run, RunLabel
+from mml_lib.studies.runs import Run
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity
 

@@ -6,12 +6,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.pipelines.differences import differences
 from mml_lib.pipelines.pipeline import PIPELINE_KEYS
 from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.studies.checks.study_checks import holds_out_alike
 from mml_lib.studies.reused import ReusedPredictions
-from mml_lib.studies.runs import Run, RunLabel
+from mml_lib.studies.runs import Run
 
 if TYPE_CHECKING:
     from mml_lib.schedulers.post import PostScheduler

@@ -1,7 +1,7 @@
 """Runs: pipelines on tasks, and their labels."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from mml_lib.config.task_options import Preprocessing
@@ -38,32 +38,6 @@ class Run:
     def display_name(self) -> str:
         """Id of the run, with its label if it has one."""
         return f"run {self.id} ({self.label})" if self.label else f"run {self.id}"
-
-
-@dataclass(frozen=True)
-class RunLabel:
-    """Names of a run in tables and figures.
-
-    Args:
-        task: task that the results are on; nested tasks share one name.
-        run: id in the column `run`; the folds of nested validation share it.
-        label: label of the run.
-        procedure: id of its procedure.
-        procedure_label: label of its procedure.
-        fold: fold of nested validation; None: the fold of each network.
-    """
-
-    task: str
-    run: str
-    label: str
-    procedure: str
-    procedure_label: str
-    fold: int | None = None
-
-    def as_params(self) -> dict[str, Any]:
-        """Return the label as params of a rule, without a `fold` if it is that of each network."""
-        params = asdict(self)
-        return params if self.fold is not None else {key: value for key, value in params.items() if key != "fold"}
 
 
 class Runs:

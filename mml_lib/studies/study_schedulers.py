@@ -11,8 +11,9 @@ from mml_lib.errors import MMLError
 
 if TYPE_CHECKING:
     from mml_lib.config.sections import Section
+    from mml_lib.evaluation.run_labels import RunLabel
     from mml_lib.studies.checks.guarding import Guards
-    from mml_lib.studies.runs import Run, RunLabel
+    from mml_lib.studies.runs import Run
     from mml_lib.studies.study import Study
 
 BASE = "mml_lib.schedulers.base.AbstractBaseScheduler"

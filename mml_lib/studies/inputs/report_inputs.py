@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.task_options import Preprocessing
+from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.images.transforms import resolve
 from mml_lib.pipelines.pipeline import DEVICE_KEYS, PIPELINE_KEYS
 from mml_lib.pipelines.trained_networks import TrainedNetwork
-from mml_lib.studies.runs import RunLabel
 from mml_lib.task_types import TASK_TYPES
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ import base64
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from mml_lib.evaluation.comparisons.answer import ENSEMBLE as ANSWERED
 from mml_lib.evaluation.comparisons.leaderboard import leaderboard, standings
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.evaluation.run_comparison import resample_runs
+from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.images.decoding import decode
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
 from mml_lib.reports.gallery import (
@@ -167,7 +169,7 @@ def predict(task: Any, seed: int = 0) -> Predictions | MaskPredictions:
     return Predictions(rng.normal(size=(len(ids), outputs)).astype(np.float32), targets, ids, kind)
 
 
-SHOWN = {"0a0a0a0a": {"run": "0a0a0a0a", "label": "lr=1"}, "0b0b0b0b": {"run": "0b0b0b0b", "label": ""}}
+LABELS = {run: RunLabel("t", run, label, run, "") for run, label in (("0a0a0a0a", "lr=1"), ("0b0b0b0b", ""))}
 PICTURES = {
     "classification": ["confusion_matrix.svg", "largest_losses.jpg", "roc_and_precision_recall.svg"],
     "multilabel_classification": ["largest_losses.jpg", "roc_and_precision_recall.svg"],
@@ -181,7 +183,7 @@ def test_each_task_type_has_its_pictures(tmp_path: Path, task_type: str):
     (tmp_path / "images").mkdir()
     task, dataset = task_of(tmp_path / "images", task_type, classes=CLASSES[:3])
     runs = {"0b0b0b0b": {fold: predict(task, fold) for fold in range(2)}}
-    gallery = Gallery(tmp_path / "drawn", task, SHOWN, [])
+    gallery = Gallery(tmp_path / "drawn", task, LABELS, [])
     gallery.draw_predictions(runs, list(runs), dataset)
     gallery.draw_calibration(runs, {}, list(runs))
     assert sorted(path.name for path in tmp_path.glob("drawn/predictions/0b0b0b0b/*")) == PICTURES[task_type]
@@ -191,9 +193,9 @@ def test_each_task_type_has_its_pictures(tmp_path: Path, task_type: str):
 
 def test_reliability_is_drawn_before_and_after(tmp_path: Path):
     task, _ = task_of(tmp_path, "classification")
-    runs = {run: {0: predict(task)} for run in SHOWN}
-    Gallery(tmp_path, task, SHOWN, []).draw_calibration(runs, {"0a0a0a0a": runs["0a0a0a0a"]}, list(runs))
-    both, one = ((tmp_path / f"calibration/{run}/reliability.svg").read_text() for run in SHOWN)
+    runs = {run: {0: predict(task)} for run in LABELS}
+    Gallery(tmp_path, task, LABELS, []).draw_calibration(runs, {"0a0a0a0a": runs["0a0a0a0a"]}, list(runs))
+    both, one = ((tmp_path / f"calibration/{run}/reliability.svg").read_text() for run in LABELS)
     assert "before (" in both
     assert "after (" in both
     assert "as predicted (" in one
@@ -204,7 +206,7 @@ def test_sample_is_drawn_once_by_the_fold_that_is_furthest_off(tmp_path: Path, m
     folds = {fold: predict(task, fold) for fold in range(3)}
     told: list[pd.DataFrame] = []
     monkeypatch.setattr("mml_lib.reports.gallery.draw_largest_losses", lambda worst, *_: told.append(worst))
-    Gallery(tmp_path, task, SHOWN, []).draw_predictions({"0a0a0a0a": folds}, ["0a0a0a0a"], dataset)
+    Gallery(tmp_path, task, LABELS, []).draw_predictions({"0a0a0a0a": folds}, ["0a0a0a0a"], dataset)
     (worst,) = told
     tested = len(folds[0].ids)
     assert len(worst) == min(SAMPLES, tested)
@@ -222,7 +224,7 @@ def test_masks_are_drawn_beside_the_image_that_the_network_saw(tmp_path: Path, m
     monkeypatch.setattr(
         "mml_lib.reports.gallery.decode", lambda file, how, **_: cropped.append(how) or decode(file, how)
     )
-    Gallery(tmp_path, task, SHOWN, [], transforms).draw_predictions({"0a0a0a0a": folds}, ["0a0a0a0a"], dataset)
+    Gallery(tmp_path, task, LABELS, [], transforms).draw_predictions({"0a0a0a0a": folds}, ["0a0a0a0a"], dataset)
     ((worst, images, masks, _, _),) = told
     assert cropped == [transforms["0a0a0a0a"]] * len(worst)
     assert {image.shape for image in images} == {(8, 9, 3)}
@@ -246,41 +248,41 @@ def test_what_cannot_be_drawn_leaves_no_empty_folder(tmp_path: Path, caplog: pyt
     task, dataset = task_of(tmp_path, "classification")
     nothing = predict(task)
     nothing = Predictions(nothing.logits[:0], nothing.targets[:0], nothing.ids[:0])
-    Gallery(tmp_path / "drawn", task, SHOWN, []).draw_predictions({"0a0a0a0a": {0: nothing}}, ["0a0a0a0a"], dataset)
+    Gallery(tmp_path / "drawn", task, LABELS, []).draw_predictions({"0a0a0a0a": {0: nothing}}, ["0a0a0a0a"], dataset)
     assert not list(tmp_path.glob("drawn/predictions/*"))
     assert "no predictions/0a0a0a0a/largest_losses.jpg: " in caplog.text
 
 
 def test_nested_networks_are_folds_of_one_run():
-    shown = {"0000000a": {"run": "recipe", "fold": 3}, "0000000b": {"run": "other"}}
+    labels = {"0000000a": RunLabel("t", "recipe", "", "p", "", fold=3), "0000000b": RunLabel("t", "other", "", "q", "")}
     networks = [{"run": "0000000a", "fold": "0"}, {"run": "0000000b", "fold": "1"}]
-    assert by_run(networks, "xy", shown) == {"recipe": {3: "x"}, "other": {1: "y"}}
+    assert by_run(networks, "xy", labels) == {"recipe": {3: "x"}, "other": {1: "y"}}
 
 
 def test_leaderboard_of_a_file_is_drawn_as_that_of_predictions(tmp_path: Path):
     task, _ = task_of(tmp_path, "classification", 60)
-    runs = {run: {0: predict(task, seed)} for seed, run in enumerate(SHOWN)}
+    runs = {run: {0: predict(task, seed)} for seed, run in enumerate(LABELS)}
     standing = standings(resample_runs(runs, ["f1", "accuracy"], 50))
     leaderboard(standing, "f1").to_csv(tmp_path / "board.csv", index=False)
     read = long_form(read_comparison(tmp_path / "board.csv"))
     columns = ["metric", "kind", "run", "mean", "ci_low", "ci_high", "rank", "among_best"]
     order = [frame[columns].sort_values(["metric", "run"], ignore_index=True) for frame in (read, standing)]
     pd.testing.assert_frame_equal(*order, check_dtype=False)
-    assert best_first(read, [*SHOWN, "ffffffff"]) == [*read["run"][:2], "ffffffff"]
+    assert best_first(read, [*LABELS, "ffffffff"]) == [*read["run"][:2], "ffffffff"]
 
 
 def test_seeds_are_drawn_as_one_procedure(tmp_path: Path):
     task, _ = task_of(tmp_path, "classification", 60)
-    shown = {run: told | {"procedure": "0c0c0c0c", "procedure_label": "plain"} for run, told in SHOWN.items()}
-    assert procedures_of(shown) == {"0c0c0c0c": list(SHOWN)}
-    runs = {run: {fold: predict(task, 9 * seed + fold) for fold in range(2)} for seed, run in enumerate(SHOWN)}
-    standing = standing_of(runs, ["accuracy"], 50, procedures=procedures_of(shown))
-    Gallery(tmp_path / "drawn", task, shown, ["accuracy"]).draw_comparison(standing)
+    labels = {run: replace(label, procedure="0c0c0c0c", procedure_label="plain") for run, label in LABELS.items()}
+    assert procedures_of(labels) == {"0c0c0c0c": list(LABELS)}
+    runs = {run: {fold: predict(task, 9 * seed + fold) for fold in range(2)} for seed, run in enumerate(LABELS)}
+    standing = standing_of(runs, ["accuracy"], 50, procedures=procedures_of(labels))
+    Gallery(tmp_path / "drawn", task, labels, ["accuracy"]).draw_comparison(standing)
     drawn = (tmp_path / "drawn/comparison/leaderboard.svg").read_text()
     assert drawn.count(">plain<") == 1
-    assert not any(told["label"] and f">{told['label']}<" in drawn for told in SHOWN.values())
+    assert not any(label.label and f">{label.label}<" in drawn for label in LABELS.values())
     leaderboard(standing, "accuracy").to_csv(tmp_path / "board.csv", index=False)
-    assert set(best_first(long_form(read_comparison(tmp_path / "board.csv")), [])) == set(SHOWN)
+    assert set(best_first(long_form(read_comparison(tmp_path / "board.csv")), [])) == set(LABELS)
 
 
 def test_without_intervals_there_is_no_leaderboard(tmp_path: Path):
@@ -293,8 +295,8 @@ def test_without_intervals_there_is_no_leaderboard(tmp_path: Path):
 def test_only_the_best_runs_have_pictures_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("mml_lib.reports.gallery.RUNS", 1)
     task, dataset = task_of(tmp_path, "regression")
-    runs = {run: {0: predict(task)} for run in SHOWN}
-    Gallery(tmp_path, task, SHOWN, []).draw_predictions(runs, ["0b0b0b0b", "0a0a0a0a"], dataset)
+    runs = {run: {0: predict(task)} for run in LABELS}
+    Gallery(tmp_path, task, LABELS, []).draw_predictions(runs, ["0b0b0b0b", "0a0a0a0a"], dataset)
     assert [path.name for path in (tmp_path / "predictions").iterdir()] == ["0b0b0b0b"]
 
 
@@ -328,11 +330,11 @@ def ensemble(runs: Mapping[str, float]) -> EnsembleStorage:
 
 def test_members_of_an_ensemble_are_drawn_with_their_folds(tmp_path: Path):
     task, _ = task_of(tmp_path, "classification")
-    gallery = Gallery(tmp_path, task, SHOWN, [])
+    gallery = Gallery(tmp_path, task, LABELS, [])
     gallery.draw_ensembles({"t": ensemble({"0a0a0a0a": 0.75, "0b0b0b0b": 0.25})}, {"0a0a0a0a": [1, 0]})
     drawn = (tmp_path / "ensemble/members.svg").read_text()
     assert all(text in drawn for text in ("lr=1, fold 0, 1", "0b0b0b0b, fold all", "0.750"))
-    nested = {"0a0a0a0a": {"run": "recipe", "label": "", "fold": 2}}
+    nested = {"0a0a0a0a": RunLabel("t", "recipe", "", "recipe", "", fold=2)}
     Gallery(tmp_path, task, nested, []).draw_ensembles({"t+nested~2": ensemble({"0a0a0a0a": 1.0})}, {})
     assert "recipe, fold 2" in (tmp_path / "ensemble/fold2/members.svg").read_text()
 
@@ -340,7 +342,7 @@ def test_members_of_an_ensemble_are_drawn_with_their_folds(tmp_path: Path):
 def test_run_looks_the_same_with_and_without_an_ensemble(tmp_path: Path):
     task, _ = task_of(tmp_path, "classification")
     assert ENSEMBLE == ANSWERED
-    styles = Gallery(tmp_path, task, {"ffffffff": {"run": "ffffffff", "label": ""}}, [])._styles
+    styles = Gallery(tmp_path, task, {"ffffffff": RunLabel("t", "ffffffff", "", "ffffffff", "")}, [])._styles
     assert list(styles) == ["ensemble", "ffffffff"]
 
 
@@ -348,7 +350,7 @@ def test_tables_of_a_comparison_become_pages_with_the_names_of_runs(tmp_path: Pa
     task, _ = task_of(tmp_path, "classification")
     calibration = pd.DataFrame([["0a0a0a0a", 0, "brier", 0.5, 0.25], ["0a0a0a0a", 1, "brier", 0.3, 0.15]])
     calibration.columns = ["run", "fold", "metric", "before", "after"]
-    Gallery(tmp_path, task, SHOWN, []).write_tables({"calibration": calibration, "groups": pd.DataFrame()})
+    Gallery(tmp_path, task, LABELS, []).write_tables({"calibration": calibration, "groups": pd.DataFrame()})
     page = (tmp_path / "calibration/calibration_table.html").read_text()
     assert "<td>0a0a0a0a</td><td>lr=1</td>" in page
     assert not (tmp_path / "comparison").exists()

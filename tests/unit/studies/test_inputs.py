@@ -9,10 +9,10 @@ import pytest
 from snakemake.common import Rules
 
 from mml_lib.errors import MMLError
+from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.studies.inputs import Inputs
 from mml_lib.studies.inputs.finish_inputs import FinishInputs
-from mml_lib.studies.runs import RunLabel
 from tests.support.places import REPOSITORY
 
 RULES = {path.stem: path.read_text(encoding="utf-8") for path in (REPOSITORY / "rules").glob("*.smk")}

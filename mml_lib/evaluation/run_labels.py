@@ -1,0 +1,30 @@
+"""Names of runs in tables and figures."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RunLabel:
+    """Names of a run in tables and figures.
+
+    Args:
+        task: task that the results are on; nested tasks share one name.
+        run: id in the column `run`; the folds of nested validation share it.
+        label: label of the run.
+        procedure: id of its procedure.
+        procedure_label: label of its procedure.
+        fold: fold of nested validation; None: the fold of each network.
+    """
+
+    task: str
+    run: str
+    label: str
+    procedure: str
+    procedure_label: str
+    fold: int | None = None
+
+    def as_params(self) -> dict[str, Any]:
+        """Return the label as params of a rule, without a `fold` if it is that of each network."""
+        params = asdict(self)
+        return params if self.fold is not None else {key: value for key, value in params.items() if key != "fold"}
