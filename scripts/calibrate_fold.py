@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from mml_lib.evaluation.calibration.calibration import calibrate_predictions
+from mml_lib.evaluation.calibration.calibration_methods import calibrate_predictions
 from mml_lib.evaluation.calibration.cross_fitting import cross_calibrate
 from mml_lib.files.atomic import write_text
 from mml_lib.files.stored import json_text

@@ -1,6 +1,6 @@
 """List what no study refers to, and what killed runs have left; remove it where the study says `force`."""
 
-from mml_lib.cleaning.cleaning import Cleaning
+from mml_lib.cleaning.removal import Cleaning
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
 from mml_lib.machine.terminal import say

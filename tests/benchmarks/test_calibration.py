@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mml_lib.evaluation.calibration.calibration import calibrate_predictions, log_softmax
+from mml_lib.evaluation.calibration.calibration_methods import calibrate_predictions, log_softmax
 from mml_lib.evaluation.evaluation import evaluate
 from mml_lib.predictions.predictions import Predictions
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from mml_lib.evaluation.calibration.calibration import Calibration
+from mml_lib.evaluation.calibration.calibration_methods import Calibration
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.evaluation.evaluation import read_metrics
 from mml_lib.evaluation.resampled import read_resampled

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mml_lib.evaluation.calibration.calibration import Calibration, fit_calibration, log_softmax
+from mml_lib.evaluation.calibration.calibration_methods import Calibration, fit_calibration, log_softmax
 from mml_lib.evaluation.calibration.quantification import is_labelled
 from mml_lib.predictions.predictions import Predictions
 from mml_lib.task_types import TASK_TYPES

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mml_lib.errors import MMLError
-from mml_lib.evaluation.calibration.calibration import Calibration
+from mml_lib.evaluation.calibration.calibration_methods import Calibration
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.evaluation.ensembles.pool import Pool, probabilities, same_masks
 from mml_lib.metrics.log_loss import LEAST_PROBABILITY

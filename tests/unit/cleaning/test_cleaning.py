@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mml_lib.cleaning.cleaning import Cleaning
+from mml_lib.cleaning.removal import Cleaning
 from mml_lib.files.atomic import part_of
 from mml_lib.files.checksums import checksum_path, seal
 from mml_lib.files.formats import FORMATS

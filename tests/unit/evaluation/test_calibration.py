@@ -12,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
 from mml_lib.evaluation.calibration.affine import PENALTIES, Objective, OneScale, Scores, fit, fit_by_evidence
-from mml_lib.evaluation.calibration.calibration import (
+from mml_lib.evaluation.calibration.calibration_methods import (
     METHODS,
     Calibration,
     calibrate_predictions,
@@ -260,6 +260,6 @@ def test_huge_logits_are_no_error():
 
 def test_calibration_imports_no_more_than_it_needs():
     """A light step, whose words plans need as well."""
-    module = "mml_lib.evaluation.calibration.calibration"
+    module = "mml_lib.evaluation.calibration.calibration_methods"
     code = f"import sys, {module}; print({{'torch', 'scipy', 'pandas'}} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

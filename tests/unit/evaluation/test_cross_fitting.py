@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.evaluation.calibration.calibration import calibrate_predictions, fit_calibration
+from mml_lib.evaluation.calibration.calibration_methods import calibrate_predictions, fit_calibration
 from mml_lib.evaluation.calibration.cross_fitting import assess_calibration, cross_calibrate, log_losses
 from mml_lib.evaluation.ensembles.combining import combine
 from mml_lib.evaluation.ensembles.ensemble_selection import select_ensemble

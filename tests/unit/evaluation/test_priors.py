@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.evaluation.calibration.calibration import METHODS, Calibration, calibrate_predictions, fit_calibration
+from mml_lib.evaluation.calibration.calibration_methods import (
+    METHODS,
+    Calibration,
+    calibrate_predictions,
+    fit_calibration,
+)
 from mml_lib.evaluation.calibration.quantification import frequencies, quantify
 from mml_lib.evaluation.calibration.reliability import reliability
 from mml_lib.evaluation.evaluation import evaluate

@@ -1,4 +1,4 @@
-"""Cleaning up: what no study uses is found, told, and removed on demand."""
+"""Removal of artefacts that no study uses, on demand; otherwise a list of them."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
