@@ -178,6 +178,22 @@ class Answer:
         runs = {run: {ALL_FOLDS: pool_out_of_fold(of_run, f"run {run}")} for run, of_run in self.runs.items()}
         return replace(self, runs=runs, folds=self.resample())
 
+    def tables(self, uncalibrated: Mapping[str, Mapping[int, Predictions]]) -> dict[str, pd.DataFrame]:
+        """Return all tables of the answer, by the outputs of the rule `compare_runs`.
+
+        Args:
+            uncalibrated: test predictions of calibrated networks before, by run and fold.
+        """
+        resamples = self.resample()
+        return {
+            "leaderboard": self.leaderboard(resamples),
+            "differences": self.differences(resamples),
+            "folds": self.fold_tests(resamples),
+            "classes": self.classes(),
+            "groups": self.groups(),
+            "calibration": self.calibration(uncalibrated),
+        }
+
     def leaderboard(self, resamples: Resamples) -> pd.DataFrame:
         """Return a row for each procedure, the best first, its runs beneath it, and the ensemble last."""
         shown: dict[str, dict[str, str]] = {run: {"label": label} for run, label in self.labels.items()}
