@@ -175,7 +175,7 @@ rule summarize:
     conda:
         "../config/environment.yaml"
     params:
-        shown=inputs.run_labels,
+        run_labels=inputs.run_labels,
         notes=inputs.split_notes,
     message:
         "sum up mode {wildcards.mode}"

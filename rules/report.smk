@@ -36,7 +36,7 @@ rule draw_results:
         "../config/environment.yaml"
     params:
         networks=inputs.drawn_networks,
-        shown=inputs.run_labels,
+        run_labels=inputs.run_labels,
         metrics=inputs.metrics,
         transforms=inputs.transforms,
         bootstrap=study.cfg.bootstrap,

@@ -27,7 +27,7 @@ from mml_lib.training.tuning import Tuning
 open_step(snakemake)
 files, params = snakemake.input, snakemake.params
 networks, metrics = params.networks, params.metrics
-labels = {run: RunLabel(**names) for run, names in params.shown.items()}
+labels = {run: RunLabel(**names) for run, names in params.run_labels.items()}
 verify(*files.history, *files.tables)
 task, dataset = TaskDescription.read(files.task), Dataset.read(files.dataset)
 histories = by_run(networks["history"], map(pd.read_csv, files.history), labels)

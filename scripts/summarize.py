@@ -12,8 +12,8 @@ open_step(snakemake)
 results = [read_metrics(path) for path in snakemake.input.metrics]
 resampled = [read_resampled(path) for path in snakemake.input.resampled]
 
-folds = fold_table([result for result in results if result["fold"] is not None], snakemake.params.shown)
-summary = summarize(results, resampled, snakemake.params.shown)
+folds = fold_table([result for result in results if result["fold"] is not None], snakemake.params.run_labels)
+summary = summarize(results, resampled, snakemake.params.run_labels)
 
 write_text(snakemake.output.folds, folds.to_csv(index=False))
 write_text(snakemake.output.summary, summary.to_csv(index=False))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.pipeline_folder import demo_study
 from mml_lib.config.reading.layers import merge_layers, overlay, with_defaults
@@ -14,6 +14,9 @@ from mml_lib.config.reading.scalars import flow_text
 from mml_lib.config.reading.study_files import parse_values, read_study, shorten
 from mml_lib.engine.patches import hand_config_on
 from mml_lib.errors import MMLError
+
+if TYPE_CHECKING:
+    from snakemake.workflow import Workflow
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class StudyLayers:
         return with_defaults(*map(read_study, map(shorten, self.files)))
 
 
-def study_layers(workflow: Any, pipeline: Path) -> StudyLayers:
+def study_layers(workflow: "Workflow", pipeline: Path) -> StudyLayers:
     """Return the layers of the study that a Snakemake call names, and tell Snakemake, for the jobs that it starts.
 
     Of an option that is given twice Snakemake keeps the last one only; here each counts.

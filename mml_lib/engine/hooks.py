@@ -4,7 +4,7 @@ import atexit
 import os
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mml_lib.engine.jobs import cut_off, start_again, wait_for_left_jobs
 from mml_lib.engine.leakage import refuse_leakage, train_after_comparison
@@ -21,8 +21,12 @@ from mml_lib.studies.resources.forecast import Forecast
 from mml_lib.studies.resources.planned_steps import steps_of
 from mml_lib.studies.study import Study
 
+if TYPE_CHECKING:
+    from snakemake.dag import DAG
+    from snakemake.workflow import Workflow
 
-def begin(study: Study, dag: Any) -> None:
+
+def begin(study: Study, dag: "DAG") -> None:
     """Take the project, and claim what the plan makes for all studies; plan anew where others have made some of it,
     or cluster jobs that a killed Snakemake has left.
 
@@ -67,7 +71,7 @@ def begin(study: Study, dag: Any) -> None:
     train_after_comparison(study.rule_names, dag)
 
 
-def look_ahead(study: Study, workflow: Any) -> None:
+def look_ahead(study: Study, workflow: "Workflow") -> None:
     """Let a dry run end with a line that tells what the plan is going to take; there is no hook for its end."""
 
     def tell() -> None:
@@ -80,7 +84,7 @@ def look_ahead(study: Study, workflow: Any) -> None:
     atexit.register(tell)
 
 
-def look_back(study: Study, dag: Any) -> None:
+def look_back(study: Study, dag: "DAG") -> None:
     """Tell what the steps of a run took next to what they asked for; drop checksums of what Snakemake has removed."""
     done = [job for job in dag.needrun_jobs(exclude_finished=False) if dag.finished(job)]
     outputs = [output for job in study.rule_names.jobs(dag.jobs) for output in job.output]

@@ -5,12 +5,15 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from mml_lib.engine.patches import keep_job_number
 from mml_lib.errors import MMLError
 from mml_lib.machine import slurm
 from mml_lib.steps.warm_start import withdraw_warm_start
+
+if TYPE_CHECKING:
+    from snakemake.dag import DAG
 
 
 def settle_in_job() -> None:
@@ -25,7 +28,7 @@ def settle_in_job() -> None:
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
-def wait_for_left_jobs(dag: Any) -> bool:
+def wait_for_left_jobs(dag: "DAG") -> bool:
     """Wait for cluster jobs that a killed Snakemake has left and that do what is planned here; say so.
 
     Returns:
@@ -48,7 +51,7 @@ def wait_for_left_jobs(dag: Any) -> bool:
     return slurm.wait_for(left, tell)
 
 
-def cut_off(dag: Any) -> list[Path]:
+def cut_off(dag: "DAG") -> list[Path]:
     """Return outputs of planned steps that are there although a kill came before Snakemake had the steps down as done.
 
     Snakemake does such a step again, but overlooks what needs it by `ancient()` alone, however much of that is missing:
@@ -61,7 +64,7 @@ def cut_off(dag: Any) -> list[Path]:
     return sorted(Path(path) for path in forced if os.path.exists(path))
 
 
-def start_again(dag: Any) -> NoReturn:
+def start_again(dag: "DAG") -> NoReturn:
     """Begin this Snakemake anew, in its own place, so that it plans by what is on the disk now.
 
     Raises:

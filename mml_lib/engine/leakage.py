@@ -2,7 +2,7 @@
 
 import logging
 import os
-from typing import Any
+from typing import TYPE_CHECKING
 
 from snakemake.logging import logger as snakemake_logger
 
@@ -10,6 +10,10 @@ from mml_lib.engine.patches import start_after
 from mml_lib.machine.rule_names import RuleNames
 from mml_lib.studies.study import Study
 from mml_lib.tasks.image_guards import ImageGuard
+
+if TYPE_CHECKING:
+    from snakemake.dag import DAG
+    from snakemake.workflow import Workflow
 
 RULE = "check_images"
 
@@ -28,7 +32,7 @@ class StopOnLeakage(logging.Handler):
         workflow: Snakemake's workflow object.
     """
 
-    def __init__(self, study: Study, workflow: Any):
+    def __init__(self, study: Study, workflow: "Workflow"):
         super().__init__()
         self.study = study
         self.workflow = workflow
@@ -41,7 +45,7 @@ class StopOnLeakage(logging.Handler):
             self.workflow.scheduler.keepgoing = False
 
 
-def refuse_leakage(study: Study, dag: Any) -> None:
+def refuse_leakage(study: Study, dag: "DAG") -> None:
     """Compare images before the first step, where all tasks are described already.
 
     Args:
@@ -65,7 +69,7 @@ def refuse_leakage(study: Study, dag: Any) -> None:
         compare_images(list(map(ImageGuard.of_json, job.params.guards)), list(map(TaskDescription.read, paths)))
 
 
-def train_after_comparison(names: RuleNames, dag: Any) -> None:
+def train_after_comparison(names: RuleNames, dag: "DAG") -> None:
     """Let no training begin before images are compared: where a data set takes long, others would be trained meanwhile.
 
     Args:

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.loading import preset_folders
 from mml_lib.config.pipeline_folder import LIBRARY, add_presets
@@ -28,6 +28,9 @@ from mml_lib.machine.locks import name_supervisor
 from mml_lib.steps.warm_start import offer_warm_start
 from mml_lib.studies.study import Study
 
+if TYPE_CHECKING:
+    from snakemake.workflow import Workflow
+
 UNTELLING = (
     *("clean", "force", "retrain", "run", "remove", "gpu_timeout"),
     *("preprocess_shards", "num_workers", "warm_start", "tensorboard"),
@@ -35,7 +38,7 @@ UNTELLING = (
 """Keys that change nothing of what a study refers to."""
 
 
-def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
+def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
     """Return the checked study of a Snakemake call or an outer pipeline; leave with one line where it has a mistake.
 
     Args:
@@ -76,7 +79,7 @@ def open_study(workflow: Any, config: MutableMapping[str, Any]) -> Study:
     return study
 
 
-def _plan(study: Study, workflow: Any, layers: StudyLayers | GivenLayers) -> None:
+def _plan(study: Study, workflow: "Workflow", layers: StudyLayers | GivenLayers) -> None:
     """Plan the modes that are asked for, and print what they are about."""
     modes = asked_modes(sys.argv[1:], study, workflow.modifier.modify_rulename)
     study.check(modes)
@@ -87,7 +90,7 @@ def _plan(study: Study, workflow: Any, layers: StudyLayers | GivenLayers) -> Non
     look_ahead(study, workflow)
 
 
-def check_rules(study: Study, workflow: Any) -> None:
+def check_rules(study: Study, workflow: "Workflow") -> None:
     """Name the rules for an outer pipeline; leave with one line where the study sets resources of an unknown rule.
 
     Args:
@@ -102,7 +105,7 @@ def check_rules(study: Study, workflow: Any) -> None:
             sys.exit(f"error: {_where(workflow)}{study.origins.place(problem)}")
 
 
-def _where(workflow: Any) -> str:
+def _where(workflow: "Workflow") -> str:
     module = module_name(workflow)
     return f"module {module}: " if module else ""
 

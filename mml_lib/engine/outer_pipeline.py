@@ -5,12 +5,15 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.reading.layers import with_defaults
 from mml_lib.errors import MMLError
 from mml_lib.machine.rule_names import RuleNames, publish_names, withdraw_names
 from mml_lib.machine.terminal import warn
+
+if TYPE_CHECKING:
+    from snakemake.workflow import Workflow
 
 TRIGGERS = {"mtime", "params", "input"}
 """Reasons for which a step may run again; by others an edited comment would train networks again."""
@@ -33,12 +36,12 @@ class GivenLayers:
         return with_defaults(deepcopy(dict(self.values)))
 
 
-def module_name(workflow: Any) -> str | None:
+def module_name(workflow: "Workflow") -> str | None:
     """Return the name of the `module` statement by which an outer pipeline reads MML's Snakefile; None without one."""
     return None if workflow.modifier.is_main_snakefile() else workflow.modifier.namespace
 
 
-def given_layers(workflow: Any, config: Mapping[str, Any]) -> GivenLayers | None:
+def given_layers(workflow: "Workflow", config: Mapping[str, Any]) -> GivenLayers | None:
     """Return the study that an outer pipeline gives; None where the command line names it.
 
     Args:
@@ -61,7 +64,7 @@ def given_layers(workflow: Any, config: Mapping[str, Any]) -> GivenLayers | None
     return GivenLayers(config)
 
 
-def pipeline_folder(workflow: Any, fallback: Path) -> Path:
+def pipeline_folder(workflow: "Workflow", fallback: Path) -> Path:
     """Return the folder of MML's Snakefile while it is read.
 
     Args:
@@ -72,7 +75,7 @@ def pipeline_folder(workflow: Any, fallback: Path) -> Path:
     return folder if (folder / "config").is_dir() else fallback
 
 
-def name_rules(workflow: Any) -> RuleNames:
+def name_rules(workflow: "Workflow") -> RuleNames:
     """Return MML's names of its rules, and hand them to steps.
 
     Args:
@@ -92,7 +95,7 @@ def name_rules(workflow: Any) -> RuleNames:
     return RuleNames(names)
 
 
-def warn_of_triggers(workflow: Any) -> None:
+def warn_of_triggers(workflow: "Workflow") -> None:
     """Warn if the outer pipeline's profile lets more than data and settings train networks again."""
     if further := sorted({str(trigger) for trigger in workflow.rerun_triggers} - TRIGGERS):
         warn(

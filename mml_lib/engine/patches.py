@@ -7,7 +7,12 @@ default profile imports this module before Snakemake reads anything: imports sta
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from snakemake.dag import DAG
+    from snakemake.jobs import Job
+    from snakemake.workflow import Workflow
 
 
 def leave_config_to_mml() -> None:
@@ -28,7 +33,7 @@ def _nothing(_: Any) -> dict[str, Any]:
     return {}
 
 
-def hand_config_on(workflow: Any, files: Sequence[Path], values: Sequence[str]) -> None:
+def hand_config_on(workflow: "Workflow", files: Sequence[Path], values: Sequence[str]) -> None:
     """Set the config files and values of `--config` for the jobs that Snakemake starts.
 
     Of an option that is given twice Snakemake keeps the last one only. This can go when each counts.
@@ -102,7 +107,7 @@ def submit_lost_again(lost: Callable[[set[str]], Mapping[str, str]]) -> None:
     plugin.Executor.check_active_jobs = check_active_jobs
 
 
-def start_after(dag: Any, job: Any, earlier: Iterable[Any]) -> None:
+def start_after(dag: "DAG", job: "Job", earlier: Iterable["Job"]) -> None:
     """Let a job start after others whose outputs are none of its inputs.
 
     Where the others come later into a study, an input would make Snakemake do finished jobs again. It counts for each
@@ -119,7 +124,7 @@ def start_after(dag: Any, job: Any, earlier: Iterable[Any]) -> None:
         dag._n_until_ready[job] += 1
 
 
-def make_local(workflow: Any, *rules: str) -> None:
+def make_local(workflow: "Workflow", *rules: str) -> None:
     """Run rules beside Snakemake, also those of a module, which have the names of its `use rule` statement.
 
     `localrules:` takes names as they stand. This can go when it takes those of a module for its rules.
@@ -131,7 +136,7 @@ def make_local(workflow: Any, *rules: str) -> None:
     workflow.localrules(*map(workflow.modifier.modify_rulename, rules))
 
 
-def chain_hooks(workflow: Any, module: str | None) -> None:
+def chain_hooks(workflow: "Workflow", module: str | None) -> None:
     """Have the hooks of a module called before those of the outer pipeline, wherever these stand.
 
     Snakemake ignores `onstart`, `onsuccess` and `onerror` of modules. This can go when it calls them.
@@ -149,7 +154,7 @@ def chain_hooks(workflow: Any, module: str | None) -> None:
     workflow._mml_hooks[module] = {}
 
 
-def _chain(workflow: Any, event: str) -> None:
+def _chain(workflow: "Workflow", event: str) -> None:
     register = getattr(workflow, event)
 
     def chained(outer: Callable[[Any], None]) -> Callable[[Any], None]:

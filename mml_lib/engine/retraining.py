@@ -1,16 +1,19 @@
 """Retraining: networks whose weights were removed are not trained again, for weeks perhaps, without being asked."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mml_lib.errors import MMLError
 from mml_lib.studies.study import Study
+
+if TYPE_CHECKING:
+    from snakemake.dag import DAG
 
 SHOWN = 3
 """Networks that a message names."""
 
 
-def refuse_retraining(study: Study, dag: Any) -> None:
+def refuse_retraining(study: Study, dag: "DAG") -> None:
     """Refuse a plan that trains networks again only because their weights are not there any more.
 
     Args:

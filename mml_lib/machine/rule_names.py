@@ -4,7 +4,10 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from snakemake.jobs import Job
 
 VARIABLE = "MML_RULE_NAMES"
 """Environment variable by which steps learn MML's names of their rules."""
@@ -24,11 +27,11 @@ class RuleNames:
         """Return MML's name of a rule; None for a rule of the outer pipeline."""
         return rule if self.by_full_name is None else self.by_full_name.get(rule)
 
-    def of_job(self, job: Any) -> str | None:
+    def of_job(self, job: "Job") -> str | None:
         """Return MML's name of the rule of a job."""
         return self.own(job.rule.name)
 
-    def jobs(self, jobs: Iterable[Any], *rules: str) -> list[Any]:
+    def jobs(self, jobs: Iterable["Job"], *rules: str) -> list["Job"]:
         """Return those jobs of Snakemake that are MML's, or only those of some of its rules."""
         return [job for job in jobs if (name := self.of_job(job)) is not None and (not rules or name in rules)]
 

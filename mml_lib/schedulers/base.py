@@ -144,9 +144,9 @@ class AbstractBaseScheduler(StepHooks, StudyScheduler):
         for variant in variants:
             check_trainable(identity, variant.study)
             check_class_names(task, identity.task_type, self.study.tasks.classes_of, variant.study)
-            told = task_content(identity, variant.study.preprocessing)
+            task_section = task_content(identity, variant.study.preprocessing)
             added = additions and additions(identity, variant.study)
-            pipeline = Pipeline.of(variant.study, told, added, self.code)
+            pipeline = Pipeline.of(variant.study, task_section, added, self.code)
             run = runs.setdefault(pipeline.run, Run(pipeline))
             run.labels.append(variant.label)
             run.procedure_labels.append(variant.procedure)
@@ -225,7 +225,7 @@ class AbstractBaseScheduler(StepHooks, StudyScheduler):
         """`task`, `run` and `fold` of all planned networks, and of those of this project that they start from."""
         steps = zip(self.commands, self.params, strict=True)
         planned = [wildcards for command, wildcards in steps if command == "train_fold"]
-        runs = dict.fromkeys((told["task"], told["run"]) for told in planned)
+        runs = dict.fromkeys((wildcards["task"], wildcards["run"]) for wildcards in planned)
         models = [model for run in runs for model in self.study.run(*run).pipeline.pretraining.get("models", ())]
         own = [model for model in models if model["project"] is None]
         return planned + [{key: model[key] for key in ("task", "run", "fold")} for model in own]

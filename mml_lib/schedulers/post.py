@@ -154,7 +154,7 @@ class PostScheduler(TransferScheduler):
     def _check_prior(self, task: str, prior: list[float]) -> None:
         if len(prior) < 2:
             raise MMLError("mode.prior: a list has a frequency for each class; give as many as there are")
-        if not all(0 <= each <= 1 for each in prior):
+        if not all(0 <= frequency <= 1 for frequency in prior):
             raise MMLError(f"mode.prior: {prior} has a number that is no frequency; give numbers from 0 to 1")
         if TASK_TYPES[self.study.tasks[task].task_type].is_single_label and abs(sum(prior) - 1) > 1e-3:
             raise MMLError(f"mode.prior: {prior} adds up to {sum(prior):.4g}; give frequencies that add up to 1")
@@ -193,22 +193,22 @@ class PostScheduler(TransferScheduler):
         for source in self.options.source_tasks:
             if source != task and (problem := self._problem(task, source)):
                 raise MMLError(f"mode.source_tasks: {problem}")
-        asked = task in self.options.eval_on and not self.options.multitask
-        named = [each for each in self.task_names if asked and each != task and not self._problem(task, each)]
-        return list(dict.fromkeys([*(each for each in self.options.source_tasks if each != task), *named]))
+        is_predicted = task in self.options.eval_on and not self.options.multitask
+        named = [name for name in self.task_names if is_predicted and name != task and not self._problem(task, name)]
+        return list(dict.fromkeys([*(name for name in self.options.source_tasks if name != task), *named]))
 
     @functools.cache  # noqa: B019  (a scheduler lives as long as its process)
     def _problem(self, task: str, source: str) -> str | None:
         """Return why networks of another task are no answers to a task."""
-        known, other = self.study.tasks[task], self.study.tasks.get(source)
+        identity, other = self.study.tasks[task], self.study.tasks.get(source)
         if other is None:
             return f"there is no task '{source}' in the study{nearest(source, self.study.tasks)}"
         if self.options.multitask:
             return f"networks of {source} would learn no co-tasks; leave it out, or mode.multitask"
         if source == self.options.pretrain_task:
             return f"{source} is what networks start from (mode.pretrain_task); leave it out"
-        if other.task_type != known.task_type:
-            return f"{source} is a {other.task_type}, {task} a {known.task_type}; leave it out"
+        if other.task_type != identity.task_type:
+            return f"{source} is a {other.task_type}, {task} a {identity.task_type}; leave it out"
         if self.folds(source) != self.folds(task):
             return (
                 f"{source} has the folds {_listed(self.folds(source))}, {task} has {_listed(self.folds(task))}, and "
@@ -225,7 +225,7 @@ class PostScheduler(TransferScheduler):
     def guards(self) -> Guards:
         guards = super().guards
         if self.options.source_tasks or self.options.eval_on or self.study.cfg.reuse.predictions:
-            for trained in (each for task in self.task_names for each in self.trained_for(task)):
+            for trained in (name for task in self.task_names for name in self.trained_for(task)):
                 for network in self.study.answers.candidates(trained, self):
                     if network.eval_task or network.project:
                         guard_joining(guards, trained, network)
@@ -279,38 +279,38 @@ class PostScheduler(TransferScheduler):
         return TASK_TYPES[self.study.task(task).task_type].has_probabilities and not self.is_out_of_fold(task)
 
     def ensemble_options(self, task: str) -> EnsembleOptions:
-        """Return how an ensemble for a task is selected: by all members alike where there is nothing to choose from.
+        """Return the options by which an ensemble for a task is selected: all members alike if there is no choice.
 
         Raises:
-            MMLError: options that there are not, or that do not suit the task.
+            MMLError: an unknown option, or one that does not suit the task.
         """
         kind = self.study.task(task).task_type
         members = len(self._members(task))
-        given = dict(self.options.ensemble)
+        options = dict(self.options.ensemble)
         alike = members == 1 or TASK_TYPES[kind].has_masks or self.is_out_of_fold(task)
-        if self.is_out_of_fold(task) and given.get("strategy", "mean") != "mean":
+        if self.is_out_of_fold(task) and options.get("strategy", "mean") != "mean":
             raise MMLError(
-                f"mode.ensemble.strategy: {given['strategy']} chooses members by the samples of {task} that are "
+                f"mode.ensemble.strategy: {options['strategy']} chooses members by the samples of {task} that are "
                 "reported; set it to mean, or mode.nested: true, or give the task a test split"
             )
-        given.setdefault("strategy", "mean" if alike else "greedy")
-        given.setdefault("max_ensemble_size", min(EnsembleOptions.max_ensemble_size, members))
-        given.setdefault("seed", self.study.cfg.seed)
+        options.setdefault("strategy", "mean" if alike else "greedy")
+        options.setdefault("max_ensemble_size", min(EnsembleOptions.max_ensemble_size, members))
+        options.setdefault("seed", self.study.cfg.seed)
         problem = self._no_final_calibration(task)
-        if problem and given.setdefault("calibrate", False):
+        if problem and options.setdefault("calibrate", False):
             raise MMLError(f"mode.ensemble.calibrate: {problem}; leave it out")
-        known = EnsembleOptions.__dataclass_fields__
-        for key in given:
-            if key not in known:
-                raise MMLError(f"mode.ensemble: unknown key '{key}'{nearest(key, known)}")
+        fields = EnsembleOptions.__dataclass_fields__
+        for key in options:
+            if key not in fields:
+                raise MMLError(f"mode.ensemble: unknown key '{key}'{nearest(key, fields)}")
         try:
-            options = TypeAdapter(EnsembleOptions).validate_python(given)
+            ensemble = TypeAdapter(EnsembleOptions).validate_python(options)
         except ValidationError as error:
             problem = error.errors()[0]
             raise MMLError(f"mode.ensemble.{problem['loc'][0]}: {problem['msg']}, not {problem['input']!r}") from error
-        options.metric_of(kind)
-        options.check_members(members)
-        return options
+        ensemble.metric_of(kind)
+        ensemble.check_members(members)
+        return ensemble
 
     def _no_final_calibration(self, task: str) -> str | None:
         """Return why the probabilities of an ensemble are not calibrated in the end; None where they may be."""

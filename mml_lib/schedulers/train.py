@@ -138,24 +138,24 @@ class TrainScheduler(AbstractBaseScheduler):
         return {"multitask": multitask(self.study, cfg, self.options.co_tasks, self.options.task_weights)}
 
     def _check(self, task: str) -> None:
-        """Refuse what cannot be trained, or not be told without deceiving oneself.
+        """Refuse tasks that cannot be trained, and results on samples that something was chosen by.
 
         Raises:
-            MMLError: the first thing.
+            MMLError: the first problem.
         """
-        known = self.study.tasks[task]
-        if not TASK_TYPES[known.task_type].is_learnable:
+        identity = self.study.tasks[task]
+        if not TASK_TYPES[identity.task_type].is_learnable:
             raise MMLError(
                 f"mode {self.mode}: {task} has no labels to learn from; name their column (of a table, as columns: "
                 "{label: diagnosis}), or set pivot.name to another task"
             )
-        if self.options.nested and known.num_folds < 2:
+        if self.options.nested and identity.num_folds < 2:
             raise MMLError(f"mode.nested: {task} brings its validation split, so there is no fold to hold out")
         for other in self.options.eval_on:
-            self._check_other(known, other)
+            self._check_other(identity, other)
         if not self.options.nested and "val" in self.splits(task):
             for variant in self.variants:
-                check_leakage(known, variant.study)
+                check_leakage(identity, variant.study)
 
     def _check_other(self, task: TaskIdentity, name: str) -> None:
         if name not in self.study.tasks:
@@ -173,9 +173,9 @@ class TrainScheduler(AbstractBaseScheduler):
             raise MMLError(f"mode.eval_on: {name} has no test split; set tasks.{other.base_name}.test_fraction")
 
     def _has_head(self, task: str, other: str) -> bool:
-        """Whether all networks of a task have learned another task too."""
+        """Return True if all networks of a task have learned another task too."""
         runs = self.runs_of(self.trained_for(task)[0]) if self.options.multitask else []
-        return bool(runs) and all(other in [told["name"] for told in run.pipeline.tasks] for run in runs)
+        return bool(runs) and all(other in [learned["name"] for learned in run.pipeline.tasks] for run in runs)
 
     def _add_fold(self, network: TrainedNetwork) -> None:
         if "train" in self.subroutines:
@@ -219,9 +219,9 @@ class TrainScheduler(AbstractBaseScheduler):
     def _notes_on(self, task: str, folds: int) -> list[str]:
         """Return the splits on which a task with several folds is evaluated."""
         identity, notes = self.study.tasks[task], []
-        each = " of each run" if len(self.runs_of(task)) > 1 else ""
+        per_run = " of each run" if len(self.runs_of(task)) > 1 else ""
         if "test" in self.splits(task):
-            notes.append(f"{folds} networks{each}, one per fold, all tested on the same test split")
+            notes.append(f"{folds} networks{per_run}, one per fold, all tested on the same test split")
             if not identity.brings_test and not identity.bases:
                 notes[0] += (
                     "; for cross-validation in which each sample is tested once set "
@@ -229,8 +229,8 @@ class TrainScheduler(AbstractBaseScheduler):
                 )
         if self.pools_folds(task):
             notes.append(
-                f"out_of_fold pools {folds} networks{each}: each sample is predicted once, by the network of the fold "
-                "that did not train on it"
+                f"out_of_fold pools {folds} networks{per_run}: each sample is predicted once, by the network of the "
+                "fold that did not train on it"
             )
             if len({run.pipeline.procedure for run in self.runs_of(task)}) > 1:
                 notes.append("the best of several procedures is told by these samples, so its value is optimistic")
@@ -245,7 +245,7 @@ class TrainScheduler(AbstractBaseScheduler):
         self.add("describe_study", mode=self.mode)
 
     def _add_questions(self) -> None:
-        """Plan the ablation table, curves, and the comparison across tasks, as far as networks are tested for them."""
+        """Plan the ablation table, curves, and the comparison across tasks, if networks are tested for them."""
         tested = {wildcards["task"] for command, wildcards in self._plan if command == "test_fold"}
         if not tested.issuperset(trained for task in self.task_names for trained in self.trained_for(task)):
             return
@@ -291,14 +291,14 @@ class TrainScheduler(AbstractBaseScheduler):
 
     def splits(self, task: str) -> list[str]:
         """Return the splits of a task to predict and test on."""
-        known = self.study.task(task)
-        asked = self.options.eval or []
-        if "test" in asked and not known.has_test:
+        identity = self.study.task(task)
+        splits = self.options.eval or []
+        if "test" in splits and not identity.has_test:
             raise MMLError(f"mode.eval: task {task} has no test split; set tasks.{task}.test_fraction, or eval: [val]")
-        if "unlabelled" in asked and not known.has_unlabelled:
+        if "unlabelled" in splits and not identity.has_unlabelled:
             raise MMLError(f"mode.eval: task {task} has no unlabelled samples; leave 'unlabelled' out")
-        by_default = ["test" if known.has_test else "val", *(["unlabelled"] if known.has_unlabelled else [])]
-        return list(asked or by_default)
+        by_default = ["test" if identity.has_test else "val", *(["unlabelled"] if identity.has_unlabelled else [])]
+        return list(splits or by_default)
 
     def run_label(self, task: str, run: Run) -> RunLabel:
         """Return the names of a run in tables and figures. The folds of nested validation share them."""

@@ -67,9 +67,10 @@ class TransferScheduler(TrainScheduler):
     def additions(self, task: TaskIdentity, cfg: StudyConfig) -> dict[str, Any]:
         models = self._candidates(cfg)
         reported = "val" in self.splits(task.name) and not self.options.nested
-        for learned in (each for told in models for each in self.study.runs.of_model(told).pipeline.tasks):
-            check_pretraining(task, cfg, learned, reported, self.options.freeze)
-        told = {
+        for model in models:
+            for learned in self.study.runs.of_model(model).pipeline.tasks:
+                check_pretraining(task, cfg, learned, reported, self.options.freeze)
+        pretraining = {
             "task": self.options.pretrain_task,
             "model_selection": self.options.model_selection,
             "by": self.study.main_metric(self._trained_on(models[0])["task_type"]),
@@ -78,11 +79,11 @@ class TransferScheduler(TrainScheduler):
         # A copied project has its files in another order of time, which makes no other run.
         ordered = sorted(models, key=lambda model: (model["task"], model["run"], model["fold"], model["project"] or ""))
         added = super().additions(task, cfg)
-        by_time, by_name = ({**added, "pretraining": told | {"models": each}} for each in (models, ordered))
+        by_time, by_name = ({**added, "pretraining": pretraining | {"models": order}} for order in (models, ordered))
         return by_time if models != ordered and self._is_stored(task, cfg, by_time) else by_name
 
     def _is_stored(self, task: TaskIdentity, cfg: StudyConfig, additions: Mapping[str, Any]) -> bool:
-        """Whether the pipeline of a run is on the disk: those from before had their models by time."""
+        """Return True if the pipeline of a run is on the disk: earlier ones list their models by time."""
         run = Pipeline.of(cfg, task_content(task, cfg.preprocessing), additions, self.code).run
         return self.study.fm.construct_saving_path(None, "pipeline", task=task.name, run=run).exists()
 
@@ -99,30 +100,29 @@ class TransferScheduler(TrainScheduler):
         Raises:
             MMLError: there is none.
         """
-        task, asked = self.options.pretrain_task, self.options.model_selection
+        task, choice = self.options.pretrain_task, self.options.model_selection
         if self.study.cfg.reuse.models:
-            found = self._found(
-                cfg, [self.study.fm.reusables.project_of("models", each) for each in self.study.cfg.reuse.models]
-            )
+            references = self.study.cfg.reuse.models
+            models = self._found(cfg, [self.study.fm.reusables.project_of("models", name) for name in references])
         elif self.study.tasks.is_known(task):
             return self._own(cfg)
         else:
-            found = self._found(cfg, [(None, None)])
-        if asked in WAYS:
-            return found
-        if not (of_run := [told for told in found if told["run"] == asked]):
-            known = {told["run"] for told in found}
-            raise MMLError(f"mode.model_selection: {task} has no model of a run '{asked}'{nearest(asked, known)}")
+            models = self._found(cfg, [(None, None)])
+        if choice in WAYS:
+            return models
+        if not (of_run := [model for model in models if model["run"] == choice]):
+            runs = {model["run"] for model in models}
+            raise MMLError(f"mode.model_selection: {task} has no model of a run '{choice}'{nearest(choice, runs)}")
         return of_run
 
     def _own(self, cfg: StudyConfig) -> list[dict[str, Any]]:
         """Return the models of this study: those of the pretraining, or of the run asked for."""
-        task, asked = self.options.pretrain_task, self.options.model_selection
-        if asked in WAYS:
+        task, choice = self.options.pretrain_task, self.options.model_selection
+        if choice in WAYS:
             runs = self._pretraining(cfg)
         else:
             plain = self.plan_runs(task, expand(self.study.config, self.study.files))
-            runs = [run for run in plain if run.id == asked] or [self.study.runs.read(task, asked)]
+            runs = [run for run in plain if run.id == choice] or [self.study.runs.read(task, choice)]
         self._check_arch(cfg, runs[0].pipeline.content)
         folds = range(self.study.task(task).num_folds if self.options.pretrain_cv else 1)
         return [{"project": None, "task": task, "run": run.id, "fold": fold} for run in runs for fold in folds]
@@ -144,32 +144,32 @@ class TransferScheduler(TrainScheduler):
             projects: projects (None: this one), each with a run, or None for all of its runs.
         """
         task, fm = self.options.pretrain_task, self.study.fm
-        found, others = [], []
+        models, others = [], []
         for project, run in projects:
             wanted = {"task": task} | ({"run": run} if run else {})
-            for told in fm.existing("models", project=project, **wanted):
-                model = {"project": project, "task": task, "run": told["run"], "fold": int(told["fold"])}
+            for stored in fm.existing("models", project=project, **wanted):
+                model = {"project": project, "task": task, "run": stored["run"], "fold": int(stored["fold"])}
                 if fm.construct_saving_path(None, "parameters", **model).exists():
-                    found.append(model)
-            others += [told["task"] for told in fm.existing("models", project=project)]
+                    models.append(model)
+            others += [stored["task"] for stored in fm.existing("models", project=project)]
         where = ", ".join(project or self.study.cfg.project for project, _ in projects)
-        if not found:
+        if not models:
             raise MMLError(
                 f"mode.pretrain_task: {where} has no model of '{task}' with its weights{nearest(task, set(others))} "
                 "(a task of this study is trained first: name it among the tasks, and no reuse.models)"
             )
-        fitting = [model for model in found if _same_arch(cfg, self._content(model))]
+        fitting = [model for model in models if _same_arch(cfg, self._content(model))]
         if not fitting:
-            self._check_arch(cfg, self._content(found[-1]))
+            self._check_arch(cfg, self._content(models[-1]))
         return fitting
 
-    def _content(self, told: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _content(self, model: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the content of the pipeline of a model."""
-        return self.study.runs.of_model(told).pipeline.content
+        return self.study.runs.of_model(model).pipeline.content
 
-    def _trained_on(self, told: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _trained_on(self, model: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the task entry in the pipeline of a model."""
-        return self._content(told)["task"]
+        return self._content(model)["task"]
 
     def _check_arch(self, cfg: StudyConfig, content: Mapping[str, Any]) -> None:
         if not _same_arch(cfg, content):
@@ -181,5 +181,5 @@ class TransferScheduler(TrainScheduler):
 
 
 def _same_arch(cfg: StudyConfig, content: Mapping[str, Any]) -> bool:
-    """Whether the backbone of a variant is that of a pipeline; its arguments show when its weights are loaded."""
+    """Return True if a variant has the backbone of a pipeline; loading its weights checks the arguments."""
     return all(cfg.arch.spec().get(key) == content["arch"].get(key) for key in ("_target_", "name"))

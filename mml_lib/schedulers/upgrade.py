@@ -61,13 +61,13 @@ class DowngradeScheduler(_Rewriting):
 
     @cached_property
     def _backup(self) -> Backup:
-        known = {int(backup.number): backup for backup in Backup.all(self.fm)}
-        asked = self.options.backup or max(known, default=0)
-        if asked not in known:
-            there = f"; there are {', '.join(map(str, known))}" if known else "; a snakemake upgrade makes one"
+        backups = {int(backup.number): backup for backup in Backup.all(self.fm)}
+        number = self.options.backup or max(backups, default=0)
+        if number not in backups:
+            there = f"; there are {', '.join(map(str, backups))}" if backups else "; a snakemake upgrade makes one"
             which = f"no {self.options.backup}" if self.options.backup else "none"
             raise MMLError(f"mode downgrade: of the backups in {self.fm.proj_path / 'BACKUPS'} there is {which}{there}")
-        return known[asked]
+        return backups[number]
 
     def create_routine(self) -> None:
         self.add("downgrade_formats", backup=self._backup.number)

@@ -27,7 +27,7 @@ def best_runs(scheduler: "TrainScheduler") -> list[dict[str, Any]]:
         are the out-of-fold results of a single run: of several, these samples chose the best.
     """
     rows = _summary(scheduler)
-    found = []
+    rows_by_task = []
     for task, (metric, networks) in sorted(_networks(scheduler).items()):
         labels = {network.run: scheduler.run_label(network.task, _run(scheduler, network)) for network in networks}
         ids = {run: (label.procedure, label.run) for run, label in labels.items()}
@@ -44,7 +44,7 @@ def best_runs(scheduler: "TrainScheduler") -> list[dict[str, Any]]:
         # A procedure with a single run has no row of its own.
         run = next((row for row in of_task if row["run"] == chosen.run), {})
         procedure = next((row for row in of_task if not row["run"] and row["procedure"] == chosen.procedure), run)
-        found.append(
+        rows_by_task.append(
             {
                 "task": task,
                 "procedure": chosen.procedure,
@@ -62,19 +62,19 @@ def best_runs(scheduler: "TrainScheduler") -> list[dict[str, Any]]:
                 "reason": procedure.get("reason", ""),
             }
         )
-    return found
+    return rows_by_task
 
 
 def _networks(scheduler: "TrainScheduler") -> dict[str, tuple[str, list[TrainedNetwork]]]:
     """Return the first named metric and the networks of each task, by what tables call it."""
-    found: dict[str, tuple[str, list[TrainedNetwork]]] = {}
+    networks: dict[str, tuple[str, list[TrainedNetwork]]] = {}
     for task in scheduler.task_names:
         for network in scheduler.networks(task):
             # Of a metric of the user's own nobody knows which values are good.
             metric = scheduler.study.main_metric(scheduler.study.task(network.task).task_type)
             label = scheduler.run_label(network.task, _run(scheduler, network))
-            found.setdefault(label.task, (metric, []))[1].append(network)
-    return found
+            networks.setdefault(label.task, (metric, []))[1].append(network)
+    return networks
 
 
 def _run(scheduler: "TrainScheduler", network: TrainedNetwork) -> Run:

@@ -26,17 +26,17 @@ def blueprint(pipelines: Sequence[Pipeline], storages: Sequence[ModelStorage], b
         storages: of all models of these runs.
         by: the metric; the validation loss where a model does not have it.
     """
-    called = {pipeline.run: (pipeline.procedure_recipe, pipeline.recipe) for pipeline in pipelines}
-    chosen = best_run(storages, called, by)
-    pipeline = next(each for each in pipelines if each.recipe == chosen.run)
-    procedures, runs = (len({each[place] for each in called.values()}) for place in (0, 1))
+    ids = {pipeline.run: (pipeline.procedure_recipe, pipeline.recipe) for pipeline in pipelines}
+    chosen = best_run(storages, ids, by)
+    pipeline = next(candidate for candidate in pipelines if candidate.recipe == chosen.run)
+    procedures, runs = len({procedure for procedure, _ in ids.values()}), len({run for _, run in ids.values()})
     repeated = f", of the best of {procedures} procedures ({chosen.procedure_value:.6g})" if procedures < runs else ""
-    told = {
+    reason = {
         "run": pipeline.run,
         "task": pipeline.task["name"],
         "why": f"the best mean validation {chosen.metric} ({chosen.run_value:.6g}) of {runs} runs{repeated}",
     }
-    return yaml_text("blueprint", {"chosen": told, "pipeline": dict(pipeline.content)})
+    return yaml_text("blueprint", {"chosen": reason, "pipeline": dict(pipeline.content)})
 
 
 def lay_blueprint(study: "Study", task: str, keys: Sequence[str] | None) -> dict[str, Any]:
@@ -68,24 +68,22 @@ def lay_blueprint(study: "Study", task: str, keys: Sequence[str] | None) -> dict
 def _find(study: "Study", task: str) -> Mapping[str, Any]:
     """Return the content of the pipeline that a blueprint holds, the latest of all projects named."""
     if not study.cfg.reuse.blueprint:
-        raise MMLError("mode.use_blueprint: where is it to be found? Name the project, reuse: {blueprint: project}")
-    found: list[tuple[str, Path]] = []
-    for project, run in (study.fm.reusables.project_of("blueprint", each) for each in study.cfg.reuse.blueprint):
-        if run is None:
-            told = study.fm.existing("blueprint", project=project, task=task)
-            found += [
-                ("blueprint", study.fm.construct_saving_path(None, "blueprint", project=project, **each))
-                for each in told
-            ]
-        elif told := study.fm.existing("pipeline", project=project, task=task, run=run):
-            found.append(("pipeline", study.fm.construct_saving_path(None, "pipeline", project=project, **told[0])))
-    if not found:
+        raise MMLError("mode.use_blueprint: no project is named; set reuse: {blueprint: project}")
+    paths: list[tuple[str, Path]] = []
+    for reference in study.cfg.reuse.blueprint:
+        project, run = study.fm.reusables.project_of("blueprint", reference)
+        key, wanted = ("blueprint", {"task": task}) if run is None else ("pipeline", {"task": task, "run": run})
+        paths += [
+            (key, study.fm.construct_saving_path(None, key, project=project, **tokens))
+            for tokens in study.fm.existing(key, project=project, **wanted)
+        ]
+    if not paths:
         where = ", ".join(study.cfg.reuse.blueprint)
         raise MMLError(
             f"mode.use_blueprint: there is no blueprint of the task {task} in {where}; "
             "a study with mode.store_blueprint: true makes one"
         )
-    kind, path = found[-1]
+    kind, path = paths[-1]
     return Pipeline.read(path).content if kind == "pipeline" else read_stored_yaml(path, kind)["pipeline"]
 
 

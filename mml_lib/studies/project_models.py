@@ -58,16 +58,16 @@ class ProjectModels:
         Raises:
             MMLError: there is none, or its pipeline cannot be read.
         """
-        known = {pipeline["run"]: pipeline["task"] for pipeline in self.fm.existing("pipeline")}
-        known |= {planned: task for task, planned in self.planned()}
-        if run not in known:
-            near = get_close_matches(run, known, n=3, cutoff=0.4) or list(known)[-3:]
+        tasks = {pipeline["run"]: pipeline["task"] for pipeline in self.fm.existing("pipeline")}
+        tasks |= {planned: task for task, planned in self.planned()}
+        if run not in tasks:
+            near = get_close_matches(run, tasks, n=3, cutoff=0.4) or list(tasks)[-3:]
             raise MMLError(
                 f"run: there is no run '{run}' in the study or in {self.fm.pattern('pipeline')}; "
                 + (f"the nearest known: {', '.join(near)}" if near else "none is known")
             )
-        self._content(known[run], run)
-        return known[run], run
+        self._content(tasks[run], run)
+        return tasks[run], run
 
     def _content(self, task: str, run: str) -> Mapping[str, Any]:
         try:

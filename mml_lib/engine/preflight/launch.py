@@ -24,6 +24,8 @@ from mml_lib.steps.training_step import TrainingStep
 from mml_lib.steps.warm_start import FOLDER
 
 if TYPE_CHECKING:
+    from snakemake.dag import DAG
+
     from mml_lib.studies.study import Study
 
 TIME_LIMIT = 900
@@ -69,7 +71,7 @@ class Mistakes(MMLError):
         Exception.__init__(self, "\n".join(lines))
 
 
-def check_pipelines(study: "Study", dag: Any) -> None:
+def check_pipelines(study: "Study", dag: "DAG") -> None:
     """Try each distinct pipeline that is to be trained, unless it was tried before.
 
     Args:

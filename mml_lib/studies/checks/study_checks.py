@@ -1,4 +1,4 @@
-"""Checks: what is known to be wrong with a pipeline before anything is trained."""
+"""Checks of a pipeline before anything is trained."""
 
 import re
 import sys
@@ -107,22 +107,22 @@ def check_pretraining(
     """
     if freeze and cfg.adapters:
         raise MMLError("mode.freeze: adapters change the backbone, which is to be kept; leave one of them out")
-    swa = [name for name, each in cfg.callbacks.items() if each.target.endswith("StochasticWeightAveraging")]
+    swa = [name for name, callback in cfg.callbacks.items() if callback.target.endswith("StochasticWeightAveraging")]
     if freeze and swa:
         raise MMLError(
             f"mode.freeze: callbacks.{swa[0]} gathers the backbone's batch statistics anew; leave one of them out"
         )
     if pretrained_on["dataset"] != task.dataset:
         return
-    told = task.definition()
-    whole, other = (divided_by(each, task.brings_test, REDIVIDING) for each in (told, pretrained_on))
+    definition = task.definition()
+    whole, other = (divided_by(part, task.brings_test, REDIVIDING) for part in (definition, pretrained_on))
     if whole != other:
         raise MMLError(
             f"mode.pretrain_task: {pretrained_on['name']} divides the images of {task.name} in another way, so its "
             "models may have seen what is tested; give both the same folds, test_fraction, seed and idx_to_class"
         )
     nested = re.match(rf".*?\{SEPARATOR}nested{ARGUMENT}[^{SEPARATOR}]*", task.name)
-    if nested and divided_by(told, False, ["nested"]) not in (*pretrained_on["bases"], pretrained_on["id"]):
+    if nested and divided_by(definition, False, ["nested"]) not in (*pretrained_on["bases"], pretrained_on["id"]):
         raise MMLError(
             f"mode.pretrain_task: {pretrained_on['name']} has images that {task.name} holds out for its test; choose a "
             f"task of other images, or a tag on {nested[0]}"
@@ -153,15 +153,16 @@ def _check_loss(task: TaskIdentity, cfg: StudyConfig) -> None:
 
 def _check_packages(task: TaskIdentity, cfg: StudyConfig) -> None:
     """Refuse targets of packages that are not there, without importing one."""
-    metrics = [each for each in cfg.metrics_of(task.task_type) if not isinstance(each, str)]
+    metrics = [metric for metric in cfg.metrics_of(task.task_type) if not isinstance(metric, str)]
     named = {"arch": cfg.arch, "decoder": cfg.decoder, "loss": cfg.loss_of(task.task_type), "optimizer": cfg.optimizer}
-    named |= {"lr_scheduler": cfg.lr_scheduler, **{f"callbacks.{name}": each for name, each in cfg.callbacks.items()}}
+    named |= {"lr_scheduler": cfg.lr_scheduler}
+    named |= {f"callbacks.{name}": callback for name, callback in cfg.callbacks.items()}
     lists = {
         "augmentations": cfg.augmentations.of(task.task_type),
         "metrics": metrics,
         "tta.transforms": cfg.tta.transforms,
     }
-    for key, target in [*named.items(), *((key, each) for key, found in lists.items() for each in found)]:
+    for key, target in [*named.items(), *((key, target) for key, targets in lists.items() for target in targets)]:
         try:
             check_package(target.target if target else __name__)
         except MMLError as error:
@@ -169,9 +170,9 @@ def _check_packages(task: TaskIdentity, cfg: StudyConfig) -> None:
 
 
 def _check_rates(cfg: StudyConfig) -> None:
-    told = cfg.optimizer.spec()
+    optimizer = cfg.optimizer.spec()
     for key, least in (("lr", "above 0"), ("weight_decay", "of 0 or more")):
-        value = told.get(key, 1)
+        value = optimizer.get(key, 1)
         number = isinstance(value, Real) and not isinstance(value, bool)
         if not number or not (0 < value < float("inf") or (value == 0 and key != "lr")):
             raise MMLError(f"optimizer.{key} is {value!r}; write a number {least}")
@@ -184,8 +185,8 @@ def _check_class_weights(task: TaskIdentity, cfg: StudyConfig) -> None:
         raise MMLError(f"class_weights: {task.name} is a regression, which has no classes; leave it out")
     if cfg.class_weights == "balanced" and cfg.sampling.balanced:
         raise MMLError("class_weights: with sampling.balanced the classes are balanced already; set one of them only")
-    if given := [key for key in WEIGHTS if key in cfg.loss_of(task.task_type).spec()]:
-        raise MMLError(f"class_weights: the loss has weights of its own, loss.{given[0]}; set one of them only")
+    if weights := [key for key in WEIGHTS if key in cfg.loss_of(task.task_type).spec()]:
+        raise MMLError(f"class_weights: the loss has weights of its own, loss.{weights[0]}; set one of them only")
 
 
 def _check_mixing(task: TaskIdentity, cfg: StudyConfig) -> None:
@@ -211,13 +212,13 @@ def _check_augmentations(task: TaskIdentity, cfg: StudyConfig) -> None:
 
 
 def _check_monitored(task: TaskIdentity, cfg: StudyConfig) -> None:
-    known = ["train/loss", "val/loss", *(f"val/{metric}" for metric in NAMED[task.task_type])]
+    columns = ["train/loss", "val/loss", *(f"val/{metric}" for metric in NAMED[task.task_type])]
     if "lr_scheduler" in cfg.monitored and cfg.lr_scheduler.interval != "epoch":
         raise MMLError("lr_scheduler.interval: a plateau is looked for epoch by epoch; set it to epoch")
     for key, column in cfg.monitored.items():
         split, _, name = column.partition("/")
-        if column not in known and not (split == "val" and is_metric(name, task.task_type)):
-            raise MMLError(f"{key}.monitor: {task.name} has no '{column}'{nearest(column, known)}")
+        if column not in columns and not (split == "val" and is_metric(name, task.task_type)):
+            raise MMLError(f"{key}.monitor: {task.name} has no '{column}'{nearest(column, columns)}")
         section = cfg.lr_scheduler if key == "lr_scheduler" else cfg.callbacks[key.removeprefix("callbacks.")]
         metric = column.split("/")[1]
         mode = "min" if lower_is_better(metric) else "max"
@@ -237,7 +238,7 @@ def _check_validated(cfg: StudyConfig) -> None:
             f"trainer.max_epochs ({cfg.trainer.max_epochs})"
         )
     others = [f"trainer.{key}" for key in ("max_time", "max_steps") if key in further]
-    others += [f"callbacks.{name}" for name, each in cfg.callbacks.items() if each.target.endswith(AVERAGING)]
+    others += [f"callbacks.{name}" for name, callback in cfg.callbacks.items() if callback.target.endswith(AVERAGING)]
     if every > 1 and others:
         raise MMLError(
             f"trainer.check_val_every_n_epoch: with {others[0]} the last epoch has to be validated; leave it out"
@@ -265,22 +266,22 @@ def _check_devices(cfg: StudyConfig) -> None:
 
 def _check_gpus(cfg: StudyConfig) -> None:
     accelerator, devices = cfg.trainer.accelerator, cfg.trainer.devices
-    for rule, asked in cfg.resources.items():
-        if asked.gpu is None and asked.gpu_mem_mb is None:
+    for rule, request in cfg.resources.items():
+        if request.gpu is None and request.gpu_mem_mb is None:
             continue
-        key = f"resources.{rule}.{'gpu' if asked.gpu is not None else 'gpu_mem_mb'}"
+        key = f"resources.{rule}.{'gpu' if request.gpu is not None else 'gpu_mem_mb'}"
         if rule not in GPU_RULES and not cfg.rules:
             raise MMLError(
                 f"{key}: these steps compute on no GPU, but those of {', '.join(GPU_RULES)} do; leave it out"
             )
-        if accelerator == "cpu" and asked.gpu != 0:
+        if accelerator == "cpu" and request.gpu != 0:
             raise MMLError(f"{key}: with trainer.accelerator: cpu no GPU is used; leave one of them out")
-        if accelerator in ("gpu", "cuda") and asked.gpu == 0:
+        if accelerator in ("gpu", "cuda") and request.gpu == 0:
             raise MMLError(f"{key}: trainer.accelerator: {accelerator} needs a GPU; leave one of them out")
-        if asked.gpu and rule == "train_fold" and asked.gpu != devices:
-            raise MMLError(f"{key} is {asked.gpu}, but trainer.devices is {devices}; leave one of them out")
-        if (asked.gpu or 0) > 1 and rule in GPU_RULES[1:]:
-            raise MMLError(f"{key} is {asked.gpu}, but such a step uses one GPU; set it to 1, or leave it out")
+        if request.gpu and rule == "train_fold" and request.gpu != devices:
+            raise MMLError(f"{key} is {request.gpu}, but trainer.devices is {devices}; leave one of them out")
+        if (request.gpu or 0) > 1 and rule in GPU_RULES[1:]:
+            raise MMLError(f"{key} is {request.gpu}, but such a step uses one GPU; set it to 1, or leave it out")
 
 
 def _check_averaging(cfg: StudyConfig) -> None:
@@ -293,7 +294,8 @@ def _check_averaging(cfg: StudyConfig) -> None:
         if not callback.target.endswith("StochasticWeightAveraging"):
             continue
         limits = [f"trainer.{key}" for key in ("max_time", "max_steps") if key in (cfg.trainer.model_extra or {})]
-        limits += [f"callbacks.{other}" for other, each in cfg.callbacks.items() if "EarlyStopping" in each.target]
+        stopping = [key for key, callback in cfg.callbacks.items() if "EarlyStopping" in callback.target]
+        limits += [f"callbacks.{key}" for key in stopping]
         if limits:
             raise MMLError(f"{limits[0]} could end a training before callbacks.{name} averages; leave one of them out")
 
@@ -301,11 +303,11 @@ def _check_averaging(cfg: StudyConfig) -> None:
 def _check_store_best(task: TaskIdentity, cfg: StudyConfig) -> None:
     if cfg.store_best is None:
         return
-    known = ["loss", *NAMED[task.task_type]]
+    metrics = ["loss", *NAMED[task.task_type]]
     if cfg.store_best.metric != "loss" and not is_metric(cfg.store_best.metric, task.task_type):
         raise MMLError(
             f"store_best: '{cfg.store_best.metric}' tells nothing of {task.task_type} ({task.name})"
-            f"{nearest(cfg.store_best.metric, known)}"
+            f"{nearest(cfg.store_best.metric, metrics)}"
         )
     if any(callback.target.endswith(AVERAGING) for callback in cfg.callbacks.values()):
         raise MMLError("store_best: averaged weights are no epoch's; leave out store_best, or the averaging callback")
@@ -333,8 +335,8 @@ def check_other(other: TaskIdentity, task: TaskIdentity) -> None:
     """
     if not other.has_test or other.dataset != task.dataset:
         return
-    brings, told = task.brings_test, task.definition()
-    learned = {divided_by(told, brings, tags) for tags in (REDIVIDING, (*REDIVIDING, "nested"))}
+    brings, definition = task.brings_test, task.definition()
+    learned = {divided_by(definition, brings, tags) for tags in (REDIVIDING, (*REDIVIDING, "nested"))}
     if divided_by(other.definition(), brings, (*REDIVIDING, "nested")) not in learned:
         raise MMLError(
             f"mode.eval_on: {task.name} may learn images that {other.name} is tested on, as they are divided in "
@@ -366,8 +368,8 @@ def check_leakage(task: TaskIdentity, cfg: StudyConfig) -> None:
     lookers = {"store_best": cfg.store_best is not None}
     lookers["lr_scheduler"] = cfg.lr_scheduler is not None and "ReduceLROnPlateau" in cfg.lr_scheduler.target
     lookers["callbacks"] = any("EarlyStopping" in callback.target for callback in cfg.callbacks.values())
-    if found := [key for key, looks in lookers.items() if looks]:
+    if choosing := [key for key, looks in lookers.items() if looks]:
         raise MMLError(
-            f"{found[0]} chooses by the validation split of {task.name}, which is reported too; set mode.nested: true, "
-            f"give the task a test split (tasks.{task.base_name}.test_fraction), or leave {found[0]} out"
+            f"{choosing[0]} chooses by the validation split of {task.name}, which is reported too; set mode.nested: "
+            f"true, give the task a test split (tasks.{task.base_name}.test_fraction), or leave {choosing[0]} out"
         )

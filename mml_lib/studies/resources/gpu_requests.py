@@ -14,6 +14,9 @@ from mml_lib.machine.gpu_devices import Gpu, may_have_gpu, visible_gpus
 from mml_lib.studies.checks.study_checks import GPU_RULES
 
 if TYPE_CHECKING:
+    from snakemake.iocontainers import Wildcards
+    from snakemake.workflow import Workflow
+
     from mml_lib.studies.study import Study
 
 
@@ -33,7 +36,7 @@ class Gpus:
 
     # --- what rules ask -----------------------------------------------------------------------------------------
 
-    def number(self, rule: str) -> int | Callable[[Any], int]:
+    def number(self, rule: str) -> int | Callable[["Wildcards"], int]:
         """How many GPUs a step asks for, a training by its wildcards; none where there is none to wait for.
 
         It is a number where it can be, for what Snakemake calls for each step slows a plan down.
@@ -45,7 +48,7 @@ class Gpus:
             return gpus_of(cfg, rule)
         return lambda wildcards: gpus_of(cfg, rule, self._devices(wildcards.task, wildcards.run))
 
-    def memory(self, rule: str) -> Callable[[Any], int | None] | None:
+    def memory(self, rule: str) -> Callable[["Wildcards"], int | None] | None:
         """How many MB of GPUs a step asks for, by its wildcards; None where no step of the study shares one.
 
         On this machine, whole GPUs count as much as they have on average, and a share counts as much as it keeps others
@@ -55,7 +58,7 @@ class Gpus:
             return None
         number, share = self.number(rule), resources_of(self.study.cfg, rule).gpu_mem_mb
 
-        def gpu_mem_mb(wildcards: Any) -> int | None:
+        def gpu_mem_mb(wildcards: "Wildcards") -> int | None:
             gpus = number(wildcards) if callable(number) else number
             if not gpus:
                 return None
@@ -110,7 +113,7 @@ class Gpus:
 
     # --- what is known while planning ---------------------------------------------------------------------------
 
-    def prepare(self, workflow: Any, modes: Iterable[str]) -> None:
+    def prepare(self, workflow: "Workflow", modes: Iterable[str]) -> None:
         """Look for the GPUs of this machine, if it is the one that trains; let Snakemake start as much as they bear.
 
         Args:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from mml_lib.files.manager import MMLFileManager
 
 if TYPE_CHECKING:
+    from snakemake.jobs import Job
+
     from mml_lib.studies.study import Study
 
 
@@ -35,7 +37,7 @@ class Step:
     wildcards: Mapping[str, str] = field(default_factory=dict)
 
 
-def steps_of(study: "Study", jobs: Iterable[Any]) -> list[Step]:
+def steps_of(study: "Study", jobs: Iterable["Job"]) -> list[Step]:
     """Return MML's steps among Snakemake's jobs, without those that only ask for others."""
     return [
         Step(
@@ -57,15 +59,15 @@ def planned_steps(study: "Study", mode: str, rules: Any) -> list[Step]:
     scheduler, steps = study.scheduler(mode), []
     for command, wildcards in zip(scheduler.commands, scheduler.params, strict=True):
         rule = getattr(rules, command)
-        asked = {name: _asked(rule.rule.resources.get(name), wildcards) for name in ("gpu", "runtime", "mem_mb")}
+        requests = {name: _asked(rule.rule.resources.get(name), wildcards) for name in ("gpu", "runtime", "mem_mb")}
         steps.append(
             Step(
                 rule=command,
                 benchmark=Path(str(rule.benchmark).format(**wildcards)) if rule.rule.benchmark else None,
-                gpus=asked["gpu"] or 0,
-                minutes=asked["runtime"],
-                mem_mb=asked["mem_mb"],
-                outputs=_kept(study.fm, rule.rule.output, [str(each).format(**wildcards) for each in rule.output]),
+                gpus=requests["gpu"] or 0,
+                minutes=requests["runtime"],
+                mem_mb=requests["mem_mb"],
+                outputs=_kept(study.fm, rule.rule.output, [str(output).format(**wildcards) for output in rule.output]),
                 wildcards={key: str(value) for key, value in wildcards.items()},
             )
         )

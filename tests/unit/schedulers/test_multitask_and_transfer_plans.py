@@ -301,7 +301,7 @@ def test_blueprint_of_one_run_is_picked_by_its_id_and_other_task_types_keep_thei
 @pytest.mark.parametrize(
     ("mode", "changes", "why"),
     [
-        ({"use_blueprint": "b"}, {}, "mode.use_blueprint: where is it to be found"),
+        ({"use_blueprint": "b"}, {}, "mode.use_blueprint: no project is named"),
         ({"use_blueprint": "d"}, {"reuse": {"blueprint": "old"}}, "there is no blueprint of the task d in old"),
         (
             {"use_blueprint": "b", "pipeline_keys": ["optimiser"]},
