@@ -7,6 +7,7 @@ import pytest
 
 from mml_lib.config.loading import project_folder
 from mml_lib.errors import MMLError
+from mml_lib.models.model_selection import Selection
 from mml_lib.pipelines import pipeline as pipelines
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.pipelines.step_hooks import StepHooks
@@ -80,6 +81,18 @@ def test_tasks_of_a_training_have_the_files_that_its_rule_declares(tmp_path: Pat
     assert paths["c"] == {"description": "x/c.json", "packed": "x/c-p", "dataset": "x/c.json"}
     with pytest.raises(MMLError, match="rule train_fold declares no description of the task 'e'"):
         step.get_struct("e")
+
+
+def test_a_training_starts_from_the_selected_model_whose_project_may_have_another_name_now(tmp_path: Path):
+    models = [{"project": "old", "task": "a", "run": "0a1b2c3d", "fold": fold} for fold in (0, 1)]
+    candidates = [{**model, "project": "new"} for model in models]
+    Selection(models[1], "the best", models).write(tmp_path / "selection.json")
+    files = {"pretrained": ["x/fold0.safetensors", "x/fold1.safetensors"]}
+    step = training_step(small_study(tmp_path).config, files, params={"candidates": candidates}, task="b")
+    step.pipeline = Pipeline({"pretraining": {"models": models}})
+    assert step.pretrained(tmp_path / "selection.json") == Path("x/fold1.safetensors")
+    assert step.started_from.chosen == candidates[1]
+    assert step.pretrained([]) is None
 
 
 def test_images_of_a_prediction_are_those_of_the_predicted_task(tmp_path: Path):
