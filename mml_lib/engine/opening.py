@@ -16,6 +16,7 @@ from mml_lib.engine.hooks import look_ahead
 from mml_lib.engine.jobs import settle_in_job
 from mml_lib.engine.outer_pipeline import (
     GivenLayers,
+    enter_folders,
     given_layers,
     module_name,
     name_rules,
@@ -63,9 +64,10 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
         if listed is not None:
             print(catalogue(str(listed), preset_folders(config)))
             sys.exit()
+        is_first = enter_folders(workflow, study.fm.data_path, study.fm.proj_path)
         if workflow.is_main_process:
             name_command(sys.argv[1:])
-            _plan(study, workflow, layers)
+            _plan(study, workflow, layers, is_first)
     except MMLError as error:
         sys.exit(f"error: {_where(workflow)}{Origins(config, sources, preset_folders(config)).place(str(error))}")
     chain_hooks(workflow, module_name(workflow))
@@ -79,15 +81,16 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
     return study
 
 
-def _plan(study: Study, workflow: "Workflow", layers: StudyLayers | GivenLayers) -> None:
-    """Plan the modes that are asked for, and print what they are about."""
+def _plan(study: Study, workflow: "Workflow", layers: StudyLayers | GivenLayers, is_first: bool) -> None:
+    """Plan the modes that are asked for, and print what they are about the first time."""
     modes = asked_modes(sys.argv[1:], study, workflow.modifier.modify_rulename)
     study.check(modes)
     study.gpus.prepare(workflow, modes)
     if not any(study.scheduler(mode).alone for mode in modes):
         study.recorded = study_record(layers)
-    print(study.overview(modes), file=sys.stderr)
-    look_ahead(study, workflow)
+    if is_first:
+        print(study.overview(modes), file=sys.stderr)
+        look_ahead(study, workflow)
 
 
 def check_rules(study: Study, workflow: "Workflow") -> None:

@@ -102,3 +102,29 @@ def warn_of_triggers(workflow: "Workflow") -> None:
             f"rerun-triggers {', '.join(further)} may train networks again without need; put "
             "'rerun-triggers: [mtime, params, input]' into the profile of the pipeline"
         )
+
+
+def enter_folders(workflow: Any, data: Path, project: Path) -> bool:
+    """Note the folders of a module, and refuse those of another one: rules of both could make the same files.
+
+    Args:
+        workflow: Snakemake's workflow object.
+        data: the data root of the study.
+        project: the folder of its project.
+
+    Returns:
+        False if the module is read again, as it is by each further `use rule`.
+
+    Raises:
+        MMLError: another module has one of them.
+    """
+    if (module := module_name(workflow)) is None:
+        return True
+    folders: dict[str, tuple[Path, Path]] = getattr(workflow, "_mml_folders", {})
+    own = data.resolve(), project.resolve()
+    for other, taken in folders.items():
+        if other != module and (own[0] == taken[0] or own[1] == taken[1]):
+            key = "paths.data" if own[0] == taken[0] else "project"
+            raise MMLError(f"{key}: the module {other} has the same; set another, or put all tasks into one study")
+    workflow._mml_folders = {**folders, module: own}
+    return module not in folders

@@ -1,12 +1,13 @@
 """Use in an outer pipeline: config, names of rules, hooks."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from snakemake.api import Workflow
 
-from mml_lib.engine.outer_pipeline import given_layers, name_rules, warn_of_triggers
+from mml_lib.engine.outer_pipeline import enter_folders, given_layers, name_rules, warn_of_triggers
 from mml_lib.engine.patches import chain_hooks
 from mml_lib.errors import MMLError
 from mml_lib.machine.rule_names import VARIABLE
@@ -103,6 +104,20 @@ def test_modules_without_a_study_or_with_a_prefix_are_refused():
     workflow.modifier.path_modifier.prefix = "results/"
     with pytest.raises(MMLError, match=r"paths\.results"):
         given_layers(workflow, {"project": "mine"})
+
+
+def test_modules_have_folders_of_their_own(tmp_path: Path):
+    workflow = FakeWorkflow()
+    assert enter_folders(workflow, tmp_path / "data", tmp_path / "results/a")
+    workflow.enter("a")
+    assert enter_folders(workflow, tmp_path / "data", tmp_path / "results/a")
+    assert not enter_folders(workflow, tmp_path / "data", tmp_path / "results/a"), "read again by `use rule`"
+    workflow.enter("b")
+    assert enter_folders(workflow, tmp_path / "data_b", tmp_path / "results/b")
+    workflow.enter("c")
+    for data, project, key in [("data", "c", r"paths\.data"), ("data_c", "a", "project")]:
+        with pytest.raises(MMLError, match=f"{key}: the module a has the same"):
+            enter_folders(workflow, tmp_path / data, tmp_path / "results" / project)
 
 
 def test_included_snakefile_takes_the_config_of_the_pipeline_or_the_files_of_the_command_line():
