@@ -82,7 +82,7 @@ class Cleaning:
         return usages(sources, roots, LIBRARY / DEMO.parent)
 
     def _recorded(self, project: str) -> list[StudySource] | None:
-        """Return the studies that ran in a project, as far as it tells; without those of the command line where the
+        """Return the recorded studies of a project; without those of the command line where the
         project is named."""
         records = recorded_studies(self.fm.results_path / project / self.fm.record_path.name)
         if records is None:
@@ -92,7 +92,7 @@ class Cleaning:
 
     def _doubt(self, project: str, planned: Sequence[Usage]) -> str | None:
         """Return why results of a project might be those of a study that is not known."""
-        recorded, hint = self._recorded(project), f"; to remove it all the same: clean='{{projects: [{project}]}}'"
+        recorded, hint = self._recorded(project), f"; to remove it anyway: clean='{{projects: [{project}]}}'"
         if project in self.cfg.clean.projects:
             return None
         if recorded is None:

@@ -25,8 +25,8 @@ class StudySource:
     """Files and values that a study is composed of.
 
     Args:
-        files: config files, last laid over first, as they are named in `folder`.
-        values: what is laid over them.
+        files: config files relative to `folder`; later ones take precedence.
+        values: values that take precedence over the files.
         folder: the working folder.
         config: the merged config, where it is known already.
         recorded: whether a project tells of it, and not the user.
@@ -143,7 +143,7 @@ def _config(source: StudySource, roots: Mapping[str, str], presets: Path) -> dic
 
 
 def _plan(study: Study, usage: Usage) -> None:
-    """Plan a study in its own mode, which has to work, and in all others, as far as they can be asked of it."""
+    """Plan a study in its own mode, which must work, and in all other modes that it supports."""
     own, project = study.cfg.mode.id, study.cfg.project
     _ = study.scheduler(own).commands
     for mode in study.schedulers.modes:

@@ -46,8 +46,8 @@ def load_study(
     """Return the checked study of a merged config.
 
     Args:
-        config: files and values laid over each other, on the library's defaults.
-        files: the config files and the values of `--config`, last laid over first; only to name one in an error.
+        config: files and values, merged into the library's defaults.
+        files: the config files and the values of `--config`; later ones take precedence. Errors name them.
         varied: keys that a sweep or a variant sets, with their own location in the study.
 
     Raises:

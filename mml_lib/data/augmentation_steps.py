@@ -1,4 +1,4 @@
-"""Parts of an augmentation: how transforms of kornia, of torchvision and of one's own change images and masks.
+"""Parts of an augmentation: how transforms of kornia, torchvision and the user change images and masks.
 
 Masks come here as numbers above 0, so that the 0 with which geometry fills up is no class.
 """

@@ -347,7 +347,7 @@ def positions_of(loader: DataLoader[Batch]) -> np.ndarray:
 
 
 def by_size(sizes: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Return all positions in batches, in their order as far as a batch has one size: nothing has to be padded."""
+    """Return all positions in batches, in order, with images of one size in each batch, so that nothing is padded."""
     _, kind, counts = np.unique(sizes, axis=0, return_inverse=True, return_counts=True)
     groups = np.split(np.argsort(kind.ravel(), kind="stable"), np.cumsum(counts)[:-1])
     return [group[start : start + batch_size] for group in groups for start in range(0, len(group), batch_size)]

@@ -24,8 +24,8 @@ class StudyLayers:
     """Files and values that a study is composed of, in addition to the library's defaults.
 
     Args:
-        files: its config files, each laid over those before.
-        entries: values of `--config`, laid over the files.
+        files: its config files; later ones take precedence.
+        entries: values of `--config`, which take precedence over the files.
     """
 
     files: Sequence[Path]

@@ -1,4 +1,4 @@
-"""Checksums: a step seals what it made, and whoever reads it later sees whether it is still the same.
+"""Checksums: a step seals its outputs, and later readers check that they are unchanged.
 
 The SHA-256 of `x.json` stands in `.x.json.sha256` beside it, of all files of a folder in one such file, as `sha256sum`
 writes and checks it: `find . -name '.*.sha256' -execdir sha256sum --quiet -c {} +`.
@@ -51,7 +51,7 @@ def verify(*paths: str | Path, artefact: str | Path | None = None) -> None:
     """
     for path in map(Path, paths):
         sealed = checksum_path(path)
-        if not sealed.exists() or not path.exists():  # whoever reads it says that it is missing
+        if not sealed.exists() or not path.exists():  # its reader reports a missing file
             continue
         state = _state(path)
         if _verified.get(path) != state:

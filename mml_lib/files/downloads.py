@@ -104,7 +104,7 @@ class _Part:
 
     @property
     def total(self) -> int | None:
-        """Bytes of the whole file, as far as the server says."""
+        """Bytes of the whole file, if the server states them."""
         return self.notes.get("total")
 
     @property

@@ -16,7 +16,7 @@ def record_study(record: Path, files: Sequence[str], values: Mapping[str, Any]) 
 
     Args:
         record: the file.
-        files: its config files, last laid over first, as they are named in the working folder.
+        files: its config files relative to the working folder; later ones take precedence.
         values: what was given by `--config` beside them.
     """
     root = record.parent.resolve()

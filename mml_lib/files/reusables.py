@@ -131,7 +131,7 @@ class OfTask(dict[str, list["Path"]]):
 
 
 def _near(word: str, names: Any) -> str:
-    """Return the nearest spelling, if one is near, and the list of what there is."""
+    """Return the most similar name, if there is one, and the list of all names."""
     hint = nearest(word, names)
     return f"{hint} (known: {_listed(names)})" if "did you mean" in hint else f"; known: {_listed(names) or 'none'}"
 

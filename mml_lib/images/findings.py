@@ -84,6 +84,6 @@ class Findings:
         if 2 * len(blank) > count:
             raise MMLError(
                 f"{len(blank)} of {count} images have one colour everywhere once they are decoded, always RGB {colour} "
-                f"({summarized(sorted(blank))}), so that there is nothing to learn from; look at one of them, and mend "
+                f"({summarized(sorted(blank))}), so nothing can be learned from them; look at one of them, and correct "
                 "or remove them (values of more than 8 bits: state images: {range: [low, high]} in the task)"
             )

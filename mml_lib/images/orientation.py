@@ -121,7 +121,7 @@ def _of_exif(exif: object) -> int | None:
 
 
 def _of_xmp(xmp: object) -> int | None:
-    """Return the orientation of XMP data, be it an attribute or an element, under whatever prefix."""
+    """Return the orientation of XMP data: an attribute or an element with any prefix."""
     if isinstance(xmp, str):
         xmp = xmp.encode(errors="replace")
     if not isinstance(xmp, bytes):

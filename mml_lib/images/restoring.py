@@ -16,7 +16,7 @@ BACKGROUND = 0
 
 
 def is_restorable(transforms: Sequence[Mapping[str, Any]]) -> bool:
-    """Return True if it is known where the transforms move pixels: those of one's own may move them anywhere."""
+    """Return True if all transforms move pixels in a known way; the user's own may move them anywhere."""
     return all(TARGET not in spec for spec in transforms)
 
 

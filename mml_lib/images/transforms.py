@@ -194,7 +194,7 @@ def _arguments(spec: Mapping[str, Any]) -> dict[str, Any]:
 def packed_size(transforms: Sequence[Mapping[str, Any]]) -> Size | None:
     """Return height and width that all images have after the transforms, None where each has its own.
 
-    Transforms of one's own are taken to keep the size; packing finds it out if they do not.
+    The user's own transforms are assumed to keep the size; packing notices if they do not.
     """
     size, square = None, False
     for spec in transforms:
@@ -212,7 +212,7 @@ def apply(transforms: Sequence[Mapping[str, Any]], image: "np.ndarray | Image", 
     """Apply the transforms to an image, an array or a Pillow image, and its mask.
 
     Raises:
-        MMLError: a transform of one's own returns something else than an image and its mask.
+        MMLError: a transform of the user's own returns something else than an image and its mask.
     """
     for spec in transforms:
         if TARGET in spec:
@@ -247,7 +247,7 @@ def _apply_own(spec: Mapping[str, Any], image: "np.ndarray | Image", mask: "np.n
 
 
 def check_masks_move(transforms: Sequence[Mapping[str, Any]]) -> None:
-    """Try each transform of one's own on grey images with a patch of noise, which their masks mark.
+    """Try each of the user's own transforms on grey images with a patch of noise, which their masks mark.
 
     Raises:
         MMLError: it moves images and leaves masks where they are.

@@ -1,7 +1,7 @@
 """Leases: each step that computes on a GPU has one of its own, or its share of the memory of one.
 
 All users of a machine share a folder with a file for each GPU. A lease is a lock of the kernel's on its bytes: on as
-many as the GPU has MB for a whole GPU, on fewer for a share. So shares never add up to more than there is, whatever
+many as the GPU has MB for a whole GPU, on fewer for a share. So shares never exceed the memory, whatever
 project they are of, and a lease dies with its process. Unlike those of `flock`, these locks are not inherited by forks,
 so that none outlives its step in a process that feeds it.
 """

@@ -118,7 +118,7 @@ def build_loss(
         class_weights: `balanced`, or weights by class; None: what the loss says itself.
 
     Raises:
-        MMLError: the loss takes no weights, or they name a class that there is not.
+        MMLError: the loss takes no weights, or they name an unknown class.
     """
     weight_arguments = {
         key: torch.tensor(value) for key, value in spec.items() if key in WEIGHTS and isinstance(value, list)

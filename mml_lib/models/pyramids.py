@@ -1,6 +1,6 @@
 """Feature maps of backbones in several resolutions, as decoders of segmentations take them.
 
-A backbone of one's own gives them by an attribute `pyramid_channels`, the channels of the image and of its maps at
+The user's own backbone provides them by an attribute `pyramid_channels`, the channels of the image and of its maps at
 reductions 2, 4, 8 …, and by a method `pyramid(images)` that returns these; those of timm have them by `feature_info`
 and `forward_intermediates`.
 """

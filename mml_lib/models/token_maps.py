@@ -54,7 +54,7 @@ class TokenMaps:
         return 2 * self.reductions[0]
 
     def maps(self, backbone: nn.Module, images: torch.Tensor) -> Tokens:
-        """Return maps and prefix tokens, None for those that there are not."""
+        """Return maps and prefix tokens; None for missing ones."""
         if not self.prefix:
             maps = backbone.forward_intermediates(images, indices=self.blocks, intermediates_only=True)
             return list(maps), [None] * len(maps)

@@ -247,7 +247,7 @@ class Variant:
     Args:
         label: how it differs from the others.
         study: its config.
-        parts: its name among the variants and its values of the sweep, as far as there are any, without the seed.
+        parts: its name among the variants and its values of the sweep, if any, without the seed.
     """
 
     label: str

@@ -115,7 +115,7 @@ def _reason_for_colors(contents: Sequence[MaskContent | None], files: Sequence[A
                 other, other_file = first.setdefault(number, (code, file))
                 if other != code:
                     return _clash(number, (other_file, other), (file, code))
-    # Without a palette 0 is black, be it one bit or more.
+    # Without a palette 0 is black, for one bit and for more.
     zero, file = first.get(0, (0, None))
     plain = next((row for row, content in enumerate(contents) if content and _has_plain_zero(content)), None)
     return None if zero == 0 or plain is None else _clash(0, (files[plain], 0), (file, zero))

@@ -20,8 +20,7 @@ class TaskStruct:
 
     Args:
         name: name of the task.
-        paths: where its `description`, its data set's manifest `dataset` and the folder `packed` lie, as far as they
-            exist.
+        paths: paths of its `description`, its data set's manifest `dataset` and the folder `packed`, if they exist.
         read_models: returns the storages of the models trained on it, latest last; called when first asked for, as
             other steps may be writing some of them.
         read_reused: returns its files of other projects that the study reuses, by key; called when first asked for.

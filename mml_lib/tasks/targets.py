@@ -132,7 +132,7 @@ class Targets:
     def strata(self, groups: np.ndarray, needed: int) -> np.ndarray:
         """Return the stratum of each sample (str, N): its class, its set of labels, or its quantile.
 
-        Strata other than classes are in `needed` groups or more, as far as there are so many: sets of labels in fewer
+        Strata other than classes are in `needed` groups or more, if there are so many: sets of labels in fewer
         join those that share their rarest label, and what is still rare joins the next rare; quantiles are made wider.
         """
         if TASK_TYPES[self.task_type].is_single_label:

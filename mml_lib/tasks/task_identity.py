@@ -32,7 +32,7 @@ class TaskIdentity:
         source: what tells the data set from others.
         task_type: what is learned.
         idx_to_class: which classes are merged, or what mask values mean.
-        folds, fold_0_fraction, test_fraction, seed, fold_time_limit: how it is split, as far as its data do not say.
+        folds, fold_0_fraction, test_fraction, seed, fold_time_limit: how it is split, unless its data define splits.
         num_folds: how many folds it will have.
         has_test: whether it will have a test split.
         has_unlabelled: whether it will have unlabelled samples.
@@ -161,7 +161,7 @@ class TaskIdentity:
 
 
 def _classes(name: str, task: Task, survey: Survey) -> tuple[str, ...] | None:
-    """Return the classes of a task, as far as planning knows them.
+    """Return the classes of a task that are known while planning.
 
     Raises:
         MMLError: `idx_to_class` does not name a class for each index.

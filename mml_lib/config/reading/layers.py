@@ -20,17 +20,17 @@ def _defaults() -> dict[str, Any]:
 
 
 def with_defaults(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config of a study: its layers, each laid over those before, on the library's defaults."""
+    """Return the config of a study: its layers, merged in order into the library's defaults."""
     return functools.reduce(overlay, layers, dict(_defaults()))
 
 
 def merge_layers(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return layers laid over each other in order, without the defaults."""
+    """Merge layers in order, without the defaults."""
     return functools.reduce(overlay, layers, {})
 
 
 def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a layer laid over another, key by key at every depth.
+    """Merge a layer into another, key by key at every depth.
 
     A section that names its preset or its `_target_` replaces what lies below; one that does not changes that.
     """

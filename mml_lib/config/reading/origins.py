@@ -44,7 +44,7 @@ class Origins:
 
     Args:
         config: the merged config, which says the presets of its sections.
-        sources: its files and values, each laid over those before.
+        sources: its files and values; later ones take precedence.
         folders: where presets are looked for.
         varied: keys that a sweep or a variant sets, with their own location in the study.
     """

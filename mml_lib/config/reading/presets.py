@@ -38,7 +38,7 @@ def preset_names(group: str, folders: Sequence[Path]) -> dict[str, Path]:
 
 
 def resolve_presets(config: Mapping[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
-    """Return `config` with every preset of a group replaced by what its file says, own keys laid over it.
+    """Return `config` with the content of each preset of a group, into which its own keys are merged.
 
     Raises:
         MMLError: no preset of that name.
@@ -65,7 +65,7 @@ def _resolve(group: str, value: Mapping[str, Any], folders: Sequence[Path]) -> A
     if group in ("mode", "preprocessing"):
         preset = {"id": name} | preset
     if own and not isinstance(preset, Mapping):
-        raise MMLError(f"{group}: the preset '{name}' is no mapping, so nothing can be laid over it")
+        raise MMLError(f"{group}: the preset '{name}' is no mapping, so no keys can change it")
     return merge(preset, own) if own else preset
 
 

@@ -109,7 +109,7 @@ class Settled(BaseModel):
     model_config = ConfigDict(protected_namespaces=())
 
     further: ClassVar[Any] = Any
-    """The type of keys that are no fields; `UNSETTLED`: whoever reads them settles them."""
+    """Type of keys that are no fields; `UNSETTLED`: the code that reads them settles them."""
 
     @model_validator(mode="before")
     @classmethod

@@ -158,7 +158,7 @@ def parse_values(entries: Sequence[str], config: Mapping[str, Any] | None = None
 
     Args:
         entries: as they are given.
-        config: what they are laid over, whose keys may have dots themselves: `tasks.v1.2.folds=3`.
+        config: the config below them, whose keys may contain dots themselves: `tasks.v1.2.folds=3`.
 
     Raises:
         MMLError: an entry that is no `key=value`.

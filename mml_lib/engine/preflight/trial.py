@@ -338,7 +338,7 @@ def learn(network: Network, structs: list[TaskStruct], size: tuple[int, int] | N
 
 
 def native_size(network: Network | None) -> tuple[int, int]:
-    """Return the size of images that a backbone is made for, as far as it says so and that is not large."""
+    """Return the image size that a backbone is made for, if it states a small one."""
     settings = getattr(network.backbone, "pretrained_cfg", None) if network is not None else None
     height, width = (settings or {}).get("input_size", (3, SIDE, SIDE))[-2:]
     return (height, width) if (settings or {}).get("fixed_input_size") else (min(height, SIDE), min(width, SIDE))

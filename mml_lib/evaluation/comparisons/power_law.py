@@ -179,7 +179,7 @@ class Repeats:
 
     @property
     def of_units(self) -> np.ndarray:
-        """Deviations of units from their mean, as far as they would deviate were they not so few."""
+        """Deviations of units from their mean, corrected for their small number."""
         means = self.values.mean(axis=1)
         return (means - means.mean()) * np.sqrt(len(means) / max(len(means) - 1, 1))
 

@@ -105,7 +105,7 @@ class Columns:
         header: names of all columns.
         kind: the task type.
         target: the column that says what is learned (`label`, `labels`, `value`, `mask`); None for no task.
-        sources: where image, target, split, group and fold come from, as far as they are there.
+        sources: sources of image, target, split, group and fold, if the table has them.
         unused: what the task says is not used, by `columns: {group: null}`.
     """
 

@@ -196,7 +196,7 @@ def register_creator(
             `downloaded` it is also asked (`downloaded=True`) while the files are still to be fetched.
         version: raise it when the function begins to deliver something else.
         metadata: for data with columns that results may be told by: called as `metadata(columns, **arguments)`, it
-            gives by column a text for each sample, by its id, and refuses columns that there are not.
+            gives by column a text for each sample, by its id, and refuses missing columns.
     """
 
     def register(function: Callable[..., Delivery]) -> Callable[..., Delivery]:
@@ -231,7 +231,7 @@ def check_creator_code(name: str, code: Mapping[str, str], dataset: str) -> None
     """
     if modules := changed_modules(code, CREATORS[name].code):
         raise MMLError(
-            f"the data set {dataset} was planned with another creator '{name}' than there is now: "
+            f"the data set {dataset} was planned with another creator '{name}' than the present one: "
             f"{', '.join(modules)} changed; run the command again, which makes a new data set, or undo the change"
         )
 

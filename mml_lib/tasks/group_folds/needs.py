@@ -1,7 +1,7 @@
 """Needs: each part of a division has a group of each class. Find divisions that fulfil them, or prove there is none.
 
 This is polychromatic colouring of a hypergraph (Bollobás, Pritchard, Rothvoß & Scott 2013), which is NP-complete, but
-easy where classes are in many more groups than there are parts.
+easy if classes are in many more groups than parts.
 """
 
 import time

@@ -18,7 +18,7 @@ TEST = -1
 
 @dataclass(frozen=True)
 class Splitting:
-    """How samples are split, as far as the data leave that open.
+    """Options of the split, unless the data define it.
 
     Args:
         folds: number of folds.
@@ -202,7 +202,7 @@ class _Request:
         return bool((held[:, 0] > 0).all() and (held[room] > 0).all())
 
     def check_numbers(self) -> None:
-        """Refuse classes in fewer groups than there are parts.
+        """Refuse classes in fewer groups than parts.
 
         Raises:
             MMLError: the rarest class, with its number of groups and the remedies.

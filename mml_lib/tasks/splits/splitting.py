@@ -19,7 +19,7 @@ from mml_lib.tasks.targets import Targets
 class Assignment:
     """Split (train, test or unlabelled) and fold of each sample; fold -1 is in no fold.
 
-    `report` says how well groups could be balanced, for `test` and `folds` as far as groups were divided.
+    `report` states how well groups could be balanced, for `test` and `folds` if groups were divided.
     """
 
     split: list[str]

@@ -103,7 +103,7 @@ def test_results_stay_where_nobody_knows_which_studies_ran(project: Project, tmp
     project.study.fm.record_path.unlink()
     found, _ = clean(tmp_path)
     assert {each.kept for each in found} == {
-        "nobody knows which studies ran in demo; to remove it all the same: clean='{projects: [demo]}'"
+        "nobody knows which studies ran in demo; to remove it anyway: clean='{projects: [demo]}'"
     }
 
 
