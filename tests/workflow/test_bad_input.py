@@ -1,5 +1,8 @@
 """A mistake in data ends in one line that says what, where and the remedy, before anything is trained."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from tests.support.bad_input import STEPS, table, values_table
@@ -7,15 +10,30 @@ from tests.support.bad_studies import of_type, with_task
 from tests.support.workplaces import TINY, Workplace
 
 
-@pytest.mark.parametrize("case", STEPS)
-def test_mistake_in_data_stops_before_any_training(workplace: Workplace, case: str):
-    build, line = STEPS[case]
-    study = with_task(build(workplace)) | {"loss": "default", "metrics": "default", "decoder": "unet_small"}
-    workplace.write(study | {"plugins": ["wrong.py"]} if study["tasks"]["mine"]["creator"] == "wrong" else study)
-    said = workplace.run(fails=True)
-    errors = [words for words in said.splitlines() if words.startswith("error in ")]
-    assert len(errors) == 1, said
-    assert line.format(folder=workplace.folder) in errors[0]
+def task_of(case: str, folder: Path) -> dict[str, Any]:
+    """Write the data of a case into a folder of its own, and return its task."""
+    build, _ = STEPS[case]
+    folder.mkdir()
+    task = build(Workplace(folder))
+    return task | {key: f"{folder.name}/{task[key]}" for key in ("path", "masks") if key in task}
+
+
+def test_mistakes_in_data_stop_before_any_training(workplace: Workplace):
+    """One study has all mistakes, each in a task of its own: a run goes on with what does not need a failed step.
+
+    Only one of the tasks would be trained, as each pipeline is checked before anything runs.
+    """
+    names = {case: f"case{number}" for number, case in enumerate(STEPS)}
+    tasks = {name: task_of(case, workplace.folder / name) for case, name in names.items()}
+    settings = {"loss": "default", "metrics": "default", "decoder": "unet_small"}
+    settings |= {"pivot": {"name": names["class folder with one image"]}}
+    workplace.write(TINY | settings | {"tasks": tasks, "plugins": [f"{names['label that is not a class']}/wrong.py"]})
+    said = workplace.run("pp", "train", fails=True)
+    errors = [line for line in said.splitlines() if line.startswith("error in ")]
+    for case, (_, line) in STEPS.items():
+        expected = line.format(folder=workplace.folder / names[case])
+        assert sum(expected in error for error in errors) == 1, f"{case}\n{said}"
+    assert len(errors) == len(STEPS), said
     assert "Traceback" not in said
     assert workplace.files("results/tiny/LOGS/train_fold/*") == []
     assert list(workplace.folder.rglob("*.part*")) == []

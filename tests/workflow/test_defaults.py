@@ -1,10 +1,14 @@
-"""A study of tasks alone, on data of unusual shape. Only epochs and size are less than the defaults."""
+"""A study of tasks alone, on data of unusual shape. Only epochs and size are less than the defaults.
+
+Long, as two ResNets are trained; what the defaults are is tested in `tests/unit/config/test_defaults.py`.
+"""
 
 import csv
 import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tests.support.workplaces import Workplace
@@ -22,6 +26,7 @@ def write_image(path: Path, size: tuple[int, int], seed: int, mode: str = "RGB")
     Image.fromarray(rng.integers(0, 200, (*size, 3), dtype=np.uint8)).convert(mode).save(path)
 
 
+@pytest.mark.long
 def test_few_images_of_one_channel_and_labels_of_one_rare_class_are_trained(workplace: Workplace):
     for number in range(20):
         write_image(workplace.folder / f"few/{'ab'[number % 2]}/{number}.png", (16, 16), number, "L")

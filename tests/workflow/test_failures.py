@@ -1,11 +1,18 @@
-"""What a run says in the end of steps that failed."""
+"""Summary of a run whose steps failed.
+
+Every way in which a step ends is a default test. That real trainings end so is long; that a training whose loss is
+not finite ends in one line is a default test of `tests/unit/training/test_guards.py`.
+"""
 
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.support.workplaces import TINY, Workplace
 
 
+@pytest.mark.long
 def test_run_ends_with_the_steps_that_failed_why_and_where_their_logs_are(workplace: Workplace):
     workplace.write(
         TINY

@@ -1,6 +1,8 @@
 """Own images without code."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 from tests.support.image_folders import write_images
 from tests.support.workplaces import TINY, Workplace
@@ -10,36 +12,56 @@ def only(task: dict) -> dict:
     return TINY | {"tasks": {"mine": task}}
 
 
-def description(place: Workplace) -> dict:
-    return json.loads(place.files("data/TASKS/mine/*.json")[-1].read_text())
+def description(place: Workplace, task: str = "mine") -> dict:
+    return json.loads(place.files(f"data/TASKS/{task}/*.json")[-1].read_text())
 
 
-def test_split_folders_are_kept_and_val_is_the_only_fold(workplace: Workplace):
+def split_folders(folder: Path) -> dict[str, Any]:
     for split, count in (("train", 6), ("val", 3), ("test", 2)):
         for seed, label in enumerate(("a", "b")):
-            write_images(workplace.folder / "images" / split / label, count, seed + 10 * count)
-    workplace.write(only({"creator": "image_folder", "path": "images"}))
-    assert workplace.planned()["train_fold"] == 1
-    workplace.run("create")
-    header = description(workplace)["header"]
-    assert header["num_samples"] == {"all": 22, "test": 4, "train": 18}
-    samples = description(workplace)["samples"]
-    assert [fold for fold, split in zip(samples["fold"], samples["split"], strict=True) if split == "train"].count(
-        0
-    ) == 6
+            write_images(folder / "images" / split / label, count, seed + 10 * count)
+    return {"creator": "image_folder", "path": "images"}
 
 
-def test_csv_keeps_splits_groups_and_folds(workplace: Workplace):
-    files = write_images(workplace.folder / "pictures", 24, 3)
+def table_of_folds(folder: Path) -> dict[str, Any]:
+    files = write_images(folder / "pictures", 24, 3)
     rows = ["image,label,group,fold"]
     rows += [f"pictures/{file.name},{'xy'[n % 2]},patient{n // 4},{n // 8}" for n, file in enumerate(files)]
-    (workplace.folder / "table.csv").write_text("\n".join(rows))
-    workplace.write(only({"creator": "csv", "path": "table.csv"}))
+    (folder / "table.csv").write_text("\n".join(rows))
+    return {"creator": "csv", "path": "table.csv"}
+
+
+def table_of_others(folder: Path) -> dict[str, Any]:
+    files = write_images(folder / "img", 24, 5)
+    rows = ["isic_id;folder;suffix;diagnosis;patient_id;site"]
+    rows += [
+        f"{f.stem};img;{f.suffix[1:]};{'xy'[n % 2]};{['', 'nan', n // 4][n % 3]};s{n % 2}" for n, f in enumerate(files)
+    ]
+    (folder / "others.csv").write_text("\n".join(rows))
+    columns = {"image": "{folder}/{isic_id}.{suffix}", "label": "diagnosis", "group": "patient_id"}
+    return {"creator": "csv", "path": "others.csv", "columns": columns, "folds": 2, "metadata": ["site"]}
+
+
+def test_splits_groups_and_folds_of_own_data_are_kept(workplace: Workplace):
+    """Three tasks in one study, as each run of Snakemake takes seconds."""
+    makers = {"folders": split_folders, "table": table_of_folds, "others": table_of_others}
+    workplace.write(TINY | {"tasks": {name: make(workplace.folder) for name, make in makers.items()}})
     plan = workplace.planned()
-    assert plan["train_fold"] == 3
-    assert plan["predict_fold"] == 3
-    workplace.run("create")
-    assert description(workplace)["samples"]["fold"] == [n // 8 for n in range(24)]
+    assert (plan["train_fold"], plan["predict_fold"]) == (6, 6), "the validation split is the only fold; 3 folds; 2"
+    terminal = workplace.run("create")
+
+    folders = description(workplace, "folders")
+    assert folders["header"]["num_samples"] == {"all": 22, "test": 4, "train": 18}
+    samples = folders["samples"]
+    in_training = [fold for fold, split in zip(samples["fold"], samples["split"], strict=True) if split == "train"]
+    assert in_training.count(0) == 6
+
+    assert description(workplace, "table")["samples"]["fold"] == [n // 8 for n in range(24)]
+
+    assert "'nan' in patient_id (8)" in terminal
+    samples = description(workplace, "others")["samples"]
+    assert samples["group"] == [None if n % 3 < 2 else str(n // 4) for n in range(24)]
+    assert samples["id"][:2] == ["img/0.png", "img/1.jpg"]
 
 
 def test_changed_data_makes_a_new_task_and_moved_data_does_not(workplace: Workplace):
@@ -75,22 +97,6 @@ def test_what_is_not_read_is_told_in_the_terminal_and_in_the_log(workplace: Work
         ]
         assert len(lines) == 3
     assert description(workplace)["header"]["num_samples"]["all"] == 12
-
-
-def test_table_of_others_is_read_by_columns_and_templates(workplace: Workplace):
-    files = write_images(workplace.folder / "img", 24, 3)
-    rows = ["isic_id;folder;suffix;diagnosis;patient_id;site"]
-    rows += [
-        f"{f.stem};img;{f.suffix[1:]};{'xy'[n % 2]};{['', 'nan', n // 4][n % 3]};s{n % 2}" for n, f in enumerate(files)
-    ]
-    (workplace.folder / "table.csv").write_text("\n".join(rows))
-    columns = {"image": "{folder}/{isic_id}.{suffix}", "label": "diagnosis", "group": "patient_id"}
-    task = {"creator": "csv", "path": "table.csv", "columns": columns, "folds": 2, "metadata": ["site"]}
-    workplace.write(only(task))
-    assert "'nan' in patient_id (8)" in workplace.run("create")
-    samples = description(workplace)["samples"]
-    assert samples["group"] == [None if n % 3 < 2 else str(n // 4) for n in range(24)]
-    assert samples["id"][:2] == ["img/0.png", "img/1.jpg"]
 
 
 def test_class_weight_of_no_class_is_refused_before_images_are_packed(workplace: Workplace):

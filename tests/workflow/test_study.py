@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pytest
 import yaml
 
 from mml_lib.models.network import load_network
@@ -175,6 +176,7 @@ def test_comment_in_a_script_is_no_reason_to_train(copy: Workplace, tmp_path: Pa
     assert edited.planned() == {}
 
 
+@pytest.mark.long  # a whole training; see test_clean.py for all that `remove` can drop
 def test_removed_weights_are_not_missed(copy: Workplace):
     study = TINY | {"remove": {"parameters": True}, "seed": 1, "mode": TINY["mode"] | {"folds": [0]}}
     copy.write(study)

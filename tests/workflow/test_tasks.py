@@ -81,11 +81,7 @@ def test_own_tag_registers_with_a_decorator(workplace: Workplace):
     assert json.loads(file.read_text())["samples"]["row"] == list(range(0, 48, 3))
 
 
-def test_shards_give_the_bytes_of_one_pack_and_finished_ones_are_kept(workplace: Workplace, tmp_path: Path):
-    whole = Workplace(tmp_path / "whole")
-    whole.folder.mkdir()
-    whole.write(TINY)
-    whole.run("pp")
+def test_shards_give_the_bytes_of_one_pack_and_finished_ones_are_kept(workplace: Workplace, finished: Workplace):
     workplace.write(TINY | {"preprocess_shards": 3})
     workplace.run("create")
     (image,) = workplace.files("data/RAW/*/000040.png")
@@ -96,7 +92,7 @@ def test_shards_give_the_bytes_of_one_pack_and_finished_ones_are_kept(workplace:
     image.write_bytes(content)
     assert workplace.planned("pp")["preprocess_shard"] == 1
     workplace.run("pp")
-    assert packed_bytes(workplace) == packed_bytes(whole)
+    assert packed_bytes(workplace) == packed_bytes(finished)
     workplace.write(TINY | {"preprocess_shards": 2})
     assert workplace.planned("pp") == {}, "another number of shards packs nothing again"
 

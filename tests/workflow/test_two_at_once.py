@@ -1,9 +1,15 @@
-"""Two Snakemakes at once: what their studies share is made by one of them, the other waits and uses it."""
+"""Two Snakemakes at once: what their studies share is made by one of them, the other waits and uses it.
+
+That shared steps are done once is a default test. The two that stop or kill a Snakemake at work are long, as each
+needs two whole runs.
+"""
 
 import json
 import re
 import signal
 from pathlib import Path
+
+import pytest
 
 from tests.support.workplaces import TINY, Workplace, kill, wait_for
 
@@ -22,6 +28,7 @@ def test_shared_steps_are_done_once(workplace: Workplace):
     assert not workplace.files("data/.claims/*.json")
 
 
+@pytest.mark.long
 def test_a_claim_of_a_killed_snakemake_is_void(workplace: Workplace):
     running = workplace.start()
     (claim,) = wait_for(lambda: workplace.files("data/.claims/*.json"))
@@ -36,6 +43,7 @@ def test_a_claim_of_a_killed_snakemake_is_void(workplace: Workplace):
     assert not workplace.files("data/.claims/*.json")
 
 
+@pytest.mark.long
 def test_who_waits_says_for_whom_and_plans_anew(workplace: Workplace):
     # So many images that the first step is under way for seconds: one that is done, but not down as done, is no claim.
     many = STUDY | {"tasks": {"stripes": TINY["tasks"]["stripes"] | {"num_samples": 5000}}}

@@ -283,6 +283,7 @@ def test_training_that_is_interrupted_after_any_epoch_stores_the_same_weights(
         assert step.store(*step.fit(checkpoint)) == whole
 
 
+@pytest.mark.long  # compiling takes its time; without adapters it is a default test of test_pipeline_parts.py
 def test_compiled_training_stores_ordinary_weights(tmp_path: Path, images: TaskStruct):
     step = Step(images, tmp_path, compile={"backend": "eager"}, trainer={"max_epochs": 1, "limit_train_batches": 1})
     model, trainer = step.fit()

@@ -86,7 +86,7 @@ def test_encoders_learn_by_their_names(name: str, head: str):
     assert model(torch.rand(2, 3, 64, 64), "other").shape == (2, 2)
 
 
-@pytest.mark.long
+@pytest.mark.thorough  # only another release of segmentation-models-pytorch or timm, both pinned, can change it
 def test_every_encoder_learns():
     for name in get_encoder_names():  # one after the other: the largest takes 7 GB
         train_a_step(network(ENCODER | {"name": name}, decoder("fpn")), 64, 64)
