@@ -119,8 +119,11 @@ def load_predictions(
         raise MMLError(f"form: '{form}' is neither wide nor long")
     make = wide_table if form == "wide" else long_table
     with _project(project, results, data) as fm:
-        keys = ("calibrated", "other_calibrated") if calibrated else ("predictions", "other_predictions")
-        keys = ("out_of_fold_predictions",) if split == OUT_OF_FOLD and not calibrated else keys
+        keys: tuple[str, ...] = ("predictions", "other_predictions")
+        if calibrated:
+            keys = ("calibrated", "other_calibrated")
+        elif split == OUT_OF_FOLD:
+            keys = ("out_of_fold_predictions",)
         artefacts = _artefacts(fm, keys, {"task": task, "run": run, "fold": fold, "split": split})
         classes = _Classes(fm)
         tables, problems = _read(artefacts, lambda path: make(read_predictions(path), classes.of(artefacts[path])))
@@ -184,7 +187,7 @@ def task_infos(
     """
     with _project(project, results, data) as fm:
         paths = {Path(fm.path("description", **wildcards)) for wildcards in fm.existing("description")}
-        problems = []
+        problems: list[str] = []
         if project is not None:
             pipelines = [Path(fm.path("pipeline", **wildcards)) for wildcards in fm.existing("pipeline")]
             learned, problems = _read(pipelines, lambda path: Pipeline.read(path).tasks)

@@ -19,15 +19,20 @@ class Registry(dict[str, Part]):
         super().__init__(parts)
         self.kind = kind
 
-    def add(self, name: str, part: Any) -> None:
+    def add(self, name: str, part: Part) -> None:
         """Add a part that has a `function`; a module may replace its own.
 
         Raises:
             MMLError: another module has registered the name.
         """
-        if name in self and (module := self[name].function.__module__) != part.function.__module__:
+        if name in self and (module := _module(self[name])) != _module(part):
             raise MMLError(f"the {self.kind} '{name}' is registered by {module} already")
         self[name] = part
 
     def __missing__(self, name: str) -> Part:
         raise MMLError(f"there is no {self.kind} '{name}'{nearest(str(name), self)}")
+
+
+def _module(part: Any) -> str:
+    """Return the module of a part's function."""
+    return part.function.__module__

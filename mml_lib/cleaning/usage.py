@@ -150,8 +150,8 @@ def _plan(study: Study, usage: Usage) -> None:
         with contextlib.suppress(MMLError):
             _ = study.scheduler(mode).commands
     # A task that is trained in no mode is still one of the study.
-    for task in (*map(study.task, study.cfg.tasks), *study.tasks.values()):
-        usage.add_tasks([task.definition() | {"pack": pack_id(study.cfg.preprocessing)}])
+    for identity in (*map(study.task, study.cfg.tasks), *study.tasks.values()):
+        usage.add_tasks([identity.definition() | {"pack": pack_id(study.cfg.preprocessing)}])
     for (task, run), planned in study.runs.planned.items():
         usage.runs.add((project, task, run))
         usage.add_tasks(planned.pipeline.tasks)
@@ -162,8 +162,8 @@ def _plan(study: Study, usage: Usage) -> None:
         name, _, run = reference.partition("#")
         usage.runs |= {(name, None, run)} if run else set()
         usage.reused |= set() if run else {name}
-    for name, task in study.cfg.tasks.items():
-        for file in task.downloads if task else ():
+    for name, options in study.cfg.tasks.items():
+        for file in options.downloads if options else ():
             usage.downloads.setdefault(file.sha256.lower(), set()).add(study.task(name).dataset)
 
 

@@ -115,7 +115,7 @@ def part_of(folder: Path) -> Path:
 def is_abandoned(path: Path) -> bool:
     """Return True if a file or folder is an unfinished output of a dead process of this machine."""
     part = PART.fullmatch(path.name)
-    return bool(part) and part["host"] == _host() and not psutil.pid_exists(int(part["pid"]))
+    return part is not None and part["host"] == _host() and not psutil.pid_exists(int(part["pid"]))
 
 
 def _host() -> str:

@@ -272,6 +272,6 @@ def _integer(text: str | None) -> int | None:
 
 def _cause(error: BaseException) -> str:
     """Return the innermost reason: the outer ones repeat the URL and the names of Python objects."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__
+    while inner := error.__cause__ or error.__context__:
+        error = inner
     return str(error) or type(error).__name__

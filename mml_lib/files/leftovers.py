@@ -47,7 +47,7 @@ def _abandoned(folder: Path, depth: int | None) -> list[Path]:
 
 def _is_orphaned_checksum(path: Path) -> bool:
     name = re.fullmatch(r"\.(.+)\.sha256", path.name)
-    return bool(name) and not os.path.lexists(path.with_name(name[1])) and path.is_file()
+    return name is not None and not os.path.lexists(path.with_name(name[1])) and path.is_file()
 
 
 def dead_warm_folders() -> list[Path]:

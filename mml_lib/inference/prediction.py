@@ -82,7 +82,7 @@ def _does_not_fit(task: str, batch: Mapping[str, Any] | None, device: torch.devi
     )
 
 
-def _unknown(task_type: str, output: np.ndarray) -> np.ndarray:
+def _unknown(task_type: str, output: np.ndarray) -> np.ndarray | np.generic:
     """Return the target of an unlabelled image, for an output of a network."""
     if TASK_TYPES[task_type].has_masks:
         return np.full_like(output, IGNORE)

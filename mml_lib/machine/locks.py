@@ -196,8 +196,8 @@ def process_rank() -> int:
 
 def follow_parent() -> None:
     """Make this process end with the one that started it, as `follow_supervisor` does."""
-    parent = psutil.Process().parent()
-    threading.Thread(target=_watch, args=(parent.pid, parent.create_time()), daemon=True).start()
+    if (parent := psutil.Process().parent()) is not None:
+        threading.Thread(target=_watch, args=(parent.pid, parent.create_time()), daemon=True).start()
 
 
 def _watch(pid: int, started: float) -> None:

@@ -6,4 +6,5 @@ from typing import Any
 
 def progress() -> dict[str, Any]:
     """Return arguments for tqdm: a bar in a terminal, now and then a line elsewhere."""
-    return {"file": sys.__stderr__, "mininterval": 0.5 if sys.__stderr__.isatty() else 30}
+    terminal = sys.__stderr__ is not None and sys.__stderr__.isatty()
+    return {"file": sys.__stderr__, "mininterval": 0.5 if terminal else 30}

@@ -58,8 +58,13 @@ class Metric:
 
     def with_number(self, number: int) -> "Metric":
         """Return the metric for a number in its name, which its statistic takes as the first argument."""
-        texts = {"name": self.name.format(number), "description": self.description.format(number)}
-        return replace(self, **texts, statistic=partial(self.statistic, number), example=None)
+        return replace(
+            self,
+            name=self.name.format(number),
+            description=self.description.format(number),
+            statistic=partial(self.statistic, number),
+            example=None,
+        )
 
     def value_of(self, results: Any) -> np.ndarray:
         """Return the metric of each resample, R; rounding leads to no value beyond its bounds."""

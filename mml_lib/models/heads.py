@@ -10,7 +10,7 @@ from torch import nn
 
 from mml_lib.config.factories import TARGET, import_target, instantiate
 from mml_lib.errors import MMLError
-from mml_lib.models.pyramids import LEVELS, Pyramid, Reader
+from mml_lib.models.pyramids import LEVELS, Pyramid
 from mml_lib.models.token_maps import TokenMaps
 
 
@@ -70,7 +70,8 @@ class MaskHead(nn.Module):
         self.name = decoder[TARGET].rpartition(".")[2]
         parameters = _parameters(decoder)
         if "encoder_has_prefix_tokens" in parameters:
-            self.reader: Reader = TokenMaps.of(backbone, len(decoder.get("intermediate_channels", LEVELS[:4])))
+            wanted = len(decoder.get("intermediate_channels", LEVELS[:4]))
+            self.reader: TokenMaps | Pyramid = TokenMaps.of(backbone, wanted)
         else:
             stride = decoder.get("output_stride", LEVELS[-1])
             self.reader = Pyramid.of(backbone, decoder.get("depth", len(LEVELS)), stride)

@@ -128,7 +128,7 @@ def build_loss(
         name = next((key for key in WEIGHTS if key in parameters), None)
         if name is None:
             raise MMLError(f"class_weights: {spec['_target_']} takes none (no argument {', '.join(WEIGHTS)})")
-        if class_weights == "balanced":
+        if isinstance(class_weights, str):  # balanced
             weights = balanced_weights(struct, fold, positive=name == "pos_weight")
         else:
             weights = _by_name(struct, class_weights)

@@ -5,9 +5,7 @@ reductions 2, 4, 8 …, and by a method `pyramid(images)` that returns these; th
 and `forward_intermediates`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import nn
@@ -16,24 +14,6 @@ from mml_lib.errors import MMLError
 
 LEVELS = (2, 4, 8, 16, 32)
 """Reductions of the feature maps that a decoder takes, besides the image itself."""
-
-
-class Reader(Protocol):
-    """Gives the feature maps of a backbone."""
-
-    channels: Sequence[int]
-    """Of each map, that of the image first where there is one."""
-
-    reductions: Sequence[int]
-    """Reduction of each map: how many times smaller than the image it is."""
-
-    multiple: int
-    """Number that the sides of images have to be multiples of."""
-
-    def maps(self, backbone: nn.Module, images: torch.Tensor) -> list[torch.Tensor]: ...
-
-    def examples(self) -> list[torch.Tensor]:
-        """Return zeros of the shapes of all maps of a small image."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +57,9 @@ class Pyramid:
         levels = [(reduction, dict(levels_of_backbone).get(reduction, 0)) for reduction in LEVELS if reduction < last]
         ends = [level for level in levels_of_backbone if level[0] == last]
         levels += ends if stride < LEVELS[-1] else ends[-1:]
-        reductions, channels = zip((1, 3), *levels, strict=True)
-        return cls(list(channels)[: depth + 1], list(reductions)[: depth + 1], own=False)
+        reductions = [1, *(reduction for reduction, _ in levels)]
+        channels = [3, *(width for _, width in levels)]
+        return cls(channels[: depth + 1], reductions[: depth + 1], own=False)
 
     def maps(self, backbone: nn.Module, images: torch.Tensor) -> list[torch.Tensor]:
         """Return image and maps of normalised images, N×3×H×W with sides that the reductions divide."""

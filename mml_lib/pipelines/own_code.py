@@ -85,7 +85,11 @@ class Source:
                 yield origin
                 yield from (f"{origin}.{alias.name}" for alias in node.names)
             elif isinstance(node, ast.Call) and _root(node.func) in ("importlib", "import_module", "__import__"):
-                names = [name.value for name in node.args[:1] if isinstance(getattr(name, "value", None), str)]
+                names = [
+                    name.value
+                    for name in node.args[:1]
+                    if isinstance(name, ast.Constant) and isinstance(name.value, str)
+                ]
                 yield from (f"{self.package}{name}" if name[:1] == "." else name for name in names)
 
     @functools.cache  # noqa: B019  (a source lives as long as its process; plans ask for it run by run)
@@ -109,13 +113,13 @@ class Source:
         return hashlib.sha256(content).hexdigest()[:DIGITS]
 
     @functools.cached_property
-    def planning(self) -> list[ast.stmt]:
+    def planning(self) -> list[ast.ClassDef | ast.FunctionDef]:
         """The definitions at the top that only plan, or make tasks."""
         planned = set()
         for node in self.tree.body if self.tree else ():
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PLANNING):
                 planned |= {alias.asname or alias.name for alias in node.names}
-        definitions = []
+        definitions: list[ast.ClassDef | ast.FunctionDef] = []
         for node in self.tree.body if self.tree else ():
             if isinstance(node, ast.ClassDef) and planned & {_root(base) for base in node.bases}:
                 planned.add(node.name)

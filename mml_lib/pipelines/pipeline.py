@@ -301,6 +301,7 @@ def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Vari
             label = ", ".join([*([name] if name else []), *words.values()])
             words.pop("seed", None)
             parts = (*([name] if name else []), *words.values())
+            varied: dict[tuple[str, ...], tuple[Any, ...]]
             varied = {tuple(str(key).split(".")): ("variants", name, key) for key in overlay}
             varied |= {tuple(str(key).split(".")): ("sweep", key) for key in point if key in named}
             expanded.append(Variant(label, load_study(_lay(base, overlay, point), files, varied), parts))

@@ -23,11 +23,12 @@ def wide_table(predictions: Predictions | MaskPredictions, classes: Sequence[str
         pixels: `target/…`, `prediction/…`, `hits/…`.
     """
     table = pd.DataFrame({"id": predictions.ids})
-    if TASK_TYPES[predictions.task_type].has_values:
+    task_type = TASK_TYPES[predictions.task_type]
+    if isinstance(predictions, Predictions) and task_type.has_values:
         return table.assign(target=predictions.targets, prediction=predictions.logits[:, 0])
     columns = _by_class(predictions)
     names = _names(columns, classes)
-    if TASK_TYPES[predictions.task_type].is_single_label:
+    if isinstance(predictions, Predictions) and task_type.is_single_label:
         labelled = predictions.targets >= 0
         table["target"] = pd.Series(np.array(names, dtype=object)[predictions.targets], dtype=object).where(labelled)
         table["prediction"] = np.array(names, dtype=object)[predictions.logits.argmax(axis=1)]

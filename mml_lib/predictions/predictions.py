@@ -64,8 +64,8 @@ class MaskPredictions:
     ) -> "MaskPredictions":
         """Collect masks and targets, H×W each."""
         sizes = np.array([mask.shape for mask in masks], dtype=np.int64)
-        flat = [np.concatenate([plane.ravel() for plane in some]) for some in (masks, targets)]
-        return cls(*flat, sizes, ids, classes)
+        predicted, true = (np.concatenate([plane.ravel() for plane in planes]) for planes in (masks, targets))
+        return cls(predicted, true, sizes, ids, classes)
 
     def images(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield predicted and true mask of each image, H×W."""
@@ -84,7 +84,8 @@ def pool(predictions: Sequence[Predictions | MaskPredictions]) -> Predictions | 
     """Return the predictions of several networks one after the other."""
     first = predictions[0]
     names = ("masks", "targets", "sizes", "ids") if isinstance(first, MaskPredictions) else ("logits", "targets", "ids")
-    return replace(first, **{name: np.concatenate([getattr(part, name) for part in predictions]) for name in names})
+    joined: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in predictions]) for name in names}
+    return replace(first, **joined)
 
 
 def _save(path: str | Path, task_type: str, ids: np.ndarray, compress: bool = False, **arrays: Any) -> None:

@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -329,12 +330,12 @@ def standing_of(
     """
     if not (runs and metrics and resamples):
         return None
-    options = {"groups": groups, "procedures": procedures, "per_group": per_group}
+    resample = partial(resample_runs, groups=groups, procedures=procedures, per_group=per_group)
     try:
-        resampled = resample_runs(runs, metrics[:METRICS], resamples, **options)
+        resampled = resample(runs, metrics[:METRICS], resamples)
         if out_of_fold:
             pooled = {run: {0: pool_out_of_fold(folds, f"run {run}")} for run, folds in runs.items()}
-            resampled = with_folds(resample_runs(pooled, metrics[:METRICS], resamples, **options), resampled)
+            resampled = with_folds(resample(pooled, metrics[:METRICS], resamples), resampled)
     except MMLError as error:
         logger.warning("no leaderboard: %s", error)
         return None

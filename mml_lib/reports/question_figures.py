@@ -136,7 +136,14 @@ def _draw_law(axis: Axes, law: PowerLaw, smallest: float, style: Style) -> None:
         axis.fill_between(beyond, low, high, color=style.color, alpha=0.15, linewidth=0)
     for factor in FACTORS:
         size = factor * law.largest
-        axis.plot([size], law.at([size]), marker=style.marker, markerfacecolor="white", color=style.color, markersize=5)
+        axis.plot(
+            [size],
+            law.at(np.array([size])),
+            marker=style.marker,
+            markerfacecolor="white",
+            color=style.color,
+            markersize=5,
+        )
 
 
 def _logarithmic(axis: Axes, sizes: Sequence[float]) -> None:

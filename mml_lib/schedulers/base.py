@@ -138,7 +138,8 @@ class AbstractBaseScheduler(StepHooks, StudyScheduler):
         Raises:
             MMLError: a variant cannot train the task.
         """
-        identity, runs = self.study.task(task), {}
+        identity = self.study.task(task)
+        runs: dict[str, Run] = {}
         if not TASK_TYPES[identity.task_type].is_learnable:
             return []
         for variant in variants:

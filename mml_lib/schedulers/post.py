@@ -64,7 +64,8 @@ class PostOptions(TransferOptions):
 class PostScheduler(TransferScheduler):
     """Trains and tests as the modes `train` or `tl`, calibrates each network, selects an ensemble, compares all."""
 
-    Options = PostOptions
+    Options: type[PostOptions] = PostOptions
+    options: PostOptions
     gives_answers = True
     available_subroutines = ("train", "predict", "test", "calibrate", "ensemble", "compare", "draw")
 

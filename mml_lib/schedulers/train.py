@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, model_validator
 
@@ -87,8 +87,9 @@ class TrainOptions(Options):
 class TrainScheduler(AbstractBaseScheduler):
     """Trains each run of each task on each fold, predicts, tests, and sums up over folds."""
 
-    Options = TrainOptions
-    available_subroutines = ("train", "predict", "test", "draw")
+    Options: type[TrainOptions] = TrainOptions
+    options: TrainOptions
+    available_subroutines: ClassVar[tuple[str, ...]] = ("train", "predict", "test", "draw")
 
     def create_routine(self) -> None:
         for task in self.task_names:

@@ -50,7 +50,8 @@ class TransferOptions(TrainOptions):
 class TransferScheduler(TrainScheduler):
     """Trains as the mode `train`, from the backbone of a model of the `pretrain_task`."""
 
-    Options = TransferOptions
+    Options: type[TransferOptions] = TransferOptions
+    options: TransferOptions
 
     @property
     def task_names(self) -> list[str]:

@@ -144,7 +144,8 @@ class Questions:
         runs = {key: self.study.run(*key) for key in keys}
         run_labels = {(task, id_): scheduler.run_label(task, run) for (task, id_), run in runs.items()}
         procedures = {key: (key[0], self._procedure(scheduler, run)) for key, run in runs.items()}
-        names, labels = self._procedures(scheduler), {}
+        names = self._procedures(scheduler)
+        labels: dict[tuple[str, str], dict[str, None]] = {}
         for key, run in runs.items():
             labels.setdefault(procedures[key], {}).update(dict.fromkeys(names[label] for label in run.procedure_labels))
         tested = []

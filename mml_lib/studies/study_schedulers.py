@@ -30,16 +30,56 @@ class StudyScheduler(ABC):
 
     mode: str
     options: "Section"
-    subroutines: list[str]
-    task_names: list[str]
-    trained_tasks: list[str]
-    commands: list[str]
-    params: list[dict[str, Any]]
-    trainings: list[dict[str, Any]]
-    guards: "Guards"
-    announcement: list[str]
-    split_notes: list[str]
-    run_labels: dict[str, "RunLabel"]
+
+    @property
+    def subroutines(self) -> list[str]:
+        """Parts of the mode that are planned."""
+        raise NotImplementedError
+
+    @property
+    def task_names(self) -> list[str]:
+        """Tasks that the mode is for."""
+        raise NotImplementedError
+
+    @property
+    def trained_tasks(self) -> list[str]:
+        """Tasks that networks are trained on."""
+        raise NotImplementedError
+
+    @property
+    def commands(self) -> list[str]:
+        """Names of the planned steps."""
+        raise NotImplementedError
+
+    @property
+    def params(self) -> list[dict[str, Any]]:
+        """Wildcards of each planned step."""
+        raise NotImplementedError
+
+    @property
+    def trainings(self) -> list[dict[str, Any]]:
+        """Wildcards of the planned trainings."""
+        raise NotImplementedError
+
+    @property
+    def guards(self) -> "Guards":
+        """Tasks whose test images nothing trains on."""
+        raise NotImplementedError
+
+    @property
+    def announcement(self) -> list[str]:
+        """Lines that are printed before anything runs."""
+        raise NotImplementedError
+
+    @property
+    def split_notes(self) -> list[str]:
+        """Notes on the splits that results are of."""
+        raise NotImplementedError
+
+    @property
+    def run_labels(self) -> dict[str, "RunLabel"]:
+        """Labels of runs, by run."""
+        raise NotImplementedError
 
     def runs_of(self, task: str) -> list["Run"]:
         """Return the planned runs of a task."""

@@ -114,8 +114,9 @@ class Dataset:
     @property
     def mask_colors(self) -> list[Color] | None:
         """Colours in the order of the mask values that stand for them, None where values are numbers of the files."""
-        by_color = self.masks is not None and self.masks.by_color is not None
-        return [self.masks.colors[value] for value in sorted(self.masks.colors)] if by_color else None
+        if self.masks is None or self.masks.by_color is None:
+            return None
+        return [self.masks.colors[value] for value in sorted(self.masks.colors)]
 
     def write(self, path: Path) -> None:
         """Write the manifest: samples as columns, sizes as [height, width] in pixels."""

@@ -142,7 +142,7 @@ def _join_groups(delivery: Delivery) -> tuple[Delivery, list[str]]:
 def _refuse_divided(samples: Iterable[Sample], names: Mapping[str, str]) -> None:
     homes: dict[str, Sample] = {}
     for sample in samples:
-        if sample.group not in names or sample.split == "unlabelled":
+        if sample.group is None or sample.group not in names or sample.split == "unlabelled":
             continue
         first = homes.setdefault(names[sample.group], sample)
         if first.group == sample.group or (first.split, first.fold) == (sample.split, sample.fold):

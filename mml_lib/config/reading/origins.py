@@ -74,7 +74,7 @@ class Origins:
         """
         begin = KEY.match(sentence)
         location: list[str | int] = [*split_key(begin[1], self.config)] if begin and self.sources else []
-        if not location or Path(begin[1]).suffix in (".yaml", ".yml", ".json"):
+        if begin is None or not location or Path(begin[1]).suffix in (".yaml", ".yml", ".json"):
             return sentence
         varied = self._varied_in(str(location[0]))
         if location[0] not in self.config and not varied:

@@ -130,7 +130,7 @@ def _check_keys(node: yaml.Node | None, path: Path, seen: set[int], above: tuple
     Raises:
         MMLError: the first such key, with its lines.
     """
-    if id(node) in above:
+    if node is not None and id(node) in above:
         raise MMLError(f"{path}: an alias stands for what it is part of (line {node.start_mark.line + 1})")
     if id(node) in seen:  # an alias
         return

@@ -1,6 +1,7 @@
 """The ablation table: the difference of each procedure to a baseline, as CSV, and ready for a paper as LaTeX."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -227,7 +228,7 @@ def _is_beyond_latin(table: pd.DataFrame) -> bool:
     return any(ord(character) > LATIN for character in names)
 
 
-def _numbers(row: tuple) -> list[str]:
+def _numbers(row: Any) -> list[str]:
     """Return the numbers of a row as LaTeX sets them."""
     mean = _number(row.mean, ".3f") + (f" {_interval(row.ci_low, row.ci_high, '.3f')}")
     difference = _number(row.difference, "+.3f")

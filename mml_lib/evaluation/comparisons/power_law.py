@@ -51,7 +51,7 @@ class PowerLaw:
     draws: np.ndarray
     residual: float
 
-    def at(self, sizes: np.ndarray) -> np.ndarray:
+    def at(self, sizes: np.ndarray | float) -> np.ndarray:
         """Return the metric at some sizes, N."""
         return _law(np.asarray(sizes, float) / self.largest, *self.law)
 
