@@ -57,8 +57,8 @@ def align(runs: Runs) -> dict[str, dict[int, Aligned]]:
             fold: _beside(predictions, f"run '{run}', fold {fold}", first, sets, grows=run == first)
             for fold, predictions in folds.items()
         }
-        tested = {each.sample_set for each in aligned[run].values()}
-        missing = [fold for fold, each in aligned[first].items() if each.sample_set not in tested]
+        tested = {network.sample_set for network in aligned[run].values()}
+        missing = [fold for fold, network in aligned[first].items() if network.sample_set not in tested]
         if missing:
             raise MMLError(
                 f"run '{run}' was not tested on the samples of fold {missing[0]} of run '{first}'; compare runs that "
@@ -72,23 +72,24 @@ def _beside(predictions: AnyPredictions, where: str, first: str, sets: _Sets, gr
     arguments, ids = arguments_of(predictions, where), np.asarray(predictions.ids)
     order = np.argsort(ids, kind="stable")
     key = tuple(ids[order].tolist())
-    known = next(iter(sets.values()), None)
-    found = Aligned(arguments, ids, predictions.task_type, len(sets))
-    if known and found.task_type != known.task_type:
+    reference = next(iter(sets.values()), None)
+    candidate = Aligned(arguments, ids, predictions.task_type, len(sets))
+    if reference and candidate.task_type != reference.task_type:
         raise MMLError(
-            f"{where} is a {found.task_type} and run '{first}' a {known.task_type}; compare runs of one type only"
+            f"{where} is a {candidate.task_type} and run '{first}' a {reference.task_type}; compare runs of one type "
+            "only"
         )
-    if known and found.outputs != known.outputs:
+    if reference and candidate.outputs != reference.outputs:
         raise MMLError(
-            f"{where} has {found.outputs} classes and run '{first}' has {known.outputs}; compare runs of tasks with "
-            "the same classes"
+            f"{where} has {candidate.outputs} classes and run '{first}' has {reference.outputs}; compare runs of tasks "
+            "with the same classes"
         )
     if key not in sets and not grows:
         raise _other_samples(where, first, key, sets)
-    beside = sets.setdefault(key, found)
+    beside = sets.setdefault(key, candidate)
     rows = np.empty_like(order)
     rows[np.argsort(beside.ids, kind="stable")] = order
-    arguments = tuple(each[rows] for each in arguments)
+    arguments = tuple(argument[rows] for argument in arguments)
     if not np.array_equal(arguments[1], beside.arguments[1]):
         raise MMLError(
             f"{where} and run '{first}' have other targets for the same samples; predict both anew on the task as it "
@@ -100,9 +101,9 @@ def _beside(predictions: AnyPredictions, where: str, first: str, sets: _Sets, gr
 def _other_samples(where: str, first: str, key: tuple[str, ...], sets: _Sets) -> MMLError:
     nearest_one = max(sets, key=lambda other: len(set(other) & set(key)))
     lacking, added = sorted(set(nearest_one) - set(key)), sorted(set(key) - set(nearest_one))
-    told = f"'{lacking[0]}' is missing" if lacking else f"'{added[0]}' is there in excess"
+    which = f"'{lacking[0]}' is missing" if lacking else f"'{added[0]}' is there in excess"
     return MMLError(
-        f"{where} was tested on {len(key)} samples, which are not those of run '{first}' ({told}); compare runs that "
+        f"{where} was tested on {len(key)} samples, which are not those of run '{first}' ({which}); compare runs that "
         "were tested on the same split of the same task"
     )
 

@@ -90,7 +90,7 @@ def network_intervals(resampled: Resampled) -> dict[str, Interval]:
     """Return the 95 % interval of each metric of one network on new samples; none without resamples."""
     if not resampled.draws.shape[1]:
         return {}
-    return {metric: (found.low, found.high) for metric, found in network_estimates(resampled).items()}
+    return {metric: (estimate.low, estimate.high) for metric, estimate in network_estimates(resampled).items()}
 
 
 def mask_arguments(predictions: MaskPredictions) -> tuple[np.ndarray, ...]:
@@ -118,7 +118,7 @@ def _torch_values(predictions: Predictions | MaskPredictions, metrics: Sequence[
 
     if isinstance(predictions, MaskPredictions):
         outputs = predictions.classes
-        pairs = ((torch.from_numpy(each[None]).long() for each in image) for image in predictions.images())
+        pairs = ((torch.from_numpy(mask[None]).long() for mask in image) for image in predictions.images())
     else:
         outputs = predictions.logits.shape[1]
         pairs = [measured(predictions.task_type, *map(torch.from_numpy, (predictions.logits, predictions.targets)))]
@@ -145,10 +145,10 @@ def write_metrics(
         reasons: why the others have none.
         about: the network, and what it was tested on; `about`: what intervals are of, where not of this network.
     """
-    known = {name: _known(value) for name, value in values.items()}
+    stored = {name: _known(value) for name, value in values.items()}
     ends = {name: [_known(end) for end in interval] for name, interval in (intervals or {}).items()}
     content = {"about": NETWORKS} | about
-    content |= {"metrics": known, "intervals": ends, "reasons": dict(reasons or {})}
+    content |= {"metrics": stored, "intervals": ends, "reasons": dict(reasons or {})}
     write_text(path, json_text("metrics", content))
 
 

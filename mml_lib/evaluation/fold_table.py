@@ -15,7 +15,7 @@ LOW, HIGH = "_low", "_high"
 """End of the names of the columns beside a metric that hold the ends of its interval."""
 
 
-def fold_table(results: Sequence[Mapping[str, Any]], shown: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def fold_table(results: Sequence[Mapping[str, Any]], labels: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Return one row for each run, fold and split, with columns `<metric> <metric>_low <metric>_high`.
 
     Where a network has no interval, `<metric>_reason` says why.
@@ -24,13 +24,13 @@ def fold_table(results: Sequence[Mapping[str, Any]], shown: Mapping[str, Mapping
         results: contents of metrics files.
         shown: what the study calls each run: `task`, `run`, `label`, and `fold` where it is not the network's.
     """
-    rows = [_row(result, shown.get(result["run"], {})) for result in results]
+    rows = [_row(result, labels.get(result["run"], {})) for result in results]
     return pd.DataFrame(rows).sort_values([*KEYS, "fold"], ignore_index=True)
 
 
-def _row(result: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
+def _row(result: Mapping[str, Any], label: Mapping[str, Any]) -> dict[str, Any]:
     fold = ALL_FOLDS if result["fold"] is None else result["fold"]
-    labels = {"task": result["task"], "run": result["run"], "label": "", "fold": fold} | dict(shown)
+    labels = {"task": result["task"], "run": result["run"], "label": "", "fold": fold} | dict(label)
     on = result.get("on", result["task"])
     keys = {"on": "" if on == result["task"] else on, "split": result["split"]}
     row = {key: (labels | keys)[key] for key in [*KEYS, "fold"]}

@@ -62,18 +62,18 @@ def estimate(networks: Networks, metric: str, about: str = PROCEDURE) -> Estimat
         return Estimate(np.nan, np.nan, np.nan, np.nan, 0, NETWORKS, _undefined(networks, metric))
     number, mean = cells.values.size, float(cells.values.mean())
     std = float(cells.values.std(ddof=1)) if number > 1 else np.nan
-    found = uncertainty(cells, trainings=about == PROCEDURE)
+    spread = uncertainty(cells, trainings=about == PROCEDURE)
     tested = [network for network in _networks(networks) if metric in network.metrics]
     balance = min(network.balance[network.place(metric)] for network in tested)
-    low, high = interval(metric, mean, found, balance, tested[0].task_type)
+    low, high = interval(metric, mean, spread, balance, tested[0].task_type)
     reason = _reason(cells) if np.isnan(low) else ""
-    return Estimate(mean, std, low, high, number, PROCEDURE if found.trainings else NETWORKS, reason)
+    return Estimate(mean, std, low, high, number, PROCEDURE if spread.trainings else NETWORKS, reason)
 
 
 def _undefined(networks: Networks, metric: str) -> str:
     """Return why no network defines a metric."""
     per_group = metric.endswith(PER_GROUP)
-    reasons = [each.reason for each in _networks(networks) if per_group or np.isnan(each.values).all()]
+    reasons = [network.reason for network in _networks(networks) if per_group or np.isnan(network.values).all()]
     return next(filter(None, reasons), "targets and predictions leave the metric undefined")
 
 
@@ -100,11 +100,11 @@ def compare_procedures(first: Networks, second: Networks, metric: str, about: st
     if None in cells:
         undefined = next(networks for networks, of_one in zip((first, second), cells, strict=True) if of_one is None)
         return Comparison(np.nan, np.nan, np.nan, np.nan, NETWORKS, _undefined(undefined, metric))
-    value = float(less(*(each.values.mean() for each in cells)))
-    found = uncertainty(*cells, trainings=about == PROCEDURE)
-    ends = difference(metric, value, found, _networks(first)[0].task_type)
-    reason = next(filter(None, (_reason(each) for each in cells))) if np.isnan(ends.p) else ""
-    return Comparison(*ends, PROCEDURE if found.trainings else NETWORKS, reason)
+    value = float(less(*(part.values.mean() for part in cells)))
+    spread = uncertainty(*cells, trainings=about == PROCEDURE)
+    ends = difference(metric, value, spread, _networks(first)[0].task_type)
+    reason = next(filter(None, (_reason(part) for part in cells))) if np.isnan(ends.p) else ""
+    return Comparison(*ends, PROCEDURE if spread.trainings else NETWORKS, reason)
 
 
 def less(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -127,9 +127,9 @@ def _cells(procedures: Sequence[Networks], metric: str) -> list[Cells | None]:
         return [_table([[run[fold] for fold in folds] for run in networks.values()], metric) for networks in procedures]
     tables = []
     for networks in procedures:
-        every = [each for of_run in networks.values() for each in of_run.values()]
-        known = [each for each in every if not np.isnan(each.value(metric))]
-        tables.append(_table([[each] for each in known], metric) if known else None)
+        every = [network for of_run in networks.values() for network in of_run.values()]
+        defined = [network for network in every if not np.isnan(network.value(metric))]
+        tables.append(_table([[network] for network in defined], metric) if defined else None)
     return tables
 
 
@@ -145,11 +145,12 @@ def _defines(networks: Networks, fold: int, metric: str) -> bool:
 def _table(networks: Sequence[Sequence[Resampled]], metric: str) -> Cells:
     """Return one metric of networks, runs×folds."""
     place = networks[0][0].place(metric)
-    resamples = min(each.draws.shape[1] for run in networks for each in run)
-    values = np.array([[each.values[place] for each in run] for run in networks])
-    draws = np.array([[each.draws[place, :resamples] for each in run] for run in networks])
-    sets = {each.sample_set: (int(each.units[place]), float(each.effective[place])) for run in networks for each in run}
-    names = np.array([[each.sample_set for each in run] for run in networks])
+    resamples = min(network.draws.shape[1] for run in networks for network in run)
+    values = np.array([[network.values[place] for network in run] for run in networks])
+    draws = np.array([[network.draws[place, :resamples] for network in run] for run in networks])
+    every = [network for run in networks for network in run]
+    sets = {network.sample_set: (int(network.units[place]), float(network.effective[place])) for network in every}
+    names = np.array([[network.sample_set for network in run] for run in networks])
     return Cells(values, draws, sets, names, _pooled([run[0] for run in networks], place))
 
 

@@ -183,9 +183,9 @@ def compare_folds(resamples: Resamples, sizes: Mapping[int, tuple[int, int]]) ->
         trained, tested = np.array([sizes[fold] for fold in shared], dtype=float).reshape(-1, 2).T
         for number, metric in enumerate(resamples.metrics):
             values = np.array([[means[fold][number] for fold in shared] for means in (first, second)]).reshape(2, -1)
-            known = ~np.isnan(values).any(axis=0)
-            differences = less(*values[:, known])
-            test = corrected_t_test(differences, trained[known], tested[known])
+            defined = ~np.isnan(values).any(axis=0)
+            differences = less(*values[:, defined])
+            test = corrected_t_test(differences, trained[defined], tested[defined])
             untested = "all folds differ by the same" if len(differences) > 1 else FEW_FOLDS
             rows.append((metric, run, other, len(differences), *test, untested if np.isnan(test[-1]) else ""))
     table = pd.DataFrame(rows, columns=columns)
@@ -238,8 +238,8 @@ def holm(p: np.ndarray, comparisons: int | None = None) -> np.ndarray:
         comparisons: how many there are, where these are some of them: what that gives is never too small.
     """
     p = np.asarray(p, dtype=float)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
+    defined = np.flatnonzero(~np.isnan(p))
+    order = defined[np.argsort(p[defined], kind="stable")]
     number = max(comparisons or 0, len(order))
     steps = p[order] * np.arange(number, number - len(order), -1)
     corrected = np.full(len(p), np.nan)

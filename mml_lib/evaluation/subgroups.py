@@ -126,8 +126,8 @@ def group_table(
         for row, value in enumerate(values[id_] for id_ in ids):
             if not pd.isna(value) and str(value):
                 members.setdefault(str(value), []).append(row)
-        for group, chosen in sorted(members.items(), key=lambda each: natural_key(each[0])):
-            own = tuple(each[chosen] for each in arguments)
+        for group, chosen in sorted(members.items(), key=lambda item: natural_key(item[0])):
+            own = tuple(argument[chosen] for argument in arguments)
             whole = None if column == "group" else units
             resampled = resample(kind, metrics, own, predictions.ids[chosen], resamples, whole, seed)
             for metric, estimate in network_estimates(resampled).items():
@@ -192,12 +192,12 @@ def _in_words(
     """Return targets and predictions of some samples, with the probabilities of the predictions."""
     none = np.full(len(rows), np.nan)
     if isinstance(predictions, MaskPredictions):
-        wanted, told = set(rows.tolist()), {}
+        wanted, texts = set(rows.tolist()), {}
         for number, (mask, target) in enumerate(predictions.images()):
             if number in wanted:
                 counted = target != IGNORE
-                told[number] = [_names(np.unique(each[counted]), classes) for each in (target, mask)]
-        true, predicted = ([told[number][side] for number in rows.tolist()] for side in (0, 1))
+                texts[number] = [_names(np.unique(side[counted]), classes) for side in (target, mask)]
+        true, predicted = ([texts[number][side] for number in rows.tolist()] for side in (0, 1))
         return true, predicted, none
     logits, targets = predictions.logits[rows], predictions.targets[rows]
     if TASK_TYPES[predictions.task_type].has_values:
@@ -207,8 +207,8 @@ def _in_words(
         true, predicted = ([_names(np.flatnonzero(row), classes) for row in side] for side in sides)
         return true, predicted, none
     probabilities = softmax(logits)
-    found = probabilities.argmax(axis=1)
-    names = [[classes[index] for index in side] for side in (targets, found)]
+    predicted = probabilities.argmax(axis=1)
+    names = [[classes[index] for index in side] for side in (targets, predicted)]
     return *names, probabilities.max(axis=1)
 
 

@@ -53,7 +53,7 @@ def _by_split(
     results: Sequence[Mapping[str, Any]], resampled: Sequence[Resampled], shown: Shown
 ) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
     """Return networks by task, task tested on and split."""
-    found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    values_of: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for result, metrics in zip(results, resampled, strict=True):
         called = {"task": result["task"], "run": result["run"], "label": "", "fold": result["fold"]}
         called |= dict(shown.get(result["run"], {}))
@@ -67,8 +67,8 @@ def _by_split(
             "metrics": _complete(metrics, result["metrics"]),
         }
         key = (called["task"], "" if on == result["task"] else on, result["split"])
-        found.setdefault(key, []).append(network)
-    return dict(sorted(found.items()))
+        values_of.setdefault(key, []).append(network)
+    return dict(sorted(values_of.items()))
 
 
 def _complete(resampled: Resampled, values: Mapping[str, float]) -> Resampled:
@@ -84,7 +84,7 @@ def _resamples(networks: Sequence[Mapping[str, Any]]) -> Resamples:
     """Return networks by run and fold, and runs by procedure."""
     runs: dict[str, dict[int, Resampled]] = {}
     procedures: dict[str, dict[str, None]] = {}
-    for network in sorted(networks, key=lambda each: (each["run"], each["fold"])):
+    for network in sorted(networks, key=lambda network: (network["run"], network["fold"])):
         runs.setdefault(network["run"], {})[network["fold"]] = network["metrics"]
         procedures.setdefault(network["procedure"], {})[network["run"]] = None
     metrics = list(dict.fromkeys(name for network in networks for name in network["metrics"].metrics))
@@ -107,15 +107,15 @@ def as_text(summary: pd.DataFrame, notes: Sequence[str] = ()) -> str:
     repeated, several = (summary["kind"] == RUN).any(), summary["difference"].notna().any()
     hidden = [] if repeated else ["kind", "procedure", "runs"]
     hidden += [key for key in ("label", "on") if not summary[key].any()]
-    shown = summary[[key for key in [*COLUMNS, "runs", "folds"] if key not in hidden]].copy()
+    table = summary[[key for key in [*COLUMNS, "runs", "folds"] if key not in hidden]].copy()
     best = summary["among_best"].eq(True) & several
-    shown["mean"] = _numbers(summary["mean"]) + best.map({True: f" {MARK}", False: "  " if several else ""})
-    shown["std"] = _numbers(summary["std"])
-    shown["95 % interval"] = _ends(summary, "ci_low", "ci_high").where(summary["reason"] == "", summary["reason"])
+    table["mean"] = _numbers(summary["mean"]) + best.map({True: f" {MARK}", False: "  " if several else ""})
+    table["std"] = _numbers(summary["std"])
+    table["95 % interval"] = _ends(summary, "ci_low", "ci_high").where(summary["reason"] == "", summary["reason"])
     if several:
-        shown["to the best"] = _numbers(summary["difference"], "{:+.4f}")
-        shown["its 95 % interval"] = _ends(summary, "difference_low", "difference_high", "{:+.4f}")
-    return "\n".join([shown.to_string(index=False), *notes])
+        table["to the best"] = _numbers(summary["difference"], "{:+.4f}")
+        table["its 95 % interval"] = _ends(summary, "difference_low", "difference_high", "{:+.4f}")
+    return "\n".join([table.to_string(index=False), *notes])
 
 
 def _lacks_groups(summary: pd.DataFrame) -> pd.Series:

@@ -100,7 +100,8 @@ def draw_learning_curves(
     Raises:
         MMLError: no history has any of the columns.
     """
-    columns = [column for column in columns if any(column in each for some in histories.values() for each in some)]
+    every = [history for folds in histories.values() for history in folds]
+    columns = [column for column in columns if any(column in history for history in every)]
     if not columns:
         raise MMLError("the histories have none of the columns to draw; name some of their columns")
     figure, axes = _panels(len(columns))
@@ -136,9 +137,9 @@ def metric_label(metric: str, before: str = "") -> str:
 def _draw_folds(axis: Axes, series: Sequence[pd.Series], style: Style, points: int, alone: bool) -> None:
     """Draw the mean of series by epoch, and each of them unless it is to stand alone."""
     if len(series) > 1 and not alone:
-        for each in series:
+        for history in series:
             axis.plot(
-                *thinned(each.index, each, points),
+                *thinned(history.index, history, points),
                 color=style.color,
                 linestyle=style.linestyle,
                 linewidth=0.6,
@@ -164,7 +165,7 @@ def thinned(x: Any, y: Any, points: int = POINTS) -> tuple[np.ndarray, np.ndarra
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if len(x) <= points:
         return x, y
-    steps = [np.abs(np.diff(each)) / (np.nanmax(each) - np.nanmin(each) or 1) for each in (x, y)]
+    steps = [np.abs(np.diff(values)) / (np.nanmax(values) - np.nanmin(values) or 1) for values in (x, y)]
     along = np.append(0, np.cumsum(np.nan_to_num(sum(steps))))
     chosen = np.unique(np.searchsorted(along, np.linspace(0, along[-1], points)))
     chosen[-1] = len(x) - 1
@@ -183,11 +184,11 @@ def draw_tuning_curve(curve: Mapping[str, Sequence[float | None]], lr: float | N
         MMLError: no loss is known.
     """
     rates, losses = (np.array(curve.get(key, []), dtype=float) for key in ("lr", "loss"))
-    known = np.isfinite(losses)
-    if not known.any():
+    finite = np.isfinite(losses)
+    if not finite.any():
         raise MMLError("the range test of learning rates has no finite loss to draw; set tune.lr and tune again")
     figure, (axis,) = _panels(1, width=6)
-    rates, losses = rates[known], losses[known]
+    rates, losses = rates[finite], losses[finite]
     axis.plot(*thinned(rates, losses), color="black", linewidth=1.4)
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter(_powers)
@@ -229,24 +230,24 @@ def draw_leaderboard(
     order = (
         standings[standings["metric"] == metrics[0]].sort_values(["rank", "run"], na_position="last")["run"].tolist()
     )
-    shown = order[:BARS]
-    title = _leaderboard_title(standings, len(order) - len(shown), 35 + 55 * len(metrics))
-    height = 0.9 + 0.27 * len(shown) + 0.15 * len(title)
+    drawn = order[:BARS]
+    title = _leaderboard_title(standings, len(order) - len(drawn), 35 + 55 * len(metrics))
+    height = 0.9 + 0.27 * len(drawn) + 0.15 * len(title)
     figure, axes = _panels(len(metrics), width=3.4, height=height, beside=2.2, sharey=True)
     figure.suptitle("\n".join(title), fontsize=8)
     for axis, metric in zip(axes, metrics, strict=True):
         rows = standings[standings["metric"] == metric].set_index("run")
-        for place, run in enumerate(shown):
+        for place, run in enumerate(drawn):
             row, style = rows.loc[run], styles[run]
             axis.plot([row["ci_low"], row["ci_high"]], [place] * 2, color=style.color, linewidth=1.4)
             face = style.color if row["among_best"] else "white"
             axis.plot(row["mean"], place, marker=style.marker, color=style.color, markerfacecolor=face, markersize=6)
-        for place in range(len(shown)):
+        for place in range(len(drawn)):
             axis.axhline(place, color="0.9", linewidth=0.5, zorder=0)
         axis.set_xlabel(metric_label(metric))
         axis.xaxis.set_major_locator(MaxNLocator(5))
-    axes[0].set_yticks(range(len(shown)), told(shown, names))
-    axes[0].set_ylim(len(shown) - 0.4, -0.6)
+    axes[0].set_yticks(range(len(drawn)), told(drawn, names))
+    axes[0].set_ylim(len(drawn) - 0.4, -0.6)
     save(figure, path)
 
 
@@ -268,12 +269,12 @@ def draw_calibration_errors(table: pd.DataFrame, path: str | Path, names: Mappin
         names: what a run is called, where not by its id.
     """
     runs, metrics = list(dict.fromkeys(table["run"])), list(dict.fromkeys(table["metric"]))
-    shown = runs[:BARS]
-    height = 1.1 + 0.42 * len(shown)
+    drawn = runs[:BARS]
+    height = 1.1 + 0.42 * len(drawn)
     figure, axes = _panels(len(metrics), width=3.2, height=height, beside=2.2, sharey=True)
     for axis, metric in zip(axes, metrics, strict=True):
-        rows = table[table["metric"] == metric].set_index("run").reindex(shown)
-        places = np.arange(len(shown))
+        rows = table[table["metric"] == metric].set_index("run").reindex(drawn)
+        places = np.arange(len(drawn))
         for column, shift, looks in (
             ("before", -0.2, {"color": "white", "hatch": "////"}),
             ("after", 0.2, {"color": COLORS[0]}),
@@ -284,9 +285,9 @@ def draw_calibration_errors(table: pd.DataFrame, path: str | Path, names: Mappin
             axis.bar_label(bars, fmt="{:.3f}", fontsize=6, padding=2)
         axis.margins(x=0.18)
         axis.set_xlabel(metric_label(metric))
-    axes[0].set_yticks(range(len(shown)), told(shown, names))
-    axes[0].set_ylim(len(shown) - 0.4, -0.6)
-    rest = f" ({len(runs) - len(shown)} further runs are left out)" if len(runs) > len(shown) else ""
+    axes[0].set_yticks(range(len(drawn)), told(drawn, names))
+    axes[0].set_ylim(len(drawn) - 0.4, -0.6)
+    rest = f" ({len(runs) - len(drawn)} further runs are left out)" if len(runs) > len(drawn) else ""
     handles = axes[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=2, fontsize=8, frameon=False, title=f"calibration{rest}")
     save(figure, path)
@@ -304,12 +305,12 @@ def draw_ensemble(
         names: what a run is called, where not by its id.
     """
     members = members.sort_values("weight", ascending=False, kind="stable", ignore_index=True)
-    shown = members.head(BARS)
-    figure, (axis,) = _panels(1, width=5, height=0.9 + 0.26 * len(shown), beside=2.2)
+    drawn = members.head(BARS)
+    figure, (axis,) = _panels(1, width=5, height=0.9 + 0.26 * len(drawn), beside=2.2)
     several = "task" in members and members["task"].nunique() > 1
     runs = members["run"].unique().tolist()
     name_of, ticks = dict(zip(runs, told(runs, names), strict=True)), []
-    for place, row in shown.iterrows():
+    for place, row in drawn.iterrows():
         style = styles[row["run"]]
         bar = axis.barh(
             place, row["weight"], 0.7, color="white", edgecolor=style.color, hatch=style.hatch, linewidth=1.2
@@ -319,10 +320,10 @@ def draw_ensemble(
         axis.bar_label(bar, [f"{row['weight']:.3f}"], fontsize=7, padding=3)
         of_task = shorten(row["task"], 30) + ": " if several else ""
         ticks.append(f"{of_task}{name_of[row['run']]}, fold {row['fold']}")
-    axis.set_yticks(range(len(shown)), ticks)
-    axis.set_ylim(len(shown) - 0.4, -0.6)
+    axis.set_yticks(range(len(drawn)), ticks)
+    axis.set_ylim(len(drawn) - 0.4, -0.6)
     axis.margins(x=0.14)
-    rest = members["weight"][len(shown) :]
+    rest = members["weight"][len(drawn) :]
     left_out = f" ({len(rest)} further members weigh {rest.sum():.3f} together)" if len(rest) else ""
     axis.set_xlabel(f"weight{left_out}")
     save(figure, path)

@@ -190,8 +190,8 @@ class Gallery:
             decode(dataset.image_path(rows[id_]), transforms, value_range=dataset.value_range)[0] for id_ in worst["id"]
         ]
         if isinstance(pooled, MaskPredictions):
-            found = list(pooled.images())
-            masks = [found[number] for number in worst.index]
+            pairs = list(pooled.images())
+            masks = [pairs[number] for number in worst.index]
             images = [
                 TRANSFORMS["resize"](image, None, mask.shape)[0] for image, (mask, _) in zip(images, masks, strict=True)
             ]
@@ -286,14 +286,14 @@ def _listed(folds: Iterable[int]) -> str:
 
 def usable(runs: Predictions) -> dict[str, dict[int, AnyPredictions]]:
     """Return predictions without those that are not finite, of networks that exploded."""
-    found = {}
+    finite = {}
     for run, folds in runs.items():
-        kept = {fold: each for fold, each in folds.items() if _is_finite(each)}
+        kept = {fold: predictions for fold, predictions in folds.items() if _is_finite(predictions)}
         if len(kept) < len(folds):
             logger.warning("run %s: outputs of %d networks are not finite, and not drawn", run, len(folds) - len(kept))
         if kept:
-            found[run] = kept
-    return found
+            finite[run] = kept
+    return finite
 
 
 def _is_finite(predictions: AnyPredictions) -> bool:

@@ -33,30 +33,30 @@ def draw_overlap(table: pd.DataFrame, path: str | Path) -> None:
     Raises:
         MMLError: no class is there in any mask.
     """
-    known = table[table["dice"].notna()]
-    if known.empty:
+    defined = table[table["dice"].notna()]
+    if defined.empty:
         raise MMLError("no class is in any of the masks; evaluate a labelled split")
-    shown = table if len(table) <= BARS else known.sort_values("dice", kind="stable").head(BARS)
-    figure = Figure(figsize=(6.6, 1.2 + 0.44 * len(shown)), layout="constrained")
+    drawn = table if len(table) <= BARS else defined.sort_values("dice", kind="stable").head(BARS)
+    figure = Figure(figsize=(6.6, 1.2 + 0.44 * len(drawn)), layout="constrained")
     axis = figure.add_subplot()
     tidy(axis)
-    places = np.arange(len(shown))
+    places = np.arange(len(drawn))
     for column, name, shift, looks in (
         ("dice", "Dice coefficient", -0.2, {"color": COLORS[0]}),
         ("iou", "intersection over union", 0.2, {"color": "white", "hatch": "////"}),
     ):
         bars = axis.barh(
-            places + shift, shown[column].fillna(0), 0.38, edgecolor="black", linewidth=0.6, label=name, **looks
+            places + shift, drawn[column].fillna(0), 0.38, edgecolor="black", linewidth=0.6, label=name, **looks
         )
-        told = ["" if np.isnan(value) else f"{value:.3f}" for value in shown[column]]
-        axis.bar_label(bars, told, fontsize=7, padding=2)
+        texts = ["" if np.isnan(value) else f"{value:.3f}" for value in drawn[column]]
+        axis.bar_label(bars, texts, fontsize=7, padding=2)
     names = [
         f"{shorten(row['class'], 30)} ({row['support']:,.0f})" + ("" if row["dice"] >= 0 else ", in no mask")
-        for row in shown.to_dict("records")
+        for row in drawn.to_dict("records")
     ]
     axis.set_yticks(places, names)
-    axis.set(xlim=(0, 1.09), ylim=(len(shown) - 0.4, -0.6))
-    rest = f"; {len(known) - len(shown)} better ones are left out" if len(shown) < len(table) else ""
+    axis.set(xlim=(0, 1.09), ylim=(len(drawn) - 0.4, -0.6))
+    rest = f"; {len(defined) - len(drawn)} better ones are left out" if len(drawn) < len(table) else ""
     axis.set_xlabel("mean over the images that show a class, true or predicted", fontsize=9)
     axis.set_ylabel("class (true pixels)", fontsize=9)
     handles, labels = axis.get_legend_handles_labels()

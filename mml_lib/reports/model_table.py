@@ -36,8 +36,8 @@ def read_models(fm: MMLFileManager) -> tuple[pd.DataFrame, list[str]]:
     """
     rows, problems = [], []
     for network, files in sorted(network_files(fm).items()):
-        for told in files.get("models", ())[-1:]:
-            path = fm.path("models", **{key: told[key] for key in KEYS})
+        for entry in files.get("models", ())[-1:]:
+            path = fm.path("models", **{key: entry[key] for key in KEYS})
             try:
                 rows.append(_row(network, ModelStorage.read(path), files))
             except MMLError as error:
@@ -50,8 +50,8 @@ def read_models(fm: MMLFileManager) -> tuple[pd.DataFrame, list[str]]:
 
 def _row(network: Network, storage: ModelStorage, files: Files) -> dict[str, Any]:
     predicted = [
-        *(told["eval"] for told in files.get("predictions", ())),
-        *(f"{told['eval_task']}/{told['eval']}" for told in files.get("other_predictions", ())),
+        *(entry["eval"] for entry in files.get("predictions", ())),
+        *(f"{entry['eval_task']}/{entry['eval']}" for entry in files.get("other_predictions", ())),
     ]
     told = {key: getattr(storage, key) for key in COLUMNS if hasattr(storage, key)}
     values = {key: value for key, value in storage.metrics.items() if key.startswith("val/") and key != "val/loss"}
@@ -64,7 +64,7 @@ def _row(network: Network, storage: ModelStorage, files: Files) -> dict[str, Any
             "predictions": " ".join(sorted(predicted)),
             "history": "history" in files,
             "checkpoint": "checkpoint" in files,
-            "size_mb": sum(each["bytes"] for of_key in files.values() for each in of_key) / 1e6,
+            "size_mb": sum(file["bytes"] for of_key in files.values() for file in of_key) / 1e6,
         }
     )
 
@@ -77,9 +77,9 @@ def add_labels(table: pd.DataFrame, labels: Mapping[str, Mapping[str, str]], wit
         labels: by task and run.
         without: label of the runs that have none.
     """
-    told = [labels.get(task, {}).get(run, without) for task, run in zip(table["task"], table["run"], strict=True)]
+    row_labels = [labels.get(task, {}).get(run, without) for task, run in zip(table["task"], table["run"], strict=True)]
     labelled = table.copy()
-    labelled.insert(len(KEYS), "label", told)
+    labelled.insert(len(KEYS), "label", row_labels)
     return labelled
 
 
@@ -87,21 +87,21 @@ def as_text(table: pd.DataFrame) -> str:
     """Return a table of models for a terminal: of metrics the first one that a model has."""
     if table.empty:
         return "no models lie in this project yet"
-    shown = table[[*KEYS, "label"]].copy()
+    printed = table[[*KEYS, "label"]].copy()
     metrics = [column for column in table.columns if column.startswith("val/")]
-    shown["loss"] = table["performance"].map("{:.4f}".format, na_action="ignore")
-    shown["metric"] = table[metrics].apply(_first, axis=1) if metrics else ""
-    shown["epochs"] = table["epochs"]
-    shown["time"] = table["training_time"].map(lambda seconds: str(timedelta(seconds=round(seconds))))
-    shown["MB"] = table["size_mb"].map("{:.2f}".format)
-    shown["on disk"] = table.apply(_kept, axis=1)
-    text = shown.head(SHOWN).to_string(index=False, na_rep="")
+    printed["loss"] = table["performance"].map("{:.4f}".format, na_action="ignore")
+    printed["metric"] = table[metrics].apply(_first, axis=1) if metrics else ""
+    printed["epochs"] = table["epochs"]
+    printed["time"] = table["training_time"].map(lambda seconds: str(timedelta(seconds=round(seconds))))
+    printed["MB"] = table["size_mb"].map("{:.2f}".format)
+    printed["on disk"] = table.apply(_kept, axis=1)
+    text = printed.head(SHOWN).to_string(index=False, na_rep="")
     return text if len(table) <= SHOWN else f"{text}\n… and {len(table) - SHOWN} more models"
 
 
 def _first(values: pd.Series) -> str:
-    known = values.dropna()
-    return f"{known.index[0].removeprefix('val/')} {known.iloc[0]:.4f}" if len(known) else ""
+    numbers = values.dropna()
+    return f"{numbers.index[0].removeprefix('val/')} {numbers.iloc[0]:.4f}" if len(numbers) else ""
 
 
 def _kept(row: pd.Series) -> str:

@@ -30,9 +30,9 @@ def table_page(title: str, table: pd.DataFrame, name: str, notes: Sequence[str] 
         name: of the CSV file that the page offers.
         notes: sentences above the table.
     """
-    shown = table[[column for column in table if not _is_empty(table[column])]].head(ROWS)
-    head = "".join(f"<th>{escape(_heading(str(column)))}</th>" for column in shown)
-    rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>\n" for row in shown.itertuples(index=False))
+    printed = table[[column for column in table if not _is_empty(table[column])]].head(ROWS)
+    head = "".join(f"<th>{escape(_heading(str(column)))}</th>" for column in printed)
+    rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>\n" for row in printed.itertuples(index=False))
     content = base64.b64encode(table.to_csv(index=False).encode()).decode()
     link = f'<a href="data:text/csv;base64,{content}" download="{escape(name)}">{escape(name)}</a>'
     rest = f", all {len(table)} rows" if len(table) > ROWS else ""

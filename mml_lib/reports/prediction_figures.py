@@ -66,7 +66,8 @@ def draw_curves(probabilities: np.ndarray, positive: np.ndarray, classes: Sequen
     roc, precision_recall = figure.subplots(1, 2)
     points = 150 if len(order) <= CURVES else 40
     handles, labels = [], []
-    for index in [each for each in order if each not in own] + own:
+    others = [index for index in order if index not in own]
+    for index in others + own:
         fpr, recall, precision = curves(probabilities[:, index], positive[:, index])
         if index in own:
             place = own.index(index)
@@ -112,9 +113,9 @@ def curves(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.nda
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # equal scores are one step
     hits = np.cumsum(positive[order])[ends]
-    found = ends + 1
-    fpr, recall = (found - hits) / (~positive).sum(), hits / positive.sum()
-    return np.append(0, fpr), np.append(0, recall), hits / found
+    number = ends + 1
+    fpr, recall = (number - hits) / (~positive).sum(), hits / positive.sum()
+    return np.append(0, fpr), np.append(0, recall), hits / number
 
 
 def _square(axis: Axes, x: str, y: str, title: str) -> None:

@@ -67,15 +67,16 @@ def draw_classes(task: TaskDescription, path: str | Path) -> None:
         axis.set_ylabel("training samples", fontsize=9)
     elif header["classes"]:
         # The most frequent ones, where there are more than can be read.
-        shown = sorted(header["class_occ"].items(), key=lambda item: -item[1])[:60]
-        names = [shorten(name, 40) for name, _ in shown]
-        bar = axis.barh(range(len(shown)), [count for _, count in shown], color="0.6", edgecolor="black", linewidth=0.5)
+        counts = sorted(header["class_occ"].items(), key=lambda item: -item[1])[:60]
+        names = [shorten(name, 40) for name, _ in counts]
+        amounts = [count for _, count in counts]
+        bar = axis.barh(range(len(counts)), amounts, color="0.6", edgecolor="black", linewidth=0.5)
         axis.bar_label(bar, fontsize=7, padding=2)
-        axis.set_yticks(range(len(shown)), names, fontsize=7)
+        axis.set_yticks(range(len(counts)), names, fontsize=7)
         axis.invert_yaxis()
-        axis.margins(x=0.1, y=0.3 / len(shown))
+        axis.margins(x=0.1, y=0.3 / len(counts))
         axis.xaxis.get_major_locator().set_params(integer=True)
-        left_out = len(header["classes"]) - len(shown)
+        left_out = len(header["classes"]) - len(counts)
         rest = f" ({left_out} rarer ones left out)" if left_out else ""
         axis.set_xlabel(f"training samples that show the class{rest}", fontsize=9)
     else:

@@ -38,5 +38,5 @@ def _range(low: int, high: int) -> str:
 
 def as_text(table: pd.DataFrame) -> str:
     """Return the table as shown in a terminal, without its longest columns."""
-    shown = table.drop(columns=["protocol", "license", "modality"])
-    return shown.to_string(index=False, na_rep="")
+    printed = table.drop(columns=["protocol", "license", "modality"])
+    return printed.to_string(index=False, na_rep="")

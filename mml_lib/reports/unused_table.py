@@ -59,21 +59,22 @@ class Unused:
         return [*about, str(len(self.paths)), _megabytes(self.size), self.state, self.kept or "", self.again]
 
 
-def as_csv(found: Sequence[Unused]) -> str:
+def as_csv(unused: Sequence[Unused]) -> str:
     """Return all that was found as a table, with a row of the total for each state."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([COLUMNS, *(each.row for each in found)])
-    for state, files, size in _totals(found):
+    writer.writerows([COLUMNS, *(artefact.row for artefact in unused)])
+    for state, files, size in _totals(unused):
         writer.writerow(["total", "", "", "", "", files, _megabytes(size), state, "", ""])
     return text.getvalue()
 
 
-def as_text(found: Sequence[Unused]) -> str:
+def as_text(unused: Sequence[Unused]) -> str:
     """Return the unused files for a terminal: by project, key and run, each reason to keep a file once."""
-    if not found:
+    if not unused:
         return "nothing lies there that no study uses"
-    rows = [["", *COLUMNS[1:5], "files", "MB", ""], *([*each.row[:7], each.state] for each in found[:SHOWN])]
+    rows = [["", *COLUMNS[1:5], "files", "MB", ""]]
+    rows += [[*artefact.row[:7], artefact.state] for artefact in unused[:SHOWN]]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
@@ -82,20 +83,21 @@ def as_text(found: Sequence[Unused]) -> str:
             for number, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
-    if len(found) > SHOWN:
-        lines.append(f"… and {len(found) - SHOWN} more rows, in the file")
-    lines += [f"total {state}: {files} files, {_megabytes(size)} MB" for state, files, size in _totals(found)]
-    lines += [f"kept: {why}" for why in dict.fromkeys(each.kept for each in found if each.kept)]
+    if len(unused) > SHOWN:
+        lines.append(f"… and {len(unused) - SHOWN} more rows, in the file")
+    lines += [f"total {state}: {files} files, {_megabytes(size)} MB" for state, files, size in _totals(unused)]
+    lines += [f"kept: {why}" for why in dict.fromkeys(artefact.kept for artefact in unused if artefact.kept)]
     return "\n".join(lines)
 
 
-def _totals(found: Sequence[Unused]) -> list[tuple[str, int, int]]:
+def _totals(unused: Sequence[Unused]) -> list[tuple[str, int, int]]:
     """Return files and bytes of each state that there is."""
     totals = []
     for state in ("removed", "removable", "kept"):
-        those = [each for each in found if each.state == state]
+        those = [artefact for artefact in unused if artefact.state == state]
         if those:
-            totals.append((state, sum(len(each.paths) for each in those), sum(each.size for each in those)))
+            files, size = (sum(numbers) for numbers in zip(*((len(one.paths), one.size) for one in those), strict=True))
+            totals.append((state, files, size))
     return totals
 
 

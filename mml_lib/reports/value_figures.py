@@ -72,7 +72,7 @@ def _points(axis: Axes, x: np.ndarray, y: np.ndarray, figure: Figure) -> None:
     if len(x) <= POINTS:
         axis.plot(x, y, marker="o", markersize=3.5, markerfacecolor="none", color="0.35", linestyle="", linewidth=0.6)
         return
-    found = axis.hexbin(x, y, gridsize=36, cmap="Greys", bins="log", mincnt=1, linewidths=0.2, edgecolors="0.6")
-    bar = figure.colorbar(found, ax=axis, shrink=0.7, aspect=30, format="{x:.0f}")
+    hexagons = axis.hexbin(x, y, gridsize=36, cmap="Greys", bins="log", mincnt=1, linewidths=0.2, edgecolors="0.6")
+    bar = figure.colorbar(hexagons, ax=axis, shrink=0.7, aspect=30, format="{x:.0f}")
     bar.set_label("predictions", fontsize=8)
     bar.ax.tick_params(labelsize=7)

@@ -188,10 +188,10 @@ def fit_by_evidence(scores: Scores) -> Map:
     Few samples end near a single scale, many as if there were no penalty. It is worked out by Laplace's approximation,
     takes no part of the samples away, and draws nothing at random.
     """
-    found: list[tuple[Map, float]] = []
+    fits: list[tuple[Map, float]] = []
     for penalty in PENALTIES:
-        found.append(fit_with_evidence(scores, penalty, found[-1][0] if found else None))
-    return max(found, key=lambda pair: pair[1])[0]
+        fits.append(fit_with_evidence(scores, penalty, fits[-1][0] if fits else None))
+    return max(fits, key=lambda pair: pair[1])[0]
 
 
 def fit_with_evidence(scores: Scores, penalty: float, start: Map | None) -> tuple[Map, float]:
@@ -235,7 +235,7 @@ def _minimum(objective: Objective | OneScale, start: np.ndarray, scales: int) ->
         tried = ((point, objective.derivatives(point)) for point in points)
         # Armijo's condition, of the first step nearly always.
         lowered = (pair for pair in tried if pair[1][0] <= value + 1e-4 * gradient @ (pair[0] - at))
-        if (found := next(lowered, None)) is None:
+        if (accepted := next(lowered, None)) is None:
             break
-        at, (value, gradient, hessian) = found
+        at, (value, gradient, hessian) = accepted
     return at, value, hessian

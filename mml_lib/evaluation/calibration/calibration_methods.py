@@ -76,7 +76,7 @@ class Calibration:
         """Return the offset of each logit for another prior, by Bayes' rule (Saerens et al. 2002)."""
         if self.prior is None:
             return np.zeros(len(self.scale))
-        prior, fitted = (np.clip(each, LEAST, 1 - LEAST) for each in (self.prior, self.frequencies))
+        prior, fitted = (np.clip(frequencies, LEAST, 1 - LEAST) for frequencies in (self.prior, self.frequencies))
         ratio = np.log(prior / fitted)
         return ratio if TASK_TYPES[self.task_type].is_single_label else ratio - np.log((1 - prior) / (1 - fitted))
 
@@ -89,15 +89,15 @@ class Calibration:
         if prior is None:
             return replace(self, prior=None)
         classes = len(self.scale)
-        shown = f"the prior {list(prior)}"
+        text = f"the prior {list(prior)}"
         if len(prior) != classes:
-            raise MMLError(f"{shown} has {len(prior)} numbers, and there are {classes} classes; give one a class")
+            raise MMLError(f"{text} has {len(prior)} numbers, and there are {classes} classes; give one a class")
         values = np.array(prior, dtype=float)
         if not (np.isfinite(values) & (values >= 0) & (values <= 1)).all():
-            raise MMLError(f"{shown} has a number that is no frequency; give numbers from 0 to 1")
+            raise MMLError(f"{text} has a number that is no frequency; give numbers from 0 to 1")
         if TASK_TYPES[self.task_type].is_single_label:
             if abs(values.sum() - 1) > 1e-3:
-                raise MMLError(f"{shown} adds up to {values.sum():.4g}; give frequencies that add up to 1")
+                raise MMLError(f"{text} adds up to {values.sum():.4g}; give frequencies that add up to 1")
             values = values / values.sum()
         return replace(self, prior=tuple(values.tolist()))
 
@@ -126,7 +126,7 @@ def fit_calibration(val: Predictions | MaskPredictions, method: str = "auto") ->
     else:
         columns = zip(scores.T, (targets >= 0.5).T.astype(int), strict=True)
         maps = [_fitted(Scores(np.ascontiguousarray(column)[:, None], truth), method) for column, truth in columns]
-        scale, bias = (np.concatenate(each) for each in zip(*maps, strict=True))
+        scale, bias = (np.concatenate(parts) for parts in zip(*maps, strict=True))
     return Calibration(val.task_type, method, scale, bias, frequencies(val))
 
 
@@ -135,8 +135,8 @@ def _fitted(scores: Scores, method: str) -> Map:
     identity = np.ones(classes), np.zeros(classes)
     if method == "none":
         return identity
-    found = fit_by_evidence(scores) if method == "auto" else fit(scores, 0.0 if method == "affine" else np.inf)
-    return found if scores.losses(*found).mean() < scores.losses(*identity).mean() else identity
+    fitted = fit_by_evidence(scores) if method == "auto" else fit(scores, 0.0 if method == "affine" else np.inf)
+    return fitted if scores.losses(*fitted).mean() < scores.losses(*identity).mean() else identity
 
 
 def calibrate_predictions(
@@ -192,7 +192,7 @@ def prior_of(
         raise MMLError(f"the prior {prior} needs predictions of the split {split}; predict it, or take the prior val")
     if prior == "test":
         return frequencies(others["test"]).tolist()
-    mapped = (replace(each, logits=calibration.apply(each.logits)) for each in (val, others["unlabelled"]))
+    mapped = (replace(part, logits=calibration.apply(part.logits)) for part in (val, others["unlabelled"]))
     return quantify(*mapped).tolist()
 
 

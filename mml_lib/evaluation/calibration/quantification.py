@@ -60,7 +60,7 @@ def quantify(val: Predictions, unlabelled: Predictions) -> np.ndarray:
     logits, targets = val.logits[labelled], val.targets[labelled]
     if TASK_TYPES[val.task_type].is_multilabel:
         columns = zip(logits.T > 0, targets.T >= 0.5, unlabelled.logits.T > 0, strict=True)
-        return np.array([_adjusted(*(column.astype(int) for column in each), 2)[1] for each in columns])
+        return np.array([_adjusted(*(column.astype(int) for column in label), 2)[1] for label in columns])
     return _adjusted(logits.argmax(axis=1), targets, unlabelled.logits.argmax(axis=1), logits.shape[1])
 
 
@@ -75,5 +75,5 @@ def _adjusted(predicted: np.ndarray, targets: np.ndarray, unlabelled: np.ndarray
     observed = np.bincount(unlabelled, minlength=classes) / len(unlabelled)
     rows = np.concatenate([taken_for, np.full((1, classes), SUM_WEIGHT), RIDGE * np.eye(classes)])
     wanted = np.concatenate([observed, [SUM_WEIGHT], RIDGE * smoothed_frequencies(targets, classes)])
-    found = nnls(rows, wanted)[0]
-    return found / found.sum()
+    frequencies = nnls(rows, wanted)[0]
+    return frequencies / frequencies.sum()

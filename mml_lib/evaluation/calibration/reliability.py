@@ -41,8 +41,8 @@ def _binned(confidence: np.ndarray, right: np.ndarray, bins: int) -> pd.DataFram
     number = bin_of(confidence, bins)
     samples = np.bincount(number, minlength=bins)
     used = samples > 0
-    sums = (np.bincount(number, each, bins)[used] for each in (confidence, right))
-    means = [each / samples[used] for each in sums]
+    sums = (np.bincount(number, values, bins)[used] for values in (confidence, right))
+    means = [sum_ / samples[used] for sum_ in sums]
     edges = np.linspace(0, 1, bins + 1)
     columns = {"low": edges[:-1][used], "high": edges[1:][used], "samples": samples[used]}
     return pd.DataFrame(columns | dict(zip(("confidence", "accuracy"), means, strict=True)))

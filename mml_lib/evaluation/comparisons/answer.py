@@ -141,7 +141,7 @@ class Answer:
                 networks of all folds.
         """
         self.runs.setdefault(ENSEMBLE, {})[ALL_FOLDS if fold is None else fold] = predictions
-        self._sizes.append(len({(each.get("project"), each["run"]) for each in ensemble.members}))
+        self._sizes.append(len({(member.get("project"), member["run"]) for member in ensemble.members}))
         least, most, candidates = min(self._sizes), max(self._sizes), len([run for run in self.runs if run != ENSEMBLE])
         members = f"{least}" if least == most else f"{least} to {most}"
         elsewhere = any("project" in member for member in ensemble.members)
@@ -152,8 +152,10 @@ class Answer:
     @property
     def sample_groups(self) -> dict[str, str | None]:
         """The group of each sample, by id."""
-        samples = [task.samples for task in self.tasks.values()]
-        return {id_: group for each in samples for id_, group in zip(each["id"], each.get("group", ()), strict=False)}
+        groups: dict[str, str | None] = {}
+        for task in self.tasks.values():
+            groups |= dict(zip(task.samples["id"], task.samples.get("group", ()), strict=False))
+        return groups
 
     def resample(self) -> Resamples:
         """Return the metrics of each run on the same resamples of the test samples."""
@@ -196,11 +198,11 @@ class Answer:
 
     def leaderboard(self, resamples: Resamples) -> pd.DataFrame:
         """Return a row for each procedure, the best first, its runs beneath it, and the ensemble last."""
-        shown: dict[str, dict[str, str]] = {run: {"label": label} for run, label in self.labels.items()}
+        texts: dict[str, dict[str, str]] = {run: {"label": label} for run, label in self.labels.items()}
         if any(self.calibrated.values()):
             for run, calibrated in self.calibrated.items():
-                shown[run]["calibrated"] = "yes" if calibrated else "no"
-        return leaderboard(standings(resamples), self.metrics[0], shown)
+                texts[run]["calibrated"] = "yes" if calibrated else "no"
+        return leaderboard(standings(resamples), self.metrics[0], texts)
 
     def differences(self, resamples: Resamples) -> pd.DataFrame:
         """Return the difference of each two procedures, and of the ensemble to each; each says what it is about."""
@@ -227,14 +229,14 @@ class Answer:
         """Return the metrics of each network for each group of samples, if there are some and not too many: for each
         value of the column `group` and of metadata, of many different numbers for their quartiles in the data set.
         """
-        told = {name: sub_groups(column) for name, column in self.metadata.items()}
+        further = {name: sub_groups(column) for name, column in self.metadata.items()}
         tables = []
         for run, folds in self.runs.items():
             for fold, predictions in folds.items():
                 samples, ids = self._task(fold).samples, predictions.ids.tolist()
-                columns = {"group": dict(zip(samples["id"], samples.get("group", ()), strict=False)), **told}
+                columns = {"group": dict(zip(samples["id"], samples.get("group", ()), strict=False)), **further}
                 tested = {name: {column.get(id_) for id_ in ids} - {None, ""} for name, column in columns.items()}
-                usable = {name: columns[name] for name, found in tested.items() if 1 < len(found) <= MOST_GROUPS}
+                usable = {name: columns[name] for name, names in tested.items() if 1 < len(names) <= MOST_GROUPS}
                 if usable:
                     table = group_table(
                         predictions, usable, self.metrics, self.resamples, where=f"run {run}", units=columns["group"]
@@ -251,7 +253,7 @@ class Answer:
         rows = []
         for run, folds in uncalibrated.items():
             for fold, predictions in folds.items():
-                before, after = (evaluate(each, CALIBRATED) for each in (predictions, self.runs[run][fold]))
+                before, after = (evaluate(outputs, CALIBRATED) for outputs in (predictions, self.runs[run][fold]))
                 rows += [(run, fold, metric, before[metric], after[metric]) for metric in CALIBRATED]
         return pd.DataFrame(rows, columns=["run", "fold", "metric", "before", "after"])
 
@@ -261,10 +263,10 @@ class Answer:
 
 def _stacked(tables: Iterable[tuple[str, int, pd.DataFrame]]) -> pd.DataFrame:
     """Return tables of networks below each other, led by `run` and `fold`, which is empty of ensembles of all folds."""
-    told = []
+    parts = []
     for run, fold, table in tables:
         led = table.copy()
         led.insert(0, "run", run)
         led.insert(1, "fold", "" if fold == ALL_FOLDS else fold)
-        told.append(led)
-    return pd.concat(told, ignore_index=True) if told else pd.DataFrame(columns=["run", "fold"])
+        parts.append(led)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["run", "fold"])

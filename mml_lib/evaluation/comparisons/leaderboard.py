@@ -130,7 +130,7 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def leaderboard(table: pd.DataFrame, main: str, shown: Mapping[str, Mapping[str, str]] | None = None) -> pd.DataFrame:
+def leaderboard(table: pd.DataFrame, main: str, texts: Mapping[str, Mapping[str, str]] | None = None) -> pd.DataFrame:
     """Return one row for each procedure, the best by the main metric first, its runs beneath it, ensembles last.
 
     Args:
@@ -150,10 +150,10 @@ def leaderboard(table: pd.DataFrame, main: str, shown: Mapping[str, Mapping[str,
     if main not in metrics:
         raise MMLError(f"the leaderboard cannot be ordered by '{main}'{nearest(main, metrics)}")
     result = ordered(table[table["metric"] == main])[[*KEYS, "runs", "folds"]]
-    shown = shown or {}
-    for place, key in enumerate(dict.fromkeys(key for each in shown.values() for key in each), start=len(KEYS)):
+    texts = texts or {}
+    for place, key in enumerate(dict.fromkeys(key for columns in texts.values() for key in columns), start=len(KEYS)):
         names = result["run"].where(result["run"] != "", result["procedure"])
-        result.insert(place, key, [shown.get(name, {}).get(key, "") for name in names])
+        result.insert(place, key, [texts.get(name, {}).get(key, "") for name in names])
     for metric in sorted(metrics, key=lambda name: name != main):
         own = table[table["metric"] == metric].drop(columns=["metric", "runs", "folds"]).set_index(KEYS)
         own = own.rename(columns={"ci_low": "low", "ci_high": "high"}).add_prefix(f"{metric}_")

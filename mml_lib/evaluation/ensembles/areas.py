@@ -53,9 +53,9 @@ class Areas:
 
     def _mean(self, values: np.ndarray, count: Callable[[np.ndarray, np.ndarray], int]) -> float:
         areas = [
-            count(each[:number], each[number:]) / (2 * number * (len(each) - number))
-            for each, number in zip(values, self.numbers.tolist(), strict=True)
-            if 0 < number < len(each)
+            count(row[:number], row[number:]) / (2 * number * (len(row) - number))
+            for row, number in zip(values, self.numbers.tolist(), strict=True)
+            if 0 < number < len(row)
         ]
         return float(np.mean(areas)) if areas else np.nan
 

@@ -76,8 +76,8 @@ def mixed_masks(predictions: Sequence[MaskPredictions], weights: Sequence[float]
     """Return the weighted majority of masks, pixel by pixel, of the same images in the same order."""
     first = predictions[0]
     votes = [np.zeros((first.classes, *size), np.float32) for size in first.sizes.tolist()]
-    for each, weight in zip(predictions, weights, strict=True):
-        for counted, (mask, _) in zip(votes, each.images(), strict=True):
+    for prediction, weight in zip(predictions, weights, strict=True):
+        for counted, (mask, _) in zip(votes, prediction.images(), strict=True):
             for index in range(first.classes):
                 counted[index] += np.float32(weight) * (mask == index)
     masks = [counted.argmax(axis=0).astype(np.uint8) for counted in votes]

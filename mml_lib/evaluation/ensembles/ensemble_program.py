@@ -24,8 +24,8 @@ def solve(vote: "Vote", contest: "Contest", best: np.ndarray, seed: int, end: fl
         model, members = _model(contest, (possible - value) / unit, unit)
         solved = integer_programs.solve(model, seed, end)
     if solved.has_solution:
-        found = np.flatnonzero([round(each.value()) for each in members])
-        best, value = max((best, value), (found, vote.value(found)), key=lambda each: each[1])
+        chosen = np.flatnonzero([round(member.value()) for member in members])
+        best, value = max((best, value), (chosen, vote.value(chosen)), key=lambda candidate: candidate[1])
     return best, value if solved.is_proved else min(possible, possible - max(0.0, solved.lower or 0.0) * unit)
 
 

@@ -98,7 +98,7 @@ def sets_of_members(order: np.ndarray, options: EnsembleOptions, rng: np.random.
         if rng.random() < options.temperature:
             chosen = tuple(sorted(rng.choice(number, size, replace=False).tolist()))
         if chosen is None or chosen in seen:
-            chosen = next(each for each in in_order[size] if each not in seen)
+            chosen = next(candidate for candidate in in_order[size] if candidate not in seen)
         seen.add(chosen)
         left[size] -= 1
         if not left[size]:

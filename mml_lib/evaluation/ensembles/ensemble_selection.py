@@ -122,11 +122,11 @@ def _select_by_masks(
     )
     taken = list(range(len(members)))
     parts = {
-        those: [taken_of(each, np.flatnonzero(rows)) for each in predictions]
+        those: [taken_of(prediction, np.flatnonzero(rows)) for prediction in predictions]
         for those, rows in ((True, selects), (False, ~selects))
     }
     if options.strategy == "best":
-        values = [evaluate(each, [metric])[metric] for each in parts[True]]
+        values = [evaluate(prediction, [metric])[metric] for prediction in parts[True]]
         taken = [int(np.nan_to_num(values, nan=-np.inf).argmax())]
     weights = [1 / len(taken)] * len(taken)
     values = {

@@ -73,7 +73,7 @@ class Objective:
             least: where only the least loss is wanted, and only if it is below this: others may be infinite.
         """
         size = max(1, CHUNK // mixed.shape[1])
-        found: list[np.ndarray] = []
+        losses_of: list[np.ndarray] = []
         for start in range(0, len(mixed), size):
             chunk = mixed[start : start + size]
             if self.areas and least is not None:
@@ -82,18 +82,18 @@ class Objective:
             else:
                 values = self._values(chunk)
                 losses = values if lower_is_better(self.metric) else 1 - values
-            found.append(np.nan_to_num(losses, nan=np.inf, posinf=np.inf))
-        return np.concatenate(found)
+            losses_of.append(np.nan_to_num(losses, nan=np.inf, posinf=np.inf))
+        return np.concatenate(losses_of)
 
     def of_weights(self, weights: np.ndarray, least: float | None = None) -> np.ndarray:
         """Return the loss of each candidate, R, for its weights, R×K; `least` as for `losses`."""
         size = max(1, CHUNK // self.features.shape[1])
         weights = weights.astype(self.features.dtype)
-        found: list[np.ndarray] = []
+        values_of: list[np.ndarray] = []
         for start in range(0, len(weights), size):
-            found.append(self.losses(weights[start : start + size] @ self.features, least))
-            least = None if least is None else min(least, found[-1].min())
-        return np.concatenate(found)
+            values_of.append(self.losses(weights[start : start + size] @ self.features, least))
+            least = None if least is None else min(least, values_of[-1].min())
+        return np.concatenate(values_of)
 
     def singles(self) -> np.ndarray:
         """Return the loss of each member, K."""
@@ -111,7 +111,7 @@ class Objective:
             return lambda mixed: self.areas.exact(mixed.reshape(-1, *self.shape))
         targets = self.targets
         return lambda mixed: np.array(
-            [score(self.task_type, self.metric, each.reshape(self.shape).T, targets) for each in mixed]
+            [score(self.task_type, self.metric, features.reshape(self.shape).T, targets) for features in mixed]
         )
 
     def _is_of_class(self) -> np.ndarray:
@@ -125,8 +125,8 @@ class Objective:
         for index in range(1, self.shape[0]):
             predicted[mixed[:, index] > most] = index
             np.maximum(most, mixed[:, index], out=most)
-        hits, found = np.empty((2, len(mixed), self.shape[0]), np.int64)
+        hits, predictions = np.empty((2, len(mixed), self.shape[0]), np.int64)
         for index, those in enumerate(rows):
             is_it = predicted == index
-            found[:, index], hits[:, index] = is_it.sum(axis=1), is_it[:, those].sum(axis=1)
-        return Counts(hits, np.broadcast_to([len(those) for those in rows], hits.shape), found)
+            predictions[:, index], hits[:, index] = is_it.sum(axis=1), is_it[:, those].sum(axis=1)
+        return Counts(hits, np.broadcast_to([len(those) for those in rows], hits.shape), predictions)

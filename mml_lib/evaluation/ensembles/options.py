@@ -68,7 +68,8 @@ class EnsembleOptions:
             )
         if not self.time_limit > 0:
             raise MMLError(f"ensemble: time_limit is {self.time_limit}; take some seconds")
-        if not self.member_temperatures or not all(0 < each < math.inf for each in self.member_temperatures):
+        temperatures = self.member_temperatures
+        if not temperatures or not all(0 < temperature < math.inf for temperature in temperatures):
             raise MMLError(
                 f"ensemble: member_temperatures are {list(self.member_temperatures)}; name some above 0 (1: none)"
             )
@@ -97,21 +98,21 @@ class EnsembleOptions:
             raise MMLError(
                 f"ensemble: the strategy {self.strategy} is not for masks; take mean (a majority vote) or best"
             )
-        tempered = [each for each in self.member_temperatures if each != 1]
+        tempered = [temperature for temperature in self.member_temperatures if temperature != 1]
         if tempered and (self.strategy == "program" or not TASK_TYPES[task_type].has_probabilities):
             what = "votes" if self.strategy == "program" else f"a {task_type}"
             raise MMLError(f"ensemble: member_temperatures change probabilities, not {what}; leave them out")
         return self._named(task_type)
 
     def _named(self, task_type: str) -> str:
-        known = dict.fromkeys(NAMED[task_type])
+        names = dict.fromkeys(NAMED[task_type])
         if self.strategy == "program":
-            known = dict.fromkeys(VOTED[task_type])
+            names = dict.fromkeys(VOTED[task_type])
         elif TASK_TYPES[task_type].has_probabilities:
-            known = {LOG_LOSS: None} | known
+            names = {LOG_LOSS: None} | names
         if self.metric is None:
-            return next(iter(known))
-        if self.metric not in known and (self.strategy == "program" or not is_metric(self.metric, task_type)):
+            return next(iter(names))
+        if self.metric not in names and (self.strategy == "program" or not is_metric(self.metric, task_type)):
             of = f"votes of a {task_type}" if self.strategy == "program" else f"a {task_type}"
-            raise MMLError(f"ensemble: {of} cannot be selected by '{self.metric}'{nearest(self.metric, known)}")
+            raise MMLError(f"ensemble: {of} cannot be selected by '{self.metric}'{nearest(self.metric, names)}")
         return self.metric

@@ -71,7 +71,7 @@ def _stratified(strata: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     taken = np.zeros(len(strata), bool)
     carried = 0.0  # what rounding left undone, so that the total comes out
-    for rows in (np.flatnonzero(strata == each) for each in np.unique(strata)):
+    for rows in (np.flatnonzero(strata == stratum) for stratum in np.unique(strata)):
         wanted = fraction * len(rows) + carried
         spare = int(len(rows) > 1)
         number = min(max(round(wanted), spare), len(rows) - spare)

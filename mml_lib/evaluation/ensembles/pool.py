@@ -40,21 +40,22 @@ class Pool:
         """
         orders = same_samples(members, predictions)
         first = predictions[0]
-        for member, each in zip(members, predictions, strict=True):
-            if each.logits.shape[1] != first.logits.shape[1]:
-                raise _differs(members[0], member, *(f"predicts {p.logits.shape[1]} classes" for p in (first, each)))
-            if not np.isfinite(each.logits).all():
-                bad = each.ids[~np.isfinite(each.logits).all(axis=1)][0]
+        for member, prediction in zip(members, predictions, strict=True):
+            if prediction.logits.shape[1] != first.logits.shape[1]:
+                classes = (f"predicts {p.logits.shape[1]} classes" for p in (first, prediction))
+                raise _differs(members[0], member, *classes)
+            if not np.isfinite(prediction.logits).all():
+                bad = prediction.ids[~np.isfinite(prediction.logits).all(axis=1)][0]
                 raise MMLError(
                     f"ensemble: {label(member)} has logits that are not finite (sample '{bad}'); leave it out"
                 )
-        for member, each, order in zip(members, predictions, orders, strict=True):
+        for member, prediction, order in zip(members, predictions, orders, strict=True):
             # A target may have been rounded on another way through the files.
-            if not np.allclose(each.targets[order], first.targets, rtol=1e-5, atol=1e-6, equal_nan=True):
+            if not np.allclose(prediction.targets[order], first.targets, rtol=1e-5, atol=1e-6, equal_nan=True):
                 raise _differs(members[0], member, "has some targets", "other targets for the same samples")
         logits = np.empty((len(members), *first.logits.shape), np.float32)
-        for row, (each, order) in enumerate(zip(predictions, orders, strict=True)):
-            logits[row] = each.logits[order]
+        for row, (prediction, order) in enumerate(zip(predictions, orders, strict=True)):
+            logits[row] = prediction.logits[order]
         return cls(members, logits, first.targets, first.ids, first.task_type)
 
     def part(self, rows: np.ndarray) -> "Pool":
@@ -105,15 +106,16 @@ def same_samples(
     places = np.empty_like(order)
     places[order] = np.arange(len(order))
     orders = []
-    for member, each in zip(members, predictions, strict=True):
-        if each.task_type != first.task_type:
-            raise _differs(members[0], member, f"is a {first.task_type}", f"a {each.task_type}")
-        found = np.argsort(each.ids, kind="stable")
-        if not np.array_equal(each.ids[found], ids):
-            alone = sorted({*each.ids.tolist()} ^ {*ids.tolist()})
+    for member, prediction in zip(members, predictions, strict=True):
+        if prediction.task_type != first.task_type:
+            raise _differs(members[0], member, f"is a {first.task_type}", f"a {prediction.task_type}")
+        own_order = np.argsort(prediction.ids, kind="stable")
+        if not np.array_equal(prediction.ids[own_order], ids):
+            alone = sorted({*prediction.ids.tolist()} ^ {*ids.tolist()})
             lone = f"; only one has '{alone[0]}'" if alone else ""
-            raise _differs(members[0], member, *(f"{len(p.ids)} samples{lone * (p is each)}" for p in (first, each)))
-        orders.append(found[places])
+            sizes = (f"{len(p.ids)} samples{lone * (p is prediction)}" for p in (first, prediction))
+            raise _differs(members[0], member, *sizes)
+        orders.append(own_order[places])
     return orders
 
 
@@ -166,12 +168,12 @@ def same_masks(
     """
     orders = same_samples(members, predictions)
     first, ordered = predictions[0], []
-    for member, each, order in zip(members, predictions, orders, strict=True):
-        if each.classes != first.classes:
-            raise _differs(members[0], member, *(f"predicts {p.classes} classes" for p in (first, each)))
-        if not np.array_equal(each.sizes[order], first.sizes):
+    for member, prediction, order in zip(members, predictions, orders, strict=True):
+        if prediction.classes != first.classes:
+            raise _differs(members[0], member, *(f"predicts {p.classes} classes" for p in (first, prediction)))
+        if not np.array_equal(prediction.sizes[order], first.sizes):
             raise _differs(members[0], member, "has masks of some sizes", "of others")
-        ordered.append(taken(each, order))
+        ordered.append(taken(prediction, order))
         if not np.array_equal(ordered[-1].targets, first.targets):
             raise _differs(members[0], member, "has some targets", "other targets for the same images")
     if by_classes and len(absent := np.setdiff1d(np.arange(first.classes), first.targets)):

@@ -117,7 +117,7 @@ def local_search(vote: Vote, size: int, seed: int) -> tuple[np.ndarray, int]:
     """Return a good choice: members are exchanged one by one as long as that helps, from some starts."""
     rng = np.random.default_rng(seed)
     ballots = (vote.votes[:, :, None] == np.arange(vote.classes)).astype(np.int16)
-    right = np.array([vote.weights[each == vote.targets].sum() for each in vote.votes])
+    right = np.array([vote.weights[votes == vote.targets].sum() for votes in vote.votes])
     number = len(ballots)
     starts = [np.argsort(-right, kind="stable")[:size]]
     starts += [rng.choice(number, size, replace=False) for _ in range(STARTS - 1)] if size < number else []
@@ -136,12 +136,12 @@ def _exchanged(vote: Vote, ballots: np.ndarray, chosen: np.ndarray) -> tuple[np.
     value = vote.value(chosen)
     while True:
         counts = ballots[chosen].sum(axis=0)
-        found = [(value, -1, -1)]
+        exchanges = [(value, -1, -1)]
         for place, other in itertools.product(range(len(chosen)), np.setdiff1d(np.arange(len(ballots)), chosen)):
             wins = (counts - ballots[chosen[place]] + ballots[other]).argmax(axis=1) == vote.targets
-            found.append((float(vote.weights @ wins), place, int(other)))
-        tried += len(found) - 1
-        best = max(found, key=lambda each: each[0])
+            exchanges.append((float(vote.weights @ wins), place, int(other)))
+        tried += len(exchanges) - 1
+        best = max(exchanges, key=lambda exchange: exchange[0])
         if best[0] <= value + EXACT:
             return chosen, value, tried
         value, chosen[best[1]] = best[0], best[2]
@@ -182,7 +182,7 @@ def count_out(vote: Vote, contest: Contest, best: np.ndarray, end: float) -> tup
         values[np.arange(first + 1, number) <= (first + rows)[:, None]] = -np.inf  # each choice once
         row, last = np.unravel_index(values.argmax(), values.shape)
         if values[row, last] > hopeful:
-            found = np.array([*chosen, first + rows[row], first + 1 + last])
-            if (value := vote.value(found)) > most + EXACT:
-                best, most = found, value
+            better = np.array([*chosen, first + rows[row], first + 1 + last])
+            if (value := vote.value(better)) > most + EXACT:
+                best, most = better, value
     return best, most
