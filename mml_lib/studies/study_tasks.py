@@ -43,7 +43,8 @@ class StudyTasks(Mapping[str, TaskIdentity]):
     def __len__(self) -> int:
         return len(self._identities)
 
-    __hash__ = object.__hash__  # tasks of one study are equal to themselves only, so that methods can be cached
+    def __hash__(self) -> int:  # by identity, as methods are cached
+        return id(self)
 
     def __eq__(self, other: object) -> bool:
         return self is other
