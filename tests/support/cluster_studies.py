@@ -19,6 +19,7 @@ TESTED = TINY | {
 class OnCluster(Workplace):
     """A folder with a study, run by the profile of the pipeline with what this test cluster needs of a site."""
 
+    forked: bool = False
     profile: str = str(REPOSITORY / "profiles/slurm")
 
     def command(self, *arguments: str) -> list[str]:

@@ -21,7 +21,7 @@ from typing import Any
 
 from tests.support.places import REPOSITORY
 
-SECONDS = 600
+SECONDS = 1200
 """Limit of one run."""
 
 IMPORTED = (
@@ -45,12 +45,18 @@ IMPORTED = (
 _server: subprocess.Popen | None = None
 
 
-def run_snakemake(arguments: list[str], folder: Path) -> tuple[int, str]:
-    """Return the exit status and the output of `python -m snakemake` with arguments in a folder."""
-    with tempfile.TemporaryFile() as output:
-        request = {"arguments": arguments, "folder": str(folder), "environment": dict(os.environ)}
+def run_snakemake(arguments: list[str], folder: Path, **environment: str) -> tuple[int, str]:
+    """Return the exit status and the output of `python -m snakemake` with arguments in a folder.
+
+    Args:
+        arguments: of the command line.
+        folder: the working folder.
+        environment: variables in addition to those of this process.
+    """
+    with tempfile.NamedTemporaryFile() as output:
+        request = {"arguments": arguments, "folder": str(folder), "output": output.name}
+        request["environment"] = os.environ | environment
         server = _running_server()
-        request["output"] = f"/proc/{os.getpid()}/fd/{output.fileno()}"
         server.stdin.write(json.dumps(request) + "\n")
         server.stdin.flush()
         status = json.loads(server.stdout.readline())
@@ -93,6 +99,7 @@ def become_snakemake(request: dict[str, Any]) -> None:
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
+    tempfile.tempdir = None  # found anew, by this environment
     output = os.open(request["output"], os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(output, stream)

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.support.forked_snakemake import run_snakemake
+from tests.support.forked_snakemake import SECONDS, run_snakemake
 from tests.support.places import REPOSITORY
 
 TINY: dict[str, Any] = {
@@ -44,6 +44,8 @@ class Workplace:
     folder: Path
     snakefile: Path = REPOSITORY / "Snakefile"
     cores: int = 2
+    forked: bool = True
+    """False: `run` starts the command itself, which takes as long as users wait for it."""
 
     def write(self, study: dict[str, Any], name: str = "study.yaml") -> None:
         (self.folder / name).write_text(yaml.safe_dump(study))
@@ -61,7 +63,12 @@ class Workplace:
 
     def run(self, *arguments: str, fails: bool = False) -> str:
         """Run Snakemake and return what it says."""
-        status, said = run_snakemake(self.command(*arguments)[3:], self.folder)
+        if self.forked:
+            status, said = run_snakemake(self.command(*arguments)[3:], self.folder)
+        else:
+            process = self.start(*arguments)
+            said, _ = process.communicate(timeout=SECONDS)
+            status = process.returncode
         assert (status != 0) == fails, said
         return said
 

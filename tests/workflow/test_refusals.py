@@ -6,11 +6,9 @@ environment here.
 
 import copy
 import json
-import os
 import re
 import shutil
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +31,7 @@ from mml_lib.tasks.description import TaskDescription
 from tests.support.bad_configs import CONFIG
 from tests.support.bad_input import STEPS
 from tests.support.bad_studies import PLANNING
+from tests.support.forked_snakemake import run_snakemake
 from tests.support.places import REPOSITORY
 from tests.support.small_projects import Project, small_project
 from tests.support.workplaces import TINY, Workplace
@@ -294,19 +293,11 @@ ENVIRONMENT: dict[str, tuple[dict[str, str], str]] = {
 
 def snakemake(place: Workplace, **environment: str) -> str:
     """Return what a dry run says that fails."""
-    ran = subprocess.run(
-        place.command("-n"),
-        cwd=place.folder,
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-    )
-    assert ran.returncode != 0
-    assert "Traceback" not in ran.stdout
+    status, output = run_snakemake(place.command("-n")[3:], place.folder, **environment)
+    assert status != 0
+    assert "Traceback" not in output
     assert not {"trace", "data", "results"} & {path.name for path in place.folder.iterdir()}
-    return ran.stdout
+    return output
 
 
 @pytest.mark.long
