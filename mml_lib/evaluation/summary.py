@@ -22,13 +22,13 @@ Shown = Mapping[str, Mapping[str, Any]]
 procedure, `procedure` and `procedure_label`."""
 
 
-def summarize(results: Sequence[Mapping[str, Any]], resampled: Sequence[Resampled], shown: Shown) -> pd.DataFrame:
+def summarize(results: Sequence[Mapping[str, Any]], resampled: Sequence[Resampled], run_names: Shown) -> pd.DataFrame:
     """Return a row for each procedure, split and metric, the best first, and beneath it its runs where it has several.
 
     Args:
         results: contents of metrics files.
         resampled: the same metrics on resamples of their samples.
-        shown: what the study calls each run.
+        run_names: display names of each run.
 
     Returns:
         `task kind procedure run label on split metric runs folds mean std ci_low ci_high about reason difference
@@ -36,7 +36,7 @@ def summarize(results: Sequence[Mapping[str, Any]], resampled: Sequence[Resample
         says why there is no interval.
     """
     tables = []
-    for keys, networks in _by_split(results, resampled, shown).items():
+    for keys, networks in _by_split(results, resampled, run_names).items():
         task, on, split = keys
         labels = {name: label for network in networks for name, label in network["labels"].items()}
         table = standings(_resamples(networks))
@@ -50,13 +50,13 @@ def summarize(results: Sequence[Mapping[str, Any]], resampled: Sequence[Resample
 
 
 def _by_split(
-    results: Sequence[Mapping[str, Any]], resampled: Sequence[Resampled], shown: Shown
+    results: Sequence[Mapping[str, Any]], resampled: Sequence[Resampled], run_names: Shown
 ) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
     """Return networks by task, task tested on and split."""
     values_of: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for result, metrics in zip(results, resampled, strict=True):
         called = {"task": result["task"], "run": result["run"], "label": "", "fold": result["fold"]}
-        called |= dict(shown.get(result["run"], {}))
+        called |= dict(run_names.get(result["run"], {}))
         procedure = called.get("procedure", called["run"])
         on = result.get("on", result["task"])
         network = {

@@ -17,18 +17,18 @@ Files = Mapping[str, Sequence[Mapping[str, Any]]]
 
 def network_files(fm: MMLFileManager) -> dict[Network, dict[str, list[dict[str, Any]]]]:
     """Return all that lies in a project and belongs to one network, by network and assignment key."""
-    found: dict[Network, dict[str, list[dict[str, Any]]]] = {}
+    files: dict[Network, dict[str, list[dict[str, Any]]]] = {}
     for key in fm.project_keys("TASK_NAME", "RUN", "FOLD"):
-        for told in fm.existing(key):
-            network = told["task"], told["run"], int(told["fold"])
-            of_key = found.setdefault(network, {}).setdefault(key, [])
-            of_key.append({**told, "bytes": size_of([Path(fm.path(key, **told))])})
-    return found
+        for artefact in fm.existing(key):
+            network = artefact["task"], artefact["run"], int(artefact["fold"])
+            of_key = files.setdefault(network, {}).setdefault(key, [])
+            of_key.append({**artefact, "bytes": size_of([Path(fm.path(key, **artefact))])})
+    return files
 
 
 def state_of(files: Mapping[Network, Files]) -> str:
     """Return a digest that is another one as soon as anything comes, goes, or has another size."""
-    told = [
-        [*network, key, sorted(each.items())] for network, keys in files.items() for key in keys for each in keys[key]
+    entries = [
+        [*network, key, sorted(entry.items())] for network, keys in files.items() for key in keys for entry in keys[key]
     ]
-    return digest(sorted(told, key=str))
+    return digest(sorted(entries, key=str))

@@ -53,11 +53,11 @@ def _row(network: Network, storage: ModelStorage, files: Files) -> dict[str, Any
         *(entry["eval"] for entry in files.get("predictions", ())),
         *(f"{entry['eval_task']}/{entry['eval']}" for entry in files.get("other_predictions", ())),
     ]
-    told = {key: getattr(storage, key) for key in COLUMNS if hasattr(storage, key)}
+    columns = {key: getattr(storage, key) for key in COLUMNS if hasattr(storage, key)}
     values = {key: value for key, value in storage.metrics.items() if key.startswith("val/") and key != "val/loss"}
     return (
         dict(zip(KEYS, network, strict=True))
-        | told
+        | columns
         | values
         | {
             "weights": "parameters" in files,

@@ -147,5 +147,5 @@ def more_of_a_gpu() -> str:
 def words_of(batch: Mapping[str, Any]) -> str:
     """Return words for the images of a batch, or of the batches of several tasks by name."""
     batches = [batch] if "image" in batch else list(batch.values())
-    shapes = {tuple(each["image"].shape) for each in batches}
-    return " and ".join(f"a batch of {each[0]} images of {each[2]}×{each[3]}" for each in sorted(shapes))
+    shapes = {tuple(item["image"].shape) for item in batches}
+    return " and ".join(f"a batch of {shape[0]} images of {shape[2]}×{shape[3]}" for shape in sorted(shapes))
