@@ -92,7 +92,7 @@ CASES = {
         "",
         "augmentations: [a]",
         [],
-        "second.yaml: augmentations: .*; its keys: transforms",
+        "second.yaml: augmentations: .*; its keys: classification, .*transforms",
     ),
     "negative weight": ("", "class_weights: {a: -1}", [], "second.yaml: class_weights.a: input should be greater.* -1"),
     "dotted key": (

@@ -214,7 +214,7 @@ def test_without_views_predictions_are_the_outputs_of_the_network(tmp_path: Path
 @pytest.mark.parametrize("preset", ["none", "flips", "d4", "scales"])
 def test_tta_is_no_part_of_a_run_but_of_its_predictions(preset: str):
     assert run_id(study(tta={"preset": preset, "merge": "max"})) == run_id(study())
-    params = plan(tta=preset).prediction_params()
+    params = plan(tta=preset).inputs.evaluate.prediction_params()
     assert ("tta" in params) == (preset != "none")
 
 

@@ -16,6 +16,7 @@ from tests.support.workplaces import TINY
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(SUPERVISOR, raising=False)
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump(TINY))
     return path

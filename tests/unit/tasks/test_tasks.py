@@ -7,6 +7,8 @@ import pytest
 
 from mml_lib.config.task_options import Task
 from mml_lib.errors import MMLError
+from mml_lib.files.containers import PACKED_FORMAT
+from mml_lib.files.stored import json_text
 from mml_lib.task_types import LEARNABLE, TASK_TYPES
 from mml_lib.tasks.creators import CREATORS
 from mml_lib.tasks.dataset import Dataset, Delivery
@@ -29,6 +31,7 @@ def struct(tmp_path: Path) -> TaskStruct:
     pixels = np.random.default_rng(0).random((20, 5, 5, 3))
     np.save(tmp_path / "moments.npy", np.stack([pixels.mean((1, 2)), (pixels**2).mean((1, 2))], 1))
     np.save(tmp_path / "pixels.npy", pixels)
+    (tmp_path / PACKED_FORMAT).write_text(json_text("packed", {}))
     return TaskStruct("t", {"description": tmp_path / "t.json", "packed": tmp_path})
 
 
