@@ -44,15 +44,6 @@ def read_header(file: Path | str) -> Header:
             return Header(upright_size(image), depth_of(image), read_orientation(image))
 
 
-def read_size(file: Path | str) -> tuple[int, int]:
-    """Return height and width of the upright image in pixels, from the header.
-
-    Raises:
-        MMLError: the file is missing or no image.
-    """
-    return read_header(file).size
-
-
 def read_values(file: Path | str) -> np.ndarray:
     """Return the samples of a deep image as its file has them, H×W or H×W×3, upright.
 

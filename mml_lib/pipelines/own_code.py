@@ -176,10 +176,11 @@ def code_of_hooks(cls: type, names: Iterable[str]) -> dict[str, str]:
     if not own:
         return {}
     library = [base for base in bases if base not in own and not _locate(base.__module__)]
-    planned = {name for base in library for name in vars(base)} - names
+    planned = {name for base in library for name in vars(base)} - {*names, "Step"}
     kept: dict[str, list[str]] = {}
     for base in own:
-        kept.setdefault(base.__module__, []).append(base.__name__)
+        # A `Step` may be defined within its scheduler.
+        kept.setdefault(base.__module__, []).append(base.__qualname__.partition(".")[0])
     return _digests(_closure(list(kept)), kept, planned)
 
 

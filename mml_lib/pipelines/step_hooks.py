@@ -1,5 +1,6 @@
 """Hooks of a scheduler in the steps of its mode, and the building blocks of a step that its `Step` may override."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 STEP_HOOKS = ("after_preparation_hook", "before_training_hook", "after_training_hook")
 """Hooks that light steps and trainings call."""
+
+ALL_HOOKS = (*STEP_HOOKS, "before_finishing_hook")
 
 BLOCKS = (
     *("get_struct", "get_structs", "get_eval_struct", "create_datamodule", "create_model", "create_network"),
@@ -70,19 +73,36 @@ def mode_of(config: Mapping[str, Any], folders: Sequence[Path], mode: str | None
     return own if mode in (None, str(own["id"])) else resolve_presets({"mode": mode}, folders)["mode"]
 
 
-def own_scheduler(section: Mapping[str, Any]) -> type | None:
-    """Import the scheduler class of a mode if it is the user's own; None for a mode of MML.
+def own_scheduler(config: Mapping[str, Any], folders: Sequence[Path], mode: str | None = None) -> type | None:
+    """Import the scheduler class of a mode if steps may depend on it.
 
     Args:
-        section: the section `mode` of a study.
+        config: the study, before it is validated.
+        folders: folders of presets.
+        mode: id of the mode; None: the study's own.
+
+    Returns:
+        the class; None for one of MML in a study without plugins, which may change it.
     """
-    target = section["scheduler"][TARGET]
-    return None if target.startswith("mml_lib.") else import_target(target)
+    target = mode_of(config, folders, mode)["scheduler"][TARGET]
+    return import_target(target) if config.get("plugins") or not target.startswith("mml_lib.") else None
 
 
 def overrides_hooks(scheduler: type | None) -> bool:
     """Return True if a scheduler class overrides a hook that steps call before the last one."""
     return any(getattr(scheduler, hook) is not getattr(StepHooks, hook) for hook in STEP_HOOKS if scheduler)
+
+
+def misfit_hooks(hooks: StepHooks) -> list[str]:
+    """Return the signature of each hook that cannot be called with the arguments that steps pass."""
+    misfits = []
+    for name in ALL_HOOKS:
+        arguments = list(inspect.signature(getattr(StepHooks, name)).parameters)
+        try:
+            inspect.signature(getattr(hooks, name)).bind(*arguments[1:])
+        except TypeError:
+            misfits.append(f"{name}({', '.join(arguments)})")
+    return misfits
 
 
 def code_of_steps(plugins: Sequence[str], scheduler: type | None) -> dict[str, str]:

@@ -13,7 +13,7 @@ from mml_lib.config.sections import Section
 from mml_lib.errors import MMLError, nearest
 from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.pipelines.pipeline import Pipeline, Variant, expand
-from mml_lib.pipelines.step_hooks import BLOCKS, StepHooks, code_of_steps
+from mml_lib.pipelines.step_hooks import BLOCKS, StepHooks, code_of_steps, misfit_hooks
 from mml_lib.studies.checks.class_names import check_class_names
 from mml_lib.studies.checks.guarding import Guards
 from mml_lib.studies.checks.study_checks import check_trainable
@@ -42,7 +42,8 @@ class AbstractBaseScheduler(StepHooks, StudyScheduler):
         mode: id and options of the mode.
 
     Raises:
-        MMLError: options that the mode does not have, or building blocks that belong to a `Step`.
+        MMLError: options that the mode does not have, building blocks that belong to a `Step`, or hooks that take other
+            arguments than steps pass.
     """
 
     Options: ClassVar[type[Options]] = Options
@@ -59,6 +60,11 @@ class AbstractBaseScheduler(StepHooks, StudyScheduler):
             raise MMLError(
                 f"mode.scheduler: {type(self).__name__} defines {', '.join(blocks)}; define it in a class derived from "
                 "mml_lib.steps.training_step.TrainingStep, and name that class as Step of the scheduler"
+            )
+        if hooks := misfit_hooks(self):
+            raise MMLError(
+                f"mode.scheduler: hooks of {type(self).__name__} take other arguments than steps pass; define them as "
+                f"{', '.join(hooks)}"
             )
         try:
             self.options = self.Options(**mode.options)

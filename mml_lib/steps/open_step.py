@@ -11,7 +11,7 @@ from mml_lib.config.plugins import import_plugin
 from mml_lib.files.atomic import remove_leftovers
 from mml_lib.files.checksums import checksum_path, seal_outputs
 from mml_lib.machine.locks import follow_parent, follow_supervisor, name_project, process_rank
-from mml_lib.pipelines.step_hooks import mode_of, own_scheduler
+from mml_lib.pipelines.step_hooks import own_scheduler
 from mml_lib.steps.step import Step
 from mml_lib.steps.step_log import open_log
 from mml_lib.steps.warm_start import start_warm
@@ -64,7 +64,7 @@ def _step_class(snakemake: Any) -> type[Step]:
         return Step
     from mml_lib.steps.training_step import TrainingStep
 
-    scheduler = own_scheduler(mode_of(snakemake.config, preset_folders(snakemake.config)))
+    scheduler = own_scheduler(snakemake.config, preset_folders(snakemake.config))
     return getattr(scheduler, "Step", None) or TrainingStep
 
 

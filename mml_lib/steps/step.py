@@ -76,11 +76,15 @@ class Step:
     @cached_property
     def hooks(self) -> StepHooks:
         """The hooks of the mode: those of the user's own scheduler if it overrides one."""
-        overrides = overrides_hooks(own_scheduler(mode_of(self.config, self._folders, self.mode)))
+        overrides = overrides_hooks(own_scheduler(self.config, self._folders, self.mode))
         return self.open_study().scheduler(self.mode) if overrides else StepHooks()
 
     def open_study(self) -> "Study":
-        """Return the study, for the few steps that plan."""
+        """Return the study, for the few steps that plan: the same each time, as its schedulers may have a state."""
+        return self._study
+
+    @cached_property
+    def _study(self) -> "Study":
         from mml_lib.studies.study import Study
 
         return Study(self.config)

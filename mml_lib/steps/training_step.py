@@ -21,7 +21,7 @@ from mml_lib.models.model_selection import Selection
 from mml_lib.models.model_storage import ModelStorage
 from mml_lib.pipelines.own_code import changed_modules
 from mml_lib.pipelines.pipeline import Pipeline, own_code, pipeline_config
-from mml_lib.pipelines.step_hooks import code_of_steps, mode_of, own_scheduler
+from mml_lib.pipelines.step_hooks import code_of_steps, own_scheduler
 from mml_lib.steps.step import Step
 from mml_lib.steps.step_gpus import limit_gpu_memory
 from mml_lib.steps.task_files import task_files
@@ -71,7 +71,7 @@ class TrainingStep(Step):
         Raises:
             MMLError: a module of the user's own has changed.
         """
-        scheduler = own_scheduler(mode_of(self.config, self._folders))
+        scheduler = own_scheduler(self.config, self._folders)
         code = code_of_steps(self.config.get("plugins") or (), scheduler)
         if modules := changed_modules(self.pipeline.code, own_code(self.pipeline.content, code)):
             raise MMLError(

@@ -26,7 +26,6 @@ DRAWS = 20_000
 """Draws from the posterior of the Bayesian signed-rank test."""
 
 SCORES = ["metric", "task", "split", "procedure", "runs", "folds", "mean", "ci_low", "ci_high", "reason"]
-OF_TASK = ["rank", "wins", "ties", "losses", "tested"]
 RANKS = ["metric", "procedure", "tasks", "average_rank", "wins", "ties", "losses", "tested", "tested_rank"]
 TESTS = [
     *("metric", "test", "procedure", "other", "tasks", "wins", "ties", "losses", "statistic", "p", "p_holm"),

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mml_lib.errors import MMLError
-from mml_lib.images.decoding import decode, read_size
+from mml_lib.images.decoding import decode, read_header
 from mml_lib.images.mask_files import decode_mask, survey_mask, unused_value
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN
 
@@ -43,7 +43,7 @@ def pixels(file: Path | str) -> np.ndarray:
 def test_lossless_formats_keep_every_pixel(tmp_path: Path, suffix: str):
     file = save(Image.fromarray(RGB), tmp_path / f"x.{suffix}")
     assert (pixels(file) == RGB).all()
-    assert read_size(file) == (6, 4)
+    assert read_header(file).size == (6, 4)
 
 
 @pytest.mark.parametrize(("suffix", "options"), [("jpg", {"quality": 95}), ("webp", {"lossless": True})])
@@ -62,7 +62,7 @@ def test_of_several_frames_the_first_is_read(tmp_path: Path):
 @pytest.mark.parametrize("array", [GREY, RGB])
 def test_row_of_an_array_is_an_image(tmp_path: Path, array: np.ndarray):
     np.save(tmp_path / "all.npy", np.stack([255 - array, array]))
-    assert read_size(tmp_path / "all.npy#1") == (6, 4)
+    assert read_header(tmp_path / "all.npy#1").size == (6, 4)
     assert (pixels(tmp_path / "all.npy#1") == (array if array.ndim == 3 else array[..., None])).all()
     with pytest.raises(MMLError, match=r"all\.npy#2 is truncated or damaged .*out of bounds"):
         decode(tmp_path / "all.npy#2")
@@ -95,7 +95,7 @@ def test_exif_orientation_is_honoured(tmp_path: Path, suffix: str, options: dict
     file = save(Image.fromarray(RGB), tmp_path / f"e.{suffix}", exif=exif, **options)
     expected = UPRIGHT[orientation]
     found = pixels(file)
-    assert read_size(file) == found.shape[:2] == expected.shape[:2]
+    assert read_header(file).size == found.shape[:2] == expected.shape[:2]
     assert suffix == "jpg" or (found == expected).all()
 
 
@@ -106,7 +106,7 @@ def test_damaged_and_missing_files_are_named(tmp_path: Path):
     for read in (decode, decode_mask):
         with pytest.raises(MMLError, match=r"x\.png is truncated or damaged"):
             read(file)
-    for read in (decode, decode_mask, read_size):
+    for read in (decode, decode_mask, read_header):
         with pytest.raises(MMLError, match=r"none\.png does not exist"):
             read(tmp_path / "none.png")
         with pytest.raises(MMLError, match=r"text\.png is in no format"):

@@ -20,7 +20,7 @@ from PIL import Image
 
 from mml_lib.errors import MMLError
 from mml_lib.images.colours import LEAST_OPACITY
-from mml_lib.images.decoding import decode, read_header, read_size
+from mml_lib.images.decoding import decode, read_header
 from mml_lib.images.findings import BLANK, LEFT_OUT, UNSEEN, Findings
 from mml_lib.tasks.value_range import ValueRange
 
@@ -62,7 +62,7 @@ def check(file: Path, expected: np.ndarray, tolerance: float = 0, value_range: V
     """Compare size and pixels of a file with H×W or H×W×3 of 0 to 255."""
     expected = rgb(expected)
     image = decode(file, value_range=value_range)[0]
-    assert read_size(file) == image.shape[:2] == expected.shape[:2]
+    assert read_header(file).size == image.shape[:2] == expected.shape[:2]
     assert np.abs(image.astype(float) - expected).max() <= tolerance
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from mml_lib.images.decoding import decode, read_size
+from mml_lib.images.decoding import decode, read_header
 from mml_lib.images.mask_files import decode_mask
 
 GREY = np.random.default_rng(0).integers(0, 256, (6, 4), dtype=np.uint8)
@@ -64,7 +64,7 @@ def write(path: Path, exif: bytes | None = None, xmp: bytes | None = None, array
 
 def check(file: Path, expected: np.ndarray) -> None:
     image = decode(file)[0][..., 0]
-    assert read_size(file) == image.shape == expected.shape
+    assert read_header(file).size == image.shape == expected.shape
     assert np.abs(image.astype(int) - expected).max() <= (3 if file.suffix == ".jpg" else 0)
     if file.suffix != ".webp":
         assert np.abs(decode_mask(file).astype(int) - expected).max() <= (3 if file.suffix == ".jpg" else 0)

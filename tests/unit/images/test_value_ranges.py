@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from mml_lib.config.task_options import Images, Task
 from mml_lib.errors import MMLError
-from mml_lib.images.decoding import decode, read_size
+from mml_lib.images.decoding import decode, read_header
 from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 from mml_lib.tasks.value_range import ValueRange
@@ -229,7 +229,7 @@ def test_values_that_are_no_numbers_are_refused(tmp_path: Path, value: float):
 
 def test_deep_image_without_a_range_is_refused_with_the_remedy(tmp_path: Path):
     Image.fromarray(GREY.astype(np.uint16)).save(tmp_path / "x.png")
-    assert read_size(tmp_path / "x.png") == (6, 4)
+    assert read_header(tmp_path / "x.png").size == (6, 4)
     with pytest.raises(MMLError, match=r"x\.png has uint16 samples.*snakemake --force"):
         decode(tmp_path / "x.png")
 

@@ -276,6 +276,15 @@ class Own(TrainingStep):
 Mine.Step = Own
 """
 
+NESTED_STEP = """
+    from mml_lib.steps.training_step import TrainingStep
+
+    class Step(TrainingStep):
+        def create_model(self, structs, load_parameters=None):
+            model = super().create_model(structs, load_parameters)
+            return model if True else None
+"""
+
 BLOCK = """
     def create_model(self, structs, load_parameters=None):
         return None
@@ -295,7 +304,7 @@ def test_schedulers_that_only_plan_do_not_count(tmp_path: Path, module: Callable
     assert scheduled(tmp_path, path) == run_of(tmp_path)
 
 
-@pytest.mark.parametrize("own", [HOOK, STEP])
+@pytest.mark.parametrize("own", [HOOK, STEP, NESTED_STEP])
 def test_hooks_and_steps_of_a_training_count_and_planning_beside_them_does_not(
     tmp_path: Path, module: Callable, own: str
 ):
@@ -311,6 +320,12 @@ def test_hooks_and_steps_of_a_training_count_and_planning_beside_them_does_not(
 def test_a_scheduler_with_a_building_block_of_steps_is_refused(tmp_path: Path, module: Callable):
     with pytest.raises(MMLError, match=r"mode\.scheduler: Mine defines create_model; .*TrainingStep"):
         scheduled(tmp_path, module(SCHEDULER + BLOCK, "scheduler"))
+
+
+def test_a_hook_that_takes_other_arguments_than_steps_pass_is_refused(tmp_path: Path, module: Callable):
+    path = module(SCHEDULER + HOOK.replace("self, step, ", "self, "), "scheduler")
+    with pytest.raises(MMLError, match=r"mode\.scheduler: .*before_training_hook\(self, step, data, model, trainer\)"):
+        scheduled(tmp_path, path)
 
 
 def test_a_loss_beside_a_scheduler_is_not_changed_by_it(tmp_path: Path, module: Callable):

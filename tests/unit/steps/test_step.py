@@ -11,6 +11,7 @@ from mml_lib.models.model_selection import Selection
 from mml_lib.pipelines import pipeline as pipelines
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.pipelines.step_hooks import StepHooks
+from mml_lib.schedulers.train import TrainScheduler
 from mml_lib.steps import step as steps
 from mml_lib.steps.step import Step
 from mml_lib.studies.study import Study
@@ -62,6 +63,27 @@ def test_the_project_of_a_step_is_known_without_its_config(tmp_path: Path, chang
     config = small_study(tmp_path).config
     config |= {**changes, "paths": {**config["paths"], **changes.get("paths", {})}}
     assert project_folder(config) == Study(config).fm.proj_path
+
+
+STATE = """
+from mml_lib.schedulers.train import TrainScheduler
+
+def after_preparation_hook(self, step):
+    self.prepared = True
+
+TrainScheduler.after_preparation_hook = after_preparation_hook
+"""
+
+
+def test_hooks_that_a_plugin_gives_a_scheduler_are_called_and_share_its_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    plugin = tmp_path / "own_state.py"
+    plugin.write_text(STATE)
+    monkeypatch.setattr(TrainScheduler, "after_preparation_hook", StepHooks.after_preparation_hook)
+    step = training_step(small_study(tmp_path, plugins=[str(plugin)]).config)
+    step.hooks.after_preparation_hook(step)
+    assert step.open_study().scheduler("train").prepared
 
 
 def learned(*names: str) -> Pipeline:
