@@ -13,14 +13,14 @@ rule draw_task:
             fm.output("task_samples"),  # INFO/{task}/samples.png
             category="Tasks",
             subcategory="{task}",
-            labels={"shown": "samples", "mode": "info"},
+            labels={"content": "samples", "mode": "info"},
             caption="captions/task.rst",
         ),
         classes=report(
             fm.output("task_classes"),  # INFO/{task}/classes.png
             category="Tasks",
             subcategory="{task}",
-            labels={"shown": "classes", "mode": "info"},
+            labels={"content": "classes", "mode": "info"},
             caption="captions/task.rst",
         ),
     log:
@@ -43,14 +43,14 @@ rule list_tasks:
             fm.output("task_table"),  # INFO/tasks.csv
             category="Tasks",
             subcategory="all tasks",
-            labels={"shown": "table (CSV)", "mode": "info"},
+            labels={"content": "table (CSV)", "mode": "info"},
             caption="captions/task.rst",
         ),
         samples=report(
             fm.output("all_samples"),  # INFO/samples.png
             category="Tasks",
             subcategory="all tasks",
-            labels={"shown": "samples", "mode": "info"},
+            labels={"content": "samples", "mode": "info"},
             caption="captions/task.rst",
         ),
     log:
@@ -72,7 +72,7 @@ rule list_models:
             fm.output("model_table"),  # INFO/models.csv
             category="Study",
             subcategory=study.cfg.project,
-            labels={"shown": "models (CSV)", "mode": "info"},
+            labels={"content": "models (CSV)", "mode": "info"},
             caption="captions/models.rst",
         ),
     log:
@@ -96,7 +96,7 @@ rule list_resources:
             fm.output("resource_table"),  # INFO/resources.csv
             category="Study",
             subcategory=study.cfg.project,
-            labels={"shown": "time and memory by rule (CSV)", "mode": "info"},
+            labels={"content": "time and memory by rule (CSV)", "mode": "info"},
             caption="captions/resources.rst",
         ),
     log:

@@ -15,7 +15,7 @@ rule compare_with_baseline:
             fm.output("ablation_page"),  # PLOTS/{mode}/ablation.html
             category="Questions",
             subcategory="baseline",
-            labels={"shown": "ablation table", "of": "all tasks", "mode": "{mode}"},
+            labels={"content": "ablation table", "subject": "all tasks", "mode": "{mode}"},
             caption="captions/ablation.rst",
         ),
     log:

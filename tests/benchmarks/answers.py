@@ -94,7 +94,7 @@ def main(clone: Path) -> None:
                 steps.run("calibrate_fold", inputs, outputs, params, {**of_network, "eval": split})
             validated.append(f"{val}.calibrated.npz" if calibrates_validation else val)
             delivered.append(f"{test}.calibrated.npz" if calibrates_validation else test)
-        inputs, params = {"metrics": tested, "resampled": resampled}, {"shown": shown, "notes": []}
+        inputs, params = {"metrics": tested, "resampled": resampled}, {"run_labels": shown, "notes": []}
         outputs = {"summary": root / "summary.csv", "folds": root / "folds.csv"}
         steps.run("summarize", inputs, outputs, params, {"mode": "post"})
         _answer(steps, root, task, networks, validated, delivered)

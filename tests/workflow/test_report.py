@@ -33,7 +33,7 @@ async function look() {
       if (!shown) console.error("not shown: " + resultPath);
       while (shown?.complete === false) await pause();
       if (shown?.naturalWidth === 0) console.error("no picture: " + resultPath);
-      if (!document.body.innerText.includes(told.labels.shown)) console.error("not listed: " + resultPath);
+      if (!document.body.innerText.includes(told.labels.content)) console.error("not listed: " + resultPath);
     }
   }
   for (const loaded of performance.getEntriesByType("resource"))

@@ -84,5 +84,5 @@ class QuestionsInputs:
 
 def _report_labels(wildcards: "Wildcards", figure: str) -> dict[str, str]:
     if table := wildcards.get("table"):
-        return {"shown": table.replace("_", " "), "of": "all metrics", "mode": wildcards.mode}
-    return {"shown": figure, "of": wildcards.metric.replace("_", " "), "mode": wildcards.mode}
+        return {"content": table.replace("_", " "), "subject": "all metrics", "mode": wildcards.mode}
+    return {"content": figure, "subject": wildcards.metric.replace("_", " "), "mode": wildcards.mode}

@@ -176,14 +176,14 @@ class ReportInputs:
         part = wildcards.get("part", "")
         label = f" ({named[part]})" if named.get(part) else ""
         return {
-            "shown": wildcards.figure.replace("_", " ").replace("roc", "ROC"),
-            "of": _plain(part + label),
+            "content": wildcards.figure.replace("_", " ").replace("roc", "ROC"),
+            "subject": _plain(part + label),
             "mode": wildcards.mode,
         }
 
     def page(self, wildcards: "Wildcards") -> dict[str, str]:
         """The labels of a page."""
-        return {"shown": wildcards.page.replace("_", " "), "mode": wildcards.mode}
+        return {"content": wildcards.page.replace("_", " "), "mode": wildcards.mode}
 
     # --- pages of a study ---------------------------------------------------------------------------------------
 

@@ -146,9 +146,9 @@ def test_labels_hold_no_markup():
     for run in {told["run"] for told in ask(marked, "run_labels").values()}:
         asked = {"task": "mine", "mode": "train", "figure": "confusion_matrix", "part": run}
         labels = marked.inputs.report.figure(Wildcards(fromdict=asked))
-        assert labels["shown"] == "confusion matrix"
-        assert labels["of"].startswith(run)
-        assert "<" not in labels["of"]
+        assert labels["content"] == "confusion matrix"
+        assert labels["subject"].startswith(run)
+        assert "<" not in labels["subject"]
 
 
 # --- pictures -----------------------------------------------------------------------------------------------------
