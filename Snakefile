@@ -7,7 +7,7 @@ from snakemake.utils import min_version
 
 from mml_lib.errors import MMLError
 from mml_lib.engine.failures import Failures
-from mml_lib.engine.hooks import begin, look_back
+from mml_lib.engine.hooks import report_usage, start_run
 from mml_lib.engine.leakage import StopOnLeakage
 from mml_lib.engine.opening import check_rules, open_study
 from mml_lib.engine.outer_pipeline import module_name
@@ -88,15 +88,15 @@ def planned(key, mode=None, **wildcards):
 
 onstart:
     try:
-        begin(study, workflow.dag)
+        start_run(study, workflow.dag)
     except MMLError as error:
         raise WorkflowError(str(error))
 
 
 onsuccess:
-    look_back(study, workflow.dag)
+    report_usage(study, workflow.dag)
 
 
 onerror:
-    look_back(study, workflow.dag)
+    report_usage(study, workflow.dag)
     print(failures.summary(workflow.scheduler.failed), file=sys.stderr)

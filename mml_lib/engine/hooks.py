@@ -1,4 +1,4 @@
-"""Hooks: what the Snakefile does with a plan, before its first step and after its last."""
+"""Hooks of the Snakefile: before the first step of a plan, and after the last one."""
 
 import atexit
 import os
@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from mml_lib.engine.jobs import cut_off, start_again, wait_for_left_jobs
+from mml_lib.engine.jobs import start_again, unfinished_outputs, wait_for_left_jobs
 from mml_lib.engine.leakage import refuse_leakage, train_after_comparison
 from mml_lib.engine.outer_pipeline import warn_of_triggers
 from mml_lib.engine.patches import submit_lost_again
@@ -26,17 +26,19 @@ if TYPE_CHECKING:
     from snakemake.workflow import Workflow
 
 
-def begin(study: Study, dag: "DAG") -> None:
-    """Take the project, and claim what the plan makes for all studies; plan anew where others have made some of it,
-    or cluster jobs that a killed Snakemake has left.
+def start_run(study: Study, dag: "DAG") -> None:
+    """Lock the project, claim the shared data that the plan makes, and check the plan.
+
+    Snakemake starts again if the files have changed since it planned: by another study, or by cluster jobs of a killed
+    Snakemake.
 
     Args:
         study: the study.
         dag: Snakemake's plan.
 
     Raises:
-        MMLError: another Snakemake holds the project, a root cannot be written, or networks would be trained again, or
-            pipelines cannot be trained.
+        MMLError: another Snakemake holds the lock, a root cannot be written, networks would be trained again, or a
+            pipeline cannot be trained.
     """
     from snakemake.io import is_flagged
 
@@ -50,13 +52,13 @@ def begin(study: Study, dag: "DAG") -> None:
     if any(left):
         start_again(dag)
     root = os.path.join(study.fm.data_path, "")
-    if paths := cut_off(dag):
+    if paths := unfinished_outputs(dag):
         if study.claims.are_others({os.path.relpath(path, root) for path in paths}):
-            time.sleep(1)  # it is about to be down as done by a Snakemake that shares its notes with this one
+            time.sleep(1)  # another Snakemake of this working folder is about to record them as done
             start_again(dag)
         for path in paths:
             remove(path, root=path.parent)
-        say(f"planning again without what a kill has cut off: {', '.join(map(str, paths))}")
+        say(f"planning again without unfinished outputs of a killed step: {', '.join(map(str, paths))}")
         start_again(dag)
     submit_lost_again(slurm.lost)
     refuse_retraining(study, dag)
@@ -66,26 +68,29 @@ def begin(study: Study, dag: "DAG") -> None:
     made = [output for job in jobs for output in job.output if not is_flagged(output, "temp")]
     missing = {os.path.relpath(path, root) for path in made if path.startswith(root) and not os.path.exists(path)}
     if not study.claims.take(missing):
-        say("planning again with what another study has made")
+        say("planning again with new data of another study")
         start_again(dag)
     train_after_comparison(study.rule_names, dag)
 
 
-def look_ahead(study: Study, workflow: "Workflow") -> None:
-    """Let a dry run end with a line that tells what the plan is going to take; there is no hook for its end."""
+def forecast_dry_run(study: Study, workflow: "Workflow") -> None:
+    """Print the forecast of the plan at the end of a dry run, for which Snakemake has no hook."""
 
-    def tell() -> None:
+    def print_forecast() -> None:
         if workflow.dryrun and workflow.scheduler is not None:
             steps = steps_of(study, workflow.dag.needrun_jobs(exclude_finished=False))
-            if cut_off(workflow.dag):
-                print("more is planned once what a kill has cut off is removed, which the run does", file=sys.stderr)
+            if unfinished_outputs(workflow.dag):
+                print(
+                    "a run removes unfinished outputs of a killed step, and may plan further steps then",
+                    file=sys.stderr,
+                )
             print(Forecast(study).line(steps), file=sys.stderr)
 
-    atexit.register(tell)
+    atexit.register(print_forecast)
 
 
-def look_back(study: Study, dag: "DAG") -> None:
-    """Tell what the steps of a run took next to what they asked for; drop checksums of what Snakemake has removed."""
+def report_usage(study: Study, dag: "DAG") -> None:
+    """Print used and requested resources of the steps of a run; remove checksums of outputs that Snakemake removed."""
     done = [job for job in dag.needrun_jobs(exclude_finished=False) if dag.finished(job)]
     outputs = [output for job in study.rule_names.jobs(dag.jobs) for output in job.output]
     for output in (output for output in outputs if not os.path.exists(output)):

@@ -1,4 +1,4 @@
-"""Jobs: what a Snakemake has to know of the cluster jobs that it starts, and of those that another left."""
+"""Cluster jobs: preparation of the Snakemake within a job, and jobs or outputs that a killed Snakemake left."""
 
 import os
 import signal
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def settle_in_job() -> None:
-    """Prepare for being the Snakemake that runs one step (or group) inside of a cluster job.
+    """Prepare the Snakemake that runs one step (or group) within a cluster job.
 
-    SLURM signals all processes of a job. An announcement of the time limit by SIGUSR1 is for a training only, and would
-    end all others; this holds for the processes that they start, up to the training that listens.
+    SLURM signals all processes of a job. SIGUSR1, which announces the time limit, is meant for trainings and would end
+    other processes: this one and those that it starts ignore it, unless they set a handler.
     """
     withdraw_warm_start()
     slurm.name_job()
@@ -29,18 +29,18 @@ def settle_in_job() -> None:
 
 
 def wait_for_left_jobs(dag: "DAG") -> bool:
-    """Wait for cluster jobs that a killed Snakemake has left and that do what is planned here; say so.
+    """Wait for planned steps that run in cluster jobs of a killed Snakemake, and print their jobs.
 
     Returns:
-        Whether there were some: what they have finished is to be planned no more then.
+        True if there were some: the plan still has the steps that they have finished.
 
     Raises:
-        MMLError: SLURM does not say whether they run.
+        MMLError: SLURM does not state whether they run.
     """
     ids = dag.workflow.persistence.external_jobids
     left = {number for job in dag.needrun_jobs() for number in ids(job)}
 
-    def tell(states: Mapping[str, str]) -> None:
+    def report(states: Mapping[str, str]) -> None:
         words = ", ".join(f"{number} ({state.lower()})" for number, state in states.items())
         print(
             f"waiting for SLURM jobs that a killed Snakemake has left: {words}; what `scancel {' '.join(states)}` "
@@ -48,14 +48,14 @@ def wait_for_left_jobs(dag: "DAG") -> bool:
             flush=True,
         )
 
-    return slurm.wait_for(left, tell)
+    return slurm.wait_for(left, report)
 
 
-def cut_off(dag: "DAG") -> list[Path]:
-    """Return outputs of planned steps that are there although a kill came before Snakemake had the steps down as done.
+def unfinished_outputs(dag: "DAG") -> list[Path]:
+    """Return existing outputs of planned steps that were killed before Snakemake recorded them as done.
 
-    Snakemake does such a step again, but overlooks what needs it by `ancient()` alone, however much of that is missing:
-    the plan ends there, with success. This can go when it does not any more.
+    Snakemake repeats such a step, but does not plan missing outputs that need it only by `ancient()`: the run would end
+    early, and with success. This can go when Snakemake plans them.
     """
     settings = dag.workflow.dag_settings
     if settings.forceall or settings.forcetargets or settings.forcerun:
@@ -65,13 +65,13 @@ def cut_off(dag: "DAG") -> list[Path]:
 
 
 def start_again(dag: "DAG") -> NoReturn:
-    """Begin this Snakemake anew, in its own place, so that it plans by what is on the disk now.
+    """Replace this process by a new one with the same arguments, which plans by the present files.
 
     Raises:
-        MMLError: its arguments are relative to a folder that it has left.
+        MMLError: the arguments are relative to another working folder.
     """
     if dag.workflow.overwrite_workdir:
-        raise MMLError("what others have done meanwhile changes the plan; run the same command again")
+        raise MMLError("other processes have changed files of the plan; run the same command again")
     dag.workflow.persistence.unlock()  # Snakemake's own lock, if an outer pipeline uses it, outlives a process
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Opening a study: what the Snakefile does while it is read."""
+"""Opening of a study, while Snakemake reads the Snakefile."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from mml_lib.config.reading.scalars import flow_text
 from mml_lib.config.reading.study_files import shorten
 from mml_lib.engine.catalogue import catalogue
 from mml_lib.engine.command_line import StudyLayers, study_layers
-from mml_lib.engine.hooks import look_ahead
+from mml_lib.engine.hooks import forecast_dry_run
 from mml_lib.engine.jobs import settle_in_job
 from mml_lib.engine.outer_pipeline import (
     GivenLayers,
@@ -32,11 +32,11 @@ from mml_lib.studies.study import Study
 if TYPE_CHECKING:
     from snakemake.workflow import Workflow
 
-UNTELLING = (
+WITHOUT_REFERENCES = (
     *("clean", "force", "retrain", "run", "remove", "gpu_timeout"),
     *("preprocess_shards", "num_workers", "warm_start", "tensorboard"),
 )
-"""Keys that change nothing of what a study refers to."""
+"""Keys that do not change which artefacts a study refers to."""
 
 
 def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
@@ -90,7 +90,7 @@ def _plan(study: Study, workflow: "Workflow", layers: StudyLayers | GivenLayers,
         study.recorded = study_record(layers)
     if is_first:
         print(study.overview(modes), file=sys.stderr)
-        look_ahead(study, workflow)
+        forecast_dry_run(study, workflow)
 
 
 def check_rules(study: Study, workflow: "Workflow") -> None:
@@ -115,7 +115,7 @@ def _where(workflow: "Workflow") -> str:
 
 def study_record(layers: StudyLayers | GivenLayers) -> dict[str, Any]:
     """Return `files` and `values` that a study can be put together from again, values as text for `--config`."""
-    values = {key: value for key, value in layers.values.items() if key not in UNTELLING}
+    values = {key: value for key, value in layers.values.items() if key not in WITHOUT_REFERENCES}
     if isinstance(paths := values.pop("paths", None), Mapping) and paths.get("presets"):
         values["paths"] = {"presets": paths["presets"]}
     return {

@@ -22,7 +22,8 @@ def task_files(step: "TrainingStep") -> dict[str, dict[str, Path]]:
         if declared:
             files = dict(zip(dict.fromkeys(packs), _listed(declared), strict=True))
             for name, pack in zip(owners, packs, strict=True):
-                paths[name][key] = Path(files[pack])
+                if name in paths:  # a rule may declare images without their task
+                    paths[name][key] = Path(files[pack])
     return paths
 
 

@@ -113,7 +113,9 @@ def test_a_step_that_was_done_but_not_down_as_done_hides_nothing_of_the_plan(wor
     marks = workplace.folder / ".snakemake/incomplete"
     name = base64.urlsafe_b64encode(str(dataset.relative_to(workplace.folder)).encode()).decode()
     (marks / name).write_text("{}")
-    assert "more is planned once what a kill has cut off is removed" in workplace.run("-n")
+    assert "a run removes unfinished outputs of a killed step" in workplace.run("-n")
     said = workplace.run()
-    assert f"planning again without what a kill has cut off: {dataset.relative_to(workplace.folder)}" in said
+    assert (
+        f"planning again without unfinished outputs of a killed step: {dataset.relative_to(workplace.folder)}" in said
+    )
     assert workplace.files("results/tiny/RESULTS/train.json")

@@ -61,6 +61,6 @@ def test_who_waits_says_for_whom_and_plans_anew(workplace: Workplace):
     assert running.returncode == 0, finished
     said = "".join(lines)
     assert waiting.wait(300) == 0
-    assert "planning again with what another study has made" in said
+    assert "planning again with new data of another study" in said
     assert not re.search(rf"Job \d+: {MAKING}", said)
     assert Path(workplace.folder, "results/other/RESULTS/pp.json").exists()
