@@ -37,11 +37,11 @@ class Known:
     pipelines: bool = False
 
     def names(self, project: str) -> bool:
-        """Whether a study is of this project."""
+        """Return True if a study belongs to this project."""
         return any(usage.project == project for usage in self.usages)
 
     def uses_run(self, project: str, task: str, run: str) -> bool:
-        """Whether a study refers to a run."""
+        """Return True if a study refers to a run."""
         return any(
             {(project, task, run), (project, None, run)} & usage.runs or project in usage.reused
             for usage in self.usages

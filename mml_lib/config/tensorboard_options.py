@@ -36,7 +36,7 @@ class TensorBoard(Section):
 
     @property
     def observes(self) -> bool:
-        """Whether there is anything to draw."""
+        """True if there is anything to draw."""
         return bool(self.images or self.predictions or self.confusion_matrix)
 
     @model_validator(mode="after")

@@ -109,7 +109,7 @@ class _Part:
 
     @property
     def whole(self) -> bool:
-        """Whether everything that was announced has arrived."""
+        """True if all announced bytes have arrived."""
         return self.total is not None and self.size >= self.total
 
     def restart(self, validator: str | None = None, total: int | None = None) -> None:

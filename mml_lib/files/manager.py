@@ -162,7 +162,7 @@ class MMLFileManager:
 
     @classmethod
     def exists(cls) -> bool:
-        """Whether this process has a file manager."""
+        """Return True if this process has a file manager."""
         return MMLFileManager._instance is not None
 
     @classmethod

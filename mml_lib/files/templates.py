@@ -101,7 +101,7 @@ class AssignmentTemplate:
 
     @property
     def temporary(self) -> bool:
-        """Whether Snakemake always removes the artefact once its consumers are done."""
+        """True if Snakemake always removes the artefact after its last consumer."""
         return self.temp or self.root == "TEMP_PATH"
 
     @cached_property

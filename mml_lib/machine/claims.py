@@ -1,8 +1,7 @@
-"""Claims: which running Snakemake makes what studies share, so that another one waits for it and makes it not again.
+"""Claims: a running Snakemake reserves the shared data that it makes, so that others wait instead of making them too.
 
-Before its first step a Snakemake claims what it is going to make below the data root. Another one, of another project,
-that would make the same waits until it is there, or until the claim is void: it is held by a lock of the kernel's,
-which dies with its process.
+Before its first step, a Snakemake claims its outputs below the data root. A Snakemake of another project with the same
+outputs waits until they exist or the claim is void. A claim is held by a kernel lock, which dies with its process.
 """
 
 import atexit
@@ -35,10 +34,10 @@ class Claims:
         self._held: IO[Any] | None = None
 
     def take(self, paths: Collection[str]) -> bool:
-        """Claim what is to be made, by paths below the root; wait as long as another process is making some of it.
+        """Claim outputs, by paths below the root; wait while another process makes some of them.
 
         Returns:
-            Whether it is still to be made; if not, the plan has to be made anew.
+            True if all of them are still missing; otherwise the plan is out of date.
 
         Raises:
             MMLError: the folder cannot be written.
@@ -73,7 +72,7 @@ class Claims:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep others from writing and reading claims meanwhile."""
+        """Lock the claims, for reading and writing, against other processes."""
         with open(self.folder / "lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -93,7 +92,7 @@ class Claims:
         atexit.register(path.unlink, missing_ok=True)
 
     def _of_others(self, paths: Collection[str]) -> dict[str, str]:
-        """Return by holder, in words, the first of the paths that it claims and that is not there yet."""
+        """Return the first missing path that each other process claims, by a description of the process."""
         owners: dict[str, str] = {}
         for path, claim in self._claimed(paths):
             if not (self.root / path).exists():
@@ -101,7 +100,7 @@ class Claims:
         return owners
 
     def _claimed(self, paths: Collection[str]) -> list[tuple[str, dict[str, Any]]]:
-        """Return which of the paths are claimed, with what each claim says; claims that nobody holds any more go."""
+        """Return the claimed paths with the content of their claims; remove claims of dead processes."""
         claims = [_content(file) for file in self.folder.glob("*.json")]
         return [(path, claim) for claim in claims for path in claim.get("paths", ()) if path in paths]
 

@@ -56,25 +56,25 @@ class _Offer:
         return self.leased + self.others + mem_mb <= self.gpu.memory
 
     def filled(self, mem_mb: int | None) -> bool:
-        """Whether other programs alone leave too little."""
+        """Return True if other programs alone leave too little."""
         return self.others > (FILLED * self.gpu.memory if mem_mb is None else self.gpu.memory - mem_mb)
 
 
 def own_share() -> int:
-    """Return how many MB of a GPU this step may use at most, 0 for a whole GPU, or none."""
+    """Return the MB of a GPU that this step may use; 0 for whole GPUs, or none."""
     return int(os.environ.get(SHARE, 0))
 
 
-def lease_gpus(number: int, mem_mb: int | None, patience: float, tell: Callable[[str], None]) -> list[Gpu]:
-    """Take GPUs for this process, once so many are free, and return them; CUDA_VISIBLE_DEVICES names them then.
+def lease_gpus(number: int, mem_mb: int | None, patience: float, report: Callable[[str], None]) -> list[Gpu]:
+    """Lease GPUs for this process as soon as enough are free, name them in CUDA_VISIBLE_DEVICES, and return them.
 
-    It waits for other leases as long as it takes, for programs that have none as long as they are what it waits for.
+    Other leases are waited for without limit, programs without a lease at most for `patience`.
 
     Args:
-        number: how many.
-        mem_mb: memory on each of them, which others may use the rest of; None: nobody else uses them.
+        number: number of GPUs.
+        mem_mb: memory on each of them, whose rest other steps may use; None: the whole GPUs.
         patience: seconds to wait for other programs.
-        tell: is told what is waited for, whenever that changes.
+        report: called with the reason for waiting, whenever it changes.
 
     Raises:
         MMLError: there are fewer, or other programs fill them for too long.
@@ -99,7 +99,7 @@ def lease_gpus(number: int, mem_mb: int | None, patience: float, tell: Callable[
         if hopeless is not reported:
             reported = hopeless
             whom = f"other programs to leave {_words(filled)}" if hopeless else "other steps to leave a GPU"
-            tell(f"waiting for {whom}")
+            report(f"waiting for {whom}")
         time.sleep(INTERVAL)
 
 

@@ -1,4 +1,4 @@
-"""SLURM: what a step says to the cluster that runs it, and what a Snakemake asks of jobs that another has left."""
+"""SLURM: the job of a running step, and jobs that a killed Snakemake left."""
 
 import os
 import shutil
@@ -13,26 +13,26 @@ JOB = "MML_SLURM_JOB"
 """Environment variable with the number of the SLURM job that is this one step, and no other."""
 
 STATES = ("squeue", "--noheader", "--me", "--format=%i|%T")
-"""The command that tells the states of this user's jobs."""
+"""Command that prints the states of this user's jobs."""
 
 
 def name_job() -> None:
-    """Tell the step that this process starts which job it is, where SLURM runs it."""
+    """Set the number of this SLURM job for the step that this process starts."""
     os.environ[JOB] = os.environ.get("SLURM_JOB_ID", "")
 
 
 def own_job() -> str | None:
-    """Return the number of the job that this step is, None where it is none."""
+    """Return the number of this step's job; None outside of a job."""
     return os.environ.get(JOB) or None
 
 
 def may_stay(job: str) -> bool:
-    """Return whether a job may stay: false once SLURM has begun to end it, for whatever reason."""
+    """Return True for a running job; False as soon as SLURM has begun to end it."""
     return _asked("squeue", "--noheader", "--format=%T", f"--jobs={job}") == "RUNNING"
 
 
 def seconds_left(job: str) -> float:
-    """Return for how long a job may stay, infinity where there is no limit or it cannot be known."""
+    """Return the remaining time of a job; infinity without a limit, or if it is unknown."""
     try:
         days, _, clock = _asked("squeue", "--noheader", "--format=%L", f"--jobs={job}").rpartition("-")
         seconds = 0
@@ -44,7 +44,7 @@ def seconds_left(job: str) -> float:
 
 
 def requeue(job: str) -> bool:
-    """Put a job back into the queue, which ends what runs of it; return whether SLURM agreed."""
+    """Put a job back into the queue, which ends its processes; return True if SLURM accepts."""
     return subprocess.run(["scontrol", "requeue", job], capture_output=True).returncode == 0
 
 
@@ -64,7 +64,7 @@ def unfinished(jobs: Collection[str]) -> dict[str, str]:
 
 
 def lost(jobs: Collection[str]) -> dict[str, str]:
-    """Return the states of those jobs that SLURM has taken off their nodes and does not put back into the queue."""
+    """Return the states of preempted jobs, and of those with failed nodes, that SLURM does not requeue."""
     return _states(_asked(*STATES, "--states=PREEMPTED,NODE_FAIL"), jobs)
 
 
@@ -74,26 +74,26 @@ def folders() -> set[Path]:
     return {Path(folder) for comment, folder in jobs if comment.startswith(("rule_", "group_"))}
 
 
-def wait_for(jobs: Collection[str], tell: Callable[[Mapping[str, str]], None], every: float = 5) -> bool:
-    """Wait until jobs have ended; return whether there was one to wait for.
+def wait_for(jobs: Collection[str], report: Callable[[Mapping[str, str]], None], every: float = 5) -> bool:
+    """Wait until jobs have ended; return True if one was running.
 
     Args:
         jobs: their numbers.
-        tell: called with the states, once.
-        every: seconds between two looks.
+        report: called with the states, once.
+        every: seconds between two queries.
     """
     left = unfinished(jobs)
     if not left:
         return False
-    tell(left)
+    report(left)
     while unfinished(left):
         time.sleep(every)
     return True
 
 
-def _states(said: str, jobs: Collection[str]) -> dict[str, str]:
-    """Return the states that `squeue` has told of some jobs."""
-    states = dict(line.split("|") for line in said.splitlines())
+def _states(output: str, jobs: Collection[str]) -> dict[str, str]:
+    """Return the states of some jobs from the output of `squeue`."""
+    states = dict(line.split("|") for line in output.splitlines())
     return {job: states[job] for job in sorted(jobs) if job in states}
 
 

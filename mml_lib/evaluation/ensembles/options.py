@@ -1,4 +1,4 @@
-"""How an ensemble is selected."""
+"""Options by which an ensemble is selected."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ VOTED = {"classification": ("accuracy", "balanced_accuracy"), "multilabel_classi
 
 @dataclass(frozen=True)
 class EnsembleOptions:
-    """How an ensemble is selected.
+    """Options by which an ensemble is selected.
 
     Args:
         strategy: `budget`, a search of so many candidates; `greedy`, forward selection with replacement; `program`, the

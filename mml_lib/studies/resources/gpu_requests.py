@@ -1,7 +1,7 @@
-"""GPUs: how many steps compute on them at once, and which GPU each step has.
+"""GPU requests of rules, and the number of steps that run on the GPUs of this machine at once.
 
-Snakemake starts as many steps as there are GPUs, or as fit into their memory; a lease gives each its own. Where a
-cluster gives GPUs to jobs, none of this happens.
+Snakemake starts as many steps as there are GPUs, or as fit into their memory; a lease gives each its own. On a cluster,
+which assigns GPUs to jobs, neither is needed.
 """
 
 from collections.abc import Callable, Iterable
@@ -34,12 +34,12 @@ class Gpus:
         self.on_cluster = False
         self.number_of_trainings = 0
 
-    # --- what rules ask -----------------------------------------------------------------------------------------
+    # --- requests of rules ------------------------------------------------------------------------------------------
 
     def number(self, rule: str) -> int | Callable[["Wildcards"], int]:
-        """How many GPUs a step asks for, a training by its wildcards; none where there is none to wait for.
+        """Return the number of GPUs of a step; for trainings, a function of the wildcards; 0 on a machine without GPUs.
 
-        It is a number where it can be, for what Snakemake calls for each step slows a plan down.
+        Functions, which Snakemake calls for each step, slow planning down.
         """
         cfg = self.study.cfg
         if self.here == ():
@@ -49,10 +49,10 @@ class Gpus:
         return lambda wildcards: gpus_of(cfg, rule, self._devices(wildcards.task, wildcards.run))
 
     def memory(self, rule: str) -> Callable[["Wildcards"], int | None] | None:
-        """How many MB of GPUs a step asks for, by its wildcards; None where no step of the study shares one.
+        """Return the function of wildcards for the GPU memory of a step, in MB; None if no step shares a GPU.
 
-        On this machine, whole GPUs count as much as they have on average, and a share counts as much as it keeps others
-        from using: 10 of 16 GB keep a second such step off.
+        On this machine, a whole GPU counts with the average memory of all. A share counts with the memory that it keeps
+        others from using: 10 of 16 GB leave no room for a second such step.
         """
         if self.here == () or not self._shared:
             return None
@@ -69,20 +69,20 @@ class Gpus:
         return gpu_mem_mb
 
     def threads(self, rule: str, default: int) -> int:
-        """Return how many threads a step asks for: its share of the cores, if the study does not say.
+        """Return the number of threads of a step: that of the study, or else its share of the cores.
 
         Args:
-            rule: of the step.
-            default: what it asks for where a cluster has the cores.
+            rule: rule of the step.
+            default: number of threads on a cluster.
         """
         own = resources_of(self.study.cfg, rule).threads
         return own or (default if self.cores is None else max(1, self.cores // self.at_once(rule)))
 
     def at_once(self, rule: str = TRAINING) -> int:
-        """Return how many steps of a rule run side by side on this machine, if there is work for all.
+        """Return the number of steps of a rule that run at once on this machine.
 
-        It follows from all trainings of the study, those that are done among them: the threads of a training are the
-        same however often the study was interrupted.
+        All trainings of the study count, also finished ones: so the threads of a training do not depend on
+        interruptions of the study.
         """
         cores, trainings = self.cores or 1, max(1, self.number_of_trainings)
         if not (self.here and gpus_of(self.study.cfg, rule)):
@@ -92,7 +92,7 @@ class Gpus:
         return max(1, min(places // devices, trainings, cores))
 
     def shares(self) -> str | None:
-        """Return in words how trainings share this machine; None where there are none, or where a cluster does them."""
+        """Return the number of trainings at once and their threads as text; None without trainings or on a cluster."""
         if self.cores is None or not self.number_of_trainings:
             return None
         threads = min(self.threads(TRAINING, 1), self.cores)
@@ -108,20 +108,20 @@ class Gpus:
         return sum(gpu.memory for gpu in self.here or ())
 
     def _places(self, share: int | None) -> int:
-        """How many steps fit on the GPUs of this machine that ask for a share."""
+        """Return the number of steps with a share of a GPU that fit on this machine."""
         return sum(gpu.memory // share for gpu in self.here or ()) if share else 0
 
-    # --- what is known while planning ---------------------------------------------------------------------------
+    # --- planning ---------------------------------------------------------------------------------------------------
 
     def prepare(self, workflow: "Workflow", modes: Iterable[str]) -> None:
-        """Look for the GPUs of this machine, if it is the one that trains; let Snakemake start as much as they bear.
+        """Find the GPUs of this machine, unless a cluster runs the steps, and limit concurrent steps by them.
 
         Args:
-            workflow: Snakemake's, whose limits win.
-            modes: what is asked for.
+            workflow: Snakemake's workflow object, whose own limits take precedence.
+            modes: planned modes.
 
         Raises:
-            MMLError: the GPUs are not enough for a training that is left to do.
+            MMLError: a remaining training needs more GPUs than there are.
         """
         limits = workflow.global_resources
         if limits["_nodes"].value is not None:  # a cluster, which gives GPUs to jobs
@@ -139,7 +139,7 @@ class Gpus:
             raise MMLError(problem)
 
     def count_trainings(self, modes: Iterable[str]) -> None:
-        """Count all trainings of these modes, done or not: the cores are divided among them."""
+        """Count all trainings of these modes, finished or not: they share the cores."""
         self.number_of_trainings = len({tuple(sorted(wildcards.items())) for _, wildcards in self._trainings(modes)})
 
     def _problem(self, limit: int | None, modes: Iterable[str]) -> str | None:
@@ -167,7 +167,7 @@ class Gpus:
         return f"trainer.devices is {devices}, but {number} {whose}; lower it, which makes a new run"
 
     def _left(self, modes: Iterable[str]) -> list[int]:
-        """Return how many devices each training wants that is left to do."""
+        """Return the number of devices of each remaining training."""
         path = self.study.fm.path
         return [
             devices for devices, wildcards in self._trainings(modes) if not Path(path("models", **wildcards)).exists()

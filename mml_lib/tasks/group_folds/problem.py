@@ -25,7 +25,7 @@ class Problem:
 
     @property
     def folds(self) -> int:
-        """How many folds there are, K."""
+        """Number of folds, K."""
         return len(self.shares)
 
     def table(self, fold: np.ndarray) -> np.ndarray:
