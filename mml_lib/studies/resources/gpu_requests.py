@@ -121,7 +121,7 @@ class Gpus:
             modes: planned modes.
 
         Raises:
-            MMLError: a remaining training needs more GPUs than there are.
+            MMLError: a remaining training needs more GPUs than this machine has.
         """
         limits = workflow.global_resources
         if limits["_nodes"].value is not None:  # a cluster, which gives GPUs to jobs
