@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
-from mml_lib.evaluation.run_labels import RunLabel
+from mml_lib.evaluation.run_labels import labels_from_params
 from mml_lib.files.atomic import write_whole_folder
 from mml_lib.files.checksums import verify
 from mml_lib.predictions.predictions import read_predictions
@@ -27,7 +27,7 @@ from mml_lib.training.tuning import Tuning
 open_step(snakemake)
 files, params = snakemake.input, snakemake.params
 networks, metrics = params.networks, params.metrics
-labels = {run: RunLabel(**names) for run, names in params.run_labels.items()}
+labels = labels_from_params(params.run_labels)
 verify(*files.history, *files.tables)
 task, dataset = TaskDescription.read(files.task), Dataset.read(files.dataset)
 histories = by_run(networks["history"], map(pd.read_csv, files.history), labels)

@@ -3,6 +3,7 @@
 from mml_lib.evaluation.evaluation import read_metrics
 from mml_lib.evaluation.fold_table import fold_table
 from mml_lib.evaluation.resampled import read_resampled
+from mml_lib.evaluation.run_labels import labels_from_params
 from mml_lib.evaluation.summary import as_text, summarize
 from mml_lib.files.atomic import write_text
 from mml_lib.machine.terminal import say
@@ -11,9 +12,10 @@ from mml_lib.steps.open_step import open_step
 open_step(snakemake)
 results = [read_metrics(path) for path in snakemake.input.metrics]
 resampled = [read_resampled(path) for path in snakemake.input.resampled]
+labels = labels_from_params(snakemake.params.run_labels)
 
-folds = fold_table([result for result in results if result["fold"] is not None], snakemake.params.run_labels)
-summary = summarize(results, resampled, snakemake.params.run_labels)
+folds = fold_table([result for result in results if result["fold"] is not None], labels)
+summary = summarize(results, resampled, labels)
 
 write_text(snakemake.output.folds, folds.to_csv(index=False))
 write_text(snakemake.output.summary, summary.to_csv(index=False))

@@ -14,12 +14,10 @@ from mml_lib.errors import MMLError
 from mml_lib.files.checksums import checksum_path
 from mml_lib.files.leftovers import leftovers_below
 from mml_lib.files.manager import MANIFEST, MMLFileManager
+from mml_lib.files.unpacking import UNPACKED
 from mml_lib.reports.unused_table import Unused
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset
 from mml_lib.tasks.description import read_header
-
-UNPACKED = "files"
-"""Folder of unpacked downloads in that of a data set."""
 
 
 @dataclass

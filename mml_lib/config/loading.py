@@ -14,8 +14,8 @@ from mml_lib.config.reading.presets import GROUPS, resolve_presets
 from mml_lib.config.reading.scalars import text_of
 from mml_lib.config.reading.settling import TextError
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.sections import PROJECT_REFERENCE
-from mml_lib.config.task_options import TAGGED_NAME, TAGS, TASK_NAME, URL
+from mml_lib.config.sections import NAME, PROJECT_REFERENCE
+from mml_lib.config.task_options import TAGGED_NAME, TAGS, URL
 from mml_lib.errors import MMLError, nearest
 
 ROOTS = {"data": "MML_DATA_PATH", "results": "MML_RESULTS_PATH"}
@@ -149,7 +149,7 @@ def _sentence(problem: Mapping[str, Any]) -> str:
         return f"{key}: '{problem['input']}' cannot be fetched: a URL begins with https://, http:// or file://"
     if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] == PROJECT_REFERENCE:
         return f"{key}: '{problem['input']}' names no project; write it as project, or project#run for one run of it"
-    if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] in (TASK_NAME, TAGGED_NAME):
+    if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] in (NAME, TAGGED_NAME):
         return (
             f"'{problem['input']}' ({key}) is no valid name: use letters, digits, '_', '-' and '.', "
             "no space, no slash, and begin with a letter or digit"

@@ -77,7 +77,8 @@ class Target(Settled):
         return self.model_dump(by_alias=True)
 
 
-PROJECT = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+"""Names of tasks and projects."""
 PROJECT_REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(#[0-9a-f]{8})?$"
 
 
@@ -102,7 +103,7 @@ class Clean(Section):
         description="Study files whose results are in use, in addition to this study and the studies recorded in "
         "projects; unset: the demo study and config/studies/*.yaml.",
     )
-    projects: list[Annotated[str, StringConstraints(pattern=PROJECT)]] = Field(
+    projects: list[Annotated[str, StringConstraints(pattern=NAME)]] = Field(
         default_factory=list,
         description="Projects whose results may be removed even if some study might still need them.",
     )

@@ -14,13 +14,12 @@ from pydantic import (
 )
 
 from mml_lib.config.reading.settling import UNSETTLED, Settled
-from mml_lib.config.sections import Section, TargetPath
+from mml_lib.config.sections import NAME, Section, TargetPath
 from mml_lib.task_types import IGNORED, TaskTypeName
 
 SEPARATOR, ARGUMENT = "+", "~"
 """Separators before a tag in the name of a task, and before each argument of a tag."""
 
-TASK_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 TAGGED_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(\+[a-z_]+(~[A-Za-z0-9_.-]+)*)*$"
 URL = r"^(https?|file)://"
 TAGS = r"^(\+[a-z_]+(~[A-Za-z0-9_.-]+)*)*$"
@@ -28,7 +27,7 @@ TAGS = r"^(\+[a-z_]+(~[A-Za-z0-9_.-]+)*)*$"
 LONGEST_NAME = 100
 """Characters: a file name may have 255, and a log file is named by two tasks and more."""
 
-TaskName = Annotated[str, StringConstraints(pattern=TASK_NAME, max_length=LONGEST_NAME)]
+TaskName = Annotated[str, StringConstraints(pattern=NAME, max_length=LONGEST_NAME)]
 TaggedName = Annotated[str, StringConstraints(pattern=TAGGED_NAME, max_length=LONGEST_NAME)]
 Tags = Annotated[str, StringConstraints(pattern=TAGS)]
 Split = Literal["train", "val", "test", "unlabelled"]

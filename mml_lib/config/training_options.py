@@ -9,6 +9,9 @@ from mml_lib.config.sections import Section, Target, per_task_type
 from mml_lib.errors import nearest
 from mml_lib.task_types import LEARNABLE, TaskType
 
+CLASS_WEIGHTS = ("pos_weight", "weight", "class_weights")
+"""Arguments of losses that are lists with a number for each class; the first one takes balanced weights."""
+
 
 def _augmentations(task_type: TaskType) -> tuple[Any, Any]:
     return list[Target] | None, Field(None, description=f"Augmentations of {task_type.title} tasks.")

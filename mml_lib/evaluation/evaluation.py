@@ -145,14 +145,15 @@ def write_metrics(
         reasons: why the others have none.
         about: the network, and what it was tested on; `about`: what intervals are of, where not of this network.
     """
-    stored = {name: _known(value) for name, value in values.items()}
-    ends = {name: [_known(end) for end in interval] for name, interval in (intervals or {}).items()}
+    stored = {name: finite_or_none(value) for name, value in values.items()}
+    ends = {name: [finite_or_none(end) for end in interval] for name, interval in (intervals or {}).items()}
     content = {"about": NETWORKS} | about
     content |= {"metrics": stored, "intervals": ends, "reasons": dict(reasons or {})}
     write_text(path, json_text("metrics", content))
 
 
-def _known(value: float) -> float | None:
+def finite_or_none(value: float) -> float | None:
+    """Return a number as JSON can hold it."""
     return value if math.isfinite(value) else None
 
 

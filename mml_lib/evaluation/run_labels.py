@@ -1,5 +1,6 @@
 """Names of runs in tables and figures."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,3 +29,14 @@ class RunLabel:
         """Return the label as params of a rule, without a `fold` if it is that of each network."""
         params = asdict(self)
         return params if self.fold is not None else {key: value for key, value in params.items() if key != "fold"}
+
+    @classmethod
+    def of_result(cls, result: Mapping[str, Any], labels: Mapping[str, "RunLabel"]) -> "RunLabel":
+        """Return the label of the run of a metrics file; without one, names are ids and labels are empty."""
+        run = result["run"]
+        return labels.get(run) or cls(result["task"], run, "", run, "")
+
+
+def labels_from_params(params: Mapping[str, Mapping[str, Any]]) -> dict[str, RunLabel]:
+    """Return run labels by run id from params of a rule, which `RunLabel.as_params` made."""
+    return {run: RunLabel(**names) for run, names in params.items()}

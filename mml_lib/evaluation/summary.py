@@ -1,34 +1,47 @@
 """Summaries: what procedures and their runs are worth, over seeds and folds, with intervals and differences."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mml_lib.config.metric_options import PER_GROUP, is_metric, name_per_sample
-from mml_lib.evaluation.comparisons.leaderboard import MARK, RUN, ordered, sentences, standings
-from mml_lib.evaluation.fold_table import ALL_FOLDS
+from mml_lib.evaluation.comparisons.leaderboard import ESTIMATE, MARK, RUN, ordered, sentences, standings
+from mml_lib.evaluation.fold_table import fold_of, other_task
 from mml_lib.evaluation.resampled import Resampled, undefined
 from mml_lib.evaluation.run_comparison import Resamples
+from mml_lib.evaluation.run_labels import RunLabel
 
 COLUMNS = ["task", "kind", "procedure", "run", "label", "on", "split", "metric"]
-WORTH = ["runs", "folds", "mean", "std", "ci_low", "ci_high", "about", "reason"]
 DIFFERENCE = ["difference", "difference_low", "difference_high", "p_holm", "among_best"]
 
-Shown = Mapping[str, Mapping[str, Any]]
-"""Names of each run in the study, by run id: `task run label`, `fold` if it differs from the network's, and, of its
-procedure, `procedure` and `procedure_label`."""
+
+@dataclass(frozen=True)
+class _Network:
+    """Metrics of a network on a split.
+
+    Args:
+        label: label of its run.
+        fold: fold in tables.
+        metrics: its metrics on resamples of the samples.
+    """
+
+    label: RunLabel
+    fold: int
+    metrics: Resampled
 
 
-def summarize(results: Sequence[Mapping[str, Any]], resampled: Sequence[Resampled], run_names: Shown) -> pd.DataFrame:
+def summarize(
+    results: Sequence[Mapping[str, Any]], resampled: Sequence[Resampled], labels: Mapping[str, RunLabel]
+) -> pd.DataFrame:
     """Return a row for each procedure, split and metric, the best first, and beneath it its runs where it has several.
 
     Args:
         results: contents of metrics files.
         resampled: the same metrics on resamples of their samples.
-        run_names: display names of each run.
+        labels: labels of runs by run id.
 
     Returns:
         `task kind procedure run label on split metric runs folds mean std ci_low ci_high about reason difference
@@ -36,39 +49,36 @@ def summarize(results: Sequence[Mapping[str, Any]], resampled: Sequence[Resample
         says why there is no interval.
     """
     tables = []
-    for keys, networks in _by_split(results, resampled, run_names).items():
-        task, on, split = keys
-        labels = {name: label for network in networks for name, label in network["labels"].items()}
+    for (task, on, split), networks in _by_split(results, resampled, labels).items():
+        texts = _texts([network.label for network in networks])
         table = standings(_resamples(networks))
         table = pd.concat([ordered(rows) for _, rows in table.groupby("metric", sort=False)], ignore_index=True)
         names = table["run"].where(table["run"] != "", table["procedure"])
-        table = table.assign(task=task, on=on, split=split, label=[labels.get(name, "") for name in names])
+        table = table.assign(task=task, on=on, split=split, label=[texts.get(name, "") for name in names])
         nameless = ~table["metric"].map(name_per_sample).map(is_metric)  # nothing tells whether more is better
         table[DIFFERENCE] = table[DIFFERENCE].astype(object).mask(nameless)
-        tables.append(table[[*COLUMNS, *WORTH, *DIFFERENCE]])
+        tables.append(table[[*COLUMNS, *ESTIMATE, *DIFFERENCE]])
     return pd.concat(tables, ignore_index=True)
 
 
 def _by_split(
-    results: Sequence[Mapping[str, Any]], resampled: Sequence[Resampled], run_names: Shown
-) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
+    results: Sequence[Mapping[str, Any]], resampled: Sequence[Resampled], labels: Mapping[str, RunLabel]
+) -> dict[tuple[str, str, str], list[_Network]]:
     """Return networks by task, task tested on and split."""
-    values_of: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    networks: dict[tuple[str, str, str], list[_Network]] = {}
     for result, metrics in zip(results, resampled, strict=True):
-        called = {"task": result["task"], "run": result["run"], "label": "", "fold": result["fold"]}
-        called |= dict(run_names.get(result["run"], {}))
-        procedure = called.get("procedure", called["run"])
-        on = result.get("on", result["task"])
-        network = {
-            "run": called["run"],
-            "fold": ALL_FOLDS if called["fold"] is None else called["fold"],
-            "procedure": procedure,
-            "labels": {procedure: called.get("procedure_label", called["label"]), called["run"]: called["label"]},
-            "metrics": _complete(metrics, result["metrics"]),
-        }
-        key = (called["task"], "" if on == result["task"] else on, result["split"])
-        values_of.setdefault(key, []).append(network)
-    return dict(sorted(values_of.items()))
+        label = RunLabel.of_result(result, labels)
+        network = _Network(label, fold_of(result, label), _complete(metrics, result["metrics"]))
+        networks.setdefault((label.task, other_task(result), result["split"]), []).append(network)
+    return dict(sorted(networks.items()))
+
+
+def _texts(labels: Sequence[RunLabel]) -> dict[str, str]:
+    """Return the labels of procedures and of runs by their ids."""
+    texts = {}
+    for label in labels:
+        texts |= {label.procedure: label.procedure_label, label.run: label.label}
+    return texts
 
 
 def _complete(resampled: Resampled, values: Mapping[str, float]) -> Resampled:
@@ -80,14 +90,15 @@ def _complete(resampled: Resampled, values: Mapping[str, float]) -> Resampled:
     return resampled.beside(replace(added, values=np.array([values[name] for name in further])))
 
 
-def _resamples(networks: Sequence[Mapping[str, Any]]) -> Resamples:
+def _resamples(networks: Sequence[_Network]) -> Resamples:
     """Return networks by run and fold, and runs by procedure."""
     runs: dict[str, dict[int, Resampled]] = {}
     procedures: dict[str, dict[str, None]] = {}
-    for network in sorted(networks, key=lambda network: (network["run"], network["fold"])):
-        runs.setdefault(network["run"], {})[network["fold"]] = network["metrics"]
-        procedures.setdefault(network["procedure"], {})[network["run"]] = None
-    metrics = list(dict.fromkeys(name for network in networks for name in network["metrics"].metrics))
+    for network in sorted(networks, key=lambda network: (network.label.run, network.fold)):
+        label = network.label
+        runs.setdefault(label.run, {})[network.fold] = network.metrics
+        procedures.setdefault(label.procedure, {})[label.run] = None
+    metrics = list(dict.fromkeys(name for network in networks for name in network.metrics.metrics))
     return Resamples(metrics, runs, {name: list(of_procedure) for name, of_procedure in procedures.items()})
 
 

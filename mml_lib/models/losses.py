@@ -11,12 +11,10 @@ from torch import nn
 from torch.nn import functional
 
 from mml_lib.config.factories import import_target, instantiate
+from mml_lib.config.training_options import CLASS_WEIGHTS
 from mml_lib.errors import MMLError, nearest
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
-
-WEIGHTS = ("pos_weight", "weight", "class_weights")
-"""Arguments by which losses take the weights of classes, the first that a loss has."""
 
 
 def _widened(logits: torch.Tensor) -> torch.Tensor:
@@ -121,13 +119,13 @@ def build_loss(
         MMLError: the loss takes no weights, or they name an unknown class.
     """
     weight_arguments = {
-        key: torch.tensor(value) for key, value in spec.items() if key in WEIGHTS and isinstance(value, list)
+        key: torch.tensor(value) for key, value in spec.items() if key in CLASS_WEIGHTS and isinstance(value, list)
     }
     if class_weights is not None:
         parameters = inspect.signature(import_target(spec["_target_"])).parameters
-        name = next((key for key in WEIGHTS if key in parameters), None)
+        name = next((key for key in CLASS_WEIGHTS if key in parameters), None)
         if name is None:
-            raise MMLError(f"class_weights: {spec['_target_']} takes none (no argument {', '.join(WEIGHTS)})")
+            raise MMLError(f"class_weights: {spec['_target_']} takes none (no argument {', '.join(CLASS_WEIGHTS)})")
         if isinstance(class_weights, str):  # balanced
             weights = balanced_weights(struct, fold, positive=name == "pos_weight")
         else:

@@ -20,7 +20,7 @@ from mml_lib.config.metric_options import name_per_sample
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.alignment import AnyPredictions, arguments_of
 from mml_lib.evaluation.calibration.reliability import reliability
-from mml_lib.evaluation.comparisons.leaderboard import KEYS, RUN, ordered, standings
+from mml_lib.evaluation.comparisons.leaderboard import ENSEMBLE, KEYS, RUN, ordered, standings
 from mml_lib.evaluation.out_of_fold import pool_out_of_fold, with_folds
 from mml_lib.evaluation.run_comparison import resample_runs
 from mml_lib.evaluation.run_labels import RunLabel
@@ -55,8 +55,6 @@ from mml_lib.tasks.description import TaskDescription
 
 logger = logging.getLogger(__name__)
 
-ENSEMBLE = "ensemble"
-"""Name of the ensemble in tables."""
 RUNS = 12
 """Runs that have pictures of their own: the best ones."""
 CURVES = 20

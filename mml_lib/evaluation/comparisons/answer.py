@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from mml_lib.evaluation.alignment import AnyPredictions
-from mml_lib.evaluation.comparisons.leaderboard import leaderboard, standings
+from mml_lib.evaluation.comparisons.leaderboard import ENSEMBLE, leaderboard, standings
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.evaluation.evaluation import evaluate
+from mml_lib.evaluation.fold_table import ALL_FOLDS
 from mml_lib.evaluation.out_of_fold import pool_out_of_fold, with_folds
 from mml_lib.evaluation.run_comparison import (
     RESAMPLES,
@@ -24,12 +25,6 @@ from mml_lib.predictions.predictions import Predictions
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.metadata import MOST_GROUPS, Column, sub_groups
-
-ENSEMBLE = "ensemble"
-"""Name of the ensemble in tables."""
-
-ALL_FOLDS = -1
-"""Stands for the fold of an ensemble of networks of all folds, which is tested on none's samples alone."""
 
 CALIBRATED = ("log_loss", "brier", "calibration_error")
 """Metrics that calibration should lower."""

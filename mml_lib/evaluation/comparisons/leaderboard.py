@@ -23,7 +23,7 @@ MARK = "="
 """Mark of a procedure that is the best or cannot be told apart from it."""
 
 RUN, ENSEMBLE = "run", "ensemble"
-"""Kinds of rows beside `procedure`: runs of a procedure that has several, and ensembles."""
+"""Kinds of rows beside `procedure`: runs of a procedure that has several, and the ensemble, whose name this is too."""
 
 ABOUT = {
     PROCEDURE: "95 % interval of a procedure: of the expected metric of one network that it trains, on new test "
@@ -35,7 +35,7 @@ ABOUT = {
 """Sentences on the subject of an interval; the guide and the captions of the report have the same."""
 
 KEYS = ["kind", "procedure", "run"]
-WORTH = ["runs", "folds", "mean", "std", "ci_low", "ci_high", "about", "reason"]
+ESTIMATE = ["runs", "folds", "mean", "std", "ci_low", "ci_high", "about", "reason"]
 DIFFERENCE = ["difference", "difference" + LOW, "difference" + HIGH, "p", "p_holm"]
 
 
@@ -72,7 +72,7 @@ def standings(resamples: Resamples) -> pd.DataFrame:
             table = _to(_rows(ENSEMBLE, ensembles, metric), ensembles, procedures.get(best), metric, NETWORKS, 1)
             tables.append(table.assign(procedure="", run=table["name"], rank=np.nan, among_best=False))
     whole = pd.concat([table.dropna(axis=1, how="all") for table in tables], ignore_index=True)
-    return whole.reindex(columns=["metric", *KEYS, *WORTH, "rank", *DIFFERENCE, "among_best"])
+    return whole.reindex(columns=["metric", *KEYS, *ESTIMATE, "rank", *DIFFERENCE, "among_best"])
 
 
 def _rows(kind: str, entries: Mapping[str, Networks], metric: str) -> pd.DataFrame:
@@ -84,7 +84,7 @@ def _rows(kind: str, entries: Mapping[str, Networks], metric: str) -> pd.DataFra
         rows.append(
             (metric, kind, name, len(runs), sum(folds.values()), *interval[:4], interval.about, interval.reason)
         )
-    return pd.DataFrame(rows, columns=["metric", "kind", "name", *WORTH])
+    return pd.DataFrame(rows, columns=["metric", "kind", "name", *ESTIMATE])
 
 
 def _beside_best(

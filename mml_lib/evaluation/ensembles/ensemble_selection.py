@@ -16,7 +16,7 @@ from mml_lib.evaluation.ensembles.parts import divide
 from mml_lib.evaluation.ensembles.pool import Pool, check_selectable, same_masks
 from mml_lib.evaluation.ensembles.pool import taken as taken_of
 from mml_lib.evaluation.ensembles.votes import Vote, best_vote
-from mml_lib.evaluation.evaluation import evaluate
+from mml_lib.evaluation.evaluation import evaluate, finite_or_none
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
 from mml_lib.task_types import TASK_TYPES
 
@@ -67,9 +67,9 @@ def select_ensemble(
         votes=proof is not None,
         member_temperature=temperature,
         metric=metric,
-        selection_value=_known(value(np.flatnonzero(selects))),
+        selection_value=finite_or_none(value(np.flatnonzero(selects))),
         selection_ids=pool.ids[selects].tolist(),
-        assessed_value=_known(value(np.flatnonzero(~selects))),
+        assessed_value=finite_or_none(value(np.flatnonzero(~selects))),
         assessed_samples=int((~selects).sum()),
         candidates=candidates,
         seed=options.seed,
@@ -142,15 +142,11 @@ def _select_by_masks(
         votes=True,
         member_temperature=1.0,
         metric=metric,
-        selection_value=_known(values[True]),
+        selection_value=finite_or_none(values[True]),
         selection_ids=predictions[0].ids[selects].tolist(),
-        assessed_value=_known(values[False]),
+        assessed_value=finite_or_none(values[False]),
         assessed_samples=int((~selects).sum()),
         candidates=len(members) if options.strategy == "best" else 1,
         seed=options.seed,
         options=asdict(options) | {"metric": metric, "member_temperatures": list(options.member_temperatures)},
     )
-
-
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.task_options import SEPARATOR
+from mml_lib.config.training_options import CLASS_WEIGHTS
 from mml_lib.errors import MMLError, nearest
 from mml_lib.studies.checks.study_checks import LOSSES
 
 if TYPE_CHECKING:
     from mml_lib.schedulers.base import AbstractBaseScheduler
-
-COUNTED = ("weight", "pos_weight", "class_weights")
-"""Arguments of losses that are lists with a number for each class."""
 
 
 def check_class_names(
@@ -45,7 +43,7 @@ def counted_classes(cfg: StudyConfig, task_type: str) -> dict[str, list[float]]:
     """Return the arguments of a loss that are lists with a number for each class."""
     loss = cfg.loss_of(task_type)
     arguments = loss.spec() if loss else {}
-    return {key: value for key, value in arguments.items() if key in COUNTED and isinstance(value, list)}
+    return {key: value for key, value in arguments.items() if key in CLASS_WEIGHTS and isinstance(value, list)}
 
 
 def check_prior(task: str, classes: Sequence[str] | None, prior: Any) -> None:

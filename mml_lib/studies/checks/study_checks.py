@@ -11,6 +11,7 @@ from mml_lib.config.factories import check_package
 from mml_lib.config.metric_options import NAMED, is_metric, lower_is_better
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.task_options import ARGUMENT, SEPARATOR
+from mml_lib.config.training_options import CLASS_WEIGHTS
 from mml_lib.data.tta import build_view
 from mml_lib.errors import MMLError, nearest
 from mml_lib.task_types import IGNORE, TASK_TYPES
@@ -18,7 +19,6 @@ from mml_lib.tasks.task_identity import TaskIdentity, divided_by
 
 CROSS_ENTROPY = "torch.nn.CrossEntropyLoss"
 FOCAL = "mml_lib.models.losses.FocalLoss"
-WEIGHTS = ("weight", "pos_weight", "class_weights")
 REDIVIDING = ("redistribute",)
 GPU_RULES = ("train_fold", "tune_fold", "predict_fold")
 WITHOUT_MASKS = ("torchvision.transforms.", "torch.nn.", "kornia.enhance.", "kornia.filters.", "kornia.geometry.")
@@ -185,7 +185,7 @@ def _check_class_weights(task: TaskIdentity, cfg: StudyConfig) -> None:
         raise MMLError(f"class_weights: {task.name} is a regression, which has no classes; leave it out")
     if cfg.class_weights == "balanced" and cfg.sampling.balanced:
         raise MMLError("class_weights: with sampling.balanced the classes are balanced already; set one of them only")
-    if weights := [key for key in WEIGHTS if key in cfg.loss_of(task.task_type).spec()]:
+    if weights := [key for key in CLASS_WEIGHTS if key in cfg.loss_of(task.task_type).spec()]:
         raise MMLError(f"class_weights: the loss has weights of its own, loss.{weights[0]}; set one of them only")
 
 

@@ -6,6 +6,7 @@ import pytest
 from mml_lib.evaluation.comparisons.leaderboard import ABOUT
 from mml_lib.evaluation.evaluation import evaluate, evaluate_resampled
 from mml_lib.evaluation.fold_table import fold_table
+from mml_lib.evaluation.run_labels import RunLabel, labels_from_params
 from mml_lib.evaluation.summary import as_text, summarize
 from mml_lib.predictions.predictions import Predictions
 from tests.support.places import REPOSITORY
@@ -14,16 +15,7 @@ NUMBER = 60
 TARGETS = np.arange(NUMBER) % 3
 IDS = np.array([f"s{number:02}" for number in range(NUMBER)])
 PROCEDURES = {"a1": "a", "a2": "a", "b1": "b"}
-SHOWN = {
-    run: {
-        "task": "t",
-        "run": run,
-        "label": f"{name}, seed={run[1]}",
-        "procedure": f"of_{name}",
-        "procedure_label": name,
-    }
-    for run, name in PROCEDURES.items()
-}
+LABELS = {run: RunLabel("t", run, f"{name}, seed={run[1]}", f"of_{name}", name) for run, name in PROCEDURES.items()}
 
 
 def network(run: str, fold: int, strength: float = 1.0, seed: int = 0, resamples: int = 100, **about) -> tuple:
@@ -35,8 +27,8 @@ def network(run: str, fold: int, strength: float = 1.0, seed: int = 0, resamples
     return result, evaluate_resampled(predictions, names, resamples)
 
 
-def summed_up(*networks: tuple, shown: dict | None = None):
-    return summarize([result for result, _ in networks], [resampled for _, resampled in networks], shown or {})
+def summed_up(*networks: tuple, labels: dict | None = None):
+    return summarize([result for result, _ in networks], [resampled for _, resampled in networks], labels or {})
 
 
 def of_study():
@@ -51,7 +43,7 @@ def of_study():
 def test_summary_has_mean_deviation_and_interval_of_a_procedure():
     networks = [network("0a1b2c3d", fold, 1, fold) for fold in range(3)]
     values = [result["metrics"]["accuracy"] for result, _ in networks]
-    table = summed_up(*networks, shown={"0a1b2c3d": {"label": "lr=1"}})
+    table = summed_up(*networks, labels={"0a1b2c3d": RunLabel("t", "0a1b2c3d", "lr=1", "p", "lr=1")})
     assert table["metric"].tolist() == ["accuracy", "f1"]
     row = table.iloc[0]
     assert (row["kind"], row["runs"], row["folds"], row["label"]) == ("procedure", 1, 3, "lr=1")
@@ -76,7 +68,7 @@ def test_folds_that_are_alike_have_an_interval():
 
 
 def test_runs_of_a_procedure_stand_beneath_it():
-    table = summed_up(*of_study(), shown=SHOWN)
+    table = summed_up(*of_study(), labels=LABELS)
     accuracy = table[table["metric"] == "accuracy"]
     assert accuracy["kind"].tolist() == ["procedure", "run", "run", "procedure"]
     procedure, *runs, other = accuracy.to_dict("records")
@@ -128,6 +120,21 @@ def test_folds_carry_the_intervals_of_their_samples():
     assert list(folds.columns)[-4:] == ["accuracy", "accuracy_low", "accuracy_high", "own"]
     assert folds[["accuracy_low", "accuracy_high"]].iloc[0].tolist() == [0.7, 0.85]
     assert folds[["accuracy_low", "accuracy_high"]].iloc[1].isna().all()
+
+
+def test_networks_have_the_labels_and_the_fold_that_params_of_a_rule_hold():
+    label = RunLabel("t", "recipe", "lr=1", "procedure", "lr=1 = again", fold=2)
+    labels = {"0a1b2c3d": label, "0b1b2c3d": RunLabel("t", "0b1b2c3d", "lr=2", "other", "")}
+    assert labels_from_params({run: each.as_params() for run, each in labels.items()}) == labels
+    results = [network(run, 0, on="u")[0] for run in (*labels, "0c1b2c3d")]
+    folds = fold_table(results, labels)
+    assert list(folds.columns)[:6] == ["task", "run", "label", "on", "split", "fold"]
+    rows = folds.drop(columns=["accuracy", "f1"]).to_numpy().tolist()
+    assert rows == [
+        ["t", "0b1b2c3d", "lr=2", "u", "test", 0],
+        ["t", "0c1b2c3d", "", "u", "test", 0],
+        ["t", "recipe", "lr=1", "u", "test", 2],
+    ]
 
 
 @pytest.mark.parametrize("path", ["config/guide/evaluation.md", "rules/captions/figure.rst", "rules/captions/page.rst"])
