@@ -1,10 +1,11 @@
 """Questions of a study: differences of procedures to a baseline, learning curves, and procedures across tasks."""
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mml_lib.config.task_options import SEPARATOR
 from mml_lib.errors import MMLError, nearest
+from mml_lib.evaluation.planned_tests import PlannedTest
 from mml_lib.pipelines.pipeline import Variant
 from mml_lib.studies.runs import Run
 from mml_lib.tasks.curves import Curve, curves_of
@@ -129,16 +130,11 @@ class Questions:
 
     # --- networks -----------------------------------------------------------------------------------------------
 
-    def networks(self, scheduler: "TrainScheduler") -> list[dict[str, Any]]:
-        """Return the networks of a mode that are tested.
-
-        Returns:
-            `task`, `run` and `fold` as tables name them, the task `trained` on, `network` (wildcards of its files),
-            `split`, and `procedures`, the names of those that it is a training of.
-        """
+    def networks(self, scheduler: "TrainScheduler") -> list[PlannedTest]:
+        """Return the networks of a mode that are tested."""
         return self._tested(scheduler)
 
-    def _of_networks(self, scheduler: "TrainScheduler") -> list[dict[str, Any]]:
+    def _of_networks(self, scheduler: "TrainScheduler") -> list[PlannedTest]:
         networks = [network for task in scheduler.task_names for network in scheduler.networks(task)]
         keys = dict.fromkeys((network.task, network.run) for network in networks)
         runs = {key: self.study.run(*key) for key in keys}
@@ -154,17 +150,10 @@ class Questions:
             label = run_labels[key]
             splits = [split for split in scheduler.splits(network.task) if split != "unlabelled"]
             if splits:
-                tested.append(
-                    {
-                        "task": label.task,
-                        "run": label.run,
-                        "fold": network.fold if label.fold is None else label.fold,
-                        "trained": network.task,
-                        "network": network.tokens,
-                        "split": "test" if "test" in splits else splits[0],
-                        "procedures": list(labels[procedures[key]]),
-                    }
-                )
+                fold = network.fold if label.fold is None else label.fold
+                split = "test" if "test" in splits else splits[0]
+                of_network = tuple(labels[procedures[key]])
+                tested.append(PlannedTest(label.task, label.run, fold, network, split, of_network))
         return tested
 
     # --- tasks --------------------------------------------------------------------------------------------------
@@ -174,7 +163,7 @@ class Questions:
 
         Of each data set, the first task with the fewest tags counts. Tasks have their names in tables.
         """
-        tables = dict.fromkeys((network["task"], network["trained"]) for network in self._tested(scheduler))
+        tables = dict.fromkeys((test.task, test.network.task) for test in self._tested(scheduler))
         datasets: dict[str, list[str]] = {}
         for task, trained in tables:
             siblings = datasets.setdefault(self.study.task(trained).dataset, [])

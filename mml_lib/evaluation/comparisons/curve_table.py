@@ -46,7 +46,7 @@ class Level:
     @property
     def subsets(self) -> int:
         """Number of subsets (seeds of the tag)."""
-        return len({network.point["subset"] for network in self.networks})
+        return len({network.point.seed for network in self.networks})
 
     def units(self) -> Networks:
         """Return the networks by what repeats the curve at this place, and by fold.
@@ -55,7 +55,7 @@ class Level:
         """
         runs: dict[int, dict[str, dict[int, Resampled]]] = {}
         for network in self.networks:
-            runs.setdefault(network.point["subset"], {}).setdefault(network.run, {})[network.fold] = network.metrics
+            runs.setdefault(network.point.seed, {}).setdefault(network.run, {})[network.fold] = network.metrics
         if len(runs) == 1:
             return next(iter(runs.values()))
         return {f"subset {subset}": _mean(of_subset) for subset, of_subset in sorted(runs.items())}
@@ -84,7 +84,7 @@ def levels_of(networks: Iterable[TestedNetwork], counted: bool) -> list[Level]:
     """
     of_values: dict[float, list[TestedNetwork]] = {}
     for network in networks:
-        value = network.point["value"]
+        value = network.point.value
         of_values.setdefault(np.inf if value is None else float(value), []).append(network)
     levels = []
     for value, of_value in of_values.items():
@@ -123,7 +123,7 @@ def curve_table(name: str, networks: Sequence[TestedNetwork], counted: bool) -> 
                 "samples": float(np.mean([network.trained for network in level.networks])),
                 "tested": samples_of(level.networks),
                 "subsets": level.subsets,
-                "runs": len({(network.point["subset"], network.run) for network in level.networks}),
+                "runs": len({(network.point.seed, network.run) for network in level.networks}),
                 "folds": len({network.fold for network in level.networks}),
                 "networks": len(level.networks),
             }

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from mml_lib.evaluation.planned_tests import PlannedTest
 from mml_lib.evaluation.procedures import Networks
 from mml_lib.evaluation.resampled import Resampled, read_resampled
+from mml_lib.tasks.curves import Point
 from mml_lib.tasks.description import TaskDescription
 
 
@@ -24,7 +26,7 @@ class TestedNetwork:
         metrics: on the samples and on resamples of them.
         tested: number of these samples.
         trained: number of samples that it was trained on.
-        point: what places its task on a curve: `value` and `subset`; empty elsewhere.
+        point: point of its task on a curve; that of a task without tags where there is no curve.
     """
 
     __test__ = False  # no class of tests
@@ -37,7 +39,7 @@ class TestedNetwork:
     metrics: Resampled
     tested: int
     trained: int
-    point: Mapping[str, Any]
+    point: Point
 
 
 def read_tested(
@@ -46,7 +48,7 @@ def read_tested(
     """Read the resampled metrics of networks.
 
     Args:
-        networks: as `mml_lib.studies.questions.Questions.networks` plans them.
+        networks: the networks, as `PlannedTest.as_params` gives them.
         resampled: the file of each.
         tasks: descriptions of the tasks that they were trained on.
 
@@ -55,21 +57,15 @@ def read_tested(
     """
     described = {task.header["name"]: task for task in map(TaskDescription.read, tasks)}
     tested = []
-    for network, path in zip(networks, resampled, strict=True):
-        columns, fold = described[network["trained"]].column, network["network"]["fold"]
-        training, own = columns["split"] == "train", columns["fold"] == fold
-        of_split = training & own if network["split"] == "val" else columns["split"] == network["split"]
-        of_split = of_split if of_split.any() else columns["split"] == network["split"]
-        tested.append(
-            TestedNetwork(
-                **{key: network[key] for key in ("task", "run", "fold", "split")},
-                procedures=tuple(network["procedures"]),
-                metrics=read_resampled(path),
-                tested=int(of_split.sum()),
-                trained=int(np.sum(training & ~own)),
-                point={key: network[key] for key in ("value", "subset") if key in network},
-            )
-        )
+    for test, path in zip(map(PlannedTest.of, networks), resampled, strict=True):
+        columns = described[test.network.task].column
+        training, own = columns["split"] == "train", columns["fold"] == test.network.fold
+        of_split = training & own if test.split == "val" else columns["split"] == test.split
+        of_split = of_split if of_split.any() else columns["split"] == test.split
+        numbers = int(of_split.sum()), int(np.sum(training & ~own))
+        point = test.point or Point(test.network.task, None, 0)
+        names = test.task, test.procedures, test.run, test.fold, test.split
+        tested.append(TestedNetwork(*names, read_resampled(path), *numbers, point))
     return tested
 
 

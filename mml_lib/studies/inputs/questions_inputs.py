@@ -1,7 +1,9 @@
 """Inputs and params of rules/questions.smk."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from mml_lib.evaluation.planned_tests import PlannedTest
 from mml_lib.tasks.curves import Curve
 
 if TYPE_CHECKING:
@@ -22,16 +24,16 @@ class QuestionsInputs:
         self.fm = study.fm
 
     def networks(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
-        """The tested networks of a mode, as `Questions.networks` gives them."""
-        return self.study.questions.networks(self.study.scheduler(wildcards.mode))
+        """The tested networks of a mode."""
+        return [test.as_params() for test in self._tests(wildcards)]
 
     def resampled_metrics(self, wildcards: "Wildcards") -> list[str]:
         """The resampled metrics of the tested networks of a mode."""
-        return self._resampled(self.networks(wildcards))
+        return self._resampled(self._tests(wildcards))
 
     def descriptions(self, wildcards: "Wildcards") -> list[str]:
         """The descriptions of the tasks that these networks were trained on."""
-        tasks = dict.fromkeys(network["trained"] for network in self.networks(wildcards))
+        tasks = dict.fromkeys(test.network.task for test in self._tests(wildcards))
         return [self.study.tasks.description_path(task) for task in tasks]
 
     def baselines(self, wildcards: "Wildcards") -> dict[str, dict[str, str]]:
@@ -50,16 +52,11 @@ class QuestionsInputs:
 
     def curve_networks(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
         """The tested networks of a curve, each with the `value` and the `subset` of its point."""
-        points = {point.task: point for point in self._curve(wildcards).points}
-        return [
-            {**network, "value": points[network["trained"]].value, "subset": points[network["trained"]].seed}
-            for network in self.networks(wildcards)
-            if network["trained"] in points
-        ]
+        return [test.as_params() for test in self._curve_tests(wildcards)]
 
     def curve_resampled_metrics(self, wildcards: "Wildcards") -> list[str]:
         """The resampled metrics of the networks of a curve."""
-        return self._resampled(self.curve_networks(wildcards))
+        return self._resampled(self._curve_tests(wildcards))
 
     def curve_descriptions(self, wildcards: "Wildcards") -> list[str]:
         """The descriptions of the tasks of a curve."""
@@ -78,8 +75,16 @@ class QuestionsInputs:
         curves = self.study.questions.curves(self.study.scheduler(wildcards.mode))
         return next(curve for curve in curves if curve.name == wildcards.curve)
 
-    def _resampled(self, networks: list[dict[str, Any]]) -> list[str]:
-        return [self.fm.path("resampled_metrics", **network["network"], eval=network["split"]) for network in networks]
+    def _tests(self, wildcards: "Wildcards") -> list[PlannedTest]:
+        return self.study.questions.networks(self.study.scheduler(wildcards.mode))
+
+    def _curve_tests(self, wildcards: "Wildcards") -> list[PlannedTest]:
+        points = {point.task: point for point in self._curve(wildcards).points}
+        tests = [test for test in self._tests(wildcards) if test.network.task in points]
+        return [replace(test, point=points[test.network.task]) for test in tests]
+
+    def _resampled(self, tests: list[PlannedTest]) -> list[str]:
+        return [self.fm.path("resampled_metrics", **test.network.tokens, eval=test.split) for test in tests]
 
 
 def _report_labels(wildcards: "Wildcards", figure: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from mml_lib.evaluation.comparisons.power_law import PowerLaw, Repeats, fit, fit
 from mml_lib.evaluation.comparisons.tested import TestedNetwork, runs_of
 from mml_lib.evaluation.procedures import estimate
 from mml_lib.reports.question_figures import draw_curves
+from mml_lib.tasks.curves import Point
 from tests.support.small_networks import NUMBER, network_of
 
 SIZES = np.array([40.0, 80.0, 160.0, 320.0, 640.0])
@@ -51,11 +52,9 @@ def test_interval_of_several_subsets_takes_runs_of_one_subset_together():
     members = of_value(0.4, subsets=3, runs=3)
     (level,) = levels_of(members, True)
     assert list(level.units()) == ["subset 0", "subset 1", "subset 2"]
-    shifted = [
-        replace(m, metrics=replace(m.metrics, values=m.metrics.values + 0.05 * m.point["subset"])) for m in members
-    ]
+    shifted = [replace(m, metrics=replace(m.metrics, values=m.metrics.values + 0.05 * m.point.seed)) for m in members]
     (row,) = curve_table("t+subset", shifted, True).query("metric == 'accuracy'").to_dict("records")
-    alone = estimate({f"{m.point['subset']} {m.run}": {0: m.metrics} for m in shifted}, "accuracy")
+    alone = estimate({f"{m.point.seed} {m.run}": {0: m.metrics} for m in shifted}, "accuracy")
     assert row["ci_high"] - row["ci_low"] > 1.3 * (alone.high - alone.low)
 
 
@@ -193,10 +192,10 @@ def test_interval_covers_the_mean_over_subsets(subsets: int, runs: int):
             for run in range(runs):
                 value = of_subset + rng.normal(0, 0.01)
                 metrics = replace(model.metrics, values=np.array([value]), draws=value + resamples)
-                members.append(replace(model, run=f"r{run}", metrics=metrics, point={"value": 0.4, "subset": subset}))
+                members.append(replace(model, run=f"r{run}", metrics=metrics, point=Point("t", 0.4, subset)))
         (level,) = levels_of(members, True)
         found = estimate(level.units(), "accuracy")
-        alone = estimate({f"{m.point['subset']}-{m.run}": {0: m.metrics} for m in members}, "accuracy")
+        alone = estimate({f"{m.point.seed}-{m.run}": {0: m.metrics} for m in members}, "accuracy")
         covered += found.low <= truth <= found.high
         naive += alone.low <= truth <= alone.high
     print(f"\n{subsets} subsets, {runs} runs: {covered / times:.3f}, runs as if independent: {naive / times:.3f}")

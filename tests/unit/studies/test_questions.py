@@ -9,6 +9,7 @@ import pytest
 from snakemake.iocontainers import Wildcards
 
 from mml_lib.errors import MMLError
+from mml_lib.evaluation.planned_tests import PlannedTest
 from mml_lib.studies.study import Study
 from mml_lib.tasks.curves import Point, curves_of
 from tests.support.places import CONFIG
@@ -169,7 +170,9 @@ def test_curves_are_planned_where_tasks_are_tested_on_the_same_samples():
 def test_networks_of_a_curve_say_where_they_are():
     questions = study(tagging={"variants": ["+identity", "+subset~0.3~5"]}).inputs.questions
     wildcards = Wildcards(fromdict={"mode": "train", "curve": "shapes+subset"})
-    places = [(each["trained"], each["value"], each["subset"]) for each in questions.curve_networks(wildcards)]
+    params = questions.curve_networks(wildcards)
+    assert [PlannedTest.of(test).as_params() for test in params] == params
+    places = [(test["trained"], test["value"], test["subset"]) for test in params]
     assert places == [("shapes", None, 0), ("shapes+subset~0.3~5", 0.3, 5)]
     assert questions.curve_axis(wildcards) == {"label": "training samples", "counted": True}
 
