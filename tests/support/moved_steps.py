@@ -1,20 +1,29 @@
-"""Steps of a finished study, repeated on copies of their inputs at other paths: `python -m tests.support.moved_steps`.
+"""Steps of studies, each repeated on copies of its inputs at other paths: `python -m tests.support.moved_steps`.
 
-The working directory is that of the study; its file and a folder for the copies are the arguments. A line of JSON says
-which rules were repeated, and what differs.
+The arguments are a folder for the copies and a YAML file: for each study file the artefacts to make, which may name the
+`{task}`, `{run}` and `{fold}` of a network of the study. The working directory is that of the studies. All steps run in
+this process, without Snakemake. A line of JSON has the differences of each rule, null for a rule that was not repeated.
 """
 
+import csv
 import json
 import os
 import runpy
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from mml_lib.files.manager import MANIFEST
 from mml_lib.steps.mock_snakemake import SNAKEFILE, parsed_workflow, step_of
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import Snakemake
+    from snakemake.rules import Rule
+    from snakemake.workflow import Workflow
 
 FOLDERS = ("checkpoints", "tensorboard", "trial")
 """Params that are folders which a step writes to."""
@@ -25,37 +34,98 @@ VOLATILE = {"created", "training_time", "seconds"}
 MEASURED = ("-times.csv", "run_times_and_memory.html")
 """Ends of the names of files about the steps that have run so far."""
 
+LOCK = ".lock-steps"
+"""Name of the lock of the steps of a project, which each step takes."""
+
+ABOUT_THE_PROJECT = {"list_models", "clean_up", "finish_exp"}
+"""Rules about all that lies in a project: models of other studies, leftovers, artefacts that a hook asks for."""
+
 PICTURES = {".svg", ".png", ".jpg", ".pdf"}
 """Files that are compared by their names."""
 
 
-def repeat_steps(study: Path, folder: Path) -> dict[str, list[str]]:
-    """Repeat one step of each rule whose outputs exist; return the differences of each rule."""
-    differences = {}
-    with parsed_workflow(SNAKEFILE, [study], {}) as workflow:
-        files = existing_files()
-        for rule in workflow.rules:
-            path = next((path for path in files if rule.script and rule.is_producer(path)), None)
-            if path is None:
-                continue
-            wildcards = dict(rule.get_wildcards(path).items())
-            snakemake = step_of(workflow, rule.name, 1, wildcards)
-            outputs = list(snakemake.output)
-            if not all(map(os.path.exists, outputs)):
-                continue
-            move(snakemake, folder / rule.name)
-            runpy.run_path(snakemake.script, {"snakemake": snakemake})
-            moved = zip(outputs, snakemake.output, strict=True)
-            differences[rule.name] = [line for old, new in moved for line in differing(Path(old), Path(new))]
-    return differences
+class Repetitions:
+    """Makes artefacts, and repeats steps of each rule at other paths: one for each set of inputs that has files.
+
+    Meanwhile the data and the projects are elsewhere, so that a path that a script derives leads nowhere.
+
+    Attributes:
+        differences: of the outputs of each rule; None if none of its steps was repeated.
+
+    Args:
+        folder: where the copies of inputs and the repeated outputs go.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.differences: dict[str, list[str] | None] = {}
+        self._repeated: set[tuple[str, ...]] = set()
+
+    def of_study(self, study: str, targets: Sequence[str]) -> None:
+        """Make artefacts of a study, and all that they need."""
+        with parsed_workflow(SNAKEFILE, [study], {}) as workflow:
+            for rule in workflow.rules:
+                if rule.output:
+                    self.differences.setdefault(rule.name, None)
+            planned = workflow.globals["study"]
+            scheduler = planned.scheduler(planned.cfg.mode.id)
+            network = scheduler.networks(scheduler.task_names[0])[0]
+            for target in targets:
+                self._make(workflow, str(planned.fm.proj_path / target.format(**network.tokens)))
+
+    def _make(self, workflow: "Workflow", path: str) -> None:
+        if os.path.exists(path):
+            return
+        rule = next(rule for rule in workflow.rules if rule.script and rule.is_producer(path))
+        for needed in _step(workflow, rule, path).input:
+            self._make(workflow, needed)
+        snakemake = _step(workflow, rule, path)  # params tell of the inputs too
+        _run(snakemake)
+        inputs = [name for name, files in snakemake.input.items() if files]
+        if (kind := (rule.name, *inputs)) not in self._repeated:
+            self._repeated.add(kind)
+            self._repeat(snakemake, self.folder / f"{len(self._repeated):02d}-{rule.name}")
+
+    def _repeat(self, snakemake: "Snakemake", folder: Path) -> None:
+        rule, outputs = snakemake.rule, list(snakemake.output)
+        move(snakemake, folder)
+        lines = []
+        if rule in ABOUT_THE_PROJECT:
+            _run(snakemake)
+        else:
+            lines += _run_alone(snakemake, folder)
+        for old, new in zip(outputs, snakemake.output, strict=True):
+            lines += differing(Path(old), Path(new))
+        self.differences[rule] = (self.differences[rule] or []) + lines
 
 
-def existing_files() -> list[str]:
-    """Return the files and folders of the study, as rules name them."""
-    return sorted(str(path) for root in ("data", "results") for path in Path(root).rglob("*"))
+def _step(workflow: "Workflow", rule: "Rule", path: str) -> "Snakemake":
+    return step_of(workflow, rule.name, 1, dict(rule.get_wildcards(path).items()))
 
 
-def move(snakemake: Any, folder: Path) -> None:
+def _run(snakemake: "Snakemake") -> None:
+    for path in snakemake.output:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    runpy.run_path(snakemake.script, {"snakemake": snakemake})
+
+
+def _run_alone(snakemake: "Snakemake", folder: Path) -> Iterator[str]:
+    """Run a script while the data and the projects are elsewhere; yield its error, and what it writes there."""
+    hidden = {Path(root): folder / "hidden" / root for root in ("data", "results") if os.path.exists(root)}
+    for root, aside in hidden.items():
+        aside.parent.mkdir(exist_ok=True)
+        root.rename(aside)
+    try:
+        _run(snakemake)
+    except Exception as error:
+        yield f"{type(error).__name__}: {error}"
+    for root, aside in hidden.items():
+        yield from (f"{path} is written" for path in root.rglob("*") if path.is_file() and path.name != LOCK)
+        shutil.rmtree(root, ignore_errors=True)
+        aside.rename(root)
+
+
+def move(snakemake: "Snakemake", folder: Path) -> None:
     """Copy the inputs of a step to a folder, and let it read them and write its outputs there."""
     for section in ("input", "output"):
         files = getattr(snakemake, section)
@@ -67,11 +137,13 @@ def move(snakemake: Any, folder: Path) -> None:
             files[number] = str(target)
         for name, (start, end) in dict(files._names).items():
             files._set_name(name, start, end=end)
+    params = snakemake.params  # a copy
     for name in FOLDERS:
-        if name in dict(snakemake.params.items()):
-            position, _ = snakemake.params._names[name]
-            snakemake.params[position] = str(folder / name)
-            snakemake.params._set_name(name, position)
+        if isinstance(params.get(name), str):
+            position, _ = params._names[name]
+            params[position] = str(folder / name)
+            params._set_name(name, position)
+    snakemake._safely_store_params(params)
 
 
 def copied(path: Path, target: Path) -> Path:
@@ -101,16 +173,18 @@ def differing(old: Path, new: Path) -> Iterator[str]:
 
 
 def content(path: Path) -> Any:
-    """Return the content of a file without what depends on when it was written."""
+    """Return the content of a file without times."""
     if path.suffix == ".json":
         return {key: value for key, value in json.loads(path.read_text()).items() if key not in VOLATILE}
     if path.suffix == ".csv":
-        import pandas as pd
-
-        table = pd.read_csv(path)
-        return table.drop(columns=[column for column in table if column in VOLATILE]).to_csv()
+        with path.open(newline="") as file:
+            rows = csv.DictReader(file)
+            return [{key: value for key, value in row.items() if key not in VOLATILE} for row in rows]
     return path.read_bytes()
 
 
 if __name__ == "__main__":
-    print(json.dumps(repeat_steps(Path(sys.argv[1]), Path(sys.argv[2]))), file=sys.__stdout__)
+    repetitions = Repetitions(Path(sys.argv[1]))
+    for study, targets in yaml.safe_load(Path(sys.argv[2]).read_text()).items():
+        repetitions.of_study(study, targets)
+    print(json.dumps(repetitions.differences), file=sys.__stdout__)
