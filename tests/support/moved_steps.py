@@ -79,7 +79,7 @@ class Repetitions:
         rule = next(rule for rule in workflow.rules if rule.script and rule.is_producer(path))
         for needed in _step(workflow, rule, path).input:
             self._make(workflow, needed)
-        snakemake = _step(workflow, rule, path)  # params tell of the inputs too
+        snakemake = _step(workflow, rule, path)  # some params depend on the inputs
         _run(snakemake)
         inputs = [name for name, files in snakemake.input.items() if files]
         if (kind := (rule.name, *inputs)) not in self._repeated:
