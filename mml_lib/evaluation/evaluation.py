@@ -163,7 +163,7 @@ def read_metrics(path: str | Path) -> dict[str, Any]:
     Raises:
         MMLError: the file is missing, damaged, or of a newer format.
     """
-    content = read_json(path, "metrics")
+    content = read_json(path, "metrics", "metrics", "intervals")
     metrics = {name: _number(value) for name, value in content["metrics"].items()}
     intervals = {name: (_number(low), _number(high)) for name, (low, high) in content["intervals"].items()}
     return content | {"metrics": metrics, "intervals": intervals}

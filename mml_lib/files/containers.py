@@ -119,7 +119,7 @@ class Safetensors(Container):
 
     def stamp(self, path: Path) -> Mapping[str, Any]:
         with open(path, "rb") as file:
-            return _stamp_in(weights_header(_header(file)["__metadata__"]))
+            return _stamp_in(weights_header(_header(file).get("__metadata__")))
 
 
 def _header(file: BinaryIO) -> dict[str, Any]:
@@ -129,12 +129,14 @@ def _header(file: BinaryIO) -> dict[str, Any]:
     return json.loads(file.read(size))
 
 
-def weights_header(metadata: Mapping[str, str]) -> dict[str, Any]:
+def weights_header(metadata: Mapping[str, str] | None) -> dict[str, Any]:
     """Return the header of stored weights from their metadata.
 
     Raises:
-        KeyError, ValueError, TypeError: MML has not written them.
+        ValueError: MML has not written them.
     """
+    if not metadata or "mml" not in metadata:
+        raise ValueError("it has no header of MML")
     return json.loads(metadata["mml"])
 
 

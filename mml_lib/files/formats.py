@@ -58,6 +58,8 @@ class Format:
             ValueError: the stamp is missing, or no version.
         """
         version = content.get("format")
+        if version is None:
+            raise ValueError("it states no format")
         if not isinstance(version, int) or version < 1:
             raise ValueError(f"format is {version!r}")
         if self.oldest <= version <= self.version:

@@ -53,15 +53,23 @@ def yaml_text(kind: str, content: Mapping[str, Any]) -> str:
     return yaml.safe_dump({**FORMATS[kind].stamp, **content}, sort_keys=False)
 
 
-def read_json(path: str | Path, kind: str) -> dict[str, Any]:
+def read_json(path: str | Path, kind: str, *keys: str) -> dict[str, Any]:
     """Read a JSON file of ours as the present format has it.
 
+    Args:
+        path: path of the file.
+        kind: kind of file in `mml_lib.files.formats`.
+        keys: keys that the caller needs.
+
     Raises:
-        MMLError: it is missing, damaged, or of a newer format.
+        MMLError: it is missing, damaged, lacks a key, or is of a newer format.
     """
     verify(path)
     try:
-        return FORMATS[kind].migrated(json.loads(Path(path).read_text(encoding="utf-8")), path)
+        content = FORMATS[kind].migrated(json.loads(Path(path).read_text(encoding="utf-8")), path)
+        if missing := [key for key in keys if key not in content]:
+            raise ValueError(f"it has no {missing[0]}")
+        return content
     except OSError as error:
         raise MMLError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -193,7 +193,7 @@ class TaskDescription:
         Raises:
             MMLError: the file is damaged or of a newer format.
         """
-        content = read_json(path, "description")
+        content = read_json(path, "description", "header", "samples")
         return cls(content["header"], content["samples"])
 
 

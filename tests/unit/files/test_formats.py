@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from safetensors.numpy import save_file
 
 from mml_lib import __version__
 from mml_lib.errors import MMLError
@@ -124,8 +125,25 @@ def test_a_newer_file_is_refused_with_the_version_needed(kind: str, tmp_path: Pa
             READ[kind](path)
 
 
-@pytest.mark.parametrize("content", ['{"format": "two"}', "{}"])
-def test_a_file_without_a_format_is_damaged(tmp_path: Path, content: str):
+@pytest.mark.parametrize(("content", "why"), [('{"format": "two"}', "format is 'two'"), ("{}", "it states no format")])
+def test_a_file_without_a_format_is_damaged(tmp_path: Path, content: str, why: str):
     (tmp_path / "m.json").write_text(content)
-    with pytest.raises(MMLError, match=r"m\.json is damaged .*format is "):
+    with pytest.raises(MMLError, match=rf"m\.json is damaged \({why}\); make it again by"):
         ModelStorage.read(tmp_path / "m.json")
+
+
+@pytest.mark.parametrize(("kind", "key"), [("metrics", "intervals"), ("description", "samples")])
+def test_a_file_without_a_key_is_damaged(kind: str, key: str, tmp_path: Path):
+    content = {"metrics": {}, "header": {}, **FORMATS[kind].stamp}
+    (tmp_path / "m.json").write_text(json.dumps(content))
+    with pytest.raises(MMLError, match=rf"m\.json is damaged \(it has no {key}\); make it again by"):
+        READ[kind](tmp_path / "m.json")
+
+
+@pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
+def test_weights_of_another_program_are_refused(metadata: dict[str, str] | None, tmp_path: Path):
+    save_file({"weight": np.zeros(1)}, tmp_path / "m.safetensors", metadata)
+    with pytest.raises(MMLError, match=r"m\.safetensors is damaged \(it has no header of MML\); make it again by"):
+        READ["parameters"](tmp_path / "m.safetensors")
+    with pytest.raises(ValueError, match="it has no header of MML"):
+        CONTAINERS["parameters"].stamp(tmp_path / "m.safetensors")
