@@ -12,9 +12,10 @@ from mml_lib.metrics import Metric, find_metric, weighted
 from mml_lib.metrics.segmentation import foreground
 from mml_lib.metrics.shares import Counts, against_rest
 from mml_lib.metrics.surfaces import MaskPair, Surfaces, single_masks
+from mml_lib.predictions.predictions import MaskPredictions
 from mml_lib.predictions.scores import counts, pixel_confusion
 
-KIND = "semantic_segmentation"
+KIND = MaskPredictions.task_type
 ALWAYS = ("dice", "iou", "pooled_dice", "pooled_iou")
 CHUNK = 256
 """Images that are measured at once."""

@@ -115,11 +115,10 @@ def _select_by_masks(
     options: EnsembleOptions,
     groups: Sequence[str] | np.ndarray | None,
 ) -> EnsembleStorage:
-    metric = options.metric_of("semantic_segmentation")
+    task_type = MaskPredictions.task_type
+    metric = options.metric_of(task_type)
     predictions = same_masks(members, predictions, by_classes=options.strategy != "mean")
-    selects = divide(
-        np.zeros(len(predictions[0].ids)), "semantic_segmentation", groups, options.eval_frac, options.seed
-    )
+    selects = divide(np.zeros(len(predictions[0].ids)), task_type, groups, options.eval_frac, options.seed)
     taken = list(range(len(members)))
     parts = {
         those: [taken_of(prediction, np.flatnonzero(rows)) for prediction in predictions]
@@ -135,7 +134,7 @@ def _select_by_masks(
     }
     return EnsembleStorage(
         task=task,
-        task_type="semantic_segmentation",
+        task_type=task_type,
         strategy=options.strategy,
         members=[dict(members[row]) for row in taken],
         weights=weights,
