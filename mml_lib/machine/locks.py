@@ -152,7 +152,7 @@ def name_supervisor(project: Path | None = None) -> None:
     Args:
         project: folder of the project whose steps it runs; None: its steps lock none.
     """
-    os.environ[SUPERVISOR] = f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time()}"
+    os.environ[SUPERVISOR] = f"{socket.gethostname()} {os.getpid()} {_start_of(psutil.Process())}"
     if project is not None:
         name_project(project)
 
@@ -197,7 +197,7 @@ def process_rank() -> int:
 def follow_parent() -> None:
     """Make this process end with the one that started it, as `follow_supervisor` does."""
     if (parent := psutil.Process().parent()) is not None:
-        threading.Thread(target=_watch, args=(parent.pid, parent.create_time()), daemon=True).start()
+        threading.Thread(target=_watch, args=(parent.pid, _start_of(parent)), daemon=True).start()
 
 
 def _watch(pid: int, started: float) -> None:
@@ -209,6 +209,18 @@ def _watch(pid: int, started: float) -> None:
 def _alive(pid: int, started: float) -> bool:
     try:
         process = psutil.Process(pid)
-        return abs(process.create_time() - started) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        return abs(_start_of(process) - started) < 1 and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def _start_of(process: psutil.Process) -> float:
+    """Return the start of a process in seconds since boot; elsewhere than on Linux in seconds since the epoch.
+
+    `create_time` adds the time of boot, which changes when somebody sets the clock: steps would lose their Snakemake.
+    """
+    try:
+        fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+        return int(fields.split()[19]) / os.sysconf("SC_CLK_TCK")
+    except OSError:
+        return process.create_time()
