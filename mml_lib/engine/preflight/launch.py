@@ -97,7 +97,7 @@ def check_pipelines(study: "Study", dag: "DAG") -> None:
     lines = lines_of(list(left.values()), answers, len(runs))
     sound = [name for name, mistakes in zip(left, answers, strict=False) if not mistakes]
     if sound:
-        remember(study.fm.checked_path, [*tried, *sound])
+        remember(study.fm.checked_path, [*tried, *sorted(sound)])
     if lines:
         raise Mistakes([study.origins.place(line) for line in lines])
 
