@@ -36,7 +36,7 @@ def training(process: subprocess.Popen) -> psutil.Process:
 
 
 def comparable(place: Workplace, fold: int = 0) -> dict[str, object]:
-    """Return what must not depend on interruptions: weights, history, and what the model storage says but times."""
+    """Return the artefacts that interruptions must not change: weights, history, model storage without times."""
     (weights,) = place.files(f"results/tiny/PARAMETERS/*/*-fold{fold}.safetensors")
     (history,) = place.files(f"results/tiny/HISTORY/*/*-fold{fold}.csv")
     (model,) = place.files(f"results/tiny/MODELS/*/*-fold{fold}.json")

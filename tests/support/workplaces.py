@@ -81,7 +81,7 @@ class Workplace:
         return {rule: int(count) for rule, count in (line.split() for line in table) if rule not in ("all", "train")}
 
     def files(self, pattern: str) -> list[Path]:
-        """Return what lies in the folder, checksums aside."""
+        """Return the files that match a pattern, without checksums."""
         return sorted(path for path in self.folder.glob(pattern) if path.suffix != ".sha256")
 
 
@@ -99,7 +99,7 @@ def _runs(process: psutil.Process, script: str) -> bool:
 
 
 def wait_for(what: Callable[[], Any], seconds: float = 300) -> Any:
-    """Return what becomes true, within a time limit."""
+    """Wait until a condition is true, within a time limit, and return its value."""
     deadline = time.monotonic() + seconds
     while not (found := what()):
         assert time.monotonic() < deadline, "waited in vain"

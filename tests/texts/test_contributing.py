@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -77,5 +76,6 @@ def test_modules_and_files_that_the_page_names_exist():
     assert names == folders
     for name in re.findall(r"`((?:mml_lib|tests|config|\.ci|\.github)/[\w./]+)`", PAGE):
         assert (REPOSITORY / name).exists() or name in (*FILES, "config/mode/sizes.yaml"), name
-    supported = re.search(r"MML supports Python ([\d., and]+)\.", PAGE)
-    assert f"{sys.version_info.major}.{sys.version_info.minor}" in supported[1]
+    (tested,) = re.findall(r"workflow runs the gate on ([\d., and]+\d)", PAGE)
+    (matrix,) = re.findall(r"python: \[(.*)\]", (REPOSITORY / ".github/workflows/ci.yml").read_text())
+    assert re.findall(r"\d\.\d+", tested) == re.findall(r"\d\.\d+", matrix)
