@@ -1,6 +1,7 @@
 """MML: deep-learning studies on many image tasks. README.md says how to use it, config/README.md what to write."""
 
 import sys
+from functools import partial
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
@@ -81,9 +82,8 @@ for path in study.cfg.rules:
 check_rules(study, workflow)
 
 
-def planned(key, mode=None, **wildcards):
-    """Return paths of the study, for the rules of an outer pipeline: mml.planned("predictions", eval="test")."""
-    return artefacts(study, rules, key, mode, **wildcards)
+# For the rules of an outer pipeline: mml.planned("predictions", eval="test") returns paths of the study.
+planned = partial(artefacts, study, rules)
 
 
 onstart:
