@@ -53,15 +53,12 @@ def to_rgb(image: Image.Image, other_bands: bool = False) -> tuple[Image.Image, 
     return rgb, [*findings, BLANK] if is_blank(rgb) else findings
 
 
-def samples_to_rgb(
-    samples: np.ndarray, alpha: np.ndarray | None = None, other_bands: bool = False
-) -> tuple[Image.Image, list[str]]:
+def samples_to_rgb(samples: np.ndarray, alpha: np.ndarray | None = None) -> tuple[Image.Image, list[str]]:
     """Return samples (uint8, H×W or H×W×3) with their opacity (uint8, H×W) as `to_rgb` does."""
     image = Image.fromarray(samples).convert("RGB")
     if alpha is not None:
         image.putalpha(Image.fromarray(alpha))
-    rgb, findings = to_rgb(image)
-    return rgb, [LEFT_OUT, *findings] if other_bands else findings
+    return to_rgb(image)
 
 
 @functools.lru_cache(maxsize=1)

@@ -2,46 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from mml_lib.errors import MMLError
 from mml_lib.files.manager import MANIFEST
-from mml_lib.images.colours import has_other_bands, samples_to_rgb, to_rgb
-from mml_lib.images.deep_images import DeepImage, depth_of, read_deep
-from mml_lib.images.findings import PAGES, Findings
+from mml_lib.images.colours import samples_to_rgb
+from mml_lib.images.deep_images import DeepImage
+from mml_lib.images.findings import Findings
 from mml_lib.images.image_digests import digest_deep, digest_pixels
-from mml_lib.images.image_files import array_row, errors_named, has_other_pages, open_image
+from mml_lib.images.image_files import errors_named
 from mml_lib.images.mask_files import decode_mask
-from mml_lib.images.orientation import load_upright, read_orientation, upright_size
+from mml_lib.images.readers import Picture, read_samples
 from mml_lib.images.transforms import apply, draft_size
 from mml_lib.images.value_mapping import to_eight_bits
 from mml_lib.task_types import IGNORE
 from mml_lib.tasks.mask_values import Color
 from mml_lib.tasks.value_range import ValueRange
-
-
-class Header(NamedTuple):
-    """Size of an upright image in pixels, the type of its samples (`uint8` for 8 bits and less), its orientation."""
-
-    size: tuple[int, int]
-    depth: str
-    orientation: int = 1
-
-
-def read_header(file: Path | str) -> Header:
-    """Return size, depth and orientation of an image without decoding it.
-
-    Raises:
-        MMLError: the file is missing or no image.
-    """
-    with errors_named(file):
-        if (row := array_row(file)) is not None:
-            return Header(row.shape[:2], str(row.dtype))
-        with open_image(file) as image:
-            return Header(upright_size(image), depth_of(image), read_orientation(image))
 
 
 def read_values(file: Path | str) -> np.ndarray:
@@ -59,11 +38,8 @@ def read_deep_image(file: Path | str) -> DeepImage:
     Raises:
         MMLError: the file is missing or damaged, or its samples are stored in a way that is not read.
     """
-    with errors_named(file):
-        if (row := array_row(file)) is not None:
-            return DeepImage(row)
-        with open_image(file) as image:
-            return read_deep(image, depth_of(image), file)
+    image = read_samples(file)
+    return DeepImage(np.asarray(image.rgb)) if isinstance(image, Picture) else image
 
 
 def read_digest(file: Path | str, depth: str) -> str:
@@ -93,7 +69,7 @@ def decode(
     """Decode one image and its mask, and do to both what a preprocessing says.
 
     Args:
-        file: PNG, JPEG, BMP, TIFF, WebP or GIF, of several frames the first; or a row of an array.
+        file: an image of a format that a reader is registered for; or a row of an array.
         transforms: as `resolve` gives them.
         mask: a file of class numbers, `EMPTY_MASK_TOKEN`, or None.
         padding: mask value of what transforms add, as `unused_value` gives it.
@@ -119,22 +95,14 @@ def decode(
     return image, swap[classes]
 
 
-def _read_rgb(file: Path | str, draft: int | None, value_range: ValueRange | None) -> tuple[Image.Image, list[str]]:
+def _read_rgb(file: Path | str, draft: int | None, value_range: ValueRange | None) -> tuple[Image.Image, Sequence[str]]:
+    image = read_samples(file, draft=draft)
+    if isinstance(image, Picture):
+        return image.rgb, image.findings
     with errors_named(file):
-        if (row := array_row(file)) is not None:
-            return samples_to_rgb(row if row.dtype == np.uint8 else _mapped(DeepImage(row), value_range, file))
-        with open_image(file) as image:
-            depth, other_bands = depth_of(image), has_other_bands(image)
-            pages = [PAGES] if has_other_pages(image) else []
-            if depth != "uint8":
-                deep = read_deep(image, depth, file)
-                rgb, kinds = samples_to_rgb(_mapped(deep, value_range, file), deep.alpha, other_bands)
-                return rgb, pages + kinds
-            if draft:
-                # JPEG only: decode at the smallest of 1/1, 1/2, 1/4, 1/8 whose sides are not below this.
-                image.draft("RGB", (draft, draft))
-            rgb, kinds = to_rgb(load_upright(image), other_bands)
-            return rgb, pages + kinds
+        samples = image.values if image.values.dtype == np.uint8 else _mapped(image, value_range, file)
+        rgb, kinds = samples_to_rgb(samples, image.alpha)
+        return rgb, [*image.findings, *kinds]
 
 
 def _mapped(deep: DeepImage, value_range: ValueRange | None, file: Path | str) -> np.ndarray:

@@ -30,11 +30,17 @@ class DeepImage:
         values: samples, H×W or H×W×3.
         inverted: the least value is white, not black.
         alpha: opacity where the file has some, uint8 H×W, 255 opaque.
+        findings: kinds of what is odd about it.
     """
 
     values: np.ndarray
     inverted: bool = False
     alpha: np.ndarray | None = None
+    findings: tuple[str, ...] = ()
+
+    def with_findings(self, *findings: str) -> "DeepImage":
+        """Return the image with these kinds of findings."""
+        return replace(self, findings=findings)
 
 
 def depth_of(image: Image.Image) -> str:

@@ -1,9 +1,7 @@
-"""Image files: how they are opened, errors that name the file, and rows of arrays in place of files."""
+"""Image files: how they are opened with Pillow, and errors that name the file."""
 
-import functools
 import io
 import os
-import re
 import struct
 import sys
 import warnings
@@ -12,15 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 from PIL import Image, ImagePalette, TiffImagePlugin, UnidentifiedImageError
 
 from mml_lib.errors import MMLError
-from mml_lib.files.checksums import verify
 from mml_lib.files.manager import MANIFEST
 from mml_lib.images.stripping import strip
-
-ROW = re.compile(r"(?P<array>.+\.npy)#(?P<row>\d+)")
 
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM")
 """Formats that are read, whatever the ending of a file's name; all are compared with other readers in the tests."""
@@ -175,15 +169,3 @@ def _keep_order(image: Image.Image) -> None:
         else tile
         for tile in image.tile
     ]
-
-
-@functools.lru_cache(maxsize=16)
-def _open_array(file: str) -> np.ndarray:
-    verify(file, artefact=Path(file).parent / MANIFEST)
-    return np.load(file, mmap_mode="r", allow_pickle=False)
-
-
-def array_row(file: Path | str) -> np.ndarray | None:
-    """Return the array row that a name like `train.npy#17` stands for, None for other names."""
-    match = ROW.fullmatch(str(file))
-    return _open_array(match["array"])[int(match["row"])] if match else None

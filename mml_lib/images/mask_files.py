@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image
 
 from mml_lib.errors import MMLError
-from mml_lib.images.image_files import array_row, errors_named, open_image
+from mml_lib.images.image_files import errors_named, open_image
 from mml_lib.images.orientation import load_upright
+from mml_lib.images.readers.reading import reader_of
 from mml_lib.task_types import IGNORE
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN
 from mml_lib.tasks.mask_values import BITS, COLOR, EMPTY, GREY, PALETTE, Color, MaskContent
@@ -141,8 +142,9 @@ def read_mask(file: Path | str, size: tuple[int, int] | None = None) -> MaskPixe
     if file == EMPTY_MASK_TOKEN:
         return MaskPixels(EMPTY, np.zeros(size, dtype=np.uint8), GREYS)
     with errors_named(file, "mask"):
-        if (row := array_row(file)) is not None:
-            return _of_array(row, file)
+        reader = reader_of(file)
+        if reader.name != "pillow":
+            return _of_array(reader.read(file).values, file)
         with open_image(file) as image:
             if getattr(image, "n_frames", 1) > 1:
                 raise MMLError(f"the mask {file} has {image.n_frames} pages; save one mask as one picture")

@@ -11,11 +11,12 @@ import numpy as np
 
 from mml_lib.config.task_options import Images
 from mml_lib.errors import MMLError
-from mml_lib.images.decoding import Header, read_deep_image, read_digest, read_header
+from mml_lib.images.decoding import read_deep_image, read_digest
 from mml_lib.images.image_digests import digest_deep
 from mml_lib.images.mask_files import read_mask, survey_mask
 from mml_lib.images.measuring import Extent, choose_range, count_values_between, describe_mapping, measure_extent
 from mml_lib.images.orientation import SIDEWAYS
+from mml_lib.images.readers import Header, read_header
 from mml_lib.machine.terminal import say, summarized, warn
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, Delivery, check_sizes

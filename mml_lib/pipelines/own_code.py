@@ -31,7 +31,7 @@ LIBRARY = tuple(
 PLANNING = ("mml_lib.schedulers",)
 """Classes derived from those of these modules plan; `code_of_hooks` counts the hooks that steps call."""
 
-REGISTERING = ("register_creator", "register_tag")
+REGISTERING = ("register_creator", "register_reader", "register_tag")
 """Decorators of functions that are part of the identity of tasks, not of runs."""
 
 HARMLESS = ("MMLFileManager", "print", "warnings", "logging", "sys", "os", *REGISTERING)

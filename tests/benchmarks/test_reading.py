@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from mml_lib.images.decoding import decode, read_header
+from mml_lib.images.decoding import decode
+from mml_lib.images.readers import read_header
 
 COUNT, HEIGHT, WIDTH, SIZE = 200, 768, 1024, 224
 RESIZED = [{"name": "resize", "size": [SIZE, SIZE]}]

@@ -17,6 +17,7 @@ from mml_lib.machine.terminal import warn
 from mml_lib.pipelines.digests import digest
 from mml_lib.pipelines.own_code import changed_modules, code_of_function
 from mml_lib.registry import Registry
+from mml_lib.tasks.creators.file_kinds import OWN_READERS
 from mml_lib.tasks.dataset import Delivery
 from mml_lib.tasks.names import join_spellings
 
@@ -158,8 +159,16 @@ class Creator:
 
     @property
     def code(self) -> dict[str, str]:
-        """Digest of each module of the user's own that decides what the creator delivers, by module name."""
-        return code_of_function(self.function.__module__, self.function.__name__)
+        """Digest of each module of the user's own that decides what the creator delivers, by module name.
+
+        Readers of the user's own count for creators that may find files.
+        """
+        code = code_of_function(self.function.__module__, self.function.__name__)
+        if "path" in self.parameters or code:
+            for function in OWN_READERS.values():
+                digests = code_of_function(function.__module__, function.__name__)
+                code |= {f"{module} (reader {function.__name__})": value for module, value in digests.items()}
+        return code
 
     def dataset_name(self, identity: Mapping[str, Any]) -> str:
         """Return the folder name `DSET_<creator>` of a data set, with digits of a digest where there are several."""

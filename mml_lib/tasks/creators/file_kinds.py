@@ -1,15 +1,19 @@
 """Kinds of files: images that are read, image-like files that are not, and the litter of systems and tools."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
+from typing import Any
 
-SUFFIXES = frozenset(
+PICTURES = frozenset(
     {
         *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif"),
         *(".ppm", ".pgm", ".pbm", ".pnm"),
     }
 )
-"""Suffixes of images and masks in folders, in small letters. Of several frames the first is read."""
+"""Suffixes of pictures, in small letters. Of several frames the first is read."""
+
+SUFFIXES: set[str] = set(PICTURES)
+"""Suffixes of images and masks in folders, in small letters; readers of plugins add theirs."""
 
 REMEDIES = {
     "DICOM": "export them as PNG or TIFF",
@@ -37,11 +41,23 @@ _KINDS = {
     "flif bpg jpg_large jpg-large jpeg_large pjpeg pjp",
 }
 
-LEFT_OUT: Mapping[str, str] = {f".{suffix}": kind for kind, text in _KINDS.items() for suffix in text.split()}
+LEFT_OUT: dict[str, str] = {f".{suffix}": kind for kind, text in _KINDS.items() for suffix in text.split()}
 """The kind of files with an image-like suffix that is not read."""
 
 NOT_PICTURES = frozenset(REMEDIES) - {"images of other formats"}
 """Kinds that no decoder reads as one picture, so that tables cannot name them either."""
+
+OWN_READERS: dict[str, Callable[..., Any]] = {}
+"""Functions of the user's own that read images, by suffix."""
+
+
+def add_own_reader(function: Callable[..., Any], suffixes: Iterable[str]) -> None:
+    """Make folders and tables accept files that a reader of the user's own reads."""
+    for suffix in suffixes:
+        OWN_READERS[suffix] = function
+        SUFFIXES.add(suffix)
+        LEFT_OUT.pop(suffix, None)
+
 
 _TEXTS = (
     "txt csv tsv json jsonl xml md rst yaml yml toml html htm css js py ipynb r m sh bat log ini cfg conf db sqlite "

@@ -21,7 +21,7 @@ from mml_lib.config.reading.study_files import parse_values, read_study
 from mml_lib.data.datamodule import PackedImages
 from mml_lib.errors import MMLError
 from mml_lib.files.containers import CONTAINERS
-from mml_lib.images.decoding import read_header
+from mml_lib.images.readers import read_header
 from mml_lib.models.model_selection import Selection
 from mml_lib.models.model_storage import ModelStorage
 from mml_lib.models.network import load_network

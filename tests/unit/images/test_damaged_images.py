@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.images.decoding import decode, read_header, read_values
+from mml_lib.images.decoding import decode, read_values
 from mml_lib.images.mask_files import decode_mask
+from mml_lib.images.readers import read_header
 from mml_lib.tasks.value_range import ValueRange
 from tests.fixtures.damaged_images import damaged_files, valid_files
 

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from mml_lib.errors import MMLError
-from mml_lib.images.decoding import decode, read_header
+from mml_lib.images.decoding import decode
 from mml_lib.images.mask_files import decode_mask, survey_mask, unused_value
+from mml_lib.images.readers import read_header
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)

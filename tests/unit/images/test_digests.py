@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mml_lib.images.decoding import read_digest, read_header
+from mml_lib.images.decoding import read_digest
+from mml_lib.images.readers import read_header
 from mml_lib.images.surveying import digest_images, survey_images
 from mml_lib.tasks.creators.creator_registry import CREATORS
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample

@@ -20,8 +20,9 @@ from PIL import Image
 
 from mml_lib.errors import MMLError
 from mml_lib.images.colours import LEAST_OPACITY
-from mml_lib.images.decoding import decode, read_header
+from mml_lib.images.decoding import decode
 from mml_lib.images.findings import BLANK, LEFT_OUT, UNSEEN, Findings
+from mml_lib.images.readers import read_header
 from mml_lib.tasks.value_range import ValueRange
 
 HEIGHT, WIDTH = 18, 13

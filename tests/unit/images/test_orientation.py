@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from mml_lib.images.decoding import decode, read_header
+from mml_lib.images.decoding import decode
 from mml_lib.images.mask_files import decode_mask
+from mml_lib.images.readers import read_header
 
 GREY = np.random.default_rng(0).integers(0, 256, (6, 4), dtype=np.uint8)
 UPRIGHT = {

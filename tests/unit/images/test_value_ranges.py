@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from mml_lib.config.task_options import Images, Task
 from mml_lib.errors import MMLError
-from mml_lib.images.decoding import decode, read_header
+from mml_lib.images.decoding import decode
+from mml_lib.images.readers import read_header
 from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 from mml_lib.tasks.value_range import ValueRange

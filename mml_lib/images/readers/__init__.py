@@ -1,0 +1,12 @@
+"""Readers read the image files of one format each. Register your own in a plugin:
+
+@register_reader("raw12", suffixes=[".r12"])
+def read_raw12(file: Path) -> np.ndarray:
+    ...return the samples of the upright image, H×W or H×W×3...
+"""
+
+from mml_lib.images.readers import array_rows, pillow_reader  # noqa: F401  (they register themselves)
+from mml_lib.images.readers.reader_registry import READERS, Header, Picture, register_reader
+from mml_lib.images.readers.reading import read_header, read_samples
+
+__all__ = ["READERS", "Header", "Picture", "read_header", "read_samples", "register_reader"]

@@ -1,0 +1,42 @@
+"""The reader `array_row`: rows of arrays that creators write in place of files."""
+
+import functools
+import re
+from pathlib import Path
+
+import numpy as np
+
+from mml_lib.files.checksums import verify
+from mml_lib.files.manager import MANIFEST
+from mml_lib.images.deep_images import DeepImage
+from mml_lib.images.readers.reader_registry import Header, register_reader
+
+ROW = re.compile(r"(?P<array>.+\.npy)#(?P<row>\d+)")
+
+
+@functools.lru_cache(maxsize=16)
+def _open_array(file: str) -> np.ndarray:
+    verify(file, artefact=Path(file).parent / MANIFEST)
+    return np.load(file, mmap_mode="r", allow_pickle=False)
+
+
+def is_array_row(file: Path | str) -> bool:
+    """Return True for a name such as `train.npy#17`."""
+    return ROW.fullmatch(str(file)) is not None
+
+
+def _row(file: Path | str) -> np.ndarray:
+    match = ROW.fullmatch(str(file))
+    return _open_array(match["array"])[int(match["row"])]
+
+
+def read_row_header(file: Path | str) -> Header:
+    """Return the header of a row."""
+    row = _row(file)
+    return Header(row.shape[:2], str(row.dtype))
+
+
+@register_reader("array_row", header=read_row_header)
+def read_array_row(file: Path | str) -> DeepImage:
+    """Return the array row that a name such as `train.npy#17` stands for."""
+    return DeepImage(_row(file))

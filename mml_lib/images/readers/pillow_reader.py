@@ -1,0 +1,33 @@
+"""The reader `pillow`: PNG, JPEG, BMP, TIFF, WebP, GIF and PPM, of several frames the first."""
+
+from pathlib import Path
+
+from mml_lib.images.colours import has_other_bands, to_rgb
+from mml_lib.images.deep_images import DeepImage, depth_of, read_deep
+from mml_lib.images.findings import LEFT_OUT, PAGES
+from mml_lib.images.image_files import has_other_pages, open_image
+from mml_lib.images.orientation import load_upright, read_orientation, upright_size
+from mml_lib.images.readers.reader_registry import Header, Picture, register_reader
+from mml_lib.tasks.creators.file_kinds import PICTURES
+
+
+def read_pillow_header(file: Path | str) -> Header:
+    """Return the header of an image without decoding it."""
+    with open_image(file) as image:
+        return Header(upright_size(image), depth_of(image), read_orientation(image))
+
+
+@register_reader("pillow", suffixes=sorted(PICTURES), header=read_pillow_header)
+def read_pillow(file: Path | str, draft: int | None = None) -> DeepImage | Picture:
+    """Return an image: of 8 bits as RGB, of more as its file has it."""
+    with open_image(file) as image:
+        depth, other_bands = depth_of(image), has_other_bands(image)
+        pages = [PAGES] if has_other_pages(image) else []
+        if depth != "uint8":
+            deep = read_deep(image, depth, file)
+            return deep.with_findings(*pages, *([LEFT_OUT] if other_bands else []))
+        if draft:
+            # JPEG only: decode at the smallest of 1/1, 1/2, 1/4, 1/8 whose sides are not below this.
+            image.draft("RGB", (draft, draft))
+        rgb, kinds = to_rgb(load_upright(image), other_bands)
+        return Picture(rgb, [*pages, *kinds])

@@ -1,0 +1,125 @@
+"""The registry of readers."""
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from mml_lib.errors import MMLError
+from mml_lib.images.deep_images import DeepImage
+from mml_lib.registry import Registry
+from mml_lib.tasks.creators.file_kinds import add_own_reader
+
+
+class Header(NamedTuple):
+    """Size of an upright image in pixels, the type of its samples (`uint8` for 8 bits and less), its orientation."""
+
+    size: tuple[int, int]
+    depth: str
+    orientation: int = 1
+
+
+class Picture(NamedTuple):
+    """An upright image of 8 bits as RGB, and the kinds of its findings."""
+
+    rgb: Image.Image
+    findings: Sequence[str] = ()
+
+
+ReadImage = DeepImage | Picture | np.ndarray
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A function that reads the image files of one format.
+
+    Args:
+        name: in errors.
+        function: called with a file; returns its image. A parameter `draft` gets the length that no side of a JPEG has
+            to exceed.
+        suffixes: of its files, in small letters.
+        header: called with a file; returns its header. None: the image is read.
+    """
+
+    name: str
+    function: Callable[..., ReadImage]
+    suffixes: tuple[str, ...] = ()
+    header: Callable[..., Header] | None = None
+
+    @functools.cached_property
+    def parameters(self) -> frozenset[str]:
+        """Parameters of the function behind the file."""
+        return frozenset(list(inspect.signature(self.function).parameters)[1:])
+
+    def read(self, file: Path | str, **options: Any) -> DeepImage | Picture:
+        """Return an image.
+
+        Args:
+            file: its path.
+            options: parameters of the function; those that it does not have are left out.
+        """
+        image = self.function(file, **{key: value for key, value in options.items() if key in self.parameters})
+        return image if isinstance(image, DeepImage | Picture) else DeepImage(_checked(image, self.name, file))
+
+    def read_header(self, file: Path | str) -> Header:
+        """Return the header of an image."""
+        if self.header is not None:
+            return self.header(file)
+        image = self.read(file)
+        if isinstance(image, Picture):
+            return Header((image.rgb.height, image.rgb.width), "uint8")
+        return Header(image.values.shape[:2], str(image.values.dtype))
+
+
+def _checked(values: Any, reader: str, file: Path | str) -> np.ndarray:
+    """Return the samples of an image, H×W or H×W×3.
+
+    Raises:
+        MMLError: they are no array of numbers in that shape.
+    """
+    values = np.asarray(values)
+    values = values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
+    is_image = values.ndim == 2 or (values.ndim == 3 and values.shape[2] == 3)
+    if not is_image or not values.size or values.dtype.kind not in "uif":
+        raise MMLError(
+            f"the image {file}: the reader '{reader}' returns {values.dtype} values of the shape {values.shape}; "
+            "an image has numbers H×W or H×W×3"
+        )
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise MMLError(f"the image {file} has values that are no numbers (NaN or infinite); write finite ones")
+    return values
+
+
+READERS: Registry[Reader] = Registry("reader")
+
+
+def register_reader(
+    name: str, suffixes: Sequence[str] = (), header: Callable[..., Header] | None = None
+) -> Callable[[Callable[..., ReadImage]], Callable[..., ReadImage]]:
+    """Register the decorated function `(file: Path) -> array` as the reader `name`.
+
+    Args:
+        name: in errors.
+        suffixes: of its files, such as `.r12`; creators find files with these suffixes.
+        header: returns the header of a file, if that takes less time than to read its image.
+
+    Raises:
+        MMLError: another reader has the name or a suffix.
+    """
+
+    def register(function: Callable[..., ReadImage]) -> Callable[..., ReadImage]:
+        reader = Reader(name, function, tuple(suffix.lower() for suffix in suffixes), header)
+        for suffix in reader.suffixes:
+            if other := next((r.name for r in READERS.values() if suffix in r.suffixes and r.name != name), None):
+                raise MMLError(f"the reader '{name}': files {suffix} are read by the reader '{other}' already")
+        READERS.add(name, reader)
+        if not function.__module__.startswith("mml_lib."):
+            add_own_reader(function, reader.suffixes)
+        return function
+
+    return register
