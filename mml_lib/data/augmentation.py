@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before kornia)
 import numpy as np
@@ -46,7 +45,7 @@ class Augmentation(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return changed images: N×3×H×W floats in 0..1, as they come."""
         for step in self.steps:
-            images = _apply(step, images)
+            images, _ = _apply(step, images)
         return images.clamp(0, 1) if self.steps else images
 
     @torch.no_grad()
@@ -134,11 +133,12 @@ def _pair(step: Step, images: torch.Tensor, masks: torch.Tensor | None) -> tuple
         MMLError: it fails, or changes size, type or number of images.
     """
     images = images.clone()
-    changed, moved = (_apply(step, images), None) if masks is None else _apply(step, images, masks + 1)
+    shifted = None if masks is None else masks + 1
+    changed, moved = _apply(step, images, shifted)
     if changed.shape != images.shape:
         shapes = ["×".join(map(str, tensor.shape)) for tensor in (images, changed)]
         raise _refusal(step, f"makes {shapes[1]} of images {shapes[0]}; set its size to that of the images")
-    if moved is not None and moved.shape != masks.shape:
+    if moved is not None and shifted is not None and moved.shape != shifted.shape:
         raise _refusal(step, "gives masks of another size than its images")
     return changed, moved
 
@@ -147,15 +147,16 @@ def _refusal(step: Step, problem: str) -> MMLError:
     return MMLError(f"augmentations.transforms: {step.name} {problem}, or leave it out")
 
 
-def _apply(step: Step, images: torch.Tensor, masks: torch.Tensor | None = None) -> Any:
-    """Return changed images, or images and masks, of the type that came in.
+def _apply(
+    step: Step, images: torch.Tensor, masks: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return changed images and masks, if there are any, of the type that came in.
 
     Raises:
         MMLError: the transform fails, or gives something else.
     """
     try:
-        result = step.images(images) if masks is None else step.pairs(images, masks)
-        changed, moved = (result, None) if masks is None else result
+        changed, moved = (step.images(images), None) if masks is None else step.pairs(images, masks)
         if not changed.is_floating_point() or (moved is not None and moved.is_floating_point()):
             raise TypeError(f"it gives {changed.dtype}")
         changed = changed.to(images.dtype)
@@ -167,4 +168,4 @@ def _apply(step: Step, images: torch.Tensor, masks: torch.Tensor | None = None) 
         raise MMLError(
             f"augmentations.transforms: {step.name} does not take {what} {shape} in 0..1 ({reason}); leave it out"
         ) from error
-    return changed if masks is None else (changed, moved)
+    return changed, moved

@@ -55,7 +55,7 @@ class TaskImages(Dataset[Batch], ABC):
         verify(self.folder)
         check_packed(self.folder)
         self.ids = struct.samples["id"][positions]
-        self.targets = None if self.segmentation else struct.targets[positions]
+        self.targets = struct.targets[positions]
         self.lookup = struct.lookup if self.segmentation else None
         self.pinned = pinned
 
@@ -74,7 +74,7 @@ class TaskImages(Dataset[Batch], ABC):
         pixels (int64, B×H×W, 255 ignored).
         """
         images, masks = self.read(self.rows[batch])
-        target = self.lookup[masks] if self.segmentation else self.targets[batch]
+        target = self.targets[batch] if masks is None or self.lookup is None else self.lookup[masks]
         return {"image": images.permute(0, 3, 1, 2), "target": torch.from_numpy(target)}
 
     def room(self, count: int, height: int, width: int) -> torch.Tensor:
@@ -171,7 +171,7 @@ class DecodedImages(TaskImages):
         masks = np.full((len(rows), height, width), self.padding, np.uint8) if self.segmentation else None
         for place, (image, mask) in enumerate(decoded):
             images[place, : image.shape[0], : image.shape[1]] = torch.from_numpy(image)
-            if mask is not None:
+            if mask is not None and masks is not None:
                 masks[place, : mask.shape[0], : mask.shape[1]] = mask
         return images, masks
 
@@ -307,6 +307,7 @@ class MMLDataModule(LightningDataModule):
         Raises:
             MMLError: nothing is left, or the images of a task are not known by their content.
         """
+        assert self.fold is not None, "tasks are learned beside another one in trainings only"
         positions = struct.select("train", self.fold % struct.num_folds)
         own, other = self.struct.samples, struct.samples
         held_out = (own["split"] == "test") | ((own["split"] == "train") & (own["fold"] == self.fold))

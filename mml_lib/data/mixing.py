@@ -29,15 +29,16 @@ class BatchMixing:
         # Drawn on the CPU: what is drawn steers the code, and must not wait for a GPU.
         if torch.rand(()).item() >= self.config.p:
             return images, targets
-        if self.config.cutmix is None or (self.config.mixup is not None and torch.rand(()).item() < 0.5):
-            share = _share(self.config.mixup)
-            images = images * share + images.roll(1, 0) * (1 - share)
+        mixup, cutmix = self.config.mixup, self.config.cutmix
+        if mixup is None or (cutmix is not None and torch.rand(()).item() >= 0.5):
+            images, share = _paste(images, _share(cutmix))
         else:
-            images, share = _paste(images, _share(self.config.cutmix))
+            share = _share(mixup)
+            images = images * share + images.roll(1, 0) * (1 - share)
         return images, targets * share + targets.roll(1, 0) * (1 - share)
 
 
-def _share(alpha: float) -> float:
+def _share(alpha: float | None) -> float:
     return Beta(alpha, alpha).sample().item()
 
 

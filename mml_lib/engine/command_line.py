@@ -1,10 +1,9 @@
-"""The files and values of a study as the command line names them."""
+"""Layers of a study: the files and values that the command line names."""
 
 import sys
 from argparse import ArgumentError, ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,36 +20,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StudyLayers:
-    """Files and values that a study is composed of, in addition to the library's defaults.
+    """Files and values that a study is composed of.
 
     Args:
-        files: its config files; later ones take precedence.
-        entries: values of `--config`, which take precedence over the files.
+        files: config files; later ones take precedence.
+        values: values of `--config`, or the config that an outer pipeline gives; they take precedence over the files.
+        config: the config of the study: files and values on the library's defaults.
     """
 
     files: Sequence[Path]
-    entries: Sequence[str] = ()
+    values: Mapping[str, Any]
+    config: Mapping[str, Any]
 
-    @cached_property
-    def values(self) -> dict[str, Any]:
-        """The values of `--config`."""
-        return merge_layers(parse_values(self.entries, self._of_files))
-
-    @cached_property
-    def config(self) -> dict[str, Any]:
-        """The config of the study.
+    @classmethod
+    def read(cls, files: Sequence[Path], entries: Sequence[str] = ()) -> "StudyLayers":
+        """Return the layers of config files and of entries of `--config`.
 
         Raises:
             MMLError: a file or a value that cannot be read.
         """
-        return overlay(self._of_files, self.values)
-
-    @cached_property
-    def _of_files(self) -> dict[str, Any]:
-        for file in self.files[1:]:
+        for file in files[1:]:
             if not file.exists() and not file.suffix:
                 raise MMLError(f"--configfile: there is no file {file.name}; a target has to go before this option")
-        return with_defaults(*map(read_study, map(shorten, self.files)))
+        of_files = with_defaults(*map(read_study, map(shorten, files)))
+        values = merge_layers(parse_values(entries, of_files))
+        return cls(files, values, overlay(of_files, values))
 
 
 def study_layers(workflow: "Workflow", pipeline: Path) -> StudyLayers:
@@ -63,7 +57,7 @@ def study_layers(workflow: "Workflow", pipeline: Path) -> StudyLayers:
         pipeline: folder of MML's Snakefile.
 
     Raises:
-        MMLError: a value of `--config` that cannot be read.
+        MMLError: a file or a value that cannot be read.
     """
     settings = workflow.config_settings
     options = _options(sys.argv[1:])
@@ -77,7 +71,7 @@ def study_layers(workflow: "Workflow", pipeline: Path) -> StudyLayers:
     if last_entries != list(settings.config_args or ()):
         entries = list(settings.config_args or ())
     files = list(dict.fromkeys(reversed(files)))[::-1]  # one that is named twice counts where it is named last
-    layers = StudyLayers(files or [demo_study(pipeline)], entries)
+    layers = StudyLayers.read(files or [demo_study(pipeline)], entries)
     values = [f"{key}={flow_text(value)}" for key, value in layers.values.items()] if entries else []
     hand_config_on(workflow, layers.files if files else [], values)
     workflow.configfiles[:] = layers.files

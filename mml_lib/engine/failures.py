@@ -36,11 +36,11 @@ class Attempt:
     """Snakemake's report of one failed step.
 
     Args:
-        record: the event of the failure, if there was one.
+        record: the `logging.LogRecord` of the failure, with Snakemake's attributes; None without one.
         words: error messages that came right before it, in the same thread.
     """
 
-    record: logging.LogRecord | None = None
+    record: Any = None
     words: list[str] = field(default_factory=list)
 
 
@@ -54,7 +54,7 @@ class Failures(logging.Handler):
         self._words: dict[int | None, list[str]] = {}
         snakemake_logger.addHandler(self)
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def emit(self, record: Any) -> None:
         if getattr(record, "event", None) == "job_error":
             words = self._words.pop(record.thread, [])
             self._attempts.setdefault(record.jobid, []).append(Attempt(record, words))
@@ -176,7 +176,7 @@ def _cause_of(attempt: Attempt) -> str | None:
     return None
 
 
-def _ending(match: re.Match[str], record: logging.LogRecord | None) -> str:
+def _ending(match: re.Match[str], record: Any) -> str:
     """Return how a process ended: by a signal, or with its exit status."""
     name, status = match["name"], int(match["status"] or 0)
     if not name and status > 128 and status - 128 in {number.value for number in signal.Signals}:
@@ -191,7 +191,7 @@ def _ending(match: re.Match[str], record: logging.LogRecord | None) -> str:
     return f"exit status {status}, without a message"
 
 
-def _told_by_cluster(record: logging.LogRecord) -> str | None:
+def _told_by_cluster(record: Any) -> str | None:
     text = (record.rule_msg or "").replace(BOILERPLATE, "")
     if refused := SUBMISSION.search(text):
         return "SLURM did not take it: " + refused[1].replace("sbatch: error: ", "").replace("\n", ", ")

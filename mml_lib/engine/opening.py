@@ -14,14 +14,7 @@ from mml_lib.engine.catalogue import catalogue
 from mml_lib.engine.command_line import StudyLayers, study_layers
 from mml_lib.engine.hooks import forecast_dry_run
 from mml_lib.engine.jobs import settle_in_job
-from mml_lib.engine.outer_pipeline import (
-    GivenLayers,
-    enter_folders,
-    given_layers,
-    module_name,
-    name_rules,
-    pipeline_folder,
-)
+from mml_lib.engine.outer_pipeline import enter_folders, given_layers, module_name, name_rules, pipeline_folder
 from mml_lib.engine.patches import chain_hooks, keep_pandas_out
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.checksums import name_command
@@ -50,10 +43,11 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
     sources: list[Source] = []
     folder = pipeline_folder(workflow, LIBRARY)
     try:
-        if layers := given_layers(workflow, config):
+        given = given_layers(workflow, config)
+        layers = given or study_layers(workflow, folder)
+        if given:
             config = workflow.globals["config"] = {}
         else:
-            layers = study_layers(workflow, folder)
             sources = [*map(shorten, layers.files), layers.values]
         config.clear()
         config.update(layers.config)
@@ -81,7 +75,7 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
     return study
 
 
-def _plan(study: Study, workflow: "Workflow", layers: StudyLayers | GivenLayers, is_first: bool) -> None:
+def _plan(study: Study, workflow: "Workflow", layers: StudyLayers, is_first: bool) -> None:
     """Plan the modes that are asked for, and print what they are about the first time."""
     modes = asked_modes(sys.argv[1:], study, workflow.modifier.modify_rulename)
     study.check(modes)
@@ -113,7 +107,7 @@ def _where(workflow: "Workflow") -> str:
     return f"module {module}: " if module else ""
 
 
-def study_record(layers: StudyLayers | GivenLayers) -> dict[str, Any]:
+def study_record(layers: StudyLayers) -> dict[str, Any]:
     """Return `files` and `values` that a study can be put together from again, values as text for `--config`."""
     values = {key: value for key, value in layers.values.items() if key not in WITHOUT_REFERENCES}
     if isinstance(paths := values.pop("paths", None), Mapping) and paths.get("presets"):

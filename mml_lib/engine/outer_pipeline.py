@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.reading.layers import with_defaults
+from mml_lib.engine.command_line import StudyLayers
 from mml_lib.errors import MMLError
 from mml_lib.machine.rule_names import RuleNames, publish_names, withdraw_names
 from mml_lib.machine.terminal import warn
@@ -19,29 +18,12 @@ TRIGGERS = {"mtime", "params", "input"}
 """Reasons for which a step may run again; by others an edited comment would train networks again."""
 
 
-@dataclass(frozen=True)
-class GivenLayers:
-    """The study that an outer pipeline gives as its config, on the library's defaults.
-
-    Args:
-        values: the config.
-    """
-
-    values: Mapping[str, Any]
-    files: tuple[Path, ...] = ()
-
-    @cached_property
-    def config(self) -> dict[str, Any]:
-        """The config of the study."""
-        return with_defaults(deepcopy(dict(self.values)))
-
-
 def module_name(workflow: "Workflow") -> str | None:
     """Return the name of the `module` statement by which an outer pipeline reads MML's Snakefile; None without one."""
     return None if workflow.modifier.is_main_snakefile() else workflow.modifier.namespace
 
 
-def given_layers(workflow: "Workflow", config: Mapping[str, Any]) -> GivenLayers | None:
+def given_layers(workflow: "Workflow", config: Mapping[str, Any]) -> StudyLayers | None:
     """Return the study that an outer pipeline gives; None where the command line names it.
 
     Args:
@@ -55,13 +37,17 @@ def given_layers(workflow: "Workflow", config: Mapping[str, Any]) -> GivenLayers
     if name is None:
         included = len(workflow.included_stack) > 1
         by_pipeline = included and config and not workflow.config_settings.configfiles
-        return GivenLayers(config) if by_pipeline else None
+        return _layers(config) if by_pipeline else None
     if not config:
         raise MMLError(f'the statement has no study; write in it config: config["{name}"], or any mapping')
     paths = workflow.modifier.path_modifier
     if paths.prefix is not None or paths.modifies_prefixes:
         raise MMLError("prefix and replace_prefix do not move results; leave them out, and set paths.results")
-    return GivenLayers(config)
+    return _layers(config)
+
+
+def _layers(config: Mapping[str, Any]) -> StudyLayers:
+    return StudyLayers((), config, with_defaults(deepcopy(dict(config))))
 
 
 def pipeline_folder(workflow: "Workflow", fallback: Path) -> Path:

@@ -19,9 +19,9 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mml_lib.errors import MMLError
 
@@ -46,7 +46,7 @@ HEADER = 2**24
 _ZIP = (".zip",)
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _OTHERS = (".zst", ".7z", ".rar", ".lz", ".lz4", ".lzma", ".z")
-_OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+_OPENERS: Mapping[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 _DAMAGE = (
     EOFError,
     IndexError,
@@ -241,7 +241,7 @@ def _unpack_zip(root: Path, members: _Members) -> None:
 def _unpack_tar(root: Path, members: _Members) -> None:
     links: dict[str, str] = {}
     with contextlib.closing(_Forward(members.archive)) as stream:
-        tar = tarfile.open(fileobj=stream, mode="r:")
+        tar = tarfile.open(fileobj=stream, mode="r:")  # type: ignore[call-overload]  # a file that is only read
         while (member := tar.next()) is not None:
             tar.members.clear()  # each would stay in memory
             path = members.path(member.name)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -14,6 +14,7 @@ from mml_lib.files.checksums import damaged, verify
 from mml_lib.files.formats import FORMATS
 
 
+@dataclass(frozen=True)
 class Stored:
     """Base of data classes that are written as JSON and read back; the same object gives the same bytes.
 

@@ -34,7 +34,8 @@ class Score(Metric):
     def __init__(self, name: str, task_type: str, outputs: int):
         super().__init__(sync_on_compute=False)  # each of several processes validates all
         self.name, self.task_type, self.classes = name, task_type, outputs
-        self.takes_masks = find_metric(task_type, name).takes == "masks"
+        metric = find_metric(task_type, name)
+        self.takes_masks = metric is not None and metric.takes == "masks"
         self.pairs: list[MaskPair] = []
         for state in self._states:
             self.add_state(state, [], "cat")
@@ -65,7 +66,7 @@ class Score(Metric):
         elif not np.isfinite(arguments[0]).all():
             return torch.tensor(torch.nan)
         else:
-            arguments = score_arguments(self.task_type, *arguments)
+            arguments = list(score_arguments(self.task_type, *arguments))
         return torch.tensor(score(self.task_type, self.name, *arguments))
 
     def reset(self) -> None:

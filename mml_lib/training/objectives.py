@@ -118,9 +118,11 @@ def build_objectives(
     objectives = []
     for number, (struct, weight) in enumerate(zip(structs, weights, strict=True)):
         kind, class_weights = struct.task_type, cfg.class_weights
+        spec = cfg.loss_of(kind)
+        assert spec is not None, "studies without a loss are refused"
         if number and (class_weights != "balanced" or TASK_TYPES[kind].has_values):
             class_weights = None
-        loss = build_loss(cfg.loss_of(kind).spec(), struct, fold % struct.num_folds, class_weights)
+        loss = build_loss(spec.spec(), struct, fold % struct.num_folds, class_weights)
         mixed = TASK_TYPES[kind].is_mixable and not (TASK_TYPES[kind].is_single_label and isinstance(loss, FocalLoss))
         mixing = BatchMixing(cfg.mixing, struct.num_classes) if cfg.mixing and mixed else None
         objectives.append(Objective(struct.name, kind, loss, mixing, weight))

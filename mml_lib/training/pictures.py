@@ -99,19 +99,15 @@ def draw_label_confusions(counts: np.ndarray, labels: Sequence[str]) -> np.ndarr
     """
     shares = counts / np.maximum(counts.sum(axis=2, keepdims=True), 1)
     order = [(1, 1), (1, 0), (0, 1), (0, 0)]
-    columns = [
-        "true positive",
-        "false negative",
-        "false positive",
-        "true negative",
-    ]
+    columns = ["true positive", "false negative", "false positive", "true negative"]
     table, values = (
         np.stack([counts_of_pair[:, true, predicted] for true, predicted in order], axis=1)
         for counts_of_pair in (counts, shares)
     )
     figure = Figure(figsize=(4.2, min(12.0, 1.9 + 0.32 * len(labels))), dpi=DPI)
     axis = figure.add_subplot()
-    draw_matrix(axis, values, table.astype(str), columns, [shorten(label, 24) for label in labels], square=False)
+    names = [shorten(label, 24) for label in labels]
+    draw_matrix(axis, values, table.astype(str).tolist(), columns, names, square=False)
     axis.set_title(f"{counts[0].sum():,} images; shades are shares of\nthose with, or without, the label", fontsize=8)
     return _rendered(figure)
 
@@ -141,7 +137,7 @@ def _told(target: Any, classes: Sequence[str], room: int) -> str:
         return f"{float(target):.4g}"
     if np.ndim(target) == 0:
         return shorten(classes[int(target)], room)
-    present = np.flatnonzero(np.asarray(target) >= 0.005)
+    present = np.flatnonzero(np.asarray(target) >= 0.005).tolist()
     soft = any(0 < target[index] < 0.995 for index in present)
     words = [f"{classes[index]} {target[index]:.2f}" if soft else classes[index] for index in present]
     return shorten(", ".join(words), room) or "none"
@@ -191,7 +187,7 @@ def _grid(samples: Sequence[Sequence[Panel]], legend: Mapping[str, np.ndarray] |
         axis.imshow(picture, interpolation="nearest" if max(picture.shape[:2]) < SIDE * DPI else "auto")
         axis.set_title(text, fontsize=6, pad=2)
     if legend:
-        edge = {"edgecolor": "black", "linewidth": 0.5}
+        edge: dict[str, Any] = {"edgecolor": "black", "linewidth": 0.5}
         patches = [Patch(facecolor=color, label=shorten(name, 24), **edge) for name, color in legend.items()]
         figure.legend(handles=patches, loc="lower center", ncols=4, fontsize=6, frameon=False)
     return _rendered(figure, tight=False)

@@ -5,7 +5,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.training_options import Tune
@@ -38,7 +38,7 @@ class Tuning(Stored):
 
     def lay_over(self, cfg: StudyConfig) -> StudyConfig:
         """Return the config of a pipeline with what was found out in it."""
-        update = {}
+        update: dict[str, Any] = {}
         if self.lr is not None:
             update["optimizer"] = cfg.optimizer.model_copy(update={"lr": self.lr})
         if self.batch_size is not None:

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before lightning)
 import torch
@@ -36,10 +36,10 @@ class ProgressBar(Callback):
         label: what is trained.
     """
 
-    def __init__(self, terminal: IO[str], label: str):
+    def __init__(self, terminal: TextIO, label: str):
         self.terminal = terminal
         self.label = label
-        self._screen: IO[str] | None = None
+        self._screen: TextIO | None = None
         self._bar: tqdm | None = None
         self._due = 0.0
         self._batches = 0
@@ -319,18 +319,18 @@ class Board(Callback):
         for key, value in row.items():
             if key != "epoch":
                 self._writer.add_scalar(key, value, step)
-        self._draw(step)
+        self._draw(self._writer, step)
         self._writer.flush()
         self.logger.save()
 
-    def _draw(self, step: int) -> None:
+    def _draw(self, writer: "SummaryWriter", step: int) -> None:
         pictures = {f"images/{task}": self._drawn(task, *seen) for task, seen in self._learnt.items()}
         if self._answers is not None and self._answers.kept:
             pictures[f"predictions/{self._answers.struct.name}"] = self._answers.predictions()
         if self._answers is not None and self._answers.compared:
             pictures[f"confusion_matrix/{self._answers.struct.name}"] = self._answers.comparison()
         for tag, picture in pictures.items():
-            self._writer.add_image(tag, picture, step, dataformats="HWC")
+            writer.add_image(tag, picture, step, dataformats="HWC")
         self._learnt, self._answers = {}, None
 
     def _drawn(self, task: str, images: torch.Tensor, targets: torch.Tensor) -> Any:

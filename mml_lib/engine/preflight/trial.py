@@ -53,7 +53,7 @@ OF_META = re.compile(r"\bmeta\b", re.IGNORECASE)
 
 NEUTRAL = Statistics([0.5] * 3, [0.25] * 3)
 
-PLAIN_OPTIMIZER = Target(_target_="torch.optim.SGD", lr=0.01, momentum=0.9)
+PLAIN_OPTIMIZER = Target(target="torch.optim.SGD", lr=0.01, momentum=0.9)
 
 
 class MetaNetwork(nn.Module):
@@ -184,8 +184,7 @@ class Trials:
     def _size(self, cfg: StudyConfig) -> tuple[int, int] | None:
         """Return height and width of all images, None where that is not known before they are packed."""
         transforms = resolve(cfg.preprocessing)
-        size = None if any("_target_" in spec for spec in transforms) else packed_size(transforms)
-        return tuple(size) if size else None
+        return None if any("_target_" in spec for spec in transforms) else packed_size(transforms)
 
     # --- the network --------------------------------------------------------------------------------------------
 
@@ -359,5 +358,7 @@ def sentence(section: str, error: Exception) -> str:
     return f"{section}{key}: {text}"
 
 
-SECTIONS = ("arch", "decoder", "adapters", "loss", "class_weights", "mixing", "augmentations", "normalization", "tta")
-SECTIONS += ("optimizer", "lr_scheduler", "trainer", "callbacks", "metrics", "preprocessing", "store_best", "sampling")
+SECTIONS = (
+    *("arch", "decoder", "adapters", "loss", "class_weights", "mixing", "augmentations", "normalization", "tta"),
+    *("optimizer", "lr_scheduler", "trainer", "callbacks", "metrics", "preprocessing", "store_best", "sampling"),
+)

@@ -32,7 +32,7 @@ def write(folder: Path, **texts: str) -> list[Path]:
 
 
 def test_project_and_tasks_are_enough(tmp_path: Path):
-    study = load(StudyLayers(write(tmp_path, study=MINIMAL)).config)
+    study = load(StudyLayers.read(write(tmp_path, study=MINIMAL)).config)
     assert (study.project, list(study.tasks), study.mode.id) == ("lesions", ["lesions"], "train")
 
 
@@ -46,7 +46,7 @@ def test_files_are_laid_over_each_other_in_order_tasks_included(tmp_path: Path):
         first="tasks: {a: {creator: fake, folds: 3}, b: {creator: fake}}\nseed: 1\noptimizer: {preset: sgd, lr: 0.1}",
         second="tasks: {a: {folds: 4}, c: {creator: digits}}\nseed: 2\noptimizer: {lr: 0.2}",
     )
-    study = load(StudyLayers(files, ["seed=3", "optimizer.momentum=0.5"]).config)
+    study = load(StudyLayers.read(files, ["seed=3", "optimizer.momentum=0.5"]).config)
     assert {name: task.folds for name, task in study.tasks.items()} == {"a": 4, "b": 5, "c": 5}
     assert study.seed == 3
     assert study.optimizer.spec() == {"_target_": "torch.optim.SGD", "lr": 0.2, "momentum": 0.5, "nesterov": True}
