@@ -14,6 +14,12 @@ TESTED = TINY | {
     "plugins": [str(REPOSITORY / "tests/cluster/impatient.py")],
 }
 
+OPTIONS = (
+    *("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5"),
+    *("--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-keep-successful-logs"),
+)
+"""Options of Snakemake that the test cluster needs."""
+
 
 @dataclass
 class OnCluster(Workplace):
@@ -23,7 +29,4 @@ class OnCluster(Workplace):
     profile: str = str(REPOSITORY / "profiles/slurm")
 
     def command(self, *arguments: str) -> list[str]:
-        polls = ("--slurm-init-seconds-before-status-checks", "1")
-        site = ("--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-keep-successful-logs")
-        command = super().command(*arguments)
-        return [*command, "--profile", self.profile, *polls, *site, "--latency-wait", "5"]
+        return [*super().command(*arguments), "--profile", self.profile, *OPTIONS]

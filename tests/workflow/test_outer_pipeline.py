@@ -1,51 +1,22 @@
 """MML as a module of an outer pipeline, which makes the data and uses the predictions."""
 
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.support.outer_pipelines import OuterPipeline
 from tests.support.places import REPOSITORY
-from tests.support.workplaces import TINY
-
-OUTER = Path(__file__).parent / "outer_pipeline"
-TASK = {"creator": "csv", "path": "prepared/table.csv", "made_by_rule": True, "folds": 2}
-
-
-class Pipeline:
-    """A copy of the outer pipeline in a folder of its own."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        shutil.copytree(OUTER, folder, dirs_exist_ok=True)
-        snakefile = folder / "Snakefile"
-        snakefile.write_text(snakefile.read_text().replace("/path/to/clone", str(REPOSITORY)))
-
-    def write(self, seed: int = 0, **study: object) -> None:
-        """Write the config of the outer pipeline, with changes of the study in it."""
-        content = {"seed": seed, "mml": TINY | {"tasks": {"brightness": TASK}} | study}
-        (self.folder / "config.yaml").write_text(yaml.safe_dump(content))
-
-    def run(self, *arguments: str, fails: bool = False) -> str:
-        """Run Snakemake and return its output."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-        process = subprocess.run(command, cwd=self.folder, text=True, capture_output=True, timeout=600)
-        output = process.stdout + process.stderr
-        assert (process.returncode != 0) == fails, output
-        return output
 
 
 @pytest.fixture
-def outer(tmp_path: Path) -> Pipeline:
-    pipeline = Pipeline(tmp_path / "outer")
+def outer(tmp_path: Path) -> OuterPipeline:
+    pipeline = OuterPipeline(tmp_path / "outer")
     pipeline.write()
     return pipeline
 
 
-def test_plan_makes_data_first_and_names_rules_with_the_prefix(outer: Pipeline):
+def test_plan_makes_data_first_and_names_rules_with_the_prefix(outer: OuterPipeline):
     output = outer.run("-n")
     table = output.split("Job stats:\n")[-1].split("\ntotal ")[0].splitlines()[2:]
     planned = {rule: int(count) for rule, count in map(str.split, table)}
@@ -64,15 +35,80 @@ def test_plan_makes_data_first_and_names_rules_with_the_prefix(outer: Pipeline):
         ({"mode": "trian"}, "there is no preset 'trian'"),
     ],
 )
-def test_mistakes_of_the_study_name_the_module(outer: Pipeline, study: dict, message: str):
+def test_mistakes_of_the_study_name_the_module(outer: OuterPipeline, study: dict, message: str):
     outer.write(**study)
     output = outer.run("-n", fails=True)
     assert "error: module mml: " in output
     assert message in output
 
 
+TWO_STUDIES = """
+configfile: "config.yaml"
+
+
+module first:
+    snakefile: "/path/to/clone/Snakefile"
+    config: config["first"]
+
+
+use rule * from first as first_*
+
+
+module second:
+    snakefile: "/path/to/clone/Snakefile"
+    config: config["second"]
+
+
+use rule * from second as second_*
+
+
+rule both:
+    input:
+        *[module.fm.path("return_value", mode="create") for module in (first, second)],
+"""
+
+PROBE = """
+import fcntl
+import os
+import sys
+from pathlib import Path
+
+
+def is_locked(path):
+    with open(path, "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+if step := getattr(sys.modules["__main__"], "snakemake", None):
+    locked = [f"{lock.parent.name}/{lock.name}" for lock in sorted(Path("results").glob("*/.lock*")) if is_locked(lock)]
+    with open(f"{step.rule}.txt", "w") as file:
+        print(Path(os.environ["MML_PROJECT"]).name, *locked, file=file)
+"""
+
+
+def test_steps_of_two_modules_lock_the_project_of_their_own_study(outer: OuterPipeline):
+    (outer.folder / "Snakefile").write_text(TWO_STUDIES.replace("/path/to/clone", str(REPOSITORY)))
+    (outer.folder / "probe.py").write_text(PROBE)
+    studies = {
+        name: {
+            **{"project": name, "paths": {"data": f"data_{name}"}, "mode": "create", "plugins": ["probe.py"]},
+            "tasks": {"stripes": {"creator": "fake", "num_samples": 8, "num_classes": 2, "size": 8, "folds": 2}},
+        }
+        for name in ("first", "second")
+    }
+    (outer.folder / "config.yaml").write_text(yaml.safe_dump(studies))
+    outer.run("--cores", "1", "both")
+    for name in studies:
+        locked = (outer.folder / f"{name}_create_task.txt").read_text().split()
+        assert locked == [name, *sorted(["first/.lock", "second/.lock", f"{name}/.lock-steps"])]
+
+
 @pytest.mark.long
-def test_outer_pipeline_trains_on_data_of_its_own_and_uses_the_predictions(outer: Pipeline):
+def test_outer_pipeline_trains_on_data_of_its_own_and_uses_the_predictions(outer: OuterPipeline):
     output = outer.run()
     assert output.count("the outer pipeline starts") == output.count("the outer pipeline ends") == 1
     assert "used by train_fold" in output, "MML's own hooks were called"

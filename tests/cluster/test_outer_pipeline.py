@@ -1,0 +1,27 @@
+"""MML as a module of an outer pipeline on a real SLURM."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster_studies import OPTIONS, TESTED
+from tests.support.outer_pipelines import OuterPipeline
+from tests.support.places import REPOSITORY
+from tests.support.slurm_cluster import Cluster, described, jobs_of
+
+pytestmark = pytest.mark.cluster
+
+
+def test_outer_pipeline_submits_the_heavy_steps_of_its_module(cluster: Cluster, tmp_path: Path):
+    outer = OuterPipeline(tmp_path / "outer")
+    outer.write(resources=TESTED["resources"], plugins=TESTED["plugins"])
+    output = outer.run("--profile", str(REPOSITORY / "profiles/slurm"), *OPTIONS)
+    assert "used by train_fold" in output, "MML's own hooks were called"
+    assert len((outer.folder / "confident.txt").read_text().splitlines()) == 2
+    trainings = jobs_of(outer.folder, "mml_train_fold")
+    assert list(trainings.values()) == ["COMPLETED", "COMPLETED"], output
+    job = described(next(iter(trainings)))
+    assert (job["TimeLimit"], job["MinMemoryNode"]) == ("00:20:00", "2000M"), "resources of the study"
+    assert not jobs_of(outer.folder, "mml_test_fold"), "light steps run beside Snakemake"
+    assert len(jobs_of(outer.folder, "make_table")) == 1, "rules of the outer pipeline are submitted as it has them"
+    assert "Nothing to be done" in outer.run("-n")
