@@ -43,9 +43,9 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
     sources: list[Source] = []
     folder = pipeline_folder(workflow, LIBRARY)
     try:
-        given = given_layers(workflow, config)
-        layers = given or study_layers(workflow, folder)
-        if given:
+        outer = given_layers(workflow, config)
+        layers = outer or study_layers(workflow, folder)
+        if outer:
             config = workflow.globals["config"] = {}
         else:
             sources = [*map(shorten, layers.files), layers.values]
