@@ -1,6 +1,6 @@
 """Compute the metrics of one network's predictions on one split, with intervals, and on resamples of the samples."""
 
-from mml_lib.config.schema import metrics_of_params
+from mml_lib.config.metric_options import metrics_of_params
 from mml_lib.evaluation.evaluation import (
     evaluate,
     evaluate_resampled,

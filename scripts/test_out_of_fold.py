@@ -1,7 +1,6 @@
 """Pool the predictions of all folds for their validation samples, and compute the metrics of all together."""
 
-from mml_lib.config.metric_options import OUT_OF_FOLD
-from mml_lib.config.schema import metrics_of_params
+from mml_lib.config.metric_options import OUT_OF_FOLD, metrics_of_params
 from mml_lib.evaluation.evaluation import evaluate, network_estimates, network_intervals, write_metrics
 from mml_lib.evaluation.out_of_fold import evaluate_out_of_fold, pool_out_of_fold
 from mml_lib.evaluation.procedures import NETWORKS

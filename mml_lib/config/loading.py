@@ -70,8 +70,9 @@ def load_study(
     try:
         return StudyConfig.model_validate(resolved)
     except ValidationError as error:
-        problem = _telling(error.errors())
-        if isinstance(cause := problem.get("ctx", {}).get("error"), TextError):
+        problem = dict(_telling(error.errors()))
+        cause = problem.get("ctx", {}).get("error")
+        if isinstance(cause, TextError):
             problem["loc"] += cause.location
         location = _location(problem)
         placed = origins.of(location).mark(_sentence(problem)) if location else origins.place(_sentence(problem))

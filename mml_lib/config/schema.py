@@ -1,7 +1,6 @@
 """The typed model of a study: the reference of every option. `config/schema.json` is generated from it."""
 
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,10 +17,10 @@ from pydantic import (
     model_validator,
 )
 
-from mml_lib.config.metric_options import NAMED, is_metric, lower_is_better
+from mml_lib.config.metric_options import Metric, Metrics, Named, StoreBest
 from mml_lib.config.prediction_options import TTA
 from mml_lib.config.reading.settling import UNSETTLED, Settled
-from mml_lib.config.sections import Clean, Reuse, Section, Target, per_task_type
+from mml_lib.config.sections import Clean, Reuse, Section, Target
 from mml_lib.config.task_options import Pivot, Preprocessing, TaggedName, Tagging, Task, TaskName
 from mml_lib.config.tensorboard_options import TensorBoard
 from mml_lib.config.training_options import (
@@ -36,13 +35,6 @@ from mml_lib.config.training_options import (
     Tune,
 )
 from mml_lib.errors import MMLError, nearest
-
-
-def _known_metric(name: str) -> str:
-    if not is_metric(name):
-        names = {metric for metrics in NAMED.values() for metric in metrics}
-        raise ValueError(f"there is no metric '{name}'{nearest(name, names)}")
-    return name
 
 
 def _enough_for_percentiles(resamples: int) -> int:
@@ -100,30 +92,6 @@ def _as_preprocessing(value: Any) -> Any:
     return {"transforms": value} if isinstance(value, list) else value
 
 
-class StoreBest(Section):
-    """Selection of the epoch whose weights are stored."""
-
-    metric: str = Field("loss", description="Criterion on the validation split: loss, or a metric.")
-    mode: Literal["min", "max"] | None = Field(
-        None, description="Whether smaller or larger values are better; unset: the metric's own direction."
-    )
-
-    @model_validator(mode="after")
-    def _spelled_out(self) -> "StoreBest":
-        self.mode = self.mode or ("min" if lower_is_better(self.metric) else "max")
-        return self
-
-    @property
-    def key(self) -> str:
-        """The column of the history."""
-        return f"val/{self.metric}"
-
-    @property
-    def sign(self) -> int:
-        """1 where large values are good, -1 where small ones are."""
-        return 1 if self.mode == "max" else -1
-
-
 def _as_store_best(value: Any) -> Any:
     if isinstance(value, bool):
         return {} if value else None
@@ -132,13 +100,6 @@ def _as_store_best(value: Any) -> Any:
 
 def _switched(value: Any) -> Any:
     return ({} if value else None) if isinstance(value, bool) else value
-
-
-class Metric(Target):
-    name: str = Field(description="Name of the metric in tables, histories and messages.")
-
-    def spec(self) -> dict[str, Any]:
-        return {key: value for key, value in super().spec().items() if key != "name"}
 
 
 def _as_list(value: Any) -> Any:
@@ -150,18 +111,6 @@ def _as_list(value: Any) -> Any:
 def _one_or_by_type(value: Any) -> str:
     by_type = isinstance(value, Losses | Metrics) or (isinstance(value, dict) and "_target_" not in value)
     return "by_type" if by_type else "one"
-
-
-Named = Annotated[str, AfterValidator(_known_metric)]
-
-
-def metrics_of_params(values: Sequence[str | Mapping[str, Any]]) -> list[str | Metric]:
-    """Return metrics out of the params of a rule: names, and specs of a study's own metrics."""
-    return [value if isinstance(value, str) else Metric.model_validate(value) for value in values]
-
-
-class Metrics(per_task_type(lambda task_type: (list[Named | Metric], [*task_type.default_metrics]))):
-    """The metrics of each task type: names, or `_target_`s with a name."""
 
 
 class Mode(Settled):

@@ -21,7 +21,7 @@ def _loss(task_type: TaskType) -> tuple[Any, Any]:
     return Target | None, Field(None, description=f"Loss of {task_type.title}: {task_type.shapes}.")
 
 
-class Augmentations(per_task_type(_augmentations)):
+class Augmentations(per_task_type(_augmentations)):  # type: ignore[misc]  # the fields are those of the task types
     """Random augmentations of training images: one list for all task types, or separate lists per task type."""
 
     transforms: list[Target] | None = Field(
@@ -68,7 +68,7 @@ class Mixing(Section):
         return self
 
 
-class Losses(per_task_type(_loss)):
+class Losses(per_task_type(_loss)):  # type: ignore[misc]  # the fields are those of the task types
     """The loss of each task type. It is called with outputs and targets."""
 
 

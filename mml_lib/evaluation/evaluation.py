@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mml_lib.config.metric_options import PER_GROUP
-from mml_lib.config.schema import Metric
+from mml_lib.config.metric_options import PER_GROUP, Metric
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.per_group import has_groups, resample_levels
 from mml_lib.evaluation.procedures import NETWORKS, Estimate, estimate

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mml_lib.config.schema import Metric
+from mml_lib.config.metric_options import Metric
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.evaluation import evaluate_resampled
 from mml_lib.evaluation.resampled import Groups, Resampled

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torchmetrics import Metric
 
-from mml_lib.config import schema
+from mml_lib.config import metric_options
 from mml_lib.config.factories import import_target, instantiate
 from mml_lib.errors import MMLError
 from mml_lib.metrics import find_metric
@@ -84,7 +84,7 @@ def _image_counts(masks: torch.Tensor, targets: torch.Tensor, classes: int) -> t
     return count(targets, counted & (masks == targets)), count(targets, counted), count(masks, counted)
 
 
-def build_metrics(metrics: Sequence[str | schema.Metric], task_type: str, outputs: int) -> dict[str, Metric]:
+def build_metrics(metrics: Sequence[str | metric_options.Metric], task_type: str, outputs: int) -> dict[str, Metric]:
     """Return torchmetrics by name.
 
     Args:
@@ -98,7 +98,7 @@ def build_metrics(metrics: Sequence[str | schema.Metric], task_type: str, output
     return dict(_build(metric, task_type, outputs) for metric in metrics)
 
 
-def _build(metric: str | schema.Metric, task_type: str, outputs: int) -> tuple[str, Metric]:
+def _build(metric: str | metric_options.Metric, task_type: str, outputs: int) -> tuple[str, Metric]:
     if isinstance(metric, str):
         return metric, Score(metric, task_type, outputs)
     spec = metric.spec()

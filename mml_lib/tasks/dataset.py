@@ -24,6 +24,13 @@ EMPTY_MASK_TOKEN = "EMPTY_MASK_TOKEN"
 Label = str | Mapping[str, float] | float | None
 
 
+def label_names(label: Label) -> list[str]:
+    """Return the names of the classes in a label, none of a number."""
+    if isinstance(label, str):
+        return [label]
+    return list(label) if isinstance(label, Mapping) else []
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One image and what is known of it.
@@ -116,7 +123,7 @@ class Dataset:
         """Colours in the order of the mask values that stand for them, None where values are numbers of the files."""
         if self.masks is None or self.masks.by_color is None:
             return None
-        return [self.masks.colors[value] for value in sorted(self.masks.colors)]
+        return [color for _, color in sorted(self.masks.colors.items()) if color is not None]
 
     def write(self, path: Path) -> None:
         """Write the manifest: samples as columns, sizes as [height, width] in pixels."""

@@ -78,7 +78,7 @@ class TaskDescription:
             "folding": assignment.report,
             "protocol": [f"created from {dataset.name}"],
         }
-        samples = {
+        samples: dict[str, list[Any]] = {
             "id": [sample.id for sample in delivery.samples],
             "row": list(range(len(delivery.samples))),
             "split": assignment.split,

@@ -9,7 +9,7 @@ from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized
 from mml_lib.task_types import IGNORE, IGNORED, TASK_TYPES
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset
-from mml_lib.tasks.mask_values import BITS, EMPTY, PALETTE, Color
+from mml_lib.tasks.mask_values import BITS, EMPTY, PALETTE, Color, MaskTable
 from mml_lib.tasks.names import folded
 
 ColorLists = Sequence[tuple[str, Sequence[Sequence[int]]]]
@@ -79,9 +79,10 @@ def check_masks(
         )
     if IGNORE not in {*mapping, *idx_to_class} and not colors:
         lines += masks.ignored_lines(bool(idx_to_class))
-    if not colors and masks.color(0) not in (None, BLACK):
+    zero = masks.color(0)
+    if not colors and zero and zero != BLACK:
         lines += [
-            f"{masks.where}: palettes show {value} ('{label}') as black, 0 as {list(masks.color(0))}; if colours are "
+            f"{masks.where}: palettes show {value} ('{label}') as black, 0 as {list(zero)}; if colours are "
             f"meant and not numbers, write {masks.colors_to_write()}"
             for value, label in mapping.items()
             if masks.color(value) == BLACK
@@ -101,7 +102,7 @@ def check_masks(
             "leave it out, or correct its number or colour"
         )
     rare = [
-        f"{masks.written(value)} ('{label}') in {masks.file(rows[0])}"
+        f"{masks.written(value, bool(masks.reason))} ('{label}') in {masks.file(rows[0])}"
         for value, label in mapping.items()
         if len(rows := masks.rows_with(value)) == 1 and len(masks.rows) > 2
     ]
@@ -138,20 +139,22 @@ class _Masks:
         self.dataset = dataset
         self.where = f"tasks.{name}"
         samples = dataset.delivery.samples
-        counts = dataset.values or [None] * len(samples)
-        self.rows = [row for row, values in enumerate(counts) if values and samples[row].split != "unlabelled"]
-        self.used = sorted({value for row in self.rows for value in counts[row]})
+        self.counts: dict[int, Mapping[int, int]] = {
+            row: values
+            for row, values in enumerate(dataset.values or ())
+            if values and samples[row].split != "unlabelled"
+        }
+        self.rows = list(self.counts)
+        self.used = sorted({value for values in self.counts.values() for value in values})
+        self.table = dataset.masks or MaskTable([None] * len(samples), {})
 
     @property
     def reason(self) -> str | None:
         """Why the values stand for colours, None where they are the files' own numbers."""
-        return self.dataset.masks and self.dataset.masks.by_color
-
-    def counts(self, row: int) -> Mapping[int, int]:
-        return self.dataset.values[row]
+        return self.table.by_color
 
     def kind(self, row: int) -> str | None:
-        return self.dataset.masks and self.dataset.masks.kinds[row]
+        return self.table.kinds[row]
 
     def file(self, row: int) -> str:
         """Return the mask of a sample, as errors name it."""
@@ -159,20 +162,21 @@ class _Masks:
         return f"{path} of sample '{self.dataset.delivery.samples[row].id}'" if path == EMPTY_MASK_TOKEN else str(path)
 
     def color(self, value: int) -> Color | None:
-        return self.dataset.masks and self.dataset.masks.colors.get(value)
+        return self.table.colors.get(value)
 
     def rows_with(self, value: int) -> list[int]:
         """Return the samples whose masks have a value."""
-        return [row for row in self.rows if value in self.counts(row)]
+        return [row for row in self.rows if value in self.counts[row]]
 
     def rows_of(self, mapping: Mapping[int, str], label: str) -> list[int]:
         """Return the samples whose masks show a class."""
         values = {value for value, other in mapping.items() if other == label}
-        return [row for row in self.rows if values & self.counts(row).keys()]
+        return [row for row in self.rows if values & self.counts[row].keys()]
 
-    def written(self, value: int) -> str:
+    def written(self, value: int, by_color: bool) -> str:
         """Return a value as the user knows it: a number, or the colour that it stands for."""
-        return f"the colour {list(self.color(value))}" if self.reason else f"the value {value}"
+        color = self.color(value)
+        return f"the colour {list(color)}" if by_color and color else f"the value {value}"
 
     # --- by colour ----------------------------------------------------------------------------------------------
 
@@ -273,8 +277,8 @@ class _Masks:
         rows, doubtful = self.rows_with(IGNORE), self.only_ignored()
         if not doubtful and not (rows and is_named):
             return []
-        share = sum(self.counts(row).get(IGNORE, 0) for row in self.rows) / sum(
-            sum(self.counts(row).values()) for row in self.rows
+        share = sum(self.counts[row].get(IGNORE, 0) for row in self.rows) / sum(
+            sum(self.counts[row].values()) for row in self.rows
         )
         beside = f", which in {_masks(len(doubtful))} is beside 0 only ({summarized(map(self.file, doubtful))})"
         return [
@@ -284,7 +288,7 @@ class _Masks:
 
     def only_ignored(self) -> list[int]:
         """Return the samples whose masks hold 255 and no other number but 0."""
-        return [row for row in self.rows if IGNORE in self.counts(row) and self.counts(row).keys() <= {0, IGNORE}]
+        return [row for row in self.rows if IGNORE in self.counts[row] and self.counts[row].keys() <= {0, IGNORE}]
 
     def _check_ignored(self, mapping: Mapping[int, str]) -> None:
         """Refuse a class without pixels, or masks of 0 and 255 only, where pixels of 255 may be what is meant.
@@ -298,8 +302,8 @@ class _Masks:
                 f"{self.where}.idx_to_class: no mask has a pixel of '{label}' ({lacking[0]}), but there are some of "
                 f"255, which are ignored; if these are meant, write 255: {label}, if not, 255: {IGNORED}"
             )
-        doubtful = [row for row in self.only_ignored() if 0 in self.counts(row)]
-        if not doubtful or any(IGNORE in self.counts(row) and row not in set(doubtful) for row in self.rows):
+        doubtful = [row for row in self.only_ignored() if 0 in self.counts[row]]
+        if not doubtful or any(IGNORE in self.counts[row] and row not in set(doubtful) for row in self.rows):
             return
         label = [*(label for value, label in mapping.items() if value), *mapping.values()][0]
         raise MMLError(
@@ -315,9 +319,9 @@ class _Masks:
         if not values or values == [0] == self.used:
             return self._all_one("black" if values else "255")
         if len(values) > MOST_LISTED:
-            most = max(self.rows, key=lambda row: len(self.counts(row)))
+            most = max(self.rows, key=lambda row: len(self.counts[row]))
             return MMLError(
-                f"{missing}: masks have {len(values)} values ({self.file(most)} alone {len(self.counts(most))}), as "
+                f"{missing}: masks have {len(values)} values ({self.file(most)} alone {len(self.counts[most])}), as "
                 "JPEG compression and smoothing leave them; save masks as PNG without either"
             )
         if doubtful := self.only_ignored():  # 255 may be a class
@@ -354,17 +358,16 @@ class _Masks:
     def _no_class(self, value: int, classes: str, key: str) -> MMLError:
         """Return the error of a value that has no class."""
         rows = self.rows_with(value)
-        count = sum(self.counts(row)[value] for row in rows)
-        number = f"the value {value}" if key == "idx_to_class" else f"the colour {list(self.color(value))}"
+        count = sum(self.counts[row][value] for row in rows)
         spread = "" if len(rows) == 1 else f" (in all {_masks(len(rows))}, {count:,} pixels)"
-        pixels = self.counts(rows[0])[value]
-        if len(self.counts(rows[0])) > MOST_LISTED:
+        pixels = self.counts[rows[0]][value]
+        if len(self.counts[rows[0]]) > MOST_LISTED:
             remedy = "JPEG compression and smoothing leave such values: save masks as PNG without either"
         elif key == "colors":
             remedy = f"name it, or name it {IGNORED}"
         else:
             remedy = f"add it to idx_to_class, or mark such pixels with 255, or write {value}: {IGNORED}"
         return MMLError(
-            f"{self.where}.{key}: the mask {self.file(rows[0])} has {number}, which is no class ({classes}), in "
-            f"{pixels:,} {'pixel' if pixels == 1 else 'pixels'}{spread}; {remedy}"
+            f"{self.where}.{key}: the mask {self.file(rows[0])} has {self.written(value, key == 'colors')}, which is "
+            f"no class ({classes}), in {pixels:,} {'pixel' if pixels == 1 else 'pixels'}{spread}; {remedy}"
         )

@@ -84,21 +84,22 @@ def tabulate(
     Raises:
         MMLError: there are more colours than values.
     """
-    kinds = [content and content.kind for content in contents]
+    kinds = [content.kind if content else None for content in contents]
     reason = _reason_for_colors(contents, files)
     if reason is None:
-        values = [content and dict(content.tally) for content in contents]
-        return values, MaskTable(kinds, _colors_of_numbers(contents))
+        return [dict(content.tally) if content else None for content in contents], MaskTable(
+            kinds, _colors_of_numbers(contents)
+        )
     codes = sorted({code for content in contents if content for code in content.seen.values()})
     if len(codes) > IGNORE:
-        most = max(range(len(contents)), key=lambda row: len(contents[row].seen) if contents[row] else 0)
+        numbers = [len(content.seen) if content else 0 for content in contents]
         raise MMLError(
-            f"the masks have {len(codes)} colours, more than classes can have; {files[most]} alone has "
-            f"{len(contents[most].seen)}: save masks as PNG without smoothing, each class in one colour"
+            f"the masks have {len(codes)} colours, more than classes can have; {files[numbers.index(max(numbers))]} "
+            f"alone has {max(numbers)}: save masks as PNG without smoothing, each class in one colour"
         )
     place = {code: value for value, code in enumerate(codes)}
     values = [
-        content and {place[code]: count for code, count in sorted(content.pixels_of_colors.items())}
+        {place[code]: count for code, count in sorted(content.pixels_of_colors.items())} if content else None
         for content in contents
     ]
     return values, MaskTable(kinds, {value: as_color(code) for code, value in place.items()}, reason)

@@ -3,16 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import verify
 from mml_lib.files.containers import check_packed
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.description import TaskDescription, read_header
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 class TaskStruct:
@@ -60,10 +59,8 @@ class TaskStruct:
         return TaskDescription.read(self.paths["description"])
 
     @cached_property
-    def samples(self) -> Mapping[str, "np.ndarray"]:
+    def samples(self) -> Mapping[str, np.ndarray]:
         """Columns `id`, `row`, `split`, `fold`, `digest` of all samples."""
-        import numpy as np
-
         return {key: np.array(self._description.samples[key]) for key in ("id", "row", "split", "fold", "digest")}
 
     @cached_property
@@ -72,20 +69,16 @@ class TaskStruct:
         return None not in self._description.samples["digest"]
 
     @cached_property
-    def targets(self) -> "np.ndarray":
+    def targets(self) -> np.ndarray:
         """Targets of the samples: class indices (int64, N; -1 unlabelled), probabilities (float32,
         N×classes) or values (float32, N; NaN unlabelled). Of segmentation the pixels of each class (int64, N×classes).
         """
-        import numpy as np
-
         values = self._description.targets.values
         return values if values.dtype.kind == "i" else values.astype(np.float32)
 
     @cached_property
-    def lookup(self) -> "np.ndarray":
+    def lookup(self) -> np.ndarray:
         """The class index of each mask value (int64, 256); 255 for what is ignored."""
-        import numpy as np
-
         table = np.full(256, IGNORE, dtype=np.int64)
         for value, label in self.idx_to_class.items():
             table[value] = self.classes.index(label)
@@ -143,8 +136,6 @@ class TaskStruct:
 
     @cached_property
     def _mean_and_std(self) -> tuple[list[float], list[float]]:
-        import numpy as np
-
         verify(self.paths["packed"])
         check_packed(self.paths["packed"])
         rows = self.samples["row"][self.samples["split"] == "train"]
@@ -161,7 +152,7 @@ class TaskStruct:
         """Standard deviation of each channel over all pixels of the packed training images, in 0..1."""
         return self._mean_and_std[1]
 
-    def select(self, part: str, fold: int | None = None) -> "np.ndarray":
+    def select(self, part: str, fold: int | None = None) -> np.ndarray:
         """Return the positions of the samples of a part, in their order.
 
         Args:
@@ -171,8 +162,6 @@ class TaskStruct:
         Raises:
             MMLError: the task has no such samples.
         """
-        import numpy as np
-
         training = self.samples["split"] == "train"
         chosen = {
             "train": training & (self.samples["fold"] != fold),

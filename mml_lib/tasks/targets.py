@@ -51,13 +51,15 @@ class Targets:
         number = {label: index[raw] for raw, label in enumerate(dataset.delivery.classes)}
         labels = [None if sample.split == "unlabelled" else sample.label for sample in samples]
         if TASK_TYPES[kind].is_single_label:
-            return cls(kind, classes, np.array([-1 if label is None else number[label] for label in labels]))
+            indices = [number[label] if isinstance(label, str) else -1 for label in labels]
+            return cls(kind, classes, np.array(indices))
         if TASK_TYPES[kind].is_multilabel:
             values = np.zeros((len(samples), len(classes)))
             for row, probabilities in enumerate(labels):
-                if probabilities is None:
+                if not isinstance(probabilities, Mapping):
                     values[row] = np.nan
-                for label, probability in (probabilities or {}).items():
+                    continue
+                for label, probability in probabilities.items():
                     values[row, number[label]] = max(values[row, number[label]], probability)
             return cls(kind, classes, values)
         if TASK_TYPES[kind].has_values:
@@ -69,6 +71,7 @@ class Targets:
     @classmethod
     def from_columns(cls, task_type: str, classes: Sequence[str], columns: Mapping[str, Sequence[Any]]) -> "Targets":
         """Return the targets that the columns of a task description tell."""
+        values: np.ndarray
         if TASK_TYPES[task_type].has_masks:
             values = np.array(columns["pixels"], dtype=np.int64).reshape(-1, len(classes))
         elif TASK_TYPES[task_type].is_single_label:

@@ -95,8 +95,7 @@ class TaskIdentity:
             first, now = first_state(creator.dataset_name(source)), creator.state_of_made(source["arguments"])
             source |= {"fingerprint": now} if first and now and first != now else {}
         split = {key: getattr(task, key) for key in ("folds", "fold_0_fraction", "test_fraction", "seed")}
-        merged = task.idx_to_class and {str(key): label for key, label in sorted(task.idx_to_class.items())}
-        content = {"version": TASK_VERSION, "source": source, **split, "idx_to_class": merged}
+        content = {"version": TASK_VERSION, "source": source, **split, "idx_to_class": _by_text(task.idx_to_class)}
         colors = _in_order(task.colors)
         if colors:
             content["colors"] = colors
@@ -156,7 +155,7 @@ class TaskIdentity:
         if definition["colors"] is None:  # no key of tasks that do not use it
             del definition["colors"]
         definition["bases"] = list(self.bases)
-        definition["idx_to_class"] = self.idx_to_class and {str(key): label for key, label in self.idx_to_class.items()}
+        definition["idx_to_class"] = _by_text(self.idx_to_class)
         return definition
 
 
@@ -174,6 +173,11 @@ def _classes(name: str, task: Task, survey: Survey) -> tuple[str, ...] | None:
     classes = list(dict.fromkeys(one_spelling(survey.classes).values()))
     merged = merged_classes(classes, task.idx_to_class or {}, survey.task_type, name)
     return tuple(dict.fromkeys(merged.values()))
+
+
+def _by_text(idx_to_class: Mapping[int, str] | None) -> dict[str, str] | None:
+    """Return the class of each index, by its text as JSON has it."""
+    return None if idx_to_class is None else {str(index): label for index, label in idx_to_class.items()}
 
 
 def _in_order(colors: Mapping[str, Sequence[Sequence[int]]] | None) -> list[Any] | None:

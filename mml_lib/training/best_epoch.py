@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mml_lib.config.schema import StoreBest
+from mml_lib.config.metric_options import StoreBest
 from mml_lib.errors import MMLError
 
 

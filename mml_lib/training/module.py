@@ -14,7 +14,7 @@ from torch import nn
 from torch.optim import Optimizer, lr_scheduler
 
 from mml_lib.config.factories import instantiate
-from mml_lib.config.schema import StoreBest
+from mml_lib.config.metric_options import StoreBest
 from mml_lib.config.training_options import LRScheduler
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.models.metric_modules import update, value_of

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 import yaml
 
-from mml_lib.config.schema import Metrics
+from mml_lib.config.metric_options import Metrics
 from mml_lib.config.training_options import Augmentations, Losses
 from mml_lib.errors import MMLError
 from mml_lib.metrics import find_metric

@@ -120,12 +120,10 @@ class Origins:
 def _in_values(values: Mapping[str, Any], location: Location) -> Origin:
     value: Any = values
     for depth, key in enumerate(location):
-        if (isinstance(value, Mapping) and key in value) or (
-            isinstance(value, list) and isinstance(key, int) and key < len(value)
-        ):
-            value = value[key]
-        else:
+        items = dict(enumerate(value)) if isinstance(value, list) else value
+        if not isinstance(items, Mapping) or key not in items:
             return Origin("--config", depth=depth)
+        value = items[key]
     return Origin("--config", depth=len(location))
 
 

@@ -112,11 +112,11 @@ def _double_quoted(text: str) -> str:
     return yaml.dump(text, default_style='"', allow_unicode=True, width=math.inf).strip()
 
 
-class StudyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+class StudyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # PyYAML may lack libyaml
     """Loads study files: keys are text, and scalars keep theirs."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
-    yaml_constructors: ClassVar[dict[str, Any]] = dict(yaml.SafeLoader.yaml_constructors)
+    yaml_constructors: ClassVar[dict[str | None, Any]] = dict(yaml.SafeLoader.yaml_constructors)
 
     def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[str, Any]:
         self.flatten_mapping(node)

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from mml_lib.config.gpu_options import TRAINING
-from mml_lib.config.schema import Metrics, StudyConfig
+from mml_lib.config.metric_options import Metrics
+from mml_lib.config.schema import StudyConfig
 from mml_lib.config.sections import Target
 from mml_lib.config.training_options import Losses, Mixing
 from mml_lib.engine.preflight.stand_in import CLASSES, dummy_batch, stand_in

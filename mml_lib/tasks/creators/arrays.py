@@ -11,10 +11,12 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
+
+import numpy as np
 
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_whole
@@ -24,9 +26,6 @@ from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.creators.medmnist import MEDMNIST, REFERENCE, URL, MedSet
 from mml_lib.tasks.creators.own_data import existing, only_file, sampled_digests
 from mml_lib.tasks.dataset import About, Delivery, Label, Sample
-
-if TYPE_CHECKING:
-    import numpy as np
 
 FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 IDX = r"^[^.].*idx[13]-ubyte(\.gz)?$"  # no hidden files, which macOS adds
@@ -126,22 +125,8 @@ def _npz_member(archive: zipfile.ZipFile, name: str, file: Path) -> IO[bytes]:
     return archive.open(f"{name}.npy")
 
 
-def _npy_header(stream: IO[bytes], name: str, file: Path) -> tuple[int, ...]:
-    """Read the header of an array of bytes; return its shape."""
-    from numpy.lib import format as npy
-
-    version = npy.read_magic(stream)
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = read(stream)
-    if dtype.str != "|u1":
-        raise MMLError(f"{file}: the array '{name}' has values of type {dtype}, not bytes (uint8)")
-    return shape
-
-
-def _npz_labels(archive: zipfile.ZipFile, name: str, file: Path) -> "np.ndarray":
+def _npz_labels(archive: zipfile.ZipFile, name: str, file: Path) -> np.ndarray:
     """Return labels, N×labels."""
-    import numpy as np
-
     with _npz_member(archive, name, file) as stream:
         labels = np.lib.format.read_array(stream, allow_pickle=False)
     if labels.ndim not in (1, 2) or labels.dtype.kind not in "iu":
@@ -151,13 +136,15 @@ def _npz_labels(archive: zipfile.ZipFile, name: str, file: Path) -> "np.ndarray"
 
 def _npz_images(archive: zipfile.ZipFile, name: str, target: Path, file: Path) -> int:
     """Unpack an array of images N×H×W or N×H×W×3 as it is; return N."""
-    with _npz_member(archive, name, file) as stream:
-        shape = _npy_header(stream, name, file)
-    if len(shape) not in (3, 4) or shape[3:] not in ((), (3,)):
-        raise MMLError(f"{file}: the array '{name}' has the shape {shape}, not N×H×W or N×H×W×3")
-    with write_whole(target) as beside, _npz_member(archive, name, file) as stream, open(beside, "wb") as out:
-        shutil.copyfileobj(stream, out, 1 << 20)
-    return shape[0]
+    with write_whole(target) as beside:
+        with _npz_member(archive, name, file) as stream, open(beside, "wb") as out:
+            shutil.copyfileobj(stream, out, 1 << 20)
+        images = np.load(beside, mmap_mode="r")
+        if images.dtype != np.uint8:
+            raise MMLError(f"{file}: the array '{name}' has values of type {images.dtype}, not bytes (uint8)")
+        if images.ndim not in (3, 4) or images.shape[3:] not in ((), (3,)):
+            raise MMLError(f"{file}: the array '{name}' has the shape {images.shape}, not N×H×W or N×H×W×3")
+    return len(images)
 
 
 # --- MNIST's own format -----------------------------------------------------------------------------------------
@@ -179,13 +166,11 @@ def _idx_files(path: str, subset: str | None) -> dict[str, tuple[Path, Path]]:
         raise MMLError(f"creator idx: {root} should hold files like train-images-idx3-ubyte.gz; there are {what}")
     pairs = {}
     for split, words in IDX_SPLITS.items():
-        pair = [_idx_file(root, names, chosen[0], words, kind) for kind in ("images", "labels")]
-        if all(pair):
-            pairs[split] = tuple(pair)
-        elif any(pair):
-            raise MMLError(
-                f"creator idx: {root} has {[f.name for f in pair if f]} but not images and labels of {split}"
-            )
+        images, labels = (_idx_file(root, names, chosen[0], words, kind) for kind in ("images", "labels"))
+        if images and labels:
+            pairs[split] = (images, labels)
+        elif single := images or labels:
+            raise MMLError(f"creator idx: {root} has {single.name} but not images and labels of {split}")
     if "train" not in pairs:
         raise MMLError(f"creator idx: {root} has no train-images-idx3-ubyte and train-labels-idx1-ubyte (or .gz)")
     return pairs
@@ -222,8 +207,6 @@ def idx(
 
     Source: LeCun et al. 1998; Xiao et al. 2017; Cohen et al. 2017 (whose images lie on their side; they are turned).
     """
-    import numpy as np
-
     files = _idx_files(path, subset)
     samples, arrays = [], {}
     for split, (images_file, labels_file) in files.items():
@@ -246,7 +229,7 @@ def idx(
     return Delivery(samples, list(names.values()), about=_idx_about(files["train"][0], classes))
 
 
-def _idx_about(images: Path, classes: Sequence[str] | str | None) -> About:
+def _idx_about(images: Path, classes: Sequence[str | int] | str | None) -> About:
     """Return the description of a well-known data set; others only share its format."""
     if classes == "fashion":
         return About({"image": "photography"}, ["clothes", "grey"], "MIT", "H. Xiao et al.: Fashion-MNIST. 2017")
@@ -255,10 +238,8 @@ def _idx_about(images: Path, classes: Sequence[str] | str | None) -> About:
     return About(keywords=["grey"])
 
 
-def _read_idx(file: Path, dimensions: int) -> "np.ndarray":
+def _read_idx(file: Path, dimensions: int) -> np.ndarray:
     """Return the array of an idx file of bytes."""
-    import numpy as np
-
     with _damage_named(file), (gzip.open if file.suffix == ".gz" else open)(file, "rb") as stream:
         zero, kind, rank = struct.unpack(">HBB", stream.read(4))
         if (zero, kind, rank) != (0, 8, dimensions):
@@ -277,10 +258,10 @@ def _mapping_file(images: Path) -> Path | None:
 
 
 def _idx_names(
-    mapping: Path | None, classes: list[str | int] | str | None, labels: dict[str, "np.ndarray"]
+    mapping: Path | None, classes: list[str | int] | str | None, labels: Mapping[str, np.ndarray]
 ) -> dict[int, str]:
     """Return the class of each label."""
-    present = sorted({label for values in labels.values() for label in values.tolist()})
+    present = np.unique(np.concatenate([*labels.values()])).tolist()
     highest = max(present, default=-1)
     if classes is not None:
         listed = FASHION if classes == "fashion" else classes

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mml_lib.errors import MMLError, nearest
@@ -79,20 +80,20 @@ class Source:
     parts: tuple[str | int, ...]
 
     @property
-    def is_template(self) -> bool:
-        return len(self.parts) > 1 or isinstance(self.parts[0], str)
+    def place(self) -> int | None:
+        """Place of its only column in a row; None for a template."""
+        part = self.parts[0]
+        return part if isinstance(part, int) and len(self.parts) == 1 else None
 
     def read(self, cells: Sequence[str], missing: Callable[[str], bool]) -> str:
         """Return the value in a row; empty where one of its columns holds none."""
-        if len(self.parts) == 1 and isinstance(self.parts[0], int):
-            text = _cell(cells, self.parts[0])
-            return "" if missing(text) else text
-        texts = [part if isinstance(part, str) else _cell(cells, part) for part in self.parts]
-        empty = any(missing(text) for part, text in zip(self.parts, texts, strict=True) if isinstance(part, int))
-        return "" if empty else "".join(texts)
+        texts = [part if isinstance(part, str) else cell(cells, part) for part in self.parts]
+        is_empty = any(missing(text) for part, text in zip(self.parts, texts, strict=True) if isinstance(part, int))
+        return "" if is_empty else "".join(texts)
 
 
-def _cell(cells: Sequence[str], place: int) -> str:
+def cell(cells: Sequence[str], place: int) -> str:
+    """Return a cell of a row; empty beyond its end."""
     return cells[place].strip() if place < len(cells) else ""
 
 
@@ -104,15 +105,13 @@ class Columns:
         file: the table.
         header: names of all columns.
         kind: the task type.
-        target: the column that says what is learned (`label`, `labels`, `value`, `mask`); None for no task.
-        sources: sources of image, target, split, group and fold, if the table has them.
+        sources: sources of `image`, `target` (what is learned), `split`, `group` and `fold`, if the table has them.
         unused: what the task says is not used, by `columns: {group: null}`.
     """
 
     file: Path
     header: tuple[str, ...]
     kind: str
-    target: str | None
     sources: Mapping[str, Source | Indicators]
     unused: frozenset[str]
 
@@ -141,9 +140,10 @@ class Columns:
         finder = _Finder(file, header.line, names, dict(mapping or {}), first)
         finder.check()
         target, kind = finder.target(task_type)
-        sources = {role: finder.source(role) for role in ("image", target, *OPTIONAL) if role}
+        roles = {role: role for role in ("image", *OPTIONAL)} | ({"target": target} if target else {})
+        sources = {name: source for name, role in roles.items() if (source := finder.source(role))}
         unused = frozenset(role for role, name in finder.mapping.items() if name is None)
-        return cls(file, names, kind, target, {role: s for role, s in sources.items() if s is not None}, unused)
+        return cls(file, names, kind, sources, unused)
 
     def wrong(self, line: int, problem: str) -> MMLError:
         """Return the error that names a line of the table."""
@@ -264,7 +264,7 @@ class _Finder:
         if names := one_hot_names(self.header, self.first.cells if self.first else (), used):
             raise MMLError(
                 f"{self.file}: no column says what is learned ({', '.join(TARGETS)}); if {summarized(names, 3)} are "
-                f"one class each, write columns: {{label: [{', '.join(map(_yaml, names))}]}} (labels: […] for several "
+                f"one class each, write columns: {{label: {_yaml(names)}}} (labels: […] for several "
                 "an image), or set task_type: no_task"
             )
 
@@ -282,12 +282,12 @@ class _Finder:
 
     def _suggestion(self, *needed: str) -> str:
         """Return `; write columns: {image: file_name, label: diagnosis}`, the line for columns of well-known names."""
-        taken: dict[str, str] = {role: name for role, name in self.mapping.items() if name}
+        taken: dict[str, str | list[str]] = {role: name for role, name in self.mapping.items() if name}
         targets = [role for role in needed if role in TARGETS]
         roles = ["image", "group", "split", "fold", *targets]
         for role in sorted(roles, key=COLUMNS.index):
             candidates = [name for name in self._named if role_of(name, [role]) and name not in taken.values()]
-            candidates.sort(key=lambda name, role=role: _rank(name, role))
+            candidates.sort(key=partial(_rank, role=role))
             has_target = any(other in taken for other in TARGETS)
             if role in taken or not candidates or (role in TARGETS and has_target):
                 continue
@@ -300,7 +300,7 @@ class _Finder:
 
     def _image_template(self, name: str) -> str:
         """Return a column of images, or the template by which its first cell names a file."""
-        text = _cell(self.first.cells, self.header.index(name)) if self.first else ""
+        text = cell(self.first.cells, self.header.index(name)) if self.first else ""
         root = self.file.parent
         if not text or "\0" in text or (root / text).is_file():
             return name
@@ -318,8 +318,10 @@ def _rank(name: str, role: str) -> int:
     return COMMON_NAMES[role].index(word) if word in COMMON_NAMES[role] else -(word == role)
 
 
-def _yaml(text: str) -> str:
-    """Return a text as it is written in YAML's braces."""
+def _yaml(text: str | list[str]) -> str:
+    """Return a text, or a list of texts, as it is written in YAML's braces."""
+    if isinstance(text, list):
+        return f"[{', '.join(map(_yaml, text))}]"
     return text if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_ ./-]*", text) else '"' + text.replace('"', '\\"') + '"'
 
 
@@ -337,7 +339,7 @@ def overlooked(columns: Columns, cells: Sequence[Sequence[str]], missing: Callab
         role = role_of(name, [role for role in OPTIONAL if role not in columns.sources and role not in columns.unused])
         if role is None or (place in read and role != "group"):
             continue
-        values = [text for row in cells if not missing(text := _cell(row, place))]
+        values = [text for row in cells if not missing(text := cell(row, place))]
         different = set(values)
         if role == "group" and place not in read and 1 < len(different) < len(values):
             lines.append(

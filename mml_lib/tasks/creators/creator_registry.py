@@ -280,7 +280,10 @@ def read_metadata(
     Raises:
         MMLError: the data have no such column.
     """
-    values = CREATORS[name].metadata(list(columns), **_located(arguments, downloads))
+    metadata = CREATORS[name].metadata
+    if metadata is None:
+        raise MMLError(f"the creator '{name}' has no columns; use csv")
+    values = metadata(list(columns), **_located(arguments, downloads))
     return {column: dict(values[column]) for column in columns}
 
 

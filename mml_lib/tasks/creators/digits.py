@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.dataset import About, Delivery, Sample
 
@@ -19,7 +21,6 @@ def digits(folder: Path) -> Delivery:
 
     Source: E. Alpaydin, C. Kaynak, UCI 1998, through scikit-learn.
     """
-    import numpy as np
     from PIL import Image
     from sklearn.datasets import load_digits
 

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from mml_lib.errors import MMLError
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, About, Delivery, Label, Sample
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Drawing = tuple[np.ndarray, Label, "np.ndarray | None"]
+Drawing = tuple[np.ndarray, Label, np.ndarray | None]
+"""Pattern, label and mask of an image."""
 
 
 def _survey(
@@ -55,7 +55,6 @@ def fake(
         unlabelled: further images without labels.
         soft: multi-label only: labels are the strengths of the stripes, not 0 and 1.
     """
-    import numpy as np
     from PIL import Image
 
     _survey(task_type, unlabelled, num_samples, num_classes, size)
@@ -90,22 +89,20 @@ def _classes(task_type: str, number: int) -> list[str]:
 
 
 def _drawer(
-    rng: "np.random.Generator", task_type: str, num_classes: int, size: int, soft: bool
-) -> Callable[[int], "Drawing"]:
+    rng: np.random.Generator, task_type: str, num_classes: int, size: int, soft: bool
+) -> Callable[[int], Drawing]:
     """Return a function that draws pattern (H×W, about -1..1), label and mask of an image."""
-    import numpy as np
-
     rows, columns = np.mgrid[:size, :size] / size
     classes = _classes(task_type, num_classes)
 
     def stripes(angle: float) -> np.ndarray:
         return np.sin(2 * np.pi * (3 * (columns * np.cos(angle) + rows * np.sin(angle)) + rng.random()))
 
-    def one_angle(number: int) -> "Drawing":
+    def one_angle(number: int) -> Drawing:
         index = number % num_classes
         return stripes(np.pi * index / num_classes), classes[index] if classes else None, None
 
-    def several_angles(number: int) -> "Drawing":
+    def several_angles(number: int) -> Drawing:
         strengths = rng.uniform(0.3, 1, num_classes) * (rng.random(num_classes) < 0.5)
         pattern = sum(s * stripes(np.pi * k / num_classes) for k, s in enumerate(strengths))
         strengths = strengths if soft else np.ceil(strengths)
@@ -115,11 +112,11 @@ def _drawer(
             None,
         )
 
-    def any_angle(number: int) -> "Drawing":
+    def any_angle(number: int) -> Drawing:
         angle = rng.uniform(0, 90)
         return stripes(np.radians(angle)), round(float(angle), 2), None
 
-    def disc(number: int) -> "Drawing":
+    def disc(number: int) -> Drawing:
         kind = number % num_classes
         centre, radius = rng.uniform(0.3, 0.7, 2), rng.uniform(0.15, 0.3)
         distance = np.hypot(rows - centre[0], columns - centre[1])

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized, warn
@@ -41,20 +42,22 @@ class _Folders:
     separator: str | None
 
     @classmethod
-    def of(cls, path: str, masks: str | None, task_type: str | None, separator: str | None) -> "_Folders":
+    def of(
+        cls, path: str, masks: str | None = None, task_type: str | None = None, separator: str | None = None
+    ) -> "_Folders":
         """Look the folders up.
 
         Raises:
             MMLError: a folder does not exist, or no masks are named for a segmentation.
         """
         kind = task_type or ("semantic_segmentation" if masks else "classification")
-        segmented = TASK_TYPES[kind].has_masks
-        if segmented and not masks:
+        if TASK_TYPES[kind].has_masks and not masks:
             raise MMLError(
                 "creator image_folder: a semantic_segmentation needs the key 'masks', a folder with the masks"
             )
         root = existing(path, "folder", "image_folder")
-        mask_tree = ImageTree(existing(masks, "folder", "image_folder")) if segmented else None
+        is_segmentation = TASK_TYPES[kind].has_masks
+        mask_tree = ImageTree(existing(masks, "folder", "image_folder")) if masks and is_segmentation else None
         if mask_tree and os.path.realpath(root) == os.path.realpath(mask_tree.root):
             raise MMLError(
                 f"creator image_folder: path and masks are the same folder, {root}: each image would be its own mask; "
@@ -89,7 +92,7 @@ class _Folders:
                 name = unknown[0]
                 remedy = f"; rename it to '{meant[name]}'" if name in meant else ""
                 raise MMLError(f"{root}: '{name}' lies among folders of splits, which are {', '.join(SPLITS)}{remedy}")
-            levels = [(split, root / split) for split in SPLITS if split in names]
+            levels: list[tuple[str | None, Path]] = [(split, root / split) for split in SPLITS if split in names]
         else:
             levels = [(None, root)] + [("unlabelled", root / "unlabelled")] * ("unlabelled" in names)
         return [(split, part) for split, part in levels if split is None or self._has_images(part)]
@@ -263,12 +266,10 @@ def _near_stem(stem: str, stems: Iterable[str]) -> str:
     return f"; there is a mask '{near[0]}', which is spelled otherwise" if near else ""
 
 
-def _survey_folder(
-    path: str, masks: str | None = None, task_type: str | None = None, separator: str | None = None
-) -> Survey:
+def _survey_folder(path: str, **arguments: str | None) -> Survey:
     """Look at names and sizes of all images and the content of some: cheap enough for every planning."""
-    folders = _Folders.of(path, masks, task_type, separator)
-    seen = []
+    folders = _Folders.of(path, **arguments)
+    seen: list[Any] = []
     for root, entries in folders.files():
         inside = os.path.join(root, "")
         seen.append([[entry.path.removeprefix(inside), size_of(entry.path)] for entry in entries])
@@ -278,9 +279,9 @@ def _survey_folder(
     splits = {sample.split for sample in samples if sample.split}
     return Survey.of_splits(
         splits,
-        fingerprint=digest([folders.kind, *seen, *([separator] if separator else [])]),
+        fingerprint=digest([folders.kind, *seen, *([folders.separator] if folders.separator else [])]),
         task_type=folders.kind,
-        classes=tuple(class_names(samples, folders.kind)),
+        classes=tuple(class_names(samples)),
     )
 
 
@@ -304,4 +305,4 @@ def image_folder(
     warnings += check_separator(samples, folders.kind, f"the folders of {folders.root}", separator)
     for line in warnings:
         warn(line)
-    return Delivery(samples, class_names(samples, folders.kind), folders.kind)
+    return Delivery(samples, class_names(samples), folders.kind)

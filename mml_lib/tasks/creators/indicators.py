@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mml_lib.machine.terminal import summarized
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.creators.labels import NUMBER
-from mml_lib.tasks.dataset import Label
+from mml_lib.tasks.dataset import Label, label_names
 
 YES, NO = ("true", "yes"), ("false", "no")
 
@@ -23,7 +23,7 @@ class Indicators:
     names: tuple[str, ...]
     parts: tuple[int, ...]
 
-    is_template = True
+    place = None
 
     @property
     def text(self) -> str:
@@ -74,7 +74,7 @@ class Indicators:
 
     def unused(self, labels: Sequence[Label]) -> list[str]:
         """Return the classes that no row has."""
-        present = {name for label in labels if label for name in ([label] if isinstance(label, str) else label)}
+        present = {name for label in labels for name in label_names(label)}
         return [name for name in self.names if name not in present]
 
 

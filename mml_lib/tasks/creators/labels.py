@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized
 from mml_lib.task_types import TASK_TYPES
-from mml_lib.tasks.dataset import Label, Sample, natural_key
+from mml_lib.tasks.dataset import Label, Sample, label_names, natural_key
 from mml_lib.tasks.missing import is_missing
 
 SEPARATOR = "|"
@@ -78,15 +78,9 @@ def _probability(part: str, where: str) -> tuple[str, float]:
     return part, 1.0
 
 
-def class_names(samples: Sequence[Sample], kind: str) -> list[str]:
+def class_names(samples: Sequence[Sample]) -> list[str]:
     """Return the classes that samples have, in natural order."""
-    if TASK_TYPES[kind].is_single_label:
-        names = {sample.label for sample in samples if sample.label is not None}
-    elif TASK_TYPES[kind].is_multilabel:
-        names = {label for sample in samples for label in sample.label or ()}
-    else:
-        names = set()
-    return sorted(names, key=natural_key)
+    return sorted({name for sample in samples for name in label_names(sample.label)}, key=natural_key)
 
 
 def missed_separator(names: Iterable[str]) -> tuple[str, str] | None:
@@ -142,9 +136,9 @@ def check_separator(samples: Sequence[Sample], kind: str, where: str, separator:
     """
     if not TASK_TYPES[kind].has_probabilities:
         return []
-    if TASK_TYPES[kind].is_multilabel and any(len(sample.label or ()) > 1 for sample in samples):
+    if any(len(label_names(sample.label)) > 1 for sample in samples):
         return []
-    names = class_names(samples, kind)
+    names = class_names(samples)
     if (missed := missed_separator(names)) is None:
         return []
     mark, name = missed

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from mml_lib.errors import MMLError, nearest
 from mml_lib.machine.terminal import summarized, warn
 from mml_lib.pipelines.digests import digest
 from mml_lib.task_types import TASK_TYPES
-from mml_lib.tasks.creators.columns import SPLIT_WORDS, ColumnMapping, Columns, overlooked
+from mml_lib.tasks.creators.columns import SPLIT_WORDS, ColumnMapping, Columns, Source, cell, overlooked
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.creators.delimited import Row, read_rows
 from mml_lib.tasks.creators.file_kinds import LEFT_OUT, NOT_PICTURES, REMEDIES, suffix_of
@@ -55,7 +56,7 @@ class TableOptions:
     def meaning(self) -> list[object]:
         """Options that decide the samples, beside the file itself."""
         columns = sorted(self.columns.items()) if self.columns else []
-        options = [columns, self.separator, self.missing, self.encoding]
+        options: list[object] = [columns, self.separator, self.missing, self.encoding]
         return options if any(options) else []
 
 
@@ -95,12 +96,12 @@ class Table:
                 f"{self.columns.file}: these cells count as missing: {summarized(texts, 4)}; if one is a name, write "
                 'missing: [""]'
             )
-        target = self.columns.sources.get(self.columns.target or "")
+        target = self.columns.sources.get("target")
         if isinstance(target, Indicators):
             unused = target.unused([sample.label for sample in self.samples])
             text = f"{self.columns.file}: no row has 1 in {summarized(unused, 4)}, so they are no classes"
             return lines + [text] * bool(unused)
-        where = f"{self.columns.file}, column '{self.columns.name_of(self.columns.target or 'label')}'"
+        where = f"{self.columns.file}, column '{self.columns.name_of('target')}'"
         return lines + check_separator(self.samples, self.kind, where, options.separator)
 
 
@@ -112,17 +113,20 @@ def read_table(file: Path, options: TableOptions | None = None) -> Table:
     """
     options = options or TableOptions()
     options.check()
-    rows = list(read_rows(file, options.encoding))
-    header, rows = (rows[0], rows[1:]) if rows else (Row(1, []), [])
-    columns = Columns.of(file, header, options.columns, options.task_type, rows[0] if rows else None)
-    reader = _Reader(columns, options, _ends_in_delimiter(header, rows))
+    columns, rows = _columns_and_rows(file, options)
+    reader = _Reader(columns, options, _ends_in_delimiter(columns.header, rows))
     return Table(columns, [reader.sample(row) for row in rows], rows, reader.missing, reader.spelled)
 
 
-def _ends_in_delimiter(header: Row, rows: Sequence[Row]) -> bool:
+def _columns_and_rows(file: Path, options: TableOptions) -> tuple[Columns, list[Row]]:
+    header, *rows = [*read_rows(file, options.encoding)] or [Row(1, [])]
+    return Columns.of(file, header, options.columns, options.task_type, rows[0] if rows else None), rows
+
+
+def _ends_in_delimiter(header: Sequence[str], rows: Sequence[Row]) -> bool:
     """Return True if the header, or most rows beside it, end in a delimiter that has no column behind it."""
-    wider = sum(len(row.cells) > len(header.cells) for row in rows)
-    return bool(header.cells) and (not header.cells[-1].strip() or 2 * wider > len(rows))
+    wider = sum(len(row.cells) > len(header) for row in rows)
+    return bool(header) and (not header[-1] or 2 * wider > len(rows))
 
 
 class _Reader:
@@ -170,10 +174,8 @@ class _Reader:
         if source is None:
             return ""
         value = source.read(row.cells, self.missing)
-        if not value and not source.is_template and role != "image":
-            place = source.parts[0]
-            if text := row.cells[place].strip() if place < len(row.cells) else "":
-                self.spelled[source.text, text] += 1
+        if not value and source.place is not None and role != "image" and (text := cell(row.cells, source.place)):
+            self.spelled[source.text, text] += 1
         return value
 
     def _split(self, row: Row) -> str | None:
@@ -189,12 +191,12 @@ class _Reader:
     def _target(self, row: Row) -> tuple[Label, str | None]:
         """Return label and mask of a sample."""
         columns, kind = self.columns, self.columns.kind
-        if isinstance(indicators := columns.sources[columns.target], Indicators):
+        if isinstance(indicators := columns.sources["target"], Indicators):
             try:
                 return indicators.label(row.cells, kind, self.missing), None
             except ValueError as error:
                 raise columns.wrong(row.line, str(error)) from error
-        text = self._value(columns.target, row)
+        text = self._value("target", row)
         if not text and not TASK_TYPES[kind].is_multilabel:
             self._refuse_missing(row)
         if TASK_TYPES[kind].has_masks:
@@ -205,11 +207,10 @@ class _Reader:
         return self.labels[text], None
 
     def _refuse_missing(self, row: Row) -> None:
-        source = self.columns.sources[self.columns.target]
-        texts = [row.cells[part].strip() for part in source.parts if isinstance(part, int) and part < len(row.cells)]
-        spelled = next((text for text in texts if text), "")
-        state = f"is missing ('{spelled}')" if spelled and not source.is_template else "is empty"
-        is_name = state != "is empty" and TASK_TYPES[self.columns.kind].is_single_label
+        source = self.columns.sources["target"]
+        spelled = "" if source.place is None else cell(row.cells, source.place)
+        state = f"is missing ('{spelled}')" if spelled else "is empty"
+        is_name = spelled and TASK_TYPES[self.columns.kind].is_single_label
         or_name = f', or write missing: [""] if {spelled!r} is a name' if is_name else ""
         raise self.columns.wrong(
             row.line, f"the column '{source.text}' {state}; fill it, or put the image into 'unlabelled'{or_name}"
@@ -234,8 +235,8 @@ class _Existing:
 
     def named(self, name: str, role: str, line: int) -> str:
         """Return the path of a file; its `role` (image, mask) and line are named if it does not exist."""
-        path = os.path.join(self.root, name)
-        if not self._exists(path) and (path := self._otherwise(name)) is None:
+        path = self._find(name)
+        if path is None:
             raise self._missing(name, role, line)
         kind = LEFT_OUT.get(suffix_of(path))
         if kind in NOT_PICTURES:
@@ -254,46 +255,40 @@ class _Existing:
                 self.folders[folder] = frozenset()
         return self.folders[folder]
 
-    def _otherwise(self, name: str) -> str | None:
-        r"""Return a file that is spelled `a\b.png` on Windows, or in decomposed Unicode on macOS; None without one."""
-        path = os.path.join(self.root, name.replace("\\", "/"))
-        if self._exists(path):
-            return path
+    def _find(self, name: str) -> str | None:
+        r"""Return a file, which may be spelled `a\b.png` on Windows, or in decomposed Unicode on macOS."""
+        for spelled in (name, name.replace("\\", "/")):
+            path = os.path.join(self.root, spelled)
+            if self._exists(path):
+                return path
         folder, base = os.path.split(path)
         same = [other for other in self._listed(folder) if normalized(other) == normalized(base)]
         return os.path.join(folder, same[0]) if len(same) == 1 else None
 
     def _missing(self, name: str, role: str, line: int) -> MMLError:
         folder, base = os.path.split(os.path.join(self.root, name))
-        source = self.columns.sources["image" if role == "image" else "mask"]
+        source = self.columns.sources["image" if role == "image" else "target"]
         near = [other for other in self._listed(folder) if other.casefold() == base.casefold()]
         near += sorted(other for other in self._listed(folder) if os.path.splitext(other)[0] == base)
         hint = f"; there is '{near[0]}'" if near else ""
-        if near and near[0].startswith(base) and not source.is_template:
+        if near and near[0].startswith(base) and source.place is not None:
             hint += f': write columns: {{{role}: "{{{source.text}}}{near[0].removeprefix(base)}"}}'
-        made = f", made by the template {source.text}," if source.is_template else ""
+        made = f", made by the template {source.text}," if source.place is None else ""
         return self.columns.wrong(line, f"the {role} {os.path.join(folder, base)}{made} does not exist{hint}")
 
 
-def _survey_table(
-    path: str,
-    task_type: str | None = None,
-    columns: dict[str, str | list[str] | None] | None = None,
-    separator: str | None = None,
-    missing: list[str] | None = None,
-    encoding: str | None = None,
-) -> Survey:
-    """Read the table, so that its mistakes are told early; look at the sizes of its files and the content of some."""
+def _survey_table(path: str, **arguments: Any) -> Survey:
+    """Read the table, so that its mistakes show early; look at the sizes of its files and the content of some."""
     file = only_file(path, ".csv", "csv")
-    options = TableOptions(task_type, columns, separator, missing, encoding)
+    options = TableOptions(**arguments)
     table = read_table(file, options)
     samples, kind = table.samples, table.kind
-    if not isinstance(table.columns.sources.get(table.columns.target or ""), Indicators):
-        check_separator(samples, kind, str(file), separator)
+    if not isinstance(table.columns.sources.get("target"), Indicators):
+        check_separator(samples, kind, str(file), options.separator)
     files = [name for sample in samples for name in (sample.image, sample.mask) if name not in (None, EMPTY_MASK_TOKEN)]
     content = hashlib.sha256(file.read_bytes()).hexdigest()
-    classes = tuple(class_names(samples, kind))
-    survey = Survey.of_splits({sample.split for sample in samples} - {None}, task_type=kind, classes=classes)
+    splits = {sample.split for sample in samples if sample.split}
+    survey = Survey.of_splits(splits, task_type=kind, classes=tuple(class_names(samples)))
     folds_of_samples = [sample.fold for sample in samples if sample.split in (None, "train")]
     folds = set(folds_of_samples) - {None} | ({0} if survey.folds else set())
     state = [kind, content, [size_of(name) for name in files], sampled_digests(files, 64)]
@@ -305,41 +300,26 @@ def _survey_table(
     )
 
 
-def read_columns(
-    names: Sequence[str],
-    /,
-    path: str,
-    task_type: str | None = None,
-    columns: dict[str, str | list[str] | None] | None = None,
-    separator: str | None = None,
-    missing: list[str] | None = None,
-    encoding: str | None = None,
-) -> dict[str, dict[str, str]]:
-    """Return by column what a table says of each image; empty where it says nothing.
+def read_columns(names: Sequence[str], /, path: str, **arguments: Any) -> dict[str, dict[str, str]]:
+    """Return by column the text of each image's cell; empty where it holds no value.
 
     Raises:
         MMLError: it has no such column, or has it twice.
     """
     file = only_file(path, ".csv", "csv")
-    header, *rows = [*read_rows(file, encoding)] or [Row(1, [])]
-    table_columns = Columns.of(file, header, columns, task_type, rows[0] if rows else None)
+    options = TableOptions(**arguments)
+    columns, rows = _columns_and_rows(file, options)
     for name in names:
-        if table_columns.header.count(name) != 1:
-            state = (
-                "is there twice; keep one"
-                if name in table_columns.header
-                else f"is not there{nearest(name, table_columns.header)}"
-            )
+        if (count := columns.header.count(name)) != 1:
+            state = "is there twice; keep one" if count else f"is not there{nearest(name, columns.header)}"
             raise MMLError(f"{file}: the column '{name}' {state}")
-    is_missing = Missing(missing)
-    ids = [table_columns.sources["image"].read(row.cells, is_missing) for row in rows]
-    values = {name: [_text(row, table_columns.header.index(name), is_missing) for row in rows] for name in names}
-    return {name: dict(zip(ids, values[name], strict=True)) for name in names}
-
-
-def _text(row: Row, place: int, missing: Missing) -> str:
-    text = row.cells[place].strip() if place < len(row.cells) else ""
-    return "" if missing(text) else text
+    missing = Missing(options.missing)
+    ids = [columns.sources["image"].read(row.cells, missing) for row in rows]
+    sources = {name: Source(name, (columns.header.index(name),)) for name in names}
+    return {
+        name: dict(zip(ids, (source.read(row.cells, missing) for row in rows), strict=True))
+        for name, source in sources.items()
+    }
 
 
 @register_creator("csv", survey=_survey_table, version=2, metadata=read_columns)
@@ -374,4 +354,4 @@ def table(
     read = read_table(only_file(path, ".csv", "csv"), options)
     for line in read.warnings(options):
         warn(line)
-    return Delivery(read.samples, class_names(read.samples, read.kind), read.kind)
+    return Delivery(read.samples, class_names(read.samples), read.kind)

@@ -102,10 +102,10 @@ def _problem(
     """Return the problem of dividing samples, and the group of each sample, N."""
     classes, column = np.unique(strata, return_inverse=True)
     names, row = np.unique(groups, return_inverse=True)
-    shares = np.asarray(shares, dtype=float)
+    share = np.asarray(shares, dtype=float)
     counts = np.zeros((len(names), len(classes)), dtype=np.int64)
     np.add.at(counts, (row, column), 1)
-    return Problem(counts, shares[:, None] * counts.sum(0), shares, needs), row
+    return Problem(counts, share[:, None] * counts.sum(0), share, needs), row
 
 
 def deviation(strata: np.ndarray, fold: np.ndarray, shares: Sequence[float]) -> Key:

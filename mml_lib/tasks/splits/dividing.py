@@ -294,15 +294,15 @@ def _stratified(strata: np.ndarray, shares: Sequence[float], seed: int) -> np.nd
     """
     rng = np.random.default_rng(seed)
     part = np.empty(len(strata), dtype=int)
-    shares = np.asarray(shares)
+    share = np.asarray(shares)
     total = np.zeros(len(shares))
     names, stratum = np.unique(strata, return_inverse=True)
     for number in range(len(names)):
         rows = rng.permutation(np.flatnonzero(stratum == number))
-        counts = np.floor(shares * len(rows) + 1e-9)
+        counts = np.floor(share * len(rows) + 1e-9)
         for _ in range(len(rows) - int(counts.sum())):
-            below = counts < shares * len(rows) - 1e-9
-            lag = np.round(shares * (total.sum() + len(rows)) - total - counts, 9)
+            below = counts < share * len(rows) - 1e-9
+            lag = np.round(share * (total.sum() + len(rows)) - total - counts, 9)
             counts[np.argmax(np.where(below, lag, -np.inf))] += 1
         total += counts
         part[rows] = np.repeat(np.arange(len(shares)), counts.astype(int))

@@ -2,17 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mml_lib.errors import MMLError
 from mml_lib.task_types import TASK_TYPES
+from mml_lib.tasks.description import TaskDescription
+from mml_lib.tasks.splits.dividing import Divider, Splitting
 from mml_lib.tasks.tags.tag_registry import Axis, Shape, register_tag
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from mml_lib.tasks.description import TaskDescription
-
+from mml_lib.tasks.targets import nearest_class
 
 SAMPLES = Axis("training samples", counted=True)
 EQUAL_SAMPLES = Axis("training samples, classes equally frequent", counted=True, with_base=False)
@@ -42,7 +40,7 @@ def _positive(value: int, tag: str) -> None:
 
 
 @register_tag("identity", keeps_classes=True)
-def identity(task: "TaskDescription") -> "TaskDescription":
+def identity(task: TaskDescription) -> TaskDescription:
     """The same task."""
     return task.changed("identity")
 
@@ -53,7 +51,7 @@ def _plan_duplicate(shape: Shape, number: int) -> Shape:
 
 
 @register_tag("duplicate", plan=_plan_duplicate, keeps_classes=True)
-def duplicate(task: "TaskDescription", number: int) -> "TaskDescription":
+def duplicate(task: TaskDescription, number: int) -> TaskDescription:
     """The same task with another name, so that a study can use it several times."""
     return task.changed(f"duplicate {number}")
 
@@ -70,12 +68,8 @@ def _plan_nested(shape: Shape, fold: int, folds: int = 0) -> Shape:
 
 
 @register_tag("nested", plan=_plan_nested, keeps_classes=True)
-def nested(task: "TaskDescription", fold: int, folds: int = 0) -> "TaskDescription":
+def nested(task: TaskDescription, fold: int, folds: int = 0) -> TaskDescription:
     """The fold as test split, the other samples in new folds; the old test split is left out."""
-    import numpy as np
-
-    from mml_lib.tasks.splits.dividing import Divider
-
     number = folds or task.header["num_folds"]
     divider = Divider(task.targets, task.groups, task.header["name"], _splitting(task, number))
     split, old = task.column["split"], task.column["fold"]
@@ -86,9 +80,7 @@ def nested(task: "TaskDescription", fold: int, folds: int = 0) -> "TaskDescripti
     return task.changed(words, new_split, new, keep=inside | (split != "test"), num_folds=number, report=divider.report)
 
 
-def _splitting(task: "TaskDescription", folds: int, fold_0_fraction: float | None = None, test: float = 0) -> Any:
-    from mml_lib.tasks.splits.dividing import Splitting
-
+def _splitting(task: TaskDescription, folds: int, fold_0_fraction: float | None = None, test: float = 0) -> Splitting:
     header = task.header
     return Splitting(folds, test, header["seed"], fold_0_fraction, header["fold_time_limit"])
 
@@ -99,7 +91,7 @@ def _plan_subset(shape: Shape, fraction: float, seed: int = 0) -> Shape:
 
 
 @register_tag("subset", plan=_plan_subset, keeps_classes=True, axis=SAMPLES)
-def subset(task: "TaskDescription", fraction: float, seed: int = 0) -> "TaskDescription":
+def subset(task: TaskDescription, fraction: float, seed: int = 0) -> TaskDescription:
     """A share of the training samples, stratified in each fold; the same test split."""
     keep = _thinned(task, seed, lambda there: there * fraction)
     return task.changed(f"{fraction:g} of the training samples, seed {seed}", keep=keep)
@@ -111,7 +103,7 @@ def _plan_shrink_train(shape: Shape, number: int, seed: int = 0) -> Shape:
 
 
 @register_tag("shrink_train", plan=_plan_shrink_train, keeps_classes=True, axis=SAMPLES)
-def shrink_train(task: "TaskDescription", number: int, seed: int = 0) -> "TaskDescription":
+def shrink_train(task: TaskDescription, number: int, seed: int = 0) -> TaskDescription:
     """A number of training samples, stratified in each fold; the same test split."""
     there = task.header["num_samples"].get("train", 0)
     if number > there:
@@ -131,7 +123,7 @@ def _plan_shrink_equal(shape: Shape, per_class: int, seed: int = 0) -> Shape:
     keeps_classes=True,
     axis=EQUAL_SAMPLES,
 )
-def shrink_equal(task: "TaskDescription", per_class: int, seed: int = 0) -> "TaskDescription":
+def shrink_equal(task: TaskDescription, per_class: int, seed: int = 0) -> TaskDescription:
     """The same number of training samples for each class, in proportion to each fold; the same test split."""
     for label, there in task.header["class_occ"].items():
         if there < per_class:
@@ -143,7 +135,7 @@ def shrink_equal(task: "TaskDescription", per_class: int, seed: int = 0) -> "Tas
     return task.changed(f"{per_class} training samples of each class, seed {seed}", keep=keep)
 
 
-def _thinned(task: "TaskDescription", seed: int, wanted: Callable[["np.ndarray"], "np.ndarray"]) -> "np.ndarray":
+def _thinned(task: TaskDescription, seed: int, wanted: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Return a mask of samples: of each stratum in each fold of the training samples a share, the rest whole.
 
     Args:
@@ -151,8 +143,6 @@ def _thinned(task: "TaskDescription", seed: int, wanted: Callable[["np.ndarray"]
         seed: seed of the choice.
         wanted: gives the numbers to keep, not yet whole, for those that are there (folds×strata).
     """
-    import numpy as np
-
     rng = np.random.default_rng(seed)
     split = task.column["split"]
     train = np.flatnonzero(split == "train")
@@ -167,13 +157,11 @@ def _thinned(task: "TaskDescription", seed: int, wanted: Callable[["np.ndarray"]
     return keep
 
 
-def _rounded(share: "np.ndarray") -> "np.ndarray":
+def _rounded(share: np.ndarray) -> np.ndarray:
     """Return shares (folds×strata) as whole numbers with the same sum, rows and columns near to theirs.
 
     A stratum ends less than one above its share; each step goes where cell, fold and stratum lag most.
     """
-    import numpy as np
-
     number = np.floor(share + 1e-9).astype(int)
     for _ in range(round(share.sum()) - number.sum()):
         lag = np.round(share - number, 9)
@@ -195,10 +183,8 @@ def _plan_confuse(shape: Shape, fraction: float, seed: int = 0) -> Shape:
     keeps_classes=True,
     axis=NOISE,
 )
-def confuse(task: "TaskDescription", fraction: float, seed: int = 0) -> "TaskDescription":
+def confuse(task: TaskDescription, fraction: float, seed: int = 0) -> TaskDescription:
     """Label noise: a share of the training samples gets another class, drawn uniformly."""
-    import numpy as np
-
     rng = np.random.default_rng(seed)
     values = task.targets.values.copy()
     train = np.flatnonzero(task.column["split"] == "train")
@@ -216,12 +202,8 @@ def _plan_subclass(shape: Shape, *classes: str) -> Shape:
 
 
 @register_tag("subclass", plan=_plan_subclass)
-def subclass(task: "TaskDescription", *classes: str) -> "TaskDescription":
+def subclass(task: TaskDescription, *classes: str) -> TaskDescription:
     """Some of the classes, in all splits; unlabelled samples are kept."""
-    import numpy as np
-
-    from mml_lib.tasks.targets import nearest_class
-
     try:
         chosen = {nearest_class(label, task.targets.classes) for label in classes}
     except MMLError as error:
@@ -251,16 +233,12 @@ def _plan_redistribute(shape: Shape, *shares: float) -> Shape:
 
 
 @register_tag("redistribute", plan=_plan_redistribute, keeps_classes=True)
-def redistribute(task: "TaskDescription", train: float, val: float = 0, test: float = 0) -> "TaskDescription":
+def redistribute(task: TaskDescription, train: float, val: float = 0, test: float = 0) -> TaskDescription:
     """Other shares of training, validation (fold 0) and test samples.
 
     With `train` alone the test split stays. With `val` it is dropped, and what both leave of the training samples is
     the new one. With `test` the samples of both splits are mixed, and shared out anew.
     """
-    import numpy as np
-
-    from mml_lib.tasks.splits.dividing import Divider
-
     split = task.column["split"].astype(object)
     keep = np.ones(len(split), dtype=bool)
     fold_0, held_out = 1 - train, 0.0

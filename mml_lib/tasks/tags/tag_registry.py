@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mml_lib.tasks.description import TaskDescription
 
 
-KINDS = {"int": int, "float": float, "str": str}
+KINDS: Mapping[str, type[int] | type[float] | type[str]] = {"int": int, "float": float, "str": str}
 """Types of a tag's arguments, by the annotation of the parameter; `str` without an annotation."""
 
 
@@ -103,22 +103,22 @@ class Tag:
         if not least <= len(words) <= most:
             number = "1 argument" if len(words) == 1 else f"{len(words)} arguments"
             raise MMLError(f"the tag '{self.name}' is written {self.usage}, it was given {number}")
-        parsed = []
+        parsed: list[Any] = []
         for position, word in enumerate(words):
             parameter = parameters[min(position, len(parameters) - 1)]
-            kind = _kind(parameter)
+            kind = _kind(parameter) or str
             try:
                 # `0_25` is the older spelling of 0.25.
                 parsed.append(kind(word.replace("_", ".") if kind is float else word))
             except ValueError as error:
-                name = {int: "whole number", float: "number"}[kind]
+                name = "whole number" if kind is int else "number"
                 raise MMLError(f"the tag {self.usage}: '{word}' is no {name}") from error
             if parameter.name == "seed" and parsed[-1] < 0:
                 raise MMLError(f"the tag {self.usage}: a seed is a whole number from 0 on, not {word}")
         return parsed
 
 
-def _kind(parameter: inspect.Parameter) -> Callable[[str], Any] | None:
+def _kind(parameter: inspect.Parameter) -> type[int] | type[float] | type[str] | None:
     """Return the type of an argument, None if it is none of those that a tag can have."""
     annotation = parameter.annotation
     if annotation is parameter.empty:

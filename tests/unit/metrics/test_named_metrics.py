@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from mml_lib.config.metric_options import NAMED, is_metric, lower_is_better
-from mml_lib.config.schema import Metrics, StoreBest
+from mml_lib.config.metric_options import NAMED, Metrics, StoreBest, is_metric, lower_is_better
 from mml_lib.evaluation.evaluation import evaluate_resampled, network_intervals
 from mml_lib.metrics import Metric, find_metric, metric_table, properties_of
 from mml_lib.metrics import metric_registry as registry

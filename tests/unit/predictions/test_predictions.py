@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mml_lib.config.metric_options import NAMED
-from mml_lib.config.schema import Metric
+from mml_lib.config.metric_options import NAMED, Metric
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.evaluation import (
     evaluate,

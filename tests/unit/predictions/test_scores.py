@@ -9,8 +9,7 @@ import torch
 from torch.nn import functional
 from torchmetrics import MultioutputWrapper, classification, regression
 
-from mml_lib.config.metric_options import NAMED
-from mml_lib.config.schema import Metric
+from mml_lib.config.metric_options import NAMED, Metric
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.evaluation import evaluate
 from mml_lib.models.metric_modules import build_metrics, measured, update, value_of

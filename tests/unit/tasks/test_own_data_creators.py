@@ -313,7 +313,7 @@ def test_data_that_moved_are_the_same_and_data_that_changed_are_not(tmp_path: Pa
         if creator == "csv":
             shutil.copy(root / "images/t.csv", root / "t.csv")
             return CREATORS[creator].survey(str(root / "t.csv")).fingerprint
-        return CREATORS[creator].survey(str(root / "images"), str(root / "mask")).fingerprint
+        return CREATORS[creator].survey(str(root / "images"), masks=str(root / "mask")).fingerprint
 
     seen = [look(root)]
     assert look(Path(shutil.copytree(root, tmp_path / "b"))) == seen[0]

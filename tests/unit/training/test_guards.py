@@ -13,7 +13,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.plugins import MixedPrecision
 
 from mml_lib.config.loading import load_study
-from mml_lib.config.schema import StoreBest
+from mml_lib.config.metric_options import StoreBest
 from mml_lib.config.training_options import Sampling
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.errors import MMLError

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mml_lib.config.loading import load_study
-from mml_lib.config.schema import StoreBest
+from mml_lib.config.metric_options import StoreBest
 from mml_lib.errors import MMLError
 from mml_lib.training.best_epoch import BestEpoch
 from mml_lib.training.checkpoint_files import last_checkpoint

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mml_lib.config.metric_options import NAMED
-from mml_lib.config.schema import Metric
+from mml_lib.config.metric_options import NAMED, Metric
 from mml_lib.config.training_options import LRScheduler, Sampling
 from mml_lib.data.sampling import BatchSampler
 from mml_lib.errors import MMLError
