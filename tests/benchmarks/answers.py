@@ -74,7 +74,7 @@ def main(clone: Path) -> None:
         root = Path(folder)
         task = _describe(root)
         networks = _predict(root)
-        shown = {each["run"]: each["shown"] for each in networks}
+        labels = {network["run"]: network["shown"] for network in networks}
         tested, resampled, validated, delivered = [], [], [], []
         for network in networks:
             of_network = {key: network[key] for key in ("task", "run", "fold")}
@@ -94,7 +94,7 @@ def main(clone: Path) -> None:
                 steps.run("calibrate_fold", inputs, outputs, params, {**of_network, "eval": split})
             validated.append(f"{val}.calibrated.npz" if calibrates_validation else val)
             delivered.append(f"{test}.calibrated.npz" if calibrates_validation else test)
-        inputs, params = {"metrics": tested, "resampled": resampled}, {"run_labels": shown, "notes": []}
+        inputs, params = {"metrics": tested, "resampled": resampled}, {"run_labels": labels, "notes": []}
         outputs = {"summary": root / "summary.csv", "folds": root / "folds.csv"}
         steps.run("summarize", inputs, outputs, params, {"mode": "post"})
         _answer(steps, root, task, networks, validated, delivered)
@@ -129,10 +129,10 @@ def _predict(root: Path) -> list[dict[str, Any]]:
     networks = []
     for number in range(RUNS):
         procedure, run = f"{number // SEEDS:08x}", f"{number + 16:08x}"
-        shown = {"task": "t", "run": run, "label": f"run {number}", "procedure": procedure}
-        shown["procedure_label"] = f"procedure {number // SEEDS}"
+        label = {"task": "t", "run": run, "label": f"run {number}", "procedure": procedure}
+        label["procedure_label"] = f"procedure {number // SEEDS}"
         for fold in range(FOLDS):
-            network = {"task": "t", "run": run, "fold": fold, "shown": {**shown, "fold": fold}, "calibrated": True}
+            network = {"task": "t", "run": run, "fold": fold, "shown": {**label, "fold": fold}, "calibrated": True}
             network["files"] = {}
             val = np.arange(fold, FOLDS * VALIDATED, FOLDS)
             for split, targets, ids in (("val", learned[val], val), ("test", test, np.arange(TESTED))):
@@ -147,14 +147,14 @@ def _predict(root: Path) -> list[dict[str, Any]]:
 
 
 def _answer(steps: Steps, root: Path, task: str, networks: list[dict], validated: list, delivered: list) -> None:
-    members = [{key: each[key] for key in ("task", "run", "fold")} for each in networks]
+    members = [{key: network[key] for key in ("task", "run", "fold")} for network in networks]
     ensemble, predicted = root / "ensemble.json", root / "ensemble.npz"
     options = {"strategy": "greedy", "max_ensemble_size": 5, "seed": 0}
     params = {"members": members, "options": options}
     steps.run("select_ensemble", {"predictions": validated, "task": task}, {"ensemble": ensemble}, params, {})
     inputs = {"ensemble": ensemble, "predictions": delivered}
     steps.run("predict_ensemble", inputs, {"predictions": predicted}, {"members": members}, {"eval": "test"})
-    raw = [each["files"]["test"] for each in networks]
+    raw = [network["files"]["test"] for network in networks]
     inputs = {
         "tasks": [task],
         "metadata": [],

@@ -1,4 +1,4 @@
-"""What is measured: the demo study, and packed tasks of any size, without going through image files."""
+"""Subjects of measurements: the demo study, and packed tasks of any size that need no image files."""
 
 from collections.abc import Callable
 from pathlib import Path

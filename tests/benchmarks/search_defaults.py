@@ -33,7 +33,7 @@ REPOSITORY = Path(__file__).parents[2]
 SIZES = (32, 64, 96)
 NETWORKS = ("resnet10t", "resnet18", "resnet34", "efficientnet_b0", "mobilenetv3_small_100", "convnext_atto")
 METRICS = {"classification": "accuracy", "semantic_segmentation": "dice", "regression": "r2"}
-"""What is compared, in hundredths."""
+"""Metric that is compared, in hundredths."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ class Comparison:
 
     @property
     def difference(self) -> float:
-        """What the defaults are better by."""
+        """Advantage of the defaults."""
         return self.default - self.best
 
 

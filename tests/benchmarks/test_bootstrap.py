@@ -20,7 +20,7 @@ Arguments = tuple[np.ndarray, ...]
 
 
 def predictions(kind: str) -> Arguments:
-    """Return what is resampled: 10 classes or labels, better than chance."""
+    """Return outputs and targets to resample: 10 classes or labels, better than chance."""
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(NUMBER, CLASSES)).astype("f")
     if kind == "classification":
@@ -46,22 +46,22 @@ def best(work: Callable[[], object]) -> float:
 
 @pytest.mark.benchmark
 def test_four_metrics_of_a_classification_take_less_than_a_second(capsys):
-    given = predictions("classification")
+    outputs = predictions("classification")
     weights = next(draw(NUMBER, RESAMPLES, seed=0))[:, :LOOPED]
     values: dict[str, list[float]] = {name: [] for name in PROMISED}
 
     def loop() -> None:
         for column in weights.T:
             rows = np.repeat(np.arange(NUMBER), column)
-            drawn = [each[rows] for each in given]
+            drawn = [array[rows] for array in outputs]
             for name in PROMISED:
                 values[name].append(score("classification", name, *drawn))
 
     looped = best(loop) / LOOPED * RESAMPLES
-    seconds = best(lambda: resampled("classification", PROMISED, given, RESAMPLES))
-    found = resampled("classification", PROMISED, given, RESAMPLES)
+    seconds = best(lambda: resampled("classification", PROMISED, outputs, RESAMPLES))
+    resampled_values = resampled("classification", PROMISED, outputs, RESAMPLES)
     for name in PROMISED:
-        assert found[name][:LOOPED] == pytest.approx(values[name][:LOOPED], rel=1e-12)
+        assert resampled_values[name][:LOOPED] == pytest.approx(values[name][:LOOPED], rel=1e-12)
     with capsys.disabled():
         print(
             f"\nbootstrap of {', '.join(PROMISED)}, {RESAMPLES:,} × {NUMBER:,}, {CLASSES} classes: {seconds:.2f} s; "
@@ -73,8 +73,8 @@ def test_four_metrics_of_a_classification_take_less_than_a_second(capsys):
 
 @pytest.mark.benchmark
 def test_eight_metrics_of_a_classification_take_less_than_half_a_second(capsys):
-    given = predictions("classification")
-    seconds = best(lambda: resampled("classification", FURTHER, given, RESAMPLES))
+    outputs = predictions("classification")
+    seconds = best(lambda: resampled("classification", FURTHER, outputs, RESAMPLES))
     with capsys.disabled():
         print(f"\nbootstrap of {', '.join(FURTHER)}, {RESAMPLES:,} × {NUMBER:,}, {CLASSES} classes: {seconds:.2f} s")
     assert seconds < 0.5
@@ -86,9 +86,9 @@ def test_all_named_metrics_of_all_task_types_take_less_than_5_seconds(capsys):
     names = {kind: [name for name in NAMED[kind] if find_metric(kind, name).takes != "masks"] for kind in LEARNABLE}
     seconds = {}
     for kind in LEARNABLE:
-        given = predictions(kind)
-        seconds[kind] = best(lambda: resampled(kind, names[kind], given, RESAMPLES))  # noqa: B023  (called at once)
+        outputs = predictions(kind)
+        seconds[kind] = best(lambda: resampled(kind, names[kind], outputs, RESAMPLES))  # noqa: B023  (called at once)
     with capsys.disabled():
-        told = ", ".join(f"{kind} ({len(names[kind])}) {found:.2f} s" for kind, found in seconds.items())
-        print(f"\nbootstrap of all named metrics, {RESAMPLES:,} × {NUMBER:,}: {told}")
+        times = ", ".join(f"{kind} ({len(names[kind])}) {duration:.2f} s" for kind, duration in seconds.items())
+        print(f"\nbootstrap of all named metrics, {RESAMPLES:,} × {NUMBER:,}: {times}")
     assert sum(seconds.values()) < 5

@@ -24,28 +24,28 @@ def miscalibrated(kind: str) -> tuple[Predictions, Predictions]:
     else:
         truth = logits * scale + bias
         targets = (rng.random(truth.shape) < 1 / (1 + np.exp(-truth))).astype("f")
-    known = Predictions(truth.astype("f"), targets, np.arange(NUMBER), kind)
-    return replace(known, logits=logits.astype("f")), known
+    truth_predictions = Predictions(truth.astype("f"), targets, np.arange(NUMBER), kind)
+    return replace(truth_predictions, logits=logits.astype("f")), truth_predictions
 
 
 @pytest.mark.benchmark
 @pytest.mark.parametrize("kind", ["classification", "multilabel_classification"])
 def test_100000_by_10_logits_are_calibrated_in_less_than_2_seconds(kind: str, capsys):
-    val, known = miscalibrated(kind)
-    uncalibrated, truth = (evaluate(each, ["log_loss"])["log_loss"] for each in (val, known))
-    told = []
+    val, exact = miscalibrated(kind)
+    uncalibrated, truth = (evaluate(part, ["log_loss"])["log_loss"] for part in (val, exact))
+    lines = []
     for method in ("temperature", "affine", "auto"):
         started = time.perf_counter()
-        found = calibrate_predictions(val, {"test": val}, method)[1]["test"]
+        calibrated = calibrate_predictions(val, {"test": val}, method)[1]["test"]
         seconds = time.perf_counter() - started
-        loss = evaluate(found, ["log_loss"])["log_loss"]
-        told.append(f"{method} {seconds:.2f} s, {loss:.4f}")
+        loss = evaluate(calibrated, ["log_loss"])["log_loss"]
+        lines.append(f"{method} {seconds:.2f} s, {loss:.4f}")
         assert seconds < 2
         assert loss < uncalibrated
         if method != "temperature":
             assert loss == pytest.approx(truth, rel=0.02)
     with capsys.disabled():
         print(
-            f"\ncalibration of {NUMBER:,} × {CLASSES} logits ({kind}), seconds and log loss: {'; '.join(told)}; "
+            f"\ncalibration of {NUMBER:,} × {CLASSES} logits ({kind}), seconds and log loss: {'; '.join(lines)}; "
             f"uncalibrated {uncalibrated:.4f}, truth {truth:.4f}"
         )

@@ -23,9 +23,9 @@ def predictions(seed: int) -> Predictions:
 
 @pytest.mark.benchmark
 def test_eight_metrics_of_a_classification_take_less_than_5_seconds(capsys):
-    given = {"run": {0: predictions(0)}}
+    networks = {"run": {0: predictions(0)}}
     started = time.process_time()
-    resample_runs(given, METRICS, 1000)
+    resample_runs(networks, METRICS, 1000)
     seconds = time.process_time() - started
     with capsys.disabled():
         print(f"\nbootstrap of {', '.join(METRICS)}, 1,000 × {NUMBER:,}: {seconds:.2f} s")

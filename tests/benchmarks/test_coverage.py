@@ -26,7 +26,7 @@ EFFECTS = {
     "of seeds": {"of_runs": 0.6},
     "of folds and seeds": {"of_folds": 0.3, "of_runs": 0.3, "same_folds": False},
 }
-"""What trainings have in common beside the procedure."""
+"""Effects that trainings share besides their procedure."""
 
 Item = TypeVar("Item")
 
@@ -53,7 +53,7 @@ def compared(metric: str, spread: float) -> list[Setting]:
 
 
 def in_parallel(measure: Callable[[Setting], float], cells: list[Setting]) -> list[float]:
-    """Return what is measured of each setting, each in one thread."""
+    """Return the measured rates of each setting, each in one thread."""
     with Pool(initializer=threadpool_limits, initargs=(1,)) as pool:
         return pool.map(measure, cells, chunksize=1)
 

@@ -64,12 +64,12 @@ def test_table_is_scanned_at_50_000_samples_a_second(table: Path, capsys):
         deliver=lambda: creator.function(table.parent, str(table)),
         check=lambda: check_delivery(delivery, "table"),
     )
-    told = {name: f"{COUNT / took:,.0f}/s ({took / seconds['cells']:.1f})" for name, took in seconds.items()}
+    rates = {name: f"{COUNT / took:,.0f}/s ({took / seconds['cells']:.1f})" for name, took in seconds.items()}
     with capsys.disabled():
         print(
             f"\ncreating from a table of {COUNT:,} samples by processor time, in brackets times csv.reader: csv.reader "
-            f"{told['cells']}, survey {told['survey']}, read_table {told['read']}, the whole Delivery "
-            f"{told['deliver']}, check_delivery {told['check']}"
+            f"{rates['cells']}, survey {rates['survey']}, read_table {rates['read']}, the whole Delivery "
+            f"{rates['deliver']}, check_delivery {rates['check']}"
         )
     assert COUNT / (seconds["survey"] + seconds["read"]) >= 50_000
 

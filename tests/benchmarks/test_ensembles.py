@@ -40,23 +40,24 @@ def names(number: int) -> list[dict]:
     ],
 )
 def test_selection_of_200_members_takes_less_than_five_seconds(capsys, strategy: str, metric: str | None):
-    given, options = members(200, 10_000), EnsembleOptions(strategy=strategy, metric=metric, budget=1000)
+    outputs, options = members(200, 10_000), EnsembleOptions(strategy=strategy, metric=metric, budget=1000)
     seconds = []
     for _ in range(3):
         started = time.perf_counter()
-        found = select_ensemble("digits", names(200), given, options)
+        ensemble = select_ensemble("digits", names(200), outputs, options)
         seconds.append(time.perf_counter() - started)
     tracemalloc.start()
-    select_ensemble("digits", names(200), given, options)
+    select_ensemble("digits", names(200), outputs, options)
     peak = tracemalloc.get_traced_memory()[1] / 2**20
     tracemalloc.stop()
     started = time.perf_counter()
-    combine(found, [given[int(member["run"], 16)] for member in found.members])
+    combine(ensemble, [outputs[int(member["run"], 16)] for member in ensemble.members])
     with capsys.disabled():
         print(
-            f"\n{strategy} by {found.metric}: {min(seconds):.2f} s, {peak:.0f} MiB beside the predictions; "
-            f"{found.candidates} candidates, {len(found.members)} members, {found.selection_value:.4f} selected, "
-            f"{found.assessed_value:.4f} assessed; combined in {time.perf_counter() - started:.2f} s"
+            f"\n{strategy} by {ensemble.metric}: {min(seconds):.2f} s, {peak:.0f} MiB beside the predictions; "
+            f"{ensemble.candidates} candidates, {len(ensemble.members)} members, "
+            f"{ensemble.selection_value:.4f} selected, {ensemble.assessed_value:.4f} assessed; "
+            f"combined in {time.perf_counter() - started:.2f} s"
         )
     assert min(seconds) < 5
 
@@ -64,17 +65,17 @@ def test_selection_of_200_members_takes_less_than_five_seconds(capsys, strategy:
 @pytest.mark.benchmark
 @pytest.mark.parametrize("size", [3, 5])
 def test_vote_of_50_members_is_bounded_within_its_time(capsys, size: int):
-    given = members(50, 4000)
+    outputs = members(50, 4000)
     options = EnsembleOptions(strategy="program", max_ensemble_size=size, time_limit=10)
     started = time.perf_counter()
-    found = select_ensemble("digits", names(50), given, options)
+    ensemble = select_ensemble("digits", names(50), outputs, options)
     seconds = time.perf_counter() - started
-    alone = select_ensemble("digits", names(50), given, EnsembleOptions(strategy="best", metric="accuracy"))
+    alone = select_ensemble("digits", names(50), outputs, EnsembleOptions(strategy="best", metric="accuracy"))
     with capsys.disabled():
         print(
-            f"\nbest {size} of 50 on {len(found.selection_ids)} samples: {seconds:.1f} s, {found.proof}, "
-            f"{found.assessed_value:.4f} assessed (best member {alone.assessed_value:.4f})"
+            f"\nbest {size} of 50 on {len(ensemble.selection_ids)} samples: {seconds:.1f} s, {ensemble.proof}, "
+            f"{ensemble.assessed_value:.4f} assessed (best member {alone.assessed_value:.4f})"
         )
-    assert found.selection_value == pytest.approx(found.proof["value"])
-    assert found.selection_value > alone.selection_value
-    assert size == 5 or found.proof["optimal"]
+    assert ensemble.selection_value == pytest.approx(ensemble.proof["value"])
+    assert ensemble.selection_value > alone.selection_value
+    assert size == 5 or ensemble.proof["optimal"]

@@ -83,17 +83,17 @@ class Rates(Callback):
 def test_packed_task_trains_resnet50_at_0_9_of_the_speed_of_a_fixed_batch(
     packed: Callable[[int, int], TaskStruct], tmp_path: Path, capsys, workers: int
 ):
-    struct, told = packed(COUNT, SIZE), {"max_epochs": 3, "accelerator": "gpu", "precision": "bf16-mixed"}
+    struct, options = packed(COUNT, SIZE), {"max_epochs": 3, "accelerator": "gpu", "precision": "bf16-mixed"}
     sampling = Sampling(batch_size=BATCH, drop_last=True)
     data = MMLDataModule(struct, 1, sampling, seed=0, num_workers=workers, pin_memory=True)
-    cfg = load_study(TINY | {"trainer": told, "lr_scheduler": None, "paths": {"presets": [str(PRESETS)]}})
+    cfg = load_study(TINY | {"trainer": options, "lr_scheduler": None, "paths": {"presets": [str(PRESETS)]}})
     trainer = build_trainer(cfg, tmp_path / "checkpoints", {})
     rates = Rates(FixedBatch(struct))
     trainer.callbacks.insert(0, rates)
     network = Network(RESNET, {struct.name: head_spec(struct, None)})
     loss = torch.nn.CrossEntropyLoss()
     trainer.fit(small_model(struct, network=network, loss=loss, optimizer=OPTIMIZER, metrics={}), data)
-    ours, fixed = (statistics.median(each) for each in zip(*rates.pairs[1:], strict=True))  # the first warms up
+    ours, fixed = (statistics.median(pair) for pair in zip(*rates.pairs[1:], strict=True))  # the first warms up
     ratio = statistics.median(a / b for a, b in rates.pairs[1:])
     with capsys.disabled():
         print(

@@ -67,14 +67,14 @@ def test_folds_are_never_worse_than_those_of_stratified_group_k_fold(capsys):
         strata, groups = problem.samples()
         shares = [1 / problem.folds] * problem.folds
         started = time.perf_counter()
-        found = group_folds(strata, groups, shares, SEED)
+        division = group_folds(strata, groups, shares, SEED)
         seconds = time.perf_counter() - started
-        ours = deviation(strata, found.fold, shares)
+        ours = deviation(strata, division.fold, shares)
         theirs = min(deviation(strata, by_sklearn(strata, groups, problem.folds, s), shares) for s in (True, False))
         lines.append(
             f"{problem.name:<14}{problem.groups:>8}{problem.classes:>8}{problem.folds:>8}{ours[0]:>14.4f}"
-            f"{theirs[0]:>9.4f}{ours[1]:>13.1f}{theirs[1]:>9.1f}{found.report['bound']:>9.4f}"
-            f"{'yes' if found.report['optimal'] else 'no':>9}{seconds:>6.1f}"
+            f"{theirs[0]:>9.4f}{ours[1]:>13.1f}{theirs[1]:>9.1f}{division.report['bound']:>9.4f}"
+            f"{'yes' if division.report['optimal'] else 'no':>9}{seconds:>6.1f}"
         )
         if ours[0] > theirs[0] + 1e-9 or (ours[0] > theirs[0] - 1e-9 and ours[1] > theirs[1] + 1e-6):
             worse.append(problem.name)

@@ -24,8 +24,8 @@ def test_out_of_fold_intervals_hold_the_expected_accuracy():
                 labels = np.where(rng.random(len(targets)) < accuracy, targets, 1 - targets)
                 ids = np.array([f"{study}-{fold}-{row}" for row in range(len(targets))])
                 predictions[fold] = Predictions(np.eye(2, dtype="f")[labels], targets, ids)
-            found = network_estimates(evaluate_out_of_fold(predictions, ["accuracy"], 200))["accuracy"]
-            hits += found.low <= 0.8 <= found.high
+            interval = network_estimates(evaluate_out_of_fold(predictions, ["accuracy"], 200))["accuracy"]
+            hits += interval.low <= 0.8 <= interval.high
         held[number, folds, spread] = hits / 200
     assert min(held.values()) > 0.91, held
     assert np.mean(list(held.values())) > 0.94, held

@@ -130,6 +130,6 @@ def test_memory_of_packing_does_not_grow_with_the_number_of_images(photos: Datas
     peaks = {count: peak_megabytes(manifest, count, tmp_path / str(count)) for count in (COUNT // 8, COUNT // 2, COUNT)}
     arrays = COUNT * SIZE * SIZE * 3 / 2**20
     with capsys.disabled():
-        told = ", ".join(f"{peak:.0f} MB for {count}" for count, peak in peaks.items())
-        print(f"\nmemory of packing, above what it began with: {told} images; the array of all is {arrays:.0f} MB")
+        memory = ", ".join(f"{peak:.0f} MB for {count}" for count, peak in peaks.items())
+        print(f"\nmemory of packing, above what it began with: {memory} images; the array of all is {arrays:.0f} MB")
     assert peaks[COUNT] <= peaks[COUNT // 8] + 0.05 * arrays

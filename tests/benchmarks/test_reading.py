@@ -55,15 +55,15 @@ def ratio(ours: Callable[[Path], object], bare: Callable[[Path], object], files:
 
 @pytest.mark.benchmark
 def test_pixels_cost_at_most_a_tenth_more_than_pillow(photos: list[Path], capsys: pytest.CaptureFixture):
-    found = ratio(lambda file: decode(file, RESIZED), bare_pixels, photos)
+    times = ratio(lambda file: decode(file, RESIZED), bare_pixels, photos)
     with capsys.disabled():
-        print(f"\ndecoding and resizing a JPEG: {found:.3f} times Pillow alone")
-    assert found < 1.1
+        print(f"\ndecoding and resizing a JPEG: {times:.3f} times Pillow alone")
+    assert times < 1.1
 
 
 @pytest.mark.benchmark
 def test_headers_cost_little_more_than_pillow(photos: list[Path], capsys: pytest.CaptureFixture):
-    found = ratio(read_header, bare_size, photos)
+    times = ratio(read_header, bare_size, photos)
     with capsys.disabled():
-        print(f"\nthe header of a JPEG: {found:.3f} times Pillow alone")
-    assert found < 1.5, "some microseconds, of 70"
+        print(f"\nthe header of a JPEG: {times:.3f} times Pillow alone")
+    assert times < 1.5, "some microseconds, of 70"

@@ -116,11 +116,11 @@ def bare_imports() -> float:
 
 @pytest.mark.benchmark
 def test_first_batch_comes_within_1_3_times_the_bare_imports(demo: Workplace, capsys):
-    told = demo.folder / "told"
+    marker = demo.folder / "told"
     ours, bare = [], []
     for _ in range(1 + REPETITIONS):
-        started = step(demo, "train_fold", FIRST_BATCH=str(told))
-        ours.append(float(told.read_text()) - started)
+        started = step(demo, "train_fold", FIRST_BATCH=str(marker))
+        ours.append(float(marker.read_text()) - started)
         bare.append(bare_imports())
     ratios = [a / b for a, b in zip(ours[1:], bare[1:], strict=True)]  # the first is for a warm disk cache
     with capsys.disabled():
@@ -150,9 +150,9 @@ def test_light_steps_take_at_most_a_second_each(demo: Workplace, capsys):
             computed[rule].append(processor_time() - before)
     measured = [path.read_text() for path in demo.files("results/startup/METRICS/*/*/test.json")]
     assert sum(f'"samples": {PREDICTIONS}' in text for text in measured) == 1
-    told = ", ".join(f"{rule} {spread(wall[rule][1:])}, computing {spread(computed[rule][1:])}" for rule in rules)
+    durations = ", ".join(f"{rule} {spread(wall[rule][1:])}, computing {spread(computed[rule][1:])}" for rule in rules)
     with capsys.disabled():
-        print(f"\nfrom start to end, {PREDICTIONS:,} predictions, 4 metrics, 1,000 resamples: {told}")
+        print(f"\nfrom start to end, {PREDICTIONS:,} predictions, 4 metrics, 1,000 resamples: {durations}")
     for rule in rules:
         assert statistics.median(computed[rule][1:]) <= 1, rule
 

@@ -144,13 +144,13 @@ def test_epoch_through_the_stack_costs_at_most_1_15_times_a_bare_loop(
     )
     clock = Clock(bare.epoch)
     fit(model, data, tmp_path / "checkpoints", epochs, clock)
-    ratio, told = compare(clock.epochs, bare.epochs[:-1])
+    ratio, ratios = compare(clock.epochs, bare.epochs[:-1])
     seconds = statistics.median(clock.epochs[1:]), statistics.median(bare.epochs[1:])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     with capsys.disabled():
         print(
             f"\nepoch of {count} images at {size}×{size}, batch {batch}, augmentations {augmentations}: "
-            f"{seconds[0]:.3f} s, bare loop {seconds[1]:.3f} s; {told}; peak memory {peak:.0f} MB"
+            f"{seconds[0]:.3f} s, bare loop {seconds[1]:.3f} s; {ratios}; peak memory {peak:.0f} MB"
         )
     assert ratio <= 1.15
 
@@ -174,12 +174,12 @@ def test_epoch_with_all_default_metrics_costs_at_most_1_05_times_one_without(
     model = small_model(struct, metrics=metrics)
     fit(model, MMLDataModule(struct, 0, Sampling(batch_size=64), seed=0), tmp_path / "checkpoints", 10, clock)
     having, lacking = clock.epochs[::2], clock.epochs[1::2]
-    ratio, told = compare(having, lacking)
+    ratio, ratios = compare(having, lacking)
     train, val = (len(struct.select(part, 0)) for part in ("train", "val"))
     assert all(f"val/{name}" in model.history[0] for name in TASK_TYPES[task_type].default_metrics)
     with capsys.disabled():
         print(
             f"\nepoch of a {task_type}, {train:,} samples and {val:,} to validate, {len(metrics)} metrics: "
-            f"{statistics.median(having[1:]):.3f} s, without {statistics.median(lacking[1:]):.3f} s; {told}"
+            f"{statistics.median(having[1:]):.3f} s, without {statistics.median(lacking[1:]):.3f} s; {ratios}"
         )
     assert ratio <= 1.05

@@ -24,7 +24,9 @@ def test_steps_start_within_a_second_by_a_process_that_has_torch_imported(tmp_pa
         steps[name] = [float(next(csv.DictReader(open(file), delimiter="\t"))["s"]) for file in files]
     with capsys.disabled():
         for name, times in steps.items():
-            told = f"{statistics.median(times):.2f} s ({min(times):.2f} to {max(times):.2f})"
-            print(f"\n{name}: demo study from nothing {whole[name]:.1f} s, each of {len(times)} predictions {told}")
+            durations = f"{statistics.median(times):.2f} s ({min(times):.2f} to {max(times):.2f})"
+            print(
+                f"\n{name}: demo study from nothing {whole[name]:.1f} s, each of {len(times)} predictions {durations}"
+            )
     assert whole["warm"] < 0.8 * whole["cold"]
     assert statistics.median(steps["warm"]) < 1

@@ -1,4 +1,4 @@
-"""What SLURM does to trainings: it ends them at their limit, sends them away for others, loses their node."""
+"""Trainings that SLURM ends at their time limit, preempts, or loses with their node."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -56,7 +56,7 @@ class Disturbed:
         return log.read_text().count(f" of {EPOCHS}: ")
 
     def told(self, job: str) -> str:
-        """Return what SLURM keeps of all starts of a job."""
+        """Return the log of all starts of a job."""
         (log,) = self.place.folder.glob(f".snakemake/slurm_logs/rule_train_fold/*/{job}.log")
         return log.read_text()
 
@@ -136,8 +136,8 @@ def test_training_that_slurm_does_not_put_back_is_submitted_again_and_asks_for_n
     first, second = disturbed.jobs(fold)
     assert described(first)["JobState"] == state
     assert described(second)["TimeLimit"] == described(first)["TimeLimit"]
-    told = state.lower().replace("_", " ")
-    assert f"SLURM job {first} ({told}) does not come back: submitted again" in disturbed.said
+    reason = state.lower().replace("_", " ")
+    assert f"SLURM job {first} ({reason}) does not come back: submitted again" in disturbed.said
 
 
 @pytest.mark.parametrize("fold", [BACK, CRASHED], ids=["preempted", "node crashed"])

@@ -1,4 +1,4 @@
-"""What a cluster costs: seconds beside the work of a submitted step, and what a study of light steps submits."""
+"""Overhead of a cluster: seconds per submitted step beside its work, and the jobs of a study of light steps."""
 
 import time
 
@@ -31,10 +31,10 @@ def test_submitted_step_costs_few_seconds(workplace: OnCluster):
         place.run(*(["--jobs", "1"] if name == "cluster" else ["--cores", "1"]))
         seconds[name] = time.monotonic() - began
     jobs = len(jobs_of(workplace.folder))
-    each = (seconds["cluster"] - seconds["here"]) / jobs
-    print(f"\n{jobs} jobs: {seconds['cluster']:.0f} s, here {seconds['here']:.0f} s: {each:.1f} s each")
+    overhead = (seconds["cluster"] - seconds["here"]) / jobs
+    print(f"\n{jobs} jobs: {seconds['cluster']:.0f} s, here {seconds['here']:.0f} s: {overhead:.1f} s each")
     assert jobs == 10
-    assert each < 30
+    assert overhead < 30
 
 
 def test_study_of_200_light_steps_submits_one_job(workplace: OnCluster):

@@ -68,7 +68,7 @@ CONFIG: dict[str, tuple[dict[Any, Any], str]] = {
     "task that is a word": ({"tasks": {"a": "fake"}}, r"tasks\.a: input should be a valid dictionary"),
     "task without a creator": ({"tasks": {"a": {"path": "x"}}}, r"the key 'tasks\.a\.creator' is missing"),
     "mode that is a list": ({"mode": ["train"]}, r"mode: input should be a valid dictionary"),
-    "mode that there is not": ({"mode": "trian"}, r"mode: there is no preset 'trian', did you mean 'train'\?"),
+    "unknown mode": ({"mode": "trian"}, r"mode: there is no preset 'trian', did you mean 'train'\?"),
     "optimizer that is a number": ({"optimizer": 3}, r"optimizer: input should be a valid dictionary"),
     "loss that is a list": ({"loss": ["a"]}, r"loss: input should be a valid dictionary"),
     "callbacks that are a list": ({"callbacks": [1]}, r"callbacks: input should be a valid dictionary"),
@@ -151,12 +151,12 @@ CONFIG: dict[str, tuple[dict[Any, Any], str]] = {
     "empty path": ({"paths": {"data": ""}}, r"paths\.data: it is empty; name a folder, or leave it out"),
     "path with braces": ({"paths": {"data": "a{b}"}}, r"paths\.data: 'a\{b\}' has braces or a zero byte"),
     "path with a zero byte": ({"paths": {"results": "a\0b"}}, r"paths\.results: .* has braces or a zero byte"),
-    "presets that there are not": (
+    "missing folder of presets": (
         {"paths": {"presets": ["nowhere"]}},
         r"paths\.presets\.0: there is no folder nowhere",
     ),
-    "rules that there are not": ({"rules": ["nowhere.smk"]}, r"rules\.0: there is no file nowhere\.smk"),
-    "plugin that there is not": ({"plugins": ["no.such"]}, r"plugins: 'no\.such' cannot be imported"),
+    "missing file of rules": ({"rules": ["nowhere.smk"]}, r"rules\.0: there is no file nowhere\.smk"),
+    "missing plugin": ({"plugins": ["no.such"]}, r"plugins: 'no\.such' cannot be imported"),
     "URL of a program": (
         {"tasks": {"a": {"creator": "csv", "downloads": [{"url": "ssh://x/y.zip", "sha256": "4d2f" * 15 + "4d20"}]}}},
         r"downloads\.0\.url: 'ssh://x/y\.zip' cannot be fetched: a URL begins with https://",

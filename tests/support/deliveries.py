@@ -20,12 +20,12 @@ def samples(count: int, classes: Sequence[str] = "ab", **columns: Sequence[Any])
 
 def delivered(rows: list[Sample], classes: Sequence[str] | None = None, kind: str = "classification") -> Dataset:
     """Return a data set of some samples; the pixels of a segmentation are their labels."""
-    found = {sample.label for sample in rows if sample.label is not None} if classes is None else classes
+    labels = {sample.label for sample in rows if sample.label is not None} if classes is None else classes
     values = None
     if kind == "semantic_segmentation":
         values = [sample.label for sample in rows]
         rows = [replace(sample, label=None, mask=sample.label and "mask.png") for sample in rows]
-    return Dataset("DSET_x", Delivery(rows, sorted(found), kind), [(8, 9)] * len(rows), Path(), values)
+    return Dataset("DSET_x", Delivery(rows, sorted(labels), kind), [(8, 9)] * len(rows), Path(), values)
 
 
 def generated(kind: str, count: int = 90, per_group: int = 0, unlabelled: int = 0, **columns: Sequence[Any]) -> Dataset:

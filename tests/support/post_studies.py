@@ -18,7 +18,7 @@ def post(folder: Path, mode: dict[str, Any] | None = None, **changes: Any) -> Ab
 
 
 def steps(plan: AbstractBaseScheduler, command: str) -> list[dict[str, Any]]:
-    return [told for each, told in zip(plan.commands, plan.params, strict=True) if each == command]
+    return [params for name, params in zip(plan.commands, plan.params, strict=True) if name == command]
 
 
 def predictions(ids: list[str], seed: int, shift: float = 2.0) -> Predictions:

@@ -30,7 +30,7 @@ LEVELS = {"accuracy": 1.7, "auroc": 1.7, "f1": 1.7, "dice": 1.2, "r2": 0.7}
 
 @dataclass(frozen=True)
 class Setting:
-    """What is simulated.
+    """A simulated experiment.
 
     Args:
         metric: one of `KINDS`.
@@ -154,7 +154,7 @@ class SampleSet:
         return [replace(plain, values=value, draws=drawn[None]) for value, drawn in zip(values, draws, strict=True)]
 
     def resampled(self, outputs: np.ndarray, resamples: int = 0) -> Resampled:
-        """Return what the library makes of one network's outputs, N."""
+        """Return the tested network of one network's outputs, N."""
         metric, (ids, groups) = self.setting.metric, names_of(self.setting.samples, self.group, self.place)
         return resample(KINDS[metric], [metric], arguments(metric, outputs, self), ids, resamples, groups)
 
@@ -174,7 +174,7 @@ def names_of(samples: int, group: int, place: int) -> tuple[np.ndarray, dict[str
 
 
 def predicted(metric: str, levels: np.ndarray, samples: SampleSet, noise: np.ndarray) -> np.ndarray:
-    """Return what networks predict, K×N: the logit of the positive class, of the overlap, or a value."""
+    """Return predictions of networks, K×N: the logit of the positive class, of the overlap, or a value."""
     if metric in ("accuracy", "auroc", "f1"):
         sides = np.where(samples.positive, 1, -1)
         return sides * levels / 2 + (noise if metric == "auroc" else sides * noise)
@@ -182,13 +182,13 @@ def predicted(metric: str, levels: np.ndarray, samples: SampleSet, noise: np.nda
 
 
 def arguments(metric: str, outputs: np.ndarray, samples: SampleSet) -> tuple[np.ndarray, ...]:
-    """Return what the library's scores take, of the outputs of one network, N."""
+    """Return arguments of the library's scores from the outputs of one network, N."""
     share = 1 / (1 + np.exp(-outputs))
     if metric in ("accuracy", "auroc", "f1"):
         return np.stack([1 - share, share], axis=1), samples.positive.astype(int)
     if metric == "dice":
         area = samples.area
-        return tuple(np.stack([np.zeros_like(area), each], axis=1) for each in (area * share, area, area))
+        return tuple(np.stack([np.zeros_like(area), area_hit], axis=1) for area_hit in (area * share, area, area))
     return outputs, samples.target
 
 
@@ -207,13 +207,15 @@ def measured(metric: str, outputs: np.ndarray, samples: SampleSet, weights: np.n
     if metric == "f1":
         sides = ((outputs > 0, positive), (outputs <= 0, ~positive))
         shares = [
-            2 * ((found & true) @ weights) / np.maximum(found @ weights + true @ weights, 1) for found, true in sides
+            2 * ((mask & true) @ weights) / np.maximum(mask @ weights + true @ weights, 1) for mask, true in sides
         ]
         return sum(shares) / 2
     if metric == "auroc":
         first, second = (np.float32(weights[side]) for side in (positive, ~positive))
         pairs = (np.float32(row[positive][:, None] > row[~positive]) for row in outputs)
-        of_pairs = [np.einsum("pr,pr->r", first, each @ second, dtype=np.float64) for each in pairs]
+        of_pairs = [
+            np.einsum("pr,pr->r", first, weights_of_pair @ second, dtype=np.float64) for weights_of_pair in pairs
+        ]
         with np.errstate(invalid="ignore"):  # resamples of one class only
             return np.stack(of_pairs) / (positive @ weights * (~positive @ weights))
     if metric == "dice":
@@ -245,7 +247,7 @@ def told_apart(setting: Setting, repetitions: int, better: float = 0.0, seed: in
     for _ in range(repetitions):
         bench, by_fold = Bench(setting, rng), rng.normal(size=(1, setting.folds))
         common = by_fold if setting.same_folds else None
-        procedures = [bench.networks(each.trainings(rng, common)) for each in (setting, other)]
+        procedures = [bench.networks(sampled.trainings(rng, common)) for sampled in (setting, other)]
         apart += compare_procedures(*procedures, setting.metric).p <= 0.05
     return apart / repetitions
 

@@ -58,7 +58,7 @@ PartitionName=urgent Nodes=n2 PriorityTier=10
 
 
 def missing() -> str:
-    """Return what keeps this machine from being a cluster; nothing if it can."""
+    """Return the reason why this machine cannot be a cluster; empty if it can."""
     absent = [program for program in PROGRAMS if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin") is None]
     if absent:
         return f"{', '.join(absent)} not found: apt-get install slurm-wlm munge"
@@ -88,13 +88,13 @@ class Cluster:
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(128))
         key.chmod(0o400)
-        told = {
+        files = {
             "socket": "munge.socket",
             "pid-file": "munged.pid",
             "log-file": "munged.log",
             "seed-file": "munged.seed",
         }
-        options = [f"--{option}={self.folder / name}" for option, name in told.items()]
+        options = [f"--{option}={self.folder / name}" for option, name in files.items()]
         self.folder.chmod(0o755)
         subprocess.run(["/usr/sbin/munged", "--force", f"--key-file={key}", *options], check=True)
         subprocess.run(["/usr/sbin/slurmctld", "-c"], check=True)
@@ -162,7 +162,7 @@ def _kill_all(daemons: list[str], nodes: list[str]) -> None:
 
 
 def asked(*command: str) -> str:
-    """Return what a command of SLURM says."""
+    """Return the output of a command of SLURM."""
     return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
 
@@ -174,5 +174,5 @@ def jobs_of(folder: Path, rule: str = "", states: str = "all") -> dict[str, str]
 
 
 def described(job: str) -> dict[str, str]:
-    """Return what `scontrol` says of a job."""
+    """Return the properties of a job from `scontrol`."""
     return dict(word.split("=", 1) for word in asked("scontrol", "show", "job", job).split() if "=" in word)

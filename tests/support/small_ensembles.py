@@ -33,8 +33,8 @@ def predictions(kind: str = "classification", number: int = 8, samples: int = NU
         outputs = [3 * truth - 1.5 + rng.normal(0, 1.5 + row / 8, truth.shape) for row in range(number)]
     orders = [np.arange(samples), *(rng.permutation(samples) for _ in outputs[1:])]
     return [
-        Predictions(each[order].astype("f"), targets[order], ids[order], kind)
-        for each, order in zip(outputs, orders, strict=True)
+        Predictions(logits[order].astype("f"), targets[order], ids[order], kind)
+        for logits, order in zip(outputs, orders, strict=True)
     ]
 
 
@@ -43,31 +43,36 @@ def masks(number: int = 4, images: int = 6) -> list[MaskPredictions]:
     sizes = [(4, 5 + row % 2) for row in range(images)]
     targets = [rng.integers(0, 3, size).astype(np.uint8) for size in sizes]
     ids = np.array([f"i{row}" for row in range(images)])
-    found = []
+    masks_of_members = []
     for row in range(number):
         flip = [rng.random(size) < 0.2 + 0.1 * row for size in sizes]
         outputs = [
             np.where(f, rng.integers(0, 3, t.shape), t).astype(np.uint8) for f, t in zip(flip, targets, strict=True)
         ]
         order = rng.permutation(images) if row else np.arange(images)
-        found.append(
+        masks_of_members.append(
             MaskPredictions.of([outputs[i] for i in order], [targets[i] for i in order], ids[order], classes=3)
         )
-    return found
+    return masks_of_members
 
 
-def select(given: list[Any], groups: Any = None, **options: Any) -> EnsembleStorage:
+def select(members: list[Any], groups: Any = None, **options: Any) -> EnsembleStorage:
     sized = {"max_ensemble_size": 3, "budget": 60} | options
-    return select_ensemble("digits", names(len(given)), given, EnsembleOptions(**sized), groups)
+    return select_ensemble("digits", names(len(members)), members, EnsembleOptions(**sized), groups)
 
 
-def of_members(storage: EnsembleStorage, given: list[Any]) -> list[Any]:
-    return [given[int(member["run"], 16)] for member in storage.members]
+def of_members(storage: EnsembleStorage, members: list[Any]) -> list[Any]:
+    return [members[int(member["run"], 16)] for member in storage.members]
 
 
-def rows_of(found: Any, ids: Any) -> np.ndarray:
-    return np.flatnonzero(np.isin(found.ids, list(ids)))
+def rows_of(predictions_of_member: Any, ids: Any) -> np.ndarray:
+    return np.flatnonzero(np.isin(predictions_of_member.ids, list(ids)))
 
 
-def part(each: Predictions, rows: np.ndarray) -> Predictions:
-    return replace(each, logits=each.logits[rows], targets=each.targets[rows], ids=each.ids[rows])
+def part(predictions_of_member: Predictions, rows: np.ndarray) -> Predictions:
+    return replace(
+        predictions_of_member,
+        logits=predictions_of_member.logits[rows],
+        targets=predictions_of_member.targets[rows],
+        ids=predictions_of_member.ids[rows],
+    )

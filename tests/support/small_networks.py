@@ -28,5 +28,5 @@ def network_of(
     ids = np.array([f"{task.split('+')[0]}{number:03}" for number in range(NUMBER)])
     noise = np.random.default_rng(seed).normal(size=(NUMBER, 3))
     predictions = Predictions((strength * np.eye(3)[TARGETS] + noise).astype("f"), TARGETS, ids)
-    found = evaluate_resampled(predictions, metrics, resamples)
-    return TestedNetwork(task, procedures, run, fold, "test", found, NUMBER, trained, Point(task, value, subset))
+    resampled = evaluate_resampled(predictions, metrics, resamples)
+    return TestedNetwork(task, procedures, run, fold, "test", resampled, NUMBER, trained, Point(task, value, subset))

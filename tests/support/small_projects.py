@@ -111,5 +111,7 @@ def _network(study: Study, description: TaskDescription, run: str, fold: int, go
         logits = np.eye(3, dtype="f")[np.where(targets < 0, 0, targets) if good else np.zeros(len(rows), int)]
         ids = np.array(description.samples["id"])[rows]
         Predictions(2 * logits, targets, ids).write(study.fm.path("predictions", **about, eval=split))
-    told = {**about, "on": "shapes", "split": "test", "samples": 5}
-    write_metrics(study.fm.path("metrics", **about, eval="test"), {"accuracy": value}, {"accuracy": (0.2, 1.0)}, **told)
+    details = {**about, "on": "shapes", "split": "test", "samples": 5}
+    write_metrics(
+        study.fm.path("metrics", **about, eval="test"), {"accuracy": value}, {"accuracy": (0.2, 1.0)}, **details
+    )

@@ -72,11 +72,11 @@ class Handler(BaseHTTPRequestHandler):
         self._send(body)
 
     def _start(self) -> tuple[int, int]:
-        asked = self.headers.get("Range")
+        requested = self.headers.get("Range")
         same = not self.server.if_range or self.headers.get("If-Range") in (None, *self.server.headers.values())
-        if not (asked and self.server.ranges and same):
+        if not (requested and self.server.ranges and same):
             return 0, 200
-        return int(asked.removeprefix("bytes=").removesuffix("-")), 206
+        return int(requested.removeprefix("bytes=").removesuffix("-")), 206
 
     def _send(self, body: bytes):
         server = self.server

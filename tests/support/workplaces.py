@@ -101,10 +101,10 @@ def _runs(process: psutil.Process, script: str) -> bool:
 def wait_for(what: Callable[[], Any], seconds: float = 300) -> Any:
     """Wait until a condition is true, within a time limit, and return its value."""
     deadline = time.monotonic() + seconds
-    while not (found := what()):
+    while not (value := what()):
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
-    return found
+    return value
 
 
 def kill(process: subprocess.Popen | psutil.Process) -> None:

@@ -43,8 +43,8 @@ def test_models_have_a_row_each_with_the_keys_in_which_their_runs_differ(project
     (best,) = models[models["performance"] == 0].to_dict("records")
     assert (best["run"], best["fold"], best["val/accuracy"], best["stored_epoch"]) == (project.runs[0.1], 1, 1, 1)
     assert (best["weights"], best["predictions"], best["checkpoint"]) == (True, "test unlabelled", False)
-    told = {"seed", "optimizer._target_", "val/loss", "label"}
-    assert not told & set(models.columns), "what is the same for all, or said already"
+    columns = {"seed", "optimizer._target_", "val/loss", "label"}
+    assert not columns & set(models.columns), "what is the same for all, or said already"
 
 
 def test_lists_and_keys_that_some_pipelines_lack_are_columns_too(tmp_path: Path):
@@ -118,10 +118,10 @@ def test_damaged_files_are_left_out_with_a_warning(project: Project, content: st
         project.path(key, **more).write_text(content)
     lost = [project.runs[0.1], 0]
     for load in (load_project_models, load_metrics, lambda name: load_predictions(name, split="test")):
-        with pytest.warns(UserWarning, match="left out: .*fold0") as told:
+        with pytest.warns(UserWarning, match="left out: .*fold0") as caught:
             left = load("demo")
-        assert len(told) == 1
-        assert told[0].filename == __file__, "the warning points to the call"
+        assert len(caught) == 1
+        assert caught[0].filename == __file__, "the warning points to the call"
         rows = left[["run", "fold"]].drop_duplicates().values.tolist()
         assert (len(rows), lost in rows) == (3, False)
 
@@ -184,8 +184,8 @@ def test_other_tasks_and_calibrated_predictions_are_told_apart(project: Project)
     other = Predictions(np.eye(3, dtype="f"), np.arange(3), np.array(["x", "y", "z"]))
     other.write(project.path("other_predictions", eval_task="others", eval="test"))
     Predictions(5 * other.logits, other.targets, other.ids).write(project.path("calibrated", eval="test"))
-    told = {"task": "shapes", "run": project.runs[0.1], "fold": 0, "on": "others", "split": "test"}
-    write_metrics(project.path("other_metrics", eval_task="others", eval="test"), {"f1": 0.25}, **told)
+    tokens = {"task": "shapes", "run": project.runs[0.1], "fold": 0, "on": "others", "split": "test"}
+    write_metrics(project.path("other_metrics", eval_task="others", eval="test"), {"f1": 0.25}, **tokens)
     table = load_predictions("demo", split="test")
     assert table[table["on"] == "others"]["id"].tolist() == ["x", "y", "z"]
     assert load_predictions("demo", calibrated=True)["logit/angle000"].tolist() == [5, 0, 0]
@@ -252,8 +252,8 @@ def test_example_of_the_readme_runs_and_imports_no_torch(project: Project):
     (example,) = re.findall(
         r"```python\n(from mml_lib\.interactive .*?)```", (REPOSITORY / "config/guide/notebooks.md").read_text(), re.S
     )
-    told = "best.run, best.fold, len(tasks), len(metrics), len(wrong), 'torch' in sys.modules"
-    program = f"import sys\n{example}\nprint({told})"
+    results = "best.run, best.fold, len(tasks), len(metrics), len(wrong), 'torch' in sys.modules"
+    program = f"import sys\n{example}\nprint({results})"
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""A study that is interrupted again and again, and what must come of it all the same.
+"""A study that is interrupted again and again, and the results that it must still reach.
 
 Long form: `python -m tests.workflow.interruptions --kills 60 --seed 7`. It runs the study undisturbed, then interrupts
 the same study at random moments until it is done, from nothing again and again until all kills are used, and compares.
@@ -52,13 +52,13 @@ TOLD_APART_BY_TIME = ("LOGS", "BENCHMARKS", "PAGES")
 
 def tree(folder: Path) -> dict[str, bytes]:
     """Return every file of data and results by its path, without what tells of times."""
-    found = {}
+    contents = {}
     for root in ("data", "results"):
         for path in sorted((folder / root).rglob("*")):
             timed = set(path.parts) & set(TOLD_APART_BY_TIME) or "-times.csv" in path.name or path.name == ".lock"
             if path.is_file() and not timed and path.name != ".snakemake_timestamp":
-                found[str(path.relative_to(folder))] = _timeless(path)
-    return found
+                contents[str(path.relative_to(folder))] = _timeless(path)
+    return contents
 
 
 def _timeless(path: Path) -> bytes:
@@ -71,20 +71,20 @@ def _timeless(path: Path) -> bytes:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Return what a finished study must not leave: half-written files, checkpoints, claims, processes."""
-    found = [str(path) for path in folder.rglob("*") if ".part" in path.name or "CHECKPOINTS" in path.parts]
-    found += [str(path) for path in folder.glob("data/.claims/*.json")]
-    return found + [f"process {process.pid}: {process.cmdline()}" for process in processes_of(folder)]
+    """Return leftovers of a finished study: half-written files, checkpoints, claims, processes."""
+    unfinished = [str(path) for path in folder.rglob("*") if ".part" in path.name or "CHECKPOINTS" in path.parts]
+    unfinished += [str(path) for path in folder.glob("data/.claims/*.json")]
+    return unfinished + [f"process {process.pid}: {process.cmdline()}" for process in processes_of(folder)]
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:
     """Return the processes that work in a folder."""
-    found = []
+    running = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.cwd() == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
+                running.append(process)
+    return running
 
 
 @dataclass
@@ -185,12 +185,12 @@ def run(folder: Path, kills: int, seed: int, longest: float = 12.0) -> list[str]
         interruptions.until_done(kills - len(done))
         done += interruptions.kills
         print(f"{len(done)} interruptions", flush=True)
-        told = f"in {place.folder}, after {', '.join(interruptions.kills)}"
+        place_and_kills = f"in {place.folder}, after {', '.join(interruptions.kills)}"
         different = differences(tree(place.folder), expected)
-        assert different == [], f"{different} {told}"
+        assert different == [], f"{different} {place_and_kills}"
         time.sleep(1)  # what ends with its Snakemake
         left = leftovers(place.folder)
-        assert left == [], f"{left} {told}"
+        assert left == [], f"{left} {place_and_kills}"
         shutil.rmtree(place.folder)
     return done
 

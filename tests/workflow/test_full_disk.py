@@ -34,8 +34,8 @@ def resize(folder: Path, kilobytes: int) -> None:
 
 
 def made(folder: Path) -> dict[str, bytes]:
-    found = [path for part in SOME for path in (folder / part).rglob("*") if path.is_file()]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+    paths = [path for part in SOME for path in (folder / part).rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 @pytest.mark.long

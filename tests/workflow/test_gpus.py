@@ -28,9 +28,9 @@ def test_two_studies_at_once_have_each_gpu_for_one_training_at_a_time(tmp_path: 
     for process in [place.start() for place in places]:
         said, _ = process.communicate(timeout=600)
         assert process.returncode == 0, said
-    found = trainings(*places)
-    assert len(found) == 6
-    pairs = [(a, b) for a, b in itertools.combinations(found, 2) if at_once(a, b)]
+    steps = trainings(*places)
+    assert len(steps) == 6
+    pairs = [(a, b) for a, b in itertools.combinations(steps, 2) if at_once(a, b)]
     assert pairs
     assert all({a["gpu"], b["gpu"]} == {"GPU-a", "GPU-b"} for a, b in pairs)
     logs = [path.read_text() for place in places for path in place.files("results/tiny/LOGS/train_fold/*.log")]
@@ -41,13 +41,13 @@ def test_two_studies_at_once_have_each_gpu_for_one_training_at_a_time(tmp_path: 
 def test_small_trainings_share_a_gpu(tmp_path: Path, gpus: FakeGpus, monkeypatch: pytest.MonkeyPatch):
     place = prepare(tmp_path / "shared", resources={"train_fold": {"threads": 1, "gpu_mem_mb": 20000}})
     assert "waiting for" not in place.run()  # one does not fit beside another, and none is started too early
-    assert {each["gpu"] for each in trainings(place)} == {"GPU-a"}
+    assert {step["gpu"] for step in trainings(place)} == {"GPU-a"}
     shared = prepare(tmp_path / "small", resources={"train_fold": {"threads": 1, "gpu_mem_mb": 4000}})
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-b")
     shared.run()
-    found = trainings(shared)
-    assert {each["gpu"] for each in found} == {"GPU-b"}
-    assert any(at_once(a, b) for a, b in itertools.combinations(found, 2))
+    steps = trainings(shared)
+    assert {step["gpu"] for step in steps} == {"GPU-b"}
+    assert any(at_once(a, b) for a, b in itertools.combinations(steps, 2))
 
 
 @pytest.mark.long

@@ -28,13 +28,13 @@ def test_models_are_listed_again_when_something_comes_or_goes_and_are_never_trai
     said = copy.run("info", explained)
     with open(copy.folder / "results/tiny/INFO/models.csv") as file:
         rows = list(csv.DictReader(file))
-    told = [(row["run"], row["fold"], row["label"], row["weights"], row["predictions"]) for row in rows]
-    assert told == [(pipeline.stem, fold, "of no study here", "True", "test") for fold in "01"]
+    values = [(row["run"], row["fold"], row["label"], row["weights"], row["predictions"]) for row in rows]
+    assert values == [(pipeline.stem, fold, "of no study here", "True", "test") for fold in "01"]
     assert float(rows[0]["val/accuracy"]) >= 0
     assert re.search(rf"stripes +{pipeline.stem} +1 +of no study here +\d", said), "the table is shown"
-    told = yaml.safe_load((copy.folder / explained).read_text())
-    assert told["pipeline"] == Pipeline.read(pipeline).content
-    assert list(told["differences"][0]["keys"]) == ["optimizer.lr"]
+    values = yaml.safe_load((copy.folder / explained).read_text())
+    assert values["pipeline"] == Pipeline.read(pipeline).content
+    assert list(values["differences"][0]["keys"]) == ["optimizer.lr"]
     assert "optimizer.lr  0.003 instead of 0.5" in said
 
     assert planned(copy) == {}

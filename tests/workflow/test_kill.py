@@ -1,4 +1,4 @@
-"""What is killed goes on where it was, and ends as if nothing had happened."""
+"""Killed studies go on where they were, and end as if nothing had happened."""
 
 import base64
 import os

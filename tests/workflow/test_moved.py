@@ -30,9 +30,9 @@ def write_times(place: Workplace, pattern: str) -> dict[Path, int]:
 
 def test_no_file_of_a_project_or_of_data_names_its_place(finished: Workplace):
     files = [path for root in ("data", "results") for path in finished.files(f"{root}/**/*") if path.is_file()]
-    told = {path.relative_to(finished.folder) for path in files if bytes(finished.folder) in path.read_bytes()}
+    naming = {path.relative_to(finished.folder) for path in files if bytes(finished.folder) in path.read_bytes()}
     assert len(files) > 50
-    assert {path.parts[2] for path in told} <= {"LOGS"}
+    assert {path.parts[2] for path in naming} <= {"LOGS"}
 
 
 def move(place: Workplace, *names: str) -> Workplace:

@@ -50,9 +50,9 @@ def test_two_trainings_share_a_gpu_by_memory(tmp_path: Path):
     share = {"threads": 1, "gpu_mem_mb": GPUS[0].memory // 3}
     place = prepare(tmp_path / "shared", trainer={"max_epochs": 1}, resources={"train_fold": share})
     place.run()
-    found = trainings(place)
-    assert {each["gpu"] for each in found} == {GPUS[0].uuid}
-    assert any(at_once(a, b) for a, b in itertools.combinations(found, 2))
+    steps = trainings(place)
+    assert {step["gpu"] for step in steps} == {GPUS[0].uuid}
+    assert any(at_once(a, b) for a, b in itertools.combinations(steps, 2))
     assert devices(place) == {"cuda"}
 
 

@@ -52,7 +52,7 @@ def log_loss(logits: np.ndarray, targets: np.ndarray) -> float:
 def mean_probabilities(place: Workplace, kind: str) -> np.ndarray:
     """Return the logarithm of the mean probabilities of all networks on the test samples."""
     logits = [np.load(path)["logits"].astype(float) for path in place.files(f"results/tiny/{kind}/t/*/test.npz")]
-    softmax = [np.exp(each) / np.exp(each).sum(axis=1, keepdims=True) for each in logits]
+    softmax = [np.exp(member) / np.exp(member).sum(axis=1, keepdims=True) for member in logits]
     return np.log(np.mean(softmax, axis=0))
 
 

@@ -37,7 +37,7 @@ from tests.support.small_projects import Project, small_project
 from tests.support.workplaces import TINY, Workplace
 
 SECONDS = 20
-"""What planning a study may take until it is refused."""
+"""Longest time that planning a study may take until it is refused."""
 
 
 @contextmanager
@@ -128,7 +128,7 @@ DATA: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
     "class without images": (files("images/a/1.png", "images/b"), r"the class folder .*images/b holds no image"),
     "image in no class": (files("images/a/1.png", "images/2.png"), r"2\.png lies in no folder that tells its class"),
     "folder that is a file": (files("images/a.png", path="images/a.png"), r"images/a\.png is not a folder"),
-    "masks that there are not": (files("images/1.png", masks="masks"), r"the path .*masks does not exist"),
+    "missing folder of masks": (files("images/1.png", masks="masks"), r"the path .*masks does not exist"),
     "image without a mask": (
         files("images/1.png", "masks/2.png", masks="masks"),
         r"images/1\.png has no mask .*masks/1",
@@ -237,9 +237,11 @@ def test_damage_of_an_artefact(project: Project, tmp_path: Path, case: str):
     key, damage, line = ARTEFACTS[case]
     identity = project.study.tasks["shapes"].id
     tokens = {"description": {"task_id": identity, "run": None, "fold": None}, "predictions": {"eval": "test"}}
-    told = {name: value for name, value in tokens.get(key, {}).items() if value is not None}
+    values = {name: value for name, value in tokens.get(key, {}).items() if value is not None}
     source = (
-        Path(project.study.fm.path(key, task="shapes", **told)) if key == "description" else project.path(key, **told)
+        Path(project.study.fm.path(key, task="shapes", **values))
+        if key == "description"
+        else project.path(key, **values)
     )
     path = tmp_path / source.name
     shutil.copyfile(source, path)
@@ -292,7 +294,7 @@ ENVIRONMENT: dict[str, tuple[dict[str, str], str]] = {
 
 
 def snakemake(place: Workplace, **environment: str) -> str:
-    """Return what a dry run says that fails."""
+    """Return the output of a failing dry run."""
     status, output = run_snakemake(place.command("-n")[3:], place.folder, **environment)
     assert status != 0
     assert "Traceback" not in output
@@ -336,6 +338,6 @@ def test_an_empty_variable_stands_for_none(tmp_path: Path, monkeypatch: pytest.M
 def test_the_tables_hold_more_than_sixty_different_mistakes():
     tables = {"config": [CONFIG, PLANNING], "data": [DATA, STEPS], "artefacts": [ARTEFACTS]}
     tables["environment"] = [FILES, ENVIRONMENT]
-    counts = {name: len({case for table in found for case in table}) for name, found in tables.items()}
+    counts = {name: len({case for table in table_rows for case in table}) for name, table_rows in tables.items()}
     assert sum(counts.values()) >= 60
     assert min(counts.values()) >= 12

@@ -54,7 +54,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 
 
 def embedded(place: Workplace, name: str) -> Any:
-    """Return what the report's script has under a name."""
+    """Return the value of a name in the report's script."""
     html = (place.folder / "report.html").read_text(encoding="utf-8")
     return json.loads(re.search(rf"\n    var {name} = (.*);\n    </script>", html)[1])
 
@@ -90,7 +90,9 @@ def test_report_has_pictures_of_each_run_and_tables(reported: Workplace):
 
 
 def test_pages_say_what_the_study_is(reported: Workplace):
-    pages = {Path(path).stem: text_of(told) for path, told in embedded(reported, "results").items() if "PAGES" in path}
+    pages = {
+        Path(path).stem: text_of(result) for path, result in embedded(reported, "results").items() if "PAGES" in path
+    }
     runs = [path.stem for path in reported.files("results/tiny/PIPELINES/stripes/*.yaml")]
     assert "creator: fake" in pages["config"]
     assert '<td>train_fold</td><td class="number">4</td>' in pages["plan"]
@@ -103,11 +105,11 @@ def test_pages_say_what_the_study_is(reported: Workplace):
 
 def test_report_needs_nothing_else(reported: Workplace):
     html = (reported.folder / "report.html").read_text(encoding="utf-8")
-    pages = [text_of(told) for told in embedded(reported, "results").values() if told["mime_type"] == "text/html"]
+    pages = [text_of(result) for result in embedded(reported, "results").values() if result["mime_type"] == "text/html"]
     for text in [html, *pages]:
         assert not re.findall(r"<(?:script|img|iframe|link|object|embed)\b[^>]*\s(?:src|href)=[\"']?https?:", text)
-    for told in embedded(reported, "results").values():
-        assert told["data_uri"].startswith(f"data:{told['mime_type']};")
+    for embedded_file in embedded(reported, "results").values():
+        assert embedded_file["data_uri"].startswith(f"data:{embedded_file['mime_type']};")
 
 
 def test_browser_shows_all_of_it_without_an_error(reported: Workplace, tmp_path: Path):

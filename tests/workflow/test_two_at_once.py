@@ -32,9 +32,9 @@ def test_shared_steps_are_done_once(workplace: Workplace):
 def test_a_claim_of_a_killed_snakemake_is_void(workplace: Workplace):
     running = workplace.start()
     (claim,) = wait_for(lambda: workplace.files("data/.claims/*.json"))
-    told = wait_for(lambda: claim.read_text() and json.loads(claim.read_text()))
-    assert told["project"] == "tiny"
-    assert any(path.startswith("RAW/DSET_fake") for path in told["paths"])
+    claim_content = wait_for(lambda: claim.read_text() and json.loads(claim.read_text()))
+    assert claim_content["project"] == "tiny"
+    assert any(path.startswith("RAW/DSET_fake") for path in claim_content["paths"])
     kill(running)
     workplace.write(STUDY | {"project": "other"})
     said = workplace.run()

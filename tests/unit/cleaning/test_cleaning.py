@@ -48,32 +48,36 @@ def clean(folder: Path, force: bool = False, **changes: Any) -> tuple[list[Unuse
     changes["clean"] = {"studies": []} | changes.get("clean", {})
     cleaning = Cleaning(small_study(folder, **changes))
     with cleaning.hold_idle() as held:
-        found, problems = cleaning.find(held)
+        artefacts, problems = cleaning.find(held)
         if force:
-            cleaning.remove(found)
-    return found, problems
+            cleaning.remove(artefacts)
+    return artefacts, problems
 
 
-def states(found: list[Unused], **about: str) -> dict[str, str]:
-    """Return what becomes of what was found, by key."""
-    return {each.key: each.state for each in found if all(getattr(each, key) == it for key, it in about.items())}
+def states(artefacts: list[Unused], **about: str) -> dict[str, str]:
+    """Return the state of unused artefacts, by key."""
+    return {
+        artefact.key: artefact.state
+        for artefact in artefacts
+        if all(getattr(artefact, key) == it for key, it in about.items())
+    }
 
 
 def test_run_of_no_study_goes_and_its_pipeline_and_all_other_runs_stay(project: Project, tmp_path: Path):
     unused = project.path("parameters", run=project.runs[0.2])
     seal(unused)
-    found, problems = clean(tmp_path)
+    artefacts, problems = clean(tmp_path)
     assert problems == []
     keys = ("metrics", "models", "history", "parameters", "predictions")
-    assert states(found) == dict.fromkeys(keys, "removable")
-    assert {each.run for each in found} == {project.runs[0.2]}
-    (weights,) = (each for each in found if each.key == "parameters")
+    assert states(artefacts) == dict.fromkeys(keys, "removable")
+    assert {artefact.run for artefact in artefacts} == {project.runs[0.2]}
+    (weights,) = (artefact for artefact in artefacts if artefact.key == "parameters")
     assert weights.size == 2000
     assert unused.exists(), "it is only shown"
-    assert found[0].key == "metrics", "what makes a run pass for whole goes first"
+    assert artefacts[0].key == "metrics", "what makes a run pass for whole goes first"
 
-    found, _ = clean(tmp_path, force=True)
-    assert set(states(found).values()) == {"removed"}
+    artefacts, _ = clean(tmp_path, force=True)
+    assert set(states(artefacts).values()) == {"removed"}
     left = [path for path in (tmp_path / "results").rglob("*") if project.runs[0.2] in path.name]
     assert left == [project.path("pipeline", run=project.runs[0.2])]
     assert project.path("parameters").exists()
@@ -91,18 +95,18 @@ def test_results_stay_where_a_study_that_ran_there_is_gone_until_their_project_i
     project: Project, tmp_path: Path
 ):
     (tmp_path / "study.yaml").unlink()
-    found, problems = clean(tmp_path, force=True)
+    artefacts, problems = clean(tmp_path, force=True)
     assert problems == []
-    assert set(states(found).values()) == {"kept"}
-    assert "study.yaml, which ran in demo, cannot be planned any more" in found[0].kept
-    found, _ = clean(tmp_path, clean={"projects": ["demo"]})
-    assert set(states(found).values()) == {"removable"}
+    assert set(states(artefacts).values()) == {"kept"}
+    assert "study.yaml, which ran in demo, cannot be planned any more" in artefacts[0].kept
+    artefacts, _ = clean(tmp_path, clean={"projects": ["demo"]})
+    assert set(states(artefacts).values()) == {"removable"}
 
 
 def test_results_stay_where_nobody_knows_which_studies_ran(project: Project, tmp_path: Path):
     project.study.fm.record_path.unlink()
-    found, _ = clean(tmp_path)
-    assert {each.kept for each in found} == {
+    artefacts, _ = clean(tmp_path)
+    assert {artefact.kept for artefact in artefacts} == {
         "nobody knows which studies ran in demo; to remove it anyway: clean='{projects: [demo]}'"
     }
 
@@ -131,9 +135,9 @@ def test_study_file_of_another_project_keeps_what_it_reuses(project: Project, tm
 def test_project_of_no_study_stays_until_it_is_named(project: Project, tmp_path: Path):
     write(tmp_path / "results/demo/RESULTS/train.csv", "a\n")
     save(project.study, project="new")
-    found, _ = clean(tmp_path, project="new")
-    assert states(found, project="demo")["summary"] == "kept"
-    assert "no study file is of the project demo" in found[0].kept
+    artefacts, _ = clean(tmp_path, project="new")
+    assert states(artefacts, project="demo")["summary"] == "kept"
+    assert "no study file is of the project demo" in artefacts[0].kept
     clean(tmp_path, force=True, project="new", clean={"projects": ["demo"]})
     files = {path.name for path in (tmp_path / "results/demo").rglob("*") if path.is_file()}
     assert files - {".lock", ".lock-steps", ".studies.json"} == {f"{run}.yaml" for run in project.runs.values()}
@@ -166,18 +170,18 @@ def test_what_something_runs_in_is_left_alone_and_data_with_it(project: Project,
     dataset = fake_dataset(tmp_path)
     fm = project.study.fm
     held = lock_project(fm.proj_path, fm.lock_path, fm.steps_lock_path)
-    found, _ = clean(tmp_path, project="new", clean={"projects": ["demo"]}, force=True)
-    assert states(found, project="demo")["models"] == "kept"
-    assert states(found)["dataset"] == "kept"
-    assert {each.kept for each in found} == {
+    artefacts, _ = clean(tmp_path, project="new", clean={"projects": ["demo"]}, force=True)
+    assert states(artefacts, project="demo")["models"] == "kept"
+    assert states(artefacts)["dataset"] == "kept"
+    assert {artefact.kept for artefact in artefacts} == {
         "something runs in demo",
         "data are left alone while something runs in demo",
     }
     held.close()
     sharing = share_data(fm.data_lock_path)
-    found, _ = clean(tmp_path)
-    assert states(found)["dataset"] == "kept"
-    assert "while a Snakemake of another results folder uses them" in as_text(found)
+    artefacts, _ = clean(tmp_path)
+    assert states(artefacts)["dataset"] == "kept"
+    assert "while a Snakemake of another results folder uses them" in as_text(artefacts)
     sharing.close()
     clean(tmp_path, force=True)
     assert not dataset.exists()
@@ -190,8 +194,8 @@ def test_project_whose_jobs_wait_on_a_cluster_is_left_alone(
     write(squeue, f"#!/bin/sh\necho 'rule_train_fold_wildcards_a|{tmp_path}'\n")
     squeue.chmod(0o755)
     monkeypatch.setenv("PATH", f"{squeue.parent}:{os.environ['PATH']}")
-    found, _ = clean(tmp_path, force=True)
-    assert {each.kept for each in found} == {"something runs in demo"}
+    artefacts, _ = clean(tmp_path, force=True)
+    assert {artefact.kept for artefact in artefacts} == {"something runs in demo"}
     write(squeue, f"#!/bin/sh\necho '(null)|{tmp_path}'; echo 'rule_train_fold|/elsewhere'\n")
     squeue.chmod(0o755)
     assert set(states(clean(tmp_path)[0]).values()) == {"removable"}
@@ -203,8 +207,8 @@ def fake_dataset(folder: Path, name: str = "old", **task: Any) -> Path:
     identity = study.tasks[name]
     home = Path(study.fm.path("dataset", dataset=identity.dataset)).parent
     survey_images(create("fake", {"num_samples": 6}, home), identity.dataset, home, 1).write(home / "dataset.json")
-    told = json.dumps({**FORMATS["description"].stamp, "header": identity.definition()})[:-1]
-    write(study.fm.path("description", task=name, task_id=identity.id), f'{told},\n"samples": {{}}}}\n')
+    header = json.dumps({**FORMATS["description"].stamp, "header": identity.definition()})[:-1]
+    write(study.fm.path("description", task=name, task_id=identity.id), f'{header},\n"samples": {{}}}}\n')
     (home.parents[1] / "PREPROCESSED" / identity.dataset / "size32-0123abcd").mkdir(parents=True)
     MMLFileManager.clear_instance()
     return home
@@ -213,14 +217,14 @@ def fake_dataset(folder: Path, name: str = "old", **task: Any) -> Path:
 def test_data_of_no_study_go_and_files_of_a_user_stay(project: Project, tmp_path: Path):
     dataset = fake_dataset(tmp_path)
     notes = write(dataset / "notes.txt", "mine")
-    told = states(clean(tmp_path, force=True)[0])
-    assert (told["dataset"], told["packed"], told["description"]) == ("kept", "removed", "kept")
+    state_of = states(clean(tmp_path, force=True)[0])
+    assert (state_of["dataset"], state_of["packed"], state_of["description"]) == ("kept", "removed", "kept")
     assert notes.exists()
     assert not list(tmp_path.glob("data/PREPROCESSED/*/*"))
     own = write(tmp_path / "data/RAW/DSET_mine/a/1.png", "image")
     notes.unlink()
-    told = states(clean(tmp_path, force=True)[0])
-    assert (told["dataset"], told["description"]) == ("removed", "removed")
+    state_of = states(clean(tmp_path, force=True)[0])
+    assert (state_of["dataset"], state_of["description"]) == ("removed", "removed")
     assert own.exists()
     assert not dataset.exists()
 
@@ -229,7 +233,7 @@ def test_packed_images_whose_originals_are_gone_stay(project: Project, tmp_path:
     dataset = fake_dataset(tmp_path)
     write(dataset / "notes.txt", "mine")
     next(dataset.glob("*.png")).unlink()
-    (packed,) = (each for each in clean(tmp_path)[0] if each.key == "packed")
+    (packed,) = (artefact for artefact in clean(tmp_path)[0] if artefact.key == "packed")
     assert "are gone, so they cannot be packed again" in packed.kept
 
 
@@ -249,18 +253,18 @@ def test_leftovers_of_dead_processes_go_and_those_of_living_ones_stay(project: P
     write(warm / "lock", "")
     os.utime(warm, (0, 0))
 
-    found, _ = clean(tmp_path, force=True, **{"sweep": {"optimizer.lr": [0.1, 0.2]}})
-    assert {each.what for each in found} == {"leftover"}
+    artefacts, _ = clean(tmp_path, force=True, **{"sweep": {"optimizer.lr": [0.1, 0.2]}})
+    assert {artefact.what for artefact in artefacts} == {"leftover"}
     assert not any(path.exists() for path in (half, orphan, tuning, finished, warm))
     assert all(path.exists() for path in (living, foreign, unfinished, checksum_path(project.path("models"))))
 
 
 def test_table_has_a_total_for_each_state(project: Project, tmp_path: Path):
-    found, _ = clean(tmp_path)
-    lines = as_csv(found).splitlines()
+    artefacts, _ = clean(tmp_path)
+    lines = as_csv(artefacts).splitlines()
     assert lines[0].startswith("what,project,key,task,run,files,size_mb,state")
     assert lines[-1].startswith("total,,,,,12,0.0")
-    assert "total removable: 12 files" in as_text(found)
+    assert "total removable: 12 files" in as_text(artefacts)
 
 
 def test_unpacked_download_goes_and_one_still_to_be_unpacked_stays(project: Project, tmp_path: Path):
@@ -273,8 +277,8 @@ def test_unpacked_download_goes_and_one_still_to_be_unpacked_stays(project: Proj
     made, coming = (Path(study.fm.path("download", sha256=digest, file_name="a.zip")) for digest in digests)
     identity = study.tasks["made"]
     write(study.fm.path("dataset", dataset=identity.dataset), "{}")
-    told = json.dumps({**FORMATS["description"].stamp, "header": identity.definition()})[:-1]
-    write(study.fm.path("description", task="made", task_id=identity.id), f'{told},\n"samples": {{}}}}\n')
+    header = json.dumps({**FORMATS["description"].stamp, "header": identity.definition()})[:-1]
+    write(study.fm.path("description", task="made", task_id=identity.id), f'{header},\n"samples": {{}}}}\n')
     MMLFileManager.clear_instance()
     for path in (made, coming):
         write(path, "zip")

@@ -61,7 +61,12 @@ CASES = {
     "key of a section at the top": ("", "", ["batch_size=8"], "--config: unknown key .* 'sampling.batch_size'"),
     "usual name of a key": ("lr: 1e-3", "", [], "first.yaml: unknown key 'lr', did you mean 'optimizer.lr'.* (line 6)"),
     "unknown key": ("optimizr: 3", "", [], "first.yaml: unknown key 'optimizr', did you mean 'optimizer'? (line 6)"),
-    "preset of one's own": ("trainer: negative", "", [], "mine/trainer/negative.yaml: trainer.max_epochs: .* (line 2)"),
+    "the user's own preset": (
+        "trainer: negative",
+        "",
+        [],
+        "mine/trainer/negative.yaml: trainer.max_epochs: .* (line 2)",
+    ),
     "change of a preset": (
         "trainer: {preset: negative, max_epochs: 2,\n  precision: x}",
         "",
@@ -135,8 +140,8 @@ def test_sentence_of_a_check_gets_its_place(folder: Path, sentence: str, placed:
         "tasks:\n  a.b:\n    sise: 3",
         ["mode.cvv=true"],
     )
-    told = Origins(config, sources, preset_folders(config)).place(sentence)
-    assert re.fullmatch(placed.replace("(", r"\(").replace(")", r"\)").replace("?", r"\?"), told), told
+    place = Origins(config, sources, preset_folders(config)).place(sentence)
+    assert re.fullmatch(placed.replace("(", r"\(").replace(")", r"\)").replace("?", r"\?"), place), place
 
 
 UNREADABLE = {

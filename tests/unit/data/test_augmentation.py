@@ -22,7 +22,7 @@ SIZE = 32
 
 
 class Inverted(nn.Module):
-    """A module of one's own that moves nothing."""
+    """A user's module that moves nothing."""
 
     photometric = True
 
@@ -31,14 +31,14 @@ class Inverted(nn.Module):
 
 
 class Mirrored(nn.Module):
-    """A module of one's own that knows no masks."""
+    """A user's module that does not transform masks."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return images.flip(-1)
 
 
 class MirroredPair(nn.Module):
-    """A module of one's own that moves masks too; one draw for all that it gets."""
+    """A user's module that moves masks too, with one draw for all inputs."""
 
     def forward(self, images: torch.Tensor, masks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return (images.flip(-1), masks.flip(-1)) if random.random() < 0.5 else (images, masks)

@@ -69,8 +69,8 @@ def build(tmp_path: Path) -> Callable[..., tuple[TaskStruct, Dataset]]:
                 mask = EMPTY_MASK_TOKEN if number == 13 else str(tmp_path / f"mask{number}.png")
                 classes = rng.choice(np.array([0, 1, 2, 255], np.uint8), size)
                 Image.fromarray(classes).save(tmp_path / f"mask{number}.png")
-            known = label if number < 21 else None
-            samples.append(Sample(f"s{number}", str(tmp_path / f"{number}.png"), known, SPLITS[number], mask=mask))
+            value = label if number < 21 else None
+            samples.append(Sample(f"s{number}", str(tmp_path / f"{number}.png"), value, SPLITS[number], mask=mask))
         names = ["c0", "c1", "c2"] if kind.endswith("classification") else []
         dataset = survey_images(Delivery(samples, names, kind), "d", tmp_path, 1)
         targets = Targets.of(dataset, identity.get("idx_to_class"), "t")
@@ -121,8 +121,8 @@ def test_packed_batch_has_images_and_targets_of_its_part(build: Callable, kind: 
 def test_epoch_shows_every_training_sample_once(build: Callable):
     struct, _ = build("regression")
     data = module(struct, fold=0)
-    shown = torch.cat([batch["target"] for batch in data.train_dataloader()])
-    assert sorted((4 * shown).int().tolist()) == VAL
+    targets = torch.cat([batch["target"] for batch in data.train_dataloader()])
+    assert sorted((4 * targets).int().tolist()) == VAL
     assert [len(module(struct).part(part)) for part in ("train", "val", "test", "unlabelled")] == [12, 6, 3, 3]
     with pytest.raises(MMLError, match="task t has 2 folds, so there is no fold 2"):
         module(struct, fold=2)
@@ -172,12 +172,12 @@ def test_images_of_many_sizes_are_padded_for_training_alone(build: Callable, kin
     assert isinstance(data.part("train"), DecodedImages)
     (batch,) = data.train_dataloader()
     assert batch["image"].shape == (6, 3, 8, 9)
-    found = {image.numpy().tobytes(): place for place, image in enumerate(batch["image"])}
+    places = {image.numpy().tobytes(): place for place, image in enumerate(batch["image"])}
     for row in VAL:
         height, width = dataset.sizes[row]
         padded = np.zeros((8, 9, 3), np.uint8)
         padded[:height, :width] = raw(dataset, row)
-        place = found[padded.transpose(2, 0, 1).tobytes()]
+        place = places[padded.transpose(2, 0, 1).tobytes()]
         if kind == "classification":
             assert batch["target"][place] == row % 3
         else:

@@ -40,12 +40,12 @@ class Numbers(Dataset[torch.Tensor]):
 def test_batches_come_in_the_order_of_the_sampler_in_every_epoch():
     plain, ahead = (kind(Numbers(), sampler=SAMPLER, batch_size=None) for kind in (DataLoader, ReadAhead))
     for epoch in range(3):
-        told = []
+        epochs = []
         for loader in (plain, ahead):
             SAMPLER.set_epoch(epoch)
-            told.append([batch.tolist() for batch in loader])
-        assert told[0] == told[1]
-        assert sum(map(len, told[1])) == 23
+            epochs.append([batch.tolist() for batch in loader])
+        assert epochs[0] == epochs[1]
+        assert sum(map(len, epochs[1])) == 23
 
 
 def test_next_batches_are_read_meanwhile_and_no_more_of_them():

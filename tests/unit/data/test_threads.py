@@ -13,8 +13,8 @@ from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.module import MMLModule
 
 
-def checkpoint(**told: int) -> dict[str, dict[str, object]]:
-    return {"mml": {"history": [], "seconds": 0.0, **told}}
+def checkpoint(**changes: int) -> dict[str, dict[str, object]]:
+    return {"mml": {"history": [], "seconds": 0.0, **changes}}
 
 
 def test_a_training_goes_on_with_the_threads_that_it_began_with():

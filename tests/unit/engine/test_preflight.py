@@ -49,7 +49,7 @@ def called(target: str, **arguments: Any) -> dict[str, Any]:
 
 
 MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
-    "network that there is not": ({"arch": {"preset": "timm", "name": "resnet81"}}, "arch.name: ", "did you mean"),
+    "unknown network": ({"arch": {"preset": "timm", "name": "resnet81"}}, "arch.name: ", "did you mean"),
     "argument of a network": (
         {"arch": {"preset": "timm", "name": "resnet18", "drop_rat": 0.1}},
         "arch.drop_rat: ",
@@ -72,8 +72,8 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
         "did you mean 'weight_decay'?",
     ),
     "value of an optimizer": ({"optimizer": called("torch.optim.Adam", lr=0.1, betas=[2, 3])}, "optimizer: ", "beta"),
-    "optimizer that there is not": ({"optimizer": called("torch.optim.Adamm", lr=0.1)}, "optimizer: ", "'Adam"),
-    "optimizer of timm that there is not": (
+    "unknown optimizer": ({"optimizer": called("torch.optim.Adamm", lr=0.1)}, "optimizer: ", "'Adam"),
+    "unknown optimizer of timm": (
         {"optimizer": {"preset": "timm", "opt": "nadamv"}},
         "optimizer: ",
         "nadamv",
@@ -118,7 +118,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
         "loss: ",
         "weight",
     ),
-    "augmentation that there is not": (
+    "unknown augmentation": (
         {"augmentations": {"transforms": [called("kornia.augmentation.RandomHorizontalFlp")]}},
         "augmentations",
         "did you mean 'RandomHorizontalFlip'?",
@@ -216,8 +216,8 @@ def test_what_can_be_trained_is_not_refused(kind: str, tmp_path: Path, monkeypat
 
 def test_mistakes_of_all_parts_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    cases = ("network that there is not", "argument of an optimizer", "argument of a schedule", "argument of a loss")
-    cases += ("augmentation that there is not", "argument of a callback")
+    cases = ("unknown network", "argument of an optimizer", "argument of a schedule", "argument of a loss")
+    cases += ("unknown augmentation", "argument of a callback")
     changes: dict[str, Any] = {}
     for case in cases:
         changes = merge(changes, MISTAKES[case][0])

@@ -41,9 +41,13 @@ def test_each_procedure_has_its_difference_to_the_baseline_with_sizes_of_both():
     assert rows["procedure"].tolist() == 2 * ["plain", "better", "alike"]
     assert rows["metric"].tolist() == 3 * ["accuracy"] + 3 * ["log_loss"]
     plain, better, alike = (row for _, row in rows[rows["metric"] == "accuracy"].iterrows())
-    of_name = {name: runs_of(each for each in members if each.procedures == (name,)) for name in NAMES}
-    told = compare_procedures(of_name["better"], of_name["plain"], "accuracy")
-    assert (better["difference"], better["difference_low"], better["p"]) == (told.difference, told.low, told.p)
+    of_name = {name: runs_of(member for member in members if member.procedures == (name,)) for name in NAMES}
+    comparison = compare_procedures(of_name["better"], of_name["plain"], "accuracy")
+    assert (better["difference"], better["difference_low"], better["p"]) == (
+        comparison.difference,
+        comparison.low,
+        comparison.p,
+    )
     assert better["difference"] == pytest.approx(better["mean"] - better["baseline_mean"])
     assert better["p_holm"] == pytest.approx(2 * better["p"])
     for row in (better, alike):
@@ -129,7 +133,7 @@ def test_latex_has_as_many_cells_as_columns_and_the_rules_of_booktabs():
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "text"),
     [
         ("a_b & 50%", r"a\_b \& 50\%"),
         ("$x$ #1 {y}", r"\$x\$ \#1 \{y\}"),
@@ -139,13 +143,13 @@ def test_latex_has_as_many_cells_as_columns_and_the_rules_of_booktabs():
         ("größe", "größe"),
     ],
 )
-def test_latex_escapes_what_names_may_have(name: str, told: str):
-    assert escaped(name) == told
+def test_latex_escapes_what_names_may_have(name: str, text: str):
+    assert escaped(name) == text
     members = [
         network_of(1, seed, procedures=(procedure,), run=f"{procedure}{seed}")
         for seed, procedure in enumerate(["plain", name])
     ]
-    assert f" & {told} & " in as_latex(table(members, {"plain": {"plain": "plain", name: "plain"}}))
+    assert f" & {text} & " in as_latex(table(members, {"plain": {"plain": "plain", name: "plain"}}))
 
 
 @pytest.mark.skipif(

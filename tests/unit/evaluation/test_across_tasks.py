@@ -168,8 +168,8 @@ def test_sentence_names_the_least_p_of_few_tasks():
 
 def test_sentence_says_where_no_pair_can_be_told_apart():
     scores, ranks, tests = tables(DEMSAR[:6], NAMES)
-    told = as_text(scores, ranks, tests, {})
-    assert "with 6 tasks no pair can be told apart: its least p is 0.031, corrected 0.19" in told
+    text = as_text(scores, ranks, tests, {})
+    assert "with 6 tasks no pair can be told apart: its least p is 0.031, corrected 0.19" in text
     scores, ranks, tests = tables(DEMSAR, NAMES)
     assert "no pair can be" not in as_text(scores, ranks, tests, {})
 

@@ -40,7 +40,7 @@ def outputs(kind: str, number: int, classes: int = 4) -> tuple[np.ndarray, np.nd
 
 
 def arguments(kind: str, number: int = 40) -> Arguments:
-    """Return what metrics take; of a segmentation counts and masks of images, some of which are ignored."""
+    """Return arguments of metrics; for a segmentation counts and masks of images, some of which are ignored."""
     if kind != "semantic_segmentation":
         return score_arguments(kind, *outputs(kind, number))
     rng = np.random.default_rng(number)
@@ -54,8 +54,8 @@ def arguments(kind: str, number: int = 40) -> Arguments:
     return *(np.stack(side) for side in zip(*of_images, strict=True)), pairs
 
 
-def values_of(kind: str, name: str, given: Arguments) -> np.ndarray:
-    return resampled(kind, [name], given, RESAMPLES)[name]
+def values_of(kind: str, name: str, inputs: Arguments) -> np.ndarray:
+    return resampled(kind, [name], inputs, RESAMPLES)[name]
 
 
 def rows_of(number: int, resamples: int = RESAMPLES, seed: int = 0) -> list[np.ndarray]:
@@ -65,8 +65,8 @@ def rows_of(number: int, resamples: int = RESAMPLES, seed: int = 0) -> list[np.n
     return [np.repeat(np.arange(number), column) for column in weights.T]
 
 
-def expected(kind: str, name: str, given: Arguments, resamples: int = RESAMPLES) -> list[float]:
-    return [score(kind, name, *(each[rows] for each in given)) for rows in rows_of(len(given[0]), resamples)]
+def expected(kind: str, name: str, inputs: Arguments, resamples: int = RESAMPLES) -> list[float]:
+    return [score(kind, name, *(array[rows] for array in inputs)) for rows in rows_of(len(inputs[0]), resamples)]
 
 
 # --- what a resample is worth -------------------------------------------------------------------------------------
@@ -80,42 +80,42 @@ def test_resample_has_the_metric_of_its_drawn_samples(kind: str, name: str, numb
         pytest.skip("distances of many masks take long")
     monkeypatch.setattr(bootstrap, "LEAST", 7)
     monkeypatch.setattr(bootstrap, "CHUNK", 7 * number)
-    given = arguments(kind, number)
-    found = values_of(kind, name, given)
-    assert found == pytest.approx(expected(kind, name, given), rel=1e-12, abs=1e-14, nan_ok=True)
-    assert len(found) == RESAMPLES
+    inputs = arguments(kind, number)
+    values = values_of(kind, name, inputs)
+    assert values == pytest.approx(expected(kind, name, inputs), rel=1e-12, abs=1e-14, nan_ok=True)
+    assert len(values) == RESAMPLES
 
 
 @pytest.mark.parametrize("name", ["auroc", "average_precision"])
 def test_some_resamples_have_no_sample_of_a_rare_label(name: str):
     probabilities, labels = arguments("multilabel_classification")
-    found = resampled("multilabel_classification", [name], (probabilities[:, 3:], labels[:, 3:]), RESAMPLES)[name]
-    assert 0.2 < np.isnan(found).mean() < 0.5  # (1 - 1/40)^40 = 0.36
+    values = resampled("multilabel_classification", [name], (probabilities[:, 3:], labels[:, 3:]), RESAMPLES)[name]
+    assert 0.2 < np.isnan(values).mean() < 0.5  # (1 - 1/40)^40 = 0.36
 
 
 @pytest.mark.parametrize(("kind", "name"), [pair for pair in NAMES if pair[0] != "semantic_segmentation"])
 @pytest.mark.filterwarnings("error")
 def test_constant_outputs_are_resampled_as_they_are_scored(kind: str, name: str):
     logits, targets = outputs(kind, 40)
-    given = score_arguments(kind, np.full_like(logits, 0.1), targets)
-    found = values_of(kind, name, given)
-    assert found == pytest.approx(expected(kind, name, given), rel=1e-12, abs=1e-14, nan_ok=True)
+    inputs = score_arguments(kind, np.full_like(logits, 0.1), targets)
+    values = values_of(kind, name, inputs)
+    assert values == pytest.approx(expected(kind, name, inputs), rel=1e-12, abs=1e-14, nan_ok=True)
 
 
 @pytest.mark.parametrize("huge", [(1e9, 0), (0, 1e9), (1e9, 2e9)])
 @pytest.mark.parametrize("name", NAMED["regression"])
 def test_one_huge_value_does_not_spoil_resamples_without_it(name: str, huge: tuple[float, float]):
-    given = tuple(np.append(each, one) for each, one in zip(arguments("regression"), huge, strict=True))
-    found = resampled("regression", [name], given, RESAMPLES)[name]
-    assert found == pytest.approx(expected("regression", name, given), rel=1e-9)
+    inputs = tuple(np.append(array, one) for array, one in zip(arguments("regression"), huge, strict=True))
+    values = resampled("regression", [name], inputs, RESAMPLES)[name]
+    assert values == pytest.approx(expected("regression", name, inputs), rel=1e-9)
 
 
 def test_chunks_change_nothing(monkeypatch):
-    given = arguments("classification")
-    whole = resampled("classification", ["auroc"], given, RESAMPLES)["auroc"]
+    inputs = arguments("classification")
+    whole = resampled("classification", ["auroc"], inputs, RESAMPLES)["auroc"]
     monkeypatch.setattr(bootstrap, "CHUNK", 1)
     monkeypatch.setattr(bootstrap, "LEAST", 1)
-    assert np.array_equal(resampled("classification", ["auroc"], given, RESAMPLES)["auroc"], whole, equal_nan=True)
+    assert np.array_equal(resampled("classification", ["auroc"], inputs, RESAMPLES)["auroc"], whole, equal_nan=True)
 
 
 # --- groups -------------------------------------------------------------------------------------------------------
@@ -123,15 +123,15 @@ def test_chunks_change_nothing(monkeypatch):
 
 @pytest.mark.parametrize(("kind", "name"), NAMES)
 def test_whole_groups_are_drawn(kind: str, name: str):
-    given = arguments(kind, 40)
+    inputs = arguments(kind, 40)
     groups = np.minimum(np.arange(40) // 3, 9)  # nine of three samples, and one of thirteen
-    values = resampled(kind, [name], given, RESAMPLES, 5, groups)[name]
+    values = resampled(kind, [name], inputs, RESAMPLES, 5, groups)[name]
     drawn = np.concatenate(
         [weights[[0, 3, 6, 9, 12, 15, 18, 21, 24, 27]] for weights in draw(groups, RESAMPLES, 5)], axis=1
     )
     assert (drawn.sum(axis=0) == 10).all()
     rows = [np.repeat(np.arange(40), column[groups]) for column in drawn.T]
-    expected_values = [score(kind, name, *(each[chosen] for each in given)) for chosen in rows]
+    expected_values = [score(kind, name, *(array[chosen] for array in inputs)) for chosen in rows]
     assert values == pytest.approx(expected_values, rel=1e-12, abs=1e-14, nan_ok=True)
 
 
@@ -162,6 +162,6 @@ def test_number_of_resamples_is_no_part_of_a_pipeline_and_not_too_small():
     studies = [load_study(config | {"bootstrap": resamples}) for resamples in (0, 100, 1000)]
     assert len({Pipeline.of(study, task).run for study in studies}) == 1
     assert load_study(config).bootstrap == 1000
-    for wrong, told in ((True, "bootstrap is true; write a number"), (99, "take 100 or more, or 0 for none")):
-        with pytest.raises(MMLError, match=told):
+    for wrong, remedy in ((True, "bootstrap is true; write a number"), (99, "take 100 or more, or 0 for none")):
+        with pytest.raises(MMLError, match=remedy):
             load_study(config | {"bootstrap": wrong})

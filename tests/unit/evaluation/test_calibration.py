@@ -64,10 +64,10 @@ def calibrated(val: Predictions, other: Predictions, method: str = "affine") -> 
 def test_known_miscalibration_is_undone(kind: str, method: str):
     scale, bias = np.linspace(0.2, 0.5, CLASSES), np.linspace(-1, 1, CLASSES)
     val, test = (drawn(kind, 5000, seed, scale, bias) for seed in (1, 2))
-    found = calibrated(val[0], test[0], method)
-    assert log_loss(found) == pytest.approx(log_loss(test[1]), rel=0.02)
+    outputs = calibrated(val[0], test[0], method)
+    assert log_loss(outputs) == pytest.approx(log_loss(test[1]), rel=0.02)
     assert log_loss(test[0]) > 1.3 * log_loss(test[1])
-    assert evaluate(found, ["calibration_error"])["calibration_error"] < 0.02
+    assert evaluate(outputs, ["calibration_error"])["calibration_error"] < 0.02
     assert fit_calibration(val[0], method).scale == pytest.approx(scale, abs=0.08)
 
 
@@ -86,8 +86,8 @@ def test_temperature_is_that_of_scikit_learn():
     reference = CalibratedClassifierCV(FrozenEstimator(gives_its_input), method="temperature")
     reference.fit(val.logits.astype(float), val.targets)
     expected = reference.predict_proba(test.logits.astype(float))
-    found = np.exp(calibrated(val, test, "temperature").logits)
-    assert np.abs(found - expected).max() < 1e-3
+    probabilities = np.exp(calibrated(val, test, "temperature").logits)
+    assert np.abs(probabilities - expected).max() < 1e-3
 
 
 def test_each_label_is_calibrated_as_by_logistic_regression():
@@ -134,17 +134,17 @@ def test_choice_by_evidence_is_near_the_better_of_both_methods():
                 val, test = (drawn("classification", n, s, 0.4, bias) for n, s in ((number, seed), (2000, 99)))
                 for method in FITTED:
                     losses[method].append(log_loss(calibrated(val[0], test[0], method)) - log_loss(test[1]))
-    mean = {method: np.mean(found) for method, found in losses.items()}
+    mean = {method: np.mean(values) for method, values in losses.items()}
     assert mean["auto"] < 0.8 * min(mean["affine"], mean["temperature"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_derivatives_are_those_of_the_loss(kind: str):
-    given = drawn(kind, 60)[0]
+    predictions = drawn(kind, 60)[0]
     if kind == "classification":
-        scores = Scores(scores_of(kind, given.logits), given.targets)
+        scores = Scores(scores_of(kind, predictions.logits), predictions.targets)
     else:
-        scores = Scores(scores_of(kind, given.logits)[:, :1], given.targets[:, 0].astype(int))
+        scores = Scores(scores_of(kind, predictions.logits)[:, :1], predictions.targets[:, 0].astype(int))
     objective = Objective(scores, penalty=3.0)
     assert_derivatives(objective, np.random.default_rng(0).normal(1, 0.3, 2 * scores.values.shape[1]))
     assert_derivatives(OneScale(scores), np.array([0.7]))
@@ -166,11 +166,11 @@ def assert_derivatives(objective: Objective | OneScale, at: np.ndarray) -> None:
 
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_minimum_is_one(penalty: float):
-    given = drawn("classification", 300)[0]
-    scores = Scores(scores_of("classification", given.logits), given.targets)
-    found = np.concatenate(fit(scores, penalty)) * np.repeat([scores.size, 1], CLASSES)
+    predictions = drawn("classification", 300)[0]
+    scores = Scores(scores_of("classification", predictions.logits), predictions.targets)
+    parameters = np.concatenate(fit(scores, penalty)) * np.repeat([scores.size, 1], CLASSES)
     objective = Objective(scores, 0 if np.isinf(penalty) else penalty)
-    gradient = objective.derivatives(found)[1]
+    gradient = objective.derivatives(parameters)[1]
     assert np.abs(gradient[:CLASSES].sum() if np.isinf(penalty) else gradient).max() < 1e-5
 
 
@@ -194,12 +194,12 @@ def test_shifted_logits_are_calibrated_alike(method: str):
 def test_calibration_survives_json_and_keeps_the_rest_of_predictions(kind: str):
     val, test = (drawn(kind, 100, seed)[0] for seed in (1, 2))
     empty = of(test.logits[:0], test.targets[:0], kind)
-    calibration, found = calibrate_predictions(val, {"test": test, "empty": empty})
+    calibration, outputs = calibrate_predictions(val, {"test": test, "empty": empty})
     again = Calibration(**json.loads(json.dumps(asdict(calibration))))
     assert again == calibration
-    assert np.array_equal(again.apply(test.logits), found["test"].logits)
-    assert (found["test"].ids is test.ids, found["test"].targets is test.targets) == (True, True)
-    assert (found["test"].logits.dtype, found["empty"].logits.shape) == (np.float32, (0, CLASSES))
+    assert np.array_equal(again.apply(test.logits), outputs["test"].logits)
+    assert (outputs["test"].ids is test.ids, outputs["test"].targets is test.targets) == (True, True)
+    assert (outputs["test"].logits.dtype, outputs["empty"].logits.shape) == (np.float32, (0, CLASSES))
 
 
 @pytest.mark.parametrize("method", FITTED)
@@ -207,22 +207,22 @@ def test_class_without_validation_samples_becomes_improbable_but_not_impossible(
     val, test = (drawn("classification", 500, seed)[0] for seed in (1, 2))
     present = val.targets != 4
     val = of(val.logits[present], val.targets[present])
-    found = np.exp(calibrated(val, test, method).logits)
-    assert np.isfinite(found).all()
-    assert found[:, 4].min() > 0
+    probabilities = np.exp(calibrated(val, test, method).logits)
+    assert np.isfinite(probabilities).all()
+    assert probabilities[:, 4].min() > 0
     if method != "temperature":
-        assert found[:, 4].mean() < 0.05 < 0.15 < softmax(test.logits)[:, 4].mean()
+        assert probabilities[:, 4].mean() < 0.05 < 0.15 < softmax(test.logits)[:, 4].mean()
 
 
 @pytest.mark.parametrize("method", FITTED)
 def test_label_that_validation_never_or_always_has_is_no_error(method: str):
     val = drawn("multilabel_classification", 200)[0]
     val.targets[:, 0], val.targets[:, 1] = 0, 1
-    found = calibrated(val, val, method)
-    assert np.isfinite(found.logits).all()
-    assert log_loss(found) < log_loss(val)
+    outputs = calibrated(val, val, method)
+    assert np.isfinite(outputs.logits).all()
+    assert log_loss(outputs) < log_loss(val)
     if method == "affine":
-        assert [found.logits[:, 0].max() < -3, found.logits[:, 1].min() > 3] == [True, True]
+        assert [outputs.logits[:, 0].max() < -3, outputs.logits[:, 1].min() > 3] == [True, True]
 
 
 @pytest.mark.parametrize("method", FITTED)

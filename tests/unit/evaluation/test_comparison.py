@@ -45,8 +45,8 @@ def of_type(kind: str, seed: int = 0) -> AnyPredictions:
         return Predictions((2 * labels - 1 + rng.normal(size=labels.shape)).astype("f"), labels, IDS, kind)
     shapes = [(4 + number % 3, 5) for number in range(40)]
     true = [fixed.integers(0, 3, shape).astype(np.uint8) for shape in shapes]
-    found = [np.where(rng.random(mask.shape) < 0.3, 1, mask).astype(np.uint8) for mask in true]
-    return MaskPredictions.of(found, true, IDS[:40], 3)
+    masks = [np.where(rng.random(mask.shape) < 0.3, 1, mask).astype(np.uint8) for mask in true]
+    return MaskPredictions.of(masks, true, IDS[:40], 3)
 
 
 # --- paired differences -------------------------------------------------------------------------------------------
@@ -54,11 +54,11 @@ def of_type(kind: str, seed: int = 0) -> AnyPredictions:
 
 @pytest.mark.parametrize("kind", [kind for kind, names in NAMED.items() if names])
 def test_every_metric_of_every_task_type_is_compared(kind: str):
-    given = {run: of_type(kind, seed) for seed, run in enumerate(("a", "b"))}
-    resamples = resample_runs({run: {0: each} for run, each in given.items()}, NAMED[kind], 50)
+    networks = {run: of_type(kind, seed) for seed, run in enumerate(("a", "b"))}
+    resamples = resample_runs({run: {0: network} for run, network in networks.items()}, NAMED[kind], 50)
     table = compare(resamples).set_index("metric")
     assert list(table.index) == list(NAMED[kind])
-    worth = {run: evaluate(each, NAMED[kind]) for run, each in given.items()}
+    worth = {run: evaluate(network, NAMED[kind]) for run, network in networks.items()}
     for metric in NAMED[kind]:
         assert table.loc[metric, "difference"] == pytest.approx(worth["a"][metric] - worth["b"][metric], abs=1e-12)
         assert table.loc[metric, "ci_low"] < table.loc[metric, "ci_high"]
@@ -67,8 +67,8 @@ def test_every_metric_of_every_task_type_is_compared(kind: str):
 def test_interval_of_a_run_is_that_of_its_metrics_file():
     alone = predictions()
     resamples = resample_runs({"a": {0: alone}, "b": {0: predictions(2)}}, ["f1"], 200)
-    found = standings(resamples).set_index("run").loc["a", ["ci_low", "ci_high"]]
-    assert tuple(found) == network_intervals(evaluate_resampled(alone, ["f1"], 200))["f1"]
+    interval = standings(resamples).set_index("run").loc["a", ["ci_low", "ci_high"]]
+    assert tuple(interval) == network_intervals(evaluate_resampled(alone, ["f1"], 200))["f1"]
 
 
 def test_samples_are_paired_by_id_and_not_by_order():
@@ -124,13 +124,13 @@ def test_better_networks_are_told_apart():
 
 
 def test_p_values_are_uniform_where_networks_are_equally_good():
-    rng, found = np.random.default_rng(3), []
+    rng, p_values = np.random.default_rng(3), []
     for seed in range(200):
         targets = rng.integers(0, 3, NUMBER)
         runs = {run: {0: predictions(1, rng.integers(2**31), targets)} for run in "ab"}
-        found.append(compare(resample_runs(runs, ["auroc"], 99, seed))["p"][0])
+        p_values.append(compare(resample_runs(runs, ["auroc"], 99, seed))["p"][0])
     for level, (low, high) in {0.05: (0.01, 0.1), 0.25: (0.17, 0.33), 0.5: (0.41, 0.59), 0.75: (0.67, 0.83)}.items():
-        assert low <= np.mean(np.array(found) <= level) <= high
+        assert low <= np.mean(np.array(p_values) <= level) <= high
 
 
 def test_p_agrees_with_the_interval():
@@ -147,11 +147,11 @@ def test_p_agrees_with_the_interval():
 def test_mean_over_folds_is_compared_on_the_same_resample():
     folds = {fold: predictions(seed=fold) for fold in range(3)}
     resamples = resample_runs({"a": folds, "b": {0: predictions(2)}}, ["accuracy"], 50)
-    for fold, each in folds.items():
-        alone = resample_runs({"a": {0: each}}, ["accuracy"], 50).runs["a"][0]
+    for fold, predictions_of_fold in folds.items():
+        alone = resample_runs({"a": {0: predictions_of_fold}}, ["accuracy"], 50).runs["a"][0]
         assert np.array_equal(resamples.runs["a"][fold].draws, alone.draws)
         assert resamples.runs["a"][fold].sample_set == resamples.runs["b"][0].sample_set
-    expected = np.mean([evaluate(each, ["accuracy"])["accuracy"] for each in folds.values()])
+    expected = np.mean([evaluate(fold, ["accuracy"])["accuracy"] for fold in folds.values()])
     assert resamples.means("a")[0] == pytest.approx(expected)
 
 
@@ -159,10 +159,10 @@ def test_folds_with_samples_of_their_own_are_paired_fold_by_fold():
     """As nested validation tests: each fold's samples are resampled by themselves."""
     rows = [np.arange(fold, NUMBER, 2) for fold in range(2)]
     whole = {run: predictions(1, seed) for seed, run in enumerate("ab")}
-    runs = {run: {fold: taken(each, rows[fold]) for fold in range(2)} for run, each in whole.items()}
+    runs = {run: {fold: taken(network, rows[fold]) for fold in range(2)} for run, network in whole.items()}
     runs["b"] = dict(reversed(runs["b"].items()))
     aligned = align(runs)
-    assert [(fold, each.sample_set) for fold, each in aligned["b"].items()] == [(1, 1), (0, 0)]
+    assert [(fold, network.sample_set) for fold, network in aligned["b"].items()] == [(1, 1), (0, 0)]
     resamples = resample_runs(runs, ["accuracy"], 50)
     assert resamples.means("a")[0] == pytest.approx(evaluate(whole["a"], ["accuracy"])["accuracy"])
     sets = [[resamples.runs[run][fold].sample_set for fold in range(2)] for run in "ab"]
@@ -177,12 +177,12 @@ def repeated(strengths: dict[str, float], runs: int = 3, folds: int = 2) -> tupl
     """Return runs of procedures, as good as these strengths say, and the runs of each procedure."""
     names = {procedure: [f"{procedure}{seed}" for seed in range(runs)] for procedure in strengths}
     seeds = iter(range(1000))
-    given = {
+    networks = {
         run: {fold: predictions(strengths[procedure], next(seeds)) for fold in range(folds)}
         for procedure, of_procedure in names.items()
         for run in of_procedure
     }
-    return given, names
+    return networks, names
 
 
 def test_runs_that_differ_in_their_seed_are_one_procedure():
@@ -246,7 +246,7 @@ def test_whole_groups_are_compared():
     runs = {"a": {0: better}, "b": {0: replace(better, logits=wrong)}}
     groups = {id_: f"patient{number // 10}" for number, id_ in enumerate(IDS.tolist())}
     alone, grouped = (
-        compare(resample_runs(runs, ["accuracy"], 200, groups=each))["p"].iloc[0] for each in (None, groups)
+        compare(resample_runs(runs, ["accuracy"], 200, groups=units))["p"].iloc[0] for units in (None, groups)
     )
     assert alone < grouped
 
@@ -312,7 +312,9 @@ def test_folds_are_compared_where_both_runs_have_them():
     }
     resamples = resample_runs(runs, ["accuracy"], 20)
     (row,) = compare_folds(resamples, {fold: (80 + fold, 20) for fold in range(4)}).to_dict("records")
-    worth = {run: {fold: evaluate(each, ["accuracy"])["accuracy"] for fold, each in runs[run].items()} for run in runs}
+    worth = {
+        run: {fold: evaluate(network, ["accuracy"])["accuracy"] for fold, network in runs[run].items()} for run in runs
+    }
     differences = np.array([worth["a"][fold] - worth["b"][fold] for fold in (0, 1, 3)])
     expected = corrected_t_test(differences, [80, 81, 83], [20] * 3)
     assert row["folds"] == 3

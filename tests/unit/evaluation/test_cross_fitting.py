@@ -28,7 +28,7 @@ def predicted(samples: int, seed: int, scale: float, noise: float = 1.0, run: in
     """Return predictions of three classes whose log probabilities are a multiple of the true ones, with noise."""
     rng = np.random.default_rng(seed)
     logits = 1.5 * rng.normal(size=(samples, 3))
-    targets = np.array([rng.choice(3, p=each) for each in softmax(logits)])
+    targets = np.array([rng.choice(3, p=probabilities) for probabilities in softmax(logits)])
     own = np.random.default_rng([seed, run + 1])
     logits = scale * (logits + noise * own.normal(size=logits.shape))
     return Predictions(logits.astype(np.float32), targets, np.array([f"s{n}" for n in range(samples)]))
@@ -68,7 +68,7 @@ def test_cross_fitted_loss_is_that_of_new_samples_not_of_the_fitted_ones():
         inside.append(loss(mapped["val"]))
         outside.append(loss(mapped["new"]))
         crossed.append(loss(cross_calibrate(val, "affine")))
-    errors = [abs(np.mean(each) - np.mean(outside)) for each in (inside, crossed)]
+    errors = [abs(np.mean(losses) - np.mean(outside)) for losses in (inside, crossed)]
     assert errors[1] < errors[0]
     assert np.mean(inside) < np.mean(outside)
 
@@ -105,12 +105,15 @@ def ensembled(members: list[Predictions], strategy: str = "mean") -> EnsembleSto
 
 
 def samples_of(seed: int, samples: int, calibrated: bool) -> list[Predictions]:
-    """Return what four overconfident networks with noise of their own predict, calibrated or as they are."""
+    """Return predictions of four overconfident networks with independent noise, calibrated or raw."""
     raw = [predicted(samples, seed, 4.0, 1.5, run) for run in range(len(RUNS))]
     if not calibrated:
         return raw
     fitted = [fit_calibration(predicted(2000, 99, 4.0, 1.5, run), "auto") for run in range(len(RUNS))]
-    return [replace(each, logits=map_.apply(each.logits)) for each, map_ in zip(raw, fitted, strict=True)]
+    return [
+        replace(predictions, logits=map_.apply(predictions.logits))
+        for predictions, map_ in zip(raw, fitted, strict=True)
+    ]
 
 
 def test_ensembles_of_calibrated_members_have_the_lower_log_loss():
@@ -146,7 +149,7 @@ def test_final_calibration_is_fitted_on_samples_that_did_not_select_the_members(
     final = calibrate_ensemble(ensemble, RUNS, val, val[0].ids.tolist())
     assert final.calibration_losses["samples"] == 400 - len(ensemble.selection_ids) > 100
     chosen = np.isin(val[0].ids, list(ensemble.selection_ids))
-    other = [replace(each, targets=np.where(chosen, 0, each.targets)) for each in val]
+    other = [replace(predictions, targets=np.where(chosen, 0, predictions.targets)) for predictions in val]
     assert calibrate_ensemble(ensemble, RUNS, other, val[0].ids.tolist()).calibration == final.calibration
 
 
@@ -186,7 +189,7 @@ def test_where_nothing_is_calibrated_predictions_are_as_they_are(mode: dict, cha
     assert all("/PREDICTIONS/" in path for path in plan.study.inputs.post.member_predictions(wildcards(**by)))
     assert plan.study.inputs.post.uncalibrated_predictions(wildcards(**by)) == []
     assert not plan.ensemble_options(plan.task_names[0]).calibrate
-    assert not any(each["calibrated"] for each in plan.study.inputs.post.compared_networks(wildcards(**by)))
+    assert not any(network["calibrated"] for network in plan.study.inputs.post.compared_networks(wildcards(**by)))
 
 
 def test_final_calibration_can_be_turned_off_and_is_refused_where_it_cannot_be(tmp_path: Path):

@@ -24,12 +24,12 @@ def classified(targets, predicted, classes: int = 2) -> Predictions:
     return Predictions(logits, np.asarray(targets), ids(len(targets)))
 
 
-def values(true, found) -> Predictions:
-    return Predictions(np.asarray(found, "f")[:, None], np.asarray(true, "f"), ids(len(true)), "regression")
+def values(true, predicted) -> Predictions:
+    return Predictions(np.asarray(predicted, "f")[:, None], np.asarray(true, "f"), ids(len(true)), "regression")
 
 
-def masks(true, found) -> MaskPredictions:
-    return MaskPredictions.of(list(found), list(true), ids(len(true)), 2)
+def masks(true, predicted) -> MaskPredictions:
+    return MaskPredictions.of(list(predicted), list(true), ids(len(true)), 2)
 
 
 HALF = np.arange(40) % 2
@@ -71,18 +71,18 @@ def test_every_metric_has_an_interval_or_a_reason(case: str, folds: int):
     resamples = resample_runs({"a": dict.fromkeys(range(folds), predictions)}, names, 100)
     table = standings(resamples)
     assert table["metric"].tolist() == list(names)
-    known = table["ci_low"].notna() & table["ci_high"].notna()
-    assert (known == (table["reason"].fillna("") == "")).all(), table[["metric", "mean", "ci_low", "reason"]]
-    assert (table["ci_low"] <= table["mean"] + 1e-9)[known].all()
-    assert (table["mean"] <= table["ci_high"] + 1e-9)[known].all()
+    has_interval = table["ci_low"].notna() & table["ci_high"].notna()
+    assert (has_interval == (table["reason"].fillna("") == "")).all(), table[["metric", "mean", "ci_low", "reason"]]
+    assert (table["ci_low"] <= table["mean"] + 1e-9)[has_interval].all()
+    assert (table["mean"] <= table["ci_high"] + 1e-9)[has_interval].all()
 
 
 @pytest.mark.parametrize(
     "case", ["all right", "all wrong", "one class predicted", "one sample of a class", "two samples"]
 )
 def test_shares_have_an_interval_though_all_resamples_agree(case: str):
-    found = network_estimates(evaluate_resampled(CASES[case], ["accuracy", "balanced_accuracy"], 100))
-    for estimate in found.values():
+    estimates = network_estimates(evaluate_resampled(CASES[case], ["accuracy", "balanced_accuracy"], 100))
+    for estimate in estimates.values():
         assert 0 <= estimate.low < estimate.high <= 1
 
 
@@ -104,7 +104,7 @@ def test_differences_have_an_interval_or_a_reason():
 def test_tables_carry_the_reason():
     predictions = CASES["constant targets"]
     resampled = evaluate_resampled(predictions, ["mae", "r2"], 100)
-    reasons = {name: found.reason for name, found in network_estimates(resampled).items() if found.reason}
+    reasons = {name: estimate.reason for name, estimate in network_estimates(resampled).items() if estimate.reason}
     assert list(reasons) == ["r2"]
     result = {"task": "t", "run": "r", "fold": 0, "split": "test", "metrics": resampled.by_metric(), "reasons": reasons}
     assert fold_table([result], {})["r2_reason"].tolist() == [reasons["r2"]]

@@ -24,7 +24,7 @@ def test_counting_and_program_equal_brute_force(classes: int, size: int, balance
     targets = np.append(np.arange(classes), rng.integers(0, classes, 15))
     votes = np.where(rng.random((7, len(targets))) < 0.5, targets, rng.integers(0, classes, (7, len(targets))))
     vote = Vote.of(votes, targets, balanced)
-    choices = sorted(combinations(range(7), size), key=lambda each: vote.value(np.array(each)))
+    choices = sorted(combinations(range(7), size), key=lambda places: vote.value(np.array(places)))
     worst, most = np.array(choices[0]), vote.value(np.array(choices[-1]))
     contest, end = Contest.of(vote, size), monotonic() + 60
     ways = [count_out(vote, contest, worst, end)] + ([solve(vote, contest, worst, 0, end)] if seed == 0 else [])
@@ -38,41 +38,43 @@ def test_counting_and_program_equal_brute_force(classes: int, size: int, balance
 
 
 def test_gap_remains_where_time_ends_the_solver():
-    given = predictions(number=60, samples=600)
-    found = select(given, strategy="program", max_ensemble_size=7, time_limit=0.1)
-    proof = found.proof
+    outputs = predictions(number=60, samples=600)
+    ensemble = select(outputs, strategy="program", max_ensemble_size=7, time_limit=0.1)
+    proof = ensemble.proof
     assert proof["method"] == "integer program"
     assert proof["gap"] > 0
     assert proof["gap"] == pytest.approx(proof["bound"] - proof["value"])
     assert not proof["optimal"]
-    assert found.selection_value == pytest.approx(proof["value"])
+    assert ensemble.selection_value == pytest.approx(proof["value"])
 
 
 def test_votes_are_counted_and_ties_go_to_the_lower_class():
     ids, logits = np.array(["a", "b"]), ([[0, 9, 0], [9, 0, 0]], [[0, 0, 1], [2, 0, 0]])
-    given = [Predictions(np.array(each, "f"), np.array([2, 0]), ids) for each in logits]
+    outputs = [Predictions(np.array(rows, "f"), np.array([2, 0]), ids) for rows in logits]
     storage = replace(select(predictions(number=3), strategy="program"), members=names(2), weights=[0.5, 0.5])
-    shares = softmax(combine(storage, given).logits)
+    shares = softmax(combine(storage, outputs).logits)
     assert shares == pytest.approx(np.array([[1 / 3, 4 / 3, 4 / 3], [7 / 3, 1 / 3, 1 / 3]]) / 3, abs=1e-6)
     assert shares[0].argmax() == 1
 
 
 def test_labels_are_voted_for_one_by_one():
-    given = predictions("multilabel_classification", number=4)
-    found = select(given, strategy="program")
-    together, members = combine(found, of_members(found, given)), of_members(found, given)
-    orders = [np.argsort(each.ids)[np.argsort(np.argsort(together.ids))] for each in members]
-    votes = sum((each.logits[order] > 0).astype(int) for each, order in zip(members, orders, strict=True))
+    outputs = predictions("multilabel_classification", number=4)
+    ensemble = select(outputs, strategy="program")
+    together, members = combine(ensemble, of_members(ensemble, outputs)), of_members(ensemble, outputs)
+    orders = [np.argsort(member.ids)[np.argsort(np.argsort(together.ids))] for member in members]
+    votes = sum((member.logits[order] > 0).astype(int) for member, order in zip(members, orders, strict=True))
     assert sigmoid(together.logits) == pytest.approx((votes + 0.5) / 4, abs=1e-6)
-    rows = rows_of(together, found.selection_ids)
-    assert evaluate(part(together, rows), ["accuracy"])["accuracy"] == pytest.approx(found.proof["value"])
+    rows = rows_of(together, ensemble.selection_ids)
+    assert evaluate(part(together, rows), ["accuracy"])["accuracy"] == pytest.approx(ensemble.proof["value"])
 
 
 def test_rare_classes_count_as_much_in_a_balanced_vote():
-    rare = [part(each, np.flatnonzero((each.targets > 1) | (each.ids < "s3"))) for each in predictions(number=6)]
-    plain, balanced = (select(rare, strategy="program", metric=each) for each in ("accuracy", "balanced_accuracy"))
-    for found in (plain, balanced):
-        together = combine(found, of_members(found, rare))
-        selected = part(together, rows_of(together, found.selection_ids))
-        assert evaluate(selected, [found.metric])[found.metric] == pytest.approx(found.proof["value"])
+    rare = [
+        part(member, np.flatnonzero((member.targets > 1) | (member.ids < "s3"))) for member in predictions(number=6)
+    ]
+    plain, balanced = (select(rare, strategy="program", metric=metric) for metric in ("accuracy", "balanced_accuracy"))
+    for ensemble in (plain, balanced):
+        together = combine(ensemble, of_members(ensemble, rare))
+        selected = part(together, rows_of(together, ensemble.selection_ids))
+        assert evaluate(selected, [ensemble.metric])[ensemble.metric] == pytest.approx(ensemble.proof["value"])
     assert plain.proof["value"] != pytest.approx(balanced.proof["value"])

@@ -33,58 +33,60 @@ METRICS = [(kind, name) for kind in SOFT for name in NAMED[kind]]
 # --- what is selected ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "strategy"), [each for each in product(SOFT, STRATEGIES) if each != REFUSED])
+@pytest.mark.parametrize(("kind", "strategy"), [pair for pair in product(SOFT, STRATEGIES) if pair != REFUSED])
 def test_stored_values_are_those_of_the_combined_predictions(kind: str, strategy: str):
-    given = predictions(kind)
-    found = select(given, strategy=strategy)
-    assert sum(found.weights) == pytest.approx(1, abs=1e-12)
-    assert len(found.members) <= {"mean": 8, "best": 1}.get(strategy, 3)
-    together = combine(found, of_members(found, given))
-    selected = rows_of(together, found.selection_ids)
+    outputs = predictions(kind)
+    ensemble = select(outputs, strategy=strategy)
+    assert sum(ensemble.weights) == pytest.approx(1, abs=1e-12)
+    assert len(ensemble.members) <= {"mean": 8, "best": 1}.get(strategy, 3)
+    together = combine(ensemble, of_members(ensemble, outputs))
+    selected = rows_of(together, ensemble.selection_ids)
     others = np.setdiff1d(np.arange(NUMBER), selected)
-    assert found.assessed_samples == len(others) == NUMBER // 2
-    for rows, value in ((selected, found.selection_value), (others, found.assessed_value)):
-        assert evaluate(part(together, rows), [found.metric])[found.metric] == pytest.approx(value, rel=1e-5)
+    assert ensemble.assessed_samples == len(others) == NUMBER // 2
+    for rows, value in ((selected, ensemble.selection_value), (others, ensemble.assessed_value)):
+        assert evaluate(part(together, rows), [ensemble.metric])[ensemble.metric] == pytest.approx(value, rel=1e-5)
 
 
 @pytest.mark.parametrize("strategy", ["budget", "greedy"])
 @pytest.mark.parametrize(("kind", "metric"), METRICS)
 def test_ensemble_is_never_worse_than_best_member_on_selection_part(kind: str, metric: str, strategy: str):
-    given = predictions(kind, samples=60)
-    found, alone = (select(given, strategy=each, metric=metric, budget=20) for each in (strategy, "best"))
+    outputs = predictions(kind, samples=60)
+    ensemble, alone = (select(outputs, strategy=name, metric=metric, budget=20) for name in (strategy, "best"))
     sign = -1 if lower_is_better(metric) else 1
-    assert sign * found.selection_value >= sign * alone.selection_value - 1e-6
-    singles = [sign * evaluate(part(e, rows_of(e, alone.selection_ids)), [metric])[metric] for e in given]
+    assert sign * ensemble.selection_value >= sign * alone.selection_value - 1e-6
+    singles = [sign * evaluate(part(e, rows_of(e, alone.selection_ids)), [metric])[metric] for e in outputs]
     assert sign * alone.selection_value == pytest.approx(max(singles))
 
 
 @pytest.mark.parametrize(("kind", "metric"), METRICS)
 def test_search_goes_by_the_metric_itself(kind: str, metric: str):
     """Many mixtures at once have the losses that the named scores give one by one."""
-    given = [replace(each, logits=each.logits.round()) for each in predictions(kind)]  # the members alone have ties
-    pool = Pool.of(names(8), given)
+    outputs = [
+        replace(member, logits=member.logits.round()) for member in predictions(kind)
+    ]  # the members alone have ties
+    pool = Pool.of(names(8), outputs)
     weights = np.concatenate([np.random.default_rng(0).dirichlet(np.ones(8), 5), np.eye(8)[:2]])
-    mean = select(given, strategy="mean")
+    mean = select(outputs, strategy="mean")
     losses = Objective(pool, metric).of_weights(weights)
     for row, loss in zip(weights, losses, strict=True):
         taken = np.flatnonzero(row)
         storage = replace(mean, members=[mean.members[member] for member in taken], weights=row[taken].tolist())
-        value = evaluate(combine(storage, [given[member] for member in taken]), [metric])[metric]
+        value = evaluate(combine(storage, [outputs[member] for member in taken]), [metric])[metric]
         rounding = 1e-3 if metric == "average_precision" else 3e-4  # it breaks ties
         assert loss == pytest.approx(value if lower_is_better(metric) else 1 - value, abs=rounding)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_assessed_samples_do_not_influence_the_selection(strategy: str):
-    given = predictions()
-    before = select(given, strategy=strategy)
+    outputs = predictions()
+    before = select(outputs, strategy=strategy)
     rng = np.random.default_rng(1)
     spoiled = []
-    for each in given:
-        logits = each.logits.copy()
-        others = np.setdiff1d(np.arange(NUMBER), rows_of(each, before.selection_ids))
+    for member in outputs:
+        logits = member.logits.copy()
+        others = np.setdiff1d(np.arange(NUMBER), rows_of(member, before.selection_ids))
         logits[others] = rng.normal(size=(len(others), CLASSES))
-        spoiled.append(replace(each, logits=logits))
+        spoiled.append(replace(member, logits=logits))
     after = select(spoiled, strategy=strategy)
     assert (after.members, after.weights) == (before.members, before.weights)
     assert after.selection_value == before.selection_value
@@ -92,18 +94,18 @@ def test_assessed_samples_do_not_influence_the_selection(strategy: str):
 
 
 def test_eval_frac_is_the_share_to_select_by_stratified():
-    given = predictions()
-    found = select(given, strategy="mean", eval_frac=0.25)
-    rows = rows_of(given[0], found.selection_ids)
-    assert np.bincount(given[0].targets[rows]).tolist() in ([8, 7, 8, 7], [7, 8, 7, 8])
-    assert found.assessed_samples == 90
+    outputs = predictions()
+    ensemble = select(outputs, strategy="mean", eval_frac=0.25)
+    rows = rows_of(outputs[0], ensemble.selection_ids)
+    assert np.bincount(outputs[0].targets[rows]).tolist() in ([8, 7, 8, 7], [7, 8, 7, 8])
+    assert ensemble.assessed_samples == 90
 
 
 @pytest.mark.parametrize("kind", SOFT)
 def test_groups_stay_together(kind: str):
-    given = predictions(kind)
+    outputs = predictions(kind)
     groups = np.arange(NUMBER) // 4
-    rows = rows_of(given[0], select(given, groups, strategy="best").selection_ids)
+    rows = rows_of(outputs[0], select(outputs, groups, strategy="best").selection_ids)
     assert 0.3 * NUMBER < len(rows) < 0.7 * NUMBER
     assert not {*groups[rows]} & {*np.delete(groups, rows)}
 
@@ -119,60 +121,60 @@ def test_classes_that_few_groups_have_are_in_both_parts(seed: int):
 
 
 def test_seed_decides():
-    given = predictions()
-    first, again, other = (select(given, temperature=0.9, seed=seed) for seed in (0, 0, 1))
+    outputs = predictions()
+    first, again, other = (select(outputs, temperature=0.9, seed=seed) for seed in (0, 0, 1))
     assert first == again
     assert first.selection_ids != other.selection_ids
 
 
 def test_budget_counts_candidates_and_ends_when_none_is_left():
-    given = predictions(number=4)
-    assert select(given, budget=7).candidates == 4 + 7
-    assert select(given, budget=10**6, weights_budget=0).candidates == 4 + 6 + 4  # pairs, and sets of three
-    assert select(given, budget=10**6, weights_budget=2).candidates == 4 + (6 + 4) * 3
+    outputs = predictions(number=4)
+    assert select(outputs, budget=7).candidates == 4 + 7
+    assert select(outputs, budget=10**6, weights_budget=0).candidates == 4 + 6 + 4  # pairs, and sets of three
+    assert select(outputs, budget=10**6, weights_budget=2).candidates == 4 + (6 + 4) * 3
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.5, 0.99])
 def test_every_set_is_tried_once_best_first_unless_drawn(temperature: float):
     options = EnsembleOptions(max_ensemble_size=3, temperature=temperature)
     order = np.array([4, 2, 0, 1, 3])
-    found = [tuple(each.tolist()) for each in sets_of_members(order, options, np.random.default_rng(0))]
-    every = [each for size in (2, 3) for each in combinations(order.tolist(), size)]
-    assert len(found) == len(every)
-    assert {*found} == {*every}
-    assert ([each for size in (2, 3) for each in found if len(each) == size] == every) == (temperature == 0)
+    subsets = [tuple(subset.tolist()) for subset in sets_of_members(order, options, np.random.default_rng(0))]
+    every = [subset for size in (2, 3) for subset in combinations(order.tolist(), size)]
+    assert len(subsets) == len(every)
+    assert {*subsets} == {*every}
+    assert ([subset for size in (2, 3) for subset in subsets if len(subset) == size] == every) == (temperature == 0)
 
 
 def test_enough_budget_finds_the_best_of_all_sets():
-    given = predictions(number=5)
-    found = select(given, budget=10**6, weights_budget=0)
-    chosen = [np.isin(np.arange(5), each) / size for size in (1, 2, 3) for each in combinations(range(5), size)]
-    pool = Pool.of(names(5), given)
-    losses = Objective(pool.part(rows_of(pool, found.selection_ids)), "log_loss").of_weights(np.array(chosen))
-    assert found.selection_value == pytest.approx(losses.min(), rel=1e-5)
+    outputs = predictions(number=5)
+    ensemble = select(outputs, budget=10**6, weights_budget=0)
+    chosen = [np.isin(np.arange(5), subset) / size for size in (1, 2, 3) for subset in combinations(range(5), size)]
+    pool = Pool.of(names(5), outputs)
+    losses = Objective(pool.part(rows_of(pool, ensemble.selection_ids)), "log_loss").of_weights(np.array(chosen))
+    assert ensemble.selection_value == pytest.approx(losses.min(), rel=1e-5)
 
 
 @pytest.mark.parametrize("strategy", ["budget", "greedy"])
 def test_member_that_others_only_spoil_stays_alone(strategy: str):
     good, *others = predictions(number=4)
-    found = select(
-        [good, *(replace(each, logits=-each.logits) for each in others)], strategy=strategy, weights_budget=0
+    ensemble = select(
+        [good, *(replace(member, logits=-member.logits) for member in others)], strategy=strategy, weights_budget=0
     )
-    assert found.members == names(1)
-    assert found.weights == [1.0]
+    assert ensemble.members == names(1)
+    assert ensemble.weights == [1.0]
 
 
 def test_member_temperature_is_chosen_where_members_are_overconfident():
-    given = [replace(each, logits=each.logits * 5) for each in predictions()]
-    plain, found = (select(given, strategy="best", member_temperatures=t) for t in ((1.0,), (1.0, 4.0)))
-    assert found.member_temperature == 4
-    assert found.selection_value < plain.selection_value
+    outputs = [replace(member, logits=member.logits * 5) for member in predictions()]
+    plain, ensemble = (select(outputs, strategy="best", member_temperatures=t) for t in ((1.0,), (1.0, 4.0)))
+    assert ensemble.member_temperature == 4
+    assert ensemble.selection_value < plain.selection_value
 
 
 def test_greedy_repeats_good_members_and_keeps_to_its_size():
-    found = select(predictions(), strategy="greedy")
-    assert len(found.members) == 3
-    assert len(set(found.weights)) > 1
+    ensemble = select(predictions(), strategy="greedy")
+    assert len(ensemble.members) == 3
+    assert len(set(ensemble.weights)) > 1
 
 
 # --- combining ----------------------------------------------------------------------------------------------------
@@ -180,55 +182,55 @@ def test_greedy_repeats_good_members_and_keeps_to_its_size():
 
 @pytest.mark.parametrize("kind", SOFT)
 def test_combined_outputs_are_the_weighted_mean(kind: str):
-    given = predictions(kind, number=2)
+    outputs = predictions(kind, number=2)
     storage = replace(
-        select(given, strategy="mean"), weights=[3, 1], member_temperature=1.0 if kind == SOFT[2] else 2.0
+        select(outputs, strategy="mean"), weights=[3, 1], member_temperature=1.0 if kind == SOFT[2] else 2.0
     )
-    order = [given[1].ids.tolist().index(each) for each in given[0].ids]
+    order = [outputs[1].ids.tolist().index(id_) for id_ in outputs[0].ids]
     change, undo = {
         "classification": (lambda x: softmax(x / 2), softmax),
         "multilabel_classification": (lambda x: 1 / (1 + np.exp(-x / 2)), lambda x: 1 / (1 + np.exp(-x))),
         "regression": (lambda x: x, lambda x: x),
     }[kind]
-    found = combine(storage, given)
-    wanted = 0.75 * change(given[0].logits) + 0.25 * change(given[1].logits[order])
-    assert undo(found.logits) == pytest.approx(wanted, abs=1e-5)
-    assert found.ids.tolist() == given[0].ids.tolist()
-    assert found.logits.dtype == np.float32
+    combined = combine(storage, outputs)
+    wanted = 0.75 * change(outputs[0].logits) + 0.25 * change(outputs[1].logits[order])
+    assert undo(combined.logits) == pytest.approx(wanted, abs=1e-5)
+    assert combined.ids.tolist() == outputs[0].ids.tolist()
+    assert combined.logits.dtype == np.float32
 
 
 def test_unlabelled_samples_are_combined():
-    given = predictions(number=2)
-    storage = select(given, strategy="mean")
-    bare = [replace(each, targets=np.full(NUMBER, -1)) for each in given]
-    assert np.array_equal(combine(storage, bare).logits, combine(storage, given).logits)
+    outputs = predictions(number=2)
+    storage = select(outputs, strategy="mean")
+    bare = [replace(member, targets=np.full(NUMBER, -1)) for member in outputs]
+    assert np.array_equal(combine(storage, bare).logits, combine(storage, outputs).logits)
 
 
 @pytest.mark.parametrize("strategy", ["mean", "best"])
 def test_masks_are_a_majority_vote(strategy: str):
-    given = masks()
-    found = select(given, strategy=strategy)
-    together = combine(found, of_members(found, given))
-    assert together.ids.tolist() == given[0].ids.tolist()
-    values = [evaluate(each, ["dice"])["dice"] for each in (together, given[3])]
+    outputs = masks()
+    ensemble = select(outputs, strategy=strategy)
+    together = combine(ensemble, of_members(ensemble, outputs))
+    assert together.ids.tolist() == outputs[0].ids.tolist()
+    values = [evaluate(outputs_of, ["dice"])["dice"] for outputs_of in (together, outputs[3])]
     assert values[0] > values[1]
-    assert found.metric == "dice"
-    assert len(found.selection_ids) == found.assessed_samples == 3
+    assert ensemble.metric == "dice"
+    assert len(ensemble.selection_ids) == ensemble.assessed_samples == 3
 
 
 def test_tied_masks_take_the_lower_class_and_weights_count():
     ids, target = np.array(["a"]), [np.zeros((1, 2), np.uint8)]
-    given = [MaskPredictions.of([np.array([each], np.uint8)], target, ids, 3) for each in ([2, 1], [1, 1], [0, 2])]
+    outputs = [MaskPredictions.of([np.array([value], np.uint8)], target, ids, 3) for value in ([2, 1], [1, 1], [0, 2])]
     storage = replace(select(masks(3), strategy="mean"), members=names(3))
-    assert combine(replace(storage, weights=[0.5, 0.25, 0.25]), given).masks.tolist() == [2, 1]
-    assert combine(storage, given).masks.tolist() == [0, 1]
+    assert combine(replace(storage, weights=[0.5, 0.25, 0.25]), outputs).masks.tolist() == [2, 1]
+    assert combine(storage, outputs).masks.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("kind", ["classification", "semantic_segmentation"])
 def test_storage_is_read_as_it_was_written(tmp_path: Path, kind: str):
-    found = select(masks(), strategy="mean") if "seg" in kind else select(predictions(), strategy="program")
-    found.write(tmp_path / "ensemble.json")
-    assert EnsembleStorage.read(tmp_path / "ensemble.json") == found
+    ensemble = select(masks(), strategy="mean") if "seg" in kind else select(predictions(), strategy="program")
+    ensemble.write(tmp_path / "ensemble.json")
+    assert EnsembleStorage.read(tmp_path / "ensemble.json") == ensemble
     (tmp_path / "ensemble.json").write_text('{"format": 1}')
     with pytest.raises(MMLError, match="is damaged"):
         EnsembleStorage.read(tmp_path / "ensemble.json")
@@ -251,8 +253,8 @@ def changed(**fields: Any) -> list[Predictions]:
     return [THREE[0], replace(SECOND, **fields), THREE[2]]
 
 
-def all_with(given: list[Predictions], change: Callable[[Predictions], dict[str, Any]]) -> list[Predictions]:
-    return [replace(each, **change(each)) for each in given]
+def all_with(members: list[Predictions], change: Callable[[Predictions], dict[str, Any]]) -> list[Predictions]:
+    return [replace(member, **change(member)) for member in members]
 
 
 WRONG = {
@@ -266,7 +268,7 @@ WRONG = {
     "the sample 's0' twice": [replace(THREE[0], ids=np.append("s0", THREE[0].ids[:-1])), *THREE[1:]],
     "predictions of 2 networks, fewer than max_ensemble_size": THREE[:2],
     "there are 0 predictions": [],
-    "no predictions of this split": [part(each, np.arange(0)) for each in THREE],
+    "no predictions of this split": [part(member, np.arange(0)) for member in THREE],
     "class 3 is absent among the 120 samples": all_with(THREE, lambda e: {"ids": THREE[0].ids, "targets": ABSENT}),
     "class 1 is absent": all_with(LABELS, lambda e: {"targets": e.targets * [1, 0, 1, 1]}),
     "120 of 120 samples have no target": all_with(THREE, lambda e: {"targets": np.full(NUMBER, -1)}),
@@ -283,26 +285,26 @@ def test_predictions_that_do_not_fit_are_refused(message: str):
 
 @pytest.mark.parametrize("targets", [ABSENT, SCARCE])
 def test_rare_classes_matter_only_where_members_are_chosen(targets: np.ndarray):
-    given = all_with(THREE, lambda each: {"ids": THREE[0].ids, "targets": targets})
+    outputs = all_with(THREE, lambda member: {"ids": THREE[0].ids, "targets": targets})
     for groups in (None, np.arange(NUMBER) // 2):
-        assert len(select(given, groups, strategy="mean").members) == 3
+        assert len(select(outputs, groups, strategy="mean").members) == 3
 
 
 def test_masks_that_do_not_fit_are_refused():
-    given = masks(2)
-    fewer = MaskPredictions.of(*zip(*list(given[1].images())[1:], strict=True), given[1].ids[1:], 3)
-    other = replace(given[1], targets=np.zeros_like(given[1].targets))
+    outputs = masks(2)
+    fewer = MaskPredictions.of(*zip(*list(outputs[1].images())[1:], strict=True), outputs[1].ids[1:], 3)
+    other = replace(outputs[1], targets=np.zeros_like(outputs[1].targets))
     for second, message in (
         (fewer, "6 samples, .* 5 samples; only one has"),
-        (replace(given[1], classes=4), "predicts 3 classes, .* predicts 4"),
+        (replace(outputs[1], classes=4), "predicts 3 classes, .* predicts 4"),
         (other, "other targets for the same images"),
-        (replace(given[1], sizes=given[1].sizes[:, ::-1]), "has masks of some sizes"),
+        (replace(outputs[1], sizes=outputs[1].sizes[:, ::-1]), "has masks of some sizes"),
     ):
         with pytest.raises(MMLError, match=message):
-            select([given[0], second], strategy="mean")
+            select([outputs[0], second], strategy="mean")
     with pytest.raises(MMLError, match="class 3 is absent among the masks"):
-        select([replace(each, classes=4) for each in given], strategy="best")
-    assert select([replace(each, classes=4) for each in given], strategy="mean").members
+        select([replace(member, classes=4) for member in outputs], strategy="best")
+    assert select([replace(member, classes=4) for member in outputs], strategy="mean").members
 
 
 @pytest.mark.parametrize("weights", [[0.5, -0.5], [1, 0], [1, np.nan], [1]])

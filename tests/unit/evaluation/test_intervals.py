@@ -38,7 +38,7 @@ def right_on(samples: int, number: int = NUMBER) -> tuple[np.ndarray, np.ndarray
 
 
 def network(samples: int, number: int = NUMBER, names: tuple[str, ...] = ("accuracy",), prefix: str = "s") -> Resampled:
-    ids = np.array([f"{prefix}{each:03}" for each in range(number)])
+    ids = np.array([f"{prefix}{place:03}" for place in range(number)])
     return resample("classification", names, right_on(samples, number), ids, 400)
 
 
@@ -55,9 +55,9 @@ def network(samples: int, number: int = NUMBER, names: tuple[str, ...] = ("accur
     ],
 )
 def test_accuracy_has_the_interval_of_wilson(right: int, number: int, low: float, high: float):
-    found = network_intervals(network(right, number))["accuracy"]
-    assert found == pytest.approx((low, high), abs=0.012)
-    assert 0 <= found[0] <= right / number <= found[1] <= 1
+    interval = network_intervals(network(right, number))["accuracy"]
+    assert interval == pytest.approx((low, high), abs=0.012)
+    assert 0 <= interval[0] <= right / number <= interval[1] <= 1
 
 
 def test_metrics_without_spread_have_an_interval():
@@ -85,8 +85,8 @@ def test_every_named_metric_has_an_interval_within_its_bounds(kind: str):
     rng = np.random.default_rng(0)
     if kind == "semantic_segmentation":
         true = [rng.integers(0, 3, (5, 6)).astype(np.uint8) for _ in range(30)]
-        found = [np.where(rng.random(mask.shape) < 0.3, 1, mask).astype(np.uint8) for mask in true]
-        predictions = MaskPredictions.of(found, true, IDS[:30], 3)
+        masks = [np.where(rng.random(mask.shape) < 0.3, 1, mask).astype(np.uint8) for mask in true]
+        predictions = MaskPredictions.of(masks, true, IDS[:30], 3)
     elif kind == "regression":
         values = rng.normal(size=NUMBER)
         predictions = Predictions((values + rng.normal(size=NUMBER))[:, None].astype("f"), values, IDS, kind)
@@ -150,7 +150,7 @@ def test_undefined_metrics_say_whether_outputs_are_not_finite_or_constant():
     targets = np.arange(9) % 3
     exploded = Predictions(np.full((9, 3), np.nan, np.float32), targets, IDS[:9])
     estimates = network_estimates(evaluate_resampled(exploded, ["accuracy"], 50, {"s000": "g", "s001": "g"}))
-    assert {each.reason for each in estimates.values()} == {"outputs are not finite"}
+    assert {estimated.reason for estimated in estimates.values()} == {"outputs are not finite"}
     constant = Predictions(np.tile(np.float32([1, 0, 0]), (9, 1)), targets, IDS[:9])
     estimates = network_estimates(evaluate_resampled(constant, ["matthews"], 50))
     assert "undefined" in estimates["matthews"].reason
@@ -166,7 +166,7 @@ def test_order_of_samples_changes_nothing():
 def test_other_samples_or_groups_are_resampled_otherwise():
     first, other = network(70), network(70, prefix="t")
     grouped = resample("classification", ["accuracy"], right_on(70), IDS, 400, dict.fromkeys(IDS[:2].tolist(), "g"))
-    assert len({each.sample_set for each in (first, other, grouped)}) == 3
+    assert len({tested.sample_set for tested in (first, other, grouped)}) == 3
     assert not np.array_equal(first.draws, other.draws)
     assert (first.units, grouped.units) == ([NUMBER], [NUMBER - 1])
 
@@ -210,16 +210,16 @@ def test_trainings_that_differ_widen_the_interval():
 def test_folds_that_are_alike_have_an_interval():
     """Each fold has samples of its own, and all are right equally often: no spread between folds, but few samples."""
     folds = {fold: network(45, 50, prefix=f"fold{fold}-") for fold in range(5)}
-    found = estimate({"a": folds}, "accuracy")
-    assert found.std == 0
-    assert 0.8 < found.low < 0.89 < 0.91 < found.high < 0.96
+    estimated = estimate({"a": folds}, "accuracy")
+    assert estimated.std == 0
+    assert 0.8 < estimated.low < 0.89 < 0.91 < estimated.high < 0.96
 
 
 def test_undefined_folds_are_left_out():
     only = resample("classification", ["auroc"], (right_on(7, 9)[0], np.zeros(9, int)), IDS[:9], 100)
-    found = estimate({"a": {0: network(70, names=("auroc",)), 1: network(80, names=("auroc",)), 2: only}}, "auroc")
-    assert found.networks == 2
-    assert found.low < found.mean < found.high
+    estimated = estimate({"a": {0: network(70, names=("auroc",)), 1: network(80, names=("auroc",)), 2: only}}, "auroc")
+    assert estimated.networks == 2
+    assert estimated.low < estimated.mean < estimated.high
     assert np.isnan(estimate({"a": {0: only}}, "auroc").mean)
 
 

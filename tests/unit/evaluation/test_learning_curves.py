@@ -61,8 +61,8 @@ def test_interval_of_several_subsets_takes_runs_of_one_subset_together():
 def test_networks_of_one_subset_are_those_of_a_procedure():
     members = of_value(None, runs=3, folds=2)
     (row,) = curve_table("t+subset", members, True).query("metric == 'log_loss'").to_dict("records")
-    found = estimate(runs_of(members), "log_loss")
-    assert (row["mean"], row["ci_low"], row["ci_high"]) == (found.mean, found.low, found.high)
+    estimated = estimate(runs_of(members), "log_loss")
+    assert (row["mean"], row["ci_low"], row["ci_high"]) == (estimated.mean, estimated.low, estimated.high)
 
 
 def test_noise_stands_at_the_argument_of_its_tag():
@@ -194,9 +194,9 @@ def test_interval_covers_the_mean_over_subsets(subsets: int, runs: int):
                 metrics = replace(model.metrics, values=np.array([value]), draws=value + resamples)
                 members.append(replace(model, run=f"r{run}", metrics=metrics, point=Point("t", 0.4, subset)))
         (level,) = levels_of(members, True)
-        found = estimate(level.units(), "accuracy")
+        estimated = estimate(level.units(), "accuracy")
         alone = estimate({f"{m.point.seed}-{m.run}": {0: m.metrics} for m in members}, "accuracy")
-        covered += found.low <= truth <= found.high
+        covered += estimated.low <= truth <= estimated.high
         naive += alone.low <= truth <= alone.high
     print(f"\n{subsets} subsets, {runs} runs: {covered / times:.3f}, runs as if independent: {naive / times:.3f}")
     assert 0.92 <= covered / times <= 0.995

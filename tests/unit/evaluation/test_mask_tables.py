@@ -23,71 +23,81 @@ METRICS = ["dice", "precision", "hausdorff95", "pixel_accuracy"]
 def drawn(images: int = 12) -> MaskPredictions:
     rng = np.random.default_rng(0)
     targets = [np.kron(rng.integers(0, 3, (3, 4)), np.ones((3, 3))).astype(np.uint8) for _ in range(images)]
-    masks = [np.where(rng.random(each.shape) < 0.2, rng.integers(0, 3), each).astype(np.uint8) for each in targets]
+    masks = [
+        np.where(rng.random(target.shape) < 0.2, rng.integers(0, 3), target).astype(np.uint8) for target in targets
+    ]
     targets[0][:2] = IGNORE
     targets[1][:] = masks[1][:] = 0
     return MaskPredictions.of(masks, targets, np.array([f"s{row}" for row in range(images)]), 3)
 
 
-def measured(given: MaskPredictions, metrics: Sequence[str] = METRICS, suffix: str = "") -> MeasuredMasks:
-    return MeasuredMasks.of((MaskPair(*pair) for pair in given.images()), given.ids, given.classes, metrics, suffix)
+def measured(predictions: MaskPredictions, metrics: Sequence[str] = METRICS, suffix: str = "") -> MeasuredMasks:
+    return MeasuredMasks.of(
+        (MaskPair(*pair) for pair in predictions.images()), predictions.ids, predictions.classes, metrics, suffix
+    )
 
 
-def against_rest(given: MaskPredictions, index: int) -> MaskPredictions:
+def against_rest(predictions: MaskPredictions, index: int) -> MaskPredictions:
     """Return the masks of one class, 1, and all others, 0."""
-    masks = [mask == index for mask, _ in given.images()]
-    targets = [np.where(target == IGNORE, IGNORE, target == index) for _, target in given.images()]
-    return MaskPredictions.of(*([each.astype(np.uint8) for each in side] for side in (masks, targets)), given.ids, 2)
+    masks = [mask == index for mask, _ in predictions.images()]
+    targets = [np.where(target == IGNORE, IGNORE, target == index) for _, target in predictions.images()]
+    return MaskPredictions.of(
+        *([mask.astype(np.uint8) for mask in side] for side in (masks, targets)), predictions.ids, 2
+    )
 
 
 def test_foreground_of_the_class_table_has_values_and_intervals_of_the_metrics():
-    given = drawn()
-    table = class_metrics([measured(given)], CLASSES, METRICS, 200)
+    predictions = drawn()
+    table = class_metrics([measured(predictions)], CLASSES, METRICS, 200)
     table = table[table["class"] == ""].set_index("metric")
     names = ["dice", "iou", "pooled_dice", "pooled_iou", "precision", "hausdorff95", "pixel_accuracy"]
     assert list(table.index) == names
-    assert table["value"].to_dict() == pytest.approx(evaluate(given, names))
-    intervals = network_intervals(evaluate_resampled(given, names, 200))
+    assert table["value"].to_dict() == pytest.approx(evaluate(predictions, names))
+    intervals = network_intervals(evaluate_resampled(predictions, names, 200))
     assert table[["ci_low", "ci_high"]].itertuples(index=False, name=None).__next__() == pytest.approx(
         intervals["dice"]
     )
-    assert table.loc["dice", "images"] == len(given.ids) - 1, "one shows no foreground"
+    assert table.loc["dice", "images"] == len(predictions.ids) - 1, "one shows no foreground"
 
 
 def test_each_class_is_measured_against_the_rest():
-    given = drawn()
-    table = class_metrics([measured(given)], CLASSES, [*METRICS, "specificity"], 100).set_index(["class", "metric"])
+    predictions = drawn()
+    table = class_metrics([measured(predictions)], CLASSES, [*METRICS, "specificity"], 100).set_index(
+        ["class", "metric"]
+    )
     for index, label in enumerate(CLASSES):
         names = ["dice", "pooled_iou", "precision", "specificity", "hausdorff95", "pixel_accuracy"]
-        assert table.loc[label]["value"][names].to_dict() == pytest.approx(evaluate(against_rest(given, index), names))
+        assert table.loc[label]["value"][names].to_dict() == pytest.approx(
+            evaluate(against_rest(predictions, index), names)
+        )
         assert (table.loc[label]["reason"] == "").all()
         assert (table.loc[label]["ci_low"] < table.loc[label]["value"] + 1e-9).all()
 
 
 def test_whole_groups_are_resampled():
-    given = drawn()
-    groups = {id_: f"p{row // 4}" for row, id_ in enumerate(given.ids.tolist())}
+    predictions = drawn()
+    groups = {id_: f"p{row // 4}" for row, id_ in enumerate(predictions.ids.tolist())}
     alone, grouped = (
-        class_metrics([measured(given)], CLASSES, [], 200, each).set_index(["class", "metric"]).loc[("", "dice")]
-        for each in (None, groups)
+        class_metrics([measured(predictions)], CLASSES, [], 200, units).set_index(["class", "metric"]).loc[("", "dice")]
+        for units in (None, groups)
     )
     assert alone["value"] == grouped["value"]
     assert alone["ci_high"] - alone["ci_low"] != pytest.approx(grouped["ci_high"] - grouped["ci_low"])
 
 
 def test_mean_over_images_of_the_image_table_is_the_metric():
-    given = drawn()
-    table = image_metrics([measured(given)], CLASSES, METRICS, {"s0": "p0"})
-    assert table["id"].tolist() == [id_ for id_ in given.ids.tolist() for _ in range(4)]
-    assert table["class"].tolist() == ["", *CLASSES] * len(given.ids)
+    predictions = drawn()
+    table = image_metrics([measured(predictions)], CLASSES, METRICS, {"s0": "p0"})
+    assert table["id"].tolist() == [id_ for id_ in predictions.ids.tolist() for _ in range(4)]
+    assert table["class"].tolist() == ["", *CLASSES] * len(predictions.ids)
     assert set(table["group"]) == {"p0", ""}
     whole = table[table["class"] == ""]
     for name in ("dice", "iou", "precision", "hausdorff95"):
-        assert whole[name].mean() == pytest.approx(evaluate(given, [name])[name])
+        assert whole[name].mean() == pytest.approx(evaluate(predictions, [name])[name])
     assert np.isnan(whole[whole["id"] == "s1"]["dice"]).all(), "an image without foreground has no Dice"
     assert "pooled_dice" not in table
     first = table[table["id"] == "s0"].set_index("class")
-    (mask, target), *_ = given.images()
+    (mask, target), *_ = predictions.images()
     assert first.loc["lesion", "target_pixels"] == (target == 1).sum()
     assert first.loc["", "predicted_pixels"] == ((mask > 0) & (target != IGNORE)).sum()
 
@@ -150,13 +160,13 @@ def test_original_masks_are_those_delivered(tmp_path: Path):
     lookup[[0, 200]] = 0, 1
     predicted = np.zeros((10, 15), np.uint8)
     predicted[3:6, 3:10] = 1
-    given = MaskPredictions.of([predicted], [predicted], np.array(["a"]), 2)
+    predictions = MaskPredictions.of([predicted], [predicted], np.array(["a"]), 2)
     transforms = [spec("resize", size=[10, 15])]
-    (pair,) = original_masks(given.images(), [0], dataset, lookup, transforms)
+    (pair,) = original_masks(predictions.images(), [0], dataset, lookup, transforms)
     assert np.array_equal(pair.target, lookup[true])
     assert pair.predicted.sum() == 4 * predicted.sum()
-    original = measured(MaskPredictions.of([pair.predicted], [pair.target], given.ids, 2), suffix=ORIGINAL)
-    table = class_metrics([measured(given), original], CLASSES[:2], METRICS, 0).set_index(["class", "metric"])
+    original = measured(MaskPredictions.of([pair.predicted], [pair.target], predictions.ids, 2), suffix=ORIGINAL)
+    table = class_metrics([measured(predictions), original], CLASSES[:2], METRICS, 0).set_index(["class", "metric"])
     assert table.loc[("", "dice"), "value"] == 1
     assert table.loc[("", "dice_original"), "value"] == pytest.approx(2 * 6 * 14 / (6 * 14 + 7 * 14))
     assert table.loc[("", "hausdorff95"), "value"] == 0

@@ -76,7 +76,9 @@ def test_variance_between_trainings_widens_the_interval():
 
 def test_procedures_are_compared_over_the_same_samples():
     parts = folds((0.6, 0.7, 0.8), (60, 60, 60))
-    first, second = (evaluate_out_of_fold(each, ["accuracy"], 200) for each in (parts, folds((0.9,) * 3, (60,) * 3)))
+    first, second = (
+        evaluate_out_of_fold(networks, ["accuracy"], 200) for networks in (parts, folds((0.9,) * 3, (60,) * 3))
+    )
     same = compare_procedures({"a": {0: first}}, {"b": {0: first}}, "accuracy")
     assert (same.difference, same.about) == (0, "procedure")
     apart = compare_procedures({"a": {0: first}}, {"b": {0: second}}, "accuracy")
@@ -160,7 +162,9 @@ def planned(task: dict[str, Any], **changes: Any) -> Any:
 )
 def test_folds_are_pooled_where_networks_of_all_are_tested_on_them(task: dict, mode: dict, pooled: bool):
     scheduler = planned(task, mode=mode)
-    steps = [told for command, told in zip(scheduler.commands, scheduler.params, strict=True) if "of_fold" in command]
+    steps = [
+        params for command, params in zip(scheduler.commands, scheduler.params, strict=True) if "of_fold" in command
+    ]
     assert len(steps) == pooled
     notes = " ".join(scheduler.split_notes)
     assert ("out_of_fold pools 3 networks" in notes) == (pooled or "subroutines" in mode)

@@ -41,8 +41,8 @@ def classified(classes: int = 3, by_image: bool = False) -> Predictions:
 
 
 def per_group(predictions, metrics, how: str = "mean", groups=GROUPS) -> dict[str, float]:
-    found = evaluate_resampled(predictions, metrics, 100, groups, how)
-    return {name: found.values[found.place(f"{name}_per_group")] for name in metrics}
+    resampled = evaluate_resampled(predictions, metrics, 100, groups, how)
+    return {name: resampled.values[resampled.place(f"{name}_per_group")] for name in metrics}
 
 
 def by_patient(predictions: Predictions, values: np.ndarray):
@@ -53,11 +53,11 @@ def test_probabilities_are_averaged():
     predictions = classified()
     groups, targets = by_patient(predictions, softmax(predictions.logits))
     means = groups.mean().to_numpy()
-    found = per_group(predictions, ["accuracy", "f1", "auroc"])
-    assert found["accuracy"] == pytest.approx(accuracy_score(targets, means.argmax(axis=1)))
-    assert found["f1"] == pytest.approx(f1_score(targets, means.argmax(axis=1), average="macro"))
-    assert found["auroc"] == pytest.approx(roc_auc_score(targets, means, multi_class="ovr"))
-    assert found["accuracy"] > evaluate(predictions, ["accuracy"])["accuracy"]
+    values = per_group(predictions, ["accuracy", "f1", "auroc"])
+    assert values["accuracy"] == pytest.approx(accuracy_score(targets, means.argmax(axis=1)))
+    assert values["f1"] == pytest.approx(f1_score(targets, means.argmax(axis=1), average="macro"))
+    assert values["auroc"] == pytest.approx(roc_auc_score(targets, means, multi_class="ovr"))
+    assert values["accuracy"] > evaluate(predictions, ["accuracy"])["accuracy"]
 
 
 def test_majority_decides_and_the_mean_where_votes_are_equal():
@@ -78,9 +78,9 @@ def test_highest_class_that_one_image_shows_is_that_of_the_patient():
     positive = pd.Series(softmax(predictions.logits)[:, 1]).groupby(PATIENT).max()
     targets = pd.Series(predictions.targets).groupby(PATIENT).max()
     assert targets.nunique() == 2
-    found = per_group(predictions, ["accuracy", "auroc"], "max")
-    assert found["auroc"] == pytest.approx(roc_auc_score(targets, positive))
-    assert found["accuracy"] == pytest.approx(accuracy_score(targets, positive > 0.5))
+    values = per_group(predictions, ["accuracy", "auroc"], "max")
+    assert values["auroc"] == pytest.approx(roc_auc_score(targets, positive))
+    assert values["accuracy"] == pytest.approx(accuracy_score(targets, positive > 0.5))
     of_grades = per_group(classified(3, by_image=True), ["accuracy"], "max")["accuracy"]
     assert 0 < of_grades < 1
 
@@ -91,12 +91,12 @@ def test_patients_with_several_labels_have_no_metrics_per_group_and_are_named(ho
     largest = int(SIZES.argmax())
     targets[PATIENT.searchsorted(largest)] = (largest + 1) % 3
     predictions = Predictions(NOISE.astype("f"), targets, IDS)
-    found = evaluate_resampled(predictions, ["accuracy"], 100, GROUPS, how)
-    assert np.isnan(found.values[1])
-    assert f"'p{largest:02}'" in found.reason
-    estimates = network_estimates(found)
+    resampled = evaluate_resampled(predictions, ["accuracy"], 100, GROUPS, how)
+    assert np.isnan(resampled.values[1])
+    assert f"'p{largest:02}'" in resampled.reason
+    estimates = network_estimates(resampled)
     assert estimates["accuracy"].reason == ""
-    assert estimates["accuracy_per_group"].reason == found.reason
+    assert estimates["accuracy_per_group"].reason == resampled.reason
     assert not np.isnan(per_group(predictions, ["accuracy"], "max")["accuracy"])
 
 
@@ -120,18 +120,18 @@ def test_values_are_averaged(how: str):
     predictions = Predictions(outputs[:, None], values.astype("f"), IDS, "regression")
     means = pd.DataFrame({"true": values.astype("f").astype(float), "found": outputs.astype(float)})
     means = means.groupby(PATIENT).mean()
-    found = per_group(predictions, ["mae", "r2"], how)
-    assert found["mae"] == pytest.approx(mean_absolute_error(means["true"], means["found"]))
-    assert found["r2"] == pytest.approx(r2_score(means["true"], means["found"]))
+    scores = per_group(predictions, ["mae", "r2"], how)
+    assert scores["mae"] == pytest.approx(mean_absolute_error(means["true"], means["found"]))
+    assert scores["r2"] == pytest.approx(r2_score(means["true"], means["found"]))
 
 
 def test_pixels_of_masks_are_summed():
     """A patient's masks, laid side by side, are one mask: the metric of these is the same."""
     true = [RNG.integers(0, 2, (4, 6)).astype(np.uint8) for _ in range(NUMBER)]
-    found = [np.where(RNG.random(mask.shape) < 0.3, 1 - mask, mask).astype(np.uint8) for mask in true]
-    predictions = MaskPredictions.of(found, true, IDS, 2)
+    predicted = [np.where(RNG.random(mask.shape) < 0.3, 1 - mask, mask).astype(np.uint8) for mask in true]
+    predictions = MaskPredictions.of(predicted, true, IDS, 2)
     rows = [np.flatnonzero(patient == PATIENT) for patient in range(PATIENTS)]
-    joined = [[np.hstack([masks[row] for row in of_patient]) for of_patient in rows] for masks in (found, true)]
+    joined = [[np.hstack([masks[row] for row in of_patient]) for of_patient in rows] for masks in (predicted, true)]
     whole = MaskPredictions.of(*joined, np.array([f"p{patient:02}" for patient in range(PATIENTS)]), 2)
     expected = evaluate(whole, ["dice", "iou"])
     assert per_group(predictions, ["dice", "iou"]) == pytest.approx(expected)
@@ -139,20 +139,20 @@ def test_pixels_of_masks_are_summed():
 
 def test_distances_are_averaged_over_the_masks_of_a_patient():
     true = [np.pad(np.ones((3, 3), np.uint8), 4) for _ in range(NUMBER)]
-    found = [np.roll(mask, number % 3, axis=1) for number, mask in enumerate(true)]
-    predictions = MaskPredictions.of(found, true, IDS, 2)
+    masks = [np.roll(mask, number % 3, axis=1) for number, mask in enumerate(true)]
+    predictions = MaskPredictions.of(masks, true, IDS, 2)
     means = pd.Series(np.arange(NUMBER) % 3).groupby(PATIENT).mean().mean()
     assert per_group(predictions, ["hausdorff95"])["hausdorff95"] == pytest.approx(means)
 
 
 def test_intervals_are_over_groups():
     predictions = classified()
-    found = evaluate_resampled(predictions, ["accuracy"], 400, GROUPS)
-    assert found.units.tolist() == [PATIENTS, PATIENTS]
-    assert found.effective[1] == pytest.approx(PATIENTS)
-    assert found.effective[0] < PATIENTS  # patients with many images weigh more
-    low, high = network_intervals(found)["accuracy_per_group"]
-    share = found.values[1]
+    resampled = evaluate_resampled(predictions, ["accuracy"], 400, GROUPS)
+    assert resampled.units.tolist() == [PATIENTS, PATIENTS]
+    assert resampled.effective[1] == pytest.approx(PATIENTS)
+    assert resampled.effective[0] < PATIENTS  # patients with many images weigh more
+    low, high = network_intervals(resampled)["accuracy_per_group"]
+    share = resampled.values[1]
     width = 2 * 1.96 * np.sqrt(share * (1 - share) / PATIENTS)
     assert low < share < high
     assert high - low == pytest.approx(width, rel=0.2)
@@ -160,8 +160,8 @@ def test_intervals_are_over_groups():
 
 def test_samples_without_a_group_are_groups_of_their_own():
     groups = {id_: group if group < "p20" else None for id_, group in GROUPS.items()}
-    found = evaluate_resampled(classified(), ["accuracy"], 100, groups)
-    assert found.units[1] == 20 + (PATIENT >= 20).sum()
+    resampled = evaluate_resampled(classified(), ["accuracy"], 100, groups)
+    assert resampled.units[1] == 20 + (PATIENT >= 20).sum()
 
 
 @pytest.mark.parametrize("groups", [None, {}, dict.fromkeys(IDS.tolist()), {id_: id_ for id_ in IDS.tolist()}])
@@ -171,18 +171,18 @@ def test_groups_of_one_sample_have_no_metrics_of_their_own(groups):
 
 def test_outputs_that_are_not_finite_have_none():
     predictions = Predictions(np.full((NUMBER, 3), np.nan, "f"), PATIENT % 3, IDS)
-    found = evaluate_resampled(predictions, ["accuracy"], 100, GROUPS)
-    assert found.metrics == ["accuracy", "accuracy_per_group"]
-    assert np.isnan(found.values).all()
+    resampled = evaluate_resampled(predictions, ["accuracy"], 100, GROUPS)
+    assert resampled.metrics == ["accuracy", "accuracy_per_group"]
+    assert np.isnan(resampled.values).all()
 
 
 def test_summary_and_files_have_both_levels(tmp_path):
     results, networks = [], []
     for fold in range(2):
-        found = evaluate_resampled(classified(), ["accuracy"], 100, GROUPS)
-        found.write(tmp_path / f"{fold}.npz")
+        resampled = evaluate_resampled(classified(), ["accuracy"], 100, GROUPS)
+        resampled.write(tmp_path / f"{fold}.npz")
         write_metrics(
-            tmp_path / f"{fold}.json", found.by_metric(), network_intervals(found), task="t", run="r", fold=fold
+            tmp_path / f"{fold}.json", resampled.by_metric(), network_intervals(resampled), task="t", run="r", fold=fold
         )
         results.append(read_metrics(tmp_path / f"{fold}.json") | {"split": "test"})
         networks.append(read_resampled(tmp_path / f"{fold}.npz"))
@@ -202,9 +202,9 @@ def test_networks_that_were_tested_without_groups_define_nothing_per_group():
 
 
 def test_summary_says_why_there_is_nothing_per_group():
-    found = evaluate_resampled(classified(by_image=True), ["accuracy"], 100, GROUPS)
-    result = {"task": "t", "run": "r", "fold": 0, "split": "test", "metrics": found.by_metric()}
-    table = summarize([result], [found], {})
+    resampled = evaluate_resampled(classified(by_image=True), ["accuracy"], 100, GROUPS)
+    result = {"task": "t", "run": "r", "fold": 0, "split": "test", "metrics": resampled.by_metric()}
+    table = summarize([result], [resampled], {})
     row = table[table["metric"] == "accuracy_per_group"].iloc[0]
     assert np.isnan(row["mean"])
     assert "per_group: max" in row["reason"]
@@ -219,6 +219,6 @@ def test_leaderboard_ranks_procedures_per_group_too():
     assert board["procedure"].tolist() == ["better", "worse"]
     assert board["accuracy_per_group_rank"].tolist() == [1, 2]
     assert board["accuracy_per_group"].tolist() == pytest.approx(
-        [per_group(each, ["accuracy"])["accuracy"] for each in (better, worse)]
+        [per_group(predictions, ["accuracy"])["accuracy"] for predictions in (better, worse)]
     )
     assert "accuracy_per_group" in as_text(board, "accuracy")

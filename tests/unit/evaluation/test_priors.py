@@ -65,12 +65,12 @@ def test_right_prior_gives_right_probabilities(kind: str):
     val, others = splits(kind)
     losses = {}
     for name, prior in {"val": "val", "test": "test", "quantify": "quantify", "list": ELSEWHERE.tolist()}.items():
-        calibration, found = calibrate_predictions(val, others, "auto", prior)
-        losses[name] = log_loss(found["test"])
+        calibration, outputs = calibrate_predictions(val, others, "auto", prior)
+        losses[name] = log_loss(outputs["test"])
         if name != "val":
             tolerance = 0.08 if name == "quantify" else 0.03
             assert calibration.prior == pytest.approx(ELSEWHERE, abs=tolerance)
-            assert mean_probabilities(found["unlabelled"]) == pytest.approx(ELSEWHERE, abs=tolerance)
+            assert mean_probabilities(outputs["unlabelled"]) == pytest.approx(ELSEWHERE, abs=tolerance)
     best = losses["list"]
     assert losses["val"] > 1.2 * best
     assert (losses["test"], losses["quantify"]) == pytest.approx((best, best), rel=0.05)
@@ -159,9 +159,9 @@ def test_classes_that_are_not_told_apart_keep_the_proportion_of_validation():
     targets = np.repeat([0, 1, 2], [10, 6, 4])
     val = Predictions(np.eye(3)[np.minimum(targets, 1)], targets, targets)
     unlabelled = Predictions(np.eye(3)[np.repeat([0, 1], [2, 8])], np.full(10, -1), targets)
-    found = quantify(val, unlabelled)
-    assert found[0] == pytest.approx(0.2, abs=1e-4)
-    assert found[1] - found[2] == pytest.approx(2 / 21, abs=1e-4)
+    shares = quantify(val, unlabelled)
+    assert shares[0] == pytest.approx(0.2, abs=1e-4)
+    assert shares[1] - shares[2] == pytest.approx(2 / 21, abs=1e-4)
 
 
 def test_class_without_validation_samples_is_taken_at_its_word():
@@ -252,11 +252,11 @@ def test_constant_predictions_stay_as_they_are_but_for_the_prior(kind: str):
     val = splits(kind)[0]
     constant = replace(val, logits=np.tile(val.logits[:1], (len(val.logits), 1)))
     for method in METHODS:
-        calibration, found = calibrate_predictions(constant, {"test": constant}, method)
+        calibration, outputs = calibrate_predictions(constant, {"test": constant}, method)
         assert (calibration.method, calibration.scale, calibration.bias) == ("none", (1, 1, 1), (0, 0, 0))
-        assert np.allclose(*(softmax(each.logits) for each in (found["test"], constant)), atol=1e-6)
-    calibration, found = calibrate_predictions(constant, {"test": constant}, prior=[0.2, 0.3, 0.5])
-    assert not np.allclose(found["test"].logits, calibration.with_prior(None).apply(constant.logits))
+        assert np.allclose(*(softmax(predictions.logits) for predictions in (outputs["test"], constant)), atol=1e-6)
+    calibration, outputs = calibrate_predictions(constant, {"test": constant}, prior=[0.2, 0.3, 0.5])
+    assert not np.allclose(outputs["test"].logits, calibration.with_prior(None).apply(constant.logits))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

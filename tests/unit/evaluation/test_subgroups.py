@@ -1,4 +1,4 @@
-"""What hides behind a mean: classes, groups, and the samples with the largest loss."""
+"""Parts of a mean: classes, groups, and the samples with the largest loss."""
 
 import numpy as np
 import pytest
@@ -46,33 +46,35 @@ def of_type(kind: str, count: int = 60) -> Predictions | MaskPredictions:
 def test_classes_have_what_scikit_learn_says_of_them():
     from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
-    given = classification()
-    table = class_table(given, CLASSES)
+    predictions = classification()
+    table = class_table(predictions, CLASSES)
     assert table["class"].tolist() == CLASSES
-    expected = precision_recall_fscore_support(given.targets, given.logits.argmax(axis=1))
+    expected = precision_recall_fscore_support(predictions.targets, predictions.logits.argmax(axis=1))
     for column, values in zip(["precision", "recall", "f1", "support"], expected, strict=True):
         assert table[column].to_numpy() == pytest.approx(values)
-    probabilities, _ = score_arguments("classification", given.logits, given.targets)
-    areas = [roc_auc_score(given.targets == index, probabilities[:, index]) for index in range(3)]
+    probabilities, _ = score_arguments("classification", predictions.logits, predictions.targets)
+    areas = [roc_auc_score(predictions.targets == index, probabilities[:, index]) for index in range(3)]
     assert table["auroc"].to_numpy() == pytest.approx(areas)
 
 
 def test_labels_have_what_scikit_learn_says_of_them():
     from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
-    given = of_type("multilabel_classification")
-    table = class_table(given, CLASSES)
-    expected = precision_recall_fscore_support(given.targets > 0.5, given.logits > 0)
+    predictions = of_type("multilabel_classification")
+    table = class_table(predictions, CLASSES)
+    expected = precision_recall_fscore_support(predictions.targets > 0.5, predictions.logits > 0)
     for column, values in zip(["precision", "recall", "f1", "support"], expected, strict=True):
         assert table[column].to_numpy() == pytest.approx(values)
-    precisions = [average_precision_score(given.targets[:, index], given.logits[:, index]) for index in range(3)]
+    precisions = [
+        average_precision_score(predictions.targets[:, index], predictions.logits[:, index]) for index in range(3)
+    ]
     assert table["average_precision"].to_numpy() == pytest.approx(precisions)
 
 
 def test_classes_of_masks_have_means_over_images_and_pooled_values():
     true = [np.array([row], np.uint8) for row in ([0, 0, 1, IGNORE], [1, 1, 1, 1])]
-    found = [np.array([row], np.uint8) for row in ([0, 1, 1, 2], [1, 1, 1, 0])]
-    table = class_table(MaskPredictions.of(found, true, ids(2), 3), CLASSES).set_index("class")
+    masks = [np.array([row], np.uint8) for row in ([0, 1, 1, 2], [1, 1, 1, 0])]
+    table = class_table(MaskPredictions.of(masks, true, ids(2), 3), CLASSES).set_index("class")
     columns = ["support", "images", "recall", "precision", "dice", "iou", "pooled_dice", "pooled_iou"]
     assert list(table.columns) == columns
     assert table.loc["naevus"].tolist() == pytest.approx([2, 2, 1 / 2, 1 / 2, 1 / 3, 1 / 4, 1 / 2, 1 / 3])
@@ -84,14 +86,16 @@ def test_classes_of_masks_have_means_over_images_and_pooled_values():
 @pytest.mark.parametrize("metric", ["f1", "recall", "precision", "specificity", "auroc", "average_precision"])
 @pytest.mark.parametrize("kind", ["classification", "multilabel_classification"])
 def test_mean_over_classes_is_the_metric(kind: str, metric: str):
-    given = of_type(kind)
-    assert class_table(given, CLASSES)[metric].mean() == pytest.approx(evaluate(given, [metric])[metric])
+    predictions = of_type(kind)
+    assert class_table(predictions, CLASSES)[metric].mean() == pytest.approx(evaluate(predictions, [metric])[metric])
 
 
 def test_mean_over_foreground_classes_is_the_pooled_metric():
-    given = of_type("semantic_segmentation")
+    predictions = of_type("semantic_segmentation")
     for metric in ("pooled_dice", "pooled_iou"):
-        assert class_table(given, CLASSES)[metric][1:].mean() == pytest.approx(evaluate(given, [metric])[metric])
+        assert class_table(predictions, CLASSES)[metric][1:].mean() == pytest.approx(
+            evaluate(predictions, [metric])[metric]
+        )
 
 
 @pytest.mark.filterwarnings("error")
@@ -107,28 +111,28 @@ def test_absent_class_is_a_row_without_numbers():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_groups_have_every_metric_of_their_samples(kind: str):
-    given = of_type(kind)
-    values = {id_: "ab"[number % 2] for number, id_ in enumerate(given.ids)}
-    table = group_table(given, {"site": values}, NAMED[kind], 20)
+    predictions = of_type(kind)
+    values = {id_: "ab"[number % 2] for number, id_ in enumerate(predictions.ids)}
+    table = group_table(predictions, {"site": values}, NAMED[kind], 20)
     assert list(table["metric"]) == [*NAMED[kind]] * 2
     assert set(table["samples"]) == {30}
     assert table[["value", "ci_low", "ci_high"]].notna().all(axis=None)
-    if not isinstance(given, MaskPredictions):
+    if not isinstance(predictions, MaskPredictions):
         rows = np.arange(0, 60, 2)
-        own = Predictions(given.logits[rows], given.targets[rows], given.ids[rows], kind)
+        own = Predictions(predictions.logits[rows], predictions.targets[rows], predictions.ids[rows], kind)
         expected = evaluate(own, NAMED[kind])
-        found = table[table["group"] == "a"].set_index("metric")
-        assert found["value"].to_dict() == pytest.approx(expected)
+        group_rows = table[table["group"] == "a"].set_index("metric")
+        assert group_rows["value"].to_dict() == pytest.approx(expected)
         intervals = network_intervals(evaluate_resampled(own, NAMED[kind], 20))
-        assert [*found[["ci_low", "ci_high"]].itertuples(index=False, name=None)] == [*intervals.values()]
+        assert [*group_rows[["ci_low", "ci_high"]].itertuples(index=False, name=None)] == [*intervals.values()]
 
 
 @pytest.mark.filterwarnings("error")
 def test_groups_that_define_no_metric_have_none():
-    given = classification()
-    values = dict.fromkeys(given.ids.tolist(), "many")
-    values |= {"s0": "single"} | dict.fromkeys(given.ids[given.targets == 1].tolist(), "one class")
-    table = group_table(given, {"site": values}, ["auroc", "accuracy"], 20).set_index(["group", "metric"])
+    predictions = classification()
+    values = dict.fromkeys(predictions.ids.tolist(), "many")
+    values |= {"s0": "single"} | dict.fromkeys(predictions.ids[predictions.targets == 1].tolist(), "one class")
+    table = group_table(predictions, {"site": values}, ["auroc", "accuracy"], 20).set_index(["group", "metric"])
     assert np.isnan(table.loc[("one class", "auroc"), "value"])
     assert table.loc[("one class", "accuracy"), "ci_low"] >= 0
     assert table.loc[("single", "accuracy"), "value"] in (0, 1)
@@ -136,17 +140,17 @@ def test_groups_that_define_no_metric_have_none():
 
 
 def test_samples_without_a_value_are_in_no_group():
-    given = classification()
-    values = dict.fromkeys(given.ids.tolist(), "a") | {"s0": None, "s1": "", "s2": float("nan"), "s3": 7}
-    table = group_table(given, {"site": values, "none": dict.fromkeys(values)}, ["accuracy"], 0)
+    predictions = classification()
+    values = dict.fromkeys(predictions.ids.tolist(), "a") | {"s0": None, "s1": "", "s2": float("nan"), "s3": 7}
+    table = group_table(predictions, {"site": values, "none": dict.fromkeys(values)}, ["accuracy"], 0)
     assert table[["column", "group", "samples"]].to_numpy().tolist() == [["site", "7", 1], ["site", "a", 56]]
 
 
 @pytest.mark.filterwarnings("error")
 def test_group_whose_every_pixel_is_ignored_has_no_metric():
     masks, ignored = np.ones((2, 2), np.uint8), np.full((2, 2), IGNORE, np.uint8)
-    given = MaskPredictions.of([masks, masks], [masks, ignored], ids(2), 3)
-    table = group_table(given, {"site": {"s0": "a", "s1": "b"}}, ["dice"], 10)
+    predictions = MaskPredictions.of([masks, masks], [masks, ignored], ids(2), 3)
+    table = group_table(predictions, {"site": {"s0": "a", "s1": "b"}}, ["dice"], 10)
     assert table["value"].tolist() == pytest.approx([1, np.nan], nan_ok=True)
 
 
@@ -157,9 +161,11 @@ def test_losses_are_those_of_training():
     from torch import from_numpy
     from torch.nn import functional
 
-    given, labels = classification(), of_type("multilabel_classification")
-    expected = functional.cross_entropy(from_numpy(given.logits), from_numpy(given.targets), reduction="none")
-    assert sample_losses(given) == pytest.approx(expected.numpy(), rel=1e-5)
+    predictions, labels = classification(), of_type("multilabel_classification")
+    expected = functional.cross_entropy(
+        from_numpy(predictions.logits), from_numpy(predictions.targets), reduction="none"
+    )
+    assert sample_losses(predictions) == pytest.approx(expected.numpy(), rel=1e-5)
     pair = from_numpy(labels.logits), from_numpy(labels.targets)
     expected = functional.binary_cross_entropy_with_logits(*pair, reduction="none").mean(dim=1)
     assert sample_losses(labels) == pytest.approx(expected.numpy(), rel=1e-5)
@@ -184,8 +190,8 @@ def test_labels_masks_and_values_are_told_in_words_too():
         ["rare", "naevus|melanoma"],
         ["none", "none"],
     ]
-    true, found, ignored = np.array([[0, 1]]), np.array([[0, 0]]), np.array([[IGNORE, IGNORE]])
-    masks = MaskPredictions.of([found, found, true], [true, ignored, true], ids(3), 3)
+    true, predicted, ignored = np.array([[0, 1]]), np.array([[0, 0]]), np.array([[IGNORE, IGNORE]])
+    masks = MaskPredictions.of([predicted, predicted, true], [true, ignored, true], ids(3), 3)
     table = largest_losses(masks, CLASSES, 5)
     assert table["id"].tolist() == ["s0", "s2"]  # nothing is wrong where all is ignored
     assert table["loss"].tolist() == pytest.approx([1, 0])

@@ -125,7 +125,7 @@ def test_folds_carry_the_intervals_of_their_samples():
 def test_networks_have_the_labels_and_the_fold_that_params_of_a_rule_hold():
     label = RunLabel("t", "recipe", "lr=1", "procedure", "lr=1 = again", fold=2)
     labels = {"0a1b2c3d": label, "0b1b2c3d": RunLabel("t", "0b1b2c3d", "lr=2", "other", "")}
-    assert labels_from_params({run: each.as_params() for run, each in labels.items()}) == labels
+    assert labels_from_params({run: label.as_params() for run, label in labels.items()}) == labels
     results = [network(run, 0, on="u")[0] for run in (*labels, "0c1b2c3d")]
     folds = fold_table(results, labels)
     assert list(folds.columns)[:6] == ["task", "run", "label", "on", "split", "fold"]

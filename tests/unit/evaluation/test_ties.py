@@ -1,4 +1,4 @@
-"""What cannot be told: single samples, no spread, differences by rounding; and networks that have learned nothing."""
+"""Undecidable cases: single samples, no spread, differences by rounding, and networks that learned nothing."""
 
 from dataclasses import replace
 
@@ -66,17 +66,17 @@ def test_differences_by_rounding_are_ties():
 def test_member_that_has_learned_nothing_ends_no_selection(strategy: str):
     good = [predictions(3, seed) for seed in range(2)]
     constant = replace(good[0], logits=np.ones_like(good[0].logits))
-    assert [is_constant(each) for each in (*good, constant)] == [False, False, True]
-    found = select([constant, *good], strategy=strategy)
-    assert found.assessed_value is not None
+    assert [is_constant(member) for member in (*good, constant)] == [False, False, True]
+    ensemble = select([constant, *good], strategy=strategy)
+    assert ensemble.assessed_value is not None
     if strategy in ("mean", "best"):
-        assert (names(1)[0] in found.members) == (strategy == "mean")
+        assert (names(1)[0] in ensemble.members) == (strategy == "mean")
 
 
 def test_masks_of_one_class_are_known_to_have_learned_nothing():
     (good,) = masks(1)
     blank = replace(good, masks=np.zeros_like(good.masks))
-    assert [is_constant(each) for each in (good, blank)] == [False, True]
+    assert [is_constant(member) for member in (good, blank)] == [False, True]
     assert len(select([good, blank], strategy="mean").members) == 2
 
 

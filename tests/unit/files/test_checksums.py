@@ -101,8 +101,8 @@ def test_a_message_gives_the_command_of_this_study(sealed: Path, monkeypatch: py
     sealed.write_text("")
     with pytest.raises(MMLError) as caught:
         verify(sealed)
-    told = f"again by: snakemake {sealed} --force train --configfile 'my study.yaml' --cores 2"
-    assert str(caught.value).endswith(told)
+    remedy = f"again by: snakemake {sealed} --force train --configfile 'my study.yaml' --cores 2"
+    assert str(caught.value).endswith(remedy)
 
 
 def test_a_by_product_is_made_again_with_its_artefact(sealed: Path):

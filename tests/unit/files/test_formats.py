@@ -24,7 +24,7 @@ RELEASES = sorted(path for path in FIXTURES.glob("formats-*") if (path / "data")
 
 
 def files_of(fm: MMLFileManager, kind: str) -> list[Path]:
-    return [fm.construct_saving_path(None, key, **told) for key in FORMATS[kind].keys for told in fm.existing(key)]
+    return [fm.construct_saving_path(None, key, **tokens) for key in FORMATS[kind].keys for tokens in fm.existing(key)]
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.name)
@@ -42,13 +42,13 @@ def test_the_files_of_this_release_have_the_present_formats():
     release = FIXTURES / f"formats-{__version__}"
     fm = MMLFileManager(release / "data", release / "results", "demo")
     stamps = {kind: [CONTAINERS[kind].stamp(path) for path in files_of(fm, kind)] for kind in FORMATS}
-    assert {kind: found[0] for kind, found in stamps.items()} == {kind: form.stamp for kind, form in FORMATS.items()}
+    assert {kind: forms[0] for kind, forms in stamps.items()} == {kind: form.stamp for kind, form in FORMATS.items()}
 
 
 def test_every_artefact_of_json_yaml_and_arrays_has_a_format():
     ends = (".json", ".yaml", ".npz", ".npy", ".safetensors")
-    known = {key for form in FORMATS.values() for key in form.keys}
-    assert {each.key for each in BUILT_IN if each.path.endswith(ends)} <= known
+    keys = {key for form in FORMATS.values() for key in form.keys}
+    assert {template.key for template in BUILT_IN if template.path.endswith(ends)} <= keys
 
 
 def test_a_release_is_small_and_names_no_machine():

@@ -207,9 +207,9 @@ def test_no_module_can_unpickle(folder: str):
             assert not FORBIDDEN & {name.split(".")[0] for name in imported}, file
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
-            given = {word.arg: ast.unparse(word.value) for word in node.keywords}
-            assert given.get("allow_pickle", "False") == "False", f"{file}, line {node.lineno}"
+            keywords = {word.arg: ast.unparse(word.value) for word in node.keywords}
+            assert keywords.get("allow_pickle", "False") == "False", f"{file}, line {node.lineno}"
             called = ast.unparse(node.func)
             assert called not in ("yaml.load", "yaml.unsafe_load", "yaml.full_load"), f"{file}, line {node.lineno}"
-            assert called != "torch.load" or given.get("weights_only") == "True", f"{file}, line {node.lineno}"
+            assert called != "torch.load" or keywords.get("weights_only") == "True", f"{file}, line {node.lineno}"
             assert not called.endswith("read_pickle"), f"{file}, line {node.lineno}"

@@ -50,8 +50,8 @@ def test_lossless_formats_keep_every_pixel(tmp_path: Path, suffix: str):
 @pytest.mark.parametrize(("suffix", "options"), [("jpg", {"quality": 95}), ("webp", {"lossless": True})])
 def test_photo_formats_are_read(tmp_path: Path, suffix: str, options: dict):
     flat = np.full((6, 4, 3), (200, 100, 50), np.uint8)
-    found = pixels(save(Image.fromarray(flat), tmp_path / f"x.{suffix}", **options))
-    assert np.abs(found.astype(int) - flat).max() <= 3
+    image = pixels(save(Image.fromarray(flat), tmp_path / f"x.{suffix}", **options))
+    assert np.abs(image.astype(int) - flat).max() <= 3
 
 
 def test_of_several_frames_the_first_is_read(tmp_path: Path):
@@ -79,8 +79,8 @@ def test_grey_is_repeated_and_palettes_are_looked_up(tmp_path: Path):
 
 def test_transparency_is_laid_on_white_and_opaque_pixels_stay(tmp_path: Path):
     alpha = np.where(np.arange(24).reshape(6, 4) % 2, 255, 0).astype(np.uint8)
-    found = pixels(save(Image.fromarray(np.dstack([RGB, alpha])), tmp_path / "a.png"))
-    assert (found == np.where(alpha[..., None] == 255, RGB, 255)).all()
+    image = pixels(save(Image.fromarray(np.dstack([RGB, alpha])), tmp_path / "a.png"))
+    assert (image == np.where(alpha[..., None] == 255, RGB, 255)).all()
 
 
 def test_cmyk_becomes_rgb(tmp_path: Path):
@@ -95,9 +95,9 @@ def test_exif_orientation_is_honoured(tmp_path: Path, suffix: str, options: dict
     exif[0x0112] = orientation
     file = save(Image.fromarray(RGB), tmp_path / f"e.{suffix}", exif=exif, **options)
     expected = UPRIGHT[orientation]
-    found = pixels(file)
-    assert read_header(file).size == found.shape[:2] == expected.shape[:2]
-    assert suffix == "jpg" or (found == expected).all()
+    image = pixels(file)
+    assert read_header(file).size == image.shape[:2] == expected.shape[:2]
+    assert suffix == "jpg" or (image == expected).all()
 
 
 def test_damaged_and_missing_files_are_named(tmp_path: Path):
@@ -134,9 +134,9 @@ def test_mask_is_read_as_class_numbers(tmp_path: Path, kind: str):
         Image.fromarray(MASK > 1).save(file)
     else:
         Image.fromarray(MASK.astype(np.uint16) if kind == "I;16" else MASK).save(file)
-    found = decode_mask(file, (2, 3))
-    assert found.dtype == np.uint8
-    assert (found == expected).all()
+    decoded = decode_mask(file, (2, 3))
+    assert decoded.dtype == np.uint8
+    assert (decoded == expected).all()
 
 
 def test_empty_mask_is_zero_everywhere():
@@ -171,5 +171,5 @@ def test_padding_is_told_from_a_class_255(tmp_path: Path):
     padding = unused_value([None, {0: 1, 255: 5}, {253: 1}])
     assert padding == 254
     assert unused_value([{0: 1}]) == unused_value([]) == unused_value([dict.fromkeys(range(256), 1)]) == 255
-    _, found = decode(image, [{"name": "pad_to_square"}], mask, padding)
-    assert found.tolist() == [*MASK.tolist(), [254] * 3]
+    _, decoded = decode(image, [{"name": "pad_to_square"}], mask, padding)
+    assert decoded.tolist() == [*MASK.tolist(), [254] * 3]

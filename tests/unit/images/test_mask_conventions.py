@@ -77,7 +77,7 @@ UNDERSTOOD = {
     "palette of black and red.png": {"no names", "0 and 1", "0, 1 and 255", "red"},
     "smoothed.png": set(),
 }
-"""What has to be accepted of files of one convention."""
+"""Classes and bounds that files of one convention must be accepted with."""
 
 
 def accepted(folder: Path, names: Sequence[str], patch: pytest.MonkeyPatch) -> set[str]:

@@ -513,12 +513,15 @@ def test_colours_are_part_of_a_task():
 
     colors = {"background": BLACK, "lesion": RED}
     several = {"background": [BLACK], "lesion": [RED, GREEN]}
-    found = [identity(), *(identity(colors=each) for each in (colors, several, dict(reversed(colors.items()))))]
-    assert len({each.id for each in found}) == 4
-    assert len({each.dataset for each in found}) == 1
-    assert "colors" not in found[0].definition()
-    assert found[1].definition()["colors"] == COLORS
-    ignored = [identity(colors=dict(each)) for each in ([*colors.items(), IGNORE], [IGNORE, *colors.items()])]
+    identities = [
+        identity(),
+        *(identity(colors=changed) for changed in (colors, several, dict(reversed(colors.items())))),
+    ]
+    assert len({task.id for task in identities}) == 4
+    assert len({task.dataset for task in identities}) == 1
+    assert "colors" not in identities[0].definition()
+    assert identities[1].definition()["colors"] == COLORS
+    ignored = [identity(colors=dict(changed)) for changed in ([*colors.items(), IGNORE], [IGNORE, *colors.items()])]
     assert ignored[0].id == ignored[1].id
 
 

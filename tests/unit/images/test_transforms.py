@@ -26,7 +26,7 @@ def resolved(*transforms: Any, size: Any = 20) -> list[dict[str, Any]]:
 
 
 def black_frame(image: np.ndarray, mask: np.ndarray | None, width: int = 1) -> tuple[np.ndarray, np.ndarray | None]:
-    """A transform of one's own, which writes into what it gets."""
+    """A user's transform, which writes into its input."""
     image[:width] = image[-width:] = image[:, :width] = image[:, -width:] = 0
     return image, mask
 
@@ -99,11 +99,11 @@ def test_masks_keep_their_values_and_are_padded_as_ignored():
 
 def test_clahe_evens_out_lightness_as_opencv_does():
     smooth = cv2.GaussianBlur(IMAGE, (9, 9), 3) // 4 + 60
-    found, mask = apply(resolved({"name": "clahe", "clip_limit": 3.0, "tiles": 4}), smooth, MASK)
+    image, mask = apply(resolved({"name": "clahe", "clip_limit": 3.0, "tiles": 4}), smooth, MASK)
     lightness, a, b = cv2.split(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB))
     lightness = cv2.createCLAHE(clipLimit=3.0, tileGridSize=(4, 4)).apply(lightness)
-    assert (found == cv2.cvtColor(cv2.merge([lightness, a, b]), cv2.COLOR_LAB2RGB)).all()
-    assert found.std() > 1.5 * smooth.std()
+    assert (image == cv2.cvtColor(cv2.merge([lightness, a, b]), cv2.COLOR_LAB2RGB)).all()
+    assert image.std() > 1.5 * smooth.std()
     assert mask is MASK
     assert apply(resolved("clahe"), np.full((1, 1, 3), 90, np.uint8), None)[0].shape == (1, 1, 3)
 
@@ -111,10 +111,10 @@ def test_clahe_evens_out_lightness_as_opencv_does():
 @pytest.mark.parametrize("power", [1, 6])
 def test_colour_constancy_takes_out_the_light(power: float):
     tinted = np.round(IMAGE * (1.0, 0.5, 0.25)).astype(np.uint8)
-    found, mask = apply(resolved({"name": "color_constancy", "power": power}), tinted, MASK)
+    image, mask = apply(resolved({"name": "color_constancy", "power": power}), tinted, MASK)
     light = ((tinted / 255) ** power).mean((0, 1)) ** (1 / power)
     reference = 255 * np.clip(tinted / 255 / (light / np.linalg.norm(light) * np.sqrt(3)), 0, 1)
-    assert np.abs(found - reference).max() <= 0.5 + 1e-9
+    assert np.abs(image - reference).max() <= 0.5 + 1e-9
     assert mask is MASK
     black = np.zeros((4, 4, 3), np.uint8)
     assert (apply(resolved("color_constancy"), black, None)[0] == 0).all()
@@ -174,7 +174,7 @@ def test_packs_are_named_by_what_is_done():
         Preprocessing(id="default", size=32, transforms=["resize", "clahe"]),
         Preprocessing(id="default", size=32, transforms=[{"name": "resize", "interpolation": "nearest"}]),
     ]
-    assert len({pack_id(each) for each in (named, *others)}) == 4
+    assert len({pack_id(transforms) for transforms in (named, *others)}) == 4
     preprocessing = [{"name": "resize_smallest", "size": [9, 7]}, "center_crop"]
     assert resolved(*preprocessing, size=(5, 6)) == [
         {"name": "resize_smallest", "size": 7},

@@ -78,10 +78,10 @@ def test_stated_range_cuts_values_off(tmp_path: Path):
 def test_percentiles_leave_outliers_out(tmp_path: Path, kind: type):
     values = np.arange(10_000).reshape(100, 100).astype(kind)
     values[0, 0] = 60_000
-    found = survey(tmp_path, [values], Images(percentiles=(1, 99))).value_range
-    assert found.source == "percentiles"
-    assert found.low == pytest.approx(100, abs=2)
-    assert found.high == pytest.approx(9900, abs=2)
+    value_range = survey(tmp_path, [values], Images(percentiles=(1, 99))).value_range
+    assert value_range.source == "percentiles"
+    assert value_range.low == pytest.approx(100, abs=2)
+    assert value_range.high == pytest.approx(9900, abs=2)
 
 
 def test_eight_bit_values_in_sixteen_bits_compare_with_eight_bits(tmp_path: Path):
@@ -163,9 +163,9 @@ def test_padding_that_takes_the_grey_levels_is_named(tmp_path: Path, capsys: pyt
 def test_percentiles_beside_extreme_outliers_are_exact(tmp_path: Path):
     values = np.arange(10_000).reshape(100, 100).astype(np.float32) / 10_000
     values[0, :50], values[99, :10] = -3e38, 1e9
-    found = survey(tmp_path, [values], Images(percentiles=(1, 99))).value_range
-    assert found.low == pytest.approx(0.01, abs=1e-3)
-    assert found.high == pytest.approx(0.99, abs=2e-3)
+    value_range = survey(tmp_path, [values], Images(percentiles=(1, 99))).value_range
+    assert value_range.low == pytest.approx(0.01, abs=1e-3)
+    assert value_range.high == pytest.approx(0.99, abs=2e-3)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 65_535), (0, 1)])
@@ -268,8 +268,8 @@ def test_tasks_with_other_ranges_have_data_sets_of_their_own(tmp_path: Path):
             Image.fromarray(GREY.astype(np.uint16)).save(tmp_path / f"{label}/{number}.png")
     options = [None, {}, {"range": [0, 100]}, {"range": [0.0, 100.0]}, {"range": [0, 200]}, {"percentiles": [1, 99]}]
     tasks = [Task(creator="image_folder", path=str(tmp_path), images=images) for images in options]
-    found = [TaskIdentity.of("t", task) for task in tasks]
-    for names in ([task.dataset for task in found], [task.id for task in found]):
+    identities = [TaskIdentity.of("t", task) for task in tasks]
+    for names in ([task.dataset for task in identities], [task.id for task in identities]):
         assert names[0] == names[1]
         assert names[2] == names[3]
         assert len(set(names)) == 4

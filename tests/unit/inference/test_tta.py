@@ -32,7 +32,7 @@ PROBABILITIES = ("classification", "multilabel_classification")
 
 
 class Darker:
-    """A view of one's own: it moves no pixel."""
+    """A user's view that moves no pixel."""
 
     def do(self, images: torch.Tensor) -> torch.Tensor:
         return images * 0.5
@@ -108,7 +108,9 @@ def test_d4_is_each_symmetry_of_a_square_once():
     symmetries = [
         np.rot90(start, turns) for start in (image[0, 0].numpy(), image[0, 0].numpy().T) for turns in range(4)
     ]
-    assert {tuple(view.flatten().tolist()) for view in views} == {tuple(each.ravel().tolist()) for each in symmetries}
+    assert {tuple(view.flatten().tolist()) for view in views} == {
+        tuple(symmetry.ravel().tolist()) for symmetry in symmetries
+    }
     assert len(views) == 8
 
 
@@ -193,9 +195,9 @@ def test_scales_and_own_views_are_merged_and_repeatable(tmp_path: Path, task_typ
     struct = fake_task(tmp_path, task_type, transforms=(), cuts=CUTS)
     model = small_model(struct)
     content = [
-        (found.masks if task_type == "semantic_segmentation" else found.logits).tobytes()
+        (predictions.masks if task_type == "semantic_segmentation" else predictions.logits).tobytes()
         for config in (None, tta("scales"), own("Darker"), tta("scales"))
-        for found in [predicted(struct, model, config)]
+        for predictions in [predicted(struct, model, config)]
     ]
     assert content[1] == content[3]
     assert len(set(content)) == 3

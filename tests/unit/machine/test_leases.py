@@ -215,7 +215,7 @@ def test_folder_that_cannot_be_had_is_named(start: Start, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("chosen", "found"),
+    ("chosen", "expected"),
     [
         (None, ["GPU-aa", "GPU-ab", "GPU-b"]),
         ("", []),
@@ -227,13 +227,15 @@ def test_folder_that_cannot_be_had_is_named(start: Start, tmp_path: Path):
         ("MIG-1", ["MIG-1"]),
     ],
 )
-def test_user_may_limit_the_gpus(chosen: str | None, found: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_user_may_limit_the_gpus(
+    chosen: str | None, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     FakeGpus(tmp_path / "three", **{"GPU-aa": 1, "GPU-ab": 2, "GPU-b": 3})
     monkeypatch.setenv("PATH", str(tmp_path / "three"), prepend=":")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if chosen is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
-    assert [gpu.uuid for gpu in visible_gpus()] == found
+    assert [gpu.uuid for gpu in visible_gpus()] == expected
 
 
 @pytest.mark.parametrize(

@@ -41,27 +41,27 @@ def drawn(seed: int, images: int = 5) -> MaskPredictions:
     return predictions(masks, targets)
 
 
-def of_regions(name: str, found: np.ndarray, true: np.ndarray) -> float:
+def of_regions(name: str, predicted: np.ndarray, true: np.ndarray) -> float:
     """Return a metric of two regions, bool, by its definition; NaN where it is undefined."""
-    hits = (found & true).sum()
+    hits = (predicted & true).sum()
     part, whole = {
-        "dice": (2 * hits, found.sum() + true.sum()),
-        "iou": (hits, (found | true).sum()),
-        "precision": (hits, found.sum()),
+        "dice": (2 * hits, predicted.sum() + true.sum()),
+        "iou": (hits, (predicted | true).sum()),
+        "precision": (hits, predicted.sum()),
         "recall": (hits, true.sum()),
         "sensitivity": (hits, true.sum()),
-        "specificity": ((~found & ~true).sum(), (~true).sum()),
+        "specificity": ((~predicted & ~true).sum(), (~true).sum()),
     }[name]
     return part / whole if whole else np.nan
 
 
-def of_surfaces(name: str, found: np.ndarray, true: np.ndarray) -> float:
+def of_surfaces(name: str, predicted: np.ndarray, true: np.ndarray) -> float:
     """Return a metric of the surfaces of two regions from all pairs of their pixels."""
-    if not found.any() and not true.any():
+    if not predicted.any() and not true.any():
         return np.nan
-    if not found.any() or not true.any():
-        return float(np.hypot(*found.shape)) if name == "hausdorff95" else 0.0
-    distances = cdist(*(np.argwhere(region & ~binary_erosion(region)) for region in (found, true)))
+    if not predicted.any() or not true.any():
+        return float(np.hypot(*predicted.shape)) if name == "hausdorff95" else 0.0
+    distances = cdist(*(np.argwhere(region & ~binary_erosion(region)) for region in (predicted, true)))
     nearest = [distances.min(axis=1), distances.min(axis=0)]
     if name == "hausdorff95":
         return max(np.percentile(side, 95) for side in nearest)
@@ -69,10 +69,10 @@ def of_surfaces(name: str, found: np.ndarray, true: np.ndarray) -> float:
     return float((np.concatenate(nearest) <= tolerance).mean())
 
 
-def expected(name: str, given: MaskPredictions) -> float:
+def expected(name: str, masks: MaskPredictions) -> float:
     """Return the mean over images of the mean over foreground classes, both without what is undefined."""
     of_images = []
-    for mask, target in given.images():
+    for mask, target in masks.images():
         counted = target != IGNORE
         if name in OVERLAP:
             values = [of_regions(name, mask[counted] == index, target[counted] == index) for index in (1, 2)]
@@ -86,8 +86,8 @@ def expected(name: str, given: MaskPredictions) -> float:
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("name", [*OVERLAP, *SURFACES])
 def test_metric_is_the_mean_over_images_of_the_mean_over_foreground_classes(name: str, seed: int):
-    given = drawn(seed)
-    assert evaluate(given, [name])[name] == pytest.approx(expected(name, given), abs=1e-9)
+    masks = drawn(seed)
+    assert evaluate(masks, [name])[name] == pytest.approx(expected(name, masks), abs=1e-9)
 
 
 @pytest.mark.long  # importing MONAI takes some seconds
@@ -138,8 +138,8 @@ def test_metrics_of_foreground_are_undefined_where_there_is_none():
 
 
 def test_only_class_is_no_background():
-    given = predictions([[[0, 0]]], [[[0, IGNORE]]], 1)
-    values = evaluate(given, NAMED["semantic_segmentation"])
+    masks = predictions([[[0, 0]]], [[[0, IGNORE]]], 1)
+    values = evaluate(masks, NAMED["semantic_segmentation"])
     assert np.isnan(values.pop("specificity")), "no pixel is of another class"
     assert values.pop("hausdorff95") == 0
     assert set(values.values()) == {1}

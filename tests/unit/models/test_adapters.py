@@ -62,14 +62,14 @@ def adapted(network: Network, **config: Any) -> list[str]:
 
 def say_something(network: Network) -> None:
     """Train what is to be trained for two steps, the first of which moves B, the second A."""
-    optimizer = torch.optim.Adam([each for each in network.parameters() if each.requires_grad], lr=0.01)
+    optimizer = torch.optim.Adam([parameter for parameter in network.parameters() if parameter.requires_grad], lr=0.01)
     for _ in range(2):
         network(torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(1)), "t").square().sum().backward()
         optimizer.step()
 
 
 def trained(network: Network) -> set[str]:
-    return {name for name, each in network.named_parameters() if each.requires_grad}
+    return {name for name, parameter in network.named_parameters() if parameter.requires_grad}
 
 
 # --- layers -------------------------------------------------------------------------------------------------------
@@ -87,12 +87,12 @@ def trained(network: Network) -> set[str]:
 )
 def test_auto_takes_linear_layers_or_else_convolutions_without_groups(name: str, kind: type, some: str, none: str):
     subject = network(name)
-    known = dict(subject.backbone.named_modules())
+    modules = dict(subject.backbone.named_modules())
     names = adapted(subject)
-    assert {type(known[layer]) for layer in names} == {kind}
+    assert {type(modules[layer]) for layer in names} == {kind}
     assert some in names
     assert none not in names
-    plain = [layer for layer, each in known.items() if type(each) is kind and getattr(each, "groups", 1) == 1]
+    plain = [layer for layer, module in modules.items() if type(module) is kind and getattr(module, "groups", 1) == 1]
     assert names == [layer for layer in plain if layer != none]
 
 
@@ -134,21 +134,24 @@ def test_layers_that_cannot_be_adapted_are_refused(name: str, changes: dict[str,
 @pytest.mark.parametrize("name", ["test_vit", "test_resnet"])
 def test_adapters_and_head_are_trained_and_nothing_else(name: str):
     subject = network(name)
-    before = {key: each.clone() for key, each in subject.named_parameters()}
+    before = {key: parameter.clone() for key, parameter in subject.named_parameters()}
     adapted(subject)
     assert {key for key in trained(subject) if "lora_" not in key} == {"head.t.weight", "head.t.bias"}
     say_something(subject)
-    now = {key.replace(".base_layer", ""): each for key, each in subject.named_parameters()}
-    assert {key for key, each in before.items() if not torch.equal(each, now[key])} == {"head.t.weight", "head.t.bias"}
+    now = {key.replace(".base_layer", ""): parameter for key, parameter in subject.named_parameters()}
+    assert {key for key, parameter in before.items() if not torch.equal(parameter, now[key])} == {
+        "head.t.weight",
+        "head.t.bias",
+    }
 
 
 def test_adapters_change_nothing_before_they_are_trained_and_follow_from_the_seed():
     images = torch.rand(2, 3, 32, 32)
     plain, *others = (network("test_vit") for _ in range(3))
-    for each in others:
-        adapted(each)
+    for other in others:
+        adapted(other)
     assert torch.equal(others[0](images, "t"), plain(images, "t"))
-    assert all(torch.equal(*pair) for pair in zip(*(each.parameters() for each in others), strict=True))
+    assert all(torch.equal(*pair) for pair in zip(*(subject.parameters() for subject in others), strict=True))
 
 
 def test_frozen_backbone_and_adapters_do_not_go_together():
@@ -178,7 +181,7 @@ def test_merged_network_says_the_same_with_the_layers_it_was_built_with(name: st
     plain = network(name).state_dict()
     merged = subject.state_dict()
     assert list(merged) == list(plain)
-    changed = {key for key, each in plain.items() if not torch.equal(each, merged[key])}
+    changed = {key for key, weight in plain.items() if not torch.equal(weight, merged[key])}
     assert changed == {f"backbone.{layer}.weight" for layer in layers} | {"head.t.weight", "head.t.bias"}
 
 
@@ -187,9 +190,9 @@ def test_merging_keeps_what_half_precision_would_round_away():
     adapted(subject)
     subject.bfloat16()
     before = subject.backbone.blocks[0].attn.qkv.weight.detach().clone()
-    for name, each in subject.named_parameters():
+    for name, parameter in subject.named_parameters():
         if "lora_B" in name:
-            torch.nn.init.constant_(each, 1e-6)
+            torch.nn.init.constant_(parameter, 1e-6)
     merge_adapters(subject)
     assert (subject.backbone.blocks[0].attn.qkv.weight != before.float()).float().mean() > 0.9
 
@@ -224,7 +227,7 @@ class Step:
         """Store a model, and return its weights and its history."""
         self.step.store_model(model, trainer)
         weights = load_file(self.file("parameters"))
-        return {name: each.numpy().tobytes() for name, each in weights.items()}, self.file("history").read_text()
+        return {name: weight.numpy().tobytes() for name, weight in weights.items()}, self.file("history").read_text()
 
     def file(self, key: str) -> Path:
         return Path(self.outputs[key])
@@ -244,15 +247,15 @@ def test_every_task_type_is_learned_and_stored_without_peft(tmp_path: Path, task
     struct = fake_task(tmp_path, task_type, soft=True)
     step = Step(struct, tmp_path, trainer={"max_epochs": 1}, adapters=True)
     model, trainer = step.fit()
-    expected = sum(each.numel() for each in model.network.parameters() if each.requires_grad)
+    expected = sum(parameter.numel() for parameter in model.network.parameters() if parameter.requires_grad)
     batch = torch.randint(0, 255, (2, 3, 32, 32), dtype=torch.uint8)
     said = model.eval()(batch)
     step.store(model, trainer)
     loaded, _ = load_network(step.file("parameters"))
-    assert not any(isinstance(each, LoraLayer) for each in loaded.modules())
+    assert not any(isinstance(module, LoraLayer) for module in loaded.modules())
     again = loaded.eval()(model.normalise(model.scale(batch)), "t")
     assert torch.allclose(again, said, atol=1e-4)
-    total = sum(each.numel() for each in loaded.parameters())
+    total = sum(parameter.numel() for parameter in loaded.parameters())
     assert ModelStorage.read(step.file("model")).num_parameters == expected
     assert expected < total
     decoder = [name for name, _ in model.network.named_parameters() if "decoder" in name]
@@ -301,8 +304,8 @@ def test_true_stands_for_the_defaults_and_nothing_for_no_adapters():
 
 
 def test_a_sweep_varies_what_true_stands_for():
-    found = [each.study.adapters.r for each in expand(study(adapters=True, sweep={"adapters.r": [2, 4]}))]
-    assert found == [2, 4]
+    ranks = [expanded.study.adapters.r for expanded in expand(study(adapters=True, sweep={"adapters.r": [2, 4]}))]
+    assert ranks == [2, 4]
 
 
 @pytest.mark.parametrize("value", ["qkv", [], ["("]])

@@ -121,8 +121,10 @@ def test_stages_are_dilated_as_the_decoder_asks(head: str):
         spec = decoder(head)
         model = network(arch, spec).eval()
         maps = model.head_of("t").reader.maps(model.backbone, torch.rand(1, 3, 64, 64))
-        assert [64 // each.shape[-1] for each in maps] == [min(2**level, spec["output_stride"]) for level in range(6)]
-        assert [each.shape[1] for each in maps] == [3, 64, 64, 128, 256, 512]
+        assert [64 // feature_map.shape[-1] for feature_map in maps] == [
+            min(2**level, spec["output_stride"]) for level in range(6)
+        ]
+        assert [feature_map.shape[1] for feature_map in maps] == [3, 64, 64, 128, 256, 512]
 
 
 @pytest.mark.parametrize(

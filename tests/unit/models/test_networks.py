@@ -50,8 +50,8 @@ def test_pixels_get_logits_from_a_pyramid_of_any_backbone(name: str):
     network = segmenting(**(SWIN | {"strict_img_size": False} if name == SWIN["name"] else {"name": name}))
     reader = network.head_of("t").reader
     maps = reader.maps(network.backbone, torch.rand(2, 3, 64, 96))
-    assert reader.channels == PYRAMIDS[name] == [each.shape[1] for each in maps]
-    assert [tuple(each.shape[2:]) for each in maps] == [(64 >> level, 96 >> level) for level in range(6)]
+    assert reader.channels == PYRAMIDS[name] == [feature_map.shape[1] for feature_map in maps]
+    assert [tuple(feature_map.shape[2:]) for feature_map in maps] == [(64 >> level, 96 >> level) for level in range(6)]
     logits = network(torch.rand(2, 3, 50, 70), "t")
     assert logits.shape == (2, 3, 50, 70)
     assert logits.isfinite().all()
@@ -157,10 +157,10 @@ def test_loss_of_another_task_type_is_refused(tmp_path: Path):
 def test_cross_entropy_of_pixels_is_that_of_torch(weight: torch.Tensor | None, smoothing: float):
     logits, targets = torch.randn(2, 3, 6, 5, requires_grad=True), torch.randint(0, 3, (2, 6, 5))
     targets[:, :2] = IGNORE
-    found = PixelCrossEntropy(weight, label_smoothing=smoothing)(logits, targets)
+    computed = PixelCrossEntropy(weight, label_smoothing=smoothing)(logits, targets)
     expected = torch.nn.CrossEntropyLoss(weight, ignore_index=IGNORE, label_smoothing=smoothing)(logits, targets)
-    torch.testing.assert_close(found, expected)
-    gradients = [torch.autograd.grad(loss, logits)[0] for loss in (found, expected)]
+    torch.testing.assert_close(computed, expected)
+    gradients = [torch.autograd.grad(loss, logits)[0] for loss in (computed, expected)]
     torch.testing.assert_close(*gradients)
 
 
@@ -170,8 +170,8 @@ def test_cross_entropy_dice_is_what_one_computes_by_hand():
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     cross_entropy = -np.log([p[0, 0, 0, 0], p[0, 1, 0, 1], p[0, 1, 0, 2]]).mean()
     dice = [2 * p[0, 0, 0, 0] / (p[0, 0].sum() + 1), 2 * p[0, 1, 0, 1:].sum() / (p[0, 1].sum() + 2)]
-    found = CrossEntropyDice(dice=0.5)(torch.from_numpy(logits), torch.from_numpy(targets))
-    assert found.item() == pytest.approx(cross_entropy + 0.5 * (1 - np.mean(dice)), rel=1e-6)
+    loss = CrossEntropyDice(dice=0.5)(torch.from_numpy(logits), torch.from_numpy(targets))
+    assert loss.item() == pytest.approx(cross_entropy + 0.5 * (1 - np.mean(dice)), rel=1e-6)
 
 
 def test_ignored_pixels_give_no_gradient():

@@ -99,8 +99,8 @@ def test_every_section_that_names_own_code_counts_it(section: dict, tmp_path: Pa
 
     def named(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: named(each) for key, each in value.items()}
-        return [named(each) for each in value] if isinstance(value, list) else _stem(value)
+            return {key: named(item) for key, item in value.items()}
+        return [named(item) for item in value] if isinstance(value, list) else _stem(value)
 
     def _stem(value: Any) -> Any:
         return value.replace("MODULE", path.stem) if isinstance(value, str) else value
@@ -136,7 +136,7 @@ def test_relative_imports_of_a_package_are_followed_without_importing_it(tmp_pat
     (package / "parts.py").write_text("def part(): return 1\n")
     name = f"{package.name}.inner.losses.Own"
     code = code_of({"loss": {"_target_": name}})
-    assert code.keys() == {package.name, *(f"{package.name}.{each}" for each in PARTS)}
+    assert code.keys() == {package.name, *(f"{package.name}.{part}" for part in PARTS)}
     edit(package / "inner/constants.py", "1", "2")
     assert code_of({"loss": {"_target_": name}}) != code
     assert package.name not in sys.modules
@@ -407,8 +407,8 @@ def test_plan_names_the_module_that_changed(tmp_path: Path, module: Callable):
     after = plan(tmp_path, **study)
     (new,) = after.runs_of("mine")
     assert f"run {new.id} is new: {loss.stem} ({loss}) changed since run {old.id}" in after.study.overview()
-    told = after.study.project_models.explanation(old.id)
-    assert told["differences"][0]["keys"].keys() == {f"code.{loss.stem}"}
+    explanation = after.study.project_models.explanation(old.id)
+    assert explanation["differences"][0]["keys"].keys() == {f"code.{loss.stem}"}
     assert "changed since" not in plan(tmp_path, **study, seed=5).study.overview(), "it differs by its seed as well"
 
 

@@ -49,28 +49,30 @@ KINDS: dict[str, Predictions | MaskPredictions] = {
 def test_images_of_any_size_are_predicted_in_their_order(tmp_path: Path, task_type: str):
     struct = fake_task(tmp_path, task_type, transforms=(), cuts=SIZES)
     model = small_model(struct)
-    found, alone = (predicted(struct, model, batch_size=size) for size in (3, 1))
+    predictions, alone = (predicted(struct, model, batch_size=size) for size in (3, 1))
     positions = struct.select("test")
-    assert found.ids.tolist() == struct.samples["id"][positions].tolist()
+    assert predictions.ids.tolist() == struct.samples["id"][positions].tolist()
     if task_type == "semantic_segmentation":
-        assert found.sizes.tolist() == [list(SIZES[row % 3]) for row in struct.samples["row"][positions]]
-        assert (found.masks == alone.masks).mean() > 0.999
-        assert (found.targets == alone.targets).all()
-        counts = [np.bincount(target[target != IGNORE], minlength=3).tolist() for _, target in found.images()]
+        assert predictions.sizes.tolist() == [list(SIZES[row % 3]) for row in struct.samples["row"][positions]]
+        assert (predictions.masks == alone.masks).mean() > 0.999
+        assert (predictions.targets == alone.targets).all()
+        counts = [np.bincount(target[target != IGNORE], minlength=3).tolist() for _, target in predictions.images()]
         assert counts == struct.targets[positions].tolist()
     else:
-        assert np.allclose(found.logits, alone.logits, atol=1e-4)
-        assert np.array_equal(found.targets, struct.targets[positions])
-        assert len(np.unique(found.logits.round(5), axis=0)) == len(positions)
+        assert np.allclose(predictions.logits, alone.logits, atol=1e-4)
+        assert np.array_equal(predictions.targets, struct.targets[positions])
+        assert len(np.unique(predictions.logits.round(5), axis=0)) == len(positions)
 
 
 @pytest.mark.parametrize("task_type", LEARNABLE)
 def test_unlabelled_images_are_predicted_without_targets(tmp_path: Path, task_type: str):
     struct = fake_task(tmp_path, task_type, unlabelled=4)
-    found = predicted(struct, small_model(struct), "unlabelled")
-    assert len(found.ids) == 4
+    predictions = predicted(struct, small_model(struct), "unlabelled")
+    assert len(predictions.ids) == 4
     unknown = {"classification": -1, "semantic_segmentation": IGNORE}.get(task_type, np.nan)
-    assert np.array_equal(found.targets, np.full_like(found.targets, unknown), equal_nan=task_type != "classification")
+    assert np.array_equal(
+        predictions.targets, np.full_like(predictions.targets, unknown), equal_nan=task_type != "classification"
+    )
 
 
 def test_values_are_predicted_in_the_unit_of_the_targets(tmp_path: Path):
@@ -118,8 +120,8 @@ def test_what_is_no_file_of_predictions_is_named(tmp_path: Path, content: bytes)
 def test_array_file_and_missing_file_are_named(tmp_path: Path):
     with open(tmp_path / "p.npz", "wb") as file:
         np.save(file, np.ones(3))
-    for name, told in (("p.npz", "is damaged"), ("none.npz", "cannot be read: No such file")):
-        with pytest.raises(MMLError, match=f"{name} {told}"):
+    for name, problem in (("p.npz", "is damaged"), ("none.npz", "cannot be read: No such file")):
+        with pytest.raises(MMLError, match=f"{name} {problem}"):
             read_predictions(tmp_path / name)
 
 
@@ -217,6 +219,6 @@ def test_fold_without_a_metric_is_left_out_of_its_mean():
     results = [about | {"fold": fold, "metrics": {"auroc": value}} for fold, value in enumerate([0.5, np.nan, 0.75])]
     targets = [np.arange(4) % 2, np.zeros(4, int), np.arange(4) % 2]
     logits = np.array([[2, 1], [1, 2], [0, 3], [3, 0]], "f")
-    resampled = [evaluate_resampled(Predictions(logits, each, np.arange(4)), ["auroc"], 100) for each in targets]
+    resampled = [evaluate_resampled(Predictions(logits, labels, np.arange(4)), ["auroc"], 100) for labels in targets]
     (row,) = summarize(results, resampled, {}).to_dict("records")
     assert row["mean"] == pytest.approx(np.mean([resampled[fold].values[0] for fold in (0, 2)]))

@@ -77,7 +77,7 @@ def scored(task_type: str, name: str, outputs: np.ndarray, targets: np.ndarray, 
     """Return a metric as a training computes it, in batches of 7."""
     metric = build_metrics([name], task_type, classes)[name]
     for start in range(0, len(outputs), 7):
-        batch = (torch.from_numpy(each[start : start + 7]) for each in (outputs, targets))
+        batch = (torch.from_numpy(array[start : start + 7]) for array in (outputs, targets))
         update(metric, task_type, *batch)
     return value_of(name, metric).item()
 
@@ -118,11 +118,11 @@ def test_validation_of_a_training_has_the_metrics_of_the_test(task_type: str):
 @pytest.mark.parametrize(("task_type", "name"), NAMES)
 def test_constant_outputs_are_scored_as_by_torchmetrics(task_type: str, name: str):
     outputs, targets = drawn(task_type)
-    found, expected = (each(task_type, name, np.zeros_like(outputs), targets) for each in (scored, reference))
+    value, expected = (function(task_type, name, np.zeros_like(outputs), targets) for function in (scored, reference))
     if name == "spearman":  # torchmetrics says 0
-        assert np.isnan(found)
+        assert np.isnan(value)
     else:
-        assert found == pytest.approx(expected, rel=1e-5, abs=1e-5, nan_ok=True)
+        assert value == pytest.approx(expected, rel=1e-5, abs=1e-5, nan_ok=True)
 
 
 @pytest.mark.parametrize("name", ["accuracy", "f1", "kappa", "calibration_error"])
@@ -187,10 +187,10 @@ def test_equal_values_have_no_correlation(name: str):
 
 @pytest.mark.parametrize(("task_type", "name"), EVERY)
 def test_single_sample_and_single_label_are_no_error(task_type: str, name: str):
-    outputs, targets = (each[:1] for each in drawn(task_type))
+    outputs, targets = (array[:1] for array in drawn(task_type))
     assert isinstance(scored(task_type, name, outputs, targets), float)
     if task_type == "multilabel_classification":
-        outputs, targets = (each[:, :1] for each in drawn(task_type))
+        outputs, targets = (array[:, :1] for array in drawn(task_type))
         assert 0 < scored(task_type, name, outputs, targets, classes=1) <= 1
 
 

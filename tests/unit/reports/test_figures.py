@@ -77,7 +77,7 @@ def test_runs_whose_long_names_are_alike_keep_their_ids():
     short = told(RUNS[:3], names)
     assert short[2] == "plain"
     assert len(set(short)) == 3
-    assert all(run in each and len(each) <= 44 for run, each in zip(RUNS[:2], short[:2], strict=True))
+    assert all(run in label and len(label) <= 44 for run, label in zip(RUNS[:2], short[:2], strict=True))
 
 
 # --- curves -------------------------------------------------------------------------------------------------------
@@ -130,8 +130,8 @@ def test_thinned_curve_keeps_ends_and_bends():
 def test_tuning_curve_marks_the_chosen_rate(tmp_path: Path):
     lr = np.geomspace(1e-6, 1, 60)
     curve = {"lr": lr.tolist(), "loss": [*np.exp(-np.arange(58) / 20), None, None]}
-    found = texts(drawn(tmp_path, draw_tuning_curve, curve, 1e-3))
-    assert {"learning rate", "smoothed training loss", "chosen: 1.00e-03", "1e-5", "1e-2"} <= set(found)
+    labels = texts(drawn(tmp_path, draw_tuning_curve, curve, 1e-3))
+    assert {"learning rate", "smoothed training loss", "chosen: 1.00e-03", "1e-5", "1e-2"} <= set(labels)
     assert not any("chosen" in text for text in texts(drawn(tmp_path, draw_tuning_curve, curve, None)))
     with pytest.raises(MMLError, match="no finite loss"):
         draw_tuning_curve({"lr": [1e-3], "loss": [None]}, None, tmp_path / "none.svg")
@@ -143,16 +143,16 @@ def test_tuning_curve_marks_the_chosen_rate(tmp_path: Path):
 def test_leaderboard_is_in_order_and_hollow_where_runs_are_told_apart(tmp_path: Path):
     table = standings(RUNS[:5])
     svg = drawn(tmp_path, draw_leaderboard, table, ["accuracy", "mae"], run_styles(RUNS), names={RUNS[0]: "winner"})
-    found = texts(svg)
-    assert {"accuracy", "mae (lower is better)"} <= set(found)
-    assert [text for text in found if text in RUNS[1:5] or text == "winner"] == ["winner", *RUNS[1:5]]
+    labels = texts(svg)
+    assert {"accuracy", "mae (lower is better)"} <= set(labels)
+    assert [text for text in labels if text in RUNS[1:5] or text == "winner"] == ["winner", *RUNS[1:5]]
     assert svg.count("fill: #ffffff; stroke") >= 2 * 3  # three runs of two metrics
 
 
 def test_leaderboard_of_very_many_runs_says_what_it_leaves_out(tmp_path: Path):
     runs = [f"{run}{end}" for run in RUNS for end in "ab"]
-    found = texts(drawn(tmp_path, draw_leaderboard, standings(runs), ["accuracy"], run_styles(runs)))
-    assert any("40 further runs are left out" in text for text in found)
+    labels = texts(drawn(tmp_path, draw_leaderboard, standings(runs), ["accuracy"], run_styles(runs)))
+    assert any("40 further runs are left out" in text for text in labels)
 
 
 def test_undefined_values_leave_a_gap(tmp_path: Path):
@@ -166,32 +166,32 @@ def test_undefined_values_leave_a_gap(tmp_path: Path):
 def test_calibration_errors_have_numbers_before_and_after(tmp_path: Path):
     rows = [(run, metric, 0.25, 0.125) for run in RUNS[:12] for metric in ("calibration_error", "log_loss")]
     table = pd.DataFrame(rows, columns=["run", "metric", "before", "after"])
-    found = texts(drawn(tmp_path, draw_calibration_errors, table))
-    assert {"before", "after", "calibration error (lower is better)", *RUNS[:12]} <= set(found)
-    assert (found.count("0.250"), found.count("0.125")) == (24, 24)
+    labels = texts(drawn(tmp_path, draw_calibration_errors, table))
+    assert {"before", "after", "calibration error (lower is better)", *RUNS[:12]} <= set(labels)
+    assert (labels.count("0.250"), labels.count("0.125")) == (24, 24)
 
 
 def test_ensemble_shows_its_heaviest_members_and_what_the_others_weigh(tmp_path: Path):
     members = pd.DataFrame({"run": RUNS + RUNS[:10], "fold": [0] * 40 + [1] * 10, "weight": [0.02] * 49 + [0.04]})
-    found = texts(drawn(tmp_path, draw_ensemble, members, run_styles(RUNS)))
-    assert f"{RUNS[9]}, fold 1" in found
-    assert "weight (10 further members weigh 0.200 together)" in found
-    found = texts(drawn(tmp_path, draw_ensemble, members[:2].assign(task=["t", "other"]), run_styles(RUNS)))
-    assert {f"t: {RUNS[0]}, fold 0", f"other: {RUNS[1]}, fold 0"} <= set(found)
+    labels = texts(drawn(tmp_path, draw_ensemble, members, run_styles(RUNS)))
+    assert f"{RUNS[9]}, fold 1" in labels
+    assert "weight (10 further members weigh 0.200 together)" in labels
+    labels = texts(drawn(tmp_path, draw_ensemble, members[:2].assign(task=["t", "other"]), run_styles(RUNS)))
+    assert {f"t: {RUNS[0]}, fold 0", f"other: {RUNS[1]}, fold 0"} <= set(labels)
 
 
 # --- predictions --------------------------------------------------------------------------------------------------
 
 
 def test_confusion_matrix_has_counts_and_shares_of_rows(tmp_path: Path):
-    found = texts(drawn(tmp_path, draw_confusion, np.array([[30, 10], [0, 0]]), ["naevus", "melanoma" * 5]))
+    labels = texts(drawn(tmp_path, draw_confusion, np.array([[30, 10], [0, 0]]), ["naevus", "melanoma" * 5]))
     assert {"30", "75%", "10", "25%", "naevus", "true class", "predicted class", "75.0% of 40 images are right"} <= set(
-        found
+        labels
     )
-    assert max(map(len, found)) < 45
-    found = texts(drawn(tmp_path, draw_confusion, np.eye(40, dtype=int), [f"class {number}" for number in range(40)]))
-    assert "class 39" in found
-    assert "100%" not in found
+    assert max(map(len, labels)) < 45
+    labels = texts(drawn(tmp_path, draw_confusion, np.eye(40, dtype=int), [f"class {number}" for number in range(40)]))
+    assert "class 39" in labels
+    assert "100%" not in labels
     assert [shorten_count(count) for count in (99_999, 123_456, 99_999_999, 2 * 10**8)] == [
         "99999",
         "123k",
@@ -211,13 +211,13 @@ def scores(classes: int, count: int = 3000) -> tuple[np.ndarray, np.ndarray]:
 def test_curves_have_the_areas_of_the_metrics(tmp_path: Path):
     probabilities, targets = scores(3)
     positive = targets[:, None] == np.arange(3)
-    found = texts(drawn(tmp_path, draw_curves, probabilities, positive, ["a", "b", "c"]))
+    labels = texts(drawn(tmp_path, draw_curves, probabilities, positive, ["a", "b", "c"]))
     metrics = ["auroc", "average_precision"]
     area, precision = values_of("multilabel_classification", metrics, (probabilities, positive)).values()
-    assert {f"ROC: mean area {area:.3f}", f"precision-recall: mean area {precision:.3f}"} <= set(found)
+    assert {f"ROC: mean area {area:.3f}", f"precision-recall: mean area {precision:.3f}"} <= set(labels)
     first = probabilities[:, :1], positive[:, :1]
     one = tuple(values_of("multilabel_classification", metrics, first).values())
-    assert f"a ({one[0]:.3f}; {one[1]:.3f})" in found
+    assert f"a ({one[0]:.3f}; {one[1]:.3f})" in labels
     fpr, recall, step = curves(probabilities[:, 0], positive[:, 0])
     assert np.trapezoid(recall, fpr) == pytest.approx(one[0])
     assert (np.diff(recall) * step).sum() == pytest.approx(one[1])
@@ -226,13 +226,13 @@ def test_curves_have_the_areas_of_the_metrics(tmp_path: Path):
 def test_of_many_classes_the_worst_have_a_line_and_a_name(tmp_path: Path):
     probabilities, targets = scores(40)
     targets[targets == 39] = 0
-    found = texts(
+    labels = texts(
         drawn(
             tmp_path, draw_curves, probabilities, targets[:, None] == np.arange(40), list(map("c{}".format, range(40)))
         )
     )
-    assert len([text for text in found if text.startswith("c") and ";" in text and "against" not in text]) == 8
-    assert any("31 better ones in grey; 1 without samples" in text for text in found)
+    assert len([text for text in labels if text.startswith("c") and ";" in text and "against" not in text]) == 8
+    assert any("31 better ones in grey; 1 without samples" in text for text in labels)
     with pytest.raises(MMLError, match="no class has samples and others"):
         draw_curves(probabilities[:5], np.zeros((5, 40), bool), ["c"] * 40, tmp_path / "none.svg")
 
@@ -242,17 +242,20 @@ def test_reliability_tells_the_calibration_error_of_the_metrics(tmp_path: Path):
     logits, ids = np.log(probabilities), np.arange(len(targets)).astype(str)
     before, after = (Predictions(scale * logits, targets, ids) for scale in (3, 1))
     tables = {"before": reliability(before), "after": reliability(after)}
-    found = texts(drawn(tmp_path, draw_reliability, tables))
-    for name, given in (("before", before), ("after", after)):
-        assert f"{name} (calibration error {evaluate(given, ['calibration_error'])['calibration_error']:.3f})" in found
-    assert {"confidence (predicted probability)", "share that is right", "predictions (%)"} <= set(found)
+    labels = texts(drawn(tmp_path, draw_reliability, tables))
+    for name, predictions in (("before", before), ("after", after)):
+        assert (
+            f"{name} (calibration error {evaluate(predictions, ['calibration_error'])['calibration_error']:.3f})"
+            in labels
+        )
+    assert {"confidence (predicted probability)", "share that is right", "predictions (%)"} <= set(labels)
 
 
 def test_reliability_of_labels_is_drawn_of_all_together(tmp_path: Path):
     columns = ["label", "low", "high", "samples", "confidence", "accuracy"]
     rows = [(0, 0.5, 0.6, 30, 0.5, 0.9), (1, 0.5, 0.6, 10, 0.6, 0.1)]  # 0.525 and 0.7 together
-    found = texts(drawn(tmp_path, draw_reliability, {"before": pd.DataFrame(rows, columns=columns)}))
-    assert "before (calibration error 0.175)" in found
+    labels = texts(drawn(tmp_path, draw_reliability, {"before": pd.DataFrame(rows, columns=columns)}))
+    assert "before (calibration error 0.175)" in labels
 
 
 def test_largest_losses_are_told_beside_their_pictures(tmp_path: Path):
@@ -260,8 +263,8 @@ def test_largest_losses_are_told_beside_their_pictures(tmp_path: Path):
     rows = [("a/1", 4.25, "naevus", "melanoma", 0.75), ("a/2", 3, "1.5", "$2$", np.nan)]
     worst = pd.DataFrame(rows, columns=columns)
     images = [np.full((20, 40, 3), 255, np.uint8), np.full((500, 30, 3), 200, np.uint8)]
-    found = texts(drawn(tmp_path, draw_largest_losses, worst, images))
-    assert {"a/1", "true naevus", "predicted melanoma 0.75", "loss 4.25", "predicted $2$", "loss 3"} <= set(found)
+    labels = texts(drawn(tmp_path, draw_largest_losses, worst, images))
+    assert {"a/1", "true naevus", "predicted melanoma 0.75", "loss 4.25", "predicted $2$", "loss 3"} <= set(labels)
     with pytest.raises(MMLError, match="no samples with a loss"):
         draw_largest_losses(worst[:0], [], tmp_path / "none.jpg")
 

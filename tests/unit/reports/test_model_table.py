@@ -156,11 +156,11 @@ def test_unknown_run_is_refused_with_the_nearest_ones(tmp_path: Path):
     sweep = {"seed": list(range(9))}
     first, *_ = [run.id for run in small_study(tmp_path, sweep=sweep).scheduler("train").runs_of("shapes")]
     near = first[:-1] + ("0" if first[-1] != "0" else "1")
-    with pytest.raises(MMLError) as told:
+    with pytest.raises(MMLError) as error:
         small_study(tmp_path, mode="info", sweep=sweep, run=near).check()
-    assert f"run: there is no run '{near}' in the study or in " in str(told.value)
-    assert "PIPELINES" in str(told.value)
-    assert f"the nearest known: {first}" in str(told.value)
+    assert f"run: there is no run '{near}' in the study or in " in str(error.value)
+    assert "PIPELINES" in str(error.value)
+    assert f"the nearest known: {first}" in str(error.value)
     with pytest.raises(MMLError, match=r"no run '00000012' .*the nearest known: "):
         small_study(tmp_path, sweep=sweep).project_models.find("00000012")
 
@@ -194,37 +194,37 @@ def test_run_is_told_apart_from_each_run_of_the_study_the_nearest_first(project:
         },
     )
     run = project.runs[0.1]
-    told = explanation(study, run)
-    assert (told["run"], told["task"], told["label"]) == (run, "shapes", FOREIGN)
-    assert told["pipeline"] == Pipeline.read(project.path("pipeline")).content
-    assert [each["label"] for each in told["differences"]] == ["near", "same", "far"]
-    near = told["differences"][0]
+    explained = explanation(study, run)
+    assert (explained["run"], explained["task"], explained["label"]) == (run, "shapes", FOREIGN)
+    assert explained["pipeline"] == Pipeline.read(project.path("pipeline")).content
+    assert [difference["label"] for difference in explained["differences"]] == ["near", "same", "far"]
+    near = explained["differences"][0]
     assert near["keys"] == {"optimizer.lr": {run: 0.1, near["from"]: 0.3}}
-    text = explanation_text(told)
+    text = explanation_text(explained)
     assert f"run {run} of shapes: of no study here" in text
     assert "    lr: 0.1" not in text.split("it differs")[1], "the pipeline stands before the differences"
     assert f"it differs from the study's run {near['from']} (near) in\n  optimizer.lr  0.1 instead of 0.3" in text
 
 
 def test_run_of_the_study_is_told_apart_from_the_others(project: Project):
-    told = explanation(project.study, project.runs[0.2])
-    assert told["label"] == "optimizer.lr=0.2"
-    assert [each["from"] for each in told["differences"]] == [project.runs[0.1]]
+    explained = explanation(project.study, project.runs[0.2])
+    assert explained["label"] == "optimizer.lr=0.2"
+    assert [difference["from"] for difference in explained["differences"]] == [project.runs[0.1]]
 
 
 def test_run_of_a_task_that_the_study_does_not_have_is_explained_alone(project: Project):
     study = small_study(project.root.parent, tasks={"other": {"creator": "fake"}})
-    told = explanation(study, project.runs[0.1])
-    assert (told["task"], told["differences"]) == ("shapes", [])
-    assert "the study has no other run of shapes" in explanation_text(told)
+    explained = explanation(study, project.runs[0.1])
+    assert (explained["task"], explained["differences"]) == ("shapes", [])
+    assert "the study has no other run of shapes" in explanation_text(explained)
 
 
 def test_terminal_is_shown_the_nearest_runs_only(tmp_path: Path):
     study = small_study(tmp_path, sweep={"seed": list(range(9))})
-    told = explanation(study, study.scheduler("train").runs_of("shapes")[0].id)
-    assert len(told["differences"]) == 8
-    assert explanation_text(told).count("it differs from") == 5
-    assert explanation_text(told).endswith("… and from 3 more runs of the study, in the file")
+    explained = explanation(study, study.scheduler("train").runs_of("shapes")[0].id)
+    assert len(explained["differences"]) == 8
+    assert explanation_text(explained).count("it differs from") == 5
+    assert explanation_text(explained).endswith("… and from 3 more runs of the study, in the file")
 
 
 def test_naming_a_run_plans_its_explanation_and_nothing_else(project: Project):

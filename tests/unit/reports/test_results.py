@@ -89,14 +89,14 @@ def test_mode_post_adds_what_it_plans():
 def test_nested_networks_are_drawn_with_the_task_that_they_come_from():
     nested = study({"nested": True})
     assert names(ask(nested, "predictions")) == [f"PREDICTIONS/mine+nested~{k}/RUN-fold0/test.npz" for k in range(3)]
-    shown = ask(nested, "run_labels")
-    assert len(shown) == 3
-    assert len({told["run"] for told in shown.values()}) == 1
+    labels = ask(nested, "run_labels")
+    assert len(labels) == 3
+    assert len({label["run"] for label in labels.values()}) == 1
 
 
 def test_validation_split_is_drawn_where_nothing_else_is_tested():
-    asked = study({"eval": ["val"], "folds": [0]})
-    assert names(ask(asked, "predictions")) == ["PREDICTIONS/mine/RUN-fold0/val.npz"]
+    planned = study({"eval": ["val"], "folds": [0]})
+    assert names(ask(planned, "predictions")) == ["PREDICTIONS/mine/RUN-fold0/val.npz"]
     both = study({"eval": ["val", "test"], "folds": [0]})
     assert names(ask(both, "predictions")) == ["PREDICTIONS/mine/RUN-fold0/test.npz"]
 
@@ -141,9 +141,9 @@ def test_runs_are_told_with_what_differs_between_them():
 
 def test_labels_hold_no_markup():
     marked = study(variants={"</script>": {}, "other": {"seed": 1}})
-    for run in {told["run"] for told in ask(marked, "run_labels").values()}:
-        asked = {"task": "mine", "mode": "train", "figure": "confusion_matrix", "part": run}
-        labels = marked.inputs.report.figure(Wildcards(fromdict=asked))
+    for run in {label["run"] for label in ask(marked, "run_labels").values()}:
+        tokens = {"task": "mine", "mode": "train", "figure": "confusion_matrix", "part": run}
+        labels = marked.inputs.report.figure(Wildcards(fromdict=tokens))
         assert labels["content"] == "confusion matrix"
         assert labels["subject"].startswith(run)
         assert "<" not in labels["subject"]
@@ -202,10 +202,10 @@ def test_reliability_is_drawn_before_and_after(tmp_path: Path):
 def test_sample_is_drawn_once_by_the_fold_that_is_furthest_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     task, dataset = task_of(tmp_path, "classification", 60)
     folds = {fold: predict(task, fold) for fold in range(3)}
-    told: list[pd.DataFrame] = []
-    monkeypatch.setattr("mml_lib.reports.gallery.draw_largest_losses", lambda worst, *_: told.append(worst))
+    tables: list[pd.DataFrame] = []
+    monkeypatch.setattr("mml_lib.reports.gallery.draw_largest_losses", lambda worst, *_: tables.append(worst))
     Gallery(tmp_path, task, LABELS, []).draw_predictions({"0a0a0a0a": folds}, ["0a0a0a0a"], dataset)
-    (worst,) = told
+    (worst,) = tables
     tested = len(folds[0].ids)
     assert len(worst) == min(SAMPLES, tested)
     assert worst["id"].is_unique
@@ -215,19 +215,21 @@ def test_sample_is_drawn_once_by_the_fold_that_is_furthest_off(tmp_path: Path, m
 def test_masks_are_drawn_beside_the_image_that_the_network_saw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     task, dataset = task_of(tmp_path, "semantic_segmentation", 60, classes=CLASSES[:3])
     folds = {fold: predict(task, fold) for fold in range(2)}
-    told: list[tuple] = []
-    monkeypatch.setattr("mml_lib.reports.gallery.draw_worst_masks", lambda *given: told.append(given))
+    calls: list[tuple] = []
+    monkeypatch.setattr("mml_lib.reports.gallery.draw_worst_masks", lambda *arguments: calls.append(arguments))
     transforms = {"0a0a0a0a": [{"name": "center_crop", "size": (8, 9)}]}
     cropped: list[object] = []
     monkeypatch.setattr(
         "mml_lib.reports.gallery.decode", lambda file, how, **_: cropped.append(how) or decode(file, how)
     )
     Gallery(tmp_path, task, LABELS, [], transforms).draw_predictions({"0a0a0a0a": folds}, ["0a0a0a0a"], dataset)
-    ((worst, images, masks, _, _),) = told
+    ((worst, images, masks, _, _),) = calls
     assert cropped == [transforms["0a0a0a0a"]] * len(worst)
     assert {image.shape for image in images} == {(8, 9, 3)}
     of_id = {
-        (id_, mask.tobytes()) for each in folds.values() for id_, (mask, _) in zip(each.ids, each.images(), strict=True)
+        (id_, mask.tobytes())
+        for predictions in folds.values()
+        for id_, (mask, _) in zip(predictions.ids, predictions.images(), strict=True)
     }
     assert {(id_, mask.tobytes()) for id_, (mask, _) in zip(worst["id"], masks, strict=True)} <= of_id
 
@@ -237,8 +239,8 @@ def test_networks_that_exploded_are_left_out_and_named(tmp_path: Path, caplog: p
     good = predict(task)
     bad = Predictions(np.full_like(good.logits, np.nan), good.targets, good.ids)
     with caplog.at_level(logging.WARNING):
-        found = usable({"a": {0: good, 1: bad}, "b": {0: bad}})
-    assert {run: list(folds) for run, folds in found.items()} == {"a": [0]}
+        networks = usable({"a": {0: good, 1: bad}, "b": {0: bad}})
+    assert {run: list(folds) for run, folds in networks.items()} == {"a": [0]}
     assert "run b: outputs of 1 networks" in caplog.text
 
 
@@ -307,7 +309,7 @@ def test_pixels_that_are_ignored_are_not_counted():
 
 def ensemble(runs: Mapping[str, float]) -> EnsembleStorage:
     members = [{"task": "t", "run": run} for run in runs]
-    told = (
+    values = (
         "t",
         "classification",
         "greedy",
@@ -323,7 +325,7 @@ def ensemble(runs: Mapping[str, float]) -> EnsembleStorage:
         5,
         0,
     )
-    return EnsembleStorage(*told)
+    return EnsembleStorage(*values)
 
 
 def test_members_of_an_ensemble_are_drawn_with_their_folds(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""What a study shows of its tasks: a table, samples, class histograms."""
+"""Tasks in the report: a table, samples, class histograms."""
 
 import warnings
 from pathlib import Path

@@ -28,17 +28,19 @@ def test_values_are_drawn_over_true_ones_with_what_is_left_over(tmp_path: Path, 
     rng = np.random.default_rng(0)
     targets = rng.normal(100, 20, number)
     values = targets + 1 + 0 * targets
-    found = texts(drawn(tmp_path, draw_values, values, targets))
-    assert {"true value", "predicted value", "residual (predicted − true)", "predicted = true", "mean +1"} <= set(found)
+    labels = texts(drawn(tmp_path, draw_values, values, targets))
+    assert {"true value", "predicted value", "residual (predicted − true)", "predicted = true", "mean +1"} <= set(
+        labels
+    )
     explained = "" if number == 1 else f", R² {1 - 1 / targets.var():.3f}"
-    assert f"{number:,} predictions: MAE 1, RMSE 1{explained}" in found
-    assert ("predictions" in found) == (number == 20_000), "the bar of what hexagons count"
+    assert f"{number:,} predictions: MAE 1, RMSE 1{explained}" in labels
+    assert ("predictions" in labels) == (number == 20_000), "the bar of what hexagons count"
 
 
 def test_constant_values_are_drawn(tmp_path: Path):
     for values in (np.zeros(50), np.arange(50)):
-        found = texts(drawn(tmp_path, draw_values, values, np.zeros(50)))
-        assert not [text for text in found if "R²" in text or "nan" in text]
+        labels = texts(drawn(tmp_path, draw_values, values, np.zeros(50)))
+        assert not [text for text in labels if "R²" in text or "nan" in text]
     with pytest.raises(MMLError, match="no values to draw"):
         draw_values(np.zeros(0), np.zeros(0), tmp_path / "none.svg")
 
@@ -50,35 +52,35 @@ def masks() -> MaskPredictions:
     """Return two images: the first half wrong, the second right but for ignored pixels."""
     targets = [np.zeros((8, 10), np.uint8), np.ones((6, 6), np.uint8)]
     targets[1][0] = 255
-    found = [np.zeros((8, 10), np.uint8), np.ones((6, 6), np.uint8)]
-    found[0][:4] = 1
-    return MaskPredictions.of(found, targets, np.array(["half", "right"]), 3)
+    predicted = [np.zeros((8, 10), np.uint8), np.ones((6, 6), np.uint8)]
+    predicted[0][:4] = 1
+    return MaskPredictions.of(predicted, targets, np.array(["half", "right"]), 3)
 
 
 def test_overlap_is_told_for_each_class(tmp_path: Path):
     table = class_table(masks(), CLASSES)
-    found = texts(drawn(tmp_path, draw_overlap, table))
+    labels = texts(drawn(tmp_path, draw_overlap, table))
     background, naevus = 2 * 40 / 120, (0 + 1) / 2
-    assert {f"{background:.3f}", f"{naevus:.3f}"} <= set(found)
-    assert {"background (80)", "Nävus ✓ $x$ (30)", "absent (0), in no mask", "class (true pixels)"} <= set(found)
-    assert "mean over the images that show a class, true or predicted" in found
+    assert {f"{background:.3f}", f"{naevus:.3f}"} <= set(labels)
+    assert {"background (80)", "Nävus ✓ $x$ (30)", "absent (0), in no mask", "class (true pixels)"} <= set(labels)
+    assert "mean over the images that show a class, true or predicted" in labels
     many = pd.concat([table] * 30, ignore_index=True)
-    found = texts(drawn(tmp_path, draw_overlap, many))
-    assert found.count("Nävus ✓ $x$ (30)") == 30, "the worst ones"
-    assert "20 better ones are left out" in found
+    labels = texts(drawn(tmp_path, draw_overlap, many))
+    assert labels.count("Nävus ✓ $x$ (30)") == 30, "the worst ones"
+    assert "20 better ones are left out" in labels
     with pytest.raises(MMLError, match="no class is in any of the masks"):
         draw_overlap(table.iloc[2:], tmp_path / "none.svg")
 
 
 def test_worst_masks_are_drawn_beside_true_ones(tmp_path: Path):
-    given = masks()
-    worst = largest_losses(given, CLASSES, 2)
+    predictions = masks()
+    worst = largest_losses(predictions, CLASSES, 2)
     assert worst["id"].tolist() == ["half", "right"]
-    pairs = [list(given.images())[number] for number in worst.index]
+    pairs = [list(predictions.images())[number] for number in worst.index]
     images = [np.full((*mask.shape, 3), 200, np.uint8) for mask, _ in pairs]
-    found = texts(drawn(tmp_path, draw_worst_masks, worst, images, pairs, CLASSES))
-    assert {"half", "1 − Dice 1", "true", "predicted", "background", "Nävus ✓ $x$", "ignored"} <= set(found)
-    assert "absent" not in found
+    labels = texts(drawn(tmp_path, draw_worst_masks, worst, images, pairs, CLASSES))
+    assert {"half", "1 − Dice 1", "true", "predicted", "background", "Nävus ✓ $x$", "ignored"} <= set(labels)
+    assert "absent" not in labels
     draw_worst_masks(worst, images, pairs, CLASSES, tmp_path / "masks.jpg")
     colours = np.asarray(Image.open(tmp_path / "masks.jpg").convert("L"))
     assert {*range(20, 60)} & {*colours[:, : colours.shape[1] // 2].ravel().tolist()}, "the dark background"

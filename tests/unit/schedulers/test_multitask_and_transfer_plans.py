@@ -15,7 +15,7 @@ from tests.support.planned_studies import FAKE, TASKS, _made, planned, store, tr
 
 
 def co_tasks(plan: AbstractBaseScheduler) -> list[list[str]]:
-    return [[told["name"] for told in run.pipeline.tasks[1:]] for run in plan.runs_of("mine")]
+    return [[task["name"] for task in run.pipeline.tasks[1:]] for run in plan.runs_of("mine")]
 
 
 # --- multi-task -------------------------------------------------------------------------------------------------
@@ -58,11 +58,13 @@ def test_co_tasks_and_their_weights_are_part_of_the_run(tmp_path: Path):
 
 def test_nested_networks_learn_the_co_tasks_too_and_are_tested_on_them(tmp_path: Path):
     plan = planned({"multitask": True, "co_tasks": ["c"], "nested": True, "eval_on": ["c"]}, tmp_path)
-    assert [[told["name"] for told in run.pipeline.tasks] for run in plan.runs_of("mine+nested~1")] == [
+    assert [[task["name"] for task in run.pipeline.tasks] for run in plan.runs_of("mine+nested~1")] == [
         ["mine+nested~1", "c"]
     ]
     tested = [
-        told["eval_task"] for command, told in zip(plan.commands, plan.params, strict=True) if command == "test_other"
+        params["eval_task"]
+        for command, params in zip(plan.commands, plan.params, strict=True)
+        if command == "test_other"
     ]
     assert tested.count("c") == 3
 
@@ -123,15 +125,15 @@ def test_sweep_is_about_the_task_and_all_its_runs_start_from_the_same_models(tmp
     plan = transfer(tmp_path, {"pretrain_cv": True}, sweep={"optimizer.lr": [0.1, 0.2]})
     first, second = (run.pipeline.pretraining["models"] for run in plan.runs_of("mine"))
     assert first == second
-    assert [told["fold"] for told in first] == [0, 1, 2]
+    assert [params["fold"] for params in first] == [0, 1, 2]
 
 
 def test_backbones_of_a_sweep_each_have_a_pretraining_of_their_own(tmp_path: Path):
     plan = transfer(tmp_path, sweep={"arch.name": ["test_resnet", "test_vit"]})
     assert len(plan.runs_of("b")) == 2
     for run in plan.runs_of("mine"):
-        told = run.pipeline.pretraining["models"][0]
-        assert plan.study.run("b", told["run"]).pipeline.content["arch"] == run.pipeline.content["arch"]
+        model = run.pipeline.pretraining["models"][0]
+        assert plan.study.run("b", model["run"]).pipeline.content["arch"] == run.pipeline.content["arch"]
 
 
 def test_what_a_network_starts_from_is_part_of_its_run(tmp_path: Path):
@@ -225,11 +227,11 @@ def storages(*values: float | None, metric: str = "val/accuracy") -> list[ModelS
     ]
 
 
-def choice(known: list[ModelStorage], way: str, by: str = "accuracy", seed: int = 0) -> int:
-    told = [{"project": None, "task": "b", "run": "0a1b2c3d", "fold": storage.fold} for storage in known]
-    selection = select_model(told, known, way, by, seed)
+def choice(storages: list[ModelStorage], way: str, by: str = "accuracy", seed: int = 0) -> int:
+    networks = [{"project": None, "task": "b", "run": "0a1b2c3d", "fold": storage.fold} for storage in storages]
+    selection = select_model(networks, storages, way, by, seed)
     assert selection.why
-    assert len(selection.candidates) == len(known)
+    assert len(selection.candidates) == len(storages)
     return selection.chosen["fold"]
 
 
@@ -254,12 +256,12 @@ def keep_blueprint(folder: Path, **changes: Any) -> str:
     """Make a blueprint of the task b in the project `old`; return its run."""
     plan = planned({}, folder, pivot={"name": "b"}, sweep={"optimizer.lr": [0.1, 0.2]}, **changes)
     runs = plan.runs_of("b")
-    known = [
+    storages = [
         ModelStorage("b", run.id, fold, 1.0, {"val/accuracy": value - fold / 10}, 1, 0, 1.0, 1, "cpu")
         for run, value in zip(runs, (0.7, 0.8), strict=True)
         for fold in (0, 1)
     ]
-    text = blueprint([run.pipeline for run in runs], known, "accuracy")
+    text = blueprint([run.pipeline for run in runs], storages, "accuracy")
     _made(folder / "results/old/BLUEPRINTS/b/train.yaml").write_text(text)
     _made(folder / f"results/old/PIPELINES/b/{runs[0].id}.yaml").write_text(runs[0].pipeline.to_yaml())
     return runs[0].id
@@ -267,9 +269,9 @@ def keep_blueprint(folder: Path, **changes: Any) -> str:
 
 def test_blueprint_is_the_pipeline_with_the_best_mean_over_folds(tmp_path: Path):
     keep_blueprint(tmp_path)
-    told = yaml.safe_load((tmp_path / "results/old/BLUEPRINTS/b/train.yaml").read_text())
-    assert told["pipeline"]["optimizer"]["lr"] == 0.2
-    assert told["chosen"]["why"] == "the best mean validation accuracy (0.75) of 2 runs"
+    stored = yaml.safe_load((tmp_path / "results/old/BLUEPRINTS/b/train.yaml").read_text())
+    assert stored["pipeline"]["optimizer"]["lr"] == 0.2
+    assert stored["chosen"]["why"] == "the best mean validation accuracy (0.75) of 2 runs"
 
 
 def test_another_task_is_trained_by_a_blueprint(tmp_path: Path):
@@ -320,7 +322,7 @@ def test_blueprint_that_is_not_there_is_refused(mode: dict, changes: dict, why: 
 
 def test_blueprints_are_planned_for_each_task(tmp_path: Path):
     plan = planned({"store_blueprint": True, "nested": True}, tmp_path)
-    told = [told for command, told in zip(plan.commands, plan.params, strict=True) if command == "store_blueprint"]
-    assert told == [{"task": "mine", "mode": "train"}]
-    of_task = wildcards(**told[0])
+    steps = [params for command, params in zip(plan.commands, plan.params, strict=True) if command == "store_blueprint"]
+    assert steps == [{"task": "mine", "mode": "train"}]
+    of_task = wildcards(**steps[0])
     assert len(plan.study.inputs.train.models(of_task)) == len(plan.study.inputs.train.pipelines(of_task)) == 3

@@ -24,7 +24,7 @@ def test_networks_are_calibrated_on_each_split_and_all_runs_are_one_ensemble(tmp
     plan = post(tmp_path, sweep={"seed": [1, 2]})
     assert len(steps(plan, "calibrate_fold")) == 2 * 3 * 2
     assert steps(plan, "select_ensemble") == [{"task": "mine", "mode": "post"}]
-    assert [told["eval"] for told in steps(plan, "predict_ensemble")] == ["test", "unlabelled"]
+    assert [step["eval"] for step in steps(plan, "predict_ensemble")] == ["test", "unlabelled"]
     assert steps(plan, "compare_runs") == [{"task": "mine", "mode": "post"}]
     members = plan.study.inputs.post.member_predictions(wildcards(task="mine", mode="post"))
     assert len(members) == 6
@@ -33,12 +33,12 @@ def test_networks_are_calibrated_on_each_split_and_all_runs_are_one_ensemble(tmp
 
 def test_nested_networks_are_calibrated_and_chosen_by_their_own_validation_part(tmp_path: Path):
     plan = post(tmp_path, {"nested": True}, sweep={"seed": [1, 2]})
-    assert {told["task"] for told in steps(plan, "select_ensemble")} == {f"mine+nested~{fold}" for fold in range(3)}
+    assert {step["task"] for step in steps(plan, "select_ensemble")} == {f"mine+nested~{fold}" for fold in range(3)}
     members = plan.study.inputs.post.members(wildcards(task="mine+nested~1", mode="post"))
-    assert [(told["task"], told["fold"]) for told in members] == [("mine+nested~1", 0)] * 2
-    told = plan.study.inputs.post.compared_networks(wildcards(task="mine", mode="post"))
-    assert sorted(each["shown"]["fold"] for each in told) == [0, 0, 1, 1, 2, 2]
-    assert len({each["shown"]["run"] for each in told}) == 2
+    assert [(member["task"], member["fold"]) for member in members] == [("mine+nested~1", 0)] * 2
+    networks = plan.study.inputs.post.compared_networks(wildcards(task="mine", mode="post"))
+    assert sorted(network["shown"]["fold"] for network in networks) == [0, 0, 1, 1, 2, 2]
+    assert len({network["shown"]["run"] for network in networks}) == 2
 
 
 def test_values_and_masks_are_not_calibrated(tmp_path: Path):
@@ -148,12 +148,12 @@ def test_runs_of_other_projects_may_join_the_ensemble(tmp_path: Path):
     plan = post(tmp_path, reuse={"predictions": "old"})
     of_ensemble = wildcards(task="mine", mode="post")
     assert plan.ensemble_options("mine").strategy == "greedy"
-    reused = [told for told in plan.study.inputs.post.members(of_ensemble) if told.get("project") == "old"]
+    reused = [member for member in plan.study.inputs.post.members(of_ensemble) if member.get("project") == "old"]
     assert reused == [{"project": "old", "task": "mine", "run": run, "fold": fold} for fold in range(3)]
     paths = plan.study.inputs.post.member_predictions(wildcards(task="mine", mode="post", eval="test"))
     assert f"{tmp_path}/results/old/PREDICTIONS/mine/{run}-fold2/test.npz" in paths
     same_run = post(tmp_path, seed=7, reuse={"predictions": f"old#{run}"})
-    assert not any("project" in told for told in same_run.study.inputs.post.members(of_ensemble))
+    assert not any("project" in member for member in same_run.study.inputs.post.members(of_ensemble))
 
 
 def test_runs_of_other_projects_are_compared_too(tmp_path: Path):
@@ -161,11 +161,11 @@ def test_runs_of_other_projects_are_compared_too(tmp_path: Path):
     plan = post(tmp_path, reuse={"predictions": "old"})
     of_task = wildcards(task="mine", mode="post")
     own = {network.run for network in plan.networks("mine")}
-    shown = {each["run"]: each["shown"] for each in plan.study.inputs.post.compared_networks(of_task)}
-    assert set(shown) == {*own, run}
-    assert shown[run]["label"] == "old, train: seed=7"
+    labels = {network["run"]: network["shown"] for network in plan.study.inputs.post.compared_networks(of_task)}
+    assert set(labels) == {*own, run}
+    assert labels[run]["label"] == "old, train: seed=7"
     (ours,) = own
-    assert shown[run]["procedure"] == shown[ours]["procedure"], "they differ in their seed"
+    assert labels[run]["procedure"] == labels[ours]["procedure"], "they differ in their seed"
     assert (
         f"{tmp_path}/results/old/PREDICTIONS/mine/{run}-fold2/test.npz"
         in plan.study.inputs.post.compared_predictions(of_task)
@@ -176,13 +176,13 @@ def test_training_from_scratch_is_compared_with_transfer_in_one_leaderboard(tmp_
     here = {"project": "here", "reuse": {"predictions": "here"}}
     run = predict_elsewhere(tmp_path, "here", optimizer={"preset": "adamw", "lr": 0.5})
     plan = post(tmp_path, {"pretrain_task": "b"}, **here)
-    told = plan.study.inputs.post.compared_networks(wildcards(task="mine", mode="post"))
-    labels = {each["run"]: (each["shown"]["label"], each["shown"]["procedure_label"]) for each in told}
+    networks = plan.study.inputs.post.compared_networks(wildcards(task="mine", mode="post"))
+    labels = {network["run"]: (network["shown"]["label"], network["shown"]["procedure_label"]) for network in networks}
     assert labels[run] == (
         "here, train: seed=7, normalization=task, optimizer.lr=0.5",
         "here, train: normalization=task, optimizer.lr=0.5",
     )
-    assert len({each["shown"]["procedure"] for each in told}) == 2
+    assert len({network["shown"]["procedure"] for network in networks}) == 2
     (transferred,) = plan.runs_of("mine")
     elsewhere = tmp_path / f"results/there/PIPELINES/mine/{transferred.id}.yaml"
     elsewhere.parent.mkdir(parents=True)
@@ -192,8 +192,10 @@ def test_training_from_scratch_is_compared_with_transfer_in_one_leaderboard(tmp_
         path.parent.mkdir(parents=True)
         path.touch()
     scratch = post(tmp_path, reuse={"predictions": "there"})
-    told = scratch.study.inputs.post.compared_networks(wildcards(task="mine", mode="post"))
-    assert {each["shown"]["label"] for each in told if "project" in each} == {"there, tl: normalization=pretrained"}
+    networks = scratch.study.inputs.post.compared_networks(wildcards(task="mine", mode="post"))
+    assert {network["shown"]["label"] for network in networks if "project" in network} == {
+        "there, tl: normalization=pretrained"
+    }
 
 
 def test_runs_without_validation_predictions_are_compared_and_join_no_ensemble(tmp_path: Path):
@@ -202,8 +204,8 @@ def test_runs_without_validation_predictions_are_compared_and_join_no_ensemble(t
         path.unlink()
     plan = post(tmp_path, reuse={"predictions": "old"})
     of_task = wildcards(task="mine", mode="post")
-    assert run in {each["run"] for each in plan.study.inputs.post.compared_networks(of_task)}
-    assert run not in {each["run"] for each in plan.study.inputs.post.members(of_task)}
+    assert run in {network["run"] for network in plan.study.inputs.post.compared_networks(of_task)}
+    assert run not in {network["run"] for network in plan.study.inputs.post.members(of_task)}
     (line,) = [line for line in plan.announcement if line not in plan.split_notes]
     assert f"run {run} of old is compared on mine, but joins no ensemble" in line
     with pytest.raises(MMLError, match="old has none for the validation samples of mine"):
@@ -216,10 +218,12 @@ def test_runs_of_other_projects_are_calibrated_where_they_are_there(tmp_path: Pa
 
     def calibrated() -> bool:
         answers = post(tmp_path, reuse={"predictions": "old"}).study.inputs.post
-        (known,) = {each["calibrated"] for each in answers.compared_networks(of_task) if each["run"] == run}
+        (calibrated,) = {
+            network["calibrated"] for network in answers.compared_networks(of_task) if network["run"] == run
+        }
         (folder,) = {Path(path).parts[-4] for path in answers.member_predictions(of_task) if run in path}
-        assert (folder == "CALIBRATED") == known
-        return known
+        assert (folder == "CALIBRATED") == calibrated
+        return calibrated
 
     assert not calibrated()
     for path in list((tmp_path / "results/old/PREDICTIONS").rglob("*.npz")):
@@ -257,7 +261,7 @@ def test_reused_runs_have_to_predict_all_that_an_ensemble_predicts(tmp_path: Pat
         post(tmp_path, reuse={"predictions": "old"})
     plan = post(tmp_path, {"folds": [0, 2]}, reuse={"predictions": "old"})
     members = plan.study.inputs.post.members(wildcards(task="mine", mode="post"))
-    assert [told["fold"] for told in members if "project" in told] == [0, 2]
+    assert [member["fold"] for member in members if "project" in member] == [0, 2]
 
 
 # --- folds of a run ---------------------------------------------------------------------------------------------
@@ -267,13 +271,13 @@ def test_networks_of_a_run_are_one_member_which_predicts_every_sample_once():
     parts = [predictions(IDS[network["fold"] :: 2], seed) for seed, network in enumerate(NETWORKS)]
     members, pooled = pool_folds(NETWORKS, parts)
     assert members == [{"task": "t", "run": "aaaaaaaa"}, {"task": "t", "run": "bbbbbbbb"}]
-    for each in pooled:
-        assert sorted(each.ids.tolist()) == sorted(IDS)
+    for predictions_of_fold in pooled:
+        assert sorted(predictions_of_fold.ids.tolist()) == sorted(IDS)
     assert select_ensemble("t", members, pooled, EnsembleOptions("greedy", max_ensemble_size=2)).members
 
 
 def ensemble_of(*runs: str) -> EnsembleStorage:
-    told = {"selection_value": 0, "selection_ids": [], "assessed_value": 0, "assessed_samples": 1}
+    assessment = {"selection_value": 0, "selection_ids": [], "assessed_value": 0, "assessed_samples": 1}
     return EnsembleStorage(
         task="t",
         task_type="classification",
@@ -285,7 +289,7 @@ def ensemble_of(*runs: str) -> EnsembleStorage:
         metric="log_loss",
         candidates=0,
         seed=0,
-        **told,
+        **assessment,
     )
 
 
@@ -296,7 +300,7 @@ def test_ensemble_of_runs_predicts_by_all_their_networks():
     assert of_networks.weights == [0.5, 0.5]
     tested = [predictions(IDS, seed) for seed in range(4)]
     together = combine(of_networks, [tested[place] for place in places])
-    softmax = [np.exp(each.logits) / np.exp(each.logits).sum(1, keepdims=True) for each in tested[2:]]
+    softmax = [np.exp(member.logits) / np.exp(member.logits).sum(1, keepdims=True) for member in tested[2:]]
     assert np.allclose(np.exp(together.logits), (softmax[0] + softmax[1]) / 2, atol=1e-6)
 
 
@@ -305,14 +309,14 @@ def test_ensemble_of_runs_predicts_by_all_their_networks():
 
 @pytest.fixture
 def answer() -> Answer:
-    found = Answer(["accuracy", "f1"], 200)
+    answer = Answer(["accuracy", "f1"], 200)
     task = described(["a", "b"] * 6 + [None] * 12)
     for seed, network in enumerate(NETWORKS):
-        shown = {"run": network["run"], "label": f"run {network['run'][0]}", "fold": network["fold"]}
+        label = {"run": network["run"], "label": f"run {network['run'][0]}", "fold": network["fold"]}
         noise = 0.0 if network["run"][0] == "b" else 6.0
-        found.add(ComparedNetwork.of({**network, "shown": shown}), predictions(IDS[:12], seed, noise), task)
-    found.add_ensemble(ensemble_of("bbbbbbbb"), predictions(IDS[:12], 9, 6.0))
-    return found
+        answer.add(ComparedNetwork.of({**network, "shown": label}), predictions(IDS[:12], seed, noise), task)
+    answer.add_ensemble(ensemble_of("bbbbbbbb"), predictions(IDS[:12], 9, 6.0))
+    return answer
 
 
 def test_leaderboard_has_runs_and_the_ensemble_last(answer: Answer):
@@ -377,13 +381,13 @@ def test_runs_that_differ_in_their_seed_are_one_procedure(answer: Answer):
     both = Answer(["accuracy"], 100)
     for network, parts in zip(NETWORKS, answer.runs.values(), strict=False):
         called = {"procedure": "cccccccc", "procedure_label": "plain", "label": f"plain, seed={network['run'][0]}"}
-        for fold, each in parts.items():
-            shown = {"run": network["run"], "fold": fold, **called}
-            both.add(ComparedNetwork.of({**network, "fold": fold, "shown": shown}), each, answer.tasks[0])
+        for fold, part in parts.items():
+            label = {"run": network["run"], "fold": fold, **called}
+            both.add(ComparedNetwork.of({**network, "fold": fold, "shown": label}), part, answer.tasks[0])
     for network in NETWORKS[2:]:
-        shown = {"run": "bbbbbbbb", "fold": network["fold"], **called, "label": "plain, seed=b"}
+        label = {"run": "bbbbbbbb", "fold": network["fold"], **called, "label": "plain, seed=b"}
         predicted = answer.runs["bbbbbbbb"][network["fold"]]
-        both.add(ComparedNetwork.of({**network, "shown": shown}), predicted, answer.tasks[0])
+        both.add(ComparedNetwork.of({**network, "shown": label}), predicted, answer.tasks[0])
     board = both.leaderboard(both.resample())
     assert board["kind"].tolist() == ["procedure", "run", "run"]
     assert board["label"].tolist()[0] == "plain"

@@ -21,18 +21,18 @@ def pair(folder: Path, mode: dict[str, Any] | None = None, **changes: Any) -> Ab
 
 def sources(plan: AbstractBaseScheduler, task: str = "mine") -> set[str]:
     members = plan.study.inputs.post.members(wildcards(task=task, mode="post"))
-    return {told["task"] for told in members if "eval_task" in told}
+    return {member["task"] for member in members if "eval_task" in member}
 
 
 def test_networks_of_source_tasks_are_trained_and_predict_the_pivot_fold_by_fold(tmp_path: Path):
     plan = post(tmp_path, {"source_tasks": ["b"]})
-    assert sorted(told["fold"] for told in steps(plan, "train_fold") if told["task"] == "b") == [0, 1, 2]
-    assert {(told["eval_task"], told["eval"]) for told in steps(plan, "predict_other")} == {
+    assert sorted(step["fold"] for step in steps(plan, "train_fold") if step["task"] == "b") == [0, 1, 2]
+    assert {(step["eval_task"], step["eval"]) for step in steps(plan, "predict_other")} == {
         ("mine", "test"),
         ("mine", "unlabelled"),
     }
     assert len(steps(plan, "test_other")) == 3
-    assert not [told for told in steps(plan, "test_fold") if told["task"] == "b"]
+    assert not [step for step in steps(plan, "test_fold") if step["task"] == "b"]
     (run,) = plan.runs_of("b")
     chosen_by = plan.study.inputs.post.member_predictions(OF_MINE)
     assert [path for path in chosen_by if "/b/" in path] == [
@@ -46,26 +46,26 @@ def test_networks_of_source_tasks_are_trained_and_predict_the_pivot_fold_by_fold
 
 def test_tables_tell_the_source_task(tmp_path: Path):
     plan = post(tmp_path, {"source_tasks": ["b"]}, sweep={"seed": [1, 2]})
-    told = plan.study.inputs.post.compared_networks(OF_MINE)
-    assert [each["shown"]["label"] for each in told if each["fold"] == 0] == [
+    networks = plan.study.inputs.post.compared_networks(OF_MINE)
+    assert [network["shown"]["label"] for network in networks if network["fold"] == 0] == [
         "seed=1",
         "seed=2",
         "b: seed=1",
         "b: seed=2",
     ]
     assert [Path(path).parts[-2] for path in plan.study.inputs.post.compared_predictions(OF_MINE)].count("mine") == 6
-    assert all(each["calibrated"] for each in told), "networks of other tasks too"
+    assert all(network["calibrated"] for network in networks), "networks of other tasks too"
     assert all("/PREDICTIONS/mine/" in path for path in plan.study.inputs.post.uncalibrated_predictions(OF_MINE))
     assert [Path(path).parts[-2] for path in plan.study.inputs.post.compared_descriptions(OF_MINE)] == ["mine"]
-    assert set(plan.study.inputs.report.run_labels(OF_MINE)) == {each["run"] for each in told}
-    assert {each["task"] for each in plan.study.inputs.report.runs(OF_MINE)} == {"mine", "b"}
+    assert set(plan.study.inputs.report.run_labels(OF_MINE)) == {network["run"] for network in networks}
+    assert {row["task"] for row in plan.study.inputs.report.runs(OF_MINE)} == {"mine", "b"}
 
 
 def test_without_a_pivot_tasks_that_eval_on_names_are_answered_by_all(tmp_path: Path):
     plan = pair(tmp_path, {"eval_on": ["mine"]})
     assert sources(plan) == {"b"}
     assert sources(plan, "b") == set()
-    tested = [tuple(told.values()) for told in steps(plan, "test_other")]
+    tested = [tuple(step.values()) for step in steps(plan, "test_other")]
     assert len(tested) == len(set(tested)) == 3
     assert sources(pair(tmp_path)) == set()
 
@@ -81,15 +81,15 @@ def test_eval_on_goes_on_testing_what_may_not_join(tmp_path: Path):
 def test_nested_networks_predict_what_the_pivot_holds_out_in_the_same_fold(tmp_path: Path):
     plan = post(tmp_path, {"source_tasks": ["b"], "nested": True})
     members = plan.study.inputs.post.members(wildcards(task="mine+nested~1", mode="post"))
-    assert [(told["task"], told.get("eval_task")) for told in members] == [
+    assert [(member["task"], member.get("eval_task")) for member in members] == [
         ("mine+nested~1", None),
         ("b+nested~1", "mine+nested~1"),
     ]
-    told = plan.study.inputs.post.compared_networks(OF_MINE)
-    runs = {each["task"][0]: each["shown"]["run"] for each in told}
+    networks = plan.study.inputs.post.compared_networks(OF_MINE)
+    runs = {network["task"][0]: network["shown"]["run"] for network in networks}
     assert len(set(runs.values())) == 2, "runs of two tasks do the same, and are not the same"
-    assert [each["shown"]["fold"] for each in told] == [0, 1, 2, 0, 1, 2]
-    assert {each["run"] for each in plan.study.inputs.report.runs(OF_MINE)} == set(runs.values())
+    assert [network["shown"]["fold"] for network in networks] == [0, 1, 2, 0, 1, 2]
+    assert {row["run"] for row in plan.study.inputs.report.runs(OF_MINE)} == set(runs.values())
 
 
 def test_tags_that_keep_the_folds_may_join_the_task_that_they_are_put_on(tmp_path: Path):
@@ -157,8 +157,8 @@ def predict_elsewhere(folder: Path, task: str = "b", splits: tuple[str, ...] = (
 def test_networks_of_other_tasks_of_other_projects_may_join(tmp_path: Path):
     run = predict_elsewhere(tmp_path)
     plan = pair(tmp_path, reuse={"predictions": "old"}, pivot={"name": "mine"})
-    reused = [told for told in plan.study.inputs.post.members(OF_MINE) if "project" in told]
-    assert [(told["task"], told["run"], told["eval_task"]) for told in reused] == [("b", run, "mine")] * 3
+    reused = [member for member in plan.study.inputs.post.members(OF_MINE) if "project" in member]
+    assert [(member["task"], member["run"], member["eval_task"]) for member in reused] == [("b", run, "mine")] * 3
     paths = plan.study.inputs.post.member_predictions(wildcards(task="mine", mode="post", eval="test"))
     assert f"{tmp_path}/results/old/PREDICTIONS/b/{run}-fold1/mine/test.npz" in paths
 
@@ -189,7 +189,7 @@ def test_images_of_a_task_that_is_not_here_are_said_to_be_unknown(tmp_path: Path
 
 def predicted_on(plan: AbstractBaseScheduler) -> str:
     """The data set of the task `b` of another project."""
-    (network,) = [told for told in plan.study.inputs.post.members(OF_MINE) if "project" in told][:1]
+    (network,) = [member for member in plan.study.inputs.post.members(OF_MINE) if "project" in member][:1]
     return plan.study.runs.read(network["task"], network["run"], network["project"]).pipeline.task["dataset"]
 
 

@@ -20,10 +20,10 @@ def planned(mode: dict[str, Any] | None = None, **changes: Any) -> AbstractBaseS
 
 
 def steps(scheduler: AbstractBaseScheduler) -> list[tuple[str, ...]]:
-    """Return what is planned, runs left out."""
+    """Return the planned steps without their runs."""
     keys = ("task", "fold", "eval_task", "eval")
     rows = zip(scheduler.commands, scheduler.params, strict=True)
-    return [(command, *(str(told[key]) for key in keys if key in told)) for command, told in rows]
+    return [(command, *(str(params[key]) for key in keys if key in params)) for command, params in rows]
 
 
 def test_predict_and_test_are_modes_that_do_a_part_of_train():
@@ -36,25 +36,25 @@ def test_predict_and_test_are_modes_that_do_a_part_of_train():
 def test_masks_are_measured_by_class_and_image_wherever_they_are_tested():
     discs = FAKE | {"task_type": "semantic_segmentation"}
     tasks = {"mine": discs, "other": discs | {"num_samples": 27}}
-    found = Counter(step[0] for step in steps(planned({"eval_on": ["other"]}, tasks=tasks, decoder="unet_small")))
-    assert found["measure_masks"] == found["test_fold"] == 3
-    assert found["measure_other_masks"] == found["test_other"] == 3
+    counts = Counter(step[0] for step in steps(planned({"eval_on": ["other"]}, tasks=tasks, decoder="unet_small")))
+    assert counts["measure_masks"] == counts["test_fold"] == 3
+    assert counts["measure_other_masks"] == counts["test_other"] == 3
     pooled = planned(tasks={"mine": discs | {"test_fraction": 0}}, decoder="unet_small").commands
     assert pooled.count("measure_out_of_fold_masks") == pooled.count("test_out_of_fold") == 1
 
 
 def test_nested_holds_each_fold_out_and_tests_on_the_own_test_split_too():
-    found = steps(planned({"nested": True}))
+    planned_steps = steps(planned({"nested": True}))
     for fold in "012":
-        assert ("train_fold", f"mine+nested~{fold}", "0") in found
-        assert ("test_fold", f"mine+nested~{fold}", "0", "test") in found
-        assert ("test_other", f"mine+nested~{fold}", "0", "mine", "test") in found
-    assert Counter(step[0] for step in found) == {
+        assert ("train_fold", f"mine+nested~{fold}", "0") in planned_steps
+        assert ("test_fold", f"mine+nested~{fold}", "0", "test") in planned_steps
+        assert ("test_other", f"mine+nested~{fold}", "0", "mine", "test") in planned_steps
+    assert Counter(step[0] for step in planned_steps) == {
         **dict.fromkeys(("train_fold", "predict_fold", "predict_other", "test_fold", "test_other"), 3),
         **dict.fromkeys(("summarize", "draw_results", "describe_study"), 1),
     }
     assert steps(planned({"nested": True, "cv": False})) == [
-        s for s in found if not {"mine+nested~1", "mine+nested~2"} & set(s)
+        s for s in planned_steps if not {"mine+nested~1", "mine+nested~2"} & set(s)
     ]
 
 
@@ -69,8 +69,8 @@ def test_folds_of_nested_validation_are_those_of_one_run_in_tables():
 
 
 def test_networks_are_evaluated_on_other_tasks_and_predict_those_without_labels():
-    found = steps(planned({"eval_on": ["other", "archive"], "cv": False}))
-    assert [step for step in found if "other" in step[0]] == [
+    planned_steps = steps(planned({"eval_on": ["other", "archive"], "cv": False}))
+    assert [step for step in planned_steps if "other" in step[0]] == [
         ("predict_other", "mine", "0", "other", "test"),
         ("test_other", "mine", "0", "other", "test"),
         ("predict_other", "mine", "0", "archive", "unlabelled"),
@@ -164,8 +164,8 @@ def finished(folder: Path, **changes: Any) -> AbstractBaseScheduler:
         rows.append(about | {"kind": "procedure", "run": "", "mean": 0.5, "ci_low": 0.4, "ci_high": 0.6})
         for fold in range(3):
             metrics = {"val/accuracy": value, "val/loss": 1.0}
-            told = {"performance": 1.0, "metrics": metrics, "epochs": 1, "stored_epoch": 0, "training_time": 1.0}
-            storage = ModelStorage("mine", run.id, fold, **told, num_parameters=1, device="cpu")
+            results = {"performance": 1.0, "metrics": metrics, "epochs": 1, "stored_epoch": 0, "training_time": 1.0}
+            storage = ModelStorage("mine", run.id, fold, **results, num_parameters=1, device="cpu")
             storage.write(plan.fm.path("models", task="mine", run=run.id, fold=fold))
     path = Path(plan.fm.path("summary", mode="train"))
     path.parent.mkdir(parents=True)

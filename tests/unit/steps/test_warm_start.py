@@ -31,19 +31,19 @@ def environment() -> Iterator[dict[str, str]]:
     before = dict(os.environ)
     name_supervisor()
     offer_warm_start()
-    told = {**os.environ, "PYTHONPATH": str(LIBRARY)}
+    variables = {**os.environ, "PYTHONPATH": str(LIBRARY)}
     for key in (SUPERVISOR, FOLDER):
         os.environ.pop(key)
     os.environ.update(before)
-    yield told
-    for process in processes(told):
+    yield variables
+    for process in processes(variables):
         process.kill()
-    shutil.rmtree(told[FOLDER], ignore_errors=True)
+    shutil.rmtree(variables[FOLDER], ignore_errors=True)
 
 
 def processes(environment: dict[str, str]) -> list[psutil.Process]:
     """Return the warm process and its forks."""
-    return [each for each in psutil.process_iter() if environment[FOLDER] in _line(each)]
+    return [process for process in psutil.process_iter() if environment[FOLDER] in _line(process)]
 
 
 def _line(process: psutil.Process) -> list[str]:

@@ -105,4 +105,4 @@ def test_a_metric_of_the_users_own_chooses_nothing(tmp_path: Path):
 def test_every_task_of_a_study_has_its_best(tmp_path: Path):
     tasks = {"mine": FAKE, "b": TASKS["b"]}
     plan = planned({}, tmp_path, tasks=tasks, pivot={"name": None}, sweep=RATES)
-    assert [each["task"] for each in finish(plan, [0.5, 0.9, 0.7])] == ["b", "mine"]
+    assert [row["task"] for row in finish(plan, [0.5, 0.9, 0.7])] == ["b", "mine"]

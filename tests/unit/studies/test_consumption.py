@@ -1,4 +1,4 @@
-"""What steps took next to what they asked for."""
+"""Memory and time that steps used, next to their requests."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ from mml_lib.studies.resources.consumption import Consumption, advice, as_rows
 from mml_lib.studies.resources.planned_steps import Step
 
 
-def training(folder: Path, name: str, **asked: int) -> Step:
-    return Step("train_fold", folder / "train_fold" / f"{name}.tsv", **asked)
+def training(folder: Path, name: str, **resources: int) -> Step:
+    return Step("train_fold", folder / "train_fold" / f"{name}.tsv", **resources)
 
 
 def test_use_is_told_next_to_what_was_asked_for(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""What the rules of a study ask of GPUs, and what of it is refused while planning."""
+"""GPU resources of a study's rules, and requests that are refused while planning."""
 
 import os
 from pathlib import Path
@@ -38,8 +38,8 @@ def asked(study: Study, rule: str = "train_fold") -> tuple[int, int | None]:
     """Return the resources `gpu` and `gpu_mem_mb` of a step."""
     (run,) = study.scheduler("train").runs_of("mine")
     wildcards = SimpleNamespace(task="mine", run=run.id, fold="0")
-    asked = study.gpus.number(rule), study.gpus.memory(rule)
-    return tuple(each(wildcards) if callable(each) else each for each in asked)
+    values = study.gpus.number(rule), study.gpus.memory(rule)
+    return tuple(value(wildcards) if callable(value) else value for value in values)
 
 
 def resources(**changes: Any) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def test_steps_ask_for_what_keeps_others_off(
 
 def test_two_gpus_for_a_training_are_part_of_its_run():
     ids = [planned(**changes).scheduler("train").runs_of("mine")[0].id for changes in ({}, resources(gpu=1))]
-    ids += [planned(**each).scheduler("train").runs_of("mine")[0].id for each in (resources(gpu=2),)]
+    ids += [planned(**options).scheduler("train").runs_of("mine")[0].id for options in (resources(gpu=2),)]
     ids.append(planned(trainer={"devices": 2}).scheduler("train").runs_of("mine")[0].id)
     assert ids[0] == ids[1] != ids[2] == ids[3]
 

@@ -93,7 +93,7 @@ def test_images_of_an_older_description_are_no_reason_to_go_on():
 
 
 def guards(plan: AbstractBaseScheduler) -> set[tuple[str, str, tuple[str, ...], str]]:
-    return {(each.learned[0], each.tested[0], each.parts, each.key) for each in plan.guards.guards}
+    return {(guard.learned[0], guard.tested[0], guard.parts, guard.key) for guard in plan.guards.guards}
 
 
 def test_study_of_single_tasks_compares_nothing(tmp_path: Path):
@@ -106,12 +106,12 @@ def test_study_of_single_tasks_compares_nothing(tmp_path: Path):
 def test_tasks_of_other_data_sets_are_compared(tmp_path: Path):
     plan = planned({"eval_on": ["b"]}, tmp_path, tasks=TASKS)
     assert guards(plan) == {("mine", "b", ("test",), "mode.eval_on")}
-    (told,) = [told for command, told in zip(plan.commands, plan.params, strict=True) if command == "check_images"]
-    compared = plan.study.inputs.train.guarded_descriptions(wildcards(**told))
+    (check,) = [params for command, params in zip(plan.commands, plan.params, strict=True) if command == "check_images"]
+    compared = plan.study.inputs.train.guarded_descriptions(wildcards(**check))
     assert [Path(path).parts[-2] for path in compared] == ["mine", "b"]
     plan = planned({"preset": "tl", "pretrain_task": "b"}, tmp_path, tasks=TASKS)
     assert guards(plan) == {("b", "mine", ("test",), "mode.pretrain_task")}
-    untested = {name: each | {"test_fraction": 0} for name, each in TASKS.items() if name != "same"}
+    untested = {name: task | {"test_fraction": 0} for name, task in TASKS.items() if name != "same"}
     plan = planned({"preset": "tl", "pretrain_task": "b"}, tmp_path, tasks=untested, lr_scheduler=None)
     assert guards(plan) == {("b", "mine", ("test", "val"), "mode.pretrain_task")}
 
@@ -136,9 +136,9 @@ def test_models_of_models_and_other_tests_are_compared_within_a_data_set_too(
     first = {**model.pipeline.content, "task": {**model.pipeline.task, **plan.study.task("same").definition()}}
     runs = {"b": Run(Pipeline(chained)), "same": Run(Pipeline(first))}
     monkeypatch.setattr(type(plan.study.runs), "of_model", lambda self, model: runs[model["task"]])
-    found = Guards(plan.study)
-    _guard_run(found, run, "mine", ["b"], reported=False)
-    assert {(guard.learned[0], guard.tested[0]) for guard in found.guards} == {
+    guards = Guards(plan.study)
+    _guard_run(guards, run, "mine", ["b"], reported=False)
+    assert {(guard.learned[0], guard.tested[0]) for guard in guards.guards} == {
         ("b", "mine"),
         ("same", "mine"),
         ("mine", "b"),
@@ -161,9 +161,9 @@ def test_tasks_that_only_another_project_can_describe_are_no_inputs(tmp_path: Pa
         path.write_text("{}")
     plan.guards.add(far, "mine", "mode.pretrain_task", "test")
     monkeypatch.setattr(plan.study, "scheduler", lambda mode: plan)
-    asked = wildcards(sha256=plan.guards.sha256)
-    assert [Path(path).parts[-2] for path in plan.study.inputs.train.guarded_descriptions(asked)] == ["mine", "b"]
-    assert [Path(path).parts[-2] for path in plan.study.inputs.train.foreign_descriptions(asked)] == ["far"]
+    tokens = wildcards(sha256=plan.guards.sha256)
+    assert [Path(path).parts[-2] for path in plan.study.inputs.train.guarded_descriptions(tokens)] == ["mine", "b"]
+    assert [Path(path).parts[-2] for path in plan.study.inputs.train.foreign_descriptions(tokens)] == ["far"]
 
 
 def test_tasks_that_a_tag_of_the_users_own_derives_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -232,6 +232,6 @@ def test_model_that_started_from_one_that_is_gone_leaves_a_warning(tmp_path: Pat
     (run,) = plan.runs_of("mine")
     content = {**run.pipeline.content, "pretraining": {**run.pipeline.pretraining}}
     content["pretraining"]["models"] = [{"project": "gone", "task": "far", "run": "0a1b2c3d", "fold": 0}]
-    found = Guards(plan.study)
-    assert list(started_from(found, Run(Pipeline(content)))) == []
-    assert list(found.unknown) == ["far"]
+    guards = Guards(plan.study)
+    assert list(started_from(guards, Run(Pipeline(content)))) == []
+    assert list(guards.unknown) == ["far"]

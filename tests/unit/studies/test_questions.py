@@ -62,7 +62,7 @@ def test_baseline_of_a_sweep_is_that_at_the_same_values():
 
 
 @pytest.mark.parametrize(
-    ("baseline", "changes", "told"),
+    ("baseline", "changes", "problem"),
     [
         ("plian", {}, "'plian', did you mean 'plain'?; it is one of 'plain', 'smoothed'"),
         ("seed=1", {"sweep": {"seed": [1, 2]}}, "'seed=1'; it is one of 'plain', 'smoothed'"),
@@ -71,10 +71,10 @@ def test_baseline_of_a_sweep_is_that_at_the_same_values():
         ("a", {"variants": {"a": {"seed": 1}, "b": {"seed": 2}}}, "there is nothing to compare"),
     ],
 )
-def test_baseline_that_is_no_procedure_is_refused_while_planning(baseline: str, changes: dict, told: str):
+def test_baseline_that_is_no_procedure_is_refused_while_planning(baseline: str, changes: dict, problem: str):
     with pytest.raises(MMLError, match="baseline: ") as refused:
         _ = study(**{"variants": TWO, **changes}, baseline=baseline).scheduler("train").commands
-    assert told in str(refused.value)
+    assert problem in str(refused.value)
 
 
 def test_baseline_changes_no_run():
@@ -154,7 +154,9 @@ def test_balanced_tasks_form_a_curve_without_their_base():
 def test_curves_are_planned_where_tasks_are_tested_on_the_same_samples():
     tags = {"variants": ["+identity", "+subset~0.3", "+confuse~0.2"]}
     scheduler = study(tagging=tags).scheduler("train")
-    curves = [told["curve"] for rule, told in zip(scheduler.commands, scheduler.params, strict=True) if "curve" in told]
+    curves = [
+        params["curve"] for rule, params in zip(scheduler.commands, scheduler.params, strict=True) if "curve" in params
+    ]
     assert curves == ["shapes+subset", "shapes+confuse"]
     assert scheduler.announcement == []
     for mode, tasks in (({"nested": True}, None), (None, {"shapes": FAKE | {"test_fraction": 0}})):

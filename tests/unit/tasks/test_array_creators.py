@@ -84,7 +84,7 @@ def test_a_set_is_read_with_its_official_splits(tmp_path: Path, name: str):
 
 
 def test_classes_are_spelled_and_ordered_as_in_the_package():
-    classes = {name: known.classes for name, known in MEDMNIST.items()}
+    classes = {name: dataset.classes for name, dataset in MEDMNIST.items()}
     assert classes["breastmnist"] == ("malignant", "normal, benign")
     assert classes["pneumoniamnist"] == ("normal", "pneumonia")
     assert classes["octmnist"] == ("choroidal neovascularization", "diabetic macular edema", "drusen", "normal")
@@ -94,7 +94,7 @@ def test_classes_are_spelled_and_ordered_as_in_the_package():
     assert classes["dermamnist"][4:6] == ("melanoma", "melanocytic nevi")
     assert classes["organamnist"] == classes["organcmnist"] == classes["organsmnist"]
     assert (classes["organamnist"][0], classes["organamnist"][10]) == ("bladder", "spleen")
-    licenses = {name: known.license for name, known in MEDMNIST.items() if known.license != "CC BY 4.0"}
+    licenses = {name: dataset.license for name, dataset in MEDMNIST.items() if dataset.license != "CC BY 4.0"}
     assert licenses == {"dermamnist": "CC BY-NC 4.0"}
 
 

@@ -171,8 +171,8 @@ def test_a_data_set_can_be_moved(tmp_path: Path):
     ]
     Image.new("L", (6, 4)).save(tmp_path / "a/image.png")
     Image.new("L", (5, 4)).save(tmp_path / "a/mask.png")
-    found = survey_images(Delivery(samples, ["a", "b"], "semantic_segmentation"), "d", tmp_path / "a", 1)
-    found.write(tmp_path / "a/dataset.json")
+    dataset = survey_images(Delivery(samples, ["a", "b"], "semantic_segmentation"), "d", tmp_path / "a", 1)
+    dataset.write(tmp_path / "a/dataset.json")
     (tmp_path / "a").rename(tmp_path / "b")
     moved = Dataset.read(tmp_path / "b/dataset.json")
     assert [moved.image_path(0), moved.mask_path(0)] == [tmp_path / "b/image.png"] * 2

@@ -47,10 +47,10 @@ def test_groups_never_cross_folds_and_no_fold_is_empty(shares: list[float]):
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_optimum_of_small_problems_is_proved_and_is_that_of_brute_force(seed: int, shares: list[float]):
     strata, groups = problem(seed, 8 if len(shares) > 2 else 11, 2)
-    found = group_folds(strata, groups, shares, seed=0)
-    assert found.report["optimal"]
-    assert found.report["gap"] == 0
-    assert deviation(strata, found.fold, shares) == pytest.approx(by_brute_force(strata, groups, shares), abs=1e-6)
+    division = group_folds(strata, groups, shares, seed=0)
+    assert division.report["optimal"]
+    assert division.report["gap"] == 0
+    assert deviation(strata, division.fold, shares) == pytest.approx(by_brute_force(strata, groups, shares), abs=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -62,10 +62,12 @@ def test_bound_is_never_above_the_least_deviation(seed: int):
 
 def test_report_tells_the_deviation_of_the_folds_and_fits_in_json():
     strata, groups = problem(4, 60, 3)
-    found = group_folds(strata, groups, [0.2] * 5, seed=0)
-    report = json.loads(json.dumps(found.report))
+    division = group_folds(strata, groups, [0.2] * 5, seed=0)
+    report = json.loads(json.dumps(division.report))
     assert set(report) == {"method", "deviation", "total_deviation", "optimal", "bound", "gap"}
-    assert (report["deviation"], report["total_deviation"]) == pytest.approx(deviation(strata, found.fold, [0.2] * 5))
+    assert (report["deviation"], report["total_deviation"]) == pytest.approx(
+        deviation(strata, division.fold, [0.2] * 5)
+    )
     assert report["gap"] == pytest.approx(report["deviation"] - report["bound"])
 
 
@@ -73,21 +75,21 @@ def test_report_tells_the_deviation_of_the_folds_and_fits_in_json():
 def test_uneven_shares_are_met(shares: list[float]):
     groups = np.arange(400) // 2
     strata = np.where(groups % 4 == 0, "rare", "common")
-    found = group_folds(strata, groups, shares, seed=0)
+    division = group_folds(strata, groups, shares, seed=0)
     for name in ("rare", "common"):
-        counts = np.bincount(found.fold[strata == name], minlength=len(shares))
+        counts = np.bincount(division.fold[strata == name], minlength=len(shares))
         # Groups are pairs, so that no count need be off by more than one pair.
         assert (np.abs(counts - np.array(shares) * (strata == name).sum()) <= 2 + 1e-9).all()
-    assert found.report["optimal"]
+    assert division.report["optimal"]
 
 
 @pytest.mark.parametrize("classes", [1, 4])
 def test_samples_that_are_their_own_groups_are_divided_as_evenly_as_numbers_allow(classes: int):
     strata = np.arange(1003) % classes
-    found = group_folds(strata, np.arange(1003), [0.2] * 5, seed=0)
+    division = group_folds(strata, np.arange(1003), [0.2] * 5, seed=0)
     for name in range(classes):
-        assert np.ptp(np.bincount(found.fold[strata == name])) <= 1
-    assert found.report["optimal"]
+        assert np.ptp(np.bincount(division.fold[strata == name])) <= 1
+    assert division.report["optimal"]
 
 
 @pytest.mark.parametrize(("seed", "count", "classes", "folds"), [(0, 25, 2, 5), (1, 70, 4, 3), (2, 90, 3, 10)])
@@ -110,8 +112,8 @@ print(found.fold.tolist(), found.report)
 
 
 def test_same_seed_gives_the_same_folds_in_another_process():
-    found = group_folds(*problem(0, 20, 5), [0.25] * 4, seed=5)
-    assert "program" in found.report["method"]
+    division = group_folds(*problem(0, 20, 5), [0.25] * 4, seed=5)
+    assert "program" in division.report["method"]
     path = os.pathsep.join(folder or "." for folder in sys.path)
     done = subprocess.run(
         [sys.executable, "-c", PRINT_FOLDS],
@@ -120,7 +122,7 @@ def test_same_seed_gives_the_same_folds_in_another_process():
         text=True,
         check=True,
     )
-    assert done.stdout.strip() == f"{found.fold.tolist()} {found.report}"
+    assert done.stdout.strip() == f"{division.fold.tolist()} {division.report}"
 
 
 def test_too_few_groups_are_refused():

@@ -48,23 +48,23 @@ def test_table_says_of_each_image_what_its_columns_do(sep: str, tmp_path: Path):
 
 def test_naming_columns_changes_neither_task_nor_data_set(tmp_path: Path):
     path = table(tmp_path)
-    plain, told = (TaskIdentity.of("t", task(path, *columns)) for columns in ((), ("sex", "age")))
-    assert plain.definition() == told.definition()
+    plain, described_task = (TaskIdentity.of("t", task(path, *columns)) for columns in ((), ("sex", "age")))
+    assert plain.definition() == described_task.definition()
 
 
 def test_naming_columns_changes_no_run_and_brings_their_table(tmp_path: Path):
     source = {"creator": "csv", "path": str(table(tmp_path)), "folds": 2}
-    plain, told = (
+    plain, with_columns = (
         small_study(tmp_path, tasks={"shapes": source | more, "shapes+nested~0": None})
         for more in ({}, {"metadata": ["sex"]})
     )
-    runs = [study.scheduler("train").runs_of("shapes")[0].id for study in (plain, told)]
+    runs = [study.scheduler("train").runs_of("shapes")[0].id for study in (plain, with_columns)]
     assert runs[0] == runs[1]
     assert plain.tasks.metadata_paths("shapes") == []
     assert (
-        told.tasks.metadata_paths("shapes+nested~0")
-        == told.tasks.metadata_paths("shapes")
-        == [told.fm.path("sample_metadata", task="shapes")]
+        with_columns.tasks.metadata_paths("shapes+nested~0")
+        == with_columns.tasks.metadata_paths("shapes")
+        == [with_columns.fm.path("sample_metadata", task="shapes")]
     )
 
 
@@ -87,7 +87,7 @@ def test_creator_without_columns_is_refused():
 
 @pytest.fixture
 def scans() -> Iterator[str]:
-    """A creator of one's own whose samples have a scanner each."""
+    """A user's creator whose samples each have a scanner."""
 
     def scanners(columns: Sequence[str], number: int = 4) -> dict[str, dict[str, str]]:
         return {column: {f"s{row}": f"{column}{row % 2}" for row in range(number)} for column in columns}
@@ -163,12 +163,12 @@ def answered() -> pd.DataFrame:
         "age": column(range(24)),
         "site": column(["one"] * 24),
     }
-    found = Answer(["accuracy"], 50, metadata=metadata)
+    answer = Answer(["accuracy"], 50, metadata=metadata)
     for seed, network in enumerate(NETWORKS):
-        shown = {"run": network["run"], "label": "", "fold": network["fold"]}
-        compared = ComparedNetwork.of({**network, "shown": shown})
-        found.add(compared, predictions(IDS[:12], seed), described(["a", "b"] * 6 + [None] * 12))
-    return found.groups()
+        label = {"run": network["run"], "label": "", "fold": network["fold"]}
+        compared = ComparedNetwork.of({**network, "shown": label})
+        answer.add(compared, predictions(IDS[:12], seed), described(["a", "b"] * 6 + [None] * 12))
+    return answer.groups()
 
 
 def test_results_are_told_by_group_and_by_each_column_with_several_values():

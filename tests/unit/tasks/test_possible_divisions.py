@@ -111,14 +111,14 @@ def possible(shows: np.ndarray, parts: int) -> bool:
             rows[[groups + part * classes + label], part::parts] = shows[:, label].astype(float)
     low = np.ones(rows.shape[0])
     high = np.where(np.arange(len(low)) < groups, 1, np.inf)
-    found = milp(
+    solution = milp(
         np.zeros(rows.shape[1]),
         constraints=LinearConstraint(rows.tocsr(), low, high),
         integrality=1,
         bounds=Bounds(0, 1),
     )
-    assert found.status in (0, 2), found.message
-    return found.status == 0
+    assert solution.status in (0, 2), solution.message
+    return solution.status == 0
 
 
 def outcome(problem: Problem) -> str:

@@ -60,8 +60,8 @@ def test_regression_is_stratified_over_quantiles():
 def test_segmentation_is_stratified_over_the_classes_that_masks_show():
     pixels = [{0: 9, 1: 1}] * 50 + [{0: 9, 2: 1}] * 25 + [{0: 10}] * 25
     assignment = split(delivered(samples(100, pixels), "abc", "semantic_segmentation"), test=0)
-    shown = [tuple(counts) for counts in pixels]
-    assert [counted(shown, assignment, k) for k in range(5)] == [{(0, 1): 10, (0, 2): 5, (0,): 5}] * 5
+    counts_of_masks = [tuple(counts) for counts in pixels]
+    assert [counted(counts_of_masks, assignment, k) for k in range(5)] == [{(0, 1): 10, (0, 2): 5, (0,): 5}] * 5
 
 
 @pytest.mark.parametrize("kind", LEARNABLE)

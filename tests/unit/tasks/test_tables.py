@@ -36,7 +36,7 @@ PANDAS = (
     ),
     *("NULL", "NaN", "None", "n/a", "nan", "null"),
 )
-"""What pandas reads as missing by default, and a space."""
+"""Texts that pandas reads as missing by default, and a space."""
 
 
 def write(root: Path, text: str, **encoding: Any) -> Path:

@@ -50,11 +50,11 @@ def labels(task: TaskDescription, split: str, fold: int | None = None) -> list:
 def occurrences(task: TaskDescription) -> dict[str, int]:
     """Return how often each class is in the training samples, counted from the columns alone."""
     column = task.samples["pixels" if task.header["task_type"] == "semantic_segmentation" else "label"]
-    shown: Counter = Counter()
+    numbers: Counter = Counter()
     for value, split in zip(column, task.samples["split"], strict=True):
         if split == "train":
-            shown.update([value] if isinstance(value, int) else [n for n, part in enumerate(value) if part])
-    return {label: shown[number] for number, label in enumerate(task.header["classes"])}
+            numbers.update([value] if isinstance(value, int) else [n for n, part in enumerate(value) if part])
+    return {label: numbers[number] for number, label in enumerate(task.header["classes"])}
 
 
 @pytest.mark.parametrize(("kind", "layout", "tags"), list(admitted()))
@@ -69,7 +69,7 @@ def test_tagged_tasks_are_what_was_planned_and_tell_the_truth(kind: str, layout:
     homes: dict[str, set] = {}
     for group, *home in zip(task.samples["group"], split, task.samples["fold"], strict=True):
         homes.setdefault(group, set()).add(tuple(home))
-    assert all(len(found) == 1 for group, found in homes.items() if group is not None)
+    assert all(len(splits) == 1 for group, splits in homes.items() if group is not None)
 
     row_of = dict(zip(untagged.samples["id"], untagged.samples["row"], strict=True))
     assert task.samples["row"] == [row_of[id_] for id_ in task.samples["id"]]
@@ -138,10 +138,10 @@ def test_tags_that_form_curves_leave_the_test_split_alone():
                 kept = [
                     [
                         value
-                        for value, split in zip(each.samples[column], each.samples["split"], strict=True)
+                        for value, split in zip(description.samples[column], description.samples["split"], strict=True)
                         if split == "test"
                     ]
-                    for each in (task, derived)
+                    for description in (task, derived)
                 ]
                 assert kept[0] == kept[1] != [], (layout, tag, column)
 

@@ -51,9 +51,9 @@ def test_struct_of_a_subset_has_statistics_of_its_own(struct: TaskStruct, tmp_pa
     half = base.changed("second half", keep=np.arange(20) >= 10)
     half.write(tmp_path / "half.json")
     pixels = np.load(struct.paths["packed"] / "pixels.npy")
-    found = TaskStruct("t+half", {**struct.paths, "description": tmp_path / "half.json"})
-    assert np.allclose(found.means, pixels[10:].mean((0, 1, 2)))
-    assert not np.allclose(found.means, struct.means)
+    half_struct = TaskStruct("t+half", {**struct.paths, "description": tmp_path / "half.json"})
+    assert np.allclose(half_struct.means, pixels[10:].mean((0, 1, 2)))
+    assert not np.allclose(half_struct.means, struct.means)
 
 
 def test_struct_selects_train_and_val_by_fold(struct: TaskStruct):
@@ -86,8 +86,8 @@ def test_mask_values_of_one_name_are_looked_up_as_one_class(tmp_path: Path):
     definition = {"name": "t+identity", "idx_to_class": None}
     for merged in ({0: "rest", 1: "disc", 2: "disc"}, {"0": "rest", "1": "disc", "2": "disc"}):
         task = described(data, idx_to_class=merged)
-        for number, each in enumerate([task, apply_tag(task, "identity").renamed(definition)]):
-            each.write(tmp_path / f"{number}.json")
+        for number, description in enumerate([task, apply_tag(task, "identity").renamed(definition)]):
+            description.write(tmp_path / f"{number}.json")
             lookup = TaskStruct("t", {"description": tmp_path / f"{number}.json"}).lookup
             assert lookup[[0, 1, 2, 3, 255]].tolist() == [0, 1, 1, 255, 255]
     assert task.header["pixel_occ"] == {"rest": 72 * 50, "disc": 72 * 20}
@@ -118,8 +118,8 @@ def test_counts_and_statistics_are_those_of_the_training_samples(kind: str):
     assert (task.header["class_occ"], task.header["imbalance_ratio"]) == occurrences[kind]
     if kind == "regression":
         values = training.values
-        told = {"mean": values.mean(), "std": values.std(), "min": values.min(), "max": values.max()}
-        assert task.header["target"] == pytest.approx(told)
+        statistics = {"mean": values.mean(), "std": values.std(), "min": values.min(), "max": values.max()}
+        assert task.header["target"] == pytest.approx(statistics)
 
 
 def test_what_the_study_says_of_a_task_wins_over_its_data_set():

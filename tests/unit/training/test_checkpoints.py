@@ -188,8 +188,8 @@ def test_training_without_a_usable_checkpoint_begins_and_says_so(begun: Path, ca
     for name in kept(begun):
         cut(begun / name, 100)
     assert last_checkpoint(begun, problem_of) is None
-    told = "; ".join(f"{checkpoint_path(begun, epoch)} is cut off or damaged" for epoch in (1, 0))
-    assert f"{told}: this training goes on at the beginning\n" in capfd.readouterr().out
+    damage = "; ".join(f"{checkpoint_path(begun, epoch)} is cut off or damaged" for epoch in (1, 0))
+    assert f"{damage}: this training goes on at the beginning\n" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("damaged", [[1], [0, 1]])

@@ -52,7 +52,7 @@ def structs(tmp_path_factory: pytest.TempPathFactory) -> list[TaskStruct]:
 
 def joint_model(structs: list[TaskStruct], cfg: Any, weights: list[float] | None = None) -> MMLModule:
     torch.manual_seed(1)
-    network = Network(ARCH, {each.name: head_spec(each, DECODER) for each in structs})
+    network = Network(ARCH, {struct.name: head_spec(struct, DECODER) for struct in structs})
     objectives = build_objectives(cfg, structs, 0, weights or [1.0] * len(structs))
     spec = cfg.optimizer.spec()
     return small_model(
@@ -110,7 +110,8 @@ def test_all_heads_and_the_backbone_learn_from_all_tasks(structs: list[TaskStruc
 def test_weight_of_a_task_scales_its_loss(structs: list[TaskStruct]):
     pair = [structs[0], structs[2]]
     batches = {
-        each.name: next(iter(MMLDataModule(each, 0, Sampling(batch_size=4), 0).train_dataloader())) for each in pair
+        struct.name: next(iter(MMLDataModule(struct, 0, Sampling(batch_size=4), 0).train_dataloader()))
+        for struct in pair
     }
     alone, other, both = (
         joint_model(pair, config(), weights).eval().training_step(batches, 0).item()

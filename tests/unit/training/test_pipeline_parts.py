@@ -196,10 +196,10 @@ def test_averaged_weights_are_those_that_were_validated(tmp_path: Path, images: 
     for callbacks in (SWA, EMA):
         cfg = study(callbacks=callbacks)
         model, _ = fit(images, cfg, tmp_path / next(reversed(callbacks)))
-        found = Trainer(
+        results = Trainer(
             accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False
         ).validate(model, MMLDataModule(images, 0, Sampling(batch_size=5), seed=0), verbose=False)
-        assert found[0]["val/loss"] == pytest.approx(model.history[-1]["val/loss"])
+        assert results[0]["val/loss"] == pytest.approx(model.history[-1]["val/loss"])
 
 
 def test_compiled_training_stores_ordinary_weights(tmp_path: Path, images: TaskStruct):

@@ -1,4 +1,4 @@
-"""What a training is made of: batches, losses and metrics of an epoch, checkpoints, what is kept."""
+"""Parts of a training: batches, losses and metrics of an epoch, checkpoints, kept files."""
 
 from pathlib import Path
 from typing import Any
@@ -108,8 +108,8 @@ def test_history_has_what_an_evaluation_of_the_predictions_finds(tmp_path: Path,
     struct = fake_task(tmp_path, task_type, num_samples=40)
     model = small_model(struct)
     fit(model, struct, tmp_path)
-    found = evaluate(predicted(struct, model, "val"), list(NAMED[task_type]))
-    assert {name: model.history[-1][f"val/{name}"] for name in found} == pytest.approx(found, abs=1e-5, nan_ok=True)
+    values = evaluate(predicted(struct, model, "val"), list(NAMED[task_type]))
+    assert {name: model.history[-1][f"val/{name}"] for name in values} == pytest.approx(values, abs=1e-5, nan_ok=True)
 
 
 @pytest.mark.parametrize("task_type", LEARNABLE)
@@ -183,8 +183,8 @@ def test_last_checkpoint_is_the_latest_whole_one(tmp_path: Path):
     for epoch in (2, 10, 9):
         WholeCheckpointIO().save_checkpoint({"epoch": epoch}, tmp_path / f"epoch={epoch:06d}.ckpt")
     (tmp_path / ".epoch=000011.host-1.part.ckpt").write_bytes(b"half")
-    found = last_checkpoint(tmp_path)
-    assert torch.load(found, weights_only=True) == {"epoch": 10}
+    checkpoint = last_checkpoint(tmp_path)
+    assert torch.load(checkpoint, weights_only=True) == {"epoch": 10}
     assert len(list(tmp_path.iterdir())) == 3
     remove_checkpoints(tmp_path)
     assert not tmp_path.exists()

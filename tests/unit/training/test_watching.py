@@ -69,24 +69,24 @@ def board(folder: Path, **config: Any) -> Board:
 
 
 def events(folder: Path) -> EventAccumulator:
-    found = EventAccumulator(str(folder), {"images": 0, "scalars": 0})
-    found.Reload()
-    return found
+    accumulator = EventAccumulator(str(folder), {"images": 0, "scalars": 0})
+    accumulator.Reload()
+    return accumulator
 
 
 def curves(folder: Path) -> dict[str, dict[int, float]]:
     """Return the values of each curve by step; fail where a step is there twice."""
-    found = events(folder)
-    told = {tag: found.Scalars(tag) for tag in found.Tags()["scalars"]}
-    curves = {tag: {point.step: point.value for point in points} for tag, points in told.items()}
-    assert {tag: len(curve) for tag, curve in curves.items()} == {tag: len(points) for tag, points in told.items()}
+    accumulator = events(folder)
+    scalars = {tag: accumulator.Scalars(tag) for tag in accumulator.Tags()["scalars"]}
+    curves = {tag: {point.step: point.value for point in points} for tag, points in scalars.items()}
+    assert {tag: len(curve) for tag, curve in curves.items()} == {tag: len(points) for tag, points in scalars.items()}
     return curves
 
 
 def pictures(folder: Path) -> dict[str, list[int]]:
     """Return the steps of each picture."""
-    found = events(folder)
-    return {tag: [picture.step for picture in found.Images(tag)] for tag in found.Tags()["images"]}
+    accumulator = events(folder)
+    return {tag: [picture.step for picture in accumulator.Images(tag)] for tag in accumulator.Tags()["images"]}
 
 
 # --- the bar ------------------------------------------------------------------------------------------------------
@@ -113,9 +113,9 @@ class Terminal:
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
     monkeypatch.setattr(watching, "INTERVAL", 0)
-    found = Terminal()
-    yield found
-    found.stream.close()
+    screen = Terminal()
+    yield screen
+    screen.stream.close()
 
 
 def test_bar_shows_how_far_a_training_is_and_leaves_nothing_behind(tmp_path: Path, terminal: Terminal):
@@ -189,11 +189,11 @@ def test_step_draws_a_bar_in_a_terminal_only(tmp_path: Path, terminal: Terminal)
 def test_curves_are_those_of_the_history(tmp_path: Path):
     struct = fake_task(tmp_path, "regression")
     model = fit(small_model(struct), struct, tmp_path, [board(tmp_path)], epochs=2)
-    found = curves(tmp_path / "board")
-    assert sum(found.pop("seconds").values()) == pytest.approx(model.seconds)
-    assert set(found) == set(model.history[0]) - {"epoch"}
-    assert all(curve[0] == pytest.approx(model.history[0][tag]) for tag, curve in found.items())
-    assert all(curve[1] == pytest.approx(model.history[1][tag]) for tag, curve in found.items())
+    logged = curves(tmp_path / "board")
+    assert sum(logged.pop("seconds").values()) == pytest.approx(model.seconds)
+    assert set(logged) == set(model.history[0]) - {"epoch"}
+    assert all(curve[0] == pytest.approx(model.history[0][tag]) for tag, curve in logged.items())
+    assert all(curve[1] == pytest.approx(model.history[1][tag]) for tag, curve in logged.items())
     assert pictures(tmp_path / "board") == {}
 
 
@@ -227,8 +227,8 @@ def assert_same(model: MMLModule, other: MMLModule) -> None:
 def test_averaging_callbacks_can_be_watched(tmp_path: Path, terminal: Terminal, callbacks: dict[str, Any]):
     struct = fake_task(tmp_path, "classification")
     plain = fit(small_model(struct), struct, tmp_path / "plain", [], 2, callbacks=callbacks)
-    shown = [board(tmp_path, images=1, predictions=1), ProgressBar(terminal.stream, "t")]
-    assert_same(fit(small_model(struct), struct, tmp_path, shown, 2, callbacks=callbacks), plain)
+    watchers = [board(tmp_path, images=1, predictions=1), ProgressBar(terminal.stream, "t")]
+    assert_same(fit(small_model(struct), struct, tmp_path, watchers, 2, callbacks=callbacks), plain)
     epochs = len(plain.history)
     assert pictures(tmp_path / "board")["predictions/t"] == [*range(epochs)]
     assert f"t: epoch {epochs} of {epochs}, batch 3 of 3" in terminal.said()
@@ -236,8 +236,8 @@ def test_averaging_callbacks_can_be_watched(tmp_path: Path, terminal: Terminal, 
 
 def test_pictures_are_drawn_every_n_epochs(tmp_path: Path):
     struct = fake_task(tmp_path, "regression")
-    shown = board(tmp_path, images=1, confusion_matrix=True, every_n_epochs=2)
-    fit(small_model(struct), struct, tmp_path, [shown], epochs=4)
+    callback = board(tmp_path, images=1, confusion_matrix=True, every_n_epochs=2)
+    fit(small_model(struct), struct, tmp_path, [callback], epochs=4)
     assert pictures(tmp_path / "board") == {"images/t": [1, 3], "confusion_matrix/t": [1, 3]}
 
 
@@ -268,20 +268,20 @@ def test_confusion_is_counted_over_all_batches(tmp_path: Path, task_type: str):
     outputs, targets = [], []
     for batch in MMLDataModule(struct, 0, Sampling(batch_size=3), seed=0).val_dataloader():
         with torch.no_grad():
-            given = model(batch["image"])
-        answers.add(batch["image"], batch["target"], given)
-        outputs.append(given)
+            logits = model(batch["image"])
+        answers.add(batch["image"], batch["target"], logits)
+        outputs.append(logits)
         targets.append(batch["target"])
-    given, true = torch.cat(outputs).numpy(), torch.cat(targets).numpy()
-    (found,) = [np.concatenate([part.numpy() for part in answers.compared], axis=-1)]
+    logits, true = torch.cat(outputs).numpy(), torch.cat(targets).numpy()
+    (compared,) = [np.concatenate([part.numpy() for part in answers.compared], axis=-1)]
     if task_type == "regression":
-        assert found == pytest.approx(np.stack([true, given[:, 0]]))
+        assert compared == pytest.approx(np.stack([true, logits[:, 0]]))
     elif task_type == "multilabel_classification":
-        assert (found.reshape(-1, 2, 2) == multilabel_confusion_matrix(true >= 0.5, given >= 0)).all()
+        assert (compared.reshape(-1, 2, 2) == multilabel_confusion_matrix(true >= 0.5, logits >= 0)).all()
     else:
-        known = true != IGNORE
-        expected = confusion_matrix(true[known], given.argmax(axis=1)[known], labels=range(3))
-        assert (found.reshape(3, 3) == expected).all()
+        counted = true != IGNORE
+        expected = confusion_matrix(true[counted], logits.argmax(axis=1)[counted], labels=range(3))
+        assert (compared.reshape(3, 3) == expected).all()
 
 
 def test_shown_predictions_are_spread_over_the_validation_split(tmp_path: Path):
@@ -300,9 +300,9 @@ def test_learning_rate_monitor_draws_on_the_board(tmp_path: Path):
     struct = fake_task(tmp_path, "regression")
     for epochs, resume_after in ((2, None), (3, 0)):
         fit(small_model(struct), struct, tmp_path, [board(tmp_path)], epochs, resume_after, callbacks=MONITOR)
-    found = curves(tmp_path / "board/batches")
-    assert set(found) == {"lr-AdamW"}
-    assert found["lr-AdamW"] == pytest.approx(dict.fromkeys(range(9), 0.01))
+    logged = curves(tmp_path / "board/batches")
+    assert set(logged) == {"lr-AdamW"}
+    assert logged["lr-AdamW"] == pytest.approx(dict.fromkeys(range(9), 0.01))
     assert set(curves(tmp_path / "board")["lr"]) == {0, 1, 2}
 
 
@@ -316,8 +316,8 @@ def test_learning_rate_monitor_does_without_a_board(tmp_path: Path):
 
 
 def test_true_and_false_stand_for_a_number_of_samples():
-    shown = load_study(study(tensorboard={"images": True, "predictions": 3})).tensorboard
-    assert (shown.images, shown.predictions, shown.every_n_epochs) == (8, 3, 1)
+    options = load_study(study(tensorboard={"images": True, "predictions": 3})).tensorboard
+    assert (options.images, options.predictions, options.every_n_epochs) == (8, 3, 1)
     assert load_study(study(tensorboard=True)).tensorboard == TensorBoard()
     assert load_study(study(tensorboard=False)).tensorboard is None
 
