@@ -76,9 +76,8 @@ def unused_of_project(fm: MMLFileManager, context: Known) -> list[Unused]:
     unused = [item for run in sorted(runs.keys() - used) for item in _of_run(fm, context, *run, runs[run])]
     unused += _finished_checkpoints(fm, context, {run: runs[run] for run in sorted(used)})
     unused += _without_run(fm, context)
-    templates = [fm.template(key) for key in fm.project_keys()]
     kept = context.why_kept(fm.project) if fm.project in context.busy else None
-    for what, paths in leftovers_below(fm.proj_path, templates).items():
+    for what, paths in leftovers_below(fm.proj_path, fm.templates(root="PROJ_PATH")).items():
         # The step that asks has had its own table taken away by Snakemake.
         paths = [path for path in paths if path != checksum_path(fm.path("unused"))]
         unused += [Unused("leftover", what, paths, fm.proj_path, fm.project, kept=kept)] if paths else []
@@ -88,7 +87,7 @@ def unused_of_project(fm: MMLFileManager, context: Known) -> list[Unused]:
 def _by_run(fm: MMLFileManager) -> dict[tuple[str, str], dict[str, list[Path]]]:
     """Return the existing artefacts of each task and run, by key."""
     runs: dict[tuple[str, str], dict[str, list[Path]]] = {}
-    for key in fm.project_keys("TASK_NAME", "RUN"):
+    for key in (template.key for template in fm.templates("TASK_NAME", "RUN")):
         for wildcards in fm.existing(key):
             runs.setdefault((wildcards["task"], wildcards["run"]), {}).setdefault(key, []).append(
                 Path(fm.path(key, **wildcards))
@@ -139,8 +138,8 @@ def _finished_checkpoints(
 def _without_run(fm: MMLFileManager, context: Known) -> Iterator[Unused]:
     """Yield what is of no single run: of a task that no study has any more, or of a project that none has."""
     named = context.names(fm.project)
-    for key in fm.project_keys():
-        tokens = fm.template(key).tokens
+    for template in fm.templates(root="PROJ_PATH"):
+        key, tokens = template.key, template.tokens
         if "RUN" in tokens or (key in KEPT_ON and not context.pipelines) or (named and "TASK_NAME" not in tokens):
             continue
         by_task: dict[str, list[Path]] = {}

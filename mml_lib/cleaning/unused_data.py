@@ -13,7 +13,8 @@ from mml_lib.cleaning.usage import Usage
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import checksum_path
 from mml_lib.files.leftovers import leftovers_below
-from mml_lib.files.manager import MANIFEST, MMLFileManager
+from mml_lib.files.manager import MMLFileManager
+from mml_lib.files.templates import MANIFEST
 from mml_lib.files.unpacking import UNPACKED
 from mml_lib.reports.unused_table import Unused
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset
@@ -48,7 +49,7 @@ def unused_data(fm: MMLFileManager, use: DataUse) -> list[Unused]:
     staying = {dataset.paths[0].name for dataset in listed if dataset.kept is not None}
     unused = [*listed, *_packed(fm, use, going), *_downloads(fm, use, sources, going)]
     unused += _tasks(fm, use, sources, staying)  # last: they tell where data sets come from
-    for what, paths in leftovers_below(fm.data_path, [fm.template(key) for key in fm.data_keys()]).items():
+    for what, paths in leftovers_below(fm.data_path, fm.templates(root="DATA_PATH")).items():
         unused.append(Unused("leftover", what, paths, fm.data_path, kept=use.kept))
     return unused
 

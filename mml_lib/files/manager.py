@@ -11,96 +11,11 @@ from typing import Any, ClassVar
 
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.reusables import Reusables
-from mml_lib.files.templates import TOKENS, AssignmentTemplate
+from mml_lib.files.templates import BUILT_IN, TOKENS, AssignmentTemplate
 from mml_lib.machine.locks import STEPS_LOCK
 
 TRIAL = ".tuning-"
 """Prefix of the temporary folder of a tuning."""
-
-MANIFEST = "dataset.json"
-"""Name of the manifest in the folder of a data set."""
-
-BUILT_IN = (
-    # what studies share
-    AssignmentTemplate("download", "DATA_PATH/DOWNLOADS/DIGEST/FILE_NAME", removable=False),
-    AssignmentTemplate("dataset", f"DATA_PATH/RAW/DATASET/{MANIFEST}", removable=False),
-    AssignmentTemplate("description", "DATA_PATH/TASKS/TASK_NAME/TASK_ID.json", removable=False),
-    AssignmentTemplate("shard", "DATA_PATH/PREPROCESSED/DATASET/PACK_ID-SHARD", directory=True, temp=True),
-    AssignmentTemplate("packed", "DATA_PATH/PREPROCESSED/DATASET/PACK_ID", directory=True),
-    # what a project keeps
-    AssignmentTemplate("pipeline", "PROJ_PATH/PIPELINES/TASK_NAME/RUN.yaml", reusable=True, removable=False),
-    AssignmentTemplate("parameters", "PROJ_PATH/PARAMETERS/TASK_NAME/RUN-foldFOLD.safetensors", reusable=True),
-    AssignmentTemplate("models", "PROJ_PATH/MODELS/TASK_NAME/RUN-foldFOLD.json", reusable=True, removable=False),
-    AssignmentTemplate("overlaps", "PROJ_PATH/INFO/overlaps-DIGEST.json", removable=False),
-    AssignmentTemplate("tuning", "PROJ_PATH/TUNING/TASK_NAME/RUN-foldFOLD.json", removable=False),
-    AssignmentTemplate("selection", "PROJ_PATH/SELECTIONS/TASK_NAME/RUN.json", removable=False),
-    AssignmentTemplate("blueprint", "PROJ_PATH/BLUEPRINTS/TASK_NAME/MODE.yaml", reusable=True, removable=False),
-    AssignmentTemplate("history", "PROJ_PATH/HISTORY/TASK_NAME/RUN-foldFOLD.csv"),
-    AssignmentTemplate("checkpoint", "PROJ_PATH/CHECKPOINTS/TASK_NAME/RUN-foldFOLD", removable=False),
-    AssignmentTemplate("tensorboard", "PROJ_PATH/TENSORBOARD/TASK_NAME/RUN-foldFOLD", removable=False),
-    AssignmentTemplate("predictions", "PROJ_PATH/PREDICTIONS/TASK_NAME/RUN-foldFOLD/EVAL.npz", reusable=True),
-    AssignmentTemplate("metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL.json"),
-    AssignmentTemplate("resampled_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL.npz"),
-    AssignmentTemplate(
-        "other_predictions", "PROJ_PATH/PREDICTIONS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.npz", reusable=True
-    ),
-    AssignmentTemplate("other_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.json"),
-    AssignmentTemplate("other_resampled_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.npz"),
-    AssignmentTemplate("out_of_fold_class_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN/out_of_fold-classes.csv"),
-    AssignmentTemplate("out_of_fold_image_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN/out_of_fold-images.csv"),
-    AssignmentTemplate("class_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL-classes.csv"),
-    AssignmentTemplate("image_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL-images.csv"),
-    AssignmentTemplate("other_class_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL-classes.csv"),
-    AssignmentTemplate("other_image_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL-images.csv"),
-    AssignmentTemplate("out_of_fold_predictions", "PROJ_PATH/PREDICTIONS/TASK_NAME/RUN/out_of_fold.npz"),
-    AssignmentTemplate("out_of_fold_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN/out_of_fold.json"),
-    AssignmentTemplate("out_of_fold_resampled_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN/out_of_fold.npz"),
-    AssignmentTemplate("calibrated", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL.npz", reusable=True),
-    AssignmentTemplate("calibration", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL.json"),
-    AssignmentTemplate(
-        "other_calibrated", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.npz", reusable=True
-    ),
-    AssignmentTemplate("other_calibration", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.json"),
-    AssignmentTemplate("sample_metadata", "PROJ_PATH/METADATA/TASK_NAME.csv", removable=False),
-    AssignmentTemplate("ensemble", "PROJ_PATH/ENSEMBLES/TASK_NAME/MODE.json", removable=False),
-    AssignmentTemplate("ensemble_predictions", "PROJ_PATH/ENSEMBLES/TASK_NAME/MODE/EVAL.npz"),
-    AssignmentTemplate("leaderboard", "PROJ_PATH/COMPARISONS/TASK_NAME/MODE/leaderboard.csv", removable=False),
-    AssignmentTemplate("run_differences", "PROJ_PATH/COMPARISONS/TASK_NAME/MODE/differences.csv", removable=False),
-    AssignmentTemplate("fold_tests", "PROJ_PATH/COMPARISONS/TASK_NAME/MODE/folds.csv", removable=False),
-    AssignmentTemplate("class_results", "PROJ_PATH/COMPARISONS/TASK_NAME/MODE/classes.csv", removable=False),
-    AssignmentTemplate("group_results", "PROJ_PATH/COMPARISONS/TASK_NAME/MODE/groups.csv", removable=False),
-    AssignmentTemplate("calibration_errors", "PROJ_PATH/COMPARISONS/TASK_NAME/MODE/calibration.csv", removable=False),
-    AssignmentTemplate("figures", "PROJ_PATH/FIGURES/TASK_NAME/MODE", removable=False, directory=True),
-    AssignmentTemplate("summary", "PROJ_PATH/RESULTS/MODE.csv", removable=False),
-    AssignmentTemplate("fold_metrics", "PROJ_PATH/RESULTS/MODE-folds.csv", removable=False),
-    AssignmentTemplate("ablation", "PROJ_PATH/RESULTS/MODE-ablation.csv", removable=False),
-    AssignmentTemplate("ablation_latex", "PROJ_PATH/RESULTS/MODE-ablation.tex", removable=False),
-    AssignmentTemplate("ablation_page", "PROJ_PATH/PLOTS/MODE/ablation.html", removable=False),
-    AssignmentTemplate("task_scores", "PROJ_PATH/RESULTS/MODE-tasks.csv", removable=False),
-    AssignmentTemplate("task_ranks", "PROJ_PATH/RESULTS/MODE-ranks.csv", removable=False),
-    AssignmentTemplate("task_tests", "PROJ_PATH/RESULTS/MODE-tests.csv", removable=False),
-    AssignmentTemplate("task_plots", "PROJ_PATH/PLOTS/MODE/across_tasks", removable=False, directory=True),
-    AssignmentTemplate("curve", "PROJ_PATH/CURVES/CURVE/MODE.csv", removable=False),
-    AssignmentTemplate("curve_fit", "PROJ_PATH/CURVES/CURVE/MODE-fit.csv", removable=False),
-    AssignmentTemplate("curve_plots", "PROJ_PATH/PLOTS/MODE/curves/CURVE", removable=False, directory=True),
-    AssignmentTemplate("study_config", "PROJ_PATH/RESULTS/MODE-study.yaml", removable=False),
-    AssignmentTemplate("run_table", "PROJ_PATH/RESULTS/MODE-runs.csv", removable=False),
-    AssignmentTemplate("run_times", "PROJ_PATH/RESULTS/MODE-times.csv", removable=False),
-    AssignmentTemplate("pages", "PROJ_PATH/PAGES/MODE", removable=False, directory=True),
-    AssignmentTemplate("task_table", "PROJ_PATH/INFO/tasks.csv", removable=False),
-    AssignmentTemplate("all_samples", "PROJ_PATH/INFO/samples.png", removable=False),
-    AssignmentTemplate("model_table", "PROJ_PATH/INFO/models.csv", removable=False),
-    AssignmentTemplate("resource_table", "PROJ_PATH/INFO/resources.csv", removable=False),
-    AssignmentTemplate("run_explanation", "PROJ_PATH/INFO/run-RUN.yaml", removable=False),
-    AssignmentTemplate("unused", "PROJ_PATH/INFO/unused.csv", removable=False),
-    AssignmentTemplate("task_samples", "PROJ_PATH/INFO/TASK_NAME/samples.png", removable=False),
-    AssignmentTemplate("task_classes", "PROJ_PATH/INFO/TASK_NAME/classes.png", removable=False),
-    AssignmentTemplate("return_value", "PROJ_PATH/RESULTS/MODE.json", removable=False),
-    AssignmentTemplate("backup", "PROJ_PATH/BACKUPS/BACKUP/files.json", removable=False),
-    AssignmentTemplate("upgrade", "PROJ_PATH/BACKUPS/BACKUP/upgrade.json", removable=False),
-    AssignmentTemplate("downgrade", "PROJ_PATH/BACKUPS/BACKUP/downgrade.json", removable=False),
-)
-
 
 SHARDS = "shards.txt"
 """File in a folder of packed images: how many shards it was laid together from."""
@@ -144,7 +59,7 @@ class MMLFileManager:
         self.remove = dict(remove or {})
         for key in self.remove:
             if not self.template(key).removable:
-                removable = [template.key for template in self._templates.values() if template.removable]
+                removable = [template.key for template in self.templates() if template.removable]
                 raise MMLError(f"remove.{key}: '{key}' is always kept; removable: {', '.join(removable)}")
         self.reusables = Reusables(self, reuse or {})
         MMLFileManager._instance = self
@@ -212,34 +127,10 @@ class MMLFileManager:
         return cls._templates[key]
 
     @classmethod
-    def kept_keys(cls) -> list[str]:
-        """The keys whose artefacts are always kept."""
-        return [template.key for template in cls._templates.values() if not template.removable]
-
-    @classmethod
-    def reusable_keys(cls) -> list[str]:
-        """The keys whose artefacts other projects may read."""
-        return [template.key for template in cls._templates.values() if template.reusable]
-
-    @classmethod
-    def keys(cls) -> list[str]:
-        """All assignment keys."""
-        return list(cls._templates)
-
-    @classmethod
-    def project_keys(cls, *tokens: str) -> list[str]:
-        """The keys of what lies in a project and is told apart by these tokens, and perhaps by others."""
+    def templates(cls, *tokens: str, root: str | None = None) -> list[AssignmentTemplate]:
+        """Return the templates that have all of these tokens, of all roots or of one."""
         templates = cls._templates.values()
-        return [
-            template.key
-            for template in templates
-            if template.root == "PROJ_PATH" and set(tokens) <= set(template.tokens)
-        ]
-
-    @classmethod
-    def data_keys(cls) -> list[str]:
-        """The keys of what projects share."""
-        return [template.key for template in cls._templates.values() if template.root == "DATA_PATH"]
+        return [item for item in templates if set(tokens) <= set(item.tokens) and root in (None, item.root)]
 
     @classmethod
     @contextlib.contextmanager
@@ -346,7 +237,7 @@ class MMLFileManager:
 
     @cached_property
     def _patterns(self) -> dict[str, str]:
-        return {self.pattern(key): key for key in self.keys()}
+        return {self.pattern(key): key for key in self._templates}
 
     def output(self, key: str) -> Any:
         """Return the pattern of `key` for the output of a rule: `temp()` where the config removes it."""
@@ -359,7 +250,7 @@ class MMLFileManager:
     @property
     def dropped_keys(self) -> set[str]:
         """The keys whose artefacts go once their consumers are done."""
-        return {key for key, template in self._templates.items() if self.remove.get(key) or template.temporary}
+        return {item.key for item in self.templates() if self.remove.get(item.key) or item.temporary}
 
     def log(self, rule: str, key: str) -> str:
         """Return the pattern of the log files of `rule`, which makes artefacts of `key`."""

@@ -57,8 +57,7 @@ class Reusables:
 
     def of_task(self, task: str) -> "OfTask":
         """Return the reused files of a task by key; empty for keys that are not reused."""
-        local = [key for key in self.fm.reusable_keys() if "TASK_NAME" in self.fm.template(key).tokens]
-        return OfTask({key: self.paths(key, task=task) for key in local})
+        return OfTask({key: self.paths(key, task=task) for key in self._keys("TASK_NAME")})
 
     def project_of(self, key: str, reference: str) -> tuple[str, str | None]:
         """Return the project that a reference names, and its run if it names one.
@@ -103,17 +102,20 @@ class Reusables:
         return artefacts
 
     def _check_key(self, key: str) -> None:
-        keys = self.fm.reusable_keys()
+        keys = self._keys()
         if key not in keys:
-            registered = self.fm.keys()
-            why = f"'{key}' is of this project alone" if key in registered else f"there is no key '{key}'"
+            registered = any(template.key == key for template in self.fm.templates())
+            why = f"'{key}' is of this project alone" if registered else f"there is no key '{key}'"
             raise MMLError(f"reuse.{key}: {why}{_near(key, keys)}")
+
+    def _keys(self, *tokens: str) -> list[str]:
+        return [template.key for template in self.fm.templates(*tokens) if template.reusable]
 
     def _check(self, key: str, project: str, run: str | None) -> None:
         of = (OF_A_RUN.get(key, key) if run else key, *ALSO.get(key, ()))
         there = [wildcards for other in of for wildcards in self.fm.existing(other, project)]
         if not there:
-            others = [other for other in self.fm.reusable_keys() if self.fm.existing(other, project)]
+            others = [other for other in self._keys() if self.fm.existing(other, project)]
             has = ", ".join(others) or "nothing that can be reused"
             where = [name for name in self.fm.projects if name != project and self.fm.existing(of[0], name)]
             elsewhere = f"; {of[0]} are in {_listed(where)}" if where else ""

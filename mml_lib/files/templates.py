@@ -31,6 +31,9 @@ TOKENS = {
 
 ARGUMENTS = {wildcard: token for token, (wildcard, _) in TOKENS.items()} | {"task_name": "TASK_NAME"}
 
+MANIFEST = "dataset.json"
+"""Name of the manifest in the folder of a data set."""
+
 _ALLOWED = dict(TOKENS.values())
 
 # `RUN`, `foldFOLD`: a token, led by lower-case letters or not, bounded by `-`, `.` or the ends of its part.
@@ -134,3 +137,86 @@ class AssignmentTemplate:
         if missing:
             raise self._error(f"{', '.join(missing)} not given")
         return self.below.format(**by_wildcard)
+
+
+BUILT_IN = (
+    # what studies share
+    AssignmentTemplate("download", "DATA_PATH/DOWNLOADS/DIGEST/FILE_NAME", removable=False),
+    AssignmentTemplate("dataset", f"DATA_PATH/RAW/DATASET/{MANIFEST}", removable=False),
+    AssignmentTemplate("description", "DATA_PATH/TASKS/TASK_NAME/TASK_ID.json", removable=False),
+    AssignmentTemplate("shard", "DATA_PATH/PREPROCESSED/DATASET/PACK_ID-SHARD", directory=True, temp=True),
+    AssignmentTemplate("packed", "DATA_PATH/PREPROCESSED/DATASET/PACK_ID", directory=True),
+    # what a project keeps
+    AssignmentTemplate("pipeline", "PROJ_PATH/PIPELINES/TASK_NAME/RUN.yaml", reusable=True, removable=False),
+    AssignmentTemplate("parameters", "PROJ_PATH/PARAMETERS/TASK_NAME/RUN-foldFOLD.safetensors", reusable=True),
+    AssignmentTemplate("models", "PROJ_PATH/MODELS/TASK_NAME/RUN-foldFOLD.json", reusable=True, removable=False),
+    AssignmentTemplate("overlaps", "PROJ_PATH/INFO/overlaps-DIGEST.json", removable=False),
+    AssignmentTemplate("tuning", "PROJ_PATH/TUNING/TASK_NAME/RUN-foldFOLD.json", removable=False),
+    AssignmentTemplate("selection", "PROJ_PATH/SELECTIONS/TASK_NAME/RUN.json", removable=False),
+    AssignmentTemplate("blueprint", "PROJ_PATH/BLUEPRINTS/TASK_NAME/MODE.yaml", reusable=True, removable=False),
+    AssignmentTemplate("history", "PROJ_PATH/HISTORY/TASK_NAME/RUN-foldFOLD.csv"),
+    AssignmentTemplate("checkpoint", "PROJ_PATH/CHECKPOINTS/TASK_NAME/RUN-foldFOLD", removable=False),
+    AssignmentTemplate("tensorboard", "PROJ_PATH/TENSORBOARD/TASK_NAME/RUN-foldFOLD", removable=False),
+    AssignmentTemplate("predictions", "PROJ_PATH/PREDICTIONS/TASK_NAME/RUN-foldFOLD/EVAL.npz", reusable=True),
+    AssignmentTemplate("metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL.json"),
+    AssignmentTemplate("resampled_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL.npz"),
+    AssignmentTemplate(
+        "other_predictions", "PROJ_PATH/PREDICTIONS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.npz", reusable=True
+    ),
+    AssignmentTemplate("other_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.json"),
+    AssignmentTemplate("other_resampled_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.npz"),
+    AssignmentTemplate("out_of_fold_class_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN/out_of_fold-classes.csv"),
+    AssignmentTemplate("out_of_fold_image_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN/out_of_fold-images.csv"),
+    AssignmentTemplate("class_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL-classes.csv"),
+    AssignmentTemplate("image_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL-images.csv"),
+    AssignmentTemplate("other_class_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL-classes.csv"),
+    AssignmentTemplate("other_image_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL-images.csv"),
+    AssignmentTemplate("out_of_fold_predictions", "PROJ_PATH/PREDICTIONS/TASK_NAME/RUN/out_of_fold.npz"),
+    AssignmentTemplate("out_of_fold_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN/out_of_fold.json"),
+    AssignmentTemplate("out_of_fold_resampled_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN/out_of_fold.npz"),
+    AssignmentTemplate("calibrated", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL.npz", reusable=True),
+    AssignmentTemplate("calibration", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL.json"),
+    AssignmentTemplate(
+        "other_calibrated", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.npz", reusable=True
+    ),
+    AssignmentTemplate("other_calibration", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.json"),
+    AssignmentTemplate("sample_metadata", "PROJ_PATH/METADATA/TASK_NAME.csv", removable=False),
+    AssignmentTemplate("ensemble", "PROJ_PATH/ENSEMBLES/TASK_NAME/MODE.json", removable=False),
+    AssignmentTemplate("ensemble_predictions", "PROJ_PATH/ENSEMBLES/TASK_NAME/MODE/EVAL.npz"),
+    AssignmentTemplate("leaderboard", "PROJ_PATH/COMPARISONS/TASK_NAME/MODE/leaderboard.csv", removable=False),
+    AssignmentTemplate("run_differences", "PROJ_PATH/COMPARISONS/TASK_NAME/MODE/differences.csv", removable=False),
+    AssignmentTemplate("fold_tests", "PROJ_PATH/COMPARISONS/TASK_NAME/MODE/folds.csv", removable=False),
+    AssignmentTemplate("class_results", "PROJ_PATH/COMPARISONS/TASK_NAME/MODE/classes.csv", removable=False),
+    AssignmentTemplate("group_results", "PROJ_PATH/COMPARISONS/TASK_NAME/MODE/groups.csv", removable=False),
+    AssignmentTemplate("calibration_errors", "PROJ_PATH/COMPARISONS/TASK_NAME/MODE/calibration.csv", removable=False),
+    AssignmentTemplate("figures", "PROJ_PATH/FIGURES/TASK_NAME/MODE", removable=False, directory=True),
+    AssignmentTemplate("summary", "PROJ_PATH/RESULTS/MODE.csv", removable=False),
+    AssignmentTemplate("fold_metrics", "PROJ_PATH/RESULTS/MODE-folds.csv", removable=False),
+    AssignmentTemplate("ablation", "PROJ_PATH/RESULTS/MODE-ablation.csv", removable=False),
+    AssignmentTemplate("ablation_latex", "PROJ_PATH/RESULTS/MODE-ablation.tex", removable=False),
+    AssignmentTemplate("ablation_page", "PROJ_PATH/PLOTS/MODE/ablation.html", removable=False),
+    AssignmentTemplate("task_scores", "PROJ_PATH/RESULTS/MODE-tasks.csv", removable=False),
+    AssignmentTemplate("task_ranks", "PROJ_PATH/RESULTS/MODE-ranks.csv", removable=False),
+    AssignmentTemplate("task_tests", "PROJ_PATH/RESULTS/MODE-tests.csv", removable=False),
+    AssignmentTemplate("task_plots", "PROJ_PATH/PLOTS/MODE/across_tasks", removable=False, directory=True),
+    AssignmentTemplate("curve", "PROJ_PATH/CURVES/CURVE/MODE.csv", removable=False),
+    AssignmentTemplate("curve_fit", "PROJ_PATH/CURVES/CURVE/MODE-fit.csv", removable=False),
+    AssignmentTemplate("curve_plots", "PROJ_PATH/PLOTS/MODE/curves/CURVE", removable=False, directory=True),
+    AssignmentTemplate("study_config", "PROJ_PATH/RESULTS/MODE-study.yaml", removable=False),
+    AssignmentTemplate("run_table", "PROJ_PATH/RESULTS/MODE-runs.csv", removable=False),
+    AssignmentTemplate("run_times", "PROJ_PATH/RESULTS/MODE-times.csv", removable=False),
+    AssignmentTemplate("pages", "PROJ_PATH/PAGES/MODE", removable=False, directory=True),
+    AssignmentTemplate("task_table", "PROJ_PATH/INFO/tasks.csv", removable=False),
+    AssignmentTemplate("all_samples", "PROJ_PATH/INFO/samples.png", removable=False),
+    AssignmentTemplate("model_table", "PROJ_PATH/INFO/models.csv", removable=False),
+    AssignmentTemplate("resource_table", "PROJ_PATH/INFO/resources.csv", removable=False),
+    AssignmentTemplate("run_explanation", "PROJ_PATH/INFO/run-RUN.yaml", removable=False),
+    AssignmentTemplate("unused", "PROJ_PATH/INFO/unused.csv", removable=False),
+    AssignmentTemplate("task_samples", "PROJ_PATH/INFO/TASK_NAME/samples.png", removable=False),
+    AssignmentTemplate("task_classes", "PROJ_PATH/INFO/TASK_NAME/classes.png", removable=False),
+    AssignmentTemplate("return_value", "PROJ_PATH/RESULTS/MODE.json", removable=False),
+    AssignmentTemplate("backup", "PROJ_PATH/BACKUPS/BACKUP/files.json", removable=False),
+    AssignmentTemplate("upgrade", "PROJ_PATH/BACKUPS/BACKUP/upgrade.json", removable=False),
+    AssignmentTemplate("downgrade", "PROJ_PATH/BACKUPS/BACKUP/downgrade.json", removable=False),
+)
+"""Templates of all files and folders that MML's own rules make."""

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from mml_lib.errors import MMLError
-from mml_lib.files.manager import MANIFEST
+from mml_lib.files.templates import MANIFEST
 from mml_lib.images.colours import samples_to_rgb
 from mml_lib.images.deep_images import DeepImage
 from mml_lib.images.findings import Findings

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from PIL import Image, ImagePalette, TiffImagePlugin, UnidentifiedImageError
 
 from mml_lib.errors import MMLError
-from mml_lib.files.manager import MANIFEST
+from mml_lib.files.templates import MANIFEST
 from mml_lib.images.stripping import strip
 
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM")

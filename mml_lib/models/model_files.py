@@ -18,7 +18,7 @@ Files = Mapping[str, Sequence[Mapping[str, Any]]]
 def network_files(fm: MMLFileManager) -> dict[Network, dict[str, list[dict[str, Any]]]]:
     """Return all that lies in a project and belongs to one network, by network and assignment key."""
     files: dict[Network, dict[str, list[dict[str, Any]]]] = {}
-    for key in fm.project_keys("TASK_NAME", "RUN", "FOLD"):
+    for key in (template.key for template in fm.templates("TASK_NAME", "RUN", "FOLD")):
         for artefact in fm.existing(key):
             network = artefact["task"], artefact["run"], int(artefact["fold"])
             of_key = files.setdefault(network, {}).setdefault(key, [])

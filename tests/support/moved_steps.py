@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from mml_lib.files.manager import MANIFEST
+from mml_lib.files.templates import MANIFEST
 from mml_lib.steps.mock_snakemake import SNAKEFILE, parsed_workflow, step_of
 
 if TYPE_CHECKING:

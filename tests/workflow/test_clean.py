@@ -2,7 +2,7 @@
 
 import pytest
 
-from mml_lib.files.manager import BUILT_IN
+from mml_lib.files.templates import BUILT_IN
 from tests.support.workplaces import TINY, Workplace
 
 REMOVED = {"parameters": True, "predictions": True}

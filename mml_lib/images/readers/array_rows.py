@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mml_lib.files.checksums import verify
-from mml_lib.files.manager import MANIFEST
+from mml_lib.files.templates import MANIFEST
 from mml_lib.images.deep_images import DeepImage
 from mml_lib.images.readers.reader_registry import Header, register_reader
 

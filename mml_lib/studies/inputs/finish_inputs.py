@@ -56,7 +56,7 @@ class FinishInputs:
                 f"mode {mode} plans the step '{command}', but no rule has this name{nearest(command, names)}"
             )
         outputs = [str(output) for output in getattr(rules, command).output]
-        always = {self.fm.pattern(key) for key in self.fm.kept_keys()}
+        always = {self.fm.pattern(template.key) for template in self.fm.templates() if not template.removable}
         # Snakemake's `rules` do not tell which outputs are temporary.
         dropped = {self.fm.pattern(key) for key in self.fm.dropped_keys}
         kept = [output for output in outputs if output not in dropped]

@@ -13,7 +13,8 @@ from mml_lib import __version__
 from mml_lib.errors import MMLError
 from mml_lib.files.containers import CONTAINERS, PACKED_FORMAT, TEXTS
 from mml_lib.files.formats import FORMATS, STAMP
-from mml_lib.files.manager import BUILT_IN, MMLFileManager
+from mml_lib.files.manager import MMLFileManager
+from mml_lib.files.templates import BUILT_IN
 from mml_lib.models.model_storage import ModelStorage
 from tests.support.former_formats import FIXTURES, FORMER, OLDER, READ, older
 
