@@ -19,8 +19,8 @@ import pandas as pd
 from mml_lib.config.loading import ROOTS
 from mml_lib.config.metric_options import OUT_OF_FOLD
 from mml_lib.errors import MMLError, nearest
-from mml_lib.evaluation.evaluation import read_metrics
 from mml_lib.evaluation.fold_table import ALL_FOLDS, fold_table
+from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.files.checksums import damaged
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.pipelines.differences import flatten, varying
@@ -160,7 +160,7 @@ def load_metrics(
     with _project(project, results) as fm:
         keys = ("out_of_fold_metrics",) if split == OUT_OF_FOLD else ("metrics", "other_metrics")
         artefacts = _artefacts(fm, keys, {"task": task, "run": run, "fold": fold, "split": split})
-        metrics, problems = _read(artefacts, read_metrics)
+        metrics, problems = _read(artefacts, NetworkMetrics.read)
     _warn(problems)
     if not metrics:
         return pd.DataFrame(columns=KEYS)

@@ -1,6 +1,7 @@
 """Select an ensemble of networks by their validation predictions."""
 
 from mml_lib.evaluation.ensembles.ensemble_selection import select_ensemble
+from mml_lib.evaluation.ensembles.ensemble_storage import Member
 from mml_lib.evaluation.ensembles.final import calibrate_ensemble, ensemble_notes
 from mml_lib.evaluation.ensembles.fold_pools import pool_folds
 from mml_lib.evaluation.ensembles.options import EnsembleOptions
@@ -12,7 +13,7 @@ from mml_lib.tasks.description import TaskDescription
 step = open_step(snakemake)
 predictions = [read_predictions(path) for path in snakemake.input.predictions]
 
-runs, pooled = pool_folds(snakemake.params.members, predictions)
+runs, pooled = pool_folds([Member(**tokens) for tokens in snakemake.params.members], predictions)
 options = EnsembleOptions(**snakemake.params.options)
 groups = TaskDescription.read(snakemake.input.task).groups_of(pooled[0].ids.tolist())
 

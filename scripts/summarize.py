@@ -1,7 +1,7 @@
 """Sum up the metrics of procedures over seeds and folds: one table of folds, one of means with intervals."""
 
-from mml_lib.evaluation.evaluation import read_metrics
 from mml_lib.evaluation.fold_table import fold_table
+from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.evaluation.resampled import read_resampled
 from mml_lib.evaluation.run_labels import labels_from_params
 from mml_lib.evaluation.summary import as_text, summarize
@@ -10,11 +10,11 @@ from mml_lib.machine.terminal import say
 from mml_lib.steps.open_step import open_step
 
 open_step(snakemake)
-results = [read_metrics(path) for path in snakemake.input.metrics]
+results = [NetworkMetrics.read(path) for path in snakemake.input.metrics]
 resampled = [read_resampled(path) for path in snakemake.input.resampled]
 labels = labels_from_params(snakemake.params.run_labels)
 
-folds = fold_table([result for result in results if result["fold"] is not None], labels)
+folds = fold_table([result for result in results if result.fold is not None], labels)
 summary = summarize(results, resampled, labels)
 
 write_text(snakemake.output.folds, folds.to_csv(index=False))

@@ -1,9 +1,9 @@
 """Pool the predictions of all folds for their validation samples, and compute the metrics of all together."""
 
 from mml_lib.config.metric_options import OUT_OF_FOLD, metrics_of_params
-from mml_lib.evaluation.evaluation import evaluate, network_estimates, network_intervals, write_metrics
+from mml_lib.evaluation.evaluation import evaluate
+from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.evaluation.out_of_fold import evaluate_out_of_fold, pool_out_of_fold
-from mml_lib.evaluation.procedures import NETWORKS
 from mml_lib.predictions.predictions import read_predictions
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.description import TaskDescription
@@ -15,14 +15,9 @@ metrics = metrics_of_params(snakemake.params.metrics)
 
 pooled = pool_out_of_fold(folds, f"run {step.run} of {step.task}")
 resampled = evaluate_out_of_fold(folds, metrics, snakemake.params.bootstrap, groups, snakemake.params.per_group)
-values = resampled.by_metric() | evaluate(pooled, metrics)
-estimates = network_estimates(resampled)
-reasons = {metric: estimate.reason for metric, estimate in estimates.items() if estimate.reason}
 
 pooled.write(snakemake.output.predictions)
 network = {"task": step.task, "run": step.run, "fold": None}
 tested = {"on": step.task, "split": OUT_OF_FOLD, "samples": len(pooled.ids), "folds": len(folds)}
-about = max((estimate.about for estimate in estimates.values()), default=NETWORKS)
-intervals = network_intervals(resampled)
-write_metrics(snakemake.output.metrics, values, intervals, reasons, **network, **tested, about=about)
+NetworkMetrics.of(evaluate(pooled, metrics), resampled, **network, **tested).write(snakemake.output.metrics)
 resampled.write(snakemake.output.resampled)

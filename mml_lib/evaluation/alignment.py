@@ -7,11 +7,10 @@ import numpy as np
 
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.evaluation import mask_arguments
-from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions
 from mml_lib.predictions.scores import score_arguments
 from mml_lib.task_types import TASK_TYPES
 
-AnyPredictions = Predictions | MaskPredictions
 Runs = Mapping[str, Mapping[int, AnyPredictions]]
 """Predictions by run and fold; an ensemble is a run of one fold."""
 

@@ -1,8 +1,7 @@
 """Evaluation: the metrics of stored predictions, with their intervals."""
 
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,10 @@ import numpy as np
 from mml_lib.config.metric_options import PER_GROUP, Metric
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.per_group import has_groups, resample_levels
-from mml_lib.evaluation.procedures import NETWORKS, Estimate, estimate
+from mml_lib.evaluation.procedures import Estimate, estimate
 from mml_lib.evaluation.resampled import Groups, Resampled, undefined
-from mml_lib.files.atomic import write_text
-from mml_lib.files.stored import json_text, read_json
 from mml_lib.metrics.surfaces import MaskPair, single_masks
-from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions
 from mml_lib.predictions.scores import counts, pixel_confusion, score_arguments, values_of
 
 Interval = tuple[float, float]
@@ -24,7 +21,7 @@ NOT_FINITE = "outputs are not finite"
 """Why the predictions of a network that exploded have no metrics."""
 
 
-def evaluate(predictions: Predictions | MaskPredictions, metrics: Sequence[str | Metric]) -> dict[str, float]:
+def evaluate(predictions: AnyPredictions, metrics: Sequence[str | Metric]) -> dict[str, float]:
     """Return the value of each metric; only metrics given by `_target_` import torch.
 
     Outputs that are not finite, of a network that exploded, have no named metric: NaN.
@@ -37,14 +34,14 @@ def evaluate(predictions: Predictions | MaskPredictions, metrics: Sequence[str |
     return _named(predictions, named) | (_torch_values(predictions, own) if own else {})
 
 
-def _named(predictions: Predictions | MaskPredictions, names: Sequence[str]) -> dict[str, float]:
+def _named(predictions: AnyPredictions, names: Sequence[str]) -> dict[str, float]:
     arguments = _arguments(predictions)
     if arguments is None:
         return dict.fromkeys(names, math.nan)
     return values_of(predictions.task_type, names, arguments)
 
 
-def _arguments(predictions: Predictions | MaskPredictions) -> Any:
+def _arguments(predictions: AnyPredictions) -> Any:
     """Return the arguments of metrics for predictions, None where outputs are not finite."""
     if isinstance(predictions, MaskPredictions):
         return mask_arguments(predictions)
@@ -54,7 +51,7 @@ def _arguments(predictions: Predictions | MaskPredictions) -> Any:
 
 
 def evaluate_resampled(
-    predictions: Predictions | MaskPredictions,
+    predictions: AnyPredictions,
     metrics: Sequence[str | Metric],
     resamples: int,
     groups: Groups | None = None,
@@ -110,7 +107,7 @@ def mask_arguments(predictions: MaskPredictions) -> tuple[np.ndarray, ...]:
     return *sides, single_masks(pairs)
 
 
-def _torch_values(predictions: Predictions | MaskPredictions, metrics: Sequence[Metric]) -> dict[str, float]:
+def _torch_values(predictions: AnyPredictions, metrics: Sequence[Metric]) -> dict[str, float]:
     import torch
 
     from mml_lib.models.metric_modules import build_metrics, measured, value_of
@@ -128,45 +125,6 @@ def _torch_values(predictions: Predictions | MaskPredictions, metrics: Sequence[
     return {name: float(value_of(name, metric)) for name, metric in built.items()}
 
 
-def write_metrics(
-    path: str | Path,
-    values: Mapping[str, float],
-    intervals: Mapping[str, Interval] | None = None,
-    reasons: Mapping[str, str] | None = None,
-    **about: Any,
-) -> None:
-    """Write the metrics of one run, fold and split; null stands for NaN, which JSON does not have.
-
-    Args:
-        path: of the file.
-        values: of the metrics.
-        intervals: of those that have one.
-        reasons: why the others have none.
-        about: the network, and what it was tested on; `about`: what intervals are of, where not of this network.
-    """
-    stored = {name: finite_or_none(value) for name, value in values.items()}
-    ends = {name: [finite_or_none(end) for end in interval] for name, interval in (intervals or {}).items()}
-    content = {"about": NETWORKS} | about
-    content |= {"metrics": stored, "intervals": ends, "reasons": dict(reasons or {})}
-    write_text(path, json_text("metrics", content))
-
-
 def finite_or_none(value: float) -> float | None:
     """Return a number as JSON can hold it."""
     return value if math.isfinite(value) else None
-
-
-def read_metrics(path: str | Path) -> dict[str, Any]:
-    """Read what `write_metrics` wrote.
-
-    Raises:
-        MMLError: the file is missing, damaged, or of a newer format.
-    """
-    content = read_json(path, "metrics", "metrics", "intervals")
-    metrics = {name: _number(value) for name, value in content["metrics"].items()}
-    intervals = {name: (_number(low), _number(high)) for name, (low, high) in content["intervals"].items()}
-    return content | {"metrics": metrics, "intervals": intervals}
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value

@@ -14,9 +14,7 @@ from mml_lib.errors import MMLError
 from mml_lib.evaluation.evaluation import evaluate_resampled
 from mml_lib.evaluation.resampled import Groups, Resampled
 from mml_lib.evaluation.run_comparison import Resamples
-from mml_lib.predictions.predictions import MaskPredictions, Predictions, pool
-
-AnyPredictions = Predictions | MaskPredictions
+from mml_lib.predictions.predictions import AnyPredictions, pool
 
 
 def pool_out_of_fold(folds: Mapping[int, AnyPredictions], where: str) -> AnyPredictions:
@@ -47,10 +45,7 @@ def evaluate_out_of_fold(
 
     Args:
         folds: predictions of the validation samples of each fold.
-        metrics: of these those that have a name.
-        resamples: how many; 0: none.
-        groups: of the samples, by id.
-        per_group: how the samples of a group are merged.
+        metrics, resamples, groups, per_group: see `evaluate_resampled`.
 
     Raises:
         MMLError: a sample is in two folds.

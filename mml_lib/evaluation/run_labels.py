@@ -31,10 +31,9 @@ class RunLabel:
         return params if self.fold is not None else {key: value for key, value in params.items() if key != "fold"}
 
     @classmethod
-    def of_result(cls, result: Mapping[str, Any], labels: Mapping[str, "RunLabel"]) -> "RunLabel":
-        """Return the label of the run of a metrics file; without one, names are ids and labels are empty."""
-        run = result["run"]
-        return labels.get(run) or cls(result["task"], run, "", run, "")
+    def of_run(cls, task: str, run: str, labels: Mapping[str, "RunLabel"]) -> "RunLabel":
+        """Return the label of a run; without one, names are ids and labels are empty."""
+        return labels.get(run) or cls(task, run, "", run, "")
 
 
 def labels_from_params(params: Mapping[str, Mapping[str, Any]]) -> dict[str, RunLabel]:

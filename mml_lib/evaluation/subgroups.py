@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 from mml_lib.errors import MMLError
-from mml_lib.evaluation.alignment import AnyPredictions, arguments_of
+from mml_lib.evaluation.alignment import arguments_of
 from mml_lib.evaluation.evaluation import network_estimates
 from mml_lib.evaluation.resampled import Groups, resample
 from mml_lib.evaluation.run_comparison import RESAMPLES
 from mml_lib.metrics.segmentation import foreground
 from mml_lib.metrics.shares import Counts, dices, ious, mean_of_known, precisions, recalls, specificities
-from mml_lib.predictions.predictions import MaskPredictions
+from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions
 from mml_lib.predictions.scores import confusion_matrix, counts, score, sigmoid, softmax
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.dataset import natural_key

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mml_lib.config.metric_options import PER_GROUP, is_metric, name_per_sample
 from mml_lib.evaluation.comparisons.leaderboard import ESTIMATE, MARK, RUN, ordered, sentences, standings
-from mml_lib.evaluation.fold_table import fold_of, other_task
+from mml_lib.evaluation.fold_table import fold_of
+from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.evaluation.resampled import Resampled, undefined
 from mml_lib.evaluation.run_comparison import Resamples
 from mml_lib.evaluation.run_labels import RunLabel
@@ -34,12 +34,12 @@ class _Network:
 
 
 def summarize(
-    results: Sequence[Mapping[str, Any]], resampled: Sequence[Resampled], labels: Mapping[str, RunLabel]
+    results: Sequence[NetworkMetrics], resampled: Sequence[Resampled], labels: Mapping[str, RunLabel]
 ) -> pd.DataFrame:
     """Return a row for each procedure, split and metric, the best first, and beneath it its runs where it has several.
 
     Args:
-        results: contents of metrics files.
+        results: metrics of networks.
         resampled: the same metrics on resamples of their samples.
         labels: labels of runs by run id.
 
@@ -62,14 +62,14 @@ def summarize(
 
 
 def _by_split(
-    results: Sequence[Mapping[str, Any]], resampled: Sequence[Resampled], labels: Mapping[str, RunLabel]
+    results: Sequence[NetworkMetrics], resampled: Sequence[Resampled], labels: Mapping[str, RunLabel]
 ) -> dict[tuple[str, str, str], list[_Network]]:
     """Return networks by task, task tested on and split."""
     networks: dict[tuple[str, str, str], list[_Network]] = {}
     for result, metrics in zip(results, resampled, strict=True):
-        label = RunLabel.of_result(result, labels)
-        network = _Network(label, fold_of(result, label), _complete(metrics, result["metrics"]))
-        networks.setdefault((label.task, other_task(result), result["split"]), []).append(network)
+        label = RunLabel.of_run(result.task, result.run, labels)
+        network = _Network(label, fold_of(result, label), _complete(metrics, result.metrics))
+        networks.setdefault((label.task, result.other_task, result.split), []).append(network)
     return dict(sorted(networks.items()))
 
 

@@ -27,7 +27,11 @@ class Stored:
 
     def write(self, path: str | Path) -> None:
         """Write the object, whole or not at all."""
-        write_text(path, json_text(self.KIND, asdict(self)))
+        write_text(path, json_text(self.KIND, self.content()))
+
+    def content(self) -> dict[str, Any]:
+        """Return the content of the file."""
+        return asdict(self)
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
@@ -38,10 +42,15 @@ class Stored:
         """
         content = read_json(path, cls.KIND)
         try:
-            names = [field.name for field in fields(cls) if field.name in content or field.name not in cls.LATER]
-            return cls(**{name: content[name] for name in names})
-        except (KeyError, TypeError) as error:
+            return cls.of_content(content)
+        except (KeyError, TypeError, AttributeError) as error:
             raise damaged(path, repr(error)) from error
+
+    @classmethod
+    def of_content(cls, content: Mapping[str, Any]) -> Self:
+        """Return the object of a file's content."""
+        names = [field.name for field in fields(cls) if field.name in content or field.name not in cls.LATER]
+        return cls(**{name: content[name] for name in names})
 
 
 def json_text(kind: str, content: Mapping[str, Any], indent: int | None = 2) -> str:

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from mml_lib.data.datamodule import positions_of
 from mml_lib.errors import MMLError
 from mml_lib.inference.merged_views import MergedViews
-from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, Predictions
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.training.guards import is_out_of_memory, more_of_a_gpu, words_of
 from mml_lib.training.module import MMLModule
@@ -35,7 +35,7 @@ def best_device(accelerator: str) -> torch.device:
 @torch.inference_mode()
 def predict(
     model: MMLModule, loader: DataLoader, ids: np.ndarray, device: torch.device, tta: MergedViews | None = None
-) -> Predictions | MaskPredictions:
+) -> AnyPredictions:
     """Return the outputs of a network for all samples of an ordered loader.
 
     Args:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, Predictions
 from mml_lib.predictions.scores import counts, pixel_confusion, sigmoid, softmax
 from mml_lib.task_types import TASK_TYPES
 
 
-def wide_table(predictions: Predictions | MaskPredictions, classes: Sequence[str] | None = None) -> pd.DataFrame:
+def wide_table(predictions: AnyPredictions, classes: Sequence[str] | None = None) -> pd.DataFrame:
     """Return one row for each sample, N; columns of classes are called `<what>/<class>`.
 
     Args:
@@ -37,7 +37,7 @@ def wide_table(predictions: Predictions | MaskPredictions, classes: Sequence[str
     return pd.concat([table, pd.DataFrame(named)], axis=1)
 
 
-def long_table(predictions: Predictions | MaskPredictions, classes: Sequence[str] | None = None) -> pd.DataFrame:
+def long_table(predictions: AnyPredictions, classes: Sequence[str] | None = None) -> pd.DataFrame:
     """Return one row for each sample and class, N·classes, the classes of a sample one after the other.
 
     Args:
@@ -56,7 +56,7 @@ def long_table(predictions: Predictions | MaskPredictions, classes: Sequence[str
     return table.assign(**{what: values.ravel() for what, values in columns.items()})
 
 
-def _by_class(predictions: Predictions | MaskPredictions) -> dict[str, np.ndarray]:
+def _by_class(predictions: AnyPredictions) -> dict[str, np.ndarray]:
     """Return the columns of each sample and class, N×classes each."""
     if isinstance(predictions, MaskPredictions):
         return _pixels(predictions)

@@ -80,7 +80,10 @@ class MaskPredictions:
         _save(path, self.task_type, self.ids, compress=True, **arrays)
 
 
-def pool(predictions: Sequence[Predictions | MaskPredictions]) -> Predictions | MaskPredictions:
+AnyPredictions = Predictions | MaskPredictions
+
+
+def pool(predictions: Sequence[AnyPredictions]) -> AnyPredictions:
     """Return the predictions of several networks one after the other."""
     first = predictions[0]
     names = ("masks", "targets", "sizes", "ids") if isinstance(first, MaskPredictions) else ("logits", "targets", "ids")
@@ -94,7 +97,7 @@ def _save(path: str | Path, task_type: str, ids: np.ndarray, compress: bool = Fa
         save(beside, **FORMAT.stamp, task_type=np.str_(task_type), ids=ids.astype(np.str_), **arrays)
 
 
-def read_predictions(path: str | Path) -> Predictions | MaskPredictions:
+def read_predictions(path: str | Path) -> AnyPredictions:
     """Read predictions; pickled arrays are refused.
 
     Raises:

@@ -18,9 +18,10 @@ import pandas as pd
 
 from mml_lib.config.metric_options import name_per_sample
 from mml_lib.errors import MMLError
-from mml_lib.evaluation.alignment import AnyPredictions, arguments_of
+from mml_lib.evaluation.alignment import arguments_of
 from mml_lib.evaluation.calibration.reliability import reliability
 from mml_lib.evaluation.comparisons.leaderboard import ENSEMBLE, KEYS, RUN, ordered, standings
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage, Member
 from mml_lib.evaluation.out_of_fold import pool_out_of_fold, with_folds
 from mml_lib.evaluation.run_comparison import resample_runs
 from mml_lib.evaluation.run_labels import RunLabel
@@ -28,7 +29,7 @@ from mml_lib.evaluation.subgroups import class_table, largest_losses, one_vs_res
 from mml_lib.files.atomic import write_text
 from mml_lib.images.decoding import decode
 from mml_lib.images.transforms import TRANSFORMS
-from mml_lib.predictions.predictions import MaskPredictions, pool
+from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, pool
 from mml_lib.predictions.scores import confusion_matrix, pixel_confusion
 from mml_lib.reports.figures import (
     draw_calibration_errors,
@@ -220,7 +221,7 @@ class Gallery:
                 metrics = _drawn_metrics(entries)
                 draw_leaderboard(entries, metrics, self._styles, path, self.names)
 
-    def draw_ensembles(self, ensembles: Mapping[str, Any], folds: Mapping[str, Iterable[int]]) -> None:
+    def draw_ensembles(self, ensembles: Mapping[str, EnsembleStorage], folds: Mapping[str, Iterable[int]]) -> None:
         """Draw who belongs to an ensemble, and with which weight.
 
         Args:
@@ -228,7 +229,7 @@ class Gallery:
             folds: by run, of which folds its networks are.
         """
         for task, ensemble in ensembles.items():
-            labels = [self.labels.get(member["run"]) or _elsewhere(member) for member in ensemble.members]
+            labels = [self.labels.get(member.run) or _elsewhere(member) for member in ensemble.members]
             members = pd.DataFrame({"run": [label.run for label in labels], "weight": list(ensemble.weights)})
             own = [_listed(folds.get(label.run, ())) if label.fold is None else label.fold for label in labels]
             members["fold"] = own
@@ -268,11 +269,11 @@ class Gallery:
             write_text(self.folder / topic / f"{name}_table.html", table_page(title, led, f"{name}.csv"))
 
 
-def _elsewhere(member: Mapping[str, Any]) -> RunLabel:
+def _elsewhere(member: Member) -> RunLabel:
     """Return the names of a run of another project in pictures."""
-    of_task = f"{member['task']}: " if "eval_task" in member else ""
-    run = f"{of_task}{member['run']} ({member.get('project', 'of no mode here')})"
-    return RunLabel(member["task"], run, "", run, "")
+    of_task = f"{member.task}: " if member.eval_task else ""
+    run = f"{of_task}{member.run} ({member.project or 'of no mode here'})"
+    return RunLabel(member.task, run, "", run, "")
 
 
 def _listed(folds: Iterable[int]) -> str:

@@ -7,11 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from mml_lib.evaluation.alignment import AnyPredictions
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.files.checksums import verify
-from mml_lib.predictions.predictions import read_predictions
+from mml_lib.predictions.predictions import AnyPredictions, read_predictions
 from mml_lib.reports.gallery import (
     best_first,
     by_run,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from mml_lib.config.task_options import SEPARATOR
 from mml_lib.errors import MMLError, nearest
-from mml_lib.evaluation.planned_tests import PlannedTest
+from mml_lib.evaluation.comparisons.planned_tests import PlannedTest
 from mml_lib.pipelines.pipeline import Variant
 from mml_lib.studies.runs import Run
 from mml_lib.tasks.curves import Curve, curves_of

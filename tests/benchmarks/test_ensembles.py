@@ -8,6 +8,7 @@ import pytest
 
 from mml_lib.evaluation.ensembles.combining import combine
 from mml_lib.evaluation.ensembles.ensemble_selection import select_ensemble
+from mml_lib.evaluation.ensembles.ensemble_storage import Member
 from mml_lib.evaluation.ensembles.options import EnsembleOptions
 from mml_lib.predictions.predictions import Predictions
 
@@ -26,8 +27,8 @@ def members(number: int, samples: int) -> list[Predictions]:
     ]
 
 
-def names(number: int) -> list[dict]:
-    return [{"task": "digits", "run": f"{row:08x}", "fold": 0} for row in range(number)]
+def names(number: int) -> list[Member]:
+    return [Member("digits", f"{row:08x}", fold=0) for row in range(number)]
 
 
 @pytest.mark.benchmark
@@ -51,7 +52,7 @@ def test_selection_of_200_members_takes_less_than_five_seconds(capsys, strategy:
     peak = tracemalloc.get_traced_memory()[1] / 2**20
     tracemalloc.stop()
     started = time.perf_counter()
-    combine(ensemble, [outputs[int(member["run"], 16)] for member in ensemble.members])
+    combine(ensemble, [outputs[int(member.run, 16)] for member in ensemble.members])
     with capsys.disabled():
         print(
             f"\n{strategy} by {ensemble.metric}: {min(seconds):.2f} s, {peak:.0f} MiB beside the predictions; "

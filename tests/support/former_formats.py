@@ -9,7 +9,7 @@ import yaml
 
 from mml_lib.evaluation.calibration.calibration_methods import Calibration
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
-from mml_lib.evaluation.evaluation import read_metrics
+from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.evaluation.resampled import read_resampled
 from mml_lib.files.containers import CONTAINERS, check_packed
 from mml_lib.files.formats import FORMATS
@@ -47,7 +47,7 @@ READ: dict[str, Callable[[Path], Any]] = {
     "models": ModelStorage.read,
     "parameters": load_network,
     "predictions": read_predictions,
-    "metrics": read_metrics,
+    "metrics": NetworkMetrics.read,
     "resampled_metrics": read_resampled,
     "calibration": lambda path: Calibration(**read_json(path, "calibration")),
     "ensemble": EnsembleStorage.read,

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from mml_lib.evaluation.ensembles.ensemble_storage import Member
 from mml_lib.predictions.predictions import Predictions
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from mml_lib.tasks.description import TaskDescription
@@ -29,7 +30,7 @@ def predictions(ids: list[str], seed: int, shift: float = 2.0) -> Predictions:
     return Predictions(logits.astype(np.float32), targets, np.array(ids))
 
 
-NETWORKS = [{"task": "t", "run": run, "fold": fold} for run in ("aaaaaaaa", "bbbbbbbb") for fold in (0, 1)]
+NETWORKS = [Member("t", run, fold) for run in ("aaaaaaaa", "bbbbbbbb") for fold in (0, 1)]
 
 
 IDS = [f"s{number}" for number in range(24)]

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 
 from mml_lib.evaluation.ensembles.ensemble_selection import select_ensemble
-from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage, Member
 from mml_lib.evaluation.ensembles.options import EnsembleOptions
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
 
 NUMBER, CLASSES = 120, 4
 
 
-def names(number: int) -> list[dict[str, Any]]:
-    return [{"project": "demo", "task": "digits", "run": f"{row:08x}", "fold": 0} for row in range(number)]
+def names(number: int) -> list[Member]:
+    return [Member("digits", f"{row:08x}", fold=0, project="demo") for row in range(number)]
 
 
 def predictions(kind: str = "classification", number: int = 8, samples: int = NUMBER, seed: int = 0) -> list[Any]:
@@ -62,7 +62,7 @@ def select(members: list[Any], groups: Any = None, **options: Any) -> EnsembleSt
 
 
 def of_members(storage: EnsembleStorage, members: list[Any]) -> list[Any]:
-    return [members[int(member["run"], 16)] for member in storage.members]
+    return [members[int(member.run, 16)] for member in storage.members]
 
 
 def rows_of(predictions_of_member: Any, ids: Any) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mml_lib.evaluation.evaluation import write_metrics
+from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.images.surveying import survey_images
 from mml_lib.models.model_storage import ModelStorage
 from mml_lib.predictions.predictions import Predictions
@@ -112,6 +112,5 @@ def _network(study: Study, description: TaskDescription, run: str, fold: int, go
         ids = np.array(description.samples["id"])[rows]
         Predictions(2 * logits, targets, ids).write(study.fm.path("predictions", **about, eval=split))
     details = {**about, "on": "shapes", "split": "test", "samples": 5}
-    write_metrics(
-        study.fm.path("metrics", **about, eval="test"), {"accuracy": value}, {"accuracy": (0.2, 1.0)}, **details
-    )
+    metrics = NetworkMetrics(metrics={"accuracy": value}, intervals={"accuracy": (0.2, 1.0)}, **details)
+    metrics.write(study.fm.path("metrics", **about, eval="test"))

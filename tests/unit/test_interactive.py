@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.evaluation.evaluation import write_metrics
+from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.interactive import load_metrics, load_predictions, load_project_models, task_infos
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
@@ -185,7 +185,8 @@ def test_other_tasks_and_calibrated_predictions_are_told_apart(project: Project)
     other.write(project.path("other_predictions", eval_task="others", eval="test"))
     Predictions(5 * other.logits, other.targets, other.ids).write(project.path("calibrated", eval="test"))
     tokens = {"task": "shapes", "run": project.runs[0.1], "fold": 0, "on": "others", "split": "test"}
-    write_metrics(project.path("other_metrics", eval_task="others", eval="test"), {"f1": 0.25}, **tokens)
+    metrics = NetworkMetrics(metrics={"f1": 0.25}, **tokens)
+    metrics.write(project.path("other_metrics", eval_task="others", eval="test"))
     table = load_predictions("demo", split="test")
     assert table[table["on"] == "others"]["id"].tolist() == ["x", "y", "z"]
     assert load_predictions("demo", calibrated=True)["logit/angle000"].tolist() == [5, 0, 0]

@@ -19,7 +19,7 @@ import numpy as np
 from mml_lib.errors import MMLError, nearest
 from mml_lib.evaluation.calibration.affine import Map, Scores, fit, fit_by_evidence
 from mml_lib.evaluation.calibration.quantification import frequencies, is_labelled, quantify
-from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, Predictions
 from mml_lib.task_types import TASK_TYPES
 
 METHODS = ("affine", "temperature", "auto", "none")
@@ -102,7 +102,7 @@ class Calibration:
         return replace(self, prior=tuple(values.tolist()))
 
 
-def fit_calibration(val: Predictions | MaskPredictions, method: str = "auto") -> Calibration:
+def fit_calibration(val: AnyPredictions, method: str = "auto") -> Calibration:
     """Return the calibration of a network, fitted on its validation predictions.
 
     Soft labels count from 0.5 on, as in all metrics; samples without a label are left out. A class that no validation
@@ -140,8 +140,8 @@ def _fitted(scores: Scores, method: str) -> Map:
 
 
 def calibrate_predictions(
-    val: Predictions | MaskPredictions,
-    others: Mapping[str, Predictions | MaskPredictions],
+    val: AnyPredictions,
+    others: Mapping[str, AnyPredictions],
     method: str = "auto",
     prior: str | Sequence[float] = "val",
 ) -> tuple[Calibration, dict[str, Predictions]]:
@@ -211,7 +211,7 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
-def refuse_unfit(predictions: Predictions | MaskPredictions, split: str) -> None:
+def refuse_unfit(predictions: AnyPredictions, split: str) -> None:
     """Refuse predictions without probabilities, of another task type or of a network that exploded.
 
     Raises:

@@ -6,12 +6,12 @@ import pandas as pd
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.calibration.quantification import is_labelled
 from mml_lib.metrics.log_loss import BINS, bin_of
-from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions
 from mml_lib.predictions.scores import score_arguments
 from mml_lib.task_types import TASK_TYPES
 
 
-def reliability(predictions: Predictions | MaskPredictions, bins: int = BINS) -> pd.DataFrame:
+def reliability(predictions: AnyPredictions, bins: int = BINS) -> pd.DataFrame:
     """Return a row for each bin of probabilities, of equal width, that has samples; what a reliability diagram shows.
 
     Columns: `low` and `high`, its ends; `samples`; `confidence`, their mean probability; `accuracy`, the share that is

@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from mml_lib.evaluation.alignment import AnyPredictions
 from mml_lib.evaluation.comparisons.leaderboard import ENSEMBLE, leaderboard, standings
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.evaluation.evaluation import evaluate
@@ -21,7 +20,7 @@ from mml_lib.evaluation.run_comparison import (
     resample_runs,
 )
 from mml_lib.evaluation.subgroups import class_table, group_table
-from mml_lib.predictions.predictions import Predictions
+from mml_lib.predictions.predictions import AnyPredictions, Predictions
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.metadata import MOST_GROUPS, Column, sub_groups
@@ -136,10 +135,10 @@ class Answer:
                 networks of all folds.
         """
         self.runs.setdefault(ENSEMBLE, {})[ALL_FOLDS if fold is None else fold] = predictions
-        self._sizes.append(len({(member.get("project"), member["run"]) for member in ensemble.members}))
+        self._sizes.append(len({(member.project, member.run) for member in ensemble.members}))
         least, most, candidates = min(self._sizes), max(self._sizes), len([run for run in self.runs if run != ENSEMBLE])
         members = f"{least}" if least == most else f"{least} to {most}"
-        elsewhere = any("project" in member for member in ensemble.members)
+        elsewhere = any(member.project for member in ensemble.members)
         self.labels[ENSEMBLE] = f"of {members} runs" if elsewhere else f"of {members} of {candidates} runs"
         runs = [self.calibrated.get(run, False) for run in self.runs if run != ENSEMBLE]
         self.calibrated[ENSEMBLE] = ensemble.calibration is not None or all(runs)

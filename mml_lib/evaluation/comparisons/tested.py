@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mml_lib.evaluation.planned_tests import PlannedTest
+from mml_lib.evaluation.comparisons.planned_tests import PlannedTest
 from mml_lib.evaluation.procedures import Networks
 from mml_lib.evaluation.resampled import Resampled, read_resampled
 from mml_lib.tasks.curves import Point

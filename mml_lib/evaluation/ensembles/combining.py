@@ -5,17 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from mml_lib.errors import MMLError
-from mml_lib.evaluation.calibration.calibration_methods import Calibration
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.evaluation.ensembles.pool import Pool, probabilities, same_masks
 from mml_lib.metrics.log_loss import LEAST_PROBABILITY
-from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, Predictions
 from mml_lib.task_types import TASK_TYPES
 
 
-def combine(
-    storage: EnsembleStorage, predictions: Sequence[Predictions | MaskPredictions]
-) -> Predictions | MaskPredictions:
+def combine(storage: EnsembleStorage, predictions: Sequence[AnyPredictions]) -> AnyPredictions:
     """Return the predictions of an ensemble on a split, from the predictions of its members in their order.
 
     Of classes the logarithms of the weighted mean of probabilities (so softmax gives the mean back), of labels the
@@ -36,7 +33,7 @@ def combine(
         )
     logits = _logits(pool.task_type, mixed(pool, storage.weights, storage.votes, storage.member_temperature))
     if storage.calibration is not None:
-        logits = Calibration(**storage.calibration).apply(logits)
+        logits = storage.calibration.apply(logits)
     return Predictions(logits, pool.targets, pool.ids, pool.task_type)
 
 

@@ -1,7 +1,7 @@
 """Selection: which members an ensemble has, by some of the samples; the others assess it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from mml_lib.evaluation.ensembles.combining import mixed, mixed_masks
 from mml_lib.evaluation.ensembles.ensemble_search import all_members, best_member, budget_search, forward_selection
-from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage, Member
 from mml_lib.evaluation.ensembles.objective import Objective, score
 from mml_lib.evaluation.ensembles.options import EnsembleOptions
 from mml_lib.evaluation.ensembles.parts import divide
@@ -17,14 +17,14 @@ from mml_lib.evaluation.ensembles.pool import Pool, check_selectable, same_masks
 from mml_lib.evaluation.ensembles.pool import taken as taken_of
 from mml_lib.evaluation.ensembles.votes import Vote, best_vote
 from mml_lib.evaluation.evaluation import evaluate, finite_or_none
-from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions
 from mml_lib.task_types import TASK_TYPES
 
 
 def select_ensemble(
     task: str,
-    members: Sequence[Mapping[str, Any]],
-    predictions: Sequence[Predictions | MaskPredictions],
+    members: Sequence[Member],
+    predictions: Sequence[AnyPredictions],
     options: EnsembleOptions,
     groups: Sequence[str] | np.ndarray | None = None,
 ) -> EnsembleStorage:
@@ -32,7 +32,7 @@ def select_ensemble(
 
     Args:
         task: what is predicted.
-        members: what each network is called (project, task, run, fold …), K.
+        members: networks or runs, K.
         predictions: of the same samples, K; their order may differ.
         options: how to select.
         groups: what must not come apart (patients), N, in the order of the first predictions.
@@ -62,7 +62,7 @@ def select_ensemble(
         task=task,
         task_type=pool.task_type,
         strategy=options.strategy,
-        members=[dict(members[row]) for row in taken],
+        members=[members[row] for row in taken],
         weights=weights[taken].tolist(),
         votes=proof is not None,
         member_temperature=temperature,
@@ -110,7 +110,7 @@ def _searched(objective: Objective, options: EnsembleOptions) -> tuple[np.ndarra
 
 def _select_by_masks(
     task: str,
-    members: Sequence[Mapping[str, Any]],
+    members: Sequence[Member],
     predictions: Sequence[MaskPredictions],
     options: EnsembleOptions,
     groups: Sequence[str] | np.ndarray | None,
@@ -136,7 +136,7 @@ def _select_by_masks(
         task=task,
         task_type=task_type,
         strategy=options.strategy,
-        members=[dict(members[row]) for row in taken],
+        members=[members[row] for row in taken],
         weights=weights,
         votes=True,
         member_temperature=1.0,

@@ -1,16 +1,15 @@
 """The final calibration of an ensemble: averages of calibrated probabilities are too cautious."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from mml_lib.evaluation.calibration.cross_fitting import assess_calibration
 from mml_lib.evaluation.ensembles.combining import combine
-from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage, label
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage, Member
 from mml_lib.evaluation.ensembles.pool import is_constant
-from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.predictions.predictions import AnyPredictions, Predictions
 
 METHOD = "temperature"
 """One scale: it changes no class that is predicted, and members have their biases already."""
@@ -21,7 +20,7 @@ LEAST = 20
 
 def calibrate_ensemble(
     ensemble: EnsembleStorage,
-    members: Sequence[Mapping[str, Any]],
+    members: Sequence[Member],
     predictions: Sequence[Predictions],
     groups: Sequence[str],
 ) -> EnsembleStorage:
@@ -32,12 +31,11 @@ def calibrate_ensemble(
 
     Args:
         ensemble: as it was selected.
-        members: what each run is called, K.
+        members: runs, K.
         predictions: validation predictions of each run, K.
         groups: group of each sample, in the order of the first predictions.
     """
-    named = [dict(member) for member in members]
-    together = combine(ensemble, [predictions[named.index(dict(member))] for member in ensemble.members])
+    together = combine(ensemble, [predictions[members.index(member)] for member in ensemble.members])
     of_id = dict(zip(predictions[0].ids.tolist(), groups, strict=True))
     selected = set() if ensemble.strategy == "mean" else set(ensemble.selection_ids)
     rows = np.array([row for row, id_ in enumerate(together.ids.tolist()) if id_ not in selected], int)
@@ -46,18 +44,18 @@ def calibrate_ensemble(
     held_out = Predictions(together.logits[rows], together.targets[rows], together.ids[rows], together.task_type)
     assessed = assess_calibration(held_out, METHOD, [of_id[id_] for id_ in held_out.ids.tolist()])
     losses = {"before": assessed.before, "after": assessed.after, "samples": assessed.samples}
-    calibration = asdict(assessed.calibration) if assessed.helps else None
+    calibration = assessed.calibration if assessed.helps else None
     return replace(ensemble, calibration=calibration, calibration_losses=losses)
 
 
 def ensemble_notes(
-    ensemble: EnsembleStorage, runs: Sequence[Mapping[str, Any]], predictions: Sequence[Predictions | MaskPredictions]
+    ensemble: EnsembleStorage, runs: Sequence[Member], predictions: Sequence[AnyPredictions]
 ) -> list[str]:
     """Return lines about the final calibration of an ensemble, and warnings about runs that learned nothing.
 
     Args:
         ensemble: the selected ensemble.
-        runs: `task` and `run` of each run, K.
+        runs: runs, K.
         predictions: validation predictions of each run, K.
     """
     notes = []
@@ -71,6 +69,6 @@ def ensemble_notes(
         if is_constant(predicted):
             outcome = "is in the ensemble" if run in ensemble.members else "is left out of the ensemble"
             notes.append(
-                f"warning: {label(run)} predicts the same for all validation samples, it {outcome}; train it otherwise"
+                f"warning: {run} predicts the same for all validation samples, it {outcome}; train it otherwise"
             )
     return notes

@@ -1,14 +1,13 @@
 """The pool: predictions of many networks on the same samples, checked and in the same order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from mml_lib.errors import MMLError
-from mml_lib.evaluation.ensembles.ensemble_storage import label
-from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.evaluation.ensembles.ensemble_storage import Member
+from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, Predictions
 from mml_lib.predictions.scores import sigmoid, softmax
 from mml_lib.task_types import TASK_TYPES
 
@@ -18,21 +17,21 @@ class Pool:
     """Predictions of the members for N samples.
 
     Args:
-        members: what each is called, K.
+        members: networks or runs, K.
         logits: float32, K×N×classes (labels); of a regression values, K×N×1.
         targets: of the samples, as `Predictions` has them; NaN and -1 stand for none.
         ids: of the samples, N.
         task_type: what was learned.
     """
 
-    members: Sequence[Mapping[str, Any]]
+    members: Sequence[Member]
     logits: np.ndarray
     targets: np.ndarray
     ids: np.ndarray
     task_type: str
 
     @classmethod
-    def of(cls, members: Sequence[Mapping[str, Any]], predictions: Sequence[Predictions]) -> "Pool":
+    def of(cls, members: Sequence[Member], predictions: Sequence[Predictions]) -> "Pool":
         """Collect predictions, in the order of the samples of the first.
 
         Raises:
@@ -46,9 +45,7 @@ class Pool:
                 raise _differs(members[0], member, *classes)
             if not np.isfinite(prediction.logits).all():
                 bad = prediction.ids[~np.isfinite(prediction.logits).all(axis=1)][0]
-                raise MMLError(
-                    f"ensemble: {label(member)} has logits that are not finite (sample '{bad}'); leave it out"
-                )
+                raise MMLError(f"ensemble: {member} has logits that are not finite (sample '{bad}'); leave it out")
         for member, prediction, order in zip(members, predictions, orders, strict=True):
             # A target may have been rounded on another way through the files.
             if not np.allclose(prediction.targets[order], first.targets, rtol=1e-5, atol=1e-6, equal_nan=True):
@@ -83,9 +80,7 @@ def probabilities(task_type: str, logits: np.ndarray, temperature: float) -> np.
     return (softmax if TASK_TYPES[task_type].is_single_label else sigmoid)(logits / np.float32(temperature))
 
 
-def same_samples(
-    members: Sequence[Mapping[str, Any]], predictions: Sequence[Predictions | MaskPredictions]
-) -> list[np.ndarray]:
+def same_samples(members: Sequence[Member], predictions: Sequence[AnyPredictions]) -> list[np.ndarray]:
     """Return for each member where it has the samples of the first.
 
     Raises:
@@ -98,11 +93,11 @@ def same_samples(
         )
     first = predictions[0]
     if not len(first.ids):
-        raise MMLError(f"ensemble: {label(members[0])} has no predictions of this split; predict it first")
+        raise MMLError(f"ensemble: {members[0]} has no predictions of this split; predict it first")
     order = np.argsort(first.ids, kind="stable")
     ids = first.ids[order]
     if (twice := ids[1:] == ids[:-1]).any():
-        raise MMLError(f"ensemble: {label(members[0])} has the sample '{ids[1:][twice][0]}' twice; keep it once")
+        raise MMLError(f"ensemble: {members[0]} has the sample '{ids[1:][twice][0]}' twice; keep it once")
     places = np.empty_like(order)
     places[order] = np.arange(len(order))
     orders = []
@@ -119,10 +114,8 @@ def same_samples(
     return orders
 
 
-def _differs(first: Mapping[str, Any], other: Mapping[str, Any], says: str, but: str) -> MMLError:
-    return MMLError(
-        f"ensemble: members must predict the same: {label(first)} {says}, {label(other)} {but}; leave one of them out"
-    )
+def _differs(first: Member, other: Member, says: str, but: str) -> MMLError:
+    return MMLError(f"ensemble: members must predict the same: {first} {says}, {other} {but}; leave one of them out")
 
 
 def check_selectable(pool: Pool, by_classes: bool = True) -> None:
@@ -149,7 +142,7 @@ def check_selectable(pool: Pool, by_classes: bool = True) -> None:
         )
 
 
-def is_constant(predictions: Predictions | MaskPredictions) -> bool:
+def is_constant(predictions: AnyPredictions) -> bool:
     """Return whether the same is said of several samples, of masks of every pixel: nothing has been learned then.
 
     Such a member is no error: what it is worth decides whether it is taken.
@@ -159,7 +152,7 @@ def is_constant(predictions: Predictions | MaskPredictions) -> bool:
 
 
 def same_masks(
-    members: Sequence[Mapping[str, Any]], predictions: Sequence[MaskPredictions], by_classes: bool = False
+    members: Sequence[Member], predictions: Sequence[MaskPredictions], by_classes: bool = False
 ) -> list[MaskPredictions]:
     """Return masks in the order of the images of the first.
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mml_lib.evaluation.planned_tests import PlannedTest
+from mml_lib.evaluation.comparisons.planned_tests import PlannedTest
 from mml_lib.tasks.curves import Curve
 
 if TYPE_CHECKING:

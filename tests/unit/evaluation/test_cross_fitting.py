@@ -13,7 +13,7 @@ from mml_lib.evaluation.calibration.calibration_methods import calibrate_predict
 from mml_lib.evaluation.calibration.cross_fitting import assess_calibration, cross_calibrate, log_losses
 from mml_lib.evaluation.ensembles.combining import combine
 from mml_lib.evaluation.ensembles.ensemble_selection import select_ensemble
-from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage, Member
 from mml_lib.evaluation.ensembles.final import calibrate_ensemble
 from mml_lib.evaluation.ensembles.options import EnsembleOptions
 from mml_lib.predictions.predictions import Predictions
@@ -21,7 +21,7 @@ from mml_lib.predictions.scores import softmax
 from tests.support.planned_studies import wildcards
 from tests.support.post_studies import post
 
-RUNS = [{"task": "t", "run": run} for run in ("aaaaaaaa", "bbbbbbbb", "cccccccc", "dddddddd")]
+RUNS = [Member("t", run) for run in ("aaaaaaaa", "bbbbbbbb", "cccccccc", "dddddddd")]
 
 
 def predicted(samples: int, seed: int, scale: float, noise: float = 1.0, run: int = 0) -> Predictions:

@@ -7,6 +7,7 @@ from mml_lib.config.metric_options import NAMED
 from mml_lib.evaluation.comparisons.leaderboard import as_text, leaderboard, standings
 from mml_lib.evaluation.evaluation import evaluate_resampled, network_estimates
 from mml_lib.evaluation.fold_table import fold_table
+from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.evaluation.run_comparison import compare, compare_folds, resample_runs
 from mml_lib.evaluation.subgroups import group_table
 from mml_lib.evaluation.summary import summarize
@@ -106,7 +107,7 @@ def test_tables_carry_the_reason():
     resampled = evaluate_resampled(predictions, ["mae", "r2"], 100)
     reasons = {name: estimate.reason for name, estimate in network_estimates(resampled).items() if estimate.reason}
     assert list(reasons) == ["r2"]
-    result = {"task": "t", "run": "r", "fold": 0, "split": "test", "metrics": resampled.by_metric(), "reasons": reasons}
+    result = NetworkMetrics.of({}, resampled, task="t", run="r", fold=0, split="test")
     assert fold_table([result], {})["r2_reason"].tolist() == [reasons["r2"]]
     table = summarize([result], [resampled], {})
     assert table.set_index("metric")["reason"].to_dict() == {"mae": "", "r2": reasons["r2"]}

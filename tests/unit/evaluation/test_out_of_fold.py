@@ -8,7 +8,8 @@ import pytest
 
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.comparisons.answer import Answer, ComparedNetwork
-from mml_lib.evaluation.evaluation import evaluate, network_estimates, write_metrics
+from mml_lib.evaluation.evaluation import evaluate, network_estimates
+from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.evaluation.out_of_fold import evaluate_out_of_fold, pool_out_of_fold
 from mml_lib.evaluation.procedures import compare_procedures
 from mml_lib.evaluation.resampled import read_resampled
@@ -96,8 +97,8 @@ def test_folds_of_pooled_metrics_are_stored(tmp_path: Path):
 
 def test_summary_counts_folds_and_says_what_is_pooled():
     parts = folds((0.6, 0.7, 0.8))
-    result = {"task": "t", "run": "0a1b2c3d", "fold": None, "on": "t", "split": "out_of_fold"}
-    result |= {"metrics": {"accuracy": 0.5, "own": 1.0}}
+    names = {"task": "t", "run": "0a1b2c3d", "fold": None, "on": "t", "split": "out_of_fold"}
+    result = NetworkMetrics(metrics={"accuracy": 0.5, "own": 1.0}, **names)
     table = summarize([result], [evaluate_out_of_fold(parts, ["accuracy"], 100)], {})
     row = table.set_index("metric").loc["accuracy"]
     assert (row["split"], row["runs"], row["folds"], row["about"]) == ("out_of_fold", 1, 3, "procedure")
@@ -129,7 +130,8 @@ def test_comparison_is_of_pooled_predictions_and_its_t_test_of_folds():
 
 def test_notebooks_read_out_of_fold_metrics(tmp_path: Path):
     about = {"task": "t", "run": "0a1b2c3d", "on": "t", "split": "out_of_fold"}
-    write_metrics(tmp_path / "p/METRICS/t/0a1b2c3d/out_of_fold.json", {"accuracy": 0.5}, fold=None, **about)
+    metrics = NetworkMetrics(metrics={"accuracy": 0.5}, fold=None, **about)
+    metrics.write(tmp_path / "p/METRICS/t/0a1b2c3d/out_of_fold.json")
     table = load_metrics("p", split="out_of_fold", results=tmp_path)
     assert table[["run", "fold", "split", "accuracy"]].to_numpy().tolist() == [["0a1b2c3d", -1, "out_of_fold", 0.5]]
 

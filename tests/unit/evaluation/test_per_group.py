@@ -13,9 +13,8 @@ from mml_lib.evaluation.evaluation import (
     evaluate_resampled,
     network_estimates,
     network_intervals,
-    read_metrics,
-    write_metrics,
 )
+from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.evaluation.procedures import estimate
 from mml_lib.evaluation.resampled import read_resampled
 from mml_lib.evaluation.run_comparison import resample_runs
@@ -181,10 +180,9 @@ def test_summary_and_files_have_both_levels(tmp_path):
     for fold in range(2):
         resampled = evaluate_resampled(classified(), ["accuracy"], 100, GROUPS)
         resampled.write(tmp_path / f"{fold}.npz")
-        write_metrics(
-            tmp_path / f"{fold}.json", resampled.by_metric(), network_intervals(resampled), task="t", run="r", fold=fold
-        )
-        results.append(read_metrics(tmp_path / f"{fold}.json") | {"split": "test"})
+        metrics = NetworkMetrics.of({}, resampled, task="t", run="r", fold=fold, split="test")
+        metrics.write(tmp_path / f"{fold}.json")
+        results.append(NetworkMetrics.read(tmp_path / f"{fold}.json"))
         networks.append(read_resampled(tmp_path / f"{fold}.npz"))
     assert set(json.loads((tmp_path / "0.json").read_text())["intervals"]) == {"accuracy", "accuracy_per_group"}
     table = summarize(results, networks, {}).set_index("metric")
@@ -203,7 +201,7 @@ def test_networks_that_were_tested_without_groups_define_nothing_per_group():
 
 def test_summary_says_why_there_is_nothing_per_group():
     resampled = evaluate_resampled(classified(by_image=True), ["accuracy"], 100, GROUPS)
-    result = {"task": "t", "run": "r", "fold": 0, "split": "test", "metrics": resampled.by_metric()}
+    result = NetworkMetrics.of({}, resampled, task="t", run="r", fold=0, split="test")
     table = summarize([result], [resampled], {})
     row = table[table["metric"] == "accuracy_per_group"].iloc[0]
     assert np.isnan(row["mean"])

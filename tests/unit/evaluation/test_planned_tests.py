@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mml_lib.evaluation.comparisons.planned_tests import PlannedTest
 from mml_lib.evaluation.comparisons.tested import read_tested
-from mml_lib.evaluation.planned_tests import PlannedTest
 from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.tasks.curves import Point
 from tests.support.small_networks import network_of

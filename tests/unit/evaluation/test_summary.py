@@ -1,11 +1,14 @@
 """Summaries: procedures first, their runs beneath; over seeds and folds; what an interval is of."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mml_lib.evaluation.comparisons.leaderboard import ABOUT
 from mml_lib.evaluation.evaluation import evaluate, evaluate_resampled
 from mml_lib.evaluation.fold_table import fold_table
+from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.evaluation.run_labels import RunLabel, labels_from_params
 from mml_lib.evaluation.summary import as_text, summarize
 from mml_lib.predictions.predictions import Predictions
@@ -14,17 +17,18 @@ from tests.support.places import REPOSITORY
 NUMBER = 60
 TARGETS = np.arange(NUMBER) % 3
 IDS = np.array([f"s{number:02}" for number in range(NUMBER)])
+METRICS = ["accuracy", "f1"]
 PROCEDURES = {"a1": "a", "a2": "a", "b1": "b"}
 LABELS = {run: RunLabel("t", run, f"{name}, seed={run[1]}", f"of_{name}", name) for run, name in PROCEDURES.items()}
 
 
 def network(run: str, fold: int, strength: float = 1.0, seed: int = 0, resamples: int = 100, **about) -> tuple:
-    """Return the contents of the metrics files of a network."""
+    """Return the metrics of a network, and these on resamples."""
     noise = np.random.default_rng(seed).normal(size=(NUMBER, 3))
     predictions = Predictions((strength * np.eye(3)[TARGETS] + noise).astype("f"), TARGETS, IDS)
-    names = ["accuracy", "f1"]
-    result = {"task": "t", "run": run, "fold": fold, "split": "test", "metrics": evaluate(predictions, names)} | about
-    return result, evaluate_resampled(predictions, names, resamples)
+    names = {"task": "t", "run": run, "fold": fold, "split": "test"} | about
+    metrics = NetworkMetrics(metrics=evaluate(predictions, METRICS), **names)
+    return metrics, evaluate_resampled(predictions, METRICS, resamples)
 
 
 def summed_up(*networks: tuple, labels: dict | None = None):
@@ -42,7 +46,7 @@ def of_study():
 
 def test_summary_has_mean_deviation_and_interval_of_a_procedure():
     networks = [network("0a1b2c3d", fold, 1, fold) for fold in range(3)]
-    values = [result["metrics"]["accuracy"] for result, _ in networks]
+    values = [result.metrics["accuracy"] for result, _ in networks]
     table = summed_up(*networks, labels={"0a1b2c3d": RunLabel("t", "0a1b2c3d", "lr=1", "p", "lr=1")})
     assert table["metric"].tolist() == ["accuracy", "f1"]
     row = table.iloc[0]
@@ -87,7 +91,7 @@ def test_runs_of_a_procedure_stand_beneath_it():
 
 def test_metrics_without_a_name_have_no_interval_and_say_why():
     result, resampled = network("0a1b2c3d", 0)
-    result["metrics"]["own"] = 1.0
+    result = replace(result, metrics={**result.metrics, "own": 1.0})
     row = summed_up((result, resampled)).set_index("metric").loc["own"]
     assert row["mean"] == 1
     assert np.isnan(row["ci_low"])
@@ -114,8 +118,8 @@ def test_other_tasks_and_splits_are_summed_up_by_themselves():
 
 
 def test_folds_carry_the_intervals_of_their_samples():
-    results = [{**network("0a1b2c3d", fold)[0], "metrics": {"accuracy": 0.8, "own": 1.0}} for fold in range(2)]
-    results[0]["intervals"] = {"accuracy": (0.7, 0.85)}  # the other one is of an older version
+    results = [replace(network("0a1b2c3d", fold)[0], metrics={"accuracy": 0.8, "own": 1.0}) for fold in range(2)]
+    results[0] = replace(results[0], intervals={"accuracy": (0.7, 0.85)})  # the other one is of an older version
     folds = fold_table(results, {})
     assert list(folds.columns)[-4:] == ["accuracy", "accuracy_low", "accuracy_high", "own"]
     assert folds[["accuracy_low", "accuracy_high"]].iloc[0].tolist() == [0.7, 0.85]

@@ -13,9 +13,8 @@ from mml_lib.evaluation.evaluation import (
     evaluate,
     evaluate_resampled,
     network_intervals,
-    read_metrics,
-    write_metrics,
 )
+from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.evaluation.summary import summarize
 from mml_lib.predictions.predictions import MaskPredictions, Predictions, read_predictions
 from mml_lib.task_types import IGNORE, LEARNABLE
@@ -207,16 +206,18 @@ def test_exploded_network_has_neither_metric_nor_interval():
 
 def test_undefined_metrics_are_null_in_their_file(tmp_path: Path):
     intervals = {"auroc": (np.nan, np.nan), "f1": (0.4, 0.6)}
-    write_metrics(tmp_path / "m.json", {"auroc": float("nan"), "f1": 0.5}, intervals, task="t", fold=0)
+    names = {"task": "t", "run": "r", "fold": 0, "split": "test"}
+    NetworkMetrics(metrics={"auroc": np.nan, "f1": 0.5}, intervals=intervals, **names).write(tmp_path / "m.json")
     assert '"auroc": null' in (tmp_path / "m.json").read_text()
-    read = read_metrics(tmp_path / "m.json")
-    assert (read["task"], read["metrics"]["f1"], read["intervals"]["f1"]) == ("t", 0.5, (0.4, 0.6))
-    assert np.isnan([read["metrics"]["auroc"], *read["intervals"]["auroc"]]).all()
+    read = NetworkMetrics.read(tmp_path / "m.json")
+    assert (read.task, read.metrics["f1"], read.intervals["f1"]) == ("t", 0.5, (0.4, 0.6))
+    assert np.isnan([read.metrics["auroc"], *read.intervals["auroc"]]).all()
 
 
 def test_fold_without_a_metric_is_left_out_of_its_mean():
     about = {"task": "t", "run": "0a1b2c3d", "split": "test"}
-    results = [about | {"fold": fold, "metrics": {"auroc": value}} for fold, value in enumerate([0.5, np.nan, 0.75])]
+    values = enumerate([0.5, np.nan, 0.75])
+    results = [NetworkMetrics(fold=fold, metrics={"auroc": value}, **about) for fold, value in values]
     targets = [np.arange(4) % 2, np.zeros(4, int), np.arange(4) % 2]
     logits = np.array([[2, 1], [1, 2], [0, 3], [3, 0]], "f")
     resampled = [evaluate_resampled(Predictions(logits, labels, np.arange(4)), ["auroc"], 100) for labels in targets]

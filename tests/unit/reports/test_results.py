@@ -14,7 +14,7 @@ import pytest
 from snakemake.iocontainers import Wildcards
 
 from mml_lib.evaluation.comparisons.leaderboard import ENSEMBLE, leaderboard, standings
-from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage, Member
 from mml_lib.evaluation.run_comparison import resample_runs
 from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.images.decoding import decode
@@ -308,7 +308,7 @@ def test_pixels_that_are_ignored_are_not_counted():
 
 
 def ensemble(runs: Mapping[str, float]) -> EnsembleStorage:
-    members = [{"task": "t", "run": run} for run in runs]
+    members = [Member("t", run) for run in runs]
     values = (
         "t",
         "classification",

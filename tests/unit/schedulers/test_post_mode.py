@@ -10,7 +10,7 @@ from mml_lib.errors import MMLError
 from mml_lib.evaluation.comparisons.answer import Answer, ComparedNetwork
 from mml_lib.evaluation.ensembles.combining import combine
 from mml_lib.evaluation.ensembles.ensemble_selection import select_ensemble
-from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage, Member
 from mml_lib.evaluation.ensembles.fold_pools import pool_folds, spread
 from mml_lib.evaluation.ensembles.options import EnsembleOptions
 from mml_lib.tasks.description import TaskDescription
@@ -161,7 +161,7 @@ def test_runs_of_other_projects_are_compared_too(tmp_path: Path):
     plan = post(tmp_path, reuse={"predictions": "old"})
     of_task = wildcards(task="mine", mode="post")
     own = {network.run for network in plan.networks("mine")}
-    labels = {network["run"]: network["shown"] for network in plan.study.inputs.post.compared_networks(of_task)}
+    labels = {network.run: network["shown"] for network in plan.study.inputs.post.compared_networks(of_task)}
     assert set(labels) == {*own, run}
     assert labels[run]["label"] == "old, train: seed=7"
     (ours,) = own
@@ -177,7 +177,7 @@ def test_training_from_scratch_is_compared_with_transfer_in_one_leaderboard(tmp_
     run = predict_elsewhere(tmp_path, "here", optimizer={"preset": "adamw", "lr": 0.5})
     plan = post(tmp_path, {"pretrain_task": "b"}, **here)
     networks = plan.study.inputs.post.compared_networks(wildcards(task="mine", mode="post"))
-    labels = {network["run"]: (network["shown"]["label"], network["shown"]["procedure_label"]) for network in networks}
+    labels = {network.run: (network["shown"]["label"], network["shown"]["procedure_label"]) for network in networks}
     assert labels[run] == (
         "here, train: seed=7, normalization=task, optimizer.lr=0.5",
         "here, train: normalization=task, optimizer.lr=0.5",
@@ -204,8 +204,8 @@ def test_runs_without_validation_predictions_are_compared_and_join_no_ensemble(t
         path.unlink()
     plan = post(tmp_path, reuse={"predictions": "old"})
     of_task = wildcards(task="mine", mode="post")
-    assert run in {network["run"] for network in plan.study.inputs.post.compared_networks(of_task)}
-    assert run not in {network["run"] for network in plan.study.inputs.post.members(of_task)}
+    assert run in {network.run for network in plan.study.inputs.post.compared_networks(of_task)}
+    assert run not in {network.run for network in plan.study.inputs.post.members(of_task)}
     (line,) = [line for line in plan.announcement if line not in plan.split_notes]
     assert f"run {run} of old is compared on mine, but joins no ensemble" in line
     with pytest.raises(MMLError, match="old has none for the validation samples of mine"):
@@ -218,9 +218,7 @@ def test_runs_of_other_projects_are_calibrated_where_they_are_there(tmp_path: Pa
 
     def calibrated() -> bool:
         answers = post(tmp_path, reuse={"predictions": "old"}).study.inputs.post
-        (calibrated,) = {
-            network["calibrated"] for network in answers.compared_networks(of_task) if network["run"] == run
-        }
+        (calibrated,) = {network["calibrated"] for network in answers.compared_networks(of_task) if network.run == run}
         (folder,) = {Path(path).parts[-4] for path in answers.member_predictions(of_task) if run in path}
         assert (folder == "CALIBRATED") == calibrated
         return calibrated
@@ -268,9 +266,9 @@ def test_reused_runs_have_to_predict_all_that_an_ensemble_predicts(tmp_path: Pat
 
 
 def test_networks_of_a_run_are_one_member_which_predicts_every_sample_once():
-    parts = [predictions(IDS[network["fold"] :: 2], seed) for seed, network in enumerate(NETWORKS)]
+    parts = [predictions(IDS[network.fold :: 2], seed) for seed, network in enumerate(NETWORKS)]
     members, pooled = pool_folds(NETWORKS, parts)
-    assert members == [{"task": "t", "run": "aaaaaaaa"}, {"task": "t", "run": "bbbbbbbb"}]
+    assert members == [Member("t", "aaaaaaaa"), Member("t", "bbbbbbbb")]
     for predictions_of_fold in pooled:
         assert sorted(predictions_of_fold.ids.tolist()) == sorted(IDS)
     assert select_ensemble("t", members, pooled, EnsembleOptions("greedy", max_ensemble_size=2)).members
@@ -282,7 +280,7 @@ def ensemble_of(*runs: str) -> EnsembleStorage:
         task="t",
         task_type="classification",
         strategy="mean",
-        members=[{"task": "t", "run": run} for run in runs],
+        members=[Member("t", run) for run in runs],
         weights=[1 / len(runs)] * len(runs),
         votes=False,
         member_temperature=1.0,
@@ -312,9 +310,9 @@ def answer() -> Answer:
     answer = Answer(["accuracy", "f1"], 200)
     task = described(["a", "b"] * 6 + [None] * 12)
     for seed, network in enumerate(NETWORKS):
-        label = {"run": network["run"], "label": f"run {network['run'][0]}", "fold": network["fold"]}
-        noise = 0.0 if network["run"][0] == "b" else 6.0
-        answer.add(ComparedNetwork.of({**network, "shown": label}), predictions(IDS[:12], seed, noise), task)
+        label = {"run": network.run, "label": f"run {network.run[0]}", "fold": network.fold}
+        noise = 0.0 if network.run[0] == "b" else 6.0
+        answer.add(ComparedNetwork.of({**network.tokens, "shown": label}), predictions(IDS[:12], seed, noise), task)
     answer.add_ensemble(ensemble_of("bbbbbbbb"), predictions(IDS[:12], 9, 6.0))
     return answer
 
@@ -380,14 +378,14 @@ def test_classes_and_groups_are_told_for_each_network(answer: Answer):
 def test_runs_that_differ_in_their_seed_are_one_procedure(answer: Answer):
     both = Answer(["accuracy"], 100)
     for network, parts in zip(NETWORKS, answer.runs.values(), strict=False):
-        called = {"procedure": "cccccccc", "procedure_label": "plain", "label": f"plain, seed={network['run'][0]}"}
+        called = {"procedure": "cccccccc", "procedure_label": "plain", "label": f"plain, seed={network.run[0]}"}
         for fold, part in parts.items():
-            label = {"run": network["run"], "fold": fold, **called}
-            both.add(ComparedNetwork.of({**network, "fold": fold, "shown": label}), part, answer.tasks[0])
+            label = {"run": network.run, "fold": fold, **called}
+            both.add(ComparedNetwork.of({**network.tokens, "fold": fold, "shown": label}), part, answer.tasks[0])
     for network in NETWORKS[2:]:
-        label = {"run": "bbbbbbbb", "fold": network["fold"], **called, "label": "plain, seed=b"}
-        predicted = answer.runs["bbbbbbbb"][network["fold"]]
-        both.add(ComparedNetwork.of({**network, "shown": label}), predicted, answer.tasks[0])
+        label = {"run": "bbbbbbbb", "fold": network.fold, **called, "label": "plain, seed=b"}
+        predicted = answer.runs["bbbbbbbb"][network.fold]
+        both.add(ComparedNetwork.of({**network.tokens, "shown": label}), predicted, answer.tasks[0])
     board = both.leaderboard(both.resample())
     assert board["kind"].tolist() == ["procedure", "run", "run"]
     assert board["label"].tolist()[0] == "plain"

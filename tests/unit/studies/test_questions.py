@@ -9,7 +9,7 @@ import pytest
 from snakemake.iocontainers import Wildcards
 
 from mml_lib.errors import MMLError
-from mml_lib.evaluation.planned_tests import PlannedTest
+from mml_lib.evaluation.comparisons.planned_tests import PlannedTest
 from mml_lib.studies.study import Study
 from mml_lib.tasks.curves import Point, curves_of
 from tests.support.places import CONFIG

@@ -165,8 +165,8 @@ def answered() -> pd.DataFrame:
     }
     answer = Answer(["accuracy"], 50, metadata=metadata)
     for seed, network in enumerate(NETWORKS):
-        label = {"run": network["run"], "label": "", "fold": network["fold"]}
-        compared = ComparedNetwork.of({**network, "shown": label})
+        label = {"run": network.run, "label": "", "fold": network.fold}
+        compared = ComparedNetwork.of({**network.tokens, "shown": label})
         answer.add(compared, predictions(IDS[:12], seed), described(["a", "b"] * 6 + [None] * 12))
     return answer.groups()
 
