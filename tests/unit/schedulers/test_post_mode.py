@@ -161,7 +161,7 @@ def test_runs_of_other_projects_are_compared_too(tmp_path: Path):
     plan = post(tmp_path, reuse={"predictions": "old"})
     of_task = wildcards(task="mine", mode="post")
     own = {network.run for network in plan.networks("mine")}
-    labels = {network.run: network["shown"] for network in plan.study.inputs.post.compared_networks(of_task)}
+    labels = {network["run"]: network["shown"] for network in plan.study.inputs.post.compared_networks(of_task)}
     assert set(labels) == {*own, run}
     assert labels[run]["label"] == "old, train: seed=7"
     (ours,) = own
@@ -177,7 +177,7 @@ def test_training_from_scratch_is_compared_with_transfer_in_one_leaderboard(tmp_
     run = predict_elsewhere(tmp_path, "here", optimizer={"preset": "adamw", "lr": 0.5})
     plan = post(tmp_path, {"pretrain_task": "b"}, **here)
     networks = plan.study.inputs.post.compared_networks(wildcards(task="mine", mode="post"))
-    labels = {network.run: (network["shown"]["label"], network["shown"]["procedure_label"]) for network in networks}
+    labels = {network["run"]: (network["shown"]["label"], network["shown"]["procedure_label"]) for network in networks}
     assert labels[run] == (
         "here, train: seed=7, normalization=task, optimizer.lr=0.5",
         "here, train: normalization=task, optimizer.lr=0.5",
@@ -204,8 +204,8 @@ def test_runs_without_validation_predictions_are_compared_and_join_no_ensemble(t
         path.unlink()
     plan = post(tmp_path, reuse={"predictions": "old"})
     of_task = wildcards(task="mine", mode="post")
-    assert run in {network.run for network in plan.study.inputs.post.compared_networks(of_task)}
-    assert run not in {network.run for network in plan.study.inputs.post.members(of_task)}
+    assert run in {network["run"] for network in plan.study.inputs.post.compared_networks(of_task)}
+    assert run not in {network["run"] for network in plan.study.inputs.post.members(of_task)}
     (line,) = [line for line in plan.announcement if line not in plan.split_notes]
     assert f"run {run} of old is compared on mine, but joins no ensemble" in line
     with pytest.raises(MMLError, match="old has none for the validation samples of mine"):
@@ -218,7 +218,9 @@ def test_runs_of_other_projects_are_calibrated_where_they_are_there(tmp_path: Pa
 
     def calibrated() -> bool:
         answers = post(tmp_path, reuse={"predictions": "old"}).study.inputs.post
-        (calibrated,) = {network["calibrated"] for network in answers.compared_networks(of_task) if network.run == run}
+        (calibrated,) = {
+            network["calibrated"] for network in answers.compared_networks(of_task) if network["run"] == run
+        }
         (folder,) = {Path(path).parts[-4] for path in answers.member_predictions(of_task) if run in path}
         assert (folder == "CALIBRATED") == calibrated
         return calibrated
