@@ -14,7 +14,7 @@ from mml_lib.config.reading.presets import GROUPS, resolve_presets
 from mml_lib.config.reading.scalars import text_of
 from mml_lib.config.reading.settling import TextError
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.sections import NAME, PROJECT_REFERENCE
+from mml_lib.config.sections import NAME, PROJECT_REFERENCE, parts_of
 from mml_lib.config.task_options import TAGGED_NAME, TAGS, URL
 from mml_lib.errors import MMLError, nearest
 
@@ -38,6 +38,20 @@ USUAL_NAMES = {
 
 MEMBER = re.compile(r"\[key\]|by_type|one|Named|Metric|constrained-\w+|(function-\w+|literal|tuple|list|dict)\[.*\]")
 """Parts of a key's path by which pydantic marks the members of a union."""
+
+NO_NAME = (
+    "'{value}' ({key}) is no valid name: use letters, digits, '_', '-' and '.', no space, no slash, and begin with a "
+    "letter or digit"
+)
+
+MISMATCHES = {
+    TAGS: "{key}: '{value}' is no chain of tags; write it as +tag~argument, e.g. +subset~0.1+nested~0",
+    URL: "{key}: '{value}' cannot be fetched: a URL begins with https://, http:// or file://",
+    PROJECT_REFERENCE: "{key}: '{value}' names no project; write it as project, or project#run for one run of it",
+    NAME: NO_NAME,
+    TAGGED_NAME: NO_NAME,
+}
+"""Errors of values that do not match a pattern of the schema."""
 
 
 def load_study(
@@ -144,17 +158,8 @@ def _sentence(problem: Mapping[str, Any]) -> str:
         return f"unknown key '{key}'{nearest(location[-1], _known_keys(location[:-1]))}"
     if kind == "missing":
         return f"the key '{key}' is missing; config/config.yaml shows an example, config/schema.json describes all keys"
-    if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] == TAGS:
-        return f"{key}: '{problem['input']}' is no chain of tags; write it as +tag~argument, e.g. +subset~0.1+nested~0"
-    if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] == URL:
-        return f"{key}: '{problem['input']}' cannot be fetched: a URL begins with https://, http:// or file://"
-    if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] == PROJECT_REFERENCE:
-        return f"{key}: '{problem['input']}' names no project; write it as project, or project#run for one run of it"
-    if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] in (NAME, TAGGED_NAME):
-        return (
-            f"'{problem['input']}' ({key}) is no valid name: use letters, digits, '_', '-' and '.', "
-            "no space, no slash, and begin with a letter or digit"
-        )
+    if kind == "string_pattern_mismatch" and (text := MISMATCHES.get(problem["ctx"]["pattern"])):
+        return text.format(key=key, value=problem["input"])
     if kind == "value_error":
         return f"{key}: {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
     if kind == "string_type" and problem["input"] is None:
@@ -184,15 +189,10 @@ def _known_keys(location: Sequence[str]) -> list[str]:
         field = model.model_fields.get(part) if _is_model(model) else None
         if field is None:
             return []
-        kinds = _kinds(field.annotation)
+        kinds = parts_of(field.annotation)
         is_name = any(get_origin(kind) is dict for kind in kinds)
         model = next((kind for kind in kinds if _is_model(kind)), None)
     return [field.alias or name for name, field in model.model_fields.items()] if _is_model(model) else []
-
-
-def _kinds(annotation: Any) -> list[Any]:
-    """Return an annotation and its parts: members of unions, values of mappings."""
-    return [annotation, *(kind for part in getattr(annotation, "__args__", ()) for kind in _kinds(part))]
 
 
 def _is_model(kind: Any) -> bool:

@@ -50,7 +50,7 @@ def per_task_type(field: Callable[[TaskType], tuple[Any, Any]]) -> type[Section]
 def _numbers(section: type[BaseModel]) -> list[str]:
     """Return the keys of a section that take numbers, and neither booleans nor texts."""
     kinds = {
-        key: set(_kinds(field.annotation))
+        key: set(parts_of(field.annotation))
         for key, field in section.model_fields.items()
         # A validator may make a number of a switch.
         if not any(isinstance(marker, BeforeValidator) for marker in field.metadata)
@@ -58,9 +58,9 @@ def _numbers(section: type[BaseModel]) -> list[str]:
     return [key for key, types in kinds.items() if types & {int, float} and not types & {bool, str, Any}]
 
 
-def _kinds(annotation: Any) -> list[Any]:
-    """Return an annotation and all that it is made of."""
-    return [annotation, *(kind for part in get_args(annotation) for kind in _kinds(part))]
+def parts_of(annotation: Any) -> list[Any]:
+    """Return an annotation and its parts: members of unions, keys and values of mappings."""
+    return [annotation, *(kind for part in get_args(annotation) for kind in parts_of(part))]
 
 
 TargetPath = Annotated[str, AfterValidator(check_path)]

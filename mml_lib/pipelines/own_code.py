@@ -85,12 +85,9 @@ class Source:
                 yield origin
                 yield from (f"{origin}.{alias.name}" for alias in node.names)
             elif isinstance(node, ast.Call) and _root(node.func) in ("importlib", "import_module", "__import__"):
-                names = [
-                    name.value
-                    for name in node.args[:1]
-                    if isinstance(name, ast.Constant) and isinstance(name.value, str)
-                ]
-                yield from (f"{self.package}{name}" if name[:1] == "." else name for name in names)
+                name = getattr(node.args[0], "value", None) if node.args else None
+                if isinstance(name, str):
+                    yield f"{self.package}{name}" if name[:1] == "." else name
 
     @functools.cache  # noqa: B019  (a source lives as long as its process; plans ask for it run by run)
     def digest(self, kept: tuple[str, ...] = (), dropped: frozenset[str] = frozenset()) -> str:
@@ -374,9 +371,7 @@ def _patches(node: ast.AST, own: Collection[str]) -> bool:
         return any(_patches(child, own) for child in node.body)
     if isinstance(node, ast.If) and "__name__" in map(_root, ast.walk(node.test)):
         return False  # what a module does as a program
-    if isinstance(
-        node, ast.If | ast.For | ast.While | ast.With | ast.Try | ast.ExceptHandler | ast.Match | ast.match_case
-    ):
+    if isinstance(node, BLOCKS):
         return any(_patches(child, own) for child in ast.iter_child_nodes(node))
     return False
 

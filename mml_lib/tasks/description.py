@@ -17,7 +17,7 @@ from mml_lib.files.formats import FORMATS
 from mml_lib.files.stored import read_json
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.dataset import SPLITS, Dataset
-from mml_lib.tasks.splits.copies import merge_groups
+from mml_lib.tasks.splits.copies import group_names, merge_groups
 from mml_lib.tasks.splits.splitting import Assignment
 from mml_lib.tasks.targets import Targets, class_mapping
 
@@ -53,20 +53,12 @@ class TaskDescription:
             about: what the study says beyond what the data set does.
         """
         delivery = dataset.delivery
-        mapping = class_mapping(dataset, identity.get("idx_to_class"), identity["name"], identity.get("colors"))
-        if TASK_TYPES[delivery.task_type].has_masks:
-            # A value that no mask has stands for what is in none, whatever class it is said to be.
-            used = {value for counts in dataset.values or [] for value in counts or ()}
-            mapping = {value: label for value, label in mapping.items() if value in used}
-        else:
-            mapping = dict(enumerate(targets.classes))
         heights, widths = zip(*dataset.sizes, strict=True)
         header = {
             **identity,
             "task_type": delivery.task_type,
             "classes": targets.classes,
-            # Mask values may share a class; class indices do not, once they are merged.
-            "idx_to_class": {str(value): label for value, label in mapping.items()},
+            "idx_to_class": {str(index): label for index, label in _mapping(identity, dataset, targets).items()},
             "sizes": {
                 "min_height": min(heights),
                 "max_height": max(heights),
@@ -126,9 +118,7 @@ class TaskDescription:
     @cached_property
     def groups(self) -> np.ndarray:
         """A group for each sample; one without is a group of its own, and groups that share an image are one."""
-        pairs = zip(self.samples["group"], self.samples["id"], strict=True)
-        groups = np.array([f"g:{group}" if group is not None else f"s:{id_}" for group, id_ in pairs])
-        return merge_groups(groups, self.samples["digest"])
+        return merge_groups(group_names(self.samples["group"], self.samples["id"]), self.samples["digest"])
 
     def by_id(self, name: str) -> dict[str, Any]:
         """Return a column of the samples by sample id."""
@@ -136,7 +126,7 @@ class TaskDescription:
 
     def groups_of(self, ids: Iterable[str]) -> list[str]:
         """Return the group of each sample, as `groups` has them."""
-        groups = dict(zip(self.samples["id"], self.groups, strict=True))
+        groups = dict(zip(self.samples["id"], self.groups.tolist(), strict=True))
         return [groups[id_] for id_ in ids]
 
     def changed(
@@ -195,6 +185,15 @@ class TaskDescription:
         """
         content = read_json(path, "description", "header", "samples")
         return cls(content["header"], content["samples"])
+
+
+def _mapping(identity: Mapping[str, Any], dataset: Dataset, targets: Targets) -> dict[int, str]:
+    """Return the class of each index, or of each mask value that a mask shows; mask values may share a class."""
+    if not TASK_TYPES[dataset.delivery.task_type].has_masks:
+        return dict(enumerate(targets.classes))
+    mapping = class_mapping(dataset, identity.get("idx_to_class"), identity["name"], identity.get("colors"))
+    shown = {value for counts in dataset.values or [] for value in counts or ()}
+    return {value: label for value, label in mapping.items() if value in shown}
 
 
 def read_header(path: str | Path) -> dict[str, Any]:

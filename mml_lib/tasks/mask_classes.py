@@ -71,35 +71,19 @@ def check_masks(
     mapping = mask_classes(dataset, idx_to_class, colors, name)
     masks = _Masks(dataset, name)
     masks.check_shown(mapping)
-    lines = []
-    if not (idx_to_class or colors) and (not dataset.delivery.classes or IGNORE in mapping):
-        listed = ", ".join(f"{value}: {label}" for value, label in mapping.items())
-        lines.append(
-            f"{masks.where}: masks hold two values only, taken as {{{listed}}}; idx_to_class can name them otherwise"
-        )
-    if IGNORE not in {*mapping, *idx_to_class} and not colors:
-        lines += masks.ignored_lines(bool(idx_to_class))
-    zero = masks.color(0)
-    if not colors and zero and zero != BLACK:
-        lines += [
-            f"{masks.where}: palettes show {value} ('{label}') as black, 0 as {list(zero)}; if colours are "
-            f"meant and not numbers, write {masks.colors_to_write()}"
-            for value, label in mapping.items()
-            if masks.color(value) == BLACK
-        ]
-    lines += [f"{masks.where}: {line}" for line in _doubtful_names(mapping.values())]
+    lines = [] if colors else _lines_of_numbers(masks, mapping, idx_to_class)
+    lines += _doubtful_names(mapping.values())
     first, *others = dict.fromkeys(mapping.values())
     lines += [
-        f"{masks.where}: metrics leave out the first class, '{first}', as the background, and count '{label}'; list it "
-        "first in colors, or give it the smallest number in the masks"
+        f"metrics leave out the first class, '{first}', as the background, and count '{label}'; list it first in "
+        "colors, or give it the smallest number in the masks"
         for label in others
         if label.casefold() == BINARY[0]
     ]
-    absent = [label for label in dict.fromkeys(mapping.values()) if not masks.rows_of(mapping, label)]
-    if absent:
+    if absent := [label for label in (first, *others) if not masks.rows_of(mapping, label)]:
         lines.append(
-            f"{masks.where}: no mask shows {summarized(map(repr, absent))}, which will be neither learnt nor measured; "
-            "leave it out, or correct its number or colour"
+            f"no mask shows {summarized(map(repr, absent))}, which will be neither learnt nor measured; leave it out, "
+            "or correct its number or colour"
         )
     rare = [
         f"{masks.written(value, bool(masks.reason))} ('{label}') in {masks.file(rows[0])}"
@@ -107,7 +91,26 @@ def check_masks(
         if len(rows := masks.rows_with(value)) == 1 and len(masks.rows) > 2
     ]
     if rare:
-        lines.append(f"{masks.where}: what one mask alone has may be a mistake: {summarized(rare)}")
+        lines.append(f"what one mask alone has may be a mistake: {summarized(rare)}")
+    return [f"{masks.where}: {line}" for line in lines]
+
+
+def _lines_of_numbers(masks: "_Masks", mapping: Mapping[int, str], idx_to_class: Mapping[int, str]) -> list[str]:
+    """Return a line for each meaning of numbers that the study does not state, or states against their colours."""
+    lines = []
+    if not idx_to_class and (not masks.dataset.delivery.classes or IGNORE in mapping):
+        listed = ", ".join(f"{value}: {label}" for value, label in mapping.items())
+        lines.append(f"masks hold two values only, taken as {{{listed}}}; idx_to_class can name them otherwise")
+    if IGNORE not in {*mapping, *idx_to_class}:
+        lines += masks.ignored_lines(bool(idx_to_class))
+    zero = masks.color(0)
+    if zero and zero != BLACK:
+        lines += [
+            f"palettes show {value} ('{label}') as black, 0 as {list(zero)}; if colours are meant and not numbers, "
+            f"write {masks.colors_to_write()}"
+            for value, label in mapping.items()
+            if masks.color(value) == BLACK
+        ]
     return lines
 
 
@@ -282,7 +285,7 @@ class _Masks:
         )
         beside = f", which in {_masks(len(doubtful))} is beside 0 only ({summarized(map(self.file, doubtful))})"
         return [
-            f"{self.where}: the value 255 is ignored, {share:.1%} of all pixels{beside if doubtful else ''}; say so by "
+            f"the value 255 is ignored, {share:.1%} of all pixels{beside if doubtful else ''}; say so by "
             f"idx_to_class, 255: {IGNORED}, or name its class"
         ]
 

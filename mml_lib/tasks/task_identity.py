@@ -8,7 +8,7 @@ from mml_lib.config.task_options import ARGUMENT, SEPARATOR, Task
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.digests import digest
 from mml_lib.task_types import IGNORED, TASK_TYPES
-from mml_lib.tasks.creators.creator_registry import Survey, get_creator, read_metadata
+from mml_lib.tasks.creators.creator_registry import Creator, Survey, get_creator, read_metadata
 from mml_lib.tasks.metadata import check_sub_groups
 from mml_lib.tasks.names import merged_classes, one_spelling
 from mml_lib.tasks.tags import Shape, parse_tag, plan_tag
@@ -76,20 +76,7 @@ class TaskIdentity:
             MMLError: unknown creator, wrong arguments, data that do not exist.
         """
         creator = get_creator(name, task.creator)
-        creator.check(name, task)
-        try:
-            survey = creator.look(task)
-            columns = read_metadata(creator.name, creator.arguments(task), task.metadata) if _has_columns(task) else {}
-        except MMLError as error:
-            raise MMLError(f"tasks.{name}: {error}") from error
-        if task.task_type not in (None, survey.task_type):
-            raise MMLError(
-                f"tasks.{name}.task_type: the creator '{creator.name}' makes {survey.task_type}, not {task.task_type}"
-            )
-        check_sub_groups(name, columns)
-        if task.colors and not TASK_TYPES[survey.task_type].has_masks:
-            remedy = "set task_type: semantic_segmentation, or " if task.downloads else ""
-            raise MMLError(f"tasks.{name}.colors: a {survey.task_type} has no masks; {remedy}leave it out")
+        survey = _surveyed(name, task, creator)
         source = creator.identity(task, survey)
         if task.made_by_rule and first_state:
             first, now = first_state(creator.dataset_name(source)), creator.state_of_made(source["arguments"])
@@ -159,6 +146,27 @@ class TaskIdentity:
         return definition
 
 
+def _surveyed(name: str, task: Task, creator: Creator) -> Survey:
+    """Return the properties of a task's data after a check of its arguments and columns."""
+    creator.check(name, task)
+    columns: dict[str, dict[str, str]] = {}
+    try:
+        survey = creator.look(task)
+        if task.metadata and task.is_seen:
+            columns = read_metadata(creator.name, creator.arguments(task), task.metadata)
+    except MMLError as error:
+        raise MMLError(f"tasks.{name}: {error}") from error
+    if task.task_type not in (None, survey.task_type):
+        raise MMLError(
+            f"tasks.{name}.task_type: the creator '{creator.name}' makes {survey.task_type}, not {task.task_type}"
+        )
+    check_sub_groups(name, columns)
+    if task.colors and not TASK_TYPES[survey.task_type].has_masks:
+        remedy = "set task_type: semantic_segmentation, or " if task.downloads else ""
+        raise MMLError(f"tasks.{name}.colors: a {survey.task_type} has no masks; {remedy}leave it out")
+    return survey
+
+
 def _classes(name: str, task: Task, survey: Survey) -> tuple[str, ...] | None:
     """Return the classes of a task that are known while planning.
 
@@ -201,11 +209,6 @@ def lineage(definition: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for number, id_ in enumerate(ids)
     ]
-
-
-def _has_columns(task: Task) -> bool:
-    """Return True if a task names columns that are there to be looked at."""
-    return bool(task.metadata) and task.is_seen
 
 
 def _planned(task: Task, survey: Survey) -> dict[str, Any]:

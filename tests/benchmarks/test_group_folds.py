@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedGroupKFold
 
-from mml_lib.tasks.group_folds import deviation, group_folds
+from mml_lib.tasks.group_folds import group_folds
+from tests.support.group_problems import deviation
 
 SEED = 0
 

@@ -1,4 +1,6 @@
-"""Groups to divide into folds."""
+"""Groups to divide into folds, and how far a division is from the shares of the folds."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,3 +12,16 @@ def problem(seed: int, count: int, classes: int, mean: float = 4) -> tuple[np.nd
     chance = 0.7 ** np.arange(classes)
     strata = rng.choice(classes, len(groups), p=chance / chance.sum())
     return np.array([f"class{c}" for c in strata]), np.array([f"patient{g}" for g in groups])
+
+
+def deviation(strata: np.ndarray, fold: np.ndarray, shares: Sequence[float]) -> tuple[float, float]:
+    """Return the largest deviation of a class from its share of a fold, relative to it, and the sum of all, in samples.
+
+    With n samples of class c in fold k, N of the class, and the share s of the fold: max |n - sN| / sN and Σ |n - sN|.
+    """
+    _, column = np.unique(strata, return_inverse=True)
+    table = np.zeros((len(shares), column.max() + 1), dtype=np.int64)
+    np.add.at(table, (np.asarray(fold), column), 1)
+    targets = np.asarray(shares)[:, None] * table.sum(axis=0)
+    off = np.abs(table - targets)
+    return float((off / targets).max()), float(off.sum())

@@ -45,11 +45,8 @@ class Word(str):
 def integer(text: str) -> int:
     """Return an integer that keeps its spelling."""
     digits = text.replace("_", "").lower()
-    sign = -1 if digits.startswith("-") else 1
-    unsigned = digits.lstrip("+-")
-    base = {"0b": 2, "0o": 8, "0x": 16}.get(unsigned[:2])
-    number = sign * (int(unsigned[2:], base) if base else int(unsigned))
-    return _spelled(IntText, number, text)
+    base = 0 if re.match("[-+]?0[box]", digits) else 10  # 0: as the prefix says
+    return _spelled(IntText, int(digits, base), text)
 
 
 def real(text: str) -> float:

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from mml_lib.errors import MMLError
 from mml_lib.tasks.group_folds.bounds import bounds_of
 from mml_lib.tasks.group_folds.group_program import bound_of_worst_class, fits, solve
 from mml_lib.tasks.group_folds.group_search import fill, greedy, search
 from mml_lib.tasks.group_folds.needs import Needs, fulfil, repair
-from mml_lib.tasks.group_folds.problem import EXACT, Key, Problem, key_of, proved
+from mml_lib.tasks.group_folds.problem import EXACT, Key, Problem, proved
 
 ROUNDS = 8000  # of local search, at most
 ROUNDS_PER_GROUP = 60
@@ -39,11 +38,9 @@ def group_folds(
     unless the outcome is proved optimal, from those of scikit-learn's StratifiedGroupKFold, than which it is never
     worse. The search and the solver are limited by counts; `time_limit`, in seconds, only guards the solver.
 
-    Raises:
-        MMLError: there are fewer groups than folds, or a class is in fewer groups than folds.
+    Each stratum has to be in as many groups as there are folds, or more.
     """
     problem, row = _problem(strata, groups, shares)
-    _check(problem.counts, np.unique(strata), problem.folds)
     fold, bounds, method = _optimise(problem, lambda: _by_sklearn(strata, groups, row, problem, seed), seed, time_limit)
     report = _report(problem.key(fold), bounds, method)
     return GroupFolds(fold[row], report)
@@ -106,32 +103,6 @@ def _problem(
     counts = np.zeros((len(names), len(classes)), dtype=np.int64)
     np.add.at(counts, (row, column), 1)
     return Problem(counts, share[:, None] * counts.sum(0), share, needs), row
-
-
-def deviation(strata: np.ndarray, fold: np.ndarray, shares: Sequence[float]) -> Key:
-    """Return the largest deviation of a class from its share of a fold, relative to it, and the sum of all, in samples.
-
-    With n samples of class c in fold k, N of the class, and the share s of the fold: max |n - sN| / sN and Σ |n - sN|.
-    """
-    classes, column = np.unique(strata, return_inverse=True)
-    table = np.zeros((len(shares), len(classes)), dtype=np.int64)
-    np.add.at(table, (np.asarray(fold), column), 1)
-    return key_of(table, np.asarray(shares, dtype=float)[:, None] * table.sum(0))
-
-
-def _check(counts: np.ndarray, classes: np.ndarray, folds: int) -> None:
-    if len(counts) < folds:
-        raise MMLError(f"{_groups(len(counts))} cannot fill {folds} folds; lower the number of folds")
-    for name, spread in zip(classes.tolist(), (counts > 0).sum(0).tolist(), strict=True):
-        if spread < folds:
-            raise MMLError(
-                f"the class '{name}' has samples in {_groups(spread)}, {folds} folds need at least {folds}; "
-                "add groups with this class, or lower the number of folds"
-            )
-
-
-def _groups(count: int) -> str:
-    return "1 group" if count == 1 else f"{count} groups"
 
 
 def _report(key: Key, bounds: Key, method: str) -> dict[str, Any]:

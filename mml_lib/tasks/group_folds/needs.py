@@ -5,11 +5,12 @@ easy if classes are in many more groups than parts.
 """
 
 import time
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+
+from mml_lib.machine import integer_programs
 
 STEPS = 20_000  # of the random walk, at most
 NOISE = 0.1  # share of its steps that are random
@@ -105,6 +106,7 @@ def fulfil(needs: Needs, parts: int, seed: int, seconds: float) -> tuple[np.ndar
     return (division, True) if division is not None else _solve(needs, parts, seed, time.monotonic() + seconds)
 
 
+@integer_programs.quiet_pulp()
 def _solve(needs: Needs, parts: int, seed: int, end: float) -> tuple[np.ndarray | None, bool]:
     """Decide by an integer program: how many groups of each kind, which show the same classes, a part gets."""
     import pulp
@@ -115,23 +117,19 @@ def _solve(needs: Needs, parts: int, seed: int, end: float) -> tuple[np.ndarray 
     kinds, kind = kinds[rare_first], np.argsort(rare_first)[kind.ravel()]
     amounts = np.bincount(kind, minlength=len(kinds)).tolist()
     opened = np.cumsum(amounts)  # parts are numbered in the order in which groups open them: they are all alike
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of PuLP 3 about PuLP 4; can go with pulp>=4
-        model = pulp.LpProblem("needs")
-        x = [
-            [pulp.LpVariable(f"x_{v}_{k}", 0, amount if k < opened[v] else 0, "Integer") for k in range(parts)]
-            for v, amount in enumerate(amounts)
-        ]
-        for v, amount in enumerate(amounts):
-            model.addConstraint(pulp.lpSum(x[v]) == amount)
-        for k in range(parts):
-            for column in kinds.T:
-                model.addConstraint(pulp.lpSum(x[v][k] for v in np.flatnonzero(column)) >= 1)
-        options = [f"randomSeed {seed % 2**31}", f"randomCbcSeed {seed % 2**31}"]
-        limit = max(1.0, end - time.monotonic())
-        model.solve(pulp.PULP_CBC_CMD(msg=False, options=options, timeLimit=limit, threads=1))
-    if model.sol_status not in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible):
-        return None, model.sol_status == pulp.LpSolutionInfeasible
+    model = pulp.LpProblem("needs")
+    x = [
+        [pulp.LpVariable(f"x_{v}_{k}", 0, amount if k < opened[v] else 0, "Integer") for k in range(parts)]
+        for v, amount in enumerate(amounts)
+    ]
+    for v, amount in enumerate(amounts):
+        model.addConstraint(pulp.lpSum(x[v]) == amount)
+    for k in range(parts):
+        for column in kinds.T:
+            model.addConstraint(pulp.lpSum(x[v][k] for v in np.flatnonzero(column)) >= 1)
+    solved = integer_programs.solve(model, seed, end)
+    if not solved.has_solution:
+        return None, solved.is_proved
     part = np.empty(len(kind), dtype=np.int64)
     for v in range(len(kinds)):
         part[kind == v] = np.repeat(np.arange(parts), [round(variable.value()) for variable in x[v]])

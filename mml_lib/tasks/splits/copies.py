@@ -17,6 +17,12 @@ from mml_lib.tasks.targets import Targets
 logger = logging.getLogger(__name__)
 
 
+def group_names(groups: Sequence[str | None], ids: Sequence[str]) -> np.ndarray:
+    """Return the name of each sample's group (str, N); a sample without one is a group of its own."""
+    pairs = zip(groups, ids, strict=True)
+    return np.array([f"s:{id_}" if group is None else f"g:{group}" for group, id_ in pairs])
+
+
 def merge_groups(groups: np.ndarray, digests: Sequence[str | None]) -> np.ndarray:
     """Return the groups (N) with those in one that share an image, each under the name of its first sample's group.
 

@@ -152,16 +152,15 @@ class Divider:
 
     def _assess(self, request: "_Request", part: np.ndarray) -> None:
         """Report how well a division of groups is balanced."""
-        rows, folds, test = request.rows, self.splitting.folds, request.test
-        inside = part >= request.parts - folds
-        for what, some, of_part, shares in (
-            ("test", np.ones_like(inside), inside.astype(int), [test, 1 - test]),
-            ("folds", inside, part - (request.parts - folds), self.splitting.shares),
-        ):
-            if what == "folds" or test:
-                groups = self.groups[rows[some]]
-                strata = self.targets.take(rows[some]).strata(groups, len(shares))
-                self.report[what] = assess(strata, groups, of_part[some], shares)
+        rows, test, fold = request.rows, request.test, part - (request.parts - self.splitting.folds)
+        inside = fold >= 0
+        if test:
+            self.report["test"] = self._assessed(rows, inside.astype(int), [test, 1 - test])
+        self.report["folds"] = self._assessed(rows[inside], fold[inside], self.splitting.shares)
+
+    def _assessed(self, rows: np.ndarray, part: np.ndarray, shares: Sequence[float]) -> dict[str, Any]:
+        groups = self.groups[rows]
+        return assess(self.targets.take(rows).strata(groups, len(shares)), groups, part, shares)
 
 
 class _Request:

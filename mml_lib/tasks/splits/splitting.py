@@ -10,7 +10,7 @@ from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized, warn
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.dataset import Sample
-from mml_lib.tasks.splits.copies import Copies
+from mml_lib.tasks.splits.copies import Copies, group_names
 from mml_lib.tasks.splits.dividing import Divider, Splitting
 from mml_lib.tasks.targets import Targets
 
@@ -48,7 +48,7 @@ def assign(
     """
     if not TASK_TYPES[targets.task_type].is_learnable:
         return Assignment(["unlabelled"] * len(samples), [-1] * len(samples), 0)
-    groups = groups_of(samples)
+    groups = group_names([sample.group for sample in samples], [sample.id for sample in samples])
     divider = Divider(targets, copies.merge(groups) if copies else groups, name, splitting)
     split = np.array([sample.split or "" for sample in samples], dtype=object)
     fold = np.array([-1 if sample.fold is None else sample.fold for sample in samples])
@@ -77,11 +77,6 @@ def assign(
     _check_validated(targets, split, fold, name, "'val'" if validated else "fold {}" if given_folds else None)
     _warn_of_one_value(targets, split, name)
     return Assignment(split.tolist(), fold.tolist(), int(fold.max()) + 1, divider.report)
-
-
-def groups_of(samples: Sequence[Sample]) -> np.ndarray:
-    """Return a group for each sample, samples without one being a group of their own."""
-    return np.array([f"g:{s.group}" if s.group is not None else f"s:{s.id}" for s in samples])
 
 
 def _check_tested(targets: Targets, split: np.ndarray, name: str) -> None:

@@ -117,12 +117,7 @@ def _plan_shrink_equal(shape: Shape, per_class: int, seed: int = 0) -> Shape:
     return _only_classes(shape, "shrink_equal")
 
 
-@register_tag(
-    "shrink_equal",
-    plan=_plan_shrink_equal,
-    keeps_classes=True,
-    axis=EQUAL_SAMPLES,
-)
+@register_tag("shrink_equal", plan=_plan_shrink_equal, keeps_classes=True, axis=EQUAL_SAMPLES)
 def shrink_equal(task: TaskDescription, per_class: int, seed: int = 0) -> TaskDescription:
     """The same number of training samples for each class, in proportion to each fold; the same test split."""
     for label, there in task.header["class_occ"].items():
@@ -177,12 +172,7 @@ def _plan_confuse(shape: Shape, fraction: float, seed: int = 0) -> Shape:
     return _only_classes(shape, "confuse")
 
 
-@register_tag(
-    "confuse",
-    plan=_plan_confuse,
-    keeps_classes=True,
-    axis=NOISE,
-)
+@register_tag("confuse", plan=_plan_confuse, keeps_classes=True, axis=NOISE)
 def confuse(task: TaskDescription, fraction: float, seed: int = 0) -> TaskDescription:
     """Label noise: a share of the training samples gets another class, drawn uniformly."""
     rng = np.random.default_rng(seed)

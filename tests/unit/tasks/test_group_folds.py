@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedGroupKFold
 
-from mml_lib.errors import MMLError
-from mml_lib.tasks.group_folds import deviation, group_folds
-from tests.support.group_problems import problem
+from mml_lib.tasks.group_folds import group_folds
+from tests.support.group_problems import deviation, problem
 
 
 def by_brute_force(strata: np.ndarray, groups: np.ndarray, shares: list[float]) -> tuple[float, float]:
@@ -123,14 +122,3 @@ def test_same_seed_gives_the_same_folds_in_another_process():
         check=True,
     )
     assert done.stdout.strip() == f"{division.fold.tolist()} {division.report}"
-
-
-def test_too_few_groups_are_refused():
-    with pytest.raises(MMLError, match="2 groups cannot fill 3 folds"):
-        group_folds(np.array(list("abab")), np.array([0, 0, 1, 1]), [1 / 3] * 3, seed=0)
-
-
-def test_class_in_too_few_groups_is_named():
-    strata, groups = np.array(["a"] * 10 + ["rare"] * 6), np.array([*range(10), 0, 0, 0, 1, 1, 1])
-    with pytest.raises(MMLError, match="the class 'rare' has samples in 2 groups, 5 folds need at least 5"):
-        group_folds(strata, groups, [0.2] * 5, seed=0)
