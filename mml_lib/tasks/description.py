@@ -192,8 +192,8 @@ def _mapping(identity: Mapping[str, Any], dataset: Dataset, targets: Targets) ->
     if not TASK_TYPES[dataset.delivery.task_type].has_masks:
         return dict(enumerate(targets.classes))
     mapping = class_mapping(dataset, identity.get("idx_to_class"), identity["name"], identity.get("colors"))
-    shown = {value for counts in dataset.values or [] for value in counts or ()}
-    return {value: label for value, label in mapping.items() if value in shown}
+    values = {value for counts in dataset.values or [] for value in counts or ()}
+    return {value: label for value, label in mapping.items() if value in values}
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
