@@ -4,7 +4,8 @@ Masks come here as numbers above 0, so that the 0 with which geometry fills up i
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before kornia)
@@ -18,7 +19,7 @@ from torch import nn
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from mml_lib.config.factories import TARGET, import_target, instantiate
+from mml_lib.config.factories import TARGET, instantiate
 from mml_lib.errors import MMLError
 
 Pair = tuple[torch.Tensor, torch.Tensor]
@@ -28,8 +29,8 @@ DRAWN_ONCE = (PolicyAugmentBase, ImageSequentialBase, kornia.RandomJigsaw)
 """Parts of kornia that draw some of their parameters once for all samples of a batch."""
 
 
-class Step:
-    """One transform of an augmentation.
+class Step(ABC):
+    """One transform of an augmentation, applied sample by sample unless it draws for each sample by itself.
 
     Args:
         module: the transform.
@@ -37,6 +38,7 @@ class Step:
     """
 
     remedy = "leave it out"
+    whole_batch = False
 
     def __init__(self, module: nn.Module, name: str):
         self.module = module
@@ -48,15 +50,27 @@ class Step:
 
     def images(self, images: torch.Tensor) -> torch.Tensor:
         """Return changed images, N×3×H×W."""
-        return torch.cat([self.module(image) for image in images.split(1)])
+        if self.whole_batch:
+            return self._change(images)
+        return torch.cat([self._change(image) for image in images.split(1)])
 
     def pairs(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
         """Return changed images, and masks (int64, N×H×W) moved alike."""
-        return self.images(images), masks
+        if self.whole_batch:
+            return self._move(images, masks)
+        changed, moved = zip(*map(self._move, images.split(1), masks.split(1)), strict=True)
+        return torch.cat(changed), torch.cat(moved)
+
+    def _change(self, images: torch.Tensor) -> torch.Tensor:
+        return self.module(images)
+
+    @abstractmethod
+    def _move(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
+        """Return changed images and masks."""
 
 
 class KorniaStep(Step):
-    """A part of kornia, which draws for each sample by itself, or is applied sample by sample."""
+    """A part of kornia, most of which draw for each sample by themselves."""
 
     def __init__(self, module: nn.Module, name: str):
         super().__init__(module, name)
@@ -68,7 +82,7 @@ class KorniaStep(Step):
         self.paired = kornia.AugmentationSequential(
             module, data_keys=["input", "mask"], extra_args={DataKey.MASK: nearest}
         )
-        self.drawn_once = any(
+        self.whole_batch = not any(
             isinstance(part, DRAWN_ONCE) or getattr(part, "same_on_batch", None) for part in module.modules()
         )
 
@@ -80,18 +94,7 @@ class KorniaStep(Step):
                 return "mixes images and leaves their targets as they are (see mixing)"
         return None
 
-    def images(self, images: torch.Tensor) -> torch.Tensor:
-        if self.drawn_once:
-            return super().images(images)
-        return self.module(images)
-
-    def pairs(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
-        if self.drawn_once:
-            pairs = [self._pair(*pair) for pair in zip(images.split(1), masks.split(1), strict=True)]
-            return tuple(map(torch.cat, zip(*pairs, strict=True)))
-        return self._pair(images, masks)
-
-    def _pair(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
+    def _move(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
         try:
             images, moved = self.paired(images, masks.unsqueeze(1).to(images.dtype))
         except NotImplementedError as error:
@@ -100,7 +103,7 @@ class KorniaStep(Step):
 
 
 class TorchvisionStep(Step):
-    """A transform of torchvision's v2, applied sample by sample to image and mask as `tv_tensors`."""
+    """A transform of torchvision's v2, which takes an image and its mask as `tv_tensors`."""
 
     def __init__(self, module: nn.Module, name: str):
         super().__init__(module, name)
@@ -115,20 +118,12 @@ class TorchvisionStep(Step):
             return "cannot move masks"
         return None
 
-    def images(self, images: torch.Tensor) -> torch.Tensor:
-        changed = [self.module(tv_tensors.Image(image)) for image in images]
-        return torch.stack([image.as_subclass(torch.Tensor) for image in changed])
+    def _change(self, images: torch.Tensor) -> torch.Tensor:
+        return self.module(tv_tensors.Image(images[0])).as_subclass(torch.Tensor)[None]
 
-    def pairs(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
-        pairs = [
-            self.module(tv_tensors.Image(image), tv_tensors.Mask(mask))
-            for image, mask in zip(images, masks, strict=True)
-        ]
-        changed, moved = zip(*pairs, strict=True)
-        return (
-            torch.stack([image.as_subclass(torch.Tensor) for image in changed]),
-            torch.stack([mask.as_subclass(torch.Tensor) for mask in moved]),
-        )
+    def _move(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
+        image, mask = self.module(tv_tensors.Image(images[0]), tv_tensors.Mask(masks[0]))
+        return image.as_subclass(torch.Tensor)[None], mask.as_subclass(torch.Tensor)[None]
 
 
 class OwnStep(Step):
@@ -144,38 +139,23 @@ class OwnStep(Step):
 
     def __init__(self, module: nn.Module, name: str):
         super().__init__(module, name)
-        self.takes_masks = "masks" in _parameters(module.forward)
+        self.takes_masks = "masks" in inspect.signature(module.forward).parameters
         self.whole_batch = bool(getattr(module, "whole_batch", False))
+        if type(module).__module__ == "torchvision.transforms.transforms":  # its first version knows no masks
+            self.remedy = f"name torchvision.transforms.v2.{type(module).__name__}, which does, or leave it out"
 
     def problem(self, masks: bool) -> str | None:
         if not masks or self.takes_masks or getattr(self.module, "photometric", False) is True:
             return None
         return "cannot move masks"
 
-    def images(self, images: torch.Tensor) -> torch.Tensor:
-        if self.takes_masks:
-            return self.pairs(images, images.new_ones((len(images), *images.shape[-2:]), dtype=torch.int64))[0]
-        return self.module(images) if self.whole_batch else super().images(images)
-
-    def pairs(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
+    def _change(self, images: torch.Tensor) -> torch.Tensor:
         if not self.takes_masks:
-            return self.images(images), masks
-        if self.whole_batch:
-            return self.module(images, masks)
-        pairs = [self.module(*pair) for pair in zip(images.split(1), masks.split(1), strict=True)]
-        return tuple(map(torch.cat, zip(*pairs, strict=True)))
+            return self.module(images)
+        return self.module(images, images.new_ones((len(images), *images.shape[-2:]), dtype=torch.int64))[0]
 
-
-class FirstTorchvisionStep(OwnStep):
-    """A transform of torchvision's first version, which draws once for all that it gets and knows no masks."""
-
-    def __init__(self, module: nn.Module, name: str):
-        super().__init__(module, name)
-        self.remedy = f"name torchvision.transforms.v2.{type(module).__name__}, which does, or leave it out"
-
-
-def _parameters(function: Callable[..., Any]) -> list[str]:
-    return list(inspect.signature(function).parameters)
+    def _move(self, images: torch.Tensor, masks: torch.Tensor) -> Pair:
+        return self.module(images, masks) if self.takes_masks else (self._change(images), masks)
 
 
 def build_step(spec: Mapping[str, Any], masks: bool) -> Step:
@@ -202,17 +182,13 @@ def build_step(spec: Mapping[str, Any], masks: bool) -> Step:
             f"augmentations.transforms: {name} gives a {kind} and no torch.nn.Module; name a class of modules, or a "
             "function that makes one"
         )
-    step = _kind(module, import_target(name))(module, name)
+    step = _kind(module)(module, name)
     if problem := step.problem(masks):
         raise MMLError(f"augmentations.transforms: {name} {problem}; {step.remedy}")
     return step
 
 
-def _kind(module: nn.Module, target: Any) -> type[Step]:
+def _kind(module: nn.Module) -> type[Step]:
     if isinstance(module, _BasicAugmentationBase | ImageSequentialBase):
         return KorniaStep
-    if isinstance(module, v2.Transform):
-        return TorchvisionStep
-    if type(module).__module__ == "torchvision.transforms.transforms":
-        return FirstTorchvisionStep
-    return OwnStep
+    return TorchvisionStep if isinstance(module, v2.Transform) else OwnStep

@@ -63,25 +63,15 @@ _DAMAGE = (
 )
 
 
-def has_archive_name(path: Path) -> bool:
-    """Return True if a file is named like a zip or tar archive.
+def is_archive(path: Path) -> bool:
+    """Return True for a zip or tar archive: by its name, or by its content if the name has no suffix.
 
     Raises:
         MMLError: it is named like an archive of another kind.
     """
     if path.name.lower().endswith(_OTHERS):
-        raise MMLError(f"{path.name} is no archive that can be unpacked; those are {', '.join(_ZIP + _TAR)}")
-    return path.name.lower().endswith((*_ZIP, *_TAR))
-
-
-def is_archive(path: Path) -> bool:
-    """Return True for a zip or tar archive, by its name and its content; ``.npz`` and single ``.gz`` are not."""
-    try:
-        if (path.name.lower().endswith(_ZIP) or not path.suffix) and zipfile.is_zipfile(path):
-            return True
-        return (path.name.lower().endswith(_TAR) or not path.suffix) and tarfile.is_tarfile(path)
-    except (*_DAMAGE, OSError):
-        return False
+        raise _unknown(path)
+    return _unpacker(path) is not None
 
 
 def extract(archive: Path, folder: Path, limit: int | None = None) -> None:
@@ -98,7 +88,8 @@ def extract(archive: Path, folder: Path, limit: int | None = None) -> None:
     Raises:
         MMLError: the archive is damaged or too large, or has a member that would lie outside `folder` or is no file.
     """
-    unpack = _unpacker(archive)
+    if (unpack := _unpacker(archive)) is None:
+        raise _unknown(archive)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise MMLError(f"{archive} cannot be unpacked to {folder}, which is not empty")
     try:
@@ -113,13 +104,18 @@ def extract(archive: Path, folder: Path, limit: int | None = None) -> None:
         raise MMLError(f"{archive} cannot be unpacked to {folder} ({error.strerror})") from error
 
 
-def _unpacker(archive: Path) -> Callable[[Path, "_Members"], None]:
+def _unpacker(archive: Path) -> Callable[[Path, "_Members"], None] | None:
     name, bare = archive.name.lower(), not archive.suffix
-    if name.endswith(_ZIP) or (bare and zipfile.is_zipfile(archive)):
-        return _unpack_zip
-    if name.endswith(_TAR) or (bare and tarfile.is_tarfile(archive)):
-        return _unpack_tar
-    raise MMLError(f"{archive} is no archive that can be unpacked; those are {', '.join(_ZIP + _TAR)}")
+    with contextlib.suppress(*_DAMAGE, OSError):  # of a file that is something else
+        if name.endswith(_ZIP) or (bare and zipfile.is_zipfile(archive)):
+            return _unpack_zip
+        if name.endswith(_TAR) or (bare and tarfile.is_tarfile(archive)):
+            return _unpack_tar
+    return None
+
+
+def _unknown(path: Path) -> MMLError:
+    return MMLError(f"{path} is no archive that can be unpacked; those are {', '.join(_ZIP + _TAR)}")
 
 
 def _damaged(archive: Path, error: Exception) -> MMLError:

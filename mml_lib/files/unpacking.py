@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mml_lib.errors import MMLError
-from mml_lib.files.archives import extract, has_archive_name, is_archive
+from mml_lib.files.archives import extract, is_archive
 
 UNPACKED = "files"
 """Folder of a data set's unpacked downloads."""
@@ -27,7 +27,7 @@ def unpack(downloads: Sequence[str | Path], folder: Path) -> Path:
     beside.mkdir(parents=True)
     try:
         for download in map(Path, downloads):
-            if has_archive_name(download) or (not download.suffix and is_archive(download)):
+            if is_archive(download):
                 extract(download, extracted)
                 _merge(extracted, beside, download)
             else:

@@ -31,23 +31,27 @@ def test_compression_is_told_by_content_not_by_name(tmp_path: Path):
     assert read(tmp_path / "folder") == FILES
 
 
-def test_only_archives_by_name_and_content_are_archives(tmp_path: Path):
+def test_names_tell_archives_and_contents_those_without_a_suffix(tmp_path: Path):
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(b"images"))
     (tmp_path / "labels.csv.bz2").write_bytes(bz2.compress(b"labels"))
     (tmp_path / "labels.csv.xz").write_bytes(lzma.compress(b"labels"))
-    (tmp_path / "text.zip").write_text("text")
-    (tmp_path / "text.tar").write_text("text" * 1000)
-    (tmp_path / "text.tar.gz").write_bytes(gzip.compress(b"text" * 1000))
-    (tmp_path / "empty.tar").write_bytes(b"")
-    (tmp_path / "folder.zip").mkdir()
+    (tmp_path / "text").write_text("text" * 1000)
+    (tmp_path / "packed").write_bytes(gzip.compress(b"text" * 1000))
+    (tmp_path / "cut").write_bytes(gzip.compress(b"text" * 1000)[:20])
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
     write(tmp_path / "x.zip").rename(tmp_path / "arrays.npz")
-    write(tmp_path / "y.zip").rename(tmp_path / "zip.tar")
-    write(tmp_path / "x.tar").rename(tmp_path / "tar.zip")
-    write(tmp_path / "y.tar").rename(tmp_path / "tar.bin")
+    write(tmp_path / "x.tar").rename(tmp_path / "tar.bin")
     assert [path.name for path in tmp_path.iterdir() if is_archive(path)] == []
-    assert not is_archive(tmp_path / "missing.zip")
+    assert not is_archive(tmp_path / "missing")
     with pytest.raises(MMLError, match=r"arrays.npz is no archive .* \.zip, \.tar"):
         extract(tmp_path / "arrays.npz", tmp_path / "folder")
+    write(tmp_path / "x.zip").rename(tmp_path / "zip")
+    write(tmp_path / "x.tar.gz").rename(tmp_path / "tar")
+    for name in ("zip", "tar"):
+        assert is_archive(tmp_path / name)
+        extract(tmp_path / name, tmp_path / f"content of {name}")
+        assert read(tmp_path / f"content of {name}") == FILES
 
 
 def test_archive_that_is_missing_is_one_line(tmp_path: Path):
