@@ -342,21 +342,18 @@ def overlooked(columns: Columns, cells: Sequence[Sequence[str]], missing: Callab
         values = [text for row in cells if not missing(text := cell(row, place))]
         different = set(values)
         if role == "group" and place not in read and 1 < len(different) < len(values):
-            lines.append(
-                f"{columns.file}: the column '{name}' has {len(different):,} values in {len(values):,} rows and is not "
-                f"used: images of one {name} may be trained on and tested; write columns: {{group: {_yaml(name)}}}, or "
-                "group: null if that is right"
+            problem = (
+                f"has {len(different):,} values in {len(values):,} rows and is not used: images of one {name} may be "
+                "trained on and tested"
             )
         elif role == "split" and different and {value.lower() for value in different} <= set(SPLIT_WORDS):
-            lines.append(
-                f"{columns.file}: the column '{name}' looks like splits ({', '.join(sorted(different))}) and is not "
-                f"used; write columns: {{split: {_yaml(name)}}}, or split: null if that is right"
-            )
+            problem = f"looks like splits ({', '.join(sorted(different))}) and is not used"
         elif role == "fold" and different and all(re.fullmatch(r"\d{1,3}(\.0*)?", value) for value in different):
-            lines.append(
-                f"{columns.file}: the column '{name}' looks like folds and is not used; write columns: {{fold: "
-                f"{_yaml(name)}}}, or fold: null if that is right"
-            )
+            problem = "looks like folds and is not used"
+        else:
+            continue
+        remedy = f"write columns: {{{role}: {_yaml(name)}}}, or {role}: null if that is right"
+        lines.append(f"{columns.file}: the column '{name}' {problem}; {remedy}")
     return lines
 
 

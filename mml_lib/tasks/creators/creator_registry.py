@@ -4,7 +4,7 @@ import inspect
 import os
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from mml_lib.pipelines.digests import digest
 from mml_lib.pipelines.own_code import changed_modules, code_of_function
 from mml_lib.registry import Registry
 from mml_lib.tasks.creators.file_kinds import OWN_READERS
-from mml_lib.tasks.dataset import Delivery
+from mml_lib.tasks.creators.labels import class_names
+from mml_lib.tasks.dataset import Delivery, Sample
 from mml_lib.tasks.names import join_spellings
 
 
@@ -52,6 +53,20 @@ class Survey:
             has_unlabelled="unlabelled" in splits,
             **about,
         )
+
+    @classmethod
+    def of_samples(cls, samples: Sequence[Sample], task_type: str, fingerprint: str) -> "Survey":
+        """Return the properties that follow from the samples of own data."""
+        splits = {sample.split for sample in samples if sample.split}
+        survey = cls.of_splits(
+            splits, task_type=task_type, fingerprint=fingerprint, classes=tuple(class_names(samples))
+        )
+        folds = {sample.fold for sample in samples if sample.split in (None, "train")}
+        if folds <= {None}:
+            return survey
+        # A test split beside folds: the samples without a fold.
+        has_test = None in folds if survey.has_test is None else survey.has_test
+        return replace(survey, has_test=has_test, folds=len(folds - {None} | ({0} if survey.folds else set())))
 
 
 @dataclass(frozen=True)

@@ -275,14 +275,8 @@ def _survey_folder(path: str, **arguments: str | None) -> Survey:
         seen.append([[entry.path.removeprefix(inside), size_of(entry.path)] for entry in entries])
         seen.append(sampled_digests([entry.path for entry in entries]))
     seen += [[], []] if folders.masks is None else []
-    samples = folders.samples()
-    splits = {sample.split for sample in samples if sample.split}
-    return Survey.of_splits(
-        splits,
-        fingerprint=digest([folders.kind, *seen, *([folders.separator] if folders.separator else [])]),
-        task_type=folders.kind,
-        classes=tuple(class_names(samples)),
-    )
+    state = [folders.kind, *seen, *([folders.separator] if folders.separator else [])]
+    return Survey.of_samples(folders.samples(), folders.kind, digest(state))
 
 
 @register_creator("image_folder", survey=_survey_folder, version=2)

@@ -101,7 +101,8 @@ def missed_separator(names: Iterable[str]) -> tuple[str, str] | None:
         permuted = len({tuple(sorted(parts)) for parts in divided.values()}) < len(divided)
         if 2 * len(composed) >= len(divided) or permuted or 2 * len(parts_of_all) <= len(divided):
             return separator, next(iter(sorted(composed or divided)))
-        if separator in ",;" and _recurring([*divided.values(), *((name,) for name in whole)]):
+        labels = [*whole, *(part for parts in divided.values() for part in set(parts))]
+        if separator in ",;" and len(set(labels)) < len(labels):
             return separator, min(divided)
     return None
 
@@ -110,16 +111,6 @@ def _parts(name: str, separator: str) -> tuple[str, ...]:
     """Return the labels that a separator divides a text into, their probabilities left out."""
     parts = (re.sub(r":\s*[\d.]+$", "", part).strip() for part in name.split(separator))
     return tuple(part for part in parts if part)
-
-
-def _recurring(divided: Iterable[Sequence[str]]) -> bool:
-    """Return True if one part stands in several labels."""
-    seen: set[str] = set()
-    for parts in divided:
-        if seen & set(parts):
-            return True
-        seen |= set(parts)
-    return False
 
 
 def check_separator(samples: Sequence[Sample], kind: str, where: str, separator: str | None) -> list[str]:

@@ -5,7 +5,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -287,17 +287,8 @@ def _survey_table(path: str, **arguments: Any) -> Survey:
         check_separator(samples, kind, str(file), options.separator)
     files = [name for sample in samples for name in (sample.image, sample.mask) if name not in (None, EMPTY_MASK_TOKEN)]
     content = hashlib.sha256(file.read_bytes()).hexdigest()
-    splits = {sample.split for sample in samples if sample.split}
-    survey = Survey.of_splits(splits, task_type=kind, classes=tuple(class_names(samples)))
-    folds_of_samples = [sample.fold for sample in samples if sample.split in (None, "train")]
-    folds = set(folds_of_samples) - {None} | ({0} if survey.folds else set())
     state = [kind, content, [size_of(name) for name in files], sampled_digests(files, 64)]
-    return replace(
-        survey,
-        fingerprint=digest([*state, *options.meaning]),
-        folds=len(folds) or None,
-        has_test=None in folds_of_samples if survey.has_test is None and folds else survey.has_test,
-    )
+    return Survey.of_samples(samples, kind, digest([*state, *options.meaning]))
 
 
 def read_columns(names: Sequence[str], /, path: str, **arguments: Any) -> dict[str, dict[str, str]]:

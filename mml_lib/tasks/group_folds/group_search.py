@@ -1,48 +1,11 @@
 """A greedy division, and local search by moves and swaps from it."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from mml_lib.tasks.group_folds.problem import EXACT, Key, Problem, better, key_of, proved
+from mml_lib.tasks.group_folds.problem import EXACT, Key, Problem, better, key_of, proved, sums_of
 
 CELLS = 30_000  # evaluated in one round of local search
 MISSING = 1e9  # cost of a fold without a group of a class
-
-
-@dataclass(frozen=True)
-class Held:
-    """Groups that show each class, by fold (K×L); and the classes that each group shows, the last row that of none."""
-
-    table: np.ndarray
-    shows: np.ndarray
-
-    @classmethod
-    def of(cls, problem: Problem, fold: np.ndarray) -> "Held | None":
-        """Return the needs of the folds that are met; None if nothing is needed."""
-        if problem.needs is None:
-            return None
-        shows = problem.needs.shows.astype(np.int64)
-        padded = np.vstack([shows, np.zeros_like(shows[:1])])
-        return cls(problem.needs.held(fold, problem.folds), padded)
-
-    @property
-    def lacks_any(self) -> bool:
-        """Return True if a fold lacks a class."""
-        return not self.table.all()
-
-    def swap(self, a: int, b: int, out: int, back: int) -> None:
-        """Move the group `out` from fold a to b, and `back` the other way."""
-        change = self.shows[out] - self.shows[back]
-        self.table[a] -= change
-        self.table[b] += change
-
-    def missing(self, pair: tuple[int, int], out: np.ndarray, back: np.ndarray) -> np.ndarray:
-        """Return how many classes two folds lack after each swap (out×back)."""
-        change = self.shows[out][:, None] - self.shows[back][None]
-        return sum(
-            (self.table[fold] + sign * change < 1).sum(axis=-1) for fold, sign in zip(pair, (-1, 1), strict=True)
-        )
 
 
 def greedy(problem: Problem) -> np.ndarray:
@@ -91,33 +54,32 @@ def _descend(
 ) -> np.ndarray:
     """Return the best division met by moves and swaps that lower what exceeds the limit, and kicks where none does."""
     best, best_key = fold, problem.key(fold)
-    fold, table = fold.copy(), problem.table(fold)
-    held = Held.of(problem, fold)
-    padded = np.vstack([problem.counts, np.zeros_like(problem.counts[:1])])  # the last row is no group: a move
+    fold, classes = fold.copy(), problem.counts.shape[1]
+    # Samples of each class, then 1 for each class that a group shows and every fold needs.
+    rows = problem.counts if problem.needs is None else np.hstack([problem.counts, problem.needs.shows])
+    table = sums_of(rows, fold, problem.folds)
+    padded = np.vstack([rows, np.zeros_like(rows[:1])])  # the last row is no group: a move
     stale = 0
     for _ in range(rounds):
         if proved(best_key, bounds):
             break
         if stale > 2 * problem.folds**2:
             fold = _kick(best, problem, rng)
-            table, stale = problem.table(fold), 0
-            held = Held.of(problem, fold)
-        a, b = _pair(table, problem.targets, rng)
-        swap = _best_swap(problem, padded, fold, table, (a, b), limit, rng, held)
+            table, stale = sums_of(rows, fold, problem.folds), 0
+        a, b = _pair(table[:, :classes], problem.targets, rng)
+        swap = _best_swap(problem, padded, fold, table, (a, b), limit, rng)
         stale += 1
         if swap is None:
             continue
         out, back = swap
         table[a] += padded[back] - padded[out]
         table[b] += padded[out] - padded[back]
-        if held:
-            held.swap(a, b, out, back)
         # The row of no group is beyond the folds.
         fold[[g for g in (out,) if g < len(fold)]] = b
         fold[[g for g in (back,) if g < len(fold)]] = a
         stale = 0
-        key = key_of(table, problem.targets)
-        if better(key, best_key) and not (held and held.lacks_any):
+        key = key_of(table[:, :classes], problem.targets)
+        if better(key, best_key) and table[:, classes:].all():
             best, best_key = fold.copy(), key
     return best
 
@@ -143,18 +105,18 @@ def _best_swap(
     pair: tuple[int, int],
     limit: float,
     rng: np.random.Generator,
-    held: "Held | None" = None,
 ) -> tuple[int, int] | None:
     """Return the groups of a sample that best change places between two folds, or None if none improves them."""
-    size = max(8, int((CELLS / padded.shape[1]) ** 0.5))
+    classes = problem.counts.shape[1]
+    size = max(8, int((CELLS / classes) ** 0.5))
     targets = problem.targets[list(pair)]
-    off = np.abs(table[list(pair)] - targets) / targets
+    off = np.abs(table[list(pair), :classes] - targets) / targets
     label = int(off.max(0).argmax())
     out, back = (np.append(_sample(padded, fold == k, label, size, rng), len(fold)) for k in pair)
-    change = padded[out][:, None] - padded[back][None]  # (out, back, C)
-    cost = _cost(table[pair[0]] - change, targets[0], limit) + _cost(table[pair[1]] + change, targets[1], limit)
-    if held:
-        cost += MISSING * held.missing(pair, out, back)
+    change = padded[out][:, None] - padded[back][None]  # (out, back, columns)
+    after = [table[pair[0]] - change, table[pair[1]] + change]
+    cost = sum(_cost(rows[..., :classes], target, limit) for rows, target in zip(after, targets, strict=True))
+    cost += MISSING * sum((rows[..., classes:] < 1).sum(axis=-1) for rows in after)
     # A fold keeps its last group.
     if len(out) == 2:
         cost[0, -1] = np.inf

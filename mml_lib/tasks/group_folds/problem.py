@@ -30,13 +30,18 @@ class Problem:
 
     def table(self, fold: np.ndarray) -> np.ndarray:
         """Return the samples per fold and class (K, C) when group g is in `fold[g]`."""
-        table = np.zeros(self.targets.shape, dtype=np.int64)
-        np.add.at(table, fold, self.counts)
-        return table
+        return sums_of(self.counts, fold, self.folds)
 
     def key(self, fold: np.ndarray) -> Key:
         """Return the deviations when group g is in `fold[g]`."""
         return key_of(self.table(fold), self.targets)
+
+
+def sums_of(rows: np.ndarray, fold: np.ndarray, folds: int) -> np.ndarray:
+    """Return the sum of the rows of each fold's groups (K, columns) when group g is in `fold[g]`."""
+    table = np.zeros((folds, rows.shape[1]), dtype=np.int64)
+    np.add.at(table, fold, rows)
+    return table
 
 
 def key_of(table: np.ndarray, targets: np.ndarray) -> Key:

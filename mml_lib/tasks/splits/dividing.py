@@ -208,8 +208,7 @@ class _Request:
         """
         if self.needs.rarest >= self.parts:
             return
-        number = {label: self._number(column) for label, column in zip(self.classes, self.presence.T, strict=True)}
-        few = sorted((count, label) for label, count in number.items() if 0 < count < self.parts)
+        few = [(count, label) for count, label in self._counts() if count < self.parts]
         if few:
             others = [f"'{label}' {count}" for count, label in few[1:]]
             more = f" (and {summarized(others)})" if others else ""
@@ -220,9 +219,7 @@ class _Request:
 
     def impossible(self) -> MMLError:
         """Return the error that no division has all classes in each part, though each class has groups enough."""
-        counts = {label: self._number(column) for label, column in zip(self.classes, self.presence.T, strict=True)}
-        rare = sorted((count, label) for label, count in counts.items() if count)
-        classes = summarized([f"'{label}' {_count(count, self._thing)}" for count, label in rare])
+        classes = summarized([f"'{label}' {_count(count, self._thing)}" for count, label in self._counts()])
         return self._error(
             f"classes share {self._thing}s{self.where} so that no division has one of each class in each of "
             f"{self._parts} ({classes})"
@@ -261,8 +258,10 @@ class _Request:
                 return folds
         return None
 
-    def _number(self, present: np.ndarray) -> int:
-        return len(set(self.groups[present]))
+    def _counts(self) -> list[tuple[int, str]]:
+        """Return the number of groups that show each class that any shows, the rarest class first."""
+        numbers = [len(set(self.groups[present])) for present in self.presence.T]
+        return sorted((number, label) for number, label in zip(numbers, self.classes, strict=True) if number)
 
     @property
     def _thing(self) -> str:
