@@ -136,10 +136,10 @@ def escaping_archive(place: Workplace) -> dict[str, Any]:
 STEPS: dict[str, tuple[Callable[[Workplace], dict[str, Any]], str]] = {
     "class folder with one image": (
         one_image_class,
-        "the class 'rare' has 1 image, 2 folds and a test split need at least 3",
+        "class 'rare' has 1 image, 2 folds .*at least 3",
     ),
-    "truncated image": (truncated, "images/a/broken.png is truncated or damaged"),
-    "unreadable image": (unreadable, "images/b/text.png is in no format that can be read"),
+    "truncated image": (truncated, r"images/a/broken\.png is truncated or damaged"),
+    "unreadable image": (unreadable, r"images/b/text\.png is in no format that can be read"),
     "image in two splits": (
         copied_between_splits,
         "12 images are in train and test, under other names or as copies: {folder}/images/train/a/0.png = "
@@ -151,44 +151,47 @@ STEPS: dict[str, tuple[Callable[[Workplace], dict[str, Any]], str]] = {
     ),
     "sample in two splits": (
         lambda place: table(place, "images/a/0.png,a,test"),
-        "sample 'images/a/0.png' is in train and in test",
+        r"sample 'images/a/0\.png' is in train and in test",
     ),
     "unknown split": (lambda place: table(place, "images/a/4.png,a,trian"), "is in split 'trian'; splits: train, val"),
     "mask of another size": (
         lambda place: masked(place, mask(9), idx_to_class={0: "none", 1: "lesion"}),
-        "the mask {folder}/masks/0.png has 9×9 pixels, its image {folder}/images/0.png 8×8",
+        r"{folder}/masks/0\.png has 9×9.*{folder}/images/0\.png 8×8",
     ),
     "mask value without a class": (
         lambda place: masked(place, mask(8, 7), idx_to_class={0: "none", 1: "lesion"}),
-        "the mask {folder}/masks/0.png has the value 7, which is no class (0: none, 1: lesion)",
+        r"{folder}/masks/0\.png.*value 7,.*class \(0: none, 1: lesion\)",
     ),
-    "mask values without names": (lambda place: masked(place, mask(8, 2)), "say what the mask values [0, 1, 2] mean"),
+    "mask values without names": (
+        lambda place: masked(place, mask(8, 2)),
+        r"say what the mask values \[0, 1, 2\] mean",
+    ),
     "masks of two conventions": (
         two_conventions,
-        "4 masks of 8 hold no number but 0 and 255 ({folder}/masks/1.png, {folder}/masks/3.png, ",
+        r"4 masks of 8 hold.*but 0 and 255 \({folder}/masks/1\.png, {folder}/masks/3\.png,",
     ),
     "masks in colour": (
         lambda place: masked(place, np.dstack([mask(8) * 255, mask(8), mask(8)])),
-        "masks/0.png has colours; name the classes by colour: colors: {{background: [0, 0, 0], class1: [255, 1, 1]}}",
+        r"masks/0\.png.*name.*{{background: \[0, 0, 0\], class1: \[255, 1, 1\]}}",
     ),
     "black masks": (
         lambda place: masked(place, mask() * 0, idx_to_class={0: "none", 1: "lesion"}),
-        "all 8 masks are 'none' everywhere, as {folder}/masks/0.png",
+        r"all 8 masks are 'none'.*{folder}/masks/0\.png",
     ),
     "soft label above one": (
         lambda place: values_table(place, "a|b", "a:1.5", "b", "a", "b", "a", head="image,labels"),
-        "sample 'images/1.png' has the label 'a' with probability 1.5; it must lie in 0..1",
+        r"sample 'images/1\.png' has the label 'a' with probability 1\.5; it must lie in 0\.\.1",
     ),
     "label counts that disagree": (
         lambda place: medmnist(place, "breastmnist", labels=7),
-        "breastmnist.npz: train has 8 images and 7 labels",
+        r"breastmnist\.npz: .*8 images and 7 labels",
     ),
-    "npz without the expected arrays": (no_medmnist, "breastmnist.npz: there is no array 'train_labels'"),
+    "npz without the expected arrays": (no_medmnist, r"breastmnist\.npz: .*array 'train_labels'"),
     "checksum that does not match": (download, "has the SHA-256 "),
     "archive that is none": (
         lambda place: download(place, hashlib.sha256(b"no archive").hexdigest()),
         "images.zip is damaged or cut off",
     ),
-    "archive that leads outside": (escaping_archive, "its member '../../evil.png' would lie outside"),
-    "label that is not a class": (label_without_class, "sample '7' has the label 'zebra', which is not a class"),
+    "archive that leads outside": (escaping_archive, r"its member '\.\./\.\./evil\.png' would lie outside"),
+    "label that is not a class": (label_without_class, "sample '7'.*label 'zebra'"),
 }

@@ -27,59 +27,59 @@ def of_type(task_type: str, **changes: Any) -> dict[str, Any]:
 PLANNING = {
     "missing path": (
         with_task({"creator": "image_folder", "path": "nowhere"}),
-        "tasks.mine: creator image_folder: the path {folder}/nowhere does not exist",
+        r"tasks\.mine: creator image_folder: .*{folder}/nowhere",
     ),
     "unknown pivot": (
         TINY | {"pivot": {"name": "stripe"}},
-        "pivot.name: there is no task 'stripe' in the study, did you mean 'stripes'?",
+        r"pivot\.name: .*task 'stripe'.*did you mean 'stripes'\?",
     ),
     "unknown preset": (
         TINY | {"optimizer": "adamww"},
-        "study.yaml: optimizer: there is no preset 'adamww', did you mean 'adamw'?",
+        r"study\.yaml: .*preset 'adamww', did you mean 'adamw'\?",
     ),
-    "unknown key": (TINY | {"optimiser": "adam"}, "study.yaml: unknown key 'optimiser', did you mean 'optimizer'?"),
+    "unknown key": (TINY | {"optimiser": "adam"}, r"study\.yaml: unknown key 'optimiser', did you mean 'optimizer'\?"),
     "unknown nested key": (
         TINY | {"trainer": {"max_epoch": 3}},
-        "study.yaml: trainer: unknown key 'max_epoch', did you mean 'max_epochs'?",
+        r"study\.yaml: .*key 'max_epoch', did you mean 'max_epochs'\?",
     ),
     "unknown option of the mode": (
         TINY | {"mode": {"preset": "train", "cvv": True}},
-        "mode (train): unknown option 'cvv', did you mean 'cv'?",
+        r"option 'cvv', did you mean 'cv'\?",
     ),
     "unknown creator": (
         with_task({"creator": "image_folders", "path": "x"}),
-        "tasks.mine.creator: there is no creator 'image_folders', did you mean 'image_folder'?",
+        r"tasks\.mine\.creator: .*creator 'image_folders', did you mean 'image_folder'\?",
     ),
     "unknown argument of a creator": (
         with_task({"creator": "fake", "num_sample": 3}),
-        "tasks.mine: the creator 'fake' takes no 'num_sample', did you mean 'num_samples'?",
+        r"tasks\.mine: the creator 'fake'.*'num_sample', did you mean 'num_samples'\?",
     ),
     "creator without its path": (
         with_task({"creator": "csv"}),
-        "tasks.mine: the creator 'csv' needs the key 'path'",
+        r"tasks\.mine: the creator 'csv'.*key 'path'",
     ),
     "unknown scheduler class": (
         TINY | {"mode": {"id": "own", "scheduler": {"_target_": "mml_lib.schedulers.train.TrainSchedular"}}},
-        "has no 'TrainSchedular', did you mean 'TrainScheduler'?",
+        r"has no 'TrainSchedular', did you mean 'TrainScheduler'\?",
     ),
     "unknown metric": (
         TINY | {"metrics": ["acuracy"]},
-        "there is no metric 'acuracy', did you mean 'accuracy'?",
+        r"metric 'acuracy', did you mean 'accuracy'\?",
     ),
     "wrong type": (
         TINY | {"trainer": {"max_epochs": "many"}},
-        "study.yaml: trainer.max_epochs: input should be a valid integer",
+        r"study\.yaml: trainer\.max_epochs: .*integer",
     ),
     "out of range": (
         TINY | {"sampling": {"batch_size": 0}},
-        "study.yaml: sampling.batch_size: input should be greater",
+        r"study\.yaml: sampling\.batch_size: .*greater",
     ),
-    "task name with a space": (with_task(FAKE, "my task"), "study.yaml: 'my task' (tasks.my task) is no valid name"),
-    "task name with a slash": (with_task(FAKE, "a/b"), "study.yaml: 'a/b' (tasks.a/b) is no valid name"),
-    "project that leaves its folder": (TINY | {"project": "../other"}, "'../other' (project) is no valid name"),
+    "task name with a space": (with_task(FAKE, "my task"), r"study\.yaml: 'my task' \(tasks\.my task\)"),
+    "task name with a slash": (with_task(FAKE, "a/b"), r"study\.yaml: 'a/b' \(tasks\.a/b\)"),
+    "project that leaves its folder": (TINY | {"project": "../other"}, r"'\.\./other' \(project\)"),
     "fold that a task does not have": (
         TINY | {"mode": {"preset": "train", "folds": [5]}},
-        "mode.folds: task stripes has no fold 5 here; it has 0 to 1",
+        r"mode\.folds: .*fold 5 here; it has 0 to 1",
     ),
     "swept key that is not part of a pipeline": (
         TINY | {"sweep": {"project": ["a", "b"]}},
@@ -87,22 +87,22 @@ PLANNING = {
     ),
     "swept value of a wrong type": (
         TINY | {"sweep": {"trainer.max_epochs": [1, "x"]}},
-        "trainer.max_epochs: input should be a valid integer",
+        r"trainer\.max_epochs: input should be a valid integer",
     ),
     "removal of what is always kept": (TINY | {"remove": {"models": True}}, "remove.models: 'models' is always kept"),
     "plugin that does not exist": (
         TINY | {"plugins": ["none.py"]},
-        "plugins: the file {folder}/none.py does not exist",
+        r"plugins: .*{folder}/none\.py",
     ),
     "unknown tag": (
         tagged("stripes+subet~0.1"),
-        "task stripes+subet~0.1: there is no tag 'subet', did you mean 'subset'?",
+        r"stripes\+subet~0\.1: .*tag 'subet', did you mean 'subset'\?",
     ),
-    "tag without its argument": (tagged("stripes+nested"), "is written nested~FOLD[~FOLDS], it was given 0 arguments"),
-    "tag with a bad argument": (tagged("stripes+subset~2"), "the tag 'subset' takes a number between 0 and 1, not 2"),
+    "tag without its argument": (tagged("stripes+nested"), r"nested~FOLD\[~FOLDS\],.*given 0 arguments"),
+    "tag with a bad argument": (tagged("stripes+subset~2"), "tag 'subset'.*between 0 and 1, not 2"),
     "tag with a fold that is not there": (
         tagged("stripes+nested~2"),
-        "the tag 'nested' takes a fold from 0 to 1, not 2",
+        "tag 'nested'.*0 to 1, not 2",
     ),
     "tag of another task type": (
         tagged("stripes+shrink_equal~3", task_type="regression"),
@@ -110,23 +110,23 @@ PLANNING = {
     ),
     "tag without its plus": (
         TINY | {"tagging": {"all": "subset~0.1"}},
-        "study.yaml: tagging.all: 'subset~0.1' is no chain of tags; write it as +tag~argument",
+        r"study\.yaml: tagging\.all: 'subset~0\.1'.*write it as \+tag~argument",
     ),
     "tagged task without its base": (
         TINY | {"tasks": {"stripes": FAKE, "stripe+subset~0.1": None}},
-        "tasks.stripe+subset~0.1: its base 'stripe' is not among the tasks, did you mean 'stripes'?",
+        r"tasks\.stripe\+subset~0\.1: its base 'stripe'.*did you mean 'stripes'\?",
     ),
     "pivot tags without a pivot": (
         TINY | {"pivot": {"tags": "+nested~0"}},
-        "pivot.tags: '+nested~0' has no task to be put on; set pivot.name",
+        r"pivot\.tags: '\+nested~0'.*set pivot\.name",
     ),
     "unknown transform": (
         TINY | {"preprocessing": ["resise"]},
-        "preprocessing.transforms.0: there is no transform 'resise', did you mean 'resize'?",
+        r"preprocessing\.transforms\.0: .*transform 'resise', did you mean 'resize'\?",
     ),
     "loss of another task type": (
         of_type("regression", loss="cross_entropy"),
-        "loss: torch.nn.CrossEntropyLoss is not for regression (mine); set loss: default, or loss.regression",
+        r"loss: torch\.nn\.CrossEntropyLoss.*set loss: default, or loss\.regression",
     ),
     "loss that counts ignored pixels": (
         of_type("semantic_segmentation", loss="cross_entropy", decoder="unet_small"),
@@ -134,20 +134,20 @@ PLANNING = {
     ),
     "segmentation without a decoder": (
         of_type("semantic_segmentation", decoder=None),
-        "decoder: the segmentation mine needs one; set decoder: unet",
+        "decoder: .*set decoder: unet",
     ),
     "metric of another task type": (
         of_type("regression", metrics=["accuracy"]),
-        "metrics: 'accuracy' is not for regression (mine); known: mae",
+        "metrics: 'accuracy'.*known: mae",
     ),
     "training without labels": (of_type("no_task"), "mode train: mine has no labels to learn from"),
     "URL of another kind": (
         with_task({"creator": "csv", "downloads": [{"url": "ftp://x/t.zip", "sha256": SHA256}]}),
-        "tasks.mine.downloads.0.url: 'ftp://x/t.zip' cannot be fetched",
+        r"tasks\.mine\.downloads\.0\.url: 'ftp://x/t\.zip'",
     ),
     "checksum that is none": (
         with_task({"creator": "csv", "downloads": [{"url": "https://x/t.zip", "sha256": "abc"}]}),
-        "tasks.mine.downloads.0.sha256: string should match pattern",
+        r"tasks\.mine\.downloads\.0\.sha256: string should match pattern",
     ),
     "test split that is not there": (
         with_task({"creator": "fake", "test_fraction": 0}) | {"mode": {"preset": "train", "eval": ["test"]}},

@@ -18,7 +18,7 @@ def test_missing_name_is_an_error_with_the_nearest():
     registry: Registry[Part] = Registry("creator", ("digits", Part(nearest)))
     assert registry["digits"].function is nearest
     assert registry.get("digit") is None
-    with pytest.raises(MMLError, match="there is no creator 'digit', did you mean 'digits'"):
+    with pytest.raises(MMLError, match="creator 'digit', did you mean 'digits'"):
         registry["digit"]
 
 
@@ -26,5 +26,5 @@ def test_module_replaces_its_own_part_and_no_other():
     registry: Registry[Part] = Registry("tag")
     registry.add("own", Part(nearest))
     registry.add("own", Part(MMLError))
-    with pytest.raises(MMLError, match=r"the tag 'own' is registered by mml_lib\.errors already"):
+    with pytest.raises(MMLError, match=r"tag 'own'.*mml_lib\.errors already"):
         registry.add("own", Part(Part))

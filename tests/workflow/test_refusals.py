@@ -108,7 +108,7 @@ def files(*names: str, **task: Any) -> Callable[[Path], dict[str, Any]]:
 
 DATA: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
     "empty table": (table(""), r"t\.csv: there is no column 'image'"),
-    "table of a header": (table("image,label\n"), r"mine: there are no images; see config/guide/tasks\.md"),
+    "table of a header": (table("image,label\n"), r"mine: .*see config/guide/tasks\.md"),
     "table without labels' name": (table("image,lable\nx.png,a\n"), r"no column 'label', did you mean 'lable'\?"),
     "table with a column twice": (table("image,label,label\nx.png,a,b\n"), r"the column 'label' is there twice"),
     "table with a column in capitals": (
@@ -118,13 +118,13 @@ DATA: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
     "table of another encoding": (table("image,label\nx.png,ä\n".encode("latin-1")), r"t\.csv is not UTF-8 .*save it"),
     "table of UTF-16": (table("image,label\nx.png,a\n".encode("utf-16")), r"t\.csv is not UTF-8"),
     "table with an open quote": (table('image,label\n"x.png,a\n'), r"t\.csv, line \d: .*close quotes"),
-    "table with a cell too many": (table("image,label\nx.png,a,b\n"), r"line 2: there are 3 cells, 2 in the header"),
-    "table with an empty label": (table("image,label\nx.png,\n"), r"line 2: the column 'label' is empty; fill it"),
+    "table with a cell too many": (table("image,label\nx.png,a,b\n"), r"line 2: .*3 cells, 2"),
+    "table with an empty label": (table("image,label\nx.png,\n"), r"line 2: the column 'label'.*fill it"),
     "table with a fold in words": (table("image,label,fold\nx.png,a,one\n"), r"line 2: the fold 'one' is not a number"),
     "table of two targets": (table("image,label,value\nx.png,a,1\n"), r"say by task_type which one is learned"),
-    "table of other images": (table("image,label\n../../no.png,a\n"), r"line 2: the image .*no\.png does not exist"),
+    "table of other images": (table("image,label\n../../no.png,a\n"), r"line 2: .*no\.png"),
     "table that is a folder": (files("t.csv", creator="csv", path="t.csv"), r"t\.csv must hold one \.csv file"),
-    "folder without images": (files("images"), r"mine: there are no images; see config/guide/tasks\.md"),
+    "folder without images": (files("images"), r"mine: .*see config/guide/tasks\.md"),
     "class without images": (files("images/a/1.png", "images/b"), r"the class folder .*images/b holds no image"),
     "image in no class": (files("images/a/1.png", "images/2.png"), r"2\.png lies in no folder that tells its class"),
     "folder that is a file": (files("images/a.png", path="images/a.png"), r"images/a\.png is not a folder"),
@@ -191,7 +191,7 @@ ARTEFACTS: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "model storage, of a newer MML": (
         "models",
         newer,
-        r"\.json has format 999, and MML .* reads .*; install MML 99\.0 or newer",
+        r"format 999, and MML .*reads .*; install MML 99\.0 or newer",
     ),
     "model storage, gone": ("models", Path.unlink, r"\.json cannot be read: No such file or directory"),
     "pipeline, not YAML": ("pipeline", written("a: [b"), r"\.yaml is (not valid YAML|damaged)"),
@@ -205,7 +205,7 @@ ARTEFACTS: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "pipeline, of a newer MML": (
         "pipeline",
         newer,
-        r"\.yaml has format 999, and MML .* reads .*; install MML 99\.0 or newer",
+        r"format 999, and MML .*reads .*; install MML 99\.0 or newer",
     ),
     "predictions, empty": ("predictions", written(""), r"test\.npz is damaged .*; make it again by: snakemake "),
     "predictions, cut off": ("predictions", halved, r"test\.npz is damaged "),
@@ -215,7 +215,7 @@ ARTEFACTS: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "task description, of a newer MML": (
         "description",
         newer,
-        r"\.json has format 999, and MML .* reads .*; install MML 99\.0 or newer",
+        r"format 999, and MML .*reads .*; install MML 99\.0 or newer",
     ),
 }
 
@@ -257,19 +257,19 @@ def test_damage_of_an_artefact(project: Project, tmp_path: Path, case: str):
 
 FILES: dict[str, tuple[bytes, str]] = {
     "empty": (b"", r"error: study\.yaml is empty"),
-    "a list": (b"- a\n", r"error: study\.yaml holds a list; a study file has keys at its top"),
-    "a tab": (b"project: x\n\tseed: 3\n", r"error: study\.yaml is not valid YAML: .*indent by spaces.*line 2"),
-    "an open bracket": (b"project: [x\n", r"error: study\.yaml is not valid YAML: .*'\]'"),
-    "two documents": (b"project: x\n---\nseed: 3\n", r"error: study\.yaml is not valid YAML: .*another document"),
+    "a list": (b"- a\n", r"error: study\.yaml.*a study file has keys at its top"),
+    "a tab": (b"project: x\n\tseed: 3\n", r"error: study\.yaml.*YAML: .*indent by spaces.*line 2"),
+    "an open bracket": (b"project: [x\n", r"error: study\.yaml.*YAML: .*'\]'"),
+    "two documents": (b"project: x\n---\nseed: 3\n", r"error: study\.yaml.*YAML: .*another document"),
     "an object": (
         b"seed: !!python/object/apply:os.mkdir [trace]\n",
-        r"error: study\.yaml is not valid YAML: .*python/object/apply:os\.mkdir",
+        r"error: study\.yaml.*YAML: .*python/object/apply:os\.mkdir",
     ),
     "a function": (
         b"seed: !!python/name:os.mkdir\n",
         r"error: .*study\.yaml.*tag:yaml\.org,2002:python/name:os\.mkdir",
     ),
-    "a key twice": (b"seed: 1\nproject: x\nseed: 2\n", r"study\.yaml: the key 'seed' is there twice, in lines 1 and 3"),
+    "a key twice": (b"seed: 1\nproject: x\nseed: 2\n", r"study\.yaml: the key 'seed'.*lines 1 and 3"),
     "a nested key twice": (
         b"trainer: {max_epochs: 1, max_epochs: 2}\nx: 1\n",
         r"unknown key|'max_epochs' is there twice",

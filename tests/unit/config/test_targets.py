@@ -112,7 +112,7 @@ def test_functions_of_plugins_and_of_what_lies_beside_are_called(
 
 def test_a_plugin_named_like_a_module_in_use_is_refused(tmp_path: Path):
     (tmp_path / "json.py").write_text("")
-    with pytest.raises(MMLError, match=r"json\.py has the name of a module that is in use, json; rename it"):
+    with pytest.raises(MMLError, match=r"json\.py.*use, json; rename it"):
         import_plugin(str(tmp_path / "json.py"))
 
 
@@ -120,8 +120,8 @@ def test_a_plugin_named_like_a_module_in_use_is_refused(tmp_path: Path):
     ("content", "line"),
     [
         ("def (:\n", r"broken_\w+\.py, line 1: invalid syntax"),
-        ("\nraise ValueError('oh')\n", r"cannot be imported: ValueError: oh \(.*broken_\w+\.py, line 2\)"),
-        ("import no_such_package\n", r"cannot be imported: ModuleNotFoundError: .*no_such_package.*line 1"),
+        ("\nraise ValueError('oh')\n", r"ValueError: oh \(.*broken_\w+\.py, line 2\)"),
+        ("import no_such_package\n", r"ModuleNotFoundError: .*no_such_package.*line 1"),
     ],
 )
 def test_a_plugin_that_cannot_be_run_is_one_line(
@@ -144,7 +144,7 @@ def test_what_is_no_dotted_path_is_not_imported(path: str):
 
 def test_a_package_that_is_missing_is_told_without_importing_any():
     check_package("json.x")
-    with pytest.raises(MMLError, match=r"'no_such_package\.X': there is no package 'no_such_package'; install it"):
+    with pytest.raises(MMLError, match=r"'no_such_package\.X':.*package 'no_such_package'; install it"):
         check_package("no_such_package.X")
 
 

@@ -463,9 +463,9 @@ def broken(what: str) -> AnyPredictions:
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("fewer", r"run 'bad', fold 4 was tested on 190 samples.*run 'good' \('s0' is missing\)"),
-        ("more", r"run 'bad', fold 4 was tested on 201 samples.*'s999' is there in excess"),
-        ("others", r"run 'bad', fold 4 was tested on 200 samples, which are not those of run 'good'"),
+        ("fewer", r"run 'bad', fold 4 was.*190 samples.*run 'good' \('s0'"),
+        ("more", r"run 'bad', fold 4 was.*201 samples.*'s999'"),
+        ("others", r"run 'bad', fold 4 was.*200 samples,.*run 'good'"),
         ("classes", r"run 'bad', fold 4 has 2 classes and run 'good' has 3"),
         ("type", r"run 'bad', fold 4 is a regression and run 'good' a classification"),
         ("infinite", r"run 'bad', fold 4 has outputs that are not finite, the first of sample 's7'"),
@@ -497,7 +497,7 @@ def test_calls_that_name_nothing_known_are_refused():
 
 def test_run_that_lacks_the_samples_of_a_fold_is_refused():
     halves = {fold: taken(predictions(), np.arange(fold, NUMBER, 2)) for fold in range(2)}
-    with pytest.raises(MMLError, match="run 'b' was not tested on the samples of fold 1 of run 'a'"):
+    with pytest.raises(MMLError, match=r"run 'b'.*fold 1 of run 'a'"):
         resample_runs({"a": halves, "b": {0: halves[0]}}, ["accuracy"], 10)
 
 

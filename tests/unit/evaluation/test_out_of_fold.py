@@ -52,7 +52,7 @@ def test_each_sample_counts_once_whatever_its_fold():
 
 
 def test_sample_in_two_folds_is_refused():
-    with pytest.raises(MMLError, match="run a: sample 's0000' is in several folds"):
+    with pytest.raises(MMLError, match="run a: sample 's0000'"):
         pool_out_of_fold({0: fold(1, 10), 1: fold(1, 10)}, "run a")
 
 

@@ -101,11 +101,11 @@ def test_prior_that_is_rounded_is_taken_for_what_is_meant():
 @pytest.mark.parametrize(
     ("prior", "message"),
     [
-        ([0.5, 0.5], "has 2 numbers, and there are 3 classes; give one a class"),
+        ([0.5, 0.5], "2 numbers,.*3 classes; give one a class"),
         ([0.7, 0.5, -0.2], "has a number that is no frequency"),
         ([np.nan, 0.5, 0.5], "has a number that is no frequency"),
-        ([0.5, 0.5, 0.5], "adds up to 1.5; give frequencies that add up to 1"),
-        ("quantity", "unknown prior 'quantity', did you mean 'quantify'?"),
+        ([0.5, 0.5, 0.5], "1.5; give frequencies that add up to 1"),
+        ("quantity", "prior 'quantity', did you mean 'quantify'?"),
     ],
 )
 def test_wrong_prior_is_refused(prior, message: str):
@@ -174,7 +174,7 @@ def test_class_without_validation_samples_is_taken_at_its_word():
 def test_quantification_needs_unlabelled_samples():
     val, others = splits("classification")
     nothing = replace(others["unlabelled"], logits=np.empty((0, 3), "f"), targets=np.empty(0, int))
-    with pytest.raises(MMLError, match="estimated from unlabelled samples, and there are none; take the prior val"):
+    with pytest.raises(MMLError, match="there are none; take the prior val"):
         calibrate_predictions(val, others | {"unlabelled": nothing}, prior="quantify")
 
 
@@ -267,10 +267,10 @@ def test_logits_that_are_not_finite_are_refused(value: float):
     assert "2 of 4000 test predictions are not finite, the first of sample s3" in refused(
         splits("classification")[0], others
     )
-    with pytest.raises(MMLError, match="1 of 4000 predictions are not finite; the network has exploded"):
+    with pytest.raises(MMLError, match=r"1 of 4000 predictions.*the network has exploded"):
         Calibration("classification", "none", (1,) * 3, (0,) * 3, (1 / 3,) * 3).apply(val.logits)
 
 
 def test_unknown_method_is_refused():
-    with pytest.raises(MMLError, match="unknown calibration method 'afine', did you mean 'affine'"):
+    with pytest.raises(MMLError, match="method 'afine', did you mean 'affine'"):
         fit_calibration(splits("classification")[0], "afine")

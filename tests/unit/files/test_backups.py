@@ -206,7 +206,7 @@ def test_the_plan_lists_what_is_rewritten_and_refuses_what_is_newer(tmp_path: Pa
     assert "  models, format 2, is rewritten in format 3:\n    MODELS/t/0a1b2c3d-fold0.json\n" in said
     path = Path(study.fm.path(KIND, **place(0)))
     path.write_text('{"format": 4, "needs_mml": "0.9"}')
-    with pytest.raises(MMLError, match=r"0a1b2c3d-fold0\.json has format 4, .*install MML 0\.9 or newer"):
+    with pytest.raises(MMLError, match=r"0a1b2c3d-fold0\.json has format 4, .*install MML 0\.9"):
         small_study(tmp_path, mode="upgrade").check()
     path.write_text("{")
     assert "left as it is: " in small_study(tmp_path, mode="upgrade").overview()
@@ -218,7 +218,7 @@ def test_plans_follow_what_was_done(tmp_path: Path):
     def planned(mode: str, **options: int) -> list[dict[str, str]]:
         return small_study(tmp_path, mode={"preset": mode, **options}).scheduler(mode).params
 
-    with pytest.raises(MMLError, match=r"of the backups in .*BACKUPS there is none; a snakemake upgrade makes one"):
+    with pytest.raises(MMLError, match=r"BACKUPS.*a snakemake upgrade makes one"):
         planned("downgrade")
     Backup(fm, "0001").begin(find_outdated(fm)[0])
     assert planned("upgrade") == [{"backup": "0001"}], "an interrupted one is gone on with"

@@ -55,7 +55,7 @@ def test_own_template_is_registered_before_the_manager_is_built(tmp_path: Path):
 @pytest.mark.parametrize(
     ("path", "why"),
     [
-        ("PROJ_PATH/X/TASK_NAM/RUN.json", "unknown token 'TASK_NAM', did you mean 'TASK_NAME'"),
+        ("PROJ_PATH/X/TASK_NAM/RUN.json", "token 'TASK_NAM', did you mean 'TASK_NAME'"),
         ("PROJ_PATH/X/RUN-FOLDER.json", "unknown token 'FOLDER'"),
         ("PROJ_PATH/../RUN.json", "without '..'"),
         ("PROJ_PATH/X/RUN/RUN.json", "stands in a template once"),
@@ -78,7 +78,7 @@ def test_malformed_template_is_refused(path: str, why: str):
         ({"task_name": "../a", "run": "0" * 8, "fold": 0}, "cannot stand for TASK_NAME"),
         ({"task_name": "a/b", "run": "0" * 8, "fold": 0}, "cannot stand for TASK_NAME"),
         ({"task_name": "a", "run": "xyz", "fold": 0}, "cannot stand for RUN"),
-        ({"task_name": "a", "run": "0" * 8, "fold": 0, "folder": 1}, "unknown argument 'folder', did you mean 'fold'"),
+        ({"task_name": "a", "run": "0" * 8, "fold": 0, "folder": 1}, "argument 'folder', did you mean 'fold'"),
     ],
 )
 def test_malformed_token_is_refused(fm: MMLFileManager, tokens: dict, why: str):

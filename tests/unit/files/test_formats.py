@@ -85,7 +85,7 @@ def test_a_migration_keeps_what_its_file_says_already():
 def test_a_version_older_than_any_release_is_refused(tmp_path: Path):
     path = tmp_path / "m.json"
     path.write_text(older("models", 2).read_text().replace('"format": 2', '"format": 1'))
-    with pytest.raises(MMLError, match=r"m\.json has format 1, .* models from 2 on; remove it, and run the study"):
+    with pytest.raises(MMLError, match=r"m\.json has format 1, .*2 on; remove it, and run the study"):
         ModelStorage.read(path)
 
 

@@ -457,5 +457,5 @@ def test_format_that_is_not_read_is_named(tmp_path: Path):
     content = io.BytesIO()
     Image.fromarray(smooth()).save(content, "TGA")
     (tmp_path / "x.png").write_bytes(content.getvalue())
-    with pytest.raises(MMLError, match=r"x\.png is in no format that can be read; save it anew as PNG"):
+    with pytest.raises(MMLError, match=r"x\.png.*save it anew as PNG"):
         decode(tmp_path / "x.png")

@@ -187,7 +187,7 @@ def test_white_zero_is_read_as_shown(tmp_path: Path, bits: int):
 def test_numbers_of_a_white_zero_are_refused(tmp_path: Path, bits: int):
     values = np.minimum(MASK, 1).astype("<u2") * 65535 if bits == 16 else MASK
     write_grey_tiff(tmp_path / "m.tif", values, bits, photometric=0)
-    with pytest.raises(MMLError, match=r"m\.tif is a TIFF whose zero is white .* save it as PNG"):
+    with pytest.raises(MMLError, match=r"m\.tif.*TIFF.*save.*PNG"):
         decode_mask(tmp_path / "m.tif")
 
 
@@ -220,10 +220,10 @@ def test_several_pages_are_refused(tmp_path: Path):
 
 def test_photographs_are_refused(survey: Callable):
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    with pytest.raises(MMLError, match=r"mask0\.png has 1024 colours, .* save the mask itself as PNG"):
+    with pytest.raises(MMLError, match=r"mask0\.png has 1024 colours, .*save.*PNG"):
         survey(noise)
     greys = [np.arange(n, n + 100, dtype=np.uint16).view(np.uint8).reshape(1, 100, 2) for n in (0, 100, 200)]
-    with pytest.raises(MMLError, match=r"the masks have 300 colours, .*mask0\.png alone has 100"):
+    with pytest.raises(MMLError, match=r"300 colours, .*mask0\.png.*100"):
         survey(*(grey[..., [0, 1, 1]] for grey in greys))
 
 
@@ -267,12 +267,12 @@ def test_background_that_is_not_the_first_class_is_warned_of(survey: Callable):
 
 
 NOT_BINARY = {
-    "numbers and 255": ([shape(0), shape(1, 255)], r"mask values \[0, 1, 255\] mean.*mask0.png has 1, .*mask1.png 255"),
+    "numbers and 255": ([shape(0), shape(1, 255)], r"\[0, 1, 255\] mean.*mask0.png has 1, .*mask1.png 255"),
     "white background": ([paletted(shape(n), WHITE, BLACK) for n in range(2)], "colors: {class0: .255, 255, 255., "),
     "no zero": ([shape(n) + 1 for n in range(2)], r"say what the mask values \[1, 2\] mean"),
-    "all black": ([shape(0, 0), EMPTY_MASK_TOKEN], "all 2 masks .1 of them EMPTY_MASK_TOKEN. are black everywhere"),
+    "all black": ([shape(0, 0), EMPTY_MASK_TOKEN], "all 2 masks .1.*EMPTY_MASK_TOKEN."),
     "all white": ([shape(0, 0) + 255] * 2, "all 2 masks are 255 everywhere"),
-    "soft": ([np.arange(64, dtype=np.uint8).reshape(8, 8)], "have 64 values .* JPEG compression and smoothing"),
+    "soft": ([np.arange(64, dtype=np.uint8).reshape(8, 8)], "64 values .*JPEG"),
 }
 
 
@@ -288,7 +288,7 @@ def test_other_masks_need_names(survey: Callable, name: str):
 
 def test_two_conventions_in_one_data_set_are_refused(survey: Callable):
     data = survey(*(shape(n, 255 if n % 2 else 1) for n in range(4)))
-    with pytest.raises(MMLError, match=r"2 masks of 4 hold no number but 0 and 255 \(.*mask1.png, .*mask3.png\)"):
+    with pytest.raises(MMLError, match=r"2 masks of 4 hold.*but 0 and 255 \(.*mask1.png, .*mask3.png\)"):
         Targets.of(data, LESION, "t")
     assert pixels(data, {**LESION, 255: "lesion"})[1] == {"background": 52, "lesion": 12}
     assert pixels(data, {**LESION, 255: "ignore"})[1] == {"background": 52, "lesion": 0}
@@ -331,18 +331,14 @@ def test_palettes_that_disagree_are_refused_until_colours_are_named(survey: Call
 
 def test_value_without_a_class_is_refused_with_its_extent(survey: Callable):
     data = survey(shape(0), shape(1), shape(2, 9), shape(3, 9))
-    with pytest.raises(
-        MMLError, match=r"mask2.png has the value 9, .* in 16 pixels \(in all 2 masks, 36 pixels\); add it"
-    ):
+    with pytest.raises(MMLError, match=r"mask2.png.*value 9, .*in 16 pixels \(in all 2 masks, 36 pixels\); add it"):
         Targets.of(data, LESION, "t")
 
 
 def test_jpeg_masks_are_refused_where_values_have_changed(survey: Callable):
     big = [np.kron(shape(n, 255), np.ones((9, 9), np.uint8)) for n in range(2)]
     data = survey(*big, suffix="jpg")
-    with pytest.raises(
-        MMLError, match=r"mask\d.jpg .*JPEG compression and smoothing leave such values: save masks as PNG"
-    ):
+    with pytest.raises(MMLError, match=r"mask\d.jpg .*JPEG.*save.*PNG"):
         Targets.of(data, {0: "background", 255: "lesion"}, "t")
 
 
@@ -410,9 +406,7 @@ def test_several_colours_of_a_class_and_ignored_ones(survey: Callable):
 
 def test_colour_without_a_class_is_refused_with_its_extent(survey: Callable):
     data = survey(colored(shape(0), BLACK, RED), colored(shape(1), BLACK, GREEN))
-    with pytest.raises(
-        MMLError, match=r"t\.colors: the mask .*mask1.png has the colour \[0, 255, 0\], .* in 12 pixels"
-    ):
+    with pytest.raises(MMLError, match=r"t\.colors: .*mask1.png.*\[0, 255, 0\], .*in 12 pixels"):
         Targets.of(data, None, "t", COLORS)
 
 
@@ -495,9 +489,7 @@ def test_images_that_are_turned_without_their_masks_are_warned_of(
 
 def test_masks_of_one_class_are_refused(survey: Callable):
     data = survey(*(shape(n, 0) for n in range(3)))
-    with pytest.raises(
-        MMLError, match=r"all 3 masks are 'background' everywhere, as .*mask0.png: there is nothing to learn"
-    ):
+    with pytest.raises(MMLError, match=r"all 3 masks are 'background'.*mask0.png:"):
         check_masks(data, LESION, "t")
 
 
@@ -530,7 +522,7 @@ REFUSED_COLORS = {
     "one class beside ignored": ({"lesion": RED, "ignore": BLACK}, "two classes or more are needed"),
     "one colour for two": ({"a": RED, "b": [BLACK, RED]}, "'a' and of 'b'"),
     "a number": ({"a": 3, "b": RED}, "3 is no colour of 'a'"),
-    "a word": ({"a": "red", "b": BLACK}, "'red' is no colour of 'a'; write .red, green, blue., each from 0 to 255"),
+    "a word": ({"a": "red", "b": BLACK}, "'red'.*'a'; write.*0 to 255"),
     "two channels": ({"a": [1, 2], "b": RED}, "no colour of 'a'"),
     "four channels": ({"a": [*RED, 255], "b": RED}, "no colour of 'a'"),
     "beyond 255": ({"a": [256, 0, 0], "b": RED}, "no colour of 'a'"),

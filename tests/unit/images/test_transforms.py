@@ -139,8 +139,8 @@ def test_own_transform_must_return_an_image_and_its_mask(name: str):
 @pytest.mark.parametrize(
     ("transform", "why"),
     [
-        ("resise", "there is no transform 'resise', did you mean 'resize'"),
-        ({"name": "resize", "sise": 3}, "resize takes no argument 'sise', did you mean 'size'"),
+        ("resise", "transform 'resise', did you mean 'resize'"),
+        ({"name": "resize", "sise": 3}, "argument 'sise', did you mean 'size'"),
         ({"name": "resize", "size": 0}, "0 is no size"),
         ({"name": "resize", "size": "big"}, "big is no size; write a number of pixels"),
         ({"name": "resize", "size": None}, "None is no size"),
@@ -153,7 +153,7 @@ def test_own_transform_must_return_an_image_and_its_mask(name: str):
         ({"name": "color_constancy", "power": 0}, "power is 0; write a number above 0"),
         ({"name": "pad_to_square", "size": 3}, "pad_to_square takes no argument 'size'"),
         ({"_target_": f"{__name__}.black_fame"}, "has no 'black_fame', did you mean 'black_frame'"),
-        ({"_target_": f"{__name__}.black_frame", "with": 1}, "takes no argument 'with', did you mean 'width'"),
+        ({"_target_": f"{__name__}.black_frame", "with": 1}, "argument 'with', did you mean 'width'"),
         ({"_target_": f"{__name__}.needy"}, r"cannot be called with .*: missing a required argument: 'strength'"),
         ({"_target_": f"{__name__}.IMAGE"}, "a transform is a function of an image and a mask"),
     ],

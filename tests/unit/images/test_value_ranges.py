@@ -186,7 +186,7 @@ def test_stated_range_that_fits_is_not_warned_of(tmp_path: Path, capsys: pytest.
 
 def test_percentiles_beside_images_of_eight_bits_are_refused(tmp_path: Path):
     arrays = [GREY.astype(np.uint8), (GREY * 257).astype(np.uint16)]
-    with pytest.raises(MMLError, match=r"images\.percentiles: images of 8 bits \(1\) keep"):
+    with pytest.raises(MMLError, match=r"images\.percentiles: .*8 bits \(1\) keep"):
         survey(tmp_path, arrays, Images(percentiles=(1, 99)))
 
 

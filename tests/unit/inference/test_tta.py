@@ -223,13 +223,13 @@ def test_tta_is_no_part_of_a_run_but_of_its_predictions(preset: str):
 @pytest.mark.parametrize(
     ("config", "why"),
     [
-        ({"preset": "flips", "merge": "max"}, r"tta.merge: max means nothing for a regression's values \(mine\); set"),
-        ("flip", "tta: there is no preset 'flip', did you mean 'flips'"),
-        ({"preset": "flips", "merge": "median"}, "tta.merge: input should be 'mean' or 'max', not 'median'"),
+        ({"preset": "flips", "merge": "max"}, r"tta.merge: .*regression's.*set"),
+        ("flip", "tta: .*preset 'flip', did you mean 'flips'"),
+        ({"preset": "flips", "merge": "median"}, "tta.merge: .*'mean' or 'max', not 'median'"),
         ({"_target_": "mml_lib.data.tta.Flipp"}, "tta.transforms: .* no 'Flipp', did you mean 'Flip'"),
-        ({"_target_": "mml_lib.data.tta.Flip"}, "nothing would be mirrored; set horizontal: true"),
+        ({"_target_": "mml_lib.data.tta.Flip"}, "would be mirrored; set horizontal: true"),
         ({"_target_": "mml_lib.data.tta.Turn", "quarters": 4}, "quarters has to be 1, 2 or 3"),
-        ({"_target_": "mml_lib.data.tta.Turn", "quarter": 1}, "takes no argument 'quarter', did you mean 'quarters'"),
+        ({"_target_": "mml_lib.data.tta.Turn", "quarter": 1}, "argument 'quarter', did you mean 'quarters'"),
         ({"_target_": "mml_lib.data.tta.Scale", "factor": 0}, "factor has to be a number above 0"),
         ({"_target_": "torch.nn.Identity"}, r"torch.nn.Identity has no method do\(images\)"),
     ],
@@ -244,7 +244,7 @@ def test_what_cannot_be_merged_or_built_is_refused_while_planning(config: Any, w
     ("view", "why"),
     [
         ("Cut", r"tta.transforms: Cut has no method undo\(maps, size\), which masks need; leave it out"),
-        ("CutHalf", "tta.transforms: CutHalf.undo returns maps of 56×96 for images of 64×96; mend it"),
+        ("CutHalf", "tta.transforms: CutHalf.undo.*56×96.*64×96; mend it"),
     ],
 )
 def test_view_that_cannot_be_undone_is_refused_for_masks_only(tmp_path: Path, view: str, why: str):
@@ -264,7 +264,7 @@ def test_network_that_takes_one_size_only_tells_which_view_to_leave_out(tmp_path
 
 
 def test_maximum_of_a_regression_of_an_old_run_is_refused():
-    with pytest.raises(MMLError, match=r"tta.merge: max means nothing for a regression's values; set tta.merge: mean"):
+    with pytest.raises(MMLError, match=r"tta.merge: .*regression's values; set tta.merge: mean"):
         MergedViews(tta("flips", merge="max"), "regression")
 
 

@@ -142,7 +142,7 @@ def test_stages_are_dilated_as_the_decoder_asks(head: str):
         ),
         ({"name": "resnet18"}, "dpt", "no vision transformer .* or another decoder"),
         ({"name": "test_vit"}, "fpn", "no feature maps of several sizes.* or decoder: dpt"),
-        (ENCODER | {"name": "densenet121"}, "deeplabv3plus", "and densenet121 is none; choose another network"),
+        (ENCODER | {"name": "densenet121"}, "deeplabv3plus", "densenet121.*choose another network"),
     ],
 )
 def test_what_does_not_fit_names_network_and_decoder(arch: dict[str, Any], head: str, words: str):
@@ -162,7 +162,7 @@ def test_batch_of_one_image_says_what_to_change():
         ("resnet19", False, "no encoder 'resnet19', did you mean 'resnet1"),
         ("tu-resnet18", False, r"set arch: \{preset: timm, name: resnet18\}"),
         ("mobileone_s0", "instagram", r"mobileone_s0 has no weights 'instagram' \(but: imagenet\)"),
-        ("resnet18", True, r"the weights imagenet of resnet18 cannot be loaded .* or set arch\.pretrained: false"),
+        ("resnet18", True, r"resnet18.*or set arch\.pretrained: false"),
     ],
 )
 def test_encoders_that_cannot_be_had_are_refused(

@@ -80,7 +80,7 @@ def test_decoder_of_wrong_widths_is_refused(widths: Any):
 
 
 def test_decoder_that_refuses_its_arguments_is_named():
-    with pytest.raises(MMLError, match=r"decoder: .*UnetDecoder takes no argument 'wide'"):
+    with pytest.raises(MMLError, match=r"decoder: .*UnetDecoder.*argument 'wide'"):
         segmenting(DECODER | {"wide": True})
 
 
@@ -92,13 +92,13 @@ def test_backbone_without_a_pyramid_is_refused():
 @pytest.mark.parametrize("task_type", ["classification", "semantic_segmentation"])
 def test_network_of_a_fixed_size_says_which(task_type: str):
     images, heads = torch.rand(1, 3, 64, 64), {"t": HEADS[task_type]}
-    with pytest.raises(MMLError, match=r"takes images of 224×224 and gets 64×64.*arch\.img_size"):
+    with pytest.raises(MMLError, match=r"224×224 and gets 64×64.*arch\.img_size"):
         Network(ARCH | SWIN, heads)(images, "t")
     assert len(Network(ARCH | SWIN | {"img_size": 64}, heads)(images, "t")) == 1
 
 
 def test_user_backbone_has_to_tell_its_features():
-    with pytest.raises(MMLError, match=r"arch: torch\.nn\.Flatten does not say .* num_features"):
+    with pytest.raises(MMLError, match=r"arch: torch\.nn\.Flatten.*num_features"):
         Network({"_target_": "torch.nn.Flatten"}, {"t": HEADS["classification"]})
 
 

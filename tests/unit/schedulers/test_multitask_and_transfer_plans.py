@@ -72,18 +72,18 @@ def test_nested_networks_learn_the_co_tasks_too_and_are_tested_on_them(tmp_path:
 @pytest.mark.parametrize(
     ("mode", "changes", "why"),
     [
-        ({"co_tasks": ["bb"]}, {}, "mode.co_tasks: there is no task 'bb' in the study, did you mean 'b'"),
+        ({"co_tasks": ["bb"]}, {}, "mode.co_tasks: .*task 'bb'.*did you mean 'b'"),
         ({"co_tasks": ["mine"]}, {}, "mode.co_tasks: mine is the pivot itself"),
         ({"co_tasks": ["b", "b"]}, {}, "mode.co_tasks: b is named twice"),
         ({"co_tasks": ["archive"]}, {}, "mode.co_tasks: archive has no labels"),
         ({"co_tasks": []}, {}, "mode.co_tasks: no task is named"),
-        ({"co_tasks": 4}, {}, "mode.co_tasks: 4 cannot be drawn; the study has 3 other tasks with labels"),
+        ({"co_tasks": 4}, {}, "mode.co_tasks: 4 cannot.*the study has 3 other tasks with labels"),
         ({"co_tasks": ["b"], "task_weights": [1]}, {}, "mode.task_weights: 1 weights for 2 tasks; .* mine, b"),
-        ({"co_tasks": ["b"], "task_weights": [1, -1]}, {}, "task_weights.1: Input should be greater than 0"),
+        ({"co_tasks": ["b"], "task_weights": [1, -1]}, {}, "task_weights.1: .*than 0"),
         ({"co_tasks": ["b"], "task_weights": [1, float("inf")]}, {}, "task_weights.1: Input should be a finite number"),
         ({"co_tasks": ["d"]}, {"decoder": None}, "decoder: the segmentation d needs one"),
         ({"co_tasks": ["c"]}, {"loss": "cross_entropy"}, r"CrossEntropyLoss is not for regression \(c\)"),
-        ({}, {"pivot": {}}, "mode.multitask: no task is the main one; set pivot.name"),
+        ({}, {"pivot": {}}, "mode.multitask: .*set pivot.name"),
         ({"multitask": False, "co_tasks": ["b"]}, {}, "co_tasks mean nothing without multitask: true"),
         ({"multitask": 3}, {}, "multitask: Input should be a valid boolean"),
         ({"co_tasks": ["d"], "eval_on": ["c"]}, {}, "mode.eval_on: c is a regression, mine a classification"),
@@ -183,13 +183,13 @@ def test_models_on_the_disk_serve_where_their_task_is_not_in_the_study(tmp_path:
     ("mode", "changes", "why"),
     [
         ({"pretrain_task": None}, {}, "pretrain_task: Input should be a valid string"),
-        ({"pretrain_task": "bb"}, {}, "mode.pretrain_task: default has no model of 'bb' with its weights"),
+        ({"pretrain_task": "bb"}, {}, "mode.pretrain_task: .*'bb'"),
         ({"pretrain_task": "archive"}, {}, "mode.pretrain_task: archive has no labels"),
         ({"model_selection": "best"}, {}, "model_selection: 'best' is no run"),
         ({"model_selection": "performence"}, {}, "did you mean 'performance'"),
         ({"model_selection": "0a1b2c3d"}, {}, "run 0a1b2c3d of task b is not part of the study"),
-        ({}, {"reuse": {"models": "nowhere"}}, "reuse.models: there is no project 'nowhere' in"),
-        ({}, {"reuse": {"models": "a b"}}, "reuse.models.0: 'a b' names no project; write it as"),
+        ({}, {"reuse": {"models": "nowhere"}}, "reuse.models: .*project 'nowhere' in"),
+        ({}, {"reuse": {"models": "a b"}}, "reuse.models.0: 'a b'.*write it as"),
         ({"freeze": True}, {"adapters": True}, "mode.freeze: adapters change the backbone"),
         ({"freeze": True}, {"callbacks": "swa"}, "mode.freeze: callbacks.swa gathers the backbone's batch statistics"),
         ({"pretrain_task": "mine+subset~0.5", "nested": True}, {}, r"has images that mine\+nested~0 holds out"),
@@ -205,7 +205,7 @@ def test_what_cannot_be_started_from_is_refused(mode: dict, changes: dict, why: 
 
 def test_other_backbone_cannot_start_from_the_models_found(tmp_path: Path):
     store(tmp_path, "old", planned({}, tmp_path), "b", one=0.5)
-    with pytest.raises(MMLError, match="arch: the models of b have the backbone test_resnet; set arch to it"):
+    with pytest.raises(MMLError, match=r"arch: .*test_resnet; set arch to it"):
         transfer(tmp_path, reuse={"models": "old"}, arch={"preset": "timm", "name": "test_vit"})
 
 
@@ -308,10 +308,10 @@ def test_blueprint_of_one_run_is_picked_by_its_id_and_other_task_types_keep_thei
         (
             {"use_blueprint": "b", "pipeline_keys": ["optimiser"]},
             {"reuse": {"blueprint": "old"}},
-            "mode.pipeline_keys: there is no section 'optimiser', did you mean 'optimizer'",
+            "mode.pipeline_keys: .*section 'optimiser', did you mean 'optimizer'",
         ),
         ({"use_blueprint": "b", "pipeline_keys": []}, {}, "pipeline_keys name no section"),
-        ({"pipeline_keys": ["seed"]}, {}, "pipeline_keys mean nothing without use_blueprint"),
+        ({"pipeline_keys": ["seed"]}, {}, "pipeline_keys.*use_blueprint"),
     ],
 )
 def test_blueprint_that_is_not_there_is_refused(mode: dict, changes: dict, why: str, tmp_path: Path):

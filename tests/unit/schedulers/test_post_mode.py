@@ -85,18 +85,18 @@ def test_ensemble_takes_all_alike_where_there_is_nothing_to_choose_from(tmp_path
         ({"prior": "quantify"}, {"tasks": TASKS}, "mode.prior: mine has no unlabelled samples"),
         ({"prior": "tset"}, {}, "prior"),
         ({"prior": [1.0]}, {}, "mode.prior: a list has a frequency for each class"),
-        ({"prior": [0.5, 0.6, 0.2]}, {}, r"mode.prior: .* adds up to 1.3; give frequencies"),
+        ({"prior": [0.5, 0.6, 0.2]}, {}, r"mode.prior: .*1.3; give frequencies"),
         ({"prior": [-0.5, 1, 0.5]}, {}, "mode.prior: .* has a number that is no frequency"),
         ({"freeze": True}, {}, "freeze means nothing without pretrain_task"),
-        ({"ensemble": {"budget": "many"}}, {}, r"mode.ensemble.budget: Input should be a valid integer.* not 'many'"),
+        ({"ensemble": {"budget": "many"}}, {}, r"mode.ensemble.budget: .*integer.*not 'many'"),
         ({"calibration": "plat"}, {}, "calibration"),
         ({"ensemble": {"strategie": "mean"}}, {}, "mode.ensemble: unknown key 'strategie', did you mean 'strategy'"),
-        ({"ensemble": {"strategy": "greedi"}}, {}, "no ensemble strategy 'greedi', did you mean 'greedy'"),
+        ({"ensemble": {"strategy": "greedi"}}, {}, "strategy 'greedi', did you mean 'greedy'"),
         ({"ensemble": {"strategy": "greedy"}}, {"pivot": {"name": "d"}}, "greedy is not for masks"),
         (
             {"ensemble": {"strategy": "greedy", "max_ensemble_size": 40}},
             {},
-            r"fewer than max_ensemble_size \(40\); lower it",
+            r"max_ensemble_size \(40\); lower it",
         ),
     ],
 )
@@ -239,8 +239,8 @@ def test_runs_of_other_projects_are_calibrated_where_they_are_there(tmp_path: Pa
     ("reuse", "why"),
     [
         ("old", "reuse.predictions: old has none .*those of mine are divided otherwise"),
-        ("empty", "reuse.predictions: the project empty has no predictions; .* predictions are in old"),
-        ("nowhere", "reuse.predictions: there is no project 'nowhere' in .*; known: empty, old"),
+        ("empty", "reuse.predictions: .*predictions are in old"),
+        ("nowhere", "reuse.predictions: .*project 'nowhere' in .*; known: empty, old"),
     ],
 )
 def test_runs_that_may_have_seen_test_samples_may_not(reuse: str, why: str, tmp_path: Path):

@@ -100,16 +100,16 @@ def test_tags_that_keep_the_folds_may_join_the_task_that_they_are_put_on(tmp_pat
 @pytest.mark.parametrize(
     ("mode", "changes", "why"),
     [
-        ({"source_tasks": ["bb"]}, {}, "mode.source_tasks: there is no task 'bb' in the study, did you mean 'b'"),
+        ({"source_tasks": ["bb"]}, {}, "mode.source_tasks: .*task 'bb'.*did you mean 'b'"),
         ({"source_tasks": ["c"]}, {}, "mode.source_tasks: c is a regression, mine a classification"),
         ({"source_tasks": ["archive"]}, {}, "mode.source_tasks: archive is a no_task"),
         ({"source_tasks": ["b"], "multitask": True}, {}, "mode.source_tasks: networks of b would learn no co-tasks"),
         ({"source_tasks": ["b"], "pretrain_task": "b"}, {}, "mode.source_tasks: b is what networks start from"),
-        ({"eval_on": ["mine"]}, {}, "mode.eval_on: mine is the pivot, .* name in mode.source_tasks"),
+        ({"eval_on": ["mine"]}, {}, "mode.eval_on: .*mode.source_tasks"),
         (
             {"source_tasks": ["b"]},
             {"tasks": PAIR | {"b": PAIR["b"] | {"folds": 4}}},
-            "mode.source_tasks: b has the folds 0, 1, 2, 3, mine has 0, 1, 2",
+            "mode.source_tasks: .*folds 0, 1, 2, 3,.*0, 1, 2",
         ),
         (
             {"source_tasks": ["twin"]},

@@ -53,8 +53,8 @@ def run_of(study: Path) -> str:
 @pytest.mark.parametrize(
     ("rule", "wildcards", "message"),
     [
-        ("train_fodl", {}, "there is no rule 'train_fodl', did you mean 'train_fold'?"),
-        ("write_pipeline", {"task": "stripes", "rnu": "1"}, "it has no wildcard 'rnu', did you mean 'run'?"),
+        ("train_fodl", {}, "rule 'train_fodl', did you mean 'train_fold'?"),
+        ("write_pipeline", {"task": "stripes", "rnu": "1"}, "wildcard 'rnu', did you mean 'run'?"),
         ("write_pipeline", {"task": "stripes"}, "the wildcards run are missing"),
     ],
 )

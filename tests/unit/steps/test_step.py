@@ -127,5 +127,5 @@ def test_images_of_a_prediction_are_those_of_the_predicted_task(tmp_path: Path):
 
 def test_a_task_without_a_declared_description_is_refused_with_the_input_to_declare(tmp_path: Path):
     step = training_step(small_study(tmp_path).config, {"images": "x/a-p"}, task="a")
-    with pytest.raises(MMLError, match=r"no description of the task 'a'; declare it .*inputs\.evaluate\.description"):
+    with pytest.raises(MMLError, match=r"task 'a'; declare it .*inputs\.evaluate\.description"):
         step.get_struct()

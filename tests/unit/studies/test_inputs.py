@@ -63,5 +63,5 @@ def test_planned_step_without_a_rule_is_named():
     rules._register_rule("train_fold", SimpleNamespace(output=[]))
     scheduler = SimpleNamespace(commands=["train_folds"], params=[{}])
     study: Any = SimpleNamespace(fm=None, scheduler=lambda mode: scheduler)
-    with pytest.raises(MMLError, match="plans the step 'train_folds', but no rule has this name, did you mean"):
+    with pytest.raises(MMLError, match=r"step 'train_folds',.*did you mean"):
         FinishInputs(study).targets("mine", rules)

@@ -64,7 +64,7 @@ def test_files_of_a_task_are_told_from_those_of_others_and_of_none(tmp_path: Pat
     of_task = reusables.of_task("lesions")
     assert (of_task["heatmaps"], of_task["models"]) == ([ours], [])
     assert reusables.paths("vocabulary") == [words]
-    with pytest.raises(MMLError, match="no reusable 'heatmap' of tasks, did you mean 'heatmaps'"):
+    with pytest.raises(MMLError, match=r"reusable 'heatmap'.*did you mean 'heatmaps'"):
         of_task["heatmap"]
     with pytest.raises(MMLError, match="no reusable 'vocabulary' of tasks"):
         of_task["vocabulary"]
@@ -82,16 +82,16 @@ def test_a_blueprint_of_a_run_is_its_pipeline(tmp_path: Path):
 @pytest.mark.parametrize(
     ("reuse", "why"),
     [
-        ({"heatmap": "a"}, "reuse.heatmap: there is no key 'heatmap', did you mean 'heatmaps'.*known: pipeline, param"),
-        ({"history": "a"}, "reuse.history: 'history' is of this project alone; known: pipeline, parameters, models"),
-        ({"heatmaps": "zz"}, "reuse.heatmaps: there is no project 'zz' in .*results; known: a, base1, base2"),
+        ({"heatmap": "a"}, "reuse.heatmap: .*key 'heatmap', did you mean 'heatmaps'.*known:"),
+        ({"history": "a"}, "reuse.history: 'history'.*known: pipeline, parameters, models"),
+        ({"heatmaps": "zz"}, "reuse.heatmaps: .*project 'zz' in .*results; known: a, base1, base2"),
         (
             {"heatmaps": "base3"},
-            r"reuse.heatmaps: there is no project 'base3' in .*did you mean 'base2'\? \(known: a, base1, base2\)",
+            r"reuse.heatmaps: .*project 'base3' in .*did you mean 'base2'\?.*base1, base2\)",
         ),
         (
             {"parameters": "a"},
-            "parameters: the project a has no parameters; it has heatmaps, vocabulary; parameters are in base1",
+            "parameters: .*it has heatmaps, vocabulary; parameters are in base1",
         ),
         (
             {"heatmaps": "base2"},
@@ -101,7 +101,7 @@ def test_a_blueprint_of_a_run_is_its_pipeline(tmp_path: Path):
             {"heatmaps": f"a#{OTHER}"},
             rf"the project a has no heatmaps of a run '{OTHER}', did you mean '{RUN}'\? \(known: {RUN}\)",
         ),
-        ({"vocabulary": f"a#{RUN}"}, "reuse.vocabulary: vocabulary is of no run; name the project only, a"),
+        ({"vocabulary": f"a#{RUN}"}, "reuse.vocabulary: .*run; name the project only, a"),
     ],
 )
 def test_what_is_not_there_is_refused_with_a_list_of_what_is(reuse: dict[str, str], why: str, tmp_path: Path):
@@ -115,7 +115,7 @@ def test_what_is_not_there_is_refused_with_a_list_of_what_is(reuse: dict[str, st
 
 def test_it_is_refused_while_planning(tmp_path: Path):
     write(tmp_path / f"results/old/MODELS/b/{RUN}-fold0.json", "{}")
-    with pytest.raises(MMLError, match=r"reuse.parameters: the project old has no parameters; it has models"):
+    with pytest.raises(MMLError, match=r"reuse.parameters: .*it has models"):
         planned({}, tmp_path, reuse={"parameters": "old"})
 
 

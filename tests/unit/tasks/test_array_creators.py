@@ -117,7 +117,7 @@ def test_grades_are_classes_or_numbers(tmp_path: Path):
 
 def test_a_set_under_another_name_is_named(tmp_path: Path):
     file = npz(tmp_path / "download.npz", arrays("breastmnist"))
-    with pytest.raises(MMLError, match=r"'download' is none of the 2D sets; known: .*say by name"):
+    with pytest.raises(MMLError, match=r"'download'.*2D sets; known: .*say by name"):
         deliver("medmnist", file, tmp_path / "data")
     assert deliver("medmnist", file, tmp_path / "data", name="BreastMNIST").classes[0] == "malignant"
 
@@ -125,14 +125,14 @@ def test_a_set_under_another_name_is_named(tmp_path: Path):
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        ({"test_labels": None}, "there is no array 'test_labels', so it is no file of MedMNIST; arrays: train_images"),
+        ({"test_labels": None}, "array 'test_labels',.*MedMNIST; arrays: train_images"),
         ({"train_labels": np.zeros((21, 1), "u1")}, "train has 22 images and 21 labels"),
         ({"train_labels": np.full((22, 1), 2, "u1")}, r"a label is \[2\], not a number from 0 to 1"),
         ({"train_labels": np.zeros((22, 14), "u1")}, "a label is "),
         ({"train_labels": np.full((22, 1), 0.5)}, "'train_labels' is float64"),
         ({"train_labels": np.full((22, 1), "a", object)}, "Object arrays cannot be loaded"),
         ({"train_images": np.full((22, 28, 28), None)}, "Python objects in dtype"),
-        ({"train_images": np.zeros((22, 28, 28), "f4")}, "'train_images' has values of type float32"),
+        ({"train_images": np.zeros((22, 28, 28), "f4")}, "'train_images'.*float32"),
         ({"train_images": np.zeros((22, 28, 28, 28), "u1")}, r"'train_images' has the shape \(22, 28, 28, 28\)"),
         ({"train_images": np.zeros((22, 784), "u1")}, r"'train_images' has the shape \(22, 784\)"),
     ],
@@ -160,7 +160,7 @@ def test_a_damaged_file_leaves_no_array_half_written(tmp_path: Path, damage: str
     content[1000] ^= 0xFF
     broken = {"cut": content[: len(content) // 2], "flipped": content, "empty": b"", "text": b"<html>404</html>"}
     file.write_bytes(broken[damage])
-    with pytest.raises(MMLError, match=r"breastmnist.npz is damaged or of another format .*; fetch it again"):
+    with pytest.raises(MMLError, match=r"breastmnist.npz.*; fetch it again"):
         deliver("medmnist", file, tmp_path / "data")
     assert not list((tmp_path / "data").rglob("*"))
 
@@ -231,7 +231,7 @@ def test_emnist_is_turned_upright_and_has_the_characters_of_its_mapping(tmp_path
     assert [sample.label for sample in delivery.samples[24:27]] == ["Y", "Z", "A"]
     assert np.array_equal(np.load(tmp_path / "data/test.npy"), made["test"].transpose(0, 2, 1))
     (tmp_path / "emnist-letters-mapping.txt").write_text(letters.rsplit("\n", 1)[0])
-    with pytest.raises(MMLError, match=r"emnist-letters-mapping.txt says nothing of the label 26"):
+    with pytest.raises(MMLError, match=r"emnist-letters-mapping.txt.*label 26"):
         deliver("idx", tmp_path, tmp_path / "data", subset="letters")
     (tmp_path / "emnist-letters-mapping.txt").write_text("1\n")
     with pytest.raises(MMLError, match=r"emnist-letters-mapping.txt is damaged"):
@@ -247,14 +247,14 @@ def test_mnist_beside_another_set_is_the_one_without_a_name(tmp_path: Path):
 @pytest.mark.parametrize(
     ("file", "change", "why"),
     [
-        ("train-images-idx3-ubyte", "cut", "train-images-idx3-ubyte is damaged .*46239 values, not 59×28×28"),
+        ("train-images-idx3-ubyte", "cut", "train-images-idx3-ubyte.*46239 values, not 59×28×28"),
         ("train-images-idx3-ubyte", b"", "train-images-idx3-ubyte is damaged"),
         ("train-images-idx3-ubyte", b"\0\0\x08\x01\0\0\0\x01\x01", "not those of bytes in 3 dimensions"),
         ("train-images-idx3-ubyte", b"\0\0\x0d\x03", "not those of bytes in 3 dimensions"),
         ("train-labels-idx1-ubyte", b"\0\0\x08\x01\0\0\0\x01\x01", "has 60 images, .* 1 labels"),
         ("train-labels-idx1-ubyte", None, "has .*train-images-idx3-ubyte.* but not images and labels of train"),
         ("train-*", None, "has no train-images-idx3-ubyte"),
-        ("t*", None, "should hold files like train-images-idx3-ubyte.gz; there are none"),
+        ("t*", None, "train-images-idx3-ubyte.gz; there are none"),
         ("t10k-labels-idx1-ubyte", None, "but not images and labels of test"),
     ],
 )
@@ -282,7 +282,7 @@ def test_a_cut_gz_file_is_told(tmp_path: Path):
 @pytest.mark.parametrize("classes", ["unknown", ["a", "b"]])
 def test_classes_that_do_not_fit_are_refused(tmp_path: Path, classes: list[str] | str):
     mnist(tmp_path)
-    with pytest.raises(MMLError, match="classes must be 'fashion' or a list of at least 10 names"):
+    with pytest.raises(MMLError, match=r"'fashion'.*least 10 names"):
         deliver("idx", tmp_path, tmp_path / "data", classes=classes)
 
 

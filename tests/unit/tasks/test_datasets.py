@@ -48,7 +48,7 @@ ONE, TWO = Sample("1", "1.png", "a"), Sample("2", "2.png", "b")
         (delivery("a", "c"), "sample '1' has the label 'c', which is not a class"),
         (delivery("a", classes="a"), "only the class 'a'"),
         (delivery("a", "b", split="training"), "is in split 'training'; splits: train, val, test, unlabelled"),
-        (delivery("a", task_type="clasification"), "no task type 'clasification', did you mean 'classification'"),
+        (delivery("a", task_type="clasification"), "type 'clasification', did you mean 'classification'"),
         (delivery(None, split="unlabelled"), "all images are unlabelled"),
         (delivery("a", task_type="multilabel_classification"), "sample '0' has no labels"),
         (delivery({"c": 1.0}, task_type="multilabel_classification"), "label 'c', which is not a class"),
@@ -107,8 +107,8 @@ def test_values_of_masks_are_counted(tmp_path: Path):
 @pytest.mark.parametrize(
     ("mask", "why"),
     [
-        (np.zeros((6, 4), np.uint8), r"mask .*mask.png has 6×4 pixels, its image .*image.png 4×6"),
-        (np.full((4, 6), 256, np.uint16), r"mask .*mask.png has values outside 0..255"),
+        (np.zeros((6, 4), np.uint8), r"mask.png has 6×4.*image.png 4×6"),
+        (np.full((4, 6), 256, np.uint16), r"mask.png.*outside 0..255"),
         ("missing.png", r"mask .*missing.png does not exist"),
         ("image.txt", r"mask .*image.txt is in no format"),
     ],
@@ -121,7 +121,7 @@ def test_masks_that_do_not_fit_their_image_are_refused(tmp_path: Path, mask: Any
 
 def test_mask_values_without_a_class_are_refused(tmp_path: Path):
     data = segmented(tmp_path, np.full((4, 6), 7, np.uint8))
-    with pytest.raises(MMLError, match=r"mask.png has the value 7, which is no class \(0: no, 1: yes\)"):
+    with pytest.raises(MMLError, match=r"mask.png.*value 7,.*class \(0: no, 1: yes\)"):
         class_mapping(data, None, "t")
     assert class_mapping(data, {0: "no", 7: "yes"}, "t") == {0: "no", 7: "yes"}
 
@@ -187,7 +187,7 @@ def test_a_data_set_can_be_moved(tmp_path: Path):
         ('{"format": 4, "samples"', "is damaged"),
         ('{"format": 4}', "is damaged .*'samples'.*make it again by: snakemake"),
         ("[]", "is damaged"),
-        ('{"format": 99}', "has format 99, .* reads dataset up to 4; install a newer MML"),
+        ('{"format": 99}', "format 99, .*4; install a newer MML"),
     ],
 )
 def test_a_manifest_that_cannot_be_read_is_told(tmp_path: Path, content: str | None, why: str):
@@ -242,7 +242,7 @@ def test_downloads_are_laid_into_one_folder(tmp_path: Path):
 )
 def test_different_files_of_one_name_are_refused(tmp_path: Path, first: dict[str, str], second: dict[str, str]):
     archives = [zipped(tmp_path / "a.zip", **first), zipped(tmp_path / "b.zip", **second)]
-    with pytest.raises(MMLError, match=r"b.zip holds 1.txt, which another download holds too"):
+    with pytest.raises(MMLError, match=r"b.zip holds 1.txt"):
         unpack(archives, tmp_path / "files")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zip", "b.zip"]
 
@@ -251,7 +251,7 @@ def test_two_downloads_of_one_name_are_refused(tmp_path: Path):
     for name in "ab":
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.npz").write_text(name)
-    with pytest.raises(MMLError, match=r"1.npz holds 1.npz, which another download holds too"):
+    with pytest.raises(MMLError, match=r"1.npz holds 1.npz"):
         unpack([tmp_path / "a/1.npz", tmp_path / "b/1.npz"], tmp_path / "files")
 
 
@@ -298,7 +298,7 @@ def test_paths_of_a_creator_are_relative_to_its_downloads(tmp_path: Path):
         ({"path": "/etc"}, "the path '/etc' leads out"),
         ({"path": "out"}, "the path 'out' leads out"),
         ({"path": "x", "masks": "../.."}, r"the path '../..' leads out"),
-        ({"path": "imges"}, "the downloads hold no 'imges', did you mean 'images'"),
+        ({"path": "imges"}, "'imges', did you mean 'images'"),
     ],
 )
 def test_paths_lead_into_the_downloads(tmp_path: Path, arguments: dict[str, str], why: str):
@@ -310,7 +310,7 @@ def test_paths_lead_into_the_downloads(tmp_path: Path, arguments: dict[str, str]
 
 
 def test_a_creator_is_registered_once():
-    with pytest.raises(MMLError, match=r"'csv' is registered by mml_lib.tasks.creators.table already"):
+    with pytest.raises(MMLError, match=r"'csv'.*mml_lib.tasks.creators.table already"):
         register_creator("csv")(test_a_creator_is_registered_once)
     assert CREATORS["csv"].function.__name__ == "table"
 
@@ -328,6 +328,6 @@ def test_archive_without_an_ending_is_known_by_its_content(tmp_path: Path, kind:
 
 def test_archive_of_another_kind_is_named(tmp_path: Path):
     (tmp_path / "x.tar.zst").write_bytes(b"x")
-    with pytest.raises(MMLError, match=r"x\.tar\.zst is no archive that can be unpacked; those are \.zip, \.tar"):
+    with pytest.raises(MMLError, match=r"x\.tar\.zst.*those are \.zip, \.tar"):
         unpack([tmp_path / "x.tar.zst"], tmp_path / "files")
     assert not (tmp_path / "files").exists()

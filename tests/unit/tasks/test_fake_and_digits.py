@@ -84,8 +84,8 @@ def test_numbers_that_make_no_task_are_refused(tmp_path: Path, arguments: dict[s
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        ({"num_sample": 9}, "takes no 'num_sample', did you mean 'num_samples'"),
-        ({"num_samples": "many"}, r"tasks.t.num_samples: 'many' does not fit: .* integer"),
+        ({"num_sample": 9}, "'num_sample', did you mean 'num_samples'"),
+        ({"num_samples": "many"}, r"tasks.t.num_samples: 'many'.*integer"),
         ({"soft": 1}, r"tasks.t.soft: 1 does not fit: .* boolean"),
         ({"downloads": [{"url": "https://x.org/a.zip", "sha256": "0a1b" * 15 + "cdef"}]}, "reads no files"),
         ({"splits": ["train"]}, "only for downloads"),

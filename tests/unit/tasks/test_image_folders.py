@@ -127,13 +127,13 @@ def test_class_of_which_no_image_is_read_is_refused_while_planning(tmp_path: Pat
 def test_split_of_which_no_image_is_read_is_refused(tmp_path: Path):
     root = lay(tmp_path, "train/a/1.png", "train/b/2.png")
     fill(root, "test/a/3.dcm")
-    with pytest.raises(MMLError, match=r"images in .*test is read: 1 \.dcm in test/a \(DICOM"):
+    with pytest.raises(MMLError, match=r"test.*1 \.dcm in test/a \(DICOM"):
         CREATORS["image_folder"].survey(str(root))
 
 
 def test_folder_of_which_no_image_is_read_is_refused(tmp_path: Path):
     fill(tmp_path, *(f"{n}.dcm" for n in range(7)))
-    with pytest.raises(MMLError, match=r"7 \.dcm in \. \(DICOM: export them as PNG or TIFF\)"):
+    with pytest.raises(MMLError, match=r"7 \.dcm.*\(DICOM: export.*PNG or TIFF\)"):
         deliver("image_folder", tmp_path, task_type="no_task")
 
 
@@ -146,7 +146,7 @@ def test_folder_of_which_all_is_skipped_is_refused(tmp_path: Path):
 def test_mask_that_is_not_read_is_named(tmp_path: Path):
     lay(tmp_path / "img", "1.png")
     fill(tmp_path / "masks", "1.nii")
-    with pytest.raises(MMLError, match=r"1\.png has no mask .*masks that are not read: 1 \.nii"):
+    with pytest.raises(MMLError, match=r"1\.png.*masks.*1 \.nii"):
         deliver("image_folder", tmp_path / "img", masks=str(tmp_path / "masks"))
 
 
@@ -209,7 +209,7 @@ def test_two_ways_to_one_folder_are_refused(tmp_path: Path):
     (root / "a/shots").symlink_to(shots)
     assert len(deliver("image_folder", root).samples) == 4
     (root / "b/same").symlink_to(shots)
-    with pytest.raises(MMLError, match=r"the link .*b/same makes .*a/shots and .*b/same one folder"):
+    with pytest.raises(MMLError, match=r"b/same makes .*a/shots and .*b/same"):
         CREATORS["image_folder"].survey(str(root))
 
 

@@ -71,8 +71,8 @@ def test_naming_columns_changes_no_run_and_brings_their_table(tmp_path: Path):
 @pytest.mark.parametrize(
     ("columns", "why"),
     [
-        (["sexx"], "tasks.t: .*table.csv: the column 'sexx' is not there, did you mean 'sex'"),
-        (["code"], "tasks.t.metadata: 'code' has 60 values, 60 of them no number, as 'x0'"),
+        (["sexx"], "tasks.t: .*table.csv: the column 'sexx'.*did you mean 'sex'"),
+        (["code"], "tasks.t.metadata: 'code' has 60 values, 60.*'x0'"),
     ],
 )
 def test_columns_without_sub_groups_are_refused_while_planning(columns: list[str], why: str, tmp_path: Path):
@@ -81,7 +81,7 @@ def test_columns_without_sub_groups_are_refused_while_planning(columns: list[str
 
 
 def test_creator_without_columns_is_refused():
-    with pytest.raises(MMLError, match=r"tasks.t.metadata: the creator 'digits' has no columns; use csv"):
+    with pytest.raises(MMLError, match=r"tasks.t.metadata: the creator 'digits'.*use csv"):
         TaskIdentity.of("t", Task(creator="digits", metadata=["sex"]))
 
 

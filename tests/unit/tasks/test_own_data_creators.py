@@ -98,7 +98,7 @@ def test_a_folder_may_stand_for_its_only_table(tmp_path: Path):
     assert len(deliver("csv", tmp_path).samples) == 2
     assert CREATORS["csv"].survey(str(tmp_path)) == CREATORS["csv"].survey(str(tmp_path / "table.csv"))
     (tmp_path / "second.csv").touch()
-    with pytest.raises(MMLError, match=r"one \.csv file, it has second\.csv, table\.csv"):
+    with pytest.raises(MMLError, match=r"second\.csv, table\.csv"):
         deliver("csv", tmp_path)
 
 
@@ -113,13 +113,13 @@ def test_a_folder_may_stand_for_its_only_table(tmp_path: Path):
         ("image,masks\nx.png,mask/x.png", "no column 'mask', did you mean 'masks'"),
         ("image,label,label\nx.png,a,b", "the column 'label' is there twice"),
         ("image,label,value\nx.png,a,1", "say by task_type which one is learned"),
-        ("image,label\nx.png,a\ny.png,b, c", "line 3: there are 3 cells, 2 in the header"),
-        ("image,label,group,note\nx.png,a,P1,\ny.png,b, c,P2,", "line 3: there are 5 cells, 4 in the header"),
+        ("image,label\nx.png,a\ny.png,b, c", "line 3: .*3 cells, 2"),
+        ("image,label,group,note\nx.png,a,P1,\ny.png,b, c,P2,", "line 3: .*5 cells, 4"),
         ("image,label\nx.png,a\ny.png", "line 3: the column 'label' is empty"),
         ("image,mask\nx.png,", "line 2: the column 'mask' is empty"),
         ("image,label\n,a", "line 2: the column 'image' is empty"),
-        ("image,label\nx.png,a\nmissing.png,b", "line 3: the image .*missing.png does not exist"),
-        ("image,mask\nx.png,mask/missing.png", "line 2: the mask .*missing.png does not exist"),
+        ("image,label\nx.png,a\nmissing.png,b", "line 3: .*missing.png"),
+        ("image,mask\nx.png,mask/missing.png", "line 2: .*missing.png"),
         ("image,value\nx.png,1\ny.png,many", "line 3: 'many' is not a number"),
         ("image,value\nx.png,nan", r"line 2: the column 'value' is missing \('nan'\)"),
         ("image,value\nx.png,1e999", "'x.png' has the value inf"),
@@ -143,7 +143,7 @@ def test_a_wrong_table_is_refused(tmp_path: Path, text: str, why: str):
 
 def test_a_mistake_in_a_line_shows_when_planning(tmp_path: Path):
     path = table(tmp_path, "image,value\nx.png,1\ny.png,many")
-    with pytest.raises(MMLError, match=r"tasks\.t: .*table\.csv, line 3: 'many' is not a number"):
+    with pytest.raises(MMLError, match=r"tasks\.t: .*table\.csv, line 3: 'many'"):
         TaskIdentity.of("t", Task(creator="csv", path=str(path)))
 
 
@@ -215,7 +215,7 @@ def test_masks_lie_in_a_folder_of_their_own(tmp_path: Path, place: str, level: s
         (["train/a/1.png", "train/b/2.png", "test/3.png"], {}, "test/3.png lies in no folder"),
         (["train/a/1.png", "valid/b/2.png"], {}, "'valid' lies among folders of splits"),
         (["Train/a/1.png", "Test/b/2.png"], {}, "'Test' lies among folders of splits"),
-        (["Training/a/1.png", "Testing/b/2.png"], {}, "'Testing' lies among folders of splits.*rename it to 'test'"),
+        (["Training/a/1.png", "Testing/b/2.png"], {}, "'Testing'.*splits.*rename.*'test'"),
         (["training_set/a/1.png", "test_set/b/2.png"], {}, "'test_set' lies among folders of splits"),
         (["seg_train/a/1.png", "seg_test/b/2.png", "seg_pred/3.png"], {}, "'seg_pred' lies among folders of splits"),
         (["trainset/1.png", "valset/2.png", "m/1.png"], {"masks": "m"}, "'trainset' lies among folders of splits"),

@@ -191,23 +191,23 @@ def test_values_of_one_large_group_share_a_stratum_instead_of_being_refused():
 REFUSED = {
     "class too rare": (
         [*samples(11), Sample("z", "z.png", "c")],
-        "class 'c' has 1 image, 3 folds and a test split need at",
+        "class 'c' has 1 image, 3 folds",
     ),
     "split lacking": (samples(4, split=["train", "train", None, "test"]), "sample '2' has no split though others"),
-    "gap in folds": (samples(12, fold=[n % 2 * 2 for n in range(12)]), r"the folds are \[0, 2\]; they must be 0, 1, 2"),
+    "gap in folds": (samples(12, fold=[n % 2 * 2 for n in range(12)]), r"\[0, 2\]; they must be 0, 1, 2"),
     "only fold 0": (samples(12, fold=[0] * 12), "every training sample is in fold 0"),
     "only test": (samples(4, split=["test"] * 4), "no training sample; put some in the split 'train'"),
     "only unlabelled": (samples(4, split=["unlabelled"] * 4), "no training sample; .* or set task_type: no_task"),
     "group in folds": (samples(12, fold=[n % 3 for n in range(12)], group=["p"] * 12), "group 'p' crosses folds"),
     "class in few groups": (
         samples(12, group=[f"g{n % 6}" for n in range(12)]),
-        "'a' has 3 groups .*, 3 folds and a test split need",
+        "'a' has 3 groups .*, 3 folds",
     ),
     "few groups": (
         delivered(samples(12, [0.5], group=[f"g{n % 2}" for n in range(12)]), "", "regression"),
-        "2 groups cannot fill 3 folds and a test split, .*; tasks.t.test_fraction: 0 with folds: 2 gives 2 folds",
+        "2 groups cannot fill 3 folds.*; tasks.t.test_fraction: 0 with folds: 2 gives 2 folds",
     ),
-    "few images": (delivered(samples(2, [0.5]), "", "regression"), "2 images cannot fill 3 folds and a test split"),
+    "few images": (delivered(samples(2, [0.5]), "", "regression"), "2 images cannot fill 3 folds"),
     "rare label": (
         delivered(samples(30, [{"a": 1.0}] * 29 + [{"b": 1.0}]), "ab", "multilabel_classification"),
         "the class 'b' has 1 image",
@@ -254,12 +254,12 @@ def test_classes_of_one_name_are_one_class(kind: str, labels: list, values: list
     [
         ("classification", {0: "x", 1: "y"}, "tasks.t.idx_to_class: name a class for each of 0: a, 1: b, 2: c"),
         ("classification", dict.fromkeys(range(3), "x"), "everything is 'x'; two classes or more"),
-        ("semantic_segmentation", {0: "x", 1: "y"}, r"mask.png has the value 2, which is no class \(0: x, 1: y\)"),
+        ("semantic_segmentation", {0: "x", 1: "y"}, r"mask.png.*value 2,.*class \(0: x, 1: y\)"),
         ("semantic_segmentation", {**MERGED, 300: "z"}, "mask values are 0 to 255"),
         (
             "semantic_segmentation",
             {**MERGED, 7: "z"},
-            r"no mask has a pixel of 'z' \(7\), but there are some of 255, which are ignored; .* write 255: z",
+            r"'z' \(7\),.*255,.*write 255: z",
         ),
         ("regression", {0: "x"}, "a regression has no classes; leave it out"),
     ],
@@ -289,7 +289,7 @@ def test_group_may_be_labelled_in_part():
 
 def test_class_that_is_tested_but_never_trained_is_refused():
     rows = [*samples(12, split=["train", "val", "test"] * 4), Sample("z", "z.png", "z", "test")]
-    with pytest.raises(MMLError, match="the class 'z' is in the test split only; put some of it into 'train'"):
+    with pytest.raises(MMLError, match=r"class 'z'.*put some of it into 'train'"):
         split(rows)
 
 

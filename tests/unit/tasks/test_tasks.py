@@ -219,13 +219,13 @@ GIVEN = [("train", "train", "val", "test")[n % 4] for n in range(90)]
 @pytest.mark.parametrize(
     ("data", "folds", "why"),
     [
-        (generated("regression"), 5, "^tasks.t: the data are a regression; set task_type: regression"),
+        (generated("regression"), 5, "^tasks.t: .*set task_type: regression"),
         (
             generated("classification", split=GIVEN),
             5,
             r"splits train, val, test and make 1 folds, .* set splits: \[train, val, test\]$",
         ),
-        (generated("classification"), 3, "bring no splits and make 3 folds, .*; leave out splits and set folds: 3"),
+        (generated("classification"), 3, "make 3 folds, .*; leave out splits and set folds: 3"),
         (generated("classification", unlabelled=1), 5, r"set splits: \[unlabelled\]$"),
     ],
 )
@@ -243,14 +243,12 @@ def test_lineage_leads_from_the_base_to_the_tagged_task():
 
 
 def test_tags_tell_where_they_cannot_be():
-    with pytest.raises(
-        MMLError, match=r"^task t\+identity\+confuse~0.1: the tag 'confuse' is for classification, not for"
-    ):
+    with pytest.raises(MMLError, match=r"t\+identity\+confuse~0.1: the tag 'confuse'"):
         TaskIdentity.of("t", Task(creator="fake", task_type="regression")).tagged("identity").tagged("confuse~0.1")
 
 
 def test_type_that_a_creator_does_not_make_is_refused():
-    with pytest.raises(MMLError, match=r"tasks.t.task_type: the creator 'digits' makes classification, not regression"):
+    with pytest.raises(MMLError, match=r"tasks.t.task_type: the creator 'digits'"):
         TaskIdentity.of("t", Task(creator="digits", task_type="regression"))
 
 

@@ -199,7 +199,7 @@ def test_backbone_is_taken_over_and_heads_only_where_the_classes_are_the_same(
 def test_weights_of_another_backbone_are_refused(structs: list[TaskStruct], tmp_path: Path):
     _, path = stored(structs[0], tmp_path)
     network = Network(ARCH | {"name": "test_vit", "img_size": 32}, {"t": head_spec(structs[0], None)})
-    with pytest.raises(MMLError, match=r"the backbone test_resnet, which this one \(test_vit\) cannot start from"):
+    with pytest.raises(MMLError, match=r"test_resnet,.*\(test_vit\)"):
         start_from(path, network, {"t": structs[0].classes})
 
 

@@ -313,7 +313,7 @@ def test_every_argument_of_the_trainer_is_known():
 @pytest.mark.parametrize(
     ("trainer", "words"),
     [
-        ({"min_epoch": 3}, "unknown key 'min_epoch', did you mean 'min_epochs'"),
+        ({"min_epoch": 3}, "key 'min_epoch', did you mean 'min_epochs'"),
         ({"logger": True}, "'logger' is not for a study to set"),
         ({"max_time": 14400}, "write '00:04:00:00' in quotes"),
     ],
@@ -330,7 +330,7 @@ def test_wrong_arguments_of_the_trainer_are_refused_in_planning(trainer: dict[st
         ({"trainer": {"accelerator": "cuda"}}, "accelerator 'cuda' cannot be had"),
         ({"trainer": {"val_check_interval": 1.5}}, "trainer: .*val_check_interval"),
         ({"callbacks": {"e": {"_target_": "lightning.pytorch.callbacks.EarlyStopping"}}}, r"callbacks\.e: .*monitor"),
-        ({"callbacks": {"e": {"_target_": "torch.nn.Identity"}}}, r"callbacks\.e: torch\.nn\.Identity is no Callback"),
+        ({"callbacks": {"e": {"_target_": "torch.nn.Identity"}}}, r"callbacks\.e: torch\.nn\.Identity"),
         ({"callbacks": {"preset": "swa", "swa": {"swa_lrs": -1.0}}}, r"callbacks\.swa: .*positive"),
     ],
 )
@@ -367,7 +367,7 @@ REFUSED = [
     ({"lr_scheduler": {"preset": "plateau", "monitor": "val/f1"}}, "classification", "set mode: max"),
     ({"lr_scheduler": {"preset": "plateau", "monitor": "val/top5_accuracy"}}, "classification", "set mode: max"),
     ({"lr_scheduler": {"preset": "plateau", "monitor": "accuracy"}}, "classification", "has no 'accuracy'"),
-    ({"store_best": "top5_accuracy"}, "regression", "store_best: 'top5_accuracy' tells nothing of regression"),
+    ({"store_best": "top5_accuracy"}, "regression", "store_best: 'top5_accuracy'"),
     ({"callbacks": SWA | EARLY}, "classification", r"before callbacks\.swa averages"),
     ({"callbacks": SWA, "store_best": True}, "classification", "averaged weights are no epoch's"),
     ({"trainer": {"check_val_every_n_epoch": 2}}, "classification", "set a divisor of"),
@@ -405,10 +405,10 @@ def test_mixing_names_at_least_one_way():
 @pytest.mark.parametrize(
     ("section", "why"),
     [
-        ({"trainer": {"devices": 0}}, "trainer.devices: input should be greater than 0"),
+        ({"trainer": {"devices": 0}}, "trainer.devices: .*than 0"),
         ({"trainer": {"strategy": "fsdp"}}, "trainer.strategy"),
         ({"tune": {"bs": False}}, "nothing would be looked for"),
-        ({"tune": {"lr": True, "min_lr": 1, "max_lr": 0.1}}, r"min_lr \(1.0\) has to be less than max_lr"),
+        ({"tune": {"lr": True, "min_lr": 1, "max_lr": 0.1}}, r"min_lr \(1.0\).*max_lr"),
     ],
 )
 def test_section_that_means_nothing_is_refused(section: dict[str, Any], why: str):

@@ -91,7 +91,7 @@ def test_training_goes_between_epochs_where_another_would_not_fit(callback, answ
 def test_training_without_progress_since_its_start_fails(callback, answer):
     answer("squeue", "echo RUNNING")
     calls = answer("scontrol", "")
-    with pytest.raises(MMLError, match=r"SLURM job 12 was told to go before one epoch was done; set a longer"):
+    with pytest.raises(MMLError, match=r"SLURM job 12 was.*set a longer"):
         os.kill(os.getpid(), signal.SIGTERM)
     assert not calls.exists()
 
@@ -118,7 +118,7 @@ def test_refusal_of_slurm_is_told(callback, answer):
     answer("squeue", "echo RUNNING")
     answer("scontrol", "exit 1")
     checkpoint_path(callback.folder, 4).touch()
-    with pytest.raises(MMLError, match="SLURM does not take it back; submit with slurm-requeue: true"):
+    with pytest.raises(MMLError, match=r"SLURM does not take.*submit with slurm-requeue: true"):
         os.kill(os.getpid(), signal.SIGTERM)
 
 
