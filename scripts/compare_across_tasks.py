@@ -1,6 +1,6 @@
 """Compare procedures across the tasks of a study: ranks, tests, and a diagram of critical differences."""
 
-from mml_lib.evaluation.comparisons.across_tasks import as_text, rank_table, score_table, test_table
+from mml_lib.evaluation.comparisons.across_tasks import as_text, rank_table, score_table, table_of_tests
 from mml_lib.evaluation.comparisons.tested import read_tested
 from mml_lib.files.atomic import write_text, write_whole_folder
 from mml_lib.machine.terminal import say
@@ -14,7 +14,7 @@ networks = read_tested(snakemake.params.networks, snakemake.input.resampled, sna
 
 scores = score_table(networks, siblings)
 ranks = rank_table(scores)
-tests = test_table(scores, snakemake.params.rope)
+tests = table_of_tests(scores, snakemake.params.rope)
 
 tables = {"scores": scores, "ranks": ranks, "tests": tests}
 for name, table in tables.items():

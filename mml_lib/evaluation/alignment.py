@@ -9,7 +9,6 @@ from mml_lib.errors import MMLError
 from mml_lib.evaluation.evaluation import mask_arguments
 from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions
 from mml_lib.predictions.scores import score_arguments
-from mml_lib.task_types import TASK_TYPES
 
 Runs = Mapping[str, Mapping[int, AnyPredictions]]
 """Predictions by run and fold; an ensemble is a run of one fold."""
@@ -112,7 +111,7 @@ def arguments_of(predictions: AnyPredictions, where: str) -> tuple[np.ndarray, .
 
     Args:
         predictions: of labelled samples.
-        where: what a message is to call them.
+        where: name of the predictions in messages.
 
     Raises:
         MMLError: no samples, samples without labels, or outputs that are not finite.
@@ -121,18 +120,13 @@ def arguments_of(predictions: AnyPredictions, where: str) -> tuple[np.ndarray, .
         raise MMLError(f"{where} has no samples to evaluate")
     if isinstance(predictions, MaskPredictions):
         return mask_arguments(predictions)
-    wrong = ~np.isfinite(predictions.logits).all(axis=1)
-    if wrong.any():
+    if len(wrong := predictions.ids[~np.isfinite(predictions.logits).all(axis=1)]):
         raise MMLError(
-            f"{where} has outputs that are not finite, the first of sample '{predictions.ids[wrong.argmax()]}'; leave "
-            "it out, or train it anew with a lower learning rate"
+            f"{where} has outputs that are not finite, the first of sample '{wrong[0]}'; leave it out, or train it "
+            "anew with a lower learning rate"
         )
-    targets = predictions.targets.reshape(len(predictions.ids), -1)
-    unknown = targets < 0 if TASK_TYPES[predictions.task_type].is_single_label else np.isnan(targets)
-    unlabelled = unknown.any(axis=1)
-    if unlabelled.any():
+    if len(unlabelled := predictions.ids[~predictions.labelled]):
         raise MMLError(
-            f"{where} has samples without labels, the first is '{predictions.ids[unlabelled.argmax()]}'; evaluate a "
-            "split that is labelled"
+            f"{where} has samples without labels, the first is '{unlabelled[0]}'; evaluate a split that is labelled"
         )
     return score_arguments(predictions.task_type, predictions.logits, predictions.targets)

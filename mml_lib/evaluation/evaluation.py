@@ -1,8 +1,7 @@
 """Evaluation: the metrics of stored predictions, with their intervals."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from mml_lib.evaluation.procedures import Estimate, estimate
 from mml_lib.evaluation.resampled import Groups, Resampled, undefined
 from mml_lib.metrics.surfaces import MaskPair, single_masks
 from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions
-from mml_lib.predictions.scores import counts, pixel_confusion, score_arguments, values_of
+from mml_lib.predictions.scores import image_counts, score_arguments, values_of
 
 Interval = tuple[float, float]
 
@@ -41,7 +40,7 @@ def _named(predictions: AnyPredictions, names: Sequence[str]) -> dict[str, float
     return values_of(predictions.task_type, names, arguments)
 
 
-def _arguments(predictions: AnyPredictions) -> Any:
+def _arguments(predictions: AnyPredictions) -> tuple[np.ndarray, ...] | None:
     """Return the arguments of metrics for predictions, None where outputs are not finite."""
     if isinstance(predictions, MaskPredictions):
         return mask_arguments(predictions)
@@ -99,12 +98,10 @@ def mask_arguments(predictions: MaskPredictions) -> tuple[np.ndarray, ...]:
     Raises:
         MMLError: every pixel is ignored.
     """
-    pairs = [MaskPair(*masks) for masks in predictions.images()]
-    of_images = [counts(pixel_confusion(pair.predicted, pair.target, predictions.classes)) for pair in pairs]
-    sides = tuple(np.stack(side) for side in zip(*of_images, strict=True))
-    if not sides[1].any():
+    pixels = image_counts(predictions.images(), predictions.classes)
+    if not pixels.targets.any():
         raise MMLError("every pixel of these masks is ignored (255), so there is nothing to measure")
-    return *sides, single_masks(pairs)
+    return *pixels, single_masks([MaskPair(*masks) for masks in predictions.images()])
 
 
 def _torch_values(predictions: AnyPredictions, metrics: Sequence[Metric]) -> dict[str, float]:
@@ -112,6 +109,7 @@ def _torch_values(predictions: AnyPredictions, metrics: Sequence[Metric]) -> dic
 
     from mml_lib.models.metric_modules import build_metrics, measured, value_of
 
+    pairs: Iterable[Iterable[torch.Tensor]]
     if isinstance(predictions, MaskPredictions):
         outputs = predictions.classes
         pairs = ((torch.from_numpy(mask[None]).long() for mask in image) for image in predictions.images())

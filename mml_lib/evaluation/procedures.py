@@ -96,14 +96,14 @@ def _reason(cells: Cells) -> str:
 
 def compare_procedures(first: Networks, second: Networks, metric: str, about: str = PROCEDURE) -> Comparison:
     """Return the mean of a metric over the first networks less that of the second, paired by samples and folds."""
-    cells = _cells([first, second], metric)
-    if None in cells:
-        undefined = next(networks for networks, of_one in zip((first, second), cells, strict=True) if of_one is None)
+    own, other = _cells([first, second], metric)
+    if own is None or other is None:
+        undefined = first if own is None else second
         return Comparison(np.nan, np.nan, np.nan, np.nan, NETWORKS, _undefined(undefined, metric))
-    value = float(less(*(part.values.mean() for part in cells)))
-    spread = uncertainty(*cells, trainings=about == PROCEDURE)
+    value = float(less(own.values.mean(), other.values.mean()))
+    spread = uncertainty(own, other, trainings=about == PROCEDURE)
     ends = difference(metric, value, spread, _networks(first)[0].task_type)
-    reason = next(filter(None, (_reason(part) for part in cells))) if np.isnan(ends.p) else ""
+    reason = (_reason(own) or _reason(other)) if np.isnan(ends.p) else ""
     return Comparison(*ends, PROCEDURE if spread.trainings else NETWORKS, reason)
 
 
@@ -121,7 +121,7 @@ def _cells(procedures: Sequence[Networks], metric: str) -> list[Cells | None]:
 
     Without such a fold, procedures and runs are not paired: each network is then a run.
     """
-    folds = _shared(folds for networks in procedures for folds in networks.values())
+    folds = shared_folds(folds for networks in procedures for folds in networks.values())
     folds = [fold for fold in folds if all(_defines(networks, fold, metric) for networks in procedures)]
     if folds:
         return [_table([[run[fold] for fold in folds] for run in networks.values()], metric) for networks in procedures]
@@ -133,7 +133,8 @@ def _cells(procedures: Sequence[Networks], metric: str) -> list[Cells | None]:
     return tables
 
 
-def _shared(runs: Iterable[Mapping[int, Resampled]]) -> list[int]:
+def shared_folds(runs: Iterable[Mapping[int, Resampled]]) -> list[int]:
+    """Return the folds that all runs have."""
     first, *others = runs
     return [fold for fold in first if all(fold in folds for folds in others)]
 
@@ -156,10 +157,12 @@ def _table(networks: Sequence[Sequence[Resampled]], metric: str) -> Cells:
 
 def _pooled(runs: Sequence[Resampled], place: int) -> Cells | None:
     """Return one metric of the networks behind pooled predictions, runs×folds; None if runs have different folds."""
-    if any(run.fold_values is None for run in runs) or len({run.folds for run in runs}) > 1:
+    pooled = [(run.fold_values, run.fold_draws) for run in runs if run.fold_values is not None]
+    pairs = [(values[place], draws[place]) for values, draws in pooled if draws is not None]
+    if len(pairs) < len(runs) or len({run.folds for run in runs}) > 1:
         return None
-    number, resamples = runs[0].folds, min(run.fold_draws.shape[-1] for run in runs)
-    values = np.array([run.fold_values[place] for run in runs])
-    draws = np.array([run.fold_draws[place, :, :resamples] for run in runs])
+    number, resamples = runs[0].folds, min(drawn.shape[-1] for _, drawn in pairs)
+    values = np.array([value for value, _ in pairs])
+    draws = np.array([drawn[:, :resamples] for _, drawn in pairs])
     sets = {run.sample_set: (int(run.units[place]) // number, float(run.effective[place]) / number) for run in runs}
     return Cells(values, draws, sets, np.array([[run.sample_set] * number for run in runs]))

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -78,8 +79,8 @@ class Resampled:
     def beside(self, other: "Resampled") -> "Resampled":
         """Return these metrics followed by others of the same samples."""
         rows = ("values", "draws", "units", "effective", "balance")
-        joined = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in rows}
-        if self.fold_values is not None:
+        joined: dict[str, Any] = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in rows}
+        if self.fold_values is not None and self.fold_draws is not None:
             joined["fold_values"] = _padded(self.fold_values, other.fold_values, len(other.metrics))
             joined["fold_draws"] = _padded(self.fold_draws, other.fold_draws, len(other.metrics))
         return replace(self, metrics=[*self.metrics, *other.metrics], reason=self.reason or other.reason, **joined)
@@ -198,7 +199,7 @@ def _balances(task_type: str, metrics: Sequence[str], arguments: Sequence[np.nda
         predicted, targets = arguments[0].argmax(axis=1) == 1, arguments[1]
         chosen = {"positives": targets == 1, "negatives": targets == 0, "predicted": predicted}
         for place, name in enumerate(metrics):
-            if deciding := find_metric(task_type, name).deciding:
+            if (metric := find_metric(task_type, name)) and (deciding := metric.deciding):
                 balances[place] = max(chosen[deciding].mean(), 1 / len(targets))
     return balances
 

@@ -66,7 +66,7 @@ class Resamples:
         for run, folds in self.runs.items():
             if run not in self.ensembles:
                 members.setdefault(repeated.get(run, run), {})[run] = folds
-        return members
+        return {**members}
 
 
 def resample_runs(
@@ -118,24 +118,22 @@ def resample_runs(
 # --- tests --------------------------------------------------------------------------------------------------------
 
 
-def compare(resamples: Resamples, kind: str = PROCEDURE) -> pd.DataFrame:
-    """Return the paired difference of each pair of procedures, or of each pair of runs.
+def compare(resamples: Resamples) -> pd.DataFrame:
+    """Return the paired difference of each pair of procedures.
 
     Args:
         resamples: as `resample_runs` gives them.
-        kind: `procedure`, or `run`: of runs, where a procedure has several; as networks, whatever their seeds.
 
     Returns:
         `metric kind run other difference ci_low ci_high p about reason p_holm`: the first less the other; `about` says
         whether interval and p are about procedures or about these networks alone, as of procedures with a single
         network; p is corrected over the rows of a metric, and NaN where `reason` says why.
     """
-    about = PROCEDURE if kind == PROCEDURE else NETWORKS
-    members = resamples.members() if kind == PROCEDURE else {run: {run: folds} for run, folds in _runs(resamples)}
+    members = resamples.members()
     rows = [
-        (metric, kind, *pair, *compare_procedures(*(members[name] for name in pair), metric, about))
+        (metric, PROCEDURE, first, second, *compare_procedures(members[first], members[second], metric))
         for metric in resamples.metrics
-        for pair in combinations(members, 2)
+        for first, second in combinations(members, 2)
     ]
     return _corrected(pd.DataFrame(rows, columns=COLUMNS))
 
@@ -150,10 +148,6 @@ def compare_ensembles(resamples: Resamples) -> pd.DataFrame:
         for name, networks in resamples.members().items()
     ]
     return _corrected(pd.DataFrame(rows, columns=COLUMNS))
-
-
-def _runs(resamples: Resamples) -> list[tuple[str, Mapping[int, Resampled]]]:
-    return [(run, folds) for run, folds in resamples.runs.items() if run not in resamples.ensembles]
 
 
 def compare_folds(resamples: Resamples, sizes: Mapping[int, tuple[int, int]]) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from mml_lib.config.metric_options import PER_GROUP, is_metric, name_per_sample
 from mml_lib.evaluation.comparisons.leaderboard import ESTIMATE, MARK, RUN, ordered, sentences, standings
+from mml_lib.evaluation.comparisons.table_texts import intervals, numbers
 from mml_lib.evaluation.fold_table import fold_of
 from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.evaluation.resampled import Resampled, undefined
@@ -75,7 +76,7 @@ def _by_split(
 
 def _texts(labels: Sequence[RunLabel]) -> dict[str, str]:
     """Return the labels of procedures and of runs by their ids."""
-    texts = {}
+    texts: dict[str, str] = {}
     for label in labels:
         texts |= {label.procedure: label.procedure_label, label.run: label.label}
     return texts
@@ -120,12 +121,13 @@ def as_text(summary: pd.DataFrame, notes: Sequence[str] = ()) -> str:
     hidden += [key for key in ("label", "on") if not summary[key].any()]
     table = summary[[key for key in [*COLUMNS, "runs", "folds"] if key not in hidden]].copy()
     best = summary["among_best"].eq(True) & several
-    table["mean"] = _numbers(summary["mean"]) + best.map({True: f" {MARK}", False: "  " if several else ""})
-    table["std"] = _numbers(summary["std"])
-    table["95 % interval"] = _ends(summary, "ci_low", "ci_high").where(summary["reason"] == "", summary["reason"])
+    table["mean"] = numbers(summary["mean"]) + best.map({True: f" {MARK}", False: "  " if several else ""})
+    table["std"] = numbers(summary["std"])
+    ends = intervals(summary["ci_low"], summary["ci_high"])
+    table["95 % interval"] = ends.where(summary["reason"] == "", summary["reason"])
     if several:
-        table["to the best"] = _numbers(summary["difference"], "{:+.4f}")
-        table["its 95 % interval"] = _ends(summary, "difference_low", "difference_high", "{:+.4f}")
+        table["to the best"] = numbers(summary["difference"], "{:+.4f}")
+        table["its 95 % interval"] = intervals(summary["difference_low"], summary["difference_high"], "{:+.4f}")
     return "\n".join([table.to_string(index=False), *notes])
 
 
@@ -137,11 +139,3 @@ def _without_groups(summary: pd.DataFrame) -> list[str]:
     """Return a line for each task and split whose groups have no metrics, with the reason."""
     rows = summary[_lacks_groups(summary)].drop_duplicates(["task", "on", "split"])
     return [f"No metrics per group for {row.split} of {row.on or row.task}: {row.reason}." for row in rows.itertuples()]
-
-
-def _numbers(column: pd.Series, style: str = "{:.4f}") -> pd.Series:
-    return column.astype(float).map(style.format).where(column.notna(), "")
-
-
-def _ends(summary: pd.DataFrame, low: str, high: str, style: str = "{:.4f}") -> pd.Series:
-    return (_numbers(summary[low], style) + " … " + _numbers(summary[high], style)).where(summary[low].notna(), "")

@@ -122,8 +122,7 @@ def uncertainty(first: Cells, second: Cells | None = None, trainings: bool = Tru
         return Uncertainty(np.nan, np.nan, np.nan, sample_freedom, units, parts is not None)
     usable = [Cells(part.values, part.draws[..., :resamples][..., defined], part.sets, part.names) for part in cells]
     deviations = [part.deviations() for part in usable]
-    means = [part.mean(axis=(0, 1)) for part in deviations]
-    together = means[0] - means[1] if len(means) > 1 else means[0]
+    together = _difference([part.mean(axis=(0, 1)) for part in deviations])
     largest = max(np.abs(part.draws).max() for part in usable)
     excess = [float(part.draws.mean() - part.values.mean()) for part in usable]
     bias = excess[0] - sum(excess[1:])
@@ -132,7 +131,8 @@ def uncertainty(first: Cells, second: Cells | None = None, trainings: bool = Tru
         hidden = _between_pooled([part.pooled for part in cells]) if trainings else None
         total, freedom = _together([hidden] if hidden else [], samples, sample_freedom)
         return Uncertainty(total, freedom, samples, sample_freedom, units, hidden is not None, bias)
-    shared = max(0.0, samples - _parts(deviations).seen())
+    seen = _parts(deviations)
+    shared = max(0.0, samples - seen.seen()) if seen else samples
     total, freedom = _together(parts.components(), shared, sample_freedom)
     return Uncertainty(total, freedom, samples, sample_freedom, units, True, bias)
 
@@ -188,8 +188,7 @@ def _parts(procedures: Sequence[np.ndarray]) -> _Parts | None:
         return None
     between_folds = between_runs = rest = None
     if folds > 1:
-        means = [values.mean(axis=0) for values in procedures]
-        of_folds = means[0] - means[1] if len(means) > 1 else means[0]
+        of_folds = _difference([values.mean(axis=0) for values in procedures])
         between_folds = _Part(of_folds.var(axis=0, ddof=1) / folds, folds - 1)
     if repeated:
         squares = [_square(values.mean(axis=1), len(values) - 1) for values in procedures]
@@ -206,22 +205,24 @@ def _between_pooled(procedures: Sequence[Cells | None]) -> _Part | None:
     Each network is measured on its own samples. Their variance is subtracted from that between networks, as the
     variance over all samples includes it. None if networks are not pooled, or not by the same folds.
     """
-    if any(item is None or len(item.values) > 1 for item in procedures):
+    pooled = [cells for cells in procedures if cells is not None and len(cells.values) == 1]
+    if len(pooled) < len(procedures) or len({cells.values.shape for cells in pooled}) > 1:
         return None
-    if len({item.values.shape for item in procedures}) > 1:
-        return None
-    signs = (1, -1)[: len(procedures)]
-    values = sum(sign * item.values[0] for sign, item in zip(signs, procedures, strict=True))
+    values = _difference([cells.values[0] for cells in pooled])
     finite = ~np.isnan(values)
     folds = int(finite.sum())
     if folds < 2:
         return None
-    resamples = min(item.draws.shape[-1] for item in procedures)
-    deviations = [item.deviations()[0, finite, :resamples] for item in procedures]
-    drawn = sum(sign * item for sign, item in zip(signs, deviations, strict=True))
+    resamples = min(cells.draws.shape[-1] for cells in pooled)
+    drawn = _difference([cells.deviations()[0, finite, :resamples] for cells in pooled])
     defined = ~np.isnan(drawn).any(axis=0)
     of_samples = drawn[:, defined].var(axis=0, ddof=1).mean() if defined.sum() >= FEWEST else 0.0
-    return _Part(max(float(values[finite].var(ddof=1) - of_samples), 0.0) / folds, folds - 1)
+    return _Part(np.array(max(float(values[finite].var(ddof=1) - of_samples), 0.0) / folds), folds - 1)
+
+
+def _difference(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the first of one or two parts, less the second."""
+    return parts[0] - parts[1] if len(parts) > 1 else parts[0]
 
 
 def _rest(values: np.ndarray) -> np.ndarray:
@@ -241,7 +242,7 @@ def _sum(squares: Sequence[_Part], weights: Sequence[float]) -> _Part:
     if len(spreads) < len(squares):
         return _Part(spreads[0].variance * sum(weights), spreads[0].freedom)
     parts = [square.variance * weight for square, weight in zip(squares, weights, strict=True)]
-    total = sum(parts)
+    total = np.sum(parts, axis=0)
     spread = sum(part**2 / square.freedom for part, square in zip(parts, squares, strict=True))
     most = np.full(np.shape(total), float(sum(square.freedom for square in squares)))
     return _Part(total, np.divide(total**2, spread, out=most, where=spread > 0))  # Welch (1947)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, Predictions
-from mml_lib.predictions.scores import counts, pixel_confusion, sigmoid, softmax
+from mml_lib.predictions.scores import image_counts, sigmoid, softmax
 from mml_lib.task_types import TASK_TYPES
 
 
@@ -59,25 +59,14 @@ def long_table(predictions: AnyPredictions, classes: Sequence[str] | None = None
 def _by_class(predictions: AnyPredictions) -> dict[str, np.ndarray]:
     """Return the columns of each sample and class, N×classes each."""
     if isinstance(predictions, MaskPredictions):
-        return _pixels(predictions)
+        hits, targets, predicted = image_counts(predictions.images(), predictions.classes)
+        return {"target": targets, "prediction": predicted, "hits": hits}
     targets, logits = predictions.targets, predictions.logits
     if TASK_TYPES[predictions.task_type].is_single_label:
         number = np.arange(logits.shape[1])
         shares = np.where(targets[:, None] >= 0, targets[:, None] == number, np.nan)
         return {"target": shares, "probability": softmax(logits), "logit": logits}
     return {"target": targets, "probability": sigmoid(logits), "logit": logits}
-
-
-def _pixels(predictions: MaskPredictions) -> dict[str, np.ndarray]:
-    """Return the pixels of each class in each image, images×classes: true, predicted, and both; ignored ones apart."""
-    classes, of_images = predictions.classes, []
-    for mask, target in predictions.images():
-        of_images.append(counts(pixel_confusion(mask, target, classes)))
-    hits, targets, predicted = (
-        np.array(pixels).reshape(-1, classes)
-        for pixels in (zip(*of_images, strict=True) if of_images else ((), (), ()))
-    )
-    return {"target": targets, "prediction": predicted, "hits": hits}
 
 
 def _names(columns: dict[str, np.ndarray], classes: Sequence[str] | None) -> list[str]:

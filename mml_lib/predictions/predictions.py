@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from mml_lib.files.atomic import write_whole
 from mml_lib.files.checksums import damaged, verify
 from mml_lib.files.containers import npz_content
 from mml_lib.files.formats import FORMATS
+from mml_lib.task_types import TASK_TYPES
 
 FORMAT = FORMATS["predictions"]
 
@@ -34,6 +35,15 @@ class Predictions:
     targets: np.ndarray
     ids: np.ndarray
     task_type: str = "classification"
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Which samples have a label, N (bool)."""
+        return is_labelled(self.task_type, self.targets)
+
+    def take(self, rows: np.ndarray) -> "Predictions":
+        """Return the predictions of some samples, by their numbers or by a mask."""
+        return replace(self, logits=self.logits[rows], targets=self.targets[rows], ids=self.ids[rows])
 
     def write(self, path: str | Path) -> None:
         _save(path, self.task_type, self.ids, logits=self.logits, targets=self.targets)
@@ -75,12 +85,31 @@ class MaskPredictions:
             yield self.masks[start:end].reshape(height, width), self.targets[start:end].reshape(height, width)
             start = end
 
+    def take(self, rows: np.ndarray) -> "MaskPredictions":
+        """Return some of the images, by their numbers."""
+        images = list(self.images())
+        masks, targets = ([images[row][side] for row in rows] for side in (0, 1))
+        return MaskPredictions.of(masks, targets, self.ids[rows], self.classes)
+
     def write(self, path: str | Path) -> None:
         arrays = {"masks": self.masks, "targets": self.targets, "sizes": self.sizes, "classes": np.int64(self.classes)}
         _save(path, self.task_type, self.ids, compress=True, **arrays)
 
 
+def is_labelled(task_type: str, targets: np.ndarray) -> np.ndarray:
+    """Return which samples have a label, N (bool)."""
+    if TASK_TYPES[task_type].is_single_label:
+        return targets >= 0
+    missing = np.isnan(targets)
+    return ~(missing.any(axis=1) if missing.ndim == 2 else missing)
+
+
 AnyPredictions = Predictions | MaskPredictions
+
+
+def are_masks(predictions: Sequence[AnyPredictions]) -> TypeGuard[Sequence[MaskPredictions]]:
+    """Return True for predictions of masks."""
+    return bool(predictions) and isinstance(predictions[0], MaskPredictions)
 
 
 def pool(predictions: Sequence[AnyPredictions]) -> AnyPredictions:

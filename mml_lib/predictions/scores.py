@@ -1,6 +1,6 @@
 """Scores: probabilities of logits, and the value of a named metric on samples. Nothing here imports torch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -51,6 +51,17 @@ def score(task_type: str, metric: str, *arguments: np.ndarray) -> float:
 def counts(matrix: np.ndarray) -> Counts:
     """Return hits, targets and predictions of each class, of a confusion matrix."""
     return Counts(matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0))
+
+
+def image_counts(images: Iterable[tuple[np.ndarray, np.ndarray]], classes: int) -> Counts:
+    """Return the pixels of each class in each image, images×classes; ignored ones are left out.
+
+    Args:
+        images: predicted and true mask of each image.
+        classes: number of classes.
+    """
+    of_images = [counts(pixel_confusion(mask, target, classes)) for mask, target in images]
+    return Counts(*np.array(of_images, np.int64).reshape(-1, 3, classes).transpose(1, 0, 2))
 
 
 def confusion_matrix(targets: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

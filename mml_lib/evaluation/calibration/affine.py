@@ -201,6 +201,7 @@ def fit_with_evidence(scores: Scores, penalty: float, start: Map | None) -> tupl
     beforehand; other scales and biases are as `Objective` has them.
     """
     number, classes = scores.values.shape
+    objective: Objective | OneScale
     if np.isinf(penalty):
         objective = OneScale(scores)
         at = objective.start if start is None else start[0][:1] * scores.size

@@ -18,7 +18,7 @@ import numpy as np
 
 from mml_lib.errors import MMLError, nearest
 from mml_lib.evaluation.calibration.affine import Map, Scores, fit, fit_by_evidence
-from mml_lib.evaluation.calibration.quantification import frequencies, is_labelled, quantify
+from mml_lib.evaluation.calibration.quantification import frequencies, quantify
 from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, Predictions
 from mml_lib.task_types import TASK_TYPES
 
@@ -114,11 +114,11 @@ def fit_calibration(val: AnyPredictions, method: str = "auto") -> Calibration:
     """
     if method not in METHODS:
         raise MMLError(f"unknown calibration method '{method}'{nearest(method, METHODS)}")
-    refuse_unfit(val, "validation")
-    labelled = is_labelled(val)
-    if not labelled.any():
+    val = calibratable(val, "validation")
+    labelled = val.take(val.labelled)
+    if not len(labelled.ids):
         raise MMLError("there are no validation predictions with a label to calibrate by; predict the split val first")
-    scores, targets = scores_of(val.task_type, val.logits[labelled]), val.targets[labelled]
+    scores, targets = scores_of(val.task_type, labelled.logits), labelled.targets
     if len(scores) > 1 and np.ptp(scores, axis=0).max() < SAME:
         method = "none"
     if TASK_TYPES[val.task_type].is_single_label:
@@ -127,7 +127,7 @@ def fit_calibration(val: AnyPredictions, method: str = "auto") -> Calibration:
         columns = zip(scores.T, (targets >= 0.5).T.astype(int), strict=True)
         maps = [_fitted(Scores(np.ascontiguousarray(column)[:, None], truth), method) for column, truth in columns]
         scale, bias = (np.concatenate(parts) for parts in zip(*maps, strict=True))
-    return Calibration(val.task_type, method, scale, bias, frequencies(val))
+    return Calibration(val.task_type, method, tuple(scale), tuple(bias), tuple(frequencies(labelled)))
 
 
 def _fitted(scores: Scores, method: str) -> Map:
@@ -159,17 +159,18 @@ def calibrate_predictions(
             none or that misses its split.
     """
     calibration = fit_calibration(val, method)
-    for split, predictions in others.items():
-        refuse_unfit(predictions, split)
+    val = calibratable(val, "validation")
+    splits = {split: calibratable(predictions, split) for split, predictions in others.items()}
+    for split, predictions in splits.items():
         if predictions.task_type != val.task_type or predictions.logits.shape[1] != val.logits.shape[1]:
             raise MMLError(
                 f"the {split} predictions are of {_kind(predictions)}, the validation predictions of {_kind(val)}; "
                 "take predictions of one network"
             )
-    calibration = calibration.with_prior(prior_of(prior, calibration, val, others))
+    calibration = calibration.with_prior(prior_of(prior, calibration, val, splits))
     return calibration, {
         split: replace(predictions, logits=calibration.apply(predictions.logits))
-        for split, predictions in others.items()
+        for split, predictions in splits.items()
     }
 
 
@@ -211,11 +212,11 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
-def refuse_unfit(predictions: AnyPredictions, split: str) -> None:
-    """Refuse predictions without probabilities, of another task type or of a network that exploded.
+def calibratable(predictions: AnyPredictions, split: str) -> Predictions:
+    """Return predictions that a calibration may map.
 
     Raises:
-        MMLError: these.
+        MMLError: predictions without probabilities, or of a network that exploded.
     """
     kind = predictions.task_type
     if isinstance(predictions, MaskPredictions) or not TASK_TYPES[kind].has_probabilities:
@@ -230,6 +231,7 @@ def refuse_unfit(predictions: AnyPredictions, split: str) -> None:
             f"the {split} predictions are of {predictions.logits.shape[1]} classes and their targets of more; "
             "remove their file to make them again"
         )
+    return predictions
 
 
 def _refuse_unless_finite(logits: np.ndarray, ids: np.ndarray | None, split: str) -> None:

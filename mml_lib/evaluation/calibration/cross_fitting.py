@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mml_lib.evaluation.calibration.calibration_methods import Calibration, fit_calibration, log_softmax
-from mml_lib.evaluation.calibration.quantification import is_labelled
 from mml_lib.predictions.predictions import Predictions
 from mml_lib.task_types import TASK_TYPES
 
@@ -54,8 +53,8 @@ def cross_calibrate(val: Predictions, method: str, groups: Sequence[str] | None 
     parts = _dealt(val, _units(val, groups))
     for part in range(parts.max() + 1):
         rows, others = np.flatnonzero(parts == part), np.flatnonzero(parts != part)
-        if is_labelled(val)[others].any():
-            logits[rows] = fit_calibration(_rows(val, others), method).apply(val.logits[rows])
+        if val.labelled[others].any():
+            logits[rows] = fit_calibration(val.take(others), method).apply(val.logits[rows])
     return replace(val, logits=logits)
 
 
@@ -100,9 +99,3 @@ def _dealt(val: Predictions, units: np.ndarray) -> np.ndarray:
     parts = np.empty(len(first), int)
     parts[order] = np.arange(len(first)) % PARTS
     return parts[units]
-
-
-def _rows(predictions: Predictions, rows: np.ndarray) -> Predictions:
-    return Predictions(
-        predictions.logits[rows], predictions.targets[rows], predictions.ids[rows], predictions.task_type
-    )

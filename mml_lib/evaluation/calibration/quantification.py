@@ -14,13 +14,6 @@ RIDGE = 1e-3
 """How little the validation's frequencies count: where classes are not told apart, they decide."""
 
 
-def is_labelled(predictions: Predictions) -> np.ndarray:
-    """Return which samples have a label, N."""
-    if TASK_TYPES[predictions.task_type].is_multilabel:
-        return ~np.isnan(predictions.targets).any(axis=1)
-    return predictions.targets >= 0
-
-
 def frequencies(predictions: Predictions) -> np.ndarray:
     """Return how often each class or label is there, as if one sample more had been shared by all classes alike.
 
@@ -30,7 +23,7 @@ def frequencies(predictions: Predictions) -> np.ndarray:
     Raises:
         MMLError: no sample has a label.
     """
-    targets = predictions.targets[is_labelled(predictions)]
+    targets = predictions.targets[predictions.labelled]
     if not len(targets):
         raise MMLError("no sample has a label, so the classes cannot be counted; take the prior quantify or val")
     if TASK_TYPES[predictions.task_type].is_multilabel:
@@ -56,11 +49,12 @@ def quantify(val: Predictions, unlabelled: Predictions) -> np.ndarray:
         raise MMLError(
             "the prior quantify is estimated from unlabelled samples, and there are none; take the prior val or test"
         )
-    labelled = is_labelled(val)
-    logits, targets = val.logits[labelled], val.targets[labelled]
+    labelled = val.take(val.labelled)
+    logits, targets = labelled.logits, labelled.targets
     if TASK_TYPES[val.task_type].is_multilabel:
-        columns = zip(logits.T > 0, targets.T >= 0.5, unlabelled.logits.T > 0, strict=True)
-        return np.array([_adjusted(*(column.astype(int) for column in label), 2)[1] for label in columns])
+        sides = [side.T.astype(int) for side in (logits > 0, targets >= 0.5, unlabelled.logits > 0)]
+        columns = zip(*sides, strict=True)
+        return np.array([_adjusted(predicted, true, counted, 2)[1] for predicted, true, counted in columns])
     return _adjusted(logits.argmax(axis=1), targets, unlabelled.logits.argmax(axis=1), logits.shape[1])
 
 

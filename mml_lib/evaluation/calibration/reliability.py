@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from mml_lib.errors import MMLError
-from mml_lib.evaluation.calibration.quantification import is_labelled
 from mml_lib.metrics.log_loss import BINS, bin_of
 from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions
 from mml_lib.predictions.scores import score_arguments
@@ -26,9 +25,8 @@ def reliability(predictions: AnyPredictions, bins: int = BINS) -> pd.DataFrame:
             f"a {predictions.task_type.replace('_', ' ')} has no probabilities stored, so there is no reliability to "
             "tell; take predictions of classes or labels"
         )
-    labelled = is_labelled(predictions)
-    arguments = predictions.logits[labelled], predictions.targets[labelled]
-    probabilities, targets = score_arguments(predictions.task_type, *arguments)
+    labelled = predictions.take(predictions.labelled)
+    probabilities, targets = score_arguments(labelled.task_type, labelled.logits, labelled.targets)
     if TASK_TYPES[predictions.task_type].is_single_label:
         return _binned(probabilities.max(axis=1), probabilities.argmax(axis=1) == targets, bins)
     tables = [_binned(*columns, bins) for columns in zip(probabilities.T, targets.T, strict=True)]

@@ -120,7 +120,7 @@ def matrix_of(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
     return matrix.reindex(columns=procedures, index=list(dict.fromkeys(own["task"])))
 
 
-def test_table(scores: pd.DataFrame, rope: float) -> pd.DataFrame:
+def table_of_tests(scores: pd.DataFrame, rope: float) -> pd.DataFrame:
     """Return the tests of each metric, or why there are none.
 
     Args:
@@ -156,9 +156,6 @@ def test_table(scores: pd.DataFrame, rope: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=TESTS).astype(dict.fromkeys(("tasks", "wins", "ties", "losses"), "Int64"))
 
 
-test_table.__test__ = False  # no test of pytest
-
-
 def too_few(tasks: int) -> str:
     """Return why so few tasks are no test."""
     there = "there is 1 task" if tasks == 1 else f"there are {tasks} tasks"
@@ -172,7 +169,7 @@ def too_few_for_pairs(tests: pd.DataFrame) -> str:
     """Return why so few tasks tell no pair of procedures apart; empty where they may.
 
     Args:
-        tests: of one metric, as `test_table` gives them.
+        tests: of one metric, as `table_of_tests` gives them.
     """
     pairs = tests[tests["test"] == WILCOXON]
     if not len(pairs):
@@ -267,7 +264,8 @@ def signed_rank_posterior(gaps: np.ndarray, rope: float, seed: int = 0) -> tuple
     regions = [sums > 2 * rope, np.abs(sums) <= 2 * rope, sums < -2 * rope]
     shares = np.stack([((weights @ region) * weights).sum(axis=1) for region in regions])
     most = np.isclose(shares, shares.max(axis=0))
-    return tuple(float(share) for share in (most / most.sum(axis=0)).mean(axis=1))
+    above, within, below = (most / most.sum(axis=0)).mean(axis=1).tolist()
+    return above, within, below
 
 
 def cliques(tests: pd.DataFrame, order: Sequence[str]) -> list[tuple[int, int]]:
@@ -276,7 +274,7 @@ def cliques(tests: pd.DataFrame, order: Sequence[str]) -> list[tuple[int, int]]:
     Where Friedman's test finds no difference at all, that is all of them.
 
     Args:
-        tests: of one metric, as `test_table` gives them.
+        tests: of one metric, as `table_of_tests` gives them.
         order: procedures, the best average rank first.
     """
     of_friedman = tests.loc[tests["test"] == FRIEDMAN, "p"]

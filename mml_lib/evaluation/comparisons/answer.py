@@ -20,7 +20,7 @@ from mml_lib.evaluation.run_comparison import (
     resample_runs,
 )
 from mml_lib.evaluation.subgroups import class_table, group_table
-from mml_lib.predictions.predictions import AnyPredictions, Predictions
+from mml_lib.predictions.predictions import AnyPredictions
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.metadata import MOST_GROUPS, Column, sub_groups
@@ -174,7 +174,7 @@ class Answer:
         runs = {run: {ALL_FOLDS: pool_out_of_fold(of_run, f"run {run}")} for run, of_run in self.runs.items()}
         return replace(self, runs=runs, folds=self.resample())
 
-    def tables(self, uncalibrated: Mapping[str, Mapping[int, Predictions]]) -> dict[str, pd.DataFrame]:
+    def tables(self, uncalibrated: Mapping[str, Mapping[int, AnyPredictions]]) -> dict[str, pd.DataFrame]:
         """Return all tables of the answer, by the outputs of the rule `compare_runs`.
 
         Args:
@@ -238,7 +238,7 @@ class Answer:
                     tables.append((run, fold, table))
         return _stacked(tables)
 
-    def calibration(self, uncalibrated: Mapping[str, Mapping[int, Predictions]]) -> pd.DataFrame:
+    def calibration(self, uncalibrated: Mapping[str, Mapping[int, AnyPredictions]]) -> pd.DataFrame:
         """Return the effect of calibration on each network: `run fold metric before after`.
 
         Args:

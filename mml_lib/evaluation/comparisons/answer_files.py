@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from mml_lib.evaluation.comparisons.answer import Answer, ComparedNetwork
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
-from mml_lib.predictions.predictions import Predictions, read_predictions
+from mml_lib.predictions.predictions import AnyPredictions, read_predictions
 from mml_lib.tasks.description import TaskDescription
 
 
@@ -47,14 +47,14 @@ def add_ensembles(
 
 def read_uncalibrated(
     networks: Sequence[ComparedNetwork], predictions: Sequence[str]
-) -> dict[str, dict[int, Predictions]]:
+) -> dict[str, dict[int, AnyPredictions]]:
     """Return predictions before calibration by run and fold; empty if nothing is calibrated.
 
     Args:
         networks: the compared networks, N.
         predictions: path of the predictions of each network, N or none.
     """
-    uncalibrated: dict[str, dict[int, Predictions]] = {}
+    uncalibrated: dict[str, dict[int, AnyPredictions]] = {}
     for network, path in zip(networks, predictions, strict=False):
         uncalibrated.setdefault(network.run, {})[network.fold] = read_predictions(path)
     return uncalibrated

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from mml_lib.errors import MMLError
+from mml_lib.evaluation.comparisons.table_texts import intervals
 from mml_lib.evaluation.comparisons.tested import TestedNetwork, by_procedure, metrics_of, samples_of
-from mml_lib.evaluation.procedures import NETWORKS, PROCEDURE, Networks, estimate
+from mml_lib.evaluation.procedures import NETWORKS, PROCEDURE, Networks, estimate, shared_folds
 from mml_lib.evaluation.resampled import Resampled
 
 COLUMNS = [
@@ -63,9 +64,7 @@ class Level:
 
 def _mean(runs: Networks) -> dict[int, Resampled]:
     """Return the mean over runs of each fold that all of them have."""
-    first, *others = runs.values()
-    folds = [fold for fold in first if all(fold in other for other in others)]
-    return {fold: _of_several([run[fold] for run in runs.values()]) for fold in folds}
+    return {fold: _of_several([run[fold] for run in runs.values()]) for fold in shared_folds(runs.values())}
 
 
 def _of_several(networks: Sequence[Resampled]) -> Resampled:
@@ -133,8 +132,7 @@ def curve_table(name: str, networks: Sequence[TestedNetwork], counted: bool) -> 
 
 def _worth(level: Level, metric: str) -> dict:
     interval = estimate(level.units(), metric)
-    places = [list(network.metrics.metrics).index(metric) for network in level.networks]
-    values = np.array([n.metrics.values[place] for n, place in zip(level.networks, places, strict=True)])
+    values = np.array([network.metrics.value(metric) for network in level.networks])
     values = values[~np.isnan(values)]
     kind = SUBSETS if level.subsets > 1 and interval.about == PROCEDURE else interval.about
     return {
@@ -179,8 +177,8 @@ def as_text(table: pd.DataFrame, label: str) -> str:
     for column in ("subsets", "runs", "folds"):
         view[column] = table[column]
     view["mean"] = table["mean"].map("{:.4f}".format)
-    ends = zip(table["ci_low"], table["ci_high"], table["reason"], strict=True)
-    view["95 % interval"] = [reason if np.isnan(low) else f"{low:.4f} … {high:.4f}" for low, high, reason in ends]
+    ends = intervals(table["ci_low"], table["ci_high"])
+    view["95 % interval"] = ends.where(table["ci_low"].notna(), table["reason"])
     if not view["procedure"].any():
         view = view.drop(columns="procedure")
     return "\n".join([view.to_string(index=False), *sentences(table)])

@@ -7,6 +7,7 @@ import pandas as pd
 
 from mml_lib.config.metric_options import lower_is_better, name_per_sample
 from mml_lib.errors import MMLError, nearest
+from mml_lib.evaluation.comparisons.table_texts import intervals, numbers
 from mml_lib.evaluation.fold_table import HIGH, LOW
 from mml_lib.evaluation.procedures import (
     NETWORKS,
@@ -89,11 +90,11 @@ def _rows(kind: str, entries: Mapping[str, Networks], metric: str) -> pd.DataFra
 
 def _beside_best(
     table: pd.DataFrame, entries: Mapping[str, Networks], metric: str, about: str
-) -> tuple[pd.DataFrame, str | None]:
-    """Return a table with ranks, differences to the best, and what is among the best; and the name of the best."""
+) -> tuple[pd.DataFrame, str]:
+    """Return a table with ranks, differences to the best and marks of the best; and the name of the best, or ""."""
     sign = 1 if lower_is_better(name_per_sample(metric)) else -1
     table["rank"] = _ranks(sign * table["mean"].to_numpy())
-    best = next(iter(table["name"][table["rank"] == 1]), None)
+    best = next(iter(table["name"][table["rank"] == 1]), "")
     number = int(table["mean"].notna().sum())
     table = _to(table, entries, entries.get(best), metric, about, number * (number - 1) // 2)
     told_apart = (table["p_holm"] <= ALPHA) & (table["compared"] == PROCEDURE)
@@ -122,12 +123,8 @@ def _to(
 
 def _ranks(values: np.ndarray) -> np.ndarray:
     """Return ranks from 1, the least, on; what differs by rounding only shares the first, NaN has none."""
-    ranks = np.full(len(values), np.nan)
-    order = [row for row in np.argsort(values, kind="stable") if not np.isnan(values[row])]
-    for place, row in enumerate(order):
-        tied = place and less(values[row], values[order[place - 1]]) == 0
-        ranks[row] = ranks[order[place - 1]] if tied else place + 1
-    return ranks
+    behind = less(values[:, None], values[None]) > 0
+    return np.where(np.isnan(values), np.nan, 1 + behind.sum(axis=1))
 
 
 def leaderboard(table: pd.DataFrame, main: str, texts: Mapping[str, Mapping[str, str]] | None = None) -> pd.DataFrame:
@@ -182,15 +179,17 @@ def as_text(board: pd.DataFrame, main: str) -> str:
     view.insert(0, "rank", board[f"{main}_rank"].map("{:.0f}".format).where(board[f"{main}_rank"].notna(), ""))
     for metric in metrics:
         marks = board[f"{metric}_among_best"].map({True: f" {MARK}", False: "  "})
-        view[metric] = _numbers(board[metric]) + marks
+        view[metric] = numbers(board[metric]) + marks
         if metric == main:
-            view["std"] = _numbers(board[f"{metric}_std"])
+            view["std"] = numbers(board[f"{metric}_std"])
             reasons = board[f"{metric}_reason"].fillna("")
-            view["95 % interval"] = _interval(board, metric).where(reasons == "", reasons)
+            ends = intervals(board[f"{metric}_low"], board[f"{metric}_high"])
+            view["95 % interval"] = ends.where(reasons == "", reasons)
             if len(board) > 1:
-                view["to the best"] = _numbers(board[f"{metric}_difference"], "{:+.4f}")
-                view["its 95 % interval"] = _interval(board, f"{metric}_difference", "{:+.4f}")
-                view["p (Holm)"] = _numbers(board[f"{metric}_p_holm"])
+                difference, low, high = (board[f"{metric}_{column}"] for column in DIFFERENCE[:3])
+                view["to the best"] = numbers(difference, "{:+.4f}")
+                view["its 95 % interval"] = intervals(low, high, "{:+.4f}")
+                view["p (Holm)"] = numbers(board[f"{metric}_p_holm"])
     return "\n".join([view.to_string(index=False), *_notes(board, main)])
 
 
@@ -211,12 +210,3 @@ def _notes(board: pd.DataFrame, main: str) -> list[str]:
 def sentences(about: pd.Series) -> list[str]:
     """Return the sentences on intervals, by their column `about`."""
     return [ABOUT[kind] for kind in (PROCEDURE, NETWORKS) if (about == kind).any()]
-
-
-def _numbers(column: pd.Series, style: str = "{:.4f}") -> pd.Series:
-    return column.astype(float).map(lambda value: "" if np.isnan(value) else style.format(value))
-
-
-def _interval(board: pd.DataFrame, column: str, style: str = "{:.4f}") -> pd.Series:
-    low, high = (_numbers(board[column + end], style) for end in (LOW, HIGH))
-    return (low + " … " + high).where(low != "", "")

@@ -16,7 +16,7 @@ import pandas as pd
 from mml_lib.config.metric_options import lower_is_better, name_per_sample
 from mml_lib.evaluation.comparisons.curve_table import Level, levels_of
 from mml_lib.evaluation.comparisons.tested import TestedNetwork, by_procedure, metrics_of
-from mml_lib.evaluation.procedures import Networks
+from mml_lib.evaluation.procedures import Networks, shared_folds
 from mml_lib.evaluation.variances import quantile
 from mml_lib.metrics import properties_of
 
@@ -158,18 +158,13 @@ class Repeats:
     @classmethod
     def of(cls, networks: Networks, metric: str) -> "Repeats | None":
         """Return the repeats of a size; None where a metric is undefined."""
-        folds = [
-            fold
-            for fold in next(iter(networks.values()))
-            if all(fold in network_folds for network_folds in networks.values())
-        ]
-        cells = [[networks[unit][fold] for fold in folds] for unit in networks]
-        place = list(cells[0][0].metrics).index(metric) if folds else 0
-        values = np.array([[cell.values[place] for cell in row] for row in cells])
+        folds = shared_folds(networks.values())
+        cells = [[unit[fold] for fold in folds] for unit in networks.values()]
+        values = np.array([[cell.value(metric) for cell in row] for row in cells])
         if not values.size or np.isnan(values).any():
             return None
         resamples = min(cell.draws.shape[1] for row in cells for cell in row)
-        draws = [cell.draws[place, :resamples] for row in cells for cell in row]
+        draws = [cell.draws[cell.place(metric), :resamples] for row in cells for cell in row]
         return cls(values, np.mean(draws, axis=0))
 
     @property
@@ -179,14 +174,16 @@ class Repeats:
     @property
     def of_units(self) -> np.ndarray:
         """Deviations of units from their mean, corrected for their small number."""
-        means = self.values.mean(axis=1)
-        return (means - means.mean()) * np.sqrt(len(means) / max(len(means) - 1, 1))
+        return _deviations(self.values.mean(axis=1))
 
     @property
     def of_folds(self) -> np.ndarray:
-        """The same of folds."""
-        means = self.values.mean(axis=0)
-        return (means - means.mean()) * np.sqrt(len(means) / max(len(means) - 1, 1))
+        """Deviations of folds from their mean, corrected for their small number."""
+        return _deviations(self.values.mean(axis=0))
+
+
+def _deviations(means: np.ndarray) -> np.ndarray:
+    return (means - means.mean()) * np.sqrt(len(means) / max(len(means) - 1, 1))
 
 
 def fit(levels: Sequence[Level], metric: str, seed: int = 0) -> PowerLaw | str:

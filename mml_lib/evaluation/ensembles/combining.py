@@ -8,7 +8,7 @@ from mml_lib.errors import MMLError
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.evaluation.ensembles.pool import Pool, probabilities, same_masks
 from mml_lib.metrics.log_loss import LEAST_PROBABILITY
-from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, Predictions
+from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, Predictions, are_masks
 from mml_lib.task_types import TASK_TYPES
 
 
@@ -23,7 +23,7 @@ def combine(storage: EnsembleStorage, predictions: Sequence[AnyPredictions]) -> 
     Raises:
         MMLError: the predictions are not of the same samples and classes, or not of all members.
     """
-    if isinstance(predictions[0] if predictions else None, MaskPredictions):
+    if are_masks(predictions):
         return mixed_masks(same_masks(storage.members, predictions), storage.weights)
     pool = Pool.of(storage.members, predictions)
     if pool.task_type != storage.task_type:
@@ -37,13 +37,13 @@ def combine(storage: EnsembleStorage, predictions: Sequence[AnyPredictions]) -> 
     return Predictions(logits, pool.targets, pool.ids, pool.task_type)
 
 
-def mixed(pool: Pool, weights: Sequence[float], votes: bool, temperature: float) -> np.ndarray:
+def mixed(pool: Pool, weights: Sequence[float] | np.ndarray, votes: bool, temperature: float) -> np.ndarray:
     """Return the probabilities (values) of an ensemble of all members of a pool, float64, N×classes."""
     if votes:
         return _vote_shares(pool)
-    weights = np.asarray(weights, np.float64)
+    shares = np.asarray(weights, np.float64)
     total = np.zeros(pool.logits.shape[1:])
-    for logits, weight in zip(pool.logits, weights / weights.sum(), strict=True):
+    for logits, weight in zip(pool.logits, shares / shares.sum(), strict=True):
         total += weight * (
             logits if TASK_TYPES[pool.task_type].has_values else probabilities(pool.task_type, logits, temperature)
         )

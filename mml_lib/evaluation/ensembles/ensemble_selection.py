@@ -1,8 +1,7 @@
 """Selection: which members an ensemble has, by some of the samples; the others assess it."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,9 @@ from mml_lib.evaluation.ensembles.objective import Objective, score
 from mml_lib.evaluation.ensembles.options import EnsembleOptions
 from mml_lib.evaluation.ensembles.parts import divide
 from mml_lib.evaluation.ensembles.pool import Pool, check_selectable, same_masks
-from mml_lib.evaluation.ensembles.pool import taken as taken_of
 from mml_lib.evaluation.ensembles.votes import Vote, best_vote
 from mml_lib.evaluation.evaluation import evaluate, finite_or_none
-from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions
+from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, are_masks
 from mml_lib.task_types import TASK_TYPES
 
 
@@ -40,7 +38,7 @@ def select_ensemble(
     Raises:
         MMLError: the predictions do not fit together, or nothing can be selected by them.
     """
-    if predictions and isinstance(predictions[0], MaskPredictions):
+    if are_masks(predictions):
         return _select_by_masks(task, members, predictions, options, groups)
     pool = Pool.of(members, predictions)
     metric = options.metric_of(pool.task_type)
@@ -50,32 +48,41 @@ def select_ensemble(
     selects = divide(pool.targets, pool.task_type, groups, options.eval_frac, options.seed, chooses)
     selection = pool.part(np.flatnonzero(selects))
     weights, temperature, candidates, proof = _chosen(selection, metric, options)
-    taken = np.flatnonzero(weights)
+    taken = np.flatnonzero(weights).tolist()
+    votes = proof is not None
 
     def value(rows: np.ndarray) -> float:
-        part = Pool(
-            [members[row] for row in taken], pool.logits[taken][:, rows], pool.targets[rows], (), pool.task_type
-        )
-        return score(pool.task_type, metric, mixed(part, weights[taken], proof is not None, temperature), part.targets)
+        part = replace(pool.part(rows), members=[members[row] for row in taken], logits=pool.logits[taken][:, rows])
+        return score(pool.task_type, metric, mixed(part, weights[taken], votes, temperature), part.targets)
 
     return EnsembleStorage(
         task=task,
         task_type=pool.task_type,
-        strategy=options.strategy,
         members=[members[row] for row in taken],
         weights=weights[taken].tolist(),
-        votes=proof is not None,
+        votes=votes,
         member_temperature=temperature,
-        metric=metric,
-        selection_value=finite_or_none(value(np.flatnonzero(selects))),
-        selection_ids=pool.ids[selects].tolist(),
-        assessed_value=finite_or_none(value(np.flatnonzero(~selects))),
-        assessed_samples=int((~selects).sum()),
         candidates=candidates,
-        seed=options.seed,
         proof=proof,
-        options=asdict(options) | {"metric": metric, "member_temperatures": list(options.member_temperatures)},
+        **_assessment(pool.ids, selects, value(np.flatnonzero(selects)), value(np.flatnonzero(~selects))),
+        **_choice(options, metric),
     )
+
+
+def _assessment(ids: np.ndarray, selects: np.ndarray, selection: float, assessed: float) -> dict[str, Any]:
+    """Return the fields of an ensemble on the samples that it was selected by, and on those that assess it."""
+    return {
+        "selection_value": finite_or_none(selection),
+        "selection_ids": ids[selects].tolist(),
+        "assessed_value": finite_or_none(assessed),
+        "assessed_samples": int((~selects).sum()),
+    }
+
+
+def _choice(options: EnsembleOptions, metric: str) -> dict[str, Any]:
+    """Return the fields of an ensemble on the choice of its members."""
+    named = asdict(options) | {"metric": metric, "member_temperatures": list(options.member_temperatures)}
+    return {"strategy": options.strategy, "metric": metric, "seed": options.seed, "options": named}
 
 
 def _chosen(pool: Pool, metric: str, options: EnsembleOptions) -> tuple[np.ndarray, float, int, dict[str, Any] | None]:
@@ -87,15 +94,14 @@ def _chosen(pool: Pool, metric: str, options: EnsembleOptions) -> tuple[np.ndarr
         weights = np.zeros(len(pool.members))
         weights[chosen] = 1 / len(chosen)
         return weights, 1.0, tried, proof
-    best, least, tried = None, math.inf, 0
+    tried, searches = 0, []
     for temperature in options.member_temperatures:
         objective = Objective(pool, metric, temperature)
         weights, count = _searched(objective, options)
-        loss = objective.of_weights(weights[None])[0]
         tried += count
-        if best is None or loss < least:
-            best, least = (weights, float(temperature)), loss
-    return *best, tried, None
+        searches.append((objective.of_weights(weights[None])[0], weights, float(temperature)))
+    _, weights, temperature = min(searches, key=lambda search: search[0])
+    return weights, temperature, tried, None
 
 
 def _searched(objective: Objective, options: EnsembleOptions) -> tuple[np.ndarray, int]:
@@ -117,35 +123,27 @@ def _select_by_masks(
 ) -> EnsembleStorage:
     task_type = MaskPredictions.task_type
     metric = options.metric_of(task_type)
-    predictions = same_masks(members, predictions, by_classes=options.strategy != "mean")
-    selects = divide(np.zeros(len(predictions[0].ids)), task_type, groups, options.eval_frac, options.seed)
+    ordered = same_masks(members, predictions, by_classes=options.strategy != "mean")
+    ids = ordered[0].ids
+    selects = divide(np.zeros(len(ids)), task_type, groups, options.eval_frac, options.seed)
+    selection, others = ([masks.take(np.flatnonzero(rows)) for masks in ordered] for rows in (selects, ~selects))
     taken = list(range(len(members)))
-    parts = {
-        those: [taken_of(prediction, np.flatnonzero(rows)) for prediction in predictions]
-        for those, rows in ((True, selects), (False, ~selects))
-    }
     if options.strategy == "best":
-        values = [evaluate(prediction, [metric])[metric] for prediction in parts[True]]
-        taken = [int(np.nan_to_num(values, nan=-np.inf).argmax())]
+        singles = [evaluate(masks, [metric])[metric] for masks in selection]
+        taken = [int(np.nan_to_num(singles, nan=-np.inf).argmax())]
     weights = [1 / len(taken)] * len(taken)
-    values = {
-        those: evaluate(mixed_masks([part[row] for row in taken], weights), [metric])[metric]
-        for those, part in parts.items()
-    }
+
+    def value(part: Sequence[MaskPredictions]) -> float:
+        return evaluate(mixed_masks([part[row] for row in taken], weights), [metric])[metric]
+
     return EnsembleStorage(
         task=task,
         task_type=task_type,
-        strategy=options.strategy,
         members=[members[row] for row in taken],
         weights=weights,
         votes=True,
         member_temperature=1.0,
-        metric=metric,
-        selection_value=finite_or_none(values[True]),
-        selection_ids=predictions[0].ids[selects].tolist(),
-        assessed_value=finite_or_none(values[False]),
-        assessed_samples=int((~selects).sum()),
         candidates=len(members) if options.strategy == "best" else 1,
-        seed=options.seed,
-        options=asdict(options) | {"metric": metric, "member_temperatures": list(options.member_temperatures)},
+        **_assessment(ids, selects, value(selection), value(others)),
+        **_choice(options, metric),
     )

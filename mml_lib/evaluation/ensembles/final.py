@@ -9,7 +9,7 @@ from mml_lib.evaluation.calibration.cross_fitting import assess_calibration
 from mml_lib.evaluation.ensembles.combining import combine
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage, Member
 from mml_lib.evaluation.ensembles.pool import is_constant
-from mml_lib.predictions.predictions import AnyPredictions, Predictions
+from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, Predictions
 
 METHOD = "temperature"
 """One scale: it changes no class that is predicted, and members have their biases already."""
@@ -36,12 +36,14 @@ def calibrate_ensemble(
         groups: group of each sample, in the order of the first predictions.
     """
     together = combine(ensemble, [predictions[members.index(member)] for member in ensemble.members])
+    if isinstance(together, MaskPredictions):
+        return ensemble
     of_id = dict(zip(predictions[0].ids.tolist(), groups, strict=True))
     selected = set() if ensemble.strategy == "mean" else set(ensemble.selection_ids)
     rows = np.array([row for row, id_ in enumerate(together.ids.tolist()) if id_ not in selected], int)
     if len(rows) < LEAST:
         return ensemble
-    held_out = Predictions(together.logits[rows], together.targets[rows], together.ids[rows], together.task_type)
+    held_out = together.take(rows)
     assessed = assess_calibration(held_out, METHOD, [of_id[id_] for id_ in held_out.ids.tolist()])
     losses = {"before": assessed.before, "after": assessed.after, "samples": assessed.samples}
     calibration = assessed.calibration if assessed.helps else None

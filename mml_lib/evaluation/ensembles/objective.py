@@ -107,8 +107,8 @@ class Objective:
         if named and named.statistic is class_counts:
             rows = [np.flatnonzero(self.targets == index) for index in range(self.shape[0])]
             return lambda mixed: named.value(self._counts(mixed, rows))
-        if self.areas:
-            return lambda mixed: self.areas.exact(mixed.reshape(-1, *self.shape))
+        if areas := self.areas:
+            return lambda mixed: areas.exact(mixed.reshape(-1, *self.shape))
         targets = self.targets
         return lambda mixed: np.array(
             [score(self.task_type, self.metric, features.reshape(self.shape).T, targets) for features in mixed]

@@ -7,7 +7,7 @@ import numpy as np
 
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.ensembles.ensemble_storage import Member
-from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, Predictions
+from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, Predictions, is_labelled
 from mml_lib.predictions.scores import sigmoid, softmax
 from mml_lib.task_types import TASK_TYPES
 
@@ -31,13 +31,14 @@ class Pool:
     task_type: str
 
     @classmethod
-    def of(cls, members: Sequence[Member], predictions: Sequence[Predictions]) -> "Pool":
+    def of(cls, members: Sequence[Member], outputs: Sequence[AnyPredictions]) -> "Pool":
         """Collect predictions, in the order of the samples of the first.
 
         Raises:
             MMLError: there are none, or they are not of the same samples, classes and targets, or not finite.
         """
-        orders = same_samples(members, predictions)
+        orders = same_samples(members, outputs)
+        predictions = [prediction for prediction in outputs if isinstance(prediction, Predictions)]
         first = predictions[0]
         for member, prediction in zip(members, predictions, strict=True):
             if prediction.logits.shape[1] != first.logits.shape[1]:
@@ -124,16 +125,14 @@ def check_selectable(pool: Pool, by_classes: bool = True) -> None:
     Raises:
         MMLError: a sample without a target, or (`by_classes`) a class without a sample.
     """
-    if unknown := np.flatnonzero(~(pool.targets.reshape(len(pool.ids), -1) > -np.inf).all(axis=1)).size:
+    if unknown := int((~is_labelled(pool.task_type, pool.targets)).sum()):
         raise MMLError(f"ensemble: {unknown} of {len(pool.ids)} samples have no target; select by a labelled split")
     if TASK_TYPES[pool.task_type].is_single_label:
-        if (unknown := int((pool.targets < 0).sum())) > 0:
-            raise MMLError(f"ensemble: {unknown} of {len(pool.ids)} samples have no target; select by a labelled split")
         amounts = np.bincount(pool.targets, minlength=pool.logits.shape[2])
     elif TASK_TYPES[pool.task_type].is_multilabel:
         amounts = (pool.targets >= 0.5).sum(axis=0)
     else:
-        amounts = np.ones(1)
+        return
     if by_classes and not amounts.all():
         raise MMLError(
             f"ensemble: class {int(np.flatnonzero(amounts == 0)[0])} is absent among the {len(pool.ids)} samples; take "
@@ -160,13 +159,14 @@ def same_masks(
         MMLError: they are not of the same images, classes and targets, or (`by_classes`) a class is in none of these.
     """
     orders = same_samples(members, predictions)
-    first, ordered = predictions[0], []
+    first = predictions[0]
+    ordered: list[MaskPredictions] = []
     for member, prediction, order in zip(members, predictions, orders, strict=True):
         if prediction.classes != first.classes:
             raise _differs(members[0], member, *(f"predicts {p.classes} classes" for p in (first, prediction)))
         if not np.array_equal(prediction.sizes[order], first.sizes):
             raise _differs(members[0], member, "has masks of some sizes", "of others")
-        ordered.append(taken(prediction, order))
+        ordered.append(prediction.take(order))
         if not np.array_equal(ordered[-1].targets, first.targets):
             raise _differs(members[0], member, "has some targets", "other targets for the same images")
     if by_classes and len(absent := np.setdiff1d(np.arange(first.classes), first.targets)):
@@ -175,10 +175,3 @@ def same_masks(
             "alike (strategy mean), select by more images, or leave the class out of the task (idx_to_class)"
         )
     return ordered
-
-
-def taken(predictions: MaskPredictions, rows: np.ndarray) -> MaskPredictions:
-    """Return some of the images, by their numbers."""
-    images = list(predictions.images())
-    masks, targets = ([images[row][part] for row in rows] for part in (0, 1))
-    return MaskPredictions.of(masks, targets, predictions.ids[rows], predictions.classes)

@@ -109,8 +109,9 @@ def best_vote(vote: Vote, size: int, seed: int, time_limit: float) -> tuple[np.n
     value = vote.value(best)
     bound = max(bound, value)
     optimal = bound - value <= EXACT
-    proof = {"method": method, "value": value, "bound": value if optimal else bound}
-    return np.sort(best), proof | {"gap": proof["bound"] - value, "optimal": optimal}, tried
+    bound = value if optimal else bound
+    proof = {"method": method, "value": value, "bound": bound, "gap": bound - value, "optimal": optimal}
+    return np.sort(best), proof, tried
 
 
 def local_search(vote: Vote, size: int, seed: int) -> tuple[np.ndarray, int]:

@@ -15,7 +15,7 @@ from mml_lib.evaluation.comparisons.across_tasks import (
     rank_table,
     score_table,
     signed_rank_posterior,
-    test_table,
+    table_of_tests,
     too_few,
     wilcoxon,
 )
@@ -66,7 +66,7 @@ def valued(values: np.ndarray, names: list[str], metric: str = "auroc") -> list[
 
 def tables(values: np.ndarray, names: list[str], metric: str = "auroc", siblings: dict | None = None) -> tuple:
     scores = score_table(valued(values, names, metric), siblings or {})
-    return scores, rank_table(scores), test_table(scores, 0.01)
+    return scores, rank_table(scores), table_of_tests(scores, 0.01)
 
 
 def test_ranks_are_those_of_demsar():

@@ -1,0 +1,14 @@
+"""Numbers and intervals as texts, for tables in a terminal."""
+
+import pandas as pd
+
+
+def numbers(column: pd.Series, style: str = "{:.4f}") -> pd.Series:
+    """Return numbers as texts, empty where they are missing."""
+    values = column.astype(float)
+    return values.map(style.format).where(values.notna(), "")
+
+
+def intervals(low: pd.Series, high: pd.Series, style: str = "{:.4f}") -> pd.Series:
+    """Return intervals as texts, empty where they are missing."""
+    return (numbers(low, style) + " … " + numbers(high, style)).where(low.notna(), "")
