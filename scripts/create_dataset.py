@@ -6,6 +6,7 @@ from mml_lib.config.task_options import Images
 from mml_lib.files.atomic import emptied_on_failure
 from mml_lib.files.checksums import seal, verify
 from mml_lib.files.unpacking import UNPACKED, unpack
+from mml_lib.images.readers.frames import expand_frames
 from mml_lib.images.surveying import survey_images
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.creators.creator_registry import check_creator_code, create
@@ -27,6 +28,7 @@ with emptied_on_failure(folder, unless=bool(snakemake.input.made)):
     for array in folder.glob("*.npy"):
         seal(array)
     images = Images(**source.get("images", {}))
+    delivery = expand_frames(delivery, name, folder, snakemake.threads, images)
     dataset = survey_images(delivery, name, folder, snakemake.threads, Path(snakemake.params.data_path), images)
 
 record_made_data(source, folder)

@@ -110,9 +110,33 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Percent = Annotated[float, Field(strict=True, ge=0, le=100)]
 
 
-class Images(Section):
-    """Mapping of the values of images with more than 8 bits to 8 bits."""
+class Window(Section):
+    """Window of grey values, as radiologists state it."""
 
+    center: Number = Field(description="Value in the middle.")
+    width: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] = Field(
+        description="Distance between the values that are mapped to black and white."
+    )
+
+
+class Images(Section):
+    """How image files are read: frames, groups, and the mapping of more than 8 bits to 8 bits."""
+
+    frames: Literal["first", "all"] | None = Field(
+        None,
+        description="Images that are read from files with several: the first, or all, each as a sample. Unset: all of "
+        "DICOM files and volumes, otherwise the first.",
+    )
+    group: Literal["patient", "file"] | None = Field(
+        None,
+        description="Samples that stay together where the data state no groups: those of a patient by the PatientID of "
+        "DICOM files, or those of a file. Unset: patient.",
+    )
+    window: Window | None = Field(
+        None,
+        description="Values that are mapped to grey levels, e.g. {center: 40, width: 400}: those below become black, "
+        "those above white.",
+    )
     range: Annotated[tuple[Number, Number], AfterValidator(_increasing)] | None = Field(
         None,
         description="Values that are mapped to black and white, [low, high]; unset: the range of values in "
@@ -125,10 +149,18 @@ class Images(Section):
     )
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> "Images":
-        if self.range and self.percentiles:
-            raise ValueError("a range and percentiles are both stated; keep one of them")
+    def _one_mapping(self) -> "Images":
+        stated = [key for key in ("range", "percentiles", "window") if getattr(self, key)]
+        if len(stated) > 1:
+            raise ValueError(f"{' and '.join(stated)} are stated; keep one of them")
         return self
+
+    @property
+    def stated_range(self) -> tuple[float, float] | None:
+        """Values that become black and white, by `range` or by `window`; None where neither is stated."""
+        if self.window:
+            return self.window.center - self.window.width / 2, self.window.center + self.window.width / 2
+        return self.range
 
 
 class Task(Section):

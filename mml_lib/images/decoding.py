@@ -96,7 +96,7 @@ def decode(
 
 
 def _read_rgb(file: Path | str, draft: int | None, value_range: ValueRange | None) -> tuple[Image.Image, Sequence[str]]:
-    image = read_samples(file, draft=draft)
+    image = read_samples(file, draft=draft, own_window=value_range is not None and value_range.is_own)
     if isinstance(image, Picture):
         return image.rgb, image.findings
     with errors_named(file):
@@ -112,5 +112,12 @@ def _mapped(deep: DeepImage, value_range: ValueRange | None, file: Path | str) -
             f"the image {file} has {deep.values.dtype} samples, and its data set knows no range of values, as it was "
             f"listed before it had such images; list it anew: snakemake --force data/RAW/<data set>/{MANIFEST}"
         )
+    if value_range.is_own:
+        if deep.own_range is None:
+            raise MMLError(
+                f"the image {file} has no window of its own, as it had when its data set was listed; list it anew: "
+                f"snakemake --force data/RAW/<data set>/{MANIFEST}"
+            )
+        value_range = deep.own_range
     mapped = to_eight_bits(deep.values, value_range)
     return 255 - mapped if deep.inverted else mapped

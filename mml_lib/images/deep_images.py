@@ -12,6 +12,7 @@ from PIL import Image
 
 from mml_lib.errors import MMLError
 from mml_lib.images.orientation import load, load_upright, read_orientation, turn_samples, turned_by_tag
+from mml_lib.tasks.value_range import ValueRange
 
 BITS, PHOTOMETRIC, PLANAR, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 262, 284, 338, 339
 """Tags of TIFF."""
@@ -31,12 +32,16 @@ class DeepImage:
         inverted: the least value is white, not black.
         alpha: opacity where the file has some, uint8 H×W, 255 opaque.
         findings: kinds of what is odd about it.
+        own_range: values that its file wants to be black and white.
+        is_calibrated: one value means the same in all images, as Hounsfield units do.
     """
 
     values: np.ndarray
     inverted: bool = False
     alpha: np.ndarray | None = None
     findings: tuple[str, ...] = ()
+    own_range: ValueRange | None = None
+    is_calibrated: bool = False
 
     def with_findings(self, *findings: str) -> "DeepImage":
         """Return the image with these kinds of findings."""

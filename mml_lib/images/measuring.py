@@ -11,6 +11,7 @@ import numpy as np
 from mml_lib.config.task_options import Images
 from mml_lib.errors import MMLError
 from mml_lib.images.decoding import read_values
+from mml_lib.images.deep_images import DeepImage
 from mml_lib.images.value_mapping import to_eight_bits
 from mml_lib.machine.terminal import summarized, warn
 from mml_lib.tasks.value_range import ValueRange
@@ -53,6 +54,8 @@ class Extent:
         low, high: its least and largest value.
         file: its file, for messages.
         quantiles: of its values, least to largest.
+        own_range: values that its file wants to be black and white.
+        is_calibrated: one value means the same in all images.
     """
 
     depth: str
@@ -60,6 +63,8 @@ class Extent:
     high: float
     file: str
     quantiles: tuple[float, ...]
+    own_range: ValueRange | None = None
+    is_calibrated: bool = False
 
     def loses_levels(self, value_range: ValueRange) -> bool:
         """Return True if most pixels get few of many grey levels, because of outliers, markers or padding."""
@@ -67,17 +72,19 @@ class Extent:
         return levels <= FEW_LEVELS + 1 and 2 * levels <= len(set(self.quantiles))
 
 
-def measure_extent(values: np.ndarray, depth: str, file: Path | str) -> Extent:
+def measure_extent(image: DeepImage, depth: str, file: Path | str) -> Extent:
     """Return the extent of the values of a deep image.
 
     Args:
-        values: its samples.
-        depth: their type, as its header says.
+        image: the image.
+        depth: type of its samples, as its header says.
         file: of the image, for messages.
     """
+    values = image.values
     sample = np.sort(values.ravel()[:: max(1, values.size // SAMPLED)]).astype(np.float64)
     quantiles = sample[np.rint(QUANTILES * (len(sample) - 1)).astype(int)]
-    return Extent(depth, values.min().item(), values.max().item(), str(file), tuple(quantiles.tolist()))
+    ends = values.min().item(), values.max().item()
+    return Extent(depth, *ends, str(file), tuple(quantiles.tolist()), image.own_range, image.is_calibrated)
 
 
 def count_values_between(files: Iterable[Path], ends: tuple[float, float], pool: Executor) -> np.ndarray:
@@ -109,19 +116,25 @@ def choose_range(
         histogram: returns the counts of the deep images' values in `BINS` bins between two values.
 
     Raises:
-        MMLError: a stated range that no image needs, images whose values cannot be compared, or one value everywhere.
+        MMLError: a stated range that no image needs or has values in, images whose values cannot be compared, or one
+            value everywhere.
     """
-    stated = images and (images.range or images.percentiles)
+    stated = images and (images.stated_range or images.percentiles)
     if not extents:
         if stated:
-            raise MMLError("images: all images have 8 bits, which keep their values; leave range and percentiles out")
+            raise MMLError(
+                "images: all images have 8 bits, which keep their values; leave range, window and percentiles out"
+            )
         return None
+    if not stated and (value_range := _of_files(extents, eight_bits)):
+        return value_range
     low, high = min(extent.low for extent in extents), max(extent.high for extent in extents)
-    if images and images.range:
-        if high <= images.range[0] or low >= images.range[1]:
-            raise MMLError(f"images.range: the images have values of {low:g} … {high:g}, all beyond {images.range}")
-        _warn_of_unfit_range(extents, *images.range)
-        return ValueRange(*images.range, "stated")
+    if images and images.stated_range:
+        key, ends = "window" if images.window else "range", images.stated_range
+        if high <= ends[0] or low >= ends[1]:
+            raise MMLError(f"images.{key}: the images have values of {low:g} … {high:g}, all beyond {ends}")
+        _warn_of_unfit_range(extents, *ends, key)
+        return ValueRange(*ends, "stated")
     _check_kinds(extents)
     if eight_bits and images and images.percentiles:
         raise MMLError(
@@ -140,6 +153,30 @@ def choose_range(
     _check_depths(extents)
     _warn_of_few_levels(extents, low, high)
     return ValueRange(low, high, "measured")
+
+
+def _of_files(extents: Sequence[Extent], eight_bits: int) -> ValueRange | None:
+    """Return the mapping by the windows that files state, None where they state none that hold for the data set.
+
+    A window is part of how a radiograph was exposed, so each image has its own. Hounsfield units mean the same in all
+    images: one window must hold for all.
+    """
+    windows = {extent.own_range for extent in extents}
+    if windows == {None}:
+        return None
+    if None in windows or eight_bits:
+        without = [extent.file for extent in extents if extent.own_range is None]
+        warn(
+            f"{len(without) + eight_bits} of {len(extents) + eight_bits} images have no window of their own "
+            f"({summarized(without or ['those of 8 bits'])}), so that one range holds for all"
+        )
+        return None
+    if not any(extent.is_calibrated for extent in extents):
+        return ValueRange(0, 1, "own")
+    (window, *others) = windows
+    if window is None or others or window == ValueRange(0, 1, "own"):
+        return None
+    return ValueRange(window.low, window.high, "files")
 
 
 def _check_kinds(extents: Iterable[Extent]) -> None:
@@ -245,20 +282,20 @@ def _warn_of_few_levels(extents: Sequence[Extent], low: float, high: float, reme
         )
 
 
-def _warn_of_unfit_range(extents: Sequence[Extent], low: float, high: float) -> None:
+def _warn_of_unfit_range(extents: Sequence[Extent], low: float, high: float, key: str) -> None:
     """Warn of a stated range that half of the images hardly use, or that has hardly any whole numbers."""
     shares = [(min(extent.high, high) - max(extent.low, low)) / (high - low) for extent in extents]
     dark = [extent.file for extent, share in zip(extents, shares, strict=True) if share < 1 / FEW_LEVELS]
     if 2 * len(dark) >= len(extents):
         warn(
-            f"images.range: {len(dark)} of {len(extents)} images use less than a {FEW_LEVELS}th of the values "
+            f"images.{key}: {len(dark)} of {len(extents)} images use less than a {FEW_LEVELS}th of the values "
             f"{low:g} … {high:g}, and keep few grey levels: {summarized(dark)}; correct the range if that is not meant"
         )
     whole = [extent for extent in extents if not extent.depth.startswith("float")]
     if whole and high - low < FEW_LEVELS:
         ends = f"{min(extent.low for extent in whole):g} … {max(extent.high for extent in whole):g}"
         warn(
-            f"images.range: from {low:g} to {high:g} there are few whole numbers, which leave few grey levels of the "
+            f"images.{key}: from {low:g} to {high:g} there are few whole numbers, which leave few grey levels of the "
             f"values {ends} of {summarized(extent.file for extent in whole)}; correct the range if that is not meant"
         )
 
@@ -267,5 +304,7 @@ def describe_mapping(value_range: ValueRange, extents: Sequence[Extent], eight_b
     """Return one line about how a data set's values are mapped."""
     counts = Counter(extent.depth for extent in extents)
     kinds = ", ".join(f"{count} of {depth}" for depth, count in counts.items())
+    if value_range.is_own:
+        return f"each image is mapped to 0 … 255 by the window that its file states ({kinds})"
     rest = f"; {eight_bits} images of 8 bits keep their values" if eight_bits else ""
     return f"values {value_range} become 0 … 255 ({value_range.source}; {kinds}){rest}"

@@ -106,7 +106,7 @@ def _survey_image(file: Path) -> ImageSurvey:
     if header.depth == "uint8":
         return ImageSurvey(header, read_digest(file, header.depth))
     image = read_deep_image(file)
-    return ImageSurvey(header, digest_deep(image), measure_extent(image.values, header.depth, file))
+    return ImageSurvey(header, digest_deep(image), measure_extent(image, header.depth, file))
 
 
 def digest_images(dataset: Dataset, threads: int) -> list[str]:

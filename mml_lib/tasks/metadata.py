@@ -7,7 +7,7 @@ from math import isfinite
 from pathlib import Path
 from statistics import quantiles
 
-from mml_lib.errors import MMLError
+from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_text
 from mml_lib.tasks.missing import is_missing
 
@@ -17,8 +17,45 @@ MOST_GROUPS = 50
 MOST_NUMBERS = 10
 """Numbers of more different values (an age) are divided by their quartiles; of fewer (a grade) each is a group."""
 
+HEADER_PREFIX = "dicom."
+"""Beginning of columns that are fields of DICOM headers, such as `dicom.PatientSex`."""
+
+HEADER_FIELDS = frozenset(
+    {
+        *(
+            "PatientSex",
+            "PatientAge",
+            "PatientSize",
+            "PatientWeight",
+            "PatientPosition",
+            "Modality",
+            "BodyPartExamined",
+        ),
+        *("ViewPosition", "Laterality", "ImageLaterality", "Manufacturer", "ManufacturerModelName", "SliceThickness"),
+        *("KVP", "ExposureTime", "XRayTubeCurrent", "ConvolutionKernel", "MagneticFieldStrength", "RepetitionTime"),
+        *("EchoTime", "FlipAngle", "ScanningSequence", "ContrastBolusAgent", "PhotometricInterpretation"),
+    }
+)
+"""Fields that describe images and identify nobody; no other field of a header is ever written."""
+
 Column = Mapping[str, str]
 """Values of each sample, by its id."""
+
+
+def header_columns(task: str, names: Iterable[str]) -> list[str]:
+    """Return the columns that are fields of DICOM headers.
+
+    Raises:
+        MMLError: a field is none of `HEADER_FIELDS`.
+    """
+    columns = [name for name in names if name.startswith(HEADER_PREFIX)]
+    for name in columns:
+        if (field := name.removeprefix(HEADER_PREFIX)) not in HEADER_FIELDS:
+            raise MMLError(
+                f"tasks.{task}.metadata: '{name}' is not read, as it may identify patients"
+                f"{nearest(field, HEADER_FIELDS)}; fields: {', '.join(sorted(HEADER_FIELDS))}"
+            )
+    return columns
 
 
 def check_sub_groups(task: str, columns: Mapping[str, Column]) -> None:

@@ -9,7 +9,7 @@ from mml_lib.errors import MMLError
 from mml_lib.pipelines.digests import digest
 from mml_lib.task_types import IGNORED, TASK_TYPES
 from mml_lib.tasks.creators.creator_registry import Creator, Survey, get_creator, read_metadata
-from mml_lib.tasks.metadata import check_sub_groups
+from mml_lib.tasks.metadata import check_sub_groups, header_columns
 from mml_lib.tasks.names import merged_classes, one_spelling
 from mml_lib.tasks.tags import Shape, parse_tag, plan_tag
 
@@ -152,8 +152,10 @@ def _surveyed(name: str, task: Task, creator: Creator) -> Survey:
     columns: dict[str, dict[str, str]] = {}
     try:
         survey = creator.look(task)
-        if task.metadata and task.is_seen:
-            columns = read_metadata(creator.name, creator.arguments(task), task.metadata)
+        of_headers = header_columns(name, task.metadata)  # which a step reads
+        of_data = [column for column in task.metadata if column not in of_headers]
+        if of_data and task.is_seen:
+            columns = read_metadata(creator.name, creator.arguments(task), of_data)
     except MMLError as error:
         raise MMLError(f"tasks.{name}: {error}") from error
     if task.task_type not in (None, survey.task_type):

@@ -12,13 +12,18 @@ class ValueRange:
     Args:
         low: value that becomes 0, as are all below it.
         high: value that becomes 255, as are all above it.
-        source: where the range comes from: `measured`, `stated`, `percentiles`, or `depth` where images of 8 bits
-            are among them.
+        source: where the range comes from: `measured`, `stated`, `percentiles`, `depth` where images of 8 bits are
+            among them, `files` where all files state the same window, or `own` where each file states its own.
     """
 
     low: float
     high: float
     source: str = "measured"
+
+    @property
+    def is_own(self) -> bool:
+        """True if each image is mapped by the window that its own file states."""
+        return self.source == "own"
 
     def __str__(self) -> str:
         return f"{self.low:g} … {self.high:g}"

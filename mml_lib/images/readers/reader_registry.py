@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,23 @@ class Picture(NamedTuple):
     findings: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class Contents:
+    """Contents of a file beside its pixels.
+
+    Args:
+        frames: images that it holds.
+        patient: who it shows, None or empty where it does not say.
+        series: the series that it belongs to, likewise.
+        size: height and width that all images of the series must have, None where they may differ.
+    """
+
+    frames: int = 1
+    patient: str | None = None
+    series: str | None = None
+    size: tuple[int, int] | None = None
+
+
 ReadImage = DeepImage | Picture | np.ndarray
 
 
@@ -44,12 +62,16 @@ class Reader:
             to exceed.
         suffixes: of its files, in small letters.
         header: called with a file; returns its header. None: the image is read.
+        contents: called with a file; returns its contents. None: it holds one image.
+        fields: called with a file and keywords; returns the values of its header by keyword.
     """
 
     name: str
     function: Callable[..., ReadImage]
     suffixes: tuple[str, ...] = ()
     header: Callable[..., Header] | None = None
+    contents: Callable[..., Contents] | None = None
+    fields: Callable[..., dict[str, str]] | None = None
 
     @functools.cached_property
     def parameters(self) -> frozenset[str]:
@@ -95,11 +117,23 @@ def _checked(values: Any, reader: str, file: Path | str) -> np.ndarray:
     return values
 
 
+def split_frame(file: Path | str) -> tuple[Path, int]:
+    """Return path and frame of a name such as `heart.dcm#3`; frame 0 of a name without one."""
+    match = re.fullmatch(r"(.+)#(\d+)", str(file))
+    if match is None or Path(file).exists():  # a file may be called so
+        return Path(file), 0
+    return Path(match[1]), int(match[2])
+
+
 READERS: Registry[Reader] = Registry("reader")
 
 
 def register_reader(
-    name: str, suffixes: Sequence[str] = (), header: Callable[..., Header] | None = None
+    name: str,
+    suffixes: Sequence[str] = (),
+    header: Callable[..., Header] | None = None,
+    contents: Callable[..., Contents] | None = None,
+    fields: Callable[..., dict[str, str]] | None = None,
 ) -> Callable[[Callable[..., ReadImage]], Callable[..., ReadImage]]:
     """Register the decorated function `(file: Path) -> array` as the reader `name`.
 
@@ -107,13 +141,16 @@ def register_reader(
         name: in errors.
         suffixes: of its files, such as `.r12`; creators find files with these suffixes.
         header: returns the header of a file, if that takes less time than to read its image.
+        contents: returns the contents of a file, if it may hold several images. The function, and `header`, then get
+            names such as `heart.r16#3`.
+        fields: returns values of a file's header, for `metadata`.
 
     Raises:
         MMLError: another reader has the name or a suffix.
     """
 
     def register(function: Callable[..., ReadImage]) -> Callable[..., ReadImage]:
-        reader = Reader(name, function, tuple(suffix.lower() for suffix in suffixes), header)
+        reader = Reader(name, function, tuple(suffix.lower() for suffix in suffixes), header, contents, fields)
         for suffix in reader.suffixes:
             if other := next((r.name for r in READERS.values() if suffix in r.suffixes and r.name != name), None):
                 raise MMLError(f"the reader '{name}': files {suffix} are read by the reader '{other}' already")

@@ -6,15 +6,18 @@ from typing import Any
 from mml_lib.images.deep_images import DeepImage
 from mml_lib.images.image_files import errors_named
 from mml_lib.images.readers.array_rows import is_array_row
-from mml_lib.images.readers.reader_registry import READERS, Header, Picture, Reader
-from mml_lib.tasks.creators.file_kinds import suffix_of
+from mml_lib.images.readers.reader_registry import READERS, Header, Picture, Reader, split_frame
+from mml_lib.tasks.creators.file_kinds import has_preamble, may_be_dicom, suffix_of
 
 
 def reader_of(file: Path | str) -> Reader:
-    """Return the reader of a file: `pillow`, unless its name belongs to another one."""
+    """Return the reader of a file: `pillow`, unless its name, or the beginning of a DICOM, belongs to another one."""
     if is_array_row(file):
         return READERS["array_row"]
-    suffix = suffix_of(str(file))
+    path, _ = split_frame(file)
+    suffix = suffix_of(path.name)
+    if may_be_dicom(suffix) and has_preamble(str(path)):
+        return READERS["dicom"]
     return next((reader for reader in READERS.values() if suffix in reader.suffixes), READERS["pillow"])
 
 

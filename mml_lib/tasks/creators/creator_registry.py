@@ -20,6 +20,7 @@ from mml_lib.registry import Registry
 from mml_lib.tasks.creators.file_kinds import OWN_READERS
 from mml_lib.tasks.creators.labels import class_names
 from mml_lib.tasks.dataset import Delivery, Sample
+from mml_lib.tasks.metadata import header_columns
 from mml_lib.tasks.names import join_spellings
 
 
@@ -134,7 +135,7 @@ class Creator:
                 f"tasks.{name}.made_by_rule: the creator '{self.name}' has no path, or no survey that tells changed "
                 "data; use csv or image_folder, or leave it out"
             )
-        if task.metadata and self.metadata is None:
+        if set(task.metadata) - set(header_columns(name, task.metadata)) and self.metadata is None:
             raise MMLError(f"tasks.{name}.metadata: the creator '{self.name}' has no columns; use csv, or leave it out")
 
     def look(self, task: Task) -> Survey:

@@ -1,7 +1,9 @@
 """Kinds of files: images that are read, image-like files that are not, and the litter of systems and tools."""
 
 import os
+import re
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from typing import Any
 
 PICTURES = frozenset(
@@ -12,11 +14,16 @@ PICTURES = frozenset(
 )
 """Suffixes of pictures, in small letters. Of several frames the first is read."""
 
-SUFFIXES: set[str] = set(PICTURES)
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima", ".dc3")
+
+OPTIONAL = {"pydicom": DICOM_SUFFIXES}
+"""Suffixes that are read where a package is installed."""
+
+SUFFIXES: set[str] = {*PICTURES, *(suffix for name in OPTIONAL if find_spec(name) for suffix in OPTIONAL[name])}
 """Suffixes of images and masks in folders, in small letters; readers of plugins add theirs."""
 
 REMEDIES = {
-    "DICOM": "export them as PNG or TIFF",
+    "DICOM": "pip install 'mml[dicom]'",
     "volumes or whole slides": "export slices or tiles as PNG or TIFF",
     "arrays": "save their images as PNG or TIFF",
     "raw photographs": "develop them to PNG or TIFF",
@@ -41,7 +48,9 @@ _KINDS = {
     "flif bpg jpg_large jpg-large jpeg_large pjpeg pjp",
 }
 
-LEFT_OUT: dict[str, str] = {f".{suffix}": kind for kind, text in _KINDS.items() for suffix in text.split()}
+LEFT_OUT: dict[str, str] = {
+    f".{suffix}": kind for kind, text in _KINDS.items() for suffix in text.split() if f".{suffix}" not in SUFFIXES
+}
 """The kind of files with an image-like suffix that is not read."""
 
 NOT_PICTURES = frozenset(REMEDIES) - {"images of other formats"}
@@ -81,7 +90,7 @@ SYSTEM_FOLDERS = frozenset(
 _WASTE_BASKETS = frozenset({"RECYCLER", "RECYCLED"})
 """Waste baskets of old Windows, in capitals only: `recycled` may be a class of waste."""
 
-_SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"})
+_SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r", "dicomdir"})
 
 
 def suffix_of(name: str) -> str:
@@ -93,6 +102,20 @@ def suffix_of(name: str) -> str:
 def is_system(name: str) -> bool:
     """Return True if a name is hidden, or one that systems and tools give to their own files and folders."""
     return name[0] == "." or name in _WASTE_BASKETS or name.lower() in SYSTEM_FOLDERS or name.lower() in _SYSTEM_FILES
+
+
+def may_be_dicom(suffix: str) -> bool:
+    """Return True for file names without a suffix, and for UIDs, whose last number looks like one."""
+    return re.fullmatch(r"(\.\d+)?", suffix) is not None
+
+
+def has_preamble(file: str) -> bool:
+    """Return True if a file begins as DICOM files do (PS3.10, section 7.1)."""
+    try:
+        with open(file, "rb") as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def may_be_image(suffix: str) -> bool:

@@ -13,7 +13,9 @@ from mml_lib.tasks.creators.file_kinds import (
     REMEDIES,
     SUFFIXES,
     has_image_bytes,
+    has_preamble,
     is_system,
+    may_be_dicom,
     may_be_image,
     suffix_of,
 )
@@ -99,6 +101,8 @@ class ImageTree:
             if not entry.is_file():
                 raise MMLError(f"the image {entry.path} is no regular file; remove it")
             return True
+        if ".dcm" in SUFFIXES and may_be_dicom(suffix) and entry.is_file() and has_preamble(entry.path):
+            return True
         if entry.is_file() and (suffix in LEFT_OUT or may_be_image(suffix)):
             self._others.setdefault(folder, []).append(entry.name)
         return False
@@ -153,6 +157,8 @@ class ImageTree:
                     continue  # what a data set came with
                 if suffix in LEFT_OUT:
                     counts[LEFT_OUT[suffix], suffix, place] += 1
+                elif may_be_dicom(suffix) and has_preamble(os.path.join(place, name)):
+                    counts["DICOM", suffix or "no suffix", place] += 1
                 elif self._has_image_bytes(os.path.join(place, name)):
                     counts[UNNAMED, suffix or "no suffix", place] += 1
         return counts

@@ -1,5 +1,6 @@
 """Folders of images: what is read, what is skipped or left out and named, and links."""
 
+import runpy
 import unicodedata
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from PIL import Image
 
 from mml_lib.config.task_options import Task
 from mml_lib.errors import MMLError
+from mml_lib.tasks.creators import file_kinds
 from mml_lib.tasks.creators.creator_registry import CREATORS
 from mml_lib.tasks.creators.file_kinds import LEFT_OUT, SUFFIXES
 from mml_lib.tasks.creators.walking import ImageTree, left_out_text
@@ -112,7 +114,7 @@ def test_images_without_a_suffix_are_named(tmp_path: Path, warnings: list[str]):
     assert warnings[1].startswith(f"warning: most images of {root}/a (2 of 3) are not read")
 
 
-@pytest.mark.parametrize("name", ["b/2.dcm", "b/deep/2.nii.gz", "b/2"])
+@pytest.mark.parametrize("name", ["b/2.mha", "b/deep/2.nrrd", "b/2"])
 @pytest.mark.parametrize("level", ["", "train/"])
 def test_class_of_which_no_image_is_read_is_refused_while_planning(tmp_path: Path, name: str, level: str):
     root = lay(tmp_path, f"{level}a/1.png")
@@ -126,14 +128,22 @@ def test_class_of_which_no_image_is_read_is_refused_while_planning(tmp_path: Pat
 
 def test_split_of_which_no_image_is_read_is_refused(tmp_path: Path):
     root = lay(tmp_path, "train/a/1.png", "train/b/2.png")
-    fill(root, "test/a/3.dcm")
-    with pytest.raises(MMLError, match=r"test.*1 \.dcm in test/a \(DICOM"):
+    fill(root, "test/a/3.mha")
+    with pytest.raises(MMLError, match=r"test.*1 \.mha in test/a \(volumes"):
         CREATORS["image_folder"].survey(str(root))
 
 
+def test_format_of_an_extra_is_left_out_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    kinds = runpy.run_path(file_kinds.__file__)
+    assert kinds["LEFT_OUT"][".dcm"] == "DICOM"
+    assert kinds["REMEDIES"]["DICOM"] == "pip install 'mml[dicom]'"
+    assert not {".dcm", ".ima"} & kinds["SUFFIXES"]
+
+
 def test_folder_of_which_no_image_is_read_is_refused(tmp_path: Path):
-    fill(tmp_path, *(f"{n}.dcm" for n in range(7)))
-    with pytest.raises(MMLError, match=r"7 \.dcm.*\(DICOM: export.*PNG or TIFF\)"):
+    fill(tmp_path, *(f"{n}.mha" for n in range(7)))
+    with pytest.raises(MMLError, match=r"7 \.mha.*\(volumes.*: export"):
         deliver("image_folder", tmp_path, task_type="no_task")
 
 
@@ -145,8 +155,8 @@ def test_folder_of_which_all_is_skipped_is_refused(tmp_path: Path):
 
 def test_mask_that_is_not_read_is_named(tmp_path: Path):
     lay(tmp_path / "img", "1.png")
-    fill(tmp_path / "masks", "1.nii")
-    with pytest.raises(MMLError, match=r"1\.png.*masks.*1 \.nii"):
+    fill(tmp_path / "masks", "1.nrrd")
+    with pytest.raises(MMLError, match=r"1\.png.*masks.*1 \.nrrd"):
         deliver("image_folder", tmp_path / "img", masks=str(tmp_path / "masks"))
 
 

@@ -249,9 +249,9 @@ def test_file_in_another_case_is_named(tmp_path: Path):
 
 
 def test_table_of_files_that_are_no_pictures_is_refused(tmp_path: Path):
-    (tmp_path / "x.dcm").write_bytes(b"DICM")
-    with pytest.raises(MMLError, match=r"line 2: .*x\.dcm.*\(DICOM: export them"):
-        read(tmp_path, "image,label\nx.dcm,a")
+    (tmp_path / "x.mha").write_bytes(b"DICM")
+    with pytest.raises(MMLError, match=r"line 2: .*x\.mha.*\(volumes.*: export"):
+        read(tmp_path, "image,label\nx.mha,a")
 
 
 def test_options_of_a_table_make_another_data_set(tmp_path: Path):

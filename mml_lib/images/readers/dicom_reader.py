@@ -1,0 +1,259 @@
+"""The reader `dicom`: DICOM images of any transfer syntax that an installed decoder reads.
+
+Stored values become modality values (rescale or look-up table, PS3.3 C.11.1), palettes and YBR become RGB, and
+MONOCHROME1 is marked as inverted. The window that a file brings for display (VOI, PS3.3 C.11.2) is read beside them.
+"""
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Lock
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mml_lib.errors import MMLError
+from mml_lib.images.deep_images import DeepImage
+from mml_lib.images.image_files import DENSEST, MANY_PIXELS
+from mml_lib.images.readers.dicom_values import display_range, displayed, grey_depth, is_calibrated, modality_values
+from mml_lib.images.readers.reader_registry import Contents, Header, register_reader, split_frame
+from mml_lib.tasks.creators.file_kinds import DICOM_SUFFIXES
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+EXTRA = "pip install 'mml[dicom]'"
+
+DECODERS = ("pylibjpeg-openjpeg", "python-gdcm")
+"""Packages of decoders that the extra installs."""
+
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+
+_IMPORTING = Lock()
+
+SLICED = ("CT", "MR", "PT")
+"""Modalities whose series are volumes, so that all images of one have the same size."""
+
+
+@contextmanager
+def _values_hidden(path: Path) -> Iterator[None]:
+    """Turn exceptions into an error without their messages, which may repeat values: names of patients, say."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (MMLError, FileNotFoundError):
+        raise
+    except OSError as error:
+        raise MMLError(f"the image {path} cannot be read: {error.strerror or 'it is truncated'}") from None
+    except Exception as error:
+        raise MMLError(
+            f"the image {path} is a truncated or damaged DICOM ({type(error).__name__}); replace or remove it"
+        ) from None
+
+
+def read_dicom_header(file: Path | str) -> Header:
+    """Return the header of an image; its pixels are not decoded.
+
+    Raises:
+        MMLError: the file has no pixels, or nothing that is installed decodes them.
+    """
+    path, frame = split_frame(file)
+    with _values_hidden(path):
+        header = open_dicom(path, with_pixels=False)
+        depth = _colour_depth(header) if _is_colour(header) else grey_depth(for_frame(header, frame))
+        return Header((int(header.Rows), int(header.Columns)), depth)
+
+
+def read_contents(file: Path | str) -> Contents:
+    """Return number of frames, patient and series of a file."""
+    with _values_hidden(Path(file)):
+        header = open_dicom(Path(file), with_pixels=False)
+        patient, issuer = (str(header.get(keyword) or "").strip() for keyword in ("PatientID", "IssuerOfPatientID"))
+        return Contents(
+            frames=_frames(header),
+            patient=f"{patient}\\{issuer}" if patient else None,
+            series=str(header.get("SeriesInstanceUID") or ""),
+            size=(int(header.Rows), int(header.Columns)) if header.get("Modality") in SLICED else None,
+        )
+
+
+def read_fields(file: Path | str, keywords: list[str]) -> dict[str, str]:
+    """Return the values of some elements of a file's header, empty where it has none."""
+    path, _ = split_frame(file)
+    with _values_hidden(path):
+        header = open_dicom(path, with_pixels=False)
+        return {keyword: str(header.get(keyword) or "").strip() for keyword in keywords}
+
+
+@register_reader("dicom", suffixes=DICOM_SUFFIXES, header=read_dicom_header, contents=read_contents, fields=read_fields)
+def read_dicom(file: Path | str, own_window: bool = False) -> DeepImage:
+    """Return a frame of a file.
+
+    Args:
+        file: its path, `#<frame>` behind it.
+        own_window: apply a look-up table or a curve that the file brings for display; a linear window is only stated.
+    """
+    path, frame = split_frame(file)
+    with _values_hidden(path):
+        # Of a file with many frames only one is read from disk.
+        dataset = open_dicom(path, with_pixels=path == Path(file))
+        if frame >= _frames(dataset):
+            raise MMLError(f"the image {path} has no frame {frame}; list the data set anew")
+        return _image(dataset, _decoded(dataset, frame, path), frame, own_window)
+
+
+def _image(dataset: "Dataset", pixels: np.ndarray, frame: int, own_window: bool) -> DeepImage:
+    """Return the image of the stored values of a frame, those of YBR as RGB."""
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        from pydicom.pixels import apply_color_lut
+
+        pixels = apply_color_lut(pixels, dataset)
+        return DeepImage((pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels[..., :3])
+    if _is_colour(dataset):
+        return DeepImage(np.ascontiguousarray(pixels, _colour_depth(dataset)))
+    view = for_frame(dataset, frame)
+    values = modality_values(pixels, view)
+    is_inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
+    if values.dtype == np.uint8:
+        return DeepImage(255 - values if is_inverted else values)
+    if own_window and (shown := displayed(values, view)) is not None:
+        values = shown
+    window = display_range(view)
+    return DeepImage(values, is_inverted, own_range=window, is_calibrated=is_calibrated(view))
+
+
+def _frames(dataset: "Dataset") -> int:
+    return int(dataset.get("NumberOfFrames") or 1)
+
+
+def open_dicom(path: Path, with_pixels: bool = True) -> "Dataset":
+    """Read a file, or all of it but its pixels.
+
+    Raises:
+        MMLError: it is no DICOM, has no pixels, or nothing that is installed decodes them.
+    """
+    pydicom = _import_pydicom(path)
+    try:
+        dataset = pydicom.dcmread(path, stop_before_pixels=not with_pixels)
+    except pydicom.errors.InvalidDicomError:
+        dataset = pydicom.dcmread(path, stop_before_pixels=not with_pixels, force=True)
+    _check(dataset, path, with_pixels)
+    return dataset
+
+
+def _import_pydicom(path: Path) -> ModuleType:
+    """Return the module pydicom.
+
+    Raises:
+        MMLError: it is not installed.
+    """
+    # python-gdcm 3.2, which pydicom imports, takes any module or folder called so for one of Python 2.
+    with _IMPORTING:
+        hidden = {} if "gdcm" in sys.modules else {name: sys.modules.get(name) for name in ("dl", "DLFCN")}
+        sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: there is no such module
+        try:
+            import pydicom
+        except ImportError as error:
+            raise MMLError(f"the image {path} is DICOM, which needs pydicom: {EXTRA}") from error
+        finally:
+            for name, module in hidden.items():
+                sys.modules.pop(name)
+                sys.modules.update({name: module} if module else {})
+    # Warnings of values that are not as the standard says would repeat the values: names of patients, say.
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    return pydicom
+
+
+def _check(dataset: "Dataset", path: Path, with_pixels: bool) -> None:
+    from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    rows, columns = dataset.get("Rows"), dataset.get("Columns")
+    lacks_pixels = with_pixels and not any(keyword in dataset for keyword in PIXELS)
+    if not rows or not columns or lacks_pixels:
+        sop_class = UID(str(dataset.get("SOPClassUID") or "")).name
+        if not len(dataset):
+            raise MMLError(f"the image {path} is no DICOM; give it the suffix of its format, or remove it")
+        raise MMLError(f"the image {path} is a DICOM without pixels ({sop_class or 'of no class'}); remove it")
+    count, size = int(rows) * int(columns), path.stat().st_size
+    if count > max(MANY_PIXELS, DENSEST * size):
+        raise MMLError(f"the image {path} is damaged: {rows}×{columns} pixels in {size} bytes; replace or remove it")
+    dataset.setdefault("PhotometricInterpretation", "MONOCHROME2")
+    dataset.PhotometricInterpretation = str(dataset.PhotometricInterpretation).strip()
+    if not getattr(dataset.file_meta, "TransferSyntaxUID", None):
+        is_implicit, is_little = dataset.original_encoding
+        explicit = ExplicitVRLittleEndian if is_little else ExplicitVRBigEndian
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if is_implicit else explicit
+    _check_decoder(dataset.file_meta.TransferSyntaxUID, path)
+
+
+def _check_decoder(syntax: "object", path: Path) -> None:
+    """Refuse a transfer syntax that nothing decodes."""
+    from pydicom.pixels import get_decoder
+    from pydicom.uid import UID
+
+    name = UID(str(syntax)).name
+    try:
+        decoder = get_decoder(UID(str(syntax)))
+    except NotImplementedError as error:
+        raise MMLError(
+            f"the image {path} has the transfer syntax {name}, which no package reads; convert it to one "
+            "without compression"
+        ) from error
+    if not decoder.is_available:
+        missing = " ".join(decoder.missing_dependencies)
+        packages = " or ".join(name for name in DECODERS if name.removeprefix("python-") in missing)
+        raise MMLError(
+            f"the image {path} has the transfer syntax {name}, which needs {packages or 'a decoder'}: {EXTRA}"
+        )
+
+
+def _decoded(dataset: "Dataset", frame: int, path: Path) -> np.ndarray:
+    """Return the stored values of a frame, H×W or H×W×3; YBR as RGB."""
+    from pydicom.pixels import pixel_array
+
+    try:
+        source = dataset if any(keyword in dataset for keyword in PIXELS) else path
+        pixels = pixel_array(source, index=frame)
+    except RuntimeError as error:  # all decoders failed, each for reasons of its own
+        name = dataset.file_meta.TransferSyntaxUID.name
+        hint = "; pylibjpeg-libjpeg decodes it (GPL licence)" if name.startswith("JPEG Extended") else ""
+        raise MMLError(
+            f"the image {path} is damaged, or of a kind of {name} ({dataset.BitsStored} bits) that no installed "
+            f"package decodes{hint or '; convert it to one without compression'}"
+        ) from error
+    if pixels.shape[:2] != (dataset.Rows, dataset.Columns):
+        raise MMLError(f"the image {path} is damaged: its pixels have the shape {pixels.shape}; replace or remove it")
+    if dataset.PhotometricInterpretation.startswith("YBR_PARTIAL"):
+        raise MMLError(f"the image {path} has colours as {dataset.PhotometricInterpretation}; convert it to RGB")
+    return pixels
+
+
+def _is_colour(dataset: "Dataset") -> bool:
+    return int(dataset.get("SamplesPerPixel") or 1) > 1 or dataset.PhotometricInterpretation == "PALETTE COLOR"
+
+
+def _colour_depth(dataset: "Dataset") -> str:
+    bits = int(dataset.get("BitsAllocated") or 8)
+    is_palette = dataset.PhotometricInterpretation == "PALETTE COLOR"
+    return "uint8" if bits <= 8 or is_palette else "uint16" if bits <= 16 else "uint32"
+
+
+def for_frame(dataset: "Dataset", frame: int) -> "Dataset":
+    """Return the elements that say what the values of a frame mean, those of functional groups included."""
+    from pydicom import Dataset
+
+    groups = [dataset.get("SharedFunctionalGroupsSequence"), dataset.get("PerFrameFunctionalGroupsSequence")]
+    if not any(groups):
+        return dataset
+    view = Dataset()
+    view.update(dataset)
+    view.file_meta = dataset.file_meta
+    for group, place in zip(groups, (0, frame), strict=True):
+        with suppress(IndexError, TypeError):
+            for macro in ("PixelValueTransformationSequence", "FrameVOILUTSequence"):
+                view.update((group[place].get(macro) or [Dataset()])[0])
+    return view

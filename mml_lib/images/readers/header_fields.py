@@ -1,0 +1,58 @@
+"""Header fields: columns of metadata from the headers of image files, beside those of a table."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mml_lib.images.image_files import errors_named
+from mml_lib.images.readers.reading import reader_of
+from mml_lib.tasks.creators.creator_registry import read_metadata
+from mml_lib.tasks.dataset import Dataset
+from mml_lib.tasks.metadata import HEADER_PREFIX, Column, header_columns
+
+
+def collect_columns(
+    dataset: Dataset, task: str, source: Mapping[str, Any], downloads: Path | None = None
+) -> dict[str, Column]:
+    """Return columns of metadata by sample id, in the order that the task states.
+
+    Args:
+        dataset: the data set.
+        task: name of the task.
+        source: creator, arguments and columns of the task.
+        downloads: folder of the unpacked downloads.
+
+    Raises:
+        MMLError: the data have no such column.
+    """
+    of_headers = header_columns(task, source["columns"])
+    of_data = [name for name in source["columns"] if name not in of_headers]
+    columns: dict[str, Column] = {}
+    if of_data:
+        by_file = read_metadata(source["creator"], source["arguments"], of_data, downloads)
+        columns |= {name: _of_samples(dataset, column) for name, column in by_file.items()}
+    if of_headers:
+        columns |= _read_fields(dataset, of_headers)
+    return {name: columns[name] for name in source["columns"]}
+
+
+def _of_samples(dataset: Dataset, column: Column) -> Column:
+    """Return a column of files as one of samples: frames have the values of their file."""
+    ids = [sample.id for sample in dataset.delivery.samples]
+    if all(id_ in column for id_ in ids):
+        return column
+    return {id_: column.get(id_, column.get(id_.rpartition("#")[0], "")) for id_ in ids}
+
+
+def _read_fields(dataset: Dataset, names: Sequence[str]) -> dict[str, Column]:
+    """Return columns of header fields, empty for files that have none."""
+    keywords = [name.removeprefix(HEADER_PREFIX) for name in names]
+    columns: dict[str, dict[str, str]] = {name: {} for name in names}
+    for row, sample in enumerate(dataset.delivery.samples):
+        file = dataset.image_path(row)
+        with errors_named(file):
+            reader = reader_of(file)
+            fields = reader.fields(file, keywords) if reader.fields else {}
+        for name, keyword in zip(names, keywords, strict=True):
+            columns[name][sample.id] = fields.get(keyword, "")
+    return columns

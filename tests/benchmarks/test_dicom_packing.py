@@ -1,0 +1,73 @@
+"""DICOM images packed per second, next to a bare loop over pydicom's pixels and the same resize."""
+
+import math
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mml_lib.images.packing import pack
+from mml_lib.images.surveying import survey_images
+from mml_lib.tasks.dataset import Dataset, Delivery, Sample
+from tests.support.dicom_files import dicom_file
+
+pydicom = pytest.importorskip("pydicom")
+
+COUNT, SIDE, SIZE = 150, 512, 224
+RESIZE = [{"name": "resize", "size": [SIZE, SIZE]}]
+
+
+@pytest.fixture(scope="module")
+def slices(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A data set of CT slices without compression."""
+    folder, rng = tmp_path_factory.mktemp("slices"), np.random.default_rng(0)
+    rescale = {"Modality": "CT", "RescaleSlope": "1", "RescaleIntercept": "-1024", "RescaleType": "HU"}
+    for number in range(COUNT):
+        coarse = Image.fromarray(rng.integers(0, 4096, (16, 16)).astype(np.int32))
+        values = np.asarray(coarse.resize((SIDE, SIDE), Image.Resampling.BILINEAR)).clip(0, 4095)
+        dicom_file(folder / f"{number}.dcm", values, **rescale)
+    samples = [Sample(str(number), f"{number}.dcm") for number in range(COUNT)]
+    return survey_images(Delivery(samples, [], "no_task"), "slices", folder, 2)
+
+
+def bare(dataset: Dataset) -> np.ndarray:
+    low, high = dataset.value_range.low, dataset.value_range.high
+    packed = np.empty((COUNT, SIZE, SIZE, 3), np.uint8)
+    for row in range(COUNT):
+        pixels = pydicom.dcmread(dataset.image_path(row)).pixel_array - 1024.0
+        grey = np.rint(255 * ((pixels - low) / (high - low)).clip(0, 1)).astype(np.uint8)
+        rgb = Image.fromarray(grey).convert("RGB")
+        packed[row] = rgb.resize((SIZE, SIZE), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return packed
+
+
+def without_mapping(dataset: Dataset) -> None:
+    for row in range(COUNT):
+        pixels = pydicom.dcmread(dataset.image_path(row)).pixel_array
+        Image.fromarray(pixels.astype(np.float32)).resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+
+
+@pytest.mark.benchmark
+def test_dicom_is_packed_nearly_as_fast_as_a_bare_loop(slices: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture):
+    seconds: dict[str, float] = {}
+    for turn in range(3):
+        folder = tmp_path / str(turn)
+        tasks: dict[str, Callable[[], object]] = {
+            "bare": partial(bare, slices),
+            "bare, grey without mapping": partial(without_mapping, slices),
+            "packed": partial(pack, slices, range(COUNT), RESIZE, str(folder), 1),
+        }
+        for name, task in tasks.items():
+            started = time.process_time()
+            task()
+            seconds[name] = min(seconds.get(name, math.inf), time.process_time() - started)
+    with capsys.disabled():
+        rates = ", ".join(f"{name} {COUNT / duration:.0f}" for name, duration in seconds.items())
+        print("\nDICOM images per second of processor time:", rates)
+    packed = np.load(tmp_path / "0" / "images.npy")
+    assert np.abs(packed.astype(int) - bare(slices)).max() <= 1
+    assert seconds["packed"] < seconds["bare"] / 0.8
