@@ -23,6 +23,7 @@ from mml_lib.evaluation.fold_table import ALL_FOLDS, fold_table
 from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.files.checksums import damaged
 from mml_lib.files.manager import MMLFileManager
+from mml_lib.models.model_files import stored_models
 from mml_lib.pipelines.differences import flatten, varying
 from mml_lib.pipelines.digests import canonical_json
 from mml_lib.pipelines.pipeline import Pipeline
@@ -63,7 +64,7 @@ def load_project_models(
         MMLError: no such project, or no model of that task, run or fold.
     """
     with _project(project, results) as fm:
-        table, problems = read_models(fm)
+        table, problems = read_models(stored_models(fm))
         table = _chosen(table, {"task": task, "run": run, "fold": fold}, f"models of {fm.proj_path}").reset_index(
             drop=True
         )

@@ -93,7 +93,7 @@ rule measure_masks:
     input:
         predictions=fm.pattern("predictions"),  # PREDICTIONS/{task}/{run}-fold{fold}/{eval}.npz
         task=ancient(inputs.description),  # TASKS/{task}/{task id}.json
-        dataset=ancient(inputs.dataset),  # RAW/{dataset}/dataset.json
+        dataset=ancient(study.inputs.info.dataset),  # RAW/{dataset}/dataset.json
     output:
         classes=fm.output("class_metrics"),  # METRICS/{task}/{run}-fold{fold}/{eval}-classes.csv
         images=fm.output("image_metrics"),  # METRICS/{task}/{run}-fold{fold}/{eval}-images.csv
@@ -115,7 +115,7 @@ use rule measure_masks as measure_other_masks with:
     input:
         predictions=fm.pattern("other_predictions"),  # PREDICTIONS/{task}/{run}-fold{fold}/{eval_task}/{eval}.npz
         task=ancient(inputs.other_description),  # TASKS/{eval_task}/{task id}.json
-        dataset=ancient(inputs.dataset),  # RAW/{dataset}/dataset.json
+        dataset=ancient(study.inputs.info.dataset),  # RAW/{dataset}/dataset.json
     output:
         classes=fm.output("other_class_metrics"),  # METRICS/{task}/{run}-fold{fold}/{eval_task}/{eval}-classes.csv
         images=fm.output("other_image_metrics"),  # METRICS/{task}/{run}-fold{fold}/{eval_task}/{eval}-images.csv
@@ -129,7 +129,7 @@ use rule measure_masks as measure_out_of_fold_masks with:
     input:
         predictions=fm.pattern("out_of_fold_predictions"),  # PREDICTIONS/{task}/{run}/out_of_fold.npz
         task=ancient(inputs.description),  # TASKS/{task}/{task id}.json
-        dataset=ancient(inputs.dataset),  # RAW/{dataset}/dataset.json
+        dataset=ancient(study.inputs.info.dataset),  # RAW/{dataset}/dataset.json
     output:
         classes=fm.output("out_of_fold_class_metrics"),  # METRICS/{task}/{run}/out_of_fold-classes.csv
         images=fm.output("out_of_fold_image_metrics"),  # METRICS/{task}/{run}/out_of_fold-images.csv

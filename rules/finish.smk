@@ -4,7 +4,8 @@
 rule finish_exp:
     """Finish the plan of a mode: run its last hook and write its return value."""
     input:
-        lambda wildcards: study.inputs.finish.targets(wildcards.mode, rules),
+        # By assignment key, and all else that the hook reads: summary, models …
+        unpack(lambda wildcards: study.inputs.finish.files(wildcards.mode, rules)),
     output:
         return_value=fm.output("return_value"),  # RESULTS/{mode}.json
     log:

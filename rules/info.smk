@@ -80,6 +80,7 @@ rule list_models:
     conda:
         "../config/environment.yaml"
     params:
+        models=inputs.stored_models,
         labels=inputs.model_labels,
         # Weights and predictions that come and go leave the time of the inputs as it is.
         state=inputs.model_files_state,

@@ -46,7 +46,7 @@ rule select_ensemble:
     """Select an ensemble by what networks predict of samples that they were not trained on."""
     input:
         predictions=inputs.member_predictions,  # CALIBRATED or PREDICTIONS/{task}/*/*.npz
-        task=ancient(inputs.description),  # TASKS/{task}/{task id}.json
+        task=ancient(study.inputs.info.description),  # TASKS/{task}/{task id}.json
     output:
         ensemble=fm.output("ensemble"),  # ENSEMBLES/{task}/{mode}.json
     log:
@@ -84,7 +84,7 @@ rule predict_ensemble:
 rule collect_metadata:
     """Collect what a data set says of its samples in the columns that results are told by."""
     input:
-        dataset=inputs.dataset,  # RAW/{dataset}/dataset.json
+        dataset=study.inputs.info.dataset,  # RAW/{dataset}/dataset.json
     output:
         metadata=fm.output("sample_metadata"),  # METADATA/{task}.csv
     log:

@@ -9,8 +9,8 @@ report: "captions/study.rst"
 rule draw_results:
     """Draw how the networks of a task learned, what they predict, and how they compare."""
     input:
-        task=ancient(inputs.description),  # TASKS/{task}/{task id}.json
-        dataset=ancient(inputs.dataset),  # RAW/{dataset}/dataset.json
+        task=ancient(study.inputs.info.description),  # TASKS/{task}/{task id}.json
+        dataset=ancient(study.inputs.info.dataset),  # RAW/{dataset}/dataset.json
         history=inputs.histories,  # HISTORY/{task}/*.csv
         tuning=inputs.tunings,  # TUNING/{task}/*.json
         predictions=inputs.predictions,  # PREDICTIONS/{task}/*/*.npz

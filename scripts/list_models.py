@@ -6,8 +6,8 @@ from mml_lib.reports.model_table import add_labels, as_text, read_models
 from mml_lib.steps.open_step import open_step
 from mml_lib.studies.project_models import FOREIGN
 
-step = open_step(snakemake)
-models, problems = read_models(step.fm)
+open_step(snakemake)
+models, problems = read_models(snakemake.params.models)
 
 table = add_labels(models, snakemake.params.labels, without=FOREIGN)
 

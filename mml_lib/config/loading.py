@@ -17,6 +17,7 @@ from mml_lib.config.schema import StudyConfig
 from mml_lib.config.sections import NAME, PROJECT_REFERENCE, parts_of
 from mml_lib.config.task_options import TAGGED_NAME, TAGS, URL
 from mml_lib.errors import MMLError, nearest
+from mml_lib.files.manager import MMLFileManager
 
 ROOTS = {"data": "MML_DATA_PATH", "results": "MML_RESULTS_PATH"}
 """The variable that stands in for each root; without it, the root is a folder of the same name where one works."""
@@ -91,6 +92,15 @@ def load_study(
         location = _location(problem)
         placed = origins.of(location).mark(_sentence(problem)) if location else origins.place(_sentence(problem))
         raise MMLError(placed) from error
+
+
+def open_files(cfg: StudyConfig) -> MMLFileManager:
+    """Return the file manager of a study. It replaces the one of this process."""
+    data, results = cfg.paths.data, cfg.paths.results
+    assert data, "load_study sets the roots"
+    assert results
+    MMLFileManager.clear_instance()
+    return MMLFileManager(data, results, cfg.project, cfg.remove, cfg.reuse.references)
 
 
 def preset_folders(config: Mapping[str, Any]) -> list[Path]:

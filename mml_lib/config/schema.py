@@ -375,3 +375,7 @@ class StudyConfig(Section):
         """Return the metrics for a task type, each once."""
         metrics = self.metrics if isinstance(self.metrics, list) else getattr(self.metrics, task_type, [])
         return [metric for place, metric in enumerate(metrics) if metric not in metrics[:place]]
+
+    def named_metrics_of(self, task_type: str) -> list[str]:
+        """Return the named metrics for a task type, without the user's own."""
+        return [metric for metric in self.metrics_of(task_type) if isinstance(metric, str)]

@@ -26,6 +26,29 @@ def network_files(fm: MMLFileManager) -> dict[Network, dict[str, list[dict[str, 
     return files
 
 
+def stored_models(fm: MMLFileManager) -> list[dict[str, Any]]:
+    """Return each model of a project, with what is on the disk of it.
+
+    Returns:
+        `task`, `run`, `fold`; `path` of the storage; the assignment `keys` of which there are files; the splits of
+        `predictions` (of other tasks `task/split`); `bytes` of all files.
+    """
+    return [
+        {
+            **{"task": task, "run": run, "fold": fold},
+            "path": fm.path("models", task=task, run=run, fold=fold),
+            "keys": list(files),
+            "predictions": [
+                *(entry["eval"] for entry in files.get("predictions", ())),
+                *(f"{entry['eval_task']}/{entry['eval']}" for entry in files.get("other_predictions", ())),
+            ],
+            "bytes": sum(entry["bytes"] for entries in files.values() for entry in entries),
+        }
+        for (task, run, fold), files in sorted(network_files(fm).items())
+        if "models" in files
+    ]
+
+
 def state_of(files: Mapping[Network, Files]) -> str:
     """Return a digest that is another one as soon as anything comes, goes, or has another size."""
     entries = [

@@ -1,6 +1,6 @@
 """Tables of models: one row each, with what of it is still on the disk."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -8,8 +8,6 @@ import pandas as pd
 
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import damaged
-from mml_lib.files.manager import MMLFileManager
-from mml_lib.models.model_files import Files, Network, network_files
 from mml_lib.models.model_storage import ModelStorage
 
 KEYS = ["task", "run", "fold"]
@@ -25,8 +23,11 @@ SHOWN = 100
 """Rows that a terminal is given."""
 
 
-def read_models(fm: MMLFileManager) -> tuple[pd.DataFrame, list[str]]:
-    """Return a row for each model that lies in a project, and a line for each that cannot be read.
+def read_models(models: Iterable[Mapping[str, Any]]) -> tuple[pd.DataFrame, list[str]]:
+    """Return a row for each model of a project, and a line for each that cannot be read.
+
+    Args:
+        models: the models, as `mml_lib.models.model_files.stored_models` returns them.
 
     Returns:
         `task`, `run`, `fold`; `performance` (validation loss) and the metrics `val/…` of the stored epoch; `epochs`,
@@ -35,38 +36,28 @@ def read_models(fm: MMLFileManager) -> tuple[pd.DataFrame, list[str]]:
         `size_mb` of all that belongs to the model (10⁶ bytes).
     """
     rows, problems = [], []
-    for network, files in sorted(network_files(fm).items()):
-        for entry in files.get("models", ())[-1:]:
-            path = fm.path("models", **{key: entry[key] for key in KEYS})
-            try:
-                rows.append(_row(network, ModelStorage.read(path), files))
-            except MMLError as error:
-                problems.append(str(error))
-            except (KeyError, TypeError, AttributeError) as error:
-                problems.append(str(damaged(path, repr(error))))
+    for model in models:
+        try:
+            rows.append(_row(model, ModelStorage.read(model["path"])))
+        except MMLError as error:
+            problems.append(str(error))
+        except (KeyError, TypeError, AttributeError) as error:
+            problems.append(str(damaged(model["path"], repr(error))))
     metrics = list(dict.fromkeys(column for row in rows for column in row if column.startswith("val/")))
     return pd.DataFrame(rows, columns=[*KEYS, COLUMNS[0], *metrics, *COLUMNS[1:]]), problems
 
 
-def _row(network: Network, storage: ModelStorage, files: Files) -> dict[str, Any]:
-    predicted = [
-        *(entry["eval"] for entry in files.get("predictions", ())),
-        *(f"{entry['eval_task']}/{entry['eval']}" for entry in files.get("other_predictions", ())),
-    ]
-    columns = {key: getattr(storage, key) for key in COLUMNS if hasattr(storage, key)}
-    values = {key: value for key, value in storage.metrics.items() if key.startswith("val/") and key != "val/loss"}
-    return (
-        dict(zip(KEYS, network, strict=True))
-        | columns
-        | values
-        | {
-            "weights": "parameters" in files,
-            "predictions": " ".join(sorted(predicted)),
-            "history": "history" in files,
-            "checkpoint": "checkpoint" in files,
-            "size_mb": sum(file["bytes"] for of_key in files.values() for file in of_key) / 1e6,
-        }
-    )
+def _row(model: Mapping[str, Any], storage: ModelStorage) -> dict[str, Any]:
+    return {
+        **{key: model[key] for key in KEYS},
+        **{key: getattr(storage, key) for key in COLUMNS if hasattr(storage, key)},
+        **{key: value for key, value in storage.metrics.items() if key.startswith("val/") and key != "val/loss"},
+        "weights": "parameters" in model["keys"],
+        "predictions": " ".join(sorted(model["predictions"])),
+        "history": "history" in model["keys"],
+        "checkpoint": "checkpoint" in model["keys"],
+        "size_mb": model["bytes"] / 1e6,
+    }
 
 
 def add_labels(table: pd.DataFrame, labels: Mapping[str, Mapping[str, str]], without: str) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Schedulers: one class behind each mode. It plans atomic steps; its hooks are called in these."""
 
 import functools
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,12 +14,13 @@ from mml_lib.errors import MMLError, nearest
 from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.pipelines.pipeline import Pipeline, Variant, expand
 from mml_lib.pipelines.step_hooks import BLOCKS, StepHooks, code_of_steps, misfit_hooks
+from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.studies.checks.class_names import check_class_names
 from mml_lib.studies.checks.guarding import Guards
 from mml_lib.studies.checks.study_checks import check_trainable
+from mml_lib.studies.run_names import name_run
 from mml_lib.studies.runs import Run, task_content
 from mml_lib.studies.study import Study
-from mml_lib.studies.study_schedulers import StudyScheduler
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity
 
@@ -31,7 +32,7 @@ class Options(Section):
     """The options of a mode, beside its `id` and `scheduler`."""
 
 
-class AbstractBaseScheduler(StepHooks, StudyScheduler):
+class AbstractBaseScheduler(StepHooks, ABC):
     """Plan of a mode: `create_routine` lists its atomic steps by `add`.
 
     A subclass may narrow `Options`, override the hooks of `StepHooks`, and name a `Step` with building blocks of its
@@ -50,6 +51,10 @@ class AbstractBaseScheduler(StepHooks, StudyScheduler):
     Step: ClassVar["type[TrainingStep] | None"] = None
     """Class of steps that train, tune or predict; None: `mml_lib.steps.training_step.TrainingStep`."""
     available_subroutines: ClassVar[tuple[str, ...]] = ()
+    alone: ClassVar[bool] = False
+    """True for a mode that is planned without others, reads no data and records no study."""
+    gives_answers: ClassVar[bool] = False
+    """True if the mode has options for calibration, ensembles and comparisons."""
 
     def __init__(self, study: Study, mode: Mode):
         self.study = study
@@ -162,21 +167,15 @@ class AbstractBaseScheduler(StepHooks, StudyScheduler):
 
     # --- the plan -----------------------------------------------------------------------------------------------
 
-    def run_label(self, task: str, run: Run) -> RunLabel:
-        """Return the names of a run in tables and figures."""
-        return RunLabel(task, run.id, run.label, run.pipeline.procedure, self.procedure_label(task, run))
+    def run_label(self, network: TrainedNetwork) -> RunLabel:
+        """Return the names of a network's run in tables and figures."""
+        return name_run(self, network)
 
     @property
     def run_labels(self) -> dict[str, RunLabel]:
         """Names of all planned runs in tables and figures, by run id."""
-        return {run.id: self.run_label(task, run) for task in self.trained_tasks for run in self.runs_of(task)}
-
-    def procedure_label(self, task: str, run: Run) -> str:
-        """Return the label of a run's procedure: the labels of all its runs, without the seed."""
-        procedure = run.pipeline.procedure
-        repetitions = [other for other in self.runs_of(task) if other.pipeline.procedure == procedure]
-        labels = [label for repetition in repetitions for label in repetition.procedure_labels if label]
-        return " = ".join(dict.fromkeys(labels))
+        runs = [(task, run.id) for task in self.trained_tasks for run in self.runs_of(task)]
+        return {run: self.run_label(TrainedNetwork(task, run, fold=0)) for task, run in runs}
 
     @property
     def announcement(self) -> list[str]:
@@ -207,20 +206,34 @@ class AbstractBaseScheduler(StepHooks, StudyScheduler):
             self.add("tag_task" if task.bases else "create_task", task=task.name, task_id=task.id)
 
     @cached_property
-    def _routine(self) -> list[tuple[str, dict[str, Any]]]:
+    def steps(self) -> list[tuple[str, dict[str, Any]]]:
+        """Rule and wildcards of each planned step."""
         self._plan: list[tuple[str, dict[str, Any]]] = []
         self.create_routine()
         return self._plan
 
+    @cached_property
+    def steps_by_rule(self) -> dict[str, list[dict[str, Any]]]:
+        """Wildcards of the planned steps by rule."""
+        steps: dict[str, list[dict[str, Any]]] = {}
+        for command, wildcards in self.steps:
+            steps.setdefault(command, []).append(wildcards)
+        return steps
+
     @property
     def commands(self) -> list[str]:
         """The planned steps: names of rules."""
-        return [command for command, _ in self._routine]
+        return [command for command, _ in self.steps]
 
     @property
     def params(self) -> list[dict[str, Any]]:
         """The wildcards of each planned step."""
-        return [wildcards for _, wildcards in self._routine]
+        return [wildcards for _, wildcards in self.steps]
+
+    @property
+    def finishing_files(self) -> dict[str, list[str]]:
+        """Files that `before_finishing_hook` reads beside outputs of planned steps, by assignment key."""
+        return {}
 
     @cached_property
     def guards(self) -> Guards:
@@ -230,8 +243,7 @@ class AbstractBaseScheduler(StepHooks, StudyScheduler):
     @property
     def trainings(self) -> list[dict[str, Any]]:
         """`task`, `run` and `fold` of all planned networks, and of those of this project that they start from."""
-        steps = zip(self.commands, self.params, strict=True)
-        planned = [wildcards for command, wildcards in steps if command == "train_fold"]
+        planned = self.steps_by_rule.get("train_fold", [])
         runs = dict.fromkeys((wildcards["task"], wildcards["run"]) for wildcards in planned)
         models = [model for run in runs for model in self.study.run(*run).pipeline.pretraining.get("models", ())]
         own = [model for model in models if model["project"] is None]

@@ -3,21 +3,20 @@
 import functools
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError, nearest
 from mml_lib.evaluation.ensembles.options import EnsembleOptions
-from mml_lib.evaluation.run_labels import RunLabel
-from mml_lib.pipelines.digests import digest
 from mml_lib.pipelines.trained_networks import TrainedNetwork
-from mml_lib.schedulers.train import NESTED, TrainScheduler
+from mml_lib.schedulers.train import TrainScheduler
 from mml_lib.schedulers.transfer import TransferOptions, TransferScheduler
+from mml_lib.studies.answers import Answers
 from mml_lib.studies.checks.class_names import check_prior
-from mml_lib.studies.checks.guarding import Guards, guard_joining
-from mml_lib.studies.runs import Run
+from mml_lib.studies.checks.guarding import Guards, guard_joining, seen_held_out
+from mml_lib.studies.run_names import NESTED
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity
 
@@ -25,13 +24,19 @@ FITTED = ("calibrate", "ensemble")
 """Subroutines that are fitted on validation predictions."""
 
 
+Part = Literal["train", "predict", "test", "calibrate", "ensemble", "compare", "draw"]
+
+
 class PostOptions(TransferOptions):
     """Options of the mode `post`, beside those of `train`, and of `tl` where it names a `pretrain_task`."""
 
-    subroutines: list[Literal["train", "predict", "test", "calibrate", "ensemble", "compare", "draw"]] | None = Field(
+    # Both are wider than in the base: the mode has more parts, and needs no pretraining.
+    subroutines: list[Part] | None = Field(  # type: ignore[assignment]
         None, description="Parts of the mode; unset: all. Each brings what it needs."
     )
-    pretrain_task: str | None = Field(None, description="As in mode tl; unset: networks are trained as in mode train.")
+    pretrain_task: str | None = Field(  # type: ignore[assignment]
+        None, description="As in mode tl; unset: networks are trained as in mode train."
+    )
     calibration: Literal["affine", "temperature", "auto", "none"] = Field(
         "auto", description="What probabilities are corrected by, fitted on validation predictions."
     )
@@ -64,10 +69,15 @@ class PostOptions(TransferOptions):
 class PostScheduler(TransferScheduler):
     """Trains and tests as the modes `train` or `tl`, calibrates each network, selects an ensemble, compares all."""
 
-    Options: type[PostOptions] = PostOptions
+    Options: ClassVar[type[PostOptions]] = PostOptions
     options: PostOptions
     gives_answers = True
-    available_subroutines = ("train", "predict", "test", "calibrate", "ensemble", "compare", "draw")
+    available_subroutines = get_args(Part)
+
+    @cached_property
+    def answers(self) -> Answers:
+        """Networks and predictions of ensembles and comparisons."""
+        return Answers(self)
 
     def additions(self, task: TaskIdentity, cfg: StudyConfig) -> dict[str, Any]:
         transfers = self.options.pretrain_task is not None
@@ -108,7 +118,7 @@ class PostScheduler(TransferScheduler):
         if not self.is_out_of_fold(task) or self.averages_out_of_fold(task):
             self.ensemble_options(tested[0])
         if "compare" in self.subroutines:
-            self.study.answers.compared_networks(task, self)
+            self.answers.compared_networks(task)
         return True
 
     def _check_out_of_fold(self, task: str) -> None:
@@ -135,7 +145,7 @@ class PostScheduler(TransferScheduler):
 
     def _members(self, task: str) -> set[tuple[str | None, str]]:
         """Return project and run of the members that an ensemble for a task may have."""
-        return {(network.project, network.run) for network in self.study.answers.candidates(task, self)}
+        return {(network.project, network.run) for network in self.answers.candidates(task)}
 
     def reported_split(self, task: str) -> str:
         """Return the split by which runs are compared on a task: that of tests, or the folds that are pooled."""
@@ -179,7 +189,7 @@ class PostScheduler(TransferScheduler):
         notes = super().announcement
         if not {"ensemble", "compare"} <= set(self.subroutines):
             return notes
-        return notes + [line for task in self.task_names for line in self.study.answers.left_out(task, self)]
+        return notes + [line for task in self.task_names for line in self.answers.left_out(task)]
 
     # --- networks of other tasks --------------------------------------------------------------------------------
 
@@ -218,7 +228,7 @@ class PostScheduler(TransferScheduler):
             )
         for on, trained in zip(self.trained_for(task), self.trained_for(source), strict=True):
             for run in self.runs_of(trained):
-                if problem := self.study.answers.leak(on, run):
+                if problem := seen_held_out(self.study, on, run):
                     return problem
         return None
 
@@ -227,7 +237,7 @@ class PostScheduler(TransferScheduler):
         guards = super().guards
         if self.options.source_tasks or self.options.eval_on or self.study.cfg.reuse.predictions:
             for trained in (name for task in self.task_names for name in self.trained_for(task)):
-                for network in self.study.answers.candidates(trained, self):
+                for network in self.answers.candidates(trained):
                     if network.eval_task or network.project:
                         guard_joining(guards, trained, network)
         return guards
@@ -242,24 +252,6 @@ class PostScheduler(TransferScheduler):
         if self.options.nested:
             networks = [network for network in networks if network.task.endswith(f"{NESTED}{fold}")]
         return [replace(network, eval_task=trained) for network in networks]
-
-    def source_label(self, trained: str, run: Run) -> RunLabel:
-        """Return the names of a run of another task in tables and figures. Its label names the task."""
-        label = super().run_label(trained, run)
-        task = trained.rpartition(NESTED)[0] if self.options.nested else trained
-        # The ids of nested runs are recipes, which do not depend on the task.
-        ids = {key: getattr(label, key) for key in ("run", "procedure")}
-        if self.options.nested:
-            ids = {key: digest([id_, task]) for key, id_ in ids.items()}
-        labels = {key: getattr(label, key) for key in ("label", "procedure_label")}
-        return replace(label, **ids, **{key: f"{task}: {text}" if text else task for key, text in labels.items()})
-
-    def run_label(self, task: str, run: Run) -> RunLabel:
-        label = super().run_label(task, run)
-        if task in super().trained_tasks:
-            return label
-        source = self.source_label(task, run)
-        return replace(label, run=source.run, procedure=source.procedure)
 
     def _add_sources(self, task: str) -> None:
         """Plan what networks of other tasks are for: predictions of this one, and their metrics."""
@@ -307,8 +299,8 @@ class PostScheduler(TransferScheduler):
         try:
             ensemble = TypeAdapter(EnsembleOptions).validate_python(options)
         except ValidationError as error:
-            problem = error.errors()[0]
-            raise MMLError(f"mode.ensemble.{problem['loc'][0]}: {problem['msg']}, not {problem['input']!r}") from error
+            first = error.errors()[0]
+            raise MMLError(f"mode.ensemble.{first['loc'][0]}: {first['msg']}, not {first['input']!r}") from error
         ensemble.metric_of(kind)
         ensemble.check_members(members)
         return ensemble

@@ -1,15 +1,12 @@
 """Mode `train`: networks for the tasks of a study, their predictions and their test metrics."""
 
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, model_validator
 
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.task_options import ARGUMENT, SEPARATOR
 from mml_lib.errors import MMLError, nearest
-from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.schedulers.base import AbstractBaseScheduler, Options
 from mml_lib.studies.best_runs import best_runs
@@ -18,14 +15,13 @@ from mml_lib.studies.checks.class_names import check_same_classes
 from mml_lib.studies.checks.guarding import Guards, guards_of
 from mml_lib.studies.checks.study_checks import check_leakage, check_other
 from mml_lib.studies.multitask import multitask
-from mml_lib.studies.runs import Run
+from mml_lib.studies.questions import Questions
+from mml_lib.studies.run_names import NESTED
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
     from mml_lib.steps.step import Step
-
-NESTED = f"{SEPARATOR}nested{ARGUMENT}"
 
 
 class TrainOptions(Options):
@@ -87,7 +83,7 @@ class TrainOptions(Options):
 class TrainScheduler(AbstractBaseScheduler):
     """Trains each run of each task on each fold, predicts, tests, and sums up over folds."""
 
-    Options: type[TrainOptions] = TrainOptions
+    Options: ClassVar[type[TrainOptions]] = TrainOptions
     options: TrainOptions
     available_subroutines: ClassVar[tuple[str, ...]] = ("train", "predict", "test", "draw")
 
@@ -102,7 +98,7 @@ class TrainScheduler(AbstractBaseScheduler):
         if self.guards.guards:
             self.add("check_images", sha256=self.guards.sha256)
         if self.study.cfg.baseline:
-            self.study.questions.baselines(self)
+            self.questions.baselines()
         if any(command.startswith("test_") for command, _ in self._plan):
             self.add("summarize", mode=self.mode)
             self._add_questions()
@@ -237,6 +233,11 @@ class TrainScheduler(AbstractBaseScheduler):
                 notes.append("the best of several procedures is told by these samples, so its value is optimistic")
         return notes
 
+    @cached_property
+    def questions(self) -> Questions:
+        """Differences to a baseline, learning curves, and procedures across tasks."""
+        return Questions(self)
+
     def _add_report(self) -> None:
         """Plan what `snakemake --report` shows, of each task that something is tested of."""
         tested = {wildcards["task"] for command, wildcards in self._plan if command == "test_fold"}
@@ -252,14 +253,14 @@ class TrainScheduler(AbstractBaseScheduler):
             return
         if self.study.cfg.baseline:
             self.add("compare_with_baseline", mode=self.mode)
-        for curve in self.study.questions.curves(self):
+        for curve in self.questions.curves():
             self.add("draw_curve", curve=curve.name, mode=self.mode)
-        if len(self.task_names) > 1 and len(self.study.questions.procedures(self)) > 1:
+        if len(self.task_names) > 1 and len(self.questions.procedures) > 1:
             self.add("compare_across_tasks", mode=self.mode)
 
     @property
     def announcement(self) -> list[str]:
-        return [*super().announcement, *self.study.questions.refusals(self)]
+        return [*super().announcement, *self.questions.refusals()]
 
     def others(self, task: str) -> list[tuple[str, str]]:
         """Return other tasks and their splits that a network of this task is evaluated on."""
@@ -301,20 +302,15 @@ class TrainScheduler(AbstractBaseScheduler):
         by_default = ["test" if identity.has_test else "val", *(["unlabelled"] if identity.has_unlabelled else [])]
         return list(splits or by_default)
 
-    def run_label(self, task: str, run: Run) -> RunLabel:
-        """Return the names of a run in tables and figures. The folds of nested validation share them."""
-        base, _, fold = task.rpartition(NESTED)
-        label = super().run_label(task, run)
-        if not self.options.nested:
-            return label
-        return replace(
-            label,
-            task=base + NESTED[:-1],
-            run=run.pipeline.recipe,
-            procedure=run.pipeline.procedure_recipe,
-            fold=int(fold),
-        )
+    @property
+    def finishing_files(self) -> dict[str, list[str]]:
+        networks = [network for task in self.task_names for network in self.networks(task)]
+        return {"models": [self.fm.path("models", **network.tokens) for network in networks]} if self._is_tested else {}
+
+    @property
+    def _is_tested(self) -> bool:
+        return "summarize" in self.steps_by_rule
 
     def before_finishing_hook(self, step: "Step") -> None:
         """Return the best procedure and run of each task, chosen by validation; nothing where nothing was tested."""
-        step.return_value = best_runs(self) if "summarize" in self.commands else []
+        step.return_value = best_runs(self, step.input.models, step.input.summary[0]) if self._is_tested else []

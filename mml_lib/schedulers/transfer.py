@@ -1,8 +1,9 @@
 """Mode `tl`: networks that start from the backbone of a model of another task."""
 
+import functools
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -50,7 +51,7 @@ class TransferOptions(TrainOptions):
 class TransferScheduler(TrainScheduler):
     """Trains as the mode `train`, from the backbone of a model of the `pretrain_task`."""
 
-    Options: type[TransferOptions] = TransferOptions
+    Options: ClassVar[type[TransferOptions]] = TransferOptions
     options: TransferOptions
 
     @property
@@ -88,6 +89,7 @@ class TransferScheduler(TrainScheduler):
         run = Pipeline.of(cfg, task_content(task, cfg.preprocessing), additions, self.code).run
         return self.study.fm.construct_saving_path(None, "pipeline", task=task.name, run=run).exists()
 
+    @functools.cache  # noqa: B019  (a scheduler lives as long as its process)
     def runs_of(self, task: str) -> list[Run]:
         if task != self.options.pretrain_task:
             return super().runs_of(task)
@@ -149,7 +151,7 @@ class TransferScheduler(TrainScheduler):
         for project, run in projects:
             wanted = {"task": task} | ({"run": run} if run else {})
             for stored in fm.existing("models", project=project, **wanted):
-                model = {"project": project, "task": task, "run": stored["run"], "fold": int(stored["fold"])}
+                model: dict[str, Any] = {"project": project, **stored, "fold": int(stored["fold"])}
                 if fm.construct_saving_path(None, "parameters", **model).exists():
                     models.append(model)
             others += [stored["task"] for stored in fm.existing("models", project=project)]

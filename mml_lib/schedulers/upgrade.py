@@ -51,13 +51,17 @@ class UpgradeScheduler(_Rewriting):
         step.return_value = {"backup": finished[-1].number if finished else None}
 
 
+class DowngradeOptions(Options):
+    """Options of the mode `downgrade`."""
+
+    backup: int | None = Field(None, ge=1, description="Which upgrade to undo, by its number below BACKUPS.")
+
+
 class DowngradeScheduler(_Rewriting):
     """Lays back what an upgrade has rewritten; what was made anew since stays as it is."""
 
-    class Options(Options):
-        """The options of mode `downgrade`."""
-
-        backup: int | None = Field(None, ge=1, description="Which upgrade to undo, by its number below BACKUPS.")
+    Options: ClassVar[type[DowngradeOptions]] = DowngradeOptions
+    options: DowngradeOptions
 
     @cached_property
     def _backup(self) -> Backup:

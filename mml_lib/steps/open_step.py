@@ -4,7 +4,7 @@ import atexit
 import os
 import signal
 import sys
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 from mml_lib.config.loading import preset_folders, project_folder
 from mml_lib.config.plugins import import_plugin
@@ -48,7 +48,7 @@ def open_step(snakemake: Any, warm: bool = False) -> Any:
         _prepare_outputs(list(snakemake.output), terminal)
     for plugin in snakemake.config.get("plugins") or ():
         import_plugin(plugin)
-    step = _step_class(snakemake)(snakemake, terminal)
+    step: Any = _step_class(snakemake)(snakemake, terminal)
     if step.rule in TRAINING_RULES:
         step.check_code()
     if warm:
@@ -68,7 +68,7 @@ def _step_class(snakemake: Any) -> type[Step]:
     return getattr(scheduler, "Step", None) or TrainingStep
 
 
-def _prepare_outputs(outputs: list[str], terminal: IO[str]) -> None:
+def _prepare_outputs(outputs: list[str], terminal: TextIO) -> None:
     """Remove what an earlier step of these outputs left, and write their checksums when this step ends."""
     for output in outputs:
         remove_leftovers(output)
@@ -76,7 +76,7 @@ def _prepare_outputs(outputs: list[str], terminal: IO[str]) -> None:
     atexit.register(_seal, outputs, terminal)
 
 
-def _seal(outputs: list[str], terminal: IO[str]) -> None:
+def _seal(outputs: list[str], terminal: TextIO) -> None:
     try:
         seal_outputs(outputs)
     except OSError as error:

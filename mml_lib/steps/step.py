@@ -2,9 +2,9 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-from mml_lib.config.loading import load_study, preset_folders
+from mml_lib.config.loading import load_study, open_files, preset_folders
 from mml_lib.config.schema import StudyConfig
 from mml_lib.files.atomic import write_text
 from mml_lib.files.manager import MMLFileManager
@@ -33,7 +33,7 @@ class Step:
         terminal: stream of the terminal.
     """
 
-    def __init__(self, snakemake: Any, terminal: IO[str] | None = None):
+    def __init__(self, snakemake: Any, terminal: TextIO | None = None):
         self.rule = name_in_step(snakemake.rule)
         self.input = snakemake.input
         self.output = snakemake.output
@@ -62,10 +62,7 @@ class Step:
     @cached_property
     def fm(self) -> MMLFileManager:
         """The file manager of the study, for scripts that look for further artefacts."""
-        cfg = self.cfg
-        if MMLFileManager.exists():
-            MMLFileManager.clear_instance()
-        return MMLFileManager(cfg.paths.data, cfg.paths.results, cfg.project, cfg.remove, cfg.reuse.references)
+        return open_files(self.cfg)
 
     @property
     def pivot(self) -> str | None:

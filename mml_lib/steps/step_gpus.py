@@ -2,7 +2,7 @@
 
 import logging
 import os
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from mml_lib.config.gpu_options import ACCELERATORS, gpus_of, resources_of
 from mml_lib.machine.gpu_devices import VISIBLE, visible_gpus
@@ -18,7 +18,7 @@ CONTEXT_MB = 500
 """Memory that CUDA itself takes of the share of a process."""
 
 
-def take_gpus(step: "TrainingStep", rule: str, terminal: IO[str]) -> None:
+def take_gpus(step: "TrainingStep", rule: str, terminal: TextIO) -> None:
     """Give a step GPUs of its own; write to its log and the terminal while it waits.
 
     A step without GPUs sees none. A job of SLURM keeps the GPUs that it was given. A process that trains with others

@@ -7,7 +7,7 @@ import resource
 import sys
 import traceback
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 from mml_lib.errors import MMLError
 from mml_lib.machine.disk import REMEDY, is_full_disk
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 _held: list[IO[Any]] = []  # logs stay open as long as their process
 
 
-def open_log(rule: str, path: str | None) -> IO[str]:
+def open_log(rule: str, path: str | None) -> TextIO:
     """Send the output of this process to a log, and errors in one line to the terminal too.
 
     Args:

@@ -15,7 +15,7 @@ def task_files(step: "TrainingStep") -> dict[str, dict[str, Path]]:
     steps declare `task`, `eval_task`, and `images` of the latter. The manifests are the param `datasets`.
     """
     learned = step.input.get("tasks")
-    paths = {name: {"description": Path(path)} for name, path in _descriptions(step, learned).items() if path}
+    paths = {name: {"description": Path(path)} for name, path in _descriptions(step, learned).items() if name and path}
     packs = [(task["dataset"], task["pack"]) for task in step.pipeline.tasks] if learned else [None]
     owners = list(paths) if learned else [step.eval_task]
     for key, declared in (("packed", step.input.get("images")), ("dataset", step.params.get("datasets"))):

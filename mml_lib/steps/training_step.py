@@ -298,8 +298,8 @@ class TrainingStep(Step):
         watching: list[Any] = []
         if self.terminal is not None and self.terminal.isatty():
             watching.append(ProgressBar(self.terminal, f"{self.task} fold {self.fold}"))
-        if self.cfg.tensorboard is not None:
-            watching.append(Board(Path(self.params.tensorboard), self.cfg.tensorboard))
+        if self.cfg.tensorboard is not None and (folder := self.params.get("tensorboard")):
+            watching.append(Board(Path(folder), self.cfg.tensorboard))
         if (job := own_job()) and arguments.get("enable_checkpointing", True):  # a requeued job resumes from these
             from mml_lib.training.requeueing import Requeue
 
@@ -308,16 +308,18 @@ class TrainingStep(Step):
 
     def lightning_tune(self, data: "MMLDataModule", model: "MMLModule") -> Tuning:
         """Search learning rate or batch size, as `tune` says."""
+        options = self.cfg.tune
+        assert options is not None, "only runs with tune have this step"
         with passing_folder(Path(self.params.trial)) as folder:
             trainer = self.create_trainer(
                 callbacks=[],
                 enable_checkpointing=False,
                 default_root_dir=folder,
                 # Steps are counted, however many epochs they take, and nothing is validated.
-                max_epochs=self.cfg.tune.num_training * self.cfg.trainer.accumulate_grad_batches,
+                max_epochs=options.num_training * self.cfg.trainer.accumulate_grad_batches,
                 check_val_every_n_epoch=sys.maxsize,
             )
-            tuning = tune(trainer, model, data, self.cfg.tune)
+            tuning = tune(trainer, model, data, options)
         logger.info("learning rate %s, batch size %s", tuning.lr or "as it was", tuning.batch_size or "as it was")
         return tuning
 

@@ -175,10 +175,10 @@ class WarmProcess:
                         return request
                 elif key.fileobj is self.ended:
                     self.ended.recv(4096)
-                elif is_gone(key.fileobj):  # the client was killed
+                elif isinstance(client := key.fileobj, socket.socket) and is_gone(client):  # it was killed
                     with contextlib.suppress(ProcessLookupError):
-                        os.kill(self.clients[key.fileobj], signal.SIGKILL)
-                    self.selector.unregister(key.fileobj)
+                        os.kill(self.clients[client], signal.SIGKILL)
+                    self.selector.unregister(client)
             self._reap()
         return None
 
@@ -292,7 +292,7 @@ def _run(script: str) -> int:
     except BaseException as error:
         sys.excepthook(type(error), error, error.__traceback__)
         status = 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
-    threading._shutdown()
+    threading._shutdown()  # type: ignore[attr-defined]  # private: waits for threads, as the end of Python does
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):

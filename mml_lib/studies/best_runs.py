@@ -1,23 +1,28 @@
 """Best runs: the procedure and the run of each task that are best on validation splits, and what they are worth."""
 
 import csv
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.metric_options import OUT_OF_FOLD
 from mml_lib.errors import MMLError
+from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.models.model_selection import best_run
 from mml_lib.models.model_storage import ModelStorage
-from mml_lib.pipelines.trained_networks import TrainedNetwork
-from mml_lib.studies.runs import Run
 
 if TYPE_CHECKING:
     from mml_lib.schedulers.train import TrainScheduler
 
 
-def best_runs(scheduler: "TrainScheduler") -> list[dict[str, Any]]:
+def best_runs(scheduler: "TrainScheduler", models: Sequence[str], summary: str) -> list[dict[str, Any]]:
     """Return the best procedure and its best run of each task that a mode trained, by the first named metric.
 
     They are chosen by the validation splits of their networks, never by the samples that are reported.
+
+    Args:
+        scheduler: the scheduler of the mode.
+        models: paths of the model storages.
+        summary: path of the summary of the mode.
 
     Returns:
         `task procedure run label metric chosen_by validation split mean procedure_mean ci_low ci_high about reason`:
@@ -26,30 +31,36 @@ def best_runs(scheduler: "TrainScheduler") -> list[dict[str, Any]]:
         why there is none; None where no test split was predicted, or the metric is undefined. Without a test split they
         are the out-of-fold results of a single run: of several, these samples chose the best.
     """
-    rows = _summary(scheduler)
-    rows_by_task = []
-    for task, (metric, networks) in sorted(_networks(scheduler).items()):
-        labels = {network.run: scheduler.run_label(network.task, _run(scheduler, network)) for network in networks}
-        ids = {run: (label.procedure, label.run) for run, label in labels.items()}
+    with open(summary, newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if not row["on"]]
+    labels, metrics = _labels(scheduler), {}
+    storages: dict[str, list[ModelStorage]] = {}
+    for storage in map(ModelStorage.read, models):
+        if label := labels.get((storage.task, storage.run)):
+            storages.setdefault(label.task, []).append(storage)
+            metrics[label.task] = scheduler.study.main_metric(scheduler.study.task(storage.task).task_type)
+    best = []
+    for task, of_task in sorted(storages.items()):
+        metric, own = metrics[task], [label for label in labels.values() if label.task == task]
+        ids = {run: (label.procedure, label.run) for (_, run), label in labels.items() if label.task == task}
         try:
-            storages = [ModelStorage.read(scheduler.fm.path("models", **network.tokens)) for network in networks]
-            chosen = best_run(storages, ids, metric)
-        except MMLError:  # no model is left to tell, or nothing defines the metric
+            chosen = best_run(of_task, ids, metric)
+        except MMLError:  # nothing defines the metric
             continue
         # Out-of-fold results are of the samples that the choice was made by, if there was one.
         splits = ("test", OUT_OF_FOLD) if len(set(ids.values())) == 1 else ("test",)
         of_metric = [row for row in rows if (row["task"], row["metric"]) == (task, metric) and row["split"] in splits]
         split = next((split for split in splits if any(row["split"] == split for row in of_metric)), None)
-        of_task = [row for row in of_metric if row["split"] == split]
+        of_split = [row for row in of_metric if row["split"] == split]
         # A procedure with a single run has no row of its own.
-        run = next((row for row in of_task if row["run"] == chosen.run), {})
-        procedure = next((row for row in of_task if not row["run"] and row["procedure"] == chosen.procedure), run)
-        rows_by_task.append(
+        run = next((row for row in of_split if row["run"] == chosen.run), {})
+        procedure = next((row for row in of_split if not row["run"] and row["procedure"] == chosen.procedure), run)
+        best.append(
             {
                 "task": task,
                 "procedure": chosen.procedure,
                 "run": chosen.run,
-                "label": next(label.label for label in labels.values() if label.run == chosen.run),
+                "label": next(label.label for label in own if label.run == chosen.run),
                 "metric": metric,
                 "chosen_by": f"val/{chosen.metric}",
                 "validation": chosen.run_value,
@@ -62,31 +73,14 @@ def best_runs(scheduler: "TrainScheduler") -> list[dict[str, Any]]:
                 "reason": procedure.get("reason", ""),
             }
         )
-    return rows_by_task
+    return best
 
 
-def _networks(scheduler: "TrainScheduler") -> dict[str, tuple[str, list[TrainedNetwork]]]:
-    """Return the first named metric and the networks of each task, by what tables call it."""
-    networks: dict[str, tuple[str, list[TrainedNetwork]]] = {}
-    for task in scheduler.task_names:
-        for network in scheduler.networks(task):
-            # Of a metric of the user's own nobody knows which values are good.
-            metric = scheduler.study.main_metric(scheduler.study.task(network.task).task_type)
-            label = scheduler.run_label(network.task, _run(scheduler, network))
-            networks.setdefault(label.task, (metric, []))[1].append(network)
-    return networks
-
-
-def _run(scheduler: "TrainScheduler", network: TrainedNetwork) -> Run:
-    return scheduler.study.run(network.task, network.run)
-
-
-def _summary(scheduler: "TrainScheduler") -> list[dict[str, str]]:
-    """Return the rows of the summary that are about the tasks that networks were trained on."""
-    if "summarize" not in scheduler.commands:
-        return []
-    with open(scheduler.fm.path("summary", mode=scheduler.mode), newline="", encoding="utf-8") as file:
-        return [row for row in csv.DictReader(file) if not row["on"]]
+def _labels(scheduler: "TrainScheduler") -> dict[tuple[str, str], RunLabel]:
+    """Return the label of each run that is trained for a task of the mode, by its trained task and its id."""
+    networks = [network for task in scheduler.task_names for network in scheduler.networks(task)]
+    distinct = {(network.task, network.run): network for network in networks}
+    return {key: scheduler.run_label(network) for key, network in distinct.items()}
 
 
 def _number(text: str | None) -> float | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.trained_networks import TrainedNetwork
+from mml_lib.studies.checks.guarding import seen_held_out
 
 if TYPE_CHECKING:
     from mml_lib.studies.study import Study
@@ -84,7 +85,7 @@ class ReusedPredictions:
         """Return why networks of a run are no answers to a task; None if they are."""
         stored = self.study.runs.read(run.task, run.id, project)
         if run.eval_task:
-            return self.study.answers.leak(task, stored, project)
+            return seen_held_out(self.study, task, stored, project)
         if stored.pipeline.task["id"] != self.study.task(task).id:
             return f"those of {task} are divided otherwise, and their networks may have seen test samples"
         return None

@@ -4,20 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from mml_lib.config.loading import load_study
+from mml_lib.config.loading import load_study, open_files
 from mml_lib.config.plugins import import_plugin
 from mml_lib.config.reading.origins import Origins, Source
 from mml_lib.errors import MMLError
-from mml_lib.files.manager import MMLFileManager
 from mml_lib.files.records import record_study
 from mml_lib.machine.claims import Claims
 from mml_lib.machine.locks import check_writable, lock_project, share_data
 from mml_lib.machine.rule_names import RuleNames
-from mml_lib.studies.answers import Answers
 from mml_lib.studies.inputs import Inputs
 from mml_lib.studies.overview import overview
 from mml_lib.studies.project_models import ProjectModels
-from mml_lib.studies.questions import Questions
 from mml_lib.studies.resources.gpu_requests import Gpus
 from mml_lib.studies.resources.rule_resources import RuleResources
 from mml_lib.studies.runs import Run, Runs
@@ -44,11 +41,7 @@ class Study:
         self.folders = self.cfg.paths.presets
         for plugin in self.cfg.plugins:
             import_plugin(plugin)
-        MMLFileManager.clear_instance()
-        paths = self.cfg.paths
-        self.fm = MMLFileManager(
-            paths.data, paths.results, self.cfg.project, self.cfg.remove, self.cfg.reuse.references
-        )
+        self.fm = open_files(self.cfg)
         self.runs = Runs(self.fm)
         self.tasks = StudyTasks(self.cfg, self.fm, self.runs)
         self.schedulers = StudySchedulers(self)
@@ -73,16 +66,6 @@ class Study:
     def gpus(self) -> Gpus:
         """GPU resources of rules."""
         return Gpus(self)
-
-    @cached_property
-    def answers(self) -> Answers:
-        """Networks and predictions of ensembles and comparisons."""
-        return Answers(self)
-
-    @cached_property
-    def questions(self) -> Questions:
-        """Differences to a baseline, learning curves, and procedures across tasks."""
-        return Questions(self)
 
     @cached_property
     def project_models(self) -> ProjectModels:
@@ -122,7 +105,7 @@ class Study:
 
     def main_metric(self, task_type: str) -> str:
         """Return the metric by which the best model of a task type is chosen: the first that has a name."""
-        return next((metric for metric in self.cfg.metrics_of(task_type) if isinstance(metric, str)), "loss")
+        return next(iter(self.cfg.named_metrics_of(task_type)), "loss")
 
     # --- before the first step ----------------------------------------------------------------------------------
 

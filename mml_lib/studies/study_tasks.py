@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.task_options import SEPARATOR
+from mml_lib.config.task_options import SEPARATOR, Task
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.studies.runs import Runs
@@ -129,7 +129,18 @@ class StudyTasks(Mapping[str, TaskIdentity]):
     def metadata_paths(self, name: str) -> list[str]:
         """Return the metadata file of a task of the study, if it names columns; tags share that of their base."""
         base = self.derived(name).base_name
-        return [self.fm.path("sample_metadata", task=base)] if self.cfg.tasks[base].metadata else []
+        return [self.fm.path("sample_metadata", task=base)] if self.options_of(base).metadata else []
+
+    def options_of(self, base: str) -> Task:
+        """Return the options of a task without tags.
+
+        Raises:
+            MMLError: the study does not define it.
+        """
+        options = self.cfg.tasks.get(base)
+        if options is None:
+            raise MMLError(f"tasks: the study does not define the task {base}")
+        return options
 
     # --- definitions --------------------------------------------------------------------------------------------
 
@@ -166,13 +177,13 @@ class StudyTasks(Mapping[str, TaskIdentity]):
             MMLError: no task names the source of the data set.
         """
         if task := self.task_on(dataset):
-            creator = get_creator(task.name, self.cfg.tasks[task.name].creator)
-            own = {"creator": creator.name, "arguments": creator.arguments(self.cfg.tasks[task.name])}
+            options = self.options_of(task.name)
+            creator = get_creator(task.name, options.creator)
+            own = {"creator": creator.name, "arguments": creator.arguments(options)}
             own |= {"code": creator.code} if creator.code else {}
             if "made_by_rule" in task.source:
                 own |= {key: task.source[key] for key in ("made_by_rule", "fingerprint") if key in task.source}
-            images = self.cfg.tasks[task.name].image_options
-            return own | ({"images": images} if images else {})
+            return own | ({"images": options.image_options} if options.image_options else {})
         for definition in self.definitions.values():
             source = definition["source"]
             repeatable = "arguments" in source and not {"downloads", "made_by_rule"} & set(source)

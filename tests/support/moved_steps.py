@@ -37,8 +37,8 @@ MEASURED = ("-times.csv", "run_times_and_memory.html")
 LOCK = ".lock-steps"
 """Name of the lock of the steps of a project, which each step takes."""
 
-ABOUT_THE_PROJECT = {"list_models", "clean_up", "finish_exp"}
-"""Rules about all that lies in a project: models of other studies, leftovers, artefacts that a hook asks for."""
+ABOUT_THE_PROJECT = {"clean_up"}
+"""Rules about all that lies in a project: what no study uses."""
 
 PICTURES = {".svg", ".png", ".jpg", ".pdf"}
 """Files that are compared by their names."""
@@ -143,6 +143,8 @@ def move(snakemake: "Snakemake", folder: Path) -> None:
             position, _ = params._names[name]
             params[position] = str(folder / name)
             params._set_name(name, position)
+    for number, model in enumerate(params.get("models", ())):  # of all studies, which no rule of one study makes
+        model["path"] = str(copied(Path(model["path"]), folder / "models" / str(number) / Path(model["path"]).name))
     snakemake._safely_store_params(params)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mml_lib.config.task_options import SEPARATOR
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.trained_networks import TrainedNetwork
+from mml_lib.studies.checks.study_checks import holds_out_alike
 from mml_lib.studies.runs import Run
 from mml_lib.tasks.image_guards import PARTS, ImageGuard
 from mml_lib.tasks.tags import parse_tag
@@ -32,7 +33,6 @@ class Guards:
     def __init__(self, study: "Study"):
         self.study = study
         self._parts: dict[tuple[tuple[str, str], tuple[str, str]], tuple[set[str], str]] = {}
-        self._datasets: dict[tuple[str, str], str] = {}
         self.unknown: dict[str, None] = {}
 
     @property
@@ -150,3 +150,28 @@ def started_from(
             continue
         yield from ((task, directly) for task in started.pipeline.tasks)
         yield from started_from(guards, started, where, directly=False)
+
+
+def seen_held_out(study: "Study", task: str, run: Run, project: str | None = None) -> str | None:
+    """Return why networks of a run may have seen held-out samples of a task, in any fold; None if they have not.
+
+    Args:
+        study: the study.
+        task: the task that they are to predict.
+        run: a run of another task.
+        project: project of the run; None: this one.
+    """
+    identity = study.task(task)
+    for learned in run.pipeline.tasks:
+        if not holds_out_alike(identity, learned):
+            return (
+                f"{learned['name']} divides the images of {task} in another way, so its networks may have seen "
+                "what is held out; give both the same folds, test_fraction, seed and idx_to_class, or leave it out"
+            )
+    for model in run.pipeline.pretraining.get("models", ()):
+        started = study.runs.of_model({**model, "project": model["project"] or project})
+        # The fold that is chosen there may be another one than here.
+        same = [learned["name"] for learned in started.pipeline.tasks if learned["dataset"] == identity.dataset]
+        if same:
+            return f"networks of {run.pipeline.task['name']} start from {same[0]}, which has images of {task}"
+    return None

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from numbers import Real
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from mml_lib.config.factories import check_package
 from mml_lib.config.metric_options import NAMED, is_metric, lower_is_better
 from mml_lib.config.schema import StudyConfig
+from mml_lib.config.sections import Target
 from mml_lib.config.task_options import ARGUMENT, SEPARATOR
 from mml_lib.config.training_options import CLASS_WEIGHTS
 from mml_lib.data.tta import build_view
@@ -154,10 +155,12 @@ def _check_loss(task: TaskIdentity, cfg: StudyConfig) -> None:
 def _check_packages(task: TaskIdentity, cfg: StudyConfig) -> None:
     """Refuse targets of packages that are not there, without importing one."""
     metrics = [metric for metric in cfg.metrics_of(task.task_type) if not isinstance(metric, str)]
-    named = {"arch": cfg.arch, "decoder": cfg.decoder, "loss": cfg.loss_of(task.task_type), "optimizer": cfg.optimizer}
-    named |= {"lr_scheduler": cfg.lr_scheduler}
-    named |= {f"callbacks.{name}": callback for name, callback in cfg.callbacks.items()}
-    lists = {
+    named: dict[str, Target | None] = {
+        **{"arch": cfg.arch, "decoder": cfg.decoder, "loss": cfg.loss_of(task.task_type), "optimizer": cfg.optimizer},
+        "lr_scheduler": cfg.lr_scheduler,
+        **{f"callbacks.{name}": callback for name, callback in cfg.callbacks.items()},
+    }
+    lists: dict[str, Sequence[Target]] = {
         "augmentations": cfg.augmentations.of(task.task_type),
         "metrics": metrics,
         "tta.transforms": cfg.tta.transforms,
@@ -185,7 +188,8 @@ def _check_class_weights(task: TaskIdentity, cfg: StudyConfig) -> None:
         raise MMLError(f"class_weights: {task.name} is a regression, which has no classes; leave it out")
     if cfg.class_weights == "balanced" and cfg.sampling.balanced:
         raise MMLError("class_weights: with sampling.balanced the classes are balanced already; set one of them only")
-    if weights := [key for key in CLASS_WEIGHTS if key in cfg.loss_of(task.task_type).spec()]:
+    loss = cfg.loss_of(task.task_type)
+    if weights := [key for key in CLASS_WEIGHTS if loss and key in loss.spec()]:
         raise MMLError(f"class_weights: the loss has weights of its own, loss.{weights[0]}; set one of them only")
 
 
@@ -194,7 +198,8 @@ def _check_mixing(task: TaskIdentity, cfg: StudyConfig) -> None:
         return
     if not TASK_TYPES[task.task_type].is_mixable:
         raise MMLError(f"mixing: the targets of a {task.task_type} ({task.name}) cannot be mixed; set mixing: null")
-    if TASK_TYPES[task.task_type].is_single_label and cfg.loss_of(task.task_type).target == FOCAL:
+    loss = cfg.loss_of(task.task_type)
+    if TASK_TYPES[task.task_type].is_single_label and loss and loss.target == FOCAL:
         raise MMLError("mixing: the focal loss takes no mixed classes; set loss: default, or mixing: null")
 
 
@@ -213,19 +218,18 @@ def _check_augmentations(task: TaskIdentity, cfg: StudyConfig) -> None:
 
 def _check_monitored(task: TaskIdentity, cfg: StudyConfig) -> None:
     columns = ["train/loss", "val/loss", *(f"val/{metric}" for metric in NAMED[task.task_type])]
-    if "lr_scheduler" in cfg.monitored and cfg.lr_scheduler.interval != "epoch":
+    if cfg.lr_scheduler and "lr_scheduler" in cfg.monitored and cfg.lr_scheduler.interval != "epoch":
         raise MMLError("lr_scheduler.interval: a plateau is looked for epoch by epoch; set it to epoch")
     for key, column in cfg.monitored.items():
         split, _, name = column.partition("/")
         if column not in columns and not (split == "val" and is_metric(name, task.task_type)):
             raise MMLError(f"{key}.monitor: {task.name} has no '{column}'{nearest(column, columns)}")
-        section = cfg.lr_scheduler if key == "lr_scheduler" else cfg.callbacks[key.removeprefix("callbacks.")]
+        of_schedule = key == "lr_scheduler"
+        section: Target | None = cfg.lr_scheduler if of_schedule else cfg.callbacks[key.removeprefix("callbacks.")]
         metric = column.split("/")[1]
         mode = "min" if lower_is_better(metric) else "max"
-        if (
-            section.target.endswith((".EarlyStopping", ".ReduceLROnPlateau"))
-            and section.spec().get("mode", "min") != mode
-        ):
+        is_directed = section and section.target.endswith((".EarlyStopping", ".ReduceLROnPlateau"))
+        if section and is_directed and section.spec().get("mode", "min") != mode:
             raise MMLError(f"{key}.mode: the best {metric} is the {mode}imum; set mode: {mode}")
 
 

@@ -7,11 +7,10 @@ from mml_lib.config.task_options import Preprocessing
 from mml_lib.images.transforms import resolve
 from mml_lib.pipelines.own_code import code_of, code_of_hooks
 from mml_lib.pipelines.step_hooks import PREDICTING
+from mml_lib.studies.inputs.rule_inputs import RuleInputs
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import OutputFiles, Wildcards
-
-    from mml_lib.studies.study import Study
 
 METRICS_FILES = {"test_fold": "metrics", "test_other": "other_metrics", "test_out_of_fold": "out_of_fold_metrics"}
 """Assignment keys of metrics, by rule."""
@@ -24,16 +23,8 @@ RESAMPLED_FILES = {
 """Assignment keys of metrics on resamples, by rule."""
 
 
-class EvaluateInputs:
-    """Tasks, metrics and labels of trained networks.
-
-    Args:
-        study: the study.
-    """
-
-    def __init__(self, study: "Study"):
-        self.study = study
-        self.fm = study.fm
+class EvaluateInputs(RuleInputs):
+    """Tasks, metrics and labels of trained networks."""
 
     # --- predictions --------------------------------------------------------------------------------------------
 
@@ -98,11 +89,6 @@ class EvaluateInputs:
 
     # --- masks --------------------------------------------------------------------------------------------------
 
-    def dataset(self, wildcards: "Wildcards") -> str:
-        """The manifest of the images whose masks are measured."""
-        task = self.study.task(wildcards.get("eval_task", wildcards.task))
-        return self.fm.path("dataset", dataset=task.dataset)
-
     def transforms(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
         """The preprocessing of a run's images."""
         content = self.study.run(wildcards.task, wildcards.run).pipeline.content
@@ -111,7 +97,7 @@ class EvaluateInputs:
     def mask_metrics(self, wildcards: "Wildcards") -> list[str]:
         """The named metrics of a segmentation."""
         task_type = self.study.task(wildcards.get("eval_task", wildcards.task)).task_type
-        return [metric for metric in self.study.cfg.metrics_of(task_type) if isinstance(metric, str)]
+        return self.study.cfg.named_metrics_of(task_type)
 
     # --- summary of a mode --------------------------------------------------------------------------------------
 
@@ -125,8 +111,7 @@ class EvaluateInputs:
 
     def _tested(self, mode: str, keys: Mapping[str, str]) -> list[str]:
         """Return an output of each planned test, by the assignment key for its rule."""
-        scheduler = self.study.scheduler(mode)
-        steps = zip(scheduler.commands, scheduler.params, strict=True)
+        steps = self.study.scheduler(mode).steps
         return [self.fm.path(keys[command], **wildcards) for command, wildcards in steps if command in keys]
 
     def run_labels(self, wildcards: "Wildcards") -> dict[str, dict[str, Any]]:

@@ -1,26 +1,17 @@
 """Inputs of rules/finish.smk: the outputs of a mode's planned steps."""
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.errors import MMLError, nearest
+from mml_lib.studies.inputs.rule_inputs import RuleInputs
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import OutputFiles, Wildcards
 
-    from mml_lib.studies.study import Study
 
-
-class FinishInputs:
-    """Targets of modes.
-
-    Args:
-        study: the study.
-    """
-
-    def __init__(self, study: "Study"):
-        self.study = study
-        self.fm = study.fm
-        self._targets: dict[str, list[str]] = {}
+class FinishInputs(RuleInputs):
+    """Targets of modes."""
 
     def checkpoints(self, wildcards: "Wildcards", output: "OutputFiles") -> list[str]:
         """The folders of checkpoints of all networks that a mode trains."""
@@ -36,14 +27,25 @@ class FinishInputs:
         Raises:
             MMLError: the plan names a step for which there is no rule.
         """
-        if mode not in self._targets:
-            scheduler = self.study.scheduler(mode)
-            patterns = {command: self._kept(command, mode, rules) for command in dict.fromkeys(scheduler.commands)}
-            steps = zip(scheduler.commands, scheduler.params, strict=True)
-            self._targets[mode] = [
-                pattern.format(**wildcards) for command, wildcards in steps for pattern in patterns[command]
-            ]
-        return self._targets[mode]
+        return [path for _, path in self._outputs(mode, rules)]
+
+    def files(self, mode: str, rules: Any) -> dict[str, list[str]]:
+        """Return these outputs by assignment key, or by their rule, with further files that the last hook reads."""
+        files: dict[str, list[str]] = {}
+        for key, path in self._outputs(mode, rules):
+            files.setdefault(key, []).append(path)
+        return {**self.study.scheduler(mode).finishing_files, **files}
+
+    @functools.cache  # noqa: B019  (a study lives as long as its process)
+    def _outputs(self, mode: str, rules: Any) -> list[tuple[str, str]]:
+        """Return assignment key, or rule, and path of each output that is kept."""
+        steps = self.study.scheduler(mode).steps
+        patterns = {command: self._kept(command, mode, rules) for command in dict.fromkeys(rule for rule, _ in steps)}
+        return [
+            (self.fm.key_of(pattern) or command, pattern.format(**wildcards))
+            for command, wildcards in steps
+            for pattern in patterns[command]
+        ]
 
     def _kept(self, command: str, mode: str, rules: Any) -> list[str]:
         """Return the outputs of a step's rule that are always kept, or else those that the study does not remove.

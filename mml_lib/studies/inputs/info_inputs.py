@@ -3,27 +3,18 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mml_lib.models.model_files import network_files, state_of
+from mml_lib.models.model_files import network_files, state_of, stored_models
+from mml_lib.studies.inputs.rule_inputs import RuleInputs
 from mml_lib.studies.resources.consumption import Consumption
 from mml_lib.studies.resources.forecast import Forecast
 from mml_lib.studies.resources.planned_steps import Step, planned_steps
 
 if TYPE_CHECKING:
-    from snakemake.iocontainers import Wildcards
-
-    from mml_lib.studies.study import Study
+    from snakemake.iocontainers import OutputFiles, Wildcards
 
 
-class InfoInputs:
-    """Tasks, models, runs and resources of a project.
-
-    Args:
-        study: the study.
-    """
-
-    def __init__(self, study: "Study"):
-        self.study = study
-        self.fm = study.fm
+class InfoInputs(RuleInputs):
+    """Tasks, models, runs and resources of a project."""
 
     # --- tasks --------------------------------------------------------------------------------------------------
 
@@ -32,8 +23,9 @@ class InfoInputs:
         return self.study.tasks.description_path(wildcards.task)
 
     def dataset(self, wildcards: "Wildcards") -> str:
-        """The manifest of the data set of a task of the study."""
-        return self.fm.path("dataset", dataset=self.study.tasks[wildcards.task].dataset)
+        """The manifest of the data set of the task that is predicted, or else of the task in the wildcards."""
+        task = self.study.task(wildcards.get("eval_task", wildcards.task))
+        return self.fm.path("dataset", dataset=task.dataset)
 
     def descriptions(self, wildcards: "Wildcards") -> list[str]:
         """The descriptions of all tasks of the study."""
@@ -55,6 +47,10 @@ class InfoInputs:
     def model_files_state(self, wildcards: "Wildcards") -> str:
         """A digest of all files of networks in the project."""
         return state_of(network_files(self.fm))
+
+    def stored_models(self, wildcards: "Wildcards", output: "OutputFiles") -> list[dict[str, Any]]:
+        """The models of the project and what of each is on the disk. No rule of the study makes those of others."""
+        return stored_models(self.fm)
 
     def model_labels(self, wildcards: "Wildcards") -> dict[str, dict[str, str]]:
         """The labels of the study's runs, by task and run."""

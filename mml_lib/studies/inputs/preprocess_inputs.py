@@ -7,31 +7,21 @@ from mml_lib.config.task_options import Preprocessing
 from mml_lib.errors import MMLError
 from mml_lib.files.manager import SHARDS
 from mml_lib.images.transforms import resolve
+from mml_lib.studies.inputs.rule_inputs import RuleInputs
 from mml_lib.studies.runs import pack_id
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import Wildcards
 
-    from mml_lib.studies.study import Study
 
-
-class PreprocessInputs:
-    """Transforms and shards of packed images.
-
-    Args:
-        study: the study.
-    """
-
-    def __init__(self, study: "Study"):
-        self.cfg = study.cfg
-        self.fm = study.fm
-        self.runs = study.runs
+class PreprocessInputs(RuleInputs):
+    """Transforms and shards of packed images."""
 
     def transforms(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
         """The transforms behind the id of packed images."""
-        runs = [*self.runs.planned.values(), *self.runs.old.values()]
+        runs = [*self.study.runs.planned.values(), *self.study.runs.old.values()]
         sections = [Preprocessing(**run.pipeline.content["preprocessing"]) for run in runs]
-        for section in [self.cfg.preprocessing, *sections]:
+        for section in [self.study.cfg.preprocessing, *sections]:
             if pack_id(section) == wildcards.pack:
                 return resolve(section)
         raise MMLError(f"the preprocessing {wildcards.pack} is part of no run of the study")
@@ -40,5 +30,5 @@ class PreprocessInputs:
         """Paths of a data set's shards. A packed data set keeps its number of shards."""
         packed = {"dataset": wildcards.dataset, "pack": wildcards.pack}
         count = Path(self.fm.path("packed", **packed)) / SHARDS
-        number = int(count.read_text()) if count.exists() else self.cfg.preprocess_shards
+        number = int(count.read_text()) if count.exists() else self.study.cfg.preprocess_shards
         return [self.fm.path("shard", **packed, shard=f"{index}of{number}") for index in range(number)]

@@ -4,24 +4,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.evaluation.comparisons.planned_tests import PlannedTest
+from mml_lib.studies.inputs.rule_inputs import RuleInputs
 from mml_lib.tasks.curves import Curve
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import Wildcards
 
-    from mml_lib.studies.study import Study
+    from mml_lib.schedulers.train import TrainScheduler
+    from mml_lib.studies.questions import Questions
 
 
-class QuestionsInputs:
-    """Tested networks of a mode: for the ablation table, learning curves, and the comparison across tasks.
-
-    Args:
-        study: the study.
-    """
-
-    def __init__(self, study: "Study"):
-        self.study = study
-        self.fm = study.fm
+class QuestionsInputs(RuleInputs):
+    """Tested networks of a mode: for the ablation table, learning curves, and the comparison across tasks."""
 
     def networks(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
         """The tested networks of a mode."""
@@ -38,11 +32,11 @@ class QuestionsInputs:
 
     def baselines(self, wildcards: "Wildcards") -> dict[str, dict[str, str]]:
         """The procedure that each procedure is compared with, by baseline."""
-        return self.study.questions.baselines(self.study.scheduler(wildcards.mode))
+        return self._questions(wildcards).baselines()
 
     def siblings(self, wildcards: "Wildcards") -> dict[str, str]:
         """The tasks that count as no further evidence, with the task of the same data set that counts."""
-        return self.study.questions.siblings(self.study.scheduler(wildcards.mode))
+        return self._questions(wildcards).siblings()
 
     def figure_labels(self, wildcards: "Wildcards") -> dict[str, str]:
         """The labels of a figure or table across tasks in the report."""
@@ -71,12 +65,15 @@ class QuestionsInputs:
         """The labels of a figure or table of a curve in the report."""
         return _report_labels(wildcards, "curve")
 
+    def _questions(self, wildcards: "Wildcards") -> "Questions":
+        scheduler: TrainScheduler = self.study.scheduler(wildcards.mode)
+        return scheduler.questions
+
     def _curve(self, wildcards: "Wildcards") -> Curve:
-        curves = self.study.questions.curves(self.study.scheduler(wildcards.mode))
-        return next(curve for curve in curves if curve.name == wildcards.curve)
+        return next(curve for curve in self._questions(wildcards).curves() if curve.name == wildcards.curve)
 
     def _tests(self, wildcards: "Wildcards") -> list[PlannedTest]:
-        return self.study.questions.networks(self.study.scheduler(wildcards.mode))
+        return self._questions(wildcards).tests
 
     def _curve_tests(self, wildcards: "Wildcards") -> list[PlannedTest]:
         points = {point.task: point for point in self._curve(wildcards).points}

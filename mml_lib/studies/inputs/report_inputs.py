@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +10,13 @@ from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.images.transforms import resolve
 from mml_lib.pipelines.pipeline import DEVICE_KEYS, PIPELINE_KEYS
 from mml_lib.pipelines.trained_networks import TrainedNetwork
+from mml_lib.studies.inputs.rule_inputs import RuleInputs
 from mml_lib.task_types import TASK_TYPES
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import InputFiles, OutputFiles, Wildcards
 
     from mml_lib.studies.runs import Run
-    from mml_lib.studies.study import Study
-
 TABLES = (
     "leaderboard",
     "run_differences",
@@ -36,41 +34,16 @@ SILENT = (
 """Sections that change no result. Test-time augmentation changes results if it has transforms, and is added then."""
 
 
-class ReportInputs:
-    """Files and labels of figures and pages. A step that is not planned has no figure.
-
-    Args:
-        study: the study.
-    """
-
-    def __init__(self, study: "Study"):
-        self.study = study
-        self.fm = study.fm
-        self._steps = cache(self._planned)
-
-    def _planned(self, mode: str) -> dict[str, list[dict[str, Any]]]:
-        """Return the wildcards of each planned step by rule."""
-        scheduler = self.study.scheduler(mode)
-        steps: dict[str, list[dict[str, Any]]] = {}
-        for command, wildcards in zip(scheduler.commands, scheduler.params, strict=True):
-            steps.setdefault(command, []).append(wildcards)
-        return steps
+class ReportInputs(RuleInputs):
+    """Files and labels of figures and pages. A step that is not planned has no figure."""
 
     def _of(self, wildcards: "Wildcards", command: str) -> list[dict[str, Any]]:
         """Return the wildcards of a rule's planned steps on a task or its nested tasks."""
-        networks = self.study.scheduler(wildcards.mode).networks(wildcards.task)
-        tasks = {wildcards.task, *(network.task for network in networks)}
-        return [step for step in self._steps(wildcards.mode).get(command, ()) if step["task"] in tasks]
+        scheduler = self.study.scheduler(wildcards.mode)
+        tasks = {wildcards.task, *(network.task for network in scheduler.networks(wildcards.task))}
+        return [step for step in scheduler.steps_by_rule.get(command, ()) if step["task"] in tasks]
 
     # --- figures of a task --------------------------------------------------------------------------------------
-
-    def description(self, wildcards: "Wildcards") -> str:
-        """The description of a task of the study."""
-        return self.study.tasks.description_path(wildcards.task)
-
-    def dataset(self, wildcards: "Wildcards") -> str:
-        """The manifest of the data set of a task of the study."""
-        return self.fm.path("dataset", dataset=self.study.tasks[wildcards.task].dataset)
 
     def _split(self, wildcards: "Wildcards") -> str:
         """Return the split that is drawn: the test split if networks are tested on it, or else the validation split."""
@@ -142,7 +115,7 @@ class ReportInputs:
     def _run_labels(self, wildcards: "Wildcards") -> dict[str, RunLabel]:
         scheduler = self.study.scheduler(wildcards.mode)
         if self._of(wildcards, "select_ensemble") or self._of(wildcards, "compare_runs"):
-            return self.study.answers.run_labels(wildcards.task, scheduler)
+            return scheduler.answers.run_labels(wildcards.task)
         runs = {network.run for network in scheduler.networks(wildcards.task)}
         return {run: label for run, label in scheduler.run_labels.items() if run in runs}
 
@@ -161,8 +134,7 @@ class ReportInputs:
 
     def metrics(self, wildcards: "Wildcards") -> list[str]:
         """The named metrics of a task."""
-        task_type = self.study.task(wildcards.task).task_type
-        return [metric for metric in self.study.cfg.metrics_of(task_type) if isinstance(metric, str)]
+        return self.study.cfg.named_metrics_of(self.study.task(wildcards.task).task_type)
 
     # --- entries of the report ----------------------------------------------------------------------------------
 
@@ -189,7 +161,7 @@ class ReportInputs:
 
     def done(self, wildcards: "Wildcards") -> list[str]:
         """The metrics and predictions that exist once all long steps are done, without those that `remove` drops."""
-        steps = self._steps(wildcards.mode)
+        steps = self.study.scheduler(wildcards.mode).steps_by_rule
         rules = {
             "test_fold": "metrics",
             "test_other": "other_metrics",
@@ -221,7 +193,7 @@ class ReportInputs:
         runs: dict[str, tuple[RunLabel, Run]] = {}
         for task in scheduler.trained_tasks:
             for run in scheduler.runs_of(task):
-                label = scheduler.run_label(task, run)
+                label = scheduler.run_label(TrainedNetwork(task, run.id, fold=0))
                 runs[label.run] = (label, run)
         by_task: dict[str, list[Run]] = {}
         for label, run in runs.values():

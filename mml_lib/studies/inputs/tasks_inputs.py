@@ -6,35 +6,25 @@ from urllib.parse import unquote, urlsplit
 
 from mml_lib.config.task_options import Download
 from mml_lib.errors import MMLError
+from mml_lib.studies.inputs.rule_inputs import RuleInputs
 from mml_lib.tasks.creators.creator_registry import made_paths
 from mml_lib.tasks.task_identity import lineage
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import OutputFiles, Wildcards
 
-    from mml_lib.studies.study import Study
 
-
-class TasksInputs:
-    """Downloads, data sets and descriptions of tasks.
-
-    Args:
-        study: the study.
-    """
+class TasksInputs(RuleInputs):
+    """Downloads, data sets and descriptions of tasks."""
 
     untagged = r"[^+/]+"
     tagged = r"[^+/]+(\+[^+/]+)+"
-
-    def __init__(self, study: "Study"):
-        self.cfg = study.cfg
-        self.fm = study.fm
-        self.tasks = study.tasks
 
     # --- downloads ----------------------------------------------------------------------------------------------
 
     def url(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
         """The URL of a download. Snakemake does not repeat steps for new params that are functions of the output."""
-        for task in self.cfg.tasks.values():
+        for task in self.study.cfg.tasks.values():
             for file in task.downloads if task else ():
                 if file.sha256.lower() == wildcards.sha256:
                     return file.url
@@ -42,12 +32,12 @@ class TasksInputs:
 
     def downloads(self, wildcards: "Wildcards") -> list[str]:
         """The downloaded files of a data set."""
-        task = self.tasks.task_on(wildcards.dataset)
-        return [self._download(file) for file in self.cfg.tasks[task.name].downloads] if task else []
+        task = self.study.tasks.task_on(wildcards.dataset)
+        return [self._download(file) for file in self.study.tasks.options_of(task.name).downloads] if task else []
 
     def made_files(self, wildcards: "Wildcards") -> list[str]:
         """The files and folders of a data set that rules of an outer pipeline make."""
-        task = self.tasks.task_on(wildcards.dataset)
+        task = self.study.tasks.task_on(wildcards.dataset)
         return made_paths(task.source["arguments"]) if task and "made_by_rule" in task.source else []
 
     def _download(self, file: Download) -> str:
@@ -62,37 +52,37 @@ class TasksInputs:
 
     def source(self, wildcards: "Wildcards") -> dict[str, Any]:
         """The `creator` of a data set, its `arguments` and `code`, and options of its `images`."""
-        return self.tasks.source(wildcards.dataset)
+        return self.study.tasks.source(wildcards.dataset)
 
     def dataset(self, wildcards: "Wildcards") -> str:
         """The manifest of the data set of a task with an id."""
-        definition = self.tasks.definition(wildcards.task, wildcards.task_id)
+        definition = self.study.tasks.definition(wildcards.task, wildcards.task_id)
         return self.fm.path("dataset", dataset=definition["dataset"])
 
     # --- tasks --------------------------------------------------------------------------------------------------
 
     def definition(self, wildcards: "Wildcards") -> dict[str, Any]:
         """The definition of a task with an id."""
-        return self.tasks.definition(wildcards.task, wildcards.task_id)
+        return self.study.tasks.definition(wildcards.task, wildcards.task_id)
 
     def metadata(self, wildcards: "Wildcards") -> dict[str, Any]:
         """Descriptive keys of a task that are no part of its definition: license, keywords …"""
-        task = self.tasks.bases.get(wildcards.task)
+        task = self.study.tasks.bases.get(wildcards.task)
         return dict(task.about) if task else {}
 
     def planned(self, wildcards: "Wildcards") -> dict[str, Any] | None:
         """Folds and splits that the plan assumes of a task; None for a task of a run on the disk."""
-        task = self.tasks.bases.get(wildcards.task)
+        task = self.study.tasks.bases.get(wildcards.task)
         if task is None or task.id != wildcards.task_id:
             return None
         return {key: getattr(task, key) for key in ("task_type", "num_folds", "has_test", "has_unlabelled")}
 
     def duplicates(self, wildcards: "Wildcards") -> str:
         """Treatment of copies across given splits; tasks of runs on the disk were created with such copies."""
-        task = self.cfg.tasks.get(wildcards.task)
+        task = self.study.cfg.tasks.get(wildcards.task)
         return task.duplicates if task else "allow"
 
     def base(self, wildcards: "Wildcards") -> str:
         """The description of the task that the last tag is applied to."""
-        *_, base, _ = lineage(self.tasks.definition(wildcards.task, wildcards.task_id))
+        *_, base, _ = lineage(self.study.tasks.definition(wildcards.task, wildcards.task_id))
         return self.fm.path("description", task=base["name"], task_id=base["id"])

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.errors import MMLError
+from mml_lib.studies.inputs.rule_inputs import RuleInputs
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import OutputFiles, Wildcards
-
-    from mml_lib.studies.study import Study
 
 
 @dataclass(frozen=True)
@@ -22,16 +21,8 @@ class LearnedFiles:
     packed_images: list[str]
 
 
-class TrainInputs:
-    """Pipelines, tasks and models that trainings read.
-
-    Args:
-        study: the study.
-    """
-
-    def __init__(self, study: "Study"):
-        self.study = study
-        self.fm = study.fm
+class TrainInputs(RuleInputs):
+    """Pipelines, tasks and models that trainings read."""
 
     # --- images of tasks, compared ------------------------------------------------------------------------------
 

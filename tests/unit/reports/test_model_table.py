@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from mml_lib.errors import MMLError
+from mml_lib.models.model_files import stored_models
 from mml_lib.pipelines.differences import NOT_SET, differences, flatten, varying
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.reports.model_table import add_labels, as_text, read_models
@@ -22,7 +23,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def table_of(project: Project) -> pd.DataFrame:
-    return add_labels(read_models(project.study.fm)[0], project.study.project_models.labels(), FOREIGN)
+    return add_labels(read_models(stored_models(project.study.fm))[0], project.study.project_models.labels(), FOREIGN)
 
 
 def row_of(project: Project, rate: float, fold: int) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def test_labels_are_those_of_the_mode_of_the_study(tmp_path: Path):
 
 def test_damaged_model_is_told_of_and_the_others_are_listed(project: Project):
     project.path("models").write_text("{}")
-    table, problems = read_models(project.study.fm)
+    table, problems = read_models(stored_models(project.study.fm))
     assert len(table) == 3
     assert re.search(r"MODELS/shapes/.*-fold0\.json is damaged", "".join(problems))
 
@@ -96,7 +97,7 @@ def test_text_of_the_table_is_short(project: Project):
 
 
 def test_project_without_models_has_an_empty_table(tmp_path: Path):
-    table, _ = read_models(small_study(tmp_path).fm)
+    table, _ = read_models(stored_models(small_study(tmp_path).fm))
     assert table.empty
     assert as_text(add_labels(table, {}, FOREIGN)) == "no models lie in this project yet"
 

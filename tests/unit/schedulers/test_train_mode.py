@@ -178,7 +178,9 @@ def finished(folder: Path, **changes: Any) -> AbstractBaseScheduler:
 
 def test_best_procedure_and_run_are_chosen_by_validation_and_not_by_what_is_reported(tmp_path: Path):
     plan = finished(tmp_path)
-    step = SimpleNamespace()
+    step = SimpleNamespace(
+        input=SimpleNamespace(summary=[plan.fm.path("summary", mode="train")], **plan.finishing_files)
+    )
     plan.before_finishing_hook(step)
     (best,) = step.return_value
     assert best["label"] == "better, seed=1"

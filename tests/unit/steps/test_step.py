@@ -129,3 +129,18 @@ def test_a_task_without_a_declared_description_is_refused_with_the_input_to_decl
     step = training_step(small_study(tmp_path).config, {"images": "x/a-p"}, task="a")
     with pytest.raises(MMLError, match=r"task 'a'; declare it .*inputs\.evaluate\.description"):
         step.get_struct()
+
+
+@pytest.mark.parametrize(("params", "boards"), [({}, 0), ({"tensorboard": "TENSORBOARD"}, 1)])
+def test_a_trainer_writes_to_tensorboard_where_the_rule_declares_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, params: dict[str, str], boards: int
+):
+    from mml_lib.training import trainer
+    from mml_lib.training.watching import Board
+
+    monkeypatch.setattr(trainer, "build_trainer", lambda cfg, checkpoints, arguments, watching: watching)
+    study = small_study(tmp_path, tensorboard=True)
+    run = study.scheduler("train").runs_of("shapes")[0]
+    step = training_step(study.config, params={"checkpoints": "CHECKPOINTS", **params}, task="shapes", fold="0")
+    step.pipeline = run.pipeline
+    assert [type(callback) for callback in step.create_trainer()] == [Board] * boards

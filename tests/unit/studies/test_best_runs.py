@@ -29,7 +29,7 @@ def finish(plan: TrainScheduler, validation: Sequence[float], metric: str = "acc
     rows = []
     for task in plan.task_names:
         networks = plan.networks(task)
-        labels = [plan.run_label(network.task, plan.study.run(network.task, network.run)) for network in networks]
+        labels = list(map(plan.run_label, networks))
         ids = list(dict.fromkeys(label.run for label in labels))
         for network, label in zip(networks, labels, strict=True):
             value = validation[ids.index(label.run)]
@@ -49,9 +49,9 @@ def finish(plan: TrainScheduler, validation: Sequence[float], metric: str = "acc
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         writer.writerows(rows)
-    step = SimpleNamespace()
+    step = SimpleNamespace(input=SimpleNamespace(summary=[path], **plan.finishing_files))
     plan.before_finishing_hook(step)
-    assert step.return_value == best_runs(plan)
+    assert step.return_value == best_runs(plan, plan.finishing_files["models"], str(path))
     return step.return_value
 
 

@@ -64,14 +64,14 @@ def test_prior_of_another_length_is_refused(tmp_path: Path, prior: list[float]):
     tasks = {"shapes": source(tmp_path, "csv")}
     study = small_study(tmp_path, tasks=tasks, mode={"preset": "post", "prior": prior})
     with pytest.raises(MMLError, match=rf"mode\.prior: there are {len(prior)} numbers, and shapes has 2 classes"):
-        study.scheduler("post")._routine  # noqa: B018
+        study.scheduler("post").steps  # noqa: B018
 
 
 def test_evaluation_on_a_task_of_other_classes_is_refused_while_planning(tmp_path: Path):
     tasks = {"shapes": source(tmp_path, "csv"), "other": source(tmp_path, "fake")}
     study = small_study(tmp_path, tasks=tasks, pivot={"name": "shapes"}, mode={"preset": "train", "eval_on": ["other"]})
     with pytest.raises(MMLError, match=r"mode\.eval_on: .*angle000, angle090"):
-        study.scheduler("train")._routine  # noqa: B018
+        study.scheduler("train").steps  # noqa: B018
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,18 +12,18 @@ from snakemake.common import Rules
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.files.manager import MMLFileManager
-from mml_lib.studies.inputs import Inputs
 from mml_lib.studies.inputs.finish_inputs import FinishInputs
+from mml_lib.studies.inputs.rule_inputs import RuleInputs
 from tests.support.places import REPOSITORY
+from tests.support.small_projects import small_study
 
 RULES = {path.stem: path.read_text(encoding="utf-8") for path in (REPOSITORY / "rules").glob("*.smk")}
-PARTS = [name for name in vars(Inputs) if not name.startswith("_") and name != "reused"]
+PARTS = {part.__name__.removesuffix("Inputs").lower(): part for part in RuleInputs.__subclasses__()}
 
 
 def public(part: str) -> Iterator[str]:
     """Yield the names of the functions of a part."""
-    kind = getattr(Inputs, part).func.__annotations__["return"]
-    yield from (name for name in vars(kind) if not name.startswith("_"))
+    yield from (name for name in vars(PARTS[part]) if not name.startswith("_"))
 
 
 def used(part: str) -> set[str]:
@@ -58,10 +59,21 @@ def test_comments_at_keys_show_their_paths(name: str):
     assert [(key, MMLFileManager.template(key).below) for key, _ in keys] == keys
 
 
+def test_last_step_has_its_inputs_by_assignment_key_and_the_models_that_its_hook_compares(tmp_path: Path):
+    rules: Any = Rules()
+    study = small_study(tmp_path, mode={"preset": "train", "cv": False, "subroutines": ["test"]})
+    for rule, key in (("test_fold", "metrics"), ("summarize", "summary")):
+        rules._register_rule(rule, SimpleNamespace(output=[study.fm.pattern(key)]))
+    files, targets = study.inputs.finish.files("train", rules), study.inputs.finish.targets("train", rules)
+    assert {key: len(paths) for key, paths in files.items()} == {"models": 2, "metrics": 2, "summary": 1}
+    assert targets == [*files["metrics"], *files["summary"]], "a mode that trains nothing asks for no models"
+    assert {study.fm.wildcards("models", path)["fold"] for path in files["models"]} == {"0"}
+
+
 def test_planned_step_without_a_rule_is_named():
     rules = Rules()
     rules._register_rule("train_fold", SimpleNamespace(output=[]))
-    scheduler = SimpleNamespace(commands=["train_folds"], params=[{}])
+    scheduler = SimpleNamespace(steps=[("train_folds", {})])
     study: Any = SimpleNamespace(fm=None, scheduler=lambda mode: scheduler)
     with pytest.raises(MMLError, match=r"step 'train_folds',.*did you mean"):
         FinishInputs(study).targets("mine", rules)
