@@ -16,7 +16,7 @@ from mml_lib.files.checksums import checksum_path
 from mml_lib.files.removing import remove
 from mml_lib.machine import slurm
 from mml_lib.machine.terminal import say
-from mml_lib.studies.resources.consumption import Consumption
+from mml_lib.studies.resources.consumption import as_lines, consumption
 from mml_lib.studies.resources.forecast import Forecast
 from mml_lib.studies.resources.planned_steps import steps_of
 from mml_lib.studies.study import Study
@@ -95,5 +95,5 @@ def report_usage(study: Study, dag: "DAG") -> None:
     outputs = [output for job in study.rule_names.jobs(dag.jobs) for output in job.output]
     for output in (output for output in outputs if not os.path.exists(output)):
         checksum_path(output).unlink(missing_ok=True)
-    for line in Consumption(steps_of(study, done)).lines():
+    for line in as_lines(consumption(steps_of(study, done))):
         print(f"used by {line}", file=sys.stderr)

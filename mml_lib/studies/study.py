@@ -45,7 +45,7 @@ class Study:
         self.runs = Runs(self.fm)
         self.tasks = StudyTasks(self.cfg, self.fm, self.runs)
         self.schedulers = StudySchedulers(self)
-        self.resources = RuleResources(self.cfg.resources)
+        self.resources = RuleResources(self.cfg)
         self.claims = Claims(self.fm.claims_folder, self.cfg.project)
         self.rule_names = RuleNames()
         self.recorded: Mapping[str, Any] | None = None  # files and values of the study, if they are to be recorded

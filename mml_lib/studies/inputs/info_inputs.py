@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from mml_lib.models.model_files import network_files, state_of, stored_models
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
-from mml_lib.studies.resources.consumption import Consumption
+from mml_lib.studies.resources.consumption import consumption
 from mml_lib.studies.resources.forecast import Forecast
 from mml_lib.studies.resources.planned_steps import Step, planned_steps
 
@@ -74,7 +74,7 @@ class InfoInputs(RuleInputs):
 
     def consumption(self, rules: Any) -> list[dict[str, Any]]:
         """Return used and requested resources of the study's steps, a row for each rule."""
-        return Consumption.of_plan(self._steps(rules)).rows
+        return consumption(step for step in self._steps(rules) if step.benchmark and step.benchmark.exists())
 
     def _steps(self, rules: Any) -> list[Step]:
         return planned_steps(self.study, self._forecast_mode, rules)

@@ -1,8 +1,7 @@
-"""Consumption: what the steps of a run took next to what they asked for."""
+"""Consumption: used and requested resources of steps."""
 
 import math
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from typing import Any
 
 from mml_lib.machine.measured import Measured
@@ -12,70 +11,63 @@ MARGIN_MB, MARGIN_TIME = 1.3, 2.0
 """Recommended requests, as multiples of the maximum usage."""
 
 REPORTED = ("train_fold", "tune_fold", "predict_fold", "predict_other", "preprocess_shard")
-"""Rules whose use of memory and time is told after a run."""
+"""Rules whose use of memory and time is reported."""
 
 
-class Consumption:
-    """Measured and requested resources of the steps of a run.
+def consumption(steps: Iterable[Step]) -> list[dict[str, Any]]:
+    """Return a row for each reported rule of some steps, which is also a param of a rule.
 
-    Args:
-        steps: those that were done.
+    Returns:
+        `rule`, `steps` (number), the maxima `minutes` and `mb` that they used, `runtime` (min) and `mem_mb` that they
+        requested, and the `advice` for the next time.
     """
+    by_rule: dict[str, list[Step]] = {}
+    for step in steps:
+        if step.rule in REPORTED:
+            by_rule.setdefault(step.rule, []).append(step)
+    rows = []
+    for rule, of_rule in by_rule.items():
+        files = [step.benchmark for step in of_rule if step.benchmark and step.benchmark.exists()]
+        measured = [Measured.of(file) for file in files]
+        seconds, mb = _most(step.seconds for step in measured), _most(step.mb for step in measured)
+        rows.append(
+            {
+                "rule": rule,
+                "steps": len(of_rule),
+                "minutes": None if seconds is None else seconds / 60,
+                "runtime": max(step.minutes or 0 for step in of_rule) or None,
+                "mb": mb,
+                "mem_mb": max(step.mem_mb or 0 for step in of_rule) or None,
+                "advice": advice(seconds, mb),
+            }
+        )
+    return rows
 
-    def __init__(self, steps: Iterable[Step]):
-        self.steps = [step for step in steps if step.rule in REPORTED]
 
-    @classmethod
-    def of_plan(cls, steps: Iterable[Step]) -> "Consumption":
-        """Return the resource usage of the measured steps of a plan."""
-        return cls(step for step in steps if step.benchmark and step.benchmark.exists())
-
-    @cached_property
-    def rows(self) -> list[dict[str, Any]]:
-        """One for each rule: `rule steps minutes runtime mb mem_mb advice`, the most that a step took and asked for."""
-        rows = []
-        for rule in dict.fromkeys(step.rule for step in self.steps):
-            of_rule = [step for step in self.steps if step.rule == rule]
-            files = [step.benchmark for step in of_rule if step.benchmark and step.benchmark.exists()]
-            measured = [Measured.of(file) for file in files]
-            seconds = max(
-                (measurement.seconds for measurement in measured if not math.isnan(measurement.seconds)), default=None
-            )
-            mb = max((measurement.mb for measurement in measured if not math.isnan(measurement.mb)), default=None)
-            rows.append(
-                {
-                    "rule": rule,
-                    "steps": len(of_rule),
-                    "minutes": None if seconds is None else seconds / 60,
-                    "runtime": max((step.minutes or 0 for step in of_rule), default=0) or None,
-                    "mb": mb,
-                    "mem_mb": max((step.mem_mb or 0 for step in of_rule), default=0) or None,
-                    "advice": advice(seconds, mb),
-                }
-            )
-        return rows
-
-    def lines(self) -> list[str]:
-        """Return a line for each rule of which something was measured."""
-        return as_lines(self.rows)
+def _most(values: Iterable[float]) -> float | None:
+    """Return the largest value that was measured."""
+    return max((value for value in values if not math.isnan(value)), default=None)
 
 
 def as_lines(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return a line for each rule of which something was measured, from the rows of `Consumption`."""
+    """Return a line for each rule of which something was measured."""
     return [
-        f"{row['rule']}: {_count(row['steps'])}, at most {_of(row['minutes'], row['runtime'])} min, "
-        f"{_of(row['mb'], row['mem_mb'])} MB; next time resources.{row['rule']}: {_flow(row['advice'])}"
+        f"{row['rule']}: {row['steps']} step{'s' * (row['steps'] != 1)}, "
+        f"at most {_of(row['minutes'], row['runtime'])} min, {_of(row['mb'], row['mem_mb'])} MB; "
+        f"next time resources.{row['rule']}: {{{', '.join(f'{key}: {value}' for key, value in row['advice'].items())}}}"
         for row in rows
         if row["advice"]
     ]
 
 
 def as_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of `Consumption` for a table, the advice as the columns `next_runtime` and `next_mem_mb`."""
-    flat = [{key: value for key, value in row.items() if key != "advice"} for row in rows]
+    """Return the rows for a table, the advice as the columns `next_runtime` and `next_mem_mb`."""
     return [
-        row | {f"next_{key}": used["advice"].get(key) for key in ("runtime", "mem_mb")}
-        for row, used in zip(flat, rows, strict=True)
+        {
+            **{key: value for key, value in row.items() if key != "advice"},
+            **{f"next_{key}": row["advice"].get(key) for key in ("runtime", "mem_mb")},
+        }
+        for row in rows
     ]
 
 
@@ -89,14 +81,6 @@ def advice(seconds: float | None, mb: float | None) -> dict[str, int]:
     return resources
 
 
-def _count(steps: int) -> str:
-    return f"{steps} step{'s' * (steps != 1)}"
-
-
 def _of(used: float | None, requested: int | None) -> str:
     used_text = "?" if used is None else f"{used:,.1f}" if used < 10 else f"{used:,.0f}"
     return f"{used_text} of {requested:,}" if requested else used_text
-
-
-def _flow(resources: Mapping[str, int]) -> str:
-    return "{" + ", ".join(f"{key}: {value}" for key, value in resources.items()) + "}"

@@ -3,6 +3,7 @@
 What was never measured is unknown, and the line says so.
 """
 
+import functools
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -69,8 +70,6 @@ class Forecast:
     def __init__(self, study: "Study"):
         self.study = study
         self.fm = study.fm
-        self._measured: dict[str, dict[str, float]] = {}
-        self._sizes: dict[tuple[str, str], float | None] = {}
 
     def missing(self, steps: Iterable[Step]) -> list[Step]:
         """Return those steps of a plan of which some output is not on the disk."""
@@ -120,7 +119,8 @@ class Forecast:
         own = step.wildcards
         if "run" in own:  # the same network or another of its run, or one that computes alike on the same task
             prefixes = [f"{own['task']}-{own['run']}-"]
-            prefixes += [f"{own['task']}-{run}-" for task, run in self._alike(own) if task == own["task"]]
+            alike = self._alike(own["task"], own["run"])
+            prefixes += [f"{own['task']}-{run}-" for task, run in alike if task == own["task"]]
         else:
             prefixes = [f"{step.benchmark.stem.split('-')[0]}-"]
         for prefix in prefixes:
@@ -128,13 +128,12 @@ class Forecast:
                 return sum(seconds) / len(seconds)
         return None
 
+    @functools.cache  # noqa: B019  (a forecast lives for one line)
     def _measured_of(self, rule: str) -> dict[str, float]:
         """Return the seconds of the latest measured steps of a rule, by the names of their benchmark files."""
-        if rule not in self._measured:
-            files = sorted(benchmark_files(self.fm.benchmark_folders, rule), key=lambda file: file.stat().st_mtime)
-            measured = [Measured.of(file) for file in files[-LATEST:]]
-            self._measured[rule] = {step.name: step.seconds for step in measured if not math.isnan(step.seconds)}
-        return self._measured[rule]
+        files = sorted(benchmark_files(self.fm.benchmark_folders, rule), key=lambda file: file.stat().st_mtime)
+        measured = [Measured.of(file) for file in files[-LATEST:]]
+        return {step.name: step.seconds for step in measured if not math.isnan(step.seconds)}
 
     def _training(self, step: Step) -> float | None:
         """Return the seconds of a training: by the others of its run, or else by those that take alike."""
@@ -174,9 +173,9 @@ class Forecast:
             trainings.setdefault((tokens["task"], tokens["run"]), []).append(training)
         return trainings
 
-    def _alike(self, wildcards: Mapping[str, str]) -> list[tuple[str, str]]:
+    def _alike(self, task: str, run: str) -> list[tuple[str, str]]:
         """Return task and run of the measured trainings whose networks compute as those of a run."""
-        pipeline = self._pipeline(wildcards["task"], wildcards["run"])
+        pipeline = self._pipeline(task, run)
         kind = None if pipeline is None else _kind(pipeline)
         return [name for name, trainings in self._trainings.items() if trainings[0].kind == kind]
 
@@ -202,31 +201,27 @@ class Forecast:
     # --- disk ---------------------------------------------------------------------------------------------------
 
     def _disk(self, steps: list[Step]) -> str:
-        sizes = [self._size(key, path, step) for step in steps for key, path in step.outputs]
+        sizes = [self._size(key, step.wildcards) for step in steps for key, _ in step.outputs]
         mb = sum(size for size in sizes if size is not None)
         if None in sizes:
             return "disk unknown" if mb < LITTLE_MB else f"disk at least {_bytes(mb)}"
         return f"{_bytes(mb)} of disk"
 
-    def _size(self, key: str, path: str, step: Step) -> float | None:
-        """Return the size of an artefact that is to be, in 10⁶ bytes: that of others of its kind on the disk."""
+    def _size(self, key: str, wildcards: Mapping[str, str]) -> float | None:
+        """Return the expected size of an artefact, in 10⁶ bytes: the mean of others of its kind on the disk."""
         if key not in LARGE:
             return SMALL_MB
-        task, run = step.wildcards.get("task"), step.wildcards.get("run")
-        name = f"{task} {run}" if key == "parameters" else task or path
-        if (key, name) not in self._sizes:
-            self._sizes[key, name] = self._mean_size(key, step)
-        return self._sizes[key, name]
+        run = wildcards.get("run") if key == "parameters" else None
+        return self._mean_size(key, wildcards.get("task"), wildcards.get("dataset"), run)
 
-    def _mean_size(self, key: str, step: Step) -> float | None:
+    @functools.cache  # noqa: B019  (a forecast lives for one line)
+    def _mean_size(self, key: str, task: str | None, dataset: str | None, run: str | None) -> float | None:
         existing = self.fm.existing(key)[-LATEST:]
-        if key == "parameters":
-            alike = self._alike(step.wildcards)
+        if task and run:
+            alike = self._alike(task, run)
             existing = [tokens for tokens in existing if (tokens["task"], tokens["run"]) in alike]
-        elif task := step.wildcards.get("task"):
-            existing = [tokens for tokens in existing if tokens.get("task") == task]
         else:
-            existing = [tokens for tokens in existing if tokens.get("dataset") == step.wildcards.get("dataset")]
+            existing = [tokens for tokens in existing if (tokens.get("task"), tokens.get("dataset")) == (task, dataset)]
         sizes = [size_of([Path(self.fm.path(key, **tokens))]) / 1e6 for tokens in existing]
         return sum(sizes) / len(sizes) if sizes else None
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mml_lib.files.manager import MMLFileManager
-from mml_lib.studies.resources.consumption import Consumption, advice, as_rows
+from mml_lib.studies.resources.consumption import advice, as_lines, as_rows, consumption
 from mml_lib.studies.resources.planned_steps import Step
 
 
@@ -19,16 +19,16 @@ def test_use_is_told_next_to_what_was_asked_for(tmp_path: Path):
         step.benchmark.parent.mkdir(parents=True, exist_ok=True)
         step.benchmark.write_text(f"s\tmax_rss\n{seconds}\t2000\n")
         steps.append(step)
-    used = Consumption([*steps, Step("summarize")])
-    assert used.lines() == [
+    used = consumption([*steps, Step("summarize")])
+    assert as_lines(used) == [
         "train_fold: 2 steps, at most 20 of 240 min, 2,097 of 8,000 MB; "
         "next time resources.train_fold: {mem_mb: 3000, runtime: 40}"
     ]
-    (row,) = as_rows(used.rows)
+    (row,) = as_rows(used)
     assert row["next_runtime"] == 40
     assert row["next_mem_mb"] == 3000
 
 
 def test_a_step_that_was_killed_before_it_was_measured_gives_no_advice(tmp_path: Path):
-    assert Consumption([training(tmp_path, "a-00000000-fold0", minutes=10)]).lines() == []
+    assert as_lines(consumption([training(tmp_path, "a-00000000-fold0", minutes=10)])) == []
     assert advice(None, None) == {}
