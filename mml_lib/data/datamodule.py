@@ -305,21 +305,13 @@ class MMLDataModule(LightningDataModule):
         content tells, in whatever data set they are.
 
         Raises:
-            MMLError: nothing is left, or the images of a task are not known by their content.
+            MMLError: nothing is left.
         """
         assert self.fold is not None, "tasks are learned beside another one in trainings only"
         positions = struct.select("train", self.fold % struct.num_folds)
         own, other = self.struct.samples, struct.samples
         held_out = (own["split"] == "test") | ((own["split"] == "train") & (own["fold"] == self.fold))
-        column = "digest"
-        if not (self.struct.knows_images and struct.knows_images):
-            if struct.paths["dataset"] != self.struct.paths["dataset"]:
-                raise MMLError(
-                    f"mode.co_tasks: the images of {self.struct.name} or {struct.name} are not known by their content, "
-                    "as an older MML described them; describe both anew: snakemake --forcerun create_task"
-                )
-            column = "row"
-        shared = np.isin(other[column][positions], own[column][held_out])
+        shared = np.isin(other["digest"][positions], own["digest"][held_out])
         if shared.all():
             raise MMLError(
                 f"mode.co_tasks: all training images of {struct.name} are held out by {self.struct.name}; leave it out"

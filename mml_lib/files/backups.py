@@ -17,7 +17,7 @@ from typing import Any
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import remove_leftovers, write_text, write_whole
 from mml_lib.files.checksums import checksum_path, damaged, seal
-from mml_lib.files.containers import CONTAINERS, TEXTS
+from mml_lib.files.containers import TEXTS, stamp_of
 from mml_lib.files.formats import FORMATS
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.files.stored import json_text, read_json
@@ -66,7 +66,7 @@ def find_outdated(fm: MMLFileManager) -> tuple[list[Entry], list[str]]:
             for wildcards in fm.existing(key):
                 path = fm.construct_saving_path(None, key, **wildcards)
                 try:
-                    version = form.version_of(CONTAINERS[kind].stamp(path), path)
+                    version = form.version_of(stamp_of(kind, path), path)
                 except UNREADABLE as error:
                     problems.append(str(damaged(path, str(error))))
                     continue
@@ -207,7 +207,7 @@ class Backup:
 
     def _has_version(self, path: Path, entry: Entry) -> bool:
         try:
-            return FORMATS[entry.kind].version_of(CONTAINERS[entry.kind].stamp(path), path) == entry.version
+            return FORMATS[entry.kind].version_of(stamp_of(entry.kind, path), path) == entry.version
         except UNREADABLE:
             return False
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,20 +22,8 @@ _JSON_STAMP = re.compile(r'\s*\{\s*"format":\s*(\d+),\s*"needs_mml":\s*"([^"]*)"
 _COMMENT = re.compile(r"# format (\d+), needs MML (\S+)\n")
 
 
-class Container(ABC):
-    """Files of one kind."""
-
-    @abstractmethod
-    def stamp(self, path: Path) -> Mapping[str, Any]:
-        """Return the stamp of an artefact; of most kinds, all else is left unread.
-
-        Raises:
-            OSError, ValueError, KeyError, TypeError: it is missing or damaged.
-        """
-
-
-class Text(Container):
-    """Files of text.
+class Text:
+    """Files of text of one kind.
 
     Args:
         load: returns the content of a text, with its stamp.
@@ -92,14 +79,11 @@ def _uncommented(text: str) -> dict[str, Any]:
     return {**stamp, "text": text[match.end() :] if match else text}
 
 
-class Npz(Container):
-    """Arrays by name; pickled ones are refused."""
+def _npz_stamp(path: Path) -> dict[str, Any]:
+    import numpy as np
 
-    def stamp(self, path: Path) -> Mapping[str, Any]:
-        import numpy as np
-
-        with np.load(path, allow_pickle=False) as arrays:
-            return {key: arrays[key].item() for key in STAMP if key in arrays}
+    with np.load(path, allow_pickle=False) as arrays:
+        return {key: arrays[key].item() for key in STAMP if key in arrays}
 
 
 def npz_content(path: str | Path) -> dict[str, Any]:
@@ -114,12 +98,9 @@ def npz_content(path: str | Path) -> dict[str, Any]:
         return {key: array.item() if key in STAMP else array for key, array in arrays.items()}
 
 
-class Safetensors(Container):
-    """Weights, with a header that says how to rebuild their network."""
-
-    def stamp(self, path: Path) -> Mapping[str, Any]:
-        with open(path, "rb") as file:
-            return _stamp_in(weights_header(_header(file).get("__metadata__")))
+def _weights_stamp(path: Path) -> dict[str, Any]:
+    with open(path, "rb") as file:
+        return _stamp_in(weights_header(_header(file).get("__metadata__")))
 
 
 def _header(file: BinaryIO) -> dict[str, Any]:
@@ -146,11 +127,8 @@ def weights_metadata(content: Mapping[str, Any]) -> dict[str, str]:
     return {"mml": json.dumps({**FORMATS["parameters"].stamp, **content}, sort_keys=True)}
 
 
-class PackedFolder(Container):
-    """Packed images: a small file in their folder states the version."""
-
-    def stamp(self, path: Path) -> Mapping[str, Any]:
-        return _stamp_in(json.loads((path / PACKED_FORMAT).read_text(encoding="utf-8")))
+def _packed_stamp(folder: Path) -> dict[str, Any]:
+    return _stamp_in(json.loads((folder / PACKED_FORMAT).read_text(encoding="utf-8")))
 
 
 def check_packed(folder: Path) -> None:
@@ -160,7 +138,7 @@ def check_packed(folder: Path) -> None:
         MMLError: the line names the MML that is needed.
     """
     try:
-        FORMATS["packed"].version_of(CONTAINERS["packed"].stamp(folder), folder)
+        FORMATS["packed"].version_of(_packed_stamp(folder), folder)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise damaged(folder / PACKED_FORMAT, str(error), artefact=folder) from error
 
@@ -173,11 +151,11 @@ def _yaml(kind: str) -> Text:
     return Text(yaml.safe_load, lambda content: yaml_text(kind, content))
 
 
-_BINARY: Mapping[str, Container] = {
-    "predictions": Npz(),
-    "resampled_metrics": Npz(),
-    "parameters": Safetensors(),
-    "packed": PackedFolder(),
+_BINARY: Mapping[str, Callable[[Path], dict[str, Any]]] = {
+    "predictions": _npz_stamp,
+    "resampled_metrics": _npz_stamp,
+    "parameters": _weights_stamp,
+    "packed": _packed_stamp,
 }
 
 TEXTS: Mapping[str, Text] = {
@@ -189,8 +167,11 @@ TEXTS: Mapping[str, Text] = {
 }
 """The container of each kind of text file: those that can be rewritten in a newer format."""
 
-CONTAINERS: Mapping[str, Container] = {
-    **TEXTS,
-    **_BINARY,
-}
-"""The container of each kind of file."""
+
+def stamp_of(kind: str, path: Path) -> Mapping[str, Any]:
+    """Return the stamp of an artefact; of most kinds, all else is left unread.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: it is missing or damaged.
+    """
+    return _BINARY[kind](path) if kind in _BINARY else TEXTS[kind].stamp(path)

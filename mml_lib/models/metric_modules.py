@@ -121,13 +121,17 @@ def measured(task_type: str, outputs: torch.Tensor, targets: torch.Tensor) -> tu
     Probabilities, for logits that happen to lie in 0..1 would be taken for some; soft labels as 0 and 1; classes of
     pixels; plain values.
     """
-    if TASK_TYPES[task_type].is_multilabel:
-        return outputs.sigmoid(), (targets >= 0.5).long()
-    if TASK_TYPES[task_type].has_values:
-        return outputs.squeeze(1), targets
-    if TASK_TYPES[task_type].has_masks:
-        return outputs.max(dim=1).indices, targets
-    return outputs.softmax(dim=1), targets
+    return answers_of(task_type, outputs), (targets >= 0.5).long() if TASK_TYPES[task_type].is_multilabel else targets
+
+
+def answers_of(task_type: str, outputs: torch.Tensor) -> torch.Tensor:
+    """Return probabilities (N×outputs), values (N) or classes of pixels (N×H×W) for outputs of a network."""
+    kind = TASK_TYPES[task_type]
+    if kind.is_multilabel:
+        return outputs.sigmoid()
+    if kind.has_values:
+        return outputs.squeeze(1)
+    return outputs.max(dim=1).indices if kind.has_masks else outputs.softmax(dim=1)
 
 
 def value_of(name: str, metric: Metric) -> torch.Tensor:

@@ -48,19 +48,15 @@ def statistics_for(
         return Statistics(struct.means, [max(std, 1e-3) for std in struct.stds])
     expected = None
     if stored is not None:
-        expected = _stored_statistics(stored)
+        header = read_header(stored)
+        expected = Statistics(header["mean"], header["std"])
     elif kind == "pretrained" or (cfg.arch.spec().get("pretrained") and network.pretrained_cfg):
         expected = statistics_of(network.pretrained_cfg, network.arch_name)
         _warn_of_size(network, cfg)
-    if kind == "pretrained":
-        if expected is None:
-            raise MMLError(
-                f"normalization: {stored} is of an older MML and does not say which statistics it was trained with; "
-                "set normalization: imagenet, task or none, as its pipeline has it"
-            )
+    if kind == "pretrained" and expected is not None:
         return expected
     statistics = IMAGENET if kind == "imagenet" else UNCHANGED
-    if expected not in (None, statistics):
+    if expected is not None and expected != statistics:
         warn(
             f"normalization: {kind} is not what the weights of {network.arch_name} were trained with (mean "
             f"{expected.mean}, std {expected.std}); set normalization: pretrained, or leave it out"
@@ -92,11 +88,6 @@ def statistics_of(settings: Mapping[str, Any], arch: str) -> Statistics:
             "are RGB; choose other weights by arch.name"
         )
     return Statistics(mean, std)
-
-
-def _stored_statistics(path: str | Path) -> Statistics | None:
-    header = read_header(path)
-    return Statistics(header["mean"], header["std"]) if "mean" in header else None
 
 
 def _warn_of_size(network: Network, cfg: StudyConfig) -> None:

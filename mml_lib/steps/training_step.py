@@ -16,7 +16,6 @@ from mml_lib.files.atomic import passing_folder, write_text
 from mml_lib.files.checksums import verify
 from mml_lib.machine.locks import process_rank
 from mml_lib.machine.slurm import own_job
-from mml_lib.machine.terminal import warn
 from mml_lib.models.model_selection import Selection
 from mml_lib.models.model_storage import ModelStorage
 from mml_lib.pipelines.own_code import changed_modules
@@ -106,14 +105,7 @@ class TrainingStep(Step):
 
     def get_structs(self) -> list[TaskStruct]:
         """Return the structs of all tasks that this step's network learns, the main one first."""
-        structs = [self.get_struct(task["name"]) for task in self.pipeline.tasks]
-        for struct in structs:
-            if not struct.knows_images:
-                warn(
-                    f"{struct.name}: an older MML described this task, and did not look for copies of images across "
-                    "its splits and folds; describe it anew: snakemake --forcerun create_task"
-                )
-        return structs
+        return [self.get_struct(task["name"]) for task in self.pipeline.tasks]
 
     def get_eval_struct(self, struct: TaskStruct) -> TaskStruct:
         """Return the struct of the task that this step predicts: `struct`, which it was trained on, or another.

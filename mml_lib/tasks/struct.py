@@ -64,11 +64,6 @@ class TaskStruct:
         return {key: np.array(self._description.samples[key]) for key in ("id", "row", "split", "fold", "digest")}
 
     @cached_property
-    def knows_images(self) -> bool:
-        """True if the content of all images is known; an older MML described tasks without it."""
-        return None not in self._description.samples["digest"]
-
-    @cached_property
     def targets(self) -> np.ndarray:
         """Targets of the samples: class indices (int64, N; -1 unlabelled), probabilities (float32,
         N×classes) or values (float32, N; NaN unlabelled). Of segmentation the pixels of each class (int64, N×classes).

@@ -231,8 +231,8 @@ class MMLModule(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.history = list(checkpoint["mml"]["history"])
         self.seconds = checkpoint["mml"]["seconds"]
-        self.trainer.should_stop = checkpoint["mml"].get("stopped", False)  # Lightning forgets it
-        threads = checkpoint["mml"].get("threads", torch.get_num_threads())
+        self.trainer.should_stop = checkpoint["mml"]["stopped"]  # Lightning forgets it
+        threads = checkpoint["mml"]["threads"]
         if threads != torch.get_num_threads():  # sums are added up in another order by another number
             logger.info("going on with %d threads, as the training began", threads)
             torch.set_num_threads(threads)

@@ -14,6 +14,7 @@ from lightning.pytorch.loggers.logger import Logger
 from tqdm import tqdm
 
 from mml_lib.config.tensorboard_options import TensorBoard
+from mml_lib.models.metric_modules import answers_of
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.module import MMLModule
@@ -150,31 +151,23 @@ class Answers:
         self._seen += len(images)
         chosen = slice(first, None, self._stride)
         if first < len(images):
-            answered = self._probable(outputs[chosen])
+            answered = answers_of(self.struct.task_type, outputs[chosen])
             batch = [tensor.cpu() for tensor in (images[chosen], targets[chosen], answered)]
             self.kept += zip(*batch, strict=True)
         while len(self.kept) >= 2 * self.samples:
             self.kept = self.kept[::2]
             self._stride *= 2
 
-    def _probable(self, outputs: torch.Tensor) -> torch.Tensor:
-        kind = self.struct.task_type
-        if TASK_TYPES[kind].has_masks:
-            return outputs.argmax(dim=1)
-        if TASK_TYPES[kind].has_values:
-            return outputs.squeeze(1)
-        return outputs.sigmoid() if TASK_TYPES[kind].is_multilabel else outputs.softmax(dim=1)
-
     def _compare(self, targets: torch.Tensor, outputs: torch.Tensor) -> None:
-        kind, classes = self.struct.task_type, self.struct.num_classes
-        if TASK_TYPES[kind].has_values:
+        kind, classes = TASK_TYPES[self.struct.task_type], self.struct.num_classes
+        if kind.has_values:
             self.compared.append(torch.stack([targets.to(outputs.dtype), outputs.squeeze(1)]))
             return
-        if TASK_TYPES[kind].is_multilabel:
+        if kind.is_multilabel:
             true, predicted = (targets >= 0.5).long(), (outputs >= 0).long()
             pairs, size = torch.arange(classes, device=true.device) * 4 + true * 2 + predicted, 4 * classes
         else:
-            counted = targets != IGNORE if TASK_TYPES[kind].has_masks else slice(None)
+            counted = targets != IGNORE if kind.has_masks else slice(None)
             pairs, size = targets[counted] * classes + outputs.argmax(dim=1)[counted], classes**2
         counts = torch.bincount(pairs.flatten(), minlength=size)
         self.compared = [counts + self.compared[0] if self.compared else counts]
@@ -197,13 +190,13 @@ class Answers:
         """Draw what is mistaken for what."""
         from mml_lib.training.pictures import draw_confusion, draw_label_confusions, draw_scatter
 
-        kind, classes = self.struct.task_type, self.struct.classes
-        if TASK_TYPES[kind].has_values:
+        kind, classes = TASK_TYPES[self.struct.task_type], self.struct.classes
+        if kind.has_values:
             return draw_scatter(*torch.cat(self.compared, dim=1).float().cpu().numpy())
         counts = self.compared[0].cpu().numpy()
-        if TASK_TYPES[kind].is_multilabel:
+        if kind.is_multilabel:
             return draw_label_confusions(counts.reshape(-1, 2, 2), classes)
-        unit = "pixels" if TASK_TYPES[kind].has_masks else "images"
+        unit = "pixels" if kind.has_masks else "images"
         return draw_confusion(counts.reshape(len(classes), -1), classes, unit)
 
 

@@ -11,7 +11,7 @@ from mml_lib.evaluation.calibration.calibration_methods import Calibration
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.evaluation.resampled import read_resampled
-from mml_lib.files.containers import CONTAINERS, check_packed
+from mml_lib.files.containers import check_packed, stamp_of
 from mml_lib.files.formats import FORMATS
 from mml_lib.files.stored import read_json
 from mml_lib.models.model_selection import Selection
@@ -31,7 +31,7 @@ OLDER = FIXTURES / "formats-older"
 
 
 def read_config(path: Path) -> Any:
-    CONTAINERS["study_config"].stamp(path)
+    stamp_of("study_config", path)
     return yaml.safe_load(path.read_text())
 
 

@@ -7,6 +7,7 @@ What does not run there is tried again on the CPU, whose word counts.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -135,10 +136,8 @@ class Trials:
         outcomes = [network, model]
         if network.result is not None and not pipeline.pretraining:
             of_images = [*of_network, content.get("normalization"), content["preprocessing"]]
-            images = self._once(
-                "normalization", of_images, lambda: self._normalization(network.result, cfg, structs[0])
-            )
-            outcomes.append(images)
+            build = partial(statistics_for, network.result, cfg, structs[0])
+            outcomes.append(self._once("normalization", of_images, build))
         if model.result is not None:
             kinds = {key: value if isinstance(value, str) else type(value).__name__ for key, value in optimizer.items()}
             update = self._once("optimizer", [of_network, kinds], lambda: self._optimizer(model.result, cfg))
@@ -148,16 +147,18 @@ class Trials:
             schedule = self._once("lr_scheduler", parts, lambda: self._schedule(model.result, usable, structs[0]))
             outcomes += [update, schedule]
         outcomes.append(self._once("trainer", [content["trainer"], content["callbacks"]], lambda: self._trainer(cfg)))
-        kind = structs[0].task_type
-        outcomes.append(self._once("tta", [cfg.tta, kind], lambda: self._views(cfg, kind)))
+        if cfg.tta.transforms:
+            kind = structs[0].task_type
+            outcomes.append(self._once("tta", [cfg.tta, kind], partial(MergedViews, cfg.tta, kind)))
         return list(dict.fromkeys(line for outcome in outcomes for line in outcome.mistakes))
 
-    def _once(self, part: str, key: Any, attempt: Callable[[], Outcome]) -> Outcome:
+    def _once(self, part: str, key: Any, attempt: Callable[[], Any]) -> Outcome:
         """Return the outcome of a part, tried where no pipeline before had the same."""
         name = f"{part} {key!r}"
         if name not in self._outcomes:
             try:
-                self._outcomes[name] = attempt()
+                result = attempt()
+                self._outcomes[name] = result if isinstance(result, Outcome) else Outcome(result)
             except Exception as error:
                 self._outcomes[name] = Outcome(mistakes=self._refusals(part, error))
         return self._outcomes[name]
@@ -189,7 +190,8 @@ class Trials:
 
     # --- the network --------------------------------------------------------------------------------------------
 
-    def _network(self, structs: list[TaskStruct], size: tuple[int, int] | None) -> Outcome:
+    def _network(self, structs: list[TaskStruct], size: tuple[int, int] | None) -> Network | None:
+        """Return the network on the meta device or the CPU; None if it is too large to be tried."""
         try:
             with torch.device("meta"):
                 network = self._built(structs)
@@ -199,16 +201,12 @@ class Trials:
                 raise
             network = self._built(structs)
             if sum(parameter.numel() for parameter in network.parameters()) > LARGEST:
-                return Outcome()
+                return None
             learn(network, structs, size)
-        return Outcome(network)
+        return network
 
     def _built(self, structs: list[TaskStruct]) -> Network:
         return self.step.create_network(structs, started=bool(self.step.pipeline.pretraining))
-
-    def _normalization(self, network: Network, cfg: StudyConfig, struct: TaskStruct) -> Outcome:
-        statistics_for(network, cfg, struct)
-        return Outcome()
 
     # --- loss, augmentation, metrics ----------------------------------------------------------------------------
 
@@ -226,10 +224,9 @@ class Trials:
             "metrics": Metrics(),
             "class_weights": None,
             "mixing": None,
-            "tta": cfg.tta,
         }
         lines = []
-        for section in [key for key in plain if key != "tta"]:
+        for section in plain:
             own = {key: value for key, value in plain.items() if key != section}
             try:
                 self._stepped(cfg.model_copy(update=own), structs, network, size)
@@ -281,28 +278,26 @@ class Trials:
             return configured["optimizer"], configured["lr_scheduler"]
         return configured, None
 
-    def _optimizer(self, model: MMLModule, cfg: StudyConfig) -> Outcome:
+    def _optimizer(self, model: MMLModule, cfg: StudyConfig) -> None:
         optimizer, _ = self._configured(model, cfg.model_copy(update={"lr_scheduler": None}), 1)
         try:
             optimizer.step(lambda: torch.zeros(()))
         except Exception as error:
             if not OF_META.search(str(error)):
                 raise
-        return Outcome()
 
-    def _schedule(self, model: MMLModule, cfg: StudyConfig, struct: TaskStruct) -> Outcome:
+    def _schedule(self, model: MMLModule, cfg: StudyConfig, struct: TaskStruct) -> None:
         """Try a schedule on as many steps as the training surely has."""
         samples = struct.header["num_samples"].get("train", 0)
         batches = max(1, int(0.9 * samples * (1 - 1 / max(2, struct.num_folds)) / cfg.sampling.batch_size))
         total = cfg.trainer.max_epochs * batches
         _, schedule = self._configured(model, cfg, total)
         if schedule is None:
-            return Outcome()
+            return
         steps = total if schedule["interval"] == "step" else cfg.trainer.max_epochs
         value = [1.0] if isinstance(schedule["scheduler"], torch.optim.lr_scheduler.ReduceLROnPlateau) else []
         for _ in range(min(steps, STEPS)):
             schedule["scheduler"].step(*value)
-        return Outcome()
 
     # --- what is beside the network -----------------------------------------------------------------------------
 
@@ -312,19 +307,14 @@ class Trials:
         if cfg.trainer.precision == "16-mixed":
             here["precision"] = "32-true"
         lines = []
-        for callbacks in [{name: callback} for name, callback in cfg.callbacks.items()]:
+        for name, callback in cfg.callbacks.items():
             try:
-                build_trainer(cfg.model_copy(update={"callbacks": callbacks}), Path(), here)
+                build_trainer(cfg.model_copy(update={"callbacks": {name: callback}}), Path(), here)
             except Exception as error:
                 lines += self._refusals("callbacks", error)
         if not lines:
             build_trainer(cfg, Path(), here)
         return Outcome(mistakes=lines)
-
-    def _views(self, cfg: StudyConfig, task_type: str) -> Outcome:
-        if cfg.tta.transforms:
-            MergedViews(cfg.tta, task_type)
-        return Outcome()
 
 
 def learn(network: Network, structs: list[TaskStruct], size: tuple[int, int] | None) -> None:

@@ -15,7 +15,7 @@ from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
 from mml_lib.files.backups import Backup, find_outdated
 from mml_lib.files.checksums import checksum_path, seal, verify
-from mml_lib.files.containers import CONTAINERS
+from mml_lib.files.containers import stamp_of
 from mml_lib.files.formats import FORMATS
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.files.stored import json_text
@@ -81,7 +81,7 @@ def downgrade(fm: MMLFileManager, number: str = "0001") -> tuple[int, list[str]]
 
 def check_upgraded(fm: MMLFileManager, count: int = COUNT) -> None:
     for number, path in enumerate(paths_of(fm, count)):
-        assert CONTAINERS[KIND].stamp(path) == FORMATS[KIND].stamp
+        assert stamp_of(KIND, path) == FORMATS[KIND].stamp
         assert path.stat().st_mtime_ns == MADE
         assert checksum_path(path).exists() == bool(number % 2)
         verify(path)

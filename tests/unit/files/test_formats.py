@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from mml_lib import __version__
 from mml_lib.errors import MMLError
-from mml_lib.files.containers import CONTAINERS, PACKED_FORMAT, TEXTS
+from mml_lib.files.containers import PACKED_FORMAT, TEXTS, stamp_of
 from mml_lib.files.formats import FORMATS, STAMP
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.files.templates import BUILT_IN
@@ -42,7 +42,7 @@ def test_files_of_every_release_are_read(release: Path, kind: str):
 def test_the_files_of_this_release_have_the_present_formats():
     release = FIXTURES / f"formats-{__version__}"
     fm = MMLFileManager(release / "data", release / "results", "demo")
-    stamps = {kind: [CONTAINERS[kind].stamp(path) for path in files_of(fm, kind)] for kind in FORMATS}
+    stamps = {kind: [stamp_of(kind, path) for path in files_of(fm, kind)] for kind in FORMATS}
     assert {kind: forms[0] for kind, forms in stamps.items()} == {kind: form.stamp for kind, form in FORMATS.items()}
 
 
@@ -62,7 +62,7 @@ def test_a_release_is_small_and_names_no_machine():
 @pytest.mark.parametrize(("kind", "version"), FORMER)
 def test_files_of_former_versions_are_read(kind: str, version: int):
     path = older(kind, version)
-    assert CONTAINERS[kind].stamp(path)["format"] == version
+    assert stamp_of(kind, path)["format"] == version
     READ[kind](path)
 
 
@@ -120,7 +120,7 @@ def newer(kind: str, folder: Path) -> Path:
 def test_a_newer_file_is_refused_with_the_version_needed(kind: str, tmp_path: Path):
     path = newer(kind, tmp_path)
     with pytest.raises(MMLError, match=rf"{path.name} has format 99, .* {kind} up to \d; install MML 7\.0\.0 or newer"):
-        FORMATS[kind].version_of(CONTAINERS[kind].stamp(path), path)
+        FORMATS[kind].version_of(stamp_of(kind, path), path)
     if kind != "study_config":  # nothing reads it
         with pytest.raises(MMLError, match=r"install MML 7\.0\.0 or newer"):
             READ[kind](path)
@@ -147,4 +147,4 @@ def test_weights_of_another_program_are_refused(metadata: dict[str, str] | None,
     with pytest.raises(MMLError, match=r"m\.safetensors is damaged \(it has no header of MML\); make it again by"):
         READ["parameters"](tmp_path / "m.safetensors")
     with pytest.raises(ValueError, match="it has no header of MML"):
-        CONTAINERS["parameters"].stamp(tmp_path / "m.safetensors")
+        stamp_of("parameters", tmp_path / "m.safetensors")

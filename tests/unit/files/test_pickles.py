@@ -7,6 +7,7 @@ import pickle
 import shutil
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before torch modules that need torchvision)
@@ -20,7 +21,7 @@ from mml_lib.config.reading.presets import resolve_presets
 from mml_lib.config.reading.study_files import parse_values, read_study
 from mml_lib.data.datamodule import PackedImages
 from mml_lib.errors import MMLError
-from mml_lib.files.containers import CONTAINERS
+from mml_lib.files.containers import stamp_of
 from mml_lib.images.readers import read_header
 from mml_lib.models.model_selection import Selection
 from mml_lib.models.model_storage import ModelStorage
@@ -137,7 +138,7 @@ def resumed(file: Path) -> object:
 
 
 def stamp(kind: str) -> Callable[[Path], object]:
-    return CONTAINERS[kind].stamp
+    return partial(stamp_of, kind)
 
 
 MEMBERS = ("format", "needs_mml", "task_type", "ids", "logits", "targets")

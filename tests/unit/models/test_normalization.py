@@ -101,9 +101,6 @@ def test_a_network_started_from_another_has_its_statistics(tmp_path: Path, struc
     save_network(network, tmp_path / "weights", {"mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]})
     assert Pipeline.of(cfg, TASK, {"pretraining": {"task": "u", "models": []}}).content["normalization"] == "pretrained"
     assert statistics_for(network, cfg, struct, tmp_path / "weights") == Statistics([0.1, 0.2, 0.3], [0.4, 0.5, 0.6])
-    save_network(network, tmp_path / "older", {})
-    with pytest.raises(MMLError, match="does not say which statistics"):
-        statistics_for(network, cfg, struct, tmp_path / "older")
 
 
 def test_statistics_of_weights_that_there_are_not_are_refused_in_planning():
