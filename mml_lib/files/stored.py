@@ -43,7 +43,9 @@ class Stored:
         content = read_json(path, cls.KIND)
         try:
             return cls.of_content(content)
-        except (KeyError, TypeError, AttributeError) as error:
+        except KeyError as error:
+            raise damaged(path, f"it has no {error.args[0]}") from error
+        except (TypeError, AttributeError) as error:
             raise damaged(path, repr(error)) from error
 
     @classmethod
