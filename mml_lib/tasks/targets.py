@@ -21,8 +21,8 @@ class Targets:
     """The targets of N samples.
 
     Args:
-        task_type: what is learned.
-        classes: names, by class index; none for a regression.
+        task_type: name of the task type.
+        classes: names by class index; none for a regression.
         values: classification: class indices, -1 where unlabelled (int, N); multi-label: probabilities (float, N×C),
             NaN where unlabelled; regression: values (float, N), NaN where unlabelled; segmentation: pixels of each
             class (int, N×C); no task: nothing (N×0). What is said of a sample in the split `unlabelled` is left out.
@@ -41,68 +41,58 @@ class Targets:
         Raises:
             MMLError: it names classes that the data do not have, or leaves some out.
         """
-        kind = dataset.delivery.task_type
+        delivery, kind = dataset.delivery, TASK_TYPES[dataset.delivery.task_type]
         mapping = class_mapping(dataset, idx_to_class, name, colors)
-        classes = list(dict.fromkeys(mapping.values()))
-        index = {raw: classes.index(label) for raw, label in mapping.items()}
-        samples = dataset.delivery.samples
-        if TASK_TYPES[kind].has_masks:
-            return cls(kind, classes, _pixels(dataset, index, len(classes)))
-        number = {label: index[raw] for raw, label in enumerate(dataset.delivery.classes)}
-        labels = [None if sample.split == "unlabelled" else sample.label for sample in samples]
-        if TASK_TYPES[kind].is_single_label:
-            indices = [number[label] if isinstance(label, str) else -1 for label in labels]
-            return cls(kind, classes, np.array(indices))
-        if TASK_TYPES[kind].is_multilabel:
-            values = np.zeros((len(samples), len(classes)))
-            for row, probabilities in enumerate(labels):
-                if not isinstance(probabilities, Mapping):
-                    values[row] = np.nan
-                    continue
-                for label, probability in probabilities.items():
-                    values[row, number[label]] = max(values[row, number[label]], probability)
-            return cls(kind, classes, values)
-        if TASK_TYPES[kind].has_values:
-            values = np.array([np.nan if label is None else label for label in labels], dtype=float)
-            _check_resolution(values, name)
-            return cls(kind, [], values)
-        return cls(kind, [], np.zeros((len(samples), 0)))
+        classes = list(dict.fromkeys(mapping.values())) if kind.has_classes else []
+        index = {raw: classes.index(label) for raw, label in mapping.items()} if classes else {}
+        if kind.has_masks:
+            return cls(kind.name, classes, _pixels(dataset, index, len(classes)))
+        number = {label: index[raw] for raw, label in enumerate(delivery.classes)} if classes else {}
+        labels: list[Any] = [None if sample.split == "unlabelled" else sample.label for sample in delivery.samples]
+        if kind.is_single_label:
+            labels = [None if label is None else number[label] for label in labels]
+        elif kind.is_multilabel:
+            labels = [None if label is None else _probabilities(label, number, len(classes)) for label in labels]
+        columns = {"id": [sample.id for sample in delivery.samples], "label": labels}
+        targets = cls.from_columns(kind.name, classes, columns)
+        if kind.has_values:
+            _check_resolution(targets.values, name)
+        return targets
 
     @classmethod
     def from_columns(cls, task_type: str, classes: Sequence[str], columns: Mapping[str, Sequence[Any]]) -> "Targets":
-        """Return the targets that the columns of a task description tell."""
+        """Return the targets in the columns of a task description."""
+        kind = TASK_TYPES[task_type]
         values: np.ndarray
-        if TASK_TYPES[task_type].has_masks:
+        if kind.has_masks:
             values = np.array(columns["pixels"], dtype=np.int64).reshape(-1, len(classes))
-        elif TASK_TYPES[task_type].is_single_label:
+        elif kind.is_single_label:
             values = np.array([-1 if label is None else label for label in columns["label"]], dtype=np.int64)
-        elif not TASK_TYPES[task_type].is_learnable:
-            values = np.zeros((len(columns["id"]), 0))
-        elif TASK_TYPES[task_type].has_values:
-            values = np.array([np.nan if label is None else label for label in columns["label"]], dtype=float)
-        else:
+        elif kind.is_multilabel:
             unknown = [np.nan] * len(classes)
             values = np.array([unknown if label is None else label for label in columns["label"]], dtype=float)
             values = values.reshape(-1, len(classes))
+        elif kind.has_values:
+            values = np.array([np.nan if label is None else label for label in columns["label"]], dtype=float)
+        else:
+            values = np.zeros((len(columns["id"]), 0))
         return cls(task_type, list(classes), values)
 
     def columns(self) -> dict[str, list[Any]]:
-        """Return the columns of a task description that tell these targets: `label`, for segmentation `pixels`."""
+        """Return the targets as columns of a task description: `label`, for segmentation `pixels`."""
         if TASK_TYPES[self.task_type].has_masks:
             return {"pixels": self.values.tolist()}
         if not TASK_TYPES[self.task_type].is_learnable:
             return {}
         labelled = self.labelled.tolist()
-        values = [[int(p) if p in (0, 1) else p for p in row] for row in self.values.tolist()] if self._soft else None
-        return {"label": [v if k else None for v, k in zip(values or self.values.tolist(), labelled, strict=True)]}
-
-    @property
-    def _soft(self) -> bool:
-        return TASK_TYPES[self.task_type].is_multilabel
+        values = self.values.tolist()
+        if TASK_TYPES[self.task_type].is_multilabel:
+            values = [[int(p) if p in (0, 1) else p for p in row] for row in values]
+        return {"label": [value if is_labelled else None for value, is_labelled in zip(values, labelled, strict=True)]}
 
     @property
     def labelled(self) -> np.ndarray:
-        """Mask of the samples that have a target, N; of segmentation only the split tells."""
+        """Mask of the samples that have a target, N; all of a segmentation, whose masks are not looked at."""
         if TASK_TYPES[self.task_type].is_single_label:
             return self.values >= 0
         if not TASK_TYPES[self.task_type].is_learnable:
@@ -174,10 +164,10 @@ def class_mapping(
     """Return the class of each mask value, or of each class index as delivered.
 
     Args:
-        dataset: what was delivered.
-        idx_to_class: what the study says; keys may be texts, as JSON and YAML files of ours keep them.
+        dataset: the data set of the task.
+        idx_to_class: that of the study; keys may be texts, as JSON and YAML files of MML keep them.
         name: the task, for errors.
-        colors: for segmentation, colours of each class, as the study says.
+        colors: for segmentation, the colours of each class in the study.
 
     Raises:
         MMLError: the mapping does not fit the data.
@@ -200,6 +190,14 @@ def _check_resolution(values: np.ndarray, name: str) -> None:
             f"{name}: the values lie between {finite.min():g} and {finite.max():g}, which single precision cannot tell "
             "apart well; subtract an offset, or use another unit"
         )
+
+
+def _probabilities(label: Mapping[str, float], number: Mapping[str, int], classes: int) -> list[float]:
+    """Return the probability of each class; of merged ones the largest counts."""
+    row = [0.0] * classes
+    for name, probability in label.items():
+        row[number[name]] = max(row[number[name]], probability)
+    return row
 
 
 def _pixels(dataset: Dataset, index: Mapping[int, int], classes: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The identity of a task: what its samples, folds and splits depend on."""
+"""The identity of a task: everything that its samples, folds and splits depend on."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -26,20 +26,20 @@ class TaskIdentity:
 
     Args:
         name: its name in the study, tags included.
-        id: 8 digits of the digest of what it depends on.
+        id: 8 digits of the digest of everything that it depends on.
         bases: ids of the tasks that its tags were put on, one after the other; empty for a task without tags.
         dataset: folder name of its data set.
-        source: what tells the data set from others.
-        task_type: what is learned.
-        idx_to_class: which classes are merged, or what mask values mean.
-        folds, fold_0_fraction, test_fraction, seed, fold_time_limit: how it is split, unless its data define splits.
-        num_folds: how many folds it will have.
-        has_test: whether it will have a test split.
-        has_unlabelled: whether it will have unlabelled samples.
-        brings_test: whether its data say which samples are for the test.
-        about: what the study says of it beyond its data set.
+        source: identity of the data set: creator, and arguments or fingerprint of the data.
+        task_type: name of the task type.
+        idx_to_class: class of each index or mask value; equal names merge classes.
+        folds, fold_0_fraction, test_fraction, seed, fold_time_limit: options of the split, unless the data define it.
+        num_folds: number of folds.
+        has_test: there is a test split.
+        has_unlabelled: there are unlabelled samples.
+        brings_test: the data define the test split.
+        about: description in the study, beyond that of the data set.
         colors: colours of each class in masks, in the order of the classes.
-        classes: its classes in the order of their indices; None where only making it tells.
+        classes: its classes in the order of their indices; None where they are unknown until the task is made.
     """
 
     name: str
@@ -214,7 +214,7 @@ def lineage(definition: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _planned(task: Task, survey: Survey) -> dict[str, Any]:
-    """Return folds and splits that a task will have."""
+    """Return the folds and splits of a planned task."""
     learnable = TASK_TYPES[survey.task_type].is_learnable
     return {
         "num_folds": (survey.folds or task.folds) if learnable else 0,
@@ -225,12 +225,12 @@ def _planned(task: Task, survey: Survey) -> dict[str, Any]:
 
 
 def divided_by(definition: Mapping[str, Any], brings_test: bool, tags: Sequence[str]) -> str:
-    """Return the key of the samples of a data set that a task holds out for its test.
+    """Return the key of the test split of a task; tasks with one key hold out the same samples.
 
     Args:
-        definition: of the task.
-        brings_test: whether its data say so themselves.
-        tags: names of those that hold out others.
+        definition: definition of the task.
+        brings_test: the data define the test split.
+        tags: names of the tags that hold out other samples.
     """
     parts = definition["name"].split(SEPARATOR)
     last = max((number for number, part in enumerate(parts[1:], 1) if part.split(ARGUMENT)[0] in tags), default=0)

@@ -26,15 +26,15 @@ from mml_lib.tasks.names import join_spellings
 
 @dataclass(frozen=True)
 class Survey:
-    """Properties of a data set that are known while planning.
+    """Properties of a data set for planning.
 
     Args:
-        fingerprint: tells this state of own data from others, wherever it lies; None: the arguments tell it.
-        task_type: what can be learned from it.
-        folds: number of folds that the data brings, None if it brings none.
-        has_test: whether it brings a test split, None if that is left to the task.
-        has_unlabelled: whether it has unlabelled samples.
-        classes: the classes that it has, as delivered; None where only making it tells.
+        fingerprint: digest of the present state of own data, wherever it lies; None: the arguments define the data.
+        task_type: name of the task type.
+        folds: number of folds in the data; None: there are none.
+        has_test: there is a test split; None: the task decides.
+        has_unlabelled: there are unlabelled samples.
+        classes: the classes as delivered; None where they are unknown until the data set is made.
     """
 
     fingerprint: str | None = None
@@ -75,11 +75,11 @@ class Creator:
     """A function that makes a data set in a folder.
 
     Args:
-        name: what `tasks.<task>.creator` says.
-        function: called with the data set's folder and the task's arguments.
-        survey: called with the arguments when a study is planned.
+        name: name in `tasks.<task>.creator`.
+        function: takes the data set's folder and the task's arguments.
+        survey: takes the arguments; called whenever a study is planned.
         version: raised when the function begins to deliver something else.
-        metadata: called with names of columns and the task's arguments; gives by column what it says of each sample.
+        metadata: takes names of columns and the task's arguments; returns the text of each sample by column.
     """
 
     name: str
@@ -149,7 +149,7 @@ class Creator:
         return survey if task.splits is None else Survey.of_splits(set(task.splits), task_type=survey.task_type)
 
     def identity(self, task: Task, survey: Survey) -> dict[str, Any]:
-        """Return all that tells this data set from others: its arguments and downloads, or the state of own data."""
+        """Return the identity of a data set: its arguments and downloads, or the state of own data."""
         definition: dict[str, Any] = {"creator": self.name, "version": self.version}
         if images := task.image_options:
             definition["images"] = images
@@ -215,13 +215,13 @@ def register_creator(
     """Register the decorated function `(folder: Path, **arguments) -> Delivery` as the creator `name`.
 
     Args:
-        name: what a task's `creator` says.
+        name: name in a task's `creator`.
         survey: for data that the function only finds, that bring their own splits or folds, or that are not for a
             classification: called with the same arguments whenever a study is planned. With a parameter
             `downloaded` it is also asked (`downloaded=True`) while the files are still to be fetched.
         version: raise it when the function begins to deliver something else.
-        metadata: for data with columns that results may be told by: called as `metadata(columns, **arguments)`, it
-            gives by column a text for each sample, by its id, and refuses missing columns.
+        metadata: for data with columns of sub-groups: called as `metadata(columns, **arguments)`, it returns the text
+            of each sample id by column, and refuses missing columns.
     """
 
     def register(function: Callable[..., Delivery]) -> Callable[..., Delivery]:
@@ -244,11 +244,11 @@ def get_creator(task: str, name: str) -> Creator:
 
 
 def check_creator_code(name: str, code: Mapping[str, str], dataset: str) -> None:
-    """Refuse to make a data set by other code of the user's own than it is named by.
+    """Refuse to make a data set if the user's code of its creator has changed since the plan.
 
     Args:
-        name: the creator.
-        code: digest of each module that it was planned with.
+        name: name of the creator.
+        code: digest of each module when the study was planned.
         dataset: folder name of the data set.
 
     Raises:
@@ -265,13 +265,13 @@ def create(name: str, arguments: Mapping[str, Any], folder: Path, downloads: Pat
     """Make a data set in `folder`.
 
     Args:
-        name: the creator.
-        arguments: what the task says.
-        folder: where files of the data set go.
+        name: name of the creator.
+        arguments: arguments of the task.
+        folder: folder for files of the data set.
         downloads: folder of the unpacked downloads, which `path` and `masks` are relative to.
 
     Raises:
-        MMLError: the data are not what the creator understands.
+        MMLError: the creator cannot read the data.
     """
     delivery = CREATORS[name].function(folder, **_located(arguments, downloads))
     if downloads is not None:
@@ -285,12 +285,12 @@ def create(name: str, arguments: Mapping[str, Any], folder: Path, downloads: Pat
 def read_metadata(
     name: str, arguments: Mapping[str, Any], columns: Sequence[str], downloads: Path | None = None
 ) -> dict[str, dict[str, str]]:
-    """Return by column what a data set says of each sample, by its id; of a creator that has columns.
+    """Return columns of a data set as texts by sample id.
 
     Args:
-        name: the creator.
-        arguments: what the task says.
-        columns: names.
+        name: name of the creator, which has columns.
+        arguments: arguments of the task.
+        columns: names of the columns.
         downloads: folder of the unpacked downloads, as in `create`.
 
     Raises:
@@ -304,7 +304,7 @@ def read_metadata(
 
 
 def _located(arguments: Mapping[str, Any], downloads: Path | None) -> dict[str, Any]:
-    """Return arguments whose paths are those of unpacked downloads, where there are some."""
+    """Return the arguments, with paths in the unpacked downloads if there are some."""
     if downloads is None:
         return dict(arguments)
     paths = {"path": "."} | {key: arguments[key] for key in PATHS if arguments.get(key)}
@@ -312,11 +312,11 @@ def _located(arguments: Mapping[str, Any], downloads: Path | None) -> dict[str, 
 
 
 def check_inside(delivery: Delivery, folder: Path, downloads: Path) -> None:
-    """Refuse images and masks that are none of the downloaded files: a table that came with them could name any.
+    """Refuse images and masks outside the downloads: a downloaded table could name any file.
 
     Args:
-        delivery: what a creator made of downloads.
-        folder: of the data set, where it may have written files of its own.
+        delivery: result of a creator for downloads.
+        folder: folder of the data set, where the creator may have written files of its own.
         downloads: folder of the unpacked downloads.
 
     Raises:

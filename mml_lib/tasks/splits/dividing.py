@@ -107,13 +107,10 @@ class Divider:
             return self._drawn(rows, self.splitting.shares, "folds", folds)
         part = self._drawn(rows, [test, 1 - test], "test", folds + 1)
         rest = part == 1
-        if self._needs(rows[rest]).rarest < folds:
+        if Needs.of(self.targets.presence[rows[rest]], self.groups[rows[rest]]).rarest < folds:
             return None
         part[rest] += self._drawn(rows[rest], self.splitting.shares, "folds", folds)
         return part
-
-    def _needs(self, rows: np.ndarray) -> Needs:
-        return Needs.of(self.targets.presence[rows], self.groups[rows])
 
     def _drawn(self, rows: np.ndarray, shares: Sequence[float], what: str, needed: int) -> np.ndarray:
         """Return the part of each sample in `rows`, by the balance of strata alone."""

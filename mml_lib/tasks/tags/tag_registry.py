@@ -21,7 +21,7 @@ KINDS: Mapping[str, type[int] | type[float] | type[str]] = {"int": int, "float":
 
 @dataclass(frozen=True)
 class Shape:
-    """Properties of a task that are known while planning: type, folds, test and unlabelled samples."""
+    """Properties of a task for planning: type, folds, test and unlabelled samples."""
 
     task_type: str
     num_folds: int
@@ -55,12 +55,12 @@ class Tag:
     """A registered tag.
 
     Args:
-        name: how it is written.
-        function: called with a task description and the arguments, gives another description.
-        plan: called with the base's shape and the arguments, gives the shape; refuses what cannot be.
-        version: raised when the function begins to give something else.
+        name: name in the names of tasks.
+        function: takes a task description and the arguments, returns another description.
+        plan: takes the shape of the base and the arguments, returns the new shape or refuses the tag.
+        version: raised when the result of the function changes.
         keeps_classes: whether the task has the classes of its base.
-        axis: of the curve that tasks form whose first arguments differ; None where they form none.
+        axis: axis of the curve of tasks whose first arguments differ; None: they form no curve.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Tag:
 
     @property
     def code(self) -> dict[str, str]:
-        """Digest of each module of the user's own that decides what the tag gives, by module name."""
+        """Digest of each module of the user's own that decides the result of the tag, by module name."""
         return code_of_function(self.function.__module__, self.function.__name__)
 
     @property
@@ -119,7 +119,7 @@ class Tag:
 
 
 def _kind(parameter: inspect.Parameter) -> type[int] | type[float] | type[str] | None:
-    """Return the type of an argument, None if it is none of those that a tag can have."""
+    """Return the type of an argument; None if tags cannot have such arguments."""
     annotation = parameter.annotation
     if annotation is parameter.empty:
         return str
@@ -141,7 +141,7 @@ def register_tag(
     Args:
         name: lower-case letters and `_`.
         plan: for tags that change folds or splits, or whose arguments can be wrong: `(shape, *arguments) -> Shape`.
-        version: raise it when the function begins to give something else.
+        version: raise it when the result of the function changes.
         keeps_classes: whether the task has the classes of its base, so that planning knows them.
         axis: for tags that leave the test split alone, with a number as first and perhaps a `seed` as second argument.
 
