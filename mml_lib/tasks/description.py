@@ -17,6 +17,7 @@ from mml_lib.files.formats import FORMATS
 from mml_lib.files.stored import read_json
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.dataset import SPLITS, Dataset
+from mml_lib.tasks.group_folds import Balance
 from mml_lib.tasks.splits.copies import group_names, merge_groups
 from mml_lib.tasks.splits.splitting import Assignment
 from mml_lib.tasks.targets import Targets, class_mapping
@@ -67,7 +68,7 @@ class TaskDescription:
             },
             **asdict(delivery.about),
             **(about or {}),
-            "folding": assignment.report,
+            "folding": {part: asdict(balance) for part, balance in assignment.balance.items()},
             "protocol": [f"created from {dataset.name}"],
         }
         samples: dict[str, list[Any]] = {
@@ -137,7 +138,7 @@ class TaskDescription:
         targets: Targets | None = None,
         keep: np.ndarray | None = None,
         num_folds: int | None = None,
-        report: Mapping[str, Any] | None = None,
+        balance: Mapping[str, Balance] | None = None,
     ) -> "TaskDescription":
         """Return a task derived from this one; what follows from its samples is worked out anew.
 
@@ -147,7 +148,7 @@ class TaskDescription:
             targets: new ones, of N samples.
             keep: mask of the samples that stay, N.
             num_folds: new number of folds.
-            report: how well groups were balanced.
+            balance: balance of the new test split and folds, if groups were divided.
         """
         samples = dict(self.samples)
         samples |= {} if split is None else {"split": split.tolist()}
@@ -158,8 +159,8 @@ class TaskDescription:
                 key: [v for v, kept in zip(column, keep, strict=True) if kept] for key, column in samples.items()
             }
         header = {**self.header, "protocol": [*self.header["protocol"], protocol]}
-        if report is not None:
-            header["folding"] = report
+        if balance is not None:
+            header["folding"] = {part: asdict(of_part) for part, of_part in balance.items()}
         if targets is not None:
             header["classes"] = targets.classes
             if not TASK_TYPES[targets.task_type].has_masks:

@@ -74,8 +74,8 @@ def test_folds_are_never_worse_than_those_of_stratified_group_k_fold(capsys):
         theirs = min(deviation(strata, by_sklearn(strata, groups, problem.folds, s), shares) for s in (True, False))
         lines.append(
             f"{problem.name:<14}{problem.groups:>8}{problem.classes:>8}{problem.folds:>8}{ours[0]:>14.4f}"
-            f"{theirs[0]:>9.4f}{ours[1]:>13.1f}{theirs[1]:>9.1f}{division.report['bound']:>9.4f}"
-            f"{'yes' if division.report['optimal'] else 'no':>9}{seconds:>6.1f}"
+            f"{theirs[0]:>9.4f}{ours[1]:>13.1f}{theirs[1]:>9.1f}{division.balance.bound:>9.4f}"
+            f"{'yes' if division.balance.optimal else 'no':>9}{seconds:>6.1f}"
         )
         if ours[0] > theirs[0] + 1e-9 or (ours[0] > theirs[0] - 1e-9 and ours[1] > theirs[1] + 1e-6):
             worse.append(problem.name)

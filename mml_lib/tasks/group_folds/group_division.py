@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -19,11 +18,32 @@ ROUNDS_OF_SAMPLES = 400  # where no two samples are in one group, which starts b
 
 
 @dataclass(frozen=True)
+class Balance:
+    """Balance of a division: deviations of the classes from their shares of the folds.
+
+    Args:
+        method: name of the method.
+        deviation: largest deviation of a class in a fold, relative to its share.
+        total_deviation: sum of all deviations, in samples.
+        optimal: both are proved to be the smallest possible.
+        bound: lower bound of `deviation` for any division.
+        gap: `deviation` - `bound`.
+    """
+
+    method: str
+    deviation: float
+    total_deviation: float
+    optimal: bool
+    bound: float
+    gap: float
+
+
+@dataclass(frozen=True)
 class GroupFolds:
-    """The fold of each sample, and how good the folds are (JSON-able, the same for the same input and seed)."""
+    """The fold of each sample, and the balance of the folds; the same for the same input and seed."""
 
     fold: np.ndarray
-    report: dict[str, Any]
+    balance: Balance
 
 
 def group_folds(
@@ -42,8 +62,7 @@ def group_folds(
     """
     problem, row = _problem(strata, groups, shares)
     fold, bounds, method = _optimise(problem, lambda: _by_sklearn(strata, groups, row, problem, seed), seed, time_limit)
-    report = _report(problem.key(fold), bounds, method)
-    return GroupFolds(fold[row], report)
+    return GroupFolds(fold[row], _balance(problem.key(fold), bounds, method))
 
 
 def group_folds_with_needs(
@@ -85,12 +104,12 @@ def group_folds_with_needs(
     return search(problem, fold, bounds_of(problem), rng, rounds)[row], True
 
 
-def assess(strata: np.ndarray, groups: np.ndarray, fold: np.ndarray, shares: Sequence[float]) -> dict[str, Any]:
-    """Return the report, as `GroupFolds` has it, of a division that had needs to fulfil."""
+def balance_of(strata: np.ndarray, groups: np.ndarray, fold: np.ndarray, shares: Sequence[float]) -> Balance:
+    """Return the balance of a division that had needs to fulfil."""
     problem, row = _problem(strata, groups, shares)
     of_group = np.empty(len(problem.counts), dtype=np.int64)
     of_group[row] = fold
-    return _report(problem.key(of_group), bounds_of(problem), "local search with a group of each class in each part")
+    return _balance(problem.key(of_group), bounds_of(problem), "local search with a group of each class in each part")
 
 
 def _problem(
@@ -105,16 +124,9 @@ def _problem(
     return Problem(counts, share[:, None] * counts.sum(0), share, needs), row
 
 
-def _report(key: Key, bounds: Key, method: str) -> dict[str, Any]:
+def _balance(key: Key, bounds: Key, method: str) -> Balance:
     gap = max(0.0, round(key[0] - bounds[0], 12))
-    return {
-        "method": method,
-        "deviation": key[0],
-        "total_deviation": key[1],
-        "optimal": proved(key, bounds),
-        "bound": min(bounds[0], key[0]),
-        "gap": gap,
-    }
+    return Balance(method, *key, proved(key, bounds), min(bounds[0], key[0]), gap)
 
 
 def _optimise(

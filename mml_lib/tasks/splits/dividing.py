@@ -9,7 +9,7 @@ import numpy as np
 from mml_lib.config.task_options import SEPARATOR
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized
-from mml_lib.tasks.group_folds import Needs, assess, fulfil, group_folds, group_folds_with_needs
+from mml_lib.tasks.group_folds import Balance, Needs, balance_of, fulfil, group_folds, group_folds_with_needs
 from mml_lib.tasks.targets import Targets
 
 TEST = -1
@@ -50,7 +50,7 @@ class Splitting:
 
 
 class Divider:
-    """Divides samples, and reports how well it could be done.
+    """Divides samples, and keeps the `balance` of divided groups: of the `test` split and of `folds`.
 
     Each part, the test split and every fold, gets a group of each class (a sample, where there are no groups), whenever
     that is possible. The test split is drawn first, then the folds; where these lack something, both are drawn
@@ -68,7 +68,7 @@ class Divider:
         self.groups = groups
         self.name = name
         self.splitting = splitting
-        self.report: dict[str, Any] = {}
+        self.balance: dict[str, Balance] = {}
 
     def divide(self, rows: np.ndarray) -> np.ndarray:
         """Return the fold of each sample (N): of `rows`, -1 for `test_fraction` of them and of all other samples.
@@ -120,7 +120,7 @@ class Divider:
             part = _stratified(strata, shares, seed)
         else:
             folds = group_folds(strata, groups, shares, seed, self.splitting.time_limit)
-            part, self.report[what] = folds.fold, folds.report
+            part, self.balance[what] = folds.fold, folds.balance
         for number, share in enumerate(shares):
             if share * len(rows) < 1 and not (part == number).any():
                 raise MMLError(
@@ -152,12 +152,12 @@ class Divider:
         rows, test, fold = request.rows, request.test, part - (request.parts - self.splitting.folds)
         inside = fold >= 0
         if test:
-            self.report["test"] = self._assessed(rows, inside.astype(int), [test, 1 - test])
-        self.report["folds"] = self._assessed(rows[inside], fold[inside], self.splitting.shares)
+            self.balance["test"] = self._balance_of(rows, inside.astype(int), [test, 1 - test])
+        self.balance["folds"] = self._balance_of(rows[inside], fold[inside], self.splitting.shares)
 
-    def _assessed(self, rows: np.ndarray, part: np.ndarray, shares: Sequence[float]) -> dict[str, Any]:
+    def _balance_of(self, rows: np.ndarray, part: np.ndarray, shares: Sequence[float]) -> Balance:
         groups = self.groups[rows]
-        return assess(self.targets.take(rows).strata(groups, len(shares)), groups, part, shares)
+        return balance_of(self.targets.take(rows).strata(groups, len(shares)), groups, part, shares)
 
 
 class _Request:

@@ -1,8 +1,7 @@
 """Splits and folds: which samples are trained on, validated on, and held out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized, warn
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.dataset import Sample
+from mml_lib.tasks.group_folds import Balance
 from mml_lib.tasks.splits.copies import Copies, group_names
 from mml_lib.tasks.splits.dividing import Divider, Splitting
 from mml_lib.tasks.targets import Targets
@@ -19,13 +19,13 @@ from mml_lib.tasks.targets import Targets
 class Assignment:
     """Split (train, test or unlabelled) and fold of each sample; fold -1 is in no fold.
 
-    `report` states how well groups could be balanced, for `test` and `folds` if groups were divided.
+    `balance` is that of the `test` split and of `folds`, if groups were divided.
     """
 
     split: list[str]
     fold: list[int]
     num_folds: int
-    report: dict[str, Any] = field(default_factory=dict)
+    balance: Mapping[str, Balance] = field(default_factory=dict)
 
 
 def assign(
@@ -76,7 +76,7 @@ def assign(
     _check_tested(targets, split, name)
     _check_validated(targets, split, fold, name, "'val'" if validated else "fold {}" if given_folds else None)
     _warn_of_one_value(targets, split, name)
-    return Assignment(split.tolist(), fold.tolist(), int(fold.max()) + 1, divider.report)
+    return Assignment(split.tolist(), fold.tolist(), int(fold.max()) + 1, divider.balance)
 
 
 def _check_tested(targets: Targets, split: np.ndarray, name: str) -> None:

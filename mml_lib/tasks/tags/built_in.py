@@ -77,7 +77,9 @@ def nested(task: TaskDescription, fold: int, folds: int = 0) -> TaskDescription:
     new = divider.into_folds(np.flatnonzero((split == "train") & ~inside), f"outside of fold {fold}")
     words = f"fold {fold} became the test split, the rest was split into {number} folds"
     new_split = np.where(inside, "test", split)
-    return task.changed(words, new_split, new, keep=inside | (split != "test"), num_folds=number, report=divider.report)
+    return task.changed(
+        words, new_split, new, keep=inside | (split != "test"), num_folds=number, balance=divider.balance
+    )
 
 
 def _splitting(task: TaskDescription, folds: int, fold_0_fraction: float | None = None, test: float = 0) -> Splitting:
@@ -244,4 +246,4 @@ def redistribute(task: TaskDescription, train: float, val: float = 0, test: floa
     fold = divider.divide(pool)
     split[pool[fold[pool] < 0]] = "test"
     words = "shares " + ", ".join(f"{value:g}" for value in (train, val, test) if value)
-    return task.changed(words, split.astype(str), fold, keep=keep, num_folds=number, report=divider.report)
+    return task.changed(words, split.astype(str), fold, keep=keep, num_folds=number, balance=divider.balance)

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -47,8 +48,8 @@ def test_groups_never_cross_folds_and_no_fold_is_empty(shares: list[float]):
 def test_optimum_of_small_problems_is_proved_and_is_that_of_brute_force(seed: int, shares: list[float]):
     strata, groups = problem(seed, 8 if len(shares) > 2 else 11, 2)
     division = group_folds(strata, groups, shares, seed=0)
-    assert division.report["optimal"]
-    assert division.report["gap"] == 0
+    assert division.balance.optimal
+    assert division.balance.gap == 0
     assert deviation(strata, division.fold, shares) == pytest.approx(by_brute_force(strata, groups, shares), abs=1e-6)
 
 
@@ -56,18 +57,18 @@ def test_optimum_of_small_problems_is_proved_and_is_that_of_brute_force(seed: in
 def test_bound_is_never_above_the_least_deviation(seed: int):
     strata, groups = problem(seed + 10, 9, 1 + seed % 3, mean=8)
     shares = [1 / 3] * 3
-    assert group_folds(strata, groups, shares, 0).report["bound"] <= by_brute_force(strata, groups, shares)[0] + 1e-9
+    assert group_folds(strata, groups, shares, 0).balance.bound <= by_brute_force(strata, groups, shares)[0] + 1e-9
 
 
-def test_report_tells_the_deviation_of_the_folds_and_fits_in_json():
+def test_balance_states_the_deviation_of_the_folds_and_fits_in_json():
     strata, groups = problem(4, 60, 3)
     division = group_folds(strata, groups, [0.2] * 5, seed=0)
-    report = json.loads(json.dumps(division.report))
-    assert set(report) == {"method", "deviation", "total_deviation", "optimal", "bound", "gap"}
-    assert (report["deviation"], report["total_deviation"]) == pytest.approx(
+    balance = json.loads(json.dumps(asdict(division.balance)))
+    assert set(balance) == {"method", "deviation", "total_deviation", "optimal", "bound", "gap"}
+    assert (balance["deviation"], balance["total_deviation"]) == pytest.approx(
         deviation(strata, division.fold, [0.2] * 5)
     )
-    assert report["gap"] == pytest.approx(report["deviation"] - report["bound"])
+    assert balance["gap"] == pytest.approx(balance["deviation"] - balance["bound"])
 
 
 @pytest.mark.parametrize("shares", [[0.2, 0.8], [0.3] + [0.175] * 4])
@@ -79,7 +80,7 @@ def test_uneven_shares_are_met(shares: list[float]):
         counts = np.bincount(division.fold[strata == name], minlength=len(shares))
         # Groups are pairs, so that no count need be off by more than one pair.
         assert (np.abs(counts - np.array(shares) * (strata == name).sum()) <= 2 + 1e-9).all()
-    assert division.report["optimal"]
+    assert division.balance.optimal
 
 
 @pytest.mark.parametrize("classes", [1, 4])
@@ -88,7 +89,7 @@ def test_samples_that_are_their_own_groups_are_divided_as_evenly_as_numbers_allo
     division = group_folds(strata, np.arange(1003), [0.2] * 5, seed=0)
     for name in range(classes):
         assert np.ptp(np.bincount(division.fold[strata == name])) <= 1
-    assert division.report["optimal"]
+    assert division.balance.optimal
 
 
 @pytest.mark.parametrize(("seed", "count", "classes", "folds"), [(0, 25, 2, 5), (1, 70, 4, 3), (2, 90, 3, 10)])
@@ -106,13 +107,13 @@ PRINT_FOLDS = """
 from mml_lib.tasks.group_folds import group_folds
 from tests.support.group_problems import problem
 found = group_folds(*problem(0, 20, 5), [0.25] * 4, seed=5)
-print(found.fold.tolist(), found.report)
+print(found.fold.tolist(), found.balance)
 """
 
 
 def test_same_seed_gives_the_same_folds_in_another_process():
     division = group_folds(*problem(0, 20, 5), [0.25] * 4, seed=5)
-    assert "program" in division.report["method"]
+    assert "program" in division.balance.method
     path = os.pathsep.join(folder or "." for folder in sys.path)
     done = subprocess.run(
         [sys.executable, "-c", PRINT_FOLDS],
@@ -121,4 +122,4 @@ def test_same_seed_gives_the_same_folds_in_another_process():
         text=True,
         check=True,
     )
-    assert done.stdout.strip() == f"{division.fold.tolist()} {division.report}"
+    assert done.stdout.strip() == f"{division.fold.tolist()} {division.balance}"
