@@ -8,6 +8,7 @@ from tests.support.places import REPOSITORY
 
 TESTS = REPOSITORY / "tests"
 MODULES = sorted(path for path in TESTS.rglob("*.py") if path.name != "__init__.py")
+MOST_LINES = 400
 # In the text rather than in the syntax tree: code for subprocesses stands in strings.
 IMPORT_OF_A_TEST = re.compile(
     r"\btests(\.\w+)*\.(test_\w+|conftest)\s+import\b"
@@ -36,3 +37,8 @@ def test_no_module_imports_a_test():
 def test_no_two_test_modules_share_a_name():
     names = [path.name for path in TESTS.glob("unit/**/test_*.py")]
     assert len(names) == len(set(names))
+
+
+def test_test_files_are_small():
+    sizes = {path.name: len(path.read_text("utf-8").splitlines()) for path in TESTS.rglob("*.py")}
+    assert not {name: size for name, size in sizes.items() if size > MOST_LINES}, "split it by subject"

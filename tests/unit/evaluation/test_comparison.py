@@ -11,42 +11,23 @@ import pytest
 from mml_lib.config.metric_options import NAMED
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.alignment import AnyPredictions, align
-from mml_lib.evaluation.comparisons.leaderboard import as_text, leaderboard, standings
+from mml_lib.evaluation.comparisons.leaderboard import leaderboard, standings
 from mml_lib.evaluation.evaluation import evaluate, evaluate_resampled, network_intervals
-from mml_lib.evaluation.procedures import NETWORKS, PROCEDURE, estimate
+from mml_lib.evaluation.procedures import NETWORKS, PROCEDURE
 from mml_lib.evaluation.run_comparison import (
     Resamples,
     compare,
     compare_ensembles,
     compare_folds,
-    corrected_t_test,
-    holm,
     resample_runs,
 )
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
-from tests.support.compared_predictions import IDS, NUMBER, TARGETS, predictions
+from tests.support.compared_predictions import IDS, NUMBER, TARGETS, of_type, predictions, repeated
 from tests.support.simulations import Setting, told_apart
 
 
 def taken(of: Predictions, rows: np.ndarray) -> Predictions:
     return replace(of, logits=of.logits[rows], targets=of.targets[rows], ids=of.ids[rows])
-
-
-def of_type(kind: str, seed: int = 0) -> AnyPredictions:
-    rng = np.random.default_rng(seed)
-    fixed = np.random.default_rng(99)
-    if kind == "classification":
-        return predictions(seed=seed)
-    if kind == "regression":
-        values = fixed.normal(size=NUMBER)
-        return Predictions((values + rng.normal(size=NUMBER)).astype("f")[:, None], values, IDS, kind)
-    if kind == "multilabel_classification":
-        labels = (fixed.random((NUMBER, 4)) < 0.4).astype("f")
-        return Predictions((2 * labels - 1 + rng.normal(size=labels.shape)).astype("f"), labels, IDS, kind)
-    shapes = [(4 + number % 3, 5) for number in range(40)]
-    true = [fixed.integers(0, 3, shape).astype(np.uint8) for shape in shapes]
-    masks = [np.where(rng.random(mask.shape) < 0.3, 1, mask).astype(np.uint8) for mask in true]
-    return MaskPredictions.of(masks, true, IDS[:40], 3)
 
 
 # --- paired differences -------------------------------------------------------------------------------------------
@@ -173,18 +154,6 @@ def test_folds_with_samples_of_their_own_are_paired_fold_by_fold():
 # --- procedures ---------------------------------------------------------------------------------------------------
 
 
-def repeated(strengths: dict[str, float], runs: int = 3, folds: int = 2) -> tuple[dict, dict]:
-    """Return runs of procedures, as good as these strengths say, and the runs of each procedure."""
-    names = {procedure: [f"{procedure}{seed}" for seed in range(runs)] for procedure in strengths}
-    seeds = iter(range(1000))
-    networks = {
-        run: {fold: predictions(strengths[procedure], next(seeds)) for fold in range(folds)}
-        for procedure, of_procedure in names.items()
-        for run in of_procedure
-    }
-    return networks, names
-
-
 def test_runs_that_differ_in_their_seed_are_one_procedure():
     runs, procedures = repeated({"good": 3, "weak": 0.5})
     resamples = resample_runs(runs, ["accuracy"], 100, procedures=procedures)
@@ -246,192 +215,6 @@ def test_whole_groups_are_compared():
         compare(resample_runs(runs, ["accuracy"], 200, groups=units))["p"].iloc[0] for units in (None, groups)
     )
     assert alone < grouped
-
-
-# --- corrections --------------------------------------------------------------------------------------------------
-
-
-def test_holm_gives_what_statsmodels_gives():
-    """`multipletests([…], method="holm")` of 0.15; by hand 4·0.005, 3·0.01, 2·0.03, and no less than what is before."""
-    assert holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm(np.array([0.9, 0.02, 0.02, 0.6])) == pytest.approx([1, 0.08, 0.08, 1])
-
-
-def test_some_of_many_comparisons_are_corrected_for_all():
-    p = np.array([0.01, 0.001, 0.2])
-    assert holm(p, 10) == pytest.approx([0.09, 0.01, 1])
-    among_all = holm(np.append(p, [0.5] * 7))[:3]
-    assert (holm(p, 10) >= among_all - 1e-12).all()
-
-
-def test_holm_counts_only_what_was_tested():
-    assert holm(np.array([np.nan, 0.01, np.nan, 0.04])) == pytest.approx([np.nan, 0.02, np.nan, 0.04], nan_ok=True)
-    assert holm(np.array([])).tolist() == []
-
-
-def test_metrics_are_corrected_by_themselves():
-    runs = {f"r{number}": {0: predictions(1 + number / 5, number)} for number in range(4)}
-    table = compare(resample_runs(runs, ["accuracy", "auroc"], 400))
-    for _, rows in table.groupby("metric"):
-        assert len(rows) == 6
-        assert rows["p_holm"].to_numpy() == pytest.approx(holm(rows["p"].to_numpy()))
-    assert (table["p_holm"] > table["p"]).any()
-
-
-# --- over folds ---------------------------------------------------------------------------------------------------
-
-
-def test_corrected_t_test_is_that_of_nadeau_and_bengio():
-    """By hand: 0.03 / √((1/5 + 1/4) · 0.00025) = √8, and the distribution of 4 degrees of freedom in closed form."""
-    differences = np.array([0.02, 0.04, 0.03, 0.01, 0.05])
-    mean, std, t, p = corrected_t_test(differences, [80] * 5, [20] * 5)
-    root = np.sqrt(8 / (1 + 8 / 4))
-    assert (mean, std, t) == pytest.approx((0.03, np.sqrt(0.00025), np.sqrt(8)))
-    assert p == pytest.approx(2 * (1 - (0.5 + 3 / 8 * root * (1 - root**2 / 12))))
-
-
-def test_corrected_t_test_errs_no_more_than_promised_on_overlapping_splits():
-    """15 random splits into 80 and 20 of the same 100 samples, whose true difference is 0."""
-    rng, plain, corrected = np.random.default_rng(0), 0, 0
-    for _ in range(400):
-        of_samples = rng.normal(size=100)
-        differences = np.array([rng.choice(of_samples, 20, replace=False).mean() for _ in range(15)])
-        plain += corrected_t_test(differences, 80, 0)[3] <= 0.05
-        corrected += corrected_t_test(differences, 80, 20)[3] <= 0.05
-    assert plain / 400 > 0.25
-    assert 0.02 <= corrected / 400 <= 0.08
-
-
-def test_folds_are_compared_where_both_runs_have_them():
-    runs = {
-        "a": {fold: predictions(2, fold) for fold in range(4)},
-        "b": {fold: predictions(1, 9 + fold) for fold in (3, 1, 0)},
-    }
-    resamples = resample_runs(runs, ["accuracy"], 20)
-    (row,) = compare_folds(resamples, {fold: (80 + fold, 20) for fold in range(4)}).to_dict("records")
-    worth = {
-        run: {fold: evaluate(network, ["accuracy"])["accuracy"] for fold, network in runs[run].items()} for run in runs
-    }
-    differences = np.array([worth["a"][fold] - worth["b"][fold] for fold in (0, 1, 3)])
-    expected = corrected_t_test(differences, [80, 81, 83], [20] * 3)
-    assert row["folds"] == 3
-    assert (row["difference"], row["std"], row["t"], row["p"]) == pytest.approx(expected)
-    assert row["p_holm"] == row["p"]
-
-
-@pytest.mark.filterwarnings("error")
-def test_fewer_than_two_folds_have_no_test():
-    resamples = resample_runs({"a": {0: predictions(2)}, "b": {0: predictions(1, 1)}}, ["accuracy"], 20)
-    (row,) = compare_folds(resamples, {0: (80, 20)}).to_dict("records")
-    assert row["folds"] == 1
-    assert row["difference"] > 0
-    assert np.isnan([row["std"], row["t"], row["p"], row["p_holm"]]).all()
-    assert np.isnan(corrected_t_test(np.array([]), [], [])).all()
-
-
-@pytest.mark.parametrize(("differences", "p"), [([0, 0, 0], 1.0), ([0.1, 0.1, 0.1], np.nan)])
-def test_differences_without_variance(differences: list[float], p: float):
-    assert corrected_t_test(np.array(differences), 80, 20)[3] == pytest.approx(p, nan_ok=True)
-
-
-# --- leaderboard --------------------------------------------------------------------------------------------------
-
-
-def board_of(strengths: dict[str, float], metrics: list[str], main: str) -> pd.DataFrame:
-    runs = {
-        run: {fold: predictions(strength, 9 * seed + fold) for fold in range(3)}
-        for seed, (run, strength) in enumerate(strengths.items())
-    }
-    return leaderboard(standings(resample_runs(runs, metrics, 500)), main)
-
-
-def test_best_procedure_stands_first_and_what_equals_it_is_marked():
-    board = board_of({"weak": 0.2, "good": 3, "same": 3.1}, ["auroc", "accuracy"], "accuracy").set_index("run")
-    assert list(board.index)[-1] == "weak"
-    assert board["accuracy_rank"].tolist() == [1, 2, 3]
-    assert board["accuracy_among_best"].to_dict() == {"good": True, "same": True, "weak": False}
-    assert board.loc["weak", "accuracy_difference_high"] < 0
-    assert board.loc["weak", "accuracy_p_holm"] <= 0.05
-    assert np.isnan(board["accuracy_p"].iloc[0])  # the best is compared with none
-    assert set(board["accuracy_about"]) == {PROCEDURE}
-    assert list(board.columns)[2:6] == ["runs", "folds", "accuracy", "accuracy_std"]
-
-
-def test_runs_stand_beneath_their_procedure_and_are_compared_with_the_best_run():
-    runs, procedures = repeated({"good": 3, "weak": 0.5})
-    runs["lone"] = {fold: predictions(1.5, 500 + fold) for fold in range(2)}
-    board = leaderboard(standings(resample_runs(runs, ["accuracy"], 100, procedures=procedures)), "accuracy")
-    kinds = [PROCEDURE, *["run"] * 3, PROCEDURE, PROCEDURE, *["run"] * 3]
-    assert board["kind"].tolist() == kinds
-    assert board["procedure"].tolist() == [*["good"] * 4, "lone", *["weak"] * 4]
-    assert board["run"].tolist()[4] == "lone"
-    assert board["runs"].tolist() == [3, 1, 1, 1, 1, 3, 1, 1, 1]
-    beneath = board[board["kind"] == "run"]
-    assert not beneath["accuracy_among_best"].any()
-    best = board["accuracy"][board["kind"] == "run"].max()
-    assert beneath["accuracy_difference"].dropna().to_numpy() == pytest.approx(
-        beneath["accuracy"].to_numpy()[1:] - best
-    )
-    text = as_text(board, "accuracy")
-    assert "procedure" in text.splitlines()[0]
-    assert "nan" not in text
-
-
-def test_lower_is_better_for_errors():
-    board = board_of({"sure": 8, "weak": 0.2}, ["calibration_error"], "calibration_error")
-    assert board["calibration_error"].is_monotonic_increasing
-    assert board["calibration_error_difference"].iloc[1] > 0
-
-
-def test_single_run_is_a_leaderboard_of_one_row():
-    table = standings(resample_runs({"a": {0: predictions()}}, ["accuracy", "f1"], 50))
-    board = leaderboard(table, "f1")
-    assert len(board) == 1
-    assert board[["f1_rank", "f1_among_best"]].iloc[0].tolist() == [1, True]
-    assert board[["f1_difference", "f1_p", "f1_p_holm"]].isna().all(axis=None)
-    assert "Holm" not in as_text(board, "f1")
-    assert compare(resample_runs({"a": {0: predictions()}}, ["f1"], 50)).empty
-    assert estimate({"a": {0: evaluate_resampled(predictions(), ["f1"], 50)}}, "f1").networks == 1
-
-
-def test_undefined_metric_ranks_last_and_is_compared_with_none():
-    good, targets = of_type("regression"), of_type("regression").targets
-    constant = Predictions(np.ones((NUMBER, 1), "f"), targets, IDS, "regression")
-    resamples = resample_runs({"a": {0: constant}, "b": {0: good}, "c": {0: good}}, ["pearson", "mae"], 50)
-    board = leaderboard(standings(resamples), "pearson").set_index("run")
-    assert list(board.index) == ["b", "c", "a"]
-    assert board.loc["a", ["pearson", "pearson_rank", "pearson_difference", "pearson_p_holm"]].isna().all()
-    assert board["pearson_among_best"].tolist() == [True, True, False]
-    assert board.loc["a", "mae_rank"] == 3
-    assert "nan" not in as_text(board.reset_index(), "pearson").lower()
-
-
-@pytest.mark.filterwarnings("error")
-def test_metric_that_nothing_defines_has_no_best():
-    only = np.zeros(NUMBER, int)  # one class alone has no area under a curve
-    runs = {run: {0: predictions(seed=seed, targets=only)} for seed, run in enumerate("ab")}
-    board = leaderboard(standings(resample_runs(runs, ["auroc", "accuracy"], 50)), "auroc")
-    assert board["auroc_rank"].isna().all()
-    assert not board["auroc_among_best"].any()
-    assert board["accuracy_rank"].notna().all()
-
-
-def test_absent_class_is_left_out_in_all_runs_alike():
-    targets = np.where(TARGETS == 2, 0, TARGETS)
-    runs = {run: {0: predictions(seed=seed, targets=targets)} for seed, run in enumerate("ab")}
-    table = standings(resample_runs(runs, ["balanced_accuracy", "auroc"], 50))
-    assert table[["mean", "ci_low", "ci_high"]].notna().all(axis=None)
-
-
-def test_text_shows_labels_and_marks():
-    runs = {run: {fold: predictions(strength, fold) for fold in range(3)} for run, strength in (("0a", 3), ("0b", 0.1))}
-    table = standings(resample_runs(runs, ["accuracy", "f1"], 200))
-    text = as_text(leaderboard(table, "f1", {"0a": {"label": "lr=1"}, "0b": {"label": "lr=2"}}), "f1").splitlines()
-    assert text[0].split()[:5] == ["rank", "run", "label", "folds", "f1"]
-    assert text[1].split()[:3] == ["1", "0a", "lr=1"]
-    assert (text[1].count("="), text[2].count("=")) == (3, 1)
-    assert text[3].startswith("=: ")
-    assert max(map(len, text[:3])) < 150
 
 
 # --- bad input ----------------------------------------------------------------------------------------------------
