@@ -120,8 +120,8 @@ def _image(dataset: "Dataset", pixels: np.ndarray, frame: int, own_window: bool)
     is_inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
     if values.dtype == np.uint8:
         return DeepImage(255 - values if is_inverted else values)
-    if own_window and (shown := displayed(values, view)) is not None:
-        values = shown
+    if own_window and (windowed := displayed(values, view)) is not None:
+        values = windowed
     window = display_range(view)
     return DeepImage(values, is_inverted, own_range=window, is_calibrated=is_calibrated(view))
 

@@ -90,10 +90,10 @@ def test_palette_is_looked_up():
 def test_own_window_is_that_of_pydicom(name: str):
     file = SHIPPED / f"{name}.dcm"
     dataset = pydicom.dcmread(file)
-    shown = apply_voi_lut(apply_modality_lut(dataset.pixel_array, dataset), dataset)
+    windowed = apply_voi_lut(apply_modality_lut(dataset.pixel_array, dataset), dataset)
     ends = apply_voi_lut(np.array([-1e9, 1e9]), dataset)
     image = decode(file, value_range=OWN)[0][..., 0]
-    assert np.abs(image - eight_bits(shown, *ends)).max() <= 1, "one rounding"
+    assert np.abs(image - eight_bits(windowed, *ends)).max() <= 1, "one rounding"
 
 
 RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
@@ -122,8 +122,8 @@ def test_look_up_tables_are_those_of_pydicom(tmp_path: Path, bits: int):
     dataset.ModalityLUTSequence[0].LUTDescriptor = [4096, 0, 16]  # of 12 bits pydicom knows none
     values = apply_modality_lut(RAMP, dataset)
     assert (read_samples(file).values == values).all()
-    shown = eight_bits(apply_voi_lut(values, dataset), 0, 1023)
-    assert (decode(file, value_range=OWN)[0][..., 0] == shown).all()
+    windowed = eight_bits(apply_voi_lut(values, dataset), 0, 1023)
+    assert (decode(file, value_range=OWN)[0][..., 0] == windowed).all()
 
 
 @pytest.mark.parametrize("bits", [8, 12])
