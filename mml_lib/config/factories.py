@@ -1,7 +1,7 @@
 """Import and build what a config names by `_target_`.
 
-A study can name any class, but only what is made for the purpose is called: a class of the right kind, a function that
-says by its return type that it makes one, or a function of the study's own plugins. What is not is imported at most.
+A study can name any class, but only three kinds of targets are called: a class of the right kind, a function whose
+return type is such a class, and a function of the study's own plugins. Others are imported at most.
 """
 
 import importlib
@@ -24,7 +24,7 @@ def check_path(path: str) -> str:
     """Return a path that may be a `_target_`: dotted, and not of Python's own modules, which train nothing.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it cannot be a `_target_`.
     """
     if "." not in path or not all(part.isidentifier() for part in path.split(".")):
         raise ValueError(f"'{path}' is not a dotted path; write it as package.module.Name")
@@ -46,7 +46,7 @@ def check_package(path: str) -> None:
 
 
 def trust_plugin(module: str) -> None:
-    """Take functions of a module, and of those in its folder, as made for the purpose: it is run in any case."""
+    """Allow calls of functions of a plugin and of modules in its folder, whose code is run in any case."""
     _plugins.add(module)
 
 
@@ -86,7 +86,7 @@ def instantiate(spec: Mapping[str, Any], kind: type, *args: Any, **kwargs: Any) 
 
     Args:
         spec: `_target_`, and arguments.
-        kind: what the target has to be a class of, or to make.
+        kind: base class of the target, or of its result.
         args: positional arguments.
         kwargs: further arguments.
 
@@ -104,10 +104,10 @@ def instantiate(spec: Mapping[str, Any], kind: type, *args: Any, **kwargs: Any) 
 
 
 def _check_kind(target: Any, path: str, kind: type) -> None:
-    """Refuse to call what is not made for the purpose.
+    """Refuse to call a target of another kind.
 
     Raises:
-        MMLError: it is no class of a kind, nor a function that makes one.
+        MMLError: it is neither a class of this kind nor a function that returns one.
     """
     if isinstance(target, type):
         if issubclass(target, kind):
@@ -123,7 +123,7 @@ def _check_kind(target: Any, path: str, kind: type) -> None:
 def _makes(function: Any, kind: type) -> bool:
     try:
         returned = typing.get_type_hints(function).get("return")
-    except Exception:  # what annotations of others make of being looked at is anyone's guess
+    except Exception:  # annotations of others may fail in any way
         return False
     return isinstance(returned, type) and issubclass(returned, kind)
 

@@ -1,4 +1,4 @@
-"""Read a study: resolve its presets, check it against the schema, and say in one line what is wrong."""
+"""Read a study: resolve its presets, check it against the schema, and state a mistake in one line."""
 
 import math
 import os
@@ -66,7 +66,7 @@ def load_study(
         varied: keys that a sweep or a variant sets, with their own location in the study.
 
     Raises:
-        MMLError: the first thing that is wrong, with its file, key and remedy.
+        MMLError: the first mistake, with its file, key and remedy.
     """
     folders = preset_folders(config)
     origins = Origins(config, files, folders, varied or {})
@@ -104,7 +104,7 @@ def open_files(cfg: StudyConfig) -> MMLFileManager:
 
 
 def preset_folders(config: Mapping[str, Any]) -> list[Path]:
-    """Return where the presets of a config are looked for, first come first served."""
+    """Return the folders of presets of a config; the first takes precedence."""
     paths = config.get("paths")
     folders = paths.get("presets") if isinstance(paths, Mapping) else None
     return [Path(str(folder)) for folder in (folders if isinstance(folders, list) else [])]
@@ -134,7 +134,7 @@ def _not_a_number(value: Any) -> list[str | int]:
 
 
 def _location(problem: Mapping[str, Any]) -> list[str | int]:
-    """Return the path of a key as the study has it; the name of a task is kept, whatever it is."""
+    """Return the path of a key in the study. The name of a task is kept, even if it looks like a mark of pydantic."""
     path = problem["loc"]
     names = {1} if path and path[0] == "tasks" else set()
     return [part for place, part in enumerate(path) if place in names or not MEMBER.fullmatch(str(part))]

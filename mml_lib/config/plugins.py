@@ -1,4 +1,4 @@
-"""Plugins: modules of a study's own that are imported first, for what they register."""
+"""Plugins: the study's own modules, which are imported first to register their parts."""
 
 import importlib
 import sys

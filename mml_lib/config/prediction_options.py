@@ -1,4 +1,4 @@
-"""The section of a study that says how a trained network predicts."""
+"""The section of a study about predictions of trained networks."""
 
 from typing import Literal
 

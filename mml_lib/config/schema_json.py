@@ -10,8 +10,8 @@ from mml_lib.config.schema import StudyConfig
 def schema_text() -> str:
     """Return the content of `config/schema.json`.
 
-    A study file may leave out anything that another file of its layers sets, name a preset for any group, and have
-    keys of its own only where the model says so.
+    A study file may leave out keys that another file of its layers sets, and may name a preset for any group. It may
+    have further keys only where the model allows them.
     """
     schema = StudyConfig.model_json_schema(by_alias=True)
     schema["title"] = "MML study"
@@ -22,7 +22,7 @@ def schema_text() -> str:
 
 
 def _relax(node: Any) -> None:
-    """Drop `required`, for a layer of a study is not the whole of it; take numbers as texts, which they are read as."""
+    """Drop `required`, as a layer is only a part of a study; accept numbers for texts, as the loader does."""
     if isinstance(node, dict):
         node.pop("required", None)
         if node.get("type") == "string" and not {"const", "enum"} & node.keys():

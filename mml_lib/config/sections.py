@@ -48,7 +48,7 @@ def per_task_type(field: Callable[[TaskType], tuple[Any, Any]]) -> type[Section]
 
 @functools.cache
 def _numbers(section: type[BaseModel]) -> list[str]:
-    """Return the keys of a section that take numbers, and neither booleans nor texts."""
+    """Return the keys of a section that take numbers, but neither booleans nor texts."""
     kinds = {
         key: set(parts_of(field.annotation))
         for key, field in section.model_fields.items()
@@ -73,7 +73,7 @@ class Target(Settled):
     target: TargetPath = Field(alias="_target_", description="Dotted path of an importable class or function.")
 
     def spec(self) -> dict[str, Any]:
-        """Return the mapping as it stands in the config, `_target_` included."""
+        """Return the mapping of the config, `_target_` included."""
         return self.model_dump(by_alias=True)
 
 
@@ -155,5 +155,5 @@ class Reuse(Section):
 
     @property
     def references(self) -> dict[str, list[str]]:
-        """The projects, or runs of them, that are named, by key."""
+        """Names of projects, or of runs in them, by key."""
         return {key: projects for key, projects in self if projects}

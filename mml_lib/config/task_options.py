@@ -1,4 +1,4 @@
-"""The sections of a study that say which tasks there are, and how their images are packed."""
+"""The sections of a study about its tasks and the preprocessing of their images."""
 
 from typing import Annotated, Any, Literal
 
@@ -47,7 +47,7 @@ def _no_placeholder(digest: str) -> str:
 
 
 def _as_color_lists(colors: Any) -> Any:
-    """Make a single colour of a class a list of one, and refuse what is no colour."""
+    """Turn a single colour of a class into a list, and refuse values that are no colours."""
     if not isinstance(colors, dict):
         return colors
     lists = {name: listed if _has_lists(listed) else [listed] for name, listed in colors.items()}
@@ -261,7 +261,7 @@ class Task(Section):
 
     @property
     def image_options(self) -> dict[str, Any]:
-        """Stated properties of the values of images; they decide pixels, so the data set is named by them."""
+        """Options for the values of images. They decide pixels, so they are part of the data set's identity."""
         return self.images.model_dump(mode="json", exclude_none=True) if self.images else {}
 
     @property

@@ -1,4 +1,4 @@
-"""The section of a study that says what of a training is shown in TensorBoard."""
+"""The section of a study about TensorBoard logs of trainings."""
 
 import importlib.util
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_
 from mml_lib.config.sections import Section
 
 SAMPLES = 8
-"""Samples of a picture, where none are counted."""
+"""Number of samples of a picture that is switched on by `true`."""
 
 
 def _counted(value: Any) -> Any:
@@ -36,7 +36,7 @@ class TensorBoard(Section):
 
     @property
     def observes(self) -> bool:
-        """True if there is anything to draw."""
+        """True if pictures are drawn."""
         return bool(self.images or self.predictions or self.confusion_matrix)
 
     @model_validator(mode="after")

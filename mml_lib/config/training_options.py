@@ -1,4 +1,4 @@
-"""The sections of a study that say how a network is trained."""
+"""The sections of a study about the training of networks."""
 
 import re
 from typing import Any, Literal
@@ -44,7 +44,7 @@ class Augmentations(per_task_type(_augmentations)):  # type: ignore[misc]  # the
         return {name: transforms for name, transforms in lists.items() if transforms is not None}
 
     def of(self, task_type: str) -> list[Target]:
-        """Return the transforms of a task type, none where the study names none."""
+        """Return the transforms of a task type; empty if the study names none."""
         return self.by_type.get(task_type, self.transforms or [])
 
 
@@ -109,7 +109,7 @@ FURTHER = {
     "profiler": "Lightning's profiler: simple or advanced.",
     "sync_batchnorm": "Synchronise batch normalisation across devices.",
 }
-"""Further arguments of Lightning's trainer, which are handed on."""
+"""Further arguments that are passed to Lightning's trainer."""
 
 UNITS = {"weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds"}
 """Units of `max_time`."""

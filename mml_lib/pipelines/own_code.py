@@ -148,11 +148,11 @@ def code_of(content: Any) -> dict[str, str]:
 
 
 def code_of_function(module: str, name: str) -> dict[str, str]:
-    """Return the same for a function: a registered creator or tag. Others of its module do not count.
+    """Return the digests for a function: a registered creator or tag. Other creators and tags do not count.
 
     Args:
-        module: where it is defined.
-        name: what it is called.
+        module: module of its definition.
+        name: name of the function.
     """
     return _digests(_closure([module]), {module: [name]})
 
@@ -354,10 +354,10 @@ def _last(node: ast.AST) -> str | None:
 
 
 def _patches(node: ast.AST, own: Collection[str]) -> bool:
-    """Return whether a statement may change other modules.
+    """Return True if a statement may change other modules.
 
     Args:
-        node: at the top of a module, or in a block there.
+        node: statement at the top of a module, or in a block there.
         own: names that the module defines.
     """
     if isinstance(node, ast.Expr):
@@ -370,7 +370,7 @@ def _patches(node: ast.AST, own: Collection[str]) -> bool:
         own = {*own, *(name for child in node.body for name in _defined(child))}
         return any(_patches(child, own) for child in node.body)
     if isinstance(node, ast.If) and "__name__" in map(_root, ast.walk(node.test)):
-        return False  # what a module does as a program
+        return False  # run as a program only
     if isinstance(node, BLOCKS):
         return any(_patches(child, own) for child in ast.iter_child_nodes(node))
     return False

@@ -1,4 +1,4 @@
-"""Pipelines: the part of a study that decides what a training gives, and the runs that it expands into."""
+"""Pipelines: the part of a study that decides the result of a training, and the runs of a study."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from mml_lib.pipelines.own_code import code_of, code_of_registered
 from mml_lib.task_types import TASK_TYPES
 
 STEP_VERSION = 1
-"""Raised when a training of the same pipeline begins to give another result."""
+"""Raised when a training of the same pipeline begins to have another result."""
 
 PIPELINE_KEYS = (
     "seed",
@@ -45,7 +45,7 @@ PIPELINE_KEYS = (
     "adapters",
     "tune",
 )
-"""The sections of a study that change what a training gives."""
+"""The sections of a study that change the result of a training."""
 
 LATER_KEYS = ("store_best", "class_weights", "mixing", "compile", "adapters", "tune")
 """Sections that came later: left at their default they are left out, so that older runs keep their ids."""
@@ -57,7 +57,7 @@ LATER_TRAINER_KEYS = ("devices", "strategy")
 """The same of the trainer's keys."""
 
 DEVICE_KEYS = ("accelerator",)
-"""Keys of the trainer that say where a training runs, not what it gives."""
+"""Keys of the trainer for the device of a training, which do not change its result."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,12 @@ class Pipeline:
     ) -> "Pipeline":
         """Return the pipeline of a study (without sweep and variants) for a task's identity.
 
-        What the study says of other task types is left out: it changes nothing here.
+        Options for other task types are left out, as they change nothing.
 
         Args:
             study: its config.
             task: name, id, data set, images and definition of the task.
-            further: what a mode adds, by one of `MODE_KEYS`.
+            further: entries that a mode adds, by one of `MODE_KEYS`.
             code: digests of a user's own modules that change trainings otherwise than by a `_target_`.
 
         Raises:
@@ -118,7 +118,7 @@ class Pipeline:
         """Read a pipeline file.
 
         Raises:
-            MMLError: the file is unreadable, of a newer format, or its content is not what its name says.
+            MMLError: the file is unreadable, of a newer format, or its content does not fit its name.
         """
         pipeline = cls(read_stored_yaml(path, "pipeline"))
         if pipeline.run != path.stem:
@@ -172,7 +172,7 @@ class Pipeline:
 
     @property
     def pretraining(self) -> Mapping[str, Any]:
-        """Where the backbone's weights come from: `task`, candidate `models`, `model_selection` …; empty if not so."""
+        """Source of the backbone's weights: `task`, candidate `models`, `model_selection` …; else empty."""
         return self.content.get("pretraining", {})
 
     @property
@@ -204,10 +204,10 @@ class Pipeline:
 
 
 def own_code(content: Mapping[str, Any], code: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the digest of each module of the user's own that decides what a training of a pipeline gives.
+    """Return the digest of each module of the user's own that decides the result of a pipeline's training.
 
     Args:
-        content: of the pipeline.
+        content: content of the pipeline.
         code: digests of modules that change trainings otherwise than by a `_target_`.
     """
     sections = {key: value for key, value in content.items() if key not in ("code", "task")}
@@ -215,7 +215,7 @@ def own_code(content: Mapping[str, Any], code: Mapping[str, str] | None = None) 
 
 
 def read_stored_yaml(path: Path, kind: str) -> dict[str, Any]:
-    """Read a YAML file of ours as the present format has it.
+    """Read a YAML file of MML in the present format.
 
     Raises:
         MMLError: it is missing, damaged, or of a newer format.
@@ -228,7 +228,7 @@ def read_stored_yaml(path: Path, kind: str) -> dict[str, Any]:
 
 
 def _augmentations(study: StudyConfig, task_types: Sequence[str]) -> dict[str, Any]:
-    """Return the augmentations of some task types: one list where they have the same."""
+    """Return the augmentations of task types: one list if they share it."""
     lists = {kind: [transform.spec() for transform in study.augmentations.of(kind)] for kind in task_types}
     first, *others = lists.values()
     return lists if any(other != first for other in others) else {"transforms": first}
@@ -245,7 +245,7 @@ class Variant:
     """One study out of the sweep and the variants.
 
     Args:
-        label: how it differs from the others.
+        label: its differences from the other variants.
         study: its config.
         parts: its name among the variants and its values of the sweep, if any, without the seed.
     """
@@ -256,7 +256,7 @@ class Variant:
 
     @property
     def procedure(self) -> str:
-        """Name of its procedure: how it differs from those that are no repetitions of it."""
+        """Name of its procedure: the differences from other procedures."""
         return ", ".join(self.parts)
 
 
@@ -277,7 +277,7 @@ def pipeline_config(config: Mapping[str, Any], pipeline: Pipeline, files: Sequen
 
 
 def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Variant]:
-    """Return the studies that the sweep and the variants of a config stand for, the plain one if there are none.
+    """Return the studies of the sweep and the variants of a config; the study itself if there are none.
 
     Raises:
         MMLError: a variant or a swept key does not fit the schema, or is not part of a pipeline.
@@ -311,7 +311,7 @@ def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Vari
 def _repeated(
     base: dict[str, Any], sweep: Mapping[str, Any], variants: Mapping[str, Any], files: Sequence[Source]
 ) -> Mapping[str, Any]:
-    """Return the sweep with as many seeds as `repeats` says, which is taken out of the base.
+    """Return the sweep with the seeds of `repeats`, which is removed from the base.
 
     Raises:
         MMLError: the study names seeds already.
@@ -329,7 +329,7 @@ def _repeated(
 
 
 def _lay(base: Mapping[str, Any], overlay: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay a variant and a point of the sweep over the base, dotted keys spelled out."""
+    """Merge a variant and a point of the sweep into the base; dotted keys become nested mappings."""
     config, folders = dict(base), preset_folders(base)
     for key, value in [*overlay.items(), *point.items()]:
         nested = value

@@ -82,7 +82,7 @@ def own_scheduler(config: Mapping[str, Any], folders: Sequence[Path], mode: str 
         mode: id of the mode; None: the study's own.
 
     Returns:
-        the class; None for one of MML in a study without plugins, which may change it.
+        the class; None for a class of MML in a study without plugins, which might change it.
     """
     target = mode_of(config, folders, mode)["scheduler"][TARGET]
     return import_target(target) if config.get("plugins") or not target.startswith("mml_lib.") else None

@@ -1,4 +1,4 @@
-"""Data sets: what was delivered, as a list of samples in a fixed order."""
+"""Data sets: the delivered samples in a fixed order."""
 
 import math
 import os
@@ -33,16 +33,16 @@ def label_names(label: Label) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image and what is known of it.
+    """One image with its label, split and group.
 
     Args:
         id: unique name within the data set.
         image: the file, absolute or relative to the data set's folder; `<file>.npy#<row>` is a row of an array.
         label: name of its class; for multi-label tasks the probability of each label that is not 0; for regression
-            a number; None where it has none.
-        split: train, val, test or unlabelled, where the data set brings its own splits.
-        group: what must not be split up (a patient, a video).
-        fold: cross-validation fold, where the data set brings its own.
+            a number; None: there is none.
+        split: train, val, test or unlabelled, where the data set defines splits.
+        group: name of the patient, video or the like, whose samples stay together.
+        fold: cross-validation fold, where the data set defines folds.
         mask: for segmentation the file of class numbers, or `EMPTY_MASK_TOKEN`.
     """
 
@@ -71,7 +71,7 @@ class About:
 class Delivery:
     """Result of a creator: samples, the classes in the order of their indices, and their description.
 
-    Segmentation: `classes` names the mask values 0, 1, 2 …; empty where the study says it by `idx_to_class`.
+    Segmentation: `classes` names the mask values 0, 1, 2 …; empty where the study names them by `idx_to_class`.
     """
 
     samples: list[Sample]
@@ -81,7 +81,7 @@ class Delivery:
 
     @property
     def splits(self) -> set[str]:
-        """The splits that the data bring."""
+        """The splits that the data define."""
         return {sample.split for sample in self.samples if sample.split is not None}
 
 
@@ -93,11 +93,11 @@ class Dataset:
         name: name of its folder.
         delivery: its samples.
         sizes: height and width of each image, in pixels.
-        folder: where its manifest lies.
+        folder: folder of its manifest.
         values: for segmentation, pixels of each value in each mask; None where a sample has no mask.
         value_range: values that become black and white; None where all images have 8 bits.
         masks: for segmentation, the kinds of mask files and the colours of their values.
-        digests: content digest of each image; None in manifests that were written before there were some.
+        digests: content digest of each image; None in older manifests.
     """
 
     name: str
@@ -172,7 +172,7 @@ class Dataset:
 
 
 def check_delivery(delivery: Delivery, name: str) -> None:
-    """Refuse what no task can be made of.
+    """Refuse samples of which no task can be made.
 
     Raises:
         MMLError: no samples, a duplicate id, a path listed twice but within a group, an unknown label or split, a label

@@ -48,10 +48,10 @@ class TaskDescription:
 
         Args:
             identity: name, id and definition of the task.
-            dataset: where its samples come from.
-            targets: what is known of them.
+            dataset: data set of its samples.
+            targets: targets of the samples.
             assignment: their splits and folds.
-            about: what the study says beyond what the data set does.
+            about: description in the study, beyond that of the data set.
         """
         delivery = dataset.delivery
         heights, widths = zip(*dataset.sizes, strict=True)
@@ -83,7 +83,7 @@ class TaskDescription:
         return cls(header, samples)._counted(assignment.num_folds)
 
     def _counted(self, num_folds: int) -> "TaskDescription":
-        """Return the description with everything that follows from its samples."""
+        """Return the description with the counts of its samples."""
         split = np.array(self.samples["split"])
         train = self.targets.take(np.flatnonzero(split == "train"))
         occurrences = [count for count in train.class_occ.values() if count]
@@ -140,10 +140,10 @@ class TaskDescription:
         num_folds: int | None = None,
         balance: Mapping[str, Balance] | None = None,
     ) -> "TaskDescription":
-        """Return a task derived from this one; what follows from its samples is worked out anew.
+        """Return a task derived from this one; its samples are counted anew.
 
         Args:
-            protocol: what was done, in words.
+            protocol: description of the change.
             split, fold: new ones, N.
             targets: new ones, of N samples.
             keep: mask of the samples that stay, N.
@@ -215,12 +215,12 @@ def read_header(path: str | Path) -> dict[str, Any]:
 
 
 def check_planned(task: TaskDescription, planned: Mapping[str, Any] | None, brought: Collection[str] = ()) -> None:
-    """Refuse a task that turned out other than it was planned with, which only downloads can.
+    """Refuse a task that differs from its plan, which is possible for downloads only.
 
     Args:
-        task: as it turned out.
-        planned: with what was planned; None if it was not.
-        brought: the splits that the data have of their own.
+        task: the description that was made.
+        planned: type, folds and splits in the plan; None: there was no plan.
+        brought: the splits that the data define.
 
     Raises:
         MMLError: another type, other folds or splits; the line says which key to set.

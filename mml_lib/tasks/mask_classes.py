@@ -30,10 +30,10 @@ def mask_classes(
     A class that no mask shows in any colour has a negative number. Values of the class `ignore` are left out.
 
     Args:
-        dataset: what was delivered.
-        idx_to_class: class of each number, as the study says; empty where it does not.
-        colors: colours of each class, as the study says.
-        name: the task, for errors.
+        dataset: data set with masks.
+        idx_to_class: class of each number in the study; empty: the study names none.
+        colors: colours of each class in the study.
+        name: name of the task, for errors.
 
     Raises:
         MMLError: a mask has a value without a class, it is unclear what values mean, or no two classes are shown.
@@ -58,9 +58,9 @@ def check_masks(
     """Return a line for everything that is unusual in the masks of a task.
 
     Args:
-        dataset: what was delivered; nothing is said of one without masks.
-        idx_to_class, colors: what the study says.
-        name: the task.
+        dataset: data set of the task; there is no line for one without masks.
+        idx_to_class, colors: meaning of mask values in the study.
+        name: name of the task.
 
     Raises:
         MMLError: it is unclear what values mean, or no two classes are shown.
@@ -134,8 +134,8 @@ class _Masks:
     """The masks of the samples of a data set that have labels.
 
     Args:
-        dataset: what was delivered.
-        name: the task, for errors.
+        dataset: data set with masks.
+        name: name of the task, for errors.
     """
 
     def __init__(self, dataset: Dataset, name: str):
@@ -153,7 +153,7 @@ class _Masks:
 
     @property
     def reason(self) -> str | None:
-        """Why the values stand for colours, None where they are the files' own numbers."""
+        """Reason why the values stand for colours, None where they are the files' own numbers."""
         return self.table.by_color
 
     def kind(self, row: int) -> str | None:

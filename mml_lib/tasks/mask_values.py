@@ -54,7 +54,7 @@ class MaskTable:
     Args:
         kinds: kind of each mask file; None where a sample has no mask.
         colors: colour that is seen for each value; None where files show it in several.
-        by_color: why values stand for colours; None: they are the files' own numbers.
+        by_color: reason why values stand for colours; None: they are the files' own numbers.
     """
 
     kinds: Sequence[str | None]
@@ -75,7 +75,7 @@ class MaskTable:
 def tabulate(
     contents: Sequence[MaskContent | None], files: Sequence[Any]
 ) -> tuple[list[dict[int, int] | None], MaskTable]:
-    """Return the pixels of each value in each mask, and what the values of a data set are.
+    """Return the pixels of each value in each mask, and the meaning of the values.
 
     Args:
         contents: of each mask; None where a sample has no mask.
@@ -106,7 +106,7 @@ def tabulate(
 
 
 def _reason_for_colors(contents: Sequence[MaskContent | None], files: Sequence[Any]) -> str | None:
-    """Return why the masks of a data set cannot be read by their own numbers, None if they can."""
+    """Return the reason why numbers of masks do not tell classes apart; None if they do."""
     first: dict[int, tuple[int, Any]] = {}
     for content, file in zip(contents, files, strict=True):
         if content and content.kind == COLOR:
@@ -127,7 +127,7 @@ def _has_plain_zero(content: MaskContent) -> bool:
 
 
 def _clash(number: int, *seen: tuple[Any, int]) -> str:
-    """Return that two files show a number in two colours."""
+    """Return the reason that two files show a number in two colours."""
     (file, color), (other, other_color) = seen
     return f"{file} and {other} show {number} as {list(as_color(color))} and as {list(as_color(other_color))}"
 

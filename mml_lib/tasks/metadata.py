@@ -1,4 +1,4 @@
-"""Metadata: what a data set says of its samples beside their labels, and the sub-groups that follow from it."""
+"""Metadata: columns of a data set other than its labels, and the sub-groups that they define."""
 
 import csv
 import io

@@ -19,7 +19,7 @@ class Missing:
     """The spellings of a missing value in one table.
 
     Args:
-        spellings: what the task says by `missing`, as it is written; None: `MISSING`, in small or capital letters. An
+        spellings: the task's key `missing`; None: `MISSING`, in small or capital letters. An
             empty cell is always missing.
     """
 

@@ -1,4 +1,4 @@
-"""Names of classes and groups: which spellings are one name, and which only look like one."""
+"""Names of classes and groups: spellings of one name are joined, similar names are warned of."""
 
 import re
 import unicodedata
@@ -14,7 +14,7 @@ from mml_lib.tasks.missing import is_missing
 
 
 def normalized(name: str) -> str:
-    """Return a name in composed Unicode (NFC), with single spaces: what people see is kept."""
+    """Return a name in composed Unicode (NFC), with single spaces; it looks the same."""
     return " ".join(unicodedata.normalize("NFC", name).split())
 
 
@@ -64,8 +64,8 @@ def merged_classes(classes: Sequence[str], idx_to_class: Mapping[int, str], kind
 def join_spellings(delivery: Delivery) -> tuple[Delivery, list[str]]:
     """Return a data set whose classes and groups have one spelling each, and warnings of the others.
 
-    Classes that look alike are one class; of classes that only `folded` makes equal, a warning tells. Groups that
-    `folded` makes equal are one group, which is safe: what belongs together is never divided.
+    Classes that look alike are one class; classes that only `folded` makes equal are warned of. Groups that `folded`
+    makes equal are one group, which is safe: samples that belong together are never divided.
 
     Raises:
         MMLError: a group has two spellings, in different splits or folds.

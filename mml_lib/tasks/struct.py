@@ -1,4 +1,4 @@
-"""Task structs: a light view of a task for a step."""
+"""Task structs: tasks as steps see them; files are read when they are needed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -98,7 +98,7 @@ class TaskStruct:
 
     @property
     def num_outputs(self) -> int:
-        """Numbers that a network gives for an image, or for a pixel."""
+        """Number of outputs of a network for an image, or for a pixel."""
         return TASK_TYPES[self.task_type].num_outputs(self.num_classes)
 
     @property

@@ -11,7 +11,7 @@ from mml_lib.config.reading.study_files import read_study
 DEFAULTS = Path(__file__).parents[1] / "defaults.yaml"
 
 WHOLE = ("preset", "_target_", "id", "scheduler")
-"""Keys by which a section says all that it is: nothing of the layer below shines through."""
+"""Keys of sections that replace the section of the layer below as a whole."""
 
 
 @functools.cache
@@ -32,7 +32,7 @@ def merge_layers(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Merge a layer into another, key by key at every depth.
 
-    A section that names its preset or its `_target_` replaces what lies below; one that does not changes that.
+    A section that names its preset or its `_target_` replaces the section below; another one is merged into it.
     """
     merged = merge(base, over)
     for group in GROUPS:
@@ -42,7 +42,7 @@ def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def says_all(group: str, over: Mapping[str, Any]) -> bool:
-    """Return if a section replaces what lies below it.
+    """Return True if a section replaces the section of the layer below.
 
     `transforms` of the augmentations do: the defaults have a list for each task type, which would win over them.
     """

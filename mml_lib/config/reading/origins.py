@@ -1,4 +1,4 @@
-"""Where a key of a study was written: the file and the line, or `--config`."""
+"""Origins of the keys of a study: file and line, or `--config`."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -21,12 +21,12 @@ Source = Path | Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Origin:
-    """The place that sets a key.
+    """The place where a key is set.
 
     Args:
         name: the file, or `--config`.
-        line: in the file, from 1; None where it is not known.
-        depth: how much of the key's path is written there.
+        line: line in the file, from 1; None where it is unknown.
+        depth: number of parts of the key's path that are written there.
     """
 
     name: str
@@ -43,9 +43,9 @@ class Origins:
     """The sources of a config.
 
     Args:
-        config: the merged config, which says the presets of its sections.
+        config: the merged config, with the names of presets.
         sources: its files and values; later ones take precedence.
-        folders: where presets are looked for.
+        folders: folders of presets.
         varied: keys that a sweep or a variant sets, with their own location in the study.
     """
 
@@ -55,7 +55,7 @@ class Origins:
     varied: Mapping[tuple[str, ...], Location] = field(default_factory=dict)
 
     def of(self, location: Location) -> Origin:
-        """Return the place that sets a key or most of its path, of several the one that counts."""
+        """Return the place that sets a key or most of its path; of several, the one that takes precedence."""
         for key, origin in self.varied.items():
             if tuple(map(str, location[: len(key)])) == key:
                 return self._written([*origin, *location[len(key) :]])
@@ -68,9 +68,9 @@ class Origins:
         return written
 
     def place(self, sentence: str) -> str:
-        """Return a sentence that begins with a key with the place that sets it, or one of the keys that it quotes.
+        """Return a sentence about a key with the place that sets this key, or one of the keys that it quotes.
 
-        A sentence about something else, or with its place already, stays as it is.
+        A sentence that does not begin with a key, or that has its place already, is returned as it is.
         """
         begin = KEY.match(sentence)
         location: list[str | int] = [*split_key(begin[1], self.config)] if begin and self.sources else []

@@ -1,8 +1,8 @@
 """Study files in YAML whose unquoted scalars keep their text.
 
-YAML decides by the look of a scalar what it is: `54e21430` is a number, `no` a boolean, `2024-01-05` a date. In a study
-the schema decides: where it takes text, the text that the user wrote counts. Numbers whose spelling would be lost keep
-it here. As in YAML 1.2, `1e-3` is a number, and dates and times of day are text.
+YAML takes the type of a scalar from its spelling: `54e21430` is a number, `no` a boolean, `2024-01-05` a date. In a
+study the schema decides: where it takes text, the user's spelling counts. Numbers therefore keep their spelling here.
+As in YAML 1.2, `1e-3` is a number, and dates and times of day are text.
 """
 
 import math
@@ -23,13 +23,13 @@ TAG = "tag:yaml.org,2002:"
 
 
 class IntText(int):
-    """An integer that was not spelled as Python does: `007`, `0x1F`, `1_000`."""
+    """An integer in another spelling than Python's: `007`, `0x1F`, `1_000`."""
 
     text: str
 
 
 class FloatText(float):
-    """A number that was not spelled as Python does: `1e-3`, `.5`, `54e21430`."""
+    """A number in another spelling than Python's: `1e-3`, `.5`, `54e21430`."""
 
     text: str
 
@@ -63,10 +63,10 @@ def _spelled(kind: type, number: Any, text: str) -> Any:
 
 
 def text_of(value: Any) -> str | None:
-    """Return the spelling of a scalar, None for what is no text in any spelling: null, a list, a mapping.
+    """Return the spelling of a scalar; None for null, a list or a mapping.
 
     Raises:
-        ValueError: it is a switch, `true` or `false`, of which the spelling is not known.
+        ValueError: it is a switch, `true` or `false`, whose spelling is unknown.
     """
     if isinstance(value, bool):
         raise ValueError(f"{str(value).lower()} is no text; put it in quotes: '{str(value).lower()}'")
@@ -76,7 +76,7 @@ def text_of(value: Any) -> str | None:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as YAML reads it, at every depth: numbers and switches that have lost their text."""
+    """Return a value as YAML reads it, at every depth: plain numbers and switches, without their spelling."""
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -154,7 +154,7 @@ def config_of(text: str) -> dict[str, Any]:
 
 
 class StudyDumper(yaml.SafeDumper):
-    """Writes study files: what was read by `StudyLoader` is written as it was spelled, other texts in quotes."""
+    """Writes study files: scalars from `StudyLoader` in their spelling, other texts in quotes."""
 
     yaml_implicit_resolvers = StudyLoader.yaml_implicit_resolvers
 

@@ -1,4 +1,4 @@
-"""Scalars of a study file: text where the schema takes text, otherwise what YAML reads."""
+"""Scalars of a study file: text where the schema takes text, otherwise the value that YAML reads."""
 
 import types
 import typing
@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from mml_lib.config.reading.scalars import Word, plain, text_of
 
 UNSETTLED = object()
-"""Stands for the type of further keys that somebody else settles, who knows it."""
+"""Stands for the type of further keys whose reader knows and settles them."""
 
 LISTS = (list, tuple, set, frozenset, typing.get_origin(typing.Sequence[int]))
 
 
 class TextError(ValueError):
-    """A value that is no text where text is taken; `location` leads to it."""
+    """A value that is no text where the schema takes text; `location` is its path."""
 
     def __init__(self, problem: str, location: tuple[str | int, ...] = ()):
         super().__init__(problem)
@@ -25,7 +25,7 @@ class TextError(ValueError):
 
 
 def settled(value: Any, annotation: Any) -> Any:
-    """Return a value of a study file as its annotation takes it.
+    """Return a value of a study file as a value for its annotation.
 
     Args:
         value: as `StudyLoader` gives it, or any Python value.
@@ -43,7 +43,7 @@ def settled(value: Any, annotation: Any) -> Any:
 
 
 def _kinds(annotation: Any) -> list[Any]:
-    """Return the members of a union, without what is annotated to them."""
+    """Return the members of a union, without their annotations."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return _kinds(get_args(annotation)[0])
@@ -73,7 +73,7 @@ def _takes_text(kind: Any) -> bool:
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    """Return True if a value is of another kind than text, by its look."""
+    """Return True if the spelling of a value is that of another kind than text."""
     if kind is Any or (isinstance(value, bool | Word) and kind is bool):
         return True
     number = isinstance(value, int | float) and not isinstance(value, bool)

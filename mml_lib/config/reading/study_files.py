@@ -125,7 +125,7 @@ def node_of(path: Path) -> yaml.Node | None:
 
 
 def _check_keys(node: yaml.Node | None, path: Path, seen: set[int], above: tuple[int, ...] = ()) -> None:
-    """Refuse a mapping that has a key twice, of which YAML would keep the last without a word, or that holds itself.
+    """Refuse a mapping that contains itself, or that has a key twice, of which YAML would silently keep the last.
 
     Raises:
         MMLError: the first such key, with its lines.
@@ -154,10 +154,10 @@ def _check_keys(node: yaml.Node | None, path: Path, seen: set[int], above: tuple
 
 
 def parse_values(entries: Sequence[str], config: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    """Return the layers that entries of `--config` stand for: `seed=7`, `trainer={max_epochs: 3}`, `optimizer.lr=1e-3`.
+    """Return the layers of entries of `--config`: `seed=7`, `trainer={max_epochs: 3}`, `optimizer.lr=1e-3`.
 
     Args:
-        entries: as they are given.
+        entries: entries as they are typed.
         config: the config below them, whose keys may contain dots themselves: `tasks.v1.2.folds=3`.
 
     Raises:

@@ -82,9 +82,9 @@ def medmnist(folder: Path, path: str = ".", name: str | None = None, task_type: 
     """A 2D set of MedMNIST v2 (Yang et al. 2023) of any size, with its official splits.
 
     Args:
-        folder: where the arrays go.
+        folder: folder for the arrays.
         path: the `.npz` file, or a folder with a single one.
-        name: the set, where the file name does not tell (`bloodmnist.npz`, `bloodmnist_128.npz`).
+        name: name of the set, unless the file is named after it (`bloodmnist.npz`, `bloodmnist_128.npz`).
         task_type: `regression` turns the grades of retinamnist into numbers.
     """
     file = only_file(path, ".npz", "medmnist")
@@ -199,11 +199,11 @@ def idx(
     """MNIST, Fashion-MNIST, EMNIST and other data in their file format, compressed or not.
 
     Args:
-        folder: where the arrays go.
+        folder: folder for the arrays.
         path: the folder of the files.
-        subset: which set, where the folder has several (`letters` for emnist-letters-train-images-idx3-ubyte.gz).
-        classes: names by label; `fashion` stands for those of Fashion-MNIST; unset: the numbers, or what
-            EMNIST's mapping file says.
+        subset: name of the set, where the folder has several (`letters` for emnist-letters-train-images-idx3-ubyte.gz).
+        classes: names by label; `fashion` stands for those of Fashion-MNIST; unset: the numbers, or the characters in
+            EMNIST's mapping file.
 
     Source: LeCun et al. 1998; Xiao et al. 2017; Cohen et al. 2017 (whose images lie on their side; they are turned).
     """

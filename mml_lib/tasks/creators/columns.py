@@ -1,4 +1,4 @@
-"""Columns of a table: which one says what, by its own name or by the key `columns` of the task."""
+"""Columns of a table: their meaning by their own names or by the key `columns` of the task."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ TARGETS = {
     "value": "regression",
     "mask": "semantic_segmentation",
 }
-"""The columns that say what is learned, with the task type of each."""
+"""The columns of targets, with the task type of each."""
 
 OPTIONAL = ("split", "group", "fold")
 COLUMNS = ("image", *TARGETS, *OPTIONAL)
@@ -50,7 +50,7 @@ COMMON_NAMES: Mapping[str, tuple[str, ...]] = {
 
 
 ColumnMapping = Mapping[str, str | list[str] | None]
-"""The key `columns` of a task: by what is read a column, a template, or a list of one-hot columns; None: not used."""
+"""The key `columns` of a task: a column, a template or a list of one-hot columns by meaning; None: not used."""
 
 
 def plain(name: str) -> str:
@@ -69,7 +69,7 @@ def role_of(name: str, roles: Sequence[str] = COLUMNS) -> str | None:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the values of one kind come from: a column, or a template `{folder}/{id}.png` of columns.
+    """Source of the values of one kind: a column, or a template `{folder}/{id}.png` of columns.
 
     Args:
         text: the name or template as written.
@@ -86,7 +86,7 @@ class Source:
         return part if isinstance(part, int) and len(self.parts) == 1 else None
 
     def read(self, cells: Sequence[str], missing: Callable[[str], bool]) -> str:
-        """Return the value in a row; empty where one of its columns holds none."""
+        """Return the value in a row; empty where one of its columns has none."""
         texts = [part if isinstance(part, str) else cell(cells, part) for part in self.parts]
         is_empty = any(missing(text) for part, text in zip(self.parts, texts, strict=True) if isinstance(part, int))
         return "" if is_empty else "".join(texts)
@@ -106,7 +106,7 @@ class Columns:
         header: names of all columns.
         kind: the task type.
         sources: sources of `image`, `target` (what is learned), `split`, `group` and `fold`, if the table has them.
-        unused: what the task says is not used, by `columns: {group: null}`.
+        unused: kinds that the task switches off, by `columns: {group: null}`.
     """
 
     file: Path
@@ -150,13 +150,13 @@ class Columns:
         return MMLError(f"{self.file}, line {line}: {problem}")
 
     def name_of(self, role: str) -> str:
-        """Return the column or template that says something, as the user knows it."""
+        """Return the column or template of a kind, as the user wrote it."""
         return self.sources[role].text if role in self.sources else role
 
 
 @dataclass(frozen=True)
 class _Finder:
-    """Finds the columns of one table by its header and by what the task says."""
+    """Finds the columns of one table by its header and the key `columns` of the task."""
 
     file: Path
     line: int
@@ -186,10 +186,10 @@ class _Finder:
             raise self._without("image")
 
     def source(self, role: str) -> Source | Indicators | None:
-        """Return where the values of one kind come from, None where they are not in the table.
+        """Return the source of one kind, None where the table has none.
 
         Raises:
-            MMLError: the task names a column that is not there, or is there twice.
+            MMLError: the task names a column that is missing, or that appears twice.
         """
         if role not in self.mapping:
             return Source(role, (self.header.index(role),)) if role in self.header else None
@@ -228,10 +228,10 @@ class _Finder:
         return self.header.index(name)
 
     def target(self, task_type: str | None) -> tuple[str | None, str]:
-        """Return the column that says what is learned, None for no task, and the task type.
+        """Return the column of targets, None for no task, and the task type.
 
         Raises:
-            MMLError: there are several, or there is none but one that is called nearly so.
+            MMLError: there are several, or there is none but a similar name.
         """
         mapped = [role for role in TARGETS if self.mapping.get(role) is not None]
         present = mapped or [role for role in TARGETS if role in self.header and role not in self.mapping]
@@ -269,7 +269,7 @@ class _Finder:
             )
 
     def _without(self, role: str, why: str = "") -> MMLError:
-        """Return the error for a column that is not there, with the line to write."""
+        """Return the error of a missing column, with the line to write."""
         if role == "image" and any(suffix_of(name) in SUFFIXES for name in self.header):
             return MMLError(
                 f"{self.file}: there is no column 'image': the first line ({', '.join(self.header)}) is no header; "
@@ -329,8 +329,8 @@ def overlooked(columns: Columns, cells: Sequence[Sequence[str]], missing: Callab
     """Return warnings of columns that look like a group, a split or a fold and are not used.
 
     Args:
-        columns: what is read.
-        cells: those of each row.
+        columns: the columns that are read.
+        cells: cells of each row.
         missing: the test for cells without a value.
     """
     read = {part for source in columns.sources.values() for part in source.parts}

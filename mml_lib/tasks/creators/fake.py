@@ -46,12 +46,12 @@ def fake(
     """Generated noisy images: stripes whose angles are classes or values, or discs to segment.
 
     Args:
-        folder: where the images go.
+        folder: folder for the images.
         num_samples: labelled images.
         num_classes: angles, evenly spread over half a turn; kinds of discs, background included.
         size: height and width in pixels.
-        image_seed: seed of all that is drawn; the task's own `seed` divides the samples.
-        task_type: what is to be learned.
+        image_seed: seed of the images; the task's own `seed` divides the samples.
+        task_type: name of the task type.
         unlabelled: further images without labels.
         soft: multi-label only: labels are the strengths of the stripes, not 0 and 1.
     """
@@ -121,7 +121,7 @@ def _drawer(
         centre, radius = rng.uniform(0.3, 0.7, 2), rng.uniform(0.15, 0.3)
         distance = np.hypot(rows - centre[0], columns - centre[1])
         mask = (kind * (distance < radius)).astype(np.uint8)
-        mask[(np.abs(distance - radius) < 0.5 / size) & (kind > 0)] = 255  # nobody knows about the rim
+        mask[(np.abs(distance - radius) < 0.5 / size) & (kind > 0)] = 255  # the rim is ignored
         return stripes(0) * 0.3 + (distance < radius) * kind * 1.5, None, mask
 
     drawers = {"multilabel_classification": several_angles, "regression": any_angle, "semantic_segmentation": disc}

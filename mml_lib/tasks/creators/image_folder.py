@@ -33,7 +33,7 @@ class _Folders:
         kind: the task type.
         images: folder of the images.
         masks: folder of the masks, for a segmentation.
-        separator: what stands between labels in the name of a folder.
+        separator: separator of labels in the name of a folder.
     """
 
     kind: str
@@ -212,7 +212,7 @@ class _Folders:
                 )
         return by_stem
 
-    # --- what the user has to know ----------------------------------------------------------------------------------
+    # --- warnings ---------------------------------------------------------------------------------------------------
 
     def warnings(self, samples: Sequence[Sample]) -> list[str]:
         """Return a line for each kind of files that are not read."""
@@ -291,7 +291,7 @@ def image_folder(
             a sub-folder is named by its value; segmentation and unlabelled images: at any depth.
         masks: for segmentation, a folder with a mask of class numbers for each image: same path, any image suffix.
         task_type: unset: segmentation with masks, else classification.
-        separator: multi-label: what stands between the labels in place of `|`.
+        separator: multi-label: separator of the labels in place of `|`.
     """
     folders = _Folders.of(path, masks, task_type, separator)
     samples = folders.samples()

@@ -30,9 +30,9 @@ def parse_label(
     Args:
         text: a cell, or the name of a folder.
         kind: the task type.
-        where: what it stands in, for errors.
-        separator: what stands between labels.
-        missing: the test for labels that are none.
+        where: place of the text, for errors.
+        separator: separator of labels.
+        missing: the test for missing values.
 
     Raises:
         MMLError: no number where one is needed; the same label twice.
@@ -114,13 +114,13 @@ def _parts(name: str, separator: str) -> tuple[str, ...]:
 
 
 def check_separator(samples: Sequence[Sample], kind: str, where: str, separator: str | None) -> list[str]:
-    """Refuse labels that were joined by another separator; of classes that look so, return a warning.
+    """Refuse labels with another separator; return a warning of classes that look like joined labels.
 
     Args:
         samples: of the data set.
         kind: the task type.
         where: the column or folder, for errors.
-        separator: what the task says; labels that look joined by another one are then warned of.
+        separator: separator in the task; labels that seem to have another one are then warned of.
 
     Raises:
         MMLError: it names the separator to write.

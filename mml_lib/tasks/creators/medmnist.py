@@ -1,4 +1,4 @@
-"""The 2D sets of MedMNIST: what their files do not say themselves. Classes are spelled as its package does."""
+"""The 2D sets of MedMNIST: properties that their files do not hold. Classes are spelled as in its package."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ ORGANS = (
 
 @dataclass(frozen=True)
 class MedSet:
-    """One set: classes in the order of their numbers, what the images are, what is learned."""
+    """One set: classes in the order of their numbers, modality, keywords and task type."""
 
     classes: tuple[str, ...]
     modality: str

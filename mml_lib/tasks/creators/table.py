@@ -30,11 +30,11 @@ class TableOptions:
     """Options of a table in a task.
 
     Args:
-        task_type: what is learned, where several columns could be.
-        columns: column, template of columns, or list of one-hot columns, by what it says; None: not used.
-        separator: what stands between labels; None: `|`.
-        missing: the spellings of a missing value; None: those that are common.
-        encoding: of the file; None: UTF-8.
+        task_type: task type, where a table has several columns of targets.
+        columns: column, template of columns, or list of one-hot columns by meaning; None: not used.
+        separator: separator of labels; None: `|`.
+        missing: the spellings of a missing value; None: the common ones.
+        encoding: encoding of the file; None: UTF-8.
     """
 
     task_type: str | None = None
@@ -54,7 +54,7 @@ class TableOptions:
 
     @property
     def meaning(self) -> list[object]:
-        """Options that decide the samples, beside the file itself."""
+        """Options that decide the samples, in addition to the file itself."""
         columns = sorted(self.columns.items()) if self.columns else []
         options: list[object] = [columns, self.separator, self.missing, self.encoding]
         return options if any(options) else []
@@ -65,10 +65,10 @@ class Table:
     """The samples of a table.
 
     Args:
-        columns: where they come from.
-        samples: in the order of the rows.
-        rows: the cells of each.
-        spelled: how often each spelling of a missing value stands in each column.
+        columns: columns that are read.
+        samples: samples in the order of the rows.
+        rows: cells of each sample.
+        spelled: number of cells by column and spelling of a missing value.
         missing: the test for cells without a value.
     """
 
@@ -133,8 +133,8 @@ class _Reader:
     """Turns rows into samples.
 
     Args:
-        columns: where the values stand.
-        options: what the task says of its table.
+        columns: columns that are read.
+        options: options of the table.
         ends_in_delimiter: empty cells beyond the header are usual in this table. In others they show that a cell was
             divided, `nevus, benign,,` in place of `"nevus, benign",,`.
     """
@@ -153,7 +153,7 @@ class _Reader:
         """Return the sample of a row.
 
         Raises:
-            MMLError: its line, and what is wrong in it.
+            MMLError: its line and the mistake.
         """
         columns, width = self.columns, len(self.columns.header)
         beyond = row.cells[width:]
@@ -333,13 +333,13 @@ def table(
     Args:
         folder: unused, the images stay where they are.
         path: the table, or a folder with a single one.
-        task_type: says which column is learned where there are several.
+        task_type: task type, where there are several columns of targets.
         columns: the table's own names, `{image: file_name, label: diagnosis}`, or templates of them,
             `image: "{site}/{id}.png"`; a list of one-hot columns, `label: [MEL, NV, BCC]`; null for a column that is
             not used.
-        separator: what stands between labels in place of `|`.
-        missing: how a missing value is spelled, in place of the common spellings; an empty cell is always missing.
-        encoding: of the file, where it is not UTF-8.
+        separator: separator of labels in place of `|`.
+        missing: spellings of a missing value in place of the common ones; an empty cell is always missing.
+        encoding: encoding of the file, where it is not UTF-8.
     """
     options = TableOptions(task_type, columns, separator, missing, encoding)
     read = read_table(only_file(path, ".csv", "csv"), options)

@@ -1,4 +1,4 @@
-"""Bounds: what no division can be better than, from each class by itself."""
+"""Lower bounds of the deviations of any division, from each class by itself."""
 
 from functools import reduce
 
@@ -67,8 +67,8 @@ def _pigeonhole_bound(sizes: np.ndarray, targets: np.ndarray) -> float:
 def _total_bound(sizes: np.ndarray, targets: np.ndarray) -> float:
     """Return a lower bound of the total deviation.
 
-    Counts are whole multiples of the groups' common divisor (largest remainders), and what a group exceeds the largest
-    target by is too much in its fold and too little in others.
+    Counts are whole multiples of the groups' common divisor (largest remainders). A group that is larger than the
+    largest target leaves its excess in one fold, which others lack.
     """
     unit = _unit(sizes)
     exact = targets / unit

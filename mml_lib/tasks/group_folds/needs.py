@@ -1,4 +1,4 @@
-"""Needs: each part of a division has a group of each class. Find divisions that fulfil them, or prove there is none.
+"""Needs: each part of a division has a group of each class. Divisions that fulfil them, or a proof that none does.
 
 This is polychromatic colouring of a hypergraph (Bollobás, Pritchard, Rothvoß & Scott 2013), which is NP-complete, but
 easy if classes are in many more groups than parts.
@@ -65,7 +65,7 @@ class Needs:
 def repair(needs: Needs, part: np.ndarray, parts: int, rng: np.random.Generator) -> np.ndarray | None:
     """Return a division near `part` that fulfils the needs, by a random walk; None if it finds none.
 
-    Each step moves a group that shows what a part lacks into this part: the one that costs others least, and of these
+    Each step moves a group with a class that a part lacks into this part: the one that costs others least, and of these
     the one with the fewest classes; at times a random one (WalkSAT, Selman, Kautz & Cohen 1994).
     """
     part, held, shows = part.copy(), needs.held(part, parts), needs.shows

@@ -1,4 +1,4 @@
-"""The problem: groups with counts of classes are to be divided by shares; how good a division is."""
+"""The problem: groups with counts of classes to divide by shares, and the deviations of a division."""
 
 from dataclasses import dataclass
 

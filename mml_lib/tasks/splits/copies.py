@@ -1,4 +1,4 @@
-"""Copies: samples of one data set whose images are identical, told by the content digests of its manifest."""
+"""Copies: samples of one data set whose images have the same content digest."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -24,11 +24,11 @@ def group_names(groups: Sequence[str | None], ids: Sequence[str]) -> np.ndarray:
 
 
 def merge_groups(groups: np.ndarray, digests: Sequence[str | None]) -> np.ndarray:
-    """Return the groups (N) with those in one that share an image, each under the name of its first sample's group.
+    """Return the groups (N), merged where they share an image, under the name of the first sample's group.
 
     Args:
         groups: name of the group of each sample, N.
-        digests: content digest of the image of each sample, N; None where it is not known.
+        digests: content digest of the image of each sample, N; None where it is unknown.
     """
     if not copied_rows(digests):
         return groups
@@ -59,9 +59,9 @@ class Copies:
     """The copies within a data set, for one of its tasks.
 
     Args:
-        dataset: with the digests of its images.
-        name: of the task, for errors.
-        allowed: copies may cross the splits and folds that the data bring.
+        dataset: data set with the digests of its images.
+        name: name of the task, for errors.
+        allowed: copies may cross splits and folds that the data define.
     """
 
     dataset: Dataset
@@ -74,7 +74,7 @@ class Copies:
         return copied_rows(self.dataset.digests or [])
 
     def merge(self, groups: np.ndarray) -> np.ndarray:
-        """Return the groups (N) with those in one that share an image."""
+        """Return the groups (N), merged where they share an image."""
         return merge_groups(groups, self.dataset.digests or [])
 
     def check(self, split: np.ndarray, fold: np.ndarray, targets: Targets) -> None:
@@ -144,7 +144,7 @@ class Copies:
 
 
 def _place(sample: Sample) -> str:
-    """Return the split and fold that the data bring for a sample, in words."""
+    """Return the split or fold that the data define for a sample, in words."""
     fold = "" if sample.fold is None else f"fold {sample.fold}"
     if sample.split in (None, "train") and fold:
         return fold

@@ -53,14 +53,14 @@ class Divider:
     """Divides samples, and keeps the `balance` of divided groups: of the `test` split and of `folds`.
 
     Each part, the test split and every fold, gets a group of each class (a sample, where there are no groups), whenever
-    that is possible. The test split is drawn first, then the folds; where these lack something, both are drawn
+    that is possible. The test split is drawn first, then the folds; where a fold lacks a class, both are drawn
     together.
 
     Args:
         targets: of all samples, N.
         groups: of all samples, N.
-        name: the task, for errors.
-        splitting: how.
+        name: name of the task, for errors.
+        splitting: options of the split.
     """
 
     def __init__(self, targets: Targets, groups: np.ndarray, name: str, splitting: Splitting):
@@ -79,11 +79,11 @@ class Divider:
         return self._divided(rows, self.splitting.test_fraction, "")
 
     def into_folds(self, rows: np.ndarray, where: str = "") -> np.ndarray:
-        """Return the fold of each sample (N), -1 of those beside `rows`.
+        """Return the fold of each sample (N), -1 of all but `rows`.
 
         Args:
             rows: samples of no test split.
-            where: which samples these are, for errors: `outside of fold 0`.
+            where: description of the rows for errors, such as `outside of fold 0`.
 
         Raises:
             MMLError: as `divide`.
@@ -161,13 +161,13 @@ class Divider:
 
 
 class _Request:
-    """Samples to divide into a test split, if there is a share for it, and folds; what they need, and what to advise.
+    """Samples to divide into folds and, if it has a share, a test split; with their needs, and remedies for errors.
 
     Args:
-        divider: whose samples they are.
+        divider: divider with all samples.
         rows: the samples to divide.
         test: share of the test split; 0: there is none.
-        where: which samples these are, for errors; empty: all that can be divided.
+        where: description of the rows for errors; empty: all that can be divided.
     """
 
     def __init__(self, divider: Divider, rows: np.ndarray, test: float, where: str):
@@ -234,7 +234,7 @@ class _Request:
         return MMLError(f"{self.name}: {problem}; {self._remedies()}")
 
     def _remedies(self) -> str:
-        """Return the results of other settings, if these are possible."""
+        """Return other settings that are possible, with their results."""
         key, remedies = f"tasks.{self._base}", []
         with_test, without_test = (self._most_folds(test) for test in (bool(self.test), False))
         if with_test:
@@ -247,7 +247,7 @@ class _Request:
         return f"{'; '.join(remedies)}; or {add}" if remedies else f"{add}, or leave the class out"
 
     def _most_folds(self, test: bool) -> int | None:
-        """Return the largest number of folds, up to that of the study, that can have all they need."""
+        """Return the largest number of folds, up to that of the study, that can each have a group of each class."""
         most = min(self.splitting.folds, self.needs.rarest - test)
         for folds in range(most, 1, -1):
             part, _ = fulfil(self.needs, folds + test, self.splitting.seed, self.splitting.time_limit / 4)
@@ -284,8 +284,8 @@ def _count(number: int, word: str) -> str:
 def _stratified(strata: np.ndarray, shares: Sequence[float], seed: int) -> np.ndarray:
     """Return the part of each sample; in every stratum a part differs from its share by less than one sample.
 
-    What whole numbers leave over goes to the part that is furthest behind over all strata so far, so that many small
-    strata do not add up to one deviation.
+    The remainders go to the part that is furthest behind over all strata so far, so that many small strata do not add
+    up to one deviation.
     """
     rng = np.random.default_rng(seed)
     part = np.empty(len(strata), dtype=int)

@@ -1,4 +1,4 @@
-"""Splits and folds: which samples are trained on, validated on, and held out."""
+"""Splits and folds of the samples of a task."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,14 +33,14 @@ def assign(
 ) -> Assignment:
     """Assign samples to a test split and folds, stratified over classes; groups and copies are kept together.
 
-    What the data set brings wins: its `split` and `fold` values. A `val` split becomes fold 0, without folds the only
+    The `split` and `fold` values of the data set take precedence. A `val` split becomes fold 0, without folds the only
     one. A task of the type `no_task` is unlabelled as a whole.
 
     Args:
         samples: of the data set, N.
         targets: of all samples, N.
-        name: the task, for errors.
-        splitting: how.
+        name: name of the task, for errors.
+        splitting: options of the split.
         copies: samples with identical images; None: images are not compared.
 
     Raises:
@@ -94,7 +94,7 @@ def _check_validated(targets: Targets, split: np.ndarray, fold: np.ndarray, name
         targets: of all samples, N.
         split, fold: of all samples, N.
         name: the task, for errors.
-        brought: what the data set calls the fold `{}` that it brings; None if it brings none.
+        brought: name of the fold `{}` in the data set; None: the data set defines no folds.
 
     Raises:
         MMLError: the first class.
