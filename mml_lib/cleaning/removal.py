@@ -88,7 +88,7 @@ class Cleaning:
         if records is None:
             return None
         named = project in self.cfg.clean.projects
-        return [StudySource(**record, recorded=True) for record in records if not (named and record["values"])]
+        return [StudySource(**vars(record), recorded=True) for record in records if not (named and record.values)]
 
     def _doubt(self, project: str, planned: Sequence[Usage]) -> str | None:
         """Return why results of a project might be those of a study that is not known."""
@@ -142,7 +142,7 @@ class Cleaning:
             with MMLFileManager.for_a_while(self.fm.data_path, self.fm.results_path, project) as fm:
                 own = project == self.fm.project
                 held = [] if own else hold_idle_project(fm.lock_path, fm.steps_lock_path)
-                ran_in = {Path(record["folder"]) for record in recorded_studies(fm.record_path) or ()}
+                ran_in = {Path(record.folder) for record in recorded_studies(fm.record_path) or ()}
             if held is not None:
                 locks += held
                 if not ran_in & queueing:

@@ -8,8 +8,8 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import requests
@@ -60,6 +60,21 @@ class _Interrupted(Exception):
     """A transfer ended early, for the reason given, and may go on."""
 
 
+@dataclass
+class _Notes:
+    """Notes beside a part, to request the rest.
+
+    Args:
+        url: where the file is fetched from.
+        validator: identifier of this version of the file for its server; None without one.
+        total: bytes of the whole file; None where the server does not state them.
+    """
+
+    url: str
+    validator: str | None = None
+    total: int | None = None
+
+
 class _Part:
     """Partial download: an open and locked file beside its final place, with the state to request the rest."""
 
@@ -75,7 +90,7 @@ class _Part:
         self._lock()
         self.notes = self._read_notes()
         self.bar = tqdm(desc=path.name, unit="B", unit_scale=True, **progress())
-        if not self.notes:
+        if self.notes.url != url:
             self.restart()
         self._show()
 
@@ -90,12 +105,11 @@ class _Part:
             self.file.close()
             raise MMLError(f"another process is downloading {self.target}; wait for it or stop it")
 
-    def _read_notes(self) -> dict[str, Any]:
+    def _read_notes(self) -> _Notes:
         try:
-            notes = json.loads(self.notes_path.read_text(encoding="utf-8"))
-            return notes if notes["url"] == self.url and {"validator", "total"} <= notes.keys() else {}
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            return {}
+            return _Notes(**json.loads(self.notes_path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return _Notes("")
 
     @property
     def size(self) -> int:
@@ -103,21 +117,16 @@ class _Part:
         return self.file.tell()
 
     @property
-    def total(self) -> int | None:
-        """Bytes of the whole file, if the server states them."""
-        return self.notes.get("total")
-
-    @property
     def whole(self) -> bool:
         """True if all announced bytes have arrived."""
-        return self.total is not None and self.size >= self.total
+        return self.notes.total is not None and self.size >= self.notes.total
 
     def restart(self, validator: str | None = None, total: int | None = None) -> None:
         """Drop what has arrived, and note what is coming instead."""
         self.file.truncate(0)
         self.file.seek(0)
-        self.notes = {"url": self.url, "validator": validator, "total": total}
-        write_text(self.notes_path, json.dumps(self.notes))
+        self.notes = _Notes(self.url, validator, total)
+        write_text(self.notes_path, json.dumps(asdict(self.notes)))
         self._show()
 
     def write(self, chunk: bytes) -> None:
@@ -126,7 +135,7 @@ class _Part:
         self.bar.update(len(chunk))
 
     def _show(self) -> None:
-        self.bar.total = self.total
+        self.bar.total = self.notes.total
         self.bar.n = self.bar.initial = self.size
 
     def settle(self, sha256: str) -> None:
@@ -194,8 +203,10 @@ def _fetch(part: _Part) -> None:
             fruitless = 0 if part.size > furthest else fruitless + 1
             furthest = max(furthest, part.size)
             if fruitless > len(PAUSES):
-                arrived = f"{part.size} of {'an unknown number of' if part.total is None else part.total} bytes"
-                raise MMLError(f"{part.url}: {arrived} arrived ({error}); running again resumes") from error
+                total = "an unknown number of" if part.notes.total is None else part.notes.total
+                raise MMLError(
+                    f"{part.url}: {part.size} of {total} bytes arrived ({error}); running again resumes"
+                ) from error
         time.sleep(PAUSES[max(fruitless - 1, 0)])
 
 
@@ -213,14 +224,14 @@ def _receive(part: _Part) -> None:
         raise _Interrupted(f"the connection failed: {_cause(error)}") from error
     except (requests.RequestException, UnicodeError) as error:
         raise MMLError(f"{part.url} cannot be fetched: {error}") from error
-    if part.total is not None and part.size < part.total:
+    if part.notes.total is not None and not part.whole:
         raise _Interrupted("the server ended the connection early")
 
 
 def _range(part: _Part) -> dict[str, str]:
     if not part.size:
         return {}
-    validator = part.notes["validator"]
+    validator = part.notes.validator
     return {"Range": f"bytes={part.size}-"} | ({"If-Range": validator} if validator else {})
 
 
@@ -237,7 +248,7 @@ def _begin(part: _Part, response: requests.Response) -> bool:
         if _content_range(headers) != (None, part.size):
             part.restart()
             raise _Interrupted("the server has another file than the one begun")
-        part.notes["total"] = part.size
+        part.notes.total = part.size
     else:
         raise MMLError(f"{part.url} cannot be fetched: the server answers {status} {response.reason}")
     return status != 416
@@ -246,12 +257,13 @@ def _begin(part: _Part, response: requests.Response) -> bool:
 def _continue(part: _Part, headers: Mapping[str, str]) -> None:
     """Check that a partial body continues the part; without If-Range a changed file could be mixed with the old."""
     start, total = _content_range(headers)
-    same_file = _validator(headers) in (None, part.notes["validator"]) and part.total in (None, total or part.total)
+    same_total = part.notes.total is None or total in (None, part.notes.total)
+    same_file = same_total and _validator(headers) in (None, part.notes.validator)
     if start != part.size or not same_file:
         part.restart()
         raise _Interrupted("the server has another file than the one begun")
-    if part.total is None:
-        part.notes["total"] = total
+    if part.notes.total is None:
+        part.notes.total = total
 
 
 def _validator(headers: Mapping[str, str]) -> str | None:

@@ -3,12 +3,28 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mml_lib.files.atomic import write_text
 
 FORMAT = 1
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A study that ran in a project.
+
+    Args:
+        folder: its working folder.
+        files: its config files relative to that folder; later ones take precedence.
+        values: values of `--config` beside them.
+    """
+
+    folder: str
+    files: Sequence[str]
+    values: Mapping[str, Any]
 
 
 def record_study(record: Path, files: Sequence[str], values: Mapping[str, Any]) -> None:
@@ -20,24 +36,25 @@ def record_study(record: Path, files: Sequence[str], values: Mapping[str, Any]) 
         values: what was given by `--config` beside them.
     """
     root = record.parent.resolve()
-    study = {"folder": os.path.relpath(Path.cwd(), root), "files": list(files), "values": dict(values)}
+    study = StudyRecord(os.path.relpath(Path.cwd(), root), list(files), dict(values))
     studies = _read(record)
     if study not in studies:
-        write_text(record, json.dumps({"format": FORMAT, "studies": [*studies, study]}, indent=2) + "\n")
+        content = {"format": FORMAT, "studies": list(map(asdict, [*studies, study]))}
+        write_text(record, json.dumps(content, indent=2) + "\n")
 
 
-def recorded_studies(record: Path) -> list[dict[str, Any]] | None:
-    """Return `folder` (whole), `files` and `values` of each study that ran in a project; None where nobody knows."""
+def recorded_studies(record: Path) -> list[StudyRecord] | None:
+    """Return the studies that ran in a project, with whole paths of their folders; None where nobody knows."""
     if not record.exists():
         return None
     root = record.parent.resolve()
-    return [{**study, "folder": os.path.normpath(root / study["folder"])} for study in _read(record)]
+    return [replace(study, folder=os.path.normpath(root / study.folder)) for study in _read(record)]
 
 
-def _read(record: Path) -> list[dict[str, Any]]:
+def _read(record: Path) -> list[StudyRecord]:
     try:
         content = json.loads(record.read_text(encoding="utf-8"))
         studies = content["studies"] if content["format"] == FORMAT else []
-        return [{key: study[key] for key in ("folder", "files", "values")} for study in studies]
+        return [StudyRecord(**study) for study in studies]
     except (OSError, ValueError, KeyError, TypeError):
         return []

@@ -12,11 +12,34 @@ import socket
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import say
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Content of a claim's file.
+
+    Args:
+        project: project of the Snakemake.
+        pid: its process.
+        host: its machine.
+        paths: claimed paths below the data root.
+    """
+
+    project: str
+    pid: int
+    host: str
+    paths: list[str]
+
+    @property
+    def holder(self) -> str:
+        """Description of the process."""
+        return f"the project {self.project} (process {self.pid} on {self.host})"
 
 
 class Claims:
@@ -83,11 +106,11 @@ class Claims:
                 self._of_others(())
 
     def _write(self, paths: Collection[str]) -> None:
-        path = self.folder / f"{socket.gethostname()}-{os.getpid()}.json"
+        claim = Claim(self.project, os.getpid(), socket.gethostname(), sorted(paths))
+        path = self.folder / f"{claim.host}-{claim.pid}.json"
         self._held = open(path, "w", encoding="utf-8")
         fcntl.flock(self._held, fcntl.LOCK_EX)
-        claim = {"project": self.project, "pid": os.getpid(), "host": socket.gethostname(), "paths": sorted(paths)}
-        self._held.write(json.dumps(claim))
+        self._held.write(json.dumps(asdict(claim)))
         self._held.flush()
         atexit.register(path.unlink, missing_ok=True)
 
@@ -96,26 +119,26 @@ class Claims:
         owners: dict[str, str] = {}
         for path, claim in self._claimed(paths):
             if not (self.root / path).exists():
-                owners.setdefault(f"the project {claim['project']} (process {claim['pid']} on {claim['host']})", path)
+                owners.setdefault(claim.holder, path)
         return owners
 
-    def _claimed(self, paths: Collection[str]) -> list[tuple[str, dict[str, Any]]]:
-        """Return the claimed paths with the content of their claims; remove claims of dead processes."""
-        claims = [_content(file) for file in self.folder.glob("*.json")]
-        return [(path, claim) for claim in claims for path in claim.get("paths", ()) if path in paths]
+    def _claimed(self, paths: Collection[str]) -> list[tuple[str, Claim]]:
+        """Return the claimed paths with their claims; remove claims of dead processes."""
+        claims = [claim for file in self.folder.glob("*.json") if (claim := _read(file)) is not None]
+        return [(path, claim) for claim in claims for path in claim.paths if path in paths]
 
 
-def _content(file: Path) -> dict[str, Any]:
-    """Return the content of a claim; if no process holds it any more, remove the file and return nothing."""
+def _read(file: Path) -> Claim | None:
+    """Return a claim; if no process holds it any more, remove its file and return None."""
     try:
         with open(file, encoding="utf-8") as claim:
             try:
                 fcntl.flock(claim, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                with suppress(ValueError):
-                    return json.loads(claim.read())
+                with suppress(ValueError, TypeError):
+                    return Claim(**json.loads(claim.read()))
             else:
                 file.unlink(missing_ok=True)
     except FileNotFoundError:
         pass
-    return {}
+    return None

@@ -107,13 +107,10 @@ class MaskHead(nn.Module):
     @torch.no_grad()
     def _width(self) -> int:
         """Return the channels that the decoder gives; nothing random is drawn."""
-        width = self._decode_examples().shape[1]
+        self.decoder.eval()
+        width = self._decode(self.reader.examples()).shape[1]
         self.decoder.train()
         return width
-
-    def _decode_examples(self) -> torch.Tensor:
-        self.decoder.eval()
-        return self._decode(self.reader.examples())
 
     def missing(self, side: int) -> int:
         """Return the number of pixels that a side lacks to a multiple of the largest reduction."""
