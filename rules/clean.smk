@@ -1,10 +1,10 @@
-"""Cleaning up: what no study uses any more."""
+"""Cleaning: artefacts that no study uses any more."""
 
 import time
 
 
 rule clean_up:
-    """List what no study refers to, and what killed runs have left; remove it where the study says `force`."""
+    """List artefacts that no study refers to and leftovers of killed runs; remove them if the study says `force`."""
     output:
         table=fm.output("unused"),  # INFO/unused.csv
     log:
@@ -13,9 +13,9 @@ rule clean_up:
     conda:
         "../config/environment.yaml"
     params:
-        # What lies on the disk now is asked for, whatever the table says.
+        # Each call looks at the disk again, even if the table exists.
         asked_at=lambda wildcards: time.time(),
     message:
-        "look for what no study uses"
+        "find artefacts that no study uses"
     script:
         "../scripts/clean_up.py"

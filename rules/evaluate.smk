@@ -1,4 +1,4 @@
-"""Evaluation: what networks say, and how well they say it."""
+"""Evaluation: predictions and metrics of networks."""
 
 inputs = study.inputs.evaluate
 
@@ -140,7 +140,7 @@ use rule measure_masks as measure_out_of_fold_masks with:
 
 
 rule test_out_of_fold:
-    """Pool what the networks of all folds predict of their validation samples, and compute the metrics of all together."""
+    """Pool the validation predictions of the networks of all folds and compute their metrics."""
     input:
         predictions=inputs.fold_predictions,  # PREDICTIONS/{task}/{run}-fold*/val.npz
         task=ancient(inputs.description),  # TASKS/{task}/{task id}.json
@@ -163,7 +163,7 @@ rule test_out_of_fold:
 
 
 rule summarize:
-    """Sum up the metrics of a mode: of procedures over seeds and folds, with intervals and differences."""
+    """Summarize the metrics of a mode: of procedures over seeds and folds, with intervals and differences."""
     input:
         metrics=inputs.all_metrics,  # METRICS/*/*/*.json
         resampled=inputs.all_resampled_metrics,  # METRICS/*/*/*.npz
@@ -178,6 +178,6 @@ rule summarize:
         run_labels=inputs.run_labels,
         notes=inputs.split_notes,
     message:
-        "sum up mode {wildcards.mode}"
+        "summarize mode {wildcards.mode}"
     script:
         "../scripts/summarize.py"

@@ -1,10 +1,10 @@
-"""The end of every plan; and each mode as a target."""
+"""The last step of every plan, and a target for each mode."""
 
 
 rule finish_exp:
     """Finish the plan of a mode: run its last hook and write its return value."""
     input:
-        # By assignment key, and all else that the hook reads: summary, models …
+        # By assignment key, with further files that the hook reads.
         unpack(lambda wildcards: study.inputs.finish.files(wildcards.mode, rules)),
     output:
         return_value=fm.output("return_value"),  # RESULTS/{mode}.json
@@ -23,11 +23,11 @@ rule finish_exp:
 for mode in study.schedulers.modes:
 
     rule:
-        """Do what this mode says, whatever the study's own mode is."""
+        """Run this mode, whatever the mode of the study is."""
         name:
             mode
         input:
-            # The steps too: Snakemake does not miss what a finished plan has grown by where it has lost its records.
+            # The outputs of all steps too: without its records, Snakemake would not notice steps added to a finished plan.
             lambda wildcards, mode=mode: study.inputs.finish.targets(mode, rules),
             fm.path("return_value", mode=mode),
         localrule: True

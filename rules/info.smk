@@ -1,10 +1,10 @@
-"""Information: what a study's tasks look like, which models there are, and what makes a run."""
+"""Information about tasks, models, resources and runs."""
 
 inputs = study.inputs.info
 
 
 rule draw_task:
-    """Draw samples of a task, and how often each class is there."""
+    """Draw samples of a task and the frequency of its classes."""
     input:
         task=inputs.description,  # TASKS/{task}/{task id}.json
         dataset=ancient(inputs.dataset),  # RAW/{dataset}/dataset.json
@@ -64,7 +64,7 @@ rule list_tasks:
 
 
 rule list_models:
-    """Write a table of all models of the project, and what of each is still on the disk."""
+    """Write a table of all models of the project, with the files of each that are on the disk."""
     input:
         inputs.model_folders,
     output:
@@ -82,7 +82,7 @@ rule list_models:
     params:
         models=inputs.stored_models,
         labels=inputs.model_labels,
-        # Weights and predictions that come and go leave the time of the inputs as it is.
+        # Weights and predictions come and go without a new time of the inputs.
         state=inputs.model_files_state,
     message:
         "list the models of the project"
@@ -91,7 +91,7 @@ rule list_models:
 
 
 rule list_resources:
-    """Write what steps took next to what they ask for, and say what is left of the study and how long it will take."""
+    """Write used and requested resources of steps, and the forecast of the remaining ones."""
     output:
         table=report(
             fm.output("resource_table"),  # INFO/resources.csv
@@ -108,13 +108,13 @@ rule list_resources:
         ahead=lambda wildcards: study.inputs.info.forecast(rules),
         used=lambda wildcards: study.inputs.info.consumption(rules),
     message:
-        "tell what steps took, and what is left"
+        "list the resources of steps, used and remaining"
     script:
         "../scripts/list_resources.py"
 
 
 rule explain_run:
-    """Write what makes a run, and how it differs from the runs of the study."""
+    """Write the pipeline of a run and its differences to the runs of the study."""
     output:
         explanation=fm.output("run_explanation"),  # INFO/run-{run}.yaml
     log:

@@ -1,10 +1,10 @@
-"""Answers: calibrated probabilities, ensembles, and which run is best."""
+"""Answers: calibrated probabilities, ensembles, and the comparison of runs."""
 
 inputs = study.inputs.post
 
 
 rule calibrate_fold:
-    """Calibrate what one network predicts, by what it predicts of its validation samples."""
+    """Calibrate the predictions of one network by its validation predictions."""
     input:
         predictions=fm.pattern("predictions"),  # PREDICTIONS/{task}/{run}-fold{fold}/{eval}.npz
         validation=inputs.validation,  # PREDICTIONS/{task}/{run}-fold{fold}/val.npz
@@ -43,7 +43,7 @@ use rule calibrate_fold as calibrate_other with:
 
 
 rule select_ensemble:
-    """Select an ensemble by what networks predict of samples that they were not trained on."""
+    """Select an ensemble by the validation predictions of its members."""
     input:
         predictions=inputs.member_predictions,  # CALIBRATED or PREDICTIONS/{task}/*/*.npz
         task=ancient(study.inputs.info.description),  # TASKS/{task}/{task id}.json
@@ -82,7 +82,7 @@ rule predict_ensemble:
 
 
 rule collect_metadata:
-    """Collect what a data set says of its samples in the columns that results are told by."""
+    """Collect the columns of a data set by which results are split into groups."""
     input:
         dataset=study.inputs.info.dataset,  # RAW/{dataset}/dataset.json
     output:
@@ -103,7 +103,7 @@ rule collect_metadata:
 
 
 rule compare_runs:
-    """Compare procedures, runs and ensembles on test samples: a leaderboard, and what each class and group gets."""
+    """Compare procedures, runs and ensembles on test samples: a leaderboard, and results of each class and group."""
     input:
         predictions=inputs.compared_predictions,  # CALIBRATED or PREDICTIONS/*/*/*.npz
         ensembles=inputs.compared_ensembles,  # ENSEMBLES/*/{mode}/*.npz

@@ -29,7 +29,7 @@ rule preprocess_shard:
 
 
 rule preprocess_task:
-    """Lay the parts of a packed data set together; tasks on the same data set share it."""
+    """Join the shards of a packed data set; tasks on the same data set share it."""
     input:
         shards=ancient(inputs.shards),  # PREPROCESSED/{dataset}/{pack}-*of*
     output:
@@ -43,6 +43,6 @@ rule preprocess_task:
         mem_mb=study.resources.mem_mb("preprocess_task", 4000),
         runtime=study.resources.runtime("preprocess_task", 60),
     message:
-        "lay together the images of {wildcards.dataset} ({wildcards.pack})"
+        "join the packed images of {wildcards.dataset} ({wildcards.pack})"
     script:
         "../scripts/preprocess_task.py"

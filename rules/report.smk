@@ -1,4 +1,4 @@
-"""The report: pictures and pages that `snakemake --report` lays together."""
+"""Figures and pages of `snakemake --report`."""
 
 inputs = study.inputs.report
 
@@ -7,7 +7,7 @@ report: "captions/study.rst"
 
 
 rule draw_results:
-    """Draw how the networks of a task learned, what they predict, and how they compare."""
+    """Draw learning curves, predictions and comparisons of the networks of a task."""
     input:
         task=ancient(study.inputs.info.description),  # TASKS/{task}/{task id}.json
         dataset=ancient(study.inputs.info.dataset),  # RAW/{dataset}/dataset.json
@@ -49,7 +49,7 @@ rule draw_results:
 
 
 rule describe_study:
-    """Say what a study is: its config, its plan, its runs and what differs between them, its results, times and memory."""
+    """Describe a study: config, plan, runs and their differences, results, times and memory."""
     input:
         inputs.done,
         summary=fm.pattern("summary"),  # RESULTS/{mode}.csv

@@ -1,10 +1,10 @@
-"""Tasks: from images as they were delivered to learning problems."""
+"""Data sets and tasks: from delivered images to learning problems."""
 
 inputs = study.inputs.tasks
 
 
 rule download_file:
-    """Fetch a file, or the rest of it, and check its SHA-256; data sets that need the same file share it."""
+    """Download a file, resuming if possible, and check its SHA-256; data sets share it."""
     output:
         file=fm.output("download"),  # DOWNLOADS/{sha256}/{file_name}
     log:
@@ -21,7 +21,7 @@ rule download_file:
 
 
 rule create_dataset:
-    """Unpack, write or find the images of a data set, and list them with what is known of each."""
+    """Unpack, write or find the images of a data set, and write its manifest."""
     input:
         downloads=ancient(inputs.downloads),  # DOWNLOADS/*/*
         made=inputs.made_files,
@@ -56,7 +56,7 @@ rule create_task:
         fm.benchmark("create_task", "description")
     wildcard_constraints:
         task=inputs.untagged,
-    priority: 101  # what it refuses is refused before images are packed
+    priority: 101  # its refusals come before images are packed
     conda:
         "../config/environment.yaml"
     params:

@@ -1,17 +1,17 @@
-"""Training: what costs time, and is never done twice."""
+"""Training, with all that precedes it."""
 
 inputs = study.inputs.train
 
 
 rule check_images:
-    """Compare the images of tasks by their content: none that a network is tested on may be one that it learns."""
+    """Compare the images of tasks by their content: no network may learn an image that it is tested on."""
     input:
         descriptions=inputs.guarded_descriptions,  # TASKS/*/*.json
     output:
         overlaps=fm.output("overlaps"),  # INFO/overlaps-{sha256}.json
     log:
         fm.log("check_images", "overlaps"),
-    priority: 101  # what it refuses is refused before images are packed
+    priority: 101  # its refusals come before images are packed
     conda:
         "../config/environment.yaml"
     params:
@@ -24,7 +24,7 @@ rule check_images:
 
 
 rule write_pipeline:
-    """Write down what decides the result of a run, before it is trained."""
+    """Write the pipeline of a run: all that decides its result."""
     output:
         pipeline=fm.output("pipeline"),  # PIPELINES/{task}/{run}.yaml
     log:
@@ -40,7 +40,7 @@ rule write_pipeline:
 
 
 rule select_model:
-    """Choose the model that a run starts from, among all that it may start from, and say why."""
+    """Choose the model that a run starts from among all candidates, with the reason."""
     input:
         pipeline=ancient(fm.pattern("pipeline")),  # PIPELINES/{task}/{run}.yaml
         models=ancient(inputs.candidate_models),  # MODELS/*/*.json
@@ -57,7 +57,7 @@ rule select_model:
 
 
 rule tune_fold:
-    """Try out learning rate or batch size before a training."""
+    """Search the learning rate or the batch size before a training."""
     input:
         pipeline=ancient(fm.pattern("pipeline")),  # PIPELINES/{task}/{run}.yaml
         tasks=ancient(inputs.descriptions),  # TASKS/*/*.json

@@ -1,8 +1,8 @@
-"""Formats: a project and the data in the present formats of their files, and back."""
+"""Upgrade of file formats, and its reversal."""
 
 
 rule upgrade_formats:
-    """Rewrite what has an older format, with a copy of each file in a backup."""
+    """Rewrite files of older formats, with a copy of each file in a backup."""
     output:
         report=fm.output("upgrade"),  # BACKUPS/{backup}/upgrade.json
     log:
@@ -17,7 +17,7 @@ rule upgrade_formats:
 
 
 rule downgrade_formats:
-    """Lay back what an upgrade has rewritten."""
+    """Restore the files that an upgrade has rewritten."""
     output:
         report=fm.output("downgrade"),  # BACKUPS/{backup}/downgrade.json
     log:
@@ -26,6 +26,6 @@ rule downgrade_formats:
     conda:
         "../config/environment.yaml"
     message:
-        "lay back the files of backup {wildcards.backup}"
+        "restore the files of backup {wildcards.backup}"
     script:
         "../scripts/downgrade_formats.py"

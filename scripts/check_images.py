@@ -1,4 +1,4 @@
-"""Compare the images of tasks by their content: none that a network is tested on may be one that it learns."""
+"""Compare the images of tasks by their content: no network may learn an image that it is tested on."""
 
 from mml_lib.files.atomic import write_text
 from mml_lib.files.stored import json_text

@@ -1,4 +1,4 @@
-"""List what no study refers to, and what killed runs have left; remove it where the study says `force`."""
+"""List artefacts that no study refers to and leftovers of killed runs; remove them if the study says `force`."""
 
 from mml_lib.cleaning.removal import Cleaning
 from mml_lib.errors import MMLError

@@ -1,4 +1,4 @@
-"""Collect what a data set says of its samples in the columns that results are told by."""
+"""Collect the columns of a data set by which results are split into groups."""
 
 from mml_lib.files.unpacking import UNPACKED
 from mml_lib.images.readers.header_fields import collect_columns

@@ -16,7 +16,7 @@ from mml_lib.tasks.targets import Targets
 step = open_step(snakemake)
 definition = snakemake.params.definition
 dataset = Dataset.read(snakemake.input.dataset)
-dataset = replace(dataset, digests=digest_images(dataset, snakemake.threads))  # of older manifests, which have none
+dataset = replace(dataset, digests=digest_images(dataset, snakemake.threads))  # older manifests have none
 
 named = (definition["idx_to_class"], definition["name"], definition.get("colors"))
 targets = Targets.of(dataset, *named)

@@ -1,4 +1,4 @@
-"""Say what a study is: its config, its plan, its runs and what differs between them, its results, times and memory."""
+"""Describe a study: config, plan, runs and their differences, results, times and memory."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Lay back what an upgrade has rewritten."""
+"""Restore the files that an upgrade has rewritten."""
 
 from mml_lib.files.atomic import write_text
 from mml_lib.files.backups import Backup
@@ -13,4 +13,4 @@ held = backup.hold_data()
 laid_back, kept = backup.downgrade()
 
 write_text(snakemake.output.report, json_text("backup_report", {"laid_back": laid_back, "kept": kept}))
-say("\n".join([f"laid back {laid_back} files", *(f"made anew since, so it stays: {path}" for path in kept)]))
+say("\n".join([f"restored {laid_back} files", *(f"kept, as it was made again since: {path}" for path in kept)]))

@@ -1,4 +1,4 @@
-"""Fetch a file, or the rest of it, and check its SHA-256."""
+"""Download a file, resuming if possible, and check its SHA-256."""
 
 from mml_lib.files.downloads import download
 from mml_lib.steps.open_step import open_step

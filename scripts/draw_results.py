@@ -1,4 +1,4 @@
-"""Draw how the networks of a task learned, what they predict, and how they compare."""
+"""Draw learning curves, predictions and comparisons of the networks of a task."""
 
 from mml_lib.evaluation.run_labels import labels_from_params
 from mml_lib.files.atomic import write_whole_folder

@@ -1,4 +1,4 @@
-"""Draw samples of a task, and how often each class is there."""
+"""Draw samples of a task and the frequency of its classes."""
 
 from mml_lib.reports.task_figures import draw_classes, draw_samples
 from mml_lib.steps.open_step import open_step

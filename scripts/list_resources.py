@@ -1,4 +1,4 @@
-"""Write what steps took next to what they ask for, and say what is left of the study and how long it will take."""
+"""Write used and requested resources of steps, and the forecast of the remaining ones."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Predict one split with one trained network: of the task that it was trained on, or of another."""
+"""Predict one split with one trained network: of its own task, or of another."""
 
 from mml_lib.steps.open_step import open_step
 

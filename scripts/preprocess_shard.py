@@ -1,4 +1,4 @@
-"""Decode a part of the images of a data set and pack them into arrays, with the moments of each image beside it."""
+"""Decode a part of the images of a data set and pack them into arrays, with the moments of each image."""
 
 from mml_lib.images.packing import pack, shard_rows
 from mml_lib.steps.open_step import open_step

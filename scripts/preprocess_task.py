@@ -1,4 +1,4 @@
-"""Lay the parts of a packed data set together."""
+"""Join the shards of a packed data set."""
 
 from mml_lib.images.packing import join
 from mml_lib.steps.open_step import open_step

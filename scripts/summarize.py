@@ -1,4 +1,4 @@
-"""Sum up the metrics of procedures over seeds and folds: one table of folds, one of means with intervals."""
+"""Summarize the metrics of procedures over seeds and folds: a table of folds, and one of means with intervals."""
 
 from mml_lib.evaluation.fold_table import fold_table
 from mml_lib.evaluation.network_metrics import NetworkMetrics

@@ -1,4 +1,4 @@
-"""Pool the predictions of all folds for their validation samples, and compute the metrics of all together."""
+"""Pool the validation predictions of the networks of all folds and compute their metrics."""
 
 from mml_lib.config.metric_options import OUT_OF_FOLD, metrics_of_params
 from mml_lib.evaluation.evaluation import evaluate

@@ -1,4 +1,4 @@
-"""Try out learning rate or batch size before a training."""
+"""Search the learning rate or the batch size before a training."""
 
 from mml_lib.steps.open_step import open_step
 

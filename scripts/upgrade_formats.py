@@ -1,4 +1,4 @@
-"""Rewrite what has an older format, with a copy of each file in a backup."""
+"""Rewrite files of older formats, with a copy of each file in a backup."""
 
 from mml_lib.files.atomic import write_text
 from mml_lib.files.backups import Backup, find_outdated

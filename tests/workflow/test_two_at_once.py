@@ -14,7 +14,7 @@ import pytest
 from tests.support.workplaces import TINY, Workplace, kill, wait_for
 
 STUDY = TINY | {"mode": "pp"}
-MAKING = r"(create the data set|create the task|pack the images|lay together)"
+MAKING = r"(create the data set|create the task|pack the images|join the packed images)"
 
 
 def test_shared_steps_are_done_once(workplace: Workplace):

@@ -33,7 +33,7 @@ def test_an_upgrade_makes_nothing_again_and_is_undone(copy: Workplace):
     assert all(json.loads(path.read_text())["format"] == 3 for path in former)
     assert copy.planned("train") == {}
     assert "all files have the present formats" in copy.run("upgrade", "-n")
-    assert f"laid back {len(former)} files" in copy.run("downgrade")
+    assert f"restored {len(former)} files" in copy.run("downgrade")
     assert {path: path.read_bytes() for path in former} == former
     assert copy.planned("train") == {}
 
