@@ -10,8 +10,8 @@ from mml_lib.steps.open_step import open_step
 step = open_step(snakemake)
 study = step.open_study()
 cleaning = Cleaning(study)
-with cleaning.hold_idle() as held:
-    unused, problems = cleaning.find(held)
+with cleaning.hold_idle() as idle:
+    unused, problems = cleaning.find(idle)
     if study.cfg.force and not problems:
         cleaning.remove(unused)
 

@@ -2,12 +2,13 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from mml_lib.cleaning.unused import Known, dead_warm_processes, unused_of_project
 from mml_lib.cleaning.unused_data import DataUse, unused_data
-from mml_lib.cleaning.usage import StudySource, Usage, usages
+from mml_lib.cleaning.usage import StudySource, Usage, usage_of
 from mml_lib.config.pipeline_folder import DEMO, LIBRARY, demo_study
 from mml_lib.config.reading.study_files import shorten
 from mml_lib.errors import MMLError
@@ -21,11 +22,24 @@ from mml_lib.reports.unused_table import Unused
 from mml_lib.studies.study import Study
 
 
+@dataclass(frozen=True)
+class Idle:
+    """Projects that nothing runs in.
+
+    Args:
+        projects: their names.
+        why_no_data: why the shared data are in use; None: they are idle too.
+    """
+
+    projects: Sequence[str]
+    why_no_data: str | None = None
+
+
 class Cleaning:
     """Removable files of all projects and of their shared data.
 
-    In use is what the study at hand refers to, the study files of the working folder or those that `clean.studies`
-    names, and all studies that ran in a project. Results are removed where all these are known.
+    Artefacts are in use if the study at hand refers to them, a study file of the working folder or of `clean.studies`,
+    or a study that ran in a project. Results of a project are removed only if all its studies are known.
 
     Args:
         study: the study at hand.
@@ -43,16 +57,16 @@ class Cleaning:
 
     # --- what is in use -----------------------------------------------------------------------------------------
 
-    def find(self, held: dict[str, Any]) -> tuple[list[Unused], list[str]]:
+    def find(self, idle: Idle) -> tuple[list[Unused], list[str]]:
         """Return files that no study refers to, and the problems of studies that cannot be planned.
 
         Args:
-            held: what `hold_idle` gave.
+            idle: projects and data that are locked for the cleaning.
         """
         planned = self._usages()
         doubts = {project: why for project in self.projects if (why := self._doubt(project, planned))}
         fitting = [usage for usage in planned if usage.problem is None]
-        busy = frozenset(project for project in self.projects if project not in held["projects"])
+        busy = frozenset(project for project in self.projects if project not in idle.projects)
         context = Known(
             [usage for usage in fitting if usage.results == self.fm.results_path.resolve()],
             doubts,
@@ -66,7 +80,7 @@ class Cleaning:
                 unused += unused_of_project(fm, context)
                 needed.append(_needed(fm, whole=context.why_kept(project) is not None))
         use = DataUse(
-            [usage for usage in fitting if usage.data == self.fm.data_path.resolve()], needed, held["why_no_data"]
+            [usage for usage in fitting if usage.data == self.fm.data_path.resolve()], needed, idle.why_no_data
         )
         return [*unused, *unused_data(self.fm, use), *dead_warm_processes()], self._problems(planned)
 
@@ -79,11 +93,13 @@ class Cleaning:
         for project in self.projects:
             sources += [source for source in self._recorded(project) or () if source not in sources]
         roots = {"data": str(self.fm.data_path.absolute()), "results": str(self.fm.results_path.absolute())}
-        return usages(sources, roots, LIBRARY / DEMO.parent)
+        return [usage_of(source, roots, LIBRARY / DEMO.parent) for source in sources]
 
     def _recorded(self, project: str) -> list[StudySource] | None:
-        """Return the recorded studies of a project; without those of the command line where the
-        project is named."""
+        """Return the recorded studies of a project, None without a record.
+
+        Studies with values of the command line are left out if `clean.projects` names the project.
+        """
         records = recorded_studies(self.fm.results_path / project / self.fm.record_path.name)
         if records is None:
             return None
@@ -91,7 +107,7 @@ class Cleaning:
         return [StudySource(**vars(record), recorded=True) for record in records if not (named and record.values)]
 
     def _doubt(self, project: str, planned: Sequence[Usage]) -> str | None:
-        """Return why results of a project might be those of a study that is not known."""
+        """Return why results of a project might be those of an unknown study; None: all its studies are known."""
         recorded, hint = self._recorded(project), f"; to remove it anyway: clean='{{projects: [{project}]}}'"
         if project in self.cfg.clean.projects:
             return None
@@ -107,8 +123,7 @@ class Cleaning:
         return None
 
     def _problems(self, planned: Sequence[Usage]) -> list[str]:
-        """Return the mistakes of studies whose results would count as unused: of the given ones, and not yet unknown
-        here."""
+        """Return the mistakes of studies that the user names: their results would count as unused."""
         return [
             f"{usage.source.name} cannot be planned: {usage.problem}"
             for usage in planned
@@ -130,10 +145,10 @@ class Cleaning:
     # --- removing -----------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def hold_idle(self) -> Iterator[dict[str, Any]]:
-        """Hold all projects and the data that nothing uses now; yield `projects`, and `why_no_data`, if it is in use.
+    def hold_idle(self) -> Iterator[Idle]:
+        """Lock all projects and the data that nothing uses now; yield them.
 
-        The project of this study is held by its Snakemake. Jobs of a cluster that wait in its queue hold nothing.
+        The project of this study is locked by its Snakemake. Jobs that wait in the queue of a cluster hold no lock.
         """
         locks: list[IO[Any]] = []
         idle = []
@@ -153,13 +168,13 @@ class Cleaning:
         if data is None and why is None:
             why = "data are left alone while a Snakemake of another results folder uses them"
         try:
-            yield {"projects": idle, "why_no_data": why}
+            yield Idle(idle, why)
         finally:
             for lock in filter(None, [*locks, data]):
                 lock.close()
 
     def remove(self, unused: Sequence[Unused]) -> None:
-        """Remove what may be removed, in this order."""
+        """Remove all removable artefacts, in this order."""
         for item in unused:
             if item.kept is None:
                 for path in item.paths:

@@ -1,4 +1,4 @@
-"""Unused: what of a project, and of the data that projects share, no study refers to."""
+"""Unused artefacts of a project: no study refers to them."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,10 +12,10 @@ from mml_lib.files.manager import MMLFileManager
 from mml_lib.reports.unused_table import Unused
 
 KEPT_ON = ("pipeline", "blueprint")
-"""Keys of what a run or a study is made again by."""
+"""Keys of artefacts by which a run or a study is made again."""
 
 FIRST = ("models", "metrics", "other_metrics", "out_of_fold_metrics")
-"""Keys of what goes first: without it, what is left of a run that was half removed does not pass for whole."""
+"""Keys that are removed first: without them, a half removed run does not pass for a whole one."""
 
 BY_ITSELF = "a study that needs it makes it again"
 
@@ -25,10 +25,10 @@ class Known:
     """Artefacts that any study refers to, and uncertain ones.
 
     Args:
-        usages: what each study refers to.
-        doubts: by project why some study of it might not be known.
+        usages: artefacts that each study refers to.
+        doubts: by project, why some study of it might be unknown.
         busy: projects in which something runs.
-        pipelines: whether pipeline files and blueprints go with their runs.
+        pipelines: True if pipeline files and blueprints are removed with their runs.
     """
 
     usages: Sequence[Usage]
@@ -54,11 +54,13 @@ class Known:
         named = {name for usage in self.usages if usage.project == project for name, _ in usage.descriptions}
         return task in named or any((project, task) == run[:2] for usage in self.usages for run in usage.runs)
 
+    def why_busy(self, project: str) -> str | None:
+        """Return why no leftovers of a project are removed; None: they may be."""
+        return f"something runs in {project}" if project in self.busy else None
+
     def why_kept(self, project: str) -> str | None:
-        """Why nothing of a project is removed, if so."""
-        if project in self.busy:
-            return f"something runs in {project}"
-        return self.doubts.get(project)
+        """Return why no artefacts of a project are removed; None: they may be."""
+        return self.why_busy(project) or self.doubts.get(project)
 
 
 # --- projects ---------------------------------------------------------------------------------------------------
@@ -68,19 +70,20 @@ def unused_of_project(fm: MMLFileManager, context: Known) -> list[Unused]:
     """Return artefacts of a file manager's project that no study refers to, and leftovers.
 
     Args:
-        fm: one of this project.
-        context: what studies refer to.
+        fm: the file manager of the project.
+        context: artefacts that studies refer to.
     """
     runs = _by_run(fm)
     used = {run for run in runs if context.uses_run(fm.project, *run)}
     unused = [item for run in sorted(runs.keys() - used) for item in _of_run(fm, context, *run, runs[run])]
     unused += _finished_checkpoints(fm, context, {run: runs[run] for run in sorted(used)})
     unused += _without_run(fm, context)
-    kept = context.why_kept(fm.project) if fm.project in context.busy else None
     for what, paths in leftovers_below(fm.proj_path, fm.templates(root="PROJ_PATH")).items():
-        # The step that asks has had its own table taken away by Snakemake.
+        # Snakemake has removed the table of the step that cleans up.
         paths = [path for path in paths if path != checksum_path(fm.path("unused"))]
-        unused += [Unused("leftover", what, paths, fm.proj_path, fm.project, kept=kept)] if paths else []
+        if paths:
+            kept = context.why_busy(fm.project)
+            unused.append(Unused("leftover", what, paths, fm.proj_path, fm.project, kept=kept))
     return unused
 
 
@@ -125,18 +128,17 @@ def _of_run(
 def _finished_checkpoints(
     fm: MMLFileManager, context: Known, runs: Mapping[tuple[str, str], Mapping[str, list[Path]]]
 ) -> Iterator[Unused]:
-    """Yield checkpoints that a finished training has left; before another one of it begins, Snakemake takes the model
-    away."""
+    """Yield checkpoints of finished trainings. Before a training is repeated, Snakemake removes the model."""
     for (task, run), by_key in runs.items():
         finished = {path.stem for path in by_key.get("models", ())}
         left = [path for path in by_key.get("checkpoint", ()) if path.name in finished]
         if left:
-            kept = context.why_kept(fm.project) if fm.project in context.busy else None
+            kept = context.why_busy(fm.project)
             yield Unused("leftover", "checkpoint", left, fm.proj_path, fm.project, task, run, kept)
 
 
 def _without_run(fm: MMLFileManager, context: Known) -> Iterator[Unused]:
-    """Yield what is of no single run: of a task that no study has any more, or of a project that none has."""
+    """Yield artefacts of no single run: of a task, or of a project, that no study has any more."""
     named = context.names(fm.project)
     for template in fm.templates(root="PROJ_PATH"):
         key, tokens = template.key, template.tokens

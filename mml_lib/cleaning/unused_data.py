@@ -1,8 +1,9 @@
-"""Unused data: tasks, data sets, packed images and downloads that no study refers to, and downloads in vain.
+"""Unused data: tasks, data sets, packed images and downloads that no study refers to, and unpacked downloads.
 
-What is removed can be made again: own images, and what is made of images that are gone, are only shown.
+Only artefacts that can be made again are removed. The user's own images, and artefacts of missing images, are listed.
 """
 
+import contextlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +27,9 @@ class DataUse:
     """Shared data that studies refer to.
 
     Args:
-        usages: what each study refers to.
-        needed: the same of pipeline files: of all of them for tasks, of projects in doubt for images too.
-        kept: why nothing is removed, if so.
+        usages: artefacts that each study refers to.
+        needed: artefacts that pipeline files refer to: tasks of all files, images of projects in doubt.
+        kept: why no data are removed; None: they may be.
     """
 
     usages: list[Usage]
@@ -42,52 +43,44 @@ class DataUse:
 
 def unused_data(fm: MMLFileManager, use: DataUse) -> list[Unused]:
     """Return data that no study refers to, and leftovers among them."""
-    sources = _sources(fm)
+    tasks = dict(_tasks_on_disk(fm))
+    sources = dict(tasks.values())
     sets = [_dataset(fm, use, wildcards["dataset"], sources) for wildcards in fm.existing("dataset")]
     listed = [dataset for dataset in sets if dataset is not None]
     going = {dataset.paths[0].name for dataset in listed if dataset.kept is None}
     staying = {dataset.paths[0].name for dataset in listed if dataset.kept is not None}
     unused = [*listed, *_packed(fm, use, going), *_downloads(fm, use, sources, going)]
-    unused += _tasks(fm, use, sources, staying)  # last: they tell where data sets come from
+    unused += _tasks(fm, use, tasks, staying)  # last: they name the sources of data sets
     for what, paths in leftovers_below(fm.data_path, fm.templates(root="DATA_PATH")).items():
         unused.append(Unused("leftover", what, paths, fm.data_path, kept=use.kept))
     return unused
 
 
-def _sources(fm: MMLFileManager) -> dict[str, dict[str, Any]]:
-    """Return the source of each data set, from the tasks on disk."""
-    sources = {}
+def _tasks_on_disk(fm: MMLFileManager) -> Iterator[tuple[Path, tuple[str, dict[str, Any]]]]:
+    """Yield the path of each readable task description, with the task's data set and its source."""
     for path in (path for paths in fm.task_index.values() for path in paths):
-        try:
+        with contextlib.suppress(MMLError, KeyError, TypeError):
             header = read_header(path)
-            sources[header["dataset"]] = header["source"]
-        except (MMLError, KeyError, TypeError):
-            continue
-    return sources
+            yield path, (header["dataset"], header["source"])
 
 
-def _tasks(fm: MMLFileManager, use: DataUse, sources: Mapping[str, Any], staying: Collection[str]) -> Iterator[Unused]:
+def _tasks(
+    fm: MMLFileManager, use: DataUse, tasks: Mapping[Path, tuple[str, dict[str, Any]]], staying: Collection[str]
+) -> Iterator[Unused]:
     for name, paths in sorted(fm.task_index.items()):
         for path in paths:
             description = (name, path.stem)
             if any(description in usage.descriptions for usage in use.usages):
                 continue
             kept = use.kept
+            dataset, source = tasks.get(path, ("", {}))
             if use.uses("descriptions", description):
                 kept = "tasks that pipeline files name are kept"
-            elif kept is None and _dataset_of(path) in staying:
+            elif kept is None and dataset in staying:
                 kept = "tasks are kept as long as their data set is"
-            elif kept is None and "arguments" not in sources.get(_dataset_of(path), {}):
+            elif kept is None and "arguments" not in source:
                 kept = "tasks of own images are kept: images that have changed since would not give them again"
             yield Unused("task of no study", "description", [path], fm.data_path, task=name, kept=kept, again=BY_ITSELF)
-
-
-def _dataset_of(description: Path) -> str:
-    """Return the data set of a task; an empty name where its description cannot be read."""
-    try:
-        return str(read_header(description)["dataset"])
-    except (MMLError, KeyError, TypeError):
-        return ""
 
 
 def _dataset(fm: MMLFileManager, use: DataUse, dataset: str, sources: Mapping[str, Any]) -> Unused | None:
@@ -95,12 +88,11 @@ def _dataset(fm: MMLFileManager, use: DataUse, dataset: str, sources: Mapping[st
         return None
     folder = Path(fm.path("dataset", dataset=dataset)).parent
     kept = use.kept or _why_not_again(fm, folder, sources.get(dataset))
-    # All of it is below one folder, which takes its name along.
     return Unused("data set of no study", "dataset", [folder], fm.data_path, kept=kept, again=BY_ITSELF)
 
 
 def _why_not_again(fm: MMLFileManager, folder: Path, source: Mapping[str, Any] | None) -> str | None:
-    """Return why a data set cannot be made again as it is, if so."""
+    """Return why a data set cannot be made again as it is; None: it can."""
     if source is None or "arguments" not in source:
         return "data sets of own images, or of unknown origin, are never touched"
     here = {wildcards["sha256"] for wildcards in fm.existing("download")}
@@ -120,7 +112,7 @@ def _why_not_again(fm: MMLFileManager, folder: Path, source: Mapping[str, Any] |
 
 
 def _files(manifest: Dataset) -> set[Path]:
-    """Return the files of images and masks; of a row of an array the array's."""
+    """Return the files of images and masks. Images in the rows of an array share its file."""
     samples = manifest.delivery.samples
     named = {name for sample in samples for name in (sample.image, sample.mask) if name not in (None, EMPTY_MASK_TOKEN)}
     return {manifest.folder / name.partition("#")[0] if ".npy#" in name else manifest.folder / name for name in named}
@@ -145,7 +137,7 @@ def _packed(fm: MMLFileManager, use: DataUse, going: set[str]) -> Iterator[Unuse
 
 
 def _why_not_packed_again(fm: MMLFileManager, dataset: str) -> str | None:
-    """Return why images cannot be packed again, if so."""
+    """Return why images cannot be packed again; None: they can."""
     path = Path(fm.path("dataset", dataset=dataset))
     try:
         missing = [file for file in _files(Dataset.read(path)) if not file.exists()]
@@ -155,7 +147,7 @@ def _why_not_packed_again(fm: MMLFileManager, dataset: str) -> str | None:
 
 
 def _downloads(fm: MMLFileManager, use: DataUse, sources: Mapping[str, Any], going: set[str]) -> Iterator[Unused]:
-    """Yield downloads whose data sets are all made, and stay; and those that no data set was ever made of."""
+    """Yield downloads that are unpacked into data sets that stay, and downloads of no data set."""
     made: dict[str, set[str]] = {}
     for wildcards in fm.existing("dataset"):
         for sha256 in sources.get(wildcards["dataset"], {}).get("downloads", ()):

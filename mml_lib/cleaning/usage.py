@@ -1,4 +1,4 @@
-"""Usage: what studies refer to. Each study is planned in a process of its own, so that none changes another."""
+"""Usage: artefacts that studies refer to. Each study is planned in a process of its own and changes no other."""
 
 import contextlib
 import multiprocessing
@@ -28,8 +28,8 @@ class StudySource:
         files: config files relative to `folder`; later ones take precedence.
         values: values that take precedence over the files.
         folder: the working folder.
-        config: the merged config, where it is known already.
-        recorded: whether a project tells of it, and not the user.
+        config: the merged config; None: that of the files and values.
+        recorded: True for a study in the record of a project, False for one that the user names.
     """
 
     files: Sequence[str]
@@ -54,15 +54,17 @@ class Usage:
     """Artefacts that one study refers to.
 
     Args:
-        source: what it was read from.
-        project: its project; None where it cannot be read.
-        problem: why it cannot be planned.
-        results: its results root; data: its data root.
-        runs: project, task and id of its runs; of a `None` task: of all tasks.
-        reused: projects that it takes anything from.
-        descriptions: names and ids of its tasks, and of what they are derived from.
-        datasets: its data sets, packs: these with the ids of preprocessing.
-        downloads: the data sets that are made of each, by SHA-256.
+        source: files and values of the study.
+        project: its project; None: its config cannot be read.
+        problem: why it cannot be planned; None: it can.
+        results: its results root.
+        data: its data root.
+        runs: project, task and id of its runs; task None: all tasks.
+        reused: projects whose files it reuses.
+        descriptions: names and ids of its tasks and their bases.
+        datasets: its data sets.
+        packs: its data sets with ids of preprocessing.
+        downloads: the data sets made from each download, by SHA-256.
     """
 
     source: StudySource
@@ -78,26 +80,23 @@ class Usage:
     downloads: dict[str, set[str]] = field(default_factory=dict)
 
     def add_tasks(self, tasks: Iterable[Mapping[str, Any]]) -> None:
-        """Add what pipelines say of their tasks."""
+        """Add the tasks of pipelines with their data sets and packed images."""
         for task in tasks:
             self.descriptions |= {(ancestor["name"], ancestor["id"]) for ancestor in lineage(task)}
             self.datasets.add(task["dataset"])
             self.packs.add((task["dataset"], task["pack"]))
 
 
-def usages(sources: Sequence[StudySource], roots: Mapping[str, str], presets: Path) -> list[Usage]:
-    """Return the artefacts that each study refers to.
+def usage_of(source: StudySource, roots: Mapping[str, str], presets: Path) -> Usage:
+    """Return the artefacts that a study refers to.
+
+    The study is planned in a fork of this process, with a file manager, plugins and a working folder of its own.
 
     Args:
-        sources: the studies.
-        roots: where `data` and `results` lie for studies that do not say it themselves.
+        source: the study.
+        roots: `data` and `results` of studies that do not set them.
         presets: the pipeline's own folder of presets.
     """
-    return [_usage_apart(source, roots, presets) for source in sources]
-
-
-def _usage_apart(source: StudySource, roots: Mapping[str, str], presets: Path) -> Usage:
-    """Look at a study in a fork, which has all imported, and takes file manager, plugins and working folder with it."""
     try:
         with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as fork:
             return fork.submit(_usage, source, roots, presets).result()
@@ -110,18 +109,11 @@ def _usage(source: StudySource, roots: Mapping[str, str], presets: Path) -> Usag
     try:
         os.chdir(source.folder)
         study = Study(_config(source, roots, presets), [Path(file) for file in source.files])
-    except (MMLError, OSError) as error:
-        usage.problem = str(error)
-        return usage
-    except Exception as error:  # a plugin may raise anything
-        usage.problem = f"{type(error).__name__}: {error}"
-        return usage
-    usage.project = study.cfg.project
-    usage.results, usage.data = study.fm.results_path.resolve(), study.fm.data_path.resolve()
-    try:
+        usage.project = study.cfg.project
+        usage.results, usage.data = study.fm.results_path.resolve(), study.fm.data_path.resolve()
         _plan(study, usage)
-    except Exception as error:
-        usage.problem = str(error) if isinstance(error, MMLError) else f"{type(error).__name__}: {error}"
+    except Exception as error:  # a plugin may raise anything
+        usage.problem = str(error) if isinstance(error, MMLError | OSError) else f"{type(error).__name__}: {error}"
     return usage
 
 

@@ -94,7 +94,7 @@ class AbstractBaseScheduler(StepHooks, ABC):
 
     @property
     def subroutines(self) -> list[str]:
-        """The parts of the mode that are asked for, all by default."""
+        """The planned parts of the mode; by default all."""
         return list(getattr(self.options, "subroutines", None) or self.available_subroutines)
 
     @property
@@ -184,7 +184,7 @@ class AbstractBaseScheduler(StepHooks, ABC):
 
     @property
     def split_notes(self) -> list[str]:
-        """Lines that say by which networks and on which samples results are."""
+        """Lines that name the networks and samples behind the results."""
         return []
 
     @abstractmethod
@@ -196,7 +196,7 @@ class AbstractBaseScheduler(StepHooks, ABC):
 
         Args:
             command: name of the rule that does it.
-            wildcards: what the wildcards in the rule's outputs are.
+            wildcards: values of the wildcards in the outputs of the rule.
         """
         self._plan.append((command, wildcards))
 
@@ -237,12 +237,12 @@ class AbstractBaseScheduler(StepHooks, ABC):
 
     @cached_property
     def guards(self) -> Guards:
-        """The images that networks of this mode must not have learned."""
+        """Image guards of this mode."""
         return Guards(self.study)
 
     @property
     def trainings(self) -> list[dict[str, Any]]:
-        """`task`, `run` and `fold` of all planned networks, and of those of this project that they start from."""
+        """`task`, `run` and `fold` of all planned networks, and of networks of this project that they start from."""
         planned = self.steps_by_rule.get("train_fold", [])
         runs = dict.fromkeys((wildcards["task"], wildcards["run"]) for wildcards in planned)
         models = [model for run in runs for model in self.study.run(*run).pipeline.pretraining.get("models", ())]

@@ -1,4 +1,4 @@
-"""Mode `clean`: what no study uses is shown, and removed where the study says `force`."""
+"""Mode `clean`: list artefacts that no study uses; remove them if the study says `force`."""
 
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.manager import projects_below
@@ -6,7 +6,7 @@ from mml_lib.schedulers.base import AbstractBaseScheduler
 
 
 class CleanScheduler(AbstractBaseScheduler):
-    """Shows what no study refers to, of all projects and of the data that they share, and removes it if asked to."""
+    """Lists artefacts of all projects, and shared data, that no study refers to; removes them on demand."""
 
     alone = True
 

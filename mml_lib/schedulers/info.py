@@ -1,13 +1,12 @@
-"""Mode `info`: what the tasks of a study are, which models there are, and what makes a run."""
+"""Mode `info`: tables and figures of tasks, models and resources, and the explanation of a run."""
 
 from mml_lib.schedulers.base import AbstractBaseScheduler
 
 
 class InfoScheduler(AbstractBaseScheduler):
-    """Lists the tasks of a study, with samples and class histograms of each, all models of its project, and what its
-    steps take.
+    """Lists the tasks of a study with samples and class histograms, all models of its project, and resources of steps.
 
-    Where the study names a `run`, it explains this one and does nothing else.
+    If the study names a `run`, the mode only explains this run.
     """
 
     def create_routine(self) -> None:

@@ -210,7 +210,7 @@ class PostScheduler(TransferScheduler):
 
     @functools.cache  # noqa: B019  (a scheduler lives as long as its process)
     def _problem(self, task: str, source: str) -> str | None:
-        """Return why networks of another task are no answers to a task."""
+        """Return the reason why networks of another task are no answers to a task; None: they are."""
         identity, other = self.study.tasks[task], self.study.tasks.get(source)
         if other is None:
             return f"there is no task '{source}' in the study{nearest(source, self.study.tasks)}"
@@ -254,7 +254,7 @@ class PostScheduler(TransferScheduler):
         return [replace(network, eval_task=trained) for network in networks]
 
     def _add_sources(self, task: str) -> None:
-        """Plan what networks of other tasks are for: predictions of this one, and their metrics."""
+        """Plan the predictions of a task by networks of other tasks, and their metrics."""
         for trained in self.trained_for(task):
             for network in self.source_networks(trained):
                 is_main = network.task in super().trained_tasks
@@ -306,7 +306,7 @@ class PostScheduler(TransferScheduler):
         return ensemble
 
     def _no_final_calibration(self, task: str) -> str | None:
-        """Return why the probabilities of an ensemble are not calibrated in the end; None where they may be."""
+        """Return the reason why the probabilities of an ensemble cannot be calibrated; None: they can."""
         if not self.calibrates(task):
             return f"{task} has no probabilities to calibrate"
         if "calibrate" not in self.subroutines or self.options.calibration == "none":

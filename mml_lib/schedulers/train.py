@@ -135,7 +135,7 @@ class TrainScheduler(AbstractBaseScheduler):
         return {"multitask": multitask(self.study, cfg, self.options.co_tasks, self.options.task_weights)}
 
     def _check(self, task: str) -> None:
-        """Refuse tasks that cannot be trained, and results on samples that something was chosen by.
+        """Refuse tasks that cannot be trained, and results on samples by which something was chosen.
 
         Raises:
             MMLError: the first problem.
@@ -239,7 +239,7 @@ class TrainScheduler(AbstractBaseScheduler):
         return Questions(self)
 
     def _add_report(self) -> None:
-        """Plan what `snakemake --report` shows, of each task that something is tested of."""
+        """Plan the figures and pages of `snakemake --report` for each tested task."""
         tested = {wildcards["task"] for command, wildcards in self._plan if command == "test_fold"}
         for task in self.task_names:
             if tested & set(self.trained_for(task)):
@@ -280,7 +280,7 @@ class TrainScheduler(AbstractBaseScheduler):
         return guards_of(self)
 
     def folds(self, task: str) -> list[int]:
-        """Return the folds of a task that are asked for.
+        """Return the folds of a task to train on.
 
         Raises:
             MMLError: one that the task does not have.

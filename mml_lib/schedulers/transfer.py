@@ -75,7 +75,7 @@ class TransferScheduler(TrainScheduler):
         pretraining = {
             "task": self.options.pretrain_task,
             "model_selection": self.options.model_selection,
-            "by": self.study.main_metric(self._trained_on(models[0])["task_type"]),
+            "by": self.study.main_metric(self._content(models[0])["task"]["task_type"]),
             "freeze": self.options.freeze,
         }
         # A copied project has its files in another order of time, which makes no other run.
@@ -119,7 +119,7 @@ class TransferScheduler(TrainScheduler):
         return of_run
 
     def _own(self, cfg: StudyConfig) -> list[dict[str, Any]]:
-        """Return the models of this study: those of the pretraining, or of the run asked for."""
+        """Return the models of this study: those of the pretraining, or of the named run."""
         task, choice = self.options.pretrain_task, self.options.model_selection
         if choice in WAYS:
             runs = self._pretraining(cfg)
@@ -169,10 +169,6 @@ class TransferScheduler(TrainScheduler):
     def _content(self, model: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the content of the pipeline of a model."""
         return self.study.runs.of_model(model).pipeline.content
-
-    def _trained_on(self, model: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the task entry in the pipeline of a model."""
-        return self._content(model)["task"]
 
     def _check_arch(self, cfg: StudyConfig, content: Mapping[str, Any]) -> None:
         if not _same_arch(cfg, content):

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class _Rewriting(AbstractBaseScheduler):
-    """Base of both modes: they train nothing, and no other step uses the files that they rewrite."""
+    """Base of both modes. They train nothing, and run without other steps, which would use the rewritten files."""
 
     alone = True
     trained_tasks: ClassVar[list[str]] = []
 
 
 class UpgradeScheduler(_Rewriting):
-    """Rewrites what has an older format, with a copy of each file in a backup; an interrupted one is gone on with."""
+    """Rewrites files of older formats, with a copy of each file in a backup; continues an interrupted upgrade."""
 
     @cached_property
     def _found(self) -> tuple[list[Entry], list[str]]:
@@ -58,7 +58,7 @@ class DowngradeOptions(Options):
 
 
 class DowngradeScheduler(_Rewriting):
-    """Lays back what an upgrade has rewritten; what was made anew since stays as it is."""
+    """Restores the files that an upgrade has rewritten, except files that were made again since."""
 
     Options: ClassVar[type[DowngradeOptions]] = DowngradeOptions
     options: DowngradeOptions

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import mml_lib
 from mml_lib.config.reading.scalars import flow_text
@@ -50,7 +51,8 @@ def mock_snakemake(
         MMLError: a mistake in the study, an unknown rule, or wildcards that are not those of the rule.
     """
     files = [configfile] if isinstance(configfile, str | Path) else list(configfile)
-    with _same_environment(), parsed_workflow(Path(snakefile), files, config or {}) as workflow:
+    # A Snakefile names itself in the environment as the Snakemake of its steps.
+    with mock.patch.dict(os.environ), parsed_workflow(Path(snakefile), files, config or {}) as workflow:
         return step_of(workflow, rule, threads, {key: str(value) for key, value in wildcards.items()})
 
 
@@ -81,9 +83,12 @@ def parsed_workflow(snakefile: Path, files: Sequence[str | Path], config: Mappin
         configfiles=[Path(file).absolute() for file in files],
         config_args=[f"{key}={flow_text(value)}" for key, value in config.items()],
     )
-    arguments, sys.argv = sys.argv, sys.argv[:1]  # those of this program name no study
     try:
-        with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, enable_file_logging=False)) as api:
+        # The arguments of this program name no study.
+        with (
+            mock.patch.object(sys, "argv", sys.argv[:1]),
+            SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, enable_file_logging=False)) as api,
+        ):
             workflow = api.workflow(
                 resource_settings=ResourceSettings(cores=os.cpu_count()),
                 config_settings=settings,
@@ -94,8 +99,6 @@ def parsed_workflow(snakefile: Path, files: Sequence[str | Path], config: Mappin
             yield workflow
     except SystemExit as error:
         raise MMLError(str(error).removeprefix("error: ")) from error
-    finally:
-        sys.argv = arguments
 
 
 def step_of(workflow: "Workflow", rule: str, threads: int, wildcards: Mapping[str, str]) -> "Snakemake":
@@ -125,14 +128,3 @@ def _problem(names: set[str], wildcards: Mapping[str, str]) -> str | None:
             return f"it has no wildcard '{name}'{nearest(name, names)}"
     missing = ", ".join(sorted(names - set(wildcards)))
     return f"the wildcards {missing} are missing" if missing else None
-
-
-@contextlib.contextmanager
-def _same_environment() -> Iterator[None]:
-    """Restore the environment, in which a Snakefile names itself as the Snakemake of its steps."""
-    before = dict(os.environ)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

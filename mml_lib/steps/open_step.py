@@ -69,7 +69,7 @@ def _step_class(snakemake: Any) -> type[Step]:
 
 
 def _prepare_outputs(outputs: list[str], terminal: TextIO) -> None:
-    """Remove what an earlier step of these outputs left, and write their checksums when this step ends."""
+    """Remove leftovers of an earlier step of these outputs, and write their checksums when this step ends."""
     for output in outputs:
         remove_leftovers(output)
         checksum_path(output).unlink(missing_ok=True)  # others would compare it with the new output

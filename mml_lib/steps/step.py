@@ -1,4 +1,4 @@
-"""Step: what a script opens with the object that Snakemake gives it."""
+"""Step: the object that a script works with. It is built from the object that Snakemake gives a script."""
 
 from functools import cached_property
 from pathlib import Path

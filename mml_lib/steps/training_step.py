@@ -358,15 +358,13 @@ class TrainingStep(Step):
         from mml_lib.training.trainer import history_csv, storage_of
 
         structs = self.get_structs()
+        tokens = {"task": self.task, "run": self.run, "fold": self.fold}
         about = {
-            "task": self.task,
-            "run": self.run,
-            "fold": self.fold,
+            **tokens,
             "mean": model.mean.flatten().tolist(),
             "std": model.std.flatten().tolist(),
             "classes": {struct.name: struct.classes for struct in structs},
         }
-        tokens = {"task": self.task, "run": self.run, "fold": self.fold}
         kept = model.keep_best()
         further = {
             "co_tasks": [struct.name for struct in structs[1:]],

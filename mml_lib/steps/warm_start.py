@@ -58,7 +58,7 @@ def offer_warm_start() -> None:
 
 
 def withdraw_warm_start() -> None:
-    """Let the steps that this process starts import what they need: on a cluster each runs somewhere else."""
+    """Let the steps that this process starts import their modules: on a cluster each runs on another machine."""
     os.environ.pop(FOLDER, None)
 
 
@@ -167,7 +167,7 @@ class WarmProcess:
         os.rename(folder / "binding", folder / "socket")
 
     def serve(self) -> dict[str, Any] | None:
-        """Return the job to run, in a fork; or None, in the process itself, when its Snakemake has ended."""
+        """Return a request to run in a fork; in the process itself return None, when its Snakemake has ended."""
         while supervisor_lives() or self.clients:
             for key, _ in self.selector.select(timeout=0.5):
                 if key.fileobj is self.listener:
@@ -218,7 +218,7 @@ class WarmProcess:
                 del self.clients[connection]
 
     def leave(self) -> None:
-        """Close what a fork has no use for."""
+        """Close the streams that a fork does not need."""
         signal.set_wakeup_fd(-1)
         for number in (*SIGNALS, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
@@ -242,7 +242,7 @@ def _tell(connection: socket.socket, **answer: int) -> None:
 
 
 def _become(request: dict[str, Any]) -> None:
-    """Make this process what the client was: streams, environment, folder, arguments, threads."""
+    """Give this process the streams, environment, folder, arguments and threads of the client."""
     for number, stream in enumerate(request["streams"]):
         os.dup2(stream, number)
         os.close(stream)

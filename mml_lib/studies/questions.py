@@ -106,12 +106,12 @@ class Questions:
         return [curve for curve in curves_of(self.scheduler.task_names) if not self._problem(curve)]
 
     def refusals(self) -> list[str]:
-        """Return why tasks of the mode form no curve, a line for each curve."""
+        """Return the reasons why tasks of the mode form no curve, a line for each curve."""
         problems = [(curve, self._problem(curve)) for curve in curves_of(self.scheduler.task_names)]
         return [f"  no curve of {curve.name}: {problem}" for curve, problem in problems if problem]
 
     def _problem(self, curve: Curve) -> str | None:
-        """Return why a curve is not to be drawn."""
+        """Return the reason why a curve is not drawn; None: it is."""
         if self.scheduler.options.nested:
             return "with mode.nested each of its tasks is tested on other samples"
         if not all("test" in self.scheduler.splits(point.task) for point in curve.points):

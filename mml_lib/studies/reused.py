@@ -82,7 +82,7 @@ class ReusedPredictions:
         return {run: parts for run, parts in predicted.items() if any(split == needed for split, _ in parts)}
 
     def _problem(self, project: str, run: PredictingRun, task: str) -> str | None:
-        """Return why networks of a run are no answers to a task; None if they are."""
+        """Return the reason why networks of a run are no answers to a task; None: they are."""
         stored = self.study.runs.read(run.task, run.id, project)
         if run.eval_task:
             return seen_held_out(self.study, task, stored, project)

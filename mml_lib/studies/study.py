@@ -48,7 +48,7 @@ class Study:
         self.resources = RuleResources(self.cfg)
         self.claims = Claims(self.fm.claims_folder, self.cfg.project)
         self.rule_names = RuleNames()
-        self.recorded: Mapping[str, Any] | None = None  # files and values of the study, if they are to be recorded
+        self.recorded: Mapping[str, Any] | None = None  # files and values of the study; None: it is not recorded
 
     # --- parts --------------------------------------------------------------------------------------------------
 

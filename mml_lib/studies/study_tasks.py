@@ -1,4 +1,4 @@
-"""Tasks of a study by name, with what each is made from."""
+"""Tasks of a study by name, with their definitions and the sources of their data sets."""
 
 import contextlib
 import functools

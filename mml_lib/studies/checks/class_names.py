@@ -80,7 +80,7 @@ def check_same_classes(
 
 
 def check_described(scheduler: "AbstractBaseScheduler", header: Mapping[str, Any]) -> None:
-    """Check what a study says of the classes of a task that has just been described, if the study trains it.
+    """Check the options of a study that name or count the classes of a newly described task, if the study trains it.
 
     Raises:
         MMLError: the first key that does not fit.

@@ -1,4 +1,4 @@
-"""Guarding: which tasks a mode's networks learn, and on which they are tested, so that their images are compared.
+"""Image guards: pairs of tasks whose images are compared, as a network learns one and is tested on the other.
 
 Tasks on one data set are compared by their divisions while planning (`checks`), but for those that tags of the user's
 own derive; images of others are known by their content only once they are read.
@@ -110,7 +110,7 @@ def guards_of(scheduler: "TrainScheduler") -> Guards:
 
 
 def _guard_run(guards: Guards, run: Run, trained: str, others: list[str], reported: bool) -> None:
-    """Guard what a run's networks are tested on from all that they have learned."""
+    """Guard the tasks that networks of a run are tested on against all tasks that they have learned."""
     started = list(started_from(guards, run))
     for learned, directly in started:
         parts = ["test", "val"] if reported else ["test"]
@@ -153,7 +153,7 @@ def started_from(
 
 
 def seen_held_out(study: "Study", task: str, run: Run, project: str | None = None) -> str | None:
-    """Return why networks of a run may have seen held-out samples of a task, in any fold; None if they have not.
+    """Return the reason why networks of a run may have seen held-out samples of a task; None: they have not.
 
     Args:
         study: the study.

@@ -94,7 +94,7 @@ def check_co_task(task: TaskIdentity, cfg: StudyConfig) -> None:
 def check_pretraining(
     task: TaskIdentity, cfg: StudyConfig, pretrained_on: Mapping[str, Any], reported: bool, freeze: bool
 ) -> None:
-    """Refuse to start from a model that cannot be trained on, or that has seen what a task is tested on.
+    """Refuse to start from a model that cannot be trained further, or that has seen test samples of a task.
 
     Args:
         task: what is to be learned.
@@ -204,7 +204,7 @@ def _check_mixing(task: TaskIdentity, cfg: StudyConfig) -> None:
 
 
 def _check_augmentations(task: TaskIdentity, cfg: StudyConfig) -> None:
-    """Refuse what is known to leave masks where they are; other modules are looked at when they are built."""
+    """Refuse transforms that are known not to move masks; others are checked when they are built."""
     for transform in cfg.augmentations.of(task.task_type) if TASK_TYPES[task.task_type].has_masks else ():
         path = transform.target
         if path.startswith(WITHOUT_MASKS) and not path.startswith("torchvision.transforms.v2."):
@@ -364,7 +364,7 @@ def holds_out_alike(task: TaskIdentity, learned: Mapping[str, Any]) -> bool:
 
 
 def check_leakage(task: TaskIdentity, cfg: StudyConfig) -> None:
-    """Refuse to report a validation split that something has been chosen by.
+    """Refuse to report a validation split by which the pipeline chooses something.
 
     Raises:
         MMLError: the pipeline looks at the validation split.

@@ -1,6 +1,6 @@
-"""The forecast: what is left of a plan, and what it will take by what was measured of steps like these.
+"""Forecast of the remaining steps of a plan: their time and disk space, by measurements of similar steps.
 
-What was never measured is unknown, and the line says so.
+The line names rules without measurements.
 """
 
 import functools
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from mml_lib.studies.study import Study
 
 LIGHT = 1.0
-"""Seconds of a step that is too light to be measured."""
+"""Assumed seconds of a step whose rule is not measured."""
 
 SMALL_MB = 0.1
-"""Size of an artefact of a kind that is small, in 10⁶ bytes."""
+"""Assumed size of an artefact of any other kind, in 10⁶ bytes."""
 
 LITTLE_MB = 10.0
-"""Sizes that are omitted while the size of other artefacts is unknown."""
+"""Known sizes below it are not reported while other sizes are unknown."""
 
 LARGE = ("packed", "parameters", "predictions", "other_predictions", "calibrated", "other_calibrated")
-"""Kinds of artefacts that are not."""
+"""Assignment keys of large artefacts."""
 
 LATEST = 100
-"""Trainings, and artefacts of each kind, that a forecast looks at."""
+"""Number of trainings, and of artefacts of each kind, that a forecast reads."""
 
 ALIKE = ("arch", "decoder", "adapters", "preprocessing", "compile")
-"""Sections of a pipeline: where they are the same, trainings take alike for each image."""
+"""Sections of a pipeline that decide the training time per image."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class Training:
     """A measured training.
 
     Args:
-        kind: what it has in common with trainings that take alike.
-        images: that it has learned, in each epoch anew; None where that is unknown.
-        seconds: of its epochs.
-        overhead: seconds beside these.
+        kind: key that it shares with trainings of a similar duration per image.
+        images: number of images over all epochs; None: unknown.
+        seconds: duration of its epochs.
+        overhead: further seconds.
     """
 
     kind: str
@@ -64,7 +64,7 @@ class Forecast:
     """Forecast of the duration and size of steps.
 
     Args:
-        study: whose steps they are.
+        study: the study.
     """
 
     def __init__(self, study: "Study"):
@@ -72,7 +72,7 @@ class Forecast:
         self.fm = study.fm
 
     def missing(self, steps: Iterable[Step]) -> list[Step]:
-        """Return those steps of a plan of which some output is not on the disk."""
+        """Return the steps of a plan with a missing output."""
         return [step for step in steps if not all(Path(path).exists() for _, path in step.outputs)]
 
     def line(self, steps: Iterable[Step]) -> str:
@@ -89,7 +89,7 @@ class Forecast:
     # --- time ---------------------------------------------------------------------------------------------------
 
     def _time(self, steps: list[Step]) -> str:
-        """Return how long steps will take: on this machine side by side, on a cluster all in all."""
+        """Return the expected duration of steps: side by side on this machine, in total on a cluster."""
         estimates = [(step, self._seconds(step)) for step in steps]
         unknown = list(dict.fromkeys(step.rule for step, seconds in estimates if seconds is None))
         if "train_fold" in unknown:
@@ -105,12 +105,12 @@ class Forecast:
         return f"about {amount}{f', and {_listed(unknown)}, not measured yet' if unknown else ''}"
 
     def _at_once(self, rule: str) -> int:
-        """Return how many steps of a rule run at a time."""
+        """Return the number of steps of a rule that run at once."""
         of_networks = rule in ("train_fold", "tune_fold", "predict_fold", "predict_other")
         return self.study.gpus.at_once("predict_fold" if rule == "predict_other" else rule) if of_networks else 1
 
     def _seconds(self, step: Step) -> float | None:
-        """Return the seconds of a step, None where nothing like it was measured."""
+        """Return the expected seconds of a step; None: no similar step was measured."""
         if step.benchmark is None:
             return LIGHT
         measured = self._measured_of(step.rule)
@@ -136,7 +136,7 @@ class Forecast:
         return {step.name: step.seconds for step in measured if not math.isnan(step.seconds)}
 
     def _training(self, step: Step) -> float | None:
-        """Return the seconds of a training: by the others of its run, or else by those that take alike."""
+        """Return the expected seconds of a training, by others of its run, or else by trainings of its kind."""
         pipeline = self._pipeline(step.wildcards["task"], step.wildcards["run"])
         if pipeline is None:
             return None
@@ -174,7 +174,7 @@ class Forecast:
         return trainings
 
     def _alike(self, task: str, run: str) -> list[tuple[str, str]]:
-        """Return task and run of the measured trainings whose networks compute as those of a run."""
+        """Return task and run of the measured trainings of the same kind as a run."""
         pipeline = self._pipeline(task, run)
         kind = None if pipeline is None else _kind(pipeline)
         return [name for name, trainings in self._trainings.items() if trainings[0].kind == kind]
@@ -186,7 +186,7 @@ class Forecast:
             return None
 
     def _images(self, pipeline: Pipeline, epochs: int) -> float | None:
-        """Return the images that a training learns in some epochs, None before its task is made."""
+        """Return the number of images that a training learns in some epochs; None: its task is not described yet."""
         sampling, task = pipeline.content["sampling"], pipeline.task
         limit = (pipeline.content["trainer"].get("limit_train_batches") or math.inf) * sampling["batch_size"]
         try:

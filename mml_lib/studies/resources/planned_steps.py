@@ -1,4 +1,4 @@
-"""Steps of a plan: what each makes and asks for, out of Snakemake's jobs or its rules."""
+"""Steps of a plan with their outputs and requested resources, from Snakemake's jobs or rules."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,12 +20,12 @@ class Step:
 
     Args:
         rule: name of its rule.
-        benchmark: its benchmark file, where it has one.
-        gpus: how many it computes on.
-        minutes: its time limit.
-        mem_mb: the memory that it asks for, in 10⁶ bytes.
-        outputs: assignment key and path of each output that is kept.
-        wildcards: of its rule.
+        benchmark: its benchmark file; None: its rule has none.
+        gpus: number of GPUs.
+        minutes: time limit; None: its rule has none.
+        mem_mb: requested memory in 10⁶ bytes.
+        outputs: assignment key and path of each kept output.
+        wildcards: wildcards of its rule.
     """
 
     rule: str
@@ -90,7 +90,7 @@ def artefacts(study: "Study", rules: Any, key: str, mode: str | None = None, **w
 
 
 def _kept(fm: MMLFileManager, declared: Iterable[Any], paths: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Return assignment key and path of those outputs of a rule that are kept."""
+    """Return assignment key and path of the kept outputs of a rule."""
     from snakemake.io import is_flagged, strip_wildcard_constraints
 
     kept = [

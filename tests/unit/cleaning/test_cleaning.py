@@ -47,8 +47,8 @@ def clean(folder: Path, force: bool = False, **changes: Any) -> tuple[list[Unuse
     changes = ONE_RUN | changes
     changes["clean"] = {"studies": []} | changes.get("clean", {})
     cleaning = Cleaning(small_study(folder, **changes))
-    with cleaning.hold_idle() as held:
-        artefacts, problems = cleaning.find(held)
+    with cleaning.hold_idle() as idle:
+        artefacts, problems = cleaning.find(idle)
         if force:
             cleaning.remove(artefacts)
     return artefacts, problems
