@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mml_lib.config.loading import load_study, preset_folders
-from mml_lib.config.reading.layers import says_all
+from mml_lib.config.reading.layers import overlay
 from mml_lib.config.reading.origins import Source
-from mml_lib.config.reading.presets import merge, resolve_presets
-from mml_lib.config.reading.scalars import Word
+from mml_lib.config.reading.presets import resolve_presets
 from mml_lib.config.reading.study_files import read_yaml
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.training_options import LRScheduler, Trainer
@@ -284,7 +283,7 @@ def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Vari
     """
     base = dict(config)
     sweep, variants = base.pop("sweep", None) or {}, base.pop("variants", None) or {}
-    in_variants = [(f"variants.{name}", key) for name, overlay in variants.items() for key in overlay]
+    in_variants = [(f"variants.{name}", key) for name, keys in variants.items() for key in keys]
     for section, key in [*(("sweep", key) for key in sweep), *in_variants]:
         if str(key).split(".")[0] not in PIPELINE_KEYS:
             raise MMLError(
@@ -294,7 +293,7 @@ def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Vari
     named = set(sweep)
     sweep = _repeated(base, sweep, variants, files)
     expanded = []
-    for name, overlay in variants.items() or [("", {})]:
+    for name, keys in variants.items() or [("", {})]:
         for values in itertools.product(*sweep.values()):
             point = dict(zip(sweep, values, strict=True))
             words = {key: f"{key}={getattr(value, 'text', value)}" for key, value in point.items()}
@@ -302,9 +301,9 @@ def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Vari
             words.pop("seed", None)
             parts = (*([name] if name else []), *words.values())
             varied: dict[tuple[str, ...], tuple[Any, ...]]
-            varied = {tuple(str(key).split(".")): ("variants", name, key) for key in overlay}
+            varied = {tuple(str(key).split(".")): ("variants", name, key) for key in keys}
             varied |= {tuple(str(key).split(".")): ("sweep", key) for key in point if key in named}
-            expanded.append(Variant(label, load_study(_lay(base, overlay, point), files, varied), parts))
+            expanded.append(Variant(label, load_study(_varied(base, keys, point), files, varied), parts))
     return expanded
 
 
@@ -322,25 +321,17 @@ def _repeated(
     del base["repeats"]
     if plain.repeats == 1:
         return sweep
-    named = [f"variants.{name}" for name, overlay in variants.items() if "seed" in overlay]
+    named = [f"variants.{name}" for name, keys in variants.items() if "seed" in keys]
     for section in ["sweep", *named] if "seed" in sweep else named:
         raise MMLError(f"repeats: {section} names seeds already; leave out repeats, or the seed there")
     return {**sweep, "seed": [plain.seed + number for number in range(plain.repeats)]}
 
 
-def _lay(base: Mapping[str, Any], overlay: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
+def _varied(base: Mapping[str, Any], keys: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
     """Merge a variant and a point of the sweep into the base; dotted keys become nested mappings."""
-    config, folders = dict(base), preset_folders(base)
-    for key, value in [*overlay.items(), *point.items()]:
-        nested = value
-        *parents, last = str(key).split(".")
-        for part in [last, *reversed(parents)]:
-            nested = {part: nested}
-        group = next(iter(nested))
-        if isinstance(nested[group], Mapping) and not says_all(group, nested[group]):
-            below = config.get(group)
-            below = {} if below is None or isinstance(below, bool | Word) else below  # true: a section's defaults
-            config[group] = merge(resolve_presets({group: below}, folders)[group], nested[group])
-        else:
-            config[group] = nested[group]
+    config = dict(base)
+    for key, value in [*keys.items(), *point.items()]:
+        for part in reversed(str(key).split(".")):
+            value = {part: value}
+        config = overlay(config, value)
     return config

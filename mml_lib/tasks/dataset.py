@@ -139,7 +139,7 @@ class Dataset:
             "sizes": self.sizes,
             "values": self.values,
             "value_range": self.value_range and asdict(self.value_range),
-            "masks": self.masks and self.masks.as_json(),
+            "masks": self.masks and asdict(self.masks),
             "digests": self.digests,
         }
         write_text(path, json_text("dataset", content, indent=None))

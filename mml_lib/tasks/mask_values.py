@@ -61,10 +61,6 @@ class MaskTable:
     colors: Mapping[int, Color | None]
     by_color: str | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the entry in a manifest."""
-        return {"kinds": list(self.kinds), "colors": dict(self.colors), "by_color": self.by_color}
-
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> "MaskTable":
         """Return the table that a manifest keeps."""

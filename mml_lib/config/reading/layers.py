@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mml_lib.config.reading.presets import GROUPS, merge
+from mml_lib.config.reading.scalars import Word
 from mml_lib.config.reading.study_files import read_study
 
 DEFAULTS = Path(__file__).parents[1] / "defaults.yaml"
@@ -41,7 +42,7 @@ def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def says_all(group: str, over: Mapping[str, Any]) -> bool:
+def _is_whole(group: str, over: Mapping[str, Any]) -> bool:
     """Return True if a section replaces the section of the layer below.
 
     `transforms` of the augmentations do: the defaults have a list for each task type, which would win over them.
@@ -50,8 +51,8 @@ def says_all(group: str, over: Mapping[str, Any]) -> bool:
 
 
 def _overlay_group(group: str, base: Any, over: Any) -> Any:
-    if not isinstance(over, Mapping) or says_all(group, over):
+    if not isinstance(over, Mapping) or _is_whole(group, over):
         return over
-    if isinstance(base, str):
+    if isinstance(base, str | int | float) and not isinstance(base, bool | Word):
         base = {"preset": base}
     return merge(base, over) if isinstance(base, Mapping) else over

@@ -148,6 +148,12 @@ def test_sweep_and_variants_expand_to_all_combinations():
     assert {variant.study.optimizer.spec()["weight_decay"] for variant in variants} == {0.01}
 
 
+def test_key_of_a_section_that_is_switched_off_is_varied():
+    (variant,) = expand(study(tune="none", sweep={"tune.lr": [True]}))
+    assert variant.study.tune is not None
+    assert variant.study.tune.lr
+
+
 @pytest.mark.parametrize(
     ("arguments", "modes"), [([], ["train"]), (["-n", "info", "pp"], ["info", "pp"]), (["results/x.json"], ["train"])]
 )
