@@ -1,13 +1,13 @@
 """Figures of confusion matrices, in reports and while training."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mml_lib.reports.task_figures import shorten
+from mml_lib.reports.canvas import shorten
 
 COUNTED = 20
 """Classes up to which numbers are written into a matrix."""
@@ -49,14 +49,13 @@ def draw_matrix(
     texts: Sequence[Sequence[str]],
     columns: Sequence[str],
     rows: Sequence[str],
-    square: bool = True,
+    aspect: Literal["equal", "auto"] = "equal",
 ) -> Any:
     """Draw shares as shades, with texts where there are few rows; return the image."""
-    aspect = "equal" if square else "auto"
     image = axis.imshow(shares, cmap="Greys", vmin=0, vmax=1, interpolation="none", aspect=aspect)
     for names, set_ticks, angle in ((columns, axis.set_xticks, 45), (rows, axis.set_yticks, 0)):
         indices = range(0, len(names), -(-len(names) // NAMED))
-        turned = {"rotation": angle, "ha": "right", "rotation_mode": "anchor"} if angle else {}
+        turned: dict[str, Any] = {"rotation": angle, "ha": "right", "rotation_mode": "anchor"} if angle else {}
         set_ticks(indices, [names[index] for index in indices], fontsize=7, **turned)
     if len(rows) <= COUNTED:
         for (row, column), share in np.ndenumerate(shares):

@@ -7,11 +7,10 @@ A picture lies in a folder of its topic, that of one run or fold in a folder bel
 import contextlib
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,10 +19,8 @@ from mml_lib.config.metric_options import name_per_sample
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.alignment import arguments_of
 from mml_lib.evaluation.calibration.reliability import reliability
-from mml_lib.evaluation.comparisons.leaderboard import ENSEMBLE, KEYS, RUN, ordered, standings
+from mml_lib.evaluation.comparisons.leaderboard import ENSEMBLE, RUN
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage, Member
-from mml_lib.evaluation.out_of_fold import pool_out_of_fold, with_folds
-from mml_lib.evaluation.run_comparison import resample_runs
 from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.evaluation.subgroups import class_table, largest_losses, one_vs_rest
 from mml_lib.files.atomic import write_text
@@ -31,13 +28,13 @@ from mml_lib.images.decoding import decode
 from mml_lib.images.transforms import TRANSFORMS
 from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, pool
 from mml_lib.predictions.scores import confusion_matrix, pixel_confusion
+from mml_lib.reports.canvas import run_styles
 from mml_lib.reports.figures import (
     draw_calibration_errors,
     draw_ensemble,
     draw_leaderboard,
     draw_learning_curves,
     draw_tuning_curve,
-    run_styles,
 )
 from mml_lib.reports.group_figures import draw_groups
 from mml_lib.reports.mask_figures import draw_overlap, draw_worst_masks
@@ -48,6 +45,7 @@ from mml_lib.reports.prediction_figures import (
     draw_largest_losses,
     draw_reliability,
 )
+from mml_lib.reports.run_results import METRICS, Predictions, long_form, procedures_of
 from mml_lib.reports.task_figures import draw_classes, draw_samples
 from mml_lib.reports.value_figures import draw_values
 from mml_lib.task_types import TASK_TYPES
@@ -60,31 +58,8 @@ RUNS = 12
 """Runs that have pictures of their own: the best ones."""
 CURVES = 20
 """Runs whose learning curves are drawn."""
-METRICS = 4
-"""Metrics of a leaderboard that are drawn, the main one first."""
 SAMPLES = 12
 """Samples with the largest loss that are drawn of a run."""
-
-Item = TypeVar("Item")
-Predictions = Mapping[str, Mapping[int, AnyPredictions]]
-
-
-def by_run(
-    networks: Iterable[Mapping[str, str]], items: Iterable[Item], labels: Mapping[str, RunLabel]
-) -> dict[str, dict[int, Item]]:
-    """Return the items of networks by the run and fold of their display names.
-
-    Args:
-        networks: `run` and `fold` of each network.
-        items: an item of each network.
-        labels: names of each run, by run id.
-    """
-    items_of: dict[str, dict[int, Item]] = {}
-    for network, item in zip(networks, items, strict=True):
-        label = labels[network["run"]]
-        fold = int(network["fold"]) if label.fold is None else label.fold
-        items_of.setdefault(label.run, {})[fold] = item
-    return items_of
 
 
 @dataclass(frozen=True)
@@ -148,7 +123,7 @@ class Gallery:
 
     def draw_tuning(self, tunings: Mapping[str, Mapping[int, Any]], order: Sequence[str]) -> None:
         """Draw the range test of learning rates of the first fold of some runs, where there was one."""
-        for run in [run for run in order if run in tunings][:RUNS]:
+        for run in _first(order, tunings):
             tuning = tunings[run][min(tunings[run])]
             if tuning.curve:
                 with self._picture("training", run, "tuning_curve.svg") as path:
@@ -158,24 +133,12 @@ class Gallery:
 
     def draw_predictions(self, runs: Predictions, order: Sequence[str], dataset: Dataset) -> None:
         """Draw what some runs predict, right and wrong, the predictions of all folds together."""
-        for run in [run for run in order if run in runs][:RUNS]:
+        for run in _first(order, runs):
             pooled = pool(list(runs[run].values()))
-            if TASK_TYPES[pooled.task_type].activation == "softmax":
-                with self._picture("predictions", run, "confusion_matrix.svg") as path:
-                    unit = "pixels" if TASK_TYPES[pooled.task_type].has_masks else "predictions"
-                    draw_confusion(confusion_of(pooled), self.task.header["classes"], path, unit)
-            if TASK_TYPES[pooled.task_type].has_probabilities:
-                with self._picture("predictions", run, "roc_and_precision_recall.svg") as path:
-                    probabilities, targets = arguments_of(pooled, f"run {run}")
-                    classes = self.task.header["classes"]
-                    positive = one_vs_rest(pooled.task_type, targets, len(classes))
-                    draw_curves(probabilities, positive, classes, path)
-            if TASK_TYPES[pooled.task_type].has_values:
-                with self._picture("predictions", run, "predicted_values.svg") as path:
-                    draw_values(*arguments_of(pooled, f"run {run}"), path)
-            if isinstance(pooled, MaskPredictions):
-                with self._picture("predictions", run, "overlap_by_class.svg") as path:
-                    draw_overlap(class_table(pooled, self.task.header["classes"], f"run {run}"), path)
+            target = TASK_TYPES[pooled.task_type].target
+            for name, draw in PICTURES[target].items() if target else ():
+                with self._picture("predictions", run, name) as path:
+                    draw(pooled, self.task.header["classes"], path)
             with self._picture("predictions", run, "largest_losses.jpg") as path:
                 self._draw_worst(run, pooled, dataset, path)
 
@@ -200,7 +163,7 @@ class Gallery:
 
     def draw_calibration(self, runs: Predictions, calibrated: Predictions, order: Sequence[str]) -> None:
         """Draw how reliable probabilities of some runs are, before and after calibration where there is one."""
-        for run in [run for run in order if run in runs][:RUNS]:
+        for run in _first(order, runs):
             pooled = pool(list(runs[run].values()))
             if not TASK_TYPES[pooled.task_type].has_probabilities:
                 continue
@@ -280,23 +243,45 @@ def _listed(folds: Iterable[int]) -> str:
     return ", ".join(map(str, sorted(folds))) or "all"
 
 
+def _first(order: Sequence[str], runs: Collection[str]) -> list[str]:
+    """Return the runs that have pictures of their own."""
+    return [run for run in order if run in runs][:RUNS]
+
+
+# --- predictions of a run -----------------------------------------------------------------------------------------
+
+
+def _draw_confusion(pooled: AnyPredictions, classes: Sequence[str], path: Path) -> None:
+    draw_confusion(
+        confusion_of(pooled), classes, path, "pixels" if isinstance(pooled, MaskPredictions) else "predictions"
+    )
+
+
+def _draw_curves(pooled: AnyPredictions, classes: Sequence[str], path: Path) -> None:
+    probabilities, targets = arguments_of(pooled, "the run")
+    draw_curves(probabilities, one_vs_rest(pooled.task_type, targets, len(classes)), classes, path)
+
+
+def _draw_values(pooled: AnyPredictions, classes: Sequence[str], path: Path) -> None:
+    values, targets = arguments_of(pooled, "the run")
+    draw_values(values, targets, path)
+
+
+def _draw_overlap(pooled: AnyPredictions, classes: Sequence[str], path: Path) -> None:
+    draw_overlap(class_table(pooled, classes, "the run"), path)
+
+
+CONFUSION, ROC = {"confusion_matrix.svg": _draw_confusion}, {"roc_and_precision_recall.svg": _draw_curves}
+PICTURES: Mapping[str, Mapping[str, Callable[[AnyPredictions, Sequence[str], Path], None]]] = {
+    "class": CONFUSION | ROC,
+    "labels": ROC,
+    "value": {"predicted_values.svg": _draw_values},
+    "mask": CONFUSION | {"overlap_by_class.svg": _draw_overlap},
+}
+"""Pictures of the predictions of a run by kind of target: file names, and functions that draw them."""
+
+
 # --- what is drawn ------------------------------------------------------------------------------------------------
-
-
-def usable(runs: Predictions) -> dict[str, dict[int, AnyPredictions]]:
-    """Return predictions without those that are not finite, of networks that exploded."""
-    finite = {}
-    for run, folds in runs.items():
-        kept = {fold: predictions for fold, predictions in folds.items() if _is_finite(predictions)}
-        if len(kept) < len(folds):
-            logger.warning("run %s: outputs of %d networks are not finite, and not drawn", run, len(folds) - len(kept))
-        if kept:
-            finite[run] = kept
-    return finite
-
-
-def _is_finite(predictions: AnyPredictions) -> bool:
-    return isinstance(predictions, MaskPredictions) or bool(np.isfinite(predictions.logits).all())
 
 
 def _drawn_metrics(standing: pd.DataFrame) -> list[str]:
@@ -304,73 +289,6 @@ def _drawn_metrics(standing: pd.DataFrame) -> list[str]:
     main = standing["metric"].iloc[0]
     defined = [name for name, means in standing.groupby("metric", sort=False)["mean"] if means.notna().any()]
     return sorted(defined, key=lambda name: (name != main, name_per_sample(name) != main))[:METRICS] or [main]
-
-
-def procedures_of(labels: Mapping[str, RunLabel]) -> dict[str, list[str]]:
-    """Return the runs of each procedure that has several, by their ids in tables."""
-    runs: dict[str, dict[str, None]] = {}
-    for label in labels.values():
-        runs.setdefault(label.procedure, {})[label.run] = None
-    return {procedure: list(of_procedure) for procedure, of_procedure in runs.items() if len(of_procedure) > 1}
-
-
-def standing_of(
-    runs: Predictions,
-    metrics: Sequence[str],
-    resamples: int,
-    groups: Mapping[str, str | None] | None = None,
-    procedures: Mapping[str, Sequence[str]] | None = None,
-    per_group: str = "mean",
-    out_of_fold: bool = False,
-) -> pd.DataFrame | None:
-    """Return the metrics of procedures with intervals; None where none are wanted, or none exist.
-
-    With `out_of_fold` the predictions of the folds of a run, each of its own samples, are pooled.
-    """
-    if not (runs and metrics and resamples):
-        return None
-    resample = partial(resample_runs, groups=groups, procedures=procedures, per_group=per_group)
-    try:
-        resampled = resample(runs, metrics[:METRICS], resamples)
-        if out_of_fold:
-            pooled = {run: {0: pool_out_of_fold(folds, f"run {run}")} for run, folds in runs.items()}
-            resampled = with_folds(resample(pooled, metrics[:METRICS], resamples), resampled)
-    except MMLError as error:
-        logger.warning("no leaderboard: %s", error)
-        return None
-    return standings(resampled)
-
-
-def read_comparison(path: str | Path) -> pd.DataFrame:
-    """Read a table of a comparison; ids of digits are no numbers, and what has no id has an empty one."""
-    names = [*KEYS, "other", "label"]
-    table = pd.read_csv(path, dtype=dict.fromkeys(names, str))
-    return table.fillna(dict.fromkeys([name for name in names if name in table], ""))
-
-
-def long_form(board: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of each metric that a leaderboard was made of, in its order."""
-    metrics = [column.removesuffix("_among_best") for column in board if column.endswith("_among_best")]
-    tables = []
-    for metric in metrics:
-        ends = {"rank": "_rank", "mean": "", "std": "_std", "ci_low": "_low", "ci_high": "_high", "about": "_about"}
-        ends |= {"reason": "_reason"}
-        ends |= {end[1:]: end for end in ("_difference", "_difference_low", "_difference_high", "_p_holm")}
-        ends |= {"among_best": "_among_best"}
-        keys = [key for key in (*KEYS, "label", "runs", "folds") if key in board]
-        table = board[keys].assign(**{name: board[f"{metric}{end}"] for name, end in ends.items()})
-        table.insert(0, "metric", metric)
-        tables.append(ordered(table))
-    return pd.concat(tables, ignore_index=True)
-
-
-def best_first(standing: pd.DataFrame | None, runs: Iterable[str]) -> list[str]:
-    """Return runs in the order of their main metric, those of a procedure together; as they are where none is told."""
-    if standing is None:
-        return list(runs)
-    main = ordered(standing[standing["metric"] == standing["metric"].iloc[0]])
-    order = [run for run in main["run"] if run]
-    return [*order, *(run for run in runs if run not in order)]
 
 
 def confusion_of(predictions: AnyPredictions) -> np.ndarray:

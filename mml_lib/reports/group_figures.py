@@ -5,12 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mml_lib.errors import MMLError
-from mml_lib.reports.figures import Style, in_rows, metric_label, save, tidy, told
-from mml_lib.reports.task_figures import shorten
+from mml_lib.reports.canvas import Style, display_names, legend_below, metric_label, save, shorten, single_panel
 
 RUNS = 6
 """Runs that are drawn at most, the first of an order."""
@@ -42,9 +40,7 @@ def draw_groups(
     if not runs:
         raise MMLError(f"no group defines {metric}; take another metric")
     groups = list(dict.fromkeys(own["group"]))
-    figure = Figure(figsize=(6.4, 1.1 + 0.19 * len(runs) + 0.42 * len(groups)), layout="constrained")
-    axis = figure.subplots()
-    tidy(axis)
+    figure, axis = single_panel(6.4, 1.1 + 0.19 * len(runs) + 0.42 * len(groups))
     offsets = np.linspace(-0.27, 0.27, len(runs)) if len(runs) > 1 else [0.0]
     for run, offset in zip(runs, offsets, strict=True):
         style = styles[run]
@@ -56,13 +52,12 @@ def draw_groups(
     axis.set_ylim(len(groups) - 0.5, -0.5)
     axis.grid(axis="y", color="#dddddd", linewidth=0.6)
     axis.set_axisbelow(True)
-    axis.set_xlabel(shorten(metric_label(metric, ""), 40))
+    axis.set_xlabel(shorten(metric_label(metric), 40))
     handles = [
-        Line2D([], [], label=name, color=styles[run].color, marker=styles[run].marker, linestyle="", markersize=6)
-        for run, name in zip(runs, told(runs, names), strict=True)
+        Line2D([], [], label=name, markersize=6, **styles[run].line | {"linestyle": ""})
+        for run, name in zip(runs, display_names(runs, names), strict=True)
     ]
-    columns = min(2, len(handles))
-    figure.legend(handles=in_rows(handles, columns), loc="outside lower left", ncols=columns, fontsize=8, frameon=False)
+    legend_below(figure, handles, min(2, len(handles)))
     save(figure, path)
 
 

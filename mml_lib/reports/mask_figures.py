@@ -11,8 +11,17 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from mml_lib.errors import MMLError
-from mml_lib.reports.figures import COLORS, save, tidy
-from mml_lib.reports.task_figures import shorten
+from mml_lib.reports.canvas import (
+    FILLED,
+    HATCHED,
+    draw_bar_pairs,
+    legend_below,
+    name_rows,
+    picture_grid,
+    save,
+    shorten,
+    single_panel,
+)
 from mml_lib.task_types import IGNORE
 
 BARS = 40
@@ -37,32 +46,19 @@ def draw_overlap(table: pd.DataFrame, path: str | Path) -> None:
     if defined.empty:
         raise MMLError("no class is in any of the masks; evaluate a labelled split")
     drawn = table if len(table) <= BARS else defined.sort_values("dice", kind="stable").head(BARS)
-    figure = Figure(figsize=(6.6, 1.2 + 0.44 * len(drawn)), layout="constrained")
-    axis = figure.add_subplot()
-    tidy(axis)
-    places = np.arange(len(drawn))
-    for column, name, shift, looks in (
-        ("dice", "Dice coefficient", -0.2, {"color": COLORS[0]}),
-        ("iou", "intersection over union", 0.2, {"color": "white", "hatch": "////"}),
-    ):
-        bars = axis.barh(
-            places + shift, drawn[column].fillna(0), 0.38, edgecolor="black", linewidth=0.6, label=name, **looks
-        )
-        texts = ["" if np.isnan(value) else f"{value:.3f}" for value in drawn[column]]
-        axis.bar_label(bars, texts, fontsize=7, padding=2)
+    figure, axis = single_panel(6.6, 1.2 + 0.44 * len(drawn))
+    pairs = {"Dice coefficient": drawn["dice"], "intersection over union": drawn["iou"]}
+    draw_bar_pairs(axis, pairs, [FILLED, HATCHED], size=7)
     names = [
         f"{shorten(row['class'], 30)} ({row['support']:,.0f})" + ("" if row["dice"] >= 0 else ", in no mask")
         for row in drawn.to_dict("records")
     ]
-    axis.set_yticks(places, names)
-    axis.set(xlim=(0, 1.09), ylim=(len(drawn) - 0.4, -0.6))
-    rest = f"; {len(defined) - len(drawn)} better ones are left out" if len(drawn) < len(table) else ""
-    axis.set_xlabel("mean over the images that show a class, true or predicted", fontsize=9)
-    axis.set_ylabel("class (true pixels)", fontsize=9)
-    handles, labels = axis.get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False, title=rest[2:] or None
-    )
+    name_rows(axis, names)
+    axis.set(xlim=(0, 1.09), ylabel="class (true pixels)")
+    rest = f"{len(defined) - len(drawn)} better ones are left out" if len(drawn) < len(table) else ""
+    axis.set_xlabel("mean over the images that show a class, true or predicted")
+    handles, _ = axis.get_legend_handles_labels()
+    legend_below(figure, handles, 2, loc="outside lower center", title=rest or None)
     save(figure, path)
 
 
@@ -91,13 +87,11 @@ def draw_worst_masks(
     shades = matplotlib.colormaps["viridis"](np.linspace(0, 1, max(2, len(classes))))[:, :3]
     lines = -(-len(worst) // ACROSS)
     across = min(ACROSS, len(worst))
-    figure = Figure(figsize=(5.3 * across, 2.15 * lines + 0.1), layout="constrained")
-    axes = figure.subplots(lines, 3 * across, squeeze=False)
-    for axis in axes.flat:
-        axis.axis("off")
+    figure, axes = picture_grid(lines, 3 * across, 5.3 * across, 2.15 * lines + 0.1)
     seen: set[int] = set()
-    panels = axes.reshape(-1, 3)
-    for trio, row, image, (mask, target) in zip(panels, worst.to_dict("records"), images, masks, strict=False):
+    for trio, row, image, (mask, target) in zip(
+        axes.reshape(-1, 3), worst.to_dict("records"), images, masks, strict=False
+    ):
         trio[0].imshow(image)
         trio[0].set_title(f"{shorten(str(row['id']), 26)}\n1 − Dice {row['loss']:.3g}", fontsize=6.5, loc="left", pad=3)
         for axis, classes_of, name in ((trio[1], target, "true"), (trio[2], mask, "predicted")):
@@ -128,15 +122,6 @@ def _name_classes(figure: Figure, shades: np.ndarray, classes: Sequence[str], se
     ]
     if IGNORE in seen:
         handles.append(Patch(facecolor="white", edgecolor="black", hatch="////", linewidth=0.6, label="ignored"))
-    columns = max(1, int(figure.get_figwidth() / 1.8))
-    figure.set_figheight(figure.get_figheight() + 0.22 * -(-len(handles) // columns))
     rest = f"and {len(present) - NAMED} further classes" if len(present) > NAMED else None
-    figure.legend(
-        handles=handles,
-        loc="outside lower left",
-        ncols=columns,
-        fontsize=7,
-        frameon=False,
-        title=rest,
-        title_fontsize=7,
-    )
+    columns = max(1, int(figure.get_figwidth() / 1.8))
+    legend_below(figure, handles, columns, room=0.22, fontsize=7, title=rest, title_fontsize=7)

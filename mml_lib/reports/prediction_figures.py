@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 
 from mml_lib.errors import MMLError
 from mml_lib.predictions.scores import score
+from mml_lib.reports.canvas import COLORS, LINES, MARKERS, legend_below, picture_grid, save, shorten, thinned, tidy
 from mml_lib.reports.confusion_figures import confusion_figure
-from mml_lib.reports.figures import COLORS, LINES, MARKERS, in_rows, save, thinned, tidy
-from mml_lib.reports.task_figures import shorten
 
 CURVES = 8
 """Classes that have a curve of their own; of more, those with the least area have, the others are grey."""
@@ -62,10 +61,10 @@ def draw_curves(probabilities: np.ndarray, positive: np.ndarray, classes: Sequen
             "no class has samples and others beside them, so there is no curve to draw; evaluate more samples"
         )
     own = order if len(order) <= CURVES else order[:CURVES]
-    figure = Figure(figsize=(8.6, 4.0), layout="constrained")
+    figure = Figure(figsize=(8.6, 4.9), layout="constrained")
     roc, precision_recall = figure.subplots(1, 2)
     points = 150 if len(order) <= CURVES else 40
-    handles, labels = [], []
+    handles = []
     others = [index for index in order if index not in own]
     for index in others + own:
         fpr, recall, precision = curves(probabilities[:, index], positive[:, index])
@@ -79,27 +78,16 @@ def draw_curves(probabilities: np.ndarray, positive: np.ndarray, classes: Sequen
             x, y = thinned(x, y, points)
             (line,) = axis.plot(x, y, markevery=(len(x) // 16, max(1, len(x) // 6)), **style)
         if index in own:
+            line.set_label(f"{shorten(classes[index], 30)} ({areas[index]:.3f}; {precisions[index]:.3f})")
             handles.append(line)
-            labels.append(f"{shorten(classes[index], 30)} ({areas[index]:.3f}; {precisions[index]:.3f})")
     roc.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, linestyle=":")
     _square(roc, "false positive rate", "true positive rate (recall)", f"ROC: mean area {np.nanmean(areas):.3f}")
     _square(precision_recall, "recall", "precision", f"precision-recall: mean area {np.nanmean(precisions):.3f}")
     grey = f"; {len(order) - len(own)} better ones in grey" if len(order) > len(own) else ""
     without = len(classes) - len(order)
     grey += f"; {without} without samples or without others" if without else ""
-    lines = -(-len(labels) // 2)
-    figure.set_figheight(4.9 + 0.19 * lines)
-    figure.legend(
-        in_rows(handles, 2),
-        in_rows(labels, 2),
-        loc="outside lower left",
-        ncols=2,
-        fontsize=8,
-        frameon=False,
-        title=f"class against the rest (area under ROC; under precision-recall){grey}",
-        title_fontsize=8,
-        alignment="left",
-    )
+    title = f"class against the rest (area under ROC; under precision-recall){grey}"
+    legend_below(figure, handles, 2, room=0.19, title=title, title_fontsize=8, alignment="left")
     save(figure, path)
 
 
@@ -120,9 +108,7 @@ def curves(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def _square(axis: Axes, x: str, y: str, title: str) -> None:
     tidy(axis)
-    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    axis.set_xlabel(x, fontsize=9)
-    axis.set_ylabel(y, fontsize=9)
+    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", xlabel=x, ylabel=y)
     axis.set_title(title, fontsize=9)
 
 
@@ -146,26 +132,17 @@ def draw_reliability(tables: Mapping[str, pd.DataFrame], path: str | Path) -> No
         shares = bins["samples"] / bins["samples"].sum()
         error = (shares * (bins["accuracy"] - bins["confidence"]).abs()).sum()
         label = f"{name} (calibration error {error:.3f})"
-        upper.plot(
-            bins["confidence"],
-            bins["accuracy"],
-            marker=MARKERS[place],
-            markersize=5,
-            linewidth=1.5,
-            label=label,
-            **looks,
-        )
+        marked = {"marker": MARKERS[place], "markersize": 5, "linewidth": 1.5}
+        upper.plot(bins["confidence"], bins["accuracy"], label=label, **marked, **looks)
         # Each bin is drawn from its lower end on, and an empty one beside it lies at 0.
         edges = np.unique(np.concatenate([[0, 1], bins["low"], bins["high"]]))
         heights = pd.Series(100 * shares.to_numpy(), bins["low"]).reindex(edges[:-1], fill_value=0)
         lower.stairs(heights, edges, linewidth=1.3, **looks)
     for axis in (upper, lower):
         tidy(axis)
-    upper.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    upper.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="share that is right")
+    lower.set(xlabel="confidence (predicted probability)", ylabel="predictions (%)")
     figure.legend(fontsize=8, loc="outside lower left", frameon=False)
-    upper.set_ylabel("share that is right", fontsize=9)
-    lower.set_ylabel("predictions (%)", fontsize=9)
-    lower.set_xlabel("confidence (predicted probability)", fontsize=9)
     save(figure, path)
 
 
@@ -194,10 +171,7 @@ def draw_largest_losses(worst: pd.DataFrame, images: Sequence[np.ndarray], path:
         raise MMLError("there are no samples with a loss to draw; evaluate a labelled split")
     across = min(COLUMNS, len(worst))
     lines = -(-len(worst) // across)
-    figure = Figure(figsize=(max(1.75 * across, 3.5), 2.3 * lines + 0.1), layout="constrained")
-    axes = figure.subplots(lines, across, squeeze=False)
-    for axis in axes.flat:
-        axis.axis("off")
+    figure, axes = picture_grid(lines, across, max(1.75 * across, 3.5), 2.3 * lines + 0.1)
     for axis, row, image in zip(axes.flat, worst.to_dict("records"), images, strict=False):
         step = max(1, -(-max(image.shape[:2]) // (3 * THUMBNAIL)))
         axis.imshow(image[::step, ::step], interpolation="nearest" if max(image.shape[:2]) < THUMBNAIL else "auto")

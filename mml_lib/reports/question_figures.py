@@ -15,8 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.comparisons.across_tasks import cliques, too_few_for_pairs
 from mml_lib.evaluation.comparisons.power_law import FACTORS, PowerLaw
-from mml_lib.reports.figures import Style, metric_label, run_styles, save, tidy
-from mml_lib.reports.task_figures import shorten
+from mml_lib.reports.canvas import Style, legend_below, metric_label, run_styles, save, shorten, single_panel
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +79,8 @@ def draw_curve(
     rows = table[(table["metric"] == metric) & table["mean"].notna()]
     if rows.empty:
         raise MMLError(f"the metric {metric} is undefined along the curve; name another in metrics")
-    styles, procedures = run_styles(dict.fromkeys(table["procedure"])), _longest(rows)
-    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
-    axis = figure.add_subplot()
-    tidy(axis)
+    styles, procedures = run_styles(table["procedure"]), list(dict.fromkeys(rows["procedure"]))[:PROCEDURES]
+    figure, axis = single_panel(6.4, 4.4)
     step = 0.006 * np.ptp(rows["x"]) if laws is None else 0.0
     for place, procedure in enumerate(procedures):
         own = rows[rows["procedure"] == procedure].sort_values("x")
@@ -95,18 +92,14 @@ def draw_curve(
     if laws is not None:
         fitted = [law for law in laws.values() if isinstance(law, PowerLaw)]
         _logarithmic(axis, [*rows["x"], *(factor * law.largest for law in fitted for factor in FACTORS)])
-    axis.set_xlabel(label)
-    axis.set_ylabel(metric_label(metric))
+    axis.set(xlabel=label, ylabel=metric_label(metric))
     axis.yaxis.set_major_locator(MaxNLocator(6))
     figure.suptitle(note, fontsize=8)
     if len(procedures) > 1 or any(procedures):
-        _legend(figure, {shorten(name or "all", NAME): styles[name] for name in procedures})
+        labels = {name: shorten(name or "all", NAME) for name in procedures}
+        handles = [Line2D([], [], label=labels[name], markersize=5, **styles[name].line) for name in procedures]
+        legend_below(figure, handles, 1 if max(map(len, labels.values())) > 24 else 2, room=0.2)
     save(figure, path)
-
-
-def _longest(rows: pd.DataFrame) -> list[str]:
-    """Return the procedures that are drawn, in their order."""
-    return list(dict.fromkeys(rows["procedure"]))[:PROCEDURES]
 
 
 def _draw_points(axis: Axes, rows: pd.DataFrame, style: Style, shift: float, has_law: bool) -> None:
@@ -115,13 +108,11 @@ def _draw_points(axis: Axes, rows: pd.DataFrame, style: Style, shift: float, has
         rows["x"] + shift,
         rows["mean"],
         yerr=np.stack([low.fillna(0), high.fillna(0)]),
-        color=style.color,
-        marker=style.marker,
         markersize=5,
-        linestyle="none" if has_law else style.linestyle,
         linewidth=1.4,
         elinewidth=1.0,
         capsize=2.5,
+        **style.line | ({"linestyle": "none"} if has_law else {}),
     )
 
 
@@ -136,14 +127,8 @@ def _draw_law(axis: Axes, law: PowerLaw, smallest: float, style: Style) -> None:
         axis.fill_between(beyond, low, high, color=style.color, alpha=0.15, linewidth=0)
     for factor in FACTORS:
         size = factor * law.largest
-        axis.plot(
-            [size],
-            law.at(np.array([size])),
-            marker=style.marker,
-            markerfacecolor="white",
-            color=style.color,
-            markersize=5,
-        )
+        looks = {"marker": style.marker, "markerfacecolor": "white", "color": style.color, "markersize": 5}
+        axis.plot([size], law.at(np.array([size])), **looks)
 
 
 def _logarithmic(axis: Axes, sizes: Sequence[float]) -> None:
@@ -156,16 +141,6 @@ def _logarithmic(axis: Axes, sizes: Sequence[float]) -> None:
             ticks.append(size)
     axis.set_xticks(ticks, [f"{round(size):,}" for size in ticks])
     axis.set_xticks([], minor=True)
-
-
-def _legend(figure: Figure, styles: Mapping[str, Style]) -> None:
-    handles = [
-        Line2D([], [], label=name, color=style.color, linestyle=style.linestyle, marker=style.marker, markersize=5)
-        for name, style in styles.items()
-    ]
-    columns = 1 if max(map(len, styles)) > 24 else 2
-    figure.set_figheight(figure.get_figheight() + 0.2 * -(-len(handles) // columns))
-    figure.legend(handles=handles, loc="outside lower left", ncols=columns, fontsize=8, frameon=False)
 
 
 # --- ranks --------------------------------------------------------------------------------------------------------

@@ -4,20 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 
-from mml_lib.files.atomic import write_whole
 from mml_lib.images.decoding import decode
 from mml_lib.images.transforms import TRANSFORMS
+from mml_lib.reports.canvas import picture_grid, save, shorten, single_panel
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
-
-plt.rcParams["text.parse_math"] = False  # names may have dollars
 
 COLUMNS, ROWS = 6, 4
 THUMBNAIL = 160
@@ -28,27 +22,23 @@ def draw_samples(task: TaskDescription, dataset: Dataset, path: str | Path) -> N
     """Draw samples of a task in a grid, its classes in turn; masks as outlines, dotted around what is ignored."""
     chosen = choose(task, COLUMNS * ROWS)
     rows = -(-len(chosen) // COLUMNS)
-    figure, axes = plt.subplots(rows, COLUMNS, figsize=(1.7 * COLUMNS, 1.95 * rows + 0.5), squeeze=False)
-    for axis in axes.flat:
-        axis.axis("off")
+    figure, axes = picture_grid(rows, COLUMNS, 1.7 * COLUMNS, 1.95 * rows + 0.5)
     for axis, position in zip(axes.flat, chosen, strict=False):
         _show(axis, task, dataset, position)
         axis.set_title(shorten(_caption(task, position), 26), fontsize=7)
     counts = ", ".join(f"{count} {split}" for split, count in task.header["num_samples"].items())
     figure.suptitle(f"{task.header['name']} ({task.header['task_type'].replace('_', ' ')}: {counts})", fontsize=10)
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_overview(tasks: Sequence[TaskDescription], datasets: Sequence[Dataset], path: str | Path) -> None:
     """Draw a row of samples for each task."""
-    figure, axes = plt.subplots(len(tasks), COLUMNS, figsize=(1.7 * COLUMNS, 1.9 * len(tasks) + 0.3), squeeze=False)
+    figure, axes = picture_grid(len(tasks), COLUMNS, 1.7 * COLUMNS, 1.9 * len(tasks) + 0.3)
     for line, task, dataset in zip(axes, tasks, datasets, strict=True):
-        for axis in line:
-            axis.axis("off")
         for axis, position in zip(line, choose(task, COLUMNS), strict=False):
             _show(axis, task, dataset, position)
         line[0].set_title(task.header["name"], fontsize=9, loc="left")
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_classes(task: TaskDescription, path: str | Path) -> None:
@@ -56,15 +46,13 @@ def draw_classes(task: TaskDescription, path: str | Path) -> None:
     header = task.header
     bars = max(3, min(60, len(header["classes"])))
     height = 4 if TASK_TYPES[header["task_type"]].has_values else 1.2 + 0.24 * bars
-    figure, axis = plt.subplots(figsize=(6.4, height))
-    axis.tick_params(labelsize=8)
+    figure, axis = single_panel(6.4, height)
     if TASK_TYPES[header["task_type"]].has_values:
         train = task.column["split"] == "train"
         # More bars could not be told apart.
         bins = min(50, max(10, round(np.sqrt(train.sum()))))
         axis.hist(task.targets.values[train], bins=bins, color="0.6", edgecolor="black", linewidth=0.5)
-        axis.set_xlabel("value", fontsize=9)
-        axis.set_ylabel("training samples", fontsize=9)
+        axis.set(xlabel="value", ylabel="training samples")
     elif header["classes"]:
         # The most frequent ones, where there are more than can be read.
         counts = sorted(header["class_occ"].items(), key=lambda item: -item[1])[:60]
@@ -78,12 +66,12 @@ def draw_classes(task: TaskDescription, path: str | Path) -> None:
         axis.xaxis.get_major_locator().set_params(integer=True)
         left_out = len(header["classes"]) - len(counts)
         rest = f" ({left_out} rarer ones left out)" if left_out else ""
-        axis.set_xlabel(f"training samples that show the class{rest}", fontsize=9)
+        axis.set_xlabel(f"training samples that show the class{rest}")
     else:
         axis.axis("off")
         axis.text(0.5, 0.5, f"{header['num_samples']['all']} images without labels", ha="center", va="center")
     axis.set_title(shorten(header["name"], 70), fontsize=10)
-    _save(figure, path)
+    save(figure, path)
 
 
 def choose(task: TaskDescription, count: int) -> list[int]:
@@ -138,16 +126,3 @@ def _caption(task: TaskDescription, position: int) -> str:
     if TASK_TYPES[kind].has_values:
         return f"{task.targets.values[position]:.4g}"
     return ", ".join(classes[task.targets.presence[position]]) or "none"
-
-
-def shorten(text: str, length: int) -> str:
-    """Return a text in one line of at most `length` characters."""
-    text = " ".join(text.split())
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
-
-
-def _save(figure: Any, path: str | Path) -> None:
-    figure.tight_layout()
-    with write_whole(path) as beside:
-        figure.savefig(beside, dpi=110, metadata={"Software": None})
-    plt.close(figure)

@@ -9,7 +9,7 @@ from matplotlib.patheffects import withStroke
 
 from mml_lib.errors import MMLError
 from mml_lib.predictions.scores import values_of
-from mml_lib.reports.figures import save, tidy
+from mml_lib.reports.canvas import legend_below, save, tidy
 
 POINTS = 800
 """Samples up to which each is a point; more are counted in hexagons."""
@@ -41,10 +41,7 @@ def draw_values(values: np.ndarray, targets: np.ndarray, path: str | Path) -> No
     margin = 0.04 * (high - low or 1)
     ends = [low - margin, high + margin]
     left.plot(ends, ends, linestyle="--", label="predicted = true", **LINE)
-    left.set(xlim=ends, ylim=ends)
-    left.set_box_aspect(1)
-    left.set_xlabel("true value", fontsize=9)
-    left.set_ylabel("predicted value", fontsize=9)
+    left.set(xlim=ends, ylim=ends, box_aspect=1, xlabel="true value", ylabel="predicted value")
     metrics = values_of("regression", ["mae", "rmse", "r2"], (values, targets))
     explained = "" if np.isnan(metrics["r2"]) else f", R² {metrics['r2']:.3f}"
     figure.suptitle(
@@ -58,11 +55,9 @@ def draw_values(values: np.ndarray, targets: np.ndarray, path: str | Path) -> No
     right.axhline(mean, label=f"mean {mean:+.3g}", **LINE)
     for sign, label in ((1, f"mean ± {NORMAL} standard deviations ({spread:.3g})"), (-1, None)):
         right.axhline(mean + sign * spread, linestyle=":", label=label, **LINE)
-    right.set_xlim(ends)
-    right.set_xlabel("true value", fontsize=9)
-    right.set_ylabel("residual (predicted − true)", fontsize=9)
-    handles, labels = right.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8, frameon=False)
+    right.set(xlim=ends, xlabel="true value", ylabel="residual (predicted − true)")
+    handles, _ = right.get_legend_handles_labels()
+    legend_below(figure, handles, len(handles), loc="outside lower center")
     save(figure, path)
 
 

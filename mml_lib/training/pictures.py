@@ -9,8 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from mml_lib.reports.canvas import shorten
 from mml_lib.reports.confusion_figures import COUNTED, confusion_figure, draw_matrix
-from mml_lib.reports.task_figures import shorten
 from mml_lib.task_types import IGNORE, TASK_TYPES
 
 Panel = tuple[np.ndarray, str, bool]
@@ -107,7 +107,7 @@ def draw_label_confusions(counts: np.ndarray, labels: Sequence[str]) -> np.ndarr
     figure = Figure(figsize=(4.2, min(12.0, 1.9 + 0.32 * len(labels))), dpi=DPI)
     axis = figure.add_subplot()
     names = [shorten(label, 24) for label in labels]
-    draw_matrix(axis, values, table.astype(str).tolist(), columns, names, square=False)
+    draw_matrix(axis, values, table.astype(str).tolist(), columns, names, aspect="auto")
     axis.set_title(f"{counts[0].sum():,} images; shades are shares of\nthose with, or without, the label", fontsize=8)
     return _rendered(figure)
 

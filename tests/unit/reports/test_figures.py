@@ -14,6 +14,7 @@ from mml_lib.evaluation.calibration.reliability import reliability
 from mml_lib.evaluation.evaluation import evaluate
 from mml_lib.predictions.predictions import Predictions
 from mml_lib.predictions.scores import softmax, values_of
+from mml_lib.reports.canvas import display_names, run_styles, thinned
 from mml_lib.reports.confusion_figures import shorten_count
 from mml_lib.reports.figures import (
     draw_calibration_errors,
@@ -21,9 +22,6 @@ from mml_lib.reports.figures import (
     draw_leaderboard,
     draw_learning_curves,
     draw_tuning_curve,
-    run_styles,
-    thinned,
-    told,
 )
 from mml_lib.reports.prediction_figures import (
     curves,
@@ -74,7 +72,7 @@ def test_run_looks_the_same_in_every_order_and_no_two_alike():
 def test_runs_whose_long_names_are_alike_keep_their_ids():
     name = "optimizer.lr=0.001, augmentations=medical_color, "
     names = {RUNS[0]: name + "seed=1", RUNS[1]: name + "seed=2", RUNS[2]: "plain"}
-    short = told(RUNS[:3], names)
+    short = display_names(RUNS[:3], names)
     assert short[2] == "plain"
     assert len(set(short)) == 3
     assert all(run in label and len(label) <= 44 for run, label in zip(RUNS[:2], short[:2], strict=True))

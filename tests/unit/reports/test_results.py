@@ -18,20 +18,17 @@ from mml_lib.evaluation.run_comparison import resample_runs
 from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.images.decoding import decode
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
-from mml_lib.reports.gallery import (
-    SAMPLES,
-    Gallery,
+from mml_lib.reports.gallery import SAMPLES, Gallery, confusion_of, pool
+from mml_lib.reports.pages import ROWS, table_page, text_page
+from mml_lib.reports.run_results import (
     best_first,
     by_run,
-    confusion_of,
     long_form,
-    pool,
     procedures_of,
     read_comparison,
     standing_of,
     usable,
 )
-from mml_lib.reports.pages import ROWS, table_page, text_page
 from mml_lib.reports.run_times import run_times
 from tests.support.described_tasks import CLASSES, task_of
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mml_lib.reports.task_figures import choose, draw_classes, draw_overview, draw_samples, shorten
+from mml_lib.reports.canvas import shorten
+from mml_lib.reports.task_figures import choose, draw_classes, draw_overview, draw_samples
 from mml_lib.reports.task_table import as_text, task_table
 from mml_lib.task_types import TASK_TYPES
 from tests.support.described_tasks import task_of

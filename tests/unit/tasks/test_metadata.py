@@ -11,7 +11,7 @@ import pytest
 from mml_lib.config.task_options import Task
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.comparisons.answer import Answer, ComparedNetwork
-from mml_lib.reports.figures import run_styles
+from mml_lib.reports.canvas import run_styles
 from mml_lib.reports.group_figures import draw_groups
 from mml_lib.tasks.creators.creator_registry import CREATORS, read_metadata, register_creator
 from mml_lib.tasks.dataset import Delivery, Sample
