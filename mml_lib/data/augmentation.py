@@ -64,7 +64,7 @@ class Augmentation(nn.Module):
 
     @torch.no_grad()
     def check(self, images: torch.Tensor, masks: torch.Tensor | None = None) -> None:
-        """Refuse what spoils images: try each transform several times, and leave all randomness as it was.
+        """Try each transform several times, and refuse those that spoil images; random states are restored.
 
         Args:
             images: some of a training, N×3×H×W in 0..1.

@@ -63,7 +63,7 @@ class TaskImages(Dataset[Batch], ABC):
         return len(self.rows)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is cached: another process opens its own."""
+        """Leave out cached properties: another process opens its own."""
         cached = {name for kind in type(self).__mro__ for name, value in vars(kind).items() if _is_cached(value)}
         return {key: value for key, value in self.__dict__.items() if key not in cached}
 
@@ -329,7 +329,7 @@ class MMLDataModule(LightningDataModule):
         return self.ordered("val")
 
     def ordered(self, part: str) -> DataLoader[Batch]:
-        """Return a loader of a part without repetition, batches of one image size each; `positions_of` tells which."""
+        """Return a loader of a part without repetition, with batches of one image size each; see `positions_of`."""
         images = self.part(part)
         return self.loader(images, sampler=by_size(images.sizes, self.sampling.batch_size), **self.loading)
 

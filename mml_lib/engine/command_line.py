@@ -48,7 +48,7 @@ class StudyLayers:
 
 
 def study_layers(workflow: "Workflow", pipeline: Path) -> StudyLayers:
-    """Return the layers of the study that a Snakemake call names, and tell Snakemake, for the jobs that it starts.
+    """Return the layers of the study that a Snakemake call names, and set them for the jobs that Snakemake starts.
 
     Of an option that is given twice Snakemake keeps the last one only; here each counts.
 

@@ -45,7 +45,7 @@ class Attempt:
 
 
 class Failures(logging.Handler):
-    """Remembers what Snakemake says of each step that fails, to sum it up in the end."""
+    """Collects Snakemake's reports of failed steps for the summary at the end of a run."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ def told_by_step(logs: Sequence[str]) -> str | None:
 
 
 def last_words(logs: Sequence[str], any_line: bool) -> str | None:
-    """Return the line of a log that tells most of a failure: of the node, an exception, or else the last line.
+    """Return the line of a log that explains a failure best: the node's error, an exception, or else the last line.
 
     Args:
         logs: paths.

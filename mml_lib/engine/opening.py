@@ -76,7 +76,7 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
 
 
 def _plan(study: Study, workflow: "Workflow", layers: StudyLayers, is_first: bool) -> None:
-    """Plan the modes that are asked for, and print what they are about the first time."""
+    """Plan the requested modes, and print their overview the first time."""
     modes = asked_modes(sys.argv[1:], study, workflow.modifier.modify_rulename)
     study.check(modes)
     study.gpus.prepare(workflow, modes)

@@ -1,4 +1,4 @@
-"""All patches of Snakemake and of its executor for SLURM. Each says what it works around, and when it can go.
+"""All patches of Snakemake and of its executor for SLURM, each with its reason and the condition for its removal.
 
 `tests/unit/engine/test_patches.py` has a test for each that fails once the installed version needs it no more. The
 default profile imports this module before Snakemake reads anything: imports stand within the functions.

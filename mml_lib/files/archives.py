@@ -208,7 +208,7 @@ class _Members:
 
 
 def _is_clutter(path: str) -> bool:
-    """Return True for what macOS adds to archives, and for the folder itself."""
+    """Return True for files that macOS adds to archives, and for the folder itself."""
     parts = path.split("/")
     return not path or "__MACOSX" in parts or parts[-1] == ".DS_Store" or parts[-1].startswith("._")
 
@@ -255,7 +255,7 @@ def _unpack_tar(root: Path, members: _Members) -> None:
 
 
 def _target(member: tarfile.TarInfo, path: str, members: _Members) -> str:
-    """Return the path that a link means: hard links start at the root, symbolic ones where they lie."""
+    """Return the target of a link below the root: hard links start at the root, symbolic ones at their folder."""
     link = member.linkname
     target = posixpath.normpath(posixpath.join(posixpath.dirname(path), link) if member.issym() else link)
     if link.startswith("/") or target.split("/")[0] == "..":

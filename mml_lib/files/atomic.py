@@ -12,14 +12,14 @@ from pathlib import Path
 import psutil
 
 PART = re.compile(r"\..+\.(?P<host>[A-Za-z0-9]+)-(?P<pid>\d+)\.part(\.\w+)?")
-"""Names of what is being written."""
+"""Names of unfinished files and folders."""
 
 
 @contextlib.contextmanager
 def write_whole(path: str | Path) -> Iterator[Path]:
-    """Yield a path beside `path` to write to; what was written takes the place of `path` at the end.
+    """Yield a path beside `path` to write to; the written file replaces `path` at the end.
 
-    If the block fails, nothing is left behind and what was at `path` stays.
+    If the block fails, nothing is left behind and an existing `path` stays.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def write_whole_folder(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def passing_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder that is there for the block only; what a killed process left in it goes first."""
+    """Yield an empty folder that exists for the block only; leftovers of a killed process are removed first."""
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     try:
@@ -94,7 +94,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def remove_leftovers(path: str | Path) -> None:
-    """Remove what killed processes of this machine left half-written beside `path`."""
+    """Remove unfinished files and folders of killed processes of this machine beside `path`."""
     path = Path(path)
     for name, suffix in {(path.stem, path.suffix), (path.name, "")}:  # of a file, of a folder
         _remove_parts(path.parent, f".{name}.{_host()}-", f".part{suffix}")
@@ -108,7 +108,7 @@ def _remove_parts(folder: Path, before: str, after: str) -> None:
 
 
 def part_of(folder: Path) -> Path:
-    """Return where this process keeps a folder that is not whole: its name tells who is at it."""
+    """Return the path at which this process fills a folder; host and process are part of the name."""
     return folder.with_name(f".{folder.name}.{_host()}-{os.getpid()}.part")
 
 

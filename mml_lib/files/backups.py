@@ -228,7 +228,7 @@ def _keep(path: Path, copy: Path) -> None:
 
 
 def _replace(path: Path, entry: Entry, write: Callable[[Path], Any]) -> None:
-    """Replace a file, whole or not at all; its mode and time stay, its checksum goes."""
+    """Replace a file, whole or not at all; mode and time are kept, the checksum is removed."""
     with write_whole(path) as beside:
         write(beside)
         shutil.copymode(path, beside)

@@ -30,7 +30,7 @@ def checksum_path(path: str | Path) -> Path:
 
 
 def seal(path: str | Path) -> None:
-    """Write the checksum of a file, or of a folder's files; what a killed process has left of it goes."""
+    """Write the checksum of a file, or of a folder's files; remove an unfinished one of a killed process."""
     path, sealed = Path(path), checksum_path(path)
     lines = (f"{digest}  {name}\n" for name, digest in _digests(path).items())
     remove_leftovers(sealed)
@@ -38,9 +38,9 @@ def seal(path: str | Path) -> None:
 
 
 def verify(*paths: str | Path, artefact: str | Path | None = None) -> None:
-    """Refuse what has changed since it was made; what has no checksum is let through.
+    """Refuse files and folders that have changed since they were made; those without a checksum pass.
 
-    Within a process, what has the same size and time as before is not read again.
+    Within a process, a file of the same size and time as before is not read again.
 
     Args:
         paths: files and folders.
@@ -128,7 +128,7 @@ def _state(path: Path) -> tuple[int, int]:
 
 
 def seal_outputs(outputs: Iterable[str]) -> None:
-    """Seal what a step has made, once all of it is there: a step that failed has made nothing."""
+    """Seal the outputs of a step if all exist: a failed step has no outputs."""
     paths = [Path(output) for output in outputs]
     if all(path.exists() for path in paths):
         for path in paths:

@@ -68,7 +68,7 @@ def header_first(content: Mapping[str, Any]) -> str:
 
 
 def commented(content: Mapping[str, Any]) -> str:
-    """Return the text of a study's config: it says its format in a comment, so that it can be run as a study file."""
+    """Return the text of a study's config, with its format in a comment, so that it can be run as a study file."""
     stamp = FORMATS["study_config"].stamp
     return f"# format {stamp['format']}, needs MML {stamp['needs_mml']}\n{content['text']}"
 

@@ -1,4 +1,4 @@
-"""Downloads: a file appears whole and with the right checksum or not at all, and goes on where it broke off."""
+"""Downloads: a file appears whole and with the right checksum or not at all; an interrupted download resumes."""
 
 import fcntl
 import hashlib
@@ -36,7 +36,7 @@ PASSING = (408, 425, 429, 500, 502, 503, 504)
 def download(url: str, path: str | Path, sha256: str) -> None:
     """Fetch a http, https or file URL to `path`; nothing appears there before its SHA-256 is right.
 
-    What arrives is kept as `<path>.part` until it is whole, so a download that was stopped goes on when called again.
+    Received bytes are kept as `<path>.part` until the file is whole, so that a later call resumes.
 
     Raises:
         MMLError: the URL or the checksum is malformed, the file cannot be had or written, or has another checksum.
@@ -122,7 +122,7 @@ class _Part:
         return self.notes.total is not None and self.size >= self.notes.total
 
     def restart(self, validator: str | None = None, total: int | None = None) -> None:
-        """Drop what has arrived, and note what is coming instead."""
+        """Drop the received bytes, and note the file that follows."""
         self.file.truncate(0)
         self.file.seek(0)
         self.notes = _Notes(self.url, validator, total)
@@ -152,7 +152,7 @@ class _Part:
         self.notes_path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let go of the part; what has arrived stays."""
+        """Close the part; received bytes stay."""
         self.bar.close()
         if not self.size and self.path.exists():
             self.path.unlink()
@@ -193,7 +193,7 @@ def _copy(source: Path, part: _Part) -> None:
 
 
 def _fetch(part: _Part) -> None:
-    """Receive all of the file, in as many goes as bring it further."""
+    """Receive the whole file; attempts are repeated as long as they make progress."""
     furthest, fruitless = part.size, 0
     while not part.whole:
         try:
@@ -236,7 +236,7 @@ def _range(part: _Part) -> dict[str, str]:
 
 
 def _begin(part: _Part, response: requests.Response) -> bool:
-    """Make the part ready for the body of a response; return whether there is something to read."""
+    """Prepare the part for the body of a response; return True if there is a body to read."""
     status, headers = response.status_code, response.headers
     if status in PASSING:
         raise _Interrupted(f"the server answers {status} {response.reason}")
@@ -273,7 +273,7 @@ def _validator(headers: Mapping[str, str]) -> str | None:
 
 
 def _content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None]:
-    """Return the first byte and the total of ``bytes 5-9/10`` or ``bytes */10``, None for what is not given."""
+    """Return the first byte and the total of ``bytes 5-9/10`` or ``bytes */10``; None for a missing number."""
     match = re.fullmatch(r"bytes\s+(?:(\d+)-\d+|\*)/(\d+|\*)", headers.get("Content-Range", ""))
     return (_integer(match[1]), _integer(match[2])) if match else (None, None)
 

@@ -1,4 +1,4 @@
-"""Leftovers: what killed processes of this machine could not take away any more."""
+"""Leftovers: files of killed processes of this machine that nobody removed."""
 
 import fcntl
 import os

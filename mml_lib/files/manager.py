@@ -1,4 +1,4 @@
-"""The file manager: the only place where a path is ever built."""
+"""The file manager builds all paths of artefacts."""
 
 import contextlib
 import glob
@@ -135,7 +135,7 @@ class MMLFileManager:
     @classmethod
     @contextlib.contextmanager
     def for_a_while(cls, data_path: Path, results_path: Path, project: str) -> Iterator["MMLFileManager"]:
-        """Yield a file manager to look around with; that of this process, if there is one, takes its place again."""
+        """Yield a temporary file manager; that of this process, if there is one, is restored afterwards."""
         before, MMLFileManager._instance = MMLFileManager._instance, None
         try:
             yield cls(data_path, results_path, project)
@@ -168,7 +168,7 @@ class MMLFileManager:
         return {"DATA_PATH": self.data_path, "PROJ_PATH": self.proj_path, "TEMP_PATH": self.temp_path}[template.root]
 
     def construct_saving_path(self, obj: Any, key: str, project: str | None = None, **tokens: Any) -> Path:
-        """Return where `obj` is stored (it is not touched; None stands for an object that is yet to be made).
+        """Return the path at which `obj` is stored; None stands for an object that does not exist yet.
 
         Args:
             obj: what is to be stored; its type is checked where the template has one.
@@ -249,7 +249,7 @@ class MMLFileManager:
 
     @property
     def dropped_keys(self) -> set[str]:
-        """The keys whose artefacts go once their consumers are done."""
+        """Keys whose artefacts Snakemake removes after their last consumer."""
         return {item.key for item in self.templates() if self.remove.get(item.key) or item.temporary}
 
     def log(self, rule: str, key: str) -> str:
@@ -262,7 +262,7 @@ class MMLFileManager:
 
     @property
     def benchmark_folders(self) -> list[Path]:
-        """Where the benchmark files of rules lie: of this project, and of what projects share."""
+        """Folders of the benchmark files of rules: of this project, and of shared data."""
         return [root / "BENCHMARKS" for root in (self.proj_path, self.data_path)]
 
     def _beside(self, folder: str, rule: str, key: str, suffix: str) -> str:
@@ -288,12 +288,12 @@ class MMLFileManager:
 
     @property
     def record_path(self) -> Path:
-        """The file that tells which studies ran in the project."""
+        """The file that lists the studies that ran in the project."""
         return self.proj_path / ".studies.json"
 
     @property
     def checked_path(self) -> Path:
-        """The file that tells which pipelines were tried, and can be trained."""
+        """The file that lists the pipelines that passed the pre-flight check."""
         return self.proj_path / ".checked"
 
     def trial_path(self, task: str, run: str, fold: int) -> Path:
@@ -302,7 +302,7 @@ class MMLFileManager:
 
     @property
     def claims_folder(self) -> Path:
-        """Where running Snakemakes claim what they make below the data root."""
+        """Folder of the claims on outputs below the data root."""
         return self.data_path / ".claims"
 
     @property

@@ -1,4 +1,4 @@
-"""Removing: an artefact is there or gone, also where the process that removes it is killed."""
+"""Removal of artefacts: whole or not at all, also if the process is killed meanwhile."""
 
 import contextlib
 import os
@@ -30,7 +30,7 @@ def remove(path: Path, root: Path) -> None:
 
 
 def size_of(paths: Iterable[Path]) -> int:
-    """Return the bytes of files, and of all files below folders; what vanishes meanwhile has none."""
+    """Return the bytes of files, and of all files below folders; files that vanish meanwhile count 0."""
     return sum(map(_size, paths))
 
 

@@ -1,4 +1,4 @@
-"""Reusables: what other projects bring to a study: files that are read, and that none of its rules makes or removes."""
+"""Reusables: files of other projects that a study reads, and that none of its rules makes or removes."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -75,7 +75,7 @@ class Reusables:
         return project, run or None
 
     def check(self) -> None:
-        """Look for what is named.
+        """Check that the named projects have files of each key.
 
         Raises:
             MMLError: a project is missing, has nothing of the key, or not of the run.

@@ -1,4 +1,4 @@
-"""Test-time augmentation: what a network says of several views of an image, merged."""
+"""Test-time augmentation: merged outputs of a network for several views of an image."""
 
 from functools import reduce
 
@@ -20,7 +20,7 @@ EXCESS = 0.2
 
 
 class MergedViews:
-    """Looks at a batch as it is and in each further view, one after the other.
+    """Outputs of a network for a batch and its views, one view after the other.
 
     Args:
         config: the views, and how they are merged.
@@ -97,7 +97,7 @@ def _check(view: View, undone: bool) -> None:
 
 
 def _is_in_patch(maps: torch.Tensor) -> bool:
-    """Return whether neighbouring pixels differ more in the patch than elsewhere."""
+    """Return True if neighbouring pixels differ more in the patch than elsewhere."""
     change = maps.diff(dim=-1).abs()[..., 1:, :] + maps.diff(dim=-2).abs()[..., :, 1:]
     inside = torch.zeros(change.shape, dtype=torch.bool)
     inside[:, :, *PATCH] = True

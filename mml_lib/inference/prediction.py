@@ -1,4 +1,4 @@
-"""Prediction: what a network says of some samples of a task."""
+"""Prediction: outputs of a network for samples of a task."""
 
 from collections.abc import Mapping
 from functools import partial

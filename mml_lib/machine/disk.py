@@ -1,4 +1,4 @@
-"""Full disks: the many ways in which libraries say that there is no space left, and what a user can do then."""
+"""Full disks: the errors by which libraries report a lack of space, and the remedy for users."""
 
 import errno
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The GPUs of this machine, as the driver's tool `nvidia-smi` tells of them: no CUDA is started by looking."""
+"""The GPUs of this machine, as the driver's tool `nvidia-smi` lists them; CUDA is not initialised."""
 
 import os
 import shutil
@@ -92,5 +92,5 @@ def _named(word: str, gpus: Sequence[Gpu]) -> Gpu | None:
 
 
 def may_have_gpu() -> bool:
-    """Return whether something says that this machine has a GPU of any kind, if not one that `nvidia-smi` tells of."""
+    """Return True if this machine shows signs of a GPU of any kind, also one that `nvidia-smi` does not list."""
     return bool(shutil.which(TOOL)) or any(any(Path("/dev").glob(pattern)) for pattern in DEVICE_FILES)

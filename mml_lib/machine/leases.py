@@ -35,7 +35,7 @@ INTERVAL = 2.0
 """Seconds between two looks at GPUs that are not free."""
 
 HIGH = 500
-"""File numbers of leases begin here: at its end a process lets its GPU go first, whose files have lower numbers."""
+"""Lowest file number of leases: a process that ends closes the files of its GPU first, which have lower numbers."""
 
 _HELD: list[int] = []  # open files, whose locks live as long as the process
 
@@ -135,7 +135,7 @@ def _take(gpus: Sequence[Gpu], number: int, mem_mb: int | None) -> tuple[list[Gp
 
 
 def _offer(gpu: Gpu, file: int) -> _Offer:
-    """Look at a GPU, with nobody else looking.
+    """Return the state of a GPU; the caller holds the lock of the folder.
 
     What others use is noted in the file, or it would pass for that of steps which do not use yet what they have leased.
     """
@@ -213,7 +213,7 @@ def _unusable(path: Path, error: OSError) -> MMLError:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Let nobody else look at GPUs meanwhile."""
+    """Hold the lock under which the state of GPUs is read and changed."""
     with contextlib.ExitStack() as stack:
         fcntl.flock(_open(folder / "looking", stack), fcntl.LOCK_EX)
         yield

@@ -16,7 +16,7 @@ import psutil
 from mml_lib.errors import MMLError
 
 SUPERVISOR = "MML_SUPERVISOR"
-"""Environment variable by which a Snakemake tells its steps who it is."""
+"""Environment variable by which a Snakemake identifies itself to its steps."""
 
 PROJECT = "MML_PROJECT"
 """Environment variable by which a Snakemake names its project folder to its steps."""
@@ -45,7 +45,7 @@ def check_writable(root: Path, key: str) -> None:
 
 
 def lock_project(project: Path, lock: Path, steps_lock: Path, before: Callable[[], None] = lambda: None) -> IO[Any]:
-    """Take a project for this Snakemake, once the steps of a killed one are gone; hold it by keeping the result.
+    """Lock a project for this Snakemake after the steps of a killed one have ended; keep the result to hold the lock.
 
     Args:
         project: its folder.
@@ -74,7 +74,7 @@ def lock_project(project: Path, lock: Path, steps_lock: Path, before: Callable[[
 
 
 def hold_idle_project(lock: Path, steps_lock: Path) -> list[IO[Any]] | None:
-    """Take a project that nothing runs in, and hold it by keeping the result; None if something does."""
+    """Lock an idle project and return the lock; None if a Snakemake or a step uses it."""
     try:
         held, steps = (open(path, "a+", encoding="utf-8") for path in (lock, steps_lock))
     except OSError:
@@ -86,7 +86,7 @@ def hold_idle_project(lock: Path, steps_lock: Path) -> list[IO[Any]] | None:
 
 
 def share_data(lock: Path) -> IO[Any]:
-    """Keep what cleans up from taking away data while the result is kept; wait while it is at it.
+    """Lock the data against clean-ups while the result is kept; wait for a clean-up that runs.
 
     Raises:
         MMLError: the folder cannot be written.
@@ -103,7 +103,7 @@ def share_data(lock: Path) -> IO[Any]:
 
 
 def hold_idle_data(lock: Path) -> IO[Any] | None:
-    """Take the data for oneself, by keeping the result; None if a Snakemake uses them."""
+    """Lock idle data and return the lock; None if a Snakemake uses them."""
     try:
         held = open(lock, "a+", encoding="utf-8")
     except OSError:
@@ -163,13 +163,13 @@ def name_project(project: Path) -> None:
 
 
 def supervisor_lives() -> bool:
-    """Return whether the Snakemake that started this process is still there."""
+    """Return True if the Snakemake that started this process still runs."""
     host, pid, started = (os.environ.get(SUPERVISOR) or "- 0 0").split()
     return host == socket.gethostname() and _alive(int(pid), float(started))
 
 
 def follow_supervisor() -> IO[Any] | None:
-    """Make this step end with its Snakemake: by SIGTERM, as soon as that is gone.
+    """Make this step end with its Snakemake: a thread sends SIGTERM once Snakemake has ended.
 
     A step that no Snakemake of this machine has started (by hand, from a notebook) is left alone.
 
@@ -190,7 +190,7 @@ def follow_supervisor() -> IO[Any] | None:
 
 
 def process_rank() -> int:
-    """Return which of the processes that train together this is: 0 where it is the only one, or starts the others."""
+    """Return the rank of this process among those that train together; 0 for the first or only one."""
     return int(os.environ.get("LOCAL_RANK", 0))
 
 

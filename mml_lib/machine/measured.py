@@ -51,7 +51,7 @@ def _number(text: str | None) -> float:
 
 
 def _logged(file: Path) -> float:
-    """Return the peak memory that a step told its log; Snakemake misses that of one forked off another process."""
+    """Return the peak memory in the log of a step; Snakemake does not measure forks of another process."""
     log = file.parents[2] / "LOGS" / file.parent.name / f"{file.stem}.log"
     peaks = re.findall(PEAK.replace("%.0f", r"(\d+)"), log.read_text(encoding="utf-8")) if log.exists() else []
     return float(peaks[-1]) if peaks else math.nan

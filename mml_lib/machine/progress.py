@@ -1,4 +1,4 @@
-"""Progress: where bars go."""
+"""Progress bars in terminals and logs."""
 
 import sys
 from typing import Any

@@ -13,7 +13,7 @@ _printed_warnings: set[str] = set()
 
 
 def say(text: str) -> None:
-    """Show a text to who sits at the terminal, and keep it in the log."""
+    """Print a text to the terminal of the study and to the log of the step."""
     print(text, file=sys.__stdout__, flush=True)
     if sys.stdout is not sys.__stdout__:
         print(text)

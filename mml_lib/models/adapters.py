@@ -101,13 +101,13 @@ def _matches(pattern: str, name: str) -> bool:
 
 
 def _adaptable(layer: nn.Module) -> bool:
-    """Return whether `peft` makes an adapter that can be merged into a layer."""
+    """Return True if `peft` makes an adapter that can be merged into a layer."""
     plain = type(layer) in CONVOLUTION and layer.groups == 1 and layer.padding_mode == "zeros"
     return type(layer) in LINEAR or (plain and layer.dilation == (1, 1))
 
 
 def _seen(network: Network) -> dict[str, nn.Module]:
-    """Return the linear layers and convolutions of a backbone that see something, by name, in their order.
+    """Return the linear layers and convolutions that a forward pass calls, by name, in their order.
 
     Some networks (BEiT, EVA, Swin v2) use the weight of a layer without calling it, and a segmentation leaves out the
     last layers: adapters there would learn nothing. A network that does not say which images it takes is trusted.

@@ -1,4 +1,4 @@
-"""Heads: from what a backbone sees to what a task asks for."""
+"""Heads: from the features of a backbone to the outputs of a task."""
 
 import inspect
 from collections.abc import Mapping
@@ -122,7 +122,7 @@ class MaskHead(nn.Module):
         return self.reader.maps(backbone, images)
 
     def forward(self, maps: Any, size: tuple[int, int]) -> torch.Tensor:
-        """Return logits N×classes×H×W of what `read` gives, `size` being (H, W).
+        """Return logits N×classes×H×W for the maps of `read`, `size` being (H, W).
 
         Raises:
             MMLError: a batch of one image, of which the decoder cannot normalise what it pools.

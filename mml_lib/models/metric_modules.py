@@ -1,4 +1,4 @@
-"""Metrics of a training: the named ones as evaluation computes them too, and torchmetrics by `_target_`."""
+"""Metrics of a training: named ones, which evaluation computes too, and torchmetrics by `_target_`."""
 
 import inspect
 import logging

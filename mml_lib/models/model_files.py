@@ -50,7 +50,7 @@ def stored_models(fm: MMLFileManager) -> list[dict[str, Any]]:
 
 
 def state_of(files: Mapping[Network, Files]) -> str:
-    """Return a digest that is another one as soon as anything comes, goes, or has another size."""
+    """Return a digest that changes when a file is added or removed, or changes its size."""
     entries = [
         [*network, key, sorted(entry.items())] for network, keys in files.items() for key in keys for entry in keys[key]
     ]

@@ -1,4 +1,4 @@
-"""Selection: which of several trained models to go on with, and why; by what their storages say."""
+"""Selection of one of several trained models, by their storages."""
 
 import math
 import random
@@ -113,7 +113,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def metric_of_all(storages: Sequence[ModelStorage], by: str) -> str:
-    """Return the metric that all models can be told apart by: `by`, or `loss` where one of them lacks it."""
+    """Return the metric by which all models are compared: `by`, or `loss` if one of them lacks it."""
     return by if all(storage.metrics.get(f"val/{by}") is not None for storage in storages) else "loss"
 
 
@@ -124,7 +124,7 @@ def performance(storage: ModelStorage, metric: str) -> float:
 
 
 def best(values: Sequence[float], metric: str) -> int:
-    """Return the position of the best value of a metric, of equal ones the first.
+    """Return the position of the best value of a metric; of equal values the first.
 
     Raises:
         MMLError: all are undefined.

@@ -1,4 +1,4 @@
-"""Model storage: what a model was trained on, with what, how long, and how well."""
+"""Model storage: data, settings, duration and performance of a training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

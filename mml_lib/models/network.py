@@ -1,4 +1,4 @@
-"""Networks: one backbone, one head for each task; stored as safetensors whose header says how to rebuild them."""
+"""Networks: one backbone, one head for each task; stored as safetensors with a header to rebuild them from."""
 
 import inspect
 import re
@@ -203,7 +203,7 @@ def _module_name(task: str) -> str:
 
 
 def save_network(network: Network, path: str | Path, extra: Mapping[str, Any]) -> None:
-    """Store weights, and in the header how to rebuild the network and what `extra` says."""
+    """Store weights, with a header that holds `extra` and the description of the network."""
     header = {"arch": network.arch, "heads": network.heads, **extra}
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in network.state_dict().items()}
     with write_whole(path) as beside:

@@ -318,7 +318,7 @@ class TrainingStep(Step):
     def apply_tuning(self, path: str | Path) -> None:
         """Train with the tuned values, if the run has some."""
         if path:
-            self.cfg = Tuning.read(path).lay_over(self.cfg)
+            self.cfg = Tuning.read(path).merge_into(self.cfg)
 
     @property
     def checkpoints(self) -> Path:

@@ -12,10 +12,10 @@ from mml_lib.errors import MMLError
 
 
 class BestEpoch:
-    """Keeps a copy of the weights of the best epoch so far; of equal ones the first.
+    """Keeps a copy of the weights of the best epoch so far; of equal epochs the first.
 
     Args:
-        config: what tells the best.
+        config: the metric that decides.
     """
 
     def __init__(self, config: StoreBest):
@@ -25,7 +25,7 @@ class BestEpoch:
         self.weights: dict[str, torch.Tensor] = {}
 
     def see(self, network: nn.Module, row: Mapping[str, float]) -> None:
-        """Look at an epoch that has just been validated: the network, and its row of the history."""
+        """Keep the weights of a validated epoch if it is the best so far."""
         score = self.config.sign * row[self.config.key]
         if score > self.score:
             self.epoch, self.score = int(row["epoch"]), score
@@ -49,5 +49,5 @@ class BestEpoch:
         return {"epoch": self.epoch, "score": self.score, "weights": self.weights}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from what a checkpoint kept."""
+        """Restore the state of a checkpoint."""
         self.epoch, self.score, self.weights = state["epoch"], state["score"], dict(state["weights"])

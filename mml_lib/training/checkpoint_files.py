@@ -1,4 +1,4 @@
-"""Folders of checkpoints: which one a training goes on from, and when they go."""
+"""Folders of checkpoints: the one to resume from, and the removal of older ones."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ def _epoch(path: Path) -> str:
 
 
 def last_checkpoint(folder: Path, problem_of: Callable[[Path], str | None] = lambda path: None) -> Path | None:
-    """Return the latest usable checkpoint, if there is one; drop what a kill left half-written.
+    """Return the latest usable checkpoint, if there is one; remove unfinished files of a killed training.
 
     Args:
         folder: of one training.
@@ -48,7 +48,7 @@ def last_checkpoint(folder: Path, problem_of: Callable[[Path], str | None] = lam
 
 
 def keep_latest(written: Path, number: int) -> None:
-    """Remove all checkpoints but `number`: the one just written, and the latest ones of epochs before it.
+    """Remove all checkpoints but `number`: the one just written, and those of the latest epochs before it.
 
     Those of later epochs were not usable when the training began, or they would not have to be written again.
     """

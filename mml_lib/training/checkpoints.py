@@ -26,7 +26,7 @@ class WholeCheckpointIO(TorchCheckpointIO):
 
 
 class LatestCheckpoints(Checkpoint):
-    """Keeps the checkpoints of the latest epochs, each written before an older one goes.
+    """Keeps the checkpoints of the latest epochs; each is written before an older one is removed.
 
     Lightning's `ModelCheckpoint` keeps one only, or remembers which are there and does not look.
 

@@ -1,4 +1,4 @@
-"""Guards: a training that runs out of numbers or of memory ends in one line that says what to change."""
+"""Guards: a training with infinite values or too little memory ends with one line that names the remedy."""
 
 import logging
 import math
@@ -41,7 +41,7 @@ class FiniteGuard(Callback):
             self._check_losses(trainer, pl_module)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look before metrics do: some refuse what is not finite, in other words."""
+        """Check before metrics do, some of which refuse infinite values with other messages."""
         self._check_all(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -59,7 +59,7 @@ class FiniteGuard(Callback):
         self._check_all(trainer, pl_module)
 
     def _check_all(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at the losses, and at what the last optimizer step, which no loss tells of, made of the weights."""
+        """Check the losses, and the weights after the last optimizer step, which no loss reflects."""
         self._check_losses(trainer, pl_module)
         if self._stepped:
             self._stepped = False
@@ -94,7 +94,7 @@ def _diverged(trainer: Trainer, pl_module: LightningModule, what: str, value: fl
 
 
 class MemoryGuard(Callback):
-    """Says which batch did not fit into memory, and what to change."""
+    """Reports the batch that did not fit into memory, and the remedy."""
 
     def __init__(self) -> None:
         self._images = ""

@@ -27,13 +27,13 @@ logger = logging.getLogger(__name__)
 
 
 class Observer(Protocol):
-    """Is shown what the network sees and answers, and changes nothing."""
+    """Receives the inputs and outputs of a network, and changes nothing."""
 
     def see_batch(self, task: str, images: torch.Tensor, targets: torch.Tensor) -> None:
-        """Look at a training batch of a task: floats N×3×H×W in 0..1, augmented and mixed, and its targets."""
+        """Receive a training batch of a task: floats N×3×H×W in 0..1, augmented and mixed, and its targets."""
 
     def see_answers(self, task: str, images: torch.Tensor, targets: torch.Tensor, outputs: torch.Tensor) -> None:
-        """Look at a validation batch of a task: uint8 N×3×H×W, its targets and the network's outputs."""
+        """Receive a validation batch of a task: uint8 N×3×H×W, its targets and the network's outputs."""
 
 
 class MMLModule(LightningModule):
@@ -125,7 +125,7 @@ class MMLModule(LightningModule):
             self.network.compile(**self.compile_with)  # in place: its weights keep their names
 
     def on_train_start(self) -> None:
-        """Tell a plateau scheduler of the last epoch: Lightning tells it after the checkpoint, so not when resuming."""
+        """Step a plateau scheduler by the last epoch; Lightning does so after the checkpoint, so not when resuming."""
         for config in self.trainer.lr_scheduler_configs if self.history else ():
             if config.reduce_on_plateau and len(self.history) % config.frequency == 0:
                 config.scheduler.step(self.history[-1][config.monitor])

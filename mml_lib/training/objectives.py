@@ -1,4 +1,4 @@
-"""Objectives: what a network has to learn of each of its tasks."""
+"""Objectives: the loss, mixing and weight of each task of a training."""
 
 from collections.abc import Sequence
 
@@ -41,7 +41,7 @@ class Objective(nn.Module):
 
     @torch.no_grad()
     def check(self, head: nn.Module, outputs: torch.Tensor, targets: torch.Tensor) -> None:
-        """Refuse a loss by which right answers cost more than wrong ones.
+        """Refuse a loss that is larger for right outputs than for wrong ones.
 
         Args:
             head: of the task.
@@ -63,7 +63,7 @@ class Objective(nn.Module):
             )
 
     def forward(self, head: nn.Module, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Return the loss of a batch that a head gave outputs for; of values it is that of the standardised ones.
+        """Return the loss of a batch for the outputs of a head; values are standardised first.
 
         Raises:
             MMLError: the loss or the precision is not one for this type of task.

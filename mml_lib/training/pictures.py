@@ -1,4 +1,4 @@
-"""Pictures of a training: what a network sees, what it answers, what it mistakes for what. All are uint8, H×W×3."""
+"""Pictures of a training: samples, predictions and confusion matrices, all uint8, H×W×3."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ SIDE = 1.5
 def draw_samples(
     images: np.ndarray | Sequence[np.ndarray], targets: Sequence[Any], classes: Sequence[str], masks: bool = False
 ) -> np.ndarray:
-    """Draw images with what is to be learned of them.
+    """Draw images with their targets.
 
     Args:
         images: N of H×W×3, uint8.
@@ -44,7 +44,7 @@ def draw_samples(
 def draw_predictions(
     images: Sequence[np.ndarray], targets: Sequence[Any], outputs: Sequence[Any], classes: Sequence[str], task_type: str
 ) -> np.ndarray:
-    """Draw images with what is true and what is predicted; the frame of a wrong one is bold.
+    """Draw images with true and predicted values; wrong predictions have a bold frame.
 
     Args:
         images: N of H×W×3, uint8.
@@ -144,7 +144,7 @@ def _told(target: Any, classes: Sequence[str], room: int) -> str:
 
 
 def _legend(masks: Sequence[np.ndarray], classes: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return the colour of each class, 3 values in 0..1, where they are few, and of what is ignored, where some is."""
+    """Return the colour of each class, 3 values in 0..1, if they are few, and of ignored pixels if there are any."""
     if len(classes) > COUNTED:
         return {}
     named = dict(zip(classes, _colors(len(classes)) / 255, strict=True))
@@ -152,7 +152,7 @@ def _legend(masks: Sequence[np.ndarray], classes: Sequence[str]) -> dict[str, np
 
 
 def _colored(mask: np.ndarray, classes: int) -> np.ndarray:
-    """Return the colours of a mask, H×W×3; what is ignored is white."""
+    """Return the colours of a mask, H×W×3; ignored pixels are white."""
     table = np.full((256, 3), 255, np.uint8)
     table[:classes] = _colors(classes)
     table[IGNORE] = 255

@@ -1,4 +1,4 @@
-"""Requeueing: a training that its cluster tells to go returns to the queue, and goes on from its latest epoch there."""
+"""Requeueing: a training that its cluster stops returns to the queue, and resumes from its latest epoch."""
 
 import logging
 import signal
@@ -100,7 +100,7 @@ class Requeue(Callback):
         self._leave()
 
     def _leave(self) -> NoReturn:
-        """Go back to the queue.
+        """Return to the queue.
 
         Raises:
             MMLError: nothing is gained since the start, or SLURM does not take the job back.

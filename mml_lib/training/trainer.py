@@ -1,4 +1,4 @@
-"""Training: the Lightning trainer of a pipeline, and what is kept of a finished one."""
+"""Training: the Lightning trainer of a pipeline, and the history and storage of a finished training."""
 
 import csv
 import io

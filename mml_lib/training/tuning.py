@@ -1,4 +1,4 @@
-"""Tuning: what is tried out before a training, by Lightning's tuner, and what came out of it."""
+"""Tuning of learning rate and batch size before a training, by Lightning's tuner."""
 
 import contextlib
 import io
@@ -36,8 +36,8 @@ class Tuning(Stored):
 
     KIND = "tuning"
 
-    def lay_over(self, cfg: StudyConfig) -> StudyConfig:
-        """Return the config of a pipeline with what was found out in it."""
+    def merge_into(self, cfg: StudyConfig) -> StudyConfig:
+        """Return a config with the learning rate and batch size of this tuning."""
         update: dict[str, Any] = {}
         if self.lr is not None:
             update["optimizer"] = cfg.optimizer.model_copy(update={"lr": self.lr})
@@ -63,7 +63,7 @@ def _scale_batch_size(tuner: "Tuner", model: "MMLModule", data: "MMLDataModule",
 
 
 def tune(trainer: "Trainer", model: "MMLModule", data: "MMLDataModule", config: Tune) -> Tuning:
-    """Look for batch size and learning rate, in this order; the network ends as it began.
+    """Find batch size and learning rate, in this order; the network is restored afterwards.
 
     Args:
         trainer: without callbacks.

@@ -1,4 +1,4 @@
-"""Watching a training: a bar in the terminal, and a board in TensorBoard. Neither changes what is trained."""
+"""Progress bar and TensorBoard of a training. Neither changes the training."""
 
 import fcntl
 import os
@@ -27,7 +27,7 @@ INTERVAL = 1.0
 
 
 class ProgressBar(Callback):
-    """One line in a terminal, which goes when the training is done.
+    """One line in a terminal, removed at the end of the training.
 
     Trainings side by side share the line: the first to hold a lock on the terminal has it, and when that one ends,
     another takes it. The lock is the kernel's and goes with its process.
@@ -128,7 +128,7 @@ class Answers:
     Args:
         samples: how many to keep.
         struct: the task.
-        compares: whether to count what is mistaken for what.
+        compares: whether to count pairs of true and predicted classes.
     """
 
     def __init__(self, samples: int, struct: TaskStruct, compares: bool):
@@ -141,7 +141,7 @@ class Answers:
         self._stride = 1
 
     def add(self, images: torch.Tensor, targets: torch.Tensor, outputs: torch.Tensor) -> None:
-        """Take a batch: uint8 N×3×H×W, targets, and what the network gave."""
+        """Add a batch: uint8 N×3×H×W, targets, and outputs of the network."""
         outputs = outputs.detach()
         if self.compares:
             self._compare(targets, outputs)
@@ -187,7 +187,7 @@ class Answers:
         return draw_predictions(images, targets, outputs, self.struct.classes, self.struct.task_type)
 
     def comparison(self) -> Any:
-        """Draw what is mistaken for what."""
+        """Draw the confusion matrix, or predicted over true values."""
         from mml_lib.training.pictures import draw_confusion, draw_label_confusions, draw_scatter
 
         kind, classes = TASK_TYPES[self.struct.task_type], self.struct.classes
@@ -288,13 +288,13 @@ class Board(Callback):
         self._answers = None
 
     def see_batch(self, task: str, images: torch.Tensor, targets: torch.Tensor) -> None:
-        """Keep what the network sees of a task first in an epoch: floats N×3×H×W in 0..1, and targets."""
+        """Keep the first training images of a task in an epoch: floats N×3×H×W in 0..1, and targets."""
         count = self.config.images
         if self._draws and count and task not in self._learnt:
             self._learnt[task] = images[:count].detach().float().cpu(), targets[:count].float().cpu()
 
     def see_answers(self, task: str, images: torch.Tensor, targets: torch.Tensor, outputs: torch.Tensor) -> None:
-        """Keep what is shown of a validation batch: images (uint8, N×3×H×W), targets and outputs."""
+        """Keep samples and counts of a validation batch: images (uint8, N×3×H×W), targets and outputs."""
         if not self._draws or not (self.config.predictions or self.config.confusion_matrix):
             return
         if self._answers is None:

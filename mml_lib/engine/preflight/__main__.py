@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def _silence() -> None:
-    """Keep to oneself what libraries say of a dummy training."""
+    """Silence the libraries during a dummy training."""
     warnings.simplefilter("ignore")
     logging.disable(logging.ERROR)
     os.environ["CUDA_VISIBLE_DEVICES"] = ""

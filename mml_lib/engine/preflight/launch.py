@@ -1,4 +1,4 @@
-"""The start of a check: which pipelines are tried, in a process of its own, and what becomes of its answers."""
+"""Start of the pre-flight check: selection of pipelines, the process that tries them, and its answers."""
 
 import hashlib
 import json
@@ -103,7 +103,7 @@ def check_pipelines(study: "Study", dag: "DAG") -> None:
 
 
 def distinct_pipelines(study: "Study", runs: Mapping[tuple[str, str], Any]) -> dict[str, Candidate]:
-    """Return the pipelines of runs by the digest of what a trial of them depends on."""
+    """Return the pipelines of runs by the digest of everything that a trial depends on."""
     versions = {package: _version(package) for package in PACKAGES} | {key: os.environ.get(key) for key in OFFLINE}
     plugins = [(str(path), path.stat().st_mtime_ns) for path in map(Path, study.cfg.plugins) if path.exists()]
     around = [versions, plugins, repr(study.cfg.tta), study.cfg.trainer.accelerator]

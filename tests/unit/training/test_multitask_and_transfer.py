@@ -266,10 +266,10 @@ def test_batch_size_that_does_not_fit_is_not_taken(
 
 
 def test_training_reads_what_was_found():
-    cfg = Tuning(lr=0.25, batch_size=7).lay_over(config())
+    cfg = Tuning(lr=0.25, batch_size=7).merge_into(config())
     assert cfg.optimizer.spec()["lr"] == 0.25
     assert cfg.sampling.batch_size == 7
-    assert Tuning(lr=0.25).lay_over(config()).sampling == config().sampling
+    assert Tuning(lr=0.25).merge_into(config()).sampling == config().sampling
 
 
 # --- several devices --------------------------------------------------------------------------------------------
