@@ -117,14 +117,14 @@ def _read_by_opencv(image: Image.Image, depth: str, file: Path | str) -> DeepIma
         if planar or 1 in extra:
             kind = "planes of colours (PlanarConfiguration 2)" if planar else "premultiplied alpha"
             raise MMLError(f"the image {file} has {depth} samples and {kind}; save it as interleaved RGB, or as PNG")
-    stream = image.fp
+    stream, page = image.fp, image.tell()
     image = load(image)  # finds what is missing, for which OpenCV leaves black
     stream = image.fp or stream
     stream.seek(0)
     cv2.setNumThreads(1)  # images are decoded in parallel already
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # errors are raised here, with the file's name
     content = stream.read() + b"\n"  # which it misses behind numbers in plain text
-    samples = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    samples = _decode_page(np.frombuffer(content, np.uint8), page)
     if samples is None or samples.dtype != np.uint16 or samples.shape[1::-1] != image.size:
         raise MMLError(f"the image {file} has {depth} samples in a way that is not read; save it anew as PNG")
     samples = turn_samples(samples, orientation)
@@ -132,3 +132,12 @@ def _read_by_opencv(image: Image.Image, depth: str, file: Path | str) -> DeepIma
         return DeepImage(np.ascontiguousarray(samples))
     opacity = np.rint(samples[..., 3] / 257).astype(np.uint8) if alpha and samples.shape[2] == 4 else None
     return DeepImage(np.ascontiguousarray(samples[..., 2::-1]), alpha=opacity)
+
+
+def _decode_page(content: np.ndarray, page: int) -> np.ndarray | None:
+    import cv2
+
+    if page == 0:
+        return cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
+    is_decoded, pages = cv2.imdecodemulti(content, cv2.IMREAD_UNCHANGED, range=(page, page + 1))
+    return pages[0] if is_decoded and pages else None

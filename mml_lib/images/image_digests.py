@@ -7,6 +7,7 @@ laid on white.
 """
 
 import hashlib
+import re
 
 import numpy as np
 
@@ -21,6 +22,9 @@ INTEGERS = ("uint8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
 
 WIDENED = (257, 256, 16)
 """Factors by which programs widen 8 bits (0 … 255 to 65535, or to 65280) and 12 bits to 16."""
+
+SLICE = re.compile(r"(?<!\.npy)#\d+$")
+"""End of the name of a slice, frame or page of a file; rows of arrays are images of their own."""
 
 UNITS = ((255, 1e-3), (65535, 1e-2))
 """Largest values of integers that programs scale to 0 … 1, and how far rounding moves the integers apart at most."""
@@ -43,6 +47,20 @@ def digest_deep(image: DeepImage) -> str:
     if values.dtype == np.uint8:
         return digest_pixels(np.asarray(samples_to_rgb(values, image.alpha)[0]))
     return _digest(_without_colours(values), image.alpha)
+
+
+def digest_slice(values: np.ndarray, name: str) -> str | None:
+    """Return a digest of its own for a slice that shows nothing, None for other images.
+
+    Volumes have such slices at their ends. They are no copies of each other that would tie volumes together.
+
+    Args:
+        values: samples of an image.
+        name: of the image in its data set, with `#<slice>` for a slice of a file.
+    """
+    if not SLICE.search(name) or not bool((values == values.flat[0]).all()):
+        return None
+    return hashlib.sha256(name.encode()).hexdigest()[:DIGITS]
 
 
 def _digest(*arrays: np.ndarray) -> str:

@@ -70,10 +70,12 @@ def _remedy(file: Path | str) -> str:
 
 
 @contextmanager
-def open_image(file: Path | str) -> Iterator[Image.Image]:
-    """Open an image file with Pillow; its pixels are not loaded yet."""
+def open_image(file: Path | str, page: int = 0) -> Iterator[Image.Image]:
+    """Open an image file, or a page of a TIFF, with Pillow; its pixels are not loaded yet."""
     # Pillow maps the pixels of a file that it opens by name, and then turns some TIFFs before they have their shape.
     with open(file, "rb") as stream, _opened(stream) as image:
+        if page:
+            image.seek(page)
         pixels, size = image.width * image.height, os.fstat(stream.fileno()).st_size
         if pixels > max(MANY_PIXELS, DENSEST * size):
             raise ValueError(f"{image.height}×{image.width} pixels in {size} bytes")

@@ -14,6 +14,7 @@ from PIL import Image
 from mml_lib.errors import MMLError
 from mml_lib.images.image_files import errors_named, open_image
 from mml_lib.images.orientation import load_upright
+from mml_lib.images.readers import split_frame
 from mml_lib.images.readers.reading import reader_of
 from mml_lib.task_types import IGNORE
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN
@@ -145,8 +146,9 @@ def read_mask(file: Path | str, size: tuple[int, int] | None = None) -> MaskPixe
         reader = reader_of(file)
         if reader.name != "pillow":
             return _of_array(reader.read(file).values, file)
-        with open_image(file) as image:
-            if getattr(image, "n_frames", 1) > 1:
+        path, page = split_frame(file)
+        with open_image(path, page) as image:
+            if path == Path(file) and getattr(image, "n_frames", 1) > 1:
                 raise MMLError(f"the mask {file} has {image.n_frames} pages; save one mask as one picture")
             raw_mode, lossy, zero_is_white = _raw_mode(image), _is_lossy(image), _is_zero_white(image)
             largest = _largest_value(image, raw_mode)

@@ -12,7 +12,7 @@ import numpy as np
 from mml_lib.config.task_options import Images
 from mml_lib.errors import MMLError
 from mml_lib.images.decoding import read_deep_image, read_digest
-from mml_lib.images.image_digests import digest_deep
+from mml_lib.images.image_digests import digest_deep, digest_slice
 from mml_lib.images.mask_files import read_mask, survey_mask
 from mml_lib.images.measuring import Extent, choose_range, count_values_between, describe_mapping, measure_extent
 from mml_lib.images.orientation import SIDEWAYS
@@ -59,7 +59,7 @@ def survey_images(
     dataset = Dataset(name, replace(delivery, samples=samples), [], folder)
     rows = range(len(samples))
     with ThreadPoolExecutor(threads) as pool:
-        surveys = list(pool.map(lambda row: _survey_image(dataset.image_path(row)), rows))
+        surveys = list(pool.map(lambda row: _survey_image(dataset.image_path(row), samples[row].image), rows))
         headers = [survey.header for survey in surveys]
         digests = [survey.digest for survey in surveys]
         dataset = replace(dataset, sizes=[header.size for header in headers], digests=digests)
@@ -101,12 +101,13 @@ class ImageSurvey(NamedTuple):
     extent: Extent | None = None
 
 
-def _survey_image(file: Path) -> ImageSurvey:
+def _survey_image(file: Path, name: str) -> ImageSurvey:
     header = read_header(file)
     if header.depth == "uint8":
-        return ImageSurvey(header, read_digest(file, header.depth))
+        return ImageSurvey(header, read_digest(file, header.depth, name))
     image = read_deep_image(file)
-    return ImageSurvey(header, digest_deep(image), measure_extent(image, header.depth, file))
+    digest = digest_slice(image.values, name) or digest_deep(image)
+    return ImageSurvey(header, digest, measure_extent(image, header.depth, file))
 
 
 def digest_images(dataset: Dataset, threads: int) -> list[str]:
@@ -119,7 +120,9 @@ def digest_images(dataset: Dataset, threads: int) -> list[str]:
         return list(dataset.digests)
     rows = range(len(dataset.delivery.samples))
     with ThreadPoolExecutor(threads) as pool:
-        return [survey.digest for survey in pool.map(lambda row: _survey_image(dataset.image_path(row)), rows)]
+        samples = dataset.delivery.samples
+        surveys = pool.map(lambda row: _survey_image(dataset.image_path(row), samples[row].image), rows)
+        return [survey.digest for survey in surveys]
 
 
 def _measure(

@@ -2,6 +2,7 @@
 
 import os
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ SPEC = find_spec("pydicom")
 SHIPPED = Path(os.path.dirname(SPEC.origin)) / "data/test_files" if SPEC and SPEC.origin else Path("pydicom")
 
 
-def dicom_file(path: Path, values: np.ndarray, bits: int = 12, **elements: Any) -> Path:
+def dicom_file(path: Path | BytesIO, values: np.ndarray, bits: int = 12, **elements: Any) -> Path | BytesIO:
     """Write grey values, H×W or frames×H×W, as a DICOM file without compression."""
     from pydicom import Dataset
     from pydicom.dataset import FileMetaDataset
@@ -21,7 +22,9 @@ def dicom_file(path: Path, values: np.ndarray, bits: int = 12, **elements: Any) 
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.SOPClassUID = SecondaryCaptureImageStorage
-    dataset.SOPInstanceUID = dataset.SeriesInstanceUID = generate_uid(entropy_srcs=[str(path)])
+    dataset.SOPInstanceUID = dataset.SeriesInstanceUID = generate_uid(
+        entropy_srcs=[str(path) if isinstance(path, Path) else ""]
+    )
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"

@@ -5,7 +5,13 @@ def read_raw12(file: Path) -> np.ndarray:
     ...return the samples of the upright image, H×W or H×W×3...
 """
 
-from mml_lib.images.readers import array_rows, dicom_reader, pillow_reader  # noqa: F401  (they register themselves)
+from mml_lib.images.readers import (  # noqa: F401  (they register themselves)
+    array_files,
+    array_rows,
+    dicom_reader,
+    nifti_reader,
+    pillow_reader,
+)
 from mml_lib.images.readers.reader_registry import READERS, Contents, Header, Picture, register_reader, split_frame
 from mml_lib.images.readers.reading import read_header, read_samples
 

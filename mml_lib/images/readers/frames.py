@@ -14,15 +14,21 @@ from mml_lib.machine.terminal import warn
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Delivery, Sample, check_delivery
 
 
-def read_contents(file: Path | str) -> Contents:
+def read_contents(file: Path | str, with_pages: bool = False) -> Contents:
     """Return the contents of an image file.
+
+    Args:
+        file: its path.
+        with_pages: count images of which otherwise the first is read.
 
     Raises:
         MMLError: the file is missing or damaged.
     """
     with errors_named(file):
         reader = reader_of(file)
-        return reader.contents(file) if reader.contents else Contents()
+        if reader.contents:
+            return reader.contents(file)
+        return Contents(reader.pages(file)) if with_pages and reader.pages else Contents()
 
 
 def expand_frames(delivery: Delivery, name: str, folder: Path, threads: int, images: Images | None = None) -> Delivery:
@@ -43,9 +49,10 @@ def expand_frames(delivery: Delivery, name: str, folder: Path, threads: int, ima
     """
     images = images or Images()
     samples = delivery.samples
+    all_pages = images.frames == "all"
     with ThreadPoolExecutor(threads) as pool:
-        contents = list(pool.map(lambda sample: read_contents(folder / sample.image), samples))
-        masks = list(pool.map(lambda sample: _mask_frames(sample, folder), samples))
+        contents = list(pool.map(lambda sample: read_contents(folder / sample.image, all_pages), samples))
+        masks = list(pool.map(lambda sample: _mask_frames(sample, folder, all_pages), samples))
     _check_series(samples, contents, name)
     groups = _groups(samples, contents, name, images)
     if all(content.frames == 1 for content in contents) and groups == [sample.group for sample in samples]:
@@ -75,8 +82,10 @@ def _frames_of(sample: Sample, frames: int) -> Iterable[Sample]:
         yield replace(sample, id=f"{sample.id}#{frame}", image=f"{sample.image}#{frame}", mask=mask, group=group)
 
 
-def _mask_frames(sample: Sample, folder: Path) -> int | None:
-    return None if sample.mask in (None, EMPTY_MASK_TOKEN) else read_contents(folder / sample.mask).frames
+def _mask_frames(sample: Sample, folder: Path, all_pages: bool) -> int | None:
+    if sample.mask is None or sample.mask == EMPTY_MASK_TOKEN:
+        return None
+    return read_contents(folder / sample.mask, all_pages).frames
 
 
 def _check_series(samples: Sequence[Sample], contents: Sequence[Contents], name: str) -> None:

@@ -64,6 +64,7 @@ class Reader:
         header: called with a file; returns its header. None: the image is read.
         contents: called with a file; returns its contents. None: it holds one image.
         fields: called with a file and keywords; returns the values of its header by keyword.
+        pages: called with a file where the study asks for all of its images, not the first only; returns their number.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Reader:
     header: Callable[..., Header] | None = None
     contents: Callable[..., Contents] | None = None
     fields: Callable[..., dict[str, str]] | None = None
+    pages: Callable[..., int] | None = None
 
     @functools.cached_property
     def parameters(self) -> frozenset[str]:
@@ -86,7 +88,7 @@ class Reader:
             options: parameters of the function; those that it does not have are left out.
         """
         image = self.function(file, **{key: value for key, value in options.items() if key in self.parameters})
-        return image if isinstance(image, DeepImage | Picture) else DeepImage(_checked(image, self.name, file))
+        return image if isinstance(image, DeepImage | Picture) else DeepImage(check_samples(image, self.name, file))
 
     def read_header(self, file: Path | str) -> Header:
         """Return the header of an image."""
@@ -98,8 +100,8 @@ class Reader:
         return Header(image.values.shape[:2], str(image.values.dtype))
 
 
-def _checked(values: Any, reader: str, file: Path | str) -> np.ndarray:
-    """Return the samples of an image, H×W or H×W×3.
+def check_samples(values: Any, reader: str, file: Path | str) -> np.ndarray:
+    """Return the samples of an image, H×W or H×W×3; those of H×W×1 as H×W.
 
     Raises:
         MMLError: they are no array of numbers in that shape.
@@ -134,6 +136,7 @@ def register_reader(
     header: Callable[..., Header] | None = None,
     contents: Callable[..., Contents] | None = None,
     fields: Callable[..., dict[str, str]] | None = None,
+    pages: Callable[..., int] | None = None,
 ) -> Callable[[Callable[..., ReadImage]], Callable[..., ReadImage]]:
     """Register the decorated function `(file: Path) -> array` as the reader `name`.
 
@@ -144,13 +147,14 @@ def register_reader(
         contents: returns the contents of a file, if it may hold several images. The function, and `header`, then get
             names such as `heart.r16#3`.
         fields: returns values of a file's header, for `metadata`.
+        pages: returns the number of images of a file of which the first is read unless the study asks for all.
 
     Raises:
         MMLError: another reader has the name or a suffix.
     """
 
     def register(function: Callable[..., ReadImage]) -> Callable[..., ReadImage]:
-        reader = Reader(name, function, tuple(suffix.lower() for suffix in suffixes), header, contents, fields)
+        reader = Reader(name, function, tuple(suffix.lower() for suffix in suffixes), header, contents, fields, pages)
         for suffix in reader.suffixes:
             if other := next((r.name for r in READERS.values() if suffix in r.suffixes and r.name != name), None):
                 raise MMLError(f"the reader '{name}': files {suffix} are read by the reader '{other}' already")

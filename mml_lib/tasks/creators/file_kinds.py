@@ -16,14 +16,23 @@ PICTURES = frozenset(
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima", ".dc3")
 
-OPTIONAL = {"pydicom": DICOM_SUFFIXES}
+NIFTI_SUFFIXES = (".nii", ".nii.gz")
+
+ARRAY_SUFFIXES = (".npy", ".npz")
+
+OPTIONAL = {"pydicom": DICOM_SUFFIXES, "nibabel": NIFTI_SUFFIXES}
 """Suffixes that are read where a package is installed."""
 
-SUFFIXES: set[str] = {*PICTURES, *(suffix for name in OPTIONAL if find_spec(name) for suffix in OPTIONAL[name])}
+SUFFIXES: set[str] = {
+    *PICTURES,
+    *ARRAY_SUFFIXES,
+    *(suffix for name in OPTIONAL if find_spec(name) for suffix in OPTIONAL[name]),
+}
 """Suffixes of images and masks in folders, in small letters; readers of plugins add theirs."""
 
 REMEDIES = {
     "DICOM": "pip install 'mml[dicom]'",
+    "NIfTI": "pip install 'mml[nifti]'",
     "volumes or whole slides": "export slices or tiles as PNG or TIFF",
     "arrays": "save their images as PNG or TIFF",
     "raw photographs": "develop them to PNG or TIFF",
@@ -36,9 +45,10 @@ REMEDIES = {
 
 _KINDS = {
     "DICOM": "dcm dicom ima dc3 acr",
-    "volumes or whole slides": "nii nii.gz mha mhd nrrd nhdr mgz mgh mnc img czi lif nd2 oib oif svs ndpi mrxs scn vsi "
+    "NIfTI": "nii nii.gz",
+    "volumes or whole slides": "mha mhd nrrd nhdr mgz mgh mnc img czi lif nd2 oib oif svs ndpi mrxs scn vsi "
     "bif qptiff vms ims stk lsm",
-    "arrays": "npy npz mat h5 hdf5 hdf pkl pickle pt pth zarr tfrecord tfrecords parquet",
+    "arrays": "mat h5 hdf5 hdf pkl pickle pt pth zarr tfrecord tfrecords parquet",
     "raw photographs": "raw dng cr2 cr3 crw nef nrw arw srf sr2 orf rw2 raf pef srw x3f 3fr iiq kdc dcr mrw rwl erf",
     "drawings or documents": "svg svgz eps ps pdf ai wmf emf cdr",
     "videos": "mp4 avi mov mkv mpg mpeg wmv m4v webm flv mts m2ts mng",

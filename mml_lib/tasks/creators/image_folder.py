@@ -14,7 +14,7 @@ from mml_lib.pipelines.digests import digest
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.creators.columns import SPLIT_WORDS
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
-from mml_lib.tasks.creators.file_kinds import SUFFIXES
+from mml_lib.tasks.creators.file_kinds import SUFFIXES, may_be_dicom, suffix_of
 from mml_lib.tasks.creators.labels import SEPARATOR, check_separator, class_names, parse_label
 from mml_lib.tasks.creators.own_data import existing, sampled_digests, size_of
 from mml_lib.tasks.creators.walking import ImageTree, left_out_text
@@ -222,7 +222,7 @@ class _Folders:
             for tree in (self.images, self.masks)
             if tree and (counts := tree.left_out())
         ]
-        if orphans := self._masks_without_image(os.path.splitext(sample.id)[0] for sample in samples):
+        if orphans := self._masks_without_image(_without_suffix(sample.id) for sample in samples):
             number = len(orphans)
             what = "1 mask has no image and is" if number == 1 else f"{number:,} masks have no image and are"
             lines.append(f"{what} left out: {summarized(orphans)}; add the images, or remove them")
@@ -258,7 +258,14 @@ def _split_of(name: str) -> str | None:
 
 def _stem(file: str, root: Path) -> str:
     """Return the path of a file below a folder, without suffix."""
-    return os.path.splitext(os.path.relpath(file, root))[0]
+    return _without_suffix(os.path.relpath(file, root))
+
+
+def _without_suffix(name: str) -> str:
+    suffix = suffix_of(name)
+    if may_be_dicom(suffix):  # the last number of a UID
+        return name
+    return name[: -len(suffix)] if suffix == ".nii.gz" else os.path.splitext(name)[0]
 
 
 def _near_stem(stem: str, stems: Iterable[str]) -> str:

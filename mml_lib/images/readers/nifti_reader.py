@@ -1,0 +1,103 @@
+"""The reader `nifti`: slices of NIfTI volumes, along the third axis of their arrays, upright by their affine.
+
+Slices are shown as DICOM images are: left of the patient to the right, front or head at the top.
+"""
+
+import functools
+import os
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from mml_lib.errors import MMLError
+from mml_lib.images.deep_images import DeepImage
+from mml_lib.images.readers.reader_registry import Contents, Header, check_samples, register_reader, split_frame
+from mml_lib.tasks.creators.file_kinds import NIFTI_SUFFIXES
+
+EXTRA = "pip install 'mml[nifti]'"
+
+_LOADING = Lock()
+
+
+def read_nifti_header(file: Path | str) -> Header:
+    """Return the header of a slice."""
+    path, frame = split_frame(file)
+    image = _slice(path, frame)
+    return Header(image.shape[:2], str(image.dtype))
+
+
+def read_nifti_contents(file: Path | str) -> Contents:
+    """Return the number of slices of a volume; of a series of volumes, those of all."""
+    shape = _volume(Path(file)).shape
+    return Contents(frames=int(np.prod(shape[2:4])))
+
+
+@register_reader("nifti", suffixes=NIFTI_SUFFIXES, header=read_nifti_header, contents=read_nifti_contents)
+def read_nifti(file: Path | str) -> DeepImage:
+    """Return a slice of a volume, `#<slice>` behind the file's path; of a series, slices of its first volume first."""
+    path, frame = split_frame(file)
+    return DeepImage(check_samples(_slice(path, frame), "nifti", file))
+
+
+def _slice(path: Path, frame: int) -> np.ndarray:
+    volume = _volume(path)
+    slices = volume.shape[2]
+    if frame >= slices * volume.shape[3]:
+        raise MMLError(f"the image {path} has no slice {frame}; list the data set anew")
+    return np.ascontiguousarray(volume[:, :, frame % slices, frame // slices])
+
+
+def _volume(path: Path) -> np.ndarray:
+    """Return the upright values of a volume, H×W×slices×volumes or H×W×slices×volumes×3."""
+    state = os.stat(path)
+    with _LOADING:  # several threads want slices of one volume
+        return _loaded(str(path), state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(path: str, changed: int, size: int) -> np.ndarray:
+    """Load a volume; one that has changed since is loaded anew."""
+    try:
+        import nibabel
+        from nibabel.filebasedimages import ImageFileError
+    except ImportError as error:
+        raise MMLError(f"the image {path} is a NIfTI volume, which needs nibabel: {EXTRA}") from error
+    try:
+        image = nibabel.load(path)
+    except ImageFileError as error:
+        raise MMLError(f"the image {path} is damaged, or no NIfTI volume; replace or remove it") from error
+    values = _values(image)
+    if not 2 <= values.ndim - (values.dtype.names is not None) <= 4 or 0 in values.shape:
+        raise MMLError(f"the image {path} has the shape {values.shape}; volumes of 2 to 4 dimensions are read")
+    if values.dtype.names:  # colours
+        values = np.stack([values[name] for name in values.dtype.names[:3]], axis=-1)
+        values = values.reshape(*values.shape[:-1], *[1] * (5 - values.ndim), 3)
+    elif values.dtype.kind not in "uif":
+        raise MMLError(f"the image {path} has values of type {values.dtype}; save its magnitude as numbers")
+    else:
+        values = values.reshape(*values.shape, *[1] * (4 - values.ndim))
+    return _upright(values, nibabel.io_orientation(image.affine))
+
+
+def _values(image: "object") -> np.ndarray:
+    """Return the values of a volume: as they are stored, or scaled as its header says."""
+    proxy = image.dataobj  # type: ignore[attr-defined]
+    if (proxy.slope, proxy.inter) != (1, 0):
+        return image.get_fdata(dtype=np.float32, caching="unchanged")  # type: ignore[attr-defined]
+    values = np.asanyarray(proxy)
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _upright(values: np.ndarray, orientation: np.ndarray) -> np.ndarray:
+    """Return a volume whose first axis are rows from the top, and whose second are columns from the left.
+
+    Args:
+        values: volume, whose first two axes are those of its slices.
+        orientation: for each axis the axis of the body (0: to the right, 1: to the front, 2: to the head) and 1 or -1.
+    """
+    axes, signs = orientation[:2].T
+    if np.isnan(orientation[:2]).any():  # the header says nothing
+        return values.swapaxes(0, 1)
+    values = np.flip(values, [axis for axis, sign in enumerate(signs) if sign > 0])
+    return values.swapaxes(0, 1) if axes[0] < axes[1] else values
