@@ -195,3 +195,15 @@ STEPS: dict[str, tuple[Callable[[Workplace], dict[str, Any]], str]] = {
     "archive that leads outside": (escaping_archive, r"its member '\.\./\.\./evil\.png' would lie outside"),
     "label that is not a class": (label_without_class, "sample '7'.*label 'zebra'"),
 }
+
+IN_A_RUN = (
+    "class folder with one image",
+    "truncated image",
+    "image in two splits",
+    "black masks",
+    "checksum that does not match",
+    "archive that is none",
+    "archive that leads outside",
+    "label that is not a class",
+)
+"""Mistakes of which a run of Snakemake is made: at least one of each rule, and those that need downloads or plugins."""

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.bad_input import STEPS, table, values_table
+from mml_lib.config.task_options import Task
+from mml_lib.errors import MMLError
+from tests.support.bad_input import IN_A_RUN, STEPS, table, values_table
 from tests.support.bad_studies import of_type, with_task
+from tests.support.plans import check_plan
 from tests.support.workplaces import TINY, Workplace
 
 
@@ -20,27 +23,35 @@ def task_of(case: str, folder: Path) -> dict[str, Any]:
 
 
 def test_mistakes_in_data_stop_before_any_training(workplace: Workplace):
-    """One study has all mistakes, each in a task of its own: a run goes on with what does not need a failed step.
+    """One study has several mistakes, each in a task of its own: a run goes on with what does not need a failed step.
 
     Only one of the tasks would be trained, as each pipeline is checked before anything runs.
     """
-    names = {case: f"case{number}" for number, case in enumerate(STEPS)}
+    names = {case: f"case{number}" for number, case in enumerate(IN_A_RUN)}
     tasks = {name: task_of(case, workplace.folder / name) for case, name in names.items()}
     settings = {"loss": "default", "metrics": "default", "decoder": "unet_small"}
     settings |= {"pivot": {"name": names["class folder with one image"]}}
     workplace.write(TINY | settings | {"tasks": tasks, "plugins": [f"{names['label that is not a class']}/wrong.py"]})
     said = workplace.run("pp", "train", fails=True)
     errors = [line for line in said.splitlines() if line.startswith("error in ")]
-    for case, (_, line) in STEPS.items():
-        pattern = line.format(folder=workplace.folder / names[case])
+    for case in IN_A_RUN:
+        pattern = STEPS[case][1].format(folder=workplace.folder / names[case])
         assert sum(bool(re.search(pattern, error)) for error in errors) == 1, f"{case}\n{said}"
-    assert len(errors) == len(STEPS), said
+    assert len(errors) == len(IN_A_RUN), said
     assert "Traceback" not in said
     assert workplace.files("results/tiny/LOGS/train_fold/*") == []
     assert list(workplace.folder.rglob("*.part*")) == []
     assert workplace.files("data/RAW/*/*.npy") == []
     for packed in workplace.files("data/PREPROCESSED/*/*"):
         assert {"images.npy", "moments.npy"} <= {file.name for file in packed.iterdir()}, "whole or not at all"
+
+
+@pytest.mark.parametrize("case", [case for case in STEPS if case not in IN_A_RUN])
+def test_mistake_in_data_is_refused_by_the_functions_of_the_steps(tmp_path: Path, monkeypatch: Any, case: str):
+    monkeypatch.chdir(tmp_path)
+    task = task_of(case, tmp_path / "mine")
+    with pytest.raises(MMLError, match=STEPS[case][1].format(folder=tmp_path / "mine")):
+        check_plan(Task(**task), tmp_path / "data")
 
 
 def test_value_that_is_no_number_shows_when_it_is_planned(workplace: Workplace):
