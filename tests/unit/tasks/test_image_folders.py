@@ -38,8 +38,16 @@ def fill(root: Path, *names: str) -> None:
         *("__MACOSX", ".ipynb_checkpoints", ".git", ".Spotlight-V100", "~snapshot", "$Recycle.Bin"),
     ],
 )
-@pytest.mark.parametrize("place", ["", "a/", "a/deep/"])
-def test_folders_of_systems_are_skipped_and_named(tmp_path: Path, warnings: list[str], folder: str, place: str):
+def test_folders_of_systems_are_skipped_and_named(tmp_path: Path, warnings: list[str], folder: str):
+    assert_skipped(tmp_path, warnings, folder)
+
+
+@pytest.mark.parametrize("place", ["", "a/deep/"])
+def test_folders_of_systems_are_skipped_at_any_depth(tmp_path: Path, warnings: list[str], place: str):
+    assert_skipped(tmp_path, warnings, "@eaDir", place)
+
+
+def assert_skipped(tmp_path: Path, warnings: list[str], folder: str, place: str = "a/") -> None:
     root = lay(tmp_path, "a/1.png", "a/deep/2.png", "b/3.png", f"{place}{folder}/x/4.png", f"{place}{folder}/5.png")
     before = CREATORS["image_folder"].survey(str(root)).fingerprint
     delivery = deliver("image_folder", root)

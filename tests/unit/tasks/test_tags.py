@@ -30,14 +30,13 @@ FOR_CLASSES += ["subclass~b~c+confuse~0.5+shrink_equal~5"]
 
 
 def admitted() -> Iterator[tuple[str, str, str]]:
-    """Yield each task type, each layout, and each tag that they admit."""
+    """Yield each tag with each layout of a classification, and with each task type; each task type with each layout."""
     yield from (("no_task", "folds", tag) for tag in FOR_ALL)
-    for kind in LEARNABLE:
-        for layout in LAYOUTS:
-            tags = FOR_ALL + FOR_LABELS
-            tags += FOR_FOLDS if layout != "val split" else []
-            tags += FOR_CLASSES if kind == "classification" else []
-            yield from ((kind, layout, tag) for tag in tags)
+    for layout in LAYOUTS:
+        tags = FOR_ALL + FOR_LABELS + (FOR_FOLDS if layout != "val split" else [])
+        yield from (("classification", layout, tag) for tag in tags + FOR_CLASSES)
+        for kind in (kind for kind in LEARNABLE if kind != "classification"):
+            yield from ((kind, layout, tag) for tag in (tags if layout == "folds" else FOR_LABELS[:1]))
 
 
 def labels(task: TaskDescription, split: str, fold: int | None = None) -> list:
