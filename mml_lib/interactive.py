@@ -11,6 +11,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -126,8 +127,9 @@ def load_predictions(
         elif split == OUT_OF_FOLD:
             keys = ("out_of_fold_predictions",)
         artefacts = _artefacts(fm, keys, {"task": task, "run": run, "fold": fold, "split": split})
-        classes = _Classes(fm)
-        tables, problems = _read(artefacts, lambda path: make(read_predictions(path), classes.of(artefacts[path])))
+        classes_of = _class_reader(fm)
+        names = {path: [labels[key] for key in ("task", "run", "on")] for path, labels in artefacts.items()}
+        tables, problems = _read(artefacts, lambda path: make(read_predictions(path), classes_of(*names[path])))
     _warn(problems)
     for path, table in tables.items():
         for place, key in enumerate(KEYS):
@@ -287,25 +289,17 @@ def _pipelines(fm: MMLFileManager, models: pd.DataFrame) -> tuple[dict[str, dict
     return contents, problems
 
 
-class _Classes:
-    """The classes that networks tell apart, by the descriptions of their tasks."""
+def _class_reader(fm: MMLFileManager) -> Callable[[str, str, str], list[str] | None]:
+    """Return a function that reads the classes of predictions; None where the pipeline or the description is gone."""
 
-    def __init__(self, fm: MMLFileManager):
-        self.fm = fm
-        self._known: dict[tuple[str, str, str], list[str] | None] = {}
-
-    def of(self, labels: Mapping[str, Any]) -> list[str] | None:
-        """Return the names of the classes of predictions; None where the pipeline or the description is gone."""
-        key = labels["task"], labels["run"], labels["on"]
-        if key not in self._known:
-            self._known[key] = self._read(*key)
-        return self._known[key]
-
-    def _read(self, task: str, run: str, on: str) -> list[str] | None:
+    @cache
+    def classes_of(task: str, run: str, on: str) -> list[str] | None:
         try:
-            learned = Pipeline.read(Path(self.fm.path("pipeline", task=task, run=run))).tasks
+            learned = Pipeline.read(Path(fm.path("pipeline", task=task, run=run))).tasks
             task_learned = next((candidate for candidate in learned if candidate["name"] == on), learned[0])
-            header = read_header(self.fm.path("description", task=task_learned["name"], task_id=task_learned["id"]))
+            header = read_header(fm.path("description", task=task_learned["name"], task_id=task_learned["id"]))
         except (MMLError, KeyError, TypeError, AttributeError):
             return None
         return header.get("classes")
+
+    return classes_of
