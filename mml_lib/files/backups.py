@@ -32,25 +32,23 @@ class Entry:
     """An artefact of an older format.
 
     Args:
-        root: `data` or `project`.
-        path: path below the root.
         kind: kind of file in `mml_lib.files.formats`.
+        path: path below the data root or the project, whichever holds files of this kind.
         version: version of its format.
         mtime: modification time in ns.
         sealed: True if it has a checksum.
     """
 
-    root: str
-    path: str
     kind: str
+    path: str
     version: int
     mtime: int
     sealed: bool
 
 
-def roots(fm: MMLFileManager) -> dict[str, Path]:
-    """Return the folders that paths of entries are relative to."""
-    return {"data": fm.data_path, "project": fm.proj_path}
+def root_of(fm: MMLFileManager, kind: str) -> Path:
+    """Return the folder that paths of files of a kind are relative to."""
+    return fm.data_path if fm.template(FORMATS[kind].keys[0]).root == "DATA_PATH" else fm.proj_path
 
 
 def find_outdated(fm: MMLFileManager) -> tuple[list[Entry], list[str]]:
@@ -62,7 +60,6 @@ def find_outdated(fm: MMLFileManager) -> tuple[list[Entry], list[str]]:
     entries, problems = [], []
     for kind, form in FORMATS.items():
         for key in form.keys:
-            root = "data" if fm.template(key).root == "DATA_PATH" else "project"
             for wildcards in fm.existing(key):
                 path = fm.construct_saving_path(None, key, **wildcards)
                 try:
@@ -71,9 +68,9 @@ def find_outdated(fm: MMLFileManager) -> tuple[list[Entry], list[str]]:
                     problems.append(str(damaged(path, str(error))))
                     continue
                 if version < form.version:
-                    below, mtime = str(path.relative_to(roots(fm)[root])), path.stat().st_mtime_ns
-                    entries.append(Entry(root, below, kind, version, mtime, checksum_path(path).exists()))
-    return sorted(entries, key=lambda entry: (entry.root, entry.kind, entry.path)), problems
+                    below, mtime = str(path.relative_to(root_of(fm, kind))), path.stat().st_mtime_ns
+                    entries.append(Entry(kind, below, version, mtime, checksum_path(path).exists()))
+    return sorted(entries, key=lambda entry: (entry.kind, entry.path)), problems
 
 
 class Backup:
@@ -118,10 +115,10 @@ class Backup:
         return [Entry(**entry) for entry in read_json(self.list_path, "backup")["files"]]
 
     def _artefact(self, entry: Entry) -> Path:
-        return roots(self.fm)[entry.root] / entry.path
+        return root_of(self.fm, entry.kind) / entry.path
 
     def _copy(self, entry: Entry) -> Path:
-        return self.list_path.parent / entry.root / entry.path
+        return self.list_path.parent / entry.path  # folders below the data root and in projects differ in name
 
     def hold_data(self) -> Any:
         """Reserve the data if some of them are in this backup, for as long as the result exists.
@@ -129,7 +126,7 @@ class Backup:
         Raises:
             MMLError: another Snakemake uses them.
         """
-        if not any(entry.root == "data" for entry in self.entries):
+        if not any(root_of(self.fm, entry.kind) == self.fm.data_path for entry in self.entries):
             return None
         if held := hold_idle_data(self.fm.data_lock_path):
             return held
@@ -140,12 +137,12 @@ class Backup:
     def begin(self, outdated: Sequence[Entry]) -> None:
         """Write the list of files to rewrite, joined with that of an interrupted upgrade."""
         remove_leftovers(self.list_path)
-        listed = {(entry.root, entry.path): entry for entry in self.entries}
+        listed = {entry.path: entry for entry in self.entries}
         for entry in outdated:
-            earlier = listed.get((entry.root, entry.path))
+            earlier = listed.get(entry.path)
             if earlier is None or (earlier.mtime, earlier.version) != (entry.mtime, entry.version):
                 self._copy(entry).unlink(missing_ok=True)  # the file was made anew since
-                listed[entry.root, entry.path] = entry
+                listed[entry.path] = entry
         self.entries = list(listed.values())
         write_text(self.list_path, json_text("backup", {"files": [asdict(entry) for entry in self.entries]}))
 

@@ -192,7 +192,7 @@ def test_a_damaged_file_is_told_and_the_others_are_rewritten(tmp_path: Path):
 def test_data_in_use_are_left_alone(tmp_path: Path):
     fm = former_project(tmp_path)
     backup = Backup(fm, "0001")
-    backup.begin([replace(entry, root="data") for entry in find_outdated(fm)[0]])
+    backup.begin([replace(entry, kind="dataset") for entry in find_outdated(fm)[0]])
     with share_data(fm.data_lock_path), pytest.raises(MMLError, match=r"data .*data are in use by another Snakemake"):
         backup.hold_data()
     assert backup.hold_data()
