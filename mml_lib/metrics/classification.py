@@ -5,6 +5,7 @@ one; of more they are means over classes (macro averages). All other metrics tre
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -37,6 +38,10 @@ def _specificity(counts: Counts) -> np.ndarray:
 
 def _recall(counts: Counts) -> np.ndarray:
     return positive_or_mean(shares.recalls(counts))
+
+
+def _precision(counts: Counts) -> np.ndarray:
+    return positive_or_mean(shares.precisions(counts))
 
 
 def is_of_class(targets: np.ndarray, classes: int) -> np.ndarray:
@@ -102,135 +107,98 @@ def _calibration_error(probabilities: np.ndarray, targets: np.ndarray) -> Weight
     return lambda weights: sum(np.abs(products(gaps[rows], weights[rows])) for rows in in_bin) / total(weights)
 
 
+by_counts = partial(declare, takes="labels", statistic=class_counts)
+of_rare_classes = partial(by_counts, rare_classes_decide=True)
+by_probabilities = partial(declare, takes="probabilities")
+as_error = partial(by_probabilities, lower_is_better=True)
+
 for metric in (
-    declare("accuracy", "share of samples whose most probable class is right", "labels", class_counts, shares.accuracy),
-    declare(
-        "balanced_accuracy",
-        "mean recall over the classes that occur among targets",
-        "labels",
-        class_counts,
-        shares.mean_recall,
-        rare_classes_decide=True,
+    by_counts("accuracy", "share of samples whose most probable class is right", value=shares.accuracy),
+    of_rare_classes(
+        "balanced_accuracy", "mean recall over the classes that occur among targets", value=shares.mean_recall
     ),
-    declare(
+    of_rare_classes(
         "f1",
         "mean F1 score over the classes that occur among targets or predictions (macro, also of two classes)",
-        "labels",
-        class_counts,
-        shares.mean_dice,
-        rare_classes_decide=True,
+        value=shares.mean_dice,
     ),
-    declare(
+    by_probabilities(
         "auroc",
         "area under the ROC curve, the mean of each class against the rest",
-        "probabilities",
-        _auroc,
+        statistic=_auroc,
         rare_classes_decide=True,
     ),
-    declare(
+    of_rare_classes(
         "kappa",
         "Cohen's kappa: agreement beyond chance; undefined where all is one class",
-        "labels",
-        class_counts,
-        shares.kappa,
+        value=shares.kappa,
         bounds=(-1, 1),
-        rare_classes_decide=True,
     ),
-    declare(
+    as_error(
         "calibration_error",
         "expected calibration error over 15 bins of equal width",
-        "probabilities",
-        _calibration_error,
-        lower_is_better=True,
+        statistic=_calibration_error,
         magnitude=True,
     ),
-    declare(
+    as_error(
         "brier",
         "squared error of probabilities, summed over classes: 0 to 2, of two classes twice that of one probability",
-        "probabilities",
-        mean_brier,
-        lower_is_better=True,
+        statistic=mean_brier,
         bounds=(0, 2),
     ),
-    declare(
+    as_error(
         "log_loss",
         "negative logarithm of the probability of the true class, in nats",
-        "probabilities",
-        mean_log_loss,
-        lower_is_better=True,
+        statistic=mean_log_loss,
         bounds=None,
         scale="error",
     ),
-    declare(
+    of_rare_classes(
         "precision",
         "share of predictions of a class that are right: of two classes the second, of more the mean over those that "
         "are predicted",
-        "labels",
-        class_counts,
-        lambda counts: positive_or_mean(shares.precisions(counts)),
-        rare_classes_decide=True,
+        value=_precision,
         deciding="predicted",
     ),
-    declare(
+    recall := of_rare_classes(
         "recall",
         "share of samples of a class that are predicted as such: of two classes the second, of more the mean over "
         "those that occur",
-        "labels",
-        class_counts,
-        _recall,
-        rare_classes_decide=True,
+        value=_recall,
         deciding="positives",
     ),
-    declare(
-        "sensitivity",
-        "the same as recall",
-        "labels",
-        class_counts,
-        _recall,
-        rare_classes_decide=True,
-        deciding="positives",
-    ),
-    declare(
+    replace(recall, name="sensitivity", description="the same as recall"),
+    of_rare_classes(
         "specificity",
         "share of samples of other classes that are not predicted as a class: of two classes the second, of more the "
         "mean over those that not all samples have",
-        "labels",
-        class_counts,
-        _specificity,
-        rare_classes_decide=True,
+        value=_specificity,
         deciding="negatives",
     ),
-    declare(
+    of_rare_classes(
         "matthews",
         "Matthews correlation of targets and predictions, of any number of classes; undefined where either is constant",
-        "labels",
-        class_counts,
-        shares.matthews,
+        value=shares.matthews,
         bounds=(-1, 1),
-        rare_classes_decide=True,
     ),
-    declare(
+    of_rare_classes(
         "quadratic_kappa",
         "Cohen's kappa weighted by squared distances between classes, which are ordered as the task lists them",
-        "labels",
-        _quadratic_kappa,
+        statistic=_quadratic_kappa,
         bounds=(-1, 1),
-        rare_classes_decide=True,
     ),
-    declare(
+    by_probabilities(
         "average_precision",
         "area under the precision-recall curve by steps: of two classes the second, of more the mean over those that "
         "occur",
-        "probabilities",
-        _average_precision,
+        statistic=_average_precision,
         rare_classes_decide=True,
         deciding="positives",
     ),
-    declare(
+    by_probabilities(
         "top{}_accuracy",
         "share of samples whose class is among the {} most probable ones; any number may be written in its place",
-        "probabilities",
-        _top,
+        statistic=_top,
         example=3,
     ),
 ):

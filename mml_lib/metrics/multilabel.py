@@ -1,6 +1,7 @@
 """Metrics of a multi-label classification: of probabilities and targets, N×labels; a label is predicted above 0.5."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -42,6 +43,14 @@ def _mean_recall(labels: LabelCounts) -> np.ndarray:
     return shares.mean_recall(labels.counts)
 
 
+def _mean_precision(labels: LabelCounts) -> np.ndarray:
+    return mean_of_known(shares.precisions(labels.counts))
+
+
+def _mean_dice(labels: LabelCounts) -> np.ndarray:
+    return shares.mean_dice(labels.counts)
+
+
 def _accuracy(labels: LabelCounts) -> np.ndarray:
     hits, targets, predicted = labels.counts
     return (1 - (targets + predicted - 2 * hits) / labels.number[:, None]).mean(axis=1)
@@ -57,14 +66,6 @@ def _mean_matthews(labels: LabelCounts) -> np.ndarray:
 
 def _exact_match(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
     return weighted_mean(((probabilities > 0.5) == targets).all(axis=1).astype(np.float64))
-
-
-def _auroc(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
-    return mean_area(roc_area, probabilities, targets)
-
-
-def _average_precision(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
-    return mean_area(precision_area, probabilities, targets)
 
 
 def _ranking(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
@@ -93,95 +94,68 @@ def _calibration_error(probabilities: np.ndarray, targets: np.ndarray) -> Weight
     return error
 
 
+by_counts = partial(declare, takes="labels", statistic=label_counts)
+of_rare_labels = partial(by_counts, rare_classes_decide=True)
+by_probabilities = partial(declare, takes="probabilities")
+as_error = partial(by_probabilities, lower_is_better=True)
+
 for metric in (
-    declare("accuracy", "share of labels that are right", "labels", label_counts, _accuracy),
-    declare("exact_match", "share of samples all of whose labels are right", "labels", _exact_match),
-    declare(
-        "f1",
-        "mean F1 score over the labels that occur or are predicted",
-        "labels",
-        label_counts,
-        lambda labels: shares.mean_dice(labels.counts),
-        rare_classes_decide=True,
-    ),
-    declare(
+    by_counts("accuracy", "share of labels that are right", value=_accuracy),
+    by_counts("exact_match", "share of samples all of whose labels are right", statistic=_exact_match),
+    of_rare_labels("f1", "mean F1 score over the labels that occur or are predicted", value=_mean_dice),
+    by_probabilities(
         "auroc",
         "area under the ROC curve, the mean over the labels that some samples have and others have not",
-        "probabilities",
-        _auroc,
+        statistic=partial(mean_area, roc_area),
         rare_classes_decide=True,
     ),
-    declare(
+    by_probabilities(
         "average_precision",
         "area under the precision-recall curve by steps, the mean over the labels that some samples have",
-        "probabilities",
-        _average_precision,
+        statistic=partial(mean_area, precision_area),
         rare_classes_decide=True,
     ),
-    declare(
+    as_error(
         "calibration_error",
         "expected calibration error of each label's probability over 15 bins, the mean over labels",
-        "probabilities",
-        _calibration_error,
-        lower_is_better=True,
+        statistic=_calibration_error,
         magnitude=True,
     ),
-    declare(
-        "brier",
-        "squared error of probabilities, the mean over labels: 0 to 1",
-        "probabilities",
-        mean_brier,
-        lower_is_better=True,
-    ),
-    declare(
+    as_error("brier", "squared error of probabilities, the mean over labels: 0 to 1", statistic=mean_brier),
+    as_error(
         "log_loss",
         "negative logarithm of the probability of what is true of a label, in nats, the mean over labels",
-        "probabilities",
-        mean_log_loss,
-        lower_is_better=True,
+        statistic=mean_log_loss,
         bounds=None,
         scale="error",
     ),
-    declare(
+    of_rare_labels(
         "precision",
         "share of predictions of a label that are right, the mean over the labels that are predicted",
-        "labels",
-        label_counts,
-        lambda labels: mean_of_known(shares.precisions(labels.counts)),
-        rare_classes_decide=True,
+        value=_mean_precision,
     ),
-    declare(
+    recall := of_rare_labels(
         "recall",
         "share of samples with a label that are predicted to have it, the mean over the labels that occur",
-        "labels",
-        label_counts,
-        _mean_recall,
-        rare_classes_decide=True,
+        value=_mean_recall,
     ),
-    declare("sensitivity", "the same as recall", "labels", label_counts, _mean_recall, rare_classes_decide=True),
-    declare(
+    replace(recall, name="sensitivity", description="the same as recall"),
+    of_rare_labels(
         "specificity",
         "share of samples without a label that are predicted not to have it, the mean over labels that not all have",
-        "labels",
-        label_counts,
-        _mean_specificity,
-        rare_classes_decide=True,
+        value=_mean_specificity,
     ),
-    declare(
+    of_rare_labels(
         "matthews",
         "Matthews correlation of each label's targets and predictions, the mean over labels where neither is constant",
-        "labels",
-        label_counts,
-        _mean_matthews,
+        value=_mean_matthews,
         bounds=(-1, 1),
-        rare_classes_decide=True,
     ),
-    declare(
+    by_probabilities(
         "ranking_average_precision",
         "label ranking average precision: how high a sample's labels rank among all; samples with no label, or all, "
         "count 1",
-        "probabilities",
-        _ranking,
+        statistic=_ranking,
     ),
 ):
     register(metric)

@@ -1,6 +1,7 @@
 """Metrics of a regression: of values and targets, N each."""
 
 from functools import partial
+from operator import itemgetter
 
 import numpy as np
 
@@ -67,52 +68,23 @@ def _spearman(values: np.ndarray, targets: np.ndarray) -> Weighted:
     return spearman
 
 
+by_moments = partial(declare, takes="values", statistic=moments)
+as_error = partial(by_moments, lower_is_better=True, bounds=None, scale="error")
+as_correlation = partial(by_moments, bounds=(-1, 1), scale="correlation")
+
 for metric in (
-    declare(
-        "mae",
-        "mean absolute error, in the unit of the targets",
-        "values",
-        moments,
-        lambda values: values["mae"],
-        lower_is_better=True,
-        bounds=None,
-        scale="error",
-    ),
-    declare(
-        "rmse",
-        "root of the mean squared error, in the unit of the targets",
-        "values",
-        moments,
-        lambda values: values["rmse"],
-        lower_is_better=True,
-        bounds=None,
-        scale="error",
-    ),
-    declare(
+    as_error("mae", "mean absolute error, in the unit of the targets", value=itemgetter("mae")),
+    as_error("rmse", "root of the mean squared error, in the unit of the targets", value=itemgetter("rmse")),
+    by_moments(
         "r2",
         "explained share of the variance (coefficient of determination); undefined where targets are constant",
-        "values",
-        moments,
-        lambda values: values["r2"],
+        value=itemgetter("r2"),
         bounds=None,
         scale="explained",
     ),
-    declare(
-        "pearson",
-        "linear correlation; undefined where either side is constant",
-        "values",
-        moments,
-        lambda values: values["pearson"],
-        bounds=(-1, 1),
-        scale="correlation",
+    as_correlation(
+        "pearson", "linear correlation; undefined where either side is constant", value=itemgetter("pearson")
     ),
-    declare(
-        "spearman",
-        "correlation of ranks; undefined where either side is constant",
-        "values",
-        _spearman,
-        bounds=(-1, 1),
-        scale="correlation",
-    ),
+    as_correlation("spearman", "correlation of ranks; undefined where either side is constant", statistic=_spearman),
 ):
     register(metric)

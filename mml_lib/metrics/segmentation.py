@@ -7,6 +7,7 @@ nor predicted); the metric is the mean over images, without those in which no cl
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -88,84 +89,71 @@ def _surface_dice(
     return _of_surfaces(partial(surface_dice, tolerance=tolerance), hits, masks)
 
 
+by_pixels = partial(declare, takes="pixels")
+pooled = partial(by_pixels, statistic=pooled_counts, pooled=True)
+by_masks = partial(declare, takes="masks")
+
 for metric in (
-    declare(
+    by_pixels(
         "dice",
         "Dice coefficient: mean over images of the mean over foreground classes",
-        "pixels",
-        image_statistic(shares.dices),
+        statistic=image_statistic(shares.dices),
     ),
-    declare(
+    by_pixels(
         "iou",
         "intersection over union: mean over images of the mean over foreground classes",
-        "pixels",
-        image_statistic(shares.ious),
+        statistic=image_statistic(shares.ious),
     ),
-    declare(
+    pooled(
         "pixel_accuracy",
         "share of pixels of all images together, background included, whose class is right",
-        "pixels",
-        pooled_counts,
-        shares.accuracy,
-        pooled=True,
+        value=shares.accuracy,
     ),
-    declare(
+    pooled(
         "pooled_dice",
         "Dice coefficient of the pixels of all images together, mean over foreground classes",
-        "pixels",
-        pooled_counts,
-        lambda counts: mean_of_known(foreground(shares.dices(counts))),
-        pooled=True,
+        value=lambda counts: mean_of_known(foreground(shares.dices(counts))),
     ),
-    declare(
+    pooled(
         "pooled_iou",
         "intersection over union of the pixels of all images together, mean over foreground classes",
-        "pixels",
-        pooled_counts,
-        lambda counts: mean_of_known(foreground(shares.ious(counts))),
-        pooled=True,
+        value=lambda counts: mean_of_known(foreground(shares.ious(counts))),
     ),
-    declare(
+    by_pixels(
         "precision",
         "share of predicted pixels of a class that are right: mean over images of the mean over foreground classes",
-        "pixels",
-        image_statistic(shares.precisions),
+        statistic=image_statistic(shares.precisions),
     ),
-    declare(
+    recall := by_pixels(
         "recall",
         "share of true pixels of a class that are predicted: mean over images of the mean over foreground classes",
-        "pixels",
-        image_statistic(shares.recalls),
+        statistic=image_statistic(shares.recalls),
     ),
-    declare("sensitivity", "the same as recall", "pixels", image_statistic(shares.recalls)),
-    declare(
+    replace(recall, name="sensitivity", description="the same as recall"),
+    by_pixels(
         "specificity",
         "share of pixels of other classes that are not predicted as a class: mean over images and foreground classes",
-        "pixels",
-        image_statistic(_image_specificities),
+        statistic=image_statistic(_image_specificities),
     ),
-    declare(
+    by_masks(
         "hausdorff95",
         "95th percentile of distances between edges in pixels, the larger of both directions; the image's diagonal "
         "where one of the regions is empty: mean over images and foreground classes",
-        "masks",
-        _hausdorff95,
+        statistic=_hausdorff95,
         lower_is_better=True,
         bounds=None,
         scale="error",
     ),
-    declare(
+    by_masks(
         "surface_dice",
         "share of edge pixels within 1 pixel of the other edge; 0 where one of the regions is empty: mean over images "
         "and foreground classes",
-        "masks",
-        partial(_surface_dice, 1),
+        statistic=partial(_surface_dice, 1),
     ),
-    declare(
+    by_masks(
         "surface_dice_{}px",
         "the same within {} pixels; any number may be written in its place",
-        "masks",
-        _surface_dice,
+        statistic=_surface_dice,
         example=2,
     ),
 ):
