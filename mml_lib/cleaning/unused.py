@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from mml_lib.cleaning.usage import Usage
@@ -32,9 +32,9 @@ class Known:
     """
 
     usages: Sequence[Usage]
-    doubts: Mapping[str, str] = field(default_factory=dict)
-    busy: frozenset[str] = frozenset()
-    pipelines: bool = False
+    doubts: Mapping[str, str]
+    busy: frozenset[str]
+    pipelines: bool
 
     def names(self, project: str) -> bool:
         """Return True if a study belongs to this project."""

@@ -1,13 +1,13 @@
 """Best runs: the procedure and the run of each task that are best on validation splits, and what they are worth."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.metric_options import OUT_OF_FOLD
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.run_labels import RunLabel
-from mml_lib.models.model_selection import best_run
+from mml_lib.models.model_selection import BestRun, best_run
 from mml_lib.models.model_storage import ModelStorage
 
 if TYPE_CHECKING:
@@ -41,39 +41,51 @@ def best_runs(scheduler: "TrainScheduler", models: Sequence[str], summary: str) 
             metrics[label.task] = scheduler.study.main_metric(scheduler.study.task(storage.task).task_type)
     best = []
     for task, of_task in sorted(storages.items()):
-        metric, own = metrics[task], [label for label in labels.values() if label.task == task]
-        ids = {run: (label.procedure, label.run) for (_, run), label in labels.items() if label.task == task}
+        metric, own = metrics[task], {key: label for key, label in labels.items() if label.task == task}
+        ids = {run: (label.procedure, label.run) for (_, run), label in own.items()}
         try:
             chosen = best_run(of_task, ids, metric)
         except MMLError:  # nothing defines the metric
             continue
         # Out-of-fold results are of the samples that the choice was made by, if there was one.
         splits = ("test", OUT_OF_FOLD) if len(set(ids.values())) == 1 else ("test",)
-        of_metric = [row for row in rows if (row["task"], row["metric"]) == (task, metric) and row["split"] in splits]
-        split = next((split for split in splits if any(row["split"] == split for row in of_metric)), None)
-        of_split = [row for row in of_metric if row["split"] == split]
-        # A procedure with a single run has no row of its own.
-        run = next((row for row in of_split if row["run"] == chosen.run), {})
-        procedure = next((row for row in of_split if not row["run"] and row["procedure"] == chosen.procedure), run)
         best.append(
             {
                 "task": task,
                 "procedure": chosen.procedure,
                 "run": chosen.run,
-                "label": next(label.label for label in own if label.run == chosen.run),
+                "label": next(label.label for label in own.values() if label.run == chosen.run),
                 "metric": metric,
                 "chosen_by": f"val/{chosen.metric}",
                 "validation": chosen.run_value,
-                "split": split,
-                "mean": _number(run.get("mean")),
-                "procedure_mean": _number(procedure.get("mean")),
-                "ci_low": _number(procedure.get("ci_low")),
-                "ci_high": _number(procedure.get("ci_high")),
-                "about": procedure.get("about", ""),
-                "reason": procedure.get("reason", ""),
+                **_results([row for row in rows if (row["task"], row["metric"]) == (task, metric)], chosen, splits),
             }
         )
     return best
+
+
+def _results(rows: Sequence[Mapping[str, str]], chosen: BestRun, splits: Sequence[str]) -> dict[str, Any]:
+    """Return the results of a chosen run and its procedure on the first of some splits that has results.
+
+    Args:
+        rows: rows of the summary for one task and metric.
+        chosen: the run.
+        splits: possible splits.
+    """
+    split = next((split for split in splits if any(row["split"] == split for row in rows)), None)
+    of_split = [row for row in rows if row["split"] == split]
+    # A procedure with a single run has no row of its own.
+    run = next((row for row in of_split if row["run"] == chosen.run), {})
+    procedure = next((row for row in of_split if not row["run"] and row["procedure"] == chosen.procedure), run)
+    return {
+        "split": split,
+        "mean": _number(run.get("mean")),
+        "procedure_mean": _number(procedure.get("mean")),
+        "ci_low": _number(procedure.get("ci_low")),
+        "ci_high": _number(procedure.get("ci_high")),
+        "about": procedure.get("about", ""),
+        "reason": procedure.get("reason", ""),
+    }
 
 
 def _labels(scheduler: "TrainScheduler") -> dict[tuple[str, str], RunLabel]:

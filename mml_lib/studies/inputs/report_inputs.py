@@ -10,6 +10,7 @@ from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.images.transforms import resolve
 from mml_lib.pipelines.pipeline import DEVICE_KEYS, PIPELINE_KEYS
 from mml_lib.pipelines.trained_networks import TrainedNetwork
+from mml_lib.studies.inputs.evaluate_inputs import METRICS_FILES
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
 from mml_lib.task_types import TASK_TYPES
 
@@ -162,13 +163,7 @@ class ReportInputs(RuleInputs):
     def done(self, wildcards: "Wildcards") -> list[str]:
         """The metrics and predictions that exist once all long steps are done, without those that `remove` drops."""
         steps = self.study.scheduler(wildcards.mode).steps_by_rule
-        rules = {
-            "test_fold": "metrics",
-            "test_other": "other_metrics",
-            "test_out_of_fold": "out_of_fold_metrics",
-            "predict_fold": "predictions",
-            "predict_other": "other_predictions",
-        }
+        rules = {**METRICS_FILES, "predict_fold": "predictions", "predict_other": "other_predictions"}
         return [
             self.fm.path(key, **step)
             for rule, key in rules.items()
