@@ -22,6 +22,9 @@ FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM")
 MANY_PIXELS, DENSEST = 2**24, 100_000
 """Pixels of an image and pixels a byte that are looked at before memory is taken: beyond both, a header is wrong."""
 
+LONGEST_DETAIL = 300
+"""Characters of a decoder's message that an error repeats; some repeat the content of a file."""
+
 WIDTH, HEIGHT, PLANAR = 256, 257, 284
 """Tags of TIFF; the last is 2 where each band is stored for itself."""
 
@@ -58,6 +61,7 @@ def errors_named(file: Path | str, what: str = "image") -> Iterator[None]:
         if reason := getattr(error, "strerror", None):
             raise MMLError(f"the {what} {file} cannot be read: {reason}") from error
         detail = str(error) if isinstance(error, OSError | ValueError | SyntaxError) else repr(error)
+        detail = " ".join(detail.split())[:LONGEST_DETAIL]
         raise MMLError(f"the {what} {file} is truncated or damaged ({detail}); replace or remove it") from error
 
 

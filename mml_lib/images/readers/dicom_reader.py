@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
 EXTRA = "pip install 'mml[dicom]'"
 
-DECODERS = ("pylibjpeg-openjpeg", "python-gdcm")
+DECODERS = ("pylibjpeg-openjpeg", "pyjpegls", "python-gdcm")
 """Packages of decoders that the extra installs."""
+
+PLUGINS = ("pydicom", "pylibjpeg", "pyjpegls", "pillow", "gdcm")
+"""Plugins of pydicom by preference. GDCM alone reads lossless JPEG, but ends the process at some damaged files."""
 
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
@@ -169,15 +172,15 @@ def _import_pydicom(path: Path) -> ModuleType:
 
 
 def _check(dataset: "Dataset", path: Path, with_pixels: bool) -> None:
-    from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     rows, columns = dataset.get("Rows"), dataset.get("Columns")
     lacks_pixels = with_pixels and not any(keyword in dataset for keyword in PIXELS)
     if not rows or not columns or lacks_pixels:
-        sop_class = UID(str(dataset.get("SOPClassUID") or "")).name
+        sop_class = _name_of(dataset.get("SOPClassUID"))
         if not len(dataset):
             raise MMLError(f"the image {path} is no DICOM; give it the suffix of its format, or remove it")
-        raise MMLError(f"the image {path} is a DICOM without pixels ({sop_class or 'of no class'}); remove it")
+        raise MMLError(f"the image {path} is a DICOM without pixels ({sop_class}); remove it")
     count, size = int(rows) * int(columns), path.stat().st_size
     if count > max(MANY_PIXELS, DENSEST * size):
         raise MMLError(f"the image {path} is damaged: {rows}×{columns} pixels in {size} bytes; replace or remove it")
@@ -190,12 +193,19 @@ def _check(dataset: "Dataset", path: Path, with_pixels: bool) -> None:
     _check_decoder(dataset.file_meta.TransferSyntaxUID, path)
 
 
+def _name_of(uid: object) -> str:
+    """Return the name of a UID of the standard; nothing else of a damaged file, which may hold names of patients."""
+    from pydicom.uid import UID, UID_dictionary
+
+    return UID(str(uid)).name if str(uid) in UID_dictionary else "unknown"
+
+
 def _check_decoder(syntax: "object", path: Path) -> None:
     """Refuse a transfer syntax that nothing decodes."""
     from pydicom.pixels import get_decoder
     from pydicom.uid import UID
 
-    name = UID(str(syntax)).name
+    name = _name_of(syntax)
     try:
         decoder = get_decoder(UID(str(syntax)))
     except NotImplementedError as error:
@@ -213,11 +223,13 @@ def _check_decoder(syntax: "object", path: Path) -> None:
 
 def _decoded(dataset: "Dataset", frame: int, path: Path) -> np.ndarray:
     """Return the stored values of a frame, H×W or H×W×3; YBR as RGB."""
-    from pydicom.pixels import pixel_array
+    from pydicom.pixels import get_decoder, pixel_array
 
     try:
         source = dataset if any(keyword in dataset for keyword in PIXELS) else path
-        pixels = pixel_array(source, index=frame)
+        available = get_decoder(dataset.file_meta.TransferSyntaxUID).available_plugins
+        plugin = next((name for name in PLUGINS if name in available), "")
+        pixels = pixel_array(source, index=frame, decoding_plugin=plugin)
     except RuntimeError as error:  # all decoders failed, each for reasons of its own
         name = dataset.file_meta.TransferSyntaxUID.name
         hint = "; pylibjpeg-libjpeg decodes it (GPL licence)" if name.startswith("JPEG Extended") else ""

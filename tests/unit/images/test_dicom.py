@@ -319,7 +319,7 @@ def test_transfer_syntax_that_nothing_reads_is_refused(tmp_path: Path, syntax: s
     dataset.PixelData = pydicom.encaps.encapsulate([dataset.PixelData])
     dataset["PixelData"].VR = "OB"
     pydicom.filewriter.dcmwrite(file, dataset, implicit_vr=False, little_endian=True, enforce_file_format=False)
-    with pytest.raises(MMLError, match=r"x\.dcm has the transfer syntax .*(MPEG2|1\.2\.3).*, which no package reads"):
+    with pytest.raises(MMLError, match=r"x\.dcm has the transfer syntax .*(MPEG2|unknown).*, which no package reads"):
         read_header(file)
 
 
@@ -327,7 +327,7 @@ def test_decoder_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch)
     decoder = pydicom.pixels.get_decoder(pydicom.uid.JPEGLSNearLossless)
     monkeypatch.setattr(decoder, "_available", {})
     monkeypatch.setattr(decoder, "_unavailable", {"gdcm": ("gdcm>=3.0.10",), "pyjpegls": ("jpeg_ls",)})
-    with pytest.raises(MMLError, match=r"JPEG-LS .* needs python-gdcm: pip install 'mml\[dicom\]'"):
+    with pytest.raises(MMLError, match=r"JPEG-LS .* needs pyjpegls or python-gdcm: pip install 'mml\[dicom\]'"):
         read_header(SHIPPED / "JPEGLSNearLossless_08.dcm")
 
 
