@@ -84,8 +84,9 @@ def _does_not_fit(task: str, batch: Mapping[str, Any] | None, device: torch.devi
 
 def _unknown(task_type: str, output: np.ndarray) -> np.ndarray | np.generic:
     """Return the target of an unlabelled image, for an output of a network."""
-    if TASK_TYPES[task_type].has_masks:
+    kind = TASK_TYPES[task_type]
+    if kind.has_masks:
         return np.full_like(output, IGNORE)
-    if TASK_TYPES[task_type].is_multilabel:
+    if kind.is_multilabel:
         return np.full_like(output, np.nan)
-    return np.float32(np.nan) if TASK_TYPES[task_type].has_values else np.int64(-1)
+    return np.float32(np.nan) if kind.has_values else np.int64(-1)

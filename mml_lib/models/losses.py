@@ -143,12 +143,10 @@ def balanced_weights(struct: TaskStruct, fold: int, positive: bool) -> list[floa
     count alike: n / (classes · n_class); with `positive` by which with and without a label count alike:
     (n - n_label) / n_label.
     """
-    targets = struct.targets[struct.select("train", fold)]
-    if TASK_TYPES[struct.task_type].is_single_label:
-        counts = np.bincount(targets, minlength=struct.num_classes)
-    else:
-        counts = targets.sum(axis=0)  # of pixels, or of probabilities
-    whole = len(targets) if TASK_TYPES[struct.task_type].is_multilabel else counts.sum()
+    kind, targets = TASK_TYPES[struct.task_type], struct.targets[struct.select("train", fold)]
+    # Targets of labels are probabilities, those of masks the pixels of each class.
+    counts = np.bincount(targets, minlength=struct.num_classes) if kind.is_single_label else targets.sum(axis=0)
+    whole = len(targets) if kind.is_multilabel else counts.sum()
     counts = np.maximum(counts, 1)  # a class that this fold leaves no sample of
     weights = (whole - counts) / counts if positive else whole / (len(counts) * counts)
     return np.maximum(weights, 0).tolist()

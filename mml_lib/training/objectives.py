@@ -88,13 +88,12 @@ class Objective(nn.Module):
 
 def _right_answers(task_type: str, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor | None:
     """Return outputs that answer rightly and surely, None where there is nothing to answer."""
-    if TASK_TYPES[task_type].has_values:
+    kind = TASK_TYPES[task_type]
+    if kind.has_values:
         return targets.view(-1, 1) if targets.min() < targets.max() else None
-    if TASK_TYPES[task_type].is_multilabel:
+    if targets.is_floating_point():  # labels, or mixed classes
         return SURE * (2 * targets - 1)
-    if TASK_TYPES[task_type].is_single_label and targets.is_floating_point():  # mixed
-        return SURE * (2 * targets - 1)
-    counted = targets != IGNORE if TASK_TYPES[task_type].has_masks else torch.ones_like(targets, dtype=torch.bool)
+    counted = targets != IGNORE if kind.has_masks else torch.ones_like(targets, dtype=torch.bool)
     if not counted.any():
         return None
     one_hot = nn.functional.one_hot(targets.where(counted, 0), outputs.shape[1]).movedim(-1, 1)
@@ -117,13 +116,13 @@ def build_objectives(
     """
     objectives = []
     for number, (struct, weight) in enumerate(zip(structs, weights, strict=True)):
-        kind, class_weights = struct.task_type, cfg.class_weights
-        spec = cfg.loss_of(kind)
+        kind, class_weights = TASK_TYPES[struct.task_type], cfg.class_weights
+        spec = cfg.loss_of(struct.task_type)
         assert spec is not None, "studies without a loss are refused"
-        if number and (class_weights != "balanced" or TASK_TYPES[kind].has_values):
+        if number and (class_weights != "balanced" or kind.has_values):
             class_weights = None
         loss = build_loss(spec.spec(), struct, fold % struct.num_folds, class_weights)
-        mixed = TASK_TYPES[kind].is_mixable and not (TASK_TYPES[kind].is_single_label and isinstance(loss, FocalLoss))
+        mixed = kind.is_mixable and not (kind.is_single_label and isinstance(loss, FocalLoss))
         mixing = BatchMixing(cfg.mixing, struct.num_classes) if cfg.mixing and mixed else None
-        objectives.append(Objective(struct.name, kind, loss, mixing, weight))
+        objectives.append(Objective(struct.name, struct.task_type, loss, mixing, weight))
     return objectives

@@ -53,8 +53,8 @@ def draw_predictions(
         classes: names; none for a regression.
         task_type: what is learned.
     """
-    trios = list(zip(images, targets, outputs, strict=True))
-    if TASK_TYPES[task_type].has_masks:
+    kind, trios = TASK_TYPES[task_type], list(zip(images, targets, outputs, strict=True))
+    if kind.has_masks:
         count = len(classes)
         rows = [
             [
@@ -68,10 +68,10 @@ def draw_predictions(
     rows = []
     for image, target, output in trios:
         wrong = False
-        if TASK_TYPES[task_type].is_single_label:
+        if kind.is_single_label:
             predicted = int(np.argmax(output))
             wrong, words = predicted != target, f"{shorten(classes[predicted], 20)} {output[predicted]:.2f}"
-        elif TASK_TYPES[task_type].is_multilabel:
+        elif kind.is_multilabel:
             wrong, words = bool(((output >= 0.5) != (target >= 0.5)).any()), _told(output >= 0.5, classes, 20)
         else:
             words = _told(output, classes, 20)

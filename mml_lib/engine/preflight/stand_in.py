@@ -62,13 +62,13 @@ def _header(definition: Mapping[str, Any], names: Sequence[str]) -> dict[str, An
 
 
 def _targets(struct: TaskStruct, number: int) -> np.ndarray:
-    indices = np.arange(number) // PER_CLASS
-    if TASK_TYPES[struct.task_type].has_values:
+    kind, indices = TASK_TYPES[struct.task_type], np.arange(number) // PER_CLASS
+    if kind.has_values:
         return np.linspace(-1, 1, number, dtype=np.float32)
-    if TASK_TYPES[struct.task_type].is_single_label:
+    if kind.is_single_label:
         return indices
     one_hot = np.eye(max(1, struct.num_classes), dtype=np.float32)[indices]
-    return one_hot.astype(np.int64) if TASK_TYPES[struct.task_type].has_masks else one_hot
+    return one_hot.astype(np.int64) if kind.has_masks else one_hot
 
 
 def dummy_batch(struct: TaskStruct, count: int, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
