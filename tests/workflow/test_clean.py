@@ -3,6 +3,7 @@
 import pytest
 
 from mml_lib.files.templates import BUILT_IN
+from tests.support.messages import mentions
 from tests.support.workplaces import TINY, Workplace
 
 REMOVED = {"parameters": True, "predictions": True}
@@ -22,7 +23,7 @@ def test_results_of_a_changed_study_are_shown_removed_and_made_again_on_demand(
     copy.run("-n", "clean", "--config", "force=true")
     said = copy.run("clean")
     assert "total removable: " in said
-    assert "--config force=true removes what is removable" in said
+    assert mentions(said, "--config force=true")
     assert copy.files("results/tiny/PARAMETERS/stripes/*.safetensors") == weights
     assert "total removed: " in copy.run("clean", "--config", "force=true")
     assert copy.files("results/tiny/PARAMETERS/**/*") == []
@@ -46,7 +47,7 @@ def test_broken_study_file_stops_the_removal_and_clean_goes_with_no_other_mode(c
     copy.write(CHANGED | {"clean": {"studies": ["nowhere.yaml"]}})
     assert "clean.studies: the file" in copy.run("-n", "clean", fails=True)
     copy.write(CHANGED | {"clean": {"projects": ["tinny"]}})
-    assert "there is no project 'tinny' in results, did you mean 'tiny'?" in copy.run("-n", "clean", fails=True)
+    assert mentions(copy.run("-n", "clean", fails=True), "project 'tinny'", "did you mean 'tiny'")
 
 
 @pytest.mark.long
@@ -59,8 +60,8 @@ def test_networks_whose_weights_and_predictions_were_removed_are_trained_again_o
     copy.write(study | {"metrics": ["accuracy", "f1"]})
     assert "again, as its weights were removed" in copy.run("-n")
     said = copy.run(fails=True)
-    assert "trained networks would be trained again (1: stripes " in said
-    assert "needed by predict_fold; allow it by --config retrain=true" in said
+    assert mentions(said, "trained again (1: stripes ")
+    assert mentions(said, "predict_fold; ", "--config retrain=true")
     copy.run("--config", "retrain=true")
     assert "f1" in (copy.folder / "results/tiny/RESULTS/train.csv").read_text()
 

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from tests.support.messages import mentions
 from tests.support.workplaces import TINY, Workplace
 
 FAKE = TINY["tasks"]["stripes"]
@@ -49,5 +50,5 @@ def test_tasks_of_other_classes_are_refused_while_planning(copy: Workplace):
     }
     copy.write(study)
     said = copy.run("-n", fails=True)
-    assert "mode.eval_on: other has the classes angle000, angle060, angle120, not those of stripes" in said
+    assert mentions(said, "mode.eval_on: other ", "angle000, angle060, angle120", "stripes")
     assert copy.files("results/tiny/PREDICTIONS/*/*/other/*") == []

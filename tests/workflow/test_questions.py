@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.messages import mentions
 from tests.support.workplaces import TINY, Workplace, once
 
 pytestmark = pytest.mark.long
@@ -92,4 +93,4 @@ def test_another_baseline_makes_the_ablation_table_anew_and_nothing_else(answere
     assert copy.planned() == {"compare_across_tasks": 1, "finish_exp": 1}
     copy.write(ANSWERED | {"baseline": "plian"})
     assert "study.yaml" in (said := copy.run("-n", fails=True))
-    assert "there is no procedure 'plian', did you mean 'plain'?" in said
+    assert mentions(said, "procedure 'plian', did you mean 'plain'")

@@ -15,6 +15,7 @@ from mml_lib.images.readers import read_header
 from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 from mml_lib.tasks.value_range import ValueRange
+from tests.support.messages import mentions
 
 GREY = np.random.default_rng(0).integers(0, 256, (6, 4)).astype(np.float64)
 GREY[0, :2] = 0, 255
@@ -149,7 +150,7 @@ def test_markers_that_darken_all_images_are_named(tmp_path: Path, capsys: pytest
     others = [ramp[1:].clip(0, 255).astype(np.uint8)] if eight_bits else []
     survey(tmp_path, [ramp, ramp, *others])
     (line,) = warnings_of(capsys)
-    assert "most pixels of 2 of 2 images get few grey levels" in line
+    assert mentions(line, "2 of 2 images", "few grey levels")
     assert ("range" if eight_bits else "percentiles") in line.split("0.tif")[1]
 
 

@@ -14,6 +14,7 @@ from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.reports.model_table import add_labels, as_text, read_models
 from mml_lib.studies.project_models import FOREIGN, OWN, explanation_text
 from mml_lib.studies.study import Study
+from tests.support.messages import mentions
 from tests.support.small_projects import Project, small_project, small_study, write
 
 
@@ -240,4 +241,4 @@ def test_other_modes_say_that_they_have_no_use_for_a_run(tmp_path: Path):
     plain, named = small_study(tmp_path).overview(), small_study(tmp_path, run="3f9ac21b").overview()
     assert named.startswith(plain)
     (line,) = named.removeprefix(plain).strip().splitlines()
-    assert line == "run: mode train has no use for it; snakemake info --config run=3f9ac21b explains a run"
+    assert mentions(line, "run: ", "mode train", "; snakemake info --config run=3f9ac21b")
