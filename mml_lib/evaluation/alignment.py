@@ -20,8 +20,8 @@ class Aligned:
 
     Args:
         arguments: what `mml_lib.evaluation.bootstrap.resampled` takes, N samples each.
-        ids: of samples, N.
-        task_type: what was learned.
+        ids: ids of the samples, N.
+        task_type: task type of the predictions.
         sample_set: number of the samples it was tested on; folds of one test split share it.
     """
 
@@ -110,7 +110,7 @@ def arguments_of(predictions: AnyPredictions, where: str) -> tuple[np.ndarray, .
     """Return the arguments of `mml_lib.evaluation.bootstrap.resampled`.
 
     Args:
-        predictions: of labelled samples.
+        predictions: predictions of labelled samples.
         where: name of the predictions in messages.
 
     Raises:

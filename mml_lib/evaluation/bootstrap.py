@@ -30,11 +30,11 @@ def resampled(
     A resample that leaves a metric undefined (no sample of a class) gives NaN.
 
     Args:
-        task_type: what was learned.
+        task_type: task type of the predictions.
         names: metrics of this type.
         arguments: what its metrics take, as `mml_lib.metrics.weighted` says, N samples each.
         resamples: R.
-        seed: of the draws.
+        seed: seed of the draws.
         groups: number of the group of each sample, N, from 0 on without gaps; None: each sample is its own.
     """
     metrics = weighted(task_type, names, arguments)
@@ -50,7 +50,7 @@ def draw(groups: int | np.ndarray, resamples: int, seed: int) -> Iterator[np.nda
     Args:
         groups: number of samples, or the number of the group of each, N.
         resamples: R.
-        seed: of the draws.
+        seed: seed of the draws.
     """
     rng = np.random.default_rng(seed)
     samples = groups if isinstance(groups, int) else len(groups)

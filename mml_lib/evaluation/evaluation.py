@@ -30,14 +30,11 @@ def evaluate(predictions: AnyPredictions, metrics: Sequence[str | Metric]) -> di
     """
     named = [metric for metric in metrics if isinstance(metric, str)]
     own = [metric for metric in metrics if not isinstance(metric, str)]
-    return _named(predictions, named) | (_torch_values(predictions, own) if own else {})
-
-
-def _named(predictions: AnyPredictions, names: Sequence[str]) -> dict[str, float]:
     arguments = _arguments(predictions)
-    if arguments is None:
-        return dict.fromkeys(names, math.nan)
-    return values_of(predictions.task_type, names, arguments)
+    values = dict.fromkeys(named, math.nan)
+    if arguments is not None:
+        values = values_of(predictions.task_type, named, arguments)
+    return values | (_torch_values(predictions, own) if own else {})
 
 
 def _arguments(predictions: AnyPredictions) -> tuple[np.ndarray, ...] | None:
@@ -59,10 +56,10 @@ def evaluate_resampled(
     """Return the named metrics of predictions on resamples of their samples, and per group where there are groups.
 
     Args:
-        predictions: of one network.
-        metrics: of these those that have a name.
-        resamples: how many; 0: none.
-        groups: of the samples, by id.
+        predictions: predictions of one network.
+        metrics: metrics; those without a name are left out.
+        resamples: number of resamples; 0: none.
+        groups: group of each sample, by id.
         per_group: how the samples of a group are merged.
 
     Raises:

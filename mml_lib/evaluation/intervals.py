@@ -110,10 +110,10 @@ def difference(metric: str, value: float, uncertainty: Uncertainty, task_type: s
     much to shares), so that a handful of samples is no certainty.
 
     Args:
-        metric: its name.
+        metric: name of the metric.
         value: the first less the second.
         uncertainty: of this value.
-        task_type: of the metric.
+        task_type: task type of the metric.
     """
     metric = name_per_sample(metric)
     if np.isnan(value) or not uncertainty.known:

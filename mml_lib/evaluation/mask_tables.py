@@ -30,7 +30,7 @@ class MeasuredMasks:
     Args:
         pixels: images×classes.
         surfaces: of each image; empty where they are not measured.
-        ids: of the images.
+        ids: ids of the images.
         suffix: end of the names of metrics.
     """
 

@@ -38,12 +38,12 @@ def resample_levels(
     """Return metrics on samples and on resamples of them, followed by those per group where a group has several.
 
     Args:
-        task_type: of the predictions.
+        task_type: task type of the predictions.
         metrics: names of metrics of this type.
-        arguments: of the metrics, N samples each.
-        ids: of the samples, N.
-        resamples: how many.
-        groups: of all samples of the task.
+        arguments: arguments of the metrics, N samples each.
+        ids: ids of the samples, N.
+        resamples: number of resamples.
+        groups: group of each sample of the task, by id.
         per_group: see `merge_groups`; groups that cannot be merged have metrics of NaN, with the reason.
         seed: added to that of the samples.
     """
@@ -66,10 +66,10 @@ def merge_groups(
     """Return the arguments of metrics for groups instead of samples, G each.
 
     Args:
-        task_type: of the predictions.
-        arguments: of its metrics, N samples each.
+        task_type: task type of the predictions.
+        arguments: arguments of its metrics, N samples each.
         numbers: number of the group of each sample, N, from 0 on without gaps.
-        names: of the groups, G.
+        names: names of the groups, G.
         how: `mean` of probabilities; `vote`: shares of samples that predict a class or label, where those that lead
             are equal the mean decides; `max`: the highest class, or any label, that one of the samples shows.
 

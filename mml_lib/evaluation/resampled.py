@@ -129,12 +129,12 @@ def resample(
     """Return the metrics of predictions on their samples and on resamples of them.
 
     Args:
-        task_type: what was learned.
+        task_type: task type of the predictions.
         metrics: names of metrics of this type.
         arguments: as `mml_lib.evaluation.bootstrap.resampled` takes them, N samples each.
-        ids: of the samples, N.
-        resamples: how many.
-        groups: of the samples; whole groups are drawn.
+        ids: ids of the samples, N.
+        resamples: number of resamples.
+        groups: group of each sample, by id; whole groups are drawn.
         seed: added to that of the samples.
     """
     order = np.argsort(ids, kind="stable")

@@ -87,9 +87,9 @@ def resample_runs(
     Args:
         runs: predictions by run and fold.
         metrics: names of metrics of their type.
-        resamples: how many.
-        seed: of the draws.
-        groups: of samples, by id; whole groups are drawn.
+        resamples: number of resamples.
+        seed: seed of the draws.
+        groups: group of each sample, by id; whole groups are drawn.
         procedures: the runs of each procedure that has several.
         ensembles: runs that are ensembles of others.
         per_group: how the samples of a group are merged for metrics per group.

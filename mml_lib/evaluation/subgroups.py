@@ -10,6 +10,7 @@ from mml_lib.evaluation.alignment import arguments_of
 from mml_lib.evaluation.evaluation import network_estimates
 from mml_lib.evaluation.resampled import Groups, resample
 from mml_lib.evaluation.run_comparison import RESAMPLES
+from mml_lib.metrics.classification import is_of_class
 from mml_lib.metrics.segmentation import foreground
 from mml_lib.metrics.shares import Counts, dices, ious, mean_of_known, precisions, recalls, specificities
 from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions
@@ -24,9 +25,9 @@ def class_table(predictions: AnyPredictions, classes: Sequence[str], where: str 
     """Return the metrics of a network for each class or label, a row each; NaN where the samples define none.
 
     Args:
-        predictions: of labelled samples.
+        predictions: predictions of labelled samples.
         classes: their names, in the order of outputs.
-        where: what a message is to call the predictions.
+        where: name of the predictions in messages.
 
     Returns:
         `class support` and `recall precision specificity f1 auroc average_precision`, each class against the rest. Of a
@@ -45,7 +46,7 @@ def class_table(predictions: AnyPredictions, classes: Sequence[str], where: str 
         )
     if TASK_TYPES[kind].has_masks:
         return _mask_classes(Counts(*arguments[:3]), classes)
-    positive = one_vs_rest(kind, arguments[1], len(classes))
+    positive = is_of_class(arguments[1], len(classes))
     if TASK_TYPES[kind].is_single_label:
         counted = counts(confusion_matrix(arguments[1], arguments[0].argmax(axis=1), len(classes)))
     else:
@@ -78,11 +79,6 @@ def _mask_classes(of_images: Counts, classes: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(table | {"pooled_dice": dices(pooled), "pooled_iou": ious(pooled)})
 
 
-def one_vs_rest(kind: str, targets: np.ndarray, classes: int) -> np.ndarray:
-    """Return which samples are of a class, or have a label: N×classes (bool)."""
-    return targets if TASK_TYPES[kind].is_multilabel else targets[:, None] == np.arange(classes)
-
-
 # --- groups -------------------------------------------------------------------------------------------------------
 
 
@@ -98,13 +94,13 @@ def group_table(
     """Return the metrics of a network on the samples of each group, one row per group and metric.
 
     Args:
-        predictions: of labelled samples.
+        predictions: predictions of labelled samples.
         groups: by column (`group`, `sex`, `scanner`), the value of each sample by its id; None, NaN and an empty text
             are no value.
         metrics: names of metrics of the task type.
         resamples: of the samples of each group, for the intervals.
-        seed: of the draws.
-        where: what a message is to call the predictions.
+        seed: seed of the draws.
+        where: name of the predictions in messages.
         units: by id, the groups (patients) that are resampled as a whole; unless they are what results are told by.
 
     Returns:
@@ -165,10 +161,10 @@ def largest_losses(
     """Return the samples with the largest loss, the largest first.
 
     Args:
-        predictions: of labelled samples.
+        predictions: predictions of labelled samples.
         classes: names; none for a regression.
         count: how many at most.
-        where: what a message is to call the predictions.
+        where: name of the predictions in messages.
 
     Returns:
         `id loss true predicted probability`, indexed by where they are among the predictions: what is true and what is

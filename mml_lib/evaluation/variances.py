@@ -37,7 +37,7 @@ class Uncertainty:
         samples: variance over test samples, for these networks.
         sample_freedom: its degrees of freedom.
         units: number of samples or groups that were resampled.
-        trainings: whether the total includes the variance between trainings.
+        trainings: True if the total includes the variance between trainings.
         bias: mean over resamples less the value.
     """
 
@@ -109,7 +109,7 @@ def uncertainty(first: Cells, second: Cells | None = None, trainings: bool = Tru
     Args:
         first: networks of the procedure.
         second: networks of another procedure on the same folds; with another number of folds they are not paired.
-        trainings: whether to include the variance between trainings, if there are several.
+        trainings: True to include the variance between trainings, if there are several.
     """
     cells = [part for part in (first, second) if part is not None]
     sets = {name: of_set for part in cells for name, of_set in part.sets.items()}

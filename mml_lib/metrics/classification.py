@@ -45,8 +45,8 @@ def _precision(counts: Counts) -> np.ndarray:
 
 
 def is_of_class(targets: np.ndarray, classes: int) -> np.ndarray:
-    """Return which samples are of a class, N×classes (bool)."""
-    return targets[:, None] == np.arange(classes)
+    """Return which samples are of a class, or have a label, N×classes (bool)."""
+    return targets if targets.ndim == 2 else targets[:, None] == np.arange(classes)
 
 
 def _auroc(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:

@@ -14,8 +14,8 @@ def wide_table(predictions: AnyPredictions, classes: Sequence[str] | None = None
     """Return one row for each sample, N; columns of classes are called `<what>/<class>`.
 
     Args:
-        predictions: of one network and split.
-        classes: their names; None, or of another number: they are called by number.
+        predictions: predictions of one network for one split.
+        classes: names of the classes; None, or of another number: classes are named by their number.
 
     Returns:
         `id`, and of a regression `target prediction`; of a classification these as class names (missing where
@@ -41,8 +41,8 @@ def long_table(predictions: AnyPredictions, classes: Sequence[str] | None = None
     """Return one row for each sample and class, N·classes, the classes of a sample one after the other.
 
     Args:
-        predictions: of one network and split.
-        classes: their names; None, or of another number: they are called by number.
+        predictions: predictions of one network for one split.
+        classes: names of the classes; None, or of another number: classes are named by their number.
 
     Returns:
         `id class target probability logit`, the target in 0..1 (NaN where unlabelled); of masks `id class target

@@ -28,7 +28,7 @@ class Predictions:
         targets: class indices (int64, N; -1 unlabelled), probabilities (float32, N×classes) or values (float32, N;
             NaN unlabelled).
         ids: sample ids, N.
-        task_type: what was learned.
+        task_type: task type of the predictions.
     """
 
     logits: np.ndarray

@@ -114,7 +114,7 @@ def panels(
         width: of each, in inches.
         height: of each.
         beside: room for the names of rows.
-        sharey: whether they share their rows.
+        sharey: True if they share their rows.
     """
     across = count if sharey else (2 if count in (2, 4) else min(count, 3))
     lines = -(-count // across)

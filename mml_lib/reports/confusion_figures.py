@@ -20,8 +20,8 @@ def confusion_figure(counts: np.ndarray, classes: Sequence[str], unit: str = "im
 
     Args:
         counts: counts of true and predicted class, C×C.
-        classes: names.
-        unit: what is counted, `images` or `pixels`.
+        classes: names of the classes.
+        unit: unit of the counts, `images` or `pixels`.
     """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     texts = [

@@ -52,10 +52,10 @@ def draw_learning_curves(
 
     Args:
         histories: by run, the history of each fold: `epoch` and the columns.
-        styles: of all runs of the study.
-        path: where to.
+        styles: styles of all runs of the study.
+        path: path of the figure.
         columns: of the histories; those that no history has are left out.
-        names: what a run is called, where not by its id.
+        names: display names of runs, by id.
 
     Raises:
         MMLError: no history has any of the columns.
@@ -115,8 +115,8 @@ def draw_tuning_curve(curve: Mapping[str, Sequence[float | None]], lr: float | N
 
     Args:
         curve: `lr` and the smoothed `loss` there (None where it was infinite).
-        lr: what was chosen.
-        path: where to.
+        lr: chosen learning rate.
+        path: path of the figure.
 
     Raises:
         MMLError: no loss is known.
@@ -159,10 +159,10 @@ def draw_leaderboard(
 
     Args:
         standings: `metric run mean ci_low ci_high rank among_best`; `run` names what a row is about.
-        metrics: to draw.
-        styles: of all runs and procedures of the study.
-        path: where to.
-        names: what a run is called, where not by its id.
+        metrics: metrics that are drawn.
+        styles: styles of all runs and procedures of the study.
+        path: path of the figure.
+        names: display names of runs, by id.
     """
     order = (
         standings[standings["metric"] == metrics[0]].sort_values(["rank", "run"], na_position="last")["run"].tolist()
@@ -201,8 +201,8 @@ def draw_calibration_errors(table: pd.DataFrame, path: str | Path, names: Mappin
 
     Args:
         table: `run metric before after`.
-        path: where to.
-        names: what a run is called, where not by its id.
+        path: path of the figure.
+        names: display names of runs, by id.
     """
     runs, metrics = list(dict.fromkeys(table["run"])), list(dict.fromkeys(table["metric"]))
     drawn = runs[:BARS]
@@ -227,9 +227,9 @@ def draw_ensemble(
 
     Args:
         members: `run fold weight`, and `task` where it is of several.
-        styles: of all runs of the study.
-        path: where to.
-        names: what a run is called, where not by its id.
+        styles: styles of all runs of the study.
+        path: path of the figure.
+        names: display names of runs, by id.
     """
     members = members.sort_values("weight", ascending=False, kind="stable", ignore_index=True)
     drawn = members.head(BARS)

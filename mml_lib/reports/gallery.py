@@ -22,10 +22,11 @@ from mml_lib.evaluation.calibration.reliability import reliability
 from mml_lib.evaluation.comparisons.leaderboard import ENSEMBLE, RUN
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage, Member
 from mml_lib.evaluation.run_labels import RunLabel
-from mml_lib.evaluation.subgroups import class_table, largest_losses, one_vs_rest
+from mml_lib.evaluation.subgroups import class_table, largest_losses
 from mml_lib.files.atomic import write_text
 from mml_lib.images.decoding import decode
 from mml_lib.images.transforms import TRANSFORMS
+from mml_lib.metrics.classification import is_of_class
 from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, pool
 from mml_lib.predictions.scores import confusion_matrix, pixel_confusion
 from mml_lib.reports.canvas import run_styles
@@ -67,8 +68,8 @@ class Gallery:
     """Draws into a folder; what cannot be drawn is left out, and the log says why.
 
     Args:
-        folder: where to.
-        task: what the networks learned.
+        folder: folder of the figures.
+        task: task that the networks learned.
         labels: names of each run, by run id.
         metrics: named metrics of the task, the main one first.
         transforms: of each run of masks, what made the images that it saw, as `mml_lib.images.transforms.resolve` gives
@@ -259,7 +260,7 @@ def _draw_confusion(pooled: AnyPredictions, classes: Sequence[str], path: Path) 
 
 def _draw_curves(pooled: AnyPredictions, classes: Sequence[str], path: Path) -> None:
     probabilities, targets = arguments_of(pooled, "the run")
-    draw_curves(probabilities, one_vs_rest(pooled.task_type, targets, len(classes)), classes, path)
+    draw_curves(probabilities, is_of_class(targets, len(classes)), classes, path)
 
 
 def _draw_values(pooled: AnyPredictions, classes: Sequence[str], path: Path) -> None:

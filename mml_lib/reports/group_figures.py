@@ -26,11 +26,11 @@ def draw_groups(
 
     Args:
         table: `run fold group samples metric value` of one column, groups in their order.
-        metric: what is drawn.
+        metric: metric that is drawn.
         order: runs, the first ones are drawn.
-        styles: of all runs of the study.
-        path: where to.
-        names: what a run is called, where not by its id.
+        styles: styles of all runs of the study.
+        path: path of the figure.
+        names: display names of runs, by id.
 
     Raises:
         MMLError: no group defines the metric.

@@ -37,7 +37,7 @@ def draw_overlap(table: pd.DataFrame, path: str | Path) -> None:
 
     Args:
         table: as `mml_lib.evaluation.subgroups.class_table` gives it of masks.
-        path: where to.
+        path: path of the figure.
 
     Raises:
         MMLError: no class is there in any mask.
@@ -75,8 +75,8 @@ def draw_worst_masks(
         worst: as `mml_lib.evaluation.subgroups.largest_losses` gives it, N rows.
         images: uint8, N of H×W×3, as the network saw them.
         masks: predicted and true, N of H×W each.
-        classes: names.
-        path: where to.
+        classes: names of the classes.
+        path: path of the figure.
 
     Raises:
         MMLError: there are no images.

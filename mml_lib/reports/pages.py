@@ -25,7 +25,7 @@ def table_page(title: str, table: pd.DataFrame, name: str, notes: Sequence[str] 
     """Return a table as a page.
 
     Args:
-        title: what it shows.
+        title: title of the page.
         table: columns without anything in them are left out on the page.
         name: of the CSV file that the page offers.
         notes: sentences above the table.

@@ -28,9 +28,9 @@ def draw_confusion(counts: np.ndarray, classes: Sequence[str], path: str | Path,
 
     Args:
         counts: of true and predicted class, C×C.
-        classes: names.
-        path: where to.
-        unit: what is counted: images or pixels.
+        classes: names of the classes.
+        path: path of the figure.
+        unit: unit of the counts: images or pixels.
     """
     save(confusion_figure(counts, classes, unit), path)
 
@@ -46,8 +46,8 @@ def draw_curves(probabilities: np.ndarray, positive: np.ndarray, classes: Sequen
     Args:
         probabilities: N×C.
         positive: which samples are of a class, or have a label, N×C (bool).
-        classes: names.
-        path: where to.
+        classes: names of the classes.
+        path: path of the figure.
 
     Raises:
         MMLError: no class has both samples and a rest.
@@ -121,7 +121,7 @@ def draw_reliability(tables: Mapping[str, pd.DataFrame], path: str | Path) -> No
     Args:
         tables: by name, `before` and `after` calibration, the result of `reliability`;
             labels are drawn together.
-        path: where to.
+        path: path of the figure.
     """
     figure = Figure(figsize=(4.6, 6.0), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
@@ -162,7 +162,7 @@ def draw_largest_losses(worst: pd.DataFrame, images: Sequence[np.ndarray], path:
     Args:
         worst: as `mml_lib.evaluation.subgroups.largest_losses` gives it, N rows.
         images: uint8, N of H×W×3.
-        path: where to.
+        path: path of the figure.
 
     Raises:
         MMLError: there are no samples.

@@ -41,8 +41,8 @@ def draw_curves(table: pd.DataFrame, laws: Mapping[tuple[str, str], PowerLaw | s
     Args:
         table: as `mml_lib.evaluation.comparisons.curve_table.curve_table` gives it.
         laws: by procedure and metric; none where the axis is no number of samples.
-        label: of the axis.
-        folder: where to.
+        label: label of the axis.
+        folder: folder of the figures.
     """
     tested = f"{table['curve'].iloc[0]}: all tested on the same {int(table['tested'].max()):,} samples; 95 % intervals"
     for metric in dict.fromkeys(table["metric"]):
@@ -67,11 +67,11 @@ def draw_curve(
 
     Args:
         table: as `mml_lib.evaluation.comparisons.curve_table.curve_table` gives it.
-        metric: to draw.
-        label: of the axis.
+        metric: metric that is drawn.
+        label: label of the axis.
         laws: by procedure; None where the axis is no number of samples.
-        note: what is said above.
-        path: where to.
+        note: text above the curve.
+        path: path of the figure.
 
     Raises:
         MMLError: the metric is defined nowhere.
@@ -152,7 +152,7 @@ def draw_critical_differences(ranks: pd.DataFrame, tests: pd.DataFrame, folder: 
     Args:
         ranks: as `mml_lib.evaluation.comparisons.across_tasks.rank_table` gives them.
         tests: of the same tasks.
-        folder: where to.
+        folder: folder of the figures.
     """
     for metric in dict.fromkeys(ranks["metric"]):
         own, of_metric = ranks[ranks["metric"] == metric], tests[tests["metric"] == metric]
@@ -175,9 +175,9 @@ def draw_ranks(
     Args:
         ranks: by procedure, the best first.
         groups: first and last place of those.
-        title: what is ranked.
-        note: what is said below it.
-        path: where to.
+        title: title of the figure.
+        note: line of text below the title.
+        path: path of the figure.
     """
     names = list(ranks)[:RANKED]
     groups = [(first, min(last, len(names) - 1)) for first, last in groups if first < len(names) - 1]

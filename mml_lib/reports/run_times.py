@@ -15,7 +15,7 @@ def run_times(folders: Sequence[Path], names: Sequence[str]) -> pd.DataFrame:
 
     Args:
         folders: with a folder for each rule, in it a file for each step.
-        names: what the name of a file has to be, or to begin with before a `-`.
+        names: names of files, or their beginnings before a `-`.
 
     Returns:
         `rule steps seconds_mean seconds_max hours mb_mean mb_max`: hours of all steps together, and the largest

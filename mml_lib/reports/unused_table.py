@@ -27,7 +27,7 @@ class Unused:
         task: theirs; run: its id.
         kept: why they are not to be removed; None: they may be.
         again: how they are made again.
-        removed: whether they are gone.
+        removed: True if they are gone.
     """
 
     what: str

@@ -25,7 +25,7 @@ def draw_values(values: np.ndarray, targets: np.ndarray, path: str | Path) -> No
     Args:
         values: predicted, in the unit of the data, N.
         targets: true, N.
-        path: where to.
+        path: path of the figure.
 
     Raises:
         MMLError: there are no samples.

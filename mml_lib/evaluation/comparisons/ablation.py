@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mml_lib.config.metric_options import lower_is_better, name_per_sample
+from mml_lib.evaluation.comparisons.table_texts import notes_on
 from mml_lib.evaluation.comparisons.tested import TestedNetwork, by_procedure, metrics_of, runs_of, samples_of
 from mml_lib.evaluation.procedures import NETWORKS, PROCEDURE, compare_procedures, estimate
 from mml_lib.evaluation.run_comparison import ALPHA, holm
@@ -33,7 +34,7 @@ def ablation_table(networks: Sequence[TestedNetwork], baselines: Mapping[str, Ma
     """Return a row for each task, metric, baseline and procedure; each baseline is the first of its rows.
 
     Args:
-        networks: of all tasks and procedures.
+        networks: networks of all tasks and procedures.
         baselines: by the name of a baseline, the procedure that each procedure is compared with.
 
     Returns:
@@ -103,8 +104,7 @@ def _mark(row: Mapping, metric: str) -> str:
 
 def sentences(table: pd.DataFrame) -> list[str]:
     """Return the sentences on the differences of a table."""
-    kinds = table["about"][table["difference_low"].notna()]
-    return [NOTES[kind] for kind in (PROCEDURE, NETWORKS) if (kinds == kind).any()]
+    return notes_on(table["about"][table["difference_low"].notna()], NOTES)
 
 
 # --- texts --------------------------------------------------------------------------------------------------------

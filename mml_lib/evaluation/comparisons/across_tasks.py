@@ -38,7 +38,7 @@ def score_table(networks: Sequence[TestedNetwork], siblings: Mapping[str, str]) 
     """Return a row for each metric, task and procedure that has a value there.
 
     Args:
-        networks: of all tasks and procedures.
+        networks: networks of all tasks and procedures.
         siblings: tasks that are no further evidence, each with the task of the same data set that counts for both.
 
     Returns:
@@ -71,19 +71,10 @@ def _score(metric: str, task: str, procedure: str, networks: Sequence[TestedNetw
     with_metric = [network for network in networks if metric in network.metrics.metrics]
     if not with_metric:
         return (metric, task, "", procedure, 0, 0, np.nan, np.nan, np.nan, "")
-    interval = estimate(runs_of(with_metric), metric)
+    of_metric = estimate(runs_of(with_metric), metric)
     sizes = (len({network.run for network in with_metric}), len({network.fold for network in with_metric}))
-    return (
-        metric,
-        task,
-        with_metric[0].split,
-        procedure,
-        *sizes,
-        interval.mean,
-        interval.low,
-        interval.high,
-        interval.reason,
-    )
+    value = (of_metric.mean, of_metric.low, of_metric.high, of_metric.reason)
+    return (metric, task, with_metric[0].split, procedure, *sizes, *value)
 
 
 def _best_first(values: np.ndarray, metric: str) -> np.ndarray:
@@ -256,7 +247,7 @@ def signed_rank_posterior(gaps: np.ndarray, rope: float, seed: int = 0) -> tuple
     Args:
         gaps: difference of each task.
         rope: half the width of the region.
-        seed: of the draws.
+        seed: seed of the draws.
     """
     values = np.concatenate([[0.0], gaps])
     sums = values[:, None] + values[None]

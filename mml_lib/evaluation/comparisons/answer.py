@@ -41,7 +41,7 @@ class ComparedNetwork:
         procedure: id of its procedure.
         procedure_label: label of its procedure.
         held_out: fold of the task that it was not trained on.
-        calibrated: whether its predictions are calibrated.
+        calibrated: True if its predictions are calibrated.
     """
 
     task: str
@@ -81,7 +81,7 @@ class Answer:
         resamples: of the bootstrap; 0: as many as comparisons need.
         per_group: how the samples of a group are merged for metrics per group.
         runs: predictions by run and fold.
-        labels: what the study calls each run and procedure.
+        labels: label of each run and procedure.
         procedures: the runs of each procedure.
         sizes: of each fold, on how many samples networks were trained and tested.
         tasks: the description behind each fold.
@@ -130,7 +130,7 @@ class Answer:
 
         Args:
             ensemble: its members.
-            predictions: of the test samples.
+            predictions: predictions of the test samples.
             fold: whose test samples these are, where each fold has an ensemble of its own; None: the ensemble is one of
                 networks of all folds.
         """
@@ -153,14 +153,13 @@ class Answer:
 
     def resample(self) -> Resamples:
         """Return the metrics of each run on the same resamples of the test samples."""
-        ensembles = [ENSEMBLE] if ENSEMBLE in self.runs else []
-        of_study = (self.metrics, self.resamples or RESAMPLES)
         resamples = resample_runs(
             self.runs,
-            *of_study,
+            self.metrics,
+            self.resamples or RESAMPLES,
             groups=self.sample_groups,
             procedures=self.procedures,
-            ensembles=ensembles,
+            ensembles=[ENSEMBLE] if ENSEMBLE in self.runs else [],
             per_group=self.per_group,
         )
         return resamples if self.folds is None else with_folds(resamples, self.folds)

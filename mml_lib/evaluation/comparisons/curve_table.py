@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mml_lib.errors import MMLError
-from mml_lib.evaluation.comparisons.table_texts import intervals
+from mml_lib.evaluation.comparisons.table_texts import intervals, notes_on
 from mml_lib.evaluation.comparisons.tested import TestedNetwork, by_procedure, metrics_of, samples_of
 from mml_lib.evaluation.procedures import NETWORKS, PROCEDURE, Networks, estimate, shared_folds
 from mml_lib.evaluation.resampled import Resampled
@@ -77,7 +77,7 @@ def levels_of(networks: Iterable[TestedNetwork], counted: bool) -> list[Level]:
     """Return the places of a procedure's curve, from left to right.
 
     Args:
-        networks: of one procedure.
+        networks: networks of one procedure.
         counted: whether a place is a mean number of training samples; otherwise it is the argument of the tag, 0 of the
             task without it.
     """
@@ -97,8 +97,8 @@ def curve_table(name: str, networks: Sequence[TestedNetwork], counted: bool) -> 
     """Return a row for each procedure, metric and place of a curve.
 
     Args:
-        name: of the curve.
-        networks: of all its tasks.
+        name: name of the curve.
+        networks: networks of all its tasks.
         counted: as `levels_of` takes it.
 
     Returns:
@@ -160,8 +160,7 @@ def _check_samples(name: str, networks: Iterable[TestedNetwork]) -> None:
 def sentences(table: pd.DataFrame) -> list[str]:
     """Return the sentences on the test samples and the intervals of a curve."""
     tested = int(table["tested"].max())
-    kinds = table["about"][table["ci_low"].notna()]
-    of_intervals = [sentence for kind, sentence in ABOUT.items() if (kinds == kind).any()]
+    of_intervals = notes_on(table["about"][table["ci_low"].notna()], ABOUT)
     return [f"All points are tested on the same {tested:,} samples, which the tag leaves alone.", *of_intervals]
 
 
@@ -170,7 +169,7 @@ def as_text(table: pd.DataFrame, label: str) -> str:
 
     Args:
         table: as `curve_table` gives it.
-        label: of the axis.
+        label: label of the axis.
     """
     view = table[["procedure", "metric"]].copy()
     view[label] = table["x"].map("{:g}".format)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from mml_lib.config.metric_options import lower_is_better, name_per_sample
 from mml_lib.errors import MMLError, nearest
-from mml_lib.evaluation.comparisons.table_texts import intervals, numbers
+from mml_lib.evaluation.comparisons.table_texts import intervals, notes_on, numbers
 from mml_lib.evaluation.fold_table import HIGH, LOW
 from mml_lib.evaluation.procedures import (
     NETWORKS,
@@ -133,10 +133,10 @@ def leaderboard(table: pd.DataFrame, main: str, texts: Mapping[str, Mapping[str,
     Args:
         table: as `standings` gives it.
         main: the metric that orders rows.
-        shown: what the study says of each procedure and run, columns beside it: its `label`, say.
+        texts: further columns of each procedure and run, its `label`, for example.
 
     Returns:
-        `kind procedure run`, columns of `shown`, `runs folds`, and for each metric, the main one first, `<metric>` (the
+        `kind procedure run`, columns of `texts`, `runs folds`, and for each metric, the main one first, `<metric>` (the
         mean over networks) and `<metric>_std _low _high _about _reason _rank _difference _difference_low
         _difference_high _p _p_holm _among_best`.
 
@@ -209,4 +209,4 @@ def _notes(board: pd.DataFrame, main: str) -> list[str]:
 
 def sentences(about: pd.Series) -> list[str]:
     """Return the sentences on intervals, by their column `about`."""
-    return [ABOUT[kind] for kind in (PROCEDURE, NETWORKS) if (about == kind).any()]
+    return notes_on(about, ABOUT)

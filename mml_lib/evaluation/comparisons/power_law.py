@@ -28,6 +28,7 @@ FLATTEST, STEEPEST = 0.01, 3.0
 FACTORS = (2, 4)
 """Multiples of the largest size that are extrapolated to."""
 RESAMPLES = 1000
+NO_INTERVAL = "no interval: single trainings, or trainings that all agree, tell nothing of others"
 COLUMNS = [
     *("curve", "procedure", "metric", "sizes", "a", "a_low", "a_high", "b", "b_low", "b_high", "c", "c_low", "c_high"),
     *("residual", "factor", "samples", "mean", "ci_low", "ci_high", "reason"),
@@ -89,7 +90,7 @@ def fit_law(scaled: np.ndarray, values: np.ndarray, metric: str) -> np.ndarray:
     Args:
         scaled: sizes as shares of the largest, N.
         values: of the metric, N.
-        metric: its name.
+        metric: name of the metric.
 
     Raises:
         RuntimeError: the fit does not converge.
@@ -114,7 +115,7 @@ def _laws(scaled: np.ndarray, values: np.ndarray, metric: str) -> np.ndarray:
     Args:
         scaled: sizes as shares of the largest, N.
         values: of the metric, R×N.
-        metric: its name.
+        metric: name of the metric.
     """
     exponents = np.geomspace(FLATTEST, STEEPEST, 150)
     powers = scaled ** -exponents[:, None]  # exponents×N
@@ -191,8 +192,8 @@ def fit(levels: Sequence[Level], metric: str, seed: int = 0) -> PowerLaw | str:
 
     Args:
         levels: of the curve, whose places are numbers of training samples.
-        metric: its name.
-        seed: of the bootstrap.
+        metric: name of the metric.
+        seed: seed of the bootstrap.
     """
     repeats = {level.x: runs for level in levels if (runs := Repeats.of(level.units(), metric))}
     if len(repeats) < SIZES:
@@ -206,8 +207,8 @@ def law_of(sizes: np.ndarray, points: Sequence[Repeats], metric: str, seed: int 
     Args:
         sizes: numbers of training samples, N.
         points: values of the metric at each size, N.
-        metric: its name.
-        seed: of the bootstrap.
+        metric: name of the metric.
+        seed: seed of the bootstrap.
     """
     scaled, values = sizes / sizes.max(), np.array([point.mean for point in points])
     try:
@@ -272,8 +273,8 @@ def fit_table(
     """Return the parameters of laws and what they extrapolate.
 
     Args:
-        name: of the curve.
-        networks: of all its tasks.
+        name: name of the curve.
+        networks: networks of all its tasks.
         laws: by procedure and metric.
 
     Returns:
@@ -290,11 +291,7 @@ def fit_table(
             continue
         for key, (value, low, high) in zip("abc", law.parameters.to_numpy(), strict=True):
             labels |= {key: value, f"{key}_low": low, f"{key}_high": high}
-        reason = (
-            ""
-            if len(law.draws)
-            else "no interval: single trainings, or trainings that all agree, tell nothing of others"
-        )
+        reason = "" if len(law.draws) else NO_INTERVAL
         for factor in FACTORS:
             samples = factor * law.largest
             (low,), (high,) = law.interval(np.array([samples]))

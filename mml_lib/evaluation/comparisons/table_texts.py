@@ -1,5 +1,7 @@
 """Numbers and intervals as texts, for tables in a terminal."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 
@@ -12,3 +14,8 @@ def numbers(column: pd.Series, style: str = "{:.4f}") -> pd.Series:
 def intervals(low: pd.Series, high: pd.Series, style: str = "{:.4f}") -> pd.Series:
     """Return intervals as texts, empty where they are missing."""
     return (numbers(low, style) + " … " + numbers(high, style)).where(low.notna(), "")
+
+
+def notes_on(about: pd.Series, notes: Mapping[str, str]) -> list[str]:
+    """Return the sentences on the subjects that a column names."""
+    return [note for subject, note in notes.items() if (about == subject).any()]

@@ -19,12 +19,12 @@ class TestedNetwork:
     """One network and what it is worth on the samples that it is tested on.
 
     Args:
-        task: as tables call it.
+        task: name of the task in tables.
         procedures: names of the procedures that it is a training of.
-        run, fold: as tables call them.
-        split: that it is tested on.
-        metrics: on the samples and on resamples of them.
-        tested: number of these samples.
+        run, fold: names in tables.
+        split: split that it is tested on.
+        metrics: metrics on the samples and on resamples of them.
+        tested: number of test samples.
         trained: number of samples that it was trained on.
         point: point of its task on a curve; that of a task without tags where there is no curve.
     """

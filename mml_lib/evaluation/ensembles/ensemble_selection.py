@@ -29,11 +29,11 @@ def select_ensemble(
     """Select an ensemble by a share of labelled samples, and assess it on the others; the same seed, the same ensemble.
 
     Args:
-        task: what is predicted.
+        task: task that is predicted.
         members: networks or runs, K.
-        predictions: of the same samples, K; their order may differ.
+        predictions: predictions of the same samples, K; their order may differ.
         options: how to select.
-        groups: what must not come apart (patients), N, in the order of the first predictions.
+        groups: group (patient) of each sample, which stays together, N, in the order of the first predictions.
 
     Raises:
         MMLError: the predictions do not fit together, or nothing can be selected by them.

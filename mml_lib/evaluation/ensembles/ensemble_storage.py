@@ -48,14 +48,14 @@ class EnsembleStorage(Stored):
     """The JSON of an ensemble.
 
     Args:
-        task: what it predicts.
+        task: task that is predicted.
         task_type: of this task.
         strategy: how its members were selected.
         members: networks or runs, K.
         weights: of the members, positive, summing to 1.
-        votes: whether members vote for classes; otherwise probabilities (values, of masks votes) are averaged.
-        member_temperature: what members' logits are divided by.
-        metric: what was optimised.
+        votes: True if members vote for classes; otherwise probabilities (values, of masks votes) are averaged.
+        member_temperature: number that the members' logits are divided by.
+        metric: metric that was optimised.
         selection_value: the metric on the samples that it was selected by; None where undefined.
         selection_ids: these samples.
         assessed_value: the metric on the other samples; None where undefined.
@@ -63,7 +63,7 @@ class EnsembleStorage(Stored):
         candidates: ensembles that were evaluated.
         proof: of a program the `value` it found, the proved `bound` that no choice exceeds, the `gap` between them, and
             whether it is `optimal`; shares of the samples (or labels) that a vote gets right.
-        seed: of all choices.
+        seed: seed of all choices.
         options: all options.
         calibration: map of the ensemble's own probabilities; None: they stay as they are.
         calibration_losses: log loss `before` and `after` it, on `samples` that it was not fitted on.

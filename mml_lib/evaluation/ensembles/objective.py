@@ -14,7 +14,7 @@ from mml_lib.evaluation.ensembles.areas import Areas
 from mml_lib.evaluation.ensembles.options import LOG_LOSS
 from mml_lib.evaluation.ensembles.pool import Pool
 from mml_lib.metrics import find_metric
-from mml_lib.metrics.classification import class_counts
+from mml_lib.metrics.classification import class_counts, is_of_class
 from mml_lib.metrics.log_loss import LEAST_PROBABILITY
 from mml_lib.metrics.shares import Counts
 from mml_lib.predictions.scores import score as named_score
@@ -53,12 +53,11 @@ class Objective:
     def __init__(self, pool: Pool, metric: str, temperature: float = 1.0):
         self.task_type, self.metric = pool.task_type, metric
         self.targets = pool.targets >= 0.5 if TASK_TYPES[pool.task_type].is_multilabel else pool.targets
-        self.classes = pool.logits.shape[2]
         if metric == LOG_LOSS:
             features = _of_truth(pool, temperature)
         else:  # K×classes×N: classes are compared at once
             features = np.ascontiguousarray(pool.outputs(temperature).transpose(0, 2, 1))
-        self.areas = Areas(self._is_of_class().T) if metric == "auroc" else None
+        self.areas = Areas(is_of_class(self.targets, pool.logits.shape[2]).T) if metric == "auroc" else None
         if self.areas:
             features = self.areas.sorted(features)
         self.shape = features.shape[1:]
@@ -113,10 +112,6 @@ class Objective:
         return lambda mixed: np.array(
             [score(self.task_type, self.metric, features.reshape(self.shape).T, targets) for features in mixed]
         )
-
-    def _is_of_class(self) -> np.ndarray:
-        """Return which samples are of a class, or have a label, N×classes (bool)."""
-        return self.targets if self.targets.ndim == 2 else self.targets[:, None] == np.arange(self.classes)
 
     def _counts(self, mixed: np.ndarray, rows: list[np.ndarray]) -> Counts:
         """Return hits, targets and predictions of each class, R×classes."""

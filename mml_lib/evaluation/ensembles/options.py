@@ -27,10 +27,10 @@ class EnsembleOptions:
         temperature: share of candidates of `budget` whose members are drawn at random instead of best first, 0 to 1.
         weights_budget: weight vectors that `budget` draws for each set of members, beside equal weights.
         weights_temperature: 0: weights prefer good members; towards 1: single members get most of the weight.
-        member_temperatures: what logits may be divided by before they become probabilities; the best one is taken.
+        member_temperatures: numbers that logits may be divided by; the best one is taken.
         eval_frac: share of the samples that candidates are evaluated on; the ensemble is assessed on the others.
         time_limit: of the solver of `program`, in seconds.
-        seed: of all choices.
+        seed: seed of all choices.
         calibrate: calibrate the ensemble's own probabilities where that lowers the log loss of held-out samples.
     """
 

@@ -20,8 +20,8 @@ class Pool:
         members: networks or runs, K.
         logits: float32, K×N×classes (labels); of a regression values, K×N×1.
         targets: of the samples, as `Predictions` has them; NaN and -1 stand for none.
-        ids: of the samples, N.
-        task_type: what was learned.
+        ids: ids of the samples, N.
+        task_type: task type of the predictions.
     """
 
     members: Sequence[Member]
