@@ -17,7 +17,7 @@ def import_plugin(plugin: str) -> None:
     """
     path = Path(plugin).absolute() if plugin.endswith(".py") else None
     name = module_of(plugin)
-    if path and _file_of(name) != str(path):
+    if path and getattr(sys.modules.get(name), "__file__", None) != str(path):
         if not path.is_file():
             raise MMLError(f"plugins: the file {path} does not exist")
         if name in sys.modules:
@@ -40,7 +40,3 @@ def import_plugin(plugin: str) -> None:
 def module_of(plugin: str) -> str:
     """Return the name of a plugin's module."""
     return Path(plugin).stem if plugin.endswith(".py") else plugin
-
-
-def _file_of(module: str) -> str | None:
-    return getattr(sys.modules.get(module), "__file__", None)

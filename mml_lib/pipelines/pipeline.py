@@ -49,9 +49,6 @@ PIPELINE_KEYS = (
 LATER_KEYS = ("store_best", "class_weights", "mixing", "compile", "adapters", "tune")
 """Sections that came later: left at their default they are left out, so that older runs keep their ids."""
 
-MODE_KEYS = ("multitask", "pretraining")
-"""Entries that a mode may add to a pipeline: co-tasks, and the model that a training starts from."""
-
 LATER_TRAINER_KEYS = ("devices", "strategy")
 """The same of the trainer's keys."""
 
@@ -80,7 +77,8 @@ class Pipeline:
         Args:
             study: its config.
             task: name, id, data set, images and definition of the task.
-            further: entries that a mode adds, by one of `MODE_KEYS`.
+            further: entries that a mode adds: `multitask` (co-tasks), `pretraining` (the model that a training starts
+                from).
             code: digests of a user's own modules that change trainings otherwise than by a `_target_`.
 
         Raises:

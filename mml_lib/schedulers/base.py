@@ -125,7 +125,7 @@ class AbstractBaseScheduler(StepHooks, ABC):
         return expand(self.config, self.study.files)
 
     def additions(self, task: TaskIdentity, cfg: StudyConfig) -> dict[str, Any]:
-        """Return the entries that this mode adds to the pipeline of a task, by one of `MODE_KEYS`."""
+        """Return the entries that this mode adds to the pipeline of a task: `multitask` or `pretraining`."""
         return {}
 
     @cached_property

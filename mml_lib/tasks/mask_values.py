@@ -114,12 +114,9 @@ def _reason_for_colors(contents: Sequence[MaskContent | None], files: Sequence[A
                     return _clash(number, (other_file, other), (file, code))
     # Without a palette 0 is black, for one bit and for more.
     zero, file = first.get(0, (0, None))
-    plain = next((row for row, content in enumerate(contents) if content and _has_plain_zero(content)), None)
-    return None if zero == 0 or plain is None else _clash(0, (files[plain], 0), (file, zero))
-
-
-def _has_plain_zero(content: MaskContent) -> bool:
-    return content.kind in (EMPTY, BITS, GREY) and 0 in content.tally
+    pairs = zip(contents, files, strict=True)
+    plain = [name for content, name in pairs if content and content.kind in (EMPTY, BITS, GREY) and 0 in content.tally]
+    return _clash(0, (plain[0], 0), (file, zero)) if plain and zero != 0 else None
 
 
 def _clash(number: int, *seen: tuple[Any, int]) -> str:

@@ -29,9 +29,9 @@ def _only_classes(shape: Shape, tag: str) -> Shape:
     return shape
 
 
-def _between(value: float, tag: str, low: float = 0, high: float = 1) -> None:
-    if not low < value < high:
-        raise MMLError(f"the tag '{tag}' takes a number between {low:g} and {high:g}, not {value:g}")
+def _share(value: float, tag: str) -> None:
+    if not 0 < value < 1:
+        raise MMLError(f"the tag '{tag}' takes a number between 0 and 1, not {value:g}")
 
 
 def _positive(value: int, tag: str) -> None:
@@ -88,7 +88,7 @@ def _splitting(task: TaskDescription, folds: int, fold_0_fraction: float | None 
 
 
 def _plan_subset(shape: Shape, fraction: float, seed: int = 0) -> Shape:
-    _between(fraction, "subset")
+    _share(fraction, "subset")
     return _labelled(shape, "subset")
 
 
@@ -170,7 +170,7 @@ def _rounded(share: np.ndarray) -> np.ndarray:
 
 
 def _plan_confuse(shape: Shape, fraction: float, seed: int = 0) -> Shape:
-    _between(fraction, "confuse")
+    _share(fraction, "confuse")
     return _only_classes(shape, "confuse")
 
 
@@ -214,7 +214,7 @@ def _plan_redistribute(shape: Shape, *shares: float) -> Shape:
     _labelled(shape, "redistribute")
     total = sum(shares)
     if len(shares) == 1:
-        _between(total, "redistribute")
+        _share(total, "redistribute")
     # The negation refuses nan as well.
     elif not all(0 < share < 1 for share in shares) or total > 1 + 1e-9:
         raise MMLError("the tag 'redistribute' takes shares between 0 and 1 with a sum of at most 1")
