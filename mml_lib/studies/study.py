@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.loading import load_study, open_files
 from mml_lib.config.plugins import import_plugin
@@ -21,6 +21,9 @@ from mml_lib.studies.runs import Run, Runs
 from mml_lib.studies.study_schedulers import StudySchedulers
 from mml_lib.studies.study_tasks import StudyTasks
 from mml_lib.tasks.task_identity import TaskIdentity
+
+if TYPE_CHECKING:
+    from mml_lib.schedulers.base import AbstractBaseScheduler
 
 
 class Study:
@@ -88,7 +91,7 @@ class Study:
         """Names of the tasks that the study is about: the pivot, or else all."""
         return self.tasks.main_names
 
-    def scheduler(self, mode: str) -> Any:
+    def scheduler(self, mode: str) -> "AbstractBaseScheduler":
         """Return the scheduler of a mode."""
         return self.schedulers.of(mode)
 

@@ -2,13 +2,14 @@
 
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mml_lib.config.factories import import_target
 from mml_lib.config.reading.presets import preset_names, resolve_presets
 from mml_lib.errors import MMLError
 
 if TYPE_CHECKING:
+    from mml_lib.schedulers.base import AbstractBaseScheduler
     from mml_lib.studies.study import Study
 
 BASE = "mml_lib.schedulers.base.AbstractBaseScheduler"
@@ -32,7 +33,7 @@ class StudySchedulers:
         return sorted({*preset_names("mode", self.study.folders), self.study.cfg.mode.id})
 
     @functools.cache  # noqa: B019  (a study lives as long as its process)
-    def of(self, mode: str) -> Any:
+    def of(self, mode: str) -> "AbstractBaseScheduler":
         """Return the scheduler of a mode; the mode of the study keeps its options.
 
         Raises:

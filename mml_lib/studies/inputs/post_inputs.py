@@ -1,7 +1,7 @@
 """Inputs and params of rules/post.smk."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
@@ -22,10 +22,9 @@ class PostInputs(RuleInputs):
 
     def _scheduler(self, wildcards: "Wildcards") -> "PostScheduler":
         """Return the scheduler of the mode in the wildcards; without one, the study's if it calibrates, or `post`."""
-        if mode := wildcards.get("mode"):
-            return self.study.scheduler(mode)
-        own = self.study.scheduler(self.study.cfg.mode.id)
-        return own if own.gives_answers else self.study.scheduler(MODE)
+        own = self.study.cfg.mode.id
+        mode = wildcards.get("mode") or (own if self.study.scheduler(own).gives_answers else MODE)
+        return cast("PostScheduler", self.study.scheduler(mode))
 
     def _answers(self, wildcards: "Wildcards") -> "Answers":
         return self._scheduler(wildcards).answers

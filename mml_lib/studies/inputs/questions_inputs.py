@@ -10,7 +10,6 @@ from mml_lib.tasks.curves import Curve
 if TYPE_CHECKING:
     from snakemake.iocontainers import Wildcards
 
-    from mml_lib.schedulers.train import TrainScheduler
     from mml_lib.studies.questions import Questions
 
 
@@ -66,8 +65,7 @@ class QuestionsInputs(RuleInputs):
         return _report_labels(wildcards, "curve")
 
     def _questions(self, wildcards: "Wildcards") -> "Questions":
-        scheduler: TrainScheduler = self.study.scheduler(wildcards.mode)
-        return scheduler.questions
+        return self._scheduler(wildcards).questions
 
     def _curve(self, wildcards: "Wildcards") -> Curve:
         return next(curve for curve in self._questions(wildcards).curves() if curve.name == wildcards.curve)

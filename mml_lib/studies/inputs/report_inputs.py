@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mml_lib.config.task_options import Preprocessing
 from mml_lib.evaluation.run_labels import RunLabel
@@ -17,6 +17,7 @@ from mml_lib.task_types import TASK_TYPES
 if TYPE_CHECKING:
     from snakemake.iocontainers import InputFiles, OutputFiles, Wildcards
 
+    from mml_lib.schedulers.post import PostScheduler
     from mml_lib.studies.runs import Run
 TABLES = (
     "leaderboard",
@@ -40,7 +41,7 @@ class ReportInputs(RuleInputs):
 
     def _of(self, wildcards: "Wildcards", command: str) -> list[dict[str, Any]]:
         """Return the wildcards of a rule's planned steps on a task or its nested tasks."""
-        scheduler = self.study.scheduler(wildcards.mode)
+        scheduler = self._scheduler(wildcards)
         tasks = {wildcards.task, *(network.task for network in scheduler.networks(wildcards.task))}
         return [step for step in scheduler.steps_by_rule.get(command, ()) if step["task"] in tasks]
 
@@ -114,9 +115,9 @@ class ReportInputs(RuleInputs):
         return {run: label.as_params() for run, label in self._run_labels(wildcards).items()}
 
     def _run_labels(self, wildcards: "Wildcards") -> dict[str, RunLabel]:
-        scheduler = self.study.scheduler(wildcards.mode)
+        scheduler = self._scheduler(wildcards)
         if self._of(wildcards, "select_ensemble") or self._of(wildcards, "compare_runs"):
-            return scheduler.answers.run_labels(wildcards.task)
+            return cast("PostScheduler", scheduler).answers.run_labels(wildcards.task)
         runs = {network.run for network in scheduler.networks(wildcards.task)}
         return {run: label for run, label in scheduler.run_labels.items() if run in runs}
 
@@ -162,7 +163,7 @@ class ReportInputs(RuleInputs):
 
     def done(self, wildcards: "Wildcards") -> list[str]:
         """The metrics and predictions that exist once all long steps are done, without those that `remove` drops."""
-        steps = self.study.scheduler(wildcards.mode).steps_by_rule
+        steps = self._scheduler(wildcards).steps_by_rule
         rules = {**METRICS_FILES, "predict_fold": "predictions", "predict_other": "other_predictions"}
         return [
             self.fm.path(key, **step)
@@ -180,11 +181,11 @@ class ReportInputs(RuleInputs):
 
     def plan(self, wildcards: "Wildcards") -> dict[str, int]:
         """Number of planned steps by rule."""
-        return dict(Counter(self.study.scheduler(wildcards.mode).commands))
+        return dict(Counter(self._scheduler(wildcards).commands))
 
     def runs(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
         """The label of each run, the keys of its pipeline that differ between runs, and its `added` parts."""
-        scheduler = self.study.scheduler(wildcards.mode)
+        scheduler = self._scheduler(wildcards)
         runs: dict[str, tuple[RunLabel, Run]] = {}
         for task in scheduler.trained_tasks:
             for run in scheduler.runs_of(task):
@@ -209,7 +210,7 @@ class ReportInputs(RuleInputs):
 
     def measured(self, wildcards: "Wildcards") -> list[str]:
         """The first parts of the names of this mode's benchmark files."""
-        tasks, scheduler = self.study.tasks.values(), self.study.scheduler(wildcards.mode)
+        tasks, scheduler = self.study.tasks.values(), self._scheduler(wildcards)
         names = [name for task in tasks for name in (task.dataset, f"{task.name}-{task.id}")]
         names += [f"{task}-{run.id}" for task in scheduler.trained_tasks for run in scheduler.runs_of(task)]
         return list(dict.fromkeys(names))

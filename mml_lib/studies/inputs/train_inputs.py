@@ -139,12 +139,12 @@ class TrainInputs(RuleInputs):
 
     def models(self, wildcards: "Wildcards") -> list[str]:
         """The model storages of a task in a mode."""
-        networks = self.study.scheduler(wildcards.mode).networks(wildcards.task)
+        networks = self._scheduler(wildcards).networks(wildcards.task)
         return [self.fm.path("models", **network.tokens) for network in networks]
 
     def pipelines(self, wildcards: "Wildcards") -> list[str]:
         """The pipelines of a task in a mode."""
-        networks = self.study.scheduler(wildcards.mode).networks(wildcards.task)
+        networks = self._scheduler(wildcards).networks(wildcards.task)
         return list(dict.fromkeys(self.fm.path("pipeline", task=network.task, run=network.run) for network in networks))
 
     def main_metric(self, wildcards: "Wildcards") -> str:
