@@ -241,10 +241,10 @@ class AbstractBaseScheduler(StepHooks, ABC):
         return Guards(self.study)
 
     @property
-    def trainings(self) -> list[dict[str, Any]]:
-        """`task`, `run` and `fold` of all planned networks, and of networks of this project that they start from."""
-        planned = self.steps_by_rule.get("train_fold", [])
-        runs = dict.fromkeys((wildcards["task"], wildcards["run"]) for wildcards in planned)
+    def trainings(self) -> list[TrainedNetwork]:
+        """All networks that are planned, and networks of this project that they start from."""
+        planned = [TrainedNetwork(**wildcards) for wildcards in self.steps_by_rule.get("train_fold", ())]
+        runs = dict.fromkeys((network.task, network.run) for network in planned)
         models = [model for run in runs for model in self.study.run(*run).pipeline.pretraining.get("models", ())]
-        own = [model for model in models if model["project"] is None]
-        return planned + [{key: model[key] for key in ("task", "run", "fold")} for model in own]
+        own = [TrainedNetwork(**model) for model in models if model["project"] is None]
+        return planned + own

@@ -15,7 +15,8 @@ class FinishInputs(RuleInputs):
 
     def checkpoints(self, wildcards: "Wildcards", output: "OutputFiles") -> list[str]:
         """The folders of checkpoints of all networks that a mode trains."""
-        return [self.fm.path("checkpoint", **network) for network in self.study.scheduler(wildcards.mode).trainings]
+        trainings = self.study.scheduler(wildcards.mode).trainings
+        return [self.fm.path("checkpoint", **network.tokens) for network in trainings]
 
     def targets(self, mode: str, rules: Any) -> list[str]:
         """Return the outputs of a mode's planned steps that are kept.

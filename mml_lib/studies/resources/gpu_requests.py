@@ -6,11 +6,12 @@ which assigns GPUs to jobs, neither is needed.
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mml_lib.config.gpu_options import ACCELERATORS, TRAINING, gpus_of, resources_of
 from mml_lib.errors import MMLError
 from mml_lib.machine.gpu_devices import Gpu, may_have_gpu, visible_gpus
+from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.studies.checks.study_checks import GPU_RULES
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class Gpus:
 
     def count_trainings(self, modes: Iterable[str]) -> None:
         """Count all trainings of these modes, finished or not: they share the cores."""
-        self.number_of_trainings = len({tuple(sorted(wildcards.items())) for _, wildcards in self._trainings(modes)})
+        self.number_of_trainings = len(set(self._trainings(modes)))
 
     def _problem(self, limit: int | None, modes: Iterable[str]) -> str | None:
         accelerator, gpus = self.study.cfg.trainer.accelerator, self.here or ()
@@ -156,12 +157,8 @@ class Gpus:
                 largest = max(gpu.memory for gpu in gpus)
                 return f"resources.{rule}.gpu_mem_mb is {share}, but the largest GPU here has {largest} MB; lower it"
         number = min(len(gpus), len(gpus) if limit is None else limit)
-        if resources_of(self.study.cfg, TRAINING).gpu == 0 or not any(
-            devices > number for devices, _ in self._trainings(modes)
-        ):
-            return None
         devices = max(self._left(modes), default=0)
-        if devices <= number:
+        if resources_of(self.study.cfg, TRAINING).gpu == 0 or devices <= number:
             return None
         whose = f"GPU{'s' * (number != 1)} of this machine may be used"
         return f"trainer.devices is {devices}, but {number} {whose}; lower it, which makes a new run"
@@ -169,14 +166,11 @@ class Gpus:
     def _left(self, modes: Iterable[str]) -> list[int]:
         """Return the number of devices of each remaining training."""
         path = self.study.fm.path
-        return [
-            devices for devices, wildcards in self._trainings(modes) if not Path(path("models", **wildcards)).exists()
-        ]
+        left = [network for network in self._trainings(modes) if not Path(path("models", **network.tokens)).exists()]
+        return [self._devices(network.task, network.run) for network in left]
 
-    def _trainings(self, modes: Iterable[str]) -> Iterable[tuple[int, dict[str, Any]]]:
-        for mode in modes:
-            for wildcards in self.study.scheduler(mode).trainings:
-                yield self._devices(wildcards["task"], wildcards["run"]), wildcards
+    def _trainings(self, modes: Iterable[str]) -> list[TrainedNetwork]:
+        return [network for mode in modes for network in self.study.scheduler(mode).trainings]
 
     def _devices(self, task: str, run: str) -> int:
         return self.study.run(task, run).pipeline.content["trainer"].get("devices", 1)

@@ -9,6 +9,7 @@ import yaml
 from mml_lib.errors import MMLError
 from mml_lib.models.model_selection import select_model
 from mml_lib.models.model_storage import ModelStorage
+from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from mml_lib.studies.blueprints import blueprint
 from tests.support.planned_studies import FAKE, TASKS, _made, planned, store, transfer, wildcards
@@ -110,7 +111,7 @@ def test_models_of_a_task_of_the_study_are_trained_first(tmp_path: Path):
     )
     assert plan.study.inputs.train.selection(of_run).endswith(f"SELECTIONS/mine/{run.id}.json")
     assert plan.study.inputs.train.candidate_models(wildcards(task="b", run=pretrained.id)) == []
-    assert {"task": "b", "run": pretrained.id, "fold": 0} in plan.trainings
+    assert TrainedNetwork("b", pretrained.id, 0) in plan.trainings
 
 
 def test_pretraining_is_that_of_the_plain_study_in_mode_train(tmp_path: Path):

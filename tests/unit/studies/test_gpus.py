@@ -133,7 +133,7 @@ def test_threads_follow_from_all_trainings_of_the_study_those_that_are_done_amon
     study = planned((), 16)
     networks = study.scheduler("train").trainings
     for network in networks[:-1]:
-        path = Path(study.fm.path("models", **network))
+        path = Path(study.fm.path("models", **network.tokens))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     limits = {"_nodes": SimpleNamespace(value=None), "_cores": SimpleNamespace(value=16)}
