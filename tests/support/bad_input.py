@@ -142,8 +142,7 @@ STEPS: dict[str, tuple[Callable[[Workplace], dict[str, Any]], str]] = {
     "unreadable image": (unreadable, r"images/b/text\.png is in no format that can be read"),
     "image in two splits": (
         copied_between_splits,
-        "12 images are in train and test, under other names or as copies: {folder}/images/train/a/0.png = "
-        "{folder}/images/test/a/0.png, ",
+        "12 images are in train and test, .*{folder}/images/train/a/0.png = {folder}/images/test/a/0.png, ",
     ),
     "duplicate sample": (
         lambda place: table(place, "images/a/0.png,a,train"),
@@ -180,7 +179,7 @@ STEPS: dict[str, tuple[Callable[[Workplace], dict[str, Any]], str]] = {
     ),
     "soft label above one": (
         lambda place: values_table(place, "a|b", "a:1.5", "b", "a", "b", "a", head="image,labels"),
-        r"sample 'images/1\.png' has the label 'a' with probability 1\.5; it must lie in 0\.\.1",
+        r"sample 'images/1\.png' .*'a' .*1\.5; it must lie in 0\.\.1",
     ),
     "label counts that disagree": (
         lambda place: medmnist(place, "breastmnist", labels=7),

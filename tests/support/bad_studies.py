@@ -87,7 +87,7 @@ PLANNING = {
     ),
     "swept value of a wrong type": (
         TINY | {"sweep": {"trainer.max_epochs": [1, "x"]}},
-        r"trainer\.max_epochs: input should be a valid integer",
+        r"trainer\.max_epochs: .*integer",
     ),
     "removal of what is always kept": (TINY | {"remove": {"models": True}}, "remove.models: 'models' is always kept"),
     "plugin that does not exist": (
@@ -106,7 +106,7 @@ PLANNING = {
     ),
     "tag of another task type": (
         tagged("stripes+shrink_equal~3", task_type="regression"),
-        "the tag 'shrink_equal' is for classification, not for regression",
+        "tag 'shrink_equal' .*classification, not .*regression",
     ),
     "tag without its plus": (
         TINY | {"tagging": {"all": "subset~0.1"}},
@@ -147,7 +147,7 @@ PLANNING = {
     ),
     "checksum that is none": (
         with_task({"creator": "csv", "downloads": [{"url": "https://x/t.zip", "sha256": "abc"}]}),
-        r"tasks\.mine\.downloads\.0\.sha256: string should match pattern",
+        r"tasks\.mine\.downloads\.0\.sha256: .*pattern",
     ),
     "test split that is not there": (
         with_task({"creator": "fake", "test_fraction": 0}) | {"mode": {"preset": "train", "eval": ["test"]}},

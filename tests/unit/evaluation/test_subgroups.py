@@ -209,7 +209,7 @@ def test_what_cannot_be_reported_is_refused():
         class_table(of_type("regression"), [], "run x")
     with pytest.raises(MMLError, match="run x has 3 outputs for 2 classes"):
         class_table(good, CLASSES[:2], "run x")
-    with pytest.raises(MMLError, match="run x: the column 'site' says nothing of the sample 's1'"):
+    with pytest.raises(MMLError, match=r"run x: .*'site' .*'s1'"):
         group_table(good, {"site": {"s0": "a"}}, ["accuracy"], 0, where="run x")
     exploded = Predictions(np.full_like(good.logits, np.nan), good.targets, good.ids)
     for report in (
@@ -217,5 +217,5 @@ def test_what_cannot_be_reported_is_refused():
         lambda: group_table(exploded, {}, ["accuracy"], 0, where="run x"),
         lambda: largest_losses(exploded, CLASSES, 1, "run x"),
     ):
-        with pytest.raises(MMLError, match="run x has outputs that are not finite, the first of sample 's0'"):
+        with pytest.raises(MMLError, match=r"run x .*not finite, .*'s0'"):
             report()

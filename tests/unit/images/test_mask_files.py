@@ -137,7 +137,7 @@ REFUSED_FILES = {
     "objects.png": (np.arange(8, dtype=np.uint16).reshape(2, 4) * 1000, "outside 0..255 .8 different, 0 to 7000"),
     "halves.tif": (MASK.astype(np.float32) / 2, "no whole numbers"),
     "nothing.tif": (np.full((2, 4), np.nan, np.float32), "no whole numbers"),
-    "negative.tif": (MASK.astype(np.int32) - 1, "values below 0; mark what is to be ignored with 255"),
+    "negative.tif": (MASK.astype(np.int32) - 1, "values below 0; mark .*255"),
     "half transparent.png": (np.dstack([MASK] * 3 + [MASK]), "half transparent"),
     "transparent.png": (np.dstack([MASK] * 3 + [MASK * 0]), "transparent everywhere"),
     "black and transparent.png": (np.dstack([CLEAR * 0] * 3 + [CLEAR]), "black pixels and transparent ones"),

@@ -81,12 +81,12 @@ def test_nested_networks_learn_the_co_tasks_too_and_are_tested_on_them(tmp_path:
         ({"co_tasks": 4}, {}, "mode.co_tasks: 4 cannot.*the study has 3 other tasks with labels"),
         ({"co_tasks": ["b"], "task_weights": [1]}, {}, "mode.task_weights: 1 weights for 2 tasks; .* mine, b"),
         ({"co_tasks": ["b"], "task_weights": [1, -1]}, {}, "task_weights.1: .*than 0"),
-        ({"co_tasks": ["b"], "task_weights": [1, float("inf")]}, {}, "task_weights.1: Input should be a finite number"),
+        ({"co_tasks": ["b"], "task_weights": [1, float("inf")]}, {}, "task_weights.1: .*finite number"),
         ({"co_tasks": ["d"]}, {"decoder": None}, "decoder: the segmentation d needs one"),
         ({"co_tasks": ["c"]}, {"loss": "cross_entropy"}, r"CrossEntropyLoss is not for regression \(c\)"),
         ({}, {"pivot": {}}, "mode.multitask: .*set pivot.name"),
         ({"multitask": False, "co_tasks": ["b"]}, {}, "co_tasks mean nothing without multitask: true"),
-        ({"multitask": 3}, {}, "multitask: Input should be a valid boolean"),
+        ({"multitask": 3}, {}, "multitask: .*boolean"),
         ({"co_tasks": ["d"], "eval_on": ["c"]}, {}, "mode.eval_on: c is a regression, mine a classification"),
     ],
 )  # fmt: skip
@@ -183,19 +183,19 @@ def test_models_on_the_disk_serve_where_their_task_is_not_in_the_study(tmp_path:
 @pytest.mark.parametrize(
     ("mode", "changes", "why"),
     [
-        ({"pretrain_task": None}, {}, "pretrain_task: Input should be a valid string"),
+        ({"pretrain_task": None}, {}, "pretrain_task: .*string"),
         ({"pretrain_task": "bb"}, {}, "mode.pretrain_task: .*'bb'"),
         ({"pretrain_task": "archive"}, {}, "mode.pretrain_task: archive has no labels"),
         ({"model_selection": "best"}, {}, "model_selection: 'best' is no run"),
         ({"model_selection": "performence"}, {}, "did you mean 'performance'"),
-        ({"model_selection": "0a1b2c3d"}, {}, "run 0a1b2c3d of task b is not part of the study"),
+        ({"model_selection": "0a1b2c3d"}, {}, "run 0a1b2c3d of task b .*study"),
         ({}, {"reuse": {"models": "nowhere"}}, "reuse.models: .*project 'nowhere' in"),
         ({}, {"reuse": {"models": "a b"}}, "reuse.models.0: 'a b'.*write it as"),
         ({"freeze": True}, {"adapters": True}, "mode.freeze: adapters change the backbone"),
-        ({"freeze": True}, {"callbacks": "swa"}, "mode.freeze: callbacks.swa gathers the backbone's batch statistics"),
+        ({"freeze": True}, {"callbacks": "swa"}, "mode.freeze: callbacks.swa"),
         ({"pretrain_task": "mine+subset~0.5", "nested": True}, {}, r"has images that mine\+nested~0 holds out"),
         ({"pretrain_task": "mine+subset~0.5", "eval": ["val"]}, {}, "has the images that mine is validated on"),
-        ({"pretrain_task": "mine"}, {}, "mode.pretrain_task: mine is all that the study is about"),
+        ({"pretrain_task": "mine"}, {}, "mode.pretrain_task: mine is all"),
         ({"pretrain_with": {"trainr.max_epochs": 3}}, {}, "'trainr.max_epochs' cannot be varied"),
     ],
 )  # fmt: skip
@@ -214,7 +214,7 @@ def test_pretraining_on_the_same_images_is_fine_where_none_of_the_tested_ones_is
     assert transfer(tmp_path, {"pretrain_task": "mine+subset~0.5"}).commands
     nested = {"name": "mine", "tags": "+nested~0"}
     assert transfer(tmp_path, {"pretrain_task": "mine+nested~0+subset~0.5"}, pivot=nested).commands
-    with pytest.raises(MMLError, match=r"mine\+nested~1 has images that mine\+nested~0 holds out"):
+    with pytest.raises(MMLError, match=r"mine\+nested~1 .*mine\+nested~0 holds out"):
         transfer(tmp_path, {"pretrain_task": "mine+nested~1"}, pivot=nested)
 
 

@@ -103,7 +103,7 @@ def test_tags_that_keep_the_folds_may_join_the_task_that_they_are_put_on(tmp_pat
         ({"source_tasks": ["bb"]}, {}, "mode.source_tasks: .*task 'bb'.*did you mean 'b'"),
         ({"source_tasks": ["c"]}, {}, "mode.source_tasks: c is a regression, mine a classification"),
         ({"source_tasks": ["archive"]}, {}, "mode.source_tasks: archive is a no_task"),
-        ({"source_tasks": ["b"], "multitask": True}, {}, "mode.source_tasks: networks of b would learn no co-tasks"),
+        ({"source_tasks": ["b"], "multitask": True}, {}, "mode.source_tasks: .*b .*no co-tasks"),
         ({"source_tasks": ["b"], "pretrain_task": "b"}, {}, "mode.source_tasks: b is what networks start from"),
         ({"eval_on": ["mine"]}, {}, "mode.eval_on: .*mode.source_tasks"),
         (
@@ -114,7 +114,7 @@ def test_tags_that_keep_the_folds_may_join_the_task_that_they_are_put_on(tmp_pat
         (
             {"source_tasks": ["twin"]},
             {"tasks": {**PAIR, "twin": FAKE | {"seed": 5}}},
-            "mode.source_tasks: twin divides the images of mine in another way",
+            "mode.source_tasks: twin divides .*mine",
         ),
         (
             {"source_tasks": ["mine+redistribute~0.5"]},
@@ -124,12 +124,12 @@ def test_tags_that_keep_the_folds_may_join_the_task_that_they_are_put_on(tmp_pat
         (
             {"source_tasks": ["mine+subset~0.5"], "nested": True},
             {"tasks": {**PAIR, "mine+subset~0.5": None}},
-            r"mode.source_tasks: mine\+subset~0.5\+nested~0 divides the images of mine\+nested~0 in another way",
+            r"mode.source_tasks: mine\+subset~0.5\+nested~0 divides .*mine\+nested~0",
         ),
         (
             {"source_tasks": ["b"], "pretrain_task": "mine+subset~0.5"},
             {"tasks": {**PAIR, "mine+subset~0.5": None}},
-            r"mode.source_tasks: networks of b start from mine\+subset~0.5, which has images of mine",
+            r"mode.source_tasks: .*b start from mine\+subset~0.5",
         ),
     ],
 )

@@ -115,7 +115,7 @@ UNTESTED = {"mine": FAKE | {"test_fraction": 0}}
                 "store_best": True,
                 "callbacks": {"swa": {"_target_": "lightning.pytorch.callbacks.StochasticWeightAveraging"}},
             },
-            "store_best: averaged weights are no epoch's",
+            "store_best: averaged weights",
         ),
     ],
 )

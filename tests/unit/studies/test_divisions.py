@@ -22,7 +22,7 @@ DIGITS = {"creator": "digits", "folds": 3}
 def test_same_images_in_another_division_are_neither_started_from_nor_tested_on(other: dict, tmp_path: Path):
     *_, name = other
     tasks = {"mine": DIGITS, **other}
-    with pytest.raises(MMLError, match=r"mode.pretrain_task: b\S* divides the images of mine in another way"):
+    with pytest.raises(MMLError, match=r"mode.pretrain_task: b\S* divides .*mine"):
         transfer(tmp_path, {"pretrain_task": name}, tasks=tasks)
     refusal = "b has the classes even, odd" if "idx_to_class" in other["b"] else r"mine may learn images that b\S* is"
     with pytest.raises(MMLError, match=f"mode.eval_on: {refusal}"):
@@ -34,7 +34,7 @@ def test_same_images_in_the_same_division_may_be_tested_on_but_no_fold_that_is_l
     assert planned({"eval_on": ["b"]}, tmp_path, tasks=tasks).commands
     assert transfer(tmp_path, tasks=tasks).commands
     for nested in (False, True):
-        with pytest.raises(MMLError, match=r"mine may learn images that mine\+nested~1 is tested on"):
+        with pytest.raises(MMLError, match=r"mine may learn .*mine\+nested~1 is tested on"):
             planned({"eval_on": ["mine+nested~1"], "nested": nested}, tmp_path, tasks=tasks)
     held_out = {"name": "mine", "tags": "+nested~1"}
     assert planned({"eval_on": ["b"]}, tmp_path, tasks=tasks, pivot=held_out).commands
@@ -51,7 +51,7 @@ def test_division_that_the_data_bring_is_the_same_for_all_that_use_them(tmp_path
     tasks = {"mine": mine, "b": mine | {"seed": 1}}
     assert planned({"eval_on": ["b"]}, tmp_path, tasks=tasks).commands
     assert transfer(tmp_path, tasks=tasks).commands
-    with pytest.raises(MMLError, match=r"b\+nested~0 has images that mine\+nested~0 holds out"):
+    with pytest.raises(MMLError, match=r"b\+nested~0 .*mine\+nested~0 holds out"):
         transfer(tmp_path, {"pretrain_task": "b+nested~0"}, tasks=tasks, pivot={"name": "mine", "tags": "+nested~0"})
 
 

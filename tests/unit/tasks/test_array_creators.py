@@ -133,7 +133,7 @@ def test_a_set_under_another_name_is_named(tmp_path: Path):
         ({"train_labels": np.full((22, 1), "a", object)}, "Object arrays cannot be loaded"),
         ({"train_images": np.full((22, 28, 28), None)}, "Python objects in dtype"),
         ({"train_images": np.zeros((22, 28, 28), "f4")}, "'train_images'.*float32"),
-        ({"train_images": np.zeros((22, 28, 28, 28), "u1")}, r"'train_images' has the shape \(22, 28, 28, 28\)"),
+        ({"train_images": np.zeros((22, 28, 28, 28), "u1")}, r"'train_images' .*\(22, 28, 28, 28\)"),
         ({"train_images": np.zeros((22, 784), "u1")}, r"'train_images' has the shape \(22, 784\)"),
     ],
 )
@@ -275,7 +275,7 @@ def test_a_cut_gz_file_is_told(tmp_path: Path):
     mnist(tmp_path)
     file = tmp_path / "train-images-idx3-ubyte.gz"
     file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(MMLError, match=r"train-images-idx3-ubyte.gz is damaged or of another format"):
+    with pytest.raises(MMLError, match=r"train-images-idx3-ubyte.gz is damaged"):
         deliver("idx", tmp_path, tmp_path / "data")
 
 

@@ -45,7 +45,7 @@ ONE, TWO = Sample("1", "1.png", "a"), Sample("2", "2.png", "b")
     [
         (delivery(), "there are no images"),
         (delivery("a", None), "sample '1' has no label"),
-        (delivery("a", "c"), "sample '1' has the label 'c', which is not a class"),
+        (delivery("a", "c"), "sample '1' .*label 'c'"),
         (delivery("a", classes="a"), "only the class 'a'"),
         (delivery("a", "b", split="training"), "is in split 'training'; splits: train, val, test, unlabelled"),
         (delivery("a", task_type="clasification"), "type 'clasification', did you mean 'classification'"),
@@ -55,7 +55,7 @@ ONE, TWO = Sample("1", "1.png", "a"), Sample("2", "2.png", "b")
         (delivery({"a": -0.1}, task_type="multilabel_classification"), "probability -0.1"),
         (delivery({"a": float("nan")}, task_type="multilabel_classification"), "probability nan"),
         (delivery({}, task_type="multilabel_classification", classes=""), "there is no label"),
-        (delivery(1.0, "x", task_type="regression"), "sample '1' has the value 'x', which is no finite number"),
+        (delivery(1.0, "x", task_type="regression"), "sample '1' .*'x'.*finite number"),
         (delivery(float("inf"), task_type="regression"), "the value inf, which is no finite number"),
         (delivery(None, task_type="semantic_segmentation"), "sample '0' has no mask"),
         (delivery(None, mask="./0.png", task_type="semantic_segmentation"), "'0' has its own image as its mask"),
@@ -294,7 +294,7 @@ def test_paths_of_a_creator_are_relative_to_its_downloads(tmp_path: Path):
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        ({"path": "../files-of-others"}, r"the path '../files-of-others' leads out of the downloaded files"),
+        ({"path": "../files-of-others"}, r"path '../files-of-others' leads out"),
         ({"path": "/etc"}, "the path '/etc' leads out"),
         ({"path": "out"}, "the path 'out' leads out"),
         ({"path": "x", "masks": "../.."}, r"the path '../..' leads out"),
