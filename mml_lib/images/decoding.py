@@ -15,7 +15,7 @@ from mml_lib.images.findings import Findings
 from mml_lib.images.image_digests import digest_deep, digest_pixels, digest_slice
 from mml_lib.images.image_files import errors_named
 from mml_lib.images.mask_files import decode_mask
-from mml_lib.images.readers import Picture, read_samples
+from mml_lib.images.readers import Picture, as_deep_image, read_samples
 from mml_lib.images.transforms import apply, draft_size
 from mml_lib.images.value_mapping import to_eight_bits
 from mml_lib.task_types import IGNORE
@@ -38,8 +38,7 @@ def read_deep_image(file: Path | str) -> DeepImage:
     Raises:
         MMLError: the file is missing or damaged, or its samples are stored in a way that is not read.
     """
-    image = read_samples(file)
-    return DeepImage(np.asarray(image.rgb)) if isinstance(image, Picture) else image
+    return as_deep_image(read_samples(file))
 
 
 def read_digest(file: Path | str, depth: str, name: str | None = None) -> str:
@@ -86,8 +85,9 @@ def decode(
         MMLError: a file is missing, damaged, or holds what is no image or mask.
     """
     image, kinds = _read_rgb(file, None if mask is not None else draft_size(transforms), value_range)
-    for kind in kinds if findings is not None else ():
-        findings.add(kind, file, image.getpixel((0, 0)))
+    if findings is not None:
+        for kind in kinds:
+            findings.add(kind, file, image.getpixel((0, 0)))
     if mask is None:
         return apply(transforms, image, None)
     # Transforms pad with 255, which may be a class here: both change places meanwhile.

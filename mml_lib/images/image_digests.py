@@ -67,7 +67,7 @@ def _digest(*arrays: np.ndarray) -> str:
     # OpenSSL's SHA-256 uses the instructions of the processor: half the time of BLAKE2b where there are some.
     digest = hashlib.sha256(repr([(array.shape, array.dtype.str) for array in arrays]).encode())
     for array in arrays:
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:DIGITS]
 
 

@@ -138,7 +138,7 @@ def _keep_bits(image: Image.Image) -> None:
 
 def _keep_transparency(image: Image.Image) -> None:
     """Spread the transparent grey of a PNG of 2 or 4 bits over 8, as Pillow 13.0 does with its pixels."""
-    factor = {"L;2": 85, "L;4": 17}.get(image.tile[0].args if image.tile else None)
+    factor = {"L;2": 85, "L;4": 17}.get(str(image.tile[0].args) if image.tile else "")
     if factor and isinstance(image.info.get("transparency"), int):
         image.info["transparency"] *= factor
 

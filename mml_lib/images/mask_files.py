@@ -14,7 +14,7 @@ from PIL import Image
 from mml_lib.errors import MMLError
 from mml_lib.images.image_files import errors_named, open_image
 from mml_lib.images.orientation import load_upright
-from mml_lib.images.readers import split_frame
+from mml_lib.images.readers import as_deep_image, split_frame
 from mml_lib.images.readers.reading import reader_of
 from mml_lib.task_types import IGNORE
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN
@@ -141,11 +141,11 @@ def read_mask(file: Path | str, size: tuple[int, int] | None = None) -> MaskPixe
         MMLError: the file is missing or damaged, or its values can be no classes.
     """
     if file == EMPTY_MASK_TOKEN:
-        return MaskPixels(EMPTY, np.zeros(size, dtype=np.uint8), GREYS)
+        return MaskPixels(EMPTY, np.zeros(size or (0, 0), dtype=np.uint8), GREYS)
     with errors_named(file, "mask"):
         reader = reader_of(file)
         if reader.name != "pillow":
-            return _of_array(reader.read(file).values, file)
+            return _of_array(as_deep_image(reader.read(file)).values, file)
         path, page = split_frame(file)
         with open_image(path, page) as image:
             if path == Path(file) and getattr(image, "n_frames", 1) > 1:

@@ -92,7 +92,7 @@ class _Array:
         self.file.truncate(self.start + math.prod(shape) * self.kind.itemsize)
 
     def __setitem__(self, row: int, value: np.ndarray) -> None:
-        content = memoryview(np.ascontiguousarray(value, self.kind)).cast("B")
+        content = np.ascontiguousarray(value, self.kind).data.cast("B")
         place = self.start + row * len(content)
         while content:
             written = os.pwrite(self.file.fileno(), content, place)
@@ -143,16 +143,17 @@ class _Packer:
         mask_file, value_range = self.dataset.mask_path(row), self.dataset.value_range
         image, mask = decode(file, self.transforms, mask_file, self.padding, self.colors, value_range, self.findings)
         self.moments[place] = _moments(image)
-        if self.size is None:
+        if self.sizes is not None:
             self.sizes[place] = np.array(image.shape[:2])
             return
         if image.shape[:2] != self.size:
-            pixels, wanted = ("×".join(map(str, size)) for size in (image.shape[:2], self.size))
+            pixels, wanted = ("×".join(map(str, size)) for size in (image.shape[:2], self.size or ()))
             raise MMLError(
                 f"preprocessing: the transforms make {pixels} pixels of {file}, not {wanted} as of the others; "
                 "end them with resize or center_crop"
             )
-        self.images[place] = image
+        if self.images is not None:
+            self.images[place] = image
         if self.masks is not None:
             # A sample without a mask (unlabelled) is ignored everywhere.
             self.masks[place] = np.full(self.size, self.padding) if mask is None else mask

@@ -48,7 +48,7 @@ def _moved(
     """Return where a transform moves the centres of rows and columns, and the new height and width."""
     name = spec["name"]
     if name in ("resize", "resize_smallest"):
-        wanted = scaled_to(tuple(sides), spec["size"]) if name == "resize_smallest" else spec["size"]
+        wanted = scaled_to((sides[0], sides[1]), spec["size"]) if name == "resize_smallest" else spec["size"]
         moved = [(axis + 0.5) * new / old - 0.5 for axis, new, old in zip(places, wanted, sides, strict=True)]
     elif name in ("center_crop", "pad_to_square"):
         wanted = spec["size"] if name == "center_crop" else [max(sides)] * 2
@@ -81,7 +81,8 @@ def original_masks(
         MMLError: a mask is missing or damaged.
     """
     for row, (predicted, _) in zip(rows, masks, strict=True):
-        size, file = dataset.sizes[row], dataset.mask_path(row)
-        restored = restore(predicted, transforms, tuple(size))
-        target = np.full(size, IGNORE) if file is None else lookup[decode_mask(file, tuple(size), dataset.mask_colors)]
+        (height, width), file = dataset.sizes[row], dataset.mask_path(row)
+        size = height, width
+        restored = restore(predicted, transforms, size)
+        target = np.full(size, IGNORE) if file is None else lookup[decode_mask(file, size, dataset.mask_colors)]
         yield MaskPair(restored, target.astype(np.uint8))

@@ -67,7 +67,7 @@ def survey_images(
         if not TASK_TYPES[delivery.task_type].has_masks:
             return dataset
         contents = list(pool.map(lambda row: _survey_mask(dataset, row), rows))
-    check_sizes(dataset, [content and content.size for content in contents])
+    check_sizes(dataset, [content.size if content else None for content in contents])
     files = [dataset.mask_path(row) for row in rows]
     _warn_of_masks(contents, files)
     _warn_of_contrary_masks(dataset)
@@ -155,8 +155,9 @@ def _warn_of_turned_images(dataset: Dataset, headers: Sequence[Header]) -> None:
         row
         for row, header in enumerate(headers)
         if header.orientation != 1
-        and dataset.mask_path(row) not in (None, EMPTY_MASK_TOKEN)
-        and read_header(dataset.mask_path(row)).orientation == 1
+        and (mask := dataset.mask_path(row)) is not None
+        and mask != EMPTY_MASK_TOKEN
+        and read_header(mask).orientation == 1
     ]
     if not turned or any(
         headers[row].orientation in SIDEWAYS and headers[row].size[0] != headers[row].size[1] for row in turned
@@ -172,11 +173,11 @@ def _warn_of_turned_images(dataset: Dataset, headers: Sequence[Header]) -> None:
 def _warn_of_contrary_masks(dataset: Dataset) -> None:
     """Warn of identical images whose masks are not."""
     contrary = []
-    for rows in copied_rows(dataset.digests):
-        masked = [row for row in rows if dataset.mask_path(row) is not None]
-        masks = [read_mask(dataset.mask_path(row), dataset.sizes[row]).pixels for row in masked]
-        if not all(np.array_equal(mask, masks[0]) for mask in masks):
-            contrary.append(" = ".join(str(dataset.image_path(row)) for row in masked))
+    for rows in copied_rows(dataset.digests or []):
+        masks = [(row, file) for row in rows if (file := dataset.mask_path(row)) is not None]
+        pixels = [read_mask(file, dataset.sizes[row]).pixels for row, file in masks]
+        if not all(np.array_equal(values, pixels[0]) for values in pixels):
+            contrary.append(" = ".join(str(dataset.image_path(row)) for row, _ in masks))
     if contrary:
         warn(
             f"{dataset.name}: {len(contrary)} image{'s have' if len(contrary) > 1 else ' has'} different masks in "

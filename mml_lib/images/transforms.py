@@ -135,7 +135,7 @@ def resolve(preprocessing: Preprocessing) -> list[dict[str, Any]]:
     """
     specs = []
     for number, transform in enumerate(preprocessing.transforms):
-        spec = {TARGET: transform.target} if transform.target else {"name": transform.name}
+        spec: dict[str, Any] = {TARGET: transform.target} if transform.target else {"name": transform.name}
         spec |= transform.arguments
         where = f"preprocessing.transforms.{number}"
         if transform.name is not None and transform.name not in TRANSFORMS:
@@ -143,7 +143,7 @@ def resolve(preprocessing: Preprocessing) -> list[dict[str, Any]]:
         try:
             function = _function(spec)
             if transform.name is not None and "size" in inspect.signature(function).parameters:
-                sides = _sides(spec.get("size", list(preprocessing.size)))
+                sides = _sides(spec.get("size", preprocessing.size))
                 spec["size"] = min(sides) if transform.name == "resize_smallest" else sides
             _check(function, spec)
         except MMLError as error:
@@ -232,8 +232,8 @@ def _apply_own(spec: Mapping[str, Any], image: "np.ndarray | Image", mask: "np.n
     try:
         made, made_mask = result
         fits = made.dtype == np.uint8 and made.ndim == 3 and made.shape[2] == 3 and made.size > 0
-        if mask is None:
-            fits = fits and made_mask is None
+        if mask is None or made_mask is None:
+            fits = fits and mask is None and made_mask is None
         else:
             fits = fits and made_mask.dtype == np.uint8 and made_mask.shape == made.shape[:2]
     except (TypeError, ValueError, AttributeError):
@@ -264,6 +264,7 @@ def check_masks_move(transforms: Sequence[Mapping[str, Any]]) -> None:
             mask[patch] = 1
             try:
                 made, moved = _apply_own(spec, image, mask)
+                assert moved is not None
             except Exception:  # what fails on this image may do on others, and is named there
                 continue
             grey = made.astype(np.int64).sum(2)

@@ -13,6 +13,16 @@ from mml_lib.images.readers import (  # noqa: F401  (they register themselves)
     pillow_reader,
 )
 from mml_lib.images.readers.reader_registry import READERS, Contents, Header, Picture, register_reader, split_frame
-from mml_lib.images.readers.reading import read_header, read_samples
+from mml_lib.images.readers.reading import as_deep_image, read_header, read_samples
 
-__all__ = ["READERS", "Contents", "Header", "Picture", "read_header", "read_samples", "register_reader", "split_frame"]
+__all__ = [
+    "READERS",
+    "Contents",
+    "Header",
+    "Picture",
+    "as_deep_image",
+    "read_header",
+    "read_samples",
+    "register_reader",
+    "split_frame",
+]

@@ -26,8 +26,8 @@ def is_array_row(file: Path | str) -> bool:
 
 
 def _row(file: Path | str) -> np.ndarray:
-    match = ROW.fullmatch(str(file))
-    return _open_array(match["array"])[int(match["row"])]
+    array, _, row = str(file).rpartition("#")
+    return _open_array(array)[int(row)]
 
 
 def read_row_header(file: Path | str) -> Header:

@@ -44,7 +44,7 @@ def _of_samples(dataset: Dataset, column: Column) -> Column:
     return {id_: column.get(id_, column.get(id_.rpartition("#")[0], "")) for id_ in ids}
 
 
-def _read_fields(dataset: Dataset, names: Sequence[str]) -> dict[str, Column]:
+def _read_fields(dataset: Dataset, names: Sequence[str]) -> Mapping[str, Column]:
     """Return columns of header fields, empty for files that have none."""
     keywords = [name.removeprefix(HEADER_PREFIX) for name in names]
     columns: dict[str, dict[str, str]] = {name: {} for name in names}

@@ -7,6 +7,7 @@ import functools
 import os
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,7 @@ def _loaded(path: str, changed: int, size: int) -> np.ndarray:
     except ImportError as error:
         raise MMLError(f"the image {path} is a NIfTI volume, which needs nibabel: {EXTRA}") from error
     try:
-        image = nibabel.load(path)
+        image: Any = nibabel.load(path)
     except ImageFileError as error:
         raise MMLError(f"the image {path} is damaged, or no NIfTI volume; replace or remove it") from error
     values = _values(image)
@@ -80,11 +81,11 @@ def _loaded(path: str, changed: int, size: int) -> np.ndarray:
     return _upright(values, nibabel.io_orientation(image.affine))
 
 
-def _values(image: "object") -> np.ndarray:
+def _values(image: Any) -> np.ndarray:
     """Return the values of a volume: as they are stored, or scaled as its header says."""
-    proxy = image.dataobj  # type: ignore[attr-defined]
+    proxy = image.dataobj
     if (proxy.slope, proxy.inter) != (1, 0):
-        return image.get_fdata(dtype=np.float32, caching="unchanged")  # type: ignore[attr-defined]
+        return image.get_fdata(dtype=np.float32, caching="unchanged")
     values = np.asanyarray(proxy)
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
@@ -96,8 +97,8 @@ def _upright(values: np.ndarray, orientation: np.ndarray) -> np.ndarray:
         values: volume, whose first two axes are those of its slices.
         orientation: for each axis the axis of the body (0: to the right, 1: to the front, 2: to the head) and 1 or -1.
     """
-    axes, signs = orientation[:2].T
+    axes, signs = orientation[:2].T.tolist()
     if np.isnan(orientation[:2]).any():  # the header says nothing
         return values.swapaxes(0, 1)
-    values = np.flip(values, [axis for axis, sign in enumerate(signs) if sign > 0])
+    values = np.flip(values, tuple(axis for axis, sign in enumerate(signs) if sign > 0))
     return values.swapaxes(0, 1) if axes[0] < axes[1] else values

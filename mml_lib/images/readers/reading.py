@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mml_lib.images.deep_images import DeepImage
 from mml_lib.images.image_files import errors_named
 from mml_lib.images.readers.array_rows import is_array_row
@@ -19,6 +21,11 @@ def reader_of(file: Path | str) -> Reader:
     if may_be_dicom(suffix) and has_preamble(str(path)):
         return READERS["dicom"]
     return next((reader for reader in READERS.values() if suffix in reader.suffixes), READERS["pillow"])
+
+
+def as_deep_image(image: DeepImage | Picture) -> DeepImage:
+    """Return the samples of an image, those of a picture as RGB."""
+    return DeepImage(np.asarray(image.rgb)) if isinstance(image, Picture) else image
 
 
 def read_header(file: Path | str) -> Header:
