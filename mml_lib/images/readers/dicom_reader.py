@@ -18,7 +18,14 @@ import numpy as np
 from mml_lib.errors import MMLError
 from mml_lib.images.deep_images import DeepImage
 from mml_lib.images.image_files import DENSEST, MANY_PIXELS
-from mml_lib.images.readers.dicom_values import display_range, displayed, grey_depth, is_calibrated, modality_values
+from mml_lib.images.readers.dicom_values import (
+    display_range,
+    displayed,
+    grey_depth,
+    is_calibrated,
+    modality_values,
+    without_padding,
+)
 from mml_lib.images.readers.reader_registry import Contents, Header, register_reader, split_frame
 from mml_lib.tasks.creators.file_kinds import DICOM_SUFFIXES
 
@@ -123,6 +130,7 @@ def _image(dataset: "Dataset", pixels: np.ndarray, frame: int, own_window: bool)
     is_inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
     if values.dtype == np.uint8:
         return DeepImage(255 - values if is_inverted else values)
+    values = without_padding(values, pixels, view)
     if own_window and (windowed := displayed(values, view)) is not None:
         values = windowed
     window = display_range(view)

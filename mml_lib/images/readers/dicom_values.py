@@ -93,6 +93,26 @@ def _looked_up(pixels: np.ndarray, view: "Dataset") -> np.ndarray:
     return apply_modality_lut(pixels, view)
 
 
+def without_padding(values: np.ndarray, pixels: np.ndarray, view: "Dataset") -> np.ndarray:
+    """Return modality values in which padding (PS3.3 C.7.5.1.1.2) is black, so that it widens no range of values.
+
+    Args:
+        values: modality values.
+        pixels: stored values, of which the file states those that are padding.
+        view: elements of the image.
+    """
+    ends = [view.get(keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+    limits = sorted(int(end) for end in ends if isinstance(end, int))
+    if not limits:
+        return values
+    is_padding = (pixels >= limits[0]) & (pixels <= limits[-1])
+    if not is_padding.any() or is_padding.all():
+        return values
+    image = values[~is_padding]
+    black = image.max() if view.PhotometricInterpretation == "MONOCHROME1" else image.min()
+    return np.where(is_padding, black, values)
+
+
 def _fitted(values: np.ndarray, depth: str) -> np.ndarray:
     """Return values as another type; files may have more bits than they state."""
     if depth.startswith("float"):

@@ -60,7 +60,8 @@ def test_grey_values_are_the_modality_values_of_pydicom(name: str):
     dataset = pydicom.dcmread(file)
     reference = apply_modality_lut(dataset.pixel_array, dataset)
     samples, header = read_samples(file), read_header(file)
-    assert (samples.values == reference).all()
+    is_image = dataset.pixel_array != dataset.get("PixelPaddingValue")
+    assert (samples.values[is_image] == reference[is_image]).all()
     assert (samples.values.shape, str(samples.values.dtype)) == (header.size, header.depth)
 
 
@@ -93,7 +94,8 @@ def test_own_window_is_that_of_pydicom(name: str):
     windowed = apply_voi_lut(apply_modality_lut(dataset.pixel_array, dataset), dataset)
     ends = apply_voi_lut(np.array([-1e9, 1e9]), dataset)
     image = decode(file, value_range=OWN)[0][..., 0]
-    assert np.abs(image - eight_bits(windowed, *ends)).max() <= 1, "one rounding"
+    is_image = dataset.pixel_array != dataset.get("PixelPaddingValue")
+    assert np.abs(image - eight_bits(windowed, *ends))[is_image].max() <= 1, "one rounding"
 
 
 RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
@@ -133,6 +135,21 @@ def test_monochrome1_is_turned_round(tmp_path: Path, bits: int):
         dicom_file(tmp_path / f"{kind}.dcm", values, bits=bits, PhotometricInterpretation=kind)
     first, second = (survey(tmp_path, tmp_path / f"MONOCHROME{number}.dcm") for number in (1, 2))
     assert (decoded(first) == 255 - decoded(second)).all()
+
+
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("limit", [None, 3])
+def test_padding_is_black_and_widens_no_range(tmp_path: Path, kind: str, limit: int | None):
+    values = RAMP + 1000
+    values[:2] = 0, *[2] * 63  # beside the image
+    elements = {"PixelPaddingRangeLimit": limit} if limit else {}
+    padding = 0 if limit else 2
+    file = dicom_file(
+        tmp_path / "x.dcm", values, bits=16, PhotometricInterpretation=kind, PixelPaddingValue=padding, **elements
+    )
+    dataset = survey(tmp_path, file)
+    assert (decoded(dataset)[:2, 1:] == 0).all()
+    assert dataset.value_range.low == (1128 if limit else 0)
 
 
 @pytest.mark.parametrize("slope", ["2", "0.5", "-1"])
