@@ -330,7 +330,7 @@ class StudyConfig(Section):
                 others = [other for other in self.tasks if other != name]
                 raise ValueError(f"tasks.{name}: its base '{base}' is not among the tasks{nearest(base, others)}")
             if not tags and task is None:
-                raise ValueError(f"tasks.{name}: what makes it is missing; set its creator")
+                raise ValueError(f"tasks.{name}: it has no creator; set one")
         return self
 
     @model_validator(mode="after")

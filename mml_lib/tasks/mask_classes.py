@@ -91,7 +91,7 @@ def check_masks(
         if len(rows := masks.rows_with(value)) == 1 and len(masks.rows) > 2
     ]
     if rare:
-        lines.append(f"what one mask alone has may be a mistake: {summarized(rare)}")
+        lines.append(f"values or colours in one mask only may be mistakes: {summarized(rare)}")
     return [f"{masks.where}: {line}" for line in lines]
 
 

@@ -111,7 +111,7 @@ DATA: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
     "empty table": (table(""), r"t\.csv: there is no column 'image'"),
     "table of a header": (table("image,label\n"), r"mine: .*see config/guide/tasks\.md"),
     "table without labels' name": (table("image,lable\nx.png,a\n"), r"no column 'label', did you mean 'lable'\?"),
-    "table with a column twice": (table("image,label,label\nx.png,a,b\n"), r"the column 'label' is there twice"),
+    "table with a column twice": (table("image,label,label\nx.png,a,b\n"), r"the column 'label' appears twice"),
     "table with a column in capitals": (
         table("image,label,Split\nx.png,a,test\n"),
         r"write the column 'Split' as 'split'",
@@ -122,7 +122,7 @@ DATA: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
     "table with a cell too many": (table("image,label\nx.png,a,b\n"), r"line 2: .*3 cells, 2"),
     "table with an empty label": (table("image,label\nx.png,\n"), r"line 2: the column 'label'.*fill it"),
     "table with a fold in words": (table("image,label,fold\nx.png,a,one\n"), r"line 2: the fold 'one' is not a number"),
-    "table of two targets": (table("image,label,value\nx.png,a,1\n"), r"say by task_type which one is learned"),
+    "table of two targets": (table("image,label,value\nx.png,a,1\n"), r"choose one by task_type"),
     "table of other images": (table("image,label\n../../no.png,a\n"), r"line 2: .*no\.png"),
     "table that is a folder": (files("t.csv", creator="csv", path="t.csv"), r"t\.csv must hold one \.csv file"),
     "folder without images": (files("images"), r"mine: .*see config/guide/tasks\.md"),
@@ -273,7 +273,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "a key twice": (b"seed: 1\nproject: x\nseed: 2\n", r"study\.yaml: the key 'seed'.*lines 1 and 3"),
     "a nested key twice": (
         b"trainer: {max_epochs: 1, max_epochs: 2}\nx: 1\n",
-        r"unknown key|'max_epochs' is there twice",
+        r"unknown key|'max_epochs' appears twice",
     ),
     "a wrong rule": (
         b"tasks: {t: {creator: fake}}\nresources: {trainfold: {threads: 1}}\n",

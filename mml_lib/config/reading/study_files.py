@@ -147,7 +147,7 @@ def _check_keys(node: yaml.Node | None, path: Path, seen: set[int], above: tuple
             line = key.start_mark.line + 1
             if key.value in lines:
                 raise MMLError(
-                    f"{path}: the key '{key.value}' is there twice, in lines {lines[key.value]} and {line}; keep one"
+                    f"{path}: the key '{key.value}' appears twice, in lines {lines[key.value]} and {line}; keep one"
                 )
             lines[key.value] = line
         _check_keys(value, path, seen, above)

@@ -66,7 +66,7 @@ def _medmnist_name(file: Path, name: str | None) -> str:
     set_name = (name or file.stem.split("_")[0]).lower()
     if set_name not in MEDMNIST:
         hint = nearest(set_name, MEDMNIST)
-        raise MMLError(f"creator medmnist: '{set_name}' is none of the 2D sets{hint}; say by name which one it is")
+        raise MMLError(f"creator medmnist: '{set_name}' is none of the 2D sets{hint}; name the set by the key name")
     return set_name
 
 
@@ -162,7 +162,7 @@ def _idx_files(path: str, subset: str | None) -> dict[str, tuple[Path, Path]]:
     chosen = [prefix for prefix in prefixes if subset is None or subset in (prefix, prefix.split("-")[-1])]
     if len(chosen) != 1:
         sets = ", ".join(repr(prefix) for prefix in prefixes) or "none"
-        what = f"the sets {sets}; say by subset which one" if prefixes else "none"
+        what = f"the sets {sets}; choose one by subset" if prefixes else "none"
         raise MMLError(f"creator idx: {root} should hold files like train-images-idx3-ubyte.gz; there are {what}")
     pairs = {}
     for split, words in IDX_SPLITS.items():

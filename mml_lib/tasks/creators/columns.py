@@ -134,7 +134,7 @@ class Columns:
             first: the row below the header.
 
         Raises:
-            MMLError: a column is missing, is there twice, or is spelled otherwise.
+            MMLError: a column is missing, appears twice, or is spelled otherwise.
         """
         names = tuple(name.strip().strip("\"'").strip() for name in header.cells)
         finder = _Finder(file, header.line, names, dict(mapping or {}), first)
@@ -177,7 +177,7 @@ class _Finder:
             raise MMLError("columns.image: a table needs a column of images; name one")
         for name in self.header:
             if name in COLUMNS and name not in self.mapping and self.header.count(name) > 1:
-                raise MMLError(f"{self.file}: the column '{name}' is there twice; keep one")
+                raise MMLError(f"{self.file}: the column '{name}' appears twice; keep one")
             role = name.lower()
             if role in OPTIONAL and role not in self.header and role not in self.mapping:
                 # Or a split would be overlooked.
@@ -220,11 +220,11 @@ class _Finder:
     def _place(self, role: str, name: str) -> int:
         if name not in self.header:
             raise MMLError(
-                f"{self.file}, line {self.line}: columns.{role} names the column '{name}', which is not there"
+                f"{self.file}, line {self.line}: columns.{role} names the column '{name}', which does not exist"
                 f"{nearest(name, self._named)}"
             )
         if self.header.count(name) > 1:
-            raise MMLError(f"{self.file}: the column '{name}' is there twice; keep one")
+            raise MMLError(f"{self.file}: the column '{name}' appears twice; keep one")
         return self.header.index(name)
 
     def target(self, task_type: str | None) -> tuple[str | None, str]:
@@ -242,7 +242,7 @@ class _Finder:
             return target, task_type
         if len(present) > 1:
             raise MMLError(
-                f"{self.file}: the columns {', '.join(present)} are there; say by task_type which one is learned: "
+                f"{self.file}: the columns {', '.join(present)} are present; choose one by task_type: "
                 f"{', '.join(TARGETS[role] for role in present)}"
             )
         if present:

@@ -49,7 +49,7 @@ def parse_label(
             continue
         name, probability = _probability(part, where)
         if name in labels:
-            raise MMLError(f"{where}: the label '{name}' is there twice")
+            raise MMLError(f"{where}: the label '{name}' appears twice")
         labels[name] = probability
     return labels
 

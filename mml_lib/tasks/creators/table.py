@@ -302,7 +302,7 @@ def read_columns(names: Sequence[str], /, path: str, **arguments: Any) -> dict[s
     columns, rows = _columns_and_rows(file, options)
     for name in names:
         if (count := columns.header.count(name)) != 1:
-            state = "is there twice; keep one" if count else f"is not there{nearest(name, columns.header)}"
+            state = "appears twice; keep one" if count else f"does not exist{nearest(name, columns.header)}"
             raise MMLError(f"{file}: the column '{name}' {state}")
     missing = Missing(options.missing)
     ids = [columns.sources["image"].read(row.cells, missing) for row in rows]

@@ -123,7 +123,7 @@ class ImageTree:
         if folder.startswith(first + os.sep):
             raise MMLError(f"the link {link} leads back to {first}, in which it lies; remove the link")
         raise MMLError(
-            f"the link {link} makes {first} and {folder} one folder, whose images would be there twice; keep one"
+            f"the link {link} makes {first} and {folder} one folder, whose images would appear twice; keep one"
         )
 
     def _link_in(self, folder: str) -> str | None:

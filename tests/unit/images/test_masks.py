@@ -149,7 +149,7 @@ def test_class_that_no_mask_shows_is_warned_of(survey: Callable):
 def test_value_that_one_mask_has_is_warned_of(survey: Callable):
     data = survey(shape(0), shape(1), shape(2), shape(3, 2))
     (line,) = check_masks(data, {**LESION, 2: "lesion"}, "t")
-    assert "one mask alone has" in line
+    assert "in one mask only" in line
     assert line.endswith(f"the value 2 ('lesion') in {data.mask_path(3)}")
 
 

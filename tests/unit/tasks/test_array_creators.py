@@ -117,7 +117,7 @@ def test_grades_are_classes_or_numbers(tmp_path: Path):
 
 def test_a_set_under_another_name_is_named(tmp_path: Path):
     file = npz(tmp_path / "download.npz", arrays("breastmnist"))
-    with pytest.raises(MMLError, match=r"'download'.*2D sets; known: .*say by name"):
+    with pytest.raises(MMLError, match=r"'download'.*2D sets; known: .*name the set"):
         deliver("medmnist", file, tmp_path / "data")
     assert deliver("medmnist", file, tmp_path / "data", name="BreastMNIST").classes[0] == "malignant"
 
@@ -224,7 +224,7 @@ def test_emnist_is_turned_upright_and_has_the_characters_of_its_mapping(tmp_path
     mnist(tmp_path, "emnist-balanced-", classes=47)
     letters = "\n".join(f"{label} {64 + label} {96 + label}" for label in range(1, 27))
     (tmp_path / "emnist-letters-mapping.txt").write_text(letters + "\n")
-    with pytest.raises(MMLError, match="sets 'emnist-balanced', 'emnist-letters'; say by subset which one"):
+    with pytest.raises(MMLError, match="sets 'emnist-balanced', 'emnist-letters'; choose one by subset"):
         deliver("idx", tmp_path, tmp_path / "data")
     delivery = deliver("idx", tmp_path, tmp_path / "data", subset="letters")
     assert "".join(delivery.classes) == "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -72,3 +72,9 @@ def test_wrong_one_hot_columns_are_refused_while_planning(tmp_path: Path, column
     path = write(tmp_path, "image,a,b\nx.png,0,1\ny.png,1,0")
     with pytest.raises(MMLError, match=why):
         TaskIdentity.of("t", Task(creator="csv", path=str(path), columns=columns))
+
+
+def test_suggestion_for_a_column_of_images_keeps_one_hot_columns(tmp_path: Path):
+    path = write(tmp_path, "file_name,a,b\nx.png,0,1\ny.png,1,0")
+    with pytest.raises(MMLError, match=r"write columns: \{label: \[a, b\], image: file_name\}"):
+        TaskIdentity.of("t", Task(creator="csv", path=str(path), columns={"label": ["a", "b"]}))
