@@ -24,6 +24,7 @@ from mml_lib.pipelines.step_hooks import code_of_steps, own_scheduler
 from mml_lib.steps.step import Step
 from mml_lib.steps.step_gpus import limit_gpu_memory
 from mml_lib.steps.task_files import task_files
+from mml_lib.studies.checks.class_names import check_same_classes
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.checkpoint_files import last_checkpoint, remove_checkpoints
@@ -117,12 +118,9 @@ class TrainingStep(Step):
             return struct
         other = self.get_struct(self.eval_task)
         own_head = self.eval_task in [task["name"] for task in self.pipeline.tasks]
-        if not own_head and TASK_TYPES[other.task_type].is_learnable and other.classes != struct.classes:
+        if not own_head and TASK_TYPES[other.task_type].is_learnable:
             key = "source_tasks" if self.cfg.mode.options.get("source_tasks") else "eval_on"
-            raise MMLError(
-                f"mode.{key}: {other.name} has the classes {', '.join(other.classes)}, not those of {struct.name} "
-                f"({', '.join(struct.classes)}); give both the same by idx_to_class"
-            )
+            check_same_classes(struct.name, struct.classes, other.name, other.classes, key)
         return other
 
     def create_datamodule(

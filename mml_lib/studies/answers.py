@@ -1,13 +1,12 @@
 """Answers to a task: the networks that an ensemble may have, those that are compared, and their predictions."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.pipelines.trained_networks import TrainedNetwork
-from mml_lib.studies.reused import ReusedPredictions
+from mml_lib.studies.reused import reused_networks
 
 if TYPE_CHECKING:
     from mml_lib.schedulers.post import PostScheduler
@@ -35,7 +34,9 @@ class Answers:
         folds = list(dict.fromkeys(network.fold for network in own))
         splits = ["val", *self.scheduler.splits(trained)]
         # Runs without validation predictions are compared, but cannot join an ensemble.
-        reused = self._reused.networks(trained, folds, splits, needed="compare" not in self.scheduler.subroutines)
+        reused = reused_networks(
+            self.scheduler.study, trained, folds, splits, needed="compare" not in self.scheduler.subroutines
+        )
         return [*own, *(network for network in reused if network.run not in runs)]
 
     def compared_networks(self, task: str) -> list[TrainedNetwork]:
@@ -73,12 +74,8 @@ class Answers:
         """Return the networks of other projects that predicted a trained task, without runs of this study."""
         runs = {network.run for network in own}
         folds = list(dict.fromkeys(network.fold for network in own if network.task == trained))
-        networks = self._reused.networks(trained, folds, [self.scheduler.reported_split(trained)])
+        networks = reused_networks(self.scheduler.study, trained, folds, [self.scheduler.reported_split(trained)])
         return [network for network in networks if network.run not in runs]
-
-    @cached_property
-    def _reused(self) -> ReusedPredictions:
-        return ReusedPredictions(self.scheduler.study)
 
     # --- predictions --------------------------------------------------------------------------------------------
 

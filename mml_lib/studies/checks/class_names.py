@@ -65,16 +65,27 @@ def _check_length(key: str, values: Sequence[float], task: str, classes: Sequenc
 
 
 def check_same_classes(
-    task: str, classes: Sequence[str] | None, other: str, other_classes: Sequence[str] | None
+    task: str,
+    classes: Sequence[str] | None,
+    other: str,
+    other_classes: Sequence[str] | None,
+    key: str = "eval_on",
 ) -> None:
     """Refuse to evaluate a network on a task of other classes.
+
+    Args:
+        task: the task of the network.
+        classes: its classes; None: they are not known yet.
+        other: the task that it is to predict.
+        other_classes: the classes of this task; None: they are not known yet.
+        key: option of the mode that names the other task.
 
     Raises:
         MMLError: both are known, and differ.
     """
     if classes and other_classes and list(classes) != list(other_classes):
         raise MMLError(
-            f"mode.eval_on: {other} has the classes {', '.join(other_classes)}, not those of {task} "
+            f"mode.{key}: {other} has the classes {', '.join(other_classes)}, not those of {task} "
             f"({', '.join(classes)}); give both the same by idx_to_class"
         )
 
