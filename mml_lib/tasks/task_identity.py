@@ -119,11 +119,12 @@ class TaskIdentity:
                 "leave one of the tags, or mode.nested, out"
             )
         try:
+            registered, _ = parse_tag(tag)
             shape = plan_tag(Shape(self.task_type, self.num_folds, self.has_test, self.has_unlabelled), tag)
         except MMLError as error:
             raise MMLError(f"task {self.name}{SEPARATOR}{tag}: {error}") from error
-        content = {"base": self.id, "tag": tag, "version": parse_tag(tag)[0].version}
-        if code := parse_tag(tag)[0].code:
+        content = {"base": self.id, "tag": tag, "version": registered.version}
+        if code := registered.code:
             content["code"] = code
         return replace(
             self,
@@ -133,7 +134,7 @@ class TaskIdentity:
             num_folds=shape.num_folds,
             has_test=shape.has_test,
             has_unlabelled=shape.has_unlabelled,
-            classes=self.classes if parse_tag(tag)[0].keeps_classes else None,
+            classes=self.classes if registered.keeps_classes else None,
         )
 
     def definition(self) -> dict[str, Any]:

@@ -1,8 +1,7 @@
 """Scalars of a study file: text where the schema takes text, otherwise the value that YAML reads."""
 
 import types
-import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
@@ -13,7 +12,7 @@ from mml_lib.config.reading.scalars import Word, plain, text_of
 UNSETTLED = object()
 """Stands for the type of further keys whose reader knows and settles them."""
 
-LISTS = (list, tuple, set, frozenset, typing.get_origin(typing.Sequence[int]))
+LISTS = (list, tuple, set, frozenset, Sequence)
 
 
 class TextError(ValueError):
@@ -89,7 +88,7 @@ def _settled_list(values: list[Any] | tuple[Any, ...], kinds: list[Any]) -> list
 
 
 def _settled_mapping(values: Mapping[Any, Any], kinds: list[Any]) -> dict[Any, Any]:
-    mappings = [kind for kind in kinds if get_origin(kind) in (dict, typing.get_origin(typing.Mapping[str, int]))]
+    mappings = [kind for kind in kinds if get_origin(kind) in (dict, Mapping)]
     if not mappings:
         return plain(values) if Any in kinds else dict(values)
     of_keys, of_values = get_args(mappings[0])
