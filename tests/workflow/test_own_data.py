@@ -84,15 +84,17 @@ def test_what_is_not_read_is_told_in_the_terminal_and_in_the_log(workplace: Work
         write_images(workplace.folder / "images" / label, 6, seed)
     write_images(workplace.folder / "images/a/@eaDir/0.png", 1, 9)
     for number in range(7):
-        (workplace.folder / f"images/b/{number}.dcm").write_bytes(b"DICM")
+        (workplace.folder / f"images/b/{number}.mha").write_bytes(b"DICM")
     workplace.write(only({"creator": "image_folder", "path": "images", "folds": 2}))
     terminal = workplace.run("create")
     log = workplace.files("data/LOGS/create_dataset/*.log")[0].read_text()
     for text in (terminal, log):
         lines = [line for line in text.splitlines() if line.startswith("warning: ")]
-        assert [word for word in ("@eaDir", "7 .dcm in b (DICOM", "images/b (7 of 13)") if word in "".join(lines)] == [
+        assert [
+            word for word in ("@eaDir", "7 .mha in b (volumes", "images/b (7 of 13)") if word in "".join(lines)
+        ] == [
             "@eaDir",
-            "7 .dcm in b (DICOM",
+            "7 .mha in b (volumes",
             "images/b (7 of 13)",
         ]
         assert len(lines) == 3
