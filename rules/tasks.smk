@@ -4,9 +4,9 @@ inputs = study.inputs.tasks
 
 
 rule download_file:
-    """Download a file, resuming if possible, and check its SHA-256; data sets share it."""
+    """Download a file, resuming if possible, and check its checksum; data sets share it."""
     output:
-        file=fm.output("download"),  # DOWNLOADS/{sha256}/{file_name}
+        file=fm.output("download"),  # DOWNLOADS/{checksum}/{file_name}
     log:
         fm.log("download_file", "download"),
     priority: 100

@@ -95,7 +95,7 @@ def _why_not_again(fm: MMLFileManager, folder: Path, source: Mapping[str, Any] |
     """Return why a data set cannot be made again as it is; None: it can."""
     if source is None or "arguments" not in source:
         return "data sets of own images, or of unknown origin, are never touched"
-    here = {wildcards["sha256"] for wildcards in fm.existing("download")}
+    here = {wildcards["checksum"] for wildcards in fm.existing("download")}
     if not here.issuperset(source.get("downloads", ())):
         return f"the downloads that {folder.name} was made of are gone"
     try:
@@ -150,11 +150,11 @@ def _downloads(fm: MMLFileManager, use: DataUse, sources: Mapping[str, Any], goi
     """Yield downloads that are unpacked into data sets that stay, and downloads of no data set."""
     made: dict[str, set[str]] = {}
     for wildcards in fm.existing("dataset"):
-        for sha256 in sources.get(wildcards["dataset"], {}).get("downloads", ()):
-            made.setdefault(sha256, set()).add(wildcards["dataset"])
-    for wildcards in sorted(fm.existing("download"), key=lambda wildcards: wildcards["sha256"]):
-        here = made.get(wildcards["sha256"], set())
-        wanted = {name for usage in use.usages for name in usage.downloads.get(wildcards["sha256"], ())}
+        for checksum in sources.get(wildcards["dataset"], {}).get("downloads", ()):
+            made.setdefault(checksum, set()).add(wildcards["dataset"])
+    for wildcards in sorted(fm.existing("download"), key=lambda wildcards: wildcards["checksum"]):
+        here = made.get(wildcards["checksum"], set())
+        wanted = {name for usage in use.usages for name in usage.downloads.get(wildcards["checksum"], ())}
         path, staying = Path(fm.path("download", **wildcards)), here - going
         if path.name.endswith((".part", ".part.json")) or (wanted - here):
             continue  # on its way, or still to be unpacked

@@ -64,7 +64,7 @@ class Usage:
         descriptions: names and ids of its tasks and their bases.
         datasets: its data sets.
         packs: its data sets with ids of preprocessing.
-        downloads: the data sets made from each download, by SHA-256.
+        downloads: the data sets made from each download, by checksum.
     """
 
     source: StudySource
@@ -156,7 +156,7 @@ def _plan(study: Study, usage: Usage) -> None:
         usage.reused |= set() if run else {name}
     for name, options in study.cfg.tasks.items():
         for file in options.downloads if options else ():
-            usage.downloads.setdefault(file.sha256.lower(), set()).add(study.task(name).dataset)
+            usage.downloads.setdefault(file.checksum, set()).add(study.task(name).dataset)
 
 
 def _references(study: Study) -> Iterator[str]:

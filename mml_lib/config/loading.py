@@ -9,6 +9,7 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from mml_lib.config.reading.catalogue_entries import resolve_catalogue
 from mml_lib.config.reading.origins import Location, Origins, Source
 from mml_lib.config.reading.presets import GROUPS, resolve_presets
 from mml_lib.config.reading.scalars import text_of
@@ -79,6 +80,10 @@ def load_study(
     except MMLError as error:
         group = str(error).split(":", 1)[0]
         raise MMLError(origins.of((group,)).mark(str(error)) if group in GROUPS else str(error)) from error
+    try:
+        resolved = resolve_catalogue(resolved, folders)
+    except MMLError as error:
+        raise MMLError(origins.place(str(error))) from error
     resolved["paths"] = _paths(resolved.get("paths"))
     if keys := _not_a_number(resolved):
         raise MMLError(origins.of(keys).mark(f"{'.'.join(map(str, keys))} is not a number (nan); write one"))

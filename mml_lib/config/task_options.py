@@ -1,5 +1,6 @@
 """The sections of a study about its tasks and the preprocessing of their images."""
 
+import hashlib
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -88,9 +89,33 @@ class Download(Section):
     """A file to download. Archives are unpacked; other files are used as they are."""
 
     url: Annotated[str, StringConstraints(pattern=URL)] = Field(description="URL of the file: http, https or file.")
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(_no_placeholder)] = Field(
-        description="SHA-256 checksum of the file, 64 hexadecimal digits (`sha256sum file`)."
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(_no_placeholder)] | None = (
+        Field(None, description="SHA-256 checksum of the file, 64 hexadecimal digits (`sha256sum file`).")
     )
+    md5: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{32}$"), AfterValidator(_no_placeholder)] | None = (
+        Field(None, description="MD5 checksum of the file, 32 hexadecimal digits, where no SHA-256 is published.")
+    )
+    trust: Literal["first_use"] | None = Field(
+        None,
+        description="`first_use`, where no checksum is published: the SHA-256 of the first download is recorded, and "
+        "later downloads are compared with it.",
+    )
+
+    @model_validator(mode="after")
+    def _one_checksum(self) -> "Download":
+        if sum(value is not None for value in (self.sha256, self.md5, self.trust)) != 1:
+            raise ValueError(
+                "a download has one of the keys sha256, md5 (where no SHA-256 is published) and trust: first_use "
+                "(where no checksum is published)"
+            )
+        return self
+
+    @property
+    def checksum(self) -> str:
+        """Expected checksum, which names the download: a SHA-256, `md5-…`, or `url-…` for trust on first use."""
+        if self.sha256:
+            return self.sha256.lower()
+        return f"md5-{self.md5.lower()}" if self.md5 else f"url-{hashlib.sha256(self.url.encode()).hexdigest()[:32]}"
 
 
 def _increasing(ends: tuple[float, float]) -> tuple[float, float]:
@@ -169,7 +194,8 @@ class Task(Section):
     model_config = ConfigDict(extra="allow")
     further = UNSETTLED
     creator: str = Field(
-        description="Creator of the data set: image_folder, csv, medmnist, idx, digits, fake, or one of a plugin."
+        description="Creator of the data set: image_folder, csv, path_pattern, file_lists, medmnist, idx, digits, fake "
+        "… or one of a plugin."
     )
     task_type: TaskTypeName | None = Field(
         None, description="Task type; unset: inferred from the data (classification for downloads)."

@@ -10,11 +10,11 @@ from mml_lib.config.pipeline_folder import LIBRARY, add_presets
 from mml_lib.config.reading.origins import Origins, Source
 from mml_lib.config.reading.scalars import flow_text
 from mml_lib.config.reading.study_files import shorten
-from mml_lib.engine.catalogue import catalogue
 from mml_lib.engine.command_line import StudyLayers, study_layers
 from mml_lib.engine.hooks import forecast_dry_run
 from mml_lib.engine.jobs import settle_in_job
 from mml_lib.engine.outer_pipeline import enter_folders, given_layers, module_name, name_rules, pipeline_folder
+from mml_lib.engine.part_lists import list_parts
 from mml_lib.engine.patches import chain_hooks, keep_pandas_out
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.checksums import name_command
@@ -56,7 +56,7 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
         study = Study(config, sources)
         name_supervisor(study.fm.proj_path)
         if listed is not None:
-            print(catalogue(str(listed), preset_folders(config)))
+            print(list_parts(str(listed), preset_folders(config)))
             sys.exit()
         is_first = enter_folders(workflow, study.fm.data_path, study.fm.proj_path)
         if workflow.is_main_process:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
 from mml_lib.machine.progress import progress
+from mml_lib.machine.terminal import say
 
 CHUNK = 2**16
 """Bytes read at once: as much is lost where a connection is reset."""
@@ -32,18 +33,29 @@ PAUSES = (1, 2, 4, 8, 16)
 PASSING = (408, 425, 429, 500, 502, 503, 504)
 """Statuses by which a server says that a later attempt may do."""
 
+CHECKSUM = r"[0-9a-f]{64}|md5-[0-9a-f]{32}|url-[0-9a-f]{32}"
 
-def download(url: str, path: str | Path, sha256: str) -> None:
-    """Fetch a http, https or file URL to `path`; nothing appears there before its SHA-256 is right.
+PINS = "PINS"
+"""Folder, beside those of the downloads, with the checksum of each first download that no publisher states."""
+
+
+def download(url: str, path: str | Path, checksum: str) -> None:
+    """Fetch a http, https or file URL to `path`; nothing appears there before its checksum is right.
 
     Received bytes are kept as `<path>.part` until the file is whole, so that a later call resumes.
+
+    Args:
+        url: http, https or file.
+        path: the file that is made.
+        checksum: a SHA-256, `md5-<MD5>`, or `url-<digits>`: the SHA-256 of the first download is recorded in the folder
+            `PINS` beside that of the file, and compared with later ones.
 
     Raises:
         MMLError: the URL or the checksum is malformed, the file cannot be had or written, or has another checksum.
     """
-    path = Path(path)
-    if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
-        raise MMLError(f"'{sha256}' cannot be the SHA-256 of {url}: that has 64 hexadecimal digits")
+    path, checksum = Path(path), checksum.lower()
+    if not re.fullmatch(CHECKSUM, checksum):
+        raise MMLError(f"'{checksum}' cannot be the SHA-256 of {url}: that has 64 hexadecimal digits")
     source = _local_source(url)
     try:
         with closing(_Part(url, path)) as part:
@@ -51,7 +63,7 @@ def download(url: str, path: str | Path, sha256: str) -> None:
                 _copy(source, part)
             else:
                 _fetch(part)
-            part.settle(sha256.lower())
+            part.settle(checksum)
     except OSError as error:
         raise MMLError(f"{path} cannot be written ({error.strerror or error})") from error
 
@@ -138,16 +150,23 @@ class _Part:
         self.bar.total = self.notes.total
         self.bar.n = self.bar.initial = self.size
 
-    def settle(self, sha256: str) -> None:
+    def settle(self, checksum: str) -> None:
         """Put the file in its place if it has this checksum, else remove it."""
         self.file.flush()
+        algorithm, expected, pin = _expected(self.target, checksum)
         with open(self.path, "rb") as file:
-            checksum = hashlib.file_digest(file, "sha256").hexdigest()
-        if checksum != sha256:
+            digest = hashlib.file_digest(file, algorithm).hexdigest()
+        if digest != (expected or digest):
             self.path.unlink()
             self.notes_path.unlink(missing_ok=True)
-            raise MMLError(f"{self.url} has the SHA-256 {checksum}, expected is {sha256}; what was fetched is removed")
+            name = "MD5" if algorithm == "md5" else "SHA-256"
+            first = f" (of the first download, in {pin})" if pin else ""
+            raise MMLError(
+                f"{self.url} has the {name} {digest}, expected is {expected}{first}; what was fetched is removed"
+            )
         os.fsync(self.file.fileno())
+        if pin and not expected:
+            _write_pin(pin, self.url, digest)
         os.replace(self.path, self.target)
         self.notes_path.unlink(missing_ok=True)
 
@@ -158,6 +177,34 @@ class _Part:
             self.path.unlink()
             self.notes_path.unlink(missing_ok=True)
         self.file.close()
+
+
+def _expected(target: Path, checksum: str) -> tuple[str, str | None, Path | None]:
+    """Return the algorithm, the expected digest, and the file that keeps it; no digest before the first download.
+
+    Raises:
+        MMLError: the file that keeps the digest is damaged.
+    """
+    kind, _, digits = checksum.rpartition("-")
+    if kind != "url":
+        return kind or "sha256", digits, None
+    pin = target.absolute().parents[1] / PINS / f"{checksum}.json"
+    try:
+        expected = json.loads(pin.read_text(encoding="utf-8"))["sha256"]
+    except FileNotFoundError:
+        expected = None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise MMLError(f"{pin} cannot be read ({error}); remove it to trust the next download") from error
+    return "sha256", expected, pin
+
+
+def _write_pin(pin: Path, url: str, sha256: str) -> None:
+    pin.parent.mkdir(parents=True, exist_ok=True)
+    write_text(pin, json.dumps({"url": url, "sha256": sha256}, indent=1) + "\n")
+    say(
+        f"{url}: no checksum is published; this first download is trusted, and later ones must have its SHA-256 "
+        f"{sha256} ({pin})"
+    )
 
 
 def _local_source(url: str) -> Path | None:

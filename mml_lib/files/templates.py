@@ -18,6 +18,7 @@ TOKENS = {
     "PACK_ID": ("pack", r"[a-z0-9_]+-[0-9a-f]{8}"),
     "SHARD": ("shard", r"\d+of\d+"),
     "DIGEST": ("sha256", r"[0-9a-f]{64}"),
+    "CHECKSUM": ("checksum", r"[0-9a-f]{64}|(?:md5|url)-[0-9a-f]{32}"),
     "RUN": ("run", r"[0-9a-f]{8}"),
     "FOLD": ("fold", r"\d+"),
     "EVAL_TASK": ("eval_task", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
@@ -141,7 +142,7 @@ class AssignmentTemplate:
 
 BUILT_IN = (
     # what studies share
-    AssignmentTemplate("download", "DATA_PATH/DOWNLOADS/DIGEST/FILE_NAME", removable=False),
+    AssignmentTemplate("download", "DATA_PATH/DOWNLOADS/CHECKSUM/FILE_NAME", removable=False),
     AssignmentTemplate("dataset", f"DATA_PATH/RAW/DATASET/{MANIFEST}", removable=False),
     AssignmentTemplate("description", "DATA_PATH/TASKS/TASK_NAME/TASK_ID.json", removable=False),
     AssignmentTemplate("shard", "DATA_PATH/PREPROCESSED/DATASET/PACK_ID-SHARD", directory=True, temp=True),

@@ -23,7 +23,7 @@ from mml_lib.config.reading.layers import with_defaults
 from mml_lib.config.reading.presets import preset_names
 from mml_lib.config.reading.study_files import parse_values, read_study
 from mml_lib.config.schema import StudyConfig
-from mml_lib.engine.catalogue import catalogue
+from mml_lib.engine.part_lists import list_parts
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import seal
 from mml_lib.images.transforms import resolve
@@ -31,6 +31,7 @@ from mml_lib.pipelines.pipeline import expand
 from mml_lib.tasks.creators import CREATORS
 from mml_lib.tasks.tags.tag_registry import TAGS, parse_tag
 from tests.support.places import REPOSITORY
+from tests.texts.catalogue_table import table
 
 CONFIG = REPOSITORY / "config"
 PAGES = ["README.md", "config/README.md", *(f"config/guide/{path.name}" for path in CONFIG.glob("guide/*.md"))]
@@ -196,7 +197,7 @@ def check_snakemake(words: list[str]) -> None:
     for layer in parse_values(options.config or [], with_defaults(BASE)):
         values |= layer
     if (kind := values.pop("list", None)) is not None:
-        catalogue(str(kind), [CONFIG])
+        list_parts(str(kind), [CONFIG])
     for study in values.get("clean", {}).get("studies", []):
         assert Path(str(study)).suffix == ".yaml"
     check_study(values)
@@ -342,3 +343,8 @@ def test_every_page_of_the_guide_is_linked():
 @pytest.mark.parametrize(("page", "lines"), [("README.md", 120), ("config/README.md", 150)])
 def test_first_pages_are_short(page: str, lines: int):
     assert (REPOSITORY / page).read_text(encoding="utf-8").count("\n") <= lines
+
+
+def test_the_table_of_the_catalogue_is_that_of_its_entries():
+    page = (REPOSITORY / "config/guide/catalogue.md").read_text(encoding="utf-8")
+    assert page.endswith(f"\n\n{table()}"), "run: python -m tests.texts.catalogue_table"

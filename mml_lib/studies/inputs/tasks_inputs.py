@@ -26,9 +26,9 @@ class TasksInputs(RuleInputs):
         """The URL of a download. Snakemake does not repeat steps for new params that are functions of the output."""
         for task in self.study.cfg.tasks.values():
             for file in task.downloads if task else ():
-                if file.sha256.lower() == wildcards.sha256:
+                if file.checksum == wildcards.checksum:
                     return file.url
-        raise MMLError(f"no task of the study downloads a file with the SHA-256 {wildcards.sha256}")
+        raise MMLError(f"no task of the study downloads a file with the checksum {wildcards.checksum}")
 
     def downloads(self, wildcards: "Wildcards") -> list[str]:
         """The downloaded files of a data set."""
@@ -42,7 +42,7 @@ class TasksInputs(RuleInputs):
 
     def _download(self, file: Download) -> str:
         name = re.sub(r"[^A-Za-z0-9_.-]", "_", unquote(urlsplit(file.url).path).rsplit("/", 1)[-1]).lstrip("._-")
-        return self.fm.path("download", sha256=file.sha256.lower(), file_name=name or "download")
+        return self.fm.path("download", checksum=file.checksum, file_name=name or "download")
 
     def data_path(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
         """The root of the data, which manifests name images relative to."""

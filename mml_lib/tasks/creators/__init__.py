@@ -5,7 +5,15 @@ def shapes(folder: Path, num_samples: int = 100) -> Delivery:
     ...write images below `folder`, return a Delivery...
 """
 
-from mml_lib.tasks.creators import arrays, digits, fake, image_folder, table  # noqa: F401  (they register themselves)
+from mml_lib.tasks.creators import (  # noqa: F401  (they register themselves)
+    arrays,
+    digits,
+    fake,
+    image_folder,
+    patterned,
+    public_sets,
+    table,
+)
 from mml_lib.tasks.creators.creator_registry import CREATORS, register_creator
 
 __all__ = ["CREATORS", "register_creator"]

@@ -161,7 +161,7 @@ class Creator:
             return definition | {"fingerprint": survey.fingerprint}
         definition["arguments"] = self.arguments(task)
         if task.downloads:
-            definition["downloads"] = [file.sha256.lower() for file in task.downloads]
+            definition["downloads"] = [file.checksum for file in task.downloads]
         if task.made_by_rule:  # relative paths are others in another folder
             definition["made_by_rule"] = [os.path.abspath(path) for path in made_paths(definition["arguments"])]
         return definition

@@ -275,7 +275,7 @@ def test_unpacked_download_goes_and_one_still_to_be_unpacked_stays(project: Proj
         for name, digest in zip(("made", "coming"), digests, strict=True)
     }
     study = small_study(tmp_path, tasks=tasks)
-    made, coming = (Path(study.fm.path("download", sha256=digest, file_name="a.zip")) for digest in digests)
+    made, coming = (Path(study.fm.path("download", checksum=digest, file_name="a.zip")) for digest in digests)
     identity = study.tasks["made"]
     write(study.fm.path("dataset", dataset=identity.dataset), "{}")
     header = json.dumps({**FORMATS["description"].stamp, "header": identity.definition()})[:-1]

@@ -62,7 +62,7 @@ class Bystander:
         ("torch.hub.load", {"repo_or_dir": "kept", "model": "x", "source": "local"}),
         ("torch.utils.data.DataLoader", {"dataset": [1]}),
         ("mml_lib.files.atomic.write_text", {"path": "trace", "text": "x"}),
-        ("mml_lib.files.downloads.download", {"url": "file:///etc/hostname", "path": "trace", "sha256": "0" * 64}),
+        ("mml_lib.files.downloads.download", {"url": "file:///etc/hostname", "path": "trace", "checksum": "0" * 64}),
         (f"{__name__}.unlabelled", {}),
         (f"{__name__}.text", {}),
         (f"{__name__}.unknown", {}),

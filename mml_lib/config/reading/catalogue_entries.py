@@ -1,0 +1,136 @@
+"""Catalogue of public data sets: `catalogue: bloodmnist` in a task stands for `config/catalogue/bloodmnist.yaml`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mml_lib.config.reading.presets import merge, preset_names
+from mml_lib.config.reading.scalars import plain, text_of
+from mml_lib.config.reading.study_files import read_preset
+from mml_lib.errors import MMLError, nearest
+
+CATALOGUE = "catalogue"
+"""Folder of the entries below a folder of presets, and the key of a task that names one."""
+
+KEYS = ("about", "images", "facts", "task", "variants")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A public data set.
+
+    Args:
+        name: of the entry.
+        about: the data set in one line.
+        images: number of its images.
+        facts: sources of its URLs, checksums and other facts.
+        task: keys of a task.
+        variants: further keys of the task by an option of the entry (`size`) and its value; the first is the default.
+    """
+
+    name: str
+    about: str
+    images: int
+    facts: str
+    task: Mapping[str, Any]
+    variants: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+
+    @property
+    def task_type(self) -> str:
+        """Task type; classification where the entry states none."""
+        return str(self.task.get("task_type", "classification"))
+
+    @property
+    def modalities(self) -> list[str]:
+        """Modalities of the images."""
+        return list(map(str, (self.task.get("modalities") or {}).values()))
+
+    def resolve(self, name: str, own: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the keys of a task: those of the entry and of the chosen variants, changed by its own.
+
+        Args:
+            name: name of the task, for errors.
+            own: keys of the task in the study.
+
+        Raises:
+            MMLError: a variant that the entry lacks, or another creator.
+        """
+        if "creator" in own:
+            raise MMLError(
+                f"tasks.{name}.creator: the catalogue entry '{self.name}' has the creator '{self.task['creator']}'; "
+                "leave creator or catalogue out"
+            )
+        keys = dict(self.task)
+        for option, values in self.variants.items():
+            chosen = str(text_of(own[option])) if option in own else next(iter(values))
+            if chosen not in values:
+                raise MMLError(
+                    f"tasks.{name}.{option}: the catalogue entry '{self.name}' has no {option} {chosen}; "
+                    f"write one of {', '.join(values)}"
+                )
+            keys = merge(keys, values[chosen])
+        return merge(keys, {key: value for key, value in own.items() if key not in self.variants})
+
+
+def read_entry(name: str, path: Path) -> Entry:
+    """Read an entry.
+
+    Raises:
+        MMLError: the file is no entry.
+    """
+    content = read_preset(path)
+    if not isinstance(content, Mapping) or not isinstance(content.get("task"), Mapping):
+        raise MMLError(f"{path}: the catalogue entry '{name}' has no key 'task' with the keys of a task")
+    if unknown := [key for key in content if key not in KEYS]:
+        raise MMLError(
+            f"{path}: the catalogue entry '{name}' has the unknown key '{unknown[0]}'{nearest(unknown[0], KEYS)}"
+        )
+    if "creator" not in content["task"]:
+        raise MMLError(f"{path}: the catalogue entry '{name}' has no key 'creator' in its task")
+    about, facts = (str(content.get(key) or "") for key in ("about", "facts"))
+    return Entry(
+        name, about, int(plain(content.get("images") or 0)), facts, content["task"], content.get("variants") or {}
+    )
+
+
+def catalogue_entries(folders: Sequence[Path]) -> dict[str, Entry]:
+    """Return all entries by name; a folder of presets that comes first takes precedence."""
+    return {name: read_entry(name, path) for name, path in sorted(preset_names(CATALOGUE, folders).items())}
+
+
+def resolve_catalogue(config: Mapping[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
+    """Return a config whose tasks have the keys of their catalogue entries, changed by their own.
+
+    Args:
+        config: of a study.
+        folders: folders of presets.
+
+    Raises:
+        MMLError: an entry, or a variant of it, does not exist.
+    """
+    tasks = config.get("tasks")
+    if not isinstance(tasks, Mapping):
+        return dict(config)
+    return {**config, "tasks": {name: _resolved(str(name), task, folders) for name, task in tasks.items()}}
+
+
+def _resolved(name: str, task: Any, folders: Sequence[Path]) -> Any:
+    if not isinstance(task, Mapping):
+        return task
+    if "catalog" in task and "creator" not in task:
+        raise MMLError(f"tasks.{name}: unknown key 'catalog', did you mean '{CATALOGUE}'?")
+    if CATALOGUE not in task:
+        return task
+    try:
+        entry = text_of(task[CATALOGUE])
+    except ValueError as error:
+        raise MMLError(f"tasks.{name}.{CATALOGUE}: {error}") from error
+    paths = preset_names(CATALOGUE, folders)
+    if entry not in paths:
+        raise MMLError(
+            f"tasks.{name}.{CATALOGUE}: there is no entry '{entry}' (`snakemake info --config list={CATALOGUE}` lists "
+            f"all){nearest(str(entry), paths)}"
+        )
+    own = {key: value for key, value in task.items() if key != CATALOGUE}
+    return read_entry(entry, paths[entry]).resolve(name, own)

@@ -1,0 +1,125 @@
+"""Lists of the parts that a study can name: `snakemake info --config list=metrics`."""
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mml_lib.config.reading.catalogue_entries import CATALOGUE, Entry, catalogue_entries
+from mml_lib.config.reading.presets import GROUPS, preset_names
+from mml_lib.errors import MMLError
+from mml_lib.tasks.creators import CREATORS
+from mml_lib.tasks.tags import TAGS
+
+Entries = list[tuple[str, str]]
+"""Names with one line each."""
+
+
+def list_parts(kind: str, preset_folders: Sequence[Path]) -> str:
+    """Return the names of one kind of part, with one line each.
+
+    Args:
+        kind: `modes`, `presets`, `creators`, `tags`, `metrics`, a group of presets such as `augmentations`, or
+            `catalogue`, whose entries conditions may narrow: `catalogue modality=x-ray images<10000`.
+        preset_folders: folders of presets; an earlier one takes precedence.
+
+    Raises:
+        MMLError: there is no such list, or no entry of the catalogue fulfils the conditions.
+    """
+    kind, *conditions = kind.split() or [""]
+    lists: dict[str, Callable[[], Entries]] = {
+        "modes": lambda: _presets("mode", preset_folders),
+        "presets": lambda: [
+            (f"{group}: {name}", line) for group in GROUPS for name, line in _presets(group, preset_folders)
+        ],
+        "creators": _creators,
+        "tags": lambda: [(tag.usage, _first_line(tag.function)) for tag in TAGS.values()],
+        "metrics": _metrics,
+        CATALOGUE: lambda: _entries(conditions, preset_folders),
+    }
+    if kind not in lists and kind not in GROUPS:
+        names = dict.fromkeys([*lists, *GROUPS])
+        raise MMLError(f"list: there is no list '{kind}'; write one of {', '.join(names)}")
+    if conditions and kind != CATALOGUE:
+        raise MMLError(f"list: '{conditions[0]}': only the catalogue takes conditions; write list={kind}")
+    entries = lists[kind]() if kind in lists else _presets(kind, preset_folders)
+    width = max(len(name) for name, _ in entries)
+    return "\n".join(f"{name:{width}}  {line}".rstrip() for name, line in entries)
+
+
+def _presets(group: str, folders: Sequence[Path]) -> Entries:
+    return [(name, _first_comment(path)) for name, path in sorted(preset_names(group, folders).items())]
+
+
+def _first_comment(path: Path) -> str:
+    """Return the comment in the first line of a preset, which describes it."""
+    line, *_ = path.read_text(encoding="utf-8-sig").splitlines() or [""]
+    return line.lstrip("# ") if line.startswith("#") else ""
+
+
+def _creators() -> Entries:
+    creators = sorted(CREATORS.values(), key=lambda creator: creator.name)
+    keys = {creator.name: ", ".join(key for key in creator.parameters if key != "task_type") for creator in creators}
+    lines = [(creator.name, _first_line(creator.function)) for creator in creators]
+    return [(name, f"{line} Keys: {keys[name]}." if keys[name] else line) for name, line in lines]
+
+
+def _metrics() -> Entries:
+    from mml_lib.metrics import metric_table  # it imports NumPy, which planning does without
+
+    better = {True: "lower", False: "higher"}
+    return [
+        (f"{metric.task_type}: {metric.name}", f"{metric.description} ({better[metric.lower_is_better]} is better)")
+        for metric in metric_table()
+    ]
+
+
+def _first_line(function: Callable) -> str:
+    return (inspect.getdoc(function) or "").partition("\n")[0]
+
+
+# --- catalogue --------------------------------------------------------------------------------------------------------
+
+CONDITION = re.compile(r"(modality|task_type|keyword)=(.+)|images([<>])(\d+)")
+
+
+def _entries(conditions: Sequence[str], folders: Sequence[Path]) -> Entries:
+    """Return the entries of the catalogue that fulfil all conditions.
+
+    Raises:
+        MMLError: a condition that cannot be read, or that no entry fulfils.
+    """
+    entries = list(catalogue_entries(folders).values())
+    for condition in conditions:
+        match = CONDITION.fullmatch(condition)
+        if match is None:
+            raise MMLError(
+                f"list: '{condition}' is no condition; write modality=x-ray, task_type=classification, keyword=skin, "
+                "images<10000 or images>10000"
+            )
+        kept = [entry for entry in entries if _fulfils(entry, match)]
+        if not kept:
+            modalities = sorted({modality for entry in entries for modality in entry.modalities})
+            raise MMLError(
+                f"list: no entry of the catalogue fulfils '{condition}'; modalities: {', '.join(modalities)}"
+            )
+        entries = kept
+    return [(entry.name, _described(entry)) for entry in entries]
+
+
+def _fulfils(entry: Entry, condition: re.Match[str]) -> bool:
+    key, text, order, number = condition.groups()
+    if key is None:
+        return 0 < entry.images < int(number) if order == "<" else entry.images > int(number)
+    values = {
+        "modality": entry.modalities,
+        "task_type": [entry.task_type],
+        "keyword": [str(keyword) for keyword in entry.task.get("keywords") or []],
+    }
+    return any(text.lower() in value.lower() for value in values[key])
+
+
+def _described(entry: Entry) -> str:
+    facts = [entry.task_type, *entry.modalities, *([f"{entry.images:,} images"] if entry.images else [])]
+    facts += [f"{option} {', '.join(values)}" for option, values in entry.variants.items()]
+    return f"{entry.about}: {'; '.join(facts)}"

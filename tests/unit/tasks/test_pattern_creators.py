@@ -1,0 +1,133 @@
+"""The creators `path_pattern` and `file_lists`, and those of small arrays: own data and mistakes."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mml_lib.config.task_options import Task
+from mml_lib.errors import MMLError
+from mml_lib.tasks.creators.creator_registry import CREATORS, create
+from mml_lib.tasks.dataset import Delivery
+from tests.support.image_folders import lay
+
+PATTERN = r"(?P<label>[a-z]+)/(?P<group>p\d+)_(?P<fold>\w+)\.png"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    lay(tmp_path, *(f"{name}.png" for name in ("a/p1_first", "a/p2_second", "b/p1_first", "b/p3_tenth", "b/other")))
+    (tmp_path / "train.txt").write_text("# name class\na/p1_first,one\n\nb/p1_first,two words\n")
+    return tmp_path
+
+
+def survey(creator: str, **arguments: Any):
+    return CREATORS[creator].look(Task(creator=creator, **arguments))
+
+
+def made(creator: str, tmp_path: Path, **arguments: Any) -> Delivery:
+    return create(creator, arguments, tmp_path / "made")
+
+
+def test_groups_of_the_expression_are_properties_of_the_image(folder: Path):
+    samples = made("path_pattern", folder, path=str(folder), pattern=PATTERN).samples
+    assert [(sample.id, sample.label, sample.group, sample.fold) for sample in samples] == [
+        ("a/p1_first.png", "a", "p1", 0),
+        ("a/p2_second.png", "a", "p2", 1),
+        ("b/p1_first.png", "b", "p1", 0),
+        ("b/p3_tenth.png", "b", "p3", 2),
+    ]
+
+
+def test_a_survey_tells_folds_and_changed_files(folder: Path):
+    arguments = {"path": str(folder), "pattern": PATTERN}
+    before = survey("path_pattern", **arguments)
+    assert (before.folds, before.classes, before.has_test) == (3, ("a", "b"), False)
+    lay(folder, "a/p9_first.png")
+    assert survey("path_pattern", **arguments).fingerprint != before.fingerprint
+
+
+def test_lines_of_lists_are_samples(folder: Path):
+    arguments = {
+        "path": str(folder),
+        "lists": {"train": "train.txt"},
+        "line": r"(?P<name>[^,]+),(?P<label>.+)",
+        "image": "{name}.png",
+    }
+    delivery = made("file_lists", folder, **arguments)
+    assert [(sample.id, sample.label, sample.split) for sample in delivery.samples] == [
+        ("a/p1_first.png", "one", "train"),
+        ("b/p1_first.png", "two words", "train"),
+    ]
+    assert survey("file_lists", **arguments).classes == ("one", "two words")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"pattern": "(?P<label>a"}, "pattern: .* is no regular expression"),
+        ({"pattern": r"(?P<label>c)/.*"}, r"no image in .* matches .*; the first image is 'a/p1_first.png'"),
+        ({"pattern": r"a/.*"}, "'a/p1_first.png' has no label; write"),
+        ({"pattern": {"training": PATTERN}}, "pattern: there is no split 'training'"),
+        ({"pattern": PATTERN, "group": "{patient}"}, r"group: .* has no group \(\?P<patient>…\)"),
+    ],
+)
+def test_a_mistake_in_a_pattern_is_refused(folder: Path, arguments: dict[str, Any], error: str):
+    with pytest.raises(MMLError, match=f"^creator path_pattern: {error}"):
+        made("path_pattern", folder, path=str(folder), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"line": r"(?P<name>\d+),(?P<label>.+)"}, r"train.txt, line 2: 'a/p1_first,one' does not match"),
+        ({"image": "{name}.jpg"}, r"train.txt, line 2: the file .*p1_first.jpg does not exist"),
+        ({"image": "{file}.jpg"}, r"image: .* has no group \(\?P<file>…\)"),
+        ({"line": r"(?P<name>[^,]+),.+"}, "neither the label nor the mask is stated"),
+        ({"lists": {"train": "trains.txt"}}, "the path .*trains.txt does not exist"),
+    ],
+)
+def test_a_mistake_in_lists_is_refused(folder: Path, changes: dict[str, Any], error: str):
+    arguments = {"lists": {"train": "train.txt"}, "line": r"(?P<name>[^,]+),(?P<label>.+)", "image": "{name}.png"}
+    with pytest.raises(MMLError, match=f"^creator file_lists: .*{error}"):
+        made("file_lists", folder, path=str(folder), **arguments | changes)
+
+
+@pytest.mark.parametrize(
+    ("creator", "name", "arguments"),
+    [
+        ("svhn", "train_32x32.mat", {}),
+        ("usps", "usps.bz2", {}),
+        ("semeion", "semeion.data", {}),
+        ("npz_arrays", "a.npz", {"files": {"train": "a.npz"}}),
+        ("cifar", "data_batch_1.bin", {}),
+        ("stl10", "train_X.bin", {}),
+        ("flowers102", "imagelabels.mat", {}),
+        ("patch_camelyon", "camelyonpatch_level_2_split_train_y.h5.gz", {}),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, creator: str, name: str, arguments: dict[str, Any]):
+    for other in ("setid.mat", "camelyonpatch_level_2_split_train_x.h5.gz", name):
+        (tmp_path / other).write_bytes(b"not what it should be")
+    with pytest.raises(MMLError, match=rf"{name}.* fetch it again"):
+        made(creator, tmp_path, path=str(tmp_path), **arguments)
+
+
+def test_labels_that_are_no_classes_are_refused(tmp_path: Path):
+    np.savez(tmp_path / "a.npz", images=np.zeros((3, 4, 4), np.uint8), labels=np.array([0, 1, 2]))
+    with pytest.raises(MMLError, match="a label of train is 2, not from 0 to 1"):
+        made("npz_arrays", tmp_path, path=str(tmp_path), files={"train": "a.npz"}, classes=["no", "yes"])
+    with pytest.raises(MMLError, match="creator cifar: labels: 'all' is neither fine nor coarse"):
+        made("cifar", tmp_path, path=str(tmp_path), labels="all")
+
+
+def test_stl10_brings_its_unlabelled_images_where_they_are_wanted(tmp_path: Path):
+    (tmp_path / "class_names.txt").write_text("airplane\nbird\n")
+    for split, labels in (("train", [1, 2]), ("test", [2, 1]), ("unlabeled", [0])):
+        (tmp_path / f"{split}_X.bin").write_bytes(np.full(len(labels) * 3 * 96 * 96, 7, np.uint8).tobytes())
+        (tmp_path / f"{split}_y.bin").write_bytes(bytes(labels))
+    splits = made("stl10", tmp_path, path=str(tmp_path), unlabelled=True).splits
+    assert splits == {"train", "test", "unlabelled"}
+    assert survey("stl10", path=str(tmp_path), unlabelled=True).has_unlabelled
+    assert not survey("stl10", path=str(tmp_path)).has_unlabelled
