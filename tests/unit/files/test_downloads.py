@@ -2,16 +2,13 @@
 
 import fcntl
 import gzip
-import hashlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,22 +17,6 @@ from mml_lib.errors import MMLError
 from mml_lib.files import downloads
 from mml_lib.files.downloads import CHUNK, download
 from tests.support.unreliable_server import BODY, OTHER, Server, checksum
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(downloads, "PAUSES", (0,) * 5)
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "raw" / "images.zip"
 
 
 def names(path: Path) -> list[str]:
@@ -349,48 +330,3 @@ def test_target_that_cannot_be_written_is_one_line(server: Server, tmp_path: Pat
         download(server.url, tmp_path / "file" / "a.zip", checksum(BODY))
     with pytest.raises(MMLError, match="is a folder"):
         download(server.url, tmp_path, checksum(BODY))
-
-
-# --- checksums other than a SHA-256 -----------------------------------------------------------------------------------
-
-
-def pinned(path: Path) -> dict[str, str]:
-    (pin,) = (path.parents[1] / "PINS").iterdir()
-    return json.loads(pin.read_text())
-
-
-def test_a_published_md5_is_checked(server: Server, path: Path):
-    with pytest.raises(MMLError, match=f"{server.url} has the MD5 .* what was fetched is removed"):
-        download(server.url, path, f"md5-{hashlib.md5(OTHER).hexdigest()}")
-    assert names(path) == []
-    download(server.url, path, f"md5-{hashlib.md5(BODY).hexdigest()}")
-    assert path.read_bytes() == BODY
-    assert not (path.parents[1] / "PINS").exists()
-
-
-def test_the_first_download_without_a_checksum_is_trusted_and_later_ones_are_compared(
-    server: Server, path: Path, capsys: pytest.CaptureFixture[str]
-):
-    url_checksum = f"url-{'0a1b' * 8}"
-    download(server.url, path, url_checksum)
-    assert pinned(path) == {"url": server.url, "sha256": checksum(BODY)}
-    assert f"must have its SHA-256 {checksum(BODY)}" in capsys.readouterr().out
-    path.unlink()
-    server.body = OTHER
-    with pytest.raises(MMLError, match=f"expected is {checksum(BODY)} .of the first download, in .*url-0a1b.*json"):
-        download(server.url, path, url_checksum)
-    assert names(path) == []
-    server.body = BODY
-    download(server.url, path, url_checksum)
-    assert path.read_bytes() == BODY
-    assert capsys.readouterr().out == ""
-
-
-def test_a_damaged_record_of_the_first_download_is_refused(server: Server, path: Path):
-    url_checksum = f"url-{'0a1b' * 8}"
-    pins = path.parents[1] / "PINS"
-    pins.mkdir()
-    (pins / f"{url_checksum}.json").write_text("{}")
-    with pytest.raises(MMLError, match=f"{pins}/{url_checksum}.json cannot be read .* remove it to trust the next"):
-        download(server.url, path, url_checksum)
-    assert not path.exists()
