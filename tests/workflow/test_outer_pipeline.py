@@ -43,6 +43,15 @@ def test_mistakes_of_the_study_name_the_module(outer: OuterPipeline, study: dict
     assert message in output
 
 
+def test_profile_may_compute_resources_from_threads_attempts_and_inputs(outer: OuterPipeline):
+    expressions = ("mem_mb=max(2 * input.size_mb, 1000)", "runtime=60 * attempt")
+    of_training = ("--set-resources", "mml_train_fold:mem_mb=2000 * threads * attempt")
+    output = outer.run("-n", *of_training, "--default-resources", *expressions)
+    assert "to do: 13 steps, 2 of them trainings" in output
+    assert "mem_mb=2000" in output
+    assert "to do" in outer.run("-n", "mml_info", *of_training, "--default-resources", *expressions)
+
+
 TWO_STUDIES = """
 configfile: "config.yaml"
 

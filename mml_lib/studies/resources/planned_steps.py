@@ -59,7 +59,7 @@ def planned_steps(study: "Study", mode: str, rules: Any) -> list[Step]:
     scheduler, steps = study.scheduler(mode), []
     for command, wildcards in zip(scheduler.commands, scheduler.params, strict=True):
         rule = getattr(rules, command)
-        requests = {name: _asked(rule.rule.resources.get(name), wildcards) for name in ("gpu", "runtime", "mem_mb")}
+        requests = _requests(rule.rule, wildcards)
         steps.append(
             Step(
                 rule=command,
@@ -101,11 +101,20 @@ def _kept(fm: MMLFileManager, declared: Iterable[Any], paths: Iterable[str]) -> 
     return tuple((key, path) for key, path in kept if key is not None)
 
 
-def _asked(resource: Any, wildcards: Mapping[str, Any]) -> int | None:
-    """Return the resource request of a rule at its first attempt."""
-    if resource is None:
-        return None
-    return _whole(resource.evaluate(SimpleNamespace(**wildcards), attempt=1).value)
+def _requests(rule: Any, wildcards: Mapping[str, Any]) -> dict[str, int | None]:
+    """Return the resources that a rule requests at its first attempt; None if they depend on its input files."""
+    from snakemake.exceptions import WorkflowError
+
+    context = {"attempt": 1, "input": (), "rulename": rule.name, "async_run": rule.workflow.async_run}
+    requests: dict[str, int | None] = {}
+    for name in ("_cores", "gpu", "runtime", "mem_mb"):
+        resource = rule.resources.get(name)
+        try:
+            requests[name] = resource and _whole(resource.evaluate(SimpleNamespace(**wildcards), **context).value)
+        except WorkflowError:  # an expression of a profile, such as `input.size_mb`
+            requests[name] = None
+        context["threads"] = requests["_cores"] or 1
+    return requests
 
 
 def _whole(value: Any) -> int | None:
