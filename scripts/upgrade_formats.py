@@ -8,7 +8,7 @@ from mml_lib.steps.open_step import open_step
 
 step = open_step(snakemake)
 backup = Backup(step.fm, snakemake.wildcards.backup)
-backup.begin(find_outdated(step.fm)[0])
+backup.write_list(find_outdated(step.fm)[0])
 held = backup.hold_data()
 
 rewritten = backup.upgrade()

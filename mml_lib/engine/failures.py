@@ -93,9 +93,10 @@ class Failures(logging.Handler):
         attempts = self._attempts.get(step.jobid, [])
         logs = self._written(map(str, step.log))
         causes = [cause for cause in (_cause_of(attempt) for attempt in attempts) if cause]
-        if (reason := told_by_step(logs)) is None and attempts:
+        if (reason := step_error(logs)) is None and attempts:
             submitted = attempts[-1].record is not None and "external_jobid" in getattr(attempts[-1].record, "aux", {})
-            reason = last_words(logs, any_line=True) or (last_words(self._further(step), False) if submitted else None)
+            further = self._further(step) if submitted else []
+            reason = decisive_line(logs, any_line=True) or decisive_line(further, any_line=False)
             reason = reason and (reason if submitted else f"its log ends with '{reason}'")
             return "; ".join(dict.fromkeys(filter(None, [*causes, reason]))) or _unexplained(step)
         # What the step says itself tells more than how its process ended.
@@ -128,7 +129,7 @@ def _name(step: Any) -> str:
     return " ".join([step.rule.name, *(f"{key}={value}" for key, value in step.wildcards.items())])
 
 
-def told_by_step(logs: Sequence[str]) -> str | None:
+def step_error(logs: Sequence[str]) -> str | None:
     """Return the error that the log of a step ends with."""
     for path in logs:
         if errors := STEP_ERROR.findall(_text(path)):
@@ -136,7 +137,7 @@ def told_by_step(logs: Sequence[str]) -> str | None:
     return None
 
 
-def last_words(logs: Sequence[str], any_line: bool) -> str | None:
+def decisive_line(logs: Sequence[str], any_line: bool) -> str | None:
     """Return the line of a log that explains a failure best: the node's error, an exception, or else the last line.
 
     Args:
@@ -163,7 +164,7 @@ def _text(path: str) -> str:
 
 def _cause_of(attempt: Attempt) -> str | None:
     """Return Snakemake's report of a failure, in one line."""
-    if attempt.record is not None and (cause := _told_by_cluster(attempt.record)):
+    if attempt.record is not None and (cause := _cluster_cause(attempt.record)):
         return cause
     for text in reversed(attempt.words):
         if match := MISSING.search(text):
@@ -191,7 +192,7 @@ def _ending(match: re.Match[str], record: Any) -> str:
     return f"exit status {status}, without a message"
 
 
-def _told_by_cluster(record: Any) -> str | None:
+def _cluster_cause(record: Any) -> str | None:
     text = (record.rule_msg or "").replace(BOILERPLATE, "")
     if refused := SUBMISSION.search(text):
         return "SLURM did not take it: " + refused[1].replace("sbatch: error: ", "").replace("\n", ", ")

@@ -134,7 +134,7 @@ class Backup:
 
     # --- upgrade ------------------------------------------------------------------------------------------------
 
-    def begin(self, outdated: Sequence[Entry]) -> None:
+    def write_list(self, outdated: Sequence[Entry]) -> None:
         """Write the list of files to rewrite, joined with that of an interrupted upgrade."""
         remove_leftovers(self.list_path)
         listed = {entry.path: entry for entry in self.entries}

@@ -49,11 +49,11 @@ class Reusables:
         Raises:
             MMLError: nothing of this key can be reused, or a project does not exist.
         """
-        return [self.fm.construct_saving_path(None, of, **wildcards) for of, wildcards in self._found(key, tokens)]
+        return [self.fm.construct_saving_path(None, of, **wildcards) for of, wildcards in self._artefacts(key, tokens)]
 
     def inputs(self, key: str, **tokens: Any) -> list[str]:
         """Return the same as inputs of a rule."""
-        return [self.fm.path(of, **wildcards) for of, wildcards in self._found(key, tokens)]
+        return [self.fm.path(of, **wildcards) for of, wildcards in self._artefacts(key, tokens)]
 
     def of_task(self, task: str) -> "OfTask":
         """Return the reused files of a task by key; empty for keys that are not reused."""
@@ -86,7 +86,7 @@ class Reusables:
 
     # --- parts --------------------------------------------------------------------------------------------------
 
-    def _found(self, key: str, tokens: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    def _artefacts(self, key: str, tokens: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         """Return assignment key and tokens of each file, its project among them."""
         self._check_key(key)
         told_by = [TOKENS[token][0] for token in self.fm.template(key).tokens]

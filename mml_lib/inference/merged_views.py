@@ -47,12 +47,12 @@ class MergedViews:
         pixels sums or maxima of probabilities, N×classes×H×W, whose argmax is meant.
         """
         scaled = model.scale(images)
-        outputs = (self._seen(model, scaled, view) for view in (None, *self.views))
+        outputs = (self._outputs(model, scaled, view) for view in (None, *self.views))
         if self.segmentation:  # view by view: the maps of all would be too large
             return reduce(torch.maximum if self.merge == "max" else torch.add, outputs)
         return merge_outputs(torch.stack(list(outputs)), model.task_type, self.merge)
 
-    def _seen(self, model: MMLModule, images: torch.Tensor, view: View | None) -> torch.Tensor:
+    def _outputs(self, model: MMLModule, images: torch.Tensor, view: View | None) -> torch.Tensor:
         """Return the outputs for one view of floats N×3×H×W, or the probabilities of the images' own pixels."""
         seen = images if view is None else view.do(images)
         try:

@@ -28,13 +28,13 @@ def own_job() -> str | None:
 
 def may_stay(job: str) -> bool:
     """Return True for a running job; False as soon as SLURM has begun to end it."""
-    return _asked("squeue", "--noheader", "--format=%T", f"--jobs={job}") == "RUNNING"
+    return _output_of("squeue", "--noheader", "--format=%T", f"--jobs={job}") == "RUNNING"
 
 
 def seconds_left(job: str) -> float:
     """Return the remaining time of a job; infinity without a limit, or if it is unknown."""
     try:
-        days, _, clock = _asked("squeue", "--noheader", "--format=%L", f"--jobs={job}").rpartition("-")
+        days, _, clock = _output_of("squeue", "--noheader", "--format=%L", f"--jobs={job}").rpartition("-")
         seconds = 0
         for part in clock.split(":"):
             seconds = 60 * seconds + int(part)
@@ -65,12 +65,12 @@ def unfinished(jobs: Collection[str]) -> dict[str, str]:
 
 def lost(jobs: Collection[str]) -> dict[str, str]:
     """Return the states of preempted jobs, and of those with failed nodes, that SLURM does not requeue."""
-    return _states(_asked(*STATES, "--states=PREEMPTED,NODE_FAIL"), jobs)
+    return _states(_output_of(*STATES, "--states=PREEMPTED,NODE_FAIL"), jobs)
 
 
 def folders() -> set[Path]:
     """Return the working folders whose jobs of a Snakemake wait or run, also where that Snakemake was killed."""
-    jobs = [line.split("|") for line in _asked("squeue", "--noheader", "--me", "--format=%k|%Z").splitlines()]
+    jobs = [line.split("|") for line in _output_of("squeue", "--noheader", "--me", "--format=%k|%Z").splitlines()]
     return {Path(folder) for comment, folder in jobs if comment.startswith(("rule_", "group_"))}
 
 
@@ -97,7 +97,7 @@ def _states(output: str, jobs: Collection[str]) -> dict[str, str]:
     return {job: states[job] for job in sorted(jobs) if job in states}
 
 
-def _asked(*command: str) -> str:
+def _output_of(*command: str) -> str:
     """Return the output of a SLURM command; empty if it is missing or fails."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout.strip()

@@ -62,10 +62,10 @@ def merge_adapters(network: Network) -> None:
 
 def _chosen(network: Network, patterns: Sequence[str]) -> list[str]:
     """Return the names of the backbone's layers that adapters are put into."""
-    seen = _seen(network)
-    layers = [name for name, layer in seen.items() if _adaptable(layer)]
+    layers_called = _called_layers(network)
+    layers = [name for name, layer in layers_called.items() if _adaptable(layer)]
     if patterns == "auto":
-        return _automatic(network, seen)
+        return _automatic(network, layers_called)
     for pattern in patterns:
         if not any(_matches(pattern, name) for name in layers):
             match = nearest(pattern, {end for name in layers for end in (name, name.split(".")[-1])})
@@ -76,12 +76,12 @@ def _chosen(network: Network, patterns: Sequence[str]) -> list[str]:
     return [name for name in layers if any(_matches(pattern, name) for pattern in patterns)]
 
 
-def _automatic(network: Network, seen: dict[str, nn.Module]) -> list[str]:
+def _automatic(network: Network, layers_called: dict[str, nn.Module]) -> list[str]:
     """Return the linear layers of a backbone, and where there are none its convolutions."""
     settings = getattr(network.backbone, "pretrained_cfg", None) or {}
     classifier = settings.get("classifier") or ()
     heads = {name.split(".")[0] for name in ([classifier] if isinstance(classifier, str) else classifier)}
-    body = {name: layer for name, layer in seen.items() if name.split(".")[0] not in heads}
+    body = {name: layer for name, layer in layers_called.items() if name.split(".")[0] not in heads}
     if linear := [name for name, layer in body.items() if type(layer) in LINEAR]:
         return linear
     convolutions = [name for name, layer in body.items() if isinstance(layer, nn.Conv2d) and layer.groups == 1]
@@ -106,7 +106,7 @@ def _adaptable(layer: nn.Module) -> bool:
     return type(layer) in LINEAR or (plain and layer.dilation == (1, 1))
 
 
-def _seen(network: Network) -> dict[str, nn.Module]:
+def _called_layers(network: Network) -> dict[str, nn.Module]:
     """Return the linear layers and convolutions that a forward pass calls, by name, in their order.
 
     Some networks (BEiT, EVA, Swin v2) use the weight of a layer without calling it, and a segmentation leaves out the

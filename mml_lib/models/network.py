@@ -151,13 +151,13 @@ class Network(nn.Module):
         """
         head = self.head_of(task)
         if not head.maps:
-            return head(self._seen(self.backbone, images))
+            return head(self._features(self.backbone, images))
         height, width = images.shape[-2:]
         padded = nn.functional.pad(images, (0, head.missing(width), 0, head.missing(height)))
-        maps = self._seen(partial(head.read, self.backbone), padded)
+        maps = self._features(partial(head.read, self.backbone), padded)
         return head(maps, padded.shape[-2:])[..., :height, :width]
 
-    def _seen(self, see: Callable[[torch.Tensor], Any], images: torch.Tensor) -> Any:
+    def _features(self, see: Callable[[torch.Tensor], Any], images: torch.Tensor) -> Any:
         """Return the outputs of the backbone for images, N×3×H×W."""
         try:
             return see(images)

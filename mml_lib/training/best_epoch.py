@@ -24,7 +24,7 @@ class BestEpoch:
         self.score = -math.inf
         self.weights: dict[str, torch.Tensor] = {}
 
-    def see(self, network: nn.Module, row: Mapping[str, float]) -> None:
+    def update(self, network: nn.Module, row: Mapping[str, float]) -> None:
         """Keep the weights of a validated epoch if it is the best so far."""
         score = self.config.sign * row[self.config.key]
         if score > self.score:

@@ -29,10 +29,10 @@ logger = logging.getLogger(__name__)
 class Observer(Protocol):
     """Receives the inputs and outputs of a network, and changes nothing."""
 
-    def see_batch(self, task: str, images: torch.Tensor, targets: torch.Tensor) -> None:
+    def observe_batch(self, task: str, images: torch.Tensor, targets: torch.Tensor) -> None:
         """Receive a training batch of a task: floats N×3×H×W in 0..1, augmented and mixed, and its targets."""
 
-    def see_answers(self, task: str, images: torch.Tensor, targets: torch.Tensor, outputs: torch.Tensor) -> None:
+    def observe_outputs(self, task: str, images: torch.Tensor, targets: torch.Tensor, outputs: torch.Tensor) -> None:
         """Receive a validation batch of a task: uint8 N×3×H×W, its targets and the network's outputs."""
 
 
@@ -167,7 +167,7 @@ class MMLModule(LightningModule):
         if objective.mixing:
             images, targets = objective.mixing(images, targets)
         if self.observer is not None:
-            self.observer.see_batch(objective.task, images, targets)
+            self.observer.observe_batch(objective.task, images, targets)
         outputs = self.network(self.normalise(images), objective.task)
         head = self.network.head_of(objective.task)
         if objective.task not in self._tried:
@@ -179,7 +179,7 @@ class MMLModule(LightningModule):
         outputs, targets = self(batch["image"]).float(), batch["target"]
         self._val_losses.append((len(targets), self.loss_of(outputs, targets)))
         if self.observer is not None:
-            self.observer.see_answers(self.task, batch["image"], targets, outputs)
+            self.observer.observe_outputs(self.task, batch["image"], targets, outputs)
         for metric in self.metrics.values():
             update(metric, self.task_type, outputs, targets)
 
@@ -209,7 +209,7 @@ class MMLModule(LightningModule):
             self._validated = False
         self.history.append(row)
         if self.best and self.best.config.key in row:
-            self.best.see(self.network, row)
+            self.best.update(self.network, row)
         words = "  ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "epoch")
         logger.info("epoch %d of %d: %s", self.current_epoch + 1, self.trainer.max_epochs, words)
 

@@ -38,7 +38,7 @@ def draw_samples(
     if masks:
         rows = [[(image, "", False), (_colored(mask, len(classes)), "mask", False)] for image, mask in pairs]
         return _grid(rows, _legend(targets, classes))
-    return _grid([[(image, _told(target, classes, 30), False)] for image, target in pairs])
+    return _grid([[(image, _target_text(target, classes, 30), False)] for image, target in pairs])
 
 
 def draw_predictions(
@@ -72,10 +72,10 @@ def draw_predictions(
             predicted = int(np.argmax(output))
             wrong, words = predicted != target, f"{shorten(classes[predicted], 20)} {output[predicted]:.2f}"
         elif kind.is_multilabel:
-            wrong, words = bool(((output >= 0.5) != (target >= 0.5)).any()), _told(output >= 0.5, classes, 20)
+            wrong, words = bool(((output >= 0.5) != (target >= 0.5)).any()), _target_text(output >= 0.5, classes, 20)
         else:
-            words = _told(output, classes, 20)
-        rows.append([(image, f"true {_told(target, classes, 24)}\npredicted {words}", wrong)])
+            words = _target_text(output, classes, 20)
+        rows.append([(image, f"true {_target_text(target, classes, 24)}\npredicted {words}", wrong)])
     return _grid(rows)
 
 
@@ -131,7 +131,7 @@ def draw_scatter(targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     return _rendered(figure)
 
 
-def _told(target: Any, classes: Sequence[str], room: int) -> str:
+def _target_text(target: Any, classes: Sequence[str], room: int) -> str:
     """Return a target in words of at most `room` characters."""
     if not classes:
         return f"{float(target):.4g}"

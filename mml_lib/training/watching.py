@@ -137,7 +137,7 @@ class Answers:
         self.compares = compares
         self.kept: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         self.compared: list[torch.Tensor] = []
-        self._seen = 0
+        self._images_added = 0
         self._stride = 1
 
     def add(self, images: torch.Tensor, targets: torch.Tensor, outputs: torch.Tensor) -> None:
@@ -147,8 +147,8 @@ class Answers:
             self._compare(targets, outputs)
         if not self.samples:
             return
-        first = -self._seen % self._stride
-        self._seen += len(images)
+        first = -self._images_added % self._stride
+        self._images_added += len(images)
         chosen = slice(first, None, self._stride)
         if first < len(images):
             answered = answers_of(self.struct.task_type, outputs[chosen])
@@ -287,13 +287,13 @@ class Board(Callback):
     def on_validation_start(self, trainer: Trainer, pl_module: MMLModule) -> None:
         self._answers = None
 
-    def see_batch(self, task: str, images: torch.Tensor, targets: torch.Tensor) -> None:
+    def observe_batch(self, task: str, images: torch.Tensor, targets: torch.Tensor) -> None:
         """Keep the first training images of a task in an epoch: floats N×3×H×W in 0..1, and targets."""
         count = self.config.images
         if self._draws and count and task not in self._learnt:
             self._learnt[task] = images[:count].detach().float().cpu(), targets[:count].float().cpu()
 
-    def see_answers(self, task: str, images: torch.Tensor, targets: torch.Tensor, outputs: torch.Tensor) -> None:
+    def observe_outputs(self, task: str, images: torch.Tensor, targets: torch.Tensor, outputs: torch.Tensor) -> None:
         """Keep samples and counts of a validation batch: images (uint8, N×3×H×W), targets and outputs."""
         if not self._draws or not (self.config.predictions or self.config.confusion_matrix):
             return

@@ -93,7 +93,7 @@ def check_pipelines(study: "Study", dag: "DAG") -> None:
     left = {name: candidate for name, candidate in candidates.items() if name not in tried}
     if not left:
         return
-    answers = ask(study, [candidate.pipeline for candidate in left.values()])
+    answers = try_pipelines(study, [candidate.pipeline for candidate in left.values()])
     lines = lines_of(list(left.values()), answers, len(runs))
     sound = [name for name, mistakes in zip(left, answers, strict=False) if not mistakes]
     if sound:
@@ -125,7 +125,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def ask(study: "Study", pipelines: Sequence[Pipeline]) -> list[list[str]]:
+def try_pipelines(study: "Study", pipelines: Sequence[Pipeline]) -> list[list[str]]:
     """Return the mistakes of each pipeline, by a process that imports torch; of those only that it got to.
 
     A check that does not come to its end refuses nothing.

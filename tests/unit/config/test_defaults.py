@@ -114,7 +114,7 @@ class Seen:
     def __init__(self) -> None:
         self.images: dict[str, torch.Tensor] = {}
 
-    def see_batch(self, task: str, images: torch.Tensor, targets: torch.Tensor) -> None:
+    def observe_batch(self, task: str, images: torch.Tensor, targets: torch.Tensor) -> None:
         self.images.setdefault(task, images)
 
 

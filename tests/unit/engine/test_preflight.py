@@ -267,7 +267,7 @@ def test_a_check_that_dies_refuses_nothing(
     monkeypatch.setattr(launch, "CHECK", "mml_lib.no_such_module")
     study = study_of({})
     pipelines = [run.pipeline for run in study.scheduler("train").runs_of("stripes")]
-    assert launch.ask(study, pipelines) == []
+    assert launch.try_pipelines(study, pipelines) == []
     said, _ = capfd.readouterr()
     assert mentions(said, "warning: ", "status 1", "1 were not tried")
 

@@ -67,7 +67,7 @@ def tree(fm: MMLFileManager) -> dict[str, str]:
 def upgrade(fm: MMLFileManager, number: str = "0001") -> int:
     """Do as the script of the step does."""
     backup = Backup(fm, number)
-    backup.begin(find_outdated(fm)[0])
+    backup.write_list(find_outdated(fm)[0])
     rewritten = backup.upgrade()
     write_text(fm.path("upgrade", backup=number), json_text("backup_report", {"rewritten": rewritten}))
     return rewritten
@@ -192,7 +192,7 @@ def test_a_damaged_file_is_told_and_the_others_are_rewritten(tmp_path: Path):
 def test_data_in_use_are_left_alone(tmp_path: Path):
     fm = former_project(tmp_path)
     backup = Backup(fm, "0001")
-    backup.begin([replace(entry, kind="dataset") for entry in find_outdated(fm)[0]])
+    backup.write_list([replace(entry, kind="dataset") for entry in find_outdated(fm)[0]])
     with share_data(fm.data_lock_path), pytest.raises(MMLError, match=r"data .*data are in use by another Snakemake"):
         backup.hold_data()
     assert backup.hold_data()
@@ -220,7 +220,7 @@ def test_plans_follow_what_was_done(tmp_path: Path):
 
     with pytest.raises(MMLError, match=r"BACKUPS.*a snakemake upgrade makes one"):
         planned("downgrade")
-    Backup(fm, "0001").begin(find_outdated(fm)[0])
+    Backup(fm, "0001").write_list(find_outdated(fm)[0])
     assert planned("upgrade") == [{"backup": "0001"}], "an interrupted one is gone on with"
     upgrade(fm)
     assert planned("upgrade") == planned("downgrade") == [{"backup": "0001"}]

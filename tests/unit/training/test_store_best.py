@@ -66,11 +66,11 @@ def test_interruption_forgets_no_best_epoch(tmp_path: Path, interrupted: int):
 
 def test_epoch_with_an_undefined_metric_is_never_the_best():
     best, network = BestEpoch(StoreBest(metric="auroc")), torch.nn.Linear(1, 1)
-    best.see(network, {"epoch": 0, "val/auroc": float("nan")})
+    best.update(network, {"epoch": 0, "val/auroc": float("nan")})
     with pytest.raises(MMLError, match=r"auroc .*every epoch; choose another"):
         best.restore(network)
-    best.see(network, {"epoch": 1, "val/auroc": 0.4})
-    best.see(network, {"epoch": 2, "val/auroc": float("nan")})
+    best.update(network, {"epoch": 1, "val/auroc": 0.4})
+    best.update(network, {"epoch": 2, "val/auroc": float("nan")})
     assert best.restore(network) == 1
 
 

@@ -243,10 +243,10 @@ def test_pictures_are_drawn_every_n_epochs(tmp_path: Path):
 
 def test_observer_is_shown_what_the_network_sees(tmp_path: Path):
     class Seen:
-        def see_batch(self, task: str, images: torch.Tensor, targets: torch.Tensor) -> None:
+        def observe_batch(self, task: str, images: torch.Tensor, targets: torch.Tensor) -> None:
             seen.append(images)
 
-        def see_answers(self, *_) -> None:
+        def observe_outputs(self, *_) -> None:
             pass
 
     struct = fake_task(tmp_path, "classification", num_classes=2)
