@@ -16,7 +16,9 @@ from mml_lib.training.module import MMLModule
 def test_a_training_goes_on_with_the_threads_that_it_began_with():
     module, before = SimpleNamespace(trainer=SimpleNamespace(should_stop=False), best=None), torch.get_num_threads()
     try:
-        MMLModule.on_load_checkpoint(module, {"mml": {"history": [], "seconds": 0.0, "stopped": False, "threads": before + 1}})
+        MMLModule.on_load_checkpoint(
+            module, {"mml": {"history": [], "seconds": 0.0, "stopped": False, "threads": before + 1}}
+        )
         assert torch.get_num_threads() == before + 1
         module.history, module.seconds = [], 0.0
         saved: dict[str, dict[str, int]] = {}
