@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,11 +13,14 @@ from mml_lib.tasks.creators import CREATORS
 from mml_lib.tasks.tags import TAGS
 
 Entries = list[tuple[str, str]]
-"""Names with one line each."""
+"""Names with their descriptions."""
+
+COLUMNS = 100
+"""Width at which a description continues below itself."""
 
 
 def list_parts(kind: str, preset_folders: Sequence[Path]) -> str:
-    """Return the names of one kind of part, with one line each.
+    """Return the names of one kind of part, with a description each.
 
     Args:
         kind: `modes`, `presets`, `creators`, `tags`, `metrics`, a group of presets such as `augmentations`, or
@@ -44,7 +48,11 @@ def list_parts(kind: str, preset_folders: Sequence[Path]) -> str:
         raise MMLError(f"list: '{conditions[0]}': only the catalogue takes conditions; write list={kind}")
     entries = lists[kind]() if kind in lists else _presets(kind, preset_folders)
     width = max(len(name) for name, _ in entries)
-    return "\n".join(f"{name:{width}}  {line}".rstrip() for name, line in entries)
+    indent = " " * (width + 2)
+    return "\n".join(
+        textwrap.fill(f"{name:{width}}  {line}".rstrip(), COLUMNS, subsequent_indent=indent, break_on_hyphens=False)
+        for name, line in entries
+    )
 
 
 def _presets(group: str, folders: Sequence[Path]) -> Entries:

@@ -1,4 +1,4 @@
-"""Lists of parts: names with one line each, from the registries and the presets themselves."""
+"""Lists of parts: names with descriptions, from the registries and the presets themselves."""
 
 import re
 import subprocess
@@ -19,7 +19,7 @@ from tests.support.places import CONFIG
 
 def entries(kind: str, *folders: Path) -> dict[str, str]:
     """Return the description of each name in a list."""
-    lines = list_parts(kind, [*folders, CONFIG]).splitlines()
+    lines = re.sub(r"\n +", " ", list_parts(kind, [*folders, CONFIG])).splitlines()
     split = (line.partition("  ") for line in lines)
     return {name.strip(): description.strip() for name, _, description in split}
 
@@ -33,6 +33,17 @@ def test_each_part_has_a_description(kind: str):
     of_tests = {part.name for part in parts if not part.function.__module__.startswith("mml_lib.")}
     assert described
     assert all(text for name, text in described.items() if re.split(r"[~\[]", name)[0] not in of_tests), described
+
+
+@pytest.mark.parametrize("kind", ["presets", "creators", "tags", "metrics", "catalogue"])
+def test_a_long_description_continues_below_itself(kind: str):
+    lines = list_parts(kind, [CONFIG]).splitlines()
+    continued = [line for line in lines if line.startswith(" ")]
+    columns = {len(line) - len(line.lstrip()) for line in continued}
+    assert max(map(len, lines)) <= 100
+    assert continued
+    assert all(line[: min(columns)].endswith("  ") for line in lines)
+    assert len(columns) == 1
 
 
 def test_lists_are_complete():
