@@ -80,18 +80,43 @@ def read_entry(name: str, path: Path) -> Entry:
         MMLError: the file is no entry.
     """
     content = read_preset(path)
-    if not isinstance(content, Mapping) or not isinstance(content.get("task"), Mapping):
-        raise MMLError(f"{path}: the catalogue entry '{name}' has no key 'task' with the keys of a task")
-    if unknown := [key for key in content if key not in KEYS]:
-        raise MMLError(
-            f"{path}: the catalogue entry '{name}' has the unknown key '{unknown[0]}'{nearest(unknown[0], KEYS)}"
-        )
-    if "creator" not in content["task"]:
-        raise MMLError(f"{path}: the catalogue entry '{name}' has no key 'creator' in its task")
+    if problem := _problem(content):
+        raise MMLError(f"{path}: the catalogue entry '{name}' {problem}")
     about, facts = (str(content.get(key) or "") for key in ("about", "facts"))
-    return Entry(
-        name, about, int(plain(content.get("images") or 0)), facts, content["task"], content.get("variants") or {}
-    )
+    variants = {
+        option: {value: keys or {} for value, keys in values.items()}
+        for option, values in (content.get("variants") or {}).items()
+    }
+    return Entry(name, about, plain(content.get("images") or 0), facts, content["task"], variants)
+
+
+def _problem(content: Any) -> str:
+    """Return the first mistake in the content of an entry; empty if there is none."""
+    if not isinstance(content, Mapping) or not isinstance(content.get("task"), Mapping):
+        return "has no key 'task' with the keys of a task"
+    if unknown := [key for key in content if key not in KEYS]:
+        return f"has the unknown key '{unknown[0]}'{nearest(unknown[0], KEYS)}"
+    task, images = content["task"], plain(content.get("images") or 0)
+    if "creator" not in task:
+        return "has no key 'creator' in its task"
+    if type(images) is not int:
+        return f"has the images {images}; write a whole number such as 1295, or leave the key out"
+    if not isinstance(task.get("modalities") or {}, Mapping):
+        return "has modalities that are no mapping; write task: {modalities: {image: x-ray}}"
+    if not isinstance(task.get("keywords") or [], list):
+        return "has keywords that are no list; write task: {keywords: [medical, skin]}"
+    return _problem_of_variants(content.get("variants") or {})
+
+
+def _problem_of_variants(variants: Any) -> str:
+    if not isinstance(variants, Mapping):
+        return "has variants that are no mapping; write variants: {size: {28: {path: small}, 64: {path: large}}}"
+    for option, values in variants.items():
+        if not isinstance(values, Mapping) or not values:
+            return f"has no values of variants.{option}; write {option}: {{VALUE: {{KEY OF THE TASK: …}}, …}}"
+        if wrong := [value for value, keys in values.items() if not isinstance(keys or {}, Mapping)]:
+            return f"has no mapping at variants.{option}.{wrong[0]}; write {wrong[0]}: {{KEY OF THE TASK: …}}"
+    return ""
 
 
 def catalogue_entries(folders: Sequence[Path]) -> dict[str, Entry]:
@@ -126,6 +151,8 @@ def _resolved(name: str, task: Any, folders: Sequence[Path]) -> Any:
         entry = text_of(task[CATALOGUE])
     except ValueError as error:
         raise MMLError(f"tasks.{name}.{CATALOGUE}: {error}") from error
+    if not entry:
+        raise MMLError(f"tasks.{name}.{CATALOGUE}: write the name of one entry, such as {CATALOGUE}: bloodmnist")
     paths = preset_names(CATALOGUE, folders)
     if entry not in paths:
         raise MMLError(

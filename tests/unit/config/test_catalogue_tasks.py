@@ -46,6 +46,8 @@ def test_another_size_is_another_data_set():
         ({"catalogue": "bloodmnist", "size": 32}, r"tasks.blood.size: .*'bloodmnist' .* 32; .* 28, 64, 128, 224"),
         ({"catalogue": "bloodmnist", "creator": "csv"}, r"tasks.blood.creator: .*'bloodmnist'"),
         ({"catalogue": True}, r"tasks.blood.catalogue: true is no text"),
+        ({"catalogue": None}, r"tasks.blood.catalogue: write the name of one entry"),
+        ({"catalogue": ["bloodmnist"]}, r"tasks.blood.catalogue: write the name of one entry"),
         ({"catalog": "bloodmnist"}, r"tasks.blood: .*'catalog', did you mean 'catalogue'\?"),
     ],
 )
@@ -68,6 +70,14 @@ def test_a_mistake_in_a_file_is_given_its_line(tmp_path: Path):
         ("about: cells", "mine.yaml: the catalogue entry 'mine' has no key 'task'"),
         ("task: {path: x}", "mine.yaml: the catalogue entry 'mine' has no key 'creator'"),
         ("task: {creator: csv}\nvariant: {}", "mine.yaml: .*'variant', did you mean 'variants'"),
+        ("task: {creator: csv}\nimages: 1,295", "mine.yaml: .* images 1,295; write a whole number"),
+        ("task: {creator: csv}\nimages: true", "mine.yaml: .* images True; write a whole number"),
+        ("task: {creator: csv, modalities: x-ray}", "mine.yaml: .* modalities that are no mapping"),
+        ("task: {creator: csv, keywords: skin}", "mine.yaml: .* keywords that are no list"),
+        ("task: {creator: csv}\nvariants: size", "mine.yaml: .* variants that are no mapping"),
+        ("task: {creator: csv}\nvariants: {size: [28, 64]}", "mine.yaml: .* no values of variants.size"),
+        ("task: {creator: csv}\nvariants: {size: {}}", "mine.yaml: .* no values of variants.size"),
+        ("task: {creator: csv}\nvariants: {size: {28: small}}", "mine.yaml: .* no mapping at variants.size.28"),
     ],
 )
 def test_a_file_that_is_no_entry_is_refused(tmp_path: Path, text: str, error: str):
@@ -81,6 +91,14 @@ def test_an_own_entry_takes_precedence(tmp_path: Path):
     (tmp_path / "catalogue").mkdir()
     (tmp_path / "catalogue/bloodmnist.yaml").write_text("task: {creator: fake, num_samples: 12}")
     assert task_of({"catalogue": "bloodmnist"}, tmp_path).arguments == {"num_samples": 12}
+
+
+def test_a_value_of_an_option_may_have_no_further_keys(tmp_path: Path):
+    (tmp_path / "catalogue").mkdir()
+    text = "task: {creator: fake, num_samples: 12}\nvariants:\n  size:\n    small:\n    large: {num_samples: 40}\n"
+    (tmp_path / "catalogue/mine.yaml").write_text(text)
+    assert task_of({"catalogue": "mine"}, tmp_path).arguments == {"num_samples": 12}
+    assert task_of({"catalogue": "mine", "size": "large"}, tmp_path).arguments == {"num_samples": 40}
 
 
 @pytest.mark.parametrize("entry", catalogue_entries([CONFIG]).values(), ids=lambda entry: entry.name)
