@@ -51,6 +51,8 @@ def in_one_line(error: yaml.YAMLError | ValueError, text: str) -> str:
         problem += "; indent by spaces, not by tabs"
     elif "cannot start any token" in problem or "mapping values are not allowed" in problem:
         problem += "; put the value in quotes"
+    elif "unknown escape character" in problem:
+        problem += "; put a value with backslashes in single quotes"
     return f"{problem} (line {mark.line + 1})" if mark and len(lines) > 1 else problem
 
 

@@ -152,6 +152,7 @@ UNREADABLE = {
     "a tab": ("tasks:\n\tt: 1", r"indent by spaces, not by tabs \(line 2\)"),
     "an @": ("project: x\nname: @x", r"put the value in quotes \(line 2\)"),
     "a colon": ("project: a: b", "put the value in quotes"),
+    "a backslash": ('project: x\nname: "\\d+"', r"put a value with backslashes in single quotes \(line 2\)"),
     "an open bracket": ("tasks: [", "is not valid YAML"),
     "a key given twice": ("seed: 1\nseed: 2", "the key 'seed' appears twice, in lines 1 and 2; keep one"),
     "a nested key given twice": ("a: {b: 1, b: 1}", "the key 'b' appears twice"),
