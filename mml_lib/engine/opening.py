@@ -52,11 +52,11 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
         config.clear()
         config.update(layers.config)
         add_presets(config, folder / "config")
-        listed = config.pop("list", None)
+        kind = str(config.pop("list") or "") if "list" in config else None
         study = Study(config, sources)
         name_supervisor(study.fm.proj_path)
-        if listed is not None:
-            print(list_parts(str(listed), preset_folders(config)))
+        if kind is not None:
+            print(list_parts(kind, preset_folders(config)))
             sys.exit()
         is_first = enter_folders(workflow, study.fm.data_path, study.fm.proj_path)
         if workflow.is_main_process:

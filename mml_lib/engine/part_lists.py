@@ -43,7 +43,7 @@ def list_parts(kind: str, preset_folders: Sequence[Path]) -> str:
     }
     if kind not in lists and kind not in GROUPS:
         names = dict.fromkeys([*lists, *GROUPS])
-        raise MMLError(f"list: there is no list '{kind}'; write one of {', '.join(names)}")
+        raise MMLError(f"list: there is no list '{kind}'; write list= and one of {', '.join(names)}")
     if conditions and kind != CATALOGUE:
         raise MMLError(f"list: '{conditions[0]}': only the catalogue takes conditions; write list={kind}")
     entries = lists[kind]() if kind in lists else _presets(kind, preset_folders)

@@ -123,7 +123,10 @@ class MMLFileManager:
             MMLError: no such key.
         """
         if key not in cls._templates:
-            raise MMLError(f"there is no assignment path '{key}'{nearest(key, cls._templates)}")
+            raise MMLError(
+                f"there is no assignment path '{key}'{nearest(key, cls._templates)}; a plugin adds one by "
+                "MMLFileManager.add_assignment_path"
+            )
         return cls._templates[key]
 
     @classmethod

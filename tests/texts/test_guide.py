@@ -80,6 +80,23 @@ def test_every_block_has_a_language_that_is_tested():
     assert len(blocks("")) == 1, "the output of the demo study"
 
 
+@pytest.mark.parametrize(
+    "group", ["arch", "augmentations", "callbacks", "decoder", "loss", "lr_scheduler", "optimizer", "trainer"]
+)
+def test_table_of_presets_is_complete(group: str):
+    (row,) = re.findall(rf"^\| `{group}` \| (.*) \|$", (CONFIG / "guide/training.md").read_text("utf-8"), re.M)
+    words = set(re.findall(r"\w+", row))
+    missing = sorted(set(preset_names(group, [CONFIG])) - words)
+    assert not missing, f"add {missing} to the row `{group}` of the table in config/guide/training.md"
+
+
+def test_table_of_modes_is_complete():
+    section = (CONFIG / "README.md").read_text("utf-8").partition("## Modes")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?`) \|", section, re.M)
+    missing = sorted(set(preset_names("mode", [CONFIG])) - set(re.findall(r"\w+", " ".join(rows))))
+    assert not missing, f"add {missing} to the table of modes in config/README.md"
+
+
 # --- studies --------------------------------------------------------------------------------------------------------
 
 

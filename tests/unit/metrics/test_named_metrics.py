@@ -244,8 +244,8 @@ def test_every_task_type_lists_its_metrics_once():
 
 
 def test_guide_lists_all_metrics():
-    """`python -m mml_lib.metrics` prints the table."""
-    assert "\n".join(metric_lines()) in GUIDE.read_text()
+    listed = "\n".join(metric_lines()) in GUIDE.read_text(encoding="utf-8")
+    assert listed, f"replace the table of metrics in {GUIDE.name} by the output of `python -m mml_lib.metrics`"
 
 
 def test_perfect_predictions_are_worth_1_and_not_more_by_rounding():
