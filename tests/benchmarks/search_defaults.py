@@ -5,7 +5,7 @@
 trains each task by the defaults and by settings drawn at random, all from scratch, on its first fold. The search
 chooses by validation; what is compared is the metric on the test split. `results/trainings.csv` has a row for each
 training and is kept: the same command goes on from it. The table that compares is printed. The trainings of the present
-space that have been done so far are in `search_defaults.csv` beside this file; copied there, they are not done again.
+space are in `search_defaults.csv` beside this file; copied to `results/trainings.csv`, they are not done again.
 """
 
 import argparse
