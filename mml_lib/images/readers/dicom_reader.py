@@ -82,11 +82,14 @@ def read_contents(file: Path | str) -> Contents:
     """Return number of frames, patient and series of a file."""
     with _values_hidden(Path(file)):
         header = open_dicom(Path(file), with_pixels=False)
-        patient, issuer = (str(header.get(keyword) or "").strip() for keyword in ("PatientID", "IssuerOfPatientID"))
+        keywords = ("PatientID", "IssuerOfPatientID", "StudyInstanceUID", "SeriesInstanceUID")
+        patient, issuer, study, series = (str(header.get(keyword) or "").strip() for keyword in keywords)
         return Contents(
             frames=_frames(header),
-            patient=f"{patient}\\{issuer}" if patient else None,
-            series=str(header.get("SeriesInstanceUID") or ""),
+            patient=patient,
+            issuer=issuer,
+            study=study or series,
+            series=series,
             size=(int(header.Rows), int(header.Columns)) if header.get("Modality") in SLICED else None,
         )
 

@@ -1,17 +1,30 @@
 """Frames: the images of files that hold several become samples, and patients become groups."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from mml_lib.config.task_options import Images
 from mml_lib.errors import MMLError
 from mml_lib.images.image_files import errors_named
 from mml_lib.images.readers.reader_registry import Contents
 from mml_lib.images.readers.reading import reader_of
-from mml_lib.machine.terminal import warn
+from mml_lib.machine.terminal import summarized, warn
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Delivery, Sample, check_delivery
+from mml_lib.tasks.names import folded
+
+ELEMENTS = {"patient": "PatientID", "study": "StudyInstanceUID"}
+"""Elements of DICOM that tie files together, by kind of group."""
+
+
+class Subject(NamedTuple):
+    """Patient or study, whose files stay together."""
+
+    kind: str
+    identity: str
 
 
 def read_contents(file: Path | str, with_pages: bool = False) -> Contents:
@@ -45,26 +58,23 @@ def expand_frames(delivery: Delivery, name: str, folder: Path, threads: int, ima
 
     Raises:
         MMLError: a file is damaged, images of a series do not belong together, a mask has other frames than its image,
-            or a patient is in two splits.
+            or a patient is in two splits or folds.
     """
     images = images or Images()
     samples = delivery.samples
     all_pages = images.frames == "all"
     with ThreadPoolExecutor(threads) as pool:
         contents = list(pool.map(lambda sample: read_contents(folder / sample.image, all_pages), samples))
-        masks = list(pool.map(lambda sample: _mask_frames(sample, folder, all_pages), samples))
-    _check_series(samples, contents, name)
-    groups = _groups(samples, contents, name, images)
+        masks = list(pool.map(lambda sample: _read_mask_contents(sample, folder, all_pages), samples))
+    _check_masks(samples, contents, masks, name)
+    patients = _patients(contents)
+    _check_series(samples, contents, patients, name)
+    groups = _groups(samples, contents, patients, name, images)
     if all(content.frames == 1 for content in contents) and groups == [sample.group for sample in samples]:
         return delivery
     expanded: list[Sample] = []
-    for sample, content, group, mask_frames in zip(samples, contents, groups, masks, strict=True):
+    for sample, content, group in zip(samples, contents, groups, strict=True):
         frames = 1 if images.frames == "first" else content.frames
-        if mask_frames not in (None, content.frames):
-            raise MMLError(
-                f"{name}: the image {sample.image} has {content.frames} frames, its mask {sample.mask} {mask_frames}; "
-                "give both the same number"
-            )
         expanded += _frames_of(replace(sample, group=group), frames)
     delivery = replace(delivery, samples=expanded)
     check_delivery(delivery, name)
@@ -82,60 +92,137 @@ def _frames_of(sample: Sample, frames: int) -> Iterable[Sample]:
         yield replace(sample, id=f"{sample.id}#{frame}", image=f"{sample.image}#{frame}", mask=mask, group=group)
 
 
-def _mask_frames(sample: Sample, folder: Path, all_pages: bool) -> int | None:
+def _read_mask_contents(sample: Sample, folder: Path, all_pages: bool) -> Contents | None:
     if sample.mask is None or sample.mask == EMPTY_MASK_TOKEN:
         return None
-    return read_contents(folder / sample.mask, all_pages).frames
+    return read_contents(folder / sample.mask, all_pages)
 
 
-def _check_series(samples: Sequence[Sample], contents: Sequence[Contents], name: str) -> None:
+def _check_masks(
+    samples: Sequence[Sample], contents: Sequence[Contents], masks: Sequence[Contents | None], name: str
+) -> None:
+    """Refuse masks whose slices are not those of their images, and warn of those whose headers differ otherwise."""
+    turned = []
+    for sample, image, mask in zip(samples, contents, masks, strict=True):
+        if mask is None:
+            continue
+        if mask.frames != image.frames:
+            raise MMLError(
+                f"{name}: the image {sample.image} has {image.frames} frames, its mask {sample.mask} {mask.frames}; "
+                "give both the same number"
+            )
+        if image.axes and mask.axes and image.axes[2] != mask.axes[2]:
+            raise MMLError(
+                f"{name}: slices of {sample.image} and of its mask {sample.mask} follow each other in different "
+                f"directions (axes {image.axes} and {mask.axes}); save both with the same axes"
+            )
+        if image.axes and image.axes != mask.axes:
+            turned.append(f"{sample.mask}: {mask.axes or 'none'}, {sample.image}: {image.axes}")
+    if turned:
+        warn(
+            f"{name}: {len(turned)} masks have other axes than their images ({summarized(turned)}), and each file is "
+            "turned by its own; see whether both match (mode info draws them)"
+        )
+
+
+def _check_series(
+    samples: Sequence[Sample], contents: Sequence[Contents], patients: Sequence[Subject | None], name: str
+) -> None:
     """Refuse series of two patients, and volumes whose images have two sizes."""
-    first: dict[str, tuple[Sample, Contents]] = {}
-    for sample, content in zip(samples, contents, strict=True):
+    sizes: dict[str, tuple[Sample, tuple[int, int]]] = {}
+    owners: dict[str, tuple[Sample, Subject]] = {}
+    for sample, content, patient in zip(samples, contents, patients, strict=True):
         if not content.series:
             continue
-        other, reference = first.setdefault(content.series, (sample, content))
-        if reference.patient != content.patient:
-            raise MMLError(
-                f"{name}: {other.image} and {sample.image} are of one series and of two patients (PatientID); correct "
-                "the files"
-            )
-        if reference.size and content.size and reference.size != content.size:
-            sizes = ["×".join(map(str, size)) for size in (reference.size, content.size)]
-            raise MMLError(
-                f"{name}: {other.image} and {sample.image} are slices of one series with {sizes[0]} and {sizes[1]} "
-                "pixels; remove those that are not part of the volume"
-            )
+        if patient:
+            other, owner = owners.setdefault(content.series, (sample, patient))
+            if owner != patient:
+                raise MMLError(
+                    f"{name}: {other.image} and {sample.image} are of one series and of two patients (PatientID); "
+                    "correct the files"
+                )
+        if content.size:
+            other, size = sizes.setdefault(content.series, (sample, content.size))
+            if size != content.size:
+                pixels = ["×".join(map(str, ends)) for ends in (size, content.size)]
+                raise MMLError(
+                    f"{name}: {other.image} and {sample.image} are slices of one series with {pixels[0]} and "
+                    f"{pixels[1]} pixels; remove those that are not part of the volume"
+                )
 
 
-def _groups(samples: Sequence[Sample], contents: Sequence[Contents], name: str, images: Images) -> list[str | None]:
-    """Return the group of each sample: its own, or the number of its patient.
+def _patients(contents: Sequence[Contents]) -> list[Subject | None]:
+    """Return the patient of each file.
 
-    Patients are numbered in the order of the samples: digests of their identities could be found by trying all.
+    Spellings of one ID are one patient, as those of a group in a table. Issuers tell patients apart only where all
+    files with an ID state one.
+    """
+    issuers: dict[str, set[str]] = {}
+    for content in contents:
+        issuers.setdefault(folded(str(content.patient)), set()).add(folded(str(content.issuer or "")))
+    patients: list[Subject | None] = []
+    for content in contents:
+        patient, issuer = folded(str(content.patient)), folded(str(content.issuer or ""))
+        subject = Subject("patient", f"{patient}\\{'' if '' in issuers[patient] else issuer}")
+        patients.append(subject if content.patient else None)
+    return patients
+
+
+def _subjects(contents: Sequence[Contents], patients: Sequence[Subject | None]) -> list[Subject | None]:
+    """Return patient or study of each file: without a patient that of its study, or a study of several files."""
+    pairs = list(zip(contents, patients, strict=True))
+    of_study = {content.study: patient for content, patient in pairs if content.study and patient}
+    counts = Counter(content.study for content in contents if content.study)
+    subjects: list[Subject | None] = []
+    for content, patient in pairs:
+        study = Subject("study", content.study) if content.study and counts[content.study] > 1 else None
+        subjects.append(patient or of_study.get(content.study or "") or study)
+    return subjects
+
+
+def _groups(
+    samples: Sequence[Sample],
+    contents: Sequence[Contents],
+    patients: Sequence[Subject | None],
+    name: str,
+    images: Images,
+) -> list[str | None]:
+    """Return the group of each sample: its own, or the number of its patient or study.
+
+    They are numbered in the order of the samples: digests of their identities could be found by trying all.
     """
     own = [sample.group for sample in samples]
     if any(group is not None for group in own) or images.group == "file":
         return own
-    numbers: dict[str, int] = {}
-    for content in contents:
-        if content.patient:
-            numbers.setdefault(content.patient, len(numbers) + 1)
-    if len(numbers) == 1 and len(samples) > 1 and all(content.patient for content in contents):
+    if len(samples) > 1 and all(patients) and len(set(patients)) == 1:
         warn(
             f"{name}: all {len(samples):,} files have the same PatientID, which therefore forms no groups; if they are "
             "of several patients, state them in the column group of a table"
         )
+        patients = [None] * len(samples)
+    subjects = _subjects(contents, patients)
+    if len(samples) > 1 and len(set(subjects)) == 1:
         return own
-    groups = [f"patient-{numbers[content.patient]}" if content.patient else None for content in contents]
-    splits: dict[str, Sample] = {}
-    for sample, group in zip(samples, groups, strict=True):
-        if group is None or sample.split == "unlabelled":
+    numbers: dict[Subject, int] = {}
+    for subject in subjects:
+        if subject:
+            numbers.setdefault(subject, sum(other.kind == subject.kind for other in numbers) + 1)
+    _check_divided(samples, subjects, name)
+    return [f"{subject.kind}-{numbers[subject]}" if subject else None for subject in subjects]
+
+
+def _check_divided(samples: Sequence[Sample], subjects: Sequence[Subject | None], name: str) -> None:
+    """Refuse patients and studies in two splits or folds."""
+    first: dict[Subject, Sample] = {}
+    for sample, subject in zip(samples, subjects, strict=True):
+        if subject is None or sample.split == "unlabelled":
             continue
-        other = splits.setdefault(group, sample)
-        if other.split != sample.split:
-            raise MMLError(
-                f"{name}: {other.image} and {sample.image} are of one patient (PatientID), but in the splits "
-                f"{other.split or 'none'} and {sample.split or 'none'}; put them into one split, or set images: "
-                "{group: file} if the PatientID is wrong"
-            )
-    return groups
+        other = first.setdefault(subject, sample)
+        for part, ours, theirs in (("split", sample.split, other.split), ("fold", sample.fold, other.fold)):
+            if ours != theirs:
+                raise MMLError(
+                    f"{name}: {other.image} and {sample.image} are of one {subject.kind} ({ELEMENTS[subject.kind]}), "
+                    f"but in the {part}s {'none' if theirs is None else theirs} and "
+                    f"{'none' if ours is None else ours}; put them into one {part}, or set images: {{group: file}} if "
+                    f"the {ELEMENTS[subject.kind]} is wrong"
+                )

@@ -7,7 +7,7 @@ import functools
 import os
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,9 +29,9 @@ def read_nifti_header(file: Path | str) -> Header:
 
 
 def read_nifti_contents(file: Path | str) -> Contents:
-    """Return the number of slices of a volume; of a series of volumes, those of all."""
-    shape = _volume(Path(file)).shape
-    return Contents(frames=int(np.prod(shape[2:4])))
+    """Return number and direction of the slices of a volume; of a series of volumes, those of all."""
+    volume = _volume(Path(file))
+    return Contents(frames=int(np.prod(volume.values.shape[2:4])), axes=volume.axes)
 
 
 @register_reader("nifti", suffixes=NIFTI_SUFFIXES, header=read_nifti_header, contents=read_nifti_contents)
@@ -42,22 +42,28 @@ def read_nifti(file: Path | str) -> DeepImage:
 
 
 def _slice(path: Path, frame: int) -> np.ndarray:
-    volume = _volume(path)
-    slices = volume.shape[2]
-    if frame >= slices * volume.shape[3]:
+    values = _volume(path).values
+    slices = values.shape[2]
+    if frame >= slices * values.shape[3]:
         raise MMLError(f"the image {path} has no slice {frame}; list the data set anew")
-    return np.ascontiguousarray(volume[:, :, frame % slices, frame // slices])
+    return np.ascontiguousarray(values[:, :, frame % slices, frame // slices])
 
 
-def _volume(path: Path) -> np.ndarray:
-    """Return the upright values of a volume, H×W×slices×volumes or H×W×slices×volumes×3."""
+class Volume(NamedTuple):
+    """Upright values, H×W×slices×volumes or H×W×slices×volumes×3, and the directions of the axes that a file states."""
+
+    values: np.ndarray
+    axes: str | None
+
+
+def _volume(path: Path) -> Volume:
     state = os.stat(path)
     with _LOADING:  # several threads want slices of one volume
         return _loaded(str(path), state.st_mtime_ns, state.st_size)
 
 
 @functools.lru_cache(maxsize=2)
-def _loaded(path: str, changed: int, size: int) -> np.ndarray:
+def _loaded(path: str, changed: int, size: int) -> Volume:
     """Load a volume; one that has changed since is loaded anew."""
     try:
         import nibabel
@@ -69,7 +75,7 @@ def _loaded(path: str, changed: int, size: int) -> np.ndarray:
     except ImageFileError as error:
         raise MMLError(f"the image {path} is damaged, or no NIfTI volume; replace or remove it") from error
     values = _values(image)
-    if not 2 <= values.ndim - (values.dtype.names is not None) <= 4 or 0 in values.shape:
+    if not 2 <= values.ndim <= 4 or 0 in values.shape:
         raise MMLError(f"the image {path} has the shape {values.shape}; volumes of 2 to 4 dimensions are read")
     if values.dtype.names:  # colours
         values = np.stack([values[name] for name in values.dtype.names[:3]], axis=-1)
@@ -78,7 +84,9 @@ def _loaded(path: str, changed: int, size: int) -> np.ndarray:
         raise MMLError(f"the image {path} has values of type {values.dtype}; save its magnitude as numbers")
     else:
         values = values.reshape(*values.shape, *[1] * (4 - values.ndim))
-    return _upright(values, nibabel.io_orientation(image.affine))
+    codes = nibabel.aff2axcodes(image.affine)
+    axes = None if None in codes else "".join(codes)
+    return Volume(_upright(values, nibabel.io_orientation(image.affine)), axes)
 
 
 def _values(image: Any) -> np.ndarray:

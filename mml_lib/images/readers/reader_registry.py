@@ -39,14 +39,20 @@ class Contents:
     Args:
         frames: images that it holds.
         patient: who it shows, None or empty where it does not say.
+        issuer: who gave the patient that name, likewise.
+        study: the examination of one patient that it belongs to, likewise.
         series: the series that it belongs to, likewise.
         size: height and width that all images of the series must have, None where they may differ.
+        axes: directions of rows, columns and slices in the body, such as `RAS`; None where it does not say.
     """
 
     frames: int = 1
     patient: str | None = None
+    issuer: str | None = None
+    study: str | None = None
     series: str | None = None
     size: tuple[int, int] | None = None
+    axes: str | None = None
 
 
 ReadImage = DeepImage | Picture | np.ndarray

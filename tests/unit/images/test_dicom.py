@@ -221,7 +221,7 @@ def test_same_picture_has_one_digest_as_dicom_and_as_png(tmp_path: Path):
     assert len(set(dataset.digests)) == 1
 
 
-# --- frames, groups and folders --------------------------------------------------------------------------------------
+# --- frames and folders --------------------------------------------------------------------------------------
 
 
 def test_each_frame_is_a_sample_of_one_group(tmp_path: Path):
@@ -249,49 +249,6 @@ def test_frames_are_mapped_by_their_own_functional_groups(tmp_path: Path):
     second = read_samples(f"{file}#1")
     assert (second.values == 2 * RAMP.astype(int)).all()
     assert second.own_range == ValueRange(1750, 2249, "own")
-
-
-def test_patients_are_groups_by_number_only(tmp_path: Path):
-    names = ["Doe", "Roe", "Doe", None]
-    files = [dicom_file(tmp_path / f"{n}.dcm", RAMP + n, PatientID=name or "") for n, name in enumerate(names)]
-    samples = survey(tmp_path, *files).delivery.samples
-    assert [sample.group for sample in samples] == ["patient-1", "patient-2", "patient-1", None]
-    by_file = survey(tmp_path, *files, images=Images(group="file")).delivery.samples
-    assert [sample.group for sample in by_file] == [None] * 4
-    stated = survey(tmp_path, *files, group="g").delivery.samples
-    assert {sample.group for sample in stated} == {"g"}
-
-
-def test_patient_in_two_splits_is_refused(tmp_path: Path):
-    files = [dicom_file(tmp_path / f"{n}.dcm", RAMP + n, PatientID=f"Doe{n % 2}") for n in range(3)]
-    samples = [Sample(str(n), str(file), split="test" if n else "train") for n, file in enumerate(files)]
-    with pytest.raises(
-        MMLError, match=r"0\.dcm and \S+2\.dcm are of one patient \(PatientID\), but in the splits"
-    ) as raised:
-        expand_frames(Delivery(samples, [], "no_task"), "data", tmp_path, 1)
-    assert "Doe" not in str(raised.value)
-
-
-def test_same_patient_everywhere_is_no_group(tmp_path: Path, capsys: pytest.CaptureFixture):
-    files = [dicom_file(tmp_path / f"{n}.dcm", RAMP + n, PatientID="ANONYMOUS") for n in range(2)]
-    assert [sample.group for sample in survey(tmp_path, *files).delivery.samples] == [None, None]
-    error = capsys.readouterr().out
-    assert "all 2 files have the same PatientID" in error
-    assert "ANONYMOUS" not in error
-
-
-@pytest.mark.parametrize("modality", ["CT", "DX"])
-def test_series_of_two_patients_or_sizes_is_refused(tmp_path: Path, modality: str):
-    about = {"SeriesInstanceUID": "1.2.3", "Modality": modality}
-    files = [dicom_file(tmp_path / f"{n}.dcm", RAMP, PatientID=f"Doe{n}", **about) for n in range(2)]
-    with pytest.raises(MMLError, match="are of one series and of two patients"):
-        survey(tmp_path, *files)
-    small = dicom_file(tmp_path / "small.dcm", RAMP[:32], PatientID="Doe0", **about)
-    if modality == "DX":
-        assert len(survey(tmp_path, files[0], small).sizes) == 2, "views of one examination"
-        return
-    with pytest.raises(MMLError, match="slices of one series with 64×64 and 32×64 pixels"):
-        survey(tmp_path, files[0], small)
 
 
 def test_folder_has_files_without_suffix_too(tmp_path: Path):
@@ -371,4 +328,4 @@ def test_package_is_found_beside_a_folder_that_gdcm_takes_for_a_module(tmp_path:
 
 def test_contents_name_patient_and_series():
     contents = read_contents(SHIPPED / "CT_small.dcm")
-    assert (contents.patient, contents.size, contents.frames) == ("1CT1\\", (128, 128), 1)
+    assert (contents.patient, contents.size, contents.frames) == ("1CT1", (128, 128), 1)

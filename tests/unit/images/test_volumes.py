@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mml_lib.config.task_options import Images
 from mml_lib.errors import MMLError
@@ -108,6 +109,38 @@ def test_masks_of_volumes_are_volumes(tmp_path: Path):
     assert [sample.id for sample in dataset.delivery.samples] == [f"liver.nii.gz#{n}" for n in range(3)]
     for number in range(3):
         assert (decode_mask(dataset.mask_path(number)) == classes[:, :, number].T).all()
+
+
+@pytest.mark.parametrize("directions", ["LPI", "LSP"])
+def test_mask_whose_slices_follow_another_axis_is_refused(tmp_path: Path, directions: str):
+    values = RNG.integers(0, 9, (4, 4, 4)).astype(np.int16)
+    image, mask = volume(tmp_path / "x.nii", values), volume(tmp_path / "m.nii", values, directions)
+    with pytest.raises(MMLError, match=rf"different directions \(axes LPS and {directions}\)"):
+        survey(tmp_path, Sample("v", str(image), mask=str(mask)), kind="semantic_segmentation")
+
+
+def test_mask_that_is_turned_otherwise_than_its_image_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture):
+    image, mask = volume(tmp_path / "x.nii"), volume(tmp_path / "m.nii", (VALUES > 0).astype(np.uint8), "RAS")
+    survey(tmp_path, Sample("v", str(image), mask=str(mask)), kind="semantic_segmentation")
+    assert "1 masks have other axes than their images" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.nii"])
+def test_image_with_a_mask_of_several_slices_is_refused(tmp_path: Path, name: str):
+    mask = volume(tmp_path / "m.nii", (VALUES > 0).astype(np.uint8))
+    if name == "x.png":
+        Image.fromarray(np.zeros((4, 5), np.uint8)).save(tmp_path / name)
+    else:
+        volume(tmp_path / name, VALUES[:, :, :1])
+    with pytest.raises(MMLError, match=r"has 1 frames, its mask \S+ 3; give both the same number"):
+        survey(tmp_path, Sample("v", str(tmp_path / name), mask=str(mask)), kind="semantic_segmentation")
+
+
+def test_colours_of_a_single_slice_are_read(tmp_path: Path):
+    colours = np.zeros((5, 4), [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    colours["G"] = RNG.integers(0, 255, (5, 4))
+    file = volume(tmp_path / "x.nii", colours)
+    assert (read_samples(file).values[..., 1] == colours["G"].T).all()
 
 
 def test_mask_with_other_slices_is_refused(tmp_path: Path):
