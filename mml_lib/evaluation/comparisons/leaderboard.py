@@ -27,11 +27,11 @@ RUN, ENSEMBLE = "run", "ensemble"
 """Kinds of rows beside `procedure`: runs of a procedure that has several, and the ensemble, whose name this is too."""
 
 ABOUT = {
-    PROCEDURE: "95 % interval of a procedure: of the expected metric of one network that it trains, on new test "
-    "samples (whole groups, where there are groups), over trainings that differ as these do (seed, fold), given the "
-    "training set.",
-    NETWORKS: "95 % interval of a single network or an ensemble: of its own metric on new test samples (whole groups, "
-    "where there are groups); it says nothing of other trainings.",
+    PROCEDURE: "95 % interval of a procedure: of the expected metric of one network that it trains. It accounts for "
+    "new test samples (whole groups, if there are groups) and for further trainings that differ by seed and fold. The "
+    "training set is fixed.",
+    NETWORKS: "95 % interval of a single network or an ensemble: of its metric on new test samples (whole groups, if "
+    "there are groups). It does not account for other trainings.",
 }
 """Sentences on the subject of an interval; the guide and the captions of the report have the same."""
 
