@@ -122,4 +122,5 @@ def _mapped(deep: DeepImage, value_range: ValueRange | None, file: Path | str) -
             )
         value_range = deep.own_range
     mapped = to_eight_bits(deep.values, value_range)
-    return 255 - mapped if deep.inverted else mapped
+    pixels = 255 - mapped if deep.inverted else mapped
+    return pixels if deep.padding is None else np.where(deep.padding, 0, pixels).astype(np.uint8)

@@ -34,6 +34,7 @@ class DeepImage:
         findings: kinds of what is odd about it.
         own_range: values that its file wants to be black and white.
         is_calibrated: one value means the same in all images, as Hounsfield units do.
+        padding: pixels beside the image, which become black, bool H×W; None without any.
     """
 
     values: np.ndarray
@@ -42,6 +43,7 @@ class DeepImage:
     findings: tuple[str, ...] = ()
     own_range: ValueRange | None = None
     is_calibrated: bool = False
+    padding: np.ndarray | None = None
 
     def with_findings(self, *findings: str) -> "DeepImage":
         """Return the image with these kinds of findings."""

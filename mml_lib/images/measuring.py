@@ -135,7 +135,9 @@ def choose_range(
             raise MMLError(f"images.{key}: the images have values of {low:g} … {high:g}, all beyond {ends}")
         _warn_of_unfit_range(extents, *ends, key)
         return ValueRange(*ends, "stated")
-    _check_kinds(extents)
+    is_comparable = all(extent.is_calibrated for extent in extents)
+    if not is_comparable:
+        _check_kinds(extents)
     if eight_bits and images and images.percentiles:
         raise MMLError(
             f"images.percentiles: images of 8 bits ({eight_bits}) keep their values, with which those between "
@@ -150,7 +152,8 @@ def choose_range(
         value_range = _of_percentiles(histogram, low, high, images.percentiles, is_whole)
         _warn_of_few_levels(extents, value_range.low, value_range.high, REMEDY)
         return value_range
-    _check_depths(extents)
+    if not is_comparable:
+        _check_depths(extents)
     _warn_of_few_levels(extents, low, high)
     return ValueRange(low, high, "measured")
 

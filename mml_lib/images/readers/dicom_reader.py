@@ -24,6 +24,7 @@ from mml_lib.images.readers.dicom_values import (
     grey_depth,
     is_calibrated,
     modality_values,
+    padding_of,
     without_padding,
 )
 from mml_lib.images.readers.reader_registry import Contents, Header, register_reader, split_frame
@@ -131,13 +132,16 @@ def _image(dataset: "Dataset", pixels: np.ndarray, frame: int, own_window: bool)
     view = for_frame(dataset, frame)
     values = modality_values(pixels, view)
     is_inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
+    padding = padding_of(pixels, view)
     if values.dtype == np.uint8:
-        return DeepImage(255 - values if is_inverted else values)
-    values = without_padding(values, pixels, view)
+        picture = 255 - values if is_inverted else values
+        return DeepImage(picture if padding is None else np.where(padding, 0, picture).astype(np.uint8))
+    if padding is not None:
+        values = without_padding(values, padding, is_inverted)
     if own_window and (windowed := displayed(values, view)) is not None:
         values = windowed
     window = display_range(view)
-    return DeepImage(values, is_inverted, own_range=window, is_calibrated=is_calibrated(view))
+    return DeepImage(values, is_inverted, own_range=window, is_calibrated=is_calibrated(view), padding=padding)
 
 
 def _frames(dataset: "Dataset") -> int:

@@ -93,24 +93,26 @@ def _looked_up(pixels: np.ndarray, view: "Dataset") -> np.ndarray:
     return apply_modality_lut(pixels, view)
 
 
-def without_padding(values: np.ndarray, pixels: np.ndarray, view: "Dataset") -> np.ndarray:
-    """Return modality values in which padding (PS3.3 C.7.5.1.1.2) is black, so that it widens no range of values.
+def padding_of(pixels: np.ndarray, view: "Dataset") -> np.ndarray | None:
+    """Return the pixels that are padding (PS3.3 C.7.5.1.1.2), None where none or all are.
 
     Args:
-        values: modality values.
-        pixels: stored values, of which the file states those that are padding.
+        pixels: stored values.
         view: elements of the image.
     """
     ends = [view.get(keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
-    limits = sorted(int(end) for end in ends if isinstance(end, int))
+    # Some files write the value without a sign where pixels have one, or the other way round.
+    limits = sorted(int(np.array(end).astype(pixels.dtype)) for end in ends if isinstance(end, int))
     if not limits:
-        return values
+        return None
     is_padding = (pixels >= limits[0]) & (pixels <= limits[-1])
-    if not is_padding.any() or is_padding.all():
-        return values
-    image = values[~is_padding]
-    black = image.max() if view.PhotometricInterpretation == "MONOCHROME1" else image.min()
-    return np.where(is_padding, black, values)
+    return is_padding if is_padding.any() and not is_padding.all() else None
+
+
+def without_padding(values: np.ndarray, padding: np.ndarray, is_inverted: bool) -> np.ndarray:
+    """Return modality values in which padding is the darkest value of the image, so that it widens no range."""
+    image = values[~padding]
+    return np.where(padding, image.max() if is_inverted else image.min(), values)
 
 
 def _fitted(values: np.ndarray, depth: str) -> np.ndarray:

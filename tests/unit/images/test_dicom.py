@@ -152,6 +152,27 @@ def test_padding_is_black_and_widens_no_range(tmp_path: Path, kind: str, limit: 
     assert dataset.value_range.low == (1128 if limit else 0)
 
 
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize(("bits", "window"), [(8, {}), (16, {"WindowCenter": 600, "WindowWidth": 1200})])
+def test_padding_is_black_whatever_the_darkest_value_is(tmp_path: Path, kind: str, bits: int, window: dict[str, int]):
+    values = (RAMP % 100) + (500 if window else 80)
+    values[:2] = 7
+    file = dicom_file(tmp_path / "x.dcm", values, bits, PhotometricInterpretation=kind, PixelPaddingValue=7, **window)
+    image = decoded(survey(tmp_path, file))
+    assert (image[:2] == 0).all()
+    assert (image[2:] > 50).all()
+
+
+def test_sign_of_padding_is_that_of_the_pixels(tmp_path: Path):
+    values = RAMP.astype(np.int16)
+    values[:2] = -2000
+    file = dicom_file(tmp_path / "x.dcm", values.astype(np.uint16), 16, PixelRepresentation=1)
+    dataset = pydicom.dcmread(file)
+    dataset.add_new("PixelPaddingValue", "US", 2**16 - 2000)
+    dataset.save_as(file)
+    assert survey(tmp_path, file).value_range.low == 128
+
+
 @pytest.mark.parametrize("slope", ["2", "0.5", "-1"])
 def test_any_slope_is_applied(tmp_path: Path, slope: str):
     file = dicom_file(tmp_path / "x.dcm", RAMP, RescaleSlope=slope, RescaleIntercept="-1000")
@@ -194,6 +215,29 @@ def test_hounsfield_units_have_one_mapping(tmp_path: Path, centers: tuple[int, i
     ]
     value_range = survey(tmp_path, *files).value_range
     assert (value_range.low, value_range.source) == (low, "files" if centers == (40, 40) else "measured")
+
+
+@pytest.mark.parametrize("other", [("0.5", "-1024", 1), ("1", "0", 1), ("1", "-1024", 16)])
+def test_hounsfield_units_of_any_scale_are_comparable(tmp_path: Path, other: tuple[str, str, int]):
+    """Of other slopes, without negative values, and with metal."""
+    scales = [*[("1", "-1024", 1)] * 4, *[other] * 4]
+    files = [
+        dicom_file(
+            tmp_path / f"{n}.dcm",
+            (RAMP // 16 + n) * factor,
+            16,
+            Modality="CT",
+            RescaleSlope=slope,
+            RescaleIntercept=intercept,
+        )
+        for n, (slope, intercept, factor) in enumerate(scales)
+    ]
+    dataset = survey(tmp_path, *files)
+    values = [apply_modality_lut(pixel_array(file), pydicom.dcmread(file)) for file in files]
+    low, high = dataset.value_range.low, dataset.value_range.high
+    assert (low, high) == (min(map(np.min, values)), max(map(np.max, values)))
+    for row, reference in enumerate(values):
+        assert (decoded(dataset, row) == eight_bits(reference, low, high)).all()
 
 
 def test_one_range_holds_where_files_have_no_window(tmp_path: Path, capsys: pytest.CaptureFixture):
