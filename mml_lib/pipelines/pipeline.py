@@ -47,10 +47,10 @@ PIPELINE_KEYS = (
 """The sections of a study that change the result of a training."""
 
 LATER_KEYS = ("store_best", "class_weights", "mixing", "compile", "adapters", "tune")
-"""Sections that came later: left at their default they are left out, so that older runs keep their ids."""
+"""Sections that were added later. Pipelines leave out their defaults, so that older runs keep their ids."""
 
 LATER_TRAINER_KEYS = ("devices", "strategy")
-"""The same of the trainer's keys."""
+"""Keys of the trainer that were added later, with the same rule."""
 
 DEVICE_KEYS = ("accelerator",)
 """Keys of the trainer for the device of a training, which do not change its result."""
@@ -91,20 +91,11 @@ class Pipeline:
         losses = {kind: loss.spec() if (loss := study.loss_of(kind)) else None for kind in kinds}
         content["loss"] = losses if further.get("multitask") else losses[task["task_type"]]
         content["augmentations"] = _augmentations(study, kinds)
-        if study.sampling.min_sample_num is None:
-            del content["sampling"]["min_sample_num"]  # came later
         if not any(TASK_TYPES[kind].has_masks for kind in kinds):
             del content["decoder"]
         for key in DEVICE_KEYS:
             del content["trainer"][key]
-        for key in LATER_TRAINER_KEYS:
-            if content["trainer"][key] == Trainer.model_fields[key].default:
-                del content["trainer"][key]
-        if study.lr_scheduler and study.lr_scheduler.monitor == LRScheduler.model_fields["monitor"].default:
-            del content["lr_scheduler"]["monitor"]  # came later too
-        for key in LATER_KEYS:
-            if getattr(study, key) == StudyConfig.model_fields[key].get_default(call_default_factory=True):
-                del content[key]
+        _drop_later_defaults(content, study)
         content = {"version": STEP_VERSION, "task": dict(task), **content, **further}
         if own := own_code(content, code):
             content["code"] = own
@@ -229,6 +220,23 @@ def _augmentations(study: StudyConfig, task_types: Sequence[str]) -> dict[str, A
     lists = {kind: [transform.spec() for transform in study.augmentations.of(kind)] for kind in task_types}
     first, *others = lists.values()
     return lists if any(other != first for other in others) else {"transforms": first}
+
+
+def _drop_later_defaults(content: dict[str, Any], study: StudyConfig) -> None:
+    """Remove the keys that were added after the first release of a section and are left at their default.
+
+    Runs that are older than these keys thus keep their ids.
+    """
+    for key in LATER_KEYS:
+        if getattr(study, key) == StudyConfig.model_fields[key].get_default(call_default_factory=True):
+            del content[key]
+    for key in LATER_TRAINER_KEYS:
+        if content["trainer"][key] == Trainer.model_fields[key].default:
+            del content["trainer"][key]
+    if study.lr_scheduler and study.lr_scheduler.monitor == LRScheduler.model_fields["monitor"].default:
+        del content["lr_scheduler"]["monitor"]
+    if study.sampling.min_sample_num is None:
+        del content["sampling"]["min_sample_num"]
 
 
 def _counted(task: Mapping[str, Any]) -> dict[str, Any]:
