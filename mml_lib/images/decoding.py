@@ -12,7 +12,6 @@ from mml_lib.files.templates import MANIFEST
 from mml_lib.images.colours import samples_to_rgb
 from mml_lib.images.deep_images import DeepImage
 from mml_lib.images.findings import Findings
-from mml_lib.images.image_digests import digest_deep, digest_pixels, digest_slice
 from mml_lib.images.image_files import errors_named
 from mml_lib.images.mask_files import decode_mask
 from mml_lib.images.readers import Picture, as_deep_image, read_samples
@@ -39,23 +38,6 @@ def read_deep_image(file: Path | str) -> DeepImage:
         MMLError: the file is missing or damaged, or its samples are stored in a way that is not read.
     """
     return as_deep_image(read_samples(file))
-
-
-def read_digest(file: Path | str, depth: str, name: str | None = None) -> str:
-    """Return the content digest of an image file, or of a row of an array.
-
-    Args:
-        file: as for `decode`.
-        depth: type of its samples, as its header says.
-        name: of the image in its data set; None: that of the file.
-
-    Raises:
-        MMLError: the file is missing or damaged.
-    """
-    if depth == "uint8":
-        pixels = np.asarray(_read_rgb(file, None, None)[0])
-        return digest_slice(pixels, name or str(file)) or digest_pixels(pixels)
-    return digest_deep(read_deep_image(file))
 
 
 def decode(

@@ -11,12 +11,13 @@ import numpy as np
 
 from mml_lib.config.task_options import Images
 from mml_lib.errors import MMLError
-from mml_lib.images.decoding import read_deep_image, read_digest
-from mml_lib.images.image_digests import digest_deep, digest_slice
+from mml_lib.images.colours import samples_to_rgb
+from mml_lib.images.image_digests import digest_deep, digest_pixels, digest_slice
 from mml_lib.images.mask_files import read_mask, survey_mask
 from mml_lib.images.measuring import Extent, choose_range, count_values_between, describe_mapping, measure_extent
 from mml_lib.images.orientation import SIDEWAYS
-from mml_lib.images.readers import Header, read_header
+from mml_lib.images.readers import Header, Picture, read_header, read_samples
+from mml_lib.images.readers.reading import reader_of
 from mml_lib.machine.terminal import say, summarized, warn
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, Delivery, check_sizes
@@ -59,7 +60,7 @@ def survey_images(
     dataset = Dataset(name, replace(delivery, samples=samples), [], folder)
     rows = range(len(samples))
     with ThreadPoolExecutor(threads) as pool:
-        surveys = list(pool.map(lambda row: _survey_image(dataset.image_path(row), samples[row].image), rows))
+        surveys = list(pool.map(lambda row: survey_image(dataset.image_path(row), samples[row].image), rows))
         headers = [survey.header for survey in surveys]
         digests = [survey.digest for survey in surveys]
         dataset = replace(dataset, sizes=[header.size for header in headers], digests=digests)
@@ -101,12 +102,28 @@ class ImageSurvey(NamedTuple):
     extent: Extent | None = None
 
 
-def _survey_image(file: Path, name: str) -> ImageSurvey:
-    header = read_header(file)
-    if header.depth == "uint8":
-        return ImageSurvey(header, read_digest(file, header.depth, name))
-    image = read_deep_image(file)
-    digest = digest_slice(image.values, name) or digest_deep(image)
+def survey_image(file: Path, name: str) -> ImageSurvey:
+    """Return header, digest and extent of an image.
+
+    Args:
+        file: as for `decode`.
+        name: of the image in its data set.
+
+    Raises:
+        MMLError: the file is missing or damaged, or its header states another size or type than its pixels have.
+    """
+    header, image = read_header(file), read_samples(file)
+    values = np.asarray(image.rgb) if isinstance(image, Picture) else image.values
+    is_deep = values.dtype != np.uint8
+    if header.size != values.shape[:2] or is_deep != (header.depth != "uint8"):
+        raise MMLError(
+            f"the image {file} has {values.dtype} values of the shape {values.shape}, its header states {header.depth} "
+            f"of {header.size[0]}×{header.size[1]}; correct the reader '{reader_of(file).name}', or replace the file"
+        )
+    if isinstance(image, Picture) or not is_deep:
+        pixels = values if isinstance(image, Picture) else np.asarray(samples_to_rgb(values, image.alpha)[0])
+        return ImageSurvey(header, digest_slice(pixels, name) or digest_pixels(pixels))
+    digest = digest_slice(values, name) or digest_deep(image)
     return ImageSurvey(header, digest, measure_extent(image, header.depth, file))
 
 
@@ -121,7 +138,7 @@ def digest_images(dataset: Dataset, threads: int) -> list[str]:
     rows = range(len(dataset.delivery.samples))
     with ThreadPoolExecutor(threads) as pool:
         samples = dataset.delivery.samples
-        surveys = pool.map(lambda row: _survey_image(dataset.image_path(row), samples[row].image), rows)
+        surveys = pool.map(lambda row: survey_image(dataset.image_path(row), samples[row].image), rows)
         return [survey.digest for survey in surveys]
 
 

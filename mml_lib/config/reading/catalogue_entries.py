@@ -63,7 +63,7 @@ class Entry:
             )
         keys = dict(self.task)
         for option, values in self.variants.items():
-            chosen = str(text_of(own[option])) if option in own else next(iter(values))
+            chosen = _text(own[option]) if option in own else next(iter(values))
             if chosen not in values:
                 raise MMLError(
                     f"tasks.{name}.{option}: the catalogue entry '{self.name}' has no {option} {chosen}; "
@@ -71,6 +71,12 @@ class Entry:
                 )
             keys = merge(keys, values[chosen])
         return merge(keys, {key: value for key, value in own.items() if key not in self.variants})
+
+
+def _text(value: Any) -> str:
+    """Return the value of an option as it is written; a switch, a list or a mapping is none, but has a text too."""
+    scalar = None if isinstance(value, bool) else text_of(value)
+    return str(plain(value)) if scalar is None else scalar
 
 
 def read_entry(name: str, path: Path) -> Entry:
@@ -157,7 +163,7 @@ def _resolved(name: str, task: Any, folders: Sequence[Path]) -> Any:
     if entry not in paths:
         raise MMLError(
             f"tasks.{name}.{CATALOGUE}: there is no entry '{entry}' (`snakemake info --config list={CATALOGUE}` lists "
-            f"all){nearest(str(entry), paths)}"
+            f"all){nearest(str(entry).lower(), paths)}"
         )
     own = {key: value for key, value in task.items() if key != CATALOGUE}
     return read_entry(entry, paths[entry]).resolve(name, own)

@@ -38,10 +38,7 @@ def read_contents(file: Path | str, with_pages: bool = False) -> Contents:
         MMLError: the file is missing or damaged.
     """
     with errors_named(file):
-        reader = reader_of(file)
-        if reader.contents:
-            return reader.contents(file)
-        return Contents(reader.pages(file)) if with_pages and reader.pages else Contents()
+        return reader_of(file).read_contents(file, with_pages)
 
 
 def expand_frames(delivery: Delivery, name: str, folder: Path, threads: int, images: Images | None = None) -> Delivery:

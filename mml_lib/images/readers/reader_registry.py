@@ -2,9 +2,11 @@
 
 import functools
 import inspect
+import operator
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,11 +101,51 @@ class Reader:
     def read_header(self, file: Path | str) -> Header:
         """Return the header of an image."""
         if self.header is not None:
-            return self.header(file)
+            return _check_header(self.header(file), self.name, file)
         image = self.read(file)
         if isinstance(image, Picture):
             return Header((image.rgb.height, image.rgb.width), "uint8")
         return Header(image.values.shape[:2], str(image.values.dtype))
+
+    def read_contents(self, file: Path | str, with_pages: bool = False) -> Contents:
+        """Return the contents of a file.
+
+        Args:
+            file: its path.
+            with_pages: count images of which otherwise the first is read.
+
+        Raises:
+            MMLError: the functions of the reader return no contents, or no number of images.
+        """
+        contents: Any = Contents()
+        if self.contents:
+            contents = self.contents(file)
+        elif with_pages and self.pages:
+            contents = Contents(self.pages(file))
+        with suppress(TypeError, AttributeError):
+            if (frames := operator.index(contents.frames)) > 0:
+                return replace(contents, frames=frames)
+        value = f"{contents.frames!r} frames" if isinstance(contents, Contents) else type(contents).__name__
+        raise MMLError(
+            f"the image {file}: the reader '{self.name}' states contents of {value}; return Contents(frames=N) with a "
+            "whole number of 1 or more"
+        )
+
+
+def _check_header(header: Any, reader: str, file: Path | str) -> Header:
+    """Return a header.
+
+    Raises:
+        MMLError: it is none, or has no size or no type of numbers.
+    """
+    with suppress(TypeError, ValueError, AttributeError):
+        height, width = map(operator.index, header.size)
+        if min(height, width) > 0 and np.dtype(header.depth).kind in "uif":
+            return Header((height, width), str(np.dtype(header.depth)), header.orientation)
+    raise MMLError(
+        f"the image {file}: the reader '{reader}' states the header {header!r:.200}; return Header((height, width), "
+        "depth) with a type of numbers such as 'uint16'"
+    )
 
 
 def check_samples(values: Any, reader: str, file: Path | str) -> np.ndarray:

@@ -44,6 +44,10 @@ def test_another_size_is_another_data_set():
     [
         ({"catalogue": "bloodmnst"}, r"tasks.blood.catalogue: .*'bloodmnst' .*did you mean 'bloodmnist'\?"),
         ({"catalogue": "bloodmnist", "size": 32}, r"tasks.blood.size: .*'bloodmnist' .* 32; .* 28, 64, 128, 224"),
+        ({"catalogue": "BloodMNIST"}, r"tasks.blood.catalogue: .*'BloodMNIST' .*did you mean 'bloodmnist'\?"),
+        ({"catalogue": "bloodmnist", "size": True}, r"tasks.blood.size: .*'bloodmnist' .* True; .* 28, 64, 128, 224"),
+        ({"catalogue": "bloodmnist", "size": [28, 64]}, r"tasks.blood.size: .*'bloodmnist' .* \[28, 64\]; "),
+        ({"catalogue": "bloodmnist", "size": None}, r"tasks.blood.size: .*'bloodmnist' .* None; "),
         ({"catalogue": "bloodmnist", "creator": "csv"}, r"tasks.blood.creator: .*'bloodmnist'"),
         ({"catalogue": True}, r"tasks.blood.catalogue: true is no text"),
         ({"catalogue": None}, r"tasks.blood.catalogue: write the name of one entry"),

@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mml_lib.images.decoding import read_digest
-from mml_lib.images.readers import read_header
-from mml_lib.images.surveying import digest_images, survey_images
+from mml_lib.images.surveying import digest_images, survey_image, survey_images
 from mml_lib.tasks.creators.creator_registry import CREATORS
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 
@@ -22,7 +20,7 @@ DEEP = RNG.integers(0, 2**16, (12, 9)).astype(np.uint16)
 
 
 def digest(file: Path | str) -> str:
-    return read_digest(file, read_header(file).depth)
+    return survey_image(Path(file), str(file)).digest
 
 
 def with_orientation(pixels: np.ndarray, file: Path, orientation: int) -> None:

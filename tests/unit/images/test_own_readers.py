@@ -13,7 +13,9 @@ from mml_lib.errors import MMLError
 from mml_lib.images.decoding import decode
 from mml_lib.images.mask_files import decode_mask
 from mml_lib.images.readers import READERS, read_header, register_reader
-from mml_lib.images.surveying import survey_images
+from mml_lib.images.readers.frames import read_contents
+from mml_lib.images.readers.reader_registry import Contents, Header
+from mml_lib.images.surveying import survey_image, survey_images
 from mml_lib.tasks.creators import CREATORS
 from mml_lib.tasks.creators.creator_registry import create
 from mml_lib.tasks.creators.file_kinds import LEFT_OUT, OWN_READERS, SUFFIXES
@@ -77,8 +79,6 @@ def test_header_is_read_without_the_image_where_the_reader_can(tmp_path: Path):
     def no_image(file: Path) -> np.ndarray:
         raise AssertionError(f"{file} is read")
 
-    from mml_lib.images.readers import Header
-
     register_reader("quick", suffixes=[".quick"], header=lambda file: Header((2, 3), "uint16"))(no_image)
     assert read_header(tmp_path / "x.quick").size == (2, 3)
 
@@ -98,3 +98,27 @@ def test_own_format_holds_masks(tmp_path: Path):
 def test_suffix_of_another_reader_is_refused():
     with pytest.raises(MMLError, match=r"\.png are read by the reader 'pillow'"):
         register_reader("mine", suffixes=[".PNG"])(lambda file: None)
+
+
+@pytest.mark.parametrize(
+    "header", [None, ((2, 3), "uint8"), Header((0, 3), "uint8"), Header((2, 3), "banana"), Header("2x3", "uint8")]
+)
+def test_what_is_no_header_is_refused(tmp_path: Path, header: object):
+    register_reader("odd", suffixes=[".odd"], header=lambda file: header)(lambda file: VALUES)
+    with pytest.raises(MMLError, match=r"x\.odd: the reader 'odd' states the header .*; return Header"):
+        read_header(tmp_path / "x.odd")
+
+
+@pytest.mark.parametrize("header", [Header((2, 3), "uint16"), Header((4, 4), "uint8")])
+def test_header_of_other_pixels_is_refused(tmp_path: Path, header: Header):
+    register_reader("odd", suffixes=[".odd"], header=lambda file: header)(lambda file: VALUES)
+    with pytest.raises(MMLError, match=r"x\.odd has uint16 values of the shape \(4, 4\), its header states .*'odd'"):
+        survey_image(tmp_path / "x.odd", "x")
+
+
+@pytest.mark.parametrize("contents", [None, 3, Contents(0, "Doe"), Contents(-1, "Doe"), Contents("2", "Doe")])
+def test_what_is_no_contents_is_refused(tmp_path: Path, contents: object):
+    register_reader("odd", suffixes=[".odd"], contents=lambda file: contents)(lambda file: VALUES)
+    with pytest.raises(MMLError, match=r"x\.odd: the reader 'odd' states contents of .*; return Contents") as raised:
+        read_contents(tmp_path / "x.odd")
+    assert "Doe" not in str(raised.value)
