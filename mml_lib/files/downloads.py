@@ -5,7 +5,9 @@ import hashlib
 import json
 import os
 import re
+import tarfile
 import time
+import zipfile
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -164,6 +166,13 @@ class _Part:
             raise MMLError(
                 f"{self.url} has the {name} {digest}, expected is {expected}{first}; what was fetched is removed"
             )
+        if pin and not expected and not _fits_name(self.path, self.target.name):
+            self.path.unlink()
+            self.notes_path.unlink(missing_ok=True)
+            raise MMLError(
+                f"{self.url} sent a page (of a login?) or a part in place of the archive {self.target.name}; what was "
+                "fetched is removed, and no checksum is recorded: try again, or download it by hand"
+            )
         os.fsync(self.file.fileno())
         if pin and not expected:
             _write_pin(pin, self.url, digest)
@@ -177,6 +186,16 @@ class _Part:
             self.path.unlink()
             self.notes_path.unlink(missing_ok=True)
         self.file.close()
+
+
+def _fits_name(path: Path, name: str) -> bool:
+    """Return False if a file is no archive (of a zip: no whole one), although it is named like one."""
+    suffix = name.lower()
+    if suffix.endswith((".zip", ".npz")):
+        return zipfile.is_zipfile(path)
+    if suffix.endswith((".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")):
+        return tarfile.is_tarfile(path)
+    return True
 
 
 def _expected(target: Path, checksum: str) -> tuple[str, str | None, Path | None]:
