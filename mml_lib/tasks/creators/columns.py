@@ -1,7 +1,7 @@
 """Columns of a table: their meaning by their own names or by the key `columns` of the task."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -148,6 +148,18 @@ class Columns:
     def wrong(self, line: int, problem: str) -> MMLError:
         """Return the error that names a line of the table."""
         return MMLError(f"{self.file}, line {line}: {problem}")
+
+    def place(self, name: str, key: str) -> int:
+        """Return the place of a column that a key of the task names.
+
+        Raises:
+            MMLError: the table has no such column, or has it twice.
+        """
+        if (count := self.header.count(name)) != 1:
+            near = nearest(name, [column for column in self.header if column])
+            state = "appears twice; keep one" if count else f"does not exist{near}"
+            raise MMLError(f"{self.file}: {key}: the column '{name}' {state}")
+        return self.header.index(name)
 
     def name_of(self, role: str) -> str:
         """Return the column or template of a kind, as the user wrote it."""
@@ -325,19 +337,25 @@ def _yaml(text: str | list[str]) -> str:
     return text if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_ ./-]*", text) else '"' + text.replace('"', '\\"') + '"'
 
 
-def overlooked(columns: Columns, cells: Sequence[Sequence[str]], missing: Callable[[str], bool]) -> list[str]:
+def overlooked(
+    columns: Columns,
+    cells: Sequence[Sequence[str]],
+    missing: Callable[[str], bool],
+    filtered: Collection[str] = (),
+) -> list[str]:
     """Return warnings of columns that look like a group, a split or a fold and are not used.
 
     Args:
         columns: the columns that are read.
         cells: cells of each row.
         missing: the test for cells without a value.
+        filtered: names of columns that the task's filter uses; as a split or a fold they are not overlooked.
     """
     read = {part for source in columns.sources.values() for part in source.parts}
     lines = []
     for place, name in enumerate(columns.header):
         role = role_of(name, [role for role in OPTIONAL if role not in columns.sources and role not in columns.unused])
-        if role is None or (place in read and role != "group"):
+        if role is None or (place in read and role != "group") or (name in filtered and role != "group"):
             continue
         values = [text for row in cells if not missing(text := cell(row, place))]
         different = set(values)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mml_lib.errors import MMLError, nearest
-from mml_lib.machine.terminal import summarized, warn
+from mml_lib.errors import MMLError
+from mml_lib.machine.terminal import say, summarized, warn
 from mml_lib.pipelines.digests import digest
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.creators.columns import SPLIT_WORDS, ColumnMapping, Columns, Source, cell, overlooked
@@ -20,6 +20,7 @@ from mml_lib.tasks.creators.file_kinds import LEFT_OUT, NOT_PICTURES, REMEDIES, 
 from mml_lib.tasks.creators.indicators import Indicators
 from mml_lib.tasks.creators.labels import SEPARATOR, check_separator, class_names, parse_label
 from mml_lib.tasks.creators.own_data import only_file, sampled_digests, size_of
+from mml_lib.tasks.creators.row_filter import RowFilter, kept_rows
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, SPLITS, Delivery, Label, Sample
 from mml_lib.tasks.missing import Missing
 from mml_lib.tasks.names import normalized
@@ -35,6 +36,7 @@ class TableOptions:
         separator: separator of labels; None: `|`.
         missing: the spellings of a missing value; None: the common ones.
         encoding: encoding of the file; None: UTF-8.
+        filter: condition of the rows that are read; None: all rows are.
     """
 
     task_type: str | None = None
@@ -42,13 +44,16 @@ class TableOptions:
     separator: str | None = None
     missing: Sequence[str] | None = None
     encoding: str | None = None
+    filter: str | None = None
 
     def check(self) -> None:
-        """Refuse a separator that divides nothing, or divides probabilities.
+        """Refuse a separator that divides nothing, or divides probabilities, and an expression that is no filter.
 
         Raises:
-            MMLError: the separator to choose from.
+            MMLError: the separator to choose from, or what a filter is.
         """
+        if self.filter is not None:
+            RowFilter.of(self.filter)
         if self.separator is not None and (not self.separator or re.search(r"[:.\w]", self.separator)):
             raise MMLError(f"separator: {self.separator!r} cannot stand between labels; write | , ; / or a space")
 
@@ -57,6 +62,7 @@ class TableOptions:
         """Options that decide the samples, in addition to the file itself."""
         columns = sorted(self.columns.items()) if self.columns else []
         options: list[object] = [columns, self.separator, self.missing, self.encoding]
+        options += [] if self.filter is None else [self.filter]
         return options if any(options) else []
 
 
@@ -68,14 +74,16 @@ class Table:
         columns: columns that are read.
         samples: samples in the order of the rows.
         rows: cells of each sample.
-        spelled: number of cells by column and spelling of a missing value.
         missing: the test for cells without a value.
+        num_rows: number of rows in the file, kept by the filter or not.
+        spelled: number of cells by column and spelling of a missing value.
     """
 
     columns: Columns
     samples: list[Sample]
     rows: list[Row]
     missing: Missing
+    num_rows: int
     spelled: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property
@@ -89,7 +97,9 @@ class Table:
             MMLError: labels are joined by another separator.
         """
         learned = TASK_TYPES[self.kind].is_learnable
-        lines = overlooked(self.columns, [row.cells for row in self.rows], self.missing) if learned else []
+        filtered = RowFilter.of(options.filter).columns if options.filter else ()
+        cells = [row.cells for row in self.rows]
+        lines = overlooked(self.columns, cells, self.missing, filtered) if learned else []
         if self.spelled and options.missing is None:
             texts = [f"'{text}' in {name} ({count:,})" for (name, text), count in self.spelled.most_common()]
             lines.append(
@@ -115,7 +125,10 @@ def read_table(file: Path, options: TableOptions | None = None) -> Table:
     options.check()
     columns, rows = _columns_and_rows(file, options)
     reader = _Reader(columns, options, _ends_in_delimiter(columns.header, rows))
-    return Table(columns, [reader.sample(row) for row in rows], rows, reader.missing, reader.spelled)
+    for row in rows:
+        reader.check_width(row)
+    kept = kept_rows(columns, rows, options.filter, reader.missing)
+    return Table(columns, [reader.sample(row) for row in kept], kept, reader.missing, len(rows), reader.spelled)
 
 
 def _columns_and_rows(file: Path, options: TableOptions) -> tuple[Columns, list[Row]]:
@@ -149,18 +162,26 @@ class _Reader:
         # A cell that comes again and again (a class) is parsed once.
         self.labels: dict[str, Label] = {}
 
+    def check_width(self, row: Row) -> None:
+        """Refuse a row that is wider than the header.
+
+        Raises:
+            MMLError: its line and the number of its cells.
+        """
+        width = len(self.columns.header)
+        beyond = row.cells[width:]
+        if any(map(str.strip, beyond)) or (beyond and not self.ends_in_delimiter):
+            raise self.columns.wrong(
+                row.line, f"there are {len(row.cells)} cells, {width} in the header; quote those with commas"
+            )
+
     def sample(self, row: Row) -> Sample:
         """Return the sample of a row.
 
         Raises:
             MMLError: its line and the mistake.
         """
-        columns, width = self.columns, len(self.columns.header)
-        beyond = row.cells[width:]
-        if any(map(str.strip, beyond)) or (beyond and not self.ends_in_delimiter):
-            raise columns.wrong(
-                row.line, f"there are {len(row.cells)} cells, {width} in the header; quote those with commas"
-            )
+        columns = self.columns
         image = self._value("image", row)
         if not image:
             raise columns.wrong(row.line, f"the column '{columns.name_of('image')}' is empty")
@@ -277,10 +298,13 @@ class _Existing:
         return self.columns.wrong(line, f"the {role} {os.path.join(folder, base)}{made} does not exist{hint}")
 
 
-def _survey_table(path: str, **arguments: Any) -> Survey:
+def _survey_table(path: str = "", downloaded: bool = False, **arguments: Any) -> Survey:
     """Read the table, so that its mistakes show early; look at the sizes of its files and the content of some."""
-    file = only_file(path, ".csv", "csv")
     options = TableOptions(**arguments)
+    if downloaded:
+        options.check()
+        return Survey(task_type=options.task_type or "classification")
+    file = only_file(path, ".csv", "csv")
     table = read_table(file, options)
     samples, kind = table.samples, table.kind
     if not isinstance(table.columns.sources.get("target"), Indicators):
@@ -300,13 +324,10 @@ def read_columns(names: Sequence[str], /, path: str, **arguments: Any) -> dict[s
     file = only_file(path, ".csv", "csv")
     options = TableOptions(**arguments)
     columns, rows = _columns_and_rows(file, options)
-    for name in names:
-        if (count := columns.header.count(name)) != 1:
-            state = "appears twice; keep one" if count else f"does not exist{nearest(name, columns.header)}"
-            raise MMLError(f"{file}: the column '{name}' {state}")
+    sources = {name: Source(name, (columns.place(name, "metadata"),)) for name in names}
     missing = Missing(options.missing)
+    rows = kept_rows(columns, rows, options.filter, missing)
     ids = [columns.sources["image"].read(row.cells, missing) for row in rows]
-    sources = {name: Source(name, (columns.header.index(name),)) for name in names}
     return {
         name: dict(zip(ids, (source.read(row.cells, missing) for row in rows), strict=True))
         for name, source in sources.items()
@@ -322,6 +343,7 @@ def table(
     separator: str | None = None,
     missing: list[str] | None = None,
     encoding: str | None = None,
+    filter: str | None = None,
 ) -> Delivery:
     """A table with the column `image` and a column of targets: `label`, `labels`, `value` or `mask`.
 
@@ -340,9 +362,12 @@ def table(
         separator: separator of labels in place of `|`.
         missing: spellings of a missing value in place of the common ones; an empty cell is always missing.
         encoding: encoding of the file, where it is not UTF-8.
+        filter: the rows that are read, `view == 'frontal' and age > 18`.
     """
-    options = TableOptions(task_type, columns, separator, missing, encoding)
+    options = TableOptions(task_type, columns, separator, missing, encoding, filter)
     read = read_table(only_file(path, ".csv", "csv"), options)
+    if filter is not None:
+        say(f'{read.columns.file}: filter: "{filter}" keeps {len(read.samples):,} of {read.num_rows:,} rows')
     for line in read.warnings(options):
         warn(line)
     return Delivery(read.samples, class_names(read.samples), read.kind)

@@ -71,7 +71,7 @@ def test_naming_columns_changes_no_run_and_brings_their_table(tmp_path: Path):
 @pytest.mark.parametrize(
     ("columns", "why"),
     [
-        (["sexx"], "tasks.t: .*table.csv: the column 'sexx'.*did you mean 'sex'"),
+        (["sexx"], "tasks.t: .*table.csv: metadata: the column 'sexx'.*did you mean 'sex'"),
         (["code"], "tasks.t.metadata: 'code' has 60 values, 60.*'x0'"),
     ],
 )
