@@ -27,7 +27,7 @@ from mml_lib.images.readers.dicom_values import (
     padding_of,
     without_padding,
 )
-from mml_lib.images.readers.reader_registry import Contents, Header, register_reader, split_frame
+from mml_lib.images.readers.reader_registry import Contents, Header, check_samples, register_reader, split_frame
 from mml_lib.tasks.creators.file_kinds import DICOM_SUFFIXES
 
 if TYPE_CHECKING:
@@ -117,7 +117,9 @@ def read_dicom(file: Path | str, own_window: bool = False) -> DeepImage:
         dataset = open_dicom(path, with_pixels=path == Path(file))
         if frame >= _frames(dataset):
             raise MMLError(f"the image {path} has no frame {frame}; list the data set anew")
-        return _image(dataset, _decoded(dataset, frame, path), frame, own_window)
+        image = _image(dataset, _decoded(dataset, frame, path), frame, own_window)
+        check_samples(image.values, "dicom", file)
+        return image
 
 
 def _image(dataset: "Dataset", pixels: np.ndarray, frame: int, own_window: bool) -> DeepImage:

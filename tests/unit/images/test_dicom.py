@@ -321,6 +321,14 @@ def test_damaged_file_is_refused_by_name(name: str):
         read_samples(SHIPPED / f"{name}.dcm")
 
 
+@pytest.mark.parametrize("slope", ["nan", "1e400"])
+def test_values_that_are_no_numbers_are_refused(tmp_path: Path, slope: str):
+    file = dicom_file(tmp_path / "x.dcm", RAMP, RescaleSlope="0.123", RescaleIntercept="0")
+    file.write_bytes(file.read_bytes().replace(b"0.123 ", slope.encode().ljust(6)))
+    with pytest.raises(MMLError, match=r"x\.dcm has values that are no numbers"):
+        survey(tmp_path, file)
+
+
 def test_file_of_another_format_is_refused(tmp_path: Path):
     (tmp_path / "x.dcm").write_bytes(b"hello " * 100)
     with pytest.raises(MMLError, match=r"x\.dcm .*DICOM"):
