@@ -189,7 +189,10 @@ def _groups(
     They are numbered in the order of the samples: digests of their identities could be found by trying all.
     """
     own = [sample.group for sample in samples]
-    if any(group is not None for group in own) or images.group == "file":
+    if images.group == "file":
+        return own
+    if any(group is not None for group in own):
+        _warn_of_divided(samples, patients, name)
         return own
     if len(samples) > 1 and all(patients) and len(set(patients)) == 1:
         warn(
@@ -206,6 +209,22 @@ def _groups(
             numbers.setdefault(subject, sum(other.kind == subject.kind for other in numbers) + 1)
     _check_divided(samples, subjects, name)
     return [f"{subject.kind}-{numbers[subject]}" if subject else None for subject in subjects]
+
+
+def _warn_of_divided(samples: Sequence[Sample], patients: Sequence[Subject | None], name: str) -> None:
+    """Warn of patients whose files the groups of the data divide."""
+    files: dict[Subject, dict[str, str]] = {}
+    for sample, patient in zip(samples, patients, strict=True):
+        if patient and sample.split != "unlabelled":
+            home = f"file {sample.image}" if sample.group is None else f"group {sample.group}"
+            files.setdefault(patient, {}).setdefault(home, sample.image)
+    divided = [" and ".join(list(homes.values())[:2]) for homes in files.values() if len(homes) > 1]
+    if divided and len(set(patients)) > 1:
+        warn(
+            f"{name}: the groups of the data divide {len(divided)} of {len(files)} patients (PatientID), so that one "
+            f"may be trained on and tested ({summarized(divided)}); correct the groups, or set images: {{group: file}} "
+            "if the PatientID is wrong"
+        )
 
 
 def _check_divided(samples: Sequence[Sample], subjects: Sequence[Subject | None], name: str) -> None:

@@ -93,6 +93,23 @@ def test_patient_in_two_folds_of_the_data_is_refused(tmp_path: Path):
         expand_frames(Delivery(samples, [], "no_task"), "data", tmp_path, 1)
 
 
+@pytest.mark.parametrize(
+    ("groups", "divided"), [(("x", "x", "y"), False), (("x", "z", "y"), True), (("x", None, "y"), True)]
+)
+def test_groups_of_the_data_that_divide_a_patient_are_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture, groups: tuple[str | None, ...], divided: bool
+):
+    files = [dicom_file(tmp_path / f"{n}.dcm", RAMP + n, PatientID=id_) for n, id_ in enumerate(["Doe", "doe", "Roe"])]
+    samples = [
+        Sample(str(n), str(file), group=group) for n, (file, group) in enumerate(zip(files, groups, strict=True))
+    ]
+    delivery = expand_frames(Delivery(samples, [], "no_task"), "data", tmp_path, 1)
+    assert tuple(sample.group for sample in delivery.samples) == groups
+    text = capsys.readouterr().out
+    assert ("divide 1 of 2 patients" in text) == divided
+    assert "doe" not in text.lower()
+
+
 def test_same_patient_everywhere_is_no_group(tmp_path: Path, capsys: pytest.CaptureFixture):
     files = [dicom_file(tmp_path / f"{n}.dcm", RAMP + n, PatientID="ANONYMOUS") for n in range(2)]
     assert [sample.group for sample in survey(tmp_path, *files).delivery.samples] == [None, None]
