@@ -145,7 +145,7 @@ def read_mask(file: Path | str, size: tuple[int, int] | None = None) -> MaskPixe
     with errors_named(file, "mask"):
         reader = reader_of(file)
         if reader.name != "pillow":
-            return _of_array(as_deep_image(reader.read(file)).values, file)
+            return _of_array(as_deep_image(reader.read(file, as_numbers=True)).values, file)
         path, page = split_frame(file)
         with open_image(path, page) as image:
             if path == Path(file) and getattr(image, "n_frames", 1) > 1:

@@ -104,12 +104,13 @@ def read_fields(file: Path | str, keywords: list[str]) -> dict[str, str]:
 
 
 @register_reader("dicom", suffixes=DICOM_SUFFIXES, header=read_dicom_header, contents=read_contents, fields=read_fields)
-def read_dicom(file: Path | str, own_window: bool = False) -> DeepImage:
+def read_dicom(file: Path | str, own_window: bool = False, as_numbers: bool = False) -> DeepImage:
     """Return a frame of a file.
 
     Args:
         file: its path, `#<frame>` behind it.
         own_window: apply a look-up table or a curve that the file brings for display; a linear window is only stated.
+        as_numbers: return the numbers of a mask, whatever the file says of their display.
     """
     path, frame = split_frame(file)
     with _values_hidden(path):
@@ -117,12 +118,12 @@ def read_dicom(file: Path | str, own_window: bool = False) -> DeepImage:
         dataset = open_dicom(path, with_pixels=path == Path(file))
         if frame >= _frames(dataset):
             raise MMLError(f"the image {path} has no frame {frame}; list the data set anew")
-        image = _image(dataset, _decoded(dataset, frame, path), frame, own_window)
+        image = _image(dataset, _decoded(dataset, frame, path), frame, own_window, as_numbers)
         check_samples(image.values, "dicom", file)
         return image
 
 
-def _image(dataset: "Dataset", pixels: np.ndarray, frame: int, own_window: bool) -> DeepImage:
+def _image(dataset: "Dataset", pixels: np.ndarray, frame: int, own_window: bool, as_numbers: bool) -> DeepImage:
     """Return the image of the stored values of a frame, those of YBR as RGB."""
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         from pydicom.pixels import apply_color_lut
@@ -132,7 +133,11 @@ def _image(dataset: "Dataset", pixels: np.ndarray, frame: int, own_window: bool)
     if _is_colour(dataset):
         return DeepImage(np.ascontiguousarray(pixels, _colour_depth(dataset)))
     view = for_frame(dataset, frame)
+    if as_numbers and grey_depth(view) == "uint8":
+        return DeepImage(pixels)
     values = modality_values(pixels, view)
+    if as_numbers:
+        return DeepImage(values)
     is_inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
     padding = padding_of(pixels, view)
     if values.dtype == np.uint8:

@@ -67,7 +67,7 @@ class Reader:
     Args:
         name: in errors.
         function: called with a file; returns its image. A parameter `draft` gets the length that no side of a JPEG has
-            to exceed.
+            to exceed, a parameter `as_numbers` is True for masks.
         suffixes: of its files, in small letters.
         header: called with a file; returns its header. None: the image is read.
         contents: called with a file; returns its contents. None: it holds one image.
