@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 from mml_lib.config.task_options import Images
 from mml_lib.errors import MMLError
 from mml_lib.images.decoding import decode
+from mml_lib.images.mask_files import decode_mask
 from mml_lib.images.readers import read_header, read_samples
 from mml_lib.images.readers.frames import expand_frames, read_contents
 from mml_lib.images.surveying import survey_images
@@ -263,6 +265,18 @@ def test_same_picture_has_one_digest_as_dicom_and_as_png(tmp_path: Path):
     Image.fromarray(RAMP).save(tmp_path / "x.png")
     dataset = survey(tmp_path, dicom_file(tmp_path / "x.dcm", RAMP), tmp_path / "x.png")
     assert len(set(dataset.digests)) == 1
+
+
+@pytest.mark.parametrize(
+    ("bits", "elements"),
+    [
+        *((8, {}), (2, {}), (8, {"PhotometricInterpretation": "MONOCHROME1"}), (8, {"PixelPaddingValue": 3})),
+        *((16, {"PixelPaddingValue": 0}), (16, {"WindowCenter": 2, "WindowWidth": 4})),
+    ],
+)
+def test_numbers_of_masks_are_those_of_the_file(tmp_path: Path, bits: int, elements: dict[str, Any]):
+    file = dicom_file(tmp_path / "x.dcm", RAMP % 4, bits, **elements)
+    assert (decode_mask(file) == RAMP % 4).all()
 
 
 # --- frames and folders --------------------------------------------------------------------------------------
