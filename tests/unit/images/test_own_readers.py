@@ -122,3 +122,12 @@ def test_what_is_no_contents_is_refused(tmp_path: Path, contents: object):
     with pytest.raises(MMLError, match=r"x\.odd: the reader 'odd' states contents of .*; return Contents") as raised:
         read_contents(tmp_path / "x.odd")
     assert "Doe" not in str(raised.value)
+
+
+def test_reader_is_told_which_images_are_masks(tmp_path: Path):
+    def read(file: Path, as_numbers: bool = False) -> np.ndarray:
+        return np.full((2, 2), 1 if as_numbers else 200, np.uint8)
+
+    register_reader("both", suffixes=[".both"])(read)
+    assert decode_mask(tmp_path / "x.both").tolist() == [[1, 1], [1, 1]]
+    assert (decode(tmp_path / "x.both")[0] == 200).all()
