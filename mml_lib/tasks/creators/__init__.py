@@ -9,7 +9,7 @@ from mml_lib.tasks.creators import (  # noqa: F401  (they register themselves)
     arrays,
     digits,
     fake,
-    image_folder,
+    folders,
     patterned,
     public_sets,
     table,

@@ -11,6 +11,7 @@ from mml_lib.machine.terminal import summarized
 from mml_lib.tasks.creators.delimited import Row
 from mml_lib.tasks.creators.file_kinds import SUFFIXES, suffix_of
 from mml_lib.tasks.creators.indicators import Indicators, one_hot_names
+from mml_lib.tasks.creators.split_names import SPLIT_WORDS
 
 TARGETS = {
     "label": "classification",
@@ -373,12 +374,3 @@ def overlooked(
         remedy = f"write columns: {{{role}: {_yaml(name)}}}, or {role}: null if that is right"
         lines.append(f"{columns.file}: the column '{name}' {problem}; {remedy}")
     return lines
-
-
-SPLIT_WORDS: Mapping[str, str] = {
-    **dict.fromkeys(("train", "training", "trn"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "validate", "dev"), "val"),
-    **dict.fromkeys(("test", "testing", "tst", "holdout", "hold-out"), "test"),
-    **dict.fromkeys(("unlabelled", "unlabeled"), "unlabelled"),
-}
-"""Names of each split in public tables, in lower case."""

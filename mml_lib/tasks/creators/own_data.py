@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mml_lib.errors import MMLError
+from mml_lib.pipelines.digests import digest
+from mml_lib.tasks.dataset import Sample
 
 
 def existing(path: str, kind: str, creator: str) -> Path:
@@ -44,6 +46,18 @@ def sampled_digests(files: Sequence[Path | str], count: int = 32) -> list[str]:
     """Return digests of the first 64 KB of at most `count` files, evenly spread over the list."""
     chosen = [files[position * len(files) // count] for position in range(count)] if len(files) > count else files
     return [hashlib.sha256(_head(file)).hexdigest()[:16] for file in chosen]
+
+
+def state_of_samples(arguments: Sequence[object], samples: Sequence[Sample]) -> str:
+    """Return the state of own data: names and sizes of all files of samples, and the content of some.
+
+    Args:
+        arguments: arguments that decide the samples.
+        samples: samples of the data set.
+    """
+    files = [file for sample in samples for file in (sample.image, sample.mask) if file]
+    entries = [[sample.id, sample.label, sample.split, sample.group, sample.fold] for sample in samples]
+    return digest([*arguments, entries, [size_of(file) for file in files], sampled_digests(files)])
 
 
 def _head(file: Path | str) -> bytes:

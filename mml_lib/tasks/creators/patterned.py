@@ -2,17 +2,17 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mml_lib.errors import MMLError, nearest
-from mml_lib.pipelines.digests import digest
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
+from mml_lib.tasks.creators.folders.path_layout import fold_numbers
+from mml_lib.tasks.creators.folders.walking import ImageTree
 from mml_lib.tasks.creators.labels import class_names
-from mml_lib.tasks.creators.own_data import existing, sampled_digests, size_of
-from mml_lib.tasks.creators.walking import ImageTree
-from mml_lib.tasks.dataset import SPLITS, Delivery, Sample, natural_key
+from mml_lib.tasks.creators.own_data import existing, state_of_samples
+from mml_lib.tasks.dataset import SPLITS, Delivery, Sample
 
 UNSPLIT = "all"
 """Split in messages of data that bring no splits."""
@@ -75,13 +75,6 @@ def _expression(creator: str, key: str, text: str) -> re.Pattern[str]:
         raise MMLError(f"creator {creator}: {key}: '{text}' is no regular expression ({error})") from error
 
 
-def _fingerprint(arguments: Sequence[object], samples: Sequence[Sample]) -> str:
-    """Return the state of own data: names and sizes of all files, and the content of some."""
-    files = [file for sample in samples for file in (sample.image, sample.mask) if file]
-    entries = [[sample.id, sample.label, sample.split, sample.group, sample.fold] for sample in samples]
-    return digest([*arguments, entries, [size_of(file) for file in files], sampled_digests(files)])
-
-
 def _splits(value: str | Mapping[str, str]) -> set[str]:
     return set() if isinstance(value, str) else set(value)
 
@@ -99,7 +92,7 @@ def _survey_paths(
     if downloaded:
         return Survey.of_splits(_splits(pattern))
     samples = _path_samples(path, pattern, {"label": label, "group": group})
-    return Survey.of_samples(samples, "classification", _fingerprint([pattern, label, group], samples))
+    return Survey.of_samples(samples, "classification", state_of_samples([pattern, label, group], samples))
 
 
 @register_creator("path_pattern", survey=_survey_paths)
@@ -142,9 +135,7 @@ def _path_samples(path: str, pattern: str | dict[str, str], stated: dict[str, st
                 raise MMLError(f"creator path_pattern: '{match[0]}' has no label; write (?P<label>…) or label")
             folds[match[0]] = fold
             samples.append(Sample(match[0], str(root / match[0]), label, split, group))
-    # Folds of other names than 0, 1, 2 … are numbered in their natural order.
-    order = sorted({fold for fold in folds.values() if fold is not None}, key=natural_key)
-    numbers: dict[str | None, int] = {fold: number for number, fold in enumerate(order)}
+    numbers = fold_numbers(folds.values())
     return [replace(sample, fold=numbers.get(folds[sample.id])) for sample in samples]
 
 
@@ -165,7 +156,7 @@ def _survey_lists(
     if downloaded:
         return Survey.of_splits(set(lists), task_type=kind)
     samples = _listed_samples(path, lists, line, {"image": image, "label": label, "mask": mask, "group": group})
-    return Survey.of_samples(samples, kind, _fingerprint([lists, line, image, label, mask, group], samples))
+    return Survey.of_samples(samples, kind, state_of_samples([lists, line, image, label, mask, group], samples))
 
 
 @register_creator("file_lists", survey=_survey_lists)

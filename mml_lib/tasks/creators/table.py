@@ -13,7 +13,7 @@ from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import say, summarized, warn
 from mml_lib.pipelines.digests import digest
 from mml_lib.task_types import TASK_TYPES
-from mml_lib.tasks.creators.columns import SPLIT_WORDS, ColumnMapping, Columns, Source, cell, overlooked
+from mml_lib.tasks.creators.columns import ColumnMapping, Columns, Source, cell, overlooked
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.creators.delimited import Row, read_rows
 from mml_lib.tasks.creators.file_kinds import LEFT_OUT, NOT_PICTURES, REMEDIES, suffix_of
@@ -21,6 +21,7 @@ from mml_lib.tasks.creators.indicators import Indicators
 from mml_lib.tasks.creators.labels import SEPARATOR, check_separator, class_names, parse_label
 from mml_lib.tasks.creators.own_data import only_file, sampled_digests, size_of
 from mml_lib.tasks.creators.row_filter import RowFilter, kept_rows
+from mml_lib.tasks.creators.split_names import SPLIT_WORDS
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, SPLITS, Delivery, Label, Sample
 from mml_lib.tasks.missing import Missing
 from mml_lib.tasks.names import normalized

@@ -12,7 +12,7 @@ from mml_lib.errors import MMLError
 from mml_lib.tasks.creators import file_kinds
 from mml_lib.tasks.creators.creator_registry import CREATORS
 from mml_lib.tasks.creators.file_kinds import LEFT_OUT, SUFFIXES
-from mml_lib.tasks.creators.walking import ImageTree, left_out_text
+from mml_lib.tasks.creators.folders.walking import ImageTree, left_out_text
 from mml_lib.tasks.task_identity import TaskIdentity
 from tests.support.image_folders import lay, told
 from tests.support.messages import mentions

@@ -213,7 +213,7 @@ def test_masks_lie_in_a_folder_of_their_own(tmp_path: Path, place: str, level: s
         (["a/1.png"], {}, "only the class 'a'"),
         (["a/1.png", "b/2.png", "3.png"], {}, "3.png lies in no folder that tells its class"),
         (["train/a/1.png", "train/b/2.png", "test/3.png"], {}, "test/3.png lies in no folder"),
-        (["train/a/1.png", "valid/b/2.png"], {}, "'valid' lies among folders of splits"),
+        (["train/a/1.png", "Validation/b/2.png"], {}, "'Validation' lies among folders of splits"),
         (["Train/a/1.png", "Test/b/2.png"], {}, "'Test' lies among folders of splits"),
         (["Training/a/1.png", "Testing/b/2.png"], {}, "'Testing'.*splits.*rename.*'test'"),
         (["training_set/a/1.png", "test_set/b/2.png"], {}, "'test_set' lies among folders of splits"),

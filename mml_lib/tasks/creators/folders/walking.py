@@ -3,7 +3,7 @@
 import functools
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mml_lib.errors import MMLError
@@ -19,6 +19,7 @@ from mml_lib.tasks.creators.file_kinds import (
     may_be_image,
     suffix_of,
 )
+from mml_lib.tasks.creators.folders.path_layout import NamePattern
 from mml_lib.tasks.dataset import natural_key
 
 UNNAMED = "images without an image suffix"
@@ -30,10 +31,13 @@ class ImageTree:
 
     Args:
         root: the folder.
+        exclude: patterns of files and folders that are passed over.
     """
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, exclude: Sequence[NamePattern] = ()):
         self.root = root
+        self.excluded = Counter({pattern.text: 0 for pattern in exclude})
+        self._exclude = exclude
         self._listed: dict[str, list[os.DirEntry]] = {}
         self._folders: dict[tuple[int, int], str] = {}
         self._skipped: Counter[str] = Counter()
@@ -67,7 +71,8 @@ class ImageTree:
             self._check_reached_once(folder)
             for entry in entries:
                 entry.name.encode()
-            kept = [entry for entry in entries if not self._is_skipped(entry) and self._is_read(entry, folder)]
+            wanted = [entry for entry in entries if not (self._is_skipped(entry) or self._is_excluded(entry))]
+            kept = [entry for entry in wanted if self._is_read(entry, folder)]
         except OSError as error:
             raise MMLError(f"the folder {folder} cannot be read: {error.strerror}") from error
         except UnicodeEncodeError as error:
@@ -84,6 +89,15 @@ class ImageTree:
         elif entry.is_dir(follow_symlinks=False):
             self._skipped[entry.name] += 1
         return True
+
+    def _is_excluded(self, entry: os.DirEntry) -> bool:
+        if not self._exclude:
+            return False
+        path = os.path.relpath(entry.path, self.root)
+        pattern = next((pattern for pattern in self._exclude if pattern.matches(path)), None)
+        if pattern is not None:
+            self.excluded[pattern.text] += 1
+        return pattern is not None
 
     def _is_read(self, entry: os.DirEntry, folder: str) -> bool:
         """Return True if an entry is a folder or an image; what is neither is remembered for `left_out`."""
