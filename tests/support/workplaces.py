@@ -113,7 +113,11 @@ def kill(process: subprocess.Popen | psutil.Process) -> None:
 
 
 def once(tmp_path_factory: pytest.TempPathFactory, name: str, study: dict[str, Any]) -> Workplace:
-    """Return a finished study, run by the first of the test processes that asks for it."""
+    """Return a finished study, run by the first of the test processes that asks for it.
+
+    Raises:
+        ValueError: another study has the name.
+    """
     parallel = "PYTEST_XDIST_WORKER" in os.environ
     shared = tmp_path_factory.getbasetemp().parent if parallel else tmp_path_factory.getbasetemp()
     place = Workplace(shared / name)
@@ -124,5 +128,7 @@ def once(tmp_path_factory: pytest.TempPathFactory, name: str, study: dict[str, A
             place.folder.mkdir()
             place.write(study)
             place.run()
-            (shared / f"{name}.done").touch()
+            (shared / f"{name}.done").write_text(repr(study))
+        if (shared / f"{name}.done").read_text() != repr(study):
+            raise ValueError(f"two test files share the name '{name}' for different studies; rename one")
     return place

@@ -26,7 +26,7 @@ ANSWERED = TINY | {
 @pytest.fixture(scope="module")
 def answered(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """A finished study of two procedures on a task and two subsets of it, and its report."""
-    place = once(tmp_path_factory, "answered", ANSWERED)
+    place = once(tmp_path_factory, "questions", ANSWERED)
     place.run("--report", "report.html")
     return place
 
