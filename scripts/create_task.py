@@ -7,7 +7,7 @@ from mml_lib.machine.terminal import warn
 from mml_lib.steps.open_step import open_step
 from mml_lib.studies.checks.class_names import check_described
 from mml_lib.tasks.dataset import Dataset
-from mml_lib.tasks.description import TaskDescription, check_planned
+from mml_lib.tasks.description import TaskDescription, check_planned, one_sided_labels
 from mml_lib.tasks.mask_classes import check_masks
 from mml_lib.tasks.splits.copies import Copies
 from mml_lib.tasks.splits.splitting import Splitting, assign
@@ -26,6 +26,8 @@ copies = Copies(dataset, definition["name"], snakemake.params.duplicates == "all
 assignment = assign(dataset.delivery.samples, targets, definition["name"], Splitting.of(definition), copies)
 task = TaskDescription.of(definition, dataset, targets, assignment, snakemake.params.about)
 check_planned(task, snakemake.params.planned, dataset.delivery.splits)
+for line in one_sided_labels(task.header):
+    warn(line)
 check_described(step.open_study().scheduler(step.mode), task.header)
 
 task.write(snakemake.output.description)

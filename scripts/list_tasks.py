@@ -3,7 +3,7 @@
 from mml_lib.files.atomic import write_text
 from mml_lib.machine.terminal import say
 from mml_lib.reports.task_figures import draw_overview
-from mml_lib.reports.task_table import as_text, task_table
+from mml_lib.reports.task_table import as_text, label_table, task_table
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription
@@ -16,3 +16,5 @@ draw_overview(tasks, [Dataset.read(path) for path in snakemake.input.datasets], 
 
 write_text(snakemake.output.table, table.to_csv(index=False))
 say(as_text(table))
+if len(labels := label_table([task.header for task in tasks])):
+    say(f"\nentries of labels\n{labels.to_string(index=False)}")

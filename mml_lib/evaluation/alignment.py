@@ -88,7 +88,11 @@ def _beside(predictions: AnyPredictions, where: str, first: str, sets: _Sets, gr
     rows = np.empty_like(order)
     rows[np.argsort(beside.ids, kind="stable")] = order
     arguments = tuple(argument[rows] for argument in arguments)
-    if not np.array_equal(arguments[1], beside.arguments[1]):
+    true, other = (
+        (side[1],) if predictions.task_type == MaskPredictions.task_type else side[1:]
+        for side in (arguments, beside.arguments)
+    )
+    if len(true) != len(other) or not all(map(np.array_equal, true, other)):
         raise MMLError(
             f"{where} and run '{first}' have other targets for the same samples; predict both anew on the task as it "
             "is now, or compare runs of one task only"

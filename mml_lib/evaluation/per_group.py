@@ -79,16 +79,30 @@ def merge_groups(
     if TASK_TYPES[task_type].has_masks:
         pixels = (_sums(argument, numbers) for argument in arguments[:3])
         return *pixels, *(_joined(argument, numbers) for argument in arguments[3:])
-    outputs, targets = arguments
+    outputs, targets, *is_known = arguments
     if TASK_TYPES[task_type].has_values:
         return _means(outputs, numbers), _means(targets, numbers)
     highest = how == "max"
     labels = _largest(targets, numbers)
     differing = labels[numbers] != targets
+    if is_known:
+        differing &= is_known[0]
+        group_known = _known_in_groups(targets, is_known[0], numbers, highest)
     if differing.any() and not highest:
         name = names[numbers[differing.reshape(len(numbers), -1).any(axis=1).argmax()]]
         raise MMLError(f"samples of group '{name}' differ in their labels; `per_group: max` takes the highest")
-    return _PROBABILITIES[task_type, how](outputs, numbers), labels
+    merged = _PROBABILITIES[task_type, how](outputs, numbers)
+    return (merged, labels & group_known, group_known) if is_known else (merged, labels)
+
+
+def _known_in_groups(targets: np.ndarray, is_known: np.ndarray, numbers: np.ndarray, highest: bool) -> np.ndarray:
+    """Return which labels of groups are known (bool, G×labels).
+
+    One sample that says so is enough; With the highest label it counts if a sample has it, or if all samples know it.
+    """
+    if not highest:
+        return _largest(is_known, numbers)
+    return _largest(targets, numbers) | ~_largest(~is_known, numbers)
 
 
 def _sums(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:

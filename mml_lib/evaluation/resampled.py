@@ -19,6 +19,7 @@ from mml_lib.files.checksums import damaged, verify
 from mml_lib.files.containers import npz_content
 from mml_lib.files.formats import FORMATS
 from mml_lib.metrics import find_metric
+from mml_lib.metrics.shares import share
 from mml_lib.predictions.scores import values_of
 from mml_lib.task_types import TASK_TYPES
 
@@ -194,7 +195,7 @@ def _effective(numbers: np.ndarray, weights: np.ndarray) -> float:
 
 def _balances(task_type: str, metrics: Sequence[str], arguments: Sequence[np.ndarray]) -> np.ndarray:
     """Return the share of the samples that count for each metric of classes, M."""
-    balances = np.full(len(metrics), _balance(task_type, arguments[1]))
+    balances = np.full(len(metrics), _balance(task_type, *arguments[1:3]))
     if TASK_TYPES[task_type].is_single_label and arguments[0].shape[1] == 2:
         predicted, targets = arguments[0].argmax(axis=1) == 1, arguments[1]
         chosen = {"positives": targets == 1, "negatives": targets == 0, "predicted": predicted}
@@ -204,13 +205,20 @@ def _balances(task_type: str, metrics: Sequence[str], arguments: Sequence[np.nda
     return balances
 
 
-def _balance(task_type: str, targets: np.ndarray) -> float:
-    """Return the harmonic mean of class sizes by their mean, of labels the mean over them; 1 of other task types."""
+def _balance(task_type: str, targets: np.ndarray, is_known: np.ndarray | None = None) -> float:
+    """Return the harmonic mean of class sizes by their mean, of labels the mean over them; 1 of other task types.
+
+    Of labels that are partly unknown, only the known share of the samples counts.
+    """
     if TASK_TYPES[task_type].is_single_label:
         shares = np.unique(targets, return_counts=True)[1] / len(targets)
         return float(len(shares) ** 2 / (1 / shares).sum())
     if TASK_TYPES[task_type].is_multilabel:
-        shares = targets.mean(axis=0)
-        of_labels = 4 * shares * (1 - shares)
+        if is_known is None:
+            shares = targets.mean(axis=0)
+            of_labels = 4 * shares * (1 - shares)
+        else:
+            shares = share(targets.sum(axis=0), is_known.sum(axis=0))
+            of_labels = np.nan_to_num(4 * shares * (1 - shares) * is_known.mean(axis=0))
         return float(of_labels[of_labels > 0].mean()) if (of_labels > 0).any() else 1.0
     return 1.0

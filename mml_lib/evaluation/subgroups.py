@@ -47,20 +47,21 @@ def class_table(predictions: AnyPredictions, classes: Sequence[str], where: str 
     if TASK_TYPES[kind].has_masks:
         return _mask_classes(Counts(*arguments[:3]), classes)
     positive = is_of_class(arguments[1], len(classes))
+    is_known = arguments[2] if len(arguments) > 2 else np.ones_like(positive)
     if TASK_TYPES[kind].is_single_label:
         counted = counts(confusion_matrix(arguments[1], arguments[0].argmax(axis=1), len(classes)))
     else:
-        predicted = arguments[0] > 0.5
+        predicted = (arguments[0] > 0.5) & is_known
         counted = Counts(*(side.sum(axis=0) for side in (predicted & positive, positive, predicted)))
     table = {
         "class": list(classes),
         "support": counted.targets,
         "recall": recalls(counted),
         "precision": precisions(counted),
-        "specificity": specificities(counted, np.array(len(positive))),
+        "specificity": specificities(counted, is_known.sum(axis=0)),
         "f1": dices(counted),
     }
-    columns = [(arguments[0][:, [index]], positive[:, [index]]) for index in range(len(classes))]
+    columns = [(arguments[0][rows][:, [index]], positive[rows][:, [index]]) for index, rows in enumerate(is_known.T)]
     for metric in ("auroc", "average_precision"):
         table[metric] = [score("multilabel_classification", metric, *column) for column in columns]
     return pd.DataFrame(table)
@@ -138,8 +139,8 @@ def group_table(
 def sample_losses(predictions: AnyPredictions, where: str = "a prediction") -> np.ndarray:
     """Return the loss of each sample, N, NaN for an image whose every pixel is ignored.
 
-    Cross-entropy in nats, of labels its mean over them, the squared error of a regression, and of masks 1 less the mean
-    Dice coefficient over the foreground classes of an image; NaN where none is there, true or predicted.
+    Cross-entropy in nats, of labels its mean over known ones, the squared error of a regression, and of masks 1 less
+    the mean Dice coefficient over the foreground classes of an image; NaN where none is there, true or predicted.
 
     Raises:
         MMLError: outputs that are not finite; samples without labels.
@@ -151,7 +152,8 @@ def sample_losses(predictions: AnyPredictions, where: str = "a prediction") -> n
     if TASK_TYPES[predictions.task_type].has_values:
         return (logits[:, 0] - targets) ** 2
     if TASK_TYPES[predictions.task_type].is_multilabel:
-        return (np.logaddexp(0, logits) - targets * logits).mean(axis=1)
+        losses = np.logaddexp(0, logits) - targets * logits  # NaN where a label is unknown
+        return mean_of_known(losses) if np.isnan(targets).any() else losses.mean(axis=1)
     return np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(targets)), targets]
 
 

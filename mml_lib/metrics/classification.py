@@ -33,7 +33,7 @@ def positive_or_mean(values: np.ndarray) -> np.ndarray:
 
 
 def _specificity(counts: Counts) -> np.ndarray:
-    return positive_or_mean(shares.specificities(counts, counts.targets.sum(axis=-1)))
+    return positive_or_mean(shares.specificities(counts, counts.targets.sum(axis=-1, keepdims=True)))
 
 
 def _recall(counts: Counts) -> np.ndarray:

@@ -7,18 +7,28 @@ LEAST_PROBABILITY = np.finfo(np.float64).eps
 """The least probability in a log loss, as in scikit-learn's."""
 
 
+def label_brier_losses(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the squared error of each label of each sample, N×labels."""
+    return (probabilities - targets) ** 2
+
+
+def label_log_losses(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the log loss of each label of each sample, N×labels, as `log_losses` counts them."""
+    true = np.where(targets, probabilities, 1 - probabilities)
+    return -np.log(np.maximum(true, LEAST_PROBABILITY))
+
+
 def brier_losses(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Return the Brier score of each sample, N: the sum over classes, of labels the mean over them."""
     if targets.ndim == 2:
-        return ((probabilities - targets) ** 2).mean(axis=1)
+        return label_brier_losses(probabilities, targets).mean(axis=1)
     return ((probabilities - (targets[:, None] == np.arange(probabilities.shape[1]))) ** 2).sum(axis=1)
 
 
 def log_losses(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Return the log loss of each sample, N; no probability counts for less than 2e-16, the precision of the rest."""
     if targets.ndim == 2:
-        true = np.where(targets, probabilities, 1 - probabilities)
-        return -np.log(np.maximum(true, LEAST_PROBABILITY)).mean(axis=1)
+        return label_log_losses(probabilities, targets).mean(axis=1)
     true = np.take_along_axis(probabilities, targets[:, None], axis=1)[:, 0]
     return -np.log(np.maximum(true, LEAST_PROBABILITY))
 

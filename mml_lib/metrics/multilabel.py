@@ -1,4 +1,8 @@
-"""Metrics of a multi-label classification: of probabilities and targets, N×labels; a label is predicted above 0.5."""
+"""Metrics of a multi-label classification: of probabilities and targets, N×labels; a label is predicted above 0.5.
+
+Where labels are unknown, statistics take a third argument, which are known (bool, N×labels). Means over labels are then
+means of what each label's known entries give; samples without a known label count for none.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,28 +13,34 @@ import numpy as np
 
 from mml_lib.metrics import shares
 from mml_lib.metrics.classification import mean_area, mean_brier, mean_log_loss, weighted_mean
-from mml_lib.metrics.log_loss import BINS, label_calibration_gaps
+from mml_lib.metrics.log_loss import BINS, label_brier_losses, label_calibration_gaps, label_log_losses
 from mml_lib.metrics.metric_registry import Metric, Weighted, register
 from mml_lib.metrics.shares import Counts, mean_of_known, share
-from mml_lib.metrics.sums import LinearSums, precision_area, roc_area, total
+from mml_lib.metrics.sums import LinearSums, of_rows, precision_area, roc_area, total
 
 declare = partial(Metric, "multilabel_classification")
 
 
 class LabelCounts(NamedTuple):
-    """Samples that have each label, R×labels, and all samples, R."""
+    """Samples that have each label, R×labels, and all samples whose label is known, R×1 or R×labels."""
 
     counts: Counts
     number: np.ndarray
 
 
-def label_counts(probabilities: np.ndarray, targets: np.ndarray) -> Callable[[np.ndarray], LabelCounts]:
+def label_counts(
+    probabilities: np.ndarray, targets: np.ndarray, is_known: np.ndarray | None = None
+) -> Callable[[np.ndarray], LabelCounts]:
     """Return a function that counts samples of each label."""
-    predicted = probabilities > 0.5
-    features = np.concatenate([predicted & targets, targets, predicted, np.ones((len(targets), 1))], axis=1)
+    predicted, number = probabilities > 0.5, np.ones((len(targets), 1))
+    if is_known is not None:
+        predicted, number = predicted & is_known, is_known
+    features = np.concatenate([predicted & targets, targets, predicted, number], axis=1)
+    ends = np.arange(1, 4) * targets.shape[1]
 
     def count(sums: np.ndarray) -> LabelCounts:
-        return LabelCounts(Counts(*np.split(sums[:, :-1], 3, axis=1)), sums[:, -1])
+        *counted, of_all = np.split(sums, ends, axis=1)
+        return LabelCounts(Counts(*counted), of_all)
 
     return LinearSums(features, count)
 
@@ -53,35 +63,79 @@ def _mean_dice(labels: LabelCounts) -> np.ndarray:
 
 def _accuracy(labels: LabelCounts) -> np.ndarray:
     hits, targets, predicted = labels.counts
-    return (1 - (targets + predicted - 2 * hits) / labels.number[:, None]).mean(axis=1)
+    return mean_of_known(1 - share(targets + predicted - 2 * hits, np.broadcast_to(labels.number, targets.shape)))
 
 
 def _mean_matthews(labels: LabelCounts) -> np.ndarray:
     """Return the mean over labels of each label's correlation."""
-    number = labels.number[:, None]
+    number = labels.number
     hits, targets, predicted = labels.counts
     spread = np.sqrt(targets * (number - targets)) * np.sqrt(predicted * (number - predicted))
     return mean_of_known(share(number * hits - targets * predicted, spread))
 
 
-def _exact_match(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
-    return weighted_mean(((probabilities > 0.5) == targets).all(axis=1).astype(np.float64))
+def _mean_area(
+    build: Callable, probabilities: np.ndarray, targets: np.ndarray, is_known: np.ndarray | None = None
+) -> Weighted:
+    """Return a function of the mean area under a curve over the labels that define one, of known entries."""
+    if is_known is None:
+        return mean_area(build, probabilities, targets)
+    columns = zip(probabilities.T, targets.T, is_known.T, strict=True)
+    areas = [of_rows(rows, build(scores[rows], positive[rows])) for scores, positive, rows in columns if rows.any()]
+    return lambda weights: mean_of_known(np.stack([area(weights) for area in areas], axis=-1))
 
 
-def _ranking(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
-    """Return a function of the mean ranking precision of samples' labels (Schapire and Singer 2000)."""
+def _mean_loss(
+    whole: Callable,
+    of_labels: Callable,
+    probabilities: np.ndarray,
+    targets: np.ndarray,
+    is_known: np.ndarray | None = None,
+) -> Weighted:
+    """Return a function of a mean loss over the labels, of known entries.
+
+    Args:
+        whole: returns it where all labels are known.
+        of_labels: returns the loss of each label of each sample, N×labels.
+        probabilities, targets, is_known: of the samples, N×labels.
+    """
+    if is_known is None:
+        return whole(probabilities, targets)
+    features = np.concatenate([of_labels(probabilities, targets) * is_known, is_known], axis=1)
+    return LinearSums(features, lambda sums: mean_of_known(share(*np.split(sums, 2, axis=1))))
+
+
+def _mean_over_samples(values: np.ndarray, is_known: np.ndarray | None) -> Weighted:
+    """Return a function of the mean of values of samples, N, that have a known label."""
+    if is_known is None or is_known.any(axis=1).all():
+        return weighted_mean(values)
+    features = np.column_stack([values, np.ones(len(values))]) * is_known.any(axis=1, keepdims=True)
+    return LinearSums(features, lambda sums: share(sums[:, 0], sums[:, 1]))
+
+
+def _exact_match(probabilities: np.ndarray, targets: np.ndarray, is_known: np.ndarray | None = None) -> Weighted:
+    right = (probabilities > 0.5) == targets
+    right = right if is_known is None else right | ~is_known
+    return _mean_over_samples(right.all(axis=1).astype(np.float64), is_known)
+
+
+def _ranking(probabilities: np.ndarray, targets: np.ndarray, is_known: np.ndarray | None = None) -> Weighted:
+    """Return a function of the mean ranking precision of samples' known labels (Schapire and Singer 2000)."""
     precision = np.zeros(len(targets))
+    ranked = np.ones_like(targets) if is_known is None else is_known
     for label in range(targets.shape[1]):
-        above = probabilities >= probabilities[:, [label]]  # with itself, and what equals it
-        precision += targets[:, label] * (above & targets).sum(axis=1) / above.sum(axis=1)
+        above = (probabilities >= probabilities[:, [label]]) & ranked  # with itself, and what equals it
+        precision += targets[:, label] * (above & targets).sum(axis=1) / np.maximum(above.sum(axis=1), 1)
     number = targets.sum(axis=1)
-    one_kind = (number == 0) | (number == targets.shape[1])
-    return weighted_mean(np.where(one_kind, 1.0, precision / np.maximum(number, 1)))
+    one_kind = (number == 0) | (number == ranked.sum(axis=1))
+    return _mean_over_samples(np.where(one_kind, 1.0, precision / np.maximum(number, 1)), is_known)
 
 
-def _calibration_error(probabilities: np.ndarray, targets: np.ndarray) -> Weighted:
+def _calibration_error(probabilities: np.ndarray, targets: np.ndarray, is_known: np.ndarray | None = None) -> Weighted:
     gaps, number = label_calibration_gaps(probabilities, targets)
     samples = np.arange(len(gaps))
+    if is_known is not None:
+        return _calibration_error_of_known(gaps * is_known, number, is_known)
 
     def error(weights: np.ndarray) -> np.ndarray:
         drawn, sums = weights.T.astype(np.float64), np.zeros(weights.shape[1])
@@ -90,6 +144,21 @@ def _calibration_error(probabilities: np.ndarray, targets: np.ndarray) -> Weight
             in_bins[samples, number[:, label]] = gaps[:, label]
             sums += np.abs(drawn @ in_bins).sum(axis=1)
         return sums / (total(weights) * gaps.shape[1])
+
+    return error
+
+
+def _calibration_error_of_known(gaps: np.ndarray, number: np.ndarray, is_known: np.ndarray) -> Weighted:
+    """Return a function of the mean over labels of each one's calibration error, for gaps of 0 where it is unknown."""
+    samples = np.arange(len(gaps))
+
+    def error(weights: np.ndarray) -> np.ndarray:
+        drawn, errors = weights.T.astype(np.float64), np.empty((weights.shape[1], gaps.shape[1]))
+        for label in range(gaps.shape[1]):
+            in_bins = np.zeros((len(gaps), BINS))
+            in_bins[samples, number[:, label]] = gaps[:, label]
+            errors[:, label] = share(np.abs(drawn @ in_bins).sum(axis=1), drawn @ is_known[:, label])
+        return mean_of_known(errors)
 
     return error
 
@@ -106,13 +175,13 @@ for metric in (
     by_probabilities(
         "auroc",
         "area under the ROC curve, the mean over the labels that some samples have and others have not",
-        statistic=partial(mean_area, roc_area),
+        statistic=partial(_mean_area, roc_area),
         rare_classes_decide=True,
     ),
     by_probabilities(
         "average_precision",
         "area under the precision-recall curve by steps, the mean over the labels that some samples have",
-        statistic=partial(mean_area, precision_area),
+        statistic=partial(_mean_area, precision_area),
         rare_classes_decide=True,
     ),
     as_error(
@@ -121,11 +190,15 @@ for metric in (
         statistic=_calibration_error,
         magnitude=True,
     ),
-    as_error("brier", "squared error of probabilities, the mean over labels: 0 to 1", statistic=mean_brier),
+    as_error(
+        "brier",
+        "squared error of probabilities, the mean over labels: 0 to 1",
+        statistic=partial(_mean_loss, mean_brier, label_brier_losses),
+    ),
     as_error(
         "log_loss",
         "negative logarithm of the probability of what is true of a label, in nats, the mean over labels",
-        statistic=mean_log_loss,
+        statistic=partial(_mean_loss, mean_log_loss, label_log_losses),
         bounds=None,
         scale="error",
     ),

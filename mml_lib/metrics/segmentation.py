@@ -34,7 +34,7 @@ def mean_over_images(values: np.ndarray) -> Weighted:
 
 
 def _image_specificities(counts: Counts) -> np.ndarray:
-    return shares.specificities(counts, counts.targets.sum(axis=-1))
+    return shares.specificities(counts, counts.targets.sum(axis=-1, keepdims=True))
 
 
 def image_statistic(values: Callable[[Counts], np.ndarray]) -> Callable[..., Weighted]:

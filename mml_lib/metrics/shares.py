@@ -55,9 +55,9 @@ def specificities(counts: Counts, number: np.ndarray) -> np.ndarray:
 
     Args:
         counts: of each class.
-        number: of all samples, ….
+        number: of all samples, …×1, or of those that are known of each class, …×classes.
     """
-    others = number[..., None] - counts.targets
+    others = number - counts.targets
     return share(others - counts.predicted + counts.hits, others)
 
 

@@ -136,6 +136,11 @@ def positive_runs(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray,
     return edges[:-1][chosen], edges[1:][chosen]
 
 
+def of_rows(rows: np.ndarray, area: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function of the weights of all samples, N×R, for one of the weights of some of them."""
+    return lambda weights: area(weights[rows])
+
+
 def precision_area(scores: np.ndarray, positive: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Area under the precision-recall curve by steps, R: the mean precision where positives are found."""
     order = np.argsort(-scores, kind="stable")

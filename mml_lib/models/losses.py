@@ -78,6 +78,27 @@ class CrossEntropyDice(nn.Module):
         return self.cross_entropy(logits, targets) + self.dice * self.dice_loss(logits, targets)
 
 
+class KnownLabelsLoss(nn.Module):
+    """Binary cross-entropy of the known labels of a batch (those that are not NaN), their mean; 0 without any.
+
+    Args:
+        loss: the loss, with its weights.
+    """
+
+    def __init__(self, loss: nn.BCEWithLogitsLoss):
+        super().__init__()
+        self.register_buffer("weight", loss.weight)
+        self.register_buffer("pos_weight", loss.pos_weight)
+
+    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the loss of logits N×C for probabilities N×C, NaN where a label is unknown."""
+        is_known = ~targets.isnan()
+        losses = functional.binary_cross_entropy_with_logits(
+            logits, targets.where(is_known, 0), self.weight, reduction="none", pos_weight=self.pos_weight
+        )
+        return losses.where(is_known, 0).sum() / is_known.sum().clamp_min(1)
+
+
 class FocalLoss(smp.FocalLoss):
     """Focal loss (Lin et al. 2017): each class against the others, the less the surer the network is.
 
@@ -109,6 +130,8 @@ def build_loss(
 ) -> nn.Module:
     """Build the loss of a task; of pixels `torch.nn.CrossEntropyLoss` is `PixelCrossEntropy`.
 
+    Where labels are unknown, `torch.nn.BCEWithLogitsLoss` is `KnownLabelsLoss`.
+
     Args:
         spec: of the loss; weights in it are lists, in the order of the classes.
         struct: the task.
@@ -116,7 +139,7 @@ def build_loss(
         class_weights: `balanced`, or weights by class; None: what the loss says itself.
 
     Raises:
-        MMLError: the loss takes no weights, or they name an unknown class.
+        MMLError: the loss takes no weights, they name an unknown class, or it cannot leave out unknown labels.
     """
     weight_arguments = {
         key: torch.tensor(value) for key, value in spec.items() if key in CLASS_WEIGHTS and isinstance(value, list)
@@ -135,18 +158,26 @@ def build_loss(
     if TASK_TYPES[struct.task_type].has_masks and type(loss) is nn.CrossEntropyLoss and loss.reduction == "mean":
         ignored = loss.ignore_index if loss.ignore_index >= 0 else IGNORE
         return PixelCrossEntropy(loss.weight, ignored, loss.label_smoothing)
+    if struct.is_partial:
+        if type(loss) is not nn.BCEWithLogitsLoss or loss.reduction != "mean":
+            raise MMLError(
+                f"loss: {spec['_target_']} cannot leave out the unknown labels of {struct.name}; set loss: default"
+            )
+        return KnownLabelsLoss(loss)
     return loss
 
 
 def balanced_weights(struct: TaskStruct, fold: int, positive: bool) -> list[float]:
     """Return a weight for each class, by which the training samples of all classes (for segmentation their pixels)
     count alike: n / (classes · n_class); with `positive` by which with and without a label count alike:
-    (n - n_label) / n_label.
+    (n - n_label) / n_label. Unknown entries of a label are left out.
     """
     kind, targets = TASK_TYPES[struct.task_type], struct.targets[struct.select("train", fold)]
     # Targets of labels are probabilities, those of masks the pixels of each class.
-    counts = np.bincount(targets, minlength=struct.num_classes) if kind.is_single_label else targets.sum(axis=0)
-    whole = len(targets) if kind.is_multilabel else counts.sum()
+    counts = np.bincount(targets, minlength=struct.num_classes) if kind.is_single_label else np.nansum(targets, axis=0)
+    whole = counts.sum()
+    if kind.is_multilabel:
+        whole = (~np.isnan(targets)).sum(axis=0) if struct.is_partial else len(targets)
     counts = np.maximum(counts, 1)  # a class that this fold leaves no sample of
     weights = (whole - counts) / counts if positive else whole / (len(counts) * counts)
     return np.maximum(weights, 0).tolist()

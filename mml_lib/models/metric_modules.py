@@ -19,6 +19,8 @@ from mml_lib.task_types import IGNORE, TASK_TYPES
 
 logger = logging.getLogger(__name__)
 
+UNKNOWN_LABELS = "metrics: metrics by _target_ cannot leave out unknown labels; name metrics of MML instead"
+
 
 class Score(Metric):
     """A named metric of all batches of a validation together, NaN where it is undefined.
@@ -120,7 +122,12 @@ def measured(task_type: str, outputs: torch.Tensor, targets: torch.Tensor) -> tu
 
     Probabilities, for logits that happen to lie in 0..1 would be taken for some; soft labels as 0 and 1; classes of
     pixels; plain values.
+
+    Raises:
+        MMLError: some labels are unknown, which torchmetrics cannot leave out.
     """
+    if TASK_TYPES[task_type].is_multilabel and targets.isnan().any():
+        raise MMLError(UNKNOWN_LABELS)
     return answers_of(task_type, outputs), (targets >= 0.5).long() if TASK_TYPES[task_type].is_multilabel else targets
 
 

@@ -25,8 +25,8 @@ class Predictions:
 
     Args:
         logits: float32, N×classes; for a regression values, N×1.
-        targets: class indices (int64, N; -1 unlabelled), probabilities (float32, N×classes) or values (float32, N;
-            NaN unlabelled).
+        targets: class indices (int64, N; -1 unlabelled), probabilities (float32, N×classes; NaN unknown) or values
+            (float32, N; NaN unlabelled).
         ids: sample ids, N.
         task_type: task type of the predictions.
     """
@@ -97,11 +97,11 @@ class MaskPredictions:
 
 
 def is_labelled(task_type: str, targets: np.ndarray) -> np.ndarray:
-    """Return which samples have a label, N (bool)."""
+    """Return which samples have a label, one known label or more of several, N (bool)."""
     if TASK_TYPES[task_type].is_single_label:
         return targets >= 0
     missing = np.isnan(targets)
-    return ~(missing.any(axis=1) if missing.ndim == 2 else missing)
+    return ~(missing.all(axis=1) if missing.ndim == 2 else missing)
 
 
 AnyPredictions = Predictions | MaskPredictions

@@ -9,13 +9,22 @@ from mml_lib.metrics.shares import Counts
 from mml_lib.task_types import IGNORE, TASK_TYPES
 
 
-def score_arguments(task_type: str, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the arguments of metrics for logits or values, N×outputs; soft labels count from 0.5 on."""
+def score_arguments(task_type: str, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return the arguments of metrics for logits or values, N×outputs; soft labels count from 0.5 on.
+
+    Where labels are unknown, a third argument says which are known (bool, N×labels).
+    """
     if TASK_TYPES[task_type].is_multilabel:
-        return sigmoid(outputs), targets >= 0.5
+        return sigmoid(outputs), *label_targets(targets)
     if TASK_TYPES[task_type].has_values:
         return outputs[:, 0].astype(np.float64), targets.astype(np.float64)
     return softmax(outputs), targets
+
+
+def label_targets(targets: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return which labels samples have (bool, N×labels) and, where some are unknown (NaN), which are known."""
+    is_known = ~np.isnan(targets)
+    return (targets >= 0.5,) if is_known.all() else (targets >= 0.5, is_known)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

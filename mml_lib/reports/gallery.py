@@ -259,8 +259,8 @@ def _draw_confusion(pooled: AnyPredictions, classes: Sequence[str], path: Path) 
 
 
 def _draw_curves(pooled: AnyPredictions, classes: Sequence[str], path: Path) -> None:
-    probabilities, targets = arguments_of(pooled, "the run")
-    draw_curves(probabilities, is_of_class(targets, len(classes)), classes, path)
+    probabilities, targets, *is_known = arguments_of(pooled, "the run")
+    draw_curves(probabilities, is_of_class(targets, len(classes)), classes, path, *is_known)
 
 
 def _draw_values(pooled: AnyPredictions, classes: Sequence[str], path: Path) -> None:

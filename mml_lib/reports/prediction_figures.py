@@ -38,7 +38,13 @@ def draw_confusion(counts: np.ndarray, classes: Sequence[str], path: str | Path,
 # --- curves -------------------------------------------------------------------------------------------------------
 
 
-def draw_curves(probabilities: np.ndarray, positive: np.ndarray, classes: Sequence[str], path: str | Path) -> None:
+def draw_curves(
+    probabilities: np.ndarray,
+    positive: np.ndarray,
+    classes: Sequence[str],
+    path: str | Path,
+    is_known: np.ndarray | None = None,
+) -> None:
     """Draw ROC and precision-recall curves, each class against the rest, with the areas under them.
 
     Of many classes, the ones with the least area under the ROC curve have a line of their own.
@@ -48,11 +54,15 @@ def draw_curves(probabilities: np.ndarray, positive: np.ndarray, classes: Sequen
         positive: which samples are of a class, or have a label, N×C (bool).
         classes: names of the classes.
         path: path of the figure.
+        is_known: which labels are known, N×C (bool); None: all.
 
     Raises:
         MMLError: no class has both samples and a rest.
     """
-    columns = [(probabilities[:, [index]], positive[:, [index]]) for index in range(len(classes))]
+    rows = [slice(None)] * len(classes) if is_known is None else list(is_known.T)
+    columns = [
+        (probabilities[rows[index]][:, [index]], positive[rows[index]][:, [index]]) for index in range(len(rows))
+    ]
     areas = np.array([score("multilabel_classification", "auroc", *column) for column in columns])
     precisions = np.array([score("multilabel_classification", "average_precision", *column) for column in columns])
     order = [index for index in np.argsort(areas, kind="stable") if not np.isnan(areas[index])]
@@ -67,7 +77,7 @@ def draw_curves(probabilities: np.ndarray, positive: np.ndarray, classes: Sequen
     handles = []
     others = [index for index in order if index not in own]
     for index in others + own:
-        fpr, recall, precision = curves(probabilities[:, index], positive[:, index])
+        fpr, recall, precision = curves(*(column[:, 0] for column in columns[index]))
         if index in own:
             place = own.index(index)
             style = {"color": COLORS[place % len(COLORS)], "linestyle": LINES[place % len(LINES)], "linewidth": 1.5}

@@ -59,10 +59,14 @@ def draw_classes(task: TaskDescription, path: str | Path) -> None:
         names = [shorten(name, 40) for name, _ in counts]
         amounts = [count for _, count in counts]
         bar = axis.barh(range(len(counts)), amounts, color="0.6", edgecolor="black", linewidth=0.5)
-        axis.bar_label(bar, fontsize=7, padding=2)
+        entries = header.get("label_counts", {}).get("train")
+        words = entries and [
+            f"{count} of {entries[name]['known']} known, {entries[name]['unknown']} unknown" for name, count in counts
+        ]
+        axis.bar_label(bar, words, fontsize=7, padding=2)
         axis.set_yticks(range(len(counts)), names, fontsize=7)
         axis.invert_yaxis()
-        axis.margins(x=0.1, y=0.3 / len(counts))
+        axis.margins(x=0.6 if entries else 0.1, y=0.3 / len(counts))
         axis.xaxis.get_major_locator().set_params(integer=True)
         left_out = len(header["classes"]) - len(counts)
         rest = f" ({left_out} rarer ones left out)" if left_out else ""

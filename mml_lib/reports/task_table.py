@@ -11,6 +11,17 @@ def task_table(headers: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame([_row(header) for header in headers])
 
 
+def label_table(headers: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return known, positive and unknown entries of each label of partially labelled tasks, a row for each split."""
+    rows = [
+        {"task": header["name"], "label": label, "split": split, **counts}
+        for header in headers
+        for split, labels in header.get("label_counts", {}).items()
+        for label, counts in labels.items()
+    ]
+    return pd.DataFrame(rows, columns=["task", "label", "split", "known", "positive", "unknown"])
+
+
 def _row(header: Mapping[str, Any]) -> dict[str, Any]:
     samples, sizes = header["num_samples"], header["sizes"]
     return {

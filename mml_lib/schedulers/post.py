@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError, nearest
-from mml_lib.evaluation.ensembles.options import EnsembleOptions
+from mml_lib.evaluation.ensembles.options import PROGRAM_NEEDS_ALL, EnsembleOptions
 from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.schedulers.train import TrainScheduler
 from mml_lib.schedulers.transfer import TransferOptions, TransferScheduler
@@ -302,6 +302,8 @@ class PostScheduler(TransferScheduler):
             first = error.errors()[0]
             raise MMLError(f"mode.ensemble.{first['loc'][0]}: {first['msg']}, not {first['input']!r}") from error
         ensemble.metric_of(kind)
+        if ensemble.strategy == "program" and self.study.task(task).is_partial:
+            raise MMLError(f"mode.{PROGRAM_NEEDS_ALL}")
         ensemble.check_members(members)
         return ensemble
 

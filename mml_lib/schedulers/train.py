@@ -13,6 +13,7 @@ from mml_lib.studies.best_runs import best_runs
 from mml_lib.studies.blueprints import lay_blueprint
 from mml_lib.studies.checks.class_names import check_same_classes
 from mml_lib.studies.checks.guarding import Guards, guards_of
+from mml_lib.studies.checks.partial_labels import check_partial_metrics
 from mml_lib.studies.checks.study_checks import check_leakage, check_other
 from mml_lib.studies.multitask import multitask
 from mml_lib.studies.questions import Questions
@@ -166,6 +167,8 @@ class TrainScheduler(AbstractBaseScheduler):
                 task.name, self.study.tasks.classes_of(task.name), name, self.study.tasks.classes_of(name)
             )
         check_other(other, task)
+        for variant in self.variants if other.is_partial else ():
+            check_partial_metrics(name, other.task_type, variant.study)
         if not (other.has_test or other.has_unlabelled):
             raise MMLError(f"mode.eval_on: {name} has no test split; set tasks.{other.base_name}.test_fraction")
 

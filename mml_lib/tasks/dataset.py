@@ -21,7 +21,7 @@ SPLITS = ("train", "val", "test", "unlabelled")
 EMPTY_MASK_TOKEN = "EMPTY_MASK_TOKEN"
 """Stands in place of a mask file where a mask would be zero everywhere."""
 
-Label = str | Mapping[str, float] | float | None
+Label = str | Mapping[str, float | None] | float | None
 
 
 def label_names(label: Label) -> list[str]:
@@ -31,6 +31,12 @@ def label_names(label: Label) -> list[str]:
     return list(label) if isinstance(label, Mapping) else []
 
 
+def merged_probability(probabilities: Sequence[float | None]) -> float | None:
+    """Return the largest probability of merged labels; None where one is unknown and no other is 0.5 or more."""
+    largest = max((probability for probability in probabilities if probability is not None), default=0.0)
+    return None if None in probabilities and largest < 0.5 else largest
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One image with its label, split and group.
@@ -38,8 +44,8 @@ class Sample:
     Args:
         id: unique name within the data set.
         image: the file, absolute or relative to the data set's folder; `<file>.npy#<row>` is a row of an array.
-        label: name of its class; for multi-label tasks the probability of each label that is not 0; for regression
-            a number; None: there is none.
+        label: name of its class; for multi-label tasks the probability of each label that is not 0, None where
+            it is unknown; for regression a number; None: there is none.
         split: train, val, test or unlabelled, where the data set defines splits.
         group: name of the patient, video or the like, whose samples stay together.
         fold: cross-validation fold, where the data set defines folds.
@@ -219,8 +225,10 @@ def _check_labels(delivery: Delivery, name: str) -> None:
     if TASK_TYPES[delivery.task_type].is_single_label and len(delivery.classes) < 2:
         classes = f"only the class '{delivery.classes[0]}'" if delivery.classes else "no class"
         raise MMLError(f"{name}: there is {classes}; a classification needs two or more")
-    if TASK_TYPES[delivery.task_type].is_multilabel and not delivery.classes:
-        raise MMLError(f"{name}: there is no label; a multi-label classification needs one or more")
+    if TASK_TYPES[delivery.task_type].is_multilabel:
+        if not delivery.classes:
+            raise MMLError(f"{name}: there is no label; a multi-label classification needs one or more")
+        _check_known(delivery, name)
 
 
 def _check_class(sample: Sample, classes: Mapping[str, None]) -> str | None:
@@ -235,9 +243,23 @@ def _check_probabilities(sample: Sample, classes: Mapping[str, None]) -> str | N
     for label, probability in sample.label.items():
         if label not in classes:
             return _unknown(label, classes)
-        if not 0 <= probability <= 1:
+        if probability is not None and not 0 <= probability <= 1:
             return f"has the label '{label}' with probability {probability}; it must lie in 0..1"
+    if classes and all(label in sample.label and sample.label[label] is None for label in classes):
+        return "has no known label; put it into the split 'unlabelled'"
     return None
+
+
+def _check_known(delivery: Delivery, name: str) -> None:
+    """Refuse a label that no labelled sample has a known entry of."""
+    unknown = set(delivery.classes)
+    for sample in delivery.samples:
+        if isinstance(sample.label, Mapping) and sample.split != "unlabelled":
+            unknown = {label for label in unknown if sample.label.get(label, 0.0) is None}
+        if not unknown:
+            return
+    label = next(label for label in delivery.classes if label in unknown)
+    raise MMLError(f"{name}: every entry of the label '{label}' is unknown, so it cannot be learned; leave it out")
 
 
 def _check_number(sample: Sample, classes: Mapping[str, None]) -> str | None:

@@ -15,6 +15,7 @@ from mml_lib.files.checksums import damaged
 from mml_lib.files.containers import header_first
 from mml_lib.files.formats import FORMATS
 from mml_lib.files.stored import read_json
+from mml_lib.machine.terminal import summarized
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.dataset import SPLITS, Dataset
 from mml_lib.tasks.group_folds import Balance
@@ -28,8 +29,8 @@ class TaskDescription:
     """A task: a header, and columns of samples.
 
     Columns: `id`, `row` in the packed images, `split`, `fold`, `group`, `digest` of the image's content (null
-    in older descriptions), and `label` (class index, probabilities, value; null where unlabelled) or, for segmentation,
-    `pixels` of each class.
+    in older descriptions), and `label` (class index, probabilities, value; null where unlabelled or unknown) or, for
+    segmentation, `pixels` of each class.
     """
 
     header: Mapping[str, Any]
@@ -94,6 +95,12 @@ class TaskDescription:
             "class_occ": train.class_occ,
             "imbalance_ratio": round(max(occurrences) / min(occurrences), 3) if occurrences else None,
         }
+        if self.targets.is_partial:
+            counts["label_counts"] = {
+                str(s): self.targets.take(np.flatnonzero(split == s)).label_counts
+                for s in np.unique(split)
+                if s != "unlabelled"
+            }
         if TASK_TYPES[train.task_type].has_masks:
             counts["pixel_occ"] = dict(zip(train.classes, train.values.sum(axis=0).tolist(), strict=True))
         if TASK_TYPES[train.task_type].has_values and len(train):
@@ -104,7 +111,8 @@ class TaskDescription:
                 "min": float(values.min()),
                 "max": float(values.max()),
             }
-        return TaskDescription({**self.header, **counts}, self.samples)
+        header = {key: value for key, value in self.header.items() if key != "label_counts"}
+        return TaskDescription({**header, **counts}, self.samples)
 
     @cached_property
     def targets(self) -> Targets:
@@ -186,6 +194,19 @@ class TaskDescription:
         """
         content = read_json(path, "description", "header", "samples")
         return cls(content["header"], content["samples"])
+
+
+def one_sided_labels(header: Mapping[str, Any]) -> list[str]:
+    """Return a line for each split of a partially labelled task with labels that are not both there and absent."""
+    lines = []
+    for split, labels in header.get("label_counts", {}).items():
+        names = [label for label, counts in labels.items() if counts["positive"] in (0, counts["known"])]
+        if names:
+            lines.append(
+                f"{header['name']}: the known entries of {summarized(map(repr, names))} in the split {split} are all "
+                "alike, so metrics that need both are undefined there"
+            )
+    return lines
 
 
 def _mapping(identity: Mapping[str, Any], dataset: Dataset, targets: Targets) -> dict[int, str]:

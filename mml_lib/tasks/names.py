@@ -9,7 +9,7 @@ from dataclasses import replace
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized
 from mml_lib.task_types import TASK_TYPES
-from mml_lib.tasks.dataset import Delivery, Label, Sample
+from mml_lib.tasks.dataset import Delivery, Label, Sample, merged_probability
 from mml_lib.tasks.missing import is_missing
 
 
@@ -116,11 +116,10 @@ def _renamed(label: Label, names: Mapping[str, str]) -> Label:
         return names.get(label, label)
     if not isinstance(label, Mapping):
         return label
-    renamed: dict[str, float] = {}
+    renamed: dict[str, list[float | None]] = {}
     for name, probability in label.items():
-        name = names.get(name, name)
-        renamed[name] = max(renamed.get(name, 0.0), probability)
-    return renamed
+        renamed.setdefault(names.get(name, name), []).append(probability)
+    return {name: merged_probability(probabilities) for name, probabilities in renamed.items()}
 
 
 def _join_groups(delivery: Delivery) -> tuple[Delivery, list[str]]:

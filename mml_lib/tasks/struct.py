@@ -66,7 +66,8 @@ class TaskStruct:
     @cached_property
     def targets(self) -> np.ndarray:
         """Targets of the samples: class indices (int64, N; -1 unlabelled), probabilities (float32,
-        N×classes) or values (float32, N; NaN unlabelled). Of segmentation the pixels of each class (int64, N×classes).
+        N×classes; NaN unknown) or values (float32, N; NaN unlabelled). Of segmentation the pixels of each class
+        (int64, N×classes).
         """
         values = self._description.targets.values
         return values if values.dtype.kind == "i" else values.astype(np.float32)
@@ -110,6 +111,11 @@ class TaskStruct:
     def idx_to_class(self) -> dict[int, str]:
         """The class of each index; for segmentation of each mask value, several of which may be one class."""
         return {int(index): name for index, name in self.header["idx_to_class"].items()}
+
+    @property
+    def is_partial(self) -> bool:
+        """True if some labels of labelled samples are unknown (NaN in `targets`)."""
+        return "label_counts" in self.header
 
     @property
     def class_occ(self) -> dict[str, int]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mml_lib.errors import MMLError, nearest
 from mml_lib.task_types import TASK_TYPES
-from mml_lib.tasks.dataset import Dataset
+from mml_lib.tasks.dataset import Dataset, Sample, merged_probability
 from mml_lib.tasks.mask_classes import ColorLists, mask_classes
 from mml_lib.tasks.names import merged_classes
 
@@ -24,7 +24,7 @@ class Targets:
         task_type: name of the task type.
         classes: names by class index; none for a regression.
         values: classification: class indices, -1 where unlabelled (int, N); multi-label: probabilities (float, N×C),
-            NaN where unlabelled; regression: values (float, N), NaN where unlabelled; segmentation: pixels of each
+            NaN where unknown; regression: values (float, N), NaN where unlabelled; segmentation: pixels of each
             class (int, N×C); no task: nothing (N×0). What is said of a sample in the split `unlabelled` is left out.
     """
 
@@ -53,6 +53,7 @@ class Targets:
             labels = [None if label is None else number[label] for label in labels]
         elif kind.is_multilabel:
             labels = [None if label is None else _probabilities(label, number, len(classes)) for label in labels]
+            _check_merged(labels, delivery.samples, name)
         columns = {"id": [sample.id for sample in delivery.samples], "label": labels}
         targets = cls.from_columns(kind.name, classes, columns)
         if kind.has_values:
@@ -87,17 +88,35 @@ class Targets:
         labelled = self.labelled.tolist()
         values = self.values.tolist()
         if TASK_TYPES[self.task_type].is_multilabel:
-            values = [[int(p) if p in (0, 1) else p for p in row] for row in values]
+            values = [[None if p != p else int(p) if p in (0, 1) else p for p in row] for row in values]
         return {"label": [value if is_labelled else None for value, is_labelled in zip(values, labelled, strict=True)]}
 
     @property
     def labelled(self) -> np.ndarray:
-        """Mask of the samples that have a target, N; all of a segmentation, whose masks are not looked at."""
+        """Mask of the samples that have a target, of labels one known label or more, N.
+
+        All samples of a segmentation count, as its masks are not looked at.
+        """
         if TASK_TYPES[self.task_type].is_single_label:
             return self.values >= 0
         if not TASK_TYPES[self.task_type].is_learnable:
             return np.zeros(len(self.values), dtype=bool)
-        return ~np.isnan(self.values).any(axis=tuple(range(1, self.values.ndim)))
+        return ~np.isnan(self.values).all(axis=tuple(range(1, self.values.ndim)))
+
+    @property
+    def is_partial(self) -> bool:
+        """True if a labelled sample has an unknown label."""
+        return TASK_TYPES[self.task_type].is_multilabel and bool(np.isnan(self.values[self.labelled]).any())
+
+    @property
+    def label_counts(self) -> dict[str, dict[str, int]]:
+        """Known, positive and unknown entries of each label."""
+        is_known = (~np.isnan(self.values)).sum(axis=0).tolist()
+        positive = self.presence.sum(axis=0).tolist()
+        return {
+            label: {"known": is_known[index], "positive": positive[index], "unknown": len(self) - is_known[index]}
+            for index, label in enumerate(self.classes)
+        }
 
     def __len__(self) -> int:
         return len(self.values)
@@ -192,12 +211,19 @@ def _check_resolution(values: np.ndarray, name: str) -> None:
         )
 
 
-def _probabilities(label: Mapping[str, float], number: Mapping[str, int], classes: int) -> list[float]:
-    """Return the probability of each class; of merged ones the largest counts."""
-    row = [0.0] * classes
+def _probabilities(label: Mapping[str, float | None], number: Mapping[str, int], classes: int) -> list[float | None]:
+    """Return the probability of each class, None where it is unknown; of merged ones the largest counts."""
+    of_class: list[list[float | None]] = [[] for _ in range(classes)]
     for name, probability in label.items():
-        row[number[name]] = max(row[number[name]], probability)
-    return row
+        of_class[number[name]].append(probability)
+    return [merged_probability(probabilities) for probabilities in of_class]
+
+
+def _check_merged(labels: Sequence[Any], samples: Sequence[Sample], name: str) -> None:
+    """Refuse a sample of whose labels none is known once they are merged."""
+    for row, sample in zip(labels, samples, strict=True):
+        if row is not None and all(probability is None for probability in row):
+            raise MMLError(f"{name}: sample '{sample.id}' has no known label; put it into the split 'unlabelled'")
 
 
 def _pixels(dataset: Dataset, index: Mapping[int, int], classes: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from mml_lib.tasks.tags import Shape, parse_tag, plan_tag
 TASK_VERSION = 2
 """Raised when the same definition begins to give another task."""
 
-PLANNED = ("num_folds", "has_test", "has_unlabelled", "brings_test", "about", "classes")
+PLANNED = ("num_folds", "has_test", "has_unlabelled", "brings_test", "about", "classes", "is_partial")
 """Properties of a task that do not define it."""
 
 
@@ -40,6 +40,7 @@ class TaskIdentity:
         about: description in the study, beyond that of the data set.
         colors: colours of each class in masks, in the order of the classes.
         classes: its classes in the order of their indices; None where they are unknown until the task is made.
+        is_partial: some labels of labelled samples are known to be unknown.
     """
 
     name: str
@@ -61,6 +62,7 @@ class TaskIdentity:
     about: Mapping[str, Any] = field(default_factory=dict)
     colors: Sequence[tuple[str, Sequence[Sequence[int]]]] | None = None
     classes: tuple[str, ...] | None = None
+    is_partial: bool = False
 
     @classmethod
     def of(cls, name: str, task: Task, first_state: Callable[[str], str | None] | None = None) -> "TaskIdentity":
@@ -100,6 +102,7 @@ class TaskIdentity:
             **_planned(task, survey),
             about=task.about,
             classes=_classes(name, task, survey),
+            is_partial=survey.is_partial if task.is_seen else _may_be_partial(task),
         )
 
     @property
@@ -145,6 +148,13 @@ class TaskIdentity:
         definition["bases"] = list(self.bases)
         definition["idx_to_class"] = _by_text(self.idx_to_class)
         return definition
+
+
+def _may_be_partial(task: Task) -> bool:
+    """Return True if a task whose data are not there yet says how its unknown labels are written."""
+    arguments = task.arguments
+    ignored = (arguments.get("uncertain") or {}).get("as") == "ignore"
+    return bool(arguments.get("unknown")) or ignored
 
 
 def _surveyed(name: str, task: Task, creator: Creator) -> Survey:

@@ -88,7 +88,7 @@ class MMLModule(LightningModule):
         self.seconds = 0.0
         self._losses: list[tuple[int, torch.Tensor]] = []
         self._task_losses: dict[str, list[tuple[int, torch.Tensor]]] = {part.task: [] for part in objectives}
-        self._val_losses: list[tuple[int, torch.Tensor]] = []
+        self._val_losses: list[tuple[float, torch.Tensor]] = []
         self._tried: set[str] = set()
         self._validated = False
         self._rate = 0.0
@@ -177,7 +177,8 @@ class MMLModule(LightningModule):
 
     def validation_step(self, batch: Mapping[str, torch.Tensor], batch_idx: int) -> None:
         outputs, targets = self(batch["image"]).float(), batch["target"]
-        self._val_losses.append((len(targets), self.loss_of(outputs, targets)))
+        counted = self.objectives[0].counted(targets)
+        self._val_losses.append((counted, self.loss_of(outputs, targets)))
         if self.observer is not None:
             self.observer.observe_outputs(self.task, batch["image"], targets, outputs)
         for metric in self.metrics.values():
@@ -267,7 +268,7 @@ class MMLModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": config}
 
 
-def _mean(losses: list[tuple[int, torch.Tensor]]) -> torch.Tensor:
+def _mean(losses: Sequence[tuple[float, torch.Tensor]]) -> torch.Tensor:
     """Return the mean loss of batches, weighted by their samples."""
     counts, values = zip(*losses, strict=True)
     weights = torch.tensor(counts, dtype=torch.float32, device=values[0].device)

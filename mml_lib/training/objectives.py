@@ -10,7 +10,7 @@ from mml_lib.config.schema import StudyConfig
 from mml_lib.data.mixing import BatchMixing
 from mml_lib.errors import MMLError
 from mml_lib.models.heads import ValueHead
-from mml_lib.models.losses import FocalLoss, build_loss
+from mml_lib.models.losses import FocalLoss, KnownLabelsLoss, build_loss
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
 
@@ -62,6 +62,12 @@ class Objective(nn.Module):
                 f"{costs[1]:.4g}; set loss: default, or one for {self.task_type}"
             )
 
+    def counted(self, targets: torch.Tensor) -> float:
+        """Return the number of samples of a batch that its loss is a mean of: of labels the share that is known."""
+        if not isinstance(self.loss, KnownLabelsLoss):
+            return len(targets)
+        return (~targets.isnan()).sum().item() / targets.shape[1]
+
     def forward(self, head: nn.Module, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the loss of a batch for the outputs of a head; values are standardised first.
 
@@ -92,7 +98,7 @@ def _right_answers(task_type: str, outputs: torch.Tensor, targets: torch.Tensor)
     if kind.has_values:
         return targets.view(-1, 1) if targets.min() < targets.max() else None
     if targets.is_floating_point():  # labels, or mixed classes
-        return SURE * (2 * targets - 1)
+        return SURE * (2 * targets.nan_to_num(0.5) - 1)  # nothing where a label is unknown
     counted = targets != IGNORE if kind.has_masks else torch.ones_like(targets, dtype=torch.bool)
     if not counted.any():
         return None

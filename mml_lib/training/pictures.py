@@ -72,7 +72,10 @@ def draw_predictions(
             predicted = int(np.argmax(output))
             wrong, words = predicted != target, f"{shorten(classes[predicted], 20)} {output[predicted]:.2f}"
         elif kind.is_multilabel:
-            wrong, words = bool(((output >= 0.5) != (target >= 0.5)).any()), _target_text(output >= 0.5, classes, 20)
+            wrong, words = (
+                bool(((output >= 0.5) != (target >= 0.5))[~np.isnan(target)].any()),
+                _target_text(output >= 0.5, classes, 20),
+            )
         else:
             words = _target_text(output, classes, 20)
         rows.append([(image, f"true {_target_text(target, classes, 24)}\npredicted {words}", wrong)])

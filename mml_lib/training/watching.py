@@ -166,6 +166,7 @@ class Answers:
         if kind.is_multilabel:
             true, predicted = (targets >= 0.5).long(), (outputs >= 0).long()
             pairs, size = torch.arange(classes, device=true.device) * 4 + true * 2 + predicted, 4 * classes
+            pairs = pairs[~targets.isnan()]
         else:
             counted = targets != IGNORE if kind.has_masks else slice(None)
             pairs, size = targets[counted] * classes + outputs.argmax(dim=1)[counted], classes**2

@@ -124,10 +124,19 @@ def fit_calibration(val: AnyPredictions, method: str = "auto") -> Calibration:
     if TASK_TYPES[val.task_type].is_single_label:
         scale, bias = _fitted(Scores(scores, targets), method)
     else:
-        columns = zip(scores.T, (targets >= 0.5).T.astype(int), strict=True)
-        maps = [_fitted(Scores(np.ascontiguousarray(column)[:, None], truth), method) for column, truth in columns]
+        columns = zip(scores.T, targets.T, strict=True)
+        maps = [_fitted_label(column, truth, method) for column, truth in columns]
         scale, bias = (np.concatenate(parts) for parts in zip(*maps, strict=True))
     return Calibration(val.task_type, method, tuple(scale), tuple(bias), tuple(frequencies(labelled)))
+
+
+def _fitted_label(scores: np.ndarray, targets: np.ndarray, method: str) -> Map:
+    """Return the map of one label, fitted on the samples where it is known."""
+    is_known = ~np.isnan(targets)
+    if not is_known.any():
+        return np.ones(1), np.zeros(1)
+    truth = (targets[is_known] >= 0.5).astype(int)
+    return _fitted(Scores(np.ascontiguousarray(scores[is_known])[:, None], truth), method)
 
 
 def _fitted(scores: Scores, method: str) -> Map:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mml_lib.evaluation.calibration.calibration_methods import Calibration, fit_calibration, log_softmax
+from mml_lib.metrics.shares import mean_of_known
 from mml_lib.predictions.predictions import Predictions
 from mml_lib.task_types import TASK_TYPES
 
@@ -75,12 +76,13 @@ def assess_calibration(val: Predictions, method: str, groups: Sequence[str] | No
 
 
 def log_losses(predictions: Predictions) -> np.ndarray:
-    """Return the log loss of each sample, N; of labels their mean. Soft labels count from 0.5 on."""
+    """Return the log loss of each sample, N; of labels the mean of known ones. Soft labels count from 0.5 on."""
     logits = predictions.logits.astype(np.float64)
     if TASK_TYPES[predictions.task_type].is_single_label:
         return -log_softmax(logits)[np.arange(len(logits)), predictions.targets]
     signs = np.where(predictions.targets >= 0.5, 1, -1)
-    return np.logaddexp(0, -signs * logits).mean(axis=1)
+    losses, is_known = np.logaddexp(0, -signs * logits), ~np.isnan(predictions.targets)
+    return losses.mean(axis=1) if is_known.all() else mean_of_known(np.where(is_known, losses, np.nan))
 
 
 def _units(predictions: Predictions, groups: Sequence[str] | None) -> np.ndarray:

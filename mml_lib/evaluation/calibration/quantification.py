@@ -27,7 +27,8 @@ def frequencies(predictions: Predictions) -> np.ndarray:
     if not len(targets):
         raise MMLError("no sample has a label, so the classes cannot be counted; take the prior quantify or val")
     if TASK_TYPES[predictions.task_type].is_multilabel:
-        return np.array([smoothed_frequencies(column.astype(int), 2)[1] for column in (targets >= 0.5).T])
+        columns = (column[~np.isnan(column)] >= 0.5 for column in targets.T)
+        return np.array([smoothed_frequencies(column.astype(int), 2)[1] for column in columns])
     return smoothed_frequencies(targets, predictions.logits.shape[1])
 
 
@@ -53,8 +54,13 @@ def quantify(val: Predictions, unlabelled: Predictions) -> np.ndarray:
     logits, targets = labelled.logits, labelled.targets
     if TASK_TYPES[val.task_type].is_multilabel:
         sides = [side.T.astype(int) for side in (logits > 0, targets >= 0.5, unlabelled.logits > 0)]
-        columns = zip(*sides, strict=True)
-        return np.array([_adjusted(predicted, true, counted, 2)[1] for predicted, true, counted in columns])
+        columns = zip(*sides, ~np.isnan(targets).T, strict=True)
+        return np.array(
+            [
+                _adjusted(predicted[is_known], true[is_known], counted, 2)[1]
+                for predicted, true, counted, is_known in columns
+            ]
+        )
     return _adjusted(logits.argmax(axis=1), targets, unlabelled.logits.argmax(axis=1), logits.shape[1])
 
 

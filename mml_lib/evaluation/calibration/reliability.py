@@ -26,10 +26,12 @@ def reliability(predictions: AnyPredictions, bins: int = BINS) -> pd.DataFrame:
             "tell; take predictions of classes or labels"
         )
     labelled = predictions.take(predictions.labelled)
-    probabilities, targets = score_arguments(labelled.task_type, labelled.logits, labelled.targets)
+    probabilities, targets, *is_known = score_arguments(labelled.task_type, labelled.logits, labelled.targets)
     if TASK_TYPES[predictions.task_type].is_single_label:
         return _binned(probabilities.max(axis=1), probabilities.argmax(axis=1) == targets, bins)
-    tables = [_binned(*columns, bins) for columns in zip(probabilities.T, targets.T, strict=True)]
+    of_labels = is_known[0] if is_known else np.ones_like(targets)
+    columns = zip(probabilities.T, targets.T, of_labels.T, strict=True)
+    tables = [_binned(confidence[rows], right[rows], bins) for confidence, right, rows in columns]
     for label, table in enumerate(tables):
         table.insert(0, "label", label)
     return pd.concat(tables, ignore_index=True)

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from mml_lib.errors import MMLError
 from mml_lib.evaluation.ensembles.combining import mixed, mixed_masks
 from mml_lib.evaluation.ensembles.ensemble_search import all_members, best_member, budget_search, forward_selection
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage, Member
 from mml_lib.evaluation.ensembles.objective import Objective, score
-from mml_lib.evaluation.ensembles.options import EnsembleOptions
+from mml_lib.evaluation.ensembles.options import PROGRAM_NEEDS_ALL, EnsembleOptions
 from mml_lib.evaluation.ensembles.parts import divide
 from mml_lib.evaluation.ensembles.pool import Pool, check_selectable, same_masks
 from mml_lib.evaluation.ensembles.votes import Vote, best_vote
@@ -44,6 +45,8 @@ def select_ensemble(
     metric = options.metric_of(pool.task_type)
     chooses = options.strategy != "mean"
     check_selectable(pool, chooses)
+    if options.strategy == "program" and not TASK_TYPES[pool.task_type].has_values and np.isnan(pool.targets).any():
+        raise MMLError(PROGRAM_NEEDS_ALL)
     options.check_members(len(members))
     selects = divide(pool.targets, pool.task_type, groups, options.eval_frac, options.seed, chooses)
     selection = pool.part(np.flatnonzero(selects))

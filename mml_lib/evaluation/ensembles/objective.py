@@ -17,6 +17,7 @@ from mml_lib.metrics import find_metric
 from mml_lib.metrics.classification import class_counts, is_of_class
 from mml_lib.metrics.log_loss import LEAST_PROBABILITY
 from mml_lib.metrics.shares import Counts
+from mml_lib.predictions.scores import label_targets
 from mml_lib.predictions.scores import score as named_score
 from mml_lib.task_types import TASK_TYPES
 
@@ -26,7 +27,7 @@ CHUNK = 2**21  # features that are worked on at once
 def score(task_type: str, metric: str, outputs: np.ndarray, targets: np.ndarray) -> float:
     """Return a named metric of probabilities (values), N×classes, and targets as `Predictions` has them."""
     if TASK_TYPES[task_type].is_multilabel:
-        targets = targets >= 0.5
+        return named_score(task_type, metric, outputs, *label_targets(targets))
     if TASK_TYPES[task_type].has_values:
         outputs, targets = outputs[:, 0].astype(np.float64), targets.astype(np.float64)
     return named_score(task_type, metric, outputs, targets)
@@ -52,12 +53,17 @@ class Objective:
 
     def __init__(self, pool: Pool, metric: str, temperature: float = 1.0):
         self.task_type, self.metric = pool.task_type, metric
-        self.targets = pool.targets >= 0.5 if TASK_TYPES[pool.task_type].is_multilabel else pool.targets
-        if metric == LOG_LOSS:
+        is_partial = TASK_TYPES[pool.task_type].is_multilabel and bool(np.isnan(pool.targets).any())
+        as_truth = TASK_TYPES[pool.task_type].is_multilabel and not is_partial
+        self.targets = pool.targets >= 0.5 if as_truth else pool.targets
+        self.by_truth = metric == LOG_LOSS and not is_partial
+        if self.by_truth:
             features = _of_truth(pool, temperature)
         else:  # K×classes×N: classes are compared at once
             features = np.ascontiguousarray(pool.outputs(temperature).transpose(0, 2, 1))
-        self.areas = Areas(is_of_class(self.targets, pool.logits.shape[2]).T) if metric == "auroc" else None
+        self.areas = (
+            Areas(is_of_class(self.targets, pool.logits.shape[2]).T) if metric == "auroc" and not is_partial else None
+        )
         if self.areas:
             features = self.areas.sorted(features)
         self.shape = features.shape[1:]
@@ -100,7 +106,7 @@ class Objective:
 
     def _choose(self) -> Callable[[np.ndarray], np.ndarray]:
         """Return a function of mixtures, R×features, that computes their metric, R."""
-        if self.metric == LOG_LOSS:
+        if self.by_truth:
             return lambda mixed: -np.log(np.maximum(mixed, LEAST_PROBABILITY)).mean(axis=1, dtype=np.float64)
         named = find_metric(self.task_type, self.metric)
         if named and named.statistic is class_counts:

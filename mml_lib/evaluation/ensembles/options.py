@@ -10,6 +10,11 @@ from mml_lib.task_types import TASK_TYPES
 
 STRATEGIES = ("budget", "greedy", "program", "mean", "best")
 LOG_LOSS = "log_loss"
+PROGRAM_NEEDS_ALL = (
+    "ensemble.strategy: program counts whole samples, and some labels are unknown; choose greedy or mean"
+)
+"""Why a vote cannot be chosen for partially labelled samples."""
+
 VOTED = {"classification": ("accuracy", "balanced_accuracy"), "multilabel_classification": ("accuracy",)}
 
 

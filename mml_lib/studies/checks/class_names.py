@@ -7,6 +7,7 @@ from mml_lib.config.schema import StudyConfig
 from mml_lib.config.task_options import SEPARATOR
 from mml_lib.config.training_options import CLASS_WEIGHTS
 from mml_lib.errors import MMLError, nearest
+from mml_lib.studies.checks.partial_labels import check_partial_labels
 from mml_lib.studies.checks.study_checks import LOSSES
 
 if TYPE_CHECKING:
@@ -103,4 +104,6 @@ def check_described(scheduler: "AbstractBaseScheduler", header: Mapping[str, Any
         return
     for variant in scheduler.variants:
         check_class_names(name, header["task_type"], lambda _: header["classes"], variant.study)
+        if "label_counts" in header:
+            check_partial_labels(name, header["task_type"], variant.study)
     check_prior(name, header["classes"], getattr(scheduler.options, "prior", None))

@@ -15,6 +15,7 @@ from mml_lib.config.task_options import ARGUMENT, SEPARATOR
 from mml_lib.config.training_options import CLASS_WEIGHTS
 from mml_lib.data.tta import build_view
 from mml_lib.errors import MMLError, nearest
+from mml_lib.studies.checks.partial_labels import check_partial_labels
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity, divided_by
 
@@ -56,6 +57,8 @@ def check_trainable(task: TaskIdentity, cfg: StudyConfig) -> None:
     """
     kind = task.task_type
     _check_loss(task, cfg)
+    if task.is_partial:
+        check_partial_labels(task.name, kind, cfg)
     _check_packages(task, cfg)
     _check_rates(cfg)
     _check_class_weights(task, cfg)
@@ -87,6 +90,8 @@ def check_co_task(task: TaskIdentity, cfg: StudyConfig) -> None:
         MMLError: no loss or one of another task type, no decoder.
     """
     _check_loss(task, cfg)
+    if task.is_partial:
+        check_partial_labels(task.name, task.task_type, cfg)
     _check_augmentations(task, cfg)
     _check_decoder(task, cfg)
 

@@ -35,6 +35,7 @@ class Survey:
         has_test: there is a test split; None: the task decides.
         has_unlabelled: there are unlabelled samples.
         classes: the classes as delivered; None where they are unknown until the data set is made.
+        is_partial: some labels of labelled samples are unknown.
     """
 
     fingerprint: str | None = None
@@ -43,6 +44,7 @@ class Survey:
     has_test: bool | None = None
     has_unlabelled: bool = False
     classes: tuple[str, ...] | None = None
+    is_partial: bool = False
 
     @classmethod
     def of_splits(cls, splits: set[str] | frozenset[str] = frozenset(), **about: Any) -> "Survey":
@@ -60,7 +62,11 @@ class Survey:
         """Return the properties that follow from the samples of own data."""
         splits = {sample.split for sample in samples if sample.split}
         survey = cls.of_splits(
-            splits, task_type=task_type, fingerprint=fingerprint, classes=tuple(class_names(samples))
+            splits,
+            task_type=task_type,
+            fingerprint=fingerprint,
+            classes=tuple(class_names(samples)),
+            is_partial=any(isinstance(s.label, Mapping) and None in s.label.values() for s in samples),
         )
         folds = {sample.fold for sample in samples if sample.split in (None, "train")}
         if folds <= {None}:

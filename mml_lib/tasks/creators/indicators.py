@@ -1,14 +1,80 @@
 """One-hot columns of a table: one column for each class, 1 where an image has the class."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.creators.labels import NUMBER
 from mml_lib.tasks.dataset import Label, label_names
 
 YES, NO = ("true", "yes"), ("false", "no")
+
+MEANINGS: Mapping[str, float | None] = {"ignore": None, "positive": 1.0, "negative": 0.0}
+"""Probability of a label whose cell is uncertain, by the words of `uncertain: {as: …}`; None: unknown."""
+
+CellValue = str | int | float
+
+
+@dataclass(frozen=True)
+class PartialLabels:
+    """Cells of label columns that hold neither 0 nor 1.
+
+    Args:
+        unknown: values that leave an entry out; an empty text stands for every cell without a value.
+        uncertain: the value that stands for an uncertain finding, if there is one.
+        meaning: probability of a label that is uncertain; None: unknown.
+    """
+
+    unknown: tuple[CellValue, ...] = ()
+    uncertain: CellValue | None = None
+    meaning: float | None = None
+
+    @classmethod
+    def of(
+        cls, unknown: Sequence[CellValue] | None, uncertain: Mapping[str, CellValue] | None
+    ) -> "PartialLabels | None":
+        """Return the meaning of the keys `unknown` and `uncertain` of a task, None if it has neither.
+
+        Raises:
+            MMLError: a key or value that has no meaning, or one value with two.
+        """
+        if unknown is None and uncertain is None:
+            return None
+        unknown = tuple(unknown or ())
+        if uncertain is None:
+            return cls(unknown)
+        if set(uncertain) != {"value", "as"}:
+            raise MMLError(
+                f"uncertain: the keys are {', '.join(uncertain) or 'none'}; write uncertain: {{value: -1, as: ignore}}"
+            )
+        value, meaning = uncertain["value"], uncertain["as"]
+        if any(_is_cell(str(value), other) for other in unknown):
+            raise MMLError(f"uncertain: the value {value!r} is one of unknown; name it in one of them")
+        if isinstance(meaning, str) and meaning in MEANINGS:
+            return cls(unknown, value, MEANINGS[meaning])
+        probability = float(meaning) if NUMBER.fullmatch(str(meaning)) else -1.0
+        if not 0 <= probability <= 1:
+            raise MMLError(f"uncertain.as: {meaning!r} is none of {', '.join(MEANINGS)} and no probability in 0..1")
+        return cls(unknown, value, probability)
+
+    def is_unknown(self, text: str, missing: Callable[[str], bool]) -> bool:
+        """Return True if a cell leaves its entry out."""
+        if any(_is_cell(text, value) or (value == "" and missing(text)) for value in self.unknown):
+            return True
+        return self.meaning is None and self.is_uncertain(text)
+
+    def is_uncertain(self, text: str) -> bool:
+        """Return True if a cell holds the value of an uncertain finding."""
+        return self.uncertain is not None and _is_cell(text, self.uncertain)
+
+
+def _is_cell(text: str, value: CellValue) -> bool:
+    """Return True if a cell holds a value; `-1` and `-1.0` are alike."""
+    text, written = text.strip().lower(), str(value).strip().lower()
+    numbers = bool(NUMBER.fullmatch(text) and NUMBER.fullmatch(written))
+    return float(text) == float(written) if numbers else text == written
 
 
 @dataclass(frozen=True)
@@ -18,10 +84,12 @@ class Indicators:
     Args:
         names: names of the classes, as the header has them.
         parts: the place of each column in a row.
+        partial: values of cells that are unknown or uncertain, of labels.
     """
 
     names: tuple[str, ...]
     parts: tuple[int, ...]
+    partial: PartialLabels | None = None
 
     place = None
 
@@ -36,6 +104,8 @@ class Indicators:
     def label(self, cells: Sequence[str], kind: str, missing: Callable[[str], bool]) -> Label:
         """Return the label of a row: the class whose column is 1, or the labels with their probabilities.
 
+        Unknown labels have the probability None; a row without a known label has no label (None).
+
         Args:
             cells: of the row.
             kind: the task type, classification or multi-label classification.
@@ -45,9 +115,9 @@ class Indicators:
             ValueError: a cell that is no 0, 1 or probability; a class is needed, and none or several are 1.
         """
         values = {name: self._value(name, cells, place, missing) for name, place in self._columns}
-        labels = {name: value for name, value in values.items() if value > 0}
+        labels = {name: value for name, value in values.items() if value is None or value > 0}
         if TASK_TYPES[kind].is_multilabel:
-            return labels
+            return None if set(values.values()) == {None} else labels
         soft = next((name for name, value in labels.items() if value != 1), None)
         if soft is not None:
             raise ValueError(f"the column '{soft}' has {values[soft]}; one-hot columns of a class hold 0 and 1")
@@ -60,15 +130,20 @@ class Indicators:
     def _columns(self) -> list[tuple[str, int]]:
         return list(zip(self.names, self.parts, strict=True))
 
-    def _value(self, name: str, cells: Sequence[str], place: int, missing: Callable[[str], bool]) -> float:
+    def _value(self, name: str, cells: Sequence[str], place: int, missing: Callable[[str], bool]) -> float | None:
         text = cells[place].strip().lower() if place < len(cells) else ""
+        if self.partial is not None:
+            if self.partial.is_unknown(text, missing):
+                return None
+            if self.partial.is_uncertain(text):
+                return self.partial.meaning
         if missing(text) or text in NO:
             return 0.0
         value = 1.0 if text in YES else float(text) if NUMBER.fullmatch(text) else -1.0
         if not 0 <= value <= 1:
             raise ValueError(
                 f"the column '{name}' has '{text}'; one-hot columns hold 0, 1, or a probability between (for labels); "
-                "say what others mean by replacing them"
+                "for labels, unknown: [-1] and uncertain: {value: -1, as: ignore} say what others mean"
             )
         return value
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.digests import digest
+from mml_lib.tasks.creators.columns import Columns
+from mml_lib.tasks.creators.file_kinds import LEFT_OUT, NOT_PICTURES, REMEDIES, suffix_of
 from mml_lib.tasks.dataset import Sample
+from mml_lib.tasks.names import normalized
 
 
 def existing(path: str, kind: str, creator: str) -> Path:
@@ -84,3 +87,55 @@ def size_of(file: Path | str) -> int:
     if size == 0:
         raise MMLError(f"the file {file} is empty (0 bytes); copy it again, or remove it")
     return size
+
+
+class TableFiles:
+    """Looks up files of a table; a folder is listed once, whatever the number of its files."""
+
+    def __init__(self, columns: Columns):
+        self.columns = columns
+        self.root = str(columns.file.parent)
+        self.folders: dict[str, frozenset[str]] = {}
+
+    def named(self, name: str, role: str, line: int) -> str:
+        """Return the path of a file; its `role` (image, mask) and line are named if it does not exist."""
+        path = self._find(name)
+        if path is None:
+            raise self._missing(name, role, line)
+        kind = LEFT_OUT.get(suffix_of(path))
+        if kind in NOT_PICTURES:
+            raise self.columns.wrong(line, f"the {role} {path} is not read ({kind}: {REMEDIES[kind]})")
+        return path
+
+    def _exists(self, path: str) -> bool:
+        folder, base = os.path.split(path)
+        return base in self._listed(folder)
+
+    def _listed(self, folder: str) -> frozenset[str]:
+        if folder not in self.folders:
+            try:
+                self.folders[folder] = frozenset(os.listdir(folder))
+            except (OSError, ValueError):
+                self.folders[folder] = frozenset()
+        return self.folders[folder]
+
+    def _find(self, name: str) -> str | None:
+        r"""Return a file, which may be spelled `a\b.png` on Windows, or in decomposed Unicode on macOS."""
+        for spelled in (name, name.replace("\\", "/")):
+            path = os.path.join(self.root, spelled)
+            if self._exists(path):
+                return path
+        folder, base = os.path.split(path)
+        same = [other for other in self._listed(folder) if normalized(other) == normalized(base)]
+        return os.path.join(folder, same[0]) if len(same) == 1 else None
+
+    def _missing(self, name: str, role: str, line: int) -> MMLError:
+        folder, base = os.path.split(os.path.join(self.root, name))
+        source = self.columns.sources["image" if role == "image" else "target"]
+        near = [other for other in self._listed(folder) if other.casefold() == base.casefold()]
+        near += sorted(other for other in self._listed(folder) if os.path.splitext(other)[0] == base)
+        hint = f"; there is '{near[0]}'" if near else ""
+        if near and near[0].startswith(base) and source.place is not None:
+            hint += f': write columns: {{{role}: "{{{source.text}}}{near[0].removeprefix(base)}"}}'
+        made = f", made by the template {source.text}," if source.place is None else ""
+        return self.columns.wrong(line, f"the {role} {os.path.join(folder, base)}{made} does not exist{hint}")

@@ -1,11 +1,10 @@
 """The creator `csv`: a table of images, which stay where they are."""
 
 import hashlib
-import os
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,13 @@ from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.creators.columns import ColumnMapping, Columns, Source, cell, overlooked
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.creators.delimited import Row, read_rows
-from mml_lib.tasks.creators.file_kinds import LEFT_OUT, NOT_PICTURES, REMEDIES, suffix_of
-from mml_lib.tasks.creators.indicators import Indicators
+from mml_lib.tasks.creators.indicators import CellValue, Indicators, PartialLabels
 from mml_lib.tasks.creators.labels import SEPARATOR, check_separator, class_names, parse_label
-from mml_lib.tasks.creators.own_data import only_file, sampled_digests, size_of
+from mml_lib.tasks.creators.own_data import TableFiles, only_file, sampled_digests, size_of
 from mml_lib.tasks.creators.row_filter import RowFilter, kept_rows
 from mml_lib.tasks.creators.split_names import SPLIT_WORDS
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, SPLITS, Delivery, Label, Sample
 from mml_lib.tasks.missing import Missing
-from mml_lib.tasks.names import normalized
 
 
 @dataclass(frozen=True)
@@ -38,6 +35,8 @@ class TableOptions:
         missing: the spellings of a missing value; None: the common ones.
         encoding: encoding of the file; None: UTF-8.
         filter: condition of the rows that are read; None: all rows are.
+        unknown: values of label columns that leave an entry out; None: there are none.
+        uncertain: the value of uncertain labels, and its meaning; None: there is none.
     """
 
     task_type: str | None = None
@@ -46,6 +45,8 @@ class TableOptions:
     missing: Sequence[str] | None = None
     encoding: str | None = None
     filter: str | None = None
+    unknown: Sequence[CellValue] | None = None
+    uncertain: Mapping[str, CellValue] | None = None
 
     def check(self) -> None:
         """Refuse a separator that divides nothing, or divides probabilities, and an expression that is no filter.
@@ -64,7 +65,25 @@ class TableOptions:
         columns = sorted(self.columns.items()) if self.columns else []
         options: list[object] = [columns, self.separator, self.missing, self.encoding]
         options += [] if self.filter is None else [self.filter]
+        partial = {"unknown": self.unknown, "uncertain": self.uncertain}
+        # These keys are no part of the digest of other tables.
+        options += [partial] if any(value is not None for value in partial.values()) else []
         return options if any(options) else []
+
+    def with_partial_labels(self, columns: Columns) -> Columns:
+        """Return columns whose labels may be unknown or uncertain, as the task says.
+
+        Raises:
+            MMLError: there are no columns of labels.
+        """
+        partial = PartialLabels.of(self.unknown, self.uncertain)
+        target = columns.sources.get("target")
+        if partial is None:
+            return columns
+        if not (isinstance(target, Indicators) and TASK_TYPES[columns.kind].is_multilabel):
+            key = "unknown" if self.unknown is not None else "uncertain"
+            raise MMLError(f"{key}: only for labels in columns of their own; write columns: {{labels: [Edema, …]}}")
+        return replace(columns, sources={**columns.sources, "target": replace(target, partial=partial)})
 
 
 @dataclass(frozen=True)
@@ -78,6 +97,7 @@ class Table:
         missing: the test for cells without a value.
         num_rows: number of rows in the file, kept by the filter or not.
         spelled: number of cells by column and spelling of a missing value.
+        rows_without_labels: number of rows whose labels are all unknown.
     """
 
     columns: Columns
@@ -86,6 +106,7 @@ class Table:
     missing: Missing
     num_rows: int
     spelled: Counter[tuple[str, str]] = field(default_factory=Counter)
+    rows_without_labels: int = 0
 
     @property
     def kind(self) -> str:
@@ -111,7 +132,11 @@ class Table:
         if isinstance(target, Indicators):
             unused = target.unused([sample.label for sample in self.samples])
             text = f"{self.columns.file}: no row has 1 in {summarized(unused, 4)}, so they are no classes"
-            return lines + [text] * bool(unused)
+            lines += [text] * bool(unused)
+            if self.rows_without_labels:
+                count = f"{self.rows_without_labels:,} of {len(self.rows):,} rows"
+                lines.append(f"{self.columns.file}: {count} have no known label, so their images are unlabelled")
+            return lines
         where = f"{self.columns.file}, column '{self.columns.name_of('target')}'"
         return lines + check_separator(self.samples, self.kind, where, options.separator)
 
@@ -129,12 +154,14 @@ def read_table(file: Path, options: TableOptions | None = None) -> Table:
     for row in rows:
         reader.check_width(row)
     kept = kept_rows(columns, rows, options.filter, reader.missing)
-    return Table(columns, [reader.sample(row) for row in kept], kept, reader.missing, len(rows), reader.spelled)
+    samples = [reader.sample(row) for row in kept]
+    return Table(columns, samples, kept, reader.missing, len(rows), reader.spelled, reader.rows_without_labels)
 
 
 def _columns_and_rows(file: Path, options: TableOptions) -> tuple[Columns, list[Row]]:
     header, *rows = [*read_rows(file, options.encoding)] or [Row(1, [])]
-    return Columns.of(file, header, options.columns, options.task_type, rows[0] if rows else None), rows
+    columns = Columns.of(file, header, options.columns, options.task_type, rows[0] if rows else None)
+    return options.with_partial_labels(columns), rows
 
 
 def _ends_in_delimiter(header: Sequence[str], rows: Sequence[Row]) -> bool:
@@ -158,10 +185,11 @@ class _Reader:
         self.ends_in_delimiter = ends_in_delimiter
         self.missing = Missing(options.missing)
         self.separator = options.separator or SEPARATOR
-        self.files = _Existing(columns)
+        self.files = TableFiles(columns)
         self.spelled: Counter[tuple[str, str]] = Counter()
         # A cell that comes again and again (a class) is parsed once.
         self.labels: dict[str, Label] = {}
+        self.rows_without_labels = 0
 
     def check_width(self, row: Row) -> None:
         """Refuse a row that is wider than the header.
@@ -188,6 +216,8 @@ class _Reader:
             raise columns.wrong(row.line, f"the column '{columns.name_of('image')}' is empty")
         split = "unlabelled" if not TASK_TYPES[columns.kind].is_learnable else self._split(row)
         label, mask = (None, None) if split == "unlabelled" else self._target(row)
+        if label is None and isinstance(columns.sources.get("target"), Indicators):  # no label is known
+            split, self.rows_without_labels = "unlabelled", self.rows_without_labels + 1
         file = self.files.named(image, "image", row.line)
         return Sample(image, file, label, split, self._value("group", row) or None, self._fold(row), mask)
 
@@ -247,58 +277,6 @@ class _Reader:
         return int(text.partition(".")[0])
 
 
-class _Existing:
-    """Looks up files of a table; a folder is listed once, whatever the number of its files."""
-
-    def __init__(self, columns: Columns):
-        self.columns = columns
-        self.root = str(columns.file.parent)
-        self.folders: dict[str, frozenset[str]] = {}
-
-    def named(self, name: str, role: str, line: int) -> str:
-        """Return the path of a file; its `role` (image, mask) and line are named if it does not exist."""
-        path = self._find(name)
-        if path is None:
-            raise self._missing(name, role, line)
-        kind = LEFT_OUT.get(suffix_of(path))
-        if kind in NOT_PICTURES:
-            raise self.columns.wrong(line, f"the {role} {path} is not read ({kind}: {REMEDIES[kind]})")
-        return path
-
-    def _exists(self, path: str) -> bool:
-        folder, base = os.path.split(path)
-        return base in self._listed(folder)
-
-    def _listed(self, folder: str) -> frozenset[str]:
-        if folder not in self.folders:
-            try:
-                self.folders[folder] = frozenset(os.listdir(folder))
-            except (OSError, ValueError):
-                self.folders[folder] = frozenset()
-        return self.folders[folder]
-
-    def _find(self, name: str) -> str | None:
-        r"""Return a file, which may be spelled `a\b.png` on Windows, or in decomposed Unicode on macOS."""
-        for spelled in (name, name.replace("\\", "/")):
-            path = os.path.join(self.root, spelled)
-            if self._exists(path):
-                return path
-        folder, base = os.path.split(path)
-        same = [other for other in self._listed(folder) if normalized(other) == normalized(base)]
-        return os.path.join(folder, same[0]) if len(same) == 1 else None
-
-    def _missing(self, name: str, role: str, line: int) -> MMLError:
-        folder, base = os.path.split(os.path.join(self.root, name))
-        source = self.columns.sources["image" if role == "image" else "target"]
-        near = [other for other in self._listed(folder) if other.casefold() == base.casefold()]
-        near += sorted(other for other in self._listed(folder) if os.path.splitext(other)[0] == base)
-        hint = f"; there is '{near[0]}'" if near else ""
-        if near and near[0].startswith(base) and source.place is not None:
-            hint += f': write columns: {{{role}: "{{{source.text}}}{near[0].removeprefix(base)}"}}'
-        made = f", made by the template {source.text}," if source.place is None else ""
-        return self.columns.wrong(line, f"the {role} {os.path.join(folder, base)}{made} does not exist{hint}")
-
-
 def _survey_table(path: str = "", downloaded: bool = False, **arguments: Any) -> Survey:
     """Read the table, so that its mistakes show early; look at the sizes of its files and the content of some."""
     options = TableOptions(**arguments)
@@ -345,6 +323,8 @@ def table(
     missing: list[str] | None = None,
     encoding: str | None = None,
     filter: str | None = None,
+    unknown: list[str | int | float] | None = None,
+    uncertain: dict[str, str | int | float] | None = None,
 ) -> Delivery:
     """A table with the column `image` and a column of targets: `label`, `labels`, `value` or `mask`.
 
@@ -364,8 +344,12 @@ def table(
         missing: spellings of a missing value in place of the common ones; an empty cell is always missing.
         encoding: encoding of the file, where it is not UTF-8.
         filter: the rows that are read, `view == 'frontal' and age > 18`.
+        unknown: values of label columns that leave an entry out of loss, class weights and metrics, `[-1, ""]`; `""`
+            stands for empty cells.
+        uncertain: the value of uncertain labels and its meaning: ignore, positive, negative or a probability,
+            `{value: -1, as: 0.5}`.
     """
-    options = TableOptions(task_type, columns, separator, missing, encoding, filter)
+    options = TableOptions(task_type, columns, separator, missing, encoding, filter, unknown, uncertain)
     read = read_table(only_file(path, ".csv", "csv"), options)
     if filter is not None:
         say(f'{read.columns.file}: filter: "{filter}" keeps {len(read.samples):,} of {read.num_rows:,} rows')

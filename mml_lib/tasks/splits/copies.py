@@ -130,7 +130,7 @@ class Copies:
         """Warn of identical images that have different labels; masks are compared where they are surveyed."""
         if TASK_TYPES[targets.task_type].has_masks:
             return
-        contrary = [rows for rows in copies if not (targets.values[rows] == targets.values[rows[0]]).all()]
+        contrary = [rows for rows in copies if _are_contrary(targets.values[rows])]
         if not contrary:
             return
         words = (
@@ -141,6 +141,11 @@ class Copies:
             f"{self.name}: {len(contrary)} image{'s have' if len(contrary) > 1 else ' has'} different labels in "
             f"identical copies: {summarized(words)}; correct the labels, or leave the copies out"
         )
+
+
+def _are_contrary(values: np.ndarray) -> bool:
+    """Return True if targets of copies differ; an unknown label agrees with any other."""
+    return bool(((values != values[0]) & ~np.isnan(values) & ~np.isnan(values[0])).any())
 
 
 def _place(sample: Sample) -> str:

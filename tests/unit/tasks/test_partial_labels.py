@@ -1,0 +1,186 @@
+"""Partial labels: entries of label columns that are unknown or uncertain, from the table to the task description."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mml_lib.config.task_options import Task
+from mml_lib.errors import MMLError
+from mml_lib.reports.task_table import label_table
+from mml_lib.tasks.creators.table import TableOptions, read_table
+from mml_lib.tasks.dataset import Dataset, Delivery, Sample, check_delivery
+from mml_lib.tasks.description import TaskDescription, one_sided_labels
+from mml_lib.tasks.names import join_spellings
+from mml_lib.tasks.splits.splitting import Assignment
+from mml_lib.tasks.targets import Targets
+from mml_lib.tasks.task_identity import TaskIdentity
+from tests.support.small_tables import read, write
+
+COLUMNS = {"labels": ["Edema", "Mass"]}
+KIND = "multilabel_classification"
+
+
+def labels_of(root: Path, cells: str, **arguments: Any) -> list[Any]:
+    """Return the labels of three images, whose cells are `a,b;a,b;a,b`."""
+    rows = [f"{name}.png,{row}" for name, row in zip("xyz", cells.split(";"), strict=True)]
+    text = "\n".join(["image,Edema,Mass", *rows])
+    return [sample.label for sample in read(root, text, columns=COLUMNS, **arguments).samples]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cells", "labels"),
+    [
+        ({"unknown": [-1, ""]}, "1,-1.0;0,;1,0", [{"Edema": 1.0, "Mass": None}, {"Mass": None}, {"Edema": 1.0}]),
+        ({"unknown": [""]}, "nan,1;0,0;1,1", [{"Edema": None, "Mass": 1.0}, {}, {"Edema": 1.0, "Mass": 1.0}]),
+        ({"unknown": ["U"]}, "u,1;0,;1,0", [{"Edema": None, "Mass": 1.0}, {}, {"Edema": 1.0}]),
+        (
+            {"uncertain": {"value": -1, "as": "ignore"}},
+            "-1,1;,1;1,0",
+            [{"Edema": None, "Mass": 1.0}, {"Mass": 1.0}, {"Edema": 1.0}],
+        ),
+        ({"uncertain": {"value": -1, "as": "positive"}}, "-1,0;0,1;0,0", [{"Edema": 1.0}, {"Mass": 1.0}, {}]),
+        (
+            {"uncertain": {"value": -1, "as": "negative"}},
+            "-1,1;1,1;0,0",
+            [{"Mass": 1.0}, {"Edema": 1.0, "Mass": 1.0}, {}],
+        ),
+        (
+            {"unknown": [""], "uncertain": {"value": -1, "as": 0.5}},
+            "-1,1;,0;0,0",
+            [{"Edema": 0.5, "Mass": 1.0}, {"Edema": None}, {}],
+        ),
+    ],
+)
+def test_cells_are_unknown_or_uncertain_as_the_task_says(tmp_path: Path, arguments: dict, cells: str, labels: list):
+    assert labels_of(tmp_path, cells, **arguments) == labels
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cells", "why"),
+    [
+        ({"unknown": [""]}, "1,-1;0,1;0,0", r"line 2: the column 'Mass' has '-1'; .*unknown: \[-1\] and uncertain"),
+        ({"unknown": [-1]}, "1,-2;0,1;0,0", r"line 2: the column 'Mass' has '-2'"),
+        ({"unknown": [-1]}, "1,-1;0,-1;1,-1", "every entry of the label 'Mass' is unknown"),
+        (
+            {"unknown": [-1], "uncertain": {"value": -1, "as": "ignore"}},
+            "1,1;0,0;1,0",
+            "uncertain: the value -1 is one of",
+        ),
+        ({"uncertain": {"value": -1}}, "1,1;0,0;1,0", r"uncertain: the keys are value; write uncertain: \{value: -1"),
+        (
+            {"uncertain": {"value": -1, "as": "maybe"}},
+            "1,1;0,0;1,0",
+            "uncertain.as: 'maybe' is none of ignore, positive",
+        ),
+        ({"uncertain": {"value": -1, "as": 1.5}}, "1,1;0,0;1,0", "uncertain.as: 1.5 is none of"),
+    ],
+)
+def test_wrong_values_are_refused(tmp_path: Path, arguments: dict, cells: str, why: str):
+    with pytest.raises(MMLError, match=why):
+        labels_of(tmp_path, cells, **arguments)
+
+
+@pytest.mark.parametrize("columns", [{"label": ["Edema", "Mass"]}, {"labels": "Edema"}])
+def test_only_columns_of_labels_may_be_unknown(tmp_path: Path, columns: dict[str, Any]):
+    with pytest.raises(MMLError, match="unknown: only for labels in columns of their own"):
+        read(tmp_path, "image,Edema,Mass\nx.png,1,0\ny.png,0,1", columns=columns, unknown=[-1])
+
+
+def test_images_without_a_known_label_are_unlabelled(tmp_path: Path):
+    text = "image,Edema,Mass,split\nx.png,1,-1,train\ny.png,-1,-1,test\nz.png,0,1,test"
+    delivery = read(tmp_path, text, columns=COLUMNS, unknown=[-1])
+    assert [sample.split for sample in delivery.samples] == ["train", "unlabelled", "test"]
+    options = TableOptions(columns=COLUMNS, unknown=[-1])
+    warnings = read_table(tmp_path / "table.csv", options).warnings(options)
+    assert any("1 of 3 rows have no known label" in line for line in warnings)
+
+
+def test_tables_without_unknown_labels_keep_their_identity(tmp_path: Path):
+    path = write(tmp_path, "image,Edema,Mass\nx.png,1,0\ny.png,0,1\nz.png,1,1")
+    plain = TableOptions(columns=COLUMNS).meaning
+    assert TableOptions(columns=COLUMNS, unknown=[-1]).meaning[: len(plain)] == plain
+    task = {"creator": "csv", "path": str(path), "columns": COLUMNS}
+    identities = [TaskIdentity.of("t", Task(**task, **key)) for key in ({}, {"unknown": [-1]})]
+    assert identities[0].id != identities[1].id
+    assert "is_partial" not in identities[0].definition()
+    assert not identities[0].is_partial
+    assert not identities[1].is_partial  # no entry is unknown
+
+
+# --- data sets and tasks ------------------------------------------------------------------------------------------
+
+
+def dataset_of(labels: list[Any], classes: list[str], splits: list[str]) -> Dataset:
+    samples = [
+        Sample(str(number), f"{number}.png", label, split)
+        for number, (label, split) in enumerate(zip(labels, splits, strict=True))
+    ]
+    return Dataset("d", Delivery(samples, classes, KIND), [(4, 4)] * len(samples), Path())
+
+
+LABELS = [{"a": 1.0, "b": None}, {"a": None, "b": 1.0}, {"a": 0.25}, {"b": None, "a": None, "c": 1.0}, {}]
+SPLITS = ["train", "train", "train", "test", "test"]
+
+
+def task_of(labels: list[Any] = LABELS) -> TaskDescription:
+    dataset = dataset_of(labels, ["a", "b", "c"], SPLITS)
+    targets = Targets.of(dataset, None, "t")
+    return TaskDescription.of({"name": "t", "id": "1"}, dataset, targets, Assignment(SPLITS, [0, 1, 0, -1, -1], 2))
+
+
+def test_description_holds_unknown_labels_and_their_counts(tmp_path: Path):
+    task_of().write(tmp_path / "t.json")
+    json.loads((tmp_path / "t.json").read_text(), parse_constant=pytest.fail)  # no NaN, which JSON does not have
+    task = TaskDescription.read(tmp_path / "t.json")
+    assert task.samples["label"] == [[1, None, 0], [None, 1, 0], [0.25, 0, 0], [None, None, 1], [0, 0, 0]]
+    assert np.array_equal(np.isnan(task.targets.values).nonzero(), [[0, 1, 3, 3], [1, 0, 0, 1]])
+    assert task.targets.labelled.all()
+    assert task.header["class_occ"] == {"a": 1, "b": 1, "c": 0}
+    assert task.header["label_counts"]["train"] == {
+        "a": {"known": 2, "positive": 1, "unknown": 1},
+        "b": {"known": 2, "positive": 1, "unknown": 1},
+        "c": {"known": 3, "positive": 0, "unknown": 0},
+    }
+    table = label_table([task.header])
+    assert table.query("label == 'a' and split == 'test'")[["known", "positive", "unknown"]].values.tolist() == [
+        [1, 0, 1]
+    ]
+
+
+def test_labels_without_both_kinds_of_entries_are_named():
+    lines = one_sided_labels(task_of().header)
+    assert len(lines) == 2
+    assert "'a', 'b' in the split test" in lines[0]
+    assert "'c' in the split train" in lines[1]
+
+
+def test_fully_labelled_tasks_have_no_counts_of_labels():
+    task = task_of([{"a": 1.0}, {"b": 1.0}, {}, {"c": 1.0}, {}])
+    assert "label_counts" not in task.header
+    assert one_sided_labels(task.header) == []
+
+
+def test_counts_follow_a_derived_task():
+    task = task_of()
+    is_known = ~np.isnan(task.targets.values).any(axis=1)
+    assert "label_counts" not in task.changed("known labels only", keep=is_known).header
+
+
+def test_merged_labels_are_unknown_unless_one_is_positive():
+    dataset = dataset_of([{"a": 1.0, "b": None}, {"b": None}, {"c": 1.0}], ["a", "b", "c"], ["train"] * 3)
+    values = Targets.of(dataset, {0: "ab", 1: "ab", 2: "c"}, "t").values
+    assert np.array_equal(values, [[1, 0], [np.nan, 0], [0, 1]], equal_nan=True)
+    delivery = Delivery([Sample("0", "0.png", {"naïve": None, "nai\u0308ve": 1.0})], ["naïve", "nai\u0308ve"], KIND)
+    assert join_spellings(delivery)[0].samples[0].label == {"naïve": 1.0}
+
+
+def test_samples_without_any_known_label_are_refused():
+    delivery = dataset_of([{"a": None, "b": None}, {"a": 1.0}], ["a", "b"], ["train"] * 2).delivery
+    with pytest.raises(MMLError, match="sample '0' has no known label"):
+        check_delivery(delivery, "t")
+    dataset = dataset_of([{"a": None}, {"a": 1.0}], ["a", "b"], ["train"] * 2)
+    with pytest.raises(MMLError, match="sample '0' has no known label"):
+        Targets.of(dataset, {0: "ab", 1: "ab"}, "t")
