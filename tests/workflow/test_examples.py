@@ -25,6 +25,9 @@ SHORTER = {
 }
 MODELS = {"ablation": 10, "learning_curve": 2, "sweep": 2, "transfer": 2, "tuned": 2, "post": 4}
 
+RUN_ELSEWHERE = ("ablation", "learning_curve", "post")
+"""Examples whose modes, answers and tables smaller studies check in full: test_questions.py and test_post.py."""
+
 
 def prepare(folder: Path) -> None:
     """Write what the examples expect beside them."""
@@ -38,12 +41,29 @@ def prepare(folder: Path) -> None:
     np.savez_compressed(folder / "breastmnist.npz", **arrays)
 
 
+def write_example(place: Workplace, study: str) -> None:
+    """Write an example as the study of a workplace, in a form in which the command line can change its mode."""
+    content = (REPOSITORY / f"config/studies/{study}.yaml").read_text().replace("mode: train", "mode: {preset: train}")
+    (place.folder / "study.yaml").write_text(content)
+
+
+@pytest.mark.parametrize("study", RUN_ELSEWHERE)
+def test_example_study_that_is_not_run_in_the_gate_is_planned(workplace: Workplace, study: str):
+    write_example(workplace, study)
+    assert workplace.planned()["train_fold"] == {"ablation": 20, "learning_curve": 18, "post": 4}[study]
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("study", [file.stem for file in (REPOSITORY / "config/studies").glob("*.yaml")])
+@pytest.mark.parametrize(
+    "study",
+    [
+        pytest.param(file.stem, marks=[pytest.mark.thorough] if file.stem in RUN_ELSEWHERE else [])
+        for file in sorted((REPOSITORY / "config/studies").glob("*.yaml"))
+    ],
+)
 def test_example_study_runs(workplace: Workplace, study: str):
     prepare(workplace.folder)
-    content = (REPOSITORY / f"config/studies/{study}.yaml").read_text().replace("mode: train", "mode: {preset: train}")
-    (workplace.folder / "study.yaml").write_text(content)
+    write_example(workplace, study)
     workplace.run("--config", "trainer={max_epochs: 1}", *SHORTER.get(study, [WITHOUT_PICTURES]))
     assert len(workplace.files(f"results/{study}/MODELS/*/*.json")) == MODELS.get(study, 1)
     assert workplace.files(f"results/{study}/RESULTS/*.json")
