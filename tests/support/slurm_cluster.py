@@ -15,6 +15,7 @@ import psutil
 ETC = Path("/etc/slurm")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue")
 CONFIG = """\
+# Written by the tests of MML.
 ClusterName=test
 SlurmctldHost={host}
 SlurmctldPort=17000
@@ -81,6 +82,7 @@ class Cluster:
         for number in range(2):
             os.mknod(self.folder / f"gpu{number}", stat.S_IFCHR | 0o666, os.makedev(1, 3))
         if ETC.exists():
+            self._remove_left_behind()
             shutil.copytree(ETC, self._kept, symlinks=True)
         ETC.mkdir(exist_ok=True)
         (ETC / "slurm.conf").write_text(CONFIG.format(host=socket.gethostname().split(".")[0], folder=self.folder))
@@ -105,6 +107,14 @@ class Cluster:
             assert time.monotonic() < deadline, asked("sinfo")
             time.sleep(0.2)
         threading.Thread(target=self._hurry, daemon=True).start()
+
+    @staticmethod
+    def _remove_left_behind() -> None:
+        """Remove the configuration of a test cluster that was killed: each Snakemake would ask it for ten seconds."""
+        file = ETC / "slurm.conf"
+        if file.exists() and file.read_text().startswith(CONFIG.partition("\n")[0]):
+            file.unlink()
+            (ETC / "gres.conf").unlink(missing_ok=True)
 
     @staticmethod
     def start_node(node: str) -> None:
