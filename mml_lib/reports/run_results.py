@@ -196,7 +196,7 @@ def long_form(board: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_first(standing: pd.DataFrame | None, runs: Iterable[str]) -> list[str]:
-    """Return runs in the order of their main metric, those of a procedure together; as they are where none is told."""
+    """Return runs in the order of their main metric, those of a procedure together; unsorted without one."""
     if standing is None:
         return list(runs)
     main = ordered(standing[standing["metric"] == standing["metric"].iloc[0]])

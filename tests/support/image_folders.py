@@ -21,7 +21,8 @@ def lay(root: Path, *names: str) -> Path:
     return root
 
 
-def told(delivery: Delivery, *fields: str) -> list[Any]:
+def sample_fields(delivery: Delivery, *fields: str) -> list[Any]:
+    """Return a field, or a tuple of fields, of each sample."""
     rows = [tuple(getattr(sample, name) for name in fields) for sample in delivery.samples]
     return [row[0] for row in rows] if len(fields) == 1 else rows
 

@@ -18,7 +18,7 @@ def checksum(body: bytes) -> str:
 
 
 class Server(ThreadingHTTPServer):
-    """A server of one file that misbehaves as told; `asked` keeps the headers of each request."""
+    """A server of one file that misbehaves as configured; `asked` keeps the headers of each request."""
 
     daemon_threads = True
 

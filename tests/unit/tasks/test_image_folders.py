@@ -14,7 +14,7 @@ from mml_lib.tasks.creators.creator_registry import CREATORS
 from mml_lib.tasks.creators.file_kinds import LEFT_OUT, SUFFIXES
 from mml_lib.tasks.creators.folders.walking import ImageTree, left_out_text
 from mml_lib.tasks.task_identity import TaskIdentity
-from tests.support.image_folders import lay, told
+from tests.support.image_folders import lay, sample_fields
 from tests.support.messages import mentions
 from tests.support.plans import deliver
 
@@ -52,7 +52,7 @@ def assert_skipped(tmp_path: Path, warnings: list[str], folder: str, place: str 
     root = lay(tmp_path, "a/1.png", "a/deep/2.png", "b/3.png", f"{place}{folder}/x/4.png", f"{place}{folder}/5.png")
     before = CREATORS["image_folder"].survey(str(root)).fingerprint
     delivery = deliver("image_folder", root)
-    assert (delivery.classes, told(delivery, "id")) == (["a", "b"], ["a/1.png", "a/deep/2.png", "b/3.png"])
+    assert (delivery.classes, sample_fields(delivery, "id")) == (["a", "b"], ["a/1.png", "a/deep/2.png", "b/3.png"])
     assert len(warnings) == 1
     assert folder in warnings[0]
     lay(root, f"{place}{folder}/6.png")
@@ -62,7 +62,7 @@ def assert_skipped(tmp_path: Path, warnings: list[str], folder: str, place: str 
 def test_litter_between_images_is_skipped(tmp_path: Path, warnings: list[str]):
     root = lay(tmp_path, "a/1.png", "b/2.png", "a/._1.png", "b/._2.png")
     fill(root, "Thumbs.db", "a/Thumbs.db", "b/desktop.ini", "a/.DS_Store", "readme.txt", "a/notes.csv", "images.zip")
-    assert told(deliver("image_folder", root), "id") == ["a/1.png", "b/2.png"]
+    assert sample_fields(deliver("image_folder", root), "id") == ["a/1.png", "b/2.png"]
     assert warnings == [f"warning: {root}: folders and files of systems and tools are skipped: hidden image files (2)"]
 
 
@@ -89,7 +89,7 @@ def test_suffixes_of_images_are_read_as_images_and_as_masks(tmp_path: Path, suff
         Image.new("RGB" if "img" in name else "L", (4, 4)).save(tmp_path / name, kind)
     lay(tmp_path, "mask/b.png")
     delivery = deliver("image_folder", tmp_path / "img", masks=str(tmp_path / "mask"))
-    assert told(delivery, "id") == [f"a{suffix}", f"b{suffix}"]
+    assert sample_fields(delivery, "id") == [f"a{suffix}", f"b{suffix}"]
     assert delivery.samples[0].mask == str(tmp_path / f"mask/a{suffix}")
 
 
@@ -261,7 +261,7 @@ def test_class_named_like_a_missing_value_is_warned_of(tmp_path: Path, warnings:
 def test_folders_may_be_named_by_other_separators(tmp_path: Path, separator: str):
     root = lay(tmp_path, "a/1.png", "b/2.png", f"a{separator}b/3.png")
     delivery = deliver("image_folder", root, task_type="multilabel_classification", separator=separator)
-    assert told(delivery, "label")[1] == {"a": 1.0, "b": 1.0}
+    assert sample_fields(delivery, "label")[1] == {"a": 1.0, "b": 1.0}
     with pytest.raises(MMLError, match="several ones joined by"):
         deliver("image_folder", root, task_type="multilabel_classification")
 

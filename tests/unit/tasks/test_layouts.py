@@ -10,7 +10,7 @@ from mml_lib.errors import MMLError
 from mml_lib.tasks.creators.creator_registry import CREATORS, create
 from mml_lib.tasks.creators.folders.path_layout import NamePattern, PathLayout
 from mml_lib.tasks.task_identity import TaskIdentity
-from tests.support.image_folders import lay, told
+from tests.support.image_folders import lay, sample_fields
 from tests.support.messages import mentions
 from tests.support.plans import check_plan, deliver
 
@@ -43,7 +43,7 @@ def test_parts_of_a_path_are_properties_of_the_image(tmp_path: Path):
 def test_parts_may_stand_in_any_order_and_folds_are_numbered_in_natural_order(tmp_path: Path):
     root = lay(tmp_path, "fold10/x-a.png", "fold9/y-b.png", "fold9/z-a.png")
     delivery = deliver("image_folder", root, layout="fold{fold}/*-{label}.png")
-    assert told(delivery, "id", "label", "fold") == [
+    assert sample_fields(delivery, "id", "label", "fold") == [
         ("fold9/y-b.png", "b", 0),
         ("fold9/z-a.png", "a", 0),
         ("fold10/x-a.png", "a", 1),
@@ -55,7 +55,7 @@ def test_masks_are_found_by_the_path_of_the_image(tmp_path: Path):
     images = lay(tmp_path / "img", "train/p1_1.png", "val/p2_1.png", "unlabelled/p3_1.png")
     masks = lay(tmp_path / "mask", "train/p1_1.png", "val/p2_1.png")
     delivery = deliver("image_folder", images, masks=str(masks), layout="{split}/{group}_*.png")
-    assert told(delivery, "split", "group", "mask") == [
+    assert sample_fields(delivery, "split", "group", "mask") == [
         ("train", "p1", str(masks / "train/p1_1.png")),
         ("unlabelled", "p3", None),
         ("val", "p2", str(masks / "val/p2_1.png")),
@@ -73,13 +73,13 @@ def test_labels_are_those_of_the_task_type(tmp_path: Path, task_type: str, label
         with pytest.raises(MMLError, match=r"1\+2_y.png: '1\+2' is not a number"):
             deliver("image_folder", root, **arguments)
     else:
-        assert sorted(told(deliver("image_folder", root, **arguments), "label"), key=len) == labels
+        assert sorted(sample_fields(deliver("image_folder", root, **arguments), "label"), key=len) == labels
 
 
 def test_unlabelled_images_may_have_groups(tmp_path: Path):
     root = lay(tmp_path, "p1/1.png", "p2/2.png")
     delivery = deliver("image_folder", root, layout="{group}/*", task_type="no_task")
-    assert told(delivery, "split", "group") == [("unlabelled", "p1"), ("unlabelled", "p2")]
+    assert sample_fields(delivery, "split", "group") == [("unlabelled", "p1"), ("unlabelled", "p2")]
 
 
 def test_images_that_do_not_match_are_counted_and_named(tmp_path: Path, printed: list[str]):
@@ -170,7 +170,7 @@ def test_layout_decides_the_identity_of_the_data_set(tmp_path: Path):
 @pytest.mark.parametrize("layout", [{}, {"layout": "{label}/*"}])
 def test_classes_that_are_not_named_are_left_out(tmp_path: Path, layout: dict[str, str]):
     root = lay(tmp_path, "a/1.png", "b/2.png", "c/3.png")
-    assert told(deliver("image_folder", root, classes=["c", "a"], **layout), "label") == ["a", "c"]
+    assert sample_fields(deliver("image_folder", root, classes=["c", "a"], **layout), "label") == ["a", "c"]
     before = survey(root, classes=["c", "a"], **layout).fingerprint
     lay(root, "b/4.png")
     assert survey(root, classes=["a", "c"], **layout).fingerprint == before
@@ -189,7 +189,7 @@ def test_classes_that_are_not_named_are_left_out(tmp_path: Path, layout: dict[st
 )
 def test_excluded_files_and_folders_are_passed_over(tmp_path: Path, exclude: str | list[str], ids: list[str]):
     root = lay(tmp_path, "a/1.png", "a/1_thumb.png", "b/deep/2.png", "b/thumbs/3.png")
-    assert told(deliver("image_folder", root, exclude=exclude), "id") == ids
+    assert sample_fields(deliver("image_folder", root, exclude=exclude), "id") == ids
     before = survey(root, exclude=exclude).fingerprint
     lay(root, "a/1_thumb.png", "a/1_2_thumb.png")
     assert survey(root, exclude=exclude).fingerprint == before
@@ -204,7 +204,7 @@ def test_excluded_folder_may_lie_among_splits(tmp_path: Path):
 
 def test_excluded_masks_are_passed_over(tmp_path: Path):
     images, masks = lay(tmp_path / "img", "1.png"), lay(tmp_path / "mask", "1.png", "1.bmp")
-    assert told(deliver("image_folder", images, masks=str(masks), exclude="*.bmp"), "id") == ["1.png"]
+    assert sample_fields(deliver("image_folder", images, masks=str(masks), exclude="*.bmp"), "id") == ["1.png"]
 
 
 def test_excluded_and_kept_files_are_counted(tmp_path: Path, warnings: list[str], printed: list[str]):
@@ -242,7 +242,11 @@ def test_filter_that_does_not_fit_is_refused(tmp_path: Path, arguments: dict[str
 @pytest.mark.parametrize("name", ["validation", "valid"])
 def test_validation_and_valid_are_val(tmp_path: Path, name: str, warnings: list[str]):
     root = lay(tmp_path, "train/a/1.png", f"{name}/b/2.png", "test/a/3.png")
-    assert told(deliver("image_folder", root), "split", "label") == [("train", "a"), ("val", "b"), ("test", "a")]
+    assert sample_fields(deliver("image_folder", root), "split", "label") == [
+        ("train", "a"),
+        ("val", "b"),
+        ("test", "a"),
+    ]
     assert (survey(root).folds, survey(root).has_test, warnings) == (1, True, [])
 
 

@@ -16,7 +16,7 @@ from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.creators.creator_registry import CREATORS
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Sample
 from mml_lib.tasks.task_identity import TaskIdentity
-from tests.support.image_folders import lay, told
+from tests.support.image_folders import lay, sample_fields
 from tests.support.plans import check_plan, deliver
 
 
@@ -46,12 +46,12 @@ def table(root: Path, text: str, **encoding: Any) -> Path:
 )
 def test_the_column_says_what_is_learned(tmp_path: Path, text: str, kind: str, classes: list[str], labels: list):
     delivery = deliver("csv", table(tmp_path, text))
-    assert (delivery.task_type, delivery.classes, told(delivery, "label")) == (kind, classes, labels)
+    assert (delivery.task_type, delivery.classes, sample_fields(delivery, "label")) == (kind, classes, labels)
 
 
 def test_a_table_names_masks(tmp_path: Path):
     delivery = deliver("csv", table(tmp_path, f"image,mask\nx.png,mask/x.png\ny.png,{EMPTY_MASK_TOKEN}"))
-    assert told(delivery, "mask") == [str(tmp_path / "mask/x.png"), EMPTY_MASK_TOKEN]
+    assert sample_fields(delivery, "mask") == [str(tmp_path / "mask/x.png"), EMPTY_MASK_TOKEN]
     values = survey_images(delivery, "d", tmp_path, 2).values
     assert (set(values[0]), values[1]) == ({0, 1}, {0: 4})
 
@@ -59,7 +59,7 @@ def test_a_table_names_masks(tmp_path: Path):
 def test_splits_groups_and_folds_are_columns(tmp_path: Path):
     text = "image,label,split,group,fold\nx.png,a,train,p,0\ny.png,b,test,q,\nz.png,ignored,unlabelled,,"
     delivery = deliver("csv", table(tmp_path, text))
-    assert told(delivery, "label", "split", "group", "fold") == [
+    assert sample_fields(delivery, "label", "split", "group", "fold") == [
         ("a", "train", "p", 0),
         ("b", "test", "q", None),
         (None, "unlabelled", None, None),
@@ -84,7 +84,7 @@ def test_splits_groups_and_folds_are_columns(tmp_path: Path):
     ],
 )
 def test_tables_are_read_as_people_save_them(tmp_path: Path, text: str):
-    assert told(deliver("csv", table(tmp_path, text)), "id", "label") == [("x.png", "a b"), ("y.png", "c")]
+    assert sample_fields(deliver("csv", table(tmp_path, text)), "id", "label") == [("x.png", "a b"), ("y.png", "c")]
 
 
 def test_own_images_may_lie_anywhere(tmp_path: Path):
@@ -168,7 +168,7 @@ def test_folder_names_are_labels(tmp_path: Path, names: list[str], kind: str | N
     lay(tmp_path, *names, ".hidden/9.png", str(Path(names[0]).with_name(".9.png")))
     (tmp_path / names[0]).with_suffix(".txt").touch()
     delivery = deliver("image_folder", tmp_path, task_type=kind)
-    assert sorted(told(delivery, "label"), key=str) == sorted(labels, key=str)
+    assert sorted(sample_fields(delivery, "label"), key=str) == sorted(labels, key=str)
     assert delivery.task_type == (kind or "classification")
 
 
@@ -180,7 +180,7 @@ def test_classes_are_in_natural_order(tmp_path: Path):
 def test_the_first_level_may_be_splits(tmp_path: Path):
     lay(tmp_path, "train/a/1.png", "train/b/2.png", "val/a/3.png", "test/b/4.png", "unlabelled/5.png")
     (tmp_path / ".git").mkdir()
-    assert told(deliver("image_folder", tmp_path), "id", "label", "split") == [
+    assert sample_fields(deliver("image_folder", tmp_path), "id", "label", "split") == [
         ("train/a/1.png", "a", "train"),
         ("train/b/2.png", "b", "train"),
         ("val/a/3.png", "a", "val"),
@@ -199,7 +199,7 @@ def test_masks_lie_in_a_folder_of_their_own(tmp_path: Path, place: str, level: s
     root = lay(tmp_path / "data", f"{level}1.jpg", f"{level}deep/2.png", "unlabelled/3.png")
     masks = lay(root / "mask" if place == "inside" else tmp_path / "mask", f"{level}1.png", f"{level}deep/2.bmp")
     delivery = deliver("image_folder", root, masks=str(masks))
-    assert told(delivery, "id", "split", "mask") == [
+    assert sample_fields(delivery, "id", "split", "mask") == [
         (f"{level}1.jpg", level[:-1] or None, str(masks / level / "1.png")),
         (f"{level}deep/2.png", level[:-1] or None, str(masks / level / "deep/2.bmp")),
         ("unlabelled/3.png", "unlabelled", None),

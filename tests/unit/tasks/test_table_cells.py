@@ -10,7 +10,7 @@ from mml_lib.tasks.creators.creator_registry import read_metadata
 from mml_lib.tasks.creators.labels import missed_separator
 from mml_lib.tasks.missing import MISSING, Missing
 from mml_lib.tasks.task_identity import TaskIdentity
-from tests.support.image_folders import told
+from tests.support.image_folders import sample_fields
 from tests.support.small_tables import read, write
 
 # --- missing values ---------------------------------------------------------------------------------------------
@@ -41,13 +41,17 @@ PANDAS = (
 def test_missing_value_is_the_same_in_every_column(tmp_path: Path, cell: str):
     text = f"image,labels,group,fold,site\nx.png,a,{cell},0,A\ny.png,{cell},p,1,{cell}\nz.png,a|{cell},{cell},{cell},A"
     delivery = read(tmp_path, text)
-    assert told(delivery, "label", "group", "fold") == [({"a": 1.0}, None, 0), ({}, "p", 1), ({"a": 1.0}, None, None)]
+    assert sample_fields(delivery, "label", "group", "fold") == [
+        ({"a": 1.0}, None, 0),
+        ({}, "p", 1),
+        ({"a": 1.0}, None, None),
+    ]
     assert read_metadata("csv", {"path": str(tmp_path)}, ["site"])["site"]["y.png"] == ""
     for column, first in {"label": "a", "value": "1", "mask": "mask/x.png"}.items():
         with pytest.raises(MMLError, match=f"line 3: the column '{column}' is (empty|missing)"):
             read(tmp_path, f"image,{column}\nx.png,{first}\ny.png,{cell}")
     split = read(tmp_path, f"image,label,split\nx.png,a,{cell}\ny.png,b,{cell}")
-    assert told(split, "split") == [None, None]
+    assert sample_fields(split, "split") == [None, None]
 
 
 def test_spelled_missing_values_are_named(tmp_path: Path, warnings: list[str]):
@@ -59,7 +63,7 @@ def test_spelled_missing_values_are_named(tmp_path: Path, warnings: list[str]):
 def test_class_may_be_named_like_a_missing_value(tmp_path: Path, warnings: list[str]):
     text = "image,label,group\nx.png,None,NA\ny.png,mild,\nz.png,None,unknown"
     delivery = read(tmp_path, text, missing=["", "unknown"])
-    assert told(delivery, "label", "group") == [("None", "NA"), ("mild", None), ("None", None)]
+    assert sample_fields(delivery, "label", "group") == [("None", "NA"), ("mild", None), ("None", None)]
     assert [line for line in warnings if "named like a missing value" in line]
 
 

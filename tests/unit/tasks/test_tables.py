@@ -11,7 +11,7 @@ from mml_lib.errors import MMLError
 from mml_lib.tasks.creators.creator_registry import CREATORS, read_metadata
 from mml_lib.tasks.creators.delimited import delimiter_of
 from mml_lib.tasks.task_identity import TaskIdentity
-from tests.support.image_folders import lay, told
+from tests.support.image_folders import lay, sample_fields
 from tests.support.plans import deliver
 from tests.support.small_tables import read, write
 
@@ -23,7 +23,7 @@ from tests.support.small_tables import read, write
 def test_delimiters_and_ends_of_lines_are_detected(tmp_path: Path, delimiter: str, end: str):
     rows = [("image", "label", "note"), ("x.png", "a", "1"), ("y.png", "b", "2")]
     text = end.join(delimiter.join(row) for row in rows)
-    assert told(read(tmp_path, text + end), "id", "label") == [("x.png", "a"), ("y.png", "b")]
+    assert sample_fields(read(tmp_path, text + end), "id", "label") == [("x.png", "a"), ("y.png", "b")]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_delimiter_is_what_divides_all_rows_alike(text: str, delimiter: str):
     ids=["byte order mark", "sep of Excel", "quotes and trailing commas", "index of pandas"],
 )
 def test_tables_are_read_as_programs_save_them(tmp_path: Path, text: str, encoding: str):
-    assert told(deliver("csv", write(tmp_path, text, encoding=encoding)), "id", "label") == [
+    assert sample_fields(deliver("csv", write(tmp_path, text, encoding=encoding)), "id", "label") == [
         ("x.png", "ä"),
         ("y.png", "b"),
     ]
@@ -127,7 +127,7 @@ def test_line_to_write_is_in_the_error(tmp_path: Path, header: str, row: str, li
 def test_columns_are_named_by_the_task(tmp_path: Path):
     text = "file_name,Diagnosis,patient,set,cv,label\nx.png,a,p,train,0,no\ny.png,b,q,train,1,no\nz.png,a,r,test,,no"
     columns = {"image": "file_name", "label": "Diagnosis", "group": "patient", "split": "set", "fold": "cv"}
-    assert told(read(tmp_path, text, columns=columns), "id", "label", "group", "split", "fold") == [
+    assert sample_fields(read(tmp_path, text, columns=columns), "id", "label", "group", "split", "fold") == [
         ("x.png", "a", "p", "train", 0),
         ("y.png", "b", "q", "train", 1),
         ("z.png", "a", "r", "test", None),
@@ -145,15 +145,19 @@ def test_columns_are_named_by_the_task(tmp_path: Path):
 def test_named_column_says_what_is_learned(tmp_path: Path, column: str, role: str, field: str, value: Any):
     cells = {"labels": "a", "value": "1", "mask": "mask/x.png"}[role]
     delivery = read(tmp_path, f"f,{column}\nx.png,{cells}\ny.png,{cells}", columns={"image": "f", role: column})
-    assert told(delivery, field)[0] == (str(tmp_path / value) if role == "mask" else value)
+    assert sample_fields(delivery, field)[0] == (str(tmp_path / value) if role == "mask" else value)
 
 
 def test_templates_make_names_of_several_columns(tmp_path: Path):
     columns = {"image": "{folder}/{id}.png", "mask": "mask/{id}.png", "group": "{site}-{pat id}"}
     text = "folder,id,site,pat id\nimg,x,A,1\nimg/deep,y,B,1\nimg,z,B,"
     delivery = read(tmp_path, text, columns=columns)
-    assert told(delivery, "id", "group") == [("img/x.png", "A-1"), ("img/deep/y.png", "B-1"), ("img/z.png", None)]
-    assert told(delivery, "mask") == [str(tmp_path / f"mask/{name}.png") for name in "xyz"]
+    assert sample_fields(delivery, "id", "group") == [
+        ("img/x.png", "A-1"),
+        ("img/deep/y.png", "B-1"),
+        ("img/z.png", None),
+    ]
+    assert sample_fields(delivery, "mask") == [str(tmp_path / f"mask/{name}.png") for name in "xyz"]
     metadata = read_metadata("csv", {"path": str(tmp_path), "columns": columns}, ["site"])
     assert metadata == {"site": {"img/x.png": "A", "img/deep/y.png": "B", "img/z.png": "B"}}
 
