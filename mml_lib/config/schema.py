@@ -292,9 +292,8 @@ class StudyConfig(Section):
     )
     num_workers: Annotated[int, Field(ge=0, le=1024)] | None = Field(
         None,
-        description="Number of data-loading processes of a training; 0: loading in the training process, by a "
-        "thread on a GPU. Unset: 0, or one process per thread where more than 8 threads decode images "
-        "for a GPU.",
+        description="Number of data-loading processes of a training; unset or 0: loading in the training process, by a "
+        "thread on a GPU.",
     )
     warm_start: bool = Field(
         True, description="Fork steps that need torch from a process that has imported it; on a workstation only."

@@ -345,6 +345,5 @@ class Preprocessing(Section):
     )
     transforms: list[Annotated[Transform, BeforeValidator(_as_transform)]] = Field(
         default_factory=lambda: [Transform(name="resize")],
-        description="Transforms of images and masks, applied in this order; []: nothing is packed, and training "
-        "decodes the original images.",
+        description="Transforms of images and masks, applied in this order; []: images keep their sizes.",
     )

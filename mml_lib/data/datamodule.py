@@ -3,7 +3,6 @@
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any
@@ -15,28 +14,19 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from mml_lib.config.training_options import Sampling
+from mml_lib.data.crops import cut, cut_mask
 from mml_lib.data.read_ahead import ReadAhead
 from mml_lib.data.sampling import BatchSampler
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import verify
 from mml_lib.files.containers import check_packed
-from mml_lib.images.decoding import decode
-from mml_lib.images.mask_files import unused_value
-from mml_lib.images.packing import IMAGES, MASKS, SIZES
-from mml_lib.images.transforms import check_masks_move
+from mml_lib.images.packing import IMAGES, MASKS
+from mml_lib.images.stores.sized_store import MASK_PIXELS, PIXELS, SIZES, SizedPixels
 from mml_lib.machine.terminal import summarized, warn
-from mml_lib.task_types import TASK_TYPES
-from mml_lib.tasks.dataset import Dataset as Manifest
+from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
 
 Batch = dict[str, torch.Tensor]
-
-MOST_DECODING = 8
-"""Threads up to which a process decodes as fast as several do: 373 images of 1024×768 a second with 8 threads, 331 with
-8 processes, but 491 and 654 with 16."""
-
-MOST_WORKERS = 16
-"""Processes that feed a training, unless the study says more."""
 
 
 class TaskImages(Dataset[Batch], ABC):
@@ -81,9 +71,23 @@ class TaskImages(Dataset[Batch], ABC):
         """Return memory for so many images, uint8 B×H×W×3, whatever it holds."""
         return torch.empty(count, height, width, 3, dtype=torch.uint8, pin_memory=self.pinned)
 
+    def image(self, position: int) -> np.ndarray:
+        """Return a view of the packed image at a position, H×W×C."""
+        return self.images[self.rows[position]]
+
+    def mask(self, position: int) -> np.ndarray:
+        """Return a view of the packed mask at a position, uint8 H×W."""
+        return self.masks[self.rows[position]]
+
+    @property
     @abstractmethod
-    def read(self, rows: np.ndarray) -> tuple[torch.Tensor, np.ndarray | None]:
-        """Return images (uint8, B×H×W×3) and, for segmentation, mask values (uint8, B×H×W)."""
+    def images(self) -> np.ndarray | SizedPixels:
+        """All packed images of the data set, by row."""
+
+    @property
+    @abstractmethod
+    def masks(self) -> np.ndarray | SizedPixels:
+        """All packed masks of the data set, by row."""
 
     @property
     @abstractmethod
@@ -117,63 +121,32 @@ class PackedImages(TaskImages):
         return np.broadcast_to(self.images.shape[1:3], (len(self), 2))
 
 
-class DecodedImages(TaskImages):
-    """Images of any size, decoded whenever they are asked for; in a batch they are padded to the largest, in black.
-
-    Args:
-        struct: the task.
-        positions: samples of it, N.
-        transforms: of the preprocessing.
-        threads: how many to decode with.
-        pinned: read images into memory that a GPU copies from faster.
-    """
-
-    def __init__(
-        self,
-        struct: TaskStruct,
-        positions: np.ndarray,
-        transforms: Sequence[dict[str, Any]],
-        threads: int,
-        pinned: bool = False,
-    ):
-        super().__init__(struct, positions, pinned)
-        self.manifest = struct.paths["dataset"]
-        self.transforms = transforms
-        self.threads = threads
+class SizedImages(TaskImages):
+    """Images of many sizes; in a batch they are padded to the largest, in black."""
 
     @cached_property
-    def dataset(self) -> Manifest:
-        return Manifest.read(self.manifest)
+    def images(self) -> SizedPixels:
+        return SizedPixels(self.folder / PIXELS)
 
     @cached_property
-    def pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.threads)
-
-    @cached_property
-    def padding(self) -> int:
-        """Mask value of pixels that are in no mask."""
-        return unused_value(self.dataset.values or ())
+    def masks(self) -> SizedPixels:
+        return SizedPixels(self.folder / MASK_PIXELS)
 
     @cached_property
     def sizes(self) -> np.ndarray:
         return np.load(self.folder / SIZES)[self.rows]
 
-    def _decode(self, row: int) -> tuple[np.ndarray, np.ndarray | None]:
-        mask = self.dataset.mask_path(row) if self.segmentation else None
-        dataset = self.dataset
-        file, colors, value_range = dataset.image_path(row), dataset.mask_colors, dataset.value_range
-        return decode(file, self.transforms, mask, self.padding, colors, value_range)
-
-    def read(self, rows: np.ndarray) -> tuple[torch.Tensor, np.ndarray | None]:
-        decoded = list(self.pool.map(self._decode, rows.tolist()))
-        height, width = np.max([image.shape[:2] for image, _ in decoded], axis=0)
-        images = self.room(len(rows), height, width).zero_()
-        masks = np.full((len(rows), height, width), self.padding, np.uint8) if self.segmentation else None
-        for place, (image, mask) in enumerate(decoded):
-            images[place, : image.shape[0], : image.shape[1]] = torch.from_numpy(image)
-            if mask is not None and masks is not None:
-                masks[place, : mask.shape[0], : mask.shape[1]] = mask
-        return images, masks
+    def __getitem__(self, batch: np.ndarray) -> Batch:
+        height, width = self.sizes[batch].max(axis=0).tolist()
+        images = self.room(len(batch), height, width).zero_()
+        target = self.targets[batch]
+        if self.segmentation:
+            target = np.full((len(batch), height, width), IGNORE, np.int64)
+        for place, position in enumerate(batch.tolist()):
+            cut(self.image(position), 0, 0, images[place].numpy())
+            if self.lookup is not None:
+                cut_mask(self.mask(position), 0, 0, self.lookup, target[place])
+        return {"image": images.permute(0, 3, 1, 2), "target": torch.from_numpy(target)}
 
 
 class _Worker(ForkServerProcess):
@@ -201,21 +174,6 @@ class _Workers(ForkServerContext):
         self.set_forkserver_preload([__name__])
 
 
-def best_workers(struct: TaskStruct, threads: int, on_gpu: bool) -> int:
-    """Return the number of processes that feed a training or a prediction best.
-
-    Packed images are read faster than any network learns. Threads decode as fast as processes, which have to be started
-    and need memory, up to about 8 of them; on a CPU both would only take time from the network.
-
-    Args:
-        struct: the task.
-        threads: that the step has.
-        on_gpu: whether the network computes on a GPU.
-    """
-    packed = (struct.paths["packed"] / IMAGES).exists()
-    return min(threads, MOST_WORKERS) if on_gpu and not packed and threads > MOST_DECODING else 0
-
-
 class MMLDataModule(LightningDataModule):
     """Feeds one task, or several at once: their batches side by side, shorter tasks cycled.
 
@@ -224,8 +182,6 @@ class MMLDataModule(LightningDataModule):
         fold: what is validated on; the other folds are trained on. None: neither is asked for.
         sampling: how training batches are drawn.
         seed: seed of the training.
-        transforms: of the preprocessing, where images are not packed.
-        threads: how many to decode with, where images are not packed.
         num_workers: processes that read ahead; 0 reads in the training process.
         pin_memory: hand batches over in memory that a GPU copies from faster, and read ahead in any case.
         co_structs: further tasks to train on.
@@ -237,8 +193,6 @@ class MMLDataModule(LightningDataModule):
         fold: int | None,
         sampling: Sampling,
         seed: int,
-        transforms: Sequence[dict[str, Any]] = (),
-        threads: int = 1,
         num_workers: int = 0,
         pin_memory: bool = False,
         co_structs: Sequence[TaskStruct] = (),
@@ -246,15 +200,11 @@ class MMLDataModule(LightningDataModule):
         super().__init__()
         if fold is not None and fold >= struct.num_folds:
             raise MMLError(f"task {struct.name} has {struct.num_folds} folds, so there is no fold {fold}")
-        if any(TASK_TYPES[task.task_type].has_masks for task in (struct, *co_structs)):
-            check_masks_move(transforms)
         self.struct = struct
         self.co_structs = list(co_structs)
         self.fold = fold
         self.sampling = sampling
         self.seed = seed
-        self.transforms = transforms
-        self.threads = threads
         self.pinned = pin_memory and not num_workers  # workers must not touch a GPU
         self.loader = ReadAhead if self.pinned else DataLoader
         self.loading = {
@@ -281,7 +231,12 @@ class MMLDataModule(LightningDataModule):
     def _images(self, struct: TaskStruct, positions: np.ndarray) -> TaskImages:
         if (struct.paths["packed"] / IMAGES).exists():
             return PackedImages(struct, positions, self.pinned)
-        return DecodedImages(struct, positions, self.transforms, self.threads, self.pinned)
+        if (struct.paths["packed"] / PIXELS).exists():
+            return SizedImages(struct, positions, self.pinned)
+        raise MMLError(
+            f"the images of {struct.paths['packed']} are not packed, as they were by an earlier version of MML; remove "
+            "the folder, and the same command packs them"
+        )
 
     def train_dataloader(self) -> DataLoader[Batch] | dict[str, DataLoader[Batch]]:
         """Return the loader of the task, or, where there are several, a loader of each by name."""

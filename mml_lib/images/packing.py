@@ -3,9 +3,8 @@
 A folder of packed images holds, for N images in the order of their data set:
 `images.npy` (uint8, N×H×W×3), `masks.npy` (uint8, N×H×W, where there are masks; pixels in none get a value that none
 has), and `moments.npy` (float64, N×2×3), mean and mean square of each channel in 0..1, from which the statistics of any
-subset follow. Where images keep sizes of their own there are no arrays of pixels but `sizes.npy` (int64, N×2): every
-image has been decoded and measured. `format.json` says the format of all this. Shards name odd images in
-`findings.json`, where there are some.
+subset follow. Images that keep sizes of their own lie in a sized store (`images.stores.sized_store`) instead of the
+arrays. `format.json` says the format of all this. Shards name odd images in `findings.json`, where there are some.
 """
 
 import math
@@ -30,7 +29,16 @@ from mml_lib.files.stored import json_text
 from mml_lib.images.decoding import decode
 from mml_lib.images.findings import Findings
 from mml_lib.images.mask_files import unused_value
-from mml_lib.images.transforms import check_masks_move, packed_size
+from mml_lib.images.stores.sized_store import (
+    MASK_PIXELS,
+    OFFSETS,
+    PIXELS,
+    SIZES,
+    SizedWriter,
+    check_room,
+    joined_offsets,
+)
+from mml_lib.images.transforms import check_masks_move, packed_size, size_after
 from mml_lib.machine.progress import progress
 from mml_lib.tasks.dataset import Dataset
 
@@ -40,7 +48,7 @@ CHUNK = 16
 BUFFER = 2**22
 """Bytes copied at a time."""
 
-IMAGES, MASKS, MOMENTS, SIZES = "images.npy", "masks.npy", "moments.npy", "sizes.npy"
+IMAGES, MASKS, MOMENTS = "images.npy", "masks.npy", "moments.npy"
 
 
 def shard_rows(count: int, shard: str) -> range:
@@ -62,12 +70,14 @@ def pack(dataset: Dataset, rows: range, transforms: Sequence[Mapping[str, Any]],
         threads: how many to decode with.
 
     Raises:
-        MMLError: an image or mask is missing or damaged, the transforms do not give one size, or one of them leaves
-            masks where they are.
+        MMLError: an image or mask is missing or damaged, the transforms do not give one size where they should, or one
+            of them leaves masks where they are; images of many sizes have no room on the disk.
     """
     size = packed_size(transforms)
     if dataset.values is not None:
         check_masks_move(transforms)
+    if size is None:
+        _check_room(dataset, rows, transforms, folder)
     with write_whole_folder(folder) as beside, ExitStack() as stack:
         (beside / PACKED_FORMAT).write_text(json_text("packed", {}))
         packer = _Packer(dataset, transforms, beside, len(rows), size, stack)
@@ -76,6 +86,13 @@ def pack(dataset: Dataset, rows: range, transforms: Sequence[Mapping[str, Any]],
             for done in _in_parallel(packer, chunks, threads):
                 bar.update(done)
         packer.findings.write(beside)
+
+
+def _check_room(dataset: Dataset, rows: range, transforms: Sequence[Mapping[str, Any]], folder: str) -> None:
+    """Refuse to pack images of many sizes for which the disk has no room."""
+    above = next(parent for parent in Path(folder).absolute().parents if parent.is_dir())
+    pixels = sum(math.prod(size_after(transforms, dataset.sizes[row])) for row in rows)
+    check_room(pixels * (3 + (dataset.values is not None)), above, dataset.name)
 
 
 class _Array:
@@ -129,7 +146,8 @@ class _Packer:
         self.moments = array(MOMENTS, np.float64, 2, 3)
         self.images = array(IMAGES, np.uint8, *size, 3) if size else None
         self.masks = array(MASKS, np.uint8, *size) if size and dataset.values is not None else None
-        self.sizes = None if size else array(SIZES, np.int64, 2)
+        sized = None if size else SizedWriter(folder, count, dataset.values is not None)
+        self.sized = stack.enter_context(sized) if sized else None
 
     def __call__(self, chunk: tuple[range, int]) -> int:
         """Pack some rows of the data set, to the places from the given one on, and return how many they are."""
@@ -143,8 +161,8 @@ class _Packer:
         mask_file, value_range = self.dataset.mask_path(row), self.dataset.value_range
         image, mask = decode(file, self.transforms, mask_file, self.padding, self.colors, value_range, self.findings)
         self.moments[place] = _moments(image)
-        if self.sizes is not None:
-            self.sizes[place] = np.array(image.shape[:2])
+        if self.sized is not None:
+            self.sized.write(place, image, self._filled(mask, image.shape[:2]))
             return
         if image.shape[:2] != self.size:
             pixels, wanted = ("×".join(map(str, size)) for size in (image.shape[:2], self.size or ()))
@@ -155,8 +173,11 @@ class _Packer:
         if self.images is not None:
             self.images[place] = image
         if self.masks is not None:
-            # A sample without a mask (unlabelled) is ignored everywhere.
-            self.masks[place] = np.full(self.size, self.padding) if mask is None else mask
+            self.masks[place] = self._filled(mask, image.shape[:2])
+
+    def _filled(self, mask: np.ndarray | None, size: tuple[int, ...]) -> np.ndarray:
+        """Return a mask; a sample without one (unlabelled) is ignored everywhere."""
+        return np.full(size, self.padding, np.uint8) if mask is None else mask
 
 
 def _in_parallel(packer: _Packer, chunks: Sequence[tuple[range, int]], threads: int) -> Iterator[int]:
@@ -194,10 +215,12 @@ def join(shards: Sequence[str], folder: str) -> None:
     with write_whole_folder(folder) as beside:
         (beside / SHARDS).write_text(f"{len(shards)}\n")
         (beside / PACKED_FORMAT).write_text(json_text("packed", {}))
-        for name in (IMAGES, MASKS, MOMENTS, SIZES):
+        for name in (IMAGES, MASKS, MOMENTS, SIZES, OFFSETS, PIXELS, MASK_PIXELS):
             parts = [path for shard in shards if (path := Path(shard) / name).exists()]
             if len(parts) == 1:
                 _take_over(parts[0], beside / name)
+            elif parts and name == OFFSETS:
+                np.save(beside / name, joined_offsets(list(map(Path, shards))))
             elif parts:
                 _concatenate(parts, beside / name)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from mml_lib.config.factories import TARGET
 from mml_lib.images.mask_files import decode_mask
-from mml_lib.images.transforms import scaled_to
+from mml_lib.images.transforms import RESIZING, size_after
 from mml_lib.metrics.surfaces import MaskPair
 from mml_lib.task_types import IGNORE
 from mml_lib.tasks.dataset import Dataset
@@ -31,34 +31,43 @@ def restore(mask: np.ndarray, transforms: Sequence[Mapping[str, Any]], size: tup
     Returns:
         uint8; what a crop has cut away, of which the network says nothing, is background (0).
     """
-    places = [np.arange(length, dtype=np.float64) for length in size]
-    sides = list(size)
-    for spec in transforms:
-        places, sides = _moved(spec, places, sides)
-    rows, columns = (np.floor(axis + 0.5).astype(int) for axis in places)
+    rows, columns = (np.floor(axis + 0.5).astype(int) for axis in places_after(transforms, size))
     inside = [(axis >= 0) & (axis < length) for axis, length in zip((rows, columns), mask.shape, strict=True)]
     restored = np.full(size, BACKGROUND, np.uint8)
     restored[np.ix_(*inside)] = mask[np.ix_(rows[inside[0]], columns[inside[1]])]
     return restored
 
 
+def places_after(transforms: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> list[np.ndarray]:
+    """Return where the transforms move the centres of the rows, and of the columns, of an image.
+
+    Args:
+        transforms: as `mml_lib.images.transforms.resolve` gives them, all of this library.
+        size: height and width of the image as it was delivered.
+
+    Returns:
+        float64, H and W: places in the packed image, whose first row and column are 0.
+    """
+    places = [np.arange(length, dtype=np.float64) for length in size]
+    sides = size
+    for spec in transforms:
+        wanted = size_after([spec], sides)
+        places, sides = _moved(spec, places, sides, wanted), wanted
+    return places
+
+
 def _moved(
-    spec: Mapping[str, Any], places: Sequence[np.ndarray], sides: Sequence[int]
-) -> tuple[list[np.ndarray], list[int]]:
-    """Return where a transform moves the centres of rows and columns, and the new height and width."""
-    name = spec["name"]
-    if name in ("resize", "resize_smallest"):
-        wanted = scaled_to((sides[0], sides[1]), spec["size"]) if name == "resize_smallest" else spec["size"]
-        moved = [(axis + 0.5) * new / old - 0.5 for axis, new, old in zip(places, wanted, sides, strict=True)]
-    elif name in ("center_crop", "pad_to_square"):
-        wanted = spec["size"] if name == "center_crop" else [max(sides)] * 2
-        moved = [
+    spec: Mapping[str, Any], places: list[np.ndarray], sides: tuple[int, int], wanted: tuple[int, int]
+) -> list[np.ndarray]:
+    """Return where a transform moves the centres of rows and columns."""
+    if spec["name"] in RESIZING:
+        return [(axis + 0.5) * new / old - 0.5 for axis, new, old in zip(places, wanted, sides, strict=True)]
+    if spec["name"] in ("center_crop", "pad_to_square"):
+        return [
             axis - max(0, (old - new) // 2) + max(0, new - old) // 2
             for axis, new, old in zip(places, wanted, sides, strict=True)
         ]
-    else:  # colours alone
-        wanted, moved = sides, list(places)
-    return moved, list(wanted)
+    return places  # colours alone
 
 
 def original_masks(

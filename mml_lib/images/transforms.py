@@ -60,6 +60,29 @@ def scaled_to(size: Size, side: int) -> Size:
     return height, width
 
 
+def resize_longest(
+    image: "np.ndarray | Image",
+    mask: "np.ndarray | None",
+    size: int,
+    interpolation: str = "bilinear",
+    enlarge: bool = False,
+) -> "Pair":
+    """Bound the longest side to this length in pixels, proportions kept; smaller images stay unless `enlarge`."""
+    from PIL import Image
+
+    height, width = (image.height, image.width) if isinstance(image, Image.Image) else image.shape[:2]
+    bounded = bounded_to((height, width), size, enlarge)
+    return (_array(image), mask) if bounded == (height, width) else resize(image, mask, bounded, interpolation)
+
+
+def bounded_to(size: Size, side: int, enlarge: bool = False) -> Size:
+    """Return the height and width whose longest is at most `side`, or `side` to `enlarge`, proportions kept."""
+    if max(size) <= side and not enlarge:
+        return size
+    height, width = (max(1, round(length * side / max(size))) for length in size)
+    return height, width
+
+
 def center_crop(image: "np.ndarray", mask: "np.ndarray | None", size: Size) -> "Pair":
     """Cut out the centre; what an image lacks is added in black, in masks as ignored (255)."""
     return _window(image, size, 0), None if mask is None else _window(mask, size, IGNORE)
@@ -113,12 +136,15 @@ def color_constancy(image: "np.ndarray", mask: "np.ndarray | None", power: float
 
 TRANSFORMS: dict[str, Callable[..., "Pair"]] = {
     function.__name__: function
-    for function in (resize, resize_smallest, center_crop, pad_to_square, clahe, color_constancy)
+    for function in (resize, resize_smallest, resize_longest, center_crop, pad_to_square, clahe, color_constancy)
 }
 FIXING = ("resize", "center_crop")
 """Transforms after which all images have one size."""
 
-RESIZING = ("resize", "resize_smallest")
+RESIZING = ("resize", "resize_smallest", "resize_longest")
+ONE_SIDE: Mapping[str, Callable[[Sequence[int]], int]] = {"resize_smallest": min, "resize_longest": max}
+"""Transforms that give one side its length, and which of two sides that they are told it is."""
+
 FILTERS = ("nearest", "bilinear", "bicubic", "lanczos")
 POSITIVE = ("clip_limit", "tiles", "power")
 
@@ -144,7 +170,8 @@ def resolve(preprocessing: Preprocessing) -> list[dict[str, Any]]:
             function = _function(spec)
             if transform.name is not None and "size" in inspect.signature(function).parameters:
                 sides = _sides(spec.get("size", preprocessing.size))
-                spec["size"] = min(sides) if transform.name == "resize_smallest" else sides
+                one_side = ONE_SIDE.get(transform.name)
+                spec["size"] = one_side(sides) if one_side else sides
             _check(function, spec)
         except MMLError as error:
             raise MMLError(f"{where}: {error}") from error
@@ -174,6 +201,8 @@ def _check(function: Callable[..., "Pair"], spec: Mapping[str, Any]) -> None:
     for key, value in arguments.items():
         if key == "interpolation" and value not in FILTERS:
             raise MMLError(f"there is no interpolation '{value}'{nearest(value, FILTERS)}")
+        if key == "enlarge" and not isinstance(value, bool):
+            raise MMLError(f"{key} is {value!r}; write true or false")
         whole = key == "tiles"
         if key in POSITIVE and not (type(value) in ((int,) if whole else (int, float)) and 0 < value < float("inf")):
             raise MMLError(f"{key} is {value!r}; write a {'whole ' if whole else ''}number above 0")
@@ -203,8 +232,27 @@ def packed_size(transforms: Sequence[Mapping[str, Any]]) -> Size | None:
             size = tuple(spec["size"])
         elif name == "resize_smallest" and (size or square):
             size = scaled_to(size or (1, 1), spec["size"])
+        elif name == "resize_longest" and size:
+            size = bounded_to(size, spec["size"], spec.get("enlarge", False))
+        elif name == "resize_longest" and square and spec.get("enlarge"):
+            size = spec["size"], spec["size"]
         elif name == "pad_to_square":
             square, size = True, size and (max(size), max(size))
+    return size
+
+
+def size_after(transforms: Sequence[Mapping[str, Any]], size: Size) -> Size:
+    """Return the height and width of an image of a size after the transforms; the user's own are assumed to keep it."""
+    for spec in transforms:
+        name = spec.get("name")
+        if name in FIXING:
+            size = spec["size"][0], spec["size"][1]
+        elif name == "resize_smallest":
+            size = scaled_to(size, spec["size"])
+        elif name == "resize_longest":
+            size = bounded_to(size, spec["size"], spec.get("enlarge", False))
+        elif name == "pad_to_square":
+            size = max(size), max(size)
     return size
 
 
@@ -285,7 +333,7 @@ def draft_size(transforms: Sequence[Mapping[str, Any]]) -> int | None:
     Only where the first thing that happens is a resize that averages: decoding at a half or a quarter saves most time.
     """
     first = next((spec for spec in transforms if spec.get("name") != "pad_to_square"), {})
-    if first.get("name") not in RESIZING or first.get("interpolation") == "nearest":
-        return None
+    if first.get("name") not in ("resize", "resize_smallest") or first.get("interpolation") == "nearest":
+        return None  # a bound must be that of the image itself, to the pixel
     size = first["size"]
     return math.ceil(DRAFT * (size if isinstance(size, int) else max(size)))

@@ -133,23 +133,16 @@ class TrainingStep(Step):
             fold: fold of the validation samples; None: only test or unlabelled samples are loaded.
             co_structs: tasks that are learned beside it.
         """
-        from mml_lib.data.datamodule import MMLDataModule, best_workers
-        from mml_lib.images.transforms import resolve
+        from mml_lib.data.datamodule import MMLDataModule
         from mml_lib.inference.prediction import best_device
 
-        on_gpu = best_device(self.cfg.trainer.accelerator).type == "cuda"
-        workers = self.cfg.num_workers
-        if workers is None:
-            workers = best_workers(struct, self.threads, on_gpu)
         return MMLDataModule(
             struct,
             fold,
             self.cfg.sampling,
             self.cfg.seed,
-            transforms=resolve(self.cfg.preprocessing),
-            threads=max(1, self.threads // max(1, workers)),
-            num_workers=workers,
-            pin_memory=on_gpu,
+            num_workers=self.cfg.num_workers or 0,
+            pin_memory=best_device(self.cfg.trainer.accelerator).type == "cuda",
             co_structs=co_structs,
         )
 

@@ -98,7 +98,7 @@ def test_shards_give_the_bytes_of_one_pack_and_finished_ones_are_kept(workplace:
 
 
 @pytest.mark.long
-def test_images_of_different_sizes_are_trained_without_packing(workplace: Workplace):
+def test_images_of_different_sizes_are_packed_at_their_own(workplace: Workplace):
     rng = np.random.default_rng(0)
     for number in range(24):
         file = workplace.folder / f"images/{'ab'[number % 2]}/{number}.png"
@@ -109,7 +109,8 @@ def test_images_of_different_sizes_are_trained_without_packing(workplace: Workpl
     mode = {"preset": "train", "cv": False, "subroutines": ["train"]}
     workplace.write(study | {"preprocessing": "none", "num_workers": 1, "mode": mode})
     workplace.run()
-    assert [file.name for file in workplace.files("data/PREPROCESSED/*/none-*/*.npy")] == ["moments.npy", "sizes.npy"]
+    packed = [file.name for file in workplace.files("data/PREPROCESSED/*/none-*/*.npy")]
+    assert packed == ["moments.npy", "offsets.npy", "pixels.npy", "sizes.npy"]
     (model,) = workplace.files("results/tiny/MODELS/mine/*.json")
     assert np.isfinite(json.loads(model.read_text())["performance"])
 

@@ -54,7 +54,7 @@ class EvaluateInputs(RuleInputs):
         return params | ({"code": code} if code else {})
 
     def predicted_dataset(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
-        """The manifest behind the images that a network predicts, for images that are decoded while predicting."""
+        """The manifest behind the images that a network predicts."""
         if name := wildcards.get("eval_task"):
             return self.fm.path("dataset", dataset=self.study.task(name).dataset)
         task = self.study.run(wildcards.task, wildcards.run).pipeline.task

@@ -95,7 +95,7 @@ class TrainInputs(RuleInputs):
         return f"{name}, again, as its weights were removed" if weights_removed else name
 
     def datasets(self, wildcards: "Wildcards", output: "OutputFiles") -> list[str]:
-        """The manifests behind the images that a network learns, for images that are decoded while training."""
+        """The manifests behind the images that a network learns."""
         tasks = self.study.run(wildcards.task, wildcards.run).pipeline.tasks
         packs = dict.fromkeys((task["dataset"], task["pack"]) for task in tasks)
         return [self.fm.path("dataset", dataset=dataset) for dataset, _ in packs]

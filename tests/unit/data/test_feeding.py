@@ -1,4 +1,4 @@
-"""Feeding: the batches of a task, packed or decoded on the fly, and what augmentation makes of them."""
+"""Feeding: the batches of a task, of images of one size or of many, and what augmentation makes of them."""
 
 import pickle
 import subprocess
@@ -14,9 +14,10 @@ import torch
 from PIL import Image
 
 from mml_lib.config.training_options import Sampling
-from mml_lib.data.datamodule import DecodedImages, MMLDataModule, PackedImages, by_size, positions_of
+from mml_lib.data.datamodule import MMLDataModule, PackedImages, SizedImages, by_size, positions_of
 from mml_lib.errors import MMLError
 from mml_lib.images.packing import pack
+from mml_lib.images.stores.sized_store import PIXELS
 from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, Delivery, Label, Sample
 from mml_lib.tasks.description import TaskDescription
@@ -139,10 +140,10 @@ def test_unlabelled_images_come_with_targets_that_say_nothing(build: Callable, k
     assert empty.get(kind, target.isnan()).all()
 
 
-@pytest.mark.parametrize("transforms", [RESIZE, ()], ids=["packed", "decoded"])
+@pytest.mark.parametrize("transforms", [RESIZE, ()], ids=["one size", "many sizes"])
 def test_masks_are_looked_up_in_merged_classes(build: Callable, transforms: tuple):
     struct, dataset = build("semantic_segmentation", transforms, idx_to_class=MERGED)
-    data = module(struct, transforms=transforms)
+    data = module(struct)
     loader = data.ordered("val")
     order = iter(positions_of(loader))
     for batch in loader:
@@ -168,8 +169,8 @@ def test_mask_value_without_a_class_is_ignored(build: Callable):
 def test_images_of_many_sizes_are_padded_for_training_alone(build: Callable, kind: str):
     extra = {"idx_to_class": MERGED} if kind == "semantic_segmentation" else {}
     struct, dataset = build(kind, (), **extra)
-    data = module(struct, fold=0, batch_size=6, threads=2)
-    assert isinstance(data.part("train"), DecodedImages)
+    data = module(struct, fold=0, batch_size=6)
+    assert isinstance(data.part("train"), SizedImages)
     (batch,) = data.train_dataloader()
     assert batch["image"].shape == (6, 3, 8, 9)
     places = {image.numpy().tobytes(): place for place, image in enumerate(batch["image"])}
@@ -202,10 +203,10 @@ def test_batches_by_size_keep_all_positions_in_their_order():
     assert len(batches) == sum(-(-count // 4) for count in np.unique(sizes, axis=0, return_counts=True)[1])
 
 
-@pytest.mark.parametrize("transforms", [RESIZE, ()], ids=["packed", "decoded"])
+@pytest.mark.parametrize("transforms", [RESIZE, ()], ids=["one size", "many sizes"])
 def test_what_is_open_stays_in_its_process(build: Callable, transforms: tuple):
     struct, _ = build("semantic_segmentation", transforms, idx_to_class=MERGED)
-    images = module(struct, transforms=transforms, threads=2).part("val")
+    images = module(struct).part("val")
     sent = pickle.dumps(images)
     batch = images[np.arange(2)]
     assert pickle.dumps(images) == sent
@@ -221,3 +222,10 @@ def test_workers_read_what_a_training_reads_itself_and_do_not_run_its_script_aga
     for own, read in zip(module(struct).train_dataloader(), torch.load(tmp_path / "batches"), strict=True):
         assert torch.equal(own["image"], read["image"])
         assert torch.equal(own["target"], read["target"])
+
+
+def test_images_that_an_earlier_version_did_not_pack_are_to_be_packed(build: Callable):
+    struct, _ = build("classification", ())
+    (struct.paths["packed"] / PIXELS).unlink()
+    with pytest.raises(MMLError, match=r"packed are not packed.*remove the folder"):
+        module(struct).part("val")

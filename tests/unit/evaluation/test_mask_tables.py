@@ -117,6 +117,8 @@ def spec(name: str, **arguments) -> dict:
         [spec("pad_to_square"), spec("resize", size=[80, 80])],
         [spec("resize_smallest", size=45), spec("center_crop", size=[80, 80])],
         [spec("clahe"), spec("pad_to_square"), spec("resize_smallest", size=40)],
+        [spec("resize_longest", size=80, enlarge=True), spec("pad_to_square")],
+        [spec("resize_longest", size=21)],
     ],
 )
 def test_mask_that_lost_nothing_is_restored(transforms: list):

@@ -19,9 +19,9 @@ from mml_lib.tasks.pixel_format import GREY, RGB, PixelFormat
     ],
 )
 def test_pictures_of_all_depths_are_rgb(values, picture):
-    shown = displayed(values)
-    assert shown.dtype == np.uint8
-    assert shown[0, 0].tolist() == picture
+    pixels = displayed(values)
+    assert pixels.dtype == np.uint8
+    assert pixels[0, 0].tolist() == picture
 
 
 def test_a_pixel_format_says_whether_it_has_colours():

@@ -13,7 +13,8 @@ from PIL import Image
 from mml_lib.errors import MMLError
 from mml_lib.files.containers import PACKED_FORMAT
 from mml_lib.files.manager import SHARDS
-from mml_lib.images.packing import IMAGES, MASKS, MOMENTS, SIZES, join, pack, shard_rows
+from mml_lib.images.packing import IMAGES, MASKS, MOMENTS, join, pack, shard_rows
+from mml_lib.images.stores.sized_store import MASK_PIXELS, OFFSETS, PIXELS, SIZES, SizedPixels
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, Delivery, Sample
 
 RESIZE = [{"name": "resize", "size": [8, 6]}]
@@ -99,11 +100,26 @@ def test_masks_are_packed_beside_and_what_is_in_none_is_told_from_classes(build:
     assert (np.load(tmp_path / "class 255" / MASKS) == np.where(masks == 255, 254, masks)).all()
 
 
-def test_images_that_keep_their_sizes_are_measured_only(build: Callable, tmp_path: Path):
-    dataset = build(5)
-    pack(dataset, range(5), [], str(tmp_path / "out"), 2)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [PACKED_FORMAT, MOMENTS, SIZES]
+def test_images_that_keep_their_sizes_are_packed_at_them(build: Callable, tmp_path: Path):
+    dataset = build(40, ["raw/{}-mask.png", None] * 20)
+    pack(dataset, range(40), [], str(tmp_path / "out"), 3)
+    files = [PACKED_FORMAT, MASK_PIXELS, MOMENTS, OFFSETS, PIXELS, SIZES]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == files
     assert np.load(tmp_path / "out" / SIZES).tolist() == [list(size) for size in dataset.sizes]
+    images, masks = SizedPixels(tmp_path / "out" / PIXELS), SizedPixels(tmp_path / "out" / MASK_PIXELS)
+    for row in range(40):
+        whole = np.asarray(Image.open(dataset.image_path(row)))
+        assert (images[row] == whole).all()
+        assert (masks[row] == (255 if row % 2 else whole[..., 0] % 3)).all()
+
+
+def test_images_larger_than_the_disk_are_refused_with_a_bound(build: Callable, tmp_path: Path):
+    dataset = build(2)
+    dataset.sizes[1] = (2_000_000, 3_000_000)
+    with pytest.raises(MMLError, match=r"18000\.0 GB as pixels.*resize_longest"):
+        pack(dataset, range(2), [], str(tmp_path / "out"), 1)
+    pack(dataset, range(2), [{"name": "resize_longest", "size": 8}], str(tmp_path / "out"), 1)
+    assert np.load(tmp_path / "out" / SIZES).tolist() == [[8, 8], [7, 8]]
 
 
 @pytest.mark.parametrize("transforms", [RESIZE, []])
@@ -119,10 +135,10 @@ def test_joined_shards_are_one_pack_byte_for_byte(build: Callable, tmp_path: Pat
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert sorted([*names, SHARDS]) == sorted(path.name for path in (tmp_path / "joined").iterdir())
     assert (tmp_path / "joined" / SHARDS).read_text() == f"{shards}\n"
-    assert len(names) == (4 if transforms else 3)
+    assert len(names) == (4 if transforms else 6)
     for name in names:
         assert (tmp_path / "joined" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
-        taken_over = os.path.samefile(tmp_path / "joined" / name, parts[0] / name)
+        taken_over = (parts[0] / name).exists() and os.path.samefile(tmp_path / "joined" / name, parts[0] / name)
         assert taken_over == (shards == 1 and name != PACKED_FORMAT)
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from mml_lib.config.task_options import Preprocessing
 from mml_lib.errors import MMLError
 from mml_lib.images.decoding import decode
-from mml_lib.images.transforms import apply, check_masks_move, draft_size, packed_size, resolve
+from mml_lib.images.transforms import apply, check_masks_move, draft_size, packed_size, resolve, size_after
 from mml_lib.studies.runs import pack_id
 from tests.support.places import CONFIG
 
@@ -55,6 +55,13 @@ def needy(image: np.ndarray, mask: np.ndarray | None, strength: float) -> tuple[
         ([{"name": "resize_smallest", "size": 20}], (20, 30), None),
         ([{"name": "resize_smallest", "size": 20}, {"name": "center_crop", "size": [16, 24]}], (16, 24), (16, 24)),
         ([{"name": "center_crop", "size": [50, 10]}], (50, 10), (50, 10)),
+        ([{"name": "resize_longest", "size": 30}], (20, 30), None),
+        ([{"name": "resize_longest", "size": 90}], (40, 60), None),
+        ([{"name": "resize_longest", "size": 90, "enlarge": True}], (60, 90), None),
+        (["resize", {"name": "resize_longest", "size": 15}], (10, 15), (10, 15)),
+        (["resize", {"name": "resize_longest", "size": 90}], (20, 30), (20, 30)),
+        (["pad_to_square", {"name": "resize_longest", "size": 30}], (30, 30), None),
+        (["pad_to_square", {"name": "resize_longest", "size": 90, "enlarge": True}], (90, 90), (90, 90)),
         (["pad_to_square"], (60, 60), None),
         (["pad_to_square", "clahe", {"name": "resize_smallest", "size": 7}], (7, 7), (7, 7)),
         (["resize", {"name": "resize_smallest", "size": 10}], (10, 15), (10, 15)),
@@ -73,6 +80,7 @@ def test_size_is_known_before_any_image_is(transforms: list, shape: tuple, packe
     assert mask.shape == shape
     assert image.dtype == mask.dtype == np.uint8
     assert packed_size(specs) == packed
+    assert size_after(specs, (40, 60)) == shape
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS.glob("*.yaml")), ids=lambda path: path.stem)

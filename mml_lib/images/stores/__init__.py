@@ -1,0 +1,1 @@
+"""Stores of pixels on disk that arrays of NumPy alone do not make."""
