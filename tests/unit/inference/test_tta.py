@@ -12,7 +12,7 @@ import torch
 from mml_lib.config.loading import load_study
 from mml_lib.config.prediction_options import TTA
 from mml_lib.config.training_options import Sampling
-from mml_lib.data.datamodule import MMLDataModule
+from mml_lib.data.datamodule import MMLDataModule, TaskImages
 from mml_lib.data.tta import Flip, Scale, Turn, build_view
 from mml_lib.errors import MMLError
 from mml_lib.inference.merged_views import MergedViews, merge_outputs
@@ -61,18 +61,25 @@ def own(*targets: str, **arguments: Any) -> TTA:
     return TTA(transforms=[{"_target_": f"{__name__}.{target}", **arguments} for target in targets])
 
 
+class Turned:
+    """Images and masks turned by quarters."""
+
+    def __init__(self, images: TaskImages, turns: int):
+        self.images, self.turns = images, turns
+        self.sizes = images.sizes
+
+    def __getitem__(self, batch: np.ndarray) -> dict[str, torch.Tensor]:
+        read = self.images[batch]
+        return {key: torch.rot90(part, self.turns, (-2, -1)) if part.ndim > 2 else part for key, part in read.items()}
+
+
 def predicted(struct: TaskStruct, model: MMLModule, config: TTA | None = None, turns: int = 0) -> Any:
     """Return predictions of the test split, of images turned by quarters if asked for."""
-    loader = MMLDataModule(struct, 0, Sampling(batch_size=3), seed=0).ordered("test")
-    read = loader.dataset.read
-
-    def read_turned(rows: np.ndarray) -> tuple[torch.Tensor, np.ndarray | None]:
-        images, masks = read(rows)
-        return torch.rot90(images, turns, (1, 2)), masks if masks is None else np.rot90(masks, turns, (1, 2)).copy()
-
-    loader.dataset.read = read_turned
+    data = MMLDataModule(struct, 0, Sampling(batch_size=3), seed=0)
+    images = Turned(data.part("test"), turns)
+    data.part = lambda part: images
     views = MergedViews(config, model.task_type) if config else None
-    return predict(model, loader, struct.samples["id"][struct.select("test")], torch.device("cpu"), views)
+    return predict(model, data.ordered("test"), struct.samples["id"][struct.select("test")], torch.device("cpu"), views)
 
 
 def outputs_of(model: MMLModule, images: torch.Tensor) -> torch.Tensor:
