@@ -68,9 +68,11 @@ class Turned:
         self.images, self.turns = images, turns
         self.sizes = images.sizes
 
-    def __getitem__(self, batch: np.ndarray) -> dict[str, torch.Tensor]:
-        read = self.images[batch]
-        return {key: torch.rot90(part, self.turns, (-2, -1)) if part.ndim > 2 else part for key, part in read.items()}
+    def __getitem__(self, positions: np.ndarray) -> dict[str, torch.Tensor]:
+        batch = self.images[positions]
+        images, target = batch["image"].permute(0, 2, 3, 1), batch["target"]
+        turned = torch.rot90(images, self.turns, (1, 2)).permute(0, 3, 1, 2)
+        return {"image": turned, "target": torch.rot90(target, self.turns, (1, 2)) if target.ndim == 3 else target}
 
 
 def predicted(struct: TaskStruct, model: MMLModule, config: TTA | None = None, turns: int = 0) -> Any:
