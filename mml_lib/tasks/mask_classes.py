@@ -3,7 +3,7 @@
 A study names classes by number (`idx_to_class`) or by colour (`colors`), or not at all where masks are black and white.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized
@@ -72,6 +72,11 @@ def check_masks(
     masks = _Masks(dataset, name)
     masks.check_shown(mapping)
     lines = [] if colors else _lines_of_numbers(masks, mapping, idx_to_class)
+    unused = sorted({value for value, label in idx_to_class.items() if label == IGNORED} - {IGNORE, *masks.used})
+    if unused:
+        lines.append(
+            f"no mask has the value {summarized(map(str, unused))}, which is to be ignored; correct or remove it"
+        )
     lines += _doubtful_names(mapping.values())
     first, *others = dict.fromkeys(mapping.values())
     lines += [
@@ -236,9 +241,11 @@ class _Masks:
             MMLError: a number has no class, or means one thing in some files and another in others.
         """
         delivered = dict(enumerate(self.dataset.delivery.classes))
-        binary = self._binary(list(delivered.values()) or BINARY)
-        if not (mapping := dict(idx_to_class) or binary or delivered):
-            raise self._unnamed()
+        ignored = {value for value, label in idx_to_class.items() if label == IGNORED}
+        named = dict(idx_to_class) if len(ignored) < len(idx_to_class) else {}
+        if not (mapping := named or self._binary(list(delivered.values()) or BINARY, ignored) or delivered):
+            raise self._unnamed(ignored)
+        mapping |= dict.fromkeys(sorted(ignored), IGNORED)
         if not all(0 <= value <= IGNORE for value in mapping):
             raise MMLError(f"{self.where}.idx_to_class: mask values are 0 to 255")
         if IGNORE in mapping and 1 not in mapping and self._only_bits(1):
@@ -251,13 +258,13 @@ class _Masks:
             self._check_ignored(mapping)
         return mapping
 
-    def _binary(self, classes: Sequence[str]) -> dict[int, str]:
-        """Return the classes of masks that are black and white, nothing where they are not.
+    def _binary(self, classes: Sequence[str], ignored: Collection[int] = ()) -> dict[int, str]:
+        """Return the classes of masks that are black and white beside ignored values, nothing where they are not.
 
         Masks of 1 bit show white as 1, others as 255.
         """
         background, foreground = classes[0], classes[-1]
-        used = set(self.used)
+        used = set(self.used).difference(ignored)
         if len(classes) != 2 or self.color(0) not in (None, BLACK) or 0 not in used:
             return {}
         if used == {0, IGNORE} or (used == {0, 1} and not self.dataset.delivery.classes):
@@ -315,9 +322,9 @@ class _Masks:
             "pixels are to be ignored"
         )
 
-    def _unnamed(self) -> MMLError:
+    def _unnamed(self, ignored: Collection[int] = ()) -> MMLError:
         """Return the error of masks whose values have no names."""
-        values = [value for value in self.used if value != IGNORE]
+        values = [value for value in self.used if value not in {IGNORE, *ignored}]
         missing = f"{self.where}.idx_to_class is missing"
         if not values or values == [0] == self.used:
             return self._all_one("black" if values else "255")
@@ -327,15 +334,16 @@ class _Masks:
                 f"{missing}: masks have {len(values)} values ({self.file(most)} alone {len(self.counts[most])}), as "
                 "JPEG compression and smoothing leave them; save masks as PNG without either"
             )
-        if doubtful := self.only_ignored():  # 255 may be a class
+        doubtful = [] if IGNORE in ignored else self.only_ignored()
+        if doubtful:  # 255 may be a class
             values = self.used
         others = [row for row in self.rows_with(1) if row not in doubtful] if doubtful else []
         mixed = f" ({self.file(others[0])} has 1, {self.file(doubtful[0])} 255: one class?)" if others else ""
         example = ", ".join(f"{value}: {'…' if value else 'background'}" for value in values[:3])
         palette = any(self.kind(row) == PALETTE for row in self.rows)
         colors = f"; or name the colours that are seen: {self.colors_to_write()}" if palette else ""
-        ignored = "; 255 is ignored unless it is named" if IGNORE in self.used and IGNORE not in values else ""
-        return MMLError(f"{missing}: say what the mask values {values} mean, as {{{example}}}{mixed}{ignored}{colors}")
+        note = "; 255 is ignored unless it is named" if IGNORE in self.used and IGNORE not in values else ""
+        return MMLError(f"{missing}: say what the mask values {values} mean, as {{{example}}}{mixed}{note}{colors}")
 
     # --- both ---------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mml_lib.errors import MMLError
-from mml_lib.task_types import IGNORE
+from mml_lib.task_types import IGNORE, IGNORED
 
 KINDS = EMPTY, BITS, GREY, PALETTE, COLOR = ("empty", "1-bit", "grey", "palette", "color")
 """Kinds of mask files: EMPTY_MASK_TOKEN; black and white as 0 and 1; one channel of numbers; indices; colours."""
@@ -137,3 +137,74 @@ def _colors_of_numbers(contents: Sequence[MaskContent | None]) -> dict[int, Colo
 def as_color(code: int) -> Color:
     """Return red, green and blue of R·65536 + G·256 + B."""
     return code >> 16, code >> 8 & 255, code & 255
+
+
+# --- unknown pixels: values and colours of the key `unknown` mean the same as those named `ignore` ------------------
+
+ColorsByClass = Mapping[str, Sequence[Sequence[int]]]
+
+
+def with_unknown_values(
+    name: str, unknown: Sequence[object], idx_to_class: Mapping[int, str] | None, colors: ColorsByClass | None
+) -> Mapping[int, str] | None:
+    """Return the class of each mask value of a task, those of `unknown` named `ignore`.
+
+    Args:
+        name: name of the task, for errors.
+        unknown: numbers are mask values, lists are colours; texts are cells of tables.
+        idx_to_class: class of each mask value in the study.
+        colors: colours of each class in the study.
+
+    Raises:
+        MMLError: a number in place of a colour, no mask value, or a value that has a class.
+    """
+    values = [value for value in unknown if not isinstance(value, str | list)]
+    if not values:
+        return idx_to_class
+    if colors is not None:
+        raise MMLError(
+            f"tasks.{name}.unknown: the masks are read by colour, so write colours in place of {values[0]!r}: "
+            "unknown: [[224, 224, 192]]"
+        )
+    named = dict(idx_to_class or {})
+    for value in values:
+        if not isinstance(value, int) or not 0 <= value <= 255:
+            raise MMLError(f"tasks.{name}.unknown: {value!r} is no mask value; write numbers from 0 to 255")
+        if named.setdefault(value, IGNORED) != IGNORED:
+            raise MMLError(
+                f"tasks.{name}.unknown: the mask value {value} has the class '{named[value]}' in idx_to_class; leave "
+                "it out of one of them"
+            )
+    return named
+
+
+def with_unknown_colors(name: str, unknown: Sequence[object], colors: ColorsByClass | None) -> ColorsByClass | None:
+    """Return the colours of each class of a task, those of `unknown` named `ignore`.
+
+    Args:
+        name: name of the task, for errors.
+        unknown: lists are colours.
+        colors: colours of each class in the study.
+
+    Raises:
+        MMLError: a list that is no colour, a colour that has a class, or colours where the study names none of classes.
+    """
+    listed = [value for value in unknown if isinstance(value, list)]
+    if not listed:
+        return colors
+    if colors is None:
+        raise MMLError(
+            f"tasks.{name}.unknown: {listed[0]} is a colour, and the colours of classes have no names; write colors: "
+            "{background: [0, 0, 0], …}"
+        )
+    classes = {tuple(color): label for label, of_class in colors.items() for color in of_class}
+    for color in listed:
+        if len(color) != 3 or not all(0 <= channel <= 255 for channel in color):
+            raise MMLError(f"tasks.{name}.unknown: {color} is no colour; write [red, green, blue], each from 0 to 255")
+        if classes.setdefault(tuple(color), IGNORED) != IGNORED:
+            raise MMLError(
+                f"tasks.{name}.unknown: {color} is the colour of '{classes[tuple(color)]}' in colors; leave it out of "
+                "one of them"
+            )
+    ignored = sorted(color for color, label in classes.items() if label == IGNORED)
+    return {**colors, IGNORED: ignored}

@@ -9,6 +9,7 @@ from mml_lib.errors import MMLError
 from mml_lib.pipelines.digests import digest
 from mml_lib.task_types import IGNORED, TASK_TYPES
 from mml_lib.tasks.creators.creator_registry import Creator, Survey, get_creator, read_metadata
+from mml_lib.tasks.mask_values import with_unknown_colors, with_unknown_values
 from mml_lib.tasks.metadata import check_sub_groups, header_columns
 from mml_lib.tasks.names import merged_classes, one_spelling
 from mml_lib.tasks.tags import Shape, parse_tag, plan_tag
@@ -84,8 +85,9 @@ class TaskIdentity:
             first, now = first_state(creator.dataset_name(source)), creator.state_of_made(source["arguments"])
             source |= {"fingerprint": now} if first and now and first != now else {}
         split = {key: getattr(task, key) for key in ("folds", "fold_0_fraction", "test_fraction", "seed")}
-        content = {"version": TASK_VERSION, "source": source, **split, "idx_to_class": _by_text(task.idx_to_class)}
-        colors = _in_order(task.colors)
+        idx_to_class, colors_by_class = _with_unknown(name, task, survey.task_type)
+        content = {"version": TASK_VERSION, "source": source, **split, "idx_to_class": _by_text(idx_to_class)}
+        colors = _in_order(colors_by_class)
         if colors:
             content["colors"] = colors
         return cls(
@@ -95,7 +97,7 @@ class TaskIdentity:
             dataset=creator.dataset_name(source),
             source=source,
             task_type=survey.task_type,
-            idx_to_class=task.idx_to_class,
+            idx_to_class=idx_to_class,
             colors=colors,
             **split,
             fold_time_limit=task.fold_time_limit,
@@ -188,12 +190,23 @@ def _classes(name: str, task: Task, survey: Survey) -> tuple[str, ...] | None:
     """
     if TASK_TYPES[survey.task_type].has_masks:
         names = task.colors or (task.idx_to_class and dict.fromkeys(task.idx_to_class.values()))
-        return tuple(label for label in names if label != IGNORED) if names else None
+        return tuple(label for label in names or () if label != IGNORED) or None
     if survey.classes is None:
         return None
     classes = list(dict.fromkeys(one_spelling(survey.classes).values()))
     merged = merged_classes(classes, task.idx_to_class or {}, survey.task_type, name)
     return tuple(dict.fromkeys(merged.values()))
+
+
+def _with_unknown(
+    name: str, task: Task, task_type: str
+) -> tuple[Mapping[int, str] | None, Mapping[str, Sequence[Sequence[int]]] | None]:
+    """Return the classes of mask values and the colours of classes, unknown pixels of masks named `ignore`."""
+    unknown = task.arguments.get("unknown") or ()
+    if not TASK_TYPES[task_type].has_masks:
+        return task.idx_to_class, task.colors
+    values = with_unknown_values(name, unknown, task.idx_to_class, task.colors)
+    return values, with_unknown_colors(name, unknown, task.colors)
 
 
 def _by_text(idx_to_class: Mapping[int, str] | None) -> dict[str, str] | None:

@@ -10,7 +10,7 @@ from mml_lib.errors import MMLError, nearest
 from mml_lib.machine.terminal import summarized
 from mml_lib.tasks.creators.delimited import Row
 from mml_lib.tasks.creators.file_kinds import SUFFIXES, suffix_of
-from mml_lib.tasks.creators.indicators import Indicators, one_hot_names
+from mml_lib.tasks.creators.indicators import Indicators, PartialLabels, one_hot_names
 from mml_lib.tasks.creators.split_names import SPLIT_WORDS
 
 TARGETS = {
@@ -75,10 +75,12 @@ class Source:
     Args:
         text: the name or template as written.
         parts: literal texts, and the places of columns in a row.
+        partial: values that are unknown or uncertain, of targets.
     """
 
     text: str
     parts: tuple[str | int, ...]
+    partial: PartialLabels | None = None
 
     @property
     def place(self) -> int | None:

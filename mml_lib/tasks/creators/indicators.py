@@ -1,6 +1,6 @@
 """One-hot columns of a table: one column for each class, 1 where an image has the class."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mml_lib.errors import MMLError
@@ -14,15 +14,16 @@ YES, NO = ("true", "yes"), ("false", "no")
 MEANINGS: Mapping[str, float | None] = {"ignore": None, "positive": 1.0, "negative": 0.0}
 """Probability of a label whose cell is uncertain, by the words of `uncertain: {as: …}`; None: unknown."""
 
-CellValue = str | int | float
+CellValue = str | int | float | list[int]
+"""Values of cells, or of mask pixels: a number, or a colour [red, green, blue]."""
 
 
 @dataclass(frozen=True)
 class PartialLabels:
-    """Cells of label columns that hold neither 0 nor 1.
+    """Cells of target columns that are unknown or uncertain.
 
     Args:
-        unknown: values that leave an entry out; an empty text stands for every cell without a value.
+        unknown: values without a target; an empty text stands for every cell without a value.
         uncertain: the value that stands for an uncertain finding, if there is one.
         meaning: probability of a label that is uncertain; None: unknown.
     """
@@ -54,7 +55,7 @@ class PartialLabels:
             raise MMLError(f"uncertain: the value {value!r} is one of unknown; name it in one of them")
         if isinstance(meaning, str) and meaning in MEANINGS:
             return cls(unknown, value, MEANINGS[meaning])
-        probability = float(meaning) if NUMBER.fullmatch(str(meaning)) else -1.0
+        probability = float(str(meaning)) if NUMBER.fullmatch(str(meaning)) else -1.0
         if not 0 <= probability <= 1:
             raise MMLError(f"uncertain.as: {meaning!r} is none of {', '.join(MEANINGS)} and no probability in 0..1")
         return cls(unknown, value, probability)
@@ -69,8 +70,49 @@ class PartialLabels:
         """Return True if a cell holds the value of an uncertain finding."""
         return self.uncertain is not None and _is_cell(text, self.uncertain)
 
+    @property
+    def of_texts(self) -> "PartialLabels":
+        """Values of cells only: numbers and colours stand for pixels where targets are masks."""
+        return PartialLabels(tuple(value for value in self.unknown if isinstance(value, str)))
 
-def _is_cell(text: str, value: CellValue) -> bool:
+    def known(self, labels: Mapping[str, float | None], missing: Callable[[str], bool]) -> dict[str, float | None]:
+        """Return labels with the probabilities that cells `a:0.7|b:-1` mean; None where one is unknown."""
+        probabilities = dict(labels)
+        for name, probability in labels.items():
+            if self.is_unknown(str(probability), missing):
+                probabilities[name] = None
+            elif self.is_uncertain(str(probability)):
+                probabilities[name] = self.meaning
+        return probabilities
+
+    def check_indicators(self, names: Sequence[str]) -> None:
+        """Refuse values that have a meaning in one-hot columns, or name such a column.
+
+        Raises:
+            MMLError: the first one.
+        """
+        for value in self.unknown:
+            if value in names:
+                raise MMLError(
+                    f"unknown: '{value}' is the column of a class; write values of cells here, and leave rows out by "
+                    f'filter: "{value} != 1"'
+                )
+            if any(_is_cell(str(value), word) for word in (0, 1, *YES, *NO)):
+                raise MMLError(f"unknown: {value!r} says that an image has a label, or has it not; leave it out")
+
+    def unused(self, cells: Iterable[str], missing: Callable[[str], bool]) -> list[CellValue]:
+        """Return the values of `unknown` and `uncertain` that no cell has."""
+        texts = set(cells)
+        is_empty = any(map(missing, texts))
+        values = [*self.unknown, *([] if self.uncertain is None else [self.uncertain])]
+        return [
+            value
+            for value in values
+            if not (any(_is_cell(text, value) for text in texts) or (value == "" and is_empty))
+        ]
+
+
+def _is_cell(text: str, value: object) -> bool:
     """Return True if a cell holds a value; `-1` and `-1.0` are alike."""
     text, written = text.strip().lower(), str(value).strip().lower()
     numbers = bool(NUMBER.fullmatch(text) and NUMBER.fullmatch(written))
@@ -84,7 +126,7 @@ class Indicators:
     Args:
         names: names of the classes, as the header has them.
         parts: the place of each column in a row.
-        partial: values of cells that are unknown or uncertain, of labels.
+        partial: values of cells that are unknown or uncertain.
     """
 
     names: tuple[str, ...]
@@ -104,7 +146,8 @@ class Indicators:
     def label(self, cells: Sequence[str], kind: str, missing: Callable[[str], bool]) -> Label:
         """Return the label of a row: the class whose column is 1, or the labels with their probabilities.
 
-        Unknown labels have the probability None; a row without a known label has no label (None).
+        Unknown labels have the probability None; a row without a known label, or with unknown cells and no class, has
+        no label (None).
 
         Args:
             cells: of the row.
@@ -118,6 +161,9 @@ class Indicators:
         labels = {name: value for name, value in values.items() if value is None or value > 0}
         if TASK_TYPES[kind].is_multilabel:
             return None if set(values.values()) == {None} else labels
+        if set(labels.values()) == {None}:
+            return None
+        labels = {name: value for name, value in labels.items() if value is not None}
         soft = next((name for name, value in labels.items() if value != 1), None)
         if soft is not None:
             raise ValueError(f"the column '{soft}' has {values[soft]}; one-hot columns of a class hold 0 and 1")

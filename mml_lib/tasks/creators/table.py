@@ -35,7 +35,7 @@ class TableOptions:
         missing: the spellings of a missing value; None: the common ones.
         encoding: encoding of the file; None: UTF-8.
         filter: condition of the rows that are read; None: all rows are.
-        unknown: values of label columns that leave an entry out; None: there are none.
+        unknown: values of target columns that leave an entry out; None: there are none.
         uncertain: the value of uncertain labels, and its meaning; None: there is none.
     """
 
@@ -71,18 +71,23 @@ class TableOptions:
         return options if any(options) else []
 
     def with_partial_labels(self, columns: Columns) -> Columns:
-        """Return columns whose labels may be unknown or uncertain, as the task says.
+        """Return columns whose targets may be unknown, and whose labels may be uncertain, as the task says.
 
         Raises:
-            MMLError: there are no columns of labels.
+            MMLError: there are no targets; only labels may be uncertain; a value has another meaning.
         """
         partial = PartialLabels.of(self.unknown, self.uncertain)
-        target = columns.sources.get("target")
+        target, kind = columns.sources.get("target"), TASK_TYPES[columns.kind]
         if partial is None:
             return columns
-        if not (isinstance(target, Indicators) and TASK_TYPES[columns.kind].is_multilabel):
-            key = "unknown" if self.unknown is not None else "uncertain"
-            raise MMLError(f"{key}: only for labels in columns of their own; write columns: {{labels: [Edema, …]}}")
+        if self.uncertain is not None and not kind.is_multilabel:
+            raise MMLError("uncertain: only for several labels an image; write columns: {labels: [Edema, …]}")
+        if target is None:
+            raise MMLError(f"unknown: {columns.file} has no targets that could be unknown; leave it out")
+        if isinstance(target, Indicators):
+            partial.check_indicators(target.names)
+        if kind.has_masks:
+            partial = partial.of_texts
         return replace(columns, sources={**columns.sources, "target": replace(target, partial=partial)})
 
 
@@ -129,16 +134,29 @@ class Table:
                 'missing: [""]'
             )
         target = self.columns.sources.get("target")
+        if target is not None and target.partial is not None:
+            lines += self._lines_of_unknown(target, target.partial)
         if isinstance(target, Indicators):
             unused = target.unused([sample.label for sample in self.samples])
             text = f"{self.columns.file}: no row has 1 in {summarized(unused, 4)}, so they are no classes"
-            lines += [text] * bool(unused)
-            if self.rows_without_labels:
-                count = f"{self.rows_without_labels:,} of {len(self.rows):,} rows"
-                lines.append(f"{self.columns.file}: {count} have no known label, so their images are unlabelled")
-            return lines
+            return lines + [text] * bool(unused)
         where = f"{self.columns.file}, column '{self.columns.name_of('target')}'"
         return lines + check_separator(self.samples, self.kind, where, options.separator)
+
+    def _lines_of_unknown(self, target: Source | Indicators, partial: PartialLabels) -> list[str]:
+        """Return a line for rows without a known target, and for values that no row has."""
+        lines = []
+        if self.rows_without_labels:
+            count = f"{self.rows_without_labels:,} of {len(self.rows):,} rows"
+            lines.append(f"{self.columns.file}: {count} have no known target, so their images are unlabelled")
+        columns = [part for part in target.parts if isinstance(part, int)]
+        cells = {cell(row.cells, column) for row in self.rows for column in columns}
+        if isinstance(target, Source) and TASK_TYPES[self.kind].is_multilabel:  # a:0.7|b:-1
+            cells |= {text.strip() for joined in cells for text in re.split(r"[^\w.+-]", joined)}
+        if unused := partial.unused(cells, self.missing):
+            values = summarized(map(repr, unused), 4)
+            lines.append(f"{self.columns.file}: no row has {values}, which the task calls unknown or uncertain")
+        return lines
 
 
 def read_table(file: Path, options: TableOptions | None = None) -> Table:
@@ -216,7 +234,7 @@ class _Reader:
             raise columns.wrong(row.line, f"the column '{columns.name_of('image')}' is empty")
         split = "unlabelled" if not TASK_TYPES[columns.kind].is_learnable else self._split(row)
         label, mask = (None, None) if split == "unlabelled" else self._target(row)
-        if label is None and isinstance(columns.sources.get("target"), Indicators):  # no label is known
+        if label is mask is None and split != "unlabelled":  # the target is unknown
             split, self.rows_without_labels = "unlabelled", self.rows_without_labels + 1
         file = self.files.named(image, "image", row.line)
         return Sample(image, file, label, split, self._value("group", row) or None, self._fold(row), mask)
@@ -249,23 +267,35 @@ class _Reader:
             except ValueError as error:
                 raise columns.wrong(row.line, str(error)) from error
         text = self._value("target", row)
+        partial = columns.sources["target"].partial
+        if partial is not None and partial.is_unknown(self._spelled(row) or text, self.missing):
+            return None, None
         if not text and not TASK_TYPES[kind].is_multilabel:
             self._refuse_missing(row)
         if TASK_TYPES[kind].has_masks:
             return None, text if text == EMPTY_MASK_TOKEN else self.files.named(text, "mask", row.line)
         if text not in self.labels:
             where = f"{columns.file}, line {row.line}"
-            self.labels[text] = parse_label(text, kind, where, self.separator, self.missing)
+            label = parse_label(text, kind, where, self.separator, self.missing)
+            if partial is not None and isinstance(label, Mapping):
+                label = partial.known(label, self.missing)
+            self.labels[text] = label
         return self.labels[text], None
 
-    def _refuse_missing(self, row: Row) -> None:
+    def _spelled(self, row: Row) -> str:
+        """Return the target's cell as it is written; empty where it is made of several columns."""
         source = self.columns.sources["target"]
-        spelled = "" if source.place is None else cell(row.cells, source.place)
+        return "" if source.place is None else cell(row.cells, source.place)
+
+    def _refuse_missing(self, row: Row) -> None:
+        source, spelled = self.columns.sources["target"], self._spelled(row)
         state = f"is missing ('{spelled}')" if spelled else "is empty"
         is_name = spelled and TASK_TYPES[self.columns.kind].is_single_label
         or_name = f', or write missing: [""] if {spelled!r} is a name' if is_name else ""
         raise self.columns.wrong(
-            row.line, f"the column '{source.text}' {state}; fill it, or put the image into 'unlabelled'{or_name}"
+            row.line,
+            f"the column '{source.text}' {state}; fill it, put the image into 'unlabelled', or write unknown: [\"\"] "
+            f"for all such images{or_name}",
         )
 
     def _fold(self, row: Row) -> int | None:
@@ -286,6 +316,8 @@ def _survey_table(path: str = "", downloaded: bool = False, **arguments: Any) ->
     file = only_file(path, ".csv", "csv")
     table = read_table(file, options)
     samples, kind = table.samples, table.kind
+    if TASK_TYPES[kind].has_masks:  # numbers and colours stand for pixels, which the task gives their classes
+        options = replace(options, unknown=[value for value in options.unknown or () if isinstance(value, str)] or None)
     if not isinstance(table.columns.sources.get("target"), Indicators):
         check_separator(samples, kind, str(file), options.separator)
     files = [name for sample in samples for name in (sample.image, sample.mask) if name not in (None, EMPTY_MASK_TOKEN)]
@@ -323,7 +355,7 @@ def table(
     missing: list[str] | None = None,
     encoding: str | None = None,
     filter: str | None = None,
-    unknown: list[str | int | float] | None = None,
+    unknown: list[str | int | float | list[int]] | None = None,
     uncertain: dict[str, str | int | float] | None = None,
 ) -> Delivery:
     """A table with the column `image` and a column of targets: `label`, `labels`, `value` or `mask`.
@@ -344,8 +376,8 @@ def table(
         missing: spellings of a missing value in place of the common ones; an empty cell is always missing.
         encoding: encoding of the file, where it is not UTF-8.
         filter: the rows that are read, `view == 'frontal' and age > 18`.
-        unknown: values of label columns that leave an entry out of loss, class weights and metrics, `[-1, ""]`; `""`
-            stands for empty cells.
+        unknown: values of columns of targets that leave an entry out of loss, class weights and metrics, `[-1, ""]`;
+            `""` stands for empty cells. Where targets are masks, numbers and colours stand for pixels, `[255, 7]`.
         uncertain: the value of uncertain labels and its meaning: ignore, positive, negative or a probability,
             `{value: -1, as: 0.5}`.
     """

@@ -76,6 +76,9 @@ def test_cells_are_unknown_or_uncertain_as_the_task_says(tmp_path: Path, argumen
             "uncertain.as: 'maybe' is none of ignore, positive",
         ),
         ({"uncertain": {"value": -1, "as": 1.5}}, "1,1;0,0;1,0", "uncertain.as: 1.5 is none of"),
+        ({"unknown": [1]}, "1,1;0,0;1,0", "unknown: 1 says that an image has a label"),
+        ({"unknown": ["no"]}, "1,1;0,0;1,0", "unknown: 'no' says that an image has a label"),
+        ({"unknown": ["Mass"]}, "1,1;0,0;1,0", "unknown: 'Mass' is the column of a class; .*filter: \"Mass != 1\""),
     ],
 )
 def test_wrong_values_are_refused(tmp_path: Path, arguments: dict, cells: str, why: str):
@@ -83,10 +86,86 @@ def test_wrong_values_are_refused(tmp_path: Path, arguments: dict, cells: str, w
         labels_of(tmp_path, cells, **arguments)
 
 
-@pytest.mark.parametrize("columns", [{"label": ["Edema", "Mass"]}, {"labels": "Edema"}])
-def test_only_columns_of_labels_may_be_unknown(tmp_path: Path, columns: dict[str, Any]):
-    with pytest.raises(MMLError, match="unknown: only for labels in columns of their own"):
-        read(tmp_path, "image,Edema,Mass\nx.png,1,0\ny.png,0,1", columns=columns, unknown=[-1])
+def targets_of(root: Path, text: str, **arguments: Any) -> list[tuple[str | None, Any]]:
+    """Return split and label of each image of a table."""
+    return [(sample.split, sample.label) for sample in read(root, text, **arguments).samples]
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "targets"),
+    [
+        (
+            "image,value\nx.png,3.5\ny.png,-1.0\nz.png,\nimg/x.png,2",
+            {"unknown": [-1, ""]},
+            [(None, 3.5), ("unlabelled", None), ("unlabelled", None), (None, 2.0)],
+        ),
+        (
+            "image,label\nx.png,a\ny.png,Unclear\nz.png,n/a\nimg/x.png,b",
+            {"unknown": ["unclear", ""]},
+            [(None, "a"), ("unlabelled", None), ("unlabelled", None), (None, "b")],
+        ),
+        (
+            "image,a,b\nx.png,1,0\ny.png,-1,0\nz.png,0,1\nimg/x.png,-1,1",
+            {"columns": {"label": ["a", "b"]}, "unknown": [-1]},
+            [(None, "a"), ("unlabelled", None), (None, "b"), (None, "b")],
+        ),
+        (
+            "image,labels\nx.png,a:-1|b\ny.png,\nz.png,a:0.5|b:-2\nimg/x.png,b",
+            {"unknown": [-1, ""], "uncertain": {"value": -2, "as": 0.25}},
+            [(None, {"a": None, "b": 1.0}), ("unlabelled", None), (None, {"a": 0.5, "b": 0.25}), (None, {"b": 1.0})],
+        ),
+    ],
+    ids=["value", "label", "one-hot label", "labels"],
+)
+def test_images_of_unknown_targets_are_unlabelled(tmp_path: Path, text: str, arguments: dict, targets: list):
+    assert targets_of(tmp_path, text, **arguments) == targets
+
+
+def test_a_sample_without_a_mask_is_unlabelled_if_unknown_says_so(tmp_path: Path):
+    text = "image,mask\nx.png,EMPTY_MASK_TOKEN\ny.png,\n"
+    with pytest.raises(MMLError, match=r"line 3: the column 'mask' is empty; .*unknown: \[\"\"\]"):
+        read(tmp_path, text)
+    samples = read(tmp_path, text, unknown=["", 7, [1, 2, 3]]).samples
+    assert [(sample.split, sample.mask) for sample in samples] == [(None, "EMPTY_MASK_TOKEN"), ("unlabelled", None)]
+
+
+def test_values_of_pixels_are_no_part_of_a_table(tmp_path: Path):
+    path = write(tmp_path, "image,mask\nx.png,EMPTY_MASK_TOKEN\ny.png,EMPTY_MASK_TOKEN")
+    task = {"creator": "csv", "path": str(path)}
+    datasets = [TaskIdentity.of("t", Task(**task, **key)).dataset for key in ({}, {"unknown": [7]})]
+    assert datasets[0] == datasets[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "why"),
+    [
+        ("image,value\nx.png,1\ny.png,2", {"uncertain": {"value": -1, "as": "ignore"}}, "uncertain: only for several"),
+        ("image\nx.png", {"unknown": [-1]}, "unknown: .* has no targets that could be unknown"),
+        ("image,value\nx.png,-1\ny.png,-1", {"unknown": [-1]}, "all images are unlabelled"),
+        (
+            "image,value\nx.png,1\ny.png,",
+            {"unknown": [-1]},
+            r"line 3: the column 'value' is empty; .*unknown: \[\"\"\]",
+        ),
+    ],
+)
+def test_unknown_targets_without_a_meaning_are_refused(tmp_path: Path, text: str, arguments: dict, why: str):
+    with pytest.raises(MMLError, match=why):
+        read(tmp_path, text, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "values"),
+    [
+        ("image,value\nx.png,1\ny.png,-9", {"unknown": [-9, "", "none"]}, "'', 'none'"),
+        ("image,Edema,Mass\nx.png,1,0\ny.png,,1", {"columns": COLUMNS, "unknown": [-1, ""]}, "-1"),
+        ("image,labels\nx.png,a:-1|b\ny.png,a", {"unknown": [-1, -2]}, "-2"),
+    ],
+)
+def test_unknown_values_that_no_row_has_are_named(tmp_path: Path, text: str, arguments: dict, values: str):
+    options = TableOptions(**arguments)
+    lines = read_table(write(tmp_path, text), options).warnings(options)
+    assert [line for line in lines if f"no row has {values}, which" in line]
 
 
 def test_images_without_a_known_label_are_unlabelled(tmp_path: Path):
@@ -95,7 +174,7 @@ def test_images_without_a_known_label_are_unlabelled(tmp_path: Path):
     assert [sample.split for sample in delivery.samples] == ["train", "unlabelled", "test"]
     options = TableOptions(columns=COLUMNS, unknown=[-1])
     warnings = read_table(tmp_path / "table.csv", options).warnings(options)
-    assert any("1 of 3 rows have no known label" in line for line in warnings)
+    assert any("1 of 3 rows have no known target" in line for line in warnings)
 
 
 def test_tables_without_unknown_labels_keep_their_identity(tmp_path: Path):

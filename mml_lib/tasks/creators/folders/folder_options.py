@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from mml_lib.errors import MMLError
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.creators.folders.path_layout import NamePattern, PathLayout
+from mml_lib.tasks.creators.indicators import CellValue, PartialLabels
+from mml_lib.tasks.dataset import Label, label_names
+from mml_lib.tasks.missing import is_missing
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,7 @@ class FolderOptions:
         layout: template of the images' paths; None: folders of splits and classes.
         classes: the classes that are read; None: all of them.
         exclude: patterns of files and folders that are passed over.
+        unknown: names of classes, or values, whose images have no target.
     """
 
     masks: str | None = None
@@ -27,6 +31,7 @@ class FolderOptions:
     layout: str | None = None
     classes: Sequence[str] | None = None
     exclude: str | Sequence[str] | None = None
+    unknown: Sequence[CellValue] | None = None
 
     @property
     def kind(self) -> str:
@@ -40,7 +45,19 @@ class FolderOptions:
     @property
     def meaning(self) -> list[object]:
         """Options that decide the samples, in addition to the files themselves."""
-        return [self.layout, self.classes and sorted(self.classes), self.separator]
+        unknown = [list(self.unknown or ())] if self.leaves_targets_out else []
+        return [self.layout, self.classes and sorted(self.classes), self.separator, *unknown]
+
+    @property
+    def leaves_targets_out(self) -> bool:
+        """True if images of some classes or values have no target; of masks, `unknown` is about their pixels."""
+        return bool(self.unknown) and not TASK_TYPES[self.kind].has_masks
+
+    def is_unknown(self, label: Label) -> bool:
+        """Return True if the class, one of the labels, or the value of a folder is one of `unknown`."""
+        partial = PartialLabels(tuple(self.unknown or ()))
+        texts = [str(label)] if isinstance(label, float) else label_names(label)
+        return any(partial.is_unknown(text, is_missing) for text in texts)
 
     @property
     def path_layout(self) -> PathLayout | None:
@@ -70,6 +87,8 @@ class FolderOptions:
         _ = self.path_layout
         if self.classes is not None and not TASK_TYPES[self.kind].is_single_label:
             raise MMLError(f"classes: only a classification has them, this is a {self.kind}; leave it out")
+        if named := next((name for name in self.classes or () if self.is_unknown(name)), None):
+            raise MMLError(f"unknown: '{named}' is one of classes too; name it in one of them")
         if self.classes == []:
             raise MMLError("classes: the list is empty; name the classes to read, or leave it out")
         if any(not pattern.text.strip("/") for pattern in self.patterns):

@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,10 @@ class _Folders:
         """
         layout = self.options.path_layout
         samples = self._by_levels() if layout is None else self._by_layout(layout)
+        if self.options.leaves_targets_out:
+            samples = [
+                self._unlabelled(sample) if self.options.is_unknown(sample.label) else sample for sample in samples
+            ]
         if self.options.classes is not None:
             samples = self._of_classes(samples, self.options.classes)
         if not samples and (counts := self.images.left_out()):
@@ -138,6 +142,10 @@ class _Folders:
         if not samples and (skipped := self.images.skipped()):
             raise MMLError(f"creator image_folder: there are no images; {skipped}")
         return samples
+
+    @staticmethod
+    def _unlabelled(sample: Sample) -> Sample:
+        return replace(sample, label=None, split="unlabelled")
 
     def _by_levels(self) -> list[Sample]:
         samples: list[Sample] = []
@@ -279,6 +287,9 @@ class _Folders:
                 warn(f"{self.root}: exclude: '{pattern}' matches no file and no folder; correct it, or leave it out")
         if self.options.classes is not None:
             say(f"{self.root}: classes: {len(samples):,} images are kept")
+        if self.options.leaves_targets_out:
+            count = sum(sample.split == "unlabelled" for sample in samples)
+            (say if count else warn)(f"{self.root}: unknown: {count:,} of {len(samples):,} images are unlabelled")
         if (layout := self.options.path_layout) is not None:
             names = [os.path.relpath(file, self.root) for file in self._files(self.root)]
             matches = layout.read(names)
@@ -315,7 +326,7 @@ def _survey_folder(path: str = "", downloaded: bool = False, **arguments: Any) -
         return Survey(task_type=options.task_type or "classification")
     folders = _Folders.of(path, options)
     samples = folders.samples()
-    if options.layout or options.classes:
+    if options.layout or options.classes or options.leaves_targets_out:
         return Survey.of_samples(samples, options.kind, state_of_samples([options.kind, *options.meaning], samples))
     seen: list[Any] = []
     for root, entries in folders.files():
@@ -337,6 +348,7 @@ def image_folder(
     layout: str | None = None,
     classes: list[str] | None = None,
     exclude: str | list[str] | None = None,
+    unknown: list[str | int | float | list[int]] | None = None,
 ) -> Delivery:
     """Folders of images, optionally below `train/`, `val/`, `test/`, `unlabelled/`.
 
@@ -350,8 +362,10 @@ def image_folder(
         layout: template of the images' paths in place of these folders, `{split}/{label}/{group}_*.png`.
         classes: the classes of a classification that are read.
         exclude: files and folders that are passed over, `"*_thumb.png"`.
+        unknown: classes, labels or values whose images have no target, `[unsure]`. Of masks, numbers and colours of
+            pixels that are ignored, `[255, 7]`.
     """
-    folders = _Folders.of(path, FolderOptions(masks, task_type, separator, layout, classes, exclude))
+    folders = _Folders.of(path, FolderOptions(masks, task_type, separator, layout, classes, exclude, unknown))
     samples = folders.samples()
     warnings = folders.warnings(samples)
     warnings += check_separator(samples, folders.kind, f"the folders of {folders.root}", separator)
