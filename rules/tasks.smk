@@ -61,6 +61,7 @@ rule create_task:
         "../config/environment.yaml"
     params:
         definition=inputs.definition,
+        targets=inputs.targets,
         about=inputs.metadata,
         planned=inputs.planned,
         duplicates=inputs.duplicates,

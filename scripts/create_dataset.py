@@ -23,7 +23,7 @@ verify(*snakemake.input.downloads)
 check_made_data(source, folder)
 with emptied_on_failure(folder, unless=bool(snakemake.input.made)):
     files = unpack(snakemake.input.downloads, folder / UNPACKED) if snakemake.input.downloads else None
-    delivery = create(source["creator"], source["arguments"], folder, files)
+    delivery = create(source["creator"], source["arguments"], folder, files, source.get("images_alone", False))
     check_delivery(delivery, name)
     for array in folder.glob("*.npy"):
         seal(array)

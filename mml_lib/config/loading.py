@@ -9,11 +9,11 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from mml_lib.config.reading.catalogue_entries import resolve_catalogue
 from mml_lib.config.reading.origins import Location, Origins, Source
 from mml_lib.config.reading.presets import GROUPS, resolve_presets
 from mml_lib.config.reading.scalars import text_of
 from mml_lib.config.reading.settling import TextError
+from mml_lib.config.reading.shared_datasets import resolve_datasets
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.sections import NAME, PROJECT_REFERENCE, parts_of
 from mml_lib.config.task_options import TAGGED_NAME, TAGS, URL
@@ -37,6 +37,9 @@ USUAL_NAMES = {
     "backbone": "arch.name",
 }
 """Keys of a study by the names that training scripts usually give them."""
+
+NAMED = ("tasks", "datasets")
+"""Sections whose keys are names."""
 
 MEMBER = re.compile(r"\[key\]|by_type|one|Named|Metric|constrained-\w+|(function-\w+|literal|tuple|list|dict)\[.*\]")
 """Parts of a key's path by which pydantic marks the members of a union."""
@@ -81,7 +84,7 @@ def load_study(
         group = str(error).split(":", 1)[0]
         raise MMLError(origins.of((group,)).mark(str(error)) if group in GROUPS else str(error)) from error
     try:
-        resolved = resolve_catalogue(resolved, folders)
+        resolved = resolve_datasets(resolved, folders)
     except MMLError as error:
         raise MMLError(origins.place(str(error))) from error
     resolved["paths"] = _paths(resolved.get("paths"))
@@ -141,7 +144,7 @@ def _not_a_number(value: Any) -> list[str | int]:
 def _location(problem: Mapping[str, Any]) -> list[str | int]:
     """Return the path of a key in the study. The name of a task is kept, even if it looks like a mark of pydantic."""
     path = problem["loc"]
-    names = {1} if path and path[0] == "tasks" else set()
+    names = {1} if path and path[0] in NAMED else set()
     return [part for place, part in enumerate(path) if place in names or not MEMBER.fullmatch(str(part))]
 
 
@@ -188,7 +191,7 @@ def _sentence(problem: Mapping[str, Any]) -> str:
 
 def _home(key: str) -> str | None:
     """Return the dotted key of a section's key that stands at the top level of a study by mistake."""
-    sections = {section: _known_keys([section]) for section in StudyConfig.model_fields if section != "tasks"}
+    sections = {section: _known_keys([section]) for section in StudyConfig.model_fields if section not in NAMED}
     homes = [f"{section}.{key}" for section, keys in sections.items() if key in keys]
     return USUAL_NAMES.get(key) or (homes[0] if len(homes) == 1 else None)
 

@@ -15,12 +15,13 @@ def schema_text() -> str:
     """
     schema = StudyConfig.model_json_schema(by_alias=True)
     schema["title"] = "MML study"
-    schema["$defs"]["Task"]["properties"]["catalogue"] = {
-        "description": "Entry of the catalogue of public data sets, `config/catalogue/<name>.yaml`, in place of "
-        "`creator`. Further keys of the task change those of the entry.",
-        "title": "Catalogue",
-        "type": "string",
-    }
+    for section in ("Task", "DataSet"):
+        schema["$defs"][section]["properties"]["catalogue"] = {
+            "description": "Entry of the catalogue of public data sets, `config/catalogue/<name>.yaml`, in place of "
+            "`creator`. Further keys of the section change those of the entry.",
+            "title": "Catalogue",
+            "type": "string",
+        }
     _relax(schema)
     for group in GROUPS:
         schema["properties"][group] = _or_preset(schema["properties"][group], schema["$defs"])

@@ -188,8 +188,8 @@ class Images(Section):
         return self.range
 
 
-class Task(Section):
-    """One learning problem. Keys that are not listed here are arguments of the creator."""
+class DataSet(Section):
+    """Images that tasks share. Keys that are not listed here are arguments of the creator."""
 
     model_config = ConfigDict(extra="allow")
     further = UNSETTLED
@@ -231,6 +231,55 @@ class Task(Section):
         description="Colour of each class in the masks as [red, green, blue], or a list of several colours. "
         "Classes keep this order; the class `ignore` is ignored.",
     )
+    modalities: dict[str, str] | None = Field(None, description="Modality of the images, e.g. {image: dermatoscopy}.")
+    keywords: list[str] | None = Field(None, description="Keywords of the task, e.g. [dermatology, lesion].")
+    license: str | None = Field(None, description="Licence of the data.")
+    reference: str | None = Field(None, description="Reference to cite.")
+    url: str | None = Field(None, description="Home page of the data.")
+    release: str | None = Field(None, description="Version or date of the data.")
+
+    @model_validator(mode="after")
+    def _one_key_for_masks(self) -> "DataSet":
+        if self.colors and self.idx_to_class:
+            raise ValueError("colors and idx_to_class both say what masks mean; leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "DataSet":
+        if self.downloads and self.made_by_rule:
+            raise ValueError("downloads and made_by_rule are two origins of the data; leave one of them out")
+        return self
+
+    @property
+    def is_seen(self) -> bool:
+        """True if planning can look at the data: they are neither downloaded nor made by a rule."""
+        return not (self.downloads or self.made_by_rule)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The creator's arguments: all keys that are not fields of the section."""
+        return dict(self.model_extra or {})
+
+    @property
+    def image_options(self) -> dict[str, Any]:
+        """Options for the values of images. They decide pixels, so they are part of the data set's identity."""
+        return self.images.model_dump(mode="json", exclude_none=True) if self.images else {}
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Description in the study, beyond that of the creator."""
+        keys = ("modalities", "keywords", "license", "reference", "url", "release")
+        return {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
+
+
+class Task(DataSet):
+    """One learning problem. Keys that are not listed here are arguments of the creator."""
+
+    dataset: TaskName | None = Field(
+        None,
+        description="Data set of `datasets` whose images the task shares. The task then states what is learned: label, "
+        "labels, value, filter … and has no creator of its own.",
+    )
     folds: int = Field(5, ge=2, le=1000, description="Number of cross-validation folds, unless the data define folds.")
     fold_0_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
@@ -256,45 +305,6 @@ class Task(Section):
         description="Columns of the data set by which mode post reports subgroup results, e.g. [site, sex, age]. "
         "Not part of a run.",
     )
-    modalities: dict[str, str] | None = Field(None, description="Modality of the images, e.g. {image: dermatoscopy}.")
-    keywords: list[str] | None = Field(None, description="Keywords of the task, e.g. [dermatology, lesion].")
-    license: str | None = Field(None, description="Licence of the data.")
-    reference: str | None = Field(None, description="Reference to cite.")
-    url: str | None = Field(None, description="Home page of the data.")
-    release: str | None = Field(None, description="Version or date of the data.")
-
-    @model_validator(mode="after")
-    def _one_key_for_masks(self) -> "Task":
-        if self.colors and self.idx_to_class:
-            raise ValueError("colors and idx_to_class both say what masks mean; leave one of them out")
-        return self
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> "Task":
-        if self.downloads and self.made_by_rule:
-            raise ValueError("downloads and made_by_rule are two origins of the data; leave one of them out")
-        return self
-
-    @property
-    def is_seen(self) -> bool:
-        """True if planning can look at the data: they are neither downloaded nor made by a rule."""
-        return not (self.downloads or self.made_by_rule)
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The creator's arguments: all keys that are not fields of a task."""
-        return dict(self.model_extra or {})
-
-    @property
-    def image_options(self) -> dict[str, Any]:
-        """Options for the values of images. They decide pixels, so they are part of the data set's identity."""
-        return self.images.model_dump(mode="json", exclude_none=True) if self.images else {}
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """Description of the task in the study, beyond that of its data set."""
-        keys = ("modalities", "keywords", "license", "reference", "url", "release")
-        return {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
 
 
 class Tagging(Section):

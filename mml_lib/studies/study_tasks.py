@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from mml_lib.config.schema import StudyConfig
-from mml_lib.config.task_options import SEPARATOR, Task
+from mml_lib.config.task_options import SEPARATOR, DataSet, Task
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.studies.runs import Runs
-from mml_lib.tasks.creators.creator_registry import get_creator
+from mml_lib.tasks.creators.creator_registry import Creator, get_creator
 from mml_lib.tasks.made_data import read_first_state
+from mml_lib.tasks.sharing.dataset_identity import DatasetIdentity
 from mml_lib.tasks.task_identity import TaskIdentity, lineage
 
 
@@ -73,10 +74,16 @@ class StudyTasks(Mapping[str, TaskIdentity]):
     def bases(self) -> dict[str, TaskIdentity]:
         """Tasks without tags, by name."""
         return {
-            name: TaskIdentity.of(name, task, self._first_state)
+            name: TaskIdentity.of(name, task, self._first_state, self.datasets.get(task.dataset or ""))
             for name, task in self.cfg.tasks.items()
             if task is not None
         }
+
+    @cached_property
+    def datasets(self) -> dict[str, DatasetIdentity]:
+        """Data sets that tasks share, by their names in the study; those of no task are left out."""
+        used = dict.fromkeys(task.dataset for task in self.cfg.tasks.values() if task and task.dataset)
+        return {name: DatasetIdentity.of(name, self.cfg.datasets[name], self._first_state) for name in used}
 
     def _first_state(self, dataset: str) -> str | None:
         return read_first_state(Path(self.fm.path("dataset", dataset=dataset)).parent)
@@ -173,23 +180,44 @@ class StudyTasks(Mapping[str, TaskIdentity]):
     def source(self, dataset: str) -> dict[str, Any]:
         """Return the `creator` of a data set, its `arguments` and `code`, and options of its `images`.
 
+        `images_alone` is true for images that are delivered without what is learned.
+
         Raises:
             MMLError: no task names the source of the data set.
         """
+        if shared := next((shared for shared in self.datasets.values() if shared.folder == dataset), None):
+            return _steps_source(shared.creator, shared.arguments, shared.options, shared.source)
         if task := self.task_on(dataset):
             options = self.options_of(task.name)
-            creator = get_creator(task.name, options.creator)
-            own = {"creator": creator.name, "arguments": creator.arguments(options)}
-            own |= {"code": creator.code} if creator.code else {}
-            if "made_by_rule" in task.source:
-                own |= {key: task.source[key] for key in ("made_by_rule", "fingerprint") if key in task.source}
-            return own | ({"images": options.image_options} if options.image_options else {})
+            creator = get_creator(f"tasks.{task.name}", options.creator)
+            return _steps_source(creator, creator.arguments(options), options, task.source)
         for definition in self.definitions.values():
             source = definition["source"]
             repeatable = "arguments" in source and not {"downloads", "made_by_rule"} & set(source)
             if definition["dataset"] == dataset and repeatable:
-                return {key: source[key] for key in ("creator", "arguments", "images", "code") if key in source}
+                keys = ("creator", "arguments", "images", "code", "images_alone")
+                return {key: source[key] for key in keys if key in source}
         raise MMLError(f"no task of the study says where the data set {dataset} comes from; add one to tasks")
+
+    def targets(self, definition: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the `creator` of what a task learns from a data set that tasks share, its `arguments`, and whether
+        files are `downloaded`; None where the task learns what the data set brings.
+
+        Raises:
+            MMLError: the table has changed since, and no task of the study learns the same.
+        """
+        if "targets" not in definition:
+            return None
+        base = lineage(definition)[0]
+        task = self.bases.get(base["name"])
+        source, targets = definition["source"], definition["targets"]
+        if task is not None and task.id == base["id"]:
+            options = self.options_of(task.name)
+            targets = {"arguments": get_creator(f"tasks.{task.name}", options.creator).arguments(options)}
+        if "arguments" not in targets:
+            raise MMLError(f"no task of the study says what {base['name']} ({base['id']}) learns; add one to tasks")
+        downloaded = bool(source.get("downloads"))
+        return {"creator": source["creator"], "arguments": targets["arguments"], "downloaded": downloaded}
 
     def task_on(self, dataset: str) -> TaskIdentity | None:
         """Return the first task without tags on a data set; None if there is none."""
@@ -198,10 +226,25 @@ class StudyTasks(Mapping[str, TaskIdentity]):
     def can_describe(self, name: str, id_: str) -> bool:
         """Return True if rules can describe a task: the study knows its definition and the source of its data set."""
         try:
-            self.source(self.definition(name, id_)["dataset"])
+            definition = self.definition(name, id_)
+            self.source(definition["dataset"])
+            self.targets(definition)
         except MMLError:
             return False
         return True
+
+
+def _steps_source(
+    creator: Creator, arguments: Mapping[str, Any], options: DataSet, identity: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the parameters of the step that creates a data set."""
+    source: dict[str, Any] = {"creator": creator.name, "arguments": dict(arguments)}
+    source |= {"code": creator.code} if creator.code else {}
+    source |= {"images": options.image_options} if options.image_options else {}
+    source |= {"images_alone": True} if "images_alone" in identity else {}
+    if "made_by_rule" in identity:
+        source |= {key: identity[key] for key in ("made_by_rule", "fingerprint") if key in identity}
+    return source
 
 
 def _tags(variant: str) -> str:

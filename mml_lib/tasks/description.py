@@ -1,7 +1,7 @@
 """Task descriptions: one learning problem in one JSON file, its header in the first line."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +44,7 @@ class TaskDescription:
         targets: Targets,
         assignment: Assignment,
         about: Mapping[str, Any] | None = None,
+        rows: Sequence[int] | None = None,
     ) -> "TaskDescription":
         """Describe a task on a data set.
 
@@ -53,6 +54,7 @@ class TaskDescription:
             targets: targets of the samples.
             assignment: their splits and folds.
             about: description in the study, beyond that of the data set.
+            rows: the place of each sample in the manifest, and so in the packed images; None: samples in its order.
         """
         delivery = dataset.delivery
         heights, widths = zip(*dataset.sizes, strict=True)
@@ -74,7 +76,7 @@ class TaskDescription:
         }
         samples: dict[str, list[Any]] = {
             "id": [sample.id for sample in delivery.samples],
-            "row": list(range(len(delivery.samples))),
+            "row": list(range(len(delivery.samples))) if rows is None else list(rows),
             "split": assignment.split,
             "fold": assignment.fold,
             "group": [sample.group for sample in delivery.samples],

@@ -36,7 +36,7 @@ def check_made_data(source: Mapping[str, Any], folder: Path) -> None:
     if "made_by_rule" not in source:
         return
     planned = source.get("fingerprint") or read_first_state(folder)
-    state = CREATORS[source["creator"]].state_of_made(source["arguments"])
+    state = CREATORS[source["creator"]].state_of_made(source)
     if planned and state and state != planned:
         raise MMLError(
             f"{', '.join(source['made_by_rule'])} changed after the study was planned; run the same command again, "
@@ -48,5 +48,5 @@ def record_made_data(source: Mapping[str, Any], folder: Path) -> None:
     """Record the fingerprint of data that a rule made, when a data set is first made of them."""
     if "made_by_rule" not in source or read_first_state(folder):
         return
-    if state := CREATORS[source["creator"]].state_of_made(source["arguments"]):
+    if state := CREATORS[source["creator"]].state_of_made(source):
         write_text(folder / RECORD, state)

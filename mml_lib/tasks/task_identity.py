@@ -8,10 +8,12 @@ from mml_lib.config.task_options import ARGUMENT, SEPARATOR, Task
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.digests import digest
 from mml_lib.task_types import IGNORED, TASK_TYPES
+from mml_lib.tasks.creators.argument_checks import check_arguments, check_metadata
 from mml_lib.tasks.creators.creator_registry import Creator, Survey, get_creator, read_metadata
 from mml_lib.tasks.mask_values import with_unknown_colors, with_unknown_values
 from mml_lib.tasks.metadata import check_sub_groups, header_columns
 from mml_lib.tasks.names import merged_classes, one_spelling
+from mml_lib.tasks.sharing.dataset_identity import DatasetIdentity
 from mml_lib.tasks.tags import Shape, parse_tag, plan_tag
 
 TASK_VERSION = 2
@@ -42,6 +44,7 @@ class TaskIdentity:
         colors: colours of each class in masks, in the order of the classes.
         classes: its classes in the order of their indices; None where they are unknown until the task is made.
         is_partial: some labels of labelled samples are known to be unknown.
+        targets: identity of what it learns from a data set that tasks share; None: what the data set brings.
     """
 
     name: str
@@ -64,9 +67,16 @@ class TaskIdentity:
     colors: Sequence[tuple[str, Sequence[Sequence[int]]]] | None = None
     classes: tuple[str, ...] | None = None
     is_partial: bool = False
+    targets: Mapping[str, Any] | None = None
 
     @classmethod
-    def of(cls, name: str, task: Task, first_state: Callable[[str], str | None] | None = None) -> "TaskIdentity":
+    def of(
+        cls,
+        name: str,
+        task: Task,
+        first_state: Callable[[str], str | None] | None = None,
+        dataset: DatasetIdentity | None = None,
+    ) -> "TaskIdentity":
         """Identify a task of a study; own data are looked at.
 
         Args:
@@ -74,22 +84,24 @@ class TaskIdentity:
             task: its section of the study.
             first_state: gives the fingerprint of the data that a rule made when a data set was created first. Later
                 data with another one are another data set.
+            dataset: the data set whose images it shares; None: it has its own.
 
         Raises:
             MMLError: unknown creator, wrong arguments, data that do not exist.
         """
-        creator = get_creator(name, task.creator)
-        survey = _surveyed(name, task, creator)
-        source = creator.identity(task, survey)
-        if task.made_by_rule and first_state:
-            first, now = first_state(creator.dataset_name(source)), creator.state_of_made(source["arguments"])
-            source |= {"fingerprint": now} if first and now and first != now else {}
+        creator = get_creator(f"tasks.{name}", task.creator)
+        survey = _surveyed(name, task, creator, dataset)
+        targets = None
+        if dataset is None:
+            source = creator.with_new_state(creator.identity(task, survey), first_state)
+        else:
+            source, targets = dict(dataset.source), dataset.targets(task, survey)
         split = {key: getattr(task, key) for key in ("folds", "fold_0_fraction", "test_fraction", "seed")}
         idx_to_class, colors_by_class = _with_unknown(name, task, survey.task_type)
         content = {"version": TASK_VERSION, "source": source, **split, "idx_to_class": _by_text(idx_to_class)}
         colors = _in_order(colors_by_class)
-        if colors:
-            content["colors"] = colors
+        content |= {"colors": colors} if colors else {}
+        content |= {"targets": targets} if targets else {}
         return cls(
             name=name,
             id=digest(content),
@@ -105,6 +117,7 @@ class TaskIdentity:
             about=task.about,
             classes=_classes(name, task, survey),
             is_partial=survey.is_partial if task.is_seen else _may_be_partial(task),
+            targets=targets,
         )
 
     @property
@@ -145,8 +158,9 @@ class TaskIdentity:
     def definition(self) -> dict[str, Any]:
         """Return the entry of the task in a pipeline file: enough to make the task again."""
         definition = {key: value for key, value in asdict(self).items() if key not in PLANNED}
-        if definition["colors"] is None:  # no key of tasks that do not use it
-            del definition["colors"]
+        for key in ("colors", "targets"):  # no keys of tasks that do not use them
+            if definition[key] is None:
+                del definition[key]
         definition["bases"] = list(self.bases)
         definition["idx_to_class"] = _by_text(self.idx_to_class)
         return definition
@@ -159,12 +173,15 @@ def _may_be_partial(task: Task) -> bool:
     return bool(arguments.get("unknown")) or ignored
 
 
-def _surveyed(name: str, task: Task, creator: Creator) -> Survey:
+def _surveyed(name: str, task: Task, creator: Creator, dataset: DatasetIdentity | None) -> Survey:
     """Return the properties of a task's data after a check of its arguments and columns."""
-    creator.check(name, task)
+    check_arguments(creator, f"tasks.{name}", task)
+    check_metadata(creator, name, task)
+    if dataset is not None:
+        dataset.check(f"tasks.{name}", task)
     columns: dict[str, dict[str, str]] = {}
     try:
-        survey = creator.look(task)
+        survey = creator.look(task, shared=dataset is not None)
         of_headers = header_columns(name, task.metadata)  # which a step reads
         of_data = [column for column in task.metadata if column not in of_headers]
         if of_data and task.is_seen:

@@ -29,6 +29,7 @@ from mml_lib.files.checksums import seal
 from mml_lib.images.transforms import resolve
 from mml_lib.pipelines.pipeline import expand
 from mml_lib.tasks.creators import CREATORS
+from mml_lib.tasks.creators.argument_checks import check_arguments
 from mml_lib.tasks.tags.tag_registry import TAGS, parse_tag
 from tests.support.places import REPOSITORY
 from tests.texts.catalogue_table import table
@@ -117,7 +118,9 @@ def check_study(fragment: dict[str, Any]) -> StudyConfig:
         for tag in name.split("+")[1:]:
             parse_tag(tag)
         if task is not None:
-            CREATORS[task.creator].check(name, task)
+            check_arguments(CREATORS[task.creator], f"tasks.{name}", task)
+    for name, dataset in cfg.datasets.items():
+        check_arguments(CREATORS[dataset.creator], f"datasets.{name}", dataset)
     for tags in [cfg.tagging.all, *cfg.tagging.variants, cfg.pivot.tags]:
         for tag in tags.split("+")[1:]:
             parse_tag(tag)

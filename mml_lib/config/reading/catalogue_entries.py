@@ -46,19 +46,19 @@ class Entry:
         """Modalities of the images."""
         return list(map(str, (self.task.get("modalities") or {}).values()))
 
-    def resolve(self, name: str, own: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the keys of a task: those of the entry and of the chosen variants, changed by its own.
+    def resolve(self, where: str, own: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the keys of a task or data set: those of the entry and of the chosen variants, changed by its own.
 
         Args:
-            name: name of the task, for errors.
-            own: keys of the task in the study.
+            where: key of the task or data set, for errors.
+            own: its keys in the study.
 
         Raises:
             MMLError: a variant that the entry lacks, or another creator.
         """
         if "creator" in own:
             raise MMLError(
-                f"tasks.{name}.creator: the catalogue entry '{self.name}' has the creator '{self.task['creator']}'; "
+                f"{where}.creator: the catalogue entry '{self.name}' has the creator '{self.task['creator']}'; "
                 "leave creator or catalogue out"
             )
         keys = dict(self.task)
@@ -66,7 +66,7 @@ class Entry:
             chosen = _text(own[option]) if option in own else next(iter(values))
             if chosen not in values:
                 raise MMLError(
-                    f"tasks.{name}.{option}: the catalogue entry '{self.name}' has no {option} {chosen}; "
+                    f"{where}.{option}: the catalogue entry '{self.name}' has no {option} {chosen}; "
                     f"write one of {', '.join(values)}"
                 )
             keys = merge(keys, values[chosen])
@@ -131,7 +131,7 @@ def catalogue_entries(folders: Sequence[Path]) -> dict[str, Entry]:
 
 
 def resolve_catalogue(config: Mapping[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
-    """Return a config whose tasks have the keys of their catalogue entries, changed by their own.
+    """Return a config whose tasks and data sets have the keys of their catalogue entries, changed by their own.
 
     Args:
         config: of a study.
@@ -140,30 +140,31 @@ def resolve_catalogue(config: Mapping[str, Any], folders: Sequence[Path]) -> dic
     Raises:
         MMLError: an entry, or a variant of it, does not exist.
     """
-    tasks = config.get("tasks")
-    if not isinstance(tasks, Mapping):
-        return dict(config)
-    return {**config, "tasks": {name: _resolved(str(name), task, folders) for name, task in tasks.items()}}
+    resolved = dict(config)
+    for section in ("datasets", "tasks"):
+        if isinstance(entries := config.get(section), Mapping):
+            resolved[section] = {name: _resolved(f"{section}.{name}", task, folders) for name, task in entries.items()}
+    return resolved
 
 
-def _resolved(name: str, task: Any, folders: Sequence[Path]) -> Any:
+def _resolved(where: str, task: Any, folders: Sequence[Path]) -> Any:
     if not isinstance(task, Mapping):
         return task
     if "catalog" in task and "creator" not in task:
-        raise MMLError(f"tasks.{name}: unknown key 'catalog', did you mean '{CATALOGUE}'?")
+        raise MMLError(f"{where}: unknown key 'catalog', did you mean '{CATALOGUE}'?")
     if CATALOGUE not in task:
         return task
     try:
         entry = text_of(task[CATALOGUE])
     except ValueError as error:
-        raise MMLError(f"tasks.{name}.{CATALOGUE}: {error}") from error
+        raise MMLError(f"{where}.{CATALOGUE}: {error}") from error
     if not entry:
-        raise MMLError(f"tasks.{name}.{CATALOGUE}: write the name of one entry, such as {CATALOGUE}: bloodmnist")
+        raise MMLError(f"{where}.{CATALOGUE}: write the name of one entry, such as {CATALOGUE}: bloodmnist")
     paths = preset_names(CATALOGUE, folders)
     if entry not in paths:
         raise MMLError(
-            f"tasks.{name}.{CATALOGUE}: there is no entry '{entry}' (`snakemake info --config list={CATALOGUE}` lists "
+            f"{where}.{CATALOGUE}: there is no entry '{entry}' (`snakemake info --config list={CATALOGUE}` lists "
             f"all){nearest(str(entry).lower(), paths)}"
         )
     own = {key: value for key, value in task.items() if key != CATALOGUE}
-    return read_entry(entry, paths[entry]).resolve(name, own)
+    return read_entry(entry, paths[entry]).resolve(where, own)

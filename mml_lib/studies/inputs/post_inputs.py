@@ -80,7 +80,7 @@ class PostInputs(RuleInputs):
     def metadata_source(self, wildcards: "Wildcards") -> dict[str, Any]:
         """The `creator` of a task's metadata, its `arguments`, the `columns`, and whether files are `downloaded`."""
         task = self.study.tasks.options_of(wildcards.task)
-        creator = get_creator(wildcards.task, task.creator)
+        creator = get_creator(f"tasks.{wildcards.task}", task.creator)
         source = {"creator": creator.name, "arguments": creator.arguments(task)}
         return source | {"columns": list(task.metadata), "downloaded": bool(task.downloads)}
 

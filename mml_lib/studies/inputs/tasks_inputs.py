@@ -65,6 +65,13 @@ class TasksInputs(RuleInputs):
         """The definition of a task with an id."""
         return self.study.tasks.definition(wildcards.task, wildcards.task_id)
 
+    def targets(self, wildcards: "Wildcards", output: "OutputFiles") -> dict[str, Any] | None:
+        """The `creator` and `arguments` of what a task learns from a shared data set; None: what that brings.
+
+        The identity of the task covers them, so a step that differs in them has another output.
+        """
+        return self.study.tasks.targets(self.definition(wildcards))
+
     def metadata(self, wildcards: "Wildcards") -> dict[str, Any]:
         """Descriptive keys of a task that are no part of its definition: license, keywords …"""
         task = self.study.tasks.bases.get(wildcards.task)

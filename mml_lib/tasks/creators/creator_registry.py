@@ -8,10 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import PydanticUserError, TypeAdapter, ValidationError
-
-from mml_lib.config.reading.settling import TextError, settled
-from mml_lib.config.task_options import Images, Task
+from mml_lib.config.reading.settling import settled
+from mml_lib.config.task_options import DataSet
 from mml_lib.errors import MMLError, nearest
 from mml_lib.machine.terminal import warn
 from mml_lib.pipelines.digests import digest
@@ -19,8 +17,8 @@ from mml_lib.pipelines.own_code import changed_modules, code_of_function
 from mml_lib.registry import Registry
 from mml_lib.tasks.creators.file_kinds import OWN_READERS
 from mml_lib.tasks.creators.labels import class_names
+from mml_lib.tasks.creators.shared_images.creator_sharing import ImagesAlone, Sharing
 from mml_lib.tasks.dataset import Delivery, Sample
-from mml_lib.tasks.metadata import header_columns
 from mml_lib.tasks.names import join_spellings
 
 
@@ -86,6 +84,7 @@ class Creator:
         survey: takes the arguments; called whenever a study is planned.
         version: raised when the function begins to deliver something else.
         metadata: takes names of columns and the task's arguments; returns the text of each sample by column.
+        sharing: how several tasks learn from the images of one data set; None: they learn what it brings.
     """
 
     name: str
@@ -93,70 +92,57 @@ class Creator:
     survey: Callable[..., Survey] | None = None
     version: int = 1
     metadata: Callable[..., Mapping[str, Mapping[str, str]]] | None = None
+    sharing: Sharing | None = None
+
+    @property
+    def images_alone(self) -> ImagesAlone | None:
+        """Delivery of images without what is learned; None: images and labels are delivered together."""
+        return self.sharing.images if self.sharing else None
 
     @property
     def parameters(self) -> dict[str, inspect.Parameter]:
         """Parameters of the function that a task may set."""
         return dict(list(inspect.signature(self.function).parameters.items())[1:])
 
-    def arguments(self, task: Task) -> dict[str, Any]:
+    def arguments(self, task: DataSet) -> dict[str, Any]:
         """Return the arguments of a task; its type is one where the function takes it."""
         typed = {"task_type": task.task_type} if "task_type" in self.parameters and task.task_type else {}
-        return {key: settled(value, self._kind(key)) for key, value in task.arguments.items()} | typed
+        return {key: settled(value, self.kind(key)) for key, value in task.arguments.items()} | typed
 
-    def _kind(self, key: str) -> Any:
+    def kind(self, key: str) -> Any:
         """Return the type of a parameter, Any where its annotation says none."""
         try:
             return typing.get_type_hints(self.function).get(key, Any)
         except (NameError, TypeError):  # a type that only the function knows
             return Any
 
-    def check(self, name: str, task: Task) -> None:
-        """Refuse arguments that the function does not take, of a wrong type, and the lack of one that it needs.
+    def look(self, task: DataSet, shared: bool = False) -> Survey:
+        """Return the properties of a task's data that are known while planning.
 
-        Raises:
-            MMLError: the first of them.
+        Args:
+            task: the task, or data set.
+            shared: its images are those of a data set, which are looked at once for all tasks.
         """
-        for key, value in task.arguments.items():
-            if key not in self.parameters:
-                inside_images = f"; write images: {{{key}: …}}" if key in Images.model_fields else ""
-                hint = inside_images or nearest(key, {*self.parameters, *Task.model_fields})
-                raise MMLError(f"tasks.{name}: the creator '{self.name}' takes no '{key}'{hint}")
-            try:
-                argument = settled(value, self._kind(key))
-            except TextError as error:
-                raise MMLError(f"tasks.{'.'.join(map(str, (name, key, *error.location)))}: {error}") from error
-            _check_type(f"tasks.{name}.{key}", argument, self.parameters[key].annotation)
-        for key, parameter in self.parameters.items():
-            # Downloads have a folder of their own, which is the path where none is named.
-            missing = parameter.default is parameter.empty and key not in task.arguments
-            if missing and not (task.downloads and key == "path"):
-                raise MMLError(f"tasks.{name}: the creator '{self.name}' needs the key '{key}'")
-        if task.downloads and "path" not in self.parameters:
-            raise MMLError(f"tasks.{name}: the creator '{self.name}' reads no files, so it takes no downloads")
-        if task.splits is not None and task.is_seen:
-            raise MMLError(f"tasks.{name}.splits: only for downloads and made_by_rule; own data are looked at")
-        if task.made_by_rule and not (self.survey and "path" in self.parameters):
-            raise MMLError(
-                f"tasks.{name}.made_by_rule: the creator '{self.name}' has no path, or no survey that tells changed "
-                "data; use csv or image_folder, or leave it out"
-            )
-        if set(task.metadata) - set(header_columns(name, task.metadata)) and self.metadata is None:
-            raise MMLError(f"tasks.{name}.metadata: the creator '{self.name}' has no columns; use csv, or leave it out")
-
-    def look(self, task: Task) -> Survey:
-        """Return the properties of a task's data that are known while planning."""
         if task.is_seen:
-            return self.survey(**self.arguments(task)) if self.survey else Survey()
+            look = (self.sharing.survey if shared and self.sharing else None) or self.survey
+            return look(**self.arguments(task)) if look else Survey()
         if self.survey and "downloaded" in inspect.signature(self.survey).parameters:
             survey = self.survey(**self.arguments(task), downloaded=True)
         else:
             survey = Survey(task_type=task.task_type or "classification")
         return survey if task.splits is None else Survey.of_splits(set(task.splits), task_type=survey.task_type)
 
-    def identity(self, task: Task, survey: Survey) -> dict[str, Any]:
-        """Return the identity of a data set: its arguments and downloads, or the state of own data."""
+    def identity(self, task: DataSet, survey: Survey, of_images: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the identity of a data set: its arguments and downloads, or the state of own data.
+
+        Args:
+            task: the task that the data set belongs to, or the data set.
+            survey: properties of the data.
+            of_images: the arguments that images delivered alone depend on; None: labels are delivered too.
+        """
         definition: dict[str, Any] = {"creator": self.name, "version": self.version}
+        if of_images is not None:
+            definition["images_alone"] = True
         if images := task.image_options:
             definition["images"] = images
         if not self.function.__module__.startswith("mml_lib."):
@@ -165,19 +151,37 @@ class Creator:
             definition["code"] = code
         if survey.fingerprint is not None:
             return definition | {"fingerprint": survey.fingerprint}
-        definition["arguments"] = self.arguments(task)
+        definition["arguments"] = self.arguments(task) if of_images is None else dict(of_images)
         if task.downloads:
             definition["downloads"] = [file.checksum for file in task.downloads]
         if task.made_by_rule:  # relative paths are others in another folder
             definition["made_by_rule"] = [os.path.abspath(path) for path in made_paths(definition["arguments"])]
         return definition
 
-    def state_of_made(self, arguments: Mapping[str, Any]) -> str | None:
+    def state_of_made(self, source: Mapping[str, Any]) -> str | None:
         """Return the fingerprint of data that a rule makes; None where they are not made yet, or not whole."""
         try:
-            return self.survey(**arguments).fingerprint if self.survey else None
+            if source.get("images_alone") and self.images_alone:
+                return self.images_alone.survey(**source["arguments"], whole=True)
+            return self.survey(**source["arguments"]).fingerprint if self.survey else None
         except MMLError:
             return None
+
+    def with_new_state(
+        self, source: Mapping[str, Any], first_state: Callable[[str], str | None] | None
+    ) -> dict[str, Any]:
+        """Return the identity of a data set with the state of data that a rule has made anew.
+
+        Args:
+            source: identity of the data set.
+            first_state: gives the fingerprint of the data that a rule made when a data set was created first. Later
+                data with another one are another data set.
+        """
+        source = dict(source)
+        if "made_by_rule" not in source or first_state is None:
+            return source
+        first, now = first_state(self.dataset_name(source)), self.state_of_made(source)
+        return source | ({"fingerprint": now} if first and now and first != now else {})
 
     @property
     def code(self) -> dict[str, str]:
@@ -217,6 +221,7 @@ def register_creator(
     survey: Callable[..., Survey] | None = None,
     version: int = 1,
     metadata: Callable[..., Mapping[str, Mapping[str, str]]] | None = None,
+    sharing: Sharing | None = None,
 ) -> Callable[[Callable[..., Delivery]], Callable[..., Delivery]]:
     """Register the decorated function `(folder: Path, **arguments) -> Delivery` as the creator `name`.
 
@@ -228,17 +233,22 @@ def register_creator(
         version: raise it when the function begins to deliver something else.
         metadata: for data with columns of sub-groups: called as `metadata(columns, **arguments)`, it returns the text
             of each sample id by column, and refuses missing columns.
+        sharing: for data of which several tasks learn different things, by functions that write no files.
     """
 
     def register(function: Callable[..., Delivery]) -> Callable[..., Delivery]:
-        CREATORS.add(name, Creator(name, function, survey, version, metadata))
+        CREATORS.add(name, Creator(name, function, survey, version, metadata, sharing))
         return function
 
     return register
 
 
-def get_creator(task: str, name: str) -> Creator:
+def get_creator(where: str, name: str) -> Creator:
     """Return a creator by name.
+
+    Args:
+        where: key of the task or data set.
+        name: name of the creator.
 
     Raises:
         MMLError: no such creator.
@@ -246,7 +256,7 @@ def get_creator(task: str, name: str) -> Creator:
     try:
         return CREATORS[name]
     except MMLError as error:
-        raise MMLError(f"tasks.{task}.creator: {error}") from error
+        raise MMLError(f"{where}.creator: {error}") from error
 
 
 def check_creator_code(name: str, code: Mapping[str, str], dataset: str) -> None:
@@ -267,7 +277,9 @@ def check_creator_code(name: str, code: Mapping[str, str], dataset: str) -> None
         )
 
 
-def create(name: str, arguments: Mapping[str, Any], folder: Path, downloads: Path | None = None) -> Delivery:
+def create(
+    name: str, arguments: Mapping[str, Any], folder: Path, downloads: Path | None = None, images_alone: bool = False
+) -> Delivery:
     """Make a data set in `folder`.
 
     Args:
@@ -275,11 +287,14 @@ def create(name: str, arguments: Mapping[str, Any], folder: Path, downloads: Pat
         arguments: arguments of the task.
         folder: folder for files of the data set.
         downloads: folder of the unpacked downloads, which `path` and `masks` are relative to.
+        images_alone: deliver images without what is learned.
 
     Raises:
         MMLError: the creator cannot read the data.
     """
-    delivery = CREATORS[name].function(folder, **_located(arguments, downloads))
+    creator = CREATORS[name]
+    function = creator.images_alone.function if images_alone and creator.images_alone else creator.function
+    delivery = function(folder, **_located(arguments, downloads))
     if downloads is not None:
         check_inside(delivery, folder, downloads)
     delivery, warnings = join_spellings(delivery)
@@ -336,15 +351,6 @@ def check_inside(delivery: Delivery, folder: Path, downloads: Path) -> None:
                 raise MMLError(
                     f"sample '{sample.id}': the file {path} is none of the downloads, which may name no other"
                 )
-
-
-def _check_type(where: str, value: Any, annotation: Any) -> None:
-    try:
-        TypeAdapter(annotation).validate_python(value, strict=True)
-    except ValidationError as error:
-        raise MMLError(f"{where}: {value!r} does not fit: {error.errors()[0]['msg']}") from error
-    except (PydanticUserError, NameError):  # a type that only the function knows
-        return
 
 
 def _inside(folder: Path, path: str) -> Path:

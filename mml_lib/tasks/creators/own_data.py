@@ -63,6 +63,16 @@ def state_of_samples(arguments: Sequence[object], samples: Sequence[Sample]) -> 
     return digest([*arguments, entries, [size_of(file) for file in files], sampled_digests(files)])
 
 
+def state_of_targets(samples: Sequence[Sample], kind: str) -> str:
+    """Return the state of what a task learns: all that its samples hold but the images.
+
+    Args:
+        samples: samples of the task.
+        kind: its task type.
+    """
+    return digest([kind, [[s.id, s.label, s.split, s.group, s.fold, s.mask is not None] for s in samples]])
+
+
 def _head(file: Path | str) -> bytes:
     with _readable(file), open(file, "rb") as stream:
         return stream.read(65536)

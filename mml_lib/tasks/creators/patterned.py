@@ -12,6 +12,7 @@ from mml_lib.tasks.creators.folders.path_layout import fold_numbers
 from mml_lib.tasks.creators.folders.walking import ImageTree
 from mml_lib.tasks.creators.labels import class_names
 from mml_lib.tasks.creators.own_data import existing, state_of_samples
+from mml_lib.tasks.creators.shared_images.creator_sharing import Sharing
 from mml_lib.tasks.dataset import SPLITS, Delivery, Sample
 
 UNSPLIT = "all"
@@ -95,7 +96,7 @@ def _survey_paths(
     return Survey.of_samples(samples, "classification", state_of_samples([pattern, label, group], samples))
 
 
-@register_creator("path_pattern", survey=_survey_paths)
+@register_creator("path_pattern", survey=_survey_paths, sharing=Sharing(("pattern", "label", "group")))
 def path_pattern(
     folder: Path, path: str, pattern: str | dict[str, str], label: str | None = None, group: str | None = None
 ) -> Delivery:
@@ -159,7 +160,7 @@ def _survey_lists(
     return Survey.of_samples(samples, kind, state_of_samples([lists, line, image, label, mask, group], samples))
 
 
-@register_creator("file_lists", survey=_survey_lists)
+@register_creator("file_lists", survey=_survey_lists, sharing=Sharing(("label", "group")))
 def file_lists(
     folder: Path,
     path: str,

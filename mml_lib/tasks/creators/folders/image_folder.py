@@ -19,6 +19,7 @@ from mml_lib.tasks.creators.folders.path_layout import PathLayout, fold_numbers
 from mml_lib.tasks.creators.folders.walking import ImageTree, left_out_text
 from mml_lib.tasks.creators.labels import SEPARATOR, check_separator, class_names, parse_label
 from mml_lib.tasks.creators.own_data import existing, sampled_digests, size_of, state_of_samples
+from mml_lib.tasks.creators.shared_images.creator_sharing import Sharing
 from mml_lib.tasks.creators.split_names import SPLIT_FOLDERS, split_of
 from mml_lib.tasks.dataset import SPLITS, Delivery, Label, Sample
 from mml_lib.tasks.names import normalized
@@ -338,7 +339,12 @@ def _survey_folder(path: str = "", downloaded: bool = False, **arguments: Any) -
     return Survey.of_samples(samples, options.kind, digest(state))
 
 
-@register_creator("image_folder", survey=_survey_folder, version=2)
+@register_creator(
+    "image_folder",
+    survey=_survey_folder,
+    version=2,
+    sharing=Sharing(("task_type", "separator", "layout", "classes", "exclude", "unknown")),
+)
 def image_folder(
     folder: Path,
     path: str,

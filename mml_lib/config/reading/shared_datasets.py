@@ -1,0 +1,154 @@
+"""Data sets that tasks share: a task with `dataset: chexpert` has the keys of `datasets.chexpert` and its own."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mml_lib.config.reading.catalogue_entries import CATALOGUE, resolve_catalogue
+from mml_lib.config.reading.presets import merge
+from mml_lib.config.reading.scalars import plain, text_of
+from mml_lib.errors import MMLError, nearest
+
+DATASET = "dataset"
+"""Key of a task that names its data set."""
+
+ORIGIN = ("creator", "downloads")
+"""Keys of a data set that say where its images come from."""
+
+OF_DATASET = (*ORIGIN, "path", "masks", "made_by_rule", "splits", "images", "image", "mask")
+"""Keys that decide the images and masks, so that all tasks of a data set have them in common."""
+
+OF_TASK = ("folds", "fold_0_fraction", "test_fraction", "seed", "fold_time_limit", "duplicates", "metadata", DATASET)
+"""Keys that each task has for itself."""
+
+COLUMNS = ("image", "label", "labels", "value", "mask", "split", "group", "fold")
+"""Columns of a table that may be written without `columns`."""
+
+TARGETS = ("label", "labels", "value", "mask")
+"""Keys of which a task learns one."""
+
+MEANINGS = ("idx_to_class", "colors")
+"""Keys that say what the values of a target mean."""
+
+COLUMN_OF_TYPE = {"regression": "value", "multilabel_classification": "labels"}
+"""Column of targets by the task type, where it is written as `label`."""
+
+Section = Mapping[str, Any]
+
+
+def resolve_datasets(config: Mapping[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
+    """Return a config whose tasks have the keys of their catalogue entries and data sets, changed by their own.
+
+    Args:
+        config: of a study.
+        folders: folders of presets.
+
+    Raises:
+        MMLError: there is no such data set or entry, or a key is in the wrong section.
+    """
+    owners = _owners(config)
+    config = resolve_catalogue(config, folders)
+    datasets = {name: _flat(f"datasets.{name}", keys) for name, keys in _mappings(config, "datasets").items()}
+    tasks = {name: _flat(f"tasks.{name}", keys) for name, keys in _mappings(config, "tasks").items()}
+    joined = {name: _joined(name, keys, datasets.get(owners.get(name, ""))) for name, keys in tasks.items()}
+    images = {name: {k: v for k, v in keys.items() if k not in OF_TASK} for name, keys in datasets.items()}
+    resolved = dict(config)
+    for section, entries in (("datasets", images), ("tasks", joined)):
+        if entries:
+            resolved[section] = {**config[section], **{name: _with_columns(keys) for name, keys in entries.items()}}
+    return resolved
+
+
+def _owners(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the data set of each task that names one, after a check of the keys that the study writes in both.
+
+    Raises:
+        MMLError: there is no such data set, or a key is in the wrong section.
+    """
+    datasets, owners = _mappings(config, "datasets"), {}
+    for name, keys in datasets.items():
+        _refuse_keys(f"datasets.{name}", keys, OF_TASK, "each task has its own; write it there")
+    for name, keys in _mappings(config, "tasks").items():
+        if DATASET in keys:
+            owners[name] = _owner(name, keys, datasets)
+            remedy = f"it belongs to the data set; write it in datasets.{owners[name]}"
+            _refuse_keys(f"tasks.{name}", keys, OF_DATASET, remedy)
+    return owners
+
+
+def _mappings(config: Mapping[str, Any], section: str) -> dict[str, Section]:
+    entries = config.get(section)
+    entries = entries if isinstance(entries, Mapping) else {}
+    return {name: entry for name, entry in entries.items() if isinstance(entry, Mapping)}
+
+
+def _refuse_keys(where: str, keys: Section, wrong: Collection[str], remedy: str) -> None:
+    columns = keys.get("columns")
+    columns = columns if isinstance(columns, Mapping) else {}
+    for key in (*keys, *(f"columns.{column}" for column in columns)):
+        if key.removeprefix("columns.") in wrong:
+            raise MMLError(f"{where}.{key}: {remedy}")
+
+
+def _owner(name: str, task: Section, datasets: Mapping[str, Section]) -> str:
+    """Return the name of a task's data set."""
+    try:
+        dataset = text_of(task[DATASET])
+    except ValueError as error:
+        raise MMLError(f"tasks.{name}.{DATASET}: {error}") from error
+    if not dataset:
+        raise MMLError(f"tasks.{name}.{DATASET}: write the name of one of datasets, such as {DATASET}: chexpert")
+    if dataset not in datasets:
+        near = nearest(str(dataset), datasets)
+        listed = f"there is no data set '{dataset}' in datasets{near}" if datasets else "the study has no datasets"
+        raise MMLError(f"tasks.{name}.{DATASET}: {listed}")
+    return dataset
+
+
+def _flat(where: str, keys: Section) -> dict[str, Any]:
+    """Return keys of a table with each column in a key of its own."""
+    columns = keys.get("columns")
+    if keys.get("creator", "csv") != "csv" or not isinstance(columns, Mapping):
+        return dict(keys)
+    for column in columns:
+        if column in keys:
+            raise MMLError(f"{where}: {column} and columns.{column} are both stated; keep one of them")
+    rest = {column: name for column, name in columns.items() if column not in COLUMNS}
+    flat = {key: value for key, value in keys.items() if key != "columns"}
+    return flat | ({"columns": rest} if rest else {}) | {key: name for key, name in columns.items() if key in COLUMNS}
+
+
+def _with_columns(keys: Section) -> dict[str, Any]:
+    """Return keys of a table with its columns in the key `columns`."""
+    columns = {key: name for key, name in keys.items() if key in COLUMNS}
+    if keys.get("creator") != "csv" or not columns:  # those of other creators are arguments of their own
+        return dict(keys)
+    target = COLUMN_OF_TYPE.get(str(keys.get("task_type")))
+    if target and target not in columns and "label" in columns and not isinstance(columns["label"], list):
+        columns = {target if key == "label" else key: name for key, name in columns.items()}
+    rest = {key: value for key, value in keys.items() if key not in COLUMNS}
+    return rest | {"columns": merge(rest.get("columns") or {}, columns)}
+
+
+def _joined(name: str, task: Section, dataset: Section | None) -> dict[str, Any]:
+    """Return the keys of a task with those of its data set below them."""
+    if dataset is None:
+        return dict(task)
+    for key in ORIGIN:
+        if key in task and _comparable(task[key]) != _comparable(dataset.get(key)):
+            raise MMLError(
+                f"tasks.{name}.{CATALOGUE}: the entry has another {key} than the data set '{task[DATASET]}'; leave "
+                f"{DATASET} or {CATALOGUE} out"
+            )
+    below = dict(dataset)
+    if any(key in task for key in TARGETS):  # the data set's own target is not learned
+        below = {key: value for key, value in dataset.items() if key not in (*TARGETS, "task_type", *MEANINGS)}
+    joined = merge(below, task)
+    if "filter" in below and "filter" in task:
+        joined["filter"] = f"({below['filter']}) and ({task['filter']})"
+    return joined
+
+
+def _comparable(value: Any) -> Any:
+    value = plain(value)
+    return sorted(map(str, value)) if isinstance(value, list) else value

@@ -1,0 +1,1 @@
+"""Images that several tasks share, as creators deliver them."""

@@ -1,0 +1,1 @@
+"""Sharing: several tasks on the images of one data set."""

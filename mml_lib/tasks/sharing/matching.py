@@ -1,0 +1,123 @@
+"""Matching: the samples of a task find their images in the manifest of the data set that they share."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mml_lib.errors import MMLError
+from mml_lib.machine.terminal import summarized, warn
+from mml_lib.task_types import TASK_TYPES
+from mml_lib.tasks.dataset import Dataset, Delivery, Sample, check_delivery
+
+
+def match_samples(dataset: Dataset, delivery: Delivery, task: str) -> tuple[Dataset, list[int]]:
+    """Return the data set with the samples of a task in place of its own, and the row of each in the manifest.
+
+    A file of several images is a sample for each of its rows. Samples without a group have that of the manifest, which
+    keeps a patient's images together.
+
+    Args:
+        dataset: the shared data set.
+        delivery: samples of the task, from the same creator.
+        task: name of the task, for errors.
+
+    Raises:
+        MMLError: an image is none of the data set, or the samples make no task.
+    """
+    check_delivery(delivery, task)
+    places = _places(dataset)
+    has_groups = any(sample.group is not None for sample in delivery.samples)
+    samples: list[Sample] = []
+    rows: list[int] = []
+    for sample in delivery.samples:
+        path = _absolute(dataset, sample.image)
+        if path not in places:
+            raise MMLError(
+                f"{task}: the image {path} of sample '{sample.id}' is none of the data set {dataset.name}; the data "
+                "changed after the study was planned, or its creator names images in another way: run the command again"
+            )
+        images = [dataset.delivery.samples[row] for row in places[path]]
+        if _absolute(dataset, images[0].image) == path:
+            samples += [_placed(sample, image) for image in images]
+        else:
+            file = replace(sample, group=sample.group or (sample.id if has_groups else None))
+            samples += [replace(_placed(file, image), id=f"{sample.id}#{_frame(image)}") for image in images]
+        rows += places[path]
+    _check_masks(samples, delivery, task)
+    samples = _with_groups(samples, [dataset.delivery.samples[row].group for row in rows], task)
+    delivery = replace(delivery, samples=samples)
+    check_delivery(delivery, task)
+    return _taken(dataset, delivery, rows), rows
+
+
+def _places(dataset: Dataset) -> dict[str, list[int]]:
+    """Return the rows of each image, and of each file of several images."""
+    places: dict[str, list[int]] = {}
+    for row, sample in enumerate(dataset.delivery.samples):
+        path = _absolute(dataset, sample.image)
+        places.setdefault(path, []).append(row)
+        file, mark, number = path.rpartition("#")
+        if mark and number.isdecimal():
+            places.setdefault(file, []).append(row)
+    return places
+
+
+def _absolute(dataset: Dataset, image: str) -> str:
+    return os.path.normpath(os.path.join(dataset.folder.absolute(), image))
+
+
+def _frame(image: Sample) -> str:
+    return image.image.rpartition("#")[2]
+
+
+def _placed(sample: Sample, image: Sample) -> Sample:
+    """Return a sample of a task with the image, and if it has one the mask, of the manifest."""
+    return replace(sample, image=image.image, mask=None if sample.mask is None else image.mask)
+
+
+def _check_masks(samples: Sequence[Sample], delivery: Delivery, task: str) -> None:
+    """Refuse a segmentation whose masks the data set lacks."""
+    if not TASK_TYPES[delivery.task_type].has_masks:
+        return
+    if lacking := [sample.id for sample in samples if sample.mask is None and sample.split != "unlabelled"]:
+        raise MMLError(
+            f"{task}: the data set holds no masks of {len(lacking):,} samples ({summarized(lacking)}); name the column "
+            "or folder of masks in the data set"
+        )
+
+
+def _with_groups(samples: Sequence[Sample], groups: Sequence[str | None], task: str) -> list[Sample]:
+    """Return samples with the groups of the manifest if they have none of their own."""
+    if all(sample.group is None for sample in samples):
+        return [replace(sample, group=group) for sample, group in zip(samples, groups, strict=True)]
+    homes: dict[str, set[str]] = {}
+    for sample, group in zip(samples, groups, strict=True):
+        if group is not None and sample.split != "unlabelled":
+            homes.setdefault(group, set()).add(sample.group or f"sample {sample.id}")
+    divided = [f"{group}: {' and '.join(sorted(own)[:2])}" for group, own in homes.items() if len(own) > 1]
+    if divided:
+        warn(
+            f"{task}: the groups of the task divide {len(divided)} of {len(homes)} groups of the data set, as patients "
+            f"are, so that one may be trained on and tested ({summarized(divided)}); correct the groups"
+        )
+    return list(samples)
+
+
+def _taken(dataset: Dataset, delivery: Delivery, rows: Sequence[int]) -> Dataset:
+    """Return the data set with these samples, and what the manifest says of their images."""
+    masks = [delivery.samples[place].mask for place in range(len(rows))]
+    values = dataset.values and [
+        dataset.values[row] if mask is not None else None for row, mask in zip(rows, masks, strict=True)
+    ]
+    table = dataset.masks and replace(
+        dataset.masks,
+        kinds=[dataset.masks.kinds[row] if mask is not None else None for row, mask in zip(rows, masks, strict=True)],
+    )
+    return replace(
+        dataset,
+        delivery=delivery,
+        sizes=[dataset.sizes[row] for row in rows],
+        digests=dataset.digests and [dataset.digests[row] for row in rows],
+        values=values,
+        masks=table,
+    )
