@@ -248,7 +248,7 @@ def _become(request: dict[str, Any]) -> None:
         os.close(stream)
     os.environ.clear()
     os.environ.update(request["environment"])
-    del os.environ[FOLDER]
+    os.environ.pop(FOLDER, None)
     os.chdir(request["cwd"])
     sys.argv = request["argv"]
     sys.path[0] = str(Path(sys.argv[0]).parent)

@@ -26,7 +26,7 @@ print("warm" if "torch" in sys.modules else "plain", *sys.argv[1:], os.getcwd(),
 
 
 @pytest.fixture(scope="module")
-def environment() -> Iterator[dict[str, str]]:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment of steps that share a warm process, which this process is the Snakemake of."""
     before = dict(os.environ)
     name_supervisor()
@@ -35,6 +35,7 @@ def environment() -> Iterator[dict[str, str]]:
     for key in (SUPERVISOR, FOLDER):
         os.environ.pop(key)
     os.environ.update(before)
+    start(variables, tmp_path_factory.mktemp("first")).communicate()  # starts the process, in this environment
     yield variables
     for process in processes(variables):
         process.kill()
