@@ -67,6 +67,11 @@ def start(environment: dict[str, str], folder: Path, rest: str = "", *arguments:
     )
 
 
+def test_fork_has_temporary_files_where_its_step_has_them(environment: dict[str, str], tmp_path: Path):
+    step = start({**environment, "TMPDIR": str(tmp_path)}, tmp_path, "import tempfile; print(tempfile.gettempdir())")
+    assert step.communicate()[0].splitlines()[1] == str(tmp_path)
+
+
 def test_fork_has_arguments_folder_environment_and_streams_of_its_step(environment: dict[str, str], tmp_path: Path):
     step = start({**environment, "OWN": "value"}, tmp_path, "print('woe', file=sys.stderr)", "a", "b c")
     said, complained = step.communicate()
