@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mml_lib.config.task_options import Images
+from mml_lib.config.image_options import Images
 from mml_lib.files.atomic import emptied_on_failure
 from mml_lib.files.checksums import seal, verify
 from mml_lib.files.unpacking import UNPACKED, unpack

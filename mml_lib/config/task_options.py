@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from mml_lib.config.image_options import Images
 from mml_lib.config.reading.settling import UNSETTLED, Settled
 from mml_lib.config.sections import NAME, Section, TargetPath
 from mml_lib.task_types import IGNORED, TaskTypeName
@@ -118,76 +119,6 @@ class Download(Section):
         return f"md5-{self.md5.lower()}" if self.md5 else f"url-{hashlib.sha256(self.url.encode()).hexdigest()[:32]}"
 
 
-def _increasing(ends: tuple[float, float]) -> tuple[float, float]:
-    if ends[0] >= ends[1]:
-        raise ValueError(f"{ends[0]:g} is not below {ends[1]:g}; write [low, high]")
-    return ends
-
-
-def _no_fractions(percentiles: tuple[float, float]) -> tuple[float, float]:
-    if percentiles[1] <= 1:
-        low, high = (100 * end for end in percentiles)
-        raise ValueError(f"percentiles run from 0 to 100; write [{low:g}, {high:g}]")
-    return percentiles
-
-
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Percent = Annotated[float, Field(strict=True, ge=0, le=100)]
-
-
-class Window(Section):
-    """Window of grey values, as radiologists state it."""
-
-    center: Number = Field(description="Value in the middle.")
-    width: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] = Field(
-        description="Distance between the values that are mapped to black and white."
-    )
-
-
-class Images(Section):
-    """How image files are read: frames, groups, and the mapping of more than 8 bits to 8 bits."""
-
-    frames: Literal["first", "all"] | None = Field(
-        None,
-        description="Images that are read from files with several: the first, or all, each as a sample. Unset: all of "
-        "DICOM files and volumes, otherwise the first.",
-    )
-    group: Literal["patient", "file"] | None = Field(
-        None,
-        description="Samples that stay together where the data state no groups: those of a patient by the PatientID of "
-        "DICOM files, or those of a file. Unset: patient.",
-    )
-    window: Window | None = Field(
-        None,
-        description="Values that are mapped to grey levels, e.g. {center: 40, width: 400}: those below become black, "
-        "those above white.",
-    )
-    range: Annotated[tuple[Number, Number], AfterValidator(_increasing)] | None = Field(
-        None,
-        description="Values that are mapped to black and white, [low, high]; unset: the range of values in "
-        "the data set.",
-    )
-    percentiles: (
-        Annotated[tuple[Percent, Percent], AfterValidator(_increasing), AfterValidator(_no_fractions)] | None
-    ) = Field(
-        None, description="Percentiles of the data set's values that are mapped to black and white, e.g. [0.5, 99.5]."
-    )
-
-    @model_validator(mode="after")
-    def _one_mapping(self) -> "Images":
-        stated = [key for key in ("range", "percentiles", "window") if getattr(self, key)]
-        if len(stated) > 1:
-            raise ValueError(f"{' and '.join(stated)} are stated; keep one of them")
-        return self
-
-    @property
-    def stated_range(self) -> tuple[float, float] | None:
-        """Values that become black and white, by `range` or by `window`; None where neither is stated."""
-        if self.window:
-            return self.window.center - self.window.width / 2, self.window.center + self.window.width / 2
-        return self.range
-
-
 class DataSet(Section):
     """Images that tasks share. Keys that are not listed here are arguments of the creator."""
 
@@ -215,7 +146,8 @@ class DataSet(Section):
         "none.",
     )
     images: Images | None = Field(
-        None, description="Range of values of images with more than 8 bits: {range: [low, high]} or {percentiles: …}."
+        None,
+        description="How image files are read: their channels, depth, frames, and the range of their values.",
     )
     idx_to_class: dict[int, str] | None = Field(
         None,

@@ -1,4 +1,4 @@
-"""Colours: pixels of any mode of Pillow to 8-bit RGB as people see them."""
+"""Colours: pixels of any mode of Pillow to 8-bit RGB or grey as people see them."""
 
 import functools
 
@@ -33,8 +33,8 @@ def has_other_bands(image: Image.Image) -> bool:
     return bands > 0 and not OPACITY & set(extra if isinstance(extra, tuple) else (extra,))
 
 
-def to_rgb(image: Image.Image, other_bands: bool = False) -> tuple[Image.Image, list[str]]:
-    """Return a loaded 8-bit image as RGB, transparency laid on white, and what is odd about it.
+def to_picture(image: Image.Image, other_bands: bool = False) -> tuple[Image.Image, list[str]]:
+    """Return a loaded 8-bit image as RGB, or grey where its mode is, transparency laid on white, and its findings.
 
     Args:
         image: of any mode but those with more than 8 bits.
@@ -49,16 +49,17 @@ def to_rgb(image: Image.Image, other_bands: bool = False) -> tuple[Image.Image, 
             findings.append(UNSEEN)
         else:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    rgb = image if image.mode == "RGB" else image.convert("RGB")
-    return rgb, [*findings, BLANK] if is_blank(rgb) else findings
+    mode = "L" if image.mode in ("1", "L") else "RGB"
+    picture = image if image.mode == mode else image.convert(mode)
+    return picture, [*findings, BLANK] if is_blank(picture) else findings
 
 
 def samples_to_rgb(samples: np.ndarray, alpha: np.ndarray | None = None) -> tuple[Image.Image, list[str]]:
-    """Return samples (uint8, H×W or H×W×3) with their opacity (uint8, H×W) as `to_rgb` does."""
+    """Return samples (uint8, H×W or H×W×3) with their opacity (uint8, H×W) as RGB, as `to_picture` does."""
     image = Image.fromarray(samples).convert("RGB")
     if alpha is not None:
         image.putalpha(Image.fromarray(alpha))
-    return to_rgb(image)
+    return to_picture(image)
 
 
 @functools.lru_cache(maxsize=1)
@@ -67,9 +68,9 @@ def _lab_transform() -> ImageCms.ImageCmsTransform:
 
 
 def is_blank(image: Image.Image) -> bool:
-    """Return whether all pixels of an RGB image have one colour."""
+    """Return True if all pixels of an image, RGB or grey, have one colour."""
     first, width, height = image.getpixel((0, 0)), image.width - 1, image.height - 1
     for number in range(1, COMPARED + 1):  # along the diagonal, where nearly all images differ
         if image.getpixel((number * width // COMPARED, number * height // COMPARED)) != first:
             return False
-    return all(low == high for low, high in image.getextrema())
+    return all(low == high for low, high in (band.getextrema() for band in image.split()))

@@ -28,13 +28,14 @@ class DeepImage:
     """An upright image as its file has it.
 
     Args:
-        values: samples, H×W or H×W×3.
+        values: samples, H×W or H×W×C.
         inverted: the least value is white, not black.
         alpha: opacity where the file has some, uint8 H×W, 255 opaque.
         findings: kinds of what is odd about it.
         own_range: values that its file wants to be black and white.
         is_calibrated: one value means the same in all images, as Hounsfield units do.
         padding: pixels beside the image, which become black, bool H×W; None without any.
+        channels: names of the channels, where the file states them.
     """
 
     values: np.ndarray
@@ -44,6 +45,7 @@ class DeepImage:
     own_range: ValueRange | None = None
     is_calibrated: bool = False
     padding: np.ndarray | None = None
+    channels: tuple[str, ...] = ()
 
     def with_findings(self, *findings: str) -> "DeepImage":
         """Return the image with these kinds of findings."""

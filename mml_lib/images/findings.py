@@ -38,7 +38,7 @@ class Findings:
     colours: dict[str, list[str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
-    def add(self, kind: str, file: Path | str, colour: tuple[int, int, int]) -> None:
+    def add(self, kind: str, file: Path | str, colour: tuple[float, ...]) -> None:
         """Note a finding about a file, of which a pixel has this colour."""
         with self._lock:
             self.files.setdefault(kind, []).append(str(file))
@@ -83,7 +83,7 @@ class Findings:
         colour, blank = max(self.colours.items(), key=lambda item: len(item[1]), default=("", []))
         if 2 * len(blank) > count:
             raise MMLError(
-                f"{len(blank)} of {count} images have one colour everywhere once they are decoded, always RGB {colour} "
-                f"({summarized(sorted(blank))}), so nothing can be learned from them; look at one of them, and correct "
-                "or remove them (values of more than 8 bits: state images: {range: [low, high]} in the task)"
+                f"{len(blank)} of {count} images have one colour everywhere once they are decoded, always the value "
+                f"{colour} ({summarized(sorted(blank))}), so nothing can be learned from them; look at one, and "
+                "correct or remove them (values of more than 8 bits: state images: {range: [low, high]} in the task)"
             )

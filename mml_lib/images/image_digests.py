@@ -36,17 +36,17 @@ def digest_pixels(pixels: np.ndarray) -> str:
     Args:
         pixels: uint8, H×W or H×W×3, upright.
     """
-    return _digest(_without_colours(pixels))
+    return _digest(without_colours(pixels))
 
 
 def digest_deep(image: DeepImage) -> str:
     """Return the digest of an image whose samples have more than 8 bits."""
     values = _narrowed(image.values, image.inverted)
     if image.alpha is None or bool((image.alpha == 255).all()):
-        return _digest(_without_colours(values))
+        return _digest(without_colours(values))
     if values.dtype == np.uint8:
         return digest_pixels(np.asarray(samples_to_rgb(values, image.alpha)[0]))
-    return _digest(_without_colours(values), image.alpha)
+    return _digest(without_colours(values), image.alpha)
 
 
 def digest_slice(values: np.ndarray, name: str) -> str | None:
@@ -71,7 +71,7 @@ def _digest(*arrays: np.ndarray) -> str:
     return digest.hexdigest()[:DIGITS]
 
 
-def _without_colours(pixels: np.ndarray) -> np.ndarray:
+def without_colours(pixels: np.ndarray) -> np.ndarray:
     """Return H×W samples in place of H×W×3 that are grey."""
     if pixels.ndim == 2:
         return pixels

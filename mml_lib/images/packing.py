@@ -1,10 +1,11 @@
 """Packing: decode every image once, in parallel, into arrays that training maps into memory.
 
 A folder of packed images holds, for N images in the order of their data set:
-`images.npy` (uint8, N×H×W×3), `masks.npy` (uint8, N×H×W, where there are masks; pixels in none get a value that none
-has), and `moments.npy` (float64, N×2×3), mean and mean square of each channel in 0..1, from which the statistics of any
-subset follow. Images that keep sizes of their own lie in a sized store (`images.stores.sized_store`) instead of the
-arrays. `format.json` says the format of all this. Shards name odd images in `findings.json`, where there are some.
+`images.npy` (N×H×W×C, of the type and with the channels of `Dataset.pixels`), `masks.npy` (uint8, N×H×W, where there
+are masks; pixels in none get a value that none has), and `moments.npy` (float64, N×2×C), mean and mean square of each
+channel in 0..1, from which the statistics of any subset follow. Images that keep sizes of their own lie in a sized
+store (`images.stores.sized_store`) instead of the arrays. `format.json` says the format of all this. Shards name odd
+images in `findings.json`, where there are some.
 """
 
 import math
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 from numpy.lib import format as npy
 from tqdm import tqdm
 
@@ -26,7 +28,7 @@ from mml_lib.files.checksums import verify
 from mml_lib.files.containers import PACKED_FORMAT
 from mml_lib.files.manager import SHARDS
 from mml_lib.files.stored import json_text
-from mml_lib.images.decoding import decode
+from mml_lib.images.decoding import decode_row
 from mml_lib.images.findings import Findings
 from mml_lib.images.mask_files import unused_value
 from mml_lib.images.stores.sized_store import (
@@ -38,9 +40,10 @@ from mml_lib.images.stores.sized_store import (
     check_room,
     joined_offsets,
 )
-from mml_lib.images.transforms import check_masks_move, packed_size, size_after
+from mml_lib.images.transforms import check_colours, check_masks_move, packed_size, size_after
 from mml_lib.machine.progress import progress
 from mml_lib.tasks.dataset import Dataset
+from mml_lib.tasks.pixel_format import FULL_SCALE
 
 CHUNK = 16
 """Images that a thread decodes before it reports."""
@@ -74,8 +77,9 @@ def pack(dataset: Dataset, rows: range, transforms: Sequence[Mapping[str, Any]],
             of them leaves masks where they are; images of many sizes have no room on the disk.
     """
     size = packed_size(transforms)
+    check_colours(transforms, dataset.pixels)
     if dataset.values is not None:
-        check_masks_move(transforms)
+        check_masks_move(transforms, dataset.pixels)
     if size is None:
         _check_room(dataset, rows, transforms, folder)
     with write_whole_folder(folder) as beside, ExitStack() as stack:
@@ -92,7 +96,9 @@ def _check_room(dataset: Dataset, rows: range, transforms: Sequence[Mapping[str,
     """Refuse to pack images of many sizes for which the disk has no room."""
     above = next(parent for parent in Path(folder).absolute().parents if parent.is_dir())
     pixels = sum(math.prod(size_after(transforms, dataset.sizes[row])) for row in rows)
-    check_room(pixels * (3 + (dataset.values is not None)), above, dataset.name)
+    form = dataset.pixels
+    bytes_per_pixel = np.dtype(form.depth).itemsize * len(form.channels) + (dataset.values is not None)
+    check_room(pixels * bytes_per_pixel, above, dataset.name)
 
 
 class _Array:
@@ -101,7 +107,7 @@ class _Array:
     Not mapped into memory: written pages would count as memory of this process, and a full disk would kill it.
     """
 
-    def __init__(self, path: Path, kind: type, shape: tuple[int, ...]):
+    def __init__(self, path: Path, kind: npt.DTypeLike, shape: tuple[int, ...]):
         self.kind = np.dtype(kind)
         self.file = open(path, "wb", buffering=0)
         _write_header(self.file, self.kind, shape)
@@ -134,17 +140,17 @@ class _Packer:
         size: tuple[int, int] | None,
         stack: ExitStack,
     ):
-        def array(name: str, kind: type, *shape: int) -> _Array:
+        def array(name: str, kind: npt.DTypeLike, *shape: int) -> _Array:
             return stack.enter_context(_Array(folder / name, kind, (count, *shape)))
 
         self.dataset = dataset
         self.transforms = transforms
         self.size = size
         self.padding = unused_value(dataset.values or ())
-        self.colors = dataset.mask_colors
         self.findings = Findings()
-        self.moments = array(MOMENTS, np.float64, 2, 3)
-        self.images = array(IMAGES, np.uint8, *size, 3) if size else None
+        channels = len(dataset.pixels.channels)
+        self.moments = array(MOMENTS, np.float64, 2, channels)
+        self.images = array(IMAGES, dataset.pixels.depth, *size, channels) if size else None
         self.masks = array(MASKS, np.uint8, *size) if size and dataset.values is not None else None
         sized = None if size else SizedWriter(folder, count, dataset.values is not None)
         self.sized = stack.enter_context(sized) if sized else None
@@ -157,14 +163,13 @@ class _Packer:
         return len(rows)
 
     def _pack(self, row: int, place: int) -> None:
-        file = self.dataset.image_path(row)
-        mask_file, value_range = self.dataset.mask_path(row), self.dataset.value_range
-        image, mask = decode(file, self.transforms, mask_file, self.padding, self.colors, value_range, self.findings)
+        image, mask = decode_row(self.dataset, row, self.transforms, True, self.padding, self.findings)
         self.moments[place] = _moments(image)
         if self.sized is not None:
             self.sized.write(place, image, self._filled(mask, image.shape[:2]))
             return
         if image.shape[:2] != self.size:
+            file = self.dataset.image_path(row)
             pixels, wanted = ("×".join(map(str, size)) for size in (image.shape[:2], self.size or ()))
             raise MMLError(
                 f"preprocessing: the transforms make {pixels} pixels of {file}, not {wanted} as of the others; "
@@ -193,7 +198,8 @@ def _in_parallel(packer: _Packer, chunks: Sequence[tuple[range, int]], threads: 
 def _moments(image: np.ndarray) -> np.ndarray:
     import cv2
 
-    mean, std = (values[:, 0] / 255 for values in cv2.meanStdDev(image))
+    values = image.astype(np.float32) if image.dtype == np.float16 else image  # which OpenCV does not read
+    mean, std = (moment[:, 0] / FULL_SCALE[image.dtype.name] for moment in cv2.meanStdDev(values))
     return np.stack([mean, std**2 + mean**2])
 
 

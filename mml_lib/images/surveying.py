@@ -9,12 +9,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mml_lib.config.task_options import Images
+from mml_lib.config.image_options import Images
 from mml_lib.errors import MMLError
 from mml_lib.images.colours import samples_to_rgb
-from mml_lib.images.image_digests import digest_deep, digest_pixels, digest_slice
+from mml_lib.images.conversion.choosing import ImageChannels, choose_conversion, describe, keeps_all_channels
+from mml_lib.images.conversion.measuring import Extent, count_values_between, measure_extent
+from mml_lib.images.decoding import read_deep_image
+from mml_lib.images.deep_images import DeepImage
+from mml_lib.images.image_digests import digest_deep, digest_pixels, digest_slice, without_colours
 from mml_lib.images.mask_files import read_mask, survey_mask
-from mml_lib.images.measuring import Extent, choose_range, count_values_between, describe_mapping, measure_extent
 from mml_lib.images.orientation import SIDEWAYS
 from mml_lib.images.readers import Header, Picture, read_header, read_samples
 from mml_lib.images.readers.reading import reader_of
@@ -22,8 +25,8 @@ from mml_lib.machine.terminal import say, summarized, warn
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, Delivery, check_sizes
 from mml_lib.tasks.mask_values import MaskContent, tabulate
+from mml_lib.tasks.pixel_format import Conversion
 from mml_lib.tasks.splits.copies import copied_rows
-from mml_lib.tasks.value_range import ValueRange
 
 
 def survey_images(
@@ -34,7 +37,7 @@ def survey_images(
     data_path: Path | None = None,
     images: Images | None = None,
 ) -> Dataset:
-    """Return a data set with size and digest of each image, the range of their values, and the values in each mask.
+    """Return a data set with size and digest of each image, their conversion to pixels, and the values in each mask.
 
     Each image is decoded once, for copies of it are known by their pixels, and one range of values holds for all that
     have more than 8 bits. So are masks, for folds are balanced over what they show. Files below the data set's own
@@ -46,12 +49,13 @@ def survey_images(
         folder: of the data set.
         threads: how many to read with.
         data_path: the data root.
-        images: what the study states of the values of images.
+        images: what the study states of the values and channels of images.
 
     Raises:
-        MMLError: a file is missing or damaged, a mask has another size than its image, or values of images cannot be
-            compared.
+        MMLError: a file is missing or damaged, a mask has another size than its image, or values or channels of images
+            cannot be compared.
     """
+    images = images or Images()
     roots = _roots(folder, data_path)
     samples = [
         replace(sample, image=_relative(sample.image, roots), mask=sample.mask and _relative(sample.mask, roots))
@@ -60,11 +64,11 @@ def survey_images(
     dataset = Dataset(name, replace(delivery, samples=samples), [], folder)
     rows = range(len(samples))
     with ThreadPoolExecutor(threads) as pool:
-        surveys = list(pool.map(lambda row: survey_image(dataset.image_path(row), samples[row].image), rows))
+        surveys = list(pool.map(lambda row: survey_image(dataset.image_path(row), samples[row].image, images), rows))
         headers = [survey.header for survey in surveys]
         digests = [survey.digest for survey in surveys]
         dataset = replace(dataset, sizes=[header.size for header in headers], digests=digests)
-        dataset = replace(dataset, value_range=_measure(dataset, surveys, images, pool))
+        dataset = replace(dataset, conversion=_choose_conversion(dataset, surveys, images, pool))
         if not TASK_TYPES[delivery.task_type].has_masks:
             return dataset
         contents = list(pool.map(lambda row: _survey_mask(dataset, row), rows))
@@ -95,25 +99,28 @@ def _relative(file: str, roots: Mapping[str, str]) -> str:
 
 
 class ImageSurvey(NamedTuple):
-    """Header, content digest, and, where an image has more than 8 bits, extent of the values of one image."""
+    """Header, content digest, channels, and, where it has more than 8 bits, extent of the values of one image."""
 
     header: Header
     digest: str
+    channels: ImageChannels
     extent: Extent | None = None
 
 
-def survey_image(file: Path, name: str) -> ImageSurvey:
-    """Return header, digest and extent of an image.
+def survey_image(file: Path, name: str, images: Images | None = None) -> ImageSurvey:
+    """Return header, digest, channels and extent of an image.
 
     Args:
         file: as for `decode`.
         name: of the image in its data set.
+        images: what the study states.
 
     Raises:
         MMLError: the file is missing or damaged, or its header states another size or type than its pixels have.
     """
-    header, image = read_header(file), read_samples(file)
-    values = np.asarray(image.rgb) if isinstance(image, Picture) else image.values
+    images = images or Images()
+    header, image = read_header(file), read_samples(file, **_reading(images))
+    values = np.asarray(image.image) if isinstance(image, Picture) else image.values
     is_deep = values.dtype != np.uint8
     if header.size != values.shape[:2] or is_deep != (header.depth != "uint8"):
         raise MMLError(
@@ -121,10 +128,33 @@ def survey_image(file: Path, name: str) -> ImageSurvey:
             f"of {header.size[0]}×{header.size[1]}; correct the reader '{reader_of(file).name}', or replace the file"
         )
     if isinstance(image, Picture) or not is_deep:
-        pixels = values if isinstance(image, Picture) else np.asarray(samples_to_rgb(values, image.alpha)[0])
-        return ImageSurvey(header, digest_slice(pixels, name) or digest_pixels(pixels))
+        pixels = values
+        if isinstance(image, DeepImage) and image.alpha is not None:
+            pixels = np.asarray(samples_to_rgb(values, image.alpha)[0])
+        digest = digest_slice(pixels, name) or digest_pixels(pixels)
+        return ImageSurvey(header, digest, _channels_of(image, pixels, file))
     digest = digest_slice(values, name) or digest_deep(image)
-    return ImageSurvey(header, digest, measure_extent(image, header.depth, file))
+    extent = measure_extent(_with_picked(image, images), header.depth, file)
+    return ImageSurvey(header, digest, _channels_of(image, values, file), extent)
+
+
+def _reading(images: Images) -> dict[str, bool]:
+    """Return the options of readers that what a study states asks for."""
+    return {"all_channels": keeps_all_channels(images), "stacks_frames": images.frames == "channels"}
+
+
+def _channels_of(image: DeepImage | Picture, values: np.ndarray, file: Path) -> ImageChannels:
+    count = 1 if values.ndim == 2 else values.shape[2]
+    has_colour = count == 3 and without_colours(values).ndim == 3
+    return ImageChannels(str(file), count, has_colour, image.channels if isinstance(image, DeepImage) else ())
+
+
+def _with_picked(image: DeepImage, images: Images) -> DeepImage:
+    """Return an image with the channels that a study keeps; with all where one is missing, which is refused later."""
+    count = 1 if image.values.ndim == 2 else image.values.shape[2]
+    if images.picked is None or count == 1 or max(images.picked) >= count:
+        return image
+    return replace(image, values=image.values[..., list(images.picked)])
 
 
 def digest_images(dataset: Dataset, threads: int) -> list[str]:
@@ -142,20 +172,25 @@ def digest_images(dataset: Dataset, threads: int) -> list[str]:
         return [survey.digest for survey in surveys]
 
 
-def _measure(
-    dataset: Dataset, surveys: Sequence[ImageSurvey], images: Images | None, pool: ThreadPoolExecutor
-) -> ValueRange | None:
-    """Return the range of values that all deep images are mapped by, and print it."""
+def _choose_conversion(
+    dataset: Dataset, surveys: Sequence[ImageSurvey], images: Images, pool: ThreadPoolExecutor
+) -> Conversion:
+    """Return the conversion of a data set, and print it."""
     extents = [survey.extent for survey in surveys if survey.extent]
     files = [dataset.image_path(row) for row, survey in enumerate(surveys) if survey.extent]
-    eight_bits = len(surveys) - len(files)
+
+    def values(file: Path) -> np.ndarray:
+        return _with_picked(read_deep_image(file, **_reading(images)), images).values
+
+    def histogram(low: float, high: float) -> np.ndarray:
+        return count_values_between(pool.map(values, files), (low, high))
+
     try:
-        value_range = choose_range(extents, eight_bits, images, lambda *ends: count_values_between(files, ends, pool))
+        conversion = choose_conversion([survey.channels for survey in surveys], extents, images, histogram)
     except MMLError as error:
         raise MMLError(f"{dataset.name}: {error}") from error
-    if value_range is not None:
-        say(f"{dataset.name}: {describe_mapping(value_range, extents, eight_bits)}")
-    return value_range
+    say(f"{dataset.name}: {describe(conversion, extents, len(surveys) - len(extents))}")
+    return conversion
 
 
 def _survey_mask(dataset: Dataset, row: int) -> MaskContent | None:

@@ -1,7 +1,7 @@
 """Preprocessing: what is done to an image (and its mask) once, before it is packed.
 
-A transform is a function `(image, mask, **arguments) -> (image, mask)` on uint8 arrays, H×W×3 and H×W; the mask is None
-where there is none. Name your own by `_target_`.
+A transform is a function `(image, mask, **arguments) -> (image, mask)` on arrays: the image H×W×C of the type of the
+data set's pixels, the mask uint8 H×W, or None where there is none. Name your own by `_target_`.
 """
 
 import inspect
@@ -13,6 +13,7 @@ from mml_lib.config.factories import TARGET, check_arguments, import_target, is_
 from mml_lib.config.task_options import Preprocessing
 from mml_lib.errors import MMLError, nearest
 from mml_lib.task_types import IGNORE
+from mml_lib.tasks.pixel_format import PixelFormat
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,37 +22,24 @@ if TYPE_CHECKING:
     Pair = tuple[np.ndarray, np.ndarray | None]
 
 Size = tuple[int, int]
+EIGHT_BIT_RGB = PixelFormat()
 
 
 def resize(image: "np.ndarray", mask: "np.ndarray | None", size: Size, interpolation: str = "bilinear") -> "Pair":
     """Give the size (height and width), whatever the proportions; masks by nearest neighbour."""
-    from PIL import Image
+    from mml_lib.images.filters import resized, resized_mask
 
-    height, width = size
-    resized = _picture(image).resize((width, height), Image.Resampling[interpolation.upper()], reducing_gap=2.0)
-    if mask is not None:
-        mask = _array(_picture(mask).resize((width, height), Image.Resampling.NEAREST))
-    return _array(resized), mask
-
-
-def _picture(image: "np.ndarray | Image") -> "Image":
-    from PIL import Image
-
-    return image if isinstance(image, Image.Image) else Image.fromarray(image)
-
-
-def _array(image: "np.ndarray | Image") -> "np.ndarray":
-    import numpy as np
-
-    return np.asarray(image)
+    size = size[0], size[1]
+    return resized(image, size, interpolation), None if mask is None else resized_mask(mask, size)
 
 
 def resize_smallest(
     image: "np.ndarray", mask: "np.ndarray | None", size: int, interpolation: str = "bilinear"
 ) -> "Pair":
     """Give the smallest side this length in pixels, proportions kept."""
-    picture = _picture(image)
-    return resize(picture, mask, scaled_to((picture.height, picture.width), size), interpolation)
+    from mml_lib.images.filters import size_of
+
+    return resize(image, mask, scaled_to(size_of(image), size), interpolation)
 
 
 def scaled_to(size: Size, side: int) -> Size:
@@ -68,11 +56,10 @@ def resize_longest(
     enlarge: bool = False,
 ) -> "Pair":
     """Bound the longest side to this length in pixels, proportions kept; smaller images stay unless `enlarge`."""
-    from PIL import Image
+    from mml_lib.images.filters import as_array, size_of
 
-    height, width = (image.height, image.width) if isinstance(image, Image.Image) else image.shape[:2]
-    bounded = bounded_to((height, width), size, enlarge)
-    return (_array(image), mask) if bounded == (height, width) else resize(image, mask, bounded, interpolation)
+    bounded = bounded_to(size_of(image), size, enlarge)
+    return (as_array(image), mask) if bounded == size_of(image) else resize(image, mask, bounded, interpolation)
 
 
 def bounded_to(size: Size, side: int, enlarge: bool = False) -> Size:
@@ -110,13 +97,13 @@ def _window(array: "np.ndarray", size: Size, fill: int) -> "np.ndarray":
 
 
 def clahe(image: "np.ndarray", mask: "np.ndarray | None", clip_limit: float = 2.0, tiles: int = 8) -> "Pair":
-    """Even out the contrast of lightness in tiles×tiles (CLAHE: Zuiderveld 1994, by OpenCV), colours kept."""
-    import cv2
+    """Even out the contrast in tiles×tiles (CLAHE: Zuiderveld 1994, by OpenCV).
 
-    cv2.setNumThreads(1)  # images are decoded in parallel already, with as many threads as a step has
-    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
-    lab[..., 0] = cv2.createCLAHE(clip_limit, (tiles, tiles)).apply(lab[..., 0])
-    return cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), mask
+    Of three channels the lightness, colours kept; otherwise each channel by itself.
+    """
+    from mml_lib.images.filters import equalized
+
+    return equalized(image, clip_limit, tiles), mask
 
 
 def color_constancy(image: "np.ndarray", mask: "np.ndarray | None", power: float = 6) -> "Pair":
@@ -124,14 +111,9 @@ def color_constancy(image: "np.ndarray", mask: "np.ndarray | None", power: float
 
     The light's colour is the Minkowski norm of each channel with this power; 1 is the grey world.
     """
-    import numpy as np
+    from mml_lib.images.filters import balanced
 
-    levels = np.arange(256) / 255
-    counts = np.stack([np.bincount(image[..., c].ravel(), minlength=256) for c in range(3)])
-    light = (counts @ levels**power / image[..., 0].size) ** (1 / power)
-    light = np.maximum(light, 1e-6) / max(np.linalg.norm(light), 1e-6) * np.sqrt(3)
-    table = np.round(255 * np.clip(levels[None, :] / light[:, None], 0, 1)).astype(np.uint8)
-    return np.stack([table[c][image[..., c]] for c in range(3)], axis=-1), mask
+    return balanced(image, power), mask
 
 
 TRANSFORMS: dict[str, Callable[..., "Pair"]] = {
@@ -146,6 +128,9 @@ ONE_SIDE: Mapping[str, Callable[[Sequence[int]], int]] = {"resize_smallest": min
 """Transforms that give one side its length, and which of two sides that they are told it is."""
 
 FILTERS = ("nearest", "bilinear", "bicubic", "lanczos")
+OF_COLOURS = ("color_constancy",)
+"""Transforms that need red, green and blue."""
+
 POSITIVE = ("clip_limit", "tiles", "power")
 
 DRAFT = 1.5
@@ -262,24 +247,40 @@ def apply(transforms: Sequence[Mapping[str, Any]], image: "np.ndarray | Image", 
     Raises:
         MMLError: a transform of the user's own returns something else than an image and its mask.
     """
+    from mml_lib.images.filters import as_array
+
     for spec in transforms:
         if TARGET in spec:
-            image, mask = _apply_own(spec, image, mask)
+            image, mask = _apply_own(spec, as_array(image), mask)
             continue
         # Pillow resizes: its picture need not become an array before.
-        image = image if spec["name"] in RESIZING else _array(image)
+        image = image if spec["name"] in RESIZING else as_array(image)
         image, mask = TRANSFORMS[spec["name"]](image, mask, **_arguments(spec))
-    return _array(image), mask
+    return as_array(image), mask
 
 
-def _apply_own(spec: Mapping[str, Any], image: "np.ndarray | Image", mask: "np.ndarray | None") -> "Pair":
+def check_colours(transforms: Sequence[Mapping[str, Any]], pixels: PixelFormat) -> None:
+    """Refuse transforms of colours where there are none.
+
+    Raises:
+        MMLError: the line names the remedies.
+    """
+    for spec in transforms:
+        if spec.get("name") in OF_COLOURS and not pixels.is_colour:
+            raise MMLError(
+                f"preprocessing: {spec['name']} changes colours, and the images have the channels "
+                f"{', '.join(pixels.channels)}; leave it out, or set images: {{channels: rgb}} in the task"
+            )
+
+
+def _apply_own(spec: Mapping[str, Any], image: "np.ndarray", mask: "np.ndarray | None") -> "Pair":
     import numpy as np
 
     # Copies, for it may write into what it gets.
     result = _function(spec)(np.array(image), None if mask is None else np.array(mask), **_arguments(spec))
     try:
         made, made_mask = result
-        fits = made.dtype == np.uint8 and made.ndim == 3 and made.shape[2] == 3 and made.size > 0
+        fits = made.dtype == image.dtype and made.ndim == 3 and made.shape[2] == image.shape[2] and made.size > 0
         if mask is None or made_mask is None:
             fits = fits and mask is None and made_mask is None
         else:
@@ -288,14 +289,18 @@ def _apply_own(spec: Mapping[str, Any], image: "np.ndarray | Image", mask: "np.n
         fits = False
     if not fits:
         raise MMLError(
-            f"preprocessing: {spec[TARGET]} must return an image (uint8, H×W×3) and its mask (uint8, H×W; None where "
-            "there is none)"
+            f"preprocessing: {spec[TARGET]} must return an image ({image.dtype}, H×W×{image.shape[2]}, as it gets) and "
+            "its mask (uint8, H×W; None where there is none)"
         )
     return made, made_mask
 
 
-def check_masks_move(transforms: Sequence[Mapping[str, Any]]) -> None:
+def check_masks_move(transforms: Sequence[Mapping[str, Any]], pixels: PixelFormat = EIGHT_BIT_RGB) -> None:
     """Try each of the user's own transforms on grey images with a patch of noise, which their masks mark.
+
+    Args:
+        transforms: as `resolve` gives them.
+        pixels: format of the images.
 
     Raises:
         MMLError: it moves images and leaves masks where they are.
@@ -306,16 +311,18 @@ def check_masks_move(transforms: Sequence[Mapping[str, Any]]) -> None:
         if TARGET not in spec:
             continue
         for top, left in ((8, 20), (64, 72)):
-            image, mask = np.full((96, 128, 3), 128, np.uint8), np.zeros((96, 128), np.uint8)
+            channels, mask = len(pixels.channels), np.zeros((96, 128), np.uint8)
+            levels = np.full((96, 128, channels), 128)
             patch = slice(top, top + 16), slice(left, left + 24)
-            image[patch] = np.random.default_rng(0).integers(0, 256, (16, 24, 3))
+            levels[patch] = np.random.default_rng(0).integers(0, 256, (16, 24, channels))
+            image = (levels * (pixels.full_scale / 255)).astype(pixels.depth)
             mask[patch] = 1
             try:
                 made, moved = _apply_own(spec, image, mask)
                 assert moved is not None
             except Exception:  # what fails on this image may do on others, and is named there
                 continue
-            grey = made.astype(np.int64).sum(2)
+            grey = made.astype(np.float64).sum(2)
             change = np.abs(np.diff(grey, axis=0))[:, 1:] + np.abs(np.diff(grey, axis=1))[1:]
             marked = moved[1:, 1:] == 1
             inside = change[marked].mean() if marked.any() else 0

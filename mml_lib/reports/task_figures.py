@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mml_lib.images.decoding import decode
+from mml_lib.images.decoding import decode_row
 from mml_lib.images.transforms import TRANSFORMS
 from mml_lib.reports.canvas import picture_grid, save, shorten, single_panel
 from mml_lib.task_types import IGNORE, TASK_TYPES
@@ -97,9 +97,7 @@ def choose(task: TaskDescription, count: int) -> list[int]:
 
 def _show(axis: Any, task: TaskDescription, dataset: Dataset, position: int) -> None:
     row = task.samples["row"][position]
-    mask_file = dataset.mask_path(row) if TASK_TYPES[task.header["task_type"]].has_masks else None
-    colors, value_range = dataset.mask_colors, dataset.value_range
-    image, mask = decode(dataset.image_path(row), (), mask_file, mask_colors=colors, value_range=value_range)
+    image, mask = decode_row(dataset, row, with_mask=TASK_TYPES[task.header["task_type"]].has_masks)
     scale = THUMBNAIL / max(image.shape[:2])
     size = tuple(max(2, round(side * scale)) for side in image.shape[:2])
     image, mask = TRANSFORMS["resize"](image, mask, size)

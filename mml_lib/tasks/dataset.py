@@ -14,6 +14,7 @@ from mml_lib.files.checksums import damaged
 from mml_lib.files.stored import json_text, read_json
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.mask_values import Color, MaskTable
+from mml_lib.tasks.pixel_format import Conversion, PixelFormat
 from mml_lib.tasks.value_range import ValueRange
 
 SPLITS = ("train", "val", "test", "unlabelled")
@@ -101,7 +102,7 @@ class Dataset:
         sizes: height and width of each image, in pixels.
         folder: folder of its manifest.
         values: for segmentation, pixels of each value in each mask; None where a sample has no mask.
-        value_range: values that become black and white; None where all images have 8 bits.
+        conversion: how image files become pixels.
         masks: for segmentation, the kinds of mask files and the colours of their values.
         digests: content digest of each image; None in older manifests.
     """
@@ -111,9 +112,19 @@ class Dataset:
     sizes: list[tuple[int, int]]
     folder: Path
     values: list[dict[int, int] | None] | None = None
-    value_range: ValueRange | None = None
+    conversion: Conversion = field(default_factory=Conversion)
     masks: MaskTable | None = None
     digests: list[str] | None = None
+
+    @property
+    def pixels(self) -> PixelFormat:
+        """Type and channels of the packed images."""
+        return self.conversion.pixels
+
+    @property
+    def value_range(self) -> ValueRange | None:
+        """Values that become black and white; None where all images have 8 bits."""
+        return self.conversion.value_range
 
     def image_path(self, row: int) -> Path:
         """Return the image file of a sample."""
@@ -144,7 +155,7 @@ class Dataset:
             },
             "sizes": self.sizes,
             "values": self.values,
-            "value_range": self.value_range and asdict(self.value_range),
+            **self.conversion.to_json(),
             "masks": self.masks and asdict(self.masks),
             "digests": self.digests,
         }
@@ -167,12 +178,12 @@ class Dataset:
                 counts and {int(value): count for value, count in counts.items()} for counts in content["values"]
             ]
             sizes = [tuple(size) for size in content["sizes"]]
-            value_range = content["value_range"] and ValueRange(**content["value_range"])
+            conversion = Conversion.of_json(content)
             masks = content["masks"] and MaskTable.of_json(content["masks"])
             digests = content["digests"]
             if digests is not None and len(digests) != len(samples):
                 raise ValueError(f"{len(digests)} digests of {len(samples)} images")
-            return cls(content["name"], delivery, sizes, path.parent, values, value_range, masks, digests)
+            return cls(content["name"], delivery, sizes, path.parent, values, conversion, masks, digests)
         except (KeyError, TypeError, ValueError) as error:
             raise damaged(path, repr(error)) from error
 

@@ -1,9 +1,11 @@
-"""The pixel format of a data set: the type and the channels of its packed images."""
+"""The pixel format of a data set: type and channels of its packed images, and how image files become it."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-Depth = Literal["uint8", "uint16", "float16", "float32"]
+from mml_lib.config.image_options import Depth
+from mml_lib.tasks.value_range import ValueRange
 
 FULL_SCALE: dict[str, float] = {"uint8": 255.0, "uint16": 65535.0, "float16": 1.0, "float32": 1.0}
 """The number that stands for 1.0, by type."""
@@ -36,3 +38,65 @@ class PixelFormat:
 
     def __str__(self) -> str:
         return f"{self.depth}, {', '.join(self.channels)}"
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Conversion of image files to pixels.
+
+    Args:
+        pixels: format of the pixels.
+        value_range: values that become 0 and the full scale; None where all images have 8 bits.
+        picked: numbers of the channels of files that are kept; None: grey, RGB, or a channel for each window.
+        windows: range of values of each channel, where windows make the channels of grey images.
+        stacks_frames: the frames of a file are its channels.
+    """
+
+    pixels: PixelFormat = field(default_factory=PixelFormat)
+    value_range: ValueRange | None = None
+    picked: tuple[int, ...] | None = None
+    windows: tuple[ValueRange, ...] = ()
+    stacks_frames: bool = False
+
+    @property
+    def uses_own_window(self) -> bool:
+        """True if each image is mapped by the window that its own file states."""
+        return self.value_range is not None and self.value_range.is_own
+
+    @property
+    def reading(self) -> dict[str, bool]:
+        """Options for readers."""
+        return {
+            "own_window": self.uses_own_window,
+            "all_channels": self.picked is not None,
+            "stacks_frames": self.stacks_frames,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the conversion as keys of a manifest."""
+        return {key: value for key, value in asdict(self).items() if key in ("pixels", "value_range")} | {
+            "channel_source": {
+                "picked": self.picked,
+                "windows": [asdict(window) for window in self.windows],
+                "stacks_frames": self.stacks_frames,
+            }
+        }
+
+    @classmethod
+    def of_json(cls, content: Mapping[str, Any]) -> "Conversion":
+        """Return the conversion of a manifest; older ones have 8-bit RGB.
+
+        Raises:
+            KeyError, TypeError: the content is none.
+        """
+        value_range = content["value_range"] and ValueRange(**content["value_range"])
+        if "pixels" not in content:
+            return cls(value_range=value_range)
+        pixels, source = content["pixels"], content["channel_source"]
+        return cls(
+            PixelFormat(pixels["depth"], tuple(pixels["channels"])),
+            value_range,
+            None if source["picked"] is None else tuple(source["picked"]),
+            tuple(ValueRange(**window) for window in source["windows"]),
+            source["stacks_frames"],
+        )

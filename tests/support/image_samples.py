@@ -7,6 +7,7 @@ import numpy as np
 from mml_lib.errors import MMLError
 from mml_lib.images.decoding import decode
 from mml_lib.images.readers import read_header
+from mml_lib.tasks.pixel_format import Conversion
 from mml_lib.tasks.value_range import ValueRange
 
 HEIGHT, WIDTH = 18, 13
@@ -46,7 +47,7 @@ def rgb(colours: np.ndarray) -> np.ndarray:
 def check(file: Path, expected: np.ndarray, tolerance: float = 0, value_range: ValueRange | None = None) -> None:
     """Compare size and pixels of a file with H×W or H×W×3 of 0 to 255."""
     expected = rgb(expected)
-    image = decode(file, value_range=value_range)[0]
+    image = decode(file, conversion=Conversion(value_range=value_range))[0]
     assert read_header(file).size == image.shape[:2] == expected.shape[:2]
     assert np.abs(image.astype(float) - expected).max() <= tolerance
 
@@ -54,7 +55,7 @@ def check(file: Path, expected: np.ndarray, tolerance: float = 0, value_range: V
 def check_or_refuse(file: Path, expected: np.ndarray, tolerance: float, value_range: ValueRange | None) -> str | None:
     """Compare a file as `check` does, or return the error that refuses it by name with a remedy."""
     try:
-        image = decode(file, value_range=value_range)[0]
+        image = decode(file, conversion=Conversion(value_range=value_range))[0]
     except MMLError as error:
         assert file.name in str(error)  # noqa: PT017
         assert any(remedy in str(error) for remedy in ("save it", "replace"))  # noqa: PT017

@@ -2,7 +2,7 @@
 
 @register_reader("raw12", suffixes=[".r12"])
 def read_raw12(file: Path) -> np.ndarray:
-    ...return the samples of the upright image, H×W or H×W×3...
+    ...return the samples of the upright image, H×W or H×W×C...
 """
 
 from mml_lib.images.readers import (  # noqa: F401  (they register themselves)

@@ -1,4 +1,4 @@
-"""The reader `numpy`: files of one array, H×W or H×W×3."""
+"""The reader `numpy`: files of one array, H×W or H×W×C."""
 
 from pathlib import Path
 

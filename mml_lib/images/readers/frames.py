@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from mml_lib.config.task_options import Images
+from mml_lib.config.image_options import Images
 from mml_lib.errors import MMLError
 from mml_lib.images.image_files import errors_named
 from mml_lib.images.readers.reader_registry import Contents

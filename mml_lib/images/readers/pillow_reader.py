@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mml_lib.errors import MMLError
-from mml_lib.images.colours import has_other_bands, to_rgb
+from mml_lib.images.colours import has_other_bands, to_picture
 from mml_lib.images.deep_images import DeepImage, depth_of, read_deep
 from mml_lib.images.findings import LEFT_OUT, PAGES
 from mml_lib.images.image_files import has_other_pages, open_image
@@ -40,7 +40,7 @@ def count_pages(file: Path | str) -> int:
 
 @register_reader("pillow", suffixes=sorted(PICTURES), header=read_pillow_header, pages=count_pages)
 def read_pillow(file: Path | str, draft: int | None = None) -> DeepImage | Picture:
-    """Return an image: of 8 bits as RGB, of more as its file has it; `#<page>` behind the path names a page."""
+    """Return an image: of 8 bits as RGB or grey, of more as its file has it; `#<page>` behind the path names a page."""
     path, page = split_frame(file)
     with open_image(path, page) as image:
         depth, other_bands = depth_of(image), has_other_bands(image)
@@ -51,5 +51,5 @@ def read_pillow(file: Path | str, draft: int | None = None) -> DeepImage | Pictu
         if draft:
             # JPEG only: decode at the smallest of 1/1, 1/2, 1/4, 1/8 whose sides are not below this.
             image.draft("RGB", (draft, draft))
-        rgb, kinds = to_rgb(load_upright(image), other_bands)
-        return Picture(rgb, [*pages, *kinds])
+        picture, kinds = to_picture(load_upright(image), other_bands)
+        return Picture(picture, [*pages, *kinds])

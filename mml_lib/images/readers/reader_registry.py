@@ -28,9 +28,9 @@ class Header(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """An upright image of 8 bits as RGB, and the kinds of its findings."""
+    """An upright image of 8 bits as RGB or grey, and the kinds of its findings."""
 
-    rgb: Image.Image
+    image: Image.Image
     findings: Sequence[str] = ()
 
 
@@ -104,7 +104,7 @@ class Reader:
             return _check_header(self.header(file), self.name, file)
         image = self.read(file)
         if isinstance(image, Picture):
-            return Header((image.rgb.height, image.rgb.width), "uint8")
+            return Header((image.image.height, image.image.width), "uint8")
         return Header(image.values.shape[:2], str(image.values.dtype))
 
     def read_contents(self, file: Path | str, with_pages: bool = False) -> Contents:
@@ -149,18 +149,17 @@ def _check_header(header: Any, reader: str, file: Path | str) -> Header:
 
 
 def check_samples(values: Any, reader: str, file: Path | str) -> np.ndarray:
-    """Return the samples of an image, H×W or H×W×3; those of H×W×1 as H×W.
+    """Return the samples of an image, H×W or H×W×C; those of H×W×1 as H×W.
 
     Raises:
         MMLError: they are no array of numbers in that shape.
     """
     values = np.asarray(values)
     values = values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
-    is_image = values.ndim == 2 or (values.ndim == 3 and values.shape[2] == 3)
-    if not is_image or not values.size or values.dtype.kind not in "uif":
+    if values.ndim not in (2, 3) or not values.size or values.dtype.kind not in "uif":
         raise MMLError(
             f"the image {file}: the reader '{reader}' returns {values.dtype} values of the shape {values.shape}; "
-            "an image has numbers H×W or H×W×3"
+            "an image has numbers H×W or H×W×C"
         )
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise MMLError(f"the image {file} has values that are no numbers (NaN or infinite); write finite ones")

@@ -24,8 +24,8 @@ def reader_of(file: Path | str) -> Reader:
 
 
 def as_deep_image(image: DeepImage | Picture) -> DeepImage:
-    """Return the samples of an image, those of a picture as RGB."""
-    return DeepImage(np.asarray(image.rgb)) if isinstance(image, Picture) else image
+    """Return the samples of an image, those of a picture as RGB or grey."""
+    return DeepImage(np.asarray(image.image)) if isinstance(image, Picture) else image
 
 
 def read_header(file: Path | str) -> Header:

@@ -4,8 +4,9 @@ from typing import Any
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
+from mml_lib.config.image_options import Images
 from mml_lib.config.reading.settling import TextError, settled
-from mml_lib.config.task_options import DataSet, Images, Task
+from mml_lib.config.task_options import DataSet, Task
 from mml_lib.errors import MMLError, nearest
 from mml_lib.tasks.creators.creator_registry import Creator
 from mml_lib.tasks.metadata import header_columns

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.images.decoding import decode, read_values
+from mml_lib.images.decoding import decode, read_deep_image
 from mml_lib.images.mask_files import decode_mask
 from mml_lib.images.readers import read_header
+from mml_lib.tasks.pixel_format import Conversion
 from mml_lib.tasks.value_range import ValueRange
 from tests.fixtures.damaged_images import damaged_files, valid_files
 
@@ -30,7 +31,7 @@ def read(file: Path) -> list[str | None]:
     """
     errors: list[str | None] = []
     header = image = None
-    for reader in (read_header, lambda file: decode(file, value_range=WHOLE)[0], decode_mask):
+    for reader in (read_header, lambda file: decode(file, conversion=Conversion(value_range=WHOLE))[0], decode_mask):
         started = time.monotonic()
         try:
             result = reader(file)
@@ -45,7 +46,7 @@ def read(file: Path) -> list[str | None]:
             assert image.shape[:2] == header.size
             assert image.dtype == np.uint8
             if header.depth != "uint8":
-                assert read_values(file).shape[:2] == header.size
+                assert read_deep_image(file).values.shape[:2] == header.size
     return errors
 
 
@@ -113,7 +114,7 @@ def test_tiny_file_of_a_huge_image_takes_little_memory(tmp_path: Path, name: str
     (tmp_path / name).write_bytes(HUGE[name])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(MMLError, match=re.escape(name)):
-        decode(tmp_path / name, value_range=WHOLE)
+        decode(tmp_path / name, conversion=Conversion(value_range=WHOLE))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000, "kB"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mml_lib.config.task_options import Images
+from mml_lib.config.image_options import Images
 from mml_lib.errors import MMLError
 from mml_lib.images.decoding import decode
 from mml_lib.images.mask_files import decode_mask
@@ -19,6 +19,7 @@ from mml_lib.images.readers.frames import expand_frames, read_contents
 from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.creators.creator_registry import create
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
+from mml_lib.tasks.pixel_format import Conversion
 from mml_lib.tasks.value_range import ValueRange
 from tests.support.dicom_files import SHIPPED, dicom_file
 
@@ -50,7 +51,7 @@ def survey(folder: Path, *files: Path, images: Images | None = None, **about: st
 
 
 def decoded(dataset: Dataset, row: int = 0) -> np.ndarray:
-    return decode(dataset.image_path(row), value_range=dataset.value_range)[0][..., 0]
+    return decode(dataset.image_path(row), conversion=dataset.conversion)[0][..., 0]
 
 
 # --- next to pydicom ------------------------------------------------------------------------------------------------
@@ -95,7 +96,7 @@ def test_own_window_is_that_of_pydicom(name: str):
     dataset = pydicom.dcmread(file)
     windowed = apply_voi_lut(apply_modality_lut(dataset.pixel_array, dataset), dataset)
     ends = apply_voi_lut(np.array([-1e9, 1e9]), dataset)
-    image = decode(file, value_range=OWN)[0][..., 0]
+    image = decode(file, conversion=Conversion(value_range=OWN))[0][..., 0]
     is_image = dataset.pixel_array != dataset.get("PixelPaddingValue")
     assert np.abs(image - eight_bits(windowed, *ends))[is_image].max() <= 1, "one rounding"
 
@@ -108,7 +109,7 @@ def test_curves_of_windows_are_those_of_pydicom(tmp_path: Path, function: str):
     file = dicom_file(tmp_path / "x.dcm", RAMP, WindowCenter=1000, WindowWidth=700, VOILUTFunction=function)
     dataset = pydicom.dcmread(file)
     reference = eight_bits(apply_voi_lut(RAMP, dataset), 0, 2**dataset.BitsStored - 1)
-    assert np.abs(decode(file, value_range=OWN)[0][..., 0] - reference).max() <= 1
+    assert np.abs(decode(file, conversion=Conversion(value_range=OWN))[0][..., 0] - reference).max() <= 1
 
 
 @pytest.mark.parametrize("bits", [12, 16])
@@ -127,7 +128,7 @@ def test_look_up_tables_are_those_of_pydicom(tmp_path: Path, bits: int):
     values = apply_modality_lut(RAMP, dataset)
     assert (read_samples(file).values == values).all()
     windowed = eight_bits(apply_voi_lut(values, dataset), 0, 1023)
-    assert (decode(file, value_range=OWN)[0][..., 0] == windowed).all()
+    assert (decode(file, conversion=Conversion(value_range=OWN))[0][..., 0] == windowed).all()
 
 
 @pytest.mark.parametrize("bits", [8, 12])

@@ -21,6 +21,7 @@ from mml_lib.images.colours import LEAST_OPACITY
 from mml_lib.images.decoding import decode
 from mml_lib.images.findings import BLANK, UNSEEN, Findings
 from mml_lib.images.readers import read_header
+from mml_lib.tasks.pixel_format import Conversion
 from mml_lib.tasks.value_range import ValueRange
 from tests.support.image_samples import (
     HEIGHT,
@@ -84,7 +85,7 @@ def test_transparent_colour_of_a_png_of_16_bits(tmp_path: Path, kind: int):
     seen = np.broadcast_to(array / 257, (HEIGHT, WIDTH, 3))
     alpha = np.where((array == array[0, 0]).all(axis=2), 0, 255)
     expected = on_white(seen, alpha)
-    assert (decode(file, value_range=ValueRange(0, 65535))[0] == np.rint(expected)).all()
+    assert (decode(file, conversion=Conversion(value_range=ValueRange(0, 65535)))[0] == np.rint(expected)).all()
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -192,7 +193,7 @@ def test_alpha_of_sixteen_bits_that_would_hide_everything_is_no_opacity(tmp_path
     array[..., 3] = 1
     file.write_bytes(imagecodecs.png_encode(array))
     check(file, eight_bits(array[..., :3]), value_range=WHOLE["uint16"])
-    assert found(file, value_range=WHOLE["uint16"]) == {UNSEEN: [str(file)]}
+    assert found(file, conversion=Conversion(value_range=WHOLE["uint16"])) == {UNSEEN: [str(file)]}
 
 
 BLANKS = {

@@ -53,7 +53,7 @@ def test_reader_of_the_guide_reads_images_of_a_folder(tmp_path: Path):
     assert [sample.label for sample in delivery.samples] == ["a", "a", "b"]
     assert dataset.sizes == [(4, 4)] * 3
     assert (dataset.value_range.low, dataset.value_range.high) == (3, 1503)
-    image, _ = decode(dataset.image_path(0), value_range=dataset.value_range)
+    image, _ = decode(dataset.image_path(0), conversion=dataset.conversion)
     assert (image[..., 0] == np.rint(VALUES / 1500 * 255)).all()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mml_lib.config.task_options import Images
+from mml_lib.config.image_options import Images
 from mml_lib.errors import MMLError
 from mml_lib.images.readers.frames import expand_frames
 from mml_lib.images.surveying import survey_images

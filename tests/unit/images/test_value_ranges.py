@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from mml_lib.config.task_options import Images, Task
+from mml_lib.config.image_options import Images
+from mml_lib.config.task_options import Task
 from mml_lib.errors import MMLError
 from mml_lib.images.decoding import decode
 from mml_lib.images.readers import read_header
@@ -33,7 +34,7 @@ def survey(folder: Path, arrays: Sequence[np.ndarray], images: Images | None = N
 
 def decoded(dataset: Dataset) -> list[np.ndarray]:
     rows = range(len(dataset.sizes))
-    return [decode(dataset.image_path(row), value_range=dataset.value_range)[0][..., 0] for row in rows]
+    return [decode(dataset.image_path(row), conversion=dataset.conversion)[0][..., 0] for row in rows]
 
 
 def stated(low: float, high: float) -> Images:
@@ -201,7 +202,7 @@ def test_rows_of_deep_arrays_are_mapped_as_files_are(tmp_path: Path):
 
 def test_mapping_is_printed_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture):
     survey(tmp_path, [(GREY * 16).astype(np.uint16)])
-    assert "data: values 0 … 4080 become 0 … 255" in capsys.readouterr().out
+    assert "data: images become uint8, red, green, blue; values 0 … 4080 become 0 … 255" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("images", [stated(0, 10), Images(percentiles=(1, 99))])

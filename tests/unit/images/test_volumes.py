@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mml_lib.config.task_options import Images
+from mml_lib.config.image_options import Images
 from mml_lib.errors import MMLError
 from mml_lib.images.decoding import decode
 from mml_lib.images.mask_files import decode_mask
@@ -194,7 +194,7 @@ def test_pages_are_those_of_tifffile_where_the_study_asks_for_all(tmp_path: Path
     dataset = survey(tmp_path, Sample("t", str(file)), images=Images(frames="all"))
     assert [(sample.id, sample.group) for sample in dataset.delivery.samples] == [(f"t#{n}", "t") for n in range(3)]
     for number in range(3):
-        image, _ = decode(dataset.image_path(number), value_range=dataset.value_range)
+        image, _ = decode(dataset.image_path(number), conversion=dataset.conversion)
         values, value_range = tifffile.imread(file, key=number).astype(float), dataset.value_range
         if value_range:
             values = np.rint(255 * (values - value_range.low) / (value_range.high - value_range.low))
@@ -235,7 +235,7 @@ def test_file_of_one_array_is_an_image(tmp_path: Path, suffix: str, kind: str, c
     assert read_header(file).depth == str(samples.values.dtype)
 
 
-@pytest.mark.parametrize("values", [np.zeros((2, 2, 5)), np.zeros(3), np.array([[None]]), np.zeros((2, 2), complex)])
+@pytest.mark.parametrize("values", [np.zeros((2, 2, 5, 2)), np.zeros(3), np.array([[None]]), np.zeros((2, 2), complex)])
 def test_array_that_is_no_image_is_refused(tmp_path: Path, values: np.ndarray):
     np.save(tmp_path / "x.npy", values, allow_pickle=True)
     with pytest.raises(MMLError, match=r"x\.npy"):

@@ -16,7 +16,7 @@ from mml_lib.evaluation.comparisons.leaderboard import ENSEMBLE, leaderboard, st
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage, Member
 from mml_lib.evaluation.run_comparison import resample_runs
 from mml_lib.evaluation.run_labels import RunLabel
-from mml_lib.images.decoding import decode
+from mml_lib.images.decoding import decode_row
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
 from mml_lib.reports.gallery import SAMPLES, Gallery, confusion_of, pool
 from mml_lib.reports.pages import ROWS, table_page, text_page
@@ -103,7 +103,7 @@ def test_masks_are_drawn_beside_the_image_that_the_network_saw(tmp_path: Path, m
     transforms = {"0a0a0a0a": [{"name": "center_crop", "size": (8, 9)}]}
     cropped: list[object] = []
     monkeypatch.setattr(
-        "mml_lib.reports.gallery.decode", lambda file, how, **_: cropped.append(how) or decode(file, how)
+        "mml_lib.reports.gallery.decode_row", lambda data, row, how: cropped.append(how) or decode_row(data, row, how)
     )
     Gallery(tmp_path, task, LABELS, [], transforms).draw_predictions({"0a0a0a0a": folds}, ["0a0a0a0a"], dataset)
     ((worst, images, masks, _, _),) = calls

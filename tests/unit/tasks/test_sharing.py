@@ -212,7 +212,7 @@ def test_frames_of_a_file_have_its_label():
     Path("t.csv").write_text("image,label\n0.tif,a\n1.png,b\n")
     tasks = tasks_of({"t": {}}, {"creator": "csv", "path": "t.csv", "images": {"frames": "all"}})
     source = tasks.source(tasks["t"].dataset)
-    from mml_lib.config.task_options import Images
+    from mml_lib.config.image_options import Images
 
     delivery = create("csv", source["arguments"], Path("d"), images_alone=True)
     images = Images(**source["images"])

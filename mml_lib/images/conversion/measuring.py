@@ -2,18 +2,17 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from mml_lib.config.task_options import Images
+from mml_lib.config.image_options import Images
 from mml_lib.errors import MMLError
-from mml_lib.images.decoding import read_values
+from mml_lib.images.conversion.value_mapping import to_depth
 from mml_lib.images.deep_images import DeepImage
-from mml_lib.images.value_mapping import to_eight_bits
 from mml_lib.machine.terminal import summarized, warn
+from mml_lib.tasks.pixel_format import PixelFormat
 from mml_lib.tasks.value_range import ValueRange
 
 REMEDY = "state the values of black and white in the task, images: {range: [low, high]}"
@@ -68,7 +67,7 @@ class Extent:
 
     def loses_levels(self, value_range: ValueRange) -> bool:
         """Return True if most pixels get few of many grey levels, because of outliers, markers or padding."""
-        levels = len(np.unique(to_eight_bits(np.array(self.quantiles), value_range)))
+        levels = len(np.unique(to_depth(np.array(self.quantiles), value_range)))
         return levels <= FEW_LEVELS + 1 and 2 * levels <= len(set(self.quantiles))
 
 
@@ -76,7 +75,7 @@ def measure_extent(image: DeepImage, depth: str, file: Path | str) -> Extent:
     """Return the extent of the values of a deep image.
 
     Args:
-        image: the image.
+        image: the image, with the channels that are kept.
         depth: type of its samples, as its header says.
         file: of the image, for messages.
     """
@@ -87,18 +86,17 @@ def measure_extent(image: DeepImage, depth: str, file: Path | str) -> Extent:
     return Extent(depth, *ends, str(file), tuple(quantiles.tolist()), image.own_range, image.is_calibrated)
 
 
-def count_values_between(files: Iterable[Path], ends: tuple[float, float], pool: Executor) -> np.ndarray:
+def count_values_between(values: Iterable[np.ndarray], ends: tuple[float, float]) -> np.ndarray:
     """Return the counts of the values of all deep images in `BINS` bins, the ends in the middle of the outer ones.
 
     Values beyond the ends count in the outer bins.
     """
     low, step = ends[0], (ends[1] - ends[0]) / (BINS - 1)
-
-    def count(file: Path) -> np.ndarray:
-        bins = np.rint((read_values(file).astype(np.float64) - low) / step).clip(0, BINS - 1).astype(np.int64)
-        return np.bincount(bins.ravel(), minlength=BINS)
-
-    return sum(pool.map(count, files), start=np.zeros(BINS, np.int64))
+    counts = np.zeros(BINS, np.int64)
+    for array in values:
+        bins = np.rint((array.astype(np.float64) - low) / step).clip(0, BINS - 1).astype(np.int64)
+        counts += np.bincount(bins.ravel(), minlength=BINS)
+    return counts
 
 
 def choose_range(
@@ -131,9 +129,7 @@ def choose_range(
     low, high = min(extent.low for extent in extents), max(extent.high for extent in extents)
     if images and images.stated_range:
         key, ends = "window" if images.window else "range", images.stated_range
-        if high <= ends[0] or low >= ends[1]:
-            raise MMLError(f"images.{key}: the images have values of {low:g} … {high:g}, all beyond {ends}")
-        _warn_of_unfit_range(extents, *ends, key)
+        check_ends(extents, ends, key)
         return ValueRange(*ends, "stated")
     is_comparable = all(extent.is_calibrated for extent in extents)
     if not is_comparable:
@@ -156,6 +152,18 @@ def choose_range(
         _check_depths(extents)
     _warn_of_few_levels(extents, low, high)
     return ValueRange(low, high, "measured")
+
+
+def check_ends(extents: Sequence[Extent], ends: tuple[float, float], key: str) -> None:
+    """Refuse a stated range that leaves nothing, and warn of one that leaves little.
+
+    Raises:
+        MMLError: no image has a value in it.
+    """
+    low, high = min(extent.low for extent in extents), max(extent.high for extent in extents)
+    if high <= ends[0] or low >= ends[1]:
+        raise MMLError(f"images.{key}: the images have values of {low:g} … {high:g}, all beyond {ends}")
+    _warn_of_unfit_range(extents, *ends, key)
 
 
 def _of_files(extents: Sequence[Extent], eight_bits: int) -> ValueRange | None:
@@ -303,11 +311,11 @@ def _warn_of_unfit_range(extents: Sequence[Extent], low: float, high: float, key
         )
 
 
-def describe_mapping(value_range: ValueRange, extents: Sequence[Extent], eight_bits: int) -> str:
-    """Return one line about how a data set's values are mapped."""
+def describe_mapping(value_range: ValueRange, pixels: PixelFormat, extents: Sequence[Extent], eight_bits: int) -> str:
+    """Return a phrase about how a data set's values are mapped."""
     counts = Counter(extent.depth for extent in extents)
     kinds = ", ".join(f"{count} of {depth}" for depth, count in counts.items())
     if value_range.is_own:
-        return f"each image is mapped to 0 … 255 by the window that its file states ({kinds})"
+        return f"each image is mapped to 0 … {pixels.full_scale:g} by the window that its file states ({kinds})"
     rest = f"; {eight_bits} images of 8 bits keep their values" if eight_bits else ""
-    return f"values {value_range} become 0 … 255 ({value_range.source}; {kinds}){rest}"
+    return f"values {value_range} become 0 … {pixels.full_scale:g} ({value_range.source}; {kinds}){rest}"

@@ -1,0 +1,120 @@
+"""The section `images` of a task or data set: how image files are read."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from mml_lib.config.sections import Section
+
+Depth = Literal["uint8", "uint16", "float16", "float32"]
+
+
+def _increasing(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] >= ends[1]:
+        raise ValueError(f"{ends[0]:g} is not below {ends[1]:g}; write [low, high]")
+    return ends
+
+
+def _no_fractions(percentiles: tuple[float, float]) -> tuple[float, float]:
+    if percentiles[1] <= 1:
+        low, high = (100 * end for end in percentiles)
+        raise ValueError(f"percentiles run from 0 to 100; write [{low:g}, {high:g}]")
+    return percentiles
+
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Percent = Annotated[float, Field(strict=True, ge=0, le=100)]
+
+
+class Window(Section):
+    """Window of grey values, as radiologists state it."""
+
+    center: Number = Field(description="Value in the middle.")
+    width: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] = Field(
+        description="Distance between the values that are mapped to black and white."
+    )
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Values that become black and white."""
+        return self.center - self.width / 2, self.center + self.width / 2
+
+
+def _each_once(entries: list[Any]) -> list[Any]:
+    if twice := [entry for number, entry in enumerate(entries) if entry in entries[:number]]:
+        raise ValueError(f"{twice[0]} is stated twice; keep it once")
+    return entries
+
+
+ChannelNumbers = Annotated[
+    list[Annotated[int, Field(ge=0, strict=True)]], Field(min_length=1), AfterValidator(_each_once)
+]
+Windows = Annotated[list[Window], Field(min_length=1), AfterValidator(_each_once)]
+
+
+class Images(Section):
+    """How image files are read: frames, groups, channels, depth, and the values of more than 8 bits."""
+
+    frames: Literal["first", "all"] | None = Field(
+        None,
+        description="Images that are read from files with several: the first, or all, each as a sample. Unset: all of "
+        "DICOM files and volumes, otherwise the first.",
+    )
+    group: Literal["patient", "file"] | None = Field(
+        None,
+        description="Samples that stay together where the data state no groups: those of a patient by the PatientID of "
+        "DICOM files, or those of a file. Unset: patient.",
+    )
+    channels: Literal["grey", "rgb", "all"] | ChannelNumbers | None = Field(
+        None,
+        description="Channels that are kept: grey (of colours their luma), rgb (of grey images three times the same), "
+        "all, or the numbers of some, from 0 on, e.g. [0, 3, 4].",
+    )
+    depth: Depth | None = Field(
+        None,
+        description="Type of the pixels that are kept: uint8, uint16, float16 or float32.",
+    )
+    window: Window | Windows | None = Field(
+        None,
+        description="Values that are mapped to grey levels, e.g. {center: 40, width: 400}: those below become black, "
+        "those above white. A list of windows makes a channel of each.",
+    )
+    range: Annotated[tuple[Number, Number], AfterValidator(_increasing)] | None = Field(
+        None,
+        description="Values that are mapped to black and white, [low, high]; unset: the range of values in "
+        "the data set.",
+    )
+    percentiles: (
+        Annotated[tuple[Percent, Percent], AfterValidator(_increasing), AfterValidator(_no_fractions)] | None
+    ) = Field(
+        None, description="Percentiles of the data set's values that are mapped to black and white, e.g. [0.5, 99.5]."
+    )
+
+    @model_validator(mode="after")
+    def _one_mapping(self) -> "Images":
+        stated = [key for key in ("range", "percentiles", "window") if getattr(self, key)]
+        if len(stated) > 1:
+            raise ValueError(f"{' and '.join(stated)} are stated; keep one of them")
+        if self.makes_channels and self.channels is not None:
+            raise ValueError("a list of windows makes the channels; leave channels out, or state one window")
+        return self
+
+    @property
+    def windows(self) -> list[Window]:
+        """All windows that are stated."""
+        return self.window if isinstance(self.window, list) else [self.window] if self.window else []
+
+    @property
+    def makes_channels(self) -> bool:
+        """True if each window makes a channel."""
+        return isinstance(self.window, list)
+
+    @property
+    def picked(self) -> list[int] | None:
+        """Numbers of the channels that are kept, None where `channels` is no list."""
+        return self.channels if isinstance(self.channels, list) else None
+
+    @property
+    def stated_range(self) -> tuple[float, float] | None:
+        """Values that become black and white, by `range` or by one `window`; None where neither is stated."""
+        return self.window.ends if isinstance(self.window, Window) else self.range

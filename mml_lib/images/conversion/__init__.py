@@ -1,0 +1,1 @@
+"""Conversion of the samples of image files to pixels of one format."""

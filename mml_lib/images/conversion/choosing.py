@@ -1,0 +1,196 @@
+"""Choosing: the conversion of a data set's image files, by what the study states and what the files hold."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mml_lib.config.image_options import Images, Window
+from mml_lib.errors import MMLError
+from mml_lib.images.conversion.measuring import Extent, check_ends, choose_range, describe_mapping
+from mml_lib.machine.terminal import summarized, warn
+from mml_lib.tasks.pixel_format import GREY, RGB, Conversion, Depth, PixelFormat
+from mml_lib.tasks.value_range import ValueRange
+
+FOLLOWS_DATA = False
+"""False: pixels are 8-bit RGB unless `images` states channels, depth or windows. True: they have the depth and the
+channels of the files, which each network and figure then has to take."""
+
+MOST_CHANNELS = 32
+"""Channels that are taken for channels unless the study states them: arrays of more may be volumes."""
+
+
+class ImageChannels(NamedTuple):
+    """Channels of an image file.
+
+    Args:
+        file: its name.
+        number: how many they are.
+        has_colour: red, green and blue differ somewhere.
+        names: of the channels, where the file states them.
+    """
+
+    file: str
+    number: int
+    has_colour: bool
+    names: tuple[str, ...] = ()
+
+
+class ChannelSource(NamedTuple):
+    """Names of the channels of pixels, the channels of files that they are, and the windows that make them."""
+
+    names: tuple[str, ...]
+    picked: tuple[int, ...] | None = None
+    windows: tuple[ValueRange, ...] = ()
+
+
+def follows_data(images: Images) -> bool:
+    """Return True if what `images` leaves open follows from the files."""
+    return FOLLOWS_DATA or images.channels is not None or images.depth is not None or images.makes_channels
+
+
+def keeps_all_channels(images: Images) -> bool:
+    """Return True if channels beside grey and colours are read."""
+    return images.channels == "all" or images.picked is not None or (images.channels is None and follows_data(images))
+
+
+def choose_conversion(
+    channels: Sequence[ImageChannels],
+    extents: Sequence[Extent],
+    images: Images,
+    histogram: Callable[[float, float], np.ndarray],
+) -> Conversion:
+    """Return the conversion of a data set.
+
+    Args:
+        channels: of each image.
+        extents: of each deep image.
+        images: what the study states.
+        histogram: as for `choose_range`.
+
+    Raises:
+        MMLError: a channel that an image lacks, channels or values that do not go together, options without an effect.
+    """
+    source = choose_channels(channels, images)
+    eight_bits = len(channels) - len(extents)
+    if source.windows:
+        _check_windows(images, extents, eight_bits)
+        value_range = None
+    else:
+        value_range = choose_range(extents, eight_bits, images, histogram)
+    pixels = PixelFormat(_choose_depth(extents, value_range, images), source.names)
+    return Conversion(pixels, value_range, source.picked, source.windows, images.frames == "channels")
+
+
+def describe(conversion: Conversion, extents: Sequence[Extent], eight_bits: int) -> str:
+    """Return one line about the pixels of a data set, and how values are mapped."""
+    line = f"images become {conversion.pixels}"
+    if conversion.value_range is None:
+        return line
+    return f"{line}; {describe_mapping(conversion.value_range, conversion.pixels, extents, eight_bits)}"
+
+
+def choose_channels(channels: Sequence[ImageChannels], images: Images) -> ChannelSource:
+    """Return the channels of a data set's pixels.
+
+    Raises:
+        MMLError: a channel that an image lacks, images with different channels, or colour where windows need grey.
+    """
+    if images.picked is not None:
+        return _picked(channels, images.picked)
+    if isinstance(images.window, list):
+        return _windows(channels, images.window)
+    stated = images.channels if follows_data(images) else "rgb"
+    others = [image for image in channels if image.number not in (1, 3)]
+    if others and stated in ("grey", "rgb"):
+        raise MMLError(
+            f"{others[0].file} has {others[0].number} channels, which are neither grey nor RGB; set images: "
+            "{channels: all} in the task, or list the numbers of some, from 0 on"
+        )
+    if others:
+        count = _common_count(channels)
+        if count > MOST_CHANNELS and stated != "all":
+            raise MMLError(
+                f"{others[0].file} has {count} channels (height×width×{count}); set images: {{channels: all}} if they "
+                "are channels, or list the numbers of some"
+            )
+        return ChannelSource(_names(channels, range(count)), tuple(range(count)))
+    coloured = [image.file for image in channels if image.has_colour]
+    if stated == "grey" and coloured:
+        warn(
+            f"images.channels: {len(coloured)} of {len(channels)} images have colour ({summarized(coloured)}), which "
+            "becomes grey by its luma (ITU-R BT.601); set images: {channels: rgb} to keep it"
+        )
+    return ChannelSource(GREY if stated == "grey" or (stated != "rgb" and not coloured) else RGB)
+
+
+def _picked(channels: Sequence[ImageChannels], picked: Sequence[int]) -> ChannelSource:
+    short = next((image for image in channels if image.number <= max(picked)), None)
+    if short is not None:
+        numbers = "its only channel is 0" if short.number == 1 else f"its channels are 0 … {short.number - 1}"
+        raise MMLError(f"images.channels: {short.file} has no channel {max(picked)}; {numbers}")
+    _common_count(channels)
+    return ChannelSource(_names(channels, picked), tuple(picked))
+
+
+def _windows(channels: Sequence[ImageChannels], windows: Sequence[Window]) -> ChannelSource:
+    other = next((image for image in channels if image.number != 1), None)
+    if other is not None:
+        raise MMLError(
+            f"images.window: several windows make the channels of images with one, and {other.file} has "
+            f"{other.number}; state one window or a range"
+        )
+    names = tuple(f"window {window.center:g}/{window.width:g}" for window in windows)
+    return ChannelSource(names, windows=tuple(ValueRange(*window.ends, "stated") for window in windows))
+
+
+def _common_count(channels: Sequence[ImageChannels]) -> int:
+    """Return the number of channels that all images have.
+
+    Raises:
+        MMLError: it differs.
+    """
+    first = channels[0]
+    for other in channels:
+        if other.number != first.number:
+            raise MMLError(
+                f"images have different numbers of channels: {first.file} has {first.number}, {other.file} "
+                f"{other.number}; store all with the same channels, or leave some out"
+            )
+    return first.number
+
+
+def _names(channels: Sequence[ImageChannels], picked: Sequence[int]) -> tuple[str, ...]:
+    """Return the names of channels: those that the files state.
+
+    Raises:
+        MMLError: files state different ones.
+    """
+    first = channels[0]
+    for other in channels:
+        if other.names != first.names:
+            raise MMLError(
+                f"images have different channels: {first.file} has {', '.join(first.names) or 'no names of channels'}, "
+                f"{other.file} {', '.join(other.names) or 'no names of channels'}; store all with the same channels"
+            )
+    names = first.names or {1: GREY, 3: RGB}.get(first.number) or [f"channel {n}" for n in range(first.number)]
+    return tuple(names[number] for number in picked)
+
+
+def _check_windows(images: Images, extents: Sequence[Extent], eight_bits: int) -> None:
+    if eight_bits:
+        raise MMLError(
+            f"images.window: {eight_bits} images have 8 bits, which keep their values; several windows are for images "
+            "with more"
+        )
+    for window in images.windows:
+        check_ends(extents, window.ends, "window")
+
+
+def _choose_depth(extents: Sequence[Extent], value_range: ValueRange | None, images: Images) -> Depth:
+    if images.depth is not None:
+        return images.depth
+    is_shallow = not extents or value_range == ValueRange(0, 255, "depth")  # values of 8 bits, stored with more
+    if not follows_data(images) or is_shallow:
+        return "uint8"
+    return "float32" if any(extent.depth.startswith("float") for extent in extents) else "uint16"

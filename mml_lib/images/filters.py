@@ -1,0 +1,134 @@
+"""Filters: resizing, contrast and colour of images H×W×C of any type of pixels."""
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from mml_lib.tasks.pixel_format import FULL_SCALE
+
+BINS = 256
+"""Grey levels that a histogram of CLAHE tells apart, whatever the type of the pixels."""
+
+
+def resized(image: np.ndarray | Image.Image, size: tuple[int, int], interpolation: str) -> np.ndarray:
+    """Return an image at a height and width, by Pillow, which averages over the pixels that become one."""
+
+    def scaled(picture: Image.Image) -> Image.Image:
+        return picture.resize(size[::-1], Image.Resampling[interpolation.upper()], reducing_gap=2.0)
+
+    if isinstance(image, Image.Image):
+        return as_array(scaled(image))
+    if image.dtype == np.uint8 and image.shape[2] == 3:
+        return np.asarray(scaled(Image.fromarray(image)))
+    # Pillow resizes 16 bits as floating-point numbers faster than as integers.
+    kind = np.uint8 if image.dtype == np.uint8 else np.float32
+    channels = [image[..., channel].astype(kind) for channel in range(image.shape[2])]
+    values = np.stack([np.asarray(scaled(Image.fromarray(channel))) for channel in channels], axis=-1)
+    return values if kind == np.uint8 else as_depth(values, image.dtype)
+
+
+def resized_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return a mask at a height and width, by the nearest pixel."""
+    return np.asarray(Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST))
+
+
+def size_of(image: np.ndarray | Image.Image) -> tuple[int, int]:
+    """Return height and width of an image."""
+    height, width = image.shape[:2] if isinstance(image, np.ndarray) else (image.height, image.width)
+    return height, width
+
+
+def as_array(image: np.ndarray | Image.Image) -> np.ndarray:
+    """Return an image H×W×C."""
+    array = np.asarray(image)
+    return array if array.ndim == 3 else array[..., None]
+
+
+def as_depth(values: np.ndarray, depth: np.dtype) -> np.ndarray:
+    """Return values, 0 to the full scale of a type of pixels, as that type; those beyond are cut off."""
+    pixels = values.clip(0, FULL_SCALE[depth.name])
+    return (np.rint(pixels) if depth.kind == "u" else pixels).astype(depth)
+
+
+def equalized(image: np.ndarray, clip_limit: float, tiles: int) -> np.ndarray:
+    """Return an image whose contrast is evened out in tiles×tiles: lightness of RGB, otherwise each channel."""
+    cv2.setNumThreads(1)  # images are decoded in parallel already, with as many threads as a step has
+    if image.shape[2] == 3:
+        return _equalized_lightness(image, clip_limit, tiles)
+    channels = [_equalized_channel(image[..., channel], clip_limit, tiles) for channel in range(image.shape[2])]
+    return np.stack(channels, axis=-1)
+
+
+def _equalized_lightness(image: np.ndarray, clip_limit: float, tiles: int) -> np.ndarray:
+    if image.dtype == np.uint8:
+        lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
+        lab[..., 0] = cv2.createCLAHE(clip_limit, (tiles, tiles)).apply(lab[..., 0])
+        return cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
+    full_scale = FULL_SCALE[image.dtype.name]
+    lab = cv2.cvtColor(image.astype(np.float32) / np.float32(full_scale), cv2.COLOR_RGB2LAB)  # lightness: 0 to 100
+    lab[..., 0] = 100 * _contrast_limited(lab[..., 0] / 100, clip_limit, tiles)
+    return as_depth(full_scale * cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), image.dtype)
+
+
+def _equalized_channel(channel: np.ndarray, clip_limit: float, tiles: int) -> np.ndarray:
+    if channel.dtype == np.uint8:
+        return cv2.createCLAHE(clip_limit, (tiles, tiles)).apply(np.ascontiguousarray(channel))
+    full_scale = FULL_SCALE[channel.dtype.name]
+    return as_depth(full_scale * _contrast_limited(channel / np.float32(full_scale), clip_limit, tiles), channel.dtype)
+
+
+def _contrast_limited(values: np.ndarray, clip_limit: float, tiles: int) -> np.ndarray:
+    """Return values, 0 to 1, by CLAHE as OpenCV computes it for 8 bits, interpolated between its grey levels.
+
+    OpenCV's own for 16 bits has 65,536 bins, of which nearly all hold less than the limit: contrast is not limited.
+    """
+    height, width = values.shape
+    is_even = height % tiles == width % tiles == 0
+    padded = values if is_even else np.pad(values, [(0, tiles - side % tiles) for side in values.shape], "reflect")
+    rows, columns = padded.shape[0] // tiles, padded.shape[1] // tiles
+    levels = np.rint(padded * (BINS - 1)).astype(np.int64)
+    blocks = levels.reshape(tiles, rows, tiles, columns).swapaxes(1, 2).reshape(tiles * tiles, rows * columns)
+    offsets = BINS * np.arange(tiles * tiles)[:, None]
+    counts = np.bincount((blocks + offsets).ravel(), minlength=BINS * tiles * tiles).reshape(-1, BINS)
+    limit = max(1, int(clip_limit * rows * columns / BINS))
+    excess = (counts - limit).clip(0).sum(axis=1, keepdims=True)
+    curves = np.cumsum(counts.clip(max=limit) + excess / BINS, axis=1) / (rows * columns)
+    curves = curves.reshape(tiles, tiles, BINS)
+    return _interpolated(values, curves, rows, columns)
+
+
+def _interpolated(values: np.ndarray, curves: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Return values by the curves of the four tiles around each pixel (tiles×tiles×`BINS`), all linear between."""
+    tiles = len(curves)
+    level = values * (BINS - 1)
+    lower = level.astype(np.int64).clip(0, BINS - 2)
+    share = level - lower
+    result = np.zeros(values.shape, np.float32)
+    sides = []
+    for length, side in zip(values.shape, (rows, columns), strict=True):
+        place = np.arange(length) / side - 0.5
+        first = np.floor(place).astype(np.int64)
+        sides.append([(first.clip(0), 1 - (place - first)), ((first + 1).clip(max=tiles - 1), place - first)])
+    for row, row_weight in sides[0]:
+        for column, column_weight in sides[1]:
+            places = row[:, None], column[None, :]
+            curve = curves[*places, lower] * (1 - share) + curves[*places, lower + 1] * share
+            result += (row_weight[:, None] * column_weight[None, :] * curve).astype(np.float32)
+    return result
+
+
+def balanced(image: np.ndarray, power: float) -> np.ndarray:
+    """Return an RGB image whose light, the Minkowski norm of each channel with a power, is grey."""
+    if image.dtype == np.uint8:
+        levels = np.arange(256) / 255
+        counts = np.stack([np.bincount(image[..., c].ravel(), minlength=256) for c in range(3)])
+        light = _normalized((counts @ levels**power / image[..., 0].size) ** (1 / power))
+        table = np.round(255 * np.clip(levels[None, :] / light[:, None], 0, 1)).astype(np.uint8)
+        return np.stack([table[c][image[..., c]] for c in range(3)], axis=-1)
+    shares = image / np.float64(FULL_SCALE[image.dtype.name])
+    light = _normalized((shares**power).mean((0, 1)) ** (1 / power))
+    return as_depth(shares / light * FULL_SCALE[image.dtype.name], image.dtype)
+
+
+def _normalized(light: np.ndarray) -> np.ndarray:
+    return np.maximum(light, 1e-6) / max(np.linalg.norm(light), 1e-6) * np.sqrt(3)
