@@ -60,6 +60,7 @@ def offer_warm_start() -> None:
 def withdraw_warm_start() -> None:
     """Let the steps that this process starts import their modules: on a cluster each runs on another machine."""
     os.environ.pop(FOLDER, None)
+    tempfile.tempdir = None  # of this environment, not of the one in which the imports asked for it
 
 
 def start_warm() -> None:
@@ -248,7 +249,8 @@ def _become(request: dict[str, Any]) -> None:
         os.close(stream)
     os.environ.clear()
     os.environ.update(request["environment"])
-    del os.environ[FOLDER]
+    os.environ.pop(FOLDER, None)
+    tempfile.tempdir = None  # of this environment, not of the one in which the imports asked for it
     os.chdir(request["cwd"])
     sys.argv = request["argv"]
     sys.path[0] = str(Path(sys.argv[0]).parent)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.places import REPOSITORY
+from tests.support.warm_steps import warm_python
 
 SECONDS = 1200
 """Limit of one run."""
@@ -55,7 +56,7 @@ def run_snakemake(arguments: list[str], folder: Path, **environment: str) -> tup
     """
     with tempfile.NamedTemporaryFile() as output:
         request = {"arguments": arguments, "folder": str(folder), "output": output.name}
-        request["environment"] = os.environ | environment
+        request |= {"environment": os.environ | environment, "python": str(warm_python())}
         server = _running_server()
         server.stdin.write(json.dumps(request) + "\n")
         server.stdin.flush()
@@ -107,6 +108,7 @@ def become_snakemake(request: dict[str, Any]) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.argv[1:] = request["arguments"]
     sys.orig_argv[:] = [sys.executable, "-m", "snakemake", *request["arguments"]]
+    sys.executable = request["python"]  # runs scripts
     sys.path[0] = request["folder"]
     runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
 

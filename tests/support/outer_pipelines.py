@@ -1,12 +1,11 @@
 """Copies of the outer pipeline that trains by MML as a module."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import yaml
 
+from tests.support.forked_snakemake import run_snakemake
 from tests.support.places import REPOSITORY
 from tests.support.workplaces import TINY
 
@@ -30,8 +29,6 @@ class OuterPipeline:
 
     def run(self, *arguments: str, fails: bool = False) -> str:
         """Run Snakemake and return its output."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-        process = subprocess.run(command, cwd=self.folder, text=True, capture_output=True, timeout=600)
-        output = process.stdout + process.stderr
-        assert (process.returncode != 0) == fails, output
+        status, output = run_snakemake(["--cores", "2", *arguments], self.folder)
+        assert (status != 0) == fails, output
         return output

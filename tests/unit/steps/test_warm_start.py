@@ -26,7 +26,7 @@ print("warm" if "torch" in sys.modules else "plain", *sys.argv[1:], os.getcwd(),
 
 
 @pytest.fixture(scope="module")
-def environment() -> Iterator[dict[str, str]]:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment of steps that share a warm process, which this process is the Snakemake of."""
     before = dict(os.environ)
     name_supervisor()
@@ -35,6 +35,7 @@ def environment() -> Iterator[dict[str, str]]:
     for key in (SUPERVISOR, FOLDER):
         os.environ.pop(key)
     os.environ.update(before)
+    start(variables, tmp_path_factory.mktemp("first")).communicate()  # starts the process, in this environment
     yield variables
     for process in processes(variables):
         process.kill()
@@ -64,6 +65,11 @@ def start(environment: dict[str, str], folder: Path, rest: str = "", *arguments:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+
+
+def test_fork_has_temporary_files_where_its_step_has_them(environment: dict[str, str], tmp_path: Path):
+    step = start({**environment, "TMPDIR": str(tmp_path)}, tmp_path, "import tempfile; print(tempfile.gettempdir())")
+    assert step.communicate()[0].splitlines()[1] == str(tmp_path)
 
 
 def test_fork_has_arguments_folder_environment_and_streams_of_its_step(environment: dict[str, str], tmp_path: Path):

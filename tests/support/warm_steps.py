@@ -1,0 +1,114 @@
+"""A process that has imported what steps import, and a `python` that runs scripts in forks of it.
+
+The steps of a Snakemake that tests run (`Workplace.run`) thus import nothing: otherwise each takes half a second of
+processor time for imports, and each Snakemake seven seconds for torch. The `python` is `warm_client.py`. It starts the
+real one for modules, and where the environment or the library differ from those of the session. All test processes of
+a session share it. Steps of a Snakemake that tests start as the command (`Workplace.start`) run as users' do.
+"""
+
+import ast
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from hashlib import sha256
+from pathlib import Path
+
+import psutil
+
+from mml_lib.config.pipeline_folder import LIBRARY
+from mml_lib.engine.preflight.launch import CHECK
+from mml_lib.machine.locks import SUPERVISOR, _start_of
+from mml_lib.steps import warm_start
+from tests.support.places import REPOSITORY
+
+CLIENT = Path(__file__).with_name("warm_client.py")
+
+IMPORTED_LATE = (
+    "mml_lib.engine.preflight.trial",
+    "matplotlib.pyplot",
+    "pandas",
+    "scipy.io",
+    "scipy.ndimage",
+    "scipy.optimize",
+    "scipy.sparse.csgraph",
+    "scipy.stats",
+    "sklearn.datasets",
+    "sklearn.metrics",
+    "sklearn.model_selection",
+)
+"""Modules that functions of steps import."""
+
+READ_WHEN_IMPORTED = (*warm_start.READ_WHEN_IMPORTED, "HF_", "HOME", "MPL", "XDG_")
+"""Prefixes of environment variables that libraries read once."""
+
+SET_LATER = (
+    *("_NUM_THREADS", "LD_LIBRARY_PATH", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"),
+    *("PYTORCH_NVML_BASED_CUDA_CHECK", "TORCHINDUCTOR_CACHE_DIR"),
+)
+"""Endings of those of them that forks set again, or that libraries set when a test imports them."""
+
+_environment = dict(os.environ)  # of the session: no test has changed it yet
+
+
+def warm_python() -> Path:
+    """Return the path of a `python` that runs scripts in forks of the session's warm process."""
+    session = psutil.Process(os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid())
+    supervisor = f"{socket.gethostname()} {session.pid} {_start_of(session)}"  # the process ends with it
+    folder = Path(tempfile.gettempdir()) / f"mml-{sha256(supervisor.encode()).hexdigest()[:16]}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "python").exists():
+            _start(folder, supervisor)
+    return folder / "python"
+
+
+def _start(folder: Path, supervisor: str) -> None:
+    python_path = os.pathsep.join(filter(None, [str(LIBRARY), _environment.get("PYTHONPATH")]))
+    with open(folder / "log", "wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", __name__, str(folder)],
+            cwd=REPOSITORY,
+            env=_environment | {SUPERVISOR: supervisor, "PYTHONPATH": python_path},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    while not (folder / "socket").exists():
+        assert process.poll() is None, (folder / "log").read_text()
+        time.sleep(0.05)
+    (folder / "python").write_text(f"#!{sys.executable} -IS\n{CLIENT.read_text()}")
+    (folder / "python").chmod(0o700)
+
+
+def main(folder: Path) -> None:
+    """Import, listen in a folder, and run scripts in forks; a file there names what clients must have in common."""
+    environment = {key: value for key, value in os.environ.items() if key.startswith(READ_WHEN_IMPORTED)}
+    common = {
+        "python": sys.executable,
+        "prefixes": READ_WHEN_IMPORTED,
+        "set_later": SET_LATER,
+        "environment": {key: value for key, value in environment.items() if not key.endswith(SET_LATER)},
+        "modules": {CHECK: str(LIBRARY / CHECK.replace(".", "/") / "__main__.py")},
+        "code": warm_start._code(),
+    }
+    (folder / "common.json").write_text(json.dumps(common))
+    warm_start.IMPORTED += (*_imported_by_scripts(), *IMPORTED_LATE)
+    warm_start.main(folder)
+
+
+def _imported_by_scripts() -> list[str]:
+    """Return the modules from which the scripts of the rules import."""
+    texts = [script.read_text() for script in (REPOSITORY / "scripts").glob("*.py")]
+    nodes = [node for text in texts for node in ast.walk(ast.parse(text))]
+    return sorted({node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
