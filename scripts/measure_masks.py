@@ -3,7 +3,8 @@
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.mask_tables import ORIGINAL, MeasuredMasks, class_metrics, image_metrics
 from mml_lib.files.atomic import write_text
-from mml_lib.images.restoring import is_restorable, original_masks
+from mml_lib.images.restoring import original_masks
+from mml_lib.images.transforms import is_restorable
 from mml_lib.machine.terminal import warn
 from mml_lib.metrics.surfaces import MaskPair
 from mml_lib.predictions.predictions import read_predictions

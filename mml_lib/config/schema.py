@@ -30,6 +30,7 @@ from mml_lib.config.training_options import (
     Losses,
     LRScheduler,
     Mixing,
+    Patches,
     Sampling,
     Trainer,
     Tune,
@@ -218,6 +219,11 @@ class StudyConfig(Section):
         None, description="MixUp or CutMix of the images and targets of training batches; unset: none."
     )
     sampling: Sampling = Field(default_factory=Sampling, description="Sampling of training batches.")
+    patches: Patches | None = Field(
+        None,
+        description="Train on random crops of images, and predict by a sliding window: for details that are lost where "
+        "large images are resized; unset: whole images.",
+    )
     trainer: Trainer = Field(
         default_factory=Trainer, description="Arguments of Lightning's trainer: epochs, precision, devices …"
     )

@@ -77,6 +77,11 @@ class Target(Settled):
         return self.model_dump(by_alias=True)
 
 
+def as_pair(size: Any) -> tuple[int, int]:
+    """Return height and width of a size, which may be one number for both."""
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 """Names of tasks and projects."""
 PROJECT_REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(#[0-9a-f]{8})?$"

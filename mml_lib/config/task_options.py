@@ -16,7 +16,7 @@ from pydantic import (
 
 from mml_lib.config.image_options import Images
 from mml_lib.config.reading.settling import UNSETTLED, Settled
-from mml_lib.config.sections import NAME, Section, TargetPath
+from mml_lib.config.sections import NAME, Section, TargetPath, as_pair
 from mml_lib.task_types import IGNORED, TaskTypeName
 
 SEPARATOR, ARGUMENT = "+", "~"
@@ -36,10 +36,6 @@ Split = Literal["train", "val", "test", "unlabelled"]
 Channel = Annotated[int, Field(ge=0, le=255, strict=True)]
 Color = tuple[Channel, Channel, Channel]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-
-
-def _as_pair(size: Any) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else tuple(size)
 
 
 def _no_placeholder(digest: str) -> str:
@@ -281,7 +277,7 @@ class Preprocessing(Section):
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")] = Field(
         "own", description="Name used in the folder of the packed images. Presets set it themselves."
     )
-    size: Annotated[PositiveInt | tuple[PositiveInt, PositiveInt], AfterValidator(_as_pair)] = Field(
+    size: Annotated[PositiveInt | tuple[PositiveInt, PositiveInt], AfterValidator(as_pair)] = Field(
         (224, 224),
         description="Height and width in pixels, or one number for both. Used by transforms that state no size.",
     )

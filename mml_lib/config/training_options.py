@@ -1,13 +1,16 @@
 """The sections of a study about the training of networks."""
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from mml_lib.config.sections import Section, Target, per_task_type
+from mml_lib.config.sections import Section, Target, as_pair, per_task_type
 from mml_lib.errors import nearest
 from mml_lib.task_types import LEARNABLE, TaskType
+
+DEFAULT_FOREGROUND = 0.5
+"""Share of crops around labelled pixels, unless the study says another."""
 
 CLASS_WEIGHTS = ("pos_weight", "weight", "class_weights")
 """Arguments of losses that are lists with a number for each class; the first one takes balanced weights."""
@@ -94,6 +97,34 @@ class Sampling(Section):
     )
     balanced: bool = Field(False, description="Sample all classes equally often (with replacement).")
     drop_last: bool = Field(False, description="Drop the last batch of an epoch if it is incomplete.")
+
+
+class Patches(Section):
+    """Training on random crops of images, and prediction by a sliding window of the same size."""
+
+    size: Annotated[PositiveInt | tuple[PositiveInt, PositiveInt], AfterValidator(as_pair)] = Field(
+        description="Height and width of crops and windows in pixels, or one number for both."
+    )
+    per_image: PositiveInt = Field(4, description="Crops of each training image in an epoch.")
+    foreground: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Share of crops that contain a labelled pixel of their image, of any class but the first "
+        "(background). Segmentation only; unset: 0.5.",
+    )
+    overlap: float = Field(0.5, ge=0, lt=1, description="Overlap of neighbouring windows, as a share of their size.")
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of crops and windows."""
+        return as_pair(self.size)
+
+    def share_of_foreground(self, masks: bool) -> float:
+        """Return the share of crops around labelled pixels, for images with or without masks."""
+        if not masks:
+            return 0.0
+        return DEFAULT_FOREGROUND if self.foreground is None else self.foreground
 
 
 FURTHER = {

@@ -13,8 +13,8 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-from mml_lib.config.training_options import Sampling
-from mml_lib.data.crops import cut, cut_mask
+from mml_lib.config.training_options import Patches, Sampling
+from mml_lib.data.crops import Crops, CropSampler, cut, cut_mask
 from mml_lib.data.read_ahead import ReadAhead
 from mml_lib.data.sampling import BatchSampler
 from mml_lib.errors import MMLError
@@ -182,6 +182,7 @@ class MMLDataModule(LightningDataModule):
         fold: what is validated on; the other folds are trained on. None: neither is asked for.
         sampling: how training batches are drawn.
         seed: seed of the training.
+        patches: crops that are trained on, and windows that are predicted by; None: whole images.
         num_workers: processes that read ahead; 0 reads in the training process.
         pin_memory: hand batches over in memory that a GPU copies from faster, and read ahead in any case.
         co_structs: further tasks to train on.
@@ -193,6 +194,7 @@ class MMLDataModule(LightningDataModule):
         fold: int | None,
         sampling: Sampling,
         seed: int,
+        patches: Patches | None = None,
         num_workers: int = 0,
         pin_memory: bool = False,
         co_structs: Sequence[TaskStruct] = (),
@@ -205,6 +207,7 @@ class MMLDataModule(LightningDataModule):
         self.fold = fold
         self.sampling = sampling
         self.seed = seed
+        self.patches = patches
         self.pinned = pin_memory and not num_workers  # workers must not touch a GPU
         self.loader = ReadAhead if self.pinned else DataLoader
         self.loading = {
@@ -251,6 +254,10 @@ class MMLDataModule(LightningDataModule):
         if not TASK_TYPES[struct.task_type].is_single_label:
             sampling, classes = sampling.model_copy(update={"balanced": False}), np.zeros(len(images), np.int64)
         share = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        if self.patches is not None:
+            classes = np.repeat(classes, self.patches.per_image)
+            sampler = CropSampler(classes, sampling, self.seed, *share)
+            return self.loader(Crops(images, self.patches), sampler=sampler, **self.loading)
         return self.loader(images, sampler=BatchSampler(classes, sampling, self.seed, *share), **self.loading)
 
     def _learnt(self, struct: TaskStruct) -> np.ndarray:
@@ -284,9 +291,13 @@ class MMLDataModule(LightningDataModule):
         return self.ordered("val")
 
     def ordered(self, part: str) -> DataLoader[Batch]:
-        """Return a loader of a part without repetition, with batches of one image size each; see `positions_of`."""
+        """Return a loader of a part without repetition, with batches of one image size each; see `positions_of`.
+
+        With patches a batch is one image, which is seen window by window.
+        """
         images = self.part(part)
-        return self.loader(images, sampler=by_size(images.sizes, self.sampling.batch_size), **self.loading)
+        batch_size = self.sampling.batch_size if self.patches is None else 1
+        return self.loader(images, sampler=by_size(images.sizes, batch_size), **self.loading)
 
 
 def positions_of(loader: DataLoader[Batch]) -> np.ndarray:

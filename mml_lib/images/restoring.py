@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from mml_lib.config.factories import TARGET
 from mml_lib.images.mask_files import decode_mask
 from mml_lib.images.transforms import RESIZING, size_after
 from mml_lib.metrics.surfaces import MaskPair
@@ -13,11 +12,6 @@ from mml_lib.task_types import IGNORE
 from mml_lib.tasks.dataset import Dataset
 
 BACKGROUND = 0
-
-
-def is_restorable(transforms: Sequence[Mapping[str, Any]]) -> bool:
-    """Return True if all transforms move pixels in a known way; the user's own may move them anywhere."""
-    return all(TARGET not in spec for spec in transforms)
 
 
 def restore(mask: np.ndarray, transforms: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> np.ndarray:

@@ -241,6 +241,11 @@ def size_after(transforms: Sequence[Mapping[str, Any]], size: Size) -> Size:
     return size
 
 
+def is_restorable(transforms: Sequence[Mapping[str, Any]]) -> bool:
+    """Return True if all transforms move pixels in a known way; the user's own may move them anywhere."""
+    return all(TARGET not in spec for spec in transforms)
+
+
 def apply(transforms: Sequence[Mapping[str, Any]], image: "np.ndarray | Image", mask: "np.ndarray | None") -> "Pair":
     """Apply the transforms to an image, an array or a Pillow image, and its mask.
 

@@ -1,6 +1,6 @@
 """Prediction: outputs of a network for samples of a task."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,9 @@ from torch.utils.data import DataLoader
 
 from mml_lib.data.datamodule import positions_of
 from mml_lib.errors import MMLError
+from mml_lib.inference.delivered_masks import DeliveredMasks
 from mml_lib.inference.merged_views import MergedViews
+from mml_lib.inference.window_prediction import predict_by_windows
 from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, Predictions
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.training.guards import is_out_of_memory, more_of_a_gpu, words_of
@@ -34,7 +36,12 @@ def best_device(accelerator: str) -> torch.device:
 
 @torch.inference_mode()
 def predict(
-    model: MMLModule, loader: DataLoader, ids: np.ndarray, device: torch.device, tta: MergedViews | None = None
+    model: MMLModule,
+    loader: DataLoader,
+    ids: np.ndarray,
+    device: torch.device,
+    tta: MergedViews | None = None,
+    delivered: DeliveredMasks | None = None,
 ) -> AnyPredictions:
     """Return the outputs of a network for all samples of an ordered loader.
 
@@ -44,24 +51,25 @@ def predict(
         ids: of the samples in the order of their part, N.
         device: where to compute.
         tta: looks at images in several views; None: as they are.
+        delivered: masks at whose sizes images are predicted that are seen window by window; None: at the packed size.
 
     Raises:
         MMLError: a batch, or the network, does not fit into memory.
     """
     segmentation = TASK_TYPES[model.task_type].has_masks
-    see = partial(tta, model) if tta else model
-    outputs, targets, batch = [], [], None
+    seen: dict[str, Any] = {}
     try:
         model.to(device).eval()
-        for batch in loader:
-            output = see(batch["image"].to(device, non_blocking=True)).float()
-            # Of pixels the class only: their logits would be larger than the images.
-            outputs += list((output.max(1).indices.to(torch.uint8) if segmentation else output).cpu().numpy())
-            targets += list(batch["target"].numpy())
+        if (window := model.window) is not None:
+            seen["image"] = torch.empty(window.batch_size, 0, *window.size)
+            pairs = predict_by_windows(model, loader.dataset, positions_of(loader), device, tta, delivered)
+        else:
+            pairs = _predict_whole(model, loader, device, tta, seen)
+        outputs, targets = map(list, zip(*pairs, strict=True))
     except (MemoryError, MMLError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise _does_not_fit(model.task, batch, device) from error
+        raise _does_not_fit(model.task, seen, device) from error
     order = np.argsort(positions_of(loader))
     outputs, targets = ([part[place] for place in order] for part in (outputs, targets))
     if not targets[0].size and targets[0].ndim:  # of a task without labels
@@ -73,7 +81,20 @@ def predict(
     return Predictions(np.stack(outputs), np.stack(targets), ids, model.task_type)
 
 
-def _does_not_fit(task: str, batch: Mapping[str, Any] | None, device: torch.device) -> MMLError:
+def _predict_whole(
+    model: MMLModule, loader: DataLoader, device: torch.device, tta: MergedViews | None, seen: dict[str, Any]
+) -> Iterator[tuple[np.ndarray, Any]]:
+    """Yield output and target of each image of a loader; `seen` becomes the last batch."""
+    see = partial(tta, model) if tta else model
+    for batch in loader:
+        seen.update(batch)
+        output = see(batch["image"].to(device, non_blocking=True)).float()
+        if TASK_TYPES[model.task_type].has_masks:
+            output = output.max(1).indices.to(torch.uint8)  # logits of pixels would be larger than the images
+        yield from zip(output.cpu().numpy(), batch["target"].numpy(), strict=True)
+
+
+def _does_not_fit(task: str, batch: Mapping[str, Any], device: torch.device) -> MMLError:
     images = words_of(batch) if batch else "no batch yet"
     elsewhere = "" if device.type == "cpu" else " set trainer.accelerator: cpu, which trains nothing anew,"
     return MMLError(

@@ -170,7 +170,8 @@ class Network(nn.Module):
                 raise
             raise MMLError(
                 f"arch: {self.arch_name} takes images of {wanted[0]}×{wanted[1]} and gets {images.shape[-2]}×"
-                f"{images.shape[-1]} ({error}); set preprocessing.size, or arch.img_size where the network takes it"
+                f"{images.shape[-1]} ({error}); set preprocessing.size (with patches: patches.size), or arch.img_size "
+                "where the network takes it"
             ) from error
 
 

@@ -91,7 +91,7 @@ def statistics_of(settings: Mapping[str, Any], arch: str) -> Statistics:
 
 
 def _warn_of_size(network: Network, cfg: StudyConfig) -> None:
-    size = packed_size(resolve(cfg.preprocessing))
+    size = cfg.patches.sides if cfg.patches else packed_size(resolve(cfg.preprocessing))
     if size is None or "img_size" in network.arch:
         return
     if problem := size_problem(network.pretrained_cfg, network.arch_name, size):
@@ -115,5 +115,5 @@ def size_problem(settings: Mapping[str, Any], arch: str, size: tuple[int, int]) 
     trained_on = " to ".join(dict.fromkeys("×".join(map(str, limits)) for limits in (low, high)))
     return (
         f"arch: the weights of {arch} were trained on images of {trained_on} and get {size[0]}×{size[1]}; set "
-        f"preprocessing.size: {low[0]}, unless this is meant"
+        f"preprocessing.size (with patches: patches.size) to {low[0]}, unless this is meant"
     )

@@ -43,10 +43,11 @@ PIPELINE_KEYS = (
     "compile",
     "adapters",
     "tune",
+    "patches",
 )
 """The sections of a study that change the result of a training."""
 
-LATER_KEYS = ("store_best", "class_weights", "mixing", "compile", "adapters", "tune")
+LATER_KEYS = ("store_best", "class_weights", "mixing", "compile", "adapters", "tune", "patches")
 """Sections that were added later. Pipelines leave out their defaults, so that older runs keep their ids."""
 
 LATER_TRAINER_KEYS = ("devices", "strategy")

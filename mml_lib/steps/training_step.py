@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lightning.pytorch import Trainer
 
     from mml_lib.data.datamodule import MMLDataModule
+    from mml_lib.inference.delivered_masks import DeliveredMasks
     from mml_lib.models.network import Network
     from mml_lib.models.normalization import Statistics
     from mml_lib.training.module import MMLModule
@@ -141,6 +142,7 @@ class TrainingStep(Step):
             fold,
             self.cfg.sampling,
             self.cfg.seed,
+            patches=self.cfg.patches,
             num_workers=self.cfg.num_workers or 0,
             pin_memory=best_device(self.cfg.trainer.accelerator).type == "cuda",
             co_structs=co_structs,
@@ -228,6 +230,7 @@ class TrainingStep(Step):
 
         from mml_lib.config.training_options import Augmentations
         from mml_lib.data.augmentation import Augmentation
+        from mml_lib.data.sliding_window import SlidingWindow
         from mml_lib.models.metric_modules import build_metrics
         from mml_lib.training.module import MMLModule
         from mml_lib.training.objectives import build_objectives
@@ -253,6 +256,7 @@ class TrainingStep(Step):
             seed=cfg.seed,
             store_best=cfg.store_best,
             compile_with=cfg.compile.model_dump() if cfg.compile else None,
+            window=SlidingWindow.of(cfg.patches, cfg.sampling.batch_size) if cfg.patches else None,
         )
 
     def _metrics(self, struct: TaskStruct) -> list[Any]:
@@ -333,7 +337,22 @@ class TrainingStep(Step):
         options = self.params.get("tta")
         tta = MergedViews(TTA.model_validate(options), model.task_type) if options else None
         ids = data.struct.samples["id"][data.struct.select(part, data.fold)]
-        return predict(model, data.ordered(part), ids, best_device(self.cfg.trainer.accelerator), tta)
+        device = best_device(self.cfg.trainer.accelerator)
+        by_windows = model.window is not None and TASK_TYPES[model.task_type].has_masks
+        delivered = self._delivered(data.struct) if by_windows else None
+        return predict(model, data.ordered(part), ids, device, tta, delivered)
+
+    def _delivered(self, struct: TaskStruct) -> "DeliveredMasks | None":
+        """Return the delivered masks of a task; None where the user's own transforms may have moved pixels anywhere."""
+        from mml_lib.images.transforms import is_restorable, resolve
+        from mml_lib.inference.delivered_masks import DeliveredMasks
+        from mml_lib.tasks.dataset import Dataset
+
+        transforms = resolve(self.cfg.preprocessing)
+        if not is_restorable(transforms):
+            return None
+        lookup = struct.lookup if TASK_TYPES[struct.task_type].has_masks else None
+        return DeliveredMasks(Dataset.read(struct.paths["dataset"]), transforms, lookup)
 
     # --- results ------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from mml_lib.config.factories import instantiate
 from mml_lib.config.metric_options import StoreBest
 from mml_lib.config.training_options import LRScheduler
 from mml_lib.data.augmentation import Augmentation
+from mml_lib.data.sliding_window import SlidingWindow
 from mml_lib.models.metric_modules import update, value_of
 from mml_lib.models.network import Network
 from mml_lib.task_types import TASK_TYPES
@@ -52,6 +53,7 @@ class MMLModule(LightningModule):
         seed: seed of the training.
         store_best: what tells the epoch whose weights are kept; None: the last.
         compile_with: arguments of `torch.compile`, by which the network is trained; None: as it is.
+        window: by which whole images are seen, where crops are trained on; None: as they are.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class MMLModule(LightningModule):
         seed: int,
         store_best: StoreBest | None = None,
         compile_with: Mapping[str, Any] | None = None,
+        window: SlidingWindow | None = None,
     ):
         super().__init__()
         self.network = network
@@ -77,6 +80,7 @@ class MMLModule(LightningModule):
         by_type = augmentation if isinstance(augmentation, Mapping) else dict.fromkeys(kinds, augmentation)
         self.augmentation = nn.ModuleDict(by_type)
         self.compile_with = compile_with
+        self.window = window
         self.metrics = nn.ModuleDict(metrics)
         self.optimizer_spec = optimizer
         self.lr_scheduler = lr_scheduler
@@ -109,6 +113,12 @@ class MMLModule(LightningModule):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return outputs for uint8 images N×3×H×W: N×outputs, or N×classes×H×W."""
         return self.network(self.normalise(self.scale(images)), self.task)
+
+    def outputs_of_whole(self, images: torch.Tensor) -> torch.Tensor:
+        """Return float32 outputs for whole images, as `forward`, by the sliding window where there is one."""
+        if self.window is None:
+            return self(images).float()
+        return self.window.outputs_of(images, self, self.task_type)
 
     def redirect(self, task: str) -> None:
         """Answer for another task from now on: by its own head where the network has one, else by that of the first."""
@@ -176,7 +186,7 @@ class MMLModule(LightningModule):
         return objective(head, outputs, targets)
 
     def validation_step(self, batch: Mapping[str, torch.Tensor], batch_idx: int) -> None:
-        outputs, targets = self(batch["image"]).float(), batch["target"]
+        outputs, targets = self.outputs_of_whole(batch["image"]), batch["target"]
         counted = self.objectives[0].counted(targets)
         self._val_losses.append((counted, self.loss_of(outputs, targets)))
         if self.observer is not None:

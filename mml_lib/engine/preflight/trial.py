@@ -142,7 +142,8 @@ class Trials:
             kinds = {key: value if isinstance(value, str) else type(value).__name__ for key, value in optimizer.items()}
             update = self._once("optimizer", [of_network, kinds], lambda: self._optimizer(model.result, cfg))
             trainer = {key: content["trainer"].get(key) for key in ("max_epochs", "check_val_every_n_epoch")}
-            parts = [optimizer, content.get("lr_scheduler"), trainer, content["sampling"], pipeline.task["id"]]
+            parts = [optimizer, content.get("lr_scheduler"), trainer, content["sampling"], content.get("patches")]
+            parts.append(pipeline.task["id"])
             usable = cfg.model_copy(update={"optimizer": PLAIN_OPTIMIZER}) if update.mistakes else cfg
             schedule = self._once("lr_scheduler", parts, lambda: self._schedule(model.result, usable, structs[0]))
             outcomes += [update, schedule]
@@ -184,7 +185,9 @@ class Trials:
         return named + [f"class {number}" for number in range(len(named), CLASSES)]
 
     def _size(self, cfg: StudyConfig) -> tuple[int, int] | None:
-        """Return height and width of all images, None where that is not known before they are packed."""
+        """Return height and width of all images that a network learns, None where packing them tells."""
+        if cfg.patches is not None:
+            return cfg.patches.sides
         transforms = resolve(cfg.preprocessing)
         return None if any("_target_" in spec for spec in transforms) else packed_size(transforms)
 
@@ -259,7 +262,8 @@ class Trials:
             raise MMLError(f"loss: it gives {'×'.join(map(str, loss.shape))} values for a batch; set reduction: mean")
         loss.backward()
         with torch.no_grad():
-            model.validation_step(batches[structs[0].name], 0)
+            model.eval().validation_step(batches[structs[0].name], 0)
+        model.train()
         for metric in model.metrics.values():
             metric.compute()
         return model
@@ -288,7 +292,7 @@ class Trials:
 
     def _schedule(self, model: MMLModule, cfg: StudyConfig, struct: TaskStruct) -> None:
         """Try a schedule on as many steps as the training surely has."""
-        samples = struct.header["num_samples"].get("train", 0)
+        samples = struct.header["num_samples"].get("train", 0) * (cfg.patches.per_image if cfg.patches else 1)
         batches = max(1, int(0.9 * samples * (1 - 1 / max(2, struct.num_folds)) / cfg.sampling.batch_size))
         total = cfg.trainer.max_epochs * batches
         _, schedule = self._configured(model, cfg, total)

@@ -71,11 +71,11 @@ def _logits(task_type: str, outputs: np.ndarray) -> np.ndarray:
 
 def mixed_masks(predictions: Sequence[MaskPredictions], weights: Sequence[float]) -> MaskPredictions:
     """Return the weighted majority of masks, pixel by pixel, of the same images in the same order."""
-    first = predictions[0]
-    votes = [np.zeros((first.classes, *size), np.float32) for size in first.sizes.tolist()]
-    for prediction, weight in zip(predictions, weights, strict=True):
-        for counted, (mask, _) in zip(votes, prediction.images(), strict=True):
+    first, masks = predictions[0], []
+    for of_image in zip(*(prediction.images() for prediction in predictions), strict=True):  # one image at a time
+        votes = np.zeros((first.classes, *of_image[0][0].shape), np.float32)
+        for (mask, _), weight in zip(of_image, weights, strict=True):
             for index in range(first.classes):
-                counted[index] += np.float32(weight) * (mask == index)
-    masks = [counted.argmax(axis=0).astype(np.uint8) for counted in votes]
+                votes[index] += np.float32(weight) * (mask == index)
+        masks.append(votes.argmax(axis=0).astype(np.uint8))
     return MaskPredictions.of(masks, [target for _, target in first.images()], first.ids, first.classes)

@@ -15,6 +15,7 @@ from mml_lib.config.task_options import ARGUMENT, SEPARATOR
 from mml_lib.config.training_options import CLASS_WEIGHTS
 from mml_lib.data.tta import build_view
 from mml_lib.errors import MMLError, nearest
+from mml_lib.studies.checks.crop_sizes import check_patches
 from mml_lib.studies.checks.partial_labels import check_partial_labels
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity, divided_by
@@ -74,6 +75,7 @@ def check_trainable(task: TaskIdentity, cfg: StudyConfig) -> None:
     _check_tta(task, cfg)
     _check_adapters(cfg)
     _check_decoder(task, cfg)
+    check_patches(task, cfg)
     if cfg.sampling.balanced and not TASK_TYPES[kind].is_single_label:
         raise MMLError(f"sampling.balanced: {task.name} is a {kind}, which has no classes to balance; set it to false")
     if not cfg.metrics_of(kind):

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.task_options import Preprocessing
-from mml_lib.images.transforms import resolve
+from mml_lib.images.transforms import is_restorable, resolve
 from mml_lib.pipelines.own_code import code_of, code_of_hooks
+from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.pipelines.step_hooks import PREDICTING
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
 
@@ -21,6 +22,15 @@ RESAMPLED_FILES = {
     "test_out_of_fold": "out_of_fold_resampled_metrics",
 }
 """Assignment keys of metrics on resamples, by rule."""
+
+
+def transforms_of_masks(pipeline: Pipeline) -> list[dict[str, Any]]:
+    """Return the transforms between delivered images and the masks that networks of a pipeline predict.
+
+    There are none where networks see images window by window, which predict them as they were delivered.
+    """
+    transforms = resolve(Preprocessing(**pipeline.content["preprocessing"]))
+    return [] if pipeline.content.get("patches") and is_restorable(transforms) else transforms
 
 
 class EvaluateInputs(RuleInputs):
@@ -90,9 +100,8 @@ class EvaluateInputs(RuleInputs):
     # --- masks --------------------------------------------------------------------------------------------------
 
     def transforms(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
-        """The preprocessing of a run's images."""
-        content = self.study.run(wildcards.task, wildcards.run).pipeline.content
-        return resolve(Preprocessing(**content["preprocessing"]))
+        """The transforms between delivered images and the masks that a run predicts."""
+        return transforms_of_masks(self.study.run(wildcards.task, wildcards.run).pipeline)
 
     def mask_metrics(self, wildcards: "Wildcards") -> list[str]:
         """The named metrics of a segmentation."""

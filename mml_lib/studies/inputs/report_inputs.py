@@ -5,12 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from mml_lib.config.task_options import Preprocessing
 from mml_lib.evaluation.run_labels import RunLabel
-from mml_lib.images.transforms import resolve
 from mml_lib.pipelines.pipeline import DEVICE_KEYS, PIPELINE_KEYS
 from mml_lib.pipelines.trained_networks import TrainedNetwork
-from mml_lib.studies.inputs.evaluate_inputs import METRICS_FILES
+from mml_lib.studies.inputs.evaluate_inputs import METRICS_FILES, transforms_of_masks
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
 from mml_lib.task_types import TASK_TYPES
 
@@ -122,17 +120,13 @@ class ReportInputs(RuleInputs):
         return {run: label for run, label in scheduler.run_labels.items() if run in runs}
 
     def transforms(self, wildcards: "Wildcards") -> dict[str, list[dict[str, Any]]]:
-        """The preprocessing of a segmentation's runs, by the run in figures: masks are drawn on preprocessed images."""
+        """The transforms before the masks of a segmentation's runs, by the run in figures, which shows images so."""
         if not TASK_TYPES[self.study.task(wildcards.task).task_type].has_masks:
             return {}
         labels = self._run_labels(wildcards)
         networks = self._networks(wildcards)
         runs = {network.run: self.study.run(network.task, network.run) for network in networks}
-        return {
-            labels[id_].run: resolve(Preprocessing(**run.pipeline.content["preprocessing"]))
-            for id_, run in runs.items()
-            if id_ in labels
-        }
+        return {labels[id_].run: transforms_of_masks(run.pipeline) for id_, run in runs.items() if id_ in labels}
 
     def metrics(self, wildcards: "Wildcards") -> list[str]:
         """The named metrics of a task."""

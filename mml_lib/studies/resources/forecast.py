@@ -39,7 +39,7 @@ LARGE = ("packed", "parameters", "predictions", "other_predictions", "calibrated
 LATEST = 100
 """Number of trainings, and of artefacts of each kind, that a forecast reads."""
 
-ALIKE = ("arch", "decoder", "adapters", "preprocessing", "compile")
+ALIKE = ("arch", "decoder", "adapters", "preprocessing", "compile", "patches")
 """Sections of a pipeline that decide the training time per image."""
 
 
@@ -186,7 +186,7 @@ class Forecast:
             return None
 
     def _images(self, pipeline: Pipeline, epochs: int) -> float | None:
-        """Return the number of images that a training learns in some epochs; None: its task is not described yet."""
+        """Return the number of images, or crops, that a training learns; None: its task is not described yet."""
         sampling, task = pipeline.content["sampling"], pipeline.task
         limit = (pipeline.content["trainer"].get("limit_train_batches") or math.inf) * sampling["batch_size"]
         try:
@@ -195,6 +195,7 @@ class Forecast:
             return None
         folds = header["num_folds"]
         samples = header["num_samples"].get("train", 0) * (folds - 1) / folds if folds > 1 else 0
+        samples *= (pipeline.content.get("patches") or {}).get("per_image", 1)
         samples = sampling["sample_num"] or max(samples, sampling.get("min_sample_num") or 0)
         return epochs * min(samples, limit) or None
 

@@ -9,8 +9,8 @@ from PIL import Image
 
 from mml_lib.evaluation.evaluation import evaluate, evaluate_resampled, network_intervals
 from mml_lib.evaluation.mask_tables import ORIGINAL, MeasuredMasks, class_metrics, image_metrics
-from mml_lib.images.restoring import is_restorable, original_masks, restore
-from mml_lib.images.transforms import apply
+from mml_lib.images.restoring import original_masks, restore
+from mml_lib.images.transforms import apply, is_restorable
 from mml_lib.metrics.surfaces import MaskPair
 from mml_lib.predictions.predictions import MaskPredictions
 from mml_lib.task_types import IGNORE

@@ -13,9 +13,10 @@ from mml_lib.config.loading import load_study
 from mml_lib.config.prediction_options import TTA
 from mml_lib.config.training_options import Sampling
 from mml_lib.data.datamodule import MMLDataModule, TaskImages
+from mml_lib.data.merging import merge_outputs
 from mml_lib.data.tta import Flip, Scale, Turn, build_view
 from mml_lib.errors import MMLError
-from mml_lib.inference.merged_views import MergedViews, merge_outputs
+from mml_lib.inference.merged_views import MergedViews
 from mml_lib.inference.prediction import predict
 from mml_lib.models.network import Network, head_spec
 from mml_lib.predictions.scores import score_arguments
