@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.studies.checks.changed_code import changed_code
+from mml_lib.studies.dataset_hints import dataset_hints
 
 if TYPE_CHECKING:
     from mml_lib.studies.study import Study
@@ -20,6 +21,7 @@ def overview(study: "Study", modes: Sequence[str]) -> str:
     for name, scheduler in plans.items():
         lines += _task_lines(study, name, scheduler)
     lines += [line for scheduler in schedulers for line in scheduler.announcement]
+    lines += dataset_hints(study)
     if unknown := dict.fromkeys(name for scheduler in schedulers for name in scheduler.guards.unknown):
         lines.append(
             f"warning: the data sets of {', '.join(unknown)} are not here, so their images are not compared with "

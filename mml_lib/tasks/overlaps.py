@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,28 @@ def compare_images(guards: Sequence[ImageGuard], tasks: Sequence[TaskDescription
     if refused:
         raise MMLError(refused[0].message)
     return compared
+
+
+def images_twice(tasks: Sequence[TaskDescription]) -> list[str]:
+    """Return a line for each two data sets of which one shows most images of the other.
+
+    Args:
+        tasks: descriptions of tasks whose images are known by their content.
+    """
+    images: dict[str, set[str]] = {}
+    owners: dict[str, str] = {}
+    for task in tasks:
+        images.setdefault(task.header["dataset"], set()).update(_digests(task))
+        owners.setdefault(task.header["dataset"], task.header["name"])
+    lines = []
+    for first, second in combinations(images, 2):
+        shared = len(images[first] & images[second])
+        if 2 * shared > min(len(images[first]), len(images[second])):
+            lines.append(
+                f"{owners[first]} and {owners[second]}: their data sets {first} and {second} have {shared:,} images in "
+                "common; one of `datasets:` for both tasks unpacks, reads and packs them once"
+            )
+    return lines
 
 
 def _digests(task: TaskDescription) -> list[str]:
