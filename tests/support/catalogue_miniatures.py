@@ -232,6 +232,7 @@ MINIATURES: Mapping[str, Callable[[Task], Files]] = {
     **dict.fromkeys(("mnist", "fashion_mnist", "kmnist"), lambda task: idx()),
     **dict.fromkeys(("cmaterdb_bangla", "cmaterdb_devanagari", "cmaterdb_telugu"), cmaterdb),
     **dict.fromkeys(("oxford_pets", "oxford_pets_species", "oxford_pets_masks"), oxford_pets),
+    "hyperkvasir": hyperkvasir,
     **dict.fromkeys(
         (f"hyperkvasir_{part}" for part in ("landmarks", "findings", "mucosal_views", "interventions")), hyperkvasir
     ),
