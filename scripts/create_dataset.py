@@ -6,6 +6,7 @@ from mml_lib.config.image_options import Images
 from mml_lib.files.atomic import emptied_on_failure
 from mml_lib.files.checksums import seal, verify
 from mml_lib.files.unpacking import UNPACKED, unpack
+from mml_lib.images.drawing.drawn_masks import draw_masks
 from mml_lib.images.readers.frames import expand_frames
 from mml_lib.images.surveying import survey_images
 from mml_lib.steps.open_step import open_step
@@ -25,6 +26,7 @@ with emptied_on_failure(folder, unless=bool(snakemake.input.made)):
     files = unpack(snakemake.input.downloads, folder / UNPACKED) if snakemake.input.downloads else None
     delivery = create(source["creator"], source["arguments"], folder, files, source.get("images_alone", False))
     check_delivery(delivery, name)
+    delivery = draw_masks(delivery, folder, snakemake.threads)
     for array in folder.glob("*.npy"):
         seal(array)
     images = Images(**source.get("images", {}))

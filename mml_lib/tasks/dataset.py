@@ -13,6 +13,7 @@ from mml_lib.files.atomic import write_text
 from mml_lib.files.checksums import damaged
 from mml_lib.files.stored import json_text, read_json
 from mml_lib.task_types import TASK_TYPES
+from mml_lib.tasks.drawings import Drawing
 from mml_lib.tasks.mask_values import Color, MaskTable
 from mml_lib.tasks.pixel_format import Conversion, PixelFormat
 from mml_lib.tasks.value_range import ValueRange
@@ -79,12 +80,23 @@ class Delivery:
     """Result of a creator: samples, the classes in the order of their indices, and their description.
 
     Segmentation: `classes` names the mask values 0, 1, 2 …; empty where the study names them by `idx_to_class`.
+
+    Args:
+        samples: samples in a fixed order.
+        classes: classes in the order of their indices.
+        task_type: name of the task type.
+        about: description of the data set.
+        drawings: masks that are still to be drawn, by the mask of their sample: a PNG file relative to the data set's
+            folder.
+        has_ignored_value: the creator knows that the mask value 255 is ignored.
     """
 
     samples: list[Sample]
     classes: list[str]
     task_type: str = "classification"
     about: About = field(default_factory=About)
+    drawings: Mapping[str, Drawing] = field(default_factory=dict)
+    has_ignored_value: bool = False
 
     @property
     def splits(self) -> set[str]:
@@ -144,7 +156,7 @@ class Dataset:
 
     def write(self, path: Path) -> None:
         """Write the manifest: samples as columns, sizes as [height, width] in pixels."""
-        content = {
+        content: dict[str, Any] = {
             "name": self.name,
             "task_type": self.delivery.task_type,
             "classes": self.delivery.classes,
@@ -159,6 +171,8 @@ class Dataset:
             "masks": self.masks and asdict(self.masks),
             "digests": self.digests,
         }
+        if self.delivery.has_ignored_value:  # no key of other manifests
+            content["has_ignored_value"] = True
         write_text(path, json_text("dataset", content, indent=None))
 
     @classmethod
@@ -173,7 +187,10 @@ class Dataset:
         try:
             columns = [content["samples"][name] for name in Sample.__dataclass_fields__]
             samples = [Sample(*row) for row in zip(*columns, strict=True)]
-            delivery = Delivery(samples, content["classes"], content["task_type"], About(**content["about"]))
+            about, has_ignored_value = About(**content["about"]), content.get("has_ignored_value", False)
+            delivery = Delivery(
+                samples, content["classes"], content["task_type"], about, has_ignored_value=has_ignored_value
+            )
             values = content["values"] and [
                 counts and {int(value): count for value, count in counts.items()} for counts in content["values"]
             ]

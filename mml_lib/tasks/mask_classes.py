@@ -106,7 +106,7 @@ def _lines_of_numbers(masks: "_Masks", mapping: Mapping[int, str], idx_to_class:
     if not idx_to_class and (not masks.dataset.delivery.classes or IGNORE in mapping):
         listed = ", ".join(f"{value}: {label}" for value, label in mapping.items())
         lines.append(f"masks hold two values only, taken as {{{listed}}}; idx_to_class can name them otherwise")
-    if IGNORE not in {*mapping, *idx_to_class}:
+    if IGNORE not in {*mapping, *idx_to_class} and not masks.dataset.delivery.has_ignored_value:
         lines += masks.ignored_lines(bool(idx_to_class))
     zero = masks.color(0)
     if zero and zero != BLACK:
@@ -242,7 +242,9 @@ class _Masks:
         """
         delivered = dict(enumerate(self.dataset.delivery.classes))
         ignored = {value for value, label in idx_to_class.items() if label == IGNORED}
-        named = dict(idx_to_class) if len(ignored) < len(idx_to_class) else {}
+        if self.dataset.delivery.has_ignored_value and IGNORE not in idx_to_class:
+            ignored.add(IGNORE)
+        named = dict(idx_to_class) if not ignored >= set(idx_to_class) else {}
         if not (mapping := named or self._binary(list(delivered.values()) or BINARY, ignored) or delivered):
             raise self._unnamed(ignored)
         mapping |= dict.fromkeys(sorted(ignored), IGNORED)

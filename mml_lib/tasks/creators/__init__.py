@@ -6,6 +6,7 @@ def shapes(folder: Path, num_samples: int = 100) -> Delivery:
 """
 
 from mml_lib.tasks.creators import (  # noqa: F401  (they register themselves)
+    annotations,
     arrays,
     digits,
     fake,

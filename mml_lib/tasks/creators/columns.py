@@ -8,64 +8,18 @@ from pathlib import Path
 
 from mml_lib.errors import MMLError, nearest
 from mml_lib.machine.terminal import summarized
+from mml_lib.tasks.creators.column_names import COLUMNS, OPTIONAL, TARGETS, as_yaml, rank, role_of
 from mml_lib.tasks.creators.delimited import Row
 from mml_lib.tasks.creators.file_kinds import SUFFIXES, suffix_of
 from mml_lib.tasks.creators.indicators import Indicators, PartialLabels, one_hot_names
 from mml_lib.tasks.creators.split_names import SPLIT_WORDS
+from mml_lib.tasks.drawings.shape_cells import SHAPES, ShapeCells, shape_cells
 
-TARGETS = {
-    "label": "classification",
-    "labels": "multilabel_classification",
-    "value": "regression",
-    "mask": "semantic_segmentation",
-}
-"""The columns of targets, with the task type of each."""
+ColumnValue = str | list[str] | dict[str, str] | None
+"""A column, a template, a list of one-hot columns or of columns of images, the columns of a shape; None: not used."""
 
-OPTIONAL = ("split", "group", "fold")
-COLUMNS = ("image", *TARGETS, *OPTIONAL)
-
-COMMON_NAMES: Mapping[str, tuple[str, ...]] = {
-    "image": (
-        *("filename", "filepath", "file", "path", "imagepath", "img", "imgpath", "imageid", "isicid", "imagename"),
-        *("imagefile", "imgname", "imgid", "imagefilename", "imgfile", "fname", "filenames", "imageindex", "images"),
-        *("picture", "photo", "idcode", "imageurl", "relativepath", "id"),
-    ),
-    "label": (
-        *("class", "target", "diagnosis", "dx", "finding", "category", "disease", "classname", "classid", "grade"),
-        *("level", "groundtruth", "gt", "labelname", "diag", "benignmalignant", "species", "pathology", "y", "type"),
-        *("classlabel", "annotation", "severity", "stage"),
-    ),
-    "labels": ("findinglabels", "tags", "findings", "targets", "classes", "diagnoses", "categories", "diseases"),
-    "value": ("score", "boneage", "age", "ejectionfraction", "ef", "regression", "number"),
-    "mask": ("maskpath", "maskfile", "masks", "segmentation", "seg", "maskname", "segmentationpath", "maskid"),
-    "group": (
-        *("patientid", "patient", "subject", "subjectid", "pid", "caseid", "case", "lesionid", "studyid", "mrn"),
-        *("participant", "participantid", "donor", "donorid", "person", "personid", "individual", "animalid", "mouse"),
-        *("mouseid", "videoid", "video", "slideid", "patientname", "patientno", "patientnumber", "groupid", "groups"),
-        *("patienten", "patientuid", "anonpatientid", "visitid", "examid", "sequenceid", "sessionid"),
-    ),
-    "split": ("set", "subset", "partition", "phase", "splits", "usage", "datasplit", "traintest", "datasettype"),
-    "fold": ("folds", "cvfold", "kfold", "foldid", "foldnumber", "cv"),
-}
-"""Names of each column in public tables, in lower case without punctuation."""
-
-
-ColumnMapping = Mapping[str, str | list[str] | None]
-"""The key `columns` of a task: a column, a template or a list of one-hot columns by meaning; None: not used."""
-
-
-def plain(name: str) -> str:
-    """Return a column's name in small letters without signs: `Patient ID` and `patient_id` are alike."""
-    return re.sub(r"[\W_]+", "", name).lower()
-
-
-def role_of(name: str, roles: Sequence[str] = COLUMNS) -> str | None:
-    """Return the probable meaning of a column by its name; None if it is unknown."""
-    word = plain(name)
-    for role in roles:
-        if word == role or word in COMMON_NAMES[role]:
-            return role
-    return "group" if "group" in roles and "patient" in word else None
+ColumnMapping = Mapping[str, ColumnValue]
+"""The key `columns` of a task: columns by meaning."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +41,11 @@ class Source:
         """Place of its only column in a row; None for a template."""
         part = self.parts[0]
         return part if isinstance(part, int) and len(self.parts) == 1 else None
+
+    @property
+    def has_wildcard(self) -> bool:
+        """True for a template with `*`, which stands for any text in the name of a file."""
+        return self.place is None and any("*" in part for part in self.parts if isinstance(part, str))
 
     def read(self, cells: Sequence[str], missing: Callable[[str], bool]) -> str:
         """Return the value in a row; empty where one of its columns has none."""
@@ -110,6 +69,8 @@ class Columns:
         kind: the task type.
         sources: sources of `image`, `target` (what is learned), `split`, `group` and `fold`, if the table has them.
         unused: kinds that the task switches off, by `columns: {group: null}`.
+        further_images: sources of further images of a row.
+        shapes: columns of shapes, of which a row has one.
     """
 
     file: Path
@@ -117,6 +78,8 @@ class Columns:
     kind: str
     sources: Mapping[str, Source | Indicators]
     unused: frozenset[str]
+    further_images: tuple[Source, ...] = ()
+    shapes: ShapeCells | None = None
 
     @classmethod
     def of(
@@ -146,7 +109,14 @@ class Columns:
         roles = {role: role for role in ("image", *OPTIONAL)} | ({"target": target} if target else {})
         sources = {name: source for name, role in roles.items() if (source := finder.source(role))}
         unused = frozenset(role for role, name in finder.mapping.items() if name is None)
-        return cls(file, names, kind, sources, unused)
+        return cls(file, names, kind, sources, unused, finder.further_images(), finder.shapes())
+
+    @property
+    def images(self) -> tuple[Source, ...]:
+        """Sources of the images of a row."""
+        first = self.sources["image"]
+        assert isinstance(first, Source)
+        return (first, *self.further_images)
 
     def wrong(self, line: int, problem: str) -> MMLError:
         """Return the error that names a line of the table."""
@@ -186,8 +156,8 @@ class _Finder:
             MMLError: the first one.
         """
         for role in self.mapping:
-            if role not in COLUMNS:
-                raise MMLError(f"columns: there is no '{role}'{nearest(role, COLUMNS)}")
+            if role not in (*COLUMNS, *SHAPES):
+                raise MMLError(f"columns: there is no '{role}'{nearest(role, (*COLUMNS, *SHAPES))}")
         if self.mapping.get("image", "image") is None:
             raise MMLError("columns.image: a table needs a column of images; name one")
         for name in self.header:
@@ -212,7 +182,13 @@ class _Finder:
         if name is None:
             return None
         if isinstance(name, list):
-            return self._indicators(role, name)
+            return self._template(role, name[0]) if role == "image" and name else self._indicators(role, name)
+        return self._template(role, name)
+
+    def _template(self, role: str, name: str | dict[str, str]) -> Source:
+        """Return the source of a column, or of a template of columns."""
+        if isinstance(name, dict):
+            raise MMLError(f"columns.{role}: {name} is no column; write its name, or a template such as '{{id}}.png'")
         if name in self.header:
             return Source(name, (self._place(role, name),))
         fields = re.split(r"\{([^{}]+)\}", name)
@@ -220,6 +196,37 @@ class _Finder:
             raise MMLError(f"columns.{role}: {self.file} has no column '{name}'{nearest(name, self._named)}")
         parts = (self._place(role, field.strip()) if odd % 2 else field for odd, field in enumerate(fields))
         return Source(name, tuple(part for part in parts if part != ""))
+
+    def further_images(self) -> tuple[Source, ...]:
+        """Return the sources of the second and further images of a row.
+
+        Raises:
+            MMLError: a column is missing, or named twice.
+        """
+        names = self.mapping.get("image")
+        if not isinstance(names, list):
+            return ()
+        if len(set(names)) < max(2, len(names)):
+            raise MMLError("columns.image: a list names at least two columns or templates of images, each once")
+        return tuple(self._template("image", name) for name in names[1:])
+
+    def shapes(self) -> ShapeCells | None:
+        """Return the columns of shapes, None where the task names none.
+
+        Raises:
+            MMLError: a column is missing, or other columns state masks or labels too.
+        """
+        roles = [role for role in SHAPES if self.mapping.get(role) is not None]
+        others = [role for role in ("mask", "labels", "value") if self.mapping.get(role) is not None]
+        if roles and (len(roles) > 1 or others):
+            second = (*roles[1:], *others)[0]
+            raise MMLError(f"columns: {roles[0]} and {second} both state what is learned; leave one of them out")
+        if roles and isinstance(self.mapping.get("image"), list):
+            raise MMLError(f"columns.{roles[0]}: shapes belong to one image; name one column of images")
+        if roles and isinstance(self.mapping.get("label"), list):
+            raise MMLError(f"columns.{roles[0]}: the class of a shape stands in one column; name it by label")
+        value = self.mapping[roles[0]] if roles else None
+        return None if value is None else shape_cells(roles[0], value, partial(self._place, roles[0]))
 
     def _indicators(self, role: str, names: Sequence[str]) -> Indicators:
         if role not in ("label", "labels"):
@@ -248,6 +255,9 @@ class _Finder:
         Raises:
             MMLError: there are several, or there is none but a similar name.
         """
+        if self.shapes() is not None:
+            kind = task_type or TARGETS["mask"]
+            return self._target_of_shapes(kind), kind
         mapped = [role for role in TARGETS if self.mapping.get(role) is not None]
         present = mapped or [role for role in TARGETS if role in self.header and role not in self.mapping]
         if task_type is not None:
@@ -265,6 +275,16 @@ class _Finder:
         self._refuse_overlooked_target()
         return None, "no_task"
 
+    def _target_of_shapes(self, kind: str) -> str | None:
+        """Return the column of the classes of shapes, None where there is none."""
+        if kind == TARGETS["value"]:
+            raise MMLError("columns: shapes have classes, no values for a regression; leave box or rle out")
+        if self.source("label") is not None:
+            return "label"
+        if kind in (TARGETS["label"], TARGETS["labels"]):
+            raise self._without("label", f", which {kind} needs")
+        return None
+
     def _refuse_overlooked_target(self) -> None:
         others = [name for name in self.header if name and name not in COLUMNS and name not in self.mapping.values()]
         for role in TARGETS:
@@ -279,7 +299,7 @@ class _Finder:
         if names := one_hot_names(self.header, self.first.cells if self.first else (), used):
             raise MMLError(
                 f"{self.file}: no column says what is learned ({', '.join(TARGETS)}); if {summarized(names, 3)} are "
-                f"one class each, write columns: {{label: {_yaml(names)}}} (labels: […] for several "
+                f"one class each, write columns: {{label: {as_yaml(names)}}} (labels: […] for several "
                 "an image), or set task_type: no_task"
             )
 
@@ -297,12 +317,12 @@ class _Finder:
 
     def _suggestion(self, *needed: str) -> str:
         """Return `; write columns: {image: file_name, label: diagnosis}`, the line for columns of well-known names."""
-        taken: dict[str, str | list[str]] = {role: name for role, name in self.mapping.items() if name}
+        taken: dict[str, str | list[str] | dict[str, str]] = {role: name for role, name in self.mapping.items() if name}
         targets = [role for role in needed if role in TARGETS]
         roles = ["image", "group", "split", "fold", *targets]
         for role in sorted(roles, key=COLUMNS.index):
             candidates = [name for name in self._named if role_of(name, [role]) and name not in taken.values()]
-            candidates.sort(key=partial(_rank, role=role))
+            candidates.sort(key=partial(rank, role=role))
             has_target = any(other in taken for other in TARGETS)
             if role in taken or not candidates or (role in TARGETS and has_target):
                 continue
@@ -310,7 +330,7 @@ class _Finder:
                 taken[role] = self._image_template(candidates[0]) if role == "image" else candidates[0]
         if not set(needed) & set(taken):
             return ""
-        listed = ", ".join(f"{role}: {_yaml(name)}" for role, name in taken.items())
+        listed = ", ".join(f"{role}: {as_yaml(name)}" for role, name in taken.items())
         return f"; if these columns are meant, write columns: {{{listed}}}"
 
     def _image_template(self, name: str) -> str:
@@ -328,18 +348,6 @@ class _Finder:
         return name
 
 
-def _rank(name: str, role: str) -> int:
-    word = plain(name)
-    return COMMON_NAMES[role].index(word) if word in COMMON_NAMES[role] else -(word == role)
-
-
-def _yaml(text: str | list[str]) -> str:
-    """Return a text, or a list of texts, as it is written in YAML's braces."""
-    if isinstance(text, list):
-        return f"[{', '.join(map(_yaml, text))}]"
-    return text if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_ ./-]*", text) else '"' + text.replace('"', '\\"') + '"'
-
-
 def overlooked(
     columns: Columns,
     cells: Sequence[Sequence[str]],
@@ -354,7 +362,9 @@ def overlooked(
         missing: the test for cells without a value.
         filtered: names of columns that the task's filter uses; as a split or a fold they are not overlooked.
     """
-    read = {part for source in columns.sources.values() for part in source.parts}
+    shapes = (columns.shapes,) if columns.shapes else ()
+    sources = (*columns.sources.values(), *columns.further_images, *shapes)
+    read = {part for source in sources for part in source.parts}
     lines = []
     for place, name in enumerate(columns.header):
         role = role_of(name, [role for role in OPTIONAL if role not in columns.sources and role not in columns.unused])
@@ -373,6 +383,6 @@ def overlooked(
             problem = "looks like folds and is not used"
         else:
             continue
-        remedy = f"write columns: {{{role}: {_yaml(name)}}}, or {role}: null if that is right"
+        remedy = f"write columns: {{{role}: {as_yaml(name)}}}, or {role}: null if that is right"
         lines.append(f"{columns.file}: the column '{name}' {problem}; {remedy}")
     return lines

@@ -4,7 +4,7 @@ import contextlib
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,6 +89,27 @@ def _without_declaration(text: str) -> tuple[str | None, str]:
     """Return the delimiter of a first line `sep=;`, as Excel understands it, and the text below it."""
     match = re.match(r'"?sep=(.)"?\r?\n', text)
     return (match[1], text[match.end() :]) if match else (None, text)
+
+
+def check_widths(file: Path, header: Sequence[str], rows: Sequence[Row]) -> None:
+    """Refuse a row that is wider than the header.
+
+    Empty cells beyond the header are allowed where the header, or most rows beside it, end in a delimiter that has no
+    column behind it. In other tables they show that a cell was divided, `nevus, benign,,` in place of
+    `"nevus, benign",,`.
+
+    Raises:
+        MMLError: its line and the number of its cells.
+    """
+    width = len(header)
+    wider = [row for row in rows if len(row.cells) > width]
+    ends_in_delimiter = bool(header) and (not header[-1] or 2 * len(wider) > len(rows))
+    for row in wider:
+        if any(map(str.strip, row.cells[width:])) or not ends_in_delimiter:
+            raise MMLError(
+                f"{file}, line {row.line}: there are {len(row.cells)} cells, {width} in the header; quote those with "
+                "commas"
+            )
 
 
 def delimiter_of(text: str) -> str:

@@ -2,15 +2,21 @@
 
 import hashlib
 import os
+import re
+import sys
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from mml_lib.errors import MMLError
+from mml_lib.machine.terminal import summarized
 from mml_lib.pipelines.digests import digest
-from mml_lib.tasks.creators.columns import Columns
-from mml_lib.tasks.creators.file_kinds import LEFT_OUT, NOT_PICTURES, REMEDIES, suffix_of
+from mml_lib.tasks.creators.columns import Columns, Source
+from mml_lib.tasks.creators.delimited import Row
+from mml_lib.tasks.creators.file_kinds import LEFT_OUT, NOT_PICTURES, REMEDIES, SUFFIXES, is_system, suffix_of
 from mml_lib.tasks.dataset import Sample
+from mml_lib.tasks.missing import Missing
 from mml_lib.tasks.names import normalized
 
 
@@ -99,51 +105,131 @@ def size_of(file: Path | str) -> int:
     return size
 
 
+class ListedFolders:
+    """Looks up files; a folder is listed once, whatever the number of its files."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, frozenset[str]] = {}
+        self._sorted: dict[str, tuple[list[str], list[str]]] = {}
+
+    def names(self, folder: str) -> frozenset[str]:
+        """Return the names in a folder, none if it cannot be read."""
+        if folder not in self._names:
+            try:
+                self._names[folder] = frozenset(os.listdir(folder))
+            except (OSError, ValueError):
+                self._names[folder] = frozenset()
+        return self._names[folder]
+
+    def images(self, folder: str) -> list[str]:
+        """Return the names of the images in a folder."""
+        return sorted(name for name in self.names(folder) if suffix_of(name) in SUFFIXES and not is_system(name))
+
+    def find(self, root: str, name: str) -> str | None:
+        r"""Return a file, which may be spelled `a\b.png` on Windows, or in decomposed Unicode on macOS."""
+        for spelled in (name, name.replace("\\", "/")):
+            path = os.path.join(root, spelled)
+            folder, base = os.path.split(path)
+            if base in self.names(folder):
+                return path
+        same = [other for other in self.names(folder) if normalized(other) == normalized(base)]
+        return os.path.join(folder, same[0]) if len(same) == 1 else None
+
+    def matching(self, root: str, pattern: str) -> list[str]:
+        """Return the paths that match a pattern, in which `*` is any text without `/`; the last part is an image."""
+        paths = [root]
+        *folders, last = pattern.replace("\\", "/").split("/")
+        for part in folders:
+            paths = [os.path.join(path, name) for path in paths for name in self._matches(path, part)]
+        return [
+            os.path.join(path, name)
+            for path in paths
+            for name in self._matches(path, last)
+            if suffix_of(name) in SUFFIXES and not is_system(name)
+        ]
+
+    def _matches(self, folder: str, pattern: str) -> list[str]:
+        if "*" not in pattern:
+            return [pattern] if not pattern or pattern in ("..", ".") or pattern in self.names(folder) else []
+        # A large folder is searched by the beginning of the names, or by their end, whichever is longer.
+        if folder not in self._sorted:
+            names = sorted(self.names(folder))
+            self._sorted[folder] = names, sorted(name[::-1] for name in names)
+        forward, backward = self._sorted[folder]
+        start, end = pattern.partition("*")[0], pattern.rpartition("*")[2][::-1]
+        if len(start) >= len(end):
+            candidates = _beginning_with(forward, start)
+        else:
+            candidates = sorted(name[::-1] for name in _beginning_with(backward, end))
+        expression = re.compile("[^/]*".join(map(re.escape, pattern.split("*"))))
+        return [name for name in candidates if expression.fullmatch(name)]
+
+
+def _beginning_with(names: Sequence[str], start: str) -> Sequence[str]:
+    """Return the names of a sorted list that begin with a text."""
+    return names[bisect_left(names, start) : bisect_left(names, start + chr(sys.maxunicode))]
+
+
 class TableFiles:
-    """Looks up files of a table; a folder is listed once, whatever the number of its files."""
+    """Looks up files that a table names."""
 
     def __init__(self, columns: Columns):
         self.columns = columns
         self.root = str(columns.file.parent)
-        self.folders: dict[str, frozenset[str]] = {}
+        self.folders = ListedFolders()
 
-    def named(self, name: str, role: str, line: int) -> str:
-        """Return the path of a file; its `role` (image, mask) and line are named if it does not exist."""
-        path = self._find(name)
+    def images(self, row: Row, missing: Missing) -> list[tuple[str, str]]:
+        """Return id and file of each image of a row.
+
+        Raises:
+            MMLError: there is none, or its file does not exist.
+        """
+        images = []
+        for source in self.columns.images:
+            if name := source.read(row.cells, missing):
+                file = self.named(name, "image", row.line, source)
+                images.append((os.path.relpath(file, self.root) if source.has_wildcard else name, file))
+        if not images:
+            names = " and ".join(f"'{source.text}'" for source in self.columns.images)
+            raise self.columns.wrong(row.line, f"the column {names} is empty")
+        return images
+
+    def named(self, name: str, role: str, line: int, source: Source) -> str:
+        """Return the path of a file.
+
+        Args:
+            name: the file as the row has it, in a template with `*` a pattern.
+            role: image or mask, for errors.
+            line: of the row, for errors.
+            source: column or template.
+
+        Raises:
+            MMLError: the file does not exist, is not read, or a template matches several.
+        """
+        path = self._only_match(name, role, line) if source.has_wildcard else self.folders.find(self.root, name)
         if path is None:
-            raise self._missing(name, role, line)
+            raise self._missing(name, role, line, source)
         kind = LEFT_OUT.get(suffix_of(path))
         if kind in NOT_PICTURES:
             raise self.columns.wrong(line, f"the {role} {path} is not read ({kind}: {REMEDIES[kind]})")
         return path
 
-    def _exists(self, path: str) -> bool:
-        folder, base = os.path.split(path)
-        return base in self._listed(folder)
+    def _only_match(self, pattern: str, role: str, line: int) -> str:
+        paths = self.folders.matching(self.root, pattern)
+        if len(paths) == 1:
+            return paths[0]
+        count = (
+            f"{len(paths)} images match: {summarized(map(os.path.basename, paths), 3)}" if paths else "no image matches"
+        )
+        raise self.columns.wrong(
+            line, f"the {role} {os.path.join(self.root, pattern)}: {count}; write a template that matches one"
+        )
 
-    def _listed(self, folder: str) -> frozenset[str]:
-        if folder not in self.folders:
-            try:
-                self.folders[folder] = frozenset(os.listdir(folder))
-            except (OSError, ValueError):
-                self.folders[folder] = frozenset()
-        return self.folders[folder]
-
-    def _find(self, name: str) -> str | None:
-        r"""Return a file, which may be spelled `a\b.png` on Windows, or in decomposed Unicode on macOS."""
-        for spelled in (name, name.replace("\\", "/")):
-            path = os.path.join(self.root, spelled)
-            if self._exists(path):
-                return path
-        folder, base = os.path.split(path)
-        same = [other for other in self._listed(folder) if normalized(other) == normalized(base)]
-        return os.path.join(folder, same[0]) if len(same) == 1 else None
-
-    def _missing(self, name: str, role: str, line: int) -> MMLError:
+    def _missing(self, name: str, role: str, line: int, source: Source) -> MMLError:
         folder, base = os.path.split(os.path.join(self.root, name))
-        source = self.columns.sources["image" if role == "image" else "target"]
-        near = [other for other in self._listed(folder) if other.casefold() == base.casefold()]
-        near += sorted(other for other in self._listed(folder) if os.path.splitext(other)[0] == base)
+        listed = self.folders.names(folder)
+        near = [other for other in listed if other.casefold() == base.casefold()]
+        near += sorted(other for other in listed if os.path.splitext(other)[0] == base)
         hint = f"; there is '{near[0]}'" if near else ""
         if near and near[0].startswith(base) and source.place is not None:
             hint += f': write columns: {{{role}: "{{{source.text}}}{near[0].removeprefix(base)}"}}'

@@ -8,89 +8,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import say, summarized, warn
 from mml_lib.pipelines.digests import digest
-from mml_lib.task_types import TASK_TYPES
-from mml_lib.tasks.creators.columns import ColumnMapping, Columns, Source, cell, overlooked
+from mml_lib.task_types import IGNORED, TASK_TYPES
+from mml_lib.tasks.creators.annotated.annotated_rows import AnnotatedRows
+from mml_lib.tasks.creators.columns import Columns, Source, cell, overlooked
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
-from mml_lib.tasks.creators.delimited import Row, read_rows
-from mml_lib.tasks.creators.indicators import CellValue, Indicators, PartialLabels
+from mml_lib.tasks.creators.delimited import Row, check_widths, read_rows
+from mml_lib.tasks.creators.indicators import Indicators, PartialLabels
 from mml_lib.tasks.creators.labels import SEPARATOR, check_separator, class_names, parse_label
 from mml_lib.tasks.creators.own_data import TableFiles, only_file, sampled_digests, size_of, state_of_targets
-from mml_lib.tasks.creators.row_filter import RowFilter, kept_rows
 from mml_lib.tasks.creators.shared_images.creator_sharing import Sharing
 from mml_lib.tasks.creators.shared_images.table_images import IMAGES_OF_TABLES, TARGET_KEYS
 from mml_lib.tasks.creators.split_names import SPLIT_WORDS
+from mml_lib.tasks.creators.tables.row_filter import RowFilter, kept_rows
+from mml_lib.tasks.creators.tables.table_options import TableOptions
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, SPLITS, Delivery, Label, Sample
 from mml_lib.tasks.missing import Missing
-
-
-@dataclass(frozen=True)
-class TableOptions:
-    """Options of a table in a task.
-
-    Args:
-        task_type: task type, where a table has several columns of targets.
-        columns: column, template of columns, or list of one-hot columns by meaning; None: not used.
-        separator: separator of labels; None: `|`.
-        missing: the spellings of a missing value; None: the common ones.
-        encoding: encoding of the file; None: UTF-8.
-        filter: condition of the rows that are read; None: all rows are.
-        unknown: values of target columns that leave an entry out; None: there are none.
-        uncertain: the value of uncertain labels, and its meaning; None: there is none.
-    """
-
-    task_type: str | None = None
-    columns: ColumnMapping | None = None
-    separator: str | None = None
-    missing: Sequence[str] | None = None
-    encoding: str | None = None
-    filter: str | None = None
-    unknown: Sequence[CellValue] | None = None
-    uncertain: Mapping[str, CellValue] | None = None
-
-    def check(self) -> None:
-        """Refuse a separator that divides nothing, or divides probabilities, and an expression that is no filter.
-
-        Raises:
-            MMLError: the separator to choose from, or what a filter is.
-        """
-        if self.filter is not None:
-            RowFilter.of(self.filter)
-        if self.separator is not None and (not self.separator or re.search(r"[:.\w]", self.separator)):
-            raise MMLError(f"separator: {self.separator!r} cannot stand between labels; write | , ; / or a space")
-
-    @property
-    def meaning(self) -> list[object]:
-        """Options that decide the samples, in addition to the file itself."""
-        columns = sorted(self.columns.items()) if self.columns else []
-        options: list[object] = [columns, self.separator, self.missing, self.encoding]
-        options += [] if self.filter is None else [self.filter]
-        partial = {"unknown": self.unknown, "uncertain": self.uncertain}
-        # These keys are no part of the digest of other tables.
-        options += [partial] if any(value is not None for value in partial.values()) else []
-        return options if any(options) else []
-
-    def with_partial_labels(self, columns: Columns) -> Columns:
-        """Return columns whose targets may be unknown, and whose labels may be uncertain, as the task says.
-
-        Raises:
-            MMLError: there are no targets; only labels may be uncertain; a value has another meaning.
-        """
-        partial = PartialLabels.of(self.unknown, self.uncertain)
-        target, kind = columns.sources.get("target"), TASK_TYPES[columns.kind]
-        if partial is None:
-            return columns
-        if self.uncertain is not None and not kind.is_multilabel:
-            raise MMLError("uncertain: only for several labels an image; write columns: {labels: [Edema, …]}")
-        if target is None:
-            raise MMLError(f"unknown: {columns.file} has no targets that could be unknown; leave it out")
-        if isinstance(target, Indicators):
-            partial.check_indicators(target.names)
-        if kind.has_masks:
-            partial = partial.of_texts
-        return replace(columns, sources={**columns.sources, "target": replace(target, partial=partial)})
 
 
 @dataclass(frozen=True)
@@ -99,8 +33,8 @@ class Table:
 
     Args:
         columns: columns that are read.
-        samples: samples in the order of the rows.
-        rows: cells of each sample.
+        delivery: samples in the order of the rows.
+        rows: rows that the filter keeps.
         missing: the test for cells without a value.
         num_rows: number of rows in the file, kept by the filter or not.
         spelled: number of cells by column and spelling of a missing value.
@@ -108,7 +42,7 @@ class Table:
     """
 
     columns: Columns
-    samples: list[Sample]
+    delivery: Delivery
     rows: list[Row]
     missing: Missing
     num_rows: int
@@ -118,6 +52,10 @@ class Table:
     @property
     def kind(self) -> str:
         return self.columns.kind
+
+    @property
+    def samples(self) -> list[Sample]:
+        return self.delivery.samples
 
     def warnings(self, options: TableOptions) -> list[str]:
         """Return the warnings about the table.
@@ -142,8 +80,18 @@ class Table:
             unused = target.unused([sample.label for sample in self.samples])
             text = f"{self.columns.file}: no row has 1 in {summarized(unused, 4)}, so they are no classes"
             return lines + [text] * bool(unused)
+        return lines + self.check_separator(options.separator)
+
+    def check_separator(self, separator: str | None) -> list[str]:
+        """Return a warning of labels that look joined by another separator.
+
+        Raises:
+            MMLError: labels are joined by another separator.
+        """
+        if isinstance(self.columns.sources.get("target"), Indicators) or self.columns.shapes is not None:
+            return []
         where = f"{self.columns.file}, column '{self.columns.name_of('target')}'"
-        return lines + check_separator(self.samples, self.kind, where, options.separator)
+        return check_separator(self.samples, self.kind, where, separator)
 
     def _lines_of_unknown(self, target: Source | Indicators, partial: PartialLabels) -> list[str]:
         """Return a line for rows without a known target, and for values that no row has."""
@@ -170,12 +118,12 @@ def read_table(file: Path, options: TableOptions | None = None) -> Table:
     options = options or TableOptions()
     options.check()
     columns, rows = _columns_and_rows(file, options)
-    reader = _Reader(columns, options, _ends_in_delimiter(columns.header, rows))
-    for row in rows:
-        reader.check_width(row)
+    reader = _Reader(columns, options)
+    check_widths(file, columns.header, rows)
     kept = kept_rows(columns, rows, options.filter, reader.missing)
-    samples = [reader.sample(row) for row in kept]
-    return Table(columns, samples, kept, reader.missing, len(rows), reader.spelled, reader.rows_without_labels)
+    return Table(
+        columns, reader.delivery(kept), kept, reader.missing, len(rows), reader.spelled, reader.rows_without_labels
+    )
 
 
 def _columns_and_rows(file: Path, options: TableOptions) -> tuple[Columns, list[Row]]:
@@ -184,25 +132,16 @@ def _columns_and_rows(file: Path, options: TableOptions) -> tuple[Columns, list[
     return options.with_partial_labels(columns), rows
 
 
-def _ends_in_delimiter(header: Sequence[str], rows: Sequence[Row]) -> bool:
-    """Return True if the header, or most rows beside it, end in a delimiter that has no column behind it."""
-    wider = sum(len(row.cells) > len(header) for row in rows)
-    return bool(header) and (not header[-1] or 2 * wider > len(rows))
-
-
 class _Reader:
     """Turns rows into samples.
 
     Args:
         columns: columns that are read.
         options: options of the table.
-        ends_in_delimiter: empty cells beyond the header are usual in this table. In others they show that a cell was
-            divided, `nevus, benign,,` in place of `"nevus, benign",,`.
     """
 
-    def __init__(self, columns: Columns, options: TableOptions, ends_in_delimiter: bool):
+    def __init__(self, columns: Columns, options: TableOptions):
         self.columns = columns
-        self.ends_in_delimiter = ends_in_delimiter
         self.missing = Missing(options.missing)
         self.separator = options.separator or SEPARATOR
         self.files = TableFiles(columns)
@@ -211,35 +150,30 @@ class _Reader:
         self.labels: dict[str, Label] = {}
         self.rows_without_labels = 0
 
-    def check_width(self, row: Row) -> None:
-        """Refuse a row that is wider than the header.
+    def delivery(self, rows: Sequence[Row]) -> Delivery:
+        """Return the data set of rows.
 
         Raises:
-            MMLError: its line and the number of its cells.
+            MMLError: the line of the first mistake.
         """
-        width = len(self.columns.header)
-        beyond = row.cells[width:]
-        if any(map(str.strip, beyond)) or (beyond and not self.ends_in_delimiter):
-            raise self.columns.wrong(
-                row.line, f"there are {len(row.cells)} cells, {width} in the header; quote those with commas"
-            )
+        if self.columns.shapes is None:
+            samples = [sample for row in rows for sample in self._samples(row)]
+            return Delivery(samples, class_names(samples), self.columns.kind)
+        annotated = AnnotatedRows(self.columns)
+        for row in rows:
+            for sample in self._samples(row):
+                annotated.add(row, sample, self.missing, self._class)
+        return annotated.delivery()
 
-    def sample(self, row: Row) -> Sample:
-        """Return the sample of a row.
-
-        Raises:
-            MMLError: its line and the mistake.
-        """
-        columns = self.columns
-        image = self._value("image", row)
-        if not image:
-            raise columns.wrong(row.line, f"the column '{columns.name_of('image')}' is empty")
+    def _samples(self, row: Row) -> list[Sample]:
+        columns, images = self.columns, self.files.images(row, self.missing)
         split = "unlabelled" if not TASK_TYPES[columns.kind].is_learnable else self._split(row)
         label, mask = (None, None) if split == "unlabelled" else self._target(row)
-        if label is mask is None and split != "unlabelled":  # the target is unknown
+        if label is mask is None and split != "unlabelled" and columns.shapes is None:  # the target is unknown
             split, self.rows_without_labels = "unlabelled", self.rows_without_labels + 1
-        file = self.files.named(image, "image", row.line)
-        return Sample(image, file, label, split, self._value("group", row) or None, self._fold(row), mask)
+        own_group = images[0][0] if columns.further_images else None
+        group, fold = self._value("group", row) or own_group, self._fold(row)
+        return [Sample(id_, file, label, split, group, fold, mask) for id_, file in images]
 
     def _value(self, role: str, row: Row) -> str:
         source = self.columns.sources.get(role)
@@ -263,6 +197,8 @@ class _Reader:
     def _target(self, row: Row) -> tuple[Label, str | None]:
         """Return label and mask of a sample."""
         columns, kind = self.columns, self.columns.kind
+        if columns.shapes is not None:
+            return None, None
         if isinstance(indicators := columns.sources["target"], Indicators):
             try:
                 return indicators.label(row.cells, kind, self.missing), None
@@ -275,7 +211,9 @@ class _Reader:
         if not text and not TASK_TYPES[kind].is_multilabel:
             self._refuse_missing(row)
         if TASK_TYPES[kind].has_masks:
-            return None, text if text == EMPTY_MASK_TOKEN else self.files.named(text, "mask", row.line)
+            source = columns.sources["target"]
+            assert isinstance(source, Source)
+            return None, text if text == EMPTY_MASK_TOKEN else self.files.named(text, "mask", row.line, source)
         if text not in self.labels:
             where = f"{columns.file}, line {row.line}"
             label = parse_label(text, kind, where, self.separator, self.missing)
@@ -283,6 +221,15 @@ class _Reader:
                 label = partial.known(label, self.missing)
             self.labels[text] = label
         return self.labels[text], None
+
+    def _class(self, row: Row) -> str:
+        """Return the class of a shape; pixels of an unknown class are ignored."""
+        partial = self.columns.sources["target"].partial
+        if partial is not None and partial.is_unknown(self._spelled(row), self.missing):
+            return IGNORED
+        if not (text := self._value("target", row)):
+            self._refuse_missing(row)
+        return text
 
     def _spelled(self, row: Row) -> str:
         """Return the target's cell as it is written; empty where it is made of several columns."""
@@ -320,9 +267,10 @@ def _survey_table(path: str = "", downloaded: bool = False, **arguments: Any) ->
     samples, kind = table.samples, table.kind
     if TASK_TYPES[kind].has_masks:  # numbers and colours stand for pixels, which the task gives their classes
         options = replace(options, unknown=[value for value in options.unknown or () if isinstance(value, str)] or None)
-    if not isinstance(table.columns.sources.get("target"), Indicators):
-        check_separator(samples, kind, str(file), options.separator)
-    files = [name for sample in samples for name in (sample.image, sample.mask) if name not in (None, EMPTY_MASK_TOKEN)]
+    table.check_separator(options.separator)
+    without_file = {EMPTY_MASK_TOKEN, *table.delivery.drawings}
+    names = [name for sample in samples for name in (sample.image, sample.mask) if name is not None]
+    files = [name for name in names if name not in without_file]
     content = hashlib.sha256(file.read_bytes()).hexdigest()
     state = [kind, content, [size_of(name) for name in files], sampled_digests(files, 64)]
     return Survey.of_samples(samples, kind, digest([*state, *options.meaning]))
@@ -344,12 +292,15 @@ def read_columns(names: Sequence[str], /, path: str, **arguments: Any) -> dict[s
     options = TableOptions(**arguments)
     columns, rows = _columns_and_rows(file, options)
     sources = {name: Source(name, (columns.place(name, "metadata"),)) for name in names}
-    missing = Missing(options.missing)
-    rows = kept_rows(columns, rows, options.filter, missing)
-    ids = [columns.sources["image"].read(row.cells, missing) for row in rows]
+    reader = _Reader(columns, options)
+    values: dict[str, dict[str, dict[str, None]]] = {name: {} for name in names}
+    for row in kept_rows(columns, rows, options.filter, reader.missing):
+        for id_, _ in reader.files.images(row, reader.missing):
+            for name, source in sources.items():
+                values[name].setdefault(id_, {})[source.read(row.cells, reader.missing)] = None
+    # An image may have several rows with a shape each.
     return {
-        name: dict(zip(ids, (source.read(row.cells, missing) for row in rows), strict=True))
-        for name, source in sources.items()
+        name: {id_: "|".join(filter(None, texts)) for id_, texts in by_id.items()} for name, by_id in values.items()
     }
 
 
@@ -358,7 +309,7 @@ def table(
     folder: Path,
     path: str,
     task_type: str | None = None,
-    columns: dict[str, str | list[str] | None] | None = None,
+    columns: dict[str, str | list[str] | dict[str, str] | None] | None = None,
     separator: str | None = None,
     missing: list[str] | None = None,
     encoding: str | None = None,
@@ -374,12 +325,12 @@ def table(
     split unlabelled are ignored.
 
     Args:
-        folder: unused, the images stay where they are.
+        folder: folder of drawn masks; images stay where they are.
         path: the table, or a folder with a single one.
         task_type: task type, where there are several columns of targets.
         columns: the table's own names, `{image: file_name, label: diagnosis}`, or templates of them,
-            `image: "{site}/{id}.png"`; a list of one-hot columns, `label: [MEL, NV, BCC]`; null for a column that is
-            not used.
+            `image: "{site}/{id}_*.png"`; a list of one-hot columns, `label: [MEL, NV, BCC]`, or of images of a row;
+            null for a column that is not used; `box: {x: …, y: …, width: …, height: …}` or `rle: …` for shapes.
         separator: separator of labels in place of `|`.
         missing: spellings of a missing value in place of the common ones; an empty cell is always missing.
         encoding: encoding of the file, where it is not UTF-8.
@@ -395,4 +346,4 @@ def table(
         say(f'{read.columns.file}: filter: "{filter}" keeps {len(read.samples):,} of {read.num_rows:,} rows')
     for line in read.warnings(options):
         warn(line)
-    return Delivery(read.samples, class_names(read.samples), read.kind)
+    return read.delivery

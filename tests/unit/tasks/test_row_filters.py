@@ -7,8 +7,8 @@ import pytest
 from mml_lib.config.task_options import Task
 from mml_lib.errors import MMLError
 from mml_lib.tasks.creators.creator_registry import CREATORS, read_metadata
-from mml_lib.tasks.creators.row_filter import RowFilter
 from mml_lib.tasks.creators.table import TableOptions, read_table
+from mml_lib.tasks.creators.tables.row_filter import RowFilter
 from mml_lib.tasks.task_identity import TaskIdentity
 from tests.support.messages import mentions
 from tests.support.small_tables import read, write

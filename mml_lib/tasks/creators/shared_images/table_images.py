@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mml_lib.pipelines.digests import digest
-from mml_lib.tasks.creators.columns import ColumnMapping, Columns
+from mml_lib.tasks.creators.columns import ColumnMapping, Columns, Source
 from mml_lib.tasks.creators.delimited import Row, read_rows
 from mml_lib.tasks.creators.own_data import TableFiles, only_file, sampled_digests, size_of
-from mml_lib.tasks.creators.row_filter import kept_rows
 from mml_lib.tasks.creators.shared_images.creator_sharing import ImagesAlone
+from mml_lib.tasks.creators.tables.row_filter import kept_rows
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Delivery, Sample
 from mml_lib.tasks.missing import Missing
 
@@ -90,24 +90,24 @@ def _samples(
     files, is_missing = TableFiles(read), Missing(missing)
     samples: dict[str, Sample] = {}
     for row in kept_rows(read, rows, filter, is_missing):
-        sample = _sample(read, row, files, is_missing, unknown)
-        first = samples.setdefault(os.path.normpath(sample.image), sample)
-        if first.mask is None:
-            samples[os.path.normpath(sample.image)] = replace(first, mask=sample.mask)
-        elif sample.mask not in (None, first.mask):
-            raise read.wrong(row.line, f"the image {sample.image} has two masks, {first.mask} and {sample.mask}")
+        mask = _mask(read, row, files, is_missing, unknown)
+        for id_, image in files.images(row, is_missing):
+            first = samples.setdefault(os.path.normpath(image), Sample(id_, image, mask=mask))
+            if first.mask is None:
+                samples[os.path.normpath(image)] = replace(first, mask=mask)
+            elif mask not in (None, first.mask):
+                raise read.wrong(row.line, f"the image {image} has two masks, {first.mask} and {mask}")
     return list(samples.values())
 
 
-def _sample(columns: Columns, row: Row, files: TableFiles, missing: Missing, unknown: Sequence[str]) -> Sample:
-    image = columns.sources["image"].read(row.cells, missing)
-    if not image:
-        raise columns.wrong(row.line, f"the column '{columns.name_of('image')}' is empty")
-    mask = columns.sources["target"].read(row.cells, missing) if "target" in columns.sources else ""
-    mask = "" if mask in unknown else mask
-    if mask and mask != EMPTY_MASK_TOKEN:
-        mask = files.named(mask, "mask", row.line)
-    return Sample(image, files.named(image, "image", row.line), mask=mask or None)
+def _mask(columns: Columns, row: Row, files: TableFiles, missing: Missing, unknown: Sequence[str]) -> str | None:
+    source = columns.sources.get("target")
+    if not isinstance(source, Source):
+        return None
+    mask = source.read(row.cells, missing)
+    if mask in ("", *unknown):
+        return None
+    return mask if mask == EMPTY_MASK_TOKEN else files.named(mask, "mask", row.line, source)
 
 
 IMAGES_OF_TABLES = ImagesAlone(deliver_images, survey_images, arguments_of_images)

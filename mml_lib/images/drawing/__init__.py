@@ -1,0 +1,1 @@
+"""Masks that are drawn from the shapes of annotations."""

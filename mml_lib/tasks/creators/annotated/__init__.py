@@ -1,0 +1,1 @@
+"""Annotated images: classes and shapes of images, which become masks or labels."""

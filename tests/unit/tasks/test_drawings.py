@@ -1,0 +1,157 @@
+"""Drawings: the pixels of boxes, outlines and run lengths, next to pycocotools, Pillow and plain loops."""
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from pycocotools import mask as coco
+
+from mml_lib.errors import MMLError
+from mml_lib.tasks.drawings import Box, CocoRuns, Drawing, LabelmeShape, Part, Polygon, RunLengths, Shape
+
+HEIGHT, WIDTH = 23, 31
+RNG = np.random.default_rng(0)
+
+
+def drawn(shape: Shape, size: tuple[int, int] = (HEIGHT, WIDTH)) -> np.ndarray:
+    return Drawing([Part(1, shape, "here")]).draw(size)
+
+
+def of_pycocotools(points: list[float], size: tuple[int, int]) -> np.ndarray:
+    return coco.decode(coco.merge(coco.frPyObjects([points], *size)))
+
+
+def outlines() -> list[list[float]]:
+    """Return outlines with corners between pixels, on them, in one place, on a line, and beyond the image."""
+    between = [RNG.uniform(-6, 40, 2 * RNG.integers(3, 12)).tolist() for _ in range(150)]
+    on_pixels = [RNG.integers(0, 25, 2 * RNG.integers(3, 9)).astype(float).tolist() for _ in range(150)]
+    halves = [(RNG.integers(0, 50, 2 * RNG.integers(3, 9)) / 2).tolist() for _ in range(100)]
+    return [
+        *between,
+        *on_pixels,
+        *halves,
+        [4.0] * 6,
+        [2.0, 3, 20, 3, 9, 3],
+        [0.0, 0, WIDTH, 0, WIDTH, HEIGHT, 0, HEIGHT],
+    ]
+
+
+@pytest.mark.parametrize("size", [(HEIGHT, WIDTH), (40, 9)])
+def test_outlines_have_the_pixels_of_pycocotools(size: tuple[int, int]):
+    for points in outlines():
+        corners = np.array(points).reshape(-1, 2)
+        if (corners.max(axis=0) < 0).any() or (corners.min(axis=0) > size[::-1]).any():
+            continue
+        assert np.array_equal(drawn(Polygon(points), size), of_pycocotools(points, size)), points
+
+
+def test_compressed_and_plain_run_lengths_have_the_pixels_of_pycocotools():
+    for density in (0.0, 0.02, 0.5, 0.97, 1.0):
+        mask = (RNG.random((HEIGHT, WIDTH)) < density).astype(np.uint8)
+        text = coco.encode(np.asfortranarray(mask))["counts"].decode()
+        assert np.array_equal(drawn(CocoRuns((HEIGHT, WIDTH), text)), mask)
+        assert np.array_equal(drawn(CocoRuns((HEIGHT, WIDTH), CocoRuns((HEIGHT, WIDTH), text).lengths)), mask)
+
+
+def test_large_run_lengths_are_decompressed():
+    lengths = [70000, 3, 65536, 1, 2, 99999, 5]
+    runs = coco.frPyObjects({"size": [sum(lengths), 1], "counts": lengths}, sum(lengths), 1)
+    assert CocoRuns((sum(lengths), 1), runs["counts"].decode()).lengths == lengths
+
+
+def encoded(mask: np.ndarray) -> str:
+    """Return the pairs of Kaggle's competitions by a plain loop down the columns."""
+    flat, pairs, start = [*mask.T.ravel().tolist(), 0], [], None
+    for number, pixel in enumerate(flat, 1):
+        if pixel and start is None:
+            start = number
+        elif not pixel and start is not None:
+            pairs += [start, number - start]
+            start = None
+    return " ".join(map(str, pairs))
+
+
+@pytest.mark.parametrize("by_rows", [False, True])
+def test_pairs_of_start_and_length_are_pixels_from_1_on(by_rows: bool):
+    mask = (RNG.random((HEIGHT, WIDTH)) < 0.4).astype(np.uint8)
+    text = encoded(mask.T if by_rows else mask)
+    assert np.array_equal(drawn(RunLengths(text, by_rows)), mask)
+
+
+def test_a_box_covers_pixels_whose_centres_lie_in_it():
+    y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+    for left, top, width, height in [(0, 0, WIDTH, HEIGHT), (3, 4, 5, 6), (2.5, 3.49, 7.2, 1.1), (30, 22, 1, 1)]:
+        expected = (x >= left) & (x < left + width) & (y >= top) & (y < top + height)
+        assert np.array_equal(drawn(Box(left, top, width, height)), expected)
+
+
+def png(mask: np.ndarray) -> str:
+    stream = io.BytesIO()
+    Image.fromarray(mask).save(stream, format="PNG")
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+def test_shapes_of_labelme_are_drawn_by_pillow():
+    polygon, rectangle, circle = [(3.2, 4.9), (20.1, 6), (11, 17.5)], [(20, 12), (4, 3)], [(12, 10), (15, 14)]
+    expected: dict[str, Any] = {
+        "polygon": lambda draw: draw.polygon(polygon, outline=1, fill=1),
+        "rectangle": lambda draw: draw.rectangle([4, 3, 20, 12], outline=1, fill=1),
+        "circle": lambda draw: draw.ellipse([7, 5, 17, 15], outline=1, fill=1),
+        "line": lambda draw: draw.line(rectangle, fill=1, width=10),
+        "point": lambda draw: draw.ellipse([7, 5, 17, 15], outline=1, fill=1),
+    }
+    points = {"polygon": polygon, "rectangle": rectangle, "circle": circle, "line": rectangle, "point": [(12, 10)]}
+    for kind, draw in expected.items():
+        canvas = Image.new("L", (WIDTH, HEIGHT))
+        draw(ImageDraw.Draw(canvas))
+        assert np.array_equal(drawn(LabelmeShape(kind, points[kind])), np.asarray(canvas)), kind
+    part = np.array([[0, 255, 255], [255, 0, 255]], np.uint8)
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[7:9, 5:8] = part // 255
+    assert np.array_equal(drawn(LabelmeShape("mask", [(5, 7), (7, 8)], png(part))), mask)
+
+
+def test_later_shapes_lie_above_earlier_ones():
+    parts = [Part(1, Box(0, 0, 4, 4), ""), Part(2, Box(2, 0, 4, 2), ""), Part(0, Box(0, 0, 1, 1), "")]
+    expected = np.zeros((5, 7), np.uint8)
+    expected[:4, :4], expected[:2, 2:6], expected[0, 0] = 1, 2, 0
+    assert np.array_equal(Drawing(parts).draw((5, 7)), expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "why"),
+    [
+        (Box(28, 2, 4, 4), "x 28 to 32.*outside the image, which is 31 wide and 23 high"),
+        (Box(-1, 2, 4, 4), "outside the image"),
+        (Box(1, 2, 0, 4), r"0×4"),
+        (RunLengths("700 20"), r"pixel 719, but the image of 23×31 pixels has 713.*another size"),
+        (RunLengths("0 20"), "pixel 0"),
+        (RunLengths("1 2 3"), "no run lengths"),
+        (RunLengths("[1, 2]"), "no run lengths"),
+        (CocoRuns((31, 23), [10, 3, 700]), "31×23 pixels, the image has 23×31"),
+        (CocoRuns((HEIGHT, WIDTH), [10, 3]), "13 pixels, not the 713"),
+        (CocoRuns((HEIGHT, WIDTH), "é"), "character"),
+        (CocoRuns((HEIGHT, WIDTH), "P"), "within a number"),
+        (Polygon([1, 2, 3, 4]), "2 points.*three"),
+        (Polygon([1, 2, 3, 4, 5, 6, 7]), "7 coordinates"),
+        (Polygon([1, 2, 3, float("nan"), 5, 6]), "finite"),
+        (Polygon([50, 2, 60, 4, 50, 6]), "outside the image"),
+        (LabelmeShape("polygon", [(1, 2), (3, 4)]), "2 points.*3 points or more"),
+        (LabelmeShape("circle", [(1, 2)]), "2 points"),
+        (LabelmeShape("ellipse", [(1, 2)]), "'ellipse'.*polygon"),
+        (LabelmeShape("mask", [(1, 2), (3, 4)], "AAAA"), "damaged"),
+        (LabelmeShape("mask", [(30, 2), (33, 4)], png(np.full((2, 3), 255, np.uint8))), "outside the image"),
+    ],
+    ids=repr,
+)
+def test_shapes_that_fit_no_image_are_refused(shape: Shape, why: str):
+    with pytest.raises(MMLError, match=f"table, line 3: .*{why}"):
+        Drawing([Part(1, shape, "table, line 3")]).draw((HEIGHT, WIDTH))
+
+
+def test_an_image_of_another_size_than_stated_is_refused():
+    with pytest.raises(MMLError, match=r"a\.json, annotation 7: .*31×23 pixels, it has 23×31; .*orientation"):
+        Drawing([Part(1, Box(0, 0, 1, 1), "a.json, annotation 7")], (WIDTH, HEIGHT)).draw((HEIGHT, WIDTH))
