@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tests.support.messages import mentions
-from tests.support.outer_pipelines import OuterPipeline
+from tests.support.outer_pipelines import TASK, OuterPipeline
 from tests.support.places import REPOSITORY
 
 
@@ -136,3 +136,14 @@ def test_outer_pipeline_trains_on_data_of_its_own_and_uses_the_predictions(outer
     later = {path.name for path in (outer.folder / "results/tiny/MODELS/brightness").glob("*.json")}
     assert first < later, "other data are another run, and the first stay"
     assert len(later) == 4
+
+
+@pytest.mark.long
+def test_tasks_share_the_images_that_an_outer_pipeline_makes(outer: OuterPipeline):
+    made = {key: value for key, value in TASK.items() if key != "folds"}
+    tasks = {name: {"dataset": "made", "label": "label", "folds": 2, "seed": seed} for seed, name in enumerate("ab")}
+    outer.write(datasets={"made": made}, tasks=tasks)
+    outer.run("mml_pp")
+    assert len(list((outer.folder / "data/PREPROCESSED").glob("*/*/images.npy"))) == 1
+    assert len(list((outer.folder / "data/TASKS").glob("*/*.json"))) == 2
+    assert "Nothing to be done" in outer.run("-n", "mml_pp")

@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from mml_lib.config.task_options import Task
+from mml_lib.config.task_options import DataSet, Task
 from mml_lib.errors import MMLError
 from mml_lib.tasks.made_data import check_made_data, read_first_state, record_made_data
+from mml_lib.tasks.sharing.dataset_identity import DatasetIdentity
 from mml_lib.tasks.task_identity import TaskIdentity
 
 MADE = {"creator": "csv", "path": "made/table.csv", "made_by_rule": True}
@@ -106,3 +107,23 @@ def test_data_have_one_origin():
 def test_columns_and_splits_are_known_by_the_study():
     task = TaskIdentity.of("made", Task(**MADE, metadata=["site"], splits=["train", "test"]))
     assert task.has_test
+
+
+def shared_task() -> TaskIdentity:
+    """Identify a task on a data set of these data, as a study does."""
+    dataset = DatasetIdentity.of("d", DataSet(**MADE), lambda folder: read_first_state(Path(folder)))
+    return TaskIdentity.of("made", Task(**MADE, columns={"label": "label"}), dataset=dataset)
+
+
+def test_other_labels_of_made_data_are_another_data_set_for_tasks_that_share_it():
+    before = shared_task()
+    make()
+    folder = Path(before.dataset)
+    folder.mkdir()
+    check_made_data(before.source, folder)
+    record_made_data(before.source, folder)
+    assert shared_task() == before
+    make("bbaa")
+    with pytest.raises(MMLError, match=r"made/table\.csv changed"):
+        check_made_data(before.source, folder)
+    assert shared_task().dataset != before.dataset

@@ -47,8 +47,8 @@ def learned(tasks: StudyTasks, entry: str, folder: Path) -> dict[str, tuple[list
         if targets:
             delivery = create(targets["creator"], targets["arguments"], root, files)
             view, _ = match_samples(dataset, delivery, name)
-        found = Targets.of(view, task.idx_to_class, name)
-        results[name] = (found.classes, len(view.sizes))
+        learned_targets = Targets.of(view, task.idx_to_class, name)
+        results[name] = (learned_targets.classes, len(view.sizes))
     return results
 
 
