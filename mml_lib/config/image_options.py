@@ -8,6 +8,10 @@ from mml_lib.config.sections import Section
 
 Depth = Literal["uint8", "uint16", "float16", "float32"]
 
+FOLLOWS_DATA = False
+"""False: pixels are 8-bit RGB unless `images` states channels, depth or windows. True: they have the depth and the
+channels of the files, which each network and figure then has to take."""
+
 
 def _increasing(ends: tuple[float, float]) -> tuple[float, float]:
     if ends[0] >= ends[1]:
@@ -55,10 +59,11 @@ Windows = Annotated[list[Window], Field(min_length=1), AfterValidator(_each_once
 class Images(Section):
     """How image files are read: frames, groups, channels, depth, and the values of more than 8 bits."""
 
-    frames: Literal["first", "all"] | None = Field(
+    frames: Literal["first", "all", "channels"] | None = Field(
         None,
-        description="Images that are read from files with several: the first, or all, each as a sample. Unset: all of "
-        "DICOM files and volumes, otherwise the first.",
+        description="Images that are read from files with several: the first, or all, each as a sample or as channels "
+        "of one (of a series of volumes, the slices at one place). Unset: all of DICOM files and volumes, otherwise "
+        "the first.",
     )
     group: Literal["patient", "file"] | None = Field(
         None,
@@ -95,9 +100,24 @@ class Images(Section):
         stated = [key for key in ("range", "percentiles", "window") if getattr(self, key)]
         if len(stated) > 1:
             raise ValueError(f"{' and '.join(stated)} are stated; keep one of them")
-        if self.makes_channels and self.channels is not None:
-            raise ValueError("a list of windows makes the channels; leave channels out, or state one window")
+        if self.frames == "channels" and self.channels in ("grey", "rgb"):
+            raise ValueError(f"frames: channels leaves no channels: {self.channels}; keep one of them")
+        if self.makes_channels and (self.channels is not None or self.frames == "channels"):
+            raise ValueError("a list of windows makes the channels; leave other channels out, or state one window")
         return self
+
+    @property
+    def follows_data(self) -> bool:
+        """True if the depth and the channels that are not stated follow from the files."""
+        is_stated = self.channels is not None or self.depth is not None or self.frames == "channels"
+        return FOLLOWS_DATA or is_stated or self.makes_channels
+
+    @property
+    def keeps_all_channels(self) -> bool:
+        """True if channels beside grey and colours are read."""
+        if self.channels is None:
+            return self.follows_data and self.frames != "all"  # which makes samples of pages
+        return self.channels == "all" or self.picked is not None
 
     @property
     def windows(self) -> list[Window]:

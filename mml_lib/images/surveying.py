@@ -12,7 +12,7 @@ import numpy as np
 from mml_lib.config.image_options import Images
 from mml_lib.errors import MMLError
 from mml_lib.images.colours import samples_to_rgb
-from mml_lib.images.conversion.choosing import ImageChannels, choose_conversion, describe, keeps_all_channels
+from mml_lib.images.conversion.choosing import ImageChannels, choose_conversion, describe
 from mml_lib.images.conversion.measuring import Extent, count_values_between, measure_extent
 from mml_lib.images.decoding import read_deep_image
 from mml_lib.images.deep_images import DeepImage
@@ -119,7 +119,7 @@ def survey_image(file: Path, name: str, images: Images | None = None) -> ImageSu
         MMLError: the file is missing or damaged, or its header states another size or type than its pixels have.
     """
     images = images or Images()
-    header, image = read_header(file), read_samples(file, **_reading(images))
+    header, image = read_header(file, **_reading(images)), read_samples(file, **_reading(images))
     values = np.asarray(image.image) if isinstance(image, Picture) else image.values
     is_deep = values.dtype != np.uint8
     if header.size != values.shape[:2] or is_deep != (header.depth != "uint8"):
@@ -140,7 +140,7 @@ def survey_image(file: Path, name: str, images: Images | None = None) -> ImageSu
 
 def _reading(images: Images) -> dict[str, bool]:
     """Return the options of readers that what a study states asks for."""
-    return {"all_channels": keeps_all_channels(images), "stacks_frames": images.frames == "channels"}
+    return {"all_channels": images.keeps_all_channels, "stacks_frames": images.frames == "channels"}
 
 
 def _channels_of(image: DeepImage | Picture, values: np.ndarray, file: Path) -> ImageChannels:

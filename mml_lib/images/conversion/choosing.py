@@ -12,10 +12,6 @@ from mml_lib.machine.terminal import summarized, warn
 from mml_lib.tasks.pixel_format import GREY, RGB, Conversion, Depth, PixelFormat
 from mml_lib.tasks.value_range import ValueRange
 
-FOLLOWS_DATA = False
-"""False: pixels are 8-bit RGB unless `images` states channels, depth or windows. True: they have the depth and the
-channels of the files, which each network and figure then has to take."""
-
 MOST_CHANNELS = 32
 """Channels that are taken for channels unless the study states them: arrays of more may be volumes."""
 
@@ -42,16 +38,6 @@ class ChannelSource(NamedTuple):
     names: tuple[str, ...]
     picked: tuple[int, ...] | None = None
     windows: tuple[ValueRange, ...] = ()
-
-
-def follows_data(images: Images) -> bool:
-    """Return True if what `images` leaves open follows from the files."""
-    return FOLLOWS_DATA or images.channels is not None or images.depth is not None or images.makes_channels
-
-
-def keeps_all_channels(images: Images) -> bool:
-    """Return True if channels beside grey and colours are read."""
-    return images.channels == "all" or images.picked is not None or (images.channels is None and follows_data(images))
 
 
 def choose_conversion(
@@ -100,8 +86,8 @@ def choose_channels(channels: Sequence[ImageChannels], images: Images) -> Channe
         return _picked(channels, images.picked)
     if isinstance(images.window, list):
         return _windows(channels, images.window)
-    stated = images.channels if follows_data(images) else "rgb"
-    others = [image for image in channels if image.number not in (1, 3)]
+    stated = images.channels if images.follows_data else "rgb"
+    others = [image for image in channels if image.number not in (1, 3) or image.names]
     if others and stated in ("grey", "rgb"):
         raise MMLError(
             f"{others[0].file} has {others[0].number} channels, which are neither grey nor RGB; set images: "
@@ -191,6 +177,6 @@ def _choose_depth(extents: Sequence[Extent], value_range: ValueRange | None, ima
     if images.depth is not None:
         return images.depth
     is_shallow = not extents or value_range == ValueRange(0, 255, "depth")  # values of 8 bits, stored with more
-    if not follows_data(images) or is_shallow:
+    if not images.follows_data or is_shallow:
         return "uint8"
     return "float32" if any(extent.depth.startswith("float") for extent in extents) else "uint16"

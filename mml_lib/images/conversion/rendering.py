@@ -79,7 +79,7 @@ def _check_channels(values: np.ndarray, conversion: Conversion, file: Path | str
     if not fits:
         raise MMLError(
             f"the image {file} has {count} channels, its data set {conversion.pixels}; list the data set anew "
-            f"(snakemake --force data/RAW/<data set>/{MANIFEST}), or correct images.channels of the task"
+            f"(snakemake --force data/RAW/<data set>/{MANIFEST}), correct images.channels of the task, or replace it"
         )
 
 

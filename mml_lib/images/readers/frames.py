@@ -27,22 +27,25 @@ class Subject(NamedTuple):
     identity: str
 
 
-def read_contents(file: Path | str, with_pages: bool = False) -> Contents:
+def read_contents(file: Path | str, with_pages: bool = False, **options: bool) -> Contents:
     """Return the contents of an image file.
 
     Args:
         file: its path.
         with_pages: count images of which otherwise the first is read.
+        options: for readers.
 
     Raises:
         MMLError: the file is missing or damaged.
     """
     with errors_named(file):
-        return reader_of(file).read_contents(file, with_pages)
+        return reader_of(file).read_contents(file, with_pages, **options)
 
 
 def expand_frames(delivery: Delivery, name: str, folder: Path, threads: int, images: Images | None = None) -> Delivery:
     """Return a delivery in which each image of a file is a sample, `<id>#<frame>`, and a patient's samples are a group.
+
+    Frames that are channels make one sample.
 
     Frames of one file are a group too, unless the delivery has groups.
 
@@ -59,10 +62,13 @@ def expand_frames(delivery: Delivery, name: str, folder: Path, threads: int, ima
     """
     images = images or Images()
     samples = delivery.samples
-    all_pages = images.frames == "all"
+    all_pages = images.frames in ("all", "channels")
+    options = {"all_channels": images.keeps_all_channels}
     with ThreadPoolExecutor(threads) as pool:
-        contents = list(pool.map(lambda sample: read_contents(folder / sample.image, all_pages), samples))
+        contents = list(pool.map(lambda sample: read_contents(folder / sample.image, all_pages, **options), samples))
         masks = list(pool.map(lambda sample: _read_mask_contents(sample, folder, all_pages), samples))
+    if images.frames == "channels":
+        contents = _stacked(samples, contents, name)
     _check_masks(samples, contents, masks, name)
     patients = _patients(contents)
     _check_series(samples, contents, patients, name)
@@ -76,6 +82,22 @@ def expand_frames(delivery: Delivery, name: str, folder: Path, threads: int, ima
     delivery = replace(delivery, samples=expanded)
     check_delivery(delivery, name)
     return delivery
+
+
+def _stacked(samples: Sequence[Sample], contents: Sequence[Contents], name: str) -> list[Contents]:
+    """Return the contents of files whose frames, or volumes of a series, are channels of one image.
+
+    Raises:
+        MMLError: all files have one frame.
+    """
+    if all(content.frames == 1 for content in contents):
+        raise MMLError(
+            f"{name}: images.frames: channels is for files of several frames, and all have one ({samples[0].image}); "
+            "leave it out"
+        )
+    return [
+        replace(content, frames=content.frames // content.volumes if content.volumes > 1 else 1) for content in contents
+    ]
 
 
 def _frames_of(sample: Sample, frames: int) -> Iterable[Sample]:

@@ -31,7 +31,8 @@ def read_nifti_header(file: Path | str) -> Header:
 def read_nifti_contents(file: Path | str) -> Contents:
     """Return number and direction of the slices of a volume; of a series of volumes, those of all."""
     volume = _volume(Path(file))
-    return Contents(frames=int(np.prod(volume.values.shape[2:4])), axes=volume.axes)
+    slices, volumes = volume.values.shape[2:4]
+    return Contents(frames=slices * volumes, axes=volume.axes, volumes=volumes)
 
 
 @register_reader("nifti", suffixes=NIFTI_SUFFIXES, header=read_nifti_header, contents=read_nifti_contents)

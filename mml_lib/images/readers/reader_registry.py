@@ -4,7 +4,7 @@ import functools
 import inspect
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,6 +46,7 @@ class Contents:
         series: the series that it belongs to, likewise.
         size: height and width that all images of the series must have, None where they may differ.
         axes: directions of rows, columns and slices in the body, such as `RAS`; None where it does not say.
+        volumes: volumes of a series, whose slices at one place may be channels; its frames are the slices of all.
     """
 
     frames: int = 1
@@ -55,6 +56,7 @@ class Contents:
     series: str | None = None
     size: tuple[int, int] | None = None
     axes: str | None = None
+    volumes: int = 1
 
 
 ReadImage = DeepImage | Picture | np.ndarray
@@ -67,12 +69,14 @@ class Reader:
     Args:
         name: in errors.
         function: called with a file; returns its image. A parameter `draft` gets the length that no side of a JPEG has
-            to exceed, a parameter `as_numbers` is True for masks.
+            to exceed, a parameter `as_numbers` is True for masks, a parameter `all_channels` where the study keeps
+            channels beside grey and colours.
         suffixes: of its files, in small letters.
         header: called with a file; returns its header. None: the image is read.
         contents: called with a file; returns its contents. None: it holds one image.
         fields: called with a file and keywords; returns the values of its header by keyword.
         pages: called with a file where the study asks for all of its images, not the first only; returns their number.
+            It may have a parameter `all_channels`, too.
     """
 
     name: str
@@ -83,11 +87,6 @@ class Reader:
     fields: Callable[..., dict[str, str]] | None = None
     pages: Callable[..., int] | None = None
 
-    @functools.cached_property
-    def parameters(self) -> frozenset[str]:
-        """Parameters of the function behind the file."""
-        return frozenset(list(inspect.signature(self.function).parameters)[1:])
-
     def read(self, file: Path | str, **options: Any) -> DeepImage | Picture:
         """Return an image.
 
@@ -95,24 +94,25 @@ class Reader:
             file: its path.
             options: parameters of the function; those that it does not have are left out.
         """
-        image = self.function(file, **{key: value for key, value in options.items() if key in self.parameters})
+        image = self.function(file, **_taken(self.function, options))
         return image if isinstance(image, DeepImage | Picture) else DeepImage(check_samples(image, self.name, file))
 
-    def read_header(self, file: Path | str) -> Header:
+    def read_header(self, file: Path | str, **options: Any) -> Header:
         """Return the header of an image."""
         if self.header is not None:
-            return _check_header(self.header(file), self.name, file)
-        image = self.read(file)
+            return _check_header(self.header(file, **_taken(self.header, options)), self.name, file)
+        image = self.read(file, **options)
         if isinstance(image, Picture):
             return Header((image.image.height, image.image.width), "uint8")
         return Header(image.values.shape[:2], str(image.values.dtype))
 
-    def read_contents(self, file: Path | str, with_pages: bool = False) -> Contents:
+    def read_contents(self, file: Path | str, with_pages: bool = False, **options: Any) -> Contents:
         """Return the contents of a file.
 
         Args:
             file: its path.
             with_pages: count images of which otherwise the first is read.
+            options: parameters of `pages`; those that it does not have are left out.
 
         Raises:
             MMLError: the functions of the reader return no contents, or no number of images.
@@ -121,7 +121,7 @@ class Reader:
         if self.contents:
             contents = self.contents(file)
         elif with_pages and self.pages:
-            contents = Contents(self.pages(file))
+            contents = Contents(self.pages(file, **_taken(self.pages, options)))
         with suppress(TypeError, AttributeError):
             if (frames := operator.index(contents.frames)) > 0:
                 return replace(contents, frames=frames)
@@ -130,6 +130,16 @@ class Reader:
             f"the image {file}: the reader '{self.name}' states contents of {value}; return Contents(frames=N) with a "
             "whole number of 1 or more"
         )
+
+
+def _taken(function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that a function has as parameters behind the file."""
+    return {key: value for key, value in options.items() if key in _parameters(function)}
+
+
+@functools.lru_cache(maxsize=64)
+def _parameters(function: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(list(inspect.signature(function).parameters)[1:])
 
 
 def _check_header(header: Any, reader: str, file: Path | str) -> Header:

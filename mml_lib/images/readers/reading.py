@@ -9,6 +9,7 @@ from mml_lib.images.deep_images import DeepImage
 from mml_lib.images.image_files import errors_named
 from mml_lib.images.readers.array_rows import is_array_row
 from mml_lib.images.readers.reader_registry import READERS, Header, Picture, Reader, split_frame
+from mml_lib.images.readers.stacking import stacked, stacked_frames
 from mml_lib.tasks.creators.file_kinds import has_preamble, may_be_dicom, suffix_of
 
 
@@ -28,25 +29,39 @@ def as_deep_image(image: DeepImage | Picture) -> DeepImage:
     return DeepImage(np.asarray(image.image)) if isinstance(image, Picture) else image
 
 
-def read_header(file: Path | str) -> Header:
+def read_header(file: Path | str, stacks_frames: bool = False, **options: Any) -> Header:
     """Return size, depth and orientation of an image, if possible without decoding it.
+
+    Args:
+        file: as for `read_samples`.
+        stacks_frames: likewise; frames have one size, so that the first has it.
+        options: parameters of functions for headers.
 
     Raises:
         MMLError: the file is missing or no image.
     """
     with errors_named(file):
-        return reader_of(file).read_header(file)
+        return reader_of(file).read_header(file, **options)
 
 
-def read_samples(file: Path | str, **options: Any) -> DeepImage | Picture:
+def read_samples(file: Path | str, stacks_frames: bool = False, **options: Any) -> DeepImage | Picture:
     """Return an upright image as its reader gives it.
 
     Args:
         file: its path, or a row of an array.
+        stacks_frames: the frames of a file are the channels of one image.
         options: parameters of readers, such as `draft`.
 
     Raises:
         MMLError: the file is missing or damaged, or its samples are stored in a way that is not read.
     """
     with errors_named(file):
-        return reader_of(file).read(file, **options)
+        reader = reader_of(file)
+        if not stacks_frames:
+            return reader.read(file, **options)
+        contents = reader.read_contents(split_frame(file)[0], with_pages=True)
+        frames = stacked_frames(file, contents)
+        if len(frames) == 1:
+            return reader.read(file, **options)
+        kind = "volume" if contents.volumes > 1 else "frame"
+        return stacked(frames, lambda frame: as_deep_image(reader.read(frame, **options)), kind)
