@@ -15,17 +15,20 @@ DATASET = "dataset"
 ORIGIN = ("creator", "downloads")
 """Keys of a data set that say where its images come from."""
 
-OF_DATASET = (*ORIGIN, "path", "masks", "made_by_rule", "splits", "images", "image", "mask")
+OF_DATASET = (*ORIGIN, "path", "masks", "made_by_rule", "splits", "images", "image", "mask", "box", "rle")
 """Keys that decide the images and masks, so that all tasks of a data set have them in common."""
 
 OF_TASK = ("folds", "fold_0_fraction", "test_fraction", "seed", "fold_time_limit", "duplicates", "metadata", DATASET)
 """Keys that each task has for itself."""
 
-COLUMNS = ("image", "label", "labels", "value", "mask", "split", "group", "fold")
+COLUMNS = ("image", "label", "labels", "value", "mask", "split", "group", "fold", "box", "rle")
 """Columns of a table that may be written without `columns`."""
 
 TARGETS = ("label", "labels", "value", "mask")
 """Keys of which a task learns one."""
+
+SHAPES = ("box", "rle")
+"""Columns of shapes, whose classes stand in the column `label`."""
 
 MEANINGS = ("idx_to_class", "colors")
 """Keys that say what the values of a target mean."""
@@ -124,7 +127,12 @@ def _with_columns(keys: Section) -> dict[str, Any]:
     if keys.get("creator") != "csv" or not columns:  # those of other creators are arguments of their own
         return dict(keys)
     target = COLUMN_OF_TYPE.get(str(keys.get("task_type")))
-    if target and target not in columns and "label" in columns and not isinstance(columns["label"], list):
+    if (
+        target
+        and not columns.keys() & {target, *SHAPES}
+        and "label" in columns
+        and not isinstance(columns["label"], list)
+    ):
         columns = {target if key == "label" else key: name for key, name in columns.items()}
     rest = {key: value for key, value in keys.items() if key not in COLUMNS}
     return rest | {"columns": merge(rest.get("columns") or {}, columns)}
@@ -144,6 +152,8 @@ def _joined(name: str, task: Section, dataset: Section | None) -> dict[str, Any]
     if any(key in task for key in TARGETS):  # the data set's own target is not learned
         below = {key: value for key, value in dataset.items() if key not in (*TARGETS, "task_type", *MEANINGS)}
     joined = merge(below, task)
+    if "label" in task and "task_type" not in task and below.keys() & {*SHAPES}:  # no class of the shapes
+        joined["task_type"] = "classification"
     if "filter" in below and "filter" in task:
         joined["filter"] = f"({below['filter']}) and ({task['filter']})"
     return joined

@@ -46,6 +46,9 @@ def match_samples(dataset: Dataset, delivery: Delivery, task: str) -> tuple[Data
     _check_masks(samples, delivery, task)
     samples = _with_groups(samples, [dataset.delivery.samples[row].group for row in rows], task)
     delivery = replace(delivery, samples=samples)
+    if TASK_TYPES[delivery.task_type].has_masks and dataset.delivery.has_ignored_value:
+        # The values of drawn masks stand for the classes of all samples of the data set.
+        delivery = replace(delivery, classes=dataset.delivery.classes, has_ignored_value=True)
     check_delivery(delivery, task)
     return _taken(dataset, delivery, rows), rows
 

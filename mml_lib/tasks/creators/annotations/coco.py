@@ -25,6 +25,7 @@ from mml_lib.tasks.creators.annotations.annotated_files import (
 )
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.creators.own_data import ListedFolders, existing, only_file, state_of_samples
+from mml_lib.tasks.creators.shared_images.creator_sharing import Sharing
 from mml_lib.tasks.creators.split_names import split_of
 from mml_lib.tasks.dataset import SPLITS, Delivery, Sample
 from mml_lib.tasks.drawings import Box, CocoRuns, Polygon, Shape
@@ -281,7 +282,7 @@ def _survey_coco(path: str = "", downloaded: bool = False, **arguments: Any) -> 
     )
 
 
-@register_creator("coco", survey=_survey_coco)
+@register_creator("coco", survey=_survey_coco, sharing=Sharing(("task_type", "layout")))
 def coco(
     folder: Path,
     path: str,

@@ -28,6 +28,7 @@ from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.creators.folders.mask_pairs import without_suffix
 from mml_lib.tasks.creators.folders.walking import ImageTree
 from mml_lib.tasks.creators.own_data import ListedFolders, existing, state_of_samples
+from mml_lib.tasks.creators.shared_images.creator_sharing import Sharing
 from mml_lib.tasks.dataset import Delivery, Sample
 from mml_lib.tasks.drawings import LabelmeShape
 
@@ -176,7 +177,7 @@ def _survey_labelme(path: str = "", downloaded: bool = False, **arguments: Any) 
     )
 
 
-@register_creator("labelme", survey=_survey_labelme)
+@register_creator("labelme", survey=_survey_labelme, sharing=Sharing(("task_type", "layout")))
 def labelme(
     folder: Path,
     path: str,

@@ -1,0 +1,120 @@
+"""Several tasks on the images and drawn masks of one annotated data set."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mml_lib.config.loading import load_study, open_files
+from mml_lib.images.drawing.drawn_masks import draw_masks
+from mml_lib.images.surveying import survey_images
+from mml_lib.studies.runs import Runs
+from mml_lib.studies.study_tasks import StudyTasks
+from mml_lib.tasks.creators.creator_registry import create
+from mml_lib.tasks.dataset import Dataset, check_delivery
+from mml_lib.tasks.sharing.matching import match_samples
+from mml_lib.tasks.targets import Targets
+from tests.support.annotated_images import masks_of, write_json, write_pictures
+from tests.support.image_folders import sample_fields
+from tests.support.studies import study
+
+TABLE = """id,x,y,width,height,kind,sex
+a,1,2,3,4,cyst,F
+a,5,5,2,2,mass,F
+b,,,,,,M
+c,0,0,4,4,mass,M
+d,2,2,2,2,cyst,F
+"""
+BOXES = {"creator": "csv", "path": "t.csv", "image": "{id}.png", "box": ["x", "y", "width", "height"], "label": "kind"}
+OF_BOXES: dict[str, dict[str, Any]] = {
+    "masks": {},
+    "masses": {"filter": "kind == 'mass'"},
+    "presence": {"task_type": "multilabel_classification"},
+    "sex": {"label": "sex"},
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_pictures(tmp_path, *(f"{name}.png" for name in "abcd"))
+    Path("t.csv").write_text(TABLE)
+    return tmp_path
+
+
+def tasks_of(dataset: dict[str, Any], tasks: dict[str, dict[str, Any]]) -> StudyTasks:
+    keys = {name: {"dataset": "own", **task} for name, task in tasks.items()}
+    cfg = load_study(study(datasets={"own": dataset}, tasks=keys))
+    fm = open_files(cfg)
+    return StudyTasks(cfg, fm, Runs(fm))
+
+
+def make(tasks: StudyTasks, name: str) -> Dataset:
+    """Make the data set of a task as its step does."""
+    source = tasks.source(tasks[name].dataset)
+    delivery = create(source["creator"], source["arguments"], Path("d"), images_alone=source.get("images_alone", False))
+    check_delivery(delivery, "d")
+    return survey_images(draw_masks(delivery, Path("d"), 1), "d", Path("d"), 1)
+
+
+def learned(tasks: StudyTasks, name: str, dataset: Dataset) -> Dataset:
+    """Match the samples of a task as its step does."""
+    targets = tasks.targets(tasks[name].definition())
+    if targets is None:
+        return dataset
+    return match_samples(dataset, create(targets["creator"], targets["arguments"], Path("d")), name)[0]
+
+
+def test_masks_labels_and_other_columns_share_images_with_boxes():
+    tasks = tasks_of(BOXES, OF_BOXES)
+    assert len({task.dataset for task in tasks.values()}) == 1
+    dataset = make(tasks, "masks")
+    expected = np.zeros((20, 30), np.uint8)
+    expected[2:6, 1:4], expected[5:7, 5:7] = 1, 2
+    assert np.array_equal(masks_of(dataset)["a.png"], expected)
+    masks = learned(tasks, "masks", dataset)
+    assert Targets.of(masks, None, "t").classes == ["background", "cyst", "mass"]
+    assert masks.values == [{0: 584, 1: 12, 2: 4}, {0: 600}, {0: 584, 2: 16}, {0: 596, 1: 4}]
+    presence = sample_fields(learned(tasks, "presence", dataset).delivery, "label")
+    assert presence == [{"cyst": 1.0, "mass": 1.0}, {}, {"mass": 1.0}, {"cyst": 1.0}]
+    assert sample_fields(learned(tasks, "sex", dataset).delivery, "label") == ["F", "M", "M", "F"]
+
+
+def test_a_task_of_some_rows_keeps_the_values_of_the_drawn_masks():
+    tasks = tasks_of(BOXES, OF_BOXES)
+    masses = learned(tasks, "masses", make(tasks, "masses"))
+    assert sample_fields(masses.delivery, "id") == ["a.png", "c.png"]
+    assert Targets.of(masses, None, "t").values.tolist() == [[584, 12, 4], [584, 0, 16]]
+
+
+def test_other_columns_draw_no_masks_again_and_other_boxes_do():
+    before = {task.dataset for task in tasks_of(BOXES, OF_BOXES).values()}
+    Path("t.csv").write_text(TABLE.replace(",F", ",X"))
+    assert {task.dataset for task in tasks_of(BOXES, OF_BOXES).values()} == before
+    Path("t.csv").write_text(TABLE.replace("c,0,0", "c,0,1"))
+    assert {task.dataset for task in tasks_of(BOXES, OF_BOXES).values()}.isdisjoint(before)
+
+
+@pytest.mark.parametrize("creator", ["coco", "labelme"])
+def test_masks_and_labels_share_the_images_of_files_of_annotations(tmp_path: Path, creator: str):
+    root = write_pictures(tmp_path / "own", *(f"{name}.png" for name in "abcd"))
+    images = [{"id": number, "file_name": f"{name}.png"} for number, name in enumerate("abcd")]
+    points = [[1, 1], [9, 1], [9, 9], [1, 9]]
+    if creator == "coco":
+        flat = [number for point in points for number in point]
+        entries = [{"id": n, "image_id": n, "category_id": n % 2, "segmentation": [flat]} for n in range(3)]
+        categories = [{"id": 0, "name": "cyst"}, {"id": 1, "name": "mass"}]
+        write_json(root / "i.json", {"images": images, "annotations": entries, "categories": categories})
+    else:
+        for name, label in zip("abc", ("cyst", "mass", "cyst"), strict=True):
+            shapes = [{"label": label, "points": points, "shape_type": "polygon"}]
+            write_json(root / f"{name}.json", {"shapes": shapes, "imagePath": f"{name}.png"})
+    labels = {"task_type": "multilabel_classification"}
+    tasks = tasks_of({"creator": creator, "path": str(root)}, {"masks": {}, "presence": labels})
+    assert tasks["masks"].dataset == tasks["presence"].dataset
+    dataset = make(tasks, "masks")
+    assert Targets.of(learned(tasks, "masks", dataset), None, "t").classes == ["background", "cyst", "mass"]
+    presence = learned(tasks, "presence", dataset)
+    assert sample_fields(presence.delivery, "label") == [{"cyst": 1.0}, {"mass": 1.0}, {"cyst": 1.0}, {}]
+    assert presence.delivery.classes == ["cyst", "mass"]
