@@ -4,7 +4,7 @@ inputs = study.inputs.tasks
 
 
 rule download_file:
-    """Download a file, resuming if possible, and check its checksum; data sets share it."""
+    """Fetch a file, resuming if possible, and check its checksum; data sets share it."""
     output:
         file=fm.output("download"),  # DOWNLOADS/{checksum}/{file_name}
     log:
@@ -38,6 +38,7 @@ rule create_dataset:
     params:
         data_path=inputs.data_path,
         source=inputs.source,
+        unpacking=inputs.unpacking,
     message:
         "create the data set {wildcards.dataset}"
     script:

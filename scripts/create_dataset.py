@@ -23,7 +23,8 @@ check_creator_code(source["creator"], source.get("code", {}), name)
 verify(*snakemake.input.downloads)
 check_made_data(source, folder)
 with emptied_on_failure(folder, unless=bool(snakemake.input.made)):
-    files = unpack(snakemake.input.downloads, folder / UNPACKED) if snakemake.input.downloads else None
+    downloads, unpacking = snakemake.input.downloads, snakemake.params.unpacking
+    files = unpack(downloads, folder / UNPACKED, unpacking) if downloads else None
     delivery = create(source["creator"], source["arguments"], folder, files, source.get("images_alone", False))
     check_delivery(delivery, name)
     delivery = draw_masks(delivery, folder, snakemake.threads)

@@ -9,6 +9,7 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from mml_lib.config.download_options import URL
 from mml_lib.config.reading.origins import Location, Origins, Source
 from mml_lib.config.reading.presets import GROUPS, resolve_presets
 from mml_lib.config.reading.scalars import text_of
@@ -16,7 +17,7 @@ from mml_lib.config.reading.settling import TextError
 from mml_lib.config.reading.shared_datasets import resolve_datasets
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.sections import NAME, PROJECT_REFERENCE, parts_of
-from mml_lib.config.task_options import TAGGED_NAME, TAGS, URL
+from mml_lib.config.task_options import TAGGED_NAME, TAGS
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.manager import MMLFileManager
 

@@ -1,6 +1,5 @@
 """The sections of a study about its tasks and the preprocessing of their images."""
 
-import hashlib
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -14,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from mml_lib.config.download_options import Download
 from mml_lib.config.image_options import Images
 from mml_lib.config.reading.settling import UNSETTLED, Settled
 from mml_lib.config.sections import NAME, Section, TargetPath, as_pair
@@ -23,7 +23,6 @@ SEPARATOR, ARGUMENT = "+", "~"
 """Separators before a tag in the name of a task, and before each argument of a tag."""
 
 TAGGED_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(\+[a-z_]+(~[A-Za-z0-9_.-]+)*)*$"
-URL = r"^(https?|file)://"
 TAGS = r"^(\+[a-z_]+(~[A-Za-z0-9_.-]+)*)*$"
 
 LONGEST_NAME = 100
@@ -36,12 +35,6 @@ Split = Literal["train", "val", "test", "unlabelled"]
 Channel = Annotated[int, Field(ge=0, le=255, strict=True)]
 Color = tuple[Channel, Channel, Channel]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-
-
-def _no_placeholder(digest: str) -> str:
-    if digest in (digest * 2)[1:-1]:
-        raise ValueError(f"{digest[:8]}… is no checksum but a placeholder; `sha256sum` tells that of a file you trust")
-    return digest
 
 
 def _as_color_lists(colors: Any) -> Any:
@@ -80,39 +73,6 @@ def _check_colors(colors: dict[str, list[Color]] | None) -> dict[str, list[Color
             if first.setdefault(color, name) != name:
                 raise ValueError(f"{list(color)} is the colour of '{first[color]}' and of '{name}'")
     return colors
-
-
-class Download(Section):
-    """A file to download. Archives are unpacked; other files are used as they are."""
-
-    url: Annotated[str, StringConstraints(pattern=URL)] = Field(description="URL of the file: http, https or file.")
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(_no_placeholder)] | None = (
-        Field(None, description="SHA-256 checksum of the file, 64 hexadecimal digits (`sha256sum file`).")
-    )
-    md5: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{32}$"), AfterValidator(_no_placeholder)] | None = (
-        Field(None, description="MD5 checksum of the file, 32 hexadecimal digits, where no SHA-256 is published.")
-    )
-    trust: Literal["first_use"] | None = Field(
-        None,
-        description="`first_use`, where no checksum is published: the SHA-256 of the first download is recorded, and "
-        "later downloads are compared with it.",
-    )
-
-    @model_validator(mode="after")
-    def _one_checksum(self) -> "Download":
-        if sum(value is not None for value in (self.sha256, self.md5, self.trust)) != 1:
-            raise ValueError(
-                "a download has one of the keys sha256, md5 (where no SHA-256 is published) and trust: first_use "
-                "(where no checksum is published)"
-            )
-        return self
-
-    @property
-    def checksum(self) -> str:
-        """Expected checksum, which names the download: a SHA-256, `md5-…`, or `url-…` for trust on first use."""
-        if self.sha256:
-            return self.sha256.lower()
-        return f"md5-{self.md5.lower()}" if self.md5 else f"url-{hashlib.sha256(self.url.encode()).hexdigest()[:32]}"
 
 
 class DataSet(Section):

@@ -20,6 +20,7 @@ from mml_lib.errors import MMLError, nearest
 from mml_lib.files.checksums import name_command
 from mml_lib.machine.locks import name_supervisor
 from mml_lib.steps.warm_start import offer_warm_start
+from mml_lib.studies.checks.download_checks import check_downloads, offer_passwords
 from mml_lib.studies.study import Study
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
         add_presets(config, folder / "config")
         kind = str(config.pop("list") or "") if "list" in config else None
         study = Study(config, sources)
+        offer_passwords(study)
         name_supervisor(study.fm.proj_path)
         if kind is not None:
             print(list_parts(kind, preset_folders(config)))
@@ -81,6 +83,7 @@ def _plan(study: Study, workflow: "Workflow", layers: StudyLayers, is_first: boo
     study.check(modes)
     study.gpus.prepare(workflow, modes)
     if not any(study.scheduler(mode).alone for mode in modes):
+        check_downloads(study)
         study.recorded = study_record(layers)
     if is_first:
         print(study.overview(modes), file=sys.stderr)

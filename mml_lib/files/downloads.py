@@ -155,7 +155,7 @@ class _Part:
     def settle(self, checksum: str) -> None:
         """Put the file in its place if it has this checksum, else remove it."""
         self.file.flush()
-        algorithm, expected, pin = _expected(self.target, checksum)
+        algorithm, expected, pin = expected_digest(self.target, checksum)
         with open(self.path, "rb") as file:
             digest = hashlib.file_digest(file, algorithm).hexdigest()
         if digest != (expected or digest):
@@ -166,7 +166,7 @@ class _Part:
             raise MMLError(
                 f"{self.url} has the {name} {digest}, expected is {expected}{first}; what was fetched is removed"
             )
-        if pin and not expected and not _fits_name(self.path, self.target.name):
+        if pin and not expected and not fits_name(self.path, self.target.name):
             self.path.unlink()
             self.notes_path.unlink(missing_ok=True)
             raise MMLError(
@@ -175,7 +175,7 @@ class _Part:
             )
         os.fsync(self.file.fileno())
         if pin and not expected:
-            _write_pin(pin, self.url, digest)
+            write_pin(pin, self.url, digest)
         os.replace(self.path, self.target)
         self.notes_path.unlink(missing_ok=True)
 
@@ -188,7 +188,7 @@ class _Part:
         self.file.close()
 
 
-def _fits_name(path: Path, name: str) -> bool:
+def fits_name(path: Path, name: str) -> bool:
     """Return False if a file is no archive (of a zip: no whole one), although it is named like one."""
     suffix = name.lower()
     if suffix.endswith((".zip", ".npz")):
@@ -198,7 +198,7 @@ def _fits_name(path: Path, name: str) -> bool:
     return True
 
 
-def _expected(target: Path, checksum: str) -> tuple[str, str | None, Path | None]:
+def expected_digest(target: Path, checksum: str) -> tuple[str, str | None, Path | None]:
     """Return the algorithm, the expected digest, and the file that keeps it; no digest before the first download.
 
     Raises:
@@ -217,7 +217,8 @@ def _expected(target: Path, checksum: str) -> tuple[str, str | None, Path | None
     return "sha256", expected, pin
 
 
-def _write_pin(pin: Path, url: str, sha256: str) -> None:
+def write_pin(pin: Path, url: str, sha256: str) -> None:
+    """Record the SHA-256 of a first download."""
     pin.parent.mkdir(parents=True, exist_ok=True)
     write_text(pin, json.dumps({"url": url, "sha256": sha256}, indent=1) + "\n")
     say(

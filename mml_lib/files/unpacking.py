@@ -3,23 +3,59 @@
 import filecmp
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mml_lib.errors import MMLError
-from mml_lib.files.archives import extract, is_archive
+from mml_lib.files.archives import extract, is_archive, unpack_nested
 
 UNPACKED = "files"
 """Folder of a data set's unpacked downloads."""
 
 
-def unpack(downloads: Sequence[str | Path], folder: Path) -> Path:
+@dataclass(frozen=True)
+class Unpacking:
+    """Options of a download for unpacking.
+
+    Args:
+        nested: archives inside it, and single compressed files, are unpacked too.
+        password_variable: environment variable with the password of its members.
+    """
+
+    nested: bool = False
+    password_variable: str | None = None
+
+    @property
+    def password(self) -> str | None:
+        """The password, which no file holds.
+
+        Raises:
+            MMLError: the variable is not set.
+        """
+        if self.password_variable is None:
+            return None
+        if (password := os.environ.get(self.password_variable)) is None:
+            raise MMLError(f"the environment variable {self.password_variable}, for a password, is not set")
+        return password
+
+
+def unpack(
+    downloads: Sequence[str | Path], folder: Path, options: Mapping[str, Mapping[str, Any]] | None = None
+) -> Path:
     """Lay the content of archives, and files that are none, into one folder; return it.
 
     What an interrupted run left there is replaced. The folder is there whole or not at all.
 
+    Args:
+        downloads: downloaded files, each in a folder named by its checksum.
+        folder: folder to make.
+        options: arguments of `Unpacking` by checksum, where they are stated.
+
     Raises:
-        MMLError: an archive is damaged or unsafe, or two downloads hold different files of the same name.
+        MMLError: an archive is damaged or unsafe, a password is wrong or missing, or two downloads hold different files
+            of the same name.
     """
     beside, extracted = (folder.with_name(f".{folder.name}.{part}") for part in ("part", "archive.part"))
     for old in (beside, extracted, folder):
@@ -27,8 +63,14 @@ def unpack(downloads: Sequence[str | Path], folder: Path) -> Path:
     beside.mkdir(parents=True)
     try:
         for download in map(Path, downloads):
+            unpacking = Unpacking(**(options or {}).get(download.parent.name, {}))
             if is_archive(download):
-                extract(download, extracted)
+                extract(download, extracted, password=unpacking.password, nested=unpacking.nested)
+                _merge(extracted, beside, download)
+            elif unpacking.nested:
+                extracted.mkdir()
+                shutil.copyfile(download, extracted / download.name)
+                unpack_nested(extracted, str(download.parent), unpacking.password)
                 _merge(extracted, beside, download)
             else:
                 _refuse_existing(beside / download.name, download)

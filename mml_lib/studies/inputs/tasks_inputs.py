@@ -1,10 +1,8 @@
 """Inputs and params of rules/tasks.smk, and of other rules that read tasks of the study."""
 
-import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
-from mml_lib.config.task_options import Download
+from mml_lib.config.download_options import Download
 from mml_lib.errors import MMLError
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
 from mml_lib.tasks.creators.creator_registry import made_paths
@@ -23,11 +21,14 @@ class TasksInputs(RuleInputs):
     # --- downloads ----------------------------------------------------------------------------------------------
 
     def url(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
-        """The URL of a download. Snakemake does not repeat steps for new params that are functions of the output."""
+        """The address of a download.
+
+        Snakemake does not repeat steps for new params that are functions of the output.
+        """
         for task in self.study.cfg.tasks.values():
             for file in task.downloads if task else ():
                 if file.checksum == wildcards.checksum:
-                    return file.url
+                    return file.address
         raise MMLError(f"no task of the study downloads a file with the checksum {wildcards.checksum}")
 
     def downloads(self, wildcards: "Wildcards") -> list[str]:
@@ -40,9 +41,15 @@ class TasksInputs(RuleInputs):
         task = self.study.tasks.task_on(wildcards.dataset)
         return made_paths(task.source["arguments"]) if task and "made_by_rule" in task.source else []
 
+    def unpacking(self, wildcards: "Wildcards", output: "OutputFiles") -> dict[str, dict[str, Any]]:
+        """Options for unpacking, by checksum of the download; passwords stand in environment variables."""
+        task = self.study.tasks.task_on(wildcards.dataset)
+        files = self.study.tasks.options_of(task.name).downloads if task else ()
+        stated = [file for file in files if file.nested or file.password]
+        return {file.checksum: {"nested": file.nested, "password_variable": file.password_variable} for file in stated}
+
     def _download(self, file: Download) -> str:
-        name = re.sub(r"[^A-Za-z0-9_.-]", "_", unquote(urlsplit(file.url).path).rsplit("/", 1)[-1]).lstrip("._-")
-        return self.fm.path("download", checksum=file.checksum, file_name=name or "download")
+        return self.fm.path("download", checksum=file.checksum, file_name=file.file_name)
 
     def data_path(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
         """The root of the data, which manifests name images relative to."""

@@ -154,6 +154,8 @@ class Creator:
         definition["arguments"] = self.arguments(task) if of_images is None else dict(of_images)
         if task.downloads:
             definition["downloads"] = [file.checksum for file in task.downloads]
+            if nested := [file.checksum for file in task.downloads if file.nested]:
+                definition["nested"] = nested
         if task.made_by_rule:  # relative paths are others in another folder
             definition["made_by_rule"] = [os.path.abspath(path) for path in made_paths(definition["arguments"])]
         return definition

@@ -17,6 +17,7 @@ import pytest
 
 from mml_lib.errors import MMLError
 from mml_lib.files import archives
+from mml_lib.files.archive_formats import members
 from mml_lib.files.archives import extract
 from tests.support.small_archives import FILES, KINDS, read, refused, tar_member, write, write_tar, write_zip, zip_info
 
@@ -65,9 +66,9 @@ def test_hole_in_a_tar_counts_as_bytes(tmp_path: Path):
 @pytest.mark.parametrize("name", ["x.zip", "x.tar"])
 def test_number_of_members_is_limited(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch):
     archive = write(tmp_path / name)
-    monkeypatch.setattr(archives, "MEMBERS", len(FILES) - 1)
+    monkeypatch.setattr(members, "MEMBERS", len(FILES) - 1)
     refused(archive, f"holds more than {len(FILES) - 1} members")
-    monkeypatch.setattr(archives, "MEMBERS", len(FILES))
+    monkeypatch.setattr(members, "MEMBERS", len(FILES))
     extract(archive, tmp_path / "folder")
 
 

@@ -1,0 +1,1 @@
+"""Formats of archives, and the checks of their members."""
