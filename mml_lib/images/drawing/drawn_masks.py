@@ -36,7 +36,7 @@ def draw_masks(delivery: Delivery, folder: Path, threads: int) -> Delivery:
             return replace(sample, mask=EMPTY_MASK_TOKEN)
         file = folder / sample.mask
         file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.ascontiguousarray(mask)).save(file, format="PNG")
+        Image.fromarray(np.ascontiguousarray(mask)).save(file, format="PNG", compress_level=1)
         return sample
 
     if not delivery.drawings:

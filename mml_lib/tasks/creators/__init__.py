@@ -15,6 +15,18 @@ from mml_lib.tasks.creators import (  # noqa: F401  (they register themselves)
     public_sets,
     table,
 )
+from mml_lib.tasks.creators.annotated.annotated_images import AnnotatedImage, Annotation, annotated_delivery
 from mml_lib.tasks.creators.creator_registry import CREATORS, register_creator
+from mml_lib.tasks.drawings import Box, CocoRuns, Polygon, RunLengths
 
-__all__ = ["CREATORS", "register_creator"]
+__all__ = [
+    "CREATORS",
+    "AnnotatedImage",
+    "Annotation",
+    "Box",
+    "CocoRuns",
+    "Polygon",
+    "RunLengths",
+    "annotated_delivery",
+    "register_creator",
+]

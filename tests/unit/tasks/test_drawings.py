@@ -2,6 +2,7 @@
 
 import base64
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,11 @@ from PIL import Image, ImageDraw
 from pycocotools import mask as coco
 
 from mml_lib.errors import MMLError
+from mml_lib.images.drawing.drawn_masks import draw_masks
+from mml_lib.tasks.creators import AnnotatedImage, Annotation, annotated_delivery
+from mml_lib.tasks.dataset import Sample
 from mml_lib.tasks.drawings import Box, CocoRuns, Drawing, LabelmeShape, Part, Polygon, RunLengths, Shape
+from tests.support.annotated_images import write_pictures
 
 HEIGHT, WIDTH = 23, 31
 RNG = np.random.default_rng(0)
@@ -155,3 +160,17 @@ def test_shapes_that_fit_no_image_are_refused(shape: Shape, why: str):
 def test_an_image_of_another_size_than_stated_is_refused():
     with pytest.raises(MMLError, match=r"a\.json, annotation 7: .*31×23 pixels, it has 23×31; .*orientation"):
         Drawing([Part(1, Box(0, 0, 1, 1), "a.json, annotation 7")], (WIDTH, HEIGHT)).draw((HEIGHT, WIDTH))
+
+
+def test_a_creator_of_ones_own_states_shapes(tmp_path: Path):
+    write_pictures(tmp_path, "a.png", "b.png")
+    image = AnnotatedImage(Sample("a", "a.png"), [Annotation("mass", Box(3, 4, 5, 6), "row 2")])
+    images = [image, AnnotatedImage(Sample("b", "b.png"))]
+    delivery = draw_masks(annotated_delivery(images, "semantic_segmentation"), tmp_path, 1)
+    assert (delivery.classes, delivery.drawings) == (["background", "mass"], {})
+    assert [sample.mask for sample in delivery.samples] == ["masks/000000.png", "EMPTY_MASK_TOKEN"]
+    assert np.argwhere(np.asarray(Image.open(tmp_path / "masks/000000.png"))).tolist() == [
+        [row, column] for row in range(4, 10) for column in range(3, 8)
+    ]
+    labels = annotated_delivery(images, "multilabel_classification")
+    assert [sample.label for sample in labels.samples] == [{"mass": 1.0}, {}]
