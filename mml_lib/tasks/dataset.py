@@ -43,6 +43,8 @@ def merged_probability(probabilities: Sequence[float | None]) -> float | None:
 class Sample:
     """One image with its label, split and group.
 
+    Creators in plugins may give paths as `Path`, and numbers of NumPy.
+
     Args:
         id: unique name within the data set.
         image: the file, absolute or relative to the data set's folder; `<file>.npy#<row>` is a row of an array.
@@ -65,7 +67,19 @@ class Sample:
 
 @dataclass(frozen=True)
 class About:
-    """Description of a data set: modality, keywords, licence and source."""
+    """Description of a data set, for the task description and reports. The keys of a study take precedence.
+
+    Args:
+        modalities: modality of the images, `{"image": "microscopy"}`.
+        keywords: domain of the data set.
+        license: licence as its publishers state it.
+        reference: publication to cite.
+        url: home page.
+        release: version or date.
+
+    Example:
+        >>> About({"image": "x-ray"}, ["medical", "chest"], license="CC BY 4.0")
+    """
 
     modalities: dict[str, str] = field(default_factory=lambda: {"image": "unknown"})
     keywords: list[str] = field(default_factory=list)
@@ -89,6 +103,9 @@ class Delivery:
         drawings: masks that are still to be drawn, by the mask of their sample: a PNG file relative to the data set's
             folder.
         has_ignored_value: the creator knows that the mask value 255 is ignored.
+
+    Example:
+        >>> Delivery([Sample("1", "1.png", "a"), Sample("2", "2.png", "b")], classes=["a", "b"])
     """
 
     samples: list[Sample]

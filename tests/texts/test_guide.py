@@ -148,7 +148,8 @@ def test_studies_of_the_guide_load(block: Block):
     for fragment in studies_of(block.text):
         if "heatmaps" in fragment.get("reuse", {}):  # a key of a plugin
             del fragment["reuse"]["heatmaps"]
-        check_study(fragment)
+        if "bone_age" not in block.text:  # a creator of a plugin
+            check_study(fragment)
 
 
 @pytest.mark.parametrize(
@@ -300,6 +301,8 @@ def test_studies_at_the_start_are_whole(tmp_path: Path):
 def test_python_of_the_guide_is_tested_code(block: Block):
     """Other tests run the examples for notebooks and of a reader; the rest is in the extension, or runs here."""
     if block.page.endswith("notebooks.md") or "@register_reader" in block.text:
+        return
+    if "from mml_lib.tasks.creators import" in block.text:  # tests/unit/tasks/test_own_creators.py runs them
         return
     if "@register" in block.text:
         header = (

@@ -3,8 +3,8 @@
 import inspect
 import os
 import typing
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,63 +15,13 @@ from mml_lib.machine.terminal import warn
 from mml_lib.pipelines.digests import digest
 from mml_lib.pipelines.own_code import changed_modules, code_of_function
 from mml_lib.registry import Registry
+from mml_lib.task_types import TASK_TYPES, TaskTypeName
 from mml_lib.tasks.creators.file_kinds import OWN_READERS
-from mml_lib.tasks.creators.labels import class_names
+from mml_lib.tasks.creators.helpers.creator_survey import Survey
+from mml_lib.tasks.creators.helpers.own_results import checked_result, is_own, mistakes_named, ordered_delivery
 from mml_lib.tasks.creators.shared_images.creator_sharing import ImagesAlone, Sharing
-from mml_lib.tasks.dataset import Delivery, Sample
+from mml_lib.tasks.dataset import SPLITS, Delivery
 from mml_lib.tasks.names import join_spellings
-
-
-@dataclass(frozen=True)
-class Survey:
-    """Properties of a data set for planning.
-
-    Args:
-        fingerprint: digest of the present state of own data, wherever it lies; None: the arguments define the data.
-        task_type: name of the task type.
-        folds: number of folds in the data; None: there are none.
-        has_test: there is a test split; None: the task decides.
-        has_unlabelled: there are unlabelled samples.
-        classes: the classes as delivered; None where they are unknown until the data set is made.
-        is_partial: some labels of labelled samples are unknown.
-    """
-
-    fingerprint: str | None = None
-    task_type: str = "classification"
-    folds: int | None = None
-    has_test: bool | None = None
-    has_unlabelled: bool = False
-    classes: tuple[str, ...] | None = None
-    is_partial: bool = False
-
-    @classmethod
-    def of_splits(cls, splits: set[str] | frozenset[str] = frozenset(), **about: Any) -> "Survey":
-        """Return the properties that follow from the splits of a data set."""
-        labelled = splits - {"unlabelled"}
-        return cls(
-            folds=1 if "val" in splits else None,
-            has_test="test" in splits if labelled else None,
-            has_unlabelled="unlabelled" in splits,
-            **about,
-        )
-
-    @classmethod
-    def of_samples(cls, samples: Sequence[Sample], task_type: str, fingerprint: str) -> "Survey":
-        """Return the properties that follow from the samples of own data."""
-        splits = {sample.split for sample in samples if sample.split}
-        survey = cls.of_splits(
-            splits,
-            task_type=task_type,
-            fingerprint=fingerprint,
-            classes=tuple(class_names(samples)),
-            is_partial=any(isinstance(s.label, Mapping) and None in s.label.values() for s in samples),
-        )
-        folds = {sample.fold for sample in samples if sample.split in (None, "train")}
-        if folds <= {None}:
-            return survey
-        # A test split beside folds: the samples without a fold.
-        has_test = None in folds if survey.has_test is None else survey.has_test
-        return replace(survey, has_test=has_test, folds=len(folds - {None} | ({0} if survey.folds else set())))
 
 
 @dataclass(frozen=True)
@@ -85,6 +35,7 @@ class Creator:
         version: raised when the function begins to deliver something else.
         metadata: takes names of columns and the task's arguments; returns the text of each sample by column.
         sharing: how several tasks learn from the images of one data set; None: they learn what it brings.
+        stated: properties of the data, where there is no survey.
     """
 
     name: str
@@ -93,6 +44,7 @@ class Creator:
     version: int = 1
     metadata: Callable[..., Mapping[str, Mapping[str, str]]] | None = None
     sharing: Sharing | None = None
+    stated: Survey = field(default_factory=Survey)
 
     @property
     def images_alone(self) -> ImagesAlone | None:
@@ -125,12 +77,16 @@ class Creator:
         """
         if task.is_seen:
             look = (self.sharing.survey if shared and self.sharing else None) or self.survey
-            return look(**self.arguments(task)) if look else Survey()
+            return self._asked(look, self.arguments(task)) if look else self.stated
         if self.survey and "downloaded" in inspect.signature(self.survey).parameters:
-            survey = self.survey(**self.arguments(task), downloaded=True)
+            survey = self._asked(self.survey, self.arguments(task) | {"downloaded": True})
         else:
-            survey = Survey(task_type=task.task_type or "classification")
+            survey = replace(self.stated, task_type=task.task_type or self.stated.task_type)
         return survey if task.splits is None else Survey.of_splits(set(task.splits), task_type=survey.task_type)
+
+    def _asked(self, survey: Callable[..., Survey], arguments: Mapping[str, Any]) -> Survey:
+        with mistakes_named(self.name, survey):
+            return checked_result(survey(**arguments), Survey, self.name)
 
     def identity(self, task: DataSet, survey: Survey, of_images: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the identity of a data set: its arguments and downloads, or the state of own data.
@@ -224,8 +180,13 @@ def register_creator(
     version: int = 1,
     metadata: Callable[..., Mapping[str, Mapping[str, str]]] | None = None,
     sharing: Sharing | None = None,
+    task_type: TaskTypeName = "classification",
+    splits: Collection[str] = (),
 ) -> Callable[[Callable[..., Delivery]], Callable[..., Delivery]]:
     """Register the decorated function `(folder: Path, **arguments) -> Delivery` as the creator `name`.
+
+    The type of each argument is that of its annotation; a study may set it by the key of the same name. `folder` is an
+    empty folder of the data set for files that the function writes. The function is called once, in a step.
 
     Args:
         name: name in a task's `creator`.
@@ -236,10 +197,24 @@ def register_creator(
         metadata: for data with columns of sub-groups: called as `metadata(columns, **arguments)`, it returns the text
             of each sample id by column, and refuses missing columns.
         sharing: for data of which several tasks learn different things, by functions that write no files.
+        task_type: task type of the data, where there is no `survey`.
+        splits: splits that the data bring (train, val, test, unlabelled), where there is no `survey`.
+
+    Raises:
+        MMLError: there is no such task type or split, or another module has registered the name.
+
+    Example:
+        >>> @register_creator("cells", task_type="semantic_segmentation", splits=("train", "test"))
+        ... def cells(folder: Path, path: str) -> Delivery: ...
     """
+    if task_type not in TASK_TYPES:
+        raise MMLError(f"creator {name}: there is no task type '{task_type}'{nearest(task_type, TASK_TYPES)}")
+    if unknown := sorted(set(splits) - set(SPLITS)):
+        raise MMLError(f"creator {name}: there is no split '{unknown[0]}'{nearest(unknown[0], SPLITS)}")
+    stated = Survey.of_splits(set(splits), task_type=task_type)
 
     def register(function: Callable[..., Delivery]) -> Callable[..., Delivery]:
-        CREATORS.add(name, Creator(name, function, survey, version, metadata, sharing))
+        CREATORS.add(name, Creator(name, function, survey, version, metadata, sharing, stated))
         return function
 
     return register
@@ -296,7 +271,10 @@ def create(
     """
     creator = CREATORS[name]
     function = creator.images_alone.function if images_alone and creator.images_alone else creator.function
-    delivery = function(folder, **_located(arguments, downloads))
+    with mistakes_named(name, function):
+        delivery = function(folder, **_located(arguments, downloads))
+    if is_own(function):
+        delivery = ordered_delivery(delivery, name)
     if downloads is not None:
         check_inside(delivery, folder, downloads)
     delivery, warnings = join_spellings(delivery)

@@ -79,7 +79,15 @@ def _probability(part: str, where: str) -> tuple[str, float]:
 
 
 def class_names(samples: Sequence[Sample]) -> list[str]:
-    """Return the classes that samples have, in natural order."""
+    """Return the classes that samples have, in natural order: the `classes` of most deliveries.
+
+    Args:
+        samples: samples with labels; numbers name no class.
+
+    Example:
+        >>> class_names([Sample("1", "1.png", "b"), Sample("2", "2.png", "a")])
+        ['a', 'b']
+    """
     return sorted({name for sample in samples for name in label_names(sample.label)}, key=natural_key)
 
 

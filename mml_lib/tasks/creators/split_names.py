@@ -21,7 +21,15 @@ _FILLERS = frozenset({"set", "sets", "data", "dataset", "images", "image", "imgs
 
 
 def split_of(name: str) -> str | None:
-    """Return the split that a folder is named after, `train` for `Training` and `train_set`; None for other names."""
+    """Return the split that a folder is named after; None for other names.
+
+    Args:
+        name: name of a folder, or a text of a table.
+
+    Example:
+        >>> split_of("Training"), split_of("valid_set"), split_of("cats")
+        ('train', 'val', None)
+    """
     words = (re.sub(r"(?<=.)(set|data)$", "", word) for word in re.findall(r"[^\W\d_]+", name.lower()))
     telling = [word for word in words if word not in _FILLERS]
     return SPLIT_WORDS.get(telling[0]) if len(telling) == 1 else None

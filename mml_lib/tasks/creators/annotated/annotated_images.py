@@ -96,6 +96,10 @@ def annotated_delivery(images: Sequence[AnnotatedImage], kind: str, order: Seque
     Raises:
         MMLError: an annotation has no shape that fits an image, there are too many classes, or an image has none or
             several where one is needed.
+
+    Example:
+        >>> lesion = Annotation("lesion", Box(3, 4, 5, 6), "labels.csv, line 2")
+        >>> annotated_delivery([AnnotatedImage(Sample("1", "1.png"), [lesion])], "semantic_segmentation")
     """
     present = occurring(image for image in images if image.sample.split != "unlabelled")
     classes = present if order is None else [name for name in order if name in set(present)]
