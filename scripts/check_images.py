@@ -12,8 +12,8 @@ open_step(snakemake)
 guards = [ImageGuard.of_json(guard) for guard in snakemake.params.guards]
 tasks = [TaskDescription.read(path) for path in (*snakemake.input.descriptions, *snakemake.params.described)]
 
-compared = compare_images(guards, tasks)
 for line in images_twice(tasks):
     say(line)
+compared = compare_images(guards, tasks)
 
 write_text(snakemake.output.overlaps, json_text("overlaps", {"guards": compared}))

@@ -106,6 +106,20 @@ def test_masks_labels_and_values_are_learned_together(workplace: Workplace):
 
 
 @pytest.mark.long
+def test_images_that_another_task_declares_again_are_compared_by_their_content(workplace: Workplace):
+    write_data(workplace.folder)
+    own = {"creator": "csv", "path": "table.csv", "columns": {"label": "grade"}, "folds": 2, "seed": 5}
+    mode = {"preset": "train", "eval_on": ["again"]}
+    shared = study(mode=mode, pivot={"name": "grade"})
+    workplace.write(shared | {"tasks": {"grade": shared["tasks"]["grade"], "again": own}})
+    said = workplace.run(fails=True)
+    assert "48 images in common" in said
+    assert "test images of again are training images of grade" in said
+    assert "pack images of" in said, "the plan recommends one data set"
+    assert not workplace.files("results/tiny/MODELS/*/*"), "nothing was trained"
+
+
+@pytest.mark.long
 def test_downloads_are_fetched_and_unpacked_once_and_cleaned_when_no_study_names_them(workplace: Workplace):
     source = workplace.folder / "source"
     source.mkdir()

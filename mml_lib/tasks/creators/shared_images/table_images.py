@@ -10,6 +10,7 @@ from typing import Any
 from mml_lib.pipelines.digests import digest
 from mml_lib.task_types import IGNORED
 from mml_lib.tasks.creators.annotated.annotated_rows import AnnotatedRows
+from mml_lib.tasks.creators.column_names import OPTIONAL
 from mml_lib.tasks.creators.columns import ColumnMapping, Columns, Source
 from mml_lib.tasks.creators.delimited import Row, read_rows
 from mml_lib.tasks.creators.own_data import TableFiles, only_file, sampled_digests, size_of
@@ -99,7 +100,7 @@ def _delivery(
     unknown: Sequence[str] = (),
 ) -> Delivery:
     header, *rows = [*read_rows(table, encoding)] or [Row(1, [])]
-    unused = {"split": None, "group": None, "fold": None}
+    unused = dict.fromkeys(OPTIONAL)
     read = Columns.of(table, header, {**(columns or {}), **unused}, "no_task")
     has_masks = (columns or {}).get("mask", "mask" if "mask" in read.header else None) is not None
     if has_masks or read.shapes is not None:
