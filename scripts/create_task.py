@@ -1,6 +1,8 @@
 """Describe a task: assign the samples of a data set to splits and folds."""
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mml_lib.files.unpacking import UNPACKED
 from mml_lib.images.surveying import digest_images
@@ -23,7 +25,8 @@ dataset = replace(dataset, digests=digest_images(dataset, snakemake.threads))  #
 rows = list(range(len(dataset.sizes)))
 if learned:
     files = dataset.folder / UNPACKED if learned["downloaded"] else None
-    delivery = create(learned["creator"], learned["arguments"], dataset.folder, files)
+    with TemporaryDirectory() as folder:  # creators may write files, which the data set has already
+        delivery = create(learned["creator"], learned["arguments"], Path(folder), files)
     dataset, rows = match_samples(dataset, delivery, definition["name"])
 
 named = (definition["idx_to_class"], definition["name"], definition.get("colors"))

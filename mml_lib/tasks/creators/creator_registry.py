@@ -196,7 +196,7 @@ def register_creator(
         version: raise it when the function begins to deliver something else.
         metadata: for data with columns of sub-groups: called as `metadata(columns, **arguments)`, it returns the text
             of each sample id by column, and refuses missing columns.
-        sharing: for data of which several tasks learn different things, by functions that write no files.
+        sharing: for data of which several tasks learn different things; the function is called again for each of them.
         task_type: task type of the data, where there is no `survey`.
         splits: splits that the data bring (train, val, test, unlabelled), where there is no `survey`.
 

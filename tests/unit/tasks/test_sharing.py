@@ -15,6 +15,7 @@ from mml_lib.images.readers.frames import expand_frames
 from mml_lib.images.surveying import survey_images
 from mml_lib.studies.runs import Runs
 from mml_lib.studies.study_tasks import StudyTasks
+from mml_lib.tasks.creators import CREATORS, Delivery, Sample, Sharing, class_names, register_creator, table_rows
 from mml_lib.tasks.creators.creator_registry import create
 from mml_lib.tasks.dataset import Dataset, check_delivery
 from mml_lib.tasks.sharing.matching import match_samples
@@ -240,6 +241,25 @@ def test_folders_of_images_share_them_by_layouts():
     view, rows = learned(tasks, "colon", dataset)
     assert {dataset.delivery.samples[row].image for row in rows} == {s.image for s in view.delivery.samples}
     assert len(rows) == 2
+
+
+def test_own_creator_may_be_asked_again_for_each_task(folder: Path):
+    @register_creator("own_chest", sharing=Sharing(("label",)))
+    def own_chest(folder: Path, path: str, label: str = "Sex") -> Delivery:
+        (folder / "notes.txt").write_text(label)
+        samples = [Sample(row["Path"], str(Path(row["Path"]).absolute()), row[label]) for row in table_rows(path)]
+        return Delivery(samples, class_names(samples))
+
+    try:
+        keys = {"creator": "own_chest", "path": "t.csv"}
+        tasks = tasks_of({"sex": {}, "view": {"label": "view"}}, keys)
+        assert len({task.dataset for task in tasks.values()}) == 1
+        Path("d").mkdir()
+        view, rows = learned(tasks, "view", make(tasks, "sex"))
+        assert rows == [0, 1, 2, 3, 4]
+        assert view.delivery.classes == ["frontal", "lateral"]
+    finally:
+        CREATORS.pop("own_chest", None)
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------
