@@ -261,7 +261,7 @@ def _survey_table(path: str = "", downloaded: bool = False, **arguments: Any) ->
     options = TableOptions(**arguments)
     if downloaded:
         options.check()
-        return Survey(task_type=options.task_type or "classification")
+        return Survey(task_type=options.planned_kind)
     file = only_file(path, ".csv", "csv")
     table = read_table(file, options)
     samples, kind = table.samples, table.kind

@@ -132,6 +132,14 @@ def test_classes_of_shapes_are_labels_of_a_classification(root: Path):
     }
 
 
+def test_shapes_of_a_table_that_is_to_be_downloaded_are_checked_while_planning():
+    files = [{"url": "https://example.org/t.zip", "sha256": f"{7**75:064x}"[-64:]}]
+    keys: dict[str, Any] = {"creator": "csv", "path": "t.csv", "downloads": files}
+    assert TaskIdentity.of("t", Task(**keys, columns=columns(rle="runs"))).task_type == "semantic_segmentation"
+    with pytest.raises(MMLError, match=r"write box: \{x: "):
+        TaskIdentity.of("t", Task(**keys, columns=columns(box={"x": "left", "y": "top"})))
+
+
 def test_a_task_of_labels_is_planned_as_it_is_made(root: Path, tmp_path: Path):
     text = "id,left,top,w,h,kind\n" + "\n".join(
         f"{name},2,3,4,5,{kind}" for name, kind in zip("abcd", "mnmn", strict=True)

@@ -9,6 +9,7 @@ from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.creators.columns import ColumnMapping, Columns
 from mml_lib.tasks.creators.indicators import CellValue, Indicators, PartialLabels
 from mml_lib.tasks.creators.tables.row_filter import RowFilter
+from mml_lib.tasks.drawings.shape_cells import SHAPES, shape_cells
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,20 @@ class TableOptions:
         """
         if self.filter is not None:
             RowFilter.of(self.filter)
+        for role, value in self.shapes.items():
+            shape_cells(role, value, lambda name: 0)
         if self.separator is not None and (not self.separator or re.search(r"[:.\w]", self.separator)):
             raise MMLError(f"separator: {self.separator!r} cannot stand between labels; write | , ; / or a space")
+
+    @property
+    def shapes(self) -> dict[str, str | list[str] | dict[str, str]]:
+        """Columns of shapes by their kind."""
+        return {role: value for role, value in (self.columns or {}).items() if role in SHAPES and value is not None}
+
+    @property
+    def planned_kind(self) -> str:
+        """The task type of a table that is not there yet."""
+        return self.task_type or ("semantic_segmentation" if self.shapes else "classification")
 
     @property
     def meaning(self) -> list[object]:
