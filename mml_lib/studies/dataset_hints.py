@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from mml_lib.studies.study import Study
 
 
+def dataset_lines(study: "Study") -> Iterator[str]:
+    """Yield a line for each data set that tasks share, with its folder and tasks."""
+    for name, dataset in study.tasks.datasets.items():
+        tasks = [task for task, options in study.cfg.tasks.items() if options and options.dataset == name]
+        yield f"  data set {name} ({dataset.folder}) of {summarized(tasks)}"
+
+
 def dataset_hints(study: "Study") -> Iterator[str]:
     """Yield a line for data sets that no task uses, and for each set of tasks that pack the same images separately."""
     if unused := [name for name in study.cfg.datasets if name not in study.tasks.datasets]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.studies.checks.changed_code import changed_code
-from mml_lib.studies.dataset_hints import dataset_hints
+from mml_lib.studies.dataset_hints import dataset_hints, dataset_lines
 
 if TYPE_CHECKING:
     from mml_lib.studies.study import Study
@@ -17,6 +17,7 @@ def overview(study: "Study", modes: Sequence[str]) -> str:
     """Return the tasks and runs of a study in these modes, in a few lines."""
     schedulers = [study.scheduler(mode) for mode in modes]
     lines = [f"study {study.cfg.project}, mode {', '.join(modes)}"]
+    lines += dataset_lines(study)
     plans = {task: scheduler for scheduler in schedulers for task in scheduler.trained_tasks}
     for name, scheduler in plans.items():
         lines += _task_lines(study, name, scheduler)

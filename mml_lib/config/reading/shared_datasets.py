@@ -68,8 +68,9 @@ def _owners(config: Mapping[str, Any]) -> dict[str, str]:
     Raises:
         MMLError: there is no such data set, or a key is in the wrong section.
     """
-    datasets, owners = _mappings(config, "datasets"), {}
-    for name, keys in datasets.items():
+    datasets, owners = config.get("datasets"), {}
+    datasets = datasets if isinstance(datasets, Mapping) else {}
+    for name, keys in _mappings(config, "datasets").items():
         _refuse_keys(f"datasets.{name}", keys, OF_TASK, "each task has its own; write it there")
     for name, keys in _mappings(config, "tasks").items():
         if DATASET in keys:
@@ -93,7 +94,7 @@ def _refuse_keys(where: str, keys: Section, wrong: Collection[str], remedy: str)
             raise MMLError(f"{where}.{key}: {remedy}")
 
 
-def _owner(name: str, task: Section, datasets: Mapping[str, Section]) -> str:
+def _owner(name: str, task: Section, datasets: Mapping[str, Any]) -> str:
     """Return the name of a task's data set."""
     try:
         dataset = text_of(task[DATASET])
@@ -102,9 +103,10 @@ def _owner(name: str, task: Section, datasets: Mapping[str, Section]) -> str:
     if not dataset:
         raise MMLError(f"tasks.{name}.{DATASET}: write the name of one of datasets, such as {DATASET}: chexpert")
     if dataset not in datasets:
-        near = nearest(str(dataset), datasets)
-        listed = f"there is no data set '{dataset}' in datasets{near}" if datasets else "the study has no datasets"
-        raise MMLError(f"tasks.{name}.{DATASET}: {listed}")
+        listed = f"there is no data set '{dataset}' in datasets{nearest(str(dataset), datasets)}"
+        raise MMLError(f"tasks.{name}.{DATASET}: {listed if datasets else 'the study has no datasets'}")
+    if not isinstance(datasets[dataset], Mapping):
+        raise MMLError(f"datasets.{dataset}: write its keys, such as {dataset}: {{creator: csv, path: images.csv}}")
     return dataset
 
 

@@ -107,5 +107,11 @@ def test_data_set_without_a_section_is_named():
         load_study(study(tasks={"t": {"dataset": "chest", "label": "a"}}))
 
 
+@pytest.mark.parametrize("keys", [None, "csv", ["csv"]])
+def test_data_set_without_keys_is_refused(keys: Any):
+    with pytest.raises(MMLError, match=r"datasets\.chest: .*creator: csv"):
+        loaded({"t": {"dataset": "chest", "label": "a"}}, chest=keys)
+
+
 def test_data_set_may_have_the_name_of_a_task():
     assert loaded({"chest": {"dataset": "chest", "label": "a"}}).tasks["chest"].dataset == "chest"

@@ -49,6 +49,13 @@ def test_tasks_of_one_data_set_and_of_other_images_are_not(folder: Path):
     assert hints(folder, {"a": {"creator": "fake"}, "b": {"creator": "fake", "image_seed": 1}}) == []
 
 
+def test_plan_names_the_tasks_of_a_data_set(folder: Path):
+    tasks = {"sex": {"dataset": "chest", "label": "sex"}, "age": {"dataset": "chest", "value": "age"}}
+    datasets = {"chest": {"creator": "csv", "path": "t.csv"}}
+    study = planned({"preset": "pp"}, folder, tasks=tasks, datasets=datasets, pivot={}).study
+    assert f"data set chest ({study.task('sex').dataset}) of sex, age" in study.overview()
+
+
 def test_data_set_that_no_task_uses_is_named(folder: Path):
     chest = {"creator": "csv", "path": "t.csv"}
     tasks = {"sex": {"dataset": "chest", "label": "sex"}}

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,23 @@ def test_frames_of_a_file_have_its_label():
         ("0.tif#1", "a", "0.tif"),
         ("1.png", "b", None),
     ]
+
+
+def test_patients_of_image_files_stay_together_in_each_task(capsys: pytest.CaptureFixture[str]):
+    tasks = tasks_of(
+        {"age": {"value": "Age"}, "sex": {"label": "Sex"}}, {"creator": "csv", "path": "t.csv", "image": "Path"}
+    )
+    dataset = make(tasks, "age")
+    patients = ["patient-1", "patient-1", "patient-2", None, None]
+    pairs = zip(dataset.delivery.samples, patients, strict=True)
+    samples = [replace(sample, group=patient) for sample, patient in pairs]
+    dataset = replace(dataset, delivery=replace(dataset.delivery, samples=samples))
+    view, _ = learned(tasks, "age", dataset)
+    assert [sample.group for sample in view.delivery.samples] == patients
+    other = tasks_of({"age": {"value": "Age", "group": "view"}}, {"creator": "csv", "path": "t.csv", "image": "Path"})
+    view, _ = learned(other, "age", dataset)
+    assert [sample.group for sample in view.delivery.samples][:2] == ["frontal", "lateral"]
+    assert "divide 1 of 2 groups" in capsys.readouterr().out
 
 
 def test_folders_of_images_share_them_by_layouts():
