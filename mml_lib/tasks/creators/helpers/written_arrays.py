@@ -62,7 +62,7 @@ def write_mask(folder: str | Path, name: str, mask: "np.ndarray") -> str:
     from PIL import Image
 
     mask = np.asarray(mask)
-    if mask.ndim != 2 or mask.size == 0 or mask.dtype.kind not in "bui":
+    if mask.ndim != 2 or mask.size == 0 or mask.dtype.kind not in "iub":
         raise MMLError(f"the mask '{name}' is {mask.dtype} {mask.shape}; it must be H×W of booleans or whole numbers")
     if mask.dtype.kind != "b" and (mask.min() < 0 or mask.max() > 255):
         raise MMLError(f"the mask '{name}' has values from {mask.min()} to {mask.max()}; they must lie in 0 to 255")

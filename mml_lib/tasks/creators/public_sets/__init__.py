@@ -5,4 +5,5 @@ from mml_lib.tasks.creators.public_sets import (  # noqa: F401  (they register t
     flowers,
     patch_camelyon,
     stored_arrays,
+    torchvision_sets,
 )
