@@ -86,6 +86,16 @@ def test_crowds_are_ignored(root: Path, tmp_path: Path):
     assert not [line for line in check_masks(data, None, "t") if "255" in line]
 
 
+def test_categories_may_be_merged_beside_ignored_pixels(root: Path, tmp_path: Path):
+    data = made("coco", root, tmp_path / "made")
+    names = {0: "background", 1: "tissue", 2: "tissue"}
+    targets = Targets.of(data, names, "t")
+    assert targets.classes == ["background", "tissue"]
+    reference = expected(root / "instances.json")
+    assert targets.values.tolist() == [[(mask == 0).sum(), np.isin(mask, (1, 2)).sum()] for mask in reference]
+    assert not [line for line in check_masks(data, names, "t") if "255" in line]
+
+
 def test_categories_without_annotations_are_no_classes_and_are_named(root: Path, tmp_path: Path, capsys):
     made("coco", root, tmp_path / "made")
     assert "occur in no image, and are no classes: debris" in " ".join(capsys.readouterr().out.split())

@@ -1,10 +1,12 @@
 """Boxes and run lengths in tables, images found by wildcards, and several images a row."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from pydicom.data import get_testdata_file
 
 from mml_lib.config.task_options import Task
 from mml_lib.errors import MMLError
@@ -67,6 +69,16 @@ def test_canonical_names_of_columns_may_be_listed(root: Path):
     listed = deliver("csv", path, columns=columns(box=["x", "y", "width", "height"]))
     named = deliver("csv", path, columns=columns(box={name: name for name in ("x", "y", "width", "height")}))
     assert listed.drawings == named.drawings
+
+
+def test_boxes_have_the_size_of_images_of_any_format(tmp_path: Path):
+    (tmp_path / "own").mkdir()
+    shutil.copy(get_testdata_file("CT_small.dcm"), tmp_path / "own" / "ct.dcm")
+    path = write(tmp_path / "own", "id,left,top,w,h\nct,100,3,28,125")
+    data = made("csv", path, tmp_path / "made", columns={"image": "{id}.*", "box": EXTENT})
+    expected = np.zeros((128, 128), np.uint8)
+    expected[3:128, 100:128] = 1
+    assert np.array_equal(masks_of(data)["ct.dcm"], expected)
 
 
 @pytest.mark.parametrize("order", ["columns", "rows"])
