@@ -76,8 +76,8 @@ def torchvision(
     root.mkdir(parents=True, exist_ok=True)
     samples: list[Sample] = []
     names: dict[str, None] = {}
-    splits: dict[str | None, Mapping[str, Any]] = {**kind.splits} if kind.splits else {None: {}}
-    for split, arguments in splits.items():
+    splits: list[tuple[str | None, Mapping[str, Any]]] = [*kind.splits.items()] or [(None, {})]
+    for split, arguments in splits:
         with _refusals_named(name, root, download):
             data = _opened(name, root, {**kind.arguments, **arguments, **(options or {})}, download)
             by_index = {} if kind.masks else _class_names(data)
