@@ -132,3 +132,10 @@ def test_each_entry_has_a_miniature_and_its_facts():
         assert entry.facts, entry.name
         assert entry.modalities, entry.name
         assert entry.task.get("reference"), entry.name
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, entry in ENTRIES.items() if entry.task_type == "semantic_segmentation"]
+)
+def test_the_background_is_the_first_class_so_that_metrics_leave_it_out(name: str):
+    assert TaskIdentity.of("t", task_of(name)).idx_to_class[0] == "background"
