@@ -10,8 +10,8 @@ from mml_lib.files.fetching.adopting import adopt
 
 EXTRA = 'pip install "mml[kaggle]"'
 CREDENTIALS = (
-    "create an API token at https://www.kaggle.com/settings and put it into ~/.kaggle/kaggle.json, or set "
-    "KAGGLE_API_TOKEN (or KAGGLE_USERNAME and KAGGLE_KEY)"
+    "create an API token at https://www.kaggle.com/settings/api and set KAGGLE_API_TOKEN, or save it as "
+    "~/.kaggle/access_token (older tokens: ~/.kaggle/kaggle.json)"
 )
 COMPETITIONS = "competitions"
 """First part of the name of a competition: `competitions/<name>`."""
@@ -44,7 +44,7 @@ def _client() -> Any:
     try:
         from kaggle.api.kaggle_api_extended import KaggleApi
     except ImportError as error:
-        raise MMLError(f"downloads from Kaggle need the package kaggle: {EXTRA}") from error
+        raise MMLError(f"downloads from Kaggle need the package kaggle ({error}): {EXTRA}") from error
     except (OSError, SystemExit) as error:  # older clients look for credentials when they are imported
         raise MMLError(f"Kaggle: there are no credentials; {CREDENTIALS}") from error
     client = KaggleApi()

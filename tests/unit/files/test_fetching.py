@@ -168,7 +168,7 @@ def test_another_checksum_of_kaggle_is_refused(path: Path, client):
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (SystemExit(1), "kaggle.json, or set KAGGLE_API_TOKEN"),
+        (SystemExit(1), "set KAGGLE_API_TOKEN, or save it as"),
         (OSError("Could not find kaggle.json"), "Could not find kaggle.json"),
         (type("Denied", (Exception,), {"response": SimpleNamespace(status_code=403)})(), "accept its rules"),
         (
