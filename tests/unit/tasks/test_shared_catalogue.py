@@ -70,7 +70,7 @@ def test_masks_and_labels_of_an_archive_are_one_data_set(tmp_path: Path):
     assert len({task.dataset for task in tasks.values()}) == 1
     assert [task.task_type for task in tasks.values()] == ["semantic_segmentation", "classification", "classification"]
     results = learned(tasks, "oxford_pets_masks", tmp_path)
-    assert results["masks"][0] == ["pet", "background"]
+    assert results["masks"][0] == ["background", "pet"]
     assert results["species"][0] == ["cat", "dog"]
     assert results["breeds"][0] == ["Abyssinian", "american_bulldog"]
     assert len({count for _, count in results.values()}) == 1
