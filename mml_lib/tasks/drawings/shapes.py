@@ -179,7 +179,7 @@ class LabelmeShape:
             raise ValueError(f"the {self.kind} has {count} points; it needs {needed}")
         if not all(_is_number(value) for point in self.points for value in point):
             raise ValueError(f"the {self.kind} has a coordinate that is no finite number")
-        if self.kind == "mask" and not self.bitmap:
+        if self.kind == "mask" and not (self.bitmap and isinstance(self.bitmap, str)):
             raise ValueError("the mask has no picture")
 
     def draw(self, mask: np.ndarray, value: int) -> None:

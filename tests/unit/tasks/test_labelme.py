@@ -107,6 +107,8 @@ def test_a_task_is_made_as_planned_and_follows_its_files(root: Path, tmp_path: P
         ([shape("cell", SQUARE), shape("cell", [[1, 2, 3]])], {}, "shape 2 has no points"),
         ([shape("", SQUARE)], {}, "shape 1 has no label"),
         ([shape("cell", SQUARE, "blob")], {}, "'blob' is no shape"),
+        ([shape("cell", [["a", "b"]] * 3)], {}, "no finite number"),
+        ([{"label": "cell", "points": [[1, 2]] * 2, "shape_type": "mask", "mask": 7}], {}, "the mask has no picture"),
         ([shape("cell", [[1, None], [2, 3], [4, 5]])], {}, "no finite number"),
         ([], {"shapes": None}, "no list 'shapes'.*labelme"),
         ([], {"image": "other.png"}, "its image 'other.png' does not exist, and 0 images"),

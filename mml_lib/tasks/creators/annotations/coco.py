@@ -200,13 +200,21 @@ def _boxes(entry: Mapping[str, Any]) -> list[Shape]:
 def _outlines(entry: Mapping[str, Any]) -> list[Shape]:
     outline = entry.get("segmentation")
     if isinstance(outline, dict):
-        height, width = outline["size"]
-        return [CocoRuns((int(height), int(width)), outline["counts"])]
+        size, counts = outline.get("size") or [], outline.get("counts") or []
+        if not (_are_whole(size) and len(size) == 2 and (isinstance(counts, str) or _are_whole(counts))):
+            raise ValueError("its run lengths need 'size', height and width, and 'counts', whole numbers or a text")
+        return [CocoRuns((size[0], size[1]), counts)]
     if not outline or not isinstance(outline, list):
         box = "; write boxes: true in the task to fill its box" if entry.get("bbox") else ""
         raise ValueError(f"it has no outline and no run lengths ('segmentation'){box}")
-    parts = outline if isinstance(outline[0], list) else [outline]
+    parts = [outline] if isinstance(outline[0], int | float) else outline
+    if not all(isinstance(part, list) for part in parts):
+        raise ValueError("its outline ('segmentation') is no list of numbers")
     return [Polygon(part) for part in parts]
+
+
+def _are_whole(numbers: Any) -> bool:
+    return isinstance(numbers, list) and all(isinstance(number, int) for number in numbers)
 
 
 @dataclass(frozen=True)

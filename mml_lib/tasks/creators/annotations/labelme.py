@@ -141,7 +141,7 @@ def _read_image(file: Path, root: Path, folders: ListedFolders, has_masks: bool)
             points = [(x, y) for x, y in shape["points"]]
         except (KeyError, TypeError, ValueError) as error:
             raise MMLError(f"{where} has no points with two coordinates each; correct or remove it") from error
-        drawn = LabelmeShape(shape.get("shape_type") or "polygon", points, shape.get("mask"))
+        drawn = LabelmeShape(str(shape.get("shape_type") or "polygon"), points, shape.get("mask"))
         if has_masks or label not in OWN_NAMES:
             annotations.append(Annotation(OWN_NAMES.get(label, label), drawn, where))
     return AnnotatedImage(_sample(image, root), annotations, str(file), size)
