@@ -214,7 +214,7 @@ def _outlines(entry: Mapping[str, Any]) -> list[Shape]:
 
 
 def _are_whole(numbers: Any) -> bool:
-    return isinstance(numbers, list) and all(isinstance(number, int) for number in numbers)
+    return isinstance(numbers, list) and bool(numbers) and all(isinstance(number, int) for number in numbers)
 
 
 @dataclass(frozen=True)
