@@ -20,6 +20,8 @@ from tests.support.annotated_images import HEIGHT, WIDTH, made, masks_of, write_
 from tests.support.image_folders import sample_fields
 from tests.support.plans import check_plan, deliver
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # of pycocotools, with NumPy 2
+
 CATEGORIES = [{"id": 7, "name": "vessel"}, {"id": 3, "name": "cell"}, {"id": 9, "name": "debris"}]
 
 

@@ -17,6 +17,8 @@ from mml_lib.tasks.dataset import Sample
 from mml_lib.tasks.drawings import Box, CocoRuns, Drawing, LabelmeShape, Part, Polygon, RunLengths, Shape
 from tests.support.annotated_images import write_pictures
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # of pycocotools, with NumPy 2
+
 HEIGHT, WIDTH = 23, 31
 RNG = np.random.default_rng(0)
 
