@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
@@ -10,6 +11,9 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_
 from mml_lib.config.sections import Section
 
 URL = r"^(https?|file)://"
+
+HIDDEN = "not shown"
+"""Text in place of a password."""
 
 
 def _no_placeholder(digest: str) -> str:
@@ -29,6 +33,16 @@ class Variable(Section):
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. ()+-]*$")]
 KaggleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 KaggleFile = Annotated[str, StringConstraints(pattern=r"^[^/#\\][^#\\]*$")]
+
+
+def without_passwords(value: Any) -> Any:
+    """Return a config whose passwords are hidden, for files and reports; names of environment variables stay."""
+    if isinstance(value, Mapping):
+        return {
+            key: HIDDEN if key == "password" and not isinstance(part, Mapping) else without_passwords(part)
+            for key, part in value.items()
+        }
+    return [without_passwords(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 class Download(Section):

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from mml_lib.config.download_options import without_passwords
 from mml_lib.config.loading import preset_folders
 from mml_lib.config.pipeline_folder import LIBRARY, add_presets
 from mml_lib.config.reading.origins import Origins, Source
@@ -112,7 +113,7 @@ def _where(workflow: "Workflow") -> str:
 
 def study_record(layers: StudyLayers) -> dict[str, Any]:
     """Return `files` and `values` that a study can be put together from again, values as text for `--config`."""
-    values = {key: value for key, value in layers.values.items() if key not in WITHOUT_REFERENCES}
+    values = {key: value for key, value in without_passwords(layers.values).items() if key not in WITHOUT_REFERENCES}
     if isinstance(paths := values.pop("paths", None), Mapping) and paths.get("presets"):
         values["paths"] = {"presets": paths["presets"]}
     return {

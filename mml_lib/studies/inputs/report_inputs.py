@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from mml_lib.config.download_options import without_passwords
 from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.pipelines.pipeline import DEVICE_KEYS, PIPELINE_KEYS
 from mml_lib.pipelines.trained_networks import TrainedNetwork
@@ -167,11 +168,11 @@ class ReportInputs(RuleInputs):
         ]
 
     def config(self, wildcards: "Wildcards") -> dict[str, Any]:
-        """The merged config, without sections that change no result."""
+        """The merged config, without sections that change no result and without passwords."""
         config = {key: value for key, value in self.study.config.items() if key not in SILENT}
         if isinstance(trainer := self.study.config.get("trainer"), Mapping):
             config["trainer"] = {key: value for key, value in trainer.items() if key not in DEVICE_KEYS}
-        return config | self.study.inputs.evaluate.prediction_params()
+        return without_passwords(config | self.study.inputs.evaluate.prediction_params())
 
     def plan(self, wildcards: "Wildcards") -> dict[str, int]:
         """Number of planned steps by rule."""

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from mml_lib.config.download_options import Download
+from mml_lib.config.download_options import Download, without_passwords
 from mml_lib.config.loading import load_study
 from mml_lib.config.reading.layers import with_defaults
+from mml_lib.engine.command_line import StudyLayers
+from mml_lib.engine.opening import study_record
 from mml_lib.errors import MMLError
 from mml_lib.studies.checks.download_checks import check_downloads, offer_passwords
 from mml_lib.studies.study import Study
@@ -80,6 +82,18 @@ def test_a_password_is_shown_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv(file.password_variable, "")
     offer_passwords(plan)
     assert os.environ[file.password_variable] == "s3cret"
+
+
+def test_reports_and_records_of_a_study_hide_passwords(tmp_path: Path):
+    download = MANUAL | {"password": "s3cret", "nested": True}
+    plan = study(tmp_path, download)
+    reported = plan.inputs.report.config(None)
+    assert "s3cret" not in str(reported)
+    assert reported["tasks"]["t"]["downloads"][0] == download | {"password": "not shown"}
+    layers = StudyLayers(config={}, files=[], values={"tasks": {"t": {"downloads": [download]}}})
+    assert "s3cret" not in str(study_record(layers))
+    by_variable = MANUAL | {"password": {"env": "NAME"}}
+    assert without_passwords({"downloads": [by_variable]}) == {"downloads": [by_variable]}
 
 
 def test_missing_files_are_all_named_at_once(tmp_path: Path):
