@@ -11,8 +11,10 @@ from torch import nn
 
 from mml_lib.config.training_options import Augmentations
 from mml_lib.data.augmentation_steps import Step, build_step
+from mml_lib.data.colour_transforms import without_colours
 from mml_lib.errors import MMLError
 from mml_lib.task_types import IGNORE
+from mml_lib.tasks.pixel_format import PixelFormat
 
 TRIALS = 4
 """Draws that an augmentation is tried with before a training: a part with a small `p` is hardly in one of them."""
@@ -29,21 +31,24 @@ class Augmentation(nn.Module):
     """The transforms of a pipeline in their order; every sample of a batch gets its own randomness.
 
     Args:
-        config: augmentations of kornia, of torchvision's v2, or modules on N×3×H×W floats in 0..1.
+        config: augmentations of kornia, of torchvision's v2, or modules on N×C×H×W floats in 0..1.
         masks: whether images come with masks, which have to be moved with them.
+        pixels: format of the images; None: it is not known yet.
 
     Raises:
-        MMLError: a transform that cannot be built, mixes targets, or cannot move masks.
+        MMLError: a transform that cannot be built, mixes targets, cannot move masks, or changes colours of images that
+            have none.
     """
 
-    def __init__(self, config: Augmentations, masks: bool = False):
+    def __init__(self, config: Augmentations, masks: bool = False, pixels: PixelFormat | None = None):
         super().__init__()
-        self.steps = [build_step(transform.spec(), masks) for transform in config.transforms or ()]
+        specs = [without_colours(transform.spec(), pixels) for transform in config.transforms or ()]
+        self.steps = [build_step(spec, masks) for spec in specs]
         self.transforms = nn.ModuleList(step.module for step in self.steps)
 
     @torch.no_grad()
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return changed images: N×3×H×W floats in 0..1, as they come."""
+        """Return changed images: N×C×H×W floats in 0..1, as they come."""
         for step in self.steps:
             images, _ = _apply(step, images)
         return images.clamp(0, 1) if self.steps else images
@@ -67,7 +72,7 @@ class Augmentation(nn.Module):
         """Try each transform several times, and refuse those that spoil images; random states are restored.
 
         Args:
-            images: some of a training, N×3×H×W in 0..1.
+            images: some of a training, N×C×H×W in 0..1.
             masks: theirs, int64 N×H×W, in a segmentation.
 
         Raises:

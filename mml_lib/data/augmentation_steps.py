@@ -49,7 +49,7 @@ class Step(ABC):
         return None
 
     def images(self, images: torch.Tensor) -> torch.Tensor:
-        """Return changed images, N×3×H×W."""
+        """Return changed images, N×C×H×W."""
         if self.whole_batch:
             return self._change(images)
         return torch.cat([self._change(image) for image in images.split(1)])
@@ -127,7 +127,7 @@ class TorchvisionStep(Step):
 
 
 class OwnStep(Step):
-    """Any other module: it gets images of one sample, 1×3×H×W, unless it says that it draws for each sample itself
+    """Any other module: it gets images of one sample, 1×C×H×W, unless it says that it draws for each sample itself
     (`whole_batch = True`). A segmentation takes it where its forward takes `masks` too, or where it says that it
     moves nothing (`photometric = True`).
     """

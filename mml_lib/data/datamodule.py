@@ -19,7 +19,7 @@ from mml_lib.data.read_ahead import ReadAhead
 from mml_lib.data.sampling import BatchSampler
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import verify
-from mml_lib.files.containers import check_packed
+from mml_lib.files.containers import read_packed_format
 from mml_lib.images.packing import IMAGES, MASKS
 from mml_lib.images.stores.sized_store import MASK_PIXELS, PIXELS, SIZES, SizedPixels
 from mml_lib.machine.terminal import summarized, warn
@@ -43,7 +43,7 @@ class TaskImages(Dataset[Batch], ABC):
         self.segmentation = TASK_TYPES[struct.task_type].has_masks
         self.rows = struct.samples["row"][positions]
         verify(self.folder)
-        check_packed(self.folder)
+        read_packed_format(self.folder)
         self.ids = struct.samples["id"][positions]
         self.targets = struct.targets[positions]
         self.lookup = struct.lookup if self.segmentation else None
@@ -58,7 +58,7 @@ class TaskImages(Dataset[Batch], ABC):
         return {key: value for key, value in self.__dict__.items() if key not in cached}
 
     def __getitem__(self, batch: np.ndarray) -> Batch:
-        """Return `image` (uint8, B×3×H×W in channels-last memory) and `target` of some positions.
+        """Return `image` (B×C×H×W of the packed type, in channels-last memory) and `target` of some positions.
 
         Targets: class indices (int64, B), probabilities (float32, B×classes), values (float32, B), or classes of
         pixels (int64, B×H×W, 255 ignored).
@@ -68,8 +68,9 @@ class TaskImages(Dataset[Batch], ABC):
         return {"image": images.permute(0, 3, 1, 2), "target": torch.from_numpy(target)}
 
     def room(self, count: int, height: int, width: int) -> torch.Tensor:
-        """Return memory for so many images, uint8 B×H×W×3, whatever it holds."""
-        return torch.empty(count, height, width, 3, dtype=torch.uint8, pin_memory=self.pinned)
+        """Return memory for so many images, B×H×W×C of the type of the packed images, whatever it holds."""
+        channels, dtype = self.images.shape[-1], getattr(torch, self.images.dtype.name)
+        return torch.empty(count, height, width, channels, dtype=dtype, pin_memory=self.pinned)
 
     def image(self, position: int) -> np.ndarray:
         """Return a view of the packed image at a position, H×W×C."""

@@ -23,7 +23,7 @@ class BatchMixing:
 
     @torch.no_grad()
     def __call__(self, images: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return mixed images, N×3×H×W, and probabilities, N×classes, for class indices N or probabilities."""
+        """Return mixed images, N×C×H×W, and probabilities, N×classes, for class indices N or probabilities."""
         if not targets.is_floating_point():
             targets = torch.nn.functional.one_hot(targets, self.classes).to(images.dtype)
         # Drawn on the CPU: what is drawn steers the code, and must not wait for a GPU.

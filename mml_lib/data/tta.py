@@ -1,6 +1,6 @@
 """Views of images for test-time augmentation: how an image is changed, and how that is undone for masks.
 
-A view is a class with `do(images)`, which returns other images, of any size, for floats N×3×H×W in 0..1, and with
+A view is a class with `do(images)`, which returns other images, of any size, for floats N×C×H×W in 0..1, and with
 `undo(maps, size)`, which brings what a network says of their pixels, probabilities N×classes×H'×W', back to the
 pixels of the images: N×classes×H×W, `size` being (H, W). Segmentations alone need `undo`. Nothing in a view is random.
 

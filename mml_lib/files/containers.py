@@ -131,14 +131,16 @@ def _packed_stamp(folder: Path) -> dict[str, Any]:
     return _stamp_in(json.loads((folder / PACKED_FORMAT).read_text(encoding="utf-8")))
 
 
-def check_packed(folder: Path) -> None:
-    """Refuse packed images of a newer format.
+def read_packed_format(folder: Path) -> dict[str, Any]:
+    """Return the statements of a folder of packed images about itself: `pixels`, unless it is older.
 
     Raises:
-        MMLError: the line names the MML that is needed.
+        MMLError: the format is damaged, or newer than this MML, and the line names the one that is needed.
     """
     try:
-        FORMATS["packed"].version_of(_packed_stamp(folder), folder)
+        content = json.loads((folder / PACKED_FORMAT).read_text(encoding="utf-8"))
+        FORMATS["packed"].version_of(_stamp_in(content), folder)
+        return content
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise damaged(folder / PACKED_FORMAT, str(error), artefact=folder) from error
 

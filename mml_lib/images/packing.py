@@ -4,8 +4,8 @@ A folder of packed images holds, for N images in the order of their data set:
 `images.npy` (N×H×W×C, of the type and with the channels of `Dataset.pixels`), `masks.npy` (uint8, N×H×W, where there
 are masks; pixels in none get a value that none has), and `moments.npy` (float64, N×2×C), mean and mean square of each
 channel in 0..1, from which the statistics of any subset follow. Images that keep sizes of their own lie in a sized
-store (`images.stores.sized_store`) instead of the arrays. `format.json` says the format of all this. Shards name odd
-images in `findings.json`, where there are some.
+store (`images.stores.sized_store`) instead of the arrays. `format.json` says the format of all this and of the pixels.
+Shards name odd images in `findings.json`, where there are some.
 """
 
 import math
@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,7 +26,8 @@ from tqdm import tqdm
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_whole_folder
 from mml_lib.files.checksums import verify
-from mml_lib.files.containers import PACKED_FORMAT
+from mml_lib.files.containers import PACKED_FORMAT, read_packed_format
+from mml_lib.files.formats import STAMP
 from mml_lib.files.manager import SHARDS
 from mml_lib.files.stored import json_text
 from mml_lib.images.decoding import decode_row
@@ -83,7 +85,7 @@ def pack(dataset: Dataset, rows: range, transforms: Sequence[Mapping[str, Any]],
     if size is None:
         _check_room(dataset, rows, transforms, folder)
     with write_whole_folder(folder) as beside, ExitStack() as stack:
-        (beside / PACKED_FORMAT).write_text(json_text("packed", {}))
+        (beside / PACKED_FORMAT).write_text(json_text("packed", {"pixels": asdict(dataset.pixels)}))
         packer = _Packer(dataset, transforms, beside, len(rows), size, stack)
         chunks = [(rows[start : start + CHUNK], start) for start in range(0, len(rows), CHUNK)]
         with tqdm(total=len(rows), desc="decode", unit="image", **progress()) as bar:
@@ -220,7 +222,8 @@ def join(shards: Sequence[str], folder: str) -> None:
     findings.warn()
     with write_whole_folder(folder) as beside:
         (beside / SHARDS).write_text(f"{len(shards)}\n")
-        (beside / PACKED_FORMAT).write_text(json_text("packed", {}))
+        stated = read_packed_format(Path(shards[0]))
+        (beside / PACKED_FORMAT).write_text(json_text("packed", {key: stated[key] for key in stated.keys() - STAMP}))
         for name in (IMAGES, MASKS, MOMENTS, SIZES, OFFSETS, PIXELS, MASK_PIXELS):
             parts = [path for shard in shards if (path := Path(shard) / name).exists()]
             if len(parts) == 1:

@@ -43,8 +43,10 @@ class MergedViews:
             _check(view, self.segmentation)
 
     def __call__(self, model: MMLModule, images: torch.Tensor) -> torch.Tensor:
-        """Return the merged outputs for uint8 images N×3×H×W: like `merge_outputs`, N×outputs, or for the classes of
-        pixels sums or maxima of probabilities, N×classes×H×W, whose argmax is meant.
+        """Return the merged outputs for images N×C×H×W as they are packed.
+
+        They are N×outputs, as `merge_outputs` gives them, or for the classes of pixels sums or maxima of probabilities,
+        N×classes×H×W, whose argmax is meant.
         """
         scaled = model.scale(images)
         outputs = (self._outputs(model, scaled, view) for view in (None, *self.views))
@@ -53,7 +55,7 @@ class MergedViews:
         return merge_outputs(torch.stack(list(outputs)), model.task_type, self.merge)
 
     def _outputs(self, model: MMLModule, images: torch.Tensor, view: View | None) -> torch.Tensor:
-        """Return the outputs for one view of floats N×3×H×W, or the probabilities of the images' own pixels."""
+        """Return the outputs for one view of floats N×C×H×W, or the probabilities of the images' own pixels."""
         seen = images if view is None else view.do(images)
         try:
             outputs = model.network(model.normalise(seen), model.task).float()

@@ -125,7 +125,7 @@ def _called_layers(network: Network) -> dict[str, nn.Module]:
     network.eval()
     with torch.no_grad():
         for task in network.heads:
-            network(torch.zeros(1, 3, *([size] * 2 if isinstance(size, int) else size)), task)
+            network(torch.zeros(1, network.in_chans, *([size] * 2 if isinstance(size, int) else size)), task)
     network.train(training)
     for hook in hooks:
         hook.remove()

@@ -11,7 +11,7 @@ from mml_lib.errors import MMLError, nearest
 
 
 class Encoder(nn.Module):
-    """An encoder of segmentation-models-pytorch: images N×3×H×W to features N×num_features, or to a pyramid of maps.
+    """An encoder of segmentation-models-pytorch: images N×C×H×W to features N×num_features, or to a pyramid of maps.
 
     Args:
         encoder: as the package builds it.
@@ -33,7 +33,7 @@ class Encoder(nn.Module):
         return self.encoder(images)
 
 
-def smp_encoder(name: str, pretrained: bool | str = False, output_stride: int = 32) -> Encoder:
+def smp_encoder(name: str, pretrained: bool | str = False, output_stride: int = 32, in_chans: int = 3) -> Encoder:
     """Build an encoder of segmentation-models-pytorch.
 
     Args:
@@ -41,6 +41,7 @@ def smp_encoder(name: str, pretrained: bool | str = False, output_stride: int = 
         pretrained: load weights through the hub: those of ImageNet where there are some, or a name among those that
             the encoder has.
         output_stride: 8 or 16 dilate the last stages.
+        in_chans: channels of the images, C; the package adapts the first layer of pretrained weights.
 
     Raises:
         MMLError: no such encoder or weights, weights that cannot be had, or one that cannot be dilated.
@@ -54,7 +55,7 @@ def smp_encoder(name: str, pretrained: bool | str = False, output_stride: int = 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning)  # names that begin with timm-
         try:
-            encoder = encoders.get_encoder(name, weights=weights, output_stride=output_stride)
+            encoder = encoders.get_encoder(name, in_channels=in_chans, weights=weights, output_stride=output_stride)
             settings = encoders.get_preprocessing_params(name, weights) if weights else {}
         except Exception as error:
             reason = " ".join(str(error).split())

@@ -56,6 +56,7 @@ class MaskHead(nn.Module):
             channels and the number of maps are handed to it. `depth` is the number of maps besides the image,
             `output_stride` the reduction of the last ones, which the backbone was built with, and `least_side` the side
             that the smallest map has to have.
+        channels: of the images.
 
     Raises:
         MMLError: the backbone has no such feature maps, or the decoder does not fit it.
@@ -63,7 +64,7 @@ class MaskHead(nn.Module):
 
     maps = True
 
-    def __init__(self, backbone: nn.Module, classes: int, decoder: Mapping[str, Any]):
+    def __init__(self, backbone: nn.Module, classes: int, decoder: Mapping[str, Any], channels: int = 3):
         from segmentation_models_pytorch.base.initialization import initialize_decoder, initialize_head
 
         super().__init__()
@@ -74,7 +75,7 @@ class MaskHead(nn.Module):
             self.reader: TokenMaps | Pyramid = TokenMaps.of(backbone, wanted)
         else:
             stride = decoder.get("output_stride", LEVELS[-1])
-            self.reader = Pyramid.of(backbone, decoder.get("depth", len(LEVELS)), stride)
+            self.reader = Pyramid.of(backbone, decoder.get("depth", len(LEVELS)), stride, channels)
         levels = len(self.reader.channels) - 1
         if "n_blocks" in parameters and "decoder_channels" in parameters:
             _check_widths(decoder.get("decoder_channels"), levels)
@@ -118,7 +119,7 @@ class MaskHead(nn.Module):
         return side_needed + -side_needed % self.reader.multiple - side
 
     def read(self, backbone: nn.Module, images: torch.Tensor) -> Any:
-        """Return the feature maps of normalised images, N×3×H×W."""
+        """Return the feature maps of normalised images, N×C×H×W."""
         return self.reader.maps(backbone, images)
 
     def forward(self, maps: Any, size: tuple[int, int]) -> torch.Tensor:

@@ -21,17 +21,19 @@ from mml_lib.files.checksums import damaged, verify
 from mml_lib.files.containers import weights_header, weights_metadata
 from mml_lib.files.formats import FORMATS
 from mml_lib.models.heads import LinearHead, MaskHead, ValueHead
+from mml_lib.models.input_channels import ARGUMENT, COLOURS, channels_taken
 from mml_lib.models.pyramids import LEVELS
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
 
 
-def timm_backbone(name: str, pretrained: bool = False, **arguments: Any) -> nn.Module:
-    """Build a timm network without its head: images N×3×H×W to features N×num_features.
+def timm_backbone(name: str, pretrained: bool = False, in_chans: int = 3, **arguments: Any) -> nn.Module:
+    """Build a timm network without its head: images N×C×H×W to features N×num_features.
 
     Args:
         name: a name out of `timm.list_models()`, with `.tag` where certain weights are wanted.
-        pretrained: load weights through timm's hub.
+        pretrained: load weights through timm's hub; timm adapts the first layer where `in_chans` is not 3.
+        in_chans: channels of the images, C.
         arguments: further arguments of `timm.create_model`.
 
     Raises:
@@ -40,7 +42,7 @@ def timm_backbone(name: str, pretrained: bool = False, **arguments: Any) -> nn.M
     if not timm.is_model(name):
         raise MMLError(f"arch.name: timm has no network '{name}'{nearest(name, timm.list_models())}")
     try:
-        return timm.create_model(name, pretrained=pretrained, num_classes=0, **arguments)
+        return timm.create_model(name, pretrained=pretrained, num_classes=0, in_chans=in_chans, **arguments)
     except TypeError as error:
         raise MMLError(_refused(name, arguments, error)) from error
     except Exception as error:
@@ -69,11 +71,16 @@ class Network(nn.Module):
     Args:
         arch: target of the backbone with its arguments.
         heads: what `head_spec` says of each task, by task name.
+        channels: of the images; None: they are not there yet.
+
+    Raises:
+        MMLError: the backbone cannot be built, takes no images of so many channels, or does not suit a head.
     """
 
-    def __init__(self, arch: Mapping[str, Any], heads: Mapping[str, Mapping[str, Any]]):
+    def __init__(self, arch: Mapping[str, Any], heads: Mapping[str, Mapping[str, Any]], channels: int | None = None):
         super().__init__()
         self.arch = dict(arch)
+        self.in_chans = channels_taken(self.arch, channels)
         self.frozen = False
         self.heads = {task: dict(spec) for task, spec in heads.items()}
         self.backbone = self._backbone()
@@ -88,7 +95,7 @@ class Network(nn.Module):
         decoders = [spec["decoder"] for spec in self.heads.values() if spec.get("decoder")]
         decoder = min(decoders, key=_stride, default=None)
         if decoder is None or _stride(decoder) == LEVELS[-1] or "output_stride" in self.arch:
-            return instantiate(self.arch, nn.Module)
+            return instantiate(self.arch, nn.Module, **self._channels)
         stride, name = _stride(decoder), decoder[TARGET].rpartition(".")[2]
         refusal = MMLError(
             f"decoder: {name} needs a network whose last stages can be dilated (output_stride {stride}), and "
@@ -96,7 +103,7 @@ class Network(nn.Module):
             "(unet, fpn, upernet …)"
         )
         try:
-            backbone = instantiate(self.arch, nn.Module, output_stride=stride)
+            backbone = instantiate(self.arch, nn.Module, output_stride=stride, **self._channels)
         except (MMLError, AssertionError, NotImplementedError) as error:
             if "arch.pretrained" in str(error) or "arch.name" in str(error):
                 raise
@@ -105,9 +112,14 @@ class Network(nn.Module):
             raise refusal
         return backbone
 
+    @property
+    def _channels(self) -> dict[str, int]:
+        """Argument of the backbone that states its channels, where it is not told by `arch`, or takes 3 anyway."""
+        return {} if self.in_chans == COLOURS or ARGUMENT in self.arch else {ARGUMENT: self.in_chans}
+
     def _build(self, spec: Mapping[str, Any]) -> nn.Module:
         if TASK_TYPES[spec["task_type"]].has_masks:
-            return MaskHead(self.backbone, spec["outputs"], spec["decoder"])
+            return MaskHead(self.backbone, spec["outputs"], spec["decoder"], self.in_chans)
         features = getattr(self.backbone, "head_hidden_size", None) or getattr(self.backbone, "num_features", None)
         if features is None:
             raise MMLError(
@@ -144,7 +156,7 @@ class Network(nn.Module):
         return self.head[_module_name(task)]
 
     def forward(self, images: torch.Tensor, task: str) -> torch.Tensor:
-        """Return the outputs of a task for normalised images N×3×H×W: N×outputs, or N×outputs×H×W.
+        """Return the outputs of a task for normalised images N×C×H×W: N×outputs, or N×outputs×H×W.
 
         Raises:
             MMLError: the backbone takes images of one size only, and these have another.
@@ -158,7 +170,7 @@ class Network(nn.Module):
         return head(maps, padded.shape[-2:])[..., :height, :width]
 
     def _features(self, see: Callable[[torch.Tensor], Any], images: torch.Tensor) -> Any:
-        """Return the outputs of the backbone for images, N×3×H×W."""
+        """Return the outputs of the backbone for images, N×C×H×W."""
         try:
             return see(images)
         except (AssertionError, RuntimeError) as error:
@@ -205,7 +217,7 @@ def _module_name(task: str) -> str:
 
 def save_network(network: Network, path: str | Path, extra: Mapping[str, Any]) -> None:
     """Store weights, with a header that holds `extra` and the description of the network."""
-    header = {"arch": network.arch, "heads": network.heads, **extra}
+    header = {"arch": network.arch, "heads": network.heads, ARGUMENT: network.in_chans, **extra}
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in network.state_dict().items()}
     with write_whole(path) as beside:
         save_file(state, beside, metadata=weights_metadata(header))
@@ -219,7 +231,7 @@ def load_network(path: str | Path) -> tuple[Network, dict[str, Any]]:
     """
     state, header = _read(path)
     try:
-        network = Network(untrained(header["arch"]), header["heads"])
+        network = Network(untrained(header["arch"]), header["heads"], stored_channels(header))
         network.load_state_dict(state)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise damaged(path, str(error)) from error
@@ -245,8 +257,11 @@ def start_from(path: str | Path, network: Network, classes: Mapping[str, list[st
     def part(prefix: str) -> dict[str, torch.Tensor]:
         return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
 
+    backbone = part("backbone.")
+    if stored_channels(header) == 1 and network.in_chans == COLOURS:
+        backbone = _widened(backbone, network.backbone)
     try:
-        network.backbone.load_state_dict(part("backbone."))
+        network.backbone.load_state_dict(backbone)
     except RuntimeError as error:
         stored = header["arch"].get("name", header["arch"]["_target_"])
         raise MMLError(
@@ -274,6 +289,25 @@ def read_header(path: str | Path) -> dict[str, Any]:
         MMLError: the file is missing, damaged, or of a newer format.
     """
     return _read(path)[1]
+
+
+def stored_channels(header: Mapping[str, Any]) -> int:
+    """Return the number of channels that a stored network takes."""
+    return header.get(ARGUMENT) or header["arch"].get(ARGUMENT) or COLOURS  # older headers do not state it
+
+
+def _widened(state: Mapping[str, torch.Tensor], backbone: nn.Module) -> dict[str, torch.Tensor]:
+    """Return the weights of a backbone for grey images as those of one for colours, which does the same with grey ones.
+
+    The first layer is spread over the channels, as timm does (`timm.models.adapt_input_conv`).
+    """
+    wide = {name: tensor.shape for name, tensor in backbone.state_dict().items()}
+    return {
+        name: tensor.expand(wide[name]) / COLOURS
+        if name in wide and tensor.ndim > 1 and tensor.shape == (wide[name][0], 1, *wide[name][2:]) != wide[name]
+        else tensor
+        for name, tensor in state.items()
+    }
 
 
 def untrained(arch: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError
 from mml_lib.images.transforms import packed_size, resolve
 from mml_lib.machine.terminal import warn
+from mml_lib.models.input_channels import COLOURS
 from mml_lib.models.network import Network, read_header
 
 if TYPE_CHECKING:
@@ -17,10 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean and standard deviation of each channel, R, G and B, of images in 0..1."""
+    """Mean and standard deviation of each channel of images in 0..1."""
 
     mean: list[float]
     std: list[float]
+
+    def of_channels(self, count: int) -> "Statistics":
+        """Return the statistics for another number of channels: of colours as grey, or of grey as colours."""
+        if len(self.mean) == count:
+            return self
+        return Statistics(*([sum(values) / len(values)] * count for values in (self.mean, self.std)))
 
 
 IMAGENET = Statistics([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
@@ -32,7 +39,8 @@ def statistics_for(
 ) -> Statistics:
     """Return the statistics that a training normalises images by.
 
-    Warns of statistics, and of a size of images, that pretrained weights were not trained with.
+    Those of colours are averaged for a network of grey images. Weights that are adapted to other channels get the
+    statistics of the task. Warns of statistics, and of a size of images, that pretrained weights were not trained with.
 
     Args:
         network: what is to be trained.
@@ -41,21 +49,27 @@ def statistics_for(
         stored: weights of the network that is started from, if any.
 
     Raises:
-        MMLError: nothing says which statistics the weights were trained with.
+        MMLError: nothing says which statistics the weights were trained with, or those of colours are asked for images
+            of other channels.
     """
-    kind = cfg.normalization_of(started=stored is not None)
-    if kind == "task":
-        return Statistics(struct.means, [max(std, 1e-3) for std in struct.stds])
+    kind, count = cfg.normalization_of(started=stored is not None), network.in_chans
+    if kind == "imagenet" and count not in (1, COLOURS):
+        raise MMLError(
+            f"normalization: imagenet is for colours and grey, and the images have {count} channels; set it to task"
+        )
+    adapted = stored is None and count not in (1, COLOURS)  # to channels that the weights have not seen
+    if kind == "task" or (kind == "pretrained" and adapted):
+        return Statistics(struct.means, [max(std, 1e-3) for std in struct.stds]).of_channels(count)
     expected = None
     if stored is not None:
         header = read_header(stored)
-        expected = Statistics(header["mean"], header["std"])
-    elif kind == "pretrained" or (cfg.arch.spec().get("pretrained") and network.pretrained_cfg):
-        expected = statistics_of(network.pretrained_cfg, network.arch_name)
+        expected = Statistics(header["mean"], header["std"]).of_channels(count)
+    elif not adapted and (kind == "pretrained" or (cfg.arch.spec().get("pretrained") and network.pretrained_cfg)):
+        expected = statistics_of(network.pretrained_cfg, network.arch_name).of_channels(count)
         _warn_of_size(network, cfg)
     if kind == "pretrained" and expected is not None:
         return expected
-    statistics = IMAGENET if kind == "imagenet" else UNCHANGED
+    statistics = (IMAGENET if kind == "imagenet" else UNCHANGED).of_channels(count)
     if expected is not None and expected != statistics:
         warn(
             f"normalization: {kind} is not what the weights of {network.arch_name} were trained with (mean "

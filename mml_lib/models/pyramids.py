@@ -32,13 +32,14 @@ class Pyramid:
     multiple: int = LEVELS[-1]
 
     @classmethod
-    def of(cls, backbone: nn.Module, depth: int, stride: int) -> "Pyramid":
+    def of(cls, backbone: nn.Module, depth: int, stride: int, image_channels: int = 3) -> "Pyramid":
         """Return the pyramid of a backbone.
 
         Args:
             backbone: of timm, or with a pyramid of its own.
             depth: levels to take besides the image, at most.
             stride: the largest reduction; where it is less than 32, the last levels share it.
+            image_channels: of the images, unless the backbone states them in a pyramid of its own.
 
         Raises:
             MMLError: the backbone gives no maps, or all of one size.
@@ -58,11 +59,11 @@ class Pyramid:
         ends = [level for level in levels_of_backbone if level[0] == last]
         levels += ends if stride < LEVELS[-1] else ends[-1:]
         reductions = [1, *(reduction for reduction, _ in levels)]
-        channels = [3, *(width for _, width in levels)]
+        channels = [image_channels, *(width for _, width in levels)]
         return cls(channels[: depth + 1], reductions[: depth + 1], own=False)
 
     def maps(self, backbone: nn.Module, images: torch.Tensor) -> list[torch.Tensor]:
-        """Return image and maps of normalised images, N×3×H×W with sides that the reductions divide."""
+        """Return image and maps of normalised images, N×C×H×W with sides that the reductions divide."""
         if self.own:
             return backbone.pyramid(images)[: len(self.channels)]
         feature_maps = backbone.forward_intermediates(images, intermediates_only=True)

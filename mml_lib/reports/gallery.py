@@ -25,6 +25,7 @@ from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.evaluation.subgroups import class_table, largest_losses
 from mml_lib.files.atomic import write_text
 from mml_lib.images.decoding import decode_row
+from mml_lib.images.display import displayed
 from mml_lib.images.transforms import TRANSFORMS
 from mml_lib.metrics.classification import is_of_class
 from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, pool
@@ -149,7 +150,7 @@ class Gallery:
         worst = largest_losses(pooled, classes, len(pooled.ids)).drop_duplicates("id").head(SAMPLES)
         rows = dict(zip(self.task.samples["id"], self.task.samples["row"], strict=True))
         transforms = self.transforms.get(run, ())
-        images = [decode_row(dataset, rows[id_], transforms)[0] for id_ in worst["id"]]
+        images = [displayed(decode_row(dataset, rows[id_], transforms)[0]) for id_ in worst["id"]]
         if isinstance(pooled, MaskPredictions):
             pairs = list(pooled.images())
             masks = [pairs[number] for number in worst.index]

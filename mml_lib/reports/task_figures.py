@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mml_lib.images.decoding import decode_row
+from mml_lib.images.display import displayed
 from mml_lib.images.transforms import TRANSFORMS
 from mml_lib.reports.canvas import picture_grid, save, shorten, single_panel
 from mml_lib.task_types import IGNORE, TASK_TYPES
@@ -100,7 +101,7 @@ def _show(axis: Any, task: TaskDescription, dataset: Dataset, position: int) -> 
     image, mask = decode_row(dataset, row, with_mask=TASK_TYPES[task.header["task_type"]].has_masks)
     scale = THUMBNAIL / max(image.shape[:2])
     size = tuple(max(2, round(side * scale)) for side in image.shape[:2])
-    image, mask = TRANSFORMS["resize"](image, mask, size)
+    image, mask = TRANSFORMS["resize"](displayed(image), mask, size)
     axis.imshow(image)
     # All frames are squares, so that captions stand in line.
     for limits, side in ((axis.set_xlim, size[1]), (axis.set_ylim, size[0])):

@@ -173,14 +173,20 @@ class TrainingStep(Step):
         import numpy as np
         import torch
 
-        from mml_lib.models.network import Network, head_spec, start_from, untrained
+        from mml_lib.models.input_channels import channels_after_start, input_format
+        from mml_lib.models.network import Network, head_spec, read_header, start_from, stored_channels, untrained
 
         cfg = self.cfg
         seed = np.random.SeedSequence([cfg.seed, self.fold or 0]).generate_state(1)[0]
         torch.manual_seed(int(seed))
         decoder = cfg.decoder.spec() if cfg.decoder else None
         arch = untrained(cfg.arch.spec()) if started or load_parameters is not None else cfg.arch.spec()
-        network = Network(arch, {struct.name: head_spec(struct, decoder) for struct in structs})
+        pixels = input_format(structs)
+        channels = len(pixels.channels) if pixels else None
+        if load_parameters is not None:
+            stored = stored_channels(read_header(load_parameters))
+            channels = channels_after_start(channels, stored, load_parameters)
+        network = Network(arch, {struct.name: head_spec(struct, decoder) for struct in structs}, channels)
         if load_parameters is not None:
             heads = start_from(load_parameters, network, {struct.name: struct.classes for struct in structs})
             for task, old in heads.items():
@@ -231,13 +237,14 @@ class TrainingStep(Step):
         from mml_lib.config.training_options import Augmentations
         from mml_lib.data.augmentation import Augmentation
         from mml_lib.data.sliding_window import SlidingWindow
+        from mml_lib.models.input_channels import seen_format
         from mml_lib.models.metric_modules import build_metrics
         from mml_lib.training.module import MMLModule
         from mml_lib.training.objectives import build_objectives
 
         torch.set_num_threads(max(1, self.threads // self.cfg.trainer.devices))
         limit_gpu_memory()
-        cfg, struct = self.cfg, structs[0]
+        cfg, struct, pixels = self.cfg, structs[0], seen_format(structs, network.in_chans)
         weights = self.pipeline.task_weights
         return MMLModule(
             network=network,
@@ -248,7 +255,7 @@ class TrainingStep(Step):
             lr_scheduler=cfg.lr_scheduler,
             augmentation={
                 kind: Augmentation(
-                    Augmentations(transforms=cfg.augmentations.of(kind)), masks=TASK_TYPES[kind].has_masks
+                    Augmentations(transforms=cfg.augmentations.of(kind)), TASK_TYPES[kind].has_masks, pixels
                 )
                 for kind in {struct.task_type for struct in structs}
             },

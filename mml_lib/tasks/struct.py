@@ -9,9 +9,10 @@ import numpy as np
 
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import verify
-from mml_lib.files.containers import check_packed
+from mml_lib.files.containers import read_packed_format
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.description import TaskDescription, read_header
+from mml_lib.tasks.pixel_format import PixelFormat
 
 
 class TaskStruct:
@@ -136,16 +137,22 @@ class TaskStruct:
         return self.header["keywords"]
 
     @cached_property
+    def pixels(self) -> PixelFormat | None:
+        """Type and channels of the packed images; None for a task that is tried without images."""
+        pixels = read_packed_format(self.paths["packed"]).get("pixels")
+        return PixelFormat(pixels["depth"], tuple(pixels["channels"])) if pixels else PixelFormat()
+
+    @cached_property
     def _mean_and_std(self) -> tuple[list[float], list[float]]:
         verify(self.paths["packed"])
-        check_packed(self.paths["packed"])
+        read_packed_format(self.paths["packed"])
         rows = self.samples["row"][self.samples["split"] == "train"]
         mean, square = np.load(self.paths["packed"] / "moments.npy", mmap_mode="r")[rows].mean(axis=0)
         return mean.tolist(), np.sqrt(np.maximum(square - mean**2, 0)).tolist()
 
     @property
     def means(self) -> list[float]:
-        """Mean of each channel (R, G, B) over the packed training images, in 0..1."""
+        """Mean of each channel over the packed training images, in 0..1."""
         return self._mean_and_std[0]
 
     @property

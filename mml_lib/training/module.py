@@ -18,9 +18,12 @@ from mml_lib.config.metric_options import StoreBest
 from mml_lib.config.training_options import LRScheduler
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.data.sliding_window import SlidingWindow
+from mml_lib.errors import MMLError
+from mml_lib.models.input_channels import counted, fits
 from mml_lib.models.metric_modules import update, value_of
 from mml_lib.models.network import Network
 from mml_lib.task_types import TASK_TYPES
+from mml_lib.tasks.pixel_format import FULL_SCALE
 from mml_lib.training.best_epoch import BestEpoch
 from mml_lib.training.objectives import Objective
 
@@ -31,10 +34,10 @@ class Observer(Protocol):
     """Receives the inputs and outputs of a network, and changes nothing."""
 
     def observe_batch(self, task: str, images: torch.Tensor, targets: torch.Tensor) -> None:
-        """Receive a training batch of a task: floats N×3×H×W in 0..1, augmented and mixed, and its targets."""
+        """Receive a training batch of a task: floats N×C×H×W in 0..1, augmented and mixed, and its targets."""
 
     def observe_outputs(self, task: str, images: torch.Tensor, targets: torch.Tensor, outputs: torch.Tensor) -> None:
-        """Receive a validation batch of a task: uint8 N×3×H×W, its targets and the network's outputs."""
+        """Receive a validation batch of a task: packed images N×C×H×W, its targets and the network's outputs."""
 
 
 class MMLModule(LightningModule):
@@ -45,7 +48,7 @@ class MMLModule(LightningModule):
     Args:
         network: what is trained.
         objectives: what is to be learned, the first for its own sake; with several, a batch has one of each, by task.
-        mean, std: per channel, 3 values each, for images in 0..1.
+        mean, std: per channel of the network, C values each, for images in 0..1.
         optimizer: spec of the optimizer.
         lr_scheduler: its learning-rate scheduler, if any.
         augmentation: applied to training images, by task type or for all.
@@ -85,8 +88,8 @@ class MMLModule(LightningModule):
         self.optimizer_spec = optimizer
         self.lr_scheduler = lr_scheduler
         self.seed = seed
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
         self.history: list[dict[str, float]] = []
         self.observer: Observer | None = None
         self.seconds = 0.0
@@ -103,15 +106,31 @@ class MMLModule(LightningModule):
         return self.network.heads[self.task]["task_type"]
 
     def scale(self, images: torch.Tensor) -> torch.Tensor:
-        """Return floats in 0..1 for uint8 images of the same shape."""
-        return images.to(self.mean.dtype).div_(255)
+        """Return floats in 0..1, N×C×H×W with the channels of the network, for images of a type of `PixelFormat`.
+
+        Raises:
+            MMLError: the images have other channels than the network.
+        """
+        taken, channels, dtype = self.mean.shape[1], images.shape[1], self.mean.dtype
+        if not fits(channels, taken):
+            raise MMLError(
+                f"the images of {self.task} have {counted(channels)}, and the network takes {taken}; set images: "
+                "{channels: …} of the task as of the one that the network was trained on"
+            )
+        if images.dtype == torch.uint8:
+            scaled = images.to(dtype).div_(255)
+        else:  # in half precision, 16 bits have no room
+            scaled = (images.float() / FULL_SCALE[str(images.dtype).removeprefix("torch.")]).to(dtype)
+        if channels == taken:
+            return scaled
+        return scaled.expand(-1, taken, -1, -1).contiguous(memory_format=torch.channels_last)
 
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the normalised inputs of the network for floats N×3×H×W in 0..1."""
+        """Return the normalised inputs of the network for floats N×C×H×W in 0..1."""
         return (images - self.mean) / self.std
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return outputs for uint8 images N×3×H×W: N×outputs, or N×classes×H×W."""
+        """Return outputs for images N×C×H×W as they are packed: N×outputs, or N×classes×H×W."""
         return self.network(self.normalise(self.scale(images)), self.task)
 
     def outputs_of_whole(self, images: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ from lightning.pytorch.loggers.logger import Logger
 from tqdm import tqdm
 
 from mml_lib.config.tensorboard_options import TensorBoard
+from mml_lib.images.display import displayed
 from mml_lib.models.metric_modules import answers_of
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
@@ -141,7 +142,7 @@ class Answers:
         self._stride = 1
 
     def add(self, images: torch.Tensor, targets: torch.Tensor, outputs: torch.Tensor) -> None:
-        """Add a batch: uint8 N×3×H×W, targets, and outputs of the network."""
+        """Add a batch: images N×C×H×W as they are packed, targets, and outputs of the network."""
         outputs = outputs.detach()
         if self.compares:
             self._compare(targets, outputs)
@@ -183,7 +184,7 @@ class Answers:
         from mml_lib.training.pictures import draw_predictions
 
         chosen = self.chosen()
-        images = [image.permute(1, 2, 0).numpy() for image, _, _ in chosen]
+        images = [displayed(image.permute(1, 2, 0).numpy()) for image, _, _ in chosen]
         targets, outputs = ([sample[place].numpy() for sample in chosen] for place in (1, 2))
         return draw_predictions(images, targets, outputs, self.struct.classes, self.struct.task_type)
 
@@ -289,13 +290,13 @@ class Board(Callback):
         self._answers = None
 
     def observe_batch(self, task: str, images: torch.Tensor, targets: torch.Tensor) -> None:
-        """Keep the first training images of a task in an epoch: floats N×3×H×W in 0..1, and targets."""
+        """Keep the first training images of a task in an epoch: floats N×C×H×W in 0..1, and targets."""
         count = self.config.images
         if self._draws and count and task not in self._learnt:
             self._learnt[task] = images[:count].detach().float().cpu(), targets[:count].float().cpu()
 
     def observe_outputs(self, task: str, images: torch.Tensor, targets: torch.Tensor, outputs: torch.Tensor) -> None:
-        """Keep samples and counts of a validation batch: images (uint8, N×3×H×W), targets and outputs."""
+        """Keep samples and counts of a validation batch: images (N×C×H×W as packed), targets and outputs."""
         if not self._draws or not (self.config.predictions or self.config.confusion_matrix):
             return
         if self._answers is None:
@@ -331,7 +332,7 @@ class Board(Callback):
         from mml_lib.training.pictures import draw_samples
 
         struct = self._structs[task]
-        pixels = (images * 255).round().byte().permute(0, 2, 3, 1).numpy()
+        pixels = [displayed(image) for image in images.permute(0, 2, 3, 1).numpy()]
         masks = TASK_TYPES[struct.task_type].has_masks
         return draw_samples(pixels, targets.byte().numpy() if masks else targets.numpy(), struct.classes, masks)
 

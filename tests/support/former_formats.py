@@ -11,7 +11,7 @@ from mml_lib.evaluation.calibration.calibration_methods import Calibration
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.evaluation.resampled import read_resampled
-from mml_lib.files.containers import check_packed, stamp_of
+from mml_lib.files.containers import read_packed_format, stamp_of
 from mml_lib.files.formats import FORMATS
 from mml_lib.files.stored import read_json
 from mml_lib.models.model_selection import Selection
@@ -38,7 +38,7 @@ def read_config(path: Path) -> Any:
 READ: dict[str, Callable[[Path], Any]] = {
     "dataset": Dataset.read,
     "description": lambda path: (TaskDescription.read(path).targets, read_header(path)),
-    "packed": lambda path: (check_packed(path), np.load(path / "images.npy")),
+    "packed": lambda path: (read_packed_format(path), np.load(path / "images.npy")),
     "pipeline": Pipeline.read,
     "blueprint": lambda path: read_stored_yaml(path, "blueprint")["pipeline"]["optimizer"],
     "overlaps": lambda path: read_json(path, "overlaps")["guards"],

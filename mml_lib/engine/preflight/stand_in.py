@@ -40,6 +40,7 @@ def stand_in(definition: Mapping[str, Any], description: Path, classes: Sequence
         "fold": np.arange(number) % PER_CLASS % max(1, struct.num_folds),
     }
     struct.targets = _targets(struct, number)
+    struct.pixels = None
     struct._mean_and_std = ([0.5] * 3, [0.25] * 3)
     return struct
 
@@ -71,10 +72,12 @@ def _targets(struct: TaskStruct, number: int) -> np.ndarray:
     return one_hot.astype(np.int64) if kind.has_masks else one_hot
 
 
-def dummy_batch(struct: TaskStruct, count: int, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return images, floats N×3×H×W in 0..1, and targets as the data module gives them."""
+def dummy_batch(
+    struct: TaskStruct, count: int, size: tuple[int, int], channels: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return images, floats N×C×H×W in 0..1, and targets as the data module gives them."""
     generator = torch.Generator().manual_seed(0)
-    images = torch.rand(count, 3, *size, generator=generator)
+    images = torch.rand(count, channels, *size, generator=generator)
     if TASK_TYPES[struct.task_type].has_masks:
         masks = torch.randint(struct.num_classes, (count, *size), generator=generator)
         masks[:, 0, 0] = IGNORE

@@ -24,6 +24,7 @@ from mml_lib.engine.preflight.stand_in import CLASSES, dummy_batch, stand_in
 from mml_lib.errors import MMLError
 from mml_lib.images.transforms import packed_size, resolve
 from mml_lib.inference.merged_views import MergedViews
+from mml_lib.models.input_channels import COLOURS
 from mml_lib.models.network import Network
 from mml_lib.models.normalization import Statistics, statistics_for
 from mml_lib.pipelines.pipeline import Pipeline, pipeline_config
@@ -53,8 +54,6 @@ ELSEWHERE = re.compile(r"cuda|gpu|triton|nvidia|capturable|mps", re.IGNORECASE)
 OF_META = re.compile(r"\bmeta\b", re.IGNORECASE)
 """Errors that only the meta device makes."""
 
-NEUTRAL = Statistics([0.5] * 3, [0.25] * 3)
-
 PLAIN_OPTIMIZER = Target(target="torch.optim.SGD", lr=0.01, momentum=0.9)
 
 
@@ -69,6 +68,7 @@ class MetaNetwork(nn.Module):
     def __init__(self, network: Network | None, structs: list[TaskStruct]):
         super().__init__()
         self.network = network
+        self.in_chans = network.in_chans if network else COLOURS
         self.structs = {struct.name: struct for struct in structs}
         self.heads = {struct.name: {"task_type": struct.task_type} for struct in structs}
         if network is None:
@@ -249,12 +249,14 @@ class Trials:
         step, before = self.step, self.step.cfg
         step.cfg = cfg.model_copy(update={"mixing": mixing})
         try:
-            model = step.create_module(MetaNetwork(network, structs), structs, NEUTRAL)
+            meta = MetaNetwork(network, structs)
+            neutral = Statistics([0.5] * meta.in_chans, [0.25] * meta.in_chans)
+            model = step.create_module(meta, structs, neutral)
         finally:
             step.cfg = before
         batches = {}
         for struct in structs:
-            images, targets = dummy_batch(struct, BATCH, size)
+            images, targets = dummy_batch(struct, BATCH, size, meta.in_chans)
             batches[struct.name] = {"image": (images * 255).to(torch.uint8), "target": targets}
         for _ in range(2):  # a part of an augmentation may be left out by chance
             loss = model.training_step(batches if len(structs) > 1 else batches[structs[0].name], 0)
@@ -326,7 +328,7 @@ def learn(network: Network, structs: list[TaskStruct], size: tuple[int, int] | N
     device = next(network.parameters()).device
     network.train()
     for struct in structs:
-        images = torch.zeros(BATCH, 3, *(size or native_size(network)), device=device)
+        images = torch.zeros(BATCH, network.in_chans, *(size or native_size(network)), device=device)
         outputs = network(images, struct.name)
         outputs.sum().backward()
 

@@ -38,6 +38,15 @@ class SizedPixels:
         # A plain view: indexing the memmap class itself costs more.
         return np.asarray(np.load(self._file, mmap_mode="r"))
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of pixels of all images, P, and of channels, C; of masks P alone."""
+        return self._pixels.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._pixels.dtype
+
     def __len__(self) -> int:
         return len(self.sizes)
 

@@ -16,11 +16,12 @@ from PIL import Image
 from mml_lib.config.training_options import Sampling
 from mml_lib.data.datamodule import MMLDataModule, PackedImages, SizedImages, by_size, positions_of
 from mml_lib.errors import MMLError
-from mml_lib.images.packing import pack
+from mml_lib.images.packing import IMAGES, pack
 from mml_lib.images.stores.sized_store import PIXELS
 from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, Delivery, Label, Sample
 from mml_lib.tasks.description import TaskDescription
+from mml_lib.tasks.pixel_format import FULL_SCALE
 from mml_lib.tasks.splits.splitting import Assignment
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.tasks.targets import Targets
@@ -117,6 +118,25 @@ def test_packed_batch_has_images_and_targets_of_its_part(build: Callable, kind: 
     if expected is None:
         expected = [[LABELS[kind][n].get(name, 0) for name in ("c0", "c1", "c2")] for n in VAL]
     assert targets.tolist() == expected
+
+
+@pytest.mark.parametrize("depth", ["uint8", "uint16", "float16", "float32"])
+@pytest.mark.parametrize("channels", [1, 5])
+@pytest.mark.parametrize("transforms", [RESIZE, ()])
+def test_batches_keep_the_type_and_the_channels_of_the_pack(
+    build: Callable, depth: str, channels: int, transforms: tuple
+):
+    struct, _ = build("classification", transforms)
+    file = struct.paths["packed"] / (IMAGES if transforms else PIXELS)
+    rng = np.random.default_rng(0)
+    pixels = rng.random((*np.load(file).shape[:-1], channels)) * FULL_SCALE[depth]
+    np.save(file, pixels.astype(depth))
+    images = module(struct).part("val")
+    for position in range(len(images)):
+        batch = images[np.array([position])]["image"]
+        assert batch.dtype == getattr(torch, depth)
+        assert np.array_equal(batch[0].permute(1, 2, 0).numpy(), images.image(position))
+        assert batch.shape[1] == channels
 
 
 def test_epoch_shows_every_training_sample_once(build: Callable):
