@@ -8,10 +8,6 @@ from mml_lib.config.sections import Section
 
 Depth = Literal["uint8", "uint16", "float16", "float32"]
 
-FOLLOWS_DATA = False
-"""False: pixels are 8-bit RGB unless `images` states channels, depth or windows. True: they have the depth and the
-channels of the files, which each network and figure then has to take."""
-
 
 def _increasing(ends: tuple[float, float]) -> tuple[float, float]:
     if ends[0] >= ends[1]:
@@ -107,16 +103,10 @@ class Images(Section):
         return self
 
     @property
-    def follows_data(self) -> bool:
-        """True if the depth and the channels that are not stated follow from the files."""
-        is_stated = self.channels is not None or self.depth is not None or self.frames == "channels"
-        return FOLLOWS_DATA or is_stated or self.makes_channels
-
-    @property
     def keeps_all_channels(self) -> bool:
         """True if channels beside grey and colours are read."""
         if self.channels is None:
-            return self.follows_data and self.frames != "all"  # which makes samples of pages
+            return self.frames != "all"  # which makes samples of pages
         return self.channels == "all" or self.picked is not None
 
     @property

@@ -137,7 +137,9 @@ def _scores(training: Training, folder: Path, threads: int) -> tuple[float, floa
     struct = TaskStruct(training.data, paths | {"packed": raw / f"packed-{cfg.preprocessing.size[0]}"})
     kind, metric, device = struct.task_type, METRICS[struct.task_type], best_device("auto")
     torch.manual_seed(cfg.seed)
-    network = Network(cfg.arch.spec(), {struct.name: head_spec(struct, cfg.decoder.spec())})
+    network = Network(
+        cfg.arch.spec(), {struct.name: head_spec(struct, cfg.decoder.spec())}, len(struct.pixels.channels)
+    )
     network.to(memory_format=torch.channels_last)  # a quarter faster on processors
     statistics = statistics_for(network, cfg, struct)
     module = MMLModule(

@@ -1,5 +1,6 @@
 """Random samples of image files, and the comparison of a file with them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,11 @@ def eight_bits(array: np.ndarray, bits: int | None = None) -> np.ndarray:
         return array.astype(float)
     ends = WHOLE[array.dtype.name]
     return np.rint((array.astype(float) - ends.low) / (ends.high - ends.low) * 255)
+
+
+def in_eight_bits(conversion: Conversion) -> Conversion:
+    """Return the conversion to the same channels with 8 bits, whose values are known without rounding twice."""
+    return replace(conversion, pixels=replace(conversion.pixels, depth="uint8"))
 
 
 def on_white(colours: np.ndarray, alpha: np.ndarray, premultiplied: bool = False) -> np.ndarray:

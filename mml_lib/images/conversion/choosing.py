@@ -86,7 +86,7 @@ def choose_channels(channels: Sequence[ImageChannels], images: Images) -> Channe
         return _picked(channels, images.picked)
     if isinstance(images.window, list):
         return _windows(channels, images.window)
-    stated = images.channels if images.follows_data else "rgb"
+    stated = images.channels
     others = [image for image in channels if image.number not in (1, 3) or image.names]
     if others and stated in ("grey", "rgb"):
         raise MMLError(
@@ -141,7 +141,8 @@ def _common_count(channels: Sequence[ImageChannels]) -> int:
         if other.number != first.number:
             raise MMLError(
                 f"images have different numbers of channels: {first.file} has {first.number}, {other.file} "
-                f"{other.number}; store all with the same channels, or leave some out"
+                f"{other.number}; store all with the same channels, leave some out, or set images: {{channels: rgb}} if "
+                "they have colours"
             )
     return first.number
 
@@ -177,6 +178,6 @@ def _choose_depth(extents: Sequence[Extent], value_range: ValueRange | None, ima
     if images.depth is not None:
         return images.depth
     is_shallow = not extents or value_range == ValueRange(0, 255, "depth")  # values of 8 bits, stored with more
-    if not images.follows_data or is_shallow:
+    if is_shallow:
         return "uint8"
     return "float32" if any(extent.depth.startswith("float") for extent in extents) else "uint16"

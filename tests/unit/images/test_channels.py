@@ -118,10 +118,11 @@ def test_turned_bands_are_upright(tmp_path: Path):
     assert (decoded(dataset) == np.rot90(FIVE, -1)).all()
 
 
-def test_bands_that_nobody_asked_for_are_refused_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_bands_are_channels_unless_grey_or_colours_are_stated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     tifffile.imwrite(tmp_path / "x.tif", FIVE, photometric="minisblack", planarconfig="contig")
+    assert len(survey(tmp_path, tmp_path / "x.tif").pixels.channels) == 5
     with pytest.raises(MMLError, match=r"data: .*x\.tif has 5 channels.*\{channels: all\}"):
-        survey(tmp_path, tmp_path / "x.tif")
+        survey(tmp_path, tmp_path / "x.tif", channels="rgb")
     tifffile.imwrite(tmp_path / "y.tif", FIVE[..., :4], photometric="rgb", extrasamples=["unspecified"])
     monkeypatch.setitem(sys.modules, "tifffile", None)
     with pytest.raises(MMLError, match=r"y\.tif .*needs tifffile: pip install 'mml\[tiff\]'"):

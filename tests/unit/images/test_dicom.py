@@ -22,6 +22,7 @@ from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 from mml_lib.tasks.pixel_format import Conversion
 from mml_lib.tasks.value_range import ValueRange
 from tests.support.dicom_files import SHIPPED, dicom_file
+from tests.support.image_samples import in_eight_bits
 
 pydicom = pytest.importorskip("pydicom")
 
@@ -51,7 +52,7 @@ def survey(folder: Path, *files: Path, images: Images | None = None, **about: st
 
 
 def decoded(dataset: Dataset, row: int = 0) -> np.ndarray:
-    return decode(dataset.image_path(row), conversion=dataset.conversion)[0][..., 0]
+    return decode(dataset.image_path(row), conversion=in_eight_bits(dataset.conversion))[0][..., 0]
 
 
 # --- next to pydicom ------------------------------------------------------------------------------------------------

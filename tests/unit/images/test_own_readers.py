@@ -19,6 +19,7 @@ from mml_lib.images.surveying import survey_image, survey_images
 from mml_lib.tasks.creators import CREATORS
 from mml_lib.tasks.creators.creator_registry import create
 from mml_lib.tasks.creators.file_kinds import LEFT_OUT, OWN_READERS, SUFFIXES
+from tests.support.image_samples import in_eight_bits
 from tests.support.places import REPOSITORY
 
 VALUES = np.arange(16, dtype=np.uint16).reshape(4, 4) * 100
@@ -53,7 +54,7 @@ def test_reader_of_the_guide_reads_images_of_a_folder(tmp_path: Path):
     assert [sample.label for sample in delivery.samples] == ["a", "a", "b"]
     assert dataset.sizes == [(4, 4)] * 3
     assert (dataset.value_range.low, dataset.value_range.high) == (3, 1503)
-    image, _ = decode(dataset.image_path(0), conversion=dataset.conversion)
+    image, _ = decode(dataset.image_path(0), conversion=in_eight_bits(dataset.conversion))
     assert (image[..., 0] == np.rint(VALUES / 1500 * 255)).all()
 
 

@@ -16,6 +16,7 @@ from mml_lib.images.readers import read_header
 from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 from mml_lib.tasks.value_range import ValueRange
+from tests.support.image_samples import in_eight_bits
 from tests.support.messages import mentions
 
 GREY = np.random.default_rng(0).integers(0, 256, (6, 4)).astype(np.float64)
@@ -34,7 +35,7 @@ def survey(folder: Path, arrays: Sequence[np.ndarray], images: Images | None = N
 
 def decoded(dataset: Dataset) -> list[np.ndarray]:
     rows = range(len(dataset.sizes))
-    return [decode(dataset.image_path(row), conversion=dataset.conversion)[0][..., 0] for row in rows]
+    return [decode(dataset.image_path(row), conversion=in_eight_bits(dataset.conversion))[0][..., 0] for row in rows]
 
 
 def stated(low: float, high: float) -> Images:
@@ -202,7 +203,7 @@ def test_rows_of_deep_arrays_are_mapped_as_files_are(tmp_path: Path):
 
 def test_mapping_is_printed_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture):
     survey(tmp_path, [(GREY * 16).astype(np.uint16)])
-    assert "data: images become uint8, red, green, blue; values 0 … 4080 become 0 … 255" in capsys.readouterr().out
+    assert "data: images become uint16, grey; values 0 … 4080 become 0 … 65535" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("images", [stated(0, 10), Images(percentiles=(1, 99))])

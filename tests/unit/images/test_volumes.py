@@ -17,6 +17,7 @@ from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.creators.creator_registry import create
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 from mml_lib.tasks.value_range import ValueRange
+from tests.support.image_samples import in_eight_bits
 
 nibabel = pytest.importorskip("nibabel")
 tifffile = pytest.importorskip("tifffile")
@@ -194,7 +195,7 @@ def test_pages_are_those_of_tifffile_where_the_study_asks_for_all(tmp_path: Path
     dataset = survey(tmp_path, Sample("t", str(file)), images=Images(frames="all"))
     assert [(sample.id, sample.group) for sample in dataset.delivery.samples] == [(f"t#{n}", "t") for n in range(3)]
     for number in range(3):
-        image, _ = decode(dataset.image_path(number), conversion=dataset.conversion)
+        image, _ = decode(dataset.image_path(number), conversion=in_eight_bits(dataset.conversion))
         values, value_range = tifffile.imread(file, key=number).astype(float), dataset.value_range
         if value_range:
             values = np.rint(255 * (values - value_range.low) / (value_range.high - value_range.low))
