@@ -141,8 +141,8 @@ def _common_count(channels: Sequence[ImageChannels]) -> int:
         if other.number != first.number:
             raise MMLError(
                 f"images have different numbers of channels: {first.file} has {first.number}, {other.file} "
-                f"{other.number}; store all with the same channels, leave some out, or set images: {{channels: rgb}} if "
-                "they have colours"
+                f"{other.number}; store all with the same channels, leave some out, or set images: "
+                "{channels: rgb} if they have colours"
             )
     return first.number
 

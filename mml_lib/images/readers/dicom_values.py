@@ -74,13 +74,23 @@ def modality_values(pixels: np.ndarray, view: "Dataset") -> np.ndarray:
     if rescale is not None and depth == "float32":
         return (pixels * rescale.slope + rescale.intercept).astype(np.float32)
     if rescale is not None:
-        wide = np.int32 if depth in ("int16", "uint16") else np.int64
-        values = pixels.astype(wide) * int(rescale.slope) + int(rescale.intercept)
-        return _fitted(values, depth)
+        return _rescaled(pixels, int(rescale.slope), int(rescale.intercept), depth)
     if depth == "uint8":
         largest = _stored_ends(view)[1]
         return pixels.astype(np.uint8) if largest == 255 else np.rint(pixels * (255 / largest)).astype(np.uint8)
     return _fitted(pixels, depth)
+
+
+def _rescaled(pixels: np.ndarray, slope: int, intercept: int, depth: str) -> np.ndarray:
+    """Return stored values times the slope plus the intercept; values beyond the type are cut off."""
+    limits = np.iinfo(depth)
+    ends = [int(end) * slope + intercept for end in (pixels.min(), pixels.max())]
+    if min(ends) < limits.min or max(ends) > limits.max:
+        return _fitted(pixels.astype(np.int64) * slope + intercept, depth)
+    # Where all results fit, those of a type that wraps around are right, and this is several times as fast.
+    factor, summand = (np.array(number).astype(depth) for number in (slope, intercept))
+    values = pixels.astype(depth)
+    return (values if slope == 1 else values * factor) + summand
 
 
 def _looked_up(pixels: np.ndarray, view: "Dataset") -> np.ndarray:
