@@ -92,10 +92,10 @@ def _contrast_limited(values: np.ndarray, clip_limit: float, tiles: int) -> np.n
     counts = np.bincount((blocks + offsets).ravel(), minlength=BINS * tiles * tiles).reshape(-1, BINS)
     limit = max(1, int(clip_limit * rows * columns / BINS))
     # What is cut off goes to all bins alike, the rest that does not suffice for all to every so many of them.
-    each, rest = np.divmod((counts - limit).clip(0).sum(axis=1, keepdims=True), BINS)
+    portion, rest = np.divmod((counts - limit).clip(0).sum(axis=1, keepdims=True), BINS)
     step = np.maximum(BINS // np.maximum(rest, 1), 1)
     bins = np.arange(BINS)
-    counts = counts.clip(max=limit) + each + ((bins % step == 0) & (bins // step < rest))
+    counts = counts.clip(max=limit) + portion + ((bins % step == 0) & (bins // step < rest))
     curves = np.cumsum(counts, axis=1) / (rows * columns)
     curves = curves.reshape(tiles, tiles, BINS)
     return _interpolated(values, curves, rows, columns)
