@@ -11,7 +11,7 @@ from mml_lib.steps.open_step import open_step
 from mml_lib.studies.checks.class_names import check_described
 from mml_lib.tasks.creators.creator_registry import create
 from mml_lib.tasks.dataset import Dataset
-from mml_lib.tasks.description import TaskDescription, check_planned, one_sided_labels
+from mml_lib.tasks.description import TaskDescription, check_planned, check_weights, one_sided_labels
 from mml_lib.tasks.mask_classes import check_masks
 from mml_lib.tasks.sharing.matching import match_samples
 from mml_lib.tasks.splits.copies import Copies
@@ -36,6 +36,7 @@ for line in check_masks(dataset, *named):
 copies = Copies(dataset, definition["name"], snakemake.params.duplicates == "allow")
 assignment = assign(dataset.delivery.samples, targets, definition["name"], Splitting.of(definition), copies)
 task = TaskDescription.of(definition, dataset, targets, assignment, snakemake.params.about, rows)
+check_weights(task)
 check_planned(task, snakemake.params.planned, dataset.delivery.splits)
 for line in one_sided_labels(task.header):
     warn(line)

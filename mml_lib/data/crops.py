@@ -139,7 +139,8 @@ class Crops(Dataset[dict[str, torch.Tensor]]):
             if masks is not None and images.lookup is not None:
                 cut_mask(images.mask(position), top, left, images.lookup, masks[place])
         target = masks if masks is not None else images.targets[positions]
-        return {"image": crops.permute(0, 3, 1, 2), "target": torch.from_numpy(target)}
+        weights = images.weights_of(positions)
+        return {"image": crops.permute(0, 3, 1, 2), "target": torch.from_numpy(target), **weights}
 
     def _corner(self, draws: CropDraws, place: int, position: int) -> tuple[int, int]:
         """Return the upper left corner of a crop in its image, below 0 where the image is smaller."""

@@ -46,6 +46,7 @@ class TaskImages(Dataset[Batch], ABC):
         read_packed_format(self.folder)
         self.ids = struct.samples["id"][positions]
         self.targets = struct.targets[positions]
+        self.weights = None if struct.weights is None else struct.weights[positions]
         self.lookup = struct.lookup if self.segmentation else None
         self.pinned = pinned
 
@@ -65,12 +66,16 @@ class TaskImages(Dataset[Batch], ABC):
         """
         images, masks = self.read(self.rows[batch])
         target = self.targets[batch] if masks is None or self.lookup is None else self.lookup[masks]
-        return {"image": images.permute(0, 3, 1, 2), "target": torch.from_numpy(target)}
+        return {"image": images.permute(0, 3, 1, 2), "target": torch.from_numpy(target), **self.weights_of(batch)}
 
     def room(self, count: int, height: int, width: int) -> torch.Tensor:
         """Return memory for so many images, B×H×W×C of the type of the packed images, whatever it holds."""
         channels, dtype = self.images.shape[-1], getattr(torch, self.images.dtype.name)
         return torch.empty(count, height, width, channels, dtype=dtype, pin_memory=self.pinned)
+
+    def weights_of(self, batch: np.ndarray) -> Batch:
+        """Return `weight` (float32, B) of some positions; nothing where the task has no weights."""
+        return {} if self.weights is None else {"weight": torch.from_numpy(self.weights[batch])}
 
     def image(self, position: int) -> np.ndarray:
         """Return a view of the packed image at a position, H×W×C."""
@@ -147,7 +152,7 @@ class SizedImages(TaskImages):
             cut(self.image(position), 0, 0, images[place].numpy())
             if self.lookup is not None:
                 cut_mask(self.mask(position), 0, 0, self.lookup, target[place])
-        return {"image": images.permute(0, 3, 1, 2), "target": torch.from_numpy(target)}
+        return {"image": images.permute(0, 3, 1, 2), "target": torch.from_numpy(target), **self.weights_of(batch)}
 
 
 class _Worker(ForkServerProcess):

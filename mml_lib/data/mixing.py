@@ -22,20 +22,35 @@ class BatchMixing:
         self.classes = classes
 
     @torch.no_grad()
-    def __call__(self, images: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return mixed images, N×C×H×W, and probabilities, N×classes, for class indices N or probabilities."""
+    def __call__(
+        self, images: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Return mixed images, N×C×H×W, probabilities, N×classes, and weights of samples, N.
+
+        A mixed sample counts as much as its parts; each part has the share of its target that its weight gives it.
+
+        Args:
+            images: N×C×H×W.
+            targets: class indices N, or probabilities N×classes.
+            weights: of the samples, N; None: all count alike.
+        """
         if not targets.is_floating_point():
             targets = torch.nn.functional.one_hot(targets, self.classes).to(images.dtype)
         # Drawn on the CPU: what is drawn steers the code, and must not wait for a GPU.
         if torch.rand(()).item() >= self.config.p:
-            return images, targets
+            return images, targets, weights
         mixup, cutmix = self.config.mixup, self.config.cutmix
         if mixup is None or (cutmix is not None and torch.rand(()).item() >= 0.5):
             images, share = _paste(images, _share(cutmix))
         else:
             share = _share(mixup)
             images = images * share + images.roll(1, 0) * (1 - share)
-        return images, targets * share + targets.roll(1, 0) * (1 - share)
+        if weights is None:
+            return images, targets * share + targets.roll(1, 0) * (1 - share), None
+        parts = weights * share, weights.roll(1, 0) * (1 - share)
+        whole = parts[0] + parts[1]
+        own = torch.where(whole > 0, parts[0] / whole, share)[:, None].to(targets.dtype)
+        return images, targets * own + targets.roll(1, 0) * (1 - own), whole
 
 
 def _share(alpha: float | None) -> float:

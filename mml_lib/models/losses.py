@@ -13,7 +13,8 @@ from torch.nn import functional
 from mml_lib.config.factories import import_target, instantiate
 from mml_lib.config.training_options import CLASS_WEIGHTS
 from mml_lib.errors import MMLError, nearest
-from mml_lib.task_types import IGNORE, TASK_TYPES
+from mml_lib.models.sample_weights import relative, weighing_samples, weighted_average, weighted_dice_loss
+from mml_lib.task_types import IGNORE, TASK_TYPES, TaskType
 from mml_lib.tasks.struct import TaskStruct
 
 
@@ -39,8 +40,10 @@ class PixelCrossEntropy(nn.Module):
         self.ignore_index = ignore_index
         self.label_smoothing = label_smoothing
 
-    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Return the loss of logits N×C×H×W for classes N×H×W."""
+    def forward(
+        self, logits: torch.Tensor, targets: torch.Tensor, sample_weights: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the loss of logits N×C×H×W for classes N×H×W and weights N; None: all samples count alike."""
         losses = functional.cross_entropy(
             _widened(logits),
             targets,
@@ -51,6 +54,9 @@ class PixelCrossEntropy(nn.Module):
         )
         counted = targets != self.ignore_index
         weights = counted if self.weight is None else self.weight[targets.where(counted, 0)] * counted
+        if sample_weights is not None:
+            of_samples = relative(sample_weights)[:, None, None]
+            losses, weights = losses * of_samples, weights * of_samples
         return losses.sum() / weights.sum().to(losses.dtype).clamp_min(torch.finfo(losses.dtype).eps)
 
 
@@ -72,10 +78,15 @@ class CrossEntropyDice(nn.Module):
         self.dice_loss = smp.DiceLoss("multiclass", ignore_index=IGNORE)
         self.dice = dice
 
-    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Return the loss of logits N×C×H×W for classes N×H×W; 0 where everything is ignored."""
+    def forward(
+        self, logits: torch.Tensor, targets: torch.Tensor, sample_weights: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the loss of logits N×C×H×W for classes N×H×W and weights N; 0 where everything is ignored."""
         logits = _widened(logits)
-        return self.cross_entropy(logits, targets) + self.dice * self.dice_loss(logits, targets)
+        if sample_weights is None:
+            return self.cross_entropy(logits, targets) + self.dice * self.dice_loss(logits, targets)
+        dice = weighted_dice_loss(logits, targets, sample_weights)
+        return self.cross_entropy(logits, targets, sample_weights) + self.dice * dice
 
 
 class KnownLabelsLoss(nn.Module):
@@ -90,13 +101,18 @@ class KnownLabelsLoss(nn.Module):
         self.register_buffer("weight", loss.weight)
         self.register_buffer("pos_weight", loss.pos_weight)
 
-    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Return the loss of logits N×C for probabilities N×C, NaN where a label is unknown."""
+    def forward(
+        self, logits: torch.Tensor, targets: torch.Tensor, sample_weights: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the loss of logits N×C for probabilities N×C, NaN where a label is unknown, and weights N."""
         is_known = ~targets.isnan()
         losses = functional.binary_cross_entropy_with_logits(
             logits, targets.where(is_known, 0), self.weight, reduction="none", pos_weight=self.pos_weight
         )
-        return losses.where(is_known, 0).sum() / is_known.sum().clamp_min(1)
+        if sample_weights is None:
+            return losses.where(is_known, 0).sum() / is_known.sum().clamp_min(1)
+        weights = relative(sample_weights)[:, None] * is_known
+        return weighted_average(losses.where(is_known, 0), weights)
 
 
 class FocalLoss(smp.FocalLoss):
@@ -116,13 +132,33 @@ class FocalLoss(smp.FocalLoss):
     ):
         ignored = IGNORE if mode == "multiclass" else None
         super().__init__(mode, gamma=gamma, ignore_index=ignored, class_weights=class_weights)
+        self.gamma = gamma
 
-    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Return the loss of logits N×C(×H×W) for classes N(×H×W) or labels N×C; 0 where everything is ignored."""
+    def forward(
+        self, logits: torch.Tensor, targets: torch.Tensor, sample_weights: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the loss of logits N×C(×H×W) for classes N(×H×W) or labels N×C and weights N; 0 without targets."""
         logits = _widened(logits)
+        if sample_weights is not None:
+            return self._weighted(logits, targets, sample_weights)
         if self.mode == "multiclass" and (targets == IGNORE).all():
             return logits.sum() * 0
         return super().forward(logits, targets)
+
+    def _weighted(self, logits: torch.Tensor, targets: torch.Tensor, sample_weights: torch.Tensor) -> torch.Tensor:
+        if self.mode == "multiclass":
+            counted = targets != IGNORE
+            one_hot = functional.one_hot(targets.where(counted, 0), logits.shape[1]).movedim(-1, 1).to(logits.dtype)
+        else:
+            counted, one_hot = torch.ones_like(targets[:, 0], dtype=torch.bool), targets.to(logits.dtype)
+        losses = functional.binary_cross_entropy_with_logits(logits, one_hot, reduction="none")
+        losses = losses * (1 - (-losses).exp()) ** self.gamma
+        weights = relative(sample_weights).view(-1, *[1] * (counted.ndim - 1)) * counted
+        of_classes = torch.stack([weighted_average(losses[:, index], weights) for index in range(logits.shape[1])])
+        if self.class_weights is None:
+            return of_classes.mean()
+        class_weights = self.class_weights.to(of_classes.device)
+        return (of_classes * class_weights).sum() / class_weights.sum()
 
 
 def build_loss(
@@ -164,7 +200,7 @@ def build_loss(
                 f"loss: {spec['_target_']} cannot leave out the unknown labels of {struct.name}; set loss: default"
             )
         return KnownLabelsLoss(loss)
-    return loss
+    return weighing_samples(loss, spec["_target_"], struct.name) if struct.is_weighted else loss
 
 
 def balanced_weights(struct: TaskStruct, fold: int, positive: bool) -> list[float]:
@@ -172,7 +208,10 @@ def balanced_weights(struct: TaskStruct, fold: int, positive: bool) -> list[floa
     count alike: n / (classes · n_class); with `positive` by which with and without a label count alike:
     (n - n_label) / n_label. Unknown entries of a label are left out.
     """
-    kind, targets = TASK_TYPES[struct.task_type], struct.targets[struct.select("train", fold)]
+    kind, rows = TASK_TYPES[struct.task_type], struct.select("train", fold)
+    targets = struct.targets[rows]
+    if struct.weights is not None:
+        return _balanced_by_samples(kind, targets, struct.weights[rows], struct.num_classes, positive)
     # Targets of labels are probabilities, those of masks the pixels of each class.
     counts = np.bincount(targets, minlength=struct.num_classes) if kind.is_single_label else np.nansum(targets, axis=0)
     whole = counts.sum()
@@ -181,6 +220,21 @@ def balanced_weights(struct: TaskStruct, fold: int, positive: bool) -> list[floa
     counts = np.maximum(counts, 1)  # a class that this fold leaves no sample of
     weights = (whole - counts) / counts if positive else whole / (len(counts) * counts)
     return np.maximum(weights, 0).tolist()
+
+
+def _balanced_by_samples(
+    kind: TaskType, targets: np.ndarray, weights: np.ndarray, classes: int, positive: bool
+) -> list[float]:
+    """Return balanced weights of classes, where samples count as much as their weight in relation to the mean."""
+    weights = weights.astype(np.float64) / weights.mean()
+    if kind.is_single_label:
+        counts = np.bincount(targets, weights=weights, minlength=classes)
+    else:
+        counts = np.nansum(targets * weights[:, None], axis=0)
+    whole = weights @ ~np.isnan(targets) if kind.is_multilabel else counts.sum()
+    counts = np.where(counts > 0, counts, 1.0)  # a class that this fold leaves no sample of
+    balanced = (whole - counts) / counts if positive else whole / (len(counts) * counts)
+    return np.maximum(balanced, 0).tolist()
 
 
 def _by_name(struct: TaskStruct, weights: Mapping[str, float]) -> list[float]:

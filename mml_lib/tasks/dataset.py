@@ -54,6 +54,7 @@ class Sample:
         group: name of the patient, video or the like, whose samples stay together.
         fold: cross-validation fold, where the data set defines folds.
         mask: for segmentation the file of class numbers, or `EMPTY_MASK_TOKEN`.
+        weight: weight in the loss, 0 or more; None counts 1 where other samples have weights.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Sample:
     group: str | None = None
     fold: int | None = None
     mask: str | None = None
+    weight: float | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,13 @@ class Delivery:
     def splits(self) -> set[str]:
         """The splits that the data define."""
         return {sample.split for sample in self.samples if sample.split is not None}
+
+    @property
+    def weights(self) -> list[float] | None:
+        """Weight of each sample; None where no sample has one."""
+        if all(sample.weight is None for sample in self.samples):
+            return None
+        return [1.0 if sample.weight is None else float(sample.weight) for sample in self.samples]
 
 
 @dataclass(frozen=True)
@@ -181,6 +190,7 @@ class Dataset:
             "samples": {
                 name: [getattr(sample, name) for sample in self.delivery.samples]
                 for name in Sample.__dataclass_fields__
+                if name != "weight" or self.delivery.weights is not None
             },
             "sizes": self.sizes,
             "values": self.values,
@@ -202,7 +212,8 @@ class Dataset:
         path = Path(path)
         content = read_json(path, "dataset")
         try:
-            columns = [content["samples"][name] for name in Sample.__dataclass_fields__]
+            unweighted = {"weight": [None] * len(content["samples"]["id"])}
+            columns = [{**unweighted, **content["samples"]}[name] for name in Sample.__dataclass_fields__]
             samples = [Sample(*row) for row in zip(*columns, strict=True)]
             about, has_ignored_value = About(**content["about"]), content.get("has_ignored_value", False)
             delivery = Delivery(
@@ -249,6 +260,7 @@ def check_delivery(delivery: Delivery, name: str) -> None:
             raise MMLError(f"{name}: sample '{sample.id}' is in split '{sample.split}'; splits: {', '.join(SPLITS)}")
     _check_labels(delivery, name)
     _check_groups(delivery, name)
+    _check_weights(delivery, name)
 
 
 def _check_labels(delivery: Delivery, name: str) -> None:
@@ -323,6 +335,17 @@ def _check_mask(sample: Sample, classes: Mapping[str, None]) -> str | None:
 
 def _unknown(label: Any, classes: Mapping[str, None]) -> str:
     return f"has the label '{label}', which is not a class{nearest(str(label), classes)}"
+
+
+def _check_weights(delivery: Delivery, name: str) -> None:
+    """Refuse weights that are no weights, or give no labelled sample one."""
+    for sample in delivery.samples:
+        if sample.weight is not None and not (math.isfinite(sample.weight) and sample.weight >= 0):
+            raise MMLError(f"{name}: sample '{sample.id}' has the weight {sample.weight}; write a number from 0 on")
+    pairs = zip(delivery.samples, delivery.weights or (), strict=False)
+    labelled = [weight for sample, weight in pairs if sample.split != "unlabelled"]
+    if labelled and not any(labelled):
+        raise MMLError(f"{name}: all samples have the weight 0, so nothing can be learned; leave the weights out")
 
 
 def _check_groups(delivery: Delivery, name: str) -> None:

@@ -30,7 +30,7 @@ class TaskDescription:
 
     Columns: `id`, `row` in the packed images, `split`, `fold`, `group`, `digest` of the image's content (null
     in older descriptions), and `label` (class index, probabilities, value; null where unlabelled or unknown) or, for
-    segmentation, `pixels` of each class.
+    segmentation, `pixels` of each class; `weight` in the loss, where samples have weights.
     """
 
     header: Mapping[str, Any]
@@ -83,12 +83,14 @@ class TaskDescription:
             "digest": dataset.digests or [None] * len(delivery.samples),
             **targets.columns(),
         }
+        if delivery.weights is not None:
+            samples["weight"] = delivery.weights
         return cls(header, samples)._counted(assignment.num_folds)
 
     def _counted(self, num_folds: int) -> "TaskDescription":
         """Return the description with the counts of its samples."""
         split = np.array(self.samples["split"])
-        train = self.targets.take(np.flatnonzero(split == "train"))
+        train, weights = self.targets.take(np.flatnonzero(split == "train")), self.weights
         occurrences = [count for count in train.class_occ.values() if count]
         counts = {
             "num_samples": {"all": len(split), **{str(s): int((split == s).sum()) for s in np.unique(split)}},
@@ -106,13 +108,9 @@ class TaskDescription:
         if TASK_TYPES[train.task_type].has_masks:
             counts["pixel_occ"] = dict(zip(train.classes, train.values.sum(axis=0).tolist(), strict=True))
         if TASK_TYPES[train.task_type].has_values and len(train):
-            values = train.values
-            counts["target"] = {
-                "mean": float(values.mean()),
-                "std": float(values.std()),
-                "min": float(values.min()),
-                "max": float(values.max()),
-            }
+            counts["target"] = _moments(train.values, None if weights is None else weights[split == "train"])
+        if weights is not None:
+            counts["weights"] = {str(s): _spread(weights[split == s]) for s in np.unique(split) if s != "unlabelled"}
         header = {key: value for key, value in self.header.items() if key != "label_counts"}
         return TaskDescription({**header, **counts}, self.samples)
 
@@ -120,6 +118,11 @@ class TaskDescription:
     def targets(self) -> Targets:
         """Columns of the samples."""
         return Targets.from_columns(self.header["task_type"], self.header["classes"], self.samples)
+
+    @cached_property
+    def weights(self) -> np.ndarray | None:
+        """Weight of each sample in the loss, N; None where they have none."""
+        return np.array(self.samples["weight"], dtype=float) if "weight" in self.samples else None
 
     @cached_property
     def column(self) -> dict[str, np.ndarray]:
@@ -196,6 +199,40 @@ class TaskDescription:
         """
         content = read_json(path, "description", "header", "samples")
         return cls(content["header"], content["samples"])
+
+
+def _moments(values: np.ndarray, weights: np.ndarray | None) -> dict[str, float]:
+    """Return mean, deviation and range of the targets of a regression, of those with a weight where there are some."""
+    if weights is None or not weights.any():
+        mean, std = values.mean(), values.std()
+    else:
+        mean = np.average(values, weights=weights)
+        std = np.sqrt(np.average((values - mean) ** 2, weights=weights))
+        values = values[weights > 0]
+    return {"mean": float(mean), "std": float(std), "min": float(values.min()), "max": float(values.max())}
+
+
+def _spread(weights: np.ndarray) -> dict[str, float]:
+    """Return the range of weights, their mean, and the number of those that are 0."""
+    low, high, mean = (float(value) for value in (weights.min(), weights.max(), weights.mean()))
+    return {"min": low, "max": high, "mean": mean, "zero": int((weights == 0).sum())}
+
+
+def check_weights(task: TaskDescription) -> None:
+    """Refuse weights by which nothing could be trained, validated or tested.
+
+    Raises:
+        MMLError: all samples of the test split, of a fold, or of the only training set have the weight 0.
+    """
+    if task.weights is None:
+        return
+    split, fold = task.column["split"], np.array(task.samples["fold"], dtype=object)
+    train = split == "train"
+    parts = {f"fold {number}": train & (fold == number) for number in range(task.header["num_folds"])}
+    parts |= {"the test split": split == "test", "the training set": train & (fold != 0)}
+    for part, chosen in parts.items():
+        if chosen.any() and not task.weights[chosen].any():
+            raise MMLError(f"{task.header['name']}: all samples of {part} have the weight 0; raise some of them")
 
 
 def one_sided_labels(header: Mapping[str, Any]) -> list[str]:

@@ -74,6 +74,12 @@ class TaskStruct:
         return values if values.dtype.kind == "i" else values.astype(np.float32)
 
     @cached_property
+    def weights(self) -> np.ndarray | None:
+        """Weight of each sample in the loss (float32, N); None where the task has no weights."""
+        weights = self._description.weights
+        return None if weights is None else weights.astype(np.float32)
+
+    @cached_property
     def lookup(self) -> np.ndarray:
         """The class index of each mask value (int64, 256); 255 for what is ignored."""
         table = np.full(256, IGNORE, dtype=np.int64)
@@ -117,6 +123,11 @@ class TaskStruct:
     def is_partial(self) -> bool:
         """True if some labels of labelled samples are unknown (NaN in `targets`)."""
         return "label_counts" in self.header
+
+    @property
+    def is_weighted(self) -> bool:
+        """True if samples have weights in the loss."""
+        return "weights" in self.header
 
     @property
     def class_occ(self) -> dict[str, int]:

@@ -30,6 +30,10 @@ from mml_lib.training.objectives import Objective
 logger = logging.getLogger(__name__)
 
 
+Loss = tuple[float | torch.Tensor, torch.Tensor]
+"""The number of samples that a loss is a mean of, and the loss."""
+
+
 class Observer(Protocol):
     """Receives the inputs and outputs of a network, and changes nothing."""
 
@@ -93,9 +97,9 @@ class MMLModule(LightningModule):
         self.history: list[dict[str, float]] = []
         self.observer: Observer | None = None
         self.seconds = 0.0
-        self._losses: list[tuple[int, torch.Tensor]] = []
-        self._task_losses: dict[str, list[tuple[int, torch.Tensor]]] = {part.task: [] for part in objectives}
-        self._val_losses: list[tuple[float, torch.Tensor]] = []
+        self._losses: list[Loss] = []
+        self._task_losses: dict[str, list[Loss]] = {part.task: [] for part in objectives}
+        self._val_losses: list[Loss] = []
         self._tried: set[str] = set()
         self._validated = False
         self._rate = 0.0
@@ -144,10 +148,12 @@ class MMLModule(LightningModule):
         if task in self.network.heads:
             self.task = task
 
-    def loss_of(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Return the loss of a batch of the first task."""
+    def loss_of(
+        self, outputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the loss of a batch of the first task, of samples by their weights where they have some."""
         objective = self.objectives[0]
-        return objective(self.network.head_of(objective.task), outputs, targets)
+        return objective(self.network.head_of(objective.task), outputs, targets, weights)
 
     def on_fit_start(self) -> None:
         if self.compile_with is not None:
@@ -174,17 +180,18 @@ class MMLModule(LightningModule):
     def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> torch.Tensor:
         if len(self.objectives) == 1:
             batch = {self.task: batch}
-        losses = [self._learn(objective, batch[objective.task]) for objective in self.objectives]
+        learned = [self._learn(objective, batch[objective.task]) for objective in self.objectives]
+        losses = [loss for _, loss in learned]
         weighted = [objective.weight * loss for objective, loss in zip(self.objectives, losses, strict=True)]
         total = losses[0] if len(losses) == 1 else sum(weighted)
-        for objective, loss in zip(self.objectives, losses, strict=True):
-            self._task_losses[objective.task].append((len(batch[objective.task]["image"]), loss.detach()))
-        self._losses.append((len(batch[self.task]["image"]), total.detach()))
+        for objective, (count, loss) in zip(self.objectives, learned, strict=True):
+            self._task_losses[objective.task].append((count, loss.detach()))
+        self._losses.append((learned[0][0] if len(losses) == 1 else len(batch[self.task]["image"]), total.detach()))
         return total
 
-    def _learn(self, objective: Objective, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Return the loss of a batch of one task."""
-        images, targets = self.scale(batch["image"]), batch["target"]
+    def _learn(self, objective: Objective, batch: Mapping[str, torch.Tensor]) -> Loss:
+        """Return the loss of a batch of one task, after the number of samples that it is a mean of."""
+        images, targets, weights = self.scale(batch["image"]), batch["target"], batch.get("weight")
         augmentation = self.augmentation[objective.task_type]
         segmentation = TASK_TYPES[objective.task_type].has_masks
         if objective.task not in self._tried:
@@ -194,7 +201,7 @@ class MMLModule(LightningModule):
         else:
             images = augmentation(images)
         if objective.mixing:
-            images, targets = objective.mixing(images, targets)
+            images, targets, weights = objective.mixing(images, targets, weights)
         if self.observer is not None:
             self.observer.observe_batch(objective.task, images, targets)
         outputs = self.network(self.normalise(images), objective.task)
@@ -202,12 +209,13 @@ class MMLModule(LightningModule):
         if objective.task not in self._tried:
             objective.check(head, outputs, targets)
             self._tried.add(objective.task)
-        return objective(head, outputs, targets)
+        return objective.counted(targets, weights), objective(head, outputs, targets, weights)
 
     def validation_step(self, batch: Mapping[str, torch.Tensor], batch_idx: int) -> None:
         outputs, targets = self.outputs_of_whole(batch["image"]), batch["target"]
-        counted = self.objectives[0].counted(targets)
-        self._val_losses.append((counted, self.loss_of(outputs, targets)))
+        weights = batch.get("weight")
+        counted = self.objectives[0].counted(targets, weights)
+        self._val_losses.append((counted, self.loss_of(outputs, targets, weights)))
         if self.observer is not None:
             self.observer.observe_outputs(self.task, batch["image"], targets, outputs)
         for metric in self.metrics.values():
@@ -243,7 +251,7 @@ class MMLModule(LightningModule):
         words = "  ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "epoch")
         logger.info("epoch %d of %d: %s", self.current_epoch + 1, self.trainer.max_epochs, words)
 
-    def _mean_of_all(self, losses: list[tuple[int, torch.Tensor]]) -> torch.Tensor:
+    def _mean_of_all(self, losses: list[Loss]) -> torch.Tensor:
         """Return the mean loss of batches over all processes that train together."""
         return self.trainer.strategy.reduce(_mean(losses), reduce_op="mean")
 
@@ -297,8 +305,12 @@ class MMLModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": config}
 
 
-def _mean(losses: Sequence[tuple[float, torch.Tensor]]) -> torch.Tensor:
+def _mean(losses: Sequence[Loss]) -> torch.Tensor:
     """Return the mean loss of batches, weighted by their samples."""
     counts, values = zip(*losses, strict=True)
-    weights = torch.tensor(counts, dtype=torch.float32, device=values[0].device)
-    return torch.stack(values).float() @ weights / weights.sum()
+    if isinstance(counts[0], torch.Tensor):
+        weights = torch.stack(counts).float()
+    else:
+        weights = torch.tensor(counts, dtype=torch.float32, device=values[0].device)
+    whole = weights.sum()
+    return torch.stack(values).float() @ weights / whole.where(whole > 0, 1)

@@ -62,14 +62,32 @@ class Objective(nn.Module):
                 f"{costs[1]:.4g}; set loss: default, or one for {self.task_type}"
             )
 
-    def counted(self, targets: torch.Tensor) -> float:
-        """Return the number of samples of a batch that its loss is a mean of: of labels the share that is known."""
-        if not isinstance(self.loss, KnownLabelsLoss):
-            return len(targets)
-        return (~targets.isnan()).sum().item() / targets.shape[1]
+    def counted(self, targets: torch.Tensor, weights: torch.Tensor | None = None) -> float | torch.Tensor:
+        """Return the number of samples of a batch that its loss is a mean of: their weights, of labels the known share.
 
-    def forward(self, head: nn.Module, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        Args:
+            targets: of the batch.
+            weights: of its samples, N; None: all count alike.
+        """
+        if not isinstance(self.loss, KnownLabelsLoss):
+            return len(targets) if weights is None else weights.sum()
+        is_known = ~targets.isnan() if weights is None else ~targets.isnan() * weights[:, None]
+        return is_known.sum() / targets.shape[1]
+
+    def forward(
+        self,
+        head: nn.Module,
+        outputs: torch.Tensor,
+        targets: torch.Tensor,
+        weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Return the loss of a batch for the outputs of a head; values are standardised first.
+
+        Args:
+            head: of the task.
+            outputs: of the batch.
+            targets: of the batch.
+            weights: of its samples, N; None: all count alike.
 
         Raises:
             MMLError: the loss or the precision is not one for this type of task.
@@ -81,7 +99,7 @@ class Objective(nn.Module):
                 )
             outputs, targets = head.standardise(outputs).squeeze(1), head.standardise(targets)
         try:
-            return self.loss(outputs, targets)
+            return self.loss(outputs, targets) if weights is None else self.loss(outputs, targets, weights)
         except torch.OutOfMemoryError:
             raise
         except (IndexError, RuntimeError, TypeError, ValueError) as error:

@@ -21,7 +21,7 @@ OF_DATASET = (*ORIGIN, "path", "masks", "made_by_rule", "splits", "images", "ima
 OF_TASK = ("folds", "fold_0_fraction", "test_fraction", "seed", "fold_time_limit", "duplicates", "metadata", DATASET)
 """Keys that each task has for itself."""
 
-COLUMNS = ("image", "label", "labels", "value", "mask", "split", "group", "fold", "box", "rle")
+COLUMNS = ("image", "label", "labels", "value", "mask", "split", "group", "fold", "weight", "box", "rle")
 """Columns of a table that may be written without `columns`."""
 
 TARGETS = ("label", "labels", "value", "mask")

@@ -11,7 +11,7 @@ TARGETS = {
 }
 """The columns of targets, with the task type of each."""
 
-OPTIONAL = ("split", "group", "fold")
+OPTIONAL = ("split", "group", "fold", "weight")
 COLUMNS = ("image", *TARGETS, *OPTIONAL)
 
 COMMON_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -36,6 +36,7 @@ COMMON_NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "split": ("set", "subset", "partition", "phase", "splits", "usage", "datasplit", "traintest", "datasettype"),
     "fold": ("folds", "cvfold", "kfold", "foldid", "foldnumber", "cv"),
+    "weight": (),
 }
 """Names of each column in public tables, in lower case without punctuation."""
 

@@ -67,7 +67,8 @@ class Columns:
         file: the table.
         header: names of all columns.
         kind: the task type.
-        sources: sources of `image`, `target` (what is learned), `split`, `group` and `fold`, if the table has them.
+        sources: sources of `image`, `target` (what is learned), `split`, `group`, `fold` and `weight`, if the table has
+            them.
         unused: kinds that the task switches off, by `columns: {group: null}`.
         further_images: sources of further images of a row.
         shapes: columns of shapes, of which a row has one.
@@ -164,7 +165,7 @@ class _Finder:
             if name in COLUMNS and name not in self.mapping and self.header.count(name) > 1:
                 raise MMLError(f"{self.file}: the column '{name}' appears twice; keep one")
             role = name.lower()
-            if role in OPTIONAL and role not in self.header and role not in self.mapping:
+            if role in OPTIONAL and role != "weight" and role not in self.header and role not in self.mapping:
                 # Or a split would be overlooked.
                 raise MMLError(f"{self.file}: write the column '{name}' as '{role}', or columns: {{{role}: {name}}}")
         if self.source("image") is None:
@@ -177,7 +178,8 @@ class _Finder:
             MMLError: the task names a column that is missing, or that appears twice.
         """
         if role not in self.mapping:
-            return Source(role, (self.header.index(role),)) if role in self.header else None
+            is_another = role == "weight" and role in self.mapping.values()  # such as the value of a birth weight
+            return Source(role, (self.header.index(role),)) if role in self.header and not is_another else None
         name = self.mapping[role]
         if name is None:
             return None

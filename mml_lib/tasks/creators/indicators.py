@@ -1,7 +1,9 @@
 """One-hot columns of a table: one column for each class, 1 where an image has the class."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized
@@ -100,10 +102,31 @@ class PartialLabels:
             if any(_is_cell(str(value), word) for word in (0, 1, *YES, *NO)):
                 raise MMLError(f"unknown: {value!r} says that an image has a label, or has it not; leave it out")
 
-    def unused(self, cells: Iterable[str], missing: Callable[[str], bool]) -> list[CellValue]:
-        """Return the values of `unknown` and `uncertain` that no cell has."""
-        texts = set(cells)
-        is_empty = any(map(missing, texts))
+    def lines(
+        self, file: Path, cells: Collection[str], missing: Callable[[str], bool], rows_without_target: int, rows: int
+    ) -> list[str]:
+        """Return a line for rows without a known target, and for values that no row has.
+
+        Args:
+            file: the table.
+            cells: texts of the columns of targets.
+            missing: the test for cells without a value.
+            rows_without_target: number of rows without a known target.
+            rows: number of all rows.
+        """
+        lines = []
+        if rows_without_target:
+            count = f"{rows_without_target:,} of {rows:,} rows"
+            lines.append(f"{file}: {count} have no known target, so their images are unlabelled")
+        if unused := self._unused(cells, missing):
+            values = summarized(map(repr, unused), 4)
+            lines.append(f"{file}: no row has {values}, which the task calls unknown or uncertain")
+        return lines
+
+    def _unused(self, cells: Collection[str], missing: Callable[[str], bool]) -> list[CellValue]:
+        """Return the values of `unknown` and `uncertain` that no cell has, alone or in `a:0.7|b:-1`."""
+        texts = {*cells, *(part.strip() for text in cells for part in re.split(r"[^\w.+-]", text) if ":" in text)}
+        is_empty = any(map(missing, cells))
         values = [*self.unknown, *([] if self.uncertain is None else [self.uncertain])]
         return [
             value

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized
@@ -64,6 +65,31 @@ def _number(text: str, where: str) -> float:
     if re.fullmatch(r"[+-]?\d{1,3}([., ']\d{3})+([.,]\d+)?", text):
         raise MMLError(f"{where}: '{text}' has separators of thousands; write digits and one decimal point only")
     raise MMLError(f"{where}: '{text}' is not a number, which a regression needs")
+
+
+def parse_weight(text: str) -> float:
+    """Return the weight of a sample in the loss.
+
+    Raises:
+        ValueError: the text is no number from 0 on.
+    """
+    if NUMBER.fullmatch(text) and float(text) >= 0:
+        return float(text)
+    state = f"has '{text}', which is no weight" if text else "has no weight"
+    raise ValueError(
+        f"{state}; write a number from 0 on, or columns: {{weight: null}} if it holds no weights of the loss"
+    )
+
+
+def weight_lines(file: Path, weights: Iterable[float | None]) -> list[str]:
+    """Return a line about weights of a column that no key of the task names."""
+    numbers = [weight for weight in weights if weight is not None]
+    if not numbers:
+        return []
+    return [
+        f"{file}: the column 'weight' ({min(numbers):g} to {max(numbers):g}) weighs samples in the loss; write "
+        "columns: {weight: weight} if that is meant, or {weight: null} if not"
+    ]
 
 
 def _probability(part: str, where: str) -> tuple[str, float]:

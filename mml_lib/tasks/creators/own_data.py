@@ -76,7 +76,8 @@ def state_of_targets(samples: Sequence[Sample], kind: str) -> str:
         samples: samples of the task.
         kind: its task type.
     """
-    return digest([kind, [[s.id, s.label, s.split, s.group, s.fold, s.mask is not None] for s in samples]])
+    weights = [[s.weight for s in samples]] if any(s.weight is not None for s in samples) else []
+    return digest([kind, [[s.id, s.label, s.split, s.group, s.fold, s.mask is not None] for s in samples], *weights])
 
 
 def _head(file: Path | str) -> bytes:

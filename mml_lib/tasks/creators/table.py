@@ -15,8 +15,15 @@ from mml_lib.tasks.creators.annotated.annotated_rows import AnnotatedRows
 from mml_lib.tasks.creators.columns import Columns, Source, cell, overlooked
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.creators.delimited import Row, check_widths, read_rows
-from mml_lib.tasks.creators.indicators import Indicators, PartialLabels
-from mml_lib.tasks.creators.labels import SEPARATOR, check_separator, class_names, parse_label
+from mml_lib.tasks.creators.indicators import Indicators
+from mml_lib.tasks.creators.labels import (
+    SEPARATOR,
+    check_separator,
+    class_names,
+    parse_label,
+    parse_weight,
+    weight_lines,
+)
 from mml_lib.tasks.creators.own_data import TableFiles, only_file, sampled_digests, size_of, state_of_targets
 from mml_lib.tasks.creators.shared_images.creator_sharing import Sharing
 from mml_lib.tasks.creators.shared_images.table_images import IMAGES_OF_TABLES, TARGET_KEYS
@@ -67,6 +74,8 @@ class Table:
         filtered = RowFilter.of(options.filter).columns if options.filter else ()
         cells = [row.cells for row in self.rows]
         lines = overlooked(self.columns, cells, self.missing, filtered) if learned else []
+        if "weight" not in (options.columns or {}):
+            lines += weight_lines(self.columns.file, [sample.weight for sample in self.samples])
         if self.spelled and options.missing is None:
             texts = [f"'{text}' in {name} ({count:,})" for (name, text), count in self.spelled.most_common()]
             lines.append(
@@ -75,7 +84,11 @@ class Table:
             )
         target = self.columns.sources.get("target")
         if target is not None and target.partial is not None:
-            lines += self._lines_of_unknown(target, target.partial)
+            columns = [part for part in target.parts if isinstance(part, int)]
+            targets = {cell(row, column) for row in cells for column in columns}
+            lines += target.partial.lines(
+                self.columns.file, targets, self.missing, self.rows_without_labels, len(cells)
+            )
         if isinstance(target, Indicators):
             unused = target.unused([sample.label for sample in self.samples])
             text = f"{self.columns.file}: no row has 1 in {summarized(unused, 4)}, so they are no classes"
@@ -92,21 +105,6 @@ class Table:
             return []
         where = f"{self.columns.file}, column '{self.columns.name_of('target')}'"
         return check_separator(self.samples, self.kind, where, separator)
-
-    def _lines_of_unknown(self, target: Source | Indicators, partial: PartialLabels) -> list[str]:
-        """Return a line for rows without a known target, and for values that no row has."""
-        lines = []
-        if self.rows_without_labels:
-            count = f"{self.rows_without_labels:,} of {len(self.rows):,} rows"
-            lines.append(f"{self.columns.file}: {count} have no known target, so their images are unlabelled")
-        columns = [part for part in target.parts if isinstance(part, int)]
-        cells = {cell(row.cells, column) for row in self.rows for column in columns}
-        if isinstance(target, Source) and TASK_TYPES[self.kind].is_multilabel:  # a:0.7|b:-1
-            cells |= {text.strip() for joined in cells for text in re.split(r"[^\w.+-]", joined)}
-        if unused := partial.unused(cells, self.missing):
-            values = summarized(map(repr, unused), 4)
-            lines.append(f"{self.columns.file}: no row has {values}, which the task calls unknown or uncertain")
-        return lines
 
 
 def read_table(file: Path, options: TableOptions | None = None) -> Table:
@@ -173,7 +171,8 @@ class _Reader:
             split, self.rows_without_labels = "unlabelled", self.rows_without_labels + 1
         own_group = images[0][0] if columns.further_images else None
         group, fold = self._value("group", row) or own_group, self._fold(row)
-        return [Sample(id_, file, label, split, group, fold, mask) for id_, file in images]
+        weight = None if split == "unlabelled" else self._weight(row)
+        return [Sample(id_, file, label, split, group, fold, mask, weight) for id_, file in images]
 
     def _value(self, role: str, row: Row) -> str:
         source = self.columns.sources.get(role)
@@ -247,6 +246,14 @@ class _Reader:
             f"for all such images{or_name}",
         )
 
+    def _weight(self, row: Row) -> float | None:
+        if "weight" not in self.columns.sources:
+            return None
+        try:
+            return parse_weight(self._value("weight", row))
+        except ValueError as error:
+            raise self.columns.wrong(row.line, f"the column '{self.columns.name_of('weight')}' {error}") from error
+
     def _fold(self, row: Row) -> int | None:
         text = self._value("fold", row)
         if not text:
@@ -273,6 +280,7 @@ def _survey_table(path: str = "", downloaded: bool = False, **arguments: Any) ->
     files = [name for name in names if name not in without_file]
     content = hashlib.sha256(file.read_bytes()).hexdigest()
     state = [kind, content, [size_of(name) for name in files], sampled_digests(files, 64)]
+    state += ["weight"] if "weight" in table.columns.sources else []
     return Survey.of_samples(samples, kind, digest([*state, *options.meaning]))
 
 
@@ -321,8 +329,8 @@ def table(
 
     Images are files, relative to the table. `label` is for classification, `labels` for several labels (`a|b`, or
     `a:0.7|b:0.2`), `value` for regression, `mask` for segmentation (a file, or EMPTY_MASK_TOKEN). Without any of them,
-    the images are unlabelled. Optional columns: `split` (train, val, test, unlabelled), `group`, `fold`. Targets of the
-    split unlabelled are ignored.
+    the images are unlabelled. Optional columns: `split` (train, val, test, unlabelled), `group`, `fold`, `weight` (in
+    the loss). Targets of the split unlabelled are ignored.
 
     Args:
         folder: folder of drawn masks; images stay where they are.

@@ -209,7 +209,7 @@ def test_targets_are_mixed_in_the_shares_of_the_images(mixing: dict[str, float],
     whole = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 3, 16, 16)  # image n is of value n
     for seed in range(20):
         torch.manual_seed(seed)
-        images, targets = BatchMixing(Mixing(**mixing), 3)(whole, one_hot if soft else CLASSES)
+        images, targets, _ = BatchMixing(Mixing(**mixing), 3)(whole, one_hot if soft else CLASSES)
         other = ((images[1:] - whole[1:]).mean((1, 2, 3)) / (whole[:3] - whole[1:]).mean((1, 2, 3))).mean()
         assert torch.allclose(targets, one_hot * (1 - other) + one_hot.roll(1, 0) * other, atol=1e-5)
 
