@@ -87,7 +87,8 @@ def pack(dataset: Dataset, rows: range, transforms: Sequence[Mapping[str, Any]],
     with write_whole_folder(folder) as beside, ExitStack() as stack:
         (beside / PACKED_FORMAT).write_text(json_text("packed", {"pixels": asdict(dataset.pixels)}))
         packer = _Packer(dataset, transforms, beside, len(rows), size, stack)
-        chunks = [(rows[start : start + CHUNK], start) for start in range(0, len(rows), CHUNK)]
+        step = CHUNK if size else 1  # images of many sizes are written in turn
+        chunks = [(rows[start : start + step], start) for start in range(0, len(rows), step)]
         with tqdm(total=len(rows), desc="decode", unit="image", **progress()) as bar:
             for done in _in_parallel(packer, chunks, threads):
                 bar.update(done)
@@ -161,7 +162,12 @@ class _Packer:
         """Pack some rows of the data set, to the places from the given one on, and return how many they are."""
         rows, start = chunk
         for place, row in enumerate(rows, start):
-            self._pack(row, place)
+            try:
+                self._pack(row, place)
+            except BaseException:
+                if self.sized is not None:
+                    self.sized.fail(place)
+                raise
         return len(rows)
 
     def _pack(self, row: int, place: int) -> None:

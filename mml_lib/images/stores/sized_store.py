@@ -2,9 +2,10 @@
 
 A folder holds, for N images with P pixels in all: `pixels.npy` (P×C), `mask_pixels.npy` (uint8, P, where there are
 masks), `sizes.npy` (int64, N×2: height and width) and `offsets.npy` (int64, N): the first pixel of each image. Images
-lie in the order in which threads were done with them.
+lie in their order, so that the same images give the same bytes.
 """
 
+import math
 import os
 import threading
 from collections.abc import Sequence
@@ -59,7 +60,7 @@ class SizedPixels:
 
 
 class SizedWriter:
-    """Writes a sized store, several threads at once.
+    """Writes a sized store, several threads at once, which take turns in finding the place of their image.
 
     Args:
         folder: where its files go.
@@ -73,25 +74,38 @@ class SizedWriter:
         self._offsets = np.zeros(count, np.int64)
         self._images = _Growing(folder / PIXELS)
         self._masks = _Growing(folder / MASK_PIXELS) if masks else None
-        self._lock = threading.Lock()
+        self._turn = threading.Condition()
+        self._written = 0
+        self._failed: float = math.inf
         self._end = 0
 
     def write(self, place: int, image: np.ndarray, mask: np.ndarray | None) -> None:
-        """Write an image, H×W×C, and its mask, uint8 H×W, where there are masks.
+        """Write an image, H×W×C, and its mask, uint8 H×W, where there are masks, after all images before it.
 
         Raises:
-            MMLError: the image has other channels, or another type, than those before it.
+            MMLError: the image has other channels, or another type, than those before it; one of those is missing.
         """
         height, width, channels = image.shape
-        with self._lock:
+        with self._turn:
+            self._turn.wait_for(lambda: self._written == place or self._failed < place)
+            if self._failed < place:
+                raise MMLError("preprocessing: an image before this one could not be packed")
             self._images.begin(image.dtype, (channels,))
             if self._masks is not None:
                 self._masks.begin(np.dtype(np.uint8), ())
             start, self._end = self._end, self._end + height * width
+            self._written += 1
+            self._turn.notify_all()
         self._sizes[place], self._offsets[place] = (height, width), start
         self._images.write(start, image)
         if self._masks is not None and mask is not None:
             self._masks.write(start, mask)
+
+    def fail(self, place: int) -> None:
+        """Let no thread wait for an image that will not come."""
+        with self._turn:
+            self._failed = min(self._failed, place)
+            self._turn.notify_all()
 
     def __enter__(self) -> "SizedWriter":
         return self

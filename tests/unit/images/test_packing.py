@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from PIL import Image
 from mml_lib.errors import MMLError
 from mml_lib.files.containers import PACKED_FORMAT
 from mml_lib.files.manager import SHARDS
+from mml_lib.images.decoding import decode_row
 from mml_lib.images.packing import IMAGES, MASKS, MOMENTS, join, pack, shard_rows
 from mml_lib.images.stores.sized_store import MASK_PIXELS, OFFSETS, PIXELS, SIZES, SizedPixels
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, Delivery, Sample
@@ -111,6 +114,34 @@ def test_images_that_keep_their_sizes_are_packed_at_them(build: Callable, tmp_pa
         whole = np.asarray(Image.open(dataset.image_path(row)))
         assert (images[row] == whole).all()
         assert (masks[row] == (255 if row % 2 else whole[..., 0] % 3)).all()
+
+
+@pytest.fixture
+def dawdling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let images be decoded after times that have nothing to do with their order."""
+
+    def late(dataset: Dataset, row: int, *args: Any) -> Any:
+        time.sleep(0.02 * (7 * row % 3))
+        return decode_row(dataset, row, *args)
+
+    monkeypatch.setattr("mml_lib.images.packing.decode_row", late)
+
+
+@pytest.mark.usefixtures("dawdling")
+def test_packs_do_not_depend_on_the_order_of_threads(build: Callable, tmp_path: Path):
+    dataset = build(12, ["raw/{}-mask.png"] * 12)
+    for threads in (1, 4):
+        pack(dataset, range(12), [], str(tmp_path / str(threads)), threads)
+    for path in (tmp_path / "1").iterdir():
+        assert path.read_bytes() == (tmp_path / "4" / path.name).read_bytes()
+
+
+@pytest.mark.usefixtures("dawdling")
+def test_damaged_image_beside_slower_ones_is_the_one_that_is_named(build: Callable, tmp_path: Path):
+    dataset = build(9)
+    dataset.image_path(3).write_bytes(b"")
+    with pytest.raises(MMLError, match=dataset.image_path(3).name):
+        pack(dataset, range(9), [], str(tmp_path / "out"), 4)
 
 
 def test_images_larger_than_the_disk_are_refused_with_a_bound(build: Callable, tmp_path: Path):
