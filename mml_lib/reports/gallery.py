@@ -39,7 +39,7 @@ from mml_lib.reports.figures import (
     draw_tuning_curve,
 )
 from mml_lib.reports.group_figures import draw_groups
-from mml_lib.reports.mask_figures import draw_overlap, draw_worst_masks
+from mml_lib.reports.mask_figures import draw_overlap, draw_worst_masks, worst_part
 from mml_lib.reports.pages import table_page
 from mml_lib.reports.prediction_figures import (
     draw_confusion,
@@ -154,9 +154,12 @@ class Gallery:
         if isinstance(pooled, MaskPredictions):
             pairs = list(pooled.images())
             masks = [pairs[number] for number in worst.index]
+            parts = [worst_part(*pair) for pair in masks]
             images = [
-                TRANSFORMS["resize"](image, None, mask.shape)[0] for image, (mask, _) in zip(images, masks, strict=True)
+                TRANSFORMS["resize"](image, None, mask.shape)[0][part]
+                for image, (mask, _), part in zip(images, masks, parts, strict=True)
             ]
+            masks = [(mask[part], target[part]) for (mask, target), part in zip(masks, parts, strict=True)]
             draw_worst_masks(worst, images, masks, classes, path)
         else:
             draw_largest_losses(worst, images, path)

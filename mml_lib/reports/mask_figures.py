@@ -30,6 +30,8 @@ ACROSS = 2
 """Images in a line, each with two masks."""
 NAMED = 24
 """Classes that a legend names at most."""
+DETAIL = 512
+"""Rows and columns that are drawn of an image at most."""
 
 
 def draw_overlap(table: pd.DataFrame, path: str | Path) -> None:
@@ -62,6 +64,21 @@ def draw_overlap(table: pd.DataFrame, path: str | Path) -> None:
     save(figure, path)
 
 
+def worst_part(mask: np.ndarray, target: np.ndarray) -> tuple[slice, slice]:
+    """Return the part of a large image, up to `DETAIL` rows and columns, with the most wrong pixels.
+
+    Args:
+        mask: predicted classes, H×W.
+        target: true classes, H×W, 255 ignored.
+    """
+    wrong = np.pad(((mask != target) & (target != IGNORE)).astype(np.int32), ((1, 0), (1, 0)))
+    sums = wrong.cumsum(axis=0, dtype=np.int32).cumsum(axis=1, dtype=np.int32)
+    height, width = (min(DETAIL, side) for side in mask.shape)
+    counts = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
+    top, left = divmod(int(counts.argmax()), counts.shape[1])
+    return slice(top, top + height), slice(left, left + width)
+
+
 def draw_worst_masks(
     worst: pd.DataFrame,
     images: Sequence[np.ndarray],
@@ -73,7 +90,7 @@ def draw_worst_masks(
 
     Args:
         worst: as `mml_lib.evaluation.subgroups.largest_losses` gives it, N rows.
-        images: uint8, N of H×W×3, as the network saw them.
+        images: uint8, N of H×W×3, as the network saw them; of large ones a part.
         masks: predicted and true, N of H×W each.
         classes: names of the classes.
         path: path of the figure.

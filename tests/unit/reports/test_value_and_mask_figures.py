@@ -11,8 +11,9 @@ from PIL import Image
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.subgroups import class_table, largest_losses
 from mml_lib.predictions.predictions import MaskPredictions
-from mml_lib.reports.mask_figures import draw_overlap, draw_worst_masks
+from mml_lib.reports.mask_figures import DETAIL, draw_overlap, draw_worst_masks, worst_part
 from mml_lib.reports.value_figures import draw_values
+from mml_lib.task_types import IGNORE
 from tests.support.drawings import drawn, texts
 
 
@@ -86,3 +87,16 @@ def test_worst_masks_are_drawn_beside_true_ones(tmp_path: Path):
     assert {*range(20, 60)} & {*colours[:, : colours.shape[1] // 2].ravel().tolist()}, "the dark background"
     with pytest.raises(MMLError, match="no masks with a loss"):
         draw_worst_masks(worst[:0], [], [], CLASSES, tmp_path / "none.jpg")
+
+
+def test_the_part_of_a_large_image_with_most_errors_is_drawn():
+    mask, target = np.zeros((2, 900, 1500), np.uint8)
+    assert worst_part(mask[:40, :50], target[:40, :50]) == (slice(0, 40), slice(0, 50))
+    mask[100, 10:20] = 1
+    mask[700:705, 1000:1005] = 1
+    target[710:720, 1010:1020] = 1
+    target[0, :] = IGNORE
+    rows, columns = worst_part(mask, target)
+    assert (rows.stop - rows.start, columns.stop - columns.start) == (DETAIL, DETAIL)
+    assert rows.start <= 700 < 720 <= rows.stop <= 900
+    assert columns.start <= 1000 < 1020 <= columns.stop <= 1500
