@@ -19,7 +19,8 @@ print(kind, sys.argv[1:], os.getcwd(), torch.get_num_threads(), flush=True)
 
 @pytest.mark.parametrize(("end", "status"), [("", 0), ("sys.exit(3)", 3), ("os.kill(os.getpid(), 15)", -15)])
 def test_script_has_arguments_folder_and_threads_of_its_own_and_its_end(end: str, status: int, tmp_path: Path):
-    done = _run(tmp_path, end, "a", "b c", PYTHONPATH=str(LIBRARY), OMP_NUM_THREADS="1")
+    path = os.pathsep.join(filter(None, [str(LIBRARY), os.environ.get("PYTHONPATH")]))
+    done = _run(tmp_path, end, "a", "b c", PYTHONPATH=path, OMP_NUM_THREADS="1")
     assert done.stdout == f"fork ['a', 'b c'] {tmp_path} 1\n"
     assert done.returncode == status
 
