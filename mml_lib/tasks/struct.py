@@ -149,7 +149,9 @@ class TaskStruct:
 
     @cached_property
     def pixels(self) -> PixelFormat | None:
-        """Type and channels of the packed images; None for a task that is tried without images."""
+        """Type and channels of the packed images; None in a step that has no images of the task."""
+        if "packed" not in self.paths:
+            return None
         pixels = read_packed_format(self.paths["packed"]).get("pixels")
         return PixelFormat(pixels["depth"], tuple(pixels["channels"])) if pixels else PixelFormat()
 
