@@ -46,6 +46,13 @@ rule list_tasks:
             labels={"content": "table (CSV)", "mode": "info"},
             caption="captions/task.rst",
         ),
+        labels=report(
+            fm.output("label_table"),  # INFO/labels.csv
+            category="Tasks",
+            subcategory="all tasks",
+            labels={"content": "entries of labels (CSV)", "mode": "info"},
+            caption="captions/labels.rst",
+        ),
         samples=report(
             fm.output("all_samples"),  # INFO/samples.png
             category="Tasks",

@@ -1,12 +1,12 @@
 """Write a table of all tasks of the study, and draw samples of each."""
 
 from mml_lib.files.atomic import write_text
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import say, warn
 from mml_lib.reports.task_figures import draw_overview
 from mml_lib.reports.task_table import as_text, label_table, task_table
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.dataset import Dataset
-from mml_lib.tasks.description import TaskDescription
+from mml_lib.tasks.description import TaskDescription, one_sided_labels
 
 open_step(snakemake)
 tasks = [TaskDescription.read(path) for path in snakemake.input.tasks]
@@ -14,7 +14,13 @@ tasks = [TaskDescription.read(path) for path in snakemake.input.tasks]
 table = task_table([task.header for task in tasks])
 draw_overview(tasks, [Dataset.read(path) for path in snakemake.input.datasets], snakemake.output.samples)
 
+labels = label_table([task.header for task in tasks])
+
 write_text(snakemake.output.table, table.to_csv(index=False))
+write_text(snakemake.output.labels, labels.to_csv(index=False))
 say(as_text(table))
-if len(labels := label_table([task.header for task in tasks])):
+if len(labels):
     say(f"\nentries of labels\n{labels.to_string(index=False)}")
+for task in tasks:
+    for line in one_sided_labels(task.header):
+        warn(line)

@@ -208,6 +208,7 @@ BUILT_IN = (
     AssignmentTemplate("run_times", "PROJ_PATH/RESULTS/MODE-times.csv", removable=False),
     AssignmentTemplate("pages", "PROJ_PATH/PAGES/MODE", removable=False, directory=True),
     AssignmentTemplate("task_table", "PROJ_PATH/INFO/tasks.csv", removable=False),
+    AssignmentTemplate("label_table", "PROJ_PATH/INFO/labels.csv", removable=False),
     AssignmentTemplate("all_samples", "PROJ_PATH/INFO/samples.png", removable=False),
     AssignmentTemplate("model_table", "PROJ_PATH/INFO/models.csv", removable=False),
     AssignmentTemplate("resource_table", "PROJ_PATH/INFO/resources.csv", removable=False),
