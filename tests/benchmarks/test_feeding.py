@@ -10,6 +10,7 @@ import pytest
 from mml_lib.config.training_options import Sampling
 from mml_lib.data.datamodule import MMLDataModule
 from mml_lib.images.packing import IMAGES
+from mml_lib.tasks.pixel_format import GREY, RGB, PixelFormat
 from mml_lib.tasks.struct import TaskStruct
 
 COUNT, SIZE, BATCH = 2500, 224, 64
@@ -21,8 +22,11 @@ def rate(feed: Callable[[], int]) -> float:
 
 
 @pytest.mark.benchmark
-def test_data_module_yields_at_least_half_of_what_numpy_slices(packed: Callable[[int, int], TaskStruct], capsys):
-    struct = packed(COUNT, SIZE)
+@pytest.mark.parametrize("pixels", [PixelFormat(), PixelFormat("uint16", GREY), PixelFormat("uint16", RGB)], ids=str)
+def test_data_module_yields_at_least_half_of_what_numpy_slices(
+    packed: Callable[..., TaskStruct], pixels: PixelFormat, capsys: pytest.CaptureFixture[str]
+):
+    struct = packed(COUNT, SIZE, pixels)
     loader = MMLDataModule(struct, 1, Sampling(batch_size=BATCH), seed=0).train_dataloader()
     array = np.load(struct.paths["packed"] / IMAGES, mmap_mode="r")
     order = np.random.default_rng(0).permutation(COUNT)
@@ -46,7 +50,7 @@ def test_data_module_yields_at_least_half_of_what_numpy_slices(packed: Callable[
     ratio = statistics.median(a / b for a, b in zip(rates["ours"], rates["contiguous"], strict=True))
     with capsys.disabled():
         print(
-            f"\nfeeding {SIZE}×{SIZE}: {medians['ours']:,.0f} images/s shuffled by the data module, NumPy "
+            f"\nfeeding {SIZE}×{SIZE} ({pixels}): {medians['ours']:,.0f} images/s shuffled by the data module, NumPy "
             f"{medians['shuffled']:,.0f} shuffled, {medians['contiguous']:,.0f} in order; "
             f"ratio to the latter {ratio:.2f}"
         )
