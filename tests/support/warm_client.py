@@ -41,6 +41,8 @@ def _is_common(common: dict[str, Any]) -> bool:
     environment = {key: value for key, value in os.environ.items() if key.startswith(tuple(common["prefixes"]))}
     for key in [key for key in environment if key.endswith(tuple(common["set_later"]))]:
         del environment[key]
+    path = environment.get("PYTHONPATH", "").split(os.pathsep)
+    environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path))  # a study adds the library once more
     files = common["code"][2]
     return environment == common["environment"] and all(os.stat(file).st_mtime_ns == time for file, time in files)
 

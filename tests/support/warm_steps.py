@@ -52,7 +52,7 @@ SET_LATER = (
 )
 """Endings of those of them that forks set again, or that libraries set when a test imports them."""
 
-session_environment = dict(os.environ)  # of the session: no test has changed it yet
+_environment = dict(os.environ)  # of the session: no test has changed it yet
 
 
 def warm_python() -> Path:
@@ -69,12 +69,12 @@ def warm_python() -> Path:
 
 
 def _start(folder: Path, supervisor: str) -> None:
-    python_path = os.pathsep.join(filter(None, [str(LIBRARY), session_environment.get("PYTHONPATH")]))
+    folders = [str(LIBRARY), *filter(None, _environment.get("PYTHONPATH", "").split(os.pathsep))]
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(folder)],
             cwd=REPOSITORY,
-            env=session_environment | {SUPERVISOR: supervisor, "PYTHONPATH": python_path},
+            env=_environment | {SUPERVISOR: supervisor, "PYTHONPATH": os.pathsep.join(dict.fromkeys(folders))},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
