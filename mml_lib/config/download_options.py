@@ -30,8 +30,12 @@ class Variable(Section):
     )
 
 
-FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. ()+-]*$")]
-KaggleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_. ()+-]*$"
+KAGGLE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9][A-Za-z0-9_.-]*$"
+SHA256, MD5 = r"^[0-9a-fA-F]{64}$", r"^[0-9a-fA-F]{32}$"
+
+FileName = Annotated[str, StringConstraints(pattern=FILE_NAME)]
+KaggleName = Annotated[str, StringConstraints(pattern=KAGGLE_NAME)]
 KaggleFile = Annotated[str, StringConstraints(pattern=r"^[^/#\\][^#\\]*$")]
 
 
@@ -73,11 +77,11 @@ class Download(Section):
         description="Password of the archive: {env: NAME} names an environment variable; a text is for passwords that "
         "are published. No output contains it.",
     )
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(_no_placeholder)] | None = (
-        Field(None, description="SHA-256 checksum of the file, 64 hexadecimal digits (`sha256sum file`).")
+    sha256: Annotated[str, StringConstraints(pattern=SHA256), AfterValidator(_no_placeholder)] | None = Field(
+        None, description="SHA-256 checksum of the file, 64 hexadecimal digits (`sha256sum file`)."
     )
-    md5: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{32}$"), AfterValidator(_no_placeholder)] | None = (
-        Field(None, description="MD5 checksum of the file, 32 hexadecimal digits, where no SHA-256 is published.")
+    md5: Annotated[str, StringConstraints(pattern=MD5), AfterValidator(_no_placeholder)] | None = Field(
+        None, description="MD5 checksum of the file, 32 hexadecimal digits, where no SHA-256 is published."
     )
     trust: Literal["first_use"] | None = Field(
         None,

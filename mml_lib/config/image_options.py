@@ -53,7 +53,7 @@ Windows = Annotated[list[Window], Field(min_length=1), AfterValidator(_each_once
 
 
 class Images(Section):
-    """How image files are read: frames, groups, channels, depth, and the values of more than 8 bits."""
+    """Options for reading image files: frames, groups, channels, depth, and the values of more than 8 bits."""
 
     frames: Literal["first", "all", "channels"] | None = Field(
         None,

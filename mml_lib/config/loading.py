@@ -9,7 +9,7 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from mml_lib.config.download_options import URL
+from mml_lib.config.download_options import FILE_NAME, KAGGLE_NAME, MD5, SHA256, URL
 from mml_lib.config.reading.origins import Location, Origins, Source
 from mml_lib.config.reading.presets import GROUPS, resolve_presets
 from mml_lib.config.reading.scalars import text_of
@@ -42,7 +42,12 @@ USUAL_NAMES = {
 NAMED = ("tasks", "datasets")
 """Sections whose keys are names."""
 
-MEMBER = re.compile(r"\[key\]|by_type|one|Named|Metric|constrained-\w+|(function-\w+|literal|tuple|list|dict)\[.*\]")
+OTHER_FORMS = ("literal_error", "model_type", "dict_type", "list_type", "string_type")
+"""Errors of values that have another form than one of those that the schema allows."""
+
+MEMBER = re.compile(
+    r"\[key\]|by_type|one|Named|Metric|Window|constrained-\w+|(function-\w+|literal|tuple|list|dict)\[.*\]"
+)
 """Parts of a key's path by which pydantic marks the members of a union."""
 
 NO_NAME = (
@@ -54,6 +59,10 @@ MISMATCHES = {
     TAGS: "{key}: '{value}' is no chain of tags; write it as +tag~argument, e.g. +subset~0.1+nested~0",
     URL: "{key}: '{value}' cannot be fetched: a URL begins with https://, http:// or file://",
     PROJECT_REFERENCE: "{key}: '{value}' names no project; write it as project, or project#run for one run of it",
+    FILE_NAME: "{key}: '{value}' is no file name; write it without folders, of letters, digits and ( ) + - . _",
+    KAGGLE_NAME: "{key}: '{value}' is no data set of Kaggle; write owner/name, or competitions/name",
+    SHA256: "{key}: '{value}' is no SHA-256 checksum, which has 64 hexadecimal digits (sha256sum prints it)",
+    MD5: "{key}: '{value}' is no MD5 checksum, which has 32 hexadecimal digits (md5sum prints it)",
     NAME: NO_NAME,
     TAGGED_NAME: NO_NAME,
 }
@@ -162,6 +171,7 @@ def _telling(problems: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     if len(first) == len(problems[0]["loc"]):
         return problems[0]
     same = [problem for problem in problems if _location(problem)[: len(first)] == first]
+    same = [problem for problem in same if problem["type"] not in OTHER_FORMS] or same
     return max(same, key=lambda problem: len(_location(problem)))
 
 

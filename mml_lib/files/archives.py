@@ -96,7 +96,7 @@ def extract(
         raise MMLError(f"{archive} cannot be unpacked to {folder}, which is not empty")
     try:
         with _make_whole(folder) as root:
-            budget = Budget(_default_limit(archive, root) if limit is None else limit)
+            budget = Budget(_limit(archive.stat().st_size, root) if limit is None else limit)
             members = Members(archive, budget, password=password)
             _unpack(root, members)
             if nested:
@@ -199,10 +199,6 @@ def _unknown(path: Path) -> MMLError:
 
 def _damaged(name: str, error: Exception) -> MMLError:
     return MMLError(f"{name} is damaged or cut off ({str(error) or type(error).__name__}); fetch it again")
-
-
-def _default_limit(archive: Path, root: Path) -> int:
-    return _limit(archive.stat().st_size, root)
 
 
 def _limit(size: int, root: Path) -> int:

@@ -45,21 +45,21 @@ def places_after(transforms: Sequence[Mapping[str, Any]], size: tuple[int, int])
     places = [np.arange(length, dtype=np.float64) for length in size]
     sides = size
     for spec in transforms:
-        wanted = size_after([spec], sides)
-        places, sides = _moved(spec, places, sides, wanted), wanted
+        new_sides = size_after([spec], sides)
+        places, sides = _moved(spec, places, sides, new_sides), new_sides
     return places
 
 
 def _moved(
-    spec: Mapping[str, Any], places: list[np.ndarray], sides: tuple[int, int], wanted: tuple[int, int]
+    spec: Mapping[str, Any], places: list[np.ndarray], sides: tuple[int, int], new_sides: tuple[int, int]
 ) -> list[np.ndarray]:
     """Return where a transform moves the centres of rows and columns."""
     if spec["name"] in RESIZING:
-        return [(axis + 0.5) * new / old - 0.5 for axis, new, old in zip(places, wanted, sides, strict=True)]
+        return [(axis + 0.5) * new / old - 0.5 for axis, new, old in zip(places, new_sides, sides, strict=True)]
     if spec["name"] in ("center_crop", "pad_to_square"):
         return [
             axis - max(0, (old - new) // 2) + max(0, new - old) // 2
-            for axis, new, old in zip(places, wanted, sides, strict=True)
+            for axis, new, old in zip(places, new_sides, sides, strict=True)
         ]
     return places  # colours alone
 

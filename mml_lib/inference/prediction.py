@@ -57,19 +57,19 @@ def predict(
         MMLError: a batch, or the network, does not fit into memory.
     """
     segmentation = TASK_TYPES[model.task_type].has_masks
-    seen: dict[str, Any] = {}
+    last_batch: dict[str, Any] = {}
     try:
         model.to(device).eval()
         if (window := model.window) is not None:
-            seen["image"] = torch.empty(window.batch_size, 0, *window.size)
+            last_batch["image"] = torch.empty(window.batch_size, 0, *window.size)
             pairs = predict_by_windows(model, loader.dataset, positions_of(loader), device, tta, delivered)
         else:
-            pairs = _predict_whole(model, loader, device, tta, seen)
+            pairs = _predict_whole(model, loader, device, tta, last_batch)
         outputs, targets = map(list, zip(*pairs, strict=True))
     except (MemoryError, MMLError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise _does_not_fit(model.task, seen, device) from error
+        raise _does_not_fit(model.task, last_batch, device) from error
     order = np.argsort(positions_of(loader))
     outputs, targets = ([part[place] for place in order] for part in (outputs, targets))
     if not targets[0].size and targets[0].ndim:  # of a task without labels
@@ -82,12 +82,12 @@ def predict(
 
 
 def _predict_whole(
-    model: MMLModule, loader: DataLoader, device: torch.device, tta: MergedViews | None, seen: dict[str, Any]
+    model: MMLModule, loader: DataLoader, device: torch.device, tta: MergedViews | None, last_batch: dict[str, Any]
 ) -> Iterator[tuple[np.ndarray, Any]]:
-    """Yield output and target of each image of a loader; `seen` becomes the last batch."""
+    """Yield output and target of each image of a loader; `last_batch` becomes the last batch."""
     see = partial(tta, model) if tta else model
     for batch in loader:
-        seen.update(batch)
+        last_batch.update(batch)
         output = see(batch["image"].to(device, non_blocking=True)).float()
         if TASK_TYPES[model.task_type].has_masks:
             output = output.max(1).indices.to(torch.uint8)  # logits of pixels would be larger than the images

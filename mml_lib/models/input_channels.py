@@ -58,33 +58,33 @@ def fits(channels: int, in_chans: int) -> bool:
     return channels == in_chans or (channels == 1 and in_chans == COLOURS)
 
 
-def channels_taken(arch: Mapping[str, Any], wanted: int | None) -> int:
+def channels_taken(arch: Mapping[str, Any], channels: int | None) -> int:
     """Return the number of channels that a backbone takes.
 
     Args:
         arch: target of the backbone with its arguments.
-        wanted: number of channels of the images; None: they are not there yet.
+        channels: number of channels of the images; None: they are not there yet.
 
     Raises:
         MMLError: the backbone cannot take so many.
     """
     stated = arch.get(ARGUMENT)
     if stated is not None:
-        if wanted is None or fits(wanted, stated):
+        if channels is None or fits(channels, stated):
             return stated
         raise MMLError(
-            f"arch.{ARGUMENT}: it is {stated}, and the images have {counted(wanted)}; leave it out, or set images: "
+            f"arch.{ARGUMENT}: it is {stated}, and the images have {counted(channels)}; leave it out, or set images: "
             "{channels: …} of the task"
         )
-    if wanted in (None, COLOURS):
+    if channels in (None, COLOURS):
         return COLOURS
     if takes_number(arch):
-        return wanted
-    if fits(wanted, COLOURS):
+        return channels
+    if fits(channels, COLOURS):
         return COLOURS
     raise MMLError(
-        f"arch: the images have {wanted} channels, and {arch[TARGET]} has no argument {ARGUMENT} that tells it so; add "
-        "one, or set images: {channels: rgb} of the task"
+        f"arch: the images have {channels} channels, and {arch[TARGET]} has no argument {ARGUMENT} that takes their "
+        "number; add one, or set images: {channels: rgb} of the task"
     )
 
 
@@ -96,26 +96,26 @@ def takes_number(arch: Mapping[str, Any]) -> bool:
         return False
 
 
-def channels_after_start(wanted: int | None, stored: int, path: object) -> int:
+def channels_after_start(channels: int | None, stored: int, path: object) -> int:
     """Return the number of channels of a network that starts from a stored one.
 
     Weights for grey images can be widened to colours, and those for colours take grey images.
 
     Args:
-        wanted: number of channels of the images; None: they are not there yet.
+        channels: number of channels of the images; None: they are not there yet.
         stored: number of channels that the stored network takes.
         path: of the stored weights, for the message.
 
     Raises:
         MMLError: the images have other channels.
     """
-    if wanted is None or fits(wanted, stored):
+    if channels is None or fits(channels, stored):
         return stored
-    if fits(stored, wanted):
-        return wanted
+    if fits(stored, channels):
+        return channels
     raise MMLError(
-        f"the weights {path} are of a network for images of {counted(stored)}, and the images have {counted(wanted)}; "
-        "set images: {channels: …} of one task so that they are equal"
+        f"the weights {path} are of a network for images of {counted(stored)}, and the images have "
+        f"{counted(channels)}; set images: {{channels: …}} of one task so that they are equal"
     )
 
 

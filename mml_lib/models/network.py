@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from mml_lib.files.checksums import damaged, verify
 from mml_lib.files.containers import weights_header, weights_metadata
 from mml_lib.files.formats import FORMATS
 from mml_lib.models.heads import LinearHead, MaskHead, ValueHead
-from mml_lib.models.input_channels import ARGUMENT, COLOURS, channels_taken
+from mml_lib.models.input_channels import ARGUMENT, COLOURS, channels_after_start, channels_taken, input_format
 from mml_lib.models.pyramids import LEVELS
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
@@ -289,6 +289,21 @@ def read_header(path: str | Path) -> dict[str, Any]:
         MMLError: the file is missing, damaged, or of a newer format.
     """
     return _read(path)[1]
+
+
+def channels_for(structs: Sequence[TaskStruct], start: str | Path | None) -> int | None:
+    """Return the number of channels of a network that learns some tasks; None where none has images yet.
+
+    Args:
+        structs: the tasks.
+        start: stored weights that it starts from; None: as `arch` says.
+
+    Raises:
+        MMLError: the images of the tasks, or the stored weights, do not go together.
+    """
+    pixels = input_format(structs)
+    channels = len(pixels.channels) if pixels else None
+    return channels if start is None else channels_after_start(channels, stored_channels(read_header(start)), start)
 
 
 def stored_channels(header: Mapping[str, Any]) -> int:

@@ -173,23 +173,18 @@ class TrainingStep(Step):
         import numpy as np
         import torch
 
-        from mml_lib.models.input_channels import channels_after_start, input_format
-        from mml_lib.models.network import Network, head_spec, read_header, start_from, stored_channels, untrained
+        from mml_lib.models.network import Network, channels_for, head_spec, start_from, untrained
 
         cfg = self.cfg
         seed = np.random.SeedSequence([cfg.seed, self.fold or 0]).generate_state(1)[0]
         torch.manual_seed(int(seed))
         decoder = cfg.decoder.spec() if cfg.decoder else None
         arch = untrained(cfg.arch.spec()) if started or load_parameters is not None else cfg.arch.spec()
-        pixels = input_format(structs)
-        channels = len(pixels.channels) if pixels else None
+        heads = {struct.name: head_spec(struct, decoder) for struct in structs}
+        network = Network(arch, heads, channels_for(structs, load_parameters))
         if load_parameters is not None:
-            stored = stored_channels(read_header(load_parameters))
-            channels = channels_after_start(channels, stored, load_parameters)
-        network = Network(arch, {struct.name: head_spec(struct, decoder) for struct in structs}, channels)
-        if load_parameters is not None:
-            heads = start_from(load_parameters, network, {struct.name: struct.classes for struct in structs})
-            for task, old in heads.items():
+            taken = start_from(load_parameters, network, {struct.name: struct.classes for struct in structs})
+            for task, old in taken.items():
                 logger.info("the head of %s starts as that of %s", task, old)
         if self.pipeline.pretraining.get("freeze"):
             network.freeze()

@@ -340,8 +340,9 @@ def _unknown(label: Any, classes: Mapping[str, None]) -> str:
 def _check_weights(delivery: Delivery, name: str) -> None:
     """Refuse weights that are no weights, or give no labelled sample one."""
     for sample in delivery.samples:
-        if sample.weight is not None and not (math.isfinite(sample.weight) and sample.weight >= 0):
-            raise MMLError(f"{name}: sample '{sample.id}' has the weight {sample.weight}; write a number from 0 on")
+        weight = sample.weight
+        if weight is not None and not (isinstance(weight, int | float) and math.isfinite(weight) and weight >= 0):
+            raise MMLError(f"{name}: sample '{sample.id}' has the weight {weight!r}; write a number from 0 on")
     pairs = zip(delivery.samples, delivery.weights or (), strict=False)
     labelled = [weight for sample, weight in pairs if sample.split != "unlabelled"]
     if labelled and not any(labelled):

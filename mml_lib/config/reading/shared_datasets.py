@@ -68,8 +68,9 @@ def _owners(config: Mapping[str, Any]) -> dict[str, str]:
     Raises:
         MMLError: there is no such data set, or a key is in the wrong section.
     """
-    datasets, owners = config.get("datasets"), {}
-    datasets = datasets if isinstance(datasets, Mapping) else {}
+    datasets, owners = config.get("datasets") or {}, {}
+    if not isinstance(datasets, Mapping):
+        raise MMLError(f"datasets: {datasets!r} is no mapping; write {{chexpert: {{creator: csv, path: images.csv}}}}")
     for name, keys in _mappings(config, "datasets").items():
         _refuse_keys(f"datasets.{name}", keys, OF_TASK, "each task has its own; write it there")
     for name, keys in _mappings(config, "tasks").items():
@@ -150,6 +151,7 @@ def _joined(name: str, task: Section, dataset: Section | None) -> dict[str, Any]
                 f"tasks.{name}.{CATALOGUE}: the entry has another {key} than the data set '{task[DATASET]}'; leave "
                 f"{DATASET} or {CATALOGUE} out"
             )
+    _check_one_target(name, task, dataset)
     below = dict(dataset)
     if any(key in task for key in TARGETS):  # the data set's own target is not learned
         below = {key: value for key, value in dataset.items() if key not in (*TARGETS, "task_type", *MEANINGS)}
@@ -159,6 +161,17 @@ def _joined(name: str, task: Section, dataset: Section | None) -> dict[str, Any]
     if "filter" in below and "filter" in task:
         joined["filter"] = f"({below['filter']}) and ({task['filter']})"
     return joined
+
+
+def _check_one_target(name: str, task: Section, dataset: Section) -> None:
+    """Refuse a task of masks that names a column of something else, which it would not learn."""
+    target = next((key for key in ("label", "labels", "value") if key in task), None)
+    is_of_masks = task.get("task_type") == "semantic_segmentation"
+    if target and is_of_masks and dataset.get("creator", "csv") == "csv" and not dataset.keys() & {*SHAPES}:
+        raise MMLError(
+            f"tasks.{name}: a semantic_segmentation does not learn {target}; leave {target} out to learn the masks of "
+            f"the data set '{task[DATASET]}', or task_type to learn {target}"
+        )
 
 
 def _comparable(value: Any) -> Any:

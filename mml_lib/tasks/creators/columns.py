@@ -194,6 +194,8 @@ class _Finder:
         if name in self.header:
             return Source(name, (self._place(role, name),))
         fields = re.split(r"\{([^{}]+)\}", name)
+        if any(brace in text for text in fields[::2] for brace in "{}"):
+            raise MMLError(f"columns.{role}: a brace of '{name}' has no partner; write columns as '{{id}}.png'")
         if len(fields) == 1:
             raise MMLError(f"columns.{role}: {self.file} has no column '{name}'{nearest(name, self._named)}")
         parts = (self._place(role, field.strip()) if odd % 2 else field for odd, field in enumerate(fields))

@@ -105,7 +105,7 @@ class PartialLabels:
     def lines(
         self, file: Path, cells: Collection[str], missing: Callable[[str], bool], rows_without_target: int, rows: int
     ) -> list[str]:
-        """Return a line for rows without a known target, and for values that no row has.
+        """Return a line for rows without a known target, for blanks that count as 0, and for values that no row has.
 
         Args:
             file: the table.
@@ -118,6 +118,10 @@ class PartialLabels:
         if rows_without_target:
             count = f"{rows_without_target:,} of {rows:,} rows"
             lines.append(f"{file}: {count} have no known target, so their images are unlabelled")
+        if self.uncertain is not None and not self.is_unknown("", missing) and any(map(missing, cells)):
+            lines.append(
+                f'{file}: cells without a value count as 0 (absent); write unknown: [""] if they are not known'
+            )
         if unused := self._unused(cells, missing):
             values = summarized(map(repr, unused), 4)
             lines.append(f"{file}: no row has {values}, which the task calls unknown or uncertain")

@@ -79,22 +79,27 @@ class Polygon:
     """Closed outline of COCO, filled as pycocotools does.
 
     Args:
-        points: x and y of each corner in turn.
+        points: x and y of each corner in turn, or a pair for each corner.
     """
 
-    points: Sequence[float]
+    points: Sequence[float] | Sequence[Sequence[float]]
+
+    @property
+    def coordinates(self) -> list[float]:
+        """x and y of each corner in turn."""
+        return [value for point in self.points for value in (point if isinstance(point, Sequence) else (point,))]
 
     def check(self) -> None:
-        count = len(self.points)
+        count = len(self.coordinates)
         if count % 2 or count < 6:
             numbers = f"{count // 2} points" if count % 2 == 0 else f"{count} coordinates"
             raise ValueError(f"the outline has {numbers}; it needs three points or more, x and y of each")
-        if not all(map(_is_number, self.points)):
+        if not all(map(_is_number, self.coordinates)):
             raise ValueError("the outline has a coordinate that is no finite number")
 
     def draw(self, mask: np.ndarray, value: int) -> None:
         self.check()
-        points = np.array(self.points, dtype=np.float64).reshape(-1, 2)
+        points = np.array(self.coordinates, dtype=np.float64).reshape(-1, 2)
         _check_inside(points, mask.shape)
         toggles = _crossings(points, *mask.shape)
         if len(toggles) % 2:

@@ -88,6 +88,10 @@ def test_data_set_of_the_catalogue():
         ({"dataset": "chest", "columns": {"image": "m"}}, ["tasks.t.columns.image", "datasets.chest"]),
         ({"dataset": "chest", "label": "a", "columns": {"label": "b"}}, ["tasks.t", "label", "columns.label"]),
         ({"dataset": "chest", "catalogue": "bloodmnist"}, ["tasks.t.catalogue", "chest"]),
+        (
+            {"dataset": "chest", "label": "Sex", "task_type": "semantic_segmentation"},
+            ["tasks.t", "does not learn label", "leave label out", "masks"],
+        ),
     ],
 )
 def test_key_of_the_data_set_is_refused_in_a_task(keys: dict[str, Any], words: list[str]):
@@ -111,6 +115,11 @@ def test_data_set_without_a_section_is_named():
 def test_data_set_without_keys_is_refused(keys: Any):
     with pytest.raises(MMLError, match=r"datasets\.chest: .*creator: csv"):
         loaded({"t": {"dataset": "chest", "label": "a"}}, chest=keys)
+
+
+def test_datasets_that_are_no_mapping_are_refused():
+    with pytest.raises(MMLError, match=r"datasets: \[1\] is no mapping; write"):
+        load_study(study(datasets=[1], tasks={"t": {"dataset": "chest", "label": "a"}}))
 
 
 def test_data_set_may_have_the_name_of_a_task():

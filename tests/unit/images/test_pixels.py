@@ -10,6 +10,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from mml_lib.config.image_options import Images
+from mml_lib.config.loading import load_study
 from mml_lib.errors import MMLError
 from mml_lib.images.decoding import decode_row
 from mml_lib.images.packing import IMAGES, MOMENTS, join, pack
@@ -17,6 +18,7 @@ from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 from mml_lib.tasks.pixel_format import FULL_SCALE, GREY, RGB, PixelFormat
 from tests.support.messages import mentions
+from tests.support.studies import study
 
 RNG = np.random.default_rng(0)
 EIGHT = RNG.integers(0, 256, (12, 10), dtype=np.uint8)
@@ -214,3 +216,18 @@ def test_colours_of_images_without_any_are_not_balanced(tmp_path: Path):
     dataset = survey(tmp_path, DEEP, channels="grey")
     with pytest.raises(MMLError, match=r"color_constancy .*\{channels: rgb\}"):
         pack(dataset, range(1), [*RESIZED, {"name": "color_constancy", "power": 6}], str(tmp_path / "out/packed"), 1)
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        ({"channels": [0, 0]}, ["tasks.t.images.channels: ", "0 is stated twice"]),
+        ({"channels": []}, ["tasks.t.images.channels: ", "at least 1"]),
+        ({"window": {"center": 1, "width": 0}}, ["tasks.t.images.window.width: ", "greater than 0"]),
+        ({"window": []}, ["tasks.t.images.window: ", "at least 1"]),
+    ],
+)
+def test_mistakes_of_lists_are_named_as_such(images: dict, words: list[str]):
+    with pytest.raises(MMLError) as error:
+        load_study(study(tasks={"t": {"creator": "csv", "path": "t.csv", "images": images}}))
+    assert mentions(str(error.value), *words)

@@ -118,19 +118,19 @@ def test_weights_of_grey_images_start_a_network_of_colours(tmp_path: Path):
         assert torch.allclose(colours(images.repeat(1, 3, 1, 1), "t"), grey(images, "t"), atol=1e-5)
 
 
-@pytest.mark.parametrize(("wanted", "stored", "channels"), [(1, 3, 3), (3, 1, 3), (5, 5, 5), (None, 5, 5), (1, 1, 1)])
-def test_a_network_that_starts_from_another_takes_images_of_both(wanted: int | None, stored: int, channels: int):
-    assert channels_after_start(wanted, stored, "weights") == channels
+@pytest.mark.parametrize(("of_images", "stored", "taken"), [(1, 3, 3), (3, 1, 3), (5, 5, 5), (None, 5, 5), (1, 1, 1)])
+def test_a_network_that_starts_from_another_takes_images_of_both(of_images: int | None, stored: int, taken: int):
+    assert channels_after_start(of_images, stored, "weights") == taken
 
 
-@pytest.mark.parametrize(("wanted", "stored"), [(5, 3), (3, 5), (1, 5), (2, 1)])
-def test_weights_of_other_channels_are_refused(wanted: int, stored: int):
+@pytest.mark.parametrize(("of_images", "stored"), [(5, 3), (3, 5), (1, 5), (2, 1)])
+def test_weights_of_other_channels_are_refused(of_images: int, stored: int):
     with pytest.raises(MMLError, match=r"the weights w .*images: \{channels"):
-        channels_after_start(wanted, stored, "w")
+        channels_after_start(of_images, stored, "w")
 
 
 @pytest.mark.parametrize(
-    ("arch", "wanted", "taken"),
+    ("arch", "of_images", "taken"),
     [
         (ARCH, 1, 1),
         (ARCH, None, 3),
@@ -143,22 +143,22 @@ def test_weights_of_other_channels_are_refused(wanted: int, stored: int):
         (own(OwnChannels), 5, 5),
     ],
 )
-def test_backbones_take_the_channels_of_the_images_where_they_can(arch: dict, wanted: int | None, taken: int):
-    assert channels_taken(arch, wanted) == taken
-    assert Network(arch, HEADS, wanted).in_chans == taken
+def test_backbones_take_the_channels_of_the_images_where_they_can(arch: dict, of_images: int | None, taken: int):
+    assert channels_taken(arch, of_images) == taken
+    assert Network(arch, HEADS, of_images).in_chans == taken
 
 
 @pytest.mark.parametrize(
-    ("arch", "wanted", "remedy"),
+    ("arch", "of_images", "remedy"),
     [
         (ARCH | {"in_chans": 1}, 3, r"arch\.in_chans: it is 1, .*leave it out"),
         (ARCH | {"in_chans": 3}, 5, r"arch\.in_chans: it is 3, .*leave it out"),
         (own(OwnColours), 5, r"arch: .*5 channels.*in_chans.*channels: rgb"),
     ],
 )
-def test_backbones_that_cannot_take_the_images_are_refused(arch: dict, wanted: int, remedy: str):
+def test_backbones_that_cannot_take_the_images_are_refused(arch: dict, of_images: int, remedy: str):
     with pytest.raises(MMLError, match=remedy):
-        Network(arch, HEADS, wanted)
+        Network(arch, HEADS, of_images)
 
 
 def test_tasks_of_one_network_agree_on_channels():

@@ -52,7 +52,10 @@ def test_outlines_have_the_pixels_of_pycocotools(size: tuple[int, int]):
         corners = np.array(points).reshape(-1, 2)
         if (corners.max(axis=0) < 0).any() or (corners.min(axis=0) > size[::-1]).any():
             continue
-        assert np.array_equal(drawn(Polygon(points), size), of_pycocotools(points, size)), points
+        expected = of_pycocotools(points, size)
+        pairs = list(zip(points[::2], points[1::2], strict=True))
+        assert np.array_equal(drawn(Polygon(points), size), expected), points
+        assert np.array_equal(drawn(Polygon(pairs), size), expected), pairs
 
 
 def test_compressed_and_plain_run_lengths_have_the_pixels_of_pycocotools():
@@ -143,6 +146,8 @@ def test_later_shapes_lie_above_earlier_ones():
         (CocoRuns((HEIGHT, WIDTH), "é"), "character"),
         (CocoRuns((HEIGHT, WIDTH), "P"), "within a number"),
         (Polygon([1, 2, 3, 4]), "2 points.*three"),
+        (Polygon([(1, 2), (3, 4)]), "2 points.*three"),
+        (Polygon([(1, 2), (3,), (5, 6)]), "5 coordinates"),
         (Polygon([1, 2, 3, 4, 5, 6, 7]), "7 coordinates"),
         (Polygon([1, 2, 3, float("nan"), 5, 6]), "finite"),
         (Polygon([50, 2, 60, 4, 50, 6]), "outside the image"),

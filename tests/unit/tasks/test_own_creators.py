@@ -139,12 +139,14 @@ def delivered(function: Callable, **options) -> Callable[[Path], Delivery]:
 
 def test_paths_and_numbers_of_numpy_are_made_plain(tmp_path: Path):
     def mine(folder: Path) -> Delivery:
-        sample = Sample(7, tmp_path / "a.png", np.float32(0.5), group=np.int64(3), fold=np.int64(1))
+        numbers = {"group": np.int64(3), "fold": np.int64(1), "weight": np.float32(2)}
+        sample = Sample(7, tmp_path / "a.png", np.float32(0.5), **numbers)
         return Delivery([sample, Sample("m", "b.png", {"a": np.float64(1)})], (), "regression")
 
     first, second = delivered(mine)(tmp_path).samples
-    assert first == Sample("7", str(tmp_path / "a.png"), 0.5, group="3", fold=1)
-    assert [type(value) for value in (first.label, first.fold, second.label["a"])] == [float, int, float]
+    assert first == Sample("7", str(tmp_path / "a.png"), 0.5, group="3", fold=1, weight=2.0)
+    plain = (first.label, first.fold, first.weight, second.label["a"])
+    assert [type(value) for value in plain] == [float, int, float, float]
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,14 @@ def test_wrong_values_are_refused(tmp_path: Path, arguments: dict, cells: str, w
         labels_of(tmp_path, cells, **arguments)
 
 
+@pytest.mark.parametrize(("unknown", "is_told"), [(None, True), ([""], False)])
+def test_blanks_beside_uncertain_values_are_named(
+    tmp_path: Path, unknown: list | None, is_told: bool, capsys: pytest.CaptureFixture[str]
+):
+    labels_of(tmp_path, "1,-1;,1;0,0", unknown=unknown, uncertain={"value": -1, "as": "ignore"})
+    assert ('count as 0 (absent); write unknown: [""]' in capsys.readouterr().out) == is_told
+
+
 def targets_of(root: Path, text: str, **arguments: Any) -> list[tuple[str | None, Any]]:
     """Return split and label of each image of a table."""
     return [(sample.split, sample.label) for sample in read(root, text, **arguments).samples]

@@ -6,18 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mml_lib.config.loading import load_study, open_files
-from mml_lib.images.drawing.drawn_masks import draw_masks
-from mml_lib.images.surveying import survey_images
-from mml_lib.studies.runs import Runs
-from mml_lib.studies.study_tasks import StudyTasks
-from mml_lib.tasks.creators.creator_registry import create
-from mml_lib.tasks.dataset import Dataset, check_delivery
-from mml_lib.tasks.sharing.matching import match_samples
 from mml_lib.tasks.targets import Targets
 from tests.support.annotated_images import masks_of, write_json, write_pictures
 from tests.support.image_folders import sample_fields
-from tests.support.studies import study
+from tests.support.shared_data import make_dataset, match, shared_tasks
 
 TABLE = """id,x,y,width,height,kind,sex
 a,1,2,3,4,cyst,F
@@ -43,57 +35,34 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def tasks_of(dataset: dict[str, Any], tasks: dict[str, dict[str, Any]]) -> StudyTasks:
-    keys = {name: {"dataset": "own", **task} for name, task in tasks.items()}
-    cfg = load_study(study(datasets={"own": dataset}, tasks=keys))
-    fm = open_files(cfg)
-    return StudyTasks(cfg, fm, Runs(fm))
-
-
-def make(tasks: StudyTasks, name: str) -> Dataset:
-    """Make the data set of a task as its step does."""
-    source = tasks.source(tasks[name].dataset)
-    delivery = create(source["creator"], source["arguments"], Path("d"), images_alone=source.get("images_alone", False))
-    check_delivery(delivery, "d")
-    return survey_images(draw_masks(delivery, Path("d"), 1), "d", Path("d"), 1)
-
-
-def learned(tasks: StudyTasks, name: str, dataset: Dataset) -> Dataset:
-    """Match the samples of a task as its step does."""
-    targets = tasks.targets(tasks[name].definition())
-    if targets is None:
-        return dataset
-    return match_samples(dataset, create(targets["creator"], targets["arguments"], Path("d")), name)[0]
-
-
 def test_masks_labels_and_other_columns_share_images_with_boxes():
-    tasks = tasks_of(BOXES, OF_BOXES)
+    tasks = shared_tasks(BOXES, OF_BOXES)
     assert len({task.dataset for task in tasks.values()}) == 1
-    dataset = make(tasks, "masks")
+    dataset = make_dataset(tasks, "masks")
     expected = np.zeros((20, 30), np.uint8)
     expected[2:6, 1:4], expected[5:7, 5:7] = 1, 2
     assert np.array_equal(masks_of(dataset)["a.png"], expected)
-    masks = learned(tasks, "masks", dataset)
+    masks = match(tasks, "masks", dataset)[0]
     assert Targets.of(masks, None, "t").classes == ["background", "cyst", "mass"]
     assert masks.values == [{0: 584, 1: 12, 2: 4}, {0: 600}, {0: 584, 2: 16}, {0: 596, 1: 4}]
-    presence = sample_fields(learned(tasks, "presence", dataset).delivery, "label")
+    presence = sample_fields(match(tasks, "presence", dataset)[0].delivery, "label")
     assert presence == [{"cyst": 1.0, "mass": 1.0}, {}, {"mass": 1.0}, {"cyst": 1.0}]
-    assert sample_fields(learned(tasks, "sex", dataset).delivery, "label") == ["F", "M", "M", "F"]
+    assert sample_fields(match(tasks, "sex", dataset)[0].delivery, "label") == ["F", "M", "M", "F"]
 
 
 def test_a_task_of_some_rows_keeps_the_values_of_the_drawn_masks():
-    tasks = tasks_of(BOXES, OF_BOXES)
-    masses = learned(tasks, "masses", make(tasks, "masses"))
+    tasks = shared_tasks(BOXES, OF_BOXES)
+    masses = match(tasks, "masses", make_dataset(tasks, "masses"))[0]
     assert sample_fields(masses.delivery, "id") == ["a.png", "c.png"]
     assert Targets.of(masses, None, "t").values.tolist() == [[584, 12, 4], [584, 0, 16]]
 
 
 def test_other_columns_draw_no_masks_again_and_other_boxes_do():
-    before = {task.dataset for task in tasks_of(BOXES, OF_BOXES).values()}
+    before = {task.dataset for task in shared_tasks(BOXES, OF_BOXES).values()}
     Path("t.csv").write_text(TABLE.replace(",F", ",X"))
-    assert {task.dataset for task in tasks_of(BOXES, OF_BOXES).values()} == before
+    assert {task.dataset for task in shared_tasks(BOXES, OF_BOXES).values()} == before
     Path("t.csv").write_text(TABLE.replace("c,0,0", "c,0,1"))
-    assert {task.dataset for task in tasks_of(BOXES, OF_BOXES).values()}.isdisjoint(before)
+    assert {task.dataset for task in shared_tasks(BOXES, OF_BOXES).values()}.isdisjoint(before)
 
 
 @pytest.mark.parametrize("creator", ["coco", "labelme"])
@@ -111,10 +80,10 @@ def test_masks_and_labels_share_the_images_of_files_of_annotations(tmp_path: Pat
             shapes = [{"label": label, "points": points, "shape_type": "polygon"}]
             write_json(root / f"{name}.json", {"shapes": shapes, "imagePath": f"{name}.png"})
     labels = {"task_type": "multilabel_classification"}
-    tasks = tasks_of({"creator": creator, "path": str(root)}, {"masks": {}, "presence": labels})
+    tasks = shared_tasks({"creator": creator, "path": str(root)}, {"masks": {}, "presence": labels})
     assert tasks["masks"].dataset == tasks["presence"].dataset
-    dataset = make(tasks, "masks")
-    assert Targets.of(learned(tasks, "masks", dataset), None, "t").classes == ["background", "cyst", "mass"]
-    presence = learned(tasks, "presence", dataset)
+    dataset = make_dataset(tasks, "masks")
+    assert Targets.of(match(tasks, "masks", dataset)[0], None, "t").classes == ["background", "cyst", "mass"]
+    presence = match(tasks, "presence", dataset)[0]
     assert sample_fields(presence.delivery, "label") == [{"cyst": 1.0}, {"mass": 1.0}, {"cyst": 1.0}, {}]
     assert presence.delivery.classes == ["cyst", "mass"]

@@ -18,9 +18,8 @@ from mml_lib.studies.runs import Runs
 from mml_lib.studies.study_tasks import StudyTasks
 from mml_lib.tasks.creators import CREATORS, Delivery, Sample, Sharing, class_names, register_creator, table_rows
 from mml_lib.tasks.creators.creator_registry import create
-from mml_lib.tasks.dataset import Dataset, check_delivery
-from mml_lib.tasks.sharing.matching import match_samples
 from mml_lib.tasks.targets import Targets
+from tests.support.shared_data import make_dataset, match, shared_tasks
 from tests.support.studies import study
 
 TABLE = """Path,patient,Sex,Age,Edema,Mass,view
@@ -54,25 +53,7 @@ def draw(numbers: Sequence[int]) -> None:
 
 def tasks_of(tasks: dict[str, Any] | None = None, dataset: dict[str, Any] | None = None) -> StudyTasks:
     """Return the tasks of a study, all on one data set."""
-    keys = {name: {"dataset": "chest", **task} for name, task in (tasks or TASKS).items()}
-    cfg = load_study(study(datasets={"chest": dataset or CHEST}, tasks=keys))
-    fm = open_files(cfg)
-    return StudyTasks(cfg, fm, Runs(fm))
-
-
-def make(tasks: StudyTasks, name: str) -> Dataset:
-    """Make the data set of a task as its step does."""
-    source = tasks.source(tasks[name].dataset)
-    delivery = create(source["creator"], source["arguments"], Path("d"), images_alone=source.get("images_alone", False))
-    check_delivery(delivery, "d")
-    return survey_images(expand_frames(delivery, "d", Path("d"), 1), "d", Path("d"), 1)
-
-
-def learned(tasks: StudyTasks, name: str, dataset: Dataset) -> tuple[Dataset, list[int]]:
-    """Match the samples of a task as its step does."""
-    targets = tasks.targets(tasks[name].definition())
-    assert targets is not None
-    return match_samples(dataset, create(targets["creator"], targets["arguments"], Path("d")), name)
+    return shared_tasks(dataset or CHEST, tasks or TASKS)
 
 
 def identities(tasks: StudyTasks) -> tuple[set[str], dict[str, str]]:
@@ -167,9 +148,9 @@ def test_downloads_are_unpacked_once_whatever_is_learned():
 
 def test_samples_of_a_task_are_rows_of_the_data_set():
     tasks = tasks_of()
-    dataset = make(tasks, "sex")
+    dataset = make_dataset(tasks, "sex")
     assert [sample.label for sample in dataset.delivery.samples] == [None] * 5
-    view, rows = learned(tasks, "frontal", dataset)
+    view, rows = match(tasks, "frontal", dataset)
     assert rows == [0, 2, 3]
     assert [sample.label for sample in view.delivery.samples] == ["F", "M", "F"]
     assert [sample.group for sample in view.delivery.samples] == ["p1", "p2", "p3"]
@@ -179,11 +160,11 @@ def test_samples_of_a_task_are_rows_of_the_data_set():
 
 def test_targets_are_those_of_a_plain_task():
     tasks = tasks_of()
-    dataset = make(tasks, "sex")
-    findings, _ = learned(tasks, "findings", dataset)
+    dataset = make_dataset(tasks, "sex")
+    findings, _ = match(tasks, "findings", dataset)
     expected = np.array([[1, 0], [np.nan, 1], [0, np.nan], [np.nan, 0], [1, 1]])
     np.testing.assert_array_equal(Targets.of(findings, None, "t").values, expected)
-    age, _ = learned(tasks, "age", dataset)
+    age, _ = match(tasks, "age", dataset)
     np.testing.assert_array_equal(Targets.of(age, None, "t").values, [20, 20, 31, 43, 52])
 
 
@@ -198,12 +179,12 @@ def test_masks_and_labels_of_one_data_set():
     tasks = tasks_of({"lesion": marked, "grade": {"label": "grade"}}, dataset_keys)
     assert len({task.dataset for task in tasks.values()}) == 1
     assert tasks["lesion"].task_type == "semantic_segmentation"
-    dataset = make(tasks, "lesion")
+    dataset = make_dataset(tasks, "lesion")
     assert dataset.values == [{0: 18, 1: 6}, {0: 18, 1: 12}, {0: 18, 1: 18}, None]
-    lesion, rows = learned(tasks, "lesion", dataset)
+    lesion, rows = match(tasks, "lesion", dataset)
     assert rows == [0, 1, 2]
     assert Targets.of(lesion, None, "t").values.tolist() == [[18, 6], [18, 12], [18, 18]]
-    grade, rows = learned(tasks, "grade", dataset)
+    grade, rows = match(tasks, "grade", dataset)
     assert rows == [0, 1, 2, 3]
     assert Targets.of(grade, None, "t").values.tolist() == [0, 1, 0, 1]
 
@@ -219,7 +200,7 @@ def test_frames_of_a_file_have_its_label():
     delivery = create("csv", source["arguments"], Path("d"), images_alone=True)
     images = Images(**source["images"])
     dataset = survey_images(expand_frames(delivery, "d", Path("d"), 1, images), "d", Path("d"), 1, images=images)
-    view, rows = learned(tasks, "t", dataset)
+    view, rows = match(tasks, "t", dataset)
     assert rows == [0, 1, 2]
     assert [(s.id, s.label, s.group) for s in view.delivery.samples] == [
         ("0.tif#0", "a", "0.tif"),
@@ -232,15 +213,15 @@ def test_patients_of_image_files_stay_together_in_each_task(capsys: pytest.Captu
     tasks = tasks_of(
         {"age": {"value": "Age"}, "sex": {"label": "Sex"}}, {"creator": "csv", "path": "t.csv", "image": "Path"}
     )
-    dataset = make(tasks, "age")
+    dataset = make_dataset(tasks, "age")
     patients = ["patient-1", "patient-1", "patient-2", None, None]
     pairs = zip(dataset.delivery.samples, patients, strict=True)
     samples = [replace(sample, group=patient) for sample, patient in pairs]
     dataset = replace(dataset, delivery=replace(dataset.delivery, samples=samples))
-    view, _ = learned(tasks, "age", dataset)
+    view, _ = match(tasks, "age", dataset)
     assert [sample.group for sample in view.delivery.samples] == patients
     other = tasks_of({"age": {"value": "Age", "group": "view"}}, {"creator": "csv", "path": "t.csv", "image": "Path"})
-    view, _ = learned(other, "age", dataset)
+    view, _ = match(other, "age", dataset)
     assert [sample.group for sample in view.delivery.samples][:2] == ["frontal", "lateral"]
     assert "divide 1 of 2 groups" in capsys.readouterr().out
 
@@ -253,10 +234,10 @@ def test_folders_of_images_share_them_by_layouts():
     organs = {"layout": "{label}/*/*"}
     tasks = tasks_of({"finding": {}, "organ": organs, "colon": {"layout": "colon/{label}/*"}}, keys)
     assert len({task.dataset for task in tasks.values()}) == 1
-    dataset = make(tasks, "finding")
-    view, _ = learned(tasks, "organ", dataset)
+    dataset = make_dataset(tasks, "finding")
+    view, _ = match(tasks, "organ", dataset)
     assert sorted(str(s.label) for s in view.delivery.samples) == ["colon", "colon", "oesophagus", "oesophagus"]
-    view, rows = learned(tasks, "colon", dataset)
+    view, rows = match(tasks, "colon", dataset)
     assert {dataset.delivery.samples[row].image for row in rows} == {s.image for s in view.delivery.samples}
     assert len(rows) == 2
 
@@ -273,7 +254,7 @@ def test_own_creator_may_be_asked_again_for_each_task(folder: Path):
         tasks = tasks_of({"sex": {}, "view": {"label": "view"}}, keys)
         assert len({task.dataset for task in tasks.values()}) == 1
         Path("d").mkdir()
-        view, rows = learned(tasks, "view", make(tasks, "sex"))
+        view, rows = match(tasks, "view", make_dataset(tasks, "sex"))
         assert rows == [0, 1, 2, 3, 4]
         assert view.delivery.classes == ["frontal", "lateral"]
     finally:
@@ -285,30 +266,30 @@ def test_own_creator_may_be_asked_again_for_each_task(folder: Path):
 
 def test_image_that_the_data_set_lacks_is_named():
     tasks = tasks_of()
-    dataset = make(tasks, "sex")
+    dataset = make_dataset(tasks, "sex")
     draw([5])
     Path("t.csv").write_text(TABLE + "5.png,p5,F,20,1,0,frontal\n")
     with pytest.raises(MMLError, match=r"sex: .*5\.png.* none of the data set .* run the command again"):
-        learned(tasks, "sex", dataset)
+        match(tasks, "sex", dataset)
 
 
 def test_image_with_two_masks_is_refused():
     Path("t.csv").write_text("image,mask\n0.png,1.png\n0.png,2.png\n")
-    with pytest.raises(MMLError, match=r"datasets\.chest: .*line 3: .*0\.png has two masks"):
+    with pytest.raises(MMLError, match=r"datasets\.shared: .*line 3: .*0\.png has two masks"):
         identities(tasks_of({"t": {}}, {"creator": "csv", "path": "t.csv"}))
 
 
 @pytest.mark.parametrize(
     ("dataset", "task", "words"),
     [
-        (CHEST | {"path": "none.csv"}, {"label": "Sex"}, ["datasets.chest", "none.csv"]),
-        (CHEST | {"image": "Pth"}, {"label": "Sex"}, ["datasets.chest", "Pth", "Path"]),
-        (CHEST | {"creator": "cvs"}, {"label": "Sex"}, ["datasets.chest.creator", "csv"]),
-        (CHEST | {"layuot": "a"}, {"label": "Sex"}, ["datasets.chest", "layuot"]),
+        (CHEST | {"path": "none.csv"}, {"label": "Sex"}, ["datasets.shared", "none.csv"]),
+        (CHEST | {"image": "Pth"}, {"label": "Sex"}, ["datasets.shared", "Pth", "Path"]),
+        (CHEST | {"creator": "cvs"}, {"label": "Sex"}, ["datasets.shared.creator", "csv"]),
+        (CHEST | {"layuot": "a"}, {"label": "Sex"}, ["datasets.shared", "layuot"]),
         (CHEST, {"label": "Sx"}, ["tasks.t", "Sx", "Sex"]),
-        (CHEST, {"label": "Sex", "encoding": "latin-1"}, ["tasks.t.encoding", "datasets.chest"]),
-        ({"creator": "fake"}, {"num_samples": 9}, ["tasks.t.num_samples", "datasets.chest", "fake"]),
-        ({"creator": "fake"}, {"task_type": "regression"}, ["tasks.t.task_type", "datasets.chest"]),
+        (CHEST, {"label": "Sex", "encoding": "latin-1"}, ["tasks.t.encoding", "datasets.shared"]),
+        ({"creator": "fake"}, {"num_samples": 9}, ["tasks.t.num_samples", "datasets.shared", "fake"]),
+        ({"creator": "fake"}, {"task_type": "regression"}, ["tasks.t.task_type", "datasets.shared"]),
     ],
 )
 def test_mistakes_are_named_where_they_are(dataset: dict[str, Any], task: dict[str, Any], words: list[str]):

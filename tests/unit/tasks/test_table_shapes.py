@@ -234,6 +234,7 @@ def test_a_star_in_a_template_finds_the_only_file(tmp_path: Path):
     [
         ("{patient}/{study}*.png", r"line 2: .*2 images match: s70?_frontal\.png, s70?_frontal\.png"),
         ("{patient}/{study}_lateral*.png", "line 2: .*no image matches"),
+        ("{patient/{study}.png", r"columns\.image: a brace of '\{patient/\{study\}\.png' has no partner"),
         ("{patient}/{study}.png", r"line 2: .*made by the template \{patient\}/\{study\}\.png, does not exist"),
         ("{patient}/{stduy}.png", "'stduy', which does not exist.*study"),
     ],

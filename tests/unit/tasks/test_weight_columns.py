@@ -67,7 +67,8 @@ def test_cells_that_are_no_weights_are_refused(tmp_path: Path, cell: str, why: s
 
 
 @pytest.mark.parametrize(
-    ("weights", "why"), [((0.0, None, 0.0), None), ((0, 0, 0), "weight 0"), ((1, -1, 1), "weight -1")]
+    ("weights", "why"),
+    [((0.0, None, 0.0), None), ((0, 0, 0), "weight 0"), ((1, -1, 1), "weight -1"), ((1, "2", 1), "weight '2'")],
 )
 def test_weights_of_a_creator_are_checked(weights: tuple[float | None, ...], why: str | None):
     samples = [Sample(str(row), f"{row}.png", "ab"[row % 2], weight=weight) for row, weight in enumerate(weights)]

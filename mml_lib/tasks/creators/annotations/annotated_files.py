@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,26 @@ def read_annotations(file: Path, format_name: str, *keys: str) -> dict[str, Any]
                 f"{file} has no list '{key}', so it is no file of {format_name}; export it again, or leave it out"
             )
     return content
+
+
+@dataclass(frozen=True)
+class AnnotationOptions:
+    """Options that creators of annotated images share.
+
+    Args:
+        task_type: name of the task type; None: segmentation.
+        classes: names that are read; None: all.
+        layout: template of the images' paths.
+    """
+
+    task_type: str | None = None
+    classes: Sequence[str] | None = None
+    layout: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """Name of the task type."""
+        return self.task_type or "semantic_segmentation"
 
 
 def check_kind(kind: str, creator: str) -> str:

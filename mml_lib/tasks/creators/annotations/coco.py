@@ -17,6 +17,7 @@ from mml_lib.tasks.creators.annotated.annotated_images import (
     of_classes,
 )
 from mml_lib.tasks.creators.annotations.annotated_files import (
+    AnnotationOptions,
     check_kind,
     check_layout,
     read_annotations,
@@ -38,28 +39,19 @@ ROBOFLOW = "_annotations.coco.json"
 
 
 @dataclass(frozen=True)
-class CocoOptions:
+class CocoOptions(AnnotationOptions):
     """Options of a data set of COCO.
 
     Args:
+        task_type, classes, layout: as of all annotated images.
         annotations: JSON file, or one for each split.
         image_path: folder of the images, or one for each split; None: that of the JSON file.
-        task_type: name of the task type; None: segmentation.
-        classes: the categories that are read; None: all.
-        layout: template of the images' paths.
         boxes: boxes are filled in place of outlines.
     """
 
     annotations: Paths = None
     image_path: Paths = None
-    task_type: str | None = None
-    classes: Sequence[str] | None = None
-    layout: str | None = None
     boxes: bool = False
-
-    @property
-    def kind(self) -> str:
-        return self.task_type or "semantic_segmentation"
 
     def check(self) -> None:
         """Refuse options that no data fit.
@@ -314,7 +306,7 @@ def coco(
         layout: template of the images' paths with {split}, {group} and {fold}, `{group}_*.png`.
         boxes: fill boxes in place of outlines.
     """
-    options = CocoOptions(annotations, image_path, task_type, classes, layout, boxes)
+    options = CocoOptions(task_type, classes, layout, annotations, image_path, boxes)
     data = _CocoData.read(path, options)
     report_unmatched(data.all_images, data.images, layout)
     present = set(occurring(data.images))

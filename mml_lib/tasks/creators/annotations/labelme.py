@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from mml_lib.tasks.creators.annotated.annotated_images import (
     of_classes,
 )
 from mml_lib.tasks.creators.annotations.annotated_files import (
+    AnnotationOptions,
     check_kind,
     check_layout,
     read_annotations,
@@ -39,24 +39,15 @@ OWN_NAMES = {"__ignore__": IGNORED, "_background_": BACKGROUND}
 
 
 @dataclass(frozen=True)
-class LabelmeOptions:
+class LabelmeOptions(AnnotationOptions):
     """Options of a data set of labelme.
 
     Args:
-        task_type: name of the task type; None: segmentation.
-        classes: the labels that are read; None: all.
-        layout: template of the images' paths.
+        task_type, classes, layout: as of all annotated images.
         unannotated: meaning of images without a JSON file.
     """
 
-    task_type: str | None = None
-    classes: Sequence[str] | None = None
-    layout: str | None = None
     unannotated: Unannotated = "empty"
-
-    @property
-    def kind(self) -> str:
-        return self.task_type or "semantic_segmentation"
 
     def check(self) -> None:
         """Refuse options that no data fit.

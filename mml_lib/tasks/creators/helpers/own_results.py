@@ -76,6 +76,7 @@ def _ordered(sample: object, creator: str) -> Sample:
         group=None if sample.group is None else str(sample.group),
         label=_label(sample.label, where),
         fold=_plain(sample.fold),
+        weight=_plain(sample.weight),
     )
 
 
