@@ -276,10 +276,10 @@ def main(folder: Path) -> None:
     request = process.serve()
     if request is None:
         shutil.rmtree(folder, ignore_errors=True)
-        return
+        os._exit(0)  # taking apart all that was imported would take a second
     process.leave()
     _become(request)
-    os._exit(_run(sys.argv[0]))  # taking apart all that was imported would take a second
+    os._exit(_run(sys.argv[0]))
 
 
 def _run(script: str) -> int:

@@ -70,8 +70,20 @@ def _timeless(path: Path) -> bytes:
     return re.sub(rb'"(created|training_time)": [^\n]+', b"", path.read_bytes())
 
 
-def leftovers(folder: Path) -> list[str]:
-    """Return leftovers of a finished study: half-written files, checkpoints, claims, processes."""
+def leftovers(folder: Path, seconds: float = 20) -> list[str]:
+    """Return leftovers of a finished study: half-written files, checkpoints, claims, processes.
+
+    Args:
+        folder: of the study.
+        seconds: to wait at most for what ends after its Snakemake.
+    """
+    deadline = time.monotonic() + seconds
+    while (left := _leftovers_now(folder)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return left
+
+
+def _leftovers_now(folder: Path) -> list[str]:
     unfinished = [str(path) for path in folder.rglob("*") if ".part" in path.name or "CHECKPOINTS" in path.parts]
     unfinished += [str(path) for path in folder.glob("data/.claims/*.json")]
     return unfinished + [f"process {process.pid}: {process.cmdline()}" for process in processes_of(folder)]
@@ -188,7 +200,6 @@ def run(folder: Path, kills: int, seed: int, longest: float = 12.0) -> list[str]
         place_and_kills = f"in {place.folder}, after {', '.join(interruptions.kills)}"
         different = differences(tree(place.folder), expected)
         assert different == [], f"{different} {place_and_kills}"
-        time.sleep(1)  # what ends with its Snakemake
         left = leftovers(place.folder)
         assert left == [], f"{left} {place_and_kills}"
         shutil.rmtree(place.folder)
