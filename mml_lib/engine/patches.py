@@ -4,6 +4,7 @@
 default profile imports this module before Snakemake reads anything: imports stand within the functions.
 """
 
+import _thread
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -59,6 +60,20 @@ def keep_pandas_out() -> None:
 
     if hasattr(PersistenceBase, "_serialize_param_builtin"):
         PersistenceBase._serialize_param = property(lambda self: self._serialize_param_builtin)
+
+
+def end_when_told() -> None:
+    """Have Snakemake end at SIGTERM whatever it is doing.
+
+    Its handler takes the lock of its scheduler, which the thread that it interrupts may hold: while jobs are selected,
+    Snakemake then waits for itself for ever. A thread of its own takes the lock as soon as it is free. This can go
+    when the handler takes no lock.
+    """
+    from snakemake.scheduling.job_scheduler import JobScheduler
+
+    handler = JobScheduler.exit_gracefully
+    if handler.__module__ != __name__:
+        JobScheduler.exit_gracefully = lambda self, *_: _thread.start_new_thread(handler, (self,))
 
 
 def keep_job_number(number: Callable[[], str | None]) -> None:

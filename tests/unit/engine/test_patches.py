@@ -5,8 +5,10 @@ That hooks of modules are ignored is tested in `test_outer_pipeline.py`.
 
 import asyncio
 import inspect
+import signal
 import subprocess
 import sys
+import threading
 from collections import Counter, defaultdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +22,7 @@ from snakemake.cli import get_argument_parser, parse_config
 from snakemake.common.configfile import load_configfile
 from snakemake.dag import DAG
 from snakemake.persistence import PersistenceBase
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 from mml_lib.engine import patches
 from tests.support.places import REPOSITORY
@@ -49,6 +52,22 @@ def test_snakemake_still_imports_pandas_for_params():
     source = Path(inspect.getsourcefile(PersistenceBase)).read_text()
     assert "import pandas" in inspect.getsource(PersistenceBase._serialize_param_pandas)
     assert "find_spec" in source[source.index("def _serialize_param(") :][:600]
+
+
+def test_snakemake_still_takes_a_lock_in_its_handler_of_sigterm():
+    # Of the module's file: other tests of this process may have patched the class.
+    source = Path(inspect.getsourcefile(JobScheduler)).read_text()
+    assert "with self._lock:" in source[source.index("def exit_gracefully(") :][:100]
+
+
+def test_sigterm_ends_a_snakemake_that_is_selecting_jobs(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(JobScheduler, "exit_gracefully", JobScheduler.exit_gracefully)
+    patches.end_when_told()
+    scheduler = SimpleNamespace(_lock=threading.Lock(), _open_jobs=threading.Semaphore(0), _user_kill=None)
+    with scheduler._lock:
+        JobScheduler.exit_gracefully(scheduler, signal.SIGTERM, None)
+    assert scheduler._open_jobs.acquire(timeout=30)
+    assert scheduler._user_kill == "graceful"
 
 
 def test_params_are_serialized_without_pandas(monkeypatch: pytest.MonkeyPatch):
