@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mml_lib.config.reading.catalogue_entries import CATALOGUE, Entry, catalogue_entries
 from mml_lib.config.reading.presets import GROUPS, preset_names
+from mml_lib.distances import MEASURES
 from mml_lib.errors import MMLError
 from mml_lib.tasks.creators import CREATORS
 from mml_lib.tasks.tags import TAGS
@@ -23,8 +24,9 @@ def list_parts(kind: str, preset_folders: Sequence[Path]) -> str:
     """Return the names of one kind of part, with a description each.
 
     Args:
-        kind: `modes`, `presets`, `creators`, `tags`, `metrics`, a group of presets such as `augmentations`, or
-            `catalogue`, whose entries conditions may narrow: `catalogue modality=x-ray images<10000`.
+        kind: `modes`, `presets`, `creators`, `tags`, `metrics`, `measures`, a group of presets such as
+            `augmentations`, or `catalogue`, whose entries conditions may narrow:
+            `catalogue modality=x-ray images<10000`.
         preset_folders: folders of presets; an earlier one takes precedence.
 
     Raises:
@@ -39,6 +41,7 @@ def list_parts(kind: str, preset_folders: Sequence[Path]) -> str:
         "creators": _creators,
         "tags": lambda: [(tag.usage, _first_line(tag.function)) for tag in TAGS.values()],
         "metrics": _metrics,
+        "measures": lambda: [(measure.name, measure.description) for measure in MEASURES.values()],
         CATALOGUE: lambda: _entries(conditions, preset_folders),
     }
     if kind not in lists and kind not in GROUPS:

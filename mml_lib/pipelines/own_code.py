@@ -31,8 +31,8 @@ LIBRARY = tuple(
 PLANNING = ("mml_lib.schedulers",)
 """Classes derived from those of these modules plan; `code_of_hooks` counts the hooks that steps call."""
 
-REGISTERING = ("register_creator", "register_reader", "register_tag")
-"""Decorators of functions that are part of the identity of tasks, not of runs."""
+REGISTERING = ("register_creator", "register_measure", "register_reader", "register_tag")
+"""Decorators of functions that are part of the identity of tasks or distances, not of runs."""
 
 HARMLESS = ("MMLFileManager", "print", "warnings", "logging", "sys", "os", *REGISTERING)
 """Calls that a module may make on import without changing other modules."""

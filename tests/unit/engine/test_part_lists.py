@@ -9,6 +9,7 @@ import pytest
 
 from mml_lib.config.reading.catalogue_entries import catalogue_entries
 from mml_lib.config.reading.presets import GROUPS, preset_names
+from mml_lib.distances import MEASURES
 from mml_lib.engine.part_lists import list_parts
 from mml_lib.errors import MMLError
 from mml_lib.metrics import metric_table
@@ -25,7 +26,7 @@ def entries(kind: str, *folders: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "kind", ["modes", "presets", "creators", "tags", "metrics", "augmentations", "decoder", "catalogue"]
+    "kind", ["modes", "presets", "creators", "tags", "metrics", "measures", "augmentations", "decoder", "catalogue"]
 )
 def test_each_part_has_a_description(kind: str):
     described = entries(kind)
@@ -50,6 +51,7 @@ def test_lists_are_complete():
     assert set(entries("creators")) == set(CREATORS)
     assert {name.partition("~")[0].partition("[")[0] for name in entries("tags")} == set(TAGS)
     assert set(entries("metrics")) == {f"{metric.task_type}: {metric.name}" for metric in metric_table()}
+    assert set(entries("measures")) == set(MEASURES)
     assert set(entries("catalogue")) == set(catalogue_entries([CONFIG]))
     assert set(entries("modes")) == set(preset_names("mode", [CONFIG]))
     assert set(entries("presets")) == {f"{group}: {name}" for group in GROUPS for name in preset_names(group, [CONFIG])}

@@ -1,0 +1,11 @@
+"""Distances between tasks: one registry of measures, and the data of tasks that they take.
+
+`MEASURES["fid"].compare(source, target)` returns a distance of two `TaskData`; small is near. To add a measure,
+decorate a function by `register_measure`, here or in a plugin.
+"""
+
+from mml_lib.distances import feature_measures, transfer_measures  # noqa: F401  (they register measures)
+from mml_lib.distances.measure_registry import MEASURES, Measure, MeasureOptions, Need, register_measure
+from mml_lib.distances.task_data import TaskData
+
+__all__ = ["MEASURES", "Measure", "MeasureOptions", "Need", "TaskData", "register_measure"]

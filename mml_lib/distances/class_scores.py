@@ -1,0 +1,104 @@
+"""Scores of how well a source's network separates the classes of a target."""
+
+import numpy as np
+
+from mml_lib.distances.checked_arrays import checked_classes, checked_features
+from mml_lib.distances.task_data import TaskData
+from mml_lib.errors import MMLError
+
+
+def log_expected_prediction(task: TaskData) -> float:
+    """Return LEEP: the mean log probability of labels, predicted by their frequencies in each source class.
+
+    Args:
+        task: probabilities, N×K, and labels, N, of the target.
+
+    Raises:
+        MMLError: probabilities or labels do not fit.
+    """
+    if task.probabilities is None:
+        raise MMLError(f"{task.name}: there are no probabilities of the source's network; predict them first")
+    probabilities = np.asarray(task.probabilities, dtype=np.float64)
+    if (
+        probabilities.ndim != 2
+        or not (probabilities >= 0).all()
+        or not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
+    ):
+        raise MMLError(
+            f"{task.name}: leep takes probabilities of source classes, samples × classes, that add up to 1; the source "
+            "must be a classification"
+        )
+    classes = checked_classes(task, len(probabilities))
+    joint = np.eye(classes.max() + 1)[classes].T @ probabilities / len(classes)  # classes × source classes
+    marginal = joint.sum(axis=0)
+    conditional = np.divide(joint, marginal, out=np.zeros_like(joint), where=marginal > 0)
+    expected = np.einsum("nk,nk->n", probabilities, conditional[classes])
+    return float(np.log(expected).mean())
+
+
+def h_score(task: TaskData, shrinkage: bool) -> float:
+    """Return the H-score: the trace of cov(F)⁻¹ cov(E[F|y]).
+
+    Args:
+        task: features, N×D, and labels, N, of the target.
+        shrinkage: shrink the covariance of the features by Ledoit and Wolf's weight a, and the score by 1 − a.
+
+    Raises:
+        MMLError: features or labels do not fit, or there are too few samples without shrinkage.
+    """
+    features = checked_features(task).astype(np.float64)
+    classes = checked_classes(task, len(features))
+    number, width = features.shape
+    if number <= width and not shrinkage:
+        raise MMLError(
+            f"{task.name}: {number:,} samples for {width} dimensions leave the covariance singular; set the option "
+            "shrinkage of hscore to true"
+        )
+    features -= features.mean(axis=0)
+    variances, directions = np.linalg.eigh(features.T @ features / number)
+    weight = 0.0
+    if shrinkage:
+        from sklearn.covariance import ledoit_wolf_shrinkage
+
+        weight = ledoit_wolf_shrinkage(features, assume_centered=True)
+    shrunk = (1 - weight) * variances + weight * variances.mean()
+    used = shrunk > width * np.finfo(np.float32).eps * shrunk.max()
+    sizes = np.bincount(classes)
+    means = np.eye(len(sizes))[classes].T @ features / sizes[:, None]
+    between = sizes / number @ (means @ directions[:, used]) ** 2  # variance between classes in each direction
+    return float((1 - weight) * (between / shrunk[used]).sum())
+
+
+def neighbour_accuracy(task: TaskData, k: int, metric: str) -> float:
+    """Return the accuracy of a vote of nearest neighbours, for each sample by those outside of its fold.
+
+    Args:
+        task: features, N×D, labels, N, and perhaps folds of the target.
+        k: number of neighbours; of classes with as many votes the first wins.
+        metric: `euclidean` or `cosine`.
+
+    Raises:
+        MMLError: features or labels do not fit, or there are too few samples.
+    """
+    from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+
+    features = checked_features(task)
+    classes = checked_classes(task, len(features))
+    folds = None if task.folds is None else np.asarray(task.folds)
+    largest = 1 if folds is None else int(np.unique(folds, return_counts=True)[1].max())
+    if len(features) - largest < k:
+        raise MMLError(
+            f"{task.name}: {len(features) - largest:,} samples beside those of a sample's own fold are fewer than k "
+            f"({k}); lower k of knn"
+        )
+    if folds is None:
+        neighbours = NearestNeighbors(n_neighbors=k, metric=metric, algorithm="brute").fit(features)
+        votes = np.zeros((len(classes), classes.max() + 1))
+        np.add.at(votes, (np.arange(len(classes))[:, None], classes[neighbours.kneighbors(return_distance=False)]), 1)
+        return float((votes.argmax(axis=1) == classes).mean())
+    hits = 0
+    for fold in np.unique(folds):
+        inside = folds == fold
+        model = KNeighborsClassifier(k, metric=metric, algorithm="brute").fit(features[~inside], classes[~inside])
+        hits += int((model.predict(features[inside]) == classes[inside]).sum())
+    return hits / len(classes)

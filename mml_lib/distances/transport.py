@@ -1,0 +1,113 @@
+"""Earth mover's distances of features."""
+
+import os
+
+import numpy as np
+
+from mml_lib.distances.checked_arrays import checked_features
+from mml_lib.distances.kernel_means import squared_distances
+from mml_lib.distances.task_data import TaskData
+from mml_lib.errors import MMLError
+
+ROWS = 32
+"""Dimensions that are compared at a time."""
+
+LARGEST_EXPONENT = 500
+"""Beyond it, exp(−cost / regularisation) underflows, and logarithms are computed with."""
+
+
+def sorted_marginals(task: TaskData) -> np.ndarray:
+    """Return the sorted values of each dimension of a task's features, D×N float32.
+
+    Raises:
+        MMLError: the features do not fit.
+    """
+    return np.sort(np.ascontiguousarray(checked_features(task).T), axis=1)
+
+
+def drawn_features(task: TaskData, samples: int, seed: int) -> np.ndarray:
+    """Return features of at most so many samples of a task, N×D float64.
+
+    Raises:
+        MMLError: the features do not fit.
+    """
+    features = checked_features(task)
+    if len(features) > samples:
+        features = features[np.random.default_rng(seed).permutation(len(features))[:samples]]
+    return features.astype(np.float64)
+
+
+def marginal_distance(source: np.ndarray, target: np.ndarray) -> float:
+    """Return the mean over the dimensions of the 1-D Wasserstein distances of order 1.
+
+    Args:
+        source: sorted values of each dimension, D×n.
+        target: sorted values of each dimension, D×m.
+    """
+    n, m = source.shape[1], target.shape[1]
+    # Both quantile functions are steps, at multiples of 1/n and 1/m; in units of 1/(n·m) these are whole numbers.
+    steps = np.union1d(np.arange(n + 1) * m, np.arange(m + 1) * n)
+    shares = np.diff(steps) / (n * m)
+    rows, columns = steps[:-1] // m, steps[:-1] // n
+    total = 0.0
+    for start in range(0, len(source), ROWS):
+        part = slice(start, start + ROWS)
+        differences = np.take(source[part], rows, axis=1) - np.take(target[part], columns, axis=1)
+        total += float((np.abs(differences) @ shares).sum())
+    return total / len(source)
+
+
+def binned_distance(source: np.ndarray, target: np.ndarray, bins: int) -> float:
+    """Return the mean over the dimensions of the distances of histograms, on bins over the common range of both.
+
+    Args:
+        source: sorted values of each dimension, D×n.
+        target: sorted values of each dimension, D×m.
+        bins: number of bins.
+    """
+    total = 0.0
+    for first, second in zip(source, target, strict=True):
+        low, high = min(first[0], second[0]), max(first[-1], second[-1])
+        edges = np.linspace(low, high, bins + 1)
+        below = [np.searchsorted(values, edges[1:-1]) / len(values) for values in (first, second)]
+        total += float(np.abs(below[0] - below[1]).sum()) * float(high - low) / bins
+    return total / len(source)
+
+
+def sinkhorn_divergence(x: np.ndarray, y: np.ndarray, regularisation: float) -> float:
+    """Return the debiased entropic transport cost of whole feature vectors (Feydy et al. 2019).
+
+    Args:
+        x: features of a task, n×D float64.
+        y: features of a task, m×D float64.
+        regularisation: strength as a share of the mean cost between the tasks; the cost is the Euclidean distance.
+
+    Raises:
+        MMLError: POT is not installed, or the iteration does not converge.
+    """
+    between, within_x, within_y = (np.sqrt(squared_distances(a, b)) for a, b in ((x, y), (x, x), (y, y)))
+    for within in (within_x, within_y):
+        np.fill_diagonal(within, 0)
+    strength = regularisation * float(between.mean())
+    if not strength:
+        return 0.0
+    return _cost(between, strength) - (_cost(within_x, strength) + _cost(within_y, strength)) / 2
+
+
+def _cost(costs: np.ndarray, strength: float) -> float:
+    """Return the least cost of a transport between uniform weights, plus its entropic regularisation."""
+    # POT imports each array package that is installed.
+    os.environ.setdefault("POT_BACKEND_DISABLE_PYTORCH", "1")
+    try:
+        from ot.bregman import sinkhorn
+    except ImportError as error:
+        raise MMLError("emd: sinkhorn needs the package POT; install mml[analysis], or take marginals") from error
+    n, m = costs.shape
+    method = "sinkhorn" if costs.max() < LARGEST_EXPONENT * strength else "sinkhorn_log"
+    weights = np.full(n, 1 / n), np.full(m, 1 / m)
+    _, log = sinkhorn(*weights, costs, strength, method=method, numItermax=2000, stopThr=1e-7, warn=False, log=True)
+    if not log["err"] or not log["err"][-1] < 1e-4:
+        raise MMLError("emd: sinkhorn does not converge; raise its option regularisation")
+    logs = [log[f"log_{key}"] if f"log_{key}" in log else np.log(log[key]) for key in ("u", "v")]
+    # The dual value; weights are 1/n and 1/m.
+    return strength * float(logs[0].mean() + np.log(n) + logs[1].mean() + np.log(m))
