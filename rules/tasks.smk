@@ -63,6 +63,8 @@ rule create_task:
     params:
         definition=inputs.definition,
         targets=inputs.targets,
+        division=inputs.division,
+        compared=inputs.compared,
         about=inputs.metadata,
         planned=inputs.planned,
         duplicates=inputs.duplicates,

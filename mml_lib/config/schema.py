@@ -21,7 +21,7 @@ from mml_lib.config.metric_options import Metric, Metrics, Named, StoreBest
 from mml_lib.config.prediction_options import TTA
 from mml_lib.config.reading.settling import UNSETTLED, Settled
 from mml_lib.config.sections import Clean, Reuse, Section, Target
-from mml_lib.config.task_options import DataSet, Pivot, Preprocessing, TaggedName, Tagging, Task, TaskName
+from mml_lib.config.task_options import Pivot, Preprocessing, SharedDataSet, TaggedName, Tagging, Task, TaskName
 from mml_lib.config.tensorboard_options import TensorBoard
 from mml_lib.config.training_options import (
     Adapters,
@@ -157,7 +157,7 @@ class StudyConfig(Section):
     project: TaskName = Field("default", description="Folder of the study below the results root.")
     mode: Mode = Field(description="What to deliver: a preset (create, pp, info, train …) or your own scheduler.")
     pivot: Pivot = Field(default_factory=Pivot, description="The task that the study is about.")
-    datasets: dict[TaskName, DataSet] = Field(
+    datasets: dict[TaskName, SharedDataSet] = Field(
         default_factory=dict,
         description="Data sets by name, which several tasks share: their images are unpacked, read and packed once.",
     )

@@ -15,7 +15,7 @@ def schema_text() -> str:
     """
     schema = StudyConfig.model_json_schema(by_alias=True)
     schema["title"] = "MML study"
-    for section in ("Task", "DataSet"):
+    for section in ("Task", "SharedDataSet"):
         schema["$defs"][section]["properties"]["catalogue"] = {
             "description": "Entry of the catalogue of public data sets, `config/catalogue/<name>.yaml`, in place of "
             "`creator`. Further keys of the section change those of the entry.",

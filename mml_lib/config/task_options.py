@@ -35,6 +35,7 @@ Split = Literal["train", "val", "test", "unlabelled"]
 Channel = Annotated[int, Field(ge=0, le=255, strict=True)]
 Color = tuple[Channel, Channel, Channel]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Folds = Annotated[int, Field(ge=2, le=1000)]
 
 
 def _as_color_lists(colors: Any) -> Any:
@@ -76,7 +77,7 @@ def _check_colors(colors: dict[str, list[Color]] | None) -> dict[str, list[Color
 
 
 class DataSet(Section):
-    """Images that tasks share. Keys that are not listed here are arguments of the creator."""
+    """Images and their creator. Keys that are not listed here are arguments of the creator."""
 
     model_config = ConfigDict(extra="allow")
     further = UNSETTLED
@@ -160,6 +161,36 @@ class DataSet(Section):
         return {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
 
 
+DIVISION = ("folds", "fold_0_fraction", "test_fraction", "seed")
+"""Keys of a division into folds and a test split."""
+
+
+class SharedDataSet(DataSet):
+    """Images that tasks share, and their division if it states one. Other keys are arguments of the creator."""
+
+    folds: Folds | None = Field(
+        None,
+        description="Number of folds of one division of the images for all tasks of the data set. Any of folds, "
+        "fold_0_fraction, test_fraction and seed declares such a division; unset: each task divides its images.",
+    )
+    fold_0_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="Fraction of the training samples in fold 0 of the division for all tasks."
+    )
+    test_fraction: Fraction | None = Field(
+        None, description="Share of the test split in the division for all tasks; 0: none."
+    )
+    seed: Annotated[int, Field(ge=0)] | None = Field(None, description="Seed of the division for all tasks.")
+    fold_time_limit: PositiveFloat | None = Field(
+        None, description="Time limit in seconds for balancing classes over groups, for all tasks."
+    )
+
+    @property
+    def division(self) -> dict[str, Any] | None:
+        """Folds, fold 0, share of the test split and seed of one division for all tasks; None: each has its own."""
+        stated = {key: getattr(self, key) for key in DIVISION if getattr(self, key) is not None}
+        return {key: stated.get(key, Task.model_fields[key].default) for key in DIVISION} if stated else None
+
+
 class Task(DataSet):
     """One learning problem. Keys that are not listed here are arguments of the creator."""
 
@@ -168,7 +199,7 @@ class Task(DataSet):
         description="Data set of `datasets` whose images the task shares. The task then states what is learned: label, "
         "labels, value, filter … and has no creator of its own.",
     )
-    folds: int = Field(5, ge=2, le=1000, description="Number of cross-validation folds, unless the data define folds.")
+    folds: Folds = Field(5, description="Number of cross-validation folds, unless the data define folds.")
     fold_0_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
         description="Fraction of the training samples in fold 0; the other folds share the rest equally. "

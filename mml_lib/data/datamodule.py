@@ -289,7 +289,7 @@ class MMLDataModule(LightningDataModule):
             warn(
                 f"{struct.name}: {shared.sum()} of {len(positions)} training images are validation or test images of "
                 f"{self.struct.name} in fold {self.fold}, and are not learned: {names}; one division of both keeps "
-                "them (columns split or fold that agree for each image)"
+                "them (folds of their data set in datasets, or columns split or fold that agree for each image)"
             )
         return positions[~shared]
 

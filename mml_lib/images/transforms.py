@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mml_lib.config.factories import TARGET, check_arguments, import_target, is_of_plugin
 from mml_lib.config.task_options import Preprocessing
 from mml_lib.errors import MMLError, nearest
+from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.task_types import IGNORE
 from mml_lib.tasks.pixel_format import PixelFormat
 
@@ -244,6 +245,15 @@ def size_after(transforms: Sequence[Mapping[str, Any]], size: Size) -> Size:
 def is_restorable(transforms: Sequence[Mapping[str, Any]]) -> bool:
     """Return True if all transforms move pixels in a known way; the user's own may move them anywhere."""
     return all(TARGET not in spec for spec in transforms)
+
+
+def transforms_of_masks(pipeline: Pipeline) -> list[dict[str, Any]]:
+    """Return the transforms between delivered images and the masks that networks of a pipeline predict.
+
+    There are none where networks see images window by window, which predict them as they were delivered.
+    """
+    transforms = resolve(Preprocessing(**pipeline.content["preprocessing"]))
+    return [] if pipeline.content.get("patches") and is_restorable(transforms) else transforms
 
 
 def apply(transforms: Sequence[Mapping[str, Any]], image: "np.ndarray | Image", mask: "np.ndarray | None") -> "Pair":

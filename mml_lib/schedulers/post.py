@@ -16,6 +16,7 @@ from mml_lib.schedulers.transfer import TransferOptions, TransferScheduler
 from mml_lib.studies.answers import Answers
 from mml_lib.studies.checks.class_names import check_prior
 from mml_lib.studies.checks.guarding import Guards, guard_joining, seen_held_out
+from mml_lib.studies.checks.mask_sizes import check_mask_sizes
 from mml_lib.studies.run_names import NESTED
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity
@@ -117,8 +118,10 @@ class PostScheduler(TransferScheduler):
             raise MMLError(f"mode.prior: {task} has no unlabelled samples to quantify; set it to val")
         if not self.is_out_of_fold(task) or self.averages_out_of_fold(task):
             self.ensemble_options(tested[0])
-        if "compare" in self.subroutines:
-            self.answers.compared_networks(task)
+        networks = self.answers.compared_networks(task) if "compare" in self.subroutines else []
+        if TASK_TYPES[self.study.tasks[task].task_type].has_masks:
+            networks += [network for trained in tested for network in self.answers.candidates(trained)]
+            check_mask_sizes(self.study, task, self.mode, networks)
         return True
 
     def _check_out_of_fold(self, task: str) -> None:

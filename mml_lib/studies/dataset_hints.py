@@ -1,16 +1,18 @@
 """Hints: data sets of a study that no task uses, and tasks that could share one."""
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.task_options import Task
 from mml_lib.machine.terminal import summarized
-from mml_lib.pipelines.digests import digest
-from mml_lib.tasks.creators.creator_registry import Creator, get_creator
+from mml_lib.tasks.creators.creator_registry import get_creator
+from mml_lib.tasks.creators.helpers.image_sketch import overlap, sketch_of_all
 
 if TYPE_CHECKING:
     from mml_lib.studies.study import Study
+
+SAME = 0.5
+"""Share of common images from which two data sets are named."""
 
 
 def dataset_lines(study: "Study") -> Iterator[str]:
@@ -21,35 +23,60 @@ def dataset_lines(study: "Study") -> Iterator[str]:
 
 
 def dataset_hints(study: "Study") -> Iterator[str]:
-    """Yield a line for data sets that no task uses, and for each set of tasks that pack the same images separately."""
+    """Yield a line for data sets that no task uses, and for tasks that pack the same images separately."""
     if unused := [name for name in study.cfg.datasets if name not in study.tasks.datasets]:
         yield f"warning: no task uses {summarized(unused)} of datasets"
-    owners: dict[str, dict[str, list[str]]] = {}
-    places: dict[str, str] = {}
+    for names, count in _packed_several_times(study):
+        place = study.tasks.options_of(names[0]).arguments.get("path", "the same downloads")
+        yield (
+            f"{summarized(names)} pack images of {place} {count} times; `datasets:` unpacks, reads and packs them once "
+            "(see config/guide/tasks.md)"
+        )
+
+
+def _packed_several_times(study: "Study") -> Iterator[tuple[list[str], int]]:
+    """Yield the tasks of data sets that have images in common, and the number of these data sets."""
+    by_dataset: dict[str, list[str]] = {}
     for name, identity in study.tasks.bases.items():
-        task = study.tasks.options_of(name)
-        creator = get_creator(f"tasks.{name}", task.creator)
-        if creator.sharing is not None:
-            key = digest(_images(creator, task))
-            owners.setdefault(key, {}).setdefault(identity.dataset, []).append(name)
-            places[key] = str(task.arguments.get("path", "the same downloads"))
-    for key, by_dataset in owners.items():
-        if len(by_dataset) > 1:
-            names = [name for tasks in by_dataset.values() for name in tasks]
-            yield (
-                f"{summarized(names)} pack images of {places[key]} {len(by_dataset)} times; `datasets:` unpacks, reads "
-                "and packs them once (see config/guide/tasks.md)"
-            )
+        by_dataset.setdefault(identity.dataset, []).append(name)
+    alike: list[list[str]] = []
+    for dataset, names in by_dataset.items():
+        others = [group for group in alike if any(_have_common_images(study, by_dataset[old], names) for old in group)]
+        alike = [group for group in alike if group not in others] + [[*(old for g in others for old in g), dataset]]
+    for group in alike:
+        if len(group) > 1:
+            yield [name for dataset in group for name in by_dataset[dataset]], len(group)
 
 
-def _images(creator: Creator, task: Task) -> dict[str, Any]:
-    """Return the arguments that the images of a task depend on, but for the choice of some of them."""
+def _have_common_images(study: "Study", first: Sequence[str], second: Sequence[str]) -> bool:
+    """Return True if the tasks of two data sets read the same images in the same way."""
+    options = [study.tasks.options_of(names[0]) for names in (first, second)]
+    if options[0].image_options != options[1].image_options or len({*map(_masks, options)} - {None}) > 1:
+        return False  # one data set could not have both
+    sketches = [sketch_of_all([study.tasks.bases[name].files for name in names]) for names in (first, second)]
+    if all(sketches):
+        return overlap(*sketches) > SAME
+    ours, theirs = map(_images, options)
+    return ours is not None and ours == theirs
+
+
+def _masks(task: Task) -> str | None:
+    """Return the column or folder of a task's masks."""
+    columns = task.arguments.get("columns") or {}
+    return columns.get("mask") or task.arguments.get("masks")
+
+
+def _images(task: Task) -> dict[str, Any] | None:
+    """Return the arguments of a task's images, but for the choice of some of them; None where they are not shared.
+
+    Planning cannot look at these images, as they are downloaded or made by a rule.
+    """
+    creator = get_creator("tasks", task.creator)
+    if creator.sharing is None:
+        return None
     arguments = creator.arguments(task)
     if creator.images_alone is not None:
         arguments = creator.images_alone.arguments(arguments)
-    keys = creator.sharing.keys if creator.sharing else ()
-    images = {key: value for key, value in arguments.items() if key == "columns" or key not in keys}
-    if task.is_seen and "path" in images:
-        images["path"] = os.path.realpath(os.path.expanduser(str(images["path"])))
+    images = {key: value for key, value in arguments.items() if key == "columns" or key not in creator.sharing.keys}
     downloads = sorted(file.checksum for file in task.downloads)
-    return {"creator": creator.name, "images": images, "downloads": downloads, "options": task.image_options}
+    return {"creator": creator.name, "images": images, "downloads": downloads}

@@ -219,6 +219,27 @@ class StudyTasks(Mapping[str, TaskIdentity]):
         downloaded = bool(source.get("downloads"))
         return {"creator": source["creator"], "arguments": targets["arguments"], "downloaded": downloaded}
 
+    def division(self, definition: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the division that tasks of a data set have in common: the data set's name in the study, its `creator`
+        and `arguments`, and whether files are `downloaded`; None for a task with a division of its own.
+
+        Raises:
+            MMLError: the table has changed since, and no task of the study is divided alike.
+        """
+        if "division" not in definition:
+            return None
+        base = lineage(definition)[0]
+        task = self.bases.get(base["name"])
+        source, division = definition["source"], definition["division"]
+        content = {"creator": source["creator"], "downloaded": bool(source.get("downloads"))}
+        if task is not None and task.id == base["id"]:
+            dataset = self.datasets[self.options_of(task.name).dataset or ""]
+            arguments = dataset.creator.arguments(dataset.options) if dataset.creator.images_alone else None
+            return {**content, "name": f"datasets.{dataset.name}", "arguments": arguments}
+        if "fingerprint" in division:
+            raise MMLError(f"no task of the study says how {base['name']} ({base['id']}) is divided; add one to tasks")
+        return {**content, "name": base["name"], "arguments": division.get("arguments")}
+
     def task_on(self, dataset: str) -> TaskIdentity | None:
         """Return the first task without tags on a data set; None if there is none."""
         return next((task for task in self.bases.values() if task.dataset == dataset), None)
@@ -229,6 +250,7 @@ class StudyTasks(Mapping[str, TaskIdentity]):
             definition = self.definition(name, id_)
             self.source(definition["dataset"])
             self.targets(definition)
+            self.division(definition)
         except MMLError:
             return False
         return True

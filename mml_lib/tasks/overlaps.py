@@ -83,12 +83,14 @@ def images_twice(tasks: Sequence[TaskDescription]) -> list[str]:
     """Return a line for each two data sets of which one shows most images of the other.
 
     Args:
-        tasks: descriptions of tasks whose images are known by their content.
+        tasks: descriptions of tasks; those of an older MML, whose images are not known by their content, are left out.
     """
     images: dict[str, set[str]] = {}
     owners: dict[str, str] = {}
     for task in tasks:
-        images.setdefault(task.header["dataset"], set()).update(_digests(task))
+        if None in task.samples["digest"]:
+            continue
+        images.setdefault(task.header["dataset"], set()).update(task.samples["digest"])
         owners.setdefault(task.header["dataset"], task.header["name"])
     lines = []
     for first, second in combinations(images, 2):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from mml_lib.config.task_options import ARGUMENT, SEPARATOR, Task
+from mml_lib.config.task_options import ARGUMENT, DIVISION, SEPARATOR, Task
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.digests import digest
 from mml_lib.task_types import IGNORED, TASK_TYPES
@@ -19,7 +19,7 @@ from mml_lib.tasks.tags import Shape, parse_tag, plan_tag
 TASK_VERSION = 2
 """Raised when the same definition begins to give another task."""
 
-PLANNED = ("num_folds", "has_test", "has_unlabelled", "brings_test", "about", "classes", "is_partial")
+PLANNED = ("num_folds", "has_test", "has_unlabelled", "brings_test", "about", "classes", "is_partial", "files")
 """Properties of a task that do not define it."""
 
 
@@ -45,6 +45,8 @@ class TaskIdentity:
         classes: its classes in the order of their indices; None where they are unknown until the task is made.
         is_partial: some labels of labelled samples are known to be unknown.
         targets: identity of what it learns from a data set that tasks share; None: what the data set brings.
+        division: identity of the division that it has in common with other tasks of its data set; None: its own.
+        files: sketch of its image files; empty for downloads.
     """
 
     name: str
@@ -68,6 +70,8 @@ class TaskIdentity:
     classes: tuple[str, ...] | None = None
     is_partial: bool = False
     targets: Mapping[str, Any] | None = None
+    division: Mapping[str, Any] | None = None
+    files: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -91,17 +95,19 @@ class TaskIdentity:
         """
         creator = get_creator(f"tasks.{name}", task.creator)
         survey = _surveyed(name, task, creator, dataset)
-        targets = None
+        targets = division = None
         if dataset is None:
             source = creator.with_new_state(creator.identity(task, survey), first_state)
         else:
             source, targets = dict(dataset.source), dataset.targets(task, survey)
-        split = {key: getattr(task, key) for key in ("folds", "fold_0_fraction", "test_fraction", "seed")}
+            division = dataset.division(task) if TASK_TYPES[survey.task_type].is_learnable else None
+        split = {key: getattr(task, key) for key in DIVISION}
         idx_to_class, colors_by_class = _with_unknown(name, task, survey.task_type)
         content = {"version": TASK_VERSION, "source": source, **split, "idx_to_class": _by_text(idx_to_class)}
         colors = _in_order(colors_by_class)
         content |= {"colors": colors} if colors else {}
         content |= {"targets": targets} if targets else {}
+        content |= {"division": division} if division else {}
         return cls(
             name=name,
             id=digest(content),
@@ -118,6 +124,8 @@ class TaskIdentity:
             classes=_classes(name, task, survey),
             is_partial=survey.is_partial if task.is_seen else _may_be_partial(task),
             targets=targets,
+            division=division,
+            files=survey.files,
         )
 
     @property
@@ -158,7 +166,7 @@ class TaskIdentity:
     def definition(self) -> dict[str, Any]:
         """Return the entry of the task in a pipeline file: enough to make the task again."""
         definition = {key: value for key, value in asdict(self).items() if key not in PLANNED}
-        for key in ("colors", "targets"):  # no keys of tasks that do not use them
+        for key in ("colors", "targets", "division"):  # no keys of tasks that do not use them
             if definition[key] is None:
                 del definition[key]
         definition["bases"] = list(self.bases)
@@ -275,4 +283,8 @@ def divided_by(definition: Mapping[str, Any], brings_test: bool, tags: Sequence[
     """
     parts = definition["name"].split(SEPARATOR)
     last = max((number for number, part in enumerate(parts[1:], 1) if part.split(ARGUMENT)[0] in tags), default=0)
-    return definition["dataset"] if brings_test and not last else [*definition["bases"], definition["id"]][last]
+    if brings_test and not last:
+        return definition["dataset"]
+    if not last and (division := definition.get("division")):
+        return digest([definition["dataset"], division, [definition[key] for key in DIVISION]])
+    return [*definition["bases"], definition["id"]][last]

@@ -12,6 +12,12 @@ from mml_lib.studies.study_tasks import StudyTasks
 from mml_lib.tasks.creators.creator_registry import create
 from mml_lib.tasks.dataset import Dataset, check_delivery
 from mml_lib.tasks.sharing.matching import match_samples
+from mml_lib.tasks.sharing.redelivery import deliver_again
+from mml_lib.tasks.sharing.shared_division import divide_images, take_division
+from mml_lib.tasks.splits.copies import Copies
+from mml_lib.tasks.splits.dividing import Splitting
+from mml_lib.tasks.splits.splitting import assign
+from mml_lib.tasks.targets import Targets
 from tests.support.studies import study
 
 FOLDER = Path("d")
@@ -40,3 +46,19 @@ def match(tasks: StudyTasks, name: str, dataset: Dataset) -> tuple[Dataset, list
     if targets is None:
         return dataset, list(range(len(dataset.sizes)))
     return match_samples(dataset, create(targets["creator"], targets["arguments"], FOLDER), name)
+
+
+def assignment_of(tasks: StudyTasks, name: str, dataset: Dataset) -> dict[str, tuple[str, int]]:
+    """Return split and fold of each image of a task, by its file, as the step `create_task` assigns them."""
+    definition = tasks[name].definition()
+    matched, rows = match(tasks, name, dataset)
+    targets = Targets.of(matched, definition["idx_to_class"], name, definition.get("colors"))
+    splitting, copies = Splitting.of(definition), Copies(matched, name)
+    if division := tasks.division(definition):
+        places = None if division["arguments"] is None else deliver_again(division, FOLDER, places=True)
+        of_images = divide_images(dataset, places, division["name"], splitting)
+        assignment = take_division(of_images, matched, rows, targets, name, copies)
+    else:
+        assignment = assign(matched.delivery.samples, targets, name, splitting, copies)
+    files = [Path(sample.image).name for sample in matched.delivery.samples]
+    return dict(zip(files, zip(assignment.split, assignment.fold, strict=True), strict=True))

@@ -22,6 +22,8 @@ SHORTER = {
     "post": ["mode={subroutines: [test, calibrate, ensemble, compare]}"],
     "tuned": ["mode={pretrain_with: {trainer.max_epochs: 1}, subroutines: [train]}"],
     "multitask": ["mode={eval_on: [discs], subroutines: [train, predict, test]}"],
+    "shared_images": ["mode={eval_on: [parity], subroutines: [train, predict, test]}"],
+    "patches": ["tasks={discs: {num_samples: 24}}", WITHOUT_PICTURES],
 }
 MODELS = {"ablation": 10, "learning_curve": 2, "sweep": 2, "transfer": 2, "tuned": 2, "post": 4}
 

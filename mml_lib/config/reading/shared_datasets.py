@@ -18,8 +18,11 @@ ORIGIN = ("creator", "downloads")
 OF_DATASET = (*ORIGIN, "path", "masks", "made_by_rule", "splits", "images", "image", "mask", "box", "rle")
 """Keys that decide the images and masks, so that all tasks of a data set have them in common."""
 
-OF_TASK = ("folds", "fold_0_fraction", "test_fraction", "seed", "fold_time_limit", "duplicates", "metadata", DATASET)
+OF_TASK = ("duplicates", "metadata", DATASET)
 """Keys that each task has for itself."""
+
+DIVIDING = ("folds", "fold_0_fraction", "test_fraction", "seed", "fold_time_limit")
+"""Keys of a division, which a data set may state for all of its tasks."""
 
 COLUMNS = ("image", "label", "labels", "value", "mask", "split", "group", "fold", "weight", "box", "rle")
 """Columns of a table that may be written without `columns`."""
@@ -49,17 +52,28 @@ def resolve_datasets(config: Mapping[str, Any], folders: Sequence[Path]) -> dict
     Raises:
         MMLError: there is no such data set or entry, or a key is in the wrong section.
     """
-    owners = _owners(config)
+    owners, stated = _owners(config), config
     config = resolve_catalogue(config, folders)
     datasets = {name: _flat(f"datasets.{name}", keys) for name, keys in _mappings(config, "datasets").items()}
     tasks = {name: _flat(f"tasks.{name}", keys) for name, keys in _mappings(config, "tasks").items()}
     joined = {name: _joined(name, keys, datasets.get(owners.get(name, ""))) for name, keys in tasks.items()}
-    images = {name: {k: v for k, v in keys.items() if k not in OF_TASK} for name, keys in datasets.items()}
+    images = {name: _without_tasks(keys, _mappings(stated, "datasets")[name]) for name, keys in datasets.items()}
     resolved = dict(config)
     for section, entries in (("datasets", images), ("tasks", joined)):
         if entries:
             resolved[section] = {**config[section], **{name: _with_columns(keys) for name, keys in entries.items()}}
     return resolved
+
+
+def _without_tasks(keys: Section, stated: Section) -> dict[str, Any]:
+    """Return the keys of a data set without those of its tasks.
+
+    Args:
+        keys: of the data set and its catalogue entry.
+        stated: of the data set as the study writes them; the division of an entry is that of each task.
+    """
+    of_tasks = (*OF_TASK, *(key for key in DIVIDING if key not in stated))
+    return {key: value for key, value in keys.items() if key not in of_tasks}
 
 
 def _owners(config: Mapping[str, Any]) -> dict[str, str]:

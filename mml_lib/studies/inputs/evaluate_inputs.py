@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mml_lib.config.task_options import Preprocessing
-from mml_lib.images.transforms import is_restorable, resolve
+from mml_lib.images.transforms import transforms_of_masks
 from mml_lib.pipelines.own_code import code_of, code_of_hooks
-from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.pipelines.step_hooks import PREDICTING
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
 
@@ -22,15 +20,6 @@ RESAMPLED_FILES = {
     "test_out_of_fold": "out_of_fold_resampled_metrics",
 }
 """Assignment keys of metrics on resamples, by rule."""
-
-
-def transforms_of_masks(pipeline: Pipeline) -> list[dict[str, Any]]:
-    """Return the transforms between delivered images and the masks that networks of a pipeline predict.
-
-    There are none where networks see images window by window, which predict them as they were delivered.
-    """
-    transforms = resolve(Preprocessing(**pipeline.content["preprocessing"]))
-    return [] if pipeline.content.get("patches") and is_restorable(transforms) else transforms
 
 
 class EvaluateInputs(RuleInputs):

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mml_lib.config.download_options import without_passwords
 from mml_lib.evaluation.run_labels import RunLabel
+from mml_lib.images.transforms import transforms_of_masks
 from mml_lib.pipelines.pipeline import DEVICE_KEYS, PIPELINE_KEYS
 from mml_lib.pipelines.trained_networks import TrainedNetwork
-from mml_lib.studies.inputs.evaluate_inputs import METRICS_FILES, transforms_of_masks
+from mml_lib.studies.inputs.evaluate_inputs import METRICS_FILES
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
 from mml_lib.task_types import TASK_TYPES
 

@@ -79,6 +79,30 @@ class TasksInputs(RuleInputs):
         """
         return self.study.tasks.targets(self.definition(wildcards))
 
+    def division(self, wildcards: "Wildcards", output: "OutputFiles") -> dict[str, Any] | None:
+        """The division of a data set that the task has in common with others; None: its own.
+
+        The identity of the task covers it, so a step that differs in it has another output.
+        """
+        return self.study.tasks.division(self.definition(wildcards))
+
+    def compared(self, wildcards: "Wildcards", output: "OutputFiles") -> list[str]:
+        """Descriptions of tasks on other data sets of the study, which may have the same images; one of each.
+
+        The first task of a data set is compared with those that exist: a parameter, as none of them is needed.
+        """
+        tasks = self.study.tasks
+        task = tasks.bases.get(wildcards.task)
+        if task is None or task.id != wildcards.task_id or tasks.task_on(task.dataset) is not task:
+            return []
+        options = tasks.options_of(task.name).image_options
+        others = {other.dataset: tasks.task_on(other.dataset) for other in tasks.bases.values()}
+        return [
+            tasks.description_path(other.name)
+            for dataset, other in others.items()
+            if other and dataset != task.dataset and tasks.options_of(other.name).image_options == options
+        ]
+
     def metadata(self, wildcards: "Wildcards") -> dict[str, Any]:
         """Descriptive keys of a task that are no part of its definition: license, keywords …"""
         task = self.study.tasks.bases.get(wildcards.task)

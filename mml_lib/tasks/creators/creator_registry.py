@@ -255,7 +255,12 @@ def check_creator_code(name: str, code: Mapping[str, str], dataset: str) -> None
 
 
 def create(
-    name: str, arguments: Mapping[str, Any], folder: Path, downloads: Path | None = None, images_alone: bool = False
+    name: str,
+    arguments: Mapping[str, Any],
+    folder: Path,
+    downloads: Path | None = None,
+    images_alone: bool = False,
+    places: bool = False,
 ) -> Delivery:
     """Make a data set in `folder`.
 
@@ -265,12 +270,17 @@ def create(
         folder: folder for files of the data set.
         downloads: folder of the unpacked downloads, which `path` and `masks` are relative to.
         images_alone: deliver images without what is learned.
+        places: deliver split, fold and group of all images, whatever is known of their targets.
 
     Raises:
         MMLError: the creator cannot read the data.
     """
     creator = CREATORS[name]
-    function = creator.images_alone.function if images_alone and creator.images_alone else creator.function
+    function = creator.function
+    if images_alone and creator.images_alone:
+        function = creator.images_alone.function
+    elif places and creator.images_alone:
+        function = creator.images_alone.places or function
     with mistakes_named(name, function):
         delivery = function(folder, **_located(arguments, downloads))
     if is_own(function):

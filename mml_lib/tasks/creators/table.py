@@ -12,6 +12,7 @@ from mml_lib.machine.terminal import say, summarized, warn
 from mml_lib.pipelines.digests import digest
 from mml_lib.task_types import IGNORED, TASK_TYPES
 from mml_lib.tasks.creators.annotated.annotated_rows import AnnotatedRows
+from mml_lib.tasks.creators.column_names import TARGETS
 from mml_lib.tasks.creators.columns import Columns, Source, cell, overlooked
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.creators.delimited import Row, check_widths, read_rows
@@ -31,6 +32,7 @@ from mml_lib.tasks.creators.split_names import SPLIT_WORDS
 from mml_lib.tasks.creators.tables.row_filter import RowFilter, kept_rows
 from mml_lib.tasks.creators.tables.table_options import TableOptions
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, SPLITS, Delivery, Label, Sample
+from mml_lib.tasks.drawings.shape_cells import SHAPES
 from mml_lib.tasks.missing import Missing
 
 
@@ -107,8 +109,13 @@ class Table:
         return check_separator(self.samples, self.kind, where, separator)
 
 
-def read_table(file: Path, options: TableOptions | None = None) -> Table:
+def read_table(file: Path, options: TableOptions | None = None, keeps_splits: bool = False) -> Table:
     """Return the samples of a table.
+
+    Args:
+        file: the table.
+        options: options of the task.
+        keeps_splits: samples without a known target keep the split of the table.
 
     Raises:
         MMLError: the first mistake, with its line.
@@ -116,7 +123,7 @@ def read_table(file: Path, options: TableOptions | None = None) -> Table:
     options = options or TableOptions()
     options.check()
     columns, rows = _columns_and_rows(file, options)
-    reader = _Reader(columns, options)
+    reader = _Reader(columns, options, keeps_splits)
     check_widths(file, columns.header, rows)
     kept = kept_rows(columns, rows, options.filter, reader.missing)
     return Table(
@@ -136,10 +143,12 @@ class _Reader:
     Args:
         columns: columns that are read.
         options: options of the table.
+        keeps_splits: samples without a known target keep the split of the table.
     """
 
-    def __init__(self, columns: Columns, options: TableOptions):
+    def __init__(self, columns: Columns, options: TableOptions, keeps_splits: bool = False):
         self.columns = columns
+        self.keeps_splits = keeps_splits
         self.missing = Missing(options.missing)
         self.separator = options.separator or SEPARATOR
         self.files = TableFiles(columns)
@@ -165,9 +174,11 @@ class _Reader:
 
     def _samples(self, row: Row) -> list[Sample]:
         columns, images = self.columns, self.files.images(row, self.missing)
-        split = "unlabelled" if not TASK_TYPES[columns.kind].is_learnable else self._split(row)
-        label, mask = (None, None) if split == "unlabelled" else self._target(row)
-        if label is mask is None and split != "unlabelled" and columns.shapes is None:  # the target is unknown
+        learned = TASK_TYPES[columns.kind].is_learnable
+        split = self._split(row) if learned or self.keeps_splits else "unlabelled"
+        label, mask = self._target(row) if learned and split != "unlabelled" else (None, None)
+        is_unknown = label is mask is None and split != "unlabelled" and columns.shapes is None
+        if is_unknown and not self.keeps_splits:
             split, self.rows_without_labels = "unlabelled", self.rows_without_labels + 1
         own_group = images[0][0] if columns.further_images else None
         group, fold = self._value("group", row) or own_group, self._fold(row)
@@ -290,6 +301,23 @@ def _survey_targets(path: str, **arguments: Any) -> Survey:
     return Survey.of_samples(table.samples, table.kind, state_of_targets(table.samples, table.kind))
 
 
+def _deliver_places(folder: Path, path: str, **arguments: Any) -> Delivery:
+    """Deliver split, fold and group of each image of a table, with the target that the data set states.
+
+    Args:
+        folder: unused, the images stay where they are.
+        path: the table, or a folder with a single one.
+        arguments: further arguments of the creator.
+    """
+    options = TableOptions(**arguments)
+    stated = {role: name for role, name in (options.columns or {}).items() if role != "mask"}  # the manifest has masks
+    if not any(stated.get(role) for role in (*TARGETS, *SHAPES)):
+        stated |= dict.fromkeys(TARGETS)
+        options = replace(options, task_type="no_task", unknown=None, uncertain=None)
+    options = replace(options, columns=stated | {"mask": None})
+    return read_table(only_file(path, ".csv", "csv"), options, keeps_splits=True).delivery
+
+
 def read_columns(names: Sequence[str], /, path: str, **arguments: Any) -> dict[str, dict[str, str]]:
     """Return by column the text of each image's cell; empty where it holds no value.
 
@@ -312,7 +340,10 @@ def read_columns(names: Sequence[str], /, path: str, **arguments: Any) -> dict[s
     }
 
 
-@register_creator("csv", _survey_table, 2, read_columns, Sharing(TARGET_KEYS, IMAGES_OF_TABLES, _survey_targets))
+SHARING = Sharing(TARGET_KEYS, replace(IMAGES_OF_TABLES, places=_deliver_places), _survey_targets)
+
+
+@register_creator("csv", _survey_table, 2, read_columns, SHARING)
 def table(
     folder: Path,
     path: str,

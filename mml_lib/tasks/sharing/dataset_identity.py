@@ -1,13 +1,20 @@
 """The identity of a data set that tasks share: everything that its images depend on, and nothing that is learned."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from mml_lib.config.task_options import DataSet, Task
+from mml_lib.config.task_options import DataSet, SharedDataSet, Task
 from mml_lib.errors import MMLError
 from mml_lib.tasks.creators.argument_checks import check_arguments
 from mml_lib.tasks.creators.creator_registry import Creator, Survey, get_creator
+from mml_lib.tasks.creators.own_data import state_of_targets
+
+PLACES = ("split", "fold", "group")
+"""Columns, or arguments of creators, that decide where the images of a division may be."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +30,14 @@ class DatasetIdentity:
     """
 
     name: str
-    options: DataSet
+    options: SharedDataSet
     creator: Creator
     folder: str
     source: Mapping[str, Any]
 
     @classmethod
     def of(
-        cls, name: str, options: DataSet, first_state: Callable[[str], str | None] | None = None
+        cls, name: str, options: SharedDataSet, first_state: Callable[[str], str | None] | None = None
     ) -> "DatasetIdentity":
         """Identify a data set of a study; own images are looked at.
 
@@ -85,6 +92,42 @@ class DatasetIdentity:
         if self.creator.sharing is None or is_own:
             return None
         return {"arguments": arguments} if survey.fingerprint is None else {"fingerprint": survey.fingerprint}
+
+    def division(self, task: Task) -> dict[str, Any] | None:
+        """Return the identity of the division that a task has in common with others; None: it has its own.
+
+        A task has its own if it states other folds, or another split, fold or group of its images.
+
+        Raises:
+            MMLError: the data set cannot say where its images belong.
+        """
+        common = self.options.division
+        if common is None or any(getattr(task, key) != value for key, value in common.items()):
+            return None
+        own, shared = _places(self.creator.arguments(task)), _places(self.creator.arguments(self.options))
+        return self._state_of_places if own == shared else None
+
+    @cached_property
+    def _state_of_places(self) -> dict[str, Any]:
+        """Identity of split, fold and group of all images, and of the target over which they are divided."""
+        if self.creator.images_alone is None:
+            return {"of": "manifest"}  # which the source of the data set identifies
+        arguments = self.creator.arguments(self.options)
+        if "arguments" in self.source:
+            return {"arguments": arguments}
+        try:
+            if (places := self.creator.images_alone.places) is None:
+                return {"fingerprint": self.creator.look(self.options, shared=True).fingerprint}
+            delivery = places(Path(os.devnull), **arguments)
+        except MMLError as error:
+            raise MMLError(f"datasets.{self.name}: {error}") from error
+        return {"fingerprint": state_of_targets(delivery.samples, delivery.task_type)}
+
+
+def _places(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a creator that say where images belong."""
+    columns = arguments.get("columns") or {}
+    return {key: value for key in PLACES if (value := columns.get(key, arguments.get(key))) is not None}
 
 
 def _source(creator: Creator, options: DataSet) -> dict[str, Any]:

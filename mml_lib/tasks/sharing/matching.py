@@ -53,6 +53,37 @@ def match_samples(dataset: Dataset, delivery: Delivery, task: str) -> tuple[Data
     return _taken(dataset, delivery, rows), rows
 
 
+def placed_samples(dataset: Dataset, delivery: Delivery, name: str) -> list[Sample]:
+    """Return a sample for each row of a manifest, with split, fold, group and label of its image in a delivery.
+
+    Args:
+        dataset: the shared data set.
+        delivery: its images with their places, from the same creator.
+        name: of the data set, for errors.
+
+    Raises:
+        MMLError: an image has two places, or none.
+    """
+    places = _places(dataset)
+    has_groups = any(sample.group is not None for sample in delivery.samples)
+    by_row: dict[int, Sample] = {}
+    for sample in delivery.samples:
+        for row in places.get(_absolute(dataset, sample.image), ()):
+            first = by_row.setdefault(row, sample)
+            if (first.split, first.fold, first.group) != (sample.split, sample.fold, sample.group):
+                raise MMLError(
+                    f"{name}: the image {sample.image} has two places, as '{first.id}' and as '{sample.id}'; give both "
+                    "the same split, fold and group"
+                )
+    placed = []
+    for row, image in enumerate(dataset.delivery.samples):
+        if (place := by_row.get(row)) is None:
+            raise MMLError(f"{name}: the image {image.image} is new in the data, or gone; run the command again")
+        group = (place.group or place.id) if has_groups else image.group
+        placed.append(replace(image, split=place.split, fold=place.fold, group=group, label=place.label))
+    return placed
+
+
 def _places(dataset: Dataset) -> dict[str, list[int]]:
     """Return the rows of each image, and of each file of several images."""
     places: dict[str, list[int]] = {}

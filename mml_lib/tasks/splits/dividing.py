@@ -227,7 +227,7 @@ class _Request:
         return MMLError(
             f"{self.name}: no division of {_count(len(set(self.groups)), self._thing)} with each class in each of "
             f"{self._parts} was found within {self.splitting.time_limit:g} s; set a larger "
-            f"tasks.{self._base}.fold_time_limit, or fewer folds"
+            f"{self._section}.fold_time_limit, or fewer folds"
         )
 
     def _error(self, problem: str) -> MMLError:
@@ -235,7 +235,7 @@ class _Request:
 
     def _remedies(self) -> str:
         """Return other settings that are possible, with their results."""
-        key, remedies = f"tasks.{self._base}", []
+        key, remedies = self._section, []
         with_test, without_test = (self._most_folds(test) for test in (bool(self.test), False))
         if with_test:
             remedies.append(f"{key}.folds: {with_test} gives {with_test} folds{' and a test split' * bool(self.test)}")
@@ -272,9 +272,10 @@ class _Request:
         return f"{self.splitting.folds} folds{' and a test split' * bool(self.test)}"
 
     @property
-    def _base(self) -> str:
-        # Tags are put on a task that the study defines.
-        return self.name.split(SEPARATOR)[0]
+    def _section(self) -> str:
+        # Tags are put on a task that the study defines; a data set is named with its section.
+        base = self.name.split(SEPARATOR)[0]
+        return base if base.startswith("datasets.") else f"tasks.{base}"
 
 
 def _count(number: int, word: str) -> str:

@@ -70,13 +70,32 @@ def assign(
         fold = divider.into_folds(np.flatnonzero(split == "train"))
     validated = (split == "val").any()
     split[split == "val"] = "train"
+    check_assignment(samples, targets, split, fold, name, copies)
+    _check_validated(targets, split, fold, name, "'val'" if validated else "fold {}" if given_folds else None)
+    return Assignment(split.tolist(), fold.tolist(), int(fold.max()) + 1, divider.balance)
+
+
+def check_assignment(
+    samples: Sequence[Sample], targets: Targets, split: np.ndarray, fold: np.ndarray, name: str, copies: Copies | None
+) -> None:
+    """Refuse splits and folds that groups, copies or classes do not fit.
+
+    Args:
+        samples: of the task, N.
+        targets: of all samples, N.
+        split: train, test or unlabelled, N.
+        fold: -1 where there is none, N.
+        name: the task, for errors.
+        copies: samples with identical images; None: images are not compared.
+
+    Raises:
+        MMLError: folds are empty, a group or a copy crosses them, or a class is in the test split only.
+    """
     _check(samples, split, fold, name)
     if copies:
         copies.check(split, fold, targets)
     _check_tested(targets, split, name)
-    _check_validated(targets, split, fold, name, "'val'" if validated else "fold {}" if given_folds else None)
     _warn_of_one_value(targets, split, name)
-    return Assignment(split.tolist(), fold.tolist(), int(fold.max()) + 1, divider.balance)
 
 
 def _check_tested(targets: Targets, split: np.ndarray, name: str) -> None:

@@ -100,10 +100,19 @@ def test_key_of_the_data_set_is_refused_in_a_task(keys: dict[str, Any], words: l
     assert all(word in str(error.value) for word in words)
 
 
-@pytest.mark.parametrize("key", ["folds", "seed", "test_fraction", "fold_0_fraction", "duplicates", "dataset"])
+@pytest.mark.parametrize("key", ["metadata", "duplicates", "dataset"])
 def test_key_of_a_task_is_refused_in_a_data_set(key: str):
     with pytest.raises(MMLError, match=rf"datasets\.chest\.{key}: each task has its own"):
         loaded({"t": {"dataset": "chest", "label": "a"}}, chest=CHEST | {key: 1})
+
+
+def test_division_of_a_data_set_is_that_of_its_tasks():
+    tasks = {"a": {"dataset": "chest", "label": "a"}, "b": {"dataset": "chest", "label": "b", "seed": 3}}
+    cfg = loaded(tasks, chest=CHEST | {"folds": 4, "test_fraction": 0})
+    assert cfg.datasets["chest"].division == {"folds": 4, "fold_0_fraction": None, "test_fraction": 0, "seed": 0}
+    assert [(task.folds, task.test_fraction, task.seed) for task in cfg.tasks.values()] == [(4, 0, 0), (4, 0, 3)]
+    assert loaded(tasks).datasets["chest"].division is None
+    assert loaded(tasks, chest=CHEST | {"fold_time_limit": 5}).datasets["chest"].division is None
 
 
 def test_data_set_without_a_section_is_named():

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.studies.inputs.evaluate_inputs import transforms_of_masks
+from mml_lib.images.transforms import transforms_of_masks
 from tests.support.small_projects import small_study
 
 LONGEST = [{"name": "resize_longest", "size": 64}]
@@ -51,3 +51,24 @@ def test_masks_that_networks_of_patches_predict_are_as_delivered(tmp_path: Path)
     for patches, transforms in ((None, LONGEST), ({"size": 32}, [])):
         pipeline = run(tmp_path, **MASKS, preprocessing=LONGEST, patches=patches).pipeline
         assert transforms_of_masks(pipeline) == transforms
+
+
+@pytest.mark.parametrize(
+    ("variants", "sizes"),
+    [
+        ([{"patches": {"size": 32}}, {"patches": None}], 2),
+        ([{"preprocessing": "size32"}, {}], 2),
+        ([{"patches": {"size": 32}}, {"patches": {"size": 48}}], 1),
+        ([{"patches": {"size": 32}}, {"patches": {"size": 32}, "preprocessing": "none"}], 1),
+    ],
+)
+def test_masks_of_several_sizes_have_no_answer(tmp_path: Path, variants: list[dict[str, Any]], sizes: int):
+    named = dict(zip("ab", variants, strict=True))
+    changes = {**MASKS, "preprocessing": LONGEST, "variants": named, "mode": {"preset": "post", "cv": False}}
+    scheduler = small_study(tmp_path, **changes).scheduler("post")
+    if sizes == 1:
+        assert scheduler.steps
+        return
+    run = scheduler.runs_of("shapes")[0].id
+    with pytest.raises(MMLError, match=rf"mode\.post: .*shapes.*{run}.* from .*same.*dice_original"):
+        assert scheduler.steps

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from mml_lib.config.task_options import DataSet, Task
+from mml_lib.config.task_options import SharedDataSet, Task
 from mml_lib.errors import MMLError
 from mml_lib.tasks.made_data import check_made_data, read_first_state, record_made_data
 from mml_lib.tasks.sharing.dataset_identity import DatasetIdentity
@@ -111,7 +111,7 @@ def test_columns_and_splits_are_known_by_the_study():
 
 def shared_task() -> TaskIdentity:
     """Identify a task on a data set of these data, as a study does."""
-    dataset = DatasetIdentity.of("d", DataSet(**MADE), lambda folder: read_first_state(Path(folder)))
+    dataset = DatasetIdentity.of("d", SharedDataSet(**MADE), lambda folder: read_first_state(Path(folder)))
     return TaskIdentity.of("made", Task(**MADE, columns={"label": "label"}), dataset=dataset)
 
 

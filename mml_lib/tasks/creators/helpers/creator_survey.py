@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mml_lib.tasks.creators.helpers.image_sketch import sketch
 from mml_lib.tasks.creators.labels import class_names
 from mml_lib.tasks.dataset import Sample
 
@@ -23,6 +24,7 @@ class Survey:
         has_unlabelled: there are unlabelled samples.
         classes: the classes as delivered; None where they are unknown until the data set is made.
         is_partial: some labels of labelled samples are unknown.
+        files: sketch of the image files, by which planning finds images that are declared twice.
 
     Example:
         >>> def survey(path: str) -> Survey:
@@ -37,6 +39,7 @@ class Survey:
     has_unlabelled: bool = False
     classes: tuple[str, ...] | None = None
     is_partial: bool = False
+    files: tuple[int, ...] = ()
 
     @classmethod
     def of_splits(cls, splits: set[str] | frozenset[str] = frozenset(), **about: Any) -> "Survey":
@@ -59,6 +62,7 @@ class Survey:
             fingerprint=fingerprint,
             classes=tuple(class_names(samples)),
             is_partial=any(isinstance(s.label, Mapping) and None in s.label.values() for s in samples),
+            files=sketch(sample.image for sample in samples),
         )
         folds = {sample.fold for sample in samples if sample.split in (None, "train")}
         if folds <= {None}:

@@ -15,11 +15,14 @@ class ImagesAlone:
         function: takes the data set's folder and `arguments`; delivers images, with masks if there are some.
         survey: takes `arguments`; returns the fingerprint of own images; with `whole=True` of all that is learned too.
         arguments: takes the arguments of the creator; returns those that images depend on.
+        places: takes the data set's folder and the arguments of the creator; delivers split, fold and group of each
+            image, with the target that the data set states; None: the creator delivers them.
     """
 
     function: Callable[..., Delivery]
     survey: Callable[..., str]
     arguments: Callable[[Mapping[str, Any]], dict[str, Any]]
+    places: Callable[..., Delivery] | None = None
 
 
 @dataclass(frozen=True)
