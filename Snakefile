@@ -45,6 +45,7 @@ make_local(
     "compare_with_baseline",
     "draw_curve",
     "compare_across_tasks",
+    "collect_transfer",
     "list_models",
     "explain_run",
     "describe_study",
@@ -67,6 +68,7 @@ include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/post.smk"
 include: "rules/questions.smk"
+include: "rules/transfer.smk"
 include: "rules/info.smk"
 include: "rules/report.smk"
 include: "rules/clean.smk"

@@ -1,6 +1,5 @@
-"""Pipelines: the part of a study that decides the result of a training, and the runs of a study."""
+"""Pipelines: the part of a study that decides the result of a training."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from mml_lib.config.loading import load_study, preset_folders
-from mml_lib.config.reading.layers import overlay
 from mml_lib.config.reading.origins import Source
 from mml_lib.config.reading.presets import resolve_presets
 from mml_lib.config.reading.study_files import read_yaml
@@ -246,26 +244,6 @@ def _counted(task: Mapping[str, Any]) -> dict[str, Any]:
     return counted | {"pack": task["pack"].split("-")[-1]}
 
 
-@dataclass(frozen=True)
-class Variant:
-    """One study out of the sweep and the variants.
-
-    Args:
-        label: its differences from the other variants.
-        study: its config.
-        parts: its name among the variants and its values of the sweep, if any, without the seed.
-    """
-
-    label: str
-    study: StudyConfig
-    parts: tuple[str, ...] = ()
-
-    @property
-    def procedure(self) -> str:
-        """Name of its procedure: the differences from other procedures."""
-        return ", ".join(self.parts)
-
-
 def pipeline_config(config: Mapping[str, Any], pipeline: Pipeline, files: Sequence[Source] = ()) -> StudyConfig:
     """Return the config of a step: the sections of a pipeline, and those of the study for everything else.
 
@@ -280,65 +258,3 @@ def pipeline_config(config: Mapping[str, Any], pipeline: Pipeline, files: Sequen
     device = {key: trainer[key] for key in DEVICE_KEYS if isinstance(trainer, Mapping) and key in trainer}
     content["trainer"] = {"devices": 1, **pipeline.content["trainer"], **device}
     return load_study(content, files)
-
-
-def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Variant]:
-    """Return the studies of the sweep and the variants of a config; the study itself if there are none.
-
-    Raises:
-        MMLError: a variant or a swept key does not fit the schema, or is not part of a pipeline.
-    """
-    base = dict(config)
-    sweep, variants = base.pop("sweep", None) or {}, base.pop("variants", None) or {}
-    in_variants = [(f"variants.{name}", key) for name, keys in variants.items() for key in keys]
-    for section, key in [*(("sweep", key) for key in sweep), *in_variants]:
-        if str(key).split(".")[0] not in PIPELINE_KEYS:
-            raise MMLError(
-                f"{section}: '{key}' cannot be varied: sweep and variants take {', '.join(PIPELINE_KEYS)} and keys "
-                "below these"
-            )
-    named = set(sweep)
-    sweep = _repeated(base, sweep, variants, files)
-    expanded = []
-    for name, keys in variants.items() or [("", {})]:
-        for values in itertools.product(*sweep.values()):
-            point = dict(zip(sweep, values, strict=True))
-            words = {key: f"{key}={getattr(value, 'text', value)}" for key, value in point.items()}
-            label = ", ".join([*([name] if name else []), *words.values()])
-            words.pop("seed", None)
-            parts = (*([name] if name else []), *words.values())
-            varied: dict[tuple[str, ...], tuple[Any, ...]]
-            varied = {tuple(str(key).split(".")): ("variants", name, key) for key in keys}
-            varied |= {tuple(str(key).split(".")): ("sweep", key) for key in point if key in named}
-            expanded.append(Variant(label, load_study(_varied(base, keys, point), files, varied), parts))
-    return expanded
-
-
-def _repeated(
-    base: dict[str, Any], sweep: Mapping[str, Any], variants: Mapping[str, Any], files: Sequence[Source]
-) -> Mapping[str, Any]:
-    """Return the sweep with the seeds of `repeats`, which is removed from the base.
-
-    Raises:
-        MMLError: the study names seeds already.
-    """
-    if "repeats" not in base:
-        return sweep
-    plain = load_study(base, files)
-    del base["repeats"]
-    if plain.repeats == 1:
-        return sweep
-    named = [f"variants.{name}" for name, keys in variants.items() if "seed" in keys]
-    for section in ["sweep", *named] if "seed" in sweep else named:
-        raise MMLError(f"repeats: {section} names seeds already; leave out repeats, or the seed there")
-    return {**sweep, "seed": [plain.seed + number for number in range(plain.repeats)]}
-
-
-def _varied(base: Mapping[str, Any], keys: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge a variant and a point of the sweep into the base; dotted keys become nested mappings."""
-    config = dict(base)
-    for key, value in [*keys.items(), *point.items()]:
-        for part in reversed(str(key).split(".")):
-            value = {part: value}
-        config = overlay(config, value)
-    return config

@@ -1,9 +1,10 @@
-"""Figures of questions that a study asks: curves over training samples, and average ranks across tasks."""
+"""Figures of questions that a study asks: curves over training samples, ranks across tasks, gains of sources."""
 
 import logging
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,18 @@ from matplotlib.ticker import MaxNLocator
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.comparisons.across_tasks import cliques, too_few_for_pairs
 from mml_lib.evaluation.comparisons.power_law import FACTORS, PowerLaw
-from mml_lib.reports.canvas import Style, legend_below, metric_label, run_styles, save, shorten, single_panel
+from mml_lib.evaluation.comparisons.transfer_gains import gain_matrix
+from mml_lib.reports.canvas import (
+    Style,
+    legend_below,
+    metric_label,
+    name_rows,
+    panels,
+    run_styles,
+    save,
+    shorten,
+    single_panel,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -209,3 +221,40 @@ def draw_ranks(
         axis.text(end + (-0.01 if best_half else 0.01) * (right - left), y, text, ha=side, va="center", fontsize=8)
     figure.suptitle(f"{title}\n{note}", fontsize=8)
     save(figure, path)
+
+
+# --- sources and targets ------------------------------------------------------------------------------------------
+
+
+def draw_transfer(gains: pd.DataFrame, metric: str, path: str | Path) -> None:
+    """Draw the gain of each source on each target as a heat map.
+
+    Args:
+        gains: as `mml_lib.evaluation.comparisons.transfer_gains.gain_table` gives them.
+        metric: metric that gains are in.
+        path: path of the figure.
+    """
+    matrix = gain_matrix(gains)
+    is_sure = (gain_matrix(gains, "gain_low") > 0) | (gain_matrix(gains, "gain_high") < 0)
+    marks = np.where(is_sure, "•", "")
+    figure, (axis,) = panels(1, 2.4 + 0.75 * matrix.shape[1], 1.6 + 0.42 * matrix.shape[0])
+    largest = np.nanmax(np.abs(matrix.to_numpy()), initial=0) or 1.0
+    _draw_matrix(axis, matrix, "{:+.3f}", marks, cmap="PuOr_r", vmin=-largest, vmax=largest)
+    axis.set_title(f"gain in {metric.replace('_', ' ')} over scratch\n• 95 % interval excludes 0", fontsize=8)
+    save(figure, path)
+
+
+def _draw_matrix(axis: Axes, matrix: pd.DataFrame, style: str, marks: np.ndarray, **colours: Any) -> None:
+    """Draw a matrix with its values; row = source, column = target."""
+    values = matrix.to_numpy(dtype=float)
+    image = axis.imshow(np.ma.masked_invalid(values), aspect="auto", **colours)
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            red, green, blue, _ = image.cmap(image.norm(value))
+            dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
+            text = style.format(value) + marks[row, column]
+            axis.text(column, row, text, ha="center", va="center", fontsize=7, color="white" if dark else "black")
+    name_rows(axis, [shorten(str(name), NAME) for name in matrix.index])
+    names = [shorten(str(name), NAME // 2) for name in matrix.columns]
+    axis.set_xticks(range(len(names)), names, rotation=30, ha="right")
+    axis.set(xlabel="target", ylabel="source")

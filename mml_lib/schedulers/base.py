@@ -12,9 +12,10 @@ from mml_lib.config.schema import Mode, StudyConfig
 from mml_lib.config.sections import Section
 from mml_lib.errors import MMLError, nearest
 from mml_lib.evaluation.run_labels import RunLabel
-from mml_lib.pipelines.pipeline import Pipeline, Variant, expand
+from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.pipelines.step_hooks import BLOCKS, StepHooks, code_of_steps, misfit_hooks
 from mml_lib.pipelines.trained_networks import TrainedNetwork
+from mml_lib.pipelines.variants import Variant, expand, first_options, without_options
 from mml_lib.studies.checks.class_names import check_class_names
 from mml_lib.studies.checks.guarding import Guards
 from mml_lib.studies.checks.study_checks import check_trainable
@@ -71,15 +72,39 @@ class AbstractBaseScheduler(StepHooks, ABC):
                 f"mode.scheduler: hooks of {type(self).__name__} take other arguments than steps pass; define them as "
                 f"{', '.join(hooks)}"
             )
-        try:
-            self.options = self.Options(**mode.options)
-        except ValidationError as error:
-            raise MMLError(f"mode ({self.mode}): {self._sentence(error)}") from error
+        self.options = self._read_options(mode.options)
         for name in self.subroutines:
             if name not in self.available_subroutines:
                 raise MMLError(
                     f"mode.subroutines ({self.mode}): there is no '{name}'{nearest(name, self.available_subroutines)}"
                 )
+
+    def _read_options(self, options: Mapping[str, Any]) -> Any:
+        """Return the checked options of the mode, where variants set some: those of the first variant."""
+        first = first_options(self.study.config, options) if self._is_main else {}
+        own = {key: value for key, value in first.items() if key in self.Options.model_fields}
+        return self._check_options({**options, **own})
+
+    def _check_options(self, options: Mapping[str, Any], variant: str = "") -> Any:
+        """Check the options of the mode.
+
+        Args:
+            options: options by name.
+            variant: label of the variant that they are of.
+
+        Raises:
+            MMLError: the first that the mode does not have, or that has no such value.
+        """
+        try:
+            return self.Options(**options)
+        except ValidationError as error:
+            where = f" (with {variant})" if variant else ""
+            raise MMLError(f"mode ({self.mode}): {self._sentence(error)}{where}") from error
+
+    @property
+    def _is_main(self) -> bool:
+        """True for the mode of the study, whose options sweep and variants may set."""
+        return self.mode == self.cfg.mode.id
 
     def _sentence(self, error: ValidationError) -> str:
         problem = error.errors()[0]
@@ -122,7 +147,11 @@ class AbstractBaseScheduler(StepHooks, ABC):
     @cached_property
     def variants(self) -> list[Variant]:
         """Combinations of the sweep and the variants."""
-        return expand(self.config, self.study.files)
+        return expand(self.config if self._is_main else without_options(self.config), self.study.files)
+
+    def variants_of(self, task: str) -> list[Variant]:
+        """Return the variants that train a task."""
+        return self.variants
 
     def additions(self, task: TaskIdentity, cfg: StudyConfig) -> dict[str, Any]:
         """Return the entries that this mode adds to the pipeline of a task: `multitask` or `pretraining`."""
@@ -136,7 +165,7 @@ class AbstractBaseScheduler(StepHooks, ABC):
     @functools.cache  # noqa: B019  (a scheduler lives as long as its process)
     def runs_of(self, task: str) -> list[Run]:
         """Return the runs of a task of the study, or of one that tags derive from it."""
-        return self.plan_runs(task, self.variants, self.additions)
+        return self.plan_runs(task, self.variants_of(task), self.additions)
 
     def plan_runs(
         self,
@@ -247,4 +276,4 @@ class AbstractBaseScheduler(StepHooks, ABC):
         runs = dict.fromkeys((network.task, network.run) for network in planned)
         models = [model for run in runs for model in self.study.run(*run).pipeline.pretraining.get("models", ())]
         own = [TrainedNetwork(**model) for model in models if model["project"] is None]
-        return planned + own
+        return list(dict.fromkeys(planned + own))

@@ -7,11 +7,9 @@ from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError, nearest
 from mml_lib.evaluation.ensembles.options import PROGRAM_NEEDS_ALL, EnsembleOptions
 from mml_lib.pipelines.trained_networks import TrainedNetwork
-from mml_lib.schedulers.train import TrainScheduler
 from mml_lib.schedulers.transfer import TransferOptions, TransferScheduler
 from mml_lib.studies.answers import Answers
 from mml_lib.studies.checks.class_names import check_prior
@@ -19,7 +17,6 @@ from mml_lib.studies.checks.guarding import Guards, guard_joining, seen_held_out
 from mml_lib.studies.checks.mask_sizes import check_mask_sizes
 from mml_lib.studies.run_names import NESTED
 from mml_lib.task_types import TASK_TYPES
-from mml_lib.tasks.task_identity import TaskIdentity
 
 FITTED = ("calibrate", "ensemble")
 """Subroutines that are fitted on validation predictions."""
@@ -79,10 +76,6 @@ class PostScheduler(TransferScheduler):
     def answers(self) -> Answers:
         """Networks and predictions of ensembles and comparisons."""
         return Answers(self)
-
-    def additions(self, task: TaskIdentity, cfg: StudyConfig) -> dict[str, Any]:
-        transfers = self.options.pretrain_task is not None
-        return super().additions(task, cfg) if transfers else TrainScheduler.additions(self, task, cfg)
 
     @property
     def trained_tasks(self) -> list[str]:
@@ -207,7 +200,7 @@ class PostScheduler(TransferScheduler):
         for source in self.options.source_tasks:
             if source != task and (problem := self._problem(task, source)):
                 raise MMLError(f"mode.source_tasks: {problem}")
-        is_predicted = task in self.options.eval_on and not self.options.multitask
+        is_predicted = task in self.options.eval_on and not self.learns_co_tasks
         named = [name for name in self.task_names if is_predicted and name != task and not self._problem(task, name)]
         return list(dict.fromkeys([*(name for name in self.options.source_tasks if name != task), *named]))
 
@@ -217,9 +210,9 @@ class PostScheduler(TransferScheduler):
         identity, other = self.study.tasks[task], self.study.tasks.get(source)
         if other is None:
             return f"there is no task '{source}' in the study{nearest(source, self.study.tasks)}"
-        if self.options.multitask:
+        if self.learns_co_tasks:
             return f"networks of {source} would learn no co-tasks; leave it out, or mode.multitask"
-        if source == self.options.pretrain_task:
+        if source in self.pretrain_tasks:
             return f"{source} is what networks start from (mode.pretrain_task); leave it out"
         if other.task_type != identity.task_type:
             return f"{source} is a {other.task_type}, {task} a {identity.task_type}; leave it out"

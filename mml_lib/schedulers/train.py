@@ -8,6 +8,7 @@ from pydantic import Field, PositiveFloat, model_validator
 from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError, nearest
 from mml_lib.pipelines.trained_networks import TrainedNetwork
+from mml_lib.pipelines.variants import Variant
 from mml_lib.schedulers.base import AbstractBaseScheduler, Options
 from mml_lib.studies.best_runs import best_runs
 from mml_lib.studies.blueprints import lay_blueprint
@@ -23,6 +24,10 @@ from mml_lib.tasks.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
     from mml_lib.steps.step import Step
+
+
+ALONE = "none"
+"""The `co_tasks` of networks that learn no other task."""
 
 
 class TrainOptions(Options):
@@ -53,8 +58,10 @@ class TrainOptions(Options):
     multitask: bool = Field(
         False, strict=True, description="Learn other tasks beside the pivot: one backbone, a head for each task."
     )
-    co_tasks: list[str] | Annotated[int, Field(strict=True)] | None = Field(
-        None, description="With multitask: their names, or how many to draw with the seed; unset: all with labels."
+    co_tasks: list[str] | Literal["none"] | Annotated[int, Field(strict=True)] | None = Field(
+        None,
+        description="With multitask: their names, or how many to draw with the seed; unset: all with labels; none: the "
+        "task is learned alone.",
     )
     task_weights: list[Annotated[PositiveFloat, Field(allow_inf_nan=False)]] | None = Field(
         None, description="With multitask: weights of the losses, the pivot's first, then the co-tasks'; unset: 1 each."
@@ -79,6 +86,11 @@ class TrainOptions(Options):
         if self.pipeline_keys == []:
             raise ValueError("pipeline_keys name no section; name some, or leave them out to take all but the seed")
         return self
+
+    @property
+    def learns_co_tasks(self) -> bool:
+        """True if other tasks are learned beside the pivot."""
+        return self.multitask and self.co_tasks != ALONE
 
 
 class TrainScheduler(AbstractBaseScheduler):
@@ -130,10 +142,59 @@ class TrainScheduler(AbstractBaseScheduler):
             return self.study.config
         return lay_blueprint(self.study, self.options.use_blueprint, self.options.pipeline_keys)
 
+    # --- options that variants set ------------------------------------------------------------------------------
+
+    def options_of(self, cfg: StudyConfig) -> Any:
+        """Return the options of the mode in a variant.
+
+        Raises:
+            MMLError: one that the mode does not have, or that has no such value.
+        """
+        if not self._is_main:
+            return self.options
+        label = next((variant.label for variant in self.variants if variant.study is cfg), "")
+        return self._check_options(cfg.mode.options, label)
+
+    @cached_property
+    def variant_options(self) -> list[Any]:
+        """The options of the mode in each variant."""
+        return [self.options_of(variant.study) for variant in self.variants]
+
+    @property
+    def pretrain_tasks(self) -> list[str]:
+        """The tasks whose models networks start from in some variant."""
+        return []
+
+    @property
+    def learns_co_tasks(self) -> bool:
+        """True if some variant learns other tasks beside its own."""
+        return any(options.learns_co_tasks for options in self.variant_options)
+
+    @property
+    def varies_co_tasks(self) -> bool:
+        """True if variants differ in their co-tasks: without a pivot each task then learns beside them in turn."""
+        return len({str((options.learns_co_tasks, options.co_tasks)) for options in self.variant_options}) > 1
+
+    def variants_of(self, task: str) -> list[Variant]:
+        """Return the variants that train a task: without a pivot, those that name it as a co-task are of others."""
+        if self.study.pivot is not None or not self.varies_co_tasks:
+            return self.variants
+        target = self.target_of(task)
+        pairs = zip(self.variants, self.variant_options, strict=True)
+        return [variant for variant, options in pairs if not _is_co_task(target, options.co_tasks)]
+
+    def target_of(self, trained: str) -> str:
+        """Return the task that a network is trained for: that of its own, or the one whose fold is held out."""
+        return trained.rpartition(NESTED)[0] if self.options.nested and NESTED in trained else trained
+
     def additions(self, task: TaskIdentity, cfg: StudyConfig) -> dict[str, Any]:
-        if not self.options.multitask:
+        options = self.options_of(cfg)
+        if not options.learns_co_tasks:
             return {}
-        return {"multitask": multitask(self.study, cfg, self.options.co_tasks, self.options.task_weights)}
+        target = self.target_of(task.name) if self.study.pivot is None and self.varies_co_tasks else self.study.pivot
+        return {"multitask": multitask(self.study, target, cfg, options.co_tasks, options.task_weights)}
+
+    # --- checks -------------------------------------------------------------------------------------------------
 
     def _check(self, task: str) -> None:
         """Refuse tasks that cannot be trained, and results on samples by which something was chosen.
@@ -174,7 +235,7 @@ class TrainScheduler(AbstractBaseScheduler):
 
     def _has_head(self, task: str, other: str) -> bool:
         """Return True if all networks of a task have learned another task too."""
-        runs = self.runs_of(self.trained_for(task)[0]) if self.options.multitask else []
+        runs = self.runs_of(self.trained_for(task)[0]) if self.learns_co_tasks else []
         return bool(runs) and all(other in [learned["name"] for learned in run.pipeline.tasks] for run in runs)
 
     def _add_fold(self, network: TrainedNetwork) -> None:
@@ -250,7 +311,7 @@ class TrainScheduler(AbstractBaseScheduler):
         self.add("describe_study", mode=self.mode)
 
     def _add_questions(self) -> None:
-        """Plan the ablation table, curves, and the comparison across tasks, if networks are tested for them."""
+        """Plan the ablation table, curves, and comparisons of tasks and sources, if networks are tested for them."""
         tested = {wildcards["task"] for command, wildcards in self._plan if command == "test_fold"}
         if not tested.issuperset(trained for task in self.task_names for trained in self.trained_for(task)):
             return
@@ -260,6 +321,8 @@ class TrainScheduler(AbstractBaseScheduler):
             self.add("draw_curve", curve=curve.name, mode=self.mode)
         if len(self.task_names) > 1 and len(self.questions.procedures) > 1:
             self.add("compare_across_tasks", mode=self.mode)
+        for metric in self.questions.transfers.metrics:
+            self.add("collect_transfer", metric=metric)
 
     @property
     def announcement(self) -> list[str]:
@@ -275,11 +338,9 @@ class TrainScheduler(AbstractBaseScheduler):
 
     @cached_property
     def guards(self) -> Guards:
-        options, study = self.options, self.study
-        nested_co_tasks = options.multitask and options.nested
-        started = getattr(options, "pretrain_task", None) is not None
-        if not (options.eval_on or nested_co_tasks or started):
-            return Guards(study)  # planning goes through no runs in vain
+        nested_co_tasks = self.learns_co_tasks and self.options.nested
+        if not (self.options.eval_on or nested_co_tasks or self.pretrain_tasks):
+            return Guards(self.study)  # planning goes through no runs in vain
         return guards_of(self)
 
     def folds(self, task: str) -> list[int]:
@@ -317,3 +378,8 @@ class TrainScheduler(AbstractBaseScheduler):
     def before_finishing_hook(self, step: "Step") -> None:
         """Return the best procedure and run of each task, chosen by validation; nothing where nothing was tested."""
         step.return_value = best_runs(self, step.input.models, step.input.summary[0]) if self._is_tested else []
+
+
+def _is_co_task(task: str, co_tasks: list[str] | str | int | None) -> bool:
+    """Return True if co-tasks name a task; those that are drawn never include the one that learns beside them."""
+    return isinstance(co_tasks, list) and task in co_tasks

@@ -1,22 +1,28 @@
 """Mode `tl`: networks that start from the backbone of a model of another task."""
 
 import functools
+import json
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.task_options import TAGGED_NAME
 from mml_lib.errors import MMLError, nearest
 from mml_lib.models.model_selection import WAYS
-from mml_lib.pipelines.pipeline import Pipeline, expand
+from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.pipelines.variants import Variant, expand
 from mml_lib.schedulers.train import TrainOptions, TrainScheduler
 from mml_lib.studies.checks.study_checks import check_pretraining
 from mml_lib.studies.runs import Run, task_content
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity
+
+SCRATCH = "none"
+"""The `pretrain_task` of networks that start from no model: they are trained from scratch."""
 
 
 def _way_or_run(text: str) -> str:
@@ -31,7 +37,7 @@ class TransferOptions(TrainOptions):
 
     pretrain_task: Annotated[str, StringConstraints(pattern=TAGGED_NAME)] = Field(
         description="Task whose model to start from: trained first where it is part of the study, else looked for in "
-        "the projects of reuse.models, or in this one."
+        "the projects of reuse.models, or in this one; none: from scratch."
     )
     model_selection: Annotated[str, AfterValidator(_way_or_run)] = Field(
         "performance",
@@ -47,40 +53,74 @@ class TransferOptions(TrainOptions):
         description="What the pretraining does otherwise than the plain study: dotted keys, {trainer.max_epochs: 50}.",
     )
 
+    @model_validator(mode="after")
+    def _what_is_frozen(self) -> "TransferOptions":
+        if self.freeze and self.pretrain_task == SCRATCH:
+            raise ValueError(
+                "freeze: from scratch (pretrain_task: none) there is no trained backbone to keep; set mode.freeze in "
+                "the variants that start from a model"
+            )
+        return self
+
+    @property
+    def source(self) -> str | None:
+        """The task whose model networks start from; None: they are trained from scratch."""
+        return None if self.pretrain_task == SCRATCH else self.pretrain_task
+
 
 class TransferScheduler(TrainScheduler):
-    """Trains as the mode `train`, from the backbone of a model of the `pretrain_task`."""
+    """Trains as the mode `train`, from the backbone of a model of the `pretrain_task`, which variants may set."""
 
     Options: ClassVar[type[TransferOptions]] = TransferOptions
     options: TransferOptions
 
-    @property
+    @cached_property
+    def pretrain_tasks(self) -> list[str]:
+        return list(dict.fromkeys(options.source for options in self.variant_options if options.source))
+
+    @cached_property
     def task_names(self) -> list[str]:
-        return [name for name in super().task_names if name != self.options.pretrain_task]
+        """The tasks that the study is about, but for one that all variants start from."""
+        return [name for name in super().task_names if self.variants_of(name)]
+
+    def variants_of(self, task: str) -> list[Variant]:
+        """Return the variants that train a task; no task starts from its own model."""
+        target = self.target_of(task)
+        return [variant for variant in super().variants_of(task) if self._source(variant) != target]
+
+    def _source(self, variant: Variant) -> str | None:
+        """Return the task whose model a variant starts from; None: it starts from none."""
+        source: str | None = self.options_of(variant.study).source
+        return source
 
     def create_routine(self) -> None:
-        if not self.task_names:
+        names = super().task_names
+        if not self.task_names or (len(names) == 1 and names[0] in self.pretrain_tasks):
             raise MMLError(
-                f"mode.pretrain_task: {self.options.pretrain_task} is all that the study is about, so nothing is left "
-                "to train from it; name another in pivot.name, or further tasks"
+                f"mode.pretrain_task: {names[0]} is all that the study is about, so nothing is left to train from it; "
+                "name another in pivot.name, or further tasks"
             )
+        if SCRATCH in self.study.tasks:
+            raise MMLError(f"tasks.{SCRATCH}: for mode.pretrain_task it means from scratch; give the task another name")
         super().create_routine()
 
     def additions(self, task: TaskIdentity, cfg: StudyConfig) -> dict[str, Any]:
-        models = self._candidates(cfg)
-        reported = "val" in self.splits(task.name) and not self.options.nested
+        options, added = self.options_of(cfg), super().additions(task, cfg)
+        if options.source is None:
+            return added
+        models = self._candidates(cfg, options)
+        reported = "val" in self.splits(task.name) and not options.nested
         for model in models:
             for learned in self.study.runs.of_model(model).pipeline.tasks:
-                check_pretraining(task, cfg, learned, reported, self.options.freeze)
+                check_pretraining(task, cfg, learned, reported, options.freeze)
         pretraining = {
-            "task": self.options.pretrain_task,
-            "model_selection": self.options.model_selection,
+            "task": options.source,
+            "model_selection": options.model_selection,
             "by": self.study.main_metric(self._content(models[0])["task"]["task_type"]),
-            "freeze": self.options.freeze,
+            "freeze": options.freeze,
         }
         # A copied project has its files in another order of time, which makes no other run.
         ordered = sorted(models, key=lambda model: (model["task"], model["run"], model["fold"], model["project"] or ""))
-        added = super().additions(task, cfg)
         by_time, by_name = ({**added, "pretraining": pretraining | {"models": order}} for order in (models, ordered))
         return by_time if models != ordered and self._is_stored(task, cfg, by_time) else by_name
 
@@ -91,26 +131,32 @@ class TransferScheduler(TrainScheduler):
 
     @functools.cache  # noqa: B019  (a scheduler lives as long as its process)
     def runs_of(self, task: str) -> list[Run]:
-        if task != self.options.pretrain_task:
-            return super().runs_of(task)
-        return list({run.id: run for variant in self.variants for run in self._pretraining(variant.study)}.values())
+        """Return the runs of a task; of one that is a source only, its pretraining. A task may be both."""
+        starting = [variant for variant in self.variants if self._source(variant) == task]
+        options = [self.options_of(variant.study) for variant in starting]
+        pretraining = [
+            run for variant, own in zip(starting, options, strict=True) for run in self._pretraining(variant.study, own)
+        ]
+        if task in self.pretrain_tasks and task not in self.task_names:
+            return list({run.id: run for run in pretraining}.values())
+        return super().runs_of(task)
 
     # --- candidates ---------------------------------------------------------------------------------------------
 
-    def _candidates(self, cfg: StudyConfig) -> list[dict[str, Any]]:
+    def _candidates(self, cfg: StudyConfig, options: TransferOptions) -> list[dict[str, Any]]:
         """Return `project`, `task`, `run` and `fold` of the models that a variant may start from.
 
         Raises:
             MMLError: there is none.
         """
-        task, choice = self.options.pretrain_task, self.options.model_selection
+        task, choice = options.pretrain_task, options.model_selection
         if self.study.cfg.reuse.models:
             references = self.study.cfg.reuse.models
-            models = self._found(cfg, [self.study.fm.reusables.project_of("models", name) for name in references])
+            models = self._found(cfg, task, [self.study.fm.reusables.project_of("models", name) for name in references])
         elif self.study.tasks.is_known(task):
-            return self._own(cfg)
+            return self._own(cfg, options)
         else:
-            models = self._found(cfg, [(None, None)])
+            models = self._found(cfg, task, [(None, None)])
         if choice in WAYS:
             return models
         if not (of_run := [model for model in models if model["run"] == choice]):
@@ -118,35 +164,46 @@ class TransferScheduler(TrainScheduler):
             raise MMLError(f"mode.model_selection: {task} has no model of a run '{choice}'{nearest(choice, runs)}")
         return of_run
 
-    def _own(self, cfg: StudyConfig) -> list[dict[str, Any]]:
+    def _own(self, cfg: StudyConfig, options: TransferOptions) -> list[dict[str, Any]]:
         """Return the models of this study: those of the pretraining, or of the named run."""
-        task, choice = self.options.pretrain_task, self.options.model_selection
+        task, choice = options.pretrain_task, options.model_selection
         if choice in WAYS:
-            runs = self._pretraining(cfg)
+            runs = self._pretraining(cfg, options)
         else:
             plain = self.plan_runs(task, expand(self.study.config, self.study.files))
             runs = [run for run in plain if run.id == choice] or [self.study.runs.read(task, choice)]
-        self._check_arch(cfg, runs[0].pipeline.content)
-        folds = range(self.study.task(task).num_folds if self.options.pretrain_cv else 1)
+        self._check_arch(cfg, task, runs[0].pipeline.content)
+        folds = range(self.study.task(task).num_folds if options.pretrain_cv else 1)
         return [{"project": None, "task": task, "run": run.id, "fold": fold} for run in runs for fold in folds]
 
-    def _pretraining(self, cfg: StudyConfig) -> list[Run]:
+    def _pretraining(self, cfg: StudyConfig, options: TransferOptions) -> list[Run]:
         """Return the run of the pretraining: the plain study without sweep, variants and repeats."""
-        task = self.options.pretrain_task
+        task, changes = options.pretrain_task, options.pretrain_with
         if not TASK_TYPES[self.study.task(task).task_type].is_learnable:
             raise MMLError(f"mode.pretrain_task: {task} has no labels to learn from; choose another")
         plain = {key: value for key, value in self.config.items() if key not in ("sweep", "variants", "repeats")}
-        plain |= {"arch": cfg.arch.spec(), "variants": {"": self.options.pretrain_with}}
-        return self.plan_runs(task, expand(plain, self.study.files))
+        plain |= {"arch": cfg.arch.spec(), "variants": {"": changes}}
+        key = json.dumps([task, plain["arch"], changes], default=str)
+        if key not in self._pretrainings:
+            self._pretrainings[key] = self.plan_runs(task, expand(plain, self.study.files))
+        return self._pretrainings[key]
 
-    def _found(self, cfg: StudyConfig, projects: list[tuple[str | None, str | None]]) -> list[dict[str, Any]]:
+    @cached_property
+    def _pretrainings(self) -> dict[str, list[Run]]:
+        """Runs of pretrainings that are planned already: all targets share them."""
+        return {}
+
+    def _found(
+        self, cfg: StudyConfig, task: str, projects: list[tuple[str | None, str | None]]
+    ) -> list[dict[str, Any]]:
         """Return the models on the disk whose weights are still there, of the same backbone, the latest last.
 
         Args:
             cfg: a variant.
+            task: task that the models have learned.
             projects: projects (None: this one), each with a run, or None for all of its runs.
         """
-        task, fm = self.options.pretrain_task, self.study.fm
+        fm = self.study.fm
         models, others = [], []
         for project, run in projects:
             wanted = {"task": task} | ({"run": run} if run else {})
@@ -157,24 +214,25 @@ class TransferScheduler(TrainScheduler):
             others += [stored["task"] for stored in fm.existing("models", project=project)]
         where = ", ".join(project or self.study.cfg.project for project, _ in projects)
         if not models:
+            names = {*others, *self.study.tasks}
             raise MMLError(
-                f"mode.pretrain_task: {where} has no model of '{task}' with its weights{nearest(task, set(others))} "
+                f"mode.pretrain_task: {where} has no model of '{task}' with its weights{nearest(task, names)} "
                 "(a task of this study is trained first: name it among the tasks, and no reuse.models)"
             )
         fitting = [model for model in models if _same_arch(cfg, self._content(model))]
         if not fitting:
-            self._check_arch(cfg, self._content(models[-1]))
+            self._check_arch(cfg, task, self._content(models[-1]))
         return fitting
 
     def _content(self, model: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the content of the pipeline of a model."""
         return self.study.runs.of_model(model).pipeline.content
 
-    def _check_arch(self, cfg: StudyConfig, content: Mapping[str, Any]) -> None:
+    def _check_arch(self, cfg: StudyConfig, task: str, content: Mapping[str, Any]) -> None:
         if not _same_arch(cfg, content):
             stored = content["arch"].get("name", content["arch"]["_target_"])
             raise MMLError(
-                f"arch: the models of {self.options.pretrain_task} have the backbone {stored}; set arch to it, or "
+                f"arch: the models of {task} have the backbone {stored}; set arch to it, or "
                 "choose another mode.pretrain_task"
             )
 

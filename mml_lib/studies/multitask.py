@@ -15,26 +15,31 @@ if TYPE_CHECKING:
 
 
 def multitask(
-    study: "Study", cfg: StudyConfig, co_tasks: list[str] | int | None, task_weights: list[float] | None
+    study: "Study",
+    target: str | None,
+    cfg: StudyConfig,
+    co_tasks: list[str] | int | None,
+    task_weights: list[float] | None,
 ) -> dict[str, Any]:
-    """Return the entries of a pipeline about co-tasks of the pivot: `co_tasks` and `task_weights`.
+    """Return the entries of a pipeline about co-tasks of a task: `co_tasks` and `task_weights`.
 
     Args:
         study: the study.
+        target: the task that others are learned beside; None: the study has no main task.
         cfg: one of its variants.
         co_tasks: their names, how many to draw with the seed, or None for all.
-        task_weights: of the pivot and of each co-task in the sum of losses; None: 1 each.
+        task_weights: of the target and of each co-task in the sum of losses; None: 1 each.
 
     Raises:
         MMLError: a co-task that is not there or cannot be learned, or weights of another number.
     """
-    if study.pivot is None:
+    if target is None:
         raise MMLError("mode.multitask: no task is the main one; set pivot.name, whose co-tasks the others are")
-    chosen = _named(study, co_tasks) if isinstance(co_tasks, list) else _drawn(study, cfg, co_tasks)
+    chosen = _named(study, target, co_tasks) if isinstance(co_tasks, list) else _drawn(study, target, cfg, co_tasks)
     for task in chosen:
         check_co_task(task, cfg)
     weights = task_weights or [1.0] * (1 + len(chosen))
-    names = [study.pivot, *(task.name for task in chosen)]
+    names = [target, *(task.name for task in chosen)]
     if len(weights) != len(names):
         raise MMLError(
             f"mode.task_weights: {len(weights)} weights for {len(names)} tasks; name one for each of {', '.join(names)}"
@@ -45,13 +50,13 @@ def multitask(
     }
 
 
-def _named(study: "Study", names: list[str]) -> list[TaskIdentity]:
+def _named(study: "Study", target: str, names: list[str]) -> list[TaskIdentity]:
     if not names:
         raise MMLError("mode.co_tasks: no task is named; name some, or set mode.multitask: false")
     for name in names:
         if name not in study.tasks:
             raise MMLError(f"mode.co_tasks: there is no task '{name}' in the study{nearest(name, study.tasks)}")
-        if name == study.pivot:
+        if name == target:
             raise MMLError(f"mode.co_tasks: {name} is the pivot itself; leave it out")
         if names.count(name) > 1:
             raise MMLError(f"mode.co_tasks: {name} is named twice; name it once, with a weight in mode.task_weights")
@@ -60,9 +65,9 @@ def _named(study: "Study", names: list[str]) -> list[TaskIdentity]:
     return [study.tasks[name] for name in names]
 
 
-def _drawn(study: "Study", cfg: StudyConfig, number: int | None) -> list[TaskIdentity]:
+def _drawn(study: "Study", target: str, cfg: StudyConfig, number: int | None) -> list[TaskIdentity]:
     """Return other tasks of the study: all that have labels, or some drawn with the seed."""
-    others = [task for name, task in sorted(study.tasks.items()) if name != study.pivot]
+    others = [task for name, task in sorted(study.tasks.items()) if name != target]
     others = [task for task in others if TASK_TYPES[task.task_type].is_learnable]
     if not others:
         raise MMLError("mode.multitask: the study has no other task with labels; add one to tasks")

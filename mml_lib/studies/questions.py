@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from mml_lib.config.task_options import SEPARATOR
 from mml_lib.errors import MMLError, nearest
 from mml_lib.evaluation.comparisons.planned_tests import PlannedTest
-from mml_lib.pipelines.pipeline import Variant
+from mml_lib.pipelines.variants import Variant
 from mml_lib.studies.runs import Run
+from mml_lib.studies.transfers import Transfers
 from mml_lib.tasks.curves import Curve, curves_of
 
 if TYPE_CHECKING:
@@ -34,6 +35,15 @@ class Questions:
     def procedures(self) -> list[str]:
         """Names of the procedures that the mode trains."""
         return list(dict.fromkeys(self._names.values()))
+
+    def name_of(self, variant: Variant) -> str:
+        """Return the name of a variant's procedure."""
+        return self._names[variant.procedure]
+
+    @cached_property
+    def transfers(self) -> Transfers:
+        """Procedures that start from sources, and those from scratch."""
+        return Transfers(self)
 
     @cached_property
     def _names(self) -> dict[str, str]:
@@ -106,9 +116,10 @@ class Questions:
         return [curve for curve in curves_of(self.scheduler.task_names) if not self._problem(curve)]
 
     def refusals(self) -> list[str]:
-        """Return the reasons why tasks of the mode form no curve, a line for each curve."""
+        """Return the reasons why there is no curve, or no gain over training from scratch, a line for each."""
         problems = [(curve, self._problem(curve)) for curve in curves_of(self.scheduler.task_names)]
-        return [f"  no curve of {curve.name}: {problem}" for curve, problem in problems if problem]
+        lines = [f"  no curve of {curve.name}: {problem}" for curve, problem in problems if problem]
+        return [*lines, *filter(None, [self.transfers.refusal])]
 
     def _problem(self, curve: Curve) -> str | None:
         """Return the reason why a curve is not drawn; None: it is."""
@@ -124,7 +135,8 @@ class Questions:
     def tests(self) -> list[PlannedTest]:
         """The networks of the mode that are tested."""
         networks = [network for task in self.scheduler.task_names for network in self.scheduler.networks(task)]
-        runs = {(network.task, network.run): self.study.run(network.task, network.run) for network in networks}
+        trained = dict.fromkeys(network.task for network in networks)
+        runs = {(task, run.id): run for task in trained for run in self.scheduler.runs_of(task)}
         labels = {(network.task, network.run): self.scheduler.run_label(network) for network in networks}
         procedures: dict[tuple[str, str], dict[str, None]] = {}
         for (task, _), run in runs.items():

@@ -53,8 +53,10 @@ class Runs:
         self.old: dict[tuple[str | None, str, str], Run] = {}
 
     def plan(self, task: str, runs: Sequence[Run]) -> None:
-        """Add planned runs of a task."""
-        self.planned |= {(task, run.id): run for run in runs}
+        """Add planned runs of a task. One that is planned under a label keeps it."""
+        for run in runs:
+            if run.label or (task, run.id) not in self.planned:
+                self.planned[task, run.id] = run
 
     def read(self, task: str, run: str, project: str | None = None) -> Run:
         """Return a run whose pipeline file is on the disk, in this project or in another.

@@ -27,7 +27,7 @@ from mml_lib.engine.part_lists import list_parts
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import seal
 from mml_lib.images.transforms import resolve
-from mml_lib.pipelines.pipeline import expand
+from mml_lib.pipelines.variants import expand
 from mml_lib.tasks.creators import CREATORS
 from mml_lib.tasks.creators.argument_checks import check_arguments
 from mml_lib.tasks.tags.tag_registry import TAGS, parse_tag
@@ -126,9 +126,9 @@ def check_study(fragment: dict[str, Any]) -> StudyConfig:
             parse_tag(tag)
     if not any(str(transform.target).startswith(OWN) for transform in cfg.preprocessing.transforms):
         resolve(cfg.preprocessing)
-    if not cfg.mode.scheduler.target.startswith(OWN):
-        import_target(cfg.mode.scheduler.target).Options(**cfg.mode.options)
-    expand(config)
+    for variant in expand(config):
+        if not cfg.mode.scheduler.target.startswith(OWN):
+            import_target(cfg.mode.scheduler.target).Options(**variant.study.mode.options)
     return cfg
 
 

@@ -53,15 +53,19 @@ def ablation_table(networks: Sequence[TestedNetwork], baselines: Mapping[str, Ma
             for baseline, counterparts in baselines.items():
                 rows = _rows(by_procedure(of_task), counterparts, metric)
                 keys = {"task": task, "split": split, "metric": metric, "baseline": baseline}
-                tables.append(pd.DataFrame([{**keys, **row} for row in rows], columns=COLUMNS))
+                if rows:
+                    tables.append(pd.DataFrame([{**keys, **row} for row in rows], columns=COLUMNS))
     table = pd.concat(tables, ignore_index=True)
     return table.astype({"baseline_runs": "Int64", "baseline_folds": "Int64", "baseline_samples": "Int64"})
 
 
 def _rows(members: Mapping[str, Sequence[TestedNetwork]], counterparts: Mapping[str, str], metric: str) -> list[dict]:
-    """Return the rows of one metric of a task, baselines before what is compared with them."""
+    """Return the rows of one metric of a task, baselines before what is compared with them.
+
+    A baseline that does not train the task has no rows: a task is no source of itself.
+    """
     first = [name for name in members if name in set(counterparts.values())]
-    others = [name for name in members if name in counterparts and name not in first]
+    others = [name for name in members if counterparts.get(name) in members and name not in first]
     rows = [_row(name, members, counterparts.get(name, name), metric) for name in [*first, *others]]
     corrected = holm(np.array([row.get("p", np.nan) for row in rows]))
     for row, p_holm in zip(rows, corrected, strict=True):

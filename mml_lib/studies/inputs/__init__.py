@@ -12,6 +12,7 @@ from mml_lib.studies.inputs.questions_inputs import QuestionsInputs
 from mml_lib.studies.inputs.report_inputs import ReportInputs
 from mml_lib.studies.inputs.tasks_inputs import TasksInputs
 from mml_lib.studies.inputs.train_inputs import TrainInputs
+from mml_lib.studies.inputs.transfer_inputs import TransferInputs
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import Wildcards
@@ -34,6 +35,7 @@ class Inputs:
         self.evaluate = EvaluateInputs(study)
         self.post = PostInputs(study)
         self.questions = QuestionsInputs(study)
+        self.transfer = TransferInputs(study)
         self.info = InfoInputs(study)
         self.report = ReportInputs(study)
         self.finish = FinishInputs(study)

@@ -15,7 +15,8 @@ from mml_lib.config.reading.study_files import read_study
 from mml_lib.config.schema_json import schema_text
 from mml_lib.engine.opening import asked_modes
 from mml_lib.errors import MMLError
-from mml_lib.pipelines.pipeline import Pipeline, expand
+from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.pipelines.variants import expand
 from mml_lib.studies.study import Study
 from tests.support.places import CONFIG, REPOSITORY
 from tests.support.studies import TASK, run_id, study

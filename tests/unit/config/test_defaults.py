@@ -13,7 +13,8 @@ from mml_lib.config.schema import StudyConfig
 from mml_lib.config.training_options import Augmentations
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.errors import MMLError
-from mml_lib.pipelines.pipeline import Pipeline, expand
+from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.pipelines.variants import expand
 from mml_lib.task_types import LEARNABLE
 from mml_lib.training.objectives import build_objectives
 from tests.support.small_tasks import PRESETS, fake_task, small_model

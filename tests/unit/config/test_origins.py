@@ -11,7 +11,7 @@ from mml_lib.config.reading.layers import with_defaults
 from mml_lib.config.reading.origins import Origins
 from mml_lib.config.reading.study_files import parse_values, read_study
 from mml_lib.errors import MMLError
-from mml_lib.pipelines.pipeline import expand
+from mml_lib.pipelines.variants import expand
 from tests.support.places import REPOSITORY
 
 FIRST = "project: p\ntasks:\n  a.b: {creator: fake}\narch: test_resnet\npaths: {presets: [mine]}\n"

@@ -14,7 +14,7 @@ from mml_lib.config.reading.scalars import flow_text, plain, study_text
 from mml_lib.config.reading.study_files import parse_values, read_study
 from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError
-from mml_lib.pipelines.pipeline import expand
+from mml_lib.pipelines.variants import expand
 from mml_lib.schedulers.post import PostOptions
 from mml_lib.tasks.creators.creator_registry import get_creator
 from tests.support.places import REPOSITORY

@@ -57,6 +57,11 @@ def test_each_procedure_has_its_difference_to_the_baseline_with_sizes_of_both():
     assert rows["mark"].tolist() == 2 * ["baseline", "better", "="]
 
 
+def test_task_that_the_baseline_does_not_train_has_no_rows():
+    elsewhere = network_of(seed=7, task="u", procedures=("better",), run="u0")
+    assert set(table([*networks(), elsewhere])["task"]) == {"t"}
+
+
 def test_lower_errors_are_better():
     rows = table(networks(), {"better": dict.fromkeys(NAMES, "better")})
     losses = rows[rows["metric"] == "log_loss"].set_index("procedure")

@@ -19,7 +19,8 @@ from mml_lib.errors import MMLError
 from mml_lib.models.adapters import add_adapters, merge_adapters
 from mml_lib.models.model_storage import ModelStorage
 from mml_lib.models.network import Network, load_network
-from mml_lib.pipelines.pipeline import Pipeline, expand
+from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.pipelines.variants import expand
 from mml_lib.studies.checks import study_checks
 from mml_lib.studies.study import Study
 from mml_lib.task_types import LEARNABLE

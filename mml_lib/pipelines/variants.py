@@ -1,0 +1,159 @@
+"""Variants: the studies that a sweep, named variants and repeats make of one study."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from mml_lib.config.loading import load_study
+from mml_lib.config.reading.layers import overlay
+from mml_lib.config.reading.origins import Source
+from mml_lib.config.schema import StudyConfig
+from mml_lib.errors import MMLError
+from mml_lib.pipelines.pipeline import PIPELINE_KEYS
+
+VARIED_OPTIONS = (
+    "pretrain_task",
+    "model_selection",
+    "freeze",
+    "pretrain_cv",
+    "pretrain_with",
+    "multitask",
+    "co_tasks",
+    "task_weights",
+)
+"""Options of modes that sweep and variants take, as `mode.pretrain_task`."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One study out of the sweep and the variants.
+
+    Args:
+        label: its differences from the other variants.
+        study: its config.
+        parts: its name among the variants and its values of the sweep, if any, without the seed.
+    """
+
+    label: str
+    study: StudyConfig
+    parts: tuple[str, ...] = ()
+
+    @property
+    def procedure(self) -> str:
+        """Name of its procedure: the differences from other procedures."""
+        return ", ".join(self.parts)
+
+
+def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Variant]:
+    """Return the studies of the sweep and the variants of a config; the study itself if there are none.
+
+    Raises:
+        MMLError: a variant or a swept key does not fit the schema, or is not part of a pipeline.
+    """
+    base = dict(config)
+    sweep, variants = base.pop("sweep", None) or {}, base.pop("variants", None) or {}
+    in_variants = [(f"variants.{name}", key) for name, keys in variants.items() for key in keys]
+    for section, key in [*(("sweep", key) for key in sweep), *in_variants]:
+        _check_varied(section, str(key))
+    named = set(sweep)
+    sweep = _repeated(base, sweep, variants, files)
+    expanded = []
+    for name, keys in variants.items() or [("", {})]:
+        for values in itertools.product(*sweep.values()):
+            point = dict(zip(sweep, values, strict=True))
+            words = {key: f"{key}={getattr(value, 'text', value)}" for key, value in point.items()}
+            label = ", ".join([*([name] if name else []), *words.values()])
+            words.pop("seed", None)
+            parts = (*([name] if name else []), *words.values())
+            varied: dict[tuple[str, ...], tuple[Any, ...]]
+            varied = {tuple(str(key).split(".")): ("variants", name, key) for key in keys}
+            varied |= {tuple(str(key).split(".")): ("sweep", key) for key in point if key in named}
+            expanded.append(Variant(label, load_study(_varied(base, keys, point), files, varied), parts))
+    return expanded
+
+
+def _check_varied(section: str, key: str) -> None:
+    """Refuse a key of a sweep or a variant that changes no run.
+
+    Raises:
+        MMLError: it is neither part of a pipeline nor an option that modes take from a variant.
+    """
+    options = [f"mode.{option}" for option in VARIED_OPTIONS]
+    if key.split(".")[0] in PIPELINE_KEYS or any(f"{key}.".startswith(f"{option}.") for option in options):
+        return
+    similar = get_close_matches(key.removeprefix("mode."), VARIED_OPTIONS, n=1)
+    hint = f", did you mean 'mode.{similar[0]}'?" if similar else ""
+    raise MMLError(
+        f"{section}: '{key}' cannot be varied{hint}: sweep and variants take "
+        f"{', '.join(PIPELINE_KEYS)} and keys below these, and {', '.join(options)}"
+    )
+
+
+def first_options(config: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a mode in the first variant of a config.
+
+    Args:
+        config: the study.
+        options: the options that all variants share.
+
+    Raises:
+        MMLError: an option that variants cannot set.
+    """
+    variants, sweep = config.get("variants") or {}, config.get("sweep") or {}
+    for section, keys in [("sweep", sweep), *((f"variants.{name}", keys) for name, keys in variants.items())]:
+        for key in filter(is_option, keys):
+            _check_varied(section, key)
+    first = {**next(iter(variants.values()), {}), **{key: values[0] for key, values in sweep.items()}}
+    varied = {key: value for key, value in first.items() if is_option(key)}
+    return dict(_varied({"mode": dict(options)}, varied, {})["mode"])
+
+
+def without_options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config whose sweep and variants leave the options of the mode as they are."""
+    plain = dict(config)
+    if sweep := config.get("sweep"):
+        plain["sweep"] = _without_mode(sweep)
+    if variants := config.get("variants"):
+        plain["variants"] = {name: _without_mode(keys) for name, keys in variants.items()}
+    return plain
+
+
+def _without_mode(keys: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in keys.items() if not is_option(key)}
+
+
+def is_option(key: str) -> bool:
+    """Return True for a key of a sweep or a variant that sets an option of the mode."""
+    return str(key).startswith("mode.")
+
+
+def _repeated(
+    base: dict[str, Any], sweep: Mapping[str, Any], variants: Mapping[str, Any], files: Sequence[Source]
+) -> Mapping[str, Any]:
+    """Return the sweep with the seeds of `repeats`, which is removed from the base.
+
+    Raises:
+        MMLError: the study names seeds already.
+    """
+    if "repeats" not in base:
+        return sweep
+    plain = load_study(base, files)
+    del base["repeats"]
+    if plain.repeats == 1:
+        return sweep
+    named = [f"variants.{name}" for name, keys in variants.items() if "seed" in keys]
+    for section in ["sweep", *named] if "seed" in sweep else named:
+        raise MMLError(f"repeats: {section} names seeds already; leave out repeats, or the seed there")
+    return {**sweep, "seed": [plain.seed + number for number in range(plain.repeats)]}
+
+
+def _varied(base: Mapping[str, Any], keys: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge a variant and a point of the sweep into the base; dotted keys become nested mappings."""
+    config = dict(base)
+    for key, value in [*keys.items(), *point.items()]:
+        for part in reversed(str(key).split(".")):
+            value = {part: value}
+        config = overlay(config, value)
+    return config

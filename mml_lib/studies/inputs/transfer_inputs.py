@@ -1,0 +1,51 @@
+"""Inputs and params of rules/transfer.smk."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+from mml_lib.evaluation.comparisons.planned_tests import PlannedTest
+from mml_lib.studies.inputs.rule_inputs import RuleInputs
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import Wildcards
+
+    from mml_lib.schedulers.train import TrainScheduler
+
+
+class TransferInputs(RuleInputs):
+    """Tested networks that start from sources, and those from scratch. Only the study's own mode has sources."""
+
+    def networks(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
+        """The tested networks whose tasks have a metric."""
+        return [test.as_params() for test in self._tests(wildcards)]
+
+    def resampled_metrics(self, wildcards: "Wildcards") -> list[str]:
+        """The resampled metrics of these networks."""
+        tests = self._tests(wildcards)
+        return [self.fm.path("resampled_metrics", **test.network.tokens, eval=test.split) for test in tests]
+
+    def descriptions(self, wildcards: "Wildcards") -> list[str]:
+        """The descriptions of the tasks that these networks were trained on."""
+        tasks = dict.fromkeys(test.network.task for test in self._tests(wildcards))
+        return [self.study.tasks.description_path(task) for task in tasks]
+
+    def transfers(self, wildcards: "Wildcards") -> list[dict[str, str]]:
+        """The procedures that start from sources, with those from scratch."""
+        return [transfer.as_params() for transfer in self._main.questions.transfers.all]
+
+    def figure_labels(self, wildcards: "Wildcards") -> dict[str, str]:
+        """The labels of a figure or table in the report."""
+        content = wildcards.get("table") or wildcards.figure
+        return {"content": content.replace("_", " "), "subject": wildcards.metric.replace("_", " ")}
+
+    @cached_property
+    def _main(self) -> "TrainScheduler":
+        return cast("TrainScheduler", self.study.scheduler(self.study.cfg.mode.id))
+
+    def _tests(self, wildcards: "Wildcards") -> list[PlannedTest]:
+        tests, study = self._main.questions.tests, self.study
+        return [
+            test
+            for test in tests
+            if wildcards.metric in study.cfg.named_metrics_of(study.task(test.network.task).task_type)
+        ]

@@ -1,0 +1,24 @@
+"""Collect the gain of each source on each target by one metric."""
+
+from mml_lib.evaluation.comparisons.tested import read_tested
+from mml_lib.evaluation.comparisons.transfer_gains import as_text, gain_matrix, gain_table, sentences
+from mml_lib.files.atomic import write_text, write_whole_folder
+from mml_lib.machine.terminal import say
+from mml_lib.reports.pages import table_page
+from mml_lib.reports.question_figures import draw_transfer
+from mml_lib.steps.open_step import open_step
+
+open_step(snakemake)
+metric = snakemake.wildcards.metric
+networks = read_tested(snakemake.params.networks, snakemake.input.resampled, snakemake.input.tasks)
+
+gains = gain_table(networks, snakemake.params.transfers, metric)
+
+write_text(snakemake.output.matrix, gain_matrix(gains).to_csv())
+write_text(snakemake.output.gains, gains.to_csv(index=False))
+with write_whole_folder(snakemake.output.plots) as folder:
+    draw_transfer(gains, metric, folder / "gains.svg")
+    notes = [sentence.removesuffix(".") for sentence in sentences(gains)]
+    page = table_page(f"gains in {metric} over training from scratch", gains, f"{metric}-gains.csv", notes)
+    write_text(folder / "gains_table.html", page)
+say(as_text(gains))
