@@ -5,7 +5,7 @@ from mml_lib.files.stored import json_text
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.image_guards import ImageGuard
-from mml_lib.tasks.overlaps import compare_images
+from mml_lib.tasks.sharing.overlaps import compare_images
 
 open_step(snakemake)
 guards = [ImageGuard.of_json(guard) for guard in snakemake.params.guards]

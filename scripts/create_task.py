@@ -10,8 +10,8 @@ from mml_lib.studies.checks.class_names import check_described
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription, check_planned, check_weights, one_sided_labels
 from mml_lib.tasks.mask_classes import check_masks
-from mml_lib.tasks.overlaps import images_twice
 from mml_lib.tasks.sharing.matching import match_samples
+from mml_lib.tasks.sharing.overlaps import images_twice
 from mml_lib.tasks.sharing.redelivery import deliver_again
 from mml_lib.tasks.sharing.shared_division import divide_images, take_division
 from mml_lib.tasks.splits.copies import Copies

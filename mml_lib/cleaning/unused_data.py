@@ -18,7 +18,7 @@ from mml_lib.files.manager import MMLFileManager
 from mml_lib.files.templates import MANIFEST
 from mml_lib.files.unpacking import UNPACKED
 from mml_lib.reports.unused_table import Unused
-from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset
+from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import read_header
 
 
@@ -113,8 +113,7 @@ def _why_not_again(fm: MMLFileManager, folder: Path, source: Mapping[str, Any] |
 
 def _files(manifest: Dataset) -> set[Path]:
     """Return the files of images and masks. Images in the rows of an array share its file."""
-    samples = manifest.delivery.samples
-    named = {name for sample in samples for name in (sample.image, sample.mask) if name not in (None, EMPTY_MASK_TOKEN)}
+    named = {name for sample in manifest.delivery.samples for name in sample.files}
     return {manifest.folder / name.partition("#")[0] if ".npy#" in name else manifest.folder / name for name in named}
 
 

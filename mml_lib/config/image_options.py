@@ -52,6 +52,10 @@ ChannelNumbers = Annotated[
 Windows = Annotated[list[Window], Field(min_length=1), AfterValidator(_each_once)]
 
 
+COLOUR_KINDS = ("grey", "luma", "rgb")
+"""Values of `channels` for images in grey or in colour, not with other channels."""
+
+
 class Images(Section):
     """Options for reading image files: frames, groups, channels, depth, and the values of more than 8 bits."""
 
@@ -66,10 +70,10 @@ class Images(Section):
         description="Samples that stay together where the data state no groups: those of a patient by the PatientID of "
         "DICOM files, or those of a file. Unset: patient.",
     )
-    channels: Literal["grey", "rgb", "all"] | ChannelNumbers | None = Field(
+    channels: Literal["grey", "luma", "rgb", "all"] | ChannelNumbers | None = Field(
         None,
-        description="Channels that are kept: grey (of colours their luma), rgb (of grey images three times the same), "
-        "all, or the numbers of some, from 0 on, e.g. [0, 3, 4].",
+        description="Channels that are kept: grey (images with colour are refused), luma (grey, of colours their "
+        "luma), rgb (of grey images three times the same), all, or the numbers of some, from 0 on, e.g. [0, 3, 4].",
     )
     depth: Depth | None = Field(
         None,
@@ -96,7 +100,7 @@ class Images(Section):
         stated = [key for key in ("range", "percentiles", "window") if getattr(self, key)]
         if len(stated) > 1:
             raise ValueError(f"{' and '.join(stated)} are stated; keep one of them")
-        if self.frames == "channels" and self.channels in ("grey", "rgb"):
+        if self.frames == "channels" and self.channels in COLOUR_KINDS:
             raise ValueError(f"frames: channels leaves no channels: {self.channels}; keep one of them")
         if self.makes_channels and (self.channels is not None or self.frames == "channels"):
             raise ValueError("a list of windows makes the channels; leave other channels out, or state one window")

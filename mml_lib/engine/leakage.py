@@ -64,7 +64,7 @@ def refuse_leakage(study: Study, dag: "DAG") -> None:
         if not all(map(os.path.exists, paths)):
             continue
         from mml_lib.tasks.description import TaskDescription  # numpy, which plans do without
-        from mml_lib.tasks.overlaps import compare_images
+        from mml_lib.tasks.sharing.overlaps import compare_images
 
         compare_images(list(map(ImageGuard.of_json, job.params.guards)), list(map(TaskDescription.read, paths)))
 

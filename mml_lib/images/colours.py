@@ -19,6 +19,9 @@ BANDS = {2: 3, 5: 4, 6: 3, 8: 3}
 OPACITY = {1, 2, 999}
 """Values of ExtraSamples that stand for opacity; 999 is Corel's."""
 
+CLEAR, CLEAR_SHARE = 1 / 8, 1 / 1000
+"""Difference of channels, as part of the range, and share of pixels from which colours are meant: no noise of JPEG."""
+
 COMPARED = 16
 """Pixels of an image that are compared before all are."""
 
@@ -60,6 +63,17 @@ def samples_to_rgb(samples: np.ndarray, alpha: np.ndarray | None = None) -> tupl
     if alpha is not None:
         image.putalpha(Image.fromarray(alpha))
     return to_picture(image)
+
+
+def has_clear_colours(pixels: np.ndarray) -> bool:
+    """Return True if the channels of 1 in 1,000 pixels or more differ clearly: by more than an eighth of the range.
+
+    Args:
+        pixels: red, green and blue of any type, H×W×3.
+    """
+    largest = 255 if pixels.dtype == np.uint8 else float(pixels.max())
+    differences = pixels.max(axis=2).astype(np.float64) - pixels.min(axis=2)
+    return bool(np.count_nonzero(differences > CLEAR * largest) >= CLEAR_SHARE * differences.size)
 
 
 @functools.lru_cache(maxsize=1)

@@ -15,6 +15,7 @@ from mml_lib.images.mask_files import decode_mask
 from mml_lib.images.readers import as_deep_image, read_samples
 from mml_lib.images.transforms import apply, draft_size
 from mml_lib.task_types import IGNORE
+from mml_lib.tasks.channel_files import ImageFile
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.mask_values import Color
 from mml_lib.tasks.pixel_format import Conversion
@@ -22,7 +23,7 @@ from mml_lib.tasks.pixel_format import Conversion
 EIGHT_BIT_RGB = Conversion()
 
 
-def read_deep_image(file: Path | str, **options: bool) -> DeepImage:
+def read_deep_image(file: ImageFile | str, **options: bool) -> DeepImage:
     """Return an image as its file has it, upright.
 
     Args:
@@ -36,7 +37,7 @@ def read_deep_image(file: Path | str, **options: bool) -> DeepImage:
 
 
 def decode(
-    file: Path | str,
+    file: ImageFile | str,
     transforms: Sequence[Mapping[str, Any]] = (),
     mask: Path | str | None = None,
     padding: int = IGNORE,
@@ -47,7 +48,7 @@ def decode(
     """Decode one image and its mask, and do to both what a preprocessing says.
 
     Args:
-        file: an image of a format that a reader is registered for; or a row of an array.
+        file: an image of a format that a reader is registered for, a row of an array, or the files of its channels.
         transforms: as `resolve` gives them.
         mask: a file of class numbers, `EMPTY_MASK_TOKEN`, or None.
         padding: mask value of what transforms add, as `unused_value` gives it.

@@ -38,7 +38,7 @@ class Findings:
     colours: dict[str, list[str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
-    def add(self, kind: str, file: Path | str, colour: tuple[float, ...]) -> None:
+    def add(self, kind: str, file: object, colour: tuple[float, ...]) -> None:
         """Note a finding about a file, of which a pixel has this colour."""
         with self._lock:
             self.files.setdefault(kind, []).append(str(file))

@@ -37,11 +37,11 @@ TiffImagePlugin.OPEN_INFO.setdefault((b"MM", 0, (1,), 1, (16,), ()), ("I;16B", "
 
 
 @contextmanager
-def errors_named(file: Path | str, what: str = "image") -> Iterator[None]:
+def errors_named(file: object, what: str = "image") -> Iterator[None]:
     """Turn any exception of a reader into an `MMLError` that names the file.
 
     Args:
-        file: path of the file, or row of an array.
+        file: path of the file, row of an array, or files of channels.
         what: noun for the file in the message.
     """
     try:
@@ -54,7 +54,7 @@ def errors_named(file: Path | str, what: str = "image") -> Iterator[None]:
             f"now and list them anew: snakemake --force data/RAW/<data set>/{MANIFEST}"
         ) from error
     except UnidentifiedImageError as error:
-        raise MMLError(f"the {what} {file} is in no format that can be read; {_remedy(file)}") from error
+        raise MMLError(f"the {what} {file} is in no format that can be read; {_remedy(str(file))}") from error
     except Image.DecompressionBombError as error:
         raise MMLError(f"the {what} {file} is too large ({error}); shrink or cut it") from error
     except Exception as error:  # decoders raise whatever the bytes of a file lead them to
@@ -65,7 +65,7 @@ def errors_named(file: Path | str, what: str = "image") -> Iterator[None]:
         raise MMLError(f"the {what} {file} is truncated or damaged ({detail}); replace or remove it") from error
 
 
-def _remedy(file: Path | str) -> str:
+def _remedy(file: str) -> str:
     with open(file, "rb") as stream:
         head = stream.read(4)
     if head in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):

@@ -11,9 +11,9 @@ import numpy as np
 
 from mml_lib.config.image_options import Images
 from mml_lib.errors import MMLError
-from mml_lib.images.colours import samples_to_rgb
+from mml_lib.images.colours import has_clear_colours, samples_to_rgb
 from mml_lib.images.conversion.choosing import ImageChannels, choose_conversion, describe
-from mml_lib.images.conversion.measuring import Extent, count_values_between, measure_extent
+from mml_lib.images.conversion.measuring import BINS, Bins, Extent, measure_extent
 from mml_lib.images.decoding import read_deep_image
 from mml_lib.images.deep_images import DeepImage
 from mml_lib.images.image_digests import digest_deep, digest_pixels, digest_slice, without_colours
@@ -23,10 +23,14 @@ from mml_lib.images.readers import Header, Picture, read_header, read_samples
 from mml_lib.images.readers.reading import reader_of
 from mml_lib.machine.terminal import say, summarized, warn
 from mml_lib.task_types import TASK_TYPES
-from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, Delivery, check_sizes
+from mml_lib.tasks.channel_files import ImageFile
+from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, Delivery, Sample
 from mml_lib.tasks.mask_values import MaskContent, tabulate
 from mml_lib.tasks.pixel_format import Conversion
 from mml_lib.tasks.splits.copies import copied_rows
+
+COUNTED = 16
+"""Images whose values a thread counts before it reports, so that counts, and not images, wait in memory."""
 
 
 def survey_images(
@@ -57,10 +61,7 @@ def survey_images(
     """
     images = images or Images()
     roots = _roots(folder, data_path)
-    samples = [
-        replace(sample, image=_relative(sample.image, roots), mask=sample.mask and _relative(sample.mask, roots))
-        for sample in delivery.samples
-    ]
+    samples = [_with_relative_files(sample, roots) for sample in delivery.samples]
     dataset = Dataset(name, replace(delivery, samples=samples), [], folder)
     rows = range(len(samples))
     with ThreadPoolExecutor(threads) as pool:
@@ -72,7 +73,7 @@ def survey_images(
         if not TASK_TYPES[delivery.task_type].has_masks:
             return dataset
         contents = list(pool.map(lambda row: _survey_mask(dataset, row), rows))
-    check_sizes(dataset, [content.size if content else None for content in contents])
+    _check_sizes(dataset, [content.size if content else None for content in contents])
     files = [dataset.mask_path(row) for row in rows]
     _warn_of_masks(contents, files)
     _warn_of_contrary_masks(dataset)
@@ -91,6 +92,12 @@ def _roots(folder: Path, data_path: Path | None) -> dict[str, str]:
     return roots
 
 
+def _with_relative_files(sample: Sample, roots: Mapping[str, str]) -> Sample:
+    channels = sample.channels and {name: _relative(file, roots) for name, file in sample.channels.items()}
+    mask = sample.mask and _relative(sample.mask, roots)
+    return replace(sample, image=_relative(sample.image, roots), mask=mask, channels=channels)
+
+
 def _relative(file: str, roots: Mapping[str, str]) -> str:
     for root, instead in roots.items():
         if file.startswith(root):
@@ -107,7 +114,7 @@ class ImageSurvey(NamedTuple):
     extent: Extent | None = None
 
 
-def survey_image(file: Path, name: str, images: Images | None = None) -> ImageSurvey:
+def survey_image(file: ImageFile, name: str, images: Images | None = None) -> ImageSurvey:
     """Return header, digest, channels and extent of an image.
 
     Args:
@@ -132,10 +139,10 @@ def survey_image(file: Path, name: str, images: Images | None = None) -> ImageSu
         if isinstance(image, DeepImage) and image.alpha is not None:
             pixels = np.asarray(samples_to_rgb(values, image.alpha)[0])
         digest = digest_slice(pixels, name) or digest_pixels(pixels)
-        return ImageSurvey(header, digest, _channels_of(image, pixels, file))
+        return ImageSurvey(header, digest, _channels_of(image, pixels, file, images.channels))
     digest = digest_slice(values, name) or digest_deep(image)
     extent = measure_extent(_with_picked(image, images), header.depth, file)
-    return ImageSurvey(header, digest, _channels_of(image, values, file), extent)
+    return ImageSurvey(header, digest, _channels_of(image, values, file, images.channels), extent)
 
 
 def _reading(images: Images) -> dict[str, bool]:
@@ -143,10 +150,14 @@ def _reading(images: Images) -> dict[str, bool]:
     return {"all_channels": images.keeps_all_channels, "stacks_frames": images.frames == "channels"}
 
 
-def _channels_of(image: DeepImage | Picture, values: np.ndarray, file: Path) -> ImageChannels:
+def _channels_of(
+    image: DeepImage | Picture, values: np.ndarray, file: ImageFile, stated: str | list[int] | None
+) -> ImageChannels:
     count = 1 if values.ndim == 2 else values.shape[2]
     has_colour = count == 3 and without_colours(values).ndim == 3
-    return ImageChannels(str(file), count, has_colour, image.channels if isinstance(image, DeepImage) else ())
+    names = image.channels if isinstance(image, DeepImage) else ()
+    is_coloured = has_colour and stated == "grey" and has_clear_colours(values)
+    return ImageChannels(str(file), count, has_colour, names, is_coloured)
 
 
 def _with_picked(image: DeepImage, images: Images) -> DeepImage:
@@ -179,11 +190,13 @@ def _choose_conversion(
     extents = [survey.extent for survey in surveys if survey.extent]
     files = [dataset.image_path(row) for row, survey in enumerate(surveys) if survey.extent]
 
-    def values(file: Path) -> np.ndarray:
-        return _with_picked(read_deep_image(file, **_reading(images)), images).values
+    def values(file: ImageFile) -> np.ndarray:
+        image = _with_picked(read_deep_image(file, **_reading(images)), images)
+        return image.values if image.padding is None else image.values[~image.padding]
 
-    def histogram(low: float, high: float) -> np.ndarray:
-        return count_values_between(pool.map(values, files), (low, high))
+    def histogram(bins: Bins) -> np.ndarray:
+        chunks = [files[start : start + COUNTED] for start in range(0, len(files), COUNTED)]
+        return sum(pool.map(lambda chunk: bins.counts_of(map(values, chunk)), chunks), np.zeros(BINS, np.int64))
 
     try:
         conversion = choose_conversion([survey.channels for survey in surveys], extents, images, histogram)
@@ -196,6 +209,21 @@ def _choose_conversion(
 def _survey_mask(dataset: Dataset, row: int) -> MaskContent | None:
     mask = dataset.mask_path(row)
     return None if mask is None else survey_mask(mask, dataset.sizes[row])
+
+
+def _check_sizes(dataset: Dataset, mask_sizes: Sequence[tuple[int, int] | None]) -> None:
+    """Refuse masks of another size than their image.
+
+    Raises:
+        MMLError: the first one.
+    """
+    for row, (size, mask_size) in enumerate(zip(dataset.sizes, mask_sizes, strict=True)):
+        if mask_size is not None and tuple(mask_size) != tuple(size):
+            turned = " (one lies on its side)" if tuple(mask_size) == tuple(size)[::-1] else ""
+            raise MMLError(
+                f"the mask {dataset.mask_path(row)} has {mask_size[0]}×{mask_size[1]} pixels, "
+                f"its image {dataset.image_path(row)} {size[0]}×{size[1]}; give both the same height and width{turned}"
+            )
 
 
 def _warn_of_turned_images(dataset: Dataset, headers: Sequence[Header]) -> None:

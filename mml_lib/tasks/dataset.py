@@ -13,6 +13,7 @@ from mml_lib.files.atomic import write_text
 from mml_lib.files.checksums import damaged
 from mml_lib.files.stored import json_text, read_json
 from mml_lib.task_types import TASK_TYPES
+from mml_lib.tasks.channel_files import ChannelFiles, ImageFile, check_channels
 from mml_lib.tasks.drawings import Drawing
 from mml_lib.tasks.mask_values import Color, MaskTable
 from mml_lib.tasks.pixel_format import Conversion, PixelFormat
@@ -55,6 +56,8 @@ class Sample:
         fold: cross-validation fold, where the data set defines folds.
         mask: for segmentation the file of class numbers, or `EMPTY_MASK_TOKEN`.
         weight: weight in the loss, 0 or more; None counts 1 where other samples have weights.
+        channels: files of single channels that make up the image, by the channel's name; `image` is the first of them.
+            None: the image is in one file.
     """
 
     id: str
@@ -65,6 +68,21 @@ class Sample:
     fold: int | None = None
     mask: str | None = None
     weight: float | None = None
+    channels: Mapping[str, str] | None = None
+
+    @property
+    def image_files(self) -> tuple[str, ...]:
+        """Files of the image: one, or one a channel."""
+        return tuple(self.channels.values()) if self.channels else (self.image,)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files of the image, and of the mask where there is one."""
+        return self.image_files if self.mask in (None, EMPTY_MASK_TOKEN) else (*self.image_files, str(self.mask))
+
+
+OPTIONAL_COLUMNS = ("weight", "channels")
+"""Fields of samples that a manifest has only where a sample states them."""
 
 
 @dataclass(frozen=True)
@@ -164,9 +182,12 @@ class Dataset:
         """Values that become black and white; None where all images have 8 bits."""
         return self.conversion.value_range
 
-    def image_path(self, row: int) -> Path:
-        """Return the image file of a sample."""
-        return self.folder / self.delivery.samples[row].image
+    def image_path(self, row: int) -> ImageFile:
+        """Return the image file of a sample, or its files by channel."""
+        sample = self.delivery.samples[row]
+        if sample.channels:
+            return ChannelFiles({name: self.folder / file for name, file in sample.channels.items()})
+        return self.folder / sample.image
 
     def mask_path(self, row: int) -> Path | str | None:
         """Return the mask file of a sample, `EMPTY_MASK_TOKEN`, or None where it has none."""
@@ -187,11 +208,7 @@ class Dataset:
             "task_type": self.delivery.task_type,
             "classes": self.delivery.classes,
             "about": asdict(self.delivery.about),
-            "samples": {
-                name: [getattr(sample, name) for sample in self.delivery.samples]
-                for name in Sample.__dataclass_fields__
-                if name != "weight" or self.delivery.weights is not None
-            },
+            "samples": _as_columns(self.delivery.samples),
             "sizes": self.sizes,
             "values": self.values,
             **self.conversion.to_json(),
@@ -212,8 +229,8 @@ class Dataset:
         path = Path(path)
         content = read_json(path, "dataset")
         try:
-            unweighted = {"weight": [None] * len(content["samples"]["id"])}
-            columns = [{**unweighted, **content["samples"]}[name] for name in Sample.__dataclass_fields__]
+            absent = dict.fromkeys(OPTIONAL_COLUMNS, [None] * len(content["samples"]["id"]))
+            columns = [{**absent, **content["samples"]}[name] for name in Sample.__dataclass_fields__]
             samples = [Sample(*row) for row in zip(*columns, strict=True)]
             about, has_ignored_value = About(**content["about"]), content.get("has_ignored_value", False)
             delivery = Delivery(
@@ -233,6 +250,12 @@ class Dataset:
             raise damaged(path, repr(error)) from error
 
 
+def _as_columns(samples: Sequence[Sample]) -> dict[str, list[Any]]:
+    columns = {name: [getattr(sample, name) for sample in samples] for name in Sample.__dataclass_fields__}
+    absent = [name for name in OPTIONAL_COLUMNS if all(value is None for value in columns[name])]
+    return {name: column for name, column in columns.items() if name not in absent}
+
+
 def check_delivery(delivery: Delivery, name: str) -> None:
     """Refuse samples of which no task can be made.
 
@@ -250,12 +273,16 @@ def check_delivery(delivery: Delivery, name: str) -> None:
             splits = [copy.split or "no split" for copy in (other, sample)]
             where = "is listed twice" if splits[0] == splits[1] else f"is in {splits[0]} and in {splits[1]}"
             raise MMLError(f"{name}: sample '{sample.id}' {where} ({other.image}, {sample.image}); keep it once")
-        first = images.setdefault(os.path.normpath(sample.image), sample)
-        if first is not sample and (first.split != sample.split or first.group is None or first.group != sample.group):
-            raise MMLError(
-                f"{name}: the image {sample.image} is listed twice, as '{first.id}' and as '{sample.id}', so that it "
-                "could be in two splits or folds; keep it once, or put both into one group"
-            )
+        if sample.channels is not None:
+            check_channels(sample.channels, sample.image, f"{name}: sample '{sample.id}'")
+        for file in sample.image_files:
+            first = images.setdefault(os.path.normpath(file), sample)
+            is_elsewhere = first.split != sample.split or first.group is None or first.group != sample.group
+            if first is not sample and is_elsewhere:
+                raise MMLError(
+                    f"{name}: the image {file} is listed twice, as '{first.id}' and as '{sample.id}', so that it "
+                    "could be in two splits or folds; keep it once, or put both into one group"
+                )
         if sample.split is not None and sample.split not in SPLITS:
             raise MMLError(f"{name}: sample '{sample.id}' is in split '{sample.split}'; splits: {', '.join(SPLITS)}")
     _check_labels(delivery, name)
@@ -359,21 +386,6 @@ def _check_groups(delivery: Delivery, name: str) -> None:
             first, second = (split or "none" for split in (splits[sample.group], sample.split))
             raise MMLError(
                 f"{name}: group '{sample.group}' is in the splits {first} and {second}; a group must not cross splits"
-            )
-
-
-def check_sizes(dataset: Dataset, mask_sizes: Sequence[tuple[int, int] | None]) -> None:
-    """Refuse masks of another size than their image.
-
-    Raises:
-        MMLError: the first one.
-    """
-    for row, (size, mask_size) in enumerate(zip(dataset.sizes, mask_sizes, strict=True)):
-        if mask_size is not None and tuple(mask_size) != tuple(size):
-            turned = " (one lies on its side)" if tuple(mask_size) == tuple(size)[::-1] else ""
-            raise MMLError(
-                f"the mask {dataset.mask_path(row)} has {mask_size[0]}×{mask_size[1]} pixels, "
-                f"its image {dataset.image_path(row)} {size[0]}×{size[1]}; give both the same height and width{turned}"
             )
 
 

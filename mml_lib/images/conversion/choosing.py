@@ -1,13 +1,11 @@
 """Choosing: the conversion of a data set's image files, by what the study states and what the files hold."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
-from mml_lib.config.image_options import Images, Window
+from mml_lib.config.image_options import COLOUR_KINDS, Images, Window
 from mml_lib.errors import MMLError
-from mml_lib.images.conversion.measuring import Extent, check_ends, choose_range, describe_mapping
+from mml_lib.images.conversion.measuring import Extent, Histogram, check_ends, choose_range, describe_mapping
 from mml_lib.machine.terminal import summarized, warn
 from mml_lib.tasks.pixel_format import GREY, RGB, Conversion, Depth, PixelFormat
 from mml_lib.tasks.value_range import ValueRange
@@ -24,12 +22,14 @@ class ImageChannels(NamedTuple):
         number: how many they are.
         has_colour: red, green and blue differ somewhere.
         names: of the channels, where the file states them.
+        is_coloured: they differ clearly, more than by the noise of JPEG; looked at only where grey is stated.
     """
 
     file: str
     number: int
     has_colour: bool
     names: tuple[str, ...] = ()
+    is_coloured: bool = False
 
 
 class ChannelSource(NamedTuple):
@@ -44,7 +44,7 @@ def choose_conversion(
     channels: Sequence[ImageChannels],
     extents: Sequence[Extent],
     images: Images,
-    histogram: Callable[[float, float], np.ndarray],
+    histogram: Histogram,
 ) -> Conversion:
     """Return the conversion of a data set.
 
@@ -88,7 +88,7 @@ def choose_channels(channels: Sequence[ImageChannels], images: Images) -> Channe
         return _windows(channels, images.window)
     stated = images.channels
     others = [image for image in channels if image.number not in (1, 3) or image.names]
-    if others and stated in ("grey", "rgb"):
+    if others and stated in COLOUR_KINDS:
         raise MMLError(
             f"{others[0].file} has {others[0].number} channels, which are neither grey nor RGB; set images: "
             "{channels: all} in the task, or list the numbers of some, from 0 on"
@@ -103,11 +103,27 @@ def choose_channels(channels: Sequence[ImageChannels], images: Images) -> Channe
         return ChannelSource(_names(channels, range(count)), tuple(range(count)))
     coloured = [image.file for image in channels if image.has_colour]
     if stated == "grey" and coloured:
-        warn(
-            f"images.channels: {len(coloured)} of {len(channels)} images have colour ({summarized(coloured)}), which "
-            "becomes grey by its luma (ITU-R BT.601); set images: {channels: rgb} to keep it"
+        _check_grey(channels, coloured)
+    return ChannelSource(GREY if stated in ("grey", "luma") or (stated != "rgb" and not coloured) else RGB)
+
+
+def _check_grey(channels: Sequence[ImageChannels], tinted: Sequence[str]) -> None:
+    """Refuse images with colour where grey is stated, and warn of slight colour, such as the noise of JPEG.
+
+    Raises:
+        MMLError: one of them, and how colour is kept or left out.
+    """
+    coloured = [image.file for image in channels if image.is_coloured]
+    if coloured:
+        raise MMLError(
+            f"images.channels: grey is stated, and {len(coloured)} of {len(channels)} images have colour "
+            f"({summarized(coloured)}); set images: {{channels: luma}} to make them grey, or {{channels: rgb}} to keep "
+            "the colour"
         )
-    return ChannelSource(GREY if stated == "grey" or (stated != "rgb" and not coloured) else RGB)
+    warn(
+        f"images.channels: {len(tinted)} of {len(channels)} images have slight colour ({summarized(tinted)}), which "
+        "becomes grey by its luma (ITU-R BT.601); set images: {channels: rgb} to keep it"
+    )
 
 
 def _picked(channels: Sequence[ImageChannels], picked: Sequence[int]) -> ChannelSource:

@@ -1,9 +1,11 @@
 """Measuring: the values of the deep images of a data set, and the one range that all of them are mapped by."""
 
+import functools
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -20,7 +22,10 @@ BINS = 2**16
 """Bins of the histogram that percentiles are taken from: for integers of 16 bits one a value."""
 
 FINE = 256
-"""Bins between two percentiles that show their values well enough."""
+"""Bins between two percentiles that show floating-point values well enough."""
+
+FINEST = 1e-12
+"""Width of bins of floating-point values, by the largest of them, that is not made smaller."""
 
 MOST_PASSES = 12
 """Times that values are counted at most to find percentiles: each narrows the bins by up to `BINS` times."""
@@ -71,7 +76,7 @@ class Extent:
         return levels <= FEW_LEVELS + 1 and 2 * levels <= len(set(self.quantiles))
 
 
-def measure_extent(image: DeepImage, depth: str, file: Path | str) -> Extent:
+def measure_extent(image: DeepImage, depth: str, file: object) -> Extent:
     """Return the extent of the values of a deep image.
 
     Args:
@@ -86,24 +91,39 @@ def measure_extent(image: DeepImage, depth: str, file: Path | str) -> Extent:
     return Extent(depth, *ends, str(file), tuple(quantiles.tolist()), image.own_range, image.is_calibrated)
 
 
-def count_values_between(values: Iterable[np.ndarray], ends: tuple[float, float]) -> np.ndarray:
-    """Return the counts of the values of all deep images in `BINS` bins, the ends in the middle of the outer ones.
+class Bins(NamedTuple):
+    """Bins of a histogram: the middle of the first, and the distance between two of the `BINS`."""
 
-    Values beyond the ends count in the outer bins.
-    """
-    low, step = ends[0], (ends[1] - ends[0]) / (BINS - 1)
-    counts = np.zeros(BINS, np.int64)
-    for array in values:
-        bins = np.rint((array.astype(np.float64) - low) / step).clip(0, BINS - 1).astype(np.int64)
-        counts += np.bincount(bins.ravel(), minlength=BINS)
-    return counts
+    low: float
+    step: float
+
+    @classmethod
+    def between(cls, low: float, high: float, is_whole: bool) -> "Bins":
+        """Return bins from one value to another; those of whole numbers each have the same number of them."""
+        if is_whole:
+            step = -(-int(high - low + 1) // BINS)
+            return cls(low + (step - 1) / 2, step)
+        return cls(low, (high - low) / (BINS - 1))
+
+    def counts_of(self, values: Iterable[np.ndarray]) -> np.ndarray:
+        """Return the counts of values in the bins. Values beyond the ends count in the outer ones."""
+        counts = np.zeros(BINS, np.int64)
+        for array in values:
+            # Values in the middle between two bins belong to the lower one, whatever its number.
+            places = np.ceil((array.astype(np.float64) - self.low) / self.step - 0.5)
+            counts += np.bincount(places.clip(0, BINS - 1).astype(np.int64).ravel(), minlength=BINS)
+        return counts
+
+
+Histogram: TypeAlias = Callable[[Bins], np.ndarray]
+"""Function that returns the counts of all values in bins."""
 
 
 def choose_range(
     extents: Sequence[Extent],
     eight_bits: int,
     images: Images | None,
-    histogram: Callable[[float, float], np.ndarray],
+    histogram: Histogram,
 ) -> ValueRange | None:
     """Return the range that all deep images of a data set are mapped by, None where there are none.
 
@@ -111,7 +131,7 @@ def choose_range(
         extents: of each deep image.
         eight_bits: number of images with 8 bits.
         images: what the study states of the images.
-        histogram: returns the counts of the deep images' values in `BINS` bins between two values.
+        histogram: returns the counts of the deep images' values in bins.
 
     Raises:
         MMLError: a stated range that no image needs or has values in, images whose values cannot be compared, or one
@@ -227,24 +247,58 @@ def _beside_eight_bits(extents: Sequence[Extent], eight_bits: int, low: float, h
 
 
 def _of_percentiles(
-    histogram: Callable[[float, float], np.ndarray],
-    low: float,
-    high: float,
-    percentiles: tuple[float, float],
-    is_whole: bool,
+    histogram: Histogram, low: float, high: float, percentiles: tuple[float, float], is_whole: bool
 ) -> ValueRange:
-    """Return the values at two percentiles; bins are counted anew around them where outliers make the bins too wide."""
-    for _ in range(MOST_PASSES):
-        counts, step = histogram(low, high), (high - low) / (BINS - 1)
-        shares = np.cumsum(counts) / counts.sum()
-        bins = np.searchsorted(shares, np.array(percentiles) / 100, side="left").clip(0, BINS - 1)
-        ends = low + bins * step
-        if bins[1] - bins[0] >= FINE or step <= (1 if is_whole else 1e-12 * np.abs(ends).max()):
-            break
-        low, high = max(low, ends[0] - step), min(high, ends[1] + step)
-    if bins[0] == bins[1]:
-        raise MMLError(f"images.percentiles: both are the value {ends[0]:g}; state percentiles that lie further apart")
-    return ValueRange(float(ends[0]), float(ends[1]), "percentiles")
+    """Return the values at two percentiles, as `numpy.percentile` does: exact ones of whole numbers.
+
+    Args:
+        histogram: as for `choose_range`.
+        low, high: least and largest value.
+        percentiles: the percentiles.
+        is_whole: all values are whole numbers.
+
+    Raises:
+        MMLError: both percentiles are one value.
+    """
+    histogram = functools.cache(histogram)
+    count = int(histogram(Bins.between(low, high, is_whole)).sum())
+    places = [(count - 1) * (percentile / 100) for percentile in percentiles]  # in the sorted values, from 0 on
+    ranks = sorted({rank for place in places for rank in (math.floor(place), math.ceil(place))})
+    values = dict(zip(ranks, _values_at(histogram, low, high, ranks, is_whole), strict=True))
+    low, high = (float(np.interp(place, list(values), list(values.values()))) for place in places)
+    if low == high:
+        raise MMLError(f"images.percentiles: both are the value {low:g}; state percentiles that lie further apart")
+    return ValueRange(low, high, "percentiles")
+
+
+def _values_at(
+    histogram: Histogram, low: float, high: float, ranks: Sequence[int], is_whole: bool, passes: int = MOST_PASSES
+) -> list[float]:
+    """Return the values with some ranks, from 0 on, of which all lie between two values.
+
+    Bins are counted anew around them where outliers, or numbers of 32 bits, make the bins too wide.
+    """
+    bins = Bins.between(low, high, is_whole)
+    places = np.searchsorted(np.cumsum(histogram(bins)), ranks, side="right")
+    values = [bins.low + int(place) * bins.step for place in places]
+    is_narrow = places[-1] - places[0] < FINE
+    is_fine = bins.step == 1 if is_whole else not is_narrow or bins.step <= FINEST * max(abs(low), abs(high))
+    if is_fine or passes == 1:
+        return values
+    if is_narrow:
+        return _values_at(histogram, *_around(values[0], values[-1], bins, is_whole), ranks, is_whole, passes - 1)
+    # Whole numbers that are far apart: each is looked for by itself.
+    return [
+        value
+        for rank, middle in zip(ranks, values, strict=True)
+        for value in _values_at(histogram, *_around(middle, middle, bins, is_whole), [rank], is_whole, passes - 1)
+    ]
+
+
+def _around(low: float, high: float, bins: Bins, is_whole: bool) -> tuple[float, float]:
+    """Return the ends of the bins of two values."""
+    half = (bins.step - 1) / 2 if is_whole else bins.step / 2
+    return low - half, high + half
 
 
 def _check_depths(extents: Sequence[Extent]) -> None:

@@ -1,7 +1,6 @@
 """Rendering: the samples of an image file become pixels of the data set's type and channels."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -14,6 +13,7 @@ from mml_lib.images.conversion.value_mapping import to_depth, widen
 from mml_lib.images.deep_images import DeepImage
 from mml_lib.images.findings import BLANK, UNSEEN
 from mml_lib.images.readers import Picture, as_deep_image
+from mml_lib.tasks.channel_files import ImageFile
 from mml_lib.tasks.pixel_format import GREY, RGB, Conversion, PixelFormat
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -25,7 +25,7 @@ MODES = {RGB: "RGB", GREY: "L"}
 Pixels: TypeAlias = Image.Image | np.ndarray
 
 
-def render(image: DeepImage | Picture, conversion: Conversion, file: Path | str) -> tuple[Pixels, Sequence[str]]:
+def render(image: DeepImage | Picture, conversion: Conversion, file: ImageFile | str) -> tuple[Pixels, Sequence[str]]:
     """Return the pixels of an image, and the kinds of its findings.
 
     Args:
@@ -69,7 +69,7 @@ def _in_mode(picture: Image.Image, mode: str | None) -> Image.Image:
     return picture if picture.mode == mode else picture.convert(mode)
 
 
-def _check_channels(values: np.ndarray, conversion: Conversion, file: Path | str) -> None:
+def _check_channels(values: np.ndarray, conversion: Conversion, file: ImageFile | str) -> None:
     """Refuse an image whose channels cannot become those of the data set."""
     count = 1 if values.ndim == 2 else values.shape[2]
     if conversion.picked is not None:
@@ -83,7 +83,7 @@ def _check_channels(values: np.ndarray, conversion: Conversion, file: Path | str
         )
 
 
-def _mapped(deep: DeepImage, conversion: Conversion, file: Path | str) -> np.ndarray:
+def _mapped(deep: DeepImage, conversion: Conversion, file: ImageFile | str) -> np.ndarray:
     """Return the picked channels of an image, or one for each window, as pixels H×W×C of the data set's type."""
     values = deep.values if deep.values.ndim == 3 else deep.values[..., None]
     if conversion.picked is not None and conversion.picked != tuple(range(values.shape[2])):

@@ -1,7 +1,7 @@
 """Frames: the images of files that hold several become samples, and patients become groups."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -65,9 +65,10 @@ def expand_frames(delivery: Delivery, name: str, folder: Path, threads: int, ima
     all_pages = images.frames in ("all", "channels")
     options = {"all_channels": images.keeps_all_channels}
     with ThreadPoolExecutor(threads) as pool:
-        contents = list(pool.map(lambda sample: read_contents(folder / sample.image, all_pages, **options), samples))
+        contents = list(pool.map(lambda sample: _read_image_contents(sample, folder, all_pages, options), samples))
         masks = list(pool.map(lambda sample: _read_mask_contents(sample, folder, all_pages), samples))
     if images.frames == "channels":
+        _refuse_two_kinds_of_channels(samples, name)
         contents = _stacked(samples, contents, name)
     _check_masks(samples, contents, masks, name)
     patients = _patients(contents)
@@ -82,6 +83,41 @@ def expand_frames(delivery: Delivery, name: str, folder: Path, threads: int, ima
     delivery = replace(delivery, samples=expanded)
     check_delivery(delivery, name)
     return delivery
+
+
+def _refuse_two_kinds_of_channels(samples: Sequence[Sample], name: str) -> None:
+    if sample := next((sample for sample in samples if sample.channels), None):
+        raise MMLError(
+            f"{name}: images.frames: channels: the image {sample.image} has its channels in {len(sample.image_files)} "
+            "files already; leave it out"
+        )
+
+
+def _read_image_contents(sample: Sample, folder: Path, all_pages: bool, options: Mapping[str, bool]) -> Contents:
+    """Return the contents of an image, those of its first file where it has one a channel.
+
+    Raises:
+        MMLError: the files of channels have different frames, or show two patients.
+    """
+    contents = [read_contents(folder / file, all_pages, **options) for file in sample.image_files]
+    first = contents[0]
+    for file, content in zip(sample.image_files, contents, strict=True):
+        if content.frames != first.frames:
+            raise MMLError(
+                f"the image {sample.image} has {first.frames} frames, its channel {file} {content.frames}; give all "
+                "channels of an image the same number"
+            )
+        if content.axes and first.axes and content.axes[2] != first.axes[2]:
+            raise MMLError(
+                f"slices of {sample.image} and of its channel {file} follow each other in different directions (axes "
+                f"{first.axes} and {content.axes}); save all channels with the same axes"
+            )
+    if len({folded(content.patient) for content in contents if content.patient}) > 1:
+        raise MMLError(
+            f"the channels {summarized(sample.image_files)} of one image are of two patients (PatientID); correct the "
+            "table or the files"
+        )
+    return next((content for content in contents if content.patient), first)
 
 
 def _stacked(samples: Sequence[Sample], contents: Sequence[Contents], name: str) -> list[Contents]:
@@ -108,7 +144,9 @@ def _frames_of(sample: Sample, frames: int) -> Iterable[Sample]:
     for frame in range(frames):
         mask = sample.mask if sample.mask in (None, EMPTY_MASK_TOKEN) else f"{sample.mask}#{frame}"
         group = sample.id if sample.group is None else sample.group
-        yield replace(sample, id=f"{sample.id}#{frame}", image=f"{sample.image}#{frame}", mask=mask, group=group)
+        channels = sample.channels and {name: f"{file}#{frame}" for name, file in sample.channels.items()}
+        file = f"{sample.image}#{frame}"
+        yield replace(sample, id=f"{sample.id}#{frame}", image=file, mask=mask, group=group, channels=channels)
 
 
 def _read_mask_contents(sample: Sample, folder: Path, all_pages: bool) -> Contents | None:

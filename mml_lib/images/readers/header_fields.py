@@ -48,8 +48,8 @@ def _read_fields(dataset: Dataset, names: Sequence[str]) -> Mapping[str, Column]
     """Return columns of header fields, empty for files that have none."""
     keywords = [name.removeprefix(HEADER_PREFIX) for name in names]
     columns: dict[str, dict[str, str]] = {name: {} for name in names}
-    for row, sample in enumerate(dataset.delivery.samples):
-        file = dataset.image_path(row)
+    for sample in dataset.delivery.samples:
+        file = dataset.folder / sample.image
         with errors_named(file):
             reader = reader_of(file)
             fields = reader.fields(file, keywords) if reader.fields else {}

@@ -3,7 +3,6 @@
 Slices are shown as DICOM images are: left of the patient to the right, front or head at the top.
 """
 
-import functools
 import os
 from pathlib import Path
 from threading import Lock
@@ -18,6 +17,11 @@ from mml_lib.tasks.creators.file_kinds import NIFTI_SUFFIXES
 
 EXTRA = "pip install 'mml[nifti]'"
 
+KEPT_BYTES, FEWEST_KEPT = 2**29, 2
+"""Bytes of volumes that are kept in memory, and volumes that are kept whatever their size: an image may have a file for
+each channel, and a mask."""
+
+_KEPT: dict[tuple[str, int, int], "Volume"] = {}
 _LOADING = Lock()
 
 
@@ -58,14 +62,18 @@ class Volume(NamedTuple):
 
 
 def _volume(path: Path) -> Volume:
+    """Return a volume; one that has changed since it was loaded is loaded anew."""
     state = os.stat(path)
+    key = str(path), state.st_mtime_ns, state.st_size
     with _LOADING:  # several threads want slices of one volume
-        return _loaded(str(path), state.st_mtime_ns, state.st_size)
+        volume = _KEPT.pop(key, None) or _loaded(path)
+        _KEPT[key] = volume  # the latest is the last
+        while len(_KEPT) > FEWEST_KEPT and sum(kept.values.nbytes for kept in _KEPT.values()) > KEPT_BYTES:
+            _KEPT.pop(next(iter(_KEPT)))
+        return volume
 
 
-@functools.lru_cache(maxsize=2)
-def _loaded(path: str, changed: int, size: int) -> Volume:
-    """Load a volume; one that has changed since is loaded anew."""
+def _loaded(path: Path) -> Volume:
     try:
         import nibabel
         from nibabel.filebasedimages import ImageFileError

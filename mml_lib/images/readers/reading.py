@@ -1,6 +1,5 @@
 """Reading: one image file of any format by the reader that its suffix names."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,12 +8,17 @@ from mml_lib.images.deep_images import DeepImage
 from mml_lib.images.image_files import errors_named
 from mml_lib.images.readers.array_rows import is_array_row
 from mml_lib.images.readers.reader_registry import READERS, Header, Picture, Reader, split_frame
-from mml_lib.images.readers.stacking import stacked, stacked_frames
+from mml_lib.images.readers.stacking import stacked, stacked_files, stacked_frames
+from mml_lib.tasks.channel_files import ChannelFiles, ImageFile
 from mml_lib.tasks.creators.file_kinds import has_preamble, may_be_dicom, suffix_of
 
 
-def reader_of(file: Path | str) -> Reader:
-    """Return the reader of a file: `pillow`, unless its name, or the beginning of a DICOM, belongs to another one."""
+def reader_of(file: ImageFile | str) -> Reader:
+    """Return the reader of a file: `pillow`, unless its name, or the beginning of a DICOM, belongs to another one.
+
+    Of files by channel it is that of the first.
+    """
+    file = file.first if isinstance(file, ChannelFiles) else file
     if is_array_row(file):
         return READERS["array_row"]
     path, _ = split_frame(file)
@@ -26,10 +30,10 @@ def reader_of(file: Path | str) -> Reader:
 
 def as_deep_image(image: DeepImage | Picture) -> DeepImage:
     """Return the samples of an image, those of a picture as RGB or grey."""
-    return DeepImage(np.asarray(image.image)) if isinstance(image, Picture) else image
+    return DeepImage(np.asarray(image.image), findings=tuple(image.findings)) if isinstance(image, Picture) else image
 
 
-def read_header(file: Path | str, stacks_frames: bool = False, **options: Any) -> Header:
+def read_header(file: ImageFile | str, stacks_frames: bool = False, **options: Any) -> Header:
     """Return size, depth and orientation of an image, if possible without decoding it.
 
     Args:
@@ -40,21 +44,25 @@ def read_header(file: Path | str, stacks_frames: bool = False, **options: Any) -
     Raises:
         MMLError: the file is missing or no image.
     """
+    file = file.first if isinstance(file, ChannelFiles) else file  # all are alike
     with errors_named(file):
         return reader_of(file).read_header(file, **options)
 
 
-def read_samples(file: Path | str, stacks_frames: bool = False, **options: Any) -> DeepImage | Picture:
+def read_samples(file: ImageFile | str, stacks_frames: bool = False, **options: Any) -> DeepImage | Picture:
     """Return an upright image as its reader gives it.
 
     Args:
-        file: its path, or a row of an array.
+        file: its path, a row of an array, or its files by channel.
         stacks_frames: the frames of a file are the channels of one image.
         options: parameters of readers, such as `draft`.
 
     Raises:
         MMLError: the file is missing or damaged, or its samples are stored in a way that is not read.
     """
+    if isinstance(file, ChannelFiles):
+        options |= {"draft": None}  # one file may be a JPEG, the other not
+        return stacked_files(file, lambda path: as_deep_image(read_samples(path, **options)))
     with errors_named(file):
         reader = reader_of(file)
         if not stacks_frames:

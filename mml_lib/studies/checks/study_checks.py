@@ -15,6 +15,7 @@ from mml_lib.config.task_options import ARGUMENT, SEPARATOR
 from mml_lib.config.training_options import CLASS_WEIGHTS
 from mml_lib.data.tta import build_view
 from mml_lib.errors import MMLError, nearest
+from mml_lib.studies.checks.colour_checks import check_stated_colours
 from mml_lib.studies.checks.crop_sizes import check_patches
 from mml_lib.studies.checks.partial_labels import check_partial_labels
 from mml_lib.task_types import IGNORE, TASK_TYPES
@@ -76,6 +77,7 @@ def check_trainable(task: TaskIdentity, cfg: StudyConfig) -> None:
     _check_adapters(cfg)
     _check_decoder(task, cfg)
     check_patches(task, cfg)
+    check_stated_colours(task, cfg)
     if cfg.sampling.balanced and not TASK_TYPES[kind].is_single_label:
         raise MMLError(f"sampling.balanced: {task.name} is a {kind}, which has no classes to balance; set it to false")
     if not cfg.metrics_of(kind):

@@ -2,6 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+ColumnText: TypeAlias = str | list[str] | dict[str, str] | dict[str, list[str]]
+"""A column, a template, a list of one-hot columns or of columns of images, the columns of a shape, or those of the
+channels of an image."""
 
 TARGETS = {
     "label": "classification",
@@ -61,7 +66,7 @@ def rank(name: str, role: str) -> int:
     return COMMON_NAMES[role].index(word) if word in COMMON_NAMES[role] else -(word == role)
 
 
-def as_yaml(text: str | list[str] | dict[str, str]) -> str:
+def as_yaml(text: ColumnText) -> str:
     """Return a text, or a list or mapping of texts, as it is written in YAML's braces."""
     if isinstance(text, dict):
         return "{" + ", ".join(f"{key}: {as_yaml(value)}" for key, value in text.items()) + "}"

@@ -1,25 +1,21 @@
 """Columns of a table: their meaning by their own names or by the key `columns` of the task."""
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from mml_lib.errors import MMLError, nearest
 from mml_lib.machine.terminal import summarized
-from mml_lib.tasks.creators.column_names import COLUMNS, OPTIONAL, TARGETS, as_yaml, rank, role_of
+from mml_lib.tasks.creators.column_names import COLUMNS, OPTIONAL, TARGETS, ColumnText, as_yaml, rank, role_of
 from mml_lib.tasks.creators.delimited import Row
 from mml_lib.tasks.creators.file_kinds import SUFFIXES, suffix_of
 from mml_lib.tasks.creators.indicators import Indicators, PartialLabels, one_hot_names
-from mml_lib.tasks.creators.split_names import SPLIT_WORDS
 from mml_lib.tasks.drawings.shape_cells import SHAPES, ShapeCells, shape_cells
 
-ColumnValue = str | list[str] | dict[str, str] | None
-"""A column, a template, a list of one-hot columns or of columns of images, the columns of a shape; None: not used."""
-
-ColumnMapping = Mapping[str, ColumnValue]
-"""The key `columns` of a task: columns by meaning."""
+ColumnMapping = Mapping[str, ColumnText | None]
+"""The key `columns` of a task: columns by meaning; None: not used."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +67,7 @@ class Columns:
             them.
         unused: kinds that the task switches off, by `columns: {group: null}`.
         further_images: sources of further images of a row.
+        channels: sources of the files that make up an image, by the name of their channel.
         shapes: columns of shapes, of which a row has one.
     """
 
@@ -80,6 +77,7 @@ class Columns:
     sources: Mapping[str, Source | Indicators]
     unused: frozenset[str]
     further_images: tuple[Source, ...] = ()
+    channels: Mapping[str, Source] = field(default_factory=dict)
     shapes: ShapeCells | None = None
 
     @classmethod
@@ -110,7 +108,7 @@ class Columns:
         roles = {role: role for role in ("image", *OPTIONAL)} | ({"target": target} if target else {})
         sources = {name: source for name, role in roles.items() if (source := finder.source(role))}
         unused = frozenset(role for role, name in finder.mapping.items() if name is None)
-        return cls(file, names, kind, sources, unused, finder.further_images(), finder.shapes())
+        return cls(file, names, kind, sources, unused, finder.further_images(), finder.channels(), finder.shapes())
 
     @property
     def images(self) -> tuple[Source, ...]:
@@ -185,11 +183,13 @@ class _Finder:
             return None
         if isinstance(name, list):
             return self._template(role, name[0]) if role == "image" and name else self._indicators(role, name)
+        if role == "image" and isinstance(name, dict):
+            return next(iter(self.channels().values()))
         return self._template(role, name)
 
-    def _template(self, role: str, name: str | dict[str, str]) -> Source:
+    def _template(self, role: str, name: ColumnText) -> Source:
         """Return the source of a column, or of a template of columns."""
-        if isinstance(name, dict):
+        if not isinstance(name, str):
             raise MMLError(f"columns.{role}: {name} is no column; write its name, or a template such as '{{id}}.png'")
         if name in self.header:
             return Source(name, (self._place(role, name),))
@@ -213,6 +213,26 @@ class _Finder:
         if len(set(names)) < max(2, len(names)):
             raise MMLError("columns.image: a list names at least two columns or templates of images, each once")
         return tuple(self._template("image", name) for name in names[1:])
+
+    def channels(self) -> dict[str, Source]:
+        """Return the sources of the channels of an image by name, none where an image is one file.
+
+        Raises:
+            MMLError: a column is missing, or named twice; there is only one; the names are not one for each.
+        """
+        value = self.mapping.get("image")
+        if not isinstance(value, dict):
+            return {}
+        columns = _different_texts(value.get("channels"))
+        names = _different_texts(value["names"]) if "names" in value else columns
+        if value.keys() - {"channels", "names"} or not columns or not names:
+            raise MMLError(
+                "columns.image: channels of one image are two columns or more, each once; write image: {channels: "
+                "[dapi, gfp]}, and names: [DAPI, GFP] beside channels if they have other names"
+            )
+        if len(names) != len(columns):
+            raise MMLError(f"columns.image.names: there are {len(names)} names of {len(columns)} channels; name each")
+        return {name: self._template("image", text) for name, text in zip(names, columns, strict=True)}
 
     def shapes(self) -> ShapeCells | None:
         """Return the columns of shapes, None where the task names none.
@@ -321,7 +341,7 @@ class _Finder:
 
     def _suggestion(self, *needed: str) -> str:
         """Return `; write columns: {image: file_name, label: diagnosis}`, the line for columns of well-known names."""
-        taken: dict[str, str | list[str] | dict[str, str]] = {role: name for role, name in self.mapping.items() if name}
+        taken: dict[str, ColumnText] = {role: name for role, name in self.mapping.items() if name}
         targets = [role for role in needed if role in TARGETS]
         roles = ["image", "group", "split", "fold", *targets]
         for role in sorted(roles, key=COLUMNS.index):
@@ -352,41 +372,7 @@ class _Finder:
         return name
 
 
-def overlooked(
-    columns: Columns,
-    cells: Sequence[Sequence[str]],
-    missing: Callable[[str], bool],
-    filtered: Collection[str] = (),
-) -> list[str]:
-    """Return warnings of columns that look like a group, a split or a fold and are not used.
-
-    Args:
-        columns: the columns that are read.
-        cells: cells of each row.
-        missing: the test for cells without a value.
-        filtered: names of columns that the task's filter uses; as a split or a fold they are not overlooked.
-    """
-    shapes = (columns.shapes,) if columns.shapes else ()
-    sources = (*columns.sources.values(), *columns.further_images, *shapes)
-    read = {part for source in sources for part in source.parts}
-    lines = []
-    for place, name in enumerate(columns.header):
-        role = role_of(name, [role for role in OPTIONAL if role not in columns.sources and role not in columns.unused])
-        if role is None or (place in read and role != "group") or (name in filtered and role != "group"):
-            continue
-        values = [text for row in cells if not missing(text := cell(row, place))]
-        different = set(values)
-        if role == "group" and place not in read and 1 < len(different) < len(values):
-            problem = (
-                f"has {len(different):,} values in {len(values):,} rows and is not used: images of one {name} may be "
-                "trained on and tested"
-            )
-        elif role == "split" and different and {value.lower() for value in different} <= set(SPLIT_WORDS):
-            problem = f"looks like splits ({', '.join(sorted(different))}) and is not used"
-        elif role == "fold" and different and all(re.fullmatch(r"\d{1,3}(\.0*)?", value) for value in different):
-            problem = "looks like folds and is not used"
-        else:
-            continue
-        remedy = f"write columns: {{{role}: {as_yaml(name)}}}, or {role}: null if that is right"
-        lines.append(f"{columns.file}: the column '{name}' {problem}; {remedy}")
-    return lines
+def _different_texts(value: object) -> list[str]:
+    """Return a list of two texts or more, each once; an empty list in place of anything else."""
+    texts = [text for text in value if isinstance(text, str) and text.strip()] if isinstance(value, list) else []
+    return texts if texts == value and len(set(texts)) == len(texts) > 1 else []

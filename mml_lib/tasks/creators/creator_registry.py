@@ -335,7 +335,7 @@ def check_inside(delivery: Delivery, folder: Path, downloads: Path) -> None:
     """
     roots = [os.path.join(os.path.abspath(root), "") for root in (folder, downloads)]
     for sample in delivery.samples:
-        for name in filter(None, (sample.image, sample.mask)):
+        for name in sample.files:
             path = os.path.normpath(os.path.join(roots[0], name))
             if not path.startswith(tuple(roots)):
                 raise MMLError(

@@ -8,10 +8,12 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized
 from mml_lib.pipelines.digests import digest
+from mml_lib.tasks.channel_files import check_channels
 from mml_lib.tasks.creators.columns import Columns, Source
 from mml_lib.tasks.creators.delimited import Row
 from mml_lib.tasks.creators.file_kinds import LEFT_OUT, NOT_PICTURES, REMEDIES, SUFFIXES, is_system, suffix_of
@@ -64,7 +66,7 @@ def state_of_samples(arguments: Sequence[object], samples: Sequence[Sample]) -> 
         arguments: arguments that decide the samples.
         samples: samples of the data set.
     """
-    files = [file for sample in samples for file in (sample.image, sample.mask) if file]
+    files = [file for sample in samples for file in sample.files]
     entries = [[sample.id, sample.label, sample.split, sample.group, sample.fold] for sample in samples]
     return digest([*arguments, entries, [size_of(file) for file in files], sampled_digests(files)])
 
@@ -171,6 +173,14 @@ def _beginning_with(names: Sequence[str], start: str) -> Sequence[str]:
     return names[bisect_left(names, start) : bisect_left(names, start + chr(sys.maxunicode))]
 
 
+class TableImage(NamedTuple):
+    """Id and file of an image that a table names, and its files by channel where it has one a channel."""
+
+    id: str
+    file: str
+    channels: dict[str, str] | None = None
+
+
 class TableFiles:
     """Looks up files that a table names."""
 
@@ -179,21 +189,42 @@ class TableFiles:
         self.root = str(columns.file.parent)
         self.folders = ListedFolders()
 
-    def images(self, row: Row, missing: Missing) -> list[tuple[str, str]]:
-        """Return id and file of each image of a row.
+    def images(self, row: Row, missing: Missing) -> list[TableImage]:
+        """Return the images of a row.
 
         Raises:
-            MMLError: there is none, or its file does not exist.
+            MMLError: there is none, a file does not exist, or a channel has none.
         """
-        images = []
-        for source in self.columns.images:
-            if name := source.read(row.cells, missing):
-                file = self.named(name, "image", row.line, source)
-                images.append((os.path.relpath(file, self.root) if source.has_wildcard else name, file))
-        if not images:
+        if self.columns.channels:
+            return [self._image_of_channels(row, missing)]
+        images = [self._image(source, row, missing) for source in self.columns.images]
+        if not any(images):
             names = " and ".join(f"'{source.text}'" for source in self.columns.images)
             raise self.columns.wrong(row.line, f"the column {names} is empty")
-        return images
+        return [image for image in images if image]
+
+    def _image(self, source: Source, row: Row, missing: Missing) -> TableImage | None:
+        """Return the image that a column or template names, None where its cell is empty."""
+        if not (name := source.read(row.cells, missing)):
+            return None
+        file = self.named(name, "image", row.line, source)
+        return TableImage(os.path.relpath(file, self.root) if source.has_wildcard else name, file)
+
+    def _image_of_channels(self, row: Row, missing: Missing) -> TableImage:
+        """Return the image that files of single channels make up; the first of them names it."""
+        files = {name: self._image(source, row, missing) for name, source in self.columns.channels.items()}
+        for name, image in files.items():
+            if image is None:
+                raise self.columns.wrong(
+                    row.line,
+                    f"the column '{self.columns.channels[name].text}' of the channel {name} is empty; name a file of "
+                    "each channel, or leave the row out by filter",
+                )
+        images = {name: image for name, image in files.items() if image}
+        first = next(iter(images.values()))
+        channels = {name: image.file for name, image in images.items()}
+        check_channels(channels, first.file, f"{self.columns.file}, line {row.line}: the image")
+        return TableImage(first.id, first.file, channels)
 
     def named(self, name: str, role: str, line: int, source: Source) -> str:
         """Return the path of a file.

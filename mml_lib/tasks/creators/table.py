@@ -12,8 +12,8 @@ from mml_lib.machine.terminal import say, summarized, warn
 from mml_lib.pipelines.digests import digest
 from mml_lib.task_types import IGNORED, TASK_TYPES
 from mml_lib.tasks.creators.annotated.annotated_rows import AnnotatedRows
-from mml_lib.tasks.creators.column_names import TARGETS
-from mml_lib.tasks.creators.columns import Columns, Source, cell, overlooked
+from mml_lib.tasks.creators.column_names import TARGETS, ColumnText
+from mml_lib.tasks.creators.columns import Columns, Source, cell
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.creators.delimited import Row, check_widths, read_rows
 from mml_lib.tasks.creators.indicators import Indicators
@@ -29,6 +29,7 @@ from mml_lib.tasks.creators.own_data import TableFiles, only_file, sampled_diges
 from mml_lib.tasks.creators.shared_images.creator_sharing import Sharing
 from mml_lib.tasks.creators.shared_images.table_images import IMAGES_OF_TABLES, TARGET_KEYS
 from mml_lib.tasks.creators.split_names import SPLIT_WORDS
+from mml_lib.tasks.creators.tables.overlooked_columns import overlooked
 from mml_lib.tasks.creators.tables.row_filter import RowFilter, kept_rows
 from mml_lib.tasks.creators.tables.table_options import TableOptions
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, SPLITS, Delivery, Label, Sample
@@ -180,10 +181,12 @@ class _Reader:
         is_unknown = label is mask is None and split != "unlabelled" and columns.shapes is None
         if is_unknown and not self.keeps_splits:
             split, self.rows_without_labels = "unlabelled", self.rows_without_labels + 1
-        own_group = images[0][0] if columns.further_images else None
+        own_group = images[0].id if columns.further_images else None
         group, fold = self._value("group", row) or own_group, self._fold(row)
         weight = None if split == "unlabelled" else self._weight(row)
-        return [Sample(id_, file, label, split, group, fold, mask, weight) for id_, file in images]
+        return [
+            Sample(image.id, image.file, label, split, group, fold, mask, weight, image.channels) for image in images
+        ]
 
     def _value(self, role: str, row: Row) -> str:
         source = self.columns.sources.get(role)
@@ -286,9 +289,7 @@ def _survey_table(path: str = "", downloaded: bool = False, **arguments: Any) ->
     if TASK_TYPES[kind].has_masks:  # numbers and colours stand for pixels, which the task gives their classes
         options = replace(options, unknown=[value for value in options.unknown or () if isinstance(value, str)] or None)
     table.check_separator(options.separator)
-    without_file = {EMPTY_MASK_TOKEN, *table.delivery.drawings}
-    names = [name for sample in samples for name in (sample.image, sample.mask) if name is not None]
-    files = [name for name in names if name not in without_file]
+    files = [name for sample in samples for name in sample.files if name not in table.delivery.drawings]
     content = hashlib.sha256(file.read_bytes()).hexdigest()
     state = [kind, content, [size_of(name) for name in files], sampled_digests(files, 64)]
     state += ["weight"] if "weight" in table.columns.sources else []
@@ -331,9 +332,9 @@ def read_columns(names: Sequence[str], /, path: str, **arguments: Any) -> dict[s
     reader = _Reader(columns, options)
     values: dict[str, dict[str, dict[str, None]]] = {name: {} for name in names}
     for row in kept_rows(columns, rows, options.filter, reader.missing):
-        for id_, _ in reader.files.images(row, reader.missing):
+        for image in reader.files.images(row, reader.missing):
             for name, source in sources.items():
-                values[name].setdefault(id_, {})[source.read(row.cells, reader.missing)] = None
+                values[name].setdefault(image.id, {})[source.read(row.cells, reader.missing)] = None
     # An image may have several rows with a shape each.
     return {
         name: {id_: "|".join(filter(None, texts)) for id_, texts in by_id.items()} for name, by_id in values.items()
@@ -348,7 +349,7 @@ def table(
     folder: Path,
     path: str,
     task_type: str | None = None,
-    columns: dict[str, str | list[str] | dict[str, str] | None] | None = None,
+    columns: dict[str, ColumnText | None] | None = None,
     separator: str | None = None,
     missing: list[str] | None = None,
     encoding: str | None = None,
@@ -369,7 +370,8 @@ def table(
         task_type: task type, where there are several columns of targets.
         columns: the table's own names, `{image: file_name, label: diagnosis}`, or templates of them,
             `image: "{site}/{id}_*.png"`; a list of one-hot columns, `label: [MEL, NV, BCC]`, or of images of a row;
-            null for a column that is not used; `box: {x: …, y: …, width: …, height: …}` or `rle: …` for shapes.
+            `image: {channels: [dapi, gfp]}` for files that are the channels of one image; null for a column that is not
+            used; `box: {x: …, y: …, width: …, height: …}` or `rle: …` for shapes.
         separator: separator of labels in place of `|`.
         missing: spellings of a missing value in place of the common ones; an empty cell is always missing.
         encoding: encoding of the file, where it is not UTF-8.

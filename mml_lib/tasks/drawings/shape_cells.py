@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mml_lib.errors import MMLError
 from mml_lib.tasks.drawings.run_lengths import RunLengths
@@ -97,7 +98,7 @@ class RunCells:
 ShapeCells = BoxCells | RunCells
 
 
-def shape_cells(role: str, value: str | Sequence[str] | Mapping[str, str], place: Callable[[str], int]) -> ShapeCells:
+def shape_cells(role: str, value: str | Sequence[str] | Mapping[str, Any], place: Callable[[str], int]) -> ShapeCells:
     """Return the columns of shapes that the key `columns` of a task names.
 
     Args:

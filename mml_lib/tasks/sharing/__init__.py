@@ -1,1 +1,1 @@
-"""Sharing: several tasks on the images of one data set."""
+"""Sharing: several tasks on the images of one data set, and images that tasks share unawares."""

@@ -106,7 +106,8 @@ def _frame(image: Sample) -> str:
 
 def _placed(sample: Sample, image: Sample) -> Sample:
     """Return a sample of a task with the image, and if it has one the mask, of the manifest."""
-    return replace(sample, image=image.image, mask=None if sample.mask is None else image.mask)
+    mask = None if sample.mask is None else image.mask
+    return replace(sample, image=image.image, channels=image.channels, mask=mask)
 
 
 def _check_masks(samples: Sequence[Sample], delivery: Delivery, task: str) -> None:

@@ -141,42 +141,6 @@ def test_monochrome1_is_turned_round(tmp_path: Path, bits: int):
     assert (decoded(first) == 255 - decoded(second)).all()
 
 
-@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
-@pytest.mark.parametrize("limit", [None, 3])
-def test_padding_is_black_and_widens_no_range(tmp_path: Path, kind: str, limit: int | None):
-    values = RAMP + 1000
-    values[:2] = 0, *[2] * 63  # beside the image
-    elements = {"PixelPaddingRangeLimit": limit} if limit else {}
-    padding = 0 if limit else 2
-    file = dicom_file(
-        tmp_path / "x.dcm", values, bits=16, PhotometricInterpretation=kind, PixelPaddingValue=padding, **elements
-    )
-    dataset = survey(tmp_path, file)
-    assert (decoded(dataset)[:2, 1:] == 0).all()
-    assert dataset.value_range.low == (1128 if limit else 0)
-
-
-@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
-@pytest.mark.parametrize(("bits", "window"), [(8, {}), (16, {"WindowCenter": 600, "WindowWidth": 1200})])
-def test_padding_is_black_whatever_the_darkest_value_is(tmp_path: Path, kind: str, bits: int, window: dict[str, int]):
-    values = (RAMP % 100) + (500 if window else 80)
-    values[:2] = 7
-    file = dicom_file(tmp_path / "x.dcm", values, bits, PhotometricInterpretation=kind, PixelPaddingValue=7, **window)
-    image = decoded(survey(tmp_path, file))
-    assert (image[:2] == 0).all()
-    assert (image[2:] > 50).all()
-
-
-def test_sign_of_padding_is_that_of_the_pixels(tmp_path: Path):
-    values = RAMP.astype(np.int16)
-    values[:2] = -2000
-    file = dicom_file(tmp_path / "x.dcm", values.astype(np.uint16), 16, PixelRepresentation=1)
-    dataset = pydicom.dcmread(file)
-    dataset.add_new("PixelPaddingValue", "US", 2**16 - 2000)
-    dataset.save_as(file)
-    assert survey(tmp_path, file).value_range.low == 128
-
-
 @pytest.mark.parametrize("slope", ["2", "0.5", "-1"])
 def test_any_slope_is_applied(tmp_path: Path, slope: str):
     file = dicom_file(tmp_path / "x.dcm", RAMP, RescaleSlope=slope, RescaleIntercept="-1000")

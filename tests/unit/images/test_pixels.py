@@ -105,13 +105,37 @@ def test_arrays_of_any_channels_are_kept_and_picked(tmp_path: Path, dtype: type,
     assert (decoded(picked) == spread(values[..., [count - 1, 0]], 0, 255, depth)).all()
 
 
-def test_colours_become_grey_as_pillow_makes_them(tmp_path: Path, capsys: pytest.CaptureFixture):
-    dataset = survey(tmp_path, COLOURS, channels="grey")
+def test_colours_become_luma_as_pillow_makes_it(tmp_path: Path, capsys: pytest.CaptureFixture):
+    dataset = survey(tmp_path, COLOURS, channels="luma")
+    assert dataset.pixels == PixelFormat("uint8", GREY)
     assert (decoded(dataset)[..., 0] == np.asarray(Image.fromarray(COLOURS).convert("L"))).all()
-    assert mentions(capsys.readouterr().out, "warning: ", "images.channels", "1 of 1", "0.png", "luma")
-    deep = survey(tmp_path, COLOURS.astype(np.uint16) * 257, channels="grey")
+    assert "warning: " not in capsys.readouterr().out
+    deep = survey(tmp_path, COLOURS.astype(np.uint16) * 257, channels="luma")
     expected = 257 * (COLOURS @ np.array([0.299, 0.587, 0.114]))
     assert np.abs(decoded(deep)[..., 0] - expected).max() <= 0.5
+
+
+def test_slight_colour_of_grey_images_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture):
+    smooth = np.asarray(Image.fromarray(EIGHT).resize((80, 96), Image.Resampling.BICUBIC))
+    colours = np.repeat(smooth[..., None], 3, axis=2)
+    Image.fromarray(colours // 2 + np.array([3, 0, 1], np.uint8)).save(tmp_path / "x.jpg", quality=60)
+    samples = [Sample("x", str(tmp_path / "x.jpg"))]
+    dataset = survey_images(Delivery(samples, [], "no_task"), "data", tmp_path, 1, images=Images(channels="grey"))
+    assert dataset.pixels == PixelFormat("uint8", GREY)
+    assert mentions(capsys.readouterr().out, "warning: ", "images.channels", "1 of 1", "x.jpg", "luma")
+
+
+@pytest.mark.parametrize(("depth", "factor"), [("uint8", 1), ("uint16", 257), ("float32", 1 / 255)])
+def test_colour_where_grey_is_stated_is_refused(tmp_path: Path, depth: str, factor: float):
+    grey = EIGHT.repeat(8, 0).repeat(8, 1)[..., None].astype(np.float64) * factor
+    image = np.repeat(grey, 3, axis=2).astype(depth)
+    dataset = survey(tmp_path, image, channels="grey")
+    assert dataset.pixels.channels == GREY
+    image[:3, :4] = image.max(), 0, 0  # 12 of 7,680 pixels, such as a marker on a radiograph
+    with pytest.raises(MMLError) as error:
+        survey(tmp_path, image, channels="grey")
+    name = "0.png" if depth == "uint8" else "0.npy"
+    assert mentions(str(error.value), "data: images.channels: ", name, "{channels: luma}", "{channels: rgb}")
 
 
 def test_grey_is_repeated_in_colours(tmp_path: Path):
@@ -173,6 +197,7 @@ def test_packs_have_type_channels_and_moments_of_the_data_set(tmp_path: Path, de
         ([COLOURS], {"channels": [7]}, ["images.channels", "0.png", "no channel 7", "0 … 2"]),
         ([np.dstack([DEEP] * 5)], {"channels": "rgb"}, ["5 channels", "{channels: all}"]),
         ([np.dstack([DEEP] * 5)], {"channels": "grey"}, ["5 channels", "{channels: all}"]),
+        ([np.dstack([DEEP] * 5)], {"channels": "luma"}, ["5 channels", "{channels: all}"]),
         ([np.dstack([DEEP] * 40)], {}, ["40 channels", "{channels: all}"]),
         ([np.dstack([DEEP] * 5), np.dstack([DEEP] * 4)], {"channels": "all"}, ["0.npy has 5", "1.npy 4"]),
         ([np.dstack([DEEP] * 5), np.dstack([DEEP] * 4)], {"channels": [0]}, ["0.npy has 5", "1.npy 4"]),
@@ -205,6 +230,7 @@ def test_files_that_do_not_have_what_is_stated_are_refused(tmp_path: Path, array
         ({"window": [{"center": 1}]}, "window"),
         ({"window": [{"center": 1, "width": 2}] * 2}, "window"),
         ({"window": [{"center": 1, "width": 2}], "channels": "grey"}, "window"),
+        ({"frames": "channels", "channels": "luma"}, "frames"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(images: dict, key: str):

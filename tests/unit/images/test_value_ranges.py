@@ -171,6 +171,34 @@ def test_percentiles_beside_extreme_outliers_are_exact(tmp_path: Path):
     assert value_range.high == pytest.approx(0.99, abs=2e-3)
 
 
+OF_INTEGERS = {
+    "12 bits": (np.uint16, 0, 4096),
+    "16 bits": (np.uint16, 0, 65_536),
+    "negative": (np.int16, -1024, 3000),
+    "32 bits": (np.int32, -(10**9), 2 * 10**9),
+    "few": (np.int32, 0, 3),
+}
+
+
+@pytest.mark.parametrize("case", OF_INTEGERS)
+@pytest.mark.parametrize("percentiles", [(0, 100), (0.5, 99.5), (3, 61.7)])
+def test_percentiles_of_integers_are_those_of_numpy(tmp_path: Path, case: str, percentiles: tuple[float, float]):
+    kind, low, high = OF_INTEGERS[case]
+    arrays = [np.random.default_rng(seed).integers(low, high, (13, 11)).astype(kind) for seed in range(3)]
+    samples = [Sample(str(number), str(tmp_path / f"{number}.npy")) for number in range(3)]
+    for sample, array in zip(samples, arrays, strict=True):
+        np.save(sample.image, array)
+    delivery = Delivery(samples, [], "no_task")
+    value_range = survey_images(delivery, "d", tmp_path, 2, images=Images(percentiles=percentiles)).value_range
+    assert (value_range.low, value_range.high) == pytest.approx(np.percentile(np.stack(arrays), percentiles), rel=1e-12)
+
+
+def test_a_percentile_between_two_integers_is_interpolated(tmp_path: Path):
+    values = np.array([[0, 10, 135, 40_000, 2**31 - 1]], np.int32)
+    value_range = survey(tmp_path, [values], Images(percentiles=(30, 85))).value_range
+    assert (value_range.low, value_range.high) == pytest.approx(np.percentile(values, (30, 85)), rel=1e-12)
+
+
 @pytest.mark.parametrize(("low", "high"), [(0, 65_535), (0, 1)])
 def test_stated_range_that_leaves_few_grey_levels_is_warned_of(
     tmp_path: Path, capsys: pytest.CaptureFixture, low: int, high: int

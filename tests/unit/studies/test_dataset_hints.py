@@ -9,7 +9,7 @@ from PIL import Image
 
 from mml_lib.tasks.creators.helpers.image_sketch import overlap, sketch, sketch_of_all
 from mml_lib.tasks.description import TaskDescription
-from mml_lib.tasks.overlaps import images_twice
+from mml_lib.tasks.sharing.overlaps import images_twice
 from tests.support.messages import mentions
 from tests.support.planned_studies import planned
 

@@ -19,7 +19,7 @@ from mml_lib.studies.checks.guarding import Guards, _guard_run, started_from
 from mml_lib.studies.runs import Run, Runs
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.image_guards import ImageGuard
-from mml_lib.tasks.overlaps import compare_images
+from mml_lib.tasks.sharing.overlaps import compare_images
 from mml_lib.tasks.struct import TaskStruct
 from mml_lib.tasks.tags.tag_registry import TAGS, Tag
 from tests.support.messages import mentions

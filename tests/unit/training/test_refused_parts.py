@@ -9,6 +9,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
+from mml_lib.config.image_options import Images
 from mml_lib.config.loading import load_study
 from mml_lib.config.training_options import FURTHER, SET_HERE
 from mml_lib.config.training_options import Trainer as TrainerSection
@@ -105,6 +106,24 @@ def test_what_does_not_go_together_is_refused_in_planning(change: dict[str, Any]
     task = load_study(TINY | {"tasks": {"t": {"creator": "fake", "task_type": task_type}}, "paths": PATHS}).tasks["t"]
     with pytest.raises(MMLError, match=words):
         check_trainable(TaskIdentity.of("t", task), cfg)
+
+
+@pytest.mark.parametrize(
+    "images", [{"channels": "grey"}, {"channels": "luma"}, {"window": [{"center": 1, "width": 2}]}]
+)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"preprocessing": {"transforms": ["resize", "color_constancy"]}},
+        {"augmentations": {"transforms": [{"_target_": "kornia.augmentation.RandomHue"}]}},
+    ],
+)
+def test_colours_of_images_that_are_to_have_none_are_refused_in_planning(images: dict[str, Any], change: dict):
+    task = load_study(TINY | {"tasks": {"t": {"creator": "fake", "images": images}}, "paths": PATHS}).tasks["t"]
+    with pytest.raises(MMLError, match=r"tasks\.t\.images leaves no colour: (preprocessing|augmentations)"):
+        check_trainable(TaskIdentity.of("t", task), study(**change))
+    colours = task.model_copy(update={"images": Images(channels="rgb")})
+    check_trainable(TaskIdentity.of("t", colours), study(**change))
 
 
 def test_metric_that_is_named_twice_counts_once():

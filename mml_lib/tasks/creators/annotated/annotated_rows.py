@@ -49,6 +49,10 @@ class AnnotatedRows:
                     f"the image '{sample.id}' has the {name} {now or 'none'}, but {before or 'none'} in line "
                     f"{first.line}; give all its rows the same",
                 )
+        if stated.channels != sample.channels:
+            raise self.columns.wrong(
+                row.line, f"the image '{sample.id}' has other channels than in line {first.line}; name the same files"
+            )
         if sample.split != "unlabelled" and (annotation := self._annotation(row, missing, label)) is not None:
             annotations.append(annotation)
 

@@ -77,6 +77,8 @@ def _ordered(sample: object, creator: str) -> Sample:
         label=_label(sample.label, where),
         fold=_plain(sample.fold),
         weight=_plain(sample.weight),
+        channels=sample.channels
+        and {str(name): _path(file, f"{where}: channel {name}") for name, file in sample.channels.items()},
     )
 
 

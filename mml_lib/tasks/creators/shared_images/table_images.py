@@ -71,11 +71,10 @@ def survey_images(path: str, whole: bool = False, **options: Any) -> str:
     """
     table = only_file(path, ".csv", "csv")
     delivery = _delivery(table, **options)
-    samples, without_file = delivery.samples, {EMPTY_MASK_TOKEN, *delivery.drawings}
-    names = {name for sample in samples for name in (sample.image, sample.mask) if name is not None}
-    files = sorted(names - without_file)
-    pairs = sorted([_relative(sample.image, table), _relative(sample.mask or "", table)] for sample in samples)
-    state: list[Any] = [pairs, [size_of(file) for file in files], sampled_digests(files, 64)]
+    samples = delivery.samples
+    files = sorted({name for sample in samples for name in sample.files} - delivery.drawings.keys())
+    names = sorted(_relative_names(sample, table) for sample in samples)
+    state: list[Any] = [names, [size_of(file) for file in files], sampled_digests(files, 64)]
     if delivery.drawings:
         state.append(_state_of_drawings(delivery))
     return digest([*state, hashlib.sha256(table.read_bytes()).hexdigest()] if whole else state)
@@ -85,6 +84,12 @@ def _state_of_drawings(delivery: Delivery) -> list[Any]:
     """Return the state of drawn masks: classes, and the shapes of each image."""
     parts = {name: [(part.value, repr(part.shape)) for part in d.parts] for name, d in delivery.drawings.items()}
     return [delivery.classes, [[sample.id, parts.get(str(sample.mask))] for sample in delivery.samples]]
+
+
+def _relative_names(sample: Sample, table: Path) -> list[str]:
+    """Return image and mask relative to the table, then each channel with its file where there are some."""
+    channels = [part for name, file in (sample.channels or {}).items() for part in (name, _relative(file, table))]
+    return [_relative(sample.image, table), _relative(sample.mask or "", table), *channels]
 
 
 def _relative(name: str, table: Path) -> str:
@@ -111,12 +116,15 @@ def _delivery(
     samples: dict[str, Sample] = {}
     for row in kept_rows(read, rows, filter, is_missing):
         mask = _mask(read, row, files, is_missing, unknown)
-        for id_, image in files.images(row, is_missing):
-            first = samples.setdefault(os.path.normpath(image), Sample(id_, image, mask=mask))
+        for image in files.images(row, is_missing):
+            place = os.path.normpath(image.file)
+            first = samples.setdefault(place, Sample(image.id, image.file, mask=mask, channels=image.channels))
             if first.mask is None:
-                samples[os.path.normpath(image)] = replace(first, mask=mask)
+                samples[place] = replace(first, mask=mask)
             elif mask not in (None, first.mask):
-                raise read.wrong(row.line, f"the image {image} has two masks, {first.mask} and {mask}")
+                raise read.wrong(row.line, f"the image {image.file} has two masks, {first.mask} and {mask}")
+            if first.channels != image.channels:
+                raise read.wrong(row.line, f"the image {image.file} has other channels than in an earlier line")
     return Delivery(list(samples.values()), [], SEGMENTATION if has_masks else "no_task")
 
 
@@ -136,8 +144,8 @@ def _annotated(
 
     annotated = AnnotatedRows(columns)
     for row in rows:
-        for id_, image in files.images(row, missing):
-            annotated.add(row, Sample(id_, image), missing, label)
+        for image in files.images(row, missing):
+            annotated.add(row, Sample(image.id, image.file, channels=image.channels), missing, label)
     return annotated.delivery()
 
 

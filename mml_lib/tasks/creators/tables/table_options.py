@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from mml_lib.errors import MMLError
 from mml_lib.task_types import TASK_TYPES
+from mml_lib.tasks.creators.column_names import ColumnText
 from mml_lib.tasks.creators.columns import ColumnMapping, Columns
 from mml_lib.tasks.creators.indicators import CellValue, Indicators, PartialLabels
 from mml_lib.tasks.creators.tables.row_filter import RowFilter
@@ -50,7 +51,7 @@ class TableOptions:
             raise MMLError(f"separator: {self.separator!r} cannot stand between labels; write | , ; / or a space")
 
     @property
-    def shapes(self) -> dict[str, str | list[str] | dict[str, str]]:
+    def shapes(self) -> dict[str, ColumnText]:
         """Columns of shapes by their kind."""
         return {role: value for role, value in (self.columns or {}).items() if role in SHAPES and value is not None}
 
