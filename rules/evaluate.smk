@@ -49,6 +49,7 @@ rule test_fold:
         "../config/environment.yaml"
     params:
         **inputs.metric_params(),
+        **inputs.weighing_params(),
         metrics=inputs.metrics,
         bootstrap=study.cfg.bootstrap,
         per_group=study.cfg.per_group,
@@ -102,6 +103,7 @@ rule measure_masks:
     conda:
         "../config/environment.yaml"
     params:
+        **inputs.weighing_params(),
         metrics=inputs.mask_metrics,
         transforms=inputs.transforms,
         bootstrap=study.cfg.bootstrap,
@@ -153,6 +155,7 @@ rule test_out_of_fold:
     conda:
         "../config/environment.yaml"
     params:
+        **inputs.weighing_params(),
         metrics=inputs.metrics,
         bootstrap=study.cfg.bootstrap,
         per_group=study.cfg.per_group,

@@ -54,6 +54,7 @@ rule select_ensemble:
     conda:
         "../config/environment.yaml"
     params:
+        **study.inputs.evaluate.weighing_params(),
         members=inputs.members,
         options=inputs.ensemble_options,
     message:
@@ -123,6 +124,7 @@ rule compare_runs:
     conda:
         "../config/environment.yaml"
     params:
+        **study.inputs.evaluate.weighing_params(),
         networks=inputs.compared_networks,
         ensemble_folds=inputs.ensemble_folds,
         out_of_fold=inputs.is_out_of_fold,

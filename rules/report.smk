@@ -35,6 +35,7 @@ rule draw_results:
     conda:
         "../config/environment.yaml"
     params:
+        **study.inputs.evaluate.weighing_params(),
         networks=inputs.drawn_networks,
         run_labels=inputs.run_labels,
         metrics=inputs.metrics,

@@ -11,7 +11,7 @@ from mml_lib.tasks.metadata import read_metadata_table
 open_step(snakemake)
 files, params = snakemake.input, snakemake.params
 networks = [ComparedNetwork.of(network) for network in params.networks]
-answer = Answer(params.metrics, params.bootstrap, params.per_group)
+answer = Answer(params.metrics, params.bootstrap, params.per_group, params.get("weighted", False))
 for path in files.metadata:
     answer.metadata = read_metadata_table(path)
 add_networks(answer, networks, files.predictions, files.tasks)

@@ -17,7 +17,8 @@ tunings = map(Tuning.read, files.tuning)
 paths = files.history, tunings, files.predictions, files.calibrated, files.ensemble, files.tables
 results = RunResults.read(labels, params.networks, *paths)
 
-standing = results.standing(task, params.metrics, params.bootstrap, params.per_group, params.out_of_fold)
+options = params.metrics, params.bootstrap, params.per_group, params.out_of_fold, params.get("weighted", False)
+standing = results.standing(task, *options)
 order = results.order(standing)
 
 with write_whole_folder(snakemake.output.figures) as folder:

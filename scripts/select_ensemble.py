@@ -6,16 +6,18 @@ from mml_lib.evaluation.ensembles.final import calibrate_ensemble, ensemble_note
 from mml_lib.evaluation.ensembles.fold_pools import pool_folds
 from mml_lib.evaluation.ensembles.options import EnsembleOptions
 from mml_lib.machine.terminal import say
-from mml_lib.predictions.predictions import read_predictions
+from mml_lib.predictions.predictions import read_predictions, weighed
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.description import TaskDescription
 
 step = open_step(snakemake)
-predictions = [read_predictions(path) for path in snakemake.input.predictions]
+task = TaskDescription.read(snakemake.input.task)
+weights = task.weights_by_id if snakemake.params.get("weighted") else None
+predictions = [weighed(read_predictions(path), weights) for path in snakemake.input.predictions]
 
 runs, pooled = pool_folds([Member(**tokens) for tokens in snakemake.params.members], predictions)
 options = EnsembleOptions(**snakemake.params.options)
-groups = TaskDescription.read(snakemake.input.task).groups_of(pooled[0].ids.tolist())
+groups = task.groups_of(pooled[0].ids.tolist())
 
 ensemble = select_ensemble(step.task, runs, pooled, options, groups)
 if options.calibrate:

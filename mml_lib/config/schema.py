@@ -250,6 +250,11 @@ class StudyConfig(Section):
         description="Metrics of validation and test: one list for all task types, or one per task type; "
         "`python -m mml_lib.metrics` lists the named ones.",
     )
+    weighted_metrics: bool = Field(
+        False,
+        description="Weigh samples by the column weight of their task in metrics, their intervals and comparisons, and "
+        "in the choice of ensembles too, not only in the loss.",
+    )
     tta: TTA = Field(
         default_factory=TTA,
         description="Test-time augmentation. It changes predictions and their metrics, not the training.",

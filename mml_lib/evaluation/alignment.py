@@ -1,7 +1,7 @@
 """Alignment: predictions of several runs on the same samples, in the same order; what cannot be compared is refused."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,12 +23,14 @@ class Aligned:
         ids: ids of the samples, N.
         task_type: task type of the predictions.
         sample_set: number of the samples it was tested on; folds of one test split share it.
+        weights: of the samples, N; None: all count alike.
     """
 
     arguments: tuple[np.ndarray, ...]
     ids: np.ndarray
     task_type: str
     sample_set: int
+    weights: np.ndarray | None = None
 
     @property
     def outputs(self) -> int:
@@ -71,7 +73,7 @@ def _beside(predictions: AnyPredictions, where: str, first: str, sets: _Sets, gr
     order = np.argsort(ids, kind="stable")
     key = tuple(ids[order].tolist())
     reference = next(iter(sets.values()), None)
-    candidate = Aligned(arguments, ids, predictions.task_type, len(sets))
+    candidate = Aligned(arguments, ids, predictions.task_type, len(sets), predictions.weights)
     if reference and candidate.task_type != reference.task_type:
         raise MMLError(
             f"{where} is a {candidate.task_type} and run '{first}' a {reference.task_type}; compare runs of one type "
@@ -97,7 +99,7 @@ def _beside(predictions: AnyPredictions, where: str, first: str, sets: _Sets, gr
             f"{where} and run '{first}' have other targets for the same samples; predict both anew on the task as it "
             "is now, or compare runs of one task only"
         )
-    return Aligned(arguments, beside.ids, beside.task_type, beside.sample_set)
+    return replace(beside, arguments=arguments)
 
 
 def _other_samples(where: str, first: str, key: tuple[str, ...], sets: _Sets) -> MMLError:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mml_lib.metrics import Values, weighted
+from mml_lib.metrics.sums import whole_weights
 
 CHUNK = 2**20  # weights that are worked on at once: they and their sums stay in a processor's cache
 LEAST = 16  # resamples at once, also where these are more weights: one by one they take more than twice as long
@@ -24,6 +25,7 @@ def resampled(
     resamples: int,
     seed: int = 0,
     groups: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
 ) -> Values:
     """Return the value of each metric on each resample, R; the same seed gives the same resamples.
 
@@ -36,9 +38,12 @@ def resampled(
         resamples: R.
         seed: seed of the draws.
         groups: number of the group of each sample, N, from 0 on without gaps; None: each sample is its own.
+        weights: of the samples, N: one that is drawn twice counts twice its weight; None: all count alike.
     """
     metrics = weighted(task_type, names, arguments)
-    chunks = [metrics(weights) for weights in draw(len(arguments[0]) if groups is None else groups, resamples, seed)]
+    own = None if weights is None else whole_weights(weights)[:, None]
+    drawn = draw(len(arguments[0]) if groups is None else groups, resamples, seed)
+    chunks = [metrics(times if own is None else times * own) for times in drawn]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in names}
 
 

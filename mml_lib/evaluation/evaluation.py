@@ -21,7 +21,7 @@ NOT_FINITE = "outputs are not finite"
 
 
 def evaluate(predictions: AnyPredictions, metrics: Sequence[str | Metric]) -> dict[str, float]:
-    """Return the value of each metric; only metrics given by `_target_` import torch.
+    """Return the value of each metric, by weights if samples have some; only metrics given by `_target_` import torch.
 
     Outputs that are not finite, of a network that exploded, have no named metric: NaN.
 
@@ -33,7 +33,7 @@ def evaluate(predictions: AnyPredictions, metrics: Sequence[str | Metric]) -> di
     arguments = _arguments(predictions)
     values = dict.fromkeys(named, math.nan)
     if arguments is not None:
-        values = values_of(predictions.task_type, named, arguments)
+        values = values_of(predictions.task_type, named, arguments, predictions.weights)
     return values | (_torch_values(predictions, own) if own else {})
 
 
@@ -70,7 +70,8 @@ def evaluate_resampled(
     if arguments is None:
         names = [*named, *(metric + PER_GROUP for metric in named if has_groups(groups))]
         return undefined(names, predictions.ids, resamples, NOT_FINITE)
-    return resample_levels(predictions.task_type, named, arguments, predictions.ids, resamples, groups, per_group)
+    kind, ids, weights = predictions.task_type, predictions.ids, predictions.weights
+    return resample_levels(kind, named, arguments, ids, resamples, groups, per_group, weights=weights)
 
 
 def network_estimates(resampled: Resampled) -> dict[str, Estimate]:

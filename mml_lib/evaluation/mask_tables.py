@@ -32,16 +32,24 @@ class MeasuredMasks:
         surfaces: of each image; empty where they are not measured.
         ids: ids of the images.
         suffix: end of the names of metrics.
+        weights: of the images in metrics of several, N; None: all count alike.
     """
 
     pixels: Counts
     surfaces: Sequence[Surfaces]
     ids: np.ndarray
     suffix: str = ""
+    weights: np.ndarray | None = None
 
     @classmethod
     def of(
-        cls, pairs: Iterable[MaskPair], ids: np.ndarray, classes: int, metrics: Sequence[str], suffix: str = ""
+        cls,
+        pairs: Iterable[MaskPair],
+        ids: np.ndarray,
+        classes: int,
+        metrics: Sequence[str],
+        suffix: str = "",
+        weights: np.ndarray | None = None,
     ) -> "MeasuredMasks":
         """Measure masks, one image at a time: surfaces where one of the metrics is about them."""
         of_images, surfaces = [], []
@@ -50,7 +58,7 @@ class MeasuredMasks:
             of_images.append(counts(pixel_confusion(pair.predicted, pair.target, classes)))
             surfaces += [pair.surfaces(classes)] if measures_surfaces else []
         pixels = Counts(*(np.stack(side) for side in zip(*of_images, strict=True)))
-        return cls(pixels, surfaces, ids, suffix)
+        return cls(pixels, surfaces, ids, suffix, weights)
 
     def arguments(self, index: int | None = None) -> tuple[np.ndarray, ...]:
         """Return the arguments of metrics of all classes, or of one class against the rest."""
@@ -90,7 +98,8 @@ def class_metrics(
         names = list(_metrics(metrics))
         present = masks.pixels.targets + masks.pixels.predicted > 0
         for index, label in [(None, ""), *enumerate(classes)]:
-            resampled = resample(KIND, names, masks.arguments(index), masks.ids, resamples, groups)
+            arguments, weights = masks.arguments(index), masks.weights
+            resampled = resample(KIND, names, arguments, masks.ids, resamples, groups, weights=weights)
             estimates = network_estimates(resampled)
             images = int((foreground(present).any(axis=1) if index is None else present[:, index]).sum())
             for name, value in resampled.by_metric().items():

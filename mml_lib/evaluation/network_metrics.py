@@ -27,6 +27,7 @@ class NetworkMetrics(Stored):
         metrics: values by name, NaN where undefined.
         intervals: ends of the 95 % interval of each metric that was resampled, NaN where there is none.
         reasons: for each metric without an interval, why there is none.
+        weighted: metrics weigh samples by the weights of their task.
     """
 
     about: str = NETWORKS
@@ -40,9 +41,10 @@ class NetworkMetrics(Stored):
     metrics: Mapping[str, float]
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    weighted: bool = False
 
     KIND: ClassVar[str] = "metrics"
-    LATER: ClassVar[tuple[str, ...]] = ("about", "on", "samples", "folds", "reasons")
+    LATER: ClassVar[tuple[str, ...]] = ("about", "on", "samples", "folds", "reasons", "weighted")
 
     @classmethod
     def of(cls, values: Mapping[str, float], resampled: Resampled, **names: Any) -> Self:
@@ -51,7 +53,8 @@ class NetworkMetrics(Stored):
         Args:
             values: values of metrics by name.
             resampled: named metrics on resamples of the samples, with those per group.
-            names: the network and its samples: `task`, `run`, `fold`, `on`, `split`, `samples` and `folds`.
+            names: the network and its samples: `task`, `run`, `fold`, `on`, `split`, `samples`, `folds`
+                and `weighted`.
         """
         estimates = network_estimates(resampled)
         further = {name: value for name, value in resampled.by_metric().items() if name not in values}
@@ -70,7 +73,10 @@ class NetworkMetrics(Stored):
 
     def content(self) -> dict[str, Any]:
         """Return the content of the file; None stands for NaN, which JSON does not have."""
-        content = {key: value for key, value in asdict(self).items() if key != "folds" or value is not None}
+        content = asdict(self)
+        for key in ("folds", "weighted"):  # no keys of networks that they say nothing of
+            if not content[key]:
+                del content[key]
         content["metrics"] = {name: finite_or_none(value) for name, value in self.metrics.items()}
         content["intervals"] = {name: [*map(finite_or_none, ends)] for name, ends in self.intervals.items()}
         return content

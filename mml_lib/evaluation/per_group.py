@@ -2,7 +2,7 @@
 
 Probabilities and values are averaged, or merged as the study's `per_group` says; pixels of masks are summed, distances
 of their edges are averaged over images. Metrics of merged predictions have the names of those per sample with
-`_per_group` behind them.
+`_per_group` behind them. Where samples have weights, a group counts by their mean, without those of the weight 0.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ import numpy as np
 
 from mml_lib.config.metric_options import PER_GROUP
 from mml_lib.errors import MMLError
-from mml_lib.evaluation.resampled import Groups, Resampled, resample, undefined, unit_keys
+from mml_lib.evaluation.resampled import NO_WEIGHT, Groups, Resampled, resample, undefined, unit_keys, with_weight
 from mml_lib.task_types import TASK_TYPES
 
 Arguments = Sequence[np.ndarray]
@@ -34,6 +34,7 @@ def resample_levels(
     groups: Groups | None = None,
     per_group: str = "mean",
     seed: int = 0,
+    weights: np.ndarray | None = None,
 ) -> Resampled:
     """Return metrics on samples and on resamples of them, followed by those per group where a group has several.
 
@@ -46,17 +47,23 @@ def resample_levels(
         groups: group of each sample of the task, by id.
         per_group: see `merge_groups`; groups that cannot be merged have metrics of NaN, with the reason.
         seed: added to that of the samples.
+        weights: of the samples, N; None: all count alike.
     """
-    of_samples = resample(task_type, metrics, arguments, ids, resamples, groups, seed)
+    of_samples = resample(task_type, metrics, arguments, ids, resamples, groups, seed, weights)
     if not has_groups(groups):
         return of_samples
     names = [metric + PER_GROUP for metric in metrics]
+    if weights is not None:
+        arguments, ids, weights = with_weight(arguments, np.asarray(ids), weights)
+        if not len(ids):
+            return of_samples.beside(undefined(names, ids, resamples, NO_WEIGHT))
     units, numbers = np.unique(unit_keys(ids, groups), return_inverse=True)
     try:
         merged = merge_groups(task_type, arguments, numbers, [unit.partition(" ")[2] for unit in units], per_group)
     except MMLError as error:
         return of_samples.beside(undefined(names, units, resamples, str(error)))
-    of_groups = resample(task_type, metrics, merged, units, resamples, seed=seed)
+    of_units = None if weights is None else np.bincount(numbers, weights) / np.bincount(numbers)
+    of_groups = resample(task_type, metrics, merged, units, resamples, seed=seed, weights=of_units)
     return of_samples.beside(replace(of_groups, metrics=names))
 
 

@@ -24,6 +24,8 @@ from mml_lib.predictions.scores import values_of
 from mml_lib.task_types import TASK_TYPES
 
 FORMAT = FORMATS["resampled_metrics"]
+NO_WEIGHT = "all samples have the weight 0"
+"""Why samples without weight have no metrics."""
 Groups = Mapping[str, str | None]
 """Group of each sample by its id, None or empty where it has none."""
 
@@ -36,9 +38,10 @@ class Resampled:
         metrics: names, M.
         values: on the samples, M; NaN where these define none.
         draws: on each resample, M×R.
-        sample_set: digest of the ids of the samples and of their groups.
-        units: number of groups, or of samples where there are none, that are resampled for each metric, M.
-        effective: number of units of equal weight that tell as much (Kish 1965), M: groups weigh as much as they have
+        sample_set: digest of the ids of the samples, of their groups and weights.
+        units: number of groups, or of samples where there are none, that are resampled for each metric, M; of samples
+            with weights the number that tells as much (Kish 1965).
+        effective: number of units of equal weight that tell as much (Kish 1965), M: groups weigh as much as their
             samples; where pixels are pooled, images weigh as much as they have pixels of a class, in the mean over
             classes.
         balance: share of the samples that count for a metric of classes, M: 1 where all classes are equally frequent.
@@ -126,6 +129,7 @@ def resample(
     resamples: int,
     groups: Groups | None = None,
     seed: int = 0,
+    weights: np.ndarray | None = None,
 ) -> Resampled:
     """Return the metrics of predictions on their samples and on resamples of them.
 
@@ -137,23 +141,50 @@ def resample(
         resamples: number of resamples.
         groups: group of each sample, by id; whole groups are drawn.
         seed: added to that of the samples.
+        weights: of the samples, N; None: all count alike.
     """
     order = np.argsort(ids, kind="stable")
     ids, arguments = np.asarray(ids)[order].astype(str), [argument[order] for argument in arguments]
+    if weights is not None:
+        arguments, ids, weights = with_weight(arguments, ids, weights[order])
+        if not len(ids):
+            return undefined(metrics, ids, resamples, NO_WEIGHT)
     keys = unit_keys(ids, groups)
     members, numbers = np.unique(keys, return_inverse=True)
     digest = hashlib.sha256("\n".join([*ids.tolist(), *keys]).encode()).hexdigest()
     draws = np.empty((len(metrics), 0))
     if resamples and metrics:
         grouped = numbers if len(members) < len(ids) else None
-        drawn = resampled(task_type, metrics, arguments, resamples, int(digest[:12], 16) + seed, grouped)
+        drawn = resampled(task_type, metrics, arguments, resamples, int(digest[:12], 16) + seed, grouped, weights)
         draws = np.array([drawn[name] for name in metrics]).reshape(len(metrics), -1)
-    values = values_of(task_type, metrics, arguments)
-    effective = _effective_of(task_type, metrics, numbers, arguments[1])
+    values = values_of(task_type, metrics, arguments, weights)
     row_values = np.array([values[name] for name in metrics])
-    balances = _balances(task_type, metrics, arguments)
-    units = np.full(len(metrics), len(members))
-    return Resampled(metrics, row_values, draws, digest[:16], units, effective, balances, task_type=task_type)
+    units, counted = len(members), np.ones(len(ids))
+    if weights is not None:
+        digest = hashlib.sha256(digest.encode() + weights.tobytes()).hexdigest()
+        units, counted = _units(numbers, weights), weights
+    effective = _effective_of(task_type, metrics, numbers, arguments[1], counted)
+    balances = _balances(task_type, metrics, arguments, counted)
+    rows = np.full(len(metrics), units)
+    return Resampled(metrics, row_values, draws, digest[:16], rows, effective, balances, task_type=task_type)
+
+
+def with_weight(
+    arguments: Sequence[np.ndarray], ids: np.ndarray, weights: np.ndarray
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray | None]:
+    """Return the samples whose weight is not 0, as samples without weight are none.
+
+    Args:
+        arguments: arguments of metrics, N samples each.
+        ids: ids of the samples, N.
+        weights: of the samples, N.
+
+    Returns:
+        Arguments, ids and weights of these samples; None instead of weights that are all alike, which change nothing.
+    """
+    rows = weights > 0
+    kept = weights[rows]
+    return [argument[rows] for argument in arguments], ids[rows], None if (kept == kept[:1]).all() else kept
 
 
 def unit_keys(ids: np.ndarray, groups: Groups | None) -> list[str]:
@@ -170,11 +201,25 @@ def undefined(metrics: Sequence[str], ids: np.ndarray, resamples: int, reason: s
     return Resampled(metrics, none, nothing, "", units, units.astype(float), np.ones(number), reason)
 
 
-def _effective_of(task_type: str, metrics: Sequence[str], numbers: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def _units(numbers: np.ndarray, weights: np.ndarray) -> int:
+    """Return the number of units that tells as much as those of samples with weights, at least 2 of several.
+
+    Unequal weights reduce the number of units as they reduce the effective one; groups of different sizes do not.
+    """
+    number = int(numbers.max()) + 1
+    reduced = number * _effective(numbers, weights) / _effective(numbers, np.ones(len(numbers)))
+    return round(min(max(reduced, min(number, 2)), number))
+
+
+def _effective_of(
+    task_type: str, metrics: Sequence[str], numbers: np.ndarray, targets: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """Return the effective number of units of each metric, M."""
-    plain = _effective(numbers, np.ones(len(numbers)))
+    plain = _effective(numbers, weights)
     pooled = [(metric := find_metric(task_type, name)) is not None and metric.pooled for name in metrics]
-    return np.where(pooled, _effective(numbers, targets), plain) if any(pooled) else np.full(len(metrics), plain)
+    if not any(pooled):
+        return np.full(len(metrics), plain)
+    return np.where(pooled, _effective(numbers, targets * weights[:, None]), plain)
 
 
 def _effective(numbers: np.ndarray, weights: np.ndarray) -> float:
@@ -193,32 +238,35 @@ def _effective(numbers: np.ndarray, weights: np.ndarray) -> float:
     return max(effective, float(min(len(of_units), 2)))
 
 
-def _balances(task_type: str, metrics: Sequence[str], arguments: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the share of the samples that count for each metric of classes, M."""
-    balances = np.full(len(metrics), _balance(task_type, *arguments[1:3]))
+def _balances(
+    task_type: str, metrics: Sequence[str], arguments: Sequence[np.ndarray], weights: np.ndarray
+) -> np.ndarray:
+    """Return the share of the samples, by weight, that count for each metric of classes, M."""
+    balances = np.full(len(metrics), _balance(task_type, weights, *arguments[1:3]))
     if TASK_TYPES[task_type].is_single_label and arguments[0].shape[1] == 2:
         predicted, targets = arguments[0].argmax(axis=1) == 1, arguments[1]
         chosen = {"positives": targets == 1, "negatives": targets == 0, "predicted": predicted}
         for place, name in enumerate(metrics):
             if (metric := find_metric(task_type, name)) and (deciding := metric.deciding):
-                balances[place] = max(chosen[deciding].mean(), 1 / len(targets))
+                balances[place] = max(weights @ chosen[deciding] / weights.sum(), 1 / len(targets))
     return balances
 
 
-def _balance(task_type: str, targets: np.ndarray, is_known: np.ndarray | None = None) -> float:
+def _balance(task_type: str, weights: np.ndarray, targets: np.ndarray, is_known: np.ndarray | None = None) -> float:
     """Return the harmonic mean of class sizes by their mean, of labels the mean over them; 1 of other task types.
 
     Of labels that are partly unknown, only the known share of the samples counts.
     """
     if TASK_TYPES[task_type].is_single_label:
-        shares = np.unique(targets, return_counts=True)[1] / len(targets)
+        shares = np.bincount(np.unique(targets, return_inverse=True)[1], weights) / weights.sum()
         return float(len(shares) ** 2 / (1 / shares).sum())
     if TASK_TYPES[task_type].is_multilabel:
         if is_known is None:
-            shares = targets.mean(axis=0)
+            shares = weights @ targets / weights.sum()
             of_labels = 4 * shares * (1 - shares)
         else:
-            shares = share(targets.sum(axis=0), is_known.sum(axis=0))
-            of_labels = np.nan_to_num(4 * shares * (1 - shares) * is_known.mean(axis=0))
+            amounts = weights @ is_known
+            shares = share(weights @ targets, amounts)
+            of_labels = np.nan_to_num(4 * shares * (1 - shares) * amounts / weights.sum())
         return float(of_labels[of_labels > 0].mean()) if (of_labels > 0).any() else 1.0
     return 1.0

@@ -106,7 +106,9 @@ def resample_runs(
         raise MMLError(f"runs of a {kind} cannot be compared by '{unknown[0]}'{nearest(unknown[0], NAMED[kind])}")
     networks = {
         run: {
-            fold: resample_levels(kind, metrics, network.arguments, network.ids, resamples, groups, per_group, seed)
+            fold: resample_levels(
+                kind, metrics, network.arguments, network.ids, resamples, groups, per_group, seed, network.weights
+            )
             for fold, network in folds.items()
         }
         for run, folds in aligned.items()

@@ -12,7 +12,8 @@ from mml_lib.evaluation.resampled import Groups, resample
 from mml_lib.evaluation.run_comparison import RESAMPLES
 from mml_lib.metrics.classification import is_of_class
 from mml_lib.metrics.segmentation import foreground
-from mml_lib.metrics.shares import Counts, dices, ious, mean_of_known, precisions, recalls, specificities
+from mml_lib.metrics.shares import Counts, dices, ious, mean_of_known, precisions, recalls, share, specificities
+from mml_lib.metrics.sums import whole_weights
 from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions
 from mml_lib.predictions.scores import confusion_matrix, counts, score, sigmoid, softmax
 from mml_lib.task_types import IGNORE, TASK_TYPES
@@ -23,6 +24,8 @@ from mml_lib.tasks.dataset import natural_key
 
 def class_table(predictions: AnyPredictions, classes: Sequence[str], where: str = "a prediction") -> pd.DataFrame:
     """Return the metrics of a network for each class or label, a row each; NaN where the samples define none.
+
+    Metrics follow the weights of samples, if they have some; support counts samples.
 
     Args:
         predictions: predictions of labelled samples.
@@ -45,38 +48,53 @@ def class_table(predictions: AnyPredictions, classes: Sequence[str], where: str 
             f"{where} has {arguments[0].shape[1]} outputs for {len(classes)} classes; state the task's classes"
         )
     if TASK_TYPES[kind].has_masks:
-        return _mask_classes(Counts(*arguments[:3]), classes)
-    positive = is_of_class(arguments[1], len(classes))
+        return _mask_classes(Counts(*arguments[:3]), classes, _times(predictions))
+    positive, times = is_of_class(arguments[1], len(classes)), _times(predictions)
     is_known = arguments[2] if len(arguments) > 2 else np.ones_like(positive)
     if TASK_TYPES[kind].is_single_label:
-        counted = counts(confusion_matrix(arguments[1], arguments[0].argmax(axis=1), len(classes)))
+        counted = counts(confusion_matrix(arguments[1], arguments[0].argmax(axis=1), len(classes), times))
     else:
         predicted = (arguments[0] > 0.5) & is_known
-        counted = Counts(*(side.sum(axis=0) for side in (predicted & positive, positive, predicted)))
+        counted = Counts(*(times @ side for side in (predicted & positive, positive, predicted)))
     table = {
         "class": list(classes),
-        "support": counted.targets,
+        "support": positive.sum(axis=0),
         "recall": recalls(counted),
         "precision": precisions(counted),
-        "specificity": specificities(counted, is_known.sum(axis=0)),
+        "specificity": specificities(counted, times @ is_known),
         "f1": dices(counted),
     }
-    columns = [(arguments[0][rows][:, [index]], positive[rows][:, [index]]) for index, rows in enumerate(is_known.T)]
     for metric in ("auroc", "average_precision"):
-        table[metric] = [score("multilabel_classification", metric, *column) for column in columns]
+        table[metric] = [
+            score(
+                "multilabel_classification",
+                metric,
+                arguments[0][rows][:, [index]],
+                positive[rows][:, [index]],
+                weights=None if predictions.weights is None else predictions.weights[rows],
+            )
+            for index, rows in enumerate(is_known.T)
+        ]
     return pd.DataFrame(table)
 
 
-def _mask_classes(of_images: Counts, classes: Sequence[str]) -> pd.DataFrame:
-    """Return the rows of a segmentation, for counts of pixels, images×classes."""
-    pooled = Counts(*(side.sum(axis=0) for side in of_images))
+def _times(predictions: AnyPredictions) -> np.ndarray:
+    """Return how often each sample counts, N: once, or by its weight."""
+    return np.ones(len(predictions.ids)) if predictions.weights is None else whole_weights(predictions.weights)
+
+
+def _mask_classes(of_images: Counts, classes: Sequence[str], times: np.ndarray) -> pd.DataFrame:
+    """Return the rows of a segmentation, for counts of pixels, images×classes, and how often each image counts."""
+    pooled = Counts(*(times @ side for side in of_images))
     table = {
         "class": list(classes),
-        "support": pooled.targets,
+        "support": of_images.targets.sum(axis=0),
         "images": ((of_images.targets + of_images.predicted) > 0).sum(axis=0),
     }
     for name, values in (("recall", recalls), ("precision", precisions), ("dice", dices), ("iou", ious)):
-        table[name] = mean_of_known(values(of_images).T)
+        of_image = values(of_images)
+        defined = ~np.isnan(of_image)
+        table[name] = share(times @ np.where(defined, of_image, 0), times @ defined)
     return pd.DataFrame(table | {"pooled_dice": dices(pooled), "pooled_iou": ious(pooled)})
 
 
@@ -126,7 +144,8 @@ def group_table(
         for group, chosen in sorted(members.items(), key=lambda item: natural_key(item[0])):
             own = tuple(argument[chosen] for argument in arguments)
             whole = None if column == "group" else units
-            resampled = resample(kind, metrics, own, predictions.ids[chosen], resamples, whole, seed)
+            weights = None if predictions.weights is None else predictions.weights[chosen]
+            resampled = resample(kind, metrics, own, predictions.ids[chosen], resamples, whole, seed, weights)
             for metric, estimate in network_estimates(resampled).items():
                 ends = (estimate.mean, estimate.low, estimate.high, estimate.reason)
                 rows.append((column, group, len(chosen), metric, *ends))

@@ -29,24 +29,27 @@ def moments(values: np.ndarray, targets: np.ndarray) -> Weighted:
             }
         # Next to the mean of all samples hardly any variance is left, perhaps none: take the drawn values themselves.
         for resample in np.flatnonzero((var_v <= 1e-6 * vv) | (var_t <= 1e-6 * tt)):
-            rows = np.repeat(np.arange(len(errors)), weights[:, resample])
-            results["r2"][resample] = _r2(values[rows], targets[rows])
-            results["pearson"][resample] = _pearson(values[rows], targets[rows])
+            rows = np.flatnonzero(weights[:, resample])
+            drawn = values[rows], targets[rows], weights[rows, resample].astype(np.float64)
+            results["r2"][resample] = _r2(*drawn)
+            results["pearson"][resample] = _pearson(*drawn)
         return results
 
     return metrics
 
 
-def _r2(values: np.ndarray, targets: np.ndarray) -> float:
+def _r2(values: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> float:
     if np.ptp(targets) == 0:
         return np.nan
-    return float(1 - ((values - targets) ** 2).sum() / ((targets - targets.mean()) ** 2).sum())
+    deviations = targets - np.average(targets, weights=weights)
+    return float(1 - weights @ (values - targets) ** 2 / (weights @ deviations**2))
 
 
-def _pearson(values: np.ndarray, targets: np.ndarray) -> float:
+def _pearson(values: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> float:
     if np.ptp(values) == 0 or np.ptp(targets) == 0:  # of equal values the deviation may be a rounding error
         return np.nan
-    return float(np.corrcoef(values, targets)[0, 1])
+    covariance = np.cov(values, targets, ddof=0, aweights=weights)
+    return float(covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]))
 
 
 def _spearman(values: np.ndarray, targets: np.ndarray) -> Weighted:

@@ -2,10 +2,10 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 
@@ -29,12 +29,14 @@ class Predictions:
             (float32, N; NaN unlabelled).
         ids: sample ids, N.
         task_type: task type of the predictions.
+        weights: weight of each sample in metrics, N; None: all count alike. Files do not contain it.
     """
 
     logits: np.ndarray
     targets: np.ndarray
     ids: np.ndarray
     task_type: str = "classification"
+    weights: np.ndarray | None = None
 
     @property
     def labelled(self) -> np.ndarray:
@@ -43,7 +45,8 @@ class Predictions:
 
     def take(self, rows: np.ndarray) -> "Predictions":
         """Return the predictions of some samples, by their numbers or by a mask."""
-        return replace(self, logits=self.logits[rows], targets=self.targets[rows], ids=self.ids[rows])
+        weights = None if self.weights is None else self.weights[rows]
+        return replace(self, logits=self.logits[rows], targets=self.targets[rows], ids=self.ids[rows], weights=weights)
 
     def write(self, path: str | Path) -> None:
         _save(path, self.task_type, self.ids, logits=self.logits, targets=self.targets)
@@ -59,6 +62,7 @@ class MaskPredictions:
         sizes: height and width of each image in pixels, N×2.
         ids: sample ids, N.
         classes: number of classes.
+        weights: weight of each image in metrics, N; None: all count alike. Files do not contain it.
     """
 
     masks: np.ndarray
@@ -66,6 +70,7 @@ class MaskPredictions:
     sizes: np.ndarray
     ids: np.ndarray
     classes: int
+    weights: np.ndarray | None = None
     task_type = "semantic_segmentation"
 
     @classmethod
@@ -89,7 +94,8 @@ class MaskPredictions:
         """Return some of the images, by their numbers."""
         images = list(self.images())
         masks, targets = ([images[row][side] for row in rows] for side in (0, 1))
-        return MaskPredictions.of(masks, targets, self.ids[rows], self.classes)
+        weights = None if self.weights is None else self.weights[rows]
+        return replace(MaskPredictions.of(masks, targets, self.ids[rows], self.classes), weights=weights)
 
     def write(self, path: str | Path) -> None:
         arrays = {"masks": self.masks, "targets": self.targets, "sizes": self.sizes, "classes": np.int64(self.classes)}
@@ -105,6 +111,19 @@ def is_labelled(task_type: str, targets: np.ndarray) -> np.ndarray:
 
 
 AnyPredictions = Predictions | MaskPredictions
+P = TypeVar("P", bound="Predictions | MaskPredictions")
+
+
+def weighed(predictions: P, weights: Mapping[str, float] | None) -> P:
+    """Return predictions whose samples have weights in metrics.
+
+    Args:
+        predictions: predictions of any samples.
+        weights: weight of each sample of the task, by id; None: all count alike.
+    """
+    if weights is None:
+        return predictions
+    return replace(predictions, weights=np.array([weights[id_] for id_ in predictions.ids.tolist()], dtype=float))
 
 
 def are_masks(predictions: Sequence[AnyPredictions]) -> TypeGuard[Sequence[MaskPredictions]]:
@@ -115,7 +134,10 @@ def are_masks(predictions: Sequence[AnyPredictions]) -> TypeGuard[Sequence[MaskP
 def pool(predictions: Sequence[AnyPredictions]) -> AnyPredictions:
     """Return the predictions of several networks one after the other."""
     first = predictions[0]
-    names = ("masks", "targets", "sizes", "ids") if isinstance(first, MaskPredictions) else ("logits", "targets", "ids")
+    names: tuple[str, ...] = ("logits", "targets", "ids")
+    if isinstance(first, MaskPredictions):
+        names = ("masks", "targets", "sizes", "ids")
+    names += ("weights",) if first.weights is not None else ()
     joined: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in predictions]) for name in names}
     return replace(first, **joined)
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from mml_lib.metrics import weighted
 from mml_lib.metrics.shares import Counts
+from mml_lib.metrics.sums import whole_weights
 from mml_lib.task_types import IGNORE, TASK_TYPES
 
 
@@ -39,22 +40,27 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     return np.where(logits >= 0, 1, small) / (1 + small)
 
 
-def values_of(task_type: str, metrics: Sequence[str], arguments: Sequence[np.ndarray]) -> dict[str, float]:
+def values_of(
+    task_type: str, metrics: Sequence[str], arguments: Sequence[np.ndarray], weights: np.ndarray | None = None
+) -> dict[str, float]:
     """Return the value of each metric on samples, NaN where they leave it undefined.
 
     Args:
         task_type: task type of the metrics.
         metrics: names of the metrics.
         arguments: as `mml_lib.metrics.weighted` takes them, N samples each.
+        weights: of the samples, N; None: all count alike.
     """
-    once = np.ones((len(arguments[0]), 1), np.uint8)
+    if weights is not None and not weights.any():
+        return dict.fromkeys(metrics, np.nan)
+    once = np.ones((len(arguments[0]), 1), np.uint8) if weights is None else whole_weights(weights)[:, None]
     values = weighted(task_type, metrics, arguments)(once)
     return {name: float(values[name][0]) for name in metrics}
 
 
-def score(task_type: str, metric: str, *arguments: np.ndarray) -> float:
+def score(task_type: str, metric: str, *arguments: np.ndarray, weights: np.ndarray | None = None) -> float:
     """Return the value of one metric on samples, as `values_of`."""
-    return values_of(task_type, [metric], arguments)[metric]
+    return values_of(task_type, [metric], arguments, weights)[metric]
 
 
 def counts(matrix: np.ndarray) -> Counts:
@@ -73,10 +79,12 @@ def image_counts(images: Iterable[tuple[np.ndarray, np.ndarray]], classes: int) 
     return Counts(*np.array(of_images, np.int64).reshape(-1, 3, classes).transpose(1, 0, 2))
 
 
-def confusion_matrix(targets: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Return counts, classes×classes: rows are targets, columns are predictions."""
+def confusion_matrix(
+    targets: np.ndarray, predicted: np.ndarray, classes: int, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Return counts, or sums of weights, classes×classes: rows are targets, columns are predictions."""
     pairs = targets.astype(np.int64) * classes + predicted
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+    return np.bincount(pairs, weights, minlength=classes**2).reshape(classes, classes)
 
 
 def pixel_confusion(mask: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from mml_lib.evaluation.out_of_fold import pool_out_of_fold, with_folds
 from mml_lib.evaluation.run_comparison import resample_runs
 from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.files.checksums import verify
-from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, read_predictions
+from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, read_predictions, weighed
 from mml_lib.tasks.description import TaskDescription
 
 Networks = Mapping[str, Sequence[Mapping[str, str]]]
@@ -76,15 +76,24 @@ class RunResults:
         )
 
     def standing(
-        self, task: TaskDescription, metrics: Sequence[str], resamples: int, per_group: str, out_of_fold: bool
+        self,
+        task: TaskDescription,
+        metrics: Sequence[str],
+        resamples: int,
+        per_group: str,
+        out_of_fold: bool,
+        weighted: bool = False,
     ) -> pd.DataFrame | None:
         """Return the metrics of procedures: those of the leaderboard, or else of the predictions by `standing_of`."""
         if "leaderboard" in self.tables:
             return long_form(self.tables["leaderboard"])
+        weights = task.weights_by_id if weighted else None
+        runs = {
+            run: {fold: weighed(predictions, weights) for fold, predictions in folds.items()}
+            for run, folds in self.predictions.items()
+        }
         procedures = procedures_of(self.labels)
-        return standing_of(
-            self.predictions, metrics, resamples, task.by_id("group"), procedures, per_group, out_of_fold
-        )
+        return standing_of(runs, metrics, resamples, task.by_id("group"), procedures, per_group, out_of_fold)
 
     def order(self, standing: pd.DataFrame | None) -> list[str]:
         """Return the runs, the best first."""

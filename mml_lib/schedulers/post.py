@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, get_args
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from mml_lib.errors import MMLError, nearest
-from mml_lib.evaluation.ensembles.options import PROGRAM_NEEDS_ALL, EnsembleOptions
+from mml_lib.evaluation.ensembles.options import PROGRAM_NEEDS_ALL, PROGRAM_WEIGHS_NONE, EnsembleOptions
 from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.schedulers.transfer import TransferOptions, TransferScheduler
 from mml_lib.studies.answers import Answers
@@ -300,6 +300,8 @@ class PostScheduler(TransferScheduler):
         ensemble.metric_of(kind)
         if ensemble.strategy == "program" and self.study.task(task).is_partial:
             raise MMLError(f"mode.{PROGRAM_NEEDS_ALL}")
+        if ensemble.strategy == "program" and self.study.cfg.weighted_metrics and self.study.task(task).is_weighted:
+            raise MMLError(f"mode.{PROGRAM_WEIGHS_NONE}")
         ensemble.check_members(members)
         return ensemble
 

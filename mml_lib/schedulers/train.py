@@ -16,6 +16,7 @@ from mml_lib.studies.checks.class_names import check_same_classes
 from mml_lib.studies.checks.guarding import Guards, guards_of
 from mml_lib.studies.checks.partial_labels import check_partial_metrics
 from mml_lib.studies.checks.study_checks import check_leakage, check_other
+from mml_lib.studies.checks.weighing import check_weighing_metrics
 from mml_lib.studies.multitask import multitask
 from mml_lib.studies.questions import Questions
 from mml_lib.studies.run_names import NESTED
@@ -230,6 +231,8 @@ class TrainScheduler(AbstractBaseScheduler):
         check_other(other, task)
         for variant in self.variants if other.is_partial else ():
             check_partial_metrics(name, other.task_type, variant.study)
+        if other.is_weighted and self.study.cfg.weighted_metrics:
+            check_weighing_metrics(name, other.task_type, self.study.cfg)
         if not (other.has_test or other.has_unlabelled):
             raise MMLError(f"mode.eval_on: {name} has no test split; set tasks.{other.base_name}.test_fraction")
 

@@ -12,6 +12,7 @@ from mml_lib.files.records import record_study
 from mml_lib.machine.claims import Claims
 from mml_lib.machine.locks import check_writable, lock_project, share_data
 from mml_lib.machine.rule_names import RuleNames
+from mml_lib.studies.checks.weighing import check_weights_exist
 from mml_lib.studies.inputs import Inputs
 from mml_lib.studies.overview import overview
 from mml_lib.studies.project_models import ProjectModels
@@ -119,6 +120,7 @@ class Study:
             MMLError: the first mistake.
         """
         self.fm.reusables.check()
+        check_weights_exist(self.tasks.values(), self.cfg)
         self.schedulers.plan(modes or [self.cfg.mode.id])
         for key, root in (("data", self.fm.data_path), ("results", self.fm.results_path)):
             check_writable(root, key)

@@ -30,7 +30,7 @@ class TaskDescription:
 
     Columns: `id`, `row` in the packed images, `split`, `fold`, `group`, `digest` of the image's content (null
     in older descriptions), and `label` (class index, probabilities, value; null where unlabelled or unknown) or, for
-    segmentation, `pixels` of each class; `weight` in the loss, where samples have weights.
+    segmentation, `pixels` of each class; `weight` in the loss and, if asked, in metrics, where samples have weights.
     """
 
     header: Mapping[str, Any]
@@ -123,6 +123,11 @@ class TaskDescription:
     def weights(self) -> np.ndarray | None:
         """Weight of each sample in the loss, N; None where they have none."""
         return np.array(self.samples["weight"], dtype=float) if "weight" in self.samples else None
+
+    @property
+    def weights_by_id(self) -> dict[str, float] | None:
+        """Weight of each sample by its id; None where they have none."""
+        return self.by_id("weight") if "weight" in self.samples else None
 
     @cached_property
     def column(self) -> dict[str, np.ndarray]:

@@ -19,7 +19,10 @@ from mml_lib.tasks.tags import Shape, parse_tag, plan_tag
 TASK_VERSION = 2
 """Raised when the same definition begins to give another task."""
 
-PLANNED = ("num_folds", "has_test", "has_unlabelled", "brings_test", "about", "classes", "is_partial", "files")
+PLANNED = (
+    *("num_folds", "has_test", "has_unlabelled", "brings_test", "about", "classes"),
+    *("is_partial", "is_weighted", "files"),
+)
 """Properties of a task that do not define it."""
 
 
@@ -44,6 +47,7 @@ class TaskIdentity:
         colors: colours of each class in masks, in the order of the classes.
         classes: its classes in the order of their indices; None where they are unknown until the task is made.
         is_partial: some labels of labelled samples are known to be unknown.
+        is_weighted: its samples are known to have weights.
         targets: identity of what it learns from a data set that tasks share; None: what the data set brings.
         division: identity of the division that it has in common with other tasks of its data set; None: its own.
         files: sketch of its image files; empty for downloads.
@@ -69,6 +73,7 @@ class TaskIdentity:
     colors: Sequence[tuple[str, Sequence[Sequence[int]]]] | None = None
     classes: tuple[str, ...] | None = None
     is_partial: bool = False
+    is_weighted: bool = False
     targets: Mapping[str, Any] | None = None
     division: Mapping[str, Any] | None = None
     files: tuple[int, ...] = ()
@@ -123,6 +128,7 @@ class TaskIdentity:
             about=task.about,
             classes=_classes(name, task, survey),
             is_partial=survey.is_partial if task.is_seen else _may_be_partial(task),
+            is_weighted=survey.is_weighted if task.is_seen else _names_weights(task),
             targets=targets,
             division=division,
             files=survey.files,
@@ -179,6 +185,12 @@ def _may_be_partial(task: Task) -> bool:
     arguments = task.arguments
     ignored = (arguments.get("uncertain") or {}).get("as") == "ignore"
     return bool(arguments.get("unknown")) or ignored
+
+
+def _names_weights(task: Task) -> bool:
+    """Return True if a task whose data are not there yet names a column of weights."""
+    columns = task.arguments.get("columns")
+    return isinstance(columns, Mapping) and columns.get("weight") is not None
 
 
 def _surveyed(name: str, task: Task, creator: Creator, dataset: DatasetIdentity | None) -> Survey:

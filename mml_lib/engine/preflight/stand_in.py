@@ -19,19 +19,25 @@ PER_CLASS = 4
 """Samples of each class of a stand-in."""
 
 
-def stand_in(definition: Mapping[str, Any], description: Path, classes: Sequence[str] | None = None) -> TaskStruct:
+def stand_in(
+    definition: Mapping[str, Any],
+    description: Path,
+    classes: Sequence[str] | None = None,
+    is_weighted: bool = False,
+) -> TaskStruct:
     """Return a task without data: its header as it is stored, or made up, and a few samples of each class.
 
     Args:
         definition: of the task, out of a pipeline.
         description: where its description lies, if it is made.
         classes: what is known of its classes, where the description is not made.
+        is_weighted: its samples are known to have weights, where the description is not made.
     """
     struct = TaskStruct(definition["name"], {"description": description})
     try:
         struct.header = read_header(description)
     except MMLError:  # it is not made yet; what is damaged is told where it is read in earnest
-        struct.header = _header(definition, classes or [])
+        struct.header = _header(definition, classes or []) | ({"weights": {}} if is_weighted else {})
     number = PER_CLASS * max(1, struct.num_classes)
     struct.samples = {
         "id": np.array([f"sample {index}" for index in range(number)]),
@@ -40,6 +46,7 @@ def stand_in(definition: Mapping[str, Any], description: Path, classes: Sequence
         "fold": np.arange(number) % PER_CLASS % max(1, struct.num_folds),
     }
     struct.targets = _targets(struct, number)
+    struct.weights = np.linspace(0.5, 1.5, number, dtype=np.float32) if struct.is_weighted else None
     struct.pixels = None
     struct._mean_and_std = ([0.5] * 3, [0.25] * 3)
     return struct
@@ -72,15 +79,14 @@ def _targets(struct: TaskStruct, number: int) -> np.ndarray:
     return one_hot.astype(np.int64) if kind.has_masks else one_hot
 
 
-def dummy_batch(
-    struct: TaskStruct, count: int, size: tuple[int, int], channels: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return images, floats N×C×H×W in 0..1, and targets as the data module gives them."""
+def dummy_batch(struct: TaskStruct, count: int, size: tuple[int, int], channels: int) -> dict[str, torch.Tensor]:
+    """Return `image`, bytes N×C×H×W, `target` and, where samples have weights, `weight` as the data module does."""
     generator = torch.Generator().manual_seed(0)
-    images = torch.rand(count, channels, *size, generator=generator)
+    images = (torch.rand(count, channels, *size, generator=generator) * 255).to(torch.uint8)
+    positions = np.linspace(0, len(struct.targets) - 1, count).round().astype(int)
+    weights = {} if struct.weights is None else {"weight": torch.from_numpy(struct.weights[positions])}
     if TASK_TYPES[struct.task_type].has_masks:
         masks = torch.randint(struct.num_classes, (count, *size), generator=generator)
         masks[:, 0, 0] = IGNORE
-        return images, masks
-    positions = np.linspace(0, len(struct.targets) - 1, count).round().astype(int)
-    return images, torch.from_numpy(struct.targets[positions])
+        return {"image": images, "target": masks, **weights}
+    return {"image": images, "target": torch.from_numpy(struct.targets[positions]), **weights}

@@ -131,6 +131,7 @@ class Trials:
         network = self._once("arch", of_network, lambda: self._network(structs, size))
         keys = ("loss", "class_weights", "mixing", "augmentations", "normalization", "store_best")
         of_learning = [*of_network, cfg.monitored, cfg.metrics, *(content.get(key) for key in keys)]
+        of_learning.append([struct.is_weighted for struct in structs])
         model = self._once("training", of_learning, lambda: self._learning(structs, network.result, size))
         optimizer = cfg.optimizer.spec()
         outcomes = [network, model]
@@ -173,7 +174,9 @@ class Trials:
 
     def _struct(self, task: Mapping[str, Any], cfg: StudyConfig) -> TaskStruct:
         path = Path(self.study.fm.path("description", task=task["name"], task_id=task["id"]))
-        return stand_in(task, path, self._classes(task, cfg))
+        tasks, name = self.study.tasks, task["name"]
+        is_weighted = tasks.is_known(name) and tasks.derived(name).is_weighted
+        return stand_in(task, path, self._classes(task, cfg), is_weighted)
 
     def _classes(self, task: Mapping[str, Any], cfg: StudyConfig) -> Sequence[str] | None:
         """Return the classes of a task: those that planning knows, or as many as the study names or counts."""
@@ -256,8 +259,7 @@ class Trials:
             step.cfg = before
         batches = {}
         for struct in structs:
-            images, targets = dummy_batch(struct, BATCH, size, meta.in_chans)
-            batches[struct.name] = {"image": (images * 255).to(torch.uint8), "target": targets}
+            batches[struct.name] = dummy_batch(struct, BATCH, size, meta.in_chans)
         for _ in range(2):  # a part of an augmentation may be left out by chance
             loss = model.training_step(batches if len(structs) > 1 else batches[structs[0].name], 0)
         if loss.ndim:

@@ -20,7 +20,7 @@ from mml_lib.evaluation.run_comparison import (
     resample_runs,
 )
 from mml_lib.evaluation.subgroups import class_table, group_table
-from mml_lib.predictions.predictions import AnyPredictions
+from mml_lib.predictions.predictions import AnyPredictions, weighed
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.metadata import MOST_GROUPS, Column, sub_groups
@@ -80,6 +80,7 @@ class Answer:
         metrics: named metrics of the task type, the main one first.
         resamples: of the bootstrap; 0: as many as comparisons need.
         per_group: how the samples of a group are merged for metrics per group.
+        weighted: metrics weigh samples, where these have weights.
         runs: predictions by run and fold.
         labels: label of each run and procedure.
         procedures: the runs of each procedure.
@@ -94,6 +95,7 @@ class Answer:
     metrics: Sequence[str]
     resamples: int
     per_group: str = "mean"
+    weighted: bool = False
     runs: dict[str, dict[int, AnyPredictions]] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     procedures: dict[str, list[str]] = field(default_factory=dict)
@@ -112,7 +114,7 @@ class Answer:
             predictions: predictions of the test samples.
             task: the task that is predicted; tests over folds use the number of its training samples.
         """
-        self.runs.setdefault(network.run, {})[network.fold] = predictions
+        self.runs.setdefault(network.run, {})[network.fold] = self._weighed(predictions, task)
         self.labels.setdefault(network.procedure, network.procedure_label)
         self.labels[network.run] = network.label
         for name in (network.procedure, network.run):
@@ -134,6 +136,7 @@ class Answer:
             fold: whose test samples these are, where each fold has an ensemble of its own; None: the ensemble is one of
                 networks of all folds.
         """
+        predictions = self._weighed(predictions, *self.tasks.values())
         self.runs.setdefault(ENSEMBLE, {})[ALL_FOLDS if fold is None else fold] = predictions
         self._sizes.append(len({(member.project, member.run) for member in ensemble.members}))
         least, most, candidates = min(self._sizes), max(self._sizes), len([run for run in self.runs if run != ENSEMBLE])
@@ -246,9 +249,17 @@ class Answer:
         rows = []
         for run, folds in uncalibrated.items():
             for fold, predictions in folds.items():
-                before, after = (evaluate(outputs, CALIBRATED) for outputs in (predictions, self.runs[run][fold]))
+                weighed_ones = self._weighed(predictions, self._task(fold))
+                before, after = (evaluate(outputs, CALIBRATED) for outputs in (weighed_ones, self.runs[run][fold]))
                 rows += [(run, fold, metric, before[metric], after[metric]) for metric in CALIBRATED]
         return pd.DataFrame(rows, columns=["run", "fold", "metric", "before", "after"])
+
+    def _weighed(self, predictions: AnyPredictions, *tasks: TaskDescription) -> AnyPredictions:
+        """Return predictions of samples of one or more tasks, with the weights of these where metrics weigh samples."""
+        weights: dict[str, float] = {}
+        for task in tasks if self.weighted else ():
+            weights |= task.weights_by_id or {}
+        return weighed(predictions, weights or None)
 
     def _task(self, fold: int) -> TaskDescription:
         return self.tasks.get(fold) or next(iter(self.tasks.values()))

@@ -1,6 +1,7 @@
 """Combining: what the members of an ensemble predict together."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def combine(storage: EnsembleStorage, predictions: Sequence[AnyPredictions]) -> 
     logits = _logits(pool.task_type, mixed(pool, storage.weights, storage.votes, storage.member_temperature))
     if storage.calibration is not None:
         logits = storage.calibration.apply(logits)
-    return Predictions(logits, pool.targets, pool.ids, pool.task_type)
+    return Predictions(logits, pool.targets, pool.ids, pool.task_type, pool.weights)
 
 
 def mixed(pool: Pool, weights: Sequence[float] | np.ndarray, votes: bool, temperature: float) -> np.ndarray:
@@ -78,4 +79,5 @@ def mixed_masks(predictions: Sequence[MaskPredictions], weights: Sequence[float]
             for index in range(first.classes):
                 votes[index] += np.float32(weight) * (mask == index)
         masks.append(votes.argmax(axis=0).astype(np.uint8))
-    return MaskPredictions.of(masks, [target for _, target in first.images()], first.ids, first.classes)
+    mixed_ones = MaskPredictions.of(masks, [target for _, target in first.images()], first.ids, first.classes)
+    return replace(mixed_ones, weights=first.weights)

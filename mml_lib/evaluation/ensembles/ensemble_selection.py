@@ -11,7 +11,7 @@ from mml_lib.evaluation.ensembles.combining import mixed, mixed_masks
 from mml_lib.evaluation.ensembles.ensemble_search import all_members, best_member, budget_search, forward_selection
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage, Member
 from mml_lib.evaluation.ensembles.objective import Objective, score
-from mml_lib.evaluation.ensembles.options import PROGRAM_NEEDS_ALL, EnsembleOptions
+from mml_lib.evaluation.ensembles.options import PROGRAM_NEEDS_ALL, PROGRAM_WEIGHS_NONE, EnsembleOptions
 from mml_lib.evaluation.ensembles.parts import divide
 from mml_lib.evaluation.ensembles.pool import Pool, check_selectable, same_masks
 from mml_lib.evaluation.ensembles.votes import Vote, best_vote
@@ -47,6 +47,8 @@ def select_ensemble(
     check_selectable(pool, chooses)
     if options.strategy == "program" and not TASK_TYPES[pool.task_type].has_values and np.isnan(pool.targets).any():
         raise MMLError(PROGRAM_NEEDS_ALL)
+    if options.strategy == "program" and pool.weights is not None:
+        raise MMLError(PROGRAM_WEIGHS_NONE)
     options.check_members(len(members))
     selects = divide(pool.targets, pool.task_type, groups, options.eval_frac, options.seed, chooses)
     selection = pool.part(np.flatnonzero(selects))
@@ -56,7 +58,9 @@ def select_ensemble(
 
     def value(rows: np.ndarray) -> float:
         part = replace(pool.part(rows), members=[members[row] for row in taken], logits=pool.logits[taken][:, rows])
-        return score(pool.task_type, metric, mixed(part, weights[taken], votes, temperature), part.targets)
+        return score(
+            pool.task_type, metric, mixed(part, weights[taken], votes, temperature), part.targets, part.weights
+        )
 
     return EnsembleStorage(
         task=task,

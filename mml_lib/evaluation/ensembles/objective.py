@@ -24,13 +24,22 @@ from mml_lib.task_types import TASK_TYPES
 CHUNK = 2**21  # features that are worked on at once
 
 
-def score(task_type: str, metric: str, outputs: np.ndarray, targets: np.ndarray) -> float:
-    """Return a named metric of probabilities (values), N×classes, and targets as `Predictions` has them."""
+def score(
+    task_type: str, metric: str, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | None = None
+) -> float:
+    """Return a named metric of probabilities (values), N×classes, and targets as `Predictions` has them.
+
+    Args:
+        task_type: task type of the metric.
+        metric: its name.
+        outputs, targets: of the samples.
+        weights: of the samples, N; None: all count alike.
+    """
     if TASK_TYPES[task_type].is_multilabel:
-        return named_score(task_type, metric, outputs, *label_targets(targets))
+        return named_score(task_type, metric, outputs, *label_targets(targets), weights=weights)
     if TASK_TYPES[task_type].has_values:
         outputs, targets = outputs[:, 0].astype(np.float64), targets.astype(np.float64)
-    return named_score(task_type, metric, outputs, targets)
+    return named_score(task_type, metric, outputs, targets, weights=weights)
 
 
 def _of_truth(pool: Pool, temperature: float) -> np.ndarray:
@@ -52,18 +61,17 @@ class Objective:
     """
 
     def __init__(self, pool: Pool, metric: str, temperature: float = 1.0):
-        self.task_type, self.metric = pool.task_type, metric
+        self.task_type, self.metric, self.weights = pool.task_type, metric, pool.weights
         is_partial = TASK_TYPES[pool.task_type].is_multilabel and bool(np.isnan(pool.targets).any())
         as_truth = TASK_TYPES[pool.task_type].is_multilabel and not is_partial
         self.targets = pool.targets >= 0.5 if as_truth else pool.targets
-        self.by_truth = metric == LOG_LOSS and not is_partial
+        self.by_truth = metric == LOG_LOSS and not is_partial and pool.weights is None
         if self.by_truth:
             features = _of_truth(pool, temperature)
         else:  # K×classes×N: classes are compared at once
             features = np.ascontiguousarray(pool.outputs(temperature).transpose(0, 2, 1))
-        self.areas = (
-            Areas(is_of_class(self.targets, pool.logits.shape[2]).T) if metric == "auroc" and not is_partial else None
-        )
+        by_areas = metric == "auroc" and not is_partial and pool.weights is None
+        self.areas = Areas(is_of_class(self.targets, pool.logits.shape[2]).T) if by_areas else None
         if self.areas:
             features = self.areas.sorted(features)
         self.shape = features.shape[1:]
@@ -109,14 +117,14 @@ class Objective:
         if self.by_truth:
             return lambda mixed: -np.log(np.maximum(mixed, LEAST_PROBABILITY)).mean(axis=1, dtype=np.float64)
         named = find_metric(self.task_type, self.metric)
-        if named and named.statistic is class_counts:
+        if named and named.statistic is class_counts and self.weights is None:
             rows = [np.flatnonzero(self.targets == index) for index in range(self.shape[0])]
             return lambda mixed: named.value(self._counts(mixed, rows))
         if areas := self.areas:
             return lambda mixed: areas.exact(mixed.reshape(-1, *self.shape))
-        targets = self.targets
+        kind, metric, targets, weights = self.task_type, self.metric, self.targets, self.weights
         return lambda mixed: np.array(
-            [score(self.task_type, self.metric, features.reshape(self.shape).T, targets) for features in mixed]
+            [score(kind, metric, features.reshape(self.shape).T, targets, weights) for features in mixed]
         )
 
     def _counts(self, mixed: np.ndarray, rows: list[np.ndarray]) -> Counts:

@@ -15,6 +15,9 @@ PROGRAM_NEEDS_ALL = (
 )
 """Why a vote cannot be chosen for partially labelled samples."""
 
+PROGRAM_WEIGHS_NONE = "ensemble.strategy: program cannot weigh samples, as weighted_metrics asks; choose greedy or mean"
+"""Why a vote cannot be chosen by weighted samples."""
+
 VOTED = {"classification": ("accuracy", "balanced_accuracy"), "multilabel_classification": ("accuracy",)}
 
 

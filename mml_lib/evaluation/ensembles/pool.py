@@ -22,6 +22,7 @@ class Pool:
         targets: of the samples, as `Predictions` has them; NaN and -1 stand for none.
         ids: ids of the samples, N.
         task_type: task type of the predictions.
+        weights: of the samples in the metric to select by, N; None: all count alike.
     """
 
     members: Sequence[Member]
@@ -29,6 +30,7 @@ class Pool:
     targets: np.ndarray
     ids: np.ndarray
     task_type: str
+    weights: np.ndarray | None = None
 
     @classmethod
     def of(cls, members: Sequence[Member], outputs: Sequence[AnyPredictions]) -> "Pool":
@@ -54,11 +56,12 @@ class Pool:
         logits = np.empty((len(members), *first.logits.shape), np.float32)
         for row, (prediction, order) in enumerate(zip(predictions, orders, strict=True)):
             logits[row] = prediction.logits[order]
-        return cls(members, logits, first.targets, first.ids, first.task_type)
+        return cls(members, logits, first.targets, first.ids, first.task_type, first.weights)
 
     def part(self, rows: np.ndarray) -> "Pool":
         """Return the pool of some samples."""
-        return Pool(self.members, self.logits[:, rows], self.targets[rows], self.ids[rows], self.task_type)
+        weights = None if self.weights is None else self.weights[rows]
+        return Pool(self.members, self.logits[:, rows], self.targets[rows], self.ids[rows], self.task_type, weights)
 
     def outputs(self, temperature: float = 1.0) -> np.ndarray:
         """Return the outputs of the members that are averaged, K×N×classes: probabilities (float32), or values."""

@@ -9,6 +9,7 @@ from mml_lib.config.training_options import CLASS_WEIGHTS
 from mml_lib.errors import MMLError, nearest
 from mml_lib.studies.checks.partial_labels import check_partial_labels
 from mml_lib.studies.checks.study_checks import LOSSES
+from mml_lib.studies.checks.weighing import check_weighing_metrics
 
 if TYPE_CHECKING:
     from mml_lib.schedulers.base import AbstractBaseScheduler
@@ -106,4 +107,6 @@ def check_described(scheduler: "AbstractBaseScheduler", header: Mapping[str, Any
         check_class_names(name, header["task_type"], lambda _: header["classes"], variant.study)
         if "label_counts" in header:
             check_partial_labels(name, header["task_type"], variant.study)
+        if "weights" in header and cfg.weighted_metrics:
+            check_weighing_metrics(name, header["task_type"], variant.study)
     check_prior(name, header["classes"], getattr(scheduler.options, "prior", None))

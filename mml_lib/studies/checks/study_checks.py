@@ -18,6 +18,7 @@ from mml_lib.errors import MMLError, nearest
 from mml_lib.studies.checks.colour_checks import check_stated_colours
 from mml_lib.studies.checks.crop_sizes import check_patches
 from mml_lib.studies.checks.partial_labels import check_partial_labels
+from mml_lib.studies.checks.weighing import check_weighing_metrics
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity, divided_by
 
@@ -61,6 +62,8 @@ def check_trainable(task: TaskIdentity, cfg: StudyConfig) -> None:
     _check_loss(task, cfg)
     if task.is_partial:
         check_partial_labels(task.name, kind, cfg)
+    if task.is_weighted and cfg.weighted_metrics:
+        check_weighing_metrics(task.name, kind, cfg)
     _check_packages(task, cfg)
     _check_rates(cfg)
     _check_class_weights(task, cfg)

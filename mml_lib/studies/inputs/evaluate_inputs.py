@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.images.transforms import transforms_of_masks
+from mml_lib.machine.terminal import summarized
 from mml_lib.pipelines.own_code import code_of, code_of_hooks
 from mml_lib.pipelines.step_hooks import PREDICTING
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
@@ -79,6 +80,10 @@ class EvaluateInputs(RuleInputs):
         code = code_of(self.study.cfg.model_dump(include={"metrics"}, by_alias=True))
         return {"code": code} if code else {}
 
+    def weighing_params(self) -> dict[str, Any]:
+        """The param `weighted` of rules whose metrics weigh samples, if the study asks for it."""
+        return {"weighted": True} if self.study.cfg.weighted_metrics else {}
+
     def fold_predictions(self, wildcards: "Wildcards") -> list[str]:
         """The validation predictions of the networks of all folds, fold by fold."""
         return [
@@ -118,4 +123,8 @@ class EvaluateInputs(RuleInputs):
 
     def split_notes(self, wildcards: "Wildcards") -> list[str]:
         """Lines that name the networks and samples behind the results of a mode."""
-        return self.study.scheduler(wildcards.mode).split_notes
+        notes = self.study.scheduler(wildcards.mode).split_notes
+        weighted = [task.name for task in self.study.tasks.values() if task.is_weighted]
+        if weighted and self.study.cfg.weighted_metrics:
+            return [*notes, f"metrics of {summarized(weighted)} weigh samples by the column weight"]
+        return notes

@@ -22,6 +22,22 @@ class RunLengths:
     text: str
     by_rows: bool = False
 
+    @classmethod
+    def of_relative(cls, text: str, by_rows: bool = False) -> "RunLengths":
+        """Return the runs of pairs whose starts count from the end of the run before, of the first from 0.
+
+        Example:
+            >>> RunLengths.of_relative("0 3 6 5")
+            RunLengths(text='1 3 10 5', by_rows=False)
+
+        Raises:
+            ValueError: the text has no pairs.
+        """
+        cls(text).check()
+        numbers = np.array(text.split(), dtype=np.int64)
+        numbers[::2] = np.cumsum(numbers)[::2] + 1
+        return cls(" ".join(map(str, numbers.tolist())), by_rows)
+
     def check(self) -> None:
         """Refuse a text that has no pairs.
 
@@ -42,7 +58,10 @@ class RunLengths:
         numbers = np.array(self.text.split(), dtype=np.int64)
         starts, ends = numbers[::2] - 1, numbers[::2] - 1 + numbers[1::2]
         if starts.min() < 0:
-            raise ValueError("the run lengths begin at pixel 0; the first pixel has the number 1")
+            raise ValueError(
+                "the run lengths begin at pixel 0, and the first pixel has the number 1; if starts count from the end "
+                "of the run before, write rle: {column: …, starts: relative}"
+            )
         if ends.max() > mask.size:
             height, width = mask.shape
             raise ValueError(

@@ -16,7 +16,12 @@ EXTENT, CORNERS = ("x", "y", "width", "height"), ("x1", "y1", "x2", "y2")
 """Numbers of a box: upper left corner and extent, or two corners."""
 
 BOX_REMEDY = "write box: {x: …, y: …, width: …, height: …} or box: {x1: …, y1: …, x2: …, y2: …} with a column each"
-RLE_REMEDY = "write rle: EncodedPixels, or rle: {column: EncodedPixels, order: rows}"
+RLE_REMEDY = "write rle: EncodedPixels, or rle: {column: EncodedPixels, order: rows, starts: relative}"
+RLE_OPTIONS = {
+    "order": (("columns", "rows"), "the order in which pixels are numbered"),
+    "starts": (("absolute", "relative"), "relative for starts that count from the end of the run before"),
+}
+"""Further keys of `rle`: their values, the default first, and what they say."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +79,13 @@ class RunCells:
         text: name of the column.
         parts: its place in a row.
         by_rows: pixels are numbered along rows, not down columns.
+        relative: starts count from the end of the run before.
     """
 
     text: str
     parts: tuple[int]
     by_rows: bool = False
+    relative: bool = False
 
     def read(self, cells: Sequence[str], missing: Callable[[str], bool]) -> RunLengths | None:
         """Return the runs of a row, None where its cell is empty or -1.
@@ -90,7 +97,7 @@ class RunCells:
         text = cells[place].strip() if place < len(cells) else ""
         if missing(text) or text in ("-1", "-1.0"):
             return None
-        runs = RunLengths(text, self.by_rows)
+        runs = RunLengths.of_relative(text, self.by_rows) if self.relative else RunLengths(text, self.by_rows)
         runs.check()
         return runs
 
@@ -117,10 +124,12 @@ def shape_cells(role: str, value: str | Sequence[str] | Mapping[str, Any], place
         names = {key: stated[key] for key in keys}
         return BoxCells(names, tuple(map(place, names.values())))
     options = {"column": value} if isinstance(value, str) else value
-    if not isinstance(options, dict) or "column" not in options or not set(options) <= {"column", "order"}:
+    if not isinstance(options, dict) or "column" not in options or not set(options) <= {"column", *RLE_OPTIONS}:
         raise MMLError(f"columns.rle: {value!r} names no column; {RLE_REMEDY}")
-    if (order := options.get("order", "columns")) not in ("columns", "rows"):
-        raise MMLError(
-            f"columns.rle: order is '{order}'; write columns or rows, the order in which pixels are numbered"
-        )
-    return RunCells(options["column"], (place(options["column"]),), order == "rows")
+    chosen = {}
+    for key, ((default, other), meaning) in RLE_OPTIONS.items():
+        chosen[key] = options.get(key, default)
+        if chosen[key] not in (default, other):
+            raise MMLError(f"columns.rle: {key} is '{chosen[key]}'; write {default} or {other}, {meaning}")
+    by_rows, relative = chosen["order"] == "rows", chosen["starts"] == "relative"
+    return RunCells(options["column"], (place(options["column"]),), by_rows, relative)

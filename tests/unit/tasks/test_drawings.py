@@ -91,6 +91,26 @@ def test_pairs_of_start_and_length_are_pixels_from_1_on(by_rows: bool):
     assert np.array_equal(drawn(RunLengths(text, by_rows)), mask)
 
 
+def decoded_relatively(text: str, width: int, height: int) -> np.ndarray:
+    """Return a mask by the loop that the SIIM-ACR competition published, H×W: its rows were the columns of images."""
+    flat, position = np.zeros(width * height, np.uint8), 0
+    numbers = [int(number) for number in text.split()]
+    for start, length in zip(numbers[::2], numbers[1::2], strict=True):
+        position += start
+        flat[position : position + length] = 1
+        position += length
+    return flat.reshape(width, height).T
+
+
+@pytest.mark.parametrize("text", ["0 3 6 5", "7 1 0 4 22 30", "712 1", " ".join(["2 1"] * 200), "0 713"])
+def test_relative_starts_count_from_the_end_of_the_run_before(text: str):
+    expected = decoded_relatively(text, WIDTH, HEIGHT)
+    assert expected.any()
+    assert np.array_equal(drawn(RunLengths.of_relative(text)), expected)
+    by_rows = decoded_relatively(text, HEIGHT, WIDTH).T
+    assert np.array_equal(drawn(RunLengths.of_relative(text, by_rows=True)), by_rows)
+
+
 def test_a_box_covers_pixels_whose_centres_lie_in_it():
     y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
     for left, top, width, height in [(0, 0, WIDTH, HEIGHT), (3, 4, 5, 6), (2.5, 3.49, 7.2, 1.1), (30, 22, 1, 1)]:
@@ -138,7 +158,8 @@ def test_later_shapes_lie_above_earlier_ones():
         (Box(-1, 2, 4, 4), "outside the image"),
         (Box(1, 2, 0, 4), r"0×4"),
         (RunLengths("700 20"), r"pixel 719, but the image of 23×31 pixels has 713.*another size"),
-        (RunLengths("0 20"), "pixel 0"),
+        (RunLengths("0 20"), "pixel 0.*starts: relative"),
+        (RunLengths.of_relative("700 10 0 4"), r"pixel 714, but the image of 23×31 pixels has 713"),
         (RunLengths("1 2 3"), "no run lengths"),
         (RunLengths("[1, 2]"), "no run lengths"),
         (CocoRuns((31, 23), [10, 3, 700]), "31×23 pixels, the image has 23×31"),

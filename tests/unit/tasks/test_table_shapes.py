@@ -97,6 +97,17 @@ def test_run_lengths_are_masks(root: Path, tmp_path: Path, order: str):
         assert np.array_equal(mask, expected.T if order == "columns" else expected), name
 
 
+def test_run_lengths_may_have_relative_starts(root: Path, tmp_path: Path):
+    absolute = write(root, "id,runs\na,1 3 21 2\na,50 10\nb,-1\nd,600 1")
+    masks = masks_of(made("csv", absolute, tmp_path / "absolute", columns=columns(rle="runs")))
+    relative = write(root, "id,runs\na,0 3 17 2\na,49 10\nb, -1\nd,599 1")
+    value = {"column": "runs", "starts": "relative"}
+    others = masks_of(made("csv", relative, tmp_path / "relative", columns=columns(rle=value)))
+    assert [*map(np.ndarray.tolist, others.values())] == [*map(np.ndarray.tolist, masks.values())]
+    with pytest.raises(MMLError, match=r"columns\.rle: starts is 'delta'; write absolute or relative"):
+        deliver("csv", relative, columns=columns(rle=value | {"starts": "delta"}))
+
+
 def test_shapes_of_a_class_that_the_task_ignores_are_no_pixels_of_a_class(root: Path, tmp_path: Path):
     path = write(root, "id,left,top,w,h,kind\na,2,3,4,5,ignore\nb,1,1,2,2,mass\nc,1,1,3,3,?")
     arguments = {"columns": columns(box=EXTENT, label="kind"), "unknown": ["?"]}

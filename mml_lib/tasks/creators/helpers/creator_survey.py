@@ -25,6 +25,7 @@ class Survey:
         classes: the classes as delivered; None where they are unknown until the data set is made.
         is_partial: some labels of labelled samples are unknown.
         files: sketch of the image files, by which planning finds images that are declared twice.
+        is_weighted: samples have weights.
 
     Example:
         >>> def survey(path: str) -> Survey:
@@ -40,6 +41,7 @@ class Survey:
     classes: tuple[str, ...] | None = None
     is_partial: bool = False
     files: tuple[int, ...] = ()
+    is_weighted: bool = False
 
     @classmethod
     def of_splits(cls, splits: set[str] | frozenset[str] = frozenset(), **about: Any) -> "Survey":
@@ -63,6 +65,7 @@ class Survey:
             classes=tuple(class_names(samples)),
             is_partial=any(isinstance(s.label, Mapping) and None in s.label.values() for s in samples),
             files=sketch(sample.image for sample in samples),
+            is_weighted=any(sample.weight is not None for sample in samples),
         )
         folds = {sample.fold for sample in samples if sample.split in (None, "train")}
         if folds <= {None}:
