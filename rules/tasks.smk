@@ -65,6 +65,7 @@ rule create_task:
         targets=inputs.targets,
         division=inputs.division,
         compared=inputs.compared,
+        excluding_tables=inputs.excluding_tables,
         about=inputs.metadata,
         planned=inputs.planned,
         duplicates=inputs.duplicates,

@@ -17,6 +17,7 @@ from mml_lib.tasks.sharing.shared_division import divide_images, take_division
 from mml_lib.tasks.splits.copies import Copies
 from mml_lib.tasks.splits.dividing import Splitting
 from mml_lib.tasks.splits.splitting import assign
+from mml_lib.tasks.tags.leaving_out import leave_out, read_planned
 from mml_lib.tasks.targets import Targets
 
 step = open_step(snakemake)
@@ -32,7 +33,9 @@ named = (definition["idx_to_class"], definition["name"], definition.get("colors"
 targets = Targets.of(dataset, *named)
 for line in check_masks(dataset, *named):
     warn(line)
-copies, splitting = Copies(dataset, named[1], snakemake.params.duplicates == "allow"), Splitting.of(definition)
+excluded = read_planned(named[1], snakemake.params.excluding_tables, definition.get("exclude"))
+copies = Copies(dataset, named[1], snakemake.params.duplicates == "allow", excluded.ids)
+splitting = Splitting.of(definition)
 if division:
     places = deliver_again(division, manifest.folder, places=True) if division["arguments"] is not None else None
     of_images = divide_images(manifest, places, division["name"], splitting)
@@ -40,6 +43,8 @@ if division:
 else:
     assignment = assign(dataset.delivery.samples, targets, named[1], splitting, copies)
 task = TaskDescription.of(definition, dataset, targets, assignment, snakemake.params.about, rows)
+if excluded.ids:
+    task = leave_out(task, excluded)
 check_weights(task)
 check_planned(task, snakemake.params.planned, dataset.delivery.splits)
 for line in one_sided_labels(task.header):

@@ -25,6 +25,9 @@ SEPARATOR, ARGUMENT = "+", "~"
 TAGGED_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(\+[a-z_]+(~[A-Za-z0-9_.-]+)*)*$"
 TAGS = r"^(\+[a-z_]+(~[A-Za-z0-9_.-]+)*)*$"
 
+TABLE = ".csv"
+"""Ending of tables of samples to leave out."""
+
 LONGEST_NAME = 100
 """Characters: a file name may have 255, and a log file is named by two tasks and more."""
 
@@ -224,6 +227,29 @@ class Task(DataSet):
         description="Columns of the data set by which mode post reports subgroup results, e.g. [site, sex, age]. "
         "Not part of a run.",
     )
+    exclude: str | list[str] | None = Field(
+        None,
+        description="Tables of samples to leave out, with the columns task and id, such as those of mode audit: "
+        "AUDIT/lesions/labels.csv. Paths are relative to the project or the working folder. Of creators that walk "
+        "through folders also patterns of files, e.g. *_thumb.png.",
+    )
+
+    @property
+    def excluding_tables(self) -> list[str]:
+        """The tables of samples to leave out."""
+        return [text for text in self._excluded if text.endswith(TABLE)]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The creator's arguments: all keys that are not fields of the section, and patterns of `exclude`."""
+        patterns = [text for text in self._excluded if not text.endswith(TABLE)]
+        if not patterns:
+            return super().arguments
+        return super().arguments | {"exclude": self.exclude if isinstance(self.exclude, str) else patterns}
+
+    @property
+    def _excluded(self) -> list[str]:
+        return [self.exclude] if isinstance(self.exclude, str) else list(self.exclude or ())
 
 
 class Tagging(Section):

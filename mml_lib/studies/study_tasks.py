@@ -15,6 +15,7 @@ from mml_lib.studies.runs import Runs
 from mml_lib.tasks.creators.creator_registry import Creator, get_creator
 from mml_lib.tasks.made_data import read_first_state
 from mml_lib.tasks.sharing.dataset_identity import DatasetIdentity
+from mml_lib.tasks.splits.excluded_samples import ExcludedSamples
 from mml_lib.tasks.task_identity import TaskIdentity, lineage
 
 
@@ -74,7 +75,9 @@ class StudyTasks(Mapping[str, TaskIdentity]):
     def bases(self) -> dict[str, TaskIdentity]:
         """Tasks without tags, by name."""
         return {
-            name: TaskIdentity.of(name, task, self._first_state, self.datasets.get(task.dataset or ""))
+            name: TaskIdentity.of(
+                *(name, task, self._first_state, self.datasets.get(task.dataset or "")), self.excluded(name).digest
+            )
             for name, task in self.cfg.tasks.items()
             if task is not None
         }
@@ -84,6 +87,15 @@ class StudyTasks(Mapping[str, TaskIdentity]):
         """Data sets that tasks share, by their names in the study; those of no task are left out."""
         used = dict.fromkeys(task.dataset for task in self.cfg.tasks.values() if task and task.dataset)
         return {name: DatasetIdentity.of(name, self.cfg.datasets[name], self._first_state) for name in used}
+
+    @functools.cache  # noqa: B019  (a study lives as long as its process)
+    def excluded(self, base: str) -> ExcludedSamples:
+        """Return the samples that tables leave out of a task without tags.
+
+        Raises:
+            MMLError: a table cannot be read, or is one of another task.
+        """
+        return ExcludedSamples.read(base, self.options_of(base).excluding_tables, self.fm.proj_path)
 
     def _first_state(self, dataset: str) -> str | None:
         return read_first_state(Path(self.fm.path("dataset", dataset=dataset)).parent)
@@ -240,6 +252,22 @@ class StudyTasks(Mapping[str, TaskIdentity]):
             raise MMLError(f"no task of the study says how {base['name']} ({base['id']}) is divided; add one to tasks")
         return {**content, "name": base["name"], "arguments": division.get("arguments")}
 
+    def excluding_tables(self, definition: Mapping[str, Any]) -> list[str]:
+        """Return the tables that leave samples out of a task.
+
+        Raises:
+            MMLError: no task of the study leaves out the same.
+        """
+        if "exclude" not in definition:
+            return []
+        base = lineage(definition)[0]
+        task = self.bases.get(base["name"])
+        if task is None or task.exclude != definition["exclude"]:
+            raise MMLError(
+                f"no task of the study says which samples {base['name']} ({base['id']}) leaves out; set its exclude"
+            )
+        return [str(file) for file in self.excluded(task.name).files]
+
     def task_on(self, dataset: str) -> TaskIdentity | None:
         """Return the first task without tags on a data set; None if there is none."""
         return next((task for task in self.bases.values() if task.dataset == dataset), None)
@@ -251,6 +279,7 @@ class StudyTasks(Mapping[str, TaskIdentity]):
             self.source(definition["dataset"])
             self.targets(definition)
             self.division(definition)
+            self.excluding_tables(definition)
         except MMLError:
             return False
         return True

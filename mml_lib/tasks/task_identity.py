@@ -51,6 +51,7 @@ class TaskIdentity:
         targets: identity of what it learns from a data set that tasks share; None: what the data set brings.
         division: identity of the division that it has in common with other tasks of its data set; None: its own.
         files: sketch of its image files; empty for downloads.
+        exclude: identity of the samples that tables leave out; None: there are none.
     """
 
     name: str
@@ -77,6 +78,7 @@ class TaskIdentity:
     targets: Mapping[str, Any] | None = None
     division: Mapping[str, Any] | None = None
     files: tuple[int, ...] = ()
+    exclude: str | None = None
 
     @classmethod
     def of(
@@ -85,6 +87,7 @@ class TaskIdentity:
         task: Task,
         first_state: Callable[[str], str | None] | None = None,
         dataset: DatasetIdentity | None = None,
+        exclude: str | None = None,
     ) -> "TaskIdentity":
         """Identify a task of a study; own data are looked at.
 
@@ -94,6 +97,7 @@ class TaskIdentity:
             first_state: gives the fingerprint of the data that a rule made when a data set was created first. Later
                 data with another one are another data set.
             dataset: the data set whose images it shares; None: it has its own.
+            exclude: identity of the samples that tables leave out.
 
         Raises:
             MMLError: unknown creator, wrong arguments, data that do not exist.
@@ -113,6 +117,7 @@ class TaskIdentity:
         content |= {"colors": colors} if colors else {}
         content |= {"targets": targets} if targets else {}
         content |= {"division": division} if division else {}
+        content |= {"exclude": exclude} if exclude else {}
         return cls(
             name=name,
             id=digest(content),
@@ -132,6 +137,7 @@ class TaskIdentity:
             targets=targets,
             division=division,
             files=survey.files,
+            exclude=exclude,
         )
 
     @property
@@ -172,7 +178,7 @@ class TaskIdentity:
     def definition(self) -> dict[str, Any]:
         """Return the entry of the task in a pipeline file: enough to make the task again."""
         definition = {key: value for key, value in asdict(self).items() if key not in PLANNED}
-        for key in ("colors", "targets", "division"):  # no keys of tasks that do not use them
+        for key in ("colors", "targets", "division", "exclude"):  # no keys of tasks that do not use them
             if definition[key] is None:
                 del definition[key]
         definition["bases"] = list(self.bases)

@@ -103,6 +103,10 @@ class TasksInputs(RuleInputs):
             if other and dataset != task.dataset and tasks.options_of(other.name).image_options == options
         ]
 
+    def excluding_tables(self, wildcards: "Wildcards", output: "OutputFiles") -> list[str]:
+        """The tables of samples that a task leaves out; its identity covers what they list."""
+        return self.study.tasks.excluding_tables(self.definition(wildcards))
+
     def metadata(self, wildcards: "Wildcards") -> dict[str, Any]:
         """Descriptive keys of a task that are no part of its definition: license, keywords …"""
         task = self.study.tasks.bases.get(wildcards.task)

@@ -1,7 +1,7 @@
 """Copies: samples of one data set whose images have the same content digest."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -62,11 +62,13 @@ class Copies:
         dataset: data set with the digests of its images.
         name: name of the task, for errors.
         allowed: copies may cross splits and folds that the data define.
+        left_out: ids of samples that are left out after the division.
     """
 
     dataset: Dataset
     name: str
     allowed: bool = False
+    left_out: Collection[str] = ()
 
     @cached_property
     def rows(self) -> list[list[int]]:
@@ -88,7 +90,9 @@ class Copies:
         Raises:
             MMLError: an image is in two splits or folds, and that is not allowed.
         """
-        labelled = [[row for row in rows if split[row] != "unlabelled"] for rows in self.rows]
+        samples, left_out = self.dataset.delivery.samples, set(self.left_out)
+        kept = [[row for row in rows if samples[row].id not in left_out] for rows in self.rows]
+        labelled = [[row for row in rows if split[row] != "unlabelled"] for rows in kept]
         labelled = [rows for rows in labelled if len(rows) > 1]
         self._warn_of_labels(labelled, targets)
         crossing = [rows for rows in labelled if len({(split[row], fold[row]) for row in rows}) > 1]

@@ -190,23 +190,30 @@ def apply_tag(task: "TaskDescription", text: str) -> "TaskDescription":
     """
     tag, arguments = parse_tag(text)
     planned = plan_tag(Shape.of(task.header), text)
-    before = {label for label, count in task.header["class_occ"].items() if count}
     tagged = tag.function(task, *arguments)
-    # A class may go together with its samples, but not lose them.
-    gone = [label for label in tagged.header["classes"] if label in before and not tagged.header["class_occ"][label]]
-    if gone:
+    if label := lost_class(task.header, tagged.header):
         raise MMLError(
-            f"the tag '{text}' leaves no training sample of the class '{gone[0]}' in {task.header['name']}; "
+            f"the tag '{text}' leaves no training sample of the class '{label}' in {task.header['name']}; "
             "choose more samples"
         )
-    if rest := _emptied(tagged, planned):
+    if rest := emptied(tagged, planned):
         raise MMLError(f"the tag '{text}' leaves no {rest} in {task.header['name']}; choose more samples")
     if (actual := Shape.of(tagged.header)) != planned:
         raise MMLError(f"the tag '{text}' gives {actual}, but planned {planned}; mend the tag's plan")
     return tagged
 
 
-def _emptied(task: "TaskDescription", planned: Shape) -> str | None:
+def lost_class(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
+    """Return the first class that has lost its training samples, by the headers of two tasks.
+
+    A class may go together with its samples.
+    """
+    counts = before["class_occ"]
+    lost = (label for label in after["classes"] if counts.get(label) and not after["class_occ"][label])
+    return next(lost, None)
+
+
+def emptied(task: "TaskDescription", planned: Shape) -> str | None:
     """Return the first planned kind of sample that a task lacks."""
     folds = task.column["fold"][task.column["split"] == "train"].tolist()
     if planned.num_folds and not folds:
