@@ -8,9 +8,11 @@ rule collect_transfer:
     input:
         resampled=inputs.resampled_metrics,  # METRICS/*/*/*.npz
         tasks=ancient(inputs.descriptions),  # TASKS/*/*.json
+        distances=inputs.distances,  # DISTANCES/*.csv
     output:
         matrix=fm.output("transfer"),  # TRANSFER/{metric}.csv
         gains=fm.output("transfer_gains"),  # TRANSFER/{metric}-gains.csv
+        correlations=fm.output("transfer_distances"),  # TRANSFER/{metric}-distances.csv
         plots=report(
             fm.output("transfer_plots"),  # TRANSFER/{metric}
             patterns=["{figure,[a-z_]+}.svg", "{table,[a-z_]+}.html"],
@@ -26,6 +28,8 @@ rule collect_transfer:
     params:
         networks=inputs.networks,
         transfers=inputs.transfers,
+        measures=inputs.measures,
+        targets=inputs.tasks,
     message:
         "collect the gains in {wildcards.metric} of sources over training from scratch"
     script:

@@ -1,5 +1,7 @@
-"""Collect the gain of each source on each target by one metric."""
+"""Collect the gain of each source on each target by one metric, and its rank correlation with distances."""
 
+from mml_lib.evaluation.comparisons import rank_correlations
+from mml_lib.evaluation.comparisons.rank_correlations import correlation_table, read_distances
 from mml_lib.evaluation.comparisons.tested import read_tested
 from mml_lib.evaluation.comparisons.transfer_gains import as_text, gain_matrix, gain_table, sentences
 from mml_lib.files.atomic import write_text, write_whole_folder
@@ -14,11 +16,21 @@ networks = read_tested(snakemake.params.networks, snakemake.input.resampled, sna
 
 gains = gain_table(networks, snakemake.params.transfers, metric)
 
+distances = {
+    measure: read_distances(path)
+    for measure, path in zip(snakemake.params.measures, snakemake.input.distances, strict=True)
+}
+correlations = correlation_table(gains, distances, snakemake.params.targets)
+
 write_text(snakemake.output.matrix, gain_matrix(gains).to_csv())
 write_text(snakemake.output.gains, gains.to_csv(index=False))
+write_text(snakemake.output.correlations, correlations.to_csv(index=False))
 with write_whole_folder(snakemake.output.plots) as folder:
-    draw_transfer(gains, metric, folder / "gains.svg")
+    draw_transfer(gains, metric, distances, correlations, folder / "gains.svg")
     notes = [sentence.removesuffix(".") for sentence in sentences(gains)]
     page = table_page(f"gains in {metric} over training from scratch", gains, f"{metric}-gains.csv", notes)
     write_text(folder / "gains_table.html", page)
-say(as_text(gains))
+    if distances:
+        page = table_page(f"gains in {metric} and distances", correlations, f"{metric}-distances.csv")
+        write_text(folder / "distances_table.html", page)
+say("\n".join([as_text(gains), *([rank_correlations.as_text(correlations)] if distances else [])]))

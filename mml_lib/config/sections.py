@@ -139,6 +139,10 @@ class Reuse(Section):
     blueprint: References = Field(
         default_factory=list, description="Projects in which mode.use_blueprint looks for a blueprint."
     )
+    distances: References = Field(
+        default_factory=list,
+        description="Projects whose distances between tasks are compared with gains of transfer.",
+    )
     pipeline: References = Field(
         default_factory=list, description="Pipeline files for your own steps: struct.reused['pipeline']."
     )

@@ -26,6 +26,7 @@ TOKENS = {
     "MODE": ("mode", r"[a-z][a-z0-9_]+"),
     "BACKUP": ("backup", r"\d+"),
     "CURVE": ("curve", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
+    "MEASURE": ("measure", r"[a-z][a-z0-9_]*"),
     "METRIC": ("metric", r"[a-z][a-z0-9_]*"),
     "FILE_NAME": ("file_name", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
 }
@@ -204,8 +205,10 @@ BUILT_IN = (
     AssignmentTemplate("curve", "PROJ_PATH/CURVES/CURVE/MODE.csv", removable=False),
     AssignmentTemplate("curve_fit", "PROJ_PATH/CURVES/CURVE/MODE-fit.csv", removable=False),
     AssignmentTemplate("curve_plots", "PROJ_PATH/PLOTS/MODE/curves/CURVE", removable=False, directory=True),
+    AssignmentTemplate("distances", "PROJ_PATH/DISTANCES/MEASURE.csv", reusable=True, removable=False),
     AssignmentTemplate("transfer", "PROJ_PATH/TRANSFER/METRIC.csv", removable=False),
     AssignmentTemplate("transfer_gains", "PROJ_PATH/TRANSFER/METRIC-gains.csv", removable=False),
+    AssignmentTemplate("transfer_distances", "PROJ_PATH/TRANSFER/METRIC-distances.csv", removable=False),
     AssignmentTemplate("transfer_plots", "PROJ_PATH/TRANSFER/METRIC", removable=False, directory=True),
     AssignmentTemplate("study_config", "PROJ_PATH/RESULTS/MODE-study.yaml", removable=False),
     AssignmentTemplate("run_table", "PROJ_PATH/RESULTS/MODE-runs.csv", removable=False),

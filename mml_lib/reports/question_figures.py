@@ -226,22 +226,47 @@ def draw_ranks(
 # --- sources and targets ------------------------------------------------------------------------------------------
 
 
-def draw_transfer(gains: pd.DataFrame, metric: str, path: str | Path) -> None:
-    """Draw the gain of each source on each target as a heat map.
+def draw_transfer(
+    gains: pd.DataFrame,
+    metric: str,
+    distances: Mapping[str, pd.DataFrame],
+    correlations: pd.DataFrame,
+    path: str | Path,
+) -> None:
+    """Draw the gain of each source on each target as a heat map, and the distances between them beside it.
 
     Args:
         gains: as `mml_lib.evaluation.comparisons.transfer_gains.gain_table` gives them.
         metric: metric that gains are in.
+        distances: by measure; row = source, column = target.
+        correlations: as `mml_lib.evaluation.comparisons.rank_correlations.correlation_table` gives them.
         path: path of the figure.
     """
     matrix = gain_matrix(gains)
     is_sure = (gain_matrix(gains, "gain_low") > 0) | (gain_matrix(gains, "gain_high") < 0)
-    marks = np.where(is_sure, "•", "")
-    figure, (axis,) = panels(1, 2.4 + 0.75 * matrix.shape[1], 1.6 + 0.42 * matrix.shape[0])
+    width, height = 2.4 + 0.75 * matrix.shape[1], 1.6 + 0.42 * matrix.shape[0]
+    figure, (axis, *others) = panels(1 + len(distances), width, height)
     largest = np.nanmax(np.abs(matrix.to_numpy()), initial=0) or 1.0
+    marks = np.where(is_sure, "•", "")
     _draw_matrix(axis, matrix, "{:+.3f}", marks, cmap="PuOr_r", vmin=-largest, vmax=largest)
     axis.set_title(f"gain in {metric.replace('_', ' ')} over scratch\n• 95 % interval excludes 0", fontsize=8)
+    sources = list(dict.fromkeys(gains["source"]))
+    for panel, (measure, table) in zip(others, distances.items(), strict=True):
+        own = table.reindex(index=sources, columns=matrix.columns)
+        _draw_matrix(panel, own, "{:.3g}", np.full(own.shape, ""), cmap="Greys_r")
+        panel.set_title("\n".join([f"distance {measure}", *_taus(correlations, measure)]), fontsize=8)
     save(figure, path)
+
+
+def _taus(correlations: pd.DataFrame, measure: str) -> list[str]:
+    """Return a line for the rank correlation of a measure in each setting."""
+    lines = []
+    for row in correlations[(correlations["measure"] == measure) & (correlations["target"] == "")].itertuples():
+        setting = f" ({row.setting})" if row.setting else ""
+        value = f"{row.tau:+.2f}" if np.isfinite(row.tau) else textwrap.shorten(f"undefined, {row.reason}", 60)
+        ends = f" [{row.tau_low:+.2f}, {row.tau_high:+.2f}]" if np.isfinite(row.tau_low) else ""
+        lines.append(f"weighted tau{setting}: {value}{ends}")
+    return lines
 
 
 def _draw_matrix(axis: Axes, matrix: pd.DataFrame, style: str, marks: np.ndarray, **colours: Any) -> None:

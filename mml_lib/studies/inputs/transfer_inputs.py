@@ -1,6 +1,7 @@
 """Inputs and params of rules/transfer.smk."""
 
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mml_lib.evaluation.comparisons.planned_tests import PlannedTest
@@ -32,6 +33,30 @@ class TransferInputs(RuleInputs):
     def transfers(self, wildcards: "Wildcards") -> list[dict[str, str]]:
         """The procedures that start from sources, with those from scratch."""
         return [transfer.as_params() for transfer in self._main.questions.transfers.all]
+
+    def tasks(self, wildcards: "Wildcards") -> dict[str, str]:
+        """The tasks of the study by their names in tables."""
+        return {test.task: self._main.target_of(test.network.task) for test in self._tests(wildcards)}
+
+    # --- distances ----------------------------------------------------------------------------------------------
+
+    def distances(self, wildcards: "Wildcards") -> list[str]:
+        """The distances between tasks in this project, and those of `reuse.distances`."""
+        own = [self.fm.path("distances", measure=measure) for measure in self._measures]
+        return own + self.fm.reusables.inputs("distances")
+
+    def measures(self, wildcards: "Wildcards") -> list[str]:
+        """The measure of each file of distances, with its project if it is another one."""
+        reused = [Path(path) for path in self.fm.reusables.inputs("distances")]
+        return [*self._measures, *(f"{path.parents[1].name}: {path.stem}" for path in reused)]
+
+    @property
+    def _measures(self) -> list[str]:
+        """The measures whose distances are on the disk, or are planned by another mode."""
+        modes = [self.study.scheduler(mode) for mode in self.study.schedulers.planned]
+        steps = [step for mode in modes for step in mode.steps_by_rule.get("collect_distances", ())]
+        measures = [step["measure"] for step in [*self.fm.existing("distances"), *steps]]
+        return sorted(set(measures))
 
     def figure_labels(self, wildcards: "Wildcards") -> dict[str, str]:
         """The labels of a figure or table in the report."""

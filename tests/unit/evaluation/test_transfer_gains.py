@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mml_lib.evaluation.comparisons.rank_correlations import correlation_table
 from mml_lib.evaluation.comparisons.tested import TestedNetwork, runs_of
 from mml_lib.evaluation.comparisons.transfer_gains import as_text, gain_matrix, gain_table, sentences
 from mml_lib.evaluation.procedures import compare_procedures
@@ -90,9 +91,13 @@ def test_metric_that_no_target_has_gives_an_empty_table():
 
 def test_figure_names_sources_and_targets_and_marks_what_is_sure(tmp_path: Path):
     gains = gain_table(networks(), TRANSFERS, "accuracy")
-    draw_transfer(gains, "accuracy", tmp_path / "gains.svg")
+    distances = {"mmd": gain_matrix(gains).fillna(0.25), "old: fid": gain_matrix(gains)}
+    correlations = correlation_table(gains, distances)
+    draw_transfer(gains, "accuracy", distances, correlations, tmp_path / "gains.svg")
     drawn = (tmp_path / "gains.svg").read_text()
     strong = gains[(gains["source"] == "a") & (gains["target"] == "b")]["gain"].iloc[0]
     assert f"{strong:+.3f}•" in drawn
-    assert all(word in drawn for word in ("source", "target"))
-    draw_transfer(gains.assign(gain=np.nan), "accuracy", tmp_path / "undefined.svg")
+    assert all(
+        word in drawn for word in ("source", "target", "distance mmd", "distance old: fid", "undefined, too few")
+    )
+    draw_transfer(gains.assign(gain=np.nan), "accuracy", {}, correlations, tmp_path / "undefined.svg")

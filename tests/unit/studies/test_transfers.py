@@ -92,3 +92,15 @@ def test_without_scratch_there_are_no_gains_and_the_plan_says_so(tmp_path: Path)
 def test_baseline_that_does_not_train_a_task_is_left_out_there(tmp_path: Path):
     plan = plan_of(tmp_path, baseline="mode.pretrain_task=a")
     assert "compare_with_baseline" in plan.commands
+
+
+def test_distances_of_this_project_and_of_reused_ones_are_read(tmp_path: Path):
+    for project, measure in (("default", "mmd"), ("old", "fid")):
+        path = tmp_path / f"results/{project}/DISTANCES/{measure}.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text("source,a\nb,0.5\n")
+    alone, reused = plan_of(tmp_path), plan_of(tmp_path, reuse={"distances": "old"})
+    step = wildcards(metric="accuracy")
+    assert alone.study.inputs.transfer.measures(step) == ["mmd"]
+    assert reused.study.inputs.transfer.measures(step) == ["mmd", "old: fid"]
+    assert [Path(path).name for path in reused.study.inputs.transfer.distances(step)] == ["mmd.csv", "fid.csv"]
