@@ -29,8 +29,8 @@ def dataset_hints(study: "Study") -> Iterator[str]:
     for names, count in _packed_several_times(study):
         place = study.tasks.options_of(names[0]).arguments.get("path", "the same downloads")
         yield (
-            f"{summarized(names)} pack images of {place} {count} times; `datasets:` unpacks, reads and packs them once "
-            "(see config/guide/tasks.md)"
+            f"{summarized(names)} pack images of {place} {count} times; one of `datasets:` for all of them unpacks, "
+            "reads and packs these once (see config/guide/tasks.md)"
         )
 
 

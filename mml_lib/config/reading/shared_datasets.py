@@ -144,12 +144,8 @@ def _with_columns(keys: Section) -> dict[str, Any]:
     if keys.get("creator") != "csv" or not columns:  # those of other creators are arguments of their own
         return dict(keys)
     target = COLUMN_OF_TYPE.get(str(keys.get("task_type")))
-    if (
-        target
-        and not columns.keys() & {target, *SHAPES}
-        and "label" in columns
-        and not isinstance(columns["label"], list)
-    ):
+    is_written_as_label = "label" in columns and not isinstance(columns["label"], list)
+    if target and is_written_as_label and not any(columns.get(role) for role in (target, *SHAPES)):
         columns = {target if key == "label" else key: name for key, name in columns.items()}
     rest = {key: value for key, value in keys.items() if key not in COLUMNS}
     return rest | {"columns": merge(rest.get("columns") or {}, columns)}
@@ -170,8 +166,11 @@ def _joined(name: str, task: Section, dataset: Section | None) -> dict[str, Any]
     if any(key in task for key in TARGETS):  # the data set's own target is not learned
         below = {key: value for key, value in dataset.items() if key not in (*TARGETS, "task_type", *MEANINGS)}
     joined = merge(below, task)
-    if "label" in task and "task_type" not in task and below.keys() & {*SHAPES}:  # no class of the shapes
-        joined["task_type"] = "classification"
+    if shapes := below.keys() & {*SHAPES}:
+        if "label" in task and "task_type" not in task:  # no class of the shapes
+            joined["task_type"] = "classification"
+        elif "labels" in task or "value" in task or ("label" in task and task["task_type"] == "regression"):
+            joined |= dict.fromkeys(shapes)  # of an image the rows say the same but for their shapes
     if "filter" in below and "filter" in task:
         joined["filter"] = f"({below['filter']}) and ({task['filter']})"
     return joined

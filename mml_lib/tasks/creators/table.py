@@ -165,7 +165,8 @@ class _Reader:
             MMLError: the line of the first mistake.
         """
         if self.columns.shapes is None:
-            samples = [sample for row in rows for sample in self._samples(row)]
+            read = [(row.line, sample) for row in rows for sample in self._samples(row)]
+            samples = self._once(read) if self.columns.unused & {*SHAPES} else [sample for _, sample in read]
             return Delivery(samples, class_names(samples), self.columns.kind)
         annotated = AnnotatedRows(self.columns)
         for row in rows:
@@ -187,6 +188,17 @@ class _Reader:
         return [
             Sample(image.id, image.file, label, split, group, fold, mask, weight, image.channels) for image in images
         ]
+
+    def _once(self, samples: Sequence[tuple[int, Sample]]) -> list[Sample]:
+        """Return each image once, of rows that differ in their shapes only."""
+        first: dict[str, tuple[int, Sample]] = {}
+        for line, sample in samples:
+            if first.setdefault(sample.id, (line, sample))[1] != sample:
+                other = f"the image '{sample.id}' has another target, split, group, fold or weight"
+                raise self.columns.wrong(
+                    line, f"{other} than in line {first[sample.id][0]}; give all its rows the same"
+                )
+        return [sample for _, sample in first.values()]
 
     def _value(self, role: str, row: Row) -> str:
         source = self.columns.sources.get(role)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mml_lib.errors import MMLError
 from mml_lib.tasks.targets import Targets
 from tests.support.annotated_images import masks_of, write_json, write_pictures
 from tests.support.image_folders import sample_fields
@@ -48,6 +49,36 @@ def test_masks_labels_and_other_columns_share_images_with_boxes():
     presence = sample_fields(match(tasks, "presence", dataset)[0].delivery, "label")
     assert presence == [{"cyst": 1.0, "mass": 1.0}, {}, {"mass": 1.0}, {"cyst": 1.0}]
     assert sample_fields(match(tasks, "sex", dataset)[0].delivery, "label") == ["F", "M", "M", "F"]
+
+
+def test_values_and_labels_of_images_with_several_boxes_are_read_once():
+    Path("t.csv").write_text(
+        "id,x,y,width,height,kind,age,edema,fibrosis\n"
+        "a,1,2,3,4,cyst,20,1,0\na,5,5,2,2,mass,20,1,0\nb,,,,,,30,0,1\nc,0,0,4,4,mass,40,1,1\nd,2,2,2,2,cyst,50,0,0\n"
+    )
+    own = {
+        "masks": {},
+        "age": {"value": "age"},
+        "years": {"label": "age", "task_type": "regression"},
+        "marks": {"labels": ["edema", "fibrosis"]},
+    }
+    tasks = shared_tasks(BOXES, own)
+    assert len({task.dataset for task in tasks.values()}) == 1
+    dataset = make_dataset(tasks, "masks")
+    for name in ("age", "years"):
+        ages, rows = match(tasks, name, dataset)
+        assert sample_fields(ages.delivery, "label") == [20.0, 30.0, 40.0, 50.0]
+        assert rows == [0, 1, 2, 3]
+    marks = sample_fields(match(tasks, "marks", dataset)[0].delivery, "label")
+    assert [{name for name, value in label.items() if value} for label in marks] == [
+        {"edema"},
+        {"fibrosis"},
+        {"edema", "fibrosis"},
+        set(),
+    ]
+    Path("t.csv").write_text(Path("t.csv").read_text().replace("mass,20", "mass,21"))
+    with pytest.raises(MMLError, match=r"t\.csv, line 3: .*'a\.png'.*line 2.*same"):
+        shared_tasks(BOXES, {"age": {"value": "age"}})["age"].id  # noqa: B018
 
 
 def test_a_task_of_some_rows_keeps_the_values_of_the_drawn_masks():
