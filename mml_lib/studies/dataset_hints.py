@@ -30,7 +30,7 @@ def dataset_hints(study: "Study") -> Iterator[str]:
         place = study.tasks.options_of(names[0]).arguments.get("path", "the same downloads")
         yield (
             f"{summarized(names)} pack images of {place} {count} times; one of `datasets:` for all of them unpacks, "
-            "reads and packs these once (see config/guide/tasks.md)"
+            "reads and packs these once (see config/guide/shared_datasets.md)"
         )
 
 
