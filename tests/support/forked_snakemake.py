@@ -4,7 +4,7 @@ Importing Snakemake takes 1.5 of the 2 seconds of processor time of a dry run, w
 A fork is otherwise the command `python -m snakemake`: a process of its own, with its own arguments, working folder,
 environment, streams and exit. The server imports what every plan needs, hence no torch.
 
-Tests that signal or measure a Snakemake start the command itself, by `Workplace.start`.
+Tests that signal a Snakemake start the command itself, by `Workplace.start`.
 """
 
 import atexit

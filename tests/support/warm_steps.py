@@ -3,7 +3,7 @@
 The steps of a Snakemake that tests run (`Workplace.run`) thus import nothing: otherwise each takes half a second of
 processor time for imports, and each Snakemake seven seconds for torch. The `python` is `warm_client.py`. It starts the
 real one for modules, and where the environment or the library differ from those of the session. All test processes of
-a session share it. Steps of a Snakemake that tests start as the command (`Workplace.start`) run as users' do.
+a session share it. The study of `interruptions.py` runs as users' do.
 """
 
 import ast

@@ -18,6 +18,7 @@ import yaml
 
 from tests.support.forked_snakemake import SECONDS, run_snakemake
 from tests.support.places import REPOSITORY
+from tests.support.warm_steps import warm_python
 
 TINY: dict[str, Any] = {
     "project": "tiny",
@@ -33,8 +34,14 @@ TINY: dict[str, Any] = {
     "sampling": {"preset": "default", "batch_size": 8},
     "trainer": {"max_epochs": 1, "accelerator": "cpu"},
     "metrics": ["accuracy"],
-    "resources": {"train_fold": {"threads": 1}, "predict_fold": {"threads": 1}},
+    "resources": {rule: {"threads": 1} for rule in ("tune_fold", "train_fold", "predict_fold")},  # on a full machine
 }
+
+START_WITH_WARM_STEPS = """
+import runpy, sys
+sys.executable = sys.argv.pop(1)
+runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
+"""
 
 
 @dataclass
@@ -45,7 +52,7 @@ class Workplace:
     snakefile: Path = REPOSITORY / "Snakefile"
     cores: int = 2
     forked: bool = True
-    """False: `run` starts the command itself, which takes as long as users wait for it."""
+    """False: Snakemake and its steps import everything themselves, which takes as long as users wait for it."""
 
     def write(self, study: dict[str, Any], name: str = "study.yaml") -> None:
         (self.folder / name).write_text(yaml.safe_dump(study))
@@ -57,9 +64,11 @@ class Workplace:
         ]
 
     def start(self, *arguments: str) -> subprocess.Popen:
-        return subprocess.Popen(
-            self.command(*arguments), cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
+        """Start Snakemake as the command, in a process of its own; its steps are forks as those of `run` are."""
+        command = self.command(*arguments)
+        if self.forked:
+            command[1:3] = ["-c", START_WITH_WARM_STEPS, str(warm_python())]
+        return subprocess.Popen(command, cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def run(self, *arguments: str, fails: bool = False) -> str:
         """Run Snakemake and return what it says."""

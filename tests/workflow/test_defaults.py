@@ -1,4 +1,4 @@
-"""A study of tasks alone, on data of unusual shape. Only epochs and size are less than the defaults.
+"""A study of tasks alone, on data of unusual shape. Only epochs, size and threads are less than the defaults.
 
 Long, as two ResNets are trained; what the defaults are is tested in `tests/unit/config/test_defaults.py`.
 """
@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.workplaces import Workplace
+from tests.support.workplaces import TINY, Workplace
 
 QUICK = {
     "mode": {"cv": False, "subroutines": ["train", "predict", "test"]},  # pictures take their time
     "trainer": {"max_epochs": 1, "accelerator": "cpu"},
     "preprocessing": {"size": 32},
+    "resources": TINY["resources"],
 }
 
 

@@ -1,5 +1,6 @@
 """Every example study runs, shortened by single values on the command line."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 
 from tests.support.image_folders import write_images
 from tests.support.places import REPOSITORY
-from tests.support.workplaces import Workplace
+from tests.support.workplaces import TINY, Workplace
 
+ONE_THREAD = f"resources={json.dumps(TINY['resources'])}"
 WITHOUT_PICTURES = "mode={subroutines: [train, predict, test]}"
 SHORTER = {
     "own_images": ["preprocessing={size: 32}", "arch={name: test_resnet}", "mode={cv: false, subroutines: [train]}"],
@@ -66,7 +68,7 @@ def test_example_study_that_is_not_run_in_the_gate_is_planned(workplace: Workpla
 def test_example_study_runs(workplace: Workplace, study: str):
     prepare(workplace.folder)
     write_example(workplace, study)
-    workplace.run("--config", "trainer={max_epochs: 1}", *SHORTER.get(study, [WITHOUT_PICTURES]))
+    workplace.run("--config", "trainer={max_epochs: 1}", ONE_THREAD, *SHORTER.get(study, [WITHOUT_PICTURES]))
     assert len(workplace.files(f"results/{study}/MODELS/*/*.json")) == MODELS.get(study, 1)
     assert workplace.files(f"results/{study}/RESULTS/*.json")
     if study == "segmentation":
