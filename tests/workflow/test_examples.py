@@ -25,12 +25,13 @@ SHORTER = {
     "tuned": ["mode={pretrain_with: {trainer.max_epochs: 1}, subroutines: [train]}"],
     "multitask": ["mode={eval_on: [discs], subroutines: [train, predict, test]}"],
     "shared_images": ["mode={eval_on: [parity], subroutines: [train, predict, test]}"],
+    "which_source": ["repeats=1", "mode={pretrain_with: {trainer.max_epochs: 1}, subroutines: [train, predict, test]}"],
     "patches": ["tasks={discs: {num_samples: 24}}", WITHOUT_PICTURES],
 }
-MODELS = {"ablation": 10, "learning_curve": 2, "sweep": 2, "transfer": 2, "tuned": 2, "post": 4}
+MODELS = {"ablation": 10, "learning_curve": 2, "sweep": 2, "transfer": 2, "tuned": 2, "post": 4, "which_source": 25}
 
-RUN_ELSEWHERE = ("ablation", "learning_curve", "post")
-"""Examples whose modes, answers and tables smaller studies check in full: test_questions.py and test_post.py."""
+RUN_ELSEWHERE = ("ablation", "learning_curve", "post", "which_source")
+"""Examples whose modes and tables smaller studies check in full: test_questions.py, test_post.py, test_transfer.py."""
 
 
 def prepare(folder: Path) -> None:
@@ -54,7 +55,10 @@ def write_example(place: Workplace, study: str) -> None:
 @pytest.mark.parametrize("study", RUN_ELSEWHERE)
 def test_example_study_that_is_not_run_in_the_gate_is_planned(workplace: Workplace, study: str):
     write_example(workplace, study)
-    assert workplace.planned()["train_fold"] == {"ablation": 20, "learning_curve": 18, "post": 4}[study]
+    assert (
+        workplace.planned()["train_fold"]
+        == {"ablation": 20, "learning_curve": 18, "post": 4, "which_source": 80}[study]
+    )
 
 
 @pytest.mark.long
