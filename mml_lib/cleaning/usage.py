@@ -149,6 +149,9 @@ def _plan(study: Study, usage: Usage) -> None:
         usage.add_tasks(planned.pipeline.tasks)
         for model in planned.pipeline.pretraining.get("models", ()):
             usage.runs.add((model["project"] or project, model["task"], model["run"]))
+    usage.packs |= {
+        (dataset, pack_id(section)) for dataset in usage.datasets for section in study.extractors.preprocessings
+    }
     usage.packs |= {(dataset, pack) for dataset in usage.datasets for _, pack in set(usage.packs)}
     for reference in _references(study):
         name, _, run = reference.partition("#")

@@ -29,6 +29,8 @@ USUAL_NAMES = {
     "lr": "optimizer.lr",
     "learning_rate": "optimizer.lr",
     "weight_decay": "optimizer.weight_decay",
+    "batch_size": "sampling.batch_size",
+    "precision": "trainer.precision",
     "epochs": "trainer.max_epochs",
     "num_epochs": "trainer.max_epochs",
     "image_size": "preprocessing.size",

@@ -17,10 +17,11 @@ from pydantic import (
     model_validator,
 )
 
+from mml_lib.config.feature_options import Extraction
 from mml_lib.config.metric_options import Metric, Metrics, Named, StoreBest
 from mml_lib.config.prediction_options import TTA
 from mml_lib.config.reading.settling import UNSETTLED, Settled
-from mml_lib.config.sections import Clean, Reuse, Section, Target
+from mml_lib.config.sections import Clean, Reuse, RunId, Section, Target
 from mml_lib.config.task_options import Pivot, Preprocessing, SharedDataSet, TaggedName, Tagging, Task, TaskName
 from mml_lib.config.tensorboard_options import TensorBoard
 from mml_lib.config.training_options import (
@@ -42,12 +43,6 @@ def _enough_for_percentiles(resamples: int) -> int:
     if 0 < resamples < 100:
         raise ValueError(f"{resamples} resamples are too few for a 95 % interval; take 100 or more, or 0 for none")
     return resamples
-
-
-def _run_id(run: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{8}", run):
-        raise ValueError(f"'{run}' is no run id, which has 8 hexadecimal digits; INFO/models.csv lists the runs")
-    return run
 
 
 def _no_pattern(path: Any) -> Any:
@@ -271,6 +266,10 @@ class StudyConfig(Section):
         "of probabilities, max (the highest class, or any label, that one of them shows), or vote. Of values it is "
         "always the mean, of masks the sum of pixels.",
     )
+    features: Extraction = Field(
+        default_factory=Extraction,
+        description="Feature extraction: the frozen backbone by which images become vectors, and how.",
+    )
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         default_factory=dict, description="Dotted keys with lists of values. Each combination becomes a run."
     )
@@ -294,7 +293,7 @@ class StudyConfig(Section):
         description="Region of practical equivalence where procedures are compared across tasks: the largest "
         "difference that does not matter, of errors without an upper bound as a share of their mean.",
     )
-    run: Annotated[str, AfterValidator(_run_id)] | None = Field(
+    run: RunId | None = Field(
         None, description="Run id that the mode info explains: its pipeline, and the differences from the study's."
     )
     reuse: Reuse = Field(default_factory=Reuse, description="Artefacts that are read from other projects, by key.")

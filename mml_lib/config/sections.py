@@ -1,6 +1,7 @@
 """Base classes of the sections of a study, and sections that several others use."""
 
 import functools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -100,6 +101,15 @@ References = Annotated[
 """Projects, or one run of each: `project`, `[a, b]`, `project#3f9ac21b`."""
 
 
+def _run_id(run: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{8}", run):
+        raise ValueError(f"'{run}' is no run id, which has 8 hexadecimal digits; INFO/models.csv lists the runs")
+    return run
+
+
+RunId = Annotated[str, AfterValidator(_run_id)]
+
+
 class Clean(Section):
     """Options of the mode clean: which artefacts count as used and which may be removed."""
 
@@ -135,6 +145,11 @@ class Reuse(Section):
         default_factory=list,
         description="Projects in which mode post looks for predictions of further runs, calibrated where they are, for "
         "its leaderboard and its ensemble.",
+    )
+    features: References = Field(
+        default_factory=list,
+        description="Projects in which features of the study's tasks are looked for; those that no project has are "
+        "extracted.",
     )
     blueprint: References = Field(
         default_factory=list, description="Projects in which mode.use_blueprint looks for a blueprint."

@@ -36,11 +36,12 @@ class TaskImages(Dataset[Batch], ABC):
         struct: the task.
         positions: samples of it, N.
         pinned: read images into memory that a GPU copies from faster.
+        masks: read the masks of a segmentation; False: only its images.
     """
 
-    def __init__(self, struct: TaskStruct, positions: np.ndarray, pinned: bool = False):
+    def __init__(self, struct: TaskStruct, positions: np.ndarray, pinned: bool = False, masks: bool = True):
         self.folder = struct.paths["packed"]
-        self.segmentation = TASK_TYPES[struct.task_type].has_masks
+        self.segmentation = masks and TASK_TYPES[struct.task_type].has_masks
         self.rows = struct.samples["row"][positions]
         verify(self.folder)
         read_packed_format(self.folder)
@@ -216,13 +217,7 @@ class MMLDataModule(LightningDataModule):
         self.patches = patches
         self.pinned = pin_memory and not num_workers  # workers must not touch a GPU
         self.loader = ReadAhead if self.pinned else DataLoader
-        self.loading = {
-            "batch_size": None,  # the sampler yields whole batches, the dataset reads them in one go
-            "num_workers": num_workers,
-            "pin_memory": pin_memory,
-            "persistent_workers": num_workers > 0,
-            "multiprocessing_context": _Workers() if num_workers else None,
-        }
+        self.loading = _loading(num_workers, pin_memory)
 
     @property
     def batch_size(self) -> int:
@@ -238,14 +233,7 @@ class MMLDataModule(LightningDataModule):
         return self._images(self.struct, self.struct.select(part, self.fold))
 
     def _images(self, struct: TaskStruct, positions: np.ndarray) -> TaskImages:
-        if (struct.paths["packed"] / IMAGES).exists():
-            return PackedImages(struct, positions, self.pinned)
-        if (struct.paths["packed"] / PIXELS).exists():
-            return SizedImages(struct, positions, self.pinned)
-        raise MMLError(
-            f"the images of {struct.paths['packed']} are not packed, as they were by an earlier version of MML; remove "
-            "the folder, and the same command packs them"
-        )
+        return images_of(struct, positions, self.pinned)
 
     def train_dataloader(self) -> DataLoader[Batch] | dict[str, DataLoader[Batch]]:
         """Return the loader of the task, or, where there are several, a loader of each by name."""
@@ -304,6 +292,40 @@ class MMLDataModule(LightningDataModule):
         images = self.part(part)
         batch_size = self.sampling.batch_size if self.patches is None else 1
         return self.loader(images, sampler=by_size(images.sizes, batch_size), **self.loading)
+
+
+def images_of(struct: TaskStruct, positions: np.ndarray, pinned: bool = False, masks: bool = True) -> TaskImages:
+    """Return some samples of a task; see `TaskImages`.
+
+    Raises:
+        MMLError: its images were packed by an earlier version of MML.
+    """
+    for file, kind in ((IMAGES, PackedImages), (PIXELS, SizedImages)):
+        if (struct.paths["packed"] / file).exists():
+            return kind(struct, positions, pinned, masks)
+    raise MMLError(
+        f"the images of {struct.paths['packed']} are not packed, as they were by an earlier version of MML; remove "
+        "the folder, and the same command packs them"
+    )
+
+
+def ordered_loader(
+    images: TaskImages, batches: Sequence[np.ndarray], num_workers: int = 0, pin_memory: bool = False
+) -> DataLoader[Batch]:
+    """Return a loader of images in batches of an order, for a GPU if memory is pinned; see `by_size`."""
+    pinned = pin_memory and not num_workers
+    return (ReadAhead if pinned else DataLoader)(images, sampler=batches, **_loading(num_workers, pin_memory))
+
+
+def _loading(num_workers: int, pin_memory: bool) -> dict[str, Any]:
+    """Return the arguments of a loader."""
+    return {
+        "batch_size": None,  # the sampler yields whole batches, the dataset reads them in one go
+        "num_workers": num_workers,
+        "pin_memory": pin_memory,
+        "persistent_workers": num_workers > 0,
+        "multiprocessing_context": _Workers() if num_workers else None,
+    }
 
 
 def positions_of(loader: DataLoader[Batch]) -> np.ndarray:

@@ -110,6 +110,7 @@ FORMATS: Mapping[str, Format] = {
         Format("models", ["models"], 3, migrations={2: _name_sources_of_model}),
         Format("parameters", ["parameters"], 2),
         Format("predictions", PREDICTIONS, 3),
+        Format("features", ["features"]),
         Format("metrics", ["metrics", "other_metrics", "out_of_fold_metrics"], 3),
         Format("resampled_metrics", ["resampled_metrics", "other_resampled_metrics", "out_of_fold_resampled_metrics"]),
         Format("calibration", ["calibration", "other_calibration"]),

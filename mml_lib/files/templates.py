@@ -25,6 +25,7 @@ TOKENS = {
     "EVAL": ("eval", r"val|test|unlabelled"),
     "MODE": ("mode", r"[a-z][a-z0-9_]+"),
     "BACKUP": ("backup", r"\d+"),
+    "EXTRACTOR": ("extractor", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*-[0-9a-f]{8}"),
     "CURVE": ("curve", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
     "MEASURE": ("measure", r"[a-z][a-z0-9_]*"),
     "METRIC": ("metric", r"[a-z][a-z0-9_]*"),
@@ -183,6 +184,10 @@ BUILT_IN = (
         "other_calibrated", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.npz", reusable=True
     ),
     AssignmentTemplate("other_calibration", "PROJ_PATH/CALIBRATED/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.json"),
+    AssignmentTemplate("features", "PROJ_PATH/FEATURES/TASK_NAME/EXTRACTOR-TASK_ID.npz", reusable=True),
+    AssignmentTemplate(
+        "feature_parts", "PROJ_PATH/FEATURES/TASK_NAME/EXTRACTOR-TASK_ID-parts", removable=False, directory=True
+    ),
     AssignmentTemplate("sample_metadata", "PROJ_PATH/METADATA/TASK_NAME.csv", removable=False),
     AssignmentTemplate("ensemble", "PROJ_PATH/ENSEMBLES/TASK_NAME/MODE.json", removable=False),
     AssignmentTemplate("ensemble_predictions", "PROJ_PATH/ENSEMBLES/TASK_NAME/MODE/EVAL.npz"),

@@ -163,14 +163,18 @@ class Network(nn.Module):
         """
         head = self.head_of(task)
         if not head.maps:
-            return head(self._features(self.backbone, images))
+            return head(self.see(self.backbone, images))
         height, width = images.shape[-2:]
         padded = nn.functional.pad(images, (0, head.missing(width), 0, head.missing(height)))
-        maps = self._features(partial(head.read, self.backbone), padded)
+        maps = self.see(partial(head.read, self.backbone), padded)
         return head(maps, padded.shape[-2:])[..., :height, :width]
 
-    def _features(self, see: Callable[[torch.Tensor], Any], images: torch.Tensor) -> Any:
-        """Return the outputs of the backbone for images, N×C×H×W."""
+    def see(self, see: Callable[[torch.Tensor], Any], images: torch.Tensor) -> Any:
+        """Return the outputs of the backbone, or of a part of it, for normalised images N×C×H×W.
+
+        Raises:
+            MMLError: the backbone takes images of one size only, and these have another.
+        """
         try:
             return see(images)
         except (AssertionError, RuntimeError) as error:

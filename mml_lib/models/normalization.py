@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError
 from mml_lib.images.transforms import packed_size, resolve
 from mml_lib.machine.terminal import warn
-from mml_lib.models.input_channels import COLOURS
+from mml_lib.models.input_channels import COLOURS, counted, fits
 from mml_lib.models.network import Network, read_header
+from mml_lib.tasks.pixel_format import FULL_SCALE
 
 if TYPE_CHECKING:
     from mml_lib.tasks.struct import TaskStruct
@@ -76,6 +79,58 @@ def statistics_for(
             f"{expected.mean}, std {expected.std}); set normalization: pretrained, or leave it out"
         )
     return statistics
+
+
+def frozen_statistics(network: Network, struct: "TaskStruct", header: Mapping[str, Any] | None = None) -> Statistics:
+    """Return the statistics that a network which is not trained any more normalises images by.
+
+    They are those that its weights were trained with. Of a library's network without weights they are those that its
+    weights would have, or else those of ImageNet, so that they are the same for all tasks; for channels that it was
+    not made for, the statistics of the task.
+
+    Args:
+        network: the network.
+        struct: the task whose images it sees.
+        header: header of the stored network; None: one of a library.
+
+    Raises:
+        MMLError: nothing says which statistics the weights were trained with.
+    """
+    count = network.in_chans
+    if header is not None:
+        return Statistics(header["mean"], header["std"]).of_channels(count)
+    if count not in (1, COLOURS):
+        return Statistics(struct.means, [max(std, 1e-3) for std in struct.stds]).of_channels(count)
+    if network.pretrained_cfg.get("mean") or network.arch.get("pretrained"):
+        return statistics_of(network.pretrained_cfg, network.arch_name).of_channels(count)
+    return IMAGENET.of_channels(count)
+
+
+def scaled(images: torch.Tensor, in_chans: int, dtype: torch.dtype, task: str) -> torch.Tensor:
+    """Return floats in 0..1, N×C×H×W with the channels of a network, for images of a type of `PixelFormat`.
+
+    Args:
+        images: N×C×H×W.
+        in_chans: number of channels that the network takes; grey images are repeated.
+        dtype: type of the floats.
+        task: name of the task, for the message.
+
+    Raises:
+        MMLError: the images have other channels than the network.
+    """
+    channels = images.shape[1]
+    if not fits(channels, in_chans):
+        raise MMLError(
+            f"the images of {task} have {counted(channels)}, and the network takes {in_chans}; set images: "
+            "{channels: …} of the task as of the one that the network was trained on"
+        )
+    if images.dtype == torch.uint8:
+        floats = images.to(dtype).div_(255)
+    else:  # in half precision, 16 bits have no room
+        floats = (images.float() / FULL_SCALE[str(images.dtype).removeprefix("torch.")]).to(dtype)
+    if channels == in_chans:
+        return floats
+    return floats.expand(-1, in_chans, -1, -1).contiguous(memory_format=torch.channels_last)
 
 
 def statistics_of(settings: Mapping[str, Any], arch: str) -> Statistics:

@@ -13,6 +13,7 @@ from mml_lib.machine.claims import Claims
 from mml_lib.machine.locks import check_writable, lock_project, share_data
 from mml_lib.machine.rule_names import RuleNames
 from mml_lib.studies.checks.weighing import check_weights_exist
+from mml_lib.studies.extractors import Extractors
 from mml_lib.studies.inputs import Inputs
 from mml_lib.studies.overview import overview
 from mml_lib.studies.project_models import ProjectModels
@@ -49,6 +50,7 @@ class Study:
         self.runs = Runs(self.fm)
         self.tasks = StudyTasks(self.cfg, self.fm, self.runs)
         self.schedulers = StudySchedulers(self)
+        self.extractors = Extractors(self)
         self.resources = RuleResources(self.cfg)
         self.claims = Claims(self.fm.claims_folder, self.cfg.project)
         self.rule_names = RuleNames()

@@ -18,12 +18,10 @@ from mml_lib.config.metric_options import StoreBest
 from mml_lib.config.training_options import LRScheduler
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.data.sliding_window import SlidingWindow
-from mml_lib.errors import MMLError
-from mml_lib.models.input_channels import counted, fits
 from mml_lib.models.metric_modules import update, value_of
 from mml_lib.models.network import Network
+from mml_lib.models.normalization import scaled
 from mml_lib.task_types import TASK_TYPES
-from mml_lib.tasks.pixel_format import FULL_SCALE
 from mml_lib.training.best_epoch import BestEpoch
 from mml_lib.training.objectives import Objective
 
@@ -115,19 +113,7 @@ class MMLModule(LightningModule):
         Raises:
             MMLError: the images have other channels than the network.
         """
-        taken, channels, dtype = self.mean.shape[1], images.shape[1], self.mean.dtype
-        if not fits(channels, taken):
-            raise MMLError(
-                f"the images of {self.task} have {counted(channels)}, and the network takes {taken}; set images: "
-                "{channels: …} of the task as of the one that the network was trained on"
-            )
-        if images.dtype == torch.uint8:
-            scaled = images.to(dtype).div_(255)
-        else:  # in half precision, 16 bits have no room
-            scaled = (images.float() / FULL_SCALE[str(images.dtype).removeprefix("torch.")]).to(dtype)
-        if channels == taken:
-            return scaled
-        return scaled.expand(-1, taken, -1, -1).contiguous(memory_format=torch.channels_last)
+        return scaled(images, self.mean.shape[1], self.mean.dtype, self.task)
 
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
         """Return the normalised inputs of the network for floats N×C×H×W in 0..1."""

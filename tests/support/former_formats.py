@@ -11,6 +11,7 @@ from mml_lib.evaluation.calibration.calibration_methods import Calibration
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.evaluation.resampled import read_resampled
+from mml_lib.features.feature_files import Features
 from mml_lib.files.containers import read_packed_format, stamp_of
 from mml_lib.files.formats import FORMATS
 from mml_lib.files.stored import read_json
@@ -47,6 +48,7 @@ READ: dict[str, Callable[[Path], Any]] = {
     "models": ModelStorage.read,
     "parameters": load_network,
     "predictions": read_predictions,
+    "features": Features.load,
     "metrics": NetworkMetrics.read,
     "resampled_metrics": read_resampled,
     "calibration": lambda path: Calibration(**read_json(path, "calibration")),

@@ -14,6 +14,7 @@ GROUPS = (
     "augmentations",
     "callbacks",
     "decoder",
+    "features",
     "loss",
     "lr_scheduler",
     "metrics",
@@ -50,6 +51,29 @@ def resolve_presets(config: Mapping[str, Any], folders: Sequence[Path]) -> dict[
             value = {"preset": text_of(value)}
         if isinstance(value, Mapping) and "preset" in value:
             resolved[group] = _resolve(group, value, folders)
+    if isinstance(resolved.get("features"), Mapping):
+        resolved["features"] = _resolve_features(resolved["features"], folders)
+    return resolved
+
+
+def _resolve_features(features: Mapping[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
+    """Return the section of features with the contents of the presets that its own sections name.
+
+    A name that is no preset of `arch` is that of a network of timm. Features are of pretrained networks, unless the
+    study says otherwise.
+    """
+    resolved = dict(features)
+    for group in ("arch", "preprocessing"):
+        value = resolved.get(group)
+        if isinstance(value, str) or _names_preset(value, group, folders):
+            name = text_of(value)
+            value = {"preset": name}
+            if group == "arch" and name not in preset_names(group, folders):
+                value = {"preset": "timm", "name": name}
+        if isinstance(value, Mapping) and "preset" in value:
+            content = _resolve(group, value, folders)
+            unsaid = ("pretrained",) if group == "arch" and "pretrained" not in value else ()
+            resolved[group] = {key: item for key, item in content.items() if key not in unsaid}
     return resolved
 
 

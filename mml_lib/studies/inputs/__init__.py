@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mml_lib.studies.inputs.evaluate_inputs import EvaluateInputs
+from mml_lib.studies.inputs.features_inputs import FeaturesInputs
 from mml_lib.studies.inputs.finish_inputs import FinishInputs
 from mml_lib.studies.inputs.info_inputs import InfoInputs
 from mml_lib.studies.inputs.post_inputs import PostInputs
@@ -33,6 +34,7 @@ class Inputs:
         self.preprocess = PreprocessInputs(study)
         self.train = TrainInputs(study)
         self.evaluate = EvaluateInputs(study)
+        self.features = FeaturesInputs(study)
         self.post = PostInputs(study)
         self.questions = QuestionsInputs(study)
         self.transfer = TransferInputs(study)

@@ -21,7 +21,7 @@ class PreprocessInputs(RuleInputs):
         """The transforms behind the id of packed images."""
         runs = [*self.study.runs.planned.values(), *self.study.runs.old.values()]
         sections = [Preprocessing(**run.pipeline.content["preprocessing"]) for run in runs]
-        for section in [self.study.cfg.preprocessing, *sections]:
+        for section in [self.study.cfg.preprocessing, *sections, *self.study.extractors.preprocessings]:
             if pack_id(section) == wildcards.pack:
                 return resolve(section)
         raise MMLError(f"the preprocessing {wildcards.pack} is part of no run of the study")

@@ -106,7 +106,7 @@ class Forecast:
 
     def _at_once(self, rule: str) -> int:
         """Return the number of steps of a rule that run at once."""
-        of_networks = rule in ("train_fold", "tune_fold", "predict_fold", "predict_other")
+        of_networks = rule in ("train_fold", "tune_fold", "predict_fold", "predict_other", "extract_features")
         return self.study.gpus.at_once("predict_fold" if rule == "predict_other" else rule) if of_networks else 1
 
     def _seconds(self, step: Step) -> float | None:

@@ -1,0 +1,92 @@
+"""The section of a study about features: embeddings of images by a frozen backbone."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, StringConstraints, model_validator
+
+from mml_lib.config.sections import RunId, Section, Target
+from mml_lib.config.task_options import TAGGED_NAME, Preprocessing
+from mml_lib.errors import nearest
+
+SELECTIONS = ("performance", "created", "random")
+"""Ways to choose one of several trained networks, as in mode tl."""
+
+TIMM = "mml_lib.models.network.timm_backbone"
+DEFAULT_NAME = "resnet18"
+
+
+def _selection(way: str) -> str:
+    if way not in SELECTIONS:
+        raise ValueError(f"there is no way '{way}' to choose a network{nearest(way, SELECTIONS)}")
+    return way
+
+
+def _as_preprocessing(value: Any) -> Any:
+    return {"transforms": value} if isinstance(value, list) else value
+
+
+class Extraction(Section):
+    """Extraction of features: a backbone that is not trained, images in, vectors out."""
+
+    arch: Target | None = Field(
+        None,
+        description="The backbone: the name of a network of timm, or what `arch` takes: a preset (timm, smp) with a "
+        "name, or your own function. Unset: resnet18.",
+    )
+    pretrained: bool | str | None = Field(
+        None,
+        description="Load the weights of the backbone from the hub (true, the default), or keep random ones (false).",
+    )
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of random weights.")
+    task: Annotated[str, StringConstraints(pattern=TAGGED_NAME)] | None = Field(
+        None,
+        description="Take a trained network of this task instead of `arch`: of this study, which trains it first, of "
+        "the projects of reuse.models, or of this project.",
+    )
+    run: RunId | None = Field(None, description="Run of the trained network; unset: chosen by model_selection.")
+    fold: int | None = Field(
+        None, ge=0, description="Fold of the trained network; unset: the first one of this study, or any on the disk."
+    )
+    model_selection: Annotated[str, AfterValidator(_selection)] = Field(
+        "performance",
+        description="Which of several trained networks: that of the best validation performance, the latest created, "
+        "or a random one.",
+    )
+    pooling: Literal["pooled", "tokens"] = Field(
+        "pooled",
+        description="pooled: one vector per image, as a classification head sees it; tokens: a vector for each token "
+        "of a transformer, or for each position of the last feature map.",
+    )
+    preprocessing: Annotated[Preprocessing | None, BeforeValidator(_as_preprocessing)] = Field(
+        None, description="Preprocessing of the images; unset: that of the study."
+    )
+    batch_size: PositiveInt = Field(64, description="Images per batch. It does not change features.")
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field(
+        "32-true", description="Numerical precision of the backbone; 16-mixed is for GPUs only."
+    )
+
+    @model_validator(mode="after")
+    def _one_backbone(self) -> "Extraction":
+        if self.is_trained and self.arch is not None:
+            key = "run" if self.run else "task"
+            raise ValueError(f"arch and {key} name two backbones; leave one of them out")
+        if self.is_trained and self.pretrained is not None:
+            raise ValueError("pretrained is for arch; a trained network of a project has its own weights")
+        if self.fold is not None and not self.is_trained:
+            raise ValueError("fold is that of a trained network; name its task, too")
+        return self
+
+    @property
+    def is_trained(self) -> bool:
+        """True for a trained network of a project."""
+        return self.task is not None or self.run is not None
+
+    @property
+    def backbone(self) -> dict[str, Any]:
+        """Target of the backbone with its arguments, for one that is no trained network of a project."""
+        spec: dict[str, Any] = {"_target_": TIMM, "name": DEFAULT_NAME} if self.arch is None else self.arch.spec()
+        if self.pretrained is not None:
+            spec["pretrained"] = self.pretrained
+        elif spec["_target_"].startswith("mml_lib.models."):
+            spec.setdefault("pretrained", True)
+        return spec

@@ -1,0 +1,1 @@
+"""Features: embeddings of the samples of a task by a frozen backbone, as files."""

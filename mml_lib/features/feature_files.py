@@ -1,0 +1,99 @@
+"""Features: embeddings of all samples of a task by one extractor, as plain arrays."""
+
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mml_lib.errors import MMLError
+from mml_lib.files.atomic import write_whole
+from mml_lib.files.checksums import damaged, verify
+from mml_lib.files.containers import npz_content
+from mml_lib.files.formats import FORMATS
+from mml_lib.tasks.struct import TaskStruct
+
+FORMAT = FORMATS["features"]
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of the samples of a task, in the order of its description.
+
+    Args:
+        ids: sample ids, N.
+        splits: split of each sample, N: `train`, `test` or `unlabelled`.
+        folds: validation fold of each training sample, -1 of others (int32, N).
+        values: float32; N×D of pooled features, N×T×D of tokens.
+        extractor: name of the backbone, with the digest of all that decides the values.
+        task: name of the task.
+        task_id: id of the task.
+    """
+
+    ids: list[str]
+    splits: list[str]
+    folds: np.ndarray
+    values: np.ndarray
+    extractor: str
+    task: str = ""
+    task_id: str = ""
+
+    @classmethod
+    def of(cls, task: TaskStruct, values: np.ndarray, extractor: str) -> "Features":
+        """Return the features of all samples of a task.
+
+        Args:
+            task: the task.
+            values: in the order of its samples.
+            extractor: name of the extractor.
+        """
+        samples = task.samples
+        folds = np.where(samples["split"] == "train", samples["fold"], -1).astype(np.int32)
+        return cls(
+            samples["id"].tolist(), samples["split"].tolist(), folds, values, extractor, task.name, task.header["id"]
+        )
+
+    def of_split(self, *splits: str) -> np.ndarray:
+        """Return the numbers of the samples of some splits, in their order (int64)."""
+        return np.flatnonzero(np.isin(self.splits, splits))
+
+    def save(self, path: str | Path) -> None:
+        """Write the features, whole or not at all. A memory map of values is written part by part."""
+        with write_whole(path) as beside:
+            np.savez(
+                beside,
+                **FORMAT.stamp,
+                task=np.str_(self.task),
+                task_id=np.str_(self.task_id),
+                extractor=np.str_(self.extractor),
+                ids=np.array(self.ids, dtype=np.str_),
+                splits=np.array(self.splits, dtype=np.str_),
+                folds=np.asarray(self.folds, dtype=np.int32),
+                values=self.values,
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Features":
+        """Read features; pickled arrays are refused.
+
+        Raises:
+            MMLError: the file is missing, damaged, or of another format.
+        """
+        verify(path)
+        try:
+            content = FORMAT.migrated(npz_content(path), path)
+            features = cls(
+                ids=content["ids"].tolist(),
+                splits=content["splits"].tolist(),
+                folds=content["folds"],
+                values=content["values"],
+                **{key: str(content[key]) for key in ("extractor", "task", "task_id")},
+            )
+        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+            if reason := getattr(error, "strerror", None):
+                raise MMLError(f"the features {path} cannot be read: {reason}") from error
+            raise damaged(path, str(error)) from error
+        if not len(features.ids) == len(features.splits) == len(features.folds) == len(features.values):
+            raise damaged(path, "its arrays have different numbers of samples")
+        return features

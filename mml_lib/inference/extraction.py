@@ -1,0 +1,75 @@
+"""Extraction: features of the samples of a task by a frozen backbone."""
+
+import time
+from contextlib import nullcontext
+
+import numpy as np
+import torch
+
+from mml_lib.data.datamodule import TaskImages, by_size, ordered_loader
+from mml_lib.errors import MMLError
+from mml_lib.features.part_store import PartStore
+from mml_lib.inference.frozen_backbone import FrozenBackbone
+from mml_lib.training.guards import is_out_of_memory, more_of_a_gpu
+
+AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+"""Types of numbers by precision."""
+
+
+@torch.inference_mode()
+def extract_features(
+    backbone: FrozenBackbone,
+    images: TaskImages,
+    store: PartStore,
+    device: torch.device,
+    task: str,
+    batch_size: int = 64,
+    precision: str = "32-true",
+    num_workers: int = 0,
+) -> float:
+    """Add the features of all images to a store, except those that it has; return the images per second.
+
+    Images of a size are seen together. The order of the images does not depend on what the store has.
+
+    Args:
+        backbone: the network.
+        images: images of the task, N.
+        store: where the features go.
+        device: where to compute.
+        task: name of the task, for messages.
+        batch_size: images per batch.
+        precision: as `features.precision` names it.
+        num_workers: processes that read images.
+
+    Raises:
+        MMLError: the images do not fit the network, or a batch does not fit into memory.
+    """
+    sizes = np.asarray(images.sizes)
+    if backbone.tokens and len(np.unique(sizes, axis=0)) > 1:
+        raise MMLError(
+            f"features.pooling: the images of {task} have several sizes, and so different numbers of tokens; set "
+            "features.preprocessing to one that resizes them, or features.pooling: pooled"
+        )
+    if precision == "16-mixed" and device.type == "cpu":
+        raise MMLError("features.precision: 16-mixed is for GPUs only; set it to 32-true or bf16-mixed")
+    batches = [batch for batch in by_size(sizes, batch_size) if not store.is_done(batch)]
+    cast = torch.autocast(device.type, AUTOCAST[precision]) if precision in AUTOCAST else nullcontext()
+    loader = ordered_loader(images, batches, num_workers, pin_memory=device.type == "cuda")
+    started, seen = time.perf_counter(), 0
+    try:
+        backbone.to(device)
+        for positions, batch in zip(batches, loader, strict=True):
+            with cast:
+                features = backbone(batch["image"].to(device, non_blocking=True), task)
+            store.add(positions, features.float().cpu().numpy())
+            seen += len(positions)
+    except (MemoryError, MMLError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise MMLError(
+            f"out of memory on {device} in extracting features of {task} in batches of {batch_size}; "
+            f"{more_of_a_gpu()}lower features.batch_size, which changes no features"
+        ) from error
+    finally:
+        store.flush()
+    return seen / max(time.perf_counter() - started, 1e-9)

@@ -1,0 +1,110 @@
+"""Frozen backbones: networks that turn images into features and learn nothing."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mml_lib.errors import MMLError
+from mml_lib.models.input_channels import ARGUMENT, COLOURS, channels_taken, counted, fits
+from mml_lib.models.network import Network, load_network, stored_channels
+from mml_lib.models.normalization import Statistics, frozen_statistics, scaled
+from mml_lib.tasks.struct import TaskStruct
+
+
+class FrozenBackbone(nn.Module):
+    """A backbone with the normalisation that its weights were trained with.
+
+    Args:
+        network: the network; its heads are not used.
+        statistics: by which images are normalised.
+        tokens: return a feature for each token, or for each position of the last map, instead of one for the image.
+    """
+
+    def __init__(self, network: Network, statistics: Statistics, tokens: bool = False):
+        super().__init__()
+        self.network = network.requires_grad_(False).eval()
+        self.tokens = tokens
+        self.register_buffer("mean", torch.tensor(statistics.mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(statistics.std).view(1, -1, 1, 1))
+
+    def forward(self, images: torch.Tensor, task: str = "") -> torch.Tensor:
+        """Return features for packed images N×C×H×W: N×D, or N×T×D of tokens.
+
+        Raises:
+            MMLError: the images do not fit the network, or it has no such features.
+        """
+        floats = scaled(images, self.network.in_chans, self.mean.dtype, task)
+        features = self.network.see(
+            self._tokens if self.tokens else self.network.backbone, (floats - self.mean) / self.std
+        )
+        if not isinstance(features, torch.Tensor) or features.ndim != (3 if self.tokens else 2):
+            raise self._without("tokens" if self.tokens else "pooled")
+        return features
+
+    def _tokens(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the tokens of normalised images, or the positions of the last map, N×T×D."""
+        backbone = self.network.backbone
+        if hasattr(backbone, "forward_features"):
+            maps = backbone.forward_features(images)
+        elif hasattr(backbone, "pyramid"):
+            maps = backbone.pyramid(images)[-1]
+        else:
+            raise self._without("tokens")
+        if not isinstance(maps, torch.Tensor) or maps.ndim != 4:
+            return maps
+        last = str(getattr(backbone, "output_fmt", "NCHW")).endswith("NHWC")
+        return maps.flatten(1, 2) if last else maps.flatten(2).transpose(1, 2)
+
+    def _without(self, pooling: str) -> MMLError:
+        other = {"tokens": "pooled", "pooled": "tokens"}[pooling]
+        kind = {"tokens": "tokens or feature maps", "pooled": "one vector per image"}[pooling]
+        return MMLError(
+            f"features.pooling: {self.network.arch_name} has no {kind}; set features.pooling: {other}, or another "
+            "features.arch"
+        )
+
+
+def library_backbone(arch: Mapping[str, Any], struct: TaskStruct, seed: int, tokens: bool = False) -> FrozenBackbone:
+    """Return a backbone of a library, or of the user's own, for the images of a task.
+
+    Grey images are seen as colours, so that all tasks are seen by the same network.
+
+    Args:
+        arch: target of the backbone with its arguments.
+        struct: the task.
+        seed: seed of random weights.
+        tokens: as `FrozenBackbone` has it.
+
+    Raises:
+        MMLError: there is no such network, its weights cannot be had, or it takes no images of so many channels.
+    """
+    channels = len(struct.pixels.channels) if struct.pixels else COLOURS
+    if ARGUMENT not in arch and fits(channels, COLOURS):
+        channels = COLOURS
+    torch.manual_seed(seed)
+    network = Network(arch, {}, channels_taken(arch, channels))
+    return FrozenBackbone(network, frozen_statistics(network, struct), tokens)
+
+
+def trained_backbone(path: str | Path, struct: TaskStruct, tokens: bool = False) -> FrozenBackbone:
+    """Return the backbone of a stored network for the images of a task.
+
+    Args:
+        path: of the stored weights.
+        struct: the task.
+        tokens: as `FrozenBackbone` has it.
+
+    Raises:
+        MMLError: the weights are missing or damaged, or take other channels than the images have.
+    """
+    network, header = load_network(path)
+    channels = len(struct.pixels.channels) if struct.pixels else COLOURS
+    if not fits(channels, stored_channels(header)):
+        raise MMLError(
+            f"features: the images of {struct.name} have {counted(channels)}, and the network of {header['task']} "
+            f"takes {stored_channels(header)}; choose another network, or set images: {{channels: …}} of {struct.name}"
+        )
+    return FrozenBackbone(network, frozen_statistics(network, struct, header), tokens)

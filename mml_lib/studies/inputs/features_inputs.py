@@ -1,0 +1,76 @@
+"""Inputs and params of rules/features.smk, and the features that other rules read."""
+
+from typing import TYPE_CHECKING, Any
+
+from mml_lib.studies.extractors import Extractor
+from mml_lib.studies.inputs.rule_inputs import RuleInputs
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import OutputFiles, Wildcards
+
+
+class FeaturesInputs(RuleInputs):
+    """Features of tasks, and what they are extracted from."""
+
+    # --- for other rules and for schedulers -------------------------------------------------------------------------
+
+    def path(self, task: str, extractor: Extractor | None = None) -> str:
+        """Return the features of a task of the study: those of a project of reuse.features, or else its own.
+
+        Args:
+            task: name of the task.
+            extractor: one of `study.extractors`; None: that of the section `features`.
+        """
+        tokens = self.tokens(task, extractor)
+        reused = self.fm.reusables.inputs("features", **tokens)
+        return reused[0] if reused else self.fm.path("features", **tokens)
+
+    def tokens(self, task: str, extractor: Extractor | None = None) -> dict[str, Any]:
+        """Return the wildcards of the step that extracts the features of a task."""
+        name = (extractor or self.study.extractors.own).name
+        return {"task": task, "task_id": self.study.task(task).id, "extractor": name}
+
+    def is_reused(self, task: str, extractor: Extractor | None = None) -> bool:
+        """True if another project has the features of a task."""
+        return bool(self.fm.reusables.inputs("features", **self.tokens(task, extractor)))
+
+    # --- inputs of the rule -----------------------------------------------------------------------------------------
+
+    def description(self, wildcards: "Wildcards") -> str:
+        """The description of the task."""
+        return self.fm.path("description", task=wildcards.task, task_id=wildcards.task_id)
+
+    def packed_images(self, wildcards: "Wildcards") -> str:
+        """The packed images of the task."""
+        definition = self.study.tasks.definition(wildcards.task, wildcards.task_id)
+        return self.fm.path("packed", dataset=definition["dataset"], pack=self._extractor(wildcards).pack)
+
+    def candidate_models(self, wildcards: "Wildcards") -> list[str]:
+        """The storages of the trained networks that the backbone may be of; none for one of a library."""
+        return [self.fm.path("models", **model) for model in self._extractor(wildcards).models]
+
+    def candidate_parameters(self, wildcards: "Wildcards") -> list[str]:
+        """The weights of these networks."""
+        return [self.fm.path("parameters", **model) for model in self._extractor(wildcards).models]
+
+    # --- params -----------------------------------------------------------------------------------------------------
+
+    def options(self, wildcards: "Wildcards", output: "OutputFiles") -> dict[str, Any]:
+        """The section `features` of the extractor. Snakemake does not repeat steps for new params of the output."""
+        return self._extractor(wildcards).options.model_dump(mode="json", by_alias=True)
+
+    def candidates(self, wildcards: "Wildcards", output: "OutputFiles") -> list[dict[str, Any]]:
+        """The trained networks: `project` (None: this one), `task`, `run`, `fold`."""
+        return [dict(model) for model in self._extractor(wildcards).models]
+
+    def by(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
+        """The metric by which the best of these networks is chosen."""
+        return self._extractor(wildcards).by
+
+    def parts(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
+        """The folder of features that an interrupted extraction has left."""
+        tokens = {key: wildcards[key] for key in ("task", "task_id", "extractor")}
+        return self.fm.path("feature_parts", **tokens)
+
+    def _extractor(self, wildcards: "Wildcards") -> Extractor:
+        return self.study.extractors.named(wildcards.extractor)
