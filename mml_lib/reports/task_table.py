@@ -5,6 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from mml_lib.reports.pages import table_page
+from mml_lib.tasks.description import one_sided_labels
+
 
 def task_table(headers: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Return the headers of task descriptions: samples, classes, imbalance, sizes, keywords, data set."""
@@ -20,6 +23,12 @@ def label_table(headers: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         for label, counts in labels.items()
     ]
     return pd.DataFrame(rows, columns=["task", "label", "split", "known", "positive", "unknown"])
+
+
+def label_page(headers: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return a page of the entries of labels, with lines that name one-sided labels; None where there is neither."""
+    table, lines = label_table(headers), [line for header in headers for line in one_sided_labels(header)]
+    return table_page("labels", table, "labels.csv", lines) if len(table) or lines else None
 
 
 def _row(header: Mapping[str, Any]) -> dict[str, Any]:

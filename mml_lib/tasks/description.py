@@ -111,8 +111,24 @@ class TaskDescription:
             counts["target"] = _moments(train.values, None if weights is None else weights[split == "train"])
         if weights is not None:
             counts["weights"] = {str(s): _spread(weights[split == s]) for s in np.unique(split) if s != "unlabelled"}
-        header = {key: value for key, value in self.header.items() if key != "label_counts"}
+        if one_sided := self._one_sided_labels(num_folds):
+            counts["one_sided_labels"] = one_sided
+        header = {key: value for key, value in self.header.items() if key not in ("label_counts", "one_sided_labels")}
         return TaskDescription({**header, **counts}, self.samples)
+
+    def _one_sided_labels(self, num_folds: int) -> dict[str, list[str]]:
+        """Return the labels whose known entries in a split, or in a fold, are all alike, by split and fold."""
+        if not TASK_TYPES[self.header["task_type"]].is_multilabel:
+            return {}
+        split, fold = np.array(self.samples["split"]), np.array(self.samples["fold"], dtype=object)
+        parts = {f"the split {name}": split == name for name in ("train", "test")}
+        parts |= {f"fold {number}": (split == "train") & (fold == number) for number in range(num_folds)}
+        one_sided: dict[str, list[str]] = {}
+        for part, rows in parts.items():
+            counts = self.targets.take(np.flatnonzero(rows)).label_counts if rows.any() else {}
+            labels = [label for label, count in counts.items() if count["positive"] in (0, count["known"])]
+            one_sided |= {part: labels} if labels else {}
+        return one_sided
 
     @cached_property
     def targets(self) -> Targets:
@@ -241,16 +257,12 @@ def check_weights(task: TaskDescription) -> None:
 
 
 def one_sided_labels(header: Mapping[str, Any]) -> list[str]:
-    """Return a line for each split of a partially labelled task with labels that are not both there and absent."""
-    lines = []
-    for split, labels in header.get("label_counts", {}).items():
-        names = [label for label, counts in labels.items() if counts["positive"] in (0, counts["known"])]
-        if names:
-            lines.append(
-                f"{header['name']}: the known entries of {summarized(map(repr, names))} in the split {split} are all "
-                "alike, so metrics that need both are undefined there"
-            )
-    return lines
+    """Return a line for each split and fold of a task with labels that are not both there and absent."""
+    return [
+        f"{header['name']}: the known entries of {summarized(map(repr, labels))} in {part} are all alike, so metrics "
+        "that need both are undefined there"
+        for part, labels in header.get("one_sided_labels", {}).items()
+    ]
 
 
 def _mapping(identity: Mapping[str, Any], dataset: Dataset, targets: Targets) -> dict[int, str]:

@@ -1,6 +1,8 @@
 """Partial labels: entries of label columns that are unknown or uncertain, from the table to the task description."""
 
 import json
+import re
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 
 from mml_lib.config.task_options import Task
 from mml_lib.errors import MMLError
-from mml_lib.reports.task_table import label_table
+from mml_lib.reports.task_table import label_page, label_table
 from mml_lib.tasks.creators.table import TableOptions, read_table
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample, check_delivery
 from mml_lib.tasks.description import TaskDescription, one_sided_labels
@@ -239,15 +241,30 @@ def test_description_holds_unknown_labels_and_their_counts(tmp_path: Path):
 
 def test_labels_without_both_kinds_of_entries_are_named():
     lines = one_sided_labels(task_of().header)
-    assert len(lines) == 2
-    assert "'a', 'b' in the split test" in lines[0]
-    assert "'c' in the split train" in lines[1]
+    assert len(lines) == 4
+    for line, part in zip(lines, ("'c' in the split train", "'a', 'b' in the split test"), strict=False):
+        assert part in line
+    assert "'b', 'c' in fold 0" in lines[2]
+    assert "in fold 1" in lines[3]
 
 
 def test_fully_labelled_tasks_have_no_counts_of_labels():
-    task = task_of([{"a": 1.0}, {"b": 1.0}, {}, {"c": 1.0}, {}])
+    task = task_of([{"a": 1.0, "c": 1.0}, {"b": 1.0}, {"b": 1.0}, {"c": 1.0}, {"a": 1.0, "b": 1.0}])
     assert "label_counts" not in task.header
-    assert one_sided_labels(task.header) == []
+    assert task.header["one_sided_labels"] == {"fold 1": ["a", "b", "c"]}  # a single sample
+    assert "one_sided_labels" not in task.changed("fewer", keep=np.array([True, False, True, True, True])).header
+
+
+def test_the_page_of_labels_has_their_counts_and_names_those_that_are_alike():
+    task = task_of()
+    page = label_page([task.header])
+    rows = [re.findall(r"<td[^>]*>([^<]*)</td>", row) for row in page.split("<tr>")]
+    assert ["t", "a", "test", "1", "0", "1"] in rows
+    for line in one_sided_labels(task.header):
+        assert escape(line) in page
+    assert label_page([{"name": "t"}]) is None
+    full = task_of([{"a": 1.0, "c": 1.0}, {"b": 1.0}, {"b": 1.0}, {"c": 1.0}, {"a": 1.0, "b": 1.0}])
+    assert "in fold 1 are all alike" in label_page([full.header])
 
 
 def test_counts_follow_a_derived_task():
