@@ -157,6 +157,7 @@ _BINARY: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "predictions": _npz_stamp,
     "features": _npz_stamp,
     "resampled_metrics": _npz_stamp,
+    "fisher": _npz_stamp,
     "parameters": _weights_stamp,
     "packed": _packed_stamp,
 }

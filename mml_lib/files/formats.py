@@ -115,6 +115,7 @@ FORMATS: Mapping[str, Format] = {
         Format("resampled_metrics", ["resampled_metrics", "other_resampled_metrics", "out_of_fold_resampled_metrics"]),
         Format("calibration", ["calibration", "other_calibration"]),
         Format("ensemble", ["ensemble"]),
+        Format("fisher", ["fisher"]),
         Format("study_config", ["study_config"], 2),
         Format("run_explanation", ["run_explanation"], 2),
         Format("return_value", ["return_value"]),

@@ -169,6 +169,7 @@ BUILT_IN = (
     ),
     AssignmentTemplate("other_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.json"),
     AssignmentTemplate("other_resampled_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL_TASK/EVAL.npz"),
+    AssignmentTemplate("fisher", "PROJ_PATH/FISHER/TASK_NAME/RUN-foldFOLD.npz", reusable=True),
     AssignmentTemplate("out_of_fold_class_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN/out_of_fold-classes.csv"),
     AssignmentTemplate("out_of_fold_image_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN/out_of_fold-images.csv"),
     AssignmentTemplate("class_metrics", "PROJ_PATH/METRICS/TASK_NAME/RUN-foldFOLD/EVAL-classes.csv"),

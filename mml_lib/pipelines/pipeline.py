@@ -77,7 +77,7 @@ class Pipeline:
             study: its config.
             task: name, id, data set, images and definition of the task.
             further: entries that a mode adds: `multitask` (co-tasks), `pretraining` (the model that a training starts
-                from).
+                from), `frozen` (true: the backbone stays as `arch` builds it).
             code: digests of a user's own modules that change trainings otherwise than by a `_target_`.
 
         Raises:
@@ -163,6 +163,11 @@ class Pipeline:
         return self.content.get("pretraining", {})
 
     @property
+    def freezes(self) -> bool:
+        """True if the backbone stays as it is and only heads are trained."""
+        return bool(self.content.get("frozen") or self.pretraining.get("freeze"))
+
+    @property
     def code(self) -> Mapping[str, str]:
         """Digest of each module of the user's own that decides the result, by module name."""
         return self.content.get("code", {})
@@ -183,8 +188,9 @@ class Pipeline:
         if self.pretraining:
             entry, models = self.pretraining, self.pretraining["models"]
             which = f"run {models[0]['run']}" if len(models) == 1 else f"one of {len(models)} models"
-            words.append(f"from {which} of {entry['task']}{', backbone frozen' if entry['freeze'] else ''}")
-        return "; ".join(words)
+            words.append(f"from {which} of {entry['task']}")
+        story = "; ".join(words)
+        return ", ".join([*([story] if story else []), "backbone frozen"]) if self.freezes else story
 
     def to_yaml(self) -> str:
         return yaml_text("pipeline", self.content)

@@ -186,7 +186,7 @@ class TrainingStep(Step):
             taken = start_from(load_parameters, network, {struct.name: struct.classes for struct in structs})
             for task, old in taken.items():
                 logger.info("the head of %s starts as that of %s", task, old)
-        if self.pipeline.pretraining.get("freeze"):
+        if self.pipeline.freezes:
             network.freeze()
         if cfg.adapters:
             from mml_lib.models.adapters import add_adapters

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from mml_lib.distances.fisher_embedding import FisherEmbedding
 from mml_lib.evaluation.calibration.calibration_methods import Calibration
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.evaluation.network_metrics import NetworkMetrics
@@ -53,6 +54,7 @@ READ: dict[str, Callable[[Path], Any]] = {
     "resampled_metrics": read_resampled,
     "calibration": lambda path: Calibration(**read_json(path, "calibration")),
     "ensemble": EnsembleStorage.read,
+    "fisher": FisherEmbedding.read,
     "study_config": read_config,
     "run_explanation": lambda path: read_stored_yaml(path, "run_explanation")["run"],
     "return_value": lambda path: read_json(path, "return_value")["mode"],

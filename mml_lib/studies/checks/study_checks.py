@@ -25,7 +25,7 @@ from mml_lib.tasks.task_identity import TaskIdentity, divided_by
 CROSS_ENTROPY = "torch.nn.CrossEntropyLoss"
 FOCAL = "mml_lib.models.losses.FocalLoss"
 REDIVIDING = ("redistribute",)
-GPU_RULES = ("train_fold", "tune_fold", "predict_fold", "extract_features")
+GPU_RULES = ("train_fold", "tune_fold", "predict_fold", "extract_features", "compute_fisher")
 WITHOUT_MASKS = ("torchvision.transforms.", "torch.nn.", "kornia.enhance.", "kornia.filters.", "kornia.geometry.")
 """Where modules know nothing of masks; `torchvision.transforms.v2` does."""
 AVERAGING = ("StochasticWeightAveraging", "EMAWeightAveraging", "WeightAveraging")

@@ -10,7 +10,15 @@ from mml_lib.studies.resources.planned_steps import Step
 MARGIN_MB, MARGIN_TIME = 1.3, 2.0
 """Recommended requests, as multiples of the maximum usage."""
 
-REPORTED = ("train_fold", "tune_fold", "predict_fold", "predict_other", "extract_features", "preprocess_shard")
+REPORTED = (
+    "train_fold",
+    "tune_fold",
+    "predict_fold",
+    "predict_other",
+    "extract_features",
+    "compute_fisher",
+    "preprocess_shard",
+)
 """Rules whose use of memory and time is reported."""
 
 

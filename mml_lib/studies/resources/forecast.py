@@ -106,7 +106,14 @@ class Forecast:
 
     def _at_once(self, rule: str) -> int:
         """Return the number of steps of a rule that run at once."""
-        of_networks = rule in ("train_fold", "tune_fold", "predict_fold", "predict_other", "extract_features")
+        of_networks = rule in (
+            "train_fold",
+            "tune_fold",
+            "predict_fold",
+            "predict_other",
+            "extract_features",
+            "compute_fisher",
+        )
         return self.study.gpus.at_once("predict_fold" if rule == "predict_other" else rule) if of_networks else 1
 
     def _seconds(self, step: Step) -> float | None:
@@ -234,7 +241,7 @@ def _kind(pipeline: Pipeline) -> str:
     sections = {key: content.get(key) for key in ALIKE}
     sections["preprocessing"] = re.sub(r"^.*-", "", pipeline.task["pack"])  # its digest
     kinds = [task["task_type"] for task in pipeline.tasks]
-    return canonical_json([sections, trainer, kinds, bool(pipeline.pretraining.get("freeze"))])
+    return canonical_json([sections, trainer, kinds, pipeline.freezes])
 
 
 def _listed(rules: list[str]) -> str:

@@ -100,7 +100,7 @@ def newer(kind: str, folder: Path) -> Path:
     shutil.copytree(source, path) if source.is_dir() else shutil.copy(source, path)
     target = path / PACKED_FORMAT if kind == "packed" else path
     present, later = FORMATS[kind].stamp, {"format": 99, "needs_mml": "7.0.0"}
-    if kind in ("predictions", "resampled_metrics", "features"):
+    if path.suffix == ".npz":
         with np.load(path) as arrays:
             np.savez(path, **dict(arrays) | later)
         return path
