@@ -110,6 +110,14 @@ def first_options(config: Mapping[str, Any], options: Mapping[str, Any]) -> dict
     return dict(_varied({"mode": dict(options)}, varied, {})["mode"])
 
 
+def option_places(config: Mapping[str, Any]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Return the options of the mode that a sweep or variants set, each with the first place that does."""
+    variants, sweep = config.get("variants") or {}, config.get("sweep") or {}
+    sections = [(("sweep",), sweep), *((("variants", name), keys) for name, keys in variants.items())]
+    places = [(tuple(key.split(".")), (*section, key)) for section, keys in sections for key in filter(is_option, keys)]
+    return dict(reversed(places))
+
+
 def without_options(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a config whose sweep and variants leave the options of the mode as they are."""
     plain = dict(config)

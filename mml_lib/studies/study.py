@@ -12,6 +12,7 @@ from mml_lib.files.records import record_study
 from mml_lib.machine.claims import Claims
 from mml_lib.machine.locks import check_writable, lock_project, share_data
 from mml_lib.machine.rule_names import RuleNames
+from mml_lib.pipelines.variants import option_places
 from mml_lib.studies.checks.weighing import check_weights_exist
 from mml_lib.studies.extractors import Extractors
 from mml_lib.studies.inputs import Inputs
@@ -61,7 +62,7 @@ class Study:
     @property
     def origins(self) -> Origins:
         """Files and lines of the study's keys."""
-        return Origins(self.config, self.files, self.folders)
+        return Origins(self.config, self.files, self.folders, option_places(self.config))
 
     @cached_property
     def inputs(self) -> Inputs:

@@ -8,6 +8,7 @@ import pytest
 
 from mml_lib.errors import MMLError
 from mml_lib.schedulers.base import AbstractBaseScheduler
+from mml_lib.studies.study import Study
 from tests.support.planned_studies import FAKE, planned, store
 
 THREE = {name: FAKE | {"num_samples": 24 + 3 * number} for number, name in enumerate("abc")}
@@ -123,6 +124,17 @@ def test_stored_source_of_another_backbone_is_refused(tmp_path: Path):
     assert sources(varied(tmp_path, **reused), "a") == [None, "b"]
     with pytest.raises(MMLError, match=r"arch: the models of b .*test_resnet; set arch to it"):
         varied(tmp_path, **reused, arch={"preset": "timm", "name": "test_vit"})
+
+
+def test_mistake_in_a_varied_option_names_the_line_that_sets_it(tmp_path: Path):
+    path = tmp_path / "study.yaml"
+    path.write_text("mode: {preset: tl}\nvariants:\n  x: {mode.pretrain_task: a}\n  y: {mode.freeze: maybe}\n")
+    variants = {"x": {"mode.pretrain_task": "b"}, "y": {"mode.pretrain_task": "b", "mode.freeze": "maybe"}}
+    plan = varied(tmp_path, sweep={}, variants={"x": variants["x"]})
+    study = Study(plan.study.config | {"variants": variants}, [path])
+    with pytest.raises(MMLError, match=r"mode \(tl\): freeze: .*maybe.*\(with y\)") as refused:
+        study.check()
+    assert study.origins.place(str(refused.value)).endswith("(line 4)")
 
 
 # --- co-tasks -----------------------------------------------------------------------------------------------------
