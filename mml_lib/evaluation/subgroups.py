@@ -189,8 +189,8 @@ def largest_losses(
 
     Returns:
         `id loss true predicted probability`, indexed by where they are among the predictions: what is true and what is
-        predicted in words (labels joined by `|`; of masks their classes), and the probability of the predicted class,
-        NaN of all other types.
+        predicted in words (known labels joined by `|`; of masks their classes), and the probability of the predicted
+        class, NaN of all other types.
 
     Raises:
         MMLError: outputs that are not finite; samples without labels.
@@ -220,7 +220,7 @@ def _in_words(
     if TASK_TYPES[predictions.task_type].has_values:
         return [f"{value:.4g}" for value in targets], [f"{value:.4g}" for value in logits[:, 0]], none
     if TASK_TYPES[predictions.task_type].is_multilabel:
-        sides = (targets >= 0.5, sigmoid(logits) > 0.5)
+        sides = (targets >= 0.5, (sigmoid(logits) > 0.5) & ~np.isnan(targets))
         true, predicted = ([_names(np.flatnonzero(row), classes) for row in side] for side in sides)
         return true, predicted, none
     probabilities = softmax(logits)

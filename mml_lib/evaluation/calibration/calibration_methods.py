@@ -119,9 +119,11 @@ def fit_calibration(val: AnyPredictions, method: str = "auto") -> Calibration:
     if not len(labelled.ids):
         raise MMLError("there are no validation predictions with a label to calibrate by; predict the split val first")
     scores, targets = scores_of(val.task_type, labelled.logits), labelled.targets
-    if len(scores) > 1 and np.ptp(scores, axis=0).max() < SAME:
+    is_multilabel = TASK_TYPES[val.task_type].is_multilabel
+    counted = np.ma.array(scores, mask=np.isnan(targets)) if is_multilabel else scores
+    if len(scores) > 1 and (counted.max(axis=0) - counted.min(axis=0)).max() < SAME:
         method = "none"
-    if TASK_TYPES[val.task_type].is_single_label:
+    if not is_multilabel:
         scale, bias = _fitted(Scores(scores, targets), method)
     else:
         columns = zip(scores.T, targets.T, strict=True)

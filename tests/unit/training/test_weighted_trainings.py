@@ -100,6 +100,24 @@ def test_equal_weights_change_nothing_and_none_at_all_is_0(kind: str, spec: dict
     assert loss(outputs, targets, torch.zeros(4)).item() == 0
 
 
+@pytest.mark.parametrize("name", ["partial labels", "masks", "masks by Dice", "masks by focal loss"])
+@pytest.mark.parametrize("weights", [None, [1.0, 2.0, 0.5, 3.0]])
+def test_outputs_where_nothing_is_known_have_no_part_in_a_loss(name: str, weights: list[float] | None):
+    kind, spec = CASES[name]
+    outputs, targets = batch(kind)
+    unknown = targets.isnan() if kind == "partial" else (targets == IGNORE)[:, None].expand_as(outputs)
+    loss, further = (
+        loss_for(kind, spec, weighted=weights is not None),
+        [] if weights is None else [torch.tensor(weights)],
+    )
+    other = [outputs.masked_fill(unknown, value).requires_grad_() for value in (-50.0, 0.0, 50.0)]
+    losses = [loss(changed, targets, *further) for changed in other]
+    assert unknown.any()
+    assert len({value.item() for value in losses}) == 1
+    for value, changed in zip(losses, other, strict=True):
+        assert (torch.autograd.grad(value, changed)[0][unknown] == 0).all()
+
+
 def test_losses_that_cannot_weigh_samples_are_refused():
     dice = {"_target_": "segmentation_models_pytorch.losses.DiceLoss", "mode": "multiclass"}
     for spec in (dice, {"_target_": CE, "reduction": "sum"}):
