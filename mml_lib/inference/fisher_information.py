@@ -23,7 +23,7 @@ GRADIENTS = 2**26
 BATCH = 32
 """Images that are read at a time."""
 
-SAMPLES = 1000
+SAMPLES = 500
 """Most images of a task that its Fisher information is averaged over."""
 
 DIRECTIONS = 16
