@@ -22,6 +22,7 @@ from mml_lib.config.metric_options import OUT_OF_FOLD
 from mml_lib.errors import MMLError, nearest
 from mml_lib.evaluation.fold_table import ALL_FOLDS, fold_table
 from mml_lib.evaluation.network_metrics import NetworkMetrics
+from mml_lib.features.feature_files import Features
 from mml_lib.files.checksums import damaged
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.models.model_files import stored_models
@@ -169,6 +170,55 @@ def load_metrics(
         return pd.DataFrame(columns=KEYS)
     table = fold_table(list(metrics.values()), {})
     return table[[*KEYS, *(column for column in table if column not in (*KEYS, "label"))]]
+
+
+def load_features(
+    project: str | Path, task: Choice = None, extractor: Choice = None, split: Choice = None, results: Root = None
+) -> pd.DataFrame:
+    """Return the pooled features of tasks, one row per sample.
+
+    Args:
+        project: name or folder.
+        task: names of tasks.
+        extractor: names of extractors, as in the file names: `resnet18-1a2b3c4d`.
+        split: `train`, `test` or `unlabelled`.
+        results: root of all projects.
+
+    Returns:
+        `task task_id extractor id split fold` (the validation fold of training samples, -1 of others), and
+        `feature/0`, `feature/1` … (float32); NaN where an extractor has fewer features than another.
+
+    Raises:
+        MMLError: no such project, or no features of that task, extractor or split.
+    """
+    with _project(project, results) as fm:
+        stored = [(Path(fm.path("features", **wildcards)), wildcards) for wildcards in fm.existing("features")]
+        table = pd.DataFrame([wildcards for _, wildcards in stored], columns=["task", "task_id", "extractor"])
+        table = _chosen(table, {"task": task, "extractor": extractor}, f"features of {fm.proj_path}")
+        tables, problems = _read((stored[number][0] for number in table.index), _feature_table)
+    _warn(problems)
+    if not tables:
+        return pd.DataFrame(columns=["task", "task_id", "extractor", "id", "split", "fold"])
+    features = pd.concat(tables.values(), ignore_index=True)
+    return _chosen(features, {"split": split}, "features").reset_index(drop=True)
+
+
+def _feature_table(path: Path) -> pd.DataFrame:
+    """Return the features of a file, one row per sample.
+
+    Raises:
+        MMLError: they are of tokens, which have no columns.
+    """
+    features = Features.load(path)
+    if features.values.ndim != 2:
+        raise MMLError(f"{path} has features of tokens; read it by mml_lib.features.feature_files.Features.load")
+    columns = [f"feature/{number}" for number in range(features.values.shape[1])]
+    table = pd.DataFrame(features.values, columns=columns)
+    labels = {key: getattr(features, key) for key in ("task", "task_id", "extractor")}
+    labels |= {"id": features.ids, "split": features.splits, "fold": features.folds}
+    for place, (key, column) in enumerate(labels.items()):
+        table.insert(place, key, column)
+    return table
 
 
 def task_infos(

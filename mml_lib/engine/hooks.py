@@ -10,6 +10,7 @@ from mml_lib.engine.jobs import start_again, unfinished_outputs, wait_for_left_j
 from mml_lib.engine.leakage import refuse_leakage, train_after_comparison
 from mml_lib.engine.outer_pipeline import warn_of_triggers
 from mml_lib.engine.patches import submit_lost_again
+from mml_lib.engine.preflight.backbones import check_backbones
 from mml_lib.engine.preflight.launch import check_pipelines
 from mml_lib.engine.retraining import refuse_retraining
 from mml_lib.files.checksums import checksum_path
@@ -65,6 +66,7 @@ def start_run(study: Study, dag: "DAG") -> None:
     refuse_leakage(study, dag)
     if not dag.workflow.touch:
         check_pipelines(study, dag)
+        check_backbones(study, dag)
     made = [output for job in jobs for output in job.output if not is_flagged(output, "temp")]
     missing = {os.path.relpath(path, root) for path in made if path.startswith(root) and not os.path.exists(path)}
     if not study.claims.take(missing):

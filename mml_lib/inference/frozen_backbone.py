@@ -1,5 +1,6 @@
 """Frozen backbones: networks that turn images into features and learn nothing."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ class FrozenBackbone(nn.Module):
 
     def __init__(self, network: Network, statistics: Statistics, tokens: bool = False):
         super().__init__()
-        self.network = network.requires_grad_(False).eval()
+        network.requires_grad_(False)
+        self.network = network.eval()
         self.tokens = tokens
         self.register_buffer("mean", torch.tensor(statistics.mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(statistics.std).view(1, -1, 1, 1))
@@ -37,9 +39,11 @@ class FrozenBackbone(nn.Module):
             MMLError: the images do not fit the network, or it has no such features.
         """
         floats = scaled(images, self.network.in_chans, self.mean.dtype, task)
-        features = self.network.see(
-            self._tokens if self.tokens else self.network.backbone, (floats - self.mean) / self.std
-        )
+        see = self._tokens if self.tokens else self.network.backbone
+        try:
+            features = self.network.see(see, (floats - self.mean) / self.std)
+        except MMLError as error:
+            raise _of_features(error) from error
         if not isinstance(features, torch.Tensor) or features.ndim != (3 if self.tokens else 2):
             raise self._without("tokens" if self.tokens else "pooled")
         return features
@@ -67,10 +71,37 @@ class FrozenBackbone(nn.Module):
         )
 
 
-def library_backbone(arch: Mapping[str, Any], struct: TaskStruct, seed: int, tokens: bool = False) -> FrozenBackbone:
-    """Return a backbone of a library, or of the user's own, for the images of a task.
+def build_backbone(arch: Mapping[str, Any], channels: int | None, seed: int) -> Network:
+    """Return a network without heads: a backbone of a library, or of the user's own.
 
     Grey images are seen as colours, so that all tasks are seen by the same network.
+
+    Args:
+        arch: target of the backbone with its arguments.
+        channels: number of channels of the images; None: they are not there yet.
+        seed: seed of random weights.
+
+    Raises:
+        MMLError: there is no such network, its weights cannot be had, or it takes no images of so many channels.
+    """
+    if ARGUMENT not in arch and channels is not None and fits(channels, COLOURS):
+        channels = COLOURS
+    torch.manual_seed(seed)
+    try:
+        return Network(arch, {}, channels_taken(arch, channels))
+    except MMLError as error:
+        raise _of_features(error) from error
+
+
+def _of_features(error: MMLError) -> MMLError:
+    """Return the error about a backbone, whose keys are those of the section `arch`, with those of `features`."""
+    message = re.sub(r"\b(?<!features\.)arch(?=[.:])", "features.arch", str(error))
+    message = message.replace(" (with patches: patches.size)", "")
+    return MMLError(message.replace("features.arch.pretrained:", "features.pretrained:"))
+
+
+def library_backbone(arch: Mapping[str, Any], struct: TaskStruct, seed: int, tokens: bool = False) -> FrozenBackbone:
+    """Return a backbone of a library for the images of a task.
 
     Args:
         arch: target of the backbone with its arguments.
@@ -79,13 +110,9 @@ def library_backbone(arch: Mapping[str, Any], struct: TaskStruct, seed: int, tok
         tokens: as `FrozenBackbone` has it.
 
     Raises:
-        MMLError: there is no such network, its weights cannot be had, or it takes no images of so many channels.
+        MMLError: it cannot be built for these images.
     """
-    channels = len(struct.pixels.channels) if struct.pixels else COLOURS
-    if ARGUMENT not in arch and fits(channels, COLOURS):
-        channels = COLOURS
-    torch.manual_seed(seed)
-    network = Network(arch, {}, channels_taken(arch, channels))
+    network = build_backbone(arch, len(struct.pixels.channels) if struct.pixels else None, seed)
     return FrozenBackbone(network, frozen_statistics(network, struct), tokens)
 
 

@@ -17,7 +17,9 @@ MOST_MODULES = 16
 PLANNING = ("engine", "cleaning", "schedulers", "studies", "pipelines", "config", "machine", "files", "tasks")
 """Rooms that each plan may import."""
 
-IN_A_PROCESS_OF_THEIR_OWN = ("mml_lib.engine.preflight.stand_in", "mml_lib.engine.preflight.trial")
+IN_A_PROCESS_OF_THEIR_OWN = tuple(
+    f"mml_lib.engine.preflight.{name}" for name in ("backbone_trial", "stand_in", "trial")
+)
 SLOW = ("torch", "lightning", "pandas", "sklearn", "matplotlib", "scipy")
 """Packages that take from half a second to seconds to import."""
 

@@ -13,8 +13,9 @@ import pytest
 
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.network_metrics import NetworkMetrics
+from mml_lib.features.feature_files import Features
 from mml_lib.files.manager import MMLFileManager
-from mml_lib.interactive import load_metrics, load_predictions, load_project_models, task_infos
+from mml_lib.interactive import load_features, load_metrics, load_predictions, load_project_models, task_infos
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
 from tests.support.places import REPOSITORY
 from tests.support.small_projects import CLASSES, Project, small_project, write
@@ -30,6 +31,44 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     made = small_project(tmp_path)
     MMLFileManager.clear_instance()
     return made
+
+
+# --- features -----------------------------------------------------------------------------------------------------
+
+
+def store_features(project: Project, extractor: str, values: np.ndarray) -> None:
+    folds = np.array([0, 1, -1])
+    features = Features(["a", "b", "c"], ["train", "train", "test"], folds, values, extractor, "shapes", "0a1b2c3d")
+    path = project.path("features", task_id="0a1b2c3d", extractor=extractor)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    features.save(path)
+
+
+def test_features_have_a_row_for_each_sample(project: Project):
+    store_features(project, "small-0a1b2c3d", np.array([[1, 2], [3, 4], [5, 6]], np.float32))
+    store_features(project, "large-0a1b2c3d", np.zeros((3, 3), np.float32))
+    table = load_features("demo", task="shapes", extractor="small-0a1b2c3d", split=["train"])
+    assert table.columns.tolist() == ["task", "task_id", "extractor", "id", "split", "fold", "feature/0", "feature/1"]
+    assert table[["id", "fold", "feature/1"]].to_numpy().tolist() == [["a", 0, 2.0], ["b", 1, 4.0]]
+    assert len(load_features("demo")) == 6
+    with pytest.raises(MMLError, match=r"extractor: .*did you mean 'small-0a1b2c3d'"):
+        load_features("demo", extractor="smal-0a1b2c3d")
+
+
+def test_the_example_of_the_guide_reads_features(project: Project):
+    store_features(project, "resnet18-0a1b2c3d", np.arange(6, dtype=np.float32).reshape(3, 2))
+    page = (REPOSITORY / "config/guide/features.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    names: dict[str, object] = {}
+    exec(code.replace("lesions", "shapes"), names)
+    assert len(names["table"]) == 2
+    assert names["features"].values.tolist() == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_features_of_tokens_are_left_out_of_tables(project: Project):
+    store_features(project, "tokens-0a1b2c3d", np.zeros((3, 4, 2), np.float32))
+    with pytest.warns(UserWarning, match=r"Features\.load"):
+        assert load_features("demo").empty
 
 
 # --- models -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,6 @@
-"""The process that tries pipelines: reads them from its standard input, and answers on its standard output.
+"""The process that tries pipelines, and backbones that extract features.
+
+It reads them from its standard input, and answers on its standard output.
 
 It imports torch, or goes on in a fork of the warm process; it touches no GPU and writes no file.
 """
@@ -8,6 +10,7 @@ import logging
 import os
 import sys
 import warnings
+from functools import partial
 from typing import IO, Any
 
 from mml_lib.config.reading.scalars import config_of
@@ -35,15 +38,22 @@ def _silence() -> None:
 
 
 def answer(request: dict[str, Any], answers: IO[str]) -> None:
-    """Write a line for each pipeline, a list of its mistakes, as soon as it is tried."""
+    """Write a line for each pipeline and each backbone, a list of its mistakes, as soon as it is tried."""
+    from mml_lib.config.feature_options import Extraction
+    from mml_lib.engine.preflight.backbone_trial import mistakes_of_backbone
     from mml_lib.engine.preflight.trial import Trials
     from mml_lib.pipelines.pipeline import Pipeline
     from mml_lib.studies.study import Study
 
     study = Study(request["config"])
     trials = Trials(study)
-    for content in request["pipelines"]:
-        json.dump(trials.mistakes(Pipeline(content)), answers)
+    tried = [partial(trials.mistakes, Pipeline(content)) for content in request.get("pipelines", ())]
+    tried += [
+        partial(mistakes_of_backbone, Extraction(**content), study.cfg.preprocessing)
+        for content in request.get("backbones", ())
+    ]
+    for mistakes in tried:
+        json.dump(mistakes(), answers)
         answers.write("\n")
         answers.flush()
 

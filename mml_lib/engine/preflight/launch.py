@@ -104,9 +104,7 @@ def check_pipelines(study: "Study", dag: "DAG") -> None:
 
 def distinct_pipelines(study: "Study", runs: Mapping[tuple[str, str], Any]) -> dict[str, Candidate]:
     """Return the pipelines of runs by the digest of everything that a trial depends on."""
-    versions = {package: _version(package) for package in PACKAGES} | {key: os.environ.get(key) for key in OFFLINE}
-    plugins = [(str(path), path.stat().st_mtime_ns) for path in map(Path, study.cfg.plugins) if path.exists()]
-    around = [versions, plugins, repr(study.cfg.tta), study.cfg.trainer.accelerator]
+    around = [*surroundings(study), repr(study.cfg.tta), study.cfg.trainer.accelerator]
     candidates: dict[str, Candidate] = {}
     for task, run in runs:
         planned = study.run(task, run)
@@ -118,6 +116,12 @@ def distinct_pipelines(study: "Study", runs: Mapping[tuple[str, str], Any]) -> d
     return candidates
 
 
+def surroundings(study: "Study") -> list[Any]:
+    """Return versions, variables and plugins that the outcome of a trial depends on."""
+    versions = {package: _version(package) for package in PACKAGES} | {key: os.environ.get(key) for key in OFFLINE}
+    return [versions, [(str(path), path.stat().st_mtime_ns) for path in map(Path, study.cfg.plugins) if path.exists()]]
+
+
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -126,19 +130,30 @@ def _version(package: str) -> str | None:
 
 
 def try_pipelines(study: "Study", pipelines: Sequence[Pipeline]) -> list[list[str]]:
-    """Return the mistakes of each pipeline, by a process that imports torch; of those only that it got to.
+    """Return the mistakes of each pipeline, of those only that the check got to."""
+    pretrained = any(pipeline.content["arch"].get("pretrained") for pipeline in pipelines)
+    return ask(study, "pipelines", [dict(pipeline.content) for pipeline in pipelines], pretrained)
+
+
+def ask(study: "Study", kind: str, contents: Sequence[Mapping[str, Any]], pretrained: bool) -> list[list[str]]:
+    """Return the mistakes of each part of a study, by a process that imports torch; of those only that it got to.
 
     A check that does not come to its end refuses nothing.
+
+    Args:
+        study: the study.
+        kind: `pipelines` or `backbones`.
+        contents: what is tried.
+        pretrained: True if weights have to be fetched from the hub.
     """
     # The config as text, in which numbers and words are as they were spelled.
-    content = {"config": flow_text(study.config), "pipelines": [dict(pipeline.content) for pipeline in pipelines]}
-    request = json.dumps(content).encode()
+    request = json.dumps({"config": flow_text(study.config), kind: contents}).encode()
     environment = dict(os.environ)
     if study.gpus.on_cluster:
         environment.pop(FOLDER, None)  # no step of this machine would use the warm process
-    if any(pipeline.content["arch"].get("pretrained") for pipeline in pipelines) and not reaches_hub():
+    if pretrained and not reaches_hub():
         environment["HF_HUB_OFFLINE"] = "1"  # the hub's client would try again for a minute
-    say(f"checking {len(pipelines)} pipeline{'s' * (len(pipelines) != 1)} before anything runs")
+    say(f"checking {len(contents)} {kind if len(contents) != 1 else kind[:-1]} before anything runs")
     process = subprocess.Popen(
         [sys.executable, "-m", CHECK],
         env=environment,
@@ -156,11 +171,9 @@ def try_pipelines(study: "Study", pipelines: Sequence[Pipeline]) -> list[list[st
         process.kill()
         raise
     answers = [json.loads(line) for line in said.splitlines() if line.endswith(b"]")]
-    if problem or len(answers) < len(pipelines):
-        left = len(pipelines) - len(answers)
-        warn(
-            f"the check of pipelines {problem or 'ended early'}; {left} were not tried, mistakes show in their training"
-        )
+    if problem or len(answers) < len(contents):
+        left = len(contents) - len(answers)
+        warn(f"the check of {kind} {problem or 'ended early'}; {left} were not tried, mistakes show in their steps")
     return answers
 
 
