@@ -8,7 +8,7 @@ from mml_lib.config.image_options import Images
 from mml_lib.config.reading.settling import TextError, settled
 from mml_lib.config.task_options import DataSet, Task
 from mml_lib.errors import MMLError, nearest
-from mml_lib.tasks.creators.creator_registry import Creator
+from mml_lib.tasks.creators.creator_registry import CREATORS, Creator
 from mml_lib.tasks.metadata import header_columns
 
 
@@ -26,7 +26,7 @@ def check_arguments(creator: Creator, where: str, task: DataSet) -> None:
     for key, value in task.arguments.items():
         if key not in creator.parameters:
             inside_images = f"; write images: {{{key}: …}}" if key in Images.model_fields else ""
-            hint = inside_images or nearest(key, {*creator.parameters, *Task.model_fields})
+            hint = inside_images or _takers(key) or nearest(key, {*creator.parameters, *Task.model_fields})
             raise MMLError(f"{where}: the creator '{creator.name}' takes no '{key}'{hint}")
         try:
             argument = settled(value, creator.kind(key))
@@ -47,6 +47,14 @@ def check_arguments(creator: Creator, where: str, task: DataSet) -> None:
             f"{where}.made_by_rule: the creator '{creator.name}' has no path, or no survey that tells changed "
             "data; use csv or image_folder, or leave it out"
         )
+
+
+def _takers(key: str) -> str:
+    """Return which creators take the key of unknown targets, empty for other keys."""
+    if key != "unknown":
+        return ""
+    takers = [name for name in CREATORS if key in CREATORS[name].parameters]
+    return f"; the creators {', '.join(sorted(takers))} take it"
 
 
 def check_metadata(creator: Creator, name: str, task: Task) -> None:

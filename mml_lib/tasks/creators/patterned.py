@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,9 +10,11 @@ from mml_lib.errors import MMLError, nearest
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.creators.folders.path_layout import fold_numbers
 from mml_lib.tasks.creators.folders.walking import ImageTree
+from mml_lib.tasks.creators.indicators import CellValue
 from mml_lib.tasks.creators.labels import class_names
 from mml_lib.tasks.creators.own_data import existing, state_of_samples
 from mml_lib.tasks.creators.shared_images.creator_sharing import Sharing
+from mml_lib.tasks.creators.tables.unknown_classes import report_unknown, without_unknown
 from mml_lib.tasks.dataset import SPLITS, Delivery, Sample
 
 UNSPLIT = "all"
@@ -88,17 +90,23 @@ def _survey_paths(
     pattern: str | dict[str, str],
     label: str | None = None,
     group: str | None = None,
+    unknown: Sequence[CellValue] | None = None,
     downloaded: bool = False,
 ) -> Survey:
     if downloaded:
         return Survey.of_splits(_splits(pattern))
-    samples = _path_samples(path, pattern, {"label": label, "group": group})
+    samples = without_unknown(_path_samples(path, pattern, {"label": label, "group": group}), unknown)
     return Survey.of_samples(samples, "classification", state_of_samples([pattern, label, group], samples))
 
 
-@register_creator("path_pattern", survey=_survey_paths, sharing=Sharing(("pattern", "label", "group")))
+@register_creator("path_pattern", survey=_survey_paths, sharing=Sharing(("pattern", "label", "group", "unknown")))
 def path_pattern(
-    folder: Path, path: str, pattern: str | dict[str, str], label: str | None = None, group: str | None = None
+    folder: Path,
+    path: str,
+    pattern: str | dict[str, str],
+    label: str | None = None,
+    group: str | None = None,
+    unknown: list[str | int | float] | None = None,
 ) -> Delivery:
     r"""Images for a classification whose paths match a regular expression.
 
@@ -109,9 +117,18 @@ def path_pattern(
             `label`, `group` and `fold` are properties of the image. Other images are left out.
         label: template of the class, `{alphabet}-{letter}`; unset: the expression's `label`.
         group: template of the group; unset: the expression's `group`.
+        unknown: classes whose images have no target, `[unsure]`.
     """
-    samples = _path_samples(path, pattern, {"label": label, "group": group})
-    return Delivery(samples, class_names(samples))
+    return _delivery(path, _path_samples(path, pattern, {"label": label, "group": group}), unknown)
+
+
+def _delivery(path: str, samples: list[Sample], unknown: Sequence[CellValue] | None) -> Delivery:
+    """Return the data set of a classification, images of unknown classes without a target."""
+    kept = without_unknown(samples, unknown)
+    if unknown:
+        count = sum(sample.label is not None for sample in samples) - sum(sample.label is not None for sample in kept)
+        report_unknown(path, unknown, class_names(samples), count, len(samples))
+    return Delivery(kept, class_names(kept))
 
 
 def _path_samples(path: str, pattern: str | dict[str, str], stated: dict[str, str | None]) -> list[Sample]:
@@ -151,16 +168,18 @@ def _survey_lists(
     label: str | None = None,
     mask: str | None = None,
     group: str | None = None,
+    unknown: Sequence[CellValue] | None = None,
     downloaded: bool = False,
 ) -> Survey:
     kind = "semantic_segmentation" if mask else "classification"
     if downloaded:
         return Survey.of_splits(set(lists), task_type=kind)
     samples = _listed_samples(path, lists, line, {"image": image, "label": label, "mask": mask, "group": group})
+    samples = without_unknown(samples, unknown)
     return Survey.of_samples(samples, kind, state_of_samples([lists, line, image, label, mask, group], samples))
 
 
-@register_creator("file_lists", survey=_survey_lists, sharing=Sharing(("label", "group")))
+@register_creator("file_lists", survey=_survey_lists, sharing=Sharing(("label", "group", "unknown")))
 def file_lists(
     folder: Path,
     path: str,
@@ -170,6 +189,7 @@ def file_lists(
     label: str | None = None,
     mask: str | None = None,
     group: str | None = None,
+    unknown: list[str | int | float | list[int]] | None = None,
 ) -> Delivery:
     """Images that text files list, a file for each split.
 
@@ -183,11 +203,12 @@ def file_lists(
         label: template of the class; unset: the expression's `label`.
         mask: for a segmentation, template of the mask's path.
         group: template of the group; unset: the expression's `group`.
+        unknown: classes whose images have no target, `[unsure]`. Of masks, numbers and colours of pixels that are
+            ignored.
     """
     templates = {"image": image, "label": label, "mask": mask, "group": group}
     samples = _listed_samples(path, lists, line, templates)
-    kind = "semantic_segmentation" if mask else "classification"
-    return Delivery(samples, class_names(samples), kind)
+    return Delivery(samples, [], "semantic_segmentation") if mask else _delivery(path, samples, unknown)
 
 
 def _listed_samples(path: str, lists: dict[str, str], line: str, stated: dict[str, str | None]) -> list[Sample]:

@@ -257,3 +257,52 @@ def test_more_classes_than_masks_can_have_are_refused(root: Path):
     write_json(root / "instances.json", content)
     with pytest.raises(MMLError, match=r"300 classes, more than the 254.*classes"):
         deliver("coco", root)
+
+
+# --- unknown categories -----------------------------------------------------------------------------------------------
+
+
+def test_pixels_of_unknown_categories_are_ignored(root: Path, tmp_path: Path):
+    whole = masks_of(made("coco", root, tmp_path / "whole"))
+    data = made("coco", root, tmp_path / "made", unknown=["Vessel"])
+    assert data.delivery.classes == ["background", "cell"]
+    for name, mask in masks_of(data).items():
+        assert np.array_equal(mask, np.where(whole[name] == 2, 255, whole[name])), name
+    assert Targets.of(data, None, "t").classes == ["background", "cell"]
+
+
+def test_images_of_unknown_categories_have_no_labels(root: Path):
+    delivery = deliver("coco", root, task_type="multilabel_classification", unknown=["vessel"])
+    assert delivery.classes == ["cell"]
+    assert sample_fields(delivery, "id", "label", "split") == [
+        ("p0_0.png", None, "unlabelled"),
+        ("p0_1.png", {"cell": 1.0}, None),
+        ("p1_2.png", None, "unlabelled"),
+        ("p1_3.png", {}, None),
+        ("p2_4.png", None, "unlabelled"),
+    ]
+
+
+def test_unknown_categories_beside_classes_and_a_layout(root: Path):
+    arguments = {"task_type": "multilabel_classification", "layout": "{group}_*.png", "unknown": ["vessel"]}
+    delivery = deliver("coco", root, classes=["cell"], **arguments)
+    assert sample_fields(delivery, "split", "group") == [
+        ("unlabelled", "p0"),
+        (None, "p0"),
+        ("unlabelled", "p1"),
+        (None, "p1"),
+        ("unlabelled", "p2"),
+    ]
+    with pytest.raises(MMLError, match="unknown: 'cell' is one of classes too"):
+        deliver("coco", root, classes=["cell"], unknown=["cell"])
+
+
+def test_unknown_categories_are_planned_and_named_where_they_do_not_occur(root: Path, capsys: pytest.CaptureFixture):
+    plain = Task(creator="coco", path=str(root), task_type="multilabel_classification")
+    task = Task(creator="coco", path=str(root), task_type="multilabel_classification", unknown=["vessel"])
+    assert TaskIdentity.of("t", task).has_unlabelled
+    assert TaskIdentity.of("t", task).id != TaskIdentity.of("t", plain).id
+    deliver("coco", root, unknown=["vessel", "blur"])
+    said = capsys.readouterr()
+    assert "3 of 5 images have an unknown class" in said.out + said.err
+    assert "no image has 'blur'" in said.out + said.err

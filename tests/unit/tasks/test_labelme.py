@@ -140,3 +140,18 @@ def test_folders_without_files_and_unknown_labels_are_refused(root: Path, tmp_pa
         deliver("labelme", write_pictures(tmp_path / "none", "a.png"))
     with pytest.raises(MMLError, match="'cel', did you mean 'cell'"):
         deliver("labelme", root, classes=["cel"])
+
+
+def test_unknown_labels_leave_out_pixels_or_images(root: Path, tmp_path: Path):
+    data = made("labelme", root, tmp_path / "made", unknown=["vessel"])
+    assert data.delivery.classes == ["background", "cell"]
+    whole = masks_of(made("labelme", root, tmp_path / "whole"))
+    for name, mask in masks_of(data).items():
+        assert np.array_equal(mask, np.where(whole[name] == 2, 255, whole[name])), name
+    delivery = deliver("labelme", root, task_type="multilabel_classification", unknown=["vessel"])
+    assert sample_fields(delivery, "id", "label", "split")[:2] == [
+        ("a.png", None, "unlabelled"),
+        ("b.png", {"cell": 1.0}, None),
+    ]
+    task = Task(creator="labelme", path=str(root), task_type="multilabel_classification", unknown=["vessel"])
+    assert TaskIdentity.of("t", task).has_unlabelled

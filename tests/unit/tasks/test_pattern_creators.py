@@ -10,6 +10,7 @@ from mml_lib.config.task_options import Task
 from mml_lib.errors import MMLError
 from mml_lib.tasks.creators.creator_registry import CREATORS, create
 from mml_lib.tasks.dataset import Delivery
+from mml_lib.tasks.task_identity import TaskIdentity
 from tests.support.image_folders import lay
 
 PATTERN = r"(?P<label>[a-z]+)/(?P<group>p\d+)_(?P<fold>\w+)\.png"
@@ -131,3 +132,58 @@ def test_stl10_brings_its_unlabelled_images_where_they_are_wanted(tmp_path: Path
     assert splits == {"train", "test", "unlabelled"}
     assert survey("stl10", path=str(tmp_path), unlabelled=True).has_unlabelled
     assert not survey("stl10", path=str(tmp_path)).has_unlabelled
+
+
+# --- unknown classes --------------------------------------------------------------------------------------------------
+
+
+def test_images_of_unknown_classes_are_unlabelled(folder: Path):
+    arguments = {"path": str(folder), "pattern": PATTERN, "unknown": ["B"]}
+    delivery = made("path_pattern", folder, **arguments)
+    assert [(sample.id, sample.label, sample.split, sample.fold) for sample in delivery.samples] == [
+        ("a/p1_first.png", "a", None, 0),
+        ("a/p2_second.png", "a", None, 1),
+        ("b/p1_first.png", None, "unlabelled", None),
+        ("b/p3_tenth.png", None, "unlabelled", None),
+    ]
+    planned = survey("path_pattern", **arguments)
+    assert (planned.has_unlabelled, planned.classes, planned.folds) == (True, ("a",), 2)
+    assert delivery.classes == ["a"]
+    assert survey("path_pattern", path=str(folder), pattern=PATTERN).fingerprint != planned.fingerprint
+
+
+def test_lines_of_unknown_classes_are_unlabelled(folder: Path, capsys: pytest.CaptureFixture):
+    lines = {"lists": {"train": "train.txt"}, "line": r"(?P<name>[^,]+),(?P<label>.+)", "image": "{name}.png"}
+    delivery = made("file_lists", folder, path=str(folder), unknown=["one", "three"], **lines)
+    assert [(sample.label, sample.split) for sample in delivery.samples] == [
+        (None, "unlabelled"),
+        ("two words", "train"),
+    ]
+    said = capsys.readouterr()
+    assert "1 of 2 images have an unknown class" in said.out + said.err
+    assert "no image has 'three'" in said.out + said.err
+
+
+def test_labels_of_arrays_may_be_unknown(tmp_path: Path):
+    images, labels = np.arange(5 * 4, dtype=np.uint8).reshape(5, 2, 2), np.array([0, 1, -1, 1, 255])
+    np.savez(tmp_path / "a.npz", images=images, labels=labels)
+    arguments = {"path": str(tmp_path), "files": {"train": "a.npz"}, "classes": ["no", "yes"]}
+    delivery = made("npz_arrays", tmp_path, **arguments, unknown=[-1, 255])
+    assert [(sample.id, sample.label, sample.split) for sample in delivery.samples] == [
+        ("train/0", "no", "train"),
+        ("train/1", "yes", "train"),
+        ("train/2", None, "unlabelled"),
+        ("train/3", "yes", "train"),
+        ("train/4", None, "unlabelled"),
+    ]
+    plain, planned = survey("npz_arrays", **arguments), survey("npz_arrays", **arguments, unknown=[-1, 255])
+    assert (plain.has_unlabelled, planned.has_unlabelled) == (False, True)
+    assert plain.fingerprint != planned.fingerprint
+    assert not survey("npz_arrays", **arguments, unknown=[7]).has_unlabelled
+    with pytest.raises(MMLError, match="unknown: 1 is the label of the class 'yes'"):
+        survey("npz_arrays", **arguments, unknown=[1])
+
+
+def test_creators_whose_targets_are_all_known_take_no_unknown_ones():
+    with pytest.raises(MMLError, match="the creator 'digits' takes no 'unknown'; the creators coco, csv, file"):
+        TaskIdentity.of("t", Task(creator="digits", unknown=[7]))

@@ -50,13 +50,16 @@ class AnnotatedImage:
     size: tuple[int, int] | None = None
 
 
-def of_classes(images: Sequence[AnnotatedImage], classes: Sequence[str] | None, where: str) -> list[AnnotatedImage]:
+def of_classes(
+    images: Sequence[AnnotatedImage], classes: Sequence[str] | None, where: str, further: Sequence[str] = ()
+) -> list[AnnotatedImage]:
     """Return images with the annotations of some classes.
 
     Args:
         images: annotated images.
         classes: names of the classes that are kept; None: all of them.
         where: file or folder, for errors.
+        further: names of classes that are kept where they occur.
 
     Raises:
         MMLError: a class does not occur.
@@ -69,7 +72,7 @@ def of_classes(images: Sequence[AnnotatedImage], classes: Sequence[str] | None, 
             f"classes: no annotation in {where} has the class '{absent[0]}'{nearest(absent[0], present)}; "
             f"classes: {summarized(present, 8)}"
         )
-    kept = {*classes, IGNORED}
+    kept = {*classes, *further, IGNORED}
     return [
         replace(image, annotations=[annotation for annotation in image.annotations if annotation.label in kept])
         for image in images

@@ -9,10 +9,11 @@ from typing import Any
 
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import say, summarized
-from mml_lib.task_types import TASK_TYPES
-from mml_lib.tasks.creators.annotated.annotated_images import AnnotatedImage
+from mml_lib.task_types import IGNORED, TASK_TYPES
+from mml_lib.tasks.creators.annotated.annotated_images import AnnotatedImage, occurring, of_classes
 from mml_lib.tasks.creators.folders.path_layout import PathLayout, fold_numbers
 from mml_lib.tasks.creators.split_names import split_of
+from mml_lib.tasks.creators.tables.unknown_classes import check_unknown, is_unknown_class, report_unknown, unlabelled
 from mml_lib.tasks.dataset import SPLITS
 
 
@@ -49,16 +50,60 @@ class AnnotationOptions:
         task_type: name of the task type; None: segmentation.
         classes: names that are read; None: all.
         layout: template of the images' paths.
+        unknown: names of classes that stand for no target.
     """
 
     task_type: str | None = None
     classes: Sequence[str] | None = None
     layout: str | None = None
+    unknown: Sequence[str] | None = None
 
     @property
     def kind(self) -> str:
         """Name of the task type."""
         return self.task_type or "semantic_segmentation"
+
+    @property
+    def further_state(self) -> list[Any]:
+        """Options that decide the samples and are no part of the digest of data without them."""
+        return [list(self.unknown)] if self.unknown else []
+
+
+def chosen_images(
+    images: Sequence[AnnotatedImage], options: AnnotationOptions, root: Path
+) -> tuple[list[AnnotatedImage], list[AnnotatedImage]]:
+    """Return the images that match the layout, with the annotations of the classes that are read, and all images.
+
+    Raises:
+        MMLError: a class is unknown too, or does not occur; no path matches the layout.
+    """
+    check_unknown(options.unknown, options.classes)
+    further = [name for name in occurring(images) if is_unknown_class(name, options.unknown)]
+    every = of_classes(images, options.classes, str(root), further)
+    kept = with_layout(every, check_layout(options.layout), root)
+    return with_unknown(kept, options.unknown, options.kind), every
+
+
+def with_unknown(images: Sequence[AnnotatedImage], unknown: Sequence[str] | None, kind: str) -> list[AnnotatedImage]:
+    """Return images whose annotations of unknown classes leave out pixels of masks, or otherwise the image's target.
+
+    Args:
+        images: annotated images.
+        unknown: names of the classes.
+        kind: the task type.
+    """
+    if not unknown:
+        return list(images)
+    changed = []
+    for image in images:
+        is_unknown = [is_unknown_class(annotation.label, unknown) for annotation in image.annotations]
+        if TASK_TYPES[kind].has_masks:
+            pairs = zip(image.annotations, is_unknown, strict=True)
+            kept = [replace(annotation, label=IGNORED) if out else annotation for annotation, out in pairs]
+            changed.append(replace(image, annotations=kept))
+        else:
+            changed.append(replace(image, sample=unlabelled(image.sample)) if any(is_unknown) else image)
+    return changed
 
 
 def check_kind(kind: str, creator: str) -> str:
@@ -119,6 +164,13 @@ def with_layout(images: Sequence[AnnotatedImage], layout: PathLayout | None, roo
         sample = replace(image.sample, split=split, group=texts.get("group"), fold=numbers.get(texts.get("fold")))
         matched.append(replace(image, sample=sample))
     return matched
+
+
+def report_unknown_annotations(where: str, images: Sequence[AnnotatedImage], unknown: Sequence[str] | None) -> None:
+    """Print how many images have annotations of unknown classes, and unknown classes that do not occur."""
+    if unknown:
+        count = sum(any(is_unknown_class(a.label, unknown) for a in image.annotations) for image in images)
+        report_unknown(where, unknown, occurring(images), count, len(images))
 
 
 def report_unmatched(images: Sequence[AnnotatedImage], kept: Sequence[AnnotatedImage], layout: str | None) -> None:

@@ -14,20 +14,21 @@ from mml_lib.tasks.creators.annotated.annotated_images import (
     Annotation,
     annotated_delivery,
     occurring,
-    of_classes,
 )
 from mml_lib.tasks.creators.annotations.annotated_files import (
     AnnotationOptions,
     check_kind,
     check_layout,
+    chosen_images,
     read_annotations,
+    report_unknown_annotations,
     report_unmatched,
-    with_layout,
 )
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.creators.own_data import ListedFolders, existing, only_file, state_of_samples
 from mml_lib.tasks.creators.shared_images.creator_sharing import Sharing
 from mml_lib.tasks.creators.split_names import split_of
+from mml_lib.tasks.creators.tables.unknown_classes import is_unknown_class
 from mml_lib.tasks.dataset import SPLITS, Delivery, Sample
 from mml_lib.tasks.drawings import Box, CocoRuns, Polygon, Shape
 
@@ -43,7 +44,7 @@ class CocoOptions(AnnotationOptions):
     """Options of a data set of COCO.
 
     Args:
-        task_type, classes, layout: as of all annotated images.
+        task_type, classes, layout, unknown: as of all annotated images.
         annotations: JSON file, or one for each split.
         image_path: folder of the images, or one for each split; None: that of the JSON file.
         boxes: boxes are filled in place of outlines.
@@ -162,7 +163,8 @@ class _CocoFile:
             raise MMLError(f"{where}: {error}; correct or remove it") from error
 
     def _is_read(self, entry: Mapping[str, Any], options: CocoOptions) -> bool:
-        return options.classes is None or self.categories[entry["category_id"]] in options.classes
+        name = self.categories[entry["category_id"]]
+        return options.classes is None or name in options.classes or is_unknown_class(name, options.unknown)
 
 
 def _key_of(entry: Mapping[str, Any], name: str) -> int | str | None:
@@ -233,10 +235,9 @@ class _CocoData:
             document = _CocoFile.read(file)
             categories |= dict.fromkeys(document.categories.values())
             images += _images(document, split, root, options)
-        images = of_classes(images, options.classes, str(root))
-        kept = with_layout(images, check_layout(options.layout), root)
+        kept, images = chosen_images(images, options, root)
         contents = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files.values()]
-        state = [options.kind, contents, options.classes, options.layout, options.boxes]
+        state = [options.kind, contents, options.classes, options.layout, options.boxes, *options.further_state]
         return cls(kept, images, list(categories), state)
 
 
@@ -292,6 +293,7 @@ def coco(
     classes: list[str] | None = None,
     layout: str | None = None,
     boxes: bool = False,
+    unknown: list[str] | None = None,
 ) -> Delivery:
     """Images with outlines, run lengths or boxes in a JSON file of COCO (`instances.json`).
 
@@ -305,12 +307,16 @@ def coco(
         classes: the categories that are read.
         layout: template of the images' paths with {split}, {group} and {fold}, `{group}_*.png`.
         boxes: fill boxes in place of outlines.
+        unknown: categories that stand for no target, `[unsure]`: pixels of masks are ignored, and otherwise images
+            have no target.
     """
-    options = CocoOptions(task_type, classes, layout, annotations, image_path, boxes)
+    options = CocoOptions(task_type, classes, layout, unknown, annotations, image_path, boxes)
     data = _CocoData.read(path, options)
     report_unmatched(data.all_images, data.images, layout)
+    report_unknown_annotations(path, data.all_images, unknown)
     present = set(occurring(data.images))
-    unused = [name for name in data.categories if name not in present and (classes is None or name in classes)]
+    read = [name for name in data.categories if not is_unknown_class(name, unknown)]
+    unused = [name for name in read if name not in present and (classes is None or name in classes)]
     if unused and TASK_TYPES[options.kind].is_learnable:
         warn(f"{path}: categories that occur in no image, and are no classes: {summarized(unused, 6)}")
     delivery = annotated_delivery(data.images, options.kind, data.categories)

@@ -14,15 +14,15 @@ from mml_lib.tasks.creators.annotated.annotated_images import (
     AnnotatedImage,
     Annotation,
     annotated_delivery,
-    of_classes,
 )
 from mml_lib.tasks.creators.annotations.annotated_files import (
     AnnotationOptions,
     check_kind,
     check_layout,
+    chosen_images,
     read_annotations,
+    report_unknown_annotations,
     report_unmatched,
-    with_layout,
 )
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.creators.folders.mask_pairs import without_suffix
@@ -43,7 +43,7 @@ class LabelmeOptions(AnnotationOptions):
     """Options of a data set of labelme.
 
     Args:
-        task_type, classes, layout: as of all annotated images.
+        task_type, classes, layout, unknown: as of all annotated images.
         unannotated: meaning of images without a JSON file.
     """
 
@@ -98,13 +98,12 @@ class _LabelmeData:
         split = "unlabelled" if options.unannotated == "unlabelled" else None
         images = [*by_image.values(), *(AnnotatedImage(_sample(file, root, split), [], file) for file in others)]
         images.sort(key=lambda image: image.sample.id)
-        images = of_classes(images, options.classes, str(root))
-        kept = with_layout(images, check_layout(options.layout), root)
+        kept, images = chosen_images(images, options, root)
         if split:
             unlabelled = {os.path.relpath(file, root) for file in others}
             kept = [_unlabelled(image) if image.sample.id in unlabelled else image for image in kept]
         contents = hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
-        state = [options.kind, contents, options.classes, options.layout, options.unannotated]
+        state = [options.kind, contents, options.classes, options.layout, options.unannotated, *options.further_state]
         return cls(kept, images, others, state)
 
 
@@ -176,6 +175,7 @@ def labelme(
     classes: list[str] | None = None,
     layout: str | None = None,
     unannotated: Unannotated = "empty",
+    unknown: list[str] | None = None,
 ) -> Delivery:
     """Images with a JSON file of labelme each: polygons and other shapes.
 
@@ -187,10 +187,13 @@ def labelme(
         classes: the labels that are read.
         layout: template of the images' paths with {split}, {group} and {fold}, `{split}/{group}_*.png`.
         unannotated: images without a JSON file are empty or unlabelled.
+        unknown: labels that stand for no target, `[unsure]`: pixels of masks are ignored, and otherwise images have no
+            target.
     """
-    options = LabelmeOptions(task_type, classes, layout, unannotated)
+    options = LabelmeOptions(task_type, classes, layout, unknown, unannotated)
     data = _LabelmeData.read(path, options)
     report_unmatched(data.all_images, data.images, layout)
+    report_unknown_annotations(path, data.all_images, unknown)
     if data.unannotated and unannotated == "empty" and TASK_TYPES[options.kind].is_learnable:
         warn(
             f"{len(data.unannotated):,} of {len(data.all_images):,} images have no JSON file and count as empty: "

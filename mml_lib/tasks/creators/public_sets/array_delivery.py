@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,7 +68,9 @@ def survey_files(path: str, creator: str, names: Sequence[str], splits: set[str]
     return Survey.of_splits(splits, fingerprint=digest(state))
 
 
-def deliver_arrays(folder: Path, arrays: Mapping[str, Arrays], classes: Sequence[str], source: Path) -> Delivery:
+def deliver_arrays(
+    folder: Path, arrays: Mapping[str, Arrays], classes: Sequence[str], source: Path, unknown: Collection[int] = ()
+) -> Delivery:
     """Write the images of each split to `<split>.npy`, and return the data set.
 
     Args:
@@ -76,6 +78,7 @@ def deliver_arrays(folder: Path, arrays: Mapping[str, Arrays], classes: Sequence
         arrays: images and class indices of each split.
         classes: names in the order of their indices.
         source: the file or folder of the data, for errors.
+        unknown: labels that stand for no class; their images are unlabelled.
 
     Raises:
         MMLError: images and labels differ in number, or a label is no index of a class.
@@ -89,9 +92,10 @@ def deliver_arrays(folder: Path, arrays: Mapping[str, Arrays], classes: Sequence
         with write_whole(folder / f"{split}.npy") as beside, open(beside, "wb") as out:
             np.save(out, np.ascontiguousarray(images))
         for row in range(len(images)):
-            label = None if labels is None else int(labels[row])
+            label = None if labels is None or labels[row] in unknown else int(labels[row])
             if label is not None and not 0 <= label < len(classes):
                 raise MMLError(f"{source}: a label of {split} is {label}, not from 0 to {len(classes) - 1}")
             name = None if label is None else classes[label]
-            samples.append(Sample(f"{split}/{row}", f"{split}.npy#{row}", name, split))
+            own_split = "unlabelled" if label is None else split
+            samples.append(Sample(f"{split}/{row}", f"{split}.npy#{row}", name, own_split))
     return Delivery(samples, list(classes))

@@ -1,9 +1,11 @@
 """The creators `svhn`, `usps`, `semeion` and `npz_arrays`: small images in formats of numerical libraries."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mml_lib.errors import MMLError, nearest
+from mml_lib.pipelines.digests import digest
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
 from mml_lib.tasks.creators.own_data import existing, only_file
 from mml_lib.tasks.creators.public_sets.array_delivery import Arrays, damage_named, deliver_arrays, survey_files
@@ -93,14 +95,33 @@ def semeion(folder: Path, path: str = ".") -> Delivery:
     return Delivery([Sample(sample.id, sample.image, sample.label) for sample in delivery.samples], list(DIGITS))
 
 
-def _survey_npz(path: str, files: dict[str, str], classes: list[str] | None = None, downloaded: bool = False) -> Survey:
-    if unknown := [split for split in files if split not in SPLITS]:
-        raise MMLError(f"creator npz_arrays: files: there is no split '{unknown[0]}'{nearest(unknown[0], SPLITS)}")
-    return survey_files(path, "npz_arrays", list(files.values()), set(files), downloaded)
+def _survey_npz(
+    path: str,
+    files: dict[str, str],
+    classes: list[str] | None = None,
+    unknown: list[int] | None = None,
+    downloaded: bool = False,
+) -> Survey:
+    if others := [split for split in files if split not in SPLITS]:
+        raise MMLError(f"creator npz_arrays: files: there is no split '{others[0]}'{nearest(others[0], SPLITS)}")
+    _check_labels(unknown, classes)
+    survey = survey_files(path, "npz_arrays", list(files.values()), set(files), downloaded)
+    if not unknown or downloaded:
+        return survey
+    root = existing(path, "folder", "npz_arrays")
+    labels = {label for name in files.values() for label in _npz_labels(_npz_file(root, name))}
+    has_unlabelled = survey.has_unlabelled or not labels.isdisjoint(unknown)
+    return replace(survey, has_unlabelled=has_unlabelled, fingerprint=digest([survey.fingerprint, sorted(unknown)]))
 
 
 @register_creator("npz_arrays", survey=_survey_npz)
-def npz_arrays(folder: Path, path: str, files: dict[str, str], classes: list[str] | None = None) -> Delivery:
+def npz_arrays(
+    folder: Path,
+    path: str,
+    files: dict[str, str],
+    classes: list[str] | None = None,
+    unknown: list[int] | None = None,
+) -> Delivery:
     """Arrays `images` (N×H×W or N×H×W×3, uint8) and `labels` (N) in a NumPy file for each split.
 
     Args:
@@ -108,19 +129,40 @@ def npz_arrays(folder: Path, path: str, files: dict[str, str], classes: list[str
         path: the folder of the files.
         files: the `.npz` file of each split: {train: training.npz, test: testing.npz}.
         classes: names in the order of the labels; unset: the digits 0 to 9.
+        unknown: labels that stand for no class, `[-1]`; their images are unlabelled.
     """
     root = existing(path, "folder", "npz_arrays")
-    arrays = {split: _read_npz(root, name) for split, name in files.items()}
-    return deliver_arrays(folder, arrays, classes or DIGITS, root)
+    arrays = {split: _read_npz(_npz_file(root, name)) for split, name in files.items()}
+    return deliver_arrays(folder, arrays, classes or DIGITS, root, unknown or ())
 
 
-def _read_npz(root: Path, name: str) -> Arrays:
+def _check_labels(unknown: Sequence[int] | None, classes: Sequence[str] | None) -> None:
+    """Refuse labels that are unknown and stand for a class.
+
+    Raises:
+        MMLError: the first one.
+    """
+    names = classes or DIGITS
+    if named := [label for label in unknown or () if 0 <= label < len(names)]:
+        raise MMLError(f"unknown: {named[0]} is the label of the class '{names[named[0]]}'; leave it out, or the class")
+
+
+def _npz_file(root: Path, name: str) -> Path:
+    return only_file(str(root / name), ".npz", "npz_arrays")
+
+
+def _npz_labels(file: Path) -> list[int]:
     import numpy as np
 
-    file = only_file(str(root / name), ".npz", "npz_arrays")
-    with damage_named(file):
-        content: Mapping[str, np.ndarray] = np.load(file, allow_pickle=False)
-        images, labels = content["images"], content["labels"]
+    with damage_named(file), np.load(file, allow_pickle=False) as content:
+        return content["labels"].ravel().tolist()
+
+
+def _read_npz(file: Path) -> Arrays:
+    import numpy as np
+
+    with damage_named(file), np.load(file, allow_pickle=False) as content:
+        images = content["images"]
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise MMLError(f"{file}: images is {images.dtype} {images.shape}, not uint8 N×H×W or N×H×W×3")
-    return images, labels.ravel().tolist()
+    return images, _npz_labels(file)

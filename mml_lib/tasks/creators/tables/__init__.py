@@ -1,1 +1,1 @@
-"""Parts of the creator `csv`."""
+"""Parts of the creator `csv`; what stands for no target is common to creators."""
