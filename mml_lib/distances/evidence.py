@@ -27,15 +27,15 @@ def log_maximum_evidence(task: TaskData) -> float:
     labels = _columns(task, len(features))
     number, width = features.shape
     if number > width:
-        basis, triangle = np.linalg.qr(features)
-        left, singular_values, _ = np.linalg.svd(triangle, full_matrices=False)
-        projected = left.T @ (basis.T @ labels)
+        sigma, directions = np.linalg.eigh(features.T @ features)
+        used = sigma > width * np.finfo(np.float64).eps * sigma.max()
+        sigma = sigma[used]
+        squares = (directions[:, used].T @ (features.T @ labels)) ** 2 / sigma[:, None]
     else:
         left, singular_values, _ = np.linalg.svd(features, full_matrices=False)
-        projected = left.T @ labels
-    squares = projected**2  # min(N, D) × columns
+        sigma, squares = singular_values**2, (left.T @ labels) ** 2
     outside = np.maximum((labels**2).sum(axis=0) - squares.sum(axis=0), 0)
-    return float(_evidence(singular_values[:, None] ** 2, squares, outside, number).mean())
+    return float(_evidence(sigma[:, None], squares, outside, number).mean())
 
 
 def _columns(task: TaskData, number: int) -> np.ndarray:

@@ -62,12 +62,15 @@ def frechet_distance(source: GaussianFits, target: GaussianFits) -> float:
 def _fit(features: np.ndarray) -> GaussianFit:
     mean = features.mean(axis=0)
     factor = (features - mean) / np.sqrt(len(features) - 1)
-    return GaussianFit(mean, np.asarray(np.linalg.qr(factor, mode="r")) if len(factor) > factor.shape[1] else factor)
+    if len(factor) > factor.shape[1]:
+        variances, directions = np.linalg.eigh(factor.T @ factor)
+        factor = np.sqrt(np.maximum(variances, 0))[:, None] * directions.T
+    return GaussianFit(mean, factor)
 
 
 def _distance(first: GaussianFit, second: GaussianFit) -> float:
-    # With S = A'A and T = B'B the trace of (S T)^½ is the sum of the singular values of A B'. No covariance is formed,
-    # so that singular ones, of fewer samples than dimensions, lose no digits.
+    # With S = A'A and T = B'B the trace of (S T)^½ is the sum of the singular values of A B', which are never negative,
+    # as eigenvalues of S T may be by rounding.
     singular_values = np.linalg.svd(first.factor @ second.factor.T, compute_uv=False)
     traces = sum(float((fit.factor**2).sum()) for fit in (first, second))
     return max(0.0, float(((first.mean - second.mean) ** 2).sum()) + traces - 2 * float(singular_values.sum()))

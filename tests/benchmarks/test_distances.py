@@ -2,6 +2,7 @@
 
 import resource
 import time
+from dataclasses import replace
 from itertools import combinations, permutations
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from mml_lib.distances import MEASURES, TaskData
 
-TASKS, SAMPLES, WIDTH, CLASSES, TIMED = 20, 10_000, 512, 10, 3
+TASKS, SAMPLES, WIDTH, CLASSES, TIMED = 20, 10_000, 512, 10, 2
 MEASURED = [
     ("semantic", {}),
     ("kld", {}),
@@ -42,28 +43,43 @@ def task(seed: int) -> TaskData:
     )
 
 
+class Clock:
+    """Seconds of work, and of all processors for it."""
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter(), time.process_time()
+
+    def read(self, number: int) -> np.ndarray:
+        """Return both for one of a number of pieces of work."""
+        now = time.perf_counter(), time.process_time()
+        return (np.array(now) - self.started) / number
+
+
 @pytest.mark.benchmark
 @pytest.mark.parametrize(("name", "options"), MEASURED, ids=str)
 def test_seconds_of_all_distances(name: str, options: dict, capsys: pytest.CaptureFixture[str]):
     measure = MEASURES[name]
     read = measure.read_options(options)
+    small = [replace(task(seed), features=task(seed).features[:600, :4], labels=None) for seed in range(2)]
+    if not measure.of_source_networks:  # imports
+        measure.compare(*small, read)
     tasks = [task(seed) for seed in range(TIMED)]
-    measure.between(*(measure.summary(data, read) for data in tasks[:2]), read)  # imports
-    started = time.perf_counter()
+    clock = Clock()
     summaries = [measure.summary(data, read) for data in tasks]
-    summarised = (time.perf_counter() - started) / TIMED
-    started = time.perf_counter()
-    pairs = list(combinations(summaries, 2))
+    summarised = clock.read(TIMED)
+    clock, pairs = Clock(), list(combinations(summaries, 2))
     for source, target in pairs:
         measure.between(source, target, read)
-    compared = (time.perf_counter() - started) / len(pairs)
+    compared = clock.read(len(pairs))
     ordered = combinations if measure.symmetric else permutations
     number = len(list(ordered(range(TASKS), 2)))
-    seconds = TASKS * summarised + number * compared
+    seconds, cpu_seconds = TASKS * summarised + number * compared
+    alone = number * (2 * summarised + compared)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     with capsys.disabled():
         print(
-            f"\n{name} {options or ''}: {summarised:.3f} s a task and {compared:.3f} s a pair; {seconds:.0f} s for "
-            f"{TASKS} tasks, {number} pairs; each pair alone {number * (2 * summarised + compared):.0f} s; peak "
-            f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB"
+            f"\n{name} {options or ''}: {summarised[0]:.2f} s a task and {compared[0]:.2f} s a pair; {TASKS} tasks, "
+            f"{number} pairs: {seconds:.0f} s ({cpu_seconds:.0f} s of processors), where each pair is computed alone "
+            f"{alone[0]:.0f} s ({alone[1]:.0f} s); peak {peak:.1f} GB"
         )
-    assert seconds < 900
+    assert cpu_seconds < 3600
