@@ -1,5 +1,6 @@
 """The registry of measures: options, own measures, and what planning imports of it."""
 
+import re
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ from pydantic import Field
 from mml_lib.distances import MEASURES, MeasureOptions, TaskData, register_measure
 from mml_lib.errors import MMLError
 from tests.support.messages import mentions
-from tests.support.places import REPOSITORY
+from tests.support.places import CONFIG, REPOSITORY
 
 NAMES = ["semantic", "kld", "emd", "fid", "mmd", "fed", "ensemble", "logme", "leep", "hscore", "knn"]
 
@@ -62,26 +63,37 @@ def test_an_own_measure_has_options_and_a_summary(monkeypatch: pytest.MonkeyPatc
     class Options(MeasureOptions):
         power: int = Field(2, ge=1)
 
-    monkeypatch.delitem(MEASURES, "means", raising=False)
+    monkeypatch.delitem(MEASURES, "powers", raising=False)
     summarised = []
 
     def mean(task: TaskData, options: Options) -> np.ndarray:
         summarised.append(task.name)
         return task.features.mean(axis=0)
 
-    @register_measure("means", needs=["features"], symmetric=True, options=Options, summarise=mean)
-    def means(source: np.ndarray, target: np.ndarray, options: Options) -> float:
+    @register_measure("powers", needs=["features"], symmetric=True, options=Options, summarise=mean)
+    def powers(source: np.ndarray, target: np.ndarray, options: Options) -> float:
         """Distance of means."""
         return (np.abs(source - target) ** options.power).sum()
 
-    measure = MEASURES["means"]
+    measure = MEASURES["powers"]
     first, second = (TaskData(name, features=np.full((3, 2), value)) for name, value in (("a", 1), ("b", 4)))
     assert measure.compare(first, second) == 18
     assert measure.compare(first, second, measure.read_options({"power": 1})) == 6
     assert summarised == ["a", "b", "a", "b"]
     assert measure.description == "Distance of means."
     assert __name__ in measure.code
-    monkeypatch.delitem(MEASURES, "means")
+    monkeypatch.delitem(MEASURES, "powers")
+
+
+def test_the_measure_of_the_guide_is_a_distance_of_means():
+    page = (CONFIG / "guide/features.md").read_text("utf-8")
+    (block,) = (block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "@register_measure" in block)
+    try:
+        exec(block, {"__name__": "guide"})
+        first, second = (TaskData(name, features=np.full((3, 2), value)) for name, value in (("a", 1), ("b", 4)))
+        assert MEASURES["means"].compare(first, second) == 6
+    finally:
+        MEASURES.pop("means", None)
 
 
 def test_a_measure_of_another_module_is_not_replaced():
