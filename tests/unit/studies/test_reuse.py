@@ -83,7 +83,7 @@ def test_a_blueprint_of_a_run_is_its_pipeline(tmp_path: Path):
     ("reuse", "why"),
     [
         ({"heatmap": "a"}, "reuse.heatmap: .*key 'heatmap', did you mean 'heatmaps'.*known:"),
-        ({"history": "a"}, "reuse.history: 'history'.*known: pipeline, parameters, models"),
+        ({"history": "a"}, "reuse.history: 'history'.*known: .*predictions"),
         ({"heatmaps": "zz"}, "reuse.heatmaps: .*project 'zz' in .*results; known: a, base1, base2"),
         (
             {"heatmaps": "base3"},
