@@ -33,11 +33,59 @@ rule draw_task:
         "../scripts/draw_task.py"
 
 
+rule estimate_dimension:
+    """Estimate the intrinsic dimension of a task from its pixels or features."""
+    input:
+        task=ancient(inputs.description),  # TASKS/{task}/{task id}.json
+        values=ancient(inputs.dimension_values),  # PREPROCESSED/{dataset}/{pack}, or FEATURES/{task}/*.npz
+    output:
+        dimension=fm.output("dimension"),  # INFO/{task}/dimension.csv
+    log:
+        fm.log("estimate_dimension", "dimension"),
+    benchmark:
+        fm.benchmark("estimate_dimension", "dimension")
+    conda:
+        "../config/environment.yaml"
+    threads: study.resources.threads("estimate_dimension", 2)
+    params:
+        options=inputs.dimension_options,
+    message:
+        "estimate the intrinsic dimension of {wildcards.task}"
+    script:
+        "../scripts/estimate_dimension.py"
+
+
+rule draw_dimensions:
+    """Draw the performance of tasks over their intrinsic dimension."""
+    input:
+        tasks=fm.pattern("task_table"),  # INFO/tasks.csv
+        models=fm.pattern("model_table"),  # INFO/models.csv
+    output:
+        plot=report(
+            fm.output("dimension_plot"),  # INFO/dimension.svg
+            category="Tasks",
+            subcategory="all tasks",
+            labels={"content": "performance over intrinsic dimension", "mode": "info"},
+            caption="captions/dimension.rst",
+        ),
+    log:
+        fm.log("draw_dimensions", "dimension_plot"),
+    conda:
+        "../config/environment.yaml"
+    params:
+        metrics=inputs.main_metrics,
+    message:
+        "draw the performance of tasks over their intrinsic dimension"
+    script:
+        "../scripts/draw_dimensions.py"
+
+
 rule list_tasks:
     """Write a table of all tasks of the study, and draw samples of each."""
     input:
         tasks=inputs.descriptions,  # TASKS/*/*.json
         datasets=ancient(inputs.datasets),  # RAW/*/dataset.json
+        dimensions=inputs.dimensions,  # INFO/*/dimension.csv
     output:
         table=report(
             fm.output("task_table"),  # INFO/tasks.csv

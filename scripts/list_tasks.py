@@ -1,5 +1,7 @@
 """Write a table of all tasks of the study, and draw samples of each."""
 
+import pandas as pd
+
 from mml_lib.files.atomic import write_text
 from mml_lib.machine.terminal import say, warn
 from mml_lib.reports.task_figures import draw_overview
@@ -11,7 +13,9 @@ from mml_lib.tasks.description import TaskDescription, one_sided_labels
 open_step(snakemake)
 tasks = [TaskDescription.read(path) for path in snakemake.input.tasks]
 
-table = task_table([task.header for task in tasks])
+dimensions = [pd.read_csv(path, dtype={"task": str}) for path in snakemake.input.dimensions]
+
+table = task_table([task.header for task in tasks], dimensions)
 draw_overview(tasks, [Dataset.read(path) for path in snakemake.input.datasets], snakemake.output.samples)
 
 labels = label_table([task.header for task in tasks])

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from mml_lib.config.analysis.audit_options import Audit, Dimension, as_dimension
 from mml_lib.config.feature_options import Extraction
 from mml_lib.config.metric_options import Metric, Metrics, Named, StoreBest
 from mml_lib.config.prediction_options import TTA
@@ -295,6 +296,15 @@ class StudyConfig(Section):
     )
     run: RunId | None = Field(
         None, description="Run id that the mode info explains: its pipeline, and the differences from the study's."
+    )
+    audit: Audit = Field(default_factory=Audit, description="Options of the mode audit. Not part of a run.")
+    dimension: Annotated[
+        Dimension | None,
+        BeforeValidator(as_dimension, json_schema_input_type=Literal["pixels", "features"] | Dimension | None),
+    ] = Field(
+        None,
+        description="Intrinsic dimension of each task, as columns of the table of mode info: of pixels or features; "
+        "unset: none. Not part of a run.",
     )
     reuse: Reuse = Field(default_factory=Reuse, description="Artefacts that are read from other projects, by key.")
     tensorboard: Annotated[

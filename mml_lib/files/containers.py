@@ -2,6 +2,8 @@
 
 import json
 import re
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -98,6 +100,19 @@ def npz_content(path: str | Path) -> dict[str, Any]:
         return {key: array.item() if key in STAMP else array for key, array in arrays.items()}
 
 
+def read_arrays(path: str | Path, kind: str) -> dict[str, Any]:
+    """Return the arrays of an `.npz` file of a kind; pickled arrays are refused.
+
+    Raises:
+        MMLError: the file is missing or damaged, or of a newer format.
+    """
+    verify(path)
+    try:
+        return FORMATS[kind].migrated(npz_content(path), path)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise damaged(path, str(error)) from error
+
+
 def _weights_stamp(path: Path) -> dict[str, Any]:
     with open(path, "rb") as file:
         return _stamp_in(weights_header(_header(file).get("__metadata__")))
@@ -160,6 +175,8 @@ _BINARY: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "fisher": _npz_stamp,
     "parameters": _weights_stamp,
     "packed": _packed_stamp,
+    "image_measures": _npz_stamp,
+    "neighbours": _npz_stamp,
 }
 
 TEXTS: Mapping[str, Text] = {

@@ -93,7 +93,7 @@ def _name_sources_of_model(content: dict[str, Any]) -> dict[str, Any]:
 
 PREDICTIONS = (
     *("predictions", "other_predictions", "out_of_fold_predictions"),
-    *("calibrated", "other_calibrated", "ensemble_predictions"),
+    *("calibrated", "other_calibrated", "ensemble_predictions", "probe_predictions"),
 )
 
 FORMATS: Mapping[str, Format] = {
@@ -116,6 +116,8 @@ FORMATS: Mapping[str, Format] = {
         Format("calibration", ["calibration", "other_calibration"]),
         Format("ensemble", ["ensemble"]),
         Format("fisher", ["fisher"]),
+        Format("image_measures", ["image_measures"]),
+        Format("neighbours", ["neighbours"]),
         Format("study_config", ["study_config"], 2),
         Format("run_explanation", ["run_explanation"], 2),
         Format("return_value", ["return_value"]),

@@ -25,7 +25,7 @@ def draw_samples(task: TaskDescription, dataset: Dataset, path: str | Path) -> N
     rows = -(-len(chosen) // COLUMNS)
     figure, axes = picture_grid(rows, COLUMNS, 1.7 * COLUMNS, 1.95 * rows + 0.5)
     for axis, position in zip(axes.flat, chosen, strict=False):
-        _show(axis, task, dataset, position)
+        show_sample(axis, task, dataset, position)
         axis.set_title(shorten(_caption(task, position), 26), fontsize=7)
     counts = ", ".join(f"{count} {split}" for split, count in task.header["num_samples"].items())
     figure.suptitle(f"{task.header['name']} ({task.header['task_type'].replace('_', ' ')}: {counts})", fontsize=10)
@@ -37,7 +37,7 @@ def draw_overview(tasks: Sequence[TaskDescription], datasets: Sequence[Dataset],
     figure, axes = picture_grid(len(tasks), COLUMNS, 1.7 * COLUMNS, 1.9 * len(tasks) + 0.3)
     for line, task, dataset in zip(axes, tasks, datasets, strict=True):
         for axis, position in zip(line, choose(task, COLUMNS), strict=False):
-            _show(axis, task, dataset, position)
+            show_sample(axis, task, dataset, position)
         line[0].set_title(task.header["name"], fontsize=9, loc="left")
     save(figure, path)
 
@@ -96,7 +96,8 @@ def choose(task: TaskDescription, count: int) -> list[int]:
     return sorted(chosen.tolist(), key=lambda position: _caption(task, position))
 
 
-def _show(axis: Any, task: TaskDescription, dataset: Dataset, position: int) -> None:
+def show_sample(axis: Any, task: TaskDescription, dataset: Dataset, position: int) -> None:
+    """Show the image of a sample, in a square, its mask as outlines."""
     row = task.samples["row"][position]
     image, mask = decode_row(dataset, row, with_mask=TASK_TYPES[task.header["task_type"]].has_masks)
     scale = THUMBNAIL / max(image.shape[:2])

@@ -9,9 +9,15 @@ from mml_lib.reports.pages import table_page
 from mml_lib.tasks.description import one_sided_labels
 
 
-def task_table(headers: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return the headers of task descriptions: samples, classes, imbalance, sizes, keywords, data set."""
-    return pd.DataFrame([_row(header) for header in headers])
+def task_table(headers: Sequence[Mapping[str, Any]], dimensions: Sequence[pd.DataFrame] = ()) -> pd.DataFrame:
+    """Return the headers of task descriptions: samples, classes, imbalance, sizes, keywords, data set.
+
+    Args:
+        headers: of the tasks.
+        dimensions: rows of intrinsic dimensions by `task`, which become columns.
+    """
+    table = pd.DataFrame([_row(header) for header in headers])
+    return table.merge(pd.concat(dimensions), on="task", how="left") if dimensions else table
 
 
 def label_table(headers: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

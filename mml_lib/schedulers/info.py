@@ -6,6 +6,8 @@ from mml_lib.schedulers.base import AbstractBaseScheduler
 class InfoScheduler(AbstractBaseScheduler):
     """Lists the tasks of a study with samples and class histograms, all models of its project, and resources of steps.
 
+    With the section `dimension` it estimates the intrinsic dimension of each task.
+
     If the study names a `run`, the mode only explains this run.
     """
 
@@ -17,6 +19,10 @@ class InfoScheduler(AbstractBaseScheduler):
         self.add_tasks()
         for task in self.study.tasks:
             self.add("draw_task", task=task)
+            if self.study.cfg.dimension:
+                self.add("estimate_dimension", task=task)
         self.add("list_tasks")
         self.add("list_models")
+        if self.study.cfg.dimension:
+            self.add("draw_dimensions")
         self.add("list_resources")

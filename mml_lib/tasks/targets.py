@@ -137,6 +137,21 @@ class Targets:
         return np.zeros((len(self.values), 0), dtype=bool)
 
     @property
+    def texts(self) -> list[str]:
+        """The target of each sample as a text, N: its class, the labels or classes that it shows, or its value.
+
+        Samples without a target have an empty text.
+        """
+        kind, labelled = TASK_TYPES[self.task_type], self.labelled.tolist()
+        if kind.has_values:
+            texts = [f"{value:.4g}" for value in self.values.tolist()]
+        else:
+            presence = self.presence
+            indices = [np.flatnonzero(row) for row in presence]
+            texts = [", ".join(self.classes[number] for number in numbers) or "none" for numbers in indices]
+        return [text if is_labelled else "" for text, is_labelled in zip(texts, labelled, strict=True)]
+
+    @property
     def class_occ(self) -> dict[str, int]:
         """Samples that show each class."""
         return dict(zip(self.classes, self.presence.sum(axis=0).tolist(), strict=True))

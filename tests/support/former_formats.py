@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import yaml
 
+from mml_lib.audit.image_measures import ImageMeasures
+from mml_lib.audit.neighbours import Neighbours
 from mml_lib.distances.fisher_embedding import FisherEmbedding
 from mml_lib.evaluation.calibration.calibration_methods import Calibration
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
@@ -50,6 +52,8 @@ READ: dict[str, Callable[[Path], Any]] = {
     "parameters": load_network,
     "predictions": read_predictions,
     "features": Features.load,
+    "image_measures": ImageMeasures.read,
+    "neighbours": Neighbours.read,
     "metrics": NetworkMetrics.read,
     "resampled_metrics": read_resampled,
     "calibration": lambda path: Calibration(**read_json(path, "calibration")),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mml_lib.studies.inputs.audit_inputs import AuditInputs
 from mml_lib.studies.inputs.evaluate_inputs import EvaluateInputs
 from mml_lib.studies.inputs.features_inputs import FeaturesInputs
 from mml_lib.studies.inputs.finish_inputs import FinishInputs
@@ -30,6 +31,7 @@ class Inputs:
 
     def __init__(self, study: "Study"):
         self.fm = study.fm
+        self.audit = AuditInputs(study)
         self.tasks = TasksInputs(study)
         self.preprocess = PreprocessInputs(study)
         self.train = TrainInputs(study)

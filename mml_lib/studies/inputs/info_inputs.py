@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mml_lib.config.metric_options import lower_is_better
 from mml_lib.models.model_files import network_files, state_of, stored_models
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
 from mml_lib.studies.resources.consumption import consumption
 from mml_lib.studies.resources.forecast import Forecast
 from mml_lib.studies.resources.planned_steps import Step, planned_steps
+from mml_lib.task_types import TASK_TYPES
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import OutputFiles, Wildcards
@@ -34,6 +36,29 @@ class InfoInputs(RuleInputs):
     def datasets(self, wildcards: "Wildcards") -> list[str]:
         """The manifests of the data sets of all tasks."""
         return [self.fm.path("dataset", dataset=task.dataset) for task in self.study.tasks.values()]
+
+    def dimension_values(self, wildcards: "Wildcards") -> str:
+        """The packed images or the features whose dimension is estimated."""
+        audit = self.study.inputs.audit
+        options = self.study.cfg.dimension
+        return audit.features(wildcards) if options and options.of == "features" else audit.packed_images(wildcards)
+
+    def dimension_options(self, wildcards: "Wildcards") -> dict[str, Any]:
+        """The section `dimension`."""
+        return self.study.cfg.dimension.model_dump() if self.study.cfg.dimension else {}
+
+    def dimensions(self, wildcards: "Wildcards") -> list[str]:
+        """The intrinsic dimensions of all tasks, if the study asks for them."""
+        return [self.fm.path("dimension", task=name) for name in self.study.tasks] if self.study.cfg.dimension else []
+
+    def main_metrics(self, wildcards: "Wildcards") -> dict[str, str]:
+        """The main metric of each task, with a minus where less is better."""
+        metrics = {
+            name: self.study.main_metric(task.task_type)
+            for name, task in self.study.tasks.items()
+            if TASK_TYPES[task.task_type].is_learnable
+        }
+        return {name: f"-{metric}" if lower_is_better(metric) else metric for name, metric in metrics.items()}
 
     # --- models -------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,108 @@
+"""Audited tasks: columns of a task's samples, beside features, measures and predictions in the same order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mml_lib.errors import MMLError
+from mml_lib.machine.terminal import summarized
+from mml_lib.predictions.predictions import Predictions
+from mml_lib.predictions.scores import sigmoid, softmax
+from mml_lib.task_types import TASK_TYPES, TaskType
+from mml_lib.tasks.description import TaskDescription
+
+if TYPE_CHECKING:
+    from mml_lib.features.feature_files import Features
+
+
+@dataclass(frozen=True)
+class AuditedTask:
+    """A task whose data are audited.
+
+    Args:
+        task: its description.
+    """
+
+    task: TaskDescription
+
+    @property
+    def name(self) -> str:
+        return self.task.header["name"]
+
+    @property
+    def kind(self) -> TaskType:
+        return TASK_TYPES[self.task.header["task_type"]]
+
+    @property
+    def classes(self) -> list[str]:
+        return self.task.header["classes"]
+
+    @cached_property
+    def ids(self) -> np.ndarray:
+        """Sample ids, N."""
+        return np.array(self.task.samples["id"])
+
+    @property
+    def split(self) -> np.ndarray:
+        return self.task.column["split"]
+
+    @property
+    def fold(self) -> np.ndarray:
+        return self.task.column["fold"]
+
+    @property
+    def groups(self) -> np.ndarray:
+        return self.task.groups
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """Label of each sample as a text, N; empty where it has none."""
+        return self.task.targets.texts
+
+    def values(self, features: "Features") -> np.ndarray:
+        """Return the features of the samples, N×D; the mean of tokens.
+
+        Raises:
+            MMLError: a sample has none.
+        """
+        places = {id_: place for place, id_ in enumerate(features.ids)}
+        if missing := [id_ for id_ in self.ids.tolist() if id_ not in places]:
+            raise MMLError(
+                f"the features of {self.name} lack {len(missing)} samples ({summarized(map(repr, missing))}); extract "
+                "them anew: snakemake --forcerun extract_features"
+            )
+        values = features.values[[places[id_] for id_ in self.ids.tolist()]]
+        return values.mean(axis=1) if values.ndim == 3 else values
+
+    def columns(self, rows: np.ndarray) -> dict[str, Sequence[object]]:
+        """Return the first columns of a table of samples: `task id split fold group label`."""
+        return {
+            "task": [self.name] * len(rows),
+            "id": self.ids[rows].tolist(),
+            "split": self.split[rows].tolist(),
+            "fold": [None if fold < 0 else fold for fold in self.fold[rows].tolist()],
+            "group": [self.task.samples["group"][row] for row in rows.tolist()],
+            "label": [self.labels[row] for row in rows.tolist()],
+        }
+
+    def table(self, rows: np.ndarray, **further: Sequence[object]) -> pd.DataFrame:
+        """Return a table of some samples with further columns."""
+        table = pd.DataFrame({**self.columns(rows), **further})
+        return table.astype({"fold": "Int64"})
+
+    def probabilities(self, predictions: Sequence[Predictions]) -> np.ndarray:
+        """Return the mean probabilities of each sample over predictions, N×C; NaN where there are none."""
+        places = {id_: place for place, id_ in enumerate(self.ids.tolist())}
+        total = np.zeros((len(self.ids), len(self.classes)))
+        number = np.zeros(len(self.ids))
+        activation = softmax if self.kind.is_single_label else sigmoid
+        for part in predictions:
+            own = [place for place, id_ in enumerate(part.ids.tolist()) if id_ in places]
+            rows = [places[id_] for id_ in part.ids[own].tolist()]
+            total[rows] += activation(part.logits[own].astype(np.float64))
+            number[rows] += 1
+        return np.divide(total, number[:, None], out=np.full_like(total, np.nan), where=number[:, None] > 0)

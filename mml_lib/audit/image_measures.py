@@ -1,0 +1,141 @@
+"""Measures of packed images: brightness, contrast, sharpness, border, and thumbnails for hashes.
+
+All are of the grey image, the mean of the channels, as shares of the full scale.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mml_lib.audit.outlier_scores import DEVIATIONS, robust_scores
+from mml_lib.audit.perceptual_hashes import SIDE
+from mml_lib.files.atomic import write_whole
+from mml_lib.files.containers import read_arrays
+from mml_lib.files.formats import FORMATS
+from mml_lib.tasks.pixel_format import FULL_SCALE
+
+LEAST_CONTRAST = 0.01
+"""Standard deviation of the grey image below which it is blank."""
+
+SATURATED = 0.98
+"""Grey value from which on a pixel is saturated."""
+
+EDGES = ("top", "bottom", "left", "right")
+
+
+@dataclass(frozen=True)
+class ImageMeasures:
+    """Measures of N images.
+
+    Args:
+        ids: sample ids, N.
+        thumbnails: grey, uint8 N×32×32.
+        bright_end: grey value that 99 % of the pixels stay below, N.
+        contrast: standard deviation of the pixels, N.
+        saturated: share of saturated pixels, N.
+        sharpness: logarithm to base 10 of the variance of the Laplacian by that of the pixels, N; NaN for blank images.
+        border: mean and standard deviation of the pixels of the four edges, N×8.
+    """
+
+    ids: np.ndarray
+    thumbnails: np.ndarray
+    bright_end: np.ndarray
+    contrast: np.ndarray
+    saturated: np.ndarray
+    sharpness: np.ndarray
+    border: np.ndarray
+
+    def write(self, path: str | Path) -> None:
+        """Write an `.npz` file, whole or not at all."""
+        with write_whole(path) as beside:
+            np.savez(beside, **FORMATS["image_measures"].stamp, **asdict(self))
+
+    @classmethod
+    def read(cls, path: str | Path) -> "ImageMeasures":
+        """Read what `write` has written.
+
+        Raises:
+            MMLError: the file is damaged, or of a newer format.
+        """
+        return cls(**read_arrays(path, "image_measures"))
+
+
+def measure_images(images: Any, rows: Sequence[int], ids: Sequence[str], threads: int = 1) -> ImageMeasures:
+    """Measure packed images.
+
+    Args:
+        images: packed images by row, H×W×C each.
+        rows: those of the samples, N.
+        ids: of the samples, N.
+        threads: number of threads.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        measures = list(pool.map(lambda row: measure(images[row]), rows, chunksize=64))
+    columns = {name: np.array([image[name] for image in measures]) for name in measures[0]}
+    return ImageMeasures(np.asarray(ids, np.str_), **columns)
+
+
+def measure(image: np.ndarray) -> dict[str, Any]:
+    """Return the measures of one image, H×W×C."""
+    import cv2
+
+    grey = image.mean(axis=2, dtype=np.float32) / FULL_SCALE[image.dtype.name]
+    deviation = float(cv2.meanStdDev(grey)[1][0, 0])
+    laplacian = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_32F))[1][0, 0] ** 2
+    counts = np.bincount((grey.ravel() * 255).clip(0, 255).astype(np.uint8), minlength=256)
+    bright = int(np.searchsorted(np.cumsum(counts), 0.99 * grey.size))
+    thumbnail = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    edges = (grey[0], grey[-1], grey[:, 0], grey[:, -1])
+    has_pattern = deviation >= LEAST_CONTRAST
+    return {
+        "thumbnails": np.rint(thumbnail * 255).clip(0, 255).astype(np.uint8),
+        "bright_end": bright / 255,
+        "contrast": deviation,
+        "saturated": float((grey >= SATURATED).mean()),
+        "sharpness": float(np.log10(max(laplacian, 1e-12) / deviation**2)) if has_pattern else np.nan,
+        "border": np.array([moment for edge in edges for moment in (edge.mean(), edge.std())], np.float32),
+    }
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault of images: a measure far from that of most others.
+
+    Args:
+        name: of the fault.
+        measure: field of `ImageMeasures`.
+        sign: -1 for low values, 1 for high ones.
+        least: least difference from the median.
+    """
+
+    name: str
+    measure: str
+    sign: int
+    least: float
+
+
+FAULTS = (
+    Fault("dark", "bright_end", -1, 0.3),
+    Fault("over-exposed", "saturated", 1, 0.3),
+    Fault("blurred", "sharpness", -1, 0.6),
+)
+"""Faults: the measure differs from the median by `least`, and by `DEVIATIONS` robust standard deviations."""
+
+
+def find_faults(measures: ImageMeasures) -> list[tuple[int, str, float]]:
+    """Return row, fault and measure of each faulty image; blank images have no other fault."""
+    blank = measures.contrast < LEAST_CONTRAST
+    rows = [(int(row), "blank", float(measures.contrast[row])) for row in np.flatnonzero(blank)]
+    for fault in FAULTS:
+        values = getattr(measures, fault.measure).astype(np.float64)
+        values = np.where(blank, np.nan, values)
+        if np.isnan(values).all():
+            continue
+        difference = fault.sign * (values - np.nanmedian(values))
+        faulty = (difference >= fault.least) & (fault.sign * robust_scores(values) >= DEVIATIONS)
+        rows += [(int(row), fault.name, float(values[row])) for row in np.flatnonzero(faulty)]
+    return rows

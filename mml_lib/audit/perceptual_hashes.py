@@ -1,0 +1,82 @@
+"""Perceptual hashes: 64 bits of an image's low frequencies, which hardly change where it is saved or scaled anew.
+
+The hash is that of the library imagehash (`phash`): bits say which of the 8×8 lowest coefficients of the cosine
+transform of a grey thumbnail of 32×32 pixels are above their median. Flips and rotations by 90° change signs of
+coefficients and transpose them, so that the hashes of all eight views follow from one transform.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+SIDE, LOW = 32, 8
+"""Pixels of a side of a thumbnail, and of the coefficients that make bits."""
+
+VIEWS = (
+    *("same", "mirrored", "upside down", "turned by 180°"),
+    *("transposed", "turned by 90°", "turned by 270°", "transposed the other way"),
+)
+"""Names of the eight symmetries of a square, in the order of `view_hashes`."""
+
+BLOCK = 2**18
+"""Pairs of hashes that are compared at a time, which stay in a processor's cache."""
+
+
+def view_hashes(thumbnails: np.ndarray) -> np.ndarray:
+    """Return the hashes of the eight views of each image (uint64, 8×N).
+
+    Args:
+        thumbnails: N×32×32, grey.
+    """
+    from scipy.fft import dctn
+
+    coefficients = dctn(thumbnails.astype(np.float32), axes=(1, 2))[:, :LOW, :LOW]
+    return np.stack([_bits(view) for view in _views(coefficients)])
+
+
+def _views(coefficients: np.ndarray) -> Iterator[np.ndarray]:
+    sign = np.where(np.arange(LOW) % 2, -1, 1).astype(coefficients.dtype)
+    for transposed in (False, True):
+        turned = coefficients.transpose(0, 2, 1) if transposed else coefficients
+        yield turned
+        yield turned * sign[None, None, :]
+        yield turned * sign[None, :, None]
+        yield turned * sign[None, :, None] * sign[None, None, :]
+
+
+def view(thumbnails: np.ndarray, number: int) -> np.ndarray:
+    """Return thumbnails (N×32×32) in one of the eight views."""
+    turned = thumbnails.transpose(0, 2, 1) if number >= 4 else thumbnails
+    turned = turned[:, :, ::-1] if number % 2 else turned
+    return turned[:, ::-1] if number % 4 >= 2 else turned
+
+
+def _bits(coefficients: np.ndarray) -> np.ndarray:
+    flat = coefficients.reshape(-1, LOW * LOW)
+    bits = flat > np.median(flat, axis=1, keepdims=True)
+    return np.packbits(bits, axis=1).view(np.uint64)[:, 0]
+
+
+def similar_hashes(
+    first: np.ndarray, second: np.ndarray, most_bits: int, only_later: bool
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield pairs of similar hashes in blocks: rows of the first, rows of the second, and bits that differ.
+
+    Args:
+        first, second: hashes, N and M.
+        most_bits: most bits that differ.
+        only_later: for N = M, leave out pairs whose second row is not above the first.
+    """
+    for start in range(0, len(first), 256):
+        block = first[start : start + 256, None]
+        begin = start if only_later else 0
+        step = max(1, BLOCK // len(block))
+        for other in range(begin, len(second), step):
+            bits = np.bitwise_count(block ^ second[None, other : other + step])
+            if not (similar := bits <= most_bits).any():
+                continue
+            rows, columns = np.nonzero(similar)
+            left, right = rows + start, columns + other
+            kept = right > left if only_later else np.ones(len(left), bool)
+            if kept.any():
+                yield left[kept], right[kept], bits[rows, columns][kept]

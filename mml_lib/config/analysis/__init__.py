@@ -1,0 +1,1 @@
+"""Sections of a study about the analysis of its data."""
