@@ -84,6 +84,10 @@ class Sample:
 OPTIONAL_COLUMNS = ("weight", "channels")
 """Fields of samples that a manifest has only where a sample states them."""
 
+LEAST_WEIGHT, LARGEST_WEIGHT = 1e-12, 1e12
+WEIGHTS = "0, or a number from 1e-12 to 1e12"
+"""Weights of samples, in messages."""
+
 
 @dataclass(frozen=True)
 class About:
@@ -364,12 +368,17 @@ def _unknown(label: Any, classes: Mapping[str, None]) -> str:
     return f"has the label '{label}', which is not a class{nearest(str(label), classes)}"
 
 
+def is_weight(number: float) -> bool:
+    """Return True for a weight of a sample: 0, or a number that single precision holds in sums of many."""
+    return number == 0 or LEAST_WEIGHT <= number <= LARGEST_WEIGHT
+
+
 def _check_weights(delivery: Delivery, name: str) -> None:
     """Refuse weights that are no weights, or give no labelled sample one."""
     for sample in delivery.samples:
         weight = sample.weight
-        if weight is not None and not (isinstance(weight, int | float) and math.isfinite(weight) and weight >= 0):
-            raise MMLError(f"{name}: sample '{sample.id}' has the weight {weight!r}; write a number from 0 on")
+        if weight is not None and not (isinstance(weight, int | float) and is_weight(weight)):
+            raise MMLError(f"{name}: sample '{sample.id}' has the weight {weight!r}; write {WEIGHTS}")
     pairs = zip(delivery.samples, delivery.weights or (), strict=False)
     labelled = [weight for sample, weight in pairs if sample.split != "unlabelled"]
     if labelled and not any(labelled):

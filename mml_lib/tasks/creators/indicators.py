@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mml_lib.errors import MMLError
+from mml_lib.errors import MMLError, nearest
 from mml_lib.machine.terminal import summarized
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.creators.labels import NUMBER
@@ -19,6 +19,9 @@ MEANINGS: Mapping[str, float | None] = {"ignore": None, "positive": 1.0, "negati
 CellValue = str | int | float | list[int]
 """Values of cells, or of mask pixels: a number, or a colour [red, green, blue]."""
 
+Unknown = Sequence[CellValue] | Mapping[str, Sequence[CellValue]]
+"""Values that stand for no target: of all cells, or by column of labels."""
+
 
 @dataclass(frozen=True)
 class PartialLabels:
@@ -28,16 +31,16 @@ class PartialLabels:
         unknown: values without a target; an empty text stands for every cell without a value.
         uncertain: the value that stands for an uncertain finding, if there is one.
         meaning: probability of a label that is uncertain; None: unknown.
+        by_column: further values without a target in single columns of labels.
     """
 
     unknown: tuple[CellValue, ...] = ()
     uncertain: CellValue | None = None
     meaning: float | None = None
+    by_column: Mapping[str, tuple[CellValue, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, unknown: Sequence[CellValue] | None, uncertain: Mapping[str, CellValue] | None
-    ) -> "PartialLabels | None":
+    def of(cls, unknown: Unknown | None, uncertain: Mapping[str, CellValue] | None) -> "PartialLabels | None":
         """Return the meaning of the keys `unknown` and `uncertain` of a task, None if it has neither.
 
         Raises:
@@ -45,6 +48,10 @@ class PartialLabels:
         """
         if unknown is None and uncertain is None:
             return None
+        if isinstance(unknown, Mapping):
+            by_column = {name: tuple(values) for name, values in unknown.items()}
+            parts = [partial for values in by_column.values() if (partial := cls.of(values, uncertain))]
+            return replace(parts[0] if parts else cls(), unknown=(), by_column=by_column)
         unknown = tuple(unknown or ())
         if uncertain is None:
             return cls(unknown)
@@ -67,6 +74,15 @@ class PartialLabels:
         if any(_is_cell(text, value) or (value == "" and missing(text)) for value in self.unknown):
             return True
         return self.meaning is None and self.is_uncertain(text)
+
+    def of_column(self, name: str) -> "PartialLabels":
+        """Return the values of one column of labels."""
+        further = self.by_column.get(name, ())
+        return replace(self, unknown=(*self.unknown, *further)) if further else self
+
+    @property
+    def _all_unknown(self) -> list[CellValue]:
+        return [*self.unknown, *(value for values in self.by_column.values() for value in values)]
 
     def is_uncertain(self, text: str) -> bool:
         """Return True if a cell holds the value of an uncertain finding."""
@@ -93,7 +109,9 @@ class PartialLabels:
         Raises:
             MMLError: the first one.
         """
-        for value in self.unknown:
+        if other := next((name for name in self.by_column if name not in names), None):
+            raise MMLError(f"unknown: '{other}' is no column of a label{nearest(other, names)}")
+        for value in self._all_unknown:
             if value in names:
                 raise MMLError(
                     f"unknown: '{value}' is the column of a class; write values of cells here, and leave rows out by "
@@ -131,7 +149,7 @@ class PartialLabels:
         """Return the values of `unknown` and `uncertain` that no cell has, alone or in `a:0.7|b:-1`."""
         texts = {*cells, *(part.strip() for text in cells for part in re.split(r"[^\w.+-]", text) if ":" in text)}
         is_empty = any(map(missing, cells))
-        values = [*self.unknown, *([] if self.uncertain is None else [self.uncertain])]
+        values = [*self._all_unknown, *([] if self.uncertain is None else [self.uncertain])]
         return [
             value
             for value in values
@@ -206,10 +224,11 @@ class Indicators:
     def _value(self, name: str, cells: Sequence[str], place: int, missing: Callable[[str], bool]) -> float | None:
         text = cells[place].strip().lower() if place < len(cells) else ""
         if self.partial is not None:
-            if self.partial.is_unknown(text, missing):
+            partial = self.partial.of_column(name)
+            if partial.is_unknown(text, missing):
                 return None
-            if self.partial.is_uncertain(text):
-                return self.partial.meaning
+            if partial.is_uncertain(text):
+                return partial.meaning
         if missing(text) or text in NO:
             return 0.0
         value = 1.0 if text in YES else float(text) if NUMBER.fullmatch(text) else -1.0

@@ -7,7 +7,7 @@ from pathlib import Path
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized
 from mml_lib.task_types import TASK_TYPES
-from mml_lib.tasks.dataset import Label, Sample, label_names, natural_key
+from mml_lib.tasks.dataset import WEIGHTS, Label, Sample, is_weight, label_names, natural_key
 from mml_lib.tasks.missing import is_missing
 
 SEPARATOR = "|"
@@ -71,14 +71,12 @@ def parse_weight(text: str) -> float:
     """Return the weight of a sample in the loss.
 
     Raises:
-        ValueError: the text is no number from 0 on.
+        ValueError: the text is no weight.
     """
-    if NUMBER.fullmatch(text) and float(text) >= 0:
+    if NUMBER.fullmatch(text) and is_weight(float(text)):
         return float(text)
     state = f"has '{text}', which is no weight" if text else "has no weight"
-    raise ValueError(
-        f"{state}; write a number from 0 on, or columns: {{weight: null}} if it holds no weights of the loss"
-    )
+    raise ValueError(f"{state}; write {WEIGHTS}, or columns: {{weight: null}} if it holds no weights of the loss")
 
 
 def weight_lines(file: Path, weights: Iterable[float | None]) -> list[str]:

@@ -366,7 +366,7 @@ def table(
     missing: list[str] | None = None,
     encoding: str | None = None,
     filter: str | None = None,
-    unknown: list[str | int | float | list[int]] | None = None,
+    unknown: list[str | int | float | list[int]] | dict[str, list[str | int | float]] | None = None,
     uncertain: dict[str, str | int | float] | None = None,
 ) -> Delivery:
     """A table with the column `image` and a column of targets: `label`, `labels`, `value` or `mask`.
@@ -388,7 +388,8 @@ def table(
         missing: spellings of a missing value in place of the common ones; an empty cell is always missing.
         encoding: encoding of the file, where it is not UTF-8.
         filter: the rows that are read, `view == 'frontal' and age > 18`.
-        unknown: values of columns of targets that leave an entry out of loss, class weights and metrics, `[-1, ""]`;
+        unknown: values of columns of targets that leave an entry out of loss, class weights and metrics, `[-1, ""]`, or
+            by column of a label, `{Edema: [-1], Mass: [9]}`;
             `""` stands for empty cells. Where targets are masks, numbers and colours stand for pixels, `[255, 7]`.
         uncertain: the value of uncertain labels and its meaning: ignore, positive, negative or a probability,
             `{value: -1, as: 0.5}`.

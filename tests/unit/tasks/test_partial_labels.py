@@ -54,6 +54,16 @@ def labels_of(root: Path, cells: str, **arguments: Any) -> list[Any]:
             "-1,1;,0;0,0",
             [{"Edema": 0.5, "Mass": 1.0}, {"Edema": None}, {}],
         ),
+        (
+            {"unknown": {"Edema": [0.5], "Mass": ["", "U"]}},
+            "0.5,0.5;1,;1,u",
+            [{"Edema": None, "Mass": 0.5}, {"Edema": 1.0, "Mass": None}, {"Edema": 1.0, "Mass": None}],
+        ),
+        (
+            {"unknown": {"Mass": [9]}, "uncertain": {"value": -1, "as": "ignore"}},
+            "-1,9;1,1;0,1",
+            [None, {"Edema": 1.0, "Mass": 1.0}, {"Mass": 1.0}],
+        ),
     ],
 )
 def test_cells_are_unknown_or_uncertain_as_the_task_says(tmp_path: Path, arguments: dict, cells: str, labels: list):
@@ -80,6 +90,14 @@ def test_cells_are_unknown_or_uncertain_as_the_task_says(tmp_path: Path, argumen
         ({"uncertain": {"value": -1, "as": 1.5}}, "1,1;0,0;1,0", "uncertain.as: 1.5 is none of"),
         ({"unknown": [1]}, "1,1;0,0;1,0", "unknown: 1 says that an image has a label"),
         ({"unknown": ["no"]}, "1,1;0,0;1,0", "unknown: 'no' says that an image has a label"),
+        ({"unknown": {"Mas": [-1]}}, "1,1;0,0;1,0", "unknown: 'Mas' is no column of a label, did you mean 'Mass'"),
+        ({"unknown": {"Mass": [9]}}, "9,1;0,0;1,0", "line 2: the column 'Edema' has '9'"),
+        ({"unknown": {"Mass": [1]}}, "1,1;0,0;1,0", "unknown: 1 says that an image has a label"),
+        (
+            {"unknown": {"Mass": [-1]}, "uncertain": {"value": -1, "as": "ignore"}},
+            "1,1;0,0;1,0",
+            "uncertain: the value -1 is one of",
+        ),
         ({"unknown": ["Mass"]}, "1,1;0,0;1,0", "unknown: 'Mass' is the column of a class; .*filter: \"Mass != 1\""),
     ],
 )
@@ -176,6 +194,17 @@ def test_unknown_values_that_no_row_has_are_named(tmp_path: Path, text: str, arg
     options = TableOptions(**arguments)
     lines = read_table(write(tmp_path, text), options).warnings(options)
     assert [line for line in lines if f"no row has {values}, which" in line]
+
+
+def test_values_by_column_are_planned_and_need_columns_of_labels(tmp_path: Path):
+    rows = "\n".join(["image,a,b", *(f"{name}.png,{number % 2},{number // 2}" for number, name in enumerate("xyz"))])
+    columns = {"labels": ["a", "b"]}
+    path = write(tmp_path, rows)
+    task = {"creator": "csv", "path": str(path), "columns": columns}
+    ids = [TaskIdentity.of("t", Task(**task, unknown=value)) for value in (None, {"b": [7]}, {"a": [7]})]
+    assert len({identity.id for identity in ids}) == 3
+    with pytest.raises(MMLError, match=r"unknown: values by column are for several columns of labels; write a list"):
+        TaskIdentity.of("t", Task(creator="csv", path=str(path), columns={"label": "a"}, unknown={"a": [7]}))
 
 
 def test_images_without_a_known_label_are_unlabelled(tmp_path: Path):

@@ -54,9 +54,13 @@ def test_a_column_that_means_something_else_weighs_nothing(tmp_path: Path, colum
 @pytest.mark.parametrize(
     ("cell", "why"),
     [
-        ("heavy", "line 3: the column 'w' has 'heavy', which is no weight; write a number from 0 on"),
+        ("heavy", "line 3: the column 'w' has 'heavy', which is no weight; write 0, or a number from 1e-12 to 1e12"),
         ("-1", "line 3: the column 'w' has '-1', which is no weight"),
         ("inf", "line 3: the column 'w' has 'inf', which is no weight"),
+        ("1e400", "line 3: the column 'w' has '1e400', which is no weight"),
+        ("1e308", "line 3: the column 'w' has '1e308', which is no weight"),
+        ("1e-60", "line 3: the column 'w' has '1e-60', which is no weight"),
+        ("50%", "line 3: the column 'w' has '50%', which is no weight"),
         ("nan", "line 3: the column 'w' has no weight"),
         ("", r"line 3: the column 'w' has no weight; .*columns: \{weight: null\}"),
     ],
@@ -68,7 +72,14 @@ def test_cells_that_are_no_weights_are_refused(tmp_path: Path, cell: str, why: s
 
 @pytest.mark.parametrize(
     ("weights", "why"),
-    [((0.0, None, 0.0), None), ((0, 0, 0), "weight 0"), ((1, -1, 1), "weight -1"), ((1, "2", 1), "weight '2'")],
+    [
+        ((0.0, None, 0.0), None),
+        ((0, 0, 0), "weight 0"),
+        ((1, -1, 1), "weight -1"),
+        ((1, "2", 1), "weight '2'"),
+        ((1, float("nan"), 1), "weight nan; write 0, or a number"),
+        ((1, 1e20, 1), r"weight 1e\+20"),
+    ],
 )
 def test_weights_of_a_creator_are_checked(weights: tuple[float | None, ...], why: str | None):
     samples = [Sample(str(row), f"{row}.png", "ab"[row % 2], weight=weight) for row, weight in enumerate(weights)]

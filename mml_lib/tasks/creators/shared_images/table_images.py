@@ -36,7 +36,8 @@ def arguments_of_images(arguments: Mapping[str, Any]) -> dict[str, Any]:
     roles = ("image", "mask", *SHAPES, *(["label"] if has_shapes else []))
     named = {role: columns[role] for role in roles if role in columns}
     kept = {key: arguments[key] for key in KEPT if arguments.get(key) is not None}
-    no_masks = [value for value in arguments.get("unknown") or () if isinstance(value, str) and (value or has_shapes)]
+    listed = unknown if isinstance(unknown := arguments.get("unknown"), list) else []
+    no_masks = [value for value in listed if isinstance(value, str) and (value or has_shapes)]
     kept |= {"unknown": no_masks} if no_masks else {}
     return kept | ({"columns": named} if named else {})
 

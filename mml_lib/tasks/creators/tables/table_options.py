@@ -8,7 +8,7 @@ from mml_lib.errors import MMLError
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.creators.column_names import ColumnText
 from mml_lib.tasks.creators.columns import ColumnMapping, Columns
-from mml_lib.tasks.creators.indicators import CellValue, Indicators, PartialLabels
+from mml_lib.tasks.creators.indicators import CellValue, Indicators, PartialLabels, Unknown
 from mml_lib.tasks.creators.tables.row_filter import RowFilter
 from mml_lib.tasks.drawings.shape_cells import SHAPES, shape_cells
 
@@ -34,7 +34,7 @@ class TableOptions:
     missing: Sequence[str] | None = None
     encoding: str | None = None
     filter: str | None = None
-    unknown: Sequence[CellValue] | None = None
+    unknown: Unknown | None = None
     uncertain: Mapping[str, CellValue] | None = None
 
     def check(self) -> None:
@@ -87,6 +87,8 @@ class TableOptions:
             raise MMLError(f"unknown: {columns.file} has no targets that could be unknown; leave it out")
         if isinstance(target, Indicators):
             partial.check_indicators(target.names)
+        elif partial.by_column:
+            raise MMLError("unknown: values by column are for several columns of labels; write a list, unknown: [-1]")
         if kind.has_masks:
             partial = partial.of_texts
         return replace(columns, sources={**columns.sources, "target": replace(target, partial=partial)})
