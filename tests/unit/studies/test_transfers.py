@@ -104,3 +104,16 @@ def test_distances_of_this_project_and_of_reused_ones_are_read(tmp_path: Path):
     assert alone.study.inputs.transfer.measures(step) == ["mmd"]
     assert reused.study.inputs.transfer.measures(step) == ["mmd", "old: fid"]
     assert [Path(path).name for path in reused.study.inputs.transfer.distances(step)] == ["mmd.csv", "fid.csv"]
+
+
+def test_nested_folds_of_a_target_are_one_column_with_the_distances_of_their_task(tmp_path: Path):
+    plan = plan_of(
+        tmp_path, {"nested": True, "cv": True}, sweep={"mode.pretrain_task": ["none", "b", "c"]}, pivot={"name": "a"}
+    )
+    inputs, step = plan.study.inputs.transfer, wildcards(metric="accuracy")
+    assert inputs.tasks(step) == {"a+nested": "a"}
+    tests = inputs.networks(step)
+    assert len(tests) == 3 * 3
+    assert {transfer["procedure"] for transfer in inputs.transfers(step)} <= {
+        name for test in tests for name in test["procedures"]
+    }
