@@ -29,7 +29,7 @@ from mml_lib.tasks.creators.own_data import TableFiles, only_file, sampled_diges
 from mml_lib.tasks.creators.shared_images.creator_sharing import Sharing
 from mml_lib.tasks.creators.shared_images.table_images import IMAGES_OF_TABLES, TARGET_KEYS
 from mml_lib.tasks.creators.split_names import SPLIT_WORDS
-from mml_lib.tasks.creators.tables.overlooked_columns import overlooked
+from mml_lib.tasks.creators.tables.overlooked_columns import lost_splits, overlooked
 from mml_lib.tasks.creators.tables.row_filter import RowFilter, kept_rows
 from mml_lib.tasks.creators.tables.table_options import TableOptions
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, SPLITS, Delivery, Label, Sample
@@ -92,6 +92,7 @@ class Table:
             lines += target.partial.lines(
                 self.columns.file, targets, self.missing, self.rows_without_labels, len(cells)
             )
+            lines += lost_splits(self.columns, cells, self.missing, {sample.split for sample in self.samples})
         if isinstance(target, Indicators):
             unused = target.unused([sample.label for sample in self.samples])
             text = f"{self.columns.file}: no row has 1 in {summarized(unused, 4)}, so they are no classes"

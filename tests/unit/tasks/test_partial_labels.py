@@ -207,6 +207,19 @@ def test_values_by_column_are_planned_and_need_columns_of_labels(tmp_path: Path)
         TaskIdentity.of("t", Task(creator="csv", path=str(path), columns={"label": "a"}, unknown={"a": [7]}))
 
 
+def test_splits_without_a_known_target_are_named(tmp_path: Path):
+    text = "image,label,split\nx.png,a,train\ny.png,?,test\nz.png,?,val"
+    for unknown, rows, splits in (
+        (["?"], text, ["test", "val"]),
+        (["?"], text.replace("y.png,?", "y.png,b"), ["val"]),
+        (None, text.replace("?", "b"), []),
+    ):
+        options = TableOptions(unknown=unknown)
+        lines = read_table(write(tmp_path, rows), options).warnings(options)
+        lost = [line for line in lines if "has a known target, so there is no such split" in line]
+        assert [line.split("the split '")[1].split("'")[0] for line in lost] == splits
+
+
 def test_images_without_a_known_label_are_unlabelled(tmp_path: Path):
     text = "image,Edema,Mass,split\nx.png,1,-1,train\ny.png,-1,-1,test\nz.png,0,1,test"
     delivery = read(tmp_path, text, columns=COLUMNS, unknown=[-1])

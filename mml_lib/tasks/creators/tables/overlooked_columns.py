@@ -1,4 +1,4 @@
-"""Overlooked columns: those that look like a group, a split or a fold and are not used."""
+"""Overlooked columns: those that look like a group, a split or a fold and are not used, and splits without targets."""
 
 import re
 from collections.abc import Callable, Collection, Sequence
@@ -6,6 +6,26 @@ from collections.abc import Callable, Collection, Sequence
 from mml_lib.tasks.creators.column_names import OPTIONAL, as_yaml, role_of
 from mml_lib.tasks.creators.columns import Columns, cell
 from mml_lib.tasks.creators.split_names import SPLIT_WORDS
+
+
+def lost_splits(
+    columns: Columns, cells: Sequence[Sequence[str]], missing: Callable[[str], bool], splits: Collection[str | None]
+) -> list[str]:
+    """Return a warning of each split of a table none of whose rows has a known target.
+
+    Args:
+        columns: the columns that are read.
+        cells: cells of each row.
+        missing: the test for cells without a value.
+        splits: splits of the samples.
+    """
+    source = columns.sources.get("split")
+    stated = {source.read(row, missing) for row in cells} if source else set()
+    return [
+        f"{columns.file}: no row of the split '{split}' has a known target, so there is no such split and its images "
+        "are unlabelled"
+        for split in sorted(stated - {"", *splits})
+    ]
 
 
 def overlooked(
