@@ -39,6 +39,7 @@ make_local(
     "store_blueprint",
     "test_fold",
     "test_other",
+    "test_baseline",
     "calibrate_fold",
     "predict_ensemble",
     "summarize",

@@ -162,7 +162,9 @@ def load_metrics(
         MMLError: no such project, or no metrics of that task, run, fold or split.
     """
     with _project(project, results) as fm:
-        keys = ("out_of_fold_metrics",) if split == OUT_OF_FOLD else ("metrics", "other_metrics")
+        keys: tuple[str, ...] = ("metrics", "other_metrics", "baseline_metrics")
+        if split == OUT_OF_FOLD:
+            keys = ("out_of_fold_metrics", "pooled_baseline_metrics")
         artefacts = _artefacts(fm, keys, {"task": task, "run": run, "fold": fold, "split": split})
         metrics, problems = _read(artefacts, NetworkMetrics.read)
     _warn(problems)

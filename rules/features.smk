@@ -34,3 +34,64 @@ rule extract_features:
         "extract the features of {wildcards.task} by {wildcards.extractor}"
     script:
         "../scripts/extract_features.py"
+
+
+rule predict_baseline:
+    """Predict one split of a task by a simple model that is fitted on the features of a fold's training samples."""
+    input:
+        features=inputs.baseline_features,  # FEATURES/{task}/*.npz
+        task=ancient(inputs.baseline_description),  # TASKS/{task}/{task id}.json
+    output:
+        predictions=fm.output("baseline_predictions"),  # BASELINES/{task}/{run}-fold{fold}/{eval}.npz
+    log:
+        fm.log("predict_baseline", "baseline_predictions"),
+    conda:
+        "../config/environment.yaml"
+    threads: study.resources.threads("predict_baseline", 4)
+    resources:
+        mem_mb=study.resources.mem_mb("predict_baseline", 4000),
+        runtime=study.resources.runtime("predict_baseline", 60),
+    params:
+        method=inputs.baseline_method,
+    message:
+        "predict {wildcards.eval} of {wildcards.task} beside fold {wildcards.fold}: {params.method} on features"
+    script:
+        "../scripts/predict_baseline.py"
+
+
+use rule test_fold as test_baseline with:
+    input:
+        predictions=fm.pattern("baseline_predictions"),  # BASELINES/{task}/{run}-fold{fold}/{eval}.npz
+        task=ancient(inputs.baseline_description),  # TASKS/{task}/{task id}.json
+    output:
+        metrics=fm.output("baseline_metrics"),  # BASELINES/{task}/{run}-fold{fold}/{eval}.json
+        resampled=fm.output("baseline_resampled_metrics"),  # BASELINES/{task}/{run}-fold{fold}/{eval}-resampled.npz
+    log:
+        fm.log("test_baseline", "baseline_metrics"),
+    params:
+        **study.inputs.evaluate.metric_params(),
+        **study.inputs.evaluate.weighing_params(),
+        metrics=inputs.baseline_metrics,
+        bootstrap=study.cfg.bootstrap,
+        per_group=study.cfg.per_group,
+    message:
+        "test a baseline on {wildcards.eval} of {wildcards.task} beside fold {wildcards.fold}: {wildcards.run}"
+
+
+use rule test_out_of_fold as test_pooled_baseline with:
+    input:
+        predictions=inputs.baseline_fold_predictions,  # BASELINES/{task}/{run}-fold*/val.npz
+        task=ancient(inputs.baseline_description),  # TASKS/{task}/{task id}.json
+    output:
+        predictions=fm.output("pooled_baseline_predictions"),  # BASELINES/{task}/{run}/out_of_fold.npz
+        metrics=fm.output("pooled_baseline_metrics"),  # BASELINES/{task}/{run}/out_of_fold.json
+        resampled=fm.output("pooled_baseline_resampled_metrics"),  # BASELINES/{task}/{run}/out_of_fold-resampled.npz
+    log:
+        fm.log("test_pooled_baseline", "pooled_baseline_metrics"),
+    params:
+        **study.inputs.evaluate.weighing_params(),
+        metrics=inputs.baseline_metrics,
+        bootstrap=study.cfg.bootstrap,
+        per_group=study.cfg.per_group,
+    message:
+        "test a baseline out of fold on {wildcards.task}: {wildcards.run}"

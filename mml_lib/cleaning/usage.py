@@ -149,6 +149,10 @@ def _plan(study: Study, usage: Usage) -> None:
         usage.add_tasks(planned.pipeline.tasks)
         for model in planned.pipeline.pretraining.get("models", ()):
             usage.runs.add((model["project"] or project, model["task"], model["run"]))
+    for mode in study.schedulers.modes:
+        with contextlib.suppress(MMLError):
+            steps = study.scheduler(mode).steps_by_rule.get("predict_baseline", ())
+            usage.runs |= {(project, step["task"], step["run"]) for step in steps}
     usage.packs |= {
         (dataset, pack_id(section)) for dataset in usage.datasets for section in study.extractors.preprocessings
     }

@@ -94,6 +94,14 @@ def _name_sources_of_model(content: dict[str, Any]) -> dict[str, Any]:
 PREDICTIONS = (
     *("predictions", "other_predictions", "out_of_fold_predictions"),
     *("calibrated", "other_calibrated", "ensemble_predictions", "probe_predictions"),
+    *("baseline_predictions", "pooled_baseline_predictions"),
+)
+
+METRICS = ("metrics", "other_metrics", "out_of_fold_metrics", "baseline_metrics", "pooled_baseline_metrics")
+
+RESAMPLED_METRICS = (
+    *("resampled_metrics", "other_resampled_metrics", "out_of_fold_resampled_metrics"),
+    *("baseline_resampled_metrics", "pooled_baseline_resampled_metrics"),
 )
 
 FORMATS: Mapping[str, Format] = {
@@ -111,8 +119,8 @@ FORMATS: Mapping[str, Format] = {
         Format("parameters", ["parameters"], 2),
         Format("predictions", PREDICTIONS, 3),
         Format("features", ["features"]),
-        Format("metrics", ["metrics", "other_metrics", "out_of_fold_metrics"], 3),
-        Format("resampled_metrics", ["resampled_metrics", "other_resampled_metrics", "out_of_fold_resampled_metrics"]),
+        Format("metrics", METRICS, 3),
+        Format("resampled_metrics", RESAMPLED_METRICS),
         Format("calibration", ["calibration", "other_calibration"]),
         Format("ensemble", ["ensemble"]),
         Format("fisher", ["fisher"]),

@@ -189,6 +189,14 @@ BUILT_IN = (
     AssignmentTemplate(
         "feature_parts", "PROJ_PATH/FEATURES/TASK_NAME/EXTRACTOR-TASK_ID-parts", removable=False, directory=True
     ),
+    AssignmentTemplate("baseline_predictions", "PROJ_PATH/BASELINES/TASK_NAME/RUN-foldFOLD/EVAL.npz"),
+    AssignmentTemplate("baseline_metrics", "PROJ_PATH/BASELINES/TASK_NAME/RUN-foldFOLD/EVAL.json"),
+    AssignmentTemplate("baseline_resampled_metrics", "PROJ_PATH/BASELINES/TASK_NAME/RUN-foldFOLD/EVAL-resampled.npz"),
+    AssignmentTemplate("pooled_baseline_predictions", "PROJ_PATH/BASELINES/TASK_NAME/RUN/out_of_fold.npz"),
+    AssignmentTemplate("pooled_baseline_metrics", "PROJ_PATH/BASELINES/TASK_NAME/RUN/out_of_fold.json"),
+    AssignmentTemplate(
+        "pooled_baseline_resampled_metrics", "PROJ_PATH/BASELINES/TASK_NAME/RUN/out_of_fold-resampled.npz"
+    ),
     AssignmentTemplate("sample_metadata", "PROJ_PATH/METADATA/TASK_NAME.csv", removable=False),
     AssignmentTemplate("ensemble", "PROJ_PATH/ENSEMBLES/TASK_NAME/MODE.json", removable=False),
     AssignmentTemplate("ensemble_predictions", "PROJ_PATH/ENSEMBLES/TASK_NAME/MODE/EVAL.npz"),

@@ -7,9 +7,11 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError, nearest
+from mml_lib.pipelines.feature_baselines import Method
 from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.pipelines.variants import Variant
 from mml_lib.schedulers.base import AbstractBaseScheduler, Options
+from mml_lib.schedulers.baseline_rows import FeatureBaselines
 from mml_lib.studies.best_runs import best_runs
 from mml_lib.studies.blueprints import lay_blueprint
 from mml_lib.studies.checks.class_names import check_same_classes
@@ -25,7 +27,6 @@ from mml_lib.tasks.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
     from mml_lib.steps.step import Step
-
 
 ALONE = "none"
 """The `co_tasks` of networks that learn no other task."""
@@ -70,6 +71,7 @@ class TrainOptions(Options):
     store_blueprint: bool = Field(
         False, description="Keep the pipeline of each task's best run, by validation, as a blueprint for other studies."
     )
+    feature_baselines: list[Method] = Field([], description="Baselines on features, as rows beside networks.")
     use_blueprint: str | None = Field(
         None, description="Train by the blueprint that was made on this task, in a project of reuse.blueprint."
     )
@@ -107,6 +109,7 @@ class TrainScheduler(AbstractBaseScheduler):
             for network in self.networks(task):
                 self._add_fold(network)
             self._add_out_of_fold(task)
+            self.feature_baselines.add_steps(task)
             if self.options.store_blueprint:
                 self.add("store_blueprint", task=task, mode=self.mode)
         if self.guards.guards:
@@ -342,9 +345,18 @@ class TrainScheduler(AbstractBaseScheduler):
     @cached_property
     def guards(self) -> Guards:
         nested_co_tasks = self.learns_co_tasks and self.options.nested
-        if not (self.options.eval_on or nested_co_tasks or self.pretrain_tasks):
-            return Guards(self.study)  # planning goes through no runs in vain
-        return guards_of(self)
+        compared = self.options.eval_on or nested_co_tasks or self.pretrain_tasks
+        # Without them, planning goes through no runs in vain.
+        return self.feature_baselines.guarded(guards_of(self) if compared else Guards(self.study))
+
+    @cached_property
+    def feature_baselines(self) -> FeatureBaselines:
+        """Simple models on features."""
+        return FeatureBaselines(self)
+
+    @property
+    def run_labels(self) -> dict[str, Any]:
+        return super().run_labels | self.feature_baselines.labels
 
     def folds(self, task: str) -> list[int]:
         """Return the folds of a task to train on.

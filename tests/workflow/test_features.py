@@ -4,10 +4,13 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
 from mml_lib.features.feature_files import Features
+from mml_lib.interactive import load_metrics
+from mml_lib.predictions.predictions import read_predictions
 from tests.support.messages import mentions
 from tests.support.workplaces import TINY, Workplace
 
@@ -61,4 +64,19 @@ def test_a_network_that_timm_does_not_have_stops_the_study_before_it_starts(work
     said = workplace.run(fails=True)
     assert mentions(said, "features.arch.name: ", "did you mean 'test_resnet'")
     assert "rule extract_features" not in said
+    workplace.write(STUDY)
+
+
+def test_baselines_are_tested_as_networks_are(workplace: Workplace):
+    random = {"arch": "test_resnet", "pretrained": False, "preprocessing": {"size": 16}}
+    workplace.write(STUDY | {"project": "base", "mode": "baselines", "features": random})
+    workplace.run()
+    table = pd.read_csv(workplace.folder / "results/base/RESULTS/baselines.csv")
+    assert set(table["metric"]) == {"accuracy"}
+    assert sorted(label.partition(" ")[0] for label in table["label"]) == ["linear_probe", "nearest_neighbour"]
+    (metrics, *_) = load_metrics(workplace.folder / "results/base", fold=1).to_dict("records")
+    path = workplace.folder / f"results/base/BASELINES/stripes/{metrics['run']}-fold1/{metrics['split']}.npz"
+    predictions = read_predictions(path)
+    assert metrics["accuracy"] == pytest.approx((predictions.logits.argmax(1) == predictions.targets).mean())
+    assert workplace.planned() == {}
     workplace.write(STUDY)

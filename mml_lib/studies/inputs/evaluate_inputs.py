@@ -12,13 +12,21 @@ from mml_lib.studies.inputs.rule_inputs import RuleInputs
 if TYPE_CHECKING:
     from snakemake.iocontainers import OutputFiles, Wildcards
 
-METRICS_FILES = {"test_fold": "metrics", "test_other": "other_metrics", "test_out_of_fold": "out_of_fold_metrics"}
+METRICS_FILES = {
+    "test_fold": "metrics",
+    "test_other": "other_metrics",
+    "test_out_of_fold": "out_of_fold_metrics",
+    "test_baseline": "baseline_metrics",
+    "test_pooled_baseline": "pooled_baseline_metrics",
+}
 """Assignment keys of metrics, by rule."""
 
 RESAMPLED_FILES = {
     "test_fold": "resampled_metrics",
     "test_other": "other_resampled_metrics",
     "test_out_of_fold": "out_of_fold_resampled_metrics",
+    "test_baseline": "baseline_resampled_metrics",
+    "test_pooled_baseline": "pooled_baseline_resampled_metrics",
 }
 """Assignment keys of metrics on resamples, by rule."""
 

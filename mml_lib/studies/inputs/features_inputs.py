@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from mml_lib.errors import MMLError
+from mml_lib.pipelines.feature_baselines import METHODS, FeatureBaseline, Method
 from mml_lib.studies.extractors import Extractor
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
 
@@ -74,3 +76,43 @@ class FeaturesInputs(RuleInputs):
 
     def _extractor(self, wildcards: "Wildcards") -> Extractor:
         return self.study.extractors.named(wildcards.extractor)
+
+    # --- baselines on features --------------------------------------------------------------------------------------
+
+    def baseline(self, task: str, method: Method) -> FeatureBaseline:
+        """Return a baseline on the features of a task by the extractor of the section `features`."""
+        extractor = self.study.extractors.own
+        return FeatureBaseline(task, self.study.task(task).id, method, extractor.name, extractor.content)
+
+    def baseline_features(self, wildcards: "Wildcards") -> str:
+        """The features that a baseline is fitted on."""
+        return self.path(wildcards.task)
+
+    def baseline_description(self, wildcards: "Wildcards") -> str:
+        """The description of the task of a baseline."""
+        return self.study.tasks.description_path(wildcards.task)
+
+    def baseline_fold_predictions(self, wildcards: "Wildcards") -> list[str]:
+        """The validation predictions of a baseline of all folds, fold by fold."""
+        folds = range(self.study.task(wildcards.task).num_folds)
+        tokens = {"task": wildcards.task, "run": wildcards.run, "eval": "val"}
+        return [self.fm.path("baseline_predictions", **tokens, fold=fold) for fold in folds]
+
+    def baseline_metrics(self, wildcards: "Wildcards") -> list[Any]:
+        """The metrics of the task of a baseline."""
+        metrics = self.study.cfg.metrics_of(self.study.task(wildcards.task).task_type)
+        return [metric if isinstance(metric, str) else metric.model_dump(by_alias=True) for metric in metrics]
+
+    def baseline_method(self, wildcards: "Wildcards") -> str:
+        """The method of a baseline.
+
+        Raises:
+            MMLError: the study has none of this run.
+        """
+        baselines = {(one := self.baseline(wildcards.task, method)).run: one for method in METHODS}
+        if wildcards.run not in baselines:
+            raise MMLError(
+                f"run {wildcards.run} of {wildcards.task} is no baseline on the features of this study "
+                f"({self.study.extractors.own.name}), whose runs are {', '.join(baselines)}"
+            )
+        return baselines[wildcards.run].method

@@ -11,6 +11,7 @@ from mml_lib.tasks.creators.creator_registry import get_creator
 if TYPE_CHECKING:
     from snakemake.iocontainers import Wildcards
 
+    from mml_lib.evaluation.run_labels import RunLabel
     from mml_lib.schedulers.post import PostScheduler
     from mml_lib.studies.answers import Answers
 
@@ -97,12 +98,26 @@ class PostInputs(RuleInputs):
                 "calibrated": answers.is_calibrated(network),
             }
             for network in answers.compared_networks(wildcards.task)
+        ] + [
+            {"task": task, "run": run, "fold": fold, "shown": {"fold": fold, **label.as_params()}, "calibrated": False}
+            for task, run, fold, label in self._baselines(wildcards)
         ]
 
     def compared_predictions(self, wildcards: "Wildcards") -> list[str]:
         """The predictions by which networks are compared, calibrated if the mode calibrates them."""
         answers, split = self._answers(wildcards), self._scheduler(wildcards).reported_split(wildcards.task)
-        return [answers.final_predictions_path(network, split) for network in answers.compared_networks(wildcards.task)]
+        networks = answers.compared_networks(wildcards.task)
+        return [answers.final_predictions_path(network, split) for network in networks] + [
+            self.fm.path("baseline_predictions", task=task, run=run, fold=fold, eval=split)
+            for task, run, fold, _ in self._baselines(wildcards)
+        ]
+
+    def _baselines(self, wildcards: "Wildcards") -> list[tuple[str, str, int, "RunLabel"]]:
+        """Return task, run, fold and label of the baselines on features that are compared on a task."""
+        scheduler, task = self._scheduler(wildcards), wildcards.task
+        labels = scheduler.feature_baselines.labels
+        runs = [baseline.run for baseline in scheduler.feature_baselines.of(task)]
+        return [(task, run, fold, labels[run]) for run in runs for fold in scheduler.folds(task)]
 
     def compared_ensembles(self, wildcards: "Wildcards") -> list[str]:
         """The predictions by which ensembles are compared."""
