@@ -4,6 +4,7 @@ Pillow reads one channel of such samples as they are (but scales those of PPM), 
 are read by OpenCV.
 """
 
+import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from mml_lib.errors import MMLError
+from mml_lib.images.conversion.value_mapping import WholeRescale
 from mml_lib.images.orientation import load, load_upright, read_orientation, turn_samples, turned_by_tag
 from mml_lib.tasks.value_range import ValueRange
 
@@ -28,7 +30,7 @@ class DeepImage:
     """An upright image as its file has it.
 
     Args:
-        values: samples, H×W or H×W×C.
+        stored: samples as they are stored, H×W or H×W×C.
         inverted: the least value is white, not black.
         alpha: opacity where the file has some, uint8 H×W, 255 opaque.
         findings: kinds of what is odd about it.
@@ -36,9 +38,10 @@ class DeepImage:
         is_calibrated: one value means the same in all images, as Hounsfield units do.
         padding: pixels beside the image, which become black, bool H×W; None without any.
         channels: names of the channels, where the file states them.
+        rescale: what makes values of the stored samples; None: they are the values.
     """
 
-    values: np.ndarray
+    stored: np.ndarray
     inverted: bool = False
     alpha: np.ndarray | None = None
     findings: tuple[str, ...] = ()
@@ -46,6 +49,16 @@ class DeepImage:
     is_calibrated: bool = False
     padding: np.ndarray | None = None
     channels: tuple[str, ...] = ()
+    rescale: WholeRescale | None = None
+
+    @functools.cached_property
+    def values(self) -> np.ndarray:
+        """Values, H×W or H×W×C."""
+        return self.rescale.of(self.stored) if self.rescale else self.stored
+
+    def with_values(self, values: np.ndarray) -> "DeepImage":
+        """Return the image with other values."""
+        return replace(self, stored=values, rescale=None)
 
     def with_findings(self, *findings: str) -> "DeepImage":
         """Return the image with these kinds of findings."""

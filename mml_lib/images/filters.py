@@ -9,6 +9,9 @@ from mml_lib.tasks.pixel_format import FULL_SCALE
 BINS = 256
 """Grey levels that a histogram of CLAHE tells apart, whatever the type of the pixels."""
 
+WITHIN = ("nearest", "bilinear")
+"""Interpolations whose results lie between the pixels that they are made of."""
+
 
 def resized(image: np.ndarray | Image.Image, size: tuple[int, int], interpolation: str) -> np.ndarray:
     """Return an image at a height and width, by Pillow, which averages over the pixels that become one."""
@@ -20,11 +23,24 @@ def resized(image: np.ndarray | Image.Image, size: tuple[int, int], interpolatio
         return as_array(scaled(image))
     if image.dtype == np.uint8 and image.shape[2] == 3:
         return np.asarray(scaled(Image.fromarray(image)))
-    # Pillow resizes 16 bits as floating-point numbers faster than as integers.
-    kind = np.uint8 if image.dtype == np.uint8 else np.float32
-    channels = [image[..., channel].astype(kind) for channel in range(image.shape[2])]
-    values = np.stack([np.asarray(scaled(Image.fromarray(channel))) for channel in channels], axis=-1)
-    return values if kind == np.uint8 else as_depth(values, image.dtype)
+    channels = [np.asarray(scaled(_as_picture(image[..., channel]))) for channel in range(image.shape[2])]
+    values = channels[0][..., None] if len(channels) == 1 else np.stack(channels, axis=-1)
+    if image.dtype == np.uint8:
+        return values
+    is_within = interpolation in WITHIN  # values from 0 to full scale have such averages
+    return _rounded(values, image.dtype) if is_within else as_depth(values, image.dtype)
+
+
+def _as_picture(channel: np.ndarray) -> Image.Image:
+    """Return one channel H×W as a picture: 8 bits as they are, others as floating-point numbers.
+
+    Pillow resizes 16 bits as such numbers faster than as integers. `Image.fromarray` would copy them three times.
+    """
+    if channel.dtype == np.uint8:
+        return Image.fromarray(channel)
+    picture = Image.new("F", channel.shape[::-1], None)
+    picture.frombytes(np.ascontiguousarray(channel, np.float32))
+    return picture
 
 
 def resized_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -46,8 +62,11 @@ def as_array(image: np.ndarray | Image.Image) -> np.ndarray:
 
 def as_depth(values: np.ndarray, depth: np.dtype) -> np.ndarray:
     """Return values, 0 to the full scale of a type of pixels, as that type; those beyond are cut off."""
-    pixels = values.clip(0, FULL_SCALE[depth.name])
-    return (np.rint(pixels) if depth.kind == "u" else pixels).astype(depth)
+    return _rounded(values.clip(0, FULL_SCALE[depth.name]), depth)
+
+
+def _rounded(values: np.ndarray, depth: np.dtype) -> np.ndarray:
+    return (np.rint(values) if depth.kind == "u" else values).astype(depth)
 
 
 def equalized(image: np.ndarray, clip_limit: float, tiles: int) -> np.ndarray:

@@ -43,6 +43,7 @@ from mml_lib.images.stores.sized_store import (
     joined_offsets,
 )
 from mml_lib.images.transforms import check_colours, check_masks_move, packed_size, size_after
+from mml_lib.machine.allocator import keep_freed_memory
 from mml_lib.machine.progress import progress
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.pixel_format import FULL_SCALE
@@ -78,6 +79,7 @@ def pack(dataset: Dataset, rows: range, transforms: Sequence[Mapping[str, Any]],
         MMLError: an image or mask is missing or damaged, the transforms do not give one size where they should, or one
             of them leaves masks where they are; images of many sizes have no room on the disk.
     """
+    keep_freed_memory()
     size = packed_size(transforms)
     check_colours(transforms, dataset.pixels)
     if dataset.values is not None:
@@ -206,8 +208,12 @@ def _in_parallel(packer: _Packer, chunks: Sequence[tuple[range, int]], threads: 
 def _moments(image: np.ndarray) -> np.ndarray:
     import cv2
 
+    full_scale = FULL_SCALE[image.dtype.name]
     values = image.astype(np.float32) if image.dtype == np.float16 else image  # which OpenCV does not read
-    mean, std = (moment[:, 0] / FULL_SCALE[image.dtype.name] for moment in cv2.meanStdDev(values))
+    if image.shape[2] == 1:  # eight times as fast
+        sums = np.array([cv2.sumElems(values)[0], cv2.norm(values, cv2.NORM_L2SQR) / full_scale])
+        return sums[:, None] / (values.size * full_scale)
+    mean, std = (moment[:, 0] / full_scale for moment in cv2.meanStdDev(values))
     return np.stack([mean, std**2 + mean**2])
 
 

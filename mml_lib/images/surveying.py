@@ -165,7 +165,7 @@ def _with_picked(image: DeepImage, images: Images) -> DeepImage:
     count = 1 if image.values.ndim == 2 else image.values.shape[2]
     if images.picked is None or count == 1 or max(images.picked) >= count:
         return image
-    return replace(image, values=image.values[..., list(images.picked)])
+    return image.with_values(image.values[..., list(images.picked)])
 
 
 def digest_images(dataset: Dataset, threads: int) -> list[str]:

@@ -44,7 +44,7 @@ def render(image: DeepImage | Picture, conversion: Conversion, file: ImageFile |
     if is_picture and isinstance(image, Picture):
         return _in_mode(image.image, mode), image.findings
     deep = as_deep_image(image)
-    _check_channels(deep.values, conversion, file)
+    _check_channels(deep.stored, conversion, file)
     pixels = _mapped(deep, conversion, file)
     if is_picture:
         rgb, findings = samples_to_rgb(pixels[..., 0] if pixels.shape[2] == 1 else pixels, deep.alpha)
@@ -85,14 +85,16 @@ def _check_channels(values: np.ndarray, conversion: Conversion, file: ImageFile 
 
 def _mapped(deep: DeepImage, conversion: Conversion, file: ImageFile | str) -> np.ndarray:
     """Return the picked channels of an image, or one for each window, as pixels H×W×C of the data set's type."""
-    values = deep.values if deep.values.ndim == 3 else deep.values[..., None]
+    values = deep.stored if deep.stored.ndim == 3 else deep.stored[..., None]
     if conversion.picked is not None and conversion.picked != tuple(range(values.shape[2])):
         values = values[..., list(conversion.picked)]
     depth, value_range = conversion.pixels.depth, conversion.value_range
-    if values.dtype == np.uint8:
+    if values.dtype == np.uint8 and deep.rescale is None:
         return widen(values, depth)
     if conversion.windows:
-        pixels = np.concatenate([to_depth(values, window, depth) for window in conversion.windows], axis=2)
+        pixels = np.concatenate(
+            [to_depth(values, window, depth, deep.rescale) for window in conversion.windows], axis=2
+        )
     else:
         if value_range is None:
             raise MMLError(
@@ -106,7 +108,7 @@ def _mapped(deep: DeepImage, conversion: Conversion, file: ImageFile | str) -> n
                 f"the image {file} has no window of its own, as it had when its data set was listed; list it anew: "
                 f"snakemake --force data/RAW/<data set>/{MANIFEST}"
             )
-        pixels = to_depth(values, value_range, depth)
+        pixels = to_depth(values, value_range, depth, deep.rescale)
     if deep.inverted:
         pixels = (conversion.pixels.full_scale - pixels).astype(pixels.dtype)
     if deep.padding is not None:

@@ -1,6 +1,7 @@
 """Mapping of the samples of image files to pixels of a type, from 0 to its full scale."""
 
 import functools
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -9,13 +10,51 @@ from mml_lib.tasks.pixel_format import FULL_SCALE, Depth
 from mml_lib.tasks.value_range import ValueRange
 
 
-def to_depth(values: np.ndarray, value_range: ValueRange, depth: Depth = "uint8") -> np.ndarray:
-    """Return values of any type as pixels: those of the range are spread over 0 to full scale, others are cut off."""
+class WholeRescale(NamedTuple):
+    """Rescale of whole numbers: slope and intercept, and the type of the results; those beyond it are cut off."""
+
+    slope: int
+    intercept: int
+    depth: str
+
+    def of(self, stored: np.ndarray) -> np.ndarray:
+        """Return stored values times the slope plus the intercept."""
+        limits = np.iinfo(self.depth)
+        ends = [int(end) * self.slope + self.intercept for end in (stored.min(), stored.max())]
+        if min(ends) < limits.min or max(ends) > limits.max:
+            return fitted(stored.astype(np.int64) * self.slope + self.intercept, self.depth)
+        # Where all results fit, those of a type that wraps around are right, and this is several times as fast.
+        factor, summand = (np.array(number).astype(self.depth) for number in (self.slope, self.intercept))
+        values = stored.astype(self.depth)
+        return (values if self.slope == 1 else values * factor) + summand
+
+
+def fitted(values: np.ndarray, depth: str) -> np.ndarray:
+    """Return values as another type; those beyond it are cut off."""
+    if depth.startswith("float"):
+        return values.astype(depth)
+    limits = np.iinfo(depth)
+    if values.dtype != depth and values.size and (values.min() < limits.min or values.max() > limits.max):
+        values = values.clip(limits.min, limits.max)
+    return values.astype(depth, copy=False)
+
+
+def to_depth(
+    values: np.ndarray, value_range: ValueRange, depth: Depth = "uint8", rescale: WholeRescale | None = None
+) -> np.ndarray:
+    """Return values of any type as pixels: those of the range are spread over 0 to full scale, others are cut off.
+
+    Args:
+        values: samples.
+        value_range: values that become 0 and full scale.
+        depth: type of the pixels.
+        rescale: what is done to the samples before; None: nothing.
+    """
     if values.dtype in (np.uint16, np.int16):
         # Four times as fast as indexing with the values, which NumPy first turns into integers of 64 bits.
         rows = np.ascontiguousarray(values).view(np.uint16).reshape(len(values), -1)
-        return cv2.LUT(rows, _table(value_range, values.dtype.str, depth)).reshape(values.shape)
-    return _scaled(values, value_range, depth)
+        return cv2.LUT(rows, _table(value_range, values.dtype.str, depth, rescale)).reshape(values.shape)
+    return _scaled(rescale.of(values) if rescale else values, value_range, depth)
 
 
 def widen(values: np.ndarray, depth: Depth) -> np.ndarray:
@@ -28,8 +67,9 @@ def widen(values: np.ndarray, depth: Depth) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=16)
-def _table(value_range: ValueRange, kind: str, depth: Depth) -> np.ndarray:
-    return _scaled(np.arange(2**16, dtype=np.uint16).view(kind), value_range, depth)
+def _table(value_range: ValueRange, kind: str, depth: Depth, rescale: WholeRescale | None) -> np.ndarray:
+    stored = np.arange(2**16, dtype=np.uint16).view(kind)
+    return _scaled(rescale.of(stored) if rescale else stored, value_range, depth)
 
 
 def _scaled(values: np.ndarray, value_range: ValueRange, depth: Depth) -> np.ndarray:

@@ -22,7 +22,8 @@ def _open_array(file: str) -> np.ndarray:
 
 def is_array_row(file: Path | str) -> bool:
     """Return True for a name such as `train.npy#17`."""
-    return ROW.fullmatch(str(file)) is not None
+    name = str(file)
+    return ".npy#" in name and ROW.fullmatch(name) is not None
 
 
 def _row(file: Path | str) -> np.ndarray:

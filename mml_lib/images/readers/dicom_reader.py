@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from types import ModuleType
@@ -19,10 +20,8 @@ from mml_lib.errors import MMLError
 from mml_lib.images.deep_images import DeepImage
 from mml_lib.images.image_files import DENSEST, MANY_PIXELS
 from mml_lib.images.readers.dicom_values import (
-    display_range,
+    GreyMeaning,
     displayed,
-    grey_depth,
-    is_calibrated,
     modality_values,
     padding_of,
     without_padding,
@@ -75,7 +74,7 @@ def read_dicom_header(file: Path | str) -> Header:
     path, frame = split_frame(file)
     with _values_hidden(path):
         header = open_dicom(path, with_pixels=False)
-        depth = _colour_depth(header) if _is_colour(header) else grey_depth(for_frame(header, frame))
+        depth = _colour_depth(header) if _is_colour(header) else GreyMeaning.of(for_frame(header, frame)).depth
         return Header((int(header.Rows), int(header.Columns)), depth)
 
 
@@ -119,7 +118,7 @@ def read_dicom(file: Path | str, own_window: bool = False, as_numbers: bool = Fa
         if frame >= _frames(dataset):
             raise MMLError(f"the image {path} has no frame {frame}; list the data set anew")
         image = _image(dataset, _decoded(dataset, frame, path), frame, own_window, as_numbers)
-        check_samples(image.values, "dicom", file)
+        check_samples(image.stored, "dicom", file)
         return image
 
 
@@ -133,13 +132,17 @@ def _image(dataset: "Dataset", pixels: np.ndarray, frame: int, own_window: bool,
     if _is_colour(dataset):
         return DeepImage(np.ascontiguousarray(pixels, _colour_depth(dataset)))
     view = for_frame(dataset, frame)
-    if as_numbers and grey_depth(view) == "uint8":
+    meaning = GreyMeaning.of(view)
+    if as_numbers and meaning.depth == "uint8":
         return DeepImage(pixels)
-    values = modality_values(pixels, view)
+    is_inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
+    image = DeepImage(pixels, is_inverted, own_range=meaning.window, is_calibrated=meaning.is_calibrated)
+    padding = padding_of(pixels, view)
+    if padding is None and not (as_numbers or own_window) and meaning.whole_rescale is not None:
+        return replace(image, rescale=meaning.whole_rescale)  # which becomes part of a look-up table
+    values = modality_values(pixels, view, meaning)
     if as_numbers:
         return DeepImage(values)
-    is_inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
-    padding = padding_of(pixels, view)
     if values.dtype == np.uint8:
         picture = 255 - values if is_inverted else values
         return DeepImage(picture if padding is None else np.where(padding, 0, picture).astype(np.uint8))
@@ -147,8 +150,7 @@ def _image(dataset: "Dataset", pixels: np.ndarray, frame: int, own_window: bool,
         values = without_padding(values, padding, is_inverted)
     if own_window and (windowed := displayed(values, view)) is not None:
         values = windowed
-    window = display_range(view)
-    return DeepImage(values, is_inverted, own_range=window, is_calibrated=is_calibrated(view), padding=padding)
+    return replace(image, stored=values, padding=padding)
 
 
 def _frames(dataset: "Dataset") -> int:
@@ -206,8 +208,9 @@ def _check(dataset: "Dataset", path: Path, with_pixels: bool) -> None:
     count, size = int(rows) * int(columns), path.stat().st_size
     if count > max(MANY_PIXELS, DENSEST * size):
         raise MMLError(f"the image {path} is damaged: {rows}×{columns} pixels in {size} bytes; replace or remove it")
-    dataset.setdefault("PhotometricInterpretation", "MONOCHROME2")
-    dataset.PhotometricInterpretation = str(dataset.PhotometricInterpretation).strip()
+    stated = dataset.get("PhotometricInterpretation")
+    if (kind := "MONOCHROME2" if stated is None else str(stated).strip()) != stated:
+        dataset.PhotometricInterpretation = kind
     if not getattr(dataset.file_meta, "TransferSyntaxUID", None):
         is_implicit, is_little = dataset.original_encoding
         explicit = ExplicitVRLittleEndian if is_little else ExplicitVRBigEndian
@@ -227,20 +230,18 @@ def _check_decoder(syntax: "object", path: Path) -> None:
     from pydicom.pixels import get_decoder
     from pydicom.uid import UID
 
-    name = _name_of(syntax)
     try:
         decoder = get_decoder(UID(str(syntax)))
     except NotImplementedError as error:
         raise MMLError(
-            f"the image {path} has the transfer syntax {name}, which no package reads; convert it to one "
+            f"the image {path} has the transfer syntax {_name_of(syntax)}, which no package reads; convert it to one "
             "without compression"
         ) from error
     if not decoder.is_available:
         missing = " ".join(decoder.missing_dependencies)
         packages = " or ".join(name for name in DECODERS if name.removeprefix("python-") in missing)
-        raise MMLError(
-            f"the image {path} has the transfer syntax {name}, which needs {packages or 'a decoder'}: {EXTRA}"
-        )
+        needed = packages or "a decoder"
+        raise MMLError(f"the image {path} has the transfer syntax {_name_of(syntax)}, which needs {needed}: {EXTRA}")
 
 
 def _decoded(dataset: "Dataset", frame: int, path: Path) -> np.ndarray:
@@ -251,7 +252,7 @@ def _decoded(dataset: "Dataset", frame: int, path: Path) -> np.ndarray:
         source = dataset if any(keyword in dataset for keyword in PIXELS) else path
         available = get_decoder(dataset.file_meta.TransferSyntaxUID).available_plugins
         plugin = next((name for name in PLUGINS if name in available), "")
-        pixels = pixel_array(source, index=frame, decoding_plugin=plugin)
+        pixels = pixel_array(source, index=frame, decoding_plugin=plugin, view_only=True)
     except RuntimeError as error:  # all decoders failed, each for reasons of its own
         name = dataset.file_meta.TransferSyntaxUID.name
         hint = "; pylibjpeg-libjpeg decodes it (GPL licence)" if name.startswith("JPEG Extended") else ""
@@ -280,7 +281,7 @@ def for_frame(dataset: "Dataset", frame: int) -> "Dataset":
     """Return the elements that say what the values of a frame mean, those of functional groups included."""
     from pydicom import Dataset
 
-    groups = [dataset.get("SharedFunctionalGroupsSequence"), dataset.get("PerFrameFunctionalGroupsSequence")]
+    groups = [dataset.get(f"{kind}FunctionalGroupsSequence") for kind in ("Shared", "PerFrame")]
     if not any(groups):
         return dataset
     view = Dataset()

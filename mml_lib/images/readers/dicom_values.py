@@ -1,10 +1,12 @@
 """Values of DICOM images: from stored values to modality values, and the window that a file brings for display."""
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mml_lib.images.conversion.value_mapping import WholeRescale, fitted
 from mml_lib.tasks.value_range import ValueRange
 
 if TYPE_CHECKING:
@@ -26,18 +28,68 @@ class Rescale(NamedTuple):
         return self.slope.is_integer() and self.intercept.is_integer()
 
 
-def _rescale(view: "Dataset") -> Rescale | None:
-    """Return the rescale of a file, None where it has none or one that changes nothing."""
-    slope, intercept = view.get("RescaleSlope"), view.get("RescaleIntercept")
-    if slope is None or intercept is None or view.get("ModalityLUTSequence"):
-        return None
-    rescale = Rescale(float(slope), float(intercept))
-    return None if rescale == (1, 0) else rescale
+@dataclass(frozen=True)
+class GreyMeaning:
+    """Meaning of the stored values of a grey image.
+
+    Args:
+        depth: type of the modality values: `uint8` for pictures of 8 bits without a window.
+        ends: least and largest stored value by the bits that are stated.
+        rescale: slope and intercept; None: there are none, or they change nothing.
+        has_table: a look-up table gives the modality values.
+        window: values that become black and white by the file's own window; None: it has none.
+        is_calibrated: one value means the same in all images: Hounsfield units.
+    """
+
+    depth: str
+    ends: tuple[int, int]
+    rescale: Rescale | None
+    has_table: bool
+    window: ValueRange | None
+    is_calibrated: bool
+
+    @property
+    def whole_rescale(self) -> WholeRescale | None:
+        """The rescale where it leaves whole numbers whole, with the type of the values."""
+        if self.rescale is None or self.depth.startswith("float"):
+            return None
+        return WholeRescale(int(self.rescale.slope), int(self.rescale.intercept), self.depth)
+
+    @classmethod
+    def of(cls, view: "Dataset") -> "GreyMeaning":
+        """Return the meaning that the elements of an image state."""
+        bits = view.get("BitsAllocated")
+        if not bits or any(f"{kind}FloatPixelData" in view for kind in ("", "Double")):
+            ends, depth = (0, 0), "float32"
+        else:
+            stored = int(view.get("BitsStored") or bits)
+            is_signed = view.get("PixelRepresentation")
+            ends = (-(2 ** (stored - 1)), 2 ** (stored - 1) - 1) if is_signed else (0, 2**stored - 1)
+            depth = ""
+        slope, intercept = view.get("RescaleSlope"), view.get("RescaleIntercept")
+        has_table = bool(view.get("ModalityLUTSequence"))
+        rescale = None
+        if slope is not None and intercept is not None and not has_table:
+            rescale = Rescale(float(slope), float(intercept))
+            rescale = None if rescale == (1, 0) else rescale
+        window = display_range(view)
+        calibrated = view.get("RescaleType") == "HU" or (slope is not None and view.get("Modality") == "CT")
+        if not depth:
+            depth = "uint16" if has_table else _depth_of(ends, rescale, window is not None, calibrated)
+        return cls(depth, ends, rescale, has_table, window, calibrated)
 
 
-def _stored_ends(view: "Dataset") -> tuple[int, int]:
-    bits = int(view.get("BitsStored") or view.BitsAllocated)
-    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if view.get("PixelRepresentation") else (0, 2**bits - 1)
+def _depth_of(ends: tuple[int, int], rescale: Rescale | None, has_window: bool, is_calibrated: bool) -> str:
+    """Return the type of modality values, which are whole numbers between two ends before they are rescaled."""
+    low, high = ends
+    if rescale is None:
+        return "uint8" if low == 0 and high <= 255 and not has_window else _integer(low, high)
+    if not rescale.is_whole:
+        return "float32"
+    if is_calibrated:
+        return "int16"  # which holds all Hounsfield units, whatever the stored values could be
+    values = [end * rescale.slope + rescale.intercept for end in ends]
+    return _integer(min(values), max(values))
 
 
 def _integer(low: float, high: float) -> str:
@@ -45,52 +97,19 @@ def _integer(low: float, high: float) -> str:
     return next(kind for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
 
 
-def grey_depth(view: "Dataset") -> str:
-    """Return the type of the modality values of a grey image: `uint8` for pictures of 8 bits without a window."""
-    if "FloatPixelData" in view or "DoubleFloatPixelData" in view or not view.get("BitsAllocated"):
-        return "float32"
-    if view.get("ModalityLUTSequence"):
-        return "uint16"
-    low, high = _stored_ends(view)
-    rescale = _rescale(view)
-    if rescale is None:
-        if low == 0 and high <= 255 and display_range(view) is None:
-            return "uint8"
-        return _integer(low, high)
-    if not rescale.is_whole:
-        return "float32"
-    if is_calibrated(view):
-        return "int16"  # which holds all Hounsfield units, whatever the stored values could be
-    ends = [end * rescale.slope + rescale.intercept for end in (low, high)]
-    return _integer(min(ends), max(ends))
-
-
-def modality_values(pixels: np.ndarray, view: "Dataset") -> np.ndarray:
-    """Return the modality values of stored values, in the type that `grey_depth` states."""
-    depth = grey_depth(view)
-    if view.get("ModalityLUTSequence"):
+def modality_values(pixels: np.ndarray, view: "Dataset", meaning: GreyMeaning) -> np.ndarray:
+    """Return the modality values of stored values, in the type that their meaning states."""
+    depth, rescale = meaning.depth, meaning.rescale
+    if meaning.has_table:
         return _looked_up(pixels, view).astype(depth)
-    rescale = _rescale(view)
-    if rescale is not None and depth == "float32":
-        return (pixels * rescale.slope + rescale.intercept).astype(np.float32)
+    if meaning.whole_rescale is not None:
+        return meaning.whole_rescale.of(pixels)
     if rescale is not None:
-        return _rescaled(pixels, int(rescale.slope), int(rescale.intercept), depth)
+        return (pixels * rescale.slope + rescale.intercept).astype(np.float32)
     if depth == "uint8":
-        largest = _stored_ends(view)[1]
+        largest = meaning.ends[1]
         return pixels.astype(np.uint8) if largest == 255 else np.rint(pixels * (255 / largest)).astype(np.uint8)
-    return _fitted(pixels, depth)
-
-
-def _rescaled(pixels: np.ndarray, slope: int, intercept: int, depth: str) -> np.ndarray:
-    """Return stored values times the slope plus the intercept; values beyond the type are cut off."""
-    limits = np.iinfo(depth)
-    ends = [int(end) * slope + intercept for end in (pixels.min(), pixels.max())]
-    if min(ends) < limits.min or max(ends) > limits.max:
-        return _fitted(pixels.astype(np.int64) * slope + intercept, depth)
-    # Where all results fit, those of a type that wraps around are right, and this is several times as fast.
-    factor, summand = (np.array(number).astype(depth) for number in (slope, intercept))
-    values = pixels.astype(depth)
-    return (values if slope == 1 else values * factor) + summand
+    return fitted(pixels, depth)
 
 
 def _looked_up(pixels: np.ndarray, view: "Dataset") -> np.ndarray:
@@ -123,21 +142,6 @@ def without_padding(values: np.ndarray, padding: np.ndarray, is_inverted: bool) 
     """Return modality values in which padding is the darkest value of the image, so that it widens no range."""
     image = values[~padding]
     return np.where(padding, image.max() if is_inverted else image.min(), values)
-
-
-def _fitted(values: np.ndarray, depth: str) -> np.ndarray:
-    """Return values as another type; files may have more bits than they state."""
-    if depth.startswith("float"):
-        return values.astype(depth)
-    limits = np.iinfo(depth)
-    if values.dtype != depth and values.size and (values.min() < limits.min or values.max() > limits.max):
-        values = values.clip(limits.min, limits.max)
-    return values.astype(depth, copy=False)
-
-
-def is_calibrated(view: "Dataset") -> bool:
-    """Return True if one value means the same in all images: Hounsfield units."""
-    return view.get("RescaleType") == "HU" or (view.get("Modality") == "CT" and view.get("RescaleSlope") is not None)
 
 
 def _first(value: object) -> float | None:

@@ -64,7 +64,7 @@ def stacked_files(file: ChannelFiles, read: Callable[[Path], DeepImage]) -> Deep
     images: list[DeepImage] = []
     for name, path in file.files.items():
         image = read(path)
-        image = replace(image, values=without_colours(image.values))
+        image = image.with_values(without_colours(image.values))
         where = f"the image {path} (channel {name})"
         if image.values.ndim == 3:
             kind = "colours" if image.values.shape[2] == 3 else f"{image.values.shape[2]} channels"
