@@ -12,7 +12,7 @@ from mml_lib.metrics.sums import joined
 
 Values = dict[str, np.ndarray]
 Weighted = Callable[[np.ndarray], Any]
-"""Computes a statistic of resamples from weights, N×R."""
+"""Computes a statistic of resamples from weights, N×R: whole numbers, uint8 or float64, see `mml_lib.metrics.sums`."""
 
 Takes = Literal["labels", "probabilities", "values", "pixels", "masks"]
 """Inputs of a metric: predicted classes or labels, probabilities, values, pixel counts of images, or whole masks."""
