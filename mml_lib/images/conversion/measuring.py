@@ -11,8 +11,8 @@ import numpy as np
 
 from mml_lib.config.image_options import Images
 from mml_lib.errors import MMLError
-from mml_lib.images.conversion.value_mapping import to_depth
 from mml_lib.images.deep_images import DeepImage
+from mml_lib.images.value_mapping import to_depth
 from mml_lib.machine.terminal import summarized, warn
 from mml_lib.tasks.pixel_format import PixelFormat
 from mml_lib.tasks.value_range import ValueRange

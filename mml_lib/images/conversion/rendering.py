@@ -9,10 +9,10 @@ from PIL import Image
 from mml_lib.errors import MMLError
 from mml_lib.files.templates import MANIFEST
 from mml_lib.images.colours import LEAST_OPACITY, samples_to_rgb
-from mml_lib.images.conversion.value_mapping import to_depth, widen
 from mml_lib.images.deep_images import DeepImage
 from mml_lib.images.findings import BLANK, UNSEEN
 from mml_lib.images.readers import Picture, as_deep_image
+from mml_lib.images.value_mapping import to_depth, widen
 from mml_lib.tasks.channel_files import ImageFile
 from mml_lib.tasks.pixel_format import GREY, RGB, Conversion, PixelFormat
 
