@@ -3,7 +3,7 @@
 import pandas as pd
 
 from mml_lib.audit.audit_pages import PAGES, write_pages
-from mml_lib.audit.audit_tables import suspect_table
+from mml_lib.audit.audit_tables import KINDS, suspect_table
 from mml_lib.files.atomic import write_text, write_whole_folder
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.dataset import Dataset
@@ -13,8 +13,7 @@ open_step(snakemake)
 task = TaskDescription.read(snakemake.input.task)
 dataset = Dataset.read(snakemake.input.dataset)
 paths = {key: path for key in PAGES if (path := snakemake.input.get(key))}
-texts = dict.fromkeys(("id", "other", "label", "other_label", "suggested", "group"), str)
-tables = {key: pd.read_csv(path, dtype=texts) for key, path in paths.items()}
+tables = {key: pd.read_csv(path, dtype=KINDS) for key, path in paths.items()}
 
 suspects = suspect_table(tables)
 

@@ -18,5 +18,6 @@ write_text(snakemake.output.labels, labels.to_csv(index=False))
 write_text(snakemake.output.classes, classes.to_csv(index=False))
 say(
     f"{task.name}: {len(labels)} of {estimates['samples']} labels are probably wrong (estimated noise "
-    f"{estimates['noise']:.1%}), {int(classes['alike'].sum())} pairs of classes are not told apart"
+    f"{estimates['noise']:.1%}, predictions agree with {estimates['agreement']:.1%} of the labels); pairs of classes "
+    f"that are not told apart: {int(classes['alike'].sum())}"
 )

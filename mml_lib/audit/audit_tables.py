@@ -20,6 +20,12 @@ from mml_lib.audit.shortcuts import Shortcut
 RELATIONS = ("across splits", "across folds", "within a part")
 """Relations of the samples of a pair, the worst first."""
 
+KINDS = {
+    **dict.fromkeys(("task", "id", "other", "label", "other_label", "suggested", "group"), "str"),
+    **dict.fromkeys(("fold", "other_fold", "hash_bits"), "Int64"),
+}
+"""Types of columns of the tables, for reading them."""
+
 MOST_CLASS_PAIRS = 500
 """Pairs of classes that a table lists, the most alike first."""
 
@@ -123,7 +129,7 @@ def label_tables(task: AuditedTask, probabilities: np.ndarray) -> tuple[pd.DataF
     """
     if task.kind.is_single_label:
         return _single_label_tables(task, probabilities)
-    tables, samples, wrong = [], 0, 0.0
+    tables, samples, wrong, agreed = [], 0, 0.0, 0
     for number, label in enumerate(task.classes):
         targets = task.task.targets.values[:, number]
         rows = np.flatnonzero(~np.isnan(targets) & ~np.isnan(probabilities[:, number]))
@@ -135,9 +141,11 @@ def label_tables(task: AuditedTask, probabilities: np.ndarray) -> tuple[pd.DataF
         names = [f"{label}: no", f"{label}: yes"]
         tables.append(_suspects(task, rows, stated, of_label, errors.suspects, names, errors.quality))
         samples, wrong = samples + len(rows), wrong + errors.noise * len(rows)
+        agreed += int((errors.predicted == stated).sum())
     joined = pd.concat(tables) if tables else _suspects(task, *_nothing(), [], np.array([]))
     table = joined.sort_values("quality", kind="stable", ignore_index=True)
-    return table, _class_table(task, []), {"samples": samples, "noise": wrong / max(samples, 1)}
+    estimates = {"samples": samples, "noise": wrong / max(samples, 1), "agreement": agreed / max(samples, 1)}
+    return table, _class_table(task, []), estimates
 
 
 def _nothing() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -153,7 +161,15 @@ def _single_label_tables(
     errors = find_label_errors(labels[rows], probabilities[rows])
     table = _suspects(task, rows, labels[rows], probabilities[rows], errors.suspects, task.classes, errors.quality)
     pairs = confusable_classes(labels[rows], probabilities[rows], errors.confident, task.groups[rows])
-    return table, _class_table(task, pairs), {"samples": len(rows), "noise": errors.noise}
+    return (
+        table,
+        _class_table(task, pairs),
+        {
+            "samples": len(rows),
+            "noise": errors.noise,
+            "agreement": float((errors.predicted == labels[rows]).mean()) if len(rows) else 0.0,
+        },
+    )
 
 
 def _suspects(task, rows, stated, probabilities, suspects, names, quality) -> pd.DataFrame:  # type: ignore[no-untyped-def]

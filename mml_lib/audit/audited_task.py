@@ -14,6 +14,7 @@ from mml_lib.predictions.predictions import Predictions
 from mml_lib.predictions.scores import sigmoid, softmax
 from mml_lib.task_types import TASK_TYPES, TaskType
 from mml_lib.tasks.description import TaskDescription
+from mml_lib.tasks.metadata import sub_groups
 
 if TYPE_CHECKING:
     from mml_lib.features.feature_files import Features
@@ -62,6 +63,17 @@ class AuditedTask:
     def labels(self) -> list[str]:
         """Label of each sample as a text, N; empty where it has none."""
         return self.task.targets.texts
+
+    @cached_property
+    def strata(self) -> list[str | None]:
+        """Label of each sample, N, or the quartile of its value; None where it has none."""
+        if not self.kind.has_values:
+            return [label or None for label in self.labels]
+        numbers = {
+            id_: "" if value != value else repr(value)
+            for id_, value in zip(self.ids.tolist(), self.task.targets.values.tolist(), strict=True)
+        }
+        return list(sub_groups(numbers).values())
 
     def values(self, features: "Features") -> np.ndarray:
         """Return the features of the samples, N×D; the mean of tokens.

@@ -42,6 +42,8 @@ def map_table(
     rows = np.sort(np.random.default_rng(0).permutation(len(values))[:most_samples])
     places = embed(values[rows], method, threads)
     table = task.table(rows, x=places[:, 0].round(4).tolist(), y=places[:, 1].round(4).tolist())
+    if task.kind.has_values:
+        table["label"] = [task.strata[row] or "" for row in rows.tolist()]
     if predictions and task.kind.is_single_label:
         probabilities = task.probabilities(predictions)[rows]
         predicted = np.nan_to_num(probabilities, nan=-1).argmax(axis=1)

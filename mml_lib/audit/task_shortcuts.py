@@ -67,9 +67,9 @@ def _coded(name: str, values: list[str | None] | list[str]) -> Source:
 
 def _label_targets(task: AuditedTask) -> Iterator[Target]:
     """Yield the label, each of several labels, or the quartile of a value."""
-    targets, labelled = task.task.targets, task.task.targets.labelled.tolist()
+    targets = task.task.targets
     if task.kind.is_single_label:
-        yield Target("label", [label or None for label in task.labels])
+        yield Target("label", task.strata)
     elif task.kind.is_multilabel:
         counts = (np.nan_to_num(targets.values) >= 0.5).sum(axis=0)
         for number in sorted(np.argsort(-counts, kind="stable")[:MOST_LABELS].tolist()):
@@ -77,8 +77,4 @@ def _label_targets(task: AuditedTask) -> Iterator[Target]:
             texts = [None if value != value else ("yes" if value >= 0.5 else "no") for value in values]
             yield Target(f"label {task.classes[number]}", texts)
     elif task.kind.has_values:
-        numbers = {
-            id_: repr(value) if is_labelled else ""
-            for id_, value, is_labelled in zip(task.ids.tolist(), targets.values.tolist(), labelled, strict=True)
-        }
-        yield Target("quartile of the value", _aligned(task, sub_groups(numbers)))
+        yield Target("quartile of the value", task.strata)
