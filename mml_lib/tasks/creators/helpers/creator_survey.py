@@ -64,7 +64,7 @@ class Survey:
             fingerprint=fingerprint,
             classes=tuple(class_names(samples)),
             is_partial=any(isinstance(s.label, Mapping) and None in s.label.values() for s in samples),
-            files=sketch(sample.image for sample in samples),
+            files=sketch([sample.image for sample in samples]),
             is_weighted=any(sample.weight is not None for sample in samples),
         )
         folds = {sample.fold for sample in samples if sample.split in (None, "train")}

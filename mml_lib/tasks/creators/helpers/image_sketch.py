@@ -7,22 +7,21 @@ many files the data sets have in common; the lists of files are not kept.
 import heapq
 import os
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 SIZE = 256
 """Number of checksums in a sketch; data sets of fewer images are compared exactly."""
 
 
-def sketch(files: Iterable[str]) -> tuple[int, ...]:
-    """Return the sketch of image files; links in the names of their folders are followed."""
-    folders: dict[str, str] = {}
-    checksums = set()
-    for file in files:
-        folder, name = os.path.split(file)
-        if folder not in folders:
-            folders[folder] = os.path.realpath(folder)
-        checksums.add(zlib.crc32(os.path.join(folders[folder], name).encode(errors="surrogateescape")))
-    return tuple(heapq.nsmallest(SIZE, checksums))
+def sketch(files: Sequence[str | os.PathLike[str]]) -> tuple[int, ...]:
+    """Return the sketch of image files; links in the path of their common folder are followed."""
+    if not files:
+        return ()
+    names = [os.fspath(file) for file in files]
+    common = os.path.dirname(os.path.commonprefix([min(names), max(names)]))  # noqa: RUF071  (then the folder of it)
+    root, start = os.fsencode(os.path.realpath(common)), len(os.fsencode(common))
+    of_root = zlib.crc32(root)
+    return tuple(heapq.nsmallest(SIZE, {zlib.crc32(os.fsencode(name)[start:], of_root) for name in names}))
 
 
 def sketch_of_all(sketches: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
