@@ -47,6 +47,8 @@ make_local(
     "draw_curve",
     "compare_across_tasks",
     "collect_transfer",
+    "suggest_pipeline",
+    "describe_suggestions",
     "list_models",
     "explain_run",
     "describe_study",
@@ -72,6 +74,7 @@ include: "rules/fisher.smk"
 include: "rules/post.smk"
 include: "rules/questions.smk"
 include: "rules/transfer.smk"
+include: "rules/suggest.smk"
 include: "rules/info.smk"
 include: "rules/report.smk"
 include: "rules/audit.smk"

@@ -25,6 +25,8 @@ rule check_images:
 
 rule write_pipeline:
     """Write the pipeline of a run: all that decides its result."""
+    input:
+        suggestion=ancient(inputs.suggestion),  # BLUEPRINTS/{task}/suggestion-*.yaml
     output:
         pipeline=fm.output("pipeline"),  # PIPELINES/{task}/{run}.yaml
     log:
@@ -33,6 +35,7 @@ rule write_pipeline:
         "../config/environment.yaml"
     params:
         content=inputs.pipeline_content,
+        reports_validation=inputs.reports_validation,
     message:
         "write the pipeline of run {wildcards.run} on {wildcards.task}"
     script:

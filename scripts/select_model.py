@@ -8,6 +8,8 @@ step = open_step(snakemake)
 seed, pretraining = step.pipeline.content["seed"], step.pipeline.pretraining
 storages = [ModelStorage.read(path) for path in snakemake.input.models]
 
-selection = select_model(pretraining["models"], storages, pretraining["model_selection"], pretraining["by"], seed)
+way, by, task = (pretraining[key] for key in ("model_selection", "by", "task"))
+
+selection = select_model(pretraining["models"], storages, way, by, seed, task)
 
 selection.write(snakemake.output.selection)

@@ -3,7 +3,13 @@
 from mml_lib.files.atomic import write_text
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.steps.open_step import open_step
+from mml_lib.studies.suggestions.account import read_suggestion
+from mml_lib.studies.suggestions.following import follow
 
 open_step(snakemake)
+content = snakemake.params.content
+for path in snakemake.input.suggestion:
+    suggestion = read_suggestion(path)
+    content = follow(content, suggestion["pipeline"], suggestion["pretrain_task"], snakemake.params.reports_validation)
 
-write_text(snakemake.output.pipeline, Pipeline(snakemake.params.content).to_yaml())
+write_text(snakemake.output.pipeline, Pipeline(content).to_yaml())

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from mml_lib.config.analysis.audit_options import Audit, Dimension, as_dimension
+from mml_lib.config.analysis.suggest_options import Suggestions
 from mml_lib.config.feature_options import Extraction
 from mml_lib.config.metric_options import Metric, Metrics, Named, StoreBest
 from mml_lib.config.prediction_options import TTA
@@ -270,6 +271,11 @@ class StudyConfig(Section):
     features: Extraction = Field(
         default_factory=Extraction,
         description="Feature extraction: the frozen backbone by which images become vectors, and how.",
+    )
+    suggest: Suggestions | None = Field(
+        None,
+        description="Suggestions for the pivot: pipelines merged from the best runs on similar tasks, by the mode "
+        "suggest, and trained by mode.suggestion.",
     )
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         default_factory=dict, description="Dotted keys with lists of values. Each combination becomes a run."

@@ -111,7 +111,7 @@ FORMATS: Mapping[str, Format] = {
         Format("description", ["description"], 3),
         Format("packed", ["packed"], 2),
         Format("pipeline", ["pipeline"], 2),
-        Format("blueprint", ["blueprint"]),
+        Format("blueprint", ["blueprint", "suggestion"]),
         Format("overlaps", ["overlaps"]),
         Format("selection", ["selection"]),
         Format("tuning", ["tuning"]),

@@ -28,6 +28,7 @@ TOKENS = {
     "EXTRACTOR": ("extractor", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*-[0-9a-f]{8}"),
     "CURVE": ("curve", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
     "MEASURE": ("measure", r"[a-z][a-z0-9_]*"),
+    "NUMBER": ("number", r"[1-9]\d*"),
     "METRIC": ("metric", r"[a-z][a-z0-9_]*"),
     "FILE_NAME": ("file_name", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
 }
@@ -158,6 +159,11 @@ BUILT_IN = (
     AssignmentTemplate("tuning", "PROJ_PATH/TUNING/TASK_NAME/RUN-foldFOLD.json", removable=False),
     AssignmentTemplate("selection", "PROJ_PATH/SELECTIONS/TASK_NAME/RUN.json", removable=False),
     AssignmentTemplate("blueprint", "PROJ_PATH/BLUEPRINTS/TASK_NAME/MODE.yaml", reusable=True, removable=False),
+    AssignmentTemplate(
+        "suggestion", "PROJ_PATH/BLUEPRINTS/TASK_NAME/suggestion-NUMBER.yaml", reusable=True, removable=False
+    ),
+    AssignmentTemplate("suggestion_account", "PROJ_PATH/BLUEPRINTS/TASK_NAME/suggestions.md", removable=False),
+    AssignmentTemplate("suggestion_pages", "PROJ_PATH/PLOTS/suggest/TASK_NAME", removable=False, directory=True),
     AssignmentTemplate("history", "PROJ_PATH/HISTORY/TASK_NAME/RUN-foldFOLD.csv"),
     AssignmentTemplate("checkpoint", "PROJ_PATH/CHECKPOINTS/TASK_NAME/RUN-foldFOLD", removable=False),
     AssignmentTemplate("tensorboard", "PROJ_PATH/TENSORBOARD/TASK_NAME/RUN-foldFOLD", removable=False),

@@ -34,7 +34,12 @@ class Selection(Stored):
 
 
 def select_model(
-    models: Sequence[Mapping[str, Any]], storages: Sequence[ModelStorage], way: str, by: str, seed: int
+    models: Sequence[Mapping[str, Any]],
+    storages: Sequence[ModelStorage],
+    way: str,
+    by: str,
+    seed: int,
+    task: str | None = None,
 ) -> Selection:
     """Choose one of some models.
 
@@ -44,7 +49,11 @@ def select_model(
         way: one of `WAYS`, or a run id.
         by: metric that performance is told by; the validation loss where a model does not have it.
         seed: of a random choice.
+        task: task of those to choose from; None: all.
     """
+    if task is not None:
+        places = [place for place, model in enumerate(models) if model["task"] == task]
+        models, storages = [models[place] for place in places], [storages[place] for place in places]
     metric = metric_of_all(storages, by)
     values = [performance(storage, metric) for storage in storages]
     candidates = [

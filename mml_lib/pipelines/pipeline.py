@@ -17,6 +17,7 @@ from mml_lib.files.formats import FORMATS
 from mml_lib.files.stored import yaml_text
 from mml_lib.pipelines.digests import digest
 from mml_lib.pipelines.own_code import code_of, code_of_registered
+from mml_lib.pipelines.suggested import as_planned
 from mml_lib.task_types import TASK_TYPES
 
 STEP_VERSION = 1
@@ -118,11 +119,12 @@ class Pipeline:
     @cached_property
     def run(self) -> str:
         """The run id; the names of presets and the patience with a solver do not count."""
-        preprocessing = {key: value for key, value in self.content["preprocessing"].items() if key != "id"}
-        counted = {**self.content, "preprocessing": preprocessing, "task": _counted(self.task)}
-        if multitask := self.content.get("multitask"):
+        content = as_planned(self.content)
+        preprocessing = {key: value for key, value in content["preprocessing"].items() if key != "id"}
+        counted = {**content, "preprocessing": preprocessing, "task": _counted(self.task)}
+        if multitask := content.get("multitask"):
             counted["multitask"] = {**multitask, "co_tasks": [_counted(co_task) for co_task in multitask["co_tasks"]]}
-        if pretraining := self.content.get("pretraining"):
+        if pretraining := content.get("pretraining"):
             models = [{key: model[key] for key in ("task", "run", "fold")} for model in pretraining["models"]]
             counted["pretraining"] = {**pretraining, "models": models}
         return digest(counted)
@@ -185,6 +187,8 @@ class Pipeline:
         words = []
         if len(self.tasks) > 1:
             words.append(f"together with {', '.join(task['name'] for task in self.tasks[1:])}")
+        if suggestion := self.content.get("suggestion"):
+            words.append(f"by suggestion {suggestion['number']}")
         if self.pretraining:
             entry, models = self.pretraining, self.pretraining["models"]
             which = f"run {models[0]['run']}" if len(models) == 1 else f"one of {len(models)} models"

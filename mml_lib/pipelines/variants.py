@@ -22,6 +22,7 @@ VARIED_OPTIONS = (
     "multitask",
     "co_tasks",
     "task_weights",
+    "suggestion",
 )
 """Options of modes that sweep and variants take, as `mode.pretrain_task`."""
 

@@ -73,7 +73,14 @@ class TrainOptions(Options):
     )
     feature_baselines: list[Method] = Field([], description="Baselines on features, as rows beside networks.")
     use_blueprint: str | None = Field(
-        None, description="Train by the blueprint that was made on this task, in a project of reuse.blueprint."
+        None,
+        description="Train by the blueprint that was made on this task, in a project of reuse.blueprint; task#2: by "
+        "suggestion 2 for the task.",
+    )
+    suggestion: Annotated[int, Field(strict=True, ge=1)] | Literal["none"] | None = Field(
+        None,
+        description="Train the pivot by this suggestion of the section suggest, which is made first: 1, 2, …; unset or "
+        "none: by the study's own pipeline.",
     )
     pipeline_keys: list[str] | None = Field(
         None, description="Sections to take from the blueprint; unset: all but the seed."
@@ -86,6 +93,9 @@ class TrainOptions(Options):
                 raise ValueError(f"{key} mean nothing without multitask: true")
         if self.pipeline_keys is not None and self.use_blueprint is None:
             raise ValueError("pipeline_keys mean nothing without use_blueprint")
+        if self.follows and (self.use_blueprint is not None or self.multitask):
+            other = "use_blueprint" if self.use_blueprint is not None else "multitask"
+            raise ValueError(f"suggestion goes with no {other}; leave one of them out")
         if self.pipeline_keys == []:
             raise ValueError("pipeline_keys name no section; name some, or leave them out to take all but the seed")
         return self
@@ -94,6 +104,11 @@ class TrainOptions(Options):
     def learns_co_tasks(self) -> bool:
         """True if other tasks are learned beside the pivot."""
         return self.multitask and self.co_tasks != ALONE
+
+    @property
+    def follows(self) -> int | None:
+        """Number of the suggestion that trainings follow; None: they follow none."""
+        return self.suggestion if isinstance(self.suggestion, int) else None
 
 
 class TrainScheduler(AbstractBaseScheduler):
@@ -193,10 +208,22 @@ class TrainScheduler(AbstractBaseScheduler):
 
     def additions(self, task: TaskIdentity, cfg: StudyConfig) -> dict[str, Any]:
         options = self.options_of(cfg)
+        if options.follows:
+            return {"suggestion": self.study.suggestions.definition(options.follows, self._trained_sources)}
         if not options.learns_co_tasks:
             return {}
         target = self.target_of(task.name) if self.study.pivot is None and self.varies_co_tasks else self.study.pivot
         return {"multitask": multitask(self.study, target, cfg, options.co_tasks, options.task_weights)}
+
+    @property
+    def _trained_sources(self) -> list[str]:
+        """Tasks beside the pivot that the mode trains too."""
+        trained = [*self.pretrain_tasks, *(self.task_names if self.pivot is None else ())]
+        return [task for task in trained if self.study.tasks.is_known(task)]
+
+    def reports_validation(self, trained: str) -> bool:
+        """Return True if results on the validation split of a trained task are reported."""
+        return "val" in self.splits(trained) and not self.options.nested
 
     # --- checks -------------------------------------------------------------------------------------------------
 

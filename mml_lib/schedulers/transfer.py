@@ -14,6 +14,7 @@ from mml_lib.config.task_options import TAGGED_NAME
 from mml_lib.errors import MMLError, nearest
 from mml_lib.models.model_selection import WAYS
 from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.pipelines.suggested import SUGGESTED_SOURCE
 from mml_lib.pipelines.variants import Variant, expand
 from mml_lib.schedulers.train import TrainOptions, TrainScheduler
 from mml_lib.studies.checks.study_checks import check_pretraining
@@ -37,7 +38,8 @@ class TransferOptions(TrainOptions):
 
     pretrain_task: Annotated[str, StringConstraints(pattern=TAGGED_NAME)] = Field(
         description="Task whose model to start from: trained first where it is part of the study, else looked for in "
-        "the projects of reuse.models, or in this one; none: from scratch."
+        "the projects of reuse.models, or in this one; none: from scratch; suggested: the source that the suggestion "
+        "names."
     )
     model_selection: Annotated[str, AfterValidator(_way_or_run)] = Field(
         "performance",
@@ -60,6 +62,10 @@ class TransferOptions(TrainOptions):
                 "freeze: from scratch (pretrain_task: none) there is no trained backbone to keep; set mode.freeze in "
                 "the variants that start from a model"
             )
+        if self.pretrain_task == SUGGESTED_SOURCE and not self.follows:
+            raise ValueError("pretrain_task: suggested goes with a suggestion; set mode.suggestion: 1")
+        if self.pretrain_task == SUGGESTED_SOURCE and self.model_selection not in WAYS:
+            raise ValueError(f"model_selection: a suggested source has no run to name; take {', '.join(WAYS)}")
         return self
 
     @property
@@ -109,7 +115,7 @@ class TransferScheduler(TrainScheduler):
         if options.source is None:
             return added
         models = self._candidates(cfg, options)
-        reported = "val" in self.splits(task.name) and not options.nested
+        reported = self.reports_validation(task.name)
         for model in models:
             for learned in self.study.runs.of_model(model).pipeline.tasks:
                 check_pretraining(task, cfg, learned, reported, options.freeze)
@@ -150,6 +156,8 @@ class TransferScheduler(TrainScheduler):
             MMLError: there is none.
         """
         task, choice = options.pretrain_task, options.model_selection
+        if task == SUGGESTED_SOURCE:
+            return self.study.suggestions.to_start_from()
         if self.study.cfg.reuse.models:
             references = self.study.cfg.reuse.models
             models = self._found(cfg, task, [self.study.fm.reusables.project_of("models", name) for name in references])

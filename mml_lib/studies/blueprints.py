@@ -66,25 +66,36 @@ def lay_blueprint(study: "Study", task: str, keys: Sequence[str] | None) -> dict
 
 
 def _find(study: "Study", task: str) -> Mapping[str, Any]:
-    """Return the content of the pipeline that a blueprint holds, the latest of all projects named."""
+    """Return the content of the pipeline that a blueprint holds, the latest of all projects named.
+
+    A number after the task, as in `lesions#2`, is that of a suggestion for it.
+    """
+    task, _, number = task.partition("#")
     if not study.cfg.reuse.blueprint:
         raise MMLError("mode.use_blueprint: no project is named; set reuse: {blueprint: project}")
     paths: list[tuple[str, Path]] = []
     for reference in study.cfg.reuse.blueprint:
         project, run = study.fm.reusables.project_of("blueprint", reference)
         key, wanted = ("blueprint", {"task": task}) if run is None else ("pipeline", {"task": task, "run": run})
+        if number:
+            key, wanted = "suggestion", {"task": task, "number": number}
         paths += [
             (key, study.fm.construct_saving_path(None, key, project=project, **tokens))
             for tokens in study.fm.existing(key, project=project, **wanted)
         ]
     if not paths:
         where = ", ".join(study.cfg.reuse.blueprint)
+        if number:
+            raise MMLError(
+                f"mode.use_blueprint: there is no suggestion {number} for the task {task} in {where}; mode suggest "
+                "makes some"
+            )
         raise MMLError(
             f"mode.use_blueprint: there is no blueprint of the task {task} in {where}; "
             "a study with mode.store_blueprint: true makes one"
         )
     kind, path = paths[-1]
-    return Pipeline.read(path).content if kind == "pipeline" else read_stored_yaml(path, kind)["pipeline"]
+    return Pipeline.read(path).content if kind == "pipeline" else read_stored_yaml(path, "blueprint")["pipeline"]
 
 
 def _losses(study: "Study", content: Mapping[str, Any]) -> dict[str, Any]:

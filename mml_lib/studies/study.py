@@ -23,6 +23,7 @@ from mml_lib.studies.resources.rule_resources import RuleResources
 from mml_lib.studies.runs import Run, Runs
 from mml_lib.studies.study_schedulers import StudySchedulers
 from mml_lib.studies.study_tasks import StudyTasks
+from mml_lib.studies.suggestions.candidates import SuggestionCandidates
 from mml_lib.tasks.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
@@ -78,6 +79,11 @@ class Study:
     def project_models(self) -> ProjectModels:
         """Runs of the project, planned or stored."""
         return ProjectModels(self)
+
+    @cached_property
+    def suggestions(self) -> SuggestionCandidates:
+        """Inputs of the suggestions for the pivot."""
+        return SuggestionCandidates(self)
 
     # --- tasks, runs, schedulers --------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from mml_lib.studies.inputs.post_inputs import PostInputs
 from mml_lib.studies.inputs.preprocess_inputs import PreprocessInputs
 from mml_lib.studies.inputs.questions_inputs import QuestionsInputs
 from mml_lib.studies.inputs.report_inputs import ReportInputs
+from mml_lib.studies.inputs.suggest_inputs import SuggestInputs
 from mml_lib.studies.inputs.tasks_inputs import TasksInputs
 from mml_lib.studies.inputs.train_inputs import TrainInputs
 from mml_lib.studies.inputs.transfer_inputs import TransferInputs
@@ -40,6 +41,7 @@ class Inputs:
         self.post = PostInputs(study)
         self.questions = QuestionsInputs(study)
         self.transfer = TransferInputs(study)
+        self.suggest = SuggestInputs(study)
         self.info = InfoInputs(study)
         self.report = ReportInputs(study)
         self.finish = FinishInputs(study)

@@ -4,13 +4,15 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mml_lib.errors import MMLError
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import OutputFiles, Wildcards
+
+    from mml_lib.schedulers.train import TrainScheduler
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,18 @@ class TrainInputs(RuleInputs):
     def pipeline_content(self, wildcards: "Wildcards") -> dict[str, Any]:
         """The content of a pipeline file."""
         return dict(self.study.run(wildcards.task, wildcards.run).pipeline.content)
+
+    def suggestion(self, wildcards: "Wildcards") -> list[str]:
+        """The suggestion that a run follows; none if it follows none."""
+        entry = self.study.run(wildcards.task, wildcards.run).pipeline.content.get("suggestion")
+        if not entry or "replaced" in entry:  # that of a run on the disk has been followed
+            return []
+        return [self.fm.path("suggestion", task=self.study.suggestions.pivot, number=entry["number"])]
+
+    def reports_validation(self, wildcards: "Wildcards", output: "OutputFiles") -> bool:
+        """True if results on the validation split of a run are reported."""
+        scheduler = cast("TrainScheduler", self.study.scheduler(self.study.cfg.mode.id))
+        return scheduler.reports_validation(wildcards.task)
 
     @functools.cache  # noqa: B019  (a study lives as long as its process; a plan needs the files of each run many times)
     def learned_files(self, task: str, run: str) -> LearnedFiles:

@@ -1,0 +1,24 @@
+"""Mode `suggest`: pipelines and pretraining sources for the pivot, from the best runs on similar tasks."""
+
+from typing import TYPE_CHECKING
+
+from mml_lib.schedulers.base import AbstractBaseScheduler
+from mml_lib.studies.suggestions.account import read_suggestion, summary
+
+if TYPE_CHECKING:
+    from mml_lib.steps.step import Step
+
+
+class SuggestScheduler(AbstractBaseScheduler):
+    """Merges the pipelines of near tasks into blueprints for the pivot, as the section `suggest` says."""
+
+    def create_routine(self) -> None:
+        suggestions = self.study.suggestions
+        suggestions.check()
+        for number in range(1, suggestions.options.n + 1):
+            self.add("suggest_pipeline", task=suggestions.pivot, number=number)
+        self.add("describe_suggestions", task=suggestions.pivot)
+
+    def before_finishing_hook(self, step: "Step") -> None:
+        """Return of each suggestion its number, its blueprint and the source to pretrain on."""
+        step.return_value = [{**summary(read_suggestion(path)), "blueprint": path} for path in step.input.suggestion]

@@ -1,0 +1,1 @@
+"""Suggestions: pipelines for the pivot, merged from the best runs on similar tasks."""

@@ -1,0 +1,194 @@
+"""Candidates: distances and trained networks that suggestions for the pivot are made from, known while planning."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mml_lib.config.analysis.suggest_options import Suggestions
+from mml_lib.errors import MMLError, nearest
+from mml_lib.pipelines.digests import digest
+from mml_lib.pipelines.pipeline import PIPELINE_KEYS, Pipeline
+from mml_lib.pipelines.suggested import FOLLOWED
+from mml_lib.studies.runs import task_content
+from mml_lib.studies.suggestions.near_sources import read_column
+from mml_lib.task_types import LEARNABLE, TASK_TYPES
+
+if TYPE_CHECKING:
+    from mml_lib.studies.study import Study
+
+
+class SuggestionCandidates:
+    """Inputs of the suggestions of a study.
+
+    Args:
+        study: the study.
+    """
+
+    def __init__(self, study: "Study"):
+        self.study = study
+        self.fm = study.fm
+
+    @cached_property
+    def options(self) -> Suggestions:
+        """The section `suggest`.
+
+        Raises:
+            MMLError: the study has none, or names an unknown section.
+        """
+        options = self.study.cfg.suggest
+        if options is None:
+            raise MMLError("suggest: the section is missing; name the measure of distances, suggest: {distance: mmd}")
+        sections = [key for key in PIPELINE_KEYS if key != "seed"]
+        for key in options.keys or ():
+            if key not in sections:
+                raise MMLError(f"suggest.keys: there is no section '{key}'{nearest(key, sections)}")
+        return options
+
+    @cached_property
+    def pivot(self) -> str:
+        """The task that pipelines are suggested for.
+
+        Raises:
+            MMLError: the study has no pivot, or one without labels.
+        """
+        pivot = self.study.pivot
+        if pivot is None:
+            raise MMLError("suggest: the study has no pivot to suggest pipelines for; set pivot.name")
+        if not TASK_TYPES[self.study.task(pivot).task_type].is_learnable:
+            raise MMLError(f"suggest: {pivot} has no labels to learn from; set pivot.name to another task")
+        return pivot
+
+    # --- distances ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def distances(self) -> str:
+        """The table of distances: of a project of `reuse.distances`, the last one that has it, or of this project.
+
+        Raises:
+            MMLError: there is none.
+        """
+        measure = self.options.distance
+        if self.study.cfg.reuse.distances:
+            if reused := self.fm.reusables.inputs("distances", measure=measure):
+                return reused[-1]
+            where = ", ".join(self.study.cfg.reuse.distances)
+            measures = [Path(path).stem for path in self.fm.reusables.inputs("distances")]
+            raise MMLError(f"suggest.distance: {where} has no distances '{measure}'{nearest(measure, measures)}")
+        path = self.fm.path("distances", measure=measure)
+        if not Path(path).exists():
+            stored = [tokens["measure"] for tokens in self.fm.existing("distances")]
+            raise MMLError(
+                f"suggest.distance: there is no {path}{nearest(measure, stored)}; name the project that has these "
+                "distances by reuse.distances"
+            )
+        return path
+
+    @cached_property
+    def sources(self) -> dict[str, float]:
+        """The distance from each other task to the pivot."""
+        return read_column(self.distances, self.pivot)
+
+    # --- networks -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def networks(self) -> list[dict[str, Any]]:
+        """Networks on other tasks: `project` (None: this one), `task`, `run` and `fold`, in the order of their names.
+
+        Raises:
+            MMLError: there is none.
+        """
+        references = self.study.cfg.reuse.models
+        projects: list[tuple[str | None, str | None]] = [(None, None)]
+        if references:
+            projects = [self.fm.reusables.project_of("models", reference) for reference in references]
+        networks: list[dict[str, Any]] = []
+        for project, run in projects:
+            for stored in self.fm.existing("models", project=project, **({"run": run} if run else {})):
+                tokens = {"task": stored["task"], "run": stored["run"]}
+                if stored["task"] in self.sources and self._exists("pipeline", project, **tokens):
+                    networks.append({"project": project, **tokens, "fold": int(stored["fold"])})
+        if not networks:
+            where = ", ".join(project or self.study.cfg.project for project, _ in projects)
+            raise MMLError(
+                f"suggest: {where} has no networks of any task with a distance to {self.pivot} "
+                f"({', '.join(self.sources)}); train some, or name their project by reuse.models"
+            )
+        return sorted(networks, key=lambda net: (net["task"], net["run"], net["fold"], net["project"] or ""))
+
+    @property
+    def pretrained(self) -> list[dict[str, Any]]:
+        """Those of these networks that a training of the study can start from: with weights, of its backbone."""
+        return [network for network in self.networks if self._can_start(network)]
+
+    def to_start_from(self) -> list[dict[str, Any]]:
+        """Return these networks.
+
+        Raises:
+            MMLError: there is none.
+        """
+        if not self.pretrained:
+            arch = self.study.cfg.arch.spec()
+            raise MMLError(
+                f"mode.pretrain_task: no source has a network with weights of the backbone "
+                f"{arch.get('name', arch['_target_'])}; set arch to that of a source, or pretrain_task to a task"
+            )
+        return self.pretrained
+
+    def _can_start(self, network: dict[str, Any]) -> bool:
+        arch = self.study.runs.of_model(network).pipeline.content["arch"]
+        own = self.study.cfg.arch.spec()
+        return self._exists("parameters", **network) and all(
+            own.get(key) == arch.get(key) for key in ("_target_", "name")
+        )
+
+    def _exists(self, key: str, project: str | None, **tokens: Any) -> bool:
+        return self.fm.construct_saving_path(None, key, project=project, **tokens).exists()
+
+    # --- for steps ----------------------------------------------------------------------------------------------
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """Content of the study's own pipeline for the pivot, without sweep and variants."""
+        cfg = self.study.cfg
+        task = task_content(self.study.task(self.pivot), cfg.preprocessing)
+        return dict(Pipeline.of(cfg, task).content)
+
+    @property
+    def metrics(self) -> dict[str, str]:
+        """The metric of each task type by which runs are compared."""
+        return {kind: self.study.main_metric(kind) for kind in LEARNABLE}
+
+    def definition(self, number: int, trained: Sequence[str] = ()) -> dict[str, Any]:
+        """Return all that decides a suggestion, for the identity of a training by it.
+
+        Args:
+            number: number of the suggestion.
+            trained: tasks beside the pivot that the study trains too.
+
+        Raises:
+            MMLError: no suggestion can be made, or its networks change while the study runs.
+        """
+        if own := [net["task"] for net in self.networks if net["project"] is None and net["task"] in trained]:
+            raise MMLError(
+                f"mode.suggestion: {own[0]} is trained by this study too, so that its networks change while it runs; "
+                "name a project with finished networks by reuse.models"
+            )
+        counted = self.options.model_dump(mode="json", exclude={"n"})
+        networks = [{key: network[key] for key in ("task", "run", "fold")} for network in self.networks]
+        sections = [key for key in FOLLOWED if key in (self.options.keys or FOLLOWED)]
+        return {
+            "number": number,
+            **counted,
+            "followed": sections,
+            "distances": digest(self.sources),
+            "networks": digest(networks),
+        }
+
+    def check(self) -> None:
+        """Refuse what no suggestion can be made of.
+
+        Raises:
+            MMLError: the first problem.
+        """
+        _ = self.options, self.networks

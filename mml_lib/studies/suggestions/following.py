@@ -1,0 +1,47 @@
+"""Following of a suggestion: the pipeline of a training, once its suggestion is made."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mml_lib.errors import MMLError
+from mml_lib.pipelines.pipeline import own_code
+from mml_lib.pipelines.suggested import SUGGESTED_SOURCE
+
+
+def follow(
+    content: Mapping[str, Any], suggested: Mapping[str, Any], source: str | None, reports_validation: bool = False
+) -> dict[str, Any]:
+    """Return a planned pipeline with the sections of its suggestion.
+
+    Args:
+        content: the planned pipeline.
+        suggested: the suggested pipeline.
+        source: the source that the suggestion names; None: it names none.
+        reports_validation: True if results on the validation split are reported.
+
+    Raises:
+        MMLError: the suggestion names no source to start from, or chooses by samples that are reported.
+    """
+    entry = dict(content["suggestion"])
+    sections = {key: suggested[key] for key in entry["followed"] if key in suggested}
+    if reports_validation and "ReduceLROnPlateau" in (sections.get("lr_scheduler") or {}).get("_target_", ""):
+        raise MMLError(
+            f"mode.suggestion: suggestion {entry['number']} has a plateau lr_scheduler, which chooses by the "
+            "validation split that is reported; give the task a test split (test_fraction), or leave lr_scheduler out "
+            "of suggest.keys"
+        )
+    followed = {key: value for key, value in content.items() if key not in entry["followed"]} | sections
+    if content.get("pretraining", {}).get("task") == SUGGESTED_SOURCE:
+        if source is None:
+            raise MMLError(
+                f"mode.pretrain_task: suggestion {entry['number']} names no source, as none has weights of the study's "
+                "arch; set arch to that of a source, or pretrain_task to a task"
+            )
+        followed["pretraining"] = {**content["pretraining"], "task": source}
+    followed["suggestion"] = {**entry, "replaced": {}, "added": []}
+    if code := own_code(followed | {"suggestion": {"replaced": content}}, content.get("code")):
+        followed["code"] = code
+    replaced = {key: value for key, value in content.items() if key not in followed or value != followed[key]}
+    followed["suggestion"]["replaced"] = {key: value for key, value in replaced.items() if key != "suggestion"}
+    followed["suggestion"]["added"] = [key for key in followed if key not in content]
+    return followed

@@ -1,0 +1,178 @@
+"""Suggested pipelines: distinct mergers of the pipelines of near sources."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mml_lib.config.analysis.suggest_options import Suggestions
+from mml_lib.errors import MMLError
+from mml_lib.files.stored import yaml_text
+from mml_lib.pipelines.differences import flatten
+from mml_lib.pipelines.digests import canonical_json
+from mml_lib.pipelines.pipeline import PIPELINE_KEYS
+from mml_lib.pipelines.pipeline_merging import NOT_SET, Voter, chooser, merge
+from mml_lib.studies.suggestions.near_sources import Source, SourceProcedure, as_content
+
+OF_TASK_TYPE = ("decoder", "augmentations", "loss", "callbacks", "store_best", "class_weights", "mixing", "patches")
+"""Sections that only pipelines of the pivot's task type say something about."""
+
+OF_MACHINE = ("precision", "devices", "strategy")
+"""Keys of the trainer that stay those of the study."""
+
+SUGGESTED = tuple(key for key in PIPELINE_KEYS if key not in ("seed", "compile"))
+"""Sections that are suggested by default."""
+
+ATTEMPTS = 1000
+"""Draws of weights after which no further distinct pipeline is looked for."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """One suggested pipeline.
+
+    Args:
+        number: from 1 on.
+        content: sections of the pipeline; those that are not suggested are the study's own.
+        weights: weight of each procedure in it, by run; they add up to 1.
+        source: the source to pretrain on; None: no source has weights of a fitting backbone.
+    """
+
+    number: int
+    content: Mapping[str, Any]
+    weights: Mapping[str, float]
+    source: str | None
+
+
+def suggest(
+    number: int,
+    sources: Sequence[Source],
+    own: Mapping[str, Any],
+    options: Suggestions,
+    pretrainable: Sequence[str] = (),
+) -> Suggestion:
+    """Return a suggestion. Those before it are made too, so that it is none of them.
+
+    The first one weighs procedures as their sources weigh. Each further one multiplies the weights by draws of an
+    exponential distribution (the Bayesian bootstrap, Rubin 1981): what another sample of sources might have suggested.
+
+    Args:
+        number: number of the suggestion, from 1 on.
+        sources: tasks with their procedures and weights.
+        own: content of the study's pipeline for the pivot.
+        options: the section `suggest`.
+        pretrainable: tasks with weights to start from.
+
+    Raises:
+        MMLError: there are not so many distinct pipelines.
+    """
+    procedures = [(source, procedure) for source in sources for procedure in source.procedures]
+    distinct: dict[str, Suggestion] = {}
+    for attempt in range(ATTEMPTS):
+        draws = random.Random(f"{options.seed}-{attempt}")
+        factors = [draws.expovariate(1.0) if attempt else 1.0 for _ in procedures]
+        drawn = [source.weight * factor for (source, _), factor in zip(procedures, factors, strict=True)]
+        weights = [weight / sum(drawn) for weight in drawn]
+        content = _merged([procedure for _, procedure in procedures], weights, own, options, draws)
+        text = canonical_json(content)
+        if text not in distinct:
+            by_run = {
+                procedure.pipeline.run: weight for (_, procedure), weight in zip(procedures, weights, strict=True)
+            }
+            source = _heaviest(procedures, weights, pretrainable)
+            distinct[text] = Suggestion(len(distinct) + 1, content, by_run, source)
+        if len(distinct) == number:
+            return list(distinct.values())[-1]
+    raise MMLError(
+        f"suggest.n: the {len(procedures)} procedures of near sources give {len(distinct)} distinct pipelines only; "
+        f"set suggest.n: {len(distinct)}, or raise suggest.quantile or suggest.runs"
+    )
+
+
+def _heaviest(
+    procedures: Sequence[tuple[Source, SourceProcedure]], weights: Sequence[float], pretrainable: Sequence[str]
+) -> str | None:
+    totals: dict[str, float] = {}
+    for (source, _), weight in zip(procedures, weights, strict=True):
+        if source.task in pretrainable:
+            totals[source.task] = totals.get(source.task, 0.0) + weight
+    return max(totals, key=lambda task: totals[task]) if totals else None
+
+
+def _merged(
+    procedures: Sequence[SourceProcedure],
+    weights: Sequence[float],
+    own: Mapping[str, Any],
+    options: Suggestions,
+    draws: random.Random,
+) -> dict[str, Any]:
+    """Return the study's pipeline with the suggested sections merged from procedures."""
+    content = {key: own[key] for key in ("version", "task", *PIPELINE_KEYS) if key in own}
+    choose = chooser(options.temperature, draws)
+    for section in options.keys or SUGGESTED:
+        voters = [
+            Voter(procedure.pipeline.content.get(section, NOT_SET), weight)
+            for procedure, weight in zip(procedures, weights, strict=True)
+            if _says_something(section, procedure, own)
+        ]
+        if not voters:
+            continue
+        value = merge(section, voters, choose)
+        if value is NOT_SET:
+            content.pop(section, None)
+        elif section == "trainer":
+            kept = {key: own["trainer"][key] for key in OF_MACHINE if key in own["trainer"]}
+            content[section] = {key: item for key, item in value.items() if key not in OF_MACHINE} | kept
+        else:
+            content[section] = value
+    return content
+
+
+def _says_something(section: str, procedure: SourceProcedure, own: Mapping[str, Any]) -> bool:
+    """Return True if a section of a procedure's pipeline can be that of another task."""
+    content = procedure.pipeline.content
+    if section == "class_weights" and isinstance(content.get(section), Mapping):  # by names of classes
+        return False
+    same_type = content["task"]["task_type"] == own["task"]["task_type"] and "multitask" not in content
+    return same_type or section not in OF_TASK_TYPE
+
+
+def suggestion_text(
+    suggestion: Suggestion, sources: Sequence[Source], own: Mapping[str, Any], options: Suggestions, threshold: float
+) -> str:
+    """Return a suggestion as a blueprint: the pipeline, with what came from where and why."""
+    procedures = [procedure for source in sources for procedure in source.procedures]
+    chosen = {
+        "number": suggestion.number,
+        "task": own["task"]["name"],
+        "why": (
+            f"merged from {len(procedures)} procedures on {sum(bool(source.procedures) for source in sources)} tasks"
+            f" within the quantile {options.quantile} of the distances {options.distance}"
+        ),
+        "options": options.model_dump(mode="json"),
+        "threshold": threshold,
+        "sources": as_content(sources),
+        "weights": dict(suggestion.weights),
+        "pretrain_task": suggestion.source,
+        "keys": _keys(suggestion, procedures, own, options),
+    }
+    return yaml_text("blueprint", {"chosen": chosen, "pipeline": dict(suggestion.content)})
+
+
+def _keys(
+    suggestion: Suggestion, procedures: Sequence[SourceProcedure], own: Mapping[str, Any], options: Suggestions
+) -> dict[str, dict[str, Any]]:
+    """Return the suggested value of each key with those of the procedures and of the study, where any of them differ.
+
+    The value of the study has the key `study`, those of procedures their run.
+    """
+    sections = options.keys or SUGGESTED
+    contents = {
+        "suggested": suggestion.content,
+        "study": own,
+        **{procedure.pipeline.run: procedure.pipeline.content for procedure in procedures},
+    }
+    flat = {name: flatten({key: content.get(key) for key in sections}) for name, content in contents.items()}
+    keys = dict.fromkeys(key for values in flat.values() for key in values)
+    rows = {key: {name: values.get(key) for name, values in flat.items()} for key in keys}
+    return {key: row for key, row in rows.items() if len({canonical_json(value) for value in row.values()}) > 1}

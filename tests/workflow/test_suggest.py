@@ -1,0 +1,79 @@
+"""Suggestions from the networks of a finished project: stored, described, and trained in the same plan."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.workplaces import TINY, Workplace
+
+pytestmark = pytest.mark.long
+
+TASK = TINY["tasks"]["stripes"] | {"num_samples": 24}
+SOURCES = TINY | {
+    "project": "old",
+    "mode": {"preset": "train", "cv": False, "subroutines": ["train"]},
+    "tasks": {name: TASK | {"image_seed": number} for number, name in enumerate("bc", start=1)},
+    "sweep": {"optimizer.lr": [0.001, 0.01]},
+}
+VARIANTS = {
+    "scratch": {"mode.pretrain_task": "none"},
+    "suggested": {"mode.pretrain_task": "suggested", "mode.suggestion": 1},
+}
+STUDY = TINY | {
+    "mode": {"preset": "tl", "cv": False, "subroutines": ["train", "predict", "test"]},
+    "pivot": {"name": "mine"},
+    "tasks": {"mine": TASK | {"test_fraction": 0.4}},
+    "suggest": {"distance": "mmd", "quantile": 1, "runs": 2, "n": 2},
+    "reuse": {"distances": "old", "models": "old"},
+    "variants": VARIANTS,
+    "bootstrap": 0,
+}
+
+
+def content(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text())
+
+
+def test_suggestions_are_made_described_and_trained_in_one_plan(workplace: Workplace):
+    workplace.write(SOURCES)
+    workplace.run()
+    results = workplace.folder / "results"
+    distances = results / "old/DISTANCES/mmd.csv"
+    distances.parent.mkdir(parents=True)
+    distances.write_text("source,mine\nb,0.1\nc,0.2\nmine,\n")
+
+    workplace.write(STUDY)
+    planned = workplace.planned()
+    assert (planned["suggest_pipeline"], planned["train_fold"]) == (1, 2)
+    workplace.run()
+    suggestion = content(results / "tiny/BLUEPRINTS/mine/suggestion-1.yaml")
+    pipelines = [content(path) for path in workplace.files("results/tiny/PIPELINES/mine/*.yaml")]
+    (followed,) = [pipeline for pipeline in pipelines if "suggestion" in pipeline]
+    (scratch,) = [pipeline for pipeline in pipelines if "suggestion" not in pipeline]
+    assert followed["optimizer"] == suggestion["pipeline"]["optimizer"] != scratch["optimizer"]
+    assert followed["suggestion"]["replaced"]["optimizer"] == scratch["optimizer"]
+    assert followed["pretraining"]["task"] == suggestion["chosen"]["pretrain_task"] == "b"
+    (selection,) = workplace.files("results/tiny/SELECTIONS/mine/*.json")
+    assert {model["task"] for model in json.loads(selection.read_text())["candidates"]} == {"b"}
+    assert workplace.planned() == {}
+
+    workplace.run("suggest")
+    first, second = json.loads((results / "tiny/RESULTS/suggest.json").read_text())["return_value"]
+    assert (first["number"], second["number"], Path(first["blueprint"]).name) == (1, 2, "suggestion-1.yaml")
+    assert content(results / "tiny/BLUEPRINTS/mine/suggestion-1.yaml") == suggestion
+    account = (results / "tiny/BLUEPRINTS/mine/suggestions.md").read_text()
+    assert "optimizer.lr" in account
+    assert all(run in account for run in first["weights"])
+    pages = {path.name for path in workplace.files("results/tiny/PLOTS/suggest/mine/*.html")}
+    assert pages == {"sources.html", "pipelines.html"}
+
+    mode = {"preset": "train", "cv": False, "subroutines": ["train"], "use_blueprint": "mine#2"}
+    stored = {"project": "later", "mode": mode, "reuse": {"blueprint": "tiny"}}
+    workplace.write({key: value for key, value in STUDY.items() if key not in ("suggest", "variants")} | stored)
+    workplace.run()
+    (pipeline,) = workplace.files("results/later/PIPELINES/mine/*.yaml")
+    other = content(results / "tiny/BLUEPRINTS/mine/suggestion-2.yaml")["pipeline"]
+    assert content(pipeline)["optimizer"] == other["optimizer"] != suggestion["pipeline"]["optimizer"]
