@@ -29,6 +29,7 @@ rule collect_transfer:
         networks=inputs.networks,
         transfers=inputs.transfers,
         measures=inputs.measures,
+        stored=inputs.stored_distances,
         targets=inputs.tasks,
     message:
         "collect the gains in {wildcards.metric} of sources over training from scratch"

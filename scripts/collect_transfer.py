@@ -16,10 +16,9 @@ networks = read_tested(snakemake.params.networks, snakemake.input.resampled, sna
 
 gains = gain_table(networks, snakemake.params.transfers, metric)
 
-distances = {
-    measure: read_distances(path)
-    for measure, path in zip(snakemake.params.measures, snakemake.input.distances, strict=True)
-}
+paths = {measure: stored["path"] for measure, stored in snakemake.params.stored.items()}
+paths |= dict(zip(snakemake.params.measures, snakemake.input.distances, strict=True))
+distances = {measure: read_distances(path) for measure, path in paths.items()}
 correlations = correlation_table(gains, distances, snakemake.params.targets)
 
 write_text(snakemake.output.matrix, gain_matrix(gains).to_csv())

@@ -15,6 +15,7 @@ import pandas as pd
 
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.comparisons.table_texts import intervals, numbers
+from mml_lib.files.checksums import verify
 
 FEWEST = 3
 """Sources of a target that a rank correlation needs."""
@@ -27,8 +28,9 @@ def read_distances(path: str | Path) -> pd.DataFrame:
     """Return the distances of a measure: row = source, column = target, NaN = undefined.
 
     Raises:
-        MMLError: the file is no such table.
+        MMLError: the file is no such table, or has changed since it was made.
     """
+    verify(path)
     try:
         table = pd.read_csv(path, index_col=0, dtype={0: str})
         return table.rename(index=str).astype(float)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mml_lib.evaluation.comparisons.planned_tests import PlannedTest
+from mml_lib.files.checksums import checksum_path
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
 
 if TYPE_CHECKING:
@@ -41,22 +42,33 @@ class TransferInputs(RuleInputs):
     # --- distances ----------------------------------------------------------------------------------------------
 
     def distances(self, wildcards: "Wildcards") -> list[str]:
-        """The distances between tasks in this project, and those of `reuse.distances`."""
-        own = [self.fm.path("distances", measure=measure) for measure in self._measures]
+        """The distances between tasks that another mode of the plan collects, and those of `reuse.distances`."""
+        own = [self.fm.path("distances", measure=measure) for measure in self._planned]
         return own + self.fm.reusables.inputs("distances")
 
     def measures(self, wildcards: "Wildcards") -> list[str]:
-        """The measure of each file of distances, with its project if it is another one."""
+        """The measure of each of these files, with its project if it is another one."""
         reused = [Path(path) for path in self.fm.reusables.inputs("distances")]
-        return [*self._measures, *(f"{path.parents[1].name}: {path.stem}" for path in reused)]
+        return [*self._planned, *(f"{path.parents[1].name}: {path.stem}" for path in reused)]
+
+    def stored_distances(self, wildcards: "Wildcards") -> dict[str, dict[str, str]]:
+        """Path and checksum of the project's other distances, by measure.
+
+        They are params: as inputs, Snakemake would collect them anew by the options of this study.
+        """
+        measures = sorted({stored["measure"] for stored in self.fm.existing("distances")} - set(self._planned))
+        paths = {measure: self.fm.path("distances", measure=measure) for measure in measures}
+        sealed = {measure: checksum_path(path) for measure, path in paths.items()}
+        return {
+            measure: {"path": path, "sha256": sealed[measure].read_text() if sealed[measure].exists() else ""}
+            for measure, path in paths.items()
+        }
 
     @property
-    def _measures(self) -> list[str]:
-        """The measures whose distances are on the disk, or are planned by another mode."""
+    def _planned(self) -> list[str]:
+        """The measures whose distances another mode of the plan collects."""
         modes = [self.study.scheduler(mode) for mode in self.study.schedulers.planned]
-        steps = [step for mode in modes for step in mode.steps_by_rule.get("collect_distances", ())]
-        measures = [step["measure"] for step in [*self.fm.existing("distances"), *steps]]
-        return sorted(set(measures))
+        return sorted({step["measure"] for mode in modes for step in mode.steps_by_rule.get("collect_distances", ())})
 
     def figure_labels(self, wildcards: "Wildcards") -> dict[str, str]:
         """The labels of a figure or table in the report."""

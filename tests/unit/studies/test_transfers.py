@@ -101,9 +101,11 @@ def test_distances_of_this_project_and_of_reused_ones_are_read(tmp_path: Path):
         path.write_text("source,a\nb,0.5\n")
     alone, reused = plan_of(tmp_path), plan_of(tmp_path, reuse={"distances": "old"})
     step = wildcards(metric="accuracy")
-    assert alone.study.inputs.transfer.measures(step) == ["mmd"]
-    assert reused.study.inputs.transfer.measures(step) == ["mmd", "old: fid"]
-    assert [Path(path).name for path in reused.study.inputs.transfer.distances(step)] == ["mmd.csv", "fid.csv"]
+    assert alone.study.inputs.transfer.measures(step) == []
+    stored = {"mmd": {"path": str(tmp_path / "results/default/DISTANCES/mmd.csv"), "sha256": ""}}
+    assert alone.study.inputs.transfer.stored_distances(step) == stored
+    assert reused.study.inputs.transfer.measures(step) == ["old: fid"]
+    assert [Path(path).name for path in reused.study.inputs.transfer.distances(step)] == ["fid.csv"]
 
 
 def test_nested_folds_of_a_target_are_one_column_with_the_distances_of_their_task(tmp_path: Path):
