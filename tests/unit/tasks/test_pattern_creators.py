@@ -12,6 +12,7 @@ from mml_lib.tasks.creators.creator_registry import CREATORS, create
 from mml_lib.tasks.dataset import Delivery
 from mml_lib.tasks.task_identity import TaskIdentity
 from tests.support.image_folders import lay
+from tests.support.plans import check_plan
 
 PATTERN = r"(?P<label>[a-z]+)/(?P<group>p\d+)_(?P<fold>\w+)\.png"
 
@@ -182,6 +183,35 @@ def test_labels_of_arrays_may_be_unknown(tmp_path: Path):
     assert not survey("npz_arrays", **arguments, unknown=[7]).has_unlabelled
     with pytest.raises(MMLError, match="unknown: 1 is the label of the class 'yes'"):
         survey("npz_arrays", **arguments, unknown=[1])
+
+
+def test_splits_of_arrays_are_planned_by_their_known_labels(tmp_path: Path):
+    images = np.random.default_rng(0).integers(0, 255, (24, 4, 4), np.uint8)
+    np.savez(tmp_path / "a.npz", images=images, labels=np.arange(24) % 3 - 1.0)
+    np.savez(tmp_path / "b.npz", images=images[:6] // 2, labels=np.full(6, -1))
+    files = {"train": "a.npz", "test": "b.npz"}
+    task = {"creator": "npz_arrays", "path": str(tmp_path), "classes": ["u", "v"], "unknown": [-1], "folds": 2}
+    check_plan(Task(**task, files={"train": "a.npz"}), tmp_path / "one")
+    check_plan(Task(**task, files=files), tmp_path / "two")
+    assert not survey("npz_arrays", path=str(tmp_path), files=files, classes=["u", "v"], unknown=[-1]).has_test
+
+
+@pytest.mark.parametrize("label", [np.nan, np.inf, 0.5])
+def test_labels_of_arrays_that_are_no_whole_numbers_are_refused(tmp_path: Path, label: float):
+    np.savez(tmp_path / "a.npz", images=np.zeros((2, 4, 4), np.uint8), labels=np.array([1, label]))
+    for unknown in (None, [-1]):
+        with pytest.raises(MMLError, match=r"a.npz: labels are no whole numbers; write -1 .* unknown: \[-1\]"):
+            made("npz_arrays", tmp_path, path=str(tmp_path), files={"train": "a.npz"}, unknown=unknown)
+
+
+def test_tasks_with_unknown_classes_turn_out_as_planned(tmp_path: Path):
+    names = [f"{label}/{number}" for label in "abx" for number in range(8)]
+    lay(tmp_path / "own", *(f"{name}.png" for name in names))
+    (tmp_path / "own/train.txt").write_text("\n".join(f"{name},{name[0]}" for name in names))
+    common = {"path": str(tmp_path / "own"), "unknown": ["x"], "folds": 2}
+    lines = {"lists": {"train": "train.txt"}, "line": r"(?P<name>[^,]+),(?P<label>.+)", "image": "{name}.png"}
+    check_plan(Task(creator="path_pattern", pattern=r"(?P<label>[a-z])/\d+\.png", **common), tmp_path)
+    check_plan(Task(creator="file_lists", **lines, **common), tmp_path)
 
 
 def test_creators_whose_targets_are_all_known_take_no_unknown_ones():

@@ -105,13 +105,16 @@ def _survey_npz(
     if others := [split for split in files if split not in SPLITS]:
         raise MMLError(f"creator npz_arrays: files: there is no split '{others[0]}'{nearest(others[0], SPLITS)}")
     _check_labels(unknown, classes)
-    survey = survey_files(path, "npz_arrays", list(files.values()), set(files), downloaded)
+    splits = set(files)
+    if unknown and not downloaded:
+        root = existing(path, "folder", "npz_arrays")
+        labels = {split: {*_npz_labels(_npz_file(root, name))} for split, name in files.items()}
+        splits = {split for split, of_split in labels.items() if of_split - {*unknown}}
+        splits |= {"unlabelled"} if any(of_split & {*unknown} for of_split in labels.values()) else set()
+    survey = survey_files(path, "npz_arrays", list(files.values()), splits, downloaded)
     if not unknown or downloaded:
         return survey
-    root = existing(path, "folder", "npz_arrays")
-    labels = {label for name in files.values() for label in _npz_labels(_npz_file(root, name))}
-    has_unlabelled = survey.has_unlabelled or not labels.isdisjoint(unknown)
-    return replace(survey, has_unlabelled=has_unlabelled, fingerprint=digest([survey.fingerprint, sorted(unknown)]))
+    return replace(survey, fingerprint=digest([survey.fingerprint, sorted(unknown)]))
 
 
 @register_creator("npz_arrays", survey=_survey_npz)
@@ -155,7 +158,12 @@ def _npz_labels(file: Path) -> list[int]:
     import numpy as np
 
     with damage_named(file), np.load(file, allow_pickle=False) as content:
-        return content["labels"].ravel().tolist()
+        labels = content["labels"].ravel()
+    with np.errstate(invalid="ignore"):  # what is left of infinite numbers is NaN
+        is_whole = labels.dtype.kind in "iub" or (labels.dtype.kind == "f" and (labels % 1 == 0).all())
+    if not is_whole:
+        raise MMLError(f"{file}: labels are no whole numbers; write -1 for one that is not known, and unknown: [-1]")
+    return labels.astype(int).tolist()
 
 
 def _read_npz(file: Path) -> Arrays:
