@@ -83,7 +83,10 @@ def measure(image: np.ndarray) -> dict[str, Any]:
     """Return the measures of one image, H×W×C."""
     import cv2
 
-    grey = image.mean(axis=2, dtype=np.float32) / FULL_SCALE[image.dtype.name]
+    height, width, channels = image.shape
+    # A product is several times faster than a mean over the last axis.
+    weights = np.full(channels, 1 / (channels * FULL_SCALE[image.dtype.name]), np.float32)
+    grey = (image.reshape(-1, channels).astype(np.float32) @ weights).reshape(height, width)
     deviation = float(cv2.meanStdDev(grey)[1][0, 0])
     laplacian = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_32F))[1][0, 0] ** 2
     counts = np.bincount((grey.ravel() * 255).clip(0, 255).astype(np.uint8), minlength=256)

@@ -1,11 +1,13 @@
 """Linear probe: logistic regression on features, which predicts each sample by a model that has not seen its group."""
 
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
+from mml_lib.errors import MMLError
 from mml_lib.predictions.predictions import Predictions
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.description import TaskDescription
@@ -56,12 +58,22 @@ def task_parts(split: np.ndarray, fold: np.ndarray, groups: np.ndarray, targets:
 
 
 def group_parts(targets: np.ndarray, groups: np.ndarray, folds: int = FOLDS) -> list[Part]:
-    """Return the parts of a cross-validation, stratified over classes, groups kept together."""
-    from sklearn.model_selection import StratifiedGroupKFold
+    """Return the parts of a cross-validation, groups kept together, stratified over classes that are frequent enough.
 
-    folds = min(folds, len(np.unique(groups)))
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
-    return [Part(*part) for part in splitter.split(np.zeros(len(targets)), targets, groups)]
+    Raises:
+        MMLError: all samples are in one group.
+    """
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    number = len(np.unique(groups))
+    if number < 2:
+        raise MMLError(f"all {len(groups)} labelled samples are in one group, so that none can be predicted by others")
+    folds = min(folds, number)
+    kind = StratifiedGroupKFold if np.bincount(targets).max() >= folds else GroupKFold
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class")
+        parts = kind(folds, shuffle=True, random_state=0).split(np.zeros(len(targets)), targets, groups)
+        return [Part(*part) for part in parts if len(part[0]) and len(part[1])]
 
 
 def probe_probabilities(
@@ -131,7 +143,9 @@ def _strength(
     balanced: bool,
     pool: ThreadPoolExecutor,
 ) -> float:
-    """Return the strength with the lowest log loss on a fifth of the training samples."""
+    """Return the strength with the lowest log loss on a fifth of the training samples, the second of one group."""
+    if len(np.unique(groups[rows])) < 2:
+        return STRENGTHS[1]
     inner = group_parts(targets[rows], groups[rows])[0]
     part = Part(rows[inner.trained], rows[inner.predicted])
     truth = targets[part.predicted]

@@ -7,6 +7,7 @@ from sklearn.datasets import load_digits
 from mml_lib.audit.confident_learning import confident_joint, find_label_errors
 from mml_lib.audit.confusable_classes import confusable_classes
 from mml_lib.audit.linear_probe import group_parts, predict_task, probe_probabilities, task_parts
+from mml_lib.errors import MMLError
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.splits.splitting import Assignment
@@ -82,6 +83,25 @@ def test_folds_are_drawn_for_a_task_with_a_validation_split():
     split, fold = np.array(["train"] * 20), np.array([0] * 5 + [-1] * 15)
     parts = task_parts(split, fold, np.arange(20).astype(str), np.arange(20) % 2)
     assert sorted(row for part in parts for row in part.predicted.tolist()) == list(range(20))
+
+
+@pytest.mark.filterwarnings("error:The least populated")
+def test_rare_classes_are_predicted_too():
+    targets = np.repeat(np.arange(20), 2)
+    groups = np.arange(40).astype(str)
+    values = np.eye(20)[targets]
+    parts = group_parts(targets, groups)
+    assert sorted(row for part in parts for row in part.predicted.tolist()) == list(range(40))
+    probabilities = probe_probabilities(values, targets, groups, parts)
+    for part in parts:
+        seen = part.predicted[np.isin(targets[part.predicted], targets[part.trained])]
+        assert (probabilities[seen].argmax(axis=1) == targets[seen]).all()
+    assert not np.isnan(probabilities).any()
+
+
+def test_samples_of_one_group_are_refused():
+    with pytest.raises(MMLError, match="4 labelled samples are in one group"):
+        group_parts(np.array([0, 1, 0, 1]), np.array(["g"] * 4))
 
 
 def labelled_task(kind: str, labels: list, classes: list[str]) -> TaskDescription:
