@@ -130,7 +130,10 @@ def _picked(channels: Sequence[ImageChannels], picked: Sequence[int]) -> Channel
     short = next((image for image in channels if image.number <= max(picked)), None)
     if short is not None:
         numbers = "its only channel is 0" if short.number == 1 else f"its channels are 0 … {short.number - 1}"
-        raise MMLError(f"images.channels: {short.file} has no channel {max(picked)}; {numbers}")
+        raise MMLError(
+            f"images.channels: {short.file} has no channel {max(picked)}; {numbers}; list some of these, or leave the "
+            "image out"
+        )
     _common_count(channels)
     return ChannelSource(_names(channels, picked), tuple(picked))
 

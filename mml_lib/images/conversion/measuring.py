@@ -183,7 +183,8 @@ def check_ends(extents: Sequence[Extent], ends: tuple[float, float], key: str) -
     low, high = min(extent.low for extent in extents), max(extent.high for extent in extents)
     if high <= ends[0] or low >= ends[1]:
         raise MMLError(
-            f"images.{key}: the images have values of {low:g} … {high:g}, all beyond {ends[0]:g} … {ends[1]:g}"
+            f"images.{key}: the images have values of {low:g} … {high:g}, all beyond {ends[0]:g} … {ends[1]:g} "
+            f"({summarized(extent.file for extent in extents)}); state a {key} of these values"
         )
     _warn_of_unfit_range(extents, *ends, key)
 

@@ -23,7 +23,12 @@ def read_numpy(file: Path | str) -> DeepImage:
 
 
 def _load(file: Path | str) -> np.ndarray:
-    loaded = np.load(file, allow_pickle=False)
+    try:
+        loaded = np.load(file, allow_pickle=False)
+    except (ValueError, EOFError) as error:  # whose message recommends to load pickled objects
+        raise MMLError(
+            f"the image {file} holds no array of numbers, or is damaged; save it by numpy.save or numpy.savez"
+        ) from error
     if not isinstance(loaded, np.ndarray):
         with loaded as archive:
             if len(archive.files) != 1:

@@ -1,6 +1,7 @@
 """TIFFs of many channels, by tifffile: bands of a page, planes, and the channel axes of OME-TIFF and ImageJ."""
 
 import functools
+import logging
 import os
 import re
 import xml.etree.ElementTree as ET
@@ -127,6 +128,8 @@ def _check_bands(page: Any, path: str) -> None:
 def _import_tifffile(path: str) -> ModuleType:
     try:
         import tifffile
+
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # errors are raised here, with the file's name
     except ImportError as error:
         raise MMLError(
             f"the image {path} is a TIFF of several channels, which needs tifffile: {EXTRA}; or set images: "

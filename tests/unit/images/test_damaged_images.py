@@ -13,7 +13,7 @@ import pytest
 from mml_lib.errors import MMLError
 from mml_lib.images.decoding import decode, read_deep_image
 from mml_lib.images.mask_files import decode_mask
-from mml_lib.images.readers import read_header
+from mml_lib.images.readers import read_header, read_samples
 from mml_lib.tasks.pixel_format import Conversion
 from mml_lib.tasks.value_range import ValueRange
 from tests.fixtures.damaged_images import damaged_files, valid_files
@@ -134,3 +134,15 @@ def test_metadata_of_a_png_decide_nothing_about_its_pixels(tmp_path: Path, case:
     file = tmp_path / "x.png"
     file.write_bytes(SMALL[:place] + LATE[case] + SMALL[place:])
     assert decode(file)[0].tobytes() == b"abc"
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"nonsense" * 100, "objects"])
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_file_without_an_array_of_numbers_is_refused_without_advice_to_run_its_code(
+    tmp_path: Path, suffix: str, content: bytes | str
+):
+    file = tmp_path / f"x.{suffix}"
+    file.write_bytes(content) if isinstance(content, bytes) else np.array([{}], object).dump(file)
+    with pytest.raises(MMLError, match=rf"x\.{suffix} ") as error:
+        read_samples(file)
+    assert "pickle" not in str(error.value)
