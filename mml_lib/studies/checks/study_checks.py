@@ -132,7 +132,8 @@ def check_pretraining(
     if whole != other:
         raise MMLError(
             f"mode.pretrain_task: {pretrained_on['name']} divides the images of {task.name} in another way, so its "
-            "models may have seen what is tested; give both the same folds, test_fraction, seed and idx_to_class"
+            "models may have seen what is tested; give both the same folds, test_fraction, seed and idx_to_class, "
+            "or one data set in datasets that states its folds"
         )
     nested = re.match(rf".*?\{SEPARATOR}nested{ARGUMENT}[^{SEPARATOR}]*", task.name)
     if nested and divided_by(definition, False, ["nested"]) not in (*pretrained_on["bases"], pretrained_on["id"]):
@@ -356,7 +357,8 @@ def check_other(other: TaskIdentity, task: TaskIdentity) -> None:
     if divided_by(other.definition(), brings, (*REDIVIDING, "nested")) not in learned:
         raise MMLError(
             f"mode.eval_on: {task.name} may learn images that {other.name} is tested on, as they are divided in "
-            "another way; give both the same folds, test_fraction, seed and idx_to_class, or leave it out"
+            "another way; give both the same folds, test_fraction, seed and idx_to_class, or one data set in datasets "
+            "that states its folds, or leave it out"
         )
 
 

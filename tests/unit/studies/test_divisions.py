@@ -40,6 +40,19 @@ def test_same_images_in_the_same_division_may_be_tested_on_but_no_fold_that_is_l
     assert planned({"eval_on": ["b"]}, tmp_path, tasks=tasks, pivot=held_out).commands
 
 
+def test_division_of_a_data_set_is_the_same_for_tasks_of_other_classes(tmp_path: Path):
+    parity = {number: "odd" if number % 2 else "even" for number in range(10)}
+    tasks = {"mine": {"dataset": "digits"}, "b": {"dataset": "digits", "idx_to_class": parity}}
+    shared = {"digits": DIGITS}
+    assert transfer(tmp_path, tasks=tasks, datasets=shared).commands
+    nested = {"name": "mine", "tags": "+nested~0"}
+    with pytest.raises(MMLError, match=r"b has images that mine\+nested~0 holds out"):
+        transfer(tmp_path, tasks=tasks, datasets=shared, pivot=nested)
+    apart = {**tasks, "b": {**tasks["b"], "seed": 1}}
+    with pytest.raises(MMLError, match=r"b divides .*mine .*datasets"):
+        transfer(tmp_path, tasks=apart, datasets=shared)
+
+
 def test_division_that_the_data_bring_is_the_same_for_all_that_use_them(tmp_path: Path):
     table = tmp_path / "table.csv"
     splits = ["train"] * 8 + ["test"] * 4
