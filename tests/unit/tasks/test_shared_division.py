@@ -108,6 +108,37 @@ def test_copies_of_an_image_stay_together(folder: Path):
     assert len({tasks["sex"][f"{number}.png"] for number in range(10)}) == 1
 
 
+def test_validation_split_of_the_data_is_the_only_fold_of_all_tasks():
+    write_table(("train", "val"))
+    Path("t.csv").write_text(Path("t.csv").read_text().replace("val", "train", 40))
+    tasks = divided(CHEST | {"split": "place"})
+    for samples in tasks.values():
+        assert {its for its in samples.values() if its[0] != "unlabelled"} == {
+            ("train", -1),
+            ("train", 0),
+            ("test", -1),
+        }
+    assert leaked(tasks["age"], tasks["sex"], 1) == set()
+
+
+def test_folders_are_divided_as_their_manifest_says(folder: Path):
+    for number in range(24):
+        file = folder / "f" / "ab"[number % 2] / f"p{number // 4}_{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((4, 4), number, np.uint8)).save(file)
+    folders = {
+        "creator": "image_folder",
+        "path": "f",
+        "layout": "{label}/{group}_*.png",
+        "folds": 2,
+        "test_fraction": 0,
+    }
+    tasks = divided(folders, {"both": {}, "named": {"idx_to_class": {0: "x", 1: "y"}}})
+    assert tasks["both"] == tasks["named"]
+    homes = {fold: {name.split("_")[0] for name, its in tasks["both"].items() if its[1] == fold} for fold in (0, 1)}
+    assert [len(homes[fold]) for fold in (0, 1)] == [3, 3]
+
+
 def test_task_that_states_other_folds_or_groups_has_its_own_division():
     own: dict[str, dict[str, Any]] = {
         "folds": {"label": "sex", "folds": 2},
