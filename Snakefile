@@ -43,6 +43,7 @@ make_local(
     "calibrate_fold",
     "predict_ensemble",
     "summarize",
+    "collect_distances",
     "compare_with_baseline",
     "draw_curve",
     "compare_across_tasks",
@@ -71,6 +72,7 @@ include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/features.smk"
 include: "rules/fisher.smk"
+include: "rules/similarity.smk"
 include: "rules/post.smk"
 include: "rules/questions.smk"
 include: "rules/transfer.smk"

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from mml_lib.config.analysis.audit_options import Audit, Dimension, as_dimension
+from mml_lib.config.analysis.similarity_options import Similarity
 from mml_lib.config.analysis.suggest_options import Suggestions
 from mml_lib.config.feature_options import Extraction
 from mml_lib.config.metric_options import Metric, Metrics, Named, StoreBest
@@ -276,6 +277,9 @@ class StudyConfig(Section):
         None,
         description="Suggestions for the pivot: pipelines merged from the best runs on similar tasks, by the mode "
         "suggest, and trained by mode.suggestion.",
+    )
+    similarity: Similarity = Field(
+        default_factory=Similarity, description="Distances between the tasks of a study, by the mode similarity."
     )
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         default_factory=dict, description="Dotted keys with lists of values. Each combination becomes a run."

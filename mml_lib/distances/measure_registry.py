@@ -15,7 +15,7 @@ a distance that is undefined.
 | --- | --- |
 | `keywords` | `keywords` of both tasks |
 | `features` | `features` of both tasks, by one extractor |
-| `fisher` | `fisher` of both tasks, by one extractor |
+| `fisher` | `fisher` of both tasks, by one extractor; `mml_lib.schedulers.fisher_heads` plans it |
 | `labels` | `labels` (and `folds`, if there are some) of the target |
 | `transferred_features` | `features` of the target: its samples in the source's network |
 | `transferred_probabilities` | `probabilities` of the target: its samples in the source's network |

@@ -124,6 +124,7 @@ FORMATS: Mapping[str, Format] = {
         Format("calibration", ["calibration", "other_calibration"]),
         Format("ensemble", ["ensemble"]),
         Format("fisher", ["fisher"]),
+        Format("pair_distance", ["pair_distance"]),
         Format("image_measures", ["image_measures"]),
         Format("neighbours", ["neighbours"]),
         Format("study_config", ["study_config"], 2),

@@ -248,12 +248,12 @@ def draw_transfer(
     figure, (axis, *others) = panels(1 + len(distances), width, height)
     largest = np.nanmax(np.abs(matrix.to_numpy()), initial=0) or 1.0
     marks = np.where(is_sure, "•", "")
-    _draw_matrix(axis, matrix, "{:+.3f}", marks, cmap="PuOr_r", vmin=-largest, vmax=largest)
+    draw_matrix(axis, matrix, "{:+.3f}", marks, cmap="PuOr_r", vmin=-largest, vmax=largest)
     axis.set_title(f"gain in {metric.replace('_', ' ')} over scratch\n• 95 % interval excludes 0", fontsize=8)
     sources = list(dict.fromkeys(gains["source"]))
     for panel, (measure, table) in zip(others, distances.items(), strict=True):
         own = table.reindex(index=sources, columns=matrix.columns)
-        _draw_matrix(panel, own, "{:.3g}", np.full(own.shape, ""), cmap="Greys_r")
+        draw_matrix(panel, own, "{:.3g}", np.full(own.shape, ""), cmap="Greys_r")
         panel.set_title("\n".join([f"distance {measure}", *_taus(correlations, measure)]), fontsize=8)
     save(figure, path)
 
@@ -269,7 +269,7 @@ def _taus(correlations: pd.DataFrame, measure: str) -> list[str]:
     return lines
 
 
-def _draw_matrix(axis: Axes, matrix: pd.DataFrame, style: str, marks: np.ndarray, **colours: Any) -> None:
+def draw_matrix(axis: Axes, matrix: pd.DataFrame, style: str, marks: np.ndarray, **colours: Any) -> None:
     """Draw a matrix with its values; row = source, column = target."""
     values = matrix.to_numpy(dtype=float)
     image = axis.imshow(np.ma.masked_invalid(values), aspect="auto", **colours)

@@ -194,6 +194,10 @@ class AbstractBaseScheduler(StepHooks, ABC):
         self.study.runs.plan(task, list(runs.values()))
         return list(runs.values())
 
+    def reports_validation(self, trained: str) -> bool:
+        """Return True if results on the validation split of a trained task are reported."""
+        return False
+
     # --- the plan -----------------------------------------------------------------------------------------------
 
     def run_label(self, network: TrainedNetwork) -> RunLabel:

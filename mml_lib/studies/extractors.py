@@ -121,8 +121,9 @@ class Extractors:
         """
         if name not in self._by_name:
             _ = self.own
-        if name not in self._by_name:  # another one that a mode has planned
-            _ = self.study.scheduler(self.study.cfg.mode.id).steps
+        for mode in (self.study.cfg.mode.id, "similarity"):  # another one that a mode has planned
+            if name not in self._by_name:
+                _ = self.study.scheduler(mode).steps
         if name not in self._by_name:
             raise MMLError(f"features: the study has no extractor '{name}'{nearest(name, self._by_name)}")
         return self._by_name[name]

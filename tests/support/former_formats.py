@@ -10,6 +10,7 @@ import yaml
 from mml_lib.audit.image_measures import ImageMeasures
 from mml_lib.audit.neighbours import Neighbours
 from mml_lib.distances.fisher_embedding import FisherEmbedding
+from mml_lib.distances.pair_distances import PairDistance
 from mml_lib.evaluation.calibration.calibration_methods import Calibration
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.evaluation.network_metrics import NetworkMetrics
@@ -59,6 +60,7 @@ READ: dict[str, Callable[[Path], Any]] = {
     "calibration": lambda path: Calibration(**read_json(path, "calibration")),
     "ensemble": EnsembleStorage.read,
     "fisher": FisherEmbedding.read,
+    "pair_distance": PairDistance.read,
     "study_config": read_config,
     "run_explanation": lambda path: read_stored_yaml(path, "run_explanation")["run"],
     "return_value": lambda path: read_json(path, "return_value")["mode"],

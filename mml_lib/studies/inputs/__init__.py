@@ -12,6 +12,7 @@ from mml_lib.studies.inputs.post_inputs import PostInputs
 from mml_lib.studies.inputs.preprocess_inputs import PreprocessInputs
 from mml_lib.studies.inputs.questions_inputs import QuestionsInputs
 from mml_lib.studies.inputs.report_inputs import ReportInputs
+from mml_lib.studies.inputs.similarity_inputs import SimilarityInputs
 from mml_lib.studies.inputs.suggest_inputs import SuggestInputs
 from mml_lib.studies.inputs.tasks_inputs import TasksInputs
 from mml_lib.studies.inputs.train_inputs import TrainInputs
@@ -44,6 +45,7 @@ class Inputs:
         self.suggest = SuggestInputs(study)
         self.info = InfoInputs(study)
         self.report = ReportInputs(study)
+        self.similarity = SimilarityInputs(study)
         self.finish = FinishInputs(study)
 
     def reused(self, key: str) -> Callable[["Wildcards"], list[str]]:

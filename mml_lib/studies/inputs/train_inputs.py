@@ -4,15 +4,13 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from mml_lib.errors import MMLError
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import OutputFiles, Wildcards
-
-    from mml_lib.schedulers.train import TrainScheduler
 
 
 @dataclass(frozen=True)
@@ -73,8 +71,7 @@ class TrainInputs(RuleInputs):
 
     def reports_validation(self, wildcards: "Wildcards", output: "OutputFiles") -> bool:
         """True if results on the validation split of a run are reported."""
-        scheduler = cast("TrainScheduler", self.study.scheduler(self.study.cfg.mode.id))
-        return scheduler.reports_validation(wildcards.task)
+        return self.study.scheduler(self.study.cfg.mode.id).reports_validation(wildcards.task)
 
     @functools.cache  # noqa: B019  (a study lives as long as its process; a plan needs the files of each run many times)
     def learned_files(self, task: str, run: str) -> LearnedFiles:

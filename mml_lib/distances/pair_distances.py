@@ -1,0 +1,66 @@
+"""Distances of pairs of tasks, and the tables that they are collected in."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from mml_lib.distances.measure_registry import Measure
+from mml_lib.files.stored import Stored
+
+
+@dataclass(frozen=True)
+class PairDistance(Stored):
+    """The distance from a source task to a target task.
+
+    Args:
+        measure: name of the measure.
+        source: name of the source.
+        target: name of the target.
+        distance: the distance; None: it is undefined.
+    """
+
+    KIND: ClassVar[str] = "pair_distance"
+
+    measure: str
+    source: str
+    target: str
+    distance: float | None
+
+    @classmethod
+    def of(cls, measure: str, source: str, target: str, distance: float) -> "PairDistance":
+        """Return a distance that may be NaN."""
+        return cls(measure, source, target, None if math.isnan(distance) else distance)
+
+
+def distance_table(distances: Sequence[PairDistance], measure: Measure, tasks: Sequence[str]) -> pd.DataFrame:
+    """Return the distances between all tasks; row = source, column = target, NaN = undefined or not computed.
+
+    Args:
+        distances: distances of pairs; of a symmetric measure each pair once.
+        measure: the measure.
+        tasks: names of all tasks.
+    """
+    table = pd.DataFrame(math.nan, index=list(tasks), columns=list(tasks))
+    for pair in distances:
+        value = math.nan if pair.distance is None else pair.distance
+        table.loc[pair.source, pair.target] = value
+        if measure.symmetric:
+            table.loc[pair.target, pair.source] = value
+    if measure.zero_diagonal:
+        for task in tasks:
+            table.loc[task, task] = 0.0
+    return table
+
+
+def combined_table(tables: Mapping[str, pd.DataFrame], measure: Measure, options: Any, tasks: Sequence[str]) -> Any:
+    """Return the table of a measure that combines those of other measures."""
+    matrices = {name: table.reindex(index=tasks, columns=tasks).to_numpy(float) for name, table in tables.items()}
+    return pd.DataFrame(measure.function(matrices, options), index=list(tasks), columns=list(tasks))
+
+
+def nearest_sources(table: pd.DataFrame, target: str) -> dict[str, float]:
+    """Return the distances from other tasks to a target, the nearest first; undefined ones are left out."""
+    return {str(task): float(value) for task, value in table[target].drop(target).dropna().sort_values().items()}

@@ -1,0 +1,24 @@
+"""Collect the distances between tasks by one measure, and draw them."""
+
+from mml_lib.distances import MEASURES
+from mml_lib.distances.pair_distances import PairDistance, combined_table, distance_table
+from mml_lib.evaluation.comparisons.rank_correlations import read_distances
+from mml_lib.files.atomic import write_text, write_whole_folder
+from mml_lib.reports.distances.distance_figures import draw_distances
+from mml_lib.steps.open_step import open_step
+
+open_step(snakemake)
+params, measure = snakemake.params, MEASURES[snakemake.wildcards.measure]
+
+if measure.combines:
+    values = {key: value for key, value in params.options.items() if key not in ("version", "code")}
+    parts = {name: read_distances(path) for name, path in zip(params.parts, snakemake.input.combined, strict=True)}
+    table = combined_table(parts, measure, measure.read_options(values), params.tasks)
+else:
+    pairs = [PairDistance.read(path) for path in snakemake.input.pairs]
+    table = distance_table(pairs, measure, params.tasks)
+
+columns = table if params.pivot is None else table[[params.pivot]]
+write_text(snakemake.output.distances, columns.to_csv(index_label="source"))
+with write_whole_folder(snakemake.output.plots) as folder:
+    draw_distances(table, measure.name, params.pivot, folder)

@@ -1,0 +1,66 @@
+"""Tables of distances between tasks, and their pictures."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.spatial.distance import cdist
+
+from mml_lib.distances import MEASURES
+from mml_lib.distances.pair_distances import PairDistance, combined_table, distance_table, nearest_sources
+from mml_lib.reports.distances.distance_figures import draw_distances, scaled_places, symmetric_distances
+
+TASKS = ["a", "b", "c"]
+
+
+def test_a_symmetric_measure_fills_both_directions_and_the_diagonal():
+    pairs = [PairDistance.of("mmd", "a", "b", 0.5), PairDistance.of("mmd", "a", "c", math.nan)]
+    table = distance_table(pairs, MEASURES["mmd"], TASKS)
+    assert table.loc["b", "a"] == table.loc["a", "b"] == 0.5
+    assert np.isnan(table.loc["c", "a"])
+    assert np.isnan(table.loc["b", "c"])
+    assert (np.diag(table) == 0).all()
+
+
+def test_an_asymmetric_measure_has_sources_as_rows():
+    table = distance_table([PairDistance.of("knn", "a", "b", 0.25)], MEASURES["knn"], TASKS)
+    assert table.loc["a", "b"] == 0.25
+    assert np.isnan(table.loc["b", "a"])
+    assert np.isnan(np.diag(table)).all()
+
+
+def test_measures_are_combined_over_the_pairs_of_a_pivot():
+    first = pd.DataFrame({"c": {"a": 1.0, "b": 3.0, "c": 0.0}})
+    second = pd.DataFrame({"c": {"a": 10.0, "b": 20.0, "c": 0.0}})
+    options = MEASURES["ensemble"].read_options({"weights": {"mmd": 1, "fid": 2}})
+    table = combined_table({"mmd": first, "fid": second}, MEASURES["ensemble"], options, TASKS)
+    assert nearest_sources(table, "c") == {"a": -3.0, "b": 3.0}
+
+
+def test_classical_scaling_keeps_the_distances_of_points_in_a_plane():
+    points = np.random.default_rng(0).normal(size=(6, 2))
+    distances = cdist(points, points)
+    places = scaled_places(distances)
+    assert cdist(places, places) == pytest.approx(distances)
+
+
+def test_negative_distances_are_shifted_and_undefined_ones_have_no_groups():
+    table = pd.DataFrame([[0, -0.2, 0.4], [-0.1, 0, 0.3], [0.2, 0.3, 0]], TASKS, TASKS)
+    symmetric = symmetric_distances(table)
+    assert symmetric is not None
+    assert symmetric[0].tolist() == pytest.approx([0, 0, 0.45])
+    table.loc["a", "b"] = np.nan
+    assert symmetric_distances(table) is None
+
+
+@pytest.mark.parametrize(("pivot", "figures"), [(None, {"distances.svg", "map.svg"}), ("b", {"nearest_sources.svg"})])
+def test_figures_name_all_tasks(pivot: str | None, figures: set[str], tmp_path: Path):
+    points = np.random.default_rng(0).normal(size=(3, 2))
+    table = pd.DataFrame(cdist(points, points), TASKS, TASKS)
+    draw_distances(table, "mmd", pivot, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == figures
+    for path in tmp_path.iterdir():
+        text = path.read_text()
+        assert all(f">{task}<" in text for task in TASKS if task != pivot)

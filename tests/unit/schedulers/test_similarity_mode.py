@@ -1,0 +1,94 @@
+"""Mode similarity: planned pairs, networks and measures, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mml_lib.errors import MMLError
+from mml_lib.schedulers.base import AbstractBaseScheduler
+from tests.support.messages import mentions
+from tests.support.planned_studies import FAKE, TASKS, planned
+
+RANDOM = {"arch": "test_resnet", "pretrained": False}
+CLASSES = {"mine": FAKE, "b": FAKE | {"seed": 1}, "e": FAKE | {"seed": 2}}
+
+
+def similarity(folder: Path, similarity: dict[str, Any], **changes: Any) -> AbstractBaseScheduler:
+    changes = {"pivot": {}, "tasks": CLASSES, "features": RANDOM} | changes
+    return planned({"preset": "similarity"}, folder, similarity=similarity, **changes)
+
+
+def pairs(plan: AbstractBaseScheduler, measure: str) -> list[tuple[str, str]]:
+    steps = plan.steps_by_rule["compute_distance"]
+    return [(step["source"], step["task"]) for step in steps if step["measure"] == measure]
+
+
+def test_each_pair_of_a_symmetric_measure_is_computed_once(tmp_path: Path):
+    plan = similarity(tmp_path, {"distance": ["mmd", "kld"]})
+    assert pairs(plan, "mmd") == [("b", "e"), ("b", "mine"), ("e", "mine")]
+    assert len(pairs(plan, "kld")) == 6
+    assert [step["measure"] for step in plan.steps_by_rule["collect_distances"]] == ["mmd", "kld"]
+
+
+def test_with_a_pivot_all_tasks_are_compared_with_it_whatever_the_order_of_names(tmp_path: Path):
+    plan = similarity(tmp_path, {"distance": ["mmd", "kld"]}, pivot={"name": "e"})
+    assert pairs(plan, "mmd") == [("b", "e"), ("e", "mine")]
+    assert pairs(plan, "kld") == [("b", "e"), ("mine", "e")]
+
+
+def test_a_further_task_adds_its_pairs_alone(tmp_path: Path):
+    before = pairs(similarity(tmp_path, {"distance": "mmd"}), "mmd")
+    after = pairs(similarity(tmp_path, {"distance": "mmd"}, tasks={"c": FAKE | {"seed": 9}, **CLASSES}), "mmd")
+    assert set(before) < set(after)
+    assert all("c" in pair for pair in set(after) - set(before))
+
+
+def test_an_ensemble_brings_the_measures_that_it_combines(tmp_path: Path):
+    options = {"ensemble": {"weights": {"emd": 1, "semantic": 0.5}}, "emd": {"method": "binned"}}
+    plan = similarity(tmp_path, {"distance": "ensemble", "options": options})
+    assert [step["measure"] for step in plan.steps_by_rule["collect_distances"]] == ["emd", "semantic", "ensemble"]
+    assert {step["measure"] for step in plan.steps_by_rule["compute_distance"]} == {"emd", "semantic"}
+
+
+def test_networks_of_sources_and_heads_are_trained_once(tmp_path: Path):
+    plan = similarity(tmp_path, {"distance": ["leep", "knn"]}, pivot={"name": "mine"})
+    trained = {(step["task"], step["fold"]) for step in plan.steps_by_rule["train_fold"]}
+    assert trained == {("b", 0), ("e", 0)}
+    plan = similarity(tmp_path, {"distance": "fed"})
+    assert {step["task"] for step in plan.steps_by_rule["compute_fisher"]} == set(CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("section", "changes", "words"),
+    [
+        ({"distance": "mdm"}, {}, ["similarity.distance", "'mdm'", "did you mean 'mmd'"]),
+        ({"options": {"mdm": {}}}, {}, ["similarity.options", "did you mean 'mmd'"]),
+        ({"options": {"mmd": {"kernal": 1}}}, {}, ["similarity.options.mmd.kernal", "did you mean 'kernel'"]),
+        ({"distance": "ensemble"}, {}, ["similarity.options.ensemble.weights", "missing"]),
+        (
+            {"distance": "ensemble", "options": {"ensemble": {"weights": {"ensemble": 1}}}},
+            {},
+            ["similarity.options.ensemble.weights", "combines others itself"],
+        ),
+        ({}, {"tasks": {"mine": FAKE}}, ["one task only", "tasks"]),
+        ({}, {"features": RANDOM | {"pooling": "tokens"}}, ["features.pooling", "pooled"]),
+        ({"distance": "logme"}, {"tasks": TASKS, "pivot": {"name": "archive"}}, ["archive", "no labels", "logme"]),
+        ({"distance": "logme"}, {"tasks": TASKS, "pivot": {"name": "mine"}}, ["archive", "no labels to train"]),
+        ({"distance": "knn"}, {"tasks": TASKS, "pivot": {"name": "c"}}, ["c has no class of each image", "knn"]),
+        ({"distance": "leep"}, {"tasks": TASKS, "pivot": {"name": "b"}}, ["archive", "leep"]),
+        (
+            {"distance": "leep"},
+            {"tasks": {"mine": FAKE, "c": TASKS["c"]}, "pivot": {"name": "mine"}},
+            ["c is no classification", "leep"],
+        ),
+        ({"distance": "fed"}, {"tasks": TASKS}, ["fed", "archive", "no labels"]),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_while_planning(
+    section: dict[str, Any], changes: dict[str, Any], words: list[str], tmp_path: Path
+):
+    with pytest.raises(MMLError) as error:
+        similarity(tmp_path, section, **changes)
+    assert mentions(str(error.value), *words)
+    assert "\n" not in str(error.value)
