@@ -223,7 +223,8 @@ class TrainScheduler(AbstractBaseScheduler):
 
     def reports_validation(self, trained: str) -> bool:
         """Return True if results on the validation split of a trained task are reported."""
-        return "val" in self.splits(trained) and not self.options.nested
+        reports = trained in self.trained_tasks and not self.options.nested
+        return reports and "val" in self.splits(trained)
 
     # --- checks -------------------------------------------------------------------------------------------------
 

@@ -115,7 +115,7 @@ class TransferScheduler(TrainScheduler):
         if options.source is None:
             return added
         models = self._candidates(cfg, options)
-        reported = self.reports_validation(task.name)
+        reported = "val" in self.splits(task.name) and not options.nested
         for model in models:
             for learned in self.study.runs.of_model(model).pipeline.tasks:
                 check_pretraining(task, cfg, learned, reported, options.freeze)

@@ -87,6 +87,16 @@ def test_suggested_plateau_is_refused_where_the_validation_split_is_reported(tmp
         follow(content, {"lr_scheduler": PLATEAU}, None, reports_validation=True)
 
 
+def test_validation_is_reported_of_the_tasks_that_the_mode_is_about(tmp_path: Path):
+    tasks = TASKS | {"mine": FAKE | {"test_fraction": 0.5}}
+    source = {"preset": "tl", "suggestion": None, "pretrain_task": "b", "eval": ["test"]}
+    plan = followed(tmp_path, source, tasks=tasks, reuse={})
+    assert [plan.reports_validation(task) for task in ("mine", "b")] == [False, False]  # b has no test split
+    inputs = planned({"preset": "features"}, tmp_path, tasks=tasks).study.inputs.train
+    assert not inputs.reports_validation(wildcards(task="b"), None)
+    assert followed(tmp_path, {"eval": ["val"]}).reports_validation("mine")
+
+
 def test_suggestion_without_a_source_is_refused_by_what_starts_from_it(tmp_path: Path):
     with pytest.raises(MMLError, match=r"mode.pretrain_task: suggestion 1 names no source"):
         follow(run(transferred(tmp_path)).content, {}, None)
