@@ -58,7 +58,7 @@ def _draw_heat_map(table: pd.DataFrame, symmetric: np.ndarray | None, measure: s
     if symmetric is not None:
         tree = linkage(squareform(symmetric, checks=False), "average")
         names = [shorten(str(name), NAME // 2) for name in table.index]
-        drawn = dendrogram(tree, labels=names, orientation="left", ax=axes[1], color_threshold=0)
+        drawn = dendrogram(tree, labels=names, orientation="left", ax=axes[1], color_threshold=0, leaf_font_size=8)
         order = np.array(drawn["leaves"])[::-1]
         axes[1].set_xlabel("mean distance of groups")
         axes[1].spines[["left", "top", "right"]].set_visible(False)
