@@ -9,7 +9,7 @@ from mml_lib.files.checksums import checksum_path
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
 
 if TYPE_CHECKING:
-    from snakemake.iocontainers import Wildcards
+    from snakemake.iocontainers import InputFiles, Wildcards
 
     from mml_lib.schedulers.train import TrainScheduler
 
@@ -46,10 +46,11 @@ class TransferInputs(RuleInputs):
         own = [self.fm.path("distances", measure=measure) for measure in self._planned]
         return own + self.fm.reusables.inputs("distances")
 
-    def measures(self, wildcards: "Wildcards") -> list[str]:
+    def measures(self, wildcards: "Wildcards", input: "InputFiles") -> list[str]:
         """The measure of each of these files, with its project if it is another one."""
-        reused = [Path(path) for path in self.fm.reusables.inputs("distances")]
-        return [*self._planned, *(f"{path.parents[1].name}: {path.stem}" for path in reused)]
+        own = {self.fm.path("distances", measure=measure) for measure in self._planned}
+        paths = [Path(path) for path in input["distances"]]
+        return [path.stem if str(path) in own else f"{path.parents[1].name}: {path.stem}" for path in paths]
 
     def stored_distances(self, wildcards: "Wildcards") -> dict[str, dict[str, str]]:
         """Path and checksum of the project's other distances, by measure.

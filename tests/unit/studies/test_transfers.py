@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from snakemake.iocontainers import InputFiles
+
 from mml_lib.studies.transfers import Transfer
 from tests.support.planned_studies import FAKE, planned, wildcards
 
@@ -101,11 +103,13 @@ def test_distances_of_this_project_and_of_reused_ones_are_read(tmp_path: Path):
         path.write_text("source,a\nb,0.5\n")
     alone, reused = plan_of(tmp_path), plan_of(tmp_path, reuse={"distances": "old"})
     step = wildcards(metric="accuracy")
-    assert alone.study.inputs.transfer.measures(step) == []
+    assert alone.study.inputs.transfer.distances(step) == []
     stored = {"mmd": {"path": str(tmp_path / "results/default/DISTANCES/mmd.csv"), "sha256": ""}}
     assert alone.study.inputs.transfer.stored_distances(step) == stored
-    assert reused.study.inputs.transfer.measures(step) == ["old: fid"]
-    assert [Path(path).name for path in reused.study.inputs.transfer.distances(step)] == ["fid.csv"]
+    paths = reused.study.inputs.transfer.distances(step)
+    assert [Path(path).name for path in paths] == ["fid.csv"]
+    files = InputFiles(fromdict={"distances": paths})
+    assert reused.study.inputs.transfer.measures(step, files) == ["old: fid"]
 
 
 def test_nested_folds_of_a_target_are_one_column_with_the_distances_of_their_task(tmp_path: Path):
