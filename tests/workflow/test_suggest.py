@@ -25,9 +25,10 @@ VARIANTS = {
 STUDY = TINY | {
     "mode": {"preset": "tl", "cv": False, "subroutines": ["train", "predict", "test"]},
     "pivot": {"name": "mine"},
-    "tasks": {"mine": TASK | {"test_fraction": 0.4}},
+    "tasks": {"mine": TASK | {"test_fraction": 0.4}, **SOURCES["tasks"]},
+    "features": {"arch": "test_resnet", "pretrained": False},
     "suggest": {"distance": "mmd", "quantile": 1, "runs": 2, "n": 2},
-    "reuse": {"distances": "old", "models": "old"},
+    "reuse": {"models": "old"},
     "variants": VARIANTS,
     "bootstrap": 0,
 }
@@ -41,23 +42,22 @@ def test_suggestions_are_made_described_and_trained_in_one_plan(workplace: Workp
     workplace.write(SOURCES)
     workplace.run()
     results = workplace.folder / "results"
-    distances = results / "old/DISTANCES/mmd.csv"
-    distances.parent.mkdir(parents=True)
-    distances.write_text("source,mine\nb,0.1\nc,0.2\nmine,\n")
 
     workplace.write(STUDY)
     planned = workplace.planned()
-    assert (planned["suggest_pipeline"], planned["train_fold"]) == (1, 2)
+    counts = {"extract_features": 3, "compute_distance": 2, "suggest_pipeline": 1, "train_fold": 2}
+    assert {rule: planned[rule] for rule in counts} == counts
     workplace.run()
     suggestion = content(results / "tiny/BLUEPRINTS/mine/suggestion-1.yaml")
+    nearest = suggestion["chosen"]["sources"][0]["task"]
     pipelines = [content(path) for path in workplace.files("results/tiny/PIPELINES/mine/*.yaml")]
     (followed,) = [pipeline for pipeline in pipelines if "suggestion" in pipeline]
     (scratch,) = [pipeline for pipeline in pipelines if "suggestion" not in pipeline]
     assert followed["optimizer"] == suggestion["pipeline"]["optimizer"] != scratch["optimizer"]
     assert followed["suggestion"]["replaced"]["optimizer"] == scratch["optimizer"]
-    assert followed["pretraining"]["task"] == suggestion["chosen"]["pretrain_task"] == "b"
+    assert followed["pretraining"]["task"] == suggestion["chosen"]["pretrain_task"] == nearest
     (selection,) = workplace.files("results/tiny/SELECTIONS/mine/*.json")
-    assert {model["task"] for model in json.loads(selection.read_text())["candidates"]} == {"b"}
+    assert {model["task"] for model in json.loads(selection.read_text())["candidates"]} == {nearest}
     assert workplace.planned() == {}
 
     workplace.run("suggest")

@@ -11,8 +11,8 @@ class Suggestions(Section):
     """Suggestion of sources and pipelines for the pivot, by the distances of tasks to it."""
 
     distance: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")] = Field(
-        description="Measure by which sources are near: DISTANCES/<distance>.csv of the projects of reuse.distances, "
-        "or else of this project."
+        description="Measure by which sources are near: DISTANCES/<distance>.csv of the projects of reuse.distances; "
+        "without them it is computed by the section similarity, or read from this project."
     )
     quantile: float = Field(
         0.25,

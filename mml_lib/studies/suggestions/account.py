@@ -81,8 +81,8 @@ def _lines(suggestions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield ""
     yield (
         f"Sources are the tasks whose {options['distance']} to {first['task']} is at most {first['threshold']:.4g}, "
-        f"the {options['quantile']:g} quantile of {len(first['sources'])} distances. Of each source the best "
-        f"{options['runs']} procedures by validation are merged. Weights fall with the distance."
+        f"the {options['quantile']:g} quantile of {len(first['sources'])} distances. Of each source up to "
+        f"{options['runs']} of the best procedures by validation are merged. Weights fall with the distance."
     )
     yield ""
     yield from _table(source_table(suggestions))

@@ -3,19 +3,24 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mml_lib.config.analysis.suggest_options import Suggestions
+from mml_lib.distances import MEASURES
 from mml_lib.errors import MMLError, nearest
 from mml_lib.pipelines.digests import digest
 from mml_lib.pipelines.pipeline import PIPELINE_KEYS, Pipeline
 from mml_lib.pipelines.suggested import FOLLOWED
 from mml_lib.studies.runs import task_content
-from mml_lib.studies.suggestions.near_sources import read_column
+from mml_lib.studies.suggestions.near_sources import base_of, read_column
 from mml_lib.task_types import LEARNABLE, TASK_TYPES
 
 if TYPE_CHECKING:
+    from mml_lib.schedulers.similarity import SimilarityScheduler
     from mml_lib.studies.study import Study
+
+SIMILARITY = "similarity"
+"""The mode that computes distances."""
 
 
 class SuggestionCandidates:
@@ -63,7 +68,9 @@ class SuggestionCandidates:
 
     @cached_property
     def distances(self) -> str:
-        """The table of distances: of a project of `reuse.distances`, the last one that has it, or of this project.
+        """The table of distances: of a project of `reuse.distances`, the last one that has it; or of this project.
+
+        That of this project is computed in the same plan where mode similarity can do so without training.
 
         Raises:
             MMLError: there is none.
@@ -75,19 +82,64 @@ class SuggestionCandidates:
             where = ", ".join(self.study.cfg.reuse.distances)
             measures = [Path(path).stem for path in self.fm.reusables.inputs("distances")]
             raise MMLError(f"suggest.distance: {where} has no distances '{measure}'{nearest(measure, measures)}")
-        path = self.fm.path("distances", measure=measure)
-        if not Path(path).exists():
-            stored = [tokens["measure"] for tokens in self.fm.existing("distances")]
+        if self.is_computed:
+            return self.fm.path("distances", measure=measure)
+        path = self.fm.path("distances", measure=measure, project=self.fm.project)  # so that no rule makes it anew
+        if Path(path).exists():
+            return path
+        if measure in MEASURES:
             raise MMLError(
-                f"suggest.distance: there is no {path}{nearest(measure, stored)}; name the project that has these "
-                "distances by reuse.distances"
+                f"suggest.distance: there is no {Path(path).resolve()}; run snakemake similarity with "
+                f"similarity.distance: {measure} before, or name a project that has these distances by reuse.distances"
             )
-        return path
+        stored = [tokens["measure"] for tokens in self.fm.existing("distances")]
+        raise MMLError(f"suggest.distance: there is no measure '{measure}'{nearest(measure, [*MEASURES, *stored])}")
 
     @cached_property
-    def sources(self) -> dict[str, float]:
-        """The distance from each other task to the pivot."""
-        return read_column(self.distances, self.pivot)
+    def is_computed(self) -> bool:
+        """True if the distances are computed in the same plan, by the section `similarity`."""
+        measure = self.options.distance
+        if self.study.cfg.reuse.distances or measure not in MEASURES:
+            return False
+        if measure not in self._similarity.measures:
+            return False
+        return not any("fisher" in MEASURES[part].needs or MEASURES[part].of_source_networks for part in self._parts)
+
+    @property
+    def _similarity(self) -> "SimilarityScheduler":
+        return cast("SimilarityScheduler", self.study.scheduler(SIMILARITY))
+
+    @property
+    def _parts(self) -> list[str]:
+        """The measure, and those that it combines."""
+        measure = self.options.distance
+        weights = getattr(self._similarity.measures[measure], "weights", ()) if MEASURES[measure].combines else ()
+        return [measure, *weights]
+
+    @cached_property
+    def sources(self) -> list[str]:
+        """The other tasks with a distance to the pivot, the nearest first; by name where distances are computed yet."""
+        if not self.is_computed:
+            return list(read_column(self.distances, self.pivot))
+        own = base_of(self.pivot)
+        return [task for task in sorted(self.study.tasks) if base_of(task) != own]
+
+    @property
+    def _distances_digest(self) -> str:
+        """Digest of the distances, or of all that they are computed from."""
+        if not self.is_computed:
+            return digest(read_column(self.distances, self.pivot))
+        tasks = [*self.sources, self.pivot]
+        content: dict[str, Any] = {"tasks": [self.study.task(task).id for task in tasks]}
+        for name in self._parts:
+            measure = MEASURES[name]
+            options = self._similarity.measures[name].model_dump(mode="json")
+            content[name] = {"version": measure.version, "code": measure.code, "options": options}
+            if "features" in measure.needs:
+                content["extractor"] = self.study.extractors.own.name
+            if "keywords" in measure.needs:
+                content["keywords"] = [self.study.tasks.options_of(base_of(task)).keywords for task in tasks]
+        return digest(content)
 
     # --- networks -----------------------------------------------------------------------------------------------
 
@@ -181,7 +233,7 @@ class SuggestionCandidates:
             "number": number,
             **counted,
             "followed": sections,
-            "distances": digest(self.sources),
+            "distances": self._distances_digest,
             "networks": digest(networks),
         }
 
@@ -192,3 +244,5 @@ class SuggestionCandidates:
             MMLError: the first problem.
         """
         _ = self.options, self.networks
+        if self.is_computed:
+            _ = self._similarity.steps

@@ -50,6 +50,26 @@ def test_run_is_named_by_all_that_decides_its_suggestion(tmp_path: Path):
     assert run(others[1]).run == run(planned({}, tmp_path, tasks=TASKS)).run
 
 
+def test_run_by_distances_of_the_same_plan_is_named_by_what_they_are_computed_from(tmp_path: Path):
+    base: dict[str, Any] = {"reuse": {"models": "old"}, "features": {"pretrained": False}}
+    runs = [
+        run(followed(tmp_path, **base | changes)).run
+        for changes in (
+            {},
+            {"similarity": {"options": {"mmd": {"kernel": "energy"}}}},
+            {"features": {"pretrained": False, "seed": 5}},
+            {"tasks": TASKS | {"c": FAKE | {"num_samples": 60}}},
+            {"similarity": {"options": {"fid": {"correct_bias": True}}}},
+        )
+    ]
+    assert len(set(runs)) == 4
+    assert runs[4] == runs[0]
+    path = tmp_path / "results/default/DISTANCES/mmd.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text("source,mine\nb,7\nc,8\n")
+    assert run(followed(tmp_path, **base)).run == runs[0]
+
+
 def test_pipeline_keeps_its_run_when_its_suggestion_is_made(tmp_path: Path):
     plan = run(transferred(tmp_path))
     made = {"optimizer": {"_target_": "torch.optim.SGD", "lr": 1.0}, "mixing": {"alpha": 1.0}, "arch": {"name": "x"}}

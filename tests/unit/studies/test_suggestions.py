@@ -209,7 +209,8 @@ def test_each_suggestion_is_a_step(tmp_path: Path):
     ("suggest", "changes", "why"),
     [
         ({"distance": "mdm"}, {}, "suggest.distance: old has no distances 'mdm', did you mean 'mmd'"),
-        ({}, {"reuse": {"models": "old"}}, "suggest.distance: there is no .*mmd.csv.*reuse.distances"),
+        ({"distance": "fid"}, {"reuse": {"models": "old"}}, "suggest.distance: there is no .*fid.csv.*reuse.distances"),
+        ({"distance": "mdm"}, {"reuse": {"models": "old"}}, "there is no measure 'mdm', did you mean 'mmd'"),
         ({}, {"reuse": {"distances": "old"}}, r"suggest: default has no networks .*\(b, c\).*reuse.models"),
         ({}, {"pivot": {}}, "suggest: .*no pivot.*set pivot.name"),
         ({}, {"pivot": {"name": "min"}}, "min'.*did you mean 'mine'"),
