@@ -56,6 +56,34 @@ MASKS = TINY | {
     "bootstrap": 100,
 }
 
+ANALYSES = TINY | {
+    "mode": {"preset": "train", "cv": False, "subroutines": ["train"]},
+    "tasks": {"stripes": STRIPES, "others": STRIPES | {"image_seed": 1, "test_fraction": 0}},
+    "features": {"arch": "test_resnet", "pretrained": False},
+    "similarity": {"distance": ["fed", "emd"]},
+    "audit": {"neighbours": 5, "map": "pca"},
+    "dimension": {"of": "features", "neighbours": 5, "subset": 50, "subsets": 1},
+    "bootstrap": 100,
+}
+
+SOURCES = TINY | {
+    "mode": {"preset": "tl", "pretrain_task": "others", "cv": False, "subroutines": ["train", "predict", "test"]},
+    "tasks": {"stripes": STRIPES, "others": STRIPES | {"image_seed": 1}},
+    "pivot": {"name": "stripes"},
+    "variants": {"scratch": {"mode.pretrain_task": "none"}, "others": {"mode.pretrain_task": "others"}},
+    "bootstrap": 100,
+}
+
+SUGGESTED = TINY | {
+    "mode": {"preset": "train", "cv": False, "subroutines": ["train"]},
+    "tasks": {"stripes": STRIPES},
+    "pivot": {"name": "stripes"},
+    "suggest": {"distance": "emd", "quantile": 1, "runs": 1, "n": 1},
+    "reuse": {"distances": "analyses", "models": "analyses"},
+}
+
+STUDIES = {"questions": QUESTIONS, "masks": MASKS, "analyses": ANALYSES, "sources": SOURCES, "suggested": SUGGESTED}
+
 TARGETS = {
     "questions.yaml": ["RESULTS/train.json"],
     "answers.yaml": [
@@ -63,6 +91,9 @@ TARGETS = {
         "CALIBRATED/{task}/{run}-fold{fold}/others/test.npz",
     ],
     "masks.yaml": ["RESULTS/train.json"],
+    "analyses.yaml": [f"RESULTS/{mode}.json" for mode in ("similarity", "audit", "info", "baselines")],
+    "sources.yaml": ["RESULTS/tl.json"],
+    "suggested.yaml": ["BLUEPRINTS/stripes/suggestions.md"],  # the return value has the path of the blueprint
 }
 
 UNCOMPARED = {
@@ -98,8 +129,8 @@ def test_a_step_of_each_rule_gives_the_same_outputs_from_copies_of_its_inputs_at
     place.folder.mkdir()
     delivery.mkdir()
     answers = ANSWERS | {"tasks": ANSWERS["tasks"] | {"downloaded": write_archive(delivery)}}
-    for name, study in {"questions.yaml": QUESTIONS, "answers.yaml": answers, "masks.yaml": MASKS}.items():
-        place.write(study | {"project": name.removesuffix(".yaml")}, name)
+    for name, study in {**STUDIES, "answers": answers}.items():
+        place.write(study | {"project": name}, f"{name}.yaml")
     (place.folder / "targets").write_text(yaml.safe_dump(TARGETS, sort_keys=False))
     answer = subprocess.run(
         [sys.executable, "-m", "tests.support.moved_steps", str(tmp_path / "moved"), "targets"],
