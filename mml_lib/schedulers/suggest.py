@@ -20,5 +20,8 @@ class SuggestScheduler(AbstractBaseScheduler):
         self.add("describe_suggestions", task=suggestions.pivot)
 
     def before_finishing_hook(self, step: "Step") -> None:
-        """Return of each suggestion its number, its blueprint and the source to pretrain on."""
-        step.return_value = [{**summary(read_suggestion(path)), "blueprint": path} for path in step.input.suggestion]
+        """Return of each suggestion its blueprint, as `mode.use_blueprint` takes it, and the source to pretrain on."""
+        suggestions = [summary(read_suggestion(path)) for path in step.input.suggestion]
+        step.return_value = [
+            {**suggestion, "blueprint": f"{suggestion['task']}#{suggestion['number']}"} for suggestion in suggestions
+        ]

@@ -62,7 +62,7 @@ def test_suggestions_are_made_described_and_trained_in_one_plan(workplace: Workp
 
     workplace.run("suggest")
     first, second = json.loads((results / "tiny/RESULTS/suggest.json").read_text())["return_value"]
-    assert (first["number"], second["number"], Path(first["blueprint"]).name) == (1, 2, "suggestion-1.yaml")
+    assert (first["number"], second["number"], first["blueprint"]) == (1, 2, "mine#1")
     assert content(results / "tiny/BLUEPRINTS/mine/suggestion-1.yaml") == suggestion
     account = (results / "tiny/BLUEPRINTS/mine/suggestions.md").read_text()
     assert "optimizer.lr" in account
