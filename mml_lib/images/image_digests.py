@@ -94,7 +94,8 @@ def _narrowed(values: np.ndarray, is_inverted: bool) -> np.ndarray:
         values = _from_units(values + 0.0)  # no -0.0
     if values.dtype.kind == "f":
         if not (np.rint(values) == values).all() or np.abs(values).max() >= 2**53:
-            single = values.astype(np.float32)
+            with np.errstate(over="ignore"):  # infinity differs from the value, which then keeps its type
+                single = values.astype(np.float32)
             values = single if bool((single == values).all()) else values.astype(np.float64)
             return -values if is_inverted else values
         values = values.astype(np.int64)
@@ -112,11 +113,25 @@ def _all_multiples(values: np.ndarray, factor: int) -> bool:
 
 
 def _from_units(values: np.ndarray) -> np.ndarray:
-    """Return the unsigned integers that were divided by their largest value to give numbers from 0 to 1; or these."""
+    """Return the unsigned integers that were divided by their largest value to give numbers from 0 to 1; or these.
+
+    Values that rounding would merge are not such numbers: small ones, as of diffusion in m²/s, would all become 0.
+    """
     if values.min() < 0 or values.max() > 1 or (np.rint(values) == values).all():
         return values
     for largest, tolerance in UNITS:
         scaled = values.astype(np.float64) * largest
-        if (np.abs(scaled - np.rint(scaled)) < tolerance).all():
-            return np.rint(scaled).astype(np.uint16)
+        if not (np.abs(scaled - np.rint(scaled)) < tolerance).all():
+            continue
+        integers = np.rint(scaled).astype(np.uint16)
+        if _stand_for(integers, values):
+            return integers
     return values
+
+
+def _stand_for(integers: np.ndarray, values: np.ndarray) -> bool:
+    """Return True if each integer stands for one of the values, and 0 for 0."""
+    table = np.zeros(int(integers.max()) + 1, values.dtype)
+    table[integers] = values
+    table[0] = 0
+    return bool((table[integers] == values).all())

@@ -125,6 +125,38 @@ def test_fractions_have_one_digest_in_both_floating_point_types(tmp_path: Path):
     assert first != write(tmp_path, "c.npy", array, fractions.astype(np.float64) + 1e-9)
 
 
+@pytest.mark.parametrize(
+    ("scale", "offset"),
+    [(3e-9, 0), (1e-6, 0), (1e-9, 1 / 255), (1e-6, 1 - 1e-6), (1e300, 0)],
+    ids=["small", "below a step", "about a step", "below 1", "beyond single precision"],
+)
+@pytest.mark.parametrize("outlier", [None, 0, 1], ids=["", "with a 0", "with a 1"])
+def test_values_that_rounding_would_merge_make_digests_of_their_own(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder, scale: float, offset: float, outlier: float | None
+):
+    digests = set()
+    for number in range(4):
+        values = np.random.default_rng(number).random((5, 4)) * scale + offset
+        if outlier is not None:
+            values[0, 0] = outlier
+        digests.add(write(tmp_path, f"{number}.npy", array, values))
+    assert len(digests) == 4
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(("scale", "other"), [(3e-9, 5e-9), (0.0, 1e-6)])
+def test_small_values_of_one_brightness_have_digests_of_their_own(tmp_path: Path, scale: float, other: float):
+    first, second = (np.full((5, 4), value) for value in (scale, other))
+    assert write(tmp_path, "a.npy", array, first) != write(tmp_path, "b.npy", array, second)
+
+
+@pytest.mark.parametrize("pixels", [GREY // 2, GREY // 64, np.full((5, 4), 3, np.uint8)], ids=["dark", "few", "one"])
+@pytest.mark.parametrize("decimals", [16, 6])
+def test_dark_bytes_that_were_scaled_keep_their_digest(tmp_path: Path, pixels: np.ndarray, decimals: int):
+    scaled = np.round(pixels / 255, decimals).astype(np.float32)
+    assert write(tmp_path, "a.npy", array, scaled) == write(tmp_path, "b.png", saved, pixels)
+
+
 @pytest.mark.parametrize(("orientation", "turns"), [(3, 2), (6, 1), (8, 3)])
 def test_orientation_is_applied(tmp_path: Path, orientation: int, turns: int):
     stored = np.rot90(COLOURS, turns)
