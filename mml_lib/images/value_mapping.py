@@ -1,6 +1,7 @@
 """Mapping of the samples of image files to pixels of a type, from 0 to its full scale."""
 
 import functools
+import math
 from typing import NamedTuple
 
 import cv2
@@ -73,6 +74,20 @@ def _table(value_range: ValueRange, kind: str, depth: Depth, rescale: WholeResca
 
 
 def _scaled(values: np.ndarray, value_range: ValueRange, depth: Depth) -> np.ndarray:
-    share = (values.astype(np.float64) - value_range.low) / (value_range.high - value_range.low)
+    share = _above(values, value_range.low) / (value_range.high - value_range.low)
     pixels = FULL_SCALE[depth] * np.clip(share, 0, 1)
     return (np.rint(pixels) if depth.startswith("uint") else pixels).astype(depth)
+
+
+def _above(values: np.ndarray, low: float) -> np.ndarray:
+    """Return how far values lie above another, float64; whole numbers of 64 bits below it count as it or less.
+
+    They are subtracted before they become floating-point numbers, which hold 53 bits.
+    """
+    if values.dtype.kind not in "ui" or values.dtype.itemsize < 8:
+        return values.astype(np.float64) - low
+    limits = np.iinfo(values.dtype)
+    base = min(max(math.floor(low), int(limits.min)), int(limits.max))
+    # Unsigned differences wrap around to the right ones, also those above the largest signed number.
+    whole = np.maximum(values, values.dtype.type(base)).astype(np.uint64) - np.uint64(base % 2**64)
+    return whole.astype(np.float64) - float(low - base)

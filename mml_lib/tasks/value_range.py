@@ -1,6 +1,10 @@
 """The range of values that the images of a data set use, where they have more than 8 bits."""
 
+import math
 from dataclasses import dataclass
+
+FEWEST_DIGITS, MOST_DIGITS = 6, 17
+"""Digits that values are printed with, and those that tell all floating-point numbers apart."""
 
 
 @dataclass(frozen=True)
@@ -26,4 +30,16 @@ class ValueRange:
         return self.source == "own"
 
     def __str__(self) -> str:
-        return f"{self.low:g} … {self.high:g}"
+        digits = _digits(self.low, self.high)
+        return " … ".join(
+            str(end) if isinstance(end, int) and digits > FEWEST_DIGITS else f"{end:.{digits}g}"
+            for end in (self.low, self.high)
+        )
+
+
+def _digits(low: float, high: float) -> int:
+    """Return the digits of two values that show how far they lie apart."""
+    if low == high:
+        return FEWEST_DIGITS
+    size, span = max(abs(low), abs(high)), abs(high - low)
+    return int(min(MOST_DIGITS, max(FEWEST_DIGITS, math.log10(size) - math.log10(span) + 4)))

@@ -70,6 +70,11 @@ class Extent:
     own_range: ValueRange | None = None
     is_calibrated: bool = False
 
+    @property
+    def values(self) -> ValueRange:
+        """Its least and largest value."""
+        return ValueRange(self.low, self.high)
+
     def loses_levels(self, value_range: ValueRange) -> bool:
         """Return True if most pixels get few of many grey levels, because of outliers, markers or padding."""
         levels = len(np.unique(to_depth(np.array(self.quantiles), value_range)))
@@ -85,7 +90,7 @@ def measure_extent(image: DeepImage, depth: str, file: object) -> Extent:
         file: of the image, for messages.
     """
     values = image.values
-    sample = np.sort(values.ravel()[:: max(1, values.size // SAMPLED)]).astype(np.float64)
+    sample = np.sort(values.ravel()[:: max(1, values.size // SAMPLED)])
     quantiles = sample[np.rint(QUANTILES * (len(sample) - 1)).astype(int)]
     ends = values.min().item(), values.max().item()
     return Extent(depth, *ends, str(file), tuple(quantiles.tolist()), image.own_range, image.is_calibrated)
@@ -183,7 +188,7 @@ def check_ends(extents: Sequence[Extent], ends: tuple[float, float], key: str) -
     low, high = min(extent.low for extent in extents), max(extent.high for extent in extents)
     if high <= ends[0] or low >= ends[1]:
         raise MMLError(
-            f"images.{key}: the images have values of {low:g} … {high:g}, all beyond {ends[0]:g} … {ends[1]:g} "
+            f"images.{key}: the images have values of {ValueRange(low, high)}, all beyond {ValueRange(*ends)} "
             f"({summarized(extent.file for extent in extents)}); state a {key} of these values"
         )
     _warn_of_unfit_range(extents, *ends, key)
@@ -218,15 +223,15 @@ def _check_kinds(extents: Iterable[Extent]) -> None:
     others = [extent for extent in extents if not extent.depth.startswith("float")]
     if floats and others:
         raise MMLError(
-            f"{floats[0].file} has floating-point values ({floats[0].low:g} … {floats[0].high:g}), {others[0].file} "
-            f"integers ({others[0].low:g} … {others[0].high:g}); store all alike, or {REMEDY}"
+            f"{floats[0].file} has floating-point values ({floats[0].values}), {others[0].file} "
+            f"integers ({others[0].values}); store all alike, or {REMEDY}"
         )
     negative = [extent for extent in others if extent.low < 0]
     unsigned = [extent for extent in others if extent.depth.startswith("uint")]
     if negative and unsigned:
         raise MMLError(
-            f"{negative[0].file} has values below 0 ({negative[0].low:g} … {negative[0].high:g}), which the type of "
-            f"{unsigned[0].file} cannot hold ({unsigned[0].depth}, {unsigned[0].low:g} … {unsigned[0].high:g}), so "
+            f"{negative[0].file} has values below 0 ({negative[0].values}), which the type of "
+            f"{unsigned[0].file} cannot hold ({unsigned[0].depth}, {unsigned[0].values}), so "
             f"that its values may be shifted; store all alike, or, if one value means the same in all, {REMEDY}"
         )
 
@@ -242,7 +247,7 @@ def _beside_eight_bits(extents: Sequence[Extent], eight_bits: int, low: float, h
     files = summarized(extent.file for extent in extents)
     raise MMLError(
         f"{eight_bits} images have 8 bits and {len(extents)} have more ({files}), "
-        f"with values of {low:g} … {high:g}, of which nothing says how they compare; store all alike, or {REMEDY} "
+        f"with values of {ValueRange(low, high)}, of which nothing says how they compare; store all alike, or {REMEDY} "
         "that are 0 and 255 in the images of 8 bits"
     )
 
@@ -338,15 +343,15 @@ def _warn_of_few_levels(extents: Sequence[Extent], low: float, high: float, reme
     dark = [extent.file for extent in extents if 0 < extent.high - extent.low < least]
     if dark:
         warn(
-            f"{len(dark)} of {len(extents)} images use less than a {FEW_LEVELS}th of the values {low:g} … {high:g} of "
-            f"the data set, and lose most of their grey levels: {summarized(dark)}; {remedy}"
+            f"{len(dark)} of {len(extents)} images use less than a {FEW_LEVELS}th of the values "
+            f"{ValueRange(low, high)} of the data set, and lose most of their grey levels: {summarized(dark)}; {remedy}"
         )
     value_range = ValueRange(low, high)
     crowded = [extent.file for extent in extents if extent.loses_levels(value_range)]
     if not dark and 2 * len(crowded) >= len(extents):
         warn(
             f"most pixels of {len(crowded)} of {len(extents)} images get few grey levels, as other pixels spread the "
-            f"values of the data set over {low:g} … {high:g}: {summarized(crowded)}; {remedy}"
+            f"values of the data set over {ValueRange(low, high)}: {summarized(crowded)}; {remedy}"
         )
 
 
@@ -357,11 +362,12 @@ def _warn_of_unfit_range(extents: Sequence[Extent], low: float, high: float, key
     if 2 * len(dark) >= len(extents):
         warn(
             f"images.{key}: {len(dark)} of {len(extents)} images use less than a {FEW_LEVELS}th of the values "
-            f"{low:g} … {high:g}, and keep few grey levels: {summarized(dark)}; correct the range if that is not meant"
+            f"{ValueRange(low, high)}, and keep few grey levels: {summarized(dark)}; correct the range if that is not "
+            "meant"
         )
     whole = [extent for extent in extents if not extent.depth.startswith("float")]
     if whole and high - low < FEW_LEVELS:
-        ends = f"{min(extent.low for extent in whole):g} … {max(extent.high for extent in whole):g}"
+        ends = ValueRange(min(extent.low for extent in whole), max(extent.high for extent in whole))
         warn(
             f"images.{key}: from {low:g} to {high:g} there are few whole numbers, which leave few grey levels of the "
             f"values {ends} of {summarized(extent.file for extent in whole)}; correct the range if that is not meant"

@@ -14,6 +14,7 @@ from mml_lib.errors import MMLError
 from mml_lib.images.decoding import decode
 from mml_lib.images.readers import read_header
 from mml_lib.images.surveying import survey_images
+from mml_lib.images.value_mapping import to_depth
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 from mml_lib.tasks.value_range import ValueRange
 from tests.support.image_samples import in_eight_bits
@@ -304,3 +305,46 @@ def test_tasks_with_other_ranges_have_data_sets_of_their_own(tmp_path: Path):
         assert names[0] == names[1]
         assert names[2] == names[3]
         assert len(set(names)) == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "least"), [(np.int64, 2**60), (np.int64, -(2**63)), (np.int64, 2**63 - 256), (np.uint64, 2**64 - 256)]
+)
+def test_large_whole_numbers_keep_their_grey_levels(
+    tmp_path: Path, capsys: pytest.CaptureFixture, kind: type, least: int
+):
+    values = np.array([[int(grey) + least for grey in row] for row in GREY], kind)
+    np.save(tmp_path / "a.npy", values)
+    dataset = survey_images(Delivery([Sample("a", str(tmp_path / "a.npy"))], [], "no_task"), "data", tmp_path, 1)
+    assert (dataset.value_range.low, dataset.value_range.high) == (least, least + 255)
+    assert (decoded(dataset)[0] == GREY).all()
+    assert f"values {least} … {least + 255} become" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint64, np.int32, np.float64])
+@pytest.mark.parametrize("ends", [(10, 20), (10.5, 20.25), (-1e30, 1e30), (-3, 300), (300, 400)])
+def test_all_types_are_mapped_alike(kind: type, ends: tuple[float, float]):
+    values = np.arange(40).reshape(5, 8)
+    share = np.clip((values - ends[0]) / (ends[1] - ends[0]), 0, 1)
+    assert np.allclose(to_depth(values.astype(kind), ValueRange(*ends), "float32"), share, rtol=1e-6, atol=0)
+
+
+def test_whole_numbers_across_their_type_are_mapped():
+    values = np.array([[-(2**63), 0, 2**63 - 1]])
+    assert to_depth(values, ValueRange(-(2**63), 2**63 - 1), "uint16").tolist() == [[0, 32768, 65535]]
+
+
+@pytest.mark.parametrize(
+    ("ends", "text"),
+    [
+        ((0, 4095), "0 … 4095"),
+        ((-0.5, 1 / 3), "-0.5 … 0.333333"),
+        ((1e9, 1e9 + 1), "1000000000 … 1000000001"),
+        ((2**60, 2**60 + 1), "1152921504606846976 … 1152921504606846977"),
+        ((1234567, 9876543), "1.23457e+06 … 9.87654e+06"),
+        ((0.0, 5e-324), "0 … 4.94066e-324"),
+        ((-1.5e308, 1.5e308), "-1.5e+308 … 1.5e+308"),
+    ],
+)
+def test_ends_are_printed_with_the_digits_that_tell_them_apart(ends: tuple[float, float], text: str):
+    assert str(ValueRange(*ends)) == text
