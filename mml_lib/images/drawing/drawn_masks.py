@@ -1,5 +1,6 @@
 """Drawn masks: the drawings of a delivery become PNG files in the folder of the data set."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from PIL import Image
 
 from mml_lib.errors import MMLError
 from mml_lib.images.readers import read_header
+from mml_lib.machine.terminal import summarized, warn
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Delivery, Sample
 
 
@@ -24,12 +26,14 @@ def draw_masks(delivery: Delivery, folder: Path, threads: int) -> Delivery:
         MMLError: an image cannot be read, or a shape does not fit it; the file and row of the shape.
     """
 
+    unseen: dict[str, Sequence[str]] = {}
+
     def drawn(sample: Sample) -> Sample:
         if sample.mask is None or sample.mask not in delivery.drawings:
             return sample
         image = folder / sample.image
         try:
-            mask = delivery.drawings[sample.mask].draw(read_header(image).size)
+            mask, unseen[sample.mask] = delivery.drawings[sample.mask].draw(read_header(image).size)
         except MMLError as error:
             raise MMLError(f"{error} (image {image})") from error
         if not mask.any():
@@ -42,4 +46,20 @@ def draw_masks(delivery: Delivery, folder: Path, threads: int) -> Delivery:
     if not delivery.drawings:
         return delivery
     with ThreadPoolExecutor(threads) as pool:
-        return replace(delivery, samples=list(pool.map(drawn, delivery.samples)), drawings={})
+        samples = list(pool.map(drawn, delivery.samples))
+    _warn_of_unseen([where for mask in sorted(unseen) for where in unseen[mask]])
+    return replace(delivery, samples=samples, drawings={})
+
+
+def _warn_of_unseen(places: Sequence[str]) -> None:
+    """Warn of shapes that cover no pixel of their images.
+
+    Args:
+        places: file and row of each.
+    """
+    if places:
+        shapes = "shapes cover" if len(places) > 1 else "shape covers"
+        warn(
+            f"{len(places)} {shapes} no pixel, and no mask shows them: {summarized(places)}; correct or remove them, "
+            "and see whether their coordinates are in pixels"
+        )

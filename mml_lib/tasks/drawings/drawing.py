@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +25,13 @@ class Part:
     where: str
 
 
+class DrawnMask(NamedTuple):
+    """Mask of an image, uint8 H×W, and the shapes that cover none of its pixels, by file and row."""
+
+    pixels: np.ndarray
+    unseen: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Drawing:
     """The shapes of a mask; later ones lie above earlier ones, and 0 is where none is.
@@ -36,8 +44,8 @@ class Drawing:
     parts: Sequence[Part]
     size: tuple[int, int] | None = None
 
-    def draw(self, size: tuple[int, int]) -> np.ndarray:
-        """Return the mask of an image, uint8 H×W.
+    def draw(self, size: tuple[int, int]) -> DrawnMask:
+        """Return the mask of an image.
 
         Args:
             size: height and width of the image.
@@ -53,9 +61,11 @@ class Drawing:
                 f"{where}: the image is said to have {height}×{width} pixels, it has {rows}×{columns}{turned}"
             )
         mask = np.zeros(size, dtype=np.uint8, order="F")
+        unseen = []
         for part in self.parts:
             try:
-                part.shape.draw(mask, part.value)
+                if not part.shape.draw(mask, part.value):
+                    unseen.append(part.where)
             except ValueError as error:
                 raise MMLError(f"{part.where}: {error}; correct or remove it") from error
-        return mask
+        return DrawnMask(mask, tuple(unseen))

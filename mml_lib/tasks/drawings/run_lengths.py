@@ -48,8 +48,8 @@ class RunLengths:
             text = self.text if len(self.text) <= 30 else f"{self.text[:30]}…"
             raise ValueError(f"'{text}' holds no run lengths, which are pairs of start and length: '1 3 10 5'")
 
-    def draw(self, mask: np.ndarray, value: int) -> None:
-        """Set the pixels of a mask (uint8 H×W, column by column in memory) that the runs cover.
+    def draw(self, mask: np.ndarray, value: int) -> bool:
+        """Set the pixels of a mask (uint8 H×W, column by column in memory) that the runs cover, True if there are any.
 
         Raises:
             ValueError: a run lies beyond the mask.
@@ -69,9 +69,10 @@ class RunLengths:
                 f"{mask.size:,}: they were made for another size"
             )
         if self.by_rows:
-            mask[_covered(starts, ends, mask.shape)] = value
-        else:
-            fill_runs(mask, starts, ends, value)
+            covered = _covered(starts, ends, mask.shape)
+            mask[covered] = value
+            return bool(covered.any())
+        return fill_runs(mask, starts, ends, value)
 
 
 def _covered(starts: np.ndarray, ends: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -81,11 +82,16 @@ def _covered(starts: np.ndarray, ends: np.ndarray, shape: tuple[int, int]) -> np
     return covered
 
 
-def fill_runs(mask: np.ndarray, starts: np.ndarray, ends: np.ndarray, value: int) -> None:
-    """Set runs of pixels of a mask (H×W, column by column in memory), numbered from 0 down its columns."""
+def fill_runs(mask: np.ndarray, starts: np.ndarray, ends: np.ndarray, value: int) -> bool:
+    """Set runs of pixels of a mask (H×W, column by column in memory), numbered from 0 down its columns.
+
+    Returns:
+        True if they cover a pixel.
+    """
     flat = mask.T.reshape(-1)
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         flat[start:end] = value
+    return bool((starts < np.minimum(ends, mask.size)).any())
 
 
 @dataclass(frozen=True)
@@ -120,8 +126,8 @@ class CocoRuns:
         """
         return decompress(self.counts) if isinstance(self.counts, str) else [int(count) for count in self.counts]
 
-    def draw(self, mask: np.ndarray, value: int) -> None:
-        """Set the pixels of a mask (uint8 H×W, column by column in memory) that the runs cover.
+    def draw(self, mask: np.ndarray, value: int) -> bool:
+        """Set the pixels of a mask (uint8 H×W, column by column in memory) that the runs cover, True if there are any.
 
         Raises:
             ValueError: the mask has another size.
@@ -132,7 +138,7 @@ class CocoRuns:
         self.check()
         ends = np.cumsum(self.lengths, dtype=np.int64)
         covered = ends[1::2]
-        fill_runs(mask, ends[::2][: len(covered)], covered, value)
+        return fill_runs(mask, ends[::2][: len(covered)], covered, value)
 
 
 def decompress(text: str) -> list[int]:

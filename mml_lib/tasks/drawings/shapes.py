@@ -35,8 +35,8 @@ class Shape(Protocol):
             ValueError: the reason.
         """
 
-    def draw(self, mask: np.ndarray, value: int) -> None:
-        """Set the pixels of a mask that the shape covers.
+    def draw(self, mask: np.ndarray, value: int) -> bool:
+        """Set the pixels of a mask that the shape covers, and return True if there are any.
 
         Raises:
             ValueError: the shape does not fit the mask.
@@ -61,7 +61,7 @@ class Box:
         if not (self.width > 0 and self.height > 0):
             raise ValueError(f"the box has {self.width:g}×{self.height:g} pixels; width and height must be above 0")
 
-    def draw(self, mask: np.ndarray, value: int) -> None:
+    def draw(self, mask: np.ndarray, value: int) -> bool:
         self.check()
         rows, columns = mask.shape
         right, lower = self.x + self.width, self.y + self.height
@@ -72,6 +72,7 @@ class Box:
             )
         top, bottom, left, end = (max(0, math.ceil(edge - 0.5)) for edge in (self.y, lower, self.x, right))
         mask[top:bottom, left:end] = value
+        return mask[top:bottom, left:end].size > 0
 
 
 @dataclass(frozen=True)
@@ -97,14 +98,14 @@ class Polygon:
         if not all(map(_is_number, self.coordinates)):
             raise ValueError("the outline has a coordinate that is no finite number")
 
-    def draw(self, mask: np.ndarray, value: int) -> None:
+    def draw(self, mask: np.ndarray, value: int) -> bool:
         self.check()
         points = np.array(self.coordinates, dtype=np.float64).reshape(-1, 2)
         _check_inside(points, mask.shape)
         toggles = _crossings(points, *mask.shape)
         if len(toggles) % 2:
             toggles = np.append(toggles, mask.size)
-        fill_runs(mask, toggles[::2], toggles[1::2], value)
+        return fill_runs(mask, toggles[::2], toggles[1::2], value)
 
 
 def _is_number(value: object) -> bool:
@@ -187,17 +188,18 @@ class LabelmeShape:
         if self.kind == "mask" and not (self.bitmap and isinstance(self.bitmap, str)):
             raise ValueError("the mask has no picture")
 
-    def draw(self, mask: np.ndarray, value: int) -> None:
+    def draw(self, mask: np.ndarray, value: int) -> bool:
         from PIL import Image, ImageDraw
 
         self.check()
         if self.kind == "mask":
-            self._draw_bitmap(mask, value)
-            return
+            return self._draw_bitmap(mask, value)
         _check_inside(np.array(self.points, dtype=np.float64), mask.shape)
         canvas = Image.new("L", (mask.shape[1], mask.shape[0]))
         self._outline(ImageDraw.Draw(canvas))
-        mask[np.asarray(canvas) > 0] = value
+        covered = np.asarray(canvas) > 0
+        mask[covered] = value
+        return bool(covered.any())
 
     def _outline(self, draw) -> None:
         points = [(float(x), float(y)) for x, y in self.points]
@@ -215,7 +217,7 @@ class LabelmeShape:
         else:
             draw.polygon(points, outline=1, fill=1)
 
-    def _draw_bitmap(self, mask: np.ndarray, value: int) -> None:
+    def _draw_bitmap(self, mask: np.ndarray, value: int) -> bool:
         from PIL import Image
 
         try:
@@ -228,6 +230,7 @@ class LabelmeShape:
         if left < 0 or upper < 0 or upper + rows > mask.shape[0] or left + columns > mask.shape[1]:
             raise ValueError(f"the mask of {rows}×{columns} pixels at x {left}, y {upper} lies outside the image")
         mask[upper : upper + rows, left : left + columns][covered] = value
+        return bool(covered.any())
 
 
 NUMBERS_OF_POINTS = {

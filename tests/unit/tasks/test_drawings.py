@@ -16,6 +16,7 @@ from mml_lib.tasks.creators import AnnotatedImage, Annotation, annotated_deliver
 from mml_lib.tasks.dataset import Sample
 from mml_lib.tasks.drawings import Box, CocoRuns, Drawing, LabelmeShape, Part, Polygon, RunLengths, Shape
 from tests.support.annotated_images import write_pictures
+from tests.support.messages import mentions
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # of pycocotools, with NumPy 2
 
@@ -24,7 +25,7 @@ RNG = np.random.default_rng(0)
 
 
 def drawn(shape: Shape, size: tuple[int, int] = (HEIGHT, WIDTH)) -> np.ndarray:
-    return Drawing([Part(1, shape, "here")]).draw(size)
+    return Drawing([Part(1, shape, "here")]).draw(size).pixels
 
 
 def of_pycocotools(points: list[float], size: tuple[int, int]) -> np.ndarray:
@@ -148,7 +149,7 @@ def test_later_shapes_lie_above_earlier_ones():
     parts = [Part(1, Box(0, 0, 4, 4), ""), Part(2, Box(2, 0, 4, 2), ""), Part(0, Box(0, 0, 1, 1), "")]
     expected = np.zeros((5, 7), np.uint8)
     expected[:4, :4], expected[:2, 2:6], expected[0, 0] = 1, 2, 0
-    assert np.array_equal(Drawing(parts).draw((5, 7)), expected)
+    assert np.array_equal(Drawing(parts).draw((5, 7)).pixels, expected)
 
 
 @pytest.mark.parametrize(
@@ -202,3 +203,40 @@ def test_a_creator_of_ones_own_states_shapes(tmp_path: Path):
     ]
     labels = annotated_delivery(images, "multilabel_classification")
     assert [sample.label for sample in labels.samples] == [{"mass": 1.0}, {}]
+
+
+def full_runs(covered: int) -> CocoRuns:
+    return CocoRuns((HEIGHT, WIDTH), [HEIGHT * WIDTH - covered, covered])
+
+
+@pytest.mark.parametrize(
+    ("unseen", "seen"),
+    [
+        (Box(3.6, 4, 0.8, 5), Box(3.4, 4, 0.8, 5)),
+        (Box(WIDTH, 4, 0.4, 5), Box(WIDTH - 0.6, 4, 0.4, 5)),
+        (Polygon([3, 3, 3.2, 3, 3.2, 3.2, 3, 3.2]), Polygon([3, 3, 5, 3, 5, 5, 3, 5])),
+        (RunLengths("5 0"), RunLengths("5 0 7 1")),
+        (RunLengths("5 0", by_rows=True), RunLengths("5 1", by_rows=True)),
+        (full_runs(0), full_runs(1)),
+        (LabelmeShape("mask", [(1, 2), (3, 4)], png(np.zeros((2, 3), np.uint8))), LabelmeShape("point", [(1, 2)])),
+    ],
+    ids=repr,
+)
+def test_shapes_that_cover_no_pixel_are_told_from_others(unseen: Shape, seen: Shape):
+    drawing = Drawing([Part(1, Box(0, 0, WIDTH, HEIGHT), "all"), Part(1, unseen, "unseen"), Part(1, seen, "seen")])
+    assert drawing.draw((HEIGHT, WIDTH)).unseen == ("unseen",)
+    assert not drawn(unseen).any()
+    assert drawn(seen).any()
+
+
+def test_shapes_that_cover_no_pixel_are_counted_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture):
+    write_pictures(tmp_path, "a.png", "b.png")
+    speck, lesion = Box(3.6, 4, 0.8, 5), Box(3, 4, 5, 6)
+    images = [
+        AnnotatedImage(Sample("a", "a.png"), [Annotation("mass", speck, "row 2"), Annotation("mass", lesion, "row 3")]),
+        AnnotatedImage(Sample("b", "b.png"), [Annotation("mass", speck, "row 4")]),
+    ]
+    delivery = draw_masks(annotated_delivery(images, "semantic_segmentation"), tmp_path, 2)
+    assert [sample.mask for sample in delivery.samples] == ["masks/000000.png", "EMPTY_MASK_TOKEN"]
+    (line,) = capsys.readouterr().out.splitlines()
+    assert mentions(line, "warning: 2 shapes", "row 2, row 4;", "remove")

@@ -101,7 +101,7 @@ def draw_mask(size: tuple[int, int], shapes: Sequence[tuple[int, Shape]], where:
     """
     import numpy as np
 
-    return np.ascontiguousarray(Drawing([Part(value, shape, where) for value, shape in shapes]).draw(size))
+    return np.ascontiguousarray(Drawing([Part(value, shape, where) for value, shape in shapes]).draw(size).pixels)
 
 
 def _check_value(value: int) -> None:
