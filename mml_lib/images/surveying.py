@@ -157,7 +157,7 @@ def _channels_of(
     has_colour = count == 3 and without_colours(values).ndim == 3
     names = image.channels if isinstance(image, DeepImage) else ()
     is_coloured = has_colour and stated == "grey" and has_clear_colours(values)
-    return ImageChannels(str(file), count, has_colour, names, is_coloured)
+    return ImageChannels(str(file), count, has_colour, names, is_coloured, values.shape[:2])
 
 
 def _with_picked(image: DeepImage, images: Images) -> DeepImage:

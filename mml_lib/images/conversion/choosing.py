@@ -13,6 +13,9 @@ from mml_lib.tasks.value_range import ValueRange
 MOST_CHANNELS = 32
 """Channels that are taken for channels unless the study states them: arrays of more may be volumes."""
 
+FLAT, WIDE = 4, 8
+"""Rows up to which an image with that many channels or more, and `FLAT` for each row, seems to be stored C×H×W."""
+
 
 class ImageChannels(NamedTuple):
     """Channels of an image file.
@@ -23,6 +26,7 @@ class ImageChannels(NamedTuple):
         has_colour: red, green and blue differ somewhere.
         names: of the channels, where the file states them.
         is_coloured: they differ clearly, more than by the noise of JPEG; looked at only where grey is stated.
+        size: height and width of the image.
     """
 
     file: str
@@ -30,6 +34,15 @@ class ImageChannels(NamedTuple):
     has_colour: bool
     names: tuple[str, ...] = ()
     is_coloured: bool = False
+    size: tuple[int, int] | None = None
+
+    @property
+    def seems_transposed(self) -> bool:
+        """True if the image seems to be stored as channels×height×width."""
+        if self.size is None or self.names:
+            return False
+        rows = self.size[0]
+        return rows <= FLAT and self.number >= max(WIDE, FLAT * rows)
 
 
 class ChannelSource(NamedTuple):
@@ -57,6 +70,7 @@ def choose_conversion(
     Raises:
         MMLError: a channel that an image lacks, channels or values that do not go together, options without an effect.
     """
+    _warn_of_transposed(channels)
     source = choose_channels(channels, images)
     eight_bits = len(channels) - len(extents)
     if source.windows:
@@ -105,6 +119,17 @@ def choose_channels(channels: Sequence[ImageChannels], images: Images) -> Channe
     if stated == "grey" and coloured:
         _check_grey(channels, coloured)
     return ChannelSource(GREY if stated in ("grey", "luma") or (stated != "rgb" and not coloured) else RGB)
+
+
+def _warn_of_transposed(channels: Sequence[ImageChannels]) -> None:
+    transposed = [image for image in channels if image.seems_transposed]
+    if transposed and (size := transposed[0].size):
+        shape = "×".join(map(str, (*size, transposed[0].number)))
+        warn(
+            f"{len(transposed)} of {len(channels)} images have {shape} values, read as height×width×channels: "
+            f"{summarized(image.file for image in transposed)}; if the first number is that of channels, save these "
+            "last: numpy.moveaxis(image, 0, -1)"
+        )
 
 
 def _check_grey(channels: Sequence[ImageChannels], tinted: Sequence[str]) -> None:

@@ -40,6 +40,25 @@ def decoded(dataset: Dataset, row: int = 0) -> np.ndarray:
     return pixels
 
 
+# --- arrays ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "is_transposed"),
+    [((3, 20, 24), True), ((1, 20, 24), True), ((4, 20, 16), True), ((20, 24, 8), False), ((4, 20, 8), False)],
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_arrays_that_seem_to_have_their_channels_first_are_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture, shape: tuple[int, int, int], is_transposed: bool, dtype: type
+):
+    values = RNG.integers(0, 256, shape).astype(dtype)
+    np.save(tmp_path / "x.npy", values)
+    assert survey(tmp_path, tmp_path / "x.npy", channels="all").sizes == [shape[:2]]
+    numbers = "×".join(map(str, shape))
+    warning = mentions(capsys.readouterr().out, "warning: 1 of 1", numbers, "x.npy", "numpy.moveaxis(image, 0, -1)")
+    assert warning == is_transposed
+
+
 # --- TIFF ------------------------------------------------------------------------------------------------------------
 
 BANDS = {
