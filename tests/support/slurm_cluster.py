@@ -53,7 +53,7 @@ PartitionName=gpu Nodes=n[1-2] PreemptMode=OFF
 PartitionName=first Nodes=n1 PreemptMode=OFF
 PartitionName=back Nodes=n2
 PartitionName=spot Nodes=n2 PreemptMode=CANCEL
-PartitionName=graceful Nodes=n2 PreemptMode=CANCEL GraceTime=60
+PartitionName=graceful Nodes=n2 PreemptMode=CANCEL GraceTime=180
 PartitionName=urgent Nodes=n2 PriorityTier=10
 """
 
