@@ -8,7 +8,7 @@ from pathlib import Path
 from mml_lib.errors import MMLError, nearest
 from mml_lib.machine.terminal import summarized
 from mml_lib.task_types import TASK_TYPES
-from mml_lib.tasks.creators.labels import NUMBER
+from mml_lib.tasks.creators.labels import NUMBER, number_of
 from mml_lib.tasks.dataset import Label, label_names
 
 YES, NO = ("true", "yes"), ("false", "no")
@@ -160,8 +160,8 @@ class PartialLabels:
 def _is_cell(text: str, value: object) -> bool:
     """Return True if a cell holds a value; `-1` and `-1.0` are alike."""
     text, written = text.strip().lower(), str(value).strip().lower()
-    numbers = bool(NUMBER.fullmatch(text) and NUMBER.fullmatch(written))
-    return float(text) == float(written) if numbers else text == written
+    numbers = number_of(text), number_of(written)
+    return text == written if None in numbers else numbers[0] == numbers[1]
 
 
 @dataclass(frozen=True)

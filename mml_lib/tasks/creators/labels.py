@@ -16,7 +16,15 @@ SEPARATOR = "|"
 OTHER_SEPARATORS = (",", ";", "|", "/", "+", "&", "\t", " ")
 """Separators of labels in other tables; spaces are last because names contain spaces too."""
 
+WHOLE = re.compile(r"[+-]?\d{1,400}")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def number_of(text: str) -> int | float | None:
+    """Return the number that a text states, a whole one exactly; None if it states none."""
+    if not NUMBER.fullmatch(text):
+        return None
+    return int(text) if WHOLE.fullmatch(text) else float(text)
 
 
 def parse_label(

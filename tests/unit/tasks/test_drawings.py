@@ -160,6 +160,8 @@ def test_later_shapes_lie_above_earlier_ones():
         (Box(1, 2, 0, 4), r"0×4"),
         (RunLengths("700 20"), r"pixel 719, but the image of 23×31 pixels has 713.*another size"),
         (RunLengths("0 20"), "pixel 0.*starts: relative"),
+        (RunLengths("5 9223372036854775806"), "9223372036854775806, and no image has so many pixels"),
+        (RunLengths("99999999999999999999 3"), "99999999999999999999, and no image has so many pixels"),
         (RunLengths.of_relative("700 10 0 4"), r"pixel 714, but the image of 23×31 pixels has 713"),
         (RunLengths("1 2 3"), "no run lengths"),
         (RunLengths("[1, 2]"), "no run lengths"),

@@ -36,7 +36,6 @@ TABLE = "image,label,view,age,patient id\nx.png,a,frontal,60,P1\ny.png,b,lateral
         ("view in ['frontal', 'lateral']", "xy"),
         ("age in (17.5, 61)", "y"),
         ("`patient id` != 'P1'", "yz"),
-        ("view > 'g'", "y"),
         ("label\n  == 'a'", "xz"),
         ("view == label or `patient id` == 'P2'", "y"),
     ],
@@ -131,6 +130,8 @@ def test_column_of_splits_that_is_filtered_by_is_not_overlooked(tmp_path: Path, 
         ("view in []", r"write \['AP', 'PA'\]"),
         ("view in [label]", r"write \['AP', 'PA'\]"),
         ("age > '18'", "write 18 without quotes"),
+        ("view > 'g'", "'g' has no order: it is no number, and no date"),
+        ("view > '2015-9-1'", "'2015-9-1' has no order"),
         ("age > 1" + 400 * "0", "is no filter"),
         ("(" * 5000 + "view == 'a'" + ")" * 5000, "is no"),
         ("not " * 5000 + "view == 'a'", "is no"),
@@ -163,6 +164,39 @@ def test_expression_for_a_downloaded_table_is_checked_while_planning():
     with pytest.raises(MMLError, match="equality is =="):
         TaskIdentity.of("t", Task(**arguments, filter="view = 'frontal'"))
     assert TaskIdentity.of("t", Task(**arguments, filter="view == 'frontal'")).task_type == "classification"
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("date >= '2015-10-01'", [False, True, True, True]),
+        ("date <= '2015-12-31'", [True, True, True, True]),
+        ("date <= '2015-12-31 07:59'", [True, True, True, False]),
+        ("'2015-12-31 08:00' == date", [False, False, False, True]),
+    ],
+)
+def test_dates_are_compared_as_dates(text: str, kept: list[bool]):
+    condition = RowFilter.of(text)
+    dates = ("2015-09-30", "2015-10-01", "2015-12-31", "2015-12-31 08:00")
+    assert [condition.keeps({"date": date}) for date in dates] == kept
+
+
+@pytest.mark.parametrize("cell", ["2015-9-1", "01.02.2016", "2015-02-30", "soon"])
+def test_cells_that_are_no_dates_are_not_ordered(cell: str):
+    with pytest.raises(ValueError, match=f"the column 'date' is '{cell}', which is no date of the form"):
+        RowFilter.of("date > '2015-01-01'").keeps({"date": cell})
+
+
+def test_whole_numbers_are_compared_exactly():
+    ids = [str(2**53 + offset) for offset in range(3)]
+    assert [RowFilter.of(f"id != {2**53 + 1}").keeps({"id": id_}) for id_ in ids] == [True, False, True]
+    assert [RowFilter.of(f"id in [{2**53 + 1}]").keeps({"id": id_}) for id_ in ids] == [False, True, False]
+    assert [RowFilter.of(f"id > {2**53}").keeps({"id": id_}) for id_ in ids] == [False, True, True]
+
+
+def test_escaped_quotes_end_no_text():
+    condition = RowFilter.of(r"""v == 'it\'s `x`'""")
+    assert (condition.columns, condition.keeps({"v": "it's `x`"})) == (("v",), True)
 
 
 def test_filter_makes_another_data_set(tmp_path: Path):

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -19,7 +20,7 @@ from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized
 from mml_lib.tasks.creators.columns import Columns, cell
 from mml_lib.tasks.creators.delimited import Row
-from mml_lib.tasks.creators.labels import NUMBER
+from mml_lib.tasks.creators.labels import NUMBER, number_of
 from mml_lib.tasks.missing import Missing
 from mml_lib.tasks.names import normalized
 
@@ -35,6 +36,9 @@ ORDERS: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?")
+DATE_FORM = "of the form 2015-01-31 or 2015-01-31 08:00"
+DAY = len("2015-01-31")
 PARTS = "comparisons (== != < <= > >= in, not in, is None), and, or, not"
 
 
@@ -43,7 +47,7 @@ class _Column:
     name: str
 
 
-Operand = _Column | str | float
+Operand = _Column | str | int | float
 """A side of a comparison: a column, a text or a number."""
 
 
@@ -131,7 +135,7 @@ def _with_plain_names(text: str, names: list[str]) -> str:
         names.append(match[1].strip())
         return f"_backticks_{len(names) - 1}"
 
-    return re.sub(r"'[^']*'|\"[^\"]*\"|`([^`]*)`", placeholder, text)
+    return re.sub(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`([^`]*)`", placeholder, text)
 
 
 def _remedy(text: str) -> str:
@@ -197,6 +201,8 @@ class _Parser:
         for side in sides:
             if isinstance(side, str) and NUMBER.fullmatch(side):
                 raise ValueError(f"the order of '{side}' would be that of a text; write {side} without quotes")
+            if isinstance(side, str) and _as_date(side) is None:
+                raise ValueError(f"'{side}' has no order: it is no number, and no date {DATE_FORM}")
         return partial(_ordered, ORDERS[type(op)], sides)
 
     def _membership(self, left: ast.expr, right: ast.expr) -> Condition:
@@ -223,9 +229,9 @@ class _Parser:
             case ast.Constant(value=str() as value):
                 return normalized(value)
             case ast.Constant(value=int() | float() as value):
-                return float(value)
+                return _checked(value)
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
-                return -float(value)
+                return -_checked(value)
             case ast.BinOp(op=ast.BitAnd() | ast.BitOr()):
                 raise ValueError(f"{self._text(node)} has & or |; write and, or")
         raise ValueError(f"{self._text(node)} is no column, text or number; a filter has {PARTS}")
@@ -276,27 +282,47 @@ def _equal(sides: tuple[Operand, Operand], cells: Cells) -> bool | None:
 
 
 def _ordered(order: Callable[[Any, Any], bool], sides: tuple[Operand, Operand], cells: Cells) -> bool | None:
-    """Compare as texts if one side is a text in the expression (dates of ISO 8601); else as numbers."""
+    """Compare as dates if one side is a text in the expression; else as numbers."""
     left, right = (_value(side, cells) for side in sides)
     if left is None or right is None:
         return None
-    if any(isinstance(side, str) for side in sides):
-        return order(str(left), str(right))
-    numbers = [_as_number(value) for value in (left, right)]
-    for side, number in zip(sides, numbers, strict=True):
-        if number is None and isinstance(side, _Column):
-            raise ValueError(f"the column '{side.name}' is '{cells[side.name]}', which is no number")
-    return order(*numbers)
+    is_dated = any(isinstance(side, str) for side in sides)
+    values: list[Any] = [(_as_date(str(value)) if is_dated else _as_number(value)) for value in (left, right)]
+    for side, value in zip(sides, values, strict=True):
+        if value is None and isinstance(side, _Column):
+            kind = f"date {DATE_FORM}" if is_dated else "number"
+            raise ValueError(f"the column '{side.name}' is '{cells[side.name]}', which is no {kind}")
+    if is_dated and any(isinstance(side, str) and len(side) == DAY for side in sides):
+        values = [value.date() for value in values]  # a day is the whole day
+    return order(*values)
 
 
-def _value(side: Operand, cells: Cells) -> str | float | None:
+def _as_date(text: str) -> datetime | None:
+    if not DATE.fullmatch(text):
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _value(side: Operand, cells: Cells) -> str | int | float | None:
     if not isinstance(side, _Column):
         return side
     text = cells[side.name]
     return None if text is None else normalized(text)
 
 
-def _as_number(value: str | float) -> float | None:
-    if isinstance(value, float):
-        return value
-    return float(value) if NUMBER.fullmatch(value) else None
+def _checked(value: int | float) -> int | float:
+    """Return a number of an expression.
+
+    Raises:
+        OverflowError: it is no floating-point number.
+    """
+    float(value)
+    return value
+
+
+def _as_number(value: str | int | float) -> int | float | None:
+    """Return a number, whole ones exactly; None for other texts."""
+    return number_of(value) if isinstance(value, str) else value
