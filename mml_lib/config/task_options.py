@@ -28,6 +28,12 @@ TAGS = r"^(\+[a-z_]+(~[A-Za-z0-9_.-]+)*)*$"
 TABLE = ".csv"
 """Ending of tables of samples to leave out."""
 
+
+def _is_table(text: str) -> bool:
+    """Return True if an entry of `exclude` names a table; one with wildcards is a pattern of files."""
+    return text.endswith(TABLE) and not set(text) & set("*?[")
+
+
 LONGEST_NAME = 100
 """Characters: a file name may have 255, and a log file is named by two tasks and more."""
 
@@ -237,12 +243,12 @@ class Task(DataSet):
     @property
     def excluding_tables(self) -> list[str]:
         """The tables of samples to leave out."""
-        return [text for text in self._excluded if text.endswith(TABLE)]
+        return [text for text in self._excluded if _is_table(text)]
 
     @property
     def arguments(self) -> dict[str, Any]:
         """The creator's arguments: all keys that are not fields of the section, and patterns of `exclude`."""
-        patterns = [text for text in self._excluded if not text.endswith(TABLE)]
+        patterns = [text for text in self._excluded if not _is_table(text)]
         if not patterns:
             return super().arguments
         return super().arguments | {"exclude": self.exclude if isinstance(self.exclude, str) else patterns}

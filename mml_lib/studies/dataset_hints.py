@@ -27,9 +27,10 @@ def dataset_hints(study: "Study") -> Iterator[str]:
     if unused := [name for name in study.cfg.datasets if name not in study.tasks.datasets]:
         yield f"warning: no task uses {summarized(unused)} of datasets"
     for names, count in _packed_several_times(study):
-        place = study.tasks.options_of(names[0]).arguments.get("path", "the same downloads")
+        places = {study.tasks.options_of(name).arguments.get("path", "the same downloads") for name in names}
+        place = f"images of {places.pop()}" if len(places) == 1 else "the same images"
         yield (
-            f"{summarized(names)} pack images of {place} {count} times; one of `datasets:` for all of them unpacks, "
+            f"{summarized(names)} pack {place} {count} times; one of `datasets:` for all of them unpacks, "
             "reads and packs these once (see config/guide/shared_datasets.md)"
         )
 

@@ -54,6 +54,7 @@ def test_patterns_of_files_are_still_arguments_of_the_creator():
     assert both.arguments == {"path": "images", "exclude": ["*_thumb.png"]}
     assert both.excluding_tables == ["AUDIT/lesions/labels.csv"]
     assert Task(creator="fake", exclude="a.csv").arguments == {}
+    assert Task(creator="image_folder", exclude="*.csv").arguments == {"exclude": "*.csv"}
 
 
 @pytest.mark.parametrize(
