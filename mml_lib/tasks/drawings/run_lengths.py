@@ -8,8 +8,8 @@ import numpy as np
 
 PAIRS = re.compile(r"\d+ +\d+( +\d+ +\d+)*")
 """Starts and lengths of runs, separated by spaces."""
-PIXELS = 10**12
-"""Pixels of an image at most."""
+DIGITS = 12
+"""Most digits of the number of a pixel."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class RunLengths:
         if PAIRS.fullmatch(self.text.strip()) is None:
             text = self.text if len(self.text) <= 30 else f"{self.text[:30]}…"
             raise ValueError(f"'{text}' holds no run lengths, which are pairs of start and length: '1 3 10 5'")
-        if (largest := max(self.text.split(), key=lambda number: len(number.lstrip("0")))) and int(largest) > PIXELS:
+        largest = max(self.text.split(), key=lambda number: len(number.lstrip("0")))
+        if len(largest.lstrip("0")) > DIGITS:
             raise ValueError(f"the run lengths have the number {largest[:30]}, and no image has so many pixels")
 
     def draw(self, mask: np.ndarray, value: int) -> bool:
