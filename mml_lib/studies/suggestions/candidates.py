@@ -147,9 +147,13 @@ class SuggestionCandidates:
     def networks(self) -> list[dict[str, Any]]:
         """Networks on other tasks: `project` (None: this one), `task`, `run` and `fold`, in the order of their names.
 
+        Heads that were trained for Fisher information are none: their backbone has learned nothing of the task.
+
         Raises:
             MMLError: there is none.
         """
+        if not self.sources:
+            raise MMLError("suggest: the study has one task only; name those to learn from in tasks")
         references = self.study.cfg.reuse.models
         projects: list[tuple[str | None, str | None]] = [(None, None)]
         if references:
@@ -160,6 +164,7 @@ class SuggestionCandidates:
                 tokens = {"task": stored["task"], "run": stored["run"]}
                 if stored["task"] in self.sources and self._exists("pipeline", project, **tokens):
                     networks.append({"project": project, **tokens, "fold": int(stored["fold"])})
+        networks = [net for net in networks if not self.study.runs.of_model(net).pipeline.content.get("frozen")]
         if not networks:
             where = ", ".join(project or self.study.cfg.project for project, _ in projects)
             raise MMLError(

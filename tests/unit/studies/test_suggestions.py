@@ -1,6 +1,7 @@
 """Suggestions: near sources, best procedures, distinct pipelines, and what is refused."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -203,6 +204,15 @@ def test_each_suggestion_is_a_step(tmp_path: Path):
         f"{mode.study.suggestions.networks[0]['run']}-fold{fold}.json" for fold in (0, 1)
     ]
     assert (inputs.projects(None), inputs.pretrainable(None)) == (["old", "old"], ["b"])
+
+
+def test_heads_of_fisher_information_are_no_procedures(tmp_path: Path):
+    source = planned({}, tmp_path, tasks=TASKS, pivot={"name": "b"})
+    (head,) = source.plan_runs("b", source.variants, lambda task, cfg: {"frozen": True})
+    store(tmp_path, "old", SimpleNamespace(runs_of=lambda task: [head]), "b", one=0.99)
+    runs = {network["run"] for network in plan(tmp_path, {}).study.suggestions.networks}
+    assert len(runs) == 1
+    assert head.id not in runs
 
 
 @pytest.mark.parametrize(
