@@ -1,6 +1,7 @@
 """Hints: data sets of a study that no task uses, and tasks that could share one."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.task_options import Task
@@ -27,8 +28,9 @@ def dataset_hints(study: "Study") -> Iterator[str]:
     if unused := [name for name in study.cfg.datasets if name not in study.tasks.datasets]:
         yield f"warning: no task uses {summarized(unused)} of datasets"
     for names, count in _packed_several_times(study):
-        places = {study.tasks.options_of(name).arguments.get("path", "the same downloads") for name in names}
-        place = f"images of {places.pop()}" if len(places) == 1 else "the same images"
+        paths = [study.tasks.options_of(name).arguments.get("path") for name in names]
+        is_one = len({path and Path(path).resolve() for path in paths}) == 1
+        place = f"images of {paths[0] or 'the same downloads'}" if is_one else "the same images"
         yield (
             f"{summarized(names)} pack {place} {count} times; one of `datasets:` for all of them unpacks, "
             "reads and packs these once (see config/guide/shared_datasets.md)"
