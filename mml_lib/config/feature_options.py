@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, StringConstraints, model_validator
 
 from mml_lib.config.sections import RunId, Section, Target
 from mml_lib.config.task_options import TAGGED_NAME, Preprocessing
@@ -19,10 +19,6 @@ def _selection(way: str) -> str:
     if way not in SELECTIONS:
         raise ValueError(f"there is no way '{way}' to choose a network{nearest(way, SELECTIONS)}")
     return way
-
-
-def _as_preprocessing(value: Any) -> Any:
-    return {"transforms": value} if isinstance(value, list) else value
 
 
 class Extraction(Section):
@@ -57,7 +53,7 @@ class Extraction(Section):
         description="pooled: one vector per image, as a classification head sees it; tokens: a vector for each token "
         "of a transformer, or for each position of the last feature map.",
     )
-    preprocessing: Annotated[Preprocessing | None, BeforeValidator(_as_preprocessing)] = Field(
+    preprocessing: Preprocessing | None = Field(
         None, description="Preprocessing of the images; unset: that of the study."
     )
     batch_size: PositiveInt = Field(64, description="Images per batch. It does not change features.")

@@ -1,6 +1,5 @@
 """The typed model of a study: the reference of every option. `config/schema.json` is generated from it."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,7 +23,7 @@ from mml_lib.config.feature_options import Extraction
 from mml_lib.config.metric_options import Metric, Metrics, Named, StoreBest
 from mml_lib.config.prediction_options import TTA
 from mml_lib.config.reading.settling import UNSETTLED, Settled
-from mml_lib.config.sections import Clean, Reuse, RunId, Section, Target
+from mml_lib.config.sections import Clean, Paths, Reuse, RunId, Section, Target
 from mml_lib.config.task_options import Pivot, Preprocessing, SharedDataSet, TaggedName, Tagging, Task, TaskName
 from mml_lib.config.tensorboard_options import TensorBoard
 from mml_lib.config.training_options import (
@@ -48,47 +47,10 @@ def _enough_for_percentiles(resamples: int) -> int:
     return resamples
 
 
-def _no_pattern(path: Any) -> Any:
-    if isinstance(path, str | Path) and not str(path).strip():
-        raise ValueError("it is empty; name a folder, or leave it out")
-    if isinstance(path, str | Path) and re.search(r"[{}\0]", str(path)):
-        raise ValueError(f"{str(path)!r} has braces or a zero byte, which no path here can have; name another folder")
-    return path
-
-
-def _existing_folder(path: Path) -> Path:
-    if not path.is_dir():
-        raise ValueError(f"there is no folder {path}")
-    return path
-
-
 def _existing_file(path: Path) -> Path:
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
     return path
-
-
-Root = Annotated[Path, BeforeValidator(_no_pattern)]
-
-
-class Paths(Section):
-    data: Root | None = Field(
-        None,
-        description="Root of data sets, tasks and packed images. Unset: the variable MML_DATA_PATH, or ./data.",
-    )
-    results: Root | None = Field(
-        None,
-        description="Root of all projects. Unset: the variable MML_RESULTS_PATH, or ./results.",
-    )
-    presets: list[Annotated[Path, AfterValidator(_existing_folder)]] = Field(
-        default_factory=list,
-        description="Folders with your own presets, laid out like config/. They take precedence over those of the "
-        "pipeline.",
-    )
-
-
-def _as_preprocessing(value: Any) -> Any:
-    return {"transforms": value} if isinstance(value, list) else value
 
 
 def _as_store_best(value: Any) -> Any:
@@ -165,7 +127,7 @@ class StudyConfig(Section):
     )
     tagging: Tagging = Field(default_factory=Tagging, description="Tags for all tasks.")
     seed: int = Field(42, ge=0, lt=2**32, description="Seed of weight initialisation, sampling and augmentation.")
-    preprocessing: Annotated[Preprocessing, BeforeValidator(_as_preprocessing)] = Field(
+    preprocessing: Preprocessing = Field(
         default_factory=Preprocessing,
         description="Preprocessing of images before they are packed: a preset, a preset with changes, or a list of "
         "transforms.",

@@ -110,6 +110,39 @@ def _run_id(run: str) -> str:
 RunId = Annotated[str, AfterValidator(_run_id)]
 
 
+def _no_pattern(path: Any) -> Any:
+    if isinstance(path, str | Path) and not str(path).strip():
+        raise ValueError("it is empty; name a folder, or leave it out")
+    if isinstance(path, str | Path) and re.search(r"[{}\0]", str(path)):
+        raise ValueError(f"{str(path)!r} has braces or a zero byte, which no path here can have; name another folder")
+    return path
+
+
+def _existing_folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise ValueError(f"there is no folder {path}")
+    return path
+
+
+Root = Annotated[Path, BeforeValidator(_no_pattern)]
+
+
+class Paths(Section):
+    data: Root | None = Field(
+        None,
+        description="Root of data sets, tasks and packed images. Unset: the variable MML_DATA_PATH, or ./data.",
+    )
+    results: Root | None = Field(
+        None,
+        description="Root of all projects. Unset: the variable MML_RESULTS_PATH, or ./results.",
+    )
+    presets: list[Annotated[Path, AfterValidator(_existing_folder)]] = Field(
+        default_factory=list,
+        description="Folders with your own presets, laid out like config/. They take precedence over those of the "
+        "pipeline.",
+    )
+
+
 class Clean(Section):
     """Options of the mode clean: which artefacts count as used and which may be removed."""
 

@@ -308,3 +308,8 @@ class Preprocessing(Section):
         default_factory=lambda: [Transform(name="resize")],
         description="Transforms of images and masks, applied in this order; []: images keep their sizes.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_transforms(cls, value: Any) -> Any:
+        return {"transforms": value} if isinstance(value, list) else value

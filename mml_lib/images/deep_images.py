@@ -14,7 +14,7 @@ from PIL import Image
 from mml_lib.errors import MMLError
 from mml_lib.images.orientation import load, load_upright, read_orientation, turn_samples, turned_by_tag
 from mml_lib.images.value_mapping import WholeRescale
-from mml_lib.tasks.value_range import ValueRange
+from mml_lib.tasks.pixel_format import ValueRange
 
 BITS, PHOTOMETRIC, PLANAR, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 262, 284, 338, 339
 """Tags of TIFF."""

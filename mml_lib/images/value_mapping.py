@@ -7,8 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from mml_lib.tasks.pixel_format import FULL_SCALE, Depth
-from mml_lib.tasks.value_range import ValueRange
+from mml_lib.tasks.pixel_format import FULL_SCALE, Depth, ValueRange
 
 
 class WholeRescale(NamedTuple):

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from mml_lib.pipelines.feature_baselines import METHODS, Method
 from mml_lib.pipelines.trained_networks import TrainedNetwork
-from mml_lib.schedulers.train import TrainOptions, TrainScheduler
+from mml_lib.schedulers.options.train_options import TrainOptions
+from mml_lib.schedulers.train import TrainScheduler
 
 if TYPE_CHECKING:
     from mml_lib.steps.step import Step

@@ -3,14 +3,15 @@
 import functools
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, ClassVar, Literal, get_args
+from typing import ClassVar, get_args
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import TypeAdapter, ValidationError
 
 from mml_lib.errors import MMLError, nearest
 from mml_lib.evaluation.ensembles.options import PROGRAM_NEEDS_ALL, PROGRAM_WEIGHS_NONE, EnsembleOptions
 from mml_lib.pipelines.trained_networks import TrainedNetwork
-from mml_lib.schedulers.transfer import TransferOptions, TransferScheduler
+from mml_lib.schedulers.options.post_options import Part, PostOptions
+from mml_lib.schedulers.transfer import TransferScheduler
 from mml_lib.studies.answers import Answers
 from mml_lib.studies.checks.class_names import check_prior
 from mml_lib.studies.checks.guarding import Guards, guard_joining, seen_held_out
@@ -20,48 +21,6 @@ from mml_lib.task_types import TASK_TYPES
 
 FITTED = ("calibrate", "ensemble")
 """Subroutines that are fitted on validation predictions."""
-
-
-Part = Literal["train", "predict", "test", "calibrate", "ensemble", "compare", "draw"]
-
-
-class PostOptions(TransferOptions):
-    """Options of the mode `post`, beside those of `train`, and of `tl` where it names a `pretrain_task`."""
-
-    # Both are wider than in the base: the mode has more parts, and needs no pretraining.
-    subroutines: list[Part] | None = Field(  # type: ignore[assignment]
-        None, description="Parts of the mode; unset: all. Each brings what it needs."
-    )
-    pretrain_task: str | None = Field(  # type: ignore[assignment]
-        None, description="As in mode tl; unset: networks are trained as in mode train."
-    )
-    calibration: Literal["affine", "temperature", "auto", "none"] = Field(
-        "auto", description="What probabilities are corrected by, fitted on validation predictions."
-    )
-    prior: Literal["val", "test", "quantify"] | list[float] = Field(
-        "val",
-        description="How often each class is assumed to be there: as in validation, as in the test split, as estimated "
-        "of unlabelled samples, or a frequency for each.",
-    )
-    ensemble: dict[str, Any] = Field(
-        default_factory=dict,
-        description="How an ensemble is selected: strategy (budget, greedy, program, mean, best), metric, "
-        "max_ensemble_size, budget, temperature, weights_budget, weights_temperature, member_temperatures, eval_frac, "
-        "time_limit, seed, calibrate (its own probabilities, where that helps).",
-    )
-
-    source_tasks: list[str] = Field(
-        default_factory=list,
-        description="Other tasks of the study, of the same type and classes, whose networks join: they are trained "
-        "too, predict what is asked of the pivot, and may be members of its ensemble.",
-    )
-
-    @model_validator(mode="after")
-    def _what_transfer_needs(self) -> "PostOptions":
-        for key in ("model_selection", "freeze", "pretrain_cv", "pretrain_with"):
-            if self.pretrain_task is None and key in self.model_fields_set:
-                raise ValueError(f"{key} means nothing without pretrain_task")
-        return self
 
 
 class PostScheduler(TransferScheduler):

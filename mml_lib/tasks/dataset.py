@@ -1,23 +1,18 @@
 """Data sets: the delivered samples in a fixed order."""
 
-import math
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mml_lib.errors import MMLError, nearest
 from mml_lib.files.atomic import write_text
 from mml_lib.files.checksums import damaged
 from mml_lib.files.stored import json_text, read_json
-from mml_lib.task_types import TASK_TYPES
-from mml_lib.tasks.channel_files import ChannelFiles, ImageFile, check_channels
+from mml_lib.tasks.channel_files import ChannelFiles, ImageFile
 from mml_lib.tasks.drawings import Drawing
 from mml_lib.tasks.mask_values import Color, MaskTable
-from mml_lib.tasks.pixel_format import Conversion, PixelFormat
-from mml_lib.tasks.value_range import ValueRange
+from mml_lib.tasks.pixel_format import Conversion, PixelFormat, ValueRange
 
 SPLITS = ("train", "val", "test", "unlabelled")
 
@@ -260,142 +255,9 @@ def _as_columns(samples: Sequence[Sample]) -> dict[str, list[Any]]:
     return {name: column for name, column in columns.items() if name not in absent}
 
 
-def check_delivery(delivery: Delivery, name: str) -> None:
-    """Refuse samples of which no task can be made.
-
-    Raises:
-        MMLError: no samples, a duplicate id, a path listed twice but within a group, an unknown label or split, a label
-            of the wrong kind or a lack of one. Links and copies are found by the content of images later.
-    """
-    if not delivery.samples:
-        raise MMLError(f"{name}: there are no images; see config/guide/tasks.md for the supported layouts")
-    ids: dict[str, Sample] = {}
-    images: dict[str, Sample] = {}
-    for sample in delivery.samples:
-        other = ids.setdefault(sample.id, sample)
-        if other is not sample:
-            splits = [copy.split or "no split" for copy in (other, sample)]
-            where = "is listed twice" if splits[0] == splits[1] else f"is in {splits[0]} and in {splits[1]}"
-            raise MMLError(f"{name}: sample '{sample.id}' {where} ({other.image}, {sample.image}); keep it once")
-        if sample.channels is not None:
-            check_channels(sample.channels, sample.image, f"{name}: sample '{sample.id}'")
-        for file in sample.image_files:
-            first = images.setdefault(os.path.normpath(file), sample)
-            is_elsewhere = first.split != sample.split or first.group is None or first.group != sample.group
-            if first is not sample and is_elsewhere:
-                raise MMLError(
-                    f"{name}: the image {file} is listed twice, as '{first.id}' and as '{sample.id}', so that it "
-                    "could be in two splits or folds; keep it once, or put both into one group"
-                )
-        if sample.split is not None and sample.split not in SPLITS:
-            raise MMLError(f"{name}: sample '{sample.id}' is in split '{sample.split}'; splits: {', '.join(SPLITS)}")
-    _check_labels(delivery, name)
-    _check_groups(delivery, name)
-    _check_weights(delivery, name)
-
-
-def _check_labels(delivery: Delivery, name: str) -> None:
-    checks = {
-        "classification": _check_class,
-        "multilabel_classification": _check_probabilities,
-        "regression": _check_number,
-        "semantic_segmentation": _check_mask,
-        "no_task": lambda sample, classes: None,
-    }
-    if (check := checks.get(delivery.task_type)) is None:
-        raise MMLError(f"{name}: there is no task type '{delivery.task_type}'{nearest(delivery.task_type, checks)}")
-    if TASK_TYPES[delivery.task_type].is_learnable and all(sample.split == "unlabelled" for sample in delivery.samples):
-        raise MMLError(f"{name}: all images are unlabelled; set task_type: no_task, or add some with labels")
-    class_names = dict.fromkeys(delivery.classes)
-    for sample in delivery.samples:
-        if sample.split != "unlabelled" and (problem := check(sample, class_names)):
-            raise MMLError(f"{name}: sample '{sample.id}' {problem}")
-    if TASK_TYPES[delivery.task_type].is_single_label and len(delivery.classes) < 2:
-        classes = f"only the class '{delivery.classes[0]}'" if delivery.classes else "no class"
-        raise MMLError(f"{name}: there is {classes}; a classification needs two or more")
-    if TASK_TYPES[delivery.task_type].is_multilabel:
-        if not delivery.classes:
-            raise MMLError(f"{name}: there is no label; a multi-label classification needs one or more")
-        _check_known(delivery, name)
-
-
-def _check_class(sample: Sample, classes: Mapping[str, None]) -> str | None:
-    if sample.label is None:
-        return "has no label; give it one, or put it into the split 'unlabelled'"
-    return None if sample.label in classes else _unknown(sample.label, classes)
-
-
-def _check_probabilities(sample: Sample, classes: Mapping[str, None]) -> str | None:
-    if not isinstance(sample.label, Mapping):
-        return "has no labels; give it some (or none: an empty cell), or put it into the split 'unlabelled'"
-    for label, probability in sample.label.items():
-        if label not in classes:
-            return _unknown(label, classes)
-        if probability is not None and not 0 <= probability <= 1:
-            return f"has the label '{label}' with probability {probability}; it must lie in 0..1"
-    if classes and all(label in sample.label and sample.label[label] is None for label in classes):
-        return "has no known label; put it into the split 'unlabelled'"
-    return None
-
-
-def _check_known(delivery: Delivery, name: str) -> None:
-    """Refuse a label that no labelled sample has a known entry of."""
-    unknown = set(delivery.classes)
-    for sample in delivery.samples:
-        if isinstance(sample.label, Mapping) and sample.split != "unlabelled":
-            unknown = {label for label in unknown if sample.label.get(label, 0.0) is None}
-        if not unknown:
-            return
-    label = next(label for label in delivery.classes if label in unknown)
-    raise MMLError(f"{name}: every entry of the label '{label}' is unknown, so it cannot be learned; leave it out")
-
-
-def _check_number(sample: Sample, classes: Mapping[str, None]) -> str | None:
-    if not isinstance(sample.label, int | float) or not math.isfinite(sample.label):
-        return f"has the value {sample.label!r}, which is no finite number"
-    return None
-
-
-def _check_mask(sample: Sample, classes: Mapping[str, None]) -> str | None:
-    if sample.mask is None:
-        return f"has no mask; name one ({EMPTY_MASK_TOKEN} for none of the classes), or put it into 'unlabelled'"
-    if os.path.normpath(sample.mask) == os.path.normpath(sample.image):
-        return f"has its own image as its mask ({sample.image}); name the mask"
-    return None
-
-
-def _unknown(label: Any, classes: Mapping[str, None]) -> str:
-    return f"has the label '{label}', which is not a class{nearest(str(label), classes)}"
-
-
 def is_weight(number: float) -> bool:
     """Return True for a weight of a sample: 0, or a number that single precision holds in sums of many."""
     return number == 0 or LEAST_WEIGHT <= number <= LARGEST_WEIGHT
-
-
-def _check_weights(delivery: Delivery, name: str) -> None:
-    """Refuse weights that are no weights, or give no labelled sample one."""
-    for sample in delivery.samples:
-        weight = sample.weight
-        if weight is not None and not (isinstance(weight, int | float) and is_weight(weight)):
-            raise MMLError(f"{name}: sample '{sample.id}' has the weight {weight!r}; write {WEIGHTS}")
-    pairs = zip(delivery.samples, delivery.weights or (), strict=False)
-    labelled = [weight for sample, weight in pairs if sample.split != "unlabelled"]
-    if labelled and not any(labelled):
-        raise MMLError(f"{name}: all samples have the weight 0, so nothing can be learned; leave the weights out")
-
-
-def _check_groups(delivery: Delivery, name: str) -> None:
-    splits: dict[str, str | None] = {}
-    for sample in delivery.samples:
-        # A video may be labelled in part: what is unlabelled is predicted, and measures nothing.
-        if sample.group is None or sample.split == "unlabelled":
-            continue
-        if splits.setdefault(sample.group, sample.split) != sample.split:
-            first, second = (split or "none" for split in (splits[sample.group], sample.split))
-            raise MMLError(
-                f"{name}: group '{sample.group}' is in the splits {first} and {second}; a group must not cross splits"
-            )
 
 
 def natural_key(text: str) -> list[tuple[int, int, str]]:

@@ -12,7 +12,8 @@ import pytest
 
 from mml_lib.tasks.creators.creator_registry import CREATORS
 from mml_lib.tasks.creators.table import read_table
-from mml_lib.tasks.dataset import Dataset, Delivery, Sample, check_delivery
+from mml_lib.tasks.dataset import Dataset, Delivery, Sample
+from mml_lib.tasks.delivery_checks import check_delivery
 from mml_lib.tasks.description import TaskDescription, read_header
 from mml_lib.tasks.splits.splitting import Assignment
 from mml_lib.tasks.targets import Targets

@@ -10,7 +10,8 @@ from PIL import Image
 from mml_lib.images.drawing.drawn_masks import draw_masks
 from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.creators.creator_registry import create
-from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, check_delivery
+from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset
+from mml_lib.tasks.delivery_checks import check_delivery
 
 HEIGHT, WIDTH = 20, 30
 

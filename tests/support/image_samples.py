@@ -8,8 +8,7 @@ import numpy as np
 from mml_lib.errors import MMLError
 from mml_lib.images.decoding import decode
 from mml_lib.images.readers import read_header
-from mml_lib.tasks.pixel_format import Conversion
-from mml_lib.tasks.value_range import ValueRange
+from mml_lib.tasks.pixel_format import Conversion, ValueRange
 
 HEIGHT, WIDTH = 18, 13
 RNG = np.random.default_rng(0)

@@ -5,7 +5,8 @@ from pathlib import Path
 from mml_lib.config.task_options import Task
 from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.creators.creator_registry import CREATORS, create
-from mml_lib.tasks.dataset import Delivery, check_delivery
+from mml_lib.tasks.dataset import Delivery
+from mml_lib.tasks.delivery_checks import check_delivery
 from mml_lib.tasks.description import TaskDescription, check_planned
 from mml_lib.tasks.splits.splitting import Splitting, assign
 from mml_lib.tasks.targets import Targets

@@ -10,7 +10,8 @@ from mml_lib.images.surveying import survey_images
 from mml_lib.studies.runs import Runs
 from mml_lib.studies.study_tasks import StudyTasks
 from mml_lib.tasks.creators.creator_registry import create
-from mml_lib.tasks.dataset import Dataset, check_delivery
+from mml_lib.tasks.dataset import Dataset
+from mml_lib.tasks.delivery_checks import check_delivery
 from mml_lib.tasks.sharing.matching import match_samples
 from mml_lib.tasks.sharing.redelivery import deliver_again
 from mml_lib.tasks.sharing.shared_division import divide_images, take_division

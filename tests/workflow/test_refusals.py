@@ -26,7 +26,7 @@ from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.predictions.predictions import read_predictions
 from mml_lib.studies.study import Study
 from mml_lib.tasks.creators.creator_registry import CREATORS, create
-from mml_lib.tasks.dataset import check_delivery
+from mml_lib.tasks.delivery_checks import check_delivery
 from mml_lib.tasks.description import TaskDescription
 from tests.support.bad_configs import CONFIG
 from tests.support.bad_input import STEPS

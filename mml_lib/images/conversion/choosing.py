@@ -7,8 +7,7 @@ from mml_lib.config.image_options import COLOUR_KINDS, Images, Window
 from mml_lib.errors import MMLError
 from mml_lib.images.conversion.measuring import Extent, Histogram, check_ends, choose_range, describe_mapping
 from mml_lib.machine.terminal import summarized, warn
-from mml_lib.tasks.pixel_format import GREY, RGB, Conversion, Depth, PixelFormat
-from mml_lib.tasks.value_range import ValueRange
+from mml_lib.tasks.pixel_format import GREY, RGB, Conversion, Depth, PixelFormat, ValueRange
 
 MOST_CHANNELS = 32
 """Channels that are taken for channels unless the study states them: arrays of more may be volumes."""

@@ -14,8 +14,7 @@ from mml_lib.errors import MMLError
 from mml_lib.images.deep_images import DeepImage
 from mml_lib.images.value_mapping import to_depth
 from mml_lib.machine.terminal import summarized, warn
-from mml_lib.tasks.pixel_format import PixelFormat
-from mml_lib.tasks.value_range import ValueRange
+from mml_lib.tasks.pixel_format import PixelFormat, ValueRange
 
 REMEDY = "state the values of black and white in the task, images: {range: [low, high]}"
 BINS = 2**16

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mml_lib.images.value_mapping import WholeRescale, fitted
-from mml_lib.tasks.value_range import ValueRange
+from mml_lib.tasks.pixel_format import ValueRange
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -13,7 +13,8 @@ from mml_lib.images.image_files import errors_named
 from mml_lib.images.readers.reader_registry import Contents
 from mml_lib.images.readers.reading import reader_of
 from mml_lib.machine.terminal import summarized, warn
-from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Delivery, Sample, check_delivery
+from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Delivery, Sample
+from mml_lib.tasks.delivery_checks import check_delivery
 from mml_lib.tasks.names import folded
 
 ELEMENTS = {"patient": "PatientID", "study": "StudyInstanceUID"}

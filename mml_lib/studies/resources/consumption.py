@@ -5,20 +5,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mml_lib.machine.measured import Measured
+from mml_lib.studies.checks.study_checks import GPU_RULES
 from mml_lib.studies.resources.planned_steps import Step
 
 MARGIN_MB, MARGIN_TIME = 1.3, 2.0
 """Recommended requests, as multiples of the maximum usage."""
 
-REPORTED = (
-    "train_fold",
-    "tune_fold",
-    "predict_fold",
-    "predict_other",
-    "extract_features",
-    "compute_fisher",
-    "preprocess_shard",
-)
+REPORTED = (*GPU_RULES, "predict_other", "preprocess_shard")
 """Rules whose use of memory and time is reported."""
 
 

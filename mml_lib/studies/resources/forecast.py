@@ -18,6 +18,7 @@ from mml_lib.machine.measured import Measured, benchmark_files
 from mml_lib.models.model_storage import ModelStorage
 from mml_lib.pipelines.digests import canonical_json
 from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.studies.checks.study_checks import GPU_RULES
 from mml_lib.studies.resources.planned_steps import Step
 from mml_lib.tasks.description import read_header
 
@@ -106,15 +107,8 @@ class Forecast:
 
     def _at_once(self, rule: str) -> int:
         """Return the number of steps of a rule that run at once."""
-        of_networks = rule in (
-            "train_fold",
-            "tune_fold",
-            "predict_fold",
-            "predict_other",
-            "extract_features",
-            "compute_fisher",
-        )
-        return self.study.gpus.at_once("predict_fold" if rule == "predict_other" else rule) if of_networks else 1
+        rule = "predict_fold" if rule == "predict_other" else rule
+        return self.study.gpus.at_once(rule) if rule in GPU_RULES else 1
 
     def _seconds(self, step: Step) -> float | None:
         """Return the expected seconds of a step; None: no similar step was measured."""

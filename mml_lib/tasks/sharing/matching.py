@@ -7,7 +7,8 @@ from dataclasses import replace
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized, warn
 from mml_lib.task_types import TASK_TYPES
-from mml_lib.tasks.dataset import Dataset, Delivery, Sample, check_delivery
+from mml_lib.tasks.dataset import Dataset, Delivery, Sample
+from mml_lib.tasks.delivery_checks import check_delivery
 
 
 def match_samples(dataset: Dataset, delivery: Delivery, task: str) -> tuple[Dataset, list[int]]:

@@ -14,7 +14,8 @@ from mml_lib.images.packing import IMAGES, pack
 from mml_lib.images.readers.frames import expand_frames
 from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.creators.creator_registry import read_metadata
-from mml_lib.tasks.dataset import Dataset, Delivery, Sample, check_delivery
+from mml_lib.tasks.dataset import Dataset, Delivery, Sample
+from mml_lib.tasks.delivery_checks import check_delivery
 from mml_lib.tasks.splits.copies import copied_rows
 from tests.support.dicom_files import dicom_file
 from tests.support.messages import mentions

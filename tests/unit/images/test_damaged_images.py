@@ -14,8 +14,7 @@ from mml_lib.errors import MMLError
 from mml_lib.images.decoding import decode, read_deep_image
 from mml_lib.images.mask_files import decode_mask
 from mml_lib.images.readers import read_header, read_samples
-from mml_lib.tasks.pixel_format import Conversion
-from mml_lib.tasks.value_range import ValueRange
+from mml_lib.tasks.pixel_format import Conversion, ValueRange
 from tests.fixtures.damaged_images import damaged_files, valid_files
 
 WHOLE = ValueRange(0, 65535)

@@ -21,8 +21,7 @@ from mml_lib.images.colours import LEAST_OPACITY
 from mml_lib.images.decoding import decode
 from mml_lib.images.findings import BLANK, UNSEEN, Findings
 from mml_lib.images.readers import read_header
-from mml_lib.tasks.pixel_format import Conversion
-from mml_lib.tasks.value_range import ValueRange
+from mml_lib.tasks.pixel_format import Conversion, ValueRange
 from tests.support.image_samples import (
     HEIGHT,
     RNG,

@@ -13,7 +13,7 @@ import tifffile
 from mml_lib.images.decoding import decode
 from mml_lib.images.findings import LEFT_OUT, Findings
 from mml_lib.images.readers import read_header
-from mml_lib.tasks.value_range import ValueRange
+from mml_lib.tasks.pixel_format import ValueRange
 from tests.support.image_samples import (
     HEIGHT,
     RNG,

@@ -16,7 +16,7 @@ from mml_lib.images.readers import read_header
 from mml_lib.images.surveying import survey_images
 from mml_lib.images.value_mapping import to_depth
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
-from mml_lib.tasks.value_range import ValueRange
+from mml_lib.tasks.pixel_format import ValueRange
 from tests.support.image_samples import in_eight_bits
 from tests.support.messages import mentions
 

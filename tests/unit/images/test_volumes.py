@@ -16,7 +16,7 @@ from mml_lib.images.readers.frames import expand_frames
 from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.creators.creator_registry import create
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
-from mml_lib.tasks.value_range import ValueRange
+from mml_lib.tasks.pixel_format import ValueRange
 from tests.support.image_samples import in_eight_bits
 
 nibabel = pytest.importorskip("nibabel")

@@ -18,7 +18,8 @@ from mml_lib.files.downloads import download
 from mml_lib.files.unpacking import unpack
 from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.creators.creator_registry import create, get_creator
-from mml_lib.tasks.dataset import Dataset, check_delivery
+from mml_lib.tasks.dataset import Dataset
+from mml_lib.tasks.delivery_checks import check_delivery
 from mml_lib.tasks.mask_classes import check_masks
 from mml_lib.tasks.splits.copies import Copies
 from mml_lib.tasks.splits.splitting import Splitting, assign

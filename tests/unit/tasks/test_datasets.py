@@ -24,9 +24,9 @@ from mml_lib.tasks.dataset import (
     Delivery,
     Label,
     Sample,
-    check_delivery,
     natural_key,
 )
+from mml_lib.tasks.delivery_checks import check_delivery
 from mml_lib.tasks.targets import class_mapping
 
 # --- checks -----------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from mml_lib.images.decoding import decode
 from mml_lib.images.surveying import survey_images
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.creators.creator_registry import CREATORS
-from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, check_delivery
+from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset
+from mml_lib.tasks.delivery_checks import check_delivery
 from mml_lib.tasks.task_identity import TaskIdentity
 from tests.support.plans import check_plan
 

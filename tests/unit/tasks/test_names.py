@@ -6,7 +6,8 @@ import unicodedata
 import pytest
 
 from mml_lib.errors import MMLError
-from mml_lib.tasks.dataset import Delivery, Sample, check_delivery
+from mml_lib.tasks.dataset import Delivery, Sample
+from mml_lib.tasks.delivery_checks import check_delivery
 from mml_lib.tasks.names import folded, join_spellings, look
 
 NAIVE = [unicodedata.normalize(form, "naïve") for form in ("NFC", "NFD")]

@@ -19,7 +19,8 @@ from mml_lib.images.surveying import survey_images
 from mml_lib.tasks import creators
 from mml_lib.tasks.creators import CREATORS, Delivery, Sample, Survey, register_creator
 from mml_lib.tasks.creators.creator_registry import create
-from mml_lib.tasks.dataset import Dataset, check_delivery
+from mml_lib.tasks.dataset import Dataset
+from mml_lib.tasks.delivery_checks import check_delivery
 from mml_lib.tasks.task_identity import TaskIdentity
 from tests.support.places import REPOSITORY
 

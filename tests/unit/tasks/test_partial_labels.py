@@ -13,7 +13,8 @@ from mml_lib.config.task_options import Task
 from mml_lib.errors import MMLError
 from mml_lib.reports.task_table import label_page, label_table
 from mml_lib.tasks.creators.table import TableOptions, read_table
-from mml_lib.tasks.dataset import Dataset, Delivery, Sample, check_delivery
+from mml_lib.tasks.dataset import Dataset, Delivery, Sample
+from mml_lib.tasks.delivery_checks import check_delivery
 from mml_lib.tasks.description import TaskDescription, one_sided_labels
 from mml_lib.tasks.names import join_spellings
 from mml_lib.tasks.splits.splitting import Assignment

@@ -10,7 +10,8 @@ import pytest
 
 from mml_lib.errors import MMLError
 from mml_lib.task_types import LEARNABLE
-from mml_lib.tasks.dataset import Dataset, Delivery, Sample, check_delivery
+from mml_lib.tasks.dataset import Dataset, Delivery, Sample
+from mml_lib.tasks.delivery_checks import check_delivery
 from mml_lib.tasks.splits.splitting import Assignment, Splitting, _check_validated, assign
 from mml_lib.tasks.targets import Targets
 from tests.support.deliveries import delivered, described, generated, samples

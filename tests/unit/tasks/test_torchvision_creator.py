@@ -18,7 +18,8 @@ from mml_lib.errors import MMLError
 from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.creators.creator_registry import create
 from mml_lib.tasks.creators.public_sets.torchvision_classes import CLASSES, WITH_MASKS
-from mml_lib.tasks.dataset import Dataset, check_delivery
+from mml_lib.tasks.dataset import Dataset
+from mml_lib.tasks.delivery_checks import check_delivery
 from mml_lib.tasks.task_identity import TaskIdentity
 
 RNG = np.random.default_rng(0)

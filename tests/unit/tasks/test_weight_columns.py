@@ -12,7 +12,8 @@ from mml_lib.errors import MMLError
 from mml_lib.images.surveying import survey_images
 from mml_lib.tasks.creators.own_data import state_of_targets
 from mml_lib.tasks.creators.table import TableOptions, read_table
-from mml_lib.tasks.dataset import Dataset, Delivery, Sample, check_delivery
+from mml_lib.tasks.dataset import Dataset, Delivery, Sample
+from mml_lib.tasks.delivery_checks import check_delivery
 from mml_lib.tasks.description import TaskDescription, check_weights
 from mml_lib.tasks.splits.splitting import Assignment
 from mml_lib.tasks.tags import apply_tag

@@ -1,0 +1,1 @@
+"""Options of modes that train networks; each is a section of its own."""
