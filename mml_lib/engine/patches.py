@@ -62,7 +62,7 @@ def keep_pandas_out() -> None:
         PersistenceBase._serialize_param = property(lambda self: self._serialize_param_builtin)
 
 
-def end_when_told() -> None:
+def end_on_sigterm() -> None:
     """Have Snakemake end at SIGTERM whatever it is doing.
 
     Its handler takes the lock of its scheduler, which the thread that it interrupts may hold: while jobs are selected,

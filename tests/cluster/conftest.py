@@ -14,7 +14,7 @@ from tests.support.slurm_cluster import Cluster, missing
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     if problem := missing():
         pytest.skip(problem)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end, the tests stop the cluster
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that tests that are ended stop the cluster
     cluster = Cluster(tmp_path_factory.mktemp("slurm"))
     try:
         cluster.start()

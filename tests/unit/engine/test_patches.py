@@ -62,7 +62,7 @@ def test_snakemake_still_takes_a_lock_in_its_handler_of_sigterm():
 
 def test_sigterm_ends_a_snakemake_that_is_selecting_jobs(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(JobScheduler, "exit_gracefully", JobScheduler.exit_gracefully)
-    patches.end_when_told()
+    patches.end_on_sigterm()
     scheduler = SimpleNamespace(_lock=threading.Lock(), _open_jobs=threading.Semaphore(0), _user_kill=None)
     with scheduler._lock:
         JobScheduler.exit_gracefully(scheduler, signal.SIGTERM, None)

@@ -62,7 +62,7 @@ def test_data_that_are_still_to_be_made_have_weights_if_the_task_names_them(colu
 # --- metrics ------------------------------------------------------------------------------------------------------
 
 
-def test_rules_are_told_to_weigh_samples_only_if_the_study_asks(tmp_path: Path):
+def test_rules_weigh_samples_only_if_the_study_asks(tmp_path: Path):
     plan, plain = study(tmp_path, weighted_metrics=True), study(tmp_path)
     assert plan.inputs.evaluate.weighing_params() == {"weighted": True}
     assert plain.inputs.evaluate.weighing_params() == {}

@@ -224,7 +224,7 @@ def full_runs(covered: int) -> CocoRuns:
     ],
     ids=repr,
 )
-def test_shapes_that_cover_no_pixel_are_told_from_others(unseen: Shape, seen: Shape):
+def test_shapes_that_cover_no_pixel_are_recognised(unseen: Shape, seen: Shape):
     drawing = Drawing([Part(1, Box(0, 0, WIDTH, HEIGHT), "all"), Part(1, unseen, "unseen"), Part(1, seen, "seen")])
     assert drawing.draw((HEIGHT, WIDTH)).unseen == ("unseen",)
     assert not drawn(unseen).any()
