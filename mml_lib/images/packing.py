@@ -43,7 +43,6 @@ from mml_lib.images.stores.sized_store import (
     joined_offsets,
 )
 from mml_lib.images.transforms import check_colours, check_masks_move, packed_size, size_after
-from mml_lib.machine.allocator import keep_freed_memory
 from mml_lib.machine.progress import progress
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.pixel_format import FULL_SCALE
@@ -79,7 +78,6 @@ def pack(dataset: Dataset, rows: range, transforms: Sequence[Mapping[str, Any]],
         MMLError: an image or mask is missing or damaged, the transforms do not give one size where they should, or one
             of them leaves masks where they are; images of many sizes have no room on the disk.
     """
-    keep_freed_memory()
     size = packed_size(transforms)
     check_colours(transforms, dataset.pixels)
     if dataset.values is not None:
