@@ -11,7 +11,7 @@ from mml_lib.images.readers.frames import expand_frames
 from mml_lib.images.surveying import survey_images
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.creators.creator_registry import check_creator_code, create
-from mml_lib.tasks.dataset import check_delivery
+from mml_lib.tasks.delivery_checks import check_delivery
 from mml_lib.tasks.made_data import check_made_data, record_made_data
 
 open_step(snakemake)
