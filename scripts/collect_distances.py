@@ -1,8 +1,7 @@
 """Collect the distances between tasks by one measure, and draw them."""
 
 from mml_lib.distances import MEASURES
-from mml_lib.distances.pair_distances import PairDistance, combined_table, distance_table
-from mml_lib.evaluation.comparisons.rank_correlations import read_distances
+from mml_lib.distances.pair_distances import PairDistance, combined_table, distance_table, read_distances
 from mml_lib.files.atomic import write_text, write_whole_folder
 from mml_lib.reports.distances.distance_figures import draw_distances
 from mml_lib.steps.open_step import open_step

@@ -1,7 +1,8 @@
 """Collect the gain of each source on each target by one metric, and its rank correlation with distances."""
 
+from mml_lib.distances.pair_distances import read_distances
 from mml_lib.evaluation.comparisons import rank_correlations
-from mml_lib.evaluation.comparisons.rank_correlations import correlation_table, read_distances
+from mml_lib.evaluation.comparisons.rank_correlations import correlation_table
 from mml_lib.evaluation.comparisons.tested import read_tested
 from mml_lib.evaluation.comparisons.transfer_gains import as_text, gain_matrix, gain_table, sentences
 from mml_lib.files.atomic import write_text, write_whole_folder

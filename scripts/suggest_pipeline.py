@@ -8,13 +8,13 @@ from mml_lib.files.checksums import verify
 from mml_lib.models.model_storage import ModelStorage
 from mml_lib.pipelines.pipeline import Pipeline, pipeline_config
 from mml_lib.steps.open_step import open_step
-from mml_lib.studies.suggestions.near_sources import StoredNetwork, find_sources, read_column, threshold_of
+from mml_lib.studies.suggestions.near_sources import StoredNetwork, distances_to, find_sources, threshold_of
 from mml_lib.studies.suggestions.suggested_pipelines import suggest, suggestion_text
 
 step = open_step(snakemake)
 files, params = snakemake.input, snakemake.params
 options = Suggestions(**params.options)
-distances = read_column(files.distances, snakemake.wildcards.task)
+distances = distances_to(snakemake.wildcards.task, files.distances)
 verify(*files.pipelines)
 pipelines = {path: Pipeline.read(Path(path)) for path in files.pipelines}
 networks = [

@@ -1,14 +1,19 @@
 """Distances of pairs of tasks, and the tables that they are collected in."""
 
+import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import pandas as pd
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mml_lib.distances.measure_registry import Measure
+from mml_lib.errors import MMLError
+from mml_lib.files.checksums import verify
 from mml_lib.files.stored import Stored
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class PairDistance(Stored):
         return cls(measure, source, target, None if math.isnan(distance) else distance)
 
 
-def distance_table(distances: Sequence[PairDistance], measure: Measure, tasks: Sequence[str]) -> pd.DataFrame:
+def distance_table(distances: Sequence[PairDistance], measure: Measure, tasks: Sequence[str]) -> "pd.DataFrame":
     """Return the distances between all tasks; row = source, column = target, NaN = undefined or not computed.
 
     Args:
@@ -43,6 +48,8 @@ def distance_table(distances: Sequence[PairDistance], measure: Measure, tasks: S
         measure: the measure.
         tasks: names of all tasks.
     """
+    import pandas as pd
+
     table = pd.DataFrame(math.nan, index=list(tasks), columns=list(tasks))
     for pair in distances:
         value = math.nan if pair.distance is None else pair.distance
@@ -55,12 +62,45 @@ def distance_table(distances: Sequence[PairDistance], measure: Measure, tasks: S
     return table
 
 
-def combined_table(tables: Mapping[str, pd.DataFrame], measure: Measure, options: Any, tasks: Sequence[str]) -> Any:
+def combined_table(
+    tables: Mapping[str, "pd.DataFrame"], measure: Measure, options: Any, tasks: Sequence[str]
+) -> "pd.DataFrame":
     """Return the table of a measure that combines those of other measures."""
+    import pandas as pd
+
     matrices = {name: table.reindex(index=tasks, columns=tasks).to_numpy(float) for name, table in tables.items()}
     return pd.DataFrame(measure.function(matrices, options), index=list(tasks), columns=list(tasks))
 
 
-def nearest_sources(table: pd.DataFrame, target: str) -> dict[str, float]:
+def read_columns(path: str | Path) -> dict[str, dict[str, float]]:
+    """Return the distances of a table by target and source, NaN = undefined; for plans, which do without pandas.
+
+    Raises:
+        MMLError: the file is no such table, or has changed since it was made.
+    """
+    verify(path)
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            header, *rows = filter(None, csv.reader(file))
+        sources, *columns = zip(*rows, strict=True)
+        distances = [[float(text) if text.strip() else math.nan for text in column] for column in columns]
+        named = zip(header[1:], distances, strict=True)
+        return {target: dict(zip(sources, column, strict=True)) for target, column in named}
+    except (OSError, ValueError, csv.Error) as error:
+        raise MMLError(f"{path} is no table of distances ({error}); remove it, and it is made again") from error
+
+
+def read_distances(path: str | Path) -> "pd.DataFrame":
+    """Return the distances of a table: row = source, column = target, NaN = undefined.
+
+    Raises:
+        MMLError: the file is no such table, or has changed since it was made.
+    """
+    import pandas as pd
+
+    return pd.DataFrame(read_columns(path))
+
+
+def nearest_sources(table: "pd.DataFrame", target: str) -> dict[str, float]:
     """Return the distances from other tasks to a target, the nearest first; undefined ones are left out."""
     return {str(task): float(value) for task, value in table[target].drop(target).dropna().sort_values().items()}

@@ -8,6 +8,7 @@ from itertools import combinations, permutations
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.distances import MEASURES, Measure
+from mml_lib.distances.pair_distances import nearest_sources, read_distances
 from mml_lib.errors import MMLError, nearest
 from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.schedulers.base import AbstractBaseScheduler
@@ -143,9 +144,6 @@ class SimilarityScheduler(AbstractBaseScheduler):
 
     def before_finishing_hook(self, step: "Step") -> None:
         """Return by measure and target the distances from all sources, the nearest first."""
-        from mml_lib.distances.pair_distances import nearest_sources
-        from mml_lib.evaluation.comparisons.rank_correlations import read_distances
-
         step.return_value = {}
         for path, measure in zip(step.input.distances, self.measures, strict=True):
             table = read_distances(path)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mml_lib.distances import MEASURES, TaskData
-from mml_lib.evaluation.comparisons.rank_correlations import read_distances
+from mml_lib.distances.pair_distances import read_distances
 from mml_lib.features.feature_files import Features
 from tests.support.workplaces import TINY, Workplace
 

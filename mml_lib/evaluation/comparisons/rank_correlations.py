@@ -7,35 +7,18 @@ gain. So the order of the best sources counts most. 1: the nearest source helps 
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mml_lib.errors import MMLError
 from mml_lib.evaluation.comparisons.table_texts import intervals, numbers
-from mml_lib.files.checksums import verify
 
 FEWEST = 3
 """Sources of a target that a rank correlation needs."""
 DRAWS = 10_000
 """Bootstrap resamples of the targets."""
 COLUMNS = ["measure", "setting", "metric", "target", "sources", "targets", "tau", "tau_low", "tau_high", "reason"]
-
-
-def read_distances(path: str | Path) -> pd.DataFrame:
-    """Return the distances of a measure: row = source, column = target, NaN = undefined.
-
-    Raises:
-        MMLError: the file is no such table, or has changed since it was made.
-    """
-    verify(path)
-    try:
-        table = pd.read_csv(path, index_col=0, dtype={0: str})
-        return table.rename(index=str).astype(float)
-    except (ValueError, IndexError, pd.errors.ParserError) as error:
-        raise MMLError(f"{path} is no table of distances ({error}); remove it, and it is made again") from error
 
 
 def correlation_table(

@@ -12,7 +12,7 @@ from mml_lib.pipelines.digests import digest
 from mml_lib.pipelines.pipeline import PIPELINE_KEYS, Pipeline
 from mml_lib.pipelines.suggested import FOLLOWED
 from mml_lib.studies.runs import task_content
-from mml_lib.studies.suggestions.near_sources import base_of, read_column
+from mml_lib.studies.suggestions.near_sources import base_of, distances_to
 from mml_lib.task_types import LEARNABLE, TASK_TYPES
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class SuggestionCandidates:
     def sources(self) -> list[str]:
         """The other tasks with a distance to the pivot, the nearest first; by name where distances are computed yet."""
         if not self.is_computed:
-            return list(read_column(self.distances, self.pivot))
+            return list(distances_to(self.pivot, self.distances))
         own = base_of(self.pivot)
         return [task for task in sorted(self.study.tasks) if base_of(task) != own]
 
@@ -128,7 +128,7 @@ class SuggestionCandidates:
     def _distances_digest(self) -> str:
         """Digest of the distances, or of all that they are computed from."""
         if not self.is_computed:
-            return digest(read_column(self.distances, self.pivot))
+            return digest(distances_to(self.pivot, self.distances))
         tasks = [*self.sources, self.pivot]
         content: dict[str, Any] = {"tasks": [self.study.task(task).id for task in tasks]}
         for name in self._parts:

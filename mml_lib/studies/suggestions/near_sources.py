@@ -1,6 +1,5 @@
 """Near sources: tasks within a quantile of the distances to a target, and the best procedures on each."""
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from mml_lib.config.metric_options import lower_is_better
 from mml_lib.config.task_options import SEPARATOR
+from mml_lib.distances.pair_distances import read_columns
 from mml_lib.errors import MMLError, nearest
 from mml_lib.models.model_selection import metric_of_all, performance
 from mml_lib.models.model_storage import ModelStorage
@@ -69,7 +69,7 @@ class Source:
     weight: float = 0.0
 
 
-def read_column(path: str | Path, target: str) -> dict[str, float]:
+def distances_to(target: str, path: str | Path) -> dict[str, float]:
     """Return the defined distances from other tasks to a target, the nearest first.
 
     Tasks that tags derive from the same task as the target are left out.
@@ -77,19 +77,12 @@ def read_column(path: str | Path, target: str) -> dict[str, float]:
     Raises:
         MMLError: the table cannot be read, has no column of the target, or no distance in it.
     """
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))
-        columns = rows[0][1:]
-        if target not in columns:
-            raise MMLError(f"suggest: {path} has no column of the pivot '{target}'{nearest(target, columns)}")
-        number = columns.index(target) + 1
-        distances = {row[0]: float(row[number]) for row in rows[1:] if row[number].strip()}
-    except (OSError, IndexError, ValueError) as error:
-        raise MMLError(f"suggest: {path} is no table of distances ({error}); remove it, and make it again") from error
-    own = base_of(target)
+    columns = read_columns(path)
+    if target not in columns:
+        raise MMLError(f"suggest: {path} has no column of the pivot '{target}'{nearest(target, columns)}")
+    own = (base_of(target), "")
     others = {
-        task: value for task, value in distances.items() if math.isfinite(value) and base_of(task) not in (own, "")
+        task: value for task, value in columns[target].items() if math.isfinite(value) and base_of(task) not in own
     }
     if not others:
         raise MMLError(f"suggest: {path} has no distance from another task to {target}; choose another distance")
@@ -103,11 +96,9 @@ def base_of(task: str) -> str:
 
 def threshold_of(distances: Sequence[float], quantile: float) -> float:
     """Return the quantile of some distances, interpolated linearly."""
-    ordered = sorted(distances)
-    place = quantile * (len(ordered) - 1)
-    below = math.floor(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+    import numpy as np
+
+    return float(np.quantile(distances, quantile))
 
 
 def find_sources(

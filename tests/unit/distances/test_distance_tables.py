@@ -9,7 +9,15 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from mml_lib.distances import MEASURES
-from mml_lib.distances.pair_distances import PairDistance, combined_table, distance_table, nearest_sources
+from mml_lib.distances.pair_distances import (
+    PairDistance,
+    combined_table,
+    distance_table,
+    nearest_sources,
+    read_distances,
+)
+from mml_lib.errors import MMLError
+from mml_lib.files.checksums import seal
 from mml_lib.reports.distances.distance_figures import draw_distances, scaled_places, symmetric_distances
 
 TASKS = ["a", "b", "c"]
@@ -37,6 +45,31 @@ def test_measures_are_combined_over_the_pairs_of_a_pivot():
     options = MEASURES["ensemble"].read_options({"weights": {"mmd": 1, "fid": 2}})
     table = combined_table({"mmd": first, "fid": second}, MEASURES["ensemble"], options, TASKS)
     assert nearest_sources(table, "c") == {"a": -3.0, "b": 3.0}
+
+
+def test_distances_are_read_with_empty_cells_as_undefined(tmp_path: Path):
+    path = tmp_path / "mmd.csv"
+    path.write_text("source,1,b\n1,,0.5\nb,0.25,\n")
+    table = read_distances(path)
+    assert table.loc["1", "b"] == 0.5
+    assert table.isna().to_numpy().tolist() == [[True, False], [False, True]]
+
+
+@pytest.mark.parametrize("text", ["source,a\nb,near\n", "source,a,b\na,0.5\n", ""])
+def test_files_that_are_no_table_are_refused(text: str, tmp_path: Path):
+    path = tmp_path / "mmd.csv"
+    path.write_text(text)
+    with pytest.raises(MMLError, match=r"mmd.csv is no table of distances"):
+        read_distances(path)
+
+
+def test_table_that_was_changed_by_hand_is_refused(tmp_path: Path):
+    path = tmp_path / "mmd.csv"
+    path.write_text("source,a\nb,0.5\n")
+    seal(path)
+    path.write_text("source,a\nb,0.25\n")
+    with pytest.raises(MMLError, match=r"mmd.csv .*SHA-256"):
+        read_distances(path)
 
 
 def test_classical_scaling_keeps_the_distances_of_points_in_a_plane():

@@ -1,17 +1,14 @@
 """Rank correlation of nearness and gain: by its definition, over targets, and where it is undefined."""
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from mml_lib.errors import MMLError
 from mml_lib.evaluation.comparisons.rank_correlations import (
     as_text,
     correlation_table,
-    read_distances,
     weighted_tau,
 )
 
@@ -139,14 +136,3 @@ def test_single_target_has_no_interval():
     assert table["tau"].notna().all()
     assert table["tau_low"].isna().all()
     assert table.iloc[0]["reason"].startswith("a single target")
-
-
-def test_distances_are_read_with_empty_cells_as_undefined(tmp_path: Path):
-    path = tmp_path / "mmd.csv"
-    path.write_text("source,1,b\n1,,0.5\nb,0.25,\n")
-    matrix = read_distances(path)
-    assert matrix.loc["1", "b"] == 0.5
-    assert matrix.isna().to_numpy().tolist() == [[True, False], [False, True]]
-    path.write_text("source,a\nb,near\n")
-    with pytest.raises(MMLError, match=r"mmd.csv is no table of distances"):
-        read_distances(path)

@@ -17,8 +17,8 @@ from mml_lib.studies.suggestions.near_sources import (
     Source,
     StoredNetwork,
     best_procedures,
+    distances_to,
     find_sources,
-    read_column,
     threshold_of,
 )
 from mml_lib.studies.suggestions.suggested_pipelines import suggest, suggestion_text
@@ -48,7 +48,7 @@ def network(of: Pipeline, accuracy: float | None, fold: int = 0) -> StoredNetwor
     return StoredNetwork(None, storage, of)
 
 
-def found(quantile: float = 1, number: int = 1) -> list[Source]:
+def near_sources(quantile: float = 1, number: int = 1) -> list[Source]:
     networks = [
         network(pipeline("b", lr=0.01), 0.9),
         network(pipeline("b", lr=0.5), 0.8),
@@ -63,28 +63,24 @@ def found(quantile: float = 1, number: int = 1) -> list[Source]:
 def test_distances_are_those_of_the_column_the_nearest_first(tmp_path: Path):
     path = tmp_path / "mmd.csv"
     path.write_text("source,a,mine\nmine,1,\na,,0.3\nb,2,0.1\nc,3,\nmine+subset~0.1,1,0.01\n")
-    assert read_column(path, "mine") == {"b": 0.1, "a": 0.3}
+    assert distances_to("mine", path) == {"b": 0.1, "a": 0.3}
     with pytest.raises(MMLError, match=r"no column of the pivot 'min'.*did you mean 'mine'"):
-        read_column(path, "min")
+        distances_to("min", path)
     path.write_text("source,mine\nmine,0\na,\n")
     with pytest.raises(MMLError, match="no distance from another task to mine"):
-        read_column(path, "mine")
-    path.write_text("")
-    with pytest.raises(MMLError, match="is no table of distances"):
-        read_column(path, "mine")
+        distances_to("mine", path)
 
 
-@pytest.mark.parametrize("quantile", [0, 0.25, 0.3, 0.5, 0.9, 1])
-def test_threshold_is_the_quantile_by_linear_interpolation(quantile: float):
-    values = [0.3, -1.0, 2.5, 0.7, 9.0]
-    assert threshold_of(values, quantile) == pytest.approx(np.quantile(values, quantile))
+def test_threshold_is_the_quantile_by_linear_interpolation():
+    thresholds = [threshold_of([0.3, -1.0, 2.5, 0.7, 9.0], quantile) for quantile in (0, 0.25, 0.3, 0.5, 0.9, 1)]
+    assert thresholds == pytest.approx([-1.0, 0.3, 0.38, 0.7, 6.4, 9.0])
 
 
 def test_sources_within_the_quantile_weigh_less_with_distance():
-    near, middle, far = found()
+    near, middle, far = near_sources()
     assert [source.is_near for source in (near, middle, far)] == [True, True, True]
     assert (near.weight, middle.weight, far.weight) == (1, pytest.approx(np.exp(-1 / 0.5)), 0)  # d has no networks
-    only, *others = found(quantile=0)
+    only, *others = near_sources(quantile=0)
     assert (only.task, only.is_near, [source.is_near for source in others]) == ("b", True, [False, False])
 
 
@@ -97,7 +93,7 @@ def test_scale_and_shift_of_distances_do_not_matter():
 
 
 def test_procedures_of_a_source_share_its_weight():
-    near, *_ = found(number=2)
+    near, *_ = near_sources(number=2)
     assert ([p.validation for p in near.procedures], near.weight) == ([0.9, 0.8], 0.5)
 
 
@@ -120,7 +116,7 @@ def test_quantile_without_networks_names_the_nearest_task_that_has_some():
 
 
 def test_first_suggestion_is_the_weighted_merger():
-    sources = found()
+    sources = near_sources()
     first = suggest(1, sources, pipeline("mine").content, Suggestions(distance="mmd"), ["c"])
     weights = np.array([1, np.exp(-2)]) / (1 + np.exp(-2))
     assert list(first.weights.values()) == pytest.approx(list(weights))
@@ -134,7 +130,7 @@ def test_suggestions_are_distinct_seeded_and_independent_of_their_number():
     def rates(seed: int) -> list[float]:
         options = Suggestions(distance="mmd", seed=seed)
         own = pipeline("mine").content
-        return [suggest(k, found(), own, options).content["optimizer"]["lr"] for k in (1, 2, 3, 4)]
+        return [suggest(k, near_sources(), own, options).content["optimizer"]["lr"] for k in (1, 2, 3, 4)]
 
     assert len(set(rates(0))) == 4
     assert rates(0) == rates(0)
@@ -146,12 +142,12 @@ def test_suggestions_are_distinct_seeded_and_independent_of_their_number():
 def test_too_few_distinct_pipelines_are_refused():
     options = Suggestions(distance="mmd")
     with pytest.raises(MMLError, match=r"give 1 distinct pipelines only; set suggest.n: 1"):
-        suggest(2, found(quantile=0), pipeline("mine").content, options)
+        suggest(2, near_sources(quantile=0), pipeline("mine").content, options)
 
 
 def test_sections_that_are_not_suggested_and_those_of_the_machine_are_the_studys_own():
     own = pipeline("mine", trainer={"max_epochs": 3, "precision": "bf16-mixed", "devices": 2}).content
-    content = suggest(1, found(), own, Suggestions(distance="mmd", keys=["trainer"])).content
+    content = suggest(1, near_sources(), own, Suggestions(distance="mmd", keys=["trainer"])).content
     assert content["trainer"] == {"max_epochs": 10, "precision": "bf16-mixed", "devices": 2}
     assert content["optimizer"] == own["optimizer"]
 
@@ -170,7 +166,7 @@ def test_account_has_sources_weights_and_the_origin_of_each_key(tmp_path: Path):
     own, options = pipeline("mine", lr=0.3).content, Suggestions(distance="mmd")
     stored = []
     for number in (1, 2):
-        text = suggestion_text(suggest(number, found(), own, options), found(), own, options, 4.0)
+        text = suggestion_text(suggest(number, near_sources(), own, options), near_sources(), own, options, 4.0)
         (tmp_path / f"{number}.yaml").write_text(text)
         stored.append(read_suggestion(tmp_path / f"{number}.yaml"))
     sources, keys = source_table(stored), key_table(stored)
