@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from mml_lib.errors import MMLError, nearest
 from mml_lib.machine.terminal import summarized
@@ -121,12 +120,12 @@ class PartialLabels:
                 raise MMLError(f"unknown: {value!r} says that an image has a label, or has it not; leave it out")
 
     def lines(
-        self, file: Path, cells: Collection[str], missing: Callable[[str], bool], rows_without_target: int, rows: int
+        self, where: str, cells: Collection[str], missing: Callable[[str], bool], rows_without_target: int, rows: int
     ) -> list[str]:
         """Return a line for rows without a known target, for blanks that count as 0, and for values that no row has.
 
         Args:
-            file: the table.
+            where: the table and its columns, for messages.
             cells: texts of the columns of targets.
             missing: the test for cells without a value.
             rows_without_target: number of rows without a known target.
@@ -135,14 +134,14 @@ class PartialLabels:
         lines = []
         if rows_without_target:
             count = f"{rows_without_target:,} of {rows:,} rows"
-            lines.append(f"{file}: {count} have no known target, so their images are unlabelled")
+            lines.append(f"{where}: {count} have no known target, so their images are unlabelled")
         if self.uncertain is not None and not self.is_unknown("", missing) and any(map(missing, cells)):
             lines.append(
-                f'{file}: cells without a value count as 0 (absent); write unknown: [""] if they are not known'
+                f'{where}: cells without a value count as 0 (absent); write unknown: [""] if they are not known'
             )
         if unused := self._unused(cells, missing):
             values = summarized(map(repr, unused), 4)
-            lines.append(f"{file}: no row has {values}, which the task calls unknown or uncertain")
+            lines.append(f"{where}: no row has {values}, which the task calls unknown or uncertain")
         return lines
 
     def _unused(self, cells: Collection[str], missing: Callable[[str], bool]) -> list[CellValue]:

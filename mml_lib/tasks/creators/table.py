@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from mml_lib.machine.terminal import say, summarized, warn
@@ -83,9 +84,8 @@ class Table:
         if target is not None and target.partial is not None:
             columns = [part for part in target.parts if isinstance(part, int)]
             targets = {cell(row, column) for row in cells for column in columns}
-            lines += target.partial.lines(
-                self.columns.file, targets, self.missing, self.rows_without_labels, len(cells)
-            )
+            where = f"{self.columns.file}, column '{shorten(target.text, 40, placeholder='…')}'"
+            lines += target.partial.lines(where, targets, self.missing, self.rows_without_labels, len(cells))
             lines += lost_splits(self.columns, cells, self.missing, {sample.split for sample in self.samples})
         if isinstance(target, Indicators):
             unused = target.unused([sample.label for sample in self.samples])
