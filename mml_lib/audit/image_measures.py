@@ -14,7 +14,7 @@ import numpy as np
 from mml_lib.audit.outlier_scores import DEVIATIONS, robust_scores
 from mml_lib.audit.perceptual_hashes import SIDE
 from mml_lib.files.atomic import write_whole
-from mml_lib.files.containers import read_arrays
+from mml_lib.files.containers import reading_arrays
 from mml_lib.files.formats import FORMATS
 from mml_lib.tasks.pixel_format import FULL_SCALE
 
@@ -61,7 +61,8 @@ class ImageMeasures:
         Raises:
             MMLError: the file is damaged, or of a newer format.
         """
-        return cls(**read_arrays(path, "image_measures"))
+        with reading_arrays(path, "image_measures") as content:
+            return cls(**content)
 
 
 def measure_images(images: Any, rows: Sequence[int], ids: Sequence[str], threads: int = 1) -> ImageMeasures:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_whole
-from mml_lib.files.containers import read_arrays
+from mml_lib.files.containers import reading_arrays
 from mml_lib.files.formats import FORMATS
 
 BLOCK = 2**23
@@ -50,7 +50,8 @@ class Neighbours:
         Raises:
             MMLError: the file is damaged, or of a newer format.
         """
-        return cls(**read_arrays(path, "neighbours"))
+        with reading_arrays(path, "neighbours") as content:
+            return cls(**content)
 
 
 def check_features(values: np.ndarray, neighbours: int, where: str) -> None:

@@ -1,6 +1,5 @@
 """Files of Fisher embeddings: the Fisher information of a backbone for a task."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from mml_lib.files.atomic import write_whole
-from mml_lib.files.checksums import damaged, verify
-from mml_lib.files.containers import npz_content
+from mml_lib.files.containers import reading_arrays
 from mml_lib.files.formats import FORMATS
 
 FORMAT = FORMATS["fisher"]
@@ -42,9 +40,5 @@ class FisherEmbedding:
         Raises:
             MMLError: the file is missing, damaged, or of another format.
         """
-        verify(path)
-        try:
-            content = FORMAT.migrated(npz_content(path), path)
+        with reading_arrays(path, "fisher") as content:
             return cls(content["values"], str(content["backbone"]), int(content["samples"]))
-        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise damaged(path, str(error)) from error

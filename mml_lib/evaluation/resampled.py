@@ -5,7 +5,6 @@ whatever order, run, step or project. So differences between networks can be tol
 """
 
 import hashlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,8 +14,7 @@ import numpy as np
 
 from mml_lib.evaluation.bootstrap import resampled
 from mml_lib.files.atomic import write_whole
-from mml_lib.files.checksums import damaged, verify
-from mml_lib.files.containers import npz_content
+from mml_lib.files.containers import reading_arrays
 from mml_lib.files.formats import FORMATS
 from mml_lib.metrics import find_metric
 from mml_lib.metrics.shares import share
@@ -109,16 +107,12 @@ def read_resampled(path: str | Path) -> Resampled:
     Raises:
         MMLError: the file is missing, damaged, or of a newer format.
     """
-    verify(path)
-    try:
-        content = FORMAT.migrated(npz_content(path), path)
+    with reading_arrays(path, "resampled_metrics") as content:
         metrics = content["metrics"].tolist()
         rows = {key: np.broadcast_to(content[key], len(metrics)) for key in ("units", "effective", "balance")}
         texts = {name: str(content.get(name, "")) for name in ("reason", "task_type")}  # older files lack these
         texts["sample_set"] = str(content["sample_set"])
         return Resampled(**content | rows | texts | {"metrics": metrics})
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise damaged(path, str(error)) from error
 
 
 def resample(

@@ -1,16 +1,13 @@
 """Features: embeddings of all samples of a task by one extractor, as plain arrays."""
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_whole
-from mml_lib.files.checksums import damaged, verify
-from mml_lib.files.containers import npz_content
+from mml_lib.files.checksums import damaged
+from mml_lib.files.containers import reading_arrays
 from mml_lib.files.formats import FORMATS
 from mml_lib.tasks.struct import TaskStruct
 
@@ -80,9 +77,7 @@ class Features:
         Raises:
             MMLError: the file is missing, damaged, or of another format.
         """
-        verify(path)
-        try:
-            content = FORMAT.migrated(npz_content(path), path)
+        with reading_arrays(path, "features") as content:
             features = cls(
                 ids=content["ids"].tolist(),
                 splits=content["splits"].tolist(),
@@ -90,10 +85,6 @@ class Features:
                 values=content["values"],
                 **{key: str(content[key]) for key in ("extractor", "task", "task_id")},
             )
-        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-            if reason := getattr(error, "strerror", None):
-                raise MMLError(f"the features {path} cannot be read: {reason}") from error
-            raise damaged(path, str(error)) from error
         if not len(features.ids) == len(features.splits) == len(features.folds) == len(features.values):
             raise damaged(path, "its arrays have different numbers of samples")
         return features

@@ -6,8 +6,6 @@ is rewritten, and each is rewritten whole or not at all. Modification times stay
 
 import os
 import shutil
-import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -17,14 +15,11 @@ from typing import Any
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import remove_leftovers, write_text, write_whole
 from mml_lib.files.checksums import checksum_path, damaged, seal
-from mml_lib.files.containers import TEXTS, stamp_of
+from mml_lib.files.containers import TEXTS, UNREADABLE, stamp_of
 from mml_lib.files.formats import FORMATS
 from mml_lib.files.manager import MMLFileManager
 from mml_lib.files.stored import json_text, read_json
 from mml_lib.machine.locks import hold_idle_data
-
-UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
-"""Errors of reading a damaged file."""
 
 
 @dataclass(frozen=True)

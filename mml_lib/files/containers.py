@@ -4,15 +4,23 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import yaml
 
+from mml_lib.errors import MMLError
 from mml_lib.files.checksums import damaged, verify
 from mml_lib.files.formats import FORMATS, STAMP, Format
 from mml_lib.files.stored import json_text, yaml_text
+
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""Errors of reading a damaged file."""
 
 PACKED_FORMAT = "format.json"
 """File in a folder of packed images that states its format."""
@@ -88,28 +96,23 @@ def _npz_stamp(path: Path) -> dict[str, Any]:
         return {key: arrays[key].item() for key in STAMP if key in arrays}
 
 
-def npz_content(path: str | Path) -> dict[str, Any]:
-    """Return the arrays of a file, and its stamp as plain values.
+@contextmanager
+def reading_arrays(path: str | Path, kind: str) -> Iterator[dict[str, Any]]:
+    """Yield the arrays of an `.npz` file of a kind; pickled arrays are refused. Errors in the block are of its content.
 
     Raises:
-        OSError, ValueError, zipfile.BadZipFile, zlib.error: it is missing or damaged.
+        MMLError: the file is missing, damaged, or of a newer format.
     """
     import numpy as np
 
-    with np.load(path, allow_pickle=False) as arrays:
-        return {key: array.item() if key in STAMP else array for key, array in arrays.items()}
-
-
-def read_arrays(path: str | Path, kind: str) -> dict[str, Any]:
-    """Return the arrays of an `.npz` file of a kind; pickled arrays are refused.
-
-    Raises:
-        MMLError: the file is missing or damaged, or of a newer format.
-    """
     verify(path)
     try:
-        return FORMATS[kind].migrated(npz_content(path), path)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        with np.load(path, allow_pickle=False) as arrays:
+            content = {key: array.item() if key in STAMP else array for key, array in arrays.items()}
+        yield FORMATS[kind].migrated(content, path)
+    except UNREADABLE as error:
+        if reason := getattr(error, "strerror", None):
+            raise MMLError(f"{path} cannot be read: {reason}") from error
         raise damaged(path, str(error)) from error
 
 

@@ -1,7 +1,5 @@
 """Predictions: what one network says of one split, as plain arrays."""
 
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,10 +7,8 @@ from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 
-from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_whole
-from mml_lib.files.checksums import damaged, verify
-from mml_lib.files.containers import npz_content
+from mml_lib.files.containers import reading_arrays
 from mml_lib.files.formats import FORMATS
 from mml_lib.task_types import TASK_TYPES
 
@@ -154,14 +150,8 @@ def read_predictions(path: str | Path) -> AnyPredictions:
     Raises:
         MMLError: the file is missing, damaged, or of another format.
     """
-    verify(path)
-    try:
-        content = FORMAT.migrated(npz_content(path), path)
+    with reading_arrays(path, "predictions") as content:
         kind = str(content.pop("task_type"))
         if kind == MaskPredictions.task_type:
             return MaskPredictions(**content | {"classes": int(content["classes"])})
         return Predictions(**content, task_type=kind)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        if reason := getattr(error, "strerror", None):
-            raise MMLError(f"the predictions {path} cannot be read: {reason}") from error
-        raise damaged(path, str(error)) from error

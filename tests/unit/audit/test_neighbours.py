@@ -7,6 +7,7 @@ from sklearn.neighbors import NearestNeighbors
 from mml_lib.audit import neighbours
 from mml_lib.audit.neighbours import Neighbours, check_features, nearest_neighbours, scaled
 from mml_lib.errors import MMLError
+from mml_lib.files.formats import FORMATS
 
 
 @pytest.mark.parametrize(("count", "threads"), [(300, 1), (3000, 2)])
@@ -46,6 +47,9 @@ def test_file_holds_neighbours(tmp_path):
     read = Neighbours.read(tmp_path / "n.npz")
     assert np.array_equal(read.rows, nearest.rows)
     assert np.array_equal(read.distances, nearest.distances)
+    np.savez(tmp_path / "n.npz", **FORMATS["neighbours"].stamp, rows=nearest.rows)
+    with pytest.raises(MMLError, match=r"is damaged .*distances"):
+        Neighbours.read(tmp_path / "n.npz")
 
 
 @pytest.mark.parametrize(
