@@ -1,6 +1,7 @@
 """Measures of two tasks' keywords, features and Fisher information, and the measure that combines others."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
@@ -67,6 +68,13 @@ class EMDOptions(MeasureOptions):
     )
     samples: int = Field(1000, ge=2, description="Most samples of each task, drawn at random, for `sinkhorn`.")
     seed: int = Field(0, ge=0, description="Seed of that draw.")
+
+    @field_validator("method")
+    @classmethod
+    def _has_its_package(cls, method: str) -> str:
+        if method == "sinkhorn" and find_spec("ot") is None:
+            raise ValueError('sinkhorn needs the package POT; run pip install "mml[analysis]", or take marginals')
+        return method
 
 
 def _marginals(task: TaskData, options: EMDOptions) -> "np.ndarray":

@@ -16,7 +16,8 @@ a distance that is undefined.
 | `keywords` | `keywords` of both tasks |
 | `features` | `features` of both tasks, by one extractor |
 | `fisher` | `fisher` of both tasks, by one extractor; `mml_lib.schedulers.fisher_heads` plans it |
-| `labels` | `labels` (and `folds`, if there are some) of the target |
+| `labels` | `labels` (and `folds`, if there are some) of the target: classes, several labels or values |
+| `classes` | `labels` (and `folds`) of the target: one class for each sample |
 | `transferred_features` | `features` of the target: its samples in the source's network |
 | `transferred_probabilities` | `probabilities` of the target: its samples in the source's network |
 | `distances` | nothing of tasks: the function takes matrices of other measures and the options, and returns a matrix |
@@ -45,6 +46,7 @@ Need = Literal[
     "features",
     "fisher",
     "labels",
+    "classes",
     "transferred_features",
     "transferred_probabilities",
     "distances",

@@ -16,7 +16,7 @@ def logme(source: TaskData, target: TaskData, options: MeasureOptions) -> float:
     return -log_maximum_evidence(target)
 
 
-@register_measure("leep", needs=["transferred_probabilities", "labels"], symmetric=False, zero_diagonal=False)
+@register_measure("leep", needs=["transferred_probabilities", "classes"], symmetric=False, zero_diagonal=False)
 def leep(source: TaskData, target: TaskData, options: MeasureOptions) -> float:
     """Negative log expected empirical prediction, of target labels by source classes (Nguyen et al. 2020)."""
     from mml_lib.distances.class_scores import log_expected_prediction
@@ -36,7 +36,7 @@ class HScoreOptions(MeasureOptions):
 
 @register_measure(
     "hscore",
-    needs=["transferred_features", "labels"],
+    needs=["transferred_features", "classes"],
     symmetric=False,
     zero_diagonal=False,
     options=HScoreOptions,
@@ -56,7 +56,7 @@ class KNNOptions(MeasureOptions):
 
 
 @register_measure(
-    "knn", needs=["transferred_features", "labels"], symmetric=False, zero_diagonal=False, options=KNNOptions
+    "knn", needs=["transferred_features", "classes"], symmetric=False, zero_diagonal=False, options=KNNOptions
 )
 def knn(source: TaskData, target: TaskData, options: KNNOptions) -> float:
     """Error rate of nearest neighbours in source features, each sample by those of other folds or by all others."""

@@ -83,7 +83,7 @@ def sinkhorn_divergence(x: np.ndarray, y: np.ndarray, regularisation: float) -> 
         regularisation: strength as a share of the mean cost between the tasks; the cost is the Euclidean distance.
 
     Raises:
-        MMLError: POT is not installed, or the iteration does not converge.
+        MMLError: the iteration does not converge.
     """
     between, within_x, within_y = (np.sqrt(squared_distances(a, b)) for a, b in ((x, y), (x, x), (y, y)))
     for within in (within_x, within_y):
@@ -98,10 +98,8 @@ def _cost(costs: np.ndarray, strength: float) -> float:
     """Return the least cost of a transport between uniform weights, plus its entropic regularisation."""
     # POT imports each array package that is installed.
     os.environ.setdefault("POT_BACKEND_DISABLE_PYTORCH", "1")
-    try:
-        from ot.bregman import sinkhorn
-    except ImportError as error:
-        raise MMLError("emd: sinkhorn needs the package POT; install mml[analysis], or take marginals") from error
+    from ot.bregman import sinkhorn
+
     n, m = costs.shape
     method = "sinkhorn" if costs.max() < LARGEST_EXPONENT * strength else "sinkhorn_log"
     weights = np.full(n, 1 / n), np.full(m, 1 / m)

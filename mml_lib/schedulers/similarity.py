@@ -3,7 +3,6 @@
 import functools
 from collections.abc import Mapping
 from functools import cached_property
-from importlib.util import find_spec
 from itertools import combinations, permutations
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +16,6 @@ from mml_lib.task_types import TASK_TYPES
 
 if TYPE_CHECKING:
     from mml_lib.steps.step import Step
-
-OF_CLASSES = ("leep", "hscore", "knn")
-"""Measures that compare a class of each sample."""
 
 
 class SimilarityScheduler(AbstractBaseScheduler):
@@ -52,8 +48,7 @@ class SimilarityScheduler(AbstractBaseScheduler):
         """
         section = self.cfg.similarity
         for name in section.options:
-            if name not in MEASURES:
-                raise MMLError(f"similarity.options: there is no measure '{name}'{nearest(name, MEASURES)}")
+            self._options(name, "similarity.options")
         measures: dict[str, Any] = {}
         for name in section.distance:
             options = self._options(name, "similarity.distance")
@@ -72,13 +67,7 @@ class SimilarityScheduler(AbstractBaseScheduler):
         if name not in MEASURES:
             raise MMLError(f"{where}: there is no measure '{name}'{nearest(name, MEASURES)}")
         values: Mapping[str, Any] = self.cfg.similarity.options.get(name, {})
-        options = MEASURES[name].read_options(values, f"similarity.options.{name}")
-        if getattr(options, "method", "") == "sinkhorn" and find_spec("ot") is None:
-            raise MMLError(
-                f'similarity.options.{name}.method: sinkhorn needs the package POT; run pip install "mml[analysis]", '
-                "or take marginals"
-            )
-        return options
+        return MEASURES[name].read_options(values, f"similarity.options.{name}")
 
     def pairs(self, measure: Measure) -> list[tuple[str, str]]:
         """Return source and target of each distance; of a symmetric measure each pair once, in the order of names."""
@@ -98,9 +87,10 @@ class SimilarityScheduler(AbstractBaseScheduler):
             raise MMLError(f"features.pooling: {measure.name} compares one vector per image; set it to pooled")
         for source, target in self.pairs(measure) if measure.of_source_networks else ():
             kind = TASK_TYPES[self.study.task(target).task_type]
-            if "labels" in measure.needs and (not kind.is_learnable or kind.has_masks):
+            labelled = "labels" in measure.needs or "classes" in measure.needs
+            if labelled and (not kind.is_learnable or kind.has_masks):
                 raise self._unfit(measure, target, "has no labels of images")
-            if measure.name in OF_CLASSES and not kind.is_single_label:
+            if "classes" in measure.needs and not kind.is_single_label:
                 raise self._unfit(measure, target, "has no class of each image")
             kind = TASK_TYPES[self.study.task(source).task_type]
             if not kind.is_learnable:

@@ -59,6 +59,13 @@ def test_options_out_of_range_are_refused_with_the_key(name: str, options: dict,
     assert "\n" not in str(error.value)
 
 
+def test_sinkhorn_without_its_package_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("mml_lib.distances.feature_measures.find_spec", lambda name: None)
+    with pytest.raises(MMLError, match=r"^emd\.method: .*mml\[analysis\].*marginals"):
+        MEASURES["emd"].read_options({"method": "sinkhorn"})
+    assert MEASURES["emd"].read_options().method == "marginals"
+
+
 def test_an_own_measure_has_options_and_a_summary(monkeypatch: pytest.MonkeyPatch):
     class Options(MeasureOptions):
         power: int = Field(2, ge=1)

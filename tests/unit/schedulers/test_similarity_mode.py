@@ -65,6 +65,7 @@ def test_networks_of_sources_and_heads_are_trained_once(tmp_path: Path):
         ({"distance": "mdm"}, {}, ["similarity.distance", "'mdm'", "did you mean 'mmd'"]),
         ({"options": {"mdm": {}}}, {}, ["similarity.options", "did you mean 'mmd'"]),
         ({"options": {"mmd": {"kernal": 1}}}, {}, ["similarity.options.mmd.kernal", "did you mean 'kernel'"]),
+        ({"options": {"knn": {"metrics": ""}}}, {}, ["similarity.options.knn.metrics", "did you mean 'metric'"]),
         ({"distance": "ensemble"}, {}, ["similarity.options.ensemble.weights", "missing"]),
         (
             {"distance": "ensemble", "options": {"ensemble": {"weights": {"ensemble": 1}}}},
