@@ -143,3 +143,28 @@ def test_every_named_input_output_and_param_of_a_rule_is_read_by_its_script(
 )
 def test_reading_is_seen_in_scripts_and_behind_the_methods_of_a_step(text: str, keys: set[Key]):
     assert keys_of_script(text) == keys
+
+
+def names_of(module: str) -> set[str]:
+    """Return the names that a module of the library defines or imports, and the modules in it."""
+    path = REPOSITORY / module.replace(".", "/")
+    tree = ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text("utf-8"))
+    names = {
+        alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    names |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    assigned = [node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign)]
+    names |= {name.id for node in assigned for name in ast.walk(node) if isinstance(name, ast.Name)}
+    return names | {other.stem for other in path.glob("*")}
+
+
+@pytest.mark.parametrize("script", sorted((REPOSITORY / "scripts").glob("*.py")), ids=lambda path: path.stem)
+def test_each_script_imports_what_the_library_has(script: Path):
+    imports = [node for node in ast.walk(ast.parse(script.read_text("utf-8"))) if isinstance(node, ast.ImportFrom)]
+    library = [node for node in imports if (node.module or "").startswith("mml_lib")]
+    assert not [
+        f"{node.module}.{alias.name}"
+        for node in library
+        for alias in node.names
+        if alias.name not in names_of(node.module)
+    ]
