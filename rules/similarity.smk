@@ -22,6 +22,7 @@ rule compute_distance:
         runtime=study.resources.runtime("compute_distance", 60),
     params:
         options=inputs.options,
+        code=inputs.code,
     message:
         "compute the distance {wildcards.measure} from {wildcards.source} to {wildcards.task}"
     script:
@@ -49,6 +50,7 @@ rule collect_distances:
         "../config/environment.yaml"
     params:
         options=inputs.options,
+        code=inputs.code,
         parts=inputs.parts,
         tasks=inputs.compared,
         pivot=study.pivot,

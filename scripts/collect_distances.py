@@ -10,9 +10,8 @@ open_step(snakemake)
 params, measure = snakemake.params, MEASURES[snakemake.wildcards.measure]
 
 if measure.combines:
-    values = {key: value for key, value in params.options.items() if key not in ("version", "code")}
     parts = {name: read_distances(path) for name, path in zip(params.parts, snakemake.input.combined, strict=True)}
-    table = combined_table(parts, measure, measure.read_options(values), params.tasks)
+    table = combined_table(parts, measure, measure.read_options(params.options), params.tasks)
 else:
     pairs = [PairDistance.read(path) for path in snakemake.input.pairs]
     table = distance_table(pairs, measure, params.tasks)

@@ -11,7 +11,6 @@ from mml_lib.steps.open_step import open_step
 open_step(snakemake)
 files, wildcards = snakemake.input, snakemake.wildcards
 measure = MEASURES[wildcards.measure]
-values = {key: value for key, value in snakemake.params.options.items() if key not in ("version", "code")}
 features = [None, *files.features] if measure.of_source_networks else list(files.features)
 source, target = (
     task_data(task, of_task, fisher, labelled=measure.of_source_networks)
@@ -21,6 +20,6 @@ for parameters in files.parameters:
     probabilities = head_probabilities(target.features, parameters, source.name)
     target = replace(target, probabilities=probabilities)
 
-distance = measure.compare(source, target, measure.read_options(values))
+distance = measure.compare(source, target, measure.read_options(snakemake.params.options))
 
 PairDistance.of(measure.name, source.name, target.name, distance).write(snakemake.output.distance)

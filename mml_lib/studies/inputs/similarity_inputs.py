@@ -52,10 +52,14 @@ class SimilarityInputs(RuleInputs):
         return [self.fm.path("fisher", **head.tokens) for head in heads]
 
     def options(self, wildcards: "Wildcards") -> dict[str, Any]:
-        """The options of a measure, its version, and digests of the user's own code."""
+        """The options of a measure."""
+        options: dict[str, Any] = self._similarity.options_of(wildcards.measure).model_dump(mode="json")
+        return options
+
+    def code(self, wildcards: "Wildcards") -> dict[str, Any]:
+        """The version of a measure, and digests of the user's own code."""
         measure = MEASURES[wildcards.measure]
-        options = self._similarity.options_of(wildcards.measure).model_dump(mode="json")
-        return {"version": measure.version, **options} | ({"code": measure.code} if measure.code else {})
+        return {"version": measure.version, "modules": measure.code}
 
     # --- a table ------------------------------------------------------------------------------------------------
 
