@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mml_lib.errors import MMLError
-from mml_lib.machine.terminal import summarized
 from mml_lib.predictions.predictions import Predictions
 from mml_lib.predictions.scores import sigmoid, softmax
 from mml_lib.task_types import TASK_TYPES, TaskType
@@ -79,16 +77,10 @@ class AuditedTask:
         """Return the features of the samples, N×D; the mean of tokens.
 
         Raises:
-            MMLError: a sample has none.
+            MMLError: they are of other samples.
         """
-        places = {id_: place for place, id_ in enumerate(features.ids)}
-        if missing := [id_ for id_ in self.ids.tolist() if id_ not in places]:
-            raise MMLError(
-                f"the features of {self.name} lack {len(missing)} samples ({summarized(map(repr, missing))}); extract "
-                "them anew: snakemake --forcerun extract_features"
-            )
-        values = features.values[[places[id_] for id_ in self.ids.tolist()]]
-        return values.mean(axis=1) if values.ndim == 3 else values
+        features.check_samples(self.task)
+        return features.values.mean(axis=1) if features.values.ndim == 3 else features.values
 
     def columns(self, rows: np.ndarray) -> dict[str, Sequence[object]]:
         """Return the first columns of a table of samples: `task id split fold group label`."""

@@ -68,8 +68,7 @@ def predict_baseline(task: TaskDescription, features: Features, method: str, fol
         MMLError: the features are of other samples, of tokens, or no training sample has a label.
     """
     kind, ids = TASK_TYPES[task.header["task_type"]], np.array(task.samples["id"])
-    if features.ids != ids.tolist():
-        raise MMLError(f"the features of {features.task} are of other samples than the task {task.header['name']} has")
+    features.check_samples(task)
     if features.values.ndim != 2:
         raise MMLError("features.pooling: baselines need one vector per image; set it to pooled")
     values = task.targets.values

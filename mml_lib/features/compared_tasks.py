@@ -8,7 +8,6 @@ from scipy.special import softmax
 
 from mml_lib.distances.fisher_embedding import FisherEmbedding
 from mml_lib.distances.task_data import TaskData
-from mml_lib.errors import MMLError
 from mml_lib.features.feature_files import Features
 from mml_lib.files.checksums import verify
 from mml_lib.task_types import TASK_TYPES
@@ -43,11 +42,7 @@ def task_data(
 
 
 def _of_samples(task: TaskDescription, features: Features, labelled: bool) -> dict[str, Any]:
-    if features.ids != list(task.samples["id"]):
-        raise MMLError(
-            f"the features of {task.header['name']} are of other samples; extract them anew: "
-            "snakemake --forcerun extract_features"
-        )
+    features.check_samples(task)
     split = next(name for name in SPLITS if len(features.of_split(name)))
     rows = features.of_split(split)
     if not labelled:

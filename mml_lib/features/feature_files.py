@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_whole
 from mml_lib.files.checksums import damaged
 from mml_lib.files.containers import reading_arrays
 from mml_lib.files.formats import FORMATS
+from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.struct import TaskStruct
 
 FORMAT = FORMATS["features"]
@@ -54,6 +56,18 @@ class Features:
     def of_split(self, *splits: str) -> np.ndarray:
         """Return the numbers of the samples of some splits, in their order (int64)."""
         return np.flatnonzero(np.isin(self.splits, splits))
+
+    def check_samples(self, task: TaskDescription) -> None:
+        """Refuse features of other samples than a task has, or in another order.
+
+        Raises:
+            MMLError: they are.
+        """
+        if self.ids != list(task.samples["id"]):
+            raise MMLError(
+                f"the features of {self.task or task.header['name']} are of other samples than the task "
+                f"{task.header['name']} has; extract them anew: snakemake --forcerun extract_features"
+            )
 
     def save(self, path: str | Path) -> None:
         """Write the features, whole or not at all. A memory map of values is written part by part."""
