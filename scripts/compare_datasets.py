@@ -20,7 +20,7 @@ tasks = [AuditedTask(TaskDescription.read(path)) for path in snakemake.input.tas
 thumbnails = np.concatenate([ImageMeasures.read(path).thumbnails for path in snakemake.input.measures])
 paths = zip(tasks, snakemake.input.features, strict=True)
 values = np.concatenate([task.values(Features.load(path)) for task, path in paths])
-check_features(values, number, "all tasks")
+check_features(values, "all tasks", number)
 
 neighbours = nearest_neighbours(scaled(values), number, snakemake.threads)
 pairs = find_near_duplicates(thumbnails, neighbours, **options, threads=snakemake.threads)

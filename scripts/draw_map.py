@@ -14,7 +14,7 @@ open_step(snakemake)
 options = snakemake.params.options
 task = AuditedTask(TaskDescription.read(snakemake.input.task))
 values = task.values(Features.load(snakemake.input.features))
-check_features(values, 3, task.name)
+check_features(values, task.name)
 predictions = [read_predictions(path) for path in snakemake.input.predictions]
 
 table = map_table(task, values, predictions, options["map"], options["map_samples"], snakemake.threads)

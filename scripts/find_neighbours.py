@@ -10,7 +10,7 @@ open_step(snakemake)
 task = AuditedTask(TaskDescription.read(snakemake.input.task))
 values = task.values(Features.load(snakemake.input.features))
 number = snakemake.params.neighbours
-check_features(values, number, task.name)
+check_features(values, task.name, number)
 
 neighbours = nearest_neighbours(scaled(values), number, snakemake.threads)
 

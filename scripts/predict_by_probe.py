@@ -10,7 +10,7 @@ from mml_lib.tasks.description import TaskDescription
 open_step(snakemake)
 task = AuditedTask(TaskDescription.read(snakemake.input.task))
 values = task.values(Features.load(snakemake.input.features))
-check_features(values, 1, task.name)
+check_features(values, task.name)
 
 predictions = predict_task(task.task, values, snakemake.threads)
 

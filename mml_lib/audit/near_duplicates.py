@@ -17,6 +17,9 @@ from mml_lib.audit.perceptual_hashes import VIEWS, similar_hashes, view, view_ha
 MOST_PAIRS = 200_000
 """Pairs by hash that are kept: images of which more are alike are too uniform for hashes."""
 
+LEAST_CORRELATION = 0.98
+"""Of the thumbnails of a pair with similar hashes."""
+
 LEAST_SPREAD = 2.0
 """Least standard deviation of a thumbnail's pixels, of 255: blanker ones have no pattern to compare."""
 
@@ -43,9 +46,8 @@ class Pairs:
 
 def find_near_duplicates(
     thumbnails: np.ndarray,
-    neighbours: Neighbours | None,
+    neighbours: Neighbours,
     hash_bits: int = 4,
-    least_correlation: float = 0.98,
     feature_distance: float = 0.2,
     threads: int = 1,
 ) -> Pairs:
@@ -53,17 +55,16 @@ def find_near_duplicates(
 
     Args:
         thumbnails: grey, uint8 N×32×32.
-        neighbours: of the scaled features; None: hashes alone.
+        neighbours: of the scaled features.
         hash_bits: most bits of the hashes that differ.
-        least_correlation: of the thumbnails of a pair with similar hashes.
         feature_distance: largest distance of a pair, as a share of the median distance to the last neighbour.
         threads: number of threads.
     """
     patterns = _Patterns(thumbnails)
     matches: dict[tuple[int, int], tuple[int, int, float, float]] = {}
-    for first, second, number, bits, correlation in _by_hash(patterns, hash_bits, least_correlation, threads):
+    for first, second, number, bits, correlation in _by_hash(patterns, hash_bits, threads):
         matches.setdefault((first, second), (number, bits, correlation, np.nan))
-    for first, second, distance in _by_features(neighbours, feature_distance) if neighbours else ():
+    for first, second, distance in _by_features(neighbours, feature_distance):
         number, bits, correlation, _ = matches.get((first, second)) or (0, -1, patterns.correlation(first, second), 0.0)
         matches[first, second] = (number, bits, correlation, distance)
     rows = sorted(matches)
@@ -97,9 +98,7 @@ class _Patterns:
         return float(self.unit[first] @ self.unit[second])
 
 
-def _by_hash(
-    patterns: _Patterns, most_bits: int, least_correlation: float, threads: int
-) -> Iterator[tuple[int, int, int, int, float]]:
+def _by_hash(patterns: _Patterns, most_bits: int, threads: int) -> Iterator[tuple[int, int, int, int, float]]:
     """Yield first, second, view, bits and correlation of pairs with similar hashes, unturned views first."""
     rows = np.flatnonzero(patterns.has_pattern)
     hashes = view_hashes(patterns.thumbnails[rows])
@@ -107,10 +106,10 @@ def _by_hash(
     def search(number: int) -> list[tuple[np.ndarray, ...]]:
         kept: list[tuple[np.ndarray, ...]] = []
         total = 0
-        for left, right, bits in similar_hashes(hashes[0], hashes[number], most_bits, only_later=True):
+        for left, right, bits in similar_hashes(hashes[0], hashes[number], most_bits):
             first, second = rows[left], rows[right]
             correlation = patterns.correlations(first, second, number)
-            alike = correlation >= least_correlation
+            alike = correlation >= LEAST_CORRELATION
             kept.append((first[alike], second[alike], bits[alike], correlation[alike]))
             total += int(alike.sum())
             if total > MOST_PAIRS:

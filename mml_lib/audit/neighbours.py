@@ -54,13 +54,13 @@ class Neighbours:
             return cls(**content)
 
 
-def check_features(values: np.ndarray, neighbours: int, where: str) -> None:
-    """Refuse features in which no sample has neighbours.
+def check_features(values: np.ndarray, where: str, neighbours: int = 0) -> None:
+    """Refuse features that nothing can be learned from, or in which a sample has too few neighbours.
 
     Args:
         values: features, N×D.
-        neighbours: number of neighbours, k.
         where: the task, for errors.
+        neighbours: number of neighbours, k, if they are searched.
 
     Raises:
         MMLError: features are not finite or constant, or samples are too few.

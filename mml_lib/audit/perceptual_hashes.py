@@ -58,25 +58,22 @@ def _bits(coefficients: np.ndarray) -> np.ndarray:
 
 
 def similar_hashes(
-    first: np.ndarray, second: np.ndarray, most_bits: int, only_later: bool
+    first: np.ndarray, second: np.ndarray, most_bits: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield pairs of similar hashes in blocks: rows of the first, rows of the second, and bits that differ.
+    """Yield pairs of similar hashes in blocks: rows of the first, later rows of the second, and bits that differ.
 
     Args:
-        first, second: hashes, N and M.
+        first, second: hashes of two views of the same images, N.
         most_bits: most bits that differ.
-        only_later: for N = M, leave out pairs whose second row is not above the first.
     """
     for start in range(0, len(first), 256):
         block = first[start : start + 256, None]
-        begin = start if only_later else 0
         step = max(1, BLOCK // len(block))
-        for other in range(begin, len(second), step):
+        for other in range(start, len(second), step):
             bits = np.bitwise_count(block ^ second[None, other : other + step])
             if not (similar := bits <= most_bits).any():
                 continue
             rows, columns = np.nonzero(similar)
             left, right = rows + start, columns + other
-            kept = right > left if only_later else np.ones(len(left), bool)
-            if kept.any():
+            if (kept := right > left).any():
                 yield left[kept], right[kept], bits[rows, columns][kept]

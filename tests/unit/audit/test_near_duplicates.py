@@ -8,7 +8,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from mml_lib.audit.near_duplicates import Pairs, find_near_duplicates
-from mml_lib.audit.neighbours import nearest_neighbours, scaled
+from mml_lib.audit.neighbours import Neighbours, nearest_neighbours, scaled
 from mml_lib.audit.perceptual_hashes import VIEWS, similar_hashes, view, view_hashes
 
 COUNT = 300
@@ -33,6 +33,11 @@ def pairs_of(pairs: Pairs) -> set[tuple[int, int]]:
     return set(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
 
 
+def far_apart(count: int) -> Neighbours:
+    """Return neighbours at equal distances, so that no pair is near by its features."""
+    return Neighbours((np.arange(count)[:, None] + 1) % count, np.ones((count, 1), np.float32))
+
+
 def test_hash_is_that_of_imagehash(images: np.ndarray):
     small = thumbnails(images)
     reference = [int(str(imagehash.phash(Image.fromarray(image))), 16) for image in small]
@@ -55,7 +60,7 @@ def test_similar_hashes_are_those_of_all_pairs():
     hashes = np.random.default_rng(0).integers(0, 2**12, 700, dtype=np.uint64)
     bits = np.bitwise_count(hashes[:, None] ^ hashes)
     expected = {(a, b) for a, b in np.argwhere(bits <= 2).tolist() if a < b}
-    blocks = list(similar_hashes(hashes, hashes, 2, only_later=True))
+    blocks = list(similar_hashes(hashes, hashes, 2))
     assert {
         pair for first, second, _ in blocks for pair in zip(first.tolist(), second.tolist(), strict=True)
     } == expected
@@ -74,7 +79,7 @@ def test_similar_hashes_are_those_of_all_pairs():
 )
 def test_copies_are_found_and_digits_are_told_apart(images: np.ndarray, change, seen: str):
     copies = [change(image) for image in images[3:40:7]]
-    pairs = find_near_duplicates(thumbnails([*images, *copies]), None, threads=2)
+    pairs = find_near_duplicates(thumbnails([*images, *copies]), far_apart(COUNT + len(copies)), threads=2)
     with_copy = pairs.second >= COUNT
     expected = {(3 + 7 * number, COUNT + number) for number in range(len(copies))}
     assert {pair for pair in pairs_of(pairs) if pair[1] >= COUNT} == expected
@@ -96,4 +101,4 @@ def test_features_find_what_hashes_do_not():
 def test_blank_images_are_no_duplicates():
     blank = np.full((5, 32, 32), 128, np.uint8)
     blank[:, 0, :5] += np.arange(5, dtype=np.uint8)
-    assert pairs_of(find_near_duplicates(blank, None)) == set()
+    assert pairs_of(find_near_duplicates(blank, far_apart(5))) == set()

@@ -62,4 +62,4 @@ def test_file_holds_neighbours(tmp_path):
 )
 def test_features_without_neighbours_are_refused(values: np.ndarray, line: str):
     with pytest.raises(MMLError, match=f"lesions: .*{line}"):
-        check_features(values, 4, "lesions")
+        check_features(values, "lesions", 4)
