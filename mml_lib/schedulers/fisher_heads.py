@@ -16,26 +16,6 @@ FOLD = 0
 """Fold of the heads: they learn from the training samples of the first fold."""
 
 
-def add_fisher(scheduler: AbstractBaseScheduler, task: str, extractor: Extractor) -> TrainedNetwork:
-    """Plan the Fisher information of a task: a head is trained on the frozen backbone of an extractor.
-
-    Args:
-        scheduler: the scheduler that plans it; its study says how heads are trained.
-        task: name of the task.
-        extractor: the extractor.
-
-    Returns:
-        The network, whose tokens are those of the assignment key `fisher`.
-
-    Raises:
-        MMLError: the task has no labels, or the study changes what is frozen.
-    """
-    network = head_of(scheduler, task, extractor)
-    scheduler.add("train_fold", **network.tokens)
-    scheduler.add("compute_fisher", **network.tokens)
-    return network
-
-
 def head_of(scheduler: AbstractBaseScheduler, task: str, extractor: Extractor) -> TrainedNetwork:
     """Return the network of a task's head on the frozen backbone of an extractor, and plan its run.
 

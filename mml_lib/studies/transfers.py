@@ -32,11 +32,6 @@ class Transfer:
     procedure: str
     scratch: str
 
-    @property
-    def label(self) -> str:
-        """Name of the row of a table."""
-        return f"{self.source} ({self.setting})" if self.setting else self.source
-
     def as_params(self) -> dict[str, str]:
         """Return the transfer as params of a rule."""
         return asdict(self)

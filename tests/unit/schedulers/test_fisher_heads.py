@@ -8,7 +8,7 @@ import pytest
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.schedulers.base import AbstractBaseScheduler
-from mml_lib.schedulers.fisher_heads import add_fisher
+from mml_lib.schedulers.fisher_heads import head_of
 from tests.support.messages import mentions
 from tests.support.planned_studies import planned, store
 
@@ -16,19 +16,9 @@ RANDOM = {"arch": "test_resnet", "pretrained": False, "seed": 3}
 
 
 def pipelines(plan: AbstractBaseScheduler, *tasks: str) -> list[Pipeline]:
-    """Return the pipelines of the heads of tasks, and plan their steps."""
-    plan._plan = []
-    networks = [add_fisher(plan, task, plan.study.extractors.own) for task in tasks]
+    """Return the pipelines of the heads of tasks."""
+    networks = [head_of(plan, task, plan.study.extractors.own) for task in tasks]
     return [plan.study.run(network.task, network.run).pipeline for network in networks]
-
-
-def test_a_head_is_trained_on_the_frozen_backbone_and_its_information_computed(tmp_path: Path):
-    plan = planned({}, tmp_path, features=RANDOM)
-    pipelines(plan, "mine", "c")
-    assert [(command, wildcards["task"], wildcards["fold"]) for command, wildcards in plan._plan] == [
-        *(("train_fold", "mine", 0), ("compute_fisher", "mine", 0)),
-        *(("train_fold", "c", 0), ("compute_fisher", "c", 0)),
-    ]
 
 
 def test_all_tasks_have_one_backbone(tmp_path: Path):

@@ -56,7 +56,9 @@ def test_networks_of_sources_and_heads_are_trained_once(tmp_path: Path):
     trained = {(step["task"], step["fold"]) for step in plan.steps_by_rule["train_fold"]}
     assert trained == {("b", 0), ("e", 0)}
     plan = similarity(tmp_path, {"distance": "fed"})
-    assert {step["task"] for step in plan.steps_by_rule["compute_fisher"]} == set(CLASSES)
+    heads = plan.steps_by_rule["compute_fisher"]
+    assert [(step["task"], step["fold"]) for step in heads] == [("b", 0), ("e", 0), ("mine", 0)]
+    assert plan.steps_by_rule["train_fold"] == heads
 
 
 @pytest.mark.parametrize(

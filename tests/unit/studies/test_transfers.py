@@ -31,14 +31,14 @@ def test_each_source_of_a_sweep_is_compared_with_scratch(tmp_path: Path):
 
 def test_settings_are_compared_with_scratch_at_the_same_values(tmp_path: Path):
     swept = transfers(tmp_path, sweep={"optimizer.lr": [0.1, 0.2], "mode.pretrain_task": ["none", "a"]})
-    assert [(transfer.label, transfer.scratch) for transfer in swept] == [
-        (f"a (optimizer.lr={rate})", f"optimizer.lr={rate}, mode.pretrain_task=none") for rate in (0.1, 0.2)
+    assert [(transfer.source, transfer.setting, transfer.scratch) for transfer in swept] == [
+        ("a", f"optimizer.lr={rate}", f"optimizer.lr={rate}, mode.pretrain_task=none") for rate in (0.1, 0.2)
     ]
     variants = {"plain": {}, "flipped": {"augmentations": "flips"}}
     varied = transfers(tmp_path, variants=variants, sweep={"mode.pretrain_task": ["none", "a"]})
-    assert [(transfer.label, transfer.scratch.split(",")[0]) for transfer in varied] == [
-        ("a (plain)", "plain"),
-        ("a (flipped)", "flipped"),
+    assert [(transfer.source, transfer.setting, transfer.scratch.split(",")[0]) for transfer in varied] == [
+        ("a", "plain", "plain"),
+        ("a", "flipped", "flipped"),
     ]
 
 
@@ -51,17 +51,17 @@ def test_named_variants_are_compared_with_the_nearest_from_scratch(tmp_path: Pat
         "slow": {"mode.pretrain_task": "c", "optimizer.lr": 1e-5, "trainer.max_epochs": 50},
     }
     named = transfers(tmp_path, sweep={}, variants=variants)
-    assert [(transfer.label, transfer.procedure, transfer.scratch) for transfer in named] == [
-        ("b (tuned)", "tuned", "scratch"),
-        ("b (frozen)", "frozen", "scratch"),
-        ("c", "slow", "long"),
+    assert named == [
+        Transfer("b", "tuned", "tuned", "scratch"),
+        Transfer("b", "frozen", "frozen", "scratch"),
+        Transfer("c", "", "slow", "long"),
     ]
 
 
 def test_co_tasks_are_compared_with_learning_alone(tmp_path: Path):
     sweep = {"mode.co_tasks": ["none", ["a"], ["b", "c"]]}
     mode = {"preset": "train", "multitask": True}
-    assert [transfer.label for transfer in transfers(tmp_path, mode, sweep=sweep)] == ["a", "b + c"]
+    assert [transfer.source for transfer in transfers(tmp_path, mode, sweep=sweep)] == ["a", "b + c"]
 
 
 def test_a_step_for_each_metric_reads_the_networks_of_all_targets(tmp_path: Path):
