@@ -21,7 +21,4 @@ class SuggestScheduler(AbstractBaseScheduler):
 
     def before_finishing_hook(self, step: "Step") -> None:
         """Return of each suggestion its blueprint, as `mode.use_blueprint` takes it, and the source to pretrain on."""
-        suggestions = [summary(read_suggestion(path)) for path in step.input.suggestion]
-        step.return_value = [
-            {**suggestion, "blueprint": f"{suggestion['task']}#{suggestion['number']}"} for suggestion in suggestions
-        ]
+        step.return_value = [summary(read_suggestion(path)) for path in step.input.suggestion]

@@ -24,8 +24,9 @@ def read_suggestion(path: str | Path) -> dict[str, Any]:
 
 
 def summary(suggestion: Mapping[str, Any]) -> dict[str, Any]:
-    """Return number, task, source to pretrain on, and the weight of each procedure."""
-    return {key: suggestion[key] for key in ("number", "task", "pretrain_task", "weights")}
+    """Return number, task, source to pretrain on, weight of each procedure, and the name that `use_blueprint` takes."""
+    stored = {key: suggestion[key] for key in ("number", "task", "pretrain_task", "weights")}
+    return stored | {"blueprint": f"{suggestion['task']}#{suggestion['number']}"}
 
 
 def source_table(suggestions: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
@@ -62,8 +63,8 @@ def key_table(suggestions: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
     for suggestion in suggestions:
         for key, values in suggestion["keys"].items():
             row = rows.setdefault(key, {"key": key})
-            row[f"suggestion_{suggestion['number']}"] = _shown(values["suggested"])
-            row |= {name: _shown(value) for name, value in values.items() if name != "suggested"}
+            row[f"suggestion_{suggestion['number']}"] = _text(values["suggested"])
+            row |= {name: _text(value) for name, value in values.items() if name != "suggested"}
     columns = ["key", *(f"suggestion_{suggestion['number']}" for suggestion in suggestions), "study"]
     table = pd.DataFrame(rows.values())
     return table[[*columns, *(name for name in table if name not in columns)]] if rows else pd.DataFrame()
@@ -81,8 +82,8 @@ def _lines(suggestions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield ""
     yield (
         f"Sources are the tasks whose {options['distance']} to {first['task']} is at most {first['threshold']:.4g}, "
-        f"the {options['quantile']:g} quantile of {len(first['sources'])} distances. Of each source up to "
-        f"{options['runs']} of the best procedures by validation are merged. Weights fall with the distance."
+        f"the {options['quantile']:g} quantile of all distances to it. The best procedures of each source by "
+        f"validation (at most {options['runs']}) are merged. Weights fall with the distance."
     )
     yield ""
     yield from _table(source_table(suggestions))
@@ -115,6 +116,6 @@ def _cell(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value).replace("|", "\\|")
 
 
-def _shown(value: Any) -> str:
+def _text(value: Any) -> str:
     """Return a value of a pipeline as text."""
     return "" if value is None else value if isinstance(value, str) else canonical_json(value)

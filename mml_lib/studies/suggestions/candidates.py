@@ -153,7 +153,10 @@ class SuggestionCandidates:
             MMLError: there is none.
         """
         if not self.sources:
-            raise MMLError("suggest: the study has one task only; name those to learn from in tasks")
+            raise MMLError(
+                f"suggest: the study has no task to learn from, other than {self.pivot} and those derived from it; "
+                "name some in tasks"
+            )
         references = self.study.cfg.reuse.models
         projects: list[tuple[str | None, str | None]] = [(None, None)]
         if references:

@@ -84,8 +84,8 @@ def suggest(
         if len(distinct) == number:
             return list(distinct.values())[-1]
     raise MMLError(
-        f"suggest.n: the {len(procedures)} procedures of near sources give {len(distinct)} distinct pipelines only; "
-        f"set suggest.n: {len(distinct)}, or raise suggest.quantile or suggest.runs"
+        f"suggest.n: the procedures of near sources ({len(procedures)}) give no more distinct pipelines than "
+        f"{len(distinct)}; set suggest.n: {len(distinct)}, or raise suggest.quantile or suggest.runs"
     )
 
 
@@ -142,12 +142,13 @@ def suggestion_text(
 ) -> str:
     """Return a suggestion as a blueprint: the pipeline, with what came from where and why."""
     procedures = [procedure for source in sources for procedure in source.procedures]
+    merged = ", ".join(source.task for source in sources if source.procedures)
     chosen = {
         "number": suggestion.number,
         "task": own["task"]["name"],
         "why": (
-            f"merged from {len(procedures)} procedures on {sum(bool(source.procedures) for source in sources)} tasks"
-            f" within the quantile {options.quantile} of the distances {options.distance}"
+            f"merged from the best procedures on tasks within the quantile {options.quantile:g} of the distances "
+            f"{options.distance}: {merged}"
         ),
         "options": options.model_dump(mode="json"),
         "threshold": threshold,

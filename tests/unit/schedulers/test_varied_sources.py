@@ -122,6 +122,7 @@ def test_stored_source_of_another_backbone_is_refused(tmp_path: Path):
     store(tmp_path, "old", planned({}, tmp_path), "b", one=0.5)
     reused = {"reuse": {"models": "old"}, "pivot": {"name": "a"}, "sweep": {"mode.pretrain_task": ["none", "b"]}}
     assert sources(varied(tmp_path, **reused), "a") == [None, "b"]
+    assert sources(varied(tmp_path, **reused, tasks={"a": THREE["a"]}), "a") == [None, "b"]
     with pytest.raises(MMLError, match=r"arch: the models of b .*test_resnet; set arch to it"):
         varied(tmp_path, **reused, arch={"preset": "timm", "name": "test_vit"})
 

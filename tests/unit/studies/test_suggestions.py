@@ -141,7 +141,7 @@ def test_suggestions_are_distinct_seeded_and_independent_of_their_number():
 
 def test_too_few_distinct_pipelines_are_refused():
     options = Suggestions(distance="mmd")
-    with pytest.raises(MMLError, match=r"give 1 distinct pipelines only; set suggest.n: 1"):
+    with pytest.raises(MMLError, match=r"suggest\.n: .*set suggest.n: 1, or raise suggest.quantile"):
         suggest(2, near_sources(quantile=0), pipeline("mine").content, options)
 
 
@@ -216,9 +216,13 @@ def test_heads_of_fisher_information_are_no_procedures(tmp_path: Path):
     [
         ({"distance": "mdm"}, {}, "suggest.distance: old has no distances 'mdm', did you mean 'mmd'"),
         ({"distance": "fid"}, {"reuse": {"models": "old"}}, "suggest.distance: there is no .*fid.csv.*reuse.distances"),
+        ({"distance": "knn"}, {"reuse": {"models": "old"}, "similarity": {"distance": "knn"}},
+         "there is no .*knn.csv; run snakemake similarity with similarity.distance: knn before"),
         ({"distance": "mdm"}, {"reuse": {"models": "old"}}, "there is no measure 'mdm', did you mean 'mmd'"),
         ({}, {"reuse": {"distances": "old"}}, r"suggest: default has no networks .*\(b, c\).*reuse.models"),
         ({}, {"pivot": {}}, "suggest: .*no pivot.*set pivot.name"),
+        ({}, {"reuse": {"models": "old"}, "tasks": {"mine": FAKE, "mine+subset~0.5": None}},
+         "suggest: .*no task to learn from, other than mine.*in tasks"),
         ({}, {"pivot": {"name": "min"}}, "min'.*did you mean 'mine'"),
         ({}, {"pivot": {"name": "d"}}, "mmd.csv has no column of the pivot 'd'"),
         (None, {}, "suggest: the section is missing"),
