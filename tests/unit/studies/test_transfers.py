@@ -123,3 +123,13 @@ def test_nested_folds_of_a_target_are_one_column_with_the_distances_of_their_tas
     assert {transfer["procedure"] for transfer in inputs.transfers(step)} <= {
         name for test in tests for name in test["procedures"]
     }
+
+
+def test_distances_that_the_same_plan_collects_are_read(tmp_path: Path):
+    plan = plan_of(tmp_path, similarity={"distance": ["semantic", "kld"]})
+    plan.study.schedulers.plan(["similarity", "tl"])
+    inputs, step = plan.study.inputs.transfer, wildcards(metric="accuracy")
+    paths = inputs.distances(step)
+    assert [Path(path).name for path in paths] == ["kld.csv", "semantic.csv"]
+    assert inputs.measures(step, InputFiles(fromdict={"distances": paths})) == ["kld", "semantic"]
+    assert inputs.stored_distances(step) == {}
