@@ -191,7 +191,7 @@ rule draw_map:
     input:
         task=ancient(study.inputs.info.description),  # TASKS/{task}/{task id}.json
         features=ancient(inputs.features),  # FEATURES/{task}/{extractor}.npz
-        predictions=inputs.known_predictions,  # AUDIT/{task}/predictions.npz, or PREDICTIONS/{task}/*/*.npz
+        predictions=inputs.map_predictions,  # AUDIT/{task}/predictions.npz, or PREDICTIONS/{task}/*/*.npz
     output:
         picture=report(
             fm.output("sample_map"),  # AUDIT/{task}/map.png

@@ -37,7 +37,7 @@ def duplicate_table(task: AuditedTask, pairs: Pairs) -> pd.DataFrame:
     the later one.
     """
     rows = zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)
-    swapped = np.array([_goes(task, first, second) == first for first, second in rows], bool)
+    swapped = np.array([_left_out(task, first, second) == first for first, second in rows], bool)
     left_out = np.where(swapped, pairs.first, pairs.second)
     kept = np.where(swapped, pairs.second, pairs.first)
     names = np.array(RELATIONS)
@@ -65,7 +65,7 @@ def _rounded(values: np.ndarray) -> list[float]:
     return values.astype(np.float64).round(4).tolist()
 
 
-def _goes(task: AuditedTask, first: int, second: int) -> int:
+def _left_out(task: AuditedTask, first: int, second: int) -> int:
     """Return the sample of a pair that is left out."""
     rank = {"test": 0, "train": 1, "unlabelled": 2}
     ranks = [rank[str(task.split[row])] for row in (first, second)]
@@ -172,7 +172,15 @@ def _single_label_tables(
     )
 
 
-def _suspects(task, rows, stated, probabilities, suspects, names, quality) -> pd.DataFrame:  # type: ignore[no-untyped-def]
+def _suspects(
+    task: AuditedTask,
+    rows: np.ndarray,
+    stated: np.ndarray,
+    probabilities: np.ndarray,
+    suspects: np.ndarray,
+    names: Sequence[str],
+    quality: np.ndarray,
+) -> pd.DataFrame:
     """Return the table of suspects.
 
     Args:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mml_lib.audit.linear_probe import FOLDS, group_parts, probe_probabilities
+from mml_lib.audit.linear_probe import FOLDS, Part, group_parts, probe_probabilities
 from mml_lib.evaluation.evaluation import network_estimates
 from mml_lib.evaluation.resampled import resample
 
@@ -26,8 +26,8 @@ class Shortcut:
     """Prediction of a target from a source.
 
     Args:
-        source: what is looked at.
-        target: what is predicted.
+        source: name of the properties that it is predicted from.
+        target: name of the predicted values.
         classes: number of values of the target.
         samples: number of samples.
         balanced_accuracy: of the cross-validated predictions.
@@ -125,7 +125,9 @@ def _frequent(values: Sequence[str | None], groups: np.ndarray) -> tuple[np.ndar
     return rows, np.unique([values[row] or "" for row in rows], return_inverse=True)[1]
 
 
-def _tree_probabilities(values, targets, groups, parts, balanced, threads):  # type: ignore[no-untyped-def]
+def _tree_probabilities(
+    values: np.ndarray, targets: np.ndarray, groups: np.ndarray, parts: Sequence[Part], balanced: bool, threads: int
+) -> np.ndarray:
     """Return the probability of each class by a small tree, as `probe_probabilities` does."""
     from sklearn.tree import DecisionTreeClassifier
 

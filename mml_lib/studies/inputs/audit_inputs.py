@@ -51,8 +51,8 @@ class AuditInputs(RuleInputs):
         ]
         return [self.fm.path("predictions", **network.tokens, eval=split) for network in networks for split in splits]
 
-    def known_predictions(self, wildcards: "Wildcards") -> list[str]:
-        """The same of a task whose labels are audited."""
+    def map_predictions(self, wildcards: "Wildcards") -> list[str]:
+        """The predictions by which a map shows errors; none of a task whose labels are not audited."""
         return self.predictions(wildcards) if self._audit().has_labels(wildcards.task) else []
 
     def tables(self, wildcards: "Wildcards") -> dict[str, str]:
