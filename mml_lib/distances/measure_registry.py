@@ -20,7 +20,7 @@ a distance that is undefined.
 | `classes` | `labels` (and `folds`) of the target: one class for each sample |
 | `transferred_features` | `features` of the target: its samples in the source's network |
 | `transferred_probabilities` | `probabilities` of the target: its samples in the source's network |
-| `distances` | nothing of tasks: the function takes matrices of other measures and the options, and returns a matrix |
+| `distances` | the matrices of those that the option `weights` names: `function(matrices, options)` returns a matrix |
 
 The modules that planning imports (this one and those that register) import no NumPy; measures import what they compute
 with when they are called.
@@ -205,13 +205,15 @@ def register_measure(
         version: raise it when the function returns other distances.
 
     Raises:
-        MMLError: the name cannot be written or is taken, or there is no such need.
+        MMLError: the name cannot be written or is taken, there is no such need, or no option names what is combined.
     """
     if not re.fullmatch("[a-z][a-z0-9_]*", name):
         raise MMLError(f"the measure '{name}' cannot be written; name it by lower-case letters, digits and _")
     for need in needs:
         if need not in get_args(Need):
             raise MMLError(f"measure {name}: there is no need '{need}'{nearest(need, get_args(Need))}")
+    if "distances" in needs and "weights" not in options.model_fields:
+        raise MMLError(f"measure {name}: it combines others, so its options need the field weights, which names them")
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         measure = Measure(name, function, tuple(needs), symmetric, zero_diagonal, options, summarise, version)

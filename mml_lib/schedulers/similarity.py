@@ -52,7 +52,7 @@ class SimilarityScheduler(AbstractBaseScheduler):
         measures: dict[str, Any] = {}
         for name in section.distance:
             options = self._options(name, "similarity.distance")
-            for part in getattr(options, "weights", {}) if MEASURES[name].combines else ():
+            for part in self.parts_of(name):
                 measures[part] = self._options(part, f"similarity.options.{name}.weights")
                 if MEASURES[part].combines:
                     raise MMLError(f"similarity.options.{name}.weights: {part} combines others itself; name these")
@@ -61,7 +61,11 @@ class SimilarityScheduler(AbstractBaseScheduler):
 
     def options_of(self, measure: str) -> Any:
         """Return the options of a measure, also of one that the study does not ask for."""
-        return self.measures[measure] if measure in self.measures else self._options(measure, "distances")
+        return self._options(measure, "distances")
+
+    def parts_of(self, measure: str) -> list[str]:
+        """Return the measures that a measure combines."""
+        return list(self.options_of(measure).weights) if MEASURES[measure].combines else []
 
     def _options(self, name: str, where: str) -> Any:
         if name not in MEASURES:

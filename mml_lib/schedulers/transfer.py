@@ -105,12 +105,12 @@ class TransferScheduler(TrainScheduler):
         if task == SUGGESTED_SOURCE:
             return self.study.suggestions.to_start_from()
         if self.study.cfg.reuse.models:
-            references = self.study.cfg.reuse.models
-            models = self._found(cfg, task, [self.study.fm.reusables.project_of("models", name) for name in references])
+            projects = [self.study.fm.reusables.project_of("models", name) for name in self.study.cfg.reuse.models]
+            models = self._stored_models(cfg, task, projects)
         elif self.study.tasks.is_known(task):
             return self._own(cfg, options)
         else:
-            models = self._found(cfg, task, [(None, None)])
+            models = self._stored_models(cfg, task, [(None, None)])
         if choice in WAYS:
             return models
         if not (of_run := [model for model in models if model["run"] == choice]):
@@ -147,7 +147,7 @@ class TransferScheduler(TrainScheduler):
         """Runs of pretrainings that are planned already: all targets share them."""
         return {}
 
-    def _found(
+    def _stored_models(
         self, cfg: StudyConfig, task: str, projects: list[tuple[str | None, str | None]]
     ) -> list[dict[str, Any]]:
         """Return the models on the disk whose weights are still there, of the same backbone, the latest last.

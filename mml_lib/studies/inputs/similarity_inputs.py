@@ -75,8 +75,7 @@ class SimilarityInputs(RuleInputs):
 
     def parts(self, wildcards: "Wildcards") -> list[str]:
         """The measures that a measure combines."""
-        measure = MEASURES[wildcards.measure]
-        return list(self._similarity.options_of(wildcards.measure).weights) if measure.combines else []
+        return self._similarity.parts_of(wildcards.measure)
 
     def compared(self, wildcards: "Wildcards") -> list[str]:
         """The compared tasks."""

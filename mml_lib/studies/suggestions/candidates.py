@@ -112,9 +112,7 @@ class SuggestionCandidates:
     @property
     def _parts(self) -> list[str]:
         """The measure, and those that it combines."""
-        measure = self.options.distance
-        weights = getattr(self._similarity.measures[measure], "weights", ()) if MEASURES[measure].combines else ()
-        return [measure, *weights]
+        return [self.options.distance, *self._similarity.parts_of(self.options.distance)]
 
     @cached_property
     def sources(self) -> list[str]:

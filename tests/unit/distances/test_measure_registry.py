@@ -113,6 +113,8 @@ def test_names_and_needs_are_checked():
         register_measure("Fid", needs=["features"], symmetric=True)
     with pytest.raises(MMLError, match="'feature', did you mean 'features'"):
         register_measure("own", needs=["feature"], symmetric=True)
+    with pytest.raises(MMLError, match=r"own: .*weights"):
+        register_measure("own", needs=["distances"], symmetric=True)
 
 
 def test_a_measure_that_is_not_there_is_refused_with_the_nearest():
