@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -148,7 +148,7 @@ class TransferScheduler(TrainScheduler):
         return {}
 
     def _stored_models(
-        self, cfg: StudyConfig, task: str, projects: list[tuple[str | None, str | None]]
+        self, cfg: StudyConfig, task: str, projects: Sequence[tuple[str | None, str | None]]
     ) -> list[dict[str, Any]]:
         """Return the models on the disk whose weights are still there, of the same backbone, the latest last.
 
