@@ -16,8 +16,8 @@ from mml_lib.tasks.description import TaskDescription
 ACROSS = 6
 """Pictures in a line."""
 
-MOST = 24
-"""Pictures of a figure."""
+PICTURES = 24
+"""Most pictures of a figure."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def write_pages(
         suspects: all suspects.
     """
     name = task.header["name"]
-    note = "Name this table by tasks.<name>.exclude to leave its samples out; delete the rows that you want to keep"
+    note = "To leave samples out, copy this table, delete the rows that you want to keep, and name it by exclude"
     write_text(folder / "suspects.html", table_page(f"{name}: suspects", suspects, "suspects.csv", [note]))
     for key, table in tables.items():
         page = PAGES[key]
@@ -143,22 +143,22 @@ class _Gallery:
 
     def draw(self, page: Page, table: pd.DataFrame, caption: Callable[[pd.Series], str]) -> None:
         """Draw the first samples of a table in a grid; nothing for an empty table."""
-        rows = [row for _, row in table.head(MOST).iterrows()]
+        rows = [row for _, row in table.head(PICTURES).iterrows()]
         captions = [f"{shorten(row['id'], 24)}\n{caption(row)}" for row in rows]
-        self._draw(page, len(table), [row["id"] for row in rows], captions)
+        self._draw(page, len(table), len(rows), [row["id"] for row in rows], captions)
 
     def draw_pairs(self, table: pd.DataFrame) -> None:
         """Draw the first near duplicates, pair beside pair."""
         ids, captions = [], []
-        for _, row in table.head(MOST // 2).iterrows():
+        for _, row in table.head(PICTURES // 2).iterrows():
             ids += [row["id"], row["other"]]
             for side, prefix in (("id", ""), ("other", "other_")):
                 split, label = row[f"{prefix}split"], _text(row[f"{prefix}label"])
                 how = row["relation"] if side == "id" else f"{row['view']}, correlation {row['correlation']:.2f}"
                 captions.append(f"{shorten(row[side], 24)}\n{split}: {shorten(label, 18)}\n{how}")
-        self._draw(PAGES["near_duplicates"], len(table), ids, captions)
+        self._draw(PAGES["near_duplicates"], len(table), len(ids) // 2, ids, captions)
 
-    def _draw(self, page: Page, number: int, ids: Sequence[str], captions: Sequence[str]) -> None:
+    def _draw(self, page: Page, number: int, drawn: int, ids: Sequence[str], captions: Sequence[str]) -> None:
         if not ids:
             return
         lines = -(-len(ids) // ACROSS)
@@ -166,6 +166,6 @@ class _Gallery:
         for axis, id_, caption in zip(axes.flat, ids, captions, strict=False):
             show_sample(axis, self.task, self.dataset, self.positions[id_])
             axis.set_title(caption, fontsize=7)
-        rest = "" if number <= MOST else ", the first of them"
+        rest = "" if number == drawn else f", the first {drawn}"
         figure.suptitle(f"{self.task.header['name']}: {page.title} ({number:,}{rest})", fontsize=10)
         save(figure, self.folder / f"{page.name}.jpg")

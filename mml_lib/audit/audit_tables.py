@@ -52,13 +52,20 @@ def duplicate_table(task: AuditedTask, pairs: Pairs) -> pd.DataFrame:
         other_label=labels[kept].tolist(),
         relation=names[relation].tolist(),
         same_group=(task.groups[left_out] == task.groups[kept]).tolist(),
-        view=np.array(VIEWS)[pairs.view].tolist(),
-        hash_bits=pd.array([None if bits < 0 else bits for bits in pairs.bits.tolist()], "Int64"),
-        correlation=_rounded(pairs.correlation),
-        feature_distance=_rounded(pairs.distance),
+        **_likeness(pairs),
     )
     order = np.lexsort((pairs.second, pairs.first, -pairs.correlation, relation))
     return table.iloc[order].reset_index(drop=True)
+
+
+def _likeness(pairs: Pairs) -> dict[str, Sequence[object]]:
+    """Return the columns of pairs that say how alike their images are."""
+    return {
+        "view": np.array(VIEWS)[pairs.view].tolist(),
+        "hash_bits": pd.array([None if bits < 0 else bits for bits in pairs.bits.tolist()], "Int64"),
+        "correlation": _rounded(pairs.correlation),
+        "feature_distance": _rounded(pairs.distance),
+    }
 
 
 def _rounded(values: np.ndarray) -> list[float]:
@@ -84,11 +91,7 @@ def shared_table(tasks: Sequence[AuditedTask], pairs: Pairs) -> pd.DataFrame:
         sides["id" if not prefix else "other"] = [task.ids[row] for task, row in of_task]
         sides[f"{prefix}split"] = [task.split[row] for task, row in of_task]
         sides[f"{prefix}label"] = [task.labels[row] for task, row in of_task]
-    table = pd.DataFrame(sides)
-    table["view"] = np.array(VIEWS)[pairs.view[across]]
-    table["hash_bits"] = pd.array([None if bits < 0 else bits for bits in pairs.bits[across].tolist()], "Int64")
-    table["correlation"] = _rounded(pairs.correlation[across])
-    table["feature_distance"] = _rounded(pairs.distance[across])
+    table = pd.DataFrame(sides).join(pd.DataFrame(_likeness(pairs)).iloc[across].reset_index(drop=True))
     return table.sort_values(["task", "other_task", "correlation"], ascending=[True, True, False], ignore_index=True)
 
 

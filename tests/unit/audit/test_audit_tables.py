@@ -1,10 +1,12 @@
 """Tables of an audit: which sample of a pair goes, labels of several classes, and samples with all their reasons."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mml_lib.audit import audit_pages
 from mml_lib.audit.audit_tables import duplicate_table, fault_table, label_tables, shared_table, suspect_table
 from mml_lib.audit.audited_task import AuditedTask
 from mml_lib.audit.image_measures import ImageMeasures
@@ -59,7 +61,19 @@ def test_sample_to_leave_out_is_no_test_sample_and_otherwise_the_later_one(task:
 def test_pairs_of_one_task_are_none_across_data_sets(task: AuditedTask):
     other = audited("classification", ["ab"[number % 2] for number in range(30)], ["a", "b"], "u")
     table = shared_table([task, other], pairs((0, 1), (2, 33)))
-    assert table[["task", "id", "other_task", "other"]].to_numpy().tolist() == [["t", "t2", "u", "u3"]]
+    assert table[["task", "id", "other_task", "other", "hash_bits"]].to_numpy().tolist() == [["t", "t2", "u", "u3", 2]]
+
+
+def test_pages_say_how_many_pairs_they_draw(task: AuditedTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    figures = []
+    monkeypatch.setattr(audit_pages, "show_sample", lambda *arguments: None)
+    monkeypatch.setattr(audit_pages, "save", lambda figure, path: figures.append(figure))
+    for count in (12, 13):
+        tables = {"near_duplicates": duplicate_table(task, pairs(*[(6, 7 + number) for number in range(count)]))}
+        audit_pages.write_pages(tmp_path, task.task, None, tables, suspect_table(tables))
+    titles = [figure.get_suptitle() for figure in figures]
+    assert titles == ["t: near duplicates (12)", "t: near duplicates (13, the first 12)"]
+    assert "exclude" in (tmp_path / "suspects.html").read_text("utf-8")
 
 
 def test_wrong_labels_of_several_classes_are_those_of_each_label():
