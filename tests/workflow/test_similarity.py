@@ -21,7 +21,7 @@ STUDY = {
         "c": FAKE | {"seed": 2},
     },
     "features": {"arch": "test_resnet", "pretrained": False},
-    "similarity": {"distance": ["emd", "knn"], "options": {"knn": {"k": 3}}},
+    "similarity": {"distance": ["emd", "knn", "leep"], "options": {"knn": {"k": 3}}},
 }
 
 
@@ -49,6 +49,8 @@ def test_tables_have_the_distances_of_the_stored_features(workplace: Workplace):
     errors = read_distances(path).to_numpy()
     assert np.isnan(np.diag(errors)).all()
     assert ((errors[~np.eye(3, dtype=bool)] >= 0) & (errors[~np.eye(3, dtype=bool)] <= 1)).all()
+    (path,) = workplace.files("results/tiny/DISTANCES/leep.csv")
+    assert (read_distances(path).to_numpy()[~np.eye(3, dtype=bool)] > 0).all()  # less a log probability
 
 
 def test_pictures_and_the_return_value_show_them(workplace: Workplace):
@@ -56,7 +58,7 @@ def test_pictures_and_the_return_value_show_them(workplace: Workplace):
     assert figures == {"distances.svg", "map.svg"}
     (path,) = workplace.files("results/tiny/RESULTS/similarity.json")
     result = json.loads(Path(path).read_text())["return_value"]
-    assert list(result) == ["emd", "knn"]
+    assert list(result) == ["emd", "knn", "leep"]
     values = list(result["emd"]["a"].values())
     assert values == sorted(values)
     assert workplace.planned() == {}
