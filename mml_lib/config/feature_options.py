@@ -9,7 +9,7 @@ from mml_lib.config.task_options import TAGGED_NAME, Preprocessing
 from mml_lib.errors import nearest
 
 SELECTIONS = ("performance", "created", "random")
-"""Ways to choose one of several trained networks, as in mode tl."""
+"""Ways to choose one of several trained networks: the best on its validation split, the latest, a random one."""
 
 TIMM = "mml_lib.models.network.timm_backbone"
 DEFAULT_NAME = "resnet18"

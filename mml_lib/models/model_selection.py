@@ -12,9 +12,6 @@ from mml_lib.errors import MMLError
 from mml_lib.files.stored import Stored
 from mml_lib.models.model_storage import ModelStorage
 
-WAYS = ("performance", "created", "random")
-"""The best on its validation split; the latest; one drawn with the seed. A run id means the best of its folds."""
-
 
 @dataclass(frozen=True)
 class Selection(Stored):
@@ -45,9 +42,9 @@ def select_model(
 
     Args:
         models: `project`, `task`, `run` and `fold` of each.
-        storages: what is known of each, in the same order.
-        way: one of `WAYS`, or a run id.
-        by: metric that performance is told by; the validation loss where a model does not have it.
+        storages: their storages, in the same order.
+        way: one of `mml_lib.config.feature_options.SELECTIONS`, or a run id, of whose folds the best is chosen.
+        by: metric of performance; the validation loss where a model does not have it.
         seed: of a random choice.
         task: task of those to choose from; None: all.
     """

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
+from mml_lib.config.feature_options import SELECTIONS
 from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError, nearest
-from mml_lib.models.model_selection import WAYS
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.pipelines.suggested import SUGGESTED_SOURCE
 from mml_lib.pipelines.variants import Variant, expand
@@ -111,7 +111,7 @@ class TransferScheduler(TrainScheduler):
             return self._own(cfg, options)
         else:
             models = self._stored_models(cfg, task, [(None, None)])
-        if choice in WAYS:
+        if choice in SELECTIONS:
             return models
         if not (of_run := [model for model in models if model["run"] == choice]):
             runs = {model["run"] for model in models}
@@ -121,7 +121,7 @@ class TransferScheduler(TrainScheduler):
     def _own(self, cfg: StudyConfig, options: TransferOptions) -> list[dict[str, Any]]:
         """Return the models of this study: those of the pretraining, or of the named run."""
         task, choice = options.pretrain_task, options.model_selection
-        if choice in WAYS:
+        if choice in SELECTIONS:
             runs = self._pretraining(cfg, options)
         else:
             plain = self.plan_runs(task, expand(self.study.config, self.study.files))

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from mml_lib.config.feature_options import SELECTIONS
 from mml_lib.config.task_options import TAGGED_NAME
 from mml_lib.errors import nearest
-from mml_lib.models.model_selection import WAYS
 from mml_lib.pipelines.suggested import SUGGESTED_SOURCE
 from mml_lib.schedulers.options.train_options import TrainOptions
 
@@ -17,8 +17,8 @@ SCRATCH = "none"
 
 def _way_or_run(text: str) -> str:
     """Check a way to select a model, or a run id."""
-    if text not in WAYS and not re.fullmatch(r"[0-9a-f]{8}", text):
-        raise ValueError(f"'{text}' is no run (8 hexadecimal digits){nearest(text, WAYS)}")
+    if text not in SELECTIONS and not re.fullmatch(r"[0-9a-f]{8}", text):
+        raise ValueError(f"'{text}' is no run (8 hexadecimal digits){nearest(text, SELECTIONS)}")
     return text
 
 
@@ -53,8 +53,8 @@ class TransferOptions(TrainOptions):
             )
         if self.pretrain_task == SUGGESTED_SOURCE and not self.follows:
             raise ValueError("pretrain_task: suggested goes with a suggestion; set mode.suggestion: 1")
-        if self.pretrain_task == SUGGESTED_SOURCE and self.model_selection not in WAYS:
-            raise ValueError(f"model_selection: a suggested source has no run to name; take {', '.join(WAYS)}")
+        if self.pretrain_task == SUGGESTED_SOURCE and self.model_selection not in SELECTIONS:
+            raise ValueError(f"model_selection: a suggested source has no run to name; take {', '.join(SELECTIONS)}")
         return self
 
     @property
