@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from mml_lib.distances.measure_registry import MeasureOptions, register_measure
 from mml_lib.distances.task_data import TaskData
@@ -54,6 +54,10 @@ def kld(source: "np.ndarray", target: "np.ndarray", options: KLDOptions) -> floa
     return kullback_leibler(source, target)
 
 
+EMD_METHODS = {"bins": "binned", "regularisation": "sinkhorn", "samples": "sinkhorn", "seed": "sinkhorn"}
+"""The method of `emd` that uses an option."""
+
+
 class EMDOptions(MeasureOptions):
     """Options of `emd`."""
 
@@ -75,6 +79,13 @@ class EMDOptions(MeasureOptions):
         if method == "sinkhorn" and find_spec("ot") is None:
             raise ValueError('sinkhorn needs the package POT; run pip install "mml[analysis]", or take marginals')
         return method
+
+    @model_validator(mode="after")
+    def _uses_all(self) -> "EMDOptions":
+        for key, method in EMD_METHODS.items():
+            if self.method != method and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"{self.method} uses no {key}; set method: {method}, or leave {key} out")
+        return self
 
 
 def _marginals(task: TaskData, options: EMDOptions) -> "np.ndarray":
@@ -134,6 +145,12 @@ class MMDOptions(MeasureOptions):
         gt=0,
         description="Bandwidth s; null: the median distance of the pair's samples, which differs from pair to pair.",
     )
+
+    @model_validator(mode="after")
+    def _uses_all(self) -> "MMDOptions":
+        if self.kernel == "energy" and self.bandwidth is not None:
+            raise ValueError("the energy kernel uses no bandwidth; leave it out, or take the kernel cauchy or gaussian")
+        return self
 
 
 @register_measure("mmd", needs=["features"], symmetric=True, options=MMDOptions)

@@ -39,7 +39,6 @@ def mean_discrepancy(source: TaskData, target: TaskData, kernel: str, bandwidth:
     # Distances lose fewer digits near the origin.
     centre = ((x.mean(axis=0, dtype=np.float64) + y.mean(axis=0, dtype=np.float64)) / 2).astype(np.float32)
     x, y = x - centre, y - centre
-    # The energy kernel has no bandwidth.
     scale = bandwidth**2 if bandwidth else 1.0 if kernel == "energy" else _median_square(x, y)
     apply = KERNELS[kernel]
     return _mean_within(x, apply, scale) + _mean_within(y, apply, scale) - 2 * _mean_between(x, y, apply, scale)

@@ -53,7 +53,7 @@ class Transfers:
         """All transfers, each procedure once."""
         by_parts = {variant.parts: variant for variant in reversed(self.scheduler.variants)}
         variants = list(reversed(by_parts.values()))
-        scratch = [variant for variant in variants if self._is_scratch(variant)]
+        scratch = [variant for variant in variants if self._source(variant) is None]
         sources = {variant.parts: source for variant in variants if (source := self._source(variant))}
         if not scratch or not sources:
             return []
@@ -65,7 +65,7 @@ class Transfers:
             if source := sources.get(variant.parts):
                 rest = rests[variant.parts]
                 setting = rest if counts[source, rest] == 1 else (*variant.parts[:1], *rest)
-                nearest = min(scratch, key=lambda other: _distance(variant, other))
+                nearest = min(scratch, key=lambda other: _differences(variant, other))
                 names = (self.questions.name_of(variant), self.questions.name_of(nearest))
                 transfers.append(Transfer(source, ", ".join(setting), *names))
         return list(dict.fromkeys(transfers))
@@ -93,9 +93,6 @@ class Transfers:
             return source
         return _co_tasks(options.co_tasks) if options.learns_co_tasks else None
 
-    def _is_scratch(self, variant: "Variant") -> bool:
-        return self._source(variant) is None
-
 
 def _co_tasks(co_tasks: list[str] | int | None) -> str:
     if isinstance(co_tasks, list):
@@ -108,8 +105,8 @@ def _rest(variant: "Variant", named: bool) -> tuple[str, ...]:
     return tuple(part for part in variant.parts[1 if named else 0 :] if not part.startswith(NAMING))
 
 
-def _distance(first: "Variant", second: "Variant") -> tuple[int, int]:
-    """Return the number of values of the sweep, and of sections of the pipeline, in which variants differ."""
+def _differences(first: "Variant", second: "Variant") -> tuple[int, int]:
+    """Return the number of sections of the pipeline, and of values of the sweep, in which variants differ."""
     parts = [{part for part in variant.parts if not part.startswith(NAMING)} for variant in (first, second)]
     contents: list[dict[str, Any]] = [
         variant.study.model_dump(mode="json", include=COMPARED_KEYS) for variant in (first, second)
