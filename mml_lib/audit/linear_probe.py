@@ -57,7 +57,7 @@ def task_parts(split: np.ndarray, fold: np.ndarray, groups: np.ndarray, targets:
     return [*parts, Part(train, test)] if len(test) else parts
 
 
-def group_parts(targets: np.ndarray, groups: np.ndarray, folds: int = FOLDS) -> list[Part]:
+def group_parts(targets: np.ndarray, groups: np.ndarray) -> list[Part]:
     """Return the parts of a cross-validation, groups kept together, stratified over classes that are frequent enough.
 
     Raises:
@@ -68,7 +68,7 @@ def group_parts(targets: np.ndarray, groups: np.ndarray, folds: int = FOLDS) -> 
     number = len(np.unique(groups))
     if number < 2:
         raise MMLError(f"all {len(groups)} labelled samples are in one group, so that none can be predicted by others")
-    folds = min(folds, number)
+    folds = min(FOLDS, number)
     kind = StratifiedGroupKFold if np.bincount(targets).max() >= folds else GroupKFold
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class")
