@@ -13,11 +13,11 @@ from mml_lib.task_types import TASK_TYPES
 if TYPE_CHECKING:
     from mml_lib.steps.step import Step
 
-TABLES = (
-    *("near_duplicates", "label_errors", "confusable_classes"),
-    *("outliers", "image_faults", "shortcuts", "suspects"),
-)
-"""Assignment keys of the tables of a task."""
+TABLES = ("near_duplicates", "outliers", "image_faults", "shortcuts")
+"""Assignment keys of the tables of any task, from which that of its suspects is made."""
+
+LABEL_TABLES = ("label_errors", "confusable_classes")
+"""Those of a task whose labels are audited, too."""
 
 
 class AuditScheduler(AbstractBaseScheduler):
@@ -49,6 +49,10 @@ class AuditScheduler(AbstractBaseScheduler):
         """Return True if wrong labels of a task can be found: an image has a class or labels."""
         return TASK_TYPES[self.study.task(task).task_type].has_probabilities
 
+    def tables(self, task: str) -> list[str]:
+        """Return the assignment keys of the tables from which the suspects of a task are listed."""
+        return [*TABLES, *(LABEL_TABLES if self.has_labels(task) else ())]
+
     def _check(self) -> None:
         """Refuse a map without its package, and to write over a table that makes a task.
 
@@ -60,7 +64,11 @@ class AuditScheduler(AbstractBaseScheduler):
                 'audit.map: the package openTSNE, which tsne needs, is missing; run pip install "mml[analysis]", or '
                 "set audit.map: pca"
             )
-        tables = {Path(self.fm.path(key, task=task)).absolute() for key in TABLES for task in self.task_names}
+        tables = {
+            Path(self.fm.path(key, task=task)).absolute()
+            for task in self.task_names
+            for key in (*self.tables(task), "suspects")
+        }
         for task in self.task_names:
             base = self.study.task(task).base_name
             for file in self.study.tasks.excluded(base).files:

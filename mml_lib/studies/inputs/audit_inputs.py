@@ -57,10 +57,7 @@ class AuditInputs(RuleInputs):
 
     def tables(self, wildcards: "Wildcards") -> dict[str, str]:
         """The tables of a task, by assignment key."""
-        keys = ["near_duplicates", "outliers", "image_faults", "shortcuts"]
-        if self._audit().has_labels(wildcards.task):
-            keys += ["label_errors", "confusable_classes"]
-        return {key: self.fm.path(key, task=wildcards.task) for key in keys}
+        return {key: self.fm.path(key, task=wildcards.task) for key in self._audit().tables(wildcards.task)}
 
     def options(self, *names: str) -> dict[str, Any]:
         """Return options of the section `audit`."""
