@@ -106,6 +106,11 @@ class Measure:
         """True for a measure of the target's samples in the source's network, not of both tasks' samples."""
         return "transferred_features" in self.needs or "transferred_probabilities" in self.needs
 
+    @property
+    def trains_networks(self) -> bool:
+        """True for a measure of networks that are trained for it."""
+        return self.of_source_networks or "fisher" in self.needs
+
     def read_options(self, values: Mapping[str, Any] | None = None, where: str = "") -> Any:
         """Return the options of the measure.
 

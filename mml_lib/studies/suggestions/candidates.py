@@ -88,9 +88,12 @@ class SuggestionCandidates:
         if Path(path).exists():
             return path
         if measure in MEASURES:
+            remedy = f"add {measure} to similarity.distance, so that this plan computes it"
+            if measure in self._similarity.measures or MEASURES[measure].trains_networks:
+                remedy = f"run snakemake similarity with similarity.distance: {measure} before"
             raise MMLError(
-                f"suggest.distance: there is no {Path(path).resolve()}; run snakemake similarity with "
-                f"similarity.distance: {measure} before, or name a project that has these distances by reuse.distances"
+                f"suggest.distance: there is no {Path(path).resolve()}; {remedy}, or name a project that has these "
+                "distances by reuse.distances"
             )
         stored = [tokens["measure"] for tokens in self.fm.existing("distances")]
         raise MMLError(f"suggest.distance: there is no measure '{measure}'{nearest(measure, [*MEASURES, *stored])}")
@@ -103,7 +106,7 @@ class SuggestionCandidates:
             return False
         if measure not in self._similarity.measures:
             return False
-        return not any("fisher" in MEASURES[part].needs or MEASURES[part].of_source_networks for part in self._parts)
+        return not any(MEASURES[part].trains_networks for part in self._parts)
 
     @property
     def _similarity(self) -> "SimilarityScheduler":

@@ -215,7 +215,8 @@ def test_heads_of_fisher_information_are_no_procedures(tmp_path: Path):
     ("suggest", "changes", "why"),
     [
         ({"distance": "mdm"}, {}, "suggest.distance: old has no distances 'mdm', did you mean 'mmd'"),
-        ({"distance": "fid"}, {"reuse": {"models": "old"}}, "suggest.distance: there is no .*fid.csv.*reuse.distances"),
+        ({"distance": "fid"}, {"reuse": {"models": "old"}}, "fid.csv; add fid to similarity.distance.*reuse.distances"),
+        ({"distance": "fed"}, {"reuse": {"models": "old"}}, "fed.csv; run snakemake similarity with .*: fed before"),
         ({"distance": "knn"}, {"reuse": {"models": "old"}, "similarity": {"distance": "knn"}},
          "there is no .*knn.csv; run snakemake similarity with similarity.distance: knn before"),
         ({"distance": "mdm"}, {"reuse": {"models": "old"}}, "there is no measure 'mdm', did you mean 'mmd'"),
