@@ -79,7 +79,7 @@ SUGGESTED = TINY | {
     "tasks": {"stripes": STRIPES},
     "pivot": {"name": "stripes"},
     "suggest": {"distance": "emd", "quantile": 1, "runs": 1, "n": 1},
-    "reuse": {"distances": "analyses", "models": "analyses"},
+    "reuse": {"distances": "analyses", "models": "sources"},
 }
 
 STUDIES = {"questions": QUESTIONS, "masks": MASKS, "analyses": ANALYSES, "sources": SOURCES, "suggested": SUGGESTED}
@@ -93,7 +93,7 @@ TARGETS = {
     "masks.yaml": ["RESULTS/train.json"],
     "analyses.yaml": [f"RESULTS/{mode}.json" for mode in ("similarity", "audit", "info", "baselines")],
     "sources.yaml": ["RESULTS/tl.json"],
-    "suggested.yaml": ["BLUEPRINTS/stripes/suggestions.md"],  # the return value has the path of the blueprint
+    "suggested.yaml": ["RESULTS/suggest.json"],
 }
 
 UNCOMPARED = {
