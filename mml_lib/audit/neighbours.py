@@ -65,10 +65,7 @@ def check_features(values: np.ndarray, where: str, neighbours: int = 0) -> None:
     Raises:
         MMLError: features are not finite or constant, or samples are too few.
     """
-    if len(values) <= neighbours:
-        raise MMLError(
-            f"{where}: {len(values)} samples have no {neighbours} neighbours; set audit.neighbours below {len(values)}"
-        )
+    check_number(len(values), where, neighbours)
     finite = np.isfinite(values).all(axis=1)
     if not finite.all():
         raise MMLError(
@@ -76,6 +73,18 @@ def check_features(values: np.ndarray, where: str, neighbours: int = 0) -> None:
         )
     if (values == values[0]).all():
         raise MMLError(f"{where}: all samples have the same features; take another extractor")
+
+
+def check_number(samples: int, where: str, neighbours: int) -> None:
+    """Refuse a task whose samples have too few neighbours.
+
+    Raises:
+        MMLError: they have.
+    """
+    if samples <= neighbours:
+        raise MMLError(
+            f"{where}: {samples} samples have no {neighbours} neighbours; set audit.neighbours below {samples}"
+        )
 
 
 def scaled(values: np.ndarray) -> np.ndarray:

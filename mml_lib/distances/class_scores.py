@@ -86,11 +86,7 @@ def neighbour_accuracy(task: TaskData, k: int, metric: str) -> float:
     classes = checked_classes(task, len(features))
     folds = None if task.folds is None else np.asarray(task.folds)
     largest = 1 if folds is None else int(np.unique(folds, return_counts=True)[1].max())
-    if len(features) - largest < k:
-        raise MMLError(
-            f"{task.name}: {len(features) - largest:,} samples beside those of a sample's own fold are fewer than k "
-            f"({k}); lower k of knn"
-        )
+    check_neighbours(task.name, len(features) - largest, k)
     if folds is None:
         neighbours = NearestNeighbors(n_neighbors=k, metric=metric, algorithm="brute").fit(features)
         votes = np.zeros((len(classes), classes.max() + 1))
@@ -102,3 +98,20 @@ def neighbour_accuracy(task: TaskData, k: int, metric: str) -> float:
         model = KNeighborsClassifier(k, metric=metric, algorithm="brute").fit(features[~inside], classes[~inside])
         hits += int((model.predict(features[inside]) == classes[inside]).sum())
     return hits / len(classes)
+
+
+def check_neighbours(task: str, samples: int, k: int) -> None:
+    """Refuse a task with too few samples for a vote of neighbours.
+
+    Args:
+        task: its name.
+        samples: number of samples beside those of a sample's own fold.
+        k: number of neighbours.
+
+    Raises:
+        MMLError: there are fewer than k.
+    """
+    if samples < k:
+        raise MMLError(
+            f"{task}: {samples:,} samples beside those of a sample's own fold are fewer than k ({k}); lower k of knn"
+        )

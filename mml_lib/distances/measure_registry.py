@@ -59,6 +59,18 @@ class MeasureOptions(Section):
 
     model_config = ConfigDict(frozen=True)
 
+    def check_target(self, task: str, samples: int, folds: int) -> None:
+        """Refuse a target with too few samples, while planning; measures without a least number take all.
+
+        Args:
+            task: its name.
+            samples: number of compared samples, at most.
+            folds: number of folds.
+
+        Raises:
+            MMLError: there are too few.
+        """
+
 
 @dataclass(frozen=True)
 class Measure:

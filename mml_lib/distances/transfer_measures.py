@@ -54,6 +54,11 @@ class KNNOptions(MeasureOptions):
     k: int = Field(5, ge=1, description="Number of neighbours that vote.")
     metric: Literal["euclidean", "cosine"] = Field("euclidean", description="Distance of features.")
 
+    def check_target(self, task: str, samples: int, folds: int) -> None:
+        from mml_lib.distances.class_scores import check_neighbours
+
+        check_neighbours(task, samples - max(1, samples // folds), self.k)
+
 
 @register_measure(
     "knn", needs=["transferred_features", "classes"], symmetric=False, zero_diagonal=False, options=KNNOptions

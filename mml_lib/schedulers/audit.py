@@ -54,7 +54,7 @@ class AuditScheduler(AbstractBaseScheduler):
         return [*TABLES, *(LABEL_TABLES if self.has_labels(task) else ())]
 
     def _check(self) -> None:
-        """Refuse a map without its package, and to write over a table that makes a task.
+        """Refuse a map without its package, too few samples, and to write over a table that makes a task.
 
         Raises:
             MMLError: the first problem.
@@ -64,6 +64,11 @@ class AuditScheduler(AbstractBaseScheduler):
                 'audit.map: the package openTSNE, which tsne needs, is missing; run pip install "mml[analysis]", or '
                 "set audit.map: pca"
             )
+        for task in self.task_names:
+            if samples := self.study.tasks.num_samples(task):
+                from mml_lib.audit.neighbours import check_number  # imports numpy, which plans do without
+
+                check_number(samples["all"], task, self.cfg.audit.neighbours)
         tables = {
             Path(self.fm.path(key, task=task)).absolute()
             for task in self.task_names

@@ -20,9 +20,22 @@ class InfoScheduler(AbstractBaseScheduler):
         for task in self.study.tasks:
             self.add("draw_task", task=task)
             if self.study.cfg.dimension:
+                self._check_dimension(task)
                 self.add("estimate_dimension", task=task)
         self.add("list_tasks")
         self.add("list_models")
         if self.study.cfg.dimension:
             self.add("draw_dimensions")
         self.add("list_resources")
+
+    def _check_dimension(self, task: str) -> None:
+        """Refuse a task of which planning knows that its samples are too few.
+
+        Raises:
+            MMLError: they are.
+        """
+        options, samples = self.study.cfg.dimension, self.study.tasks.num_samples(task)
+        if options and samples:
+            from mml_lib.audit.dimension.intrinsic_dimension import check_number
+
+            check_number(samples["all"], options.neighbours, options.subset, task)

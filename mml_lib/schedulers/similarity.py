@@ -96,6 +96,9 @@ class SimilarityScheduler(AbstractBaseScheduler):
                 raise self._unfit(measure, target, "has no labels of images")
             if "classes" in measure.needs and not kind.is_single_label:
                 raise self._unfit(measure, target, "has no class of each image")
+            if samples := self.study.tasks.num_samples(target).get("train"):
+                options = self.options_of(measure.name)
+                options.check_target(target, samples, self.study.task(target).num_folds)
             kind = TASK_TYPES[self.study.task(source).task_type]
             if not kind.is_learnable:
                 raise self._unfit(measure, source, "has no labels to train a network by")

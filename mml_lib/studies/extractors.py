@@ -11,6 +11,7 @@ from mml_lib.config.task_options import Preprocessing
 from mml_lib.errors import MMLError, nearest
 from mml_lib.pipelines.digests import digest
 from mml_lib.pipelines.own_code import code_of, code_of_registered
+from mml_lib.studies.checks.network_names import check_network_name
 from mml_lib.studies.runs import pack_id
 
 if TYPE_CHECKING:
@@ -99,10 +100,11 @@ class Extractors:
         """Return the extractor of a section `features`.
 
         Raises:
-            MMLError: the trained network that it names is not there.
+            MMLError: the network that it names is not there.
         """
         preprocessing = options.preprocessing or self.study.cfg.preprocessing
         if not options.is_trained:
+            check_network_name(options.backbone, "features.arch")
             return self._added(Extractor(options, preprocessing))
         models = Candidates(self.study, options).models
         by = self.study.main_metric(self.study.runs.of_model(models[0]).pipeline.task["task_type"])

@@ -138,12 +138,20 @@ class StudyTasks(Mapping[str, TaskIdentity]):
     def classes_of(self, name: str) -> Sequence[str] | None:
         """Return the classes of a task, from the study or the task's description; None if neither names them yet."""
         classes = self.derived(name).classes
-        if classes is None and Path(path := self.description_path(name)).is_file():
+        return self._header(name).get("classes") if classes is None else classes
+
+    def num_samples(self, name: str) -> dict[str, int]:
+        """Return the number of samples of a task by split, and of `all`; empty if it is not described yet."""
+        return self._header(name).get("num_samples", {})
+
+    def _header(self, name: str) -> dict[str, Any]:
+        """Return the header of a task's description; empty if there is none yet."""
+        if Path(path := self.description_path(name)).is_file():
             from mml_lib.tasks.description import read_header  # imports numpy, which plans do without
 
             with contextlib.suppress(MMLError):  # the step that reads the whole description reports damage
-                return read_header(path)["classes"]
-        return classes
+                return read_header(path)
+        return {}
 
     def metadata_paths(self, name: str) -> list[str]:
         """Return the metadata file of a task of the study, if it names columns; tags share that of their base."""

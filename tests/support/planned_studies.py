@@ -1,10 +1,12 @@
 """Planned studies of two tasks, and networks that they start from."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from snakemake.iocontainers import Wildcards
 
+from mml_lib.files.formats import FORMATS
 from mml_lib.models.model_storage import ModelStorage
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from mml_lib.studies.study import Study
@@ -36,6 +38,12 @@ def planned(mode: dict[str, Any], folder: Path, **changes: Any) -> AbstractBaseS
     study = Study(base | changes)
     study.check()
     return study.scheduler(study.cfg.mode.id)
+
+
+def describe(study: Study, task: str, **num_samples: int) -> None:
+    """Put the part of a task's description that plans read in its place."""
+    header = {**FORMATS["description"].stamp, "header": {"num_samples": num_samples, "classes": None}}
+    _made(Path(study.tasks.description_path(task))).write_text(json.dumps(header)[:-1] + ",\n")
 
 
 def wildcards(**tokens: Any) -> Wildcards:

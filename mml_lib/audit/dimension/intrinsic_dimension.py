@@ -56,11 +56,7 @@ def estimate_dimension(
     Raises:
         MMLError: samples are too few, or do not differ.
     """
-    if len(values) <= neighbours or min(subset, len(values)) <= neighbours:
-        raise MMLError(
-            f"{where}: {min(len(values), subset)} samples have no {neighbours} neighbours, which the intrinsic "
-            "dimension needs; lower dimension.neighbours"
-        )
+    check_number(len(values), neighbours, subset, where)
     order = np.random.default_rng(seed).permutation(len(values))
     starts = range(0, max(len(order) - subset, 0) + 1, subset)[:subsets]
     parts = [np.sort(order[start : start + subset]) for start in starts]
@@ -68,6 +64,19 @@ def estimate_dimension(
     if np.isnan(estimates).all():
         raise MMLError(f"{where}: all samples are alike, so they have no intrinsic dimension; take other features")
     return Dimension(*np.nanmean(estimates, axis=0).tolist())
+
+
+def check_number(samples: int, neighbours: int, subset: int, where: str) -> None:
+    """Refuse samples that have too few neighbours.
+
+    Raises:
+        MMLError: they have.
+    """
+    if min(samples, subset) <= neighbours:
+        raise MMLError(
+            f"{where}: {min(samples, subset)} samples have no {neighbours} neighbours, which the intrinsic dimension "
+            "needs; lower dimension.neighbours"
+        )
 
 
 def _distances(values: np.ndarray, neighbours: int) -> np.ndarray:

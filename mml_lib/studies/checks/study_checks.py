@@ -17,6 +17,7 @@ from mml_lib.data.tta import build_view
 from mml_lib.errors import MMLError, nearest
 from mml_lib.studies.checks.colour_checks import check_stated_colours
 from mml_lib.studies.checks.crop_sizes import check_patches
+from mml_lib.studies.checks.network_names import check_network_name
 from mml_lib.studies.checks.partial_labels import check_partial_labels
 from mml_lib.studies.checks.weighing import check_weighing_metrics
 from mml_lib.task_types import IGNORE, TASK_TYPES
@@ -54,9 +55,9 @@ def check_trainable(task: TaskIdentity, cfg: StudyConfig) -> None:
     """Refuse a pipeline that cannot train a task.
 
     Raises:
-        MMLError: no loss or one of another task type, no decoder, no metrics or those of another type, balance without
-            classes, mixing or class weights that do not suit it, callbacks that get in each other's way, views (`tta`)
-            that cannot be built.
+        MMLError: an unknown network, no loss or one of another task type, no decoder, no metrics or those of another
+            type, balance without classes, mixing or class weights that do not suit it, callbacks that get in each
+            other's way, views (`tta`) that cannot be built.
     """
     kind = task.task_type
     _check_loss(task, cfg)
@@ -65,6 +66,7 @@ def check_trainable(task: TaskIdentity, cfg: StudyConfig) -> None:
     if task.is_weighted and cfg.weighted_metrics:
         check_weighing_metrics(task.name, kind, cfg)
     _check_packages(task, cfg)
+    check_network_name(cfg.arch.spec())
     _check_rates(cfg)
     _check_class_weights(task, cfg)
     _check_mixing(task, cfg)

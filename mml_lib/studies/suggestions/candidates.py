@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 from mml_lib.config.analysis.suggest_options import Suggestions
 from mml_lib.distances import MEASURES
 from mml_lib.errors import MMLError, nearest
+from mml_lib.models.model_storage import ModelStorage
 from mml_lib.pipelines.digests import digest
 from mml_lib.pipelines.pipeline import PIPELINE_KEYS, Pipeline
 from mml_lib.pipelines.suggested import FOLLOWED
 from mml_lib.studies.runs import task_content
-from mml_lib.studies.suggestions.near_sources import base_of, distances_to
+from mml_lib.studies.suggestions.near_sources import StoredNetwork, base_of, distances_to, find_sources
+from mml_lib.studies.suggestions.suggested_pipelines import suggest
 from mml_lib.task_types import LEARNABLE, TASK_TYPES
 
 if TYPE_CHECKING:
@@ -255,3 +257,19 @@ class SuggestionCandidates:
         _ = self.options, self.networks
         if self.is_computed:
             _ = self._similarity.steps
+        else:
+            self._check_distinct()
+
+    def _check_distinct(self) -> None:
+        """Refuse a number of suggestions above that of distinct pipelines, by stored distances.
+
+        Raises:
+            MMLError: there are not so many, or no source within the quantile has networks.
+        """
+        options, networks = self.options, []
+        for network in self.networks:
+            storage = ModelStorage.read(self.fm.path("models", **network))
+            networks.append(StoredNetwork(network["project"], storage, self.study.runs.of_model(network).pipeline))
+        distances = distances_to(self.pivot, self.distances)
+        sources = find_sources(distances, networks, self.metrics, options.quantile, options.runs)
+        suggest(options.n, sources, self.own, options)

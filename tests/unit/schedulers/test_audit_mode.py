@@ -9,6 +9,7 @@ import pytest
 from mml_lib.errors import MMLError
 from mml_lib.schedulers import audit
 from mml_lib.studies.study import Study
+from tests.support.planned_studies import describe
 from tests.support.small_projects import FAKE, small_study
 
 MASKS = {"creator": "fake", "task_type": "semantic_segmentation", "num_samples": 24}
@@ -90,3 +91,20 @@ def test_info_estimates_dimensions_where_the_study_asks(tmp_path: Path):
     plain = audit_study(tmp_path / "plain")
     assert "estimate_dimension" not in plain.scheduler("info").commands
     assert plain.inputs.info.dimensions(None) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"audit": {"neighbours": 25}}, r"shapes: 24 samples .*audit.neighbours below 24"),
+        ({"mode": "info", "dimension": "features"}, r"shapes: 24 samples .*lower dimension.neighbours"),
+    ],
+    ids=str,
+)
+def test_too_few_samples_are_refused_once_a_task_is_described(changes: dict[str, Any], words: str, tmp_path: Path):
+    study = audit_study(tmp_path, **changes)
+    assert study.scheduler(study.cfg.mode.id).steps
+    describe(study, "shapes", all=24, train=18, test=6)
+    study = audit_study(tmp_path, **changes)
+    with pytest.raises(MMLError, match=words):
+        study.scheduler(study.cfg.mode.id).steps  # noqa: B018

@@ -8,7 +8,7 @@ import pytest
 from mml_lib.errors import MMLError
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from tests.support.messages import mentions
-from tests.support.planned_studies import FAKE, TASKS, planned
+from tests.support.planned_studies import FAKE, TASKS, describe, planned
 
 RANDOM = {"arch": "test_resnet", "pretrained": False}
 CLASSES = {"mine": FAKE, "b": FAKE | {"seed": 1}, "e": FAKE | {"seed": 2}}
@@ -59,6 +59,15 @@ def test_networks_of_sources_and_heads_are_trained_once(tmp_path: Path):
     heads = plan.steps_by_rule["compute_fisher"]
     assert [(step["task"], step["fold"]) for step in heads] == [("b", 0), ("e", 0), ("mine", 0)]
     assert plan.steps_by_rule["train_fold"] == heads
+
+
+def test_a_target_with_too_few_samples_is_refused_once_it_is_described(tmp_path: Path):
+    section = {"distance": "knn", "options": {"knn": {"k": 17}}}
+    plan = similarity(tmp_path, section)
+    describe(plan.study, "b", all=24, train=24)
+    with pytest.raises(MMLError, match=r"b: 16 samples .* k \(17\); lower k"):
+        similarity(tmp_path, section).steps  # noqa: B018
+    assert similarity(tmp_path, {"distance": "knn", "options": {"knn": {"k": 16}}}).steps
 
 
 @pytest.mark.parametrize(
