@@ -3,36 +3,41 @@
 inputs = study.inputs.similarity
 
 
-rule compute_distance:
-    """Compute the distance from a source task to a target task."""
+rule compute_distances:
+    """Compute the distances of all pairs of tasks by one measure, except those that are stored."""
     input:
         tasks=ancient(inputs.descriptions),  # TASKS/*/*.json
         features=ancient(inputs.features),  # FEATURES/*/*.npz
-        parameters=ancient(inputs.parameters),  # PARAMETERS/{source}/*.safetensors
+        parameters=ancient(inputs.parameters),  # PARAMETERS/*/*.safetensors
         fisher=ancient(inputs.fisher),  # FISHER/*/*.npz
     output:
-        distance=fm.output("pair_distance"),  # DISTANCES/{measure}-pairs/{source}/{task}.json
+        pairs=fm.output("pair_distances"),  # DISTANCES/{measure}-pairs.csv
     log:
-        fm.log("compute_distance", "pair_distance"),
+        fm.log("compute_distances", "pair_distances"),
+    benchmark:
+        fm.benchmark("compute_distances", "pair_distances")
     conda:
         "../config/environment.yaml"
-    threads: study.resources.threads("compute_distance", 2)
+    threads: study.resources.threads("compute_distances", 4)
     resources:
-        mem_mb=study.resources.mem_mb("compute_distance", 4000),
-        runtime=study.resources.runtime("compute_distance", 60),
+        mem_mb=study.resources.mem_mb("compute_distances", 8000),
+        runtime=study.resources.runtime("compute_distances", 240),
     params:
         options=inputs.options,
         code=inputs.code,
+        tasks=inputs.paired_tasks,
+        pairs=inputs.pairs,
+        files=inputs.pair_files,  # DISTANCES/{measure}-pairs/*/*.json
     message:
-        "compute the distance {wildcards.measure} from {wildcards.source} to {wildcards.task}"
+        "compute the distances {wildcards.measure} between tasks"
     script:
-        "../scripts/compute_distance.py"
+        "../scripts/compute_distances.py"
 
 
 rule collect_distances:
     """Collect the distances between tasks by one measure, and draw them."""
     input:
-        pairs=inputs.pairs,  # DISTANCES/{measure}-pairs/*/*.json
+        pairs=inputs.pair_table,  # DISTANCES/{measure}-pairs.csv
         combined=inputs.combined,  # DISTANCES/*.csv
     output:
         distances=fm.output("distances"),  # DISTANCES/{measure}.csv

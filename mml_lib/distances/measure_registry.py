@@ -119,6 +119,11 @@ class Measure:
         return "transferred_features" in self.needs or "transferred_probabilities" in self.needs
 
     @property
+    def compares_extractors(self) -> bool:
+        """True for a measure of features, or Fisher information, that are of one extractor for both tasks."""
+        return "features" in self.needs or "fisher" in self.needs
+
+    @property
     def trains_networks(self) -> bool:
         """True for a measure of networks that are trained for it."""
         return self.of_source_networks or "fisher" in self.needs
@@ -179,13 +184,17 @@ class Measure:
             0.5
         """
         options = self.read_options() if options is None else options
-        if "features" in self.needs or "fisher" in self.needs:
-            _check_extractors(source, target)
+        if self.compares_extractors:
+            check_extractors(source, target)
         return self.between(self.summary(source, options), self.summary(target, options), options)
 
 
-def _check_extractors(source: TaskData, target: TaskData) -> None:
-    """Refuse features, or Fisher information, of different extractors."""
+def check_extractors(source: TaskData, target: TaskData) -> None:
+    """Refuse features, or Fisher information, of different extractors.
+
+    Raises:
+        MMLError: they are.
+    """
     widths = [
         next((array.shape[-1] for array in (task.features, task.fisher) if array is not None), None)
         for task in (source, target)

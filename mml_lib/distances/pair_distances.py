@@ -1,6 +1,7 @@
 """Distances of pairs of tasks, and the tables that they are collected in."""
 
 import csv
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from mml_lib.distances.measure_registry import Measure
 from mml_lib.errors import MMLError
-from mml_lib.files.checksums import verify
+from mml_lib.files.checksums import damaged, seal, verify
 from mml_lib.files.stored import Stored
 
 if TYPE_CHECKING:
@@ -25,19 +26,76 @@ class PairDistance(Stored):
         source: name of the source.
         target: name of the target.
         distance: the distance; None: it is undefined.
+        definition: digest of all that it was computed from; empty for older files.
     """
 
     KIND: ClassVar[str] = "pair_distance"
+    LATER: ClassVar[tuple[str, ...]] = ("definition",)
 
     measure: str
     source: str
     target: str
     distance: float | None
+    definition: str = ""
 
-    @classmethod
-    def of(cls, measure: str, source: str, target: str, distance: float) -> "PairDistance":
-        """Return a distance that may be NaN."""
-        return cls(measure, source, target, None if math.isnan(distance) else distance)
+
+@dataclass(frozen=True)
+class Pair:
+    """A pair of tasks whose distance is to be computed, unless it is stored.
+
+    Args:
+        measure: name of the measure.
+        source: name of the source.
+        target: name of the target.
+        path: file of its distance.
+        definition: digest of all that it is computed from.
+    """
+
+    measure: str
+    source: str
+    target: str
+    path: str | Path
+    definition: str = ""
+
+    @property
+    def stored(self) -> PairDistance | None:
+        """Its distance; None if there is no file, or a damaged one, or one of another definition."""
+        if not Path(self.path).exists():
+            return None
+        try:
+            distance = PairDistance.read(self.path)
+        except MMLError:
+            return None
+        return distance if distance.definition == self.definition else None
+
+    def store(self, distance: float) -> None:
+        """Write its distance, NaN where it is undefined, with a checksum."""
+        value = None if math.isnan(distance) else distance
+        PairDistance(self.measure, self.source, self.target, value, self.definition).write(self.path)
+        seal(self.path)
+
+
+def pairs_text(pairs: Sequence[PairDistance]) -> str:
+    """Return a table of pairs as CSV: `source target distance`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([("source", "target", "distance"), *((pair.source, pair.target, pair.distance) for pair in pairs)])
+    return text.getvalue()
+
+
+def read_pairs(path: str | Path, measure: str) -> list[PairDistance]:
+    """Return the distances of a table of pairs.
+
+    Raises:
+        MMLError: the file is no such table, or has changed since it was made.
+    """
+    verify(path)
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [(row["source"], row["target"], row["distance"]) for row in csv.DictReader(file)]
+        return [PairDistance(measure, source, target, float(text) if text else None) for source, target, text in rows]
+    except (OSError, ValueError, KeyError, csv.Error) as error:
+        raise damaged(path, str(error)) from error
 
 
 def distance_table(distances: Sequence[PairDistance], measure: Measure, tasks: Sequence[str]) -> "pd.DataFrame":

@@ -1,5 +1,9 @@
 """Data of tasks for measures of distance, from their files."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,11 +11,105 @@ from safetensors.numpy import load_file
 from scipy.special import softmax
 
 from mml_lib.distances.fisher_embedding import FisherEmbedding
+from mml_lib.distances.measure_registry import Measure
 from mml_lib.distances.task_data import TaskData
 from mml_lib.features.feature_files import Features
-from mml_lib.files.checksums import verify
+from mml_lib.files.checksums import fingerprint, verify
+from mml_lib.pipelines.digests import digest
 from mml_lib.task_types import TASK_TYPES
-from mml_lib.tasks.description import TaskDescription
+from mml_lib.tasks.description import TaskDescription, read_header
+
+HELD_BYTES = 3 * 10**9
+"""Features, or summaries of them, that are held in memory."""
+
+
+@dataclass(frozen=True)
+class ComparedFiles:
+    """Files of the tasks that a measure compares.
+
+    Args:
+        measure: the measure.
+        descriptions: description by task.
+        features: features by task; for measures of source networks by source and target.
+        parameters: weights by source, for measures of their probabilities.
+        fisher: Fisher information by task, for measures of it.
+    """
+
+    measure: Measure
+    descriptions: Mapping[str, str]
+    features: Mapping[Any, str]
+    parameters: Mapping[str, str]
+    fisher: Mapping[str, str]
+
+    @classmethod
+    def of(
+        cls,
+        measure: Measure,
+        tasks: Mapping[str, str],
+        pairs: Sequence[tuple[str, str]],
+        features: Sequence[str],
+        parameters: Sequence[str],
+        fisher: Sequence[str],
+    ) -> "ComparedFiles":
+        """Return the files of a step.
+
+        Args:
+            measure: the measure.
+            tasks: descriptions of the tasks by name.
+            pairs: names of source and target.
+            features: features in the order of tasks, for measures of source networks in that of pairs; may be empty.
+            parameters: weights in the order of sources; may be empty.
+            fisher: Fisher information in the order of tasks; may be empty.
+        """
+        sources = list(dict.fromkeys(source for source, _ in pairs))
+        of_features: Sequence[Any] = pairs if measure.of_source_networks else list(tasks)
+        return cls(
+            measure,
+            tasks,
+            dict(zip(of_features, features, strict=True)) if features else {},
+            dict(zip(sources, parameters, strict=True)) if parameters else {},
+            dict(zip(tasks, fisher, strict=True)) if fisher else {},
+        )
+
+    def task(self, name: str) -> TaskData:
+        """Return the data of a task."""
+        return task_data(self.descriptions[name], self.features.get(name), self.fisher.get(name))
+
+    def pair(self, source: str, target: str) -> tuple[TaskData, TaskData]:
+        """Return the data of source and target, of the target by the source's network."""
+        data = task_data(self.descriptions[target], self.features[source, target], labelled=True)
+        if source in self.parameters and data.features is not None:
+            probabilities = head_probabilities(data.features, self.parameters[source], source)
+            data = replace(data, probabilities=probabilities)
+        return TaskData(source), data
+
+    @property
+    def held(self) -> int:
+        """Number of tasks whose features, or summaries of them, are held in memory."""
+        largest = max((Path(path).stat().st_size for path in self.features.values()), default=1)
+        return max(2, HELD_BYTES // largest)
+
+    def definition(self, source: str, target: str, options: Any) -> str:
+        """Return the digest of all that decides the distance of two tasks."""
+        measure = self.measure
+        content: dict[str, Any] = {"measure": measure.name, "version": measure.version, "code": measure.code}
+        content["options"] = options.model_dump(mode="json")
+        content["tasks"] = [self._identity(task) for task in (source, target)]
+        if measure.of_source_networks:
+            files = [self.features[source, target], *filter(None, [self.parameters.get(source)])]
+            content["files"] = [fingerprint(path) for path in files]
+        return digest(content)
+
+    def _identity(self, name: str) -> dict[str, Any]:
+        header = self._headers[name]
+        files = [folder[name] for folder in (self.features, self.fisher) if name in folder]
+        identity: dict[str, Any] = {"id": header["id"], "files": [fingerprint(path) for path in files]}
+        return identity | ({"keywords": header["keywords"]} if "keywords" in self.measure.needs else {})
+
+    @cached_property
+    def _headers(self) -> dict[str, dict[str, Any]]:
+        return {name: read_header(path) for name, path in self.descriptions.items()}
+
 
 SPLITS = ("train", "unlabelled", "test")
 """Splits of the compared samples: the first that a task has. Test samples are compared only if there are no others."""

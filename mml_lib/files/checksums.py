@@ -37,6 +37,12 @@ def seal(path: str | Path) -> None:
     write_text(sealed, "".join(lines))
 
 
+def fingerprint(path: str | Path) -> str:
+    """Return the SHA-256 of a file: the one beside it, or a new one where there is none."""
+    sealed = checksum_path(path)
+    return sealed.read_text(encoding="utf-8").partition("  ")[0] if sealed.exists() else _digest(Path(path))
+
+
 def verify(*paths: str | Path, artefact: str | Path | None = None) -> None:
     """Refuse files and folders that have changed since they were made; those without a checksum pass.
 

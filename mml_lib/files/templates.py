@@ -228,6 +228,7 @@ BUILT_IN = (
     AssignmentTemplate("curve_plots", "PROJ_PATH/PLOTS/MODE/curves/CURVE", removable=False, directory=True),
     AssignmentTemplate("distances", "PROJ_PATH/DISTANCES/MEASURE.csv", reusable=True, removable=False),
     AssignmentTemplate("pair_distance", "PROJ_PATH/DISTANCES/MEASURE-pairs/SOURCE/TASK_NAME.json", removable=False),
+    AssignmentTemplate("pair_distances", "PROJ_PATH/DISTANCES/MEASURE-pairs.csv", removable=False),
     AssignmentTemplate("distance_plots", "PROJ_PATH/DISTANCES/MEASURE-plots", removable=False, directory=True),
     AssignmentTemplate("transfer", "PROJ_PATH/TRANSFER/METRIC.csv", removable=False),
     AssignmentTemplate("transfer_gains", "PROJ_PATH/TRANSFER/METRIC-gains.csv", removable=False),

@@ -30,8 +30,7 @@ class SimilarityScheduler(AbstractBaseScheduler):
             if not measure.combines:
                 self._check(measure)
                 self._add_networks(measure)
-                for source, target in self.pairs(measure):
-                    self.add("compute_distance", measure=name, source=source, task=target)
+                self.add("compute_distances", measure=name)
             self.add("collect_distances", measure=name)
 
     @property

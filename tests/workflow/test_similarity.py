@@ -68,7 +68,12 @@ def test_a_further_task_computes_its_pairs_alone(workplace: Workplace):
     further = STUDY | {"tasks": STUDY["tasks"] | {"d": FAKE | {"seed": 3}}, "similarity": {"distance": "emd"}}
     workplace.write(further)
     planned = workplace.planned()
-    assert (planned["compute_distance"], planned["extract_features"], planned["collect_distances"]) == (3, 1, 1)
+    assert (planned["compute_distances"], planned["extract_features"], planned["collect_distances"]) == (1, 1, 1)
+    pairs = "results/tiny/DISTANCES/emd-pairs/*/*.json"
+    before = {path: path.stat().st_mtime_ns for path in workplace.files(pairs)}
+    assert "3 distances computed, 3 were stored" in workplace.run()
+    after = {path: path.stat().st_mtime_ns for path in workplace.files(pairs)}
+    assert len(after) == 6
+    assert before.items() <= after.items()
     workplace.write(STUDY | {"similarity": {"distance": "emd", "options": {"emd": {"method": "binned"}}}})
-    assert workplace.planned()["compute_distance"] == 3
-    workplace.write(STUDY)
+    assert workplace.planned()["compute_distances"] == 1

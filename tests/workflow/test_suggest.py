@@ -45,7 +45,7 @@ def test_suggestions_are_made_described_and_trained_in_one_plan(workplace: Workp
 
     workplace.write(STUDY)
     planned = workplace.planned()
-    counts = {"extract_features": 3, "compute_distance": 2, "suggest_pipeline": 1, "train_fold": 2}
+    counts = {"extract_features": 3, "compute_distances": 1, "suggest_pipeline": 1, "train_fold": 2}
     assert {rule: planned[rule] for rule in counts} == counts
     workplace.run()
     suggestion = content(results / "tiny/BLUEPRINTS/mine/suggestion-1.yaml")

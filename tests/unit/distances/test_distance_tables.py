@@ -1,6 +1,5 @@
 """Tables of distances between tasks, and their pictures."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,9 @@ from mml_lib.distances.pair_distances import (
     combined_table,
     distance_table,
     nearest_sources,
+    pairs_text,
     read_distances,
+    read_pairs,
 )
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import seal
@@ -24,7 +25,7 @@ TASKS = ["a", "b", "c"]
 
 
 def test_a_symmetric_measure_fills_both_directions_and_the_diagonal():
-    pairs = [PairDistance.of("mmd", "a", "b", 0.5), PairDistance.of("mmd", "a", "c", math.nan)]
+    pairs = [PairDistance("mmd", "a", "b", 0.5), PairDistance("mmd", "a", "c", None)]
     table = distance_table(pairs, MEASURES["mmd"], TASKS)
     assert table.loc["b", "a"] == table.loc["a", "b"] == 0.5
     assert np.isnan(table.loc["c", "a"])
@@ -33,10 +34,19 @@ def test_a_symmetric_measure_fills_both_directions_and_the_diagonal():
 
 
 def test_an_asymmetric_measure_has_sources_as_rows():
-    table = distance_table([PairDistance.of("knn", "a", "b", 0.25)], MEASURES["knn"], TASKS)
+    table = distance_table([PairDistance("knn", "a", "b", 0.25)], MEASURES["knn"], TASKS)
     assert table.loc["a", "b"] == 0.25
     assert np.isnan(table.loc["b", "a"])
     assert np.isnan(np.diag(table)).all()
+
+
+def test_a_table_of_pairs_reads_back(tmp_path: Path):
+    pairs = [PairDistance("mmd", "a", "b", 0.1 + 0.2), PairDistance("mmd", "a", "c", None)]
+    (tmp_path / "pairs.csv").write_text(pairs_text(pairs))
+    assert read_pairs(tmp_path / "pairs.csv", "mmd") == pairs
+    (tmp_path / "pairs.csv").write_text("source,target\na,b\n")
+    with pytest.raises(MMLError, match="damaged"):
+        read_pairs(tmp_path / "pairs.csv", "mmd")
 
 
 def test_measures_are_combined_over_the_pairs_of_a_pivot():

@@ -8,7 +8,7 @@ import pytest
 from mml_lib.errors import MMLError
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from tests.support.messages import mentions
-from tests.support.planned_studies import FAKE, TASKS, describe, planned
+from tests.support.planned_studies import FAKE, TASKS, describe, planned, wildcards
 
 RANDOM = {"arch": "test_resnet", "pretrained": False}
 CLASSES = {"mine": FAKE, "b": FAKE | {"seed": 1}, "e": FAKE | {"seed": 2}}
@@ -20,8 +20,8 @@ def similarity(folder: Path, similarity: dict[str, Any], **changes: Any) -> Abst
 
 
 def pairs(plan: AbstractBaseScheduler, measure: str) -> list[tuple[str, str]]:
-    steps = plan.steps_by_rule["compute_distance"]
-    return [(step["source"], step["task"]) for step in steps if step["measure"] == measure]
+    assert {"measure": measure} in plan.steps_by_rule["compute_distances"]
+    return plan.study.inputs.similarity.pairs(wildcards(measure=measure))
 
 
 def test_each_pair_of_a_symmetric_measure_is_computed_once(tmp_path: Path):
@@ -48,7 +48,7 @@ def test_an_ensemble_brings_the_measures_that_it_combines(tmp_path: Path):
     options = {"ensemble": {"weights": {"emd": 1, "semantic": 0.5}}, "emd": {"method": "binned"}}
     plan = similarity(tmp_path, {"distance": "ensemble", "options": options})
     assert [step["measure"] for step in plan.steps_by_rule["collect_distances"]] == ["emd", "semantic", "ensemble"]
-    assert {step["measure"] for step in plan.steps_by_rule["compute_distance"]} == {"emd", "semantic"}
+    assert {step["measure"] for step in plan.steps_by_rule["compute_distances"]} == {"emd", "semantic"}
 
 
 def test_networks_of_sources_and_heads_are_trained_once(tmp_path: Path):
