@@ -3,6 +3,7 @@
 import numpy as np
 
 from mml_lib.distances.checked_arrays import checked_classes, checked_features
+from mml_lib.distances.neighbour_search import find_nearest
 from mml_lib.distances.task_data import TaskData
 from mml_lib.errors import MMLError
 
@@ -80,24 +81,32 @@ def neighbour_accuracy(task: TaskData, k: int, metric: str) -> float:
     Raises:
         MMLError: features or labels do not fit, or there are too few samples.
     """
-    from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
-
     features = checked_features(task)
     classes = checked_classes(task, len(features))
     folds = None if task.folds is None else np.asarray(task.folds)
     largest = 1 if folds is None else int(np.unique(folds, return_counts=True)[1].max())
     check_neighbours(task.name, len(features) - largest, k)
+    if metric == "cosine":  # of vectors of length 1, the Euclidean distance has the same order
+        lengths = np.linalg.norm(features, axis=1, keepdims=True)
+        features = features / np.where(lengths > 0, lengths, 1)
+    else:  # products lose fewer digits near the origin
+        features = features - features.mean(axis=0, dtype=np.float64).astype(np.float32)
     if folds is None:
-        neighbours = NearestNeighbors(n_neighbors=k, metric=metric, algorithm="brute").fit(features)
-        votes = np.zeros((len(classes), classes.max() + 1))
-        np.add.at(votes, (np.arange(len(classes))[:, None], classes[neighbours.kneighbors(return_distance=False)]), 1)
-        return float((votes.argmax(axis=1) == classes).mean())
+        rows, _ = find_nearest(features, features, k, np.arange(len(features)))
+        return float((_vote(classes[rows]) == classes).mean())
     hits = 0
     for fold in np.unique(folds):
         inside = folds == fold
-        model = KNeighborsClassifier(k, metric=metric, algorithm="brute").fit(features[~inside], classes[~inside])
-        hits += int((model.predict(features[inside]) == classes[inside]).sum())
+        rows, _ = find_nearest(features[inside], features[~inside], k)
+        hits += int((_vote(classes[~inside][rows]) == classes[inside]).sum())
     return hits / len(classes)
+
+
+def _vote(classes: np.ndarray) -> np.ndarray:
+    """Return the class that most neighbours of each sample have, N; the first one of several."""
+    votes = np.zeros((len(classes), classes.max() + 1))
+    np.add.at(votes, (np.arange(len(classes))[:, None], classes), 1)
+    return votes.argmax(axis=1)
 
 
 def check_neighbours(task: str, samples: int, k: int) -> None:

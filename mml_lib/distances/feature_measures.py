@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mml_lib.distances.gaussian_fits import GaussianFits
+    from mml_lib.distances.kernel_means import KernelSamples
 
 # --- keywords ---------------------------------------------------------------------------------------------------------
 
@@ -135,6 +136,8 @@ def fid(source: "GaussianFits", target: "GaussianFits", options: FIDOptions) -> 
 class MMDOptions(MeasureOptions):
     """Options of `mmd`."""
 
+    LATER: ClassVar[tuple[str, ...]] = ("samples", "seed")
+
     kernel: Literal["cauchy", "gaussian", "energy"] = Field(
         "cauchy",
         description="cauchy: 1 / (1 + (d/s)²); gaussian: exp(−d²/2s²); energy: −d; of the Euclidean distance d and the "
@@ -146,15 +149,30 @@ class MMDOptions(MeasureOptions):
         description="Bandwidth s; null: the median distance of the pair's samples, which differs from pair to pair.",
     )
 
+    samples: int | None = Field(
+        None,
+        ge=2,
+        description="Most samples of each task, drawn at random; null: all. Time falls with the square of the number.",
+    )
+    seed: int = Field(0, ge=0, description="Seed of that draw.")
+
     @model_validator(mode="after")
     def _uses_all(self) -> "MMDOptions":
+        if self.samples is None and self.seed:
+            raise ValueError("all samples are compared, so that seed is not used; set samples, or leave seed out")
         if self.kernel == "energy" and self.bandwidth is not None:
             raise ValueError("the energy kernel uses no bandwidth; leave it out, or take the kernel cauchy or gaussian")
         return self
 
 
-@register_measure("mmd", needs=["features"], symmetric=True, options=MMDOptions)
-def mmd(source: TaskData, target: TaskData, options: MMDOptions) -> float:
+def _kernel_samples(task: TaskData, options: MMDOptions) -> "KernelSamples":
+    from mml_lib.distances.kernel_means import kernel_samples
+
+    return kernel_samples(task, options.kernel, options.bandwidth, options.samples, options.seed)
+
+
+@register_measure("mmd", needs=["features"], symmetric=True, options=MMDOptions, summarise=_kernel_samples)
+def mmd(source: "KernelSamples", target: "KernelSamples", options: MMDOptions) -> float:
     """Maximum mean discrepancy, squared, by the unbiased estimate (Gretton et al. 2012), which may be negative."""
     from mml_lib.distances.kernel_means import mean_discrepancy
 

@@ -1,6 +1,7 @@
 """Maximum mean discrepancy of features, block by block."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,6 +15,19 @@ MEDIAN_SAMPLES = 1000
 """Samples of each task whose median distance is the bandwidth."""
 
 
+@dataclass(frozen=True, eq=False)
+class KernelSamples:
+    """Samples of a task that a kernel compares.
+
+    Args:
+        features: N×D float32.
+        within: mean of the kernel over pairs of different samples; None: its bandwidth differs from pair to pair.
+    """
+
+    features: np.ndarray
+    within: float | None = None
+
+
 def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the squared Euclidean distances of the rows of two arrays, n×m."""
     distances = x @ y.T
@@ -23,73 +37,111 @@ def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.maximum(distances, 0, out=distances)
 
 
-def mean_discrepancy(source: TaskData, target: TaskData, kernel: str, bandwidth: float | None) -> float:
-    """Return the unbiased estimate of the squared maximum mean discrepancy.
+def kernel_samples(
+    task: TaskData, kernel: str, bandwidth: float | None, samples: int | None, seed: int
+) -> KernelSamples:
+    """Return the samples of a task that are compared.
 
     Args:
-        source: data of a task, n×D features.
-        target: data of a task, m×D features.
+        task: data of the task.
         kernel: `cauchy`, `gaussian` or `energy`.
-        bandwidth: of the kernel; None: the median distance between samples of both tasks together.
+        bandwidth: of the kernel; None: it is chosen for each pair.
+        samples: most samples, drawn at random; None: all.
+        seed: seed of the draw.
 
     Raises:
         MMLError: the features do not fit.
     """
-    x, y = checked_features(source), checked_features(target)
+    features = checked_features(task)
+    if samples is not None and len(features) > samples:
+        features = features[np.random.default_rng(seed).permutation(len(features))[:samples]]
+    if bandwidth is None and kernel != "energy":
+        return KernelSamples(features)
+    centred = (features - features.mean(axis=0, dtype=np.float64).astype(np.float32)) / np.float32(bandwidth or 1)
+    return KernelSamples(features, _mean_within(centred, KERNELS[kernel]))
+
+
+def mean_discrepancy(source: KernelSamples, target: KernelSamples, kernel: str, bandwidth: float | None) -> float:
+    """Return the unbiased estimate of the squared maximum mean discrepancy.
+
+    Args:
+        source: samples of a task.
+        target: samples of a task.
+        kernel: `cauchy`, `gaussian` or `energy`.
+        bandwidth: of the kernel; None: the median distance between samples of both tasks together.
+    """
+    x, y = source.features, target.features
     # Distances lose fewer digits near the origin.
     centre = ((x.mean(axis=0, dtype=np.float64) + y.mean(axis=0, dtype=np.float64)) / 2).astype(np.float32)
     x, y = x - centre, y - centre
-    scale = bandwidth**2 if bandwidth else 1.0 if kernel == "energy" else _median_square(x, y)
+    scale = bandwidth or (1.0 if kernel == "energy" else _median_distance(x, y))
+    x /= np.float32(scale)
+    y /= np.float32(scale)
     apply = KERNELS[kernel]
-    return _mean_within(x, apply, scale) + _mean_within(y, apply, scale) - 2 * _mean_between(x, y, apply, scale)
+    within = [
+        _mean_within(values, apply) if samples.within is None else samples.within
+        for values, samples in ((x, source), (y, target))
+    ]
+    return sum(within) - 2 * _mean_between(x, y, apply)
 
 
-def _cauchy(squares: np.ndarray, scale: float) -> np.ndarray:
-    squares /= np.float32(scale)
+def _cauchy(squares: np.ndarray) -> np.ndarray:
     squares += 1
     return np.reciprocal(squares, out=squares)
 
 
-def _gaussian(squares: np.ndarray, scale: float) -> np.ndarray:
-    squares *= np.float32(-0.5 / scale)
+def _gaussian(squares: np.ndarray) -> np.ndarray:
+    squares *= np.float32(-0.5)
     return np.exp(squares, out=squares)
 
 
-def _energy(squares: np.ndarray, scale: float) -> np.ndarray:
+def _energy(squares: np.ndarray) -> np.ndarray:
+    np.maximum(squares, 0, out=squares)
     return np.negative(np.sqrt(squares, out=squares), out=squares)
 
 
-Kernel = Callable[[np.ndarray, float], np.ndarray]
+Kernel = Callable[[np.ndarray], np.ndarray]
 KERNELS: dict[str, Kernel] = {"cauchy": _cauchy, "gaussian": _gaussian, "energy": _energy}
-"""Kernels of squared distances, computed in place; the scale is the square of the bandwidth."""
+"""Kernels of squared distances in units of the squared bandwidth, computed in place."""
 
 
-def _median_square(x: np.ndarray, y: np.ndarray) -> float:
-    """Return the median squared distance between different samples of both tasks together, of some of each."""
+def _median_distance(x: np.ndarray, y: np.ndarray) -> float:
+    """Return the median distance between different samples of both tasks together, of some of each."""
     parts = [values[np.linspace(0, len(values) - 1, min(len(values), MEDIAN_SAMPLES)).astype(int)] for values in (x, y)]
     together = np.concatenate(parts)
     squares = squared_distances(together, together)[np.triu_indices(len(together), 1)]
-    return float(np.median(squares) or squares.mean(dtype=np.float64))
+    return float(np.sqrt(np.median(squares) or squares.mean(dtype=np.float64)))
 
 
-def _mean_within(x: np.ndarray, kernel: Kernel, scale: float) -> float:
+def _factors(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return two arrays, n×(D+2) and m×(D+2), whose product has the squared distances of rows: one pass for all."""
+    of_x, of_y = (np.einsum("ij,ij->i", values, values)[:, None] for values in (x, y))
+    return np.hstack([-2 * x, of_x, np.ones_like(of_x)]), np.hstack([y, np.ones_like(of_y), of_y])
+
+
+def _sum(block: np.ndarray) -> float:
+    """Return the sum of a block: of rows in single precision, pair by pair, and of these in double precision."""
+    return float(block.sum(axis=1).sum(dtype=np.float64))
+
+
+def _mean_within(x: np.ndarray, kernel: Kernel) -> float:
     """Return the mean of the kernel over pairs of different samples."""
+    left, right = _factors(x, x)
     total = 0.0
     for start in range(0, len(x), BLOCK):
-        rows = x[start : start + BLOCK]
-        diagonal = kernel(squared_distances(rows, rows), scale)
+        rows = left[start : start + BLOCK]
+        diagonal = kernel(rows @ right[start : start + BLOCK].T)
         np.fill_diagonal(diagonal, 0)
-        total += float(diagonal.sum(dtype=np.float64))
+        total += _sum(diagonal)
         for other in range(start + BLOCK, len(x), BLOCK):
-            block = kernel(squared_distances(rows, x[other : other + BLOCK]), scale)
-            total += 2 * float(block.sum(dtype=np.float64))
+            total += 2 * _sum(kernel(rows @ right[other : other + BLOCK].T))
     return total / (len(x) * (len(x) - 1))
 
 
-def _mean_between(x: np.ndarray, y: np.ndarray, kernel: Kernel, scale: float) -> float:
+def _mean_between(x: np.ndarray, y: np.ndarray, kernel: Kernel) -> float:
+    left, right = _factors(x, y)
     total = 0.0
     for start in range(0, len(x), BLOCK):
         for other in range(0, len(y), BLOCK):
-            block = kernel(squared_distances(x[start : start + BLOCK], y[other : other + BLOCK]), scale)
-            total += float(block.sum(dtype=np.float64))
+            total += _sum(kernel(left[start : start + BLOCK] @ right[other : other + BLOCK].T))
     return total / (len(x) * len(y))

@@ -31,7 +31,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import ConfigDict, ValidationError
 
@@ -58,6 +58,15 @@ class MeasureOptions(Section):
     """Options of a measure: a class of its own with a field for each, whose default holds where it is left out."""
 
     model_config = ConfigDict(frozen=True)
+
+    LATER: ClassVar[tuple[str, ...]] = ()
+    """Options that were added after others had been used: unset, they change no identity."""
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The options as an identity has them."""
+        unset = {key for key in self.LATER if getattr(self, key) == type(self).model_fields[key].default}
+        return self.model_dump(mode="json", exclude=unset)
 
     def check_target(self, task: str, samples: int, folds: int) -> None:
         """Refuse a target with too few samples, while planning; measures without a least number take all.

@@ -10,10 +10,10 @@ import numpy as np
 from safetensors.numpy import load_file
 from scipy.special import softmax
 
-from mml_lib.distances.fisher_embedding import FisherEmbedding
 from mml_lib.distances.measure_registry import Measure
 from mml_lib.distances.task_data import TaskData
 from mml_lib.features.feature_files import Features
+from mml_lib.features.fisher_embedding import FisherEmbedding
 from mml_lib.files.checksums import fingerprint, verify
 from mml_lib.pipelines.digests import digest
 from mml_lib.task_types import TASK_TYPES
@@ -93,7 +93,7 @@ class ComparedFiles:
         """Return the digest of all that decides the distance of two tasks."""
         measure = self.measure
         content: dict[str, Any] = {"measure": measure.name, "version": measure.version, "code": measure.code}
-        content["options"] = options.model_dump(mode="json")
+        content["options"] = options.content
         content["tasks"] = [self._identity(task) for task in (source, target)]
         if measure.of_source_networks:
             files = [self.features[source, target], *filter(None, [self.parameters.get(source)])]

@@ -11,8 +11,8 @@ from torch.func import functional_call, vjp, vmap
 
 from mml_lib.data.datamodule import TaskImages, by_size
 from mml_lib.distances.checked_arrays import checked_fisher
-from mml_lib.distances.fisher_embedding import FisherEmbedding
 from mml_lib.distances.task_data import TaskData
+from mml_lib.features.fisher_embedding import FisherEmbedding
 from mml_lib.models.network import Network
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.training.module import MMLModule

@@ -9,13 +9,13 @@ import yaml
 
 from mml_lib.audit.image_measures import ImageMeasures
 from mml_lib.audit.neighbours import Neighbours
-from mml_lib.distances.fisher_embedding import FisherEmbedding
 from mml_lib.distances.pair_distances import PairDistance
 from mml_lib.evaluation.calibration.calibration_methods import Calibration
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.evaluation.resampled import read_resampled
 from mml_lib.features.feature_files import Features
+from mml_lib.features.fisher_embedding import FisherEmbedding
 from mml_lib.files.containers import read_packed_format, stamp_of
 from mml_lib.files.formats import FORMATS
 from mml_lib.files.stored import read_json

@@ -70,7 +70,7 @@ class SimilarityInputs(RuleInputs):
 
     def options(self, wildcards: "Wildcards") -> dict[str, Any]:
         """The options of a measure."""
-        options: dict[str, Any] = self._similarity.options_of(wildcards.measure).model_dump(mode="json")
+        options: dict[str, Any] = self._similarity.options_of(wildcards.measure).content
         return options
 
     def code(self, wildcards: "Wildcards") -> dict[str, Any]:

@@ -136,7 +136,7 @@ class SuggestionCandidates:
         content: dict[str, Any] = {"tasks": [self.study.task(task).id for task in tasks]}
         for name in self._parts:
             measure = MEASURES[name]
-            options = self._similarity.measures[name].model_dump(mode="json")
+            options = self._similarity.measures[name].content
             content[name] = {"version": measure.version, "code": measure.code, "options": options}
             if "features" in measure.needs:
                 content["extractor"] = self.study.extractors.own.name

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
-from mml_lib.audit import neighbours
 from mml_lib.audit.neighbours import Neighbours, check_features, nearest_neighbours, scaled
+from mml_lib.distances import neighbour_search
 from mml_lib.errors import MMLError
 from mml_lib.files.formats import FORMATS
 
 
 @pytest.mark.parametrize(("count", "threads"), [(300, 1), (3000, 2)])
 def test_neighbours_are_exact(count: int, threads: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(neighbours, "BLOCK", 2**18)  # several blocks
+    monkeypatch.setattr(neighbour_search, "BLOCK", 2**18)  # several blocks
     values = np.random.default_rng(0).normal(size=(count, 8)).astype(np.float32)
     values[5] = values[17]  # a copy
     distances, rows = NearestNeighbors(n_neighbors=4).fit(values.astype(float)).kneighbors()

@@ -197,6 +197,16 @@ def test_mmd_is_the_unbiased_estimate_of_loops(kernel: str, bandwidth: float | N
     assert compare("mmd", target, source, kernel=kernel, bandwidth=bandwidth) == pytest.approx(distance, abs=1e-6)
 
 
+def test_mmd_of_a_draw_is_near_that_of_all_samples_and_seeded():
+    source, target = standard_task("a", 600, 6, seed=1), standard_task("b", 500, 6, seed=2, shift=0.5)
+    whole = compare("mmd", source, target)
+    draws = [compare("mmd", source, target, samples=200, seed=seed) for seed in range(12)]
+    assert np.mean(draws) == pytest.approx(whole, abs=4 * np.std(draws, ddof=1) / np.sqrt(12))
+    assert len(set(draws)) == 12
+    assert compare("mmd", source, target, samples=200, seed=3) == draws[3]
+    assert compare("mmd", source, target, samples=600, seed=3) == whole
+
+
 def test_mmd_of_known_normal_distributions_is_the_closed_form():
     # E k(x, y) of a Gaussian kernel, bandwidth s, for N(0, I) and N(m, I): (s²/(s²+2))^(D/2) exp(−|m|²/(2(s²+2)))
     share, squared_shift = 1 / 3, 2

@@ -52,6 +52,7 @@ def test_a_misspelt_option_has_a_remedy():
         ("knn", {"k": 0}, "knn.k"),
         ("kld", {"smoothing": 0}, "kld.smoothing"),
         ("ensemble", {}, "ensemble.weights"),
+        ("mmd", {"seed": 2}, "mmd: all samples are compared"),
         ("ensemble", {"weights": {"mmd": -1}}, "ensemble.weights"),
     ],
 )
@@ -123,3 +124,9 @@ def test_names_and_needs_are_checked():
 def test_a_measure_that_is_not_there_is_refused_with_the_nearest():
     with pytest.raises(MMLError, match="measure 'fidd', did you mean 'fid'"):
         MEASURES["fidd"]
+
+
+def test_options_that_were_added_later_change_no_identity_while_they_are_unset():
+    options = MEASURES["mmd"].read_options({"kernel": "energy"})
+    assert options.content == {"kernel": "energy", "bandwidth": None}
+    assert MEASURES["mmd"].read_options({"samples": 50}).content["samples"] == 50

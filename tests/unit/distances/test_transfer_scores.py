@@ -149,6 +149,9 @@ def test_knn_is_the_error_of_leaving_one_out(k: int, metric: str):
         nearest = [index for index in np.argsort(distances) if index != row][:k]
         errors += np.bincount(target.labels[nearest]).argmax() != target.labels[row]
     assert compare("knn", target, k=k, metric=metric) == pytest.approx(errors / 60)
+    if metric == "euclidean":
+        moved = TaskData("moved", features=target.features + 1000, labels=target.labels)
+        assert compare("knn", moved, k=k) == pytest.approx(errors / 60)
 
 
 def test_knn_takes_neighbours_of_other_folds():
