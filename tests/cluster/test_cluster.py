@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster_studies import TESTED, OnCluster
+from tests.support.cluster_studies import TESTED, OnCluster, slow, write_slow
 from tests.support.killed_trainings import checkpoints, comparable
 from tests.support.messages import mentions
 from tests.support.places import REPOSITORY
@@ -16,19 +16,22 @@ from tests.support.workplaces import Workplace, kill, wait_for
 
 pytestmark = pytest.mark.cluster
 
+EPOCHS = 10
+
 ONE = TESTED | {
     "mode": {"preset": "train", "cv": False, "subroutines": ["train"]},
-    "tasks": {"stripes": {"creator": "fake", "num_samples": 300, "num_classes": 2, "size": 24, "folds": 3}},
-    "trainer": {"max_epochs": 25, "accelerator": "cpu"},
+    "tasks": {"stripes": {"creator": "fake", "num_samples": 48, "num_classes": 2, "size": 24, "folds": 3}},
+    "trainer": {"max_epochs": EPOCHS, "accelerator": "cpu"},
+    **slow(seconds=3),
 }
-"""One training, of half a minute or less."""
+"""One training, of half a minute."""
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """The one training, on this machine, without a cluster."""
     place = Workplace(tmp_path_factory.mktemp("undisturbed"))
-    place.write(ONE)
+    write_slow(place, ONE)
     place.run()
     return place
 
@@ -37,7 +40,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 def one(workplace: OnCluster, undisturbed: Workplace) -> dict[str, Any]:
     """The study of one training, whose images are packed already."""
     study = ONE | {"paths": {"data": str(undisturbed.folder / "data")}}
-    workplace.write(study)
+    write_slow(workplace, study)
     return study
 
 
@@ -53,7 +56,7 @@ def training(place: OnCluster) -> str:
 
 def epochs(place: OnCluster) -> int:
     (log,) = place.files("results/tiny/LOGS/train_fold/*.log")
-    return log.read_text().count(" of 25: ")
+    return log.read_text().count(f" of {EPOCHS}: ")
 
 
 INSTALL_PROFILE = "mkdir -p ~/.config/snakemake && cp -r profiles/slurm ~/.config/snakemake/"
@@ -72,17 +75,18 @@ def site_profile(workplace: OnCluster, tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.usefixtures("site_profile")
 def test_study_submits_heavy_steps_only_with_what_they_ask_for(workplace: OnCluster):
-    workplace.write(TESTED | {"trainer": {"max_epochs": 1, "accelerator": "auto"}})
+    mode = TESTED["mode"] | {"folds": [0]}
+    workplace.write(TESTED | {"mode": mode, "trainer": {"max_epochs": 1, "accelerator": "auto"}})
     said = workplace.run("--set-resources", "train_fold:slurm_partition=gpu")
     assert workplace.files("results/tiny/RESULTS/train.csv")
     submitted = {rule: len(jobs_of(workplace.folder, rule)) for rule in ("train_fold", "predict_fold", "")}
-    assert submitted == {"train_fold": 2, "predict_fold": 2, "": 7}, said
+    assert submitted == {"train_fold": 1, "predict_fold": 1, "": 5}, said
     job = described(next(iter(jobs_of(workplace.folder, "train_fold"))))
     assert (job["Partition"], job["TimeLimit"], job["MinMemoryNode"]) == ("gpu", "00:20:00", "2000M")
     assert job["TresPerJob"] == "gres:gpu:1"
     (log,) = workplace.files("results/tiny/LOGS/train_fold/*fold0.log")
     assert "epoch 1 of 1" in log.read_text()
-    assert len(workplace.files(".snakemake/slurm_logs/rule_train_fold/*/*.log")) == 2
+    assert len(workplace.files(".snakemake/slurm_logs/rule_train_fold/*/*.log")) == 1
 
 
 def test_jobs_of_a_killed_snakemake_run_on_and_are_not_run_twice(
@@ -96,7 +100,7 @@ def test_jobs_of_a_killed_snakemake_run_on_and_are_not_run_twice(
     assert again.returncode == 0, said
     assert mentions(said, "waiting for SLURM jobs", f"{job} (running)")
     assert jobs_of(workplace.folder, "train_fold") == {job: "COMPLETED"}
-    assert epochs(workplace) == 25
+    assert epochs(workplace) == EPOCHS
     assert comparable(workplace) == comparable(undisturbed)
 
 

@@ -6,29 +6,20 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.support.cluster_studies import TESTED, OnCluster
+from tests.support.cluster_studies import TESTED, OnCluster, slow, write_slow
 from tests.support.killed_trainings import checkpoints, comparable, leftovers
 from tests.support.slurm_cluster import Cluster, asked, described
 from tests.support.workplaces import Workplace, wait_for
 
 pytestmark = pytest.mark.cluster
 
-EPOCHS = 45  # of two seconds: more than fit into two minutes less the margin
-SLOW = """
-import time
-from lightning.pytorch import Callback
-
-class Slow(Callback):
-    def on_train_epoch_end(self, trainer, module):
-        time.sleep(2)  # a training that is there to be disturbed, and leaves the processor to others
-"""
+EPOCHS = 15  # of six seconds: more than fit into two minutes less the margin
 
 STUDY = TESTED | {
     "mode": {"preset": "train", "subroutines": ["train"]},
     "tasks": {"stripes": TESTED["tasks"]["stripes"] | {"folds": 8}},
-    "plugins": [*TESTED["plugins"], "plugin.py"],  # its folder joins the path, where the callback is
-    "callbacks": {"slow": {"_target_": "slow.Slow"}},
     "trainer": {"max_epochs": EPOCHS, "accelerator": "cpu"},
+    **slow(seconds=6),
 }
 """Eight trainings of two minutes or so."""
 
@@ -65,17 +56,11 @@ class Disturbed:
         return [job for job in self.jobs(LIMITED) if "told to go before one epoch was done" in self.told(job)]
 
 
-def prepare(place: Workplace, **changes: object) -> Workplace:
-    (place.folder / "slow.py").write_text(SLOW)
-    (place.folder / "plugin.py").touch()
-    place.write(STUDY | changes)
-    return place
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
     """The study on this machine; its trainings may still run."""
-    place = prepare(Workplace(tmp_path_factory.mktemp("undisturbed"), cores=8))
+    place = Workplace(tmp_path_factory.mktemp("undisturbed"), cores=8)
+    write_slow(place, STUDY)
     process = place.start()
     wait_for(lambda: checkpoints(place))
     yield place
@@ -85,7 +70,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]
 @pytest.fixture(scope="module")
 def disturbed(cluster: Cluster, undisturbed: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Disturbed:
     place = OnCluster(tmp_path_factory.mktemp("disturbed"))
-    prepare(place, paths={"data": str(undisturbed.folder / "data")})
+    write_slow(place, STUDY | {"paths": {"data": str(undisturbed.folder / "data")}})
 
     def jobs(fold: int) -> list[str]:
         logs = place.folder.glob(f".snakemake/slurm_logs/rule_train_fold/*_{fold}/*.log")

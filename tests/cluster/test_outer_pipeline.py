@@ -8,11 +8,15 @@ from tests.support.cluster_studies import OPTIONS, TESTED
 from tests.support.outer_pipelines import OuterPipeline
 from tests.support.places import REPOSITORY
 from tests.support.slurm_cluster import Cluster, described, jobs_of
+from tests.support.warm_steps import WARM_JOBS
 
 pytestmark = pytest.mark.cluster
 
 
-def test_outer_pipeline_submits_the_heavy_steps_of_its_module(cluster: Cluster, tmp_path: Path):
+def test_outer_pipeline_submits_the_heavy_steps_of_its_module(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(WARM_JOBS, "1")
     outer = OuterPipeline(tmp_path / "outer")
     outer.write(resources=TESTED["resources"], plugins=TESTED["plugins"])
     of_site = ("--set-resources", "mml_train_fold:slurm_partition=first")

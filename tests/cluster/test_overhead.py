@@ -22,6 +22,7 @@ TAGGED = PATIENT | {
 
 def test_submitted_step_costs_few_seconds(workplace: OnCluster):
     """Packing in eight parts, one after another, takes longer than on this machine by what submitting costs."""
+    workplace.forked = False
     study = PATIENT | {"mode": "pp", "preprocess_shards": 8}
     seconds = {}
     for name, place in (("cluster", workplace), ("here", Workplace(workplace.folder / "here", forked=False))):
@@ -38,6 +39,7 @@ def test_submitted_step_costs_few_seconds(workplace: OnCluster):
 
 
 def test_study_of_200_light_steps_submits_one_job(workplace: OnCluster):
+    workplace.forked = False
     workplace.write(TAGGED)
     steps = workplace.planned()
     began = time.monotonic()

@@ -21,7 +21,8 @@ def main(folder: str) -> None:
         common = json.load(file)
     arguments = sys.argv[1:]
     if arguments[:1] == ["-m"]:
-        arguments = [common["modules"].get(arguments[1], ""), *arguments[2:]]
+        module, *arguments = arguments[1:]
+        arguments = [*_script_of(module, common), *arguments]
     if not arguments[0].endswith(".py") or not _is_common(common):
         os.execv(common["python"], [common["python"], *sys.argv[1:]])
     request = {"code": common["code"], "argv": arguments, "cwd": os.getcwd(), "environment": dict(os.environ)}
@@ -34,6 +35,13 @@ def main(folder: str) -> None:
     for number in SIGNALS:
         signal.signal(number, lambda number, frame: os.kill(pid, number))
     _end_as(json.loads(answers.readline())["status"])
+
+
+def _script_of(module: str, common: dict[str, Any]) -> list[str]:
+    """Return the script that does in a fork what a module does, with the arguments that it needs; empty if none."""
+    if module == "snakemake" and "SLURM_JOB_ID" in os.environ and common["warm_jobs"] in os.environ:
+        return [common["snakemake"], sys.argv[0]]
+    return [common["modules"].get(module, "")]
 
 
 def _is_common(common: dict[str, Any]) -> bool:

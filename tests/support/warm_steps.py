@@ -28,6 +28,9 @@ from tests.support.places import REPOSITORY
 
 CLIENT = Path(__file__).with_name("warm_client.py")
 
+WARM_JOBS = "MML_TESTS_WARM_JOBS"
+"""Environment variable that lets cluster jobs of a warm `python` be forks; else they import everything themselves."""
+
 IMPORTED_LATE = (
     "mml_lib.engine.preflight.trial",
     "matplotlib.pyplot",
@@ -95,6 +98,8 @@ def main(folder: Path) -> None:
         "prefixes": READ_WHEN_IMPORTED,
         "set_later": SET_LATER,
         "environment": {key: value for key, value in environment.items() if not key.endswith(SET_LATER)},
+        "snakemake": str(CLIENT.with_name("warm_snakemake.py")),
+        "warm_jobs": WARM_JOBS,
         "modules": {CHECK: str(LIBRARY / CHECK.replace(".", "/") / "__main__.py")},
         "code": warm_start._code(),
     }
