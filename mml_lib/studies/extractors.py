@@ -111,9 +111,12 @@ class Extractors:
         return self._added(Extractor(options, preprocessing, models, by))
 
     def of_network(self, task: str, run: str, fold: int) -> Extractor:
-        """Return the extractor of a trained network; all but its backbone is as in the section `features`."""
-        unset = {"arch": None, "pretrained": None}
-        return self.of(self.study.cfg.features.model_copy(update={**unset, "task": task, "run": run, "fold": fold}))
+        """Return the extractor of a network of this study; all but its backbone is as in the section `features`."""
+        network: dict[str, Any] = {"task": task, "run": run, "fold": fold}
+        options = self.study.cfg.features.model_copy(update={"arch": None, "pretrained": None, **network})
+        model = {"project": None, **network}
+        by = self.study.main_metric(self.study.runs.of_model(model).pipeline.task["task_type"])
+        return self._added(Extractor(options, options.preprocessing or self.study.cfg.preprocessing, [model], by))
 
     def named(self, name: str) -> Extractor:
         """Return an extractor of the study by its name.

@@ -1,4 +1,4 @@
-"""Suggestions from the networks of a finished project: stored, described, and trained in the same plan."""
+"""Suggestions from networks that the same plan trains, by distances in which it sees the pivot: made and followed."""
 
 import json
 from pathlib import Path
@@ -12,24 +12,19 @@ from tests.support.workplaces import TINY, Workplace
 pytestmark = pytest.mark.long
 
 TASK = TINY["tasks"]["stripes"] | {"num_samples": 24}
-SOURCES = TINY | {
-    "project": "old",
-    "mode": {"preset": "train", "cv": False, "subroutines": ["train"]},
-    "tasks": {name: TASK | {"image_seed": number} for number, name in enumerate("bc", start=1)},
-    "sweep": {"optimizer.lr": [0.001, 0.01]},
-}
-VARIANTS = {
-    "scratch": {"mode.pretrain_task": "none"},
-    "suggested": {"mode.pretrain_task": "suggested", "mode.suggestion": 1},
-}
 STUDY = TINY | {
     "mode": {"preset": "tl", "cv": False, "subroutines": ["train", "predict", "test"]},
     "pivot": {"name": "mine"},
-    "tasks": {"mine": TASK | {"test_fraction": 0.4}, **SOURCES["tasks"]},
-    "features": {"arch": "test_resnet", "pretrained": False},
-    "suggest": {"distance": "mmd", "quantile": 1, "runs": 2, "n": 2},
-    "reuse": {"models": "old"},
-    "variants": VARIANTS,
+    "tasks": {
+        "mine": TASK | {"test_fraction": 0.4},
+        **{name: TASK | {"image_seed": number} for number, name in enumerate("bc", start=1)},
+    },
+    "similarity": {"distance": "knn", "options": {"knn": {"k": 3}}},
+    "suggest": {"distance": "knn", "train_sources": True, "quantile": 1, "runs": 2, "n": 2},
+    "variants": {
+        "scratch": {"mode.pretrain_task": "none", "optimizer.lr": 0.001},
+        "suggested": {"mode.pretrain_task": "suggested", "mode.suggestion": 1, "optimizer.lr": 0.01},
+    },
     "bootstrap": 0,
 }
 
@@ -38,23 +33,21 @@ def content(path: Path) -> dict[str, Any]:
     return yaml.safe_load(path.read_text())
 
 
-def test_suggestions_are_made_described_and_trained_in_one_plan(workplace: Workplace):
-    workplace.write(SOURCES)
-    workplace.run()
+def test_sources_are_trained_compared_suggested_and_followed_in_one_plan(workplace: Workplace):
     results = workplace.folder / "results"
-
     workplace.write(STUDY)
     planned = workplace.planned()
-    counts = {"extract_features": 3, "compute_distances": 1, "suggest_pipeline": 1, "train_fold": 2}
+    counts = {"train_fold": 6, "extract_features": 2, "compute_distances": 1, "suggest_pipeline": 1}
     assert {rule: planned[rule] for rule in counts} == counts
     workplace.run()
+    assert workplace.planned() == {}
     suggestion = content(results / "tiny/BLUEPRINTS/mine/suggestion-1.yaml")
     nearest = suggestion["chosen"]["sources"][0]["task"]
     pipelines = [content(path) for path in workplace.files("results/tiny/PIPELINES/mine/*.yaml")]
     (followed,) = [pipeline for pipeline in pipelines if "suggestion" in pipeline]
     (scratch,) = [pipeline for pipeline in pipelines if "suggestion" not in pipeline]
     assert followed["optimizer"] == suggestion["pipeline"]["optimizer"] != scratch["optimizer"]
-    assert followed["suggestion"]["replaced"]["optimizer"] == scratch["optimizer"]
+    assert followed["suggestion"]["replaced"]["optimizer"]["lr"] == 0.01
     assert followed["pretraining"]["task"] == suggestion["chosen"]["pretrain_task"] == nearest
     (selection,) = workplace.files("results/tiny/SELECTIONS/mine/*.json")
     assert {model["task"] for model in json.loads(selection.read_text())["candidates"]} == {nearest}

@@ -14,6 +14,11 @@ class Suggestions(Section):
         description="Measure by which sources are near: DISTANCES/<distance>.csv of the projects of reuse.distances; "
         "without them it is computed by the section similarity, or read from this project."
     )
+    train_sources: bool = Field(
+        False,
+        description="Train networks on the sources in the same plan: the runs of the study's sweep and variants, on "
+        "their first fold. Otherwise networks have to be there, in this project or those of reuse.models.",
+    )
     quantile: float = Field(
         0.25,
         ge=0,

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
+from mml_lib.studies.suggestions.candidates import UNCOUNTED
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import Wildcards
@@ -31,8 +32,8 @@ class SuggestInputs(RuleInputs):
         return [network["project"] for network in self.study.suggestions.networks]
 
     def options(self, wildcards: "Wildcards") -> dict[str, Any]:
-        """The section `suggest`. The number of suggestions does not change one of them."""
-        return self.study.suggestions.options.model_dump(mode="json", exclude={"n"})
+        """The section `suggest`. Neither the number of suggestions nor where networks come from changes one of them."""
+        return self.study.suggestions.options.model_dump(mode="json", exclude=UNCOUNTED)
 
     def own(self, wildcards: "Wildcards") -> dict[str, Any]:
         """Content of the study's own pipeline for the task."""

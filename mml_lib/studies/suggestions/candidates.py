@@ -12,6 +12,7 @@ from mml_lib.models.model_storage import ModelStorage
 from mml_lib.pipelines.digests import digest
 from mml_lib.pipelines.pipeline import PIPELINE_KEYS, Pipeline
 from mml_lib.pipelines.suggested import FOLLOWED
+from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.studies.runs import task_content
 from mml_lib.studies.suggestions.near_sources import StoredNetwork, base_of, distances_to, find_sources
 from mml_lib.studies.suggestions.suggested_pipelines import suggest
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 SIMILARITY = "similarity"
 """The mode that computes distances."""
+
+UNCOUNTED = {"n", "train_sources"}
+"""Options that change no suggestion of a number."""
 
 
 class SuggestionCandidates:
@@ -72,7 +76,7 @@ class SuggestionCandidates:
     def distances(self) -> str:
         """The table of distances: of a project of `reuse.distances`, the last one that has it; or of this project.
 
-        That of this project is computed in the same plan where mode similarity can do so without training.
+        That of this project is computed in the same plan if the section `similarity` names the measure.
 
         Raises:
             MMLError: there is none.
@@ -90,25 +94,20 @@ class SuggestionCandidates:
         if Path(path).exists():
             return path
         if measure in MEASURES:
-            remedy = f"add {measure} to similarity.distance, so that this plan computes it"
-            if measure in self._similarity.measures or MEASURES[measure].trains_networks:
-                remedy = f"run snakemake similarity with similarity.distance: {measure} before"
             raise MMLError(
-                f"suggest.distance: there is no {Path(path).resolve()}; {remedy}, or name a project that has these "
-                "distances by reuse.distances"
+                f"suggest.distance: there is no {Path(path).resolve()}; add {measure} to similarity.distance, so that "
+                "this plan computes it, or name a project that has these distances by reuse.distances"
             )
         stored = [tokens["measure"] for tokens in self.fm.existing("distances")]
         raise MMLError(f"suggest.distance: there is no measure '{measure}'{nearest(measure, [*MEASURES, *stored])}")
 
     @cached_property
     def is_computed(self) -> bool:
-        """True if the distances are computed in the same plan, by the section `similarity`."""
+        """True if the distances are computed in the same plan, as the section `similarity` says."""
         measure = self.options.distance
         if self.study.cfg.reuse.distances or measure not in MEASURES:
             return False
-        if measure not in self._similarity.measures:
-            return False
-        return not any(MEASURES[part].trains_networks for part in self._parts)
+        return measure in self._similarity.measures
 
     @property
     def _similarity(self) -> "SimilarityScheduler":
@@ -142,9 +141,42 @@ class SuggestionCandidates:
                 content["extractor"] = self.study.extractors.own.name
             if "keywords" in measure.needs:
                 content["keywords"] = [self.study.tasks.options_of(base_of(task)).keywords for task in tasks]
+            if "fisher" in measure.needs:
+                content["heads"] = [self._similarity.head_of(task).run for task in tasks]
+            if measure.of_source_networks:
+                networks = [self._similarity.network_of(task) for task in self.sources]
+                of_networks = [self.study.extractors.of_network(net.task, net.run, net.fold) for net in networks]
+                content["extractors"] = [extractor.name for extractor in of_networks]
         return digest(content)
 
     # --- networks -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def planned(self) -> list[dict[str, Any]]:
+        """Networks on other tasks that this plan trains, or has trained: those that distances need, or all runs.
+
+        Raises:
+            MMLError: networks of other projects are to be taken too.
+        """
+        train = self.options.train_sources
+        if self.study.cfg.reuse.models:
+            if train:
+                raise MMLError("suggest.train_sources: the networks are those of reuse.models; leave one of both out")
+            return []
+        kinds = {
+            source: TASK_TYPES[self.study.task(source).task_type] for source in self.sources if self._is_own(source)
+        }
+        own = [source for source, kind in kinds.items() if kind.is_learnable]
+        if train:
+            networks = [TrainedNetwork(source, run.id, 0) for source in own for run in self._similarity.runs_of(source)]
+        elif self.is_computed and any(MEASURES[part].of_source_networks for part in self._parts):
+            networks = [self._similarity.network_of(source) for source in own]
+        else:
+            networks = []
+        return [{"project": None, **network.tokens} for network in networks]
+
+    def _is_own(self, task: str) -> bool:
+        return task in self.study.tasks
 
     @cached_property
     def networks(self) -> list[dict[str, Any]]:
@@ -164,20 +196,42 @@ class SuggestionCandidates:
         projects: list[tuple[str | None, str | None]] = [(None, None)]
         if references:
             projects = [self.fm.reusables.project_of("models", reference) for reference in references]
+        networks = [*self.planned, *(net for net in self._stored(projects) if net not in self.planned)]
+        if not networks:
+            where = ", ".join(project or self.study.cfg.project for project, _ in projects)
+            raise MMLError(
+                f"suggest: {where} has no networks of any task with a distance to {self.pivot} "
+                f"({', '.join(self.sources)}); set suggest.train_sources: true, or name a project with some by "
+                "reuse.models"
+            )
+        return sorted(networks, key=lambda net: (net["task"], net["run"], net["fold"], net["project"] or ""))
+
+    def _stored(self, projects: Sequence[tuple[str | None, str | None]]) -> list[dict[str, Any]]:
+        """Return networks on the disk.
+
+        Args:
+            projects: projects (None: this one), each with a run, or None for all of its runs.
+        """
+        heads = {self._similarity.head_of(task).run for task in self._embedded}
         networks: list[dict[str, Any]] = []
         for project, run in projects:
             for stored in self.fm.existing("models", project=project, **({"run": run} if run else {})):
                 tokens = {"task": stored["task"], "run": stored["run"]}
                 if stored["task"] in self.sources and self._exists("pipeline", project, **tokens):
                     networks.append({"project": project, **tokens, "fold": int(stored["fold"])})
-        networks = [net for net in networks if not self.study.runs.of_model(net).pipeline.content.get("frozen")]
-        if not networks:
-            where = ", ".join(project or self.study.cfg.project for project, _ in projects)
-            raise MMLError(
-                f"suggest: {where} has no networks of any task with a distance to {self.pivot} "
-                f"({', '.join(self.sources)}); train some, or name their project by reuse.models"
-            )
-        return sorted(networks, key=lambda net: (net["task"], net["run"], net["fold"], net["project"] or ""))
+        contents = [self.study.runs.of_model(net).pipeline.content for net in networks]
+        return [
+            net
+            for net, content in zip(networks, contents, strict=True)
+            if net["run"] not in heads and not content.get("frozen")
+        ]
+
+    @property
+    def _embedded(self) -> list[str]:
+        """Tasks whose Fisher information this plan computes."""
+        if not self.is_computed or not any("fisher" in MEASURES[part].needs for part in self._parts):
+            return []
+        return [*self.sources, self.pivot]
 
     @property
     def pretrained(self) -> list[dict[str, Any]]:
@@ -201,9 +255,8 @@ class SuggestionCandidates:
     def _can_start(self, network: dict[str, Any]) -> bool:
         arch = self.study.runs.of_model(network).pipeline.content["arch"]
         own = self.study.cfg.arch.spec()
-        return self._exists("parameters", **network) and all(
-            own.get(key) == arch.get(key) for key in ("_target_", "name")
-        )
+        has_weights = network in self.planned or self._exists("parameters", **network)
+        return has_weights and all(own.get(key) == arch.get(key) for key in ("_target_", "name"))
 
     def _exists(self, key: str, project: str | None, **tokens: Any) -> bool:
         return self.fm.construct_saving_path(None, key, project=project, **tokens).exists()
@@ -237,7 +290,7 @@ class SuggestionCandidates:
                 f"mode.suggestion: {own[0]} is trained by this study too, so that its networks change while it runs; "
                 "name a project with finished networks by reuse.models"
             )
-        counted = self.options.model_dump(mode="json", exclude={"n"})
+        counted = self.options.model_dump(mode="json", exclude=UNCOUNTED)
         networks = [{key: network[key] for key in ("task", "run", "fold")} for network in self.networks]
         sections = [key for key in FOLLOWED if key in (self.options.keys or FOLLOWED)]
         return {
@@ -257,7 +310,7 @@ class SuggestionCandidates:
         _ = self.options, self.networks
         if self.is_computed:
             _ = self._similarity.steps
-        else:
+        elif all(self._exists("models", **network) for network in self.networks):
             self._check_distinct()
 
     def _check_distinct(self) -> None:

@@ -100,7 +100,7 @@ def test_the_networks_of_a_project_are_candidates(tmp_path: Path):
     ).study
     assert [model["fold"] for model in study.extractors.own.models] == [0, 1]
     assert study.extractors.own.name.startswith("b-performance-")
-    one = study.extractors.of_network("b", run, 1)
+    one = plan.study.extractors.of_network("b", run, 1)
     assert [model["fold"] for model in one.models] == [1]
     named = planned(
         {"preset": "features"},

@@ -216,9 +216,8 @@ def test_heads_of_fisher_information_are_no_procedures(tmp_path: Path):
     [
         ({"distance": "mdm"}, {}, "suggest.distance: old has no distances 'mdm', did you mean 'mmd'"),
         ({"distance": "fid"}, {"reuse": {"models": "old"}}, "fid.csv; add fid to similarity.distance.*reuse.distances"),
-        ({"distance": "fed"}, {"reuse": {"models": "old"}}, "fed.csv; run snakemake similarity with .*: fed before"),
-        ({"distance": "knn"}, {"reuse": {"models": "old"}, "similarity": {"distance": "knn"}},
-         "there is no .*knn.csv; run snakemake similarity with similarity.distance: knn before"),
+        ({"distance": "fed"}, {"reuse": {"models": "old"}}, "fed.csv; add fed to similarity.distance"),
+        ({"train_sources": True}, {}, "suggest.train_sources: .*reuse.models"),
         ({"distance": "mdm"}, {"reuse": {"models": "old"}}, "there is no measure 'mdm', did you mean 'mmd'"),
         ({}, {"reuse": {"distances": "old"}}, r"suggest: default has no networks .*\(b, c\).*reuse.models"),
         ({}, {"pivot": {}}, "suggest: .*no pivot.*set pivot.name"),
@@ -238,3 +237,63 @@ def test_heads_of_fisher_information_are_no_procedures(tmp_path: Path):
 def test_what_no_suggestion_can_be_made_of_is_refused(suggest: dict | None, changes: dict, why: str, tmp_path: Path):
     with pytest.raises(MMLError, match=why):
         plan(tmp_path, suggest, **changes)
+
+
+# --- distances and networks of the same plan ------------------------------------------------------------------------
+
+
+def whole(folder: Path, distance: str, preset: str = "suggest", **changes: Any) -> AbstractBaseScheduler:
+    """Return the plan of a study that brings nothing but its tasks."""
+    base = {"tasks": TASKS, "features": {"arch": "test_resnet", "pretrained": False}}
+    base |= {"similarity": {"distance": distance}, "suggest": {"distance": distance, "n": 1}}
+    return planned({"preset": preset, **changes.pop("mode", {})}, folder, **(base | changes))
+
+
+@pytest.mark.parametrize("distance", ["logme", "leep", "hscore", "knn"])
+def test_networks_that_distances_need_are_candidates_before_and_after_they_are_trained(distance: str, tmp_path: Path):
+    plan = whole(tmp_path, distance)
+    assert plan.steps
+    suggestions = plan.study.suggestions
+    assert suggestions.is_computed
+    similarity = plan.study.scheduler("similarity")
+    expected = [{"project": None, **similarity.network_of(task).tokens} for task in "bcd"]
+    assert suggestions.networks == expected
+    assert suggestions.pretrained == expected
+    definition = suggestions.definition(1)
+    for task in "bcd":
+        store(tmp_path, "default", similarity, task, one=0.5)
+    again = whole(tmp_path, distance).study.suggestions
+    assert again.networks == expected
+    assert again.definition(1) == definition
+
+
+def test_heads_that_fisher_distances_need_are_no_candidates(tmp_path: Path):
+    plan = whole(tmp_path, "fed", suggest={"distance": "fed", "n": 1, "train_sources": True})
+    assert plan.steps
+    suggestions, similarity = plan.study.suggestions, plan.study.scheduler("similarity")
+    definition = suggestions.definition(1)
+    for task in "bcd":
+        head = SimpleNamespace(runs_of=lambda task: [plan.study.run(task, similarity.head_of(task).run)])
+        store(tmp_path, "default", head, task, one=0.5)
+    again = whole(tmp_path, "fed", suggest={"distance": "fed", "n": 1, "train_sources": True}).study.suggestions
+    assert again.networks == suggestions.networks
+    assert again.definition(1) == definition
+
+
+def test_all_runs_of_sources_are_trained_where_the_study_asks(tmp_path: Path):
+    changes = {"sweep": {"optimizer.lr": [0.1, 0.2]}, "suggest": {"distance": "mmd", "train_sources": True}}
+    networks = whole(tmp_path, "mmd", **changes).study.suggestions.networks
+    assert [(network["task"], network["fold"]) for network in networks] == [(task, 0) for task in "bbccdd"]
+    with pytest.raises(MMLError, match=r"no networks .*set suggest.train_sources: true"):
+        whole(tmp_path, "mmd").steps  # noqa: B018
+
+
+@pytest.mark.parametrize("distance", ["fed", "leep"])
+def test_a_training_follows_a_suggestion_by_distances_that_train_networks(distance: str, tmp_path: Path):
+    mode = {"pretrain_task": "suggested", "suggestion": 1, "eval": ["test"]}
+    tasks = TASKS | {"mine": TASKS["mine"] | {"test_fraction": 0.3}}
+    suggest = {"distance": distance, "train_sources": True}
+    plan = whole(tmp_path, distance, "tl", mode=mode, tasks=tasks, suggest=suggest)
+    assert {step["task"] for step in plan.steps_by_rule["train_fold"]} == {"mine"}
+    (run,) = plan.runs_of("mine")
+    assert [model["task"] for model in run.pipeline.pretraining["models"]] == ["b", "c", "d"]
