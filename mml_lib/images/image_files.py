@@ -36,6 +36,24 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 TiffImagePlugin.OPEN_INFO.setdefault((b"MM", 0, (1,), 1, (16,), ()), ("I;16B", "I;16B"))
 
 
+BLOCKS = 4
+"""Blocks of memory a thread that Pillow keeps: for an image as delivered, the steps of its resize, and the result."""
+
+
+@contextmanager
+def kept_memory(threads: int) -> Iterator[None]:
+    """Let Pillow keep the memory of an image for the next one while images are decoded by some threads.
+
+    By default it gives the memory back, and a third of the time of a resize passes until it has got some again.
+    """
+    before = Image.core.get_blocks_max()
+    Image.core.set_blocks_max(max(before, BLOCKS * threads))
+    try:
+        yield
+    finally:
+        Image.core.set_blocks_max(before)
+
+
 @contextmanager
 def errors_named(file: object, what: str = "image") -> Iterator[None]:
     """Turn any exception of a reader into an `MMLError` that names the file.

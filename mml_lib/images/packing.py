@@ -32,6 +32,7 @@ from mml_lib.files.manager import SHARDS
 from mml_lib.files.stored import json_text
 from mml_lib.images.decoding import decode_row
 from mml_lib.images.findings import Findings
+from mml_lib.images.image_files import kept_memory
 from mml_lib.images.mask_files import unused_value
 from mml_lib.images.stores.sized_store import (
     MASK_PIXELS,
@@ -89,6 +90,7 @@ def pack(dataset: Dataset, rows: range, transforms: Sequence[Mapping[str, Any]],
         packer = _Packer(dataset, transforms, beside, len(rows), size, stack)
         step = CHUNK if size else 1  # images of many sizes are written in turn
         chunks = [(rows[start : start + step], start) for start in range(0, len(rows), step)]
+        stack.enter_context(kept_memory(threads))
         with tqdm(total=len(rows), desc="decode", unit="image", **progress()) as bar:
             for done in _in_parallel(packer, chunks, threads):
                 bar.update(done)

@@ -1,4 +1,4 @@
-"""DICOM images packed per second, next to a bare loop over pydicom's pixels and the same resize."""
+"""DICOM images packed per second, next to a bare loop over the same images that writes no file."""
 
 import math
 import time
@@ -69,8 +69,7 @@ def bare_sixteen_bits(dataset: Dataset) -> np.ndarray:
     ("images", "bare", "least"),
     [
         ({"channels": "rgb", "depth": "uint8"}, bare_eight_bits, 0.8),
-        # On a busy disk the system takes more processor time to write packed images, which the bare loop does not do.
-        ({"channels": "grey", "depth": "uint16"}, bare_sixteen_bits, 0.6),
+        ({"channels": "grey", "depth": "uint16"}, bare_sixteen_bits, 0.8),
     ],
     ids=["8-bit RGB", "16-bit grey"],
 )

@@ -24,6 +24,7 @@ from mml_lib.images.readers.dicom_values import (
     displayed,
     modality_values,
     padding_of,
+    stored_grey,
     without_padding,
 )
 from mml_lib.images.readers.reader_registry import Contents, Header, check_samples, register_reader, split_frame
@@ -248,6 +249,8 @@ def _decoded(dataset: "Dataset", frame: int, path: Path) -> np.ndarray:
     """Return the stored values of a frame, H×W or H×W×3; YBR as RGB."""
     from pydicom.pixels import get_decoder, pixel_array
 
+    if (stored := stored_grey(dataset)) is not None:
+        return stored
     try:
         source = dataset if any(keyword in dataset for keyword in PIXELS) else path
         available = get_decoder(dataset.file_meta.TransferSyntaxUID).available_plugins

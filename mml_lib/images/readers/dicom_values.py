@@ -97,6 +97,36 @@ def _integer(low: float, high: float) -> str:
     return next(kind for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
 
 
+def stored_grey(dataset: "Dataset") -> np.ndarray | None:
+    """Return the stored values of a single grey image without compression, as a view of the file's bytes.
+
+    pydicom returns the same, but takes longer than to read the file, as it copies the values to clear unused bits.
+
+    Args:
+        dataset: a file with its pixels.
+
+    Returns:
+        Values H×W; None for any other image, and where a bit beside the stored ones is set.
+    """
+    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    content, bits, stored = (dataset.get(keyword) for keyword in ("PixelData", "BitsAllocated", "BitsStored"))
+    is_plain = dataset.file_meta.TransferSyntaxUID in (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+    is_single = dataset.get("SamplesPerPixel") == 1 and "NumberOfFrames" not in dataset
+    is_signed = dataset.get("PixelRepresentation")
+    if not (content and is_plain and is_single) or bits not in (8, 16) or is_signed not in (0, 1):
+        return None
+    count = dataset.Rows * dataset.Columns
+    length = count * bits // 8
+    if len(content) != length + length % 2 or stored not in range(1, bits + 1):
+        return None  # damaged, which pydicom explains
+    values = np.frombuffer(content, f"<{'i' if is_signed else 'u'}{bits // 8}", count)
+    low, high = (-(2 ** (stored - 1)), 2 ** (stored - 1) - 1) if is_signed else (0, 2**stored - 1)
+    if stored < bits and not low <= values.min() <= values.max() <= high:
+        return None
+    return values.reshape(dataset.Rows, dataset.Columns)
+
+
 def modality_values(pixels: np.ndarray, view: "Dataset", meaning: GreyMeaning) -> np.ndarray:
     """Return the modality values of stored values, in the type that their meaning states."""
     depth, rescale = meaning.depth, meaning.rescale

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -203,3 +204,16 @@ def test_memory_does_not_grow_with_the_number_of_images(build: Callable, tmp_pat
         grown[count] = int(done.stdout)
     packed = 300 * 128 * 128 * 3 / 1024
     assert grown[400] - grown[100] < packed / 10, "kilobytes, shared ones included"
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_memory_that_pillow_keeps_is_given_back(build: Callable, tmp_path: Path, is_damaged: bool):
+    dataset, before = build(3), Image.core.get_stats()["blocks_cached"]
+    if is_damaged:
+        (tmp_path / "raw/2.png").write_bytes(b"damaged")
+    reused = Image.core.get_stats()["reused_blocks"]
+    with pytest.raises(MMLError) if is_damaged else nullcontext():
+        pack(dataset, range(3), RESIZE, str(tmp_path / "out"), threads=1)
+    stats = Image.core.get_stats()
+    assert stats["reused_blocks"] > reused
+    assert (stats["blocks_cached"], Image.core.get_blocks_max()) == (before, 0)
