@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping
 from math import isfinite
 from pathlib import Path
@@ -38,6 +39,13 @@ HEADER_FIELDS = frozenset(
 )
 """Fields that describe images and identify nobody; no other field of a header is ever written."""
 
+AGE = HEADER_PREFIX + "PatientAge"
+OLDEST = 90
+"""Age in years that stands for itself and all above: higher ones identify patients (45 CFR 164.514(b)(2), HIPAA)."""
+
+YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+"""Years of a unit of ages in DICOM (PS3.5, section 6.2: value representation AS)."""
+
 Column = Mapping[str, str]
 """Values of each sample, by its id."""
 
@@ -56,6 +64,19 @@ def header_columns(task: str, names: Iterable[str]) -> list[str]:
                 f"{nearest(field, HEADER_FIELDS)}; fields: {', '.join(sorted(HEADER_FIELDS))}"
             )
     return columns
+
+
+def ages_in_years(column: Column) -> Column:
+    """Return ages of DICOM headers (`045Y`, `018M`) as numbers of years, those of 90 and more as 90.
+
+    What is no age becomes empty, for it could be a date of birth.
+    """
+    return {id_: _years(age) for id_, age in column.items()}
+
+
+def _years(age: str) -> str:
+    match = re.fullmatch(r"(\d{1,3})([YMWD]?)", age.strip().upper())
+    return f"{min(OLDEST, int(match[1]) * YEARS[match[2] or 'Y']):.4g}" if match else ""
 
 
 def check_sub_groups(task: str, columns: Mapping[str, Column]) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 from mml_lib.images.image_files import errors_named
 from mml_lib.images.readers.reading import reader_of
+from mml_lib.machine.terminal import say, warn
 from mml_lib.tasks.creators.creator_registry import read_metadata
 from mml_lib.tasks.dataset import Dataset
-from mml_lib.tasks.metadata import HEADER_PREFIX, Column, header_columns
+from mml_lib.tasks.metadata import AGE, HEADER_PREFIX, OLDEST, Column, ages_in_years, header_columns
 
 
 def collect_columns(
@@ -55,4 +56,16 @@ def _read_fields(dataset: Dataset, names: Sequence[str]) -> Mapping[str, Column]
             fields = reader.fields(file, keywords) if reader.fields else {}
         for name, keyword in zip(names, keywords, strict=True):
             columns[name][sample.id] = fields.get(keyword, "")
-    return columns
+    return {name: _ages(column, dataset.name) if name == AGE else column for name, column in columns.items()}
+
+
+def _ages(column: Column, name: str) -> Column:
+    """Return ages in years that identify nobody, and print how many of them are changed."""
+    ages = ages_in_years(column)
+    oldest = sum(age == str(OLDEST) for age in ages.values())
+    unread = sum(bool(column[id_]) and not age for id_, age in ages.items())
+    if oldest:
+        say(f"{name}: {oldest:,} of {len(ages):,} images have an age of {OLDEST} years or more, written as {OLDEST}")
+    if unread:
+        warn(f"{name}: {unread:,} of {len(ages):,} images have no age in {AGE} that DICOM knows, and are left out")
+    return ages

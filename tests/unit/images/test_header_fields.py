@@ -11,7 +11,7 @@ from mml_lib.errors import MMLError
 from mml_lib.images.readers.frames import expand_frames
 from mml_lib.images.readers.header_fields import collect_columns
 from mml_lib.tasks.creators.creator_registry import create
-from mml_lib.tasks.dataset import Dataset
+from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 from mml_lib.tasks.metadata import HEADER_FIELDS, header_columns
 from mml_lib.tasks.task_identity import TaskIdentity
 from tests.support.dicom_files import dicom_file
@@ -64,3 +64,18 @@ def test_metadata_are_no_part_of_a_task(tmp_path: Path):
     plain = TaskIdentity.of("t", Task(creator="csv", **arguments))
     with_fields = TaskIdentity.of("t", Task(creator="csv", **arguments, metadata=["dicom.PatientSex"]))
     assert replace(with_fields, about=plain.about).id == plain.id
+
+
+def test_ages_are_years_and_none_is_over_90(tmp_path: Path, capsys: pytest.CaptureFixture):
+    ages = {"045Y": "45", "018M": "1.5", "089Y": "89", "090Y": "90", "101Y": "90", "61": "61", "19300412": "", "": ""}
+    for number, age in enumerate(ages):
+        dicom_file(tmp_path / f"{number}.dcm", np.full((4, 4), number), PatientAge=age)
+    samples = [Sample(str(number), f"{number}.dcm") for number in range(len(ages))]
+    dataset = Dataset("data", Delivery(samples, [], "no_task"), [(4, 4)] * len(ages), tmp_path)
+    source = {"creator": "image_folder", "arguments": {}, "columns": ["dicom.PatientAge"]}
+    assert list(collect_columns(dataset, "t", source)["dicom.PatientAge"].values()) == list(ages.values())
+    printed = capsys.readouterr().out
+    assert "2 of 8 images have an age of 90" in printed
+    assert "1 of 8 images have no age" in printed
+    assert "101" not in printed
+    assert "1930" not in printed
