@@ -4,7 +4,7 @@ import os
 from dataclasses import replace
 
 from mml_lib.images.surveying import digest_images
-from mml_lib.machine.terminal import say, warn
+from mml_lib.machine.terminal import say, warn, warnings_about
 from mml_lib.steps.open_step import open_step
 from mml_lib.studies.checks.class_names import check_described
 from mml_lib.tasks.dataset import Dataset
@@ -26,7 +26,8 @@ manifest = Dataset.read(snakemake.input.dataset)
 manifest = replace(manifest, digests=digest_images(manifest, snakemake.threads))  # older manifests have none
 dataset, rows = manifest, list(range(len(manifest.sizes)))
 if learned:
-    delivery = deliver_again(learned, manifest.folder)
+    with warnings_about(f"tasks.{definition['name']}"):
+        delivery = deliver_again(learned, manifest.folder)
     dataset, rows = match_samples(manifest, delivery, definition["name"])
 
 named = (definition["idx_to_class"], definition["name"], definition.get("colors"))

@@ -1,7 +1,8 @@
 """Output of steps: to the terminal of the study, and to their logs."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 PEAK = "peak memory %.0f MB"
 """Last line in the log of a step: its largest resident memory in 10⁶ bytes."""
@@ -10,6 +11,7 @@ MOST_WARNINGS = 20
 """Warnings of a process that the terminal shows; its log has them all."""
 
 _printed_warnings: set[str] = set()
+_subjects: list[str] = []
 
 
 def say(text: str) -> None:
@@ -17,6 +19,16 @@ def say(text: str) -> None:
     print(text, file=sys.__stdout__, flush=True)
     if sys.stdout is not sys.__stdout__:
         print(text)
+
+
+@contextmanager
+def warnings_about(subject: str) -> Iterator[None]:
+    """Name what the warnings inside are about, such as a task, at the beginning of their lines."""
+    _subjects.append(f"{subject}: ")
+    try:
+        yield
+    finally:
+        _subjects.pop()
 
 
 def warn(text: str) -> None:
@@ -28,7 +40,7 @@ def warn(text: str) -> None:
     Args:
         text: what is wrong, where (the file or key that the user can mend), and what would be right.
     """
-    line = f"warning: {' '.join(text.split())}"
+    line = f"warning: {''.join(_subjects)}{' '.join(text.split())}"
     if line in _printed_warnings:
         return
     _printed_warnings.add(line)

@@ -18,6 +18,44 @@ from mml_lib.tasks.dataset import (
 )
 
 
+class ListedImages:
+    """Samples by id and by image file, with the place where each is listed.
+
+    Args:
+        name: data set or table, for errors.
+    """
+
+    def __init__(self, name: object):
+        self._name = name
+        self._ids: dict[str, tuple[Sample, str]] = {}
+        self._files: dict[str, tuple[Sample, str]] = {}
+
+    def add(self, sample: Sample, place: str) -> None:
+        """Add a sample.
+
+        Args:
+            sample: the sample; one that is added again does not count.
+            place: where it is listed: its line, say.
+
+        Raises:
+            MMLError: another sample has its id, or its image and another group or split.
+        """
+        first, first_place = self._ids.setdefault(sample.id, (sample, place))
+        if first is not sample:
+            splits = [copy.split or "no split" for copy in (first, sample)]
+            where = "is listed twice" if splits[0] == splits[1] else f"is in {splits[0]} and in {splits[1]}"
+            raise MMLError(f"{self._name}: sample '{sample.id}' {where} ({first_place}, {place}); keep it once")
+        for file in sample.image_files:
+            first, first_place = self._files.setdefault(os.path.normpath(file), (sample, place))
+            is_elsewhere = first.split != sample.split or first.group is None or first.group != sample.group
+            if first is not sample and is_elsewhere:
+                raise MMLError(
+                    f"{self._name}: the image {file} is listed twice, as '{first.id}' and as '{sample.id}' "
+                    f"({first_place}, {place}), so that it could be in two splits or folds; keep it once, or put both "
+                    "into one group"
+                )
+
+
 def check_delivery(delivery: Delivery, name: str) -> None:
     """Refuse samples of which no task can be made.
 
@@ -27,24 +65,11 @@ def check_delivery(delivery: Delivery, name: str) -> None:
     """
     if not delivery.samples:
         raise MMLError(f"{name}: there are no images; see config/guide/tasks.md for the supported layouts")
-    ids: dict[str, Sample] = {}
-    images: dict[str, Sample] = {}
+    listed = ListedImages(name)
     for sample in delivery.samples:
-        other = ids.setdefault(sample.id, sample)
-        if other is not sample:
-            splits = [copy.split or "no split" for copy in (other, sample)]
-            where = "is listed twice" if splits[0] == splits[1] else f"is in {splits[0]} and in {splits[1]}"
-            raise MMLError(f"{name}: sample '{sample.id}' {where} ({other.image}, {sample.image}); keep it once")
+        listed.add(sample, sample.image)
         if sample.channels is not None:
             check_channels(sample.channels, sample.image, f"{name}: sample '{sample.id}'")
-        for file in sample.image_files:
-            first = images.setdefault(os.path.normpath(file), sample)
-            is_elsewhere = first.split != sample.split or first.group is None or first.group != sample.group
-            if first is not sample and is_elsewhere:
-                raise MMLError(
-                    f"{name}: the image {file} is listed twice, as '{first.id}' and as '{sample.id}', so that it "
-                    "could be in two splits or folds; keep it once, or put both into one group"
-                )
         if sample.split is not None and sample.split not in SPLITS:
             raise MMLError(f"{name}: sample '{sample.id}' is in split '{sample.split}'; splits: {', '.join(SPLITS)}")
     _check_labels(delivery, name)

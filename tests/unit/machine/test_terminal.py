@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from mml_lib.machine import terminal
-from mml_lib.machine.terminal import MOST_WARNINGS, summarized, warn
+from mml_lib.machine.terminal import MOST_WARNINGS, summarized, warn, warnings_about
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +32,13 @@ def printed(monkeypatch: pytest.MonkeyPatch, texts: list[str]) -> tuple[list[str
 def test_warning_is_one_line_in_terminal_and_log(monkeypatch: pytest.MonkeyPatch):
     line = ["warning: a.png is odd"]
     assert printed(monkeypatch, ["a.png\n  is odd"] * 2) == (line, line)
+
+
+def test_warning_names_its_subject(monkeypatch: pytest.MonkeyPatch):
+    with warnings_about("tasks.edema"):
+        screen, _ = printed(monkeypatch, ["a.csv is odd"])
+    assert screen == ["warning: tasks.edema: a.csv is odd"]
+    assert printed(monkeypatch, ["a.csv is odd"])[0] == ["warning: a.csv is odd"]
 
 
 def test_terminal_is_referred_to_the_log_after_many_warnings(monkeypatch: pytest.MonkeyPatch):

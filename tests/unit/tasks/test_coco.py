@@ -198,6 +198,7 @@ def changed(place: str, index: int, **keys: Any) -> dict[str, Any]:
         (changed("annotations", 1, segmentation="1 2"), r"annotation 2: it has no outline"),
         (changed("images", 1, file_name="other.png"), r"image 1: the file .*other\.png does not exist"),
         (changed("images", 1, id=0), r"images: the id 0 appears twice"),
+        (changed("images", 1, file_name="p0_0.png"), r"image 0, .*instances\.json, image 1\); keep it once"),
         (changed("categories", 1, name=""), r"categories: entry 1 has no 'id' or no 'name'"),
         ({"images": [], "annotations": []}, "no list 'categories'.*COCO"),
         ([], "no list 'images'"),

@@ -15,6 +15,7 @@ from mml_lib.tasks.creators.folders.path_layout import PathLayout, fold_numbers
 from mml_lib.tasks.creators.split_names import split_of
 from mml_lib.tasks.creators.tables.unknown_classes import check_unknown, is_unknown_class, report_unknown, unlabelled
 from mml_lib.tasks.dataset import SPLITS
+from mml_lib.tasks.delivery_checks import ListedImages
 
 
 def read_annotations(file: Path, format_name: str, *keys: str) -> dict[str, Any]:
@@ -75,12 +76,15 @@ def chosen_images(
     """Return the images that match the layout, with the annotations of the classes that are read, and all images.
 
     Raises:
-        MMLError: a class is unknown too, or does not occur; no path matches the layout.
+        MMLError: an image is listed twice; a class is unknown too, or does not occur; no path matches the layout.
     """
     check_unknown(options.unknown, options.classes)
     further = [name for name in occurring(images) if is_unknown_class(name, options.unknown)]
     every = of_classes(images, options.classes, str(root), further)
     kept = with_layout(every, check_layout(options.layout), root)
+    listed = ListedImages(root)
+    for image in kept:
+        listed.add(image.sample, image.where)
     return with_unknown(kept, options.unknown, options.kind), every
 
 

@@ -19,6 +19,7 @@ from mml_lib.tasks.creators.own_data import TableFiles
 from mml_lib.tasks.creators.split_names import SPLIT_WORDS
 from mml_lib.tasks.creators.tables.table_options import TableOptions
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, SPLITS, Delivery, Label, Sample
+from mml_lib.tasks.delivery_checks import ListedImages
 from mml_lib.tasks.drawings.shape_cells import SHAPES
 from mml_lib.tasks.missing import Missing
 
@@ -51,7 +52,11 @@ class RowReader:
         """
         if self.columns.shapes is None:
             read = [(row.line, sample) for row in rows for sample in self._samples(row)]
-            samples = self._once(read) if self.columns.unused & {*SHAPES} else [sample for _, sample in read]
+            read = self._once(read) if self.columns.unused & {*SHAPES} else read
+            listed = ListedImages(self.columns.file)
+            for line, sample in read:
+                listed.add(sample, f"line {line}")
+            samples = [sample for _, sample in read]
             return Delivery(samples, class_names(samples), self.columns.kind)
         annotated = AnnotatedRows(self.columns)
         for row in rows:
@@ -74,8 +79,8 @@ class RowReader:
             Sample(image.id, image.file, label, split, group, fold, mask, weight, image.channels) for image in images
         ]
 
-    def _once(self, samples: Sequence[tuple[int, Sample]]) -> list[Sample]:
-        """Return each image once, of rows that differ in their shapes only."""
+    def _once(self, samples: Sequence[tuple[int, Sample]]) -> list[tuple[int, Sample]]:
+        """Return the first line and the sample of each image, of rows that differ in their shapes only."""
         first: dict[str, tuple[int, Sample]] = {}
         for line, sample in samples:
             if first.setdefault(sample.id, (line, sample))[1] != sample:
@@ -83,7 +88,7 @@ class RowReader:
                 raise self.columns.wrong(
                     line, f"{other} than in line {first[sample.id][0]}; give all its rows the same"
                 )
-        return [sample for _, sample in first.values()]
+        return [*first.values()]
 
     def _value(self, role: str, row: Row) -> str:
         source = self.columns.sources.get(role)
