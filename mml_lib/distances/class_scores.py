@@ -55,6 +55,8 @@ def h_score(task: TaskData, shrinkage: bool) -> float:
             f"{task.name}: {number:,} samples for {width} dimensions leave the covariance singular; set the option "
             "shrinkage of hscore to true"
         )
+    # Variances below those of rounding to single precision, or of the decomposition, are none.
+    rounding = np.finfo(np.float32).eps ** 2 * float((features**2).mean())
     features -= features.mean(axis=0)
     variances, directions = np.linalg.eigh(features.T @ features / number)
     weight = 0.0
@@ -63,7 +65,7 @@ def h_score(task: TaskData, shrinkage: bool) -> float:
 
         weight = ledoit_wolf_shrinkage(features, assume_centered=True)
     shrunk = (1 - weight) * variances + weight * variances.mean()
-    used = shrunk > width * np.finfo(np.float32).eps * shrunk.max()
+    used = shrunk > max(rounding, width * np.finfo(np.float64).eps * shrunk.max())
     sizes = np.bincount(classes)
     means = np.eye(len(sizes))[classes].T @ features / sizes[:, None]
     between = sizes / number @ (means @ directions[:, used]) ** 2  # variance between classes in each direction

@@ -40,6 +40,7 @@ class HScoreOptions(MeasureOptions):
     symmetric=False,
     zero_diagonal=False,
     options=HScoreOptions,
+    version=2,
 )
 def hscore(source: TaskData, target: TaskData, options: HScoreOptions) -> float:
     """Negative H-score: variance of source features between target classes, whitened (Bao et al. 2019)."""

@@ -137,6 +137,13 @@ def test_hscore_bears_constant_dimensions():
     assert compare("hscore", padded) == pytest.approx(compare("hscore", target), rel=1e-5)
 
 
+def test_hscore_does_not_depend_on_the_scale_of_a_dimension():
+    target = labelled_task()
+    scales = np.array([1, 1e-3, 1e3, 1e-3, 1, 1, 10, 1], "f")
+    scaled = TaskData("scaled", features=target.features * scales, labels=target.labels)
+    assert compare("hscore", scaled) == pytest.approx(compare("hscore", target), rel=1e-4)
+
+
 # --- nearest neighbours -----------------------------------------------------------------------------------------------
 
 
