@@ -26,11 +26,13 @@ class Page:
 
     Args:
         name: of its file.
+        table: name of the table's file.
         title: of the page.
         notes: sentences above the table.
     """
 
     name: str
+    table: str
     title: str
     notes: tuple[str, ...]
 
@@ -38,6 +40,7 @@ class Page:
 PAGES = {
     "near_duplicates": Page(
         "near_duplicates",
+        "duplicates.csv",
         "near duplicates",
         (
             "Pairs of images that are nearly the same, those across splits first; the sample in id is the one that "
@@ -47,6 +50,7 @@ PAGES = {
     ),
     "label_errors": Page(
         "wrong_labels",
+        "labels.csv",
         "labels that are probably wrong",
         (
             "By confident learning from out-of-sample predictions, the most suspicious first; quality is 0 where the "
@@ -55,6 +59,7 @@ PAGES = {
     ),
     "confusable_classes": Page(
         "classes",
+        "classes.csv",
         "classes by how well they are told apart",
         (
             "Area under the ROC curve of each two classes on their own samples, with its 95 % interval; alike: the "
@@ -64,12 +69,22 @@ PAGES = {
     ),
     "outliers": Page(
         "outliers",
+        "outliers.csv",
         "outliers",
         ("Samples far from their nearest neighbours: robust standard deviations above the median, 4 or more",),
     ),
-    "image_faults": Page("bad_images", "blank, dark, over-exposed and blurred images", ()),
+    "image_faults": Page(
+        "bad_images",
+        "images.csv",
+        "blank, dark, over-exposed and blurred images",
+        (
+            "Blank: hardly any contrast; dark, over-exposed and blurred: unlike the median of the task, by 4 robust "
+            "standard deviations or more",
+        ),
+    ),
     "shortcuts": Page(
         "shortcuts",
+        "shortcuts.csv",
         "shortcuts",
         (
             "Balanced accuracy, cross-validated with groups kept together, with its 95 % interval; above chance: the "
@@ -101,7 +116,7 @@ def write_pages(
     for key, table in tables.items():
         page = PAGES[key]
         title = f"{name}: {page.title}"
-        write_text(folder / f"{page.name}.html", table_page(title, table, f"{page.name}.csv", page.notes))
+        write_text(folder / f"{page.name}.html", table_page(title, table, page.table, page.notes))
     positions = {id_: position for position, id_ in enumerate(task.samples["id"])}
     gallery = _Gallery(folder, task, dataset, positions)
     gallery.draw_pairs(tables["near_duplicates"])

@@ -4,7 +4,7 @@ import csv
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from mml_lib.errors import MMLError
 from mml_lib.schedulers.base import AbstractBaseScheduler
@@ -22,6 +22,8 @@ LABEL_TABLES = ("label_errors", "confusable_classes")
 
 class AuditScheduler(AbstractBaseScheduler):
     """Audits each task of a study, and compares the images of its data sets."""
+
+    provides: ClassVar[str] = "audit"
 
     def create_routine(self) -> None:
         self._check()

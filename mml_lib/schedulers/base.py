@@ -54,6 +54,9 @@ class AbstractBaseScheduler(StepHooks, ABC):
     available_subroutines: ClassVar[tuple[str, ...]] = ()
     alone: ClassVar[bool] = False
     """True for a mode that is planned without others, reads no data and records no study."""
+    provides: ClassVar[str] = ""
+    """The mode whose steps it plans: rules of these steps ask it for their inputs, also as the scheduler of another
+    mode that is derived from it."""
     gives_answers: ClassVar[bool] = False
     """True if the mode has options for calibration, ensembles and comparisons."""
 

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Mapping
 from functools import cached_property
 from itertools import combinations, permutations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mml_lib.distances import MEASURES, Measure
 from mml_lib.distances.pair_distances import nearest_sources, read_distances
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 class SimilarityScheduler(AbstractBaseScheduler):
     """Computes each distance once; with a pivot those to the pivot, otherwise those between all tasks."""
+
+    provides: ClassVar[str] = "similarity"
 
     def create_routine(self) -> None:
         if len(self.compared) < 2:

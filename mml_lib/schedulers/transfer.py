@@ -54,6 +54,11 @@ class TransferScheduler(TrainScheduler):
             )
         if SCRATCH in self.study.tasks:
             raise MMLError(f"tasks.{SCRATCH}: for mode.pretrain_task it means from scratch; give the task another name")
+        if SUGGESTED_SOURCE in self.study.tasks:
+            raise MMLError(
+                f"tasks.{SUGGESTED_SOURCE}: for mode.pretrain_task it means the source of a suggestion; give the task "
+                "another name"
+            )
         super().create_routine()
 
     def additions(self, task: TaskIdentity, cfg: StudyConfig) -> dict[str, Any]:

@@ -47,6 +47,11 @@ class StudySchedulers:
             raise MMLError(f"mode.scheduler: {config.scheduler.target} is no scheduler; derive it from {BASE}")
         return scheduler_class(self.study, config)
 
+    def providing(self, mode: str) -> "AbstractBaseScheduler":
+        """Return the scheduler that plans the steps of a mode: that of the study if it does, else that of the mode."""
+        own = self.of(self.study.cfg.mode.id)
+        return own if own.provides == mode else self.of(mode)
+
     def plan(self, modes: Sequence[str]) -> None:
         """Plan modes, so that mistakes of the study are found before anything runs.
 

@@ -18,10 +18,7 @@ class AuditInputs(RuleInputs):
     """Features, measures and predictions that audits read."""
 
     def _audit(self) -> "AuditScheduler":
-        own = self.study.cfg.mode.id
-        scheduler = self.study.scheduler(own)
-        audits = hasattr(scheduler, "has_labels")
-        return cast("AuditScheduler", scheduler if audits else self.study.scheduler(MODE))
+        return cast("AuditScheduler", self.study.schedulers.providing(MODE))
 
     # --- a task -------------------------------------------------------------------------------------------------
 

@@ -19,8 +19,7 @@ class SimilarityInputs(RuleInputs):
 
     @property
     def _similarity(self) -> "SimilarityScheduler":
-        scheduler = self.study.scheduler(self.study.cfg.mode.id)
-        return cast("SimilarityScheduler", scheduler if hasattr(scheduler, "compared") else self.study.scheduler(MODE))
+        return cast("SimilarityScheduler", self.study.schedulers.providing(MODE))
 
     # --- pairs --------------------------------------------------------------------------------------------------
 

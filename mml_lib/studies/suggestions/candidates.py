@@ -111,7 +111,7 @@ class SuggestionCandidates:
 
     @property
     def _similarity(self) -> "SimilarityScheduler":
-        return cast("SimilarityScheduler", self.study.scheduler(SIMILARITY))
+        return cast("SimilarityScheduler", self.study.schedulers.providing(SIMILARITY))
 
     @property
     def _parts(self) -> list[str]:

@@ -14,7 +14,9 @@ from mml_lib.audit.near_duplicates import Pairs
 from mml_lib.audit.sample_map import embed, map_table
 from mml_lib.errors import MMLError
 from mml_lib.features.feature_files import Features
+from mml_lib.files.templates import BUILT_IN
 from mml_lib.predictions.predictions import Predictions
+from mml_lib.schedulers.audit import LABEL_TABLES, TABLES
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 from mml_lib.tasks.description import TaskDescription
 from mml_lib.tasks.splits.splitting import Assignment
@@ -74,6 +76,13 @@ def test_pages_say_how_many_pairs_they_draw(task: AuditedTask, tmp_path: Path, m
     titles = [figure.get_suptitle() for figure in figures]
     assert titles == ["t: near duplicates (12)", "t: near duplicates (13, the first 12)"]
     assert "exclude" in (tmp_path / "suspects.html").read_text("utf-8")
+
+
+def test_pages_name_their_tables_as_the_audit_does():
+    templates = {template.key: template.path.rpartition("/")[2] for template in BUILT_IN}
+    assert {key: page.table for key, page in audit_pages.PAGES.items()} == {
+        key: templates[key] for key in (*TABLES, *LABEL_TABLES)
+    }
 
 
 def test_wrong_labels_of_several_classes_are_those_of_each_label():

@@ -70,6 +70,13 @@ def test_a_target_with_too_few_samples_is_refused_once_it_is_described(tmp_path:
     assert similarity(tmp_path, {"distance": "knn", "options": {"knn": {"k": 16}}}).steps
 
 
+def test_a_mode_of_ones_own_that_compares_tasks_gives_its_steps_their_inputs(tmp_path: Path):
+    own = {"preset": "similarity", "id": "compare"}
+    plan = planned(own, tmp_path, pivot={}, tasks=CLASSES, features=RANDOM, similarity={"distance": "mmd"})
+    assert plan.study.schedulers.providing("similarity") is plan
+    assert plan.study.schedulers.providing("audit") is plan.study.scheduler("audit")
+
+
 @pytest.mark.parametrize(
     ("section", "changes", "words"),
     [

@@ -105,6 +105,7 @@ def test_other_modes_of_the_study_leave_its_options_alone(tmp_path: Path):
         ({}, {"tasks": THREE | {"u": FAKE | {"task_type": "no_task"}}, "pivot": {"name": "a"},
               "sweep": {"mode.pretrain_task": ["none", "u"]}}, "mode.pretrain_task: u has no labels"),
         ({}, {"tasks": THREE | {"none": FAKE}}, "tasks.none: .*another name"),
+        ({}, {"tasks": THREE | {"suggested": FAKE}}, "tasks.suggested: .*another name"),
         ({}, {"sweep": {"mode.pretrain_task": [["a", "b"]]}}, "pretrain_task: .*string"),
         ({}, {"sweep": {"mode.pretrain_tasks": ["a"]}}, "cannot be varied, did you mean 'mode.pretrain_task'"),
         ({"pretrain_task": "b"}, {"sweep": {"freeze": [True]}}, "cannot be varied, did you mean 'mode.freeze'"),
