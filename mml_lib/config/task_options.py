@@ -148,6 +148,17 @@ class DataSet(Section):
             raise ValueError("downloads and made_by_rule are two origins of the data; leave one of them out")
         return self
 
+    @model_validator(mode="after")
+    def _one_kind_of_channels(self) -> "DataSet":
+        columns = self.arguments.get("columns")
+        image = columns.get("image") if isinstance(columns, dict) else None
+        if self.images and self.images.frames == "channels" and isinstance(image, dict) and "channels" in image:
+            raise ValueError(
+                "images.frames: channels makes channels of the frames of one file, and columns.image names a file for "
+                "each channel; leave frames out, or name one file"
+            )
+        return self
+
     @property
     def is_seen(self) -> bool:
         """True if planning can look at the data: they are neither downloaded nor made by a rule."""

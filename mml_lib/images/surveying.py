@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from mml_lib.images.readers import Header, Picture, read_header, read_samples
 from mml_lib.images.readers.reading import reader_of
 from mml_lib.machine.terminal import say, summarized, warn
 from mml_lib.task_types import TASK_TYPES
-from mml_lib.tasks.channel_files import ImageFile
+from mml_lib.tasks.channel_files import ChannelFiles, ImageFile
 from mml_lib.tasks.dataset import EMPTY_MASK_TOKEN, Dataset, Delivery, Sample
 from mml_lib.tasks.mask_values import MaskContent, tabulate
 from mml_lib.tasks.pixel_format import Conversion
@@ -141,7 +142,7 @@ def survey_image(file: ImageFile, name: str, images: Images | None = None) -> Im
         digest = digest_slice(pixels, name) or digest_pixels(pixels)
         return ImageSurvey(header, digest, _channels_of(image, pixels, file, images.channels))
     digest = digest_slice(values, name) or digest_deep(image)
-    extent = measure_extent(_with_picked(image, images), header.depth, file)
+    extent = measure_extent(_with_picked(image, images), header.depth, file, _files_of_channels(file, images))
     return ImageSurvey(header, digest, _channels_of(image, values, file, images.channels), extent)
 
 
@@ -168,6 +169,14 @@ def _with_picked(image: DeepImage, images: Images) -> DeepImage:
     return image.with_values(image.values[..., list(images.picked)])
 
 
+def _files_of_channels(file: ImageFile, images: Images) -> list[Path]:
+    """Return the file of each channel that a study keeps; none where one file has all channels."""
+    files = list(file.files.values()) if isinstance(file, ChannelFiles) else []
+    if images.picked is None or not files or max(images.picked) >= len(files):
+        return files
+    return [files[number] for number in images.picked]
+
+
 def digest_images(dataset: Dataset, threads: int) -> list[str]:
     """Return the content digest of each image of a data set, those of its manifest where it has some.
 
@@ -190,16 +199,22 @@ def _choose_conversion(
     extents = [survey.extent for survey in surveys if survey.extent]
     files = [dataset.image_path(row) for row, survey in enumerate(surveys) if survey.extent]
 
-    def values(file: ImageFile) -> np.ndarray:
+    def values(file: ImageFile, channel: int | None) -> np.ndarray:
         image = _with_picked(read_deep_image(file, **_reading(images)), images)
-        return image.values if image.padding is None else image.values[~image.padding]
+        kept = image.values if channel is None else image.values[..., channel]
+        return kept if image.padding is None else kept[~image.padding]
 
-    def histogram(bins: Bins) -> np.ndarray:
+    def histogram(bins: Bins, channel: int | None = None) -> np.ndarray:
+        def counts(chunk: Sequence[ImageFile]) -> np.ndarray:
+            return bins.counts_of(values(file, channel) for file in chunk)
+
         chunks = [files[start : start + COUNTED] for start in range(0, len(files), COUNTED)]
-        return sum(pool.map(lambda chunk: bins.counts_of(map(values, chunk)), chunks), np.zeros(BINS, np.int64))
+        return sum(pool.map(counts, chunks), np.zeros(BINS, np.int64))
 
+    channels = range(len(extents[0].parts)) if extents else ()
+    histograms = [partial(histogram, channel=channel) for channel in channels]
     try:
-        conversion = choose_conversion([survey.channels for survey in surveys], extents, images, histogram)
+        conversion = choose_conversion([survey.channels for survey in surveys], extents, images, histogram, histograms)
     except MMLError as error:
         raise MMLError(f"{dataset.name}: {error}") from error
     say(f"{dataset.name}: {describe(conversion, extents, len(surveys) - len(extents))}")

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from mml_lib.config.image_options import COLOUR_KINDS, Images, Window
 from mml_lib.errors import MMLError
+from mml_lib.images.conversion.channel_ranges import choose_own_ranges, describe_channels
 from mml_lib.images.conversion.measuring import Extent, Histogram, check_ends, choose_range, describe_mapping
 from mml_lib.machine.terminal import summarized, warn
 from mml_lib.tasks.pixel_format import GREY, RGB, Conversion, Depth, PixelFormat, ValueRange
@@ -45,7 +46,7 @@ class ImageChannels(NamedTuple):
 
 
 class ChannelSource(NamedTuple):
-    """Names of the channels of pixels, the channels of files that they are, and the windows that make them."""
+    """Names of the channels of pixels, the channels of files that they are, and the ranges of values of each."""
 
     names: tuple[str, ...]
     picked: tuple[int, ...] | None = None
@@ -57,6 +58,7 @@ def choose_conversion(
     extents: Sequence[Extent],
     images: Images,
     histogram: Histogram,
+    histograms: Sequence[Histogram] = (),
 ) -> Conversion:
     """Return the conversion of a data set.
 
@@ -65,6 +67,7 @@ def choose_conversion(
         extents: of each deep image.
         images: what the study states.
         histogram: as for `choose_range`.
+        histograms: the same of each channel, where channels have files of their own.
 
     Raises:
         MMLError: a channel that an image lacks, channels or values that do not go together, options without an effect.
@@ -75,6 +78,8 @@ def choose_conversion(
     if source.windows:
         _check_windows(images, extents, eight_bits)
         value_range = None
+    elif extents and (ranges := choose_own_ranges(extents, eight_bits, images, histograms)):
+        source, value_range = source._replace(windows=ranges), None
     else:
         value_range = choose_range(extents, eight_bits, images, histogram)
     pixels = PixelFormat(_choose_depth(extents, value_range, images), source.names)
@@ -84,6 +89,8 @@ def choose_conversion(
 def describe(conversion: Conversion, extents: Sequence[Extent], eight_bits: int) -> str:
     """Return one line about the pixels of a data set, and how values are mapped."""
     line = f"images become {conversion.pixels}"
+    if conversion.picked is not None and conversion.windows:
+        return f"{line}; {describe_channels(conversion, extents)}"
     if conversion.value_range is None:
         return line
     return f"{line}; {describe_mapping(conversion.value_range, conversion.pixels, extents, eight_bits)}"

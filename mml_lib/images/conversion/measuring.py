@@ -4,7 +4,8 @@ import functools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -59,6 +60,7 @@ class Extent:
         quantiles: of its values, least to largest.
         own_range: values that its file wants to be black and white.
         is_calibrated: one value means the same in all images.
+        parts: extents of its channels, where each is in a file of its own.
     """
 
     depth: str
@@ -68,6 +70,7 @@ class Extent:
     quantiles: tuple[float, ...]
     own_range: ValueRange | None = None
     is_calibrated: bool = False
+    parts: tuple["Extent", ...] = ()
 
     @property
     def values(self) -> ValueRange:
@@ -80,14 +83,19 @@ class Extent:
         return levels <= FEW_LEVELS + 1 and 2 * levels <= len(set(self.quantiles))
 
 
-def measure_extent(image: DeepImage, depth: str, file: object) -> Extent:
+def measure_extent(image: DeepImage, depth: str, file: object, files: Sequence[Path] = ()) -> Extent:
     """Return the extent of the values of a deep image.
 
     Args:
         image: the image, with the channels that are kept.
         depth: type of its samples, as its header says.
         file: of the image, for messages.
+        files: file of each of these channels, where they have their own.
     """
+    if len(files) > 1:
+        whole = measure_extent(image, depth, file)
+        channels = [image.with_values(image.values[..., number]) for number in range(len(files))]
+        return replace(whole, parts=tuple(map(measure_extent, channels, [depth] * len(files), files)))
     values = image.values
     sample = np.sort(values.ravel()[:: max(1, values.size // SAMPLED)])
     quantiles = sample[np.rint(QUANTILES * (len(sample) - 1)).astype(int)]

@@ -1,5 +1,6 @@
 """Rendering: the samples of an image file become pixels of the data set's type and channels."""
 
+import itertools
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -92,9 +93,9 @@ def _mapped(deep: DeepImage, conversion: Conversion, file: ImageFile | str) -> n
     if values.dtype == np.uint8 and deep.rescale is None:
         return widen(values, depth)
     if conversion.windows:
-        pixels = np.concatenate(
-            [to_depth(values, window, depth, deep.rescale) for window in conversion.windows], axis=2
-        )
+        parts = [values] if values.shape[2] == 1 else np.split(values, values.shape[2], axis=2)
+        pairs = zip(itertools.cycle(parts), conversion.windows)  # one channel has several windows
+        pixels = np.concatenate([to_depth(part, window, depth, deep.rescale) for part, window in pairs], axis=2)
     else:
         if value_range is None:
             raise MMLError(

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from mml_lib.config.image_options import Images
+from mml_lib.config.task_options import SharedDataSet, Task
 from mml_lib.errors import MMLError
 from mml_lib.images.decoding import decode_row
 from mml_lib.images.packing import IMAGES, pack
@@ -80,6 +82,57 @@ def test_channels_have_names_templates_and_an_order(tmp_path: Path):
     picked = survey(delivered(tmp_path, image), tmp_path, channels=[1], **WHOLE)
     assert picked.pixels.channels == ("DAPI",)
     assert (decode_row(picked, 0)[0][..., 0] == values[0][..., 0]).all()
+
+
+def differing(folder: Path) -> np.ndarray:
+    """Write three stains of 16 bits that differ in brightness by orders of magnitude; return them, 2×12×10×3."""
+    values = stained(folder).astype(float) * (1, 0.001, 0) + (0, 20, 7)
+    for row in range(2):
+        for number, stain in enumerate(STAINS):
+            Image.fromarray(values[row, ..., number].clip(0, 65535).astype(np.uint16)).save(
+                folder / f"{row}_{stain}.png"
+            )
+    return values.clip(0, 65535).astype(np.uint16)
+
+
+@pytest.mark.parametrize(("options", "percentiles"), [({}, (0, 100)), ({"percentiles": [5, 95]}, (5, 95))])
+@pytest.mark.parametrize("picked", [None, [1, 0]])
+def test_each_channel_has_its_own_range(
+    tmp_path: Path, options: dict, percentiles: tuple, picked: list | None, capsys: pytest.CaptureFixture
+):
+    values = differing(tmp_path)
+    channels = {"channels": picked} if picked else {}
+    dataset = survey(delivered(tmp_path), tmp_path, depth="float32", **options, **channels)
+    image = decode_row(dataset, 1)[0]
+    for place, channel in enumerate(picked or (0, 1)):
+        low, high = np.percentile(values[..., channel], percentiles)
+        expected = (values[1, ..., channel] - low) / (high - low)
+        assert np.allclose(image[..., place], expected.clip(0, 1), atol=1e-6)
+    dataset.write(tmp_path / "dataset.json")
+    assert Dataset.read(tmp_path / "dataset.json") == dataset
+    printed = capsys.readouterr().out
+    assert mentions(printed, *(["values gfp", "dapi"] if picked else ["values dapi", "gfp", "rfp"]), "2 of uint16")
+    assert (image[..., 2:] == 0).all()
+    assert ("one value in all images" in printed) == (picked is None)
+
+
+def test_one_range_holds_where_the_study_states_it_or_files_are_mixed(tmp_path: Path):
+    values = differing(tmp_path)
+    dataset = survey(delivered(tmp_path), tmp_path, range=[0, 65535])
+    assert (decode_row(dataset, 0)[0] == values[0]).all()
+    dataset = survey(Delivery([Sample("x", str(_saved(tmp_path, values[0])))], [], "no_task"), tmp_path)
+    assert dataset.conversion.windows == ()
+
+
+def _saved(folder: Path, values: np.ndarray) -> Path:
+    np.save(folder / "x.npy", values)
+    return folder / "x.npy"
+
+
+@pytest.mark.parametrize("section", [Task, SharedDataSet])
+def test_two_kinds_of_channels_are_refused_while_planning(section: type):
+    with pytest.raises(ValidationError, match=r"images\.frames: channels.*columns\.image.*leave frames out"):
+        section(creator="csv", path="t.csv", columns={"image": CHANNELS}, images={"frames": "channels"})
 
 
 def test_metadata_and_groups_belong_to_the_image(tmp_path: Path):
