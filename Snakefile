@@ -36,6 +36,10 @@ make_local(
     "check_images",
     "write_pipeline",
     "select_model",
+    "propose_trial",
+    "promote_trial",
+    "choose_trial",
+    "collect_search",
     "store_blueprint",
     "test_fold",
     "test_other",
@@ -69,6 +73,7 @@ rule all:
 include: "rules/tasks.smk"
 include: "rules/preprocess.smk"
 include: "rules/train.smk"
+include: "rules/search.smk"
 include: "rules/evaluate.smk"
 include: "rules/features.smk"
 include: "rules/fisher.smk"

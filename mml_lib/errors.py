@@ -11,6 +11,10 @@ class MMLError(Exception):
         super().__init__(" ".join(message.split()))
 
 
+class TrainingFailed(MMLError):
+    """A training that its own pipeline makes impossible: infinite values, or too little memory for it."""
+
+
 def nearest(word: str, names: Iterable[str]) -> str:
     """Return ``", did you mean 'x'?"`` for the spelling nearest to `word`, or the list of what is known."""
     names = sorted(map(str, names))

@@ -27,6 +27,7 @@ rule write_pipeline:
     """Write the pipeline of a run: all that decides its result."""
     input:
         suggestion=ancient(inputs.suggestion),  # BLUEPRINTS/{task}/suggestion-*.yaml
+        choice=ancient(inputs.search_choice),  # SEARCH/{task}/*/{run}.yaml
     output:
         pipeline=fm.output("pipeline"),  # PIPELINES/{task}/{run}.yaml
     log:
@@ -124,6 +125,7 @@ rule train_fold:
         datasets=inputs.datasets,
         checkpoints=inputs.checkpoints,  # CHECKPOINTS/{task}/{run}-fold{fold}
         tensorboard=inputs.tensorboard,  # TENSORBOARD/{task}/{run}-fold{fold}
+        stores=inputs.stores,  # PARAMETERS/{task}/*.safetensors and the like, of a trial with the same pipeline
         label=inputs.training_name,
     message:
         "train {wildcards.task} fold {wildcards.fold}: {params.label}"

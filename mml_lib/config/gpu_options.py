@@ -7,19 +7,28 @@ ACCELERATORS = ("auto", "gpu", "cuda")
 
 TRAINING = "train_fold"
 
+TRAININGS = (TRAINING, "train_trial")
+"""Rules whose steps use as many GPUs as their pipeline has devices."""
+
 SAME = {"predict_other": "predict_fold"}
 """Rules that use the resources of another rule."""
+
+LIKE_TRAININGS = ("train_trial",)
+"""Rules that use the memory and time of a training unless they have their own."""
 
 
 def resources_of(cfg: StudyConfig, rule: str) -> Resources:
     """Return the resources of a rule; prediction and tuning share GPUs as training does."""
     own, training = (cfg.resources.get(name) or Resources() for name in (SAME.get(rule, rule), TRAINING))
     gpu = 0 if own.gpu is None and training.gpu == 0 else own.gpu
-    return own.model_copy(update={"gpu": gpu, "gpu_mem_mb": own.gpu_mem_mb or training.gpu_mem_mb})
+    update = {"gpu": gpu, "gpu_mem_mb": own.gpu_mem_mb or training.gpu_mem_mb}
+    if rule in LIKE_TRAININGS:
+        update |= {key: getattr(own, key) or getattr(training, key) for key in ("mem_mb", "runtime")}
+    return own.model_copy(update=update)
 
 
 def gpus_of(cfg: StudyConfig, rule: str, devices: int = 1) -> int:
     """Return the number of GPUs of a step on a machine with GPUs: `devices` for a training, one for other rules."""
     if cfg.trainer.accelerator not in ACCELERATORS or resources_of(cfg, rule).gpu == 0:
         return 0
-    return devices if rule == TRAINING else 1
+    return devices if rule in TRAININGS else 1

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from mml_lib.config.analysis.audit_options import Audit, Dimension, as_dimension
+from mml_lib.config.analysis.search_options import Search
 from mml_lib.config.analysis.similarity_options import Similarity
 from mml_lib.config.analysis.suggest_options import Suggestions
 from mml_lib.config.feature_options import Extraction
@@ -242,6 +243,11 @@ class StudyConfig(Section):
     )
     similarity: Similarity = Field(
         default_factory=Similarity, description="Distances between the tasks of a study, by the mode similarity."
+    )
+    search: Search | None = Field(
+        None,
+        description="Search of hyper-parameters by modes that train, and by the mode search, which stops before the "
+        "best pipeline is trained on all folds; unset: none.",
     )
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         default_factory=dict, description="Dotted keys with lists of values. Each combination becomes a run."

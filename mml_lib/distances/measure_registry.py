@@ -15,7 +15,7 @@ a distance that is undefined.
 | --- | --- |
 | `keywords` | `keywords` of both tasks |
 | `features` | `features` of both tasks, by one extractor |
-| `fisher` | `fisher` of both tasks, by one extractor; `mml_lib.schedulers.fisher_heads` plans it |
+| `fisher` | `fisher` of both tasks, by one extractor; `mml_lib.schedulers.feature_plans.fisher_heads` plans it |
 | `labels` | `labels` (and `folds`, if there are some) of the target: classes, several labels or values |
 | `classes` | `labels` (and `folds`) of the target: one class for each sample |
 | `transferred_features` | `features` of the target: its samples in the source's network |

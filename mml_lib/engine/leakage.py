@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 RULE = "check_images"
 
-WAITING = ("tune_fold", "train_fold")
+WAITING = ("tune_fold", "train_fold", "train_trial")
 """Rules whose steps begin after the comparison."""
 
 

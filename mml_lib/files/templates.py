@@ -30,6 +30,8 @@ TOKENS = {
     "SOURCE": ("source", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
     "MEASURE": ("measure", r"[a-z][a-z0-9_]*"),
     "NUMBER": ("number", r"[1-9]\d*"),
+    "SEARCH_ID": ("search", r"[0-9a-f]{8}"),
+    "RUNG": ("rung", r"\d+"),
     "METRIC": ("metric", r"[a-z][a-z0-9_]*"),
     "FILE_NAME": ("file_name", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
 }
@@ -263,6 +265,16 @@ BUILT_IN = (
     AssignmentTemplate("map_table", "PROJ_PATH/AUDIT/TASK_NAME/map.csv", removable=False),
     AssignmentTemplate("suspects", "PROJ_PATH/AUDIT/TASK_NAME/suspects.csv", removable=False),
     AssignmentTemplate("audit_pages", "PROJ_PATH/AUDIT/TASK_NAME/pages", removable=False, directory=True),
+    AssignmentTemplate("trial", "PROJ_PATH/SEARCH/TASK_NAME/SEARCH_ID/trial-NUMBER.json", removable=False),
+    AssignmentTemplate("promotion", "PROJ_PATH/SEARCH/TASK_NAME/SEARCH_ID/rungRUNG-NUMBER.json", removable=False),
+    AssignmentTemplate(
+        "trial_result", "PROJ_PATH/SEARCH/TASK_NAME/SEARCH_ID/rungRUNG-NUMBER-foldFOLD.json", removable=False
+    ),
+    AssignmentTemplate("search_choice", "PROJ_PATH/SEARCH/TASK_NAME/SEARCH_ID/RUN.yaml", removable=False),
+    AssignmentTemplate("trial_table", "PROJ_PATH/SEARCH/TASK_NAME/trials.csv", removable=False),
+    AssignmentTemplate("importance", "PROJ_PATH/SEARCH/TASK_NAME/importance.csv", removable=False),
+    AssignmentTemplate("optuna_journal", "PROJ_PATH/SEARCH/TASK_NAME/optuna.log", removable=False),
+    AssignmentTemplate("search_plots", "PROJ_PATH/SEARCH/TASK_NAME/plots", removable=False, directory=True),
     AssignmentTemplate("return_value", "PROJ_PATH/RESULTS/MODE.json", removable=False),
     AssignmentTemplate("backup", "PROJ_PATH/BACKUPS/BACKUP/files.json", removable=False),
     AssignmentTemplate("upgrade", "PROJ_PATH/BACKUPS/BACKUP/upgrade.json", removable=False),

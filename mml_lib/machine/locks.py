@@ -1,5 +1,6 @@
 """Kernel-held locks: they die with their process, so nothing is ever left to unlock by hand."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -7,7 +8,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -109,6 +110,23 @@ def hold_idle_data(lock: Path) -> IO[Any] | None:
     except OSError:
         return None
     return held if _try(held, fcntl.LOCK_EX) else None
+
+
+@contextlib.contextmanager
+def hold_file(lock: Path) -> Iterator[None]:
+    """Hold a lock in a file of its own, which is removed afterwards; wait for another process that holds it."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with open(lock, "a", encoding="utf-8") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            # A former holder may have removed the file while this process waited for it.
+            if not lock.exists() or not os.path.samestat(os.fstat(held.fileno()), lock.stat()):
+                continue
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+            return
 
 
 def _sign(held: IO[Any]) -> None:

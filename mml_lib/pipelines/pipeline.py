@@ -55,6 +55,9 @@ LATER_TRAINER_KEYS = ("devices", "strategy")
 DEVICE_KEYS = ("accelerator",)
 """Keys of the trainer for the device of a training, which do not change its result."""
 
+EXPANDING = ("sweep", "variants", "repeats", "search")
+"""Sections that make several runs of a study."""
+
 
 @dataclass(frozen=True)
 class Pipeline:
@@ -262,9 +265,14 @@ def pipeline_config(config: Mapping[str, Any], pipeline: Pipeline, files: Sequen
         pipeline: the pipeline that the step trains or predicts with.
         files: config files of the study, for messages.
     """
-    content = {key: value for key, value in config.items() if key not in ("sweep", "variants", "repeats")}
+    return load_study(pipeline_sections(config, pipeline), files)
+
+
+def pipeline_sections(config: Mapping[str, Any], pipeline: Pipeline) -> dict[str, Any]:
+    """Return a study, before it is validated, with the sections of a pipeline and without variants and searches."""
+    content = {key: value for key, value in config.items() if key not in EXPANDING}
     content |= {key: pipeline.content.get(key) for key in PIPELINE_KEYS}
     trainer = resolve_presets({"trainer": config.get("trainer")}, preset_folders(config))["trainer"]
     device = {key: trainer[key] for key in DEVICE_KEYS if isinstance(trainer, Mapping) and key in trainer}
     content["trainer"] = {"devices": 1, **pipeline.content["trainer"], **device}
-    return load_study(content, files)
+    return content

@@ -82,7 +82,7 @@ def _check_varied(section: str, key: str) -> None:
         MMLError: it is neither part of a pipeline nor an option that modes take from a variant.
     """
     options = [f"mode.{option}" for option in VARIED_OPTIONS]
-    if key.split(".")[0] in PIPELINE_KEYS or any(f"{key}.".startswith(f"{option}.") for option in options):
+    if key.split(".")[0] in (*PIPELINE_KEYS, "search") or any(f"{key}.".startswith(f"{option}.") for option in options):
         return
     similar = get_close_matches(key.removeprefix("mode."), VARIED_OPTIONS, n=1)
     hint = f", did you mean 'mode.{similar[0]}'?" if similar else ""

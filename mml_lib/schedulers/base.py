@@ -59,6 +59,8 @@ class AbstractBaseScheduler(StepHooks, ABC):
     mode that is derived from it."""
     gives_answers: ClassVar[bool] = False
     """True if the mode has options for calibration, ensembles and comparisons."""
+    searches: ClassVar[bool] = False
+    """True if the section `search` chooses the pipelines of the mode's runs."""
 
     def __init__(self, study: Study, mode: Mode):
         self.study = study
@@ -168,15 +170,22 @@ class AbstractBaseScheduler(StepHooks, ABC):
     @functools.cache  # noqa: B019  (a scheduler lives as long as its process)
     def runs_of(self, task: str) -> list[Run]:
         """Return the runs of a task of the study, or of one that tags derive from it."""
-        return self.plan_runs(task, self.variants_of(task), self.additions)
+        return self.plan_runs(task, self.variants_of(task), self.additions, searches=self.searches)
 
     def plan_runs(
         self,
         task: str,
         variants: Sequence[Variant],
         additions: Callable[[TaskIdentity, StudyConfig], Mapping[str, Any]] | None = None,
+        searches: bool = False,
     ) -> list[Run]:
         """Return a run of a task for each variant that gives one of its own.
+
+        Args:
+            task: the task.
+            variants: the variants.
+            additions: returns entries that a mode adds to pipelines.
+            searches: True if variants with a section `search` become the runs that it chooses.
 
         Raises:
             MMLError: a variant cannot train the task.
@@ -191,9 +200,13 @@ class AbstractBaseScheduler(StepHooks, ABC):
             task_section = task_content(identity, variant.study.preprocessing)
             added = additions and additions(identity, variant.study)
             pipeline = Pipeline.of(variant.study, task_section, added, self.code)
-            run = runs.setdefault(pipeline.run, Run(pipeline))
-            run.labels.append(variant.label)
-            run.procedure_labels.append(variant.procedure)
+            chosen = {"": pipeline}
+            if searches and variant.study.search:
+                chosen = self.study.searches.plan(identity, variant, pipeline).chosen
+            for words, planned in chosen.items():
+                run = runs.setdefault(planned.run, Run(planned))
+                run.labels.append(", ".join(filter(None, (variant.label, words))))
+                run.procedure_labels.append(", ".join(filter(None, (variant.procedure, words))))
         self.study.runs.plan(task, list(runs.values()))
         return list(runs.values())
 

@@ -11,7 +11,7 @@ from mml_lib.distances.pair_distances import nearest_sources, read_distances
 from mml_lib.errors import MMLError, nearest
 from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.schedulers.base import AbstractBaseScheduler
-from mml_lib.schedulers.fisher_heads import head_of
+from mml_lib.schedulers.feature_plans.fisher_heads import head_of
 from mml_lib.task_types import TASK_TYPES
 
 if TYPE_CHECKING:

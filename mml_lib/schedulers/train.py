@@ -8,7 +8,7 @@ from mml_lib.errors import MMLError, nearest
 from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.pipelines.variants import Variant
 from mml_lib.schedulers.base import AbstractBaseScheduler
-from mml_lib.schedulers.baseline_rows import FeatureBaselines
+from mml_lib.schedulers.feature_plans.baseline_rows import FeatureBaselines
 from mml_lib.schedulers.options.train_options import TrainOptions
 from mml_lib.studies.best_runs import best_runs
 from mml_lib.studies.blueprints import lay_blueprint
@@ -20,6 +20,7 @@ from mml_lib.studies.checks.weighing import check_weighing_metrics
 from mml_lib.studies.multitask import multitask
 from mml_lib.studies.questions import Questions
 from mml_lib.studies.run_names import NESTED
+from mml_lib.studies.searches.planned_search import PlannedSearch
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity
 
@@ -33,6 +34,7 @@ class TrainScheduler(AbstractBaseScheduler):
     Options: ClassVar[type[TrainOptions]] = TrainOptions
     options: TrainOptions
     available_subroutines: ClassVar[tuple[str, ...]] = ("train", "predict", "test", "draw")
+    searches: ClassVar[bool] = True
 
     def create_routine(self) -> None:
         for task in self.task_names:
@@ -43,6 +45,7 @@ class TrainScheduler(AbstractBaseScheduler):
             self.feature_baselines.add_steps(task)
             if self.options.store_blueprint:
                 self.add("store_blueprint", task=task, mode=self.mode)
+        self.add_searches()
         if self.guards.guards:
             self.add("check_images", sha256=self.guards.sha256)
         if self.study.cfg.baseline:
@@ -52,6 +55,18 @@ class TrainScheduler(AbstractBaseScheduler):
             self._add_questions()
             if "draw" in self.subroutines:
                 self._add_report()
+
+    def add_searches(self) -> None:
+        """Plan the table of trials of each task that is searched for."""
+        for task in dict.fromkeys(search.task for search in self.planned_searches):
+            self.add("collect_search", task=task)
+
+    @property
+    def planned_searches(self) -> list[PlannedSearch]:
+        """The searches for the tasks that networks are trained on."""
+        if all(variant.study.search is None for variant in self.variants):
+            return []
+        return [search for task in self.trained_tasks for search in self.study.searches.of_task(task)]
 
     @property
     def trained_tasks(self) -> list[str]:
@@ -276,7 +291,8 @@ class TrainScheduler(AbstractBaseScheduler):
 
     @property
     def announcement(self) -> list[str]:
-        return [*super().announcement, *self.questions.refusals()]
+        searches = [search.announcement for search in self.planned_searches]
+        return [*searches, *super().announcement, *self.questions.refusals()]
 
     def others(self, task: str) -> list[tuple[str, str]]:
         """Return other tasks and their splits that a network of this task is evaluated on."""

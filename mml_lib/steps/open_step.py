@@ -16,7 +16,7 @@ from mml_lib.steps.step import Step
 from mml_lib.steps.step_log import open_log
 from mml_lib.steps.warm_start import start_warm
 
-TRAINING_RULES = ("train_fold", "tune_fold")
+TRAINING_RULES = ("train_fold", "tune_fold", "train_trial")
 """Rules that train the pipeline of their input."""
 
 _held: list[IO[Any]] = []  # locks stay taken as long as their process

@@ -21,6 +21,7 @@ from mml_lib.studies.project_models import ProjectModels
 from mml_lib.studies.resources.gpu_requests import Gpus
 from mml_lib.studies.resources.rule_resources import RuleResources
 from mml_lib.studies.runs import Run, Runs
+from mml_lib.studies.searches.search_planning import Searches
 from mml_lib.studies.study_schedulers import StudySchedulers
 from mml_lib.studies.study_tasks import StudyTasks
 from mml_lib.studies.suggestions.candidates import SuggestionCandidates
@@ -84,6 +85,11 @@ class Study:
     def suggestions(self) -> SuggestionCandidates:
         """Inputs of the suggestions for the pivot."""
         return SuggestionCandidates(self)
+
+    @cached_property
+    def searches(self) -> Searches:
+        """Searches of hyper-parameters."""
+        return Searches(self)
 
     # --- tasks, runs, schedulers --------------------------------------------------------------------------------
 

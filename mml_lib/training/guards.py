@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.nn.utils import get_total_norm
 
-from mml_lib.errors import MMLError
+from mml_lib.errors import TrainingFailed
 from mml_lib.machine.leases import own_share
 
 logger = logging.getLogger(__name__)
@@ -80,14 +80,14 @@ class FiniteGuard(Callback):
             raise _diverged(trainer, pl_module, "loss", losses[place].item(), first + place)
 
 
-def _diverged(trainer: Trainer, pl_module: LightningModule, what: str, value: float, batch: int) -> MMLError:
+def _diverged(trainer: Trainer, pl_module: LightningModule, what: str, value: float, batch: int) -> TrainingFailed:
     clipped = trainer.gradient_clip_val
     remedies = ["lower optimizer.lr", "lower trainer.gradient_clip_val" if clipped else "set trainer.gradient_clip_val"]
     if trainer.precision == "16-mixed":
         remedies.append("set trainer.precision: bf16-mixed")
     before = trainer.current_epoch - 1
     kept = f", and the checkpoint of epoch {before} of this one is kept" if before >= 0 else ""
-    return MMLError(
+    return TrainingFailed(
         f"the {what} of {', '.join(pl_module.network.heads)} became {value} at batch {batch} (from 0) in epoch "
         f"{trainer.current_epoch}; {', '.join(remedies[:-1])} or {remedies[-1]} (which makes a new run{kept})"
     )
@@ -112,7 +112,7 @@ class MemoryGuard(Callback):
             return
         device, names = trainer.strategy.root_device, ", ".join(pl_module.network.heads)
         if not self._images:
-            raise MMLError(
+            raise TrainingFailed(
                 f"out of memory on {device} before the first batch of {names}; {more_of_a_gpu()}set a smaller arch, or "
                 "free memory that others use"
             ) from exception
@@ -122,7 +122,7 @@ class MemoryGuard(Callback):
         )
         if device.type == "cuda" and trainer.precision in ("32-true", "64-true"):
             remedy += "; or set trainer.precision: bf16-mixed"
-        raise MMLError(
+        raise TrainingFailed(
             f"out of memory on {device} in epoch {trainer.current_epoch} of {names} with {self._images}; {remedy}"
         ) from exception
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 FOLDERS = ("checkpoints", "tensorboard", "trial")
 """Params that are folders which a step writes to."""
 
+STORES = "stores"
+"""Param with patterns of the paths of networks that a step may read or write."""
+
 VOLATILE = {"created", "training_time", "seconds"}
 """Keys and columns that say when a step ran and how long."""
 
@@ -143,6 +146,8 @@ def move(snakemake: "Snakemake", folder: Path) -> None:
             position, _ = params._names[name]
             params[position] = str(folder / name)
             params._set_name(name, position)
+    if STORES in params._names:
+        params[params._names[STORES][0]] = {key: str(folder / key / path) for key, path in params.stores.items()}
     for number, model in enumerate(params.get("models", ())):  # of all studies, which no rule of one study makes
         model["path"] = str(copied(Path(model["path"]), folder / "models" / str(number) / Path(model["path"]).name))
     snakemake._safely_store_params(params)

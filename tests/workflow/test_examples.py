@@ -26,6 +26,7 @@ SHORTER = {
     "multitask": ["mode={eval_on: [discs], subroutines: [train, predict, test]}"],
     "shared_images": ["mode={eval_on: [parity], subroutines: [train, predict, test]}"],
     "which_source": ["repeats=1", "mode={pretrain_with: {trainer.max_epochs: 1}, subroutines: [train, predict, test]}"],
+    "search": ["search={trials: 4}", "trainer={max_epochs: 2}", WITHOUT_PICTURES],
     "patches": ["tasks={discs: {num_samples: 16, size: 128}}", WITHOUT_PICTURES],
 }
 MODELS = {"ablation": 10, "learning_curve": 2, "sweep": 2, "transfer": 2, "tuned": 2, "post": 4, "which_source": 25}

@@ -83,7 +83,25 @@ SUGGESTED = TINY | {
     "reuse": {"distances": "analyses", "models": "sources"},
 }
 
-STUDIES = {"questions": QUESTIONS, "masks": MASKS, "analyses": ANALYSES, "sources": SOURCES, "suggested": SUGGESTED}
+SEARCHED = TINY | {
+    "mode": {"preset": "train", "cv": False, "subroutines": ["train"]},
+    "tasks": {"stripes": STRIPES},
+    "pivot": {"name": "stripes"},
+    "trainer": {"max_epochs": 2, "accelerator": "cpu"},
+    "search": {
+        **{"trials": 2, "objective": "loss", "halving": {"min_epochs": 1, "factor": 2}},
+        "space": {"optimizer.lr": {"low": 0.001, "high": 0.01}},
+    },
+}
+
+STUDIES = {
+    "questions": QUESTIONS,
+    "masks": MASKS,
+    "analyses": ANALYSES,
+    "sources": SOURCES,
+    "suggested": SUGGESTED,
+    "searched": SEARCHED,
+}
 
 TARGETS = {
     "questions.yaml": ["RESULTS/train.json"],
@@ -95,6 +113,7 @@ TARGETS = {
     "analyses.yaml": [f"RESULTS/{mode}.json" for mode in ("similarity", "audit", "info", "baselines")],
     "sources.yaml": ["RESULTS/tl.json"],
     "suggested.yaml": ["RESULTS/suggest.json"],
+    "searched.yaml": ["RESULTS/train.json"],
 }
 
 PRINTED_BY_EACH_STEP = re.compile(r"^\S+ \S+ (--- |peak memory )")

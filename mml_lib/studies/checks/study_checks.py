@@ -26,7 +26,7 @@ from mml_lib.tasks.task_identity import TaskIdentity, divided_by
 CROSS_ENTROPY = "torch.nn.CrossEntropyLoss"
 FOCAL = "mml_lib.models.losses.FocalLoss"
 REDIVIDING = ("redistribute",)
-GPU_RULES = ("train_fold", "tune_fold", "predict_fold", "extract_features", "compute_fisher")
+GPU_RULES = ("train_fold", "tune_fold", "train_trial", "predict_fold", "extract_features", "compute_fisher")
 WITHOUT_MASKS = ("torchvision.transforms.", "torch.nn.", "kornia.enhance.", "kornia.filters.", "kornia.geometry.")
 """Where modules know nothing of masks; `torchvision.transforms.v2` does."""
 AVERAGING = ("StochasticWeightAveraging", "EMAWeightAveraging", "WeightAveraging")
@@ -385,7 +385,7 @@ def check_leakage(task: TaskIdentity, cfg: StudyConfig) -> None:
     Raises:
         MMLError: the pipeline looks at the validation split.
     """
-    lookers = {"store_best": cfg.store_best is not None}
+    lookers = {"search": cfg.search is not None, "store_best": cfg.store_best is not None}
     lookers["lr_scheduler"] = cfg.lr_scheduler is not None and "ReduceLROnPlateau" in cfg.lr_scheduler.target
     lookers["callbacks"] = any("EarlyStopping" in callback.target for callback in cfg.callbacks.values())
     if choosing := [key for key, looks in lookers.items() if looks]:

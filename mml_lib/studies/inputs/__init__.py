@@ -12,6 +12,7 @@ from mml_lib.studies.inputs.post_inputs import PostInputs
 from mml_lib.studies.inputs.preprocess_inputs import PreprocessInputs
 from mml_lib.studies.inputs.questions_inputs import QuestionsInputs
 from mml_lib.studies.inputs.report_inputs import ReportInputs
+from mml_lib.studies.inputs.search_inputs import SearchInputs
 from mml_lib.studies.inputs.similarity_inputs import SimilarityInputs
 from mml_lib.studies.inputs.suggest_inputs import SuggestInputs
 from mml_lib.studies.inputs.tasks_inputs import TasksInputs
@@ -43,6 +44,7 @@ class Inputs:
         self.questions = QuestionsInputs(study)
         self.transfer = TransferInputs(study)
         self.suggest = SuggestInputs(study)
+        self.search = SearchInputs(study)
         self.info = InfoInputs(study)
         self.report = ReportInputs(study)
         self.similarity = SimilarityInputs(study)

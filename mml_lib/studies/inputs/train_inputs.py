@@ -69,6 +69,18 @@ class TrainInputs(RuleInputs):
             return []
         return [self.fm.path("suggestion", task=self.study.suggestions.pivot, number=entry["number"])]
 
+    def search_choice(self, wildcards: "Wildcards") -> list[str]:
+        """The choice of the search that a run takes its pipeline from; none if no search chooses it."""
+        entry = self.study.run(wildcards.task, wildcards.run).pipeline.content.get("search")
+        if not entry or "replaced" in entry:
+            return []
+        search = self.study.searches.of_run(wildcards.task, wildcards.run)
+        return [self.fm.path("search_choice", task=wildcards.task, search=search.id, run=wildcards.run)]
+
+    def stores(self, wildcards: "Wildcards", output: "OutputFiles") -> dict[str, str]:
+        """Where networks are stored, by run id and fold: that of a trial is not trained again for the chosen run."""
+        return {key: self.fm.pattern(key) for key in ("parameters", "models", "history")}
+
     def reports_validation(self, wildcards: "Wildcards", output: "OutputFiles") -> bool:
         """True if results on the validation split of a run are reported."""
         return self.study.scheduler(self.study.cfg.mode.id).reports_validation(wildcards.task)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mml_lib.config.gpu_options import ACCELERATORS, TRAINING, gpus_of, resources_of
+from mml_lib.config.gpu_options import ACCELERATORS, TRAINING, TRAININGS, gpus_of, resources_of
 from mml_lib.errors import MMLError
 from mml_lib.machine.gpu_devices import Gpu, may_have_gpu, visible_gpus
 from mml_lib.pipelines.trained_networks import TrainedNetwork
@@ -45,8 +45,14 @@ class Gpus:
         cfg = self.study.cfg
         if self.here == ():
             return 0
-        if rule != TRAINING:
+        if rule not in TRAININGS:
             return gpus_of(cfg, rule)
+        if rule != TRAINING:
+            return lambda wildcards: gpus_of(
+                cfg,
+                rule,
+                self._devices(wildcards.task, self.study.searches.find(wildcards.task, wildcards.search).base.run),
+            )
         return lambda wildcards: gpus_of(cfg, rule, self._devices(wildcards.task, wildcards.run))
 
     def memory(self, rule: str) -> Callable[["Wildcards"], int | None] | None:

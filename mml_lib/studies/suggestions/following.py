@@ -1,4 +1,4 @@
-"""Following of a suggestion: the pipeline of a training, once its suggestion is made."""
+"""Following of a suggestion or a search: the pipeline of a training, once it is made or chosen."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -38,10 +38,38 @@ def follow(
                 "arch; set arch to that of a source, or pretrain_task to a task"
             )
         followed["pretraining"] = {**content["pretraining"], "task": source}
-    followed["suggestion"] = {**entry, "replaced": {}, "added": []}
-    if code := own_code(followed | {"suggestion": {"replaced": content}}, content.get("code")):
-        followed["code"] = code
-    replaced = {key: value for key, value in content.items() if key not in followed or value != followed[key]}
-    followed["suggestion"]["replaced"] = {key: value for key, value in replaced.items() if key != "suggestion"}
-    followed["suggestion"]["added"] = [key for key in followed if key not in content]
-    return followed
+    return replace_sections(content, followed, "suggestion")
+
+
+def follow_search(content: Mapping[str, Any], chosen: Mapping[str, Any], run: str) -> dict[str, Any]:
+    """Return a planned pipeline with the sections of the trial that its search has chosen.
+
+    Args:
+        content: the planned pipeline.
+        chosen: the pipeline of the trial.
+        run: run id of that pipeline, under which its networks are stored.
+    """
+    followed = {key: value for key, value in content.items() if key not in content["search"]["followed"]}
+    followed |= {key: chosen[key] for key in content["search"]["followed"] if key in chosen}
+    return replace_sections(content, followed, "search", trained_as=run)
+
+
+def replace_sections(
+    content: Mapping[str, Any], followed: Mapping[str, Any], name: str, **notes: Any
+) -> dict[str, Any]:
+    """Return a pipeline with other sections, and those that were planned in its entry `name`.
+
+    Args:
+        content: the planned pipeline.
+        followed: the pipeline with the other sections.
+        name: name of the entry that defines where they come from.
+        notes: further keys of the entry that were not known while planning.
+    """
+    entry = {**content[name], **notes}
+    result = {**followed, name: {**entry, "replaced": {}, "added": []}}
+    if code := own_code(result | {name: {"replaced": content}}, content.get("code")):
+        result["code"] = code
+    replaced = {key: value for key, value in content.items() if key not in result or value != result[key]}
+    result[name]["replaced"] = {key: value for key, value in replaced.items() if key != name}
+    result[name]["added"] = [key for key in result if key not in content]
+    return result

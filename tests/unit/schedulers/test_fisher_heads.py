@@ -8,7 +8,7 @@ import pytest
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.schedulers.base import AbstractBaseScheduler
-from mml_lib.schedulers.fisher_heads import head_of
+from mml_lib.schedulers.feature_plans.fisher_heads import head_of
 from tests.support.messages import mentions
 from tests.support.planned_studies import planned, store
 

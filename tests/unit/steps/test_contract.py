@@ -19,7 +19,7 @@ SECTIONS = ("input", "output", "params")
 TRIGGERS = {"code", "asked_at", "state"}
 """Params that repeat steps where they change: the user's own code, the time, files that are no inputs."""
 
-STEP_MODULES = ("step.py", "training_step.py", "task_files.py")
+STEP_MODULES = ("step.py", "training_step.py", "task_files.py", "trial_training.py")
 
 Key = tuple[str, str]
 
@@ -72,7 +72,7 @@ def step_members() -> dict[str, tuple[set[Key], set[str]]]:
     for module in STEP_MODULES:
         tree = ast.parse((REPOSITORY / "mml_lib/steps" / module).read_text())
         for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 keys, names = members.setdefault(node.name, (set(), set()))
                 keys |= keys_read(node, ("self", "step"))
                 names |= {part.attr for part in ast.walk(node) if _is_of_step(part)}
@@ -85,6 +85,7 @@ def keys_of_script(text: str) -> set[Key]:
     tree = ast.parse(text)
     keys, members = keys_read(tree, ("snakemake",)), step_members()
     used = {node.attr for node in ast.walk(tree) if _is_of_step(node)}
+    used |= {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     if "warm=True" in text:
         used.add("cfg")  # of the GPUs that it takes
     seen: set[str] = set()

@@ -1,0 +1,141 @@
+"""The section of a study about hyper-parameter search."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
+
+from mml_lib.config.factories import check_path
+from mml_lib.config.sections import Section
+from mml_lib.errors import nearest
+
+SAMPLERS = ("tpe", "random", "grid", "qmc", "cmaes", "gp")
+"""Samplers by name; another one of Optuna is named by its class."""
+
+INDEPENDENT = ("random", "grid", "qmc")
+"""Samplers that propose without results: all their trials may be trained at once."""
+
+UNCONDITIONAL = ("grid", "qmc", "cmaes", "gp")
+"""Samplers that need every parameter in every trial."""
+
+SINGLE_OBJECTIVE = ("cmaes",)
+"""Samplers that cannot search for several objectives."""
+
+COSTS = ("training_time", "num_parameters")
+"""Objectives that are properties of a trained network rather than values on its validation split."""
+
+
+class Interval(Section):
+    """A range of numbers."""
+
+    low: float | int = Field(description="Smallest value.")
+    high: float | int = Field(description="Largest value.")
+    log: bool = Field(False, strict=True, description="Search on a logarithmic scale.")
+    step: float | int | None = Field(None, gt=0, description="Distance of neighbouring values; unset: any value.")
+
+    @model_validator(mode="after")
+    def _has_values(self) -> "Interval":
+        if self.low >= self.high:
+            raise ValueError(f"low ({self.low}) has to be less than high ({self.high})")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a logarithmic scale begins above 0, but low is {self.low}; raise low, or leave log out")
+        if self.log and self.step is not None:
+            raise ValueError("log goes with no step; leave one of them out")
+        return self
+
+
+class Halving(Section):
+    """Successive halving: the worse trainings of each rung are not continued."""
+
+    min_epochs: PositiveInt = Field(1, description="Epochs of all trials, before the first selection.")
+    factor: Annotated[int, Field(ge=2)] = Field(
+        3, description="One of this many trials is continued, for this many times as many epochs."
+    )
+    keep_checkpoints: bool = Field(
+        False,
+        strict=True,
+        description="Keep the checkpoints of stopped trials: if search.trials is raised later, those that are "
+        "continued then need not be trained from the beginning.",
+    )
+
+
+def _sampler(value: str) -> str:
+    if value in SAMPLERS:
+        return value
+    if "." not in value:
+        raise ValueError(f"there is no sampler '{value}'{nearest(value, SAMPLERS)}, or name the class of another one")
+    return check_path(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value without the spelling of its numbers, as JSON and YAML write it."""
+    return json.loads(json.dumps(value)) if isinstance(value, dict | list) else value
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list) or value is None else [value]
+
+
+class Search(Section):
+    """Search of hyper-parameters: trials are proposed by a sampler, and the best pipeline is trained on all folds."""
+
+    sampler: Annotated[str, AfterValidator(_sampler)] = Field(
+        "tpe",
+        description="Sampler that proposes trials: tpe, random, grid, qmc, cmaes, gp, or the class of another sampler "
+        "of Optuna.",
+    )
+    trials: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        20, description="Number of trials. More of them later continue the search."
+    )
+    parallel: PositiveInt = Field(
+        1,
+        description="Number of trials in flight: trial i is proposed from the results of trials 1 to i - parallel. It "
+        "changes the search; samplers that need no results ignore it.",
+    )
+    space: Annotated[dict[str, dict[str, Any] | list[Any]], BeforeValidator(_plain)] = Field(
+        description="Dotted keys of a pipeline with a range {low, high, log, step}, or a list of choices; a mapping "
+        "{choices: […], when: {…}} or {low, high, when: {…}} searches a key only where others have these values.",
+        min_length=1,
+    )
+    objective: Annotated[list[str] | None, BeforeValidator(_listed, json_schema_input_type=str | list[str] | None)] = (
+        Field(
+            None,
+            min_length=1,
+            description="Validation metric, loss, training_time or num_parameters; or a list of them, whose first one "
+            "chooses the best trial. Unset: the first metric of the task.",
+        )
+    )
+    folds: list[int] = Field([0], min_length=1, description="Folds that trials are trained on; values are their means.")
+    halving: Halving | None = Field(None, description="Stop worse trials early; unset: trials are trained in full.")
+    top: PositiveInt = Field(1, description="Number of best trials that are trained on all folds and tested.")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="Seed of the sampler.")
+    start: Annotated[list[dict[str, Any]], BeforeValidator(_plain)] = Field(
+        [], description="Trials to begin with: values of keys of the space; the sampler proposes the others."
+    )
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> "Search":
+        if self.start and self.sampler == "grid":
+            raise ValueError("start goes with no grid, which has all of its points; leave it out")
+        if len(self.start) > self.trials:
+            raise ValueError(f"start has {len(self.start)} trials, but trials is {self.trials}; raise trials")
+        if self.top > self.trials:
+            raise ValueError(f"top is {self.top}, but trials is {self.trials}; lower top")
+        if len(set(self.folds)) < len(self.folds):
+            raise ValueError(f"folds names a fold twice: {self.folds}")
+        self._check_objectives(self.objective or ())
+        return self
+
+    def _check_objectives(self, objectives: Sequence[str]) -> None:
+        if len(set(objectives)) < len(objectives):
+            raise ValueError(f"objective names one twice: {', '.join(objectives)}")
+        if len(objectives) > 1 and self.sampler in SINGLE_OBJECTIVE:
+            raise ValueError(f"the sampler {self.sampler} has one objective; set sampler: tpe, or a single objective")
+        if len(objectives) > 1 and self.halving:
+            raise ValueError("halving ranks trials by one objective; name one, or leave halving out")
+
+    @property
+    def is_independent(self) -> bool:
+        """True if trials are proposed without the results of others."""
+        return self.sampler in INDEPENDENT

@@ -1,0 +1,1 @@
+"""Plans about features that several modes share."""

@@ -1,0 +1,75 @@
+"""The best trials of a search."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mml_lib.errors import MMLError
+from mml_lib.files.checksums import verify
+from mml_lib.files.stored import yaml_text
+from mml_lib.pipelines.pipeline import read_stored_yaml
+from mml_lib.search.trials import Objective, TrialRecord
+
+
+def read_choice(path: str | Path) -> tuple[dict[str, Any], str]:
+    """Read the pipeline that a search has chosen, and its run id.
+
+    Raises:
+        MMLError: the file is missing, damaged, or of a newer format.
+    """
+    verify(path)
+    content = read_stored_yaml(Path(path), "blueprint")
+    return content["pipeline"], content["chosen"]["run"]
+
+
+def rank_trials(records: Sequence[TrialRecord], objective: Objective, rank: int) -> TrialRecord:
+    """Return the trial of a rank among those with different pipelines, from 1 (the best) on.
+
+    Of equal trials the earlier one is better.
+
+    Raises:
+        MMLError: fewer trials than the rank have a value.
+    """
+    done = {record.run: record for record in reversed(records) if record.objectives is not None}
+    ordered = sorted(done.values(), key=lambda record: (-objective.sign * _first(record), record.number))
+    if len(ordered) < rank:
+        reasons = [f"trial {record.number}: {record.failure}" for record in records if record.failure]
+        why = f"; {len(reasons)} failed, the first {reasons[0]}" if reasons else "; lower search.top"
+        raise MMLError(
+            f"search: {len(ordered)} different trials of {len(records)} have a value, so none is number {rank}{why}"
+        )
+    return ordered[rank - 1]
+
+
+def _first(record: TrialRecord) -> float:
+    assert record.objectives is not None, "only trials with a value are ranked"
+    return record.objectives[0]
+
+
+def choice_text(
+    record: TrialRecord,
+    pipeline: Mapping[str, Any],
+    objectives: Sequence[Objective],
+    number: int,
+    rank: int,
+) -> str:
+    """Return a chosen pipeline as YAML, with the reason.
+
+    Args:
+        record: the trial.
+        pipeline: its pipeline.
+        objectives: the objectives.
+        number: number of trials that it was chosen from.
+        rank: its rank among them.
+    """
+    assert record.objectives is not None, "only trials with a value are chosen"
+    values = {objective.name: value for objective, value in zip(objectives, record.objectives, strict=True)}
+    best = "the best" if rank == 1 else f"number {rank}"
+    reason = {
+        "trial": record.number,
+        "run": record.run,
+        "values": dict(record.values),
+        "objectives": values,
+        "why": f"{best} of {number} trials by validation {objectives[0].name} ({record.objectives[0]:.6g})",
+    }
+    return yaml_text("blueprint", {"chosen": reason, "pipeline": dict(pipeline)})

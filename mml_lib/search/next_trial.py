@@ -1,0 +1,99 @@
+"""The next training of a search: a proposed trial, or one that halving continues."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mml_lib.config.analysis.search_options import Search
+from mml_lib.errors import MMLError
+from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.search.rungs import choose_slot
+from mml_lib.search.space import Space
+from mml_lib.search.trial_pipelines import trial_pipeline
+from mml_lib.search.trials import Objective, Trial, TrialRecord, TrialResult, with_result
+
+
+def next_trial(
+    config: Mapping[str, Any],
+    base: Pipeline,
+    space: Space,
+    options: Search,
+    objectives: Sequence[Objective],
+    earlier: Sequence[TrialRecord],
+    results: Sequence[TrialResult],
+) -> Trial:
+    """Propose a trial.
+
+    Values that make no valid pipeline fail without a training, and so do those of an earlier trial that failed.
+
+    Args:
+        config: the study, before it is validated.
+        base: the pipeline that trials vary.
+        space: the search space.
+        options: the section `search`.
+        objectives: the objectives.
+        earlier: the earlier trials, with the results that the one before was proposed from.
+        results: the results of trial `number` - `parallel`, one of each fold; none for samplers that need none.
+
+    Raises:
+        MMLError: the sampler refuses the search.
+    """
+    from mml_lib.search.proposing import propose
+
+    number = len(earlier) + 1
+    trials = list(earlier)
+    if results:
+        place = number - options.parallel - 1
+        trials[place] = with_result(trials[place], results, objectives)
+    values = propose(space, options, objectives, trials)
+    try:
+        pipeline = trial_pipeline(config, base, values)
+    except MMLError as error:
+        return Trial(TrialRecord(number, values, None, failure=str(error)), None, trials)
+    failed = next((record for record in trials if record.run == pipeline.run and record.failure), None)
+    if failed is not None:
+        failure = f"the same pipeline failed as trial {failed.number}: {failed.failure}"
+        return Trial(TrialRecord(number, values, pipeline.run, failure=failure), None, trials)
+    return Trial(TrialRecord(number, values, pipeline.run), dict(pipeline.content), trials)
+
+
+def continued_trial(
+    config: Mapping[str, Any],
+    base: Pipeline,
+    factor: int,
+    objective: Objective,
+    previous: Sequence[Trial],
+    candidates: Sequence[TrialRecord],
+) -> Trial:
+    """Return the training that a slot of a rung continues.
+
+    Args:
+        config: the study, before it is validated.
+        base: the pipeline that trials vary.
+        factor: factor of the halving.
+        objective: what trainings are compared by.
+        previous: the slot before; none for the first one.
+        candidates: the trainings of the rung below that become eligible with this slot, with their results.
+    """
+    below = [record for slot in previous for record in slot.earlier] + list(candidates)
+    continued = [place for slot in previous for place in slot.continued]
+    place = choose_slot(len(below) // factor, factor, below, continued, objective)
+    if place is None:
+        failure = "no training of the rung below is left to continue, as the others failed"
+        return Trial(TrialRecord(0, {}, None, failure=failure), None, below, continued)
+    record = replace(below[place], objectives=None)
+    pipeline = trial_pipeline(config, base, record.values)
+    return Trial(record, dict(pipeline.content), below, [*continued, place])
+
+
+def records_of(
+    trials: Sequence[str | Path], results: Sequence[str | Path], objectives: Sequence[Objective]
+) -> list[TrialRecord]:
+    """Read trials with their results, which are in the order of the trials, those of all folds together."""
+    per_trial = len(results) // len(trials)
+    records = []
+    for number, path in enumerate(trials):
+        own = results[number * per_trial : (number + 1) * per_trial]
+        records.append(with_result(Trial.read(path).record, [TrialResult.read(result) for result in own], objectives))
+    return records

@@ -1,0 +1,215 @@
+"""Proposals of trials by Optuna's samplers. A proposal depends on the search and on the results named, nothing else."""
+
+import random
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from mml_lib.config.analysis.search_options import Search
+from mml_lib.config.factories import instantiate
+from mml_lib.errors import MMLError
+from mml_lib.search.space import Parameter, Space, name_choice
+from mml_lib.search.trials import Objective, TrialRecord
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # of QMCSampler
+
+
+STATELESS = ("tpe", "random", "gp")
+"""Samplers whose proposals depend on the trials and the seed only."""
+
+
+def propose(
+    space: Space, options: Search, objectives: Sequence[Objective], earlier: Sequence[TrialRecord]
+) -> dict[str, Any]:
+    """Propose the next trial of a search: return the value of each active parameter.
+
+    Trials without a result are pending. Failed ones count as the worst value so far.
+
+    Args:
+        space: the search space.
+        options: sampler, seed, number of trials in flight, and trials to begin with.
+        objectives: the objectives.
+        earlier: the earlier trials, in order. The last `parallel` - 1 of them are pending.
+
+    Raises:
+        MMLError: the sampler refuses the search.
+    """
+    number, sampler = len(earlier), options.sampler
+    start = number < len(options.start)
+    try:
+        if sampler == "grid":
+            return _grid_point(space, options.seed, number)
+        if sampler == "qmc" and not start:
+            return _quasi_random(space, options.seed, number)
+        if start or sampler in STATELESS:
+            return _from_trials(space, options, objectives, earlier)
+        return _replayed(space, options, objectives, earlier)
+    except (ValueError, TypeError, NotImplementedError, RuntimeError) as error:
+        raise MMLError(f"search.sampler: {sampler} cannot search this space: {' '.join(str(error).split())}") from error
+
+
+def _from_trials(
+    space: Space, options: Search, objectives: Sequence[Objective], earlier: Sequence[TrialRecord]
+) -> dict[str, Any]:
+    """Ask a fresh sampler, seeded for this trial, that is told all earlier trials."""
+    number = len(earlier)
+    study = _study(options.sampler, _seed(options.seed, number), objectives)
+    worst = _worst(earlier, objectives)
+    study.add_trials([_told(space, record, worst) for record in earlier])
+    return _ask(study, space, options.start[number : number + 1])[1]
+
+
+def _replayed(
+    space: Space, options: Search, objectives: Sequence[Objective], earlier: Sequence[TrialRecord]
+) -> dict[str, Any]:
+    """Repeat the search up to this trial: for samplers with a state, which no file keeps."""
+    study = _study(options.sampler, _seed(options.seed, 0), objectives)
+    trials: list[optuna.Trial] = []
+    for number in range(len(earlier) + 1):
+        done = number - options.parallel
+        if done >= 0:
+            values = earlier[done].objectives or _worst(earlier[: done + 1], objectives)
+            state = TrialState.FAIL if values is None else TrialState.COMPLETE
+            study.tell(trials[done], values, state=state)
+        trial, proposed = _ask(study, space, options.start[number : number + 1])
+        trials.append(trial)
+    return proposed
+
+
+def _study(sampler: str, seed: int, objectives: Sequence[Objective]) -> optuna.Study:
+    directions = [objective.direction for objective in objectives]
+    return optuna.create_study(sampler=_build(sampler, seed), directions=directions)
+
+
+def _ask(study: optuna.Study, space: Space, start: Sequence[Mapping[str, Any]]) -> tuple[optuna.Trial, dict[str, Any]]:
+    for values in start:
+        study.enqueue_trial({key: _encoded(space, key, value) for key, value in values.items()})
+    trial = study.ask()
+    proposed: dict[str, Any] = {}
+    for parameter in space.active(proposed):
+        proposed[parameter.key] = _suggest(trial, parameter)
+    return trial, proposed
+
+
+def distribution(parameter: Parameter) -> BaseDistribution:
+    """Return a parameter as Optuna describes it; choices are named."""
+    if parameter.choices:
+        return CategoricalDistribution(parameter.names)
+    if parameter.integer:
+        low, high = int(parameter.low), int(parameter.high)
+        return IntDistribution(low, high, log=parameter.log, step=int(parameter.step or 1))
+    return FloatDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
+
+
+def frozen_trial(
+    space: Space, record: TrialRecord, objectives: Sequence[float] | None, state: TrialState
+) -> FrozenTrial:
+    """Return a trial as Optuna stores it.
+
+    Args:
+        space: the search space.
+        record: the trial.
+        objectives: its values; None: none.
+        state: its state.
+    """
+    parameters = {parameter.key: parameter for parameter in space.parameters}
+    return create_trial(
+        state=state,
+        values=None if objectives is None else list(objectives),
+        params={key: _encoded(space, key, value) for key, value in record.values.items()},
+        distributions={key: distribution(parameters[key]) for key in record.values},
+    )
+
+
+def _build(sampler: str, seed: int) -> BaseSampler:
+    named = {
+        "tpe": lambda: TPESampler(seed=seed, constant_liar=True),
+        "random": lambda: RandomSampler(seed=seed),
+        "qmc": lambda: RandomSampler(seed=seed),  # of the trials that the study sets in part
+        "cmaes": lambda: CmaEsSampler(seed=seed, warn_independent_sampling=False),
+        "gp": lambda: GPSampler(seed=seed, deterministic_objective=False),
+    }
+    if sampler in named:
+        return named[sampler]()
+    try:
+        return instantiate({"_target_": sampler, "seed": seed}, BaseSampler)
+    except MMLError as error:
+        raise MMLError(f"search.sampler: {error}") from error
+
+
+def _seed(seed: int, number: int) -> int:
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+
+
+def _worst(earlier: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[float] | None:
+    """Return the worst value of each objective among trials; None without any."""
+    values = [record.objectives for record in earlier if record.objectives is not None]
+    if not values:
+        return None
+    columns = zip(*values, strict=True)
+    return [
+        max(column) if goal.lower_is_better else min(column) for column, goal in zip(columns, objectives, strict=True)
+    ]
+
+
+def _told(space: Space, record: TrialRecord, worst: Sequence[float] | None) -> FrozenTrial:
+    values = record.objectives
+    if record.failure is not None:
+        values = worst
+    if values is not None:
+        return frozen_trial(space, record, values, TrialState.COMPLETE)
+    return frozen_trial(space, record, None, TrialState.FAIL if record.failure else TrialState.RUNNING)
+
+
+def _encoded(space: Space, key: str, value: Any) -> Any:
+    (parameter,) = (parameter for parameter in space.parameters if parameter.key == key)
+    return name_choice(value) if parameter.choices else value
+
+
+def _suggest(trial: optuna.Trial, parameter: Parameter) -> Any:
+    if parameter.choices:
+        return _choice(parameter, trial.suggest_categorical(parameter.key, parameter.names))
+    options: dict[str, Any] = {"log": parameter.log}
+    if parameter.integer:
+        step = int(parameter.step or 1)
+        return trial.suggest_int(parameter.key, int(parameter.low), int(parameter.high), step=step, **options)
+    return trial.suggest_float(parameter.key, parameter.low, parameter.high, step=parameter.step, **options)
+
+
+def _choice(parameter: Parameter, name: str) -> Any:
+    return parameter.choices[parameter.names.index(name)]
+
+
+def _grid_point(space: Space, seed: int, number: int) -> dict[str, Any]:
+    points = space.points()
+    random.Random(seed).shuffle(points)
+    return points[number]
+
+
+def _quasi_random(space: Space, seed: int, number: int) -> dict[str, Any]:
+    """Return a point of a scrambled Sobol sequence.
+
+    Optuna keeps the position in the sequence in its study; asking again and again moves a fresh one there.
+    """
+    study = optuna.create_study(sampler=QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False))
+    distributions = {parameter.key: distribution(parameter) for parameter in space.parameters}
+    # Without a trial, Optuna's sampler does not know the space and draws its first point from another one.
+    first = {
+        parameter.key: parameter.names[0] if parameter.choices else parameter.low for parameter in space.parameters
+    }
+    study.add_trial(create_trial(value=0.0, params=first, distributions=distributions))
+    for _ in range(number + 1):
+        trial = study.ask(distributions)
+    return {
+        parameter.key: _choice(parameter, trial.params[parameter.key])
+        if parameter.choices
+        else trial.params[parameter.key]
+        for parameter in space.parameters
+    }

@@ -1,0 +1,218 @@
+"""Search space: the keys of a pipeline that a search varies, with their values and conditions."""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pydantic import ValidationError
+
+from mml_lib.config.analysis.search_options import Interval
+from mml_lib.errors import MMLError, nearest
+from mml_lib.pipelines.digests import canonical_json
+
+MAX_GRID = 100_000
+"""Largest number of points of a grid."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A searched key: a range of numbers, or choices.
+
+    Args:
+        key: dotted key of a pipeline.
+        choices: values to choose from; empty for a range.
+        low, high, log, step: the range.
+        integer: True for a range of integers.
+        when: values that other keys must have; elsewhere the key is left as it is.
+    """
+
+    key: str
+    choices: tuple[Any, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    step: float | None = None
+    integer: bool = False
+    when: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the choices in tables and for samplers."""
+        return tuple(name_choice(choice) for choice in self.choices)
+
+    @property
+    def examples(self) -> tuple[Any, ...]:
+        """All choices, or both ends of the range."""
+        return self.choices or (self.low, self.high)
+
+    @property
+    def grid(self) -> tuple[Any, ...] | None:
+        """All values; None where a range has no step."""
+        if self.choices:
+            return self.choices
+        step = self.step or (1 if self.integer and not self.log else None)
+        if step is None:
+            return None
+        return tuple(self.low + step * number for number in range(math.floor((self.high - self.low) / step + 1e-9) + 1))
+
+    def check(self, value: Any) -> None:
+        """Refuse a value outside the space.
+
+        Raises:
+            MMLError: it is no choice, or outside the range.
+        """
+        if self.choices:
+            if name_choice(value) not in self.names:
+                raise MMLError(f"{name_choice(value)} is no choice of {self.key}; it has {', '.join(self.names)}")
+        elif not isinstance(value, int | float) or isinstance(value, bool) or not self.low <= value <= self.high:
+            raise MMLError(f"{value} is outside the range of {self.key}, {self.low:g} to {self.high:g}")
+        elif self.integer and value != int(value):
+            raise MMLError(f"{value} is no integer, but {self.key} is")
+
+    def __str__(self) -> str:
+        words = ", ".join(self.names)
+        if not self.choices:
+            words = f"{self.low:g} to {self.high:g}" + (", logarithmic" if self.log else "")
+            words += ", integers" if self.integer else f", steps of {self.step:g}" if self.step else ""
+        when = " and ".join(f"{key} is {name_choice(value)}" for key, value in self.when.items())
+        return f"{self.key}: {words}" + (f" (where {when})" if when else "")
+
+
+def name_choice(value: Any) -> str:
+    """Return the name of a choice: a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else canonical_json(value)
+
+
+@dataclass(frozen=True)
+class Space:
+    """All searched keys. Keys that a condition names stand before the keys that have it."""
+
+    parameters: tuple[Parameter, ...]
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any], present: Mapping[str, Any]) -> "Space":
+        """Read a search space.
+
+        Args:
+            options: `search.space`.
+            present: the value of each key in the study, where it has one: a range is of integers where it has integers
+                for its ends and the study no other number.
+
+        Raises:
+            MMLError: the first mistake.
+        """
+        parameters = {key: _parameter(key, value, present.get(key)) for key, value in options.items()}
+        for key, parameter in parameters.items():
+            for other, value in parameter.when.items():
+                _check_condition(key, other, value, parameters)
+        return cls(tuple(_ordered(parameters)))
+
+    @property
+    def is_conditional(self) -> bool:
+        return any(parameter.when for parameter in self.parameters)
+
+    def active(self, values: Mapping[str, Any]) -> Iterator[Parameter]:
+        """Yield the parameters whose conditions hold. `values` may get those of earlier ones between two of them."""
+        for parameter in self.parameters:
+            conditions = parameter.when.items()
+            if all(key in values and name_choice(values[key]) == name_choice(value) for key, value in conditions):
+                yield parameter
+
+    def check_start(self, start: Mapping[str, Any]) -> None:
+        """Refuse a trial that is not in the space.
+
+        Raises:
+            MMLError: a key or a value is not in the space, or its condition does not hold.
+        """
+        parameters = {parameter.key: parameter for parameter in self.parameters}
+        for key, value in start.items():
+            if key not in parameters:
+                raise MMLError(f"'{key}' is not in the space{nearest(key, parameters)}")
+            parameters[key].check(value)
+        active = {parameter.key for parameter in self.active(start)}
+        for key in start:
+            if key not in active:
+                raise MMLError(f"'{key}' has a condition that does not hold; name the values that it needs")
+
+    def points(self) -> list[dict[str, Any]]:
+        """Return all points of a grid.
+
+        Raises:
+            MMLError: a range has no step, or there are too many.
+        """
+        grids = []
+        for parameter in self.parameters:
+            if (grid := parameter.grid) is None:
+                raise MMLError(f"search.space: a grid needs a step for {parameter.key}, or a list of values")
+            grids.append(grid)
+        if (number := math.prod(map(len, grids))) > MAX_GRID:
+            raise MMLError(f"search.space: a grid of {number:,} points is too large; use sampler: random or qmc")
+        keys = [parameter.key for parameter in self.parameters]
+        return [dict(zip(keys, values, strict=True)) for values in itertools.product(*grids)]
+
+
+def _parameter(key: str, value: Mapping[str, Any] | list[Any], present: Any) -> Parameter:
+    where = f"search.space.{key}"
+    content: dict[str, Any] = {"choices": value} if isinstance(value, list) else dict(value)
+    when = content.pop("when", {})
+    if not isinstance(when, dict):
+        raise MMLError(f"{where}: when is {when}; write it as {{optimizer: adamw}}")
+    if "choices" in content:
+        if further := [name for name in content if name != "choices"]:
+            raise MMLError(f"{where}: choices go with no {further[0]}")
+        return Parameter(key, _choices(where, content["choices"]), when=when)
+    try:
+        interval = Interval(**content)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        words = problem["ctx"]["error"] if problem["type"] == "value_error" else problem["msg"].lower()
+        name = ".".join(map(str, problem["loc"]))
+        raise MMLError(
+            f"{where}: {name}{': ' if name else ''}{words}; write {{low: 0.001, high: 0.1, log: true}}, or a list of "
+            "values"
+        ) from error
+    numbers = [interval.low, interval.high, *([] if interval.step is None else [interval.step])]
+    integer = all(isinstance(number, int) for number in numbers) and not isinstance(present, float)
+    if not integer:
+        numbers = [float(number) for number in numbers]
+    step = numbers[2] if interval.step is not None else None
+    return Parameter(key, (), numbers[0], numbers[1], interval.log, step, integer, when)
+
+
+def _choices(where: str, values: Any) -> tuple[Any, ...]:
+    if not isinstance(values, list) or len(values) < 2:
+        raise MMLError(f"{where}: a search needs at least two choices; name more, or set the value in the study itself")
+    names = [name_choice(value) for value in values]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise MMLError(f"{where}: the choice {twice[0]} stands there twice")
+    return tuple(values)
+
+
+def _check_condition(key: str, other: str, value: Any, parameters: Mapping[str, Parameter]) -> None:
+    where = f"search.space.{key}.when"
+    if other not in parameters:
+        raise MMLError(f"{where}: '{other}' is not in the space{nearest(other, parameters)}")
+    if not parameters[other].choices:
+        raise MMLError(f"{where}: '{other}' has a range; a condition needs choices")
+    try:
+        parameters[other].check(value)
+    except MMLError as error:
+        raise MMLError(f"{where}: {error}") from error
+
+
+def _ordered(parameters: Mapping[str, Parameter]) -> Iterator[Parameter]:
+    """Yield parameters, each after those that its condition names.
+
+    Raises:
+        MMLError: conditions name each other.
+    """
+    left, done = dict(parameters), set[str]()
+    while left:
+        ready = [key for key, parameter in left.items() if done.issuperset(parameter.when)]
+        if not ready:
+            raise MMLError(f"search.space: the conditions of {' and '.join(left)} need each other")
+        done.add(ready[0])
+        yield left.pop(ready[0])

@@ -1,0 +1,50 @@
+"""Pipelines of trials: the study's own pipeline with the proposed values."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mml_lib.config.loading import load_study
+from mml_lib.config.reading.layers import overlay
+from mml_lib.config.schema import StudyConfig
+from mml_lib.pipelines.pipeline import Pipeline, pipeline_sections
+
+FURTHER = ("multitask", "pretraining", "frozen")
+"""Entries that a mode adds to a pipeline."""
+
+
+def trial_pipeline(config: Mapping[str, Any], base: Pipeline, values: Mapping[str, Any]) -> Pipeline:
+    """Return the pipeline of a trial. Its run id is that of any study with such a pipeline.
+
+    Args:
+        config: the study, before it is validated.
+        base: the pipeline that the search varies.
+        values: values by dotted key. A section is set before the keys below it.
+
+    Raises:
+        MMLError: the values do not fit each other, or the schema.
+    """
+    return pipeline_of(trial_config(config, base, values), base)
+
+
+def pipeline_of(cfg: StudyConfig, base: Pipeline) -> Pipeline:
+    """Return the pipeline of a config for the task of another pipeline."""
+    further = {key: base.content[key] for key in FURTHER if key in base.content}
+    return Pipeline.of(cfg, base.task, further, base.content.get("code"))
+
+
+def trial_config(config: Mapping[str, Any], base: Pipeline, values: Mapping[str, Any]) -> StudyConfig:
+    """Return the validated config of a trial.
+
+    Raises:
+        MMLError: the values do not fit each other, or the schema.
+    """
+    content = pipeline_sections(config, base)
+    plain = load_study({**content, "normalization": None})
+    if plain.normalization_of("pretraining" in base.content) == base.content["normalization"]:
+        content["normalization"] = None  # it follows from the weights of a trial's arch
+    for key in sorted(values, key=lambda key: key.count(".")):
+        layer: Any = values[key]
+        for part in reversed(key.split(".")):
+            layer = {part: layer}
+        content = overlay(content, layer)
+    return load_study(content)

@@ -1,0 +1,227 @@
+"""Tables of trials: what was tried, how far each trial came, and which parameters mattered."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mml_lib.config.analysis.search_options import Search
+from mml_lib.search.next_trial import records_of
+from mml_lib.search.rungs import Rung
+from mml_lib.search.space import Space, name_choice
+from mml_lib.search.trials import Objective, TrialRecord
+
+FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
+"""States of a trial: trained in full, not continued by halving, or without a value."""
+
+NO_TIME = datetime(2000, 1, 1)
+"""Start and end of trials in a journal, which are not known there."""
+
+
+@dataclass(frozen=True)
+class SearchTrials:
+    """The trials of one search.
+
+    Args:
+        id: id of the search.
+        label: label of the variant that it belongs to.
+        options: the section `search`.
+        space: the search space.
+        objectives: what trials are compared by.
+        rungs: the rungs.
+        records: the trainings of each rung with their results.
+    """
+
+    id: str
+    label: str
+    options: Search
+    space: Space
+    objectives: Sequence[Objective]
+    rungs: Sequence[Rung]
+    records: Sequence[Sequence[TrialRecord]]
+
+    @property
+    def name(self) -> str:
+        """Name in tables and figures."""
+        return self.label or self.id
+
+    @property
+    def reached(self) -> list[tuple[Rung, TrialRecord]]:
+        """The highest rung that each trial has reached, with its result there, by number of the trial."""
+        latest: dict[int, tuple[Rung, TrialRecord]] = {}
+        for rung, records in zip(self.rungs, self.records, strict=True):
+            latest |= {record.number: (rung, record) for record in records if record.number}  # 0: nothing to continue
+        return [latest[number] for number in sorted(latest)]
+
+    @property
+    def stopped(self) -> list[tuple[str, int]]:
+        """Run and fold of each training that halving has stopped, and whose checkpoints are not to be kept."""
+        if self.options.halving is None or self.options.halving.keep_checkpoints:
+            return []
+        last = self.rungs[-1]
+        runs = dict.fromkeys(record.run for rung, record in self.reached if rung is not last and record.run)
+        return [(run, fold) for run in runs for fold in self.options.folds]
+
+
+def read_searches(
+    searches: Sequence[Mapping[str, Any]], trials: Sequence[str], results: Sequence[str]
+) -> list[SearchTrials]:
+    """Read the trials of searches.
+
+    Args:
+        searches: `id label options objectives rungs present` of each search.
+        trials: files of all trainings, search by search and rung by rung.
+        results: their results, one of each fold.
+    """
+    trials, results, read = list(trials), list(results), []
+    for search in searches:
+        options, objectives = Search(**search["options"]), [Objective(**item) for item in search["objectives"]]
+        rungs, folds = [Rung(**rung) for rung in search["rungs"]], len(options.folds)
+        records = []
+        for rung in rungs:
+            own, trials = trials[: rung.slots], trials[rung.slots :]
+            of_rung, results = results[: rung.slots * folds], results[rung.slots * folds :]
+            records.append(records_of(own, of_rung, objectives))
+        space = Space.of(options.space, search["present"])
+        read.append(SearchTrials(search["id"], search["label"], options, space, objectives, rungs, records))
+    return read
+
+
+def trial_table(searches: Sequence[SearchTrials]) -> pd.DataFrame:
+    """Return a row for each trial.
+
+    Columns are `search label trial run state rank rung epochs failure`, the objectives, `pareto` (True for trials that
+    no other one beats in all of several objectives) and the searched keys. `rank` is that of finished trials by the
+    first objective; values of stopped trials are those after their `epochs`.
+    """
+    return pd.concat([_table(search) for search in searches], ignore_index=True)
+
+
+def _table(search: SearchTrials) -> pd.DataFrame:
+    rows = []
+    for rung, record in search.reached:
+        last = rung is search.rungs[-1]
+        values: Sequence[float | None] = record.objectives or [None] * len(search.objectives)
+        rows.append(
+            {
+                **{"search": search.id, "label": search.label, "trial": record.number, "run": record.run},
+                "state": FAILED if record.failure else FINISHED if last else STOPPED,
+                **{"rank": None, "rung": rung.number, "epochs": rung.epochs, "failure": record.failure},
+                **{goal.name: value for goal, value in zip(search.objectives, values, strict=True)},
+                **({"pareto": None} if len(search.objectives) > 1 else {}),
+                **{
+                    parameter.key: _cell(record.values[parameter.key]) if parameter.key in record.values else None
+                    for parameter in search.space.parameters
+                },
+            }
+        )
+    table = pd.DataFrame(rows)
+    finished = table[table["state"] == FINISHED]
+    signed = [-goal.sign * finished[goal.name].astype(float) for goal in search.objectives]
+    ranked = pd.DataFrame({"value": signed[0], "run": finished["run"]}).drop_duplicates("run")
+    table["rank"] = ranked["value"].rank(method="first").reindex(table.index).astype("Int64")
+    if len(signed) > 1:
+        costs = pd.concat(signed, axis=1).to_numpy()
+        beaten = [bool(((costs <= own).all(axis=1) & (costs < own).any(axis=1)).any()) for own in costs]
+        table["pareto"] = pd.Series([not item for item in beaten], index=finished.index).reindex(table.index)
+    return table
+
+
+def _cell(value: Any) -> Any:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else name_choice(value)
+
+
+def importance_table(searches: Sequence[SearchTrials]) -> pd.DataFrame:
+    """Return the importance of each parameter for each objective by functional ANOVA (Hutter et al. 2014).
+
+    Columns are `search label objective parameter importance trials`. Importances of an objective sum to 1. Of halving,
+    the values after the first rung count, which all trials have. Parameters with a condition have none, nor have those
+    of fewer than four trials with different values.
+    """
+    from optuna import create_study
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+    from optuna.trial import TrialState
+
+    from mml_lib.search.proposing import frozen_trial
+
+    rows = []
+    for search in searches:
+        done = [record for record in search.records[0] if record.objectives is not None]
+        for place, goal in enumerate(search.objectives):
+            study = create_study(direction=goal.direction)
+            values = [record.objectives[place] for record in done if record.objectives is not None]
+            if len(set(values)) < 4:
+                continue
+            study.add_trials(
+                [
+                    frozen_trial(search.space, record, [value], TrialState.COMPLETE)
+                    for record, value in zip(done, values, strict=True)
+                ]
+            )
+            importances = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
+            rows += [
+                {
+                    **{"search": search.id, "label": search.label, "objective": goal.name},
+                    **{"parameter": key, "importance": importance, "trials": len(done)},
+                }
+                for key, importance in importances.items()
+            ]
+    return pd.DataFrame(rows, columns=["search", "label", "objective", "parameter", "importance", "trials"])
+
+
+def write_journal(searches: Sequence[SearchTrials], task: str, path: str | Path) -> None:
+    """Write the trials as a journal of Optuna, which optuna-dashboard opens; the same trials give the same journal.
+
+    Args:
+        searches: the searches; each is a study of its own there.
+        task: the task.
+        path: path of the journal.
+    """
+    from optuna import create_study
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+    from optuna.trial import TrialState
+
+    from mml_lib.search.proposing import frozen_trial
+
+    storage = JournalStorage(JournalFileBackend(str(path)))
+    for search in searches:
+        directions = [goal.direction for goal in search.objectives]
+        study = create_study(storage=storage, study_name=f"{task} {search.name}", directions=directions)
+        study.set_metric_names([goal.name for goal in search.objectives])
+        for rung, record in search.reached:
+            state = TrialState.FAIL if record.failure else TrialState.COMPLETE
+            if state is TrialState.COMPLETE and rung is not search.rungs[-1]:
+                state = TrialState.PRUNED
+            values = record.objectives if state is TrialState.COMPLETE else None
+            trial = frozen_trial(search.space, record, values, state)
+            trial.datetime_start = trial.datetime_complete = NO_TIME
+            trial.user_attrs = {"run": record.run, "failure": record.failure}
+            if len(search.objectives) == 1:
+                trial.intermediate_values = {
+                    below.epochs: other.objectives[0]
+                    for below, records in zip(search.rungs, search.records, strict=True)
+                    for other in records
+                    if other.number == record.number and other.objectives is not None
+                }
+            study.add_trial(trial)
+    lines = [json.loads(line) | {"worker_id": "mml"} for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    Path(path).write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+
+
+def as_text(table: pd.DataFrame, rows: int = 5) -> str:
+    """Return the best trials of each search as text for a terminal."""
+    parts = []
+    for (search, label), own in table.groupby(["search", "label"], sort=False):
+        counts = own["state"].value_counts()
+        numbers = ", ".join(f"{counts[state]} {state}" for state in (FINISHED, STOPPED, FAILED) if state in counts)
+        best = own.dropna(subset=["rank"]).sort_values("rank").head(rows)
+        filled = [name for name in list(own)[list(own).index("failure") + 1 :] if own[name].notna().any()]
+        columns = ["trial", "run", *filled]
+        parts.append(f"search {search}{f' ({label})' if label else ''}: {len(own)} trials, {numbers}; the best:")
+        parts.append(best[columns].to_string(index=False))
+    return "\n".join(parts)

@@ -1,0 +1,120 @@
+"""Trials of a search: what was proposed, and what came out of it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from mml_lib.files.stored import Stored
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Quantity that trials are compared by.
+
+    Args:
+        name: a validation metric, `loss`, `training_time` or `num_parameters`.
+        lower_is_better: True if small values are good.
+    """
+
+    name: str
+    lower_is_better: bool
+
+    @property
+    def direction(self) -> Literal["minimize", "maximize"]:
+        """The direction, as Optuna names it."""
+        return "minimize" if self.lower_is_better else "maximize"
+
+    @property
+    def sign(self) -> int:
+        """1 where large values are good, -1 where small ones are."""
+        return -1 if self.lower_is_better else 1
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """A trial as later ones see it.
+
+    Args:
+        number: number of the trial, from 1 on.
+        values: parameters by key.
+        run: run id of its pipeline; None: its values make no valid pipeline.
+        objectives: a value for each objective; None: it failed, or its result is not known yet.
+        failure: the reason if it failed.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    run: str | None
+    objectives: Sequence[float] | None = None
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
+class Trial(Stored):
+    """A training that a search plans: a proposed trial, or one that halving continues.
+
+    It is the content of `SEARCH/<task>/<search>/trial-<number>.json` and `…/rung<rung>-<number>.json`.
+
+    Args:
+        record: the trial, without a result; a failure means that there is nothing to train.
+        pipeline: content of its pipeline, if there is something to train.
+        earlier: the trials that it was proposed after, with the results that it was proposed from; or the trainings of
+            the rung below that it was chosen from.
+        continued: places, from 0 on, of the trainings of the rung below that this and earlier slots continue.
+    """
+
+    record: TrialRecord
+    pipeline: Mapping[str, Any] | None
+    earlier: Sequence[TrialRecord]
+    continued: Sequence[int] = ()
+
+    KIND = "trial"
+
+    @classmethod
+    def of_content(cls, content: Mapping[str, Any]) -> "Trial":
+        earlier = [TrialRecord(**record) for record in content["earlier"]]
+        return cls(TrialRecord(**content["record"]), content["pipeline"], earlier, content["continued"])
+
+    @property
+    def records(self) -> list[TrialRecord]:
+        """The trials before this one, and this one."""
+        return [*self.earlier, self.record]
+
+
+@dataclass(frozen=True)
+class TrialResult(Stored):
+    """Result of a trial on one fold: the content of `SEARCH/<task>/<search>/rung<rung>-<number>-fold<fold>.json`.
+
+    Args:
+        run: run id of its pipeline; None: there is none.
+        epochs: number of epochs that the result is of.
+        objectives: value of each objective by name; None: it failed.
+        failure: the reason if it failed.
+        finished: True if the training is done, so that its network is stored.
+    """
+
+    run: str | None
+    epochs: int
+    objectives: Mapping[str, float] | None
+    failure: str | None = None
+    finished: bool = False
+
+    KIND = "trial_result"
+
+
+def combine(results: Sequence[TrialResult], objectives: Sequence[Objective]) -> tuple[list[float] | None, str | None]:
+    """Return the mean of each objective over folds, and the reason of a failure; one of both is None."""
+    if failures := [result.failure for result in results if result.failure is not None]:
+        return None, failures[0]
+    means = []
+    for objective in objectives:
+        values = [result.objectives[objective.name] for result in results if result.objectives is not None]
+        means.append(math.fsum(values) / len(values))
+    return means, None
+
+
+def with_result(record: TrialRecord, results: Sequence[TrialResult], objectives: Sequence[Objective]) -> TrialRecord:
+    """Return a trial with its results, one of each fold."""
+    values, failure = combine(results, objectives)
+    return replace(record, objectives=values, failure=failure)

@@ -1,0 +1,48 @@
+"""Networks of trials, which a run that a search has chosen takes over."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mml_lib.files.atomic import write_text
+from mml_lib.files.checksums import verify
+from mml_lib.machine.locks import process_rank
+from mml_lib.models.model_storage import ModelStorage
+
+if TYPE_CHECKING:
+    from mml_lib.steps.training_step import TrainingStep
+
+logger = logging.getLogger(__name__)
+
+
+def take_trial_network(step: "TrainingStep", stores: Mapping[str, str]) -> bool:
+    """Copy the network of a trial with the same pipeline and fold, if a search has chosen the run and trained one.
+
+    Args:
+        step: a training.
+        stores: patterns of the paths of networks.
+
+    Returns:
+        True if there is nothing left to train.
+    """
+    run = step.pipeline.content.get("search", {}).get("trained_as")
+    if run is None:
+        return False
+    paths = {key: Path(pattern.format(task=step.task, run=run, fold=step.fold)) for key, pattern in stores.items()}
+    if not all(path.exists() for path in paths.values()):
+        return False
+    if process_rank():
+        return True
+    from mml_lib.models.network import load_network, save_network
+
+    verify(*paths.values())
+    assert step.run is not None, "a training has a run"
+    network, header = load_network(paths["parameters"])
+    about = {key: header[key] for key in ("task", "run", "fold", "mean", "std", "classes")} | {"run": step.run}
+    save_network(network, step.output.parameters, about)
+    write_text(step.output.history, paths["history"].read_text(encoding="utf-8"))
+    replace(ModelStorage.read(paths["models"]), run=step.run).write(step.output.model)
+    logger.info("taken over from run %s, which a trial of the search has trained", run)
+    return True

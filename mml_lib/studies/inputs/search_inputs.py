@@ -1,0 +1,194 @@
+"""Inputs and params of rules/search.smk."""
+
+from typing import TYPE_CHECKING, Any
+
+from mml_lib.studies.inputs.rule_inputs import RuleInputs
+from mml_lib.studies.searches.planned_search import PlannedSearch
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import OutputFiles, Wildcards
+
+
+class SearchInputs(RuleInputs):
+    """Trials of searches: proposals, trainings, promotions and results."""
+
+    def _search(self, wildcards: "Wildcards") -> PlannedSearch:
+        return self.study.searches.find(wildcards.task, wildcards.search)
+
+    def _trial(self, search: PlannedSearch, rung: int, number: int) -> str:
+        """Return the file that plans a training of a rung."""
+        tokens = {"task": search.task, "search": search.id, "number": number}
+        return self.fm.path("promotion", **tokens, rung=rung) if rung else self.fm.path("trial", **tokens)
+
+    def _results(self, search: PlannedSearch, rung: int, number: int) -> list[str]:
+        """Return the results of a training of a rung, one of each fold."""
+        tokens = {"task": search.task, "search": search.id, "number": number}
+        return [self.fm.path("trial_result", **tokens, rung=rung, fold=fold) for fold in search.options.folds]
+
+    def base(self, wildcards: "Wildcards") -> str:
+        """The pipeline that trials vary."""
+        search = self._search(wildcards)
+        return self.fm.path("pipeline", task=search.task, run=search.base.run)
+
+    def objectives(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
+        """The quantities that trials are compared by."""
+        return [vars(objective) for objective in self._search(wildcards).objectives]
+
+    # --- proposals ----------------------------------------------------------------------------------------------
+
+    def previous(self, wildcards: "Wildcards") -> list[str]:
+        """The trial that was proposed before; none for the first one."""
+        number = int(wildcards.number)
+        return [self._trial(self._search(wildcards), 0, number - 1)] if number > 1 else []
+
+    def known_results(self, wildcards: "Wildcards") -> list[str]:
+        """The results that a proposal waits for: those of trial `number` - `parallel`. Earlier ones are known."""
+        search, number = self._search(wildcards), int(wildcards.number)
+        done = number - search.options.parallel
+        return [] if search.options.is_independent or done < 1 else self._results(search, 0, done)
+
+    def options(self, wildcards: "Wildcards") -> dict[str, Any]:
+        """The section `search`. The number of trials changes none of them."""
+        return self._search(wildcards).options.model_dump(mode="json", exclude={"trials", "top"})
+
+    def present(self, wildcards: "Wildcards") -> dict[str, Any]:
+        """The value of each searched key in the study, where it has one."""
+        return dict(self._search(wildcards).present)
+
+    # --- trainings ----------------------------------------------------------------------------------------------
+
+    def trial(self, wildcards: "Wildcards") -> str:
+        """The file that plans a training."""
+        return self._trial(self._search(wildcards), int(wildcards.rung), int(wildcards.number))
+
+    def descriptions(self, wildcards: "Wildcards") -> list[str]:
+        """The descriptions of all tasks that a trial learns."""
+        return self.study.inputs.train.learned_files(wildcards.task, self._search(wildcards).base.run).descriptions
+
+    def packed_images(self, wildcards: "Wildcards") -> list[str]:
+        """The packed images of all tasks that a trial learns."""
+        return self.study.inputs.train.learned_files(wildcards.task, self._search(wildcards).base.run).packed_images
+
+    def selection(self, wildcards: "Wildcards") -> str | list[str]:
+        """The choice of the model that trials start from; none if they start from no model of MML."""
+        search = self._search(wildcards)
+        if not search.base.pretraining:
+            return []
+        return self.fm.path("selection", task=search.task, run=search.base.run)
+
+    def candidate_parameters(self, wildcards: "Wildcards") -> list[str]:
+        """The weights of the models that trials may start from."""
+        return [self.fm.path("parameters", **model) for model in self._models(wildcards)]
+
+    def candidates(self, wildcards: "Wildcards", output: "OutputFiles") -> list[dict[str, Any]]:
+        """The models that trials may start from: `project` (None: this one), `task`, `run`, `fold`."""
+        return [dict(model) for model in self._models(wildcards)]
+
+    def _models(self, wildcards: "Wildcards") -> list[Any]:
+        return list(self._search(wildcards).base.pretraining.get("models", ()))
+
+    def datasets(self, wildcards: "Wildcards", output: "OutputFiles") -> list[str]:
+        """The manifests behind the images that a trial learns."""
+        packs = dict.fromkeys((task["dataset"], task["pack"]) for task in self._search(wildcards).base.tasks)
+        return [self.fm.path("dataset", dataset=dataset) for dataset, _ in packs]
+
+    def epochs(self, wildcards: "Wildcards") -> int | None:
+        """The epochs of a rung; None: trials are trained in full."""
+        search = self._search(wildcards)
+        rung = search.rungs[int(wildcards.rung)]
+        return None if rung is search.rungs[-1] else rung.epochs
+
+    def stores(self, wildcards: "Wildcards", output: "OutputFiles") -> dict[str, str]:
+        """Where the network of a trial, its checkpoints and its pipeline are stored, by its run id and fold.
+
+        They are those of an ordinary run with the same pipeline.
+        """
+        keys = ("pipeline", "parameters", "models", "history", "checkpoint", "tensorboard")
+        return {key: self.fm.pattern(key) for key in keys}
+
+    def threads(self, wildcards: "Wildcards", output: "OutputFiles") -> int:
+        """The threads of a training, also where Snakemake has fewer cores: the result of a trial depends on them."""
+        return self.study.resources.threads("train_trial", 1)
+
+    # --- halving ------------------------------------------------------------------------------------------------
+
+    def slot_before(self, wildcards: "Wildcards") -> list[str]:
+        """The slot of the same rung that was filled before; none for the first one."""
+        number = int(wildcards.number)
+        return [self._trial(self._search(wildcards), int(wildcards.rung), number - 1)] if number > 1 else []
+
+    def candidate_trials(self, wildcards: "Wildcards") -> list[str]:
+        """The trainings of the rung below that become eligible with a slot."""
+        search, rung = self._search(wildcards), int(wildcards.rung) - 1
+        return [self._trial(search, rung, number) for number in self._eligible(search, wildcards)]
+
+    def candidate_results(self, wildcards: "Wildcards") -> list[str]:
+        """The results of these trainings."""
+        search, rung = self._search(wildcards), int(wildcards.rung) - 1
+        return [path for number in self._eligible(search, wildcards) for path in self._results(search, rung, number)]
+
+    @staticmethod
+    def _eligible(search: PlannedSearch, wildcards: "Wildcards") -> range:
+        assert search.options.halving is not None, "only halving has slots"
+        factor, slot = search.options.halving.factor, int(wildcards.number)
+        return range((slot - 1) * factor + 1, slot * factor + 1)
+
+    # --- results ------------------------------------------------------------------------------------------------
+
+    def finished_trials(self, wildcards: "Wildcards") -> list[str]:
+        """The trials that are trained in full."""
+        search = self._search(wildcards)
+        top = search.rungs[-1]
+        return [self._trial(search, top.number, number) for number in range(1, top.slots + 1)]
+
+    def finished_results(self, wildcards: "Wildcards") -> list[str]:
+        """Their results."""
+        search = self._search(wildcards)
+        top = search.rungs[-1]
+        return [path for number in range(1, top.slots + 1) for path in self._results(search, top.number, number)]
+
+    def rank(self, wildcards: "Wildcards") -> int:
+        """The rank of the trial that a run takes its pipeline from."""
+        return self._search(wildcards).rank_of(wildcards.run)
+
+    def all_trials(self, wildcards: "Wildcards") -> list[str]:
+        """The trainings of all searches for a task, rung by rung."""
+        return [
+            self._trial(search, rung.number, number)
+            for search in self.study.searches.of_task(wildcards.task)
+            for rung in search.rungs
+            for number in range(1, rung.slots + 1)
+        ]
+
+    def all_results(self, wildcards: "Wildcards") -> list[str]:
+        """The results of these trainings."""
+        return [
+            path
+            for search in self.study.searches.of_task(wildcards.task)
+            for rung in search.rungs
+            for number in range(1, rung.slots + 1)
+            for path in self._results(search, rung.number, number)
+        ]
+
+    def searches(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
+        """The searches for a task: `id label options objectives rungs`, and the parameters of the space."""
+        return [
+            {
+                "id": search.id,
+                "label": search.label,
+                "options": search.options.model_dump(mode="json"),
+                "objectives": [vars(objective) for objective in search.objectives],
+                "rungs": [vars(rung) for rung in search.rungs],
+                "present": search.present,
+            }
+            for search in self.study.searches.of_task(wildcards.task)
+        ]
+
+    def checkpoints(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
+        """Where checkpoints of trials are, by run id and fold."""
+        return self.fm.pattern("checkpoint")
+
+    def page(self, wildcards: "Wildcards") -> dict[str, str]:
+        """The labels of a figure or table in the report."""
+        content = wildcards.get("table") or wildcards.figure
+        return {"content": content.replace("_", " "), "task": wildcards.task}

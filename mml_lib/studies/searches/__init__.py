@@ -1,0 +1,1 @@
+"""Searches of a study: what is known of them while planning."""

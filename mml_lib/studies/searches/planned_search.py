@@ -1,0 +1,87 @@
+"""A planned search: its trials, rungs and chosen runs are known before anything runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from mml_lib.config.analysis.search_options import Search
+from mml_lib.pipelines.digests import digest
+from mml_lib.pipelines.pipeline import PIPELINE_KEYS, Pipeline
+from mml_lib.search.rungs import Rung
+from mml_lib.search.space import Space
+from mml_lib.search.trials import Objective
+
+
+@dataclass(frozen=True)
+class PlannedSearch:
+    """A search for one task.
+
+    Args:
+        task: the task that trials are trained on.
+        base: the pipeline that trials vary.
+        options: the section `search`.
+        space: the search space.
+        objectives: what trials are compared by, the first one chooses.
+        rungs: the rungs; a single one without halving.
+        definition: all that decides the trials, beside the base.
+        present: value of each searched key in the study, where it has one.
+        label: label of the variant that it belongs to.
+    """
+
+    task: str
+    base: Pipeline
+    options: Search
+    space: Space
+    objectives: tuple[Objective, ...]
+    rungs: tuple[Rung, ...]
+    definition: Mapping[str, Any]
+    present: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
+
+    @cached_property
+    def id(self) -> str:
+        """Identity of the search, 8 hex digits. The number of trials is no part of it: more of them continue it."""
+        return digest([self.base.run, self.definition])
+
+    @cached_property
+    def chosen(self) -> dict[str, Pipeline]:
+        """The planned pipelines of the best trials by their origin in words, the best one first."""
+        trials = self.options.trials
+        entry = {**self.definition, "trials": trials, "followed": list(PIPELINE_KEYS)}
+        return {
+            f"{'best' if rank == 1 else f'number {rank}'} of {trials} trials": Pipeline(
+                {**self.base.content, "search": {**entry, "rank": rank}}
+            )
+            for rank in range(1, self.options.top + 1)
+        }
+
+    def rank_of(self, run: str) -> int:
+        """Return the rank of the trial whose pipeline a planned run has."""
+        return [pipeline.run for pipeline in self.chosen.values()].index(run) + 1
+
+    @property
+    def epochs(self) -> int:
+        """Largest number of epochs that the trials take together, on all folds."""
+        below, total = 0, 0
+        for rung in self.rungs:
+            total += rung.slots * (rung.epochs - below)
+            below = rung.epochs
+        return total * len(self.options.folds)
+
+    @property
+    def trainings(self) -> int:
+        """Number of trainings that are begun."""
+        return self.options.trials * len(self.options.folds)
+
+    @property
+    def announcement(self) -> str:
+        """Line about the search for the overview."""
+        options = self.options
+        of_which = f", {options.parallel} in flight" if options.parallel > 1 and not options.is_independent else ""
+        folds = f"fold{'s' * (len(options.folds) > 1)} {', '.join(map(str, options.folds))}"
+        name = f" ({self.label})" if self.label else ""
+        return (
+            f"search {self.id} of {self.task}{name}: {options.trials} trials by {options.sampler}{of_which} on "
+            f"{folds}, at most {self.trainings} trainings of {self.epochs} epochs together"
+        )

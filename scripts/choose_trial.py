@@ -1,0 +1,18 @@
+"""Choose the pipeline of a run: that of one of the best trials."""
+
+from mml_lib.files.atomic import write_text
+from mml_lib.search.best_trials import choice_text, rank_trials
+from mml_lib.search.next_trial import records_of
+from mml_lib.search.trials import Objective, Trial
+from mml_lib.steps.open_step import open_step
+
+open_step(snakemake)
+objectives = [Objective(**objective) for objective in snakemake.params.objectives]
+records = records_of(snakemake.input.trials, snakemake.input.results, objectives)
+
+record = rank_trials(records, objectives[0], snakemake.params.rank)
+pipeline = next(
+    trial.pipeline for path in snakemake.input.trials if (trial := Trial.read(path)).record.run == record.run
+)
+
+write_text(snakemake.output.choice, choice_text(record, pipeline, objectives, len(records), snakemake.params.rank))

@@ -1,0 +1,70 @@
+"""Successive halving: rungs, slots, and the trainings that are continued."""
+
+import random
+
+import pytest
+
+from mml_lib.config.analysis.search_options import Halving
+from mml_lib.errors import MMLError
+from mml_lib.search.rungs import choose_slot, plan_rungs
+from mml_lib.search.trials import Objective, TrialRecord
+
+LOSS = Objective("loss", lower_is_better=True)
+
+
+def records(values: list[float | None]) -> list[TrialRecord]:
+    return [
+        TrialRecord(number, {}, f"{number:08x}", None if value is None else [value], "nan" if value is None else None)
+        for number, value in enumerate(values, start=1)
+    ]
+
+
+def fill(values: list[float | None], factor: int) -> list[int | None]:
+    """Return the places that the slots of a rung continue, in order."""
+    below, continued, places = records(values), [], []
+    for slot in range(1, len(values) // factor + 1):
+        place = choose_slot(slot, factor, below, continued, LOSS)
+        places.append(place)
+        continued += [] if place is None else [place]
+    return places
+
+
+@pytest.mark.parametrize(
+    ("trials", "epochs", "halving", "expected"),
+    [
+        (9, 9, Halving(min_epochs=1, factor=3), [(1, 9), (3, 3), (9, 1)]),
+        (20, 10, Halving(min_epochs=3, factor=3), [(3, 20), (9, 6), (10, 2)]),
+        (5, 4, None, [(4, 5)]),
+    ],
+)
+def test_each_rung_has_a_share_of_the_trials_and_more_epochs(trials, epochs, halving, expected):
+    assert [(rung.epochs, rung.slots) for rung in plan_rungs(trials, epochs, halving)] == expected
+
+
+def test_rungs_without_trainings_are_refused():
+    with pytest.raises(MMLError, match="at least 9 trials"):
+        plan_rungs(8, 9, Halving(min_epochs=1, factor=3))
+    with pytest.raises(MMLError, match="lower min_epochs"):
+        plan_rungs(8, 3, Halving(min_epochs=3, factor=3))
+
+
+def test_slots_continue_the_best_trainings_so_far():
+    assert fill([0.5, 0.1, 0.9, 0.2, 0.3, 0.4, 0.05, 0.6, 0.7], 3) == [1, 3, 6]
+    assert fill([0.1, 0.2, 0.3, 0.9, 0.8, 0.7], 3) == [0, 1]
+    assert fill([0.2, 0.2, 0.2, 0.2], 2) == [0, 1], "of equal ones the earlier"
+    assert fill([None, None, None, 0.2], 2) == [None, 3]
+
+
+def test_more_trials_leave_earlier_slots_as_they_are():
+    values = [random.Random(0).random() for _ in range(60)]
+    for number in range(3, 60, 3):
+        assert fill(values[:number], 3) == fill(values, 3)[: number // 3]
+
+
+def test_most_of_the_best_trainings_are_continued():
+    shares = []
+    for seed in range(50):
+        values = [random.Random(seed * 100 + number).random() for number in range(81)]
+        best = set(sorted(range(81), key=values.__getitem__)[:27])
+        shares.append(len(best & set(fill(values, 3))) / 27)
+    assert sum(shares) / len(shares) > 0.8

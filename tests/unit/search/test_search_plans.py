@@ -1,0 +1,202 @@
+"""Plans of searches: their trials are known before anything runs, and mistakes are refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mml_lib.errors import MMLError
+from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.pipelines.suggested import as_planned
+from mml_lib.schedulers.base import AbstractBaseScheduler
+from mml_lib.search.trial_pipelines import trial_pipeline
+from mml_lib.studies.suggestions.following import follow_search
+from tests.support.places import CONFIG
+from tests.support.planned_studies import FAKE, planned
+
+SPACE = {"optimizer.lr": {"low": 1e-4, "high": 0.1, "log": True}, "augmentations": ["none", "flips"]}
+TASKS = {"mine": FAKE | {"num_samples": 60, "test_fraction": 0.2}, "others": FAKE | {"image_seed": 5}}
+
+
+def search(folder: Path, mode: dict[str, Any] | None = None, **options: Any) -> AbstractBaseScheduler:
+    section = {"space": SPACE, "trials": 6, "objective": "loss", **options.pop("search", {})}
+    return planned(mode or {}, folder, **{"tasks": TASKS, "search": section, **options})
+
+
+def steps(plan: AbstractBaseScheduler) -> dict[str, int]:
+    return {rule: len(wildcards) for rule, wildcards in plan.steps_by_rule.items()}
+
+
+def test_the_best_trial_is_trained_on_all_folds_under_a_run_that_is_known_before(tmp_path: Path):
+    plan = search(tmp_path)
+    (run,) = plan.runs_of("mine")
+    assert run.label == "best of 6 trials"
+    assert steps(plan)["train_fold"] == 3
+    assert steps(plan)["collect_search"] == 1
+    assert "search" in run.pipeline.content
+    (line,) = [line for line in plan.announcement if line.startswith("search ")]
+    assert "6 trials by tpe on fold 0" in line
+    assert "6 trainings of 60 epochs" in line
+
+
+def test_several_best_trials_are_runs_with_ranks(tmp_path: Path):
+    runs = search(tmp_path, search={"top": 2}).runs_of("mine")
+    assert [run.label for run in runs] == ["best of 6 trials", "number 2 of 6 trials"]
+    assert len({run.id for run in runs}) == 2
+
+
+def test_mode_search_trains_trials_only(tmp_path: Path):
+    plan = search(tmp_path, {"preset": "search"})
+    assert steps(plan) == {"collect_search": 1, "choose_trial": 1}
+    with pytest.raises(MMLError, match="search: the section is missing"):
+        planned({"preset": "search"}, tmp_path, tasks=TASKS)
+
+
+def test_nested_tasks_have_searches_of_their_own(tmp_path: Path):
+    plan = search(tmp_path, {"nested": True})
+    ids = {search.id for task in plan.trained_tasks for search in plan.study.searches.of_task(task)}
+    assert len(ids) == len(plan.trained_tasks) == 3
+    assert len({plan.run_label(network).run for network in plan.networks("mine")}) == 1, "one row of the leaderboard"
+
+
+def test_more_trials_continue_a_search_and_everything_else_makes_another(tmp_path: Path):
+    def id_of(**options: Any) -> str:
+        (planned_search,) = search(tmp_path, **options).study.searches.of_task("mine")
+        return planned_search.id
+
+    first = id_of()
+    assert id_of(search={"trials": 60, "top": 3}) == first
+    others = [
+        {"search": {"seed": 1}},
+        {"search": {"parallel": 2}},
+        {"search": {"sampler": "random"}},
+        {"search": {"folds": [1]}},
+        {"search": {"objective": "accuracy"}},
+        {"search": {"start": [{"optimizer.lr": 0.01}]}},
+        {"search": {"space": {**SPACE, "sampling.batch_size": [8, 16]}}},
+        {"search": {"halving": {"min_epochs": 3, "factor": 2}}},
+        {"optimizer": "sgd"},
+        {"seed": 7},
+    ]
+    assert len({first, *(id_of(**options) for options in others)}) == len(others) + 1
+    independent = {"sampler": "random", "parallel": 1}
+    assert id_of(search=independent) == id_of(search=independent | {"parallel": 5})
+
+
+def test_a_choice_of_the_same_name_with_another_content_makes_another_search(tmp_path: Path):
+    def id_of(rotation: int) -> str:
+        presets = tmp_path / f"presets{rotation}"
+        (presets / "augmentations").mkdir(parents=True, exist_ok=True)
+        text = f"transforms:\n  - _target_: kornia.augmentation.RandomRotation\n    degrees: {rotation}\n"
+        (presets / "augmentations/own.yaml").write_text(text)
+        paths = {"presets": [str(presets), str(CONFIG)], "data": str(tmp_path / "d"), "results": str(tmp_path / "r")}
+        plan = search(tmp_path, paths=paths, search={"space": {"augmentations": ["none", "own"]}})
+        (planned_search,) = plan.study.searches.of_task("mine")
+        return planned_search.id
+
+    assert id_of(10) != id_of(20)
+
+
+def test_a_trial_is_the_ordinary_run_of_its_pipeline(tmp_path: Path):
+    plan = search(tmp_path)
+    (planned_search,) = plan.study.searches.of_task("mine")
+    assert trial_pipeline(plan.study.config, planned_search.base, {}).content == planned_search.base.content
+    values = {"augmentations": "flips", "optimizer.lr": 0.02}
+    plain = planned({}, tmp_path, tasks=TASKS, augmentations="flips", optimizer={"preset": "adamw", "lr": 0.02})
+    assert trial_pipeline(plan.study.config, planned_search.base, values).run == plain.runs_of("mine")[0].id
+
+
+def test_a_section_is_set_before_the_keys_below_it(tmp_path: Path):
+    (planned_search,) = search(tmp_path).study.searches.of_task("mine")
+    values = {"optimizer.lr": 0.5, "optimizer": "sgd"}
+    optimizer = trial_pipeline(config_of(tmp_path), planned_search.base, values).content["optimizer"]
+    assert (optimizer["_target_"], optimizer["lr"]) == ("torch.optim.SGD", 0.5)
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    return search(folder).study.config
+
+
+def test_the_written_pipeline_keeps_the_run_id_of_the_planned_one(tmp_path: Path):
+    plan = search(tmp_path)
+    (run,) = plan.runs_of("mine")
+    (planned_search,) = plan.study.searches.of_task("mine")
+    trial = trial_pipeline(plan.study.config, planned_search.base, {"augmentations": "flips", "optimizer.lr": 0.02})
+    written = Pipeline(follow_search(run.pipeline.content, trial.content, trial.run))
+    assert written.run == run.id != trial.run
+    assert as_planned(written.content) == run.pipeline.content
+    assert written.content["optimizer"] == trial.content["optimizer"]
+    assert written.content["search"]["trained_as"] == trial.run
+
+
+def test_variants_search_by_themselves(tmp_path: Path):
+    plan = search(tmp_path, variants={"a": {"search.sampler": "random"}, "b": {"sampling.batch_size": 4}})
+    assert [run.label for run in plan.runs_of("mine")] == ["a, best of 6 trials", "b, best of 6 trials"]
+    assert len(plan.study.searches.of_task("mine")) == 2
+
+
+REFUSED = [
+    ({"search": {"space": {"optimiser.lr": [1, 2]}}}, "did you mean 'optimizer'"),
+    ({"search": {"space": {"bootstrap": [100, 200]}}}, "'bootstrap' is no part of a run"),
+    ({"search": {"space": {"preprocessing": ["none", "size32"]}}}, "sweep"),
+    ({"search": {"space": {"preprocessing.size": [32, 64]}}}, "sweep"),
+    ({"search": {"space": {"seed": [1, 2]}}}, "repeats"),
+    ({"search": {"space": {"trainer.devices": [1, 2]}}}, "same devices"),
+    ({"search": {"space": {"augmentations": ["flips", "flip"]}}}, r"search\.space\.augmentations"),
+    ({"search": {"space": {"optimizer.lr": {"low": 0, "high": 1}}}}, r"search\.space\.optimizer\.lr"),
+    ({"search": {"space": {"sampling.batch_size": {"low": 0, "high": 8}}}}, r"search\.space\.sampling\.batch_size"),
+    ({"search": {"space": {"sampling.batchsize": [8, 16]}}}, r"search\.space\.sampling\.batchsize"),
+    ({"search": {"space": {"decoder": ["unet_small", "unet"]}}}, "same run"),
+    ({"search": {"objective": "dice"}}, "search.objective: 'dice'"),
+    ({"search": {"objective": ["loss", "loss"]}}, "twice"),
+    ({"search": {"sampler": "tpee"}}, "did you mean 'tpe'"),
+    ({"search": {"sampler": "cmaes", "objective": ["loss", "accuracy"]}}, "sampler: tpe"),
+    ({"search": {"sampler": "grid"}}, r"step for optimizer\.lr"),
+    ({"search": {"sampler": "grid", "space": {"augmentations": ["none", "flips"]}}}, "2 points"),
+    ({"search": {"folds": [3]}}, r"search\.folds: task mine has no fold 3"),
+    ({"search": {"folds": [-1]}}, r"search\.folds: task mine has no fold -1"),
+    ({"search": {"folds": [0, 0]}}, "twice"),
+    ({"search": {"halving": {"min_epochs": 1, "factor": 3}}}, "at least 27 trials"),
+    ({"search": {"halving": {"min_epochs": 10}}}, "lower min_epochs"),
+    ({"search": {"halving": {"min_epochs": 4}, "top": 3}}, "search.top"),
+    ({"search": {"halving": {"min_epochs": 4}, "objective": ["loss", "accuracy"]}}, "halving"),
+    (
+        {"search": {"halving": {"min_epochs": 4}, "space": {**SPACE, "trainer.max_epochs": [5, 9]}}},
+        "halving decides how long",
+    ),
+    ({"search": {"halving": {"min_epochs": 4}}, "trainer": {"max_steps": 50}}, r"trainer\.max_steps"),
+    ({"search": {"top": 7}}, "lower top"),
+    ({"search": {"start": [{"optimizer.lr": 3}]}}, r"search\.start: trial 1"),
+    ({"search": {"start": [{"optimizer.lr": 0.1}] * 7}}, "raise trials"),
+    ({"sweep": {"optimizer.lr": [0.1, 0.2]}}, r"sweep\.optimizer\.lr"),
+    ({"sweep": {"optimizer": ["adamw", "sgd"]}}, r"sweep\.optimizer"),
+    ({"variants": {"a": {"optimizer.lr": 0.1}, "b": {}}}, r"variants\.a\.optimizer\.lr"),
+    ({"tasks": {"mine": FAKE | {"test_fraction": 0}}}, r"search chooses by the validation split.*test_fraction"),
+]
+
+
+@pytest.mark.parametrize(("changes", "remedy"), REFUSED, ids=[str(changes)[:70] for changes, _ in REFUSED])
+def test_a_search_that_cannot_be_done_is_refused_while_planning(tmp_path: Path, changes: dict[str, Any], remedy: str):
+    with pytest.raises(MMLError, match=remedy):
+        search(tmp_path, **changes)
+
+
+def test_a_conditional_space_needs_a_sampler_that_can_do_conditions(tmp_path: Path):
+    space = {"optimizer": ["adamw", "sgd"], "optimizer.momentum": {"low": 0, "high": 0.9, "when": {"optimizer": "sgd"}}}
+    search(tmp_path, search={"space": space})
+    for sampler in ("grid", "qmc", "cmaes", "gp"):
+        with pytest.raises(MMLError, match=r"optimizer\.momentum has a condition"):
+            search(tmp_path, search={"space": space, "sampler": sampler})
+
+
+def test_planning_does_not_import_optuna(tmp_path: Path):
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from pathlib import Path; from tests.support.planned_studies import FAKE, planned;"
+        f"section = {{'trials': 6, 'objective': 'loss', 'space': {SPACE!r}}};"
+        f"planned({{}}, Path({str(tmp_path)!r}), tasks={TASKS!r}, search=section); print('optuna' in sys.modules)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.split()[-1] == "False"

@@ -1,0 +1,97 @@
+"""Search spaces: ranges, choices, conditions, grids."""
+
+from typing import Any
+
+import pytest
+
+from mml_lib.errors import MMLError
+from mml_lib.search.space import Space
+
+SPACE = {
+    "optimizer.weight_decay": {"low": 0, "high": 0.1, "when": {"optimizer": "adamw"}},
+    "optimizer": ["adamw", "sgd"],
+    "optimizer.lr": {"low": 1e-5, "high": 0.1, "log": True},
+    "sampling.batch_size": [16, 32],
+}
+
+
+def test_a_parameter_stands_after_those_that_its_condition_names():
+    space = Space.of(SPACE, {})
+    keys = [parameter.key for parameter in space.parameters]
+    assert keys.index("optimizer") < keys.index("optimizer.weight_decay")
+    assert {parameter.key for parameter in space.active({"optimizer": "sgd"})} == set(SPACE) - {
+        "optimizer.weight_decay"
+    }
+    assert {parameter.key for parameter in space.active({"optimizer": "adamw"})} == set(SPACE)
+
+
+@pytest.mark.parametrize(
+    ("ends", "present", "integer"),
+    [((1, 5), None, True), ((1, 5), 3, True), ((0, 1), 0.5, False), ((0, 0.1), None, False), ((0.0, 1.0), 3, False)],
+)
+def test_a_range_is_of_integers_where_its_ends_are_and_the_study_has_no_other_number(ends, present, integer):
+    (parameter,) = Space.of({"arch.depth": {"low": ends[0], "high": ends[1]}}, {"arch.depth": present}).parameters
+    assert parameter.integer is integer
+
+
+def test_a_grid_has_every_combination_of_choices_integers_and_steps():
+    space = Space.of(
+        {"a.b": ["x", "y", "z"], "c.d": {"low": 1, "high": 3}, "e.f": {"low": 0, "high": 0.3, "step": 0.1}}, {}
+    )
+    points = space.points()
+    assert len(points) == 3 * 3 * 4
+    assert len({str(point) for point in points}) == len(points)
+    assert {point["c.d"] for point in points} == {1, 2, 3}
+    assert {round(point["e.f"], 9) for point in points} == {0, 0.1, 0.2, 0.3}
+
+
+@pytest.mark.parametrize(
+    ("options", "remedy"),
+    [
+        ({"optimizer.lr": {"low": 0.1, "high": 0.1}}, "less than high"),
+        ({"optimizer.lr": {"low": 1, "high": 0.1}}, "less than high"),
+        ({"optimizer.lr": {"low": 0, "high": 0.1, "log": True}}, "raise low"),
+        ({"optimizer.lr": {"low": 0.1, "high": 1, "log": True, "step": 0.1}}, "leave one of them out"),
+        ({"optimizer.lr": {"low": 0.1}}, "high"),
+        ({"optimizer.lr": {"low": 0.1, "high": 1, "steps": 3}}, "steps"),
+        ({"optimizer.lr": [0.1]}, "at least two"),
+        ({"optimizer.lr": [0.1, 0.2, 0.1]}, "twice"),
+        ({"optimizer.lr": {"choices": [1, 2], "low": 1}}, "low"),
+        ({"optimizer.lr": {"low": 0.1, "high": 1, "when": {"arch": "x"}}}, "'arch' is not in the space"),
+        ({**SPACE, "a.b": {"low": 0, "high": 1, "when": {"optimizer": "adamx"}}}, "adamw, sgd"),
+        ({**SPACE, "a.b": {"low": 0, "high": 1, "when": {"optimizer.lr": 0.1}}}, "needs choices"),
+        (
+            {
+                "a.b": {"choices": [1, 2], "when": {"c.d": 1}},
+                "c.d": {"choices": [1, 2], "when": {"a.b": 1}},
+            },
+            "need each other",
+        ),
+    ],
+)
+def test_a_space_without_values_or_with_impossible_conditions_is_refused(options: dict[str, Any], remedy: str):
+    with pytest.raises(MMLError, match=remedy) as refusal:
+        Space.of(options, {})
+    assert "search.space" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("start", "remedy"),
+    [
+        ({"optimiser": "sgd"}, "did you mean 'optimizer'"),
+        ({"optimizer": "lamb"}, "adamw, sgd"),
+        ({"optimizer.lr": 1}, "range of optimizer.lr"),
+        ({"optimizer.lr": True}, "range of optimizer.lr"),
+        ({"optimizer": "sgd", "optimizer.weight_decay": 0.1}, "condition"),
+    ],
+)
+def test_a_trial_outside_the_space_is_refused(start: dict[str, Any], remedy: str):
+    with pytest.raises(MMLError, match=remedy):
+        Space.of(SPACE, {}).check_start(start)
+
+
+def test_a_grid_needs_steps_and_a_limited_number_of_points():
+    with pytest.raises(MMLError, match=r"step for optimizer\.lr"):
+        Space.of({"optimizer.lr": {"low": 0.1, "high": 1}}, {}).points()
+    with pytest.raises(MMLError, match="random"):
+        Space.of({f"a.b{number}": list(range(10)) for number in range(6)}, {}).points()
