@@ -24,6 +24,7 @@ from mml_lib.models.model_storage import ModelStorage
 from mml_lib.models.network import load_network
 from mml_lib.pipelines.pipeline import Pipeline, read_stored_yaml
 from mml_lib.predictions.predictions import read_predictions
+from mml_lib.search.trials import Trial, TrialResult
 from mml_lib.tasks.dataset import Dataset
 from mml_lib.tasks.description import TaskDescription, read_header
 from mml_lib.training.tuning import Tuning
@@ -61,6 +62,8 @@ READ: dict[str, Callable[[Path], Any]] = {
     "ensemble": EnsembleStorage.read,
     "fisher": FisherEmbedding.read,
     "pair_distance": PairDistance.read,
+    "trial": lambda path: Trial.read(path).records,
+    "trial_result": TrialResult.read,
     "study_config": read_config,
     "run_explanation": lambda path: read_stored_yaml(path, "run_explanation")["run"],
     "return_value": lambda path: read_json(path, "return_value")["mode"],
