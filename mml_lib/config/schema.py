@@ -1,5 +1,6 @@
 """The typed model of a study: the reference of every option. `config/schema.json` is generated from it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -321,12 +322,23 @@ class StudyConfig(Section):
         default_factory=list, description="Additional rule files."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _tagged_tasks_have_no_options(cls, content: Any) -> Any:
+        tasks = content.get("tasks") if isinstance(content, Mapping) else None
+        for name, options in tasks.items() if isinstance(tasks, Mapping) else ():
+            base, *tags = str(name).split("+")
+            if tags and options is not None:
+                raise ValueError(
+                    f"tasks.{name}: a task with tags is derived from {base} with all its options, exclude too; set "
+                    "them there, and leave this value empty"
+                )
+        return content
+
     @model_validator(mode="after")
     def _tagged_tasks_have_a_base(self) -> "StudyConfig":
         for name, task in self.tasks.items():
             base, *tags = name.split("+")
-            if tags and task is not None:
-                raise ValueError(f"tasks.{name}: a task with tags is derived from its base; leave its value empty")
             if tags and self.tasks.get(base) is None:
                 others = [other for other in self.tasks if other != name]
                 raise ValueError(f"tasks.{name}: its base '{base}' is not among the tasks{nearest(base, others)}")

@@ -92,6 +92,12 @@ CASES = {
         [],
         r"second.yaml: tasks.b\+nested~0: its base 'b' is not among the tasks.* (line 2)",
     ),
+    "options of a task with tags": (
+        "  # nothing",
+        "tasks:\n  b: {creator: digits}\n  b+nested~0: {exclude: a.csv}",
+        [],
+        r"second.yaml: tasks.b\+nested~0: .*derived from b with all its options, exclude too.* (line 3)",
+    ),
     "paths that are none": ("", "seed: 1", ["paths=3"], "--config: paths: input should be a valid dictionary, not 3"),
     "list for keys": (
         "",
