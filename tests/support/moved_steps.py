@@ -31,6 +31,9 @@ FOLDERS = ("checkpoints", "tensorboard", "trial")
 STORES = "stores"
 """Param with patterns of the paths of networks that a step may read or write."""
 
+KEPT = "files"
+"""Param with files that a step stores one after another, so that one that is killed goes on with the rest."""
+
 VOLATILE = {"created", "training_time", "seconds"}
 """Keys and columns that say when a step ran and how long."""
 
@@ -148,6 +151,10 @@ def move(snakemake: "Snakemake", folder: Path) -> None:
             params._set_name(name, position)
     if STORES in params._names:
         params[params._names[STORES][0]] = {key: str(folder / key / path) for key, path in params.stores.items()}
+    if kept := params.get(KEPT):
+        position, _ = params._names[KEPT]
+        params[position] = [str(folder / KEPT / str(number)) for number in range(len(kept))]
+        params._set_name(KEPT, position)
     for number, model in enumerate(params.get("models", ())):  # of all studies, which no rule of one study makes
         model["path"] = str(copied(Path(model["path"]), folder / "models" / str(number) / Path(model["path"]).name))
     snakemake._safely_store_params(params)
