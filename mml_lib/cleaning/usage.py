@@ -15,6 +15,7 @@ from mml_lib.config.pipeline_folder import add_presets
 from mml_lib.config.reading.layers import with_defaults
 from mml_lib.config.reading.study_files import parse_values, read_study
 from mml_lib.errors import MMLError
+from mml_lib.search.trials import Trial
 from mml_lib.studies.runs import pack_id
 from mml_lib.studies.study import Study
 from mml_lib.tasks.task_identity import lineage
@@ -149,6 +150,10 @@ def _plan(study: Study, usage: Usage) -> None:
         usage.add_tasks(planned.pipeline.tasks)
         for model in planned.pipeline.pretraining.get("models", ()):
             usage.runs.add((model["project"] or project, model["task"], model["run"]))
+    for task, search in study.searches.planned:
+        for trial in study.fm.existing("trial", task=task, search=search):
+            record = Trial.read(study.fm.path("trial", **trial)).record
+            usage.runs |= {(project, task, record.run)} if record.run else set()
     for mode in study.schedulers.modes:
         with contextlib.suppress(MMLError):
             steps = study.scheduler(mode).steps_by_rule.get("predict_baseline", ())

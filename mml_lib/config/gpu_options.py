@@ -7,14 +7,13 @@ ACCELERATORS = ("auto", "gpu", "cuda")
 
 TRAINING = "train_fold"
 
-TRAININGS = (TRAINING, "train_trial")
+TRIAL = "train_trial"
+
+TRAININGS = (TRAINING, TRIAL)
 """Rules whose steps use as many GPUs as their pipeline has devices."""
 
 SAME = {"predict_other": "predict_fold"}
 """Rules that use the resources of another rule."""
-
-LIKE_TRAININGS = ("train_trial",)
-"""Rules that use the memory and time of a training unless they have their own."""
 
 
 def resources_of(cfg: StudyConfig, rule: str) -> Resources:
@@ -22,7 +21,7 @@ def resources_of(cfg: StudyConfig, rule: str) -> Resources:
     own, training = (cfg.resources.get(name) or Resources() for name in (SAME.get(rule, rule), TRAINING))
     gpu = 0 if own.gpu is None and training.gpu == 0 else own.gpu
     update = {"gpu": gpu, "gpu_mem_mb": own.gpu_mem_mb or training.gpu_mem_mb}
-    if rule in LIKE_TRAININGS:
+    if rule == TRIAL:  # memory and time of a training, unless it has its own
         update |= {key: getattr(own, key) or getattr(training, key) for key in ("mem_mb", "runtime")}
     return own.model_copy(update=update)
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mml_lib.config.gpu_options import TRAININGS
 from mml_lib.errors import MMLError
 from mml_lib.files.removing import size_of
 from mml_lib.machine.measured import Measured, benchmark_files
@@ -82,7 +83,7 @@ class Forecast:
         if not steps:
             return "to do: nothing"
         words = f"to do: {len(steps)} step{'s' * (len(steps) != 1)}"
-        if trainings := sum(step.rule == "train_fold" for step in steps):
+        if trainings := sum(step.rule in TRAININGS for step in steps):
             shares = self.study.gpus.shares()
             words += f", {trainings} of them training{'s' * (trainings != 1)}{f' ({shares})' if shares else ''}"
         return f"{words}; {self._time(steps)}; {self._disk(steps)}"
@@ -93,7 +94,7 @@ class Forecast:
         """Return the expected duration of steps: side by side on this machine, in total on a cluster."""
         estimates = [(step, self._seconds(step)) for step in steps]
         unknown = list(dict.fromkeys(step.rule for step, seconds in estimates if seconds is None))
-        if "train_fold" in unknown:
+        if any(rule in TRAININGS for rule in unknown):
             return "time unknown until a training like these has ended"
         timed = [(step, seconds) for step, seconds in estimates if seconds is not None]
         if self.study.gpus.cores is not None:
@@ -117,6 +118,8 @@ class Forecast:
         measured = self._measured_of(step.rule)
         if step.rule == "train_fold":
             return self._training(step)
+        if step.rule == "train_trial":
+            return self._trial(step)
         own = step.wildcards
         if "run" in own:  # the same network or another of its run, or one that computes alike on the same task
             prefixes = [f"{own['task']}-{own['run']}-"]
@@ -143,7 +146,18 @@ class Forecast:
             return None
         if own := self._trainings.get((step.wildcards["task"], pipeline.run)):
             return sum(training.seconds + training.overhead for training in own) / len(own)
-        images, kind = self._images(pipeline, pipeline.content["trainer"]["max_epochs"]), _kind(pipeline)
+        return self._alike_seconds(pipeline, pipeline.content["trainer"]["max_epochs"])
+
+    def _trial(self, step: Step) -> float | None:
+        """Return the expected seconds of a trial's epochs in its rung, as if it had the study's own pipeline."""
+        search = self.study.searches.find(step.wildcards["task"], step.wildcards["search"])
+        number = int(step.wildcards["rung"])
+        below = search.rungs[number - 1].epochs if number else 0
+        return self._alike_seconds(search.base, search.rungs[number].epochs - below)
+
+    def _alike_seconds(self, pipeline: Pipeline, epochs: int) -> float | None:
+        """Return the expected seconds of some epochs of a pipeline, by trainings of its kind."""
+        images, kind = self._images(pipeline, epochs), _kind(pipeline)
         alike = [training for trainings in self._trainings.values() for training in trainings if training.kind == kind]
         seconds = [
             training.overhead + training.seconds * images / training.images

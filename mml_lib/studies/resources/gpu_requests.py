@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mml_lib.config.gpu_options import ACCELERATORS, TRAINING, TRAININGS, gpus_of, resources_of
+from mml_lib.config.gpu_options import ACCELERATORS, TRAINING, TRAININGS, TRIAL, gpus_of, resources_of
 from mml_lib.errors import MMLError
 from mml_lib.machine.gpu_devices import Gpu, may_have_gpu, visible_gpus
 from mml_lib.pipelines.trained_networks import TrainedNetwork
@@ -91,7 +91,10 @@ class Gpus:
         All trainings of the study count, also finished ones: so the threads of a training do not depend on
         interruptions of the study.
         """
-        cores, trainings = self.cores or 1, max(1, self.number_of_trainings)
+        trainings = self.number_of_trainings
+        if rule == TRIAL:
+            trainings = sum(search.in_flight for search in self.study.searches.planned.values())
+        cores, trainings = self.cores or 1, max(1, trainings)
         if not (self.here and gpus_of(self.study.cfg, rule)):
             return min(cores, trainings)
         places = self._places(resources_of(self.study.cfg, rule).gpu_mem_mb) or len(self.here)

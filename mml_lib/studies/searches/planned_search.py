@@ -70,6 +70,13 @@ class PlannedSearch:
         return total * len(self.options.folds)
 
     @property
+    def in_flight(self) -> int:
+        """Number of trainings that may run at once."""
+        options = self.options
+        trials = options.trials if options.is_independent else min(options.parallel, options.trials)
+        return trials * len(options.folds)
+
+    @property
     def trainings(self) -> int:
         """Number of trainings that are begun."""
         return self.options.trials * len(self.options.folds)

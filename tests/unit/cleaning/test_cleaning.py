@@ -20,6 +20,7 @@ from mml_lib.files.records import record_study
 from mml_lib.images.surveying import survey_images
 from mml_lib.machine.locks import lock_project, share_data
 from mml_lib.reports.unused_table import Unused, as_csv, as_text
+from mml_lib.search.trials import Trial, TrialRecord
 from mml_lib.studies.study import Study
 from mml_lib.tasks.creators.creator_registry import create
 from tests.support.messages import mentions
@@ -84,6 +85,23 @@ def test_run_of_no_study_goes_and_its_pipeline_and_all_other_runs_stay(project: 
     assert project.path("parameters").exists()
     assert project.path("models", fold=1).exists()
     assert clean(tmp_path)[0] == []
+
+
+def test_networks_of_trials_stay_while_a_study_has_their_search(project: Project, tmp_path: Path):
+    space = {"optimizer.lr": {"low": 0.01, "high": 1.0}}
+    changes = {"sweep": {}, "search": {"space": space, "objective": "loss", "trials": 2}}
+    study = small_study(tmp_path, **changes)
+    (search,) = study.searches.of_task("shapes")
+    trial = Trial(TrialRecord(1, {"optimizer.lr": 0.2}, project.runs[0.2]), {}, [])
+    path = Path(study.fm.path("trial", task="shapes", search=search.id, number=1))
+    path.parent.mkdir(parents=True)
+    trial.write(path)
+    save(study, **changes)
+    MMLFileManager.clear_instance()
+    artefacts, problems = clean(tmp_path, **changes)
+    assert problems == []
+    assert project.runs[0.2] not in {artefact.run for artefact in artefacts}
+    assert project.runs[0.1] in {artefact.run for artefact in artefacts}
 
 
 def test_pipelines_go_on_demand(project: Project, tmp_path: Path):

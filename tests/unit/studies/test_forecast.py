@@ -169,3 +169,22 @@ def test_a_step_is_missing_until_all_its_outputs_are_there(project: Project, tmp
     (tmp_path / "b").touch()
     assert forecast.missing([step]) == []
     assert forecast.line([]) == "to do: nothing"
+
+
+def test_trials_of_a_search_take_what_trainings_of_as_many_epochs_take(project: Project):
+    study = project.study()
+    project.describe(study)
+    project.train(study, "mine", seconds=100)
+    space = {"optimizer.lr": {"low": 0.001, "high": 0.1}}
+    halving = {"min_epochs": 2, "factor": 2}
+    section = {"trials": 8, "objective": "loss", "space": space, "halving": halving}
+    searched = project.study(search=section)
+    (search,) = searched.searches.of_task("mine")
+    wildcards = {"task": "mine", "search": search.id, "fold": "0"}
+    seconds = {
+        rung.number: Forecast(searched)._seconds(
+            Step("train_trial", Path("x.tsv"), wildcards={**wildcards, "rung": str(rung.number), "number": "1"})
+        )
+        for rung in search.rungs
+    }
+    assert {number: round(value) for number, value in seconds.items()} == {0: 20, 1: 20, 2: 40, 3: 20}
