@@ -9,6 +9,7 @@ rule propose_trial:
         pipeline=ancient(inputs.base),  # PIPELINES/{task}/*.yaml
         previous=ancient(inputs.previous),  # SEARCH/{task}/{search}/trial-*.json
         results=ancient(inputs.known_results),  # SEARCH/{task}/{search}/rung0-*-fold*.json
+        former=ancient(inputs.former_trials),  # SEARCH/{task}/trials.csv of other projects
     output:
         trial=fm.output("trial"),  # SEARCH/{task}/{search}/trial-{number}.json
     log:
@@ -113,7 +114,7 @@ rule collect_search:
         trials=inputs.all_trials,  # SEARCH/{task}/*/*.json
         results=inputs.all_results,  # SEARCH/{task}/*/rung*-*-fold*.json
     output:
-        table=fm.output("trial_table"),  # SEARCH/{task}/trials.csv
+        table=fm.output("trials"),  # SEARCH/{task}/trials.csv
         importance=fm.output("importance"),  # SEARCH/{task}/importance.csv
         journal=fm.output("optuna_journal"),  # SEARCH/{task}/optuna.log
         plots=report(
@@ -125,7 +126,7 @@ rule collect_search:
             caption="captions/search.rst",
         ),
     log:
-        fm.log("collect_search", "trial_table"),
+        fm.log("collect_search", "trials"),
     conda:
         "../config/environment.yaml"
     params:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mml_lib.config.analysis.search_options import Search
 from mml_lib.pipelines.pipeline import Pipeline
+from mml_lib.search.former_trials import former_trials
 from mml_lib.search.next_trial import next_trial
 from mml_lib.search.space import Space
 from mml_lib.search.trials import Objective, Trial, TrialResult
@@ -18,6 +19,7 @@ results = [TrialResult.read(path) for path in files.results]
 
 objectives = [Objective(**objective) for objective in params.objectives]
 space = Space.of(options.space, params.present)
-trial = next_trial(step.config, base, space, options, objectives, earlier, results)
+former = former_trials(files.former, space, objectives)
+trial = next_trial(step.config, base, space, options, objectives, earlier, results, former)
 
 trial.write(snakemake.output.trial)

@@ -191,6 +191,11 @@ class Reuse(Section):
         default_factory=list,
         description="Projects whose distances between tasks are compared with gains of transfer.",
     )
+    trials: References = Field(
+        default_factory=list,
+        description="Projects whose trials on the same task are known to the proposals of a search, by the samplers "
+        "tpe and gp.",
+    )
     pipeline: References = Field(
         default_factory=list, description="Pipeline files for your own steps: struct.reused['pipeline']."
     )

@@ -193,6 +193,11 @@ def in_rows(items: Sequence[Any], columns: int) -> list[Any]:
     return [item for column in zip_longest(*rows) for item in column if item is not None]
 
 
+def power_label(value: float, _: float) -> str:
+    """Return the tick label of a logarithmic axis, without mathematics, because names may contain dollar signs."""
+    return f"1e{round(np.log10(value))}" if value > 0 else ""
+
+
 # --- files --------------------------------------------------------------------------------------------------------
 
 

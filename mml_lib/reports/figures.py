@@ -24,6 +24,7 @@ from mml_lib.reports.canvas import (
     metric_label,
     name_rows,
     panels,
+    power_label,
     save,
     shorten,
     thinned,
@@ -83,7 +84,7 @@ def draw_learning_curves(
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         if column == "lr":
             axis.set_yscale("log")
-            axis.yaxis.set_major_formatter(_powers)
+            axis.yaxis.set_major_formatter(power_label)
     labels = display_names(list(histories), names)
     handles = [
         Line2D([], [], label=label, markersize=4, linewidth=1.6, **styles[run].line)
@@ -129,7 +130,7 @@ def draw_tuning_curve(curve: Mapping[str, Sequence[float | None]], lr: float | N
     rates, losses = rates[finite], losses[finite]
     axis.plot(*thinned(rates, losses), color="black", linewidth=1.4)
     axis.set_xscale("log")
-    axis.xaxis.set_major_formatter(_powers)
+    axis.xaxis.set_major_formatter(power_label)
     # A loss that has exploded at the largest rates hides where it falls.
     low, first = losses.min(), losses[: max(1, len(losses) // 10)].max()
     top = min(losses.max(), low + 2.5 * max(first - low, 0.1 * abs(low), 1e-12))
@@ -253,8 +254,3 @@ def draw_ensemble(
     left_out = f" ({len(rest)} further members weigh {rest.sum():.3f} together)" if len(rest) else ""
     axis.set_xlabel(f"weight{left_out}")
     save(figure, path)
-
-
-def _powers(value: float, _: float) -> str:
-    """Return the tick label of a logarithmic axis, without mathematics, because names may contain dollar signs."""
-    return f"1e{round(np.log10(value))}" if value > 0 else ""

@@ -22,6 +22,7 @@ def next_trial(
     objectives: Sequence[Objective],
     earlier: Sequence[TrialRecord],
     results: Sequence[TrialResult],
+    former: Sequence[TrialRecord] = (),
 ) -> Trial:
     """Propose a trial.
 
@@ -35,18 +36,18 @@ def next_trial(
         objectives: the objectives.
         earlier: the earlier trials, with the results that the one before was proposed from.
         results: the results of trial `number` - `parallel`, one of each fold; none for samplers that need none.
+        former: trials of earlier studies.
 
     Raises:
         MMLError: the sampler refuses the search.
     """
     from mml_lib.search.proposing import propose
 
-    number = len(earlier) + 1
-    trials = list(earlier)
+    number, trials = len(earlier) + 1, list(earlier)
     if results:
         place = number - options.parallel - 1
         trials[place] = with_result(trials[place], results, objectives)
-    values = propose(space, options, objectives, trials)
+    values = propose(space, options, objectives, trials, former)
     try:
         pipeline = trial_pipeline(config, base, values)
     except MMLError as error:

@@ -26,7 +26,11 @@ STATELESS = ("tpe", "random", "gp")
 
 
 def propose(
-    space: Space, options: Search, objectives: Sequence[Objective], earlier: Sequence[TrialRecord]
+    space: Space,
+    options: Search,
+    objectives: Sequence[Objective],
+    earlier: Sequence[TrialRecord],
+    former: Sequence[TrialRecord] = (),
 ) -> dict[str, Any]:
     """Propose the next trial of a search: return the value of each active parameter.
 
@@ -37,6 +41,7 @@ def propose(
         options: sampler, seed, number of trials in flight, and trials to begin with.
         objectives: the objectives.
         earlier: the earlier trials, in order. The last `parallel` - 1 of them are pending.
+        former: trials of earlier studies, for samplers without a state.
 
     Raises:
         MMLError: the sampler refuses the search.
@@ -49,20 +54,24 @@ def propose(
         if sampler == "qmc" and not start:
             return _quasi_random(space, options.seed, number)
         if start or sampler in STATELESS:
-            return _from_trials(space, options, objectives, earlier)
+            return _from_trials(space, options, objectives, earlier, former)
         return _replayed(space, options, objectives, earlier)
     except (ValueError, TypeError, NotImplementedError, RuntimeError) as error:
         raise MMLError(f"search.sampler: {sampler} cannot search this space: {' '.join(str(error).split())}") from error
 
 
 def _from_trials(
-    space: Space, options: Search, objectives: Sequence[Objective], earlier: Sequence[TrialRecord]
+    space: Space,
+    options: Search,
+    objectives: Sequence[Objective],
+    earlier: Sequence[TrialRecord],
+    former: Sequence[TrialRecord],
 ) -> dict[str, Any]:
     """Ask a fresh sampler, seeded for this trial, that is told all earlier trials."""
     number = len(earlier)
     study = _study(options.sampler, _seed(options.seed, number), objectives)
     worst = _worst(earlier, objectives)
-    study.add_trials([_told(space, record, worst) for record in earlier])
+    study.add_trials([_told(space, record, worst) for record in (*former, *earlier)])
     return _ask(study, space, options.start[number : number + 1])[1]
 
 

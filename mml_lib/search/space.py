@@ -82,7 +82,10 @@ class Parameter:
 
 
 def name_choice(value: Any) -> str:
-    """Return the name of a choice: a text as it is, anything else as JSON."""
+    """Return the name of a choice: a text as it is, a preset with its changes, anything else as JSON."""
+    if isinstance(value, Mapping) and "preset" in value:
+        changes = {key: item for key, item in value.items() if key != "preset"}
+        return f"{value['preset']} {canonical_json(changes)}"
     return value if isinstance(value, str) else canonical_json(value)
 
 

@@ -16,6 +16,9 @@ SAMPLERS = ("tpe", "random", "grid", "qmc", "cmaes", "gp")
 INDEPENDENT = ("random", "grid", "qmc")
 """Samplers that propose without results: all their trials may be trained at once."""
 
+LEARNING = ("tpe", "gp")
+"""Samplers that take trials of other studies."""
+
 UNCONDITIONAL = ("grid", "qmc", "cmaes", "gp")
 """Samplers that need every parameter in every trial."""
 

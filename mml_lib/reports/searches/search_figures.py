@@ -10,9 +10,10 @@ from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from mml_lib.reports.canvas import COLORS, legend_below, metric_label, panels, save, shorten
+from mml_lib.reports.canvas import COLORS, legend_below, metric_label, panels, power_label, save, shorten
 from mml_lib.search.space import Parameter
 from mml_lib.search.trial_tables import FAILED, FINISHED, SearchTrials, importance_table, trial_table
+from mml_lib.search.trials import Objective
 
 MARKS = {FINISHED: ("o", COLORS[0]), "stopped": ("x", "0.5")}
 """Marker and colour of trials by their state."""
@@ -55,6 +56,7 @@ def draw_values(search: SearchTrials, table: pd.DataFrame, path: Path) -> None:
         finished = values.where(table["state"] == FINISHED)
         best = finished.cummin() if goal.lower_is_better else finished.cummax()
         axis.step(table["trial"], best.ffill(), where="post", color=COLORS[1], linewidth=1.2)
+        focus(axis, values, goal)
         for number in table["trial"][table["state"] == FAILED]:
             axis.axvline(number, color="0.7", linewidth=0.6, linestyle=":")
         axis.set(xlabel="trial", ylabel=metric_label(goal.name, "validation "))
@@ -87,9 +89,31 @@ def draw_parameters(search: SearchTrials, table: pd.DataFrame, path: Path) -> No
             linewidths=0.4,
         )
         _scale(axis, parameter)
+        focus(axis, table[goal.name].astype(float), goal)
         axis.set_xlabel(shorten(parameter.key, 34))
         axis.set_ylabel(metric_label(goal.name))
     save(figure, path)
+
+
+def limits(values: pd.Series, goal: Objective) -> tuple[float, float]:
+    """Return the range of values to show: trials that are far worse than the median would hide all differences."""
+    signed = (-goal.sign * values).dropna()
+    best = signed.min()
+    worst = min(signed.max(), best + 4 * (signed.median() - best))
+    low, high = sorted((-goal.sign * best, -goal.sign * worst))
+    return float(low), float(high)
+
+
+def focus(axis: Axes, values: pd.Series, goal: Objective) -> None:
+    """Limit a panel to these values; those outside are drawn at its edge."""
+    low, high = limits(values, goal)
+    room = 0.05 * (high - low) or 0.05 * abs(low) or 0.05
+    for line in axis.lines:
+        line.set_ydata(np.clip(np.asarray(line.get_ydata(), float), low, high))
+    for points in axis.collections:
+        places = np.asarray(points.get_offsets())
+        points.set_offsets(np.column_stack([places[:, 0], np.clip(places[:, 1], low, high)]))
+    axis.set_ylim(low - room, high + room)
 
 
 def _places(parameter: Parameter, values: pd.Series) -> np.ndarray:
@@ -110,6 +134,7 @@ def _scale(axis: Axes, parameter: Parameter) -> None:
         axis.set_xlim(-0.5, len(names) - 0.5)
     elif parameter.log:
         axis.set_xscale("log")
+        axis.xaxis.set_major_formatter(power_label)
 
 
 def draw_parallel(search: SearchTrials, table: pd.DataFrame, path: Path) -> None:
@@ -120,8 +145,8 @@ def draw_parallel(search: SearchTrials, table: pd.DataFrame, path: Path) -> None
     figure, (axis,) = panels(1, width=1.6 * (len(parameters) + 1) + 1, height=3.6)
     columns = [_shares(parameter, ordered[parameter.key]) for parameter in parameters]
     values = ordered[goal.name].astype(float)
-    low, high = values.min(), values.max()
-    columns.append(((values - low) / (high - low or 1)).to_numpy())
+    low, high = limits(values, goal)
+    columns.append(np.clip((values - low) / (high - low or 1), 0, 1).to_numpy())
     lines = np.stack(columns, axis=1)
     for index, line in zip(ordered.index, lines, strict=True):
         color, width = (COLORS[1], 1.4) if index in best else ("0.6", 0.6)
@@ -189,6 +214,7 @@ def draw_rungs(search: SearchTrials, path: Path) -> None:
         color, marker = (COLORS[1], "o") if finished else ("0.6", "x")
         axis.plot(*zip(*points, strict=True), color=color, marker=marker, markersize=4, linewidth=1, alpha=0.8)
     axis.set(xlabel="epochs", ylabel=metric_label(goal.name, "validation "))
+    focus(axis, pd.Series([value for points in curves.values() for _, value in points], dtype=float), goal)
     axis.set_xscale("log")
     axis.set_xticks([rung.epochs for rung in search.rungs], [str(rung.epochs) for rung in search.rungs])
     axis.minorticks_off()

@@ -47,6 +47,10 @@ class SearchInputs(RuleInputs):
         done = number - search.options.parallel
         return [] if search.options.is_independent or done < 1 else self._results(search, 0, done)
 
+    def former_trials(self, wildcards: "Wildcards") -> list[str]:
+        """The trials of earlier studies that proposals know; none without `reuse.trials`."""
+        return self.study.searches.former_tables(wildcards.task)
+
     def options(self, wildcards: "Wildcards") -> dict[str, Any]:
         """The section `search`. The number of trials changes none of them."""
         return self._search(wildcards).options.model_dump(mode="json", exclude={"trials", "top"})

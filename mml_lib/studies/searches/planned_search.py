@@ -27,6 +27,7 @@ class PlannedSearch:
         definition: all that decides the trials, beside the base.
         present: value of each searched key in the study, where it has one.
         label: label of the variant that it belongs to.
+        former: number of trials of earlier studies that proposals know.
     """
 
     task: str
@@ -38,6 +39,7 @@ class PlannedSearch:
     definition: Mapping[str, Any]
     present: Mapping[str, Any] = field(default_factory=dict)
     label: str = ""
+    former: int = 0
 
     @cached_property
     def id(self) -> str:
@@ -88,7 +90,8 @@ class PlannedSearch:
         of_which = f", {options.parallel} in flight" if options.parallel > 1 and not options.is_independent else ""
         folds = f"fold{'s' * (len(options.folds) > 1)} {', '.join(map(str, options.folds))}"
         name = f" ({self.label})" if self.label else ""
+        others = f", with {self.former} trials of earlier studies" if self.former else ""
         return (
             f"search {self.id} of {self.task}{name}: {options.trials} trials by {options.sampler}{of_which} on "
-            f"{folds}, at most {self.trainings} trainings of {self.epochs} epochs together"
+            f"{folds}{others}, at most {self.trainings} trainings of {self.epochs} epochs together"
         )

@@ -5,16 +5,18 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from mml_lib.config.analysis.search_options import COSTS, UNCONDITIONAL, Search
+from mml_lib.config.analysis.search_options import COSTS, LEARNING, UNCONDITIONAL, Search
 from mml_lib.config.metric_options import lower_is_better
 from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError, nearest
+from mml_lib.pipelines.digests import digest
 from mml_lib.pipelines.pipeline import PIPELINE_KEYS, Pipeline
 from mml_lib.pipelines.variants import Variant
+from mml_lib.search.former_trials import former_trials
 from mml_lib.search.rungs import Rung, plan_rungs
 from mml_lib.search.space import Parameter, Space
 from mml_lib.search.trial_pipelines import pipeline_of, trial_config
-from mml_lib.search.trials import Objective
+from mml_lib.search.trials import Objective, TrialRecord
 from mml_lib.studies.checks.study_checks import check_trainable
 from mml_lib.studies.runs import Run
 from mml_lib.studies.searches.planned_search import PlannedSearch
@@ -75,6 +77,7 @@ class Searches:
             except MMLError as error:
                 raise MMLError(f"search.start: trial {number}: {error}") from error
         objectives = self._objectives(task, cfg, options)
+        former = self._former(task, options, space, objectives)
         search = PlannedSearch(
             task.name,
             base,
@@ -82,9 +85,11 @@ class Searches:
             space,
             objectives,
             tuple(self._rungs(options, base, task)),
-            self._definition(options, space, objectives, base, task),
+            self._definition(options, space, objectives, base, task)
+            | ({"former": digest([[record.values, record.objectives] for record in former])} if former else {}),
             present,
             variant.label,
+            len(former),
         )
         self.study.runs.plan(task.name, [Run(base)])
         self.planned[task.name, search.id] = search
@@ -117,6 +122,36 @@ class Searches:
             if run in [pipeline.run for pipeline in search.chosen.values()]:
                 return search
         raise MMLError(f"no search of the study chooses the pipeline of run {run} on {task}")
+
+    def former_tables(self, task: str) -> list[str]:
+        """Return the tables of trials of earlier studies on a task, in the projects of `reuse.trials`."""
+        return self.study.fm.reusables.inputs("trials", task=task)
+
+    def _former(
+        self, task: TaskIdentity, options: Search, space: Space, objectives: Sequence[Objective]
+    ) -> list[TrialRecord]:
+        """Return the trials of earlier studies on a task that proposals know.
+
+        Raises:
+            MMLError: the sampler does not know trials of others, or the task of a project has other samples.
+        """
+        tables = self.former_tables(task.name)
+        if not tables:
+            return []
+        if options.sampler not in LEARNING:
+            raise MMLError(
+                f"reuse.trials: the sampler {options.sampler} takes no trials of other studies; set search.sampler: "
+                "tpe or gp, or leave reuse.trials out"
+            )
+        for reference in self.study.cfg.reuse.trials:
+            for stored in self.study.fm.existing("pipeline", project=reference, task=task.name)[:1]:
+                pipeline = self.study.runs.read(task.name, stored["run"], reference).pipeline
+                if pipeline.task["id"] != task.id:
+                    raise MMLError(
+                        f"reuse.trials: the task {task.name} of project {reference} has other samples or splits "
+                        f"({pipeline.task['id']}, not {task.id}); name a project with the same task"
+                    )
+        return former_trials(tables, space, objectives)
 
     # --- checks -------------------------------------------------------------------------------------------------
 

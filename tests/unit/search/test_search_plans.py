@@ -9,6 +9,8 @@ from mml_lib.errors import MMLError
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.pipelines.suggested import as_planned
 from mml_lib.schedulers.base import AbstractBaseScheduler
+from mml_lib.search.former_trials import former_trials
+from mml_lib.search.next_trial import next_trial
 from mml_lib.search.trial_pipelines import trial_pipeline
 from mml_lib.studies.suggestions.following import follow_search
 from tests.support.places import CONFIG
@@ -200,3 +202,53 @@ def test_planning_does_not_import_optuna(tmp_path: Path):
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.split()[-1] == "False"
+
+
+def old_project(folder: Path, changes: dict[str, Any] | None = None) -> None:
+    """Put a project with trials on the task beside that of a study."""
+    (run,) = planned({}, folder, tasks=TASKS | (changes or {})).runs_of("mine")
+    root = folder / "results/old"
+    for path in (root / "SEARCH/mine", root / "PIPELINES/mine"):
+        path.mkdir(parents=True, exist_ok=True)
+    (root / f"PIPELINES/mine/{run.id}.yaml").write_text(run.pipeline.to_yaml())
+    rows = ["state,run,loss,optimizer.lr,augmentations"]
+    rows += ["finished,0a1b2c3d,0.5,0.01,flips", "finished,0a1b2c3e,0.4,5,flips", "stopped,0a1b2c3f,0.3,0.01,none"]
+    rows += [
+        "finished,0a1b2c3a,,0.01,none",
+        "finished,0a1b2c3b,0.2,0.02,randaugment",
+        "finished,0a1b2c3c,0.1,0.02,none",
+    ]
+    (root / "SEARCH/mine/trials.csv").write_text("\n".join(rows) + "\n")
+
+
+def test_trials_of_earlier_studies_are_known_if_they_lie_in_the_space(tmp_path: Path):
+    old_project(tmp_path)
+    plan = search(tmp_path, reuse={"trials": "old"})
+    (with_former,) = plan.study.searches.of_task("mine")
+    (without,) = search(tmp_path).study.searches.of_task("mine")
+    assert (with_former.former, without.former) == (2, 0)
+    assert with_former.id != without.id
+    records = former_trials(plan.study.searches.former_tables("mine"), with_former.space, with_former.objectives)
+    assert [(record.values["optimizer.lr"], record.values["augmentations"]) for record in records] == [
+        (0.01, "flips"),
+        (0.02, "none"),
+    ]
+    trial = next_trial(
+        plan.study.config,
+        with_former.base,
+        with_former.space,
+        with_former.options,
+        with_former.objectives,
+        [],
+        [],
+        records,
+    )
+    assert (trial.record.number, trial.earlier) == (1, [])
+
+
+def test_trials_of_another_task_or_for_a_sampler_that_takes_none_are_refused(tmp_path: Path):
+    old_project(tmp_path, {"mine": TASKS["mine"] | {"folds": 4}})
+    with pytest.raises(MMLError, match="other samples or splits"):
+        search(tmp_path, reuse={"trials": "old"})
+    with pytest.raises(MMLError, match=r"leave reuse\.trials out"):
+        search(tmp_path, reuse={"trials": "old"}, search={"sampler": "random"})

@@ -95,3 +95,9 @@ def test_a_grid_needs_steps_and_a_limited_number_of_points():
         Space.of({"optimizer.lr": {"low": 0.1, "high": 1}}, {}).points()
     with pytest.raises(MMLError, match="random"):
         Space.of({f"a.b{number}": list(range(10)) for number in range(6)}, {}).points()
+
+
+def test_choices_have_readable_names():
+    choices = ["none", {"preset": "randaugment", "magnitude": 7}, [1, 2], 3, True]
+    (parameter,) = Space.of({"augmentations": choices}, {}).parameters
+    assert parameter.names == ("none", 'randaugment {"magnitude":7}', "[1,2]", "3", "true")

@@ -1,0 +1,128 @@
+"""Tables, journals and figures of searches."""
+
+import json
+import random
+from pathlib import Path
+
+import optuna
+import pandas as pd
+import pytest
+
+from mml_lib.config.analysis.search_options import Halving, Search
+from mml_lib.reports.searches.search_figures import draw_search, limits
+from mml_lib.search.rungs import Rung, plan_rungs
+from mml_lib.search.space import Space
+from mml_lib.search.trial_tables import SearchTrials, importance_table, trial_table, write_journal
+from mml_lib.search.trials import Objective, TrialRecord
+
+SPACE = {
+    "optimizer.lr": {"low": 1e-4, "high": 1, "log": True},
+    "sampling.batch_size": [16, 32],
+    "optimizer.momentum": {"low": 0, "high": 0.9, "when": {"sampling.batch_size": 16}},
+}
+ACCURACY, SIZE = Objective("accuracy", lower_is_better=False), Objective("num_parameters", lower_is_better=True)
+
+
+def halved() -> SearchTrials:
+    """Return a search of four trials with two rungs, whose third one failed."""
+    values = [0.5, 0.9, None, 0.7]
+    first = [
+        TrialRecord(
+            number,
+            {"optimizer.lr": 10.0**-number, "sampling.batch_size": 32},
+            f"{number:08x}",
+            None if value is None else [value],
+            "the loss became nan" if value is None else None,
+        )
+        for number, value in enumerate(values, start=1)
+    ]
+    second = [
+        TrialRecord(2, first[1].values, first[1].run, [0.95]),
+        TrialRecord(4, first[3].values, first[3].run, [0.8]),
+    ]
+    options = Search(space=SPACE, trials=4, halving=Halving(min_epochs=1, factor=2))
+    rungs = plan_rungs(4, 2, options.halving)
+    return SearchTrials("0a1b2c3d", "", options, Space.of(SPACE, {}), [ACCURACY], rungs, [first, second])
+
+
+def plain(objectives: list[list[float]], goals: list[Objective]) -> SearchTrials:
+    rng = random.Random(0)
+    records = [
+        TrialRecord(
+            number,
+            {
+                "optimizer.lr": 10 ** rng.uniform(-4, 0),
+                "sampling.batch_size": 16,
+                "optimizer.momentum": 0.1 * number % 0.9,
+            },
+            f"{number:08x}",
+            values,
+        )
+        for number, values in enumerate(objectives, start=1)
+    ]
+    options = Search(space=SPACE, trials=len(records), objective=[goal.name for goal in goals])
+    rungs = [Rung(0, 3, len(records))]
+    return SearchTrials("0a1b2c3d", "plain", options, Space.of(SPACE, {}), goals, rungs, [records])
+
+
+def test_a_row_says_how_far_its_trial_came():
+    table = trial_table([halved()])
+    assert table["state"].tolist() == ["stopped", "finished", "failed", "finished"]
+    assert table["epochs"].tolist() == [1, 2, 1, 2]
+    assert table["accuracy"].fillna(0).tolist() == [0.5, 0.95, 0, 0.8]
+    assert table["rank"].fillna(0).tolist() == [0, 1, 0, 2]
+    assert table["failure"].fillna("").tolist() == ["", "", "the loss became nan", ""]
+
+
+def test_trials_that_no_other_one_beats_are_marked():
+    search = plain([[0.9, 100], [0.8, 50], [0.7, 70], [0.95, 500], [0.95, 400]], [ACCURACY, SIZE])
+    table = trial_table([search])
+    assert table["pareto"].tolist() == [True, True, False, False, True]
+    assert table["rank"].tolist() == [3, 4, 5, 1, 2]
+
+
+def test_the_parameter_that_decides_is_the_most_important_one():
+    rng = random.Random(1)
+    search = plain([[rng.random()] for _ in range(40)], [ACCURACY])
+    for place, record in enumerate(search.records[0]):
+        search.records[0][place] = TrialRecord(
+            record.number,
+            {**record.values, "sampling.batch_size": rng.choice([16, 32])},
+            record.run,
+            [record.values["optimizer.lr"]],
+        )
+    table = importance_table([search])
+    assert table["parameter"].iloc[0] == "optimizer.lr"
+    assert table["importance"].sum() == pytest.approx(1)
+
+
+def test_optuna_reads_the_journal_and_the_same_trials_give_the_same_one(tmp_path: Path):
+    for name in ("a.log", "b.log"):
+        write_journal([halved()], "digits", tmp_path / name)
+    assert (tmp_path / "a.log").read_bytes() == (tmp_path / "b.log").read_bytes()
+    assert all(json.loads(line) for line in (tmp_path / "a.log").read_text().splitlines())
+    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "a.log"))
+    study = optuna.load_study(study_name="digits 0a1b2c3d", storage=optuna.storages.JournalStorage(backend))
+    assert [trial.state.name for trial in study.trials] == ["PRUNED", "COMPLETE", "FAIL", "COMPLETE"]
+    assert study.best_trial.user_attrs["run"] == "00000002"
+    assert study.trials[1].intermediate_values == {1: 0.9, 2: 0.95}
+    assert study.trials[1].params == {"optimizer.lr": 0.01, "sampling.batch_size": "32"}
+
+
+def test_figures_are_drawn_of_what_there_is(tmp_path: Path):
+    (tmp_path / "halved").mkdir()
+    draw_search(halved(), tmp_path / "halved")
+    names = {path.stem for path in (tmp_path / "halved").iterdir()}
+    assert names == {"trials", "parameters", "parallel", "rungs"}
+    (tmp_path / "front").mkdir()
+    draw_search(plain([[0.1 * number, number] for number in range(8)], [ACCURACY, SIZE]), tmp_path / "front", "_a")
+    assert {path.stem for path in (tmp_path / "front").iterdir()} == {
+        f"{name}_a" for name in ("trials", "parameters", "parallel", "importance", "pareto")
+    }
+
+
+def test_a_value_that_is_far_off_does_not_hide_all_differences():
+    low, high = limits(pd.Series([0.1, 0.2, 0.3, 1e14]), Objective("loss", lower_is_better=True))
+    assert (low, high) == (0.1, pytest.approx(0.1 + 4 * 0.15))
+    low, high = limits(pd.Series([0.1, 0.2, 0.3]), ACCURACY)
+    assert (low, high) == (0.1, 0.3)
