@@ -19,6 +19,9 @@ from mml_lib.tasks.tags import Shape, parse_tag, plan_tag
 TASK_VERSION = 2
 """Raised when the same definition begins to give another task."""
 
+GROUPS_VERSION = 2
+"""Raised when the same definition begins to give another division of groups. The first has no key in an identity."""
+
 PLANNED = (
     *("num_folds", "has_test", "has_unlabelled", "brings_test", "about", "classes"),
     *("is_partial", "is_weighted", "files"),
@@ -118,6 +121,7 @@ class TaskIdentity:
         content |= {"targets": targets} if targets else {}
         content |= {"division": division} if division else {}
         content |= {"exclude": exclude} if exclude else {}
+        content |= {"groups": GROUPS_VERSION} if _has_groups(task, survey) else {}
         return cls(
             name=name,
             id=digest(content),
@@ -197,6 +201,13 @@ def _names_weights(task: Task) -> bool:
     """Return True if a task whose data are not there yet names a column of weights."""
     columns = task.arguments.get("columns")
     return isinstance(columns, Mapping) and columns.get("weight") is not None
+
+
+def _has_groups(task: Task, survey: Survey) -> bool:
+    """Return True if samples have groups, or the study names some of data that are not there yet."""
+    columns, layout = task.arguments.get("columns"), task.arguments.get("layout")
+    named = columns.get("group") if isinstance(columns, Mapping) else task.arguments.get("group")
+    return survey.is_grouped or bool(named) or "{group}" in str(layout)
 
 
 def _surveyed(name: str, task: Task, creator: Creator, dataset: DatasetIdentity | None) -> Survey:

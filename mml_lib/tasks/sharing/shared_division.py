@@ -13,7 +13,7 @@ from mml_lib.machine.terminal import summarized, warn
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
 from mml_lib.tasks.sharing.matching import placed_samples
-from mml_lib.tasks.splits.copies import Copies, group_names
+from mml_lib.tasks.splits.copies import Copies, are_grouped, group_names, in_random_order
 from mml_lib.tasks.splits.dividing import Splitting
 from mml_lib.tasks.splits.splitting import Assignment, assign, check_assignment
 from mml_lib.tasks.targets import Targets
@@ -24,19 +24,15 @@ class _KeptTogether(Copies):
     """Copies that a division keeps together; each task checks and reports those among its own samples.
 
     Args:
-        seed: of the division. Groups are named in a random order: the division of equal groups follows their names, in
-            which patients of one site or year may be neighbours.
+        seed: of the division.
     """
 
     seed: int = 0
 
     def merge(self, groups: np.ndarray) -> np.ndarray:
-        """Return the groups (N), merged where they share an image, under names in a random order."""
-        names, group = np.unique(super().merge(groups), return_inverse=True)
-        order = np.random.default_rng(self.seed).permutation(len(names))
-        return np.array([f"{name[:2]}{place:09d}" for name, place in zip(names.tolist(), order.tolist(), strict=True)])[
-            group
-        ]
+        """Return the groups (N), merged where they share an image; single images under names in a random order."""
+        merged = super().merge(groups)
+        return merged if are_grouped(merged) else in_random_order(merged, self.seed)  # others are named by the divider
 
     def check(self, split: np.ndarray, fold: np.ndarray, targets: Targets) -> None:
         """Report nothing."""

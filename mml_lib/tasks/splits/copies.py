@@ -23,6 +23,22 @@ def group_names(groups: Sequence[str | None], ids: Sequence[str]) -> np.ndarray:
     return np.array([f"s:{id_}" if group is None else f"g:{group}" for group, id_ in pairs])
 
 
+def are_grouped(groups: np.ndarray) -> bool:
+    """Return True if a group has several samples."""
+    return len(set(groups.tolist())) < len(groups)
+
+
+def in_random_order(groups: np.ndarray, seed: int) -> np.ndarray:
+    """Return the groups (N) under names in a random order, behind the two letters of `group_names`.
+
+    The division of equal groups follows their names, in which patients of one site or year may be neighbours.
+    """
+    names, group = np.unique(groups, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(names))
+    pairs = zip(names.tolist(), order.tolist(), strict=True)
+    return np.array([f"{name[:2]}{place:09d}" for name, place in pairs])[group]
+
+
 def merge_groups(groups: np.ndarray, digests: Sequence[str | None]) -> np.ndarray:
     """Return the groups (N), merged where they share an image, under the name of the first sample's group.
 

@@ -10,6 +10,7 @@ from mml_lib.config.task_options import SEPARATOR
 from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized
 from mml_lib.tasks.group_folds import Balance, Needs, balance_of, fulfil, group_folds, group_folds_with_needs
+from mml_lib.tasks.splits.copies import are_grouped, in_random_order
 from mml_lib.tasks.targets import Targets
 
 TEST = -1
@@ -54,7 +55,7 @@ class Divider:
 
     Each part, the test split and every fold, gets a group of each class (a sample, where there are no groups), whenever
     that is possible. The test split is drawn first, then the folds; where a fold lacks a class, both are drawn
-    together.
+    together. Groups of the same size and classes are shared out at random.
 
     Args:
         targets: of all samples, N.
@@ -65,7 +66,7 @@ class Divider:
 
     def __init__(self, targets: Targets, groups: np.ndarray, name: str, splitting: Splitting):
         self.targets = targets
-        self.groups = groups
+        self.groups = in_random_order(groups, splitting.seed) if are_grouped(groups) else groups
         self.name = name
         self.splitting = splitting
         self.balance: dict[str, Balance] = {}

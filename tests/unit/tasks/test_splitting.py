@@ -38,6 +38,31 @@ def test_folds_and_test_split_are_stratified_and_deterministic():
         assert counted([row.label for row in rows], first, fold) == {"a": 24, "b": 8}
 
 
+def neighbours_together(groups: Sequence[str], assignment: Assignment) -> float:
+    """Return the share of neighbouring groups that are in one fold or in the test split together."""
+    fold = np.array(assignment.fold)[np.unique(groups, return_index=True)[1]]
+    return float(np.mean(fold[1:] == fold[:-1]))
+
+
+def test_equal_groups_are_shared_out_at_random_by_the_seed():
+    groups = [f"p{number // 2:03d}" for number in range(400)]  # by site or year, say
+    rows = [replace(row, group=group) for row, group in zip(samples(400, "aabb"), groups, strict=True)]
+    divisions = [split(rows, seed=seed) for seed in range(4)]
+    assert divisions[0] == split(rows, seed=0)
+    assert len({tuple(division.fold) for division in divisions}) == 4
+    for division in divisions:
+        assert neighbours_together(groups, division) < 0.3  # 0.17 by chance
+        assert division.split.count("test") == 80
+        for fold in range(5):
+            assert counted([row.label for row in rows], division, fold) == {"a": 32, "b": 32}
+
+
+def test_images_beside_one_pair_are_shared_out_at_random():
+    groups = [f"{min(number, 298):03d}" for number in range(300)]
+    rows = [replace(row, group=group) for row, group in zip(samples(300, "ab"), groups, strict=True)]
+    assert neighbours_together(groups, split(rows)) < 0.3
+
+
 def test_many_small_classes_get_their_share_of_the_test_split():
     rows = samples(600, [f"c{n}" for n in range(100)])
     assert split(rows, test=0.05).split.count("test") == 30

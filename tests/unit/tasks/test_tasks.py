@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mml_lib.config.task_options import Task
 from mml_lib.errors import MMLError
 from mml_lib.files.containers import PACKED_FORMAT
 from mml_lib.files.stored import json_text
+from mml_lib.pipelines.digests import digest
 from mml_lib.task_types import LEARNABLE, TASK_TYPES
 from mml_lib.tasks.creators import CREATORS
 from mml_lib.tasks.dataset import Dataset, Delivery
@@ -174,6 +176,30 @@ def test_task_identity_depends_on_arguments_and_splitting():
     assert len({TaskIdentity.of("t", Task(creator="fake", **change)).id for change in changes}) == len(changes)
     assert TaskIdentity.of("t", Task(creator="digits")).dataset == "DSET_digits"
     assert TaskIdentity.of("t", Task(creator="fake", size=9)).dataset.startswith("DSET_fake-")
+
+
+def test_identity_names_the_division_of_groups_where_there_are_some(tmp_path: Path):
+    (tmp_path / "images").mkdir()
+    for name in "abcd":
+        Image.new("L", (4, 4)).save(tmp_path / f"images/{name}.png")
+    table = tmp_path / "t.csv"
+    table.write_text("image,label,group\n" + "".join(f"images/{n}.png,{n in 'ab'},{n}\n" for n in "abcd"))
+    plain, grouped = (
+        TaskIdentity.of("t", Task(creator="csv", path=str(table), columns=columns))
+        for columns in ({"group": None}, None)
+    )
+    content = {
+        "version": 2,
+        "source": plain.source,
+        "folds": 5,
+        "fold_0_fraction": None,
+        "test_fraction": 0.0,
+        "seed": 0,
+    }
+    without = digest({**content, "test_fraction": plain.test_fraction, "idx_to_class": None})
+    assert plain.id == without
+    source = {**content, "source": grouped.source, "test_fraction": grouped.test_fraction, "idx_to_class": None}
+    assert grouped.id == digest({**source, "groups": 2})
 
 
 def test_task_identity_does_not_depend_on_what_is_said_or_on_time_limits():

@@ -26,6 +26,7 @@ class Survey:
         is_partial: some labels of labelled samples are unknown.
         files: sketch of the image files, by which planning finds images that are declared twice.
         is_weighted: samples have weights.
+        is_grouped: samples have groups.
 
     Example:
         >>> def survey(path: str) -> Survey:
@@ -42,6 +43,7 @@ class Survey:
     is_partial: bool = False
     files: tuple[int, ...] = ()
     is_weighted: bool = False
+    is_grouped: bool = False
 
     @classmethod
     def of_splits(cls, splits: set[str] | frozenset[str] = frozenset(), **about: Any) -> "Survey":
@@ -66,6 +68,7 @@ class Survey:
             is_partial=any(isinstance(s.label, Mapping) and None in s.label.values() for s in samples),
             files=sketch([sample.image for sample in samples]),
             is_weighted=any(sample.weight is not None for sample in samples),
+            is_grouped=any(sample.group is not None for sample in samples),
         )
         folds = {sample.fold for sample in samples if sample.split in (None, "train")}
         if folds <= {None}:
