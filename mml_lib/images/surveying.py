@@ -142,7 +142,7 @@ def survey_image(file: ImageFile, name: str, images: Images | None = None) -> Im
         digest = digest_slice(pixels, name) or digest_pixels(pixels)
         return ImageSurvey(header, digest, _channels_of(image, pixels, file, images.channels))
     digest = digest_slice(values, name) or digest_deep(image)
-    extent = measure_extent(_with_picked(image, images), header.depth, file, _files_of_channels(file, images))
+    extent = measure_extent(_with_picked(image, images), header.depth, file, _named_channels(image, file, images))
     return ImageSurvey(header, digest, _channels_of(image, values, file, images.channels), extent)
 
 
@@ -169,12 +169,20 @@ def _with_picked(image: DeepImage, images: Images) -> DeepImage:
     return image.with_values(image.values[..., list(images.picked)])
 
 
-def _files_of_channels(file: ImageFile, images: Images) -> list[Path]:
-    """Return the file of each channel that a study keeps; none where one file has all channels."""
-    files = list(file.files.values()) if isinstance(file, ChannelFiles) else []
-    if images.picked is None or not files or max(images.picked) >= len(files):
+def _named_channels(image: DeepImage | Picture, file: ImageFile, images: Images) -> list[Path | str]:
+    """Return the file of each channel that a study keeps, where channels have names: stains, sequences, not frames."""
+    files: list[Path | str] = []
+    if isinstance(file, ChannelFiles):
+        files = [*file.files.values()]
+    elif isinstance(image, DeepImage) and images.frames != "channels" and not _are_numbered(image.channels):
+        files = [f"{file} (channel {name})" for name in image.channels]
+    if images.picked is None or max(images.picked) >= len(files):
         return files
     return [files[number] for number in images.picked]
+
+
+def _are_numbered(channels: Sequence[str]) -> bool:
+    return all(name == f"channel {number}" for number, name in enumerate(channels))
 
 
 def digest_images(dataset: Dataset, threads: int) -> list[str]:

@@ -90,8 +90,7 @@ class Conversion:
         pixels: format of the pixels.
         value_range: values that become 0 and the full scale; None where all images have 8 bits.
         picked: numbers of the channels of files that are kept; None: grey, RGB, or a channel for each window.
-        windows: range of values of each channel, where windows make the channels of grey images, or channels have files
-            of their own.
+        windows: range of values of each channel, where windows make the channels of grey images, or channels are named.
         stacks_frames: the frames of a file are its channels.
     """
 

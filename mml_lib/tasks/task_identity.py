@@ -193,8 +193,9 @@ class TaskIdentity:
 def _may_be_partial(task: Task) -> bool:
     """Return True if a task whose data are not there yet says how its unknown labels are written."""
     arguments = task.arguments
-    ignored = (arguments.get("uncertain") or {}).get("as") == "ignore"
-    return bool(arguments.get("unknown")) or ignored
+    uncertain = arguments.get("uncertain")
+    meaning = uncertain.get("as") if isinstance(uncertain, Mapping) else uncertain
+    return bool(arguments.get("unknown")) or meaning == "ignore"
 
 
 def _names_weights(task: Task) -> bool:

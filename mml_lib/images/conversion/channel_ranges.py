@@ -1,4 +1,4 @@
-"""Channel ranges: a range of values for each channel of images whose channels are in files of their own.
+"""Channel ranges: a range of values for each channel of images whose channels have names.
 
 Stains and sequences differ in brightness by orders of magnitude. By one range for all, a weak one would be nearly
 black, which the statistics of pretrained weights do not make good.
@@ -19,10 +19,9 @@ def choose_own_ranges(
     images: Images,
     histograms: Sequence[Histogram],
 ) -> tuple[ValueRange, ...]:
-    """Return a range for each channel of images whose channels are in files of their own, by the values of these files.
+    """Return a range for each channel of images whose channels are named, as stains and sequences are.
 
-    There is none where the study or the files state what values mean, where some images have 8 bits, or where files
-    hold all channels.
+    There is none where the study or the files state what values mean, or where some images have 8 bits.
 
     Args:
         extents: of each deep image.

@@ -5,7 +5,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -60,7 +59,7 @@ class Extent:
         quantiles: of its values, least to largest.
         own_range: values that its file wants to be black and white.
         is_calibrated: one value means the same in all images.
-        parts: extents of its channels, where each is in a file of its own.
+        parts: extents of its channels, where they are named.
     """
 
     depth: str
@@ -83,14 +82,14 @@ class Extent:
         return levels <= FEW_LEVELS + 1 and 2 * levels <= len(set(self.quantiles))
 
 
-def measure_extent(image: DeepImage, depth: str, file: object, files: Sequence[Path] = ()) -> Extent:
+def measure_extent(image: DeepImage, depth: str, file: object, files: Sequence[object] = ()) -> Extent:
     """Return the extent of the values of a deep image.
 
     Args:
         image: the image, with the channels that are kept.
         depth: type of its samples, as its header says.
         file: of the image, for messages.
-        files: file of each of these channels, where they have their own.
+        files: file of each of these channels, where they are named.
     """
     if len(files) > 1:
         whole = measure_extent(image, depth, file)

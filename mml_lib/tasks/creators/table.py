@@ -211,7 +211,7 @@ def table(
     encoding: str | None = None,
     filter: str | None = None,
     unknown: list[str | int | float | list[int]] | dict[str, list[str | int | float]] | None = None,
-    uncertain: dict[str, str | int | float] | None = None,
+    uncertain: dict[str, str | int | float] | str | int | float | None = None,
 ) -> Delivery:
     """A table with the column `image` and a column of targets: `label`, `labels`, `value` or `mask`.
 
@@ -235,8 +235,8 @@ def table(
         unknown: values of columns of targets that leave an entry out of loss, class weights and metrics, `[-1, ""]`, or
             by column of a label, `{Edema: [-1], Mass: [9]}`;
             `""` stands for empty cells. Where targets are masks, numbers and colours stand for pixels, `[255, 7]`.
-        uncertain: the value of uncertain labels and its meaning: ignore, positive, negative or a probability,
-            `{value: -1, as: 0.5}`.
+        uncertain: the meaning of the uncertain labels -1: ignore, positive, negative or a probability; of another value
+            `{value: U, as: 0.5}`.
     """
     options = TableOptions(task_type, columns, separator, missing, encoding, filter, unknown, uncertain)
     read = read_table(only_file(path, ".csv", "csv"), options)

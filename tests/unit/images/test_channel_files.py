@@ -129,6 +129,21 @@ def _saved(folder: Path, values: np.ndarray) -> Path:
     return folder / "x.npy"
 
 
+def test_channels_that_a_file_names_have_their_own_ranges(tmp_path: Path):
+    tifffile = pytest.importorskip("tifffile")
+    values = np.moveaxis(differing(tmp_path)[..., :2], -1, 1)
+    for folder, names in (("named", {"Channel": {"Name": ["dapi", "gfp"]}}), ("numbered", {})):
+        (tmp_path / folder).mkdir()
+        files = [tmp_path / folder / f"{row}.ome.tif" for row in range(2)]
+        for file, image in zip(files, values, strict=True):
+            tifffile.imwrite(file, image, metadata={"axes": "CYX", **names})
+        samples = [Sample(file.stem, str(file)) for file in files]
+        dataset = survey(Delivery(samples, [], "no_task"), tmp_path, depth="float32")
+        low, high = (edge(values, axis=(0, 2, 3) if names else None) for edge in (np.min, np.max))
+        expected = (np.moveaxis(values[1], 0, -1).astype(float) - low) / (high.astype(float) - low)
+        assert np.allclose(decode_row(dataset, 1)[0], expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("section", [Task, SharedDataSet])
 def test_two_kinds_of_channels_are_refused_while_planning(section: type):
     with pytest.raises(ValidationError, match=r"images\.frames: channels.*columns\.image.*leave frames out"):

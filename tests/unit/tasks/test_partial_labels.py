@@ -71,6 +71,17 @@ def test_cells_are_unknown_or_uncertain_as_the_task_says(tmp_path: Path, argumen
     assert labels_of(tmp_path, cells, **arguments) == labels
 
 
+@pytest.mark.parametrize("meaning", ["ignore", "positive", "negative", 0.5])
+def test_meaning_alone_is_that_of_minus_one(tmp_path: Path, meaning: str | float):
+    cells = "-1,1;1,0;0,1"
+    states = {"value": -1, "as": meaning}
+    assert labels_of(tmp_path, cells, uncertain=meaning) == labels_of(tmp_path, cells, uncertain=states)
+    tasks = [Task(creator="csv", path=str(tmp_path), columns=COLUMNS, uncertain=form) for form in (meaning, states)]
+    ids = [TaskIdentity.of("t", task) for task in tasks]
+    assert ids[0].id == ids[1].id
+    assert ids[0].is_partial == (meaning == "ignore")
+
+
 @pytest.mark.parametrize(
     ("arguments", "cells", "why"),
     [
@@ -83,6 +94,11 @@ def test_cells_are_unknown_or_uncertain_as_the_task_says(tmp_path: Path, argumen
             "uncertain: the value -1 is one of",
         ),
         ({"uncertain": {"value": -1}}, "1,1;0,0;1,0", r"uncertain: the keys are value; write uncertain: \{value: -1"),
+        (
+            {"uncertain": "maybe"},
+            "1,1;0,0;1,0",
+            "uncertain.as: 'maybe' is none of",
+        ),
         (
             {"uncertain": {"value": -1, "as": "maybe"}},
             "1,1;0,0;1,0",

@@ -12,6 +12,9 @@ from mml_lib.tasks.creators.indicators import CellValue, Indicators, PartialLabe
 from mml_lib.tasks.creators.tables.row_filter import RowFilter
 from mml_lib.tasks.drawings.shape_cells import SHAPES, shape_cells
 
+UNCERTAIN = -1
+"""Value of uncertain labels, unless a task names another one."""
+
 
 @dataclass(frozen=True)
 class TableOptions:
@@ -25,7 +28,7 @@ class TableOptions:
         encoding: encoding of the file; None: UTF-8.
         filter: condition of the rows that are read; None: all rows are.
         unknown: values of target columns that leave an entry out; None: there are none.
-        uncertain: the value of uncertain labels, and its meaning; None: there is none.
+        uncertain: the value of uncertain labels and its meaning, or the meaning of -1 alone; None: there is none.
     """
 
     task_type: str | None = None
@@ -35,7 +38,7 @@ class TableOptions:
     encoding: str | None = None
     filter: str | None = None
     unknown: Unknown | None = None
-    uncertain: Mapping[str, CellValue] | None = None
+    uncertain: Mapping[str, CellValue] | CellValue | None = None
 
     def check(self) -> None:
         """Refuse a separator that divides nothing, or divides probabilities, and an expression that is no filter.
@@ -56,6 +59,13 @@ class TableOptions:
         return {role: value for role, value in (self.columns or {}).items() if role in SHAPES and value is not None}
 
     @property
+    def uncertain_value(self) -> Mapping[str, CellValue] | None:
+        """The value of uncertain labels and its meaning: -1, as in CheXpert and MIMIC-CXR, unless the task names it."""
+        if self.uncertain is None or isinstance(self.uncertain, Mapping):
+            return self.uncertain
+        return {"value": UNCERTAIN, "as": self.uncertain}
+
+    @property
     def planned_kind(self) -> str:
         """The task type of a table that is not there yet."""
         return self.task_type or ("semantic_segmentation" if self.shapes else "classification")
@@ -66,7 +76,7 @@ class TableOptions:
         columns = sorted(self.columns.items()) if self.columns else []
         options: list[object] = [columns, self.separator, self.missing, self.encoding]
         options += [] if self.filter is None else [self.filter]
-        partial = {"unknown": self.unknown, "uncertain": self.uncertain}
+        partial = {"unknown": self.unknown, "uncertain": self.uncertain_value}
         # These keys are no part of the digest of other tables.
         options += [partial] if any(value is not None for value in partial.values()) else []
         return options if any(options) else []
@@ -77,7 +87,7 @@ class TableOptions:
         Raises:
             MMLError: there are no targets; only labels may be uncertain; a value has another meaning.
         """
-        partial = PartialLabels.of(self.unknown, self.uncertain)
+        partial = PartialLabels.of(self.unknown, self.uncertain_value)
         target, kind = columns.sources.get("target"), TASK_TYPES[columns.kind]
         if partial is None:
             return columns
