@@ -48,6 +48,15 @@ def test_values_and_masks_are_not_calibrated(tmp_path: Path):
         assert steps(plan, "compare_runs")
 
 
+def test_masks_of_several_sizes_belong_together_by_one_preprocessing(tmp_path: Path):
+    of_masks = {"pivot": {"name": "d"}, "sweep": {"seed": [1, 2]}}
+    patches = {"patches": {"size": 32}, "preprocessing": "none"}  # masks have the sizes of the delivered images
+    assert steps(post(tmp_path, **of_masks, **patches), "compare_runs")
+    with pytest.raises(MMLError) as error:
+        post(tmp_path, pivot={"name": "d"}, sweep={"preprocessing.size": [16, 32]})
+    assert mentions(str(error.value), "mode.post", "masks of d differ in size", "mode: train", "dice_original")
+
+
 def test_prior_says_which_predictions_a_calibration_needs(tmp_path: Path):
     of_network = wildcards(task="mine", run="0a1b2c3d", fold=0, eval="test")
     for prior, needed in (("val", (False, False)), ("quantify", (False, True)), ("test", (True, False))):
