@@ -83,7 +83,7 @@ def continued_trial(
     if place is None:
         failure = "no training of the rung below is left to continue, as the others failed"
         return Trial(TrialRecord(0, {}, None, failure=failure), None, below, continued)
-    record = replace(below[place], objectives=None)
+    record = replace(below[place], objectives=None, epochs=None)
     pipeline = trial_pipeline(config, base, record.values)
     return Trial(record, dict(pipeline.content), below, [*continued, place])
 

@@ -55,6 +55,30 @@ def plan_rungs(trials: int, max_epochs: int, halving: Halving | None) -> list[Ru
     return rungs
 
 
+def count_epochs(rungs: Sequence[Rung]) -> int:
+    """Return the number of epochs that the trainings of rungs take at most, on one fold."""
+    below = [0, *(rung.epochs for rung in rungs)]
+    return sum(rung.slots * (rung.epochs - done) for rung, done in zip(rungs, below, strict=False))
+
+
+def affordable_trials(trials: int, max_epochs: int, halving: Halving | None, budget: int) -> int:
+    """Return the largest number of trials, up to `trials`, whose rungs take no more epochs than a budget for one fold.
+
+    Raises:
+        MMLError: no search fits into the budget.
+    """
+    for number in range(trials, 0, -1):
+        try:
+            rungs = plan_rungs(number, max_epochs, halving)
+        except MMLError:
+            if number == trials:
+                raise
+            break
+        if count_epochs(rungs) <= budget:
+            return number
+    raise MMLError(f"search.max_epochs: no search fits into {budget} epochs of each fold; raise it")
+
+
 def choose_slot(
     slot: int, factor: int, below: Sequence[TrialRecord], continued: Sequence[int], objective: Objective
 ) -> int | None:

@@ -110,7 +110,7 @@ def _table(search: SearchTrials) -> pd.DataFrame:
             {
                 **{"search": search.id, "label": search.label, "trial": record.number, "run": record.run},
                 "state": FAILED if record.failure else FINISHED if last else STOPPED,
-                **{"rank": None, "rung": rung.number, "epochs": rung.epochs, "failure": record.failure},
+                **{"rank": None, "rung": rung.number, "epochs": record.epochs, "failure": record.failure},
                 **{goal.name: value for goal, value in zip(search.objectives, values, strict=True)},
                 **({"pareto": None} if len(search.objectives) > 1 else {}),
                 **{

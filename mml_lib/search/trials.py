@@ -41,6 +41,7 @@ class TrialRecord:
         run: run id of its pipeline; None: its values make no valid pipeline.
         objectives: a value for each objective; None: it failed, or its result is not known yet.
         failure: the reason if it failed.
+        epochs: number of epochs that its result is of.
     """
 
     number: int
@@ -48,6 +49,7 @@ class TrialRecord:
     run: str | None
     objectives: Sequence[float] | None = None
     failure: str | None = None
+    epochs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -117,4 +119,4 @@ def combine(results: Sequence[TrialResult], objectives: Sequence[Objective]) -> 
 def with_result(record: TrialRecord, results: Sequence[TrialResult], objectives: Sequence[Objective]) -> TrialRecord:
     """Return a trial with its results, one of each fold."""
     values, failure = combine(results, objectives)
-    return replace(record, objectives=values, failure=failure)
+    return replace(record, objectives=values, failure=failure, epochs=max(result.epochs for result in results))

@@ -91,6 +91,11 @@ class Search(Section):
     trials: Annotated[int, Field(ge=1, le=100_000)] = Field(
         20, description="Number of trials. More of them later continue the search."
     )
+    max_epochs: PositiveInt | None = Field(
+        None,
+        description="Epochs of all trials together, on all folds: fewer trials are proposed if they could take more. "
+        "Unset: no limit.",
+    )
     parallel: PositiveInt = Field(
         1,
         description="Number of trials in flight: trial i is proposed from the results of trials 1 to i - parallel. It "

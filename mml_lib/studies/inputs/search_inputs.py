@@ -52,8 +52,9 @@ class SearchInputs(RuleInputs):
         return self.study.searches.former_tables(wildcards.task)
 
     def options(self, wildcards: "Wildcards") -> dict[str, Any]:
-        """The section `search`. The number of trials changes none of them."""
-        return self._search(wildcards).options.model_dump(mode="json", exclude={"trials", "top"})
+        """The section `search`, without the options that change no trial."""
+        without = {"trials", "top", "max_epochs"}
+        return self._search(wildcards).options.model_dump(mode="json", exclude=without)
 
     def present(self, wildcards: "Wildcards") -> dict[str, Any]:
         """The value of each searched key in the study, where it has one."""

@@ -8,7 +8,7 @@ from typing import Any
 from mml_lib.config.analysis.search_options import Search
 from mml_lib.pipelines.digests import digest
 from mml_lib.pipelines.pipeline import PIPELINE_KEYS, Pipeline
-from mml_lib.search.rungs import Rung
+from mml_lib.search.rungs import Rung, count_epochs
 from mml_lib.search.space import Space
 from mml_lib.search.trials import Objective
 
@@ -65,11 +65,7 @@ class PlannedSearch:
     @property
     def epochs(self) -> int:
         """Largest number of epochs that the trials take together, on all folds."""
-        below, total = 0, 0
-        for rung in self.rungs:
-            total += rung.slots * (rung.epochs - below)
-            below = rung.epochs
-        return total * len(self.options.folds)
+        return count_epochs(self.rungs) * len(self.options.folds)
 
     @property
     def in_flight(self) -> int:

@@ -13,7 +13,7 @@ from mml_lib.pipelines.digests import digest
 from mml_lib.pipelines.pipeline import PIPELINE_KEYS, Pipeline
 from mml_lib.pipelines.variants import Variant
 from mml_lib.search.former_trials import former_trials
-from mml_lib.search.rungs import Rung, plan_rungs
+from mml_lib.search.rungs import Rung, affordable_trials, plan_rungs
 from mml_lib.search.space import Parameter, Space
 from mml_lib.search.trial_pipelines import pipeline_of, trial_config
 from mml_lib.search.trials import Objective, TrialRecord
@@ -37,6 +37,8 @@ FIXED = {
     "trainer.accelerator": "all trials use the same devices",
 }
 """Keys that a search does not vary, with the reason."""
+
+EPOCHS = "trainer.max_epochs"
 
 PACKAGES = {"cmaes": "cmaes"}
 """Packages that samplers need beside Optuna."""
@@ -77,6 +79,15 @@ class Searches:
             except MMLError as error:
                 raise MMLError(f"search.start: trial {number}: {error}") from error
         objectives = self._objectives(task, cfg, options)
+        longest = max([base.content["trainer"]["max_epochs"], *_searched_epochs(space)])
+        if options.max_epochs is not None:
+            budget = options.max_epochs // len(options.folds)
+            trials = affordable_trials(options.trials, longest, options.halving, budget)
+            if trials < max(options.top, len(options.start)):
+                raise MMLError(
+                    f"search.max_epochs: {options.max_epochs} epochs are enough for {trials} trials; raise it"
+                )
+            options = options.model_copy(update={"trials": trials})
         former = self._former(task, options, space, objectives)
         search = PlannedSearch(
             task.name,
@@ -84,7 +95,7 @@ class Searches:
             options,
             space,
             objectives,
-            tuple(self._rungs(options, base, task)),
+            tuple(self._rungs(options, longest, base, task)),
             self._definition(options, space, objectives, base, task)
             | ({"former": digest([[record.values, record.objectives] for record in former])} if former else {}),
             present,
@@ -166,13 +177,13 @@ class Searches:
                 )
         return tuple(Objective(name, name in COSTS or lower_is_better(name)) for name in names)
 
-    def _rungs(self, options: Search, base: Pipeline, task: TaskIdentity) -> Sequence[Rung]:
+    def _rungs(self, options: Search, longest: int, base: Pipeline, task: TaskIdentity) -> Sequence[Rung]:
         for fold in options.folds:
             if not 0 <= fold < task.num_folds:
                 last = task.num_folds - 1
                 raise MMLError(f"search.folds: task {task.name} has no fold {fold}; it has 0 to {last}")
         if options.halving is None:
-            return plan_rungs(options.trials, base.content["trainer"]["max_epochs"], None)
+            return plan_rungs(options.trials, longest, None)
         for key in ("max_epochs", "min_epochs", "max_steps", "min_steps", "max_time"):
             if any(
                 searched.split(".")[0] == "trainer" and searched in ("trainer", f"trainer.{key}")
@@ -181,7 +192,7 @@ class Searches:
                 raise MMLError(f"search.space.trainer.{key}: halving decides how long trials are trained; leave it out")
             if key != "max_epochs" and base.content["trainer"].get(key) is not None:
                 raise MMLError(f"search.halving: it goes with no trainer.{key}; leave one of them out")
-        rungs = plan_rungs(options.trials, base.content["trainer"]["max_epochs"], options.halving)
+        rungs = plan_rungs(options.trials, longest, options.halving)
         if options.top > rungs[-1].slots:
             raise MMLError(
                 f"search.top is {options.top}, but halving trains {rungs[-1].slots} of {options.trials} trials in "
@@ -271,6 +282,11 @@ def _check_sampler(options: Search, space: Space) -> None:
         )
     if options.sampler == "grid" and options.trials > (points := len(space.points())):
         raise MMLError(f"search.trials is {options.trials}, but the grid has {points} points; lower it")
+
+
+def _searched_epochs(space: Space) -> list[int]:
+    """Return the numbers of epochs in a space."""
+    return [int(value) for parameter in space.parameters if parameter.key == EPOCHS for value in parameter.examples]
 
 
 def _present(content: Mapping[str, Any], key: str) -> Any:

@@ -137,6 +137,24 @@ def test_variants_search_by_themselves(tmp_path: Path):
     assert len(plan.study.searches.of_task("mine")) == 2
 
 
+def test_a_budget_of_epochs_limits_the_number_of_trials(tmp_path: Path):
+    def size(**options: Any) -> tuple[int, int]:
+        (planned_search,) = search(tmp_path, search={"trials": 20, **options}).study.searches.of_task("mine")
+        return planned_search.options.trials, planned_search.epochs
+
+    assert size() == (20, 200)
+    assert size(max_epochs=65) == (6, 60)
+    assert size(max_epochs=65, folds=[0, 1]) == (3, 60)
+    assert size(max_epochs=1000) == (20, 200)
+    halving = {"halving": {"min_epochs": 5, "factor": 2}}
+    assert size(**halving) == (20, 20 * 5 + 10 * 5)
+    assert size(**halving, max_epochs=100) == (13, 13 * 5 + 6 * 5)
+    space = {**SPACE, "trainer.max_epochs": [5, 20]}
+    assert size(space=space, max_epochs=100) == (5, 100)
+    with pytest.raises(MMLError, match="raise it"):
+        size(max_epochs=9)
+
+
 REFUSED = [
     ({"search": {"space": {"optimiser.lr": [1, 2]}}}, "did you mean 'optimizer'"),
     ({"search": {"space": {"bootstrap": [100, 200]}}}, "'bootstrap' is no part of a run"),

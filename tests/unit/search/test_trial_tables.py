@@ -33,6 +33,7 @@ def halved() -> SearchTrials:
             f"{number:08x}",
             None if value is None else [value],
             "the loss became nan" if value is None else None,
+            epochs=1,
         )
         for number, value in enumerate(values, start=1)
     ]
