@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from scipy.stats.qmc import Sobol
 
 from mml_lib.config.analysis.search_options import Search
 from mml_lib.config.factories import instantiate
@@ -18,7 +19,7 @@ from mml_lib.search.space import Parameter, Space, name_choice
 from mml_lib.search.trials import Objective, TrialRecord
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # of QMCSampler
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # of names of metrics
 
 
 STATELESS = ("tpe", "random", "gp")
@@ -203,22 +204,22 @@ def _grid_point(space: Space, seed: int, number: int) -> dict[str, Any]:
 
 
 def _quasi_random(space: Space, seed: int, number: int) -> dict[str, Any]:
-    """Return a point of a scrambled Sobol sequence.
-
-    Optuna keeps the position in the sequence in its study; asking again and again moves a fresh one there.
-    """
-    study = optuna.create_study(sampler=QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False))
-    distributions = {parameter.key: distribution(parameter) for parameter in space.parameters}
-    # Without a trial, Optuna's sampler does not know the space and draws its first point from another one.
-    first = {
-        parameter.key: parameter.names[0] if parameter.choices else parameter.low for parameter in space.parameters
-    }
-    study.add_trial(create_trial(value=0.0, params=first, distributions=distributions))
-    for _ in range(number + 1):
-        trial = study.ask(distributions)
+    """Return a point of a scrambled Sobol sequence."""
+    sequence = Sobol(len(space.parameters), scramble=True, rng=np.random.default_rng(seed))
+    if number:
+        sequence.fast_forward(number)
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # one point is no balanced sample
+        point = sequence.random(1)[0]
     return {
-        parameter.key: _choice(parameter, trial.params[parameter.key])
-        if parameter.choices
-        else trial.params[parameter.key]
-        for parameter in space.parameters
+        parameter.key: _at(parameter, float(share)) for parameter, share in zip(space.parameters, point, strict=True)
     }
+
+
+def _at(parameter: Parameter, share: float) -> Any:
+    """Return the value at a share of a parameter's range, in [0, 1); of its choices or steps each has the same share."""
+    if grid := parameter.grid:
+        return grid[int(share * len(grid))]
+    half = 0.5 if parameter.integer else 0.0  # both ends of a range of integers have their full share
+    low, high = parameter.low - half, parameter.high + half
+    value = low * (high / low) ** share if parameter.log else low + share * (high - low)
+    return min(max(round(value), int(parameter.low)), int(parameter.high)) if parameter.integer else value
