@@ -216,7 +216,7 @@ def _quasi_random(space: Space, seed: int, number: int) -> dict[str, Any]:
 
 
 def _at(parameter: Parameter, share: float) -> Any:
-    """Return the value at a share of a parameter's range, in [0, 1); of its choices or steps each has the same share."""
+    """Return the value at a share of a parameter's range, in [0, 1). Each choice or step has the same share."""
     if grid := parameter.grid:
         return grid[int(share * len(grid))]
     half = 0.5 if parameter.integer else 0.0  # both ends of a range of integers have their full share

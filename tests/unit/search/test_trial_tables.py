@@ -38,8 +38,8 @@ def halved() -> SearchTrials:
         for number, value in enumerate(values, start=1)
     ]
     second = [
-        TrialRecord(2, first[1].values, first[1].run, [0.95]),
-        TrialRecord(4, first[3].values, first[3].run, [0.8]),
+        TrialRecord(2, first[1].values, first[1].run, [0.95], epochs=2),
+        TrialRecord(4, first[3].values, first[3].run, [0.8], epochs=2),
     ]
     options = Search(space=SPACE, trials=4, halving=Halving(min_epochs=1, factor=2))
     rungs = plan_rungs(4, 2, options.halving)
