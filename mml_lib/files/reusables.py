@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SHOWN = 12
 """How many names an error lists."""
 
-ALSO = {"predictions": ("other_predictions",), "blueprint": ("suggestion",)}
+ALSO = {"predictions": ("other_predictions",), "blueprint": ("suggestion", "search_choice")}
 """Keys whose artefacts are found by another one as well."""
 
 OF_A_RUN = {"blueprint": "pipeline"}

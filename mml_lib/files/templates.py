@@ -270,7 +270,9 @@ BUILT_IN = (
     AssignmentTemplate(
         "trial_result", "PROJ_PATH/SEARCH/TASK_NAME/SEARCH_ID/rungRUNG-NUMBER-foldFOLD.json", removable=False
     ),
-    AssignmentTemplate("search_choice", "PROJ_PATH/SEARCH/TASK_NAME/SEARCH_ID/RUN.yaml", removable=False),
+    AssignmentTemplate(
+        "search_choice", "PROJ_PATH/SEARCH/TASK_NAME/SEARCH_ID/RUN.yaml", reusable=True, removable=False
+    ),
     AssignmentTemplate("trials", "PROJ_PATH/SEARCH/TASK_NAME/trials.csv", reusable=True, removable=False),
     AssignmentTemplate("importance", "PROJ_PATH/SEARCH/TASK_NAME/importance.csv", removable=False),
     AssignmentTemplate("optuna_journal", "PROJ_PATH/SEARCH/TASK_NAME/optuna.log", removable=False),

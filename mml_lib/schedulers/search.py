@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.pipeline import read_stored_yaml
 from mml_lib.schedulers.train import TrainScheduler
+from mml_lib.studies.blueprints import BEST
 
 if TYPE_CHECKING:
     from mml_lib.steps.step import Step
@@ -40,4 +41,5 @@ class SearchScheduler(TrainScheduler):
             tokens = self.fm.wildcards("search_choice", path)
             chosen = read_stored_yaml(Path(path), "blueprint")["chosen"]
             about = {"task": tokens["task"], "search": tokens["search"], "label": labels.get(tokens["run"], "")}
-            step.return_value.append(about | chosen)
+            blueprint = {"blueprint": f"{tokens['task']}#{BEST}"} if chosen["rank"] == 1 else {}
+            step.return_value.append(about | chosen | blueprint)

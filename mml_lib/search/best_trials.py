@@ -67,6 +67,7 @@ def choice_text(
     best = "the best" if rank == 1 else f"number {rank}"
     reason = {
         "trial": record.number,
+        "rank": rank,
         "run": record.run,
         "values": dict(record.values),
         "objectives": values,

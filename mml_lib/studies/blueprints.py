@@ -14,6 +14,9 @@ from mml_lib.pipelines.pipeline import PIPELINE_KEYS, Pipeline, read_stored_yaml
 if TYPE_CHECKING:
     from mml_lib.studies.study import Study
 
+BEST = "best"
+"""Part of the name of a blueprint, after the task, for the best trial of a search."""
+
 HANDED_ON = tuple(key for key in PIPELINE_KEYS if key != "seed")
 """The sections that a blueprint brings where a study names none."""
 
@@ -68,7 +71,8 @@ def lay_blueprint(study: "Study", task: str, keys: Sequence[str] | None) -> dict
 def _find(study: "Study", task: str) -> Mapping[str, Any]:
     """Return the content of the pipeline that a blueprint holds, the latest of all projects named.
 
-    A number after the task, as in `lesions#2`, is that of a suggestion for it.
+    A number after the task, as in `lesions#2`, is that of a suggestion for it; `lesions#best` is the best trial of the
+    latest search.
     """
     task, _, number = task.partition("#")
     if not study.cfg.reuse.blueprint:
@@ -77,14 +81,23 @@ def _find(study: "Study", task: str) -> Mapping[str, Any]:
     for reference in study.cfg.reuse.blueprint:
         project, run = study.fm.reusables.project_of("blueprint", reference)
         key, wanted = ("blueprint", {"task": task}) if run is None else ("pipeline", {"task": task, "run": run})
-        if number:
+        if number == BEST:
+            key, wanted = "search_choice", {"task": task}
+        elif number:
             key, wanted = "suggestion", {"task": task, "number": number}
         paths += [
             (key, study.fm.construct_saving_path(None, key, project=project, **tokens))
             for tokens in study.fm.existing(key, project=project, **wanted)
         ]
+    if number == BEST:
+        paths = [(key, path) for key, path in paths if read_stored_yaml(path, "blueprint")["chosen"]["rank"] == 1]
     if not paths:
         where = ", ".join(study.cfg.reuse.blueprint)
+        if number == BEST:
+            raise MMLError(
+                f"mode.use_blueprint: there is no search for the task {task} in {where}; a study with the section "
+                "search makes one"
+            )
         if number:
             raise MMLError(
                 f"mode.use_blueprint: there is no suggestion {number} for the task {task} in {where}; mode suggest "

@@ -54,7 +54,7 @@ class TrainOptions(Options):
     use_blueprint: str | None = Field(
         None,
         description="Train by the blueprint that was made on this task, in a project of reuse.blueprint; task#2: by "
-        "suggestion 2 for the task.",
+        "suggestion 2 for the task; task#best: by the best trial of a search.",
     )
     suggestion: Annotated[int, Field(strict=True, ge=1)] | Literal["none"] | None = Field(
         None,

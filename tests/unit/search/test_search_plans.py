@@ -9,9 +9,11 @@ from mml_lib.errors import MMLError
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.pipelines.suggested import as_planned
 from mml_lib.schedulers.base import AbstractBaseScheduler
+from mml_lib.search.best_trials import choice_text
 from mml_lib.search.former_trials import former_trials
 from mml_lib.search.next_trial import next_trial
 from mml_lib.search.trial_pipelines import trial_pipeline
+from mml_lib.search.trials import TrialRecord
 from mml_lib.studies.suggestions.following import follow_search
 from tests.support.places import CONFIG
 from tests.support.planned_studies import FAKE, planned
@@ -129,6 +131,23 @@ def test_the_written_pipeline_keeps_the_run_id_of_the_planned_one(tmp_path: Path
     assert as_planned(written.content) == run.pipeline.content
     assert written.content["optimizer"] == trial.content["optimizer"]
     assert written.content["search"]["trained_as"] == trial.run
+
+
+def test_the_best_trial_is_a_blueprint_for_other_studies(tmp_path: Path):
+    plan = search(tmp_path, search={"top": 2})
+    (planned_search,) = plan.study.searches.of_task("mine")
+    for rank, run in enumerate(plan.runs_of("mine"), start=1):
+        values = {"optimizer.lr": 0.01 * rank, "augmentations": "flips"}
+        pipeline = trial_pipeline(plan.study.config, planned_search.base, values)
+        record = TrialRecord(rank, values, pipeline.run, [0.1])
+        path = tmp_path / f"results/old/SEARCH/mine/{planned_search.id}/{run.id}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(choice_text(record, pipeline.content, planned_search.objectives, 6, rank))
+    mode = {"use_blueprint": "mine#best"}
+    other = planned(mode, tmp_path, tasks=TASKS, pivot={"name": "others"}, reuse={"blueprint": "old"})
+    assert other.runs_of("others")[0].pipeline.content["optimizer"]["lr"] == 0.01
+    with pytest.raises(MMLError, match="there is no search for the task others"):
+        planned({"use_blueprint": "others#best"}, tmp_path, tasks=TASKS, reuse={"blueprint": "old"})
 
 
 def test_variants_search_by_themselves(tmp_path: Path):
