@@ -110,21 +110,20 @@ def stored_grey(dataset: "Dataset") -> np.ndarray | None:
     """
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-    content, bits, stored = (dataset.get(keyword) for keyword in ("PixelData", "BitsAllocated", "BitsStored"))
+    keywords = ("PixelData", "BitsAllocated", "BitsStored", "PixelRepresentation", "Rows", "Columns", "SamplesPerPixel")
+    content, bits, stored, is_signed, rows, columns, samples = map(dataset.get, keywords)
     is_plain = dataset.file_meta.TransferSyntaxUID in (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
-    is_single = dataset.get("SamplesPerPixel") == 1 and "NumberOfFrames" not in dataset
-    is_signed = dataset.get("PixelRepresentation")
+    is_single = samples == 1 and "NumberOfFrames" not in dataset
     if not (content and is_plain and is_single) or bits not in (8, 16) or is_signed not in (0, 1):
         return None
-    count = dataset.Rows * dataset.Columns
-    length = count * bits // 8
+    length = rows * columns * bits // 8
     if len(content) != length + length % 2 or stored not in range(1, bits + 1):
         return None  # damaged, which pydicom explains
-    values = np.frombuffer(content, f"<{'i' if is_signed else 'u'}{bits // 8}", count)
-    low, high = (-(2 ** (stored - 1)), 2 ** (stored - 1) - 1) if is_signed else (0, 2**stored - 1)
-    if stored < bits and not low <= values.min() <= values.max() <= high:
+    values = np.frombuffer(content, f"<{'i' if is_signed else 'u'}{bits // 8}", rows * columns)
+    high = 2 ** (stored - is_signed) - 1
+    if stored < bits and (values.max() > high or (is_signed and values.min() < -high - 1)):
         return None
-    return values.reshape(dataset.Rows, dataset.Columns)
+    return values.reshape(rows, columns)
 
 
 def modality_values(pixels: np.ndarray, view: "Dataset", meaning: GreyMeaning) -> np.ndarray:
