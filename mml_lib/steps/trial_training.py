@@ -125,6 +125,7 @@ class TrialTraining:
         start = step.pretrained(step.input.selection)
         try:
             model = step.create_model([struct, *co_structs], load_parameters=start)
+            model.create_optimizer()  # of values that do not fit each other
         except MMLError as error:
             raise TrainingFailed(str(error)) from error
         trainer = step.create_trainer()

@@ -270,9 +270,13 @@ class MMLModule(LightningModule):
         epoch = self.best.restore(self.network)
         return next(row for row in self.history if row["epoch"] == epoch)
 
-    def configure_optimizers(self) -> Any:
+    def create_optimizer(self) -> Optimizer:
+        """Return a new optimizer of the weights that are trained."""
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimizer = instantiate(self.optimizer_spec, Optimizer, parameters)
+        return instantiate(self.optimizer_spec, Optimizer, parameters)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.create_optimizer()
         if self.lr_scheduler is None:
             return optimizer
         words = {

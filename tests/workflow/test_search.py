@@ -140,6 +140,16 @@ def test_a_search_that_is_killed_again_and_again_has_the_same_trials(searched: W
     assert workplace.planned() == {}
 
 
+def test_a_key_that_a_part_does_not_take_is_refused_before_anything_runs(workplace: Workplace):
+    search = {"space": {"optimizer.lrr": [0.1, 0.2]}, "objective": "loss", "trials": 2}
+    for mode in (STUDY["mode"], "search"):
+        workplace.write(STUDY | {"mode": mode, "search": search})
+        said = workplace.run(fails=True)
+        assert "search.space.optimizer.lrr: " in said
+        assert "did you mean 'lr'?" in said
+    assert not workplace.files("data/*/*")
+
+
 def test_more_trials_continue_a_search(searched: Workplace, workplace: Workplace):
     plain = {"space": {"optimizer.lr": {"low": 1e-4, "high": 0.01, "log": True}}, "objective": "loss", "parallel": 2}
     workplace.write(STUDY | {"mode": "search", "search": plain | {"trials": 3}})

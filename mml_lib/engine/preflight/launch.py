@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from mml_lib.steps.warm_start import FOLDER
 if TYPE_CHECKING:
     from snakemake.dag import DAG
 
+    from mml_lib.studies.searches.planned_search import PlannedSearch
     from mml_lib.studies.study import Study
 
 TIME_LIMIT = 900
@@ -58,10 +60,12 @@ class Candidate:
     Args:
         pipeline: of the first of them.
         labels: what the study calls each run.
+        searched: the searched key that has another value in it than in the study; empty for the pipeline of a run.
     """
 
     pipeline: Pipeline
     labels: list[str] = field(default_factory=list)
+    searched: str = ""
 
 
 class Mistakes(MMLError):
@@ -84,11 +88,14 @@ def check_pipelines(study: "Study", dag: "DAG") -> None:
     step = study.scheduler(study.cfg.mode.id).Step or TrainingStep
     if step.create_model is not TrainingStep.create_model:
         return  # a step with networks of its own
-    wildcards = [job.wildcards for job in study.rule_names.jobs(dag.needrun_jobs(), "train_fold", "tune_fold")]
-    runs = dict.fromkeys((candidate.task, candidate.run) for candidate in wildcards)
+    jobs = partial(study.rule_names.jobs, list(dag.needrun_jobs()))
+    runs = dict.fromkeys((job.wildcards.task, job.wildcards.run) for job in jobs("train_fold", "tune_fold"))
+    ids = dict.fromkeys((job.wildcards.task, job.wildcards.search) for job in jobs("train_trial"))
+    searches = [study.searches.find(*tokens) for tokens in ids]
+    runs |= dict.fromkeys((search.task, search.base.run) for search in searches)
     if not runs:
         return
-    candidates = distinct_pipelines(study, runs)
+    candidates = distinct_pipelines(study, runs) | searched_pipelines(study, searches)
     tried = read_tried(study.fm.checked_path)
     left = {name: candidate for name, candidate in candidates.items() if name not in tried}
     if not left:
@@ -104,16 +111,41 @@ def check_pipelines(study: "Study", dag: "DAG") -> None:
 
 def distinct_pipelines(study: "Study", runs: Mapping[tuple[str, str], Any]) -> dict[str, Candidate]:
     """Return the pipelines of runs by the digest of everything that a trial depends on."""
-    around = [*surroundings(study), repr(study.cfg.tta), study.cfg.trainer.accelerator]
     candidates: dict[str, Candidate] = {}
+    digests = _Digests(study)
     for task, run in runs:
         planned = study.run(task, run)
-        content = {key: value for key, value in planned.pipeline.content.items() if key != "seed"}
-        metrics = [repr(study.cfg.metrics_of(task_learned["task_type"])) for task_learned in planned.pipeline.tasks]
-        name = hashlib.sha256(canonical_json([content, metrics, around]).encode()).hexdigest()[:16]
-        candidate = candidates.setdefault(name, Candidate(planned.pipeline))
+        candidate = candidates.setdefault(digests.of(planned.pipeline), Candidate(planned.pipeline))
         candidate.labels.append(planned.display_name)
     return candidates
+
+
+def searched_pipelines(study: "Study", searches: Sequence["PlannedSearch"]) -> dict[str, Candidate]:
+    """Return the pipelines with the values of searched keys, by the digest of everything that a trial depends on."""
+    digests = _Digests(study)
+    return {
+        digests.of(pipeline, key): Candidate(pipeline, searched=key)
+        for search in searches
+        for key, pipelines in search.examples.items()
+        for pipeline in pipelines
+    }
+
+
+class _Digests:
+    """Digests of everything that the trial of a pipeline depends on.
+
+    Args:
+        study: the study.
+    """
+
+    def __init__(self, study: "Study"):
+        self.study = study
+        self.around = [*surroundings(study), repr(study.cfg.tta), study.cfg.trainer.accelerator]
+
+    def of(self, pipeline: Pipeline, *further: str) -> str:
+        content = {key: value for key, value in pipeline.content.items() if key != "seed"}
+        metrics = [repr(self.study.cfg.metrics_of(task["task_type"])) for task in pipeline.tasks]
+        return hashlib.sha256(canonical_json([content, metrics, self.around, *further]).encode()).hexdigest()[:16]
 
 
 def surroundings(study: "Study") -> list[Any]:
@@ -191,15 +223,20 @@ def reaches_hub(seconds: float = 3) -> bool:
 
 
 def lines_of(candidates: Sequence[Candidate], answers: Sequence[Sequence[str]], runs: int) -> list[str]:
-    """Return a line for each mistake, with the runs that make it where others do not."""
+    """Return a line for each mistake, with the runs that make it where others do not, or the searched key."""
     labels: dict[str, list[str]] = {}
+    searched: dict[str, str] = {}
     for candidate, mistakes in zip(candidates, answers, strict=False):
         for mistake in mistakes:
-            labels.setdefault(mistake, []).extend(candidate.labels)
-    return [
+            if candidate.searched:
+                searched.setdefault(mistake, candidate.searched)
+            else:
+                labels.setdefault(mistake, []).extend(candidate.labels)
+    lines = [
         mistake if len(labels_of_mistake) == runs else f"{mistake} ({summarized(labels_of_mistake)})"
         for mistake, labels_of_mistake in labels.items()
     ]
+    return lines + [f"search.space.{key}: {mistake}" for mistake, key in searched.items() if mistake not in labels]
 
 
 def read_tried(path: Path) -> list[str]:

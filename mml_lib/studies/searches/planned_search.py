@@ -1,6 +1,6 @@
 """A planned search: its trials, rungs and chosen runs are known before anything runs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -28,6 +28,7 @@ class PlannedSearch:
         present: value of each searched key in the study, where it has one.
         label: label of the variant that it belongs to.
         former: number of trials of earlier studies that proposals know.
+        examples: pipelines with each choice, or with both ends of the range, of each searched key.
     """
 
     task: str
@@ -40,6 +41,7 @@ class PlannedSearch:
     present: Mapping[str, Any] = field(default_factory=dict)
     label: str = ""
     former: int = 0
+    examples: Mapping[str, Sequence[Pipeline]] = field(default_factory=dict)
 
     @cached_property
     def id(self) -> str:

@@ -88,6 +88,7 @@ class Searches:
                     f"search.max_epochs: {options.max_epochs} epochs are enough for {trials} trials; raise it"
                 )
             options = options.model_copy(update={"trials": trials})
+        examples = {parameter.key: self._examples(space, parameter, base, task) for parameter in space.parameters}
         former = self._former(task, options, space, objectives)
         search = PlannedSearch(
             task.name,
@@ -96,12 +97,14 @@ class Searches:
             space,
             objectives,
             tuple(self._rungs(options, longest, base, task)),
-            self._definition(options, space, objectives, base, task)
+            self._definition(options, space, objectives, examples)
             | ({"former": digest([[record.values, record.objectives] for record in former])} if former else {}),
             present,
             variant.label,
             len(former),
+            examples,
         )
+        _check_variants(self.planned.get((task.name, search.id)), search)
         self.study.runs.plan(task.name, [Run(base)])
         self.planned[task.name, search.id] = search
         return search
@@ -201,16 +204,20 @@ class Searches:
         return rungs
 
     def _definition(
-        self, options: Search, space: Space, objectives: Sequence[Objective], base: Pipeline, task: TaskIdentity
+        self,
+        options: Search,
+        space: Space,
+        objectives: Sequence[Objective],
+        examples: Mapping[str, Sequence[Pipeline]],
     ) -> dict[str, Any]:
-        """Return all that decides the trials, beside the pipeline that they vary; check each choice on the way."""
+        """Return all that decides the trials, beside the pipeline that they vary."""
         content = options.model_dump(mode="json", include={"sampler", "seed", "folds", "start"})
         if options.halving is not None:
             content["halving"] = options.halving.model_dump(exclude={"keep_checkpoints"})
         if not options.is_independent:
             content["parallel"] = options.parallel
         parameters = [
-            asdict(parameter) | {"pipelines": self._examples(space, parameter, base, task)}
+            asdict(parameter) | {"pipelines": [pipeline.recipe for pipeline in examples[parameter.key]]}
             for parameter in space.parameters
         ]
         return {
@@ -220,10 +227,14 @@ class Searches:
             "space": parameters,
         }
 
-    def _examples(self, space: Space, parameter: Parameter, base: Pipeline, task: TaskIdentity) -> list[str]:
-        """Return ids of the pipelines with each choice, or with both ends of a range: presets are more than names."""
+    def _examples(self, space: Space, parameter: Parameter, base: Pipeline, task: TaskIdentity) -> list[Pipeline]:
+        """Return the pipelines with each choice, or with both ends of a range: presets are more than names.
+
+        Raises:
+            MMLError: a value does not fit the schema or the task, or all of them give the same pipeline.
+        """
         by_key = {other.key: other for other in space.parameters}
-        recipes = []
+        pipelines = []
         for value in parameter.examples:
             values, waiting = {parameter.key: value}, [parameter]
             while waiting:
@@ -235,12 +246,12 @@ class Searches:
                 check_trainable(task, cfg)
             except MMLError as error:
                 raise MMLError(f"search.space.{parameter.key}: {error}") from error
-            recipes.append(pipeline_of(cfg, base).recipe)
-        if len(set(recipes)) == 1:
+            pipelines.append(pipeline_of(cfg, base))
+        if len({pipeline.recipe for pipeline in pipelines}) == 1:
             raise MMLError(
                 f"search.space.{parameter.key}: all of its values give the same run on {task.name}; leave it out"
             )
-        return recipes
+        return pipelines
 
 
 def _check_packages(options: Search) -> None:
@@ -287,6 +298,21 @@ def _check_sampler(options: Search, space: Space) -> None:
 def _searched_epochs(space: Space) -> list[int]:
     """Return the numbers of epochs in a space."""
     return [int(value) for parameter in space.parameters if parameter.key == EPOCHS for value in parameter.examples]
+
+
+def _check_variants(earlier: PlannedSearch | None, search: PlannedSearch) -> None:
+    """Refuse a search that differs from that of another variant only in the number of its trials, or of the best ones.
+
+    Raises:
+        MMLError: it has the same trials.
+    """
+    if earlier is None or earlier.options == search.options:
+        return
+    differing = [key for key, value in search.options if value != getattr(earlier.options, key)]
+    raise MMLError(
+        f"search.{differing[0]}: variants '{earlier.label}' and '{search.label}' have the same trials, and differ in "
+        f"{' and '.join(differing)} only; vary search.seed too, or give both the same"
+    )
 
 
 def _present(content: Mapping[str, Any], key: str) -> Any:

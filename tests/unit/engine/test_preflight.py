@@ -10,7 +10,7 @@ import pytest
 from mml_lib.config.pipeline_folder import add_presets
 from mml_lib.config.reading.presets import merge
 from mml_lib.engine.preflight import launch, trial
-from mml_lib.engine.preflight.launch import Candidate, lines_of, reaches_hub, read_tried, remember
+from mml_lib.engine.preflight.launch import Candidate, lines_of, reaches_hub, read_tried, remember, searched_pipelines
 from mml_lib.engine.preflight.trial import Trials
 from mml_lib.studies.study import Study
 from tests.support.messages import mentions
@@ -257,6 +257,21 @@ def test_runs_are_named_where_others_are_sound():
     study = [Candidate(None, ["run a (x)", "run b (y)"]), Candidate(None, ["run c (z)"])]  # type: ignore[arg-type]
     assert lines_of(study, [["loss: wrong"], []], 3) == ["loss: wrong (run a (x), run b (y))"]
     assert lines_of(study, [["loss: wrong"], ["loss: wrong"]], 3) == ["loss: wrong"]
+
+
+def test_values_of_a_search_are_tried_and_their_mistakes_name_the_searched_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    space = {"optimizer": ["adamw", "sgd"], "optimizer.momentum": {"low": 0.1, "high": 0.9}}
+    space |= {"augmentations": ["none", "flips"]}
+    task = {"creator": "fake", "num_samples": 48, "size": 24, "folds": 2, "test_fraction": 0.3}
+    study = study_of({"tasks": {"stripes": task}, "search": {"objective": "loss", "space": space}})
+    candidates = list(searched_pipelines(study, study.searches.of_task("stripes")).values())
+    assert len(candidates) == 6
+    trials = Trials(study)
+    (line,) = lines_of(candidates, [trials.mistakes(candidate.pipeline) for candidate in candidates], 1)
+    assert mentions(line, "search.space.optimizer.momentum: ", "AdamW")
 
 
 def test_a_check_that_dies_refuses_nothing(

@@ -205,6 +205,8 @@ REFUSED = [
     ),
     ({"search": {"halving": {"min_epochs": 4}}, "trainer": {"max_steps": 50}}, r"trainer\.max_steps"),
     ({"search": {"top": 7}}, "lower top"),
+    ({"variants": {"a": {"search.trials": 3}, "b": {}}}, r"search\.trials: variants 'a' and 'b'.*search\.seed"),
+    ({"sweep": {"search.top": [1, 2]}}, r"search\.top: .*search\.seed"),
     ({"search": {"start": [{"optimizer.lr": 3}]}}, r"search\.start: trial 1"),
     ({"search": {"start": [{"optimizer.lr": 0.1}] * 7}}, "raise trials"),
     ({"sweep": {"optimizer.lr": [0.1, 0.2]}}, r"sweep\.optimizer\.lr"),
