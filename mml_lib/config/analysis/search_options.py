@@ -45,6 +45,8 @@ class Interval(Section):
             raise ValueError(f"a logarithmic scale begins above 0, but low is {self.low}; raise low, or leave log out")
         if self.log and self.step is not None:
             raise ValueError("log goes with no step; leave one of them out")
+        if self.step is not None and self.step > self.high - self.low:
+            raise ValueError(f"step ({self.step}) is larger than the range, {self.low} to {self.high}; lower it")
         return self
 
 
@@ -74,6 +76,12 @@ def _sampler(value: str) -> str:
 def _plain(value: Any) -> Any:
     """Return a value without the spelling of its numbers, as JSON and YAML write it."""
     return json.loads(json.dumps(value)) if isinstance(value, dict | list) else value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"{str(value).lower()} is no fold; write its number")
+    return value
 
 
 def _listed(value: Any) -> Any:
@@ -114,7 +122,9 @@ class Search(Section):
             "chooses the best trial. Unset: the first metric of the task.",
         )
     )
-    folds: list[int] = Field([0], min_length=1, description="Folds that trials are trained on; values are their means.")
+    folds: list[Annotated[int, BeforeValidator(_number)]] = Field(
+        [0], min_length=1, description="Folds that trials are trained on; values are their means."
+    )
     halving: Halving | None = Field(None, description="Stop worse trials early; unset: trials are trained in full.")
     top: PositiveInt = Field(1, description="Number of best trials that are trained on all folds and tested.")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="Seed of the sampler.")

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from mml_lib.config.analysis.search_options import COSTS, LEARNING, UNCONDITIONAL, Search
+from mml_lib.config.analysis.search_options import COSTS, LEARNING, SAMPLERS, UNCONDITIONAL, Search
 from mml_lib.config.metric_options import lower_is_better
 from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError, nearest
@@ -79,6 +79,7 @@ class Searches:
             except MMLError as error:
                 raise MMLError(f"search.start: trial {number}: {error}") from error
         objectives = self._objectives(task, cfg, options)
+        _try_sampler(options, space, objectives)
         longest = max([base.content["trainer"]["max_epochs"], *_searched_epochs(space)])
         if options.max_epochs is not None:
             budget = options.max_epochs // len(options.folds)
@@ -196,6 +197,12 @@ class Searches:
             if key != "max_epochs" and base.content["trainer"].get(key) is not None:
                 raise MMLError(f"search.halving: it goes with no trainer.{key}; leave one of them out")
         rungs = plan_rungs(options.trials, longest, options.halving)
+        every = base.content["trainer"].get("check_val_every_n_epoch") or 1
+        if unmeasured := [rung.epochs for rung in rungs if rung.epochs % every]:
+            raise MMLError(
+                f"search.halving: trials are compared after {unmeasured[0]} epochs, but "
+                f"trainer.check_val_every_n_epoch is {every}; set min_epochs to a multiple of it"
+            )
         if options.top > rungs[-1].slots:
             raise MMLError(
                 f"search.top is {options.top}, but halving trains {rungs[-1].slots} of {options.trials} trials in "
@@ -291,8 +298,26 @@ def _check_sampler(options: Search, space: Space) -> None:
             f"search.sampler: {options.sampler} needs every parameter in every trial, but {conditional} has a "
             "condition; set sampler: tpe or random"
         )
+    ranges = [parameter.key for parameter in space.parameters if not parameter.choices]
+    if options.sampler == "cmaes" and len(ranges) < 2:
+        raise MMLError(
+            f"search.sampler: cmaes needs at least two ranges, but the space has {len(ranges) or 'none'}; set sampler: "
+            "tpe or gp"
+        )
     if options.sampler == "grid" and options.trials > (points := len(space.points())):
         raise MMLError(f"search.trials is {options.trials}, but the grid has {points} points; lower it")
+
+
+def _try_sampler(options: Search, space: Space, objectives: Sequence[Objective]) -> None:
+    """Let a sampler that is named by its class propose a trial: only Optuna knows what it can search.
+
+    Raises:
+        MMLError: it is no sampler, needs further arguments, or cannot search the space for the objectives.
+    """
+    if options.sampler not in SAMPLERS:
+        from mml_lib.search.proposing import propose  # imports Optuna, which takes a second
+
+        propose(space, options, objectives, [])
 
 
 def _searched_epochs(space: Space) -> list[int]:
