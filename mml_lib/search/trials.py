@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from mml_lib.errors import MMLError
 from mml_lib.files.stored import Stored
 
 
@@ -117,6 +118,16 @@ def combine(results: Sequence[TrialResult], objectives: Sequence[Objective]) -> 
 
 
 def with_result(record: TrialRecord, results: Sequence[TrialResult], objectives: Sequence[Objective]) -> TrialRecord:
-    """Return a trial with its results, one of each fold."""
+    """Return a trial with its results, one of each fold.
+
+    Raises:
+        MMLError: a result is of another pipeline, because the trial was proposed anew after results were removed.
+    """
+    for result in results:
+        if result.run not in (None, record.run):
+            raise MMLError(
+                f"search: the result of trial {record.number} is of run {result.run}, but the trial is run "
+                f"{record.run}; remove the task's folder in SEARCH: networks that are stored are not trained again"
+            )
     values, failure = combine(results, objectives)
     return replace(record, objectives=values, failure=failure, epochs=max(result.epochs for result in results))

@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 
 from mml_lib.config.analysis.search_options import Halving, Search
+from mml_lib.errors import MMLError
 from mml_lib.reports.searches.search_figures import draw_search, limits
 from mml_lib.search.rungs import Rung, plan_rungs
 from mml_lib.search.space import Space
 from mml_lib.search.trial_tables import SearchTrials, importance_table, trial_table, write_journal
-from mml_lib.search.trials import Objective, TrialRecord
+from mml_lib.search.trials import Objective, TrialRecord, TrialResult, with_result
 
 SPACE = {
     "optimizer.lr": {"low": 1e-4, "high": 1, "log": True},
@@ -127,3 +128,12 @@ def test_a_value_that_is_far_off_does_not_hide_all_differences():
     assert (low, high) == (0.1, pytest.approx(0.1 + 4 * 0.15))
     low, high = limits(pd.Series([0.1, 0.2, 0.3]), ACCURACY)
     assert (low, high) == (0.1, 0.3)
+
+
+def test_a_result_of_another_pipeline_is_refused():
+    record = TrialRecord(2, {"optimizer.lr": 0.1}, "0000000a")
+    result = TrialResult("0000000a", 3, {"accuracy": 0.5}, finished=True)
+    assert with_result(record, [result], [ACCURACY]).objectives == [0.5]
+    assert with_result(record, [TrialResult(None, 0, None, "no memory")], [ACCURACY]).failure == "no memory"
+    with pytest.raises(MMLError, match=r"trial 2 is of run 0000000b.*remove"):
+        with_result(record, [result, TrialResult("0000000b", 3, {"accuracy": 0.6})], [ACCURACY])
