@@ -8,8 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
+from mml_lib.config.analysis.search_options import COSTS
 from mml_lib.reports.canvas import COLORS, legend_below, metric_label, panels, power_label, save, shorten
 from mml_lib.search.space import Parameter
 from mml_lib.search.trial_tables import FAILED, FINISHED, SearchTrials, importance_table, trial_table
@@ -59,7 +60,7 @@ def draw_values(search: SearchTrials, table: pd.DataFrame, path: Path) -> None:
         focus(axis, values, goal)
         for number in table["trial"][table["state"] == FAILED]:
             axis.axvline(number, color="0.7", linewidth=0.6, linestyle=":")
-        axis.set(xlabel="trial", ylabel=metric_label(goal.name, "validation "))
+        axis.set(xlabel="trial", ylabel=metric_label(goal.name, "" if goal.name in COSTS else "validation "))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles = [Line2D([], [], color=COLORS[1], label="best so far")]
     for state in table["state"].unique():
@@ -119,12 +120,14 @@ def focus(axis: Axes, values: pd.Series, goal: Objective) -> None:
 def _places(parameter: Parameter, values: pd.Series) -> np.ndarray:
     """Return where values lie on the axis of a parameter: choices by their number."""
     if parameter.choices:
-        return np.array([parameter.names.index(str(_name(value))) for value in values], float)
+        return np.array([_number(parameter, value) for value in values], float)
     return values.to_numpy(float)
 
 
-def _name(value: object) -> object:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+def _number(parameter: Parameter, value: object) -> int:
+    """Return the number of a choice as tables have it: numbers as they are, anything else by name."""
+    named = zip(parameter.choices, parameter.names, strict=True)
+    return next(number for number, (choice, name) in enumerate(named) if value in (choice, name))
 
 
 def _scale(axis: Axes, parameter: Parameter) -> None:
@@ -135,12 +138,14 @@ def _scale(axis: Axes, parameter: Parameter) -> None:
     elif parameter.log:
         axis.set_xscale("log")
         axis.xaxis.set_major_formatter(power_label)
+        axis.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.7)))  # without mathematics
 
 
 def draw_parallel(search: SearchTrials, table: pd.DataFrame, path: Path) -> None:
     """Draw each trial as a line through its parameters and its first objective, the best tenth in colour."""
     goal, parameters = search.objectives[0], search.space.parameters
-    ordered = table.assign(signed=-goal.sign * table[goal.name].astype(float)).sort_values("signed", ascending=False)
+    ordered = table.assign(signed=-goal.sign * table[goal.name].astype(float))
+    ordered = ordered.sort_values(["signed", "trial"], ascending=False)  # of equal trials the earlier one is better
     best = set(ordered.index[-max(1, len(ordered) // 10) :])
     figure, (axis,) = panels(1, width=1.6 * (len(parameters) + 1) + 1, height=3.6)
     columns = [_shares(parameter, ordered[parameter.key]) for parameter in parameters]

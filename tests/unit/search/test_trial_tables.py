@@ -137,3 +137,23 @@ def test_a_result_of_another_pipeline_is_refused():
     assert with_result(record, [TrialResult(None, 0, None, "no memory")], [ACCURACY]).failure == "no memory"
     with pytest.raises(MMLError, match=r"trial 2 is of run 0000000b.*remove"):
         with_result(record, [result, TrialResult("0000000b", 3, {"accuracy": 0.6})], [ACCURACY])
+
+
+def test_figures_have_choices_of_whole_and_broken_numbers_and_labels_without_mathematics(tmp_path: Path):
+    options = {
+        "trainer.gradient_clip_val": [1.0, 2, 2.5, None],
+        "optimizer.lr": {"low": 0.01, "high": 0.09, "log": True},
+    }
+    search = Search(trials=4, space=options, objective="accuracy")
+    records = [
+        TrialRecord(
+            number, {"trainer.gradient_clip_val": value, "optimizer.lr": 0.02 * number}, f"{number}", [0.5], None, 2
+        )
+        for number, value in enumerate([1.0, 2, 2.5, None], start=1)
+    ]
+    rungs = plan_rungs(4, 2, None)
+    draw_search(SearchTrials("a", "", search, Space.of(options, {}), [ACCURACY], rungs, [records]), tmp_path)
+    text = (tmp_path / "parameters.svg").read_text()
+    assert "mathdefault" not in text
+    assert ">2e\N{MINUS SIGN}02</text>" in text
+    assert ">null</text>" in text
