@@ -8,7 +8,7 @@ from mml_lib.search.next_trial import continued_trial, records_of
 from mml_lib.search.trials import Objective, Trial
 from mml_lib.steps.open_step import open_step
 
-step = open_step(snakemake)
+step = open_step(snakemake, warm=True, gpus=False)
 files, params = snakemake.input, snakemake.params
 base = Pipeline.read(Path(files.pipeline))
 options = Search(**params.options)

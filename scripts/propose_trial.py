@@ -10,7 +10,7 @@ from mml_lib.search.space import Space
 from mml_lib.search.trials import Objective, Trial, TrialResult
 from mml_lib.steps.open_step import open_step
 
-step = open_step(snakemake)
+step = open_step(snakemake, warm=True, gpus=False)
 files, params = snakemake.input, snakemake.params
 options = Search(**params.options)
 base = Pipeline.read(Path(files.pipeline))

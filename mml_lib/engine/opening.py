@@ -16,7 +16,7 @@ from mml_lib.engine.hooks import forecast_dry_run
 from mml_lib.engine.jobs import settle_in_job
 from mml_lib.engine.outer_pipeline import enter_folders, given_layers, module_name, name_rules, pipeline_folder
 from mml_lib.engine.part_lists import list_parts
-from mml_lib.engine.patches import chain_hooks, end_on_sigterm, keep_pandas_out
+from mml_lib.engine.patches import chain_hooks, end_on_sigterm, keep_pandas_out, start_warm_first
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.checksums import name_command
 from mml_lib.machine.locks import name_supervisor
@@ -74,6 +74,7 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
         settle_in_job()
     if study.cfg.warm_start and workflow.is_main_process:
         offer_warm_start()
+        start_warm_first()
     # Steps use this very library, also in an environment that Snakemake deploys for them.
     os.environ["PYTHONPATH"] = os.pathsep.join([str(LIBRARY), *filter(None, [os.environ.get("PYTHONPATH")])])
     return study

@@ -22,14 +22,15 @@ TRAINING_RULES = ("train_fold", "tune_fold", "train_trial")
 _held: list[IO[Any]] = []  # locks stay taken as long as their process
 
 
-def open_step(snakemake: Any, warm: bool = False) -> Any:
+def open_step(snakemake: Any, warm: bool = False, gpus: bool = True) -> Any:
     """Open the step of a script: its log, its ties to the Snakemake that started it, the checksums of its outputs.
 
     Where several processes train together, each of them runs the script.
 
     Args:
         snakemake: the object that Snakemake gives a script, or one of `mock_snakemake`.
-        warm: for scripts that need torch: go on in a fork of a process that has imported it, on GPUs of the step's own.
+        warm: for scripts that need torch, or run often: go on in a fork of a process that has imported it.
+        gpus: False: a warm step without GPUs; otherwise it has GPUs of its own.
 
     Returns:
         a `TrainingStep` if the rule declares an input `pipeline` (of the class that a user's scheduler names as its
@@ -51,7 +52,7 @@ def open_step(snakemake: Any, warm: bool = False) -> Any:
     step: Any = _step_class(snakemake)(snakemake, terminal)
     if step.rule in TRAINING_RULES:
         step.check_code()
-    if warm:
+    if warm and gpus:
         from mml_lib.steps.step_gpus import take_gpus
 
         take_gpus(step, step.rule, terminal)

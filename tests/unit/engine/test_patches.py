@@ -21,11 +21,15 @@ from snakemake.api import Workflow
 from snakemake.cli import get_argument_parser, parse_config
 from snakemake.common.configfile import load_configfile
 from snakemake.dag import DAG
+from snakemake.iocontainers import Namedlist
 from snakemake.persistence import PersistenceBase
 from snakemake.scheduling.job_scheduler import JobScheduler
+from snakemake.script import PythonScript
 
 from mml_lib.engine import patches
 from tests.support.places import REPOSITORY
+
+ORIGINAL_PREAMBLE = inspect.unwrap(PythonScript.generate_preamble)
 
 
 def test_patches_are_cheap_to_import():
@@ -75,6 +79,30 @@ def test_params_are_serialized_without_pandas(monkeypatch: pytest.MonkeyPatch):
     patches.keep_pandas_out()
     persistence = SimpleNamespace(_serialize_param_builtin="the plain one")
     assert PersistenceBase._serialize_param.fget(persistence) == "the plain one"
+
+
+def preamble(script: str) -> list[str]:
+    """Return the statements that Snakemake puts before a script."""
+    path = MagicMock()
+    path.get_basedir().get_path_or_uri.return_value = "/scripts"
+    named = ("input_", "output", "params", "wildcards", "resources", "log")
+    others = dict.fromkeys(list(inspect.signature(ORIGINAL_PREAMBLE).parameters)[3:-1])
+    return PythonScript.generate_preamble(path, None, script, **others | {name: Namedlist() for name in named}).split(
+        ";"
+    )
+
+
+def test_steps_with_a_warm_start_still_import_snakemake_before_their_first_line(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(PythonScript, "generate_preamble", staticmethod(ORIGINAL_PREAMBLE))
+    warm, plain = "step = open_step(snakemake, warm=True)", "step = open_step(snakemake)"
+    assert "import pickle" in preamble(warm)
+    assert "start_warm()" not in preamble(warm)
+    patches.start_warm_first()
+    patches.start_warm_first()
+    statements = preamble(warm)
+    assert statements.count("start_warm()") == 1
+    assert statements.index("start_warm()") < statements.index("import pickle")
+    assert "start_warm()" not in preamble(plain)
 
 
 def marks(number: str | None) -> list[Any]:
