@@ -100,7 +100,7 @@ class AssignmentTemplate:
     def _error(self, why: str) -> MMLError:
         return MMLError(f"assignment path '{self.key}' ({self.path}): {why}")
 
-    @property
+    @cached_property
     def root(self) -> str:
         """The root's token."""
         return PurePosixPath(self.path).parts[0]
