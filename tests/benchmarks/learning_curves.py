@@ -25,7 +25,7 @@ from mml_lib.search.trials import Objective, TrialRecord
 from mml_lib.tasks.struct import TaskStruct
 from tests.support.places import CONFIG
 
-EPOCHS = 9
+EPOCHS = 12
 
 STORED = Path(__file__).with_suffix(".csv")
 
@@ -58,7 +58,7 @@ def _study(values: Mapping[str, Any]) -> StudyConfig:
             "arch": "test_resnet",
             "augmentations": "none",
             "optimizer": {"preset": values["optimizer"], **optimizer},
-            "lr_scheduler": "one_cycle",
+            "lr_scheduler": "cosine_warmup",
             "sampling": {"batch_size": values["sampling.batch_size"]},
             "trainer": {"max_epochs": EPOCHS, "accelerator": "cpu"},
         }

@@ -113,8 +113,8 @@ def own_search(surrogate: Surrogate, sampler: str, parallel: int, seed: int, num
     section = Search(sampler=sampler, parallel=parallel, seed=seed, trials=number, space=dict(options))
     records: list[TrialRecord] = []
     for place in range(number):
-        known = place + 1 - parallel
-        earlier = [*records[: max(known, 0)], *(_pending(record) for record in records[max(known, 0) :])]
+        finished = max(place + 1 - parallel, 0)
+        earlier = [*records[:finished], *(_pending(record) for record in records[finished:])]
         values = propose(space, section, LOSS, earlier)
         records.append(TrialRecord(place + 1, values, None, objectives=[surrogate.value(values)]))
     return [record.objectives[0] for record in records if record.objectives]

@@ -139,7 +139,7 @@ def test_trials_cost_at_most_a_second_beside_training_and_keep_two_cores_busy(tm
         print(
             f"\n{TRIALS} trials, {PARALLEL} in flight on 2 cores: {wall:.0f} s, trainings {sum(trainings):.0f} s; "
             f"ratio to half of them {ratio:.3f}; beside trainings {(2 * wall - sum(trainings)) / TRIALS:.2f} s of a "
-            f"core each, computing {computed / TRIALS:.2f} s each (Snakemake, starts of steps, steps that start plainly)"
+            f"core each, computing {computed / TRIALS:.2f} s each (Snakemake, steps but for warm ones)"
         )
     assert computed / TRIALS <= 1
     assert ratio <= 1.15
