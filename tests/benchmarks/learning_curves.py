@@ -1,6 +1,6 @@
 """Learning curves of many pipelines on the digits, each trained in full once, and halving simulated with them.
 
-    python -m tests.benchmarks.learning_curves 40
+    python -m tests.benchmarks.learning_curves 30
 
 trains so many random pipelines of the space below, in one process with one thread, and writes the values after each
 epoch to `learning_curves.csv` beside this file. A pipeline that fails has empty cells.
