@@ -48,11 +48,12 @@ class Questions:
     @cached_property
     def _names(self) -> dict[str, str]:
         """The name of each variant's procedure. Variants that are one procedure on all tasks share their name."""
-        ids: dict[str, list[str]] = {variant.procedure: [] for variant in self.scheduler.variants}
+        plain = [item for item in self.scheduler.variants if not (self.scheduler.searches and item.study.search)]
+        ids: dict[str, list[str]] = {variant.procedure: [] for variant in plain}
         for task in self.scheduler.trained_tasks:
             for run in self.scheduler.runs_of(task):
                 for label in dict.fromkeys(run.procedure_labels):
-                    ids[label].append(self._procedure(run))
+                    ids.setdefault(label, []).append(self._procedure(run))
         names: dict[tuple[str, ...], list[str]] = {}
         for label, of_label in ids.items():
             names.setdefault(tuple(of_label), []).append(label)

@@ -49,6 +49,13 @@ def test_several_best_trials_are_runs_with_ranks(tmp_path: Path):
     assert len({run.id for run in runs}) == 2
 
 
+def test_each_of_several_tasks_has_a_search_of_its_own(tmp_path: Path):
+    tasks = {name: task | {"test_fraction": 0.2} for name, task in TASKS.items()}
+    plan = search(tmp_path, tasks=tasks, pivot={})
+    assert {item.task for item in plan.planned_searches} == {"mine", "others"}
+    assert steps(plan)["collect_search"] == 2
+
+
 def test_mode_search_trains_trials_only(tmp_path: Path):
     plan = search(tmp_path, {"preset": "search"})
     assert steps(plan) == {"collect_search": 1, "choose_trial": 1}
