@@ -77,6 +77,7 @@ class AbstractBaseScheduler(StepHooks, ABC):
                 f"mode.scheduler: hooks of {type(self).__name__} take other arguments than steps pass; define them as "
                 f"{', '.join(hooks)}"
             )
+        self.best_procedures: dict[str, str] = {}  # procedures of variants, by that of their best trial with a search
         self.options = self._read_options(mode.options)
         for name in self.subroutines:
             if name not in self.available_subroutines:
@@ -207,6 +208,8 @@ class AbstractBaseScheduler(StepHooks, ABC):
                 run = runs.setdefault(planned.run, Run(planned))
                 run.labels.append(", ".join(filter(None, (variant.label, words))))
                 run.procedure_labels.append(", ".join(filter(None, (variant.procedure, words))))
+            best = next(iter(chosen))
+            self.best_procedures[variant.procedure] = ", ".join(filter(None, (variant.procedure, best)))
         self.study.runs.plan(task, list(runs.values()))
         return list(runs.values())
 

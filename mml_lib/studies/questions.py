@@ -38,7 +38,8 @@ class Questions:
 
     def name_of(self, variant: Variant) -> str:
         """Return the name of a variant's procedure."""
-        return self._names[variant.procedure]
+        names = self._names  # planning the runs, which the next line needs
+        return names[self.scheduler.best_procedures.get(variant.procedure, variant.procedure)]
 
     @cached_property
     def transfers(self) -> Transfers:
@@ -76,7 +77,7 @@ class Questions:
             if len(self.procedures) < 2:
                 raise self._error(f"baseline: there is nothing to compare '{baseline}' with; add variants, or a sweep")
             of_baseline = {
-                self._names[variant.procedure]: self._names[other.procedure]
+                self.name_of(variant): self.name_of(other)
                 for variant in self.scheduler.variants
                 if (other := self._counterpart(variant, baseline))
             }
@@ -89,7 +90,7 @@ class Questions:
         """Return the variant that one is compared with; None where the baseline names none."""
         by_parts = {other.parts: other for other in self.scheduler.variants}
         for other in by_parts.values():
-            if baseline in (other.procedure, self._names[other.procedure]):
+            if baseline in (other.procedure, self.name_of(other)):
                 return other
         for other in by_parts.values():
             if baseline in other.parts:

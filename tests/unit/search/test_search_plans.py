@@ -140,6 +140,21 @@ def test_the_written_pipeline_keeps_the_run_id_of_the_planned_one(tmp_path: Path
     assert written.content["search"]["trained_as"] == trial.run
 
 
+def test_a_baseline_is_compared_with_the_best_trial_of_a_search(tmp_path: Path):
+    variants = {"plain": {"search": None}, "searched": {}, "small": {"sampling.batch_size": 4}}
+    plan = search(tmp_path, variants=variants, baseline="plain")
+    best = {name: f"{name}, best of 6 trials" for name in ("searched", "small")}
+    assert plan.questions.baselines() == {
+        "plain": {"plain": "plain", best["searched"]: "plain", best["small"]: "plain"}
+    }
+    plan = search(tmp_path, variants={"searched": {}, "small": {"sampling.batch_size": 4}}, baseline="searched")
+    assert set(plan.questions.baselines()["searched"].values()) == {best["searched"]}
+    sources = {"scratch": {"mode.pretrain_task": "none"}, "warm": {"mode.pretrain_task": "others"}}
+    plan = search(tmp_path, {"preset": "tl"}, pivot={"name": "mine"}, variants=sources)
+    (transfer,) = plan.questions.transfers.all
+    assert (transfer.procedure, transfer.scratch) == ("warm, best of 6 trials", "scratch, best of 6 trials")
+
+
 def test_the_best_trial_is_a_blueprint_for_other_studies(tmp_path: Path):
     plan = search(tmp_path, search={"top": 2})
     (planned_search,) = plan.study.searches.of_task("mine")
