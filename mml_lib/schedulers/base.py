@@ -196,7 +196,7 @@ class AbstractBaseScheduler(StepHooks, ABC):
         if not TASK_TYPES[identity.task_type].is_learnable:
             return []
         for variant in variants:
-            check_trainable(identity, variant.study)
+            _check_variant(identity, variant)
             check_class_names(task, identity.task_type, self.study.tasks.classes_of, variant.study)
             task_section = task_content(identity, variant.study.preprocessing)
             added = additions and additions(identity, variant.study)
@@ -300,3 +300,11 @@ class AbstractBaseScheduler(StepHooks, ABC):
         models = [model for run in runs for model in self.study.run(*run).pipeline.pretraining.get("models", ())]
         own = [TrainedNetwork(**model) for model in models if model["project"] is None]
         return list(dict.fromkeys(planned + own))
+
+
+def _check_variant(task: TaskIdentity, variant: Variant) -> None:
+    """Refuse a variant that cannot train a task, with its label."""
+    try:
+        check_trainable(task, variant.study)
+    except MMLError as error:
+        raise (MMLError(f"{error} ({variant.label})") if variant.label else error) from error

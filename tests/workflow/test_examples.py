@@ -26,13 +26,22 @@ SHORTER = {
     "multitask": ["mode={eval_on: [discs], subroutines: [train, predict, test]}"],
     "shared_images": ["mode={eval_on: [parity], subroutines: [train, predict, test]}"],
     "which_source": ["repeats=1", "mode={pretrain_with: {trainer.max_epochs: 1}, subroutines: [train, predict, test]}"],
-    "search": ["search={trials: 4}", "trainer={max_epochs: 2}", WITHOUT_PICTURES],
+    "search": ["search={trials: 4, halving: {min_epochs: 1}}", "trainer={max_epochs: 2}", WITHOUT_PICTURES],
     "patches": ["tasks={discs: {num_samples: 16, size: 128}}", WITHOUT_PICTURES],
 }
-MODELS = {"ablation": 10, "learning_curve": 2, "sweep": 2, "transfer": 2, "tuned": 2, "post": 4, "which_source": 25}
+MODELS = {
+    "ablation": 10,
+    "learning_curve": 2,
+    "sweep": 2,
+    "transfer": 2,
+    "tuned": 2,
+    "post": 4,
+    "search": 5,
+    "which_source": 25,
+}
 
-RUN_ELSEWHERE = ("ablation", "learning_curve", "post", "which_source")
-"""Examples whose modes and tables smaller studies check in full: test_questions.py, test_post.py, test_transfer.py."""
+RUN_ELSEWHERE = ("ablation", "learning_curve", "post", "search", "transfer", "tuned", "which_source")
+"""Examples whose modes and tables smaller studies check in full: test_questions.py, test_post.py, test_search.py …"""
 
 
 def prepare(folder: Path) -> None:
@@ -58,7 +67,15 @@ def test_example_study_that_is_not_run_in_the_gate_is_planned(workplace: Workpla
     write_example(workplace, study)
     assert (
         workplace.planned()["train_fold"]
-        == {"ablation": 20, "learning_curve": 18, "post": 4, "which_source": 80}[study]
+        == {
+            "ablation": 20,
+            "learning_curve": 18,
+            "post": 4,
+            "search": 3,
+            "transfer": 2,
+            "tuned": 2,
+            "which_source": 80,
+        }[study]
     )
 
 

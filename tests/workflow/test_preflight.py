@@ -5,10 +5,16 @@ from tests.support.workplaces import TINY, Workplace
 
 def test_what_cannot_be_trained_is_refused_before_anything_is_made(workplace: Workplace):
     network = {"_target_": "mml_lib.models.network.timm_backbone", "name": "test_resne", "pretrained": False}
+    workplace.write(TINY | {"variants": {"good": {}, "bad": {"arch": network}}})
+    (line,) = [line for line in workplace.run("-n", fails=True).splitlines() if ": arch.name: " in line]
+    assert "study.yaml: arch.name: " in line
+    assert "did you mean 'test_resnet'?" in line
+    assert "(bad)" in line
+    network |= {"name": "test_resnet", "stem_widht": 8}
     workplace.write(TINY | {"variants": {"good": {}, "bad": {"arch": network, "optimizer.momentu": 0.9}}})
     said = workplace.run(fails=True)
-    (line,) = [line for line in said.splitlines() if ": arch.name: " in line]
-    assert "did you mean 'test_resnet'?" in line
+    (line,) = [line for line in said.splitlines() if ": arch" in line]
+    assert "stem_widht" in line
     assert "(bad)" in line
     assert any(": optimizer.momentu: " in line for line in said.splitlines())
     assert not workplace.files("data/[A-Z]*")

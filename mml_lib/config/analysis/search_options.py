@@ -142,6 +142,7 @@ class Search(Section):
             raise ValueError(f"top is {self.top}, but trials is {self.trials}; lower top")
         if len(set(self.folds)) < len(self.folds):
             raise ValueError(f"folds names a fold twice: {self.folds}")
+        self.folds = sorted(self.folds)  # their order decides nothing
         self._check_objectives(self.objective or ())
         return self
 

@@ -79,12 +79,22 @@ class Origins:
         varied = self._varied_in(str(location[0]))
         if location[0] not in self.config and not varied:
             return sentence
+        if own := self._in_labelled(sentence, str(location[0])):
+            return self.of(own).mark(sentence)
         location += filter(None, (begin[2] or "").split("."))
         further = [[*location, word] for word in re.findall(r"'([\w.]+)'", sentence)]
         origin = max(map(self.of, [location, *further]), key=lambda origin: origin.depth)
         if not origin.depth and varied:
             origin = self.of(varied)
         return origin.mark(sentence) if origin.depth else sentence
+
+    def _in_labelled(self, sentence: str, key: str) -> Location:
+        """Return the key of the variant that a sentence ends with, if the variant sets the section; else empty."""
+        label = re.search(r"\(([^()]*)\)$", sentence)
+        name = label[1].partition(", ")[0] if label else ""
+        overlay = (self.config.get("variants") or {}).get(name) or {}
+        keys = [own for own in overlay if str(own).partition(".")[0] == key]
+        return ["variants", name, keys[0]] if keys else []
 
     def _varied_in(self, key: str) -> Location:
         """Return the variant or the sweep that sets a key which the study itself does not set, empty without one."""

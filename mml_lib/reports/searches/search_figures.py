@@ -232,12 +232,13 @@ def draw_rungs(search: SearchTrials, path: Path) -> None:
 
 
 def draw_front(search: SearchTrials, table: pd.DataFrame, path: Path) -> None:
-    """Draw the first two objectives of each trial, with the front of those that no other one beats in both."""
+    """Draw the first two objectives of each trial, and mark those that no other one beats in all objectives."""
     first, second = search.objectives[:2]
     figure, (axis,) = panels(1, width=5)
     front = table[table["pareto"].eq(True)].sort_values(first.name)
     axis.plot(table[first.name].astype(float), table[second.name].astype(float), "o", color="0.6", markersize=4)
-    line = {"color": COLORS[1], "marker": "o", "markersize": 5, "linewidth": 1}
+    joined = "-" if len(search.objectives) == 2 else ""  # the front of more objectives is no line in this plane
+    line = {"color": COLORS[1], "marker": "o", "markersize": 5, "linewidth": 1, "linestyle": joined}
     axis.plot(front[first.name].astype(float), front[second.name].astype(float), **line)
     axis.set(xlabel=metric_label(first.name), ylabel=metric_label(second.name))
     legend_below(figure, [Line2D([], [], label="beaten by no other trial", **line)], 1)

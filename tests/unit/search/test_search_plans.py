@@ -77,6 +77,7 @@ def test_more_trials_continue_a_search_and_everything_else_makes_another(tmp_pat
 
     first = id_of()
     assert id_of(search={"trials": 60, "top": 3}) == first
+    assert id_of(search={"folds": [0, 1]}) == id_of(search={"folds": [1, 0]})
     others = [
         {"search": {"seed": 1}},
         {"search": {"parallel": 2}},
