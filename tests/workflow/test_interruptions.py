@@ -10,6 +10,6 @@ SEED = 21
 """SIGKILL to Snakemake and to a step; the long form takes more, other moments and other signals each time."""
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_interrupted_study_ends_with_the_same_bytes_and_leaves_nothing(tmp_path: Path):
     assert len(run(tmp_path, kills=2, seed=SEED, longest=20)) <= 2
