@@ -68,6 +68,7 @@ rule create_task:
         excluding_tables=inputs.excluding_tables,
         about=inputs.metadata,
         planned=inputs.planned,
+        group_version=inputs.group_version,
         duplicates=inputs.duplicates,
     message:
         "create the task {wildcards.task} ({wildcards.task_id})"

@@ -16,7 +16,7 @@ from mml_lib.tasks.sharing.redelivery import deliver_again
 from mml_lib.tasks.sharing.shared_division import divide_images, take_division
 from mml_lib.tasks.splits.copies import Copies
 from mml_lib.tasks.splits.dividing import Splitting
-from mml_lib.tasks.splits.splitting import assign
+from mml_lib.tasks.splits.splitting import assign, divided_by_reading
 from mml_lib.tasks.tags.leaving_out import leave_out, read_planned
 from mml_lib.tasks.targets import Targets
 
@@ -43,7 +43,8 @@ if division:
     assignment = take_division(of_images, dataset, rows, targets, named[1], copies)
 else:
     assignment = assign(dataset.delivery.samples, targets, named[1], splitting, copies)
-task = TaskDescription.of(definition, dataset, targets, assignment, snakemake.params.about, rows)
+about = snakemake.params.about | divided_by_reading(assignment, snakemake.params.group_version)
+task = TaskDescription.of(definition, dataset, targets, assignment, about, rows)
 if excluded.ids:
     task = leave_out(task, excluded)
 check_weights(task)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from mml_lib.data.learned_divisions import check_divisions
 from mml_lib.errors import MMLError
 from mml_lib.models.input_channels import ARGUMENT, COLOURS, channels_taken, counted, fits
 from mml_lib.models.network import Network, load_network, stored_channels
@@ -125,9 +126,10 @@ def trained_backbone(path: str | Path, struct: TaskStruct, tokens: bool = False)
         tokens: as `FrozenBackbone` has it.
 
     Raises:
-        MMLError: the weights are missing or damaged, or take other channels than the images have.
+        MMLError: the weights are missing or damaged, have learned other folds of the task, or take other channels.
     """
     network, header = load_network(path)
+    check_divisions(path, header, [struct])
     channels = len(struct.pixels.channels) if struct.pixels else COLOURS
     if not fits(channels, stored_channels(header)):
         raise MMLError(

@@ -1,11 +1,30 @@
 """Files of the tasks of a step, among the inputs that its rule declares."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mml_lib.models.model_storage import ModelStorage
+from mml_lib.tasks.struct import TaskStruct
+
 if TYPE_CHECKING:
     from mml_lib.steps.training_step import TrainingStep
+
+
+def task_structs(step: "TrainingStep") -> dict[str, TaskStruct]:
+    """Return the struct of each task whose description the rule of a step declares."""
+
+    def models(task: str) -> list[ModelStorage]:
+        return [ModelStorage.read(step.fm.path("models", **model)) for model in step.fm.existing("models", task=task)]
+
+    def reused(task: str) -> Mapping[str, Sequence[Path]]:
+        return step.fm.reusables.of_task(task)
+
+    return {
+        task: TaskStruct(task, paths, partial(models, task), partial(reused, task))
+        for task, paths in task_files(step).items()
+    }
 
 
 def task_files(step: "TrainingStep") -> dict[str, dict[str, Path]]:

@@ -5,25 +5,25 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.prediction_options import TTA
 from mml_lib.config.schema import StudyConfig
+from mml_lib.data.learned_divisions import DIVISIONS, check_divisions, divisions_of
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import passing_folder, write_text
 from mml_lib.files.checksums import verify
 from mml_lib.machine.locks import process_rank
 from mml_lib.machine.slurm import own_job
 from mml_lib.models.model_selection import Selection
-from mml_lib.models.model_storage import ModelStorage
 from mml_lib.pipelines.own_code import changed_modules
 from mml_lib.pipelines.pipeline import Pipeline, own_code, pipeline_config
 from mml_lib.pipelines.step_hooks import code_of_steps, own_scheduler
 from mml_lib.steps.step import Step
 from mml_lib.steps.step_gpus import limit_gpu_memory
-from mml_lib.steps.task_files import task_files
+from mml_lib.steps.task_files import task_structs
 from mml_lib.studies.checks.class_names import check_same_classes
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
@@ -89,21 +89,16 @@ class TrainingStep(Step):
             MMLError: the rule declares no description of the task.
         """
         task = task or self.task
-        if task not in self._task_files:
+        if task not in self._structs:
             raise MMLError(
                 f"rule {self.rule} declares no description of the task '{task}'; declare it as an input: "
                 "task=ancient(study.inputs.evaluate.description)"
             )
-        return TaskStruct(
-            task,
-            self._task_files[task],
-            lambda: [ModelStorage.read(self.fm.path("models", **m)) for m in self.fm.existing("models", task=task)],
-            lambda: self.fm.reusables.of_task(task),
-        )
+        return self._structs[task]
 
     @cached_property
-    def _task_files(self) -> dict[str, dict[str, Path]]:
-        return task_files(self)
+    def _structs(self) -> dict[str, TaskStruct]:
+        return task_structs(self)
 
     def get_structs(self) -> list[TaskStruct]:
         """Return the structs of all tasks that this step's network learns, the main one first."""
@@ -158,7 +153,9 @@ class TrainingStep(Step):
         from mml_lib.models.normalization import statistics_for
 
         network = self.create_network(structs, load_parameters)
-        return self.create_module(network, structs, statistics_for(network, self.cfg, structs[0], load_parameters))
+        module = self.create_module(network, structs, statistics_for(network, self.cfg, structs[0], load_parameters))
+        module.divisions = divisions_of(structs)
+        return module
 
     def create_network(
         self, structs: Sequence[TaskStruct], load_parameters: str | Path | None = None, started: bool = False
@@ -212,6 +209,7 @@ class TrainingStep(Step):
         from mml_lib.models.normalization import Statistics
 
         network, header = load_network(path)
+        check_divisions(path, header, list(self._structs.values()))
         return self.create_module(network, [struct], Statistics(header["mean"], header["std"]))
 
     def create_module(
@@ -326,7 +324,8 @@ class TrainingStep(Step):
         """Return the checkpoint that an interrupted training resumes at, None if it begins."""
         from mml_lib.training.checkpoints import problem_of
 
-        checkpoint = last_checkpoint(self.checkpoints, problem_of)
+        problem = partial(problem_of, divisions=divisions_of(self.get_structs()))
+        checkpoint = last_checkpoint(self.checkpoints, problem)
         if checkpoint:
             logger.info("resuming from %s", checkpoint.name)
         return checkpoint
@@ -376,6 +375,7 @@ class TrainingStep(Step):
             "mean": model.mean.flatten().tolist(),
             "std": model.std.flatten().tolist(),
             "classes": {struct.name: struct.classes for struct in structs},
+            DIVISIONS: divisions_of(structs),
         }
         kept = model.keep_best()
         further = {

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mml_lib.data.learned_divisions import DIVISIONS
 from mml_lib.files.atomic import write_text
 from mml_lib.files.checksums import verify
 from mml_lib.machine.locks import process_rank
@@ -40,7 +41,8 @@ def take_trial_network(step: "TrainingStep", stores: Mapping[str, str]) -> bool:
     verify(*paths.values())
     assert step.run is not None, "a training has a run"
     network, header = load_network(paths["parameters"])
-    about = {key: header[key] for key in ("task", "run", "fold", "mean", "std", "classes")} | {"run": step.run}
+    about = {key: header[key] for key in ("task", "run", "fold", "mean", "std", "classes", DIVISIONS) if key in header}
+    about["run"] = step.run
     save_network(network, step.output.parameters, about)
     write_text(step.output.history, paths["history"].read_text(encoding="utf-8"))
     replace(ModelStorage.read(paths["models"]), run=step.run).write(step.output.model)

@@ -10,6 +10,7 @@ import numpy as np
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import verify
 from mml_lib.files.containers import read_packed_format
+from mml_lib.pipelines.digests import digest
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.description import TaskDescription, read_header
 from mml_lib.tasks.pixel_format import PixelFormat
@@ -63,6 +64,12 @@ class TaskStruct:
     def samples(self) -> Mapping[str, np.ndarray]:
         """Columns `id`, `row`, `split`, `fold`, `digest` of all samples."""
         return {key: np.array(self._description.samples[key]) for key in ("id", "row", "split", "fold", "digest")}
+
+    @cached_property
+    def division(self) -> str:
+        """Digest of the split and fold of each sample, whatever their order."""
+        columns = (self._description.samples[key] for key in ("id", "split", "fold"))
+        return digest(sorted(zip(*columns, strict=True)))
 
     @cached_property
     def targets(self) -> np.ndarray:

@@ -24,7 +24,7 @@ GROUPS_VERSION = 2
 
 PLANNED = (
     *("num_folds", "has_test", "has_unlabelled", "brings_test", "about", "classes"),
-    *("is_partial", "is_weighted", "files"),
+    *("is_partial", "is_weighted", "is_grouped", "files"),
 )
 """Properties of a task that do not define it."""
 
@@ -51,6 +51,7 @@ class TaskIdentity:
         classes: its classes in the order of their indices; None where they are unknown until the task is made.
         is_partial: some labels of labelled samples are known to be unknown.
         is_weighted: its samples are known to have weights.
+        is_grouped: its samples are known to have groups, so that its id covers the version of their division.
         targets: identity of what it learns from a data set that tasks share; None: what the data set brings.
         division: identity of the division that it has in common with other tasks of its data set; None: its own.
         files: sketch of its image files; empty for downloads.
@@ -78,6 +79,7 @@ class TaskIdentity:
     classes: tuple[str, ...] | None = None
     is_partial: bool = False
     is_weighted: bool = False
+    is_grouped: bool = False
     targets: Mapping[str, Any] | None = None
     division: Mapping[str, Any] | None = None
     files: tuple[int, ...] = ()
@@ -121,7 +123,8 @@ class TaskIdentity:
         content |= {"targets": targets} if targets else {}
         content |= {"division": division} if division else {}
         content |= {"exclude": exclude} if exclude else {}
-        content |= {"groups": GROUPS_VERSION} if _has_groups(task, survey) else {}
+        is_grouped = _has_groups(task, survey)
+        content |= {"groups": GROUPS_VERSION} if is_grouped else {}
         return cls(
             name=name,
             id=digest(content),
@@ -138,6 +141,7 @@ class TaskIdentity:
             classes=_classes(name, task, survey),
             is_partial=survey.is_partial if task.is_seen else _may_be_partial(task),
             is_weighted=survey.is_weighted if task.is_seen else _names_weights(task),
+            is_grouped=is_grouped,
             targets=targets,
             division=division,
             files=survey.files,

@@ -1,6 +1,7 @@
 """Checkpoints: one an epoch, whole or not at all, read without unpickling anything but tensors."""
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from mml_lib.data.learned_divisions import other_division
 from mml_lib.files.atomic import write_whole
 from mml_lib.training.checkpoint_files import checkpoint_path, keep_latest
 
@@ -46,8 +48,13 @@ class LatestCheckpoints(Checkpoint):
             keep_latest(path, self.save_top_k)
 
 
-def problem_of(path: Path) -> str | None:
-    """Return why a training cannot go on from a checkpoint, None if it can: looks at every byte, loads no tensor."""
+def problem_of(path: Path, divisions: Mapping[str, str] | None = None) -> str | None:
+    """Return why a training cannot go on from a checkpoint, None if it can: looks at every byte, loads no tensor.
+
+    Args:
+        path: of the checkpoint.
+        divisions: digest of the division of each task of the training; None: they are not compared.
+    """
     if path.stat().st_size == 0:
         return "is empty"
     try:
@@ -66,4 +73,4 @@ def problem_of(path: Path) -> str | None:
     version = checkpoint["mml"].get("torch", torch.__version__)  # older ones do not say
     if version.split(".")[:2] != torch.__version__.split(".")[:2]:
         return f"is of torch {version}, not {torch.__version__}"
-    return None
+    return other_division(checkpoint["mml"], divisions or {})

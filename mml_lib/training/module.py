@@ -17,6 +17,7 @@ from mml_lib.config.factories import instantiate
 from mml_lib.config.metric_options import StoreBest
 from mml_lib.config.training_options import LRScheduler
 from mml_lib.data.augmentation import Augmentation
+from mml_lib.data.learned_divisions import DIVISIONS
 from mml_lib.data.sliding_window import SlidingWindow
 from mml_lib.models.metric_modules import update, value_of
 from mml_lib.models.network import Network
@@ -101,6 +102,8 @@ class MMLModule(LightningModule):
         self._tried: set[str] = set()
         self._validated = False
         self._rate = 0.0
+        self.divisions: Mapping[str, str] = {}
+        """Digest of the division of each task that it learns."""
         self._epoch_started = 0.0
 
     @property
@@ -248,6 +251,7 @@ class MMLModule(LightningModule):
             "stopped": self.trainer.should_stop,
             "torch": str(torch.__version__),
             "threads": torch.get_num_threads(),
+            DIVISIONS: self.divisions,
         }
         if self.best:
             checkpoint["mml"]["best"] = self.best.state()

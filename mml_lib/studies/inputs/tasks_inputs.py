@@ -6,7 +6,7 @@ from mml_lib.config.download_options import Download
 from mml_lib.errors import MMLError
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
 from mml_lib.tasks.creators.creator_registry import made_paths
-from mml_lib.tasks.task_identity import lineage
+from mml_lib.tasks.task_identity import GROUPS_VERSION, lineage
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import OutputFiles, Wildcards
@@ -118,6 +118,12 @@ class TasksInputs(RuleInputs):
         if task is None or task.id != wildcards.task_id:
             return None
         return {key: getattr(task, key) for key in ("task_type", "num_folds", "has_test", "has_unlabelled")}
+
+    def group_version(self, wildcards: "Wildcards", output: "OutputFiles") -> int | None:
+        """The version of the division of groups that planning does not know of; None where the task's id covers it."""
+        task = self.study.tasks.bases.get(wildcards.task)
+        is_covered = task is not None and task.id == wildcards.task_id and (task.is_grouped or task.division)
+        return None if is_covered else GROUPS_VERSION
 
     def duplicates(self, wildcards: "Wildcards") -> str:
         """Treatment of copies across given splits; tasks of runs on the disk were created with such copies."""

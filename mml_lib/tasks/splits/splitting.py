@@ -75,6 +75,19 @@ def assign(
     return Assignment(split.tolist(), fold.tolist(), int(fold.max()) + 1, divider.balance)
 
 
+def divided_by_reading(assignment: Assignment, version: int | None) -> dict[str, int]:
+    """Return the entry `group_division` of a header: the version of a division that the task's id does not cover.
+
+    Args:
+        assignment: splits and folds of the task.
+        version: version of divisions of groups; None: the id covers it.
+
+    Returns:
+        Nothing where no groups were divided.
+    """
+    return {"group_division": version} if version is not None and assignment.balance else {}
+
+
 def check_assignment(
     samples: Sequence[Sample], targets: Targets, split: np.ndarray, fold: np.ndarray, name: str, copies: Copies | None
 ) -> None:
