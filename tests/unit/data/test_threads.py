@@ -8,7 +8,8 @@ from mml_lib.training.module import MMLModule
 
 
 def test_a_training_goes_on_with_the_threads_that_it_began_with():
-    module, before = SimpleNamespace(trainer=SimpleNamespace(should_stop=False), best=None), torch.get_num_threads()
+    before = torch.get_num_threads()
+    module = SimpleNamespace(trainer=SimpleNamespace(should_stop=False), best=None, divisions={})
     try:
         MMLModule.on_load_checkpoint(
             module, {"mml": {"history": [], "seconds": 0.0, "stopped": False, "threads": before + 1}}
