@@ -80,6 +80,7 @@ rule tag_task:
     """Derive a task from its base by a tag; it uses the packed images of the base."""
     input:
         base=inputs.base,  # TASKS/{base}/{base id}.json
+        dataset=ancient(inputs.nested_dataset),  # RAW/{dataset}/dataset.json
     output:
         description=fm.output("description"),  # TASKS/{task}/{task_id}.json
     log:
@@ -91,6 +92,7 @@ rule tag_task:
         "../config/environment.yaml"
     params:
         definition=inputs.definition,
+        division=inputs.nested_division,
     message:
         "derive the task {wildcards.task} ({wildcards.task_id})"
     script:

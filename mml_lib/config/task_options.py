@@ -1,5 +1,6 @@
 """The sections of a study about its tasks and the preprocessing of their images."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -21,6 +22,12 @@ from mml_lib.task_types import IGNORED, TaskTypeName
 
 SEPARATOR, ARGUMENT = "+", "~"
 """Separators before a tag in the name of a task, and before each argument of a tag."""
+
+NESTED = f"{SEPARATOR}nested{ARGUMENT}"
+"""Part of the name of a nested task between its task and the fold that it holds out."""
+
+REDIVIDING = ("redistribute",)
+"""Tags that mix the samples of a division, beside `nested`."""
 
 TAGGED_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(\+[a-z_]+(~[A-Za-z0-9_.-]+)*)*$"
 TAGS = r"^(\+[a-z_]+(~[A-Za-z0-9_.-]+)*)*$"
@@ -324,3 +331,19 @@ class Preprocessing(Section):
     @classmethod
     def _of_transforms(cls, value: Any) -> Any:
         return {"transforms": value} if isinstance(value, list) else value
+
+
+def is_nested(tag: str) -> bool:
+    """Return True for a tag `nested~FOLD`."""
+    return tag.startswith(NESTED.removeprefix(SEPARATOR))
+
+
+def keeps_division(name: str) -> bool:
+    """Return True if no tag in the name of a task mixes the samples of its division."""
+    return not any(tag.split(ARGUMENT)[0] in REDIVIDING for tag in name.split(SEPARATOR)[1:])
+
+
+def learned_as(task: str, learned: Iterable[str]) -> str | None:
+    """Return the task that a network has learned in place of another: itself, or nested; None: there is none."""
+    names = list(learned)
+    return task if task in names else next((name for name in names if name.rpartition(NESTED)[0] == task), None)

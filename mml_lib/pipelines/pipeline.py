@@ -11,6 +11,7 @@ from mml_lib.config.reading.origins import Source
 from mml_lib.config.reading.presets import resolve_presets
 from mml_lib.config.reading.study_files import read_yaml
 from mml_lib.config.schema import StudyConfig
+from mml_lib.config.task_options import NESTED, SEPARATOR
 from mml_lib.config.training_options import LRScheduler, Trainer
 from mml_lib.errors import MMLError
 from mml_lib.files.formats import FORMATS
@@ -135,7 +136,11 @@ class Pipeline:
     @property
     def recipe(self) -> str:
         """Digest of the pipeline without its task, 8 digits."""
-        return Pipeline({**self.content, "task": {"pack": ""}}).run
+        content = {**self.content, "task": {"pack": ""}}
+        if multitask := content.get("multitask"):
+            co_tasks = [_without_nested(task) for task in multitask["co_tasks"]]
+            content["multitask"] = {**multitask, "co_tasks": co_tasks}
+        return Pipeline(content).run
 
     @cached_property
     def procedure(self) -> str:
@@ -201,6 +206,15 @@ class Pipeline:
 
     def to_yaml(self) -> str:
         return yaml_text("pipeline", self.content)
+
+
+def _without_nested(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry of a co-task that is nested as the main task is without the fold that is held out."""
+    name, _, fold = task["name"].rpartition(NESTED)
+    if not name or SEPARATOR in fold:
+        return dict(task)
+    *bases, id_ = task["bases"]
+    return {**task, "name": name, "id": id_, "bases": bases}
 
 
 def own_code(content: Mapping[str, Any], code: Mapping[str, str] | None = None) -> dict[str, str]:

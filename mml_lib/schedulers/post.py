@@ -7,6 +7,7 @@ from typing import ClassVar, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
+from mml_lib.config.task_options import NESTED
 from mml_lib.errors import MMLError, nearest
 from mml_lib.evaluation.ensembles.options import PROGRAM_NEEDS_ALL, PROGRAM_WEIGHS_NONE, EnsembleOptions
 from mml_lib.pipelines.trained_networks import TrainedNetwork
@@ -16,7 +17,6 @@ from mml_lib.studies.answers import Answers
 from mml_lib.studies.checks.class_names import check_prior
 from mml_lib.studies.checks.guarding import Guards, guard_joining, seen_held_out
 from mml_lib.studies.checks.mask_sizes import check_mask_sizes
-from mml_lib.studies.run_names import NESTED
 from mml_lib.task_types import TASK_TYPES
 
 FITTED = ("calibrate", "ensemble")

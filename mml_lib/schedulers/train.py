@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mml_lib.config.schema import StudyConfig
+from mml_lib.config.task_options import NESTED, learned_as
 from mml_lib.errors import MMLError, nearest
 from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.pipelines.variants import Variant
@@ -19,7 +20,6 @@ from mml_lib.studies.checks.study_checks import check_leakage, check_other
 from mml_lib.studies.checks.weighing import check_weighing_metrics
 from mml_lib.studies.multitask import multitask
 from mml_lib.studies.questions import Questions
-from mml_lib.studies.run_names import NESTED
 from mml_lib.studies.searches.planned_search import PlannedSearch
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.task_identity import TaskIdentity
@@ -144,7 +144,8 @@ class TrainScheduler(AbstractBaseScheduler):
         if not options.learns_co_tasks:
             return {}
         target = self.target_of(task.name) if self.study.pivot is None and self.varies_co_tasks else self.study.pivot
-        return {"multitask": multitask(self.study, target, cfg, options.co_tasks, options.task_weights)}
+        entries = multitask(self.study, target, cfg, options.co_tasks, options.task_weights, task.name)
+        return {"multitask": entries}
 
     @property
     def _trained_sources(self) -> list[str]:
@@ -201,7 +202,8 @@ class TrainScheduler(AbstractBaseScheduler):
     def _has_head(self, task: str, other: str) -> bool:
         """Return True if all networks of a task have learned another task too."""
         runs = self.runs_of(self.trained_for(task)[0]) if self.learns_co_tasks else []
-        return bool(runs) and all(other in [learned["name"] for learned in run.pipeline.tasks] for run in runs)
+        learned = [[entry["name"] for entry in run.pipeline.tasks] for run in runs]
+        return bool(runs) and all(learned_as(other, names) for names in learned)
 
     def _add_fold(self, network: TrainedNetwork) -> None:
         if "train" in self.subroutines:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.prediction_options import TTA
 from mml_lib.config.schema import StudyConfig
+from mml_lib.config.task_options import learned_as
 from mml_lib.data.learned_divisions import DIVISIONS, check_divisions, divisions_of
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import passing_folder, write_text
@@ -113,8 +114,8 @@ class TrainingStep(Step):
         if self.eval_task == struct.name:
             return struct
         other = self.get_struct(self.eval_task)
-        own_head = self.eval_task in [task["name"] for task in self.pipeline.tasks]
-        if not own_head and TASK_TYPES[other.task_type].is_learnable:
+        own_head = learned_as(self.eval_task or "", [task["name"] for task in self.pipeline.tasks])
+        if own_head is None and TASK_TYPES[other.task_type].is_learnable:
             key = "source_tasks" if self.cfg.mode.options.get("source_tasks") else "eval_on"
             check_same_classes(struct.name, struct.classes, other.name, other.classes, key)
         return other

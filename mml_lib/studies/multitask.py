@@ -4,11 +4,12 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.config.schema import StudyConfig
+from mml_lib.config.task_options import SEPARATOR, is_nested
 from mml_lib.errors import MMLError, nearest
 from mml_lib.studies.checks.study_checks import check_co_task
 from mml_lib.studies.runs import task_content
 from mml_lib.task_types import TASK_TYPES
-from mml_lib.tasks.task_identity import TaskIdentity
+from mml_lib.tasks.task_identity import TaskIdentity, divided_by
 
 if TYPE_CHECKING:
     from mml_lib.studies.study import Study
@@ -20,6 +21,7 @@ def multitask(
     cfg: StudyConfig,
     co_tasks: list[str] | int | None,
     task_weights: list[float] | None,
+    trained: str,
 ) -> dict[str, Any]:
     """Return the entries of a pipeline about co-tasks of a task: `co_tasks` and `task_weights`.
 
@@ -29,6 +31,7 @@ def multitask(
         cfg: one of its variants.
         co_tasks: their names, how many to draw with the seed, or None for all.
         task_weights: of the target and of each co-task in the sum of losses; None: 1 each.
+        trained: the task that is trained for the target: itself, or nested.
 
     Raises:
         MMLError: a co-task that is not there or cannot be learned, or weights of another number.
@@ -45,9 +48,19 @@ def multitask(
             f"mode.task_weights: {len(weights)} weights for {len(names)} tasks; name one for each of {', '.join(names)}"
         )
     return {
-        "co_tasks": [task_content(task, cfg.preprocessing) for task in chosen],
+        "co_tasks": [task_content(_nested_alike(study, target, task, trained), cfg.preprocessing) for task in chosen],
         "task_weights": [float(weight) for weight in weights],
     }
+
+
+def _nested_alike(study: "Study", target: str, task: TaskIdentity, trained: str) -> TaskIdentity:
+    """Return a co-task, nested as the target is where one division of their data set holds out the same images."""
+    tag = trained.removeprefix(target)
+    if not trained.startswith(target) or not is_nested(tag.removeprefix(SEPARATOR)):
+        return task
+    main, other = (study.tasks.derived(f"{name}{tag}") for name in (target, task.name))
+    keys = [divided_by(identity.definition(), False, ["nested"]) for identity in (main, other)]
+    return other if keys[0] == keys[1] else task
 
 
 def _named(study: "Study", target: str, names: list[str]) -> list[TaskIdentity]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mml_lib.config.task_options import ARGUMENT, SEPARATOR
+from mml_lib.config.task_options import ARGUMENT, NESTED
 from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.pipelines.differences import differences
 from mml_lib.pipelines.digests import digest
@@ -13,9 +13,6 @@ from mml_lib.studies.runs import Run
 
 if TYPE_CHECKING:
     from mml_lib.schedulers.base import AbstractBaseScheduler
-
-NESTED = f"{SEPARATOR}nested{ARGUMENT}"
-"""Part of the name of a nested task between its task and the fold that it holds out."""
 
 NAMED_KEYS = 3
 """Keys of a pipeline that the label of a run of another project names, at most."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from mml_lib.config.task_options import ARGUMENT, DIVISION, SEPARATOR, Task
+from mml_lib.config.task_options import ARGUMENT, DIVISION, SEPARATOR, Task, is_nested, keeps_division
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.digests import digest
 from mml_lib.task_types import IGNORED, TASK_TYPES
@@ -14,13 +14,16 @@ from mml_lib.tasks.mask_values import with_unknown_colors, with_unknown_values
 from mml_lib.tasks.metadata import check_sub_groups, header_columns
 from mml_lib.tasks.names import merged_classes, one_spelling
 from mml_lib.tasks.sharing.dataset_identity import DatasetIdentity
-from mml_lib.tasks.tags import Shape, parse_tag, plan_tag
+from mml_lib.tasks.tags import Shape, Tag, parse_tag, plan_tag
 
 TASK_VERSION = 2
 """Raised when the same definition begins to give another task."""
 
 GROUPS_VERSION = 2
 """Raised when the same definition begins to give another division of groups. The first has no key in an identity."""
+
+SHARED_VERSION = 1
+"""Raised when nested tasks of one declared division begin to have other folds."""
 
 PLANNED = (
     *("num_folds", "has_test", "has_unlabelled", "brings_test", "about", "classes"),
@@ -159,7 +162,7 @@ class TaskIdentity:
         Raises:
             MMLError: the tag does not exist, or cannot be put on such a task.
         """
-        if tag.startswith(f"nested{ARGUMENT}") and f"{SEPARATOR}nested{ARGUMENT}" in self.name:
+        if is_nested(tag) and f"{SEPARATOR}nested{ARGUMENT}" in self.name:
             raise MMLError(
                 f"task {self.name}{SEPARATOR}{tag}: it is nested already, and its held-out fold would be lost; "
                 "leave one of the tags, or mode.nested, out"
@@ -169,13 +172,11 @@ class TaskIdentity:
             shape = plan_tag(Shape(self.task_type, self.num_folds, self.has_test, self.has_unlabelled), tag)
         except MMLError as error:
             raise MMLError(f"task {self.name}{SEPARATOR}{tag}: {error}") from error
-        content = {"base": self.id, "tag": tag, "version": registered.version}
-        if code := registered.code:
-            content["code"] = code
+        is_shared = self.division is not None and _is_nested_division(self.name, tag)
         return replace(
             self,
             name=f"{self.name}{SEPARATOR}{tag}",
-            id=digest(content),
+            id=_tagged_id(self.id, tag, registered, is_shared),
             bases=(*self.bases, self.id),
             num_folds=shape.num_folds,
             has_test=shape.has_test,
@@ -192,6 +193,38 @@ class TaskIdentity:
         definition["bases"] = list(self.bases)
         definition["idx_to_class"] = _by_text(self.idx_to_class)
         return definition
+
+
+def _tagged_id(base: str, tag: str, registered: Tag, is_shared: bool) -> str:
+    """Return the id of a task with a further tag.
+
+    Args:
+        base: id of the task without the tag.
+        tag: the tag with its arguments.
+        registered: the kind of tag.
+        is_shared: its folds come from the division that its data set declares for all tasks.
+    """
+    content: dict[str, Any] = {"base": base, "tag": tag, "version": registered.version}
+    if code := registered.code:
+        content["code"] = code
+    if is_shared:
+        content["division"] = SHARED_VERSION
+    return digest(content)
+
+
+def _is_nested_division(name: str, tag: str) -> bool:
+    """Return True for a tag `nested` on a task whose other tags are MML's own and keep its division."""
+    if not is_nested(tag) or not keeps_division(name):
+        return False
+    return not any(parse_tag(other)[0].code for other in name.split(SEPARATOR)[1:])
+
+
+def nested_alike(definition: Mapping[str, Any]) -> bool:
+    """Return True for a nested task whose folds come from the division that its data set declares for all tasks."""
+    name, _, tag = definition["name"].rpartition(SEPARATOR)
+    if not definition.get("division") or not _is_nested_division(name, tag):
+        return False
+    return definition["id"] == _tagged_id(definition["bases"][-1], tag, parse_tag(tag)[0], is_shared=True)
 
 
 def _may_be_partial(task: Task) -> bool:
@@ -319,6 +352,10 @@ def divided_by(definition: Mapping[str, Any], brings_test: bool, tags: Sequence[
     last = max((number for number, part in enumerate(parts[1:], 1) if part.split(ARGUMENT)[0] in tags), default=0)
     if brings_test and not last:
         return definition["dataset"]
-    if not last and (division := definition.get("division")):
-        return digest([definition["dataset"], division, [definition[key] for key in DIVISION]])
+    if (division := definition.get("division")) and keeps_division(definition["name"]):
+        key = [definition["dataset"], division, [definition[key] for key in DIVISION]]
+        if not last:
+            return digest(key)
+        if nested_alike(lineage(definition)[last - len(parts)]):
+            return digest([*key, parts[last]])
     return [*definition["bases"], definition["id"]][last]

@@ -15,6 +15,7 @@ from torch.optim import Optimizer, lr_scheduler
 
 from mml_lib.config.factories import instantiate
 from mml_lib.config.metric_options import StoreBest
+from mml_lib.config.task_options import learned_as
 from mml_lib.config.training_options import LRScheduler
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.data.learned_divisions import DIVISIONS
@@ -134,8 +135,7 @@ class MMLModule(LightningModule):
 
     def redirect(self, task: str) -> None:
         """Answer for another task from now on: by its own head where the network has one, else by that of the first."""
-        if task in self.network.heads:
-            self.task = task
+        self.task = learned_as(task, self.network.heads) or self.task
 
     def loss_of(
         self, outputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None

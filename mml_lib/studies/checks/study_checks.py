@@ -11,7 +11,7 @@ from mml_lib.config.factories import check_package
 from mml_lib.config.metric_options import NAMED, is_metric, lower_is_better
 from mml_lib.config.schema import StudyConfig
 from mml_lib.config.sections import Target
-from mml_lib.config.task_options import ARGUMENT, SEPARATOR
+from mml_lib.config.task_options import ARGUMENT, REDIVIDING, SEPARATOR
 from mml_lib.config.training_options import CLASS_WEIGHTS
 from mml_lib.data.tta import build_view
 from mml_lib.errors import MMLError, nearest
@@ -25,7 +25,6 @@ from mml_lib.tasks.task_identity import TaskIdentity, divided_by
 
 CROSS_ENTROPY = "torch.nn.CrossEntropyLoss"
 FOCAL = "mml_lib.models.losses.FocalLoss"
-REDIVIDING = ("redistribute",)
 GPU_RULES = ("train_fold", "tune_fold", "train_trial", "predict_fold", "extract_features", "compute_fisher")
 WITHOUT_MASKS = ("torchvision.transforms.", "torch.nn.", "kornia.enhance.", "kornia.filters.", "kornia.geometry.")
 """Where modules know nothing of masks; `torchvision.transforms.v2` does."""
@@ -138,10 +137,10 @@ def check_pretraining(
             "or one data set in datasets that states its folds"
         )
     nested = re.match(rf".*?\{SEPARATOR}nested{ARGUMENT}[^{SEPARATOR}]*", task.name)
-    if nested and divided_by(definition, False, ["nested"]) not in (*pretrained_on["bases"], pretrained_on["id"]):
+    if nested and divided_by(definition, False, ["nested"]) != divided_by(pretrained_on, False, ["nested"]):
         raise MMLError(
             f"mode.pretrain_task: {pretrained_on['name']} has images that {task.name} holds out for its test; choose a "
-            f"task of other images, or a tag on {nested[0]}"
+            f"task of other images, a tag on {nested[0]}, or, of one division, +nested of the same fold"
         )
     if not nested and reported:
         raise MMLError(

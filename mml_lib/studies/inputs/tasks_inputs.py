@@ -6,7 +6,7 @@ from mml_lib.config.download_options import Download
 from mml_lib.errors import MMLError
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
 from mml_lib.tasks.creators.creator_registry import made_paths
-from mml_lib.tasks.task_identity import GROUPS_VERSION, lineage
+from mml_lib.tasks.task_identity import GROUPS_VERSION, lineage, nested_alike
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import OutputFiles, Wildcards
@@ -102,6 +102,15 @@ class TasksInputs(RuleInputs):
             for dataset, other in others.items()
             if other and dataset != task.dataset and tasks.options_of(other.name).image_options == options
         ]
+
+    def nested_dataset(self, wildcards: "Wildcards") -> str | list[str]:
+        """The manifest of a data set whose declared division a nested task takes its inner folds from; else nothing."""
+        return self.dataset(wildcards) if nested_alike(self.definition(wildcards)) else []
+
+    def nested_division(self, wildcards: "Wildcards", output: "OutputFiles") -> dict[str, Any] | None:
+        """The declared division that a nested task takes its inner folds from; None: it divides the samples itself."""
+        definition = self.definition(wildcards)
+        return self.study.tasks.division(definition) if nested_alike(definition) else None
 
     def excluding_tables(self, wildcards: "Wildcards", output: "OutputFiles") -> list[str]:
         """The tables of samples that a task leaves out; its identity covers what they list."""

@@ -3,7 +3,7 @@
 Tasks that are learned together, or one after the other, then hold out the same images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,9 +12,10 @@ from mml_lib.errors import MMLError
 from mml_lib.machine.terminal import summarized, warn
 from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.dataset import Dataset, Delivery, Sample
+from mml_lib.tasks.group_folds import Balance
 from mml_lib.tasks.sharing.matching import placed_samples
 from mml_lib.tasks.splits.copies import Copies, are_grouped, group_names, in_random_order
-from mml_lib.tasks.splits.dividing import Splitting
+from mml_lib.tasks.splits.dividing import Divider, Splitting
 from mml_lib.tasks.splits.splitting import Assignment, assign, check_assignment
 from mml_lib.tasks.targets import Targets
 
@@ -52,15 +53,50 @@ def divide_images(dataset: Dataset, delivery: Delivery | None, name: str, splitt
     Raises:
         MMLError: the splits or folds of the data do not fit, or there are too few groups.
     """
+    images, kind = _placed(dataset, delivery, name)
+    copies = _KeptTogether(images, name, seed=splitting.seed)
+    groups = _groups(images, copies)
+    targets = _stratified(images, kind, groups, splitting.folds + bool(splitting.test_fraction))
+    return assign(images.delivery.samples, targets, name, splitting, copies)
+
+
+def divide_again(
+    dataset: Dataset, delivery: Delivery | None, name: str, splitting: Splitting, outer: Assignment, fold: int
+) -> tuple[np.ndarray, Mapping[str, Balance]]:
+    """Divide the training images outside of a fold of a data set's division, as `divide_images` divides all.
+
+    Args:
+        dataset, delivery, name: as `divide_images` has them.
+        splitting: the number of folds, the seed and the time limit; nothing else counts.
+        outer: the division of all images.
+        fold: the fold that is held out.
+
+    Returns:
+        The fold of each image (N), -1 of those that are not divided; and the balance, if groups were divided.
+
+    Raises:
+        MMLError: there are too few groups.
+    """
+    images, kind = _placed(dataset, delivery, name)
+    groups = _groups(images, _KeptTogether(images, name, seed=splitting.seed))
+    outside = (np.array(outer.split, dtype=object) == "train") & (np.array(outer.fold) != fold)
+    divider = Divider(_stratified(images, kind, groups, splitting.folds, outside), groups, name, splitting)
+    return divider.into_folds(np.flatnonzero(outside), f"outside of fold {fold}"), divider.balance
+
+
+def _placed(dataset: Dataset, delivery: Delivery | None, name: str) -> tuple[Dataset, str]:
+    """Return a data set whose images have the places that its division starts from, and the task type."""
     kind = dataset.delivery.task_type if delivery is None else delivery.task_type
     samples = dataset.delivery.samples if delivery is None else placed_samples(dataset, delivery, name)
     if delivery is None and not TASK_TYPES[kind].is_learnable:  # images that only tasks label
         samples = [replace(sample, split=None) for sample in samples]
-    images = replace(dataset, delivery=replace(dataset.delivery, samples=samples))
-    copies = _KeptTogether(images, name, seed=splitting.seed)
-    groups = copies.merge(group_names([sample.group for sample in samples], [sample.id for sample in samples]))
-    targets = _stratified(images, kind, groups, splitting.folds + bool(splitting.test_fraction))
-    return assign(samples, targets, name, splitting, copies)
+    return replace(dataset, delivery=replace(dataset.delivery, samples=samples)), kind
+
+
+def _groups(images: Dataset, copies: Copies) -> np.ndarray:
+    """Return the group of each image, N; copies are in one."""
+    samples = images.delivery.samples
+    return copies.merge(group_names([sample.group for sample in samples], [sample.id for sample in samples]))
 
 
 def take_division(
@@ -96,8 +132,19 @@ def take_division(
     return Assignment(split.tolist(), fold.tolist(), division.num_folds, division.balance)
 
 
-def _stratified(dataset: Dataset, kind: str, groups: np.ndarray, parts: int) -> Targets:
-    """Return the target over which images are divided; classes are labels that may all be absent."""
+def _stratified(
+    dataset: Dataset, kind: str, groups: np.ndarray, parts: int, divided: np.ndarray | None = None
+) -> Targets:
+    """Return the target over which images are divided; classes are labels that may all be absent.
+
+    Args:
+        dataset: all images of a data set, N.
+        kind: task type of the target.
+        groups: group of each image, N.
+        parts: number of the parts that each class has to be in.
+        divided: mask of the images that are divided, N; None: all.
+    """
+    inside = np.ones(len(groups), dtype=bool) if divided is None else divided
     samples, type_ = dataset.delivery.samples, TASK_TYPES[kind]
     if type_.has_values:
         values = np.array([np.nan if sample.label is None else float(str(sample.label)) for sample in samples])
@@ -109,7 +156,7 @@ def _stratified(dataset: Dataset, kind: str, groups: np.ndarray, parts: int) -> 
     names = sorted(set().union(*classes_of))
     presence = np.array([[name in labels for name in names] for labels in classes_of], dtype=float)
     presence = presence.reshape(len(samples), len(names))
-    often = [len(set(groups[column > 0])) >= parts for column in presence.T]
+    often = [len(set(groups[(column > 0) & inside])) >= parts for column in presence.T]
     classes = [name for name, is_often in zip(names, often, strict=True) if is_often]
     return Targets("multilabel_classification", classes, presence[:, np.array(often, dtype=bool)])
 

@@ -9,6 +9,6 @@ Arguments are parsed by the types of the function's parameters.
 """
 
 from mml_lib.tasks.tags import built_in  # noqa: F401  (they register themselves)
-from mml_lib.tasks.tags.tag_registry import TAGS, Axis, Shape, apply_tag, parse_tag, plan_tag, register_tag
+from mml_lib.tasks.tags.tag_registry import TAGS, Axis, Shape, Tag, apply_tag, parse_tag, plan_tag, register_tag
 
-__all__ = ["TAGS", "Axis", "Shape", "apply_tag", "parse_tag", "plan_tag", "register_tag"]
+__all__ = ["TAGS", "Axis", "Shape", "Tag", "apply_tag", "parse_tag", "plan_tag", "register_tag"]

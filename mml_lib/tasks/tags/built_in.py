@@ -1,6 +1,6 @@
 """The built-in tags. Each has a plan, which refuses what cannot be, and a function, which derives the task."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from mml_lib.errors import MMLError
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.description import TaskDescription
+from mml_lib.tasks.group_folds import Balance
 from mml_lib.tasks.splits.dividing import Divider, Splitting
 from mml_lib.tasks.tags.tag_registry import Axis, Shape, register_tag
 from mml_lib.tasks.targets import nearest_class
@@ -73,13 +74,27 @@ def nested(task: TaskDescription, fold: int, folds: int = 0) -> TaskDescription:
     number = folds or task.header["num_folds"]
     divider = Divider(task.targets, task.groups, task.header["name"], _splitting(task, number))
     split, old = task.column["split"], task.column["fold"]
-    inside = (split == "train") & (old == fold)
-    new = divider.into_folds(np.flatnonzero((split == "train") & ~inside), f"outside of fold {fold}")
+    new = divider.into_folds(np.flatnonzero((split == "train") & (old != fold)), f"outside of fold {fold}")
+    return hold_out(task, fold, number, new, divider.balance)
+
+
+def hold_out(
+    task: TaskDescription, fold: int, number: int, new: np.ndarray, balance: Mapping[str, Balance]
+) -> TaskDescription:
+    """Return a task with a fold as test split, without the old test split.
+
+    Args:
+        task: the task.
+        fold: the fold that is held out.
+        number: number of the new folds.
+        new: new fold of each sample outside of the fold, N; -1 of all others.
+        balance: balance of the new folds, if groups were divided.
+    """
+    split = task.column["split"]
+    inside = (split == "train") & (task.column["fold"] == fold)
     words = f"fold {fold} became the test split, the rest was split into {number} folds"
     new_split = np.where(inside, "test", split)
-    return task.changed(
-        words, new_split, new, keep=inside | (split != "test"), num_folds=number, balance=divider.balance
-    )
+    return task.changed(words, new_split, new, keep=inside | (split != "test"), num_folds=number, balance=balance)
 
 
 def _splitting(task: TaskDescription, folds: int, fold_0_fraction: float | None = None, test: float = 0) -> Splitting:

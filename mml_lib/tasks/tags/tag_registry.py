@@ -182,15 +182,22 @@ def plan_tag(shape: Shape, text: str) -> Shape:
     return tag.plan(shape, *arguments) if tag.plan else shape
 
 
-def apply_tag(task: "TaskDescription", text: str) -> "TaskDescription":
+def apply_tag(
+    task: "TaskDescription", text: str, function: Callable[..., "TaskDescription"] | None = None
+) -> "TaskDescription":
     """Return a task with a further tag.
+
+    Args:
+        task: the task without the tag.
+        text: the tag with its arguments.
+        function: takes the place of the tag's own function; None: that one.
 
     Raises:
         MMLError: the tag cannot be put on the task, leaves too little of it, or gives another shape than it planned.
     """
     tag, arguments = parse_tag(text)
     planned = plan_tag(Shape.of(task.header), text)
-    tagged = tag.function(task, *arguments)
+    tagged = (function or tag.function)(task, *arguments)
     if label := lost_class(task.header, tagged.header):
         raise MMLError(
             f"the tag '{text}' leaves no training sample of the class '{label}' in {task.header['name']}; "
