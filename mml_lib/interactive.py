@@ -1,24 +1,23 @@
-"""Python access, for notebooks: a project's models, predictions, metrics and tasks as pandas data frames.
+"""Python access, for notebooks: a project's models, predictions, metrics and tasks as pandas data frames; its networks.
 
 A project is named as in studies, `"demo"`, or by its folder: a `Path`, or a text with a slash. Projects lie below
 `results`, data below `data`: each unset the variable MML_RESULTS_PATH or MML_DATA_PATH, or else ./results or ./data.
 
 `task`, `run`, `fold` and `split` choose rows: one value or a list of them, unset all. Something that is misspelt is an
-error; what is there but cannot be read is left out with a warning. Nothing is written, and torch is not imported.
+error; what is there but cannot be read is left out with a warning. Nothing is written, and only `load_predictor` and
+`load_network` import torch.
 """
 
-import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
-from mml_lib.config.loading import ROOTS
 from mml_lib.config.metric_options import OUT_OF_FOLD
+from mml_lib.deployment.access import Root, load_network, load_predictor, open_project
 from mml_lib.errors import MMLError, nearest
 from mml_lib.evaluation.fold_table import ALL_FOLDS, fold_table
 from mml_lib.evaluation.network_metrics import NetworkMetrics
@@ -35,11 +34,18 @@ from mml_lib.reports.model_table import read_models
 from mml_lib.reports.task_table import task_table
 from mml_lib.tasks.description import read_header
 
+__all__ = [
+    "load_features",
+    "load_metrics",
+    "load_network",
+    "load_predictions",
+    "load_predictor",
+    "load_project_models",
+    "task_infos",
+]
+
 Choice = str | int | Iterable[str | int] | None
 """Selection of rows: a value, several, or None for all."""
-
-Root = str | Path | None
-"""A folder, or None: the variable of the environment, or else the folder in the working directory."""
 
 KEYS = ["task", "run", "fold", "on", "split"]
 """Keys of predictions and metrics; `on` is the predicted task if it is another one."""
@@ -65,7 +71,7 @@ def load_project_models(
     Raises:
         MMLError: no such project, or no model of that task, run or fold.
     """
-    with _project(project, results) as fm:
+    with open_project(project, results) as fm:
         table, problems = read_models(stored_models(fm))
         table = _chosen(table, {"task": task, "run": run, "fold": fold}, f"models of {fm.proj_path}").reset_index(
             drop=True
@@ -121,7 +127,7 @@ def load_predictions(
     if form not in ("wide", "long"):
         raise MMLError(f"form: '{form}' is neither wide nor long")
     make = wide_table if form == "wide" else long_table
-    with _project(project, results, data) as fm:
+    with open_project(project, results, data) as fm:
         keys: tuple[str, ...] = ("predictions", "other_predictions")
         if calibrated:
             keys = ("calibrated", "other_calibrated")
@@ -161,7 +167,7 @@ def load_metrics(
     Raises:
         MMLError: no such project, or no metrics of that task, run, fold or split.
     """
-    with _project(project, results) as fm:
+    with open_project(project, results) as fm:
         keys: tuple[str, ...] = ("metrics", "other_metrics", "baseline_metrics")
         if split == OUT_OF_FOLD:
             keys = ("out_of_fold_metrics", "pooled_baseline_metrics")
@@ -193,7 +199,7 @@ def load_features(
     Raises:
         MMLError: no such project, or no features of that task, extractor or split.
     """
-    with _project(project, results) as fm:
+    with open_project(project, results) as fm:
         stored = [(Path(fm.path("features", **wildcards)), wildcards) for wildcards in fm.existing("features")]
         table = pd.DataFrame([wildcards for _, wildcards in stored], columns=["task", "task_id", "extractor"])
         table = _chosen(table, {"task": task, "extractor": extractor}, f"features of {fm.proj_path}")
@@ -240,7 +246,7 @@ def task_infos(
     Raises:
         MMLError: no such project, or no task of that name.
     """
-    with _project(project, results, data) as fm:
+    with open_project(project, results, data) as fm:
         paths = {Path(fm.path("description", **wildcards)) for wildcards in fm.existing("description")}
         problems: list[str] = []
         if project is not None:
@@ -255,28 +261,6 @@ def task_infos(
 
 
 # --- projects ---------------------------------------------------------------------------------------------------
-
-
-def _project(
-    project: str | Path | None, results: Root = None, data: Root = None
-) -> AbstractContextManager[MMLFileManager]:
-    """Return a file manager of a project, for a while.
-
-    Raises:
-        MMLError: there is no such project.
-    """
-    roots = {
-        key: Path(root or os.environ.get(variable) or key)
-        for (key, variable), root in zip(ROOTS.items(), (data, results), strict=True)
-    }
-    if isinstance(project, Path) or (project is not None and "/" in project):
-        folder = Path(project).absolute()
-    else:
-        folder = roots["results"] / (project or ".")
-    if project is not None and not folder.is_dir():
-        projects = [path.name for path in folder.parent.glob("*") if path.is_dir()]
-        raise MMLError(f"there is no project '{folder.name}' in {folder.parent}{nearest(folder.name, projects)}")
-    return MMLFileManager.for_a_while(roots["data"], folder.parent, folder.name)
 
 
 def _artefacts(fm: MMLFileManager, keys: Sequence[str], choices: Mapping[str, Choice]) -> dict[Path, dict[str, Any]]:

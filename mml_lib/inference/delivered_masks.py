@@ -56,14 +56,34 @@ class DeliveredMasks:
         Returns:
             What a crop has cut away, of which the network says nothing, is background (0).
         """
-        rows, columns = places_after(self.transforms, self.dataset.sizes[row])
-        mask = np.full((len(rows), len(columns)), BACKGROUND, np.uint8)
-        inside = [(axis >= -0.5) & (axis < side - 0.5) for axis, side in zip((rows, columns), packed, strict=True)]
-        across = _Neighbours.of(columns[inside[1]], packed[1])
-        down = _Neighbours.of(rows[inside[0]], packed[0])
-        parts = [part.argmax(0).to(torch.uint8).cpu().numpy() for part in _enlarged(bands, down, across)]
-        mask[np.ix_(*inside)] = np.concatenate(parts)
-        return mask
+        return enlarged_mask(bands, self.transforms, self.dataset.sizes[row], packed)
+
+
+def enlarged_mask(
+    bands: Iterator[torch.Tensor],
+    transforms: Sequence[Mapping[str, Any]],
+    size: tuple[int, int],
+    packed: tuple[int, int],
+) -> np.ndarray:
+    """Return the best class of each pixel of a delivered image, uint8 H×W.
+
+    Args:
+        bands: scores of the packed image, classes×rows×width, from its top on.
+        transforms: that made the packed image, all of this library.
+        size: height and width of the delivered image.
+        packed: height and width of the packed image.
+
+    Returns:
+        What a crop has cut away, of which the network says nothing, is background (0).
+    """
+    rows, columns = places_after(transforms, size)
+    mask = np.full((len(rows), len(columns)), BACKGROUND, np.uint8)
+    inside = [(axis >= -0.5) & (axis < side - 0.5) for axis, side in zip((rows, columns), packed, strict=True)]
+    across = _Neighbours.of(columns[inside[1]], packed[1])
+    down = _Neighbours.of(rows[inside[0]], packed[0])
+    parts = [part.argmax(0).to(torch.uint8).cpu().numpy() for part in _enlarged(bands, down, across)]
+    mask[np.ix_(*inside)] = np.concatenate(parts)
+    return mask
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from mml_lib.data.merging import merge_outputs
 from mml_lib.data.tta import View, build_view
 from mml_lib.errors import MMLError
 from mml_lib.task_types import TASK_TYPES
-from mml_lib.training.module import MMLModule
+from mml_lib.training.image_outputs import ImageOutputs
 
 PROBE = (64, 96)
 PATCH = (slice(8, 20), slice(16, 28))
@@ -42,7 +42,7 @@ class MergedViews:
                 raise MMLError(f"tta.transforms: {name} has no method undo(maps, size), which masks need; leave it out")
             _check(view, self.segmentation)
 
-    def __call__(self, model: MMLModule, images: torch.Tensor) -> torch.Tensor:
+    def __call__(self, model: ImageOutputs, images: torch.Tensor) -> torch.Tensor:
         """Return the merged outputs for images N×C×H×W as they are packed.
 
         They are N×outputs, as `merge_outputs` gives them, or for the classes of pixels sums or maxima of probabilities,
@@ -54,7 +54,7 @@ class MergedViews:
             return reduce(torch.maximum if self.merge == "max" else torch.add, outputs)
         return merge_outputs(torch.stack(list(outputs)), model.task_type, self.merge)
 
-    def _outputs(self, model: MMLModule, images: torch.Tensor, view: View | None) -> torch.Tensor:
+    def _outputs(self, model: ImageOutputs, images: torch.Tensor, view: View | None) -> torch.Tensor:
         """Return the outputs for one view of floats N×C×H×W, or the probabilities of the images' own pixels."""
         seen = images if view is None else view.do(images)
         try:

@@ -22,9 +22,9 @@ from mml_lib.data.learned_divisions import DIVISIONS
 from mml_lib.data.sliding_window import SlidingWindow
 from mml_lib.models.metric_modules import update, value_of
 from mml_lib.models.network import Network
-from mml_lib.models.normalization import scaled
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.training.best_epoch import BestEpoch
+from mml_lib.training.image_outputs import ImageOutputs
 from mml_lib.training.objectives import Objective
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Observer(Protocol):
         """Receive a validation batch of a task: packed images N×C×H×W, its targets and the network's outputs."""
 
 
-class MMLModule(LightningModule):
+class MMLModule(ImageOutputs, LightningModule):
     """Trains the heads of one task or of several, and the backbone with them; the first task is validated.
 
     All randomness of a batch follows from seed, epoch and batch, so a resumed training is the uninterrupted one.
@@ -106,26 +106,6 @@ class MMLModule(LightningModule):
         self.divisions: Mapping[str, str] = {}
         """Digest of the division of each task that it learns."""
         self._epoch_started = 0.0
-
-    @property
-    def task_type(self) -> str:
-        return self.network.heads[self.task]["task_type"]
-
-    def scale(self, images: torch.Tensor) -> torch.Tensor:
-        """Return floats in 0..1, N×C×H×W with the channels of the network, for images of a type of `PixelFormat`.
-
-        Raises:
-            MMLError: the images have other channels than the network.
-        """
-        return scaled(images, self.mean.shape[1], self.mean.dtype, self.task)
-
-    def normalise(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the normalised inputs of the network for floats N×C×H×W in 0..1."""
-        return (images - self.mean) / self.std
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return outputs for images N×C×H×W as they are packed: N×outputs, or N×classes×H×W."""
-        return self.network(self.normalise(self.scale(images)), self.task)
 
     def outputs_of_whole(self, images: torch.Tensor) -> torch.Tensor:
         """Return float32 outputs for whole images, as `forward`, by the sliding window where there is one."""

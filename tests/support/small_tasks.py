@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before lightning)
+import numpy as np
 import torch
 import yaml
 from PIL import Image
@@ -40,9 +41,13 @@ def fake_task(
     task_type: str,
     transforms: Sequence[dict[str, Any]] = ({"name": "resize", "size": [32, 32]},),
     cuts: Sequence[tuple[int, int]] = (),
+    is_deep: bool = False,
     **arguments: Any,
 ) -> TaskStruct:
-    """Make a task `t` with 3 folds and a test split; image n is cut to the size `cuts[n % len(cuts)]`."""
+    """Make a task `t` with 3 folds and a test split; image n is cut to the size `cuts[n % len(cuts)]`.
+
+    Deep images are grey and have 12 of 16 bits.
+    """
     create = CREATORS["fake"].function
     delivery = create(folder, task_type=task_type, **({"num_samples": 24, "size": 32, "image_seed": 0} | arguments))
     for number, sample in enumerate(delivery.samples if cuts else ()):
@@ -50,6 +55,10 @@ def fake_task(
             height, width = cuts[number % len(cuts)]
             with Image.open(folder / file) as image:
                 image.crop((0, 0, width, height)).save(folder / file)
+    for sample in delivery.samples if is_deep else ():
+        with Image.open(folder / sample.image) as image:
+            values = np.asarray(image.convert("L")).astype(np.uint16)
+        Image.fromarray(values * np.uint16(16)).save(folder / sample.image)
     dataset = survey_images(delivery, "d", folder, 1)
     targets = Targets.of(dataset, None, "t")
     assignment = assign(delivery.samples, targets, "t", Splitting(3, test_fraction=0.25))

@@ -227,7 +227,7 @@ class _Folders:
             if not entry.is_dir():
                 raise MMLError(
                     f"creator image_folder: the image {entry.path} lies in no folder that tells its class or value; "
-                    "move it into one, or below unlabelled/"
+                    "move it into one, or below unlabelled/; for images without labels set task_type: no_task"
                 )
             files = list(self.images.images(entry.path))
             if not files:

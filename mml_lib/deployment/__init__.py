@@ -1,0 +1,1 @@
+"""Deployment: trained networks on new images."""

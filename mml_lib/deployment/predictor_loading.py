@@ -1,0 +1,169 @@
+"""Loading: predictors and bare networks out of the files of runs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mml_lib.config.prediction_options import TTA
+from mml_lib.deployment.deployed_network import DeployedNetwork, NetworkGroup
+from mml_lib.deployment.new_images import NewImage, new_images
+from mml_lib.deployment.predictor import Member, Predictor, tensor_of
+from mml_lib.deployment.preparation import Preparation
+from mml_lib.deployment.stored_runs import ENSEMBLE, Folds, StoredProject, StoredRun
+from mml_lib.errors import MMLError
+from mml_lib.evaluation.calibration.calibration_methods import Calibration
+from mml_lib.evaluation.ensembles.fold_pools import spread
+from mml_lib.inference.merged_views import MergedViews
+from mml_lib.inference.prediction import best_device
+from mml_lib.pipelines.pipeline import Pipeline
+
+
+class NetworkTransforms:
+    """Transforms of a bare network: an image becomes the normalised floats C×H×W that it takes.
+
+    Args:
+        preparation: conversion and preprocessing.
+        network: the network with its normalisation.
+    """
+
+    def __init__(self, preparation: Preparation, network: DeployedNetwork):
+        self.preparation = preparation
+        self._network = network
+
+    def __call__(self, image: Any) -> torch.Tensor:
+        """Return normalised floats, C×H×W, of a path, an array or a picture of Pillow.
+
+        Raises:
+            MMLError: it cannot be read, holds several images, or is of another kind than those of the training.
+        """
+        images = [image] if isinstance(image, NewImage) else new_images(image)
+        if len(images) != 1:
+            raise MMLError(f"images: {image} holds {len(images)} images; give one at a time")
+        pixels = tensor_of([self.preparation(images[0])]).to(self._network.mean.device)
+        return self._network.normalise(self._network.scale(pixels))[0]
+
+
+class TaskNetwork(torch.nn.Module):
+    """A network with the head of one task: normalised floats N×C×H×W to logits, values, or logits of pixels.
+
+    Args:
+        network: the network.
+    """
+
+    def __init__(self, network: DeployedNetwork):
+        super().__init__()
+        self.network = network.network
+        self.task = network.task
+        self.classes = network.classes
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.network(images, self.task)
+
+
+def read_member(
+    pipeline: Pipeline,
+    weights: Sequence[str | Path],
+    dataset: str | Path,
+    calibrations: Sequence[Calibration | None] | None = None,
+    tta: TTA | None = None,
+) -> Member:
+    """Return the networks of a run, ready to predict.
+
+    Args:
+        pipeline: of the run.
+        weights: files of the weights of its networks.
+        dataset: manifest of the data set of its task.
+        calibrations: of each network; None: none.
+        tta: test-time augmentation.
+
+    Raises:
+        MMLError: a file is missing or damaged.
+    """
+    networks = [DeployedNetwork.read(path, pipeline) for path in weights]
+    views = MergedViews(tta, networks[0].task_type) if tta and tta.transforms else None
+    group = NetworkGroup(networks, list(calibrations or [None] * len(networks)), views)
+    return Member(pipeline.run, group, Preparation.of(pipeline, dataset))
+
+
+def read_predictor(
+    project: StoredProject,
+    task: str | None,
+    run: str | None,
+    folds: Folds,
+    calibrated: bool | None,
+    tta: Mapping[str, Any] | None,
+    device: str,
+) -> Predictor:
+    """Return the predictor of a run, or of an ensemble; see `mml_lib.interactive.load_predictor`."""
+    views = TTA.model_validate(dict(tta or {}))
+    if run == ENSEMBLE:
+        predictor = _read_ensemble(project, project.task(task), calibrated, views)
+    else:
+        stored = project.find(task, run, folds)
+        member = _member_of(stored, calibrated, views)
+        predictor = Predictor(stored.task, member.group.networks[0].classes, [member])
+    return predictor.to(best_device(device) if device in ("auto", "cpu", "gpu", "cuda", "mps") else device)
+
+
+def _member_of(stored: StoredRun, calibrated: bool | None, tta: TTA) -> Member:
+    """Return the networks of a run, calibrated where the project has that, or where it is wanted.
+
+    Raises:
+        MMLError: calibration is wanted, and a network has none.
+    """
+    calibrations: list[Calibration | None] = [stored.calibrations.get(fold) for fold in stored.weights]
+    if calibrated and None in calibrations:
+        raise MMLError(
+            f"calibrated: run {stored.run} of {stored.task} has networks without calibration; run its study in mode "
+            "post, or set calibrated=False"
+        )
+    if calibrated is False or None in calibrations:
+        calibrations = [None] * len(calibrations)
+    if not stored.dataset.exists():
+        raise MMLError(
+            f"the manifest {stored.dataset}, which says how image files become pixels, is missing; set data to the "
+            "root of the data, or make it again: snakemake create --configfile <study>"
+        )
+    return read_member(stored.pipeline, list(stored.weights.values()), stored.dataset, calibrations, tta)
+
+
+def _read_ensemble(project: StoredProject, task: str, calibrated: bool | None, tta: TTA) -> Predictor:
+    """Return the predictor of an ensemble of mode `post`.
+
+    Raises:
+        MMLError: a member is gone, or has other classes, or its classes in another order.
+    """
+    ensemble = project.ensemble(task)
+    networks, members = [], []
+    for member in ensemble.members:
+        if member.project is not None or member.eval_task is not None:
+            raise MMLError(
+                f"run: the ensemble of {task} has a member of another task or project ({member}); name a run"
+            )
+        stored = project.find(member.task, member.run, "all" if member.fold is None else member.fold)
+        for fold in stored.weights:
+            single = project.find(member.task, member.run, fold)
+            members.append(_member_of(single, calibrated, tta))
+            networks.append(type(member)(member.task, member.run, fold))
+    check_same_order(task, [(member.run, member.group.networks[0].classes) for member in members])
+    whole = any(member.fold is None for member in ensemble.members)
+    ensemble, places = spread(ensemble, networks) if whole else (ensemble, list(range(len(networks))))
+    chosen = [members[place] for place in places]
+    return Predictor(task, chosen[0].group.networks[0].classes, chosen, ensemble)
+
+
+def check_same_order(task: str, classes: Sequence[tuple[str, Sequence[str]]]) -> None:
+    """Refuse members whose classes differ, or have another order.
+
+    Raises:
+        MMLError: the first such member.
+    """
+    first_run, first = classes[0]
+    for run, others in classes[1:]:
+        if list(others) != list(first):
+            raise MMLError(
+                f"run: the ensemble of {task} has members with different classes, or in another order: run {first_run} "
+                f"{', '.join(first)}; run {run} {', '.join(others)}; name one of the runs"
+            )

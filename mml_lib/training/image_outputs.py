@@ -1,0 +1,44 @@
+"""Outputs of a network for images as they are packed: scaling, normalisation, and the sliding window."""
+
+import torch
+
+from mml_lib.data.sliding_window import SlidingWindow
+from mml_lib.models.network import Network
+from mml_lib.models.normalization import scaled
+
+
+class ImageOutputs:
+    """Outputs of one task of a network, for a `torch.nn.Module` that has these attributes.
+
+    Attributes:
+        network: the network.
+        task: the task that it answers.
+        mean, std: per channel of the network, 1×C×1×1, for images in 0..1.
+        window: by which whole images are seen; None: as they are.
+    """
+
+    network: Network
+    task: str
+    mean: torch.Tensor
+    std: torch.Tensor
+    window: SlidingWindow | None
+
+    @property
+    def task_type(self) -> str:
+        return self.network.heads[self.task]["task_type"]
+
+    def scale(self, images: torch.Tensor) -> torch.Tensor:
+        """Return floats in 0..1, N×C×H×W with the channels of the network, for images of a type of `PixelFormat`.
+
+        Raises:
+            MMLError: the images have other channels than the network.
+        """
+        return scaled(images, self.mean.shape[1], self.mean.dtype, self.task)
+
+    def normalise(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the normalised inputs of the network for floats N×C×H×W in 0..1."""
+        return (images - self.mean) / self.std
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return outputs for images N×C×H×W as they are packed: N×outputs, or N×classes×H×W."""
+        return self.network(self.normalise(self.scale(images)), self.task)
