@@ -47,6 +47,7 @@ rule select_ensemble:
     input:
         predictions=inputs.member_predictions,  # CALIBRATED or PREDICTIONS/{task}/*/*.npz
         task=ancient(study.inputs.info.description),  # TASKS/{task}/{task id}.json
+        dataset=ancient(inputs.member_dataset),  # RAW/{dataset}/dataset.json
     output:
         ensemble=fm.output("ensemble"),  # ENSEMBLES/{task}/{mode}.json
     log:
@@ -56,6 +57,7 @@ rule select_ensemble:
     params:
         **study.inputs.evaluate.weighing_params(),
         members=inputs.members,
+        mask_transforms=inputs.member_transforms,
         options=inputs.ensemble_options,
     message:
         "select an ensemble for {wildcards.task} (mode {wildcards.mode})"
@@ -68,6 +70,8 @@ rule predict_ensemble:
     input:
         ensemble=fm.pattern("ensemble"),  # ENSEMBLES/{task}/{mode}.json
         predictions=inputs.member_predictions,  # CALIBRATED or PREDICTIONS/{task}/*/*.npz
+        task=ancient(inputs.member_description),  # TASKS/{task}/{task id}.json
+        dataset=ancient(inputs.member_dataset),  # RAW/{dataset}/dataset.json
     output:
         predictions=fm.output("ensemble_predictions"),  # ENSEMBLES/{task}/{mode}/{eval}.npz
     log:
@@ -76,6 +80,7 @@ rule predict_ensemble:
         "../config/environment.yaml"
     params:
         members=inputs.members,
+        mask_transforms=inputs.member_transforms,
     message:
         "predict {wildcards.eval} of {wildcards.task} by the ensemble of mode {wildcards.mode}"
     script:
@@ -112,6 +117,7 @@ rule compare_runs:
         uncalibrated=inputs.uncalibrated_predictions,  # PREDICTIONS/*/*/test.npz
         tasks=ancient(inputs.compared_descriptions),  # TASKS/*/*.json
         metadata=inputs.metadata,  # METADATA/{task}.csv
+        dataset=ancient(inputs.compared_dataset),  # RAW/{dataset}/dataset.json
     output:
         leaderboard=fm.output("leaderboard"),  # COMPARISONS/{task}/{mode}/leaderboard.csv
         differences=fm.output("run_differences"),  # COMPARISONS/{task}/{mode}/differences.csv
@@ -127,6 +133,7 @@ rule compare_runs:
         **study.inputs.evaluate.weighing_params(),
         networks=inputs.compared_networks,
         ensemble_folds=inputs.ensemble_folds,
+        mask_transforms=inputs.compared_transforms,
         out_of_fold=inputs.is_out_of_fold,
         notes=study.inputs.evaluate.split_notes,
         metrics=inputs.metrics,

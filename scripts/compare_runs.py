@@ -5,6 +5,7 @@ from mml_lib.evaluation.comparisons.answer_files import add_ensembles, add_netwo
 from mml_lib.evaluation.comparisons.leaderboard import as_text
 from mml_lib.files.atomic import write_text
 from mml_lib.machine.terminal import say
+from mml_lib.steps.compared_predictions import read_alike
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.metadata import read_metadata_table
 
@@ -14,10 +15,13 @@ networks = [ComparedNetwork.of(network) for network in params.networks]
 answer = Answer(params.metrics, params.bootstrap, params.per_group, params.get("weighted", False))
 for path in files.metadata:
     answer.metadata = read_metadata_table(path)
-add_networks(answer, networks, files.predictions, files.tasks)
+sizes = params.mask_transforms
+predictions = read_alike(files.predictions, sizes and sizes["networks"], files.dataset, files.tasks)
+of_ensembles = read_alike(files.ensembles, sizes and sizes["ensembles"], files.dataset, files.tasks)
+add_networks(answer, networks, predictions, files.tasks)
 if params.out_of_fold:
     answer = answer.pooled()
-add_ensembles(answer, networks, files.ensemble_definitions, files.ensembles, params.ensemble_folds)
+add_ensembles(answer, networks, files.ensemble_definitions, of_ensembles, params.ensemble_folds)
 
 tables = answer.tables(read_uncalibrated(networks, files.uncalibrated))
 

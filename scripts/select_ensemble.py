@@ -6,14 +6,17 @@ from mml_lib.evaluation.ensembles.final import calibrate_ensemble, ensemble_note
 from mml_lib.evaluation.ensembles.fold_pools import pool_folds
 from mml_lib.evaluation.ensembles.options import EnsembleOptions
 from mml_lib.machine.terminal import say
-from mml_lib.predictions.predictions import read_predictions, weighed
+from mml_lib.predictions.predictions import weighed
+from mml_lib.steps.compared_predictions import read_alike
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.description import TaskDescription
 
 step = open_step(snakemake)
 task = TaskDescription.read(snakemake.input.task)
 weights = task.weights_by_id if snakemake.params.get("weighted") else None
-predictions = [weighed(read_predictions(path), weights) for path in snakemake.input.predictions]
+files = snakemake.input
+predictions = read_alike(files.predictions, snakemake.params.mask_transforms, files.dataset, files.task)
+predictions = [weighed(of_network, weights) for of_network in predictions]
 
 runs, pooled = pool_folds([Member(**tokens) for tokens in snakemake.params.members], predictions)
 options = EnsembleOptions(**snakemake.params.options)

@@ -1,6 +1,7 @@
 """Restoring: masks of packed images at the size that the images were delivered in."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from mml_lib.images.mask_files import decode_mask
 from mml_lib.images.transforms import RESIZING, size_after
 from mml_lib.metrics.surfaces import MaskPair
+from mml_lib.predictions.predictions import MaskPredictions
 from mml_lib.task_types import IGNORE
 from mml_lib.tasks.dataset import Dataset
 
@@ -62,6 +64,30 @@ def _moved(
             for axis, new, old in zip(places, new_sides, sides, strict=True)
         ]
     return places  # colours alone
+
+
+def at_original_size(
+    predictions: MaskPredictions,
+    row_of: Mapping[str, int],
+    dataset: Dataset,
+    lookup: np.ndarray,
+    transforms: Sequence[Mapping[str, Any]],
+) -> MaskPredictions:
+    """Return predicted masks at the original sizes of their images, next to the masks as they were delivered.
+
+    Args:
+        predictions: masks of packed images.
+        row_of: row of each image in the data set, by id.
+        dataset, lookup, transforms: as `original_masks` has them.
+
+    Raises:
+        MMLError: a mask is missing or damaged.
+    """
+    rows = [row_of[id_] for id_ in predictions.ids.tolist()]
+    pairs = list(original_masks(predictions.images(), rows, dataset, lookup, transforms))
+    masks, targets = [pair.predicted for pair in pairs], [pair.target for pair in pairs]
+    restored = MaskPredictions.of(masks, targets, predictions.ids, predictions.classes)
+    return replace(restored, weights=predictions.weights)
 
 
 def original_masks(

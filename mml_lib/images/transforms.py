@@ -247,6 +247,14 @@ def is_restorable(transforms: Sequence[Mapping[str, Any]]) -> bool:
     return all(TARGET not in spec for spec in transforms)
 
 
+def moves_pixels(transforms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the transforms that place pixels: sizes, crops and padding, and those of the user."""
+    kept = [
+        spec for spec in transforms if TARGET in spec or spec["name"] in (*RESIZING, "center_crop", "pad_to_square")
+    ]
+    return [{key: value for key, value in spec.items() if key != "interpolation"} for spec in kept]
+
+
 def transforms_of_masks(pipeline: Pipeline) -> list[dict[str, Any]]:
     """Return the transforms between delivered images and the masks that networks of a pipeline predict.
 

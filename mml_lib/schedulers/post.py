@@ -70,11 +70,21 @@ class PostScheduler(TransferScheduler):
             raise MMLError(f"mode.prior: {task} has no unlabelled samples to quantify; set it to val")
         if not self.is_out_of_fold(task) or self.averages_out_of_fold(task):
             self.ensemble_options(tested[0])
-        networks = self.answers.compared_networks(task) if "compare" in self.subroutines else []
-        if TASK_TYPES[self.study.tasks[task].task_type].has_masks:
-            networks += [network for trained in tested for network in self.answers.candidates(trained)]
-            check_mask_sizes(self.study, task, self.mode, networks)
+        self._has_several_sizes(task)
         return True
+
+    @functools.cache  # noqa: B019  (a scheduler lives as long as its process)
+    def _has_several_sizes(self, task: str) -> bool:
+        """Return True if masks of a task differ in size, and are compared at that of the delivered images.
+
+        Raises:
+            MMLError: some cannot be brought to it.
+        """
+        if not TASK_TYPES[self.study.tasks[task].task_type].has_masks:
+            return False
+        networks = self.answers.compared_networks(task) if "compare" in self.subroutines else []
+        networks += [network for trained in self.trained_for(task) for network in self.answers.candidates(trained)]
+        return check_mask_sizes(self.study, task, self.mode, networks)
 
     def _check_out_of_fold(self, task: str) -> None:
         """Refuse answers that are fitted on the samples that are reported, if there is no comparison, which is not.
@@ -142,6 +152,11 @@ class PostScheduler(TransferScheduler):
     @property
     def announcement(self) -> list[str]:
         notes = super().announcement
+        notes += [
+            f"{task}: masks differ in size, so they are joined and compared at the size of the delivered images"
+            for task in self.task_names
+            if {"ensemble", "compare"} & set(self.subroutines) and self._has_several_sizes(task)
+        ]
         if not {"ensemble", "compare"} <= set(self.subroutines):
             return notes
         return notes + [line for task in self.task_names for line in self.answers.left_out(task)]

@@ -21,6 +21,11 @@ NUMBERS = itertools.count()
 """Numbers of modules, so that no two tests import the same one."""
 
 
+def leave_alone(image: Any, mask: Any) -> tuple[Any, Any]:
+    """Return an image and its mask, as a transform that moves nothing."""
+    return image, mask
+
+
 def plan(folder: Path, mode: dict[str, Any] | None = None, **changes: Any) -> AbstractBaseScheduler:
     return planned(mode or {}, folder, **{"tasks": {"mine": FAKE}} | changes)
 

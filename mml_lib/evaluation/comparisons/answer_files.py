@@ -9,26 +9,26 @@ from mml_lib.tasks.description import TaskDescription
 
 
 def add_networks(
-    answer: Answer, networks: Sequence[ComparedNetwork], predictions: Sequence[str], tasks: Sequence[str]
+    answer: Answer, networks: Sequence[ComparedNetwork], predictions: Sequence[AnyPredictions], tasks: Sequence[str]
 ) -> None:
     """Add networks to an answer.
 
     Args:
         answer: the answer.
         networks: the compared networks, N.
-        predictions: path of the test predictions of each network, N.
+        predictions: test predictions of each network, N.
         tasks: paths of the descriptions of all predicted tasks.
     """
     descriptions = {task.header["name"]: task for task in map(TaskDescription.read, tasks)}
-    for network, path in zip(networks, predictions, strict=True):
-        answer.add(network, read_predictions(path), descriptions[network.task])
+    for network, of_network in zip(networks, predictions, strict=True):
+        answer.add(network, of_network, descriptions[network.task])
 
 
 def add_ensembles(
     answer: Answer,
     networks: Sequence[ComparedNetwork],
     ensembles: Sequence[str],
-    predictions: Sequence[str],
+    predictions: Sequence[AnyPredictions],
     folds: Mapping[str, int | None],
 ) -> None:
     """Add the ensembles of predicted tasks to an answer.
@@ -37,12 +37,12 @@ def add_ensembles(
         answer: the answer.
         networks: the compared networks, in the order of the tasks that they predict.
         ensembles: path of the ensemble of each predicted task; empty without ensembles.
-        predictions: path of the test predictions of each ensemble.
+        predictions: test predictions of each ensemble.
         folds: by predicted task, the fold of the ensemble.
     """
     tasks = dict.fromkeys(network.task for network in networks)
-    for task, ensemble, path in zip(tasks, ensembles, predictions, strict=False):
-        answer.add_ensemble(EnsembleStorage.read(ensemble), read_predictions(path), folds[task])
+    for task, ensemble, of_ensemble in zip(tasks, ensembles, predictions, strict=False):
+        answer.add_ensemble(EnsembleStorage.read(ensemble), of_ensemble, folds[task])
 
 
 def read_uncalibrated(

@@ -1,21 +1,26 @@
 """Inputs and params of rules/post.smk."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 from mml_lib.pipelines.trained_networks import TrainedNetwork
+from mml_lib.studies.checks.mask_sizes import differ_in_size, mask_transforms
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.creators.creator_registry import get_creator
 
 if TYPE_CHECKING:
-    from snakemake.iocontainers import Wildcards
+    from snakemake.iocontainers import OutputFiles, Wildcards
 
     from mml_lib.evaluation.run_labels import RunLabel
     from mml_lib.schedulers.post import PostScheduler
     from mml_lib.studies.answers import Answers
 
 MODE = "post"
+
+MaskTransforms = list[list[dict[str, Any]]]
+"""The transforms between delivered images and the masks of each network."""
 
 
 class PostInputs(RuleInputs):
@@ -75,6 +80,52 @@ class PostInputs(RuleInputs):
     def ensemble_options(self, wildcards: "Wildcards") -> dict[str, Any]:
         """The options by which an ensemble is selected."""
         return asdict(self._scheduler(wildcards).ensemble_options(wildcards.task))
+
+    # --- masks of several sizes ---------------------------------------------------------------------------------
+
+    def member_transforms(self, wildcards: "Wildcards", output: "OutputFiles | None" = None) -> MaskTransforms | None:
+        """The transforms between delivered images and the masks of each member; None where masks are of one size.
+
+        A member more or less repeats a step anyway, so these need not.
+        """
+        networks = self._answers(wildcards).candidates(wildcards.task)
+        return self._of_several_sizes(wildcards.task, networks)
+
+    def member_dataset(self, wildcards: "Wildcards") -> str | list[str]:
+        """The manifest of the data set, if members predict masks of several sizes."""
+        return self._manifest(wildcards.task) if self.member_transforms(wildcards) else []
+
+    def member_description(self, wildcards: "Wildcards") -> str | list[str]:
+        """The description of the predicted task, if members predict masks of several sizes."""
+        return self.study.tasks.description_path(wildcards.task) if self.member_transforms(wildcards) else []
+
+    def compared_transforms(
+        self, wildcards: "Wildcards", output: "OutputFiles | None" = None
+    ) -> dict[str, MaskTransforms] | None:
+        """The same of the compared `networks`, and of the `ensembles`, whose masks may be at the original size."""
+        answers, task = self._answers(wildcards), wildcards.task
+        networks = answers.compared_networks(task)
+        members = [answers.candidates(ensemble["task"]) for ensemble in answers.compared_ensembles(task)]
+        together = [*networks, *(network for of_ensemble in members for network in of_ensemble)]
+        if self._of_several_sizes(task, together) is None:
+            return None
+        alike = [mask_transforms(self.study, of_ensemble) for of_ensemble in members]
+        of_ensembles = [[] if differ_in_size(of_members) else of_members[0] for of_members in alike]
+        return {"networks": mask_transforms(self.study, networks), "ensembles": of_ensembles}
+
+    def compared_dataset(self, wildcards: "Wildcards") -> str | list[str]:
+        """The manifest of the data set, if masks of several sizes are compared."""
+        return self._manifest(wildcards.task) if self.compared_transforms(wildcards) else []
+
+    def _of_several_sizes(self, task: str, networks: Sequence[TrainedNetwork]) -> MaskTransforms | None:
+        """Return the transforms of the masks of each network; None where masks are of one size."""
+        if not TASK_TYPES[self.study.task(task).task_type].has_masks:
+            return None
+        transforms = mask_transforms(self.study, networks)
+        return transforms if differ_in_size(transforms) else None
+
+    def _manifest(self, task: str) -> str:
+        return self.fm.path("dataset", dataset=self.study.task(task).dataset)
 
     # --- metadata -----------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from mml_lib.evaluation.evaluation import evaluate, evaluate_resampled, network_intervals
 from mml_lib.evaluation.mask_tables import ORIGINAL, MeasuredMasks, class_metrics, image_metrics
-from mml_lib.images.restoring import original_masks, restore
+from mml_lib.images.restoring import at_original_size, original_masks, restore
 from mml_lib.images.transforms import apply, is_restorable
 from mml_lib.metrics.surfaces import MaskPair
 from mml_lib.predictions.predictions import MaskPredictions
@@ -165,6 +165,10 @@ def test_original_masks_are_those_delivered(tmp_path: Path):
     predictions = MaskPredictions.of([predicted], [predicted], np.array(["a"]), 2)
     transforms = [spec("resize", size=[10, 15])]
     (pair,) = original_masks(predictions.images(), [0], dataset, lookup, transforms)
+    restored = at_original_size(predictions, {"b": 1, "a": 0}, dataset, lookup, transforms)
+    assert restored.sizes.tolist() == [[20, 30]]
+    assert np.array_equal(restored.masks, pair.predicted.ravel())
+    assert np.array_equal(restored.targets, pair.target.ravel())
     assert np.array_equal(pair.target, lookup[true])
     assert pair.predicted.sum() == 4 * predicted.sum()
     original = measured(MaskPredictions.of([pair.predicted], [pair.target], predictions.ids, 2), suffix=ORIGINAL)

@@ -52,9 +52,30 @@ def test_masks_of_several_sizes_belong_together_by_one_preprocessing(tmp_path: P
     of_masks = {"pivot": {"name": "d"}, "sweep": {"seed": [1, 2]}}
     patches = {"patches": {"size": 32}, "preprocessing": "none"}  # masks have the sizes of the delivered images
     assert steps(post(tmp_path, **of_masks, **patches), "compare_runs")
+    plan = post(tmp_path, **of_masks)
+    assert plan.study.inputs.post.compared_transforms(wildcards(task="d", mode="post")) is None
+    assert plan.study.inputs.post.compared_dataset(wildcards(task="d", mode="post")) == []
+
+
+def test_masks_that_differ_in_size_are_joined_and_compared_at_the_original_size(tmp_path: Path):
+    plan = post(tmp_path, pivot={"name": "d"}, sweep={"preprocessing.size": [16, 32]})
+    answers, of_task = plan.study.inputs.post, wildcards(task="d", mode="post")
+    transforms = answers.compared_transforms(of_task)
+    assert transforms is not None
+    sizes = [spec[-1]["size"] for spec in transforms["networks"]]
+    assert {tuple(size) for size in sizes} == {(16, 16), (32, 32)}
+    assert transforms["ensembles"] == [[]]  # which is at the original size already
+    assert len(answers.member_transforms(of_task) or []) == len(answers.members(of_task))
+    assert answers.compared_dataset(of_task) == answers.member_dataset(of_task) != []
+    assert any(mentions(line, "d", "size of the delivered images") for line in plan.announcement)
+
+
+def test_masks_of_several_sizes_by_transforms_of_ones_own_are_refused(tmp_path: Path):
+    own = {"_target_": "tests.support.own_modules.leave_alone"}
+    pipelines = [{"name": "resize", "size": [16, 16]}], [{"name": "resize", "size": [32, 32]}, own]
     with pytest.raises(MMLError) as error:
-        post(tmp_path, pivot={"name": "d"}, sweep={"preprocessing.size": [16, 32]})
-    assert mentions(str(error.value), "mode.post", "masks of d differ in size", "mode: train", "dice_original")
+        post(tmp_path, pivot={"name": "d"}, sweep={"preprocessing.transforms": list(pipelines)})
+    assert mentions(str(error.value), "mode.post", "masks of d differ in size", "one preprocessing")
 
 
 def test_prior_says_which_predictions_a_calibration_needs(tmp_path: Path):
