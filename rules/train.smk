@@ -85,7 +85,7 @@ rule tune_fold:
     params:
         candidates=inputs.candidates,
         datasets=inputs.datasets,
-        trial=inputs.trial,  # PROJ_PATH/.tuning-{task}-{run}-fold{fold}
+        folder=inputs.tuning_folder,  # PROJ_PATH/.tuning-{task}-{run}-fold{fold}
         checkpoints=inputs.checkpoints,  # CHECKPOINTS/{task}/{run}-fold{fold}
         tensorboard=inputs.tensorboard,  # TENSORBOARD/{task}/{run}-fold{fold}
     message:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mml_lib.files.atomic import is_abandoned
-from mml_lib.files.manager import TRIAL
+from mml_lib.files.manager import TUNING
 from mml_lib.files.templates import AssignmentTemplate
 
 WARM = re.compile(r"mml-[0-9a-f]{16}")
@@ -30,7 +30,7 @@ def leftovers_below(root: Path, templates: Iterable[AssignmentTemplate]) -> dict
     leftovers = {
         "half-written": [path for path in left if is_abandoned(path)],
         "checksums of nothing": [path for path in left if not is_abandoned(path)],
-        "tuning": [path for path in _entries(root) if path.name.startswith(TRIAL)],
+        "tuning": [path for path in _entries(root) if path.name.startswith(TUNING)],
     }
     return {what: paths for what, paths in leftovers.items() if paths}
 

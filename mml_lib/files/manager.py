@@ -14,7 +14,7 @@ from mml_lib.files.reusables import Reusables
 from mml_lib.files.templates import BUILT_IN, TOKENS, AssignmentTemplate
 from mml_lib.machine.locks import STEPS_LOCK
 
-TRIAL = ".tuning-"
+TUNING = ".tuning-"
 """Prefix of the temporary folder of a tuning."""
 
 SHARDS = "shards.txt"
@@ -299,9 +299,9 @@ class MMLFileManager:
         """The file that lists the pipelines that passed the pre-flight check."""
         return self.proj_path / ".checked"
 
-    def trial_path(self, task: str, run: str, fold: int) -> Path:
+    def tuning_path(self, task: str, run: str, fold: int) -> Path:
         """The folder in which a tuning tries out, while it runs."""
-        return self.proj_path / f"{TRIAL}{task}-{run}-fold{fold}"
+        return self.proj_path / f"{TUNING}{task}-{run}-fold{fold}"
 
     @property
     def claims_folder(self) -> Path:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from mml_lib.config.loading import load_study
-from mml_lib.config.reading.layers import overlay
+from mml_lib.config.reading.layers import with_values
 from mml_lib.config.reading.origins import Source
 from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError
@@ -71,7 +71,7 @@ def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Vari
             varied: dict[tuple[str, ...], tuple[Any, ...]]
             varied = {tuple(str(key).split(".")): ("variants", name, key) for key in keys}
             varied |= {tuple(str(key).split(".")): ("sweep", key) for key in point if key in named}
-            expanded.append(Variant(label, load_study(_varied(base, keys, point), files, varied), parts))
+            expanded.append(Variant(label, load_study(with_values(base, {**keys, **point}), files, varied), parts))
     return expanded
 
 
@@ -108,7 +108,7 @@ def first_options(config: Mapping[str, Any], options: Mapping[str, Any]) -> dict
             _check_varied(section, key)
     first = {**next(iter(variants.values()), {}), **{key: values[0] for key, values in sweep.items()}}
     varied = {key: value for key, value in first.items() if is_option(key)}
-    return dict(_varied({"mode": dict(options)}, varied, {})["mode"])
+    return dict(with_values({"mode": dict(options)}, varied)["mode"])
 
 
 def option_places(config: Mapping[str, Any]) -> dict[tuple[str, ...], tuple[str, ...]]:
@@ -156,13 +156,3 @@ def _repeated(
     for section in ["sweep", *named] if "seed" in sweep else named:
         raise MMLError(f"repeats: {section} names seeds already; leave out repeats, or the seed there")
     return {**sweep, "seed": [plain.seed + number for number in range(plain.repeats)]}
-
-
-def _varied(base: Mapping[str, Any], keys: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge a variant and a point of the sweep into the base; dotted keys become nested mappings."""
-    config = dict(base)
-    for key, value in [*keys.items(), *point.items()]:
-        for part in reversed(str(key).split(".")):
-            value = {part: value}
-        config = overlay(config, value)
-    return config

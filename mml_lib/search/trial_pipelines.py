@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mml_lib.config.loading import load_study
-from mml_lib.config.reading.layers import overlay
+from mml_lib.config.reading.layers import with_values
 from mml_lib.config.schema import StudyConfig
 from mml_lib.pipelines.pipeline import Pipeline, pipeline_sections
 
@@ -18,7 +18,7 @@ def trial_pipeline(config: Mapping[str, Any], base: Pipeline, values: Mapping[st
     Args:
         config: the study, before it is validated.
         base: the pipeline that the search varies.
-        values: values by dotted key. A section is set before the keys below it.
+        values: values by dotted key.
 
     Raises:
         MMLError: the values do not fit each other, or the schema.
@@ -42,9 +42,4 @@ def trial_config(config: Mapping[str, Any], base: Pipeline, values: Mapping[str,
     plain = load_study({**content, "normalization": None})
     if plain.normalization_of("pretraining" in base.content) == base.content["normalization"]:
         content["normalization"] = None  # it follows from the weights of a trial's arch
-    for key in sorted(values, key=lambda key: key.count(".")):
-        layer: Any = values[key]
-        for part in reversed(key.split(".")):
-            layer = {part: layer}
-        content = overlay(content, layer)
-    return load_study(content)
+    return load_study(with_values(content, values))

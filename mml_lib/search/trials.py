@@ -94,14 +94,12 @@ class TrialResult(Stored):
         epochs: number of epochs that the result is of.
         objectives: value of each objective by name; None: it failed.
         failure: the reason if it failed.
-        finished: True if the training is done, so that its network is stored.
     """
 
     run: str | None
     epochs: int
     objectives: Mapping[str, float] | None
     failure: str | None = None
-    finished: bool = False
 
     KIND = "trial_result"
 

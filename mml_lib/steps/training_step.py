@@ -298,7 +298,7 @@ class TrainingStep(Step):
         """Search learning rate or batch size, as `tune` says."""
         options = self.cfg.tune
         assert options is not None, "only runs with tune have this step"
-        with passing_folder(Path(self.params.trial)) as folder:
+        with passing_folder(Path(self.params.folder)) as folder:
             trainer = self.create_trainer(
                 callbacks=[],
                 enable_checkpointing=False,

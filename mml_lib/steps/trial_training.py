@@ -102,7 +102,7 @@ class TrialTraining:
         # An older training may have had other metrics.
         if any(f"val/{objective.name}" not in history[-1] for objective in self._measured):
             return None
-        return self._result(history, storage.training_time, storage.num_parameters, finished=True)
+        return self._result(history, storage.training_time, storage.num_parameters)
 
     def _paused(self) -> TrialResult | None:
         """Return the result of a checkpoint that has the epochs behind it, if there is one."""
@@ -113,7 +113,7 @@ class TrialTraining:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
         if len(state["mml"]["history"]) < self.epochs or state["mml"]["stopped"]:
             return None
-        return self._result(state["mml"]["history"], state["mml"]["seconds"], 0, finished=False)
+        return self._result(state["mml"]["history"], state["mml"]["seconds"], 0)
 
     def _trained(self) -> TrialResult:
         """Train up to the epochs, and store the network of a finished training."""
@@ -137,7 +137,7 @@ class TrialTraining:
         if not pause.has_paused:
             step.hooks.after_training_hook(step, data, model, trainer)
             self._store(model, trainer)
-        return self._result(model.history, model.seconds, parameters, finished=not pause.has_paused)
+        return self._result(model.history, model.seconds, parameters)
 
     def _store(self, model: Any, trainer: Any) -> None:
         """Store pipeline and network as those of an ordinary run."""
@@ -160,9 +160,7 @@ class TrialTraining:
 
         return [objective for objective in self.objectives if objective.name not in COSTS]
 
-    def _result(
-        self, history: Sequence[Mapping[str, float]], seconds: float, parameters: int, finished: bool
-    ) -> TrialResult:
+    def _result(self, history: Sequence[Mapping[str, float]], seconds: float, parameters: int) -> TrialResult:
         rows = [row for row in history if self.epochs is None or row["epoch"] < self.epochs]
         costs = {"training_time": seconds, "num_parameters": parameters}
         kept = kept_row(rows, self.step.cfg.store_best)
@@ -172,7 +170,7 @@ class TrialTraining:
             if not math.isfinite(value):
                 return self._failure(f"val/{objective.name} is undefined after {len(rows)} epochs")
             values[objective.name] = float(value)
-        return TrialResult(self.run, len(rows), values, None, finished)
+        return TrialResult(self.run, len(rows), values)
 
 
 class _Params(SimpleNamespace):

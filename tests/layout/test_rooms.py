@@ -18,7 +18,7 @@ PLANNING = ("engine", "cleaning", "schedulers", "studies", "pipelines", "config"
 """Rooms that each plan may import."""
 
 IN_A_PROCESS_OF_THEIR_OWN = tuple(
-    f"mml_lib.engine.preflight.{name}" for name in ("backbone_trial", "stand_in", "trial")
+    f"mml_lib.engine.preflight.{name}" for name in ("stand_in", "tried_backbone", "tried_pipelines")
 )
 SLOW = ("torch", "lightning", "pandas", "sklearn", "matplotlib", "scipy")
 """Packages that take from half a second to seconds to import."""

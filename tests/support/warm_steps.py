@@ -32,7 +32,7 @@ WARM_JOBS = "MML_TESTS_WARM_JOBS"
 """Environment variable that lets cluster jobs of a warm `python` be forks; else they import everything themselves."""
 
 IMPORTED_LATE = (
-    "mml_lib.engine.preflight.trial",
+    "mml_lib.engine.preflight.tried_pipelines",
     "matplotlib.pyplot",
     "pandas",
     "scipy.io",

@@ -151,6 +151,10 @@ class Search(Section):
             raise ValueError(f"objective names one twice: {', '.join(objectives)}")
         if len(objectives) > 1 and self.sampler in SINGLE_OBJECTIVE:
             raise ValueError(f"the sampler {self.sampler} has one objective; set sampler: tpe, or a single objective")
+        if self.halving and (costs := [name for name in objectives if name in COSTS]):
+            raise ValueError(
+                f"halving ranks trials by validation values, and {costs[0]} is none; leave one of them out"
+            )
         if len(objectives) > 1 and self.halving:
             raise ValueError("halving ranks trials by one objective; name one, or leave halving out")
 

@@ -42,6 +42,17 @@ def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def with_values(content: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Set values by dotted key. A section is set before the keys below it, in whatever order they stand."""
+    merged = dict(content)
+    for key in sorted(map(str, values), key=lambda key: key.count(".")):
+        layer: Any = values[key]
+        for part in reversed(key.split(".")):
+            layer = {part: layer}
+        merged = overlay(merged, layer)
+    return merged
+
+
 def _is_whole(group: str, over: Mapping[str, Any]) -> bool:
     """Return True if a section replaces the section of the layer below.
 

@@ -40,14 +40,14 @@ def _silence() -> None:
 def answer(request: dict[str, Any], answers: IO[str]) -> None:
     """Write a line for each pipeline and each backbone, a list of its mistakes, as soon as it is tried."""
     from mml_lib.config.feature_options import Extraction
-    from mml_lib.engine.preflight.backbone_trial import mistakes_of_backbone
-    from mml_lib.engine.preflight.trial import Trials
+    from mml_lib.engine.preflight.tried_backbone import mistakes_of_backbone
+    from mml_lib.engine.preflight.tried_pipelines import TriedPipelines
     from mml_lib.pipelines.pipeline import Pipeline
     from mml_lib.studies.study import Study
 
     study = Study(request["config"])
-    trials = Trials(study)
-    tried = [partial(trials.mistakes, Pipeline(content)) for content in request.get("pipelines", ())]
+    pipelines = TriedPipelines(study)
+    tried = [partial(pipelines.mistakes, Pipeline(content)) for content in request.get("pipelines", ())]
     tried += [
         partial(mistakes_of_backbone, Extraction(**content), study.cfg.preprocessing)
         for content in request.get("backbones", ())

@@ -40,5 +40,5 @@ def check_backbones(study: "Study", dag: "DAG") -> None:
 
 
 def _digest(study: "Study", extractor: "Extractor") -> str:
-    """Return the digest of everything that a trial depends on."""
+    """Return the digest of everything that a check depends on."""
     return hashlib.sha256(canonical_json([extractor.content, surroundings(study)]).encode()).hexdigest()[:16]

@@ -110,7 +110,7 @@ def check_pipelines(study: "Study", dag: "DAG") -> None:
 
 
 def distinct_pipelines(study: "Study", runs: Mapping[tuple[str, str], Any]) -> dict[str, Candidate]:
-    """Return the pipelines of runs by the digest of everything that a trial depends on."""
+    """Return the pipelines of runs by the digest of everything that their check depends on."""
     candidates: dict[str, Candidate] = {}
     digests = _Digests(study)
     for task, run in runs:
@@ -121,7 +121,7 @@ def distinct_pipelines(study: "Study", runs: Mapping[tuple[str, str], Any]) -> d
 
 
 def searched_pipelines(study: "Study", searches: Sequence["PlannedSearch"]) -> dict[str, Candidate]:
-    """Return the pipelines with the values of searched keys, by the digest of everything that a trial depends on."""
+    """Return the pipelines with values of searched keys, by the digest of everything that their check depends on."""
     digests = _Digests(study)
     return {
         digests.of(pipeline, key): Candidate(pipeline, searched=key)
@@ -132,7 +132,7 @@ def searched_pipelines(study: "Study", searches: Sequence["PlannedSearch"]) -> d
 
 
 class _Digests:
-    """Digests of everything that the trial of a pipeline depends on.
+    """Digests of everything that the check of a pipeline depends on.
 
     Args:
         study: the study.
@@ -149,7 +149,7 @@ class _Digests:
 
 
 def surroundings(study: "Study") -> list[Any]:
-    """Return versions, variables and plugins that the outcome of a trial depends on."""
+    """Return versions, variables and plugins that the outcome of a check depends on."""
     versions = {package: _version(package) for package in PACKAGES} | {key: os.environ.get(key) for key in OFFLINE}
     return [versions, [(str(path), path.stat().st_mtime_ns) for path in map(Path, study.cfg.plugins) if path.exists()]]
 

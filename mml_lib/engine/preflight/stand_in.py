@@ -1,4 +1,4 @@
-"""Stand-ins: tasks as a trial needs them, made up where the task itself is not there yet."""
+"""Stand-ins for tasks that do not exist yet, for trying pipelines."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -131,9 +131,9 @@ class TrainInputs(RuleInputs):
         """The folder of a training's TensorBoard files."""
         return self.fm.path("tensorboard", task=wildcards.task, run=wildcards.run, fold=wildcards.fold)
 
-    def trial(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
+    def tuning_folder(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
         """The folder that a tuning uses while it runs."""
-        return str(self.fm.trial_path(wildcards.task, wildcards.run, wildcards.fold))
+        return str(self.fm.tuning_path(wildcards.task, wildcards.run, wildcards.fold))
 
     # --- models to start from -----------------------------------------------------------------------------------
 

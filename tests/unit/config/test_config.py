@@ -149,6 +149,17 @@ def test_sweep_and_variants_expand_to_all_combinations():
     assert {variant.study.optimizer.spec()["weight_decay"] for variant in variants} == {0.01}
 
 
+@pytest.mark.parametrize("keys", [("optimizer.lr", "optimizer"), ("optimizer", "optimizer.lr")])
+@pytest.mark.parametrize("section", ["sweep", "variants"])
+def test_key_below_a_section_wins_over_the_section_in_any_order(section: str, keys: tuple[str, str]):
+    values = {"optimizer": "sgd", "optimizer.lr": 0.3}
+    keyed = {key: values[key] for key in keys}
+    varied = {"a": keyed} if section == "variants" else {key: [value] for key, value in keyed.items()}
+    (variant,) = expand(study(**{section: varied}))
+    assert variant.study.optimizer.spec()["lr"] == 0.3
+    assert variant.study.optimizer.spec()["_target_"].endswith("SGD")
+
+
 def test_key_of_a_section_that_is_switched_off_is_varied():
     (variant,) = expand(study(tune="none", sweep={"tune.lr": [True]}))
     assert variant.study.tune is not None

@@ -9,9 +9,9 @@ import pytest
 
 from mml_lib.config.pipeline_folder import add_presets
 from mml_lib.config.reading.presets import merge
-from mml_lib.engine.preflight import launch, trial
+from mml_lib.engine.preflight import launch
 from mml_lib.engine.preflight.launch import Candidate, lines_of, reaches_hub, read_tried, remember, searched_pipelines
-from mml_lib.engine.preflight.trial import Trials
+from mml_lib.engine.preflight.tried_pipelines import TriedPipelines
 from mml_lib.studies.study import Study
 from tests.support.messages import mentions
 from tests.support.places import REPOSITORY
@@ -41,8 +41,8 @@ def study_of(changes: dict[str, Any], task_type: str = "classification") -> Stud
 def mistakes(changes: dict[str, Any], task_type: str = "classification") -> list[str]:
     study = study_of(changes, task_type)
     scheduler = study.scheduler("train")
-    trials = Trials(study)
-    return [line for run in scheduler.runs_of("stripes") for line in trials.mistakes(run.pipeline)]
+    pipelines = TriedPipelines(study)
+    return [line for run in scheduler.runs_of("stripes") for line in pipelines.mistakes(run.pipeline)]
 
 
 def called(target: str, **arguments: Any) -> dict[str, Any]:
@@ -247,8 +247,8 @@ def test_weights_that_cannot_be_fetched_are_told_before_anything_runs(tmp_path: 
 
 def test_a_sweep_builds_its_network_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    built, original = [], trial.Trials._built
-    monkeypatch.setattr(trial.Trials, "_built", lambda self, structs: built.append(1) or original(self, structs))
+    built, original = [], TriedPipelines._built
+    monkeypatch.setattr(TriedPipelines, "_built", lambda self, structs: built.append(1) or original(self, structs))
     assert mistakes({"sweep": {"optimizer.lr": [number / 1000 for number in range(1, 51)], "seed": [1, 2]}}) == []
     assert len(built) == 1
 
@@ -269,8 +269,8 @@ def test_values_of_a_search_are_tried_and_their_mistakes_name_the_searched_key(
     study = study_of({"tasks": {"stripes": task}, "search": {"objective": "loss", "space": space}})
     candidates = list(searched_pipelines(study, study.searches.of_task("stripes")).values())
     assert len(candidates) == 6
-    trials = Trials(study)
-    (line,) = lines_of(candidates, [trials.mistakes(candidate.pipeline) for candidate in candidates], 1)
+    pipelines = TriedPipelines(study)
+    (line,) = lines_of(candidates, [pipelines.mistakes(candidate.pipeline) for candidate in candidates], 1)
     assert mentions(line, "search.space.optimizer.momentum: ", "AdamW")
 
 

@@ -222,6 +222,7 @@ REFUSED = [
     ({"search": {"halving": {"min_epochs": 10}}}, "lower min_epochs"),
     ({"search": {"halving": {"min_epochs": 4}, "top": 3}}, "search.top"),
     ({"search": {"halving": {"min_epochs": 4}, "objective": ["loss", "accuracy"]}}, "halving"),
+    ({"search": {"halving": {"min_epochs": 4}, "objective": "training_time"}}, "training_time"),
     (
         {"search": {"halving": {"min_epochs": 4}, "space": {**SPACE, "trainer.max_epochs": [5, 9]}}},
         "halving decides how long",

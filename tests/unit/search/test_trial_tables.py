@@ -132,7 +132,7 @@ def test_a_value_that_is_far_off_does_not_hide_all_differences():
 
 def test_a_result_of_another_pipeline_is_refused():
     record = TrialRecord(2, {"optimizer.lr": 0.1}, "0000000a")
-    result = TrialResult("0000000a", 3, {"accuracy": 0.5}, finished=True)
+    result = TrialResult("0000000a", 3, {"accuracy": 0.5})
     assert with_result(record, [result], [ACCURACY]).objectives == [0.5]
     assert with_result(record, [TrialResult(None, 0, None, "no memory")], [ACCURACY]).failure == "no memory"
     with pytest.raises(MMLError, match=r"trial 2 is of run 0000000b.*remove"):

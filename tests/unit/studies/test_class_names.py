@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mml_lib.config.task_options import Task
-from mml_lib.engine.preflight.trial import Trials
+from mml_lib.engine.preflight.tried_pipelines import TriedPipelines
 from mml_lib.errors import MMLError
 from mml_lib.studies.checks.class_names import check_described
 from mml_lib.tasks.creators.creator_registry import CREATORS, create
@@ -106,4 +106,4 @@ def test_trial_of_a_pipeline_has_as_many_classes_as_the_task(tmp_path: Path, cou
     tasks = {"shapes": {"creator": "fake", "num_classes": count, "folds": 2}}
     loss = {"_target_": "torch.nn.CrossEntropyLoss", "weight": [1.0] * count}
     scheduler = small_study(tmp_path, tasks=tasks, loss=loss).scheduler("train")
-    assert Trials(scheduler.study).mistakes(scheduler.runs_of("shapes")[0].pipeline) == []
+    assert TriedPipelines(scheduler.study).mistakes(scheduler.runs_of("shapes")[0].pipeline) == []

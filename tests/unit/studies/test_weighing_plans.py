@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mml_lib.config.task_options import Task
-from mml_lib.engine.preflight.trial import Trials
+from mml_lib.engine.preflight.tried_pipelines import TriedPipelines
 from mml_lib.errors import MMLError
 from mml_lib.studies.checks.class_names import check_described
 from mml_lib.studies.study import Study
@@ -32,7 +32,7 @@ def study(folder: Path, column: str | None = "trust", **changes: Any) -> Study:
 def test_losses_that_cannot_weigh_samples_are_refused_by_the_trial(tmp_path: Path, column: str | None, refused: bool):
     # A loss without the argument `reduction`, whose mean over samples cannot be taken apart.
     plan = study(tmp_path, column, loss={"_target_": "timm.loss.LabelSmoothingCrossEntropy"})
-    lines = Trials(plan).mistakes(plan.scheduler("train").runs_of("shapes")[0].pipeline)
+    lines = TriedPipelines(plan).mistakes(plan.scheduler("train").runs_of("shapes")[0].pipeline)
     assert bool(lines) == refused
     for line in lines:
         assert line.startswith("loss: timm.loss.LabelSmoothingCrossEntropy cannot weigh the samples of shapes")
@@ -41,7 +41,7 @@ def test_losses_that_cannot_weigh_samples_are_refused_by_the_trial(tmp_path: Pat
 def test_usual_losses_weigh_the_samples_of_the_trial(tmp_path: Path):
     plan = study(tmp_path)
     assert plan.task("shapes").is_weighted
-    assert Trials(plan).mistakes(plan.scheduler("train").runs_of("shapes")[0].pipeline) == []
+    assert TriedPipelines(plan).mistakes(plan.scheduler("train").runs_of("shapes")[0].pipeline) == []
 
 
 def test_tagged_tasks_have_the_weights_of_their_base(tmp_path: Path):

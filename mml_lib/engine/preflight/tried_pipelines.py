@@ -1,4 +1,4 @@
-"""Trials: the parts of a pipeline built as a training builds them, and tried with a dummy batch.
+"""Pipelines are tried: their parts are built as a training builds them, and given a dummy batch.
 
 Networks are built on torch's meta device, which has shapes and no numbers: the largest takes no memory and no time.
 What does not run there is tried again on the CPU, whose word counts.
@@ -103,7 +103,7 @@ def unplanned_step(study: Study) -> TrainingStep:
     return (study.scheduler(study.cfg.mode.id).Step or TrainingStep)(snakemake)
 
 
-class Trials:
+class TriedPipelines:
     """Tries pipelines, each distinct part of them once.
 
     Args:

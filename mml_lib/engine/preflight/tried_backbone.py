@@ -1,10 +1,10 @@
-"""The trial of a backbone that extracts features: built as its step builds it, and shown a dummy image."""
+"""A backbone that extracts features is tried: it is built as its step builds it, and given a dummy image."""
 
 import torch
 
 from mml_lib.config.feature_options import Extraction
 from mml_lib.config.task_options import Preprocessing
-from mml_lib.engine.preflight.trial import ELSEWHERE, LARGEST, OF_META, native_size
+from mml_lib.engine.preflight.tried_pipelines import ELSEWHERE, LARGEST, OF_META, native_size
 from mml_lib.errors import MMLError
 from mml_lib.images.transforms import packed_size, resolve
 from mml_lib.inference.frozen_backbone import FrozenBackbone, build_backbone
