@@ -8,7 +8,7 @@ from typing import Any
 from mml_lib.config.analysis.search_options import Search
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.pipeline import Pipeline
-from mml_lib.search.rungs import choose_slot
+from mml_lib.search.rungs import choose_slot, comparable_trials
 from mml_lib.search.space import Space
 from mml_lib.search.trial_pipelines import trial_pipeline
 from mml_lib.search.trials import Objective, Trial, TrialRecord, TrialResult, with_result
@@ -47,7 +47,9 @@ def next_trial(
     if results:
         place = number - options.parallel - 1
         trials[place] = with_result(trials[place], results, objectives)
-    values = propose(space, options, objectives, trials, former)
+    epochs = base.content["trainer"]["max_epochs"]
+    comparable = comparable_trials(number, epochs, options.early_stopping, trials)
+    values = propose(space, options, objectives, comparable, former, number)
     try:
         pipeline = trial_pipeline(config, base, values)
     except MMLError as error:

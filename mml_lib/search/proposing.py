@@ -32,6 +32,7 @@ def propose(
     objectives: Sequence[Objective],
     earlier: Sequence[TrialRecord],
     former: Sequence[TrialRecord] = (),
+    trial: int | None = None,
 ) -> dict[str, Any]:
     """Propose the next trial of a search: return the value of each active parameter.
 
@@ -41,13 +42,14 @@ def propose(
         space: the search space.
         options: sampler, seed, number of trials in flight, and trials to begin with.
         objectives: the objectives.
-        earlier: the earlier trials, in order. The last `parallel` - 1 of them are pending.
+        earlier: the earlier trials, in order. The last `parallel` - 1 of all trials are pending.
         former: trials of earlier studies, for samplers without a state.
+        trial: number of the trial, from 1 on; unset: all earlier trials are given.
 
     Raises:
         MMLError: the sampler refuses the search.
     """
-    number, sampler = len(earlier), options.sampler
+    number, sampler = len(earlier) if trial is None else trial - 1, options.sampler
     start = number < len(options.start)
     try:
         if sampler == "grid":
@@ -55,7 +57,7 @@ def propose(
         if sampler == "qmc" and not start:
             return _quasi_random(space, options.seed, number)
         if start or sampler in STATELESS:
-            return _from_trials(space, options, objectives, earlier, former)
+            return _from_trials(space, options, objectives, earlier, former, number)
         return _replayed(space, options, objectives, earlier)
     except (ValueError, TypeError, NotImplementedError, RuntimeError) as error:
         raise MMLError(f"search.sampler: {sampler} cannot search this space: {' '.join(str(error).split())}") from error
@@ -67,9 +69,9 @@ def _from_trials(
     objectives: Sequence[Objective],
     earlier: Sequence[TrialRecord],
     former: Sequence[TrialRecord],
+    number: int,
 ) -> dict[str, Any]:
-    """Ask a fresh sampler, seeded for this trial, that is told all earlier trials."""
-    number = len(earlier)
+    """Ask a fresh sampler, seeded for trial `number` (from 0 on), that is given all earlier trials."""
     study = _study(options.sampler, _seed(options.seed, number), objectives)
     worst = _worst(earlier, objectives)
     study.add_trials([_told(space, record, worst) for record in (*former, *earlier)])

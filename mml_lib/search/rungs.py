@@ -3,12 +3,18 @@
 Slot j of a rung continues the best training among the first j × factor of the rung below that no earlier slot has
 continued. So slots are filled while other trials still run, and more trials later leave earlier slots as they are
 (asynchronous successive halving, Li et al. 2020, in a fixed order).
+
+Hyperband (Li et al. 2018) has a bracket for each number of epochs that trials may begin with. Trials are dealt out to
+the brackets by their numbers, in the proportions of that paper, so that more of them later leave earlier ones where
+they are.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from mml_lib.config.analysis.search_options import Halving
+from mml_lib.config.analysis.search_options import Halving, Hyperband
 from mml_lib.errors import MMLError
 from mml_lib.search.trials import Objective, TrialRecord
 
@@ -20,45 +26,103 @@ class Rung:
     Args:
         number: number of the rung, from 0 on.
         epochs: epochs that its trainings have behind them at its end.
-        slots: number of its trainings.
+        numbers: numbers of its trainings: those of trials where trials begin, else those of slots, from 1 on.
+        below: number of the rung whose trainings it continues; None: its trainings begin.
+        is_last: True if no rung continues its trainings.
     """
 
     number: int
     epochs: int
-    slots: int
+    numbers: tuple[int, ...]
+    below: int | None = None
+    is_last: bool = True
+
+    @property
+    def slots(self) -> int:
+        """Number of its trainings."""
+        return len(self.numbers)
 
 
 def plan_rungs(trials: int, max_epochs: int, halving: Halving | None) -> list[Rung]:
-    """Return the rungs of a search; the last one trains in full.
+    """Return the rungs of a search, bracket by bracket; the last one of a bracket trains in full.
 
     Raises:
         MMLError: too few trials for the rungs, or too few epochs for a second rung.
     """
+    everything = tuple(range(1, trials + 1))
     if halving is None:
-        return [Rung(0, max_epochs, trials)]
-    if halving.min_epochs >= max_epochs:
-        raise MMLError(
-            f"search.halving.min_epochs is {halving.min_epochs}, but trainer.max_epochs {max_epochs}; lower min_epochs"
-        )
+        return [Rung(0, max_epochs, everything)]
+    epochs = _compared_epochs(max_epochs, halving)
+    members = [everything]
+    if isinstance(halving, Hyperband):
+        brackets = _brackets(trials, len(epochs), halving.factor)
+        members = [tuple(n for n in everything if brackets[n - 1] == place) for place in range(len(epochs))]
     rungs: list[Rung] = []
-    epochs, slots = halving.min_epochs, trials
-    while epochs < max_epochs:
-        rungs.append(Rung(len(rungs), epochs, slots))
-        epochs, slots = epochs * halving.factor, slots // halving.factor
-    rungs.append(Rung(len(rungs), max_epochs, slots))
-    if not slots:
-        needed, epochs_of = halving.factor ** (len(rungs) - 1), ", ".join(str(rung.epochs) for rung in rungs)
+    for place, numbers in enumerate(members):
+        rungs += _rungs_of_bracket(len(rungs), epochs[place:], numbers, halving.factor)
+    if not any(rung.slots for rung in rungs if rung.is_last):
+        needed, counts = halving.factor ** (len(epochs) - 1), ", ".join(map(str, epochs))
         raise MMLError(
-            f"search.halving: {len(rungs)} rungs of {epochs_of} epochs need at least {needed} trials to train one in "
-            f"full, but search.trials is {trials}; raise it, or min_epochs or factor"
+            f"search.{_key(halving)}: {len(epochs)} rungs of {counts} epochs need at least {needed} trials to train "
+            f"one in full, but search.trials is {trials}; raise it, or min_epochs or factor"
         )
     return rungs
 
 
+def comparable_trials(
+    trial: int, max_epochs: int, halving: Halving | None, earlier: Sequence[TrialRecord]
+) -> list[TrialRecord]:
+    """Return the earlier trials that begin with as many epochs as a trial: their values compare."""
+    if not isinstance(halving, Hyperband):
+        return list(earlier)
+    brackets = _brackets(trial, len(_compared_epochs(max_epochs, halving)), halving.factor)
+    return [record for record in earlier if brackets[record.number - 1] == brackets[trial - 1]]
+
+
+def _key(halving: Halving) -> str:
+    return "hyperband" if isinstance(halving, Hyperband) else "halving"
+
+
+def _compared_epochs(max_epochs: int, halving: Halving) -> list[int]:
+    """Return the numbers of epochs after which trainings are compared; the last one is all of them."""
+    if halving.min_epochs >= max_epochs:
+        raise MMLError(
+            f"search.{_key(halving)}.min_epochs is {halving.min_epochs}, but trainer.max_epochs {max_epochs}; lower "
+            "min_epochs"
+        )
+    epochs = [halving.min_epochs]
+    while epochs[-1] * halving.factor < max_epochs:
+        epochs.append(epochs[-1] * halving.factor)
+    return [*epochs, max_epochs]
+
+
+def _rungs_of_bracket(first: int, epochs: Sequence[int], trials: tuple[int, ...], factor: int) -> Iterator[Rung]:
+    slots = len(trials)
+    for place, count in enumerate(epochs):
+        numbers = tuple(range(1, slots + 1)) if place else trials
+        yield Rung(first + place, count, numbers, first + place - 1 if place else None, place == len(epochs) - 1)
+        slots //= factor
+
+
+@cache
+def _brackets(trials: int, brackets: int, factor: int) -> tuple[int, ...]:
+    """Return the bracket of each trial, from 0 (of the fewest epochs) on.
+
+    A bracket of r rungs gets a share of the trials in proportion to factor^(r-1) / r.
+    """
+    shares = [math.ceil(brackets * factor ** (rungs - 1) / rungs) for rungs in range(brackets, 0, -1)]
+    counts, dealt = [0] * brackets, []
+    for _ in range(trials):
+        place = min(range(brackets), key=lambda place: (counts[place] + 1) / shares[place])
+        counts[place] += 1
+        dealt.append(place)
+    return tuple(dealt)
+
+
 def count_epochs(rungs: Sequence[Rung]) -> int:
     """Return the number of epochs that the trainings of rungs take at most, on one fold."""
-    below = [0, *(rung.epochs for rung in rungs)]
-    return sum(rung.slots * (rung.epochs - done) for rung, done in zip(rungs, below, strict=False))
+    done: dict[int | None, int] = {None: 0, **{rung.number: rung.epochs for rung in rungs}}
+    return sum(rung.slots * (rung.epochs - done[rung.below]) for rung in rungs)
 
 
 def affordable_trials(trials: int, max_epochs: int, halving: Halving | None, budget: int) -> int:

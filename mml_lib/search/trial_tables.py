@@ -60,10 +60,9 @@ class SearchTrials:
     @property
     def stopped(self) -> list[tuple[str, int]]:
         """Run and fold of each training that halving has stopped, and whose checkpoints are not to be kept."""
-        if self.options.halving is None or self.options.halving.keep_checkpoints:
+        if self.options.early_stopping is None or self.options.early_stopping.keep_checkpoints:
             return []
-        last = self.rungs[-1]
-        runs = dict.fromkeys(record.run for rung, record in self.reached if rung is not last and record.run)
+        runs = dict.fromkeys(record.run for rung, record in self.reached if not rung.is_last and record.run)
         return [(run, fold) for run in runs for fold in self.options.folds]
 
 
@@ -104,12 +103,11 @@ def trial_table(searches: Sequence[SearchTrials]) -> pd.DataFrame:
 def _table(search: SearchTrials) -> pd.DataFrame:
     rows = []
     for rung, record in search.reached:
-        last = rung is search.rungs[-1]
         values: Sequence[float | None] = record.objectives or [None] * len(search.objectives)
         rows.append(
             {
                 **{"search": search.id, "label": search.label, "trial": record.number, "run": record.run},
-                "state": FAILED if record.failure else FINISHED if last else STOPPED,
+                "state": FAILED if record.failure else FINISHED if rung.is_last else STOPPED,
                 **{"rank": None, "rung": rung.number, "epochs": record.epochs, "failure": record.failure},
                 **{goal.name: value for goal, value in zip(search.objectives, values, strict=True)},
                 **({"pareto": None} if len(search.objectives) > 1 else {}),
@@ -139,8 +137,8 @@ def importance_table(searches: Sequence[SearchTrials]) -> pd.DataFrame:
     """Return the importance of each parameter for each objective by functional ANOVA (Hutter et al. 2014).
 
     Columns are `search label objective parameter importance trials`. Importances of an objective sum to 1. Of halving,
-    the values after the first rung count, which all trials have. Parameters with a condition have none, nor have those
-    of fewer than four trials with different values.
+    the values after the first rung count, which all trials have; of hyperband, those of the first bracket. Parameters
+    with a condition have none, nor have those of fewer than four trials with different values.
     """
     from optuna import create_study
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
@@ -195,7 +193,7 @@ def write_journal(searches: Sequence[SearchTrials], task: str, path: str | Path)
         study.set_metric_names([goal.name for goal in search.objectives])
         for rung, record in search.reached:
             state = TrialState.FAIL if record.failure else TrialState.COMPLETE
-            if state is TrialState.COMPLETE and rung is not search.rungs[-1]:
+            if state is TrialState.COMPLETE and not rung.is_last:
                 state = TrialState.PRUNED
             values = record.objectives if state is TrialState.COMPLETE else None
             trial = frozen_trial(search.space, record, values, state)

@@ -22,6 +22,9 @@ LEARNING = ("tpe", "gp")
 UNCONDITIONAL = ("grid", "qmc", "cmaes", "gp")
 """Samplers that need every parameter in every trial."""
 
+COMPARABLE = ("tpe", "gp", *INDEPENDENT)
+"""Samplers that can propose from some of the earlier trials: from those of a bracket of hyperband."""
+
 SINGLE_OBJECTIVE = ("cmaes",)
 """Samplers that cannot search for several objectives."""
 
@@ -63,6 +66,10 @@ class Halving(Section):
         description="Keep the checkpoints of stopped trials: if search.trials is raised later, those that are "
         "continued then need not be trained from the beginning.",
     )
+
+
+class Hyperband(Halving):
+    """Successive halving in several brackets. Each begins with more epochs than the one before, the last with all."""
 
 
 def _sampler(value: str) -> str:
@@ -126,6 +133,11 @@ class Search(Section):
         [0], min_length=1, description="Folds that trials are trained on; values are their means."
     )
     halving: Halving | None = Field(None, description="Stop worse trials early; unset: trials are trained in full.")
+    hyperband: Hyperband | None = Field(
+        None,
+        description="Halving in several brackets, which begin with different numbers of epochs: for pipelines whose "
+        "first epochs say little.",
+    )
     top: PositiveInt = Field(1, description="Number of best trials that are trained on all folds and tested.")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="Seed of the sampler.")
     start: Annotated[list[dict[str, Any]], BeforeValidator(_plain)] = Field(
@@ -143,6 +155,10 @@ class Search(Section):
         if len(set(self.folds)) < len(self.folds):
             raise ValueError(f"folds names a fold twice: {self.folds}")
         self.folds = sorted(self.folds)  # their order decides nothing
+        if self.halving and self.hyperband:
+            raise ValueError("hyperband is a kind of halving; leave one of them out")
+        if self.hyperband and self.sampler not in COMPARABLE:
+            raise ValueError(f"hyperband goes with no sampler {self.sampler}; set sampler: tpe, or halving")
         self._check_objectives(self.objective or ())
         return self
 
@@ -151,12 +167,23 @@ class Search(Section):
             raise ValueError(f"objective names one twice: {', '.join(objectives)}")
         if len(objectives) > 1 and self.sampler in SINGLE_OBJECTIVE:
             raise ValueError(f"the sampler {self.sampler} has one objective; set sampler: tpe, or a single objective")
-        if self.halving and (costs := [name for name in objectives if name in COSTS]):
-            raise ValueError(
-                f"halving ranks trials by validation values, and {costs[0]} is none; leave one of them out"
-            )
-        if len(objectives) > 1 and self.halving:
-            raise ValueError("halving ranks trials by one objective; name one, or leave halving out")
+        if self.early_stopping is None:
+            return
+        name = self.early_stopping_key
+        if costs := [objective for objective in objectives if objective in COSTS]:
+            raise ValueError(f"{name} ranks trials by validation values, and {costs[0]} is none; leave one of them out")
+        if len(objectives) > 1:
+            raise ValueError(f"{name} ranks trials by one objective; name one, or leave {name} out")
+
+    @property
+    def early_stopping(self) -> Halving | None:
+        """The options of halving or hyperband."""
+        return self.halving or self.hyperband
+
+    @property
+    def early_stopping_key(self) -> str:
+        """The key of these options."""
+        return "hyperband" if self.hyperband else "halving"
 
     @property
     def is_independent(self) -> bool:

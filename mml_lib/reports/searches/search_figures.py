@@ -221,7 +221,8 @@ def draw_rungs(search: SearchTrials, path: Path) -> None:
     axis.set(xlabel="epochs", ylabel=metric_label(goal.name, "validation "))
     focus(axis, pd.Series([value for points in curves.values() for _, value in points], dtype=float), goal)
     axis.set_xscale("log")
-    axis.set_xticks([rung.epochs for rung in search.rungs], [str(rung.epochs) for rung in search.rungs])
+    ticks = sorted({rung.epochs for rung in search.rungs})
+    axis.set_xticks(ticks, list(map(str, ticks)))
     axis.minorticks_off()
     handles = [
         Line2D([], [], color=COLORS[1], marker="o", markersize=4, label="trained in full"),

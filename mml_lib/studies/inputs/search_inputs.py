@@ -18,7 +18,9 @@ class SearchInputs(RuleInputs):
     def _trial(self, search: PlannedSearch, rung: int, number: int) -> str:
         """Return the file that plans a training of a rung."""
         tokens = {"task": search.task, "search": search.id, "number": number}
-        return self.fm.path("promotion", **tokens, rung=rung) if rung else self.fm.path("trial", **tokens)
+        if search.rungs[rung].below is None:
+            return self.fm.path("trial", **tokens)
+        return self.fm.path("promotion", **tokens, rung=rung)
 
     def _results(self, search: PlannedSearch, rung: int, number: int) -> list[str]:
         """Return the results of a training of a rung, one of each fold."""
@@ -45,7 +47,9 @@ class SearchInputs(RuleInputs):
         """The results that a proposal waits for: those of trial `number` - `parallel`. Earlier ones are known."""
         search, number = self._search(wildcards), int(wildcards.number)
         done = number - search.options.parallel
-        return [] if search.options.is_independent or done < 1 else self._results(search, 0, done)
+        if search.options.is_independent or done < 1:
+            return []
+        return self._results(search, search.first_rung(done).number, done)
 
     def former_trials(self, wildcards: "Wildcards") -> list[str]:
         """The trials of earlier studies that proposals know; none without `reuse.trials`."""
@@ -101,7 +105,7 @@ class SearchInputs(RuleInputs):
         """The epochs of a rung; None: trials are trained in full."""
         search = self._search(wildcards)
         rung = search.rungs[int(wildcards.rung)]
-        return None if rung is search.rungs[-1] else rung.epochs
+        return None if rung.is_last else rung.epochs
 
     def stores(self, wildcards: "Wildcards", output: "OutputFiles") -> dict[str, str]:
         """Where the network of a trial, its checkpoints and its pipeline are stored, by its run id and fold.
@@ -124,33 +128,44 @@ class SearchInputs(RuleInputs):
 
     def candidate_trials(self, wildcards: "Wildcards") -> list[str]:
         """The trainings of the rung below that become eligible with a slot."""
-        search, rung = self._search(wildcards), int(wildcards.rung) - 1
-        return [self._trial(search, rung, number) for number in self._eligible(search, wildcards)]
+        search = self._search(wildcards)
+        rung, numbers = self._eligible(search, wildcards)
+        return [self._trial(search, rung, number) for number in numbers]
 
     def candidate_results(self, wildcards: "Wildcards") -> list[str]:
         """The results of these trainings."""
-        search, rung = self._search(wildcards), int(wildcards.rung) - 1
-        return [path for number in self._eligible(search, wildcards) for path in self._results(search, rung, number)]
+        search = self._search(wildcards)
+        rung, numbers = self._eligible(search, wildcards)
+        return [path for number in numbers for path in self._results(search, rung, number)]
 
     @staticmethod
-    def _eligible(search: PlannedSearch, wildcards: "Wildcards") -> range:
-        assert search.options.halving is not None, "only halving has slots"
-        factor, slot = search.options.halving.factor, int(wildcards.number)
-        return range((slot - 1) * factor + 1, slot * factor + 1)
+    def _eligible(search: PlannedSearch, wildcards: "Wildcards") -> tuple[int, tuple[int, ...]]:
+        """Return the rung below, and the numbers of its trainings that become eligible with a slot."""
+        halving, below = search.options.early_stopping, search.rungs[int(wildcards.rung)].below
+        assert halving is not None, "only halving has slots"
+        assert below is not None, "slots continue trainings"
+        slot = int(wildcards.number)
+        return below, search.rungs[below].numbers[(slot - 1) * halving.factor : slot * halving.factor]
 
     # --- results ------------------------------------------------------------------------------------------------
 
     def finished_trials(self, wildcards: "Wildcards") -> list[str]:
         """The trials that are trained in full."""
         search = self._search(wildcards)
-        top = search.rungs[-1]
-        return [self._trial(search, top.number, number) for number in range(1, top.slots + 1)]
+        return [
+            self._trial(search, rung.number, number) for rung in search.rungs if rung.is_last for number in rung.numbers
+        ]
 
     def finished_results(self, wildcards: "Wildcards") -> list[str]:
         """Their results."""
         search = self._search(wildcards)
-        top = search.rungs[-1]
-        return [path for number in range(1, top.slots + 1) for path in self._results(search, top.number, number)]
+        return [
+            path
+            for rung in search.rungs
+            if rung.is_last
+            for number in rung.numbers
+            for path in self._results(search, rung.number, number)
+        ]
 
     def rank(self, wildcards: "Wildcards") -> int:
         """The rank of the trial that a run takes its pipeline from."""
@@ -162,7 +177,7 @@ class SearchInputs(RuleInputs):
             self._trial(search, rung.number, number)
             for search in self.study.searches.of_task(wildcards.task)
             for rung in search.rungs
-            for number in range(1, rung.slots + 1)
+            for number in rung.numbers
         ]
 
     def all_results(self, wildcards: "Wildcards") -> list[str]:
@@ -171,7 +186,7 @@ class SearchInputs(RuleInputs):
             path
             for search in self.study.searches.of_task(wildcards.task)
             for rung in search.rungs
-            for number in range(1, rung.slots + 1)
+            for number in rung.numbers
             for path in self._results(search, rung.number, number)
         ]
 

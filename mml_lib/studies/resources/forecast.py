@@ -151,9 +151,9 @@ class Forecast:
     def _trial(self, step: Step) -> float | None:
         """Return the expected seconds of a trial's epochs in its rung, as if it had the study's own pipeline."""
         search = self.study.searches.find(step.wildcards["task"], step.wildcards["search"])
-        number = int(step.wildcards["rung"])
-        below = search.rungs[number - 1].epochs if number else 0
-        return self._alike_seconds(search.base, search.rungs[number].epochs - below)
+        rung = search.rungs[int(step.wildcards["rung"])]
+        below = 0 if rung.below is None else search.rungs[rung.below].epochs
+        return self._alike_seconds(search.base, rung.epochs - below)
 
     def _alike_seconds(self, pipeline: Pipeline, epochs: int) -> float | None:
         """Return the expected seconds of some epochs of a pipeline, by trainings of its kind."""

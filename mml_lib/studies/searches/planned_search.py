@@ -64,6 +64,14 @@ class PlannedSearch:
         """Return the rank of the trial whose pipeline a planned run has."""
         return [pipeline.run for pipeline in self.chosen.values()].index(run) + 1
 
+    def first_rung(self, trial: int) -> Rung:
+        """Return the rung in which a trial begins."""
+        return self._first_rungs[trial]
+
+    @cached_property
+    def _first_rungs(self) -> dict[int, Rung]:
+        return {number: rung for rung in self.rungs if rung.below is None for number in rung.numbers}
+
     @property
     def epochs(self) -> int:
         """Largest number of epochs that the trials take together, on all folds."""

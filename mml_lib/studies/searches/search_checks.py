@@ -1,0 +1,162 @@
+"""Checks of the section `search`, while planning."""
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from mml_lib.config.analysis.search_options import SAMPLERS, UNCONDITIONAL, Search
+from mml_lib.errors import MMLError, nearest
+from mml_lib.pipelines.pipeline import PIPELINE_KEYS, Pipeline
+from mml_lib.search.rungs import Rung
+from mml_lib.search.space import Space
+from mml_lib.search.trials import Objective
+from mml_lib.tasks.task_identity import TaskIdentity
+
+FIXED = {
+    "preprocessing": "images are packed before trials are proposed; vary it by sweep",
+    "seed": "trials share one seed, so that they differ in nothing else; set repeats for repetitions",
+    "tune": "a search tunes by itself; leave it out",
+    "trainer.devices": "all trials use the same devices",
+    "trainer.strategy": "all trials use the same devices",
+    "trainer.accelerator": "all trials use the same devices",
+}
+"""Keys that a search does not vary, with the reason."""
+
+LIMITS = ("max_epochs", "min_epochs", "max_steps", "min_steps", "max_time")
+"""Options of the trainer that decide how long it trains."""
+
+PACKAGES = {"cmaes": ("optuna", "cmaes")}
+"""Packages that samplers need; all others need Optuna only."""
+
+
+def check_packages(options: Search) -> None:
+    """Refuse a sampler whose packages are missing.
+
+    Raises:
+        MMLError: a package is missing.
+    """
+    for package in PACKAGES.get(options.sampler, ("optuna",)):
+        if find_spec(package) is None:
+            raise MMLError(f"search: the package {package} is missing; install mml[search]")
+
+
+def check_keys(options: Search, config: Mapping[str, Any]) -> None:
+    """Refuse keys that a search cannot vary, or that a sweep or variants vary too.
+
+    Raises:
+        MMLError: the first one.
+    """
+    sweep, variants = config.get("sweep") or {}, config.get("variants") or {}
+    varied = {str(key): f"sweep.{key}" for key in sweep}
+    varied |= {str(key): f"variants.{name}.{key}" for name, keys in variants.items() for key in keys or ()}
+    for key in options.space:
+        section = key.split(".")[0]
+        if section not in PIPELINE_KEYS:
+            raise MMLError(
+                f"search.space: '{key}' is no part of a run{nearest(section, PIPELINE_KEYS)}; a search takes "
+                f"{', '.join(name for name in PIPELINE_KEYS if name not in FIXED)} and keys below these"
+            )
+        for fixed, why in FIXED.items():
+            if f"{key}.".startswith(f"{fixed}."):
+                raise MMLError(f"search.space: '{key}' cannot be searched: {why}")
+        for other, place in varied.items():
+            if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
+                raise MMLError(f"search.space.{key}: {place} varies it too; leave it out of one of them")
+
+
+def check_sampler(options: Search, space: Space) -> None:
+    """Refuse a space that a sampler cannot search.
+
+    Raises:
+        MMLError: the first reason.
+    """
+    if space.is_conditional and options.sampler in UNCONDITIONAL:
+        (conditional, *_) = [parameter.key for parameter in space.parameters if parameter.when]
+        raise MMLError(
+            f"search.sampler: {options.sampler} needs every parameter in every trial, but {conditional} has a "
+            "condition; set sampler: tpe or random"
+        )
+    ranges = [parameter.key for parameter in space.parameters if not parameter.choices]
+    if options.sampler == "cmaes" and len(ranges) < 2:
+        raise MMLError(
+            f"search.sampler: cmaes needs at least two ranges, but the space has {len(ranges) or 'none'}; set sampler: "
+            "tpe or gp"
+        )
+    if options.sampler == "grid" and options.trials > (points := len(space.points())):
+        raise MMLError(f"search.trials is {options.trials}, but the grid has {points} points; lower it")
+
+
+def try_sampler(options: Search, space: Space, objectives: Sequence[Objective]) -> None:
+    """Let a sampler that is named by its class propose a trial: only Optuna knows what it can search.
+
+    Raises:
+        MMLError: it is no sampler, needs further arguments, or cannot search the space for the objectives.
+    """
+    if options.sampler not in SAMPLERS:
+        from mml_lib.search.proposing import propose  # imports Optuna, which takes a second
+
+        propose(space, options, objectives, [])
+
+
+def check_start(options: Search, space: Space) -> None:
+    """Refuse trials to begin with that are not in the space.
+
+    Raises:
+        MMLError: the first one.
+    """
+    for number, start in enumerate(options.start, start=1):
+        try:
+            space.check_start(start)
+        except MMLError as error:
+            raise MMLError(f"search.start: trial {number}: {error}") from error
+
+
+def check_folds(options: Search, task: TaskIdentity) -> None:
+    """Refuse folds that a task does not have.
+
+    Raises:
+        MMLError: the first one.
+    """
+    for fold in options.folds:
+        if not 0 <= fold < task.num_folds:
+            last = task.num_folds - 1
+            raise MMLError(f"search.folds: task {task.name} has no fold {fold}; it has 0 to {last}")
+
+
+def check_limits(options: Search, base: Pipeline) -> None:
+    """Refuse limits of a training beside halving, which decides how long trials are trained.
+
+    Raises:
+        MMLError: the first one.
+    """
+    if options.early_stopping is None:
+        return
+    name = options.early_stopping_key
+    for limit in LIMITS:
+        if "trainer" in options.space or f"trainer.{limit}" in options.space:
+            raise MMLError(f"search.space.trainer.{limit}: {name} decides how long trials are trained; leave it out")
+        if limit != "max_epochs" and base.content["trainer"].get(limit) is not None:
+            raise MMLError(f"search.{name}: it goes with no trainer.{limit}; leave one of them out")
+
+
+def check_rungs(options: Search, rungs: Sequence[Rung], base: Pipeline) -> None:
+    """Refuse rungs without validation, or with too few trials that are trained in full.
+
+    Raises:
+        MMLError: the first reason.
+    """
+    if options.early_stopping is None:
+        return
+    name = options.early_stopping_key
+    every = base.content["trainer"].get("check_val_every_n_epoch") or 1
+    if unmeasured := [rung.epochs for rung in rungs if rung.epochs % every]:
+        raise MMLError(
+            f"search.{name}: trials are compared after {unmeasured[0]} epochs, but trainer.check_val_every_n_epoch is "
+            f"{every}; set min_epochs to a multiple of it"
+        )
+    full = sum(rung.slots for rung in rungs if rung.is_last)
+    if options.top > full:
+        raise MMLError(
+            f"search.top is {options.top}, but {name} trains {full} of {options.trials} trials in full; lower it, or "
+            "raise search.trials"
+        )
