@@ -3,8 +3,21 @@
 import json
 from typing import Any
 
+from mml_lib.config.reading.magnitudes import STRONGEST
 from mml_lib.config.reading.presets import GROUPS
 from mml_lib.config.schema import StudyConfig
+
+KEYS: dict[str, dict[str, Any]] = {
+    "augmentations": {
+        "magnitude": {
+            "description": "Strength of the preset randaugment, and of presets of your own that scale their ranges.",
+            "type": "number",
+            "minimum": 0,
+            "maximum": STRONGEST,
+        }
+    }
+}
+"""Keys of a group that only presets take."""
 
 
 def schema_text() -> str:
@@ -24,7 +37,7 @@ def schema_text() -> str:
         }
     _relax(schema)
     for group in GROUPS:
-        schema["properties"][group] = _or_preset(schema["properties"][group], schema["$defs"])
+        schema["properties"][group] = _or_preset(schema["properties"][group], schema["$defs"], KEYS.get(group, {}))
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -41,13 +54,19 @@ def _relax(node: Any) -> None:
             _relax(value)
 
 
-def _or_preset(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a group: a preset's name, a preset with changes, or all in full."""
+def _or_preset(field: dict[str, Any], definitions: dict[str, Any], keys: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a group: a preset's name, a preset with changes, or all in full.
+
+    Args:
+        field: schema of the group in full.
+        definitions: all schemas of sections.
+        keys: schemas of keys that only presets have.
+    """
     described = {key: field.pop(key) for key in ("description", "default") if key in field}
     model = next((kind["$ref"] for kind in [field, *field.get("anyOf", [])] if "$ref" in kind), "").split("/")[-1]
     full = definitions.get(model, {"type": "object"})
     changed = full | {
-        "properties": {"preset": {"type": "string"}, **full.get("properties", {})},
+        "properties": {"preset": {"type": "string"}, **keys, **full.get("properties", {})},
         "required": ["preset"],
     }
     return described | {"anyOf": [{"type": "string", "description": "Name of a preset."}, changed, field]}

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mml_lib.config.reading.magnitudes import scaled
 from mml_lib.config.reading.scalars import text_of
 from mml_lib.config.reading.study_files import read_preset
 from mml_lib.errors import MMLError, nearest
@@ -90,7 +91,8 @@ def _resolve(group: str, value: Mapping[str, Any], folders: Sequence[Path]) -> A
         preset = {"id": name} | preset
     if own and not isinstance(preset, Mapping):
         raise MMLError(f"{group}: the preset '{name}' is no mapping, so no keys can change it")
-    return merge(preset, own) if own else preset
+    content = merge(preset, own) if own else preset
+    return scaled(content) if isinstance(preset, Mapping) and "magnitude" in preset else content
 
 
 def _names_preset(value: Any, group: str, folders: Sequence[Path]) -> bool:

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from mml_lib.config.analysis.search_options import Halving
+from mml_lib.config.analysis.search_options import Halving, Hyperband
 from mml_lib.errors import MMLError
-from mml_lib.search.rungs import choose_slot, plan_rungs
+from mml_lib.search.rungs import choose_slot, comparable_trials, count_epochs, plan_rungs
 from mml_lib.search.trials import Objective, TrialRecord
 
 LOSS = Objective("loss", lower_is_better=True)
@@ -46,6 +46,39 @@ def test_rungs_without_trainings_are_refused():
         plan_rungs(8, 9, Halving(min_epochs=1, factor=3))
     with pytest.raises(MMLError, match="lower min_epochs"):
         plan_rungs(8, 3, Halving(min_epochs=3, factor=3))
+
+
+def layout(trials: int) -> dict[int, list[tuple[int, int | None, tuple[int, ...]]]]:
+    """Return epochs, rung below and numbers of the rungs of hyperband by bracket: 1, 3 and 9 epochs."""
+    rungs = plan_rungs(trials, 9, Hyperband(min_epochs=1, factor=3))
+    sliced = {0: rungs[:3], 1: rungs[3:5], 2: rungs[5:]}
+    return {key: [(rung.epochs, rung.below, rung.numbers) for rung in of_bracket] for key, of_bracket in sliced.items()}
+
+
+def test_hyperband_has_a_bracket_for_each_number_of_epochs_to_begin_with():
+    brackets = layout(17)  # all of one round: 9, 5 and 3 trials, as in the paper
+    assert [[epochs for epochs, _, _ in rungs] for rungs in brackets.values()] == [[1, 3, 9], [3, 9], [9]]
+    assert [[len(numbers) for _, _, numbers in rungs] for rungs in brackets.values()] == [[9, 3, 1], [5, 1], [3]]
+    assert [[below for _, below, _ in rungs] for rungs in brackets.values()] == [[None, 0, 1], [None, 3], [None]]
+    members = [number for rungs in brackets.values() for number in rungs[0][2]]
+    assert sorted(members) == list(range(1, 18)), "each trial begins once"
+    assert count_epochs(plan_rungs(17, 9, Hyperband(min_epochs=1, factor=3))) == 9 + 6 + 6 + 15 + 6 + 27
+
+
+def test_more_trials_leave_earlier_ones_in_their_brackets():
+    larger = layout(60)
+    for trials in range(9, 60):
+        for bracket, rungs in layout(trials).items():
+            for (_, _, numbers), (_, _, later) in zip(rungs, larger[bracket], strict=True):
+                assert later[: len(numbers)] == numbers
+
+
+def test_a_trial_is_proposed_from_those_of_its_bracket():
+    hyperband = Hyperband(min_epochs=1, factor=3)
+    (first,) = [rungs[0][2] for bracket, rungs in layout(17).items() if bracket == 1]
+    earlier = records([0.5] * (first[-1] - 1))
+    assert [record.number for record in comparable_trials(first[-1], 9, hyperband, earlier)] == list(first[:-1])
+    assert comparable_trials(first[-1], 9, Halving(min_epochs=1), earlier) == earlier
 
 
 def test_slots_continue_the_best_trainings_so_far():

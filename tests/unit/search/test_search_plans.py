@@ -223,6 +223,25 @@ REFUSED = [
     ({"search": {"halving": {"min_epochs": 4}, "top": 3}}, "search.top"),
     ({"search": {"halving": {"min_epochs": 4}, "objective": ["loss", "accuracy"]}}, "halving"),
     ({"search": {"halving": {"min_epochs": 4}, "objective": "training_time"}}, "training_time"),
+    ({"search": {"hyperband": {"min_epochs": 4}, "objective": "num_parameters"}}, "hyperband .*num_parameters"),
+    ({"search": {"hyperband": {"min_epochs": 4}, "halving": {"min_epochs": 4}}}, "leave one of them out"),
+    ({"search": {"hyperband": {"min_epochs": 10}}}, r"search\.hyperband\.min_epochs.*lower min_epochs"),
+    ({"search": {"hyperband": {"min_epochs": 1}, "trials": 1}}, r"search\.hyperband: .*raise it"),
+    ({"search": {"hyperband": {"min_epochs": 4}, "top": 4}}, r"search\.top is 4, but hyperband trains 3"),
+    (
+        {
+            "search": {
+                "hyperband": {"min_epochs": 4},
+                "sampler": "cmaes",
+                "space": {**SPACE, "optimizer.eps": SPACE["optimizer.lr"]},
+            }
+        },
+        "no sampler cmaes; set sampler: tpe",
+    ),
+    (
+        {"search": {"hyperband": {"min_epochs": 4}}, "trainer": {"min_epochs": 2}},
+        r"search\.hyperband: .*trainer\.min_epochs",
+    ),
     (
         {"search": {"halving": {"min_epochs": 4}, "space": {**SPACE, "trainer.max_epochs": [5, 9]}}},
         "halving decides how long",

@@ -275,10 +275,9 @@ def test_pixels_that_are_all_ignored_cost_nothing(tmp_path: Path, preset: str):
 # --- augmentation -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("preset", ["randaugment", "medical_color"])
-def test_augmentation_presets_change_images_and_keep_classes_of_masks(preset: str):
-    config = yaml.safe_load((PRESETS / f"augmentations/{preset}.yaml").read_text())
-    augmentation = Augmentation(study(augmentations=config).augmentations, masks=True)
+@pytest.mark.parametrize("preset", ["randaugment", "medical_color", {"preset": "randaugment", "magnitude": 0.5}])
+def test_augmentation_presets_change_images_and_keep_classes_of_masks(preset: Any):
+    augmentation = Augmentation(study(augmentations=preset).augmentations, masks=True)
     torch.manual_seed(0)
     images, masks = torch.rand(16, 3, 32, 32), torch.tensor([0, 9])[torch.randint(0, 2, (16, 32, 32))]
     changed, moved = augmentation.with_masks(images, masks)
