@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from mml_lib.files.atomic import write_text, write_whole, write_whole_folder
+from mml_lib.machine.locks import is_held
 from mml_lib.machine.terminal import say
 from mml_lib.reports.pages import table_page
 from mml_lib.reports.searches.search_figures import draw_search, search_suffixes
 from mml_lib.search.trial_tables import as_text, importance_table, read_searches, trial_table, write_journal
 from mml_lib.steps.open_step import open_step
-from mml_lib.training.checkpoint_files import remove_checkpoints
+from mml_lib.training.checkpoint_files import remove_checkpoints, training_lock
 
 open_step(snakemake)
 task, output = snakemake.wildcards.task, snakemake.output
@@ -27,4 +28,6 @@ with write_whole_folder(output.plots) as folder:
 say(as_text(table))
 for search in searches:
     for run, fold in search.stopped:
-        remove_checkpoints(Path(snakemake.params.checkpoints.format(task=task, run=run, fold=fold)))
+        checkpoints = Path(snakemake.params.checkpoints.format(task=task, run=run, fold=fold))
+        if not is_held(training_lock(checkpoints)):  # an ordinary training may go on with them
+            remove_checkpoints(checkpoints)

@@ -16,6 +16,6 @@ objectives = [Objective(**objective) for objective in params.objectives]
 previous = [Trial.read(path) for path in files.previous]
 candidates = records_of(files.trials, files.results, objectives)
 
-trial = continued_trial(step.config, base, options.halving.factor, objectives[0], previous, candidates)
+trial = continued_trial(step.config, base, options.early_stopping.factor, objectives[0], previous, candidates)
 
 trial.write(snakemake.output.trial)

@@ -113,20 +113,46 @@ def hold_idle_data(lock: Path) -> IO[Any] | None:
 
 
 @contextlib.contextmanager
-def hold_file(lock: Path) -> Iterator[None]:
-    """Hold a lock in a file of its own, which is removed afterwards; wait for another process that holds it."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
+def hold_file(lock: Path) -> Iterator[bool]:
+    """Hold a lock in a file of its own, which is removed afterwards; wait for another process that holds it.
+
+    Yields:
+        True if another process held it.
+    """
+    waited = False
     while True:
-        with open(lock, "a", encoding="utf-8") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
+        lock.parent.mkdir(parents=True, exist_ok=True)  # a former holder may have removed the empty folder
+        try:
+            held = open(lock, "a", encoding="utf-8")
+        except FileNotFoundError:
+            continue
+        with held:
+            if not _try(held, fcntl.LOCK_EX):
+                waited = True
+                fcntl.flock(held, fcntl.LOCK_EX)
             # A former holder may have removed the file while this process waited for it.
-            if not lock.exists() or not os.path.samestat(os.fstat(held.fileno()), lock.stat()):
+            if not _is_at(held, lock):
                 continue
             try:
-                yield
+                yield waited
             finally:
                 lock.unlink(missing_ok=True)
             return
+
+
+def _is_at(file: IO[Any], path: Path) -> bool:
+    """Return True if a path is that of an open file."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def is_held(lock: Path) -> bool:
+    """Return True if a process holds a lock of `hold_file`."""
+    with contextlib.suppress(FileNotFoundError), open(lock, "r+", encoding="utf-8") as file:
+        return not _try(file, fcntl.LOCK_EX)
+    return False
 
 
 def _sign(held: IO[Any]) -> None:

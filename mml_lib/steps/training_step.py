@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from mml_lib.steps.task_files import task_structs
 from mml_lib.studies.checks.class_names import check_same_classes
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.struct import TaskStruct
-from mml_lib.training.checkpoint_files import last_checkpoint, remove_checkpoints
+from mml_lib.training.checkpoint_files import last_checkpoint, remove_checkpoints, sole_training
 from mml_lib.training.tuning import Tuning, tune
 
 if TYPE_CHECKING:
@@ -320,6 +321,14 @@ class TrainingStep(Step):
     def checkpoints(self) -> Path:
         """Folder of this training's checkpoints."""
         return Path(self.params.checkpoints)
+
+    def sole_training(self) -> AbstractContextManager[bool]:
+        """Train while no trial of a search with the same pipeline is trained on this fold.
+
+        Returns:
+            A context, whose value is True if the step has waited for one.
+        """
+        return nullcontext(False) if process_rank() else sole_training(self.checkpoints)
 
     def last_checkpoint(self) -> Path | None:
         """Return the checkpoint that an interrupted training resumes at, None if it begins."""

@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def take_trial_network(step: "TrainingStep", stores: Mapping[str, str]) -> bool:
+def take_trial_network(step: "TrainingStep", stores: Mapping[str, str], others_trained: bool) -> bool:
     """Copy the network of a trial with the same pipeline and fold, if a search has chosen the run and trained one.
 
     Args:
         step: a training.
         stores: patterns of the paths of networks.
+        others_trained: True if the step has waited for a trial of its own run, which may have stored the network.
 
     Returns:
         True if there is nothing left to train.
     """
-    run = step.pipeline.content.get("search", {}).get("trained_as")
+    run = step.pipeline.content.get("search", {}).get("trained_as", step.run if others_trained else None)
     if run is None:
         return False
     paths = {key: Path(pattern.format(task=step.task, run=run, fold=step.fold)) for key, pattern in stores.items()}
@@ -39,6 +40,9 @@ def take_trial_network(step: "TrainingStep", stores: Mapping[str, str]) -> bool:
     from mml_lib.models.network import load_network, save_network
 
     verify(*paths.values())
+    if run == step.run:
+        logger.info("a trial of a search has trained this run meanwhile")
+        return True
     assert step.run is not None, "a training has a run"
     network, header = load_network(paths["parameters"])
     about = {key: header[key] for key in ("task", "run", "fold", "mean", "std", "classes", DIVISIONS) if key in header}

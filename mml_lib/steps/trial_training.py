@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 from mml_lib.errors import MMLError, TrainingFailed
 from mml_lib.files.atomic import write_text
 from mml_lib.files.checksums import checksum_path, seal, verify
-from mml_lib.machine.locks import hold_file
 from mml_lib.models.model_storage import ModelStorage
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.search.trials import Objective, Trial, TrialResult
-from mml_lib.training.checkpoint_files import remove_checkpoints
+from mml_lib.training.checkpoint_files import remove_checkpoints, sole_training
 
 if TYPE_CHECKING:
     from mml_lib.steps.training_step import TrainingStep
@@ -79,8 +78,7 @@ class TrialTraining:
 
     def result(self) -> TrialResult:
         """Return the result, after a training if there is none yet."""
-        lock = self.paths["checkpoint"].with_name(f".{self.paths['checkpoint'].name}.lock")
-        with hold_file(lock):  # another trial may have the same pipeline
+        with sole_training(self.paths["checkpoint"]):
             try:
                 return self._stored() or self._paused() or self._trained()
             except TrainingFailed as error:

@@ -3,9 +3,10 @@
 import contextlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mml_lib.machine.locks import hold_file
 from mml_lib.machine.terminal import say
 
 
@@ -58,10 +59,38 @@ def keep_latest(written: Path, number: int) -> None:
         path.unlink(missing_ok=True)
 
 
+def training_lock(folder: Path) -> Path:
+    """Return the file that a training locks: a trial of a search may have the same pipeline, and the same checkpoints.
+
+    Args:
+        folder: of the training's checkpoints.
+    """
+    return folder.with_name(f".{folder.name}.lock")
+
+
+@contextlib.contextmanager
+def sole_training(folder: Path) -> Iterator[bool]:
+    """Train while no other process trains the same pipeline on the same fold.
+
+    Args:
+        folder: of the training's checkpoints.
+
+    Yields:
+        True if this process has waited for another one.
+    """
+    with hold_file(training_lock(folder)) as waited:
+        yield waited
+    _remove_empty(folder.parent, folder.parent.parent)
+
+
 def remove_checkpoints(folder: Path) -> None:
     """Remove a training's checkpoints, and the folders that are empty then."""
     for file in folder.glob("*"):
         file.unlink(missing_ok=True)
-    for parent in (folder, folder.parent, folder.parent.parent):
+    _remove_empty(folder, folder.parent, folder.parent.parent)
+
+
+def _remove_empty(*folders: Path) -> None:
+    for folder in folders:
         with contextlib.suppress(OSError):
-            os.rmdir(parent)
+            os.rmdir(folder)

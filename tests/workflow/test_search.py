@@ -4,7 +4,6 @@ import csv
 import json
 import subprocess
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,8 +88,51 @@ def test_the_best_trial_is_tested_and_worse_ones_are_stopped_or_fail(searched: W
 def test_a_search_reads_no_predictions_and_no_metrics_of_tests(searched: Workplace):
     for path in searched.files("results/tiny/SEARCH/**/*.json"):
         assert set(json.loads(path.read_text()).get("objectives") or ()) <= {"loss"}, path
-    rules = (Path(__file__).parents[2] / "rules/search.smk").read_text()
-    assert not [word for word in ("predictions", "metrics", "test") if f"{word}=" in rules]
+    (choice,) = searched.files("results/tiny/SEARCH/stripes/*/*.yaml")
+    steps = searched.planned("--forceall", str(choice.relative_to(searched.folder)))
+    assert {"propose_trial", "promote_trial", "train_trial", "choose_trial"} <= set(steps)
+    assert not {"predict_fold", "test_fold", "test_out_of_fold", "summarize"} & set(steps)
+
+
+def test_a_trial_and_a_plain_training_of_the_same_pipeline_take_turns(workplace: Workplace):
+    space = {"optimizer.lr": {"low": 1e-4, "high": 0.01, "log": True}}
+    section = {
+        "space": space,
+        "objective": "loss",
+        "trials": 2,
+        "parallel": 2,
+        "halving": {"min_epochs": 1, "factor": 2},
+    }
+    workplace.write(
+        {key: value for key, value in STUDY.items() if key != "search"}
+        | {"optimizer": {"preset": "adamw", "lr": 0.003}, "trainer": STUDY["trainer"] | {"max_epochs": 2}}
+        | {"variants": {"plain": {}, "searched": {"search": section | {"start": [{"optimizer.lr": 0.003}]}}}}
+    )
+    workplace.run()
+    (row,) = [row for row in trials_of(workplace) if row["trial"] == "1"]
+    (history,) = workplace.files(f"results/tiny/HISTORY/stripes/{row['run']}-fold0.csv")
+    assert len(history.read_text().splitlines()) == 3, "a header and two epochs"
+    assert not workplace.files("results/tiny/CHECKPOINTS/**/*")
+    assert workplace.planned() == {}
+
+
+def test_hyperband_trains_trials_of_each_bracket_in_full(workplace: Workplace):
+    section = {
+        "space": {"optimizer.lr": {"low": 1e-4, "high": 0.01, "log": True}},
+        **{"objective": "loss", "parallel": 2, "hyperband": {"min_epochs": 1, "factor": 2}},
+    }
+    study = STUDY | {"mode": "search", "trainer": STUDY["trainer"] | {"max_epochs": 2}}
+    workplace.write(study | {"search": section | {"trials": 4}})
+    workplace.run()
+    states = [(row["trial"], row["state"], row["epochs"]) for row in trials_of(workplace)]
+    assert {("2", "finished", "2"), ("4", "finished", "2")} <= set(states)
+    assert sorted(state[1:] for state in states if state[0] in "13") == [("finished", "2"), ("stopped", "1")]
+    before = search_files(workplace)
+    workplace.write(study | {"search": section | {"trials": 6}})
+    workplace.run()
+    proposals = {name: content for name, content in before.items() if name.endswith(".json")}
+    assert proposals.items() <= search_files(workplace).items()
+    assert workplace.planned() == {}
 
 
 def test_a_trial_that_was_paused_equals_a_plain_training(searched: Workplace, workplace: Workplace):

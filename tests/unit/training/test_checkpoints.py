@@ -1,6 +1,7 @@
 """Checkpoints: the two latest are kept, and a training goes on from the latest that is usable."""
 
 import re
+import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,15 @@ import torch
 from mml_lib.config.loading import load_study
 from mml_lib.config.training_options import Sampling
 from mml_lib.data.datamodule import MMLDataModule
+from mml_lib.machine.locks import is_held
 from mml_lib.tasks.struct import TaskStruct
-from mml_lib.training.checkpoint_files import checkpoint_path, last_checkpoint, remove_checkpoints
+from mml_lib.training.checkpoint_files import (
+    checkpoint_path,
+    last_checkpoint,
+    remove_checkpoints,
+    sole_training,
+    training_lock,
+)
 from mml_lib.training.checkpoints import problem_of
 from mml_lib.training.module import MMLModule
 from mml_lib.training.trainer import build_trainer
@@ -210,3 +218,26 @@ def test_first_checkpoint_of_a_training_that_begins_again_takes_the_place_of_the
         cut(begun / name, 0)
     fit(images, begun, epochs=1)
     assert kept(begun) == ["epoch=000000.ckpt"]
+
+
+def test_a_training_waits_for_another_one_with_the_same_checkpoints(tmp_path: Path):
+    folder = tmp_path / "CHECKPOINTS/mine/0a1b2c3d-fold0"
+    begun, ended = threading.Event(), threading.Event()
+
+    def train() -> None:
+        with sole_training(folder) as waited:
+            assert not waited
+            begun.set()
+            ended.wait(10)
+
+    other = threading.Thread(target=train)
+    other.start()
+    assert begun.wait(10)
+    assert is_held(training_lock(folder))
+    threading.Timer(0.2, ended.set).start()
+    with sole_training(folder) as waited:
+        assert waited
+        assert ended.is_set()
+    other.join()
+    assert not is_held(training_lock(folder))
+    assert not folder.parent.parent.exists(), "no empty folders are left"

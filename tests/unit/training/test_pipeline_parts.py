@@ -8,7 +8,6 @@ import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before lightning
 import numpy as np
 import pytest
 import torch
-import yaml
 from lightning.pytorch import Trainer
 
 from mml_lib.config.schema import StudyConfig
@@ -24,7 +23,7 @@ from mml_lib.tasks.struct import TaskStruct
 from mml_lib.training.module import MMLModule
 from mml_lib.training.trainer import build_trainer
 from tests.support.pipeline_studies import SWA, study
-from tests.support.small_tasks import ARCH, PRESETS, fake_task, small_model
+from tests.support.small_tasks import ARCH, fake_task, small_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:::lightning", "ignore:::torch")
 
