@@ -102,6 +102,7 @@ rule choose_trial:
     params:
         objectives=inputs.objectives,
         rank=inputs.rank,
+        pipeline=inputs.chosen_pipeline,  # PIPELINES/{task}/{run}.yaml
     message:
         "choose number {params.rank} of the trials of search {wildcards.search} on {wildcards.task}"
     script:

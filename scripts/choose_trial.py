@@ -1,7 +1,7 @@
 """Choose the pipeline of a run: that of one of the best trials."""
 
 from mml_lib.files.atomic import write_text
-from mml_lib.search.best_trials import choice_text, rank_trials
+from mml_lib.search.best_trials import check_unchanged, choice_text, rank_trials
 from mml_lib.search.next_trial import records_of
 from mml_lib.search.trials import Objective, Trial
 from mml_lib.steps.open_step import open_step
@@ -15,4 +15,5 @@ pipeline = next(
     trial.pipeline for path in snakemake.input.trials if (trial := Trial.read(path)).record.run == record.run
 )
 
+check_unchanged(snakemake.params.pipeline, record)
 write_text(snakemake.output.choice, choice_text(record, pipeline, objectives, len(records), snakemake.params.rank))

@@ -27,6 +27,7 @@ from mml_lib.tasks.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
     from mml_lib.steps.training_step import TrainingStep
+    from mml_lib.studies.searches.planned_search import PlannedSearch
 
 
 class Options(Section):
@@ -291,6 +292,11 @@ class AbstractBaseScheduler(StepHooks, ABC):
     def guards(self) -> Guards:
         """Image guards of this mode."""
         return Guards(self.study)
+
+    @property
+    def planned_searches(self) -> "list[PlannedSearch]":
+        """The searches that the mode carries out."""
+        return []
 
     @property
     def trainings(self) -> list[TrainedNetwork]:

@@ -7,7 +7,7 @@ from typing import Any
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import verify
 from mml_lib.files.stored import yaml_text
-from mml_lib.pipelines.pipeline import read_stored_yaml
+from mml_lib.pipelines.pipeline import Pipeline, read_stored_yaml
 from mml_lib.search.trials import Objective, TrialRecord
 
 
@@ -39,6 +39,26 @@ def rank_trials(records: Sequence[TrialRecord], objective: Objective, rank: int)
             f"search: {len(ordered)} different trials of {len(records)} have a value, so none is number {rank}{why}"
         )
     return ordered[rank - 1]
+
+
+def check_unchanged(path: str | Path, record: TrialRecord) -> None:
+    """Refuse another choice for a run whose pipeline is written: its networks are not trained again.
+
+    Args:
+        path: path of the run's pipeline.
+        record: the chosen trial.
+
+    Raises:
+        MMLError: the pipeline is that of another trial.
+    """
+    if not Path(path).exists():
+        return
+    written = Pipeline.read(Path(path)).content["search"]["trained_as"]
+    if written != record.run:
+        raise MMLError(
+            f"search: the best trials are others than before: trial {record.number} (run {record.run}) is chosen, but "
+            f"{path} is that of run {written}; remove that file and the networks of its run, or name another project"
+        )
 
 
 def _first(record: TrialRecord) -> float:

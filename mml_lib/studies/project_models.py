@@ -1,7 +1,8 @@
 """Runs of a project, planned by the study or stored by others, and their explanations."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import csv
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from mml_lib.pipelines.differences import differences
 from mml_lib.studies.runs import Run
 
 if TYPE_CHECKING:
+    from mml_lib.studies.searches.planned_search import PlannedSearch
     from mml_lib.studies.study import Study
 
 FOREIGN = "of no study here"
@@ -40,7 +42,18 @@ class ProjectModels:
         labels: dict[str, dict[str, str]] = {}
         for (task, run), planned in self.planned().items():
             labels.setdefault(task, {})[run] = planned.label or OWN
+        for search in self.study.searches.planned.values():
+            of_task = labels.setdefault(search.task, {})
+            for run, trial in self._trials(search):
+                of_task.setdefault(run, f"trial {trial} of search {search.label or search.id}")
         return labels
+
+    def _trials(self, search: "PlannedSearch") -> Iterator[tuple[str, str]]:
+        """Yield run and number of each trial of a search, once they are collected."""
+        with contextlib.suppress(FileNotFoundError), open(self.fm.path("trials", task=search.task), newline="") as file:
+            for row in csv.DictReader(file):
+                if row["search"] == search.id:
+                    yield row["run"], row["trial"]
 
     def planned(self) -> dict[tuple[str, str], Run]:
         """Return the runs of the study's own mode, by task and run, for all tasks that it can train."""

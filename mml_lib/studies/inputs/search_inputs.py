@@ -171,6 +171,10 @@ class SearchInputs(RuleInputs):
         """The rank of the trial that a run takes its pipeline from."""
         return self._search(wildcards).rank_of(wildcards.run)
 
+    def chosen_pipeline(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
+        """Where the pipeline of a run is stored that takes the pipeline of a trial."""
+        return self.fm.path("pipeline", task=wildcards.task, run=wildcards.run)
+
     def all_trials(self, wildcards: "Wildcards") -> list[str]:
         """The trainings of all searches for a task, rung by rung."""
         return [

@@ -173,10 +173,19 @@ class Gpus:
         return f"trainer.devices is {devices}, but {number} {whose}; lower it, which makes a new run"
 
     def _left(self, modes: Iterable[str]) -> list[int]:
-        """Return the number of devices of each remaining training."""
+        """Return the number of devices of each remaining training, and of the trials of each remaining search."""
         path = self.study.fm.path
         left = [network for network in self._trainings(modes) if not Path(path("models", **network.tokens)).exists()]
-        return [self._devices(network.task, network.run) for network in left]
+        searches = [search for mode in modes for search in self.study.scheduler(mode).planned_searches]
+        trials = [
+            search.base.content["trainer"].get("devices", 1)
+            for search in searches
+            if not all(
+                Path(path("search_choice", task=search.task, search=search.id, run=pipeline.run)).exists()
+                for pipeline in search.chosen.values()
+            )
+        ]
+        return [self._devices(network.task, network.run) for network in left] + trials
 
     def _trainings(self, modes: Iterable[str]) -> list[TrainedNetwork]:
         return [network for mode in modes for network in self.study.scheduler(mode).trainings]

@@ -9,7 +9,7 @@ from mml_lib.errors import MMLError
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.pipelines.suggested import as_planned
 from mml_lib.schedulers.base import AbstractBaseScheduler
-from mml_lib.search.best_trials import choice_text
+from mml_lib.search.best_trials import check_unchanged, choice_text
 from mml_lib.search.former_trials import former_trials
 from mml_lib.search.next_trial import next_trial
 from mml_lib.search.trial_pipelines import trial_pipeline
@@ -139,6 +139,42 @@ def test_the_written_pipeline_keeps_the_run_id_of_the_planned_one(tmp_path: Path
     assert as_planned(written.content) == run.pipeline.content
     assert written.content["optimizer"] == trial.content["optimizer"]
     assert written.content["search"]["trained_as"] == trial.run
+
+
+def test_a_run_whose_pipeline_is_written_keeps_its_trial(tmp_path: Path):
+    plan = search(tmp_path)
+    (run,) = plan.runs_of("mine")
+    (planned_search,) = plan.study.searches.of_task("mine")
+    trial = trial_pipeline(plan.study.config, planned_search.base, {"augmentations": "flips", "optimizer.lr": 0.02})
+    path = tmp_path / f"{run.id}.yaml"
+    check_unchanged(path, TrialRecord(1, {}, trial.run))
+    path.write_text(Pipeline(follow_search(run.pipeline.content, trial.content, trial.run)).to_yaml())
+    check_unchanged(path, TrialRecord(1, {}, trial.run))
+    with pytest.raises(MMLError, match="remove that file and the networks"):
+        check_unchanged(path, TrialRecord(2, {}, "0a1b2c3d"))
+
+
+def test_trials_are_named_among_the_runs_of_a_project(tmp_path: Path):
+    plan = search(tmp_path)
+    (planned_search,) = plan.study.searches.of_task("mine")
+    table = Path(plan.fm.path("trials", task="mine"))
+    table.parent.mkdir(parents=True)
+    table.write_text(f"search,trial,run\n{planned_search.id},3,0a1b2c3d\nffffffff,4,0a1b2c3e\n")
+    labels = plan.study.project_models.labels()["mine"]
+    assert labels["0a1b2c3d"] == f"trial 3 of search {planned_search.id}"
+    assert "0a1b2c3e" not in labels
+
+
+def test_trials_need_the_gpu_that_a_study_asks_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("mml_lib.studies.resources.gpu_requests.may_have_gpu", lambda: False)
+    plan = search(tmp_path, {"preset": "search"}, trainer={"accelerator": "gpu"})
+    assert "cannot be had" in str(plan.study.gpus._problem(None, ["search"]))
+    (planned_search,) = plan.study.searches.of_task("mine")
+    (run,) = [pipeline.run for pipeline in planned_search.chosen.values()]
+    choice = Path(plan.fm.path("search_choice", task="mine", search=planned_search.id, run=run))
+    choice.parent.mkdir(parents=True)
+    choice.touch()
+    assert plan.study.gpus._problem(None, ["search"]) is None, "nothing is left to train"
 
 
 def test_a_baseline_is_compared_with_the_best_trial_of_a_search(tmp_path: Path):
