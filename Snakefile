@@ -10,9 +10,10 @@ from mml_lib.errors import MMLError
 from mml_lib.engine.failures import Failures
 from mml_lib.engine.hooks import report_usage, start_run
 from mml_lib.engine.leakage import StopOnLeakage
-from mml_lib.engine.opening import check_rules, open_study
+from mml_lib.engine.opening import check_rules, describe_targets, open_study
 from mml_lib.engine.outer_pipeline import module_name
 from mml_lib.engine.patches import make_local
+from mml_lib.engine.screen.run_screen import Screen
 from mml_lib.studies.resources.planned_steps import artefacts
 
 min_version("9.27")
@@ -20,6 +21,7 @@ min_version("9.27")
 study = open_study(workflow, config)
 fm = study.fm
 failures = Failures()
+screen = Screen(study, workflow, failures)
 StopOnLeakage(study, workflow)
 
 
@@ -111,8 +113,10 @@ onstart:
 
 onsuccess:
     report_usage(study, workflow.dag)
+    screen.end(succeeded=True)
 
 
 onerror:
     report_usage(study, workflow.dag)
     print(failures.summary(workflow.scheduler.failed), file=sys.stderr)
+    screen.end(succeeded=False)

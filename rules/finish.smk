@@ -23,7 +23,7 @@ rule finish_exp:
 for mode in study.schedulers.modes:
 
     rule:
-        """Run this mode, whatever the mode of the study is."""
+        """Mode of a study."""  # described below
         name:
             mode
         input:
@@ -31,3 +31,6 @@ for mode in study.schedulers.modes:
             lambda wildcards, mode=mode: study.inputs.finish.targets(mode, rules),
             fm.path("return_value", mode=mode),
         localrule: True
+
+
+describe_targets(study, workflow)

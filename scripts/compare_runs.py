@@ -4,7 +4,6 @@ from mml_lib.evaluation.comparisons.answer import Answer, ComparedNetwork
 from mml_lib.evaluation.comparisons.answer_files import add_ensembles, add_networks, read_uncalibrated
 from mml_lib.evaluation.comparisons.leaderboard import as_text
 from mml_lib.files.atomic import write_text
-from mml_lib.machine.terminal import say
 from mml_lib.steps.compared_predictions import read_alike
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.metadata import read_metadata_table
@@ -27,4 +26,4 @@ tables = answer.tables(read_uncalibrated(networks, files.uncalibrated))
 
 for name, path in snakemake.output.items():
     write_text(path, tables[name].to_csv(index=False))
-say("\n".join([as_text(tables["leaderboard"], params.metrics[0]), *(f"{note}." for note in params.notes)]))
+print("\n".join([as_text(tables["leaderboard"], params.metrics[0]), *(f"{note}." for note in params.notes)]))

@@ -6,7 +6,6 @@ from mml_lib.evaluation.resampled import read_resampled
 from mml_lib.evaluation.run_labels import labels_from_params
 from mml_lib.evaluation.summary import as_text, summarize
 from mml_lib.files.atomic import write_text
-from mml_lib.machine.terminal import say
 from mml_lib.steps.open_step import open_step
 
 open_step(snakemake)
@@ -19,4 +18,4 @@ summary = summarize(results, resampled, labels)
 
 write_text(snakemake.output.folds, folds.to_csv(index=False))
 write_text(snakemake.output.summary, summary.to_csv(index=False))
-say(as_text(summary, snakemake.params.notes))
+print(as_text(summary, snakemake.params.notes))

@@ -88,6 +88,14 @@ class Failures(logging.Handler):
         count = f"{len(steps)} steps" if len(steps) > 1 else "1 step"
         return "\n".join([f"failed: {count}; all that does not need them is done", *lines])
 
+    def cause(self, step: Any) -> str:
+        """Return why a step failed and where its logs are, in one line.
+
+        Args:
+            step: with `jobid` and `log`, as Snakemake's jobs have them.
+        """
+        return f"{self._cause(step)}{self._where(step)}"
+
     def _cause(self, step: Any) -> str:
         """Return why a step failed, in one line."""
         attempts = self._attempts.get(step.jobid, [])

@@ -93,9 +93,14 @@ def forecast_dry_run(study: Study, workflow: "Workflow") -> None:
 
 def report_usage(study: Study, dag: "DAG") -> None:
     """Print used and requested resources of the steps of a run; remove checksums of outputs that Snakemake removed."""
+    from snakemake.logging import logger
+
     done = [job for job in dag.needrun_jobs(exclude_finished=False) if dag.finished(job)]
     outputs = [output for job in study.rule_names.jobs(dag.jobs) for output in job.output]
     for output in (output for output in outputs if not os.path.exists(output)):
         checksum_path(output).unlink(missing_ok=True)
     for line in as_lines(consumption(steps_of(study, done))):
-        print(f"used by {line}", file=sys.stderr)
+        if dag.workflow.local_exec:  # requests limit nothing there; the log of Snakemake has the line
+            logger.info(f"used by {line}")
+        else:
+            print(f"used by {line}", file=sys.stderr)

@@ -15,7 +15,7 @@ from mml_lib.engine.command_line import StudyLayers, study_layers
 from mml_lib.engine.hooks import forecast_dry_run
 from mml_lib.engine.jobs import settle_in_job
 from mml_lib.engine.outer_pipeline import enter_folders, given_layers, module_name, name_rules, pipeline_folder
-from mml_lib.engine.part_lists import list_parts
+from mml_lib.engine.part_lists import list_parts, mode_descriptions
 from mml_lib.engine.patches import chain_hooks, end_on_sigterm, keep_pandas_out, start_warm_first
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.checksums import name_command
@@ -32,6 +32,9 @@ WITHOUT_REFERENCES = (
     *("preprocess_shards", "num_workers", "warm_start", "tensorboard"),
 )
 """Keys that do not change which artefacts a study refers to."""
+
+LISTING = frozenset({"--list-rules", "--list", "-l", "--list-target-rules", "--lt"})
+"""Options that list rules, without a plan."""
 
 
 def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
@@ -88,9 +91,28 @@ def _plan(study: Study, workflow: "Workflow", layers: StudyLayers, is_first: boo
     if not any(study.scheduler(mode).alone for mode in modes):
         check_downloads(study)
         study.recorded = study_record(layers)
-    if is_first:
+    if is_first and not LISTING & set(sys.argv[1:]):
         print(study.overview(modes), file=sys.stderr)
         forecast_dry_run(study, workflow)
+
+
+def describe_targets(study: Study, workflow: "Workflow") -> None:
+    """Describe the target of each mode for `snakemake --list`, in the words of its preset.
+
+    Args:
+        study: the study.
+        workflow: Snakemake's workflow object, once the targets are defined.
+    """
+    if not LISTING & set(sys.argv[1:]):
+        return
+    descriptions = {mode: f"Mode: {line}" for mode, line in mode_descriptions(study.folders).items()}
+    for mode in study.schedulers.modes:
+        name = workflow.modifier.modify_rulename(mode)
+        if workflow.is_rule(name) and mode in descriptions:
+            workflow.get_rule(name).docstring = descriptions[mode]
+    own = workflow.modifier.modify_rulename("all")
+    if workflow.is_rule(own):
+        workflow.get_rule(own).docstring = f"The mode of this study: {study.cfg.mode.id}."
 
 
 def check_rules(study: Study, workflow: "Workflow") -> None:

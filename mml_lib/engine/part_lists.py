@@ -58,6 +58,11 @@ def list_parts(kind: str, preset_folders: Sequence[Path]) -> str:
     )
 
 
+def mode_descriptions(preset_folders: Sequence[Path]) -> dict[str, str]:
+    """Return the description of each mode by its name."""
+    return dict(_presets("mode", preset_folders))
+
+
 def _presets(group: str, folders: Sequence[Path]) -> Entries:
     return [(name, _first_comment(path)) for name, path in sorted(preset_names(group, folders).items())]
 

@@ -6,6 +6,7 @@ default profile imports this module before Snakemake reads anything: imports sta
 
 import _thread
 import functools
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -33,6 +34,17 @@ def leave_config_to_mml() -> None:
 
 def _nothing(_: Any) -> dict[str, Any]:
     return {}
+
+
+def uses_own_machine() -> bool:
+    """Return True if the command line leaves executor and number of cores to the default profile.
+
+    Steps on a cluster would be limited by `cores` to as many threads as this machine has, and `--jobs` would no longer
+    stand for it. This can go when a profile may state cores for local execution only.
+    """
+    others = ("--executor", "--profile", "--jobs")
+    named = any(word.partition("=")[0] in others or word[:2] in ("-e", "-j") for word in sys.argv[1:])
+    return not named and not os.environ.get("SNAKEMAKE_PROFILE")
 
 
 def hand_config_on(workflow: "Workflow", files: Sequence[Path], values: Sequence[str]) -> None:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+MARK = "="
+"""Mark of a procedure that is the best or cannot be told apart from it."""
+
 
 @dataclass(frozen=True)
 class RunLabel:

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from mml_lib.config.metric_options import PER_GROUP, is_metric, name_per_sample
-from mml_lib.evaluation.comparisons.leaderboard import ESTIMATE, MARK, RUN, ordered, sentences, standings
+from mml_lib.evaluation.comparisons.leaderboard import ESTIMATE, RUN, ordered, sentences, standings
 from mml_lib.evaluation.comparisons.table_texts import intervals, numbers
 from mml_lib.evaluation.fold_table import fold_of
 from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.evaluation.resampled import Resampled, undefined
 from mml_lib.evaluation.run_comparison import Resamples
-from mml_lib.evaluation.run_labels import RunLabel
+from mml_lib.evaluation.run_labels import MARK, RunLabel
 
 COLUMNS = ["task", "kind", "procedure", "run", "label", "on", "split", "metric"]
 DIFFERENCE = ["difference", "difference_low", "difference_high", "p_holm", "among_best"]

@@ -60,6 +60,8 @@ class AbstractBaseScheduler(StepHooks, ABC):
     mode that is derived from it."""
     gives_answers: ClassVar[bool] = False
     """True if the mode has options for calibration, ensembles and comparisons."""
+    next_modes: ClassVar[Mapping[str, str]] = {}
+    """Modes that a finished study suggests, with what each is for."""
     searches: ClassVar[bool] = False
     """True if the section `search` chooses the pipelines of the mode's runs."""
 

@@ -1,5 +1,6 @@
 """Mode `baselines`: nearest neighbours and linear probes on features, without training a network."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -26,6 +27,7 @@ class BaselinesScheduler(TrainScheduler):
 
     Options: ClassVar[type[BaselineOptions]] = BaselineOptions
     options: BaselineOptions
+    next_modes: ClassVar[Mapping[str, str]] = {"train": "networks, tested as these baselines"}
 
     def create_routine(self) -> None:
         for task in self.task_names:

@@ -1,6 +1,7 @@
 """Mode `post`: from predictions to an answer: calibration, an ensemble, and which run is best."""
 
 import functools
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import ClassVar, get_args
@@ -29,6 +30,7 @@ class PostScheduler(TransferScheduler):
     Options: ClassVar[type[PostOptions]] = PostOptions
     options: PostOptions
     gives_answers = True
+    next_modes: ClassVar[Mapping[str, str]] = {}
     available_subroutines = get_args(Part)
 
     @cached_property

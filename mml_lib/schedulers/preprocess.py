@@ -1,11 +1,19 @@
 """Mode `pp`: the packed images of a study's tasks."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from mml_lib.studies.runs import pack_id
 
 
 class PreprocessScheduler(AbstractBaseScheduler):
     """Creates every task and packs its images, once for all tasks on the same data set."""
+
+    next_modes: ClassVar[Mapping[str, str]] = {
+        "info": "tables and pictures of the tasks",
+        "train": "networks, predictions and test metrics",
+    }
 
     def create_routine(self) -> None:
         pack = pack_id(self.cfg.preprocessing)

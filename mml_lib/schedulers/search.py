@@ -1,7 +1,8 @@
 """Mode `search`: hyper-parameters of the tasks of a study, without the training of the best pipeline on all folds."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.pipeline import read_stored_yaml
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 class SearchScheduler(TrainScheduler):
     """Proposes, trains and compares trials, as the section `search` says."""
+
+    next_modes: ClassVar[Mapping[str, str]] = {"train": "the best pipelines on all folds, with test metrics"}
 
     def create_routine(self) -> None:
         if all(variant.study.search is None for variant in self.variants):

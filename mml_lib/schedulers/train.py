@@ -1,5 +1,6 @@
 """Mode `train`: networks for the tasks of a study, their predictions and their test metrics."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -35,6 +36,7 @@ class TrainScheduler(AbstractBaseScheduler):
     options: TrainOptions
     available_subroutines: ClassVar[tuple[str, ...]] = ("train", "predict", "test", "draw")
     searches: ClassVar[bool] = True
+    next_modes: ClassVar[Mapping[str, str]] = {"post": "calibration, an ensemble, a comparison of the runs"}
 
     def create_routine(self) -> None:
         for task in self.task_names:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +88,14 @@ class Workplace:
         said = self.run("-n", *arguments)
         if "Nothing to be done" in said:
             return {}
-        table = said.split("Job stats:\n")[-1].split("\ntotal ")[0].splitlines()[2:]
-        return {rule: int(count) for rule, count in (line.split() for line in table) if rule not in ("all", "train")}
+        lines = iter(said.splitlines())
+        for line in lines:
+            if line.split()[:2] == ["rule", "steps"]:
+                break
+        rows = (re.match(r"  (\w+) +(\d+)(?:  |$)", line) for line in lines)
+        planned = {row[1]: int(row[2]) for row in takewhile(bool, rows)}
+        assert planned, said
+        return planned
 
     def files(self, pattern: str) -> list[Path]:
         """Return the files that match a pattern, without checksums."""

@@ -10,7 +10,7 @@ from mml_lib.pipelines.pipeline import Pipeline
 from tests.support.workplaces import TINY, Workplace
 
 CHANGED = TINY | {"optimizer": {"preset": "adamw", "lr": 0.5}}
-LISTED = {"list_models": 1, "finish_exp": 1, "info": 1}
+LISTED = {"list_models": 1, "finish_exp": 1}
 
 
 def planned(place: Workplace) -> dict[str, int]:

@@ -19,9 +19,7 @@ from mml_lib.evaluation.procedures import (
     less,
 )
 from mml_lib.evaluation.run_comparison import ALPHA, Resamples, holm
-
-MARK = "="
-"""Mark of a procedure that is the best or cannot be told apart from it."""
+from mml_lib.evaluation.run_labels import MARK
 
 RUN, ENSEMBLE = "run", "ensemble"
 """Kinds of rows beside `procedure`: runs of a procedure that has several, and the ensemble, whose name this is too."""

@@ -1,0 +1,196 @@
+"""Screen of a Snakemake call: a handler of its log events, which prints what a user of a study needs.
+
+The log in `.snakemake/log/` stays Snakemake's own. So does the terminal with `--verbose`, `--printshellcmds`,
+`--debug-dag`, `--show-failed-logs` or a logger plugin, in jobs on nodes, and in outer pipelines.
+"""
+
+import atexit
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mml_lib.config.gpu_options import TRAININGS
+from mml_lib.engine.failures import CLOCKS, ENDING, MISSING, Failures
+from mml_lib.engine.outer_pipeline import module_name
+from mml_lib.engine.screen.line_printer import LinePrinter
+from mml_lib.engine.screen.outcome import finished_modes, outcome
+from mml_lib.engine.screen.output_style import Style, output_style
+from mml_lib.engine.screen.plan_text import plan_text
+from mml_lib.engine.screen.step_progress import Progress, ScreenStep
+from mml_lib.engine.screen.training_logs import read_epoch
+
+if TYPE_CHECKING:
+    from snakemake.workflow import Workflow
+
+    from mml_lib.studies.study import Study
+
+DEFAULT_HANDLER = "DefaultStreamHandler"
+"""Name of Snakemake's own handler for the terminal."""
+
+PASSED_ON = ("Will exit after finishing", "Terminating processes")
+"""Beginnings of Snakemake's messages that are printed; they mean that the user has interrupted the run."""
+
+REPEATED = (
+    "Exiting because a job execution failed",
+    "WorkflowError:\nAt least one job did not complete successfully",
+)
+"""Beginnings of Snakemake's errors that repeat what the summary of failures says."""
+
+
+class Printer(Protocol):
+    """Where the screen prints."""
+
+    def finish(self, step: ScreenStep, progress: Progress, ended: float, remark: str = "") -> None:
+        """Print a step that has finished."""
+
+    def fail(self, step: ScreenStep, cause: str, ended: float) -> None:
+        """Print a step that has failed."""
+
+    def print(self, text: str) -> None:
+        """Print a text."""
+
+    def close(self) -> None:
+        """End the output."""
+
+
+class RunScreen(logging.Handler):
+    """Prints the steps of a run.
+
+    Args:
+        printer: where it prints.
+        progress: of the run.
+        failures: of the run; its handler comes before this one.
+        formatter: of Snakemake's own handler, for all other records.
+    """
+
+    def __init__(self, printer: Printer, progress: Progress, failures: Failures, formatter: logging.Formatter | None):
+        super().__init__(logging.INFO)
+        self.printer = printer
+        self.progress = progress
+        self.failures = failures
+        self.is_interrupted = False
+        self.setFormatter(formatter)
+
+    def emit(self, record: Any) -> None:
+        try:
+            self._emit(record)
+        except Exception:  # the output must not end a run
+            self.handleError(record)
+
+    def _emit(self, record: Any) -> None:
+        event = str(getattr(record, "event", None) or "")
+        if event == "run_info":
+            self.progress.plan(record.stats)
+        elif event == "job_info":
+            self.progress.start(ScreenStep.of_record(record))
+        elif event == "job_finished":
+            if step := self.progress.finish(record.job_id):
+                self.printer.finish(step, self.progress, record.created, _result(step))
+        elif event == "job_error":
+            self._fail(record.jobid, record.created)
+        elif record.levelno >= logging.WARNING:
+            self._warn(record)
+        elif record.getMessage().startswith(PASSED_ON):
+            self.is_interrupted = True
+            self.printer.print(record.getMessage())
+
+    def _warn(self, record: Any) -> None:
+        """Print a warning or an error; the cause of a failure comes with its step."""
+        text = record.getMessage()
+        if match := MISSING.search(text):
+            self._fail(int(match[1]), record.created)
+        elif not ENDING.search(text) and not text.startswith(REPEATED):
+            self.printer.print(self.format(record))
+
+    def _fail(self, jobid: int, ended: float) -> None:
+        if step := self.progress.fail(jobid):
+            self.printer.fail(step, self.failures.cause(step), ended)
+
+
+def _result(step: ScreenStep) -> str:
+    """Return what a training has reached in its last epoch; empty for other steps."""
+    epoch = read_epoch(step.log[0], step.started - CLOCKS) if step.log and step.rule in TRAININGS else None
+    return epoch.words if epoch else ""
+
+
+class Screen:
+    """Output of one Snakemake call for a study.
+
+    Args:
+        study: the study.
+        workflow: Snakemake's workflow object.
+        failures: of the run.
+    """
+
+    def __init__(self, study: "Study", workflow: "Workflow", failures: Failures):
+        self.study = study
+        self.workflow = workflow
+        self.handler: RunScreen | None = None
+        self.is_silent = "all" in map(str, workflow.output_settings.quiet or ())
+        if workflow.is_main_process and module_name(workflow) is None and len(workflow.included_stack) <= 1:
+            self._open(failures)
+
+    def _open(self, failures: Failures) -> None:
+        """Replace Snakemake's handler for the terminal, unless somebody wants its full output."""
+        from snakemake.common import NOTHING_TO_BE_DONE_MSG
+        from snakemake.logging import logger
+
+        own = next((handler for handler in logger.handlers if handler.name == DEFAULT_HANDLER), None)
+        logger.addHandler(_Watch(NOTHING_TO_BE_DONE_MSG, self._nothing_to_do))
+        settings = self.workflow.output_settings
+        stream = getattr(own, "stream", sys.stderr)
+        style = output_style(settings, stream, os.environ)
+        if own is not None and style is not Style.FULL:
+            logger.removeHandler(own)
+            printer = LinePrinter(stream, prints_steps=style is not Style.QUIET and not settings.dryrun)
+            targets = {"all", *self.study.schedulers.modes}
+            self.handler = RunScreen(printer, Progress(targets), failures, own.formatter)
+            logger.addHandler(self.handler)
+        if settings.dryrun:
+            atexit.register(self._print_plan)
+
+    def _nothing_to_do(self, message: str) -> None:
+        """Print the outcome of a study that was finished before."""
+        if self.handler is not None:
+            self.handler.printer.print(message)
+        self.print_outcome()
+
+    def print_outcome(self) -> None:
+        """Print results, places of files, and what to do next."""
+        if self.is_silent:
+            return
+        modes = finished_modes(self.study, self.workflow.dag)
+        if text := outcome(self.study, modes, self.workflow.modifier.rule_proxies):
+            print(f"\n{text}", flush=True)
+
+    def _print_plan(self) -> None:
+        if self.handler is not None and self.workflow.scheduler is not None and self.workflow.dag is not None:
+            self.handler.printer.print(plan_text(self.study, self.workflow.dag))
+
+    def end(self, succeeded: bool) -> None:
+        """End the output of a run.
+
+        Args:
+            succeeded: True if all steps have.
+        """
+        if self.handler is not None:
+            self.handler.printer.close()
+        if succeeded:
+            self.print_outcome()
+        elif not self.is_silent:
+            why = "interrupted" if self.handler is not None and self.handler.is_interrupted else "not finished"
+            print(f"{why}: the same command goes on; finished steps are kept", file=sys.stderr, flush=True)
+
+
+class _Watch(logging.Handler):
+    """Calls a function when Snakemake logs a message."""
+
+    def __init__(self, message: str, call: Any):
+        super().__init__(logging.INFO)
+        self.message = message
+        self.call = call
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.msg == self.message:
+            self.call(self.message)
