@@ -42,9 +42,9 @@ MOST_PLACES = 8
 REPORTED = re.compile(r"figures|pages|.*_plots?|.*_pages?|.*_plot")
 """Assignment keys of what `snakemake --report` shows."""
 
-KEPT = frozenset(
-    ("--configfile", "--configfiles", "--config", "-C", "--profile", "--workflow-profile")
-    + ("--snakefile", "-s", "--directory", "-d", "--cores", "-c")
+KEPT = (
+    *("--configfile", "--configfiles", "--config", "-C", "--profile", "--workflow-profile"),
+    *("--snakefile", "-s", "--directory", "-d", "--cores", "-c"),
 )
 """Options of the command line that further commands need too."""
 

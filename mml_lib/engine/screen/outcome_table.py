@@ -142,7 +142,8 @@ def outcome_lines(rows: Sequence[OutcomeRow]) -> list[str]:
         lines.append(f"  … and {left_out} more")
     if several and any(row.is_best for row in printed):
         lines.append(f"  {MARK} the best, and those that cannot be told apart from it (p > 0.05, Holm)")
-    subjects = [text for key, text in ABOUT.items() if any(row.about == key and "…" in row.interval for row in printed)]
+    keys = {row.about for row in printed if "…" in row.interval}
+    subjects = [text for key, text in ABOUT.items() if key in keys]
     return [*lines, *(f"  {subject}" for subject in subjects)]
 
 

@@ -109,7 +109,7 @@ class RunScreen(logging.Handler):
 
 
 def _result(step: ScreenStep) -> str:
-    """Return what a training has reached in its last epoch; empty for other steps."""
+    """Return loss and main metric of the last epoch of a training; empty for other steps."""
     epoch = read_epoch(step.log[0], step.started - CLOCKS) if step.log and step.rule in TRAININGS else None
     return epoch.words if epoch else ""
 
@@ -126,6 +126,7 @@ class Screen:
     def __init__(self, study: "Study", workflow: "Workflow", failures: Failures):
         self.study = study
         self.workflow = workflow
+        self.rules = workflow.modifier.rule_proxies  # of this Snakefile, also where it is a module
         self.handler: RunScreen | None = None
         self.is_silent = "all" in map(str, workflow.output_settings.quiet or ())
         if workflow.is_main_process and module_name(workflow) is None and len(workflow.included_stack) <= 1:
@@ -160,8 +161,11 @@ class Screen:
         """Print results, places of files, and what to do next."""
         if self.is_silent:
             return
-        modes = finished_modes(self.study, self.workflow.dag)
-        if text := outcome(self.study, modes, self.workflow.modifier.rule_proxies):
+        try:
+            text = outcome(self.study, finished_modes(self.study, self.workflow.dag), self.rules)
+        except Exception as error:  # a table that somebody has changed is no reason to fail after all steps
+            text = f"the results cannot be printed: {type(error).__name__}: {error}"
+        if text:
             print(f"\n{text}", flush=True)
 
     def _print_plan(self) -> None:
