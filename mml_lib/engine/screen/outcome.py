@@ -73,9 +73,9 @@ def _lines(study: "Study", mode: str, rules: Any) -> list[str]:
     if rows := _rows(study, mode, files):
         lines += ["", *outcome_lines(rows)]
     if places := _places(study, mode, files):
-        lines += ["", *aligned([["", ""], *places])[1:]]
+        lines += ["", *aligned(places, has_header=False)]
     if commands := _commands(study, mode, files):
-        lines += ["", "what to do next", *aligned([["", ""], *commands])[1:]]
+        lines += ["", "what to do next", *aligned(commands, has_header=False)]
     return lines
 
 
@@ -83,7 +83,7 @@ def _rows(study: "Study", mode: str, files: dict[str, list[str]]) -> list[Outcom
     """Return the results of a mode by the main metrics: its leaderboards, or else its summary."""
     boards = [(path, wildcards) for path in files.get("leaderboard", ()) if (wildcards := _wildcards(study, path))]
     if boards:
-        return [row for path, wildcards in boards for row in leaderboard_rows(path, wildcards["task"])]
+        return [row for path, wildcards in boards for row in leaderboard_rows(Path(path), wildcards["task"])]
     main = {task.name: study.main_metric(task.task_type) for task in study.tasks.values()}
     summaries = [Path(path) for path in files.get("summary", ()) if Path(path).exists()]
     return [row for path in summaries for row in summary_rows(path, main)]
@@ -117,13 +117,13 @@ def _is_below(path: Path, folder: Path) -> bool:
 
 
 def _commands(study: "Study", mode: str, files: dict[str, list[str]]) -> list[list[str]]:
-    """Return further commands, with what each is for."""
+    """Return purpose and command of what may come next."""
     commands = []
     if any(REPORTED.fullmatch(key) for key in files):
-        commands.append([further_command("--report", "report.html"), "figures and tables in one file"])
+        commands.append(["figures and tables in one file", further_command("--report", "report.html")])
     for other, purpose in study.scheduler(mode).next_modes.items():
-        commands.append([further_command(other), purpose])
-    commands.append([further_command("--list-target-rules"), "all modes"])
+        commands.append([purpose, further_command(other)])
+    commands.append(["all modes", further_command("--list-target-rules")])
     return commands
 
 

@@ -178,13 +178,13 @@ def _cells(row: OutcomeRow, rows: Sequence[OutcomeRow], several: bool) -> list[s
     return [cells[name.strip()] for name in _header(rows, several)]
 
 
-def aligned(cells: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:
+def aligned(cells: Iterable[Sequence[str]], has_header: bool = True) -> list[str]:
     """Return rows of cells as lines whose columns are aligned: numbers to the right, other texts to the left."""
     rows = list(cells)
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    to_right = [all(_is_number(row[place]) for row in rows[1:]) for place in range(len(widths))]
+    to_right = [all(_is_number(row[place]) for row in rows[has_header:]) for place in range(len(widths))]
     return [
-        indent
+        "  "
         + "  ".join(
             cell.rjust(width) if right else cell.ljust(width)
             for cell, width, right in zip(row, widths, to_right, strict=True)

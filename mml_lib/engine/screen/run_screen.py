@@ -8,7 +8,7 @@ import atexit
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from mml_lib.config.gpu_options import TRAININGS
 from mml_lib.engine.failures import CLOCKS, ENDING, MISSING, Failures
@@ -140,7 +140,7 @@ class Screen:
         own = next((handler for handler in logger.handlers if handler.name == DEFAULT_HANDLER), None)
         logger.addHandler(_Watch(NOTHING_TO_BE_DONE_MSG, self._nothing_to_do))
         settings = self.workflow.output_settings
-        stream = getattr(own, "stream", sys.stderr)
+        stream: TextIO = getattr(own, "stream", None) or sys.stderr
         style = output_style(settings, stream, os.environ)
         if own is not None and style is not Style.FULL:
             logger.removeHandler(own)

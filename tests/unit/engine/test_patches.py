@@ -175,3 +175,24 @@ def test_localrules_still_keep_their_names_in_a_module():
     workflow.localrules("test_fold")
     patches.make_local(workflow, "create_task")
     assert rules == {"test_fold", "mml_create_task"}
+
+
+@pytest.mark.parametrize(
+    ("line", "profile", "own"),
+    [
+        ("", "", True),
+        ("train --configfile study.yaml", "", True),
+        ("-j 4", "", False),
+        ("-j4", "", False),
+        ("--jobs=4", "", False),
+        ("--executor slurm", "", False),
+        ("--profile slurm", "", False),
+        ("", "slurm", False),
+    ],
+)
+def test_only_a_workstation_gets_all_cores_by_default(
+    monkeypatch: pytest.MonkeyPatch, line: str, profile: str, own: bool
+):
+    monkeypatch.setattr(sys, "argv", ["snakemake", *line.split()])
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", profile)
+    assert patches.uses_own_machine() == own
