@@ -107,6 +107,7 @@ planned = partial(artefacts, study, rules)
 onstart:
     try:
         start_run(study, workflow.dag)
+        screen.begin()
     except MMLError as error:
         raise WorkflowError(str(error))
 

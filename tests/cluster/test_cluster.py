@@ -109,7 +109,7 @@ def test_lack_of_memory_is_mended_by_a_retry_that_asks_for_more(workplace: OnClu
     workplace.write(one | short | {"resources": TESTED["resources"] | {"train_fold": {"threads": 1, "mem_mb": 450}}})
     said = workplace.run()
     first, second = jobs_of(workplace.folder, "train_fold")
-    assert "Trying to restart" in said
+    assert "trying again: " in said
     assert [described(job)["MinMemoryNode"] for job in sorted((first, second), key=int)] == ["450M", "900M"]
     assert [described(job)["TimeLimit"] for job in sorted((first, second), key=int)] == ["04:00:00", "08:00:00"]
 

@@ -1,10 +1,16 @@
 """Output of a study: lines of a run, its outcome, the plan, lists of targets."""
 
+import os
 import re
+import signal
+import subprocess
 
 import pytest
 
-from tests.support.workplaces import TINY, Workplace
+from mml_lib.engine.screen.live_view import FOOTER
+from tests.support.terminals import run_in_terminal
+from tests.support.warm_steps import warm_python
+from tests.support.workplaces import START_WITH_WARM_STEPS, TINY, Workplace
 
 RESULT = re.compile(r"^  stripes +\w{8} +2 +accuracy +\d\.\d{4} ", re.M)
 
@@ -48,3 +54,52 @@ def test_each_mode_is_described_in_its_own_words(finished: Workplace, option: st
     sentences = re.findall(r"^\w+ \(Mode: (.*)\)$", said, re.M)
     assert len(sentences) == len(set(sentences)) > 10
     assert "all (The mode of this study: train.)" in said
+
+
+def on_terminal(place: Workplace, *arguments: str, react=None, **environment: str) -> tuple[int, str]:
+    command = place.command(*arguments)
+    command[1:3] = ["-c", START_WITH_WARM_STEPS, str(warm_python())]
+    return run_in_terminal(command, place.folder, react, **environment)
+
+
+def test_a_run_in_a_terminal_draws_a_view_and_leaves_the_outcome(workplace: Workplace):
+    status, output = on_terminal(workplace)
+    assert status == 0, output
+    drawn, _, left = output.rpartition(FOOTER)
+    assert re.search(r"tiny, train.*\d+/\d+", drawn)
+    assert re.search(r"train_fold\xa0[12]/2", drawn)
+    assert "train stripes fold 0: run" in drawn
+    assert "\x1b[?25l" not in output, "a hidden cursor would stay hidden after a kill"
+    assert re.search(r"\d+ of \d+ steps in ", left)
+    assert RESULT.search(left.replace("\r", ""))
+    assert "\x1b[" not in left[left.index("study tiny, mode train: finished") :]
+
+
+def test_an_interrupted_run_says_how_to_go_on_and_counts_no_failure(workplace: Workplace):
+    workplace.write(TINY | {"trainer": {"max_epochs": 1000, "accelerator": "cpu"}})
+
+    def interrupt(output: bytes, process: subprocess.Popen) -> None:
+        if b"epoch " in output and b"Terminating" not in output:
+            os.killpg(process.pid, signal.SIGINT)
+
+    status, output = on_terminal(workplace, react=interrupt)
+    assert status != 0
+    assert "interrupted; " in output
+    assert "FAILED" not in output
+    assert "study.yaml" in output.partition("this command goes on: ")[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "environment"),
+    [((), {"NO_COLOR": "1"}), (("--quiet",), {})],
+    ids=["NO_COLOR", "quiet"],
+)
+def test_a_terminal_stays_plain_on_request(copy: Workplace, options: tuple[str, ...], environment: dict[str, str]):
+    for path in copy.files("results/tiny/METRICS/*/*/*"):
+        path.unlink()
+    status, output = on_terminal(copy, *options, **environment)
+    assert status == 0, output
+    assert "\x1b[" not in output
+    assert FOOTER not in output
+    assert bool(re.search(r"\d+/\d+  test stripes fold 0", output)) == (not options)
+    assert RESULT.search(output.replace("\r", ""))

@@ -22,7 +22,7 @@ def test_shared_steps_are_done_once(workplace: Workplace):
     workplace.write(STUDY)
     both = [workplace.start("--config", f"project={project}") for project in ("first", "second")]
     said = [running.communicate(timeout=600)[0] for running in both]
-    made = re.findall(rf"Job \d+: {MAKING}", "".join(said))
+    made = re.findall(rf"\d+/\d+  {MAKING}", "".join(said))
     assert sorted(made) == sorted(set(made)), said
     assert len(made) == 4
     assert len(workplace.files("results/*/RESULTS/pp.json")) == 2
@@ -66,5 +66,5 @@ def test_who_waits_says_for_whom_and_plans_anew(workplace: Workplace):
     said = "".join(lines)
     assert waiting.wait(300) == 0
     assert "planning again with new data of another study" in said
-    assert not re.search(rf"Job \d+: {MAKING}", said)
+    assert not re.search(rf"\d+/\d+  {MAKING}", said)
     assert Path(workplace.folder, "results/other/RESULTS/pp.json").exists()

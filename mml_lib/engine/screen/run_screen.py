@@ -7,6 +7,8 @@ The log in `.snakemake/log/` stays Snakemake's own. So does the terminal with `-
 import atexit
 import logging
 import os
+import re
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
@@ -18,6 +20,7 @@ from mml_lib.engine.screen.outcome import finished_modes, outcome
 from mml_lib.engine.screen.output_style import Style, output_style
 from mml_lib.engine.screen.plan_text import plan_text
 from mml_lib.engine.screen.step_progress import Progress, ScreenStep
+from mml_lib.engine.screen.time_left import TimeLeft
 from mml_lib.engine.screen.training_logs import read_epoch
 
 if TYPE_CHECKING:
@@ -28,8 +31,14 @@ if TYPE_CHECKING:
 DEFAULT_HANDLER = "DefaultStreamHandler"
 """Name of Snakemake's own handler for the terminal."""
 
-PASSED_ON = ("Will exit after finishing", "Terminating processes")
+TERMINATED = "Terminating processes"
+"""Beginning of Snakemake's message when it ends steps that run."""
+
+PASSED_ON = ("Will exit after finishing", TERMINATED)
 """Beginnings of Snakemake's messages that are printed; they mean that the user has interrupted the run."""
+
+AGAIN = re.compile(r"Trying to restart job (\d+)\.")
+"""Snakemake's message about a step that has failed and has attempts left."""
 
 REPEATED = (
     "Exiting because a job execution failed",
@@ -69,7 +78,7 @@ class RunScreen(logging.Handler):
         self.printer = printer
         self.progress = progress
         self.failures = failures
-        self.is_interrupted = False
+        self.is_interrupted = self.is_terminated = False
         self.setFormatter(formatter)
 
     def emit(self, record: Any) -> None:
@@ -91,8 +100,11 @@ class RunScreen(logging.Handler):
             self._fail(record.jobid, record.created)
         elif record.levelno >= logging.WARNING:
             self._warn(record)
+        elif match := AGAIN.match(record.getMessage()):
+            self.printer.print(f"trying again: {self.progress.names.get(int(match[1]), match[0])}")
         elif record.getMessage().startswith(PASSED_ON):
             self.is_interrupted = True
+            self.is_terminated = self.is_terminated or record.getMessage().startswith(TERMINATED)
             self.printer.print(record.getMessage())
 
     def _warn(self, record: Any) -> None:
@@ -104,7 +116,9 @@ class RunScreen(logging.Handler):
             self.printer.print(self.format(record))
 
     def _fail(self, jobid: int, ended: float) -> None:
-        if step := self.progress.fail(jobid):
+        if self.is_terminated:  # the user has ended it
+            self.progress.stop(jobid)
+        elif step := self.progress.fail(jobid):
             self.printer.fail(step, self.failures.cause(step), ended)
 
 
@@ -128,6 +142,7 @@ class Screen:
         self.workflow = workflow
         self.rules = workflow.modifier.rule_proxies  # of this Snakefile, also where it is a module
         self.handler: RunScreen | None = None
+        self.style = Style.FULL
         self.is_silent = "all" in map(str, workflow.output_settings.quiet or ())
         if workflow.is_main_process and module_name(workflow) is None and len(workflow.included_stack) <= 1:
             self._open(failures)
@@ -141,15 +156,30 @@ class Screen:
         logger.addHandler(_Watch(NOTHING_TO_BE_DONE_MSG, self._nothing_to_do))
         settings = self.workflow.output_settings
         stream: TextIO = getattr(own, "stream", None) or sys.stderr
-        style = output_style(settings, stream, os.environ)
+        style = self.style = output_style(settings, stream, os.environ)
         if own is not None and style is not Style.FULL:
             logger.removeHandler(own)
-            printer = LinePrinter(stream, prints_steps=style is not Style.QUIET and not settings.dryrun)
+            printer = LinePrinter(stream, prints_steps=style is Style.LINES and not settings.dryrun)
             targets = {"all", *self.study.schedulers.modes}
             self.handler = RunScreen(printer, Progress(targets), failures, own.formatter)
             logger.addHandler(self.handler)
         if settings.dryrun:
             atexit.register(self._print_plan)
+
+    def begin(self) -> None:
+        """Start the live view, once a run has passed all checks."""
+        if self.style is not Style.LIVE or self.handler is None or self.workflow.touch:
+            return
+        from mml_lib.engine.screen.live_view import LiveView, TerminalConsole
+
+        terminal = self.handler.printer.stream.fileno()
+        time_left = TimeLeft(self.study, self.workflow.dag, self.handler.progress)
+        modes = dict.fromkeys(job.wildcards.mode for job in self.workflow.dag.jobs if job.rule.name == "finish_exp")
+        title = f"{self.study.cfg.project}, {', '.join(modes)}" if modes else self.study.cfg.project
+        view = LiveView(TerminalConsole(terminal), title, self.handler.progress, time_left.words)
+        self.handler.printer = view
+        atexit.register(view.close)
+        view.start(terminal)
 
     def _nothing_to_do(self, message: str) -> None:
         """Print the outcome of a study that was finished before."""
@@ -184,7 +214,8 @@ class Screen:
             self.print_outcome()
         elif not self.is_silent:
             why = "interrupted" if self.handler is not None and self.handler.is_interrupted else "not finished"
-            print(f"{why}: the same command goes on; finished steps are kept", file=sys.stderr, flush=True)
+            command = shlex.join(["snakemake", *sys.argv[1:]])
+            print(f"{why}; finished steps are kept, and this command goes on: {command}", file=sys.stderr, flush=True)
 
 
 class _Watch(logging.Handler):

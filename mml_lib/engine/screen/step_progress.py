@@ -65,7 +65,8 @@ class Progress:
     finished: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     running: dict[int, ScreenStep] = field(default_factory=dict)
-    ended: set[int] = field(default_factory=set)
+    done_jobs: set[int] = field(default_factory=set)
+    names: dict[int, str] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.Lock)
 
     @property
@@ -89,6 +90,7 @@ class Progress:
         with self._lock:
             if step.rule not in self.targets:
                 self.running[step.jobid] = step
+                self.names[step.jobid] = step.name
 
     def finish(self, jobid: int) -> ScreenStep | None:
         """Return a step that has finished; None for a target."""
@@ -96,8 +98,13 @@ class Progress:
             step = self.running.pop(jobid, None)
             if step is not None:
                 self.finished[step.rule] += 1
-                self.ended.add(jobid)
+                self.done_jobs.add(jobid)
         return step
+
+    def stop(self, jobid: int) -> None:
+        """Forget a running step that the user has ended."""
+        with self._lock:
+            self.running.pop(jobid, None)
 
     def fail(self, jobid: int) -> ScreenStep | None:
         """Return a step that has failed, perhaps to be started again; None for a target."""
@@ -111,3 +118,8 @@ class Progress:
         """Return the running steps, the first started first."""
         with self._lock:
             return sorted(self.running.values(), key=lambda step: (step.started, step.jobid))
+
+    def ended(self) -> set[int]:
+        """Return the numbers of the jobs that have finished."""
+        with self._lock:
+            return set(self.done_jobs)

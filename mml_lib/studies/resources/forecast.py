@@ -88,6 +88,23 @@ class Forecast:
             words += f", {trainings} of them training{'s' * (trainings != 1)}{f' ({shares})' if shares else ''}"
         return f"{words}; {self._time(steps)}; {self._disk(steps)}"
 
+    def seconds_left(self, steps: Iterable[tuple[Step, float]]) -> float | None:
+        """Return the expected seconds until steps have ended on this machine.
+
+        Args:
+            steps: the remaining steps, with the seconds that each has run for.
+
+        Returns:
+            None on a cluster, and if no training like these was measured.
+        """
+        seconds = 0.0
+        for step, elapsed in steps:
+            expected = self._seconds(step)
+            if expected is None and step.rule in TRAININGS:
+                return None
+            seconds += max(0.0, (expected or 0.0) - elapsed) / self._at_once(step.rule)
+        return seconds if self.study.gpus.cores is not None else None
+
     # --- time ---------------------------------------------------------------------------------------------------
 
     def _time(self, steps: list[Step]) -> str:

@@ -113,10 +113,12 @@ def test_missing_outputs_are_a_failure_of_their_step(run: Run):
 def test_a_step_that_is_tried_again_counts_once(run: Run):
     run.start(1)
     run.fail(1)
+    run.logger.info("Trying to restart job 1.")
     run.start(1)
     run.finish(1)
     assert run.progress.done == 1
-    assert len(run.lines) == 2
+    assert [line.split("  ")[-1] for line in run.lines][1] == "trying again: train moles fold 0"
+    assert len(run.lines) == 3
 
 
 def test_chatter_is_left_to_the_log_and_warnings_are_printed(run: Run):
