@@ -52,7 +52,7 @@ class TerminalConsole(Console):
         self.terminal = os.dup(terminal)  # the stream itself becomes a pipe
         super().__init__(file=os.fdopen(self.terminal, "w", encoding="utf-8"), force_terminal=True, highlight=False)
 
-    @property
+    @property  # type: ignore[misc]  # its setter serves the views of Rich on the whole screen
     def size(self) -> ConsoleDimensions:
         try:
             width, height = os.get_terminal_size(self.terminal)

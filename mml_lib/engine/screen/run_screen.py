@@ -143,6 +143,7 @@ class Screen:
         self.rules = workflow.modifier.rule_proxies  # of this Snakefile, also where it is a module
         self.handler: RunScreen | None = None
         self.style = Style.FULL
+        self.stream: TextIO = sys.stderr
         self.is_silent = "all" in map(str, workflow.output_settings.quiet or ())
         if workflow.is_main_process and module_name(workflow) is None and len(workflow.included_stack) <= 1:
             self._open(failures)
@@ -155,7 +156,7 @@ class Screen:
         own = next((handler for handler in logger.handlers if handler.name == DEFAULT_HANDLER), None)
         logger.addHandler(_Watch(NOTHING_TO_BE_DONE_MSG, self._nothing_to_do))
         settings = self.workflow.output_settings
-        stream: TextIO = getattr(own, "stream", None) or sys.stderr
+        stream = self.stream = getattr(own, "stream", None) or sys.stderr
         style = self.style = output_style(settings, stream, os.environ)
         if own is not None and style is not Style.FULL:
             logger.removeHandler(own)
@@ -172,7 +173,7 @@ class Screen:
             return
         from mml_lib.engine.screen.live_view import LiveView, TerminalConsole
 
-        terminal = self.handler.printer.stream.fileno()
+        terminal = self.stream.fileno()
         time_left = TimeLeft(self.study, self.workflow.dag, self.handler.progress)
         modes = dict.fromkeys(job.wildcards.mode for job in self.workflow.dag.jobs if job.rule.name == "finish_exp")
         title = f"{self.study.cfg.project}, {', '.join(modes)}" if modes else self.study.cfg.project
