@@ -50,11 +50,8 @@ def h_score(task: TaskData, shrinkage: bool) -> float:
     features = checked_features(task).astype(np.float64)
     classes = checked_classes(task, len(features))
     number, width = features.shape
-    if number <= width and not shrinkage:
-        raise MMLError(
-            f"{task.name}: {number:,} samples for {width} dimensions leave the covariance singular; set the option "
-            "shrinkage of hscore to true"
-        )
+    if not shrinkage:
+        check_covariance(task.name, number, width)
     # Variances below those of rounding to single precision, or of the decomposition, are none.
     rounding = np.finfo(np.float32).eps ** 2 * float((features**2).mean())
     features -= features.mean(axis=0)
@@ -70,6 +67,24 @@ def h_score(task: TaskData, shrinkage: bool) -> float:
     means = np.eye(len(sizes))[classes].T @ features / sizes[:, None]
     between = sizes / number @ (means @ directions[:, used]) ** 2  # variance between classes in each direction
     return float((1 - weight) * (between / shrunk[used]).sum())
+
+
+def check_covariance(task: str, samples: int, width: int) -> None:
+    """Refuse features whose covariance is singular.
+
+    Args:
+        task: name of the task.
+        samples: number of its samples.
+        width: number of features.
+
+    Raises:
+        MMLError: there are no more samples than features.
+    """
+    if samples <= width:
+        raise MMLError(
+            f"{task}: {samples:,} samples for {width} dimensions leave the covariance singular; set the option "
+            "shrinkage of hscore to true"
+        )
 
 
 def neighbour_accuracy(task: TaskData, k: int, metric: str) -> float:

@@ -68,13 +68,14 @@ class MeasureOptions(Section):
         unset = {key for key in self.LATER if getattr(self, key) == type(self).model_fields[key].default}
         return self.model_dump(mode="json", exclude=unset)
 
-    def check_target(self, task: str, samples: int, folds: int) -> None:
+    def check_target(self, task: str, samples: int, folds: int, width: int | None = None) -> None:
         """Refuse a target with too few samples, while planning; measures without a least number take all.
 
         Args:
             task: its name.
             samples: number of compared samples, at most.
             folds: number of folds.
+            width: number of features of the source's network; None: unknown while planning.
 
         Raises:
             MMLError: there are too few.

@@ -33,6 +33,12 @@ class HScoreOptions(MeasureOptions):
         "samples than dimensions.",
     )
 
+    def check_target(self, task: str, samples: int, folds: int, width: int | None = None) -> None:
+        if width is not None and not self.shrinkage:
+            from mml_lib.distances.class_scores import check_covariance
+
+            check_covariance(task, samples, width)
+
 
 @register_measure(
     "hscore",
@@ -55,7 +61,7 @@ class KNNOptions(MeasureOptions):
     k: int = Field(5, ge=1, description="Number of neighbours that vote.")
     metric: Literal["euclidean", "cosine"] = Field("euclidean", description="Distance of features.")
 
-    def check_target(self, task: str, samples: int, folds: int) -> None:
+    def check_target(self, task: str, samples: int, folds: int, width: int | None = None) -> None:
         from mml_lib.distances.class_scores import check_neighbours
 
         check_neighbours(task, samples - max(1, samples // folds), self.k)

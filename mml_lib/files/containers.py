@@ -121,6 +121,16 @@ def _weights_stamp(path: Path) -> dict[str, Any]:
         return _stamp_in(weights_header(_header(file).get("__metadata__")))
 
 
+def weights_shapes(path: Path) -> dict[str, list[int]]:
+    """Return the shapes of stored weights by name, from the header of their file.
+
+    Raises:
+        OSError, ValueError, KeyError: the file is missing or damaged.
+    """
+    with open(path, "rb") as file:
+        return {name: entry["shape"] for name, entry in _header(file).items() if name != "__metadata__"}
+
+
 def _header(file: BinaryIO) -> dict[str, Any]:
     size = int.from_bytes(file.read(8), "little")
     if not 0 < size < LARGEST_HEADER:

@@ -12,6 +12,7 @@ from mml_lib.errors import MMLError, nearest
 from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.schedulers.base import AbstractBaseScheduler
 from mml_lib.schedulers.feature_plans.fisher_heads import head_of
+from mml_lib.studies.checks.feature_widths import named_width, stored_width
 from mml_lib.task_types import TASK_TYPES
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class SimilarityScheduler(AbstractBaseScheduler):
                 raise self._unfit(measure, target, "has no class of each image")
             if samples := self.study.tasks.num_samples(target).get("train"):
                 options = self.options_of(measure.name)
-                options.check_target(target, samples, self.study.task(target).num_folds)
+                options.check_target(target, samples, self.study.task(target).num_folds, self._width_of(source))
             kind = TASK_TYPES[self.study.task(source).task_type]
             if not kind.is_learnable:
                 raise self._unfit(measure, source, "has no labels to train a network by")
@@ -133,6 +134,15 @@ class SimilarityScheduler(AbstractBaseScheduler):
     def network_of(self, source: str) -> TrainedNetwork:
         """Return the network of a source: the first run of the study, on the first fold."""
         return TrainedNetwork(source, self.runs_of(source)[0].id, 0)
+
+    @functools.cache  # noqa: B019
+    def _width_of(self, source: str) -> int | None:
+        """Return the number of features of a source's network, if its weights or its name say it."""
+        if not TASK_TYPES[self.study.task(source).task_type].is_learnable:
+            return None
+        network = self.network_of(source)
+        width = stored_width(self.fm.path("parameters", **network.tokens))
+        return width or named_width(self.runs_of(source)[0].pipeline.content["arch"])
 
     # --- result -------------------------------------------------------------------------------------------------
 

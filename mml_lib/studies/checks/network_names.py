@@ -3,9 +3,10 @@
 import functools
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ class NetworkPackage:
         registry: its module and variable with networks by name, once it is imported.
         kind: word for a network of it.
         definition: pattern of a name in the sources.
+        tags: its module and variable with weights by `name.tag`, once it is imported; None: names have no tags.
     """
 
     name: str
@@ -30,32 +32,82 @@ class NetworkPackage:
     registry: tuple[str, str]
     kind: str
     definition: str
+    tags: tuple[str, str] | None = None
 
     @functools.cached_property
-    def sources(self) -> str:
-        """Sources of all its networks, 4 MB of text; empty if they are no files."""
+    def files(self) -> dict[str, Path]:
+        """Files with its networks by their names; empty if its sources are no files."""
         spec = find_spec(self.name)
         folders = spec.submodule_search_locations if spec else None
-        files = sorted(file for folder in folders or () for file in Path(folder, self.folder).glob("*.py"))
-        return "\n".join(file.read_text(encoding="utf-8") for file in files)
+        return {file.stem: file for folder in folders or () for file in sorted(Path(folder, self.folder).glob("*.py"))}
+
+    @functools.cached_property
+    def _sizes(self) -> dict[str, int]:
+        return {stem: file.stat().st_size for stem, file in self.files.items()}
+
+    def sources(self, name: str) -> Iterator[str]:
+        """Yield the sources of its networks: those of the family of a network first, then the largest ones.
+
+        A planning job of a known network reads one or a few of its more than 100 files.
+        """
+        for stem in sorted(self.files, key=lambda stem: (-_common(stem, name), -self._sizes[stem])):
+            yield _source(self.files[stem])
 
     def is_known(self, name: str) -> bool:
         """Return True if a network may have the name: it is registered, or written in the sources."""
-        module, variable = self.registry
-        if name in getattr(sys.modules.get(module), variable, {}):  # a plugin may have imported the package
+        if name in self._registered(self.registry):
             return True
         spellings = (f"def {name}(", f"'{name}'", f'"{name}"')
-        return not self.sources or any(spelling in self.sources for spelling in spellings)
+        return not self.files or any(spelling in source for source in self.sources(name) for spelling in spellings)
+
+    def has_weights(self, name: str, tag: str) -> bool:
+        """Return True if a network may have weights of a tag: they are registered, or written in the sources.
+
+        Networks of a plugin alone have any tag.
+        """
+        full = f"{name}.{tag}"
+        if not self.tags or not self.files or full in self._registered(self.tags):
+            return True
+        spellings = tuple(quote + text + quote for text in (full, tag) for quote in "'\"")
+        written = any(spelling in source for source in self.sources(name) for spelling in spellings)
+        return written or not any(f"def {name}(" in source for source in self.sources(name))
+
+    def tags_of(self, name: str) -> list[str]:
+        """Return the tags of weights of a network in the sources."""
+        pattern = re.compile(rf"""['"]{re.escape(name)}\.([\w-]+)['"]""")
+        return sorted({tag for source in self.sources(name) for tag in pattern.findall(source)})
+
+    @staticmethod
+    def _registered(place: tuple[str, str]) -> Mapping[str, Any]:
+        """Return a mapping of the package; empty until a plugin imports it."""
+        module, variable = place
+        return getattr(sys.modules.get(module), variable, {})
 
     @property
     def names(self) -> list[str]:
         """Names of networks in the sources."""
-        return re.findall(self.definition, self.sources, re.MULTILINE)
+        return [name for source in self.sources("") for name in re.findall(self.definition, source, re.MULTILINE)]
+
+
+@functools.cache
+def _source(file: Path) -> str:
+    return file.read_text(encoding="utf-8")
+
+
+def _common(stem: str, name: str) -> int:
+    """Return the length of the common start of a file's and a network's name; 0 if it is shorter than 3."""
+    start = commonprefix([stem.replace("_", ""), name.replace("_", "").replace("-", "")])
+    return len(start) if len(start) > 2 else 0
 
 
 PACKAGES = {
     "mml_lib.models.network.timm_backbone": NetworkPackage(
-        "timm", "models", ("timm.models._registry", "_model_entrypoints"), "network", r"^@register_model\s*def (\w+)\("
+        "timm",
+        "models",
+        ("timm.models._registry", "_model_entrypoints"),
+        "network",
+        r"^@register_model\s*def (\w+)\(",
+        ("timm.models._registry", "_model_pretrained_cfgs"),
     ),
     "mml_lib.models.encoders.smp_encoder": NetworkPackage(
         "segmentation_models_pytorch",
@@ -76,13 +128,16 @@ def check_network_name(arch: Mapping[str, Any], key: str = "arch") -> None:
         key: key of the study, for messages.
 
     Raises:
-        MMLError: there is none.
+        MMLError: there is none, or it has no weights of its tag.
     """
     package, name = PACKAGES.get(arch[TARGET]), arch.get("name")
     if package is None or not isinstance(name, str):
         return
     if name.startswith("tu-"):
         raise MMLError(f"{key}.name: {name} is a network of timm; set {key}: {{preset: timm, name: {name[3:]}}}")
-    plain = name.partition(".")[0]  # the tag of its weights follows
+    plain, _, tag = name.partition(".")
     if not package.is_known(plain):
         raise MMLError(f"{key}.name: {package.name} has no {package.kind} '{plain}'{nearest(plain, package.names)}")
+    if tag and not package.has_weights(plain, tag):
+        tags = nearest(tag, package.tags_of(plain))
+        raise MMLError(f"{key}.name: {package.name} has no weights '{tag}' of the {package.kind} {plain}{tags}")

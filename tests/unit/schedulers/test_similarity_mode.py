@@ -70,6 +70,16 @@ def test_a_target_with_too_few_samples_is_refused_once_it_is_described(tmp_path:
     assert similarity(tmp_path, {"distance": "knn", "options": {"knn": {"k": 16}}}).steps
 
 
+def test_more_dimensions_than_samples_are_refused_once_the_target_is_described(tmp_path: Path):
+    plan = similarity(tmp_path, {"distance": "hscore"})
+    describe(plan.study, "b", all=120, train=96)
+    with pytest.raises(MMLError, match=r"b: 96 samples for 96 dimensions .* shrinkage"):
+        similarity(tmp_path, {"distance": "hscore"}).steps  # noqa: B018
+    assert similarity(tmp_path, {"distance": "hscore", "options": {"hscore": {"shrinkage": True}}}).steps
+    describe(plan.study, "b", all=121, train=97)
+    assert similarity(tmp_path, {"distance": "hscore"}).steps
+
+
 def test_a_mode_of_ones_own_that_compares_tasks_gives_its_steps_their_inputs(tmp_path: Path):
     own = {"preset": "similarity", "id": "compare"}
     plan = planned(own, tmp_path, pivot={}, tasks=CLASSES, features=RANDOM, similarity={"distance": "mmd"})

@@ -40,6 +40,11 @@ def test_all_names_of_both_packages_are_known():
             {"mode": {"preset": "features"}, "features": {"arch": "convnext_tinny"}},
             ["features.arch.name", "did you mean 'convnext_tiny'"],
         ),
+        ({"arch": {"preset": "timm", "name": "resnet18.nonsense"}}, ["arch.name", "'nonsense'", "a1_in1k"]),
+        (
+            {"mode": {"preset": "features"}, "features": {"arch": "resnet50.a1_in2k"}},
+            ["features.arch.name", "did you mean 'a1_in1k'"],
+        ),
     ],
     ids=str,
 )
@@ -55,6 +60,7 @@ def test_networks_that_a_plugin_registers_are_known(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setitem(_registry._model_entrypoints, "my_network", timm.models.test_resnet)
     check_network_name({"_target_": TIMM, "name": "my_network"})
+    check_network_name({"_target_": TIMM, "name": "my_network.my_weights"})
 
 
 def test_nothing_is_imported_for_it():
@@ -64,3 +70,17 @@ def test_nothing_is_imported_for_it():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("resnet18.a1_in1k", 1), ("vit_small_patch14_dinov2", 3), ("convnext_tiny", 1), ("test_vit", 2)]
+)
+def test_few_files_are_opened_for_it(name: str, most: int):
+    code = (
+        "import sys; opened = []; "
+        "sys.addaudithook(lambda event, args: event == 'open' and 'timm' in str(args[0]) and opened.append(args[0])); "
+        "from mml_lib.studies.checks.network_names import check_network_name; "
+        f"check_network_name({{'_target_': {TIMM!r}, 'name': {name!r}}}); print(len(opened))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 1 <= int(run.stdout) <= most
