@@ -36,11 +36,36 @@ rule extract_features:
         "../scripts/extract_features.py"
 
 
-rule predict_baseline:
-    """Predict one split of a task by a simple model that is fitted on the features of a fold's training samples."""
+rule fit_linear_probe:
+    """Fit a linear model on the features of a fold's training samples."""
     input:
         features=inputs.baseline_features,  # FEATURES/{task}/*.npz
         task=ancient(inputs.baseline_description),  # TASKS/{task}/{task id}.json
+    output:
+        probe=fm.output("baseline_probe"),  # BASELINES/{task}/{run}-fold{fold}/probe.npz
+    log:
+        fm.log("fit_linear_probe", "baseline_probe"),
+    conda:
+        "../config/environment.yaml"
+    threads: study.resources.threads("fit_linear_probe", 4)
+    resources:
+        mem_mb=study.resources.mem_mb("fit_linear_probe", 4000),
+        runtime=study.resources.runtime("fit_linear_probe", 60),
+    params:
+        penalty=inputs.penalty,
+        label=inputs.baseline_label,
+    message:
+        "fit {params.label} on features of {wildcards.task} beside fold {wildcards.fold}"
+    script:
+        "../scripts/fit_linear_probe.py"
+
+
+rule predict_baseline:
+    """Predict one split of a task by a simple model on the features of a fold's training samples."""
+    input:
+        features=inputs.baseline_features,  # FEATURES/{task}/*.npz
+        task=ancient(inputs.baseline_description),  # TASKS/{task}/{task id}.json
+        probe=inputs.probe,  # BASELINES/{task}/{run}-fold{fold}/probe.npz
     output:
         predictions=fm.output("baseline_predictions"),  # BASELINES/{task}/{run}-fold{fold}/{eval}.npz
     log:
@@ -52,9 +77,10 @@ rule predict_baseline:
         mem_mb=study.resources.mem_mb("predict_baseline", 4000),
         runtime=study.resources.runtime("predict_baseline", 60),
     params:
-        method=inputs.baseline_method,
+        neighbours=inputs.neighbours,
+        label=inputs.baseline_label,
     message:
-        "predict {wildcards.eval} of {wildcards.task} beside fold {wildcards.fold}: {params.method} on features"
+        "predict {wildcards.eval} of {wildcards.task} beside fold {wildcards.fold}: {params.label} on features"
     script:
         "../scripts/predict_baseline.py"
 

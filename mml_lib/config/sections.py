@@ -2,12 +2,13 @@
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -62,6 +63,18 @@ def _numbers(section: type[BaseModel]) -> list[str]:
 def parts_of(annotation: Any) -> list[Any]:
     """Return an annotation and its parts: members of unions, keys and values of mappings."""
     return [annotation, *(kind for part in get_args(annotation) for kind in parts_of(part))]
+
+
+def section_at(section: type[BaseModel], location: Sequence[str | int]) -> type[BaseModel] | None:
+    """Return the section that keys and places in lists lead to; None if there is none."""
+    model: type[BaseModel] | None = section
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part) if model else None
+        kinds = parts_of(field.annotation) if field else []
+        model = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+    return model
 
 
 TargetPath = Annotated[str, AfterValidator(check_path)]

@@ -186,6 +186,7 @@ _BINARY: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "features": _npz_stamp,
     "resampled_metrics": _npz_stamp,
     "fisher": _npz_stamp,
+    "baseline_probe": _npz_stamp,
     "parameters": _weights_stamp,
     "packed": _packed_stamp,
     "image_measures": _npz_stamp,

@@ -198,6 +198,7 @@ BUILT_IN = (
     AssignmentTemplate(
         "feature_parts", "PROJ_PATH/FEATURES/TASK_NAME/EXTRACTOR-TASK_ID-parts", removable=False, directory=True
     ),
+    AssignmentTemplate("baseline_probe", "PROJ_PATH/BASELINES/TASK_NAME/RUN-foldFOLD/probe.npz"),
     AssignmentTemplate("baseline_predictions", "PROJ_PATH/BASELINES/TASK_NAME/RUN-foldFOLD/EVAL.npz"),
     AssignmentTemplate("baseline_metrics", "PROJ_PATH/BASELINES/TASK_NAME/RUN-foldFOLD/EVAL.json"),
     AssignmentTemplate("baseline_resampled_metrics", "PROJ_PATH/BASELINES/TASK_NAME/RUN-foldFOLD/EVAL-resampled.npz"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import ValidationError
 
 from mml_lib.config.schema import Mode, StudyConfig
-from mml_lib.config.sections import Section
+from mml_lib.config.sections import Section, section_at
 from mml_lib.errors import MMLError, nearest
 from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.pipelines.pipeline import Pipeline
@@ -120,10 +120,11 @@ class AbstractBaseScheduler(StepHooks, ABC):
         key = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "value_error":
             return f"{key}: {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
-        if problem["type"] == "missing":
-            return f"the option '{key}' is missing: {self.Options.model_fields[key].description}"
+        section, last = section_at(self.Options, problem["loc"][:-1]), str(problem["loc"][-1]) if key else ""
+        if problem["type"] == "missing" and section:
+            return f"the option '{key}' is missing: {section.model_fields[last].description}"
         if problem["type"] == "extra_forbidden":
-            return f"unknown option '{key}'{nearest(key, self.Options.model_fields)}"
+            return f"unknown option '{key}'{nearest(last, section.model_fields if section else ())}"
         return f"{key}: {problem['msg']}, not {problem['input']!r}"
 
     @property

@@ -42,6 +42,7 @@ class ComparedNetwork:
         procedure_label: label of its procedure.
         held_out: fold of the task that it was not trained on.
         calibrated: True if its predictions are calibrated.
+        baseline: True for a simple model on features, which joins no ensemble.
     """
 
     task: str
@@ -52,6 +53,7 @@ class ComparedNetwork:
     procedure_label: str
     held_out: int
     calibrated: bool = False
+    baseline: bool = False
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> "ComparedNetwork":
@@ -69,6 +71,7 @@ class ComparedNetwork:
             procedure_label=names.get("procedure_label", names["label"]),
             held_out=params["fold"],
             calibrated=params.get("calibrated", False),
+            baseline=params.get("baseline", False),
         )
 
 
@@ -89,6 +92,7 @@ class Answer:
         metadata: by column, what is said of each sample beside its group.
         calibrated: whether the predictions of each run and procedure are calibrated.
         folds: where the predictions of runs are pooled, what each run is worth on its folds.
+        baselines: runs of simple models on features.
         _sizes: runs among the members of each ensemble.
     """
 
@@ -104,6 +108,7 @@ class Answer:
     metadata: Mapping[str, Column] = field(default_factory=dict)
     calibrated: dict[str, bool] = field(default_factory=dict)
     folds: Resamples | None = None
+    baselines: set[str] = field(default_factory=set)
     _sizes: list[int] = field(default_factory=list)
 
     def add(self, network: ComparedNetwork, predictions: AnyPredictions, task: TaskDescription) -> None:
@@ -117,6 +122,7 @@ class Answer:
         self.runs.setdefault(network.run, {})[network.fold] = self._weighed(predictions, task)
         self.labels.setdefault(network.procedure, network.procedure_label)
         self.labels[network.run] = network.label
+        self.baselines |= {network.run} if network.baseline else set()
         for name in (network.procedure, network.run):
             self.calibrated[name] = self.calibrated.get(name, True) and network.calibrated
         runs = self.procedures.setdefault(network.procedure, [])
@@ -139,12 +145,13 @@ class Answer:
         predictions = self._weighed(predictions, *self.tasks.values())
         self.runs.setdefault(ENSEMBLE, {})[ALL_FOLDS if fold is None else fold] = predictions
         self._sizes.append(len({(member.project, member.run) for member in ensemble.members}))
-        least, most, candidates = min(self._sizes), max(self._sizes), len([run for run in self.runs if run != ENSEMBLE])
+        candidates = [run for run in self.runs if run not in {ENSEMBLE, *self.baselines}]
+        least, most = min(self._sizes), max(self._sizes)
         members = f"{least}" if least == most else f"{least} to {most}"
         elsewhere = any(member.project for member in ensemble.members)
-        self.labels[ENSEMBLE] = f"of {members} runs" if elsewhere else f"of {members} of {candidates} runs"
-        runs = [self.calibrated.get(run, False) for run in self.runs if run != ENSEMBLE]
-        self.calibrated[ENSEMBLE] = ensemble.calibration is not None or all(runs)
+        self.labels[ENSEMBLE] = f"of {members} runs" if elsewhere else f"of {members} of {len(candidates)} runs"
+        calibrated = [self.calibrated.get(run, False) for run in candidates]
+        self.calibrated[ENSEMBLE] = ensemble.calibration is not None or all(calibrated)
 
     @property
     def sample_groups(self) -> dict[str, str | None]:

@@ -25,8 +25,8 @@ class FeatureBaselines:
 
     def of(self, task: str) -> list[FeatureBaseline]:
         """Return the baselines of a task."""
-        methods = dict.fromkeys(self.scheduler.options.feature_baselines)
-        return [self.study.inputs.features.baseline(task, method) for method in methods]
+        models = dict.fromkeys(self.scheduler.options.feature_baselines)
+        return [self.study.inputs.features.baseline(task, model) for model in models]
 
     @property
     def labels(self) -> dict[str, RunLabel]:
@@ -48,6 +48,8 @@ class FeatureBaselines:
             scheduler.add("extract_features", **features.tokens(task))
         for baseline in self.of(task):
             for fold in scheduler.folds(task):
+                if baseline.model.method == "linear_probe":
+                    scheduler.add("fit_linear_probe", task=task, run=baseline.run, fold=fold)
                 for split in scheduler.splits(task):
                     wildcards = {"task": task, "run": baseline.run, "fold": fold, "eval": split}
                     scheduler.add("predict_baseline", **wildcards)
@@ -61,7 +63,7 @@ class FeatureBaselines:
         if kind.has_masks or not kind.is_learnable:
             raise MMLError(
                 f"mode.feature_baselines: {task} is a {kind.title}, and baselines predict classes, labels and values; "
-                "leave feature_baselines out, or set pivot.name to another task"
+                "leave the task out, set pivot.name to another one, or leave out feature_baselines beside networks"
             )
         if self.scheduler.options.nested:
             raise MMLError("mode.feature_baselines: nested folds have no baselines; leave out nested or the baselines")
@@ -75,6 +77,16 @@ class FeatureBaselines:
                     f"mode.feature_baselines: the features of {task} are by a network that has learned images of it "
                     f"({same[0]}); set features.arch, or features.task to a task on other images"
                 )
+        self._check_neighbours(task)
+
+    def _check_neighbours(self, task: str) -> None:
+        """Refuse more neighbours than training samples, once the task is described."""
+        samples, folds = self.study.tasks.num_samples(task).get("train"), self.study.task(task).num_folds
+        numbers = [model.neighbours for model in self.scheduler.options.feature_baselines if model.neighbours]
+        if samples and numbers:
+            from mml_lib.features.baseline_models import check_neighbours  # imports numpy, which plans do without
+
+            check_neighbours(task, samples - samples // folds, max(numbers))
 
     def guarded(self, guards: Guards) -> Guards:
         """Return image guards, with those of networks of the features and the samples that baselines are tested on."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from mml_lib.pipelines.feature_baselines import Method
+from mml_lib.pipelines.feature_baselines import BaselineEntry
 from mml_lib.schedulers.base import Options
 
 ALONE = "none"
@@ -50,7 +50,10 @@ class TrainOptions(Options):
     store_blueprint: bool = Field(
         False, description="Keep the pipeline of each task's best run, by validation, as a blueprint for other studies."
     )
-    feature_baselines: list[Method] = Field([], description="Baselines on features, as rows beside networks.")
+    feature_baselines: list[BaselineEntry] = Field(
+        [],
+        description="Baselines on features, as rows beside networks: a method, or a method with its options.",
+    )
     use_blueprint: str | None = Field(
         None,
         description="Train by the blueprint that was made on this task, in a project of reuse.blueprint; task#2: by "

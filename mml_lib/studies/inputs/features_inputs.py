@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from mml_lib.errors import MMLError
-from mml_lib.pipelines.feature_baselines import METHODS, FeatureBaseline, Method
+from mml_lib.pipelines.feature_baselines import METHODS, BaselineModel, FeatureBaseline
 from mml_lib.studies.extractors import Extractor
 from mml_lib.studies.inputs.rule_inputs import RuleInputs
 
@@ -79,10 +79,10 @@ class FeaturesInputs(RuleInputs):
 
     # --- baselines on features --------------------------------------------------------------------------------------
 
-    def baseline(self, task: str, method: Method) -> FeatureBaseline:
+    def baseline(self, task: str, model: BaselineModel) -> FeatureBaseline:
         """Return a baseline on the features of a task by the extractor of the section `features`."""
         extractor = self.study.extractors.own
-        return FeatureBaseline(task, self.study.task(task).id, method, extractor.name, extractor.content)
+        return FeatureBaseline(task, self.study.task(task).id, model, extractor.name, extractor.content)
 
     def baseline_features(self, wildcards: "Wildcards") -> str:
         """The features that a baseline is fitted on."""
@@ -103,16 +103,37 @@ class FeaturesInputs(RuleInputs):
         metrics = self.study.cfg.metrics_of(self.study.task(wildcards.task).task_type)
         return [metric if isinstance(metric, str) else metric.model_dump(by_alias=True) for metric in metrics]
 
-    def baseline_method(self, wildcards: "Wildcards") -> str:
-        """The method of a baseline.
+    def probe(self, wildcards: "Wildcards") -> list[str]:
+        """The fitted probe of a baseline; none for nearest neighbours."""
+        if self._baseline(wildcards).model.method != "linear_probe":
+            return []
+        tokens = {key: wildcards[key] for key in ("task", "run", "fold")}
+        return [self.fm.path("baseline_probe", **tokens)]
+
+    def penalty(self, wildcards: "Wildcards") -> float | None:
+        """The penalty of a linear probe; None: its default."""
+        return self._baseline(wildcards).model.penalty
+
+    def neighbours(self, wildcards: "Wildcards") -> int | None:
+        """The number of nearest neighbours; None: its default."""
+        return self._baseline(wildcards).model.neighbours
+
+    def baseline_label(self, wildcards: "Wildcards") -> str:
+        """The name of a baseline in tables."""
+        return self._baseline(wildcards).model.label
+
+    def _baseline(self, wildcards: "Wildcards") -> FeatureBaseline:
+        """Return the baseline of a run.
 
         Raises:
             MMLError: the study has none of this run.
         """
-        baselines = {(one := self.baseline(wildcards.task, method)).run: one for method in METHODS}
+        options = self.study.scheduler(self.study.cfg.mode.id).options
+        models = [*(BaselineModel(method=method) for method in METHODS), *getattr(options, "feature_baselines", ())]
+        baselines = {(one := self.baseline(wildcards.task, model)).run: one for model in models}
         if wildcards.run not in baselines:
             raise MMLError(
                 f"run {wildcards.run} of {wildcards.task} is no baseline on the features of this study "
                 f"({self.study.extractors.own.name}), whose runs are {', '.join(baselines)}"
             )
-        return baselines[wildcards.run].method
+        return baselines[wildcards.run]

@@ -150,7 +150,7 @@ class PostInputs(RuleInputs):
             }
             for network in answers.compared_networks(wildcards.task)
         ] + [
-            {"task": task, "run": run, "fold": fold, "shown": {"fold": fold, **label.as_params()}, "calibrated": False}
+            {"task": task, "run": run, "fold": fold, "shown": {"fold": fold, **label.as_params()}, "baseline": True}
             for task, run, fold, label in self._baselines(wildcards)
         ]
 

@@ -117,7 +117,10 @@ class ReportInputs(RuleInputs):
     def _run_labels(self, wildcards: "Wildcards") -> dict[str, RunLabel]:
         scheduler = self._scheduler(wildcards)
         if self._of(wildcards, "select_ensemble") or self._of(wildcards, "compare_runs"):
-            return cast("PostScheduler", scheduler).answers.run_labels(wildcards.task)
+            post = cast("PostScheduler", scheduler)
+            baselines = [baseline.run for baseline in post.feature_baselines.of(wildcards.task)]
+            labels = {run: post.feature_baselines.labels[run] for run in baselines}
+            return post.answers.run_labels(wildcards.task) | labels
         runs = {network.run for network in scheduler.networks(wildcards.task)}
         return {run: label for run, label in scheduler.run_labels.items() if run in runs}
 

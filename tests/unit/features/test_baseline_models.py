@@ -1,5 +1,7 @@
 """Baselines on features, next to models that are fitted by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -7,11 +9,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mml_lib.errors import MMLError
-from mml_lib.features.baseline_models import MODELS, PENALTIES, Fold, predict_baseline
+from mml_lib.features.baseline_models import VOTES, fit_linear_probe, predict_by_neighbours, predict_by_probe
 from mml_lib.features.feature_files import Features
+from mml_lib.features.linear_probes import PENALTIES, PROBES, LinearProbe, Training
+from mml_lib.predictions.predictions import Predictions
 from mml_lib.tasks.description import TaskDescription
 from tests.support.small_tasks import fake_task
 
+METHODS = ["nearest_neighbour", "linear_probe"]
 KINDS = ["classification", "multilabel_classification", "regression"]
 
 
@@ -39,6 +44,21 @@ def features_of(task: TaskDescription, noise: float = 0.5) -> Features:
     return Features(list(samples["id"]), list(samples["split"]), np.array(samples["fold"]), values, "x-0a1b2c3d", "t")
 
 
+def predict_baseline(task: TaskDescription, features: Features, method: str, fold: int, split: str) -> Predictions:
+    if method == "nearest_neighbour":
+        return predict_by_neighbours(task, features, fold, split)
+    return predict_by_probe(task, features, fit_linear_probe(task, features, fold), fold, split)
+
+
+def outputs(method: str, target: str, training: Training, part: np.ndarray) -> np.ndarray:
+    """Return the outputs of a model of features as they are, for a part."""
+    if method == "nearest_neighbour":
+        return VOTES[target](training, part, 20)
+    width = part.shape[1]
+    probe = LinearProbe(np.zeros(width), np.ones(width), *PROBES[target](training, None))
+    return probe.outputs(target, part, training.classes)
+
+
 def rows(task: TaskDescription, fold: int) -> dict[str, np.ndarray]:
     split, folds = task.column["split"], task.column["fold"]
     training = split == "train"
@@ -47,7 +67,7 @@ def rows(task: TaskDescription, fold: int) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("split", ["val", "test", "unlabelled"])
-@pytest.mark.parametrize("method", ["nearest_neighbour", "linear_probe"])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_predictions_are_of_the_samples_of_a_split(tasks: dict, kind: str, method: str, split: str):
     task = tasks[kind]
@@ -61,7 +81,7 @@ def test_predictions_are_of_the_samples_of_a_split(tasks: dict, kind: str, metho
     assert predictions.labelled.all() == (split != "unlabelled")
 
 
-@pytest.mark.parametrize("method", ["nearest_neighbour", "linear_probe"])
+@pytest.mark.parametrize("method", METHODS)
 def test_classes_labels_and_values_are_told_from_features_that_show_them(tasks: dict, method: str):
     hits = predict_baseline(tasks["classification"], features_of(tasks["classification"]), method, 0, "test")
     assert (hits.logits.argmax(1) == hits.targets).mean() > 0.9
@@ -119,20 +139,20 @@ def test_unknown_labels_count_for_nothing():
     partial[::2, 0] = np.nan
     wrong = targets.copy()
     wrong[::2, 0] = 1 - wrong[::2, 0]
-    for method in ("nearest_neighbour", "linear_probe"):
-        predict = MODELS[method]["labels"]
-        logits = predict(Fold(train, partial, np.ones(40), train, 2))
-        only = predict(Fold(train[1::2], targets[1::2], np.ones(20), train, 2))
+    for method in METHODS:
+        logits = outputs(method, "labels", Training(train, partial, np.ones(40), 2), train)
+        only = outputs(method, "labels", Training(train[1::2], targets[1::2], np.ones(20), 2), train)
+        misled = outputs(method, "labels", Training(train, wrong, np.ones(40), 2), train)
         assert ((logits > 0) == (targets > 0.5)).all()
         if method == "linear_probe":
             np.testing.assert_allclose(logits[:, 0], only[:, 0], atol=1e-6)
-        assert ((predict(Fold(train, wrong, np.ones(40), train, 2)) > 0) != (targets > 0.5))[:, 0].any()
+        assert ((misled > 0) != (targets > 0.5))[:, 0].any()
 
 
 def test_a_class_that_no_training_sample_has_is_improbable_not_impossible():
     train, targets = np.eye(4), np.array([0, 0, 2, 2])
-    for method in ("nearest_neighbour", "linear_probe"):
-        logits = MODELS[method]["class"](Fold(train, targets, np.ones(4), train, 3))
+    for method in METHODS:
+        logits = outputs(method, "class", Training(train, targets, np.ones(4), 3), train)
         assert logits.shape == (4, 3)
         assert np.isfinite(logits).all()
         assert (logits[:, 1] < logits[:, [0, 2]].min(axis=1)).all()
@@ -140,10 +160,10 @@ def test_a_class_that_no_training_sample_has_is_improbable_not_impossible():
 
 def test_weights_of_samples_count():
     train, targets = np.array([[1.0, 0.1], [1.0, -0.1]]), np.array([0, 1])
-    for method in ("nearest_neighbour", "linear_probe"):
+    for method in METHODS:
         heavy = [
-            MODELS[method]["class"](Fold(train, targets, np.array(w), np.array([[1.0, 0.0]]), 2))
-            for w in ([9, 1], [1, 9])
+            outputs(method, "class", Training(train, targets, np.array(weights), 2), np.array([[1.0, 0.0]]))
+            for weights in ([9, 1], [1, 9])
         ]
         assert heavy[0].argmax() == 0
         assert heavy[1].argmax() == 1
@@ -158,3 +178,36 @@ def test_features_of_other_samples_or_of_tokens_are_refused(tasks: dict):
     tokens = Features(features.ids, features.splits, features.folds, features.values[:, None], "x-0a1b2c3d", "t")
     with pytest.raises(MMLError, match=r"^features\.pooling: "):
         predict_baseline(task, tokens, "linear_probe", 0, "test")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_probe_from_its_file_predicts_all_splits_alike(tasks: dict, kind: str, tmp_path: Path):
+    task, features = tasks[kind], features_of(tasks[kind])
+    probe = fit_linear_probe(task, features, 0)
+    probe.write(tmp_path / "probe.npz")
+    again = LinearProbe.read(tmp_path / "probe.npz")
+    for split in ("val", "test", "unlabelled"):
+        first, second = (predict_by_probe(task, features, one, 0, split).logits for one in (probe, again))
+        np.testing.assert_array_equal(first, second)
+
+
+def test_a_probe_of_features_of_another_width_is_refused(tasks: dict):
+    task, features = tasks["classification"], features_of(tasks["classification"])
+    probe = fit_linear_probe(task, features, 0)
+    narrow = Features(features.ids, features.splits, features.folds, features.values[:, :3], "x-0a1b2c3d", "t")
+    with pytest.raises(MMLError, match="dimensions"):
+        predict_by_probe(task, narrow, probe, 0, "test")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_larger_penalty_gives_smaller_coefficients(tasks: dict, kind: str):
+    task, features = tasks[kind], features_of(tasks[kind])
+    sizes = [np.abs(fit_linear_probe(task, features, 0, penalty).coefficients).sum() for penalty in (0.1, 10, 1000)]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_more_neighbours_than_training_samples_are_refused(tasks: dict):
+    task, features = tasks["classification"], features_of(tasks["classification"])
+    assert len(predict_by_neighbours(task, features, 0, "test", 1).ids)
+    with pytest.raises(MMLError, match=r"1000 neighbours .* lower neighbours"):
+        predict_by_neighbours(task, features, 0, "test", 1000)

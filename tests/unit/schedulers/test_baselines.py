@@ -7,7 +7,7 @@ import pytest
 
 from mml_lib.errors import MMLError
 from mml_lib.schedulers.train import TrainScheduler
-from tests.support.planned_studies import FAKE, planned, wildcards
+from tests.support.planned_studies import FAKE, describe, planned, wildcards
 
 BOTH = ["nearest_neighbour", "linear_probe"]
 
@@ -22,6 +22,7 @@ def test_the_mode_fits_each_baseline_on_each_fold_and_trains_nothing(tmp_path: P
     steps = baselines(tmp_path).steps_by_rule
     assert {rule: len(of_rule) for rule, of_rule in steps.items()} == {
         "extract_features": 1,
+        "fit_linear_probe": 3,
         "predict_baseline": 6,
         "test_baseline": 6,
         "summarize": 1,
@@ -39,9 +40,44 @@ def test_baselines_have_labels_and_runs_of_their_own(tmp_path: Path):
     assert not labels.keys() & other.run_labels.keys()
     tokens = scheduler.steps_by_rule["predict_baseline"][0]
     inputs = scheduler.study.inputs.features
-    assert inputs.baseline_method(wildcards(**tokens)) in BOTH
+    assert inputs.baseline_label(wildcards(**tokens)) in BOTH
     with pytest.raises(MMLError, match="run ffffffff of mine is no baseline"):
-        inputs.baseline_method(wildcards(task="mine", run="ffffffff"))
+        inputs.baseline_label(wildcards(task="mine", run="ffffffff"))
+
+
+def test_a_probe_is_fitted_once_for_all_splits(tmp_path: Path):
+    tasks = {"mine": FAKE | {"test_fraction": 0.25}}
+    scheduler = baselines(tmp_path, {"eval": ["val", "test"], "feature_baselines": ["linear_probe"]}, tasks=tasks)
+    steps, inputs = scheduler.steps_by_rule, scheduler.study.inputs.features
+    assert len(steps["fit_linear_probe"]) == 3
+    assert len(steps["predict_baseline"]) == 6
+    probes = {path for step in steps["predict_baseline"] for path in inputs.probe(wildcards(**step))}
+    assert len(probes) == 3
+
+
+def test_models_of_one_method_with_other_options_stand_beside_each_other(tmp_path: Path):
+    models = [*BOTH, {"method": "linear_probe", "penalty": 100}, {"method": "nearest_neighbour", "neighbours": 1}]
+    scheduler = baselines(tmp_path, {"feature_baselines": [*models, *models]})
+    labels = {run: label.label.partition(" on ")[0] for run, label in scheduler.run_labels.items()}
+    assert sorted(labels.values()) == [
+        "linear_probe",
+        "linear_probe (penalty 100)",
+        "nearest_neighbour",
+        "nearest_neighbour (neighbours 1)",
+    ]
+    assert labels.keys() > baselines(tmp_path).run_labels.keys(), "options that are unset change no run"
+    inputs = scheduler.study.inputs.features
+    penalties = {
+        inputs.penalty(wildcards(**step)) for step in scheduler.steps_by_rule["fit_linear_probe"]
+    }
+    assert penalties == {None, 100}
+
+
+def test_more_neighbours_than_samples_are_refused_once_the_task_is_described(tmp_path: Path):
+    mode = {"feature_baselines": [{"method": "nearest_neighbour", "neighbours": 17}]}
+    describe(baselines(tmp_path, mode).study, "mine", all=24, train=24)
+    with pytest.raises(MMLError, match=r"17 neighbours of mine.* lower neighbours"):
+        baselines(tmp_path, mode)
 
 
 def test_a_mode_with_networks_lists_baselines_beside_them(tmp_path: Path):
@@ -63,6 +99,8 @@ def test_the_leaderboard_compares_baselines(tmp_path: Path):
     assert [Path(path).parts[-4] for path in paths] == ["CALIBRATED"] * 3 + ["BASELINES"] * 3
     assert {network["shown"]["label"].partition(" ")[0] for network in compared[3:]} == {"linear_probe"}
     assert len(post.members(wildcards(task="mine", mode="post"))) == 3, "no baseline joins the ensemble"
+    drawn = scheduler.study.inputs.report.run_labels(wildcards(task="mine", mode="post"))
+    assert drawn.keys() == {network["run"] for network in compared}
 
 
 def test_without_a_test_split_folds_are_pooled(tmp_path: Path):
@@ -78,7 +116,12 @@ def test_without_a_test_split_folds_are_pooled(tmp_path: Path):
         ({}, {"pivot": {"name": "archive"}}, r"^mode\.feature_baselines: archive is "),
         ({}, {"features": {"pooling": "tokens"}}, r"^mode\.feature_baselines: .*features\.pooling: pooled"),
         ({"nested": True}, {}, r"^mode\.feature_baselines: nested folds"),
-        ({"feature_baselines": ["linear"]}, {}, r"feature_baselines.*linear_probe"),
+        ({"feature_baselines": ["linear"]}, {}, r"feature_baselines.*did you mean 'linear_probe'"),
+        ({"feature_baselines": [{"method": "linear_probe", "neighbours": 3}]}, {}, r"feature_baselines.*neighbours"),
+        ({"feature_baselines": [{"method": "linear_probe", "penalty": 0}]}, {}, r"feature_baselines.*penalty"),
+        ({"feature_baselines": [{"method": "linear_probe", "penalty": True}]}, {}, r"feature_baselines.*penalty"),
+        ({"feature_baselines": [{"penalty": 3}]}, {}, r"feature_baselines.*method"),
+        ({"feature_baselines": [{"method": "linear_probe", "C": 3}]}, {}, r"unknown option 'feature_baselines.0.C'.*known: .*penalty"),
         ({}, {"features": {"task": "mine"}}, r"^mode\.feature_baselines: .*learned images of it.*features\.arch"),
     ],
 )

@@ -254,6 +254,18 @@ def test_ensemble_of_each_fold_stands_under_it(answer: Answer):
     assert answer.labels["ensemble"] == "of 1 to 2 of 2 runs"
 
 
+def test_an_ensemble_does_not_count_baselines_among_its_candidates(answer: Answer):
+    tokens = {"task": "t", "run": "cccccccc", "fold": 0, "baseline": True}
+    network = ComparedNetwork.of({**tokens, "shown": {"run": "cccccccc", "label": "linear_probe", "fold": 0}})
+    answer.add(network, predictions(IDS[:12], 5), answer.tasks[0])
+    answer.calibrated |= {"aaaaaaaa": True, "bbbbbbbb": True}
+    answer._sizes.clear()
+    answer.add_ensemble(ensemble_of("bbbbbbbb"), predictions(IDS[:12], 9, 6.0))
+    assert answer.labels["ensemble"] == "of 1 of 2 runs"
+    assert answer.calibrated["ensemble"]
+    assert not answer.calibrated["cccccccc"]
+
+
 def test_groups_are_resampled_as_a_whole(answer: Answer):
     resamples = answer.resample()
     networks = [network for folds in resamples.runs.values() for network in folds.values()]
