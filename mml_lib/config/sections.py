@@ -9,7 +9,6 @@ from typing import Annotated, Any, get_args
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,

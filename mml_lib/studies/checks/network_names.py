@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from os.path import commonprefix
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +96,9 @@ def _source(file: Path) -> str:
 
 def _common(stem: str, name: str) -> int:
     """Return the length of the common start of a file's and a network's name; 0 if it is shorter than 3."""
-    start = commonprefix([stem.replace("_", ""), name.replace("_", "").replace("-", "")])
-    return len(start) if len(start) > 2 else 0
+    pairs = zip(stem.replace("_", ""), name.replace("_", "").replace("-", ""), strict=False)
+    length = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return length if length > 2 else 0
 
 
 PACKAGES = {

@@ -67,9 +67,7 @@ def test_models_of_one_method_with_other_options_stand_beside_each_other(tmp_pat
     ]
     assert labels.keys() > baselines(tmp_path).run_labels.keys(), "options that are unset change no run"
     inputs = scheduler.study.inputs.features
-    penalties = {
-        inputs.penalty(wildcards(**step)) for step in scheduler.steps_by_rule["fit_linear_probe"]
-    }
+    penalties = {inputs.penalty(wildcards(**step)) for step in scheduler.steps_by_rule["fit_linear_probe"]}
     assert penalties == {None, 100}
 
 
@@ -121,7 +119,7 @@ def test_without_a_test_split_folds_are_pooled(tmp_path: Path):
         ({"feature_baselines": [{"method": "linear_probe", "penalty": 0}]}, {}, r"feature_baselines.*penalty"),
         ({"feature_baselines": [{"method": "linear_probe", "penalty": True}]}, {}, r"feature_baselines.*penalty"),
         ({"feature_baselines": [{"penalty": 3}]}, {}, r"feature_baselines.*method"),
-        ({"feature_baselines": [{"method": "linear_probe", "C": 3}]}, {}, r"unknown option 'feature_baselines.0.C'.*known: .*penalty"),
+        ({"feature_baselines": [{"method": "linear_probe", "C": 3}]}, {}, r"unknown option.*0.C'.*penalty"),
         ({}, {"features": {"task": "mine"}}, r"^mode\.feature_baselines: .*learned images of it.*features\.arch"),
     ],
 )
