@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from mml_lib.errors import MMLError
@@ -270,7 +271,7 @@ def _taus(correlations: pd.DataFrame, measure: str) -> list[str]:
 
 
 def draw_matrix(axis: Axes, matrix: pd.DataFrame, style: str, marks: np.ndarray, **colours: Any) -> None:
-    """Draw a matrix with its values; row = source, column = target."""
+    """Draw a matrix with its values; row = source, column = target. Undefined values are hatched."""
     values = matrix.to_numpy(dtype=float)
     image = axis.imshow(np.ma.masked_invalid(values), aspect="auto", **colours)
     for (row, column), value in np.ndenumerate(values):
@@ -279,6 +280,8 @@ def draw_matrix(axis: Axes, matrix: pd.DataFrame, style: str, marks: np.ndarray,
             dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
             text = style.format(value) + marks[row, column]
             axis.text(column, row, text, ha="center", va="center", fontsize=7, color="white" if dark else "black")
+        else:
+            axis.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, hatch="////", ec="0.8", lw=0))
     name_rows(axis, [shorten(str(name), NAME) for name in matrix.index])
     names = [shorten(str(name), NAME // 2) for name in matrix.columns]
     axis.set_xticks(range(len(names)), names, rotation=30, ha="right")

@@ -16,6 +16,7 @@ from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.evaluation.resampled import read_resampled
 from mml_lib.features.feature_files import Features
 from mml_lib.features.fisher_embedding import FisherEmbedding
+from mml_lib.features.linear_probes import LinearProbe
 from mml_lib.files.containers import read_packed_format, stamp_of
 from mml_lib.files.formats import FORMATS
 from mml_lib.files.stored import read_json
@@ -61,6 +62,7 @@ READ: dict[str, Callable[[Path], Any]] = {
     "calibration": lambda path: Calibration(**read_json(path, "calibration")),
     "ensemble": EnsembleStorage.read,
     "fisher": FisherEmbedding.read,
+    "baseline_probe": LinearProbe.read,
     "pair_distance": PairDistance.read,
     "trial": lambda path: Trial.read(path).records,
     "trial_result": TrialResult.read,

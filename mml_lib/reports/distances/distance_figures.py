@@ -1,6 +1,7 @@
 """Figures of distances between tasks: a clustered heat map, a map, and the nearest sources of the pivot."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,9 @@ from mml_lib.reports.question_figures import draw_matrix
 
 FEWEST = 3
 """Tasks that groups and maps need."""
+
+LINE, LETTER = 0.17, 0.075
+"""Height of a name beside a map, and width of a letter, in inches."""
 
 
 def draw_distances(table: pd.DataFrame, measure: str, pivot: str | None, folder: Path) -> None:
@@ -69,16 +73,34 @@ def _draw_heat_map(table: pd.DataFrame, symmetric: np.ndarray | None, measure: s
 
 
 def _draw_map(symmetric: np.ndarray, names: list[str], measure: str, path: Path) -> None:
-    figure, (axis,) = panels(1, width=5.5, height=5)
+    """Draw tasks as points; their names stand beside the map, so that those of near tasks do not overlap."""
+    texts = [shorten(name, NAME) for name in names]
+    side = max(4.5, 0.5 + LINE * len(names))
+    figure, (axis,) = panels(1, width=side + 0.4 + LETTER * max(map(len, texts)), height=side)
     places = scaled_places(symmetric)
-    axis.scatter(*places.T, color=COLORS[0], s=25)
-    for name, place in zip(names, places, strict=True):
-        axis.annotate(shorten(name, NAME // 2), place, xytext=(4, 4), textcoords="offset points", fontsize=8)
-    axis.set_aspect("equal", adjustable="datalim")
-    axis.margins(0.2)
-    axis.set(xticks=[], yticks=[])
+    axis.scatter(*places.T, color=COLORS[0], s=25, zorder=3)
+    centre, half = (places.max(axis=0) + places.min(axis=0)) / 2, 0.6 * max(float(np.ptp(places, axis=0).max()), 1e-9)
+    axis.set(xlim=(centre[0] - half, centre[0] + half), ylim=(centre[1] - half, centre[1] + half), xticks=[], yticks=[])
+    axis.set_aspect("equal", anchor="W")
     axis.set_title(f"tasks by distance {measure}, multidimensional scaling", fontsize=9)
+    heights = (places[:, 1] - centre[1] + half) / (2 * half)
+    line = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.6, "shrinkA": 1, "shrinkB": 3, "relpos": (0, 0.5)}
+    for text, place, height in zip(texts, places, spread_out(heights, LINE / (side - 0.5)), strict=True):
+        beside: dict[str, Any] = {"xytext": (1.04, height), "textcoords": "axes fraction", "va": "center"}
+        axis.annotate(text, place, **beside, fontsize=8, arrowprops=line, annotation_clip=False)
     save(figure, path)
+
+
+def spread_out(heights: np.ndarray, gap: float) -> np.ndarray:
+    """Return heights of labels between 0 and 1, N, at least a gap apart and in the order of the wanted ones."""
+    order = np.argsort(heights, kind="stable")
+    gap = min(gap, 1 / max(1, len(heights) - 1))
+    steps = gap * np.arange(len(heights))
+    free = heights[order] - steps
+    upwards, downwards = np.maximum.accumulate(free), np.minimum.accumulate(free[::-1])[::-1]
+    spread = np.empty(len(heights))
+    spread[order] = np.clip((upwards + downwards) / 2, 0, 1 - steps[-1]) + steps
+    return spread
 
 
 def scaled_places(symmetric: np.ndarray) -> np.ndarray:

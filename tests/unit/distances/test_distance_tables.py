@@ -19,7 +19,7 @@ from mml_lib.distances.pair_distances import (
 )
 from mml_lib.errors import MMLError
 from mml_lib.files.checksums import seal
-from mml_lib.reports.distances.distance_figures import draw_distances, scaled_places, symmetric_distances
+from mml_lib.reports.distances.distance_figures import draw_distances, scaled_places, spread_out, symmetric_distances
 
 TASKS = ["a", "b", "c"]
 
@@ -87,6 +87,17 @@ def test_classical_scaling_keeps_the_distances_of_points_in_a_plane():
     distances = cdist(points, points)
     places = scaled_places(distances)
     assert cdist(places, places) == pytest.approx(distances)
+
+
+def test_names_beside_a_map_are_apart_and_in_order():
+    wanted = np.array([0.5, 0.51, 0.5, 0.99, 1.0, 0.0])
+    spread = spread_out(wanted, 0.1)
+    assert (np.diff(np.sort(spread)) > 0.1 - 1e-9).all()
+    assert (spread >= 0).all()
+    assert (spread <= 1 + 1e-9).all()
+    assert np.argsort(spread, kind="stable").tolist() == np.argsort(wanted, kind="stable").tolist()
+    assert spread_out(np.full(3, 0.5), 0.1).tolist() == pytest.approx([0.4, 0.5, 0.6])
+    assert spread_out(np.zeros(30), 0.1).max() == pytest.approx(1), "too many names are as far apart as they can be"
 
 
 def test_negative_distances_are_shifted_and_undefined_ones_have_no_groups():
