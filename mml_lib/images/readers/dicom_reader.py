@@ -27,6 +27,7 @@ from mml_lib.images.readers.dicom_values import (
     stored_grey,
     without_padding,
 )
+from mml_lib.images.readers.plain_slices import keep, key_of, recall
 from mml_lib.images.readers.reader_registry import Contents, Header, check_samples, register_reader, split_frame
 from mml_lib.tasks.creators.file_kinds import DICOM_SUFFIXES
 
@@ -44,6 +45,7 @@ PLUGINS = ("pydicom", "pylibjpeg", "pyjpegls", "pillow", "gdcm")
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 _IMPORTING = Lock()
+_IMPORTED: list[ModuleType] = []
 
 SLICED = ("CT", "MR", "PT")
 """Modalities whose series are volumes, so that all images of one have the same size."""
@@ -115,10 +117,20 @@ def read_dicom(file: Path | str, own_window: bool = False, as_numbers: bool = Fa
     path, frame = split_frame(file)
     with _values_hidden(path):
         # Of a file with many frames only one is read from disk.
-        dataset = open_dicom(path, with_pixels=path == Path(file))
+        is_whole = path == Path(file)
+        dataset = _opened(path, with_pixels=is_whole)
+        key = key_of(dataset) if is_whole and not own_window and not as_numbers else None
+        if (plain := recall(key, dataset)) is not None:
+            return plain
+        _check(dataset, path, with_pixels=is_whole)
         if frame >= _frames(dataset):
             raise MMLError(f"the image {path} has no frame {frame}; list the data set anew")
-        image = _image(dataset, _decoded(dataset, frame, path), frame, own_window, as_numbers)
+        stored = stored_grey(dataset)
+        image = _image(
+            dataset, _decoded(dataset, frame, path) if stored is None else stored, frame, own_window, as_numbers
+        )
+        if key:
+            keep(key, image, GreyMeaning.of(dataset).ends, is_plain=image.stored is stored)
         check_samples(image.stored, "dicom", file)
         return image
 
@@ -164,13 +176,18 @@ def open_dicom(path: Path, with_pixels: bool = True) -> "Dataset":
     Raises:
         MMLError: it is no DICOM, has no pixels, or nothing that is installed decodes them.
     """
-    pydicom = _import_pydicom(path)
-    try:
-        dataset = pydicom.dcmread(path, stop_before_pixels=not with_pixels)
-    except pydicom.errors.InvalidDicomError:
-        dataset = pydicom.dcmread(path, stop_before_pixels=not with_pixels, force=True)
+    dataset = _opened(path, with_pixels)
     _check(dataset, path, with_pixels)
     return dataset
+
+
+def _opened(path: Path, with_pixels: bool) -> "Dataset":
+    """Read a file, or all of it but its pixels, whatever it holds."""
+    pydicom = _import_pydicom(path)
+    try:
+        return pydicom.dcmread(path, stop_before_pixels=not with_pixels)
+    except pydicom.errors.InvalidDicomError:
+        return pydicom.dcmread(path, stop_before_pixels=not with_pixels, force=True)
 
 
 def _import_pydicom(path: Path) -> ModuleType:
@@ -179,6 +196,8 @@ def _import_pydicom(path: Path) -> ModuleType:
     Raises:
         MMLError: it is not installed.
     """
+    if (imported := sys.modules.get("pydicom")) is not None and imported in _IMPORTED:
+        return imported
     # python-gdcm 3.2, which pydicom imports, takes any module or folder called so for one of Python 2.
     with _IMPORTING:
         hidden = {} if "gdcm" in sys.modules else {name: sys.modules.get(name) for name in ("dl", "DLFCN")}
@@ -193,6 +212,7 @@ def _import_pydicom(path: Path) -> ModuleType:
                 sys.modules.update({name: module} if module else {})
     # Warnings of values that are not as the standard says would repeat the values: names of patients, say.
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    _IMPORTED.append(pydicom)
     return pydicom
 
 
@@ -249,8 +269,6 @@ def _decoded(dataset: "Dataset", frame: int, path: Path) -> np.ndarray:
     """Return the stored values of a frame, H×W or H×W×3; YBR as RGB."""
     from pydicom.pixels import get_decoder, pixel_array
 
-    if (stored := stored_grey(dataset)) is not None:
-        return stored
     try:
         source = dataset if any(keyword in dataset for keyword in PIXELS) else path
         available = get_decoder(dataset.file_meta.TransferSyntaxUID).available_plugins
