@@ -1,6 +1,7 @@
 """Lists of the parts that a study can name: `snakemake info --config list=metrics`."""
 
 import inspect
+import operator
 import re
 import textwrap
 from collections.abc import Callable, Sequence
@@ -96,7 +97,10 @@ def _first_line(function: Callable) -> str:
 
 # --- catalogue --------------------------------------------------------------------------------------------------------
 
-CONDITION = re.compile(r"(modality|task_type|keyword)=(.+)|images([<>])(\d+)")
+CONDITION = re.compile(r"(modality|task_type|keyword)=(.+)|(images|side)([<>=])(\d+)")
+
+
+COMPARED = {"<": operator.lt, ">": operator.gt, "=": operator.eq}
 
 
 def _entries(conditions: Sequence[str], folders: Sequence[Path]) -> Entries:
@@ -111,7 +115,7 @@ def _entries(conditions: Sequence[str], folders: Sequence[Path]) -> Entries:
         if match is None:
             raise MMLError(
                 f"list: '{condition}' is no condition; write modality=x-ray, task_type=classification, keyword=skin, "
-                "images<10000 or images>10000"
+                "images<10000, images>10000, side=28 or side>100 (pixels)"
             )
         kept = [entry for entry in entries if _fulfils(entry, match)]
         if not kept:
@@ -124,9 +128,10 @@ def _entries(conditions: Sequence[str], folders: Sequence[Path]) -> Entries:
 
 
 def _fulfils(entry: Entry, condition: re.Match[str]) -> bool:
-    key, text, order, number = condition.groups()
-    if key is None:
-        return 0 < entry.images < int(number) if order == "<" else entry.images > int(number)
+    key, text, measure, order, number = condition.groups()
+    if measure is not None:
+        values_of = {"images": [entry.images] if entry.images else [], "side": entry.sides}
+        return any(COMPARED[order](value, int(number)) for value in values_of[measure])
     values = {
         "modality": entry.modalities,
         "task_type": [entry.task_type],

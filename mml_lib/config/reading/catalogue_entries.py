@@ -13,7 +13,7 @@ from mml_lib.errors import MMLError, nearest
 CATALOGUE = "catalogue"
 """Folder of the entries below a folder of presets, and the key of a task that names one."""
 
-KEYS = ("about", "images", "facts", "task", "variants")
+KEYS = ("about", "images", "side", "facts", "task", "variants")
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Entry:
         name: of the entry.
         about: the data set in one line.
         images: number of its images.
+        sides: height and width in pixels, of each of its sizes where there are several; empty where images are not
+            square or differ in size.
         facts: sources of its URLs, checksums and other facts.
         task: keys of a task.
         variants: further keys of the task by an option of the entry (`size`) and its value; the first is the default.
@@ -35,6 +37,7 @@ class Entry:
     facts: str
     task: Mapping[str, Any]
     variants: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    sides: tuple[int, ...] = ()
 
     @property
     def task_type(self) -> str:
@@ -93,7 +96,8 @@ def read_entry(name: str, path: Path) -> Entry:
         option: {value: keys or {} for value, keys in values.items()}
         for option, values in (content.get("variants") or {}).items()
     }
-    return Entry(name, about, plain(content.get("images") or 0), facts, content["task"], variants)
+    images, sides = plain(content.get("images") or 0), _sides(content)
+    return Entry(name, about, images, facts, content["task"], variants, tuple(sides))
 
 
 def _problem(content: Any) -> str:
@@ -107,11 +111,19 @@ def _problem(content: Any) -> str:
         return "has no key 'creator' in its task"
     if type(images) is not int:
         return f"has the images {images}; write a whole number such as 1295, or leave the key out"
+    if any(type(side) is not int or side < 1 for side in _sides(content)):
+        return f"has the side {content['side']}; write pixels such as 28, or [28, 64], or leave the key out"
     if not isinstance(task.get("modalities") or {}, Mapping):
         return "has modalities that are no mapping; write task: {modalities: {image: x-ray}}"
     if not isinstance(task.get("keywords") or [], list):
         return "has keywords that are no list; write task: {keywords: [medical, skin]}"
     return _problem_of_variants(content.get("variants") or {})
+
+
+def _sides(content: Mapping[str, Any]) -> list[Any]:
+    """Return the sides that an entry states; an empty list where it states none."""
+    stated = content.get("side")
+    return [] if stated is None else [plain(side) for side in (stated if isinstance(stated, list) else [stated])]
 
 
 def _problem_of_variants(variants: Any) -> str:

@@ -41,7 +41,7 @@ Key: TypeAlias = tuple[bytes | str | None, ...]
 
 @dataclass(frozen=True)
 class PlainSlice:
-    """What a header says of its pixels.
+    """Meaning of a header for its pixels.
 
     Args:
         shape: rows and columns.

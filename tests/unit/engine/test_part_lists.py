@@ -76,6 +76,9 @@ def test_an_unknown_list_is_refused_with_the_names_of_all():
         ("modality=computed images>30000", {"organamnist"}),
         ("keyword=skin", {"dermamnist", "isic2020"}),
         ("task_type=segmentation images<5000", {"voc_segmentation"}),
+        ("modality=pathology side>100 images<6000", {"colorectal_histology"}),
+        ("side=16 images>2000", {"usps"}),
+        ("keyword=blood side=224", {"bloodmnist"}),
         ("task_type=multilabel modality=X-Ray", {"chestmnist"}),
     ],
 )
