@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from mml_lib.config.analysis.audit_options import Audit, Dimension, as_dimension
+from mml_lib.config.analysis.deployment_options import Apply
 from mml_lib.config.analysis.search_options import Search
 from mml_lib.config.analysis.similarity_options import Similarity
 from mml_lib.config.analysis.suggest_options import Suggestions
@@ -277,6 +278,7 @@ class StudyConfig(Section):
         None, description="Run id that the mode info explains: its pipeline, and the differences from the study's."
     )
     audit: Audit = Field(default_factory=Audit, description="Options of the mode audit. Not part of a run.")
+    apply: Apply = Field(default_factory=Apply, description="Options of the mode apply. Not part of a run.")
     dimension: Annotated[
         Dimension | None,
         BeforeValidator(as_dimension, json_schema_input_type=Literal["pixels", "features"] | Dimension | None),

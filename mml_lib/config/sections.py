@@ -113,13 +113,13 @@ References = Annotated[
 """Projects, or one run of each: `project`, `[a, b]`, `project#3f9ac21b`."""
 
 
-def _run_id(run: str) -> str:
+def checked_run_id(run: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{8}", run):
         raise ValueError(f"'{run}' is no run id, which has 8 hexadecimal digits; INFO/models.csv lists the runs")
     return run
 
 
-RunId = Annotated[str, AfterValidator(_run_id)]
+RunId = Annotated[str, AfterValidator(checked_run_id)]
 
 
 def _no_pattern(path: Any) -> Any:

@@ -32,14 +32,18 @@ class NewImage:
     Args:
         id: its name in tables.
         content: its file, its files by channel, an array (H×W or H×W×C) or a picture of Pillow.
+        label: its file in tables; None: the file of its content.
     """
 
     id: str
     content: Path | str | ChannelFiles | np.ndarray | Image.Image
+    label: str | None = None
 
     @property
     def file(self) -> str:
         """Its file; empty for an image in memory."""
+        if self.label is not None:
+            return self.label
         return "" if isinstance(self.content, np.ndarray | Image.Image) else str(self.content)
 
     def __str__(self) -> str:

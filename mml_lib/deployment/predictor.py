@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -28,6 +28,9 @@ from mml_lib.training.guards import is_out_of_memory
 if TYPE_CHECKING:
     import pandas as pd
 
+Observe = Callable[[Sequence[Prepared]], None]
+"""Function that gets the prepared images of the first member, those of one size together."""
+
 AHEAD = 3
 """Batches that are read ahead."""
 
@@ -52,21 +55,27 @@ class Member:
         return self.preparation.transforms if self.preparation.is_restorable else None
 
     @torch.inference_mode()
-    def predictions(self, images: Sequence[NewImage], batch_size: int, threads: int) -> AnyPredictions:
+    def predictions(
+        self, images: Sequence[NewImage], batch_size: int, threads: int, observe: Observe | None = None
+    ) -> AnyPredictions:
         """Return the predictions of images, unlabelled.
 
         Args:
             images: the images, N.
             batch_size: images that a network sees at once.
             threads: threads that read images.
+            observe: gets all prepared images, those of one size together.
         """
         outputs: list[np.ndarray] = []
         for batch in self.batches(images, batch_size, threads):
             answers: list[np.ndarray | None] = [None] * len(batch)
             sizes = np.array([prepared.pixels.shape[:2] for prepared in batch])
             for places in by_size(sizes, batch_size):
-                for place, answer in zip(places, self._answers([batch[place] for place in places]), strict=True):
+                of_size = [batch[place] for place in places]
+                for place, answer in zip(places, self._answers(of_size), strict=True):
                     answers[place] = answer
+                if observe is not None:
+                    observe(of_size)
             outputs += [answer for answer in answers if answer is not None]
         ids, kind = np.array([image.id for image in images]), TASK_TYPES[self.group.task_type]
         network = self.group.networks[0]
@@ -181,7 +190,9 @@ class Predictor:
             assert isinstance(part, MaskPredictions), "networks for masks predict masks"
             yield from ((str(id_), mask) for id_, (mask, _) in zip(part.ids, part.images(), strict=True))
 
-    def predictions(self, images: Images, batch_size: int = 32, threads: int | None = None) -> AnyPredictions:
+    def predictions(
+        self, images: Images, batch_size: int = 32, threads: int | None = None, observe: Observe | None = None
+    ) -> AnyPredictions:
         """Return the predictions as the project stores them: merged logits, values, or masks at the images' own sizes.
 
         Raises:
@@ -193,14 +204,15 @@ class Predictor:
             raise MMLError(f"images: the id '{repeated[0]}' stands for several images; give each its own")
         threads = threads or len(os.sched_getaffinity(0))
         try:
-            parts = [member.predictions(listed, batch_size, threads) for member in self.members]
+            first = self.members[0].predictions(listed, batch_size, threads, observe)
+            others = [member.predictions(listed, batch_size, threads) for member in self.members[1:]]
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             raise MMLError(f"out of memory with {batch_size} images at once; lower batch_size") from error
         if self.ensemble is None:
-            return parts[0]
-        return combine(self.ensemble, parts)
+            return first
+        return combine(self.ensemble, [first, *others])
 
     def to(self, device: str | torch.device) -> "Predictor":
         """Move all networks to a device, and return the predictor."""

@@ -6,12 +6,13 @@ from typing import Any
 
 import torch
 
+from mml_lib.config.analysis.deployment_options import ENSEMBLE
 from mml_lib.config.prediction_options import TTA
 from mml_lib.deployment.deployed_network import DeployedNetwork, NetworkGroup
 from mml_lib.deployment.new_images import NewImage, new_images
 from mml_lib.deployment.predictor import Member, Predictor, tensor_of
 from mml_lib.deployment.preparation import Preparation
-from mml_lib.deployment.stored_runs import ENSEMBLE, Folds, StoredProject, StoredRun
+from mml_lib.deployment.stored_runs import Folds, StoredProject, StoredRun
 from mml_lib.errors import MMLError
 from mml_lib.evaluation.calibration.calibration_methods import Calibration
 from mml_lib.evaluation.ensembles.fold_pools import spread

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mml_lib.config.analysis.deployment_options import BEST, ENSEMBLE
 from mml_lib.errors import MMLError, nearest
 from mml_lib.evaluation.calibration.calibration_methods import Calibration
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
@@ -16,9 +17,6 @@ from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.task_types import TASK_TYPES
 
 Folds = Literal["all"] | int | Iterable[int]
-
-BEST, ENSEMBLE = "best", "ensemble"
-"""Words in place of a run id."""
 
 CALIBRATED_SPLITS = ("test", "unlabelled", "val")
 """Splits whose calibration is used for new images, the first that there is."""

@@ -33,6 +33,7 @@ TOKENS = {
     "SEARCH_ID": ("search", r"[0-9a-f]{8}"),
     "RUNG": ("rung", r"\d+"),
     "METRIC": ("metric", r"[a-z][a-z0-9_]*"),
+    "COLLECTION": ("collection", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
     "FILE_NAME": ("file_name", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
 }
 """Each token with the wildcard that it is in a rule, and what may stand for it."""
@@ -241,6 +242,8 @@ BUILT_IN = (
     AssignmentTemplate("run_table", "PROJ_PATH/RESULTS/MODE-runs.csv", removable=False),
     AssignmentTemplate("run_times", "PROJ_PATH/RESULTS/MODE-times.csv", removable=False),
     AssignmentTemplate("pages", "PROJ_PATH/PAGES/MODE", removable=False, directory=True),
+    AssignmentTemplate("applied", "PROJ_PATH/APPLIED/COLLECTION.csv", removable=False),
+    AssignmentTemplate("applied_masks", "PROJ_PATH/APPLIED/COLLECTION-masks", removable=False, directory=True),
     AssignmentTemplate("task_table", "PROJ_PATH/INFO/tasks.csv", removable=False),
     AssignmentTemplate("label_table", "PROJ_PATH/INFO/labels.csv", removable=False),
     AssignmentTemplate("all_samples", "PROJ_PATH/INFO/samples.png", removable=False),

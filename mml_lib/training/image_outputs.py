@@ -42,3 +42,9 @@ class ImageOutputs:
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return outputs for images N×C×H×W as they are packed: N×outputs, or N×classes×H×W."""
         return self.network(self.normalise(self.scale(images)), self.task)
+
+    def outputs_of_whole(self, images: torch.Tensor) -> torch.Tensor:
+        """Return float32 outputs for whole images, as `forward`, by the sliding window where there is one."""
+        if self.window is None:
+            return self.forward(images).float()
+        return self.window.outputs_of(images, self.forward, self.task_type)

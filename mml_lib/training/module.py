@@ -107,12 +107,6 @@ class MMLModule(ImageOutputs, LightningModule):
         """Digest of the division of each task that it learns."""
         self._epoch_started = 0.0
 
-    def outputs_of_whole(self, images: torch.Tensor) -> torch.Tensor:
-        """Return float32 outputs for whole images, as `forward`, by the sliding window where there is one."""
-        if self.window is None:
-            return self(images).float()
-        return self.window.outputs_of(images, self, self.task_type)
-
     def redirect(self, task: str) -> None:
         """Answer for another task from now on: by its own head where the network has one, else by that of the first."""
         self.task = learned_as(task, self.network.heads) or self.task

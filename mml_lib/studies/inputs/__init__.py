@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mml_lib.studies.inputs.audit_inputs import AuditInputs
+from mml_lib.studies.inputs.deployment_inputs import DeploymentInputs
 from mml_lib.studies.inputs.evaluate_inputs import EvaluateInputs
 from mml_lib.studies.inputs.features_inputs import FeaturesInputs
 from mml_lib.studies.inputs.finish_inputs import FinishInputs
@@ -35,6 +36,7 @@ class Inputs:
     def __init__(self, study: "Study"):
         self.fm = study.fm
         self.audit = AuditInputs(study)
+        self.deployment = DeploymentInputs(study)
         self.tasks = TasksInputs(study)
         self.preprocess = PreprocessInputs(study)
         self.train = TrainInputs(study)

@@ -1,0 +1,55 @@
+"""The sections of a study that use trained networks: `apply` and `export`."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, PositiveInt
+
+from mml_lib.config.sections import Section, checked_run_id
+from mml_lib.config.task_options import TaggedName
+
+BEST, ENSEMBLE = "best", "ensemble"
+"""Words in place of a run id."""
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.+~-]*$"
+
+
+def _run_or_word(run: str) -> str:
+    return run if run in (BEST, ENSEMBLE) else checked_run_id(run)
+
+
+class DeployedRun(Section):
+    """Networks of a study that are used."""
+
+    task: TaggedName | None = Field(None, description="Task of the networks; unset: the pivot, or the only task.")
+    run: Annotated[str, AfterValidator(_run_or_word)] = Field(
+        BEST,
+        description="Run id; best: the best run by validation; ensemble: the ensemble of mode post.",
+    )
+    folds: list[Annotated[int, Field(ge=0, strict=True)]] | None = Field(
+        None, min_length=1, description="Folds whose networks are averaged; unset: all."
+    )
+
+
+class Apply(DeployedRun):
+    """Options of the mode apply."""
+
+    images: str | None = Field(
+        None,
+        description="New images: a folder, a CSV with a column image (or file, path), an archive or an image file.",
+    )
+    name: Annotated[str, Field(pattern=NAME, max_length=100)] | None = Field(
+        None, description="Name of the table APPLIED/<name>.csv; unset: that of the folder or file."
+    )
+    distance: Literal["features", "confidence", "none"] = Field(
+        "features",
+        description="Distance of each image to the training images: features (to the 10th nearest training image by "
+        "features of the network), confidence (1 less the largest probability), or none.",
+    )
+    warn_from: float = Field(
+        0.99,
+        gt=0,
+        le=1,
+        description="Warn of images that are farther than this share of held-out images of the task.",
+    )
+    masks: bool = Field(True, description="Write the masks of a segmentation as PNG files of class indices.")
+    batch_size: PositiveInt = Field(32, description="Images that a network sees at once.")

@@ -1,0 +1,125 @@
+"""Candidate networks: trained networks of a study, of which a step of mode `apply` or `export` takes some."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mml_lib.config.analysis.deployment_options import BEST
+from mml_lib.config.prediction_options import TTA
+from mml_lib.deployment.predictor import Predictor
+from mml_lib.deployment.predictor_loading import check_same_order, read_member
+from mml_lib.deployment.stored_runs import read_calibration
+from mml_lib.errors import MMLError
+from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage, Member
+from mml_lib.evaluation.ensembles.fold_pools import spread
+from mml_lib.files.checksums import verify
+from mml_lib.models.model_selection import BestRun, best_run
+from mml_lib.models.model_storage import ModelStorage
+from mml_lib.pipelines.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class CandidateNetwork:
+    """A trained network with its files.
+
+    Args:
+        task, run, fold: its identity.
+        weights: its weights.
+        model: its model storage.
+        pipeline: pipeline of its run.
+        images: packed images of its task, as its run has them.
+        calibration: its calibration; None: there is none.
+    """
+
+    task: str
+    run: str
+    fold: int
+    weights: str
+    model: str
+    pipeline: str
+    images: str | None = None
+    calibration: str | None = None
+
+
+def candidates_of(networks: Sequence[Mapping[str, Any]], files: Mapping[str, Any]) -> list[CandidateNetwork]:
+    """Return the candidates of a step.
+
+    Args:
+        networks: `task`, `run` and `fold` of each.
+        files: inputs of the step: `parameters`, `models`, `pipelines` of each, and `images` and `calibrations`, which
+            may be empty.
+    """
+    columns = [files[key] for key in ("parameters", "models", "pipelines")]
+    columns += [files.get(key) or [None] * len(networks) for key in ("images", "calibrations")]
+    rows = zip(networks, *columns, strict=True)
+    return [CandidateNetwork(network["task"], network["run"], network["fold"], *paths) for network, *paths in rows]
+
+
+def choose_run(candidates: Sequence[CandidateNetwork], run: str, metric: str) -> list[CandidateNetwork]:
+    """Return the networks of a run: of the one that is named, or of the best one by validation.
+
+    Args:
+        candidates: networks of one task.
+        run: id of the run, or `best`.
+        metric: metric that the best one is chosen by; the validation loss where a network does not have it.
+    """
+    if run == BEST:
+        run = best_of(candidates, metric).run
+    return [candidate for candidate in candidates if candidate.run == run]
+
+
+def best_of(candidates: Sequence[CandidateNetwork], metric: str) -> BestRun:
+    """Return the best procedure of some networks by validation, and its best run."""
+    storages = [ModelStorage.read(candidate.model) for candidate in candidates]
+    procedures = {candidate.run: read_pipeline(candidate).procedure for candidate in candidates}
+    return best_run(storages, {run: (procedure, run) for run, procedure in procedures.items()}, metric)
+
+
+def read_pipeline(candidate: CandidateNetwork) -> Pipeline:
+    """Return the pipeline of a network's run.
+
+    Raises:
+        MMLError: the file is damaged.
+    """
+    verify(Path(candidate.pipeline))
+    return Pipeline.read(Path(candidate.pipeline))
+
+
+def predictor_of_run(networks: Sequence[CandidateNetwork], dataset: str, tta: TTA) -> Predictor:
+    """Return the predictor of the networks of one run.
+
+    Args:
+        networks: the networks.
+        dataset: manifest of the data set of their task.
+        tta: test-time augmentation.
+    """
+    pipeline = read_pipeline(networks[0])
+    calibrations = [network.calibration and read_calibration(network.calibration) for network in networks]
+    member = read_member(
+        pipeline, [network.weights for network in networks], dataset, [c or None for c in calibrations], tta
+    )
+    return Predictor(networks[0].task, member.group.networks[0].classes, [member])
+
+
+def predictor_of_ensemble(
+    candidates: Sequence[CandidateNetwork], ensemble: EnsembleStorage, dataset: str, tta: TTA
+) -> tuple[Predictor, list[CandidateNetwork]]:
+    """Return the predictor of an ensemble of some of the networks, and these networks.
+
+    Raises:
+        MMLError: a member is none of the networks, or members have other classes, or in another order.
+    """
+    networks = [Member(candidate.task, candidate.run, candidate.fold) for candidate in candidates]
+    known = {member for network in networks for member in (network, network.whole_run)}
+    for member in ensemble.members:
+        if member not in known:
+            raise MMLError(f"the ensemble of {ensemble.task} has a member that is no network of the study ({member})")
+    if any(member.fold is None for member in ensemble.members):
+        ensemble, places = spread(ensemble, networks)
+    else:
+        places = [networks.index(member) for member in ensemble.members]
+    chosen = [candidates[place] for place in places]
+    members = [predictor_of_run([network], dataset, tta).members[0] for network in chosen]
+    check_same_order(ensemble.task, [(member.run, member.group.networks[0].classes) for member in members])
+    return Predictor(ensemble.task, members[0].group.networks[0].classes, members, ensemble), chosen

@@ -1,0 +1,1 @@
+"""Modes that use trained networks: `apply` and `export`."""

@@ -1,0 +1,104 @@
+"""Steps that use trained networks on new images.
+
+Modules that need torch are imported late, as the step may go on in a warm process.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mml_lib.config.analysis.deployment_options import ENSEMBLE
+from mml_lib.config.prediction_options import TTA
+from mml_lib.steps.step import Step
+from mml_lib.steps.step_gpus import limit_gpu_memory
+from mml_lib.tasks.struct import TaskStruct
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mml_lib.deployment.candidate_networks import CandidateNetwork
+    from mml_lib.deployment.predictor import Predictor
+    from mml_lib.deployment.training_distance import TrainingDistance
+
+logger = logging.getLogger(__name__)
+
+
+def applied_predictor(
+    step: Step, files: Any, networks: Sequence[Mapping[str, Any]], run: str, metric: str
+) -> "tuple[Predictor, list[CandidateNetwork]]":
+    """Return the predictor of a run or an ensemble on the device of a step, and its networks.
+
+    Args:
+        step: the step.
+        files: its inputs.
+        networks: `task`, `run` and `fold` of all networks that may be meant.
+        run: id of the run, `best` or `ensemble`.
+        metric: metric by which the best run is chosen.
+    """
+    import torch
+
+    from mml_lib.deployment.candidate_networks import (
+        candidates_of,
+        choose_run,
+        predictor_of_ensemble,
+        predictor_of_run,
+    )
+    from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
+    from mml_lib.inference.prediction import best_device
+
+    torch.set_num_threads(step.threads)
+    limit_gpu_memory()
+    candidates = candidates_of(networks, files)
+    tta = TTA.model_validate(step.params.get("tta") or {})
+    if run == ENSEMBLE:
+        storage = EnsembleStorage.read(files.ensemble[0])
+        predictor, chosen = predictor_of_ensemble(candidates, storage, files.dataset, tta)
+    else:
+        chosen = choose_run(candidates, run, metric)
+        predictor = predictor_of_run(chosen, files.dataset, tta)
+    logger.info("%s", predictor)
+    return predictor.to(best_device(step.cfg.trainer.accelerator)), chosen
+
+
+def training_distance(
+    predictor: "Predictor", networks: "Sequence[CandidateNetwork]", description: str, kind: str
+) -> "TrainingDistance | None":
+    """Return the distances to the training of the first network of a predictor; None for the kind `none`.
+
+    Args:
+        predictor: the predictor.
+        networks: its networks.
+        description: description of their task.
+        kind: `features`, `confidence` or `none`.
+    """
+    from mml_lib.deployment.training_distance import TrainingDistance
+
+    first = networks[0]
+    if kind == "none" or first.images is None:
+        return None
+    struct = TaskStruct(first.task, {"description": Path(description), "packed": Path(first.images)})
+    network = predictor.members[0].group.networks[0]
+    return TrainingDistance.of(network, kind, struct, first.fold)
+
+
+def predict_new_images(
+    predictor: "Predictor", images: str, unpacked: str, masks: str | None = None, **options: Any
+) -> "pd.DataFrame":
+    """Return the predictions of new images, one row each; write their masks.
+
+    Args:
+        predictor: the predictor.
+        images: a folder, a table, an archive or an image file.
+        unpacked: folder for the members of an archive.
+        masks: folder of mask files; None: there are none.
+        options: further arguments of `mml_lib.deployment.applying.apply_predictor`.
+    """
+    from mml_lib.deployment.applying import apply_predictor, opened_images
+    from mml_lib.files.atomic import write_whole_folder
+
+    with opened_images(Path(images), Path(unpacked)) as listed:
+        if masks is None:
+            return apply_predictor(predictor, listed, **options)
+        with write_whole_folder(masks) as beside:
+            return apply_predictor(predictor, listed, masks=beside, **options)

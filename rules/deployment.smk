@@ -1,0 +1,57 @@
+"""Deployment: trained networks on new images."""
+
+inputs = study.inputs.deployment
+
+
+rule apply_networks:
+    """Predict new images by trained networks, with their distance to the training images."""
+    input:
+        parameters=inputs.parameters,  # PARAMETERS/{task}/*.safetensors
+        models=inputs.models,  # MODELS/{task}/*.json
+        pipelines=ancient(inputs.pipelines),  # PIPELINES/{task}/*.yaml
+        calibrations=inputs.calibrations,  # CALIBRATED/{task}/*/*.json
+        ensemble=inputs.ensemble,  # ENSEMBLES/{task}/{mode}.json
+        task=ancient(inputs.description),  # TASKS/{task}/{task id}.json
+        dataset=ancient(inputs.dataset),  # RAW/{dataset}/dataset.json
+        images=ancient(inputs.distance_images),  # PREPROCESSED/{dataset}/{pack}
+    output:
+        table=fm.output("applied"),  # APPLIED/{collection}.csv
+    log:
+        fm.log("apply_networks", "applied"),
+    benchmark:
+        fm.benchmark("apply_networks", "applied")
+    wildcard_constraints:
+        collection=inputs.collections(masks=False),
+    conda:
+        "../config/environment.yaml"
+    threads: study.gpus.threads("apply_networks", 4)
+    resources:
+        mem_mb=study.resources.mem_mb("apply_networks", 8000),
+        runtime=study.resources.runtime("apply_networks", 240),
+        gpu=study.gpus.number("apply_networks"),
+        gpu_mem_mb=study.gpus.memory("apply_networks"),
+    params:
+        **inputs.prediction_params(),
+        networks=inputs.networks,
+        metric=inputs.metric,
+        options=inputs.options,
+        batch_size=inputs.batch_size,
+        new_images=inputs.images,
+        state=inputs.state,
+        unpacked=inputs.unpacked,  # TEMP/applied/{collection}
+    message:
+        "predict the images of {params.new_images}"
+    script:
+        "../scripts/apply_networks.py"
+
+
+use rule apply_networks as apply_masks with:
+    output:
+        table=fm.output("applied"),  # APPLIED/{collection}.csv
+        masks=fm.output("applied_masks"),  # APPLIED/{collection}-masks
+    log:
+        fm.log("apply_masks", "applied"),
+    benchmark:
+        fm.benchmark("apply_masks", "applied")
+    wildcard_constraints:
+        collection=inputs.collections(masks=True),

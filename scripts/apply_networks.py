@@ -1,0 +1,27 @@
+"""Predict new images by trained networks, with their distance to the training images."""
+
+from mml_lib.files.atomic import write_text
+from mml_lib.machine.terminal import say
+from mml_lib.steps.deployment_step import applied_predictor, predict_new_images, training_distance
+from mml_lib.steps.open_step import open_step
+
+step = open_step(snakemake, warm=True)
+files, params = snakemake.input, snakemake.params
+run, kind = params.options["run"], params.options["distance"]
+predictor, networks = applied_predictor(step, files, params.networks, run, params.metric)
+distance = training_distance(predictor, networks, files.task, kind)
+
+table = predict_new_images(
+    predictor,
+    params.new_images,
+    params.unpacked,
+    distance=distance,
+    warn_from=params.options["warn_from"],
+    masks=snakemake.output.get("masks"),
+    batch_size=params.batch_size,
+    threads=step.threads,
+)
+
+write_text(snakemake.output.table, table.to_csv(index=False))
+unlike = f", {(table['warning'] != '').sum()} of them unlike the training images" if distance else ""
+say(f"{snakemake.output.table}: {len(table)} images{unlike}")
