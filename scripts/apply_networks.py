@@ -1,14 +1,20 @@
 """Predict new images by trained networks, with their distance to the training images."""
 
+from mml_lib.deployment.candidates import candidates_of
 from mml_lib.files.atomic import write_text
 from mml_lib.machine.terminal import say
-from mml_lib.steps.deployment_step import applied_predictor, predict_new_images, training_distance
+from mml_lib.steps.deployment_step import chosen_predictor, predict_new_images, training_distance
 from mml_lib.steps.open_step import open_step
 
 step = open_step(snakemake, warm=True)
 files, params = snakemake.input, snakemake.params
 run, kind = params.options["run"], params.options["distance"]
-predictor, networks = applied_predictor(step, files, params.networks, run, params.metric)
+candidates = candidates_of(
+    params.networks, files.parameters, files.models, files.pipelines, files.images, files.calibrations
+)
+predictor, networks = chosen_predictor(
+    step, candidates, run, params.metric, files.dataset, params.get("tta"), files.ensemble
+)
 distance = training_distance(predictor, networks, files.task, kind)
 
 table = predict_new_images(

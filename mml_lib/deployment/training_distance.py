@@ -127,7 +127,7 @@ def features_of(network: DeployedNetwork, images: torch.Tensor) -> np.ndarray:
 
 
 def _of_images(see: Callable[[torch.Tensor], np.ndarray], images: TaskImages, network: DeployedNetwork) -> np.ndarray:
-    """Return what a function gives for the images of a task, in any order."""
+    """Apply a function to the images of a task, a batch at a time, in any order."""
     size = BATCH if network.window is None else 1
     return np.concatenate([see(images[batch]["image"]) for batch in by_size(images.sizes, size)])
 

@@ -17,46 +17,48 @@ from mml_lib.tasks.struct import TaskStruct
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mml_lib.deployment.candidate_networks import CandidateNetwork
+    from mml_lib.deployment.candidates import CandidateNetwork
     from mml_lib.deployment.predictor import Predictor
     from mml_lib.deployment.training_distance import TrainingDistance
 
 logger = logging.getLogger(__name__)
 
 
-def applied_predictor(
-    step: Step, files: Any, networks: Sequence[Mapping[str, Any]], run: str, metric: str
+def chosen_predictor(
+    step: Step,
+    candidates: "Sequence[CandidateNetwork]",
+    run: str,
+    metric: str,
+    dataset: str,
+    tta: Mapping[str, Any] | None,
+    ensemble: Sequence[str] = (),
 ) -> "tuple[Predictor, list[CandidateNetwork]]":
     """Return the predictor of a run or an ensemble on the device of a step, and its networks.
 
     Args:
         step: the step.
-        files: its inputs.
-        networks: `task`, `run` and `fold` of all networks that may be meant.
+        candidates: all networks that may be meant.
         run: id of the run, `best` or `ensemble`.
         metric: metric by which the best run is chosen.
+        dataset: manifest of the data set of their task.
+        tta: the section `tta` of the study; None: there is none.
+        ensemble: file of the ensemble.
     """
     import torch
 
-    from mml_lib.deployment.candidate_networks import (
-        candidates_of,
-        choose_run,
-        predictor_of_ensemble,
-        predictor_of_run,
-    )
+    from mml_lib.deployment.network_choice import choose_run, predictor_of_ensemble, predictor_of_run
     from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
     from mml_lib.inference.prediction import best_device
 
     torch.set_num_threads(step.threads)
     limit_gpu_memory()
-    candidates = candidates_of(networks, files)
-    tta = TTA.model_validate(step.params.get("tta") or {})
+    views = TTA.model_validate(tta or {})
     if run == ENSEMBLE:
-        storage = EnsembleStorage.read(files.ensemble[0])
-        predictor, chosen = predictor_of_ensemble(candidates, storage, files.dataset, tta)
+        storage = EnsembleStorage.read(ensemble[0])
+        predictor, chosen = predictor_of_ensemble(candidates, storage, dataset, views)
     else:
         chosen = choose_run(candidates, run, metric)
-        predictor = predictor_of_run(chosen, files.dataset, tta)
+        predictor = predictor_of_run(chosen, dataset, views)
     logger.info("%s", predictor)
     return predictor.to(best_device(step.cfg.trainer.accelerator)), chosen
 

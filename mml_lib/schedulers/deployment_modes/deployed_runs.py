@@ -74,8 +74,8 @@ class DeployedRuns:
             return networks
         for fold in folds or ():
             if fold not in {network.fold for network in networks}:
-                known = sorted({network.fold for network in networks})
-                raise MMLError(f"{self.section}.folds: {task} has no fold {fold}; it has {', '.join(map(str, known))}")
+                own = sorted({network.fold for network in networks})
+                raise MMLError(f"{self.section}.folds: {task} has no fold {fold}; it has {', '.join(map(str, own))}")
         return [
             network for network in networks if run in (BEST, network.run) and (folds is None or network.fold in folds)
         ]

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mml_lib.studies.inputs.audit_inputs import AuditInputs
-from mml_lib.studies.inputs.deployment_inputs import DeploymentInputs
 from mml_lib.studies.inputs.evaluate_inputs import EvaluateInputs
 from mml_lib.studies.inputs.features_inputs import FeaturesInputs
 from mml_lib.studies.inputs.finish_inputs import FinishInputs
 from mml_lib.studies.inputs.info_inputs import InfoInputs
+from mml_lib.studies.inputs.network_inputs.deployment_inputs import DeploymentInputs
 from mml_lib.studies.inputs.post_inputs import PostInputs
 from mml_lib.studies.inputs.preprocess_inputs import PreprocessInputs
 from mml_lib.studies.inputs.questions_inputs import QuestionsInputs

@@ -1,12 +1,11 @@
-"""Candidate networks: trained networks of a study, of which a step of mode `apply` or `export` takes some."""
+"""Choice of candidate networks, and their predictors."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mml_lib.config.analysis.deployment_options import BEST
 from mml_lib.config.prediction_options import TTA
+from mml_lib.deployment.candidates import CandidateNetwork
 from mml_lib.deployment.predictor import Predictor
 from mml_lib.deployment.predictor_loading import check_same_order, read_member
 from mml_lib.deployment.stored_runs import read_calibration
@@ -17,43 +16,6 @@ from mml_lib.files.checksums import verify
 from mml_lib.models.model_selection import BestRun, best_run
 from mml_lib.models.model_storage import ModelStorage
 from mml_lib.pipelines.pipeline import Pipeline
-
-
-@dataclass(frozen=True)
-class CandidateNetwork:
-    """A trained network with its files.
-
-    Args:
-        task, run, fold: its identity.
-        weights: its weights.
-        model: its model storage.
-        pipeline: pipeline of its run.
-        images: packed images of its task, as its run has them.
-        calibration: its calibration; None: there is none.
-    """
-
-    task: str
-    run: str
-    fold: int
-    weights: str
-    model: str
-    pipeline: str
-    images: str | None = None
-    calibration: str | None = None
-
-
-def candidates_of(networks: Sequence[Mapping[str, Any]], files: Mapping[str, Any]) -> list[CandidateNetwork]:
-    """Return the candidates of a step.
-
-    Args:
-        networks: `task`, `run` and `fold` of each.
-        files: inputs of the step: `parameters`, `models`, `pipelines` of each, and `images` and `calibrations`, which
-            may be empty.
-    """
-    columns = [files[key] for key in ("parameters", "models", "pipelines")]
-    columns += [files.get(key) or [None] * len(networks) for key in ("images", "calibrations")]
-    rows = zip(networks, *columns, strict=True)
-    return [CandidateNetwork(network["task"], network["run"], network["fold"], *paths) for network, *paths in rows]
 
 
 def choose_run(candidates: Sequence[CandidateNetwork], run: str, metric: str) -> list[CandidateNetwork]:
@@ -111,9 +73,9 @@ def predictor_of_ensemble(
         MMLError: a member is none of the networks, or members have other classes, or in another order.
     """
     networks = [Member(candidate.task, candidate.run, candidate.fold) for candidate in candidates]
-    known = {member for network in networks for member in (network, network.whole_run)}
+    possible = {member for network in networks for member in (network, network.whole_run)}
     for member in ensemble.members:
-        if member not in known:
+        if member not in possible:
             raise MMLError(f"the ensemble of {ensemble.task} has a member that is no network of the study ({member})")
     if any(member.fold is None for member in ensemble.members):
         ensemble, places = spread(ensemble, networks)

@@ -1,0 +1,1 @@
+"""Inputs and params of rules that use trained networks."""
