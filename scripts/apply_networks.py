@@ -1,6 +1,6 @@
 """Predict new images by trained networks, with their distance to the training images."""
 
-from mml_lib.deployment.candidates import candidates_of
+from mml_lib.deployment.candidate_networks import candidates_of
 from mml_lib.files.atomic import write_text
 from mml_lib.machine.terminal import say
 from mml_lib.steps.deployment_step import chosen_predictor, predict_new_images, training_distance

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mml_lib.config.analysis.deployment_options import BEST
 from mml_lib.config.prediction_options import TTA
-from mml_lib.deployment.candidates import CandidateNetwork
+from mml_lib.deployment.candidate_networks import CandidateNetwork
 from mml_lib.deployment.predictor import Predictor
 from mml_lib.deployment.predictor_loading import check_same_order, read_member
 from mml_lib.deployment.stored_runs import read_calibration

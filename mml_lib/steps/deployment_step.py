@@ -17,7 +17,7 @@ from mml_lib.tasks.struct import TaskStruct
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mml_lib.deployment.candidates import CandidateNetwork
+    from mml_lib.deployment.candidate_networks import CandidateNetwork
     from mml_lib.deployment.predictor import Predictor
     from mml_lib.deployment.training_distance import TrainingDistance
 
