@@ -83,3 +83,26 @@ rule describe_study:
         "describe the study (mode {wildcards.mode})"
     script:
         "../scripts/describe_study.py"
+
+
+rule write_methods:
+    """Write the methods section of a paper, and its references, from the files of the study."""
+    input:
+        summary=fm.pattern("summary"),  # RESULTS/{mode}.csv
+        tasks=study.inputs.info.descriptions,  # TASKS/*/*.json
+        pipelines=inputs.pipelines,  # PIPELINES/*/*.yaml
+        models=inputs.models,  # MODELS/*/*.json
+    output:
+        methods=fm.output("methods"),  # RESULTS/{mode}-methods.md
+        references=fm.output("references"),  # RESULTS/{mode}-references.bib
+    log:
+        fm.log("write_methods", "methods"),
+    conda:
+        "../config/environment.yaml"
+    params:
+        metrics=inputs.named_metrics,
+        evaluation=inputs.evaluation,
+    message:
+        "write the methods of the study (mode {wildcards.mode})"
+    script:
+        "../scripts/write_methods.py"

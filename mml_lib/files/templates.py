@@ -241,6 +241,8 @@ BUILT_IN = (
     AssignmentTemplate("study_config", "PROJ_PATH/RESULTS/MODE-study.yaml", removable=False),
     AssignmentTemplate("run_table", "PROJ_PATH/RESULTS/MODE-runs.csv", removable=False),
     AssignmentTemplate("run_times", "PROJ_PATH/RESULTS/MODE-times.csv", removable=False),
+    AssignmentTemplate("methods", "PROJ_PATH/RESULTS/MODE-methods.md", removable=False),
+    AssignmentTemplate("references", "PROJ_PATH/RESULTS/MODE-references.bib", removable=False),
     AssignmentTemplate("pages", "PROJ_PATH/PAGES/MODE", removable=False, directory=True),
     AssignmentTemplate("applied", "PROJ_PATH/APPLIED/COLLECTION.csv", removable=False),
     AssignmentTemplate("applied_masks", "PROJ_PATH/APPLIED/COLLECTION-masks", removable=False, directory=True),

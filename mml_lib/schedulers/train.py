@@ -278,6 +278,7 @@ class TrainScheduler(AbstractBaseScheduler):
             if tested & set(self.trained_for(task)):
                 self.add("draw_results", task=task, mode=self.mode)
         self.add("describe_study", mode=self.mode)
+        self.add("write_methods", mode=self.mode)
 
     def _add_questions(self) -> None:
         """Plan the ablation table, curves, and comparisons of tasks and sources, if networks are tested for them."""

@@ -159,6 +159,11 @@ class TaskDescription:
         """Return a column of the samples by sample id."""
         return dict(zip(self.samples["id"], self.samples[name], strict=True))
 
+    @property
+    def number_of_groups(self) -> int:
+        """Number of groups that the data name."""
+        return len({group for group in self.samples["group"] if group is not None})
+
     def groups_of(self, ids: Iterable[str]) -> list[str]:
         """Return the group of each sample, as `groups` has them."""
         groups = dict(zip(self.samples["id"], self.groups.tolist(), strict=True))

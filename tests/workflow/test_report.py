@@ -141,7 +141,7 @@ def test_drawing_is_done_again_for_what_it_shows_only(reported: Workplace, tmp_p
     assert copy.planned() == {}
     copy.write(DRAWN | {"num_workers": 2, "trainer": {"max_epochs": 1}, "tta": {"preset": "none", "merge": "max"}})
     assert copy.planned() == {}
-    again = {"summarize": 1, "draw_results": 1, "describe_study": 1, "finish_exp": 1}
+    again = {"summarize": 1, "draw_results": 1, "describe_study": 1, "write_methods": 1, "finish_exp": 1}
     copy.write(DRAWN | {"metrics": ["accuracy", "f1"]})
     assert copy.planned() == again | {"test_fold": 4}
     copy.write(DRAWN | {"variants": {"plain": {}, "renamed": {"seed": 2}}})

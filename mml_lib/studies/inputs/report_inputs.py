@@ -214,6 +214,40 @@ class ReportInputs(RuleInputs):
         names += [f"{task}-{run.id}" for task in scheduler.trained_tasks for run in scheduler.runs_of(task)]
         return list(dict.fromkeys(names))
 
+    # --- methods of a study -------------------------------------------------------------------------------------
+
+    def _trained(self, wildcards: "Wildcards") -> list[TrainedNetwork]:
+        """Return the networks of a mode."""
+        scheduler = self._scheduler(wildcards)
+        return [network for task in scheduler.task_names for network in scheduler.networks(task)]
+
+    def pipelines(self, wildcards: "Wildcards") -> list[str]:
+        """The pipelines of the runs of a mode."""
+        runs = dict.fromkeys((network.task, network.run) for network in self._trained(wildcards))
+        return [self.fm.path("pipeline", task=task, run=run) for task, run in runs]
+
+    def models(self, wildcards: "Wildcards") -> list[str]:
+        """The models of a mode."""
+        return [self.fm.path("models", **network.tokens) for network in self._trained(wildcards)]
+
+    def named_metrics(self, wildcards: "Wildcards") -> dict[str, list[str]]:
+        """The named metrics of each task type of a mode."""
+        kinds = dict.fromkeys(self.study.task(task).task_type for task in self._scheduler(wildcards).task_names)
+        return {kind: self.study.cfg.named_metrics_of(kind) for kind in kinds}
+
+    def evaluation(self, wildcards: "Wildcards") -> dict[str, Any]:
+        """Options of a study that decide how networks are evaluated."""
+        cfg, scheduler = self.study.cfg, self._scheduler(wildcards)
+        return {
+            "mode": wildcards.mode,
+            "nested": scheduler.options.nested,
+            "bootstrap": cfg.bootstrap,
+            "per_group": cfg.per_group,
+            "weighted_metrics": cfg.weighted_metrics,
+            "tta": bool(cfg.tta.transforms),
+            "compared": len(scheduler.questions.procedures),
+        }
+
 
 def _differences(runs: Sequence["Run"]) -> list[tuple["Run", dict[str, Any]]]:
     """Return each run with the dotted keys, and values, of its pipeline that differ between the runs."""

@@ -23,13 +23,17 @@ def names(paths: list[str]) -> list[str]:
 def test_report_is_planned_for_tasks_that_something_is_tested_of():
     tasks = {"mine": {"creator": "fake", "unlabelled": 3}, "other": {"creator": "fake", "num_samples": 40}}
     planned = study(tasks=tasks)
-    assert planned.scheduler("train").commands[-2:] == ["draw_results", "describe_study"]
-    assert planned.scheduler("train").params[-2:] == [{"task": "mine", "mode": "train"}, {"mode": "train"}]
+    assert planned.scheduler("train").commands[-3:] == ["draw_results", "describe_study", "write_methods"]
+    assert planned.scheduler("train").params[-3:] == [
+        {"task": "mine", "mode": "train"},
+        {"mode": "train"},
+        {"mode": "train"},
+    ]
     elsewhere = study({"eval": ["unlabelled"], "eval_on": ["other"]}, tasks=tasks).scheduler("train")
     assert "test_other" in elsewhere.commands
-    assert elsewhere.commands[-2:] == ["summarize", "describe_study"]
+    assert elsewhere.commands[-3:] == ["summarize", "describe_study", "write_methods"]
     for left_out in (ALL[:3], ["train", "draw"]):
-        assert not {"draw_results", "describe_study"} & set(
+        assert not {"draw_results", "describe_study", "write_methods"} & set(
             study({"subroutines": left_out}).scheduler("train").commands
         )
 
