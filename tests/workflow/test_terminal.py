@@ -25,6 +25,10 @@ def test_a_finished_study_prints_its_outcome_again_in_few_lines(finished: Workpl
     assert "finished" not in finished.run("--quiet", "all")
 
 
+def test_other_errands_than_a_run_say_what_they_have_done(finished: Workplace):
+    assert "Unlock" in finished.run("--unlock")
+
+
 def test_a_plan_is_short_and_its_reasons_come_on_request(copy: Workplace):
     copy.write(TINY | {"sweep": {"optimizer.lr": [0.003, 0.01]}})
     plan = copy.run("-n")

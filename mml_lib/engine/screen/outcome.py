@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 FOLDERS = {
     "RESULTS": "tables",
+    "FIGURES": "figures",
+    "PREDICTIONS": "predictions",
     "COMPARISONS": "comparisons",
+    "PAGES": "pages",
     "TRANSFER": "transfer",
     "CURVES": "curves",
     "DISTANCES": "distances",
@@ -25,19 +28,15 @@ FOLDERS = {
     "BASELINES": "baselines",
     "INFO": "info",
     "BLUEPRINTS": "pipelines",
-    "PAGES": "pages",
-    "FIGURES": "figures",
-    "PLOTS": "figures",
-    "PREDICTIONS": "predictions",
+    "PLOTS": "plots",
     "CALIBRATED": "calibrated",
     "ENSEMBLES": "ensemble",
     "FEATURES": "features",
-    "PARAMETERS": "networks",
 }
 """Folders of a project that the outcome names, in this order, with the word for their content."""
 
-MOST_PLACES = 8
-"""Number of folders that are named."""
+MOST_PLACES = 5
+"""Lines about folders."""
 
 REPORTED = re.compile(r"figures|pages|.*_plots?|.*_pages?|.*_plot")
 """Assignment keys of what `snakemake --report` shows."""
@@ -98,22 +97,20 @@ def _wildcards(study: "Study", path: str) -> dict[str, str] | None:
 
 def _places(study: "Study", mode: str, files: dict[str, list[str]]) -> list[list[str]]:
     """Return word and path of each folder of the project that has results of a mode."""
-    folders: dict[str, str] = {}
+    root = study.fm.proj_path
     paths = [Path(path) for of_key in files.values() for path in of_key]
-    existing = {path.relative_to(study.fm.proj_path).parts[0] for path in paths if _is_below(path, study.fm.proj_path)}
-    for folder, word in FOLDERS.items():
-        if folder in existing and (study.fm.proj_path / folder).exists():
-            folders.setdefault(word, str(study.fm.proj_path / folder))
-    if "summary" in files:
-        others = "" if "fold_metrics" not in files else f"; of each fold: {mode}-folds.csv"
-        folders["tables"] = f"{study.fm.path('summary', mode=mode)} has all metrics{others}"
-    if not folders and any(_is_below(path, study.fm.data_path) for path in paths):
-        folders["data"] = str(study.fm.data_path)
-    return [[word, place] for word, place in folders.items()][:MOST_PLACES]
-
-
-def _is_below(path: Path, folder: Path) -> bool:
-    return path.is_relative_to(folder)
+    used = {path.relative_to(root).parts[0] for path in paths if path.is_relative_to(root)}
+    named = [folder for folder in FOLDERS if folder in used and (root / folder).exists()]
+    places = [[FOLDERS[folder], str(root / folder)] for folder in named]
+    if "summary" in files and places:
+        others = f"; of each fold: {mode}-folds.csv" if "fold_metrics" in files else ""
+        places[0] = ["tables", f"{study.fm.path('summary', mode=mode)} has all metrics{others}"]
+    if len(places) > MOST_PLACES:
+        further = ", ".join(named[MOST_PLACES - 1 :])
+        places = [*places[: MOST_PLACES - 1], ["further", f"{root}: {further}"]]
+    if not places and any(path.is_relative_to(study.fm.data_path) for path in paths):
+        places = [["data", str(study.fm.data_path)]]
+    return places
 
 
 def _commands(study: "Study", mode: str, files: dict[str, list[str]]) -> list[list[str]]:

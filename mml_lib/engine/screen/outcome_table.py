@@ -11,15 +11,15 @@ from pathlib import Path
 
 from mml_lib.evaluation.run_labels import MARK
 
-MOST_ROWS = 10
+MOST_ROWS = 8
 """Rows of the table; further runs are in the file."""
 
 MOST_LABEL = 48
 """Characters of a label."""
 
 ABOUT = {
-    "procedure": "95 % interval: of the expected metric of one such network on new test samples",
-    "networks": "95 % interval: of the metric of these networks on new test samples",
+    "procedure": "of a run: the expected metric of one such network on new samples",
+    "networks": "of an ensemble or a single network: its metric on new samples",
 }
 """Subjects of intervals, by the column `about` of the files."""
 
@@ -144,7 +144,7 @@ def outcome_lines(rows: Sequence[OutcomeRow]) -> list[str]:
         lines.append(f"  {MARK} the best, and those that cannot be told apart from it (p > 0.05, Holm)")
     keys = {row.about for row in printed if "…" in row.interval}
     subjects = [text for key, text in ABOUT.items() if key in keys]
-    return [*lines, *(f"  {subject}" for subject in subjects)]
+    return [*lines, f"  95 % interval {'; '.join(subjects)}"] if subjects else lines
 
 
 def _header(rows: Sequence[OutcomeRow], several: bool) -> list[str]:

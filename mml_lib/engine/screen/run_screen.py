@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 DEFAULT_HANDLER = "DefaultStreamHandler"
 """Name of Snakemake's own handler for the terminal."""
 
+SKIPPED = ("Assuming unrestricted shared filesystem usage", "Complete log(s): ", "Elapsed time: ")
+"""Beginnings of Snakemake's messages right before and after a run."""
+
 TERMINATED = "Terminating processes"
 """Beginning of Snakemake's message when it ends steps that run."""
 
@@ -78,7 +81,7 @@ class RunScreen(logging.Handler):
         self.printer = printer
         self.progress = progress
         self.failures = failures
-        self.is_interrupted = self.is_terminated = False
+        self.is_running = self.is_interrupted = self.is_terminated = False
         self.setFormatter(formatter)
 
     def emit(self, record: Any) -> None:
@@ -89,7 +92,9 @@ class RunScreen(logging.Handler):
 
     def _emit(self, record: Any) -> None:
         event = str(getattr(record, "event", None) or "")
-        if event == "run_info":
+        if event == "workflow_started":
+            self.is_running = True
+        elif event == "run_info":
             self.progress.plan(record.stats)
         elif event == "job_info":
             self.progress.start(ScreenStep.of_record(record))
@@ -106,6 +111,8 @@ class RunScreen(logging.Handler):
             self.is_interrupted = True
             self.is_terminated = self.is_terminated or record.getMessage().startswith(TERMINATED)
             self.printer.print(record.getMessage())
+        elif not self.is_running and not event and not record.getMessage().startswith(SKIPPED):
+            self.printer.print(self.format(record))  # of reports, summaries and other errands than a run
 
     def _warn(self, record: Any) -> None:
         """Print a warning or an error; the cause of a failure comes with its step."""
@@ -186,6 +193,7 @@ class Screen:
         """Print the outcome of a study that was finished before."""
         if self.handler is not None:
             self.handler.printer.print(message)
+            self.handler.is_running = False
         self.print_outcome()
 
     def print_outcome(self) -> None:
@@ -211,12 +219,15 @@ class Screen:
         """
         if self.handler is not None:
             self.handler.printer.close()
+            self.handler.is_running = False
         if succeeded:
             self.print_outcome()
         elif not self.is_silent:
             why = "interrupted" if self.handler is not None and self.handler.is_interrupted else "not finished"
             command = shlex.join(["snakemake", *sys.argv[1:]])
-            print(f"{why}; finished steps are kept, and this command goes on: {command}", file=sys.stderr, flush=True)
+            logs = ", ".join(map(os.path.relpath, self.workflow.logger_manager.get_logfile()))
+            print(f"{why}; finished steps are kept, and this command goes on: {command}", file=sys.stderr)
+            print(f"all messages of Snakemake: {logs}", file=sys.stderr, flush=True)
 
 
 class _Watch(logging.Handler):

@@ -33,6 +33,7 @@ class Run:
         printer = LinePrinter(self.stream, prints_steps=not quiet)
         self.logger.addHandler(self.failures)
         self.logger.addHandler(RunScreen(printer, self.progress, self.failures, logging.Formatter()))
+        self.event("workflow_started")
         self.event("run_info", stats={"train_fold": 2, "all": 1, "total": 3})
 
     def event(self, name: str, level: int = logging.INFO, **values: Any) -> None:
@@ -126,6 +127,13 @@ def test_chatter_is_left_to_the_log_and_warnings_are_printed(run: Run):
     run.logger.warning("the file system is slow")
     run.logger.error("Exiting because a job execution failed. Look above for error message")
     assert run.lines == ["the file system is slow"]
+
+
+def test_other_errands_than_a_run_keep_the_messages_of_snakemake(run: Run):
+    handler = run.logger.handlers[-1]
+    handler.is_running = False
+    run.logger.info("Report created: report.html.")
+    assert run.lines == ["Report created: report.html."]
 
 
 def test_quiet_runs_print_failures_only(run: Run):
