@@ -80,7 +80,10 @@ class LiveView:
         self.progress = progress
         self.time_left = time_left
         self.began = time.time()
-        self._live = Live(
+        self._capture: TerminalCapture | None = None
+        self._logs: dict[int, tuple[float, EpochLine | None, str]] = {}
+        self._lock = threading.Lock()
+        self._live = Live(  # which draws at once
             console=console,
             get_renderable=self.render,
             refresh_per_second=PER_SECOND,
@@ -88,9 +91,6 @@ class LiveView:
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._capture: TerminalCapture | None = None
-        self._logs: dict[int, tuple[float, EpochLine | None, str]] = {}
-        self._lock = threading.Lock()
 
     def start(self, terminal: int) -> None:
         """Start drawing on a terminal."""

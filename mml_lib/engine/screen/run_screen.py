@@ -103,6 +103,9 @@ class RunScreen(logging.Handler):
                 self.printer.finish(step, self.progress, record.created, _result(step))
         elif event == "job_error":
             self._fail(record.jobid, record.created)
+        elif event == "group_error":
+            for job in record.job_error_info:
+                self._fail(job["jobid"], record.created)
         elif record.levelno >= logging.WARNING:
             self._warn(record)
         elif match := AGAIN.match(record.getMessage()):
@@ -178,8 +181,17 @@ class Screen:
         """Start the live view, once a run has passed all checks."""
         if self.style is not Style.LIVE or self.handler is None or self.workflow.touch:
             return
+        try:
+            self._draw()
+        except Exception as error:  # the output must not end a run
+            self.handler.printer = LinePrinter(self.stream)
+            self.handler.printer.print(f"the run cannot be drawn, and is printed: {type(error).__name__}: {error}")
+
+    def _draw(self) -> None:
+        """Draw the run in the terminal."""
         from mml_lib.engine.screen.live_view import LiveView, TerminalConsole
 
+        assert self.handler is not None
         terminal = self.stream.fileno()
         time_left = TimeLeft(self.study, self.workflow.dag, self.handler.progress)
         modes = dict.fromkeys(job.wildcards.mode for job in self.workflow.dag.jobs if job.rule.name == "finish_exp")

@@ -18,7 +18,7 @@ PATIENCE = 2.0
 
 
 class TerminalCapture:
-    """Redirects the standard streams of this process, and of all that it starts, into a pipe.
+    """Redirects those standard streams of this process that are terminals, for all that it starts too, into a pipe.
 
     Steps write to the terminal themselves, in the middle of a view. A thread reads their lines instead. It never stops
     reading, so that no step waits.
@@ -39,7 +39,7 @@ class TerminalCapture:
         """Redirect the streams."""
         _flush()
         self._source, target = os.pipe()
-        for stream in STREAMS:
+        for stream in filter(os.isatty, STREAMS):
             self._saved[stream] = os.dup(stream)
             os.dup2(target, stream)
         os.close(target)

@@ -2,7 +2,6 @@
 
 import io
 import logging
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.console import Console
 
 from mml_lib.engine.screen.live_view import FOOTER, LiveView
 from mml_lib.engine.screen.step_progress import Progress, ScreenStep
+from tests.support.terminals import run_in_terminal
 
 EPOCH = "2026-11-28 17:28:18 epoch 3 of 10: lr 0.0007  train/loss 2.1  val/loss 0.718  val/accuracy 0.816\n"
 
@@ -121,10 +121,25 @@ print("after", sorted(lines))
 """
 
 
-def test_what_steps_print_is_captured_and_the_streams_come_back():
-    process = subprocess.run([sys.executable, "-c", CAPTURED], capture_output=True, text=True, check=True)
+def test_what_steps_print_is_captured_and_the_streams_come_back(tmp_path: Path):
+    status, output = run_in_terminal([sys.executable, "-c", CAPTURED], tmp_path)
     lines = sorted(["own line", "line of a step", "10 %", "20 %", "without an end"])
-    assert process.stdout == f"after {lines}\n"
+    assert (status, output.strip()) == (0, f"after {lines}")
+
+
+def test_a_stream_that_is_no_terminal_keeps_what_is_written_to_it(tmp_path: Path):
+    command = ["sh", "-c", 'exec "$0" -c "$1" > kept.txt', sys.executable, CAPTURED]
+    assert run_in_terminal(command, tmp_path)[0] == 0
+    kept = (tmp_path / "kept.txt").read_text()
+    assert "own line\nline of a step\nwithout an end" in kept
+    assert kept.endswith("after ['10 %', '20 %']\n")
+
+
+def test_steps_that_run_already_are_drawn_from_the_start():
+    drawn = Drawn()
+    drawn.start(1)
+    again = LiveView(drawn.console, "moles, train", drawn.progress, str)
+    assert again.render() is not None
 
 
 def test_a_view_that_cannot_be_drawn_ends_no_run(monkeypatch: pytest.MonkeyPatch):

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,15 @@ def test_a_failure_is_printed_at_once_with_cause_and_log(run: Run):
     (line,) = run.lines
     assert "FAILED  train moles fold 0: the disk is full (log: " in line
     assert str(run.log) in line
+    assert not run.progress.steps()
+
+
+def test_each_step_of_a_failed_group_fails(run: Run):
+    for jobid in (1, 2):
+        run.start(jobid, message=f"train moles fold {jobid}")
+    jobs = [{"jobid": jobid, "rule_name": "train_fold", "output": [], "log": []} for jobid in (1, 2)]
+    run.event("group_error", logging.ERROR, job_error_info=jobs, aux_logs=[])
+    assert [re.search(r"FAILED  train moles fold (\d)", line)[1] for line in run.lines] == ["1", "2"]
     assert not run.progress.steps()
 
 
