@@ -22,6 +22,9 @@ rule preprocess_shard:
         runtime=study.resources.runtime("preprocess_shard", 240),
     params:
         transforms=inputs.transforms,
+        pack=inputs.pack,  # PREPROCESSED/{dataset}/{pack}
+        root=inputs.root,  # PREPROCESSED
+        manifests=inputs.manifests,  # RAW/{dataset}/dataset.json of any data set
     message:
         "pack the images of {wildcards.dataset} ({wildcards.pack}, part {wildcards.shard})"
     script:
@@ -42,6 +45,8 @@ rule preprocess_task:
     resources:
         mem_mb=study.resources.mem_mb("preprocess_task", 4000),
         runtime=study.resources.runtime("preprocess_task", 60),
+    params:
+        root=inputs.root,  # PREPROCESSED
     message:
         "join the packed images of {wildcards.dataset} ({wildcards.pack})"
     script:

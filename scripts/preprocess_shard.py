@@ -1,11 +1,16 @@
 """Decode a part of the images of a data set and pack them into arrays, with the moments of each image."""
 
-from mml_lib.images.packing import pack, shard_rows
+from mml_lib.images.packing import copy_packed, pack, shard_rows
+from mml_lib.images.stores.same_packs import other_packs, same_images
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.dataset import Dataset
 
 open_step(snakemake)
 dataset = Dataset.read(snakemake.input.dataset)
-rows = shard_rows(len(dataset.sizes), snakemake.wildcards.shard)
+rows, packed = shard_rows(len(dataset.sizes), snakemake.wildcards.shard), snakemake.output.packed
+others = other_packs(snakemake.params.pack, snakemake.params.root)
 
-pack(dataset, rows, snakemake.params.transforms, snakemake.output.packed, threads=snakemake.threads)
+if (other := same_images(dataset, others, snakemake.params.manifests)) is not None:
+    copy_packed(other, rows, packed)
+else:
+    pack(dataset, rows, snakemake.params.transforms, packed, threads=snakemake.threads)

@@ -1,8 +1,12 @@
 """Join the shards of a packed data set."""
 
 from mml_lib.images.packing import join
+from mml_lib.images.stores.same_packs import other_packs
+from mml_lib.machine.terminal import say
 from mml_lib.steps.open_step import open_step
 
 open_step(snakemake)
+packed = snakemake.output.packed
 
-join(snakemake.input.shards, snakemake.output.packed)
+for other in join(snakemake.input.shards, packed, other_packs(packed, snakemake.params.root)):
+    say(f"{snakemake.wildcards.dataset}: its packed images are those of {other.parent.name}, and share their room")

@@ -34,6 +34,7 @@ from mml_lib.images.decoding import decode_row
 from mml_lib.images.findings import Findings
 from mml_lib.images.image_files import kept_memory
 from mml_lib.images.mask_files import unused_value
+from mml_lib.images.stores.same_packs import share
 from mml_lib.images.stores.sized_store import (
     MASK_PIXELS,
     OFFSETS,
@@ -55,6 +56,8 @@ BUFFER = 2**22
 """Bytes copied at a time."""
 
 IMAGES, MASKS, MOMENTS = "images.npy", "masks.npy", "moments.npy"
+LARGE = (IMAGES, MASKS, PIXELS, MASK_PIXELS)
+"""Files that data sets with the same images share."""
 
 
 def shard_rows(count: int, shard: str) -> range:
@@ -104,6 +107,27 @@ def _check_room(dataset: Dataset, rows: range, transforms: Sequence[Mapping[str,
     form = dataset.pixels
     bytes_per_pixel = np.dtype(form.depth).itemsize * len(form.channels) + (dataset.values is not None)
     check_room(pixels * bytes_per_pixel, above, dataset.name)
+
+
+def copy_packed(other: Path, rows: range, folder: str) -> None:
+    """Write the packed images of some rows as another pack has them, whole or not at all.
+
+    Args:
+        other: a pack of the same images, as `stores.same_packs.same_images` finds it.
+        rows: some of its rows.
+        folder: where the arrays go.
+
+    Raises:
+        MMLError: the other pack is damaged.
+    """
+    verify(other)
+    with write_whole_folder(folder) as beside:
+        shutil.copyfile(other / PACKED_FORMAT, beside / PACKED_FORMAT)
+        for name in (IMAGES, MOMENTS):
+            array = np.load(other / name, mmap_mode="r")
+            with _Array(beside / name, array.dtype, (len(rows), *array.shape[1:])) as copied:
+                for place, row in enumerate(rows):
+                    copied[place] = array[row]
 
 
 class _Array:
@@ -217,12 +241,20 @@ def _moments(image: np.ndarray) -> np.ndarray:
     return np.stack([mean, std**2 + mean**2])
 
 
-def join(shards: Sequence[str], folder: str) -> None:
+def join(shards: Sequence[str], folder: str, packs: Sequence[Path] = ()) -> list[Path]:
     """Lay the packed images of shards one after the other; a single shard is taken over without a copy.
 
     How many there were is kept, so that another number of shards packs nothing again.
 
     Odd images of all shards are warned of.
+
+    Args:
+        shards: folders of the shards.
+        folder: where the joined images go.
+        packs: packs of other data sets, whose files are linked where they have the same bytes.
+
+    Returns:
+        The packs with which files are shared.
 
     Raises:
         MMLError: a shard is damaged, or most images show nothing but one colour.
@@ -244,6 +276,7 @@ def join(shards: Sequence[str], folder: str) -> None:
                 np.save(beside / name, joined_offsets(list(map(Path, shards))))
             elif parts:
                 _concatenate(parts, beside / name)
+        return share((beside / name for name in LARGE if (beside / name).exists()), packs)
 
 
 def _take_over(part: Path, target: Path) -> None:

@@ -11,7 +11,7 @@ from mml_lib.studies.inputs.rule_inputs import RuleInputs
 from mml_lib.studies.runs import pack_id
 
 if TYPE_CHECKING:
-    from snakemake.iocontainers import Wildcards
+    from snakemake.iocontainers import OutputFiles, Wildcards
 
 
 class PreprocessInputs(RuleInputs):
@@ -25,6 +25,18 @@ class PreprocessInputs(RuleInputs):
             if pack_id(section) == wildcards.pack:
                 return resolve(section)
         raise MMLError(f"the preprocessing {wildcards.pack} is part of no run of the study")
+
+    def root(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
+        """The folder of all packed images, some of which may have the same content: none of them is needed."""
+        return str(Path(self.fm.pattern("packed")).parents[1])
+
+    def pack(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
+        """The pack that a shard is a part of."""
+        return self.fm.path("packed", dataset=wildcards.dataset, pack=wildcards.pack)
+
+    def manifests(self, wildcards: "Wildcards", output: "OutputFiles") -> str:
+        """Path of the manifest of any data set, whose images another one may have."""
+        return self.fm.pattern("dataset")
 
     def shards(self, wildcards: "Wildcards") -> list[str]:
         """Paths of a data set's shards. A packed data set keeps its number of shards."""
