@@ -55,3 +55,39 @@ use rule apply_networks as apply_masks with:
         fm.benchmark("apply_masks", "applied")
     wildcard_constraints:
         collection=inputs.collections(masks=True),
+
+
+rule export_run:
+    """Export a run as ONNX and torch.export, with description, model card and script; check it by its predictions."""
+    input:
+        parameters=inputs.parameters,  # PARAMETERS/{task}/*.safetensors
+        models=inputs.models,  # MODELS/{task}/*.json
+        pipelines=ancient(inputs.pipelines),  # PIPELINES/{task}/*.yaml
+        calibrations=inputs.calibrations,  # CALIBRATED/{task}/*/*.json
+        predictions=inputs.predictions,  # PREDICTIONS/{task}/*/*.npz
+        metrics=inputs.metrics,  # METRICS/{task}/*/*.json
+        task=ancient(inputs.description),  # TASKS/{task}/{task id}.json
+        dataset=ancient(inputs.dataset),  # RAW/{dataset}/dataset.json
+        images=ancient(inputs.packed_images),  # PREPROCESSED/{dataset}/{pack}
+    output:
+        export=fm.output("export"),  # EXPORTS/{task}/{export}
+    log:
+        fm.log("export_run", "export"),
+    benchmark:
+        fm.benchmark("export_run", "export")
+    conda:
+        "../config/environment.yaml"
+    threads: study.resources.threads("export_run", 4)
+    resources:
+        mem_mb=study.resources.mem_mb("export_run", 8000),
+        runtime=study.resources.runtime("export_run", 120),
+    params:
+        **inputs.prediction_params(),
+        networks=inputs.networks,
+        metric=inputs.metric,
+        split=inputs.split,
+        options=inputs.card_options,
+    message:
+        "export {wildcards.task}: run {wildcards.export}"
+    script:
+        "../scripts/export_run.py"

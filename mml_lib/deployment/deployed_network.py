@@ -84,7 +84,7 @@ class NetworkGroup:
     def logits(self, images: torch.Tensor) -> np.ndarray:
         """Return merged logits, or values, of packed images N×C×H×W: float32, N×outputs."""
         outputs = [self._see(network)(images).float() for network in self.networks]
-        return self._merged([output.cpu().numpy() for output in outputs])
+        return self.merged([output.cpu().numpy() for output in outputs])
 
     def logits_by_windows(self, image: np.ndarray) -> np.ndarray:
         """Return merged logits, or values, of a packed image H×W×C that is seen by windows: float32, outputs."""
@@ -93,7 +93,7 @@ class NetworkGroup:
             assert network.window is not None, "windows are for networks of patches"
             merged = network.window.mean_of(image, self._see(network), self.device, self.task_type)
             outputs.append(merged.cpu().numpy()[None])
-        return self._merged(outputs)[0]
+        return self.merged(outputs)[0]
 
     def masks(self, images: torch.Tensor) -> np.ndarray:
         """Return the best class of each pixel of packed images N×C×H×W: uint8, N×H×W."""
@@ -127,7 +127,8 @@ class NetworkGroup:
     def _see(self, network: DeployedNetwork) -> Callable[[torch.Tensor], torch.Tensor]:
         return partial(self.tta, network) if self.tta else network
 
-    def _merged(self, logits: Sequence[np.ndarray]) -> np.ndarray:
+    def merged(self, logits: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the calibrated and merged logits, or values, of the logits of each network, N×outputs."""
         maps = zip(self.calibrations, logits, strict=True)
         mapped = [calibration.apply(output) if calibration else output for calibration, output in maps]
         if len(mapped) == 1:

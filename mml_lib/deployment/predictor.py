@@ -72,7 +72,7 @@ class Member:
             sizes = np.array([prepared.pixels.shape[:2] for prepared in batch])
             for places in by_size(sizes, batch_size):
                 of_size = [batch[place] for place in places]
-                for place, answer in zip(places, self._answers(of_size), strict=True):
+                for place, answer in zip(places, self.answers(of_size), strict=True):
                     answers[place] = answer
                 if observe is not None:
                     observe(of_size)
@@ -105,18 +105,24 @@ class Member:
                     waiting.append(pool.submit(self.preparation, image, draft))
                 yield batch
 
-    def _answers(self, batch: Sequence[Prepared]) -> Iterable[np.ndarray]:
-        """Return logits, values or masks of prepared images of one size."""
+    def answers(self, batch: Sequence[Prepared], is_packed: bool = False) -> Iterable[np.ndarray]:
+        """Return logits, values or masks of prepared images of one size.
+
+        Args:
+            batch: the images.
+            is_packed: leave masks at the packed size.
+        """
         masks = has_masks(self.group.task_type)
+        transforms = None if is_packed else self.transforms
         if self.group.networks[0].window is not None:
             if masks:
-                return [self.group.mask_by_windows(prepared, self.transforms) for prepared in batch]
+                return [self.group.mask_by_windows(prepared, transforms) for prepared in batch]
             return [self.group.logits_by_windows(prepared.pixels) for prepared in batch]
         images = tensor_of(batch).to(self.group.device)
         if not masks:
             return self.group.logits(images)
         pairs = zip(self.group.masks(images), batch, strict=True)
-        return [restored_mask(mask, prepared, self.transforms) for mask, prepared in pairs]
+        return [restored_mask(mask, prepared, transforms) for mask, prepared in pairs]
 
 
 def tensor_of(batch: Sequence[Prepared]) -> torch.Tensor:

@@ -33,6 +33,7 @@ TOKENS = {
     "SEARCH_ID": ("search", r"[0-9a-f]{8}"),
     "RUNG": ("rung", r"\d+"),
     "METRIC": ("metric", r"[a-z][a-z0-9_]*"),
+    "EXPORT": ("export", r"[0-9a-f]{8}|best"),
     "COLLECTION": ("collection", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
     "FILE_NAME": ("file_name", r"[A-Za-z0-9][A-Za-z0-9_.+~-]*"),
 }
@@ -244,6 +245,7 @@ BUILT_IN = (
     AssignmentTemplate("methods", "PROJ_PATH/RESULTS/MODE-methods.md", removable=False),
     AssignmentTemplate("references", "PROJ_PATH/RESULTS/MODE-references.bib", removable=False),
     AssignmentTemplate("pages", "PROJ_PATH/PAGES/MODE", removable=False, directory=True),
+    AssignmentTemplate("export", "PROJ_PATH/EXPORTS/TASK_NAME/EXPORT", removable=False, directory=True),
     AssignmentTemplate("applied", "PROJ_PATH/APPLIED/COLLECTION.csv", removable=False),
     AssignmentTemplate("applied_masks", "PROJ_PATH/APPLIED/COLLECTION-masks", removable=False, directory=True),
     AssignmentTemplate("task_table", "PROJ_PATH/INFO/tasks.csv", removable=False),

@@ -104,3 +104,34 @@ def predict_new_images(
             return apply_predictor(predictor, listed, **options)
         with write_whole_folder(masks) as beside:
             return apply_predictor(predictor, listed, masks=beside, **options)
+
+
+def export_folder(
+    predictor: "Predictor",
+    networks: "Sequence[CandidateNetwork]",
+    folder: str,
+    description: str,
+    dataset: str,
+    tta: Mapping[str, Any] | None,
+    **contents: Any,
+) -> dict[str, float]:
+    """Write the export of a run, whole or not at all; return its largest differences from the stored predictions.
+
+    Args:
+        predictor: predictor of the run.
+        networks: its networks.
+        folder: where it goes.
+        description: description of the task.
+        dataset: manifest of the data set.
+        tta: the section `tta` of the study; None: there is none.
+        contents: further arguments of `mml_lib.deployment.exporting.export_folder.write_export`.
+    """
+    from mml_lib.deployment.exporting.export_folder import write_export
+    from mml_lib.files.atomic import write_whole_folder
+
+    first = networks[0]
+    assert first.images is not None, "the rule declares them"
+    struct = TaskStruct(first.task, {"description": Path(description), "packed": Path(first.images)})
+    views = TTA.model_validate(tta or {})
+    with write_whole_folder(folder) as beside:
+        return write_export(beside, predictor.to("cpu"), networks, struct, dataset, tta=views, **contents)

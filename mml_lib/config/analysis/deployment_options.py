@@ -53,3 +53,13 @@ class Apply(DeployedRun):
     )
     masks: bool = Field(True, description="Write the masks of a segmentation as PNG files of class indices.")
     batch_size: PositiveInt = Field(32, description="Images that a network sees at once.")
+
+
+class Export(DeployedRun):
+    """Options of the mode export."""
+
+    license: str | None = Field(
+        None, description="Licence of the weights, for the model card, as an SPDX name such as mit or cc-by-4.0."
+    )
+    intended_use: str | None = Field(None, description="Intended use, for the model card: what for, by whom.")
+    limits: str | None = Field(None, description="Limits that you know of, for the model card.")

@@ -69,8 +69,13 @@ class Calibration:
                 "take predictions of the same task"
             )
         _refuse_unless_finite(logits, None, "")
-        mapped = scores_of(self.task_type, logits) * self.scale + self.bias + self._shift()
+        mapped = scores_of(self.task_type, logits) * self.scale + self.offsets
         return (log_softmax(mapped) if TASK_TYPES[self.task_type].is_single_label else mapped).astype(np.float32)
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """What is added to scaled scores: the bias, and the offset for another prior."""
+        return self.bias + self._shift()
 
     def _shift(self) -> np.ndarray:
         """Return the offset of each logit for another prior, by Bayes' rule (Saerens et al. 2002)."""

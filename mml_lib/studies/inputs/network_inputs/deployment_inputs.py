@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from mml_lib.schedulers.deployment_modes.apply import ApplyScheduler
     from mml_lib.schedulers.deployment_modes.deployed_runs import DeployedRuns
+    from mml_lib.schedulers.deployment_modes.export import ExportScheduler
 
 
 class DeploymentInputs(RuleInputs):
@@ -19,8 +20,13 @@ class DeploymentInputs(RuleInputs):
     def _apply(self) -> "ApplyScheduler":
         return cast("ApplyScheduler", self.study.schedulers.providing("apply"))
 
+    @property
+    def _export(self) -> "ExportScheduler":
+        return cast("ExportScheduler", self.study.schedulers.providing("export"))
+
     def _runs(self, wildcards: "Wildcards") -> "DeployedRuns":
-        return self._apply.runs
+        """Return the networks of the section `export` for its folder, otherwise those of `apply`."""
+        return self._export.runs if "export" in wildcards.keys() else self._apply.runs  # noqa: SIM118  (no mapping)
 
     # --- networks ---------------------------------------------------------------------------------------------------
 
@@ -56,6 +62,22 @@ class DeploymentInputs(RuleInputs):
         """The packed images of the task for each network, if distances to them are computed."""
         return [] if self.study.cfg.apply.distance == "none" else self._runs(wildcards).packed_images
 
+    def packed_images(self, wildcards: "Wildcards") -> list[str]:
+        """The packed images of the task for each network."""
+        return self._runs(wildcards).packed_images
+
+    def predictions(self, wildcards: "Wildcards") -> list[str]:
+        """The stored predictions of each network, of its test split where there is one."""
+        return self._of_split(wildcards, "predictions")
+
+    def metrics(self, wildcards: "Wildcards") -> list[str]:
+        """The metrics of these predictions."""
+        return self._of_split(wildcards, "metrics")
+
+    def _of_split(self, wildcards: "Wildcards", key: str) -> list[str]:
+        split = self.split(wildcards)
+        return [self.fm.path(key, **tokens, eval=split) for tokens in self._runs(wildcards).tokens]
+
     # --- params -----------------------------------------------------------------------------------------------------
 
     def networks(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
@@ -71,6 +93,14 @@ class DeploymentInputs(RuleInputs):
     def metric(self, wildcards: "Wildcards") -> str:
         """The metric by which the best run is chosen."""
         return self.study.main_metric(self.study.task(self._runs(wildcards).task).task_type)
+
+    def split(self, wildcards: "Wildcards") -> str:
+        """The split whose stored predictions an export has to reproduce."""
+        return "test" if self.study.task(self._runs(wildcards).task).has_test else "val"
+
+    def card_options(self, wildcards: "Wildcards") -> dict[str, Any]:
+        """Texts of the model card."""
+        return self.study.cfg.export.model_dump(include={"license", "intended_use", "limits"})
 
     def options(self, wildcards: "Wildcards") -> dict[str, Any]:
         """Options of the section `apply` that change its table."""

@@ -1,0 +1,1 @@
+"""Exporting: trained networks as files that other software runs."""

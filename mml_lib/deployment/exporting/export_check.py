@@ -1,0 +1,155 @@
+"""Check of an export: its graphs give what the networks give, and the networks what the project has stored."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from mml_lib.data.datamodule import TaskImages, by_size, images_of
+from mml_lib.deployment.deployed_network import NetworkGroup
+from mml_lib.deployment.exporting.exported_network import ExportedNetwork
+from mml_lib.deployment.exporting.graph_files import TOLERANCE, Run, largest_difference
+from mml_lib.deployment.predictor import Member
+from mml_lib.deployment.preparation import Prepared
+from mml_lib.errors import MMLError
+from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, Predictions
+from mml_lib.predictions.scores import sigmoid, softmax
+from mml_lib.task_types import TASK_TYPES
+from mml_lib.tasks.struct import TaskStruct
+
+BATCH = 16
+"""Images of the test split that a graph sees at once."""
+
+
+@dataclass(frozen=True)
+class ExportCheck:
+    """Comparison of an export with stored predictions.
+
+    Args:
+        member: the networks and their preparation.
+        struct: the task with the images that they are packed to.
+        sizes: height and width of each delivered image, by row.
+    """
+
+    member: Member
+    struct: TaskStruct
+    sizes: Sequence[tuple[int, int]]
+
+    @property
+    def group(self) -> NetworkGroup:
+        return self.member.group
+
+    @property
+    def scale(self) -> float:
+        """The standard deviation of values by which differences are divided; 1 for probabilities."""
+        network = self.group.networks[0]
+        head = network.network.heads[network.task]
+        return float(head["std"]) if TASK_TYPES[self.group.task_type].has_values else 1.0
+
+    def images(self, ids: Sequence[str]) -> TaskImages:
+        """Return the packed images of some samples, in their order."""
+        places = {str(name): place for place, name in enumerate(self.struct.samples["id"])}
+        positions = np.array([places[str(name)] for name in ids])
+        return images_of(self.struct, positions, masks=False)
+
+    def example(self, ids: Sequence[str]) -> np.ndarray:
+        """Return pixels N×H×W×C of two images, or windows, as the graph takes them."""
+        batch = next(self._pixels(self.images(ids)))
+        return np.repeat(batch[:1], 2, axis=0) if len(batch) < 2 else batch[:2]
+
+    def of_graphs(self, model: ExportedNetwork, runners: Mapping[str, Run], ids: Sequence[str]) -> dict[str, float]:
+        """Return the largest difference of each graph file from the networks, by format."""
+        batches = list(self._pixels(self.images(ids)))
+        with torch.no_grad():
+            expected = [model(torch.from_numpy(batch)).numpy() for batch in batches]
+        return {
+            name: largest_difference(
+                ((run(batch), one) for batch, one in zip(batches, expected, strict=True)), self.scale
+            )
+            for name, run in runners.items()
+        }
+
+    def of_networks(self, stored: Sequence[AnyPredictions]) -> float:
+        """Return the largest difference of the networks from their stored predictions.
+
+        Args:
+            stored: predictions of each network. Of masks the difference is the share of pixels with another class.
+        """
+        largest = 0.0
+        for place, predictions in enumerate(stored):
+            networks = [self.group.networks[place]]
+            single = replace(self.member, group=replace(self.group, networks=networks, calibrations=[None]))
+            answers = list(self._answers(single, predictions.ids.tolist()))
+            if isinstance(predictions, MaskPredictions):
+                pairs = zip(answers, predictions.images(), strict=True)
+                wrong = sum(int((mask != true).sum()) for mask, (true, _) in pairs)
+                largest = max(largest, wrong / max(1, len(predictions.masks)))
+            else:
+                pair = self._comparable(np.stack(answers)), self._comparable(predictions.logits)
+                largest = max(largest, largest_difference([pair], self.scale))
+        return largest
+
+    def of_outputs(self, runners: Mapping[str, Run], stored: Sequence[AnyPredictions]) -> dict[str, float]:
+        """Return the largest difference of each graph file from the merged stored predictions, by format.
+
+        Of masks, windows and networks that predicted different samples there is none.
+        """
+        ids = [predictions.ids.tolist() for predictions in stored]
+        whole = [predictions for predictions in stored if isinstance(predictions, Predictions)]
+        if not whole or self.group.networks[0].window is not None or any(one != ids[0] for one in ids):
+            return {}
+        expected = self._comparable(self.group.merged([predictions.logits for predictions in whole]))
+        images, differences = self.images(ids[0]), {}
+        for name, run in runners.items():
+            outputs = np.zeros_like(expected)
+            for batch in by_size(images.sizes, BATCH):
+                outputs[batch] = run(self._as_input(images[batch]["image"]))
+            differences[name] = largest_difference([(outputs, expected)], self.scale)
+        return differences
+
+    def _answers(self, member: Member, ids: Sequence[str]) -> Iterator[np.ndarray]:
+        images = self.images(ids)
+        for position, name in enumerate(ids):
+            size = self.sizes[int(images.rows[position])]
+            prepared = Prepared(str(name), np.array(images.image(position)), size)
+            window = self.group.networks[0].window is not None
+            (answer,) = member.answers([prepared], is_packed=not window)
+            yield answer
+
+    def _pixels(self, images: TaskImages) -> Iterator[np.ndarray]:
+        """Yield batches of pixels as the graph takes them: images of one size, or windows of some images."""
+        window = self.group.networks[0].window
+        if window is None:
+            for batch in by_size(images.sizes, BATCH):
+                yield self._as_input(images[batch]["image"])
+            return
+        for position in range(min(len(images), BATCH)):
+            for _, windows in window.batches(images.image(position)):
+                yield self._as_input(windows)
+
+    def _as_input(self, pixels: torch.Tensor) -> np.ndarray:
+        """Return packed pixels N×C×H×W as the graph takes them, N×H×W×C."""
+        form = self.member.preparation.conversion.pixels
+        arrays = np.ascontiguousarray(pixels.permute(0, 2, 3, 1).numpy())
+        return arrays if form.depth == "uint8" else (arrays.astype(np.float32) / np.float32(form.full_scale))
+
+    def _comparable(self, logits: np.ndarray) -> np.ndarray:
+        kind = TASK_TYPES[self.group.task_type]
+        if kind.has_values:
+            return logits
+        return sigmoid(logits) if kind.is_multilabel else softmax(logits)
+
+
+def refuse_differences(differences: Mapping[str, float], run: str) -> None:
+    """Refuse an export that differs from the stored predictions.
+
+    Raises:
+        MMLError: the line names what differs, and by how much.
+    """
+    for name, difference in differences.items():
+        if not difference <= TOLERANCE:
+            raise MMLError(
+                f"export of run {run}: {name} differs by {difference:.2g} from the stored predictions, more than "
+                f"{TOLERANCE:g}; nothing was exported (predict again if the weights or the library changed)"
+            )

@@ -1,0 +1,114 @@
+"""Description of an export as JSON: input, preprocessing, classes, calibration, thresholds, and how it was checked."""
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from mml_lib.config.prediction_options import TTA
+from mml_lib.deployment.candidate_networks import CandidateNetwork
+from mml_lib.deployment.deployed_network import has_masks
+from mml_lib.deployment.exporting.exported_network import INPUT, ExportedNetwork
+from mml_lib.deployment.exporting.graph_files import ONNX, OPSET, TOLERANCE, TORCH, GraphFiles
+from mml_lib.deployment.prediction_rows import LABEL_THRESHOLD
+from mml_lib.deployment.predictor import Member, Predictor
+from mml_lib.images.transforms import draft_size
+from mml_lib.task_types import TASK_TYPES
+
+DESCRIPTION = "description.json"
+"""Name of the file."""
+
+VERSION = 1
+
+
+def describe_export(
+    predictor: Predictor,
+    networks: Sequence[CandidateNetwork],
+    model: ExportedNetwork,
+    files: GraphFiles,
+    shape: Sequence[int],
+    check: Mapping[str, Any],
+    tta: TTA,
+) -> dict[str, Any]:
+    """Return the content of the description.
+
+    Args:
+        predictor: the predictor of the run.
+        networks: its networks.
+        model: the graph.
+        files: its files.
+        shape: of the input, N×H×W×C.
+        check: results of the check.
+        tta: test-time augmentation, which is part of the graph.
+    """
+    member = predictor.members[0]
+    kind = TASK_TYPES[predictor.task_type]
+    return {
+        "version": VERSION,
+        "task": predictor.task,
+        "task_type": predictor.task_type,
+        "run": member.run,
+        "folds": [network.fold for network in networks],
+        "classes": predictor.classes,
+        "input": _input(member, shape),
+        "output": {"name": model.output, "of_pixels": kind.has_masks},
+        **_preparation(member),
+        **_graph(member, model, tta),
+        "thresholds": dict.fromkeys(predictor.classes, LABEL_THRESHOLD) if kind.is_multilabel else None,
+        "files": {"onnx": files.onnx and ONNX, "torch_export": TORCH},
+        "operator_that_onnx_lacks": files.lacking or None,
+        "check": {"tolerance": TOLERANCE, **check},
+        "versions": {name: version(name) for name in ("torch", "onnx", "onnxruntime")} | {"opset": OPSET},
+    }
+
+
+def _input(member: Member, shape: Sequence[int]) -> dict[str, Any]:
+    """Return the description of the pixels that the graph takes."""
+    pixels = member.preparation.conversion.pixels
+    is_shallow = pixels.depth == "uint8"
+    return {
+        "name": INPUT,
+        "layout": "N×H×W×C",
+        "dtype": "uint8" if is_shallow else "float32",
+        "range": [0, 255] if is_shallow else [0, 1],
+        "height": shape[1],
+        "width": shape[2],
+        "channels": list(pixels.channels),
+    }
+
+
+def _preparation(member: Member) -> dict[str, Any]:
+    """Return the description of what is done to an image before the graph sees it."""
+    preparation, first = member.preparation, member.group.networks[0]
+    window = first.window
+    size = {} if window is None else {"size": list(window.size), "overlap": window.overlap, "weights": "gaussian"}
+    return {
+        "preprocessing": [dict(spec) for spec in preparation.transforms],
+        "own_preprocessing": preparation.own_transforms,
+        "conversion": preparation.conversion.to_json(),
+        "draft": None if has_masks(member.group.task_type) else draft_size(preparation.transforms),
+        "window": size or None,
+    }
+
+
+def _graph(member: Member, model: ExportedNetwork, tta: TTA) -> dict[str, Any]:
+    """Return the description of what the graph does."""
+    parts = ["scaling to 0..1", "normalisation"]
+    parts += ["test-time augmentation"] if tta.transforms else []
+    parts += ["calibration"] if model.is_calibrated else []
+    parts += ["mean over folds"] if len(member.group.networks) > 1 else []
+    maps = [
+        calibration and {"method": calibration.method, "scale": calibration.scale, "bias": calibration.offsets.tolist()}
+        for calibration in member.group.calibrations
+    ]
+    statistics = [
+        {"mean": network.mean.flatten().tolist(), "std": network.std.flatten().tolist()}
+        for network in member.group.networks
+    ]
+    views = tta.model_dump(mode="json", by_alias=True) if tta.transforms else None
+    return {"in_graph": parts, "normalization": statistics, "calibration": maps, "tta": views}
+
+
+def description_text(content: Mapping[str, Any]) -> str:
+    """Return the text of the file."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

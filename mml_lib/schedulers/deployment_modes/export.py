@@ -1,0 +1,66 @@
+"""Mode `export`: a run as ONNX and torch.export, with description, model card and a script that runs it."""
+
+import json
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from mml_lib.config.analysis.deployment_options import ENSEMBLE
+from mml_lib.errors import MMLError
+from mml_lib.images.transforms import packed_size, resolve
+from mml_lib.schedulers.base import AbstractBaseScheduler
+from mml_lib.schedulers.deployment_modes.deployed_runs import DeployedRuns
+
+if TYPE_CHECKING:
+    from mml_lib.steps.step import Step
+
+PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+
+
+class ExportScheduler(AbstractBaseScheduler):
+    """Exports the run of the section `export`."""
+
+    provides: ClassVar[str] = "export"
+
+    def create_routine(self) -> None:
+        self._check()
+        self.add("export_run", task=self.runs.task, export=self.cfg.export.run)
+
+    @cached_property
+    def runs(self) -> DeployedRuns:
+        """The networks that are exported."""
+        return DeployedRuns(self.study, "export", self.cfg.export)
+
+    def _check(self) -> None:
+        """Refuse what no graph can be made of.
+
+        Raises:
+            MMLError: a package is missing, an ensemble is meant, or the images have several sizes.
+        """
+        missing = [name for name in PACKAGES if find_spec(name) is None]
+        if missing:
+            raise MMLError(f'mode export: {", ".join(missing)} is missing; run pip install "mml[export]"')
+        if self.cfg.export.run == ENSEMBLE:
+            raise MMLError("export.run: an ensemble has networks of several pipelines; name a run, or best")
+        for network in self.runs.networks:
+            cfg = self.study.run(network.task, network.run).pipeline.content
+            sizes = packed_size(resolve(self.cfg.preprocessing.model_validate(cfg["preprocessing"])))
+            if sizes is None and not cfg.get("patches"):
+                raise MMLError(
+                    f"export.run: the images of run {network.run} have sizes of their own, and a graph has one size; "
+                    "export a run whose preprocessing ends with resize or center_crop, or with patches"
+                )
+
+    @property
+    def announcement(self) -> list[str]:
+        networks = self.runs.networks
+        runs = ", ".join(dict.fromkeys(network.run for network in networks))
+        return [f"{self.runs.task}: {self.cfg.export.run} of {runs} is exported"]
+
+    def before_finishing_hook(self, step: "Step") -> None:
+        """Return the folder, the run, and the largest differences from the stored predictions."""
+        (folder,) = step.input.export
+        content = json.loads((Path(folder) / "description.json").read_text(encoding="utf-8"))
+        differences = content["check"]["largest_differences"]
+        step.return_value = {"folder": folder, "run": content["run"], "largest_differences": differences}
