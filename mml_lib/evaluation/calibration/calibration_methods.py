@@ -74,7 +74,7 @@ class Calibration:
 
     @property
     def offsets(self) -> np.ndarray:
-        """What is added to scaled scores: the bias, and the offset for another prior."""
+        """Sum of the bias and of the offsets for another prior, of each class or label."""
         return self.bias + self._shift()
 
     def _shift(self) -> np.ndarray:
