@@ -245,26 +245,40 @@ def draw_transfer(
     """
     matrix = gain_matrix(gains)
     is_sure = (gain_matrix(gains, "gain_low") > 0) | (gain_matrix(gains, "gain_high") < 0)
-    width, height = 2.4 + 0.75 * matrix.shape[1], 1.6 + 0.42 * matrix.shape[0]
-    figure, (axis, *others) = panels(1 + len(distances), width, height)
+    sources = list(dict.fromkeys(gains["source"]))
+    tables = {measure: table.reindex(index=sources, columns=matrix.columns) for measure, table in distances.items()}
+    tables = {measure: table for measure, table in tables.items() if table.notna().to_numpy().any()}
+    width = 2.4 + 0.75 * matrix.shape[1]
+    titles = {measure: [f"distance {measure}", *_taus(correlations, measure)] for measure in tables}
+    letters = int(12 * width)
+    lines = [line for title in titles.values() for line in _wrapped(title, letters)] or [""]
+    height = 1.6 + 0.42 * matrix.shape[0] + 0.13 * max(0, len(lines) // len(titles or [""]) - 2)
+    figure, (axis, *others) = panels(1 + len(tables), width, height)
     largest = np.nanmax(np.abs(matrix.to_numpy()), initial=0) or 1.0
     marks = np.where(is_sure, "•", "")
     draw_matrix(axis, matrix, "{:+.3f}", marks, cmap="PuOr_r", vmin=-largest, vmax=largest)
-    axis.set_title(f"gain in {metric.replace('_', ' ')} over scratch\n• 95 % interval excludes 0", fontsize=8)
-    sources = list(dict.fromkeys(gains["source"]))
-    for panel, (measure, table) in zip(others, distances.items(), strict=True):
-        own = table.reindex(index=sources, columns=matrix.columns)
-        draw_matrix(panel, own, "{:.3g}", np.full(own.shape, ""), cmap="Greys_r")
-        panel.set_title("\n".join([f"distance {measure}", *_taus(correlations, measure)]), fontsize=8)
+    gained = [f"gain in {metric.replace('_', ' ')} over scratch", "• 95 % interval excludes 0"]
+    # Flush right, titles have room above the names of sources.
+    axis.set_title("\n".join(_wrapped(gained, letters)), fontsize=8, loc="right")
+    for panel, (measure, table) in zip(others, tables.items(), strict=True):
+        draw_matrix(panel, table, "{:.3g}", np.full(table.shape, ""), cmap="Greys_r")
+        panel.set_title("\n".join(_wrapped(titles[measure], letters)), fontsize=8, loc="right")
     save(figure, path)
 
 
+def _wrapped(lines: Sequence[str], letters: int) -> list[str]:
+    return [part for line in lines for part in textwrap.wrap(line, letters)]
+
+
 def _taus(correlations: pd.DataFrame, measure: str) -> list[str]:
-    """Return a line for the rank correlation of a measure in each setting."""
+    """Return a line for the rank correlation of a measure in each setting; one line where they are undefined alike."""
+    of_measure = correlations[(correlations["measure"] == measure) & (correlations["target"] == "")]
+    if len(of_measure) > 1 and not np.isfinite(of_measure["tau"]).any() and of_measure["reason"].nunique() == 1:
+        correlations = of_measure.head(1).assign(setting="")
     lines = []
     for row in correlations[(correlations["measure"] == measure) & (correlations["target"] == "")].itertuples():
         setting = f" ({row.setting})" if row.setting else ""
-        value = f"{row.tau:+.2f}" if np.isfinite(row.tau) else textwrap.shorten(f"undefined, {row.reason}", 60)
+        value = f"{row.tau:+.2f}" if np.isfinite(row.tau) else textwrap.shorten(f"undefined, {row.reason}", 90)
         ends = f" [{row.tau_low:+.2f}, {row.tau_high:+.2f}]" if np.isfinite(row.tau_low) else ""
         lines.append(f"weighted tau{setting}: {value}{ends}")
     return lines

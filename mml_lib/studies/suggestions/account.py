@@ -49,7 +49,8 @@ def source_table(suggestions: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
             rows.append(
                 {**row, "procedure": procedure.get("run"), **{key: procedure.get(key) for key in names}, **weights}
             )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.astype({"networks": "Int64"})  # far sources have none
 
 
 def key_table(suggestions: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":

@@ -1,5 +1,6 @@
 """Candidates: distances and trained networks that suggestions for the pivot are made from, known while planning."""
 
+import functools
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from mml_lib.pipelines.suggested import FOLLOWED
 from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.studies.runs import task_content
 from mml_lib.studies.suggestions.near_sources import StoredNetwork, base_of, distances_to, find_sources
-from mml_lib.studies.suggestions.suggested_pipelines import suggest
+from mml_lib.studies.suggestions.suggested_pipelines import check_differing, suggest
 from mml_lib.task_types import LEARNABLE, TASK_TYPES
 
 if TYPE_CHECKING:
@@ -290,6 +291,7 @@ class SuggestionCandidates:
                 f"mode.suggestion: {own[0]} is trained by this study too, so that its networks change while it runs; "
                 "name a project with finished networks by reuse.models"
             )
+        self._check_distinct(number)
         counted = self.options.model_dump(mode="json", exclude=UNCOUNTED)
         networks = [{key: network[key] for key in ("task", "run", "fold")} for network in self.networks]
         sections = [key for key in FOLLOWED if key in (self.options.keys or FOLLOWED)]
@@ -310,19 +312,23 @@ class SuggestionCandidates:
         _ = self.options, self.networks
         if self.is_computed:
             _ = self._similarity.steps
-        elif all(self._exists("models", **network) for network in self.networks):
-            self._check_distinct()
+        self._check_distinct(self.options.n)
 
-    def _check_distinct(self) -> None:
-        """Refuse a number of suggestions above that of distinct pipelines, by stored distances.
+    @functools.cache  # noqa: B019  (lives as long as its study)
+    def _check_distinct(self, number: int) -> None:
+        """Refuse a number of suggestions above that of distinct pipelines, as far as distances and networks are known.
 
         Raises:
             MMLError: there are not so many, or no source within the quantile has networks.
         """
         options, networks = self.options, []
+        if self.is_computed or not all(self._exists("models", **network) for network in self.networks):
+            pipelines = [self.study.runs.of_model(network).pipeline for network in self.networks]
+            check_differing(number, pipelines, self.own, options)
+            return
         for network in self.networks:
             storage = ModelStorage.read(self.fm.path("models", **network))
             networks.append(StoredNetwork(network["project"], storage, self.study.runs.of_model(network).pipeline))
         distances = distances_to(self.pivot, self.distances)
         sources = find_sources(distances, networks, self.metrics, options.quantile, options.runs)
-        suggest(options.n, sources, self.own, options)
+        suggest(number, sources, self.own, options)

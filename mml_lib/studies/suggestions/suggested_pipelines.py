@@ -10,7 +10,7 @@ from mml_lib.errors import MMLError
 from mml_lib.files.stored import yaml_text
 from mml_lib.pipelines.differences import flatten
 from mml_lib.pipelines.digests import canonical_json
-from mml_lib.pipelines.pipeline import PIPELINE_KEYS
+from mml_lib.pipelines.pipeline import PIPELINE_KEYS, Pipeline
 from mml_lib.pipelines.pipeline_merging import NOT_SET, Voter, chooser, merge
 from mml_lib.studies.suggestions.near_sources import Source, SourceProcedure, as_content
 
@@ -85,8 +85,33 @@ def suggest(
             return list(distinct.values())[-1]
     raise MMLError(
         f"suggest.n: the procedures of near sources ({len(procedures)}) give no more distinct pipelines than "
-        f"{len(distinct)}; set suggest.n: {len(distinct)}, or raise suggest.quantile or suggest.runs"
+        f"{len(distinct)}; set suggest.n (and mode.suggestion) to {len(distinct)}, or raise suggest.quantile or "
+        "suggest.runs"
     )
+
+
+def check_differing(number: int, pipelines: Sequence[Pipeline], own: Mapping[str, Any], options: Suggestions) -> None:
+    """Refuse several suggestions from pipelines that do not differ, before any distance or network is known.
+
+    Args:
+        number: number of the last suggestion.
+        pipelines: pipelines of all networks of sources.
+        own: content of the study's pipeline for the pivot.
+        options: the section `suggest`.
+
+    Raises:
+        MMLError: all sections that are suggested have one value.
+    """
+    values: dict[str, set[str]] = {}
+    for pipeline in pipelines if number > 1 else ():
+        for section in options.keys or SUGGESTED:
+            if _says_something(section, pipeline.content, own):
+                values.setdefault(section, set()).add(canonical_json(pipeline.content.get(section)))
+    if number > 1 and all(len(of_section) == 1 for of_section in values.values()):
+        raise MMLError(
+            "suggest.n: the pipelines of all sources are alike, and give 1 distinct pipeline; set suggest.n (and "
+            "mode.suggestion) to 1, or train sources by several pipelines (sweep, variants, suggest.train_sources)"
+        )
 
 
 def _heaviest(
@@ -113,7 +138,7 @@ def _merged(
         voters = [
             Voter(procedure.pipeline.content.get(section, NOT_SET), weight)
             for procedure, weight in zip(procedures, weights, strict=True)
-            if _says_something(section, procedure, own)
+            if _says_something(section, procedure.pipeline.content, own)
         ]
         if not voters:
             continue
@@ -128,9 +153,8 @@ def _merged(
     return content
 
 
-def _says_something(section: str, procedure: SourceProcedure, own: Mapping[str, Any]) -> bool:
-    """Return True if a section of a procedure's pipeline can be that of another task."""
-    content = procedure.pipeline.content
+def _says_something(section: str, content: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
+    """Return True if a section of a source's pipeline can be that of another task."""
     if section == "class_weights" and isinstance(content.get(section), Mapping):  # by names of classes
         return False
     same_type = content["task"]["task_type"] == own["task"]["task_type"] and "multitask" not in content

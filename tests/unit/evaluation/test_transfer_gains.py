@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mml_lib.evaluation.comparisons.rank_correlations import correlation_table
@@ -100,4 +101,10 @@ def test_figure_names_sources_and_targets_and_marks_what_is_sure(tmp_path: Path)
     assert all(
         word in drawn for word in ("source", "target", "distance mmd", "distance old: fid", "undefined, too few")
     )
+    settings = pd.concat([correlations.assign(setting=setting) for setting in ("first", "second")])
+    other = {"mmd": distances["mmd"], "emd": distances["mmd"].rename(index=lambda name: f"other {name}")}
+    draw_transfer(gains, "accuracy", other, settings, tmp_path / "few.svg")
+    drawn = (tmp_path / "few.svg").read_text()
+    assert "distance emd" not in drawn, "no distance of these sources"
+    assert drawn.count("weighted tau: undefined") == 1, "one line for settings that are undefined alike"
     draw_transfer(gains.assign(gain=np.nan), "accuracy", {}, correlations, tmp_path / "undefined.svg")

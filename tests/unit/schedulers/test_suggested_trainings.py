@@ -25,6 +25,12 @@ def followed(folder: Path, mode: dict[str, Any] | None = None, **changes: Any) -
     return planned({"preset": "train", "suggestion": 1, **(mode or {})}, folder, **(base | changes))
 
 
+def store_another_pipeline(folder: Path) -> None:
+    """Put networks of another pipeline on the source beside those of `followed`, so that suggestions differ."""
+    optimizer = {"preset": "adamw", "lr": 0.05}
+    store(folder, "old", planned({}, folder, tasks=TASKS, pivot={"name": "b"}, optimizer=optimizer), "b", one=0.7)
+
+
 def transferred(folder: Path, mode: dict[str, Any] | None = None, **changes: Any) -> AbstractBaseScheduler:
     return followed(folder, TL | (mode or {}), **changes)
 
@@ -35,10 +41,11 @@ def run(plan: AbstractBaseScheduler) -> Pipeline:
 
 
 def test_run_is_named_by_all_that_decides_its_suggestion(tmp_path: Path):
+    store_another_pipeline(tmp_path)
     first = run(followed(tmp_path)).run
     assert first == run(followed(tmp_path, suggest={"distance": "mmd", "n": 9})).run
     others = [
-        followed(tmp_path, {"suggestion": 2}),
+        followed(tmp_path, {"suggestion": 2}, suggest={"distance": "mmd", "runs": 2}),
         followed(tmp_path, {"suggestion": "none"}),
         followed(tmp_path, suggest={"distance": "mmd", "quantile": 1}),
         followed(tmp_path, suggest={"distance": "mmd", "keys": ["optimizer"]}),
@@ -83,8 +90,25 @@ def test_pipeline_keeps_its_run_when_its_suggestion_is_made(tmp_path: Path):
     assert Pipeline.read(tmp_path / f"{plan.run}.yaml").content == pipeline.content
 
 
+def test_suggestion_above_the_number_of_distinct_pipelines_is_refused(tmp_path: Path):
+    with pytest.raises(MMLError, match=r"^suggest\.n: .* 1; set suggest.n \(and mode.suggestion\) to 1"):
+        run(followed(tmp_path, {"suggestion": 2}))
+
+
+def test_suggestions_by_pipelines_that_are_all_alike_are_refused_before_their_networks_are_trained(tmp_path: Path):
+    mode = {"preset": "train", "suggestion": 2}
+    suggestions = {"distance": "semantic", "train_sources": True}
+    base: dict[str, Any] = {"tasks": TASKS, "suggest": suggestions, "similarity": {"distance": "semantic"}}
+    with pytest.raises(MMLError, match=r"^suggest\.n: .*alike.*to 1"):
+        run(planned(mode, tmp_path, **base))
+    assert planned(mode, tmp_path, **base, sweep={"optimizer.lr": [0.01, 0.1]}).runs_of("mine")
+    assert planned(mode | {"suggestion": 1}, tmp_path, **base).runs_of("mine")
+
+
 def test_suggestion_is_an_input_of_its_pipeline_alone(tmp_path: Path):
-    plan = followed(tmp_path, {"suggestion": None}, sweep={"mode.suggestion": ["none", 1, 3]})
+    store_another_pipeline(tmp_path)
+    two = {"distance": "mmd", "runs": 2}
+    plan = followed(tmp_path, {"suggestion": None}, sweep={"mode.suggestion": ["none", 1, 3]}, suggest=two)
     suggestions = [
         plan.study.inputs.train.suggestion(wildcards(task="mine", run=run.id)) for run in plan.runs_of("mine")
     ]
