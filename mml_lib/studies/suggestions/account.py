@@ -50,7 +50,7 @@ def source_table(suggestions: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
                 {**row, "procedure": procedure.get("run"), **{key: procedure.get(key) for key in names}, **weights}
             )
     table = pd.DataFrame(rows)
-    return table.astype({"networks": "Int64"})  # far sources have none
+    return table.assign(networks=pd.Series([row["networks"] for row in rows], dtype=object))  # far ones have none
 
 
 def key_table(suggestions: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
