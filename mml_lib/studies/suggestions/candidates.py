@@ -316,7 +316,7 @@ class SuggestionCandidates:
 
     @functools.cache  # noqa: B019  (lives as long as its study)
     def _check_distinct(self, number: int) -> None:
-        """Refuse a number of suggestions above that of distinct pipelines, by the distances and networks that are known.
+        """Refuse a number of suggestions above that of distinct pipelines, by known distances and networks.
 
         Raises:
             MMLError: there are not so many, or no source within the quantile has networks.
