@@ -195,6 +195,8 @@ def _sentence(problem: Mapping[str, Any]) -> str:
         return f"{key}: {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
     if kind == "string_type" and problem["input"] is None:
         return f"{key}: there is no value, or null; write one, for the word null in quotes: 'null'"
+    if kind == "too_short":
+        return f"{key} is empty; name at least one entry"
     value = repr(problem["input"])
     value = value if len(value) < 60 else value[:57] + "..."
     message = problem["msg"].partition(" or instance of ")[0]

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from mml_lib.config.loading import load_study
-from mml_lib.config.reading.layers import with_values
+from mml_lib.config.reading.layers import check_dotted, with_values
 from mml_lib.config.reading.origins import Source
 from mml_lib.config.schema import StudyConfig
 from mml_lib.errors import MMLError
@@ -81,6 +81,7 @@ def _check_varied(section: str, key: str) -> None:
     Raises:
         MMLError: it is neither part of a pipeline nor an option that modes take from a variant.
     """
+    check_dotted(section, key)
     options = [f"mode.{option}" for option in VARIED_OPTIONS]
     if key.split(".")[0] in (*PIPELINE_KEYS, "search") or any(f"{key}.".startswith(f"{option}.") for option in options):
         return

@@ -52,7 +52,8 @@ def _values(row: Mapping[str, str], space: Space) -> dict[str, Any] | None:
 def _value(text: str, parameter: Parameter) -> Any:
     if parameter.choices:
         return parameter.choices[parameter.names.index(text)]
-    return int(float(text)) if parameter.integer else float(text)
+    number = float(text)
+    return int(number) if parameter.integer and number.is_integer() else number
 
 
 def _number(text: str | None) -> float:

@@ -10,6 +10,7 @@ they are.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -49,10 +50,21 @@ def plan_rungs(trials: int, max_epochs: int, halving: Halving | None) -> list[Ru
     Raises:
         MMLError: too few trials for the rungs, or too few epochs for a second rung.
     """
-    everything = tuple(range(1, trials + 1))
     if halving is None:
-        return [Rung(0, max_epochs, everything)]
+        return [Rung(0, max_epochs, tuple(range(1, trials + 1)))]
     epochs = _compared_epochs(max_epochs, halving)
+    rungs = _all_rungs(trials, epochs, halving)
+    if not any(rung.slots for rung in rungs if rung.is_last):
+        needed, counts = _needed_trials(epochs, halving), ", ".join(map(str, epochs))
+        raise MMLError(
+            f"search.{_key(halving)}: {len(epochs)} rungs of {counts} epochs need at least {needed} trials to train "
+            f"one in full, but search.trials is {trials}; raise it, or min_epochs or factor"
+        )
+    return rungs
+
+
+def _all_rungs(trials: int, epochs: Sequence[int], halving: Halving) -> list[Rung]:
+    everything = tuple(range(1, trials + 1))
     members = [everything]
     if isinstance(halving, Hyperband):
         brackets = _brackets(trials, len(epochs), halving.factor)
@@ -60,13 +72,20 @@ def plan_rungs(trials: int, max_epochs: int, halving: Halving | None) -> list[Ru
     rungs: list[Rung] = []
     for place, numbers in enumerate(members):
         rungs += _rungs_of_bracket(len(rungs), epochs[place:], numbers, halving.factor)
-    if not any(rung.slots for rung in rungs if rung.is_last):
-        needed, counts = halving.factor ** (len(epochs) - 1), ", ".join(map(str, epochs))
-        raise MMLError(
-            f"search.{_key(halving)}: {len(epochs)} rungs of {counts} epochs need at least {needed} trials to train "
-            f"one in full, but search.trials is {trials}; raise it, or min_epochs or factor"
-        )
     return rungs
+
+
+def _needed_trials(epochs: Sequence[int], halving: Halving) -> int:
+    """Return the smallest number of trials of which one is trained in full."""
+    enough = halving.factor ** (len(epochs) - 1)
+    if not isinstance(halving, Hyperband):
+        return enough
+    trials = range(1, enough + 1)
+
+    def has_full_training(number: int) -> bool:
+        return any(rung.slots for rung in _all_rungs(number, epochs, halving) if rung.is_last)
+
+    return trials[bisect_left(trials, True, key=has_full_training)]
 
 
 def comparable_trials(
@@ -131,16 +150,22 @@ def affordable_trials(trials: int, max_epochs: int, halving: Halving | None, bud
     Raises:
         MMLError: no search fits into the budget.
     """
-    for number in range(trials, 0, -1):
+    plan_rungs(trials, max_epochs, halving)  # refuses too few trials whatever the budget
+
+    def is_too_expensive(number: int) -> bool:
         try:
-            rungs = plan_rungs(number, max_epochs, halving)
-        except MMLError:
-            if number == trials:
-                raise
-            break
-        if count_epochs(rungs) <= budget:
-            return number
-    raise MMLError(f"search.max_epochs: no search fits into {budget} epochs of each fold; raise it")
+            return count_epochs(plan_rungs(number, max_epochs, halving)) > budget
+        except MMLError:  # too few trials
+            return False
+
+    number = bisect_left(range(1, trials + 1), True, key=is_too_expensive)
+    try:
+        plan_rungs(number, max_epochs, halving) if number else None
+    except MMLError:
+        number = 0
+    if not number:
+        raise MMLError(f"search.max_epochs: no search fits into {budget} epochs of each fold; raise it")
+    return number
 
 
 def choose_slot(

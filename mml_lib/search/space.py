@@ -1,6 +1,7 @@
 """Search space: the keys of a pipeline that a search varies, with their values and conditions."""
 
 import itertools
+import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,9 @@ from pydantic import ValidationError
 from mml_lib.config.analysis.search_options import Interval
 from mml_lib.errors import MMLError, nearest
 from mml_lib.pipelines.digests import canonical_json
+
+INNER = (math.sqrt(5) - 1) / 2
+"""Place of an inner value of a range: an irrational share, so that it is no integer."""
 
 MAX_GRID = 100_000
 """Largest number of points of a grid."""
@@ -49,6 +53,13 @@ class Parameter:
         return self.choices or (self.low, self.high)
 
     @property
+    def inner(self) -> float | None:
+        """A value of a range of numbers that is not an end, and no integer if others are not; None for choices."""
+        if self.choices or self.integer:
+            return None
+        return self.low + (self.step or (self.high - self.low) * INNER)
+
+    @property
     def grid(self) -> tuple[Any, ...] | None:
         """All values; None where a range has no step."""
         if self.choices:
@@ -67,10 +78,21 @@ class Parameter:
         if self.choices:
             if name_choice(value) not in self.names:
                 raise MMLError(f"{name_choice(value)} is no choice of {self.key}; it has {', '.join(self.names)}")
-        elif not isinstance(value, int | float) or isinstance(value, bool) or not self.low <= value <= self.high:
+        elif not isinstance(value, int | float) or isinstance(value, bool):
+            raise MMLError(f"{json.dumps(value)} is no number, but {self.key} has a range, {self.low:g} to {self.high:g}")
+        elif not self.low <= value <= self.high:
             raise MMLError(f"{value} is outside the range of {self.key}, {self.low:g} to {self.high:g}")
         elif self.integer and value != int(value):
             raise MMLError(f"{value} is no integer, but {self.key} is")
+        elif self.step and abs(value - (step := self._nearest_step(value))) > 1e-8 * self.step:
+            raise MMLError(
+                f"{value} is no step of {self.key}, from {self.low:g} in steps of {self.step:g}; write {step:g}"
+            )
+
+    def _nearest_step(self, value: float) -> float:
+        assert self.step, "the range has steps"
+        last = math.floor((self.high - self.low) / self.step + 1e-9)
+        return self.low + self.step * min(round((value - self.low) / self.step), last)
 
     def __str__(self) -> str:
         words = ", ".join(self.names)
@@ -163,6 +185,9 @@ def _parameter(key: str, value: Mapping[str, Any] | list[Any], present: Any) -> 
     when = content.pop("when", {})
     if not isinstance(when, dict):
         raise MMLError(f"{where}: when is {when}; write it as {{optimizer: adamw}}")
+    if content and not set(content) & {"low", "high", "choices"} and _is_section(content):
+        (below, *_) = content
+        raise MMLError(f"{where}: a key of the space is written with dots; write {key}.{below}: …")
     if "choices" in content:
         if further := [name for name in content if name != "choices"]:
             raise MMLError(f"{where}: choices go with no {further[0]}")
@@ -183,6 +208,11 @@ def _parameter(key: str, value: Mapping[str, Any] | list[Any], present: Any) -> 
         numbers = [float(number) for number in numbers]
     step = numbers[2] if interval.step is not None else None
     return Parameter(key, (), numbers[0], numbers[1], interval.log, step, integer, when)
+
+
+def _is_section(content: Mapping[str, Any]) -> bool:
+    """Return True if a mapping is a section with ranges or choices below it rather than a range itself."""
+    return all(isinstance(value, dict | list) for value in content.values())
 
 
 def _choices(where: str, values: Any) -> tuple[Any, ...]:

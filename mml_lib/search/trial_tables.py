@@ -12,7 +12,7 @@ import pandas as pd
 from mml_lib.config.analysis.search_options import Search
 from mml_lib.search.next_trial import records_of
 from mml_lib.search.rungs import Rung
-from mml_lib.search.space import Space, name_choice
+from mml_lib.search.space import Parameter, Space, name_choice
 from mml_lib.search.trials import Objective, TrialRecord
 
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
@@ -20,6 +20,10 @@ FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
 
 NO_TIME = datetime(2000, 1, 1)
 """Start and end of trials in a journal, which are not known there."""
+
+
+MISSING = object()
+"""Value of a parameter whose condition does not hold."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +115,11 @@ def _table(search: SearchTrials) -> pd.DataFrame:
                 **{"rank": None, "rung": rung.number, "epochs": record.epochs, "failure": record.failure},
                 **{goal.name: value for goal, value in zip(search.objectives, values, strict=True)},
                 **({"pareto": None} if len(search.objectives) > 1 else {}),
-                **{
-                    parameter.key: _cell(record.values[parameter.key]) if parameter.key in record.values else None
-                    for parameter in search.space.parameters
-                },
             }
         )
     table = pd.DataFrame(rows)
+    for parameter in search.space.parameters:
+        table[parameter.key] = _column(parameter, [record for _, record in search.reached])
     finished = table[table["state"] == FINISHED]
     signed = [-goal.sign * finished[goal.name].astype(float) for goal in search.objectives]
     ranked = pd.DataFrame({"value": signed[0], "run": finished["run"]}).drop_duplicates("run")
@@ -127,6 +129,13 @@ def _table(search: SearchTrials) -> pd.DataFrame:
         beaten = [bool(((costs <= own).all(axis=1) & (costs < own).any(axis=1)).any()) for own in costs]
         table["pareto"] = pd.Series([not item for item in beaten], index=finished.index).reindex(table.index)
     return table
+
+
+def _column(parameter: Parameter, records: Sequence[TrialRecord]) -> pd.Series:
+    """Return the values of a parameter, numbers as the study writes them although some are missing."""
+    values = [record.values.get(parameter.key, MISSING) for record in records]
+    cells = [None if value is MISSING else _cell(value) for value in values]
+    return pd.Series(cells, dtype=object if parameter.choices else "Int64" if parameter.integer else float)
 
 
 def _cell(value: Any) -> Any:

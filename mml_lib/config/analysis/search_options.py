@@ -1,6 +1,7 @@
 """The section of a study about hyper-parameter search."""
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -42,6 +43,8 @@ class Interval(Section):
 
     @model_validator(mode="after")
     def _has_values(self) -> "Interval":
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            raise ValueError(f"a range has two finite ends, but it goes from {self.low} to {self.high}")
         if self.low >= self.high:
             raise ValueError(f"low ({self.low}) has to be less than high ({self.high})")
         if self.log and self.low <= 0:
@@ -85,6 +88,13 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value)) if isinstance(value, dict | list) else value
 
 
+def _searched(value: Any) -> Any:
+    if not isinstance(value, dict | list):
+        written = json.dumps(value)
+        raise ValueError(f"{written} is no range; write {{low: 0.001, high: 0.1, log: true}}, or a list of choices")
+    return value
+
+
 def _number(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError(f"{str(value).lower()} is no fold; write its number")
@@ -116,7 +126,9 @@ class Search(Section):
         description="Number of trials in flight: trial i is proposed from the results of trials 1 to i - parallel. It "
         "changes the search; samplers that need no results ignore it.",
     )
-    space: Annotated[dict[str, dict[str, Any] | list[Any]], BeforeValidator(_plain)] = Field(
+    space: Annotated[
+        dict[str, Annotated[dict[str, Any] | list[Any], BeforeValidator(_searched)]], BeforeValidator(_plain)
+    ] = Field(
         description="Dotted keys of a pipeline with a range {low, high, log, step}, or a list of choices; a mapping "
         "{choices: […], when: {…}} or {low, high, when: {…}} searches a key only where others have these values.",
         min_length=1,

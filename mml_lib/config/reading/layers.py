@@ -8,6 +8,7 @@ from typing import Any
 from mml_lib.config.reading.presets import GROUPS, merge
 from mml_lib.config.reading.scalars import Word
 from mml_lib.config.reading.study_files import read_study
+from mml_lib.errors import MMLError
 
 DEFAULTS = Path(__file__).parents[1] / "defaults.yaml"
 
@@ -51,6 +52,22 @@ def with_values(content: Mapping[str, Any], values: Mapping[str, Any]) -> dict[s
             layer = {part: layer}
         merged = overlay(merged, layer)
     return merged
+
+
+def check_dotted(where: str, key: str) -> None:
+    """Refuse a dotted key with an empty part, or with spaces around one.
+
+    Args:
+        where: section of the study that has the key.
+        key: the key.
+
+    Raises:
+        MMLError: a part is no name of a key.
+    """
+    parts = key.split(".")
+    if any(not part or part != part.strip() for part in parts):
+        plain = ".".join(part.strip() for part in parts if part.strip()) or "optimizer.lr"
+        raise MMLError(f"{where}: '{key}' has a part that is no name of a key; write {plain}")
 
 
 def _is_whole(group: str, over: Mapping[str, Any]) -> bool:

@@ -1,11 +1,13 @@
 """Checks of the section `search`, while planning."""
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import Any
 
 from mml_lib.config.analysis.search_options import SAMPLERS, UNCONDITIONAL, Search
-from mml_lib.errors import MMLError, nearest
+from mml_lib.config.reading.layers import check_dotted
+from mml_lib.errors import MMLError
 from mml_lib.pipelines.pipeline import PIPELINE_KEYS, Pipeline
 from mml_lib.search.rungs import Rung
 from mml_lib.search.space import Space
@@ -24,6 +26,9 @@ FIXED = {
 
 LIMITS = ("max_epochs", "min_epochs", "max_steps", "min_steps", "max_time")
 """Options of the trainer that decide how long it trains."""
+
+LOSSES = ("loss", "class_weights")
+"""Sections that decide what the loss of a network is."""
 
 PACKAGES = {"cmaes": ("optuna", "cmaes")}
 """Packages that samplers need; all others need Optuna only."""
@@ -50,10 +55,13 @@ def check_keys(options: Search, config: Mapping[str, Any]) -> None:
     varied = {str(key): f"sweep.{key}" for key in sweep}
     varied |= {str(key): f"variants.{name}.{key}" for name, keys in variants.items() for key in keys or ()}
     for key in options.space:
+        check_dotted("search.space", key)
         section = key.split(".")[0]
         if section not in PIPELINE_KEYS:
+            similar = get_close_matches(section, PIPELINE_KEYS, n=1)
+            hint = f", did you mean '{similar[0]}'?" if similar else ";"
             raise MMLError(
-                f"search.space: '{key}' is no part of a run{nearest(section, PIPELINE_KEYS)}; a search takes "
+                f"search.space: '{key}' is no part of a run{hint} a search takes "
                 f"{', '.join(name for name in PIPELINE_KEYS if name not in FIXED)} and keys below these"
             )
         for fixed, why in FIXED.items():
@@ -62,6 +70,23 @@ def check_keys(options: Search, config: Mapping[str, Any]) -> None:
         for other, place in varied.items():
             if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
                 raise MMLError(f"search.space.{key}: {place} varies it too; leave it out of one of them")
+
+
+def check_objectives(options: Search, objectives: Sequence[Objective], base: Pipeline) -> None:
+    """Refuse values that do not compare: losses of trials with different losses, or of trials that are tuned.
+
+    Raises:
+        MMLError: the first reason.
+    """
+    if base.content.get("tune"):
+        raise MMLError("search: trials are not tuned, so it goes with no tune; leave one of them out")
+    if any(objective.name == "loss" for objective in objectives):
+        for key in options.space:
+            if key.split(".")[0] in LOSSES:
+                raise MMLError(
+                    f"search.objective: values of the loss do not compare where {key} differs; name a metric instead, "
+                    f"or leave {key} out of the space"
+                )
 
 
 def check_sampler(options: Search, space: Space) -> None:

@@ -23,6 +23,7 @@ from mml_lib.studies.searches.search_checks import (
     check_folds,
     check_keys,
     check_limits,
+    check_objectives,
     check_packages,
     check_rungs,
     check_sampler,
@@ -73,6 +74,7 @@ class Searches:
         check_start(options, space)
         check_sampler(options, space)
         objectives = self._objectives(task, cfg, options)
+        check_objectives(options, objectives, base)
         try_sampler(options, space, objectives)
         longest = max([base.content["trainer"]["max_epochs"], *_searched_epochs(space)])
         options = _affordable(options, longest)
@@ -180,25 +182,41 @@ class Searches:
         Raises:
             MMLError: a value does not fit the schema or the task, or all of them give the same pipeline.
         """
-        by_key = {other.key: other for other in space.parameters}
         pipelines = []
         for value in parameter.examples:
-            values, waiting = {parameter.key: value}, [parameter]
-            while waiting:
-                for key, needed in waiting.pop().when.items():
-                    values[key] = needed
-                    waiting.append(by_key[key])
             try:
-                cfg = trial_config(self.study.config, base, values)
-                check_trainable(task, cfg)
+                pipelines.append(self._example(space, parameter, value, base, task))
             except MMLError as error:
                 raise MMLError(f"search.space.{parameter.key}: {error}") from error
-            pipelines.append(pipeline_of(cfg, base))
+        if parameter.inner is not None:
+            try:
+                self._example(space, parameter, parameter.inner, base, task)
+            except MMLError as error:
+                raise MMLError(
+                    f"search.space.{parameter.key}: {parameter.inner:g} lies in the range, but {error}; write low, high "
+                    "and step as integers"
+                ) from error
         if len({pipeline.recipe for pipeline in pipelines}) == 1:
             raise MMLError(
                 f"search.space.{parameter.key}: all of its values give the same run on {task.name}; leave it out"
             )
         return pipelines
+
+    def _example(self, space: Space, parameter: Parameter, value: Any, base: Pipeline, task: TaskIdentity) -> Pipeline:
+        """Return the pipeline with a value of a parameter, and with the values that its conditions name.
+
+        Raises:
+            MMLError: the value does not fit the schema or the task.
+        """
+        by_key = {other.key: other for other in space.parameters}
+        values, waiting = {parameter.key: value}, [parameter]
+        while waiting:
+            for key, needed in waiting.pop().when.items():
+                values[key] = needed
+                waiting.append(by_key[key])
+        cfg = trial_config(self.study.config, base, values)
+        check_trainable(task, cfg)
+        return pipeline_of(cfg, base)
 
 
 def _affordable(options: Search, longest: int) -> Search:

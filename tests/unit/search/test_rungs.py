@@ -6,6 +6,7 @@ import pytest
 
 from mml_lib.config.analysis.search_options import Halving, Hyperband
 from mml_lib.errors import MMLError
+from mml_lib.search import rungs
 from mml_lib.search.rungs import choose_slot, comparable_trials, count_epochs, plan_rungs
 from mml_lib.search.trials import Objective, TrialRecord
 
@@ -101,3 +102,20 @@ def test_most_of_the_best_trainings_are_continued():
         best = set(sorted(range(81), key=values.__getitem__)[:27])
         shares.append(len(best & set(fill(values, 3))) / 27)
     assert sum(shares) / len(shares) > 0.8
+
+
+def test_hyperband_names_the_fewest_trials_of_which_one_is_trained_in_full():
+    hyperband = Hyperband(min_epochs=1, factor=3)
+    with pytest.raises(MMLError, match="at least 11 trials"):
+        plan_rungs(10, 10, hyperband)
+    assert sum(rung.slots for rung in plan_rungs(11, 10, hyperband) if rung.is_last) == 1
+
+
+@pytest.mark.parametrize(("early_stopping", "number"), [(None, 30), (Halving(), 128), (Hyperband(), 70)])
+def test_a_budget_of_many_trials_is_divided_in_few_steps(early_stopping, number, monkeypatch: pytest.MonkeyPatch):
+    plans = []
+    monkeypatch.setattr(rungs, "plan_rungs", lambda *args: plans.append(args) or plan_rungs(*args))
+    assert rungs.affordable_trials(20_000, 10, early_stopping, 300) == number
+    assert count_epochs(plan_rungs(number, 10, early_stopping)) <= 300
+    assert count_epochs(plan_rungs(number + 1, 10, early_stopping)) > 300
+    assert len(plans) < 30

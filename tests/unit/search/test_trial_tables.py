@@ -11,6 +11,7 @@ import pytest
 from mml_lib.config.analysis.search_options import Halving, Search
 from mml_lib.errors import MMLError
 from mml_lib.reports.searches.search_figures import draw_search, limits
+from mml_lib.search.former_trials import former_trials
 from mml_lib.search.rungs import Rung, plan_rungs
 from mml_lib.search.space import Space
 from mml_lib.search.trial_tables import SearchTrials, importance_table, trial_table, write_journal
@@ -157,3 +158,31 @@ def test_figures_have_choices_of_whole_and_broken_numbers_and_labels_without_mat
     assert "mathdefault" not in text
     assert ">2e\N{MINUS SIGN}02</text>" in text
     assert ">null</text>" in text
+
+
+def test_numbers_in_tables_are_as_the_study_writes_them_and_lie_in_the_space_again(tmp_path: Path):
+    space = {
+        "optimizer": ["adamw", "sgd"],
+        "optimizer.weight_decay": [0, 0.1],
+        "sampling.batch_size": {"choices": [16, 32], "when": {"optimizer": "sgd"}},
+        "trainer.accumulate_grad_batches": {"low": 1, "high": 8, "when": {"optimizer": "sgd"}},
+    }
+    plain = {"optimizer": "adamw", "optimizer.weight_decay": 0.1}
+    full = {"optimizer": "sgd", "optimizer.weight_decay": 0, "sampling.batch_size": 16}
+    full["trainer.accumulate_grad_batches"] = 2
+    records = [TrialRecord(1, plain, "00000001", [0.5], epochs=1), TrialRecord(2, full, "00000002", [0.6], epochs=1)]
+    options = Search(space=space, trials=2, objective="accuracy")
+    search = SearchTrials("s", "", options, Space.of(space, {}), [ACCURACY], plan_rungs(2, 1, None), [records])
+    table = trial_table([search])
+    path = tmp_path / "trials.csv"
+    table.to_csv(path, index=False)
+    assert path.read_text().splitlines()[2].endswith(",0.6,sgd,0,16,2")
+    former = former_trials([path], search.space, [ACCURACY])
+    assert [record.values for record in former] == [plain, full]
+
+
+def test_trials_of_a_table_beside_the_steps_of_a_range_do_not_lie_in_the_space(tmp_path: Path):
+    path = tmp_path / "trials.csv"
+    path.write_text("run,state,accuracy,optimizer.lr\n0a,finished,0.5,0.2\n0b,finished,0.5,0.25\n")
+    space = Space.of({"optimizer.lr": {"low": 0.1, "high": 0.5, "step": 0.1}}, {})
+    assert [record.run for record in former_trials([path], space, [ACCURACY])] == ["0a"]
