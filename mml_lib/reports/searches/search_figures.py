@@ -1,5 +1,6 @@
 """Figures of a search: values over trials, parameters, importance, rungs, and the front of two objectives."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from mml_lib.config.analysis.search_options import COSTS
 from mml_lib.reports.canvas import COLORS, legend_below, metric_label, panels, power_label, save, shorten
@@ -137,8 +138,19 @@ def _scale(axis: Axes, parameter: Parameter) -> None:
         axis.set_xlim(-0.5, len(names) - 0.5)
     elif parameter.log:
         axis.set_xscale("log")
-        axis.xaxis.set_major_formatter(power_label)
-        axis.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.7)))  # without mathematics
+        low, high = parameter.low, parameter.high
+        room = (high / low) ** 0.05
+        axis.set_xlim(low / room, high * room)
+        powers = [10.0**power for power in range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)]
+        if len(powers) > 1:
+            axis.xaxis.set_major_formatter(power_label)
+        else:  # a narrow range: labels of its ends and its middle do not overlap
+            ticks = (low, math.sqrt(low * high), high)
+            axis.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
+        axis.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        room = 0.05 * (parameter.high - parameter.low)
+        axis.set_xlim(parameter.low - room, parameter.high + room)
 
 
 def draw_parallel(search: SearchTrials, table: pd.DataFrame, path: Path) -> None:
