@@ -193,8 +193,8 @@ class Searches:
                 self._example(space, parameter, parameter.inner, base, task)
             except MMLError as error:
                 raise MMLError(
-                    f"search.space.{parameter.key}: {parameter.inner:g} lies in the range, but {error}; write low, high "
-                    "and step as integers"
+                    f"search.space.{parameter.key}: {parameter.inner:g} lies in the range, but {error}; write low, "
+                    "high and step as integers"
                 ) from error
         if len({pipeline.recipe for pipeline in pipelines}) == 1:
             raise MMLError(

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
+import mml_lib.search.rungs as rung_plans
 from mml_lib.config.analysis.search_options import Halving, Hyperband
 from mml_lib.errors import MMLError
-from mml_lib.search import rungs
 from mml_lib.search.rungs import choose_slot, comparable_trials, count_epochs, plan_rungs
 from mml_lib.search.trials import Objective, TrialRecord
 
@@ -114,8 +114,8 @@ def test_hyperband_names_the_fewest_trials_of_which_one_is_trained_in_full():
 @pytest.mark.parametrize(("early_stopping", "number"), [(None, 30), (Halving(), 128), (Hyperband(), 70)])
 def test_a_budget_of_many_trials_is_divided_in_few_steps(early_stopping, number, monkeypatch: pytest.MonkeyPatch):
     plans = []
-    monkeypatch.setattr(rungs, "plan_rungs", lambda *args: plans.append(args) or plan_rungs(*args))
-    assert rungs.affordable_trials(20_000, 10, early_stopping, 300) == number
+    monkeypatch.setattr(rung_plans, "plan_rungs", lambda *args: plans.append(args) or plan_rungs(*args))
+    assert rung_plans.affordable_trials(20_000, 10, early_stopping, 300) == number
     assert count_epochs(plan_rungs(number, 10, early_stopping)) <= 300
     assert count_epochs(plan_rungs(number + 1, 10, early_stopping)) > 300
     assert len(plans) < 30
