@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.support.workplaces import TINY, Workplace
 
-CREATED = {"create_task": 1, "finish_exp": 1, "pp": 1}
+CREATED = {"create_task": 1, "finish_exp": 1}
 
 
 def write_data(folder: Path, count: int = 48) -> None:

@@ -18,6 +18,8 @@ FOLDERS = {
     "RESULTS": "tables",
     "FIGURES": "figures",
     "PREDICTIONS": "predictions",
+    "APPLIED": "applied",
+    "EXPORTS": "exports",
     "COMPARISONS": "comparisons",
     "PAGES": "pages",
     "TRANSFER": "transfer",
