@@ -71,7 +71,7 @@ def test_a_run_in_a_terminal_draws_a_view_and_leaves_the_outcome(workplace: Work
     assert status == 0, output
     drawn, _, left = output.rpartition(FOOTER)
     assert re.search(r"tiny, train.*\d+/\d+", drawn)
-    assert re.search(r"train_fold\xa0[12]/2", drawn)
+    assert re.search(r"train_fold [12]/2", drawn)
     assert "train stripes fold 0: run" in drawn
     assert "\x1b[?25l" not in output, "a hidden cursor would stay hidden after a kill"
     assert re.search(r"\d+ of \d+ steps in ", left)

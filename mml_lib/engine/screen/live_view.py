@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mml_lib.config.gpu_options import TRAININGS
-from mml_lib.engine.failures import CLOCKS
+from mml_lib.engine.failures import CLOCKS, STEP_ERROR
 from mml_lib.engine.screen.line_printer import duration
 from mml_lib.engine.screen.step_progress import Progress, ScreenStep
 from mml_lib.engine.screen.terminal_capture import TerminalCapture
@@ -94,7 +94,7 @@ class LiveView:
 
     def start(self, terminal: int) -> None:
         """Start drawing on a terminal."""
-        self._capture = TerminalCapture(terminal, self.print)
+        self._capture = TerminalCapture(terminal, self.pass_on)
         self._live.start()
         self._capture.start()
 
@@ -127,12 +127,17 @@ class LiveView:
         """Print a text above the view."""
         self.console.print(Text.from_ansi(text))
 
+    def pass_on(self, line: str) -> None:
+        """Print a line of a step, unless it says why the step fails: this comes with its name and its log."""
+        if not STEP_ERROR.match(line):
+            self.print(line)
+
     # --- the view ---------------------------------------------------------------------------------------------------
 
     def render(self) -> Group:
         """Return the view."""
         rules = self._rules()
-        lines = len(rules.wrap(self.console, max(10, self.console.width - 2)))
+        lines = rules.plain.count("\n") + 1
         most = max(1, self.console.height - FRAME - lines)
         steps = self.progress.steps()
         parts: list[Any] = [Text(""), self._overall(), rules, Text(""), self._running(steps[:most])]
@@ -158,13 +163,20 @@ class LiveView:
         return table
 
     def _rules(self) -> Text:
-        """Return each rule with its counts, finished ones dimmed."""
+        """Return each rule with its counts, finished ones dimmed; no count is parted from its rule."""
         running = {step.rule for step in self.progress.steps()}
-        text = Text()
+        text, column = Text(), 0
         for rule, planned in self.progress.planned.items():
             done = self.progress.finished[rule]
-            style = "dim" if done == planned else "bold" if rule in running else ""
-            text.append(f"{rule}\u00a0{done}/{planned}", style=style).append("  ")
+            words = f"{rule} {done}/{planned}"
+            if column and column + PADDING + len(words) > self.console.width:
+                text.append("\n")
+                column = 0
+            elif column:
+                text.append(" " * PADDING)
+                column += PADDING
+            text.append(words, style="dim" if done == planned else "bold" if rule in running else "")
+            column += len(words)
         return text
 
     def _running(self, steps: list[ScreenStep]) -> Table:

@@ -48,7 +48,7 @@ def test_progress_time_left_and_rules_are_drawn():
     assert overall.startswith("moles, train")
     assert "1/10" in overall
     assert overall.endswith("about 2:00 min left")
-    assert rules.split("  ") == ["train_fold\u00a01/5", "predict_fold\u00a00/5"]
+    assert rules.split("  ") == ["train_fold 1/5", "predict_fold 0/5"]
     assert footer == FOOTER, "it stays there after a kill, and says how to go on"
 
 
@@ -104,6 +104,21 @@ def test_lines_of_others_are_printed_as_they_are():
     drawn = Drawn()
     drawn.view.print("[bold]5 %[/bold] \x1b[31mred\x1b[0m")
     assert "[bold]5 %[/bold] red" in drawn.stream.getvalue()
+
+
+def test_the_error_of_a_step_is_printed_once_with_its_name():
+    drawn = Drawn()
+    drawn.view.pass_on("error in train_fold: the disk is full")
+    drawn.view.pass_on("moles: images become uint8")
+    assert drawn.stream.getvalue() == "moles: images become uint8\n"
+
+
+def test_no_count_is_parted_from_its_rule():
+    drawn = Drawn(width=30)
+    drawn.progress.plan({f"rule_{number}": 1000 for number in range(9)})
+    lines = drawn.lines[1:]
+    assert sum(line.count("rule_") for line in lines) == sum(line.count("0/1000") for line in lines) == 9
+    assert all(line.count("rule_") == line.count("0/1000") for line in lines)
 
 
 CAPTURED = """
