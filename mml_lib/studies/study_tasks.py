@@ -11,6 +11,7 @@ from mml_lib.config.schema import StudyConfig
 from mml_lib.config.task_options import SEPARATOR, DataSet, Task
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.manager import MMLFileManager
+from mml_lib.studies.checks.data_folders import check_data_folders
 from mml_lib.studies.runs import Runs
 from mml_lib.tasks.creators.creator_registry import Creator, get_creator
 from mml_lib.tasks.made_data import read_first_state
@@ -74,6 +75,7 @@ class StudyTasks(Mapping[str, TaskIdentity]):
     @cached_property
     def bases(self) -> dict[str, TaskIdentity]:
         """Tasks without tags, by name."""
+        check_data_folders("tasks", self.cfg.tasks, self._written)
         return {
             name: TaskIdentity.of(
                 *(name, task, self._first_state, self.datasets.get(task.dataset or "")), self.excluded(name).digest
@@ -85,8 +87,13 @@ class StudyTasks(Mapping[str, TaskIdentity]):
     @cached_property
     def datasets(self) -> dict[str, DatasetIdentity]:
         """Data sets that tasks share, by their names in the study; those of no task are left out."""
+        check_data_folders("datasets", self.cfg.datasets, self._written)
         used = dict.fromkeys(task.dataset for task in self.cfg.tasks.values() if task and task.dataset)
         return {name: DatasetIdentity.of(name, self.cfg.datasets[name], self._first_state) for name in used}
+
+    @property
+    def _written(self) -> dict[str, Path]:
+        return {"paths.data": self.fm.data_path, "paths.results": self.fm.results_path}
 
     @functools.cache  # noqa: B019  (a study lives as long as its process)
     def excluded(self, base: str) -> ExcludedSamples:

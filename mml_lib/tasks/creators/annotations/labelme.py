@@ -25,6 +25,7 @@ from mml_lib.tasks.creators.annotations.annotated_files import (
     report_unmatched,
 )
 from mml_lib.tasks.creators.creator_registry import Survey, register_creator
+from mml_lib.tasks.creators.file_kinds import is_system
 from mml_lib.tasks.creators.folders.mask_pairs import without_suffix
 from mml_lib.tasks.creators.folders.walking import ImageTree
 from mml_lib.tasks.creators.own_data import ListedFolders, existing, state_of_samples
@@ -84,7 +85,7 @@ class _LabelmeData:
         """
         options.check()
         root = existing(path, "folder", "labelme")
-        files = sorted(file for file in root.rglob("*.json") if not file.name.startswith("."))
+        files = sorted(file for file in root.rglob("*.json") if not any(map(is_system, file.relative_to(root).parts)))
         if not files:
             raise MMLError(f"creator labelme: {root} holds no JSON file; name the folder of the annotations by path")
         folders = ListedFolders()
