@@ -8,7 +8,7 @@ from snakemake.utils import min_version
 
 from mml_lib.errors import MMLError
 from mml_lib.engine.failures import Failures
-from mml_lib.engine.hooks import report_usage, start_run
+from mml_lib.engine.hooks import notify_of_end, report_usage, start_run
 from mml_lib.engine.leakage import StopOnLeakage
 from mml_lib.engine.opening import check_rules, describe_targets, open_study
 from mml_lib.engine.outer_pipeline import module_name
@@ -59,6 +59,7 @@ make_local(
     "list_models",
     "explain_run",
     "describe_study",
+    "write_methods",
     "finish_exp",
 )
 
@@ -116,9 +117,12 @@ onstart:
 onsuccess:
     report_usage(study, workflow.dag)
     screen.end(succeeded=True)
+    notify_of_end(study, workflow.dag, succeeded=True, text=screen.outcome_text())
 
 
 onerror:
     report_usage(study, workflow.dag)
-    print(failures.summary(workflow.scheduler.failed), file=sys.stderr)
+    summary = failures.summary(workflow.scheduler.failed)
+    print(summary, file=sys.stderr)
     screen.end(succeeded=False)
+    notify_of_end(study, workflow.dag, succeeded=False, text=summary)

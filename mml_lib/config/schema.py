@@ -1,5 +1,6 @@
 """The typed model of a study: the reference of every option. `config/schema.json` is generated from it."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -54,6 +55,17 @@ def _existing_file(path: Path) -> Path:
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
     return path
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _variable(name: str) -> str:
+    """Refuse what is no name of an environment variable, such as a URL, without repeating it."""
+    if not re.fullmatch(r"[A-Za-z_]\w*", name):
+        raise ValueError("a value is no name of an environment variable; export the URL as one, and write its name")
+    return name
 
 
 def _as_store_best(value: Any) -> Any:
@@ -300,6 +312,14 @@ class StudyConfig(Section):
         None,
         description="Number of data-loading processes of a training; unset or 0: loading in the training process, by a "
         "thread on a GPU.",
+    )
+    notify: Annotated[
+        list[Annotated[str, AfterValidator(_variable)]],
+        BeforeValidator(_listed, json_schema_input_type=str | list[str]),
+    ] = Field(
+        default_factory=list,
+        description="Names of environment variables with URLs of Apprise (mail, Slack …): a message is sent there when "
+        "a run ends. The URLs have secrets, so no file names them.",
     )
     warm_start: bool = Field(
         True, description="Fork steps that need torch from a process that has imported it; on a workstation only."

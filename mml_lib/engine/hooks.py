@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mml_lib.engine.jobs import start_again, unfinished_outputs, wait_for_left_jobs
 from mml_lib.engine.leakage import refuse_leakage, train_after_comparison
+from mml_lib.engine.notifications import check_services, send, title_of_run
 from mml_lib.engine.outer_pipeline import warn_of_triggers
 from mml_lib.engine.patches import submit_lost_again
 from mml_lib.engine.preflight.backbones import check_backbones
@@ -39,13 +40,14 @@ def start_run(study: Study, dag: "DAG") -> None:
 
     Raises:
         MMLError: another Snakemake holds the lock, a root cannot be written, networks would be trained again, or a
-            pipeline cannot be trained.
+            pipeline cannot be trained. Or a service of `notify` cannot be used.
     """
     from snakemake.io import is_flagged
 
     jobs = study.rule_names.jobs(dag.needrun_jobs())
     if not jobs:
         return  # only rules of an outer pipeline have something to do
+    check_services(study.cfg.notify)
     if study.rule_names.by_full_name is not None:
         warn_of_triggers(dag.workflow)
     left: list[bool] = []
@@ -104,3 +106,17 @@ def report_usage(study: Study, dag: "DAG") -> None:
             logger.info(f"used by {line}")
         else:
             print(f"used by {line}", file=sys.stderr)
+
+
+def notify_of_end(study: Study, dag: "DAG", succeeded: bool, text: str) -> None:
+    """Send a message about a run to the services of the study. A service that fails has a line, and changes nothing.
+
+    Args:
+        study: the study.
+        dag: Snakemake's plan.
+        succeeded: True if all steps have.
+        text: text of the message.
+    """
+    modes = list(dict.fromkeys(job.wildcards.mode for job in dag.jobs if job.rule.name == "finish_exp"))
+    for line in send(study.cfg.notify, title_of_run(study.cfg.project, modes, succeeded), text):
+        print(line, file=sys.stderr, flush=True)

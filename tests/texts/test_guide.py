@@ -250,7 +250,7 @@ def test_commands_of_the_guide_exist(block: Block):
         elif program == "pip":
             check_pip(words)
         else:  # the profile's line is run by the tests of the cluster, the search for damage below
-            assert program in ("mkdir", "cp", "tensorboard", "find"), program
+            assert program in ("mkdir", "cp", "export", "tensorboard", "find"), program
 
 
 def inline_commands() -> Iterator[tuple[str, list[str]]]:

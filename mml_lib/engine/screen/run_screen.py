@@ -210,14 +210,15 @@ class Screen:
 
     def print_outcome(self) -> None:
         """Print results, places of files, and what to do next."""
-        if self.is_silent:
-            return
-        try:
-            text = outcome(self.study, finished_modes(self.study, self.workflow.dag), self.rules)
-        except Exception as error:  # a table that somebody has changed is no reason to fail after all steps
-            text = f"the results cannot be printed: {type(error).__name__}: {error}"
-        if text:
+        if not self.is_silent and (text := self.outcome_text()):
             print(f"\n{text}", flush=True)
+
+    def outcome_text(self) -> str:
+        """Return results, places of files, and what to do next."""
+        try:
+            return outcome(self.study, finished_modes(self.study, self.workflow.dag), self.rules)
+        except Exception as error:  # a table that somebody has changed is no reason to fail after all steps
+            return f"the results cannot be printed: {type(error).__name__}: {error}"
 
     def _print_plan(self) -> None:
         if self.handler is not None and self.workflow.scheduler is not None and self.workflow.dag is not None:
