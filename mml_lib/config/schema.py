@@ -57,10 +57,6 @@ def _existing_file(path: Path) -> Path:
     return path
 
 
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
 def _variable(name: str) -> str:
     """Refuse what is no name of an environment variable, such as a URL, without repeating it."""
     if not re.fullmatch(r"[A-Za-z_]\w*", name):
@@ -315,7 +311,7 @@ class StudyConfig(Section):
     )
     notify: Annotated[
         list[Annotated[str, AfterValidator(_variable)]],
-        BeforeValidator(_listed, json_schema_input_type=str | list[str]),
+        BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
     ] = Field(
         default_factory=list,
         description="Names of environment variables with URLs of Apprise (mail, Slack …): a message is sent there when "

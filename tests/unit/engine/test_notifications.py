@@ -72,4 +72,4 @@ def test_a_url_in_a_study_is_refused_and_not_repeated():
     with pytest.raises(MMLError, match=r"notify.*name of an environment variable") as error:
         load_study(study(notify=["mailto://user:password@example.org"]))
     assert "password" not in str(error.value)
-    assert load_study(study(notify=["MML_MAIL"])).notify == ["MML_MAIL"]
+    assert load_study(study(notify="MML_MAIL")).notify == load_study(study(notify=["MML_MAIL"])).notify == ["MML_MAIL"]
