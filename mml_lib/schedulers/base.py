@@ -125,7 +125,7 @@ class AbstractBaseScheduler(StepHooks, ABC):
             return f"the option '{key}' is missing: {section.model_fields[last].description}"
         if problem["type"] == "extra_forbidden":
             return f"unknown option '{key}'{nearest(last, section.model_fields if section else ())}"
-        return f"{key}: {problem['msg']}, not {problem['input']!r}"
+        return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, not {problem['input']!r}"
 
     @property
     def subroutines(self) -> list[str]:
