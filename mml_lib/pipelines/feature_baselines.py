@@ -54,7 +54,7 @@ class BaselineModel(Section):
     @property
     def label(self) -> str:
         """Name in tables: `linear_probe (penalty 100)`."""
-        options = ", ".join(f"{key} {value:g}" for key, value in self.options.items())
+        options = ", ".join(f"{key} {value:.10g}" for key, value in self.options.items())
         return f"{self.method} ({options})" if options else self.method
 
 

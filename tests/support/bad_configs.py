@@ -121,7 +121,7 @@ CONFIG: dict[str, tuple[dict[Any, Any], str]] = {
     "accelerator": (trainer(accelerator="gpuu"), r"trainer\.accelerator: .*'auto', 'cpu', 'gpu'"),
     "time limit in other units": (trainer(max_time={"hour": 4}), r"trainer: max_time is .*; write '00:04:00:00'"),
     "class weights": ({"class_weights": "balance"}, r"class_weights: .*'balanced', not 'balance'"),
-    "calibration": (post(calibration="platt"), r"mode \(post\): calibration: Input should be 'affine'"),
+    "calibration": (post(calibration="platt"), r"mode \(post\): calibration: input should be 'affine'"),
     "ensemble": (post(ensemble={"strategy": "gredy"}), r"strategy 'gredy', did you mean 'greedy'\?"),
     "evaluated split": (train(eval=["tset"]), r"mode \(train\): eval\.0: .*'val', 'test'"),
     "no fold to train on": (train(folds=[]), r"mode \(train\): folds: List should have at least 1 item"),
