@@ -40,6 +40,9 @@ VOLATILE = {"created", "training_time", "seconds"}
 MEASURED = ("-times.csv", "run_times_and_memory.html")
 """Ends of the names of files about the steps that have run so far."""
 
+PATHS = {"table", "folder"}
+"""Keys of JSON files with the path of an input."""
+
 LOCK = ".lock-steps"
 """Name of the lock of the steps of a project, which each step takes."""
 
@@ -189,12 +192,18 @@ def differing(old: Path, new: Path) -> Iterator[str]:
 def content(path: Path) -> Any:
     """Return the content of a file without times."""
     if path.suffix == ".json":
-        return {key: value for key, value in json.loads(path.read_text()).items() if key not in VOLATILE}
+        stored = json.loads(path.read_text(), object_hook=_without_paths)
+        return {key: value for key, value in stored.items() if key not in VOLATILE}
     if path.suffix == ".csv":
         with path.open(newline="") as file:
             rows = csv.DictReader(file)
             return [{key: value for key, value in row.items() if key not in VOLATILE} for row in rows]
     return path.read_bytes()
+
+
+def _without_paths(content: dict[str, Any]) -> dict[str, Any]:
+    """Return a mapping with the names of files in place of their paths: those of inputs that a hook returns."""
+    return {key: Path(value).name if key in PATHS else value for key, value in content.items()}
 
 
 def save_empty_figures() -> None:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -107,9 +108,10 @@ TARGETS = {
     "questions.yaml": ["RESULTS/train.json"],
     "answers.yaml": [
         *("RESULTS/post.json", "RESULTS/info.json", "INFO/run-{run}.yaml", "INFO/unused.csv"),
+        *("RESULTS/apply.json", "RESULTS/export.json"),
         "CALIBRATED/{task}/{run}-fold{fold}/others/test.npz",
     ],
-    "masks.yaml": ["RESULTS/train.json"],
+    "masks.yaml": ["RESULTS/train.json", "RESULTS/apply.json"],
     "analyses.yaml": [f"RESULTS/{mode}.json" for mode in ("similarity", "audit", "info", "baselines")],
     "sources.yaml": ["RESULTS/tl.json"],
     "suggested.yaml": ["RESULTS/suggest.json"],
@@ -157,9 +159,14 @@ def test_a_step_of_each_rule_gives_the_same_outputs_from_copies_of_its_inputs_at
     place, delivery = Workplace(tmp_path / "studies"), tmp_path / "delivery"
     place.folder.mkdir()
     delivery.mkdir()
+    new_images = tmp_path / "new"
+    new_images.mkdir()
     answers = ANSWERS | {"tasks": ANSWERS["tasks"] | {"downloaded": write_archive(delivery)}}
+    for number in range(2):
+        shutil.copyfile(delivery / f"{number}.png", new_images / f"{number}.png")
     for name, study in {**STUDIES, "answers": answers}.items():
-        place.write(study | {"project": name}, f"{name}.yaml")
+        applied = {"apply": {"images": str(new_images)}} if name in ("answers", "masks") else {}
+        place.write(study | {"project": name} | applied, f"{name}.yaml")
     (place.folder / "targets").write_text(yaml.safe_dump(TARGETS, sort_keys=False))
     answer = subprocess.run(
         [sys.executable, "-m", "tests.support.moved_steps", str(tmp_path / "moved"), "targets"],
