@@ -219,8 +219,8 @@ def _quasi_random(space: Space, seed: int, number: int) -> dict[str, Any]:
 
 def _at(parameter: Parameter, share: float) -> Any:
     """Return the value at a share of a parameter's range, in [0, 1). Each choice or step has the same share."""
-    if grid := parameter.grid:
-        return grid[int(share * len(grid))]
+    if parameter.num_points:
+        return parameter.point(int(share * parameter.num_points))
     half = 0.5 if parameter.integer else 0.0  # both ends of a range of integers have their full share
     low, high = parameter.low - half, parameter.high + half
     value = low * (high / low) ** share if parameter.log else low + share * (high - low)

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -60,14 +61,25 @@ class Parameter:
         return self.low + (self.step or (self.high - self.low) * INNER)
 
     @property
-    def grid(self) -> tuple[Any, ...] | None:
-        """All values; None where a range has no step."""
+    def num_points(self) -> int | None:
+        """Number of values; None where a range has no step."""
         if self.choices:
-            return self.choices
-        step = self.step or (1 if self.integer and not self.log else None)
-        if step is None:
+            return len(self.choices)
+        if self._distance is None:
             return None
-        return tuple(self.low + step * number for number in range(math.floor((self.high - self.low) / step + 1e-9) + 1))
+        return int((_exact(self.high) - _exact(self.low)) / _exact(self._distance)) + 1
+
+    def point(self, number: int) -> Any:
+        """Return one of the values of a parameter with `num_points`, from 0 on; 0.1 + 2 · 0.1 is 0.3."""
+        if self.choices:
+            return self.choices[number]
+        assert self._distance is not None, "the range has steps"
+        value = _exact(self.low) + _exact(self._distance) * number
+        return int(value) if self.integer else float(value)
+
+    @property
+    def _distance(self) -> float | None:
+        return self.step or (1 if self.integer and not self.log else None)
 
     def check(self, value: Any) -> None:
         """Refuse a value outside the space.
@@ -92,9 +104,8 @@ class Parameter:
             )
 
     def _nearest_step(self, value: float) -> float:
-        assert self.step, "the range has steps"
-        last = math.floor((self.high - self.low) / self.step + 1e-9)
-        return self.low + self.step * min(round((value - self.low) / self.step), last)
+        assert self.step and self.num_points, "the range has steps"
+        return self.point(min(round((value - self.low) / self.step), self.num_points - 1))
 
     def __str__(self) -> str:
         words = ", ".join(self.names)
@@ -103,6 +114,11 @@ class Parameter:
             words += ", integers" if self.integer else f", steps of {self.step:g}" if self.step else ""
         when = " and ".join(f"{key} is {name_choice(value)}" for key, value in self.when.items())
         return f"{self.key}: {words}" + (f" (where {when})" if when else "")
+
+
+def _exact(number: float) -> Decimal:
+    """Return a number as it is written."""
+    return Decimal(str(number))
 
 
 def name_choice(value: Any) -> str:
@@ -170,14 +186,16 @@ class Space:
         Raises:
             MMLError: a range has no step, or there are too many.
         """
-        grids = []
+        sizes = []
         for parameter in self.parameters:
-            if (grid := parameter.grid) is None:
+            if parameter.num_points is None:
                 raise MMLError(f"search.space: a grid needs a step for {parameter.key}, or a list of values")
-            grids.append(grid)
-        if (number := math.prod(map(len, grids))) > MAX_GRID:
+            sizes.append(parameter.num_points)
+        if (number := math.prod(sizes)) > MAX_GRID:
             raise MMLError(f"search.space: a grid of {number:,} points is too large; use sampler: random or qmc")
         keys = [parameter.key for parameter in self.parameters]
+        pairs = zip(self.parameters, sizes, strict=True)
+        grids = [[parameter.point(place) for place in range(size)] for parameter, size in pairs]
         return [dict(zip(keys, values, strict=True)) for values in itertools.product(*grids)]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from mml_lib.errors import MMLError
+from mml_lib.search.proposing import distribution
 from mml_lib.search.space import Space
 
 SPACE = {
@@ -101,3 +102,21 @@ def test_choices_have_readable_names():
     choices = ["none", {"preset": "randaugment", "magnitude": 7}, [1, 2], 3, True]
     (parameter,) = Space.of({"augmentations": choices}, {}).parameters
     assert parameter.names == ("none", 'randaugment {"magnitude":7}', "[1,2]", "3", "true")
+
+
+@pytest.mark.parametrize(("low", "high", "step"), [(0.001, 0.009, 0.002), (0.1, 0.95, 0.1), (0, 1, 0.1), (16, 70, 16)])
+def test_the_points_of_a_range_lie_in_it_and_are_those_of_optuna(low: float, high: float, step: float):
+    (parameter,) = Space.of({"a": {"low": low, "high": high, "step": step}}, {}).parameters
+    points = [parameter.point(number) for number in range(parameter.num_points)]
+    by_optuna = distribution(parameter)
+    for point in points:
+        parameter.check(point)
+        assert by_optuna._contains(by_optuna.to_internal_repr(point))
+    assert (points[0], points[-1]) == (low, by_optuna.high)
+    assert points == [round(point, 10) for point in points]
+
+
+def test_the_size_of_a_grid_is_refused_before_its_points_are_listed():
+    space = Space.of({"a": {"low": 0, "high": 1e6, "step": 1e-6}, "b": {"low": 1, "high": 10**12}}, {})
+    with pytest.raises(MMLError, match="too large"):
+        space.points()
