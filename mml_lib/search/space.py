@@ -92,7 +92,7 @@ class Parameter:
                 raise MMLError(f"{name_choice(value)} is no choice of {self.key}; it has {', '.join(self.names)}")
         elif not isinstance(value, int | float) or isinstance(value, bool):
             raise MMLError(
-                f"{json.dumps(value)} is no number, but {self.key} has a range, {self.low:g} to {self.high:g}"
+                f"{json.dumps(value)} is no number in the range of {self.key}, {self.low:g} to {self.high:g}"
             )
         elif not self.low <= value <= self.high:
             raise MMLError(f"{value} is outside the range of {self.key}, {self.low:g} to {self.high:g}")
