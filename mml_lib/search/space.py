@@ -104,7 +104,8 @@ class Parameter:
             )
 
     def _nearest_step(self, value: float) -> float:
-        assert self.step and self.num_points, "the range has steps"
+        assert self.step is not None, "the range has steps"
+        assert self.num_points is not None, "the range has steps"
         return self.point(min(round((value - self.low) / self.step), self.num_points - 1))
 
     def __str__(self) -> str:
