@@ -160,7 +160,8 @@ class TrialTraining:
 
     def _result(self, history: Sequence[Mapping[str, float]], seconds: float, parameters: int) -> TrialResult:
         rows = [row for row in history if self.epochs is None or row["epoch"] < self.epochs]
-        costs = {"training_time": seconds, "num_parameters": parameters}
+        # Rounded as it is stored with the network: a step that is killed after that has the same result.
+        costs = {"training_time": round(seconds, 3), "num_parameters": parameters}
         kept = kept_row(rows, self.step.cfg.store_best)
         values = {}
         for objective in self.objectives:
