@@ -66,6 +66,14 @@ BaselineEntry = Annotated[BaselineModel, BeforeValidator(_by_method, json_schema
 """A method, or a method with its options."""
 
 
+def _as_list(value: Any) -> Any:
+    return value if value is None or isinstance(value, list) else [value]
+
+
+BaselineEntries = Annotated[list[BaselineEntry], BeforeValidator(_as_list)]
+"""Several of them, or a single one."""
+
+
 @dataclass(frozen=True)
 class FeatureBaseline:
     """A simple model that is fitted on the features of a task, fold by fold.

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from mml_lib.pipelines.feature_baselines import METHODS, BaselineEntry, BaselineModel
+from mml_lib.pipelines.feature_baselines import METHODS, BaselineEntries, BaselineModel
 from mml_lib.pipelines.trained_networks import TrainedNetwork
 from mml_lib.schedulers.options.train_options import TrainOptions
 from mml_lib.schedulers.train import TrainScheduler
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class BaselineOptions(TrainOptions):
     """Options of the mode `baselines`: folds and splits as those of `train`."""
 
-    feature_baselines: list[BaselineEntry] = Field(
+    feature_baselines: BaselineEntries = Field(
         default=[BaselineModel(method=method) for method in METHODS],
         min_length=1,
         description="Baselines on features: a method, or a method with its options; unset: both.",

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from mml_lib.pipelines.feature_baselines import BaselineEntry
+from mml_lib.pipelines.feature_baselines import BaselineEntries
 from mml_lib.schedulers.base import Options
 
 ALONE = "none"
@@ -50,7 +50,7 @@ class TrainOptions(Options):
     store_blueprint: bool = Field(
         False, description="Keep the pipeline of each task's best run, by validation, as a blueprint for other studies."
     )
-    feature_baselines: list[BaselineEntry] = Field(
+    feature_baselines: BaselineEntries = Field(
         [],
         description="Baselines on features, as rows beside networks: a method, or a method with its options.",
     )

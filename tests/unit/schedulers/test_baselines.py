@@ -71,6 +71,12 @@ def test_models_of_one_method_with_other_options_stand_beside_each_other(tmp_pat
     assert penalties == {None, 100}
 
 
+@pytest.mark.parametrize("entry", ["linear_probe", {"method": "linear_probe"}])
+def test_a_single_baseline_needs_no_list(entry: Any, tmp_path: Path):
+    (label,) = baselines(tmp_path, {"feature_baselines": entry}).run_labels.values()
+    assert label.label.startswith("linear_probe on ")
+
+
 def test_more_neighbours_than_samples_are_refused_once_the_task_is_described(tmp_path: Path):
     mode = {"feature_baselines": [{"method": "nearest_neighbour", "neighbours": 17}]}
     describe(baselines(tmp_path, mode).study, "mine", all=24, train=24)
