@@ -77,7 +77,7 @@ class Pyramid:
                 maps.append(by_reduction[reduction][-left[reduction]])
                 left[reduction] -= 1
             else:
-                maps.append(images.new_empty((len(images), 0, images.shape[-2] // reduction, side // reduction)))
+                maps.append(images.new_empty((images.shape[0], 0, images.shape[-2] // reduction, side // reduction)))
         return maps
 
     def examples(self) -> list[torch.Tensor]:

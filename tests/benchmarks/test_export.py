@@ -39,7 +39,7 @@ def network_of(family: str, task_type: str) -> DeployedNetwork:
     if task_type == "regression":
         head |= {"outputs": 1, "mean": 20.0, "std": 5.0}
     elif task_type == "semantic_segmentation":
-        decoder = "unet" if family == "smp" else "unet_small"
+        decoder = {"smp": "unet", "vit": "dpt"}.get(family, "unet_small")
         head["decoder"] = yaml.safe_load((CONFIG / f"decoder/{decoder}.yaml").read_text())
     network = Network({**FAMILIES[family], "pretrained": False}, {"t": head}, 3)
     for module in network.modules():
