@@ -1,7 +1,7 @@
 """Export: largest differences of ONNX and torch.export from the networks, for families of networks and all task types.
 
-Networks have random weights and random batch statistics. Differences are of probabilities, and of values in standard
-deviations.
+Networks have random weights, and the batch statistics of one batch. Differences are of probabilities, and of values in
+standard deviations.
 """
 
 from pathlib import Path
@@ -33,7 +33,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
 
 
 def network_of(family: str, task_type: str) -> DeployedNetwork:
-    """Return a network with random weights and batch statistics."""
+    """Return a network with random weights."""
     torch.manual_seed(0)
     head: dict[str, Any] = {"task_type": task_type, "outputs": CLASSES}
     if task_type == "regression":
@@ -42,10 +42,6 @@ def network_of(family: str, task_type: str) -> DeployedNetwork:
         decoder = {"smp": "unet", "vit": "dpt"}.get(family, "unet_small")
         head["decoder"] = yaml.safe_load((CONFIG / f"decoder/{decoder}.yaml").read_text())
     network = Network({**FAMILIES[family], "pretrained": False}, {"t": head}, 3)
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.uniform_(module.running_mean, -0.1, 0.1)
-            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
     deployed = DeployedNetwork(network, {"mean": [0.5] * 3, "std": [0.25] * 3}, "t")
     spread(deployed)
     return deployed
@@ -53,9 +49,16 @@ def network_of(family: str, task_type: str) -> DeployedNetwork:
 
 @torch.no_grad()
 def spread(deployed: DeployedNetwork) -> None:
-    """Scale the last layer so that outputs of different images differ: those of random networks are nearly equal."""
+    """Give a network batch statistics, and scale its last layer: outputs of random networks are nearly equal."""
+    images = torch.from_numpy(images_of_noise()).permute(0, 3, 1, 2)
+    for module in deployed.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0  # take the statistics of one batch
+    deployed.network.train()
+    deployed(images)
+    deployed.network.eval()
     layers = [m for m in deployed.network.head_of("t").modules() if isinstance(m, torch.nn.Linear | torch.nn.Conv2d)]
-    deviation = deployed(torch.from_numpy(images_of_noise()).permute(0, 3, 1, 2)).std(dim=0).mean()
+    deviation = deployed(images).std(dim=0).mean()
     scale = 5.0 if deployed.task_type == "regression" else 1.0  # deviation of the values
     layers[-1].weight.mul_(2 * scale / deviation)
 
