@@ -84,8 +84,8 @@ def test_graphs_give_what_the_networks_give(
     scale = 5.0 if task_type == "regression" else 1.0
     differences = {name: largest_difference([(run(images), expected)], scale) for name, run in files.runners.items()}
     with capsys.disabled():
-        shown = "  ".join(f"{name} {difference:.1g}" for name, difference in differences.items())
-        print(f"\n{family:13} {task_type:26} {shown} {files.lacking}")
+        text = "  ".join(f"{name} {difference:.1g}" for name, difference in differences.items())
+        print(f"\n{family:13} {task_type:26} {text} {files.lacking}")
     assert expected.std(axis=0).mean() > 0.01 * scale  # images have different outputs
     assert files.onnx is not None, files.lacking
     assert max(differences.values()) <= TOLERANCE

@@ -63,6 +63,6 @@ def test_a_predictor_takes_little_more_than_decoding_and_its_network(
     whole = statistics.median((decoded + bare_) / own for own, decoded, bare_ in rounds)
     rates = {name: COUNT / statistics.median(values) for name, values in seconds.items()}
     with capsys.disabled():
-        shown = "  ".join(f"{name} {rate:.0f} images/s" for name, rate in rates.items())
-        print(f"\n{shown}; of the bare network beside decoding {beside_decoding:.2f}, of both {whole:.2f}")
+        text = "  ".join(f"{name} {rate:.0f} images/s" for name, rate in rates.items())
+        print(f"\n{text}; of the bare network beside decoding {beside_decoding:.2f}, of both {whole:.2f}")
     assert beside_decoding >= 0.8
