@@ -72,7 +72,9 @@ def _from_trials(
     number: int,
 ) -> dict[str, Any]:
     """Ask a fresh sampler, seeded for trial `number` (from 0 on), that is given all earlier trials."""
-    study = _study(options.sampler, _seed(options.seed, number), objectives)
+    # With trials of an earlier search of the same seed, a random proposal would be one of them again.
+    parts = (number, len(former)) if former else (number,)
+    study = _study(options.sampler, _seed(options.seed, *parts), objectives)
     worst = _worst(earlier, objectives)
     study.add_trials([_told(space, record, worst) for record in (*former, *earlier)])
     return _ask(study, space, options.start[number : number + 1])[1]
@@ -156,8 +158,8 @@ def _build(sampler: str, seed: int) -> BaseSampler:
         raise MMLError(f"search.sampler: {error}") from error
 
 
-def _seed(seed: int, number: int) -> int:
-    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+def _seed(*parts: int) -> int:
+    return int(np.random.SeedSequence(list(parts)).generate_state(1)[0])
 
 
 def _worst(earlier: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[float] | None:
