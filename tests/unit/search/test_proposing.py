@@ -138,13 +138,10 @@ def test_a_sampler_that_cannot_search_the_space_is_refused_in_one_line():
 
 
 def test_trials_of_an_earlier_search_of_the_same_seed_are_not_proposed_again():
-    options = Search(space=SPACE_OF_RATES, trials=4, objective="loss")
+    options = Search(space={"optimizer.lr": {"low": 1e-4, "high": 0.1, "log": True}}, trials=4, objective="loss")
     space, goals = Space.of(options.space, {}), [Objective("loss", lower_is_better=True)]
     first = propose(space, options, goals, [])
     former = [TrialRecord(0, first, "0a", [0.5])]
     again = propose(space, options, goals, [], former)
     assert again != first
     assert again == propose(space, options, goals, [], former)
-
-
-SPACE_OF_RATES = {"optimizer.lr": {"low": 1e-4, "high": 0.1, "log": True}}
