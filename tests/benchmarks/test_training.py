@@ -13,11 +13,11 @@ import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before lightning
 import numpy as np
 import pytest
 import torch
-import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from mml_lib.config.factories import instantiate
 from mml_lib.config.loading import load_study
+from mml_lib.config.reading.presets import resolve_presets
 from mml_lib.config.training_options import Augmentations, LRScheduler, Sampling
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.data.datamodule import MMLDataModule
@@ -128,7 +128,7 @@ def test_epoch_through_the_stack_costs_at_most_1_15_times_a_bare_loop(
     augmentations: str,
 ):
     struct, epochs = packed(count, size), 8
-    config = Augmentations(**yaml.safe_load((PRESETS / f"augmentations/{augmentations}.yaml").read_text()))
+    config = Augmentations(**resolve_presets({"augmentations": augmentations}, [PRESETS])["augmentations"])
     data = MMLDataModule(struct, 1, Sampling(batch_size=batch), seed=0)
     steps = (epochs + 1) * len(data.train_dataloader())
     bare = BareLoop(

@@ -5,8 +5,8 @@ from typing import Any
 import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before kornia)
 import pytest
 import torch
-import yaml
 
+from mml_lib.config.reading.presets import resolve_presets
 from mml_lib.config.training_options import Augmentations
 from mml_lib.data.augmentation import Augmentation
 from mml_lib.errors import MMLError
@@ -21,7 +21,7 @@ PRESETS = sorted(path.stem for path in (CONFIG / "augmentations").glob("*.yaml")
 
 
 def preset(name: str) -> list[dict[str, Any]]:
-    content = yaml.safe_load((CONFIG / f"augmentations/{name}.yaml").read_text())
+    content = resolve_presets({"augmentations": name}, [CONFIG])["augmentations"]
     return content["transforms"] if "transforms" in content else content["classification"]
 
 
