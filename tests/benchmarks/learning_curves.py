@@ -3,7 +3,8 @@
     python -m tests.benchmarks.learning_curves 30
 
 trains so many random pipelines of the space below, in one process with one thread, and writes the values after each
-epoch to `learning_curves.csv` beside this file. A pipeline that fails has empty cells.
+epoch to `learning_curves.csv` beside this file, and those on the test split after the last one. A pipeline that fails
+has empty cells.
 """
 
 import csv
@@ -66,13 +67,18 @@ def _study(values: Mapping[str, Any]) -> StudyConfig:
 
 
 def train_curve(struct: TaskStruct, values: Mapping[str, Any], folder: Path) -> dict[str, list[float]]:
-    """Return validation accuracy and loss after each epoch of a full training; none of a training that fails."""
+    """Return validation accuracy and loss after each epoch of a full training, and those on the test split at its end.
+
+    A training that fails has none.
+    """
     import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before lightning)
     import torch
 
     from mml_lib.config.training_options import Augmentations
     from mml_lib.data.augmentation import Augmentation
     from mml_lib.data.datamodule import MMLDataModule
+    from mml_lib.evaluation.evaluation import evaluate
+    from mml_lib.inference.prediction import predict
     from mml_lib.models.metric_modules import build_metrics
     from mml_lib.models.network import Network, head_spec
     from mml_lib.training.module import MMLModule
@@ -100,8 +106,13 @@ def train_curve(struct: TaskStruct, values: Mapping[str, Any], folder: Path) -> 
         try:
             build_trainer(cfg, folder, arguments).fit(module, data)
         except TrainingFailed:
-            return {"accuracy": [], "loss": []}
-    return {key: [row[f"val/{key}"] for row in module.history] for key in ("accuracy", "loss")}
+            return {}
+    tested = struct.samples["id"][struct.select("test")]
+    metrics = evaluate(predict(module, data.ordered("test"), tested, torch.device("cpu")), ["accuracy", "log_loss"])
+    return {
+        **{key: [row[f"val/{key}"] for row in module.history] for key in ("accuracy", "loss")},
+        **{"test_accuracy": [metrics["accuracy"]], "test_loss": [metrics["log_loss"]]},
+    }
 
 
 def halve(curves: Sequence[Sequence[float]], goal: Objective, halving: Halving) -> tuple[int, int]:
@@ -141,9 +152,16 @@ def read_curves(name: str) -> list[list[float]]:
     return [[float(row[f"{name}{epoch}"]) for epoch in range(EPOCHS) if row[f"{name}{epoch}"]] for row in rows]
 
 
+def read_tests(name: str) -> list[float]:
+    """Return the stored value of a metric on the test split of each pipeline; NaN where it failed."""
+    with open(STORED, newline="") as file:
+        return [float(row[f"test_{name}0"] or "nan") for row in csv.DictReader(file)]
+
+
 def write_curves(pipelines: Sequence[Mapping[str, Any]], curves: Sequence[Mapping[str, Sequence[float]]]) -> None:
     """Write the values of all pipelines after each epoch."""
     columns = [f"{name}{epoch}" for name in ("accuracy", "loss") for epoch in range(EPOCHS)]
+    columns += [f"test_{name}0" for name in ("accuracy", "loss")]
     with open(STORED, "w", newline="") as file:
         writer = csv.DictWriter(file, [*SPACE, *columns], lineterminator="\n")
         writer.writeheader()
