@@ -123,6 +123,8 @@ class AbstractBaseScheduler(StepHooks, ABC):
         section, last = section_at(self.Options, problem["loc"][:-1]), str(problem["loc"][-1]) if key else ""
         if problem["type"] == "missing" and section:
             return f"the option '{key}' is missing: {section.model_fields[last].description}"
+        if problem["type"] == "too_short":
+            return f"{key} is empty; name at least one entry"
         if problem["type"] == "extra_forbidden":
             return f"unknown option '{key}'{nearest(last, section.model_fields if section else ())}"
         return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, not {problem['input']!r}"

@@ -40,7 +40,7 @@ MODELS = {
     "which_source": 25,
 }
 
-RUN_ELSEWHERE = ("ablation", "learning_curve", "post", "search", "transfer", "tuned", "which_source")
+RUN_ELSEWHERE = ("ablation", "learning_curve", "multitask", "post", "search", "transfer", "tuned", "which_source")
 """Examples whose modes and tables smaller studies check in full: test_questions.py, test_post.py, test_search.py …"""
 
 

@@ -72,7 +72,7 @@ def test_killed_snakemake_needs_no_help_and_leaves_no_orphan(undisturbed: Workpl
 @pytest.mark.long
 def test_kill_between_storing_and_snakemakes_notice_costs_no_epoch(workplace: Workplace):
     workplace.write(TINY | {"mode": {"preset": "train", "cv": False, "subroutines": ["train"]}})
-    target = re.search(r"results/tiny/MODELS/\S+?\.json", workplace.run("-n"))[0]
+    target = re.search(r"results/tiny/MODELS/\S+?\.json", workplace.run("-n", "--verbose"))[0]
     workplace.run(target)
     stored = comparable(workplace)
     (workplace.folder / target).unlink()  # as Snakemake does with what it has not seen finished

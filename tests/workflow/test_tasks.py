@@ -63,7 +63,7 @@ def test_pivot_has_tags_of_its_own_and_the_other_tasks_have_theirs(workplace: Wo
             with Image.open(workplace.folder / "results/tiny/INFO" / row["task"] / picture) as image:
                 assert len(set(image.convert("L").tobytes())) > 10, "not blank"
     assert (workplace.folder / "results/tiny/INFO/samples.png").exists()
-    assert "train stripes+nested~1 fold 1" in workplace.run("-n", "train")
+    assert "train stripes+nested~1 fold 1" in workplace.run("-n", "train", "--verbose")
 
 
 def test_own_tag_registers_with_a_decorator(workplace: Workplace):

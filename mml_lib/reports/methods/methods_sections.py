@@ -107,6 +107,10 @@ def divisions(facts: StudyFacts) -> Iterator[str]:
     """Yield sentences on test splits, folds and groups, a paragraph for each task."""
     for task in facts.tasks:
         name, samples, folds = task["name"], task["num_samples"], task["num_folds"]
+        if not samples.get("train"):
+            yield f"No network was trained on {name}, whose samples are without labels or for tests only"
+            yield BREAK
+            continue
         if samples.get("test"):
             drawn = task.get("test_fraction") is not None
             how = f"was drawn at random (seed {task['seed']})" if drawn else "is given by the data"

@@ -248,9 +248,9 @@ def test_colours_of_images_without_any_are_not_balanced(tmp_path: Path):
     ("images", "words"),
     [
         ({"channels": [0, 0]}, ["tasks.t.images.channels: ", "0 is stated twice"]),
-        ({"channels": []}, ["tasks.t.images.channels: ", "at least 1"]),
+        ({"channels": []}, ["tasks.t.images.channels is empty", "at least one"]),
         ({"window": {"center": 1, "width": 0}}, ["tasks.t.images.window.width: ", "greater than 0"]),
-        ({"window": []}, ["tasks.t.images.window: ", "at least 1"]),
+        ({"window": []}, ["tasks.t.images.window is empty", "at least one"]),
     ],
 )
 def test_mistakes_of_lists_are_named_as_such(images: dict, words: list[str]):

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import mml_lib.torchvision_schemas  # noqa: F401  isort: skip  (before segmentation_models_pytorch)
 import pytest
 
 from mml_lib.config.factories import import_target
@@ -105,6 +106,13 @@ def test_data_pipeline_and_evaluation_are_stated_with_their_numbers():
 def test_only_what_was_done_is_stated(changes: dict[str, Any], words: str):
     assert words in prose(replace(FACTS, **changes))
     assert words not in prose(FACTS)
+
+
+def test_a_task_that_is_only_predicted_has_no_division():
+    archive = TASK | {"name": "archive", "task_type": "no_task", "num_samples": {"all": 9, "unlabelled": 9}}
+    text = prose(replace(FACTS, tasks=[TASK, archive | {"classes": [], "imbalance_ratio": None}]))
+    assert "The task archive" in text
+    assert "No network was trained on archive" in text
 
 
 def test_a_study_without_networks_on_the_disk_claims_no_software_versions():
