@@ -70,6 +70,7 @@ def test_example_study_that_is_not_run_in_the_gate_is_planned(workplace: Workpla
         == {
             "ablation": 20,
             "learning_curve": 18,
+            "multitask": 1,
             "post": 4,
             "search": 3,
             "transfer": 2,
