@@ -24,8 +24,6 @@ LEAST_CONTRAST = 0.01
 SATURATED = 0.98
 """Grey value from which on a pixel is saturated."""
 
-EDGES = ("top", "bottom", "left", "right")
-
 
 @dataclass(frozen=True)
 class ImageMeasures:

@@ -1,6 +1,7 @@
 """GPU resources of a step, as the sections `resources` and `trainer` of a study set them."""
 
-from mml_lib.config.schema import Resources, StudyConfig
+from mml_lib.config.schema import StudyConfig
+from mml_lib.config.sections import Resources
 
 ACCELERATORS = ("auto", "gpu", "cuda")
 """Values of `trainer.accelerator` that may mean a GPU that can be leased."""

@@ -8,12 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     NonNegativeFloat,
     PositiveInt,
-    StringConstraints,
     Tag,
     model_validator,
 )
@@ -26,8 +24,7 @@ from mml_lib.config.analysis.suggest_options import Suggestions
 from mml_lib.config.feature_options import Extraction
 from mml_lib.config.metric_options import Metric, Metrics, Named, StoreBest
 from mml_lib.config.prediction_options import TTA
-from mml_lib.config.reading.settling import UNSETTLED, Settled
-from mml_lib.config.sections import Clean, Paths, Reuse, RunId, Section, Target
+from mml_lib.config.sections import Clean, Mode, Paths, Resources, Reuse, RunId, Section, Target
 from mml_lib.config.task_options import Pivot, Preprocessing, SharedDataSet, TaggedName, Tagging, Task, TaskName
 from mml_lib.config.tensorboard_options import TensorBoard
 from mml_lib.config.training_options import (
@@ -83,43 +80,6 @@ def _as_list(value: Any) -> Any:
 def _one_or_by_type(value: Any) -> str:
     by_type = isinstance(value, Losses | Metrics) or (isinstance(value, dict) and "_target_" not in value)
     return "by_type" if by_type else "one"
-
-
-class Mode(Settled):
-    """Deliverables of a study. Keys that are not listed here are options of the scheduler."""
-
-    model_config = ConfigDict(extra="allow")
-    further = UNSETTLED
-    id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]+$")] = Field(description="Name of the mode.")
-    scheduler: Target = Field(description="The scheduler class that plans this mode.")
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The scheduler's options: all keys that are not fields of a mode."""
-        return dict(self.model_extra or {})
-
-
-class Resources(Section):
-    """Resources of each step of a rule."""
-
-    threads: PositiveInt | None = Field(
-        None,
-        description="CPU cores. Unset, for trainings, tuning and prediction: the cores of this machine divided by "
-        "the steps that run at once; 4 on a cluster.",
-    )
-    mem_mb: PositiveInt | None = Field(None, description="Main memory in MB.")
-    runtime: PositiveInt | None = Field(None, description="Time limit in minutes, enforced by a cluster.")
-    gpu: int | None = Field(
-        None,
-        ge=0,
-        description="Number of GPUs; a training uses all of its GPUs together; 0: none. Unset: trainer.devices for "
-        "trainings and 1 for other rules, if the machine has GPUs.",
-    )
-    gpu_mem_mb: PositiveInt | None = Field(
-        None,
-        description="GPU memory in MB, so that several steps can share a GPU. Unset: a whole GPU, or the value of "
-        "train_fold.",
-    )
 
 
 class StudyConfig(Section):

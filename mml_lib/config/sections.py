@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PositiveInt,
     StringConstraints,
     create_model,
     model_validator,
@@ -19,7 +20,7 @@ from pydantic import (
 
 from mml_lib.config.factories import check_path
 from mml_lib.config.reading.scalars import Word
-from mml_lib.config.reading.settling import Settled
+from mml_lib.config.reading.settling import UNSETTLED, Settled
 from mml_lib.task_types import LEARNABLE, TASK_TYPES, TaskType
 
 
@@ -231,3 +232,40 @@ class Reuse(Section):
     def references(self) -> dict[str, list[str]]:
         """Names of projects, or of runs in them, by key."""
         return {key: projects for key, projects in self if projects}
+
+
+class Mode(Settled):
+    """Deliverables of a study. Keys that are not listed here are options of the scheduler."""
+
+    model_config = ConfigDict(extra="allow")
+    further = UNSETTLED
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]+$")] = Field(description="Name of the mode.")
+    scheduler: Target = Field(description="The scheduler class that plans this mode.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The scheduler's options: all keys that are not fields of a mode."""
+        return dict(self.model_extra or {})
+
+
+class Resources(Section):
+    """Resources of each step of a rule."""
+
+    threads: PositiveInt | None = Field(
+        None,
+        description="CPU cores. Unset, for trainings, tuning and prediction: the cores of this machine divided by "
+        "the steps that run at once; 4 on a cluster.",
+    )
+    mem_mb: PositiveInt | None = Field(None, description="Main memory in MB.")
+    runtime: PositiveInt | None = Field(None, description="Time limit in minutes, enforced by a cluster.")
+    gpu: int | None = Field(
+        None,
+        ge=0,
+        description="Number of GPUs; a training uses all of its GPUs together; 0: none. Unset: trainer.devices for "
+        "trainings and 1 for other rules, if the machine has GPUs.",
+    )
+    gpu_mem_mb: PositiveInt | None = Field(
+        None,
+        description="GPU memory in MB, so that several steps can share a GPU. Unset: a whole GPU, or the value of "
+        "train_fold.",
+    )

@@ -133,11 +133,6 @@ class Measure:
         """True for a measure of features, or Fisher information, that are of one extractor for both tasks."""
         return "features" in self.needs or "fisher" in self.needs
 
-    @property
-    def trains_networks(self) -> bool:
-        """True for a measure of networks that are trained for it."""
-        return self.of_source_networks or "fisher" in self.needs
-
     def read_options(self, values: Mapping[str, Any] | None = None, where: str = "") -> Any:
         """Return the options of the measure.
 

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from mml_lib.config.task_options import Preprocessing
 from mml_lib.images.mask_files import decode_mask
 from mml_lib.images.restoring import BACKGROUND, places_after
-from mml_lib.task_types import IGNORE
+from mml_lib.images.transforms import is_restorable, resolve
+from mml_lib.task_types import IGNORE, TASK_TYPES
 from mml_lib.tasks.dataset import Dataset
+from mml_lib.tasks.struct import TaskStruct
 
 ROWS = 64
 """Delivered rows whose scores are computed at once."""
@@ -33,6 +36,15 @@ class DeliveredMasks:
     dataset: Dataset
     transforms: Sequence[Mapping[str, Any]]
     lookup: np.ndarray | None
+
+    @classmethod
+    def of_task(cls, struct: TaskStruct, preprocessing: Preprocessing) -> "DeliveredMasks | None":
+        """Return the delivered masks of a task; None where the user's own transforms may have moved pixels anywhere."""
+        transforms = resolve(preprocessing)
+        if not is_restorable(transforms):
+            return None
+        lookup = struct.lookup if TASK_TYPES[struct.task_type].has_masks else None
+        return cls(Dataset.read(struct.paths["dataset"]), transforms, lookup)
 
     def target(self, row: int) -> np.ndarray:
         """Return the classes of an image's pixels, uint8 H×W; all are ignored where it has no mask.

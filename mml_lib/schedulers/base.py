@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ValidationError
 
-from mml_lib.config.schema import Mode, StudyConfig
-from mml_lib.config.sections import Section, section_at
+from mml_lib.config.schema import StudyConfig
+from mml_lib.config.sections import Mode, Section, section_at
 from mml_lib.errors import MMLError, nearest
 from mml_lib.evaluation.run_labels import RunLabel
 from mml_lib.pipelines.pipeline import Pipeline

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from lightning.pytorch import Trainer
 
     from mml_lib.data.datamodule import MMLDataModule
-    from mml_lib.inference.delivered_masks import DeliveredMasks
     from mml_lib.models.network import Network
     from mml_lib.models.normalization import Statistics
     from mml_lib.training.module import MMLModule
@@ -342,6 +341,7 @@ class TrainingStep(Step):
 
     def predict(self, model: "MMLModule", data: "MMLDataModule", part: str) -> Any:
         """Return the predictions of a part of a task: `val`, `test` or `unlabelled`."""
+        from mml_lib.inference.delivered_masks import DeliveredMasks
         from mml_lib.inference.merged_views import MergedViews
         from mml_lib.inference.prediction import best_device, predict
 
@@ -350,20 +350,8 @@ class TrainingStep(Step):
         ids = data.struct.samples["id"][data.struct.select(part, data.fold)]
         device = best_device(self.cfg.trainer.accelerator)
         by_windows = model.window is not None and TASK_TYPES[model.task_type].has_masks
-        delivered = self._delivered(data.struct) if by_windows else None
+        delivered = DeliveredMasks.of_task(data.struct, self.cfg.preprocessing) if by_windows else None
         return predict(model, data.ordered(part), ids, device, tta, delivered)
-
-    def _delivered(self, struct: TaskStruct) -> "DeliveredMasks | None":
-        """Return the delivered masks of a task; None where the user's own transforms may have moved pixels anywhere."""
-        from mml_lib.images.transforms import is_restorable, resolve
-        from mml_lib.inference.delivered_masks import DeliveredMasks
-        from mml_lib.tasks.dataset import Dataset
-
-        transforms = resolve(self.cfg.preprocessing)
-        if not is_restorable(transforms):
-            return None
-        lookup = struct.lookup if TASK_TYPES[struct.task_type].has_masks else None
-        return DeliveredMasks(Dataset.read(struct.paths["dataset"]), transforms, lookup)
 
     # --- results ------------------------------------------------------------------------------------------------
 

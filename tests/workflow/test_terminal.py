@@ -79,7 +79,6 @@ def test_a_run_in_a_terminal_draws_a_view_and_leaves_the_outcome(workplace: Work
     assert "\x1b[" not in left[left.index("study tiny, mode train: finished") :]
 
 
-@pytest.mark.thorough  # on a loaded machine a step may notice Ctrl-C before Snakemake, and counts as failed then
 def test_an_interrupted_run_says_how_to_go_on_and_counts_no_failure(workplace: Workplace):
     workplace.write(TINY | {"trainer": {"max_epochs": 1000, "accelerator": "cpu"}})
 

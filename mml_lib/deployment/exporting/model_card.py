@@ -9,6 +9,7 @@ from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.models.network import Network
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.task_types import TASK_TYPES
+from mml_lib.wording import counted
 
 CARD = "README.md"
 """Name of the file, which hubs show."""
@@ -46,7 +47,7 @@ def card_text(
     parts = [
         _front_matter(description, options),
         f"# {title}\n",
-        f"Run `{description['run']}`, {_counted(len(description['folds']), 'network')}"
+        f"Run `{description['run']}`, {counted(len(description['folds']), 'network')}"
         f"{', whose outputs are averaged' if len(description['folds']) > 1 else ''}. Made by MML.\n",
         f"## Intended use\n\n{options.get('intended_use') or TO_WRITE}\n",
         _limits(description, header, options),
@@ -75,7 +76,7 @@ def _limits(description: Mapping[str, Any], header: Mapping[str, Any], options: 
         f"- It knows images like those of the training ({_modality(header)}; {channels}), and answers for any other."
     ]
     if description["classes"]:
-        lines.append(f"- It knows {_counted(len(description['classes']), 'class', 'classes')} and no others.")
+        lines.append(f"- It knows {counted(len(description['classes']), 'class', 'classes')} and no others.")
     if not any(description["calibration"]) and description["output"]["name"] == "probabilities":
         lines.append("- Its probabilities are not calibrated.")
     if description["own_preprocessing"]:
@@ -150,7 +151,3 @@ def _use(description: Mapping[str, Any]) -> str:
     lines += ["", "`description.json` has input, preprocessing, classes, calibration and thresholds."]
     lines += [f"Largest differences from the stored predictions ({check['split']}): {differences}."]
     return "## Use\n\n" + "\n".join(lines) + "\n"
-
-
-def _counted(number: int, noun: str, plural: str | None = None) -> str:
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"

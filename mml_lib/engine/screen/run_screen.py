@@ -9,7 +9,10 @@ import logging
 import os
 import re
 import shlex
+import signal
 import sys
+import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from mml_lib.config.gpu_options import TRAININGS
@@ -174,8 +177,22 @@ class Screen:
             targets = {"all", *self.study.schedulers.modes}
             self.handler = RunScreen(printer, Progress(targets), failures, own.formatter)
             logger.addHandler(self.handler)
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, partial(self._interrupt, signal.getsignal(signal.SIGINT)))
         if settings.dryrun:
             atexit.register(self._print_plan)
+
+    def _interrupt(self, handle: Any, number: int, frame: Any) -> None:
+        """Note that the user has interrupted the run: a step may end by Ctrl-C before Snakemake says so.
+
+        Args:
+            handle: the handler of the signal so far.
+            number, frame: its arguments.
+        """
+        if self.handler is not None:
+            self.handler.is_interrupted = self.handler.is_terminated = True
+        if callable(handle):
+            handle(number, frame)
 
     def begin(self) -> None:
         """Start the live view, once a run has passed all checks."""

@@ -7,6 +7,7 @@ from typing import Any
 from mml_lib.reports.methods.citations import SAMPLERS, cite, cite_network, cite_target
 from mml_lib.reports.methods.facts import StudyFacts
 from mml_lib.task_types import TASK_TYPES
+from mml_lib.wording import counted, enumerated
 
 BREAK = ""
 """Stands between two paragraphs."""
@@ -34,16 +35,6 @@ MERGED = {
     "max": "the largest prediction of its images",
 }
 """Predictions of a group in words, by `per_group`."""
-
-
-def listed(items: Sequence[str]) -> str:
-    """Return items as an enumeration."""
-    return " and ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)
-
-
-def plural(number: int, noun: str) -> str:
-    """Return a number with its noun."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def short(value: Any) -> str:
@@ -85,10 +76,10 @@ def data(facts: StudyFacts) -> Iterator[str]:
         kind, samples = TASK_TYPES[task["task_type"]], task["num_samples"]
         modality = task["modalities"].get("image", "")
         words = f"{kind.title}{f'; {modality}' if modality else ''}"
-        yield f"The task {task['name']} ({words}) has {plural(samples['all'], 'sample')}"
+        yield f"The task {task['name']} ({words}) has {counted(samples['all'], 'sample')}"
         if kind.name in ("classification", "multilabel_classification") and task["classes"]:
             noun = "classes" if kind.name == "classification" else "labels"
-            yield f"It has {len(task['classes'])} {noun}: {listed(list(map(str, task['classes'])))}"
+            yield f"It has {len(task['classes'])} {noun}: {enumerated(list(map(str, task['classes'])))}"
         if task["imbalance_ratio"]:
             yield f"The largest class has {task['imbalance_ratio']:.3g} times as many training samples as the smallest"
         sizes = task["sizes"]
@@ -114,16 +105,16 @@ def divisions(facts: StudyFacts) -> Iterator[str]:
         if samples.get("test"):
             drawn = task.get("test_fraction") is not None
             how = f"was drawn at random (seed {task['seed']})" if drawn else "is given by the data"
-            yield f"The test split of {name}, {plural(samples['test'], 'sample')}, {how}"
-            yield f"The other {plural(samples['train'], 'sample')} are for training and validation"
+            yield f"The test split of {name}, {counted(samples['test'], 'sample')}, {how}"
+            yield f"The other {counted(samples['train'], 'sample')} are for training and validation"
         else:
-            yield f"{name} has no test split; all {plural(samples['train'], 'sample')} are for training and validation"
+            yield f"{name} has no test split; all {counted(samples['train'], 'sample')} are for training and validation"
         if facts.evaluation["nested"]:
             yield f"Each of {folds} folds was held out in turn; the other folds alone trained and chose networks"
         elif folds > 1:
             yield f"They were divided into {folds} folds; a network was validated on one and trained on the others"
         if number := facts.groups.get(name):
-            yield f"There are {plural(number, 'group')} (such as patients), each of them in one part only"
+            yield f"There are {counted(number, 'group')} (such as patients), each of them in one part only"
         yield BREAK
 
 
@@ -138,7 +129,7 @@ def preprocessing(facts: StudyFacts) -> Iterator[str]:
         ]
         height, width = section["size"]
         if names:
-            yield f"Images were preprocessed by {listed(names)} to {width} × {height} pixels"
+            yield f"Images were preprocessed by {enumerated(names)} to {width} × {height} pixels"
         else:
             yield "Images were used at their own size"
     if words := NORMALIZATIONS.get(facts.shared("normalization") or ""):
@@ -154,7 +145,7 @@ def _augmentations(section: Mapping[str, Any]) -> Iterator[str]:
             yield f"Training images{of_kind} were not augmented"
             continue
         library = cite("riba2020kornia" if any("kornia" in part["_target_"] for part in transforms) else None)
-        parts = listed([call(part) for part in transforms])
+        parts = enumerated([call(part) for part in transforms])
         yield f"Training images{of_kind} were augmented at random by {parts}{library}"
 
 
@@ -195,11 +186,9 @@ def training(facts: StudyFacts) -> Iterator[str]:
     ]
     yield f"The learning rate {either(schedules)}"
     sizes, epochs = facts.values("sampling.batch_size"), facts.values("trainer.max_epochs")
-    precision = listed([str(value).removesuffix("-true") for value in facts.values("trainer.precision")])
-    yield f"Batches had {listed([short(size) for size in sizes])} samples"
-    lengths = (
-        plural(epochs[0], "epoch") if len(epochs) == 1 else f"{listed([short(number) for number in epochs])} epochs"
-    )
+    precision = enumerated([str(value).removesuffix("-true") for value in facts.values("trainer.precision")])
+    yield f"Batches had {enumerated([short(size) for size in sizes])} samples"
+    lengths = enumerated([counted(number, "epoch") for number in epochs])
     yield f"Networks were trained for {lengths} in {precision}-bit precision"
     if mixing := facts.shared("mixing"):
         keys = [key for key, name in (("zhang2018mixup", "mixup"), ("yun2019cutmix", "cutmix")) if mixing.get(name)]
@@ -215,7 +204,7 @@ def training(facts: StudyFacts) -> Iterator[str]:
         else "The weights after the last epoch were kept"
     )
     seeds = sorted({seed for seed in facts.values("seed") if seed is not None})
-    yield f"Trainings drew random numbers from seed{'s' * (len(seeds) > 1)} {listed([str(seed) for seed in seeds])}"
+    yield f"Trainings drew random numbers from seed{'s' * (len(seeds) > 1)} {enumerated([str(seed) for seed in seeds])}"
 
 
 def _parts(loss: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
@@ -230,9 +219,9 @@ def hyperparameters(facts: StudyFacts) -> Iterator[str]:
     for search in facts.searches:
         ranges = [_range(parameter) for parameter in search["space"]]
         sampler = cite(SAMPLERS.get(search["sampler"]), "akiba2019optuna")
-        goals, folds = listed(list(map(str, search["objective"]))), listed(list(map(str, search["folds"])))
+        goals, folds = enumerated(list(map(str, search["objective"]))), enumerated(list(map(str, search["folds"])))
         yield (
-            f"Hyper-parameters were chosen among {plural(search['trials'], 'trial')}, proposed by the sampler "
+            f"Hyper-parameters were chosen among {counted(search['trials'], 'trial')}, proposed by the sampler "
             f"{search['sampler']}{sampler}, by {goals} on the validation split of fold {folds}"
         )
         yield f"The space was {'; '.join(ranges)}"
@@ -241,14 +230,14 @@ def hyperparameters(facts: StudyFacts) -> Iterator[str]:
                 options = search[key]
                 yield (
                     f"Worse trials were stopped early by {key}{cite(reference)}: first after "
-                    f"{plural(options['min_epochs'], 'epoch')}, where one trial of {options['factor']} was continued"
+                    f"{counted(options['min_epochs'], 'epoch')}, where one trial of {options['factor']} was continued"
                 )
     if facts.shared("tune"):
         yield "Batch size or learning rate were tuned before each training by a range test on the training samples"
     keys = [key for key in VARIED if facts.differs(key)]
     if keys and not facts.searches:
         table = f"{facts.evaluation['mode']}-runs.csv"
-        yield f"The study compared pipelines that differ in {listed(keys)}; `{table}` lists the differences"
+        yield f"The study compared pipelines that differ in {enumerated(keys)}; `{table}` lists the differences"
     if not facts.searches and not keys and not facts.shared("tune"):
         yield "No hyper-parameter was searched or tuned in this study"
 
@@ -256,7 +245,7 @@ def hyperparameters(facts: StudyFacts) -> Iterator[str]:
 def _range(parameter: Mapping[str, Any]) -> str:
     if parameter["choices"]:
         choices = [item if isinstance(item, str) else str(item) for item in parameter["choices"]]
-        return f"`{parameter['key']}` among {listed(choices)}"
+        return f"`{parameter['key']}` among {enumerated(choices)}"
     scale = " on a logarithmic scale" if parameter["log"] else ""
     return f"`{parameter['key']}` from {short(parameter['low'])} to {short(parameter['high'])}{scale}"
 
@@ -267,10 +256,10 @@ def _range(parameter: Mapping[str, Any]) -> str:
 def evaluation(facts: StudyFacts) -> Iterator[str]:
     """Yield sentences on metrics, intervals and comparisons."""
     if splits := list(dict.fromkeys(row["split"] for row in facts.rows)):
-        yield f"Results are those on {listed([SPLITS.get(split, split) for split in splits])}"
+        yield f"Results are those on {enumerated([SPLITS.get(split, split) for split in splits])}"
     networks = {int(row["runs"]) * int(row["folds"]) for row in facts.rows if row.get("runs") and row.get("folds")}
     if networks:
-        yield f"Each result is the mean over {listed([str(number) for number in sorted(networks)])} networks"
+        yield f"Each result is the mean over {enumerated([str(number) for number in sorted(networks)])} networks"
     for task_type, metrics in facts.metrics.items():
         described = [f"`{name}` ({description})" for name, description in metrics.items()]
         yield f"Metrics of {TASK_TYPES[task_type].title}: {'; '.join(described)}"
@@ -307,10 +296,10 @@ def software(facts: StudyFacts) -> Iterator[str]:
     references = {"torch": cite("paszke2019pytorch"), "timm": cite("wightman2019timm")}
     if versions:
         words = [f"{name} {' and '.join(of_name)}{references.get(name, '')}" for name, of_name in versions.items()]
-        yield f"Networks were trained with {listed(words)}"
+        yield f"Networks were trained with {enumerated(words)}"
     lightning = cite("falcon2019lightning")
     yield f"Snakemake{cite('molder2021snakemake')} ran the steps of the study, Lightning{lightning} the trainings"
     if devices := list(dict.fromkeys(model["device"] for model in facts.models)):
         seconds = [model["training_time"] for model in facts.models]
-        yield f"Trainings ran on {listed(devices)}; the median training took {duration(median(seconds))}"
-        yield f"The {plural(len(seconds), 'network')} of this text took {duration(sum(seconds))} together"
+        yield f"Trainings ran on {enumerated(devices)}; the median training took {duration(median(seconds))}"
+        yield f"The {counted(len(seconds), 'network')} of this text took {duration(sum(seconds))} together"

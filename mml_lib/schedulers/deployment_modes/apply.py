@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 from mml_lib.deployment.image_state import state_of_images
 from mml_lib.errors import MMLError
 from mml_lib.schedulers.base import AbstractBaseScheduler
-from mml_lib.schedulers.deployment_modes.deployed_runs import DeployedRuns
+from mml_lib.schedulers.deployment_modes.deployed_runs import DeployedRuns, used_ids
 from mml_lib.task_types import TASK_TYPES
+from mml_lib.wording import counted
 
 if TYPE_CHECKING:
     from mml_lib.steps.step import Step
@@ -84,8 +85,8 @@ class ApplyScheduler(AbstractBaseScheduler):
     @property
     def announcement(self) -> list[str]:
         networks = self.runs.networks
-        runs = ", ".join(dict.fromkeys(network.run for network in networks))
-        return [f"{self.images}: predicted by {self.cfg.apply.run} of {runs} ({len(networks)} networks)"]
+        runs = ", ".join(used_ids(networks))
+        return [f"{self.images}: predicted by {self.cfg.apply.run} of {runs} ({counted(len(networks), 'network')})"]
 
     def before_finishing_hook(self, step: "Step") -> None:
         """Return the table, its number of images, and how many of them are unlike the training images."""

@@ -10,7 +10,7 @@ from mml_lib.config.analysis.deployment_options import ENSEMBLE
 from mml_lib.errors import MMLError
 from mml_lib.images.transforms import packed_size, resolve
 from mml_lib.schedulers.base import AbstractBaseScheduler
-from mml_lib.schedulers.deployment_modes.deployed_runs import DeployedRuns
+from mml_lib.schedulers.deployment_modes.deployed_runs import DeployedRuns, used_ids
 
 if TYPE_CHECKING:
     from mml_lib.steps.step import Step
@@ -54,8 +54,7 @@ class ExportScheduler(AbstractBaseScheduler):
 
     @property
     def announcement(self) -> list[str]:
-        networks = self.runs.networks
-        runs = ", ".join(dict.fromkeys(network.run for network in networks))
+        runs = ", ".join(used_ids(self.runs.networks))
         return [f"{self.runs.task}: {self.cfg.export.run} of {runs} is exported"]
 
     def before_finishing_hook(self, step: "Step") -> None:

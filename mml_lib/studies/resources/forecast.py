@@ -22,6 +22,7 @@ from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.studies.checks.study_checks import GPU_RULES
 from mml_lib.studies.resources.planned_steps import Step
 from mml_lib.tasks.description import read_header
+from mml_lib.wording import enumerated
 
 if TYPE_CHECKING:
     from mml_lib.studies.study import Study
@@ -121,7 +122,7 @@ class Forecast:
             other = sum(seconds for step, seconds in timed if not step.gpus)
             amounts = [f"{_duration(gpu)} of GPUs"] * (gpu > 0) + [f"{_duration(other)} without a GPU"] * (other > 0)
             amount = f"{' and '.join(amounts)} in all jobs"
-        return f"about {amount}{f', and {_listed(unknown)}, not measured yet' if unknown else ''}"
+        return f"about {amount}{f', and {enumerated(unknown)}, not measured yet' if unknown else ''}"
 
     def _at_once(self, rule: str) -> int:
         """Return the number of steps of a rule that run at once."""
@@ -267,10 +268,6 @@ def _kind(pipeline: Pipeline) -> str:
     sections["preprocessing"] = re.sub(r"^.*-", "", pipeline.task["pack"])  # its digest
     kinds = [task["task_type"] for task in pipeline.tasks]
     return canonical_json([sections, trainer, kinds, pipeline.freezes])
-
-
-def _listed(rules: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(rules[:-1]), rules[-1]]))
 
 
 def _duration(seconds: float) -> str:
