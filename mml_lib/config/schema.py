@@ -18,6 +18,7 @@ from pydantic import (
 
 from mml_lib.config.analysis.audit_options import Audit, Dimension, as_dimension
 from mml_lib.config.analysis.deployment_options import Apply, Export
+from mml_lib.config.analysis.explain_options import Explain
 from mml_lib.config.analysis.search_options import Search
 from mml_lib.config.analysis.similarity_options import Similarity
 from mml_lib.config.analysis.suggest_options import Suggestions
@@ -248,6 +249,13 @@ class StudyConfig(Section):
     audit: Audit = Field(default_factory=Audit, description="Options of the mode audit. Not part of a run.")
     apply: Apply = Field(default_factory=Apply, description="Options of the mode apply. Not part of a run.")
     export: Export = Field(default_factory=Export, description="Options of the mode export. Not part of a run.")
+    explain: Annotated[Explain | None, BeforeValidator(_switched, json_schema_input_type=bool | Explain | None)] = (
+        Field(
+            None,
+            description="Explain predictions of the best run of each trained task: true, or a method and a number of "
+            "images; unset: none. Not part of a run; needs mml[explain].",
+        )
+    )
     dimension: Annotated[
         Dimension | None,
         BeforeValidator(as_dimension, json_schema_input_type=Literal["pixels", "features"] | Dimension | None),

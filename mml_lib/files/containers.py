@@ -190,6 +190,7 @@ _BINARY: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "parameters": _weights_stamp,
     "packed": _packed_stamp,
     "image_measures": _npz_stamp,
+    "explanations": _npz_stamp,
     "neighbours": _npz_stamp,
 }
 

@@ -126,6 +126,7 @@ FORMATS: Mapping[str, Format] = {
         Format("calibration", ["calibration", "other_calibration"]),
         Format("ensemble", ["ensemble"]),
         Format("fisher", ["fisher"]),
+        Format("explanations", ["explanations"]),
         Format("baseline_probe", ["baseline_probe"]),
         Format("pair_distance", ["pair_distance"]),
         Format("image_measures", ["image_measures"]),

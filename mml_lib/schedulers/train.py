@@ -15,6 +15,7 @@ from mml_lib.schedulers.options.train_options import TrainOptions
 from mml_lib.studies.best_runs import best_runs
 from mml_lib.studies.blueprints import lay_blueprint
 from mml_lib.studies.checks.class_names import check_same_classes
+from mml_lib.studies.checks.explaining import check_explanations
 from mml_lib.studies.checks.guarding import Guards, guards_of
 from mml_lib.studies.checks.partial_labels import check_partial_metrics
 from mml_lib.studies.checks.study_checks import check_leakage, check_other
@@ -55,6 +56,7 @@ class TrainScheduler(AbstractBaseScheduler):
         if any(command.startswith("test_") for command, _ in self._plan):
             self.add("summarize", mode=self.mode)
             self._add_questions()
+            self._add_explanations()
             if "draw" in self.subroutines:
                 self._add_report()
 
@@ -279,6 +281,14 @@ class TrainScheduler(AbstractBaseScheduler):
                 self.add("draw_results", task=task, mode=self.mode)
         self.add("describe_study", mode=self.mode)
         self.add("write_methods", mode=self.mode)
+
+    def _add_explanations(self) -> None:
+        """Plan explanations of the best run of each tested task, if the study wants them."""
+        tested = {wildcards["task"] for command, wildcards in self._plan if command == "test_fold"}
+        for task in self.task_names if self.study.cfg.explain else ():
+            check_explanations(self, task)
+            if task in tested:
+                self.add("explain", task=task, mode=self.mode)
 
     def _add_questions(self) -> None:
         """Plan the ablation table, curves, and comparisons of tasks and sources, if networks are tested for them."""

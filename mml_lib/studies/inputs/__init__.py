@@ -9,6 +9,7 @@ from mml_lib.studies.inputs.features_inputs import FeaturesInputs
 from mml_lib.studies.inputs.finish_inputs import FinishInputs
 from mml_lib.studies.inputs.info_inputs import InfoInputs
 from mml_lib.studies.inputs.network_inputs.deployment_inputs import DeploymentInputs
+from mml_lib.studies.inputs.network_inputs.explain_inputs import ExplainInputs
 from mml_lib.studies.inputs.post_inputs import PostInputs
 from mml_lib.studies.inputs.preprocess_inputs import PreprocessInputs
 from mml_lib.studies.inputs.questions_inputs import QuestionsInputs
@@ -37,6 +38,7 @@ class Inputs:
         self.fm = study.fm
         self.audit = AuditInputs(study)
         self.deployment = DeploymentInputs(study)
+        self.explain = ExplainInputs(study)
         self.tasks = TasksInputs(study)
         self.preprocess = PreprocessInputs(study)
         self.train = TrainInputs(study)

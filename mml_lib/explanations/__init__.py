@@ -1,0 +1,1 @@
+"""Explanations: the parts of images by which networks decide."""
