@@ -1,6 +1,7 @@
 """Explain predictions of the best run of a task: the parts of images by which it decided."""
 
 from mml_lib.deployment.candidate_networks import candidates_of
+from mml_lib.explanations.explanation_maps import write_maps
 from mml_lib.files.atomic import write_text, write_whole_folder
 from mml_lib.machine.terminal import say
 from mml_lib.steps.explanation_step import explain_best_run
@@ -12,7 +13,7 @@ candidates = candidates_of(params.networks, files.parameters, files.models, file
 
 explained = explain_best_run(step, candidates, files.predictions, files.task, params.metric, params.options)
 
-explained.write_maps(snakemake.output.maps)
+write_maps(explained.maps, snakemake.output.maps)
 write_text(snakemake.output.table, explained.table().to_csv(index=False))
 with write_whole_folder(snakemake.output.figures) as folder:
     explained.draw(folder)

@@ -87,7 +87,7 @@ def attribute(
         pixels: of masks, pixels whose logits are summed, bool H×W.
     """
     device = network.mean.device
-    packed = torch.from_numpy(np.ascontiguousarray(image)[None]).permute(0, 3, 1, 2).to(device)
+    packed = torch.from_numpy(np.array(image)[None]).permute(0, 3, 1, 2).to(device)
     images = network.normalise(network.scale(packed)).detach()
     summed = None if pixels is None else torch.from_numpy(pixels).to(device)
     score = Score(TappedNetwork(network.network, network.task), output, summed)

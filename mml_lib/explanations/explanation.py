@@ -12,9 +12,7 @@ from mml_lib.data.packed_rows import open_packed
 from mml_lib.deployment.deployed_network import DeployedNetwork
 from mml_lib.explanations.attribution import Attribution, attribute
 from mml_lib.explanations.chosen_images import ChosenImage, choose_images
-from mml_lib.files.atomic import write_text, write_whole
-from mml_lib.files.containers import reading_arrays
-from mml_lib.files.formats import FORMATS
+from mml_lib.files.atomic import write_text
 from mml_lib.images.display import displayed
 from mml_lib.predictions.predictions import AnyPredictions
 from mml_lib.reports.canvas import shorten
@@ -134,12 +132,10 @@ class ExplainedRun:
         table.insert(0, "number", range(len(table)))
         return table
 
-    def write_maps(self, path: str | Path) -> None:
-        """Write the map of each explained output, float32 H×W, as `map_<number>` with the numbers of the table."""
-        maps = [attribution.values for each in self.explanations for attribution in each.attributions.values()]
-        named = {f"map_{number}": values.astype(np.float32) for number, values in enumerate(maps)}
-        with write_whole(path) as beside:
-            np.savez_compressed(beside, **FORMATS["explanations"].stamp, **named)
+    @property
+    def maps(self) -> list[np.ndarray]:
+        """The map of each explained output, H×W, in the order of the table."""
+        return [attribution.values for each in self.explanations for attribution in each.attributions.values()]
 
     def draw(self, folder: Path) -> None:
         """Draw a figure of each group of images into a folder, and write the table as a page."""
@@ -149,13 +145,3 @@ class ExplainedRun:
         notes = [] if self.explanations else ["There are no labelled images to explain"]
         page = table_page(f"{self.task}: explained images", self.table(), "images.csv", notes)
         write_text(folder / "explained_images.html", page)
-
-
-def read_maps(path: str | Path) -> list[np.ndarray]:
-    """Return the maps of a file, in the order of their numbers.
-
-    Raises:
-        MMLError: the file is missing, damaged, or of another format.
-    """
-    with reading_arrays(path, "explanations") as content:
-        return [content[f"map_{number}"] for number in range(len(content))]

@@ -15,7 +15,7 @@ from mml_lib.reports.canvas import picture_grid, save, shorten
 ACROSS = 2
 """Images in a line."""
 SMOOTHING = 1 / 64
-"""Deviation of the blur of maps of pixels, as a share of the longer side."""
+"""Deviation of the blur of maps of pixels, as a share of the longer side; at least one pixel."""
 OUTLINED = 0.5
 """Share of the largest value of a map at which a line is drawn."""
 SHARPEST = 99.5
@@ -60,13 +60,14 @@ def draw_explanations(pictures: Sequence[ExplainedPicture], path: str | Path) ->
         cells[0].set_title(picture.caption, fontsize=6.5, loc="left", pad=3)
         for axis, (caption, values) in zip(cells[1:], picture.maps, strict=False):
             _draw_map(axis, picture.picture, shown(values, picture.is_smooth))
-            axis.set_title(caption, fontsize=6.5, loc="left", pad=3)
+            none = "" if values.any() else " (no evidence)"
+            axis.set_title(caption + none, fontsize=6.5, loc="left", pad=3)
     save(figure, path)
 
 
 def shown(values: np.ndarray, is_smooth: bool) -> np.ndarray:
     """Return a map in 0..1 as it is drawn; of pixels the blurred size of their values, whatever their sign."""
-    size = values if is_smooth else gaussian_filter(np.abs(values), SMOOTHING * max(values.shape))
+    size = values if is_smooth else gaussian_filter(np.abs(values), max(1, SMOOTHING * max(values.shape)))
     most = np.percentile(size, SHARPEST) or size.max()
     return np.clip(size / most, 0, 1) if most > 0 else np.zeros_like(size)
 

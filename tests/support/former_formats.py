@@ -14,6 +14,7 @@ from mml_lib.evaluation.calibration.calibration_methods import Calibration
 from mml_lib.evaluation.ensembles.ensemble_storage import EnsembleStorage
 from mml_lib.evaluation.network_metrics import NetworkMetrics
 from mml_lib.evaluation.resampled import read_resampled
+from mml_lib.explanations.explanation_maps import read_maps
 from mml_lib.features.feature_files import Features
 from mml_lib.features.fisher_embedding import FisherEmbedding
 from mml_lib.features.linear_probes import LinearProbe
@@ -57,6 +58,7 @@ READ: dict[str, Callable[[Path], Any]] = {
     "features": Features.load,
     "image_measures": ImageMeasures.read,
     "neighbours": Neighbours.read,
+    "explanations": read_maps,
     "metrics": NetworkMetrics.read,
     "resampled_metrics": read_resampled,
     "calibration": lambda path: Calibration(**read_json(path, "calibration")),
