@@ -26,7 +26,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Attribution:
-    """What pixels have to do with the score of an image.
+    """Contributions of pixels to the score of an image.
 
     Args:
         values: of each pixel: `grad_cam` 0 or more, in no unit; `integrated_gradients` of either sign, in the unit of
@@ -76,7 +76,7 @@ class Score(nn.Module):
 def attribute(
     network: DeployedNetwork, image: np.ndarray, output: int, method: str, pixels: np.ndarray | None = None
 ) -> Attribution:
-    """Return what the pixels of an image have to do with an output.
+    """Return the contributions of the pixels of an image to an output.
 
     Args:
         network: the network.

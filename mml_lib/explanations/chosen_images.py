@@ -95,9 +95,9 @@ def _of_labels(
     Of right ones only labels that are there count, as most labels are not there in most images.
     """
     probabilities = sigmoid(predictions.logits)
-    known, true, guess = ~np.isnan(predictions.targets), predictions.targets >= 0.5, probabilities >= 0.5
+    is_known, true, guess = ~np.isnan(predictions.targets), predictions.targets >= 0.5, probabilities >= 0.5
     confidence = np.maximum(probabilities, 1 - probabilities)
-    wrong, right = known & (true != guess), known & true & guess
+    wrong, right = is_known & (true != guess), is_known & true & guess
     is_right = ~wrong.any(axis=1)
     candidates = np.where(is_right[:, None], right, wrong)
     label = np.where(candidates, confidence, -1).argmax(axis=1)
@@ -105,9 +105,9 @@ def _of_labels(
     for group, places in _groups(is_right[rows], confidence[rows, label[rows]], images):
         for row in rows[places]:
             output = int(label[row])
-            words = [f"{classes[output]}: {'yes' if side[row, output] else 'no'}" for side in (true, guess)]
+            truth, answer = (f"{classes[output]}: {'yes' if side[row, output] else 'no'}" for side in (true, guess))
             name, sure = str(predictions.ids[row]), float(confidence[row, output])
-            yield ChosenImage(name, group, folds[row], *words, {classes[output]: output}, sure)
+            yield ChosenImage(name, group, folds[row], truth, answer, {classes[output]: output}, sure)
 
 
 def _of_values(

@@ -12,11 +12,11 @@ from mml_lib.data.packed_rows import open_packed
 from mml_lib.deployment.deployed_network import DeployedNetwork
 from mml_lib.explanations.attribution import Attribution, attribute
 from mml_lib.explanations.chosen_images import ChosenImage, choose_images
+from mml_lib.explanations.explanation_figures import ExplainedPicture, caption_of, draw_explanations
 from mml_lib.files.atomic import write_text
 from mml_lib.images.display import displayed
 from mml_lib.predictions.predictions import AnyPredictions
 from mml_lib.reports.canvas import shorten
-from mml_lib.reports.explanation_figures import ExplainedPicture, caption_of, draw_explanations
 from mml_lib.reports.pages import table_page
 from mml_lib.tasks.struct import TaskStruct
 
@@ -26,7 +26,7 @@ METHODS = {GRAD_CAM: "Grad-CAM", INTEGRATED_GRADIENTS: "integrated gradients"}
 
 @dataclass(frozen=True)
 class Explanation:
-    """An image with what its pixels have to do with outputs of a network.
+    """An image with the contributions of its pixels to outputs of a network.
 
     Args:
         image: the image, its group, label and prediction.
@@ -108,7 +108,7 @@ class ExplainedRun:
     @property
     def methods(self) -> list[str]:
         """The methods that were used."""
-        return list(dict.fromkeys(each.method for each in self.explanations))
+        return list(dict.fromkeys(explanation.method for explanation in self.explanations))
 
     def table(self) -> pd.DataFrame:
         """Return one row for each explained output.
@@ -120,13 +120,18 @@ class ExplainedRun:
         """
         rows = [
             {
-                **{"id": each.image.id, "group": each.image.group, "run": self.run, "fold": each.image.fold},
-                **{"label": each.image.label, "prediction": each.image.prediction},
-                **{"probability": each.image.probability, "explained": output, "method": attribution.method},
+                **{
+                    "id": explanation.image.id,
+                    "group": explanation.image.group,
+                    "run": self.run,
+                    "fold": explanation.image.fold,
+                },
+                **{"label": explanation.image.label, "prediction": explanation.image.prediction},
+                **{"probability": explanation.image.probability, "explained": output, "method": attribution.method},
                 **{"score": attribution.score, "plain_score": attribution.plain_score, "gap": attribution.gap},
             }
-            for each in self.explanations
-            for output, attribution in each.attributions.items()
+            for explanation in self.explanations
+            for output, attribution in explanation.attributions.items()
         ]
         table = pd.DataFrame(rows, columns=COLUMNS)
         table.insert(0, "number", range(len(table)))
@@ -135,12 +140,14 @@ class ExplainedRun:
     @property
     def maps(self) -> list[np.ndarray]:
         """The map of each explained output, H×W, in the order of the table."""
-        return [attribution.values for each in self.explanations for attribution in each.attributions.values()]
+        return [
+            attribution.values for explanation in self.explanations for attribution in explanation.attributions.values()
+        ]
 
     def draw(self, folder: Path) -> None:
         """Draw a figure of each group of images into a folder, and write the table as a page."""
-        for group in dict.fromkeys(each.image.group for each in self.explanations):
-            pictures = [each.drawn for each in self.explanations if each.image.group == group]
+        for group in dict.fromkeys(explanation.image.group for explanation in self.explanations):
+            pictures = [explanation.drawn for explanation in self.explanations if explanation.image.group == group]
             draw_explanations(pictures, folder / f"{group}.jpg")
         notes = [] if self.explanations else ["There are no labelled images to explain"]
         page = table_page(f"{self.task}: explained images", self.table(), "images.csv", notes)

@@ -59,7 +59,9 @@ def explain_best_run(
         options["method"] or GRAD_CAM,
         options["images"],
     )
-    if options["method"] == GRAD_CAM and any(each.method == INTEGRATED_GRADIENTS for each in explanations):
+    if options["method"] == GRAD_CAM and any(
+        explanation.method == INTEGRATED_GRADIENTS for explanation in explanations
+    ):
         logger.warning(
             "explain.method: run %s has no feature map of 4×4 positions or more for images of this size, so its "
             "images are explained by integrated_gradients",

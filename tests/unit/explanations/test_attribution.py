@@ -21,9 +21,9 @@ RANDOM = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
 @pytest.mark.parametrize("column", [0, 1])
 @pytest.mark.parametrize("method", [GRAD_CAM, INTEGRATED_GRADIENTS])
 def test_maps_point_to_the_corner_with_the_evidence(row: int, column: int, method: str):
-    found = attribute(brightness_network(), lit_corner(row, column), 0, method)
-    assert found.method == method
-    positive, half = np.clip(found.values, 0, None), SIDE // 2
+    attribution = attribute(brightness_network(), lit_corner(row, column), 0, method)
+    assert attribution.method == method
+    positive, half = np.clip(attribution.values, 0, None), SIDE // 2
     quarter = positive[row * half :, column * half :][:half, :half]
     assert quarter.sum() > 0.95 * positive.sum() > 0
 
@@ -38,12 +38,14 @@ def test_maps_of_another_class_point_elsewhere():
 def test_integrated_gradients_add_up_to_the_difference_of_the_scores(arch: dict[str, Any] | None):
     network, image = (brightness_network(), lit_corner(1, 0)) if arch is None else (network_of(arch, 64), RANDOM)
     for output in (0, 1):
-        found = attribute(network, image, output, INTEGRATED_GRADIENTS)
-        assert found.values.sum() == pytest.approx(found.score - found.plain_score, rel=0.02, abs=1e-4)
-        assert found.gap < 0.05
+        attribution = attribute(network, image, output, INTEGRATED_GRADIENTS)
+        assert attribution.values.sum() == pytest.approx(
+            attribution.score - attribution.plain_score, rel=0.02, abs=1e-4
+        )
+        assert attribution.gap < 0.05
         with torch.no_grad():
             packed = torch.from_numpy(image[None]).permute(0, 3, 1, 2)
-            assert found.score == pytest.approx(float(network(packed)[0, output]), abs=1e-5)
+            assert attribution.score == pytest.approx(float(network(packed)[0, output]), abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -61,19 +63,19 @@ def test_integrated_gradients_add_up_to_the_difference_of_the_scores(arch: dict[
 )
 def test_families_of_networks_have_maps_at_the_size_of_the_image(arch: dict[str, Any]):
     image = RANDOM if "smp" not in arch["_target_"] else np.tile(RANDOM, (2, 2, 1))
-    found = attribute(network_of(arch, 64), image, 0, GRAD_CAM)
-    assert (found.method, found.values.shape) == (GRAD_CAM, image.shape[:2])
-    assert found.values.min() >= 0
+    attribution = attribute(network_of(arch, 64), image, 0, GRAD_CAM)
+    assert (attribution.method, attribution.values.shape) == (GRAD_CAM, image.shape[:2])
+    assert attribution.values.min() >= 0
 
 
 def test_integrated_gradients_take_the_place_of_maps_that_are_too_small():
-    found = attribute(
+    attribution = attribute(
         network_of({"_target_": TIMM, "name": "test_vit", "img_size": 32, "patch_size": 16}, 32),
         RANDOM[:32, :32],
         0,
         GRAD_CAM,
     )
-    assert found.method == INTEGRATED_GRADIENTS
+    assert attribution.method == INTEGRATED_GRADIENTS
 
 
 def test_patch_tokens_lie_where_their_patches_are():
@@ -100,6 +102,6 @@ def test_the_score_of_a_mask_sums_the_logits_of_its_pixels():
         logits = network.network(image, "t")
         assert float(score(image)[0]) == pytest.approx(float(logits[0, 2][torch.from_numpy(pixels)].sum()), rel=1e-5)
     for method in (GRAD_CAM, INTEGRATED_GRADIENTS):
-        found = attribute(network, RANDOM, 2, method, pixels)
-        assert (found.method, found.values.shape) == (method, (64, 64))
-    assert found.gap < 0.05
+        attribution = attribute(network, RANDOM, 2, method, pixels)
+        assert (attribution.method, attribution.values.shape) == (method, (64, 64))
+    assert attribution.gap < 0.05

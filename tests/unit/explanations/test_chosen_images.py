@@ -75,9 +75,14 @@ def test_runs_of_all_task_types_are_explained(project: DeployedProject, tmp_path
     assert explanations
     packed = np.load(project.struct.paths["packed"] / "images.npy")
     rows = dict(zip(project.struct.samples["id"], project.struct.samples["row"], strict=True))
-    for each in explanations:
-        np.testing.assert_array_equal(each.picture, packed[rows[each.image.id]], "as it was before the normalisation")
-        assert all(found.values.shape == each.picture.shape[:2] for found in each.attributions.values())
+    for explanation in explanations:
+        np.testing.assert_array_equal(
+            explanation.picture, packed[rows[explanation.image.id]], "as it was before the normalisation"
+        )
+        assert all(
+            attribution.values.shape == explanation.picture.shape[:2]
+            for attribution in explanation.attributions.values()
+        )
     explained = ExplainedRun("t", project.run, explanations)
     table = explained.table()
     assert set(table["run"]) == {project.run}
