@@ -1,6 +1,7 @@
 """Figures and pages of `snakemake --report`."""
 
 inputs = study.inputs.report
+pages = study.inputs.page
 
 
 report: "captions/study.rst"
@@ -106,3 +107,38 @@ rule write_methods:
         "write the methods of the study (mode {wildcards.mode})"
     script:
         "../scripts/write_methods.py"
+
+
+rule write_report:
+    """Write the report of a study: one page with the answer first, and its tables as files."""
+    input:
+        tasks=ancient(pages.page_descriptions),  # TASKS/*/*.json
+        datasets=ancient(pages.page_datasets),  # RAW/*/dataset.json
+        figures=pages.page_figures,  # FIGURES/*/{mode}
+        predictions=pages.page_predictions,  # PREDICTIONS/*/*/*.npz
+        calibrated=pages.page_calibrated,  # CALIBRATED/*/*/*.npz
+        tables=pages.page_tables,  # COMPARISONS/*/{mode}/*.csv
+        models=inputs.models,  # MODELS/*/*.json
+        overlaps=pages.page_overlaps,  # INFO/overlaps-*.json
+        sections=pages.page_sections,
+        summary=fm.pattern("summary"),  # RESULTS/{mode}.csv
+        folds=fm.pattern("fold_metrics"),  # RESULTS/{mode}-folds.csv
+        config=fm.pattern("study_config"),  # RESULTS/{mode}-study.yaml
+        runs=fm.pattern("run_table"),  # RESULTS/{mode}-runs.csv
+        times=fm.pattern("run_times"),  # RESULTS/{mode}-times.csv
+        methods=fm.pattern("methods"),  # RESULTS/{mode}-methods.md
+    output:
+        report=fm.output("report"),  # REPORTS/{mode}.html
+        tables=fm.output("report_tables"),  # REPORTS/{mode}-tables
+    log:
+        fm.log("write_report", "report"),
+    conda:
+        "../config/environment.yaml"
+    params:
+        tasks=pages.page_tasks,
+        project=study.cfg.project,
+        notes=study.inputs.evaluate.split_notes,
+    message:
+        "write the report of the study (mode {wildcards.mode})"
+    script:
+        "../scripts/write_report.py"

@@ -248,6 +248,8 @@ BUILT_IN = (
     AssignmentTemplate("methods", "PROJ_PATH/RESULTS/MODE-methods.md", removable=False),
     AssignmentTemplate("references", "PROJ_PATH/RESULTS/MODE-references.bib", removable=False),
     AssignmentTemplate("pages", "PROJ_PATH/PAGES/MODE", removable=False, directory=True),
+    AssignmentTemplate("report", "PROJ_PATH/REPORTS/MODE.html", removable=False),
+    AssignmentTemplate("report_tables", "PROJ_PATH/REPORTS/MODE-tables", removable=False, directory=True),
     AssignmentTemplate("export", "PROJ_PATH/EXPORTS/TASK_NAME/EXPORT", removable=False, directory=True),
     AssignmentTemplate("applied", "PROJ_PATH/APPLIED/COLLECTION.csv", removable=False),
     AssignmentTemplate("applied_masks", "PROJ_PATH/APPLIED/COLLECTION-masks", removable=False, directory=True),

@@ -64,11 +64,12 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return f"<td>{'yes' if value else 'no'}</td>"
     if isinstance(value, int | float | np.number):
-        return f'<td class="number">{_number(value)}</td>'
+        return f'<td class="number">{number_text(value)}</td>'
     return f"<td>{'' if value is None or value is pd.NA else escape(str(value))}</td>"
 
 
-def _number(value: float) -> str:
+def number_text(value: float) -> str:
+    """Return a number as pages show it: counts in full, others with four decimals or digits; nothing for NaN."""
     if np.isnan(value):
         return ""
     if float(value).is_integer() and not isinstance(value, float | np.floating):

@@ -26,7 +26,7 @@ def draw_samples(task: TaskDescription, dataset: Dataset, path: str | Path) -> N
     figure, axes = picture_grid(rows, COLUMNS, 1.7 * COLUMNS, 1.95 * rows + 0.5)
     for axis, position in zip(axes.flat, chosen, strict=False):
         show_sample(axis, task, dataset, position)
-        axis.set_title(shorten(_caption(task, position), 26), fontsize=7)
+        axis.set_title(shorten(sample_caption(task, position), 26), fontsize=7)
     counts = ", ".join(f"{count} {split}" for split, count in task.header["num_samples"].items())
     figure.suptitle(f"{task.header['name']} ({task.header['task_type'].replace('_', ' ')}: {counts})", fontsize=10)
     save(figure, path)
@@ -93,7 +93,7 @@ def choose(task: TaskDescription, count: int) -> list[int]:
     chosen = labelled[np.lexsort((strata, rank))][:count]
     if TASK_TYPES[task.header["task_type"]].has_values:
         return sorted(chosen.tolist(), key=lambda position: task.targets.values[position])
-    return sorted(chosen.tolist(), key=lambda position: _caption(task, position))
+    return sorted(chosen.tolist(), key=lambda position: sample_caption(task, position))
 
 
 def show_sample(axis: Any, task: TaskDescription, dataset: Dataset, position: int) -> None:
@@ -108,14 +108,14 @@ def show_sample(axis: Any, task: TaskDescription, dataset: Dataset, position: in
     for limits, side in ((axis.set_xlim, size[1]), (axis.set_ylim, size[0])):
         limits((side - THUMBNAIL) / 2 - 0.5, (side + THUMBNAIL) / 2 - 0.5)
     axis.invert_yaxis()
-    classes = None if mask is None else _lookup(task.header)[mask]
+    classes = None if mask is None else class_lookup(task.header)[mask]
     for index in [] if classes is None else np.unique(classes)[:0:-1]:  # what is ignored lies below
         style = "dotted" if index == IGNORE else "solid"
         for color, width in (("white", 1.8), ("black", 0.8)):
             axis.contour(classes == index, levels=[0.5], colors=color, linewidths=width, linestyles=style)
 
 
-def _lookup(header: Mapping[str, Any]) -> np.ndarray:
+def class_lookup(header: Mapping[str, Any]) -> np.ndarray:
     """Return the class index of each mask value (int, 256); 255 for what is ignored."""
     table = np.full(256, IGNORE)
     for value, label in header["idx_to_class"].items():
@@ -123,7 +123,8 @@ def _lookup(header: Mapping[str, Any]) -> np.ndarray:
     return table
 
 
-def _caption(task: TaskDescription, position: int) -> str:
+def sample_caption(task: TaskDescription, position: int) -> str:
+    """Return the target of a sample in words."""
     kind, classes = task.header["task_type"], np.array(task.header["classes"])
     if not TASK_TYPES[kind].is_learnable or task.samples["split"][position] == "unlabelled":
         return "unlabelled"

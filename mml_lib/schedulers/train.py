@@ -274,13 +274,14 @@ class TrainScheduler(AbstractBaseScheduler):
         return Questions(self)
 
     def _add_report(self) -> None:
-        """Plan the figures and pages of `snakemake --report` for each tested task."""
+        """Plan the figures of each tested task, the pages of `snakemake --report`, and the report."""
         tested = {wildcards["task"] for command, wildcards in self._plan if command == "test_fold"}
         for task in self.task_names:
             if tested & set(self.trained_for(task)):
                 self.add("draw_results", task=task, mode=self.mode)
         self.add("describe_study", mode=self.mode)
         self.add("write_methods", mode=self.mode)
+        self.add("write_report", mode=self.mode)
 
     def _add_explanations(self) -> None:
         """Plan explanations of the best run of each tested task, if the study wants them."""

@@ -10,6 +10,7 @@ from mml_lib.studies.inputs.finish_inputs import FinishInputs
 from mml_lib.studies.inputs.info_inputs import InfoInputs
 from mml_lib.studies.inputs.network_inputs.deployment_inputs import DeploymentInputs
 from mml_lib.studies.inputs.network_inputs.explain_inputs import ExplainInputs
+from mml_lib.studies.inputs.network_inputs.page_inputs import PageInputs
 from mml_lib.studies.inputs.post_inputs import PostInputs
 from mml_lib.studies.inputs.preprocess_inputs import PreprocessInputs
 from mml_lib.studies.inputs.questions_inputs import QuestionsInputs
@@ -51,6 +52,7 @@ class Inputs:
         self.search = SearchInputs(study)
         self.info = InfoInputs(study)
         self.report = ReportInputs(study)
+        self.page = PageInputs(study)
         self.similarity = SimilarityInputs(study)
         self.finish = FinishInputs(study)
 

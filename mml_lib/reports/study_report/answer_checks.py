@@ -1,0 +1,131 @@
+"""Checks of a task's answer: leakage, sample sizes, missing folds, and results that need care."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from mml_lib.reports.study_report.standing_rows import StandingRow
+from mml_lib.task_types import TASK_TYPES
+from mml_lib.tasks.description import TaskDescription
+from mml_lib.wording import counted, enumerated
+
+FEW_SAMPLES = 100
+"""Fewer tested images than this give wide intervals."""
+FEW_OF_CLASS = 10
+"""A class with fewer tested images has no reliable value of its own."""
+IMBALANCE = 10
+"""Ratio of the largest to the smallest class from which accuracy misleads."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the list of checks.
+
+    Args:
+        state: `passed`, `care` (needs the reader's care) or `note`.
+        text: the sentence.
+    """
+
+    state: Literal["passed", "care", "note"]
+    text: str
+
+
+def answer_checks(
+    task: TaskDescription,
+    split: str,
+    rows: Sequence[StandingRow],
+    metric: str,
+    folds: Sequence[int],
+    compared: Sequence[Mapping[str, Any]],
+) -> list[Check]:
+    """Return all checks of a task's answer.
+
+    Args:
+        task: the task.
+        split: the split of the results: test, val or out_of_fold.
+        rows: its procedures, the best first.
+        metric: the main metric.
+        folds: numbers of the folds whose networks are evaluated.
+        compared: comparisons of images with other tasks, from the files of overlaps.
+    """
+    checks = [*_leakage(task, compared), *_sizes(task, split), *_folds(task, folds)]
+    undefined = [row.title for row in rows if np.isnan(row.mean)]
+    if undefined:
+        checks.append(Check("care", f"{metric} is undefined for {enumerated(undefined)}; see the table of runs."))
+    procedures = [row for row in rows if row.name != "ensemble"]
+    if split != "test":
+        checks.append(
+            Check("care", "No test split was kept apart; the results are on validation images of the same data set.")
+        )
+    if len(procedures) > 1:
+        text = "The best of several runs was found on these same images, so its value is slightly optimistic."
+        checks.append(Check("note", text))
+    if procedures and procedures[0].networks == 1:
+        text = "Each run has a single network, so nothing is known about how results vary between trainings."
+        checks.append(Check("care", text))
+    return checks
+
+
+def _leakage(task: TaskDescription, compared: Sequence[Mapping[str, Any]]) -> list[Check]:
+    """Return whether images or groups of the test split are also learned."""
+    split, digests = np.array(task.samples["split"]), np.array(task.samples["digest"], dtype=object)
+    tested, learned = set(digests[split == "test"]), set(digests[split == "train"])
+    checks = []
+    if None in tested | learned:
+        checks.append(Check("care", "The images of this task have no digests, so copies among them were not looked for."))
+    elif shared := len(tested & learned):
+        text = f"{counted(shared, 'test image')} also occur among the training images (same content)."
+        checks.append(Check("care", text))
+    elif tested:
+        checks.append(Check("passed", "No test image is a copy of a training image (compared by content)."))
+    groups = np.array(task.samples.get("group", [None] * len(split)), dtype=object)
+    of_test, of_train = ({group for group in groups[split == part] if group} for part in ("test", "train"))
+    if of_test and of_train:
+        both = len(of_test & of_train)
+        text = (
+            f"{counted(both, 'group')} (patient or the like) have images in the training and the test split."
+            if both
+            else "No group (patient or the like) has images in the training and in the test split."
+        )
+        checks.append(Check("care" if both else "passed", text))
+    others = {guard["learned"][0] for guard in compared if guard["tested"][0] == task.header["name"]}
+    others -= {task.header["name"]}
+    if others:
+        text = f"No tested image was learned with another task ({enumerated(sorted(others))})."
+        checks.append(Check("passed", text))
+    return checks
+
+
+def _sizes(task: TaskDescription, split: str) -> list[Check]:
+    """Return whether there are enough samples."""
+    rows = np.flatnonzero(np.array(task.samples["split"]) == ("test" if split == "test" else "train"))
+    checks = []
+    if len(rows) < FEW_SAMPLES:
+        text = f"Only {counted(len(rows), 'image')} to evaluate on: differences between runs are hard to see."
+        checks.append(Check("care", text))
+    else:
+        checks.append(Check("passed", f"{counted(len(rows), 'image')} to evaluate on."))
+    if TASK_TYPES[task.header["task_type"]].has_probabilities:
+        presence = task.targets.take(rows).presence.sum(axis=0)
+        classes = zip(task.header["classes"], presence.tolist(), strict=True)
+        rare = [f"{name} ({number})" for name, number in classes if number < FEW_OF_CLASS]
+        if rare:
+            listed = enumerated(rare[:4]) if len(rare) <= 4 else f"{', '.join(rare[:4])} and {len(rare) - 4} more"
+            text = f"Classes with fewer than {FEW_OF_CLASS} images to evaluate on: {listed}."
+            checks.append(Check("care", text))
+        ratio = task.header.get("imbalance_ratio")
+        if ratio and ratio >= IMBALANCE:
+            text = f"The largest class is {ratio:.0f} times as frequent as the smallest: read the values of each class."
+            checks.append(Check("care", text))
+    return checks
+
+
+def _folds(task: TaskDescription, folds: Sequence[int]) -> list[Check]:
+    """Return whether networks of all folds are evaluated."""
+    number = task.header["num_folds"]
+    if number > 1 and len(set(folds)) < number:
+        text = f"Only {len(set(folds))} of {number} folds were trained; set `mode.cv: true` for all of them."
+        return [Check("care", text)]
+    return [Check("passed", f"All {number} folds were trained and evaluated.")] if number > 1 else []
