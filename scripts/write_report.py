@@ -22,7 +22,7 @@ from mml_lib.tasks.description import TaskDescription
 open_step(snakemake)
 files, params, mode = snakemake.input, snakemake.params, snakemake.wildcards.mode
 verify(files.summary, files.folds, files.runs, files.times, files.methods, *files.models, *files.overlaps)
-names = {name: str for name in ("task", "procedure", "run", "on", "label")}
+names = dict.fromkeys(("task", "procedure", "run", "on", "label"), str)
 summary, times = pd.read_csv(files.summary, dtype=names), pd.read_csv(files.times)
 models = [json.loads(Path(path).read_text(encoding="utf-8")) for path in files.models]
 compared = [guard for path in files.overlaps for guard in json.loads(Path(path).read_text(encoding="utf-8"))["guards"]]
@@ -30,7 +30,9 @@ queues = {key: iter(files[key]) for key in ("predictions", "calibrated", "tables
 shelf = TableShelf()
 
 answers = []
-for task_path, dataset_path, figures, options in zip(files.tasks, files.datasets, files.figures, params.tasks, strict=True):
+for task_path, dataset_path, figures, options in zip(
+    files.tasks, files.datasets, files.figures, params.tasks, strict=True
+):
     task, dataset = TaskDescription.read(task_path), Dataset.read(dataset_path)
     numbers = {key: len(networks) for key, networks in options["networks"].items()} | {"tables": options["tables"]}
     of_task = {key: list(islice(queues[key], number)) for key, number in numbers.items()}
@@ -45,7 +47,9 @@ page = report_page(
         tables=study_tables(shelf, [answer.header for answer in answers], summary, folds, runs, times),
         methods=Path(files.methods).read_text(encoding="utf-8"),
         config=Path(files.config).read_text(encoding="utf-8"),
-        provenance=provenance(models, times, {"MML": commit_of(Path(mml_lib.__file__).parent), "the study": commit_of(Path())}),
+        provenance=provenance(
+            models, times, {"MML": commit_of(Path(mml_lib.__file__).parent), "the study": commit_of(Path())}
+        ),
         notes=params.notes,
         sections=[ReportSection.read(path) for path in files.sections],
     ),

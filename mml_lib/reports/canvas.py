@@ -4,11 +4,14 @@ The ending of a path says the format; `.svg` keeps texts as texts. Everything is
 differ in line style, marker and hatch besides their colour.
 """
 
+import contextlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import matplotlib
@@ -81,6 +84,12 @@ def display_names(runs: Sequence[str], names: Mapping[str, str] | None = None) -
         name if short.count(name) == 1 else f"{shorten(name, NAME - 14)} ({run[:12]})"
         for run, name in zip(runs, short, strict=True)
     ]
+
+
+def row_names(runs: Sequence[str], names: Mapping[str, str] | None = None) -> list[str]:
+    """Return display names of runs in as many lines as they need."""
+    lines = ["\n".join(wrap((names or {}).get(run, run), NAME)) for run in runs]
+    return [name if lines.count(name) == 1 else f"{name} ({run[:12]})" for run, name in zip(runs, lines, strict=True)]
 
 
 def metric_label(metric: str, before: str = "") -> str:
@@ -201,9 +210,31 @@ def power_label(value: float, _: float) -> str:
 # --- files --------------------------------------------------------------------------------------------------------
 
 
+PRINT_DPI = 300
+"""Dots per inch of pictures for print."""
+
+_prints: ContextVar[bool] = ContextVar("prints", default=False)
+
+
+@contextlib.contextmanager
+def at_print_resolution() -> Iterator[None]:
+    """Let `save` write a picture for print beside each drawing: `name-300dpi.png` beside `name.svg`."""
+    token = _prints.set(True)
+    try:
+        yield
+    finally:
+        _prints.reset(token)
+
+
 def save(figure: Figure, path: str | Path) -> None:
     """Write a figure; the same one gives the same file."""
-    options: dict[str, Any] = {"dpi": 110, "metadata": {"Software": None}}
+    _save(figure, path)
+    if _prints.get() and Path(path).suffix == ".svg":
+        _save(figure, Path(path).with_name(f"{Path(path).stem}-{PRINT_DPI}dpi.png"), dpi=PRINT_DPI)
+
+
+def _save(figure: Figure, path: str | Path, dpi: int = 110) -> None:
+    options: dict[str, Any] = {"dpi": dpi, "metadata": {"Software": None}}
     if Path(path).suffix == ".svg":
         options["metadata"] = {"Date": None}
     elif Path(path).suffix in (".jpg", ".jpeg"):

@@ -15,13 +15,14 @@ NAMED = 40
 """Classes up to which all are named beside a matrix; of more classes, some are."""
 
 
-def confusion_figure(counts: np.ndarray, classes: Sequence[str], unit: str = "images") -> Figure:
+def confusion_figure(counts: np.ndarray, classes: Sequence[str], unit: str = "images", networks: float = 1) -> Figure:
     """Return a confusion matrix: shades are shares of a row, the samples of a class; numbers are counts and shares.
 
     Args:
         counts: counts of true and predicted class, C×C.
         classes: names of the classes.
         unit: unit of the counts, `images` or `pixels`.
+        networks: number of networks that predict each image; their predictions are counted.
     """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     texts = [
@@ -35,12 +36,22 @@ def confusion_figure(counts: np.ndarray, classes: Sequence[str], unit: str = "im
     image = draw_matrix(axis, shares, texts, names, names)
     axis.set_xlabel("predicted class", fontsize=9)
     axis.set_ylabel("true class", fontsize=9)
-    right = counts.trace() / max(counts.sum(), 1)
-    axis.set_title(f"{right:.1%} of {counts.sum():,} {unit} are right", fontsize=9)
+    axis.set_title(_title(counts, unit, networks), fontsize=9)
     bar = figure.colorbar(image, ax=axis, shrink=0.6, aspect=30)
     bar.set_label(f"share of the {unit} of a true class", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     return figure
+
+
+def _title(counts: np.ndarray, unit: str, networks: float) -> str:
+    """Return the share of right predictions, with images and networks told apart."""
+    total = int(counts.sum())
+    right, different = f"{counts.trace() / max(total, 1):.1%}", f"{total / networks:,.0f} {unit}"
+    if networks == 1:
+        return f"{right} of {different} are right"
+    if networks == int(networks):
+        return f"{right} right: {different}, each predicted by {networks:.0f} networks\n(numbers: predictions)"
+    return f"{right} right: {total:,} predictions of {different}\n(numbers: predictions)"
 
 
 def draw_matrix(

@@ -25,6 +25,7 @@ from mml_lib.reports.canvas import (
     name_rows,
     panels,
     power_label,
+    row_names,
     save,
     shorten,
     thinned,
@@ -170,13 +171,14 @@ def draw_leaderboard(
     )
     drawn = order[:BARS]
     title = _leaderboard_title(standings, len(order) - len(drawn), 35 + 55 * len(metrics))
-    height = 0.9 + 0.27 * len(drawn) + 0.15 * len(title)
+    rows = row_names(drawn, names)
+    height = 0.9 + 0.27 * len(drawn) * (1 + max(name.count("\n") for name in rows)) ** 0.7 + 0.15 * len(title)
     figure, axes = panels(len(metrics), width=3.4, height=height, beside=2.2, sharey=True)
     figure.suptitle("\n".join(title), fontsize=8)
     for axis, metric in zip(axes, metrics, strict=True):
-        rows = standings[standings["metric"] == metric].set_index("run")
+        of_metric = standings[standings["metric"] == metric].set_index("run")
         for place, run in enumerate(drawn):
-            row, style = rows.loc[run], styles[run]
+            row, style = of_metric.loc[run], styles[run]
             axis.plot([row["ci_low"], row["ci_high"]], [place] * 2, color=style.color, linewidth=1.4)
             face = style.color if row["among_best"] else "white"
             axis.plot(row["mean"], place, marker=style.marker, color=style.color, markerfacecolor=face, markersize=6)
@@ -184,7 +186,7 @@ def draw_leaderboard(
             axis.axhline(place, color="0.9", linewidth=0.5, zorder=0)
         axis.set_xlabel(metric_label(metric))
         axis.xaxis.set_major_locator(MaxNLocator(5))
-    name_rows(axes[0], display_names(drawn, names))
+    name_rows(axes[0], rows)
     save(figure, path)
 
 

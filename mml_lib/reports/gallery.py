@@ -30,7 +30,7 @@ from mml_lib.images.transforms import TRANSFORMS
 from mml_lib.metrics.classification import is_of_class
 from mml_lib.predictions.predictions import AnyPredictions, MaskPredictions, pool
 from mml_lib.predictions.scores import confusion_matrix, pixel_confusion
-from mml_lib.reports.canvas import run_styles
+from mml_lib.reports.canvas import at_print_resolution, run_styles
 from mml_lib.reports.figures import (
     draw_calibration_errors,
     draw_ensemble,
@@ -97,12 +97,18 @@ class Gallery:
         return run_styles([ENSEMBLE, *runs, *procedures_of(self.labels)])
 
     @contextlib.contextmanager
-    def _picture(self, *parts: str) -> Iterator[Path]:
-        """Yield where a picture goes; without its folder where there is nothing to draw."""
+    def _picture(self, *parts: str, printed: bool = True) -> Iterator[Path]:
+        """Yield where a picture goes; without its folder where there is nothing to draw.
+
+        Args:
+            parts: folders and name of the file.
+            printed: True for a drawing that is also wanted at the resolution of print.
+        """
         path = self.folder.joinpath(*parts)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            yield path
+            with at_print_resolution() if printed else contextlib.nullcontext():
+                yield path
         except MMLError as error:
             logger.warning("no %s: %s", "/".join(parts), error)
             with contextlib.suppress(OSError):
@@ -128,18 +134,18 @@ class Gallery:
         for run in _first(order, tunings):
             tuning = tunings[run][min(tunings[run])]
             if tuning.curve:
-                with self._picture("training", run, "tuning_curve.svg") as path:
+                with self._picture("training", run, "tuning_curve.svg", printed=False) as path:
                     draw_tuning_curve(tuning.curve, tuning.lr, path)
 
     # --- predictions --------------------------------------------------------------------------------------------
 
     def draw_predictions(self, runs: Predictions, order: Sequence[str], dataset: Dataset) -> None:
         """Draw what some runs predict, right and wrong, the predictions of all folds together."""
-        for run in _first(order, runs):
+        for place, run in enumerate(_first(order, runs)):
             pooled = pool(list(runs[run].values()))
             target = TASK_TYPES[pooled.task_type].target
             for name, draw in PICTURES[target].items() if target else ():
-                with self._picture("predictions", run, name) as path:
+                with self._picture("predictions", run, name, printed=place == 0) as path:
                     draw(pooled, self.task.header["classes"], path)
             with self._picture("predictions", run, "largest_losses.jpg") as path:
                 self._draw_worst(run, pooled, dataset, path)
@@ -166,11 +172,11 @@ class Gallery:
 
     def draw_calibration(self, runs: Predictions, calibrated: Predictions, order: Sequence[str]) -> None:
         """Draw how reliable probabilities of some runs are, before and after calibration where there is one."""
-        for run in _first(order, runs):
+        for place, run in enumerate(_first(order, runs)):
             pooled = pool(list(runs[run].values()))
             if not TASK_TYPES[pooled.task_type].has_probabilities:
                 continue
-            with self._picture("calibration", run, "reliability.svg") as path:
+            with self._picture("calibration", run, "reliability.svg", printed=place == 0) as path:
                 tables = {"before" if run in calibrated else "as predicted": reliability(pooled)}
                 if run in calibrated:
                     tables["after"] = reliability(pool(list(calibrated[run].values())))
@@ -255,9 +261,8 @@ def _first(order: Sequence[str], runs: Collection[str]) -> list[str]:
 
 
 def _draw_confusion(pooled: AnyPredictions, classes: Sequence[str], path: Path) -> None:
-    draw_confusion(
-        confusion_of(pooled), classes, path, "pixels" if isinstance(pooled, MaskPredictions) else "predictions"
-    )
+    unit = "pixels" if isinstance(pooled, MaskPredictions) else "images"
+    draw_confusion(confusion_of(pooled), classes, path, unit, len(pooled.ids) / len(set(pooled.ids.tolist())))
 
 
 def _draw_curves(pooled: AnyPredictions, classes: Sequence[str], path: Path) -> None:

@@ -23,7 +23,9 @@ THUMBNAIL = 120
 # --- confusion ----------------------------------------------------------------------------------------------------
 
 
-def draw_confusion(counts: np.ndarray, classes: Sequence[str], path: str | Path, unit: str = "images") -> None:
+def draw_confusion(
+    counts: np.ndarray, classes: Sequence[str], path: str | Path, unit: str = "images", networks: float = 1
+) -> None:
     """Draw a confusion matrix: shades are shares of a row, the samples of a class; numbers are counts and shares.
 
     Args:
@@ -31,8 +33,9 @@ def draw_confusion(counts: np.ndarray, classes: Sequence[str], path: str | Path,
         classes: names of the classes.
         path: path of the figure.
         unit: unit of the counts: images or pixels.
+        networks: number of networks that predict each image; their predictions are counted.
     """
-    save(confusion_figure(counts, classes, unit), path)
+    save(confusion_figure(counts, classes, unit, networks), path)
 
 
 # --- curves -------------------------------------------------------------------------------------------------------

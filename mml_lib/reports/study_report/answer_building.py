@@ -14,12 +14,13 @@ from mml_lib.reports.study_report.answer_checks import answer_checks
 from mml_lib.reports.study_report.report_tables import ReportTable, TableShelf
 from mml_lib.reports.study_report.sample_rows import chosen_rows, sample_rows
 from mml_lib.reports.study_report.standing_rows import board_standing, standing_rows, summary_standing
-from mml_lib.reports.study_report.task_answer import Picture, TaskAnswer, networks_of, read_figures
+from mml_lib.reports.study_report.task_answer import Picture, TaskAnswer, networks_of, number, read_figures
 from mml_lib.reports.study_report.thumbnails import Thumbnails
 from mml_lib.reports.study_report.weak_spots import (
     calibration_sentence,
     classes_of,
     groups_of,
+    guess_sentence,
     mean_groups,
     weak_classes,
     weak_groups,
@@ -71,6 +72,7 @@ def build_answer(
     checks = answer_checks(task, split, rows, metric, folds or range(task.header["num_folds"]), compared)
     answer = TaskAnswer(task.header, split, metric, rows, evaluated, checks)
     answer.calibration = calibration_sentence(networks)
+    answer.guess = guess_sentence(networks, task.header["classes"])
     thumbnails = Thumbnails(task, dataset)
     _add_examples(answer, task, thumbnails)
     _add_tables(answer, task, networks, standing, results.tables if is_compared else {}, shelf)
@@ -120,18 +122,16 @@ def _add_tables(
     answer.weak_classes, answer.weak_groups = weak_classes(classes, task), weak_groups(groups)
     best = answer.winner.title if answer.winner else ""
     tables = [
-        ReportTable(f"{name}-runs", "Runs, all metrics", runs_table(standing), RUNS_NOTE, is_printed=True),
-        ReportTable(f"{name}-classes", "Classes", classes, f"Of the best run ({best}), the weakest first.", True),
-        ReportTable(f"{name}-groups", "Groups", groups, f"{answer.metric} of the best run, the weakest first.", True),
+        ReportTable(f"{name}-runs", "Runs, all metrics", runs_table(standing), RUNS_NOTE, paper_table(standing)),
+        ReportTable(f"{name}-classes", "Classes", classes, f"Of the best run ({best}), the weakest first.", classes),
+        ReportTable(f"{name}-groups", "Groups", groups, f"{answer.metric} of the best run, the weakest first.", groups),
         ReportTable(f"{name}-differences", "Differences between runs", compared.get("differences", pd.DataFrame())),
         ReportTable(f"{name}-calibration", "Calibration", compared.get("calibration", pd.DataFrame())),
     ]
     answer.tables = [table for table in tables if shelf.add(table)]
 
 
-RUNS_NOTE = (
-    "The best first. Mean over networks with its 95 % interval; difference to the best run, with the p value of Holm."
-)
+RUNS_NOTE = "The best first: mean over networks, with its 95 % interval. The file has differences to the best run, with p values:"
 
 
 def runs_table(standing: pd.DataFrame) -> pd.DataFrame:
@@ -139,6 +139,17 @@ def runs_table(standing: pd.DataFrame) -> pd.DataFrame:
     first = ["metric", "label", "run", "kind", "mean", "ci_low", "ci_high", "std", "folds"]
     rest = [column for column in standing if column not in {*first, "procedure", "about"}]
     return standing[[*(column for column in first if column in standing), *rest]]
+
+
+def paper_table(standing: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each procedure and ensemble, with mean and interval of each metric, the best in its order."""
+    rows: dict[str, dict[str, str]] = {}
+    for metric in dict.fromkeys(standing["metric"]):
+        for row in standing_rows(standing, metric):
+            ends = "" if pd.isna(row.low) else f" [{number(row.low)}, {number(row.high)}]"
+            of_row = rows.setdefault(row.name, {"run": row.title, "networks": str(row.networks)})
+            of_row[metric] = f"{number(row.mean)}{ends}"
+    return pd.DataFrame(rows.values())
 
 
 def _has(tables: Mapping[str, pd.DataFrame], name: str) -> bool:
@@ -164,7 +175,7 @@ def _add_samples(
     answer.sample_addresses = thumbnails.of(answer.samples["id"].tolist(), SMALL)
     worst = table.head(MISTAKES)
     if "right" in worst:
-        worst = worst[worst["right"] < worst["networks"]]
+        worst = worst[worst["true"] != worst["predicted"]]
     pictures = thumbnails.of(worst["id"].tolist(), LARGE)
     answer.mistakes = [
         Picture(picture, _mistake(row, answer))

@@ -74,7 +74,9 @@ def _leakage(task: TaskDescription, compared: Sequence[Mapping[str, Any]]) -> li
     tested, learned = set(digests[split == "test"]), set(digests[split == "train"])
     checks = []
     if None in tested | learned:
-        checks.append(Check("care", "The images of this task have no digests, so copies among them were not looked for."))
+        checks.append(
+            Check("care", "The images of this task have no digests, so copies among them were not looked for.")
+        )
     elif shared := len(tested & learned):
         text = f"{counted(shared, 'test image')} also occur among the training images (same content)."
         checks.append(Check("care", text))

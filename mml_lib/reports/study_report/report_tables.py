@@ -27,14 +27,15 @@ class ReportTable:
         title: heading.
         table: rows; columns without content are left out in the page.
         note: sentence below the heading.
-        is_printed: True if there is a LaTeX file too.
+        printed: rows of the page and of the LaTeX file, where these are for readers; None: there is no such file, and
+            the page has all columns.
     """
 
     key: str
     title: str
     table: pd.DataFrame
     note: str = ""
-    is_printed: bool = False
+    printed: pd.DataFrame | None = None
 
     @property
     def csv(self) -> str:
@@ -44,8 +45,12 @@ class ReportTable:
     @property
     def latex(self) -> str:
         """Content of the LaTeX file, for documents with the package booktabs."""
-        shown = self.table.rename(columns=_heading)
-        return str(shown.to_latex(index=False, escape=True, float_format="%.4g", na_rep=""))
+        shown = self._shown.rename(columns=_heading)
+        return "% \\usepackage{booktabs}\n" + shown.to_latex(index=False, escape=True, float_format="%.4g", na_rep="")
+
+    @property
+    def _shown(self) -> pd.DataFrame:
+        return self.table if self.printed is None else self.printed
 
     @property
     def address(self) -> str:
@@ -55,12 +60,12 @@ class ReportTable:
     @property
     def rest(self) -> int:
         """Number of rows that only the CSV file has."""
-        return max(0, len(self.table) - ROWS)
+        return max(0, len(self._shown) - ROWS)
 
     @property
     def html(self) -> Markup:
         """The table element."""
-        shown = self.table[[column for column in self.table if not _is_empty(self.table[column])]].head(ROWS)
+        shown = self._shown[[column for column in self._shown if not _is_empty(self._shown[column])]].head(ROWS)
         kinds = ["number" if _is_numeric(shown[column]) else "" for column in shown]
         head = Markup().join(
             Markup('<th scope="col" class="{}">{}</th>').format(kind, _heading(str(column)))
@@ -118,7 +123,7 @@ def write_tables(shelf: TableShelf, folder: Path) -> None:
     """Write the files of all tables: CSV, and LaTeX of those for papers."""
     for key, table in shelf.tables.items():
         write_text(folder / f"{key}.csv", table.csv)
-        if table.is_printed:
+        if table.printed is not None:
             write_text(folder / f"{key}.tex", table.latex)
 
 

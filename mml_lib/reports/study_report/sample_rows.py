@@ -9,6 +9,9 @@ from mml_lib.evaluation.subgroups import largest_losses
 from mml_lib.predictions.predictions import AnyPredictions, pool
 from mml_lib.task_types import TASK_TYPES
 
+COLUMNS = ("id", "true", "predicted", "right", "networks", "probability", "error", "dice", "loss", "group")
+"""Columns of samples, in this order."""
+
 
 def sample_rows(
     networks: Sequence[AnyPredictions], classes: Sequence[str], groups: Mapping[str, str | None]
@@ -48,7 +51,8 @@ def sample_rows(
         merged["probability"] = grouped["probability"].mean()
     if any(groups.get(id_) for id_ in merged.index):
         merged["group"] = [groups.get(id_) or "" for id_ in merged.index]
-    return merged.sort_values("loss", ascending=False, kind="stable").reset_index()
+    ordered = merged.sort_values("loss", ascending=False, kind="stable").reset_index()
+    return ordered[[column for column in COLUMNS if column in ordered]]
 
 
 def chosen_rows(table: pd.DataFrame, count: int) -> pd.DataFrame:

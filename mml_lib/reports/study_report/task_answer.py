@@ -80,6 +80,7 @@ class TaskAnswer:
     weak_classes: list[tuple[str, str]] = field(default_factory=list)
     weak_groups: list[tuple[str, str]] = field(default_factory=list)
     calibration: str = ""
+    guess: str = ""
     tables: list[Any] = field(default_factory=list)
     samples: pd.DataFrame | None = None
     sample_addresses: list[str] = field(default_factory=list)
@@ -103,7 +104,11 @@ class TaskAnswer:
     @property
     def description(self) -> str:
         """The task in plain sentences."""
-        kind, classes, samples = TASK_TYPES[self.header["task_type"]], self.header["classes"], self.header["num_samples"]
+        kind, classes, samples = (
+            TASK_TYPES[self.header["task_type"]],
+            self.header["classes"],
+            self.header["num_samples"],
+        )
         shown = enumerated(classes) if len(classes) <= 8 else f"{', '.join(classes[:6])} and {len(classes) - 6} more"
         asked = {
             "class": f"Which of {len(classes)} classes does an image show: {shown}?",
@@ -116,11 +121,17 @@ class TaskAnswer:
         return f"{asked} Networks learned from {train}; {self.evaluated:,} {SPLITS[self.split]} were evaluated."
 
     @property
+    def is_alone(self) -> bool:
+        """True for a study with one run on this task."""
+        return len(self.rows) == 1
+
+    @property
     def metric_sentence(self) -> str:
         """The main metric in one sentence."""
         metric = find_metric(self.header["task_type"], self.metric)
         direction = "Lower is better" if lower_is_better(self.metric) else "Higher is better"
-        described = f"{self.metric.replace('_', ' ')}: {metric.description}. " if metric else ""
+        name = self.metric.replace("_", " ")
+        described = f"{name[:1].upper()}{name[1:]}: {metric.description}. " if metric else ""
         return f"{described}{direction}."
 
 

@@ -86,6 +86,17 @@ def weak_groups(table: pd.DataFrame) -> list[tuple[str, str]]:
     ]
 
 
+def guess_sentence(networks: Sequence[AnyPredictions], classes: Sequence[str]) -> str:
+    """Return how often it would be right to always answer the most frequent class; empty for other task types."""
+    if not networks or not TASK_TYPES[networks[0].task_type].is_single_label:
+        return ""
+    pooled = pool(networks)
+    targets = pooled.targets[pooled.targets >= 0]
+    frequent = int(np.bincount(targets, minlength=len(classes)).argmax())
+    share = percent(float(np.mean(targets == frequent)))
+    return f"Always answering “{classes[frequent]}” would be right for {share} of the images."
+
+
 def calibration_sentence(networks: Sequence[AnyPredictions]) -> str:
     """Return how far stated probabilities can be trusted; empty without probabilities."""
     if not networks or not TASK_TYPES[networks[0].task_type].has_probabilities:
