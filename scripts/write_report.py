@@ -30,15 +30,14 @@ queues = {key: iter(files[key]) for key in ("predictions", "calibrated", "tables
 shelf = TableShelf()
 
 answers = []
-for task_path, dataset_path, figures, options in zip(
-    files.tasks, files.datasets, files.figures, params.tasks, strict=True
-):
-    task, dataset = TaskDescription.read(task_path), Dataset.read(dataset_path)
+for path, manifest, figures, options in zip(files.tasks, files.datasets, files.figures, params.tasks, strict=True):
+    task, dataset = TaskDescription.read(path), Dataset.read(manifest)
     numbers = {key: len(networks) for key, networks in options["networks"].items()} | {"tables": options["tables"]}
     of_task = {key: list(islice(queues[key], number)) for key, number in numbers.items()}
     results = read_results(labels_from_params(options["run_labels"]), options["networks"], of_task)
     answers.append(build_answer(task, dataset, results, summary, Path(figures), options, shelf, compared))
 
+commits = {"MML": commit_of(Path(mml_lib.__file__).parent), "the study": commit_of(Path())}
 folds, runs = pd.read_csv(files.folds, dtype=names), pd.read_csv(files.runs, dtype=names)
 page = report_page(
     StudyPages(
@@ -47,9 +46,7 @@ page = report_page(
         tables=study_tables(shelf, [answer.header for answer in answers], summary, folds, runs, times),
         methods=Path(files.methods).read_text(encoding="utf-8"),
         config=Path(files.config).read_text(encoding="utf-8"),
-        provenance=provenance(
-            models, times, {"MML": commit_of(Path(mml_lib.__file__).parent), "the study": commit_of(Path())}
-        ),
+        provenance=provenance(models, times, commits),
         notes=params.notes,
         sections=[ReportSection.read(path) for path in files.sections],
     ),

@@ -38,7 +38,7 @@ def test_finished_study_is_answered_without_training(copy: Workplace):
     changed = copy.planned()
     assert changed.keys() <= {
         *("calibrate_fold", "select_ensemble", "predict_ensemble", "compare_runs", "finish_exp"),
-        *("draw_results", "describe_study", "write_methods"),
+        *("draw_results", "describe_study", "write_methods", "write_report"),
     }
     assert changed["calibrate_fold"] == 4, "test samples, and validation samples for the ensemble"
 

@@ -1,21 +1,22 @@
 """The report of a finished study: one file with all pictures and tables, which a browser shows without an error."""
 
 import base64
+import csv
 import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.browsers import open_page
 from tests.support.workplaces import TINY, Workplace, once
 
 pytestmark = pytest.mark.long
 
 DRAWN = TINY | {"mode": {"preset": "train"}, "variants": {"plain": {}, "other": {"seed": 2}}, "bootstrap": 100}
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+REPORT = "results/tiny/REPORTS/train.html"
 
 # Opens every category and every result, one after the other, and says what did not appear.
 CLICK_THROUGH = """
@@ -113,26 +114,94 @@ def test_report_needs_nothing_else(reported: Workplace):
 
 
 def test_browser_shows_all_of_it_without_an_error(reported: Workplace, tmp_path: Path):
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        pytest.skip("there is no browser; install chromium (apt-get install chromium)")
     before, after = (reported.folder / "report.html").read_text(encoding="utf-8").rsplit("</body>", 1)
     page = tmp_path / "report.html"
     page.write_text(before + CLICK_THROUGH + after, encoding="utf-8")
-    options = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--enable-logging=stderr",
-        f"--user-data-dir={tmp_path}/user",
-    ]
-    options += ["--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=20000", "--dump-dom"]
-    done = subprocess.run([browser, *options, page.as_uri()], capture_output=True, text=True, timeout=120, check=True)
-    said = [
-        line for line in done.stderr.splitlines() if ":CONSOLE" in line and "cdn.tailwindcss.com should not" not in line
-    ]
-    assert said == []
-    assert f'looked-at="{len(embedded(reported, "results"))}"' in done.stdout
+    document, console = open_page(page, tmp_path)
+    assert console == []
+    assert f'looked-at="{len(embedded(reported, "results"))}"' in document
+
+
+# Filters and sorts the predictions, and notes what the page then has.
+USE_PAGE = """
+<script>
+addEventListener("load", () => {
+  const text = () => document.querySelector(".count").textContent;
+  const note = (name, value) => document.body.setAttribute(name, value);
+  note("data-first-page", document.querySelector(".page.current").id);
+  note("data-all", text());
+  const places = [...document.querySelectorAll("#predictions th")];
+  const column = name => places.findIndex(head => head.textContent === name);
+  const lines = () => [...document.querySelectorAll("#predictions tbody tr")];
+  const values = name => lines().map(row => row.cells[column(name)].textContent);
+  const select = document.querySelector('select[aria-label="true"]');
+  select.value = select.options[1].value;
+  select.dispatchEvent(new Event("input"));
+  note("data-filtered", text());
+  note("data-classes", [...new Set(values("true"))].join());
+  places[column("probability")].click();
+  note("data-falling", values("probability").join());
+  places[column("probability")].click();
+  note("data-rising", values("probability").join());
+  note("data-pictures", [...document.querySelectorAll("img")].filter(image => !image.src.startsWith("data:")).length);
+  note("data-broken", [...document.querySelectorAll('a[href^="#"]')]
+    .filter(link => !document.getElementById(decodeURIComponent(link.hash.slice(1)))).map(link => link.hash).join());
+  const overflow = [...document.querySelectorAll(".page")].filter(page => {
+    page.classList.add("current");
+    const wide = page.scrollWidth > innerWidth;
+    page.classList.remove("current");
+    return wide;
+  });
+  note("data-too-wide", overflow.map(page => page.id).join());
+});
+</script></body>
+"""
+
+
+@pytest.mark.parametrize("width", [1200, 500])
+def test_page_of_the_report_can_be_read_filtered_and_sorted(reported: Workplace, tmp_path: Path, width: int):
+    before, after = (reported.folder / REPORT).read_text(encoding="utf-8").rsplit("</body>", 1)
+    page = tmp_path / "page.html"
+    page.write_text(before + USE_PAGE + after, encoding="utf-8")
+    document, console = open_page(page, tmp_path, f"--window-size={width},900")
+    assert console == []
+    notes = dict(re.findall(r' data-([a-z-]+)="([^"]*)"', document[document.index("<body") :].split(">", 1)[0]))
+    assert notes["first-page"] == "answer"
+    every, some = (int(notes[name].split()[0]) for name in ("all", "filtered"))
+    assert 0 < some < every
+    assert len(notes["classes"].split(",")) == 1
+    falling, rising = ([float(value) for value in notes[name].split(",")] for name in ("falling", "rising"))
+    assert falling == sorted(falling, reverse=True)
+    assert rising == sorted(falling)
+    assert notes["pictures"] == "0", "all pictures lie in the page"
+    assert notes["broken"] == notes["too-wide"] == ""
+
+
+def test_first_page_names_the_winner_and_its_interval(reported: Workplace):
+    html = (reported.folder / REPORT).read_text(encoding="utf-8")
+    answer = html[html.index('id="answer"') : html.index('id="task-stripes"')]
+    rows = list(csv.DictReader((reported.folder / "results/tiny/RESULTS/train.csv").open()))
+    best = next(row for row in rows if row["kind"] == "procedure")
+    assert re.search(r'class="winner">([^<]*)<', answer)[1] == best["label"]
+    assert f"{float(best['mean']):.3f}" in answer
+    assert f"{float(best['ci_low']):.3f}" in answer
+    assert 'href="#stripes-runs"' in answer
+    assert len(html.encode()) < 10_000_000
+
+
+def test_tables_of_the_report_are_files(reported: Workplace):
+    folder = reported.folder / "results/tiny/REPORTS/train-tables"
+    names = {path.name for path in folder.iterdir() if path.suffix in (".csv", ".tex")}
+    assert {"stripes-runs.csv", "stripes-runs.tex", "stripes-classes.tex", "stripes-predictions.csv"} <= names
+    latex = (folder / "stripes-runs.tex").read_text()
+    assert "plain" in latex
+    assert latex.count("\\\\") == 2, "headings, and the procedure of both runs"
+    with (folder / "stripes-predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["networks"] for row in rows} == {"2"}
+    assert len({row["id"] for row in rows}) == len(rows)
+    losses = [float(row["loss"]) for row in rows]
+    assert losses == sorted(losses, reverse=True)
 
 
 def test_drawing_is_done_again_for_what_it_shows_only(reported: Workplace, tmp_path: Path):
@@ -141,7 +210,14 @@ def test_drawing_is_done_again_for_what_it_shows_only(reported: Workplace, tmp_p
     assert copy.planned() == {}
     copy.write(DRAWN | {"num_workers": 2, "trainer": {"max_epochs": 1}, "tta": {"preset": "none", "merge": "max"}})
     assert copy.planned() == {}
-    again = {"summarize": 1, "draw_results": 1, "describe_study": 1, "write_methods": 1, "finish_exp": 1}
+    again = {
+        "summarize": 1,
+        "draw_results": 1,
+        "describe_study": 1,
+        "write_methods": 1,
+        "write_report": 1,
+        "finish_exp": 1,
+    }
     copy.write(DRAWN | {"metrics": ["accuracy", "f1"]})
     assert copy.planned() == again | {"test_fold": 4}
     copy.write(DRAWN | {"variants": {"plain": {}, "renamed": {"seed": 2}}})

@@ -98,7 +98,7 @@ def _wildcards(study: "Study", path: str) -> dict[str, str] | None:
 
 
 def _places(study: "Study", mode: str, files: dict[str, list[str]]) -> list[list[str]]:
-    """Return word and path of each folder of the project that has results of a mode."""
+    """Return word and path of the report, and of each folder of the project that has results of a mode."""
     root = study.fm.proj_path
     paths = [Path(path) for of_key in files.values() for path in of_key]
     used = {path.relative_to(root).parts[0] for path in paths if path.is_relative_to(root)}
@@ -112,13 +112,14 @@ def _places(study: "Study", mode: str, files: dict[str, list[str]]) -> list[list
         places = [*places[: MOST_PLACES - 1], ["further", f"{root}: {further}"]]
     if not places and any(path.is_relative_to(study.fm.data_path) for path in paths):
         places = [["data", str(study.fm.data_path)]]
-    return places
+    reports = [["report", path] for path in files.get("report", ()) if Path(path).exists()]
+    return [*reports, *places]
 
 
 def _commands(study: "Study", mode: str, files: dict[str, list[str]]) -> list[list[str]]:
     """Return purpose and command of what may come next."""
     commands = []
-    if any(REPORTED.fullmatch(key) for key in files):
+    if "report" not in files and any(REPORTED.fullmatch(key) for key in files):
         commands.append(["figures and tables in one file", further_command("--report", "report.html")])
     for other, purpose in study.scheduler(mode).next_modes.items():
         commands.append([purpose, further_command(other)])

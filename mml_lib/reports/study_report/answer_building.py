@@ -131,7 +131,7 @@ def _add_tables(
     answer.tables = [table for table in tables if shelf.add(table)]
 
 
-RUNS_NOTE = "The best first: mean over networks, with its 95 % interval. The file has differences to the best run, with p values:"
+RUNS_NOTE = "The best first: mean over networks, with its 95 % interval. Differences to the best run are in the file:"
 
 
 def runs_table(standing: pd.DataFrame) -> pd.DataFrame:

@@ -63,20 +63,19 @@ def answer_checks(
         text = "The best of several runs was found on these same images, so its value is slightly optimistic."
         checks.append(Check("note", text))
     if procedures and procedures[0].networks == 1:
-        text = "Each run has a single network, so nothing is known about how results vary between trainings."
+        text = "Each run has a single network, so it is open how results vary between trainings."
         checks.append(Check("care", text))
     return checks
 
 
 def _leakage(task: TaskDescription, compared: Sequence[Mapping[str, Any]]) -> list[Check]:
-    """Return whether images or groups of the test split are also learned."""
+    """Compare the images and groups of the test split with those that are learned."""
     split, digests = np.array(task.samples["split"]), np.array(task.samples["digest"], dtype=object)
     tested, learned = set(digests[split == "test"]), set(digests[split == "train"])
     checks = []
     if None in tested | learned:
-        checks.append(
-            Check("care", "The images of this task have no digests, so copies among them were not looked for.")
-        )
+        text = "The images of this task have no digests, so copies among them were not looked for."
+        checks.append(Check("care", text))
     elif shared := len(tested & learned):
         text = f"{counted(shared, 'test image')} also occur among the training images (same content)."
         checks.append(Check("care", text))
@@ -101,7 +100,7 @@ def _leakage(task: TaskDescription, compared: Sequence[Mapping[str, Any]]) -> li
 
 
 def _sizes(task: TaskDescription, split: str) -> list[Check]:
-    """Return whether there are enough samples."""
+    """Check the numbers of samples."""
     rows = np.flatnonzero(np.array(task.samples["split"]) == ("test" if split == "test" else "train"))
     checks = []
     if len(rows) < FEW_SAMPLES:
@@ -125,7 +124,7 @@ def _sizes(task: TaskDescription, split: str) -> list[Check]:
 
 
 def _folds(task: TaskDescription, folds: Sequence[int]) -> list[Check]:
-    """Return whether networks of all folds are evaluated."""
+    """Compare the evaluated folds with those of the task."""
     number = task.header["num_folds"]
     if number > 1 and len(set(folds)) < number:
         text = f"Only {len(set(folds))} of {number} folds were trained; set `mode.cv: true` for all of them."

@@ -90,7 +90,7 @@ function showSamples(place) {
   const more = element("button", place, "more rows");
   more.className = "more";
   table.className = "sortable";
-  let shown = STEP, sorting = null;
+  let visible = STEP, sorting = null;
 
   function matches({row}) {
     const words = text.value.toLowerCase();
@@ -100,10 +100,10 @@ function showSamples(place) {
     return (row[at("right")] === row[at("networks")]) === right.value.startsWith("all");
   }
   function draw() {
-    const found = entries.filter(matches);
-    if (sorting) found.sort((a, b) => compare(a.row[sorting.place], b.row[sorting.place], sorting.sign));
+    const matching = entries.filter(matches);
+    if (sorting) matching.sort((a, b) => compare(a.row[sorting.place], b.row[sorting.place], sorting.sign));
     body.replaceChildren();
-    for (const {row, picture} of found.slice(0, shown)) {
+    for (const {row, picture} of matching.slice(0, visible)) {
       const line = element("tr", body), cell = element("td", line);
       if (picture) Object.assign(element("img", cell), {src: picture, alt: "", loading: "lazy"});
       for (const value of row) {
@@ -111,16 +111,16 @@ function showSamples(place) {
         element("td", line, text).className = typeof value === "number" ? "number" : "";
       }
     }
-    count.textContent = `${found.length} of ${entries.length} images`;
-    more.hidden = found.length <= shown;
+    count.textContent = `${matching.length} of ${entries.length} images`;
+    more.hidden = matching.length <= visible;
   }
-  const restart = () => { shown = STEP; draw(); };
+  const restart = () => { visible = STEP; draw(); };
   for (const filter of [text, right, ...Object.values(chosen)]) filter?.addEventListener("input", restart);
   heads.forEach((head, index) => {
     if (typeof rows[0]?.[index] === "number") head.className = "number";
     onPress(head, () => { sorting = {place: index, sign: nextDirection(head, heads)}; restart(); });
   });
-  more.addEventListener("click", () => { shown += STEP; draw(); });
+  more.addEventListener("click", () => { visible += STEP; draw(); });
   draw();
 }
 document.querySelectorAll(".samples").forEach(showSamples);

@@ -45,11 +45,11 @@ class ReportTable:
     @property
     def latex(self) -> str:
         """Content of the LaTeX file, for documents with the package booktabs."""
-        shown = self._shown.rename(columns=_heading)
-        return "% \\usepackage{booktabs}\n" + shown.to_latex(index=False, escape=True, float_format="%.4g", na_rep="")
+        rows = self._rows.rename(columns=_heading)
+        return "% \\usepackage{booktabs}\n" + rows.to_latex(index=False, escape=True, float_format="%.4g", na_rep="")
 
     @property
-    def _shown(self) -> pd.DataFrame:
+    def _rows(self) -> pd.DataFrame:
         return self.table if self.printed is None else self.printed
 
     @property
@@ -60,19 +60,19 @@ class ReportTable:
     @property
     def rest(self) -> int:
         """Number of rows that only the CSV file has."""
-        return max(0, len(self._shown) - ROWS)
+        return max(0, len(self._rows) - ROWS)
 
     @property
     def html(self) -> Markup:
         """The table element."""
-        shown = self._shown[[column for column in self._shown if not _is_empty(self._shown[column])]].head(ROWS)
-        kinds = ["number" if _is_numeric(shown[column]) else "" for column in shown]
+        cells = self._rows[[column for column in self._rows if not _is_empty(self._rows[column])]].head(ROWS)
+        kinds = ["number" if _is_numeric(cells[column]) else "" for column in cells]
         head = Markup().join(
             Markup('<th scope="col" class="{}">{}</th>').format(kind, _heading(str(column)))
-            for column, kind in zip(shown, kinds, strict=True)
+            for column, kind in zip(cells, kinds, strict=True)
         )
         rows = Markup("\n").join(
-            Markup("<tr>{}</tr>").format(Markup().join(map(_cell, row))) for row in shown.itertuples(index=False)
+            Markup("<tr>{}</tr>").format(Markup().join(map(_cell, row))) for row in cells.itertuples(index=False)
         )
         return Markup('<table class="sortable"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>').format(head, rows)
 

@@ -104,21 +104,17 @@ class TaskAnswer:
     @property
     def description(self) -> str:
         """The task in plain sentences."""
-        kind, classes, samples = (
-            TASK_TYPES[self.header["task_type"]],
-            self.header["classes"],
-            self.header["num_samples"],
-        )
-        shown = enumerated(classes) if len(classes) <= 8 else f"{', '.join(classes[:6])} and {len(classes) - 6} more"
-        asked = {
-            "class": f"Which of {len(classes)} classes does an image show: {shown}?",
-            "labels": f"Which of {len(classes)} labels does an image have: {shown}? It may have several, or none.",
-            "mask": f"Which class does each pixel of an image have: {shown}?",
+        kind, classes = TASK_TYPES[self.header["task_type"]], self.header["classes"]
+        names = enumerated(classes) if len(classes) <= 8 else f"{', '.join(classes[:6])} and {len(classes) - 6} more"
+        question = {
+            "class": f"Which of {len(classes)} classes does an image show: {names}?",
+            "labels": f"Which of {len(classes)} labels does an image have: {names}? It may have several, or none.",
+            "mask": f"Which class does each pixel of an image have: {names}?",
             "value": "Which number belongs to an image?",
             None: "",
         }[kind.target]
-        train = counted(samples.get("train", 0), "image")
-        return f"{asked} Networks learned from {train}; {self.evaluated:,} {SPLITS[self.split]} were evaluated."
+        train = counted(self.header["num_samples"].get("train", 0), "image")
+        return f"{question} Networks learned from {train}; {self.evaluated:,} {SPLITS[self.split]} were evaluated."
 
     @property
     def is_alone(self) -> bool:

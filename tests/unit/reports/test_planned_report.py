@@ -10,6 +10,7 @@ from mml_lib.studies.study import Study
 from tests.support.train_studies import study
 
 ALL = ["train", "predict", "test", "draw"]
+STUDY = ["describe_study", "write_methods", "write_report"]
 
 
 def ask(study: Study, method: str, task: str = "mine", mode: str = "train") -> Any:
@@ -23,19 +24,13 @@ def names(paths: list[str]) -> list[str]:
 def test_report_is_planned_for_tasks_that_something_is_tested_of():
     tasks = {"mine": {"creator": "fake", "unlabelled": 3}, "other": {"creator": "fake", "num_samples": 40}}
     planned = study(tasks=tasks)
-    assert planned.scheduler("train").commands[-3:] == ["draw_results", "describe_study", "write_methods"]
-    assert planned.scheduler("train").params[-3:] == [
-        {"task": "mine", "mode": "train"},
-        {"mode": "train"},
-        {"mode": "train"},
-    ]
+    assert planned.scheduler("train").commands[-4:] == ["draw_results", *STUDY]
+    assert planned.scheduler("train").params[-4:] == [{"task": "mine", "mode": "train"}, *[{"mode": "train"}] * 3]
     elsewhere = study({"eval": ["unlabelled"], "eval_on": ["other"]}, tasks=tasks).scheduler("train")
     assert "test_other" in elsewhere.commands
-    assert elsewhere.commands[-3:] == ["summarize", "describe_study", "write_methods"]
+    assert elsewhere.commands[-4:] == ["summarize", *STUDY]
     for left_out in (ALL[:3], ["train", "draw"]):
-        assert not {"draw_results", "describe_study", "write_methods"} & set(
-            study({"subroutines": left_out}).scheduler("train").commands
-        )
+        assert not {"draw_results", *STUDY} & set(study({"subroutines": left_out}).scheduler("train").commands)
 
 
 def test_absent_steps_are_absent_pictures():

@@ -51,7 +51,7 @@ def test_nested_holds_each_fold_out_and_tests_on_the_own_test_split_too():
         assert ("test_other", f"mine+nested~{fold}", "0", "mine", "test") in planned_steps
     assert Counter(step[0] for step in planned_steps) == {
         **dict.fromkeys(("train_fold", "predict_fold", "predict_other", "test_fold", "test_other"), 3),
-        **dict.fromkeys(("summarize", "draw_results", "describe_study", "write_methods"), 1),
+        **dict.fromkeys(("summarize", "draw_results", "describe_study", "write_methods", "write_report"), 1),
     }
     assert steps(planned({"nested": True, "cv": False})) == [
         s for s in planned_steps if not {"mine+nested~1", "mine+nested~2"} & set(s)
