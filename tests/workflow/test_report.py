@@ -198,7 +198,7 @@ def test_tables_of_the_report_are_files(reported: Workplace):
     assert latex.count("\\\\") == 2, "headings, and the procedure of both runs"
     with (folder / "stripes-predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert {row["networks"] for row in rows} == {"2"}
+    assert {row["networks"] for row in rows} == {"4"}, "two folds of two runs"
     assert len({row["id"] for row in rows}) == len(rows)
     losses = [float(row["loss"]) for row in rows]
     assert losses == sorted(losses, reverse=True)
