@@ -120,6 +120,7 @@ rule write_report:
         tables=pages.page_tables,  # COMPARISONS/*/{mode}/*.csv
         models=inputs.models,  # MODELS/*/*.json
         overlaps=pages.page_overlaps,  # INFO/overlaps-*.json
+        explanations=pages.page_explanations,  # EXPLANATIONS/*/{mode}
         sections=pages.page_sections,
         summary=fm.pattern("summary"),  # RESULTS/{mode}.csv
         folds=fm.pattern("fold_metrics"),  # RESULTS/{mode}-folds.csv
@@ -136,6 +137,7 @@ rule write_report:
         "../config/environment.yaml"
     params:
         tasks=pages.page_tasks,
+        explained=pages.explained_tasks,
         project=study.cfg.project,
         notes=study.inputs.evaluate.split_notes,
     message:

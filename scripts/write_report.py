@@ -13,7 +13,7 @@ from mml_lib.files.checksums import verify
 from mml_lib.reports.study_report.answer_building import build_answer, read_results
 from mml_lib.reports.study_report.provenance import commit_of, provenance
 from mml_lib.reports.study_report.report_page import StudyPages, report_page
-from mml_lib.reports.study_report.report_section import ReportSection
+from mml_lib.reports.study_report.report_section import ReportSection, figure_section
 from mml_lib.reports.study_report.report_tables import TableShelf, study_tables, write_tables
 from mml_lib.steps.open_step import open_step
 from mml_lib.tasks.dataset import Dataset
@@ -37,6 +37,10 @@ for path, manifest, figures, options in zip(files.tasks, files.datasets, files.f
     results = read_results(labels_from_params(options["run_labels"]), options["networks"], of_task)
     answers.append(build_answer(task, dataset, results, summary, Path(figures), options, shelf, compared))
 
+sections = [ReportSection.read(path) for path in files.sections]
+for name, figures in zip(params.explained, files.explanations, strict=True):
+    sections.append(figure_section(name, "Explanations", Path(figures)))
+
 commits = {"MML": commit_of(Path(mml_lib.__file__).parent), "the study": commit_of(Path())}
 folds, runs = pd.read_csv(files.folds, dtype=names), pd.read_csv(files.runs, dtype=names)
 page = report_page(
@@ -48,7 +52,7 @@ page = report_page(
         config=Path(files.config).read_text(encoding="utf-8"),
         provenance=provenance(models, times, commits),
         notes=params.notes,
-        sections=[ReportSection.read(path) for path in files.sections],
+        sections=sections,
     ),
     answers,
 )

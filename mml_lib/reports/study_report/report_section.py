@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from markupsafe import Markup
+
 from mml_lib.files.atomic import write_text
 from mml_lib.files.checksums import verify
+from mml_lib.reports.study_report.thumbnails import TYPES, file_address
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,18 @@ class ReportSection:
         """Read a section."""
         verify(path)
         return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+def figure_section(task: str, title: str, folder: Path) -> ReportSection:
+    """Return a section of all pictures in a folder, with their names as captions."""
+    pictures = [path for path in sorted(folder.iterdir()) if path.suffix in TYPES]
+    figures = (
+        Markup('<figure><img src="{0}" alt="{1}"><figcaption>{1}</figcaption></figure>').format(
+            file_address(path.read_bytes(), path.suffix), path.stem.replace("_", " ")
+        )
+        for path in pictures
+    )
+    return ReportSection(task, title, str(Markup('<div class="figures">{}</div>').format(Markup().join(figures))))
 
 
 def sections_of(sections: Sequence[ReportSection], task: str) -> list[ReportSection]:

@@ -14,7 +14,7 @@ from mml_lib.predictions.predictions import Predictions
 from mml_lib.reports.study_report.answer_checks import answer_checks
 from mml_lib.reports.study_report.provenance import commit_of, provenance
 from mml_lib.reports.study_report.report_page import StudyPages, report_page
-from mml_lib.reports.study_report.report_section import ReportSection
+from mml_lib.reports.study_report.report_section import ReportSection, figure_section
 from mml_lib.reports.study_report.report_tables import ReportTable, TableShelf, write_tables
 from mml_lib.reports.study_report.sample_rows import chosen_rows, sample_rows
 from mml_lib.reports.study_report.standing_rows import standing_rows, summary_standing, winner
@@ -189,6 +189,14 @@ def test_page_escapes_names_and_shows_the_sections_of_other_steps(tmp_path: Path
     assert "<p>at the ears</p>" in page
     assert "<em>way</em>" in page
     assert not re.findall(r"(?:src|href)=[\"']?https?:", page)
+
+
+def test_pictures_of_a_folder_are_a_section(tmp_path: Path):
+    (tmp_path / "most_confident.jpg").write_bytes(b"picture")
+    (tmp_path / "table.html").write_text("a table")
+    html = figure_section("t", "Explanations", tmp_path).html
+    assert html.count("<img") == 1
+    assert "most confident" in html
 
 
 def test_page_leaves_thumbnails_out_where_it_would_be_too_large():

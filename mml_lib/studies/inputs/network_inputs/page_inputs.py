@@ -61,6 +61,15 @@ class PageInputs(ReportInputs):
         guards = self._scheduler(wildcards).guards
         return [self.fm.path("overlaps", sha256=guards.sha256)] if guards.guards else []
 
+    def page_explanations(self, wildcards: "Wildcards") -> list[str]:
+        """The folders of figures of explanations, of the tasks that have them."""
+        steps = self._scheduler(wildcards).steps_by_rule.get("explain", ())
+        return [self.fm.path("explanation_figures", **step) for step in steps]
+
+    def explained_tasks(self, wildcards: "Wildcards") -> list[str]:
+        """The task of each of these folders."""
+        return [step["task"] for step in self._scheduler(wildcards).steps_by_rule.get("explain", ())]
+
     def page_sections(self, wildcards: "Wildcards") -> list[str]:
         """The sections that other steps write."""
         steps = self._scheduler(wildcards).steps_by_rule
