@@ -286,7 +286,7 @@ class StudyConfig(Section):
         "a run ends. The URLs have secrets, so no file names them.",
     )
     warm_start: bool = Field(
-        True, description="Fork steps that need torch from a process that has imported it; on a workstation only."
+        True, description="Fork steps from a process that has imported torch and their modules; on a workstation only."
     )
     resources: dict[str, Resources] = Field(default_factory=dict, description="Resources of the steps of each rule.")
     gpu_timeout: PositiveInt = Field(

@@ -4,11 +4,14 @@ import atexit
 import os
 import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mml_lib.config.pipeline_folder import LIBRARY
 from mml_lib.engine.jobs import start_again, unfinished_outputs, wait_for_left_jobs
 from mml_lib.engine.leakage import refuse_leakage, train_after_comparison
-from mml_lib.engine.notifications import check_services, send, title_of_run
+from mml_lib.engine.notifications import send, title_of_run
 from mml_lib.engine.outer_pipeline import warn_of_triggers
 from mml_lib.engine.patches import submit_lost_again
 from mml_lib.engine.preflight.backbones import check_backbones
@@ -18,6 +21,7 @@ from mml_lib.files.checksums import checksum_path
 from mml_lib.files.removing import remove
 from mml_lib.machine import slurm
 from mml_lib.machine.terminal import say
+from mml_lib.machine.warm_start import launch_warm_process
 from mml_lib.studies.resources.consumption import as_lines, consumption
 from mml_lib.studies.resources.forecast import Forecast
 from mml_lib.studies.resources.planned_steps import steps_of
@@ -25,6 +29,7 @@ from mml_lib.studies.study import Study
 
 if TYPE_CHECKING:
     from snakemake.dag import DAG
+    from snakemake.jobs import Job
     from snakemake.workflow import Workflow
 
 
@@ -40,14 +45,13 @@ def start_run(study: Study, dag: "DAG") -> None:
 
     Raises:
         MMLError: another Snakemake holds the lock, a root cannot be written, networks would be trained again, or a
-            pipeline cannot be trained. Or a service of `notify` cannot be used.
+            pipeline cannot be trained.
     """
     from snakemake.io import is_flagged
 
     jobs = study.rule_names.jobs(dag.needrun_jobs())
     if not jobs:
         return  # only rules of an outer pipeline have something to do
-    check_services(study.cfg.notify)
     if study.rule_names.by_full_name is not None:
         warn_of_triggers(dag.workflow)
     left: list[bool] = []
@@ -64,6 +68,8 @@ def start_run(study: Study, dag: "DAG") -> None:
         say(f"planning again without unfinished outputs of a killed step: {', '.join(map(str, paths))}")
         start_again(dag)
     submit_lost_again(slurm.lost)
+    if not study.gpus.on_cluster:
+        launch_for(jobs)
     refuse_retraining(study, dag)
     refuse_leakage(study, dag)
     if not dag.workflow.touch:
@@ -75,6 +81,14 @@ def start_run(study: Study, dag: "DAG") -> None:
         say("planning again with new data of another study")
         start_again(dag)
     train_after_comparison(study.rule_names, dag)
+
+
+def launch_for(jobs: Sequence["Job"]) -> None:
+    """Launch the warm process if a step needs it, so that it imports while the plan is checked and light steps run."""
+    scripts = {LIBRARY / "scripts" / Path(job.rule.script).name for job in jobs if job.rule.script}
+    own = sorted(script for script in scripts if script.exists())
+    if any("warm=True" in script.read_text(encoding="utf-8") for script in own):
+        launch_warm_process(map(str, own))
 
 
 def forecast_dry_run(study: Study, workflow: "Workflow") -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 from mml_lib.engine.patches import keep_job_number
 from mml_lib.errors import MMLError
 from mml_lib.machine import slurm
-from mml_lib.steps.warm_start import withdraw_warm_start
+from mml_lib.machine.warm_start import withdraw_warm_start
 
 if TYPE_CHECKING:
     from snakemake.dag import DAG

@@ -14,13 +14,14 @@ from mml_lib.config.reading.study_files import shorten
 from mml_lib.engine.command_line import StudyLayers, study_layers
 from mml_lib.engine.hooks import forecast_dry_run
 from mml_lib.engine.jobs import settle_in_job
+from mml_lib.engine.notifications import check_services
 from mml_lib.engine.outer_pipeline import enter_folders, given_layers, module_name, name_rules, pipeline_folder
 from mml_lib.engine.part_lists import list_parts, mode_descriptions
 from mml_lib.engine.patches import chain_hooks, end_on_sigterm, keep_pandas_out, start_warm_first
 from mml_lib.errors import MMLError, nearest
 from mml_lib.files.checksums import name_command
 from mml_lib.machine.locks import name_supervisor
-from mml_lib.steps.warm_start import offer_warm_start
+from mml_lib.machine.warm_start import offer_warm_start
 from mml_lib.studies.checks.download_checks import check_downloads, offer_passwords
 from mml_lib.studies.study import Study
 
@@ -87,6 +88,7 @@ def _plan(study: Study, workflow: "Workflow", layers: StudyLayers, is_first: boo
     """Plan the requested modes, and print their overview the first time."""
     modes = asked_modes(sys.argv[1:], study, workflow.modifier.modify_rulename)
     study.check(modes)
+    check_services(study.cfg.notify)
     study.gpus.prepare(workflow, modes)
     if not any(study.scheduler(mode).alone for mode in modes):
         check_downloads(study)

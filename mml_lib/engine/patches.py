@@ -90,11 +90,11 @@ def end_on_sigterm() -> None:
 
 
 def start_warm_first() -> None:
-    """Have steps with a warm start go on in the warm process before they import anything, not when they are opened.
+    """Have steps go on in the warm process before they import anything, not when they are opened.
 
     Snakemake puts lines before each script that import Snakemake, and imports of the library follow: half a second of
-    processor time for each step, which the warm process has spent already. This can go when Snakemake takes lines of
-    others to put there.
+    processor time for each step, which the warm process has spent already. Steps without `warm=True` use the process
+    only if it is ready. This can go when Snakemake takes lines of others to put there.
     """
     from snakemake.script import PythonScript
 
@@ -105,8 +105,9 @@ def start_warm_first() -> None:
     @functools.wraps(generate)
     def preamble(path: Any, cache_path: str | None, source: str, *arguments: Any, **options: Any) -> str:
         lines: str = generate(path, cache_path, source, *arguments, **options)
-        early = "from mml_lib.steps.warm_start import start_warm;start_warm();import pickle;"
-        return lines.replace("import pickle;", early, 1) if "warm=True" in source else lines
+        wait = "warm=True" in source
+        early = f"from mml_lib.machine.warm_start import start_warm;start_warm({wait});import pickle;"
+        return lines.replace("import pickle;", early, 1) if "open_step(snakemake" in source else lines
 
     PythonScript.generate_preamble = staticmethod(preamble)
 

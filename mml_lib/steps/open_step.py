@@ -11,10 +11,10 @@ from mml_lib.config.plugins import import_plugin
 from mml_lib.files.atomic import remove_leftovers
 from mml_lib.files.checksums import checksum_path, seal_outputs
 from mml_lib.machine.locks import follow_parent, follow_supervisor, name_project, process_rank
+from mml_lib.machine.warm_start import start_warm
 from mml_lib.pipelines.step_hooks import own_scheduler
 from mml_lib.steps.step import Step
 from mml_lib.steps.step_log import open_log
-from mml_lib.steps.warm_start import start_warm
 
 TRAINING_RULES = ("train_fold", "tune_fold", "train_trial")
 """Rules that train the pipeline of their input."""
@@ -29,15 +29,15 @@ def open_step(snakemake: Any, warm: bool = False, gpus: bool = True) -> Any:
 
     Args:
         snakemake: the object that Snakemake gives a script, or one of `mock_snakemake`.
-        warm: for scripts that need torch, or run often: go on in a fork of a process that has imported it.
+        warm: for scripts that need torch, or run often: go on in a fork of a process that has imported it. Other
+            scripts do so if the process is ready.
         gpus: False: a warm step without GPUs; otherwise it has GPUs of its own.
 
     Returns:
         a `TrainingStep` if the rule declares an input `pipeline` (of the class that a user's scheduler names as its
         `Step`), otherwise a `Step`.
     """
-    if warm:
-        start_warm()
+    start_warm(wait=warm)
     if process_rank():
         follow_parent()
     terminal = open_log(snakemake.rule, snakemake.log[0] if snakemake.log else None)

@@ -23,7 +23,9 @@ import psutil
 from mml_lib.config.pipeline_folder import LIBRARY
 from mml_lib.engine.preflight.launch import CHECK
 from mml_lib.machine.locks import SUPERVISOR, _start_of
-from mml_lib.steps import warm_start
+from mml_lib.machine.warm_start import READ_WHEN_IMPORTED as READ_BY_LIBRARIES
+from mml_lib.machine.warm_start import code_key
+from mml_lib.steps import warm_process
 from tests.support.places import REPOSITORY
 
 CLIENT = Path(__file__).with_name("warm_client.py")
@@ -46,7 +48,7 @@ IMPORTED_LATE = (
 )
 """Modules that functions of steps import."""
 
-READ_WHEN_IMPORTED = (*warm_start.READ_WHEN_IMPORTED, "HF_", "HOME", "MPL", "XDG_")
+READ_WHEN_IMPORTED = (*READ_BY_LIBRARIES, "HF_", "HOME", "MPL", "XDG_")
 """Prefixes of environment variables that libraries read once."""
 
 SET_LATER = (
@@ -101,11 +103,11 @@ def main(folder: Path) -> None:
         "snakemake": str(CLIENT.with_name("warm_snakemake.py")),
         "warm_jobs": WARM_JOBS,
         "modules": {CHECK: str(LIBRARY / CHECK.replace(".", "/") / "__main__.py")},
-        "code": warm_start._code(),
+        "code": code_key(),
     }
     (folder / "common.json").write_text(json.dumps(common))
-    warm_start.IMPORTED += (*_imported_by_scripts(), *IMPORTED_LATE)
-    warm_start.main(folder)
+    warm_process.IMPORTED += (*_imported_by_scripts(), *IMPORTED_LATE)
+    warm_process.main(folder)
 
 
 def _imported_by_scripts() -> list[str]:

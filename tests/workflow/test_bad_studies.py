@@ -10,7 +10,7 @@ from mml_lib.errors import MMLError
 from mml_lib.studies.study import Study
 from tests.support.bad_studies import PLANNING
 from tests.support.places import REPOSITORY
-from tests.support.workplaces import Workplace
+from tests.support.workplaces import TINY, Workplace
 
 
 @pytest.mark.parametrize("case", PLANNING)
@@ -36,3 +36,9 @@ def test_mistake_in_a_study_is_one_line_of_snakemakes(workplace: Workplace, case
     assert re.search(line.format(folder=workplace.folder), errors[0])
     assert "Traceback" not in said
     assert not (workplace.folder / "data").exists()
+
+
+def test_service_without_its_variable_is_refused_by_a_dry_run(workplace: Workplace):
+    workplace.write(TINY | {"notify": ["NO_SUCH_SERVICE"]})
+    said = workplace.run("-n", fails=True)
+    assert re.search(r"^error: study\.yaml: notify: .*NO_SUCH_SERVICE", said, re.MULTILINE), said

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from mml_lib.config.reading.scalars import config_of
 from mml_lib.machine.locks import follow_parent
-from mml_lib.steps.warm_start import start_warm
+from mml_lib.machine.warm_start import start_warm
 
 
 def main() -> None:

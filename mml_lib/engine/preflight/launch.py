@@ -19,10 +19,10 @@ from mml_lib.config.reading.scalars import flow_text
 from mml_lib.errors import MMLError
 from mml_lib.files.atomic import write_text
 from mml_lib.machine.terminal import say, summarized, warn
+from mml_lib.machine.warm_start import FOLDER
 from mml_lib.pipelines.digests import canonical_json
 from mml_lib.pipelines.pipeline import Pipeline
 from mml_lib.steps.training_step import TrainingStep
-from mml_lib.steps.warm_start import FOLDER
 
 if TYPE_CHECKING:
     from snakemake.dag import DAG

@@ -40,7 +40,7 @@ class ExportScheduler(AbstractBaseScheduler):
         """
         missing = [name for name in PACKAGES if find_spec(name) is None]
         if missing:
-            raise MMLError(f'mode export: {", ".join(missing)} is missing; run pip install "mml[export]"')
+            raise MMLError(f'mode export: missing packages: {", ".join(missing)}; run pip install "mml[export]"')
         if self.cfg.export.run == ENSEMBLE:
             raise MMLError("export.run: an ensemble has networks of several pipelines; name a run, or best")
         for network in self.runs.networks:

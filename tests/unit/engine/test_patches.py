@@ -92,17 +92,18 @@ def preamble(script: str) -> list[str]:
     )
 
 
-def test_steps_with_a_warm_start_still_import_snakemake_before_their_first_line(monkeypatch: pytest.MonkeyPatch):
+def test_steps_still_import_snakemake_before_their_first_line(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(PythonScript, "generate_preamble", staticmethod(ORIGINAL_PREAMBLE))
-    warm, plain = "step = open_step(snakemake, warm=True)", "step = open_step(snakemake)"
-    assert "import pickle" in preamble(warm)
-    assert "start_warm()" not in preamble(warm)
+    heavy, light, foreign = "step = open_step(snakemake, warm=True)", "step = open_step(snakemake)", "print(1)"
+    assert "import pickle" in preamble(heavy)
+    assert "start_warm" not in " ".join(preamble(heavy))
     patches.start_warm_first()
     patches.start_warm_first()
-    statements = preamble(warm)
-    assert statements.count("start_warm()") == 1
-    assert statements.index("start_warm()") < statements.index("import pickle")
-    assert "start_warm()" not in preamble(plain)
+    for source, wait in ((heavy, True), (light, False)):
+        statements = preamble(source)
+        assert statements.count(f"start_warm({wait})") == 1
+        assert statements.index(f"start_warm({wait})") < statements.index("import pickle")
+    assert "start_warm" not in " ".join(preamble(foreign))
 
 
 def marks(number: str | None) -> list[Any]:

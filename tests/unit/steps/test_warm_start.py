@@ -15,12 +15,13 @@ import pytest
 
 from mml_lib.config.pipeline_folder import LIBRARY
 from mml_lib.machine.locks import SUPERVISOR, name_supervisor
-from mml_lib.steps.warm_start import FOLDER, is_gone, offer_warm_start
+from mml_lib.machine.warm_start import FOLDER, offer_warm_start
+from mml_lib.steps.warm_process import is_gone
 
 STEP = """
 import os, sys
-from mml_lib.steps.warm_start import start_warm
-start_warm()
+from mml_lib.machine.warm_start import start_warm
+start_warm(wait=os.environ.get("WAIT") != "no")
 print("warm" if "torch" in sys.modules else "plain", *sys.argv[1:], os.getcwd(), os.environ.get("OWN"), flush=True)
 """
 
@@ -147,12 +148,56 @@ def test_step_starts_plainly_where_the_library_has_changed(environment: dict[str
     assert step.communicate()[0].startswith("plain")
 
 
+def test_light_step_goes_on_in_the_process_only_if_it_is_ready(environment: dict[str, str], tmp_path: Path):
+    ready = start({**environment, "WAIT": "no"}, tmp_path)
+    assert ready.communicate()[0].startswith("warm")
+    folder = str(tmp_path / "nowhere")
+    alone = start({**environment, "WAIT": "no", FOLDER: folder}, tmp_path)
+    assert alone.communicate()[0].startswith("plain")
+    assert not Path(folder).exists()
+
+
+def test_process_imports_the_modules_of_planned_scripts(tmp_path: Path):
+    boss = tmp_path / "boss.py"
+    boss.write_text(
+        "import os, subprocess, sys\n"
+        "from mml_lib.machine.locks import name_supervisor\n"
+        "from mml_lib.machine.warm_start import FOLDER, launch_warm_process, offer_warm_start\n"
+        "name_supervisor(); offer_warm_start(); launch_warm_process(sys.argv[2:])\n"
+        "for _ in range(600):\n"
+        "    said = subprocess.run([sys.executable, sys.argv[1]], text=True, stdout=subprocess.PIPE).stdout\n"
+        "    if 'late' in said:\n"
+        "        print(said)\n"
+        "        break\n"
+    )
+    (tmp_path / "planned.py").write_text("from no_such_package import part\nfrom this_late import part\n")
+    (tmp_path / "this_late.py").write_text("part = 1\n")
+    step = STEP + "print('late' if 'this_late' in sys.modules else 'early')"
+    (tmp_path / "step.py").write_text(step)
+    said = subprocess.run(
+        [sys.executable, str(boss), str(tmp_path / "step.py"), str(tmp_path / "planned.py")],
+        env={**os.environ, "PYTHONPATH": f"{LIBRARY}:{tmp_path}"},
+        text=True,
+        stdout=subprocess.PIPE,
+        check=True,
+    ).stdout
+    assert said.startswith("warm")
+    assert "late" in said
+
+
+def test_client_of_the_process_imports_nothing_slow():
+    lines = "import sys; import mml_lib.machine.warm_start; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-S", "-c", lines], env={"PYTHONPATH": str(LIBRARY)}, capture_output=True)
+    slow = {"psutil", "subprocess", "tempfile", "shutil", "pathlib", "asyncio", "typing", "inspect"}
+    assert not slow & set(modules.stdout.decode().split())
+
+
 def test_warm_process_ends_with_its_snakemake(tmp_path: Path):
     boss = tmp_path / "boss.py"
     boss.write_text(
         "import os, subprocess, sys\n"
         "from mml_lib.machine.locks import name_supervisor\n"
-        "from mml_lib.steps.warm_start import FOLDER, offer_warm_start\n"
+        "from mml_lib.machine.warm_start import FOLDER, offer_warm_start\n"
         "name_supervisor(); offer_warm_start(); print(os.environ[FOLDER])\n"
         "sys.stdout.flush()\n"
         f"subprocess.run([sys.executable, {str(tmp_path / 'step.py')!r}])"

@@ -1,146 +1,49 @@
-"""Warm start: a process that has imported torch, Lightning and timm forks off each step that needs them.
+"""The warm process: it has imported torch, Lightning and timm, and forks off each step that needs them.
 
-Importing them takes seconds, which small steps pay again and again. The first such step of a run starts the process,
-which ends with the run's Snakemake. A step hands itself over: same script, arguments, environment, working folder and
-streams; it waits for the fork, hands signals on, and ends as the fork ends. Whatever does not work falls back to a
-plain start.
+Importing them takes seconds, which small steps pay again and again. The process ends with its run's Snakemake.
+`machine.warm_start` is what its clients import. While it is idle it imports the modules of the planned scripts, which
+their forks then have.
 
 The process computes nothing itself, so that what it forks has touched no GPU and has no threads.
 """
 
+import ast
 import atexit
 import contextlib
-import fcntl
 import gc
 import importlib
 import json
 import os
 import runpy
-import secrets
 import selectors
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
-import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import mml_lib
-from mml_lib.machine.locks import process_rank, supervisor_lives
-
-FOLDER = "MML_WARM_START"
-"""Environment variable by which a Snakemake tells its steps where the process listens."""
+from mml_lib.machine.locks import supervisor_lives
+from mml_lib.machine.warm_start import FOLDER, SCRIPTS, SIGNALS, code_key
 
 IMPORTED = (
+    "snakemake.script",
     "mml_lib.steps.open_step",
     "mml_lib.schedulers.transfer",
     "mml_lib.training.trainer",
     "mml_lib.inference.prediction",
     "mml_lib.training.watching",
 )
-PATIENCE = 120
-"""Seconds to wait for the process to have imported all."""
+"""Modules of trainings and predictions, which the process imports before it listens."""
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-READ_WHEN_IMPORTED = ("LD_", "PYTHON", "TORCH", "PYTORCH", "MKL_", "KMP_", "OPENBLAS_", "NCCL_", "CUDA_LAUNCH")
-"""Prefixes of environment variables that libraries read once; thread counts are set again."""
-
-
-def offer_warm_start() -> None:
-    """Let the steps that this process starts share a warm one, where the system can."""
-    if sys.platform == "linux":
-        os.environ[FOLDER] = str(Path(tempfile.gettempdir()) / f"mml-{secrets.token_hex(8)}")
-
-
-def withdraw_warm_start() -> None:
-    """Let the steps that this process starts import their modules: on a cluster each runs on another machine."""
-    os.environ.pop(FOLDER, None)
-    tempfile.tempdir = None  # of this environment, not of the one in which the imports asked for it
-
-
-def start_warm() -> None:
-    """Go on in a fork of the warm process, where there is one: this process then ends as the fork does."""
-    folder = os.environ.get(FOLDER)
-    if not folder or process_rank():
-        return
-    request = {"code": _code(), "argv": sys.argv, "cwd": os.getcwd(), "environment": dict(os.environ)}
-    try:
-        connection = _connect(Path(folder))
-        socket.send_fds(connection, [b"."], [0, 1, 2])
-        connection.sendall(json.dumps(request).encode() + b"\n")
-        answers = connection.makefile("r", encoding="utf-8")
-        pid = json.loads(answers.readline())["pid"]
-    except (OSError, ValueError, KeyError):
-        return
-
-    def hand_on(number: int, frame: FrameType | None) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
-
-    for number in SIGNALS:
-        signal.signal(number, hand_on)
-    _end_as(answers.readline(), pid)
-
-
-def _end_as(answer: str, pid: int) -> None:
-    """End this process with the exit status of a fork, or by the signal that ended it."""
-    if not answer:  # the warm process was killed
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        os._exit(1)
-    status = json.loads(answer)["status"]
-    if status < 0:
-        signal.signal(-status, signal.SIG_DFL) if -status != signal.SIGKILL else None
-        os.kill(os.getpid(), -status)
-    os._exit(status)
-
-
-def _connect(folder: Path) -> socket.socket:
-    """Return a connection to the warm process, which the first step starts and waits for.
-
-    Raises:
-        OSError: there is none.
-    """
-    folder.mkdir(mode=0o700, exist_ok=True)
-    with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "started").exists():
-            (folder / "started").touch()
-            _start(folder)
-    connection = socket.socket(socket.AF_UNIX)
-    connection.connect(str(folder / "socket"))
-    return connection
-
-
-def _start(folder: Path) -> None:
-    with open(folder / "log", "wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    deadline = time.monotonic() + PATIENCE
-    while not (folder / "socket").exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-
-
-def _code() -> list[Any]:
-    """Return a key that is equal for two processes with the same library and environment."""
-    root = Path(mml_lib.__file__).parent
-    files = [(str(file), file.stat().st_mtime_ns) for file in sorted(root.rglob("*.py"))]
-    read = {key: value for key, value in sorted(os.environ.items()) if key.startswith(READ_WHEN_IMPORTED)}
-    threads = [key for key in read if key.endswith("_NUM_THREADS")]
-    return [sys.executable, sys.version, files, {key: read[key] for key in read if key not in threads}]
-
-
-# --- the warm process -------------------------------------------------------------------------------------------
+IMPORTED_LATE = {
+    "mml_lib.search.trial_tables": ("optuna", "optuna.importance", "optuna.storages"),
+    "mml_lib.reports": ("matplotlib.pyplot", "seaborn"),
+}
+"""Modules that functions of a module, or of a package, import."""
 
 
 class WarmProcess:
@@ -148,11 +51,14 @@ class WarmProcess:
 
     Args:
         folder: where the socket is made.
-        code: what `_code` said before anything was imported, which sets variables.
+        code: `code_key` before anything was imported, which sets variables.
+        modules: to import while the process is idle.
     """
 
-    def __init__(self, folder: Path, code: Any):
+    def __init__(self, folder: Path, code: Any, modules: Iterable[str] = ()):
         self.code = json.loads(json.dumps(code))
+        self.modules = iter(modules)
+        self.has_imported_all = False
         self.clients: dict[socket.socket, int] = {}
         self.selector = selectors.DefaultSelector()
         self.ended, self.ending = socket.socketpair()
@@ -170,7 +76,10 @@ class WarmProcess:
     def serve(self) -> dict[str, Any] | None:
         """Return a request to run in a fork; in the process itself return None, when its Snakemake has ended."""
         while supervisor_lives() or self.clients:
-            for key, _ in self.selector.select(timeout=0.5):
+            events = self.selector.select(timeout=0.5 if self.has_imported_all else 0)
+            if not events and not self.has_imported_all:
+                self._import_one()
+            for key, _ in events:
                 if key.fileobj is self.listener:
                     if request := self._accept():
                         return request
@@ -182,6 +91,16 @@ class WarmProcess:
                     self.selector.unregister(client)
             self._reap()
         return None
+
+    def _import_one(self) -> None:
+        """Import one further module. Its own step reports an error, such as a missing package."""
+        module = next(self.modules, None)
+        if module is None:
+            self.has_imported_all = True
+            gc.freeze()
+            return
+        with contextlib.suppress(Exception):
+            importlib.import_module(module)
 
     def _accept(self) -> dict[str, Any] | None:
         """Take a request; return it in the fork, None in this process."""
@@ -262,9 +181,20 @@ def _become(request: dict[str, Any]) -> None:
         threadpool_limits(int(threads))
 
 
+def modules_of(scripts: Iterable[str]) -> Iterator[str]:
+    """Return the modules from which scripts import, and those that their functions import."""
+    for script in scripts:
+        for node in ast.walk(ast.parse(Path(script).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                yield node.module
+                for name, late in IMPORTED_LATE.items():
+                    if node.module == name or node.module.startswith(f"{name}."):
+                        yield from late
+
+
 def main(folder: Path) -> None:
     """Import, serve, and in each fork run the script of its client."""
-    code = _code()
+    code = code_key()
     for module in IMPORTED:
         importlib.import_module(module)
     import torch
@@ -272,7 +202,8 @@ def main(folder: Path) -> None:
     if torch.cuda.is_initialized():
         sys.exit("a GPU is in use already, which forks could not use then")
     gc.freeze()  # collecting would copy every page that is shared
-    process = WarmProcess(folder, code)
+    scripts = filter(None, os.environ.get(SCRIPTS, "").split(os.pathsep))
+    process = WarmProcess(folder, code, modules_of(scripts))
     request = process.serve()
     if request is None:
         shutil.rmtree(folder, ignore_errors=True)

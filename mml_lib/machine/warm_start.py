@@ -1,0 +1,159 @@
+"""Warm start: a step goes on in a fork of a process that has imported torch, Lightning and the modules of the scripts.
+
+`steps.warm_process` is that process; this module is what its clients import. They hand themselves over: script,
+arguments, environment, working folder and streams. A client waits for its fork, hands signals on, and ends as the fork
+ends. Whatever does not work falls back to a plain start.
+
+Most of a client's time is the start of Python, so it imports little.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from array import array
+from collections.abc import Iterable
+
+FOLDER = "MML_WARM_START"
+"""Environment variable by which a Snakemake tells its steps where the process listens."""
+
+SCRIPTS = "MML_WARM_SCRIPTS"
+"""Environment variable with the paths of the planned scripts, whose modules the process imports when it is idle."""
+
+PROCESS = "mml_lib.steps.warm_process"
+
+PATIENCE = 120
+"""Seconds to wait for the process to have imported all."""
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+READ_WHEN_IMPORTED = ("LD_", "PYTHON", "TORCH", "PYTORCH", "MKL_", "KMP_", "OPENBLAS_", "NCCL_", "CUDA_LAUNCH")
+"""Prefixes of environment variables that libraries read once; thread counts are set again."""
+
+
+def offer_warm_start() -> None:
+    """Let the steps that this process starts share a warm one, where the system can."""
+    import tempfile
+
+    if sys.platform == "linux":
+        os.environ[FOLDER] = os.path.join(tempfile.gettempdir(), f"mml-{os.urandom(8).hex()}")
+
+
+def withdraw_warm_start() -> None:
+    """Let the steps that this process starts import their modules: on a cluster each runs on another machine."""
+    import tempfile
+
+    os.environ.pop(FOLDER, None)
+    tempfile.tempdir = None  # of this environment, not of the one in which the imports asked for it
+
+
+def launch_warm_process(scripts: Iterable[str]) -> None:
+    """Start the warm process of a run, where it is offered, before the first step needs it.
+
+    Args:
+        scripts: paths of the planned scripts.
+    """
+    if FOLDER in os.environ:
+        os.environ[SCRIPTS] = os.pathsep.join(scripts)
+        _launch(os.environ[FOLDER])
+
+
+def start_warm(wait: bool = True) -> None:
+    """Go on in a fork of the warm process, where there is one: this process then ends as the fork does.
+
+    Args:
+        wait: start the process if there is none, and wait until it has imported all; False: use it if it is ready.
+    """
+    folder = os.environ.get(FOLDER)
+    if not folder or int(os.environ.get("LOCAL_RANK", 0)):
+        return
+    try:
+        if wait:
+            _wait(folder, _launch(folder))
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(os.path.join(folder, "socket"))
+        request = {"code": code_key(), "argv": sys.argv, "cwd": os.getcwd(), "environment": dict(os.environ)}
+        connection.sendmsg([b"."], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [0, 1, 2]))])
+        connection.sendall(json.dumps(request).encode() + b"\n")
+        answers = connection.makefile("r", encoding="utf-8")
+        pid = json.loads(answers.readline())["pid"]
+    except (OSError, ValueError, KeyError):
+        return
+
+    def hand_on(number: int, frame: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+    for number in SIGNALS:
+        signal.signal(number, hand_on)
+    _end_as(answers.readline(), pid)
+
+
+def _end_as(answer: str, pid: int) -> None:
+    """End this process with the exit status of a fork, or by the signal that ended it."""
+    if not answer:  # the warm process was killed
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        os._exit(1)
+    status = json.loads(answer)["status"]
+    if status < 0:
+        signal.signal(-status, signal.SIG_DFL) if -status != signal.SIGKILL else None
+        os.kill(os.getpid(), -status)
+    os._exit(status)
+
+
+def _launch(folder: str) -> int:
+    """Start the warm process unless it was started, and return its PID.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    import subprocess
+
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    with open(os.path.join(folder, "started"), "a+", encoding="ascii") as started:
+        fcntl.flock(started, fcntl.LOCK_EX)
+        started.seek(0)
+        if pid := started.read():
+            return int(pid)
+        with open(os.path.join(folder, "log"), "wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", PROCESS, folder],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        started.write(str(process.pid))
+        return process.pid
+
+
+def _wait(folder: str, pid: int) -> None:
+    """Wait until the warm process listens, has ended, or has had its time."""
+    deadline = time.monotonic() + PATIENCE
+    while not os.path.exists(os.path.join(folder, "socket")) and _runs(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _runs(pid: int) -> bool:
+    """Return True if a process exists and is no zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def code_key() -> list[object]:
+    """Return a key that is equal for two processes with the same library and environment."""
+    import mml_lib
+
+    root = os.path.dirname(mml_lib.__file__ or "")
+    paths = [os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names if name.endswith(".py")]
+    files = [(path, os.stat(path).st_mtime_ns) for path in sorted(paths)]
+    read = {key: value for key, value in sorted(os.environ.items()) if key.startswith(READ_WHEN_IMPORTED)}
+    threads = [key for key in read if key.endswith("_NUM_THREADS")]
+    return [sys.executable, sys.version, files, {key: read[key] for key in read if key not in threads}]
