@@ -295,6 +295,11 @@ class MMLFileManager:
         return self.proj_path / ".studies.json"
 
     @property
+    def run_state_path(self) -> Path:
+        """The file with the state of the latest run, for `python -m mml_lib.watch`."""
+        return self.proj_path / ".run.json"
+
+    @property
     def checked_path(self) -> Path:
         """The file that lists the pipelines that passed the pre-flight check."""
         return self.proj_path / ".checked"

@@ -249,8 +249,11 @@ def test_commands_of_the_guide_exist(block: Block):
             check_pytest(words)
         elif program == "pip":
             check_pip(words)
+        elif program == "python":
+            assert words[0] == "-m"
+            assert importlib.util.find_spec(words[1]), words[1]
         else:  # the profile's line is run by the tests of the cluster, the search for damage below
-            assert program in ("mkdir", "cp", "export", "tensorboard", "find"), program
+            assert program in ("mkdir", "cp", "export", "tensorboard", "find", "ssh"), program
 
 
 def inline_commands() -> Iterator[tuple[str, list[str]]]:

@@ -22,6 +22,7 @@ from mml_lib.engine.screen.line_printer import LinePrinter
 from mml_lib.engine.screen.outcome import finished_modes, outcome
 from mml_lib.engine.screen.output_style import Style, output_style
 from mml_lib.engine.screen.plan_text import plan_text
+from mml_lib.engine.screen.run_state import TERMINATED, RunState
 from mml_lib.engine.screen.step_progress import Progress, ScreenStep
 from mml_lib.engine.screen.time_left import TimeLeft
 from mml_lib.engine.screen.training_logs import read_epoch
@@ -36,9 +37,6 @@ DEFAULT_HANDLER = "DefaultStreamHandler"
 
 SKIPPED = ("Assuming unrestricted shared filesystem usage", "Complete log(s): ", "Elapsed time: ")
 """Beginnings of Snakemake's messages right before and after a run."""
-
-TERMINATED = "Terminating processes"
-"""Beginning of Snakemake's message when it ends steps that run."""
 
 PASSED_ON = ("Will exit after finishing", TERMINATED)
 """Beginnings of Snakemake's messages that are printed; they mean that the user has interrupted the run."""
@@ -158,6 +156,12 @@ class Screen:
         self.style = Style.FULL
         self.stream: TextIO = sys.stderr
         self.is_silent = "all" in map(str, workflow.output_settings.quiet or ())
+        self.state: RunState | None = None
+        if workflow.is_main_process and not workflow.output_settings.dryrun:
+            from snakemake.logging import logger
+
+            self.state = RunState(study, failures)
+            logger.addHandler(self.state)
         if workflow.is_main_process and module_name(workflow) is None and len(workflow.included_stack) <= 1:
             self._open(failures)
 
@@ -191,26 +195,35 @@ class Screen:
         """
         if self.handler is not None:
             self.handler.is_interrupted = self.handler.is_terminated = True
+        if self.state is not None:
+            self.state.is_terminated = True
         if callable(handle):
             handle(number, frame)
 
     def begin(self) -> None:
-        """Start the live view, once a run has passed all checks."""
-        if self.style is not Style.LIVE or self.handler is None or self.workflow.touch:
+        """Start the live view and the file of the run's state, once a run has passed all checks."""
+        if self.state is None or self.workflow.touch:
             return
         try:
-            self._draw()
+            time_left = TimeLeft(self.study, self.workflow.dag, self.state.progress)
+            self.state.begin(self.workflow.dag, time_left.words)
+        except Exception as error:  # a picture of a run must not end it
+            print(f"the run cannot be watched: {type(error).__name__}: {error}", file=sys.stderr)
+            return
+        if self.style is not Style.LIVE or self.handler is None:
+            return
+        try:
+            self._draw(time_left)
         except Exception as error:  # the output must not end a run
             self.handler.printer = LinePrinter(self.stream)
             self.handler.printer.print(f"the run cannot be drawn, and is printed: {type(error).__name__}: {error}")
 
-    def _draw(self) -> None:
+    def _draw(self, time_left: TimeLeft) -> None:
         """Draw the run in the terminal."""
         from mml_lib.engine.screen.live_view import LiveView, TerminalConsole
 
         assert self.handler is not None
         terminal = self.stream.fileno()
-        time_left = TimeLeft(self.study, self.workflow.dag, self.handler.progress)
         modes = dict.fromkeys(job.wildcards.mode for job in self.workflow.dag.jobs if job.rule.name == "finish_exp")
         title = f"{self.study.cfg.project}, {', '.join(modes)}" if modes else self.study.cfg.project
         view = LiveView(TerminalConsole(terminal), title, self.handler.progress, time_left.words)
@@ -250,6 +263,8 @@ class Screen:
         if self.handler is not None:
             self.handler.printer.close()
             self.handler.is_running = False
+        if self.state is not None:
+            self.state.end("finished" if succeeded else "interrupted" if self.state.is_terminated else "failed")
         if succeeded:
             self.print_outcome()
         elif not self.is_silent:

@@ -32,12 +32,17 @@ class ScreenStep:
     is_local: bool = True
 
     @classmethod
-    def of_record(cls, record: Any) -> "ScreenStep":
-        """Return the step that a record of the event `job_info` starts."""
+    def of_record(cls, record: Any, rule: str | None = None) -> "ScreenStep":
+        """Return the step that a record of the event `job_info` starts.
+
+        Args:
+            record: the record.
+            rule: name of its rule; None: that of the record.
+        """
         wildcards = " ".join(f"{key}={value}" for key, value in (record.wildcards or {}).items())
         return cls(
             jobid=record.jobid,
-            rule=record.rule_name,
+            rule=rule or record.rule_name,
             name=" ".join((record.rule_msg or f"{record.rule_name} {wildcards}").split()),
             started=record.created,
             log=tuple(record.log or ()),
