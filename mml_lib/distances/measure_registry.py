@@ -213,6 +213,7 @@ def check_extractors(source: TaskData, target: TaskData) -> None:
 
 
 MEASURES: Registry[Measure] = Registry("measure")
+"""All measures by name, those of plugins among them."""
 
 
 def register_measure(

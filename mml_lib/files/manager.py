@@ -147,6 +147,7 @@ class MMLFileManager:
 
     @property
     def proj_path(self) -> Path:
+        """Folder of the project."""
         return self.results_path / self.project
 
     @property
@@ -156,6 +157,7 @@ class MMLFileManager:
 
     @property
     def temp_path(self) -> Path:
+        """Folder of artefacts that Snakemake removes after their last consumer."""
         return self.proj_path / "TEMP"
 
     @property

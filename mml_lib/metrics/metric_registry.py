@@ -11,6 +11,7 @@ import numpy as np
 from mml_lib.metrics.sums import joined
 
 Values = dict[str, np.ndarray]
+"""Values of metrics by name: one for each resample, R (float64)."""
 Weighted = Callable[[np.ndarray], Any]
 """Computes a statistic of resamples from weights, N×R: whole numbers, uint8 or float64, see `mml_lib.metrics.sums`."""
 

@@ -45,6 +45,7 @@ class Predictions:
         return replace(self, logits=self.logits[rows], targets=self.targets[rows], ids=self.ids[rows], weights=weights)
 
     def write(self, path: str | Path) -> None:
+        """Write the predictions as `.npz`, whole or not at all; `read_predictions` reads them."""
         _save(path, self.task_type, self.ids, logits=self.logits, targets=self.targets)
 
 
@@ -94,6 +95,7 @@ class MaskPredictions:
         return replace(MaskPredictions.of(masks, targets, self.ids[rows], self.classes), weights=weights)
 
     def write(self, path: str | Path) -> None:
+        """Write the masks as compressed `.npz`, whole or not at all; `read_predictions` reads them."""
         arrays = {"masks": self.masks, "targets": self.targets, "sizes": self.sizes, "classes": np.int64(self.classes)}
         _save(path, self.task_type, self.ids, compress=True, **arrays)
 

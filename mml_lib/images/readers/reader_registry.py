@@ -185,6 +185,7 @@ def split_frame(file: Path | str) -> tuple[Path, int]:
 
 
 READERS: Registry[Reader] = Registry("reader")
+"""All readers by name, those of plugins among them."""
 
 
 def register_reader(

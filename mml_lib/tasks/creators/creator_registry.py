@@ -161,6 +161,7 @@ class Creator:
 
 
 CREATORS: Registry[Creator] = Registry("creator")
+"""All creators by name, those of plugins among them."""
 
 READER_VERSION = 2
 """Raised, with the version of `image_folder` and `csv`, when image files begin to be read as other pixels."""

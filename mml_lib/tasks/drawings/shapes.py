@@ -58,10 +58,20 @@ class Box:
     height: float
 
     def check(self) -> None:
+        """Refuse a box without an area.
+
+        Raises:
+            ValueError: width or height is not above 0.
+        """
         if not (self.width > 0 and self.height > 0):
             raise ValueError(f"the box has {self.width:g}×{self.height:g} pixels; width and height must be above 0")
 
     def draw(self, mask: np.ndarray, value: int) -> bool:
+        """Set the pixels of a mask (uint8 H×W) whose centres lie in the box, and return True if there are any.
+
+        Raises:
+            ValueError: the box has no area, or lies outside the mask by more than half a pixel.
+        """
         self.check()
         rows, columns = mask.shape
         right, lower = self.x + self.width, self.y + self.height
@@ -91,6 +101,11 @@ class Polygon:
         return [value for point in self.points for value in (point if isinstance(point, Sequence) else (point,))]
 
     def check(self) -> None:
+        """Refuse an outline that is none.
+
+        Raises:
+            ValueError: it has fewer than three points, half a point, or a coordinate that is no finite number.
+        """
         count = len(self.coordinates)
         if count % 2 or count < 6:
             numbers = f"{count // 2} points" if count % 2 == 0 else f"{count} coordinates"
@@ -99,6 +114,11 @@ class Polygon:
             raise ValueError("the outline has a coordinate that is no finite number")
 
     def draw(self, mask: np.ndarray, value: int) -> bool:
+        """Set the pixels of a mask (uint8 H×W, column by column in memory) within the outline, True if there are any.
+
+        Raises:
+            ValueError: it is no outline, or lies outside the mask.
+        """
         self.check()
         points = np.array(self.coordinates, dtype=np.float64).reshape(-1, 2)
         _check_inside(points, mask.shape)

@@ -127,6 +127,7 @@ def _kind(parameter: inspect.Parameter) -> type[int] | type[float] | type[str] |
 
 
 TAGS: Registry[Tag] = Registry("tag")
+"""All tags by name, those of plugins among them."""
 
 
 def register_tag(
