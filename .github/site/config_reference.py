@@ -18,20 +18,23 @@ def config_page() -> str:
         "[Defaults](../config/guide/defaults.md) gives the reasons of those that presets set.",
         _table(schema["properties"], schema["$defs"]),
     ]
+    sections: dict[str, dict[str, Any]] = {}
     for name, section in sorted(schema["properties"].items()):
         for title, keys in _sections(name, section, schema["$defs"], ()):
-            parts.append(f"## {title}\n\n{_table(keys, schema['$defs'])}")
+            sections[title] = sections.get(title, {}) | keys  # with a preset, a group has other keys than without
+    parts += [f"## `{title}`\n\n{_table(keys, schema['$defs'])}" for title, keys in sections.items()]
     return "\n\n".join(parts) + "\n"
 
 
 def _sections(name: str, schema: Schema, defs: Schema, above: tuple[str, ...]) -> Iterator[tuple[str, Schema]]:
     """Yield name and keys of a section, and of the sections in it; a section that has its own kind in it comes once."""
     for option in options_of(schema, defs):
-        kind = option.get("title", name)
-        if kind in above:
+        keys = option.get("properties", {})
+        kind = ", ".join(keys)
+        if kind and kind in above:
             continue
-        if keys := option.get("properties"):
-            yield f"`{name}`{_variant(option)}", keys
+        if keys:
+            yield name, keys
             for key, value in keys.items():
                 yield from _sections(f"{name}.{key}", value, defs, (*above, kind))
         if isinstance(items := option.get("items"), Mapping):
@@ -39,10 +42,6 @@ def _sections(name: str, schema: Schema, defs: Schema, above: tuple[str, ...]) -
         further = [option.get("additionalProperties"), *option.get("patternProperties", {}).values()]
         for value in (value for value in further if isinstance(value, Mapping)):
             yield from _sections(f"{name}.<name>", value, defs, (*above, kind))
-
-
-def _variant(option: Schema) -> str:
-    return f": {option['title']}" if option.get("title") and option.get("description") else ""
 
 
 def options_of(schema: Schema, defs: Schema) -> list[Schema]:
