@@ -16,6 +16,7 @@ rule apply_networks:
         images=ancient(inputs.distance_images),  # PREPROCESSED/{dataset}/{pack}
     output:
         table=fm.output("applied"),  # APPLIED/{collection}.csv
+        refused=fm.output("refused_images"),  # APPLIED/refused/{collection}.csv
     log:
         fm.log("apply_networks", "applied"),
     benchmark:
@@ -48,6 +49,7 @@ rule apply_networks:
 use rule apply_networks as apply_masks with:
     output:
         table=fm.output("applied"),  # APPLIED/{collection}.csv
+        refused=fm.output("refused_images"),  # APPLIED/refused/{collection}.csv
         masks=fm.output("applied_masks"),  # APPLIED/{collection}-masks
     log:
         fm.log("apply_masks", "applied"),

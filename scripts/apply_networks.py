@@ -2,7 +2,7 @@
 
 from mml_lib.deployment.candidate_networks import candidates_of
 from mml_lib.files.atomic import write_text
-from mml_lib.machine.terminal import say
+from mml_lib.machine.terminal import say, warn
 from mml_lib.steps.deployment_step import chosen_predictor, predict_new_images, training_distance
 from mml_lib.steps.open_step import open_step
 
@@ -17,7 +17,7 @@ predictor, networks = chosen_predictor(
 )
 distance = training_distance(predictor, networks, files.task, kind)
 
-table = predict_new_images(
+applied = predict_new_images(
     predictor,
     params.new_images,
     params.unpacked,
@@ -28,6 +28,9 @@ table = predict_new_images(
     threads=step.threads,
 )
 
-write_text(snakemake.output.table, table.to_csv(index=False))
-unlike = f", {(table['warning'] != '').sum()} of them unlike the training images" if distance else ""
-say(f"{snakemake.output.table}: {len(table)} images{unlike}")
+write_text(snakemake.output.table, applied.table.to_csv(index=False))
+write_text(snakemake.output.refused, applied.refused.to_csv(index=False))
+unlike = f", {(applied.table['warning'] != '').sum()} of them unlike the training images" if distance else ""
+say(f"{snakemake.output.table}: {len(applied.table)} images{unlike}")
+if len(applied.refused):
+    warn(f"{snakemake.output.refused}: {len(applied.refused)} images are not predicted: {applied.refused['reason'][0]}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from mml_lib.deployment.new_images import NewImage, files_of, repeated_ids
 from mml_lib.deployment.prediction_rows import prediction_rows
-from mml_lib.deployment.predictor import Observe, Predictor
+from mml_lib.deployment.predictor import NoImagesLeft, Observe, Predictor, Refused
 from mml_lib.deployment.preparation import Prepared
 from mml_lib.deployment.training_distance import TrainingDistance
 from mml_lib.errors import MMLError
@@ -20,12 +20,26 @@ from mml_lib.files.archives import extract, is_archive
 from mml_lib.files.atomic import passing_folder
 from mml_lib.machine.progress import progress
 from mml_lib.predictions.predictions import MaskPredictions
+from mml_lib.wording import counted
 
 PART = 256
 """Images whose predictions are in memory at once."""
 
 UNLIKE = "unlike the training images"
 """Warning in the table."""
+
+
+@dataclass(frozen=True)
+class Applied:
+    """Predictions of new images.
+
+    Args:
+        table: one row for each predicted image.
+        refused: `id file reason` of each image that cannot be predicted.
+    """
+
+    table: pd.DataFrame
+    refused: pd.DataFrame
 
 
 @contextmanager
@@ -55,8 +69,8 @@ def apply_predictor(
     masks: Path | None = None,
     batch_size: int = 32,
     threads: int = 1,
-) -> pd.DataFrame:
-    """Return one row for each image; write masks as PNG files of class indices.
+) -> Applied:
+    """Return one row for each image, and those that cannot be predicted; write masks as PNG files of class indices.
 
     Args:
         predictor: the predictor.
@@ -68,20 +82,25 @@ def apply_predictor(
         threads: threads that read images.
 
     Returns:
-        The columns of `Predictor`, and `distance`, `distance_rank` (share of held-out images of the task that are
-        nearer) and `warning`.
+        The table has the columns of `Predictor`, and `distance`, `distance_rank` (share of held-out images of the task
+        that are nearer) and `warning`.
 
     Raises:
-        MMLError: two images have one id, or one cannot be read.
+        MMLError: two images have one id, or none can be predicted.
     """
     if repeated := repeated_ids(images):
         raise MMLError(f"images: the id '{repeated[0]}' stands for several images; give each its own")
-    tables = []
+    tables, refused = [], Refused()
     with tqdm(total=len(images), desc="predict", unit="image", **progress()) as bar:
         for start in range(0, len(images), PART):
             part = list(images[start : start + PART])
+            bar.update(len(part))
             distances: dict[str, float] = {}
-            predictions = predictor.predictions(part, batch_size, threads, _observer(distance, distances))
+            try:
+                predictions = predictor.predictions(part, batch_size, threads, _observer(distance, distances), refused)
+            except NoImagesLeft:
+                continue
+            part = [image for image in part if image.id not in refused]
             table = prediction_rows(predictions, predictor.classes, part)
             if distance is not None:
                 values = np.array([distances[image.id] for image in part])
@@ -91,8 +110,10 @@ def apply_predictor(
             if masks is not None and isinstance(predictions, MaskPredictions):
                 table.insert(2, "mask", _write_masks(predictions, masks))
             tables.append(table)
-            bar.update(len(part))
-    return pd.concat(tables, ignore_index=True)
+    if not tables:
+        raise MMLError(f"none of {counted(len(images), 'image')} can be predicted: {next(iter(refused.values()))}")
+    rows = [(image.id, image.file, refused[image.id]) for image in images if image.id in refused]
+    return Applied(pd.concat(tables, ignore_index=True), pd.DataFrame(rows, columns=["id", "file", "reason"]))
 
 
 def _observer(distance: TrainingDistance | None, distances: dict[str, float]) -> Observe | None:

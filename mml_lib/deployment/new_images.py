@@ -121,7 +121,10 @@ def _frames(file: Any, name: str) -> list[NewImage]:
     """Return the images of a file."""
     if isinstance(file, ChannelFiles) or (not Path(file).exists() and re.search(r"#\d+$", str(file))):
         return [NewImage(name, file)]
-    count = read_contents(file).frames
+    try:
+        count = read_contents(file).frames
+    except MMLError:  # raised again where the image is read
+        count = 1
     return [NewImage(name, file)] if count == 1 else [NewImage(f"{name}#{k}", f"{file}#{k}") for k in range(count)]
 
 

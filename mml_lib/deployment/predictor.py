@@ -28,11 +28,18 @@ from mml_lib.training.guards import is_out_of_memory
 if TYPE_CHECKING:
     import pandas as pd
 
+Refused = dict[str, str]
+"""Ids of images that cannot be predicted, with the reasons."""
+
 Observe = Callable[[Sequence[Prepared]], None]
 """Function that gets the prepared images of the first member, those of one size together."""
 
 AHEAD = 3
 """Batches that are read ahead."""
+
+
+class NoImagesLeft(MMLError):
+    """All images are refused."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,12 @@ class Member:
 
     @torch.inference_mode()
     def predictions(
-        self, images: Sequence[NewImage], batch_size: int, threads: int, observe: Observe | None = None
+        self,
+        images: Sequence[NewImage],
+        batch_size: int,
+        threads: int,
+        observe: Observe | None = None,
+        refused: Refused | None = None,
     ) -> AnyPredictions:
         """Return the predictions of images, unlabelled.
 
@@ -65,9 +77,16 @@ class Member:
             batch_size: images that a network sees at once.
             threads: threads that read images.
             observe: gets all prepared images, those of one size together.
+            refused: gets the images that cannot be predicted, which are left out; None: the first one ends the
+                prediction.
+
+        Raises:
+            NoImagesLeft: all images are refused.
         """
         outputs: list[np.ndarray] = []
-        for batch in self.batches(images, batch_size, threads):
+        names: list[str] = []
+        for batch in self.batches(images, batch_size, threads, refused):
+            names += [prepared.id for prepared in batch]
             answers: list[np.ndarray | None] = [None] * len(batch)
             sizes = np.array([prepared.pixels.shape[:2] for prepared in batch])
             for places in by_size(sizes, batch_size):
@@ -77,7 +96,9 @@ class Member:
                 if observe is not None:
                     observe(of_size)
             outputs += [answer for answer in answers if answer is not None]
-        ids, kind = np.array([image.id for image in images]), TASK_TYPES[self.group.task_type]
+        if not outputs:
+            raise NoImagesLeft("images: none of them can be predicted")
+        ids, kind = np.array(names), TASK_TYPES[self.group.task_type]
         network = self.group.networks[0]
         if kind.has_masks:
             targets = [np.full_like(mask, IGNORE) for mask in outputs]
@@ -88,22 +109,26 @@ class Member:
         unknown = np.full(logits.shape if kind.is_multilabel else len(ids), np.nan, np.float32)
         return Predictions(logits, unknown, ids, kind.name)
 
-    def batches(self, images: Sequence[NewImage], batch_size: int, threads: int) -> Iterator[list[Prepared]]:
-        """Yield prepared images in batches, in their order, while the next ones are read."""
+    def batches(
+        self, images: Sequence[NewImage], batch_size: int, threads: int, refused: Refused | None = None
+    ) -> Iterator[list[Prepared]]:
+        """Yield prepared images in batches, in their order, while the next ones are read; without refused ones."""
         draft = not has_masks(self.group.task_type)
-        waiting: deque[Future[Prepared]] = deque()
+        waiting: deque[tuple[str, Future[Prepared]]] = deque()
         rest = iter(images)
         with ExitStack() as stack:
             stack.enter_context(kept_memory(threads))
             pool = stack.enter_context(ThreadPoolExecutor(threads))
             stack.callback(pool.shutdown, cancel_futures=True)
             for image in islice(rest, AHEAD * batch_size):
-                waiting.append(pool.submit(self.preparation, image, draft))
+                waiting.append((image.id, pool.submit(self.preparation, image, draft)))
             while waiting:
-                batch = [waiting.popleft().result() for _ in range(min(batch_size, len(waiting)))]
-                for image in islice(rest, len(batch)):
-                    waiting.append(pool.submit(self.preparation, image, draft))
-                yield batch
+                first = [waiting.popleft() for _ in range(min(batch_size, len(waiting)))]
+                batch = [_result(name, future, refused) for name, future in first]
+                for image in islice(rest, len(first)):
+                    waiting.append((image.id, pool.submit(self.preparation, image, draft)))
+                if prepared := [image for image in batch if image is not None]:
+                    yield prepared
 
     def answers(self, batch: Sequence[Prepared], is_packed: bool = False) -> Iterable[np.ndarray]:
         """Return logits, values or masks of prepared images of one size.
@@ -123,6 +148,21 @@ class Member:
             return self.group.logits(images)
         pairs = zip(self.group.masks(images), batch, strict=True)
         return [restored_mask(mask, prepared, transforms) for mask, prepared in pairs]
+
+
+def _result(name: str, future: Future[Prepared], refused: Refused | None) -> Prepared | None:
+    """Return a prepared image; None: it is refused.
+
+    Raises:
+        MMLError: it cannot be read or prepared, and refused images are not collected.
+    """
+    try:
+        return future.result()
+    except MMLError as error:
+        if refused is None:
+            raise
+        refused[name] = str(error)
+        return None
 
 
 def tensor_of(batch: Sequence[Prepared]) -> torch.Tensor:
@@ -197,12 +237,25 @@ class Predictor:
             yield from ((str(id_), mask) for id_, (mask, _) in zip(part.ids, part.images(), strict=True))
 
     def predictions(
-        self, images: Images, batch_size: int = 32, threads: int | None = None, observe: Observe | None = None
+        self,
+        images: Images,
+        batch_size: int = 32,
+        threads: int | None = None,
+        observe: Observe | None = None,
+        refused: Refused | None = None,
     ) -> AnyPredictions:
         """Return the predictions as the project stores them: merged logits, values, or masks at the images' own sizes.
 
+        Args:
+            images: as for rows.
+            batch_size: images that a network sees at once.
+            threads: threads that read images; None: one for each core.
+            observe: gets the prepared images of the first member.
+            refused: gets the images that cannot be predicted, which are left out; None: the first one is an error.
+
         Raises:
             MMLError: as for rows; two images have one id.
+            NoImagesLeft: all images are refused.
         """
         is_listed = isinstance(images, list) and all(isinstance(image, NewImage) for image in images)
         listed: list[NewImage] = images if is_listed else new_images(images)  # type: ignore[assignment]
@@ -210,15 +263,17 @@ class Predictor:
             raise MMLError(f"images: the id '{repeated[0]}' stands for several images; give each its own")
         threads = threads or len(os.sched_getaffinity(0))
         try:
-            first = self.members[0].predictions(listed, batch_size, threads, observe)
-            others = [member.predictions(listed, batch_size, threads) for member in self.members[1:]]
+            parts = [self.members[0].predictions(listed, batch_size, threads, observe, refused)]
+            for member in self.members[1:]:
+                left = [image for image in listed if image.id not in (refused or ())]
+                parts.append(member.predictions(left, batch_size, threads, refused=refused))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             raise MMLError(f"out of memory with {batch_size} images at once; lower batch_size") from error
-        if self.ensemble is None:
-            return first
-        return combine(self.ensemble, [first, *others])
+        if refused:
+            parts = [part.take(np.flatnonzero([name not in refused for name in part.ids.tolist()])) for part in parts]
+        return parts[0] if self.ensemble is None else combine(self.ensemble, parts)
 
     def to(self, device: str | torch.device) -> "Predictor":
         """Move all networks to a device, and return the predictor."""

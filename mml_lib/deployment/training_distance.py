@@ -3,7 +3,7 @@
 - `features`: distance to the k-th nearest training image, of features of the network that are scaled to length 1 (Sun
   et al. 2022, Out-of-distribution detection with deep nearest neighbors).
 - `confidence`: how far the network is from certain, 1 less the largest probability (Hendrycks and Gimpel 2017); of
-  labels the mean over labels.
+  labels the mean over labels, of masks the mean over pixels.
 
 Held-out images of the task, on which the network was not trained, tell which distances are usual.
 """
@@ -86,7 +86,10 @@ class TrainingDistance:
         """Return the distance of each packed image, N×C×H×W."""
         if self.kind == "features":
             return _to_neighbour(features_of(self.network, images), self.training)
-        outputs = self.network.outputs_of_whole(images.to(self.network.mean.device)).cpu().numpy()
+        whole = self.network.outputs_of_whole(images.to(self.network.mean.device))
+        if TASK_TYPES[self.network.task_type].has_masks:
+            return 1 - whole.softmax(1).amax(1).mean((1, 2)).cpu().numpy()
+        outputs = whole.cpu().numpy()
         if TASK_TYPES[self.network.task_type].is_multilabel:
             probabilities = sigmoid(outputs)
             return np.minimum(probabilities, 1 - probabilities).mean(axis=1)

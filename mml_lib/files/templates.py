@@ -252,6 +252,7 @@ BUILT_IN = (
     AssignmentTemplate("report_tables", "PROJ_PATH/REPORTS/MODE-tables", removable=False, directory=True),
     AssignmentTemplate("export", "PROJ_PATH/EXPORTS/TASK_NAME/EXPORT", removable=False, directory=True),
     AssignmentTemplate("applied", "PROJ_PATH/APPLIED/COLLECTION.csv", removable=False),
+    AssignmentTemplate("refused_images", "PROJ_PATH/APPLIED/refused/COLLECTION.csv", removable=False),
     AssignmentTemplate("applied_masks", "PROJ_PATH/APPLIED/COLLECTION-masks", removable=False, directory=True),
     AssignmentTemplate("task_table", "PROJ_PATH/INFO/tasks.csv", removable=False),
     AssignmentTemplate("label_table", "PROJ_PATH/INFO/labels.csv", removable=False),

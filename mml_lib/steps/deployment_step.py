@@ -15,8 +15,7 @@ from mml_lib.steps.step_gpus import limit_gpu_memory
 from mml_lib.tasks.struct import TaskStruct
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from mml_lib.deployment.applying import Applied
     from mml_lib.deployment.candidate_networks import CandidateNetwork
     from mml_lib.deployment.predictor import Predictor
     from mml_lib.deployment.training_distance import TrainingDistance
@@ -86,8 +85,8 @@ def training_distance(
 
 def predict_new_images(
     predictor: "Predictor", images: str, unpacked: str, masks: str | None = None, **options: Any
-) -> "pd.DataFrame":
-    """Return the predictions of new images, one row each; write their masks.
+) -> "Applied":
+    """Return the predictions of new images, and those that cannot be predicted; write masks.
 
     Args:
         predictor: the predictor.

@@ -36,6 +36,10 @@ def test_new_images_are_predicted_once_and_anew_when_they_change(copy: Workplace
     assert copy.planned(*options) == {}
     shutil.copyfile(images / "0.png", images / "2.png")
     assert "apply_networks" in copy.planned(*options)
+    (images / "3.png").write_bytes(b"no image")
+    copy.run(*options)
+    assert [row["id"] for row in applied(copy)] == ["0.png", "1.png", "2.png"]
+    assert [row["id"] for row in applied(copy, "refused/new")] == ["3.png"]
 
 
 @pytest.mark.parametrize(

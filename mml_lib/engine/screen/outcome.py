@@ -21,6 +21,7 @@ FOLDERS = {
     "APPLIED": "applied",
     "EXPORTS": "exports",
     "COMPARISONS": "comparisons",
+    "EXPLANATIONS": "explanations",
     "PAGES": "pages",
     "TRANSFER": "transfer",
     "CURVES": "curves",

@@ -76,10 +76,10 @@ class ApplyScheduler(AbstractBaseScheduler):
         """
         _ = self.state, self.runs.networks
         kind = TASK_TYPES[self.task_type]
-        if self.cfg.apply.distance == "confidence" and not kind.has_probabilities:
+        if self.cfg.apply.distance == "confidence" and kind.has_values:
             raise MMLError(
-                f"apply.distance: confidence is of classes and labels, and {self.runs.task} is a {kind.title}; set it "
-                "to features or none"
+                f"apply.distance: confidence is of classes, labels and masks, and {self.runs.task} is a {kind.title}; "
+                "set it to features or none"
             )
 
     @property
@@ -89,9 +89,13 @@ class ApplyScheduler(AbstractBaseScheduler):
         return [f"{self.images}: predicted by {self.cfg.apply.run} of {runs} ({counted(len(networks), 'network')})"]
 
     def before_finishing_hook(self, step: "Step") -> None:
-        """Return the table, its number of images, and how many of them are unlike the training images."""
-        (table,) = step.input.applied
-        with open(table, newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
+        """Return the table, its number of images, how many are unlike the training images, and how many are refused."""
+        (table,), (refused,) = step.input.applied, step.input.refused_images
+        rows, left_out = _rows(table), len(_rows(refused))
         unlike = sum(bool(row.get("warning")) for row in rows)
-        step.return_value = {"table": table, "images": len(rows), "unlike": unlike}
+        step.return_value = {"table": table, "images": len(rows), "unlike": unlike, "refused": left_out}
+
+
+def _rows(table: str) -> list[dict[str, str]]:
+    with open(table, newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))

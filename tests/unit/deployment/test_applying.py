@@ -53,7 +53,7 @@ def test_noise_is_unlike_the_training_images(project: DeployedProject):
     predictor = load_predictor(**project.options, folds=0)
     images = dict(project.files(project.stored().ids.tolist()[:4]))
     images["noise"] = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    table = apply_predictor(predictor, new_images(images), distance_of(project, "features"), warn_from=1.0)
+    table = apply_predictor(predictor, new_images(images), distance_of(project, "features"), warn_from=1.0).table
     assert table["warning"].tolist() == ["", "", "", "", UNLIKE]
     expected = predictor(images)
     assert table[expected.columns].equals(expected)
@@ -64,7 +64,7 @@ def test_masks_are_files_of_class_indices(tmp_path: Path):
     predictor = load_predictor(**project.options)
     images = project.files(project.stored().ids.tolist()[:2])
     distance = distance_of(project, "features")
-    table = apply_predictor(predictor, new_images(images), distance, masks=tmp_path / "masks")
+    table = apply_predictor(predictor, new_images(images), distance, masks=tmp_path / "masks").table
     for name, (id_, mask) in zip(table["mask"], predictor.masks(images), strict=True):
         assert name == f"{id_}.png"
         assert (np.asarray(Image.open(tmp_path / "masks" / name)) == mask).all()
@@ -96,3 +96,41 @@ def test_the_state_of_images_changes_with_their_files(tmp_path: Path):
     (tmp_path / "notes.txt").write_text("no image")
     with pytest.raises(MMLError, match="is no image, table or archive"):
         state_of_images(tmp_path / "notes.txt")
+
+
+def test_images_that_cannot_be_read_are_listed_and_the_others_predicted(project: DeployedProject, tmp_path: Path):
+    good = project.files(project.stored().ids.tolist()[:3])
+    folder = tmp_path / "new"
+    folder.mkdir()
+    for name, file in good.items():
+        shutil.copyfile(file, folder / f"{name}.png")
+    (folder / "damaged.png").write_bytes(next(iter(good.values())).read_bytes()[:60])
+    (folder / "empty.png").write_bytes(b"")
+    Image.fromarray(np.zeros((8, 8), np.uint16)).save(folder / "deep.png")
+    predictor = load_predictor(**project.options)
+    applied = apply_predictor(predictor, new_images(folder), distance_of(project, "features"), batch_size=2)
+    assert set(applied.refused["id"]) == {"damaged.png", "empty.png", "deep.png"}
+    assert applied.refused["reason"].str.len().min() > 0
+    expected = predictor({f"{name}.png": file for name, file in good.items()})
+    columns = ["prediction", *(column for column in expected if column.startswith("probability/"))]
+    assert set(applied.table["id"]) == set(expected["id"])
+    left = applied.table.set_index("id")[columns].loc[expected["id"]]
+    np.testing.assert_allclose(left[columns[1:]], expected[columns[1:]], atol=1e-6)
+    with pytest.raises(MMLError):
+        predictor(folder)
+
+
+def test_images_of_which_none_can_be_read_are_an_error(project: DeployedProject, tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(b"no image")
+    with pytest.raises(MMLError, match="none of 1 image can be predicted"):
+        apply_predictor(load_predictor(**project.options), new_images(tmp_path))
+
+
+def test_the_confidence_of_masks_is_the_mean_over_pixels(tmp_path: Path):
+    project = deployed_project(tmp_path, "semantic_segmentation")
+    distance = distance_of(project, "confidence")
+    images = torch.from_numpy(np.load(project.struct.paths["packed"] / "images.npy")[:2]).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        probabilities = distance.network(images).softmax(1).numpy()
+    np.testing.assert_allclose(distance.of_pixels(images), 1 - probabilities.max(axis=1).mean(axis=(1, 2)), atol=1e-5)
+    assert (np.diff(distance.held_out) >= 0).all()
