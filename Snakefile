@@ -58,6 +58,7 @@ make_local(
     "describe_suggestions",
     "list_models",
     "explain_run",
+    "find_operating_points",
     "describe_study",
     "write_methods",
     "finish_exp",
@@ -87,6 +88,7 @@ include: "rules/transfer.smk"
 include: "rules/suggest.smk"
 include: "rules/info.smk"
 include: "rules/explain.smk"
+include: "rules/operating.smk"
 include: "rules/report.smk"
 include: "rules/audit.smk"
 include: "rules/deployment.smk"

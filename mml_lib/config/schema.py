@@ -19,6 +19,7 @@ from pydantic import (
 from mml_lib.config.analysis.audit_options import Audit, Dimension, as_dimension
 from mml_lib.config.analysis.deployment_options import Apply, Export
 from mml_lib.config.analysis.explain_options import Explain
+from mml_lib.config.analysis.operating_options import OperatingPoints
 from mml_lib.config.analysis.search_options import Search
 from mml_lib.config.analysis.similarity_options import Similarity
 from mml_lib.config.analysis.suggest_options import Suggestions
@@ -255,6 +256,13 @@ class StudyConfig(Section):
             description="Explain predictions of the best run of each trained task: true, or a method and a number of "
             "images; unset: none. Not part of a run; needs mml[explain].",
         )
+    )
+    operating_points: Annotated[
+        OperatingPoints | None, BeforeValidator(_switched, json_schema_input_type=bool | OperatingPoints | None)
+    ] = Field(
+        None,
+        description="Thresholds for a wanted sensitivity or specificity, chosen by validation samples, and decision "
+        "curves, of classes and labels: true, or the wanted values; unset: none. Not part of a run.",
     )
     dimension: Annotated[
         Dimension | None,

@@ -19,6 +19,7 @@ from mml_lib.studies.checks.explaining import check_explanations
 from mml_lib.studies.checks.guarding import Guards, guards_of
 from mml_lib.studies.checks.partial_labels import check_partial_metrics
 from mml_lib.studies.checks.study_checks import check_leakage, check_other
+from mml_lib.studies.checks.thresholding import tasks_with_thresholds
 from mml_lib.studies.checks.weighing import check_weighing_metrics
 from mml_lib.studies.multitask import multitask
 from mml_lib.studies.questions import Questions
@@ -56,7 +57,7 @@ class TrainScheduler(AbstractBaseScheduler):
         if any(command.startswith("test_") for command, _ in self._plan):
             self.add("summarize", mode=self.mode)
             self._add_questions()
-            self._add_explanations()
+            self._add_details()
             if "draw" in self.subroutines:
                 self._add_report()
 
@@ -283,13 +284,16 @@ class TrainScheduler(AbstractBaseScheduler):
         self.add("write_methods", mode=self.mode)
         self.add("write_report", mode=self.mode)
 
-    def _add_explanations(self) -> None:
-        """Plan explanations of the best run of each tested task, if the study wants them."""
+    def _add_details(self) -> None:
+        """Plan explanations and operating points of each tested task, if the study wants them."""
         tested = {wildcards["task"] for command, wildcards in self._plan if command == "test_fold"}
         for task in self.task_names if self.study.cfg.explain else ():
             check_explanations(self, task)
             if task in tested:
                 self.add("explain", task=task, mode=self.mode)
+        for task in tasks_with_thresholds(self):
+            if task in tested:
+                self.add("find_operating_points", task=task, mode=self.mode)
 
     def _add_questions(self) -> None:
         """Plan the ablation table, curves, and comparisons of tasks and sources, if networks are tested for them."""

@@ -43,7 +43,7 @@ class Apply(DeployedRun):
     distance: Literal["features", "confidence", "none"] = Field(
         "features",
         description="Distance of each image to the training images: features (to the 10th nearest training image by "
-        "features of the network), confidence (1 less the largest probability, its mean over pixels of masks), or none.",
+        "features of the network), confidence (1 less the largest probability, of masks their mean), or none.",
     )
     warn_from: float = Field(
         0.99,

@@ -22,6 +22,7 @@ FOLDERS = {
     "EXPORTS": "exports",
     "COMPARISONS": "comparisons",
     "EXPLANATIONS": "explanations",
+    "OPERATING": "operating points",
     "PAGES": "pages",
     "TRANSFER": "transfer",
     "CURVES": "curves",

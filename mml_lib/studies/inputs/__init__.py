@@ -10,6 +10,7 @@ from mml_lib.studies.inputs.finish_inputs import FinishInputs
 from mml_lib.studies.inputs.info_inputs import InfoInputs
 from mml_lib.studies.inputs.network_inputs.deployment_inputs import DeploymentInputs
 from mml_lib.studies.inputs.network_inputs.explain_inputs import ExplainInputs
+from mml_lib.studies.inputs.network_inputs.operating_inputs import OperatingInputs
 from mml_lib.studies.inputs.network_inputs.page_inputs import PageInputs
 from mml_lib.studies.inputs.post_inputs import PostInputs
 from mml_lib.studies.inputs.preprocess_inputs import PreprocessInputs
@@ -40,6 +41,7 @@ class Inputs:
         self.audit = AuditInputs(study)
         self.deployment = DeploymentInputs(study)
         self.explain = ExplainInputs(study)
+        self.operating = OperatingInputs(study)
         self.tasks = TasksInputs(study)
         self.preprocess = PreprocessInputs(study)
         self.train = TrainInputs(study)
