@@ -121,6 +121,8 @@ rule write_report:
         models=inputs.models,  # MODELS/*/*.json
         overlaps=pages.page_overlaps,  # INFO/overlaps-*.json
         explanations=pages.page_explanations,  # EXPLANATIONS/*/{mode}
+        operating_points=pages.page_points,  # OPERATING/*/{mode}.csv
+        operating_figures=pages.page_curves,  # OPERATING/*/{mode}
         sections=pages.page_sections,
         summary=fm.pattern("summary"),  # RESULTS/{mode}.csv
         folds=fm.pattern("fold_metrics"),  # RESULTS/{mode}-folds.csv
@@ -138,6 +140,7 @@ rule write_report:
     params:
         tasks=pages.page_tasks,
         explained=pages.explained_tasks,
+        pointed=pages.pointed_tasks,
         project=study.cfg.project,
         notes=study.inputs.evaluate.split_notes,
     message:

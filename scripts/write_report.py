@@ -10,6 +10,7 @@ import mml_lib
 from mml_lib.evaluation.run_labels import labels_from_params
 from mml_lib.files.atomic import write_text, write_whole_folder
 from mml_lib.files.checksums import verify
+from mml_lib.reports.operating.operating_section import operating_section
 from mml_lib.reports.study_report.answer_building import build_answer, read_results
 from mml_lib.reports.study_report.provenance import commit_of, provenance
 from mml_lib.reports.study_report.report_page import StudyPages, report_page
@@ -40,6 +41,8 @@ for path, manifest, figures, options in zip(files.tasks, files.datasets, files.f
 sections = [ReportSection.read(path) for path in files.sections]
 for name, figures in zip(params.explained, files.explanations, strict=True):
     sections.append(figure_section(name, "Explanations", Path(figures)))
+for name, *paths in zip(params.pointed, files.operating_points, files.operating_figures, strict=True):
+    sections.append(operating_section(name, *paths))
 
 commits = {"MML": commit_of(Path(mml_lib.__file__).parent), "the study": commit_of(Path())}
 folds, runs = pd.read_csv(files.folds, dtype=names), pd.read_csv(files.runs, dtype=names)

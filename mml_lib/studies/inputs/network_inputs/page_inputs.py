@@ -70,6 +70,21 @@ class PageInputs(ReportInputs):
         """The task of each of these folders."""
         return [step["task"] for step in self._scheduler(wildcards).steps_by_rule.get("explain", ())]
 
+    def page_points(self, wildcards: "Wildcards") -> list[str]:
+        """The tables of operating points, of the tasks that have them."""
+        return [self.fm.path("operating_points", **step) for step in self._pointed(wildcards)]
+
+    def page_curves(self, wildcards: "Wildcards") -> list[str]:
+        """The folders of figures of operating points, of the same tasks."""
+        return [self.fm.path("operating_figures", **step) for step in self._pointed(wildcards)]
+
+    def pointed_tasks(self, wildcards: "Wildcards") -> list[str]:
+        """The task of each of these."""
+        return [step["task"] for step in self._pointed(wildcards)]
+
+    def _pointed(self, wildcards: "Wildcards") -> list[dict[str, Any]]:
+        return self._scheduler(wildcards).steps_by_rule.get("find_operating_points", [])
+
     def page_sections(self, wildcards: "Wildcards") -> list[str]:
         """The sections that other steps write."""
         steps = self._scheduler(wildcards).steps_by_rule
