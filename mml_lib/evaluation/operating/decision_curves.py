@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from mml_lib.evaluation.operating.class_scores import ReportedScores
+from mml_lib.evaluation.operating.reported_scores import ReportedScores
 
 THRESHOLDS = np.round(np.arange(0.01, 1, 0.01), 2)
 """Probabilities from which one would act."""

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mml_lib.evaluation.intervals import UNKNOWN, interval
-from mml_lib.evaluation.operating.class_scores import ClassScores, ReportedScores
+from mml_lib.evaluation.operating.reported_scores import ClassScores, ReportedScores
 from mml_lib.evaluation.variances import FEWEST, Uncertainty
 
 SENSITIVITY, SPECIFICITY = "sensitivity", "specificity"
@@ -99,7 +99,7 @@ def measures(reported: ReportedScores, called: np.ndarray, resamples: int) -> di
             of_networks = np.divide(hits @ weights, number, out=np.full(number.shape, np.nan), where=number > 0)
             drawn[name].append(of_networks.mean(axis=0))
     return {
-        name: _with_interval(np.concatenate(drawn[name]), reported.count_units(cases.any(axis=0)))
+        name: _with_interval(np.concatenate(drawn[name]), reported.count_units(np.asarray(cases.any(axis=0))))
         for name, (_, cases) in shares.items()
     }
 

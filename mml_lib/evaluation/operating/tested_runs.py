@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mml_lib.errors import MMLError
-from mml_lib.evaluation.operating.class_scores import Folds, ReportedScores
+from mml_lib.evaluation.operating.reported_scores import Folds, ReportedScores
 from mml_lib.predictions.predictions import Predictions, read_predictions
 from mml_lib.task_types import TASK_TYPES
 from mml_lib.tasks.description import TaskDescription

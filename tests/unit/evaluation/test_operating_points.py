@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_score, recall_score
 
-from mml_lib.evaluation.operating.class_scores import ClassScores, ReportedScores
 from mml_lib.evaluation.operating.decision_curves import THRESHOLDS, decision_rows, net_benefit, treat_all
 from mml_lib.evaluation.operating.operating_points import measures, operating_point, operating_rows, threshold_for
+from mml_lib.evaluation.operating.reported_scores import ClassScores, ReportedScores
 from mml_lib.predictions.predictions import Predictions
 
 MULTILABEL = "multilabel_classification"
