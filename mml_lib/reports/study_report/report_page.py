@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from mml_lib.reports.study_report.interval_plot import interval_plots
 from mml_lib.reports.study_report.report_section import ReportSection, sections_of
 from mml_lib.reports.study_report.report_tables import ReportTable
-from mml_lib.reports.study_report.task_answer import TaskAnswer, number, percent
+from mml_lib.reports.study_report.task_answer import TaskAnswer, metric_title, number
 
 LIMIT = 10_000_000
 """Bytes of the page at most; thumbnails beyond are left out."""
@@ -75,7 +75,7 @@ def _render(study: StudyPages, answers: Sequence[TaskAnswer]) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"number": number, "percent": percent}
+    environment.filters |= {"number": number, "metric": metric_title}
     folder = files("mml_lib.reports.study_report")
     template = environment.from_string((folder / "report.html.j2").read_text(encoding="utf-8"))
     return template.render(

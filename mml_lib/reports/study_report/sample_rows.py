@@ -26,7 +26,8 @@ def sample_rows(
     Returns:
         `id true predicted networks loss`, with `right` (networks that are right) and `probability` (mean over networks)
         of classes, `right` of labels, `error` (mean absolute error) of values, and `dice` of masks; with `group` where
-        samples have groups. `predicted` is what most networks predict, of values their mean.
+        samples have groups. `predicted` is what most networks predict, of values their mean. Images without foreground,
+        true or predicted, have no Dice coefficient, and no row.
     """
     kind = TASK_TYPES[networks[0].task_type]
     pooled = pool(networks)
@@ -37,7 +38,8 @@ def sample_rows(
     else:
         table["right"] = table["true"] == table["predicted"]
     grouped = table.groupby("id", sort=False)
-    merged = grouped.agg(true=("true", "first"), networks=("loss", "size"), loss=("loss", "mean"))
+    merged = grouped.agg(true=("true", "first"), loss=("loss", "mean"))
+    merged["networks"] = pd.Series(pooled.ids).value_counts().reindex(merged.index)
     if kind.has_values:
         merged["predicted"] = grouped["predicted"].mean()
         merged["error"] = grouped["error"].mean()

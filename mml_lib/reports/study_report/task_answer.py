@@ -117,6 +117,11 @@ class TaskAnswer:
         return f"{question} Networks learned from {train}; {self.evaluated:,} {SPLITS[self.split]} were evaluated."
 
     @property
+    def has_masks(self) -> bool:
+        """True for a segmentation."""
+        return TASK_TYPES[self.header["task_type"]].has_masks
+
+    @property
     def is_alone(self) -> bool:
         """True for a study with one run on this task."""
         return len(self.rows) == 1
@@ -126,7 +131,7 @@ class TaskAnswer:
         """The main metric in one sentence."""
         metric = find_metric(self.header["task_type"], self.metric)
         direction = "Lower is better" if lower_is_better(self.metric) else "Higher is better"
-        name = self.metric.replace("_", " ")
+        name = metric_title(self.metric)
         described = f"{name[:1].upper()}{name[1:]}: {metric.description}. " if metric else ""
         return f"{described}{direction}."
 
@@ -155,6 +160,15 @@ def number(value: float) -> str:
     if np.isnan(value):
         return "–"
     return f"{value:.3f}" if 0.001 <= abs(value) < 100 or value == 0 else f"{value:.4g}"
+
+
+ABBREVIATIONS = {"auroc": "AUROC", "mae": "MAE", "rmse": "RMSE", "iou": "IoU", "f1": "F1", "r2": "R²"}
+"""Metrics that are abbreviations, as people write them."""
+
+
+def metric_title(metric: str) -> str:
+    """Return a metric as people write it: `balanced accuracy`, `AUROC`."""
+    return " ".join(ABBREVIATIONS.get(word, word) for word in metric.split("_"))
 
 
 def percent(share: float) -> str:

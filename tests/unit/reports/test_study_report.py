@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mml_lib.predictions.predictions import Predictions
+from mml_lib.predictions.predictions import MaskPredictions, Predictions
 from mml_lib.reports.study_report.answer_checks import answer_checks
 from mml_lib.reports.study_report.provenance import commit_of, provenance
 from mml_lib.reports.study_report.report_page import StudyPages, report_page
@@ -107,6 +107,14 @@ def test_values_and_masks_have_errors_of_their_own(tmp_path: Path):
     table = sample_rows([replace(values, task_type="regression")] * 2, [], {}).set_index("id")
     assert list(table["error"]) == [1.0, 0.0]
     assert list(table["predicted"]) == [1.0, 4.0]
+
+
+def test_image_without_foreground_has_no_row_and_others_count_all_networks():
+    empty, disc = np.zeros((4, 4), np.uint8), np.eye(4, dtype=np.uint8)
+    first = MaskPredictions.of([empty, disc], [empty, disc], np.array(["a", "b"]), 2)
+    second = MaskPredictions.of([empty, empty], [empty, disc], np.array(["a", "b"]), 2)
+    (row,) = sample_rows([first, second], ["ground", "disc"], {}).to_dict("records")
+    assert (row["id"], row["networks"], row["dice"]) == ("b", 2, 0.5)
 
 
 def test_table_of_samples_is_bounded_and_keeps_the_worst():
