@@ -79,7 +79,7 @@ def simulated(task: TaskDescription) -> tuple[RunResults, pd.DataFrame]:
     return RunResults(labels, {}, {}, runs, {}, {}, {}), standing
 
 
-def figures_of(
+def draw_figures(
     task: TaskDescription, dataset: Dataset, results: RunResults, standing: pd.DataFrame, folder: Path
 ) -> None:
     """Draw the figures that the page shows: those of the task, and of its best run."""
