@@ -144,7 +144,7 @@ def runs_table(standing: pd.DataFrame) -> pd.DataFrame:
 def paper_table(standing: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each procedure and ensemble, with mean and interval of each metric, the best in its order."""
     rows: dict[str, dict[str, str]] = {}
-    for metric in dict.fromkeys(standing["metric"]):
+    for metric in dict.fromkeys(standing["metric"][standing["mean"].notna()]):
         for row in standing_rows(standing, metric):
             ends = "" if pd.isna(row.low) else f" [{number(row.low)}, {number(row.high)}]"
             of_row = rows.setdefault(row.name, {"run": row.title, "networks": str(row.networks)})

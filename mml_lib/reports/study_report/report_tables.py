@@ -17,6 +17,9 @@ from mml_lib.reports.task_table import task_table
 ROWS = 400
 """Rows of a table in the page; its CSV has all."""
 
+SHORT = 28
+"""Characters of a text that stays in one line."""
+
 
 @dataclass(frozen=True)
 class ReportTable:
@@ -144,4 +147,5 @@ def _cell(value: object) -> Markup:
         return Markup("<td>yes</td>") if value else Markup("<td>no</td>")
     if isinstance(value, int | float | np.number):
         return Markup('<td class="number" data-value="{}">{}</td>').format(value, number_text(value))
-    return Markup("<td>{}</td>").format("" if value is None or value is pd.NA else escape(str(value)))
+    text = "" if value is None or value is pd.NA else str(value)
+    return Markup("<td{}>{}</td>").format(Markup(' class="short"') if len(text) <= SHORT else "", escape(text))

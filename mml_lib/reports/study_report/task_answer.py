@@ -173,4 +173,4 @@ def metric_title(metric: str) -> str:
 
 def percent(share: float) -> str:
     """Return a share in percent."""
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f}\u00a0%"

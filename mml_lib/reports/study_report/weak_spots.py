@@ -18,6 +18,9 @@ from mml_lib.tasks.metadata import MOST_GROUPS
 MOST = 3
 """Weak classes and groups of the first page."""
 
+FEWEST = 10
+"""Samples of a group on the first page at least: of fewer, a value says little."""
+
 BY_CLASS = {"class": "recall", "labels": "f1", "mask": "dice"}
 """Metric of classes by kind of target."""
 
@@ -72,17 +75,23 @@ def groups_of(networks: Sequence[AnyPredictions], task: TaskDescription, metric:
 
 
 def mean_groups(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return the mean over networks of a metric by group, the weakest first: `column group samples value`."""
+    """Return the mean over networks of a metric by group, the weakest first: `column group samples value`.
+
+    Columns of metadata come first; the column `group`, often patients, comes last.
+    """
     own = table[(table["metric"] == metric) & table["value"].notna()]
     means = own.groupby(["column", "group"], sort=False).agg(samples=("samples", "max"), value=("value", "mean"))
-    return means.reset_index().sort_values("value", ascending=not lower_is_better(metric), kind="stable")
+    means = means.reset_index().sort_values("value", ascending=not lower_is_better(metric), kind="stable")
+    return means.sort_values("column", key=lambda columns: columns == "group", kind="stable", ignore_index=True)
 
 
 def weak_groups(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return names and values of the weakest groups in words."""
+    """Return names and values of the weakest groups in words, of those with enough samples."""
+    if table.empty:
+        return []
     return [
         (f"{row['column']} {row['group']}", f"{number(row['value'])} ({row['samples']:,} images)")
-        for _, row in table.head(MOST).iterrows()
+        for _, row in table[table["samples"] >= FEWEST].head(MOST).iterrows()
     ]
 
 

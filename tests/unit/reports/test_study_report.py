@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from mml_lib.predictions.predictions import MaskPredictions, Predictions
+from mml_lib.reports.study_report.answer_building import paper_table
 from mml_lib.reports.study_report.answer_checks import answer_checks
 from mml_lib.reports.study_report.provenance import commit_of, provenance
 from mml_lib.reports.study_report.report_page import StudyPages, report_page
@@ -26,6 +27,7 @@ from mml_lib.reports.study_report.weak_spots import (
     groups_of,
     guess_sentence,
     weak_classes,
+    weak_groups,
 )
 from tests.support.described_tasks import task_of
 
@@ -159,7 +161,7 @@ def test_weakest_class_comes_first_and_counts_images_once(tmp_path: Path):
 )
 def test_calibration_is_stated_in_words(rights: list[bool], sure: float, verdict: str):
     assert verdict in calibration_sentence([predicted(rights, sure)])
-    assert "50.0 %" in guess_sentence([predicted(rights, sure)], CLASSES)
+    assert "50.0\u00a0%" in guess_sentence([predicted(rights, sure)], CLASSES)
 
 
 def states(task: Any, folds: list[int], **changes: Any) -> list[str]:
@@ -241,3 +243,14 @@ def test_provenance_states_what_files_state(tmp_path: Path):
     assert entries["largest memory of a step"] == "1.50 GB"
     assert "commit of the study" not in entries
     assert commit_of(tmp_path) == ""
+
+
+def test_small_groups_are_no_weak_groups():
+    table = pd.DataFrame({"column": "site", "group": ["tiny", "large"], "samples": [3, 30], "value": [0.1, 0.7]})
+    assert [name for name, _ in weak_groups(table)] == ["site large"]
+
+
+def test_metric_that_no_run_defines_has_no_column():
+    table = summary(("aaaa", "procedure", 0.9, True))
+    (row,) = paper_table(pd.concat([table, table.assign(metric="f1", mean=np.nan)])).to_dict("records")
+    assert row == {"run": "label aaaa", "networks": "2", "accuracy": "0.900 [0.800, 1.000]"}
