@@ -149,6 +149,7 @@ def picture_grid(lines: int, across: int, width: float, height: float) -> tuple[
     axes = figure.subplots(lines, across, squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
+        axis.set(xticks=[], yticks=[])  # titles and layout are spared the hidden ticks
     return figure, axes
 
 
@@ -227,7 +228,13 @@ def at_print_resolution() -> Iterator[None]:
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure; the same one gives the same file."""
+    """Write a figure; the same one gives the same file. It is laid out once, and drawn once for each file.
+
+    Matplotlib draws a figure with a layout engine twice, as the first drawing may run the engine.
+    """
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+        figure.set_layout_engine(None)
     _save(figure, path)
     if _prints.get() and Path(path).suffix == ".svg":
         _save(figure, Path(path).with_name(f"{Path(path).stem}-{PRINT_DPI}dpi.png"), dpi=PRINT_DPI)
