@@ -1,7 +1,8 @@
-"""A study that is interrupted again and again, and the results that it must still reach.
+"""Studies that are interrupted again and again, and the results that they must still reach.
 
-Long form: `python -m tests.workflow.interruptions --kills 60 --seed 7`. It runs the study undisturbed, then interrupts
+Long form: `python -m tests.workflow.interruptions --kills 60 --seed 7`. It runs each study undisturbed, then interrupts
 the same study at random moments until it is done, from nothing again and again until all kills are used, and compares.
+`--study` chooses some of the studies. The seed repeats the choices, the machine's load moves the moments.
 """
 
 import argparse
@@ -16,13 +17,16 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from tests.support.workplaces import TINY, Workplace
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-TARGETS = ("snakemake", "step", "all")
+TARGETS = ("snakemake", "step", "fork", "warm process", "all")
+FULL_DISK = 0.1
+"""Share of interruptions by which a process finds no more space for its files, instead of a signal."""
 
 STUDY = TINY | {
     "mode": {
@@ -46,8 +50,43 @@ STUDY = TINY | {
     "bootstrap": 100,
 }
 
+SIMILARITY = TINY | {
+    "mode": "similarity",
+    "tasks": {
+        name: TINY["tasks"]["stripes"] | {"seed": seed, "keywords": keywords}
+        for seed, (name, keywords) in enumerate({"a": ["x", "y"], "b": ["x"], "c": []}.items())
+    },
+    "features": {"arch": "test_resnet", "pretrained": False},
+    "similarity": {"distance": ["emd", "knn", "leep"], "options": {"knn": {"k": 3}}},
+}
+
+SEARCH = TINY | {
+    "mode": TINY["mode"] | {"cv": False},
+    "trainer": {"max_epochs": 4, "accelerator": "cpu"},
+    "sampling": {"batch_size": 4},
+    "bootstrap": 0,
+    "search": {
+        "trials": 6,
+        "parallel": 2,
+        "objective": "loss",
+        "halving": {"min_epochs": 1, "factor": 2},
+        "space": {"optimizer.lr": {"low": 1e-5, "high": 0.1, "log": True}, "optimizer": ["adamw", "sgd"]},
+    },
+}
+
+STUDIES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "post": (STUDY, ("post",)),
+    "search": (SEARCH, ("train",)),
+    "similarity": (SIMILARITY, ("similarity",)),
+    "export": (TINY | {"mode": TINY["mode"] | {"cv": False}}, ("train", "export")),
+}
+"""Studies by name, with the targets that are made one after the other."""
+
 TOLD_APART_BY_TIME = ("LOGS", "BENCHMARKS", "PAGES")
 """Folders of logs, times and memory, and of the pages that show them."""
+
+WITH_TIMES = ("-times.csv", "-methods.md", "optuna.log")
+"""Parts of names of files with times."""
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -55,7 +94,8 @@ def tree(folder: Path) -> dict[str, bytes]:
     contents = {}
     for root in ("data", "results"):
         for path in sorted((folder / root).rglob("*")):
-            timed = set(path.parts) & set(TOLD_APART_BY_TIME) or "-times.csv" in path.name or path.name == ".lock"
+            timed = set(path.parts) & set(TOLD_APART_BY_TIME) or path.name == ".lock"
+            timed = timed or any(part in path.name for part in WITH_TIMES)
             if path.is_file() and not timed and path.name != ".snakemake_timestamp":
                 contents[str(path.relative_to(folder))] = _timeless(path)
     return contents
@@ -105,27 +145,33 @@ class Interruptions:
 
     Args:
         place: a folder of its own.
-        rng: chooses moments, signals and targets.
+        rng: chooses moments, signals and processes.
+        targets: what Snakemake makes, one after the other.
         longest: seconds after which a start is interrupted at the latest.
     """
 
     place: Workplace
     rng: random.Random
+    targets: tuple[str, ...] = ("all",)
     longest: float = 12.0
     kills: list[str] = field(default_factory=list)
 
     def until_done(self, most: int) -> None:
-        """Start the study again and again, interrupted up to `most` times, until it is done."""
+        """Start the study again and again, interrupted up to `most` times, until all its targets are done."""
+        for target in self.targets:
+            self._until_done(target, most)
+
+    def _until_done(self, target: str, most: int) -> None:
         while len(self.kills) < most:
-            if self._interrupted_start():
+            if self._interrupted_start(target):
                 return
-        running = self._start()
+        running = self._start(target)
         said, _ = running.communicate(timeout=600)
         assert running.returncode == 0, said
 
-    def _start(self) -> subprocess.Popen:
+    def _start(self, target: str) -> subprocess.Popen:
         return subprocess.Popen(
-            self.place.command("--quiet", "all"),
+            self.place.command(target, "--quiet", "all"),
             cwd=self.place.folder,
             text=True,
             stdout=subprocess.PIPE,
@@ -133,9 +179,9 @@ class Interruptions:
             start_new_session=True,
         )
 
-    def _interrupted_start(self) -> bool:
+    def _interrupted_start(self, target: str) -> bool:
         """Start the study and interrupt it; return whether it was done before that."""
-        running = self._start()
+        running = self._start(target)
         try:
             said, _ = running.communicate(timeout=self.rng.uniform(0.5, self.longest))
         except subprocess.TimeoutExpired:
@@ -146,21 +192,42 @@ class Interruptions:
         return True
 
     def _interrupt(self, running: subprocess.Popen) -> None:
-        number, target = self.rng.choice(SIGNALS), self.rng.choice(TARGETS)
-        steps = [child for child in psutil.Process(running.pid).children(recursive=True) if _is_step(child)]
-        self.kills.append(f"{signal.Signals(number).name} to {target}")
+        number, kind = self.rng.choice(SIGNALS), self.rng.choice(TARGETS)
+        if self.rng.random() < FULL_DISK:
+            self._fill_disk(running)
+            return
+        self.kills.append(f"{signal.Signals(number).name} to {kind}")
         with contextlib.suppress(ProcessLookupError):
-            if target == "all":
+            if kind == "all":
                 os.killpg(running.pid, number)
-            elif target == "step" and steps:
-                os.kill(self.rng.choice(steps).pid, number)
+            elif chosen := _processes(running, kind):
+                os.kill(self.rng.choice(chosen).pid, number)
             else:
                 running.send_signal(number)
 
+    def _fill_disk(self, running: subprocess.Popen) -> None:
+        """Let a fork find no space for more than a block of a file, as on a full disk."""
+        self.kills.append("no space for a fork")
+        for process in _processes(running, "fork"):
+            with contextlib.suppress(psutil.Error, OSError):
+                process.rlimit(psutil.RLIMIT_FSIZE, (4096, 4096))
 
-def _is_step(process: psutil.Process) -> bool:
+
+def _processes(running: subprocess.Popen, kind: str) -> list[psutil.Process]:
+    """Return the processes of a Snakemake that are steps, forks of the warm process, or that process."""
+    processes = psutil.Process(running.pid).children(recursive=True)
+    warm = [process for process in processes if _has(process, "mml_lib.steps.warm_process")]
+    forks = [process for process in warm if process.ppid() in {parent.pid for parent in warm}]
+    if kind == "fork":
+        return forks
+    if kind == "warm process":
+        return [process for process in warm if process not in forks]
+    return [process for process in processes if _has(process, ".snakemake/scripts")] if kind == "step" else []
+
+
+def _has(process: psutil.Process, word: str) -> bool:
     with contextlib.suppress(psutil.Error):
-        return any(".snakemake/scripts" in part for part in process.cmdline())
+        return any(word in part for part in process.cmdline())
     return False
 
 
@@ -169,7 +236,7 @@ def differences(one: dict[str, bytes], other: dict[str, bytes]) -> list[str]:
     return sorted(path for path in one.keys() | other.keys() if one.get(path) != other.get(path))
 
 
-def run(folder: Path, kills: int, seed: int, longest: float = 12.0) -> list[str]:
+def run(folder: Path, kills: int, seed: int, longest: float = 12.0, study: str = "post") -> list[str]:
     """Interrupt a study `kills` times and compare it with one that was not interrupted.
 
     Args:
@@ -177,14 +244,17 @@ def run(folder: Path, kills: int, seed: int, longest: float = 12.0) -> list[str]
         kills: how many, over as many runs of the study from nothing as it takes.
         seed: of all that is random.
         longest: seconds after which a start is interrupted at the latest.
+        study: its name.
 
     Returns:
         What was interrupted, and how.
     """
+    config, targets = STUDIES[study]
     undisturbed = Workplace(folder / "undisturbed")
     undisturbed.folder.mkdir(parents=True)
-    undisturbed.write(STUDY)
-    undisturbed.run("--quiet", "all")
+    undisturbed.write(config)
+    for target in targets:
+        undisturbed.run(target, "--quiet", "all")
     expected = tree(undisturbed.folder)
     done: list[str] = []
     for number in range(kills):
@@ -192,11 +262,11 @@ def run(folder: Path, kills: int, seed: int, longest: float = 12.0) -> list[str]
             break
         place = Workplace(folder / f"interrupted{number}")
         place.folder.mkdir()
-        place.write(STUDY)
-        interruptions = Interruptions(place, random.Random(f"{seed} {number}"), longest)
+        place.write(config)
+        interruptions = Interruptions(place, random.Random(f"{seed} {number}"), targets, longest)
         interruptions.until_done(kills - len(done))
         done += interruptions.kills
-        print(f"{len(done)} interruptions", flush=True)
+        print(f"{study}: {len(done)} interruptions", flush=True)
         place_and_kills = f"in {place.folder}, after {', '.join(interruptions.kills)}"
         different = differences(tree(place.folder), expected)
         assert different == [], f"{different} {place_and_kills}"
@@ -208,16 +278,20 @@ def run(folder: Path, kills: int, seed: int, longest: float = 12.0) -> list[str]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=50, help="how often")
+    parser.add_argument("--kills", type=int, default=50, help="how often each study is interrupted")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of the moments and signals")
     parser.add_argument("--longest", type=float, default=12, help="seconds before a start is interrupted")
+    parser.add_argument("--study", choices=STUDIES, action="append", help="some of the studies; all unless stated")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
-    folder = Path(tempfile.mkdtemp(prefix="interruptions-"))  # stays, to be looked at, where something differs
-    done = run(folder, options.kills, options.seed, options.longest)
-    shutil.rmtree(folder)
-    print("\n".join(f"{number + 1:4} {kill}" for number, kill in enumerate(done)))
-    print(f"{len(done)} interruptions, and not a byte is another (seed {options.seed})")
+    total = 0
+    for study in options.study or STUDIES:
+        folder = Path(tempfile.mkdtemp(prefix=f"interruptions-{study}-"))  # stays where something differs
+        done = run(folder, options.kills, options.seed, options.longest, study)
+        shutil.rmtree(folder)
+        print("\n".join(f"{number + 1:4} {kill}" for number, kill in enumerate(done)))
+        total += len(done)
+    print(f"{total} interruptions, and not a byte is another (seed {options.seed})")
 
 
 if __name__ == "__main__":
