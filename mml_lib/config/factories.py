@@ -18,6 +18,7 @@ from mml_lib.errors import MMLError, nearest
 TARGET = "_target_"
 
 _plugins: set[str] = set()
+_installed: set[str] = set()
 
 
 def check_path(path: str) -> str:
@@ -41,8 +42,9 @@ def check_package(path: str) -> None:
         MMLError: there is no such package.
     """
     package = path.partition(".")[0]
-    if package not in sys.modules and find_spec(package) is None:
+    if package not in sys.modules and package not in _installed and find_spec(package) is None:
         raise MMLError(f"'{path}': there is no package '{package}'; install it, or name its file in plugins")
+    _installed.add(package)
 
 
 def trust_plugin(module: str) -> None:

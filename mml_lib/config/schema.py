@@ -84,6 +84,10 @@ def _one_or_by_type(value: Any) -> str:
     return "by_type" if by_type else "one"
 
 
+SEEDS = 2**32
+"""Number of seeds."""
+
+
 class StudyConfig(Section):
     """A study: the library's defaults, overlaid by its files and values, with presets resolved."""
 
@@ -99,7 +103,7 @@ class StudyConfig(Section):
         min_length=1,
     )
     tagging: Tagging = Field(default_factory=Tagging, description="Tags for all tasks.")
-    seed: int = Field(42, ge=0, lt=2**32, description="Seed of weight initialisation, sampling and augmentation.")
+    seed: int = Field(42, ge=0, lt=SEEDS, description="Seed of weight initialisation, sampling and augmentation.")
     preprocessing: Preprocessing = Field(
         default_factory=Preprocessing,
         description="Preprocessing of images before they are packed: a preset, a preset with changes, or a list of "

@@ -8,13 +8,13 @@ import _thread
 import functools
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from snakemake.dag import DAG
-    from snakemake.jobs import Job
+    from snakemake.jobs import AbstractJob, Job
     from snakemake.workflow import Workflow
 
 
@@ -75,6 +75,76 @@ def keep_pandas_out() -> None:
         PersistenceBase._serialize_param = property(lambda self: self._serialize_param_builtin)
 
 
+def remember_signatures() -> None:
+    """Have Snakemake read the signature of each function once, a seventh of the time of a plan.
+
+    It reads those of the functions of inputs, params and resources again for each job. This can go when Snakemake
+    keeps them.
+    """
+    import snakemake.common
+    import snakemake.rules
+
+    read = snakemake.common.get_function_params
+    if hasattr(read, "__wrapped__"):
+        return
+    remember = functools.lru_cache(maxsize=4096)(read)
+
+    @functools.wraps(read)
+    def get_function_params(function: Callable[..., Any]) -> Any:
+        try:
+            return remember(function)
+        except TypeError:  # a callable without a hash
+            return read(function)
+
+    snakemake.common.get_function_params = snakemake.rules.get_function_params = get_function_params
+
+
+def check_scripts_once() -> None:
+    """Have Snakemake look for the script of each rule once, a twelfth of the time of a plan.
+
+    It reads the script again for each job. This can go when Snakemake looks once where a path has no wildcards.
+    """
+    from snakemake.dag import ScriptProcessor
+
+    check = ScriptProcessor.process_job
+    if hasattr(check, "__wrapped__"):
+        return
+
+    @functools.wraps(check)
+    def process_job(processor: Any, job: "Job") -> None:
+        checked = processor.__dict__.setdefault("_mml_checked", set())
+        if job.rule not in checked:
+            check(processor, job)
+        if "{" not in str(getattr(job.rule, processor.script_type) or ""):
+            checked.add(job.rule)
+
+    ScriptProcessor.process_job = process_job
+
+
+def name_files_at_once() -> None:
+    """Have Snakemake write the path of a plain file into its log without asking for nine flags in turn.
+
+    A flag is asked for twice by an abstract class, for each file of each job. This can go when Snakemake looks at a
+    file's flags once.
+    """
+    import snakemake.jobs
+    from snakemake.io import _IOFile
+    from snakemake.io.fmt import fmt_iofile
+
+    if snakemake.jobs.fmt_iofile is not fmt_iofile:
+        return
+    silent = {"ancient", "directory", "temp", "protected", "touch"}
+
+    @functools.wraps(fmt_iofile)
+    def path_of(file: Any, as_input: bool = False, as_output: bool = False) -> str:
+        if type(file) is _IOFile and silent.issuperset(file.flags):
+            return str(file)
+        text: str = fmt_iofile(file, as_input=as_input, as_output=as_output)
+        return text
+
+    snakemake.jobs.fmt_iofile = path_of
+
+
 def end_on_sigterm() -> None:
     """Have Snakemake end at SIGTERM whatever it is doing.
 
@@ -87,6 +157,41 @@ def end_on_sigterm() -> None:
     handler = JobScheduler.exit_gracefully
     if handler.__module__ != __name__:
         JobScheduler.exit_gracefully = lambda self, *_: _thread.start_new_thread(handler, (self,))
+
+
+def select_in_order(first: Callable[..., Sequence["AbstractJob"]]) -> None:
+    """Have the greedy scheduler choose among the few steps that should come next, in their order.
+
+    Before each step, Snakemake looks for the sizes of the inputs of all ready steps, goes through all steps of the
+    plan, and compares all ready ones: 0.14 s where 3,335 are ready. This can go when a plugin for schedulers is called
+    before that.
+
+    Args:
+        first: gives the steps that should come next: out of ready ones, by free resources and the steps that run.
+    """
+    from snakemake.scheduling.greedy import Scheduler
+    from snakemake.scheduling.job_scheduler import JobScheduler
+
+    select, remaining = JobScheduler.job_selector, JobScheduler.remaining_jobs.fget
+    if hasattr(select, "__wrapped__"):
+        return
+
+    @functools.wraps(select)
+    def job_selector(scheduler: Any, jobs: Collection["AbstractJob"]) -> Sequence["AbstractJob"]:
+        if not isinstance(scheduler._scheduler, Scheduler):
+            return select(scheduler, jobs)
+        scheduler._scheduler.settings.omit_prioritize_by_temp_and_input = True
+        scheduler._mml_selects = True
+        try:
+            return select(scheduler, first(jobs, scheduler.resources, scheduler.running))
+        finally:
+            scheduler._mml_selects = False
+
+    def remaining_jobs(scheduler: Any) -> Sequence["AbstractJob"]:
+        return () if getattr(scheduler, "_mml_selects", False) else remaining(scheduler)
+
+    JobScheduler.job_selector = job_selector
+    JobScheduler.remaining_jobs = property(remaining_jobs)
 
 
 def start_warm_first() -> None:

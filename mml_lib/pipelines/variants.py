@@ -9,7 +9,7 @@ from typing import Any
 from mml_lib.config.loading import load_study
 from mml_lib.config.reading.layers import check_dotted, with_values
 from mml_lib.config.reading.origins import Source
-from mml_lib.config.schema import StudyConfig
+from mml_lib.config.schema import SEEDS, StudyConfig
 from mml_lib.errors import MMLError
 from mml_lib.pipelines.pipeline import PIPELINE_KEYS
 
@@ -35,11 +35,13 @@ class Variant:
         label: its differences from the other variants.
         study: its config.
         parts: its name among the variants and its values of the sweep, if any, without the seed.
+        repeats: the variant before it that differs in the seed only; it shares the sections of that one's study.
     """
 
     label: str
     study: StudyConfig
     parts: tuple[str, ...] = ()
+    repeats: "Variant | None" = None
 
     @property
     def procedure(self) -> str:
@@ -61,6 +63,7 @@ def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Vari
     named = set(sweep)
     sweep = _repeated(base, sweep, variants, files)
     expanded = []
+    firsts: dict[str, Variant] = {}
     for name, keys in variants.items() or [("", {})]:
         for values in itertools.product(*sweep.values()):
             point = dict(zip(sweep, values, strict=True))
@@ -71,8 +74,19 @@ def expand(config: Mapping[str, Any], files: Sequence[Source] = ()) -> list[Vari
             varied: dict[tuple[str, ...], tuple[Any, ...]]
             varied = {tuple(str(key).split(".")): ("variants", name, key) for key in keys}
             varied |= {tuple(str(key).split(".")): ("sweep", key) for key in point if key in named}
-            expanded.append(Variant(label, load_study(with_values(base, {**keys, **point}), files, varied), parts))
+            seed = point.get("seed")
+            key = repr((name, {key: value for key, value in point.items() if key != "seed"}))
+            first = firsts.get(key) if is_seed(seed) else None
+            study = first and first.study.model_copy(update={"seed": seed})
+            study = study or load_study(with_values(base, {**keys, **point}), files, varied)
+            expanded.append(Variant(label, study, parts, first))
+            firsts.setdefault(key, expanded[-1])
     return expanded
+
+
+def is_seed(value: Any) -> bool:
+    """Return True for a value that is a seed as it stands."""
+    return type(value) is int and 0 <= value < SEEDS
 
 
 def _check_varied(section: str, key: str) -> None:

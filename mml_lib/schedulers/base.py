@@ -199,12 +199,15 @@ class AbstractBaseScheduler(StepHooks, ABC):
         """
         identity = self.study.task(task)
         runs: dict[str, Run] = {}
+        task_sections: dict[int, dict[str, Any]] = {}
         if not TASK_TYPES[identity.task_type].is_learnable:
             return []
         for variant in variants:
-            _check_variant(identity, variant)
-            check_class_names(task, identity.task_type, self.study.tasks.classes_of, variant.study)
-            task_section = task_content(identity, variant.study.preprocessing)
+            if variant.repeats is None:
+                _check_variant(identity, variant)
+                check_class_names(task, identity.task_type, self.study.tasks.classes_of, variant.study)
+                task_sections[id(variant.study)] = task_content(identity, variant.study.preprocessing)
+            task_section = task_sections[id((variant.repeats or variant).study)]
             added = additions and additions(identity, variant.study)
             pipeline = Pipeline.of(variant.study, task_section, added, self.code)
             chosen = {"": pipeline}

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mml_lib.config.schema import StudyConfig
+from mml_lib.config.sections import Mode
 from mml_lib.config.task_options import NESTED, learned_as
 from mml_lib.errors import MMLError, nearest
 from mml_lib.pipelines.trained_networks import TrainedNetwork
@@ -107,8 +108,14 @@ class TrainScheduler(AbstractBaseScheduler):
         """
         if not self._is_main:
             return self.options
-        label = next((variant.label for variant in self.variants if variant.study is cfg), "")
-        return self._check_options(cfg.mode.options, label)
+        if id(cfg.mode) not in self._checked_options:  # repetitions share the section
+            label = next((variant.label for variant in self.variants if variant.study is cfg), "")
+            self._checked_options[id(cfg.mode)] = cfg.mode, self._check_options(cfg.mode.options, label)
+        return self._checked_options[id(cfg.mode)][1]
+
+    @cached_property
+    def _checked_options(self) -> dict[int, tuple[Mode, Any]]:
+        return {}
 
     @cached_property
     def variant_options(self) -> list[Any]:

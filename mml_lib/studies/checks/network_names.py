@@ -55,8 +55,10 @@ class NetworkPackage:
 
     def is_known(self, name: str) -> bool:
         """Return True if a network may have the name: it is registered, or written in the sources."""
-        if name in self._registered(self.registry):
-            return True
+        return name in self._registered(self.registry) or self._is_written(name)
+
+    @functools.cache  # noqa: B019  (packages live as long as the process)
+    def _is_written(self, name: str) -> bool:
         spellings = (f"def {name}(", f"'{name}'", f'"{name}"')
         return not self.files or any(spelling in source for source in self.sources(name) for spelling in spellings)
 

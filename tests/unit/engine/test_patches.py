@@ -16,11 +16,17 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
+import snakemake.common
+import snakemake.jobs
+import snakemake.rules
 import snakemake_executor_plugin_slurm as plugin
 from snakemake.api import Workflow
 from snakemake.cli import get_argument_parser, parse_config
+from snakemake.common import get_input_function_aux_params
 from snakemake.common.configfile import load_configfile
-from snakemake.dag import DAG
+from snakemake.dag import DAG, ScriptProcessor
+from snakemake.io import IOFile, ancient, pipe, temp
+from snakemake.io.fmt import fmt_iofile
 from snakemake.iocontainers import Namedlist
 from snakemake.persistence import PersistenceBase
 from snakemake.scheduling.job_scheduler import JobScheduler
@@ -28,6 +34,7 @@ from snakemake.script import PythonScript
 
 from mml_lib.engine import patches
 from tests.support.places import REPOSITORY
+from tests.support.simulated_schedule import greedy, networks
 
 ORIGINAL_PREAMBLE = inspect.unwrap(PythonScript.generate_preamble)
 
@@ -79,6 +86,111 @@ def test_params_are_serialized_without_pandas(monkeypatch: pytest.MonkeyPatch):
     patches.keep_pandas_out()
     persistence = SimpleNamespace(_serialize_param_builtin="the plain one")
     assert PersistenceBase._serialize_param.fget(persistence) == "the plain one"
+
+
+def test_snakemake_still_reads_the_signature_of_a_function_for_each_job(monkeypatch: pytest.MonkeyPatch):
+    original = inspect.unwrap(snakemake.common.get_function_params)
+    for module in (snakemake.common, snakemake.rules):
+        monkeypatch.setattr(module, "get_function_params", original)
+    read: list[Any] = []
+    signature = inspect.signature
+    monkeypatch.setattr(inspect, "signature", lambda function: read.append(function) or signature(function))
+    arguments = {"output": "a", "input": "b"}
+    for _ in range(2):
+        assert get_input_function_aux_params(lambda_of_output, arguments) == {"output": "a"}
+    assert len(read) == 2
+    patches.remember_signatures()
+    for _ in range(2):
+        assert get_input_function_aux_params(lambda_of_output, arguments) == {"output": "a"}
+    assert len(read) == 3
+    assert list(snakemake.rules.get_function_params(lambda_of_output)) == ["wildcards", "output"]
+    assert list(snakemake.common.get_function_params(WithoutHash())) == ["wildcards"]
+
+
+def lambda_of_output(wildcards: Any, output: Any) -> str:
+    return f"{wildcards}{output}"
+
+
+class WithoutHash:
+    __hash__ = None
+
+    def __call__(self, wildcards: Any) -> None:
+        """Take wildcards only."""
+
+
+@pytest.mark.parametrize(("path", "times"), [("step.py", 1), ("{wildcards.task}.py", 2)])
+def test_snakemake_still_reads_the_script_of_a_rule_for_each_job(
+    monkeypatch: pytest.MonkeyPatch, path: str, times: int
+):
+    read: list[Any] = []
+    monkeypatch.setattr("snakemake.script.get_source", lambda entry, *_: read.append(entry) or (entry, *"abcd"))
+    monkeypatch.setattr(ScriptProcessor, "process_job", inspect.unwrap(ScriptProcessor.process_job))
+    rule = MagicMock(script=path)
+
+    def reads_of_two_jobs() -> int:
+        read.clear()
+        processor = ScriptProcessor(MagicMock())
+        for _ in range(2):
+            processor.process_job(MagicMock(is_script=True, rule=rule))
+        return len(read)
+
+    assert reads_of_two_jobs() == 2
+    patches.check_scripts_once()
+    assert reads_of_two_jobs() == times
+
+
+def test_snakemake_still_asks_a_file_for_each_flag_in_turn(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(snakemake.jobs, "fmt_iofile", fmt_iofile)
+    assert inspect.getsource(fmt_iofile).count("is_flagged(f, ") > 5
+    files = [IOFile(path, None) for path in ("a", ancient("b"), temp("c"), pipe("d"))]
+    before = snakemake.jobs.format_files(files, as_input=True)
+    patches.name_files_at_once()
+    assert snakemake.jobs.fmt_iofile is not fmt_iofile
+    assert snakemake.jobs.format_files(files, as_input=True) == before == ["a", "b", "c", "d (pipe)"]
+
+
+def scheduler_of(jobs: list[Any]) -> Any:
+    """Return what the scheduler of Snakemake needs to select jobs of a plan."""
+    plan = SimpleNamespace(needrun_jobs=lambda: read.append("plan") or jobs, finished=lambda job: False)
+    read: list[str] = []
+
+    async def input_sizes(selectable: list[Any]) -> None:
+        read.append(f"{len(selectable)} sizes")
+
+    scheduler = SimpleNamespace(
+        workflow=SimpleNamespace(dag=plan, async_run=asyncio.run),
+        update_input_sizes=input_sizes,
+        validate_job=lambda job: None,
+        resources={"_cores": 1, "_job_count": sys.maxsize},
+        job_rate_limiter=None,
+        _input_sizes={},
+        _lock=threading.Lock(),
+        _scheduler=greedy(),
+        running=set(),
+        failed=set(),
+        read=read,
+    )
+    scheduler._job_selector = scheduler._scheduler.select_jobs
+    scheduler.update_available_resources = lambda selected: None
+    return scheduler
+
+
+def test_snakemake_still_compares_all_ready_jobs_before_each_step(monkeypatch: pytest.MonkeyPatch):
+    source = inspect.getsource(inspect.unwrap(JobScheduler.job_selector))
+    assert "self.update_input_sizes(jobs)" in source
+    assert source.index("self.remaining_jobs") < source.index("self.resources, self._input_sizes")
+    monkeypatch.setattr(JobScheduler, "job_selector", inspect.unwrap(JobScheduler.job_selector))
+    monkeypatch.setattr(JobScheduler, "remaining_jobs", JobScheduler.remaining_jobs)
+    patches.select_in_order(lambda jobs, free, running: list(jobs)[-1:])
+    jobs = networks(2, 1)
+
+    class SmallScheduler(SimpleNamespace):
+        remaining_jobs = JobScheduler.remaining_jobs
+
+    scheduler = SmallScheduler(**vars(scheduler_of(jobs)))
+    assert JobScheduler.job_selector(scheduler, jobs) == jobs[-1:]
+    assert scheduler.read == ["1 sizes"]
+    assert scheduler.remaining_jobs == jobs
 
 
 def preamble(script: str) -> list[str]:

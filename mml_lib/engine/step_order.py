@@ -1,0 +1,138 @@
+"""Order in which ready steps start.
+
+Trainings go before short steps, and cores that a training needs are kept for it while short steps end. Short steps of
+a run with no training left to start go before both: its results appear while others are trained.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from heapq import nsmallest
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from snakemake.jobs import AbstractJob, Job
+
+LONG = ("tune_fold", "train_fold", "train_trial")
+"""Rules that take most of the time of a study; in an outer pipeline, the names of its rules end with these."""
+
+PREPARING = ("write_pipeline", "select_model")
+"""Rules of short steps that trainings wait for."""
+
+AHEAD = 8
+"""Runs that are prepared ahead of the one that is trained."""
+
+NO_RUN = ("", "")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Place of a step among the others, which stays the same during a study.
+
+    Args:
+        rules: names of its rules, several for a group of steps.
+        is_long: True if it trains.
+        prepares: True if trainings of its run wait for it.
+        run: task and id of the run that it is of; empty if it is of none.
+        order: places among steps of one kind: by plan of runs, fold, and Snakemake's number.
+    """
+
+    rules: str
+    is_long: bool
+    prepares: bool
+    run: tuple[str, str]
+    order: tuple[int, int, int]
+
+
+class StepOrder:
+    """Order of ready steps.
+
+    Args:
+        planned_runs: gives the runs of the plan, as task and id, in their order.
+    """
+
+    def __init__(self, planned_runs: Callable[[], Collection[tuple[str, str]]]):
+        self._planned_runs = planned_runs
+        self._ranks: dict[tuple[str, str], int] = {}
+        self._places: dict[Any, Place] = {}
+
+    def first(
+        self, ready: Collection["AbstractJob"], free: Mapping[str, Any], running: Collection["AbstractJob"] = ()
+    ) -> list["AbstractJob"]:
+        """Return the ready steps that may start next, in the order in which they should.
+
+        Of each rule, these are no more than may run at once: comparing all ready steps takes longer than a short step.
+
+        Args:
+            ready: steps, or groups of steps, whose inputs are there.
+            free: free resources by Snakemake's names.
+            running: steps that run.
+        """
+        limit = min(free.get(name, len(ready)) for name in ("_cores", "_nodes", "_job_count"))
+        if limit <= 0:
+            return []
+        places = [(job, self._place(job)) for job in ready]
+        untrained = {place.run for _, place in places if place.is_long} - {NO_RUN}
+        by_rule: dict[str, list[tuple[Any, ...]]] = {}
+        for job, place in places:
+            kind = 1 if place.is_long or place.prepares else 2 if place.run in untrained else 0
+            by_rule.setdefault(place.rules, []).append((-job.priority, kind, place.order, job))
+        first = [entry for entries in by_rule.values() for entry in nsmallest(limit, entries, key=_key)]
+        ordered = [job for *_, job in sorted(first, key=_key)]
+        return self._until_kept_free(ordered, dict(free), running)
+
+    def _until_kept_free(
+        self, ordered: list["AbstractJob"], free: dict[str, Any], running: Collection["AbstractJob"]
+    ) -> list["AbstractJob"]:
+        """Return the steps before the first training that fits once running short steps have ended."""
+        later = dict(free)  # once all short steps have ended
+        for job in running:
+            if not self._place(job).is_long:
+                _take(job, later, -1)
+        for number, job in enumerate(ordered):
+            is_long = self._place(job).is_long
+            if _fits(job, free):
+                _take(job, free)
+                if is_long:
+                    _take(job, later)
+            elif is_long and _fits(job, later):
+                return ordered[:number]
+        return ordered
+
+    def _place(self, job: "AbstractJob") -> Place:
+        place = self._places.get(job)
+        if place is None:
+            place = self._places[job] = self._new_place(job)
+        return place
+
+    def _new_place(self, job: "AbstractJob") -> Place:
+        self._ranks = self._ranks or {run: rank for rank, run in enumerate(self._planned_runs())}
+        steps: list[Job] = list(job.jobs) if job.is_group() else [job]
+        names = sorted(step.rule.name for step in steps)
+        run, fold = min(map(_run_and_fold, steps))
+        rank = self._ranks.get(run, -1)
+        is_long, prepares = (any(name.endswith(rules) for name in names) for rules in (LONG, PREPARING))
+        order = (rank - AHEAD * prepares, fold, min(step.jobid for step in steps))
+        return Place(" ".join(names), is_long, prepares, run, order)
+
+
+def _run_and_fold(step: "Job") -> tuple[tuple[str, str], int]:
+    wildcards = step.wildcards_dict or {}
+    run = (wildcards["task"], wildcards["run"]) if {"task", "run"} <= wildcards.keys() else NO_RUN
+    return run, int(wildcards.get("fold", 0))
+
+
+def _key(entry: tuple[Any, ...]) -> tuple[Any, ...]:
+    return entry[:3]
+
+
+def _fits(job: "AbstractJob", free: Mapping[str, Any]) -> bool:
+    return all(free.get(name, 0) >= number for name, number in _needs(job, free))
+
+
+def _take(job: "AbstractJob", free: dict[str, Any], sign: int = 1) -> None:
+    for name, number in _needs(job, free):
+        free[name] -= sign * number
+
+
+def _needs(job: "AbstractJob", free: Mapping[str, Any]) -> list[tuple[str, int]]:
+    return [(name, number) for name, number in job.scheduler_resources.items() if name in free]

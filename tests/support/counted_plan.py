@@ -1,0 +1,94 @@
+"""Dry runs whose Python calls are counted.
+
+`python -m tests.support.counted_plan FILE ARGUMENTS` is the command `snakemake -n ARGUMENTS`, and writes the number of
+its calls, of all functions and of some, into a file.
+"""
+
+import contextlib
+import cProfile
+import json
+import pstats
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from tests.support.places import REPOSITORY
+
+FUNCTIONS = {
+    "stats": ("<built-in method posix.stat>", "<built-in method posix.lstat>"),
+    "opens": ("<built-in method _io.open>", "<built-in method _io.open_code>", "<built-in method posix.open>"),
+    "listings": ("<built-in method posix.listdir>", "<built-in method posix.scandir>"),
+    "signatures": ("signature",),
+    "package searches": ("find_spec",),
+}
+"""Functions that are counted together, by their names in a profile."""
+
+STUDY = {
+    "project": "large",
+    "mode": {"preset": "train", "subroutines": ["train", "predict", "test"]},
+    "tasks": {"stripes": {"creator": "fake", "folds": 5}},
+    "preprocessing": "size32",
+    "arch": "test_resnet",
+    "loss": "cross_entropy",
+    "optimizer": "adamw",
+    "lr_scheduler": "one_cycle",
+}
+"""A study without its sweep."""
+
+
+@dataclass(frozen=True)
+class PlanCounts:
+    """Calls of a dry run.
+
+    Args:
+        steps: planned steps.
+        calls: calls by kind; `calls`: of all functions.
+    """
+
+    steps: int
+    calls: dict[str, int]
+
+    def per_step(self, smaller: "PlanCounts") -> dict[str, float]:
+        """Return the calls that each further step of a larger study takes."""
+        steps = self.steps - smaller.steps
+        return {kind: (number - smaller.calls[kind]) / steps for kind, number in self.calls.items()}
+
+
+def count_plan(folder: Path, runs: int) -> PlanCounts:
+    """Return the calls of the dry run of a study.
+
+    Args:
+        folder: new folder.
+        runs: seeds of the sweep; each run has five folds of three steps, and a pipeline.
+    """
+    folder.mkdir()
+    (folder / "study.yaml").write_text(yaml.safe_dump(STUDY | {"sweep": {"seed": list(range(runs))}}))
+    command = [sys.executable, "-m", __name__, "counts.json", "--snakefile", str(REPOSITORY / "Snakefile")]
+    command += ["--profile", str(REPOSITORY / "profiles/default"), "--configfile", "study.yaml"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return PlanCounts(16 * runs, json.loads((folder / "counts.json").read_text()))
+
+
+def main() -> None:
+    """Plan, and write the counts."""
+    from snakemake.cli import main as run
+
+    file, *sys.argv[1:] = sys.argv[1:]
+    sys.argv.append("-n")
+    profile = cProfile.Profile()
+    with contextlib.suppress(SystemExit):
+        profile.runcall(run)
+    calls = {kind: 0 for kind in FUNCTIONS}
+    total = 0
+    for (_, _, name), (_, number, *_) in pstats.Stats(profile).stats.items():
+        total += number
+        for kind, names in FUNCTIONS.items():
+            calls[kind] += number * (name in names)
+    Path(file).write_text(json.dumps({"calls": total, **calls}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""Snakemake whose steps only write their outputs: what a study of thousands of steps costs beside its steps.
+
+`python -m tests.support.pretended_steps ARGUMENTS` is the command `snakemake ARGUMENTS` with such steps, and without
+the checks that train for a moment before the first step.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from snakemake.executors import local
+from snakemake.io import is_flagged
+
+from mml_lib.engine import hooks
+
+
+MEASURED = "s\th:m:s\tmax_rss\n0.1\t0:00:00\t1\n"
+"""Time and memory of a step, as Snakemake's benchmark files state them."""
+
+
+def pretend(rule: Any, inputs: Any, output: Any, *others: Any) -> None:
+    """Write the outputs of a step, with a word each, and its benchmark file."""
+    if benchmark := others[5]:
+        Path(benchmark).write_text(MEASURED)
+    for pattern, path in zip(rule.output, output, strict=True):
+        if is_flagged(pattern, "directory"):
+            os.makedirs(path, exist_ok=True)
+        else:
+            Path(path).write_text("pretended")
+
+
+def main() -> None:
+    """Run Snakemake on the arguments of this process."""
+    from snakemake.cli import main as run
+
+    local.run_wrapper = pretend
+    hooks.check_pipelines = hooks.check_backbones = lambda *_: None
+    run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
