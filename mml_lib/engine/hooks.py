@@ -26,6 +26,7 @@ from mml_lib.studies.resources.consumption import as_lines, consumption
 from mml_lib.studies.resources.forecast import Forecast
 from mml_lib.studies.resources.planned_steps import steps_of
 from mml_lib.studies.study import Study
+from mml_lib.studies.submitted_runs import record_submitted_runs
 
 if TYPE_CHECKING:
     from snakemake.dag import DAG
@@ -68,7 +69,9 @@ def start_run(study: Study, dag: "DAG") -> None:
         say(f"planning again without unfinished outputs of a killed step: {', '.join(map(str, paths))}")
         start_again(dag)
     submit_lost_again(slurm.lost)
-    if not study.gpus.on_cluster:
+    if study.gpus.on_cluster:
+        record_submitted_runs(study)
+    else:
         launch_for(jobs)
     refuse_retraining(study, dag)
     refuse_leakage(study, dag)

@@ -23,8 +23,9 @@ from mml_lib.engine.patches import (
     check_scripts_once,
     end_on_sigterm,
     keep_pandas_out,
-    name_files_at_once,
+    read_flags_directly,
     remember_signatures,
+    reuse_wildcards,
     select_in_order,
     start_warm_first,
 )
@@ -35,6 +36,7 @@ from mml_lib.machine.locks import name_supervisor
 from mml_lib.machine.warm_start import offer_warm_start
 from mml_lib.studies.checks.download_checks import check_downloads, offer_passwords
 from mml_lib.studies.study import Study
+from mml_lib.studies.submitted_runs import SubmittedRuns
 
 if TYPE_CHECKING:
     from snakemake.workflow import Workflow
@@ -91,11 +93,13 @@ def open_study(workflow: "Workflow", config: MutableMapping[str, Any]) -> Study:
     keep_pandas_out()
     remember_signatures()
     check_scripts_once()
-    name_files_at_once()
+    read_flags_directly()
+    reuse_wildcards()
     select_in_order(StepOrder(lambda: study.runs.planned).first)
     end_on_sigterm()
     if workflow.remote_exec:
         settle_in_job()
+        study.submitted = SubmittedRuns.read(study)
     if study.cfg.warm_start and workflow.is_main_process:
         offer_warm_start()
         start_warm_first()

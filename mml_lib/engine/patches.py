@@ -121,28 +121,52 @@ def check_scripts_once() -> None:
     ScriptProcessor.process_job = process_job
 
 
-def name_files_at_once() -> None:
-    """Have Snakemake write the path of a plain file into its log without asking for nine flags in turn.
+def read_flags_directly() -> None:
+    """Have Snakemake read the flags of files from their own attribute.
 
-    A flag is asked for twice by an abstract class, for each file of each job. This can go when Snakemake looks at a
-    file's flags once.
+    For each flag of each file, it asks an abstract class whether the file has flags: a tenth of the calls of a plan.
+    This can go when it asks no abstract class.
     """
-    import snakemake.jobs
-    from snakemake.io import _IOFile
-    from snakemake.io.fmt import fmt_iofile
+    import snakemake.io
+    from snakemake.io import AnnotatedString, _IOFile
 
-    if snakemake.jobs.fmt_iofile is not fmt_iofile:
+    ask = snakemake.io.is_flagged
+    if hasattr(ask, "__wrapped__"):
         return
-    silent = {"ancient", "directory", "temp", "protected", "touch"}
 
-    @functools.wraps(fmt_iofile)
-    def path_of(file: Any, as_input: bool = False, as_output: bool = False) -> str:
-        if type(file) is _IOFile and silent.issuperset(file.flags):
-            return str(file)
-        text: str = fmt_iofile(file, as_input=as_input, as_output=as_output)
-        return text
+    @functools.wraps(ask)
+    def is_flagged(value: Any, flag: str) -> bool:
+        text = value
+        while type(text) is _IOFile:
+            text = text._file
+        if type(text) is str:
+            return False
+        return bool(text._flags.get(flag) if type(text) is AnnotatedString else ask(value, flag))
 
-    snakemake.jobs.fmt_iofile = path_of
+    for name, module in list(sys.modules.items()):
+        if name.startswith("snakemake.") and getattr(module, "is_flagged", None) is ask:
+            module.is_flagged = is_flagged
+
+
+def reuse_wildcards() -> None:
+    """Have Snakemake pass one object with the wildcards of a job to the functions of its inputs, params and resources.
+
+    It makes nine of them for each job. This can go when it makes one.
+    """
+    import snakemake.rules
+
+    make = snakemake.rules.Wildcards
+    if hasattr(make, "__wrapped__"):
+        return
+    last: list[Any] = [None, None]
+
+    @functools.wraps(make, updated=())
+    def wildcards_of(fromdict: dict[str, str]) -> Any:
+        if fromdict is not last[0]:
+            last[:] = fromdict, make(fromdict=fromdict)
+        return last[1]
+
+    snakemake.rules.Wildcards = wildcards_of
 
 
 def end_on_sigterm() -> None:

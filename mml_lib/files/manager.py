@@ -145,7 +145,7 @@ class MMLFileManager:
         finally:
             MMLFileManager._instance = before
 
-    @property
+    @cached_property
     def proj_path(self) -> Path:
         """Folder of the project."""
         return self.results_path / self.project
@@ -170,7 +170,9 @@ class MMLFileManager:
             if not template.reusable:
                 raise MMLError(f"'{template.key}' of another project ({project}) cannot be reused")
             return self.results_path / project
-        return {"DATA_PATH": self.data_path, "PROJ_PATH": self.proj_path, "TEMP_PATH": self.temp_path}[template.root]
+        if template.root == "DATA_PATH":
+            return self.data_path
+        return self.proj_path if template.root == "PROJ_PATH" else self.temp_path
 
     def construct_saving_path(self, obj: Any, key: str, project: str | None = None, **tokens: Any) -> Path:
         """Return the path at which `obj` is stored; None stands for an object that does not exist yet.
@@ -300,6 +302,11 @@ class MMLFileManager:
     def run_state_path(self) -> Path:
         """The file with the state of the latest run, for `python -m mml_lib.watch`."""
         return self.proj_path / ".run.json"
+
+    @property
+    def submitted_path(self) -> Path:
+        """The file that lists the runs of the study whose steps are cluster jobs."""
+        return self.proj_path / ".submitted.json"
 
     @property
     def checked_path(self) -> Path:

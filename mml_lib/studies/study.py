@@ -24,6 +24,7 @@ from mml_lib.studies.runs import Run, Runs
 from mml_lib.studies.searches.search_planning import Searches
 from mml_lib.studies.study_schedulers import StudySchedulers
 from mml_lib.studies.study_tasks import StudyTasks
+from mml_lib.studies.submitted_runs import SubmittedRuns
 from mml_lib.studies.suggestions.candidates import SuggestionCandidates
 from mml_lib.tasks.task_identity import TaskIdentity
 
@@ -57,6 +58,7 @@ class Study:
         self.resources = RuleResources(self.cfg)
         self.claims = Claims(self.fm.claims_folder, self.cfg.project)
         self.rule_names = RuleNames()
+        self.submitted: SubmittedRuns | None = None  # in a cluster job: runs that need no plan
         self.recorded: Mapping[str, Any] | None = None  # files and values of the study; None: it is not recorded
 
     # --- parts --------------------------------------------------------------------------------------------------
@@ -118,6 +120,8 @@ class Study:
             MMLError: there is neither.
         """
         key = (task, run)
+        if key not in self.runs.planned and (submitted := self.submitted and self.submitted.run(self, task, run)):
+            return self.runs.planned.setdefault(key, submitted)
         if key not in self.runs.planned and self.tasks.is_known(task):
             self.scheduler(self.cfg.mode.id).runs_of(task)
         return self.runs.planned.get(key) or self.runs.read(task, run)

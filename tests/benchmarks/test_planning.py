@@ -5,7 +5,6 @@ import re
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -120,21 +119,19 @@ rule finish_exp:
 
 
 def plan(folder: Path, snakefile: Path, *arguments: str) -> tuple[float, float, str]:
-    """Return seconds, peak memory in MB and words of a dry run."""
+    """Return seconds of processors, peak memory in MB and words of a dry run."""
     command = [sys.executable, "-m", "snakemake", "-n", "--snakefile", str(snakefile), *arguments]
     with open(folder / "said", "w+") as said:
-        started = time.perf_counter()
         process = subprocess.Popen(command, cwd=folder, stdout=said, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
         said.seek(0)
         words = said.read()
     assert status == 0, words[-2000:]
-    return seconds, usage.ru_maxrss / 1024, words
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, words
 
 
 @pytest.mark.benchmark
-def test_planning_ten_thousand_steps_costs_at_most_1_3_times_plain_snakemake(tmp_path: Path, capsys):
+def test_planning_ten_thousand_steps_costs_no_more_than_plain_snakemake(tmp_path: Path, capsys):
     ours, plain = tmp_path / "ours", tmp_path / "plain"
     for folder in (ours, plain):
         folder.mkdir()
@@ -148,7 +145,7 @@ def test_planning_ten_thousand_steps_costs_at_most_1_3_times_plain_snakemake(tmp
     for _ in range(3):
         took, memory["ours"], said = plan(ours, REPOSITORY / "Snakefile", *profile, "--configfile", "study.yaml")
         seconds["ours"].append(took)
-        steps = int(re.search(r"\ntotal +(\d+)", said)[1])
+        steps = 1 + int(re.search(r"to do: ([\d,]+) steps", said)[1].replace(",", ""))  # and the target
         took, memory["plain"], said = plan(plain, plain / "Snakefile", *profile)
         seconds["plain"].append(took)
         assert int(re.search(r"\ntotal +(\d+)", said)[1]) == steps
@@ -161,4 +158,4 @@ def test_planning_ten_thousand_steps_costs_at_most_1_3_times_plain_snakemake(tmp
             f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}); "
             f"plain Snakemake with shell instead of script rules: {with_shell:.1f} s"
         )
-    assert statistics.median(ratios) <= 1.3
+    assert statistics.median(ratios) <= 1.05  # 1, and what two measurements differ by

@@ -17,7 +17,7 @@ from unittest.mock import MagicMock
 
 import pytest
 import snakemake.common
-import snakemake.jobs
+import snakemake.io
 import snakemake.rules
 import snakemake_executor_plugin_slurm as plugin
 from snakemake.api import Workflow
@@ -26,7 +26,6 @@ from snakemake.common import get_input_function_aux_params
 from snakemake.common.configfile import load_configfile
 from snakemake.dag import DAG, ScriptProcessor
 from snakemake.io import IOFile, ancient, pipe, temp
-from snakemake.io.fmt import fmt_iofile
 from snakemake.iocontainers import Namedlist
 from snakemake.persistence import PersistenceBase
 from snakemake.scheduling.job_scheduler import JobScheduler
@@ -139,14 +138,38 @@ def test_snakemake_still_reads_the_script_of_a_rule_for_each_job(
     assert reads_of_two_jobs() == times
 
 
-def test_snakemake_still_asks_a_file_for_each_flag_in_turn(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(snakemake.jobs, "fmt_iofile", fmt_iofile)
-    assert inspect.getsource(fmt_iofile).count("is_flagged(f, ") > 5
-    files = [IOFile(path, None) for path in ("a", ancient("b"), temp("c"), pipe("d"))]
-    before = snakemake.jobs.format_files(files, as_input=True)
-    patches.name_files_at_once()
-    assert snakemake.jobs.fmt_iofile is not fmt_iofile
-    assert snakemake.jobs.format_files(files, as_input=True) == before == ["a", "b", "c", "d (pipe)"]
+def test_snakemake_still_asks_an_abstract_class_for_each_flag(monkeypatch: pytest.MonkeyPatch):
+    original = inspect.unwrap(snakemake.io.is_flagged)
+    assert "isinstance(value, AnnotatedStringInterface)" in inspect.getsource(original)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("snakemake.") and hasattr(module, "is_flagged"):
+            monkeypatch.setattr(module, "is_flagged", original)
+    files = ["a", ancient("b"), temp("c"), pipe("d"), lambda wildcards: "e", ancient(lambda wildcards: "f"), 7, None]
+    files += [IOFile(file, None) for file in files[:6]]
+    before = [[original(file, flag) for flag in ("ancient", "temp", "pipe")] for file in files]
+    patches.read_flags_directly()
+    assert sys.modules[DAG.__module__].is_flagged is snakemake.io.is_flagged is not original
+    assert [[snakemake.io.is_flagged(file, flag) for flag in ("ancient", "temp", "pipe")] for file in files] == before
+    assert sum(map(sum, before)) == 8
+
+
+def test_snakemake_still_makes_an_object_of_wildcards_for_each_function(monkeypatch: pytest.MonkeyPatch):
+    original = inspect.unwrap(snakemake.rules.Wildcards)
+    monkeypatch.setattr(snakemake.rules, "Wildcards", original)
+    given: list[Any] = []
+
+    def functions_of_two_jobs() -> int:
+        given.clear()
+        rule = SimpleNamespace()
+        for job in ({"run": "a"}, {"run": "b"}):
+            for _ in range(3):
+                snakemake.rules.Rule.apply_input_function(rule, lambda wildcards: given.append(wildcards), job)
+        assert [wildcards.run for wildcards in given] == ["a"] * 3 + ["b"] * 3
+        return len(set(map(id, given)))
+
+    assert functions_of_two_jobs() == 6
+    patches.reuse_wildcards()
+    assert functions_of_two_jobs() == 2
 
 
 def scheduler_of(jobs: list[Any]) -> Any:
