@@ -25,8 +25,8 @@ from mml_lib.machine.warm_start import launch_warm_process
 from mml_lib.studies.resources.consumption import as_lines, consumption
 from mml_lib.studies.resources.forecast import Forecast
 from mml_lib.studies.resources.planned_steps import steps_of
+from mml_lib.studies.resources.submitted_runs import record_submitted_runs
 from mml_lib.studies.study import Study
-from mml_lib.studies.submitted_runs import record_submitted_runs
 
 if TYPE_CHECKING:
     from snakemake.dag import DAG

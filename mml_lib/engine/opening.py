@@ -35,8 +35,8 @@ from mml_lib.files.checksums import name_command
 from mml_lib.machine.locks import name_supervisor
 from mml_lib.machine.warm_start import offer_warm_start
 from mml_lib.studies.checks.download_checks import check_downloads, offer_passwords
+from mml_lib.studies.resources.submitted_runs import SubmittedRuns
 from mml_lib.studies.study import Study
-from mml_lib.studies.submitted_runs import SubmittedRuns
 
 if TYPE_CHECKING:
     from snakemake.workflow import Workflow

@@ -145,7 +145,7 @@ def read_flags_directly() -> None:
 
     for name, module in list(sys.modules.items()):
         if name.startswith("snakemake.") and getattr(module, "is_flagged", None) is ask:
-            module.is_flagged = is_flagged
+            vars(module)["is_flagged"] = is_flagged
 
 
 def reuse_wildcards() -> None:

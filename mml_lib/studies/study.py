@@ -20,11 +20,11 @@ from mml_lib.studies.overview import overview
 from mml_lib.studies.project_models import ProjectModels
 from mml_lib.studies.resources.gpu_requests import Gpus
 from mml_lib.studies.resources.rule_resources import RuleResources
+from mml_lib.studies.resources.submitted_runs import SubmittedRuns
 from mml_lib.studies.runs import Run, Runs
 from mml_lib.studies.searches.search_planning import Searches
 from mml_lib.studies.study_schedulers import StudySchedulers
 from mml_lib.studies.study_tasks import StudyTasks
-from mml_lib.studies.submitted_runs import SubmittedRuns
 from mml_lib.studies.suggestions.candidates import SuggestionCandidates
 from mml_lib.tasks.task_identity import TaskIdentity
 

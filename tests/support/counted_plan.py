@@ -81,7 +81,7 @@ def main() -> None:
     profile = cProfile.Profile()
     with contextlib.suppress(SystemExit):
         profile.runcall(run)
-    calls = {kind: 0 for kind in FUNCTIONS}
+    calls = dict.fromkeys(FUNCTIONS, 0)
     total = 0
     for (_, _, name), (_, number, *_) in pstats.Stats(profile).stats.items():
         total += number

@@ -14,7 +14,6 @@ from snakemake.io import is_flagged
 
 from mml_lib.engine import hooks
 
-
 MEASURED = "s\th:m:s\tmax_rss\n0.1\t0:00:00\t1\n"
 """Time and memory of a step, as Snakemake's benchmark files state them."""
 

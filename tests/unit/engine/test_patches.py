@@ -156,16 +156,16 @@ def test_snakemake_still_asks_an_abstract_class_for_each_flag(monkeypatch: pytes
 def test_snakemake_still_makes_an_object_of_wildcards_for_each_function(monkeypatch: pytest.MonkeyPatch):
     original = inspect.unwrap(snakemake.rules.Wildcards)
     monkeypatch.setattr(snakemake.rules, "Wildcards", original)
-    given: list[Any] = []
+    received: list[Any] = []
 
     def functions_of_two_jobs() -> int:
-        given.clear()
+        received.clear()
         rule = SimpleNamespace()
         for job in ({"run": "a"}, {"run": "b"}):
             for _ in range(3):
-                snakemake.rules.Rule.apply_input_function(rule, lambda wildcards: given.append(wildcards), job)
-        assert [wildcards.run for wildcards in given] == ["a"] * 3 + ["b"] * 3
-        return len(set(map(id, given)))
+                snakemake.rules.Rule.apply_input_function(rule, lambda wildcards: received.append(wildcards), job)
+        assert [wildcards.run for wildcards in received] == ["a"] * 3 + ["b"] * 3
+        return len(set(map(id, received)))
 
     assert functions_of_two_jobs() == 6
     patches.reuse_wildcards()
@@ -173,7 +173,7 @@ def test_snakemake_still_makes_an_object_of_wildcards_for_each_function(monkeypa
 
 
 def scheduler_of(jobs: list[Any]) -> Any:
-    """Return what the scheduler of Snakemake needs to select jobs of a plan."""
+    """Return the parts of Snakemake's scheduler that select jobs."""
     plan = SimpleNamespace(needrun_jobs=lambda: read.append("plan") or jobs, finished=lambda job: False)
     read: list[str] = []
 

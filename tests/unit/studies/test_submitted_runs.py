@@ -7,8 +7,8 @@ import pytest
 
 from mml_lib.files.checksums import seal
 from mml_lib.schedulers.base import AbstractBaseScheduler
+from mml_lib.studies.resources.submitted_runs import SubmittedRuns, record_submitted_runs
 from mml_lib.studies.study import Study
-from mml_lib.studies.submitted_runs import SubmittedRuns, record_submitted_runs
 from tests.support.planned_studies import planned
 
 SWEEP = {"sweep": {"seed": [1, 2], "optimizer.lr": [0.1, 0.2]}}
