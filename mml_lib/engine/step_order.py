@@ -4,9 +4,11 @@ Trainings go before short steps, and cores that a training needs are kept for it
 a run with no training left to start go before both: its results appear while others are trained.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from heapq import nsmallest
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,22 +26,24 @@ AHEAD = 8
 NO_RUN = ("", "")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """Place of a step among the others, which stays the same during a study.
 
     Args:
         rules: names of its rules, several for a group of steps.
         is_long: True if it trains.
-        prepares: True if trainings of its run wait for it.
+        kind: 1 if it trains, or if trainings of its run wait for it.
         run: task and id of the run that it is of; empty if it is of none.
+        urgency: its priority, negative.
         order: places among steps of one kind: by plan of runs, fold, and Snakemake's number.
     """
 
     rules: str
     is_long: bool
-    prepares: bool
+    kind: int
     run: tuple[str, str]
+    urgency: float
     order: tuple[int, int, int]
 
 
@@ -70,14 +74,14 @@ class StepOrder:
         limit = min(free.get(name, len(ready)) for name in ("_cores", "_nodes", "_job_count"))
         if limit <= 0:
             return []
-        places = [(job, self._place(job)) for job in ready]
+        placed = self._places.get
+        places = [(job, placed(job) or self._place(job)) for job in ready]
         untrained = {place.run for _, place in places if place.is_long} - {NO_RUN}
-        by_rule: dict[str, list[tuple[Any, ...]]] = {}
-        for job, place in places:
-            kind = 1 if place.is_long or place.prepares else 2 if place.run in untrained else 0
-            by_rule.setdefault(place.rules, []).append((-job.priority, kind, place.order, job))
-        first = [entry for entries in by_rule.values() for entry in nsmallest(limit, entries, key=_key)]
-        ordered = [job for *_, job in sorted(first, key=_key)]
+        by_rule: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        for job, place in places:  # thousands of steps before each one that starts
+            kind = place.kind or (2 if place.run in untrained else 0)
+            by_rule[place.rules].append((place.urgency, kind, place.order, job))  # orders differ: jobs are not compared
+        ordered = [job for *_, job in sorted(chain(*(nsmallest(limit, entries) for entries in by_rule.values())))]
         return self._until_kept_free(ordered, dict(free), running)
 
     def _until_kept_free(
@@ -112,17 +116,13 @@ class StepOrder:
         rank = self._ranks.get(run, -1)
         is_long, prepares = (any(name.endswith(rules) for name in names) for rules in (LONG, PREPARING))
         order = (rank - AHEAD * prepares, fold, min(step.jobid for step in steps))
-        return Place(" ".join(names), is_long, prepares, run, order)
+        return Place(" ".join(names), is_long, int(is_long or prepares), run, -job.priority, order)
 
 
 def _run_and_fold(step: "Job") -> tuple[tuple[str, str], int]:
     wildcards = step.wildcards_dict or {}
     run = (wildcards["task"], wildcards["run"]) if {"task", "run"} <= wildcards.keys() else NO_RUN
     return run, int(wildcards.get("fold", 0))
-
-
-def _key(entry: tuple[Any, ...]) -> tuple[Any, ...]:
-    return entry[:3]
 
 
 def _fits(job: "AbstractJob", free: Mapping[str, Any]) -> bool:
